@@ -1,0 +1,22 @@
+/** WebSocket close codes of a tunnel connection. 4001 and 4002 are the original's. */
+export const closeCodes = {
+  /** The session ended as intended. */
+  normal: 1000,
+  /** This end is shutting down (RFC 6455 section 7.4.1). */
+  goingAway: 1001,
+  /** The peer broke the protocol. */
+  protocolError: 1002,
+  /** A message was larger than this end takes. */
+  tooLarge: 1009,
+  /** Something failed here. */
+  internal: 1011,
+  /** The relay cannot take this client now; try again later. */
+  tryAgainLater: 1013,
+  /** Registration refused; the reason says why. Trying again with the same token is of no use. */
+  authenticationFailed: 4001,
+  /** Another client registered the same name. */
+  evicted: 4002,
+} as const;
+
+/** The original's words for 4002, which its clients may look for. */
+export const evictedReason = "evicted: another client registered with the same tunnel";

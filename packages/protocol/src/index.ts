@@ -1,0 +1,40 @@
+// The parts, in the order in which a byte meets them:
+//   link.ts          one connection that carries messages (ws-link.ts over `ws`, testing/ in memory)
+//   registration.ts  the JSON messages that come before a session
+//   v1/              the binary protocol: frame, encode, decode, stream, session (PROTOCOL.md)
+//   json/            the original's JSON wire, 0.1 and 0.2, behind the same interface
+//   tunnel.ts        that interface: sessions, streams and their handlers
+//   headers.ts, errors.ts, close-codes.ts   shared vocabulary
+export { closeCodes, evictedReason } from "./close-codes.js";
+export { resetCodes, StreamReset, TunnelError } from "./errors.js";
+export type { ResetCode, TunnelErrorCode } from "./errors.js";
+export { endToEndHeaders, headerValue } from "./headers.js";
+export type { RawHeaders } from "./headers.js";
+export type { Link, LinkHandler } from "./link.js";
+export { Liveness } from "./liveness.js";
+export type { LivenessOptions } from "./liveness.js";
+export {
+  parseAcknowledge,
+  parseOffer,
+  parsePick,
+  parseRegister,
+  supportedProtocols,
+} from "./registration.js";
+export type {
+  AcknowledgeMessage,
+  OfferMessage,
+  PickMessage,
+  RegisterMessage,
+} from "./registration.js";
+export type {
+  AcceptedStream,
+  AcceptStream,
+  OpeningSession,
+  RequestHead,
+  ResponseHead,
+  Session,
+  SessionHandler,
+  StreamHandler,
+  TunnelStream,
+  Wire,
+} from "./tunnel.js";

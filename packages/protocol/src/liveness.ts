@@ -1,0 +1,75 @@
+import type { Link } from "./link.js";
+
+/** When a link counts as dead. */
+export interface LivenessOptions {
+  /** Quiet time after which the peer is pinged, in milliseconds. Default 15,000; 0 turns liveness off. */
+  pingIntervalMs?: number;
+  /** How long after a ping something must arrive, in milliseconds. Default 10,000. */
+  pingTimeoutMs?: number;
+}
+
+/**
+ * Finds links that are half open: the peer is gone but no FIN or RST came. Pings with the WebSocket's own ping (RFC 6455
+ * section 5.5.2), which every peer answers, an original too. Anything that arrives is a sign of life, so a
+ * link that is busy with data is not cut because its pong waits behind the data.
+ */
+export class Liveness {
+  /** Round-trip time of the last ping in milliseconds. */
+  rttMs: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #pingedAt: number | undefined;
+  #heard = false;
+  #stopped = false;
+  readonly #intervalMs: number;
+  readonly #timeoutMs: number;
+  readonly #link: Link;
+  readonly #onDead: () => void;
+
+  /** `onDead` is called once, when the deadline passes with nothing heard. */
+  constructor(link: Link, options: LivenessOptions, onDead: () => void) {
+    this.#link = link;
+    this.#intervalMs = options.pingIntervalMs ?? 15_000;
+    this.#timeoutMs = options.pingTimeoutMs ?? 10_000;
+    this.#onDead = onDead;
+    // At once, so that a round-trip time is known from the start.
+    if (this.#intervalMs > 0) this.probe();
+  }
+
+  /** Something arrived. Cheap: called for every message. */
+  heard(): void {
+    this.#heard = true;
+  }
+
+  pong(): void {
+    this.#heard = true;
+    if (this.#pingedAt !== undefined) this.rttMs = performance.now() - this.#pingedAt;
+    this.#pingedAt = undefined;
+  }
+
+  /** Pings now; the link is dead unless something arrives within `timeoutMs`. For a machine that just woke. */
+  probe(timeoutMs = this.#timeoutMs): void {
+    if (this.#stopped) return;
+    clearTimeout(this.#timer);
+    this.#heard = false;
+    this.#pingedAt = performance.now();
+    this.#link.ping();
+    this.#timer = setTimeout(() => this.#deadline(), timeoutMs);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #deadline(): void {
+    if (!this.#heard) {
+      this.stop();
+      this.#onDead();
+      return;
+    }
+    if (this.#intervalMs <= 0) return;
+    this.#timer = setTimeout(() => this.probe(), Math.max(0, this.#intervalMs - this.#timeoutMs));
+    this.#timer.unref();
+  }
+}

@@ -1,0 +1,76 @@
+import { z } from "zod";
+
+/**
+ * The messages before a session: JSON text, the original's, with optional fields of ours that an original
+ * ignores (PROTOCOL.md, "Registration"). Unknown fields are ignored here too.
+ */
+
+/** The versions of the binary protocol that this package speaks. */
+export const supportedProtocols: readonly number[] = [1];
+
+const safeCount = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const secret = z.string().min(16).max(128);
+const windowSize = z.number().int().min(16_384).max(0x7fffffff);
+
+const register = z.object({
+  token: z.string().max(16_384),
+  subdomain: z.string().max(1024).nullish(),
+  /** Binary protocol versions the client speaks, best last or first: the relay takes its highest. */
+  protocol: z.array(z.number().int()).max(16).optional(),
+  /** Drawn once per client process: tells the relay that a returning client is the same one. */
+  instance: secret.optional(),
+  /** Bytes of one stream that the client takes before it returns credit. */
+  window: windowSize.optional(),
+  /** For the relay's log and status only. */
+  client: z.object({ name: z.string().max(64), version: z.string().max(64) }).optional(),
+  /** The client was connected before, and wants to go on where it was. */
+  resume: z.object({ session: z.string().max(128), secret, received: safeCount }).optional(),
+});
+
+/** client -> relay, first message. */
+export type RegisterMessage = z.infer<typeof register>;
+
+const offer = z.object({ subdomains: z.array(z.string().max(1024)).max(1024) });
+
+/** relay -> client: the patterns to pick a name from. */
+export type OfferMessage = z.infer<typeof offer>;
+
+const pick = z.object({ subdomain: z.string().max(1024) });
+
+/** client -> relay: the picked name. */
+export type PickMessage = z.infer<typeof pick>;
+
+const acknowledge = z.object({
+  subdomain: z.string().max(1024),
+  url: z.string().max(4096),
+  /** The binary version that both ends speak from the next message on; absent: the original's JSON. */
+  protocol: z.number().int().optional(),
+  /** What the client needs to resume: present with `protocol`. */
+  session: z.object({ id: z.string().max(128), secret }).optional(),
+  /** Bytes of one stream that the relay takes before it returns credit. */
+  window: windowSize.optional(),
+  /** How long the relay keeps the session after a lost link, in milliseconds. */
+  resumeTimeoutMs: safeCount.optional(),
+  /** Present when the session that the client named goes on: how many bytes of it the relay has received. */
+  resumed: z.object({ received: safeCount }).optional(),
+});
+
+/** relay -> client: registered. */
+export type AcknowledgeMessage = z.infer<typeof acknowledge>;
+
+function parse<T>(schema: z.ZodType<T>, text: string): T | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const result = schema.safeParse(value);
+  return result.success ? result.data : undefined;
+}
+
+/** Each returns `undefined` for a message that is not of its kind: the original skips those. */
+export const parseRegister = (text: string): RegisterMessage | undefined => parse(register, text);
+export const parsePick = (text: string): PickMessage | undefined => parse(pick, text);
+export const parseOffer = (text: string): OfferMessage | undefined => parse(offer, text);
+export const parseAcknowledge = (text: string): AcknowledgeMessage | undefined => parse(acknowledge, text);

@@ -1,0 +1,1 @@
+export { linkedPair, MemoryLink } from "./linked-pair.js";

@@ -1,0 +1,113 @@
+import type { RawHeaders } from "./headers.js";
+import type { ResetCode, StreamReset, TunnelError } from "./errors.js";
+
+/** The head of a visitor's request as it goes to the client. */
+export interface RequestHead {
+  /** The method as received; case is significant (RFC 9110 section 9.1). */
+  method: string;
+  /** The request target in origin form, byte for byte as received (one char per byte), query included. */
+  path: string;
+  headers: RawHeaders;
+  /** The visitor asks to leave HTTP (`Upgrade`): after a 101, data is raw bytes both ways. Default false. */
+  upgrade?: boolean;
+}
+
+/** A response head, interim (1xx) or final. The reason phrase does not travel. */
+export interface ResponseHead {
+  /** 100-199 for interim heads, 101 or 200-599 for final ones. */
+  status: number;
+  headers: RawHeaders;
+}
+
+/**
+ * One exchange on a tunnel: a request and its response, or an upgraded connection. Both ends hold the same
+ * shape; only the relay opens streams and only the client sends heads back.
+ *
+ * A stream is finished when both directions have ended or either side has reset it. Calls on a finished stream
+ * do nothing, so that an end need not track what the other did a moment ago.
+ */
+export interface TunnelStream {
+  /** Unique within the session. */
+  readonly id: number;
+  /**
+   * Sends body bytes, or upgraded bytes. The buffer belongs to the stream from now on and may not be changed.
+   * Returns false when the sender should wait for `onDrain` before it writes more; the chunk is taken either way.
+   */
+  write(chunk: Buffer): boolean;
+  /** Ends this direction. Trailers may follow a body that was not upgraded. */
+  end(trailers?: RawHeaders): void;
+  /** Cuts both directions and tells the peer why. The own handler is not called any more. */
+  reset(code: ResetCode, message?: string): void;
+  /**
+   * Says that `bytes` of what `onData` handed over have been passed on, so that the peer may send as many again.
+   * Whoever receives data must call this, or the stream stalls.
+   */
+  consumed(bytes: number): void;
+}
+
+/** The client's side of a stream: it also answers. */
+export interface AcceptedStream extends TunnelStream {
+  /** Sends an interim response head (1xx, not 101). Any number of times before `sendHead`. */
+  sendInterim(head: ResponseHead): void;
+  /** Sends the final head, once. With `end` there is no body. */
+  sendHead(head: ResponseHead, end?: boolean): void;
+}
+
+/** What happens on a stream. Every callback comes in order, none after `onReset`, none after a `reset` of ours. */
+export interface StreamHandler {
+  /** Relay only: an interim response head (1xx, not 101). */
+  onInterim?(head: ResponseHead): void;
+  /** Relay only: the final response head. `end` says that no body follows (`onEnd` is called all the same). */
+  onHead?(head: ResponseHead, end: boolean): void;
+  /** `last` is a hint that `onEnd` follows at once with no trailers, so that both can be passed on as one. */
+  onData(chunk: Buffer, last: boolean): void;
+  /** The peer has ended its direction. Trailers are empty unless it sent some. */
+  onEnd(trailers: RawHeaders): void;
+  /** The peer cut the stream, or the session was lost. */
+  onReset(reason: StreamReset): void;
+  /** After `write` returned false: more may be written now. */
+  onDrain?(): void;
+}
+
+/** Which wire a session speaks; a JSON session knows which version once its peer has shown it. */
+export type Wire = "json" | "json-0.1" | "json-0.2" | "v1";
+
+/** What a session tells its owner. */
+export interface SessionHandler {
+  /**
+   * The session is over and every stream has been reset. Called once. `code` and `reason` are those of the
+   * WebSocket close where there was one.
+   */
+  onClose(error: TunnelError, code?: number, reason?: string): void;
+  /** Version 1 only: the link is gone; the session waits for another one or for `destroy`. */
+  onDetached?(cause: TunnelError): void;
+  /** The peer takes no new streams (client), or asks to register elsewhere (relay); what is open goes on. */
+  onGoaway?(): void;
+}
+
+/** What both ends of a session share. */
+export interface Session {
+  readonly wire: Wire;
+  /** Streams that are open now. */
+  readonly streamCount: number;
+  /** Round-trip time of the link in milliseconds, once measured. */
+  readonly rttMs: number | undefined;
+  /** Pings the peer now and counts the link as dead unless something arrives within `timeoutMs`. */
+  probe(timeoutMs?: number): void;
+  /** Tells the peer that this end is going; open streams go on. Wires that cannot say so say nothing. */
+  goaway(): void;
+  /** Ends the session: streams are reset with `session_lost`, the link is closed with `code` and `reason`. */
+  close(code: number, reason: string): void;
+}
+
+/** The relay's side: it opens streams. */
+export interface OpeningSession extends Session {
+  /**
+   * Opens a stream for a request. With `end` there is no body.
+   * @throws TunnelError `overloaded`, `draining` or `session_closed`.
+   */
+  open(head: RequestHead, end: boolean, handler: StreamHandler): TunnelStream;
+}
+
+/** The client's side: told of each stream that the relay opens; it returns who handles it. */
+export type AcceptStream = (stream: AcceptedStream, head: RequestHead, end: boolean) => StreamHandler;

@@ -1,0 +1,125 @@
+import type { Socket } from "node:net";
+import type { WebSocket } from "ws";
+import type { Link, LinkHandler } from "./link.js";
+
+/** How long the peer may take to answer a close, in milliseconds. */
+const closeTimeoutMs = 5_000;
+
+/**
+ * A {@link Link} over a `ws` WebSocket that is open. `socket` is the connection beneath it, which both ends of `ws` hand out
+ * when they upgrade; it is needed to write several messages at once and to learn when they have left.
+ */
+export class WebSocketLink implements Link {
+  #handler: LinkHandler | undefined;
+  readonly #early: (Buffer | string)[] = [];
+  #corked = false;
+  #closeTimer: NodeJS.Timeout | undefined;
+  readonly #ws: WebSocket;
+  readonly #socket: Socket;
+
+  constructor(ws: WebSocket, socket: Socket) {
+    this.#ws = ws;
+    this.#socket = socket;
+    ws.binaryType = "nodebuffer";
+    ws.on("message", (data: Buffer, isBinary: boolean) => {
+      const message = isBinary ? data : data.toString("utf8");
+      if (this.#handler === undefined) {
+        // Between two owners: nothing may be lost, and little may pile up.
+        this.#early.push(message);
+        ws.pause();
+      } else this.#handler.onMessage(message);
+    });
+    ws.on("pong", () => this.#handler?.onPong?.());
+    socket.on("drain", this.#onDrain);
+    // A WebSocket reports an error and then closes; the close is what matters to the owner.
+    ws.on("error", () => {});
+    ws.on("close", (code: number, reason: Buffer) => {
+      clearTimeout(this.#closeTimer);
+      socket.off("drain", this.#onDrain);
+      const handler = this.#handler;
+      this.#handler = undefined;
+      handler?.onClose(code, reason.toString("utf8"));
+    });
+  }
+
+  readonly #onDrain = (): void => {
+    this.#handler?.onDrain?.();
+  };
+
+  get handler(): LinkHandler | undefined {
+    return this.#handler;
+  }
+
+  set handler(handler: LinkHandler | undefined) {
+    this.#handler = handler;
+    if (handler === undefined) return;
+    if (this.#ws.readyState === this.#ws.CLOSED) {
+      this.#handler = undefined;
+      queueMicrotask(() => handler.onClose(1006, ""));
+      return;
+    }
+    if (this.#early.length === 0) return;
+    // In the next turn, so that the new owner has finished its own set-up.
+    queueMicrotask(() => {
+      for (let message = this.#early.shift(); message !== undefined; message = this.#early.shift()) {
+        if (this.#handler === undefined) {
+          this.#early.unshift(message);
+          return;
+        }
+        this.#handler.onMessage(message);
+      }
+      this.#ws.resume();
+    });
+  }
+
+  get bufferedBytes(): number {
+    return this.#ws.bufferedAmount;
+  }
+
+  send(message: Buffer | string): void {
+    if (this.#ws.readyState !== this.#ws.OPEN) return;
+    this.#ws.send(message, { binary: typeof message !== "string", compress: false });
+  }
+
+  cork(): void {
+    if (this.#corked) return;
+    this.#corked = true;
+    this.#socket.cork();
+  }
+
+  uncork(): void {
+    if (!this.#corked) return;
+    this.#corked = false;
+    this.#socket.uncork();
+  }
+
+  ping(): void {
+    if (this.#ws.readyState === this.#ws.OPEN) this.#ws.ping();
+  }
+
+  pause(): void {
+    this.#ws.pause();
+  }
+
+  resume(): void {
+    this.#ws.resume();
+  }
+
+  close(code: number, reason: string): void {
+    this.#ws.close(code, clip(reason));
+    this.#closeTimer ??= setTimeout(() => this.#ws.terminate(), closeTimeoutMs);
+  }
+
+  terminate(): void {
+    this.#ws.terminate();
+  }
+}
+
+/** A close reason has at most 123 bytes (RFC 6455 section 5.5); cut between characters. */
+function clip(reason: string): string {
+  if (Buffer.byteLength(reason) <= 123) return reason;
+  return Buffer.from(reason)
+    .subarray(0, 121)
+    .toString("utf8")
+    .replace(/\uFFFD+$/, "");
+}

@@ -1,0 +1,10 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts"],
+    // The machine that runs them may have two cores; end-to-end tests start processes of their own.
+    maxWorkers: 2,
+    testTimeout: 20_000,
+  },
+});
