@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { CountsReporter } from "./scripts/counts-reporter.js";
 
 export default defineConfig({
   test: {
@@ -6,5 +7,6 @@ export default defineConfig({
     // The machine that runs them may have two cores; end-to-end tests start processes of their own.
     maxWorkers: 2,
     testTimeout: 20_000,
+    reporters: ["default", new CountsReporter()],
   },
 });

@@ -1,0 +1,105 @@
+// `npm run check`: everything that is judged without running the product. All steps run, whatever the earlier
+// ones found, so that one run tells the whole story; the exit status is 1 if any of them failed.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const published = ["protocol", "relay", "client"];
+
+/** Runs a command of node_modules/.bin (or of the system) and returns what it said and whether it succeeded. */
+function run(command, args, cwd = root) {
+  const result = spawnSync(command, args, {
+    cwd,
+    encoding: "utf8",
+    env: { ...process.env, PATH: `${join(root, "node_modules", ".bin")}:${process.env.PATH}`, NO_COLOR: "1" },
+    shell: process.platform === "win32",
+  });
+  const output = result.error === undefined ? result.stdout + result.stderr : String(result.error);
+  return { ok: result.status === 0, output };
+}
+
+/** Packs each published package as npm would and looks at the archive, which is what users get. */
+function packages() {
+  const folder = mkdtempSync(join(tmpdir(), "mcp-tunnel-pack-"));
+  try {
+    const results = published.flatMap((name) => {
+      const packed = run(
+        "npm",
+        ["pack", "--silent", "--pack-destination", folder],
+        join(root, "packages", name),
+      );
+      if (!packed.ok) return [packed];
+      const file = packed.output.split("\n").find((line) => line.endsWith(".tgz"));
+      if (file === undefined) return [{ ok: false, output: `npm pack named no archive:\n${packed.output}` }];
+      const archive = join(folder, file);
+      return [
+        run("publint", ["run", archive, "--strict"]),
+        run("attw", [archive, "--profile", "esm-only", "--no-emoji", "--no-color"]),
+      ];
+    });
+    return merge(results);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function merge(results) {
+  return { ok: results.every((r) => r.ok), output: results.map((r) => r.output).join("") };
+}
+
+/** Nothing committed may depend on, or tell about, the machine it was written on. */
+function machinePaths() {
+  const registry = run("npm", ["config", "get", "registry"]).output.match(/https?:\/\/([^/\s]+)/)?.[1];
+  const secrets = [root, homedir()].filter((path) => path.split("/").length > 2);
+  if (registry !== undefined && registry !== "registry.npmjs.org") secrets.push(registry);
+  const personal = /(?:^|[\s"'`=(])\/(?:home|Users|root)\/[\w.-]+/;
+  const files = run("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).output.split(
+    "\0",
+  );
+  const found = [];
+  for (const file of files.filter((name) => name !== "")) {
+    let text;
+    try {
+      text = readFileSync(join(root, file), "utf8");
+    } catch {
+      continue; // deleted in the work tree, or a link to nowhere
+    }
+    for (const [i, line] of text.split("\n").entries()) {
+      if (personal.test(line) || secrets.some((secret) => line.includes(secret))) {
+        found.push(`${file}:${i + 1}: ${line.trim().slice(0, 120)}`);
+      }
+    }
+  }
+  return { ok: found.length === 0, output: found.join("\n") };
+}
+
+const steps = [
+  { name: "types of the packages (tsc -b)", run: () => run("tsc", ["-b"]) },
+  { name: "types of the tests", run: () => run("tsc", ["-p", "test", "--noEmit"]) },
+  { name: "types of the scripts and examples", run: () => run("tsc", ["-p", "tsconfig.tools.json"]) },
+  { name: "lint (oxlint, type-aware)", run: () => run("oxlint", ["--deny-warnings"]) },
+  { name: "format (biome)", run: () => run("biome", ["format", "."]) },
+  { name: "unused code and dependencies (knip)", run: () => run("knip", ["--no-progress"]) },
+  { name: "published packages (publint, attw)", run: packages },
+  { name: "no machine paths", run: machinePaths },
+];
+
+const failed = [];
+for (const step of steps) {
+  const startedAt = performance.now();
+  const { ok, output } = step.run();
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  console.log(`${ok ? "ok    " : "FAILED"} ${step.name} (${seconds} s)`);
+  if (!ok) {
+    failed.push(step.name);
+    console.log(output.trimEnd().replaceAll(/^/gm, "       "));
+  }
+}
+if (failed.length > 0) {
+  console.log(`check: ${failed.length} of ${steps.length} steps failed: ${failed.join(", ")}`);
+  process.exit(1);
+}
+console.log(`check: all ${steps.length} steps passed`);

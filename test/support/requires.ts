@@ -1,0 +1,26 @@
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+
+/**
+ * Says whether a test has to be skipped because `name` is not installed: `describe.skipIf(missingProgram("nginx"))`.
+ * Tells the reason on stderr. Under CI nothing may be skipped, so there it throws.
+ * Debian's packages for what the tests need are listed in `.ci/run`.
+ */
+export function missingProgram(name: string): boolean {
+  // /usr/sbin holds nginx on Debian and is not on every user's PATH.
+  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin"];
+  if (folders.some((folder) => isExecutable(join(folder, name)))) return false;
+  const reason = `the program "${name}" is not installed`;
+  if (process.env["CI"] !== undefined) throw new Error(`${reason}; add its package to .ci/run`);
+  process.stderr.write(`skipped: ${reason}\n`);
+  return true;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
