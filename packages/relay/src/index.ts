@@ -1,1 +1,17 @@
-export {};
+// The relay, in the order in which a request meets its parts:
+//   http/        visitors: server, host, exchange (request and response), upgrade, the relay's own answers
+//   registry.ts  which tunnel holds a name; tunnel.ts: a name with its session
+//   register.ts  how a client gets a name: auth/ decides, name.ts knows what a name is
+//   relay.ts     puts them together; options.ts: everything that can be set
+//   cli/         the `mcp-tunnel` command
+export type { AuthenticationResult, Authenticator, Credentials } from "./auth/authenticator.js";
+export { openAuthenticator } from "./auth/open.js";
+export { providerAuthenticator } from "./auth/provider.js";
+export type { ProviderOptions } from "./auth/provider.js";
+export { parseStaticToken, staticAuthenticator } from "./auth/static.js";
+export type { StaticToken } from "./auth/static.js";
+export { accessLog } from "./http/access-log.js";
+export type { Logger } from "./log.js";
+export { defaultReservedNames } from "./name.js";
+export type { ExchangeObserver, ExchangeOutcome, ExchangeRecord } from "./observer.js";
+export type { RelayOptions } from "./options.js";

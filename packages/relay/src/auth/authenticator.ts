@@ -1,0 +1,31 @@
+import { grants } from "./patterns.js";
+
+/** What a client shows when it registers. */
+export interface Credentials {
+  token: string;
+  /** The name it asks for, as it wrote it; `undefined` when it asks for none. */
+  subdomain: string | undefined;
+}
+
+/** The names that the token may have, or why it is turned away (the reason of close code 4001). */
+export type AuthenticationResult = { allowed: readonly string[] } | { refused: string };
+
+/** Decides who may register which names. */
+export interface Authenticator {
+  readonly mode: string;
+  /** Never rejects: what goes wrong is a refusal, so that nobody gets in because something is broken. */
+  authenticate(credentials: Credentials): Promise<AuthenticationResult>;
+  /** Gives up what it holds (connections, watchers). */
+  close?(): Promise<void>;
+}
+
+/**
+ * The name that a registration gets, or `undefined` when the client has to pick one:
+ * the requested one if a pattern grants it; else the only pattern, if it is a plain name.
+ */
+export function resolveName(allowed: readonly string[], requested: string | undefined): string | undefined {
+  if (requested !== undefined && grants(allowed, requested)) return requested;
+  const [only] = allowed;
+  if (allowed.length === 1 && only !== undefined && !only.includes("*")) return only;
+  return undefined;
+}

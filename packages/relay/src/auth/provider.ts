@@ -1,0 +1,103 @@
+import { TunnelError } from "mcp-tunnel-protocol";
+import { Agent, request } from "undici";
+import { z } from "zod";
+import type { Logger } from "../log.js";
+import type { AuthenticationResult, Authenticator } from "./authenticator.js";
+import { isPattern } from "./patterns.js";
+
+/** The auth provider: an HTTP service of the operator that knows the tokens. */
+export interface ProviderOptions {
+  /** Base URL; `/api/verify` is appended. */
+  url: string;
+  /** Sent as `X-Relay-Secret`, so that the provider knows the relay. */
+  secret: string;
+  /** For the whole call. Default 5,000. */
+  timeoutMs?: number;
+  /** The longest answer that is read. Default 65,536. */
+  maxAnswerBytes?: number;
+  logger?: Logger;
+}
+
+const verified = z.object({ subdomains: z.array(z.string().refine(isPattern)).max(1024) });
+const rejected = z.object({ error: z.string().min(1) });
+const unavailable: AuthenticationResult = { refused: "auth provider unavailable" };
+
+/**
+ * Asks the provider about each token. Fails closed: any answer but a proper 200 turns the client away.
+ * @throws TunnelError `invalid_option` when the URL is not an http or https one.
+ */
+export function providerAuthenticator(options: ProviderOptions): Authenticator {
+  const { secret, timeoutMs = 5_000, maxAnswerBytes = 65_536, logger } = options;
+  const endpoint = verifyEndpoint(options.url);
+  const agent = new Agent({ connect: { timeout: timeoutMs } });
+
+  async function ask(body: string): Promise<{ status: number; text: string }> {
+    // undici's `request` follows no redirects: the secret goes to the configured provider only.
+    const answer = await request(endpoint, {
+      method: "POST",
+      headers: { "content-type": "application/json", accept: "application/json", "x-relay-secret": secret },
+      body,
+      dispatcher: agent,
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    const chunks: Buffer[] = [];
+    let size = 0;
+    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      // Leaving the loop destroys the body and its connection.
+      if (size > maxAnswerBytes) throw new Error(`the answer is longer than ${maxAnswerBytes} bytes`);
+      chunks.push(chunk);
+    }
+    return { status: answer.statusCode, text: Buffer.concat(chunks).toString("utf8") };
+  }
+
+  return {
+    mode: "provider",
+    async authenticate({ token, subdomain }) {
+      try {
+        const { status, text } = await ask(JSON.stringify({ token, subdomain: subdomain ?? "" }));
+        if (status === 200) return { allowed: verified.parse(JSON.parse(text)).subdomains };
+        if (status === 401 || status === 403) return { refused: rejectionReason(text) };
+        logger?.warn({ url: endpoint, status }, "auth provider answered with an unexpected status");
+      } catch (error) {
+        logger?.warn({ url: endpoint, error: describe(error) }, "auth provider call failed");
+      }
+      return unavailable;
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+function verifyEndpoint(base: string): string {
+  const url = URL.canParse(base) ? new URL(base) : undefined;
+  if (url?.protocol !== "http:" && url?.protocol !== "https:") {
+    throw new TunnelError(
+      "invalid_option",
+      `the auth provider's URL '${base}' is not an http:// or https:// URL`,
+    );
+  }
+  if (url.search !== "" || url.hash !== "") {
+    throw new TunnelError(
+      "invalid_option",
+      `the auth provider's URL '${base}' may have no query and no fragment`,
+    );
+  }
+  return `${url.href.replace(/\/+$/, "")}/api/verify`;
+}
+
+function rejectionReason(text: string): string {
+  try {
+    const answer = rejected.safeParse(JSON.parse(text));
+    if (answer.success) return answer.data.error;
+  } catch {
+    // Not JSON: the plain reason will do.
+  }
+  return "invalid token";
+}
+
+/** What went wrong, without the answer itself, which may hold anything. */
+function describe(error: unknown): string {
+  if (error instanceof z.ZodError) return 'the answer is not {"subdomains": [patterns]}';
+  if (error instanceof SyntaxError) return "the answer is not JSON";
+  return error instanceof Error ? error.message : String(error);
+}

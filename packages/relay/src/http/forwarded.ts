@@ -1,0 +1,132 @@
+import { BlockList, isIP, isIPv4 } from "node:net";
+import { type RawHeaders, TunnelError, headerValue } from "mcp-tunnel-protocol";
+
+/** Proxies in front of the relay whose word on the visitor's address counts. */
+export interface TrustedProxies {
+  readonly size: number;
+  has(address: string): boolean;
+}
+
+/**
+ * Reads addresses and CIDR ranges.
+ * @throws TunnelError `invalid_option`.
+ */
+export function trustedProxies(ranges: readonly string[]): TrustedProxies {
+  const list = new BlockList();
+  for (const range of ranges) {
+    const [address = "", prefix, ...rest] = range.split("/");
+    const version = isIP(address);
+    const bits = prefix === undefined ? (version === 4 ? 32 : 128) : Number(prefix);
+    const wellFormed = prefix === undefined || /^[0-9]{1,3}$/.test(prefix);
+    if (version === 0 || rest.length > 0 || !wellFormed || bits > (version === 4 ? 32 : 128)) {
+      throw new TunnelError(
+        "invalid_option",
+        `the trusted proxy '${range}' is not an IP address or a range such as 10.0.0.0/8 or fd00::/8`,
+      );
+    }
+    list.addSubnet(address, bits, version === 4 ? "ipv4" : "ipv6");
+  }
+  return {
+    size: ranges.length,
+    has(address) {
+      // The zone of a link-local address is this machine's own; BlockList does not take it.
+      const [unscoped = ""] = address.split("%");
+      return list.check(unscoped, isIPv4(unscoped) ? "ipv4" : "ipv6");
+    },
+  };
+}
+
+/** An IPv4 address that came in over a dual-stack socket, written as IPv4. */
+export function plainAddress(address: string): string {
+  const mapped = /^::ffff:([0-9.]+)$/i.exec(address)?.[1];
+  return mapped !== undefined && isIPv4(mapped) ? mapped : address;
+}
+
+/**
+ * What only the relay may say to the local service, in lower case. A visitor who could set one of these would
+ * choose his own address or scheme. `X-Real-IP` is nginx' habit and as widely believed.
+ */
+export const forwardedFields: ReadonlySet<string> = new Set([
+  "forwarded",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-proto",
+  "x-forwarded-port",
+  "x-forwarded-prefix",
+  "x-forwarded-scheme",
+  "x-forwarded-server",
+  "x-forwarded-ssl",
+  "x-real-ip",
+]);
+/** What is rewritten even when a trusted proxy sent it; the rest of its fields pass. */
+const rewrittenFields: ReadonlySet<string> = new Set([
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-proto",
+]);
+
+/** What is known about the visitor, and the fields that tell the local service. */
+export interface Visitor {
+  /** The address from which the request came first, as far as it can be believed. */
+  address: string;
+  /** Fields of the request that do not travel on, in lower case. */
+  drop: ReadonlySet<string>;
+  /** Fields to add. */
+  add: RawHeaders;
+}
+
+/** Everything that a request's own headers may or may not say about the visitor is decided here. */
+export function describeVisitor(
+  peer: string,
+  scheme: "http" | "https",
+  host: string,
+  rawHeaders: RawHeaders,
+  proxies: TrustedProxies,
+): Visitor {
+  const address = plainAddress(peer);
+  if (proxies.size === 0 || isIP(address) === 0 || !proxies.has(address)) {
+    return {
+      address,
+      drop: forwardedFields,
+      add: ["X-Forwarded-For", address, "X-Forwarded-Host", host, "X-Forwarded-Proto", scheme],
+    };
+  }
+  const chain = listValues(rawHeaders, "x-forwarded-for");
+  const proto = headerValue(rawHeaders, "x-forwarded-proto")?.trim().toLowerCase();
+  return {
+    address: originator([...chain, address], proxies),
+    drop: rewrittenFields,
+    add: [
+      "X-Forwarded-For",
+      [...chain, address].join(", "),
+      "X-Forwarded-Host",
+      headerValue(rawHeaders, "x-forwarded-host") ?? host,
+      "X-Forwarded-Proto",
+      proto === "http" || proto === "https" ? proto : scheme,
+    ],
+  };
+}
+
+/** The last hop that no trusted proxy vouches for: everything to its left is the visitor's own claim. */
+function originator(chain: readonly string[], proxies: TrustedProxies): string {
+  let believed = chain.at(-1) as string;
+  for (const hop of chain.toReversed()) {
+    const address = plainAddress(hop);
+    if (isIP(address) === 0) break;
+    believed = address;
+    if (!proxies.has(address)) break;
+  }
+  return believed;
+}
+
+/** All values of a list field, over all its lines, in order. */
+function listValues(rawHeaders: RawHeaders, name: string): string[] {
+  const values: string[] = [];
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if ((rawHeaders[i] as string).toLowerCase() !== name) continue;
+    for (const value of (rawHeaders[i + 1] as string).split(",")) {
+      if (value.trim() !== "") values.push(value.trim());
+    }
+  }
+  return values;
+}

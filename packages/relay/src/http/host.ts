@@ -1,0 +1,71 @@
+/** Where a request wants to go, judged by its Host alone. */
+export type HostResult =
+  /** The name of a tunnel: exactly one label below the domain. It need not exist. */
+  | { kind: "tunnel"; name: string }
+  /** The domain itself. */
+  | { kind: "base" }
+  /** A host name that this relay does not serve. */
+  | { kind: "foreign" }
+  | { kind: "missing" }
+  /** Several Host fields, a Host that is none, or an absolute target that names another host. */
+  | { kind: "invalid" };
+
+const missing: HostResult = { kind: "missing" };
+const invalid: HostResult = { kind: "invalid" };
+const foreign: HostResult = { kind: "foreign" };
+const base: HostResult = { kind: "base" };
+
+/** uri-host [":" port] (RFC 9110 section 7.2), names and addresses only: no userinfo, no percent-encoding. */
+const grammar = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?$/;
+
+/** The host name in lower case without port and final dot; `undefined` when it does not follow the grammar. */
+function hostName(value: string): string | undefined {
+  const name = grammar.exec(value.toLowerCase())?.[1];
+  return name?.endsWith(".") === true ? name.slice(0, -1) : name;
+}
+
+/**
+ * Decides by the raw header fields, because Node lets several Host fields through and shows the first
+ * one only: two parts of a chain that each look at another one could be led to different tunnels.
+ * `target` is the request target as received.
+ */
+export function parseHost(rawHeaders: readonly string[], target: string, domain: string): HostResult {
+  let value: string | undefined;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const field = rawHeaders[i] as string;
+    if (field.length !== 4 || field.toLowerCase() !== "host") continue;
+    if (value !== undefined) return invalid;
+    value = rawHeaders[i + 1] as string;
+  }
+  if (value === undefined || value === "") return missing;
+  const host = hostName(value);
+  if (host === undefined) return invalid;
+
+  const authority = targetAuthority(target);
+  if (authority !== undefined && hostName(authority) !== host) return invalid;
+
+  if (host === domain) return base;
+  const nameLength = host.length - domain.length - 1;
+  if (nameLength < 1 || host[nameLength] !== "." || !host.endsWith(domain)) return foreign;
+  const name = host.slice(0, nameLength);
+  return name.includes(".") ? foreign : { kind: "tunnel", name };
+}
+
+const absoluteForm = /^https?:\/\/([^/?#]*)/i;
+
+/** The authority of an absolute-form target (RFC 9112 section 3.2.2); `undefined` for the usual origin form. */
+function targetAuthority(target: string): string | undefined {
+  return target.startsWith("/") ? undefined : absoluteForm.exec(target)?.[1];
+}
+
+/**
+ * The target in origin form, byte for byte as received where it is one already; `undefined` when it
+ * is neither that nor an absolute http URL (`OPTIONS *`, garbage).
+ */
+export function originForm(target: string): string | undefined {
+  if (target.startsWith("/")) return target;
+  const match = absoluteForm.exec(target);
+  if (match === null) return undefined;
+  const rest = target.slice(match[0].length);
+  return rest.startsWith("/") ? rest : `/${rest}`;
+}

@@ -1,0 +1,43 @@
+import { pino } from "pino";
+import pretty from "pino-pretty";
+
+/** What the relay needs of a logger; a pino one fits. Fields first, then a constant message. */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** For a relay that was given no logger. */
+export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+export const logFormats = ["pretty", "json"] as const;
+export type LogFormat = (typeof logFormats)[number];
+export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** Escapes what could move the cursor or start a colour: names and paths come from strangers. */
+export function printable(text: string): string {
+  // biome-ignore lint: control characters are the point.
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, (char) => {
+    return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
+}
+
+/** A logger on the standard output, and how to write out what it still holds before the process ends. */
+export function createLogger(format: LogFormat, level: LogLevel): { logger: Logger; flush(): void } {
+  if (format === "pretty") {
+    // Synchronous: people read it, at their speed.
+    const stream = pretty({ sync: true, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss.l" });
+    return { logger: pino({ level }, stream), flush() {} };
+  }
+  // Asynchronous: a line costs the exchange no system call.
+  const stream = pino.destination({ dest: 1, sync: false });
+  // The reader of a pipe may leave; that is no reason to end.
+  stream.on("error", () => {});
+  return {
+    logger: pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stream),
+    flush: () => stream.flushSync(),
+  };
+}

@@ -1,0 +1,97 @@
+import type { RawHeaders } from "mcp-tunnel-protocol";
+import { describe, expect, it } from "vitest";
+import { describeVisitor, trustedProxies } from "../src/http/forwarded.js";
+
+const spoofed: RawHeaders = [
+  "X-Forwarded-For",
+  "1.1.1.1",
+  "x-forwarded-for",
+  "203.0.113.9 , 10.0.0.2",
+  "X-Forwarded-Host",
+  "public.test",
+  "X-Forwarded-Proto",
+  "HTTPS",
+  "Forwarded",
+  "for=1.1.1.1",
+  "X-Real-IP",
+  "1.1.1.1",
+];
+const none = trustedProxies([]);
+const proxies = trustedProxies(["10.0.0.0/8", "fd00::/8", "192.0.2.1"]);
+const describeSpoofed = (peer: string, trusted = proxies, headers = spoofed) =>
+  describeVisitor(peer, "http", "a.tunnel.test", headers, trusted);
+
+describe("X-Forwarded-*", () => {
+  it.each([
+    ["nobody is trusted", "10.0.0.1", "10.0.0.1", none],
+    ["the peer is not", "203.0.113.7", "203.0.113.7", proxies],
+    ["the peer came over a dual-stack socket", "::ffff:203.0.113.7", "203.0.113.7", proxies],
+    ["the peer is a neighbour of the trusted one", "192.0.2.2", "192.0.2.2", proxies],
+    ["the peer is IPv6", "2001:db8::1", "2001:db8::1", proxies],
+  ])("is the relay's own when %s", (_, peer, address, trusted) => {
+    const visitor = describeSpoofed(peer, trusted);
+    expect(visitor.address).toBe(address);
+    expect(visitor.add).toEqual([
+      "X-Forwarded-For",
+      address,
+      "X-Forwarded-Host",
+      "a.tunnel.test",
+      "X-Forwarded-Proto",
+      "http",
+    ]);
+    for (const field of ["forwarded", "x-real-ip", "x-forwarded-for", "x-forwarded-port"]) {
+      expect(visitor.drop.has(field)).toBe(true);
+    }
+  });
+
+  it.each(["10.0.0.1", "::ffff:10.0.0.1", "fd12::1", "192.0.2.1"])(
+    "is appended to what the trusted proxy %s says",
+    (peer) => {
+      const visitor = describeSpoofed(peer);
+      const own = peer.replace("::ffff:", "");
+      expect(visitor.add).toEqual([
+        "X-Forwarded-For",
+        `1.1.1.1, 203.0.113.9, 10.0.0.2, ${own}`,
+        "X-Forwarded-Host",
+        "public.test",
+        "X-Forwarded-Proto",
+        "https",
+      ]);
+      // 1.1.1.1 is what the visitor claims; the last address that no trusted proxy has is the visitor's.
+      expect(visitor.address).toBe("203.0.113.9");
+      expect(visitor.drop.has("forwarded")).toBe(false);
+    },
+  );
+
+  it.each([
+    [["X-Forwarded-For", "rubbish"], "10.0.0.1"],
+    [["X-Forwarded-For", "9.9.9.9, rubbish, 10.0.0.2"], "10.0.0.2"],
+    [["X-Forwarded-For", "127.1"], "10.0.0.1"],
+    [["X-Forwarded-For", "10.0.0.3, 10.0.0.2"], "10.0.0.3"],
+    [["X-Forwarded-For", "fe80::1%eth0"], "fe80::1%eth0"],
+    [[], "10.0.0.1"],
+  ])("with %j from a trusted proxy, the visitor is %s", (headers, address) => {
+    expect(describeSpoofed("10.0.0.1", proxies, headers).address).toBe(address);
+  });
+
+  it("takes no scheme but http and https", () => {
+    const visitor = describeSpoofed("10.0.0.1", proxies, ["X-Forwarded-Proto", "javascript"]);
+    expect(visitor.add.at(-1)).toBe("http");
+  });
+});
+
+describe("trusted proxies", () => {
+  it.each([
+    "",
+    "10.0.0.0/33",
+    "10.0.0/8",
+    "127.1",
+    "::/129",
+    "10.0.0.0/8/8",
+    "10.0.0.0/",
+    "a.test",
+    "10.0.0.0/+8",
+  ])("refuses %j", (range) => {
+    expect(() => trustedProxies([range])).toThrow(`the trusted proxy '${range}' is not`);
+  });
+});
