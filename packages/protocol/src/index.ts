@@ -10,6 +10,10 @@ export { resetCodes, StreamReset, TunnelError } from "./errors.js";
 export type { ResetCode, TunnelErrorCode } from "./errors.js";
 export { endToEndHeaders, headerValue } from "./headers.js";
 export type { RawHeaders } from "./headers.js";
+export { JsonClientSession } from "./json/client-session.js";
+export type { JsonClientSessionOptions } from "./json/client-session.js";
+export { JsonRelaySession } from "./json/relay-session.js";
+export type { JsonRelaySessionOptions } from "./json/relay-session.js";
 export type { Link, LinkHandler } from "./link.js";
 export { Liveness } from "./liveness.js";
 export type { LivenessOptions } from "./liveness.js";
@@ -38,3 +42,7 @@ export type {
   TunnelStream,
   Wire,
 } from "./tunnel.js";
+export { V1ClientSession } from "./v1/client-session.js";
+export { V1RelaySession } from "./v1/relay-session.js";
+export { defaultWindow } from "./v1/session.js";
+export type { V1Options } from "./v1/session.js";

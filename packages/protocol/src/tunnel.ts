@@ -81,6 +81,8 @@ export interface SessionHandler {
   onClose(error: TunnelError, code?: number, reason?: string): void;
   /** Version 1 only: the link is gone; the session waits for another one or for `destroy`. */
   onDetached?(cause: TunnelError): void;
+  /** A stream's handler threw; its stream was reset and nothing else was touched. */
+  onFault?(error: unknown): void;
   /** The peer takes no new streams (client), or asks to register elsewhere (relay); what is open goes on. */
   onGoaway?(): void;
 }
@@ -96,6 +98,8 @@ export interface Session {
   probe(timeoutMs?: number): void;
   /** Tells the peer that this end is going; open streams go on. Wires that cannot say so say nothing. */
   goaway(): void;
+  /** Resolves when no stream is open and the peer has everything that was sent, or the session is over. */
+  idle(): Promise<void>;
   /** Ends the session: streams are reset with `session_lost`, the link is closed with `code` and `reason`. */
   close(code: number, reason: string): void;
 }

@@ -13,6 +13,7 @@ export class WebSocketLink implements Link {
   #handler: LinkHandler | undefined;
   readonly #early: (Buffer | string)[] = [];
   #corked = false;
+  #closing = false;
   #closeTimer: NodeJS.Timeout | undefined;
   readonly #ws: WebSocket;
   readonly #socket: Socket;
@@ -22,9 +23,10 @@ export class WebSocketLink implements Link {
     this.#socket = socket;
     ws.binaryType = "nodebuffer";
     ws.on("message", (data: Buffer, isBinary: boolean) => {
+      if (this.#closing) return;
       const message = isBinary ? data : data.toString("utf8");
-      if (this.#handler === undefined) {
-        // Between two owners: nothing may be lost, and little may pile up.
+      if (this.#handler === undefined || this.#early.length > 0) {
+        // Between two owners: nothing may be lost or overtaken, and little may pile up.
         this.#early.push(message);
         ws.pause();
       } else this.#handler.onMessage(message);
@@ -106,6 +108,9 @@ export class WebSocketLink implements Link {
   }
 
   close(code: number, reason: string): void {
+    this.#closing = true;
+    // A paused WebSocket would not see the peer's close.
+    this.#ws.resume();
     this.#ws.close(code, clip(reason));
     this.#closeTimer ??= setTimeout(() => this.#ws.terminate(), closeTimeoutMs);
   }

@@ -1,0 +1,69 @@
+import { TunnelError } from "../errors.js";
+import type { SessionHandler, OpeningSession, RequestHead, StreamHandler, TunnelStream } from "../tunnel.js";
+import { decodeResponseHead } from "./decode.js";
+import { encodeRequestHead } from "./encode.js";
+import { endFlag, frameTypes, maxHeadBytes, upgradeFlag } from "./frame.js";
+import { V1Session } from "./session.js";
+import type { V1Options } from "./session.js";
+import { V1Stream } from "./stream.js";
+
+/** From this stream id on the client is asked to register anew; ids have 32 bits and never start over. */
+const lastComfortableId = 0xf000_0000;
+const lastId = 0xffff_fff0;
+
+/** The relay's end of a version 1 session: it opens streams. */
+export class V1RelaySession extends V1Session implements OpeningSession {
+  protected override readonly peerAnswers = true;
+  readonly #maxStreams: number;
+  #lastStreamId = 0;
+  #peerGoing = false;
+
+  constructor(handler: SessionHandler, options: V1Options = {}) {
+    super(handler, options);
+    this.#maxStreams = options.maxStreams ?? 1_024;
+  }
+
+  open(head: RequestHead, end: boolean, handler: StreamHandler): TunnelStream {
+    if (this.closed) throw new TunnelError("session_closed", "the tunnel's session is over");
+    if (this.#peerGoing) throw new TunnelError("draining", "the client takes no new requests");
+    if (this.streams.size >= this.#maxStreams) {
+      throw new TunnelError("overloaded", `the tunnel already carries ${this.streams.size} streams`);
+    }
+    if (this.#lastStreamId >= lastId) throw new TunnelError("overloaded", "the session has run out of ids");
+    const text = encodeRequestHead(head);
+    if (text.length > maxHeadBytes) throw new TunnelError("overloaded", "the request head is too large");
+    this.#lastStreamId += 1;
+    const id = this.#lastStreamId;
+    if (id === lastComfortableId) this.goaway();
+    const stream = new V1Stream(id, this, handler, this.windows);
+    this.streams.set(id, stream);
+    const flags = (end ? endFlag : 0) | (head.upgrade === true ? upgradeFlag : 0);
+    this.text(frameTypes.request | flags, id, text);
+    if (end) stream.localEndSent();
+    return stream;
+  }
+
+  protected override wasOpened(streamId: number): boolean {
+    return streamId <= this.#lastStreamId;
+  }
+
+  protected override receiveRequest(): void {
+    throw new TunnelError("protocol_error", "a client may not open streams");
+  }
+
+  protected override receiveAnswer(stream: V1Stream, type: number, end: boolean, payload: Buffer): void {
+    const head = decodeResponseHead(payload);
+    const interim = head.status < 200 && head.status !== 101;
+    if (interim !== (type === frameTypes.interim)) {
+      throw new TunnelError("protocol_error", `status ${head.status} in the wrong frame`);
+    }
+    if (interim) stream.receiveInterim(head);
+    else stream.receiveHead(head, end);
+  }
+
+  protected override receiveGoaway(): void {
+    if (this.#peerGoing) return;
+    this.#peerGoing = true;
+    this.handler.onGoaway?.();
+  }
+}

@@ -1,0 +1,506 @@
+import { closeCodes } from "../close-codes.js";
+import { resetCodes, StreamReset, TunnelError } from "../errors.js";
+import type { ResetCode } from "../errors.js";
+import type { Link } from "../link.js";
+import { Liveness } from "../liveness.js";
+import type { LivenessOptions } from "../liveness.js";
+import type { Session, SessionHandler } from "../tunnel.js";
+import { Decoder, decodeTrailers } from "./decode.js";
+import { writeFrameHeader } from "./encode.js";
+import { describeFrame, endFlag, frameTypes, headerBytes } from "./frame.js";
+import { Outbox } from "./outbox.js";
+import { V1Stream } from "./stream.js";
+import type { StreamPort } from "./stream.js";
+
+/** Bytes of one stream that each end takes before it returns credit, unless it announces another number. */
+export const defaultWindow = 1_048_576;
+
+/** A batch this large is sent at once; alone, `setImmediate` makes both processes work in lockstep. */
+const flushBytes = 8_192;
+/** DATA waits for its turn once this much has not left the process, so that heads and small bodies get ahead. */
+const linkHighWaterBytes = 262_144;
+/** Chunks this small do not wait until so much more has piled up. */
+const smallChunkBytes = 4_096;
+const smallChunkHighWaterBytes = 1_048_576;
+/** What one stream may send in its turn. */
+const turnBytes = 65_536;
+/** Received bytes after which an ACK is due at once, and the time after which it is due anyway. */
+const ackBytes = 131_072;
+const ackDelayMs = 100;
+const maxWindow = 33_554_432;
+
+export interface V1Options {
+  liveness?: LivenessOptions;
+  /** The window announced to the peer, in bytes. Default {@link defaultWindow}. */
+  receiveWindow?: number;
+  /** The window that the peer announced, in bytes. Default {@link defaultWindow}. */
+  sendWindow?: number;
+  /** Streams open at the same time. Default 1,024 for the relay, 4,096 for the client. */
+  maxStreams?: number;
+  /**
+   * Received bytes, over all streams, that have not been passed on; beyond it the stream with the most of them is
+   * reset. Default 67,108,864.
+   */
+  maxQueuedBytes?: number;
+  /** Bytes sent and not acknowledged at which streams have to wait. Default 33,554,432. */
+  maxUnacknowledgedBytes?: number;
+  /** How much all windows of the session together may grow beyond their first size. Default 67,108,864. */
+  maxWindowGrowthBytes?: number;
+}
+
+type State =
+  | { name: "detached" }
+  | { name: "attached"; link: Link; decoder: Decoder; liveness: Liveness }
+  | { name: "closed" };
+
+/**
+ * A version 1 session (PROTOCOL.md): streams over a link that may be lost and replaced. What the two ends do
+ * differently stands in relay-session.ts and client-session.ts.
+ */
+export abstract class V1Session implements Session, StreamPort {
+  readonly wire = "v1";
+  protected readonly handler: SessionHandler;
+  protected readonly streams = new Map<number, V1Stream>();
+  protected readonly windows: { send: number; receive: number };
+  #state: State = { name: "detached" };
+  readonly #options: V1Options;
+  readonly #outbox = new Outbox();
+  readonly #waiting = new Set<V1Stream>();
+  #pumping = false;
+  #flushScheduled = false;
+  #received = 0;
+  #receivedAcknowledged = 0;
+  #ackTimer: NodeJS.Timeout | undefined;
+  #queuedBytes = 0;
+  #windowGrowth = 0;
+  #minRttMs: number | undefined;
+  #idleWaiters: (() => void)[] = [];
+  readonly #maxQueued: number;
+  readonly #maxUnacknowledged: number;
+
+  constructor(handler: SessionHandler, options: V1Options) {
+    this.handler = handler;
+    this.#options = options;
+    this.windows = {
+      send: options.sendWindow ?? defaultWindow,
+      receive: options.receiveWindow ?? defaultWindow,
+    };
+    this.#maxQueued = options.maxQueuedBytes ?? 67_108_864;
+    this.#maxUnacknowledged = options.maxUnacknowledgedBytes ?? 33_554_432;
+  }
+
+  /** Bytes of counted frames processed so far: what the peer need not send again. */
+  get received(): number {
+    return this.#received;
+  }
+
+  get attached(): boolean {
+    return this.#state.name === "attached";
+  }
+
+  get closed(): boolean {
+    return this.#state.name === "closed";
+  }
+
+  get streamCount(): number {
+    return this.streams.size;
+  }
+
+  get rttMs(): number | undefined {
+    return this.#state.name === "attached" ? this.#state.liveness.rttMs : undefined;
+  }
+
+  /** Received bytes that have not been passed on, over all streams. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** Bytes kept until the peer acknowledges them. */
+  get unacknowledgedBytes(): number {
+    return this.#outbox.unacknowledgedBytes + this.#outbox.batchBytes;
+  }
+
+  // ---- links
+
+  /**
+   * Goes on over this link: everything after `peerReceived` (0 for a new session) is sent again. A link that is
+   * still attached is cut.
+   * @throws TunnelError `protocol_error` when `peerReceived` is not an offset that can be served: the session is
+   * unchanged. `session_closed` when it is over.
+   */
+  attach(link: Link, peerReceived: number): void {
+    if (this.#state.name === "closed") throw new TunnelError("session_closed", "the session is over");
+    this.#outbox.acknowledge(peerReceived);
+    this.#unlink()?.terminate();
+    const decoder = new Decoder(this.#onFrame);
+    const liveness = new Liveness(link, this.#options.liveness ?? {}, () => {
+      this.#unlink();
+      link.terminate();
+      this.#detached(new TunnelError("timeout", "the link has gone silent"));
+    });
+    this.#state = { name: "attached", link, decoder, liveness };
+    // What the peer reported includes what it is told with the resumption, so nothing is owed.
+    this.#receivedAcknowledged = this.#received;
+    link.handler = {
+      onMessage: (message) => this.#onMessage(message),
+      onDrain: () => this.#pump(),
+      onPong: () => {
+        liveness.pong();
+        this.#minRttMs = Math.min(liveness.rttMs ?? Infinity, this.#minRttMs ?? Infinity);
+      },
+      onClose: (code, reason) => {
+        this.#unlink();
+        this.#linkClosed(code, reason);
+      },
+    };
+    this.#sendAll(link, this.#outbox.kept());
+    this.#flush();
+    this.#pump();
+  }
+
+  probe(timeoutMs?: number): void {
+    if (this.#state.name === "attached") this.#state.liveness.probe(timeoutMs);
+  }
+
+  /** Cuts the link, as if the network had; the session waits for another. Nothing happens without a link. */
+  detach(cause: TunnelError): void {
+    const link = this.#unlink();
+    if (link === undefined) return;
+    link.terminate();
+    this.#detached(cause);
+  }
+
+  /** Takes the link away without a word to anybody. */
+  #unlink(): Link | undefined {
+    if (this.#state.name !== "attached") return undefined;
+    const { link, decoder, liveness } = this.#state;
+    this.#state = { name: "detached" };
+    clearTimeout(this.#ackTimer);
+    this.#ackTimer = undefined;
+    liveness.stop();
+    decoder.stop();
+    link.handler = undefined;
+    return link;
+  }
+
+  #linkClosed(code: number, reason: string): void {
+    const error = closeError(code, reason);
+    if (error.code === "session_lost") this.#detached(error);
+    else this.#end(error, code, reason);
+  }
+
+  #detached(cause: TunnelError): void {
+    this.handler.onDetached?.(cause);
+  }
+
+  // ---- the end
+
+  goaway(): void {
+    if (this.#state.name !== "closed") this.text(frameTypes.goaway, 0, "");
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#state.name === "closed") return;
+    this.#flush();
+    this.#unlink()?.close(code, reason);
+    this.#end(new TunnelError("session_closed", reason || "the session was closed"), code, reason);
+  }
+
+  /** Ends the session with `error`, which every stream is told. A link is cut. */
+  destroy(error: TunnelError): void {
+    if (this.#state.name === "closed") return;
+    this.#unlink()?.terminate();
+    this.#end(error);
+  }
+
+  idle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#idleWaiters.push(resolve);
+      this.#checkIdle();
+    });
+  }
+
+  #checkIdle(): void {
+    if (this.#idleWaiters.length === 0) return;
+    if (this.#state.name !== "closed" && (this.streams.size > 0 || this.unacknowledgedBytes > 0)) return;
+    const waiters = this.#idleWaiters;
+    this.#idleWaiters = [];
+    for (const resolve of waiters) resolve();
+  }
+
+  #violation(error: TunnelError): void {
+    this.#unlink()?.close(closeCodes.protocolError, error.message);
+    this.#end(error);
+  }
+
+  #end(error: TunnelError, code?: number, reason?: string): void {
+    if (this.#state.name === "closed") return;
+    this.#state = { name: "closed" };
+    const lost = new StreamReset("session_lost", error.message);
+    for (const stream of [...this.streams.values()]) this.#guard(stream, () => stream.fail(lost));
+    this.streams.clear();
+    this.#waiting.clear();
+    this.handler.onClose(error, code, reason);
+    this.#checkIdle();
+  }
+
+  // ---- sending
+
+  text(typeAndFlags: number, streamId: number, payload: string): void {
+    this.#outbox.text(typeAndFlags, streamId, payload);
+    this.#appended();
+  }
+
+  number(typeAndFlags: number, streamId: number, payload: number): void {
+    this.#outbox.number(typeAndFlags, streamId, payload);
+    this.#appended();
+  }
+
+  bytes(typeAndFlags: number, streamId: number, payload: Buffer): void {
+    this.#outbox.bytes(typeAndFlags, streamId, payload);
+    this.#appended();
+  }
+
+  markEnd(streamId: number): boolean {
+    return this.#outbox.markEnd(streamId);
+  }
+
+  canSendData(bytes: number): boolean {
+    if (this.#state.name !== "attached") return false;
+    const waiting = this.#state.link.bufferedBytes + this.#outbox.batchBytes;
+    if (waiting >= (bytes <= smallChunkBytes ? smallChunkHighWaterBytes : linkHighWaterBytes)) return false;
+    return this.#outbox.unacknowledgedBytes < this.#maxUnacknowledged;
+  }
+
+  awaitTurn(stream: V1Stream): void {
+    this.#waiting.add(stream);
+  }
+
+  finished(stream: V1Stream, extraWindow: number): void {
+    this.streams.delete(stream.id);
+    this.#waiting.delete(stream);
+    this.#windowGrowth -= extraWindow;
+    this.#checkIdle();
+  }
+
+  #appended(): void {
+    if (this.#outbox.batchBytes >= flushBytes) this.#flush();
+    else if (!this.#flushScheduled) {
+      this.#flushScheduled = true;
+      setImmediate(this.#onImmediate);
+    }
+  }
+
+  readonly #onImmediate = (): void => {
+    this.#flushScheduled = false;
+    this.#flush();
+  };
+
+  #flush(): void {
+    if (this.#outbox.batchBytes === 0) return;
+    const batch = this.#outbox.take();
+    if (this.#state.name === "attached") this.#sendAll(this.#state.link, batch);
+  }
+
+  #sendAll(link: Link, messages: readonly Buffer[]): void {
+    if (messages.length === 1) {
+      link.send(messages[0] as Buffer);
+      return;
+    }
+    link.cork();
+    for (const message of messages) link.send(message);
+    link.uncork();
+  }
+
+  /** Gives turns to the streams that wait, as long as there is room. */
+  #pump(): void {
+    if (this.#pumping || this.#waiting.size === 0) return;
+    this.#pumping = true;
+    // A stream that wants another turn goes to the end of the set, which the loop reaches again.
+    for (const stream of this.#waiting) {
+      if (!this.canSendData(0)) break;
+      this.#waiting.delete(stream);
+      const more = this.#guard(stream, () => stream.pump(turnBytes)) ?? false;
+      if (!more) continue;
+      this.#waiting.add(stream);
+      if (!this.canSendData(turnBytes)) break;
+    }
+    this.#pumping = false;
+  }
+
+  // ---- receiving
+
+  #onMessage(message: Buffer | string): void {
+    if (this.#state.name !== "attached") return;
+    const { decoder, liveness } = this.#state;
+    liveness.heard();
+    try {
+      if (typeof message === "string") {
+        throw new TunnelError("protocol_error", "a text message in a version 1 session");
+      }
+      decoder.push(message);
+    } catch (error) {
+      if (!(error instanceof TunnelError)) throw error;
+      this.#violation(error);
+      return;
+    }
+    this.#acknowledge();
+    this.#pump();
+  }
+
+  #acknowledge(): void {
+    const owed = this.#received - this.#receivedAcknowledged;
+    if (owed === 0 || this.#state.name !== "attached") return;
+    if (owed < ackBytes) {
+      this.#ackTimer ??= setTimeout(this.#sendAck, ackDelayMs);
+      return;
+    }
+    this.#sendAck();
+  }
+
+  readonly #sendAck = (): void => {
+    clearTimeout(this.#ackTimer);
+    this.#ackTimer = undefined;
+    if (this.#state.name !== "attached") return;
+    this.#receivedAcknowledged = this.#received;
+    const frame = Buffer.allocUnsafe(headerBytes + 8);
+    writeFrameHeader(frame, 0, frameTypes.ack, 8, 0);
+    frame.writeUInt32BE(Math.floor(this.#received / 0x1_0000_0000), headerBytes);
+    frame.writeUInt32BE(this.#received >>> 0, headerBytes + 4);
+    this.#state.link.send(frame);
+  };
+
+  readonly #onFrame = (type: number, flags: number, streamId: number, payload: Buffer): void => {
+    if (type === frameTypes.ack) {
+      this.#outbox.acknowledge(payload.readUInt32BE(0) * 0x1_0000_0000 + payload.readUInt32BE(4));
+      this.#checkIdle();
+      return;
+    }
+    this.#received += headerBytes + payload.length;
+    if (type === frameTypes.goaway) {
+      this.receiveGoaway();
+      return;
+    }
+    if (type === frameTypes.request) {
+      this.receiveRequest(flags, streamId, payload);
+      return;
+    }
+    const stream = this.streams.get(streamId);
+    if (stream === undefined) {
+      if (this.wasOpened(streamId)) return; // It crossed the end of the stream.
+      throw new TunnelError(
+        "protocol_error",
+        `never opened: ${describeFrame(type, flags, streamId, payload.length)}`,
+      );
+    }
+    this.#guard(stream, () => this.#receiveOn(stream, type, (flags & endFlag) !== 0, payload));
+  };
+
+  #receiveOn(stream: V1Stream, type: number, end: boolean, payload: Buffer): void {
+    switch (type) {
+      case frameTypes.data:
+        stream.receiveData(payload, end, this.peerAnswers);
+        return;
+      case frameTypes.end:
+        stream.receiveEnd(decodeTrailers(payload), this.peerAnswers);
+        return;
+      case frameTypes.credit:
+        stream.receiveCredit(payload.readUInt32BE(0));
+        return;
+      case frameTypes.blocked:
+        stream.receiveBlocked();
+        return;
+      case frameTypes.reset:
+        if (payload.length < 2) throw new TunnelError("protocol_error", "RESET without a code");
+        stream.receiveReset(new StreamReset(resetName(payload.readUInt16BE(0)), payload.toString("utf8", 2)));
+        return;
+      default:
+        this.receiveAnswer(stream, type, end, payload);
+    }
+  }
+
+  /**
+   * Runs what may call a stream's handler. A fault in a handler ends its own stream and no other; a violation is the
+   * session's matter and passes through.
+   */
+  #guard<T>(stream: V1Stream, action: () => T): T | undefined {
+    try {
+      return action();
+    } catch (error) {
+      if (error instanceof TunnelError && error.code === "protocol_error") throw error;
+      this.fault(stream, error);
+      return undefined;
+    }
+  }
+
+  protected fault(stream: V1Stream, error: unknown): void {
+    this.handler.onFault?.(error);
+    stream.reset("internal", "internal error");
+    try {
+      stream.handler.onReset(new StreamReset("internal", "internal error"));
+    } catch (again) {
+      this.handler.onFault?.(again);
+    }
+  }
+
+  queued(delta: number): void {
+    this.#queuedBytes += delta;
+    if (delta <= 0 || this.#queuedBytes <= this.#maxQueued) return;
+    let fattest: V1Stream | undefined;
+    for (const stream of this.streams.values()) {
+      if (fattest === undefined || stream.unconsumedBytes > fattest.unconsumedBytes) fattest = stream;
+    }
+    if (fattest === undefined) return;
+    const reason = new StreamReset("overloaded", "too many bytes are queued on this tunnel");
+    fattest.reset(reason.code, reason.message);
+    fattest.handler.onReset(reason);
+  }
+
+  extraWindow(window: number, bytes: number, elapsedMs: number): number {
+    const rttMs = this.#minRttMs;
+    if (rttMs === undefined || elapsedMs <= 0) return 0;
+    // Four times what was on the way during one round trip: while the window is the limit, the rate is one window
+    // per round trip, so it quadruples; once it is not, bandwidth x delay is well below it and it stays.
+    const wanted = Math.min(4 * (bytes / elapsedMs) * rttMs, maxWindow);
+    const room = (this.#options.maxWindowGrowthBytes ?? 67_108_864) - this.#windowGrowth;
+    const extra = Math.floor(Math.min(wanted - window, room));
+    if (extra <= 0) return 0;
+    this.#windowGrowth += extra;
+    return extra;
+  }
+
+  // ---- what the two ends do differently
+
+  /** True at the relay: the peer's direction starts with a response head. */
+  protected abstract readonly peerAnswers: boolean;
+  protected abstract wasOpened(streamId: number): boolean;
+  protected abstract receiveRequest(flags: number, streamId: number, payload: Buffer): void;
+  protected abstract receiveAnswer(stream: V1Stream, type: number, end: boolean, payload: Buffer): void;
+  protected abstract receiveGoaway(): void;
+}
+
+const resetNames = new Map(
+  Object.entries(resetCodes).map(([name, code]) => [code as number, name as ResetCode]),
+);
+
+function resetName(code: number): ResetCode {
+  return resetNames.get(code) ?? "internal";
+}
+
+/** What a close of the link means for the session (PROTOCOL.md, section 9): `session_lost` is what can be resumed. */
+function closeError(code: number, reason: string): TunnelError {
+  const said = reason === "" ? "" : `: ${reason}`;
+  switch (code) {
+    case closeCodes.normal:
+      return new TunnelError("session_closed", `the peer ended the session${said}`);
+    case closeCodes.protocolError:
+    case closeCodes.tooLarge:
+      return new TunnelError("protocol_error", `the peer closed with ${code}${said}`);
+    case closeCodes.authenticationFailed:
+      return new TunnelError("refused", reason || "refused by the relay");
+    case closeCodes.evicted:
+      return new TunnelError("evicted", reason || "another client registered the name");
+    default:
+      return new TunnelError("session_lost", `the link was lost (${code}${said})`);
+  }
+}
