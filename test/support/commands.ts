@@ -1,0 +1,186 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+/** The built commands, as their `bin` entries name them. */
+const commands = {
+  relay: fileURLToPath(new URL("../../packages/relay/dist/cli/main.js", import.meta.url)),
+  client: fileURLToPath(new URL("../../packages/client/dist/cli/main.js", import.meta.url)),
+};
+
+export type JsonLine = Record<string, unknown>;
+
+/** A process under test, with everything it said. */
+export class RunningCommand {
+  readonly child: ChildProcess;
+  /** Every line of stdout so far. */
+  readonly stdout: string[] = [];
+  /** Every line of stderr so far. */
+  readonly stderr: string[] = [];
+  /** The lines of stdout that are JSON objects. */
+  readonly json: JsonLine[] = [];
+  /** Resolves when the process has ended and everything it said has been read. */
+  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  readonly #waiters = new Set<() => void>();
+  #ended = false;
+
+  constructor(
+    command: string,
+    args: readonly string[],
+    options: { env?: NodeJS.ProcessEnv; cwd?: string } = {},
+  ) {
+    this.child = spawn(command, args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: cleanEnvironment(options.env),
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    });
+    const kill = (): void => {
+      this.child.kill("SIGKILL");
+    };
+    process.once("exit", kill);
+    const read = (stream: NodeJS.ReadableStream, onLine: (line: string) => void): void => {
+      createInterface({ input: stream }).on("line", (line) => {
+        onLine(line);
+        this.#wake();
+      });
+    };
+    read(this.child.stdout as NodeJS.ReadableStream, (line) => {
+      this.stdout.push(line);
+      const value = parseObject(line);
+      if (value !== undefined) this.json.push(value);
+    });
+    read(this.child.stderr as NodeJS.ReadableStream, (line) => this.stderr.push(line));
+    this.exited = new Promise((resolve, reject) => {
+      this.child.once("error", reject);
+      this.child.once("close", (code, signal) => {
+        process.off("exit", kill);
+        this.#ended = true;
+        this.#wake();
+        resolve({ code, signal });
+      });
+    });
+    // Whoever awaits it sees the error; whoever does not, learns of it from the wait that fails.
+    this.exited.catch(() => this.#wake());
+  }
+
+  get pid(): number {
+    return this.child.pid as number;
+  }
+
+  /** Everything said, for error messages. */
+  get output(): string {
+    return [...this.stdout, ...this.stderr].join("\n");
+  }
+
+  /**
+   * Waits until `find` returns something, looking again whenever the process says something.
+   * @throws Error with all of its output, if the process ends first or `timeoutMs` (default 15,000) pass.
+   */
+  async waitFor<T>(what: string, find: () => T | undefined, timeoutMs = 15_000): Promise<T> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const found = find();
+      if (found !== undefined) return found;
+      if (this.#ended) throw new Error(`the process ended before ${what}; it said:\n${this.output}`);
+      const leftMs = deadline - performance.now();
+      if (leftMs <= 0) throw new Error(`no ${what} within ${timeoutMs} ms; it said:\n${this.output}`);
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          clearTimeout(timer);
+          this.#waiters.delete(wake);
+          resolve();
+        };
+        const timer = setTimeout(wake, leftMs);
+        this.#waiters.add(wake);
+      });
+    }
+  }
+
+  /** Waits for a JSON line on stdout that has all of `fields`; `nth` (from 1) when there are several. */
+  waitForJson(fields: JsonLine, nth = 1): Promise<JsonLine> {
+    const matches = (line: JsonLine): boolean =>
+      Object.entries(fields).every(([key, value]) => line[key] === value);
+    return this.waitFor(`line with ${JSON.stringify(fields)}`, () => this.json.filter(matches)[nth - 1]);
+  }
+
+  /** Sends SIGTERM, and SIGKILL if that has no effect within 10 seconds; resolves when the process is gone. */
+  async close(): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+    if (!this.#ended) this.child.kill("SIGTERM");
+    const timer = setTimeout(() => this.child.kill("SIGKILL"), 10_000);
+    try {
+      return await this.exited;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiters) wake();
+  }
+}
+
+/** A relay command that listens. */
+export interface RelayCommand extends RunningCommand {
+  port: number;
+}
+
+/**
+ * Starts the relay command with JSON logs for the domain `localhost`, on a free port unless `args` say otherwise, and
+ * waits until it listens.
+ */
+export async function startRelayCommand(
+  args: readonly string[] = [],
+  env?: NodeJS.ProcessEnv,
+): Promise<RelayCommand> {
+  const defaults = ["--host", "127.0.0.1", "--log-format", "json"];
+  if (!args.includes("--domain")) defaults.push("--domain", "localhost");
+  if (!args.includes("--port")) defaults.push("--port", "0");
+  if (!args.includes("--public-url")) defaults.push("--public-url", "http://{subdomain}.{domain}:{port}");
+  const relay = runRelay([...defaults, ...args], env);
+  const { port } = await relay.waitForJson({ msg: "listening" });
+  return Object.assign(relay, { port: port as number });
+}
+
+/** Runs the relay command as given: for tests of its flags. */
+export function runRelay(args: readonly string[], env?: NodeJS.ProcessEnv): RunningCommand {
+  return new RunningCommand(process.execPath, [commands.relay, ...args], env === undefined ? {} : { env });
+}
+
+/** A client command that is connected. */
+export interface ClientCommand extends RunningCommand {
+  url: string;
+  subdomain: string;
+}
+
+/** Starts the client command for a local service and waits until its tunnel is up. */
+export async function startClientCommand(
+  target: number | string,
+  relayPort: number,
+  args: readonly string[] = [],
+  env?: NodeJS.ProcessEnv,
+): Promise<ClientCommand> {
+  const relayUrl = `http://127.0.0.1:${relayPort}`;
+  const client = runClient([String(target), "--relay", relayUrl, "--json", ...args], env);
+  const { url, subdomain } = await client.waitForJson({ event: "connected" });
+  return Object.assign(client, { url: url as string, subdomain: subdomain as string });
+}
+
+/** Runs the client command as given: for tests of its flags. */
+export function runClient(args: readonly string[], env?: NodeJS.ProcessEnv): RunningCommand {
+  return new RunningCommand(process.execPath, [commands.client, ...args], env === undefined ? {} : { env });
+}
+
+/** The environment without this project's own variables, so that nobody's settings reach the tests. */
+function cleanEnvironment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("MCP_TUNNEL_"));
+  return { ...Object.fromEntries(inherited), ...extra };
+}
+
+function parseObject(line: string): JsonLine | undefined {
+  if (!line.startsWith("{")) return undefined;
+  try {
+    return JSON.parse(line) as JsonLine;
+  } catch {
+    return undefined;
+  }
+}

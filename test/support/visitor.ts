@@ -1,0 +1,46 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { Agent, type Dispatcher, request } from "undici";
+
+type VisitOptions = Omit<NonNullable<Parameters<typeof request>[1]>, "headers" | "dispatcher"> & {
+  headers?: Record<string, string | string[]>;
+};
+
+/** A visitor of tunnels under `localhost`, on the relay that listens at `relayPort`. Close it, or sockets stay open. */
+export interface Visitor {
+  /** Requests `path` of the tunnel `name`. Read or dump the answer's body. */
+  visit(name: string, path: string, options?: VisitOptions): Promise<Dispatcher.ResponseData<unknown>>;
+  /** The same, with the whole body as text. */
+  text(name: string, path: string, options?: VisitOptions): Promise<{ status: number; text: string }>;
+  close(): Promise<void>;
+}
+
+export function createVisitor(relayPort: number, domain = "localhost"): Visitor {
+  // undici gives up after 300 s of waiting; the relay's own limits are under test here.
+  const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
+  const visit: Visitor["visit"] = (name, path, options = {}) =>
+    request(`http://127.0.0.1:${relayPort}${path}`, {
+      ...options,
+      dispatcher,
+      headers: { host: `${name}.${domain}`, ...options.headers },
+    });
+  return {
+    visit,
+    async text(name, path, options) {
+      const answer = await visit(name, path, options);
+      return { status: answer.statusCode, text: await answer.body.text() };
+    },
+    close: () => dispatcher.destroy(),
+  };
+}
+
+/** Sends `bytes` over a new connection and returns all that comes back until the other side ends it. */
+export async function rawExchange(port: number, bytes: string | Buffer): Promise<string> {
+  const socket = connect({ port, host: "127.0.0.1" });
+  const chunks: Buffer[] = [];
+  socket.on("data", (chunk) => chunks.push(chunk));
+  socket.write(bytes);
+  // A reset after the answer is an end as well.
+  await once(socket, "close").catch(() => {});
+  return Buffer.concat(chunks).toString("latin1");
+}
