@@ -1,0 +1,152 @@
+import type { Link } from "../link.js";
+import type { LivenessOptions } from "../liveness.js";
+import type { AcceptStream, Session, SessionHandler, Wire } from "../tunnel.js";
+import { StreamingClientStream, WholeClientStream } from "./client-stream.js";
+import type { ClientStream, ClientStreamOwner } from "./client-stream.js";
+import { JsonConnection } from "./connection.js";
+import { guard, IdleWaiters } from "./guard.js";
+import { StreamIntake } from "./intake.js";
+import { readRequest, type Message } from "./messages.js";
+
+/** Bytes that wait for the link at which a sender is asked to wait. */
+const highWaterBytes = 1024 * 1024;
+/** Streams open at one time: a relay may not make the client hold more than this. */
+const maxStreams = 1024;
+
+export interface JsonClientSessionOptions {
+  liveness?: LivenessOptions;
+}
+
+/**
+ * The client's end of the original's JSON wire (JSON-WIRE.md). Requests that carry a `kind` come from a 0.2 relay and are
+ * answered piece by piece; those without come from a 0.1 relay and are answered whole.
+ */
+export class JsonClientSession implements Session {
+  #wire: Wire = "json";
+  #nextId = 1;
+  readonly #streams = new Map<string, ClientStream>();
+  readonly #idle = new IdleWaiters();
+  readonly #handler: SessionHandler;
+  readonly #waiting = new Set<ClientStream>();
+  readonly #connection: JsonConnection;
+  readonly #accept: AcceptStream;
+
+  /** The relay has acknowledged; the session takes the link over. */
+  constructor(
+    link: Link,
+    accept: AcceptStream,
+    handler: SessionHandler,
+    options: JsonClientSessionOptions = {},
+  ) {
+    this.#handler = handler;
+    this.#accept = accept;
+    this.#connection = new JsonConnection(link, options.liveness ?? {}, {
+      onMessage: (message) => this.#onMessage(message),
+      onDrain: () => this.#onDrain(),
+      onClose: (error, code, reason) => {
+        for (const stream of [...this.#streams.values()]) {
+          guard(handler, stream, () => stream.lost("session_lost", error.message));
+        }
+        handler.onClose(error, code, reason);
+      },
+    });
+  }
+
+  get wire(): Wire {
+    return this.#wire;
+  }
+
+  get streamCount(): number {
+    return this.#streams.size;
+  }
+
+  get rttMs(): number | undefined {
+    return this.#connection.rttMs;
+  }
+
+  probe(timeoutMs?: number): void {
+    this.#connection.probe(timeoutMs);
+  }
+
+  /** Says nothing: this wire has no word for it. */
+  goaway(): void {}
+
+  /** Resolves when no stream is open. What was sent may still be on its way: it leaves before a close. */
+  idle(): Promise<void> {
+    const idle = this.#idle.wait();
+    if (this.#streams.size === 0) this.#idle.resolve();
+    return idle;
+  }
+
+  close(code: number, reason: string): void {
+    this.#connection.close(code, reason);
+  }
+
+  #onMessage(message: Message): void {
+    switch (message.kind) {
+      case "cancel": {
+        const stream = this.#streams.get(message.id);
+        if (stream === undefined) return;
+        guard(this.#handler, stream, () => stream.lost("cancelled", "The visitor went away"));
+        return;
+      }
+      case "request":
+      case undefined:
+        this.#onRequest(message);
+    }
+  }
+
+  #onRequest(message: Message): void {
+    // An id in use cannot be told from the one that uses it.
+    if (this.#streams.has(message.id)) return;
+    const streaming = message.kind === "request";
+    const request = readRequest(message);
+    // What has none of a 0.1 request is not one, and gets no answer: it may be a message of some other kind.
+    if (typeof request === "string" && !streaming && message["method"] === undefined) return;
+    if (this.#wire === "json") this.#wire = streaming ? "json-0.2" : "json-0.1";
+
+    const stream = new (streaming ? StreamingClientStream : WholeClientStream)(
+      this.#nextId++,
+      message.id,
+      this.#owner,
+      new StreamIntake(this.#connection.intake),
+    );
+    // The original skips a request it cannot read and lets the visitor wait for the relay's timeout.
+    if (typeof request === "string") {
+      stream.reset("bad_message", `The relay's request is not usable: ${request}`);
+      return;
+    }
+    if (this.#streams.size >= maxStreams) {
+      stream.reset("overloaded", `The client has ${maxStreams} open requests, its limit`);
+      return;
+    }
+    this.#streams.set(message.id, stream);
+    const { head, body } = request;
+    if (body !== undefined) head.headers.push("Content-Length", String(body.length));
+    guard(this.#handler, stream, () => {
+      stream.handler = this.#accept(stream, head, body === undefined);
+      stream.deliver(body);
+    });
+  }
+
+  #onDrain(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const stream of waiting) guard(this.#handler, stream, () => stream.drained());
+  }
+
+  readonly #owner: ClientStreamOwner = {
+    send: (message, stream) => {
+      this.#connection.send(message);
+      if (this.#connection.bufferedBytes <= highWaterBytes) return true;
+      this.#waiting.add(stream);
+      return false;
+    },
+    guard: (stream, action) => guard(this.#handler, stream, action),
+    remove: (stream) => {
+      this.#streams.delete(stream.wireId);
+      this.#waiting.delete(stream);
+      if (this.#streams.size === 0) this.#idle.resolve();
+    },
+  };
+}

@@ -1,0 +1,112 @@
+import { closeCodes } from "../close-codes.js";
+import { TunnelError } from "../errors.js";
+import type { Link } from "../link.js";
+import { Liveness, type LivenessOptions } from "../liveness.js";
+import { Intake } from "./intake.js";
+import { parseMessage, type Message } from "./messages.js";
+
+/** What a {@link JsonConnection} tells the session that owns it. */
+export interface JsonConnectionHandler {
+  onMessage(message: Message): void;
+  onDrain(): void;
+  /** Called once, and nothing after it. */
+  onClose(error: TunnelError, code: number, reason: string): void;
+}
+
+/** What both ends of the JSON wire do with their link: parse, watch that the peer is alive, brake, close. */
+export class JsonConnection {
+  readonly intake: Intake;
+  #closed = false;
+  #rttMs: number | undefined;
+  #liveness: Liveness;
+  readonly #link: Link;
+  readonly #livenessOptions: LivenessOptions;
+  readonly #handler: JsonConnectionHandler;
+
+  constructor(link: Link, livenessOptions: LivenessOptions, handler: JsonConnectionHandler) {
+    this.#link = link;
+    this.#livenessOptions = livenessOptions;
+    this.#handler = handler;
+    this.intake = new Intake(link, () => this.#onPauseOrResume());
+    link.handler = {
+      onMessage: (message) => this.#onMessage(message),
+      onDrain: () => {
+        if (!this.#closed) this.#handler.onDrain();
+      },
+      onPong: () => this.#liveness.pong(),
+      onClose: (code, reason) => this.#end(peerCloseError(code, reason), code, reason),
+    };
+    this.#liveness = this.#watch();
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  get bufferedBytes(): number {
+    return this.#link.bufferedBytes;
+  }
+
+  get rttMs(): number | undefined {
+    return this.#liveness.rttMs ?? this.#rttMs;
+  }
+
+  send(message: string): void {
+    if (!this.#closed) this.#link.send(message);
+  }
+
+  probe(timeoutMs?: number): void {
+    this.#liveness.probe(timeoutMs);
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#closed) return;
+    // A paused link would not read the peer's answer to the close.
+    if (this.intake.paused) this.#link.resume();
+    this.#end(new TunnelError("session_closed", `The session was closed here: ${reason}`), code, reason);
+    this.#link.close(code, reason);
+  }
+
+  #onMessage(message: Buffer | string): void {
+    if (this.#closed) return;
+    this.#liveness.heard();
+    // Binary messages have no meaning here; the original skips them.
+    const parsed = typeof message === "string" ? parseMessage(message) : undefined;
+    if (parsed !== undefined) this.#handler.onMessage(parsed);
+  }
+
+  #end(error: TunnelError, code: number, reason: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#liveness.stop();
+    this.#handler.onClose(error, code, reason);
+  }
+
+  #watch(): Liveness {
+    return new Liveness(this.#link, this.#livenessOptions, () => this.#link.terminate());
+  }
+
+  /** A paused link reads no pongs either: the silence is ours, and proves nothing about the peer. */
+  #onPauseOrResume(): void {
+    if (this.#closed) return;
+    if (this.intake.paused) {
+      this.#rttMs = this.#liveness.rttMs;
+      this.#liveness.stop();
+    } else this.#liveness = this.#watch();
+  }
+}
+
+function peerCloseError(code: number, reason: string): TunnelError {
+  const said = reason === "" ? `close code ${code}` : `close code ${code}, ${reason}`;
+  switch (code) {
+    case closeCodes.authenticationFailed:
+      return new TunnelError("refused", `The relay refused the client: ${reason}`);
+    case closeCodes.evicted:
+      return new TunnelError("evicted", reason === "" ? "Another client registered the same name" : reason);
+    case closeCodes.normal:
+    case closeCodes.goingAway:
+      return new TunnelError("session_closed", `The peer closed the session (${said})`);
+    default:
+      return new TunnelError("session_lost", `The connection to the peer was lost (${said})`);
+  }
+}

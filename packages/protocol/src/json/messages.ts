@@ -1,0 +1,133 @@
+import type { RequestHead, ResponseHead } from "../tunnel.js";
+import { fromWireText, headersFromWire, toWireText, type WireHeaders } from "./headers.js";
+
+/** A message that is a JSON object with an `id`; nothing else of it has been looked at. */
+export type Message = { id: string; kind?: unknown } & Record<string, unknown>;
+
+/** Returns `undefined` for text that is no such message; both ends skip those. */
+export function parseMessage(text: string): Message | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  return typeof (value as { id?: unknown }).id === "string" ? (value as Message) : undefined;
+}
+
+/** client -> relay. What a message about one response says; `malformed` says what is wrong with it. */
+export type Reply =
+  /** 0.1: head and body, the body still in base64. */
+  | { type: "whole"; head: ResponseHead; body: string }
+  /** 0.2, as are those below. */
+  | { type: "head"; head: ResponseHead }
+  | { type: "chunk"; data: Buffer; last: boolean }
+  | { type: "error"; message: string }
+  | { type: "malformed"; problem: string };
+
+/** Returns `undefined` for a `kind` that is not a reply: the original skips those. */
+export function readReply(message: Message): Reply | undefined {
+  switch (message.kind) {
+    case undefined: {
+      const head = readResponseHead(message);
+      if (typeof head === "string") return malformed(head);
+      const body = message["body"] ?? "";
+      return typeof body === "string" ? { type: "whole", head, body } : malformed("body is not a string");
+    }
+    case "response_head": {
+      const head = readResponseHead(message);
+      return typeof head === "string" ? malformed(head) : { type: "head", head };
+    }
+    case "response_chunk": {
+      const { data, last } = message;
+      if (typeof data !== "string" || typeof last !== "boolean") {
+        return malformed("response_chunk needs data, a string, and last, a boolean");
+      }
+      const decoded = decodeBase64(data);
+      if (decoded === undefined) return malformed("data is not base64");
+      return { type: "chunk", data: decoded, last };
+    }
+    case "response_error": {
+      const text = message["message"];
+      return { type: "error", message: typeof text === "string" ? text : "no reason given" };
+    }
+    default:
+      return undefined;
+  }
+}
+
+const malformed = (problem: string): Reply => ({ type: "malformed", problem });
+
+/** Only final heads: this wire has no interim ones and no upgrades, so a 1xx could never be followed by the rest. */
+function readResponseHead(message: Message): ResponseHead | string {
+  const { status } = message;
+  if (typeof status !== "number" || !Number.isInteger(status) || status < 200 || status > 599) {
+    return "status is not a whole number from 200 to 599";
+  }
+  const headers = headersFromWire(message["headers"]);
+  if (headers === undefined) return "headers is not an object of strings";
+  return { status, headers };
+}
+
+/** relay -> client. `body` is absent when the request has none. */
+export interface Request {
+  head: RequestHead;
+  body: Buffer | undefined;
+}
+
+/** Returns what is wrong with the message when it is not a request. */
+export function readRequest(message: Message): Request | string {
+  const { method, path, body } = message;
+  if (typeof method !== "string" || method === "") return "method is missing";
+  if (typeof path !== "string" || path === "") return "path is missing";
+  const headers = headersFromWire(message["headers"]);
+  if (headers === undefined) return "headers is not an object of strings";
+  const head: RequestHead = { method, path: fromWireText(path), headers };
+  if (body === undefined || body === null || body === "") return { head, body: undefined };
+  if (typeof body !== "string") return "body is not a string";
+  const decoded = decodeBase64(body);
+  return decoded === undefined ? "body is not base64" : { head, body: decoded };
+}
+
+export function writeRequest(id: string, head: RequestHead, headers: WireHeaders, body: Buffer): string {
+  return JSON.stringify({
+    kind: "request",
+    id,
+    method: head.method,
+    path: toWireText(head.path),
+    headers,
+    body: encodeBody(body),
+  });
+}
+
+export const writeCancel = (id: string): string => JSON.stringify({ kind: "cancel", id });
+
+export const writeWhole = (id: string, status: number, headers: WireHeaders, body: Buffer): string =>
+  JSON.stringify({ id, status, headers, body: encodeBody(body) });
+
+export const writeHead = (id: string, status: number, headers: WireHeaders): string =>
+  JSON.stringify({ kind: "response_head", id, status, headers });
+
+export const writeChunk = (id: string, data: Buffer, last: boolean): string =>
+  JSON.stringify({ kind: "response_chunk", id, data: data.toString("base64"), last });
+
+export const writeError = (id: string, message: string): string =>
+  JSON.stringify({ kind: "response_error", id, message });
+
+/** The original sends `null` for an empty body. */
+const encodeBody = (body: Buffer): string | null => (body.length === 0 ? null : body.toString("base64"));
+
+/** How many bytes well-formed base64 of this length stands for. */
+export function base64Bytes(text: string): number {
+  const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
+  return (text.length / 4) * 3 - padding;
+}
+
+/** Decodes padded base64 (RFC 4648 section 4). Returns `undefined` when it is not that. */
+export function decodeBase64(text: string): Buffer | undefined {
+  if (text.length % 4 !== 0) return undefined;
+  const bytes = Buffer.from(text, "base64");
+  // Node skips what it cannot decode, so foreign characters show as missing bytes.
+  return bytes.length === base64Bytes(text) ? bytes : undefined;
+}

@@ -1,0 +1,139 @@
+import { TunnelError } from "../errors.js";
+import type { Link } from "../link.js";
+import type { LivenessOptions } from "../liveness.js";
+import type {
+  OpeningSession,
+  RequestHead,
+  SessionHandler,
+  StreamHandler,
+  TunnelStream,
+  Wire,
+} from "../tunnel.js";
+import { JsonConnection } from "./connection.js";
+import { guard, IdleWaiters } from "./guard.js";
+import { StreamIntake } from "./intake.js";
+import { readReply, writeCancel, type Message } from "./messages.js";
+import { RelayStream, type RelayStreamOwner } from "./relay-stream.js";
+
+/** Bytes that wait for the link at which a tunnel counts as overloaded. */
+const maxQueuedBytes = 16 * 1024 * 1024;
+/** Bytes of request bodies that are not whole yet, over all streams of a session. */
+const maxCollectedBytes = 64 * 1024 * 1024;
+
+export interface JsonRelaySessionOptions {
+  liveness?: LivenessOptions;
+  /** Largest body of a 0.1 response, in bytes; 0.2 bodies are for the receiver to count. Default 10 MiB. */
+  maxResponseBody?: number;
+  /** Streams open at one time. Default 1024. */
+  maxStreams?: number;
+}
+
+/**
+ * The relay's end of the original's JSON wire (JSON-WIRE.md). Serves 0.1 and 0.2 clients alike: the shape of each
+ * response says which it is.
+ */
+export class JsonRelaySession implements OpeningSession {
+  #wire: Wire = "json";
+  #nextId = 1;
+  #collectedBytes = 0;
+  readonly #streams = new Map<string, RelayStream>();
+  readonly #idle = new IdleWaiters();
+  readonly #handler: SessionHandler;
+  readonly #connection: JsonConnection;
+  readonly #maxStreams: number;
+  readonly #owner: RelayStreamOwner;
+
+  /** The link is open and the client acknowledged; the session takes it over. */
+  constructor(link: Link, handler: SessionHandler, options: JsonRelaySessionOptions = {}) {
+    this.#handler = handler;
+    this.#maxStreams = options.maxStreams ?? 1024;
+    this.#owner = this.#streamOwner(options.maxResponseBody ?? 10 * 1024 * 1024);
+    this.#connection = new JsonConnection(link, options.liveness ?? {}, {
+      onMessage: (message) => this.#onMessage(message),
+      onDrain: () => {},
+      onClose: (error, code, reason) => {
+        for (const stream of [...this.#streams.values()]) {
+          guard(handler, stream, () => stream.cut("session_lost", error.message));
+        }
+        handler.onClose(error, code, reason);
+      },
+    });
+  }
+
+  get wire(): Wire {
+    return this.#wire;
+  }
+
+  get streamCount(): number {
+    return this.#streams.size;
+  }
+
+  get rttMs(): number | undefined {
+    return this.#connection.rttMs;
+  }
+
+  /** `head.upgrade` is ignored: the wire carries no upgrades, so the request goes as an ordinary one. */
+  open(head: RequestHead, end: boolean, handler: StreamHandler): TunnelStream {
+    if (this.#connection.closed) {
+      throw new TunnelError("session_closed", "The tunnel's session has ended");
+    }
+    if (this.#streams.size >= this.#maxStreams) {
+      throw new TunnelError("overloaded", `The tunnel has ${this.#maxStreams} open streams, its limit`);
+    }
+    if (this.#connection.bufferedBytes > maxQueuedBytes) {
+      throw new TunnelError("overloaded", `Over ${maxQueuedBytes} bytes wait to be sent to the client`);
+    }
+    const intake = new StreamIntake(this.#connection.intake);
+    const stream = new RelayStream(this.#nextId++, head, handler, this.#owner, intake);
+    this.#streams.set(stream.wireId, stream);
+    if (end) stream.end();
+    return stream;
+  }
+
+  probe(timeoutMs?: number): void {
+    this.#connection.probe(timeoutMs);
+  }
+
+  /** Says nothing: this wire has no word for it. */
+  goaway(): void {}
+
+  /** Resolves when no stream is open. What was sent may still be on its way: it leaves before a close. */
+  idle(): Promise<void> {
+    const idle = this.#idle.wait();
+    if (this.#streams.size === 0) this.#idle.resolve();
+    return idle;
+  }
+
+  close(code: number, reason: string): void {
+    this.#connection.close(code, reason);
+  }
+
+  #streamOwner(maxResponseBody: number): RelayStreamOwner {
+    return {
+      maxResponseBody,
+      send: (message) => this.#connection.send(message),
+      cancel: (wireId) => {
+        // A 0.1 client would skip it, for want of a method. One that has not answered yet may be either.
+        if (this.#wire !== "json-0.1") this.#connection.send(writeCancel(wireId));
+      },
+      remove: (stream) => {
+        this.#streams.delete(stream.wireId);
+        if (this.#streams.size === 0) this.#idle.resolve();
+      },
+      collect: (bytes) => {
+        this.#collectedBytes += bytes;
+        return this.#collectedBytes <= maxCollectedBytes;
+      },
+    };
+  }
+
+  #onMessage(message: Message): void {
+    // Unknown: cancelled a moment ago, answered already, or never ours.
+    const stream = this.#streams.get(message.id);
+    if (stream === undefined) return;
+    const reply = readReply(message);
+    if (reply === undefined) return;
+    if (this.#wire === "json") this.#wire = message.kind === undefined ? "json-0.1" : "json-0.2";
+    guard(this.#handler, stream, () => stream.receive(reply));
+  }
+}
