@@ -1,0 +1,92 @@
+import { spawn } from "node:child_process";
+import { EventEmitter } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+/** How long a command may take to come up, in milliseconds. */
+const startTimeoutMs = 15_000;
+
+/**
+ * A command of one of the packages in a process of its own. Emits `line` with each JSON object that it prints, and
+ * `end` when it is gone.
+ */
+export class Command extends EventEmitter {
+  #name;
+  #child;
+  /** The last lines it printed, for the case that it fails. */
+  #said = [];
+  #ended;
+
+  /**
+   * @param {string} packageName
+   * @param {string[]} args
+   */
+  constructor(packageName, args) {
+    super();
+    this.#name = packageName;
+    const file = fileURLToPath(new URL("cli/main.js", import.meta.resolve(packageName)));
+    // In a process group of its own: Ctrl-C in a terminal would otherwise reach it too, out of order.
+    this.#child = spawn(process.execPath, [file, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+    });
+    const kill = () => this.#child.kill("SIGKILL");
+    process.on("exit", kill);
+    this.#ended = new Promise((resolve) => {
+      this.#child.on("close", () => {
+        process.off("exit", kill);
+        resolve(undefined);
+        this.emit("end");
+      });
+    });
+    createInterface({ input: this.#child.stdout }).on("line", (line) => this.#onLine(line));
+    createInterface({ input: this.#child.stderr }).on("line", (line) => this.#remember(line));
+  }
+
+  /** What it is and its last words. */
+  get obituary() {
+    return `${this.#name} ended; it said:\n${this.#said.join("\n")}`;
+  }
+
+  /**
+   * Resolves with the first JSON line that `matches`.
+   * @param {(line: any) => boolean} matches
+   * @returns {Promise<any>}
+   */
+  ready(matches) {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`${this.#name} is not ready in time`)), startTimeoutMs);
+      this.once("end", () => {
+        clearTimeout(timer);
+        reject(new Error(this.obituary));
+      });
+      this.on("line", (line) => {
+        if (!matches(line)) return;
+        clearTimeout(timer);
+        resolve(line);
+      });
+    });
+  }
+
+  /** Asks it to end, and resolves when it has. */
+  stop() {
+    this.#child.kill("SIGTERM");
+    return this.#ended;
+  }
+
+  #onLine(text) {
+    this.#remember(text);
+    let line;
+    try {
+      line = JSON.parse(text);
+    } catch {
+      return;
+    }
+    this.emit("line", line);
+  }
+
+  #remember(text) {
+    this.#said.push(text);
+    if (this.#said.length > 50) this.#said.shift();
+  }
+}

@@ -1,0 +1,112 @@
+// `npm start`: a relay, a real MCP server and the client that connects them, all on this machine.
+// The relay and the client are the commands that users run; only their arguments stand here.
+import { createServer } from "node:net";
+import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Command } from "./command.mjs";
+import { startMcpServer } from "./mcp-server.mjs";
+
+/** What runs, in the order in which it was started; it is stopped the other way round. */
+const running = [];
+let stopping = false;
+
+// Before anything is started, or Ctrl-C would leave it behind.
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => void stop(0));
+
+try {
+  const port = await freePort(8080);
+  const relay = run("mcp-tunnel", [
+    "--domain=localhost",
+    "--host=127.0.0.1",
+    `--port=${port}`,
+    "--public-url=http://{subdomain}.localhost:{port}",
+    "--log-format=json",
+  ]);
+  await relay.ready((line) => line.msg === "listening");
+
+  const mcpServer = await startMcpServer();
+  running.push({ stop: () => mcpServer.close() });
+
+  const client = run("mcp-tunnel-client", [
+    String(mcpServer.port),
+    `--relay=http://127.0.0.1:${port}`,
+    "--token=demo",
+    "--subdomain=demo",
+    "--json",
+  ]);
+  const { url } = await client.ready((line) => line.event === "connected");
+  explain(url, mcpServer.port);
+  client.on("line", showRequest);
+} catch (error) {
+  fail(`The demo could not start: ${error instanceof Error ? error.message : String(error)}`);
+}
+
+function run(packageName, args) {
+  const command = new Command(packageName, args);
+  running.push(command);
+  command.on("end", () => fail(command.obituary));
+  return command;
+}
+
+function explain(url, localPort) {
+  const mcpUrl = `${url}/mcp`;
+  // npm runs this in the folder of the workspace; the person may stand elsewhere.
+  const here = process.env.INIT_CWD ?? process.cwd();
+  const mcpClient = relative(here, fileURLToPath(new URL("mcp-client.mjs", import.meta.url)));
+  const listTools = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list" });
+  console.log(`
+  Public URL        ${url}
+  Local MCP server  http://127.0.0.1:${localPort}/mcp
+
+  From another terminal, with curl:
+
+curl -sS ${mcpUrl} -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' -d '${listTools}'
+
+  With the official MCP client:
+
+node ${shellWord(mcpClient)} ${mcpUrl}
+
+  From Claude Code, where the system resolves names under .localhost:
+
+claude mcp add --transport http demo ${mcpUrl}
+
+  Ctrl-C stops all of it. Requests:
+`);
+}
+
+function showRequest(line) {
+  if (line.event === "request")
+    console.log(`${line.method} ${line.path} ${line.status} ${line.durationMs} ms`);
+}
+
+function fail(message) {
+  if (stopping) return;
+  console.error(message);
+  void stop(1);
+}
+
+/** Ends everything once, however often it is asked: npm passes on the Ctrl-C that the terminal has sent already. */
+async function stop(status) {
+  if (stopping) return;
+  stopping = true;
+  // The client first: it says goodbye to a relay that is still there.
+  for (const part of running.toReversed()) await part.stop();
+  process.exit(status);
+}
+
+/** The first port from `port` on that nobody on this machine uses. */
+async function freePort(port) {
+  const probe = createServer();
+  const free = await new Promise((resolve, reject) => {
+    probe.once("error", (error) => {
+      if ("code" in error && error.code === "EADDRINUSE") resolve(false);
+      else reject(error);
+    });
+    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
+  });
+  return free ? port : freePort(port + 1);
+}
+
+function shellWord(path) {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+}
