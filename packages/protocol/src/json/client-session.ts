@@ -44,7 +44,7 @@ export class JsonClientSession implements Session {
       onMessage: (message) => this.#onMessage(message),
       onDrain: () => this.#onDrain(),
       onClose: (error, code, reason) => {
-        for (const stream of [...this.#streams.values()]) {
+        for (const stream of this.#streams.values()) {
           guard(handler, stream, () => stream.lost("session_lost", error.message));
         }
         handler.onClose(error, code, reason);

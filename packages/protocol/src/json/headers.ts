@@ -76,7 +76,7 @@ export function headersFromWire(value: unknown): RawHeaders | undefined {
   return endToEndHeaders(headers, droppedInResponses);
 }
 
-const ascii = /^[\x00-\x7f]*$/;
+const ascii = /^[^\u0080-\uffff]*$/;
 
 /**
  * Turns bytes (one char each) into text for JSON. The original writes its strings out as UTF-8, so bytes that are UTF-8

@@ -52,7 +52,7 @@ export class JsonRelaySession implements OpeningSession {
       onMessage: (message) => this.#onMessage(message),
       onDrain: () => {},
       onClose: (error, code, reason) => {
-        for (const stream of [...this.#streams.values()]) {
+        for (const stream of this.#streams.values()) {
           guard(handler, stream, () => stream.cut("session_lost", error.message));
         }
         handler.onClose(error, code, reason);

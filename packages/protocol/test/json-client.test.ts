@@ -1,0 +1,340 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import type { AcceptedStream, RawHeaders } from "mcp-tunnel-protocol";
+import { type Accepted, clientAndRawRelay } from "./json-peer.js";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const base64 = (data: string | Buffer): string => Buffer.from(data).toString("base64");
+const id = "5f0c6f0e-1a55-4d6f-9d8e-2f4f4a1b0c11";
+/** A request of a 0.1 relay, exactly as it stands in its messages. */
+const request01 = { id, method: "GET", path: "/a?b", headers: { accept: "*/*" }, body: null };
+const request02 = { kind: "request", ...request01 };
+
+type Client = ReturnType<typeof clientAndRawRelay>;
+
+/** Lets the relay send a request and returns what the client made of it. */
+async function accept(client: Client, request: object): Promise<Accepted> {
+  const before = client.accepted.length;
+  await client.relay.say(request);
+  const accepted = client.accepted.at(before);
+  if (accepted === undefined) throw new Error("the client did not take the request");
+  return accepted;
+}
+
+const answer = (stream: AcceptedStream, headers: RawHeaders, body?: string): void => {
+  stream.sendHead({ status: 200, headers }, body === undefined);
+  if (body !== undefined) {
+    stream.write(Buffer.from(body));
+    stream.end();
+  }
+};
+
+describe("requests to JsonClientSession", () => {
+  it.each([request01, request02])("hands over a request without a body: %j", async (request) => {
+    const client = clientAndRawRelay();
+    expect(client.session.wire).toBe("json");
+    const { head, end, recorder } = await accept(client, request);
+    expect(head).toEqual({ method: "GET", path: "/a?b", headers: ["accept", "*/*"] });
+    expect(end).toBe(true);
+    expect(recorder.events).toEqual(["end"]);
+    expect(client.session.wire).toBe("kind" in request ? "json-0.2" : "json-0.1");
+    expect(client.session.streamCount).toBe(1);
+  });
+
+  it("hands over a body with its length, and drops what does not travel", async () => {
+    const client = clientAndRawRelay();
+    const headers = {
+      "Content-Length": "77",
+      Connection: "x-a",
+      "x-a": "1",
+      "transfer-encoding": "chunked",
+      b: "2",
+    };
+    const { head, end, recorder } = await accept(client, {
+      ...request02,
+      method: "POST",
+      headers,
+      body: "aGk=",
+    });
+    expect(head.headers).toEqual(["b", "2", "Content-Length", "2"]);
+    expect(end).toBe(false);
+    expect(recorder.events).toEqual(["data hi", "end"]);
+  });
+
+  it("turns text into the bytes of its UTF-8", async () => {
+    const client = clientAndRawRelay();
+    const { head } = await accept(client, { ...request02, path: "/ä", headers: { "x-a": "ä" } });
+    const bytes = Buffer.from("ä").toString("latin1");
+    expect(head).toMatchObject({ path: `/${bytes}`, headers: ["x-a", bytes] });
+  });
+
+  it("skips what is no request, and a second one with the same id", async () => {
+    const client = clientAndRawRelay();
+    await client.relay.say(
+      "",
+      "{",
+      "null",
+      "[]",
+      "7",
+      Buffer.from(JSON.stringify(request02)),
+      { id: 1 },
+      { id },
+    );
+    await client.relay.say(
+      { kind: "hello", id },
+      { kind: "cancel", id },
+      { kind: 5, id },
+      { kind: null, id },
+    );
+    expect(client.accepted).toEqual([]);
+    await client.relay.say(request02, request02);
+    expect(client.accepted).toHaveLength(1);
+    expect(client.relay.received).toEqual([]);
+  });
+
+  it.each([
+    ["no method", { method: undefined }],
+    ["a number as method", { method: 1 }],
+    ["an empty method", { method: "" }],
+    ["no path", { path: undefined }],
+    ["an empty path", { path: "" }],
+    ["no headers", { headers: null }],
+    ["a number as a header", { headers: { a: 1 } }],
+    ["a body that is not base64", { body: "?" }],
+    ["a body that is a number", { body: 1 }],
+  ])("answers a request with %s by an error", async (_, change) => {
+    const client = clientAndRawRelay();
+    await client.relay.say({ ...request02, ...change });
+    expect(client.relay.received).toEqual([{ kind: "response_error", id, message: expect.any(String) }]);
+    await client.relay.say({ ...request01, method: "GET", ...change });
+    expect(client.relay.received.slice(1)).toEqual(
+      // Without a method and without a kind it is not a request at all.
+      "method" in change && change.method === undefined
+        ? []
+        : [{ id, status: 502, headers: {}, body: base64("upstream error") }],
+    );
+    expect(client.accepted).toEqual([]);
+    expect(client.session.streamCount).toBe(0);
+  });
+
+  it("takes no more than 1024 at one time", async () => {
+    const client = clientAndRawRelay();
+    await client.relay.say(...Array.from({ length: 1025 }, (_, i) => ({ ...request02, id: `${i}` })));
+    expect(client.accepted).toHaveLength(1024);
+    expect(client.relay.received).toEqual([
+      { kind: "response_error", id: "1024", message: expect.stringContaining("1024") },
+    ]);
+  });
+});
+
+describe("responses of JsonClientSession", () => {
+  it("answers 0.1 by one message, when the body is whole", async () => {
+    const client = clientAndRawRelay();
+    const { stream } = await accept(client, request01);
+    stream.sendInterim({ status: 103, headers: ["Link", "dropped"] });
+    stream.sendHead({ status: 201, headers: ["X-A", "1", "Content-Length", "4", "Connection", "close"] });
+    stream.write(Buffer.from([0xfb]));
+    await client.relay.settle();
+    expect(client.relay.received).toEqual([]);
+    stream.write(Buffer.from("abc"));
+    stream.end(["X-Trailer", "dropped"]);
+    await client.relay.settle();
+    expect(client.relay.received).toEqual([{ id, status: 201, headers: { "X-A": "1" }, body: "+2FiYw==" }]);
+    expect(client.session.streamCount).toBe(0);
+  });
+
+  it("answers 0.2 piece by piece: head at once, chunks of at most 64 KiB, a last one", async () => {
+    const client = clientAndRawRelay();
+    const { stream } = await accept(client, request02);
+    stream.sendHead({ status: 200, headers: ["Content-Type", "text/plain", "Content-Length", "65537"] });
+    await client.relay.settle();
+    expect(client.relay.received).toEqual([
+      { kind: "response_head", id, status: 200, headers: { "Content-Type": "text/plain" } },
+    ]);
+    const body = Buffer.alloc(65_537, "xyz");
+    expect(stream.write(body)).toBe(true);
+    await client.relay.settle();
+    expect(client.relay.received.slice(1)).toEqual([
+      { kind: "response_chunk", id, data: base64(body.subarray(0, 65_536)), last: false },
+      { kind: "response_chunk", id, data: base64(body.subarray(65_536)), last: false },
+    ]);
+    stream.end();
+    stream.end();
+    stream.write(Buffer.from("after the end"));
+    await client.relay.settle();
+    expect(client.relay.received.slice(3)).toEqual([{ kind: "response_chunk", id, data: "", last: true }]);
+    expect(client.session.streamCount).toBe(0);
+  });
+
+  it("ends a response without a body at its head", async () => {
+    const client = clientAndRawRelay();
+    answer((await accept(client, request02)).stream, []);
+    answer((await accept(client, request01)).stream, []);
+    await client.relay.settle();
+    expect(client.relay.received).toEqual([
+      { kind: "response_head", id, status: 200, headers: {} },
+      { kind: "response_chunk", id, data: "", last: true },
+      { id, status: 200, headers: {}, body: null },
+    ]);
+  });
+
+  it("keeps repeated fields: Set-Cookie by spellings that a map of strings holds apart", async () => {
+    const client = clientAndRawRelay();
+    const cookies = Array.from(
+      { length: 512 },
+      (_, i) => `c${i}=${i}; Expires=Thu, 01 Jan 2099 00:00:00 GMT`,
+    );
+    const headers = ["Vary", "a", "VARY", "b", ...cookies.flatMap((cookie) => ["Set-Cookie", cookie])];
+    for (const request of [request01, request02])
+      answer((await accept(client, request)).stream, headers, "x");
+    await client.relay.settle();
+    for (const message of client.relay.received.filter((one) => "headers" in one)) {
+      const sent = Object.entries(message["headers"] as Record<string, string>);
+      expect(sent.slice(0, 3)).toEqual([
+        ["Vary", "a, b"],
+        ["set-cookie", cookies[0]],
+        ["Set-cookie", cookies[1]],
+      ]);
+      expect(sent.slice(1).map(([, value]) => value)).toEqual(cookies);
+      expect(sent.slice(1).every(([name]) => name.toLowerCase() === "set-cookie")).toBe(true);
+    }
+    expect(client.relay.received).toHaveLength(4);
+  });
+
+  it("fails rather than drop a cookie when there are too many", async () => {
+    const client = clientAndRawRelay();
+    const headers = Array.from({ length: 513 }, (_, i) => ["Set-Cookie", `c${i}=1`]).flat();
+    for (const request of [request02, request01]) {
+      const { stream, recorder } = await accept(client, request);
+      answer(stream, headers, "x");
+      expect(recorder.events).toEqual(["end", "reset bad_message"]);
+    }
+    await client.relay.settle();
+    expect(client.relay.received).toEqual([
+      { kind: "response_error", id, message: expect.stringContaining("Set-Cookie") },
+      { id, status: 502, headers: {}, body: base64("upstream error") },
+    ]);
+  });
+
+  it("says that a response failed, before its head and after", async () => {
+    const client = clientAndRawRelay();
+    (await accept(client, request02)).stream.reset("upstream_unreachable", "connection refused");
+    const { stream } = await accept(client, request02);
+    stream.sendHead({ status: 200, headers: [] });
+    stream.reset("upstream_failed");
+    const old = (await accept(client, request01)).stream;
+    old.sendHead({ status: 200, headers: [] });
+    old.write(Buffer.from("half"));
+    old.reset("upstream_failed", "socket hang up");
+    await client.relay.settle();
+    expect(client.relay.received).toEqual([
+      { kind: "response_error", id, message: "connection refused" },
+      { kind: "response_head", id, status: 200, headers: {} },
+      { kind: "response_error", id, message: "upstream_failed" },
+      { id, status: 502, headers: {}, body: base64("upstream error") },
+    ]);
+    expect(client.session.streamCount).toBe(0);
+  });
+
+  it("answers 502 to a 0.1 relay when the body is over 10 MiB, and stops the local request", async () => {
+    const client = clientAndRawRelay();
+    const { stream, recorder } = await accept(client, request01);
+    stream.sendHead({ status: 200, headers: [] });
+    stream.write(Buffer.alloc(10 * 1024 * 1024));
+    expect(recorder.events).toEqual(["end"]);
+    stream.write(Buffer.alloc(1));
+    expect(recorder.events).toEqual(["end", "reset body_too_large"]);
+    stream.end();
+    await client.relay.settle();
+    expect(client.relay.received).toEqual([
+      { id, status: 502, headers: {}, body: base64("tunnel response body too large") },
+    ]);
+  });
+
+  it("gives a 0.1 response 30 s in all, and a 0.2 response as long as it likes", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const client = clientAndRawRelay();
+    const old = await accept(client, request01);
+    old.stream.sendHead({ status: 200, headers: [] });
+    const streaming = await accept(client, { ...request02, id: "other" });
+    vi.advanceTimersByTime(29_999);
+    expect(old.recorder.events).toEqual(["end"]);
+    vi.advanceTimersByTime(1);
+    expect(old.recorder.events).toEqual(["end", "reset upstream_timeout"]);
+    await client.relay.settle();
+    expect(client.relay.received).toMatchObject([{ id, status: 502 }]);
+    vi.advanceTimersByTime(3_600_000);
+    expect(streaming.recorder.events).toEqual(["end"]);
+  });
+
+  it("asks the sender to wait while the link has much to send", async () => {
+    const client = clientAndRawRelay();
+    const { stream, recorder } = await accept(client, request02);
+    stream.sendHead({ status: 200, headers: [] });
+    client.link.bufferedBytes = 1024 * 1024 + 1;
+    expect(stream.write(Buffer.from("x"))).toBe(false);
+    client.link.bufferedBytes = 0;
+    client.link.handler?.onDrain?.();
+    client.link.handler?.onDrain?.();
+    expect(recorder.events).toEqual(["end", "drain"]);
+    expect(stream.write(Buffer.from("y"))).toBe(true);
+  });
+});
+
+describe("the end of an exchange of JsonClientSession", () => {
+  it("stops at a cancel, and says nothing more", async () => {
+    const client = clientAndRawRelay();
+    const { stream, recorder } = await accept(client, request02);
+    stream.sendHead({ status: 200, headers: [] });
+    await client.relay.say({ kind: "cancel", id });
+    expect(recorder.events).toEqual(["end", "reset cancelled"]);
+    stream.write(Buffer.from("x"));
+    stream.end();
+    stream.reset("internal");
+    await client.relay.settle();
+    expect(client.relay.received).toHaveLength(1);
+    expect(client.session.streamCount).toBe(0);
+  });
+
+  it("pauses the link while request bodies pile up, until they are consumed or answered", async () => {
+    const client = clientAndRawRelay();
+    const first = await accept(client, { ...request02, id: "1", body: base64(Buffer.alloc(17_000_000)) });
+    await client.relay.say({ ...request02, id: "2" });
+    expect(client.accepted).toHaveLength(1);
+    first.stream.consumed(9_000_000);
+    await client.relay.settle();
+    expect(client.accepted).toHaveLength(2);
+    const third = await accept(client, { ...request02, id: "3", body: base64(Buffer.alloc(17_000_000)) });
+    answer(third.stream, []);
+    answer(first.stream, []);
+    expect(await accept(client, { ...request02, id: "4" })).toBeDefined();
+  });
+
+  it.each([
+    [4001, "refused"],
+    [4002, "evicted"],
+    [1000, "session_closed"],
+    [1006, "session_lost"],
+  ])("reports close code %i as %s", async (code, expected) => {
+    const client = clientAndRawRelay();
+    const { recorder } = await accept(client, request01);
+    client.relay.link.close(code, "why");
+    await client.relay.settle();
+    expect(recorder.events).toEqual(["end", "reset session_lost"]);
+    expect(client.owner.closes).toMatchObject([{ error: { code: expected }, code, reason: "why" }]);
+  });
+
+  it("closes on demand and is idle when nothing is open", async () => {
+    const client = clientAndRawRelay();
+    const { recorder } = await accept(client, request01);
+    const idle = client.session.idle();
+    client.session.close(1000, "bye");
+    await idle;
+    await client.relay.settle();
+    expect(recorder.events).toEqual(["end", "reset session_lost"]);
+    expect(client.relay.closed).toEqual({ code: 1000, reason: "bye" });
+    expect(client.owner.closes).toHaveLength(1);
+  });
+});
