@@ -1,0 +1,46 @@
+/** The longest first wait, in milliseconds: the link alone may have broken, with the relay up. */
+const baseMs = 100;
+/** The longest wait there is. */
+const capMs = 30_000;
+/** A connection that lasted this long proves that the relay takes us; before that, an accepted one counts as a failure. */
+export const stableAfterMs = 10_000;
+
+/**
+ * Exponential backoff with full jitter: each wait is drawn evenly between nothing and a bound that doubles. The
+ * jitter spreads the clients of a relay that restarts; without it they would come back in waves.
+ */
+export class Backoff {
+  #attempts = 0;
+  #onlineSinceMs: number | undefined;
+  readonly #random: () => number;
+  readonly #now: () => number;
+
+  constructor(random: () => number = Math.random, now: () => number = () => performance.now()) {
+    this.#random = random;
+    this.#now = now;
+  }
+
+  /** Attempts since the last stable connection. */
+  get attempts(): number {
+    return this.#attempts;
+  }
+
+  /** How long to wait before the next attempt, in milliseconds. */
+  next(): number {
+    const bound = Math.min(capMs, baseMs * 2 ** Math.min(this.#attempts, 30));
+    this.#attempts += 1;
+    return Math.round(this.#random() * bound);
+  }
+
+  connected(): void {
+    this.#onlineSinceMs = this.#now();
+  }
+
+  /** Starts over if the connection was stable. */
+  disconnected(): void {
+    if (this.#onlineSinceMs !== undefined && this.#now() - this.#onlineSinceMs >= stableAfterMs) {
+      this.#attempts = 0;
+    }
+    this.#onlineSinceMs = undefined;
+  }
+}

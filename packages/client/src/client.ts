@@ -1,0 +1,388 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import { closeCodes, defaultWindow, supportedProtocols, TunnelError } from "mcp-tunnel-protocol";
+import type { RegisterMessage, SessionHandler, Wire } from "mcp-tunnel-protocol";
+import { Backoff } from "./backoff.js";
+import { pickOnly, register } from "./connect.js";
+import type { Registration } from "./connect.js";
+import { ClientEmitter, runAside } from "./events.js";
+import type { ClientEvents } from "./events.js";
+import type { RequestEvent } from "./forward/exchange.js";
+import { Forwarder } from "./forward/forwarder.js";
+import { resolveOptions } from "./options.js";
+import type { ResolvedOptions, TunnelClientOptions } from "./options.js";
+import { nextState } from "./state.js";
+import type { ClientState, ClientStateName, ClientTransition } from "./state.js";
+import { openTunnel } from "./tunnel.js";
+import type { Tunnel } from "./tunnel.js";
+import { version } from "./version.js";
+import { WakeWatch } from "./wake.js";
+
+/** How soon a connection has to prove itself after the machine woke or the network changed, in milliseconds. */
+const probeTimeoutMs = 5_000;
+
+/**
+ * A client: registers a local service with a relay and serves its visitors until closed. It comes back by itself after
+ * a loss; a refusal, an eviction and `close` end it.
+ */
+export class TunnelClient {
+  readonly #options: ResolvedOptions;
+  readonly #callbacks: Pick<TunnelClientOptions, "onConnected" | "onDisconnected" | "onEvicted">;
+  readonly #events = new ClientEmitter();
+  readonly #backoff = new Backoff();
+  readonly #forwarder: Forwarder;
+  /** Tells the relay that a returning client is the same one. */
+  readonly #instance = randomBytes(18).toString("base64url");
+
+  #state: ClientState = { name: "connecting" };
+  #public: { readonly url: string; readonly subdomain: string } | undefined;
+  /** Picked from an offer, and asked for from then on. */
+  #pickedName: string | undefined;
+  /** The session that new streams come on; it has no link while the client reconnects. */
+  #tunnel: Tunnel | undefined;
+  /** Sessions whose relay is shutting down: their streams finish there. */
+  readonly #draining = new Set<Tunnel>();
+  #attempt: AbortController | undefined;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #startedAtMs = 0;
+  #wakeWatch: WakeWatch | undefined;
+  #starting: { resolve(): void; reject(error: TunnelError): void } | undefined;
+  #closing: { readonly done: Promise<void>; cut(): void } | undefined;
+
+  /** @throws TunnelError `invalid_option`. */
+  constructor(options: TunnelClientOptions) {
+    this.#options = resolveOptions(options);
+    this.#callbacks = options;
+    this.#forwarder = new Forwarder(this.#options, (event) => this.#onExchange(event));
+  }
+
+  /** The public URL, once registered. It stays while the client reconnects. */
+  get url(): string | undefined {
+    return this.#public?.url;
+  }
+
+  /** The name within the relay's domain, once registered. */
+  get subdomain(): string | undefined {
+    return this.#public?.subdomain;
+  }
+
+  get state(): ClientStateName {
+    return this.#state.name;
+  }
+
+  /** Round-trip time to the relay in milliseconds, while connected and once measured. */
+  get rttMs(): number | undefined {
+    return this.#tunnel?.rttMs;
+  }
+
+  /** Which wire is spoken with the relay, while there is a session. */
+  get wire(): Wire | undefined {
+    return this.#tunnel?.wire;
+  }
+
+  /** Requests and upgraded connections that are open now. */
+  get openRequests(): number {
+    return this.#forwarder.open;
+  }
+
+  /** Calls `listener` for each event of that name: see {@link ClientEvents}. */
+  on<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): this {
+    this.#events.on(name, listener);
+    return this;
+  }
+
+  off<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): this {
+    this.#events.off(name, listener);
+    return this;
+  }
+
+  /**
+   * Registers; resolves when the tunnel is up. Call it once.
+   * @throws TunnelError when the relay refuses (`refused`, `evicted`), when its offer could not be answered
+   * (`invalid_option`), when it cannot be reached and `waitForRelay` is not set (`unreachable`, `timeout`,
+   * `protocol_error`), or when `close` was called meanwhile (`session_closed`).
+   */
+  start(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#starting = { resolve, reject };
+      this.#startedAtMs = performance.now();
+      this.#wakeWatch = new WakeWatch(() => this.#onWake());
+      this.#tryToRegister();
+    });
+  }
+
+  /**
+   * Says goodbye: the relay sends no new requests, open ones finish within the grace period (`shutdownGraceMs`), then
+   * everything is closed. A second call cuts what is still open.
+   */
+  close(): Promise<void> {
+    if (this.#closing !== undefined) this.#closing.cut();
+    else if (this.#state.name !== "closed") this.#closing = this.#beginClose();
+    return this.#closing?.done ?? Promise.resolve();
+  }
+
+  // ---- registering
+
+  #tryToRegister(): void {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = undefined;
+    const attempt = new AbortController();
+    this.#attempt = attempt;
+    const { registerUrl, registerTimeoutMs } = this.#options;
+    register({
+      registerUrl,
+      message: this.#registerMessage(),
+      pick: this.#pick,
+      timeoutMs: registerTimeoutMs,
+      signal: attempt.signal,
+    }).then(
+      (registration) => this.#onRegistered(attempt, registration),
+      (error: unknown) => this.#onAttemptFailed(attempt, error),
+    );
+  }
+
+  #registerMessage(): RegisterMessage {
+    const resume = this.#tunnel?.resume;
+    return {
+      token: this.#options.token,
+      // After a loss, the name that visitors know, whatever the relay would choose now.
+      subdomain: this.#public?.subdomain ?? this.#pickedName ?? this.#options.subdomain ?? null,
+      protocol: [...supportedProtocols],
+      instance: this.#instance,
+      window: defaultWindow,
+      client: { name: "mcp-tunnel-client", version },
+      ...(resume === undefined ? {} : { resume }),
+    };
+  }
+
+  readonly #pick = async (patterns: readonly string[]): Promise<string> => {
+    const pick = this.#options.pick ?? pickOnly;
+    this.#pickedName = await pick(patterns);
+    return this.#pickedName;
+  };
+
+  #onRegistered(attempt: AbortController, registration: Registration): void {
+    const { link, acknowledge } = registration;
+    if (this.#attempt !== attempt) {
+      link.close(closeCodes.normal, "");
+      return;
+    }
+    let resumed: boolean;
+    try {
+      resumed = this.#adopt(registration);
+    } catch (error) {
+      link.close(closeCodes.protocolError, error instanceof Error ? error.message : "");
+      this.#onAttemptFailed(attempt, error);
+      return;
+    }
+    this.#attempt = undefined;
+    this.#backoff.connected();
+    this.#public = { url: acknowledge.url, subdomain: acknowledge.subdomain };
+    this.#transition({ type: "registered" });
+    // New requests come here from now on, so the sessions of the old relay can be left.
+    for (const tunnel of this.#draining) this.#leave(tunnel);
+    const { url, subdomain } = acknowledge;
+    this.#events.emit("connected", { url, subdomain, wire: this.#tunnel?.wire ?? "json", resumed });
+    runAside(() => this.#callbacks.onConnected?.(url));
+    this.#starting?.resolve();
+    this.#starting = undefined;
+  }
+
+  /** Goes on with the session there was, or opens a new one; says which. */
+  #adopt(registration: Registration): boolean {
+    const old = this.#tunnel;
+    this.#tunnel = undefined;
+    const { resumed } = registration.acknowledge;
+    if (resumed === undefined) {
+      old?.destroy(new TunnelError("session_lost", "the relay does not know the session any more"));
+      this.#tunnel = this.#openTunnel(registration);
+      return false;
+    }
+    if (old === undefined)
+      throw new TunnelError("protocol_error", "the relay resumed a session that is over");
+    try {
+      old.goOn(registration.link, resumed.received);
+    } catch (error) {
+      old.destroy(toTunnelError(error));
+      throw error;
+    }
+    this.#tunnel = old;
+    return true;
+  }
+
+  #openTunnel(registration: Registration): Tunnel {
+    const handler: SessionHandler = {
+      onClose: (error, code) => this.#onSessionClosed(tunnel, error, code),
+      onDetached: (cause) => this.#onDetached(tunnel, cause),
+      onGoaway: () => this.#onGoaway(tunnel),
+      onFault: (error) => this.#onFault(error),
+    };
+    const tunnel = openTunnel(registration, this.#forwarder.accept, handler, this.#options);
+    return tunnel;
+  }
+
+  #onAttemptFailed(attempt: AbortController, reason: unknown): void {
+    if (this.#attempt !== attempt) return;
+    this.#attempt = undefined;
+    const error = toTunnelError(reason);
+    const first = this.#state.name === "connecting";
+    if (isFinal(error) || (first && !this.#options.waitForRelay)) void this.#end(error);
+    else this.#scheduleAttempt(error);
+  }
+
+  #scheduleAttempt(cause: TunnelError): void {
+    const sinceMs = this.#state.name === "reconnecting" ? this.#state.sinceMs : this.#startedAtMs;
+    const leftMs = sinceMs + this.#options.maxReconnectTimeMs - performance.now();
+    if (leftMs <= 0) {
+      void this.#end(cause);
+      return;
+    }
+    const delayMs = Math.min(this.#backoff.next(), leftMs);
+    this.#retryTimer = setTimeout(() => this.#tryToRegister(), delayMs);
+    this.#events.emit("reconnecting", { attempt: this.#backoff.attempts, delayMs, cause });
+  }
+
+  /** The machine woke or the network changed: what was waited for may be possible now, what was up may be gone. */
+  #onWake(): void {
+    if (this.#retryTimer !== undefined) this.#tryToRegister();
+    else if (this.#attempt === undefined) this.#tunnel?.probe(probeTimeoutMs);
+  }
+
+  // ---- sessions
+
+  #onDetached(tunnel: Tunnel, cause: TunnelError): void {
+    if (tunnel !== this.#tunnel || this.#state.name !== "online") {
+      // A relay that was shutting down is gone, and this session with it.
+      tunnel.destroy(cause);
+    } else if (tunnel.resume === undefined) {
+      // `onClose` follows, and is a loss.
+      tunnel.destroy(cause);
+    } else {
+      tunnel.keep();
+      this.#onLost(cause);
+    }
+  }
+
+  #onSessionClosed(tunnel: Tunnel, error: TunnelError, code: number | undefined): void {
+    this.#draining.delete(tunnel);
+    if (tunnel !== this.#tunnel) return;
+    this.#tunnel = undefined;
+    if (this.#state.name !== "online") return;
+    // The relay ended a version 1 session on purpose (PROTOCOL.md, section 9). An original closes like that for any reason.
+    const onPurpose = code === closeCodes.normal && tunnel.wire === "v1";
+    if (isFinal(error) || onPurpose) void this.#end(error);
+    else this.#onLost(error);
+  }
+
+  #onGoaway(tunnel: Tunnel): void {
+    if (tunnel !== this.#tunnel || this.#state.name !== "online") return;
+    this.#tunnel = undefined;
+    this.#draining.add(tunnel);
+    this.#onLost(new TunnelError("draining", "the relay is shutting down"));
+  }
+
+  #onLost(cause: TunnelError): void {
+    this.#backoff.disconnected();
+    this.#transition({ type: "lost", cause, atMs: performance.now() });
+    this.#events.emit("disconnected", { cause });
+    runAside(() => this.#callbacks.onDisconnected?.());
+    // The listener may have closed the client.
+    if (this.#state.name === "reconnecting") this.#scheduleAttempt(cause);
+  }
+
+  #leave(tunnel: Tunnel): void {
+    void tunnel.finish().then(() => tunnel.close(closeCodes.normal, "moved to another relay"));
+  }
+
+  #onExchange(event: RequestEvent): void {
+    this.#events.emit("request", event);
+    const { error } = event;
+    if (error !== undefined && error.code !== "cancelled" && error.code !== "session_lost") {
+      this.#events.emit("error", { code: error.code, message: error.message });
+    }
+  }
+
+  #onFault(error: unknown): void {
+    const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#events.emit("error", { code: "internal", message });
+  }
+
+  // ---- the end
+
+  #beginClose(): { readonly done: Promise<void>; cut(): void } {
+    this.#transition({ type: "close" });
+    this.#stopTrying();
+    const grace = new AbortController();
+    const tunnels = [...this.#draining, ...(this.#tunnel === undefined ? [] : [this.#tunnel])];
+    const finished = Promise.all(tunnels.map((tunnel) => tunnel.finish()));
+    const cut = delay(this.#options.shutdownGraceMs, undefined, { signal: grace.signal }).catch(() => {});
+    const done = Promise.race([finished, cut]).then(async () => {
+      grace.abort();
+      for (const tunnel of tunnels) tunnel.close(closeCodes.normal, "the client was closed");
+      await this.#end(undefined);
+    });
+    return { done, cut: () => grace.abort() };
+  }
+
+  async #end(error: TunnelError | undefined): Promise<void> {
+    if (this.#state.name === "closed") return;
+    this.#transition(error === undefined ? { type: "ended" } : { type: "ended", error });
+    this.#stopTrying();
+    this.#wakeWatch?.stop();
+    const lost = error ?? new TunnelError("session_closed", "the client was closed");
+    for (const tunnel of this.#draining) tunnel.destroy(lost);
+    this.#tunnel?.destroy(lost);
+    this.#tunnel = undefined;
+    await this.#forwarder.close();
+    if (error?.code === "evicted") {
+      this.#events.emit("evicted", { reason: error.message });
+      runAside(() => this.#callbacks.onEvicted?.());
+    }
+    this.#events.emit("closed", { error });
+    this.#starting?.reject(
+      error ?? new TunnelError("session_closed", "the client was closed while it was connecting"),
+    );
+    this.#starting = undefined;
+  }
+
+  #stopTrying(): void {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = undefined;
+    this.#attempt?.abort();
+    this.#attempt = undefined;
+  }
+
+  #transition(transition: ClientTransition): void {
+    this.#state = nextState(this.#state, transition);
+  }
+}
+
+/** {@link TunnelClient}, registered. */
+export type ConnectedTunnelClient = TunnelClient & { readonly url: string; readonly subdomain: string };
+
+/**
+ * Makes a local service public: resolves once it is registered, and goes on in the background.
+ *
+ * @example
+ * const tunnel = await startTunnelClient({ port: 3000, relayUrl: "https://tunnel.example.com", token: "secret" });
+ * console.log(tunnel.url);
+ * await tunnel.close();
+ * @throws TunnelError: see {@link TunnelClient.start}.
+ */
+export async function startTunnelClient(options: TunnelClientOptions): Promise<ConnectedTunnelClient> {
+  const client = new TunnelClient(options);
+  await client.start();
+  return client as ConnectedTunnelClient;
+}
+
+/** Whether trying again cannot help: the relay said no, or the user has to decide. */
+function isFinal(error: TunnelError): boolean {
+  return error.code === "refused" || error.code === "evicted" || error.code === "invalid_option";
+}
+
+function toTunnelError(reason: unknown): TunnelError {
+  if (reason instanceof TunnelError) return reason;
+  // Only `pick` is not ours.
+  const message = reason instanceof Error ? reason.message : String(reason);
+  return new TunnelError("invalid_option", `no name was picked: ${message}`, { cause: reason });
+}

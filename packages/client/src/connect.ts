@@ -1,0 +1,228 @@
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import { closeCodes, parseAcknowledge, parseOffer, TunnelError } from "mcp-tunnel-protocol";
+import type { AcknowledgeMessage, RegisterMessage } from "mcp-tunnel-protocol";
+import { WebSocketLink } from "mcp-tunnel-protocol/ws";
+import { WebSocket } from "ws";
+import { isLoopback } from "./forward/target.js";
+import type { PickSubdomain } from "./options.js";
+import { version } from "./version.js";
+
+/**
+ * The largest message taken, in bytes. The original's JSON wire carries request bodies whole and in base64, 5 MiB of
+ * them by default.
+ */
+const maxMessageBytes = 16 * 1024 * 1024;
+
+export interface RegisterRequest {
+  /** The registration endpoint: `resolveOptions` makes it of the relay's URL. */
+  readonly registerUrl: string;
+  readonly message: RegisterMessage;
+  readonly pick: PickSubdomain;
+  /** How long the relay may take to open the WebSocket, and again to answer, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Gives the attempt up. */
+  readonly signal: AbortSignal;
+}
+
+/** The relay has taken us; the next message on the link belongs to the session. */
+export interface Registration {
+  readonly link: WebSocketLink;
+  readonly acknowledge: AcknowledgeMessage;
+}
+
+/**
+ * One attempt to register: opens the WebSocket, says who we are, picks from an offer, waits for the acknowledgement.
+ * @throws TunnelError `refused` and `evicted` (final); `unreachable`, `timeout`, `protocol_error` (worth another try);
+ * `session_closed` after `signal`; whatever `pick` throws.
+ */
+export async function register(request: RegisterRequest): Promise<Registration> {
+  const link = await openLink(request);
+  const attempt = new RegistrationAttempt(link, request);
+  return attempt.result;
+}
+
+function openLink({ registerUrl, timeoutMs, signal }: RegisterRequest): Promise<WebSocketLink> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      reject(givenUp());
+      return;
+    }
+    const ws = new WebSocket(registerUrl, {
+      handshakeTimeout: timeoutMs,
+      followRedirects: false,
+      maxPayload: maxMessageBytes,
+      perMessageDeflate: false,
+      headers: { "user-agent": `mcp-tunnel-client/${version}` },
+      ...(masked(registerUrl) ? {} : { generateMask: noMask }),
+    });
+    let socket: Socket | undefined;
+    const abort = (): void => {
+      reject(givenUp());
+      ws.terminate();
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    ws.once("upgrade", (response: IncomingMessage) => {
+      socket = response.socket.setNoDelay(true);
+    });
+    ws.once("unexpected-response", (_request, response: IncomingMessage) => {
+      const answer = `${response.statusCode} ${response.statusMessage ?? ""}`.trim();
+      reject(
+        new TunnelError("unreachable", `${registerUrl} answered ${answer}: is an mcp-tunnel relay there?`),
+      );
+      ws.terminate();
+    });
+    ws.on("error", (error) => reject(unreachable(registerUrl, error)));
+    ws.once("open", () => {
+      signal.removeEventListener("abort", abort);
+      resolve(new WebSocketLink(ws, socket as Socket));
+    });
+    ws.once("close", () => signal.removeEventListener("abort", abort));
+  });
+}
+
+/**
+ * Masking keeps what is sent from looking like something else to intermediaries that read along (RFC 6455 section
+ * 10.3). Inside TLS, or inside this machine, none does, and it is the larger part of sending a byte.
+ */
+function masked(registerUrl: string): boolean {
+  const { protocol, hostname } = new URL(registerUrl);
+  return protocol === "ws:" && !isLoopback(hostname.replace(/^\[|\]$/g, ""));
+}
+
+/** With a mask of zeros `ws` does not touch the data. */
+function noMask(mask: Buffer): void {
+  mask.fill(0);
+}
+
+class RegistrationAttempt {
+  readonly result: Promise<Registration>;
+  readonly #link: WebSocketLink;
+  readonly #request: RegisterRequest;
+  #settle!: { resolve(registration: Registration): void; reject(error: unknown): void };
+  #timer: NodeJS.Timeout | undefined;
+  #picking: "not yet" | "now" | "done" = "not yet";
+  #closed: TunnelError | undefined;
+  #done = false;
+
+  constructor(link: WebSocketLink, request: RegisterRequest) {
+    this.#link = link;
+    this.#request = request;
+    this.result = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+    });
+    link.handler = {
+      onMessage: (message) => this.#onMessage(message),
+      onClose: (code, reason) => this.#onClose(closeError(code, reason)),
+    };
+    request.signal.addEventListener("abort", this.#onAbort, { once: true });
+    if (request.signal.aborted) this.#onAbort();
+    this.#send(request.message);
+  }
+
+  readonly #onAbort = (): void => {
+    this.#fail(givenUp());
+  };
+
+  #send(message: object): void {
+    this.#link.send(JSON.stringify(message));
+    this.#timer = setTimeout(() => {
+      const { timeoutMs } = this.#request;
+      this.#fail(new TunnelError("timeout", `the relay did not answer the registration in ${timeoutMs} ms`));
+    }, this.#request.timeoutMs);
+  }
+
+  #onMessage(message: Buffer | string): void {
+    if (typeof message !== "string") return;
+    const offer = this.#picking === "not yet" ? parseOffer(message) : undefined;
+    if (offer !== undefined) {
+      void this.#pick(offer.subdomains);
+      return;
+    }
+    const acknowledge = parseAcknowledge(message);
+    if (acknowledge === undefined) return; // Skipped, as the original does.
+    if (!isPublicUrl(acknowledge.url)) {
+      this.#fail(new TunnelError("protocol_error", "the relay acknowledged with a URL that is not one"));
+      return;
+    }
+    this.#finish();
+    // From here on messages wait in the link until the session takes it over.
+    this.#link.handler = undefined;
+    this.#settle.resolve({ link: this.#link, acknowledge });
+  }
+
+  /** The relay's clock for registering does not run while a person thinks; neither does ours. */
+  async #pick(patterns: readonly string[]): Promise<void> {
+    this.#picking = "now";
+    clearTimeout(this.#timer);
+    try {
+      const subdomain = await this.#request.pick(patterns);
+      this.#picking = "done";
+      if (this.#closed !== undefined) this.#fail(this.#closed);
+      else if (!this.#done) this.#send({ subdomain });
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** While a person thinks, the relay may lose patience: the answer is still wanted, for the next attempt. */
+  #onClose(error: TunnelError): void {
+    if (this.#picking === "now") this.#closed = error;
+    else this.#fail(error);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#done) return;
+    this.#finish();
+    this.#link.handler = undefined;
+    this.#link.close(closeCodes.normal, "");
+    this.#settle.reject(error);
+  }
+
+  #finish(): void {
+    this.#done = true;
+    clearTimeout(this.#timer);
+    this.#request.signal.removeEventListener("abort", this.#onAbort);
+  }
+}
+
+/** What needs no person: the only pattern, if it is a name. */
+export function pickOnly(patterns: readonly string[]): string {
+  const [only] = patterns;
+  if (only === undefined) throw new TunnelError("refused", "the relay allows this token no name at all");
+  if (patterns.length === 1 && !only.includes("*")) return only;
+  throw new TunnelError(
+    "invalid_option",
+    `the relay allows this token names like ${patterns.map((pattern) => `'${pattern}'`).join(", ")}: ` +
+      "ask for one of them as the subdomain",
+  );
+}
+
+function isPublicUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol } = new URL(text);
+  return protocol === "https:" || protocol === "http:";
+}
+
+function closeError(code: number, reason: string): TunnelError {
+  const said = reason === "" ? `code ${code}` : `code ${code}: ${reason}`;
+  switch (code) {
+    case closeCodes.authenticationFailed:
+      return new TunnelError("refused", `the relay refused the registration: ${reason || "no reason given"}`);
+    case closeCodes.evicted:
+      return new TunnelError("evicted", reason || "another client holds the name");
+    default:
+      return new TunnelError("unreachable", `the relay closed the connection while registering (${said})`);
+  }
+}
+
+function unreachable(registerUrl: string, error: Error): TunnelError {
+  const { origin } = new URL(registerUrl);
+  const errors = error instanceof AggregateError ? (error.errors as Error[]) : [error];
+  const why = errors.map(({ message }) => message).join("; ");
+  return new TunnelError("unreachable", `cannot reach the relay at ${origin}: ${why}`, { cause: error });
+}
+
+function givenUp(): TunnelError {
+  return new TunnelError("session_closed", "the client was closed while it was connecting");
+}

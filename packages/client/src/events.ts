@@ -1,0 +1,52 @@
+import { EventEmitter } from "node:events";
+import type { TunnelError, Wire } from "mcp-tunnel-protocol";
+import type { RequestEvent } from "./forward/exchange.js";
+
+/** What a {@link TunnelClient} tells, by event name. */
+export interface ClientEvents {
+  /** Registered. `resumed`: what was open before goes on; false for the first time and for a new session. */
+  connected: [{ url: string; subdomain: string; wire: Wire; resumed: boolean }];
+  /** The connection to the relay is gone. */
+  disconnected: [{ cause: TunnelError }];
+  /** Another attempt follows after `delayMs`; `attempt` counts from 1 since the last stable connection. */
+  reconnecting: [{ attempt: number; delayMs: number; cause: TunnelError }];
+  /** Another client has taken the name. `closed` follows. */
+  evicted: [{ reason: string }];
+  /** An exchange has ended. */
+  request: [RequestEvent];
+  /**
+   * Something went wrong that does not end the client: the local service cannot be reached, an attempt to reach the
+   * relay failed. Need not be listened to.
+   */
+  error: [{ code: string; message: string }];
+  /** Over for good, and why if it was not asked to. */
+  closed: [{ error: TunnelError | undefined }];
+}
+
+/** An emitter that neither demands a listener for `error` nor lets a listener break what it listens to. */
+export class ClientEmitter {
+  readonly #emitter = new EventEmitter();
+
+  on<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): void {
+    this.#emitter.on(name, listener);
+  }
+
+  off<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): void {
+    this.#emitter.off(name, listener);
+  }
+
+  emit<Name extends keyof ClientEvents>(name: Name, ...args: ClientEvents[Name]): void {
+    if (this.#emitter.listenerCount(name) > 0) runAside(() => this.#emitter.emit(name, ...args));
+  }
+}
+
+/** Runs the user's code; what it throws becomes an uncaught exception of its own, and breaks nothing here. */
+export function runAside(action: () => unknown): void {
+  try {
+    action();
+  } catch (error) {
+    process.nextTick(() => {
+      throw error;
+    });
+  }
+}

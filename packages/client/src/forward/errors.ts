@@ -1,0 +1,71 @@
+import type { ResetCode } from "mcp-tunnel-protocol";
+import type { Target } from "./target.js";
+
+/** Why the local service did not answer, in the words of the protocol and of a person. */
+export interface UpstreamFailure {
+  readonly code: ResetCode;
+  readonly message: string;
+}
+
+/** Errors that mean that no connection came about. */
+const unreachable: ReadonlyMap<string, string> = new Map([
+  ["ECONNREFUSED", "connection refused"],
+  ["EHOSTUNREACH", "no route to the host"],
+  ["ENETUNREACH", "the network is unreachable"],
+  ["EADDRNOTAVAIL", "the address is not available"],
+  ["ENOTFOUND", "the name is unknown"],
+  ["EAI_AGAIN", "the name could not be looked up"],
+  ["ETIMEDOUT", "no answer to the connection attempt"],
+  ["UND_ERR_CONNECT_TIMEOUT", "no answer to the connection attempt"],
+]);
+
+/** Errors of undici and node:http about the request itself, before anything was sent. */
+const notSendable: ReadonlySet<string> = new Set([
+  "UND_ERR_INVALID_ARG",
+  "UND_ERR_NOT_SUPPORTED",
+  "UND_ERR_REQ_CONTENT_LENGTH_MISMATCH",
+  "ERR_INVALID_CHAR",
+  "ERR_INVALID_HTTP_TOKEN",
+  "ERR_INVALID_ARG_VALUE",
+  "ERR_UNESCAPED_CHARACTERS",
+]);
+
+/**
+ * Translates an error of undici, node:http, net or tls. `connected` tells a connection that broke from one that
+ * never was: the error alone does not.
+ */
+export function upstreamFailure(error: unknown, target: Target, connected: boolean): UpstreamFailure {
+  const code = errorCode(error);
+  const text = error instanceof Error ? error.message : String(error);
+  if (notSendable.has(code))
+    return { code: "bad_message", message: `the request cannot be sent on: ${text}` };
+  if (connected)
+    return { code: "upstream_failed", message: `${target.origin} broke off the exchange: ${text}` };
+  const known = unreachable.get(code);
+  const why = known === undefined ? text : `${known}${addresses(error)}`;
+  return { code: "upstream_unreachable", message: `cannot reach ${target.origin}: ${why}${advice(code)}` };
+}
+
+function errorCode(error: unknown): string {
+  if (typeof error !== "object" || error === null || !("code" in error)) return "";
+  return String(error.code);
+}
+
+/** Where it was tried: `localhost` is two addresses, and a service often listens on one of them only. */
+function addresses(error: unknown): string {
+  const tried = new Set<string>();
+  for (const one of error instanceof AggregateError ? error.errors : [error]) {
+    const { address, port } = one as { address?: string; port?: number };
+    if (address !== undefined)
+      tried.add(address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`);
+  }
+  return tried.size === 0 ? "" : ` at ${[...tried].join(" and ")}`;
+}
+
+function advice(code: string): string {
+  if (code === "ECONNREFUSED") return " (is the local service running?)";
+  if (/SELF_SIGNED|UNABLE_TO_VERIFY|CERT/.test(code)) {
+    return " (set NODE_EXTRA_CA_CERTS to the file of the certificate that signed it)";
+  }
+  return "";
+}

@@ -1,0 +1,101 @@
+import { endToEndHeaders, headerValue } from "mcp-tunnel-protocol";
+import type { AcceptedStream, RawHeaders, RequestHead, StreamReset } from "mcp-tunnel-protocol";
+import type { UpstreamFailure } from "./errors.js";
+
+/** What is told of an exchange once it is over. */
+export interface RequestEvent {
+  readonly method: string;
+  /** The request target, with its query. From the visitor: strip control characters before printing it. */
+  readonly path: string;
+  /** The status that the visitor got, as far as this end knows; undefined when the exchange ended before one. */
+  readonly status: number | undefined;
+  readonly durationMs: number;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  /** Why the exchange did not end well. `cancelled`: the visitor went away. */
+  readonly error: { readonly code: string; readonly message: string } | undefined;
+}
+
+/** Called once for each exchange. */
+export type ExchangeObserver = (event: RequestEvent) => void;
+
+/** One request on its way to the local service: what both ways of sending it have in common. */
+export class Exchange {
+  requestBytes = 0;
+  responseBytes = 0;
+  /** The final status, once sent. */
+  status: number | undefined;
+  readonly stream: AcceptedStream;
+  readonly head: RequestHead;
+  #finished = false;
+  readonly #startedAt = performance.now();
+  readonly #observer: ExchangeObserver;
+
+  constructor(stream: AcceptedStream, head: RequestHead, observer: ExchangeObserver) {
+    this.stream = stream;
+    this.head = head;
+    this.#observer = observer;
+  }
+
+  get finished(): boolean {
+    return this.#finished;
+  }
+
+  sendInterim(status: number, headers: RawHeaders): void {
+    // 101 is a final head, and only ever the answer to an upgrade.
+    if (!this.#finished && this.status === undefined && status !== 101) {
+      this.stream.sendInterim({ status, headers: endToEndHeaders(headers) });
+    }
+  }
+
+  /** Sends the final head, as the local service gave it. `end`: no body follows, the response is complete. */
+  sendHead(status: number, headers: RawHeaders, end: boolean): void {
+    this.status = status;
+    const kept = endToEndHeaders(headers);
+    if (status === 101) kept.push("Connection", "Upgrade", "Upgrade", headerValue(headers, "upgrade") ?? "");
+    this.stream.sendHead({ status, headers: kept }, end);
+  }
+
+  /** Sends body bytes; false asks for a pause until the stream drains. */
+  write(chunk: Buffer): boolean {
+    this.responseBytes += chunk.length;
+    return this.stream.write(chunk);
+  }
+
+  /** Ends the response. */
+  end(trailers: RawHeaders | undefined): void {
+    this.stream.end(trailers === undefined ? undefined : endToEndHeaders(trailers));
+  }
+
+  /** Everything has been sent. */
+  finish(): void {
+    this.#finish(undefined);
+  }
+
+  /** Cuts the exchange: the visitor gets an error, or a response that is visibly incomplete. */
+  fail(failure: UpstreamFailure): void {
+    if (this.#finished) return;
+    if (this.status === undefined) this.status = failure.code === "upstream_timeout" ? 504 : 502;
+    this.stream.reset(failure.code, failure.message);
+    this.#finish(failure);
+  }
+
+  /** The other end cut the exchange. */
+  cancelled(reason: StreamReset): void {
+    this.#finish(reason.code === "no_error" ? undefined : { code: reason.code, message: reason.message });
+  }
+
+  #finish(error: RequestEvent["error"]): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#observer({
+      method: this.head.method,
+      path: this.head.path,
+      status: this.status,
+      durationMs: performance.now() - this.#startedAt,
+      requestBytes: this.requestBytes,
+      responseBytes: this.responseBytes,
+      error,
+    });
+  }
+}

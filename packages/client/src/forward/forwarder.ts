@@ -1,0 +1,62 @@
+import { headerValue } from "mcp-tunnel-protocol";
+import type { AcceptedStream, RequestHead, StreamHandler } from "mcp-tunnel-protocol";
+import type { ResolvedOptions } from "../options.js";
+import { Exchange } from "./exchange.js";
+import type { ExchangeObserver } from "./exchange.js";
+import { headFault } from "./headers.js";
+import { RawRequest } from "./raw-request.js";
+import { LocalRequest } from "./request.js";
+import { createUpstream } from "./upstream.js";
+import type { Upstream } from "./upstream.js";
+
+/** Takes the streams of every session and sends each on to the local service. */
+export class Forwarder {
+  #open = 0;
+  readonly #upstream: Upstream;
+  readonly #maxStreams: number;
+  readonly #observer: ExchangeObserver;
+
+  constructor(options: ResolvedOptions, observer: ExchangeObserver) {
+    this.#upstream = createUpstream(options);
+    this.#maxStreams = options.maxStreams;
+    this.#observer = (event) => {
+      this.#open -= 1;
+      observer(event);
+    };
+  }
+
+  /** Exchanges that are open now. */
+  get open(): number {
+    return this.#open;
+  }
+
+  readonly accept = (stream: AcceptedStream, head: RequestHead, end: boolean): StreamHandler => {
+    this.#open += 1;
+    const exchange = new Exchange(stream, head, this.#observer);
+    const fault = headFault(head, end);
+    if (fault !== undefined) {
+      exchange.fail({ code: "bad_message", message: `the relay sent an unusable request: ${fault}` });
+      return ignore;
+    }
+    if (this.#open > this.#maxStreams) {
+      exchange.fail({
+        code: "overloaded",
+        message: `the client already serves ${this.#maxStreams} requests`,
+      });
+      return ignore;
+    }
+    const raw =
+      head.upgrade === true || head.path === "*" || headerValue(head.headers, "expect") !== undefined;
+    return raw
+      ? new RawRequest(exchange, this.#upstream, end)
+      : new LocalRequest(exchange, this.#upstream, end);
+  };
+
+  /** Cuts all connections to the local service. */
+  async close(): Promise<void> {
+    await this.#upstream.pool.destroy();
+  }
+}
+
+/** For a stream that was reset as soon as it was accepted. */
+const ignore: StreamHandler = { onData() {}, onEnd() {}, onReset() {} };

@@ -1,0 +1,68 @@
+import { endToEndHeaders, headerValue } from "mcp-tunnel-protocol";
+import type { RawHeaders, RequestHead } from "mcp-tunnel-protocol";
+import type { HostHeader } from "../options.js";
+import type { Target } from "./target.js";
+
+/** How request fields are made fit for the local service. */
+export interface HeaderPolicy {
+  readonly target: Target;
+  readonly hostHeader: HostHeader;
+  readonly dropOrigin: boolean;
+}
+
+/**
+ * Returns the fields for the local service: exactly one Host, first; hop-by-hop fields dropped, whatever the relay did about them
+ * (it is not trusted to); everything else in order, repeats and letter case kept.
+ */
+export function localHeaders(head: RequestHead, policy: HeaderPolicy): RawHeaders {
+  const drop = policy.dropOrigin ? dropHostAndOrigin : dropHost;
+  const kept = endToEndHeaders(head.headers, drop);
+  kept.unshift("Host", hostFor(head, policy));
+  return kept;
+}
+
+const dropHost: ReadonlySet<string> = new Set(["host"]);
+const dropHostAndOrigin: ReadonlySet<string> = new Set(["host", "origin"]);
+
+function hostFor(head: RequestHead, { hostHeader, target }: HeaderPolicy): string {
+  if (hostHeader === "rewrite") return target.authority;
+  if (hostHeader === "preserve") return headerValue(head.headers, "host") ?? target.authority;
+  return hostHeader.value;
+}
+
+/**
+ * Says what is wrong with a request head, or nothing. The relay is not trusted: a target in absolute form or a
+ * CONNECT would make the local service a proxy, a second length would split the request in two.
+ */
+export function headFault(head: RequestHead, end: boolean): string | undefined {
+  const { method, path } = head;
+  if (method.toUpperCase() === "CONNECT") return "CONNECT is not forwarded";
+  if (!token.test(method)) return "the method is not a token";
+  if (path !== "*" ? !originForm.test(path) : method !== "OPTIONS") {
+    return "the request target is not in origin form";
+  }
+  const length = lengthOf(head.headers);
+  if (length === "invalid") return "the content length is not one whole number";
+  if (head.upgrade === true && length !== undefined && length > 0) return "a body on a request to upgrade";
+  if (end && length !== undefined && length > 0)
+    return "the body that the content length announces is missing";
+  return undefined;
+}
+
+/** RFC 9110 section 5.6.2. */
+const token = /^[\w!#$%&'*+.^`|~-]+$/;
+/** A path, byte for byte: no space and no control character, which would end the request line. */
+const originForm = /^\/[\x21-\x7e\x80-\xff]*$/;
+
+/** The announced length of a body; `invalid` when there are several, or it is not a number. */
+export function lengthOf(headers: RawHeaders): number | undefined | "invalid" {
+  let length: number | undefined;
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    if (name.length !== 14 || name.toLowerCase() !== "content-length") continue;
+    const value = headers[i + 1] as string;
+    if (length !== undefined || !/^\d{1,15}$/.test(value)) return "invalid";
+    length = Number(value);
+  }
+  return length;
+}

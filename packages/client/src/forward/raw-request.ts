@@ -1,0 +1,190 @@
+import * as http from "node:http";
+import * as net from "node:net";
+import * as tls from "node:tls";
+import type { RawHeaders, StreamHandler, StreamReset } from "mcp-tunnel-protocol";
+import { headerValue } from "mcp-tunnel-protocol";
+import { upstreamFailure } from "./errors.js";
+import type { Exchange } from "./exchange.js";
+import { lengthOf, localHeaders } from "./headers.js";
+import { UpgradedConnection } from "./upgrade.js";
+import { maxHeadBytes } from "./upstream.js";
+import type { Upstream } from "./upstream.js";
+
+/**
+ * A request on a connection of its own, sent with node:http: for what undici's dispatch cannot do. Upgrades, `Expect:
+ * 100-continue`, `OPTIONS *`, request trailers, and a head that goes out before there is any body.
+ */
+export class RawRequest implements StreamHandler {
+  readonly #exchange: Exchange;
+  readonly #upstream: Upstream;
+  readonly #request: http.ClientRequest;
+  readonly #announced: number | undefined;
+  #response: http.IncomingMessage | undefined;
+  #upgraded: UpgradedConnection | undefined;
+  #connected = false;
+  /** The request's body has ended, or nobody wants more of it. */
+  #bodyEnded = false;
+  /** What a visitor sent before the local service has answered its upgrade. */
+  readonly #early: Buffer[] = [];
+  #earlyEnd = false;
+
+  constructor(exchange: Exchange, upstream: Upstream, end: boolean) {
+    this.#exchange = exchange;
+    this.#upstream = upstream;
+    const { head } = exchange;
+    const length = lengthOf(head.headers);
+    this.#announced = typeof length === "number" ? length : undefined;
+    this.#request = http.request({
+      method: head.method,
+      path: head.path,
+      headers: this.#headers(end),
+      maxHeaderSize: maxHeadBytes,
+      agent: false,
+      createConnection: () => this.#connect(),
+    });
+    this.#listen();
+    if (end || head.upgrade === true) {
+      this.#bodyEnded = true;
+      this.#request.end();
+    } else this.#request.flushHeaders();
+  }
+
+  onData(chunk: Buffer): void {
+    this.#exchange.requestBytes += chunk.length;
+    if (this.#upgraded !== undefined) this.#upgraded.onData(chunk);
+    else if (this.#exchange.head.upgrade === true && this.#response === undefined) this.#early.push(chunk);
+    else if (this.#bodyEnded) this.#exchange.stream.consumed(chunk.length);
+    else if (this.#announced !== undefined && this.#exchange.requestBytes > this.#announced) {
+      this.#fail(new BodyLengthError("the request body is longer than announced"));
+    } else this.#request.write(chunk, () => this.#exchange.stream.consumed(chunk.length));
+  }
+
+  onEnd(trailers: RawHeaders): void {
+    if (this.#upgraded !== undefined) this.#upgraded.onEnd();
+    else if (this.#exchange.head.upgrade === true) this.#earlyEnd = true;
+    else if (this.#bodyEnded) return;
+    else if (this.#announced !== undefined && this.#exchange.requestBytes < this.#announced) {
+      this.#fail(new BodyLengthError("the request body is shorter than announced"));
+    } else {
+      this.#bodyEnded = true;
+      if (trailers.length > 0 && this.#announced === undefined) this.#request.addTrailers(pairs(trailers));
+      this.#request.end();
+    }
+  }
+
+  onReset(reason: StreamReset): void {
+    this.#exchange.cancelled(reason);
+    this.#request.destroy();
+    this.#upgraded?.destroy();
+  }
+
+  onDrain(): void {
+    if (this.#upgraded !== undefined) this.#upgraded.onDrain();
+    else this.#response?.resume();
+  }
+
+  #headers(end: boolean): RawHeaders {
+    const { head } = this.#exchange;
+    const headers = localHeaders(head, this.#upstream);
+    if (head.upgrade === true) {
+      headers.push("Connection", "Upgrade", "Upgrade", headerValue(head.headers, "upgrade") ?? "websocket");
+    } else {
+      headers.push("Connection", "close");
+      // Named for every method: node:http would leave it out for GET or DELETE and send the body bare.
+      if (!end && this.#announced === undefined) headers.push("Transfer-Encoding", "chunked");
+    }
+    return headers;
+  }
+
+  /** A connection of its own, which may be half closed: an upgraded protocol may need one direction longer. */
+  #connect(): net.Socket {
+    const { target, connectTimeoutMs } = this.#upstream;
+    const address = { host: target.hostname, port: target.port, allowHalfOpen: true, autoSelectFamily: true };
+    const socket = target.secure
+      ? tls.connect({
+          ...address,
+          ALPNProtocols: ["http/1.1"],
+          ...(net.isIP(target.hostname) === 0 ? { servername: target.hostname } : {}),
+        })
+      : net.connect(address);
+    const timer = setTimeout(() => {
+      socket.destroy(Object.assign(new Error("connect timed out"), { code: "ETIMEDOUT" }));
+    }, connectTimeoutMs);
+    socket.once(target.secure ? "secureConnect" : "connect", () => {
+      clearTimeout(timer);
+      this.#connected = true;
+    });
+    socket.once("close", () => clearTimeout(timer));
+    return socket.setNoDelay(true);
+  }
+
+  #listen(): void {
+    const request = this.#request;
+    request.on("information", (info) => this.#exchange.sendInterim(info.statusCode, info.rawHeaders));
+    request.on("response", (response) => this.#onResponse(response));
+    request.on("upgrade", (response, socket, head) => this.#onUpgrade(response, socket as net.Socket, head));
+    request.on("error", (error) => this.#fail(error));
+  }
+
+  #onResponse(response: http.IncomingMessage): void {
+    this.#response = response;
+    const status = response.statusCode as number;
+    const bodiless = this.#exchange.head.method === "HEAD" || status === 204 || status === 304;
+    this.#exchange.sendHead(status, response.rawHeaders, bodiless);
+    this.#dropEarly();
+    response.on("data", (chunk: Buffer) => {
+      if (!this.#exchange.write(chunk)) response.pause();
+    });
+    response.on("end", () => {
+      if (!bodiless) {
+        const trailers = response.rawTrailers;
+        this.#exchange.end(trailers.length === 0 ? undefined : trailers);
+      }
+      this.#bodyEnded = true;
+      this.#exchange.finish();
+      this.#request.destroy();
+    });
+    response.on("error", (error) => this.#fail(error));
+  }
+
+  #onUpgrade(response: http.IncomingMessage, socket: net.Socket, head: Buffer): void {
+    if (this.#exchange.finished) {
+      socket.destroy();
+      return;
+    }
+    if (this.#exchange.head.upgrade !== true) {
+      socket.destroy();
+      this.#fail(new Error("101 without a request to upgrade"));
+      return;
+    }
+    this.#exchange.sendHead(101, response.rawHeaders, false);
+    this.#upgraded = new UpgradedConnection(this.#exchange, socket, this.#upstream.target);
+    if (head.length > 0) this.#upgraded.send(head);
+    for (const chunk of this.#early.splice(0)) this.#upgraded.onData(chunk);
+    if (this.#earlyEnd) this.#upgraded.onEnd();
+  }
+
+  /** The upgrade was refused: what came for the other protocol goes nowhere. */
+  #dropEarly(): void {
+    let dropped = 0;
+    for (const chunk of this.#early.splice(0)) dropped += chunk.length;
+    if (dropped > 0) this.#exchange.stream.consumed(dropped);
+  }
+
+  #fail(error: Error): void {
+    if (this.#exchange.finished) return;
+    this.#exchange.fail(upstreamFailure(error, this.#upstream.target, this.#connected));
+    this.#request.destroy();
+  }
+}
+
+/** The relay sent another body than it announced; passing it on would leave the local service out of step. */
+class BodyLengthError extends Error {
+  readonly code = "UND_ERR_REQ_CONTENT_LENGTH_MISMATCH";
+}
+
+function pairs(headers: RawHeaders): [string, string][] {
+  const list: [string, string][] = [];
+  for (let i = 0; i < headers.length; i += 2) list.push([headers[i] as string, headers[i + 1] as string]);
+  return list;
+}

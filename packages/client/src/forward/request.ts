@@ -1,0 +1,187 @@
+import type { Dispatcher } from "undici";
+import type { RawHeaders, StreamHandler, StreamReset } from "mcp-tunnel-protocol";
+import { RequestBody } from "./body.js";
+import { upstreamFailure } from "./errors.js";
+import type { Exchange } from "./exchange.js";
+import { localHeaders } from "./headers.js";
+import { RawRequest } from "./raw-request.js";
+import type { Upstream } from "./upstream.js";
+
+/**
+ * How long the first byte of a body may take before the head is sent without it. undici writes the head together with
+ * the first of the body; a visitor that waits for an answer before it sends any would wait for ever. Most bodies
+ * arrive together with their head, so this passes unnoticed.
+ */
+const firstByteTimeoutMs = 25;
+
+/** Safe methods (RFC 9110 section 9.2.1): sending them twice does no harm. */
+const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
+
+/**
+ * An ordinary request, sent with undici over a kept-alive connection.
+ *
+ * Not carried: trailers of a request, which undici cannot send (RFC 9110 section 6.5.1 lets a sender drop them).
+ */
+export class LocalRequest implements StreamHandler {
+  readonly exchange: Exchange;
+  readonly upstream: Upstream;
+  controller: Dispatcher.DispatchController | undefined;
+  #body: RequestBody | undefined;
+  #sent = false;
+  #retried = false;
+  #firstByteTimer: NodeJS.Timeout | undefined;
+  #raw: RawRequest | undefined;
+
+  constructor(exchange: Exchange, upstream: Upstream, end: boolean) {
+    this.exchange = exchange;
+    this.upstream = upstream;
+    if (end) this.#send(null);
+    else this.#firstByteTimer = setTimeout(() => this.#sendHeadAlone(), firstByteTimeoutMs);
+  }
+
+  onData(chunk: Buffer, last: boolean): void {
+    if (this.#raw !== undefined) {
+      this.#raw.onData(chunk);
+      return;
+    }
+    this.exchange.requestBytes += chunk.length;
+    if (this.#body !== undefined) {
+      this.#body.push(chunk);
+    } else if (this.#sent) {
+      this.exchange.stream.consumed(chunk.length);
+    } else if (last) {
+      // The whole body at once: no iteration, one write.
+      this.#send(chunk);
+      this.exchange.stream.consumed(chunk.length);
+    } else {
+      this.#body = new RequestBody(this.exchange.stream);
+      this.#body.push(chunk);
+      this.#send(this.#body);
+    }
+  }
+
+  onEnd(trailers: RawHeaders): void {
+    if (this.#raw !== undefined) this.#raw.onEnd(trailers);
+    else if (this.#body !== undefined) this.#body.end();
+    else if (!this.#sent) this.#send(null);
+  }
+
+  onReset(reason: StreamReset): void {
+    if (this.#raw !== undefined) {
+      this.#raw.onReset(reason);
+      return;
+    }
+    clearTimeout(this.#firstByteTimer);
+    this.exchange.cancelled(reason);
+    this.#body?.abandon(reason);
+    this.controller?.abort(reason);
+  }
+
+  onDrain(): void {
+    if (this.#raw !== undefined) {
+      this.#raw.onDrain();
+      return;
+    }
+    // Not at once: this may be called from within undici's parser, which cannot be entered twice.
+    queueMicrotask(() => this.controller?.resume());
+  }
+
+  /** The response is complete, or there will be none: no more of the body is wanted. */
+  stopBody(error: Error): void {
+    this.#body?.abandon(error);
+  }
+
+  /**
+   * Sends again what failed on a connection that the service had closed while it was idle: the close crosses
+   * the request on the way. Once, and only what is safe to repeat (RFC 9112 section 9.3.1).
+   */
+  retry(error: Error): boolean {
+    const code = (error as NodeJS.ErrnoException).code ?? "";
+    if (this.#retried || this.#body !== undefined || this.exchange.requestBytes > 0) return false;
+    if (!safeMethods.has(this.exchange.head.method)) return false;
+    if (code !== "UND_ERR_SOCKET" && code !== "ECONNRESET" && code !== "EPIPE") return false;
+    this.#retried = true;
+    this.controller = undefined;
+    this.#send(null);
+    return true;
+  }
+
+  #send(body: RequestBody | Buffer | null): void {
+    clearTimeout(this.#firstByteTimer);
+    this.#sent = true;
+    const { head } = this.exchange;
+    this.upstream.pool.dispatch(
+      {
+        method: head.method,
+        path: head.path,
+        headers: localHeaders(head, this.upstream),
+        // undici takes every async iterable; its types name only some.
+        body: body as Buffer | null,
+        // Only ever one request on a connection, so that none waits behind another.
+        blocking: true,
+      },
+      new LocalResponse(this),
+    );
+  }
+
+  #sendHeadAlone(): void {
+    this.#raw = new RawRequest(this.exchange, this.upstream, false);
+  }
+}
+
+/** What undici tells of the response, passed on as it comes. */
+class LocalResponse implements Dispatcher.DispatchHandler {
+  readonly #request: LocalRequest;
+  readonly #exchange: Exchange;
+  #ended = false;
+
+  constructor(request: LocalRequest) {
+    this.#request = request;
+    this.#exchange = request.exchange;
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#request.controller = controller;
+    // The visitor left while the connection was being made.
+    if (this.#exchange.finished) controller.abort(new Error("the visitor went away"));
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    const headers = rawStrings(controller.rawHeaders as Buffer[]);
+    if (status < 200) {
+      this.#exchange.sendInterim(status, headers);
+      return;
+    }
+    // RFC 9110 section 6.4.1.
+    this.#ended = this.#exchange.head.method === "HEAD" || status === 204 || status === 304;
+    this.#exchange.sendHead(status, headers, this.#ended);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#exchange.write(chunk)) controller.pause();
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    if (!this.#ended) {
+      const trailers = controller.rawTrailers as Buffer[];
+      this.#exchange.end(trailers.length === 0 ? undefined : rawStrings(trailers));
+    }
+    this.#request.stopBody(new Error("the local service has answered in full"));
+    this.#exchange.finish();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+    if (this.#exchange.finished) return;
+    const connected = this.#request.controller !== undefined;
+    if (connected && this.#exchange.status === undefined && this.#request.retry(error)) return;
+    this.#request.stopBody(error);
+    this.#exchange.fail(upstreamFailure(error, this.#request.upstream.target, connected));
+  }
+}
+
+/** HTTP/1.1 heads are bytes; one character each keeps them as they are. */
+function rawStrings(raw: Buffer[]): RawHeaders {
+  const headers: RawHeaders = new Array<string>(raw.length);
+  for (let i = 0; i < raw.length; i++) headers[i] = (raw[i] as Buffer).toString("latin1");
+  return headers;
+}

@@ -1,0 +1,38 @@
+import { isIP } from "node:net";
+import { buildConnector, Pool } from "undici";
+import type { ResolvedOptions } from "../options.js";
+import type { HeaderPolicy } from "./headers.js";
+
+/** The local service, and the connections to it that wait for the next request. */
+export interface Upstream extends HeaderPolicy {
+  readonly pool: Pool;
+  readonly connectTimeoutMs: number;
+}
+
+/** Heads larger than this, from the local service, are an error (bytes). */
+export const maxHeadBytes = 65_536;
+
+export function createUpstream(options: ResolvedOptions): Upstream {
+  const { target, hostHeader, dropOrigin, connectTimeoutMs } = options;
+  // `localhost` is ::1 and 127.0.0.1, and a service may listen on either.
+  const connector = buildConnector({ timeout: connectTimeoutMs, autoSelectFamily: true });
+  const pool = new Pool(target.origin, {
+    // As many as there are streams: event streams hold theirs for hours, and one that waited for a free
+    // connection would wait for ever. What bounds them is `maxStreams`.
+    connections: null,
+    pipelining: 1,
+    // How long a response may take, or pause, is the relay's affair; a tool call of an hour and a quiet
+    // event stream are both legal.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    maxHeaderSize: maxHeadBytes,
+    // The name in the certificate is the target's; undici would take it from Host, which may be another. An address
+    // is not a name (RFC 6066 section 3).
+    connect: (connectOptions, callback) =>
+      connector(
+        { ...connectOptions, servername: isIP(target.hostname) === 0 ? target.hostname : "" },
+        callback,
+      ),
+  });
+  return { target, hostHeader, dropOrigin, connectTimeoutMs, pool };
+}

@@ -1,0 +1,182 @@
+import { randomBytes } from "node:crypto";
+import { TunnelError } from "mcp-tunnel-protocol";
+import type { LivenessOptions } from "mcp-tunnel-protocol";
+import { parseTarget, targetOfPort } from "./forward/target.js";
+import type { Target } from "./forward/target.js";
+
+/** Which Host the local service sees: see {@link TunnelClientOptions.hostHeader}. */
+export type HostHeader = "rewrite" | "preserve" | { readonly value: string };
+
+/** Asked for a name when the relay offers patterns to pick from; each has at most one `*`. */
+export type PickSubdomain = (patterns: readonly string[]) => string | Promise<string>;
+
+export interface TunnelClientOptions {
+  /**
+   * The local service's port on this machine, 1-65535. Either this or `target`.
+   * @example startTunnelClient({ port: 3000, relayUrl: "https://tunnel.example.com" })
+   */
+  port?: number;
+  /** The local service as an origin, such as `http://localhost:3000` or `https://box.lan`. Either this or `port`. */
+  target?: string | URL;
+  /**
+   * The relay: `https://`, `http://`, `wss://` or `ws://`, or no scheme for `wss://`. A trailing slash is
+   * dropped.
+   */
+  relayUrl: string;
+  /**
+   * What the relay knows this client by. Default: drawn at random, which an open relay takes; the name
+   * derived from it is then another one with each start.
+   */
+  token?: string;
+  /** The name to ask for. Default: the relay decides, or offers patterns to pick from. */
+  subdomain?: string;
+  /** Chooses from the relay's offer. Default: the only pattern if it has no `*`, an error otherwise. */
+  pick?: PickSubdomain;
+  /**
+   * `"rewrite"` (default): the local service sees its own name and port as Host, which guards against DNS rebinding
+   * expect; the public one is in `X-Forwarded-Host`. `"preserve"`: the public name. Any other value is sent as it is.
+   */
+  hostHeader?: string;
+  /**
+   * Removes the `Origin` field, for local services that refuse foreign origins. Default false: it is the
+   * service's own defence against other web sites.
+   */
+  dropOrigin?: boolean;
+  /**
+   * Whether the first connection is tried again like a lost one. Default false: `startTunnelClient` rejects
+   * when the relay cannot be reached.
+   */
+  waitForRelay?: boolean;
+  /** How long to try to come back after a loss, in milliseconds. Default Infinity: never give up. */
+  maxReconnectTimeMs?: number;
+  /** How long `close()` lets open requests finish, in milliseconds. Default 30,000. */
+  shutdownGraceMs?: number;
+  /** Requests and upgraded connections open at the same time; more are refused with 503. Default 1,024. */
+  maxStreams?: number;
+  /** How long the local service may take to accept a connection, in milliseconds. Default 5,000. */
+  connectTimeoutMs?: number;
+  /** How long the relay may take to open the WebSocket, and again to answer the registration. Default 10,000. */
+  registerTimeoutMs?: number;
+  /** When the connection to the relay counts as dead. Default: a ping after 15 s of silence, 10 s to answer. */
+  liveness?: LivenessOptions;
+  /** Called each time the tunnel is registered; the URL is the public one. */
+  onConnected?: (url: string) => void;
+  /** Called each time the connection to the relay is lost. */
+  onDisconnected?: () => void;
+  /** Called when another client has taken the name; the client then stays closed. */
+  onEvicted?: () => void;
+}
+
+/** {@link TunnelClientOptions}, checked and complete. */
+export interface ResolvedOptions {
+  readonly target: Target;
+  /** The address of the relay's registration endpoint. */
+  readonly registerUrl: string;
+  readonly token: string;
+  readonly subdomain: string | undefined;
+  readonly pick: PickSubdomain | undefined;
+  readonly hostHeader: HostHeader;
+  readonly dropOrigin: boolean;
+  readonly waitForRelay: boolean;
+  readonly maxReconnectTimeMs: number;
+  readonly shutdownGraceMs: number;
+  readonly maxStreams: number;
+  readonly connectTimeoutMs: number;
+  readonly registerTimeoutMs: number;
+  readonly liveness: LivenessOptions;
+}
+
+/** @throws TunnelError `invalid_option`, with a message that names the option and what it takes. */
+export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
+  return {
+    target: resolveTarget(options),
+    registerUrl: registerUrl(options.relayUrl),
+    token: resolveToken(options.token),
+    subdomain: resolveSubdomain(options.subdomain),
+    pick: options.pick,
+    hostHeader: resolveHostHeader(options.hostHeader ?? "rewrite"),
+    dropOrigin: options.dropOrigin ?? false,
+    waitForRelay: options.waitForRelay ?? false,
+    maxReconnectTimeMs: duration("maxReconnectTimeMs", options.maxReconnectTimeMs, Infinity),
+    shutdownGraceMs: duration("shutdownGraceMs", options.shutdownGraceMs, 30_000),
+    maxStreams: positive("maxStreams", options.maxStreams, 1_024),
+    connectTimeoutMs: positive("connectTimeoutMs", options.connectTimeoutMs, 5_000),
+    registerTimeoutMs: positive("registerTimeoutMs", options.registerTimeoutMs, 10_000),
+    liveness: options.liveness ?? {},
+  };
+}
+
+/**
+ * The registration endpoint of a relay given the way users write it: a path in front of it stays, so that a relay may sit
+ * below a prefix of a reverse proxy.
+ */
+export function registerUrl(relayUrl: string): string {
+  const given = relayUrl.trim();
+  if (given === "") throw invalid("the relay URL is empty");
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(given)?.[1]?.toLowerCase();
+  const secure = { https: "wss", wss: "wss", http: "ws", ws: "ws" }[scheme ?? "wss"];
+  if (secure === undefined) {
+    throw invalid(`the relay URL '${given}' has the scheme '${scheme}': use https, http, wss or ws`);
+  }
+  const rest = scheme === undefined ? given : given.slice(scheme.length + 3);
+  if (!URL.canParse(`${secure}://${rest}`)) throw invalid(`the relay URL '${given}' is not a URL`);
+  const url = new URL(`${secure}://${rest}`);
+  if (url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== "") {
+    throw invalid(`the relay URL '${given}' may hold a scheme, a host, a port and a path, and nothing else`);
+  }
+  return `${secure}://${url.host}${url.pathname.replace(/\/+$/, "")}/_tunnel/register`;
+}
+
+function resolveTarget(options: TunnelClientOptions): Target {
+  if ((options.port === undefined) === (options.target === undefined)) {
+    throw invalid("give the local service either as 'port' or as 'target'");
+  }
+  if (options.port !== undefined) return targetOfPort(options.port);
+  return parseTarget(String(options.target));
+}
+
+function resolveToken(token: string | undefined): string {
+  if (token === undefined) return randomBytes(18).toString("base64url");
+  if (token === "") throw invalid("the token is empty: leave it out or give one");
+  if (token.length > 16_384) throw invalid("the token is longer than 16,384 characters");
+  return token;
+}
+
+function resolveSubdomain(subdomain: string | undefined): string | undefined {
+  if (subdomain === undefined) return undefined;
+  if (subdomain === "" || subdomain.length > 1_024) {
+    throw invalid("the subdomain is empty or too long: leave it out to let the relay choose");
+  }
+  return subdomain;
+}
+
+/** What a Host field may hold (RFC 9110 section 7.2); the colon and brackets are for a port and IPv6. */
+const hostValue = /^[\w.~!$&'()*+,;=%:[\]-]+$/;
+
+function resolveHostHeader(value: string): HostHeader {
+  if (value === "rewrite" || value === "preserve") return value;
+  if (!hostValue.test(value)) {
+    throw invalid(`the host header '${value}' is neither 'rewrite' nor 'preserve' nor a host name`);
+  }
+  return { value };
+}
+
+function duration(name: string, value: number | undefined, byDefault: number): number {
+  if (value === undefined) return byDefault;
+  if (typeof value !== "number" || !(value >= 0)) {
+    throw invalid(`${name} must be a number of milliseconds from 0, not ${value}`);
+  }
+  return value;
+}
+
+function positive(name: string, value: number | undefined, byDefault: number): number {
+  if (value === undefined) return byDefault;
+  if (!Number.isSafeInteger(value) || value < 1) {
+    throw invalid(`${name} must be a whole number from 1, not ${value}`);
+  }
+  return value;
+}
+
+function invalid(message: string): TunnelError {
+  return new TunnelError("invalid_option", message);
+}

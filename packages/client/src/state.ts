@@ -1,0 +1,45 @@
+import type { TunnelError } from "mcp-tunnel-protocol";
+
+/**
+ * The life of a client:
+ *
+ * ```
+ * connecting --registered--> online --lost--> reconnecting --registered--> online
+ *      any of these --close--> closing --ended--> closed        any of these --ended--> closed
+ * ```
+ */
+export type ClientState =
+  /** Before the first registration. */
+  | { readonly name: "connecting" }
+  | { readonly name: "online" }
+  /** Registered before, and not now; what was open may go on once it is again. */
+  | { readonly name: "reconnecting"; readonly cause: TunnelError; readonly sinceMs: number }
+  /** Asked to end; what is open may finish. */
+  | { readonly name: "closing" }
+  /** Over. Without an error it was asked to. */
+  | { readonly name: "closed"; readonly error: TunnelError | undefined };
+
+export type ClientStateName = ClientState["name"];
+
+export type ClientTransition =
+  | { readonly type: "registered" }
+  /** `atMs`: on the clock of `performance.now()`. */
+  | { readonly type: "lost"; readonly cause: TunnelError; readonly atMs: number }
+  | { readonly type: "close" }
+  | { readonly type: "ended"; readonly error?: TunnelError };
+
+/** The only place that decides what may follow what. Returns the same state for what has no effect in it. */
+export function nextState(state: ClientState, transition: ClientTransition): ClientState {
+  if (state.name === "closed") return state;
+  switch (transition.type) {
+    case "ended":
+      return { name: "closed", error: transition.error };
+    case "close":
+      return state.name === "closing" ? state : { name: "closing" };
+    case "registered":
+      return state.name === "connecting" || state.name === "reconnecting" ? { name: "online" } : state;
+    case "lost":
+      if (state.name !== "online") return state;
+      return { name: "reconnecting", cause: transition.cause, sinceMs: transition.atMs };
+  }
+}
