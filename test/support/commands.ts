@@ -10,6 +10,14 @@ const commands = {
 
 export type JsonLine = Record<string, unknown>;
 
+export interface RunOptions {
+  /** Set on top of the inherited environment. */
+  env?: NodeJS.ProcessEnv;
+  cwd?: string;
+  /** Makes it the leader of a process group, as a terminal does; `interrupt` then reaches the whole group. */
+  ownGroup?: boolean;
+}
+
 /** A process under test, with everything it said. */
 export class RunningCommand {
   readonly child: ChildProcess;
@@ -24,15 +32,12 @@ export class RunningCommand {
   readonly #waiters = new Set<() => void>();
   #ended = false;
 
-  constructor(
-    command: string,
-    args: readonly string[],
-    options: { env?: NodeJS.ProcessEnv; cwd?: string } = {},
-  ) {
+  constructor(command: string, args: readonly string[], options: RunOptions = {}) {
     this.child = spawn(command, args, {
       stdio: ["ignore", "pipe", "pipe"],
       env: cleanEnvironment(options.env),
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      detached: options.ownGroup ?? false,
     });
     const kill = (): void => {
       this.child.kill("SIGKILL");
@@ -101,6 +106,11 @@ export class RunningCommand {
     const matches = (line: JsonLine): boolean =>
       Object.entries(fields).every(([key, value]) => line[key] === value);
     return this.waitFor(`line with ${JSON.stringify(fields)}`, () => this.json.filter(matches)[nth - 1]);
+  }
+
+  /** What Ctrl-C does in a terminal: SIGINT to the whole process group. Needs `ownGroup`. */
+  interrupt(): void {
+    process.kill(-this.pid, "SIGINT");
   }
 
   /** Sends SIGTERM, and SIGKILL if that has no effect within 10 seconds; resolves when the process is gone. */

@@ -1,0 +1,104 @@
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { describe, expect, it } from "vitest";
+import { closingAfterEach } from "../support/cleanup.js";
+import { RunningCommand } from "../support/commands.js";
+import { missingProgram } from "../support/requires.js";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+/** A fresh clone installs and builds first; here both have been done, and a slow machine may still need a while. */
+const startTimeoutMs = 60_000;
+
+/** The line of the demo's output that starts with `word`. */
+const lineWith = (demo: RunningCommand, word: string): string | undefined =>
+  demo.stdout.find((line) => line.startsWith(`${word} `));
+
+describe.skipIf(missingProgram("curl"))("npm start", () => {
+  const closing = closingAfterEach();
+
+  async function start(): Promise<{ demo: RunningCommand; url: URL }> {
+    const demo = closing(new RunningCommand("npm", ["start"], { cwd: root, ownGroup: true }));
+    const line = (text: string): string | undefined => demo.stdout.find((said) => said.includes(text));
+    await demo.waitFor("instructions", () => line("Ctrl-C"), startTimeoutMs);
+    return { demo, url: new URL(/http:.*/.exec(line("Public URL") ?? "")?.[0] ?? "") };
+  }
+
+  it("prints lines that work when pasted, and stops all of it on Ctrl-C", { timeout: 120_000 }, async () => {
+    const { demo, url } = await start();
+    expect(url.hostname).toBe("demo.localhost");
+
+    const curl = await paste(lineWith(demo, "curl"));
+    expect(curl).toContain('"name":"slow_count"');
+
+    const mcp = await paste(lineWith(demo, "node"));
+    expect(mcp).toContain("tool add: Adds two numbers");
+    expect(mcp).toContain("add 2 and 3: 5");
+    expect(mcp).toContain("progress: 3 of 3");
+    expect(mcp).toContain("slow_count: counted to 3");
+
+    // One line for each request that went through the tunnel.
+    await demo.waitFor(
+      "request lines",
+      () => demo.stdout.filter((line) => line.startsWith("POST /mcp 200"))[3],
+    );
+
+    const processes = existsSync("/proc") ? descendants(demo.pid) : [];
+    expect(processes.length).toBeGreaterThanOrEqual(existsSync("/proc") ? 2 : 0);
+    demo.interrupt();
+    expect(await demo.exited).toEqual({ code: 0, signal: null });
+    expect(processes.filter(isAlive)).toEqual([]);
+    await expect(once(connect(Number(url.port), "127.0.0.1"), "connect")).rejects.toThrow("ECONNREFUSED");
+  });
+
+  it("takes the next port when 8080 is taken", { timeout: 120_000 }, async () => {
+    const blocker = createServer();
+    blocker.on("error", () => {}); // Somebody else has the port: just as well.
+    blocker.listen(8080, "127.0.0.1");
+    closing(blocker);
+    const { demo, url } = await start();
+    expect(Number(url.port)).toBeGreaterThan(8080);
+    demo.interrupt();
+    expect(await demo.exited).toEqual({ code: 0, signal: null });
+  });
+});
+
+/** What a person does with a printed line: the shell runs it, and its output must be there without an error. */
+async function paste(line: string | undefined): Promise<string> {
+  const { stdout } = await promisify(execFile)("sh", ["-c", line ?? "exit 1"], { cwd: root });
+  return stdout;
+}
+
+/** Every process below `pid`, from /proc. */
+function descendants(pid: number): number[] {
+  const parents = new Map(
+    readdirSync("/proc")
+      .filter((entry) => /^\d+$/.test(entry))
+      .map((entry) => [Number(entry), parentOf(entry)]),
+  );
+  const isBelow = (id: number | undefined): boolean =>
+    id !== undefined && (id === pid || isBelow(parents.get(id)));
+  return [...parents.keys()].filter((id) => id !== pid && isBelow(id));
+}
+
+function parentOf(pid: string): number | undefined {
+  try {
+    // The name in parentheses may hold spaces; the parent is the second field after it.
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ");
+    return Number(fields?.[1]);
+  } catch {
+    return undefined; // It has ended meanwhile.
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
