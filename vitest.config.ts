@@ -3,7 +3,7 @@ import { CountsReporter } from "./scripts/counts-reporter.js";
 
 export default defineConfig({
   test: {
-    include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts"],
+    include: ["packages/*/test/**/*.test.ts", "bench/test/**/*.test.ts", "test/**/*.test.ts"],
     // The machine that runs them may have two cores; end-to-end tests start processes of their own.
     maxWorkers: 2,
     testTimeout: 20_000,
