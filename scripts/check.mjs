@@ -77,7 +77,7 @@ function machinePaths() {
 }
 
 const steps = [
-  { name: "types of the packages (tsc -b)", run: () => run("tsc", ["-b"]) },
+  { name: "types of the packages and the bench (tsc -b)", run: () => run("tsc", ["-b", ".", "bench"]) },
   { name: "types of the tests", run: () => run("tsc", ["-p", "test", "--noEmit"]) },
   { name: "types of the scripts and examples", run: () => run("tsc", ["-p", "tsconfig.tools.json"]) },
   { name: "lint (oxlint, type-aware)", run: () => run("oxlint", ["--deny-warnings"]) },
