@@ -98,7 +98,8 @@ export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
     dropOrigin: options.dropOrigin ?? false,
     waitForRelay: options.waitForRelay ?? false,
     maxReconnectTimeMs: duration("maxReconnectTimeMs", options.maxReconnectTimeMs, Infinity),
-    shutdownGraceMs: duration("shutdownGraceMs", options.shutdownGraceMs, 30_000),
+    // Node's timers fire at once beyond this.
+    shutdownGraceMs: Math.min(duration("shutdownGraceMs", options.shutdownGraceMs, 30_000), 0x7fffffff),
     maxStreams: positive("maxStreams", options.maxStreams, 1_024),
     connectTimeoutMs: positive("connectTimeoutMs", options.connectTimeoutMs, 5_000),
     registerTimeoutMs: positive("registerTimeoutMs", options.registerTimeoutMs, 10_000),

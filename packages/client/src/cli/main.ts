@@ -1,0 +1,84 @@
+#!/usr/bin/env node
+import { CommanderError } from "commander";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { TunnelClient } from "../client.js";
+import { exitStatus, parseCommandLine } from "./options.js";
+import type { CliOptions } from "./options.js";
+import { pickAtTerminal } from "./pick.js";
+import { HumanRenderer, JsonRenderer } from "./render.js";
+import type { Output, Renderer } from "./render.js";
+
+const output: Output = {
+  out: (line) => void process.stdout.write(`${line}\n`),
+  err: (line) => void process.stderr.write(`${line}\n`),
+  colors: process.stdout.isTTY && process.env["NO_COLOR"] === undefined,
+};
+
+async function main(args: readonly string[]): Promise<number> {
+  let options: CliOptions;
+  let client: TunnelClient;
+  try {
+    options = parseCommandLine(args);
+    const pick = askable(options) ? { pick: pickAtTerminal } : {};
+    client = new TunnelClient({ ...options.client, ...pick });
+  } catch (error) {
+    return usageStatus(error);
+  }
+  const { port, target } = options.client;
+  const renderer = options.json
+    ? new JsonRenderer(output)
+    : new HumanRenderer(output, String(target ?? `http://localhost:${port}`));
+  return run(client, renderer);
+}
+
+/** Serves until closed, by a signal or for good. */
+async function run(client: TunnelClient, renderer: Renderer): Promise<number> {
+  renderer.follow(client);
+  const closed = new Promise<TunnelError | undefined>((resolve) => {
+    client.on("closed", ({ error }) => resolve(error));
+  });
+  const close = (): void => {
+    if (client.state !== "closing") renderer.closing(client.openRequests);
+    void client.close();
+  };
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) process.on(signal, close);
+  // Nobody reads any more: `mcp-tunnel-client ... | head`.
+  process.stdout.on("error", close);
+  // Its failure is that of `closed`.
+  client.start().catch(() => {});
+  const error = await closed;
+  // From here on a signal does what it does to any process.
+  for (const signal of signals) process.off(signal, close);
+  if (error === undefined) return exitStatus.ended;
+  renderer.failed(error);
+  return statusOf(error);
+}
+
+function statusOf(error: TunnelError): number {
+  switch (error.code) {
+    case "refused":
+      return exitStatus.refused;
+    case "evicted":
+      return exitStatus.evicted;
+    case "invalid_option":
+      return exitStatus.usage;
+    default:
+      return exitStatus.failed;
+  }
+}
+
+/** commander has printed its own mistakes, and help and version, which are none. */
+function usageStatus(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.ended : exitStatus.usage;
+  if (!(error instanceof TunnelError)) throw error;
+  output.err(`error: ${error.message}`);
+  return exitStatus.usage;
+}
+
+/** Whether there is a person to ask. */
+function askable(options: CliOptions): boolean {
+  return !options.json && process.stdin.isTTY && process.stdout.isTTY;
+}
+
+process.exitCode = await main(process.argv.slice(2));

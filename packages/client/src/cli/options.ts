@@ -1,0 +1,213 @@
+import { readFileSync } from "node:fs";
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { TunnelError } from "mcp-tunnel-protocol";
+import type { TunnelClientOptions } from "../options.js";
+import { version } from "../version.js";
+
+/** What the command line and the environment say. */
+export interface CliOptions {
+  readonly json: boolean;
+  readonly client: TunnelClientOptions;
+}
+
+/** Why the command ended; in `--help` too. */
+export const exitStatus = { ended: 0, failed: 1, usage: 2, refused: 3, evicted: 4 } as const;
+
+const description = `Gives a local MCP server, or any HTTP service, a public URL through an mcp-tunnel relay.
+
+The relay sends visitors' requests through one outgoing connection, so nothing on this machine has to be reachable. After a loss of that connection the client comes back by itself.`;
+
+const epilogue = `
+Examples:
+  mcp-tunnel-client 3000 --relay https://tunnel.example.com --token s3cret
+      Publish http://localhost:3000 under the name that goes with the token.
+  mcp-tunnel-client http://localhost:8000 --relay tunnel.example.com --subdomain demo
+      Ask for demo.tunnel.example.com; a relay without a scheme is wss://.
+  mcp-tunnel-client 5173 --relay ws://127.0.0.1:8080 --json
+      One JSON object a line: connected, request, disconnected, reconnecting, evicted, error.
+
+Each option can also be given as an environment variable, MCP_TUNNEL_RELAY for --relay and so on. Options on
+the command line win.
+
+Exit status:
+  0  ended by Ctrl-C or SIGTERM, open requests finished
+  1  the relay could not be reached within --max-reconnect-time, or something else failed
+  2  an option is wrong or missing
+  3  the relay refused the token or the name
+  4  evicted: another client has taken the name`;
+
+interface Flags {
+  relay?: string;
+  token?: string;
+  tokenFile?: string;
+  subdomain?: string;
+  hostHeader: string;
+  dropOrigin?: boolean;
+  json?: boolean;
+  maxReconnectTime?: number;
+  shutdownGrace: number;
+}
+
+/**
+ * Reads the command line. `--help`, `--version` and mistakes print and throw commander's error, which carries the exit
+ * status.
+ * @throws CommanderError, or TunnelError `invalid_option`.
+ */
+export function parseCommandLine(args: readonly string[]): CliOptions {
+  const command = buildCommand();
+  command.parse(args, { from: "user" });
+  const flags = command.opts<Flags>();
+  const local = command.processedArgs[0] as Pick<TunnelClientOptions, "port" | "target">;
+  const { relay } = flags;
+  if (relay === undefined) {
+    throw new TunnelError("invalid_option", "no relay is given: add --relay <url>, or set MCP_TUNNEL_RELAY");
+  }
+  const token = readToken(flags, command);
+  return {
+    json: flag(command, "json"),
+    client: {
+      ...local,
+      relayUrl: relay,
+      ...(token === undefined ? {} : { token }),
+      ...(flags.subdomain === undefined ? {} : { subdomain: flags.subdomain }),
+      hostHeader: flags.hostHeader,
+      dropOrigin: flag(command, "dropOrigin"),
+      ...(flags.maxReconnectTime === undefined ? {} : { maxReconnectTimeMs: flags.maxReconnectTime }),
+      shutdownGraceMs: flags.shutdownGrace,
+      waitForRelay: true,
+    },
+  };
+}
+
+function buildCommand(): Command {
+  return new Command("mcp-tunnel-client")
+    .description(description)
+    .version(version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .addArgument(
+      new Argument(
+        "<local>",
+        "the local service: a port of this machine, or a URL such as http://localhost:3000",
+      ).argParser(parseLocal),
+    )
+    .addOption(
+      option(
+        "--relay <url>",
+        "the relay: https://, http://, wss://, ws://, or no scheme for wss://",
+        "RELAY",
+      ),
+    )
+    .addOption(
+      option(
+        "--token <token>",
+        "what the relay knows you by; without one, a random token, for open relays",
+        "TOKEN",
+      ),
+    )
+    .addOption(
+      option(
+        "--token-file <path>",
+        "read the token from a file, so that it is not in the process list",
+        "TOKEN_FILE",
+      ),
+    )
+    .addOption(
+      option(
+        "--subdomain <name>",
+        "the name to ask for; by default the relay decides or offers",
+        "SUBDOMAIN",
+      ),
+    )
+    .addOption(
+      option(
+        "--host-header <value>",
+        "the Host that the local service sees: 'rewrite' to its own name and port, 'preserve' the public one, or " +
+          "send any other value as it is",
+        "HOST_HEADER",
+      ).default("rewrite"),
+    )
+    .addOption(
+      new Option(
+        "--drop-origin",
+        "remove the Origin header, for services that refuse foreign origins (env: MCP_TUNNEL_DROP_ORIGIN)",
+      ),
+    )
+    .addOption(new Option("--json", "print one JSON object per event (env: MCP_TUNNEL_JSON)"))
+    .addOption(
+      option(
+        "--max-reconnect-time <duration>",
+        "give up after trying for so long, such as 90s or 10m; default: never",
+        "MAX_RECONNECT_TIME",
+      ).argParser(parseDuration),
+    )
+    .addOption(
+      option(
+        "--shutdown-grace <duration>",
+        "on Ctrl-C or SIGTERM, let open requests finish for so long",
+        "SHUTDOWN_GRACE",
+      )
+        .default(30_000, "30s")
+        .argParser(parseDuration),
+    )
+    .addHelpText("after", epilogue)
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(oneLine(text)) });
+}
+
+function option(flags: string, text: string, environment: string): Option {
+  return new Option(flags, text).env(`MCP_TUNNEL_${environment}`);
+}
+
+/** A switch, on the command line or in the environment, where commander would take any value for yes. */
+function flag(command: Command, name: "json" | "dropOrigin"): boolean {
+  if (command.opts<Flags>()[name] === true) return true;
+  const variable = `MCP_TUNNEL_${name.replace(/[A-Z]/g, "_$&").toUpperCase()}`;
+  const value = process.env[variable]?.toLowerCase() ?? "";
+  if (["1", "true", "yes", "on"].includes(value)) return true;
+  if (["", "0", "false", "no", "off"].includes(value)) return false;
+  throw new TunnelError("invalid_option", `${variable} must be true or false, not '${value}'`);
+}
+
+function readToken(flags: Flags, command: Command): string | undefined {
+  const { token, tokenFile } = flags;
+  if (tokenFile === undefined) return token;
+  const sources = [command.getOptionValueSource("token"), command.getOptionValueSource("tokenFile")];
+  if (sources[0] === "cli" && sources[1] === "env") return token;
+  if (token !== undefined && sources[0] === sources[1]) {
+    throw new TunnelError(
+      "invalid_option",
+      "give the token either by --token or by --token-file, not by both",
+    );
+  }
+  try {
+    return readFileSync(tokenFile, "utf8").trim();
+  } catch (error) {
+    throw new TunnelError("invalid_option", `--token-file: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function parseLocal(text: string): Pick<TunnelClientOptions, "port" | "target"> {
+  if (/^\d+$/.test(text)) return { port: Number(text) };
+  if (/^[\w.-]+:\d+$/.test(text)) throw new InvalidArgumentError(`Did you mean http://${text}?`);
+  return { target: text };
+}
+
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** `90s`, `1.5m`, `500ms`, `2h`; a bare number is seconds. Returns milliseconds. */
+export function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text.trim());
+  const ms = Number(match?.[1]) * (units[match?.[2] ?? "s"] as number);
+  // Node's timers take at most 2^31-1 ms, and fire at once beyond.
+  if (match === null || ms > 0x7fffffff) {
+    throw new InvalidArgumentError(
+      "It takes a number with a unit, such as 500ms, 90s, 10m or 2h, up to 596h.",
+    );
+  }
+  return ms;
+}
+
+/** commander puts its suggestions on a second line. */
+function oneLine(text: string): string {
+  return `${text.trim().replace(/\s*\n\s*/g, " ")}\n`;
+}

@@ -1,0 +1,154 @@
+import picocolors from "picocolors";
+import type { TunnelError } from "mcp-tunnel-protocol";
+import type { TunnelClient } from "../client.js";
+import type { RequestEvent } from "../forward/exchange.js";
+
+/** Where lines go. */
+export interface Output {
+  out(line: string): void;
+  err(line: string): void;
+  readonly colors: boolean;
+}
+
+/** Tells a person, or a program, what the client does. */
+export interface Renderer {
+  follow(client: TunnelClient): void;
+  /** The client is asked to end, with so many requests open. */
+  closing(openRequests: number): void;
+  /** Why the command fails. */
+  failed(error: TunnelError): void;
+}
+
+/** What visitors, services and relays say may hold escape sequences, which a terminal would obey. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {
+    return `\\u${(character.codePointAt(0) as number).toString(16).padStart(4, "0")}`;
+  });
+}
+
+export class JsonRenderer implements Renderer {
+  readonly #output: Output;
+
+  constructor(output: Output) {
+    this.#output = output;
+  }
+
+  follow(client: TunnelClient): void {
+    client.on("connected", (event) => this.#line("connected", event));
+    client.on("disconnected", ({ cause }) => this.#line("disconnected", reason(cause)));
+    client.on("reconnecting", ({ attempt, delayMs, cause }) => {
+      this.#line("reconnecting", { attempt, delayMs: Math.round(delayMs), ...reason(cause) });
+    });
+    client.on("evicted", (event) => this.#line("evicted", { message: event.reason }));
+    client.on("request", (event) => {
+      const { method, path, status, durationMs, requestBytes, responseBytes, error } = event;
+      this.#line("request", {
+        method,
+        path,
+        status: status ?? null,
+        durationMs: Math.round(durationMs * 10) / 10,
+        bytes: responseBytes,
+        requestBytes,
+        ...(error === undefined ? {} : { error }),
+      });
+    });
+    client.on("error", (event) => this.#line("error", event));
+  }
+
+  closing(openRequests: number): void {
+    this.#line("closing", { openRequests });
+  }
+
+  failed(error: TunnelError): void {
+    // It has been told already, in its own words.
+    if (error.code !== "evicted") this.#line("error", reason(error));
+  }
+
+  #line(event: string, fields: object): void {
+    this.#output.out(JSON.stringify({ event, ...fields }));
+  }
+}
+
+function reason(error: TunnelError): { code: string; message: string } {
+  return { code: error.code, message: error.message };
+}
+
+export class HumanRenderer implements Renderer {
+  readonly #output: Output;
+  readonly #local: string;
+  readonly #colors: ReturnType<typeof picocolors.createColors>;
+  #url: string | undefined;
+  /** The last reason given for a failed attempt: the same one need not be read again every second. */
+  #told = "";
+
+  /** `local`: the service, as a person would name it. */
+  constructor(output: Output, local: string) {
+    this.#output = output;
+    this.#local = local;
+    this.#colors = picocolors.createColors(output.colors);
+  }
+
+  follow(client: TunnelClient): void {
+    const { green, yellow, red } = this.#colors;
+    client.on("connected", ({ url, resumed }) => {
+      this.#told = "";
+      if (url !== this.#url) this.#banner(url);
+      else this.#output.out(green(resumed ? "connected again, nothing lost" : "connected again"));
+      this.#url = url;
+    });
+    client.on("disconnected", ({ cause }) => {
+      this.#told = cause.message;
+      this.#output.err(yellow(`disconnected: ${printable(cause.message)}; reconnecting`));
+    });
+    client.on("reconnecting", ({ cause }) => {
+      if (cause.message === this.#told) return;
+      this.#told = cause.message;
+      this.#output.err(yellow(`${printable(cause.message)}; trying again`));
+    });
+    client.on("evicted", ({ reason: why }) => this.#output.err(red(printable(why))));
+    client.on("request", (event) => this.#output.out(this.#request(event)));
+    client.on("error", ({ code, message }) => {
+      // What belongs to a request stands on its line.
+      if (code === "internal") this.#output.err(red(printable(message)));
+    });
+  }
+
+  closing(openRequests: number): void {
+    if (openRequests === 0) return;
+    const requests = openRequests === 1 ? "1 request" : `${openRequests} requests`;
+    this.#output.err(`finishing ${requests}; Ctrl-C again to cut`);
+  }
+
+  failed(error: TunnelError): void {
+    if (error.code !== "evicted") this.#output.err(this.#colors.red(`error: ${printable(error.message)}`));
+  }
+
+  #banner(url: string): void {
+    const { bold, cyan, dim } = this.#colors;
+    this.#output.out("");
+    this.#output.out(`  ${bold(cyan(printable(url)))}`);
+    this.#output.out(`  ${dim(`-> ${this.#local}`)}`);
+    this.#output.out("");
+  }
+
+  #request(event: RequestEvent): string {
+    const { dim, red } = this.#colors;
+    const cancelled = event.error?.code === "cancelled";
+    const status = event.status === undefined ? dim(" - ") : this.#status(event.status);
+    const line = `${event.method.padEnd(6)} ${printable(event.path)} ${status} ${dim(duration(event.durationMs))}`;
+    if (event.error === undefined) return line;
+    return `${line} ${cancelled ? dim("the visitor left") : red(printable(event.error.message))}`;
+  }
+
+  #status(status: number): string {
+    const { green, cyan, yellow, red } = this.#colors;
+    const color = status >= 500 ? red : status >= 400 ? yellow : status >= 300 ? cyan : green;
+    return color(String(status));
+  }
+}
+
+function duration(ms: number): string {
+  if (ms < 9.95) return `${ms.toFixed(1)} ms`;
+  if (ms < 9_950) return `${Math.round(ms)} ms`;
+  return `${(ms / 1_000).toFixed(ms < 99_500 ? 1 : 0)} s`;
+}
