@@ -15,3 +15,5 @@ export type { Logger } from "./log.js";
 export { defaultReservedNames } from "./name.js";
 export type { ExchangeObserver, ExchangeOutcome, ExchangeRecord } from "./observer.js";
 export type { RelayOptions } from "./options.js";
+export { createRelay } from "./relay.js";
+export type { Relay } from "./relay.js";

@@ -92,7 +92,8 @@ describe("the target in origin form", () => {
     ["http://a.test/x?y", "/x?y"],
     ["http://a.test", "/"],
     ["http://a.test?x", "/?x"],
-    ["*", undefined],
+    ["*", "*"],
+    ["*/x", undefined],
     ["a.test:80", undefined],
     ["ftp://a.test/", undefined],
   ])("%s becomes %s", (target, expected) => {

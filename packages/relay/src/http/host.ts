@@ -59,11 +59,11 @@ function targetAuthority(target: string): string | undefined {
 }
 
 /**
- * The target in origin form, byte for byte as received where it is one already; `undefined` when it
- * is neither that nor an absolute http URL (`OPTIONS *`, garbage).
+ * The target in origin form, byte for byte as received where it is one already; `*` stays. `undefined` when it is
+ * none of these and no absolute http URL.
  */
 export function originForm(target: string): string | undefined {
-  if (target.startsWith("/")) return target;
+  if (target.startsWith("/") || target === "*") return target;
   const match = absoluteForm.exec(target);
   if (match === null) return undefined;
   const rest = target.slice(match[0].length);

@@ -1,0 +1,220 @@
+import { Command, Option } from "commander";
+import { TunnelError } from "mcp-tunnel-protocol";
+import type { Authenticator } from "../auth/authenticator.js";
+import { openAuthenticator } from "../auth/open.js";
+import { providerAuthenticator } from "../auth/provider.js";
+import { parseStaticToken, staticAuthenticator } from "../auth/static.js";
+import { type LogFormat, type Logger, type LogLevel, logFormats, logLevels } from "../log.js";
+import { defaultReservedNames } from "../name.js";
+import type { RelayOptions } from "../options.js";
+import { collect, readBytes, readDurationMs, readPort, readPositiveDurationMs } from "./values.js";
+
+/** What the command line and the environment say. */
+export interface CliOptions {
+  domain: string;
+  port: number;
+  host?: string;
+  publicUrl: string;
+  trustedProxy?: string[];
+  staticToken?: string[];
+  authUrl?: string;
+  authSecret?: string;
+  reservedNames: string;
+  maxRequestBody: number;
+  maxResponseBody: number;
+  responseTimeout: number;
+  holdTimeout: number;
+  resumeTimeout: number;
+  shutdownGrace: number;
+  logFormat?: LogFormat;
+  logLevel: LogLevel;
+}
+
+const where = "Where it listens and what it is called:";
+const who = "Who may register which names (none of these: everybody any name):";
+const limits = "Limits:";
+const logs = "Logs:";
+const other = "Other:";
+
+const examples = `
+Each option can also be set in the environment, as MCP_TUNNEL_ and its name: MCP_TUNNEL_MAX_REQUEST_BODY=1MiB.
+Options that may be repeated take several values there, separated by newlines or semicolons.
+
+Examples:
+  Try it on one machine; the tunnel 'myapp' is then at http://myapp.localhost:8080
+    $ mcp-tunnel --domain localhost --public-url http://{subdomain}.{domain}:8080
+    $ mcp-tunnel-client 3000 --relay http://localhost:8080 --subdomain myapp
+
+  For a team, behind a proxy on the same host that serves *.tunnel.example.com with TLS:
+  one token for one name, another for all names that begin with 'dev-'
+    $ mcp-tunnel --domain tunnel.example.com --host 127.0.0.1 --trusted-proxy 127.0.0.1 \\
+        --static-token s3cret-1:myapp --static-token s3cret-2:dev-*
+
+  Tokens that a service of yours knows; it is asked at POST https://auth.example.com/api/verify
+    $ mcp-tunnel --domain tunnel.example.com --auth-url https://auth.example.com --auth-secret S3CRET
+`;
+
+/** The command, without an action: whoever parses decides what to do. */
+export function createCommand(version: string): Command {
+  const command = new Command("mcp-tunnel")
+    .description("The relay of mcp-tunnel: gives services behind clients a public HTTP name below a domain.")
+    .version(version, "--version", "print the version")
+    .helpOption("--help", "print this")
+    .addHelpText("after", examples)
+    .configureHelp({ helpWidth: 110 });
+  const add = (group: string, option: Option): void => {
+    command.addOption(option.env(environmentName(option)).helpGroup(group));
+  };
+
+  add(
+    where,
+    new Option(
+      "--domain <DOMAIN>",
+      "base domain: the tunnel 'myapp' is at myapp.DOMAIN",
+    ).makeOptionMandatory(),
+  );
+  add(where, new Option("--port <PORT>", "TCP port; 0 takes any free one").default(8080).argParser(readPort));
+  add(where, new Option("--host <ADDRESS>", "address to bind (default: all, IPv4 and IPv6)"));
+  add(
+    where,
+    new Option("--public-url <TEMPLATE>", "how clients are told their URL; also has {port}").default(
+      "https://{subdomain}.{domain}",
+    ),
+  );
+  add(
+    where,
+    new Option(
+      "--trusted-proxy <CIDR>",
+      "proxy whose X-Forwarded-For, -Host and -Proto are believed; may be repeated",
+    ).argParser(collect),
+  );
+
+  add(
+    who,
+    new Option(
+      "--static-token <TOKEN:SUB[,SUB...]>",
+      "a token and its names, each with at most one '*'; may be repeated",
+    )
+      .argParser(collect)
+      .conflicts("authUrl"),
+  );
+  add(who, new Option("--auth-url <URL>", "auth provider that knows the tokens"));
+  add(
+    who,
+    new Option("--auth-secret <SECRET>", "shows the auth provider who asks; required with --auth-url"),
+  );
+  add(
+    who,
+    new Option(
+      "--reserved-names <NAMES>",
+      "names that only a token gets which spells them out, separated by commas",
+    ).default(defaultReservedNames.join(",")),
+  );
+
+  add(
+    limits,
+    new Option("--max-request-body <BYTES>", "largest request body").default(5_242_880).argParser(readBytes),
+  );
+  add(
+    limits,
+    new Option("--max-response-body <BYTES>", "largest response body; event streams are exempt")
+      .default(10_485_760)
+      .argParser(readBytes),
+  );
+  add(
+    limits,
+    new Option("--response-timeout <DURATION>", "wait for a response to begin")
+      .default(600_000, "10m")
+      .argParser(readPositiveDurationMs),
+  );
+  add(
+    limits,
+    new Option("--hold-timeout <DURATION>", "how long requests wait for a client that is reconnecting")
+      .default(15_000, "15s")
+      .argParser(readDurationMs),
+  );
+  add(
+    limits,
+    new Option(
+      "--resume-timeout <DURATION>",
+      "how long open exchanges survive a lost connection of their client",
+    )
+      .default(60_000, "60s")
+      .argParser(readDurationMs),
+  );
+  add(
+    limits,
+    new Option("--shutdown-grace <DURATION>", "how long open exchanges may go on after SIGTERM or Ctrl-C")
+      .default(30_000, "30s")
+      .argParser(readDurationMs),
+  );
+
+  add(
+    logs,
+    new Option("--log-format <FORMAT>", "pretty or json (default: pretty on a terminal, else json)").choices(
+      logFormats,
+    ),
+  );
+  add(logs, new Option("--log-level <LEVEL>", "the least that is logged").default("info").choices(logLevels));
+  command.optionsGroup(other);
+  return command;
+}
+
+function environmentName(option: Option): string {
+  return `MCP_TUNNEL_${option.name().toUpperCase().replaceAll("-", "_")}`;
+}
+
+const variables = { staticToken: "MCP_TUNNEL_STATIC_TOKEN", trustedProxy: "MCP_TUNNEL_TRUSTED_PROXY" };
+
+/**
+ * The options of a parsed command; repeated ones from the environment are taken apart.
+ * @throws TunnelError `invalid_option`.
+ */
+export function readOptions(command: Command): CliOptions {
+  const options = command.opts<CliOptions>();
+  for (const key of ["staticToken", "trustedProxy"] as const) {
+    if (command.getOptionValueSource(key) !== "env") continue;
+    const values = (options[key] ?? []).flatMap((value) => value.split(/[\n;]/)).map((value) => value.trim());
+    options[key] = values.filter((value) => value !== "");
+    // Nothing but separators: hardly what was meant, and without tokens everybody would get in.
+    if (options[key].length === 0) throw unusable(`${variables[key]} is set, but names nothing`);
+  }
+  return options;
+}
+
+/** @throws TunnelError `invalid_option`. */
+export function authenticatorOf(options: CliOptions, logger: Logger): Authenticator {
+  const { staticToken = [], authUrl, authSecret } = options;
+  if (authUrl !== undefined) {
+    if (authSecret === undefined) throw unusable("--auth-url needs --auth-secret, which the provider checks");
+    return providerAuthenticator({ url: authUrl, secret: authSecret, logger });
+  }
+  if (authSecret !== undefined) throw unusable("--auth-secret is for --auth-url, which is not there");
+  return staticToken.length > 0 ? staticAuthenticator(staticToken.map(parseStaticToken)) : openAuthenticator;
+}
+
+function unusable(message: string): TunnelError {
+  return new TunnelError("invalid_option", message);
+}
+
+/** @throws TunnelError `invalid_option`. */
+export function relayOptionsOf(options: CliOptions, logger: Logger): RelayOptions {
+  return {
+    domain: options.domain,
+    port: options.port,
+    ...(options.host === undefined ? {} : { host: options.host }),
+    publicUrl: options.publicUrl,
+    authenticator: authenticatorOf(options, logger),
+    reservedNames: options.reservedNames
+      .split(",")
+      .filter((name) => name.trim() !== "")
+      .map((name) => name.trim()),
+    trustedProxies: options.trustedProxy ?? [],
+    maxRequestBodyBytes: options.maxRequestBody,
+    maxResponseBodyBytes: options.maxResponseBody,
+    responseTimeoutMs: options.responseTimeout,
+    holdTimeoutMs: options.holdTimeout,
+    resumeTimeoutMs: options.resumeTimeout,
+    logger,
+  };
+}

@@ -1,0 +1,54 @@
+import { InvalidArgumentError } from "commander";
+
+/** Readers of option values. Each throws an InvalidArgumentError that says what is expected. */
+
+export function readPort(text: string): number {
+  const port = /^[0-9]{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (port <= 65_535) return port;
+  throw new InvalidArgumentError("Expected a port from 0 to 65535.");
+}
+
+const units: Record<string, number> = {
+  "": 1,
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+};
+
+/** A number of bytes: `5242880` or `5MiB`. */
+export function readBytes(text: string): number {
+  const match = /^([0-9]{1,15}) ?([KMG]i?B|B)?$/.exec(text);
+  const bytes = Number(match?.[1]) * (units[match?.[2] ?? ""] ?? Number.NaN);
+  if (Number.isSafeInteger(bytes)) return bytes;
+  throw new InvalidArgumentError("Expected a number of bytes, such as 5242880 or 5MiB.");
+}
+
+const unitMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+/** About 24 days: the longest that a timer of Node can wait. */
+const maxMs = 0x7fffffff;
+
+/** A duration, in milliseconds: `600` (seconds), `90s`, `10m`, `1h`, `500ms`. */
+export function readDurationMs(text: string): number {
+  const match = /^([0-9]{1,10})(ms|s|m|h)?$/.exec(text);
+  const durationMs = Number(match?.[1]) * (unitMs[match?.[2] ?? "s"] as number);
+  if (durationMs <= maxMs) return durationMs;
+  throw new InvalidArgumentError(
+    "Expected a duration, such as 600 (seconds), 90s, 10m or 1h; at most 24 days.",
+  );
+}
+
+/** The same, but not nothing. */
+export function readPositiveDurationMs(text: string): number {
+  const durationMs = readDurationMs(text);
+  if (durationMs > 0) return durationMs;
+  throw new InvalidArgumentError("Expected a duration above 0.");
+}
+
+/** For options that may be given several times. */
+export function collect(text: string, previous: string[] | undefined): string[] {
+  return [...(previous ?? []), text];
+}

@@ -1,0 +1,86 @@
+import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument } from "yaml";
+import type { z } from "zod";
+
+/** What is wrong in a file, and where. */
+export interface Problem {
+  /** From 1. */
+  line: number;
+  message: string;
+}
+
+/** A YAML file with the lines of its values. JSON is YAML, too. */
+export class YamlFile {
+  readonly document: Document.Parsed;
+  readonly #lines = new LineCounter();
+
+  constructor(text: string) {
+    this.document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false });
+  }
+
+  /** What keeps the text from being YAML; duplicate keys are among it. */
+  get syntaxProblems(): Problem[] {
+    return [...this.document.errors, ...this.document.warnings].map((error) => ({
+      line: this.#lineOf(error.pos[0]),
+      // The first line says it, the others show the source, which may hold secrets.
+      message: error.message.split("\n", 1)[0] as string,
+    }));
+  }
+
+  /** The line of the value at `path`, or of the nearest one around it. */
+  lineAt(path: readonly PropertyKey[]): number {
+    for (let length = path.length; length >= 0; length -= 1) {
+      const node = this.document.getIn(path.slice(0, length), true);
+      const offset = (node as Node | undefined)?.range?.[0];
+      if (offset !== undefined) return this.#lineOf(offset);
+    }
+    return 1;
+  }
+
+  /** The line of the key `key` in the map at `path`. */
+  lineOfKey(path: readonly PropertyKey[], key: string): number {
+    const map = path.length === 0 ? this.document.contents : this.document.getIn(path, true);
+    const pair = isMap(map)
+      ? map.items.find((item) => isScalar(item.key) && item.key.value === key)
+      : undefined;
+    const offset = isScalar(pair?.key) ? pair.key.range?.[0] : undefined;
+    return offset === undefined ? this.lineAt(path) : this.#lineOf(offset);
+  }
+
+  /** The contents if they follow `schema`, or everything that is wrong with them, in the order of the lines. */
+  read<T>(schema: z.ZodType<T>): { value: T } | { problems: Problem[] } {
+    const syntax = this.syntaxProblems;
+    if (syntax.length > 0) return { problems: syntax };
+    let contents: unknown;
+    try {
+      contents = this.document.toJS();
+    } catch (error) {
+      // Aliases without an anchor, or more of them than any honest file has.
+      return { problems: [{ line: 1, message: error instanceof Error ? error.message : String(error) }] };
+    }
+    const result = schema.safeParse(contents);
+    if (result.success) return { value: result.data };
+    const problems = result.error.issues.flatMap((issue) => this.#describe(issue));
+    return { problems: problems.toSorted((a, b) => a.line - b.line) };
+  }
+
+  #describe(issue: z.core.$ZodIssue): Problem[] {
+    if (issue.code === "unrecognized_keys") {
+      return issue.keys.map((key) => ({
+        line: this.lineOfKey(issue.path, key),
+        message: `unknown key '${key}'`,
+      }));
+    }
+    const at = issue.path.join(".");
+    const text = at === "" ? "the file" : `'${at}'`;
+    return [{ line: this.lineAt(issue.path), message: `${text}: ${issue.message}` }];
+  }
+
+  #lineOf(offset: number): number {
+    return this.#lines.linePos(offset).line;
+  }
+}
+
+/** One line per problem, as compilers write them: `file:line: what`. */
+export function formatProblems(file: string, problems: readonly Problem[]): string {
+  return problems.map(({ line, message }) => `${file}:${line}: ${message}`).join("\n");
+}

@@ -1,0 +1,478 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import {
+  endToEndHeaders,
+  type RawHeaders,
+  type ResponseHead,
+  type StreamHandler,
+  type StreamReset,
+  type TunnelStream,
+  type Wire,
+} from "mcp-tunnel-protocol";
+import type { ExchangeOutcome } from "../observer.js";
+import type { Tunnel } from "../tunnel.js";
+import type { ExchangeContext } from "./context.js";
+import { errorOfOpen, errorOfReset, type RelayErrorCode } from "./errors.js";
+import type { Visitor } from "./forwarded.js";
+import { sendInterim } from "./interim.js";
+import { maxJsonRpcBytes, mayBeJsonRpc } from "./json-rpc.js";
+import { linger } from "./linger.js";
+import { refuse } from "./respond.js";
+import { checkResponseHead, checkTrailers } from "./response-head.js";
+import type { UpgradeSocket } from "./upgrade.js";
+
+/** What is known of a request before it is taken to its tunnel. */
+export interface ExchangeRequest {
+  /** The name of the tunnel. */
+  name: string;
+  /** The target in origin form. */
+  path: string;
+  visitor: Visitor;
+  body: {
+    /** The declared length; `undefined` for a chunked body or none. */
+    contentLength: number | undefined;
+    isPresent: boolean;
+    /** The visitor sent `Expect: 100-continue`. */
+    awaitsContinue: boolean;
+  };
+  /** The connection, when the visitor asks to leave HTTP. */
+  upgrade: UpgradeSocket | undefined;
+}
+
+/**
+ * Where an exchange stands. The request's body goes on in any of them.
+ *
+ *   resolving -> held -> resolving      the tunnel's client is reconnecting
+ *   resolving -> waiting                the stream is open
+ *   waiting -> responding -> sent       head, body, all of it handed to the visitor's connection
+ *   waiting -> upgraded                 raw bytes both ways
+ *   any -> over
+ */
+type State = "resolving" | "held" | "waiting" | "responding" | "sent" | "upgraded" | "over";
+
+/** One request of a visitor and its response, over one stream of a tunnel. */
+export class Exchange implements StreamHandler {
+  readonly #context: ExchangeContext;
+  readonly #req: IncomingMessage;
+  readonly #res: ServerResponse;
+  readonly #request: ExchangeRequest;
+  readonly #startedAt = performance.now();
+  #state: State = "resolving";
+  #stream: TunnelStream | undefined;
+  #wire: Wire | undefined;
+  #awaitsContinue: boolean;
+  #timer: NodeJS.Timeout | undefined;
+  #leaveHold: (() => void) | undefined;
+  /** The first piece of the request's body, where an error may need the JSON-RPC id in it. */
+  #bodyStart: Buffer | undefined;
+  #requestBytes = 0;
+  #responseBytes = 0;
+  /** What the response may not exceed, and whether it has to reach it. */
+  #responseLimit = Number.POSITIVE_INFINITY;
+  #responseLength: number | undefined;
+  #bodyless = false;
+  /** Given to the visitor's connection, which has not passed it on. */
+  #unconsumed = 0;
+  #draining = false;
+
+  constructor(context: ExchangeContext, req: IncomingMessage, res: ServerResponse, request: ExchangeRequest) {
+    this.#context = context;
+    this.#req = req;
+    this.#res = res;
+    this.#request = request;
+    this.#awaitsContinue = request.body.awaitsContinue;
+    context.exchanges.add(this);
+  }
+
+  /** Takes the request to its tunnel. */
+  start(): void {
+    this.#res.on("error", ignore);
+    this.#req.on("error", ignore);
+    this.#res.on("close", this.#onResponseClose);
+    // A pipelined request has no connection of its own until those before it are answered, and hears of no close.
+    if (this.#res.socket === null) this.#req.socket.once("close", this.#onResponseClose);
+    if ((this.#request.body.contentLength ?? 0) > this.#context.options.maxRequestBodyBytes) {
+      this.#refuse("request_too_large");
+    } else this.#resolve();
+  }
+
+  /** Cuts the exchange: the relay stops. */
+  cut(reason: string): void {
+    this.#fail("tunnel_draining", reason);
+  }
+
+  // ---- to the tunnel
+
+  readonly #resolve = (): void => {
+    if (this.#state === "held") this.#unhold();
+    if (this.#state !== "resolving") return;
+    const tunnel = this.#context.registry.find(this.#request.name);
+    if (tunnel === undefined)
+      this.#refuse(this.#wire === undefined ? "tunnel_not_found" : "tunnel_disconnected");
+    else if (tunnel.state.name === "away") this.#hold(tunnel);
+    else this.#open(tunnel);
+  };
+
+  /** The client is expected back: wait for it rather than fail, within bounds. */
+  #hold(tunnel: Tunnel): void {
+    this.#wire = tunnel.wire;
+    this.#leaveHold = tunnel.hold(this.#resolve);
+    if (this.#leaveHold === undefined) {
+      this.#refuse("tunnel_reconnecting");
+      return;
+    }
+    this.#state = "held";
+    // Over all of its holds: a client that comes and goes does not keep its visitors for ever.
+    this.#timer ??= setTimeout(() => {
+      this.#unhold();
+      this.#refuse("tunnel_reconnecting");
+    }, this.#context.options.holdTimeoutMs);
+  }
+
+  #unhold(): void {
+    this.#leaveHold?.();
+    this.#leaveHold = undefined;
+    this.#state = "resolving";
+  }
+
+  #open(tunnel: Tunnel): void {
+    const { path, body, upgrade } = this.#request;
+    this.#wire = tunnel.wire;
+    const isV1 = this.#wire === "v1";
+    const asUpgrade = upgrade !== undefined && isV1;
+    clearTimeout(this.#timer);
+    // Before `open`: the stream may be reset while it is opened.
+    this.#state = "waiting";
+    this.#timer = setTimeout(
+      () => this.#fail("tunnel_timeout", "no response head in time"),
+      this.#responseTimeoutMs,
+    );
+    try {
+      const head = {
+        method: this.#req.method ?? "GET",
+        path,
+        headers: this.#requestHeaders(isV1, asUpgrade),
+        upgrade: asUpgrade,
+      };
+      const stream = tunnel.open(head, !body.isPresent && !asUpgrade, this);
+      if (this.#state === "waiting") this.#stream = stream;
+      else return;
+    } catch (error) {
+      this.#refuse(errorOfOpen(error));
+      return;
+    }
+    // The client of a wire with interim heads answers the expectation itself, or lets the local service do so.
+    if (this.#awaitsContinue && !isV1) this.#continue();
+    if (body.isPresent) this.#pumpBody();
+    else if (upgrade !== undefined) upgrade.start(this.#stream, asUpgrade);
+  }
+
+  get #responseTimeoutMs(): number {
+    return this.#context.options.responseTimeoutMs;
+  }
+
+  #requestHeaders(isV1: boolean, asUpgrade: boolean): RawHeaders {
+    const { visitor, upgrade } = this.#request;
+    const headers = endToEndHeaders(this.#req.rawHeaders, visitor.drop);
+    for (const field of visitor.add) headers.push(field);
+    if (asUpgrade && upgrade !== undefined) {
+      headers.push("Connection", "Upgrade", "Upgrade", upgrade.protocol);
+    }
+    return isV1 ? headers : withoutExpect(headers);
+  }
+
+  // ---- the request's body
+
+  #pumpBody(): void {
+    const req = this.#req;
+    const keepStart = mayBeJsonRpc(req.method ?? "", req.rawHeaders);
+    req.on("data", (chunk: Buffer) => {
+      this.#requestBytes += chunk.length;
+      const stream = this.#stream;
+      // Whoever took the stream away also saw to what is left of the body.
+      if (stream === undefined) return;
+      if (keepStart && this.#bodyStart === undefined && chunk.length <= maxJsonRpcBytes)
+        this.#bodyStart = chunk;
+      if (this.#requestBytes > this.#context.options.maxRequestBodyBytes) {
+        this.#fail("request_too_large", "the request body is over the limit");
+        return;
+      }
+      // The wait for the response head begins with the last byte of the request.
+      if (this.#state === "waiting") this.#timer?.refresh();
+      if (!stream.write(chunk)) req.pause();
+    });
+    req.on("end", () => this.#stream?.end(checkTrailers(req.rawTrailers)));
+  }
+
+  onDrain(): void {
+    if (this.#state === "upgraded") this.#request.upgrade?.onDrain();
+    else this.#req.resume();
+  }
+
+  #continue(): void {
+    if (!this.#awaitsContinue) return;
+    this.#awaitsContinue = false;
+    this.#res.writeContinue();
+  }
+
+  // ---- the response
+
+  onInterim(head: ResponseHead): void {
+    if (this.#state !== "waiting") return;
+    // Sent by the visitor's wish only, and once (RFC 9110 section 10.1.1).
+    if (head.status === 100) this.#continue();
+    else sendInterim(this.#req, this.#res, head);
+  }
+
+  onHead(head: ResponseHead, end: boolean): void {
+    if (this.#state !== "waiting") return;
+    if (head.status === 101) {
+      this.#switchProtocols(head);
+      return;
+    }
+    const { maxResponseBodyBytes } = this.#context.options;
+    const checked = checkResponseHead(head, this.#req.method ?? "GET");
+    if (checked === undefined) {
+      this.#fail("invalid_response", "the response head is not valid HTTP");
+      return;
+    }
+    const { contentLength, bodyless, isEventStream } = checked;
+    if (!bodyless && !isEventStream) {
+      if ((contentLength ?? 0) > maxResponseBodyBytes) {
+        this.#fail("response_too_large", "the declared length is over the limit");
+        return;
+      }
+      this.#responseLimit = maxResponseBodyBytes;
+    }
+    this.#bodyless = bodyless;
+    this.#responseLength = contentLength;
+    clearTimeout(this.#timer);
+    this.#bodyStart = undefined;
+    this.#state = "responding";
+    // Refused: what the visitor would have said after a 101 will not be said.
+    if (this.#request.upgrade !== undefined) this.#stream?.end();
+    if (this.#context.draining) this.#res.shouldKeepAlive = false;
+    this.#res.writeHead(head.status, checked.headers);
+    // What arrived together with the head leaves together with it; an event stream's head does not wait for more.
+    if (!end) process.nextTick(this.#flushHead);
+  }
+
+  readonly #flushHead = (): void => {
+    if (this.#state === "responding" && this.#responseBytes === 0) this.#res.flushHeaders();
+  };
+
+  onData(chunk: Buffer, last: boolean): void {
+    const stream = this.#stream;
+    if (this.#state === "upgraded") {
+      this.#responseBytes += chunk.length;
+      this.#request.upgrade?.onData(chunk);
+      return;
+    }
+    if (this.#state !== "responding" || this.#bodyless) {
+      stream?.consumed(chunk.length);
+      return;
+    }
+    this.#responseBytes += chunk.length;
+    if (this.#responseLength !== undefined && this.#responseBytes > this.#responseLength) {
+      this.#fail("invalid_response", "the body is longer than its Content-Length");
+      return;
+    }
+    if (this.#responseBytes > this.#responseLimit) {
+      this.#fail("response_too_large", "the body is over the limit");
+      return;
+    }
+    if (last && (this.#responseLength ?? this.#responseBytes) === this.#responseBytes) {
+      this.#state = "sent";
+      this.#res.end(chunk);
+      stream?.consumed(chunk.length);
+    } else if (this.#res.write(chunk)) stream?.consumed(chunk.length);
+    else {
+      this.#unconsumed += chunk.length;
+      if (this.#draining) return;
+      this.#draining = true;
+      this.#res.once("drain", this.#onResponseDrain);
+    }
+  }
+
+  readonly #onResponseDrain = (): void => {
+    this.#draining = false;
+    const bytes = this.#unconsumed;
+    this.#unconsumed = 0;
+    this.#stream?.consumed(bytes);
+  };
+
+  onEnd(trailers: RawHeaders): void {
+    if (this.#state === "upgraded") {
+      this.#request.upgrade?.onEnd();
+      return;
+    }
+    if (this.#state !== "responding") return;
+    if (!this.#bodyless && this.#responseBytes < (this.#responseLength ?? 0)) {
+      this.#fail("invalid_response", "the body is shorter than its Content-Length");
+      return;
+    }
+    this.#state = "sent";
+    if (trailers.length > 0 && this.#res.chunkedEncoding) {
+      this.#res.addTrailers(pairs(checkTrailers(trailers)));
+    }
+    this.#res.end();
+  }
+
+  #switchProtocols(head: ResponseHead): void {
+    const { upgrade } = this.#request;
+    clearTimeout(this.#timer);
+    if (upgrade?.accept(head) !== true) {
+      this.#fail("invalid_response", "a 101 that was not asked for, or is not valid HTTP");
+      return;
+    }
+    this.#state = "upgraded";
+    upgrade.onVisitorBytes = (bytes) => {
+      this.#requestBytes += bytes;
+    };
+  }
+
+  onReset(reason: StreamReset): void {
+    this.#stream = undefined;
+    if (this.#state === "sent") {
+      // Answered early: the service wants no more of the body.
+      if (!this.#req.readableEnded) this.#discardBody();
+    } else if (this.#state === "waiting") this.#refuse(errorOfReset(reason), reason.message);
+    else this.#destroy(`${reason.code}: ${reason.message}`);
+  }
+
+  /** The answer is out, more of the request is to come, and nobody wants it. */
+  #discardBody(): void {
+    linger(this.#req, (ended) => {
+      if (!ended) this.#req.socket.destroy();
+    });
+  }
+
+  // ---- ends
+
+  /** Something is wrong on this side of the tunnel: tell both ends, each as far as it can still be told. */
+  #fail(code: RelayErrorCode, reason: string): void {
+    const stream = this.#stream;
+    this.#stream = undefined;
+    stream?.reset(resetCodeOf(code), reason);
+    if (this.#state === "waiting" || this.#state === "held" || this.#state === "resolving") {
+      this.#refuse(code, reason);
+    } else this.#destroy(`${code}: ${reason}`);
+  }
+
+  /** Answers in the tunnel's place. */
+  #refuse(code: RelayErrorCode, reason?: string): void {
+    clearTimeout(this.#timer);
+    this.#leaveHold?.();
+    this.#stream = undefined;
+    this.#state = "over";
+    const { body } = this.#request;
+    const progress = {
+      pending: body.isPresent && !this.#req.readableEnded,
+      contentLength: body.contentLength,
+      awaitsContinue: this.#awaitsContinue,
+      read: this.#bodyStart,
+    };
+    if (this.#context.draining) this.#res.shouldKeepAlive = false;
+    refuse(this.#req, this.#res, code, progress, (status, bytes) => {
+      this.#responseBytes = bytes;
+      this.#report("refused", reason === undefined ? code : `${code}: ${reason}`, status);
+    });
+  }
+
+  /** Cuts the visitor off, so that the response does not look complete. */
+  #destroy(reason: string): void {
+    if (this.#state === "over") return;
+    const status = this.#status;
+    this.#state = "over";
+    clearTimeout(this.#timer);
+    const { socket } = this.#res;
+    // Where the end of the connection is the end of the body, only a reset says that it was not the end.
+    const delimitedByClose = !this.#res.chunkedEncoding && this.#responseLength === undefined;
+    if (delimitedByClose && socket !== null) socket.resetAndDestroy();
+    else this.#res.destroy();
+    this.#report("cut", reason, status);
+  }
+
+  /** The response was handed over, or the visitor is gone. */
+  readonly #onResponseClose = (): void => {
+    if (!this.#context.exchanges.has(this)) return;
+    const status = this.#status;
+    const whole =
+      this.#state === "upgraded" ? this.#request.upgrade?.endedWell === true : this.#res.writableFinished;
+    const stream = this.#stream;
+    clearTimeout(this.#timer);
+    this.#leaveHold?.();
+    if (!whole) {
+      this.#state = "over";
+      this.#stream = undefined;
+      stream?.reset("cancelled", "the visitor went away");
+      this.#report("cancelled", undefined, status);
+      return;
+    }
+    // The rest of a request that was answered early still goes to the service, until it says that it wants no more.
+    if (this.#request.body.isPresent && !this.#req.readableEnded)
+      this.#req.once("close", this.#onLateBodyClose);
+    this.#report("completed", undefined, status);
+  };
+
+  readonly #onLateBodyClose = (): void => {
+    if (!this.#req.readableEnded) this.#stream?.reset("cancelled", "the visitor went away");
+  };
+
+  get #status(): number | undefined {
+    if (this.#state === "upgraded") return 101;
+    return this.#res.headersSent ? this.#res.statusCode : undefined;
+  }
+
+  #report(outcome: ExchangeOutcome, reason: string | undefined, status: number | undefined): void {
+    if (!this.#context.exchanges.delete(this)) return;
+    this.#req.socket.off("close", this.#onResponseClose);
+    const query = this.#request.path.indexOf("?");
+    for (const observer of this.#context.observers) {
+      observer.onEnd({
+        name: this.#request.name,
+        address: this.#request.visitor.address,
+        method: this.#req.method ?? "",
+        path: query === -1 ? this.#request.path : this.#request.path.slice(0, query),
+        status,
+        requestBytes: this.#requestBytes,
+        responseBytes: this.#responseBytes,
+        durationMs: performance.now() - this.#startedAt,
+        outcome,
+        reason,
+        wire: this.#wire,
+      });
+    }
+  }
+}
+
+const ignore = (): void => {};
+
+/** What the client is told when the relay gives up. */
+function resetCodeOf(code: RelayErrorCode) {
+  switch (code) {
+    case "tunnel_timeout":
+      return "upstream_timeout";
+    case "request_too_large":
+    case "response_too_large":
+      return "body_too_large";
+    case "invalid_response":
+      return "bad_message";
+    default:
+      return "cancelled";
+  }
+}
+
+function pairs(headers: RawHeaders): [string, string][] {
+  const result: [string, string][] = [];
+  for (let i = 0; i < headers.length; i += 2) result.push([headers[i] as string, headers[i + 1] as string]);
+  return result;
+}
+
+function withoutExpect(headers: RawHeaders): RawHeaders {
+  const kept: RawHeaders = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    if ((headers[i] as string).toLowerCase() !== "expect")
+      kept.push(headers[i] as string, headers[i + 1] as string);
+  }
+  return kept;
+}

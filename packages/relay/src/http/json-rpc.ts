@@ -1,0 +1,52 @@
+import { type RawHeaders, headerValue } from "mcp-tunnel-protocol";
+import { z } from "zod";
+
+/** The most that is read of a request only to find its id. */
+export const maxJsonRpcBytes = 65_536;
+
+const request = z.object({ jsonrpc: z.literal("2.0"), id: z.union([z.string(), z.number()]).optional() });
+
+/** May this request be a JSON-RPC one? Its body says more, if anybody has it. */
+export function mayBeJsonRpc(method: string, headers: RawHeaders): boolean {
+  return method === "POST" && /^application\/json\b/i.test(headerValue(headers, "content-type") ?? "");
+}
+
+/** Do the headers alone tell an MCP client? Every one of them takes an event stream as the answer. */
+function isMcp(headers: RawHeaders): boolean {
+  if (headerValue(headers, "accept")?.toLowerCase().includes("text/event-stream") === true) return true;
+  return ["mcp-protocol-version", "mcp-session-id", "mcp-method"].some(
+    (name) => headerValue(headers, name) !== undefined,
+  );
+}
+
+/**
+ * The error object that a JSON-RPC client understands, or `undefined` when the request is not JSON-RPC. `body` is
+ * what was read of the request; when it is not whole, the id cannot be told and is null.
+ */
+export function jsonRpcError(
+  headers: RawHeaders,
+  body: Buffer | undefined,
+  code: string,
+  status: number,
+  text: string,
+): string | undefined {
+  const id = requestId(body);
+  if (id === undefined && !isMcp(headers)) return undefined;
+  // -32000 is the first of the codes that JSON-RPC leaves to the server.
+  return JSON.stringify({
+    jsonrpc: "2.0",
+    id: id ?? null,
+    error: { code: -32000, message: text, data: { code, status } },
+  });
+}
+
+/** The request's id; null when it has none (a notification), `undefined` when the body is not a JSON-RPC request. */
+function requestId(body: Buffer | undefined): string | number | null | undefined {
+  if (body === undefined || body.length > maxJsonRpcBytes) return undefined;
+  try {
+    const parsed = request.safeParse(JSON.parse(body.toString("utf8")));
+    return parsed.success ? (parsed.data.id ?? null) : undefined;
+  } catch {
+    return undefined;
+  }
+}

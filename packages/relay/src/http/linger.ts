@@ -1,0 +1,30 @@
+import type { IncomingMessage } from "node:http";
+
+/** What is still read of a request body that nobody wants any more. */
+const lingerBytes = 1_048_576;
+const lingerMs = 2_000;
+
+/**
+ * Reads on and throws away, until the request ends or enough has come, then calls `done`, once. A connection
+ * that is closed with unread bytes is reset by the kernel, and the reset can overtake the answer
+ * (RFC 9112 section 9.6).
+ */
+export function linger(req: IncomingMessage, done: (ended: boolean) => void): void {
+  let bytes = 0;
+  const stop = (): void => {
+    clearTimeout(timer);
+    req.off("data", onData).off("end", stop).off("close", stop);
+    done(req.readableEnded);
+  };
+  const onData = (chunk: Buffer): void => {
+    bytes += chunk.length;
+    if (bytes > lingerBytes) stop();
+  };
+  const timer = setTimeout(stop, lingerMs);
+  if (req.readableEnded || req.destroyed) {
+    stop();
+    return;
+  }
+  req.on("data", onData).on("end", stop).on("close", stop);
+  req.resume();
+}

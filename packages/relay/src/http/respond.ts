@@ -1,0 +1,135 @@
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import { type RawHeaders, headerValue } from "mcp-tunnel-protocol";
+import { type RelayErrorCode, relayError } from "./errors.js";
+import { jsonRpcError, maxJsonRpcBytes, mayBeJsonRpc } from "./json-rpc.js";
+import { linger } from "./linger.js";
+
+/** Bodies up to this length are read to their end rather than paid for with the connection. */
+const smallBodyBytes = 65_536;
+/** How long an error waits for the rest of a small JSON-RPC request, whose id it should carry. */
+const idTimeoutMs = 1_000;
+
+/** How much of the request's body has been read when the relay answers in the tunnel's place. */
+export interface BodyProgress {
+  /** True when more of the body is to come. */
+  pending: boolean;
+  /** The declared length; `undefined` for a chunked body or none. */
+  contentLength: number | undefined;
+  /** The visitor waits for a 100 before it sends any. */
+  awaitsContinue: boolean;
+  /** All that was read so far, where it was kept. */
+  read: Buffer | undefined;
+}
+
+/**
+ * Answers in the tunnel's place, in the form that the visitor understands: a JSON-RPC error object, a page, or
+ * the plain text. `sent` is called with the status and the body's length when the answer has been handed over.
+ */
+export function refuse(
+  req: IncomingMessage,
+  res: ServerResponse,
+  code: RelayErrorCode,
+  body: BodyProgress,
+  sent: (status: number, bytes: number) => void,
+): void {
+  const answer = (read: Buffer | undefined): void => {
+    if (res.destroyed) return;
+    const { status, bytes } = send(req, res, code, body, read);
+    sent(status, bytes);
+  };
+  const wantsId = body.pending && body.read === undefined && !body.awaitsContinue;
+  if (
+    wantsId &&
+    (body.contentLength ?? 0) <= maxJsonRpcBytes &&
+    mayBeJsonRpc(req.method ?? "", req.rawHeaders)
+  ) {
+    collect(req, answer);
+  } else answer(body.read);
+}
+
+function send(
+  req: IncomingMessage,
+  res: ServerResponse,
+  code: RelayErrorCode,
+  body: BodyProgress,
+  read: Buffer | undefined,
+): { status: number; bytes: number } {
+  const { status, text, retryAfterS } = relayError(code);
+  const { type, content } = represent(req, code, status, text, read);
+  const payload = Buffer.from(content);
+  const pending = body.pending && !req.readableEnded;
+  const small = body.contentLength !== undefined && body.contentLength <= smallBodyBytes;
+  const headers: RawHeaders = [
+    "Content-Type",
+    type,
+    "Content-Length",
+    String(payload.length),
+    "Cache-Control",
+    "no-store",
+    // Tells an operator at a glance whose 502 it is.
+    "X-Tunnel-Error",
+    code,
+  ];
+  if (retryAfterS !== undefined) headers.push("Retry-After", String(retryAfterS));
+  if (status === 426) headers.push("Connection", "Upgrade", "Upgrade", "websocket");
+  else if (pending && !small) headers.push("Connection", "close");
+  res.writeHead(status, headers);
+  if (!pending || body.awaitsContinue) res.end(payload);
+  else {
+    // The answer goes out whole; the connection is closed, or free for the next request, after the rest was read.
+    res.write(payload);
+    linger(req, (ended) => {
+      if (ended || !small) res.end();
+      else res.destroy();
+    });
+  }
+  return { status, bytes: res.req.method === "HEAD" ? 0 : payload.length };
+}
+
+function represent(
+  req: IncomingMessage,
+  code: RelayErrorCode,
+  status: number,
+  text: string,
+  read: Buffer | undefined,
+): { type: string; content: string } {
+  if (mayBeJsonRpc(req.method ?? "", req.rawHeaders)) {
+    const content = jsonRpcError(req.rawHeaders, read, code, status, text);
+    if (content !== undefined) return { type: "application/json", content };
+  }
+  if (headerValue(req.rawHeaders, "accept")?.toLowerCase().includes("text/html") === true) {
+    return { type: "text/html; charset=utf-8", content: page(status, text) };
+  }
+  return { type: "text/plain; charset=utf-8", content: text };
+}
+
+/** The texts are constants: there is nothing of the visitor's in the page. */
+function page(status: number, text: string): string {
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>${status} ${text}</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:34rem;padding:0 1rem;color-scheme:light dark}</style>
+</head><body><h1>${text}</h1>
+<p>${status} ${STATUS_CODES[status] ?? ""}. This answer comes from the tunnel relay, not from the service behind it.</p>
+</body></html>
+`;
+}
+
+/** Reads a body that is expected to be small; gives `undefined` when it is not, or does not end in time. */
+function collect(req: IncomingMessage, done: (body: Buffer | undefined) => void): void {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  const finish = (body: Buffer | undefined): void => {
+    clearTimeout(timer);
+    req.off("data", onData).off("end", onEnd).off("close", onEnd);
+    done(body);
+  };
+  const onData = (chunk: Buffer): void => {
+    bytes += chunk.length;
+    chunks.push(chunk);
+    if (bytes > maxJsonRpcBytes) finish(undefined);
+  };
+  const onEnd = (): void => finish(req.readableEnded ? Buffer.concat(chunks) : undefined);
+  const timer = setTimeout(finish, idTimeoutMs, undefined);
+  req.on("data", onData).on("end", onEnd).on("close", onEnd);
+}

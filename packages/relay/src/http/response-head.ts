@@ -1,0 +1,71 @@
+import { endToEndHeaders, type RawHeaders, type ResponseHead } from "mcp-tunnel-protocol";
+
+/** RFC 9110 section 5.6.2. */
+const token = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
+/** RFC 9110 section 5.5: visible characters, space, tab and obs-text. CR, LF and NUL would start a new line. */
+const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** A tunnel is not believed: what it calls a header must be one, or it could write the visitor's next response. */
+export function areHeadersValid(headers: RawHeaders): boolean {
+  if (headers.length % 2 !== 0) return false;
+  for (let i = 0; i < headers.length; i += 2) {
+    if (!token.test(headers[i] as string) || !fieldValue.test(headers[i + 1] as string)) return false;
+  }
+  return true;
+}
+
+/** A final response head, ready to be sent. */
+export interface CheckedHead {
+  headers: RawHeaders;
+  /** The declared length of the body; `undefined` when it has none. */
+  contentLength: number | undefined;
+  /** No body follows, whatever the headers say (RFC 9112 section 6.3). */
+  bodyless: boolean;
+  isEventStream: boolean;
+}
+
+/** Checks a final head that answers a `method` request; `undefined` when it cannot be passed on. */
+export function checkResponseHead(head: ResponseHead, method: string): CheckedHead | undefined {
+  const { status } = head;
+  if (!Number.isInteger(status) || status < 200 || status > 599) return undefined;
+  if (!areHeadersValid(head.headers)) return undefined;
+  const all = endToEndHeaders(head.headers);
+  const headers: RawHeaders = [];
+  let contentLength: number | undefined;
+  let isEventStream = false;
+  for (let i = 0; i < all.length; i += 2) {
+    const name = all[i] as string;
+    const value = all[i + 1] as string;
+    switch (name.length === 12 || name.length === 14 ? name.toLowerCase() : "") {
+      case "content-length":
+        // Two lengths are two ideas of where the next response begins; repeated or not, one is enough.
+        if (contentLength !== undefined || !/^[0-9]{1,15}$/.test(value)) return undefined;
+        contentLength = Number(value);
+        // RFC 9110 section 8.6: never with a 204.
+        if (status === 204) continue;
+        break;
+      case "content-type":
+        isEventStream = /^text\/event-stream\b/i.test(value);
+        break;
+    }
+    headers.push(name, value);
+  }
+  const bodyless = method === "HEAD" || status === 204 || status === 304;
+  return { headers, contentLength, bodyless, isEventStream };
+}
+
+/** Fields that may not come after the body (RFC 9110 section 6.5.1): they would change how it was read. */
+const notInTrailers = new Set([
+  "authorization",
+  "content-encoding",
+  "content-length",
+  "content-range",
+  "content-type",
+  "host",
+  "set-cookie",
+]);
+
+/** What may be passed on of a message's trailers. */
+export function checkTrailers(trailers: RawHeaders): RawHeaders {
+  return areHeadersValid(trailers) ? endToEndHeaders(trailers, notInTrailers) : [];
+}

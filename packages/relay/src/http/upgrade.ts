@@ -1,0 +1,103 @@
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { endToEndHeaders, headerValue, type ResponseHead, type TunnelStream } from "mcp-tunnel-protocol";
+import { headText } from "./interim.js";
+import { areHeadersValid } from "./response-head.js";
+
+/** What the visitor may send before the 101; more than this waits in its own buffers. */
+const maxEarlyBytes = 65_536;
+
+/**
+ * The visitor's connection of an upgrade request. Until the 101 it is watched, so that a visitor who leaves is
+ * noticed; after it, bytes go both ways, each direction with its own backpressure and its own end.
+ */
+export class UpgradeSocket {
+  /** The protocol asked for, as the visitor wrote it. */
+  readonly protocol: string;
+  /** Told how many bytes came from the visitor. */
+  onVisitorBytes: (bytes: number) => void = () => {};
+  readonly #socket: Duplex;
+  #stream: TunnelStream | undefined;
+  #early: Buffer[] = [];
+  #earlyBytes = 0;
+  #accepted = false;
+  #visitorEnded = false;
+  #serviceEnded = false;
+  #unconsumed = 0;
+
+  /** `head` is what came with the request's last packet. */
+  constructor(req: IncomingMessage, socket: Duplex, head: Buffer) {
+    this.protocol = headerValue(req.rawHeaders, "upgrade") ?? "";
+    this.#socket = socket;
+    if (head.length > 0) this.#keep(head);
+  }
+
+  /** Both ends have finished. */
+  get endedWell(): boolean {
+    return this.#visitorEnded && this.#serviceEnded;
+  }
+
+  /** The stream is open. Without `asUpgrade` the request is an ordinary one, and the connection only watched. */
+  start(stream: TunnelStream | undefined, asUpgrade: boolean): void {
+    if (asUpgrade) this.#stream = stream;
+    const socket = this.#socket;
+    socket.on("data", this.#onData);
+    socket.on("end", () => {
+      this.#visitorEnded = true;
+      if (this.#accepted) this.#stream?.end();
+      // Nobody asks for an upgrade and then says that there is nothing to say.
+      else if (asUpgrade) socket.destroy();
+    });
+    socket.on("drain", () => {
+      const bytes = this.#unconsumed;
+      this.#unconsumed = 0;
+      this.#stream?.consumed(bytes);
+    });
+  }
+
+  /** Passes the 101 on; false when it is not one that can be. */
+  accept(head: ResponseHead): boolean {
+    if (this.#stream === undefined || !areHeadersValid(head.headers)) return false;
+    const protocol = headerValue(head.headers, "upgrade") ?? this.protocol;
+    const headers = endToEndHeaders(head.headers, noFraming);
+    this.#socket.write(headText(101, ["Connection", "Upgrade", "Upgrade", protocol, ...headers]), "latin1");
+    this.#accepted = true;
+    const early = this.#early;
+    this.#early = [];
+    this.#socket.resume();
+    for (const chunk of early) this.#onData(chunk);
+    return true;
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#socket.write(chunk)) this.#stream?.consumed(chunk.length);
+    else this.#unconsumed += chunk.length;
+  }
+
+  onDrain(): void {
+    this.#socket.resume();
+  }
+
+  onEnd(): void {
+    this.#serviceEnded = true;
+    this.#socket.end();
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (!this.#accepted) {
+      this.#keep(chunk);
+      return;
+    }
+    this.onVisitorBytes(chunk.length);
+    if (this.#stream?.write(chunk) === false) this.#socket.pause();
+  };
+
+  #keep(chunk: Buffer): void {
+    this.#early.push(chunk);
+    this.#earlyBytes += chunk.length;
+    if (this.#earlyBytes > maxEarlyBytes) this.#socket.pause();
+  }
+}
+
+/** A 101 has no body (RFC 9110 section 8.6). */
+const noFraming = new Set(["content-length"]);

@@ -1,0 +1,155 @@
+import { type IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { headerValue } from "mcp-tunnel-protocol";
+import type { ExchangeContext } from "./context.js";
+import type { RelayErrorCode } from "./errors.js";
+import { Exchange } from "./exchange.js";
+import { describeVisitor } from "./forwarded.js";
+import { type HostResult, originForm, parseHost } from "./host.js";
+import { landing } from "./landing.js";
+import { type BodyProgress, refuse } from "./respond.js";
+import { UpgradeSocket } from "./upgrade.js";
+
+/** Where clients register, on any host name. */
+const registrationPath = "/_tunnel/register";
+
+/** Takes over a client's connection to make a tunnel of it. */
+export type Register = (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+/**
+ * Decides what a request is: a registration, a visit to a tunnel or to the relay itself. First the host, then the
+ * path: the relay's own paths never shadow a tunnel's.
+ */
+export class Visitors {
+  readonly #context: ExchangeContext;
+  readonly #register: Register;
+
+  constructor(context: ExchangeContext, register: Register) {
+    this.#context = context;
+    this.#register = register;
+  }
+
+  /** `awaitsContinue`: the visitor sent `Expect: 100-continue` and has not been answered. */
+  onRequest(req: IncomingMessage, res: ServerResponse, awaitsContinue: boolean): void {
+    this.#route(req, res, awaitsContinue, undefined);
+  }
+
+  onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // A visitor may leave at any moment, and Node has taken its own listeners off.
+    socket.on("error", () => {});
+    const target = req.url ?? "/";
+    if (isRegistration(target) && this.#host(req).kind !== "invalid") {
+      this.#register(req, socket, head);
+      return;
+    }
+    // What is not upgraded is answered over the same connection, once.
+    const res = new ServerResponse(req);
+    res.shouldKeepAlive = false;
+    res.assignSocket(socket as Socket);
+    res.on("finish", () => {
+      res.detachSocket(socket as Socket);
+      (socket as Socket).destroySoon();
+    });
+    this.#route(req, res, false, new UpgradeSocket(req, socket, head));
+  }
+
+  #host(req: IncomingMessage): HostResult {
+    return parseHost(req.rawHeaders, req.url ?? "/", this.#context.options.domain);
+  }
+
+  #route(
+    req: IncomingMessage,
+    res: ServerResponse,
+    awaitsContinue: boolean,
+    upgrade: UpgradeSocket | undefined,
+  ): void {
+    const body = requestBody(req, awaitsContinue);
+    const host = this.#host(req);
+    const path = originForm(req.url ?? "/");
+    const refusal = refusalOf(host, path, upgrade !== undefined && body.isPresent);
+    if (refusal !== undefined || path === undefined) {
+      this.#refuse(req, res, refusal ?? "invalid_target", path ?? "", body);
+    } else if (host.kind === "tunnel") {
+      const visitor = describeVisitor(
+        req.socket.remoteAddress ?? "",
+        "http",
+        headerValue(req.rawHeaders, "host") ?? "",
+        req.rawHeaders,
+        this.#context.options.trustedProxies,
+      );
+      new Exchange(this.#context, req, res, { name: host.name, path, visitor, body, upgrade }).start();
+    } else landing(req, res, path, this.#context.options.domain);
+  }
+
+  /** A request that belongs to no tunnel. */
+  #refuse(
+    req: IncomingMessage,
+    res: ServerResponse,
+    code: RelayErrorCode,
+    path: string,
+    body: RequestBody,
+  ): void {
+    const startedAt = performance.now();
+    const progress: BodyProgress = { ...body, pending: body.isPresent, read: undefined };
+    refuse(req, res, code, progress, (status, bytes) => {
+      const query = path.indexOf("?");
+      for (const observer of this.#context.observers) {
+        observer.onEnd({
+          name: undefined,
+          address: req.socket.remoteAddress ?? "",
+          method: req.method ?? "",
+          path: query === -1 ? path : path.slice(0, query),
+          status,
+          requestBytes: 0,
+          responseBytes: bytes,
+          durationMs: performance.now() - startedAt,
+          outcome: "refused",
+          reason: code,
+          wire: undefined,
+        });
+      }
+    });
+  }
+}
+
+interface RequestBody {
+  contentLength: number | undefined;
+  isPresent: boolean;
+  awaitsContinue: boolean;
+}
+
+/** What the head says about the body; Node has checked that it says it once (RFC 9112 section 6.3). */
+function requestBody(req: IncomingMessage, awaitsContinue: boolean): RequestBody {
+  const length = headerValue(req.rawHeaders, "content-length");
+  if (length !== undefined) {
+    const contentLength = Number(length);
+    return { contentLength, isPresent: contentLength > 0, awaitsContinue };
+  }
+  const isPresent = headerValue(req.rawHeaders, "transfer-encoding") !== undefined;
+  return { contentLength: undefined, isPresent, awaitsContinue };
+}
+
+function refusalOf(
+  host: HostResult,
+  path: string | undefined,
+  upgradeWithBody: boolean,
+): RelayErrorCode | undefined {
+  switch (host.kind) {
+    case "missing":
+      return "missing_host";
+    case "invalid":
+      return "invalid_host";
+    case "foreign":
+      return path !== undefined && isRegistration(path) ? "registration_needs_websocket" : "unserved_host";
+    case "base":
+      return path !== undefined && isRegistration(path) ? "registration_needs_websocket" : undefined;
+    case "tunnel":
+      // Node hands out the body as if it were already in the new protocol.
+      return upgradeWithBody ? "upgrade_with_body" : undefined;
+  }
+}
+
+function isRegistration(target: string): boolean {
+  return target === registrationPath || target.startsWith(`${registrationPath}?`);
+}

@@ -1,0 +1,313 @@
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import {
+  type AcknowledgeMessage,
+  closeCodes,
+  defaultWindow,
+  evictedReason,
+  JsonRelaySession,
+  type Link,
+  parsePick,
+  parseRegister,
+  type RegisterMessage,
+  supportedProtocols,
+  TunnelError,
+  V1RelaySession,
+} from "mcp-tunnel-protocol";
+import { WebSocketLink } from "mcp-tunnel-protocol/ws";
+import { WebSocketServer } from "ws";
+import { resolveName } from "./auth/authenticator.js";
+import { grants } from "./auth/patterns.js";
+import { describeVisitor } from "./http/forwarded.js";
+import { Inbox } from "./inbox.js";
+import { printable } from "./log.js";
+import { admitName, shorten } from "./name.js";
+import { publicUrl, type ResolvedRelayOptions } from "./options.js";
+import type { TunnelRegistry } from "./registry.js";
+import { ResumableSessions } from "./resumption.js";
+import { Tunnel, type TunnelObserver } from "./tunnel.js";
+
+/** What a client may send before it is registered, WebSocket framing included. */
+const maxRegistrationBytes = 65_536;
+
+/** Why a registration ends without a tunnel: what the client is told. */
+class Refusal extends Error {
+  readonly code: number;
+
+  constructor(code: number, reason: string) {
+    super(reason);
+    this.code = code;
+  }
+}
+
+/** Makes tunnels of the connections of clients (PROTOCOL.md, section 1). */
+export class Registrar {
+  readonly #options: ResolvedRelayOptions;
+  readonly #registry: TunnelRegistry;
+  readonly #sessions: ResumableSessions;
+  readonly #webSockets: WebSocketServer;
+  readonly #pending = new Set<Link>();
+  /** All that have a session, those that no longer hold their name included. */
+  readonly #tunnels = new Set<Tunnel>();
+  readonly #port: () => number;
+  #accepting = true;
+
+  /** `port` is where the relay listens, for the public URLs. */
+  constructor(options: ResolvedRelayOptions, registry: TunnelRegistry, port: () => number) {
+    this.#options = options;
+    this.#registry = registry;
+    this.#port = port;
+    this.#sessions = new ResumableSessions(options.resumeTimeoutMs);
+    this.#webSockets = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      // A bomb risk and a cost (SECURITY): what is worth compressing is compressed by the service.
+      perMessageDeflate: false,
+      maxPayload: maxMessageBytes(options.maxResponseBodyBytes),
+    });
+  }
+
+  /** Takes over a connection that asked for the registration path. */
+  readonly onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    if (!this.#accepting) {
+      socket.end(
+        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n",
+      );
+      return;
+    }
+    this.#webSockets.handleUpgrade(req, socket, head, (ws) => {
+      const link = new WebSocketLink(ws, socket as Socket);
+      const uncount = limitBytes(socket, head.length, () => {
+        link.close(closeCodes.tooLarge, "the registration is too large");
+        link.terminate();
+      });
+      this.#pending.add(link);
+      this.#register(link, this.#addressOf(req))
+        .catch((error: unknown) => this.#reject(link, error))
+        .finally(() => {
+          uncount();
+          this.#pending.delete(link);
+        });
+    });
+  };
+
+  /**
+   * Takes no more clients, tells those that are about to register to come back, and those that are registered to
+   * register elsewhere. What is open goes on.
+   */
+  drain(): void {
+    this.#accepting = false;
+    for (const link of this.#pending) link.close(closeCodes.tryAgainLater, goingAway);
+    for (const tunnel of this.#tunnels) tunnel.drain();
+  }
+
+  /** Ends every tunnel. */
+  close(): void {
+    for (const tunnel of [...this.#tunnels]) tunnel.close(closeCodes.goingAway, goingAway);
+  }
+
+  async #register(link: Link, address: string): Promise<void> {
+    const { registrationTimeoutMs, authenticator } = this.#options;
+    const inbox = new Inbox(link);
+    const message = await inbox.next(parseRegister, registrationTimeoutMs);
+    if (this.#resume(link, message, address)) return;
+
+    const subdomain = message.subdomain || undefined;
+    const result = await authenticator.authenticate({ token: message.token, subdomain });
+    if ("refused" in result) throw new Refusal(closeCodes.authenticationFailed, result.refused);
+    const wanted = resolveName(result.allowed, subdomain) ?? (await this.#offer(link, inbox, result.allowed));
+    const admitted = admitName(wanted, result.allowed, this.#options.reservedNames);
+    if ("refused" in admitted) throw new Refusal(closeCodes.authenticationFailed, admitted.refused);
+
+    // The token took time to check, or a person to pick: the client may be gone, or the relay going.
+    if (!inbox.isOpen || !this.#accepting) {
+      throw new Refusal(closeCodes.tryAgainLater, goingAway);
+    }
+    this.#begin(link, message, admitted.name, address);
+  }
+
+  /** Lets the client pick one of the patterns' names. */
+  async #offer(link: Link, inbox: Inbox, allowed: readonly string[]): Promise<string> {
+    link.send(JSON.stringify({ subdomains: allowed }));
+    const pick = await inbox.next(parsePick, this.#options.pickTimeoutMs);
+    if (grants(allowed, pick.subdomain)) return pick.subdomain;
+    const reason = `subdomain '${shorten(pick.subdomain)}' not authorized for this token`;
+    throw new Refusal(closeCodes.authenticationFailed, reason);
+  }
+
+  /** Goes on with the session that the client names; false when it is not known. */
+  #resume(link: Link, message: RegisterMessage, address: string): boolean {
+    const { resume } = message;
+    if (resume === undefined || !speaksV1(message)) return false;
+    if (this.#sessions.wasEvicted(resume.session)) throw new Refusal(closeCodes.evicted, evictedReason);
+    const found = this.#sessions.find(resume.session, resume.secret);
+    if (found === undefined) return false;
+    const { tunnel, session } = found;
+    // Before `attach`, which sends at once: the acknowledgement is the last message that is text.
+    this.#acknowledge(link, {
+      ...this.#v1Terms(tunnel),
+      session: { id: resume.session, secret: resume.secret },
+      resumed: { received: session.received },
+    });
+    tunnel.attach(session, link, resume.received);
+    this.#options.logger.info({ name: tunnel.name, address, streams: session.streamCount }, "tunnel resumed");
+    return true;
+  }
+
+  /** Gives the client its name and its session. */
+  #begin(link: Link, message: RegisterMessage, name: string, address: string): void {
+    const {
+      domain,
+      publicUrl: template,
+      liveness,
+      maxResponseBodyBytes,
+      maxStreamsPerTunnel,
+    } = this.#options;
+    const holder = this.#registry.find(name);
+    // Two clients that both reconnect would evict each other in turns for ever: only a fresh start evicts.
+    const isOther = message.instance === undefined || holder?.info.instance !== message.instance;
+    if (message.resume !== undefined && holder?.state.name === "online" && isOther) {
+      throw new Refusal(closeCodes.evicted, evictedReason);
+    }
+    const tunnel = new Tunnel(
+      {
+        name,
+        url: publicUrl(template, name, domain, this.#port()),
+        instance: message.instance,
+        address,
+        client: message.client,
+      },
+      this.#options,
+      this.#observer,
+    );
+    if (speaksV1(message)) {
+      const session = new V1RelaySession(tunnel, {
+        liveness,
+        sendWindow: message.window ?? defaultWindow,
+        maxStreams: maxStreamsPerTunnel,
+      });
+      const credentials = this.#sessions.add(tunnel, session);
+      tunnel.serve(session, credentials.id);
+      this.#acknowledge(link, { ...this.#v1Terms(tunnel), session: credentials });
+      session.attach(link, 0);
+    } else {
+      this.#acknowledge(link, { subdomain: name, url: tunnel.info.url });
+      tunnel.serve(
+        new JsonRelaySession(link, tunnel, {
+          liveness,
+          maxResponseBody: maxResponseBodyBytes,
+          maxStreams: maxStreamsPerTunnel,
+        }),
+      );
+    }
+    this.#claim(tunnel, isOther);
+  }
+
+  /** Takes the name; who held it until now learns why it lost it. */
+  #claim(tunnel: Tunnel, fromOther: boolean): void {
+    const { logger } = this.#options;
+    const { name, url, address, client, wire } = { ...tunnel.info, wire: tunnel.wire };
+    this.#tunnels.add(tunnel);
+    const previous = this.#registry.claim(tunnel);
+    if (previous !== undefined && fromOther) {
+      logger.warn({ name, address: previous.info.address, by: address }, "tunnel evicted");
+      previous.evict();
+    } else previous?.close(closeCodes.normal, "the same client has registered anew");
+    logger.info(
+      {
+        name,
+        url,
+        address,
+        wire,
+        client: client === undefined ? undefined : printable(`${client.name} ${client.version}`),
+      },
+      "tunnel registered",
+    );
+  }
+
+  #v1Terms(tunnel: Tunnel): AcknowledgeMessage {
+    return {
+      subdomain: tunnel.name,
+      url: tunnel.info.url,
+      protocol: v1,
+      window: defaultWindow,
+      resumeTimeoutMs: this.#options.resumeTimeoutMs,
+    };
+  }
+
+  #acknowledge(link: Link, message: AcknowledgeMessage): void {
+    link.send(JSON.stringify(message));
+  }
+
+  #reject(link: Link, error: unknown): void {
+    const { logger } = this.#options;
+    if (error instanceof Refusal) {
+      logger.info({ code: error.code, reason: printable(error.message) }, "registration refused");
+      link.close(error.code, error.message);
+    } else if (error instanceof TunnelError) {
+      // Late, gone, or a session that cannot be resumed: it may come back.
+      logger.debug({ reason: printable(error.message) }, "registration failed");
+      const late = error.code === "timeout";
+      link.close(
+        late ? closeCodes.tryAgainLater : closeCodes.protocolError,
+        late ? "no registration in time" : error.message,
+      );
+    } else {
+      logger.error({ error: String(error) }, "registration failed");
+      link.close(closeCodes.internal, "relay error");
+    }
+  }
+
+  #addressOf(req: IncomingMessage): string {
+    const peer = req.socket.remoteAddress ?? "";
+    return describeVisitor(peer, "http", "", req.rawHeaders, this.#options.trustedProxies).address;
+  }
+
+  readonly #observer: TunnelObserver = {
+    onAway: (tunnel, cause) => {
+      this.#options.logger.info({ name: tunnel.name, reason: printable(cause.message) }, "tunnel away");
+    },
+    onBack: () => {},
+    onLeaving: (tunnel) => this.#registry.release(tunnel),
+    onClosed: (tunnel, cause) => {
+      // Whoever holds the name now is none of this tunnel's business.
+      const evicted = this.#registry.find(tunnel.name)?.info.instance !== tunnel.info.instance;
+      if (tunnel.resumeId !== undefined) this.#sessions.delete(tunnel.resumeId, evicted);
+      this.#registry.release(tunnel);
+      this.#tunnels.delete(tunnel);
+      this.#options.logger.info({ name: tunnel.name, reason: printable(cause.message) }, "tunnel closed");
+    },
+    onFault: (tunnel, error) => {
+      const stack = error instanceof Error ? error.stack : String(error);
+      this.#options.logger.error({ name: tunnel.name, error: stack }, "an exchange failed inside the relay");
+    },
+  };
+}
+
+const v1 = 1;
+const goingAway = "the relay is shutting down";
+
+function speaksV1(message: RegisterMessage): boolean {
+  return supportedProtocols.includes(v1) && message.protocol?.includes(v1) === true;
+}
+
+/**
+ * A 0.1 client sends a whole body in one message. Over the limit it gets a 502 for its visitor as long as the
+ * message is at most twice as large; beyond that the connection is closed before the memory is spent.
+ */
+function maxMessageBytes(maxResponseBodyBytes: number): number {
+  const twice = Math.ceil((maxResponseBodyBytes * 8) / 3) + 1_048_576;
+  return Math.min(Math.max(twice, 16_777_216), 0x3fffffff);
+}
+
+/** Calls `exceeded` when too many bytes have come, until the returned function is called. */
+function limitBytes(socket: Duplex, already: number, exceeded: () => void): () => void {
+  let bytes = already;
+  const onData = (chunk: Buffer): void => {
+    bytes += chunk.length;
+    if (bytes > maxRegistrationBytes) exceeded();
+  };
+  socket.on("data", onData);
+  return () => socket.off("data", onData);
+}

@@ -1,0 +1,112 @@
+import { once } from "node:events";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { accessLog } from "./http/access-log.js";
+import { ActiveExchanges, type ExchangeContext } from "./http/context.js";
+import { createHttpServer } from "./http/server.js";
+import { Visitors } from "./http/visitors.js";
+import { type RelayOptions, resolveOptions } from "./options.js";
+import { Registrar } from "./register.js";
+import { MemoryRegistry } from "./registry.js";
+
+/** A relay in this process. */
+export interface Relay {
+  /**
+   * Starts to listen and resolves with the address.
+   * @throws TunnelError `invalid_option` when the port cannot be had.
+   */
+  listen(): Promise<{ host: string; port: number }>;
+  /**
+   * Ends in order: takes no more connections and tunnels, asks the clients to go elsewhere, lets open exchanges
+   * finish for up to `graceMs` (default 30,000), cuts the rest. A second call with a shorter time hurries the first.
+   */
+  close(graceMs?: number): Promise<void>;
+}
+
+/**
+ * Puts a relay together; nothing happens before `listen`.
+ * @throws TunnelError `invalid_option`.
+ */
+export function createRelay(options: RelayOptions): Relay {
+  const resolved = resolveOptions(options);
+  const registry = new MemoryRegistry();
+  const context: ExchangeContext = {
+    options: resolved,
+    registry,
+    observers: [accessLog(resolved.logger), ...resolved.observers],
+    exchanges: new ActiveExchanges(),
+    draining: false,
+  };
+  const registrar = new Registrar(resolved, registry, () => boundPort(server));
+  const server = createHttpServer(new Visitors(context, registrar.onUpgrade));
+  let closing: Promise<void> | undefined;
+  let hurry: (graceMs: number) => void = () => {};
+
+  async function shutDown(graceMs: number): Promise<void> {
+    // The port is free first, for the process that takes over; idle connections are closed.
+    const closed = server.listening ? once(server, "close") : undefined;
+    server.close();
+    context.draining = true;
+    // Then the clients are told, so that they find that process rather than this one, and have a new tunnel
+    // before the old one ends.
+    registrar.drain();
+
+    await new Promise<void>((resolve) => {
+      let timer = setTimeout(resolve, graceMs);
+      hurry = (ms) => {
+        clearTimeout(timer);
+        timer = setTimeout(resolve, ms);
+      };
+      void context.exchanges.idle().then(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+
+    // Exchanges before sessions: an answer of the relay's own says more than a dropped one.
+    context.exchanges.cut("the relay is shutting down");
+    registrar.close();
+    server.closeAllConnections();
+    await closed;
+    await resolved.authenticator.close?.();
+  }
+
+  return {
+    async listen() {
+      server.listen({ port: resolved.port, ...(resolved.host === undefined ? {} : { host: resolved.host }) });
+      try {
+        await once(server, "listening");
+      } catch (error) {
+        throw listenError(error, resolved.host, resolved.port);
+      }
+      // What goes wrong with one connection while accepting is no reason to end.
+      server.on("error", (error) => resolved.logger.error({ error: String(error) }, "server error"));
+      const { address, port } = server.address() as AddressInfo;
+      return { host: address, port };
+    },
+    close(graceMs = 30_000) {
+      if (closing === undefined) closing = shutDown(graceMs);
+      else hurry(graceMs);
+      return closing;
+    },
+  };
+}
+
+function boundPort(server: Server): number {
+  return (server.address() as AddressInfo | null)?.port ?? 0;
+}
+
+function listenError(error: unknown, host: string | undefined, port: number): TunnelError {
+  const code = (error as NodeJS.ErrnoException).code;
+  const where = host === undefined ? `port ${port}` : `${host}, port ${port}`;
+  const why =
+    code === "EADDRINUSE"
+      ? "another program listens there; stop it or choose another --port"
+      : code === "EACCES"
+        ? "this user may not; choose a --port above 1023"
+        : code === "EADDRNOTAVAIL" || code === "ENOTFOUND"
+          ? "this machine has no such address"
+          : String(error);
+  return new TunnelError("invalid_option", `cannot listen on ${where}: ${why}`, { cause: error });
+}
