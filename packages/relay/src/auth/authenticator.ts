@@ -7,8 +7,23 @@ export interface Credentials {
   subdomain: string | undefined;
 }
 
-/** The names that the token may have, or why it is turned away (the reason of close code 4001). */
-export type AuthenticationResult = { allowed: readonly string[] } | { refused: string };
+/** A token whose rights may change while its tunnels are up. */
+export interface TokenGrant {
+  /** Names the token in logs and in the status without giving it away. */
+  readonly id: string;
+  /** How many tunnels it may have at once; `undefined`: any number. */
+  readonly maxTunnels: number | undefined;
+  /** Why it may not have the name now (the reason of close code 4001); `undefined` when it may. */
+  refusal(name: string): string | undefined;
+  /** Calls `changed` whenever `refusal` may answer differently than before. Returns how to stop that. */
+  watch(changed: () => void): () => void;
+}
+
+/**
+ * The names that the token may have, or why it is turned away (the reason of close code 4001). A `grant` is
+ * there if the token can be taken back; whoever registers a name by it has to watch it.
+ */
+export type AuthenticationResult = { allowed: readonly string[]; grant?: TokenGrant } | { refused: string };
 
 /** Decides who may register which names. */
 export interface Authenticator {

@@ -1,0 +1,19 @@
+import type { AuthenticationResult, Authenticator } from "./authenticator.js";
+
+/** Asks one after the other until one lets the token in; the refusal is that of the last one. */
+export function combinedAuthenticator(parts: readonly [Authenticator, ...Authenticator[]]): Authenticator {
+  return {
+    mode: parts.map(({ mode }) => mode).join(" + "),
+    async authenticate(credentials) {
+      let result: AuthenticationResult = { refused: "invalid token" };
+      for (const part of parts) {
+        result = await part.authenticate(credentials);
+        if ("allowed" in result) break;
+      }
+      return result;
+    },
+    async close() {
+      for (const part of parts) await part.close?.();
+    },
+  };
+}

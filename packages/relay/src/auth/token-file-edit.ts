@@ -1,0 +1,187 @@
+import { randomBytes } from "node:crypto";
+import { type FileHandle, open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { isSeq, parseDocument } from "yaml";
+import { formatProblems } from "../config/yaml.js";
+import { parseTokenList, type TokenEntry, tokenDigest, tokenId } from "./token-list.js";
+
+/** How long another edit may take. */
+const lockTimeoutMs = 5_000;
+
+export interface NewToken {
+  subdomains: readonly string[];
+  note?: string | undefined;
+  /** As it is to stand in the file: a date or a time. */
+  expires?: string | undefined;
+  maxTunnels?: number | undefined;
+}
+
+/**
+ * Draws a token and adds its digest to the file, which is created if need be. The token itself is only in what is
+ * returned.
+ * @throws TunnelError `invalid_option`
+ */
+export async function createToken(path: string, options: NewToken): Promise<{ token: string; id: string }> {
+  const token = `mtt_${randomBytes(32).toString("base64url")}`;
+  const sha256 = tokenDigest(token);
+  const { subdomains, note, expires, maxTunnels } = options;
+  const entry = {
+    sha256,
+    subdomains,
+    ...(note === undefined ? {} : { note }),
+    ...(expires === undefined ? {} : { expires }),
+    ...(maxTunnels === undefined ? {} : { limits: { maxTunnels } }),
+  };
+  await edit(path, (text) => changeList(text, { add: entry }));
+  return { token, id: tokenId(sha256) };
+}
+
+/**
+ * Removes the token whose id starts with `id`.
+ * @throws TunnelError `invalid_option`, also when no token or more than one has such an id.
+ */
+export async function revokeToken(path: string, id: string): Promise<TokenEntry> {
+  let removed: TokenEntry | undefined;
+  await edit(path, (text) => {
+    const entries = entriesOf(path, text);
+    removed = findEntry(path, entries, id);
+    return changeList(text, { remove: entries.indexOf(removed) });
+  });
+  return removed as TokenEntry;
+}
+
+/** @throws TunnelError `invalid_option` */
+export async function listTokens(path: string): Promise<TokenEntry[]> {
+  return entriesOf(path, await read(path));
+}
+
+function findEntry(path: string, entries: readonly TokenEntry[], id: string): TokenEntry {
+  const [found, second] = entries.filter(({ sha256 }) => id !== "" && sha256.startsWith(id.toLowerCase()));
+  if (found === undefined) {
+    throw new TunnelError(
+      "invalid_option",
+      `no token in ${path} has the id '${id}'; 'mcp-tunnel token list' shows them`,
+    );
+  }
+  if (second !== undefined) {
+    throw new TunnelError(
+      "invalid_option",
+      `more than one token in ${path} has an id that starts with '${id}'`,
+    );
+  }
+  return found;
+}
+
+function entriesOf(path: string, text: string): TokenEntry[] {
+  const result = parseTokenList(text);
+  if ("value" in result) return result.value;
+  throw new TunnelError(
+    "invalid_option",
+    `the token file has mistakes\n${formatProblems(path, result.problems)}`,
+  );
+}
+
+type Change = { add: object } | { remove: number };
+
+/** Makes the change in the style in which the file is written: comments, order and the look of the rest stay. */
+function changeList(text: string, change: Change): string {
+  const isJson = text.trimStart().startsWith("{");
+  return isJson ? changeJson(text, change) : changeYaml(text, change);
+}
+
+function changeYaml(text: string, change: Change): string {
+  const document = parseDocument(text);
+  const list = document.get("tokens");
+  if ("remove" in change) document.deleteIn(["tokens", change.remove]);
+  else {
+    const entry = document.createNode(change.add);
+    // `tokens: []` and `tokens:` are what empty lists look like; what is added to them is written as a block.
+    if (isSeq(list) && list.items.length > 0) list.add(entry);
+    else document.set("tokens", document.createNode([entry]));
+  }
+  return document.toString({ lineWidth: 0 });
+}
+
+/** JSON has no comments, so nothing is lost; the YAML library would write it as one line. */
+function changeJson(text: string, change: Change): string {
+  const contents = JSON.parse(text) as { tokens: object[] | null };
+  const tokens = contents.tokens ?? [];
+  const changed = "remove" in change ? tokens.toSpliced(change.remove, 1) : [...tokens, change.add];
+  return `${JSON.stringify({ ...contents, tokens: changed }, undefined, 2)}\n`;
+}
+
+/**
+ * Replaces the contents of the file in one step, so that the relay reads either the old ones or the new ones.
+ * The new ones are written beside it, to a file that only one process can create: it is the lock as well.
+ */
+async function edit(path: string, change: (text: string) => string): Promise<void> {
+  const target = await realpath(path).catch(() => path);
+  const lockPath = `${target}.lock`;
+  const lock = await openLock(lockPath);
+  try {
+    const before = await stat(target).catch(() => undefined);
+    const text = before === undefined ? newFile : await read(target);
+    // What is there must be right before it is changed, and what comes out of it is read once more.
+    entriesOf(path, text);
+    const changed = change(text);
+    entriesOf(path, changed);
+    await lock.writeFile(changed);
+    if (before !== undefined) {
+      await lock.chmod(before.mode & 0o777);
+      // The relay runs as somebody else than root and has to go on reading the file.
+      if (before.uid !== process.getuid?.()) await lock.chown(before.uid, before.gid);
+    }
+    await lock.sync();
+    await lock.close();
+    await rename(lockPath, target);
+  } catch (error) {
+    await lock.close().catch(() => {});
+    await rm(lockPath, { force: true });
+    if (error instanceof TunnelError) throw error;
+    throw new TunnelError("invalid_option", `cannot change ${path}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+const newFile = `# Tokens of mcp-tunnel clients, by their SHA-256. The relay reads this file again when it changes.
+# mcp-tunnel token create|list|revoke edits it.
+tokens: []
+`;
+
+async function openLock(lockPath: string): Promise<FileHandle> {
+  const deadline = performance.now() + lockTimeoutMs;
+  for (;;) {
+    try {
+      return await open(lockPath, "wx", 0o600);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
+        throw new TunnelError("invalid_option", `cannot write ${lockPath}: ${(error as Error).message}`, {
+          cause: error,
+        });
+      }
+    }
+    if (performance.now() > deadline) {
+      throw new TunnelError(
+        "invalid_option",
+        `${lockPath} exists: another edit is going on. If none is, a crash left it behind: delete it`,
+      );
+    }
+    await delay(20);
+  }
+}
+
+async function read(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    throw new TunnelError(
+      "invalid_option",
+      `cannot read the token file ${path}: ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}

@@ -1,0 +1,231 @@
+import { readFile, stat } from "node:fs/promises";
+import { isDeepStrictEqual } from "node:util";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { formatProblems } from "../config/yaml.js";
+import type { Logger } from "../log.js";
+import type { AuthenticationResult, Authenticator, Credentials, TokenGrant } from "./authenticator.js";
+import { grants } from "./patterns.js";
+import { parseTokenList, type TokenEntry, tokenDigest, tokenId } from "./token-list.js";
+
+/** How often the file is looked at, in milliseconds. */
+const pollIntervalMs = 500;
+
+/** The longest wait of a Node timer. */
+const maxTimerMs = 0x7fffffff;
+
+/** A token of the file. It stays the same object while the file changes around it, so that its tunnels can watch it. */
+class FileToken implements TokenGrant {
+  readonly id: string;
+  /** `undefined` once the file does not have it any more. */
+  #entry: TokenEntry | undefined;
+  readonly #watchers = new Set<() => void>();
+
+  constructor(entry: TokenEntry) {
+    this.id = tokenId(entry.sha256);
+    this.#entry = entry;
+  }
+
+  get maxTunnels(): number | undefined {
+    return this.#entry?.maxTunnels;
+  }
+
+  get expiresAt(): number | undefined {
+    return this.#entry?.expiresAt;
+  }
+
+  get allowed(): readonly string[] {
+    return this.#entry?.subdomains ?? [];
+  }
+
+  /** Why it gives no right to anything. */
+  get invalid(): string | undefined {
+    if (this.#entry === undefined) return "token revoked";
+    return (this.#entry.expiresAt ?? Infinity) <= Date.now() ? "token expired" : undefined;
+  }
+
+  refusal(name: string): string | undefined {
+    if (this.invalid !== undefined) return this.invalid;
+    return grants(this.allowed, name) ? undefined : `subdomain '${name}' not authorized for this token`;
+  }
+
+  watch(changed: () => void): () => void {
+    // A closure of its own, so that the same function may watch twice.
+    const watcher = (): void => changed();
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  /** Takes the state of the file over; `undefined`: it does not have the token any more. Returns whether it differs. */
+  replace(entry: TokenEntry | undefined): boolean {
+    if (isDeepStrictEqual(entry, this.#entry)) return false;
+    this.#entry = entry;
+    this.notify();
+    return true;
+  }
+
+  notify(): void {
+    for (const watcher of [...this.#watchers]) watcher();
+  }
+}
+
+/**
+ * Knows the tokens of a file, and follows the file: it is read again when it changes and by {@link reload}. A file that
+ * cannot be read or is not well formed changes nothing: it is logged, and the tokens stay what they were.
+ */
+export class TokenFileAuthenticator implements Authenticator {
+  readonly mode = "token file";
+  readonly #path: string;
+  readonly #logger: Logger;
+  readonly #tokens = new Map<string, FileToken>();
+  /** The state of the file that was read last, good or bad. */
+  #readStamp: string;
+  /** The state of the file at the last look. */
+  #seenStamp: string;
+  #pollTimer: NodeJS.Timeout | undefined;
+  #expiryTimer: NodeJS.Timeout | undefined;
+  #reloading: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  /** @throws TunnelError `invalid_option` when the file cannot be read or has mistakes, with their lines. */
+  static async open(path: string, logger: Logger): Promise<TokenFileAuthenticator> {
+    const stamp = await stampOf(path);
+    const read = await readTokens(path);
+    if ("problems" in read)
+      throw new TunnelError("invalid_option", `the token file has mistakes\n${read.problems}`);
+    return new TokenFileAuthenticator(path, logger, stamp, read.entries);
+  }
+
+  private constructor(path: string, logger: Logger, stamp: string, entries: readonly TokenEntry[]) {
+    this.#path = path;
+    this.#logger = logger;
+    this.#readStamp = stamp;
+    this.#seenStamp = stamp;
+    this.#take(entries);
+    this.#schedulePoll();
+  }
+
+  /** The number of tokens, expired ones included. */
+  get size(): number {
+    return this.#tokens.size;
+  }
+
+  async authenticate({ token }: Credentials): Promise<AuthenticationResult> {
+    // The time of this look-up tells something about a digest, but none about a token that has it.
+    const known = this.#tokens.get(tokenDigest(token));
+    if (known === undefined) return { refused: "invalid token" };
+    if (known.invalid !== undefined) return { refused: known.invalid };
+    return { allowed: known.allowed, grant: known };
+  }
+
+  /** Reads the file now, changed or not. Never rejects. */
+  reload(): Promise<void> {
+    // One after the other: the last one to read is the last one to be believed.
+    this.#reloading = this.#reloading.then(() => this.#reload());
+    return this.#reloading;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#pollTimer);
+    clearTimeout(this.#expiryTimer);
+    await this.#reloading;
+  }
+
+  #schedulePoll(): void {
+    if (this.#closed) return;
+    this.#pollTimer = setTimeout(() => void this.#poll(), pollIntervalMs);
+    this.#pollTimer.unref();
+  }
+
+  async #poll(): Promise<void> {
+    const stamp = await stampOf(this.#path);
+    // Two looks at the same state: an editor that writes in place is not interrupted half-way, when a file cut
+    // short could still be well formed and lack the tokens at its end.
+    if (stamp === this.#seenStamp && stamp !== this.#readStamp && !this.#closed) await this.reload();
+    this.#seenStamp = stamp;
+    this.#schedulePoll();
+  }
+
+  async #reload(): Promise<void> {
+    if (this.#closed) return;
+    const file = this.#path;
+    // Before the contents, so that a change in between is seen at the next look.
+    this.#readStamp = await stampOf(file);
+    const read = await readTokens(file).catch((error: unknown) => ({
+      problems: error instanceof Error ? error.message : String(error),
+    }));
+    if (this.#closed) return;
+    if ("problems" in read) {
+      for (const problem of read.problems.split("\n")) {
+        this.#logger.error({ file, problem }, "the token file is not usable; the tokens stay as they were");
+      }
+      return;
+    }
+    this.#logger.info({ file, ...this.#take(read.entries) }, "token file read again");
+  }
+
+  #take(entries: readonly TokenEntry[]): { tokens: number; added: number; changed: number; removed: number } {
+    const counts = { tokens: entries.length, added: 0, changed: 0, removed: 0 };
+    const gone = new Map(this.#tokens);
+    for (const entry of entries) {
+      const known = this.#tokens.get(entry.sha256);
+      gone.delete(entry.sha256);
+      if (known === undefined) {
+        counts.added += 1;
+        this.#tokens.set(entry.sha256, new FileToken(entry));
+      } else if (known.replace(entry)) counts.changed += 1;
+    }
+    for (const [sha256, token] of gone) {
+      counts.removed += 1;
+      this.#tokens.delete(sha256);
+      token.replace(undefined);
+    }
+    this.#scheduleExpiry();
+    return counts;
+  }
+
+  /** Wakes when the next token expires, so that its tunnels end then and not at their next registration. */
+  #scheduleExpiry(): void {
+    clearTimeout(this.#expiryTimer);
+    const now = Date.now();
+    const times = [...this.#tokens.values()].map((token) => token.expiresAt ?? Infinity);
+    const next = Math.min(Infinity, ...times.filter((time) => time > now));
+    if (next === Infinity) return;
+    this.#expiryTimer = setTimeout(
+      () => {
+        for (const token of this.#tokens.values()) if (token.invalid !== undefined) token.notify();
+        this.#scheduleExpiry();
+      },
+      Math.min(next - now, maxTimerMs),
+    );
+    this.#expiryTimer.unref();
+  }
+}
+
+/** What tells one state of the file from another; a file that cannot be looked at has a state, too. */
+async function stampOf(path: string): Promise<string> {
+  try {
+    const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+    return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? "unknown";
+  }
+}
+
+/** @throws TunnelError `invalid_option` when the file cannot be read. */
+async function readTokens(path: string): Promise<{ entries: TokenEntry[] } | { problems: string }> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    throw new TunnelError(
+      "invalid_option",
+      `cannot read the token file ${path}: ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    );
+  }
+  const read = parseTokenList(text);
+  return "problems" in read ? { problems: formatProblems(path, read.problems) } : { entries: read.value };
+}
