@@ -84,6 +84,7 @@ const steps = [
   { name: "format (biome)", run: () => run("biome", ["format", "."]) },
   { name: "unused code and dependencies (knip)", run: () => run("knip", ["--no-progress"]) },
   { name: "published packages (publint, attw)", run: packages },
+  { name: "lock file complete", run: () => run("node", ["scripts/lock.mjs"]) },
   { name: "no machine paths", run: machinePaths },
 ];
 
