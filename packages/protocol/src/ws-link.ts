@@ -108,6 +108,8 @@ export class WebSocketLink implements Link {
   }
 
   close(code: number, reason: string): void {
+    // Nobody is left to answer, and the timer would keep the process alive for nothing.
+    if (this.#ws.readyState === this.#ws.CLOSED) return;
     this.#closing = true;
     // A paused WebSocket would not see the peer's close.
     this.#ws.resume();
