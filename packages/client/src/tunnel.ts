@@ -7,6 +7,7 @@ import {
 } from "mcp-tunnel-protocol";
 import type { AcceptStream, Link, RegisterMessage, SessionHandler, Wire } from "mcp-tunnel-protocol";
 import type { Registration } from "./connect.js";
+import { ignored } from "./forward/exchange.js";
 import type { ResolvedOptions } from "./options.js";
 
 /** How long a session without a link is worth keeping when the relay does not say, in milliseconds. */
@@ -144,7 +145,7 @@ class JsonTunnel implements Tunnel {
       if (streamHandler !== undefined) return streamHandler;
       // This wire cannot tell the relay to stop sending requests.
       stream.reset("refused", "the client is closing");
-      return { onData() {}, onEnd() {}, onReset() {} };
+      return ignored;
     };
     this.#session = new JsonClientSession(link, acceptUnlessFinishing, handler, {
       liveness: options.liveness,

@@ -1,6 +1,15 @@
 import { endToEndHeaders, headerValue } from "mcp-tunnel-protocol";
-import type { AcceptedStream, RawHeaders, RequestHead, StreamReset } from "mcp-tunnel-protocol";
+import type {
+  AcceptedStream,
+  RawHeaders,
+  RequestHead,
+  StreamHandler,
+  StreamReset,
+} from "mcp-tunnel-protocol";
 import type { UpstreamFailure } from "./errors.js";
+
+/** Handles a stream that was reset as soon as it was accepted: nothing comes on it any more. */
+export const ignored: StreamHandler = { onData() {}, onEnd() {}, onReset() {} };
 
 /** What is told of an exchange once it is over. */
 export interface RequestEvent {

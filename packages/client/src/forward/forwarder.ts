@@ -1,10 +1,10 @@
 import { headerValue } from "mcp-tunnel-protocol";
 import type { AcceptedStream, RequestHead, StreamHandler } from "mcp-tunnel-protocol";
 import type { ResolvedOptions } from "../options.js";
-import { Exchange } from "./exchange.js";
+import { Exchange, ignored } from "./exchange.js";
 import type { ExchangeObserver } from "./exchange.js";
 import { headFault } from "./headers.js";
-import { RawRequest } from "./raw-request.js";
+import { sendRaw } from "./raw-request.js";
 import { LocalRequest } from "./request.js";
 import { createUpstream } from "./upstream.js";
 import type { Upstream } from "./upstream.js";
@@ -36,20 +36,18 @@ export class Forwarder {
     const fault = headFault(head, end);
     if (fault !== undefined) {
       exchange.fail({ code: "bad_message", message: `the relay sent an unusable request: ${fault}` });
-      return ignore;
+      return ignored;
     }
     if (this.#open > this.#maxStreams) {
       exchange.fail({
         code: "overloaded",
         message: `the client already serves ${this.#maxStreams} requests`,
       });
-      return ignore;
+      return ignored;
     }
     const raw =
       head.upgrade === true || head.path === "*" || headerValue(head.headers, "expect") !== undefined;
-    return raw
-      ? new RawRequest(exchange, this.#upstream, end)
-      : new LocalRequest(exchange, this.#upstream, end);
+    return raw ? sendRaw(exchange, this.#upstream, end) : new LocalRequest(exchange, this.#upstream, end);
   };
 
   /** Cuts all connections to the local service. */
@@ -57,6 +55,3 @@ export class Forwarder {
     await this.#upstream.pool.destroy();
   }
 }
-
-/** For a stream that was reset as soon as it was accepted. */
-const ignore: StreamHandler = { onData() {}, onEnd() {}, onReset() {} };

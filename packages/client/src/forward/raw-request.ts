@@ -4,6 +4,7 @@ import * as tls from "node:tls";
 import type { RawHeaders, StreamHandler, StreamReset } from "mcp-tunnel-protocol";
 import { headerValue } from "mcp-tunnel-protocol";
 import { upstreamFailure } from "./errors.js";
+import { ignored } from "./exchange.js";
 import type { Exchange } from "./exchange.js";
 import { lengthOf, localHeaders } from "./headers.js";
 import { UpgradedConnection } from "./upgrade.js";
@@ -11,10 +12,20 @@ import { maxHeadBytes } from "./upstream.js";
 import type { Upstream } from "./upstream.js";
 
 /**
- * A request on a connection of its own, sent with node:http: for what undici's dispatch cannot do. Upgrades, `Expect:
+ * Sends a request on a connection of its own, with node:http: for what undici's dispatch cannot do. Upgrades, `Expect:
  * 100-continue`, `OPTIONS *`, request trailers, and a head that goes out before there is any body.
  */
-export class RawRequest implements StreamHandler {
+export function sendRaw(exchange: Exchange, upstream: Upstream, end: boolean): StreamHandler {
+  try {
+    return new RawRequest(exchange, upstream, end);
+  } catch (error) {
+    // node:http checks names and values as soon as it is given them.
+    exchange.fail(upstreamFailure(error, upstream.target, false));
+    return ignored;
+  }
+}
+
+class RawRequest implements StreamHandler {
   readonly #exchange: Exchange;
   readonly #upstream: Upstream;
   readonly #request: http.ClientRequest;
@@ -39,7 +50,6 @@ export class RawRequest implements StreamHandler {
       path: head.path,
       headers: this.#headers(end),
       maxHeaderSize: maxHeadBytes,
-      agent: false,
       createConnection: () => this.#connect(),
     });
     this.#listen();

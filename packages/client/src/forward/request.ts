@@ -4,7 +4,7 @@ import { RequestBody } from "./body.js";
 import { upstreamFailure } from "./errors.js";
 import type { Exchange } from "./exchange.js";
 import { localHeaders } from "./headers.js";
-import { RawRequest } from "./raw-request.js";
+import { sendRaw } from "./raw-request.js";
 import type { Upstream } from "./upstream.js";
 
 /**
@@ -30,7 +30,7 @@ export class LocalRequest implements StreamHandler {
   #sent = false;
   #retried = false;
   #firstByteTimer: NodeJS.Timeout | undefined;
-  #raw: RawRequest | undefined;
+  #raw: StreamHandler | undefined;
 
   constructor(exchange: Exchange, upstream: Upstream, end: boolean) {
     this.exchange = exchange;
@@ -41,7 +41,7 @@ export class LocalRequest implements StreamHandler {
 
   onData(chunk: Buffer, last: boolean): void {
     if (this.#raw !== undefined) {
-      this.#raw.onData(chunk);
+      this.#raw.onData(chunk, last);
       return;
     }
     this.exchange.requestBytes += chunk.length;
@@ -79,7 +79,7 @@ export class LocalRequest implements StreamHandler {
 
   onDrain(): void {
     if (this.#raw !== undefined) {
-      this.#raw.onDrain();
+      this.#raw.onDrain?.();
       return;
     }
     // Not at once: this may be called from within undici's parser, which cannot be entered twice.
@@ -125,7 +125,7 @@ export class LocalRequest implements StreamHandler {
   }
 
   #sendHeadAlone(): void {
-    this.#raw = new RawRequest(this.exchange, this.upstream, false);
+    this.#raw = sendRaw(this.exchange, this.upstream, false);
   }
 }
 

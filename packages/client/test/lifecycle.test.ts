@@ -1,0 +1,129 @@
+import * as os from "node:os";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { Backoff, stableAfterMs } from "../src/backoff.js";
+import { nextState } from "../src/state.js";
+import type { ClientState, ClientTransition } from "../src/state.js";
+import { WakeWatch } from "../src/wake.js";
+
+vi.mock("node:os", { spy: true });
+
+describe("the backoff", () => {
+  it("doubles its bound up to 30 s and draws evenly below it", () => {
+    const bounds = new Backoff(() => 1);
+    const waits = Array.from({ length: 12 }, () => bounds.next());
+    expect(waits).toEqual([100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000, 30_000]);
+    const halves = new Backoff(() => 0.5);
+    expect([halves.next(), halves.next(), halves.next()]).toEqual([50, 100, 200]);
+    expect(new Backoff(() => 0).next()).toBe(0);
+  });
+
+  it("starts over only after a stable connection", () => {
+    let now = 0;
+    const backoff = new Backoff(
+      () => 1,
+      () => now,
+    );
+    for (let i = 0; i < 5; i++) backoff.next();
+    backoff.connected();
+    now += stableAfterMs - 1;
+    backoff.disconnected();
+    expect(backoff.next()).toBe(3_200);
+    backoff.connected();
+    now += stableAfterMs;
+    backoff.disconnected();
+    expect(backoff.next()).toBe(100);
+  });
+});
+
+describe("the state of a client", () => {
+  const cause = new TunnelError("session_lost", "gone");
+  const registered: ClientTransition = { type: "registered" };
+  const lost: ClientTransition = { type: "lost", cause, atMs: 5 };
+  const close: ClientTransition = { type: "close" };
+  const ended: ClientTransition = { type: "ended", error: cause };
+  const names = (start: ClientState, ...transitions: ClientTransition[]): string[] => {
+    let state = start;
+    return transitions.map((transition) => (state = nextState(state, transition)).name);
+  };
+
+  it("goes through its life", () => {
+    expect(names({ name: "connecting" }, registered, lost, registered, lost, close, ended)).toEqual([
+      "online",
+      "reconnecting",
+      "online",
+      "reconnecting",
+      "closing",
+      "closed",
+    ]);
+  });
+
+  it("does not leave closing but to its end, and never leaves closed", () => {
+    expect(names({ name: "closing" }, registered, lost, close, ended)).toEqual([
+      "closing",
+      "closing",
+      "closing",
+      "closed",
+    ]);
+    const closed: ClientState = { name: "closed", error: undefined };
+    for (const transition of [registered, lost, close, ended])
+      expect(nextState(closed, transition)).toBe(closed);
+  });
+
+  it("keeps the moment and the cause of the first loss", () => {
+    const reconnecting = nextState({ name: "online" }, lost);
+    expect(reconnecting).toEqual({ name: "reconnecting", cause, sinceMs: 5 });
+    expect(nextState(reconnecting, { ...lost, atMs: 9 })).toBe(reconnecting);
+    expect(nextState({ name: "connecting" }, lost)).toEqual({ name: "connecting" });
+  });
+});
+
+describe("the wake watch", () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.restoreAllMocks();
+  });
+
+  it("is quiet while time passes as it should", () => {
+    const onWake = vi.fn();
+    const watch = new WakeWatch(onWake);
+    vi.advanceTimersByTime(60_000);
+    expect(onWake).not.toHaveBeenCalled();
+    watch.stop();
+  });
+
+  it("notices that the clock has jumped", () => {
+    const onWake = vi.fn();
+    const watch = new WakeWatch(onWake);
+    vi.setSystemTime(Date.now() + 600_000);
+    vi.advanceTimersByTime(1_000);
+    expect(onWake).toHaveBeenCalledTimes(1);
+    vi.advanceTimersByTime(5_000);
+    expect(onWake).toHaveBeenCalledTimes(1);
+    watch.stop();
+  });
+
+  it("notices another address", () => {
+    const address = (ip: string): NodeJS.Dict<os.NetworkInterfaceInfo[]> => ({
+      eth0: [
+        { address: ip, netmask: "", mac: "", internal: false, cidr: null, family: "IPv4" },
+        { address: "127.0.0.1", netmask: "", mac: "", internal: true, cidr: null, family: "IPv4" },
+      ],
+    });
+    const interfaces = vi.mocked(os.networkInterfaces).mockReturnValue(address("192.0.2.1"));
+    const onWake = vi.fn();
+    const watch = new WakeWatch(onWake);
+    vi.advanceTimersByTime(3_000);
+    expect(onWake).not.toHaveBeenCalled();
+    interfaces.mockReturnValue(address("198.51.100.7"));
+    vi.advanceTimersByTime(3_000);
+    expect(onWake).toHaveBeenCalledTimes(1);
+    watch.stop();
+    interfaces.mockReturnValue(address("203.0.113.9"));
+    vi.advanceTimersByTime(3_000);
+    expect(onWake).toHaveBeenCalledTimes(1);
+  });
+});

@@ -1,0 +1,171 @@
+import { StreamReset, V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol";
+import type {
+  OpeningSession,
+  RawHeaders,
+  RequestHead,
+  ResponseHead,
+  StreamHandler,
+  TunnelStream,
+} from "mcp-tunnel-protocol";
+import { linkedPair } from "mcp-tunnel-protocol/testing";
+import { bytesAt } from "../../../test/support/bytes.js";
+import type { RequestEvent } from "../src/forward/exchange.js";
+import { Forwarder } from "../src/forward/forwarder.js";
+import { resolveOptions } from "../src/options.js";
+import type { TunnelClientOptions } from "../src/options.js";
+
+/** A forwarder for a local service, with the relay's end of its session in the test's hands. */
+export interface Rig {
+  readonly relay: V1RelaySession;
+  readonly forwarder: Forwarder;
+  /** What was told of exchanges, in order. */
+  readonly events: RequestEvent[];
+  close(): Promise<void>;
+}
+
+/** Joins a forwarder to a relay session in memory. */
+export function startRig(options: Partial<TunnelClientOptions>, sendWindow?: number): Rig {
+  const events: RequestEvent[] = [];
+  const resolved = resolveOptions({ relayUrl: "relay.test", ...options });
+  const forwarder = new Forwarder(resolved, (event) => events.push(event));
+  const quiet = { liveness: { pingIntervalMs: 0 } };
+  const window = sendWindow === undefined ? {} : { receiveWindow: sendWindow };
+  const relay = new V1RelaySession({ onClose() {} }, { ...quiet, ...window });
+  const client = new V1ClientSession(
+    forwarder.accept,
+    { onClose() {} },
+    { ...quiet, ...(sendWindow === undefined ? {} : { sendWindow }) },
+  );
+  const [relayLink, clientLink] = linkedPair();
+  relay.attach(relayLink, 0);
+  client.attach(clientLink, 0);
+  return {
+    relay,
+    forwarder,
+    events,
+    async close() {
+      relay.close(1000, "");
+      await forwarder.close();
+    },
+  };
+}
+
+/** A stream as the relay sees it, with everything that came back. */
+export class Visit implements StreamHandler {
+  stream!: TunnelStream;
+  readonly interims: ResponseHead[] = [];
+  head: ResponseHead | undefined;
+  readonly chunks: Buffer[] = [];
+  trailers: RawHeaders | undefined;
+  reset: StreamReset | undefined;
+  /** Called when more may be written. */
+  pump: () => void = () => {};
+  /** Whether credit is returned as data comes. */
+  reading = true;
+  readonly #waiters = new Set<() => void>();
+
+  onInterim(head: ResponseHead): void {
+    this.interims.push(head);
+    this.#wake();
+  }
+  onHead(head: ResponseHead): void {
+    this.head = head;
+    this.#wake();
+  }
+  onData(chunk: Buffer): void {
+    this.chunks.push(Buffer.from(chunk));
+    if (this.reading) this.stream.consumed(chunk.length);
+    this.#wake();
+  }
+  onEnd(trailers: RawHeaders): void {
+    this.trailers = trailers;
+    this.#wake();
+  }
+  onReset(reason: StreamReset): void {
+    this.reset = reason;
+    this.#wake();
+  }
+  onDrain(): void {
+    this.pump();
+    this.#wake();
+  }
+
+  get body(): Buffer {
+    return Buffer.concat(this.chunks);
+  }
+  get text(): string {
+    return this.body.toString("latin1");
+  }
+
+  /** Waits until `condition` holds; the test's own timeout is the limit. */
+  async until(condition: (visit: this) => boolean): Promise<this> {
+    while (!condition(this)) {
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          this.#waiters.delete(wake);
+          resolve();
+        };
+        this.#waiters.add(wake);
+      });
+    }
+    return this;
+  }
+
+  /** The whole response. @throws StreamReset when it was cut. */
+  async complete(): Promise<this> {
+    await this.until(() => this.trailers !== undefined || this.reset !== undefined);
+    if (this.reset !== undefined && this.trailers === undefined) throw this.reset;
+    return this;
+  }
+
+  /** The reset. @throws Error when the response was complete. */
+  async cut(): Promise<StreamReset> {
+    await this.until(() => this.trailers !== undefined || this.reset !== undefined);
+    if (this.reset === undefined) throw new Error("the response was complete");
+    return this.reset;
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiters) wake();
+  }
+}
+
+/** Writes `length` bytes of the test body as fast as the stream takes them; tells how far it got. */
+export function upload(
+  handler: Visit,
+  length: number,
+): { readonly written: number; readonly done: Promise<void> } {
+  let resolveDone: () => void;
+  const progress = { written: 0, done: new Promise<void>((resolve) => (resolveDone = resolve)) };
+  handler.pump = () => {
+    while (progress.written < length) {
+      const chunk = bytesAt(progress.written, Math.min(65_536, length - progress.written));
+      progress.written += chunk.length;
+      if (!handler.stream.write(chunk)) return;
+    }
+    handler.pump = () => {};
+    handler.stream.end();
+    resolveDone();
+  };
+  handler.pump();
+  return progress;
+}
+
+/** Opens a stream for a request; a body given here is sent whole and ended. */
+export function visit(
+  relay: OpeningSession,
+  request: Partial<RequestHead> & { body?: Buffer | "open" } = {},
+): Visit {
+  const { body, ...head } = request;
+  const handler = new Visit();
+  handler.stream = relay.open(
+    { method: "GET", path: "/", headers: ["Host", "demo.relay.test"], ...head },
+    body === undefined,
+    handler,
+  );
+  if (body !== undefined && body !== "open") {
+    handler.stream.write(body);
+    handler.stream.end();
+  }
+  return handler;
+}
