@@ -13,7 +13,7 @@ export type { StaticToken } from "./auth/static.js";
 export { accessLog } from "./http/access-log.js";
 export type { Logger } from "./log.js";
 export { defaultReservedNames } from "./name.js";
-export type { ExchangeObserver, ExchangeOutcome, ExchangeRecord } from "./observer.js";
+export type { ExchangeOutcome, ExchangeRecord, RelayObserver, TunnelEvent } from "./observer.js";
 export type { RelayOptions } from "./options.js";
 export { createRelay } from "./relay.js";
 export type { Relay } from "./relay.js";

@@ -32,8 +32,30 @@ export interface ExchangeRecord {
   wire: Wire | undefined;
 }
 
-/** Whoever wants to know about the exchanges: access log, metrics. */
-export interface ExchangeObserver {
-  /** Called once for each request that arrived whole, when it is over. Must not throw. */
+/** What happens to tunnels. */
+export type TunnelEvent =
+  /** A client has a name. */
+  | "registered"
+  /** A client was turned away: its token, its name or a limit. */
+  | "refused"
+  /** The connection of a resumable tunnel is lost. */
+  | "away"
+  /** The client is back, and everything that was open goes on. */
+  | "resumed"
+  /** The client of a tunnel that was away did not come back in time. */
+  | "lost"
+  /** Another client took the name. */
+  | "evicted"
+  /** The token was revoked, expired or lost the name. */
+  | "revoked"
+  /** A tunnel is over, for whichever reason. */
+  | "closed";
+
+/** Whoever wants to know what the relay does: access log, metrics. None of it may throw. */
+export interface RelayObserver {
+  /** Called once for each request that arrived whole, when it is over. */
   onEnd(exchange: ExchangeRecord): void;
+  onTunnelEvent?(event: TunnelEvent): void;
+  /** A limit was hit; `limit` is one of a fixed set of names. */
+  onLimit?(limit: string): void;
 }

@@ -4,7 +4,7 @@ import { openAuthenticator } from "./auth/open.js";
 import { trustedProxies, type TrustedProxies } from "./http/forwarded.js";
 import { type Logger, silentLogger } from "./log.js";
 import { defaultReservedNames, isName, normalizeDomain } from "./name.js";
-import type { ExchangeObserver } from "./observer.js";
+import type { RelayObserver } from "./observer.js";
 
 /** What a relay can be told. Only `domain` has no default. */
 export interface RelayOptions {
@@ -47,8 +47,8 @@ export interface RelayOptions {
   liveness?: LivenessOptions;
   /** Default: nothing is logged. */
   logger?: Logger;
-  /** Told of every exchange; the access log is one of them. Default none. */
-  observers?: readonly ExchangeObserver[];
+  /** Told of every exchange and of what happens to tunnels; metrics are one of them. Default none. */
+  observers?: readonly RelayObserver[];
 }
 
 /** The same, complete and checked. */

@@ -17,13 +17,14 @@ import {
 } from "mcp-tunnel-protocol";
 import { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import { WebSocketServer } from "ws";
-import { resolveName } from "./auth/authenticator.js";
+import { resolveName, type TokenGrant } from "./auth/authenticator.js";
 import { grants } from "./auth/patterns.js";
 import { describeVisitor } from "./http/forwarded.js";
 import { Inbox } from "./inbox.js";
 import { printable } from "./log.js";
 import { admitName, shorten } from "./name.js";
 import { publicUrl, type ResolvedRelayOptions } from "./options.js";
+import type { TunnelEvent } from "./observer.js";
 import type { TunnelRegistry } from "./registry.js";
 import { ResumableSessions } from "./resumption.js";
 import { Tunnel, type TunnelObserver } from "./tunnel.js";
@@ -107,6 +108,11 @@ export class Registrar {
     for (const tunnel of [...this.#tunnels]) tunnel.close(closeCodes.goingAway, goingAway);
   }
 
+  /** The tunnels that hold their names. */
+  *holders(): Iterable<Tunnel> {
+    for (const tunnel of this.#tunnels) if (this.#registry.find(tunnel.name) === tunnel) yield tunnel;
+  }
+
   async #register(link: Link, address: string): Promise<void> {
     const { registrationTimeoutMs, authenticator } = this.#options;
     const inbox = new Inbox(link);
@@ -119,12 +125,27 @@ export class Registrar {
     const wanted = resolveName(result.allowed, subdomain) ?? (await this.#offer(link, inbox, result.allowed));
     const admitted = admitName(wanted, result.allowed, this.#options.reservedNames);
     if ("refused" in admitted) throw new Refusal(closeCodes.authenticationFailed, admitted.refused);
+    if (result.grant !== undefined) this.#checkGrant(result.grant, admitted.name);
 
     // The token took time to check, or a person to pick: the client may be gone, or the relay going.
     if (!inbox.isOpen || !this.#accepting) {
       throw new Refusal(closeCodes.tryAgainLater, goingAway);
     }
-    this.#begin(link, message, admitted.name, address);
+    this.#begin(link, message, admitted.name, address, result.grant);
+  }
+
+  /** The token may have changed while a person picked a name, and may have all the tunnels it can have. */
+  #checkGrant(grant: TokenGrant, name: string): void {
+    const refused = grant.refusal(name);
+    if (refused !== undefined) throw new Refusal(closeCodes.authenticationFailed, refused);
+    const { maxTunnels = Number.POSITIVE_INFINITY } = grant;
+    let others = 0;
+    for (const tunnel of this.holders()) {
+      if (tunnel.info.grant === grant && tunnel.name !== name) others += 1;
+    }
+    if (others < maxTunnels) return;
+    for (const observer of this.#options.observers) observer.onLimit?.("tunnels_per_token");
+    throw new Refusal(closeCodes.authenticationFailed, `this token may have ${maxTunnels} tunnels at once`);
   }
 
   /** Lets the client pick one of the patterns' names. */
@@ -156,7 +177,13 @@ export class Registrar {
   }
 
   /** Gives the client its name and its session. */
-  #begin(link: Link, message: RegisterMessage, name: string, address: string): void {
+  #begin(
+    link: Link,
+    message: RegisterMessage,
+    name: string,
+    address: string,
+    grant: TokenGrant | undefined,
+  ): void {
     const {
       domain,
       publicUrl: template,
@@ -177,6 +204,7 @@ export class Registrar {
         instance: message.instance,
         address,
         client: message.client,
+        grant,
       },
       this.#options,
       this.#observer,
@@ -212,14 +240,17 @@ export class Registrar {
     const previous = this.#registry.claim(tunnel);
     if (previous !== undefined && fromOther) {
       logger.warn({ name, address: previous.info.address, by: address }, "tunnel evicted");
+      this.#tell("evicted");
       previous.evict();
     } else previous?.close(closeCodes.normal, "the same client has registered anew");
+    this.#tell("registered");
     logger.info(
       {
         name,
         url,
         address,
         wire,
+        token: tunnel.info.grant?.id,
         client: client === undefined ? undefined : printable(`${client.name} ${client.version}`),
       },
       "tunnel registered",
@@ -242,6 +273,7 @@ export class Registrar {
 
   #reject(link: Link, error: unknown): void {
     const { logger } = this.#options;
+    this.#tell("refused");
     if (error instanceof Refusal) {
       logger.info({ code: error.code, reason: printable(error.message) }, "registration refused");
       link.close(error.code, error.message);
@@ -259,6 +291,10 @@ export class Registrar {
     }
   }
 
+  #tell(event: TunnelEvent): void {
+    for (const observer of this.#options.observers) observer.onTunnelEvent?.(event);
+  }
+
   #addressOf(req: IncomingMessage): string {
     const peer = req.socket.remoteAddress ?? "";
     return describeVisitor(peer, "http", "", req.rawHeaders, this.#options.trustedProxies).address;
@@ -267,8 +303,15 @@ export class Registrar {
   readonly #observer: TunnelObserver = {
     onAway: (tunnel, cause) => {
       this.#options.logger.info({ name: tunnel.name, reason: printable(cause.message) }, "tunnel away");
+      this.#tell("away");
     },
-    onBack: () => {},
+    onBack: () => this.#tell("resumed"),
+    onLost: () => this.#tell("lost"),
+    onRevoked: (tunnel, reason) => {
+      const { name, grant } = tunnel.info;
+      this.#options.logger.warn({ name, token: grant?.id, reason }, "tunnel closed by its token");
+      this.#tell("revoked");
+    },
     onLeaving: (tunnel) => this.#registry.release(tunnel),
     onClosed: (tunnel, cause) => {
       // Whoever holds the name now is none of this tunnel's business.
@@ -276,6 +319,7 @@ export class Registrar {
       if (tunnel.resumeId !== undefined) this.#sessions.delete(tunnel.resumeId, evicted);
       this.#registry.release(tunnel);
       this.#tunnels.delete(tunnel);
+      this.#tell("closed");
       this.#options.logger.info({ name: tunnel.name, reason: printable(cause.message) }, "tunnel closed");
     },
     onFault: (tunnel, error) => {

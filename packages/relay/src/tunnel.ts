@@ -11,6 +11,7 @@ import {
   type V1RelaySession,
   type Wire,
 } from "mcp-tunnel-protocol";
+import type { TokenGrant } from "./auth/authenticator.js";
 
 /** Who holds a name. */
 export interface TunnelInfo {
@@ -23,6 +24,8 @@ export interface TunnelInfo {
   address: string;
   /** What the client calls itself. */
   client: { name: string; version: string } | undefined;
+  /** What it was registered by, if that can be taken back. */
+  grant: TokenGrant | undefined;
 }
 
 /**
@@ -39,6 +42,10 @@ export type TunnelState =
 export interface TunnelObserver {
   onAway(tunnel: Tunnel, cause: TunnelError): void;
   onBack(tunnel: Tunnel): void;
+  /** The client did not come back in time; `onClosed` follows. */
+  onLost(tunnel: Tunnel): void;
+  /** The token has no right to the name any more; `onClosed` follows. */
+  onRevoked(tunnel: Tunnel, reason: string): void;
   /** The client opens a tunnel elsewhere and takes no new requests; what is open goes on. */
   onLeaving(tunnel: Tunnel): void;
   /** Called once. */
@@ -60,7 +67,10 @@ export class Tunnel implements SessionHandler {
   #state: TunnelState = { name: "online" };
   #session: OpeningSession | undefined;
   #resumeId: string | undefined;
+  /** Bodies of the exchanges that are over, in bytes. */
+  readonly traffic = { requests: 0, requestBytes: 0, responseBytes: 0 };
   readonly #held = new Set<() => void>();
+  #unwatch: (() => void) | undefined;
   readonly #observer: TunnelObserver;
   readonly #limits: TunnelLimits;
 
@@ -90,6 +100,12 @@ export class Tunnel implements SessionHandler {
   serve(session: OpeningSession, resumeId?: string): void {
     this.#session = session;
     this.#resumeId = resumeId;
+    this.#unwatch = this.info.grant?.watch(() => {
+      const reason = this.info.grant?.refusal(this.name);
+      if (reason === undefined || this.#state.name === "closed") return;
+      this.#observer.onRevoked(this, reason);
+      this.close(closeCodes.authenticationFailed, reason);
+    });
   }
 
   /** By what the session is known to a client that returns. */
@@ -148,6 +164,7 @@ export class Tunnel implements SessionHandler {
   onDetached(cause: TunnelError): void {
     if (this.#state.name !== "online") return;
     const timer = setTimeout(() => {
+      this.#observer.onLost(this);
       this.#session?.close(closeCodes.normal, "the client did not come back in time");
     }, this.#limits.resumeTimeoutMs);
     this.#transition({ name: "away", timer });
@@ -157,6 +174,7 @@ export class Tunnel implements SessionHandler {
   onClose(error: TunnelError): void {
     if (this.#state.name === "closed") return;
     this.#transition({ name: "closed", cause: error });
+    this.#unwatch?.();
     // First whoever keeps the registry, so that those who waited find the successor or nobody.
     this.#observer.onClosed(this, error);
     this.#release();

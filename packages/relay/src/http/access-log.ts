@@ -1,8 +1,8 @@
 import { type Logger, printable } from "../log.js";
-import type { ExchangeObserver } from "../observer.js";
+import type { RelayObserver } from "../observer.js";
 
 /** One line per exchange. Header fields and queries stay out of it: they hold tokens and cookies. */
-export function accessLog(logger: Logger): ExchangeObserver {
+export function accessLog(logger: Logger): RelayObserver {
   return {
     onEnd(exchange) {
       logger.info(

@@ -1,4 +1,4 @@
-import type { ExchangeObserver } from "../observer.js";
+import type { RelayObserver } from "../observer.js";
 import type { ResolvedRelayOptions } from "../options.js";
 import type { TunnelRegistry } from "../registry.js";
 import type { Exchange } from "./exchange.js";
@@ -7,7 +7,7 @@ import type { Exchange } from "./exchange.js";
 export interface ExchangeContext {
   readonly options: ResolvedRelayOptions;
   readonly registry: TunnelRegistry;
-  readonly observers: readonly ExchangeObserver[];
+  readonly observers: readonly RelayObserver[];
   /** The exchanges that are going on. */
   readonly exchanges: ActiveExchanges;
   /** The relay is shutting down: connections are closed after their answer. */
