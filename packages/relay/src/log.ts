@@ -25,11 +25,35 @@ export function printable(text: string): string {
   });
 }
 
+/** What a request's line says in its message. */
+const requestFields = "method,path,status,bytes,requestBytes,durationMs,outcome,reason,address,wire";
+
+/** A request reads as a sentence; of the rest, what it is about comes first. */
+function prettyMessage(line: Record<string, unknown>, messageKey: string): string {
+  const { name, method, path, status, bytes, durationMs, outcome, reason, address } = line as Record<
+    string,
+    string | number | undefined
+  >;
+  const message = line[messageKey] as string;
+  if (method === undefined) {
+    const details = [name, reason, address].filter((detail) => detail !== undefined);
+    return details.length === 0 ? message : `${message}: ${details.join(", ")}`;
+  }
+  const end = outcome === "completed" ? "" : `, ${outcome}${reason === undefined ? "" : ` (${reason})`}`;
+  return `${name ?? "-"} ${method} ${path} ${status ?? "-"} ${bytes} B ${durationMs} ms from ${address}${end}`;
+}
+
 /** A logger on the standard output, and how to write out what it still holds before the process ends. */
 export function createLogger(format: LogFormat, level: LogLevel): { logger: Logger; flush(): void } {
   if (format === "pretty") {
     // Synchronous: people read it, at their speed.
-    const stream = pretty({ sync: true, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss.l" });
+    const stream = pretty({
+      sync: true,
+      singleLine: true,
+      translateTime: "SYS:HH:MM:ss.l",
+      ignore: `pid,hostname,name,${requestFields}`,
+      messageFormat: prettyMessage,
+    });
     return { logger: pino({ level }, stream), flush() {} };
   }
   // Asynchronous: a line costs the exchange no system call.

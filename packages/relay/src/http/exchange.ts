@@ -320,14 +320,13 @@ export class Exchange implements StreamHandler {
   #switchProtocols(head: ResponseHead): void {
     const { upgrade } = this.#request;
     clearTimeout(this.#timer);
-    if (upgrade?.accept(head) !== true) {
-      this.#fail("invalid_response", "a 101 that was not asked for, or is not valid HTTP");
-      return;
+    if (upgrade !== undefined) {
+      upgrade.onVisitorBytes = (bytes) => {
+        this.#requestBytes += bytes;
+      };
     }
-    this.#state = "upgraded";
-    upgrade.onVisitorBytes = (bytes) => {
-      this.#requestBytes += bytes;
-    };
+    if (upgrade?.accept(head) === true) this.#state = "upgraded";
+    else this.#fail("invalid_response", "a 101 that was not asked for, or is not valid HTTP");
   }
 
   onReset(reason: StreamReset): void {

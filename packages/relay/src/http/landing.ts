@@ -1,7 +1,15 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-/** What the domain itself shows. Nothing about who is connected, and nothing about the operator. */
-export function landing(req: IncomingMessage, res: ServerResponse, path: string, domain: string): void {
+/**
+ * Answers with what the domain itself shows: nothing about who is connected, and nothing about the operator. Returns
+ * the status and the bytes of the body.
+ */
+export function landing(
+  req: IncomingMessage,
+  res: ServerResponse,
+  path: string,
+  domain: string,
+): { status: number; bytes: number } {
   const isPage = path === "/" || path.startsWith("/?");
   const readable = req.method === "GET" || req.method === "HEAD";
   const content = isPage ? page(domain) : "not found";
@@ -19,6 +27,7 @@ export function landing(req: IncomingMessage, res: ServerResponse, path: string,
   headers.push("Content-Length", String(payload.length));
   res.writeHead(status, headers);
   res.end(payload);
+  return { status, bytes: req.method === "HEAD" ? 0 : payload.length };
 }
 
 /** `domain` is the operator's option, checked to be a host name. */

@@ -5,7 +5,7 @@ import { headerValue } from "mcp-tunnel-protocol";
 import type { ExchangeContext } from "./context.js";
 import type { RelayErrorCode } from "./errors.js";
 import { Exchange } from "./exchange.js";
-import { describeVisitor } from "./forwarded.js";
+import { describeVisitor, plainAddress } from "./forwarded.js";
 import { type HostResult, originForm, parseHost } from "./host.js";
 import { landing } from "./landing.js";
 import { type BodyProgress, refuse } from "./respond.js";
@@ -47,10 +47,7 @@ export class Visitors {
     const res = new ServerResponse(req);
     res.shouldKeepAlive = false;
     res.assignSocket(socket as Socket);
-    res.on("finish", () => {
-      res.detachSocket(socket as Socket);
-      (socket as Socket).destroySoon();
-    });
+    res.on("finish", () => (socket as Socket).destroySoon());
     this.#route(req, res, false, new UpgradeSocket(req, socket, head));
   }
 
@@ -79,10 +76,13 @@ export class Visitors {
         this.#context.options.trustedProxies,
       );
       new Exchange(this.#context, req, res, { name: host.name, path, visitor, body, upgrade }).start();
-    } else landing(req, res, path, this.#context.options.domain);
+    } else {
+      const startedAt = performance.now();
+      const { status, bytes } = landing(req, res, path, this.#context.options.domain);
+      this.#report(req, path, startedAt, status, bytes, undefined);
+    }
   }
 
-  /** A request that belongs to no tunnel. */
   #refuse(
     req: IncomingMessage,
     res: ServerResponse,
@@ -93,23 +93,35 @@ export class Visitors {
     const startedAt = performance.now();
     const progress: BodyProgress = { ...body, pending: body.isPresent, read: undefined };
     refuse(req, res, code, progress, (status, bytes) => {
-      const query = path.indexOf("?");
-      for (const observer of this.#context.observers) {
-        observer.onEnd({
-          name: undefined,
-          address: req.socket.remoteAddress ?? "",
-          method: req.method ?? "",
-          path: query === -1 ? path : path.slice(0, query),
-          status,
-          requestBytes: 0,
-          responseBytes: bytes,
-          durationMs: performance.now() - startedAt,
-          outcome: "refused",
-          reason: code,
-          wire: undefined,
-        });
-      }
+      this.#report(req, path, startedAt, status, bytes, code);
     });
+  }
+
+  /** Reports a request that belongs to no tunnel. */
+  #report(
+    req: IncomingMessage,
+    path: string,
+    startedAt: number,
+    status: number,
+    bytes: number,
+    code: RelayErrorCode | undefined,
+  ): void {
+    const query = path.indexOf("?");
+    for (const observer of this.#context.observers) {
+      observer.onEnd({
+        name: undefined,
+        address: plainAddress(req.socket.remoteAddress ?? ""),
+        method: req.method ?? "",
+        path: query === -1 ? path : path.slice(0, query),
+        status,
+        requestBytes: 0,
+        responseBytes: bytes,
+        durationMs: performance.now() - startedAt,
+        outcome: code === undefined ? "completed" : "refused",
+        reason: code,
+        wire: undefined,
+      });
+    }
   }
 }
 
