@@ -39,9 +39,7 @@ for (const { name, version, dev } of missing) {
     os,
   };
 }
-const [root, ...rest] = Object.entries(lock.packages);
-rest.sort(([a], [b]) => (a < b ? -1 : 1));
-lock.packages = Object.fromEntries([root, ...rest]);
+lock.packages = Object.fromEntries(Object.entries(lock.packages).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 writeFileSync(file, `${JSON.stringify(lock, undefined, 2)}\n`);
 
 /** `@oxlint/binding-linux-x64-musl` -> linux, x64, musl. */

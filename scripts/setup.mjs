@@ -1,16 +1,33 @@
 // Makes a fresh clone ready: installs the locked dependencies when they are missing or out of date, then
 // builds. Run by `npm start`, `npm test` and `npm run check`, so that none of them needs a step before it.
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const stamp = join(root, "node_modules", ".installed-lock");
-const lock = createHash("sha256")
-  .update(readFileSync(join(root, "package-lock.json")))
-  .digest("hex");
+
+/** Whether everything that package-lock.json names is there in that version, by npm's own record of what it installed. */
+function isInstalled() {
+  let record;
+  try {
+    record = readPackages(join("node_modules", ".package-lock.json"));
+  } catch {
+    return false;
+  }
+  return Object.entries(readPackages("package-lock.json")).every(
+    // Optional packages are those for other platforms; paths outside node_modules are the workspace's own.
+    ([path, { version, optional, link }]) =>
+      optional === true ||
+      !path.includes("node_modules/") ||
+      link === true ||
+      record[path]?.version === version,
+  );
+}
+
+function readPackages(file) {
+  return JSON.parse(readFileSync(join(root, file), "utf8")).packages;
+}
 
 function run(command, args) {
   const result = spawnSync(command, args, {
@@ -24,9 +41,8 @@ function run(command, args) {
   }
 }
 
-if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== lock) {
+if (!isInstalled()) {
   console.error("setup: installing the locked dependencies (npm ci)");
   run("npm", ["ci", "--no-audit", "--no-fund"]);
-  writeFileSync(stamp, lock);
 }
 run(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-b"]);

@@ -76,7 +76,7 @@ claude mcp add --transport http demo ${mcpUrl}
 
 function showRequest(line) {
   if (line.event === "request")
-    console.log(`${line.method} ${line.path} ${line.status} ${line.durationMs} ms`);
+    console.log(`${line.method} ${line.path} ${line.status ?? "-"} ${line.durationMs} ms`);
 }
 
 function fail(message) {
@@ -91,6 +91,7 @@ async function stop(status) {
   stopping = true;
   // The client first: it says goodbye to a relay that is still there.
   for (const part of running.toReversed()) await part.stop();
+  console.log("Stopped.");
   process.exit(status);
 }
 

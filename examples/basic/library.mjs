@@ -21,7 +21,9 @@ const tunnel = await startTunnelClient({ port, relayUrl, ...(token === undefined
 console.log(`public URL: ${tunnel.url}`);
 
 tunnel.on("request", ({ method, path, status }) => console.log(`${method} ${path} ${status}`));
-tunnel.on("disconnected", ({ cause }) => console.log(`connection lost (${cause.message}); coming back by itself`));
+tunnel.on("disconnected", ({ cause }) =>
+  console.log(`connection lost (${cause.message}); coming back by itself`),
+);
 tunnel.on("connected", ({ url }) => console.log(`connected again: ${url}`));
 // The end that nobody asked for: the relay refused, or another client took the name.
 tunnel.on("closed", ({ error }) => {

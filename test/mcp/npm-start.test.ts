@@ -20,15 +20,15 @@ const lineWith = (demo: RunningCommand, word: string): string | undefined =>
 describe.skipIf(missingProgram("curl"))("npm start", () => {
   const closing = closingAfterEach();
 
-  async function start(): Promise<{ demo: RunningCommand; url: URL }> {
-    const demo = closing(new RunningCommand("npm", ["start"], { cwd: root, ownGroup: true }));
+  async function start(command: string, args: string[]): Promise<{ demo: RunningCommand; url: URL }> {
+    const demo = closing(new RunningCommand(command, args, { cwd: root, ownGroup: true }));
     const line = (text: string): string | undefined => demo.stdout.find((said) => said.includes(text));
     await demo.waitFor("instructions", () => line("Ctrl-C"), startTimeoutMs);
     return { demo, url: new URL(/http:.*/.exec(line("Public URL") ?? "")?.[0] ?? "") };
   }
 
   it("prints lines that work when pasted, and stops all of it on Ctrl-C", { timeout: 120_000 }, async () => {
-    const { demo, url } = await start();
+    const { demo, url } = await start("npm", ["start"]);
     expect(url.hostname).toBe("demo.localhost");
 
     const curl = await paste(lineWith(demo, "curl"));
@@ -49,17 +49,19 @@ describe.skipIf(missingProgram("curl"))("npm start", () => {
     const processes = existsSync("/proc") ? descendants(demo.pid) : [];
     expect(processes.length).toBeGreaterThanOrEqual(existsSync("/proc") ? 2 : 0);
     demo.interrupt();
-    expect(await demo.exited).toEqual({ code: 0, signal: null });
+    // Not its status: the shell that npm starts may take the SIGINT for its own end, and npm then does too.
+    await demo.exited;
+    expect(demo.stdout.at(-1)).toBe("Stopped.");
     expect(processes.filter(isAlive)).toEqual([]);
     await expect(once(connect(Number(url.port), "127.0.0.1"), "connect")).rejects.toThrow("ECONNREFUSED");
   });
 
-  it("takes the next port when 8080 is taken", { timeout: 120_000 }, async () => {
+  it("takes the next port when 8080 is taken, and ends with status 0", { timeout: 120_000 }, async () => {
     const blocker = createServer();
     blocker.on("error", () => {}); // Somebody else has the port: just as well.
     blocker.listen(8080, "127.0.0.1");
     closing(blocker);
-    const { demo, url } = await start();
+    const { demo, url } = await start(process.execPath, ["scripts/start.mjs"]);
     expect(Number(url.port)).toBeGreaterThan(8080);
     demo.interrupt();
     expect(await demo.exited).toEqual({ code: 0, signal: null });

@@ -1,0 +1,51 @@
+import { createRelay, type RelayOptions } from "mcp-tunnel";
+import { startTunnelClient, type TunnelClient, type TunnelClientOptions } from "mcp-tunnel-client";
+import { type FaultProxy, startFaultProxy } from "./fault-proxy.js";
+import { createVisitor, type Visitor } from "./visitor.js";
+
+/** A relay, a client and visitors in this process, for what the commands' own borders would hide. */
+export interface InProcessTunnel {
+  readonly relayPort: number;
+  readonly client: TunnelClient;
+  /** Visits `path` of the tunnel. */
+  readonly visit: (path: string, options?: Parameters<Visitor["visit"]>[2]) => ReturnType<Visitor["visit"]>;
+  /** Between the client and the relay, when asked for with `faults`. */
+  readonly proxy: FaultProxy | undefined;
+  close(): Promise<void>;
+}
+
+export interface InProcessOptions {
+  /** The local service's port. */
+  upstreamPort: number;
+  relay?: Partial<RelayOptions>;
+  client?: Partial<TunnelClientOptions>;
+  /** Puts a fault proxy between the client and the relay. */
+  faults?: boolean;
+}
+
+/** Starts all of it on free ports; the tunnel is called `demo`. */
+export async function startInProcess(options: InProcessOptions): Promise<InProcessTunnel> {
+  const relay = createRelay({ domain: "localhost", host: "127.0.0.1", port: 0, ...options.relay });
+  const { port: relayPort } = await relay.listen();
+  const proxy = options.faults === true ? await startFaultProxy(relayPort) : undefined;
+  const client = await startTunnelClient({
+    port: options.upstreamPort,
+    relayUrl: `http://127.0.0.1:${proxy?.port ?? relayPort}`,
+    token: "demo",
+    subdomain: "demo",
+    ...options.client,
+  });
+  const visitor = createVisitor(relayPort);
+  return {
+    relayPort,
+    client,
+    visit: (path, visitOptions) => visitor.visit("demo", path, visitOptions),
+    proxy,
+    async close() {
+      await visitor.close();
+      await client.close();
+      await proxy?.close();
+      await relay.close(1_000);
+    },
+  };
+}
