@@ -29,7 +29,12 @@ async function floorTo(listener: RequestListener): Promise<number> {
 
 async function visit(
   port: number,
-  options: { method?: string; path?: string; headers?: Record<string, string | string[]>; body?: Buffer } = {},
+  options: {
+    method?: string;
+    path?: string;
+    headers?: Record<string, string | string[]>;
+    body?: Buffer;
+  } = {},
 ): Promise<IncomingMessage> {
   const req = httpRequest({ port, host: "127.0.0.1", agent: false, ...options });
   req.end(options.body);
@@ -45,7 +50,9 @@ async function bytesOf(stream: AsyncIterable<Buffer>): Promise<Buffer> {
 
 describe("the floor", () => {
   it("carries large bodies both ways unchanged", async () => {
-    const port = await floorTo(async (req, res) => res.end(await bytesOf(req)));
+    const port = await floorTo((req, res) => {
+      void bytesOf(req).then((body) => res.end(body));
+    });
     const body = randomBytes(3_000_000);
     const answer = await visit(port, { method: "POST", body });
     expect((await bytesOf(answer)).equals(body)).toBe(true);
@@ -155,7 +162,9 @@ describe("the floor", () => {
   it("passes WebSockets through", async () => {
     const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
     await once(server, "listening");
-    server.on("connection", (ws) => ws.on("message", (data, isBinary) => ws.send(data, { binary: isBinary })));
+    server.on("connection", (ws) =>
+      ws.on("message", (data, isBinary) => ws.send(data, { binary: isBinary })),
+    );
     cleanups.push(() => server.close());
     const floor = await startFloor((server.address() as AddressInfo).port);
     cleanups.push(() => floor.close());

@@ -1,0 +1,1 @@
+export async function runDelay(_folder: string): Promise<void> {}

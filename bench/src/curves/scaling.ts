@@ -1,0 +1,1 @@
+export async function runScaling(_folder: string): Promise<void> {}

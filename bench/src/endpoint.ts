@@ -1,0 +1,57 @@
+import { request } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Child } from "./child.js";
+
+/** Where a workload sends its requests. */
+export interface Endpoint {
+  readonly port: number;
+  /** The Host field: it names the tunnel where there is one. */
+  readonly host: string;
+  /** The processes between the load and the upstream, whose CPU time and memory count. */
+  readonly processes: readonly Child[];
+}
+
+/** A GET and the status that says all is well. */
+export interface Probe {
+  readonly path: string;
+  readonly status: number;
+}
+
+/**
+ * Waits until the probe succeeds through the endpoint, or, without one, until it answers anything. Programs say in many
+ * ways that they are ready; this one is the same for all of them.
+ */
+export async function untilServing(
+  endpoint: Endpoint,
+  probe: Probe | undefined,
+  limitMs = 20_000,
+): Promise<void> {
+  const deadline = Date.now() + limitMs;
+  let last = "no answer";
+  while (Date.now() < deadline) {
+    last = await Promise.race([
+      statusOf(endpoint, probe?.path ?? "/"),
+      ...endpoint.processes.map((child) => child.failed),
+    ]);
+    if (probe === undefined ? /^\d/.test(last) : last === String(probe.status)) return;
+    await delay(50);
+  }
+  const names = endpoint.processes.map((child) => child.name).join(" and ");
+  throw new Error(
+    `${names || "the upstream"} did not serve ${probe?.path ?? "/"} within ${limitMs} ms: ${last}`,
+  );
+}
+
+function statusOf(endpoint: Endpoint, path: string): Promise<string> {
+  return new Promise((resolve) => {
+    const { port, host } = endpoint;
+    const req = request({ host: "127.0.0.1", port, path, agent: false, headers: { host }, timeout: 2_000 });
+    req.on("response", (res) => {
+      resolve(String(res.statusCode));
+      res.destroy();
+    });
+    req.on("timeout", () => req.destroy(new Error("no answer in 2 s")));
+    req.on("error", (error) => resolve(error.message));
+    req.end();
+  });
+}

@@ -1,0 +1,71 @@
+import { parseArgs } from "node:util";
+import { workloads } from "./workloads/all.js";
+
+export interface BenchOptions {
+  /** Names of workloads. */
+  readonly only: readonly string[] | undefined;
+  /** Names of systems, besides the floor. */
+  readonly systems: readonly string[] | undefined;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly quick: boolean;
+  readonly gate: boolean;
+  readonly json: string | undefined;
+  /** A curve instead of the table. */
+  readonly mode: "table" | "scaling" | "delay";
+}
+
+export const usage = `npm run bench -- [options]
+
+  --quick          the everyday part of it, in under two minutes: the floor and the tunnel alone
+  --only NAMES     these workloads, separated by commas
+  --systems NAMES  these systems besides the floor, separated by commas
+  --rounds N       cycles of each workload on each system (default 7, quick 3)
+  --seconds S      length of a cycle (default 3, quick 1)
+  --gate           exit with status 1 if a target's limit is missed by more than the spread
+  --json FILE      everything that was measured
+  --scaling        instead: how cost grows with tunnels, streams and body size; writes plots into docs/
+  --delay          instead: a link with a delay, against raw TCP through the same delay; writes plots into docs/
+
+Workloads: ${workloads.map((workload) => workload.name).join(", ")}`;
+
+/** @throws Error that says what is wrong with the arguments. */
+export function parseOptions(args: readonly string[]): BenchOptions | "help" {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: "boolean", default: false },
+      gate: { type: "boolean", default: false },
+      scaling: { type: "boolean", default: false },
+      delay: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+      only: { type: "string" },
+      systems: { type: "string" },
+      rounds: { type: "string" },
+      seconds: { type: "string" },
+      json: { type: "string" },
+    },
+  });
+  if (values.help) return "help";
+  const only = values.only?.split(",");
+  const unknown = only?.find((name) => !workloads.some((workload) => workload.name === name));
+  if (unknown !== undefined) throw new Error(`there is no workload '${unknown}'`);
+  return {
+    only,
+    systems: values.systems?.split(","),
+    rounds: count("--rounds", values.rounds, values.quick ? 3 : 7),
+    seconds: count("--seconds", values.seconds, values.quick ? 1 : 3),
+    quick: values.quick,
+    gate: values.gate,
+    json: values.json,
+    mode: values.scaling ? "scaling" : values.delay ? "delay" : "table",
+  };
+}
+
+function count(name: string, text: string | undefined, byDefault: number): number {
+  if (text === undefined) return byDefault;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new Error(`${name} takes a whole number from 1, not '${text}'`);
+  return value;
+}

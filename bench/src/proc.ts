@@ -1,0 +1,35 @@
+// What the operating system says about a process. Linux only, like the programs that the bench drives.
+import { readFileSync, writeFileSync } from "node:fs";
+
+/** USER_HZ, which Linux fixes at 100 towards programs, whatever the kernel's own tick is. */
+const ticksPerSecond = 100;
+
+/** Processor time that the process has used so far, in seconds, in user mode and in the kernel, all threads. */
+export function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  // The second field is the program's name in parentheses, which may hold spaces.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+}
+
+/** Resident memory now, in bytes. */
+export function residentBytes(pid: number): number {
+  return statusBytes(pid, "VmRSS");
+}
+
+/** The most resident memory since the start of the process or the last `resetPeak`, in bytes. */
+export function peakBytes(pid: number): number {
+  return statusBytes(pid, "VmHWM");
+}
+
+/** Starts the measurement of the peak anew. */
+export function resetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, "5");
+}
+
+function statusBytes(pid: number, field: string): number {
+  const status = readFileSync(`/proc/${pid}/status`, "latin1");
+  const match = new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(status);
+  if (match === null) throw new Error(`process ${pid} has no ${field}: it has probably ended`);
+  return Number(match[1]) * 1024;
+}

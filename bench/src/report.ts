@@ -1,0 +1,79 @@
+import type { Summary } from "./stats.js";
+import { processesOf, ratioOf, valueOf, type Verdict, type WorkloadResult } from "./results.js";
+
+/** A Markdown table of one workload, which reads well on a terminal too. */
+export function workloadTable(result: WorkloadResult, systems: readonly string[]): string {
+  const { workload } = result;
+  const metrics = Object.entries(workload.metrics);
+  const measured = systems.filter((system) => result.rounds.has(system));
+  const hasCpu = workload.operation !== undefined;
+  const hasRatio = result.rounds.has("floor") && measured.length > 1;
+  const header = [
+    workload.title,
+    ...metrics.map(([name, { unit }]) => `${name}, ${unit}`),
+    ...(hasRatio ? [`${metrics[0]?.[0]} / floor`] : []),
+    ...(hasCpu ? [`CPU µs / ${workload.operation}`] : []),
+    ...(hasCpu && hasRatio ? ["CPU / floor"] : []),
+    "peak memory, MB",
+  ];
+  const rows = measured.map((system) => {
+    const processes = processesOf(result, system);
+    const cells = [system, ...metrics.map(([name]) => show(valueOf(result, system, name)))];
+    if (hasRatio) cells.push(show(ratioOf(result, system, metrics[0]?.[0] as string)));
+    if (hasCpu) {
+      const parts = processes.length > 1 ? processes.map((use) => `${use.name} ${show(use.cpu)}`) : [];
+      const total = show(valueOf(result, system, "cpu"));
+      cells.push(parts.length === 0 ? total : `${total} (${parts.join(", ")})`);
+      if (hasRatio) cells.push(show(ratioOf(result, system, "cpu")));
+    }
+    cells.push(processes.map((use) => `${use.name} ${Math.round(use.peakBytes / 1e6)}`).join(", ") || "–");
+    return cells;
+  });
+  const errors = [...result.errors].map(([system, error]) => `\n${system} failed: ${error}`);
+  return table(header, rows) + errors.join("");
+}
+
+const verdictWords: Record<Verdict["verdict"], string> = {
+  goal: "goal met",
+  limit: "goal not met",
+  unclear: "below the limit, within the spread",
+  missed: "LIMIT MISSED",
+};
+
+/** The table of targets. */
+export function targetTable(verdicts: readonly Verdict[]): string {
+  const header = ["target", "measured", "must not pass", "goal", ""];
+  const rows = verdicts.map(({ target, measured, verdict }) => {
+    const sign = target.bound === "at-least" ? "≥" : "≤";
+    return [
+      target.title,
+      `${show(measured)} ${target.unit}`,
+      `${sign} ${target.limit}`,
+      `${sign} ${target.goal}`,
+      verdictWords[verdict],
+    ];
+  });
+  return table(header, rows);
+}
+
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [header, ...rows];
+  const widths = header.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length), 3));
+  const line = (row: readonly string[]): string =>
+    `| ${widths.map((width, column) => (row[column] ?? "").padEnd(width)).join(" | ")} |`;
+  const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`;
+  return [line(header), rule, ...rows.map(line)].join("\n");
+}
+
+/** Three significant digits, and the spread after ± where there is one. */
+export function show(value: Summary | number | undefined): string {
+  if (value === undefined) return "–";
+  if (typeof value === "number") return digits(value);
+  return value.spread === 0 ? digits(value.median) : `${digits(value.median)} ± ${digits(value.spread)}`;
+}
+
+function digits(value: number): string {
+  const magnitude = Math.abs(value);
+  if (magnitude >= 100) return Math.round(value).toLocaleString("en");
+  return value.toFixed(magnitude >= 10 ? 1 : 2);
+}

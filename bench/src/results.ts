@@ -1,0 +1,111 @@
+import type { Measurement } from "./measure.js";
+import { median, summarize, type Summary } from "./stats.js";
+import { targets, type Target } from "./targets.js";
+import type { Workload } from "./workload.js";
+
+/** All rounds of one workload, by the system's name. A system that failed has an error instead. */
+export interface WorkloadResult {
+  readonly workload: Workload;
+  readonly rounds: ReadonlyMap<string, readonly Measurement[]>;
+  readonly errors: ReadonlyMap<string, string>;
+}
+
+/** The median and spread of a metric over the rounds. */
+export function valueOf(result: WorkloadResult, system: string, metric: string): Summary | undefined {
+  const values = valuesOf(result, system, metric);
+  return values.length === 0 ? undefined : summarize(values);
+}
+
+/** The same, of the ratio to `base` in each round: what the machine did in that round has touched both. */
+export function ratioOf(
+  result: WorkloadResult,
+  system: string,
+  metric: string,
+  base = "floor",
+): Summary | undefined {
+  return combine(result, system, base, metric, (a, b) => a / b);
+}
+
+/** The same, of the difference to `base` in each round. */
+export function differenceOf(
+  result: WorkloadResult,
+  system: string,
+  metric: string,
+  base: string,
+): Summary | undefined {
+  return combine(result, system, base, metric, (a, b) => a - b);
+}
+
+function combine(
+  result: WorkloadResult,
+  system: string,
+  base: string,
+  metric: string,
+  operator: (value: number, base: number) => number,
+): Summary | undefined {
+  const values = valuesOf(result, system, metric);
+  const bases = valuesOf(result, base, metric);
+  const rounds = Math.min(values.length, bases.length);
+  if (rounds === 0) return undefined;
+  const combined = Array.from({ length: rounds }, (_, i) =>
+    operator(values[i] as number, bases[i] as number),
+  );
+  return summarize(combined.filter((value) => Number.isFinite(value)));
+}
+
+function valuesOf(result: WorkloadResult, system: string, metric: string): number[] {
+  const values = (result.rounds.get(system) ?? []).map((measurement) => measurement.values[metric]);
+  return values.filter((value) => value !== undefined);
+}
+
+/** What each process of a system used, over the rounds. */
+export function processesOf(
+  result: WorkloadResult,
+  system: string,
+): { name: string; cpu: number | undefined; peakBytes: number }[] {
+  const rounds = result.rounds.get(system) ?? [];
+  return (rounds[0]?.processes ?? []).map(({ name }, i) => {
+    const uses = rounds.map((round) => round.processes[i]).filter((use) => use !== undefined);
+    const cpu = uses.map((use) => use.cpu).filter((value) => value !== undefined);
+    return {
+      name,
+      cpu: cpu.length === 0 ? undefined : median(cpu),
+      peakBytes: Math.max(...uses.map((use) => use.peakBytes)),
+    };
+  });
+}
+
+/** A target and what was measured for it. */
+export interface Verdict {
+  readonly target: Target;
+  readonly measured: Summary;
+  /** `goal`, `limit` (within what must not be passed), `unclear` (beyond it by less than the spread) or `missed`. */
+  readonly verdict: "goal" | "limit" | "unclear" | "missed";
+}
+
+/** Holds the results of the system named against every target whose workload was run. */
+export function judge(results: readonly WorkloadResult[], system: string): Verdict[] {
+  return targets.flatMap((target) => {
+    const result = results.find((candidate) => candidate.workload.name === target.workload);
+    const measured = result === undefined ? undefined : measuredFor(target, result, system);
+    return measured === undefined ? [] : [{ target, measured, verdict: verdictOf(target, measured) }];
+  });
+}
+
+function measuredFor(target: Target, result: WorkloadResult, system: string): Summary | undefined {
+  switch (target.as) {
+    case "ratio":
+      return ratioOf(result, system, target.metric);
+    case "over-direct":
+      return differenceOf(result, system, target.metric, "direct");
+    case "value":
+      return valueOf(result, system, target.metric);
+  }
+}
+
+function verdictOf(target: Target, { median: middle, spread }: Summary): Verdict["verdict"] {
+  const sign = target.bound === "at-least" ? 1 : -1;
+  if (sign * middle >= sign * target.goal) return "goal";
+  if (sign * middle >= sign * target.limit) return "limit";
+  return sign * middle + spread >= sign * target.limit ? "unclear" : "missed";
+}

@@ -1,0 +1,106 @@
+// The bench, in the order of a run:
+//   options.ts       what is asked for
+//   systems/         the ways from a load to an upstream: the floor, nginx, ours, and others that are on the PATH
+//   upstreams/       what they lead to
+//   workloads/       the loads, one kind each (load/ generates them)
+//   runner.ts        interleaves the systems in short cycles; measure.ts asks the OS what each cycle cost
+//   results.ts       medians, ratios in each round, and the verdicts on targets.ts
+//   report.ts        the tables
+//   curves/          --scaling and --delay, with their plots
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import { findProgram } from "./child.js";
+import { runDelay } from "./curves/delay.js";
+import { runScaling } from "./curves/scaling.js";
+import { toJson } from "./json.js";
+import { parseOptions, usage, type BenchOptions } from "./options.js";
+import { targetTable, workloadTable } from "./report.js";
+import { judge, type WorkloadResult } from "./results.js";
+import { Runner } from "./runner.js";
+import { contenders } from "./systems/contenders.js";
+import { mcpTunnel } from "./systems/mcp-tunnel.js";
+import { direct, floor, nginx } from "./systems/references.js";
+import type { System } from "./systems/system.js";
+import { workloads } from "./workloads/all.js";
+
+const options = readOptions();
+requirePrograms();
+const folder = mkdtempSync(join(tmpdir(), "mcp-tunnel-bench-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+console.log(
+  `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}, ${new Date().toISOString()}, ` +
+    `load ${loadavg()[0]?.toFixed(1)}\n`,
+);
+if (options.mode === "scaling") await runScaling(folder);
+else if (options.mode === "delay") await runDelay(folder);
+else await runTable(options);
+process.exit();
+
+function readOptions(): BenchOptions {
+  try {
+    const parsed = parseOptions(process.argv.slice(2));
+    if (parsed !== "help") return parsed;
+    console.log(usage);
+    process.exit(0);
+  } catch (error) {
+    console.error(`bench: ${(error as Error).message}; --help lists the options`);
+    process.exit(2);
+  }
+}
+
+function requirePrograms(): void {
+  const missing = ["nginx", "wrk"].filter((name) => findProgram(name) === undefined);
+  if (missing.length === 0) return;
+  console.error(`bench: ${missing.join(" and ")} not found; on Debian: apt-get install ${missing.join(" ")}`);
+  process.exit(2);
+}
+
+function chooseSystems(): System[] {
+  const known = [direct, nginx, mcpTunnel, ...contenders];
+  const wanted =
+    options.systems ?? (options.quick ? ["direct", "mcp-tunnel"] : known.map((system) => system.name));
+  const unknown = wanted.find((name) => !known.some((system) => system.name === name));
+  if (unknown !== undefined) {
+    console.error(`bench: there is no system '${unknown}'; known are ${known.map((s) => s.name).join(", ")}`);
+    process.exit(2);
+  }
+  const present = known.filter(
+    (system) =>
+      wanted.includes(system.name) && system.programs.every((name) => findProgram(name) !== undefined),
+  );
+  const absent = contenders.filter((system) => wanted.includes(system.name) && !present.includes(system));
+  if (absent.length > 0) {
+    console.log(`Not on the PATH and left out: ${absent.map((system) => system.name).join(", ")}\n`);
+  }
+  return [floor, ...present];
+}
+
+async function runTable({ only, quick, rounds, seconds, gate, json }: BenchOptions): Promise<void> {
+  const systems = chooseSystems();
+  const chosen = workloads.filter(
+    (workload) => only?.includes(workload.name) ?? (!quick || workload.quick === true),
+  );
+  const runner = new Runner(systems, folder);
+  const results: WorkloadResult[] = [];
+  for (const workload of chosen) {
+    const result = await runner.run(workload, rounds, seconds);
+    results.push(result);
+    console.log(
+      `${workloadTable(
+        result,
+        systems.map((system) => system.name),
+      )}\n`,
+    );
+  }
+  await runner.close();
+  const verdicts = judge(results, mcpTunnel.name);
+  console.log(targetTable(verdicts));
+  if (json !== undefined) {
+    writeFileSync(json, `${JSON.stringify(toJson(results, verdicts, { rounds, seconds }), undefined, 2)}\n`);
+  }
+  // Contenders may fail as they like; what is ours and what it is compared with may not.
+  const failed = results.some(({ errors }) => errors.has(mcpTunnel.name) || errors.has(floor.name));
+  const missed = verdicts.some(({ verdict }) => verdict === "missed");
+  if (failed || (gate && missed)) process.exitCode = 1;
+}

@@ -1,0 +1,82 @@
+import type { Endpoint } from "./endpoint.js";
+import { untilServing } from "./endpoint.js";
+import { measure, type Measurement } from "./measure.js";
+import type { System } from "./systems/system.js";
+import { startUpstream, type Upstream, type Upstreams } from "./upstreams/upstreams.js";
+import type { Workload } from "./workload.js";
+import type { WorkloadResult } from "./results.js";
+
+/**
+ * Starts upstreams and systems when a workload first needs them and keeps them up, warm, to the end. Those that are not being
+ * measured are idle.
+ */
+export class Runner {
+  readonly #folder: string;
+  readonly #systems: readonly System[];
+  readonly #upstreams = new Map<keyof Upstreams, Upstream>();
+  readonly #endpoints = new Map<string, Endpoint>();
+
+  constructor(systems: readonly System[], folder: string) {
+    this.#systems = systems;
+    this.#folder = folder;
+  }
+
+  /** One workload on all systems that take part: a warm-up, then rounds in which each gets a short turn. */
+  async run(workload: Workload, rounds: number, seconds: number): Promise<WorkloadResult> {
+    const errors = new Map<string, string>();
+    const measured = new Map<string, Measurement[]>();
+    let active = this.#systems.filter((system) => workload.systems?.includes(system.name) ?? true);
+    const attempt = async (system: System, length: number): Promise<Measurement | undefined> => {
+      try {
+        const endpoint = await this.#endpoint(system, workload.upstream);
+        return await measure(workload, endpoint, length, this.#folder);
+      } catch (error) {
+        // One system's failure must not cost the others their results.
+        errors.set(system.name, error instanceof Error ? error.message : String(error));
+        active = active.filter((other) => other !== system);
+        measured.delete(system.name);
+        return undefined;
+      }
+    };
+    const total = Math.min(rounds, workload.maxRounds ?? rounds);
+    // Nothing is warmed up for a workload that starts its own processes, and that is the one with a single round.
+    if (total > 1) for (const system of active) await attempt(system, 1);
+    for (let round = 0; round < total; round++) {
+      // Each in turn is the first, so that none always comes after the one that heats the machine up.
+      const first = round % Math.max(active.length, 1);
+      for (const system of [...active.slice(first), ...active.slice(0, first)]) {
+        const measurement = await attempt(system, seconds);
+        if (measurement === undefined) continue;
+        const list = measured.get(system.name) ?? [];
+        measured.set(system.name, list);
+        list.push(measurement);
+      }
+    }
+    return { workload, rounds: measured, errors };
+  }
+
+  async #endpoint(system: System, kind: keyof Upstreams): Promise<Endpoint> {
+    const key = `${system.name} ${kind}`;
+    const known = this.#endpoints.get(key);
+    if (known !== undefined) return known;
+    const upstream = await this.#upstream(kind);
+    const endpoint = await system.start(upstream.port, this.#folder);
+    await untilServing(endpoint, upstream.ready);
+    this.#endpoints.set(key, endpoint);
+    return endpoint;
+  }
+
+  async #upstream(kind: keyof Upstreams): Promise<Upstream> {
+    const known = this.#upstreams.get(kind);
+    if (known !== undefined) return known;
+    const upstream = await startUpstream(kind, this.#folder);
+    this.#upstreams.set(kind, upstream);
+    return upstream;
+  }
+
+  async close(): Promise<void> {
+    const children = [...this.#endpoints.values()].flatMap((endpoint) => endpoint.processes);
+    for (const { child } of this.#upstreams.values()) children.push(child);
+    await Promise.all(children.map((child) => child.stop()));
+  }
+}

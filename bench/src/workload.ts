@@ -1,0 +1,43 @@
+import type { Endpoint } from "./endpoint.js";
+import type { Upstreams } from "./upstreams/upstreams.js";
+
+/** What a workload measures in one cycle: its metrics by name. */
+export interface Sample {
+  readonly values: Readonly<Record<string, number>>;
+  /** What the processes' CPU time is divided by: requests, MiB, events. */
+  readonly operations?: number;
+}
+
+export interface Metric {
+  readonly unit: string;
+  readonly better: "higher" | "lower";
+}
+
+/** What a workload is given besides the endpoint. */
+export interface Cycle {
+  readonly seconds: number;
+  /** A folder for logs and files, removed when the bench ends. */
+  readonly folder: string;
+  /** Wraps what CPU time and peak memory are measured over; the whole cycle if a workload does not call it. */
+  readonly measured: <T>(action: () => Promise<T>) => Promise<T>;
+}
+
+/** One kind of load; the same for every system. */
+export interface Workload {
+  /** For `--only` and the JSON. */
+  readonly name: string;
+  /** For the table. */
+  readonly title: string;
+  readonly upstream: keyof Upstreams;
+  /** The first is the main one. CPU per operation and peak memory are added by the runner. */
+  readonly metrics: Readonly<Record<string, Metric>>;
+  /** What CPU time is given per: `request`, `MiB`, `event`. */
+  readonly operation?: string;
+  /** Whether `--quick` runs it. */
+  readonly quick?: boolean;
+  /** The systems that take part, where not all do. */
+  readonly systems?: readonly string[];
+  /** Rounds, where a cycle is long and hardly varies. */
+  readonly maxRounds?: number;
+  run(endpoint: Endpoint, cycle: Cycle): Promise<Sample>;
+}

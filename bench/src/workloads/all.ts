@@ -1,0 +1,22 @@
+import type { Workload } from "../workload.js";
+import { besideBulk } from "./beside-bulk.js";
+import { bulkWorkloads } from "./bulk.js";
+import { eventFanOut, firstEvent } from "./events.js";
+import { idleWorkloads } from "./idle-tunnels.js";
+import { mcpCall } from "./mcp-call.js";
+import { slowReader } from "./slow-reader.js";
+import { smallWorkloads } from "./small.js";
+import { webSockets } from "./web-sockets.js";
+
+/** In the order of the report. */
+export const workloads: readonly Workload[] = [
+  ...smallWorkloads,
+  ...bulkWorkloads,
+  besideBulk,
+  firstEvent,
+  mcpCall,
+  eventFanOut,
+  webSockets,
+  slowReader,
+  ...idleWorkloads,
+];

@@ -1,0 +1,31 @@
+import { Downloads } from "../load/bulk.js";
+import { wrk } from "../load/wrk.js";
+import { smallPath } from "../upstreams/static.js";
+import type { Workload } from "../workload.js";
+
+const connections = 8;
+
+/** How much a small request waits for large downloads that share the tunnel with it. */
+export const besideBulk: Workload = {
+  name: "beside-bulk",
+  title: "small requests (8 connections) beside 8 downloads of 1 GiB",
+  upstream: "static",
+  metrics: {
+    p99: { unit: "x alone", better: "lower" },
+    aloneMs: { unit: "ms", better: "lower" },
+    besideMs: { unit: "ms", better: "lower" },
+  },
+  async run(endpoint, { seconds, folder }) {
+    const alone = await wrk(endpoint, { path: smallPath }, connections, seconds, folder);
+    const downloads = new Downloads(endpoint, "/file/1g", 8);
+    try {
+      const run = wrk(endpoint, { path: smallPath }, connections, seconds, folder);
+      const beside = await Promise.race([run, downloads.failed]);
+      return {
+        values: { p99: beside.p99Ms / alone.p99Ms, aloneMs: alone.p99Ms, besideMs: beside.p99Ms },
+      };
+    } finally {
+      downloads.stop();
+    }
+  },
+};

@@ -1,0 +1,56 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { Downloads, upload } from "../load/bulk.js";
+import { fileSizes, sinkPath } from "../upstreams/static.js";
+import type { Workload } from "../workload.js";
+
+const mebibyte = 1_048_576;
+
+function download(connections: number, quick: boolean): Workload {
+  return {
+    name: `download-${connections}`,
+    title: `download of 10 MiB, ${connections} at once`,
+    upstream: "static",
+    quick,
+    operation: "MiB",
+    metrics: { rate: { unit: "MiB/s", better: "higher" } },
+    async run(endpoint, { seconds }) {
+      const startedAt = performance.now();
+      const downloads = new Downloads(endpoint, "/file/10m", connections);
+      try {
+        await Promise.race([delay(seconds * 1_000), downloads.failed]);
+      } finally {
+        downloads.stop();
+      }
+      const mebibytes = downloads.bytes / mebibyte;
+      return {
+        values: { rate: (mebibytes * 1_000) / (performance.now() - startedAt) },
+        operations: mebibytes,
+      };
+    },
+  };
+}
+
+function uploads(connections: number, quick: boolean): Workload {
+  return {
+    name: `upload-${connections}`,
+    title: `upload of 10 MiB, ${connections} at once`,
+    upstream: "static",
+    quick,
+    operation: "MiB",
+    metrics: { rate: { unit: "MiB/s", better: "higher" } },
+    async run(endpoint, { seconds }) {
+      const result = await upload(endpoint, sinkPath, fileSizes["10m"], connections, seconds);
+      return {
+        values: { rate: result.bytesPerSecond / mebibyte },
+        operations: result.bytes / mebibyte,
+      };
+    },
+  };
+}
+
+export const bulkWorkloads: readonly Workload[] = [
+  download(1, true),
+  download(8, true),
+  uploads(1, true),
+  uploads(8, true),
+];
