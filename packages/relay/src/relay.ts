@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { closeCodes, TunnelError } from "mcp-tunnel-protocol";
 import { accessLog } from "./http/access-log.js";
 import { ActiveExchanges, type ExchangeContext } from "./http/context.js";
 import { createHttpServer } from "./http/server.js";
@@ -9,6 +9,7 @@ import { Visitors } from "./http/visitors.js";
 import { type RelayOptions, resolveOptions } from "./options.js";
 import { Registrar } from "./register.js";
 import { MemoryRegistry } from "./registry.js";
+import { trafficObserver, type TunnelStatus, tunnelStatus } from "./status.js";
 
 /** A relay in this process. */
 export interface Relay {
@@ -22,6 +23,14 @@ export interface Relay {
    * finish for up to `graceMs` (default 30,000), cuts the rest. A second call with a shorter time hurries the first.
    */
   close(graceMs?: number): Promise<void>;
+  /** It is on its way out and takes no new tunnels. */
+  readonly draining: boolean;
+  /** Requests that are going on. */
+  readonly openExchanges: number;
+  /** The tunnels that hold a name, now. */
+  tunnels(): TunnelStatus[];
+  /** Closes the tunnel `name` for good: its client is told not to come back. False when there is none. */
+  disconnect(name: string): boolean;
 }
 
 /**
@@ -34,7 +43,7 @@ export function createRelay(options: RelayOptions): Relay {
   const context: ExchangeContext = {
     options: resolved,
     registry,
-    observers: [accessLog(resolved.logger), ...resolved.observers],
+    observers: [accessLog(resolved.logger), trafficObserver(registry), ...resolved.observers],
     exchanges: new ActiveExchanges(),
     draining: false,
   };
@@ -84,6 +93,19 @@ export function createRelay(options: RelayOptions): Relay {
       server.on("error", (error) => resolved.logger.error({ error: String(error) }, "server error"));
       const { address, port } = server.address() as AddressInfo;
       return { host: address, port };
+    },
+    get draining() {
+      return context.draining;
+    },
+    get openExchanges() {
+      return context.exchanges.size;
+    },
+    tunnels: () => [...registrar.holders()].map(tunnelStatus),
+    disconnect(name) {
+      const tunnel = registry.find(name);
+      // A client that is only cut off would be back at once.
+      tunnel?.close(closeCodes.authenticationFailed, "disconnected by the operator");
+      return tunnel !== undefined;
     },
     close(graceMs = 30_000) {
       if (closing === undefined) closing = shutDown(graceMs);
