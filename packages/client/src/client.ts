@@ -104,6 +104,10 @@ export class TunnelClient {
    */
   start(): Promise<void> {
     return new Promise((resolve, reject) => {
+      if (this.#state.name === "closed") {
+        reject(new TunnelError("session_closed", "the client was closed before it was started"));
+        return;
+      }
       this.#starting = { resolve, reject };
       this.#startedAtMs = performance.now();
       this.#wakeWatch = new WakeWatch(() => this.#onWake());

@@ -1,0 +1,206 @@
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { JsonRelaySession, parsePick, parseRegister, TunnelError, V1RelaySession } from "mcp-tunnel-protocol";
+import type { Link, RegisterMessage } from "mcp-tunnel-protocol";
+import { WebSocketLink } from "mcp-tunnel-protocol/ws";
+import { WebSocketServer } from "ws";
+
+/** What the test relay does with a registration. */
+export type Answer =
+  | { readonly accept: string }
+  | { readonly offer: readonly string[] }
+  | { readonly close: number; readonly reason?: string }
+  /** Says nothing. */
+  | "silence";
+
+interface Kept {
+  readonly session: V1RelaySession;
+  readonly secret: string;
+}
+
+/**
+ * A relay without visitors: it registers clients as the test says and hands their sessions to it. Version 1 sessions are kept
+ * when their link is lost, as long as `keeps` is true.
+ */
+export class TestRelay {
+  /** Whether version 1 is spoken. */
+  v1 = true;
+  keeps = true;
+  resumeTimeoutMs = 60_000;
+  answer: (message: RegisterMessage) => Answer = (message) => ({ accept: message.subdomain ?? "drawn" });
+  readonly registrations: RegisterMessage[] = [];
+  readonly picks: string[] = [];
+  /** How often a session was resumed. */
+  resumptions = 0;
+  /** The session registered last. */
+  session: V1RelaySession | JsonRelaySession | undefined;
+  /** Every session that has ended, with the code it ended with. */
+  readonly ended: { code: number | undefined }[] = [];
+  port = 0;
+  /** While true, handshakes are answered with 503. */
+  refusing = false;
+  #server = createServer();
+  readonly #sockets = new Set<Socket>();
+  readonly #kept = new Map<string, Kept>();
+  readonly #waiters = new Set<() => void>();
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  get openConnections(): number {
+    return this.#sockets.size;
+  }
+
+  async listen(): Promise<this> {
+    const server = createServer((_req, res) => res.writeHead(404).end("no relay here"));
+    this.#server = server;
+    const webSockets = new WebSocketServer({ noServer: true, maxPayload: 1 << 24 });
+    server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on("close", () => {
+        this.#sockets.delete(socket);
+        this.#wake();
+      });
+    });
+    server.on("upgrade", (request, socket: Socket, head) => {
+      socket.on("error", () => {});
+      if (this.refusing || request.url !== "/_tunnel/register") {
+        socket.end("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
+        return;
+      }
+      webSockets.handleUpgrade(request, socket, head, (ws) => this.#onLink(new WebSocketLink(ws, socket)));
+    });
+    server.listen(this.port, "127.0.0.1");
+    await once(server, "listening");
+    this.port = (server.address() as AddressInfo).port;
+    return this;
+  }
+
+  /** Cuts every connection. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
+  /** Ends the process, so to speak: nothing listens, all connections are cut, no session is remembered. */
+  async crash(): Promise<void> {
+    this.#server.close();
+    this.cut();
+    for (const { session } of this.#kept.values())
+      session.destroy(new TunnelError("session_lost", "crashed"));
+    this.#kept.clear();
+    this.session = undefined;
+    if (this.#server.listening) await once(this.#server, "close");
+  }
+
+  /** Stops taking connections; those that are open stay. */
+  stopListening(): void {
+    this.#server.close();
+  }
+
+  async close(): Promise<void> {
+    const { listening } = this.#server;
+    await this.crash();
+    for (const socket of this.#sockets) socket.destroy();
+    if (listening) await this.until(() => this.#sockets.size === 0);
+  }
+
+  /** Waits until `condition` holds; it is looked at whenever something happens here. */
+  async until(condition: (relay: this) => boolean): Promise<void> {
+    while (!condition(this)) {
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          this.#waiters.delete(wake);
+          resolve();
+        };
+        this.#waiters.add(wake);
+      });
+    }
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiters) wake();
+  }
+
+  #onLink(link: WebSocketLink): void {
+    link.handler = {
+      onMessage: (message) => {
+        const register = parseRegister(String(message));
+        if (register !== undefined) this.#onRegister(link, register);
+      },
+      onClose: () => this.#wake(),
+    };
+  }
+
+  #onRegister(link: WebSocketLink, message: RegisterMessage): void {
+    this.registrations.push(message);
+    const answer = this.answer(message);
+    if (answer === "silence") {
+    } else if ("close" in answer) {
+      link.close(answer.close, answer.reason ?? "");
+    } else if ("offer" in answer) {
+      link.handler = {
+        onMessage: (text) => {
+          const pick = parsePick(String(text));
+          if (pick === undefined) return;
+          this.picks.push(pick.subdomain);
+          this.#accept(link, pick.subdomain, message);
+        },
+        onClose: () => this.#wake(),
+      };
+      link.send(JSON.stringify({ subdomains: answer.offer }));
+    } else this.#accept(link, answer.accept, message);
+    this.#wake();
+  }
+
+  #accept(link: WebSocketLink, subdomain: string, message: RegisterMessage): void {
+    const acknowledge = { subdomain, url: `https://${subdomain}.relay.test` };
+    if (!this.v1) {
+      link.send(JSON.stringify(acknowledge));
+      this.session = new JsonRelaySession(link, { onClose: (_error, code) => this.#onEnded(code) });
+      this.#wake();
+      return;
+    }
+    if (message.resume !== undefined && this.#resume(link, acknowledge, message.resume)) return;
+    const id = randomBytes(8).toString("hex");
+    const secret = randomBytes(16).toString("hex");
+    const session = new V1RelaySession(
+      {
+        onClose: (_error, code) => this.#onEnded(code),
+        onDetached: (cause) => {
+          this.#wake();
+          if (!this.keeps) session.destroy(cause);
+        },
+        onGoaway: () => this.#wake(),
+      },
+      { sendWindow: message.window ?? 65_536 },
+    );
+    this.#kept.set(id, { session, secret });
+    this.session = session;
+    const { resumeTimeoutMs } = this;
+    link.send(JSON.stringify({ ...acknowledge, protocol: 1, session: { id, secret }, resumeTimeoutMs }));
+    session.attach(link, 0);
+    this.#wake();
+  }
+
+  #resume(link: Link, acknowledge: object, resume: NonNullable<RegisterMessage["resume"]>): boolean {
+    const kept = this.#kept.get(resume.session);
+    if (kept === undefined || kept.session.closed || kept.secret !== resume.secret) return false;
+    this.resumptions += 1;
+    const { session } = kept;
+    const resumed = { received: session.received };
+    const again = { id: resume.session, secret: resume.secret };
+    link.send(JSON.stringify({ ...acknowledge, protocol: 1, session: again, resumed }));
+    session.attach(link, resume.received);
+    this.session = session;
+    this.#wake();
+    return true;
+  }
+
+  #onEnded(code: number | undefined): void {
+    this.ended.push({ code });
+    this.#wake();
+  }
+}
