@@ -407,6 +407,9 @@ export class Exchange implements StreamHandler {
       this.#report("cancelled", undefined, status);
       return;
     }
+    // No `drain` follows once a response has been ended: what was still buffered then has left by now.
+    if (this.#state === "upgraded") this.#request.upgrade?.onFlushed();
+    else this.#onResponseDrain();
     // The rest of a request that was answered early still goes to the service, until it says that it wants no more.
     if (this.#request.body.isPresent && !this.#req.readableEnded)
       this.#req.once("close", this.#onLateBodyClose);

@@ -48,11 +48,7 @@ export class UpgradeSocket {
       // Nobody asks for an upgrade and then says that there is nothing to say.
       else if (asUpgrade) socket.destroy();
     });
-    socket.on("drain", () => {
-      const bytes = this.#unconsumed;
-      this.#unconsumed = 0;
-      this.#stream?.consumed(bytes);
-    });
+    socket.on("drain", () => this.onFlushed());
   }
 
   /** Passes the 101 on; false when it is not one that can be. */
@@ -72,6 +68,13 @@ export class UpgradeSocket {
   onData(chunk: Buffer): void {
     if (this.#socket.write(chunk)) this.#stream?.consumed(chunk.length);
     else this.#unconsumed += chunk.length;
+  }
+
+  /** All that was given to the visitor's connection has left. It does not say so itself once it has been ended. */
+  onFlushed(): void {
+    const bytes = this.#unconsumed;
+    this.#unconsumed = 0;
+    this.#stream?.consumed(bytes);
   }
 
   onDrain(): void {
