@@ -1,0 +1,264 @@
+import { describe, expect, it } from "vitest";
+import { bytesAt } from "../support/bytes.js";
+import { closingAfterEach } from "../support/cleanup.js";
+import { runClient } from "../support/commands.js";
+import { startOriginalRelay, type OriginalRelayOptions } from "../support/original-relay.js";
+import { startRawServer } from "../support/raw-server.js";
+import { startUpstream } from "../support/upstream.js";
+
+// The client command against relays of the original, which never heard of this project.
+
+const versions = ["0.1", "0.2"] as const;
+const closing = closingAfterEach();
+
+async function start(
+  options: OriginalRelayOptions,
+  args: readonly string[] = ["--token", "secret", "--subdomain", "app"],
+  target?: number,
+) {
+  const upstream = closing(await startUpstream());
+  const relay = closing(await startOriginalRelay(options));
+  const relayUrl = `http://127.0.0.1:${relay.port}`;
+  const client = closing(
+    runClient([String(target ?? upstream.port), "--relay", relayUrl, "--json", ...args]),
+  );
+  return { upstream, relay, client };
+}
+
+/** The same, connected. */
+async function connect(...parameters: Parameters<typeof start>) {
+  const started = await start(...parameters);
+  const { client, relay } = started;
+  const ended = client.exited.then(() => Promise.reject(new Error(`the client ended:\n${client.output}`)));
+  const tunnel = await Promise.race([relay.nextTunnel(), ended]);
+  // From here on its end is the test's business.
+  ended.catch(() => {});
+  return { ...started, tunnel };
+}
+
+describe.each(versions)("the client command on an original relay %s", (version) => {
+  it("registers in words that the original reads, and prints the public URL", async () => {
+    const { client, tunnel } = await connect({ version });
+    expect(tunnel.registration).toMatchObject({ token: "secret", subdomain: "app" });
+    expect(await client.waitForJson({ event: "connected" })).toMatchObject({
+      url: "https://app.tunnel.example",
+      subdomain: "app",
+    });
+  });
+
+  it("asks the local service as the visitor asked, and answers in words that the original reads", async () => {
+    const { upstream, tunnel } = await connect({ version });
+    const { status, headers, body } = await tunnel.request({
+      method: "POST",
+      path: "/headers/p%20q?x=%2F",
+      headers: { host: "app.tunnel.example", "x-visitor": "1", accept: "a, b" },
+      body: "hello",
+    }).answer;
+    expect(status).toBe(200);
+    expect(headers).toContainEqual(["content-type", "application/json"]);
+    const seen = JSON.parse(body.toString()) as {
+      method: string;
+      path: string;
+      body: string;
+      rawHeaders: string[];
+    };
+    expect(seen).toMatchObject({ method: "POST", path: "/headers/p%20q?x=%2F", body: "hello" });
+    const pairs = seen.rawHeaders.map((part, i) => (i % 2 === 0 ? part.toLowerCase() : part));
+    const fields = Object.fromEntries(
+      Array.from({ length: pairs.length / 2 }, (_, i) => pairs.slice(2 * i, 2 * i + 2) as [string, string]),
+    );
+    expect(fields).toMatchObject({
+      host: `localhost:${upstream.port}`,
+      "x-visitor": "1",
+      accept: "a, b",
+      "content-length": "5",
+    });
+    expect(tunnel.skipped).toEqual([]);
+  });
+
+  it("keeps every Set-Cookie", async () => {
+    const { tunnel } = await connect({ version });
+    const { headers } = await tunnel.request({ path: "/cookies" }).answer;
+    expect(headers.filter(([name]) => name === "set-cookie").map(([, value]) => value)).toEqual([
+      "a=1; Path=/",
+      "b=2; HttpOnly",
+      "c=3, with comma; Secure",
+    ]);
+    expect(tunnel.skipped).toEqual([]);
+  });
+
+  it("carries bodies byte for byte, many at a time", async () => {
+    const { tunnel } = await connect({ version });
+    const sizes = [0, 1, 65_535, 65_536, 65_537, 3_000_000, 9_000_000];
+    const answers = await Promise.all(sizes.map((size) => tunnel.request({ path: `/bytes/${size}` }).answer));
+    for (const [i, size] of sizes.entries()) {
+      expect(answers[i]?.body.equals(bytesAt(0, size))).toBe(true);
+      expect(answers[i]?.broken).toBe(false);
+    }
+    const body = bytesAt(7, 5_000_000);
+    const echoed = await tunnel.request({ method: "POST", path: "/echo", body }).answer;
+    expect(echoed.body.equals(body)).toBe(true);
+  });
+
+  it("passes on HEAD, 204, 304 and a redirect as they are", async () => {
+    const { tunnel } = await connect({ version });
+    const ask = async (method: string, path: string) => {
+      const { status, body, headers } = await tunnel.request({ method, path }).answer;
+      return { status, body: body.toString(), location: headers.find(([name]) => name === "location")?.[1] };
+    };
+    expect(await ask("HEAD", "/headers")).toMatchObject({ status: 200, body: "" });
+    expect(await ask("GET", "/status/204")).toMatchObject({ status: 204, body: "" });
+    expect(await ask("GET", "/status/304")).toMatchObject({ status: 304, body: "" });
+    expect(await ask("GET", "/redirect?to=http://elsewhere.example/")).toMatchObject({
+      status: 302,
+      location: "http://elsewhere.example/",
+    });
+  });
+
+  it("answers 502 when the local service is down, and says which address refused", async () => {
+    const free = await startRawServer(() => {});
+    await free.close();
+    const { client, tunnel } = await connect({ version }, undefined, free.port);
+    const { status, body } = await tunnel.request({}).answer;
+    expect(status).toBe(502);
+    expect(body.toString()).toMatch(version === "0.1" ? /^upstream error$/ : /^upstream error: .*refused/);
+    expect(JSON.stringify(await client.waitForJson({ event: "error" }))).toContain(`:${free.port}`);
+  });
+
+  it("never lets a response that broke off look complete", async () => {
+    const { tunnel } = await connect({ version });
+    for (const path of ["/cut/100000", "/cut/100000?chunked", "/short/100000"]) {
+      const answer = await tunnel.request({ path }).answer;
+      if (version === "0.2") expect(answer).toMatchObject({ status: 200, broken: true });
+      else expect(answer).toMatchObject({ status: 502, body: Buffer.from("upstream error") });
+    }
+    expect((await tunnel.request({ path: "/status/200" }).answer).status).toBe(200);
+  });
+
+  it("stays up whatever the relay says, and asks for nothing outside the local service", async () => {
+    const { upstream, tunnel } = await connect({ version });
+    const id = "an-id";
+    for (const text of [
+      "",
+      "{",
+      "null",
+      "[]",
+      '"x"',
+      "[".repeat(50_000),
+      JSON.stringify({ id }),
+      JSON.stringify({ kind: "request", id }),
+      JSON.stringify({ kind: "cancel", id: "nobody" }),
+      JSON.stringify({ kind: "request", id, method: "GET", path: "/", headers: { a: 1 }, body: null }),
+      JSON.stringify({
+        kind: "request",
+        id,
+        method: "GET",
+        path: "/",
+        headers: { "a b": "\r\nX: y" },
+        body: null,
+      }),
+      JSON.stringify({
+        kind: "request",
+        id,
+        method: "GET /x HTTP/1.1\r\n",
+        path: "/",
+        headers: {},
+        body: null,
+      }),
+      JSON.stringify({ kind: "request", id, method: "GET", path: "http://elsewhere.example/", headers: {} }),
+      JSON.stringify({ kind: "request", id, method: "GET", path: "@elsewhere.example/", headers: {} }),
+      JSON.stringify({ id, method: "CONNECT", path: "elsewhere.example:80", headers: {}, body: null }),
+    ]) {
+      tunnel.say(text);
+    }
+    const answer = await tunnel.request({ path: "/status/200" }).answer;
+    expect(answer.body.toString()).toBe("status 200\n");
+    expect(upstream.requests.map(({ path }) => path)).toEqual(["/status/200"]);
+  });
+
+  it("picks the only name of an offer by itself", async () => {
+    const { client, tunnel } = await connect({ version, offer: ["only"] }, ["--token", "secret"]);
+    expect(tunnel.subdomain).toBe("only");
+    expect(await client.waitForJson({ event: "connected" })).toMatchObject({ subdomain: "only" });
+  });
+
+  it("names the choices of an offer that needs a person, when there is none", async () => {
+    const { client } = await start({ version, offer: ["dev-*", "other"] }, ["--token", "secret"]);
+    expect((await client.exited).code).not.toBe(0);
+    expect(client.output).toContain("dev-*");
+    expect(client.output).toContain("other");
+  });
+
+  it("ends with the relay's reason when it is refused", async () => {
+    const { client } = await start({ version, refuse: "invalid token" });
+    const { code } = await client.exited;
+    expect(code).toBeGreaterThan(0);
+    expect(client.output).toContain("invalid token");
+  });
+
+  it("ends, and does not fight back, when it is evicted", async () => {
+    const { client, tunnel } = await connect({ version });
+    await client.waitForJson({ event: "connected" });
+    tunnel.evict();
+    await client.waitForJson({ event: "evicted" });
+    expect((await client.exited).code).toBeGreaterThan(0);
+  });
+
+  it("comes back when the connection is lost, and serves", async () => {
+    const { client, relay, tunnel } = await connect({ version });
+    await client.waitForJson({ event: "connected" });
+    tunnel.drop();
+    await client.waitForJson({ event: "disconnected" });
+    const again = await relay.nextTunnel();
+    expect(again.subdomain).toBe("app");
+    expect((await again.request({ path: "/status/200" }).answer).status).toBe(200);
+  });
+
+  it("finishes what is open and says goodbye when it is stopped", async () => {
+    const { client, upstream, tunnel } = await connect({ version });
+    const arrived = upstream.nextRequest();
+    const { answer } = tunnel.request({ path: "/slow?ms=300" });
+    await arrived;
+    client.child.kill("SIGINT");
+    expect((await answer).body.toString()).toBe("slow\n");
+    expect((await tunnel.closed).code).toBe(1000);
+    expect((await client.exited).code).toBe(0);
+  });
+});
+
+describe("the client command on an original relay 0.1", () => {
+  it("answers 502 for a body that the relay would not take whole", async () => {
+    const { tunnel } = await connect({ version: "0.1" });
+    const answer = await tunnel.request({ path: "/bytes/10485761" }).answer;
+    expect(answer).toMatchObject({ status: 502, body: Buffer.from("tunnel response body too large") });
+    expect((await tunnel.request({ path: "/bytes/10485760" }).answer).body.length).toBe(10_485_760);
+  });
+});
+
+describe("the client command on an original relay 0.2", () => {
+  it("passes on head and events as they come", async () => {
+    const { upstream, tunnel } = await connect({ version: "0.2" });
+    const exchange = tunnel.request({ path: "/sse" });
+    const { headers } = await exchange.head;
+    expect(headers).toContainEqual(["content-type", "text/event-stream"]);
+    for (const event of ["one", "two"]) {
+      upstream.emit(event);
+      expect(String(await exchange.nextChunk())).toBe(`data: ${event}\n\n`);
+    }
+    // The stream has no end of its own, and the client would wait for it when it is stopped.
+    exchange.cancel();
+  });
+
+  it("stops the local request when the visitor leaves, before the head and after", async () => {
+    const { upstream, tunnel } = await connect({ version: "0.2" });
+    for (const path of ["/hang", "/sse"]) {
+      const arrived = upstream.nextRequest();
+      const exchange = tunnel.request({ path });
+      await arrived;
+      if (path === "/sse") await exchange.head;
+      const aborted = upstream.nextAbort();
+      exchange.cancel();
+      expect((await aborted).path).toBe(path);
+    }
+  });
+});
