@@ -193,7 +193,7 @@ export class Registrar {
     } = this.#options;
     const holder = this.#registry.find(name);
     // Two clients that both reconnect would evict each other in turns for ever: only a fresh start evicts.
-    const isOther = message.instance === undefined || holder?.info.instance !== message.instance;
+    const isOther = holder === undefined || !isSameClient(holder.info.instance, message.instance);
     if (message.resume !== undefined && holder?.state.name === "online" && isOther) {
       throw new Refusal(closeCodes.evicted, evictedReason);
     }
@@ -315,7 +315,11 @@ export class Registrar {
     onLeaving: (tunnel) => this.#registry.release(tunnel),
     onClosed: (tunnel, cause) => {
       // Whoever holds the name now is none of this tunnel's business.
-      const evicted = this.#registry.find(tunnel.name)?.info.instance !== tunnel.info.instance;
+      const holder = this.#registry.find(tunnel.name);
+      const evicted =
+        holder !== undefined &&
+        holder !== tunnel &&
+        !isSameClient(holder.info.instance, tunnel.info.instance);
       if (tunnel.resumeId !== undefined) this.#sessions.delete(tunnel.resumeId, evicted);
       this.#registry.release(tunnel);
       this.#tunnels.delete(tunnel);
@@ -331,6 +335,11 @@ export class Registrar {
 
 const v1 = 1;
 const goingAway = "the relay is shutting down";
+
+/** Do two registrations come from the same process? Originals do not say. */
+function isSameClient(one: string | undefined, other: string | undefined): boolean {
+  return one !== undefined && one === other;
+}
 
 function speaksV1(message: RegisterMessage): boolean {
   return supportedProtocols.includes(v1) && message.protocol?.includes(v1) === true;

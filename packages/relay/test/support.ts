@@ -21,16 +21,24 @@ export interface TestRelay {
   records: ExchangeRecord[];
   /** Waits for the nth record (from 1). */
   record(nth: number): Promise<ExchangeRecord>;
+  /** Waits until this message has been logged. */
+  logged(message: string): Promise<void>;
   close(graceMs?: number): Promise<void>;
 }
 
 export async function startRelay(options: Partial<RelayOptions> = {}): Promise<TestRelay> {
   const records: ExchangeRecord[] = [];
+  const messages: string[] = [];
   const waiters: (() => void)[] = [];
+  const log = (_: object, message: string): void => {
+    messages.push(message);
+    for (const wake of waiters.splice(0)) wake();
+  };
   const relay = createRelay({
     domain: "localhost",
     host: "127.0.0.1",
     port: 0,
+    logger: { debug: log, info: log, warn: log, error: log },
     observers: [
       {
         onEnd(record) {
@@ -48,6 +56,9 @@ export async function startRelay(options: Partial<RelayOptions> = {}): Promise<T
     async record(nth) {
       while (records.length < nth) await new Promise<void>((resolve) => waiters.push(resolve));
       return records[nth - 1] as ExchangeRecord;
+    },
+    async logged(message) {
+      while (!messages.includes(message)) await new Promise<void>((resolve) => waiters.push(resolve));
     },
     close: (graceMs = 0) => relay.close(graceMs),
   };

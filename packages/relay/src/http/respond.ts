@@ -71,7 +71,7 @@ function send(
     code,
   ];
   if (retryAfterS !== undefined) headers.push("Retry-After", String(retryAfterS));
-  if (status === 426) headers.push("Connection", "Upgrade", "Upgrade", "websocket");
+  if (status === 426) headers.push("Connection", "Upgrade, close", "Upgrade", "websocket");
   else if (pending && !small) headers.push("Connection", "close");
   res.writeHead(status, headers);
   if (!pending || body.awaitsContinue) res.end(payload);
