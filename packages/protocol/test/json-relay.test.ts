@@ -1,6 +1,10 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { get, Recorder, relayAndRawClient } from "./json-peer.js";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 const base64 = (text: string | Buffer): string => Buffer.from(text).toString("base64");
 
@@ -306,6 +310,33 @@ describe("limits and the end of JsonRelaySession", () => {
     slow.stream.consumed(1_000_000);
     await relay.client.settle();
     expect(other.recorder.events).toEqual(["head 200", "end"]);
+  });
+
+  it("cuts who holds the most when the link has been paused for 10 s, then the next", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const relay = relayAndRawClient();
+    const [small, large, other] = [await ask(relay), await ask(relay), await ask(relay)];
+    const head = (id: string) => ({ kind: "response_head", id, status: 200, headers: {} });
+    const chunk = (id: string, size: number) => {
+      return { kind: "response_chunk", id, data: base64(Buffer.alloc(size)), last: false };
+    };
+    await relay.client.say(head(small.id), chunk(small.id, 8_500_000));
+    await relay.client.say(head(large.id), chunk(large.id, 8_600_000), head(other.id));
+    expect(other.recorder.events).toEqual([]);
+    vi.advanceTimersByTime(9_999);
+    expect(large.recorder.events).toHaveLength(2);
+    vi.advanceTimersByTime(1);
+    expect(large.recorder.events.at(-1)).toBe("reset overloaded");
+    expect(small.recorder.events).toHaveLength(2);
+    await relay.client.settle();
+    // Still over half of the bound.
+    expect(other.recorder.events).toEqual([]);
+    vi.advanceTimersByTime(10_000);
+    await relay.client.settle();
+    expect(small.recorder.events.at(-1)).toBe("reset overloaded");
+    expect(other.recorder.events).toEqual(["head 200"]);
+    expect(relay.client.received.filter(({ kind }) => kind === "cancel")).toHaveLength(2);
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it("frees what a finished stream holds when its reader leaves", async () => {

@@ -5,7 +5,7 @@ import { StreamingClientStream, WholeClientStream } from "./client-stream.js";
 import type { ClientStream, ClientStreamOwner } from "./client-stream.js";
 import { JsonConnection } from "./connection.js";
 import { guard, IdleWaiters } from "./guard.js";
-import { StreamIntake } from "./intake.js";
+import { stalledReader, StreamIntake } from "./intake.js";
 import { readRequest, type Message } from "./messages.js";
 
 /** Bytes that wait for the link at which a sender is asked to wait. */
@@ -105,12 +105,14 @@ export class JsonClientSession implements Session {
     if (typeof request === "string" && !streaming && message["method"] === undefined) return;
     if (this.#wire === "json") this.#wire = streaming ? "json-0.2" : "json-0.1";
 
+    const intake = new StreamIntake(this.#connection.intake);
     const stream = new (streaming ? StreamingClientStream : WholeClientStream)(
       this.#nextId++,
       message.id,
       this.#owner,
-      new StreamIntake(this.#connection.intake),
+      intake,
     );
+    intake.onStalled = () => guard(this.#handler, stream, () => stream.cut("overloaded", stalledReader));
     // The original skips a request it cannot read and lets the visitor wait for the relay's timeout.
     if (typeof request === "string") {
       stream.reset("bad_message", `The relay's request is not usable: ${request}`);

@@ -89,7 +89,7 @@ export abstract class ClientStream implements AcceptedStream {
   }
 
   /** Ends the stream from this side: the relay and the handler are told. */
-  protected cut(code: ResetCode, message: string): void {
+  cut(code: ResetCode, message: string): void {
     if (this.state === "finished") return;
     this.sendFailure(code, message);
     this.lost(code, message);

@@ -79,6 +79,7 @@ export class JsonConnection {
     if (this.#closed) return;
     this.#closed = true;
     this.#liveness.stop();
+    this.intake.stop();
     this.#handler.onClose(error, code, reason);
   }
 

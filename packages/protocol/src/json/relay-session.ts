@@ -11,7 +11,7 @@ import type {
 } from "../tunnel.js";
 import { JsonConnection } from "./connection.js";
 import { guard, IdleWaiters } from "./guard.js";
-import { StreamIntake } from "./intake.js";
+import { stalledReader, StreamIntake } from "./intake.js";
 import { readReply, writeCancel, type Message } from "./messages.js";
 import { RelayStream, type RelayStreamOwner } from "./relay-stream.js";
 
@@ -85,6 +85,7 @@ export class JsonRelaySession implements OpeningSession {
     }
     const intake = new StreamIntake(this.#connection.intake);
     const stream = new RelayStream(this.#nextId++, head, handler, this.#owner, intake);
+    intake.onStalled = () => guard(this.#handler, stream, () => stream.cut("overloaded", stalledReader));
     this.#streams.set(stream.wireId, stream);
     if (end) stream.end();
     return stream;
