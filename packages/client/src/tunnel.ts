@@ -149,6 +149,7 @@ class JsonTunnel implements Tunnel {
     };
     this.#session = new JsonClientSession(link, acceptUnlessFinishing, handler, {
       liveness: options.liveness,
+      maxStreams: options.maxStreams,
     });
   }
 

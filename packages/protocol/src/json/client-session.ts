@@ -10,11 +10,10 @@ import { readRequest, type Message } from "./messages.js";
 
 /** Bytes that wait for the link at which a sender is asked to wait. */
 const highWaterBytes = 1024 * 1024;
-/** Streams open at one time: a relay may not make the client hold more than this. */
-const maxStreams = 1024;
-
 export interface JsonClientSessionOptions {
   liveness?: LivenessOptions;
+  /** Streams open at one time; a relay may not make the client hold more. Default 1024. */
+  maxStreams?: number;
 }
 
 /**
@@ -30,6 +29,7 @@ export class JsonClientSession implements Session {
   readonly #waiting = new Set<ClientStream>();
   readonly #connection: JsonConnection;
   readonly #accept: AcceptStream;
+  readonly #maxStreams: number;
 
   /** The relay has acknowledged; the session takes the link over. */
   constructor(
@@ -40,6 +40,7 @@ export class JsonClientSession implements Session {
   ) {
     this.#handler = handler;
     this.#accept = accept;
+    this.#maxStreams = options.maxStreams ?? 1024;
     this.#connection = new JsonConnection(link, options.liveness ?? {}, {
       onMessage: (message) => this.#onMessage(message),
       onDrain: () => this.#onDrain(),
@@ -118,8 +119,8 @@ export class JsonClientSession implements Session {
       stream.reset("bad_message", `The relay's request is not usable: ${request}`);
       return;
     }
-    if (this.#streams.size >= maxStreams) {
-      stream.reset("overloaded", `The client has ${maxStreams} open requests, its limit`);
+    if (this.#streams.size >= this.#maxStreams) {
+      stream.reset("overloaded", `The client has ${this.#maxStreams} open requests, its limit`);
       return;
     }
     this.#streams.set(message.id, stream);
