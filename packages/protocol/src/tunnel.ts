@@ -36,7 +36,10 @@ export interface TunnelStream {
   write(chunk: Buffer): boolean;
   /** Ends this direction. Trailers may follow a body that was not upgraded. */
   end(trailers?: RawHeaders): void;
-  /** Cuts both directions and tells the peer why. The own handler is not called any more. */
+  /**
+   * Cuts both directions and tells the peer why. The own handler is not called any more. After `end`, `no_error` cuts
+   * nothing that was written: it only says that no more of the peer's data is wanted.
+   */
   reset(code: ResetCode, message?: string): void;
   /**
    * Says that `bytes` of what `onData` handed over have been passed on, so that the peer may send as many again.
@@ -47,7 +50,10 @@ export interface TunnelStream {
 
 /** The client's side of a stream: it also answers. */
 export interface AcceptedStream extends TunnelStream {
-  /** Sends an interim response head (1xx, not 101). Any number of times before `sendHead`. */
+  /**
+   * Sends an interim response head (1xx, not 101). Any number of times before `sendHead`. Heads and trailers that the wire cannot
+   * carry reset the stream with `bad_message`, which the handler is told in a later turn.
+   */
   sendInterim(head: ResponseHead): void;
   /** Sends the final head, once. With `end` there is no body. */
   sendHead(head: ResponseHead, end?: boolean): void;
@@ -108,7 +114,7 @@ export interface Session {
 export interface OpeningSession extends Session {
   /**
    * Opens a stream for a request. With `end` there is no body.
-   * @throws TunnelError `overloaded`, `draining` or `session_closed`.
+   * @throws TunnelError `overloaded`, `draining` or `session_closed`; `invalid_option` for a head that is not HTTP.
    */
   open(head: RequestHead, end: boolean, handler: StreamHandler): TunnelStream;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { StreamReset, TunnelError, V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol";
-import type { AcceptedStream, RequestHead, StreamHandler, V1Options } from "mcp-tunnel-protocol";
+import { TunnelError, V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol";
+import type { AcceptedStream, RequestHead, StreamHandler, StreamReset, V1Options } from "mcp-tunnel-protocol";
 import { linkedPair } from "mcp-tunnel-protocol/testing";
 
 /** Records what a stream's handler is told, and returns credit at once. */

@@ -1,13 +1,19 @@
-import { TunnelError } from "../errors.js";
 import type { RawHeaders } from "../headers.js";
 import type { RequestHead, ResponseHead } from "../tunnel.js";
-import { describeFrame, frameRules, headerBytes, typeMask } from "./frame.js";
+import { describeFrame, frameRules, frameTypes, headerBytes, typeMask } from "./frame.js";
+import { Violation } from "./violation.js";
+
+/**
+ * DATA that is a smaller part than this of what was read with it is copied: in a slow visitor's queue it would keep all of that in
+ * memory, and credit counts only its own bytes.
+ */
+const keptRatio = 4;
 
 export type OnFrame = (type: number, flags: number, streamId: number, payload: Buffer) => void;
 
 /**
  * Turns the bytes of one direction back into frames, however they were split. A payload that lies in one message is handed
- * over as a slice of it; only one that crosses messages is copied. Keeps at most one frame.
+ * over as a slice of it, unless it is but a small part; one that crosses messages is copied. Keeps at most one frame.
  */
 export class Decoder {
   readonly #header = Buffer.alloc(headerBytes);
@@ -32,7 +38,7 @@ export class Decoder {
     this.#payload = undefined;
   }
 
-  /** Takes the next bytes. @throws TunnelError `protocol_error` */
+  /** Takes the next bytes. @throws Violation */
   push(bytes: Buffer): void {
     let at = 0;
     while (!this.#stopped) {
@@ -43,8 +49,10 @@ export class Decoder {
       const missing = this.#length - this.#payloadHave;
       const available = bytes.length - at;
       if (this.#payloadHave === 0 && available >= missing) {
-        this.#emit(bytes.subarray(at, at + missing));
+        const slice = bytes.subarray(at, at + missing);
         at += missing;
+        const wasteful = this.#type === frameTypes.data && missing * keptRatio < bytes.buffer.byteLength;
+        this.#emit(wasteful ? Buffer.from(slice) : slice);
         continue;
       }
       if (available === 0) return;
@@ -107,37 +115,37 @@ export class Decoder {
   }
 }
 
-function violation(what: string, type: number, flags: number, streamId: number, length: number): TunnelError {
-  return new TunnelError("protocol_error", `${what}: ${describeFrame(type, flags, streamId, length)}`);
+function violation(what: string, type: number, flags: number, streamId: number, length: number): Violation {
+  return new Violation(`${what}: ${describeFrame(type, flags, streamId, length)}`);
 }
 
-/** @throws TunnelError `protocol_error` */
+/** @throws Violation */
 export function decodeRequestHead(payload: Buffer, upgrade: boolean): RequestHead {
   const parts = payload.toString("latin1").split("\n");
   const [method, path] = parts;
   if (!method || !path || parts.length % 2 !== 0) {
-    throw new TunnelError("protocol_error", "malformed REQUEST head");
+    throw new Violation("malformed REQUEST head");
   }
   const head: RequestHead = { method, path, headers: parts.slice(2) };
   if (upgrade) head.upgrade = true;
   return head;
 }
 
-/** @throws TunnelError `protocol_error` */
+/** @throws Violation */
 export function decodeResponseHead(payload: Buffer): ResponseHead {
   const parts = payload.toString("latin1").split("\n");
   const status = parts[0] as string;
   if (!/^[1-9]\d\d$/.test(status) || parts.length % 2 !== 1) {
-    throw new TunnelError("protocol_error", "malformed response head");
+    throw new Violation("malformed response head");
   }
   parts.shift();
   return { status: Number(status), headers: parts };
 }
 
-/** @throws TunnelError `protocol_error` */
+/** @throws Violation */
 export function decodeTrailers(payload: Buffer): RawHeaders {
   if (payload.length === 0) return [];
   const parts = payload.toString("latin1").split("\n");
-  if (parts.length % 2 !== 0) throw new TunnelError("protocol_error", "malformed trailers");
+  if (parts.length % 2 !== 0) throw new Violation("malformed trailers");
   return parts;
 }

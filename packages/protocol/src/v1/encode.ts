@@ -1,5 +1,6 @@
 import type { RawHeaders } from "../headers.js";
 import type { RequestHead, ResponseHead } from "../tunnel.js";
+import { maxHeadBytes, maxResetMessageBytes } from "./frame.js";
 
 /** Writes a frame header of eight bytes at `at`. */
 export function writeFrameHeader(
@@ -30,6 +31,34 @@ export function encodeResponseHead(head: ResponseHead): string {
 
 export function encodeTrailers(trailers: RawHeaders): string {
   return trailers.join("\n");
+}
+
+const beyondOneByte = /[^\0-\xff]/;
+
+/**
+ * Whether an encoded head or trailer section can travel: not too long, one byte per char, and no line feed within a
+ * string, which would make two of it at the other end. `before`: strings before those of the fields.
+ */
+export function canTravel(text: string, before: number, fields: RawHeaders, maxBytes: number): boolean {
+  if (text.length > maxBytes || fields.length % 2 !== 0 || beyondOneByte.test(text)) return false;
+  let strings = 1;
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) strings += 1;
+  return strings === before + fields.length;
+}
+
+/** The same for a response head: also the status must be three digits. */
+export function canTravelAsHead(text: string, head: ResponseHead): boolean {
+  return head.status >= 100 && head.status <= 999 && canTravel(text, 1, head.headers, maxHeadBytes);
+}
+
+const utf8 = new TextEncoder();
+
+/** The payload of a RESET; a message that is too long is cut between characters. */
+export function encodeReset(code: number, message: string): Buffer {
+  const payload = Buffer.allocUnsafe(2 + Math.min(message.length * 3, maxResetMessageBytes));
+  payload.writeUInt16BE(code, 0);
+  const { written } = utf8.encodeInto(message, payload.subarray(2));
+  return payload.subarray(0, 2 + written);
 }
 
 function fields(start: string, headers: RawHeaders): string {

@@ -1,6 +1,6 @@
-import { TunnelError } from "../errors.js";
 import { writeFrameHeader } from "./encode.js";
 import { endFlag, frameTypes, headerBytes } from "./frame.js";
+import { Violation } from "./violation.js";
 
 /** Small frames of one burst share a slab; it is given up when the session falls quiet. */
 const slabBytes = 32_768;
@@ -91,14 +91,11 @@ export class Outbox {
 
   /**
    * The peer has processed everything before `offset`.
-   * @throws TunnelError `protocol_error` for an offset outside what was sent and kept.
+   * @throws Violation for an offset outside what was sent and kept.
    */
   acknowledge(offset: number): void {
     if (offset < this.#keptFrom || offset > this.#sentTo) {
-      throw new TunnelError(
-        "protocol_error",
-        `acknowledged offset ${offset} is outside ${this.#keptFrom}-${this.#sentTo}`,
-      );
+      throw new Violation(`acknowledged offset ${offset} is outside ${this.#keptFrom}-${this.#sentTo}`);
     }
     let count = 0;
     let from = this.#keptFrom;

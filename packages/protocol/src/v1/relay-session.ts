@@ -1,11 +1,12 @@
 import { TunnelError } from "../errors.js";
 import type { SessionHandler, OpeningSession, RequestHead, StreamHandler, TunnelStream } from "../tunnel.js";
 import { decodeResponseHead } from "./decode.js";
-import { encodeRequestHead } from "./encode.js";
+import { canTravel, encodeRequestHead } from "./encode.js";
 import { endFlag, frameTypes, maxHeadBytes, upgradeFlag } from "./frame.js";
 import { V1Session } from "./session.js";
 import type { V1Options } from "./session.js";
 import { V1Stream } from "./stream.js";
+import { Violation } from "./violation.js";
 
 /** From this stream id on the client is asked to register anew; ids have 32 bits and never start over. */
 const lastComfortableId = 0xf000_0000;
@@ -15,8 +16,7 @@ const lastId = 0xffff_fff0;
 export class V1RelaySession extends V1Session implements OpeningSession {
   protected override readonly peerAnswers = true;
   readonly #maxStreams: number;
-  #lastStreamId = 0;
-  #peerGoing = false;
+  protected lastStreamId = 0;
 
   constructor(handler: SessionHandler, options: V1Options = {}) {
     super(handler, options);
@@ -25,45 +25,46 @@ export class V1RelaySession extends V1Session implements OpeningSession {
 
   open(head: RequestHead, end: boolean, handler: StreamHandler): TunnelStream {
     if (this.closed) throw new TunnelError("session_closed", "the tunnel's session is over");
-    if (this.#peerGoing) throw new TunnelError("draining", "the client takes no new requests");
+    if (this.peerGoing) throw new TunnelError("draining", "the client takes no new requests");
     if (this.streams.size >= this.#maxStreams) {
       throw new TunnelError("overloaded", `the tunnel already carries ${this.streams.size} streams`);
     }
-    if (this.#lastStreamId >= lastId) throw new TunnelError("overloaded", "the session has run out of ids");
+    if (!this.hasRoom) {
+      throw new TunnelError("overloaded", "the client does not acknowledge what it was sent");
+    }
+    if (this.lastStreamId >= lastId) throw new TunnelError("overloaded", "the session has run out of ids");
     const text = encodeRequestHead(head);
     if (text.length > maxHeadBytes) throw new TunnelError("overloaded", "the request head is too large");
-    this.#lastStreamId += 1;
-    const id = this.#lastStreamId;
+    if (head.method === "" || head.path === "" || !canTravel(text, 2, head.headers, maxHeadBytes)) {
+      throw new TunnelError("invalid_option", "the request head is not HTTP");
+    }
+    this.lastStreamId += 1;
+    const id = this.lastStreamId;
     if (id === lastComfortableId) this.goaway();
-    const stream = new V1Stream(id, this, handler, this.windows);
+    const upgrade = head.upgrade === true;
+    const stream = new V1Stream(id, this, handler, this.windows, upgrade);
     this.streams.set(id, stream);
-    const flags = (end ? endFlag : 0) | (head.upgrade === true ? upgradeFlag : 0);
+    const flags = (end ? endFlag : 0) | (upgrade ? upgradeFlag : 0);
     this.text(frameTypes.request | flags, id, text);
     if (end) stream.localEndSent();
     return stream;
   }
 
   protected override wasOpened(streamId: number): boolean {
-    return streamId <= this.#lastStreamId;
+    return streamId <= this.lastStreamId;
   }
 
   protected override receiveRequest(): void {
-    throw new TunnelError("protocol_error", "a client may not open streams");
+    throw new Violation("a client may not open streams");
   }
 
   protected override receiveAnswer(stream: V1Stream, type: number, end: boolean, payload: Buffer): void {
     const head = decodeResponseHead(payload);
     const interim = head.status < 200 && head.status !== 101;
     if (interim !== (type === frameTypes.interim)) {
-      throw new TunnelError("protocol_error", `status ${head.status} in the wrong frame`);
+      throw new Violation(`status ${head.status} in the wrong frame`);
     }
     if (interim) stream.receiveInterim(head);
     else stream.receiveHead(head, end);
-  }
-
-  protected override receiveGoaway(): void {
-    if (this.#peerGoing) return;
-    this.#peerGoing = true;
-    this.handler.onGoaway?.();
   }
 }

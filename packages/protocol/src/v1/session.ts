@@ -9,8 +9,8 @@ import { Decoder, decodeTrailers } from "./decode.js";
 import { writeFrameHeader } from "./encode.js";
 import { describeFrame, endFlag, frameTypes, headerBytes } from "./frame.js";
 import { Outbox } from "./outbox.js";
-import { V1Stream } from "./stream.js";
-import type { StreamPort } from "./stream.js";
+import type { StreamPort, V1Stream } from "./stream.js";
+import { Violation } from "./violation.js";
 
 /** Bytes of one stream that each end takes before it returns credit, unless it announces another number. */
 export const defaultWindow = 1_048_576;
@@ -38,11 +38,14 @@ export interface V1Options {
   /** Streams open at the same time. Default 1,024 for the relay, 4,096 for the client. */
   maxStreams?: number;
   /**
-   * Received bytes, over all streams, that have not been passed on; beyond it the stream with the most of them is
-   * reset. Default 67,108,864.
+   * Received bytes, over all streams, that have not been passed on, and 256 for each chunk of them; beyond it the
+   * stream with the most is reset. Default 67,108,864.
    */
   maxQueuedBytes?: number;
-  /** Bytes sent and not acknowledged at which streams have to wait. Default 33,554,432. */
+  /**
+   * Bytes sent and not acknowledged at which streams have to wait, and no more are opened. At twice as many the session
+   * ends: what is not body never waits. Default 33,554,432.
+   */
   maxUnacknowledgedBytes?: number;
   /** How much all windows of the session together may grow beyond their first size. Default 67,108,864. */
   maxWindowGrowthBytes?: number;
@@ -61,12 +64,17 @@ export abstract class V1Session implements Session, StreamPort {
   readonly wire = "v1";
   protected readonly handler: SessionHandler;
   protected readonly streams = new Map<number, V1Stream>();
+  /** Finished for the peer, but not everything has been passed on. */
+  readonly #lingering = new Set<V1Stream>();
   protected readonly windows: { send: number; receive: number };
   #state: State = { name: "detached" };
   readonly #options: V1Options;
   readonly #outbox = new Outbox();
   readonly #waiting = new Set<V1Stream>();
   #pumping = false;
+  #goawaySent = false;
+  /** The peer has sent GOAWAY. */
+  protected peerGoing = false;
   #flushScheduled = false;
   #received = 0;
   #receivedAcknowledged = 0;
@@ -110,7 +118,7 @@ export abstract class V1Session implements Session, StreamPort {
     return this.#state.name === "attached" ? this.#state.liveness.rttMs : undefined;
   }
 
-  /** Received bytes that have not been passed on, over all streams. */
+  /** Received bytes that have not been passed on, over all streams, and 256 for each chunk of them. */
   get queuedBytes(): number {
     return this.#queuedBytes;
   }
@@ -118,6 +126,11 @@ export abstract class V1Session implements Session, StreamPort {
   /** Bytes kept until the peer acknowledges them. */
   get unacknowledgedBytes(): number {
     return this.#outbox.unacknowledgedBytes + this.#outbox.batchBytes;
+  }
+
+  /** Whether what the peer has not acknowledged leaves room for more. */
+  protected get hasRoom(): boolean {
+    return this.#outbox.unacknowledgedBytes < this.#maxUnacknowledged;
   }
 
   // ---- links
@@ -139,16 +152,22 @@ export abstract class V1Session implements Session, StreamPort {
       this.#detached(new TunnelError("timeout", "the link has gone silent"));
     });
     this.#state = { name: "attached", link, decoder, liveness };
-    // What the peer reported includes what it is told with the resumption, so nothing is owed.
+    // The peer was told with the resumption what has been received, so nothing is owed.
     this.#receivedAcknowledged = this.#received;
+    // Another link may go another way.
+    this.#minRttMs = undefined;
     link.handler = {
       onMessage: (message) => this.#onMessage(message),
       onDrain: () => this.#pump(),
       onPong: () => {
         liveness.pong();
-        this.#minRttMs = Math.min(liveness.rttMs ?? Infinity, this.#minRttMs ?? Infinity);
+        if (liveness.rttMs !== undefined) {
+          this.#minRttMs = Math.min(liveness.rttMs, this.#minRttMs ?? liveness.rttMs);
+        }
       },
       onClose: (code, reason) => {
+        // A link that was closed before it got here says so later, when another may have taken its place.
+        if (this.#state.name !== "attached" || this.#state.link !== link) return;
         this.#unlink();
         this.#linkClosed(code, reason);
       },
@@ -184,7 +203,7 @@ export abstract class V1Session implements Session, StreamPort {
   }
 
   #linkClosed(code: number, reason: string): void {
-    const error = closeError(code, reason);
+    const error = closeError(code, reason, this.peerAnswers);
     if (error.code === "session_lost") this.#detached(error);
     else this.#end(error, code, reason);
   }
@@ -196,7 +215,9 @@ export abstract class V1Session implements Session, StreamPort {
   // ---- the end
 
   goaway(): void {
-    if (this.#state.name !== "closed") this.text(frameTypes.goaway, 0, "");
+    if (this.#state.name === "closed" || this.#goawaySent) return;
+    this.#goawaySent = true;
+    this.text(frameTypes.goaway, 0, "");
   }
 
   close(code: number, reason: string): void {
@@ -228,7 +249,7 @@ export abstract class V1Session implements Session, StreamPort {
     for (const resolve of waiters) resolve();
   }
 
-  #violation(error: TunnelError): void {
+  #violation(error: Violation): void {
     this.#unlink()?.close(closeCodes.protocolError, error.message);
     this.#end(error);
   }
@@ -237,7 +258,13 @@ export abstract class V1Session implements Session, StreamPort {
     if (this.#state.name === "closed") return;
     this.#state = { name: "closed" };
     const lost = new StreamReset("session_lost", error.message);
-    for (const stream of [...this.streams.values()]) this.#guard(stream, () => stream.fail(lost));
+    for (const stream of [...this.streams.values()]) {
+      try {
+        stream.fail(lost);
+      } catch (thrown) {
+        this.handler.onFault?.(thrown);
+      }
+    }
     this.streams.clear();
     this.#waiting.clear();
     this.handler.onClose(error, code, reason);
@@ -269,7 +296,7 @@ export abstract class V1Session implements Session, StreamPort {
     if (this.#state.name !== "attached") return false;
     const waiting = this.#state.link.bufferedBytes + this.#outbox.batchBytes;
     if (waiting >= (bytes <= smallChunkBytes ? smallChunkHighWaterBytes : linkHighWaterBytes)) return false;
-    return this.#outbox.unacknowledgedBytes < this.#maxUnacknowledged;
+    return this.hasRoom;
   }
 
   awaitTurn(stream: V1Stream): void {
@@ -279,27 +306,41 @@ export abstract class V1Session implements Session, StreamPort {
   finished(stream: V1Stream, extraWindow: number): void {
     this.streams.delete(stream.id);
     this.#waiting.delete(stream);
+    if (stream.queuedBytes > 0) this.#lingering.add(stream);
     this.#windowGrowth -= extraWindow;
     this.#checkIdle();
   }
 
   #appended(): void {
     if (this.#outbox.batchBytes >= flushBytes) this.#flush();
-    else if (!this.#flushScheduled) {
-      this.#flushScheduled = true;
-      setImmediate(this.#onImmediate);
-    }
+    else this.#scheduleFlush();
+  }
+
+  #scheduleFlush(): void {
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    setImmediate(this.#onImmediate);
   }
 
   readonly #onImmediate = (): void => {
     this.#flushScheduled = false;
     this.#flush();
+    if (this.#isOverfull) {
+      this.destroy(new TunnelError("overloaded", "the peer does not acknowledge what it was sent"));
+    }
   };
 
   #flush(): void {
     if (this.#outbox.batchBytes === 0) return;
     const batch = this.#outbox.take();
     if (this.#state.name === "attached") this.#sendAll(this.#state.link, batch);
+    // Not here: this may be deep inside a stream that is sending.
+    if (this.#isOverfull) this.#scheduleFlush();
+  }
+
+  /** Body stops well before; heads and resets do not wait, and a peer that acknowledges nothing would make them pile up. */
+  get #isOverfull(): boolean {
+    return this.#outbox.unacknowledgedBytes > 2 * this.#maxUnacknowledged;
   }
 
   #sendAll(link: Link, messages: readonly Buffer[]): void {
@@ -316,16 +357,27 @@ export abstract class V1Session implements Session, StreamPort {
   #pump(): void {
     if (this.#pumping || this.#waiting.size === 0) return;
     this.#pumping = true;
-    // A stream that wants another turn goes to the end of the set, which the loop reaches again.
-    for (const stream of this.#waiting) {
-      if (!this.canSendData(0)) break;
-      this.#waiting.delete(stream);
-      const more = this.#guard(stream, () => stream.pump(turnBytes)) ?? false;
-      if (!more) continue;
-      this.#waiting.add(stream);
-      if (!this.canSendData(turnBytes)) break;
+    try {
+      // A stream that wants another turn goes to the end of the set, which the loop reaches again.
+      for (const stream of this.#waiting) {
+        if (!this.canSendData(0)) break;
+        this.#waiting.delete(stream);
+        if (!this.#giveTurn(stream)) continue;
+        this.#waiting.add(stream);
+        if (!this.canSendData(turnBytes)) break;
+      }
+    } finally {
+      this.#pumping = false;
     }
-    this.#pumping = false;
+  }
+
+  #giveTurn(stream: V1Stream): boolean {
+    try {
+      return stream.pump(turnBytes);
+    } catch (error) {
+      this.fault(stream, error);
+      return false;
+    }
   }
 
   // ---- receiving
@@ -335,12 +387,10 @@ export abstract class V1Session implements Session, StreamPort {
     const { decoder, liveness } = this.#state;
     liveness.heard();
     try {
-      if (typeof message === "string") {
-        throw new TunnelError("protocol_error", "a text message in a version 1 session");
-      }
+      if (typeof message === "string") throw new Violation("a text message in a version 1 session");
       decoder.push(message);
     } catch (error) {
-      if (!(error instanceof TunnelError)) throw error;
+      if (!(error instanceof Violation)) throw error;
       this.#violation(error);
       return;
     }
@@ -378,7 +428,9 @@ export abstract class V1Session implements Session, StreamPort {
     }
     this.#received += headerBytes + payload.length;
     if (type === frameTypes.goaway) {
-      this.receiveGoaway();
+      if (this.peerGoing) return;
+      this.peerGoing = true;
+      this.handler.onGoaway?.();
       return;
     }
     if (type === frameTypes.request) {
@@ -388,12 +440,14 @@ export abstract class V1Session implements Session, StreamPort {
     const stream = this.streams.get(streamId);
     if (stream === undefined) {
       if (this.wasOpened(streamId)) return; // It crossed the end of the stream.
-      throw new TunnelError(
-        "protocol_error",
-        `never opened: ${describeFrame(type, flags, streamId, payload.length)}`,
-      );
+      throw new Violation(`never opened: ${describeFrame(type, flags, streamId, payload.length)}`);
     }
-    this.#guard(stream, () => this.#receiveOn(stream, type, (flags & endFlag) !== 0, payload));
+    try {
+      this.#receiveOn(stream, type, (flags & endFlag) !== 0, payload);
+    } catch (error) {
+      if (error instanceof Violation) throw error;
+      this.fault(stream, error);
+    }
   };
 
   #receiveOn(stream: V1Stream, type: number, end: boolean, payload: Buffer): void {
@@ -411,7 +465,7 @@ export abstract class V1Session implements Session, StreamPort {
         stream.receiveBlocked();
         return;
       case frameTypes.reset:
-        if (payload.length < 2) throw new TunnelError("protocol_error", "RESET without a code");
+        if (payload.length < 2) throw new Violation("RESET without a code");
         stream.receiveReset(new StreamReset(resetName(payload.readUInt16BE(0)), payload.toString("utf8", 2)));
         return;
       default:
@@ -419,41 +473,38 @@ export abstract class V1Session implements Session, StreamPort {
     }
   }
 
-  /**
-   * Runs what may call a stream's handler. A fault in a handler ends its own stream and no other; a violation is the
-   * session's matter and passes through.
-   */
-  #guard<T>(stream: V1Stream, action: () => T): T | undefined {
-    try {
-      return action();
-    } catch (error) {
-      if (error instanceof TunnelError && error.code === "protocol_error") throw error;
-      this.fault(stream, error);
-      return undefined;
-    }
-  }
-
+  /** A stream's handler threw: this ends its stream and no other. */
   protected fault(stream: V1Stream, error: unknown): void {
     this.handler.onFault?.(error);
-    stream.reset("internal", "internal error");
-    try {
-      stream.handler.onReset(new StreamReset("internal", "internal error"));
-    } catch (again) {
-      this.handler.onFault?.(again);
-    }
+    this.cut(stream, new StreamReset("internal", "internal error"));
   }
 
-  queued(delta: number): void {
+  cut(stream: V1Stream, reason: StreamReset): void {
+    // A stream that lingers is finished; only the handler is there to be told.
+    if (stream.finished && stream.queuedBytes === 0) return;
+    stream.reset(reason.code, reason.message);
+    // Not at once: this may be inside a call of the handler's own, or before it is known who handles the stream.
+    queueMicrotask(() => {
+      try {
+        stream.tellReset(reason);
+      } catch (error) {
+        this.handler.onFault?.(error);
+      }
+    });
+  }
+
+  queued(stream: V1Stream, delta: number): void {
     this.#queuedBytes += delta;
-    if (delta <= 0 || this.#queuedBytes <= this.#maxQueued) return;
-    let fattest: V1Stream | undefined;
-    for (const stream of this.streams.values()) {
-      if (fattest === undefined || stream.unconsumedBytes > fattest.unconsumedBytes) fattest = stream;
+    if (delta < 0) {
+      if (stream.queuedBytes === 0) this.#lingering.delete(stream);
+      return;
     }
-    if (fattest === undefined) return;
-    const reason = new StreamReset("overloaded", "too many bytes are queued on this tunnel");
-    fattest.reset(reason.code, reason.message);
-    fattest.handler.onReset(reason);
+    if (this.#queuedBytes <= this.#maxQueued) return;
+    let fattest = stream;
+    for (const streams of [this.streams.values(), this.#lingering]) {
+      for (const other of streams) if (other.queuedBytes > fattest.queuedBytes) fattest = other;
+    }
+    this.cut(fattest, new StreamReset("overloaded", "too many bytes are queued on this tunnel"));
   }
 
   extraWindow(window: number, bytes: number, elapsedMs: number): number {
@@ -476,7 +527,6 @@ export abstract class V1Session implements Session, StreamPort {
   protected abstract wasOpened(streamId: number): boolean;
   protected abstract receiveRequest(flags: number, streamId: number, payload: Buffer): void;
   protected abstract receiveAnswer(stream: V1Stream, type: number, end: boolean, payload: Buffer): void;
-  protected abstract receiveGoaway(): void;
 }
 
 const resetNames = new Map(
@@ -488,11 +538,15 @@ function resetName(code: number): ResetCode {
 }
 
 /** What a close of the link means for the session (PROTOCOL.md, section 9): `session_lost` is what can be resumed. */
-function closeError(code: number, reason: string): TunnelError {
+function closeError(code: number, reason: string, peerIsClient: boolean): TunnelError {
   const said = reason === "" ? "" : `: ${reason}`;
   switch (code) {
     case closeCodes.normal:
       return new TunnelError("session_closed", `the peer ended the session${said}`);
+    case closeCodes.goingAway:
+      // A client's process does not come back; a relay's session may, behind the same address.
+      if (!peerIsClient) break;
+      return new TunnelError("session_closed", `the client is going away${said}`);
     case closeCodes.protocolError:
     case closeCodes.tooLarge:
       return new TunnelError("protocol_error", `the peer closed with ${code}${said}`);
@@ -500,7 +554,6 @@ function closeError(code: number, reason: string): TunnelError {
       return new TunnelError("refused", reason || "refused by the relay");
     case closeCodes.evicted:
       return new TunnelError("evicted", reason || "another client registered the name");
-    default:
-      return new TunnelError("session_lost", `the link was lost (${code}${said})`);
   }
+  return new TunnelError("session_lost", `the link was lost (${code}${said})`);
 }

@@ -1,9 +1,16 @@
-import { resetCodes, StreamReset, TunnelError } from "../errors.js";
+import { resetCodes, StreamReset } from "../errors.js";
 import type { ResetCode } from "../errors.js";
 import type { RawHeaders } from "../headers.js";
 import type { AcceptedStream, ResponseHead, StreamHandler } from "../tunnel.js";
-import { encodeResponseHead, encodeTrailers } from "./encode.js";
-import { endFlag, frameTypes, maxDataBytes, maxResetMessageBytes } from "./frame.js";
+import { canTravel, canTravelAsHead, encodeReset, encodeResponseHead, encodeTrailers } from "./encode.js";
+import { endFlag, frameTypes, maxDataBytes, maxTrailerBytes } from "./frame.js";
+import { Violation } from "./violation.js";
+
+/**
+ * What a queued chunk counts beside its bytes, about what it costs: a peer that sends single bytes must not get around the
+ * limit on what is queued.
+ */
+export const chunkOverheadBytes = 256;
 
 /** What a stream needs of its session. */
 export interface StreamPort {
@@ -16,38 +23,49 @@ export interface StreamPort {
   canSendData(bytes: number): boolean;
   /** Asks for a call of `pump` when there is room; streams take turns. */
   awaitTurn(stream: V1Stream): void;
-  /** Bytes received and not yet passed on: more (positive) or fewer. */
-  queued(delta: number): void;
+  /** What the stream holds in `queuedBytes` has become more (positive) or less. */
+  queued(stream: V1Stream, delta: number): void;
+  /** Cuts the stream on this end's own account: the peer is told, and the handler in a later turn. */
+  cut(stream: V1Stream, reason: StreamReset): void;
   /** How much wider than `window` a stream's window may become that took `bytes` in `elapsedMs`. */
   extraWindow(window: number, bytes: number, elapsedMs: number): number;
   finished(stream: V1Stream, extraWindow: number): void;
 }
 
+/** `ending`: the end is known, but what comes before it is still being sent, or handed over. */
 type Direction = "open" | "ending" | "ended";
+
+/** Takes the place of a handler that is not to be called any more. */
+export const silence: StreamHandler = { onData() {}, onEnd() {}, onReset() {} };
 
 /** One stream of a version 1 session (PROTOCOL.md, sections 3 and 5), the same on both ends. */
 export class V1Stream implements AcceptedStream {
   readonly id: number;
   handler: StreamHandler;
   readonly #port: StreamPort;
+  readonly #upgrade: boolean;
 
   // What this end sends.
   #local: Direction = "open";
   #headSent = false;
   #credit: number;
   #queue: Buffer[] = [];
-  #trailers: RawHeaders | undefined;
+  #trailers = "";
   #wantsDrain = false;
   #saidBlocked = false;
+  /** A `no_error` that waits for the END that has to go before it. */
+  #resetAfterEnd: string | undefined;
 
   // What the peer sends.
-  #remote: "open" | "ended" = "open";
+  #remote: Direction = "open";
   #headReceived = false;
   readonly #firstWindow: number;
   #window: number;
   /** Bytes that the peer may still send. */
   #granted: number;
   #unconsumed = 0;
+  /** {@link chunkOverheadBytes} of the chunks in `#unconsumed`. */
+  #overhead = 0;
   #toReturn = 0;
   #epochBytes = 0;
   #epochStart: number | undefined;
@@ -59,8 +77,10 @@ export class V1Stream implements AcceptedStream {
     port: StreamPort,
     handler: StreamHandler,
     windows: { send: number; receive: number },
+    upgrade: boolean,
   ) {
     this.id = id;
+    this.#upgrade = upgrade;
     this.#port = port;
     this.handler = handler;
     this.#credit = windows.send;
@@ -69,36 +89,47 @@ export class V1Stream implements AcceptedStream {
     this.#granted = windows.receive;
   }
 
-  /** Received bytes that have not been passed on. */
-  get unconsumedBytes(): number {
-    return this.#unconsumed;
+  /** Says who handles the stream, unless its end has come already. */
+  accepted(handler: StreamHandler): void {
+    if (this.#resetAfterEnd === undefined) this.handler = handler;
+  }
+
+  get finished(): boolean {
+    return this.#done;
+  }
+
+  /** What the stream holds of the session's `queuedBytes`. */
+  get queuedBytes(): number {
+    return this.#unconsumed + this.#overhead;
   }
 
   // ---- sending
 
   sendInterim(head: ResponseHead): void {
     if (this.#done || this.#headSent || this.#local !== "open") return;
-    this.#port.text(frameTypes.interim, this.id, encodeResponseHead(head));
+    const text = encodeResponseHead(head);
+    if (head.status >= 200 || head.status === 101 || !canTravelAsHead(text, head)) {
+      this.#cannotTravel("interim response head");
+    } else this.#port.text(frameTypes.interim, this.id, text);
   }
 
   sendHead(head: ResponseHead, end = false): void {
     if (this.#done || this.#headSent || this.#local !== "open") return;
+    const text = encodeResponseHead(head);
+    if (!(head.status >= 200 || (head.status === 101 && this.#upgrade)) || !canTravelAsHead(text, head)) {
+      this.#cannotTravel("response head");
+      return;
+    }
     this.#headSent = true;
-    this.#port.text(
-      end ? frameTypes.response | endFlag : frameTypes.response,
-      this.id,
-      encodeResponseHead(head),
-    );
+    this.#port.text(end ? frameTypes.response | endFlag : frameTypes.response, this.id, text);
     if (end) this.#localEnded();
   }
 
   write(chunk: Buffer): boolean {
     if (this.#done || this.#local !== "open" || chunk.length === 0) return true;
-    if (this.#queue.length === 0 && this.#port.canSendData(chunk.length)) {
-      const rest = this.#send(chunk);
-      if (rest === undefined && this.#credit > 0) return true;
-      if (rest !== undefined) this.#queue.push(rest);
-    } else this.#queue.push(chunk);
+    const rest = this.#queue.length > 0 ? chunk : this.#send(chunk);
+    if (rest === undefined && this.#credit > 0) return true;
+    if (rest !== undefined) this.#queue.push(rest);
     this.#wantsDrain = true;
     if (this.#credit === 0) this.#sayBlocked();
     else this.#port.awaitTurn(this);
@@ -107,8 +138,14 @@ export class V1Stream implements AcceptedStream {
 
   end(trailers: RawHeaders = []): void {
     if (this.#done || this.#local !== "open") return;
+    const text = encodeTrailers(trailers);
+    if (trailers.length > 0 && !canTravel(text, 0, trailers, maxTrailerBytes)) {
+      this.#cannotTravel("trailer section");
+      return;
+    }
     this.#local = "ending";
-    this.#trailers = trailers;
+    this.#wantsDrain = false;
+    this.#trailers = text;
     if (this.#queue.length === 0) this.#sendEnd();
   }
 
@@ -117,34 +154,34 @@ export class V1Stream implements AcceptedStream {
       this.#dropUnconsumed();
       return;
     }
-    const text = Buffer.from(message, "utf8").subarray(0, maxResetMessageBytes);
-    const payload = Buffer.allocUnsafe(2 + text.length);
-    payload.writeUInt16BE(resetCodes[code], 0);
-    text.copy(payload, 2);
-    this.#port.bytes(frameTypes.reset, this.id, payload);
+    if (code === "no_error" && this.#local === "ending") {
+      // "No more is wanted" comes after the END that is still in the queue, or it would cut what it leaves whole.
+      this.handler = silence;
+      this.#resetAfterEnd = message;
+      return;
+    }
+    this.#port.bytes(frameTypes.reset, this.id, encodeReset(resetCodes[code], message));
     this.#finish(true);
   }
 
-  /** The session grants a turn. Sends up to `budget` bytes; true when there is more to send than that. */
+  /** The session grants a turn. Sends about `budget` bytes; true when there is more to send than that. */
   pump(budget: number): boolean {
     let left = budget;
-    while (!this.#done && left > 0 && this.#credit > 0) {
-      const chunk = this.#queue[0];
-      if (chunk === undefined || !this.#port.canSendData(chunk.length)) break;
-      this.#queue.shift();
-      left -= Math.min(chunk.length, this.#credit);
-      const rest = this.#send(chunk);
-      if (rest !== undefined) this.#queue.unshift(rest);
+    for (let chunk = this.#queue[0]; chunk !== undefined && left > 0; chunk = this.#queue[0]) {
+      const sent = this.#sendPart(chunk);
+      if (sent === 0) break;
+      left -= sent;
+      if (sent < chunk.length) this.#queue[0] = chunk.subarray(sent);
+      else this.#queue.shift();
     }
-    if (this.#done) return false;
-    if (this.#queue.length > 0) {
-      if (this.#credit > 0) return true;
+    if (this.#credit === 0 && (this.#queue.length > 0 || this.#wantsDrain)) {
       this.#sayBlocked();
       return false;
     }
+    if (this.#queue.length > 0) return true;
     if (this.#local === "ending") {
       this.#sendEnd();
-    } else if (this.#wantsDrain && this.#credit > 0) {
+    } else if (this.#wantsDrain) {
       if (!this.#port.canSendData(0)) return true;
       this.#wantsDrain = false;
       this.handler.onDrain?.();
@@ -152,27 +189,34 @@ export class V1Stream implements AcceptedStream {
     return false;
   }
 
-  /** Sends as much of the chunk as there is credit for; returns the rest. */
+  /** Sends as much of the chunk as there is credit and room for; returns the rest. */
   #send(chunk: Buffer): Buffer | undefined {
-    let rest = chunk;
-    while (this.#credit > 0) {
-      const size = Math.min(rest.length, this.#credit, maxDataBytes);
-      this.#credit -= size;
-      this.#port.bytes(frameTypes.data, this.id, size === rest.length ? rest : rest.subarray(0, size));
-      if (size === rest.length) return undefined;
-      rest = rest.subarray(size);
+    for (let rest = chunk; ; ) {
+      const sent = this.#sendPart(rest);
+      if (sent === rest.length) return undefined;
+      if (sent === 0) return rest;
+      rest = rest.subarray(sent);
     }
-    return rest;
+  }
+
+  /** Sends one frame with as much of the chunk as there is credit and room for; returns how much that is. */
+  #sendPart(chunk: Buffer): number {
+    const size = Math.min(chunk.length, this.#credit, maxDataBytes);
+    if (size === 0 || !this.#port.canSendData(chunk.length)) return 0;
+    this.#credit -= size;
+    this.#port.bytes(frameTypes.data, this.id, size === chunk.length ? chunk : chunk.subarray(0, size));
+    return size;
   }
 
   #sendEnd(): void {
     const trailers = this.#trailers;
-    if (trailers !== undefined && trailers.length > 0) {
-      this.#port.text(frameTypes.end, this.id, encodeTrailers(trailers));
-    } else if (!this.#port.markEnd(this.id)) {
-      this.#port.text(frameTypes.end, this.id, "");
-    }
+    if (trailers !== "" || !this.#port.markEnd(this.id)) this.#port.text(frameTypes.end, this.id, trailers);
     this.#localEnded();
+    if (this.#resetAfterEnd !== undefined) this.reset("no_error", this.#resetAfterEnd);
+  }
+
+  #cannotTravel(what: string): void {
+    this.#port.cut(this, new StreamReset("bad_message", `the ${what} cannot travel: too large, or not HTTP`));
   }
 
   /** The END of this end's direction is on its way. Called also by the session for a REQUEST without a body. */
@@ -196,9 +240,11 @@ export class V1Stream implements AcceptedStream {
   consumed(bytes: number): void {
     const taken = Math.min(bytes, this.#unconsumed);
     if (taken <= 0) return;
+    const overhead = Math.ceil((this.#overhead * taken) / this.#unconsumed);
     this.#unconsumed -= taken;
-    this.#port.queued(-taken);
-    if (this.#done || this.#remote === "ended") return;
+    this.#overhead -= overhead;
+    this.#port.queued(this, -taken - overhead);
+    if (this.#done || this.#remote !== "open") return;
     this.#toReturn += taken;
     if (this.#toReturn * 2 >= this.#window) this.#returnCredit(0);
   }
@@ -211,53 +257,53 @@ export class V1Stream implements AcceptedStream {
     this.#port.number(frameTypes.credit, this.id, bytes);
   }
 
-  /** A REQUEST frame announced that no body follows. */
-  remoteEndReceived(): void {
-    this.#remote = "ended";
-    if (this.#local === "ended") this.#finish(false);
-  }
-
   receiveHead(head: ResponseHead, end: boolean): void {
-    if (this.#headReceived || this.#remote === "ended") throw violation(this.id, "a second RESPONSE");
+    if (this.#headReceived || this.#remote !== "open") throw violation(this.id, "a second RESPONSE");
+    if (head.status === 101 && !this.#upgrade) throw violation(this.id, "a 101 that was not asked for");
     this.#headReceived = true;
-    if (end) this.#remote = "ended";
+    if (end) this.#remote = "ending";
     this.handler.onHead?.(head, end);
     if (end) this.#remoteEnded([]);
   }
 
   receiveInterim(head: ResponseHead): void {
-    if (this.#headReceived || this.#remote === "ended") throw violation(this.id, "INTERIM after RESPONSE");
+    if (this.#headReceived || this.#remote !== "open") throw violation(this.id, "INTERIM after RESPONSE");
     this.handler.onInterim?.(head);
   }
 
   /** `headNeeded`: the sender must have sent its head before. */
   receiveData(payload: Buffer, end: boolean, headNeeded: boolean): void {
-    if (this.#remote === "ended") throw violation(this.id, "DATA after END");
+    if (this.#remote !== "open") throw violation(this.id, "DATA after END");
     if (headNeeded && !this.#headReceived) throw violation(this.id, "DATA before RESPONSE");
-    if (payload.length === 0 && !end) throw violation(this.id, "empty DATA");
-    if (payload.length > this.#granted) throw violation(this.id, "more DATA than there was credit for");
-    this.#granted -= payload.length;
-    this.#unconsumed += payload.length;
-    this.#epochBytes += payload.length;
-    this.#epochStart ??= performance.now();
-    this.#port.queued(payload.length);
-    if (this.#done) return;
-    if (end) this.#remote = "ended";
-    if (payload.length > 0) this.handler.onData(payload, end);
+    if (payload.length > 0) this.#receiveBytes(payload, end);
+    else if (!end) throw violation(this.id, "empty DATA");
     if (end) this.#remoteEnded([]);
   }
 
+  #receiveBytes(payload: Buffer, last: boolean): void {
+    if (payload.length > this.#granted) throw violation(this.id, "more DATA than there was credit for");
+    this.#granted -= payload.length;
+    this.#unconsumed += payload.length;
+    this.#overhead += chunkOverheadBytes;
+    this.#epochBytes += payload.length;
+    this.#epochStart ??= performance.now();
+    if (last) this.#remote = "ending";
+    this.#port.queued(this, payload.length + chunkOverheadBytes);
+    if (!this.#done) this.handler.onData(payload, last);
+  }
+
   receiveEnd(trailers: RawHeaders, headNeeded: boolean): void {
-    if (this.#remote === "ended") throw violation(this.id, "a second END");
+    if (this.#remote !== "open") throw violation(this.id, "a second END");
     if (headNeeded && !this.#headReceived) throw violation(this.id, "END before RESPONSE");
-    this.#remote = "ended";
     this.#remoteEnded(trailers);
   }
 
+  /** The direction counts as ended only now, so that an answer given while its last bytes are handed over hides no `onEnd`. */
   #remoteEnded(trailers: RawHeaders): void {
     if (this.#done) return;
+    this.#remote = "ended";
     this.handler.onEnd(trailers);
-    if (this.#local === "ended" && !this.#done) this.#finish(false);
+    if (this.#local === "ended") this.#finish(false);
   }
 
   receiveCredit(bytes: number): void {
@@ -273,7 +319,7 @@ export class V1Stream implements AcceptedStream {
    * link's bandwidth x delay; if data is queued here, the visitor is what holds it back, and it does not.
    */
   receiveBlocked(): void {
-    if (this.#remote === "ended") throw violation(this.id, "BLOCKED after END");
+    if (this.#remote !== "open") throw violation(this.id, "BLOCKED after END");
     const now = performance.now();
     const elapsedMs = now - (this.#epochStart ?? now);
     const bytes = this.#epochBytes;
@@ -288,7 +334,14 @@ export class V1Stream implements AcceptedStream {
   receiveReset(reason: StreamReset): void {
     // After a whole response this only says that no more of the request is wanted: what was received stays.
     this.#finish(!(reason.code === "no_error" && this.#remote === "ended"));
-    this.handler.onReset(reason);
+    this.tellReset(reason);
+  }
+
+  /** The last that the handler hears. */
+  tellReset(reason: StreamReset): void {
+    const { handler } = this;
+    this.handler = silence;
+    handler.onReset(reason);
   }
 
   /** The session is over. */
@@ -297,8 +350,10 @@ export class V1Stream implements AcceptedStream {
   }
 
   #dropUnconsumed(): void {
-    if (this.#unconsumed > 0) this.#port.queued(-this.#unconsumed);
+    const dropped = this.queuedBytes;
     this.#unconsumed = 0;
+    this.#overhead = 0;
+    if (dropped > 0) this.#port.queued(this, -dropped);
   }
 
   /** `cut`: what was received and not passed on will not be. */
@@ -312,6 +367,6 @@ export class V1Stream implements AcceptedStream {
   }
 }
 
-function violation(streamId: number, what: string): TunnelError {
-  return new TunnelError("protocol_error", `${what} on stream ${streamId}`);
+function violation(streamId: number, what: string): Violation {
+  return new Violation(`${what} on stream ${streamId}`);
 }
