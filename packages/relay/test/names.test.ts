@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { resolveName } from "../src/auth/authenticator.js";
 import { isPattern, matchesPattern } from "../src/auth/patterns.js";
+import { printable } from "../src/log.js";
 import { admitName, isName, normalizeDomain } from "../src/name.js";
 
 describe("patterns", () => {
@@ -102,4 +103,16 @@ describe("the domain", () => {
       expect(() => normalizeDomain(text)).toThrow(`the domain '${text}' is not usable`);
     },
   );
+});
+
+describe("text from strangers", () => {
+  it.each([
+    ["plain /path?x=ä", "plain /path?x=ä"],
+    ["\u001b[31mred", "\\u001b[31mred"],
+    ["a\r\nb", "a\\u000d\\u000ab"],
+    ["\u009b2J", "\\u009b2J"],
+    ["\u202etxt", "\\u202etxt"],
+  ])("cannot move a terminal's cursor: %j", (text, expected) => {
+    expect(printable(text)).toBe(expected);
+  });
 });

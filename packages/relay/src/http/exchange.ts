@@ -6,7 +6,6 @@ import {
   type StreamHandler,
   type StreamReset,
   type TunnelStream,
-  type Wire,
 } from "mcp-tunnel-protocol";
 import type { ExchangeOutcome } from "../observer.js";
 import type { Tunnel } from "../tunnel.js";
@@ -58,7 +57,8 @@ export class Exchange implements StreamHandler {
   readonly #startedAt = performance.now();
   #state: State = "resolving";
   #stream: TunnelStream | undefined;
-  #wire: Wire | undefined;
+  /** The one it was taken to last. */
+  #tunnel: Tunnel | undefined;
   #awaitsContinue: boolean;
   #timer: NodeJS.Timeout | undefined;
   #leaveHold: (() => void) | undefined;
@@ -107,14 +107,14 @@ export class Exchange implements StreamHandler {
     if (this.#state !== "resolving") return;
     const tunnel = this.#context.registry.find(this.#request.name);
     if (tunnel === undefined)
-      this.#refuse(this.#wire === undefined ? "tunnel_not_found" : "tunnel_disconnected");
+      this.#refuse(this.#tunnel === undefined ? "tunnel_not_found" : "tunnel_disconnected");
     else if (tunnel.state.name === "away") this.#hold(tunnel);
     else this.#open(tunnel);
   };
 
   /** The client is expected back: wait for it rather than fail, within bounds. */
   #hold(tunnel: Tunnel): void {
-    this.#wire = tunnel.wire;
+    this.#tunnel = tunnel;
     this.#leaveHold = tunnel.hold(this.#resolve);
     if (this.#leaveHold === undefined) {
       this.#refuse("tunnel_reconnecting");
@@ -136,8 +136,8 @@ export class Exchange implements StreamHandler {
 
   #open(tunnel: Tunnel): void {
     const { path, body, upgrade } = this.#request;
-    this.#wire = tunnel.wire;
-    const isV1 = this.#wire === "v1";
+    this.#tunnel = tunnel;
+    const isV1 = tunnel.wire === "v1";
     const asUpgrade = upgrade !== undefined && isV1;
     clearTimeout(this.#timer);
     // Before `open`: the stream may be reset while it is opened.
@@ -441,7 +441,7 @@ export class Exchange implements StreamHandler {
         durationMs: performance.now() - this.#startedAt,
         outcome,
         reason,
-        wire: this.#wire,
+        wire: this.#tunnel?.wire,
       });
     }
   }
