@@ -124,7 +124,11 @@ export function publicUrl(template: string, subdomain: string, domain: string, p
     .replaceAll("{port}", String(port));
 }
 
-function checkTemplate(template: string): string {
+/**
+ * The template without a slash at its end.
+ * @throws TunnelError `invalid_option`.
+ */
+export function checkTemplate(template: string): string {
   const sample = publicUrl(template, "name", "domain.test", 8080);
   const url = URL.canParse(sample) ? new URL(sample) : undefined;
   if (!template.includes("{subdomain}") || (url?.protocol !== "http:" && url?.protocol !== "https:")) {

@@ -30,6 +30,8 @@ export interface Authenticator {
   readonly mode: string;
   /** Never rejects: what goes wrong is a refusal, so that nobody gets in because something is broken. */
   authenticate(credentials: Credentials): Promise<AuthenticationResult>;
+  /** Looks at its source again, now. Never rejects. */
+  reload?(): Promise<void>;
   /** Gives up what it holds (connections, watchers). */
   close?(): Promise<void>;
 }

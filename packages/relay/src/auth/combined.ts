@@ -12,6 +12,9 @@ export function combinedAuthenticator(parts: readonly [Authenticator, ...Authent
       }
       return result;
     },
+    async reload() {
+      for (const part of parts) await part.reload?.();
+    },
     async close() {
       for (const part of parts) await part.close?.();
     },

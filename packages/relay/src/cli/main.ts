@@ -1,87 +1,49 @@
 #!/usr/bin/env node
-import { readFileSync } from "node:fs";
-import { type Command, CommanderError } from "commander";
+import { CommanderError } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { createLogger } from "../log.js";
-import { createRelay } from "../relay.js";
-import { type CliOptions, createCommand, readOptions, relayOptionsOf } from "./options.js";
+import { version } from "../version.js";
+import { addAdminCommands } from "./admin.js";
+import { addConfigCommands } from "./config.js";
+import { createCommand } from "./options.js";
+import { CommandFailure } from "./output.js";
+import { serve } from "./serve.js";
+import { addTokenCommands } from "./token.js";
 
-/** Exit status for a mistake on the command line, as most programs have it. */
+/** Exit statuses. A mistake in the options is 2, as with most programs. */
+const failedStatus = 1;
 const usageStatus = 2;
 
-function version(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
-}
-
-/** One line on stderr, and out. */
 function fail(message: string, status: number): never {
-  process.stderr.write(`error: ${message.trim().replace(/\s*\n\s*/g, " ")}\n`);
+  process.stderr.write(`error: ${message.trim()}\n`);
+  // What was already started, a listener say, would keep the process.
   process.exit(status);
 }
 
-function parse(): Command {
-  const command = createCommand(version())
-    .exitOverride()
-    .configureOutput({ outputError: () => {} });
-  for (const option of command.options) {
-    // Set and empty is how a compose file leaves an option out.
-    if (option.envVar !== undefined && process.env[option.envVar] === "") delete process.env[option.envVar];
-  }
-  try {
-    command.parse();
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) process.exit(0);
-    fail(`${error.message.replace(/^error: /, "")} (see mcp-tunnel --help)`, usageStatus);
-  }
-  if (command.args.length > 0)
-    fail(`unexpected argument '${command.args[0]}' (see mcp-tunnel --help)`, usageStatus);
-  return command;
+// Set and empty is how a compose file leaves an option out.
+for (const [name, value] of Object.entries(process.env)) {
+  if (name.startsWith("MCP_TUNNEL_") && value === "") delete process.env[name];
 }
 
-let options: CliOptions;
+const command = createCommand(version)
+  .exitOverride()
+  .configureOutput({ outputError: () => {} })
+  // What follows a subcommand's name belongs to the subcommand.
+  .enablePositionalOptions()
+  // Refused by `serve`, in better words.
+  .allowExcessArguments();
+command.action(() => serve(command));
+addTokenCommands(command);
+addAdminCommands(command);
+addConfigCommands(command);
+
 try {
-  options = readOptions(parse());
+  await command.parseAsync();
 } catch (error) {
-  if (!(error instanceof TunnelError)) throw error;
-  fail(error.message, usageStatus);
+  if (error instanceof CommanderError) {
+    const message = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+    if (error.exitCode !== 0) fail(`${message} (see mcp-tunnel --help)`, usageStatus);
+  } else if (error instanceof TunnelError) {
+    fail(error.message, usageStatus);
+  } else if (error instanceof CommandFailure) fail(error.message, failedStatus);
+  else throw error;
 }
-const format = options.logFormat ?? (process.stdout.isTTY ? "pretty" : "json");
-const { logger, flush } = createLogger(format, options.logLevel);
-
-/** Runs a step; an error meant for the user ends the command with `status`. */
-async function attempt<T>(step: () => T | Promise<T>, status: number): Promise<T> {
-  try {
-    return await step();
-  } catch (error) {
-    if (!(error instanceof TunnelError)) throw error;
-    flush();
-    fail(error.message, status);
-  }
-}
-
-const relayOptions = await attempt(() => relayOptionsOf(options, logger), usageStatus);
-const relay = await attempt(() => createRelay(relayOptions), usageStatus);
-const { host, port } = await attempt(() => relay.listen(), 1);
-const mode = relayOptions.authenticator?.mode;
-logger.info({ host, port, domain: options.domain, auth: mode }, "listening");
-if (mode === "open") {
-  logger.warn({}, "open mode: anyone can register any name; --static-token or --auth-url changes that");
-}
-
-let signalled = false;
-function stop(signal: NodeJS.Signals): void {
-  logger.info({ signal }, signalled ? "cutting what is open" : "shutting down");
-  // The first signal drains, a second one cuts.
-  const closed = relay.close(signalled ? 0 : options.shutdownGrace);
-  if (signalled) return;
-  signalled = true;
-  void closed.then(() => {
-    logger.info({}, "stopped");
-    flush();
-    process.exit(0);
-  });
-}
-process.on("SIGTERM", stop);
-process.on("SIGINT", stop);

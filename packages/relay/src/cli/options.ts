@@ -1,13 +1,26 @@
+import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
 import type { Authenticator } from "../auth/authenticator.js";
+import { combinedAuthenticator } from "../auth/combined.js";
 import { openAuthenticator } from "../auth/open.js";
 import { providerAuthenticator } from "../auth/provider.js";
 import { parseStaticToken, staticAuthenticator } from "../auth/static.js";
+import { TokenFileAuthenticator } from "../auth/token-file.js";
+import { type ConfigRules, readConfigFile } from "../config/file.js";
+import { trustedProxies } from "../http/forwarded.js";
 import { type LogFormat, type Logger, type LogLevel, logFormats, logLevels } from "../log.js";
-import { defaultReservedNames } from "../name.js";
-import type { RelayOptions } from "../options.js";
-import { collect, readBytes, readDurationMs, readPort, readPositiveDurationMs } from "./values.js";
+import { defaultReservedNames, normalizeDomain } from "../name.js";
+import { checkTemplate, type RelayOptions } from "../options.js";
+import {
+  collect,
+  type HostPort,
+  readBytes,
+  readDurationMs,
+  readHostPort,
+  readPort,
+  readPositiveDurationMs,
+} from "./values.js";
 
 /** What the command line and the environment say. */
 export interface CliOptions {
@@ -19,6 +32,8 @@ export interface CliOptions {
   staticToken?: string[];
   authUrl?: string;
   authSecret?: string;
+  authSecretFile?: string;
+  tokenFile?: string;
   reservedNames: string;
   maxRequestBody: number;
   maxResponseBody: number;
@@ -28,12 +43,17 @@ export interface CliOptions {
   shutdownGrace: number;
   logFormat?: LogFormat;
   logLevel: LogLevel;
+  adminListen?: HostPort;
+  adminSecret?: string;
+  adminSecretFile?: string;
+  config?: string;
 }
 
 const where = "Where it listens and what it is called:";
 const who = "Who may register which names (none of these: everybody any name):";
 const limits = "Limits:";
 const logs = "Logs:";
+const operating = "Operating it:";
 const other = "Other:";
 
 const examples = `
@@ -61,17 +81,15 @@ export function createCommand(version: string): Command {
     .version(version, "--version", "print the version")
     .helpOption("--help", "print this")
     .addHelpText("after", examples)
-    .configureHelp({ helpWidth: 110 });
+    .configureHelp({ helpWidth: 110 })
+    .allowExcessArguments();
   const add = (group: string, option: Option): void => {
     command.addOption(option.env(environmentName(option)).helpGroup(group));
   };
 
   add(
     where,
-    new Option(
-      "--domain <DOMAIN>",
-      "base domain: the tunnel 'myapp' is at myapp.DOMAIN",
-    ).makeOptionMandatory(),
+    new Option("--domain <DOMAIN>", "base domain: the tunnel 'myapp' is at myapp.DOMAIN (required)"),
   );
   add(where, new Option("--port <PORT>", "TCP port; 0 takes any free one").default(8080).argParser(readPort));
   add(where, new Option("--host <ADDRESS>", "address to bind (default: all, IPv4 and IPv6)"));
@@ -93,16 +111,22 @@ export function createCommand(version: string): Command {
     who,
     new Option(
       "--static-token <TOKEN:SUB[,SUB...]>",
-      "a token and its names, each with at most one '*'; may be repeated",
-    )
-      .argParser(collect)
-      .conflicts("authUrl"),
+      "a token (or sha256:HEX) and its names, each with at most one '*'; may be repeated",
+    ).argParser(collect),
+  );
+  add(
+    who,
+    new Option(
+      "--token-file <FILE>",
+      "tokens that 'mcp-tunnel token' manages; read again when it changes or on SIGHUP",
+    ),
   );
   add(who, new Option("--auth-url <URL>", "auth provider that knows the tokens"));
   add(
     who,
     new Option("--auth-secret <SECRET>", "shows the auth provider who asks; required with --auth-url"),
   );
+  add(who, new Option("--auth-secret-file <FILE>", "the same, from a file"));
   add(
     who,
     new Option(
@@ -156,6 +180,29 @@ export function createCommand(version: string): Command {
     ),
   );
   add(logs, new Option("--log-level <LEVEL>", "the least that is logged").default("info").choices(logLevels));
+
+  add(
+    operating,
+    new Option(
+      "--config <FILE>",
+      "YAML file of options under the names they have here; flags and environment win",
+    ),
+  );
+  add(
+    operating,
+    new Option(
+      "--admin-listen <HOST:PORT>",
+      "health, metrics and the admin API, on a listener of their own (default: none)",
+    ).argParser(readHostPort),
+  );
+  add(
+    operating,
+    new Option(
+      "--admin-secret <SECRET>",
+      "what the admin API asks for; required unless it listens on a loopback address",
+    ),
+  );
+  add(operating, new Option("--admin-secret-file <FILE>", "the same, from a file"));
   command.optionsGroup(other);
   return command;
 }
@@ -164,33 +211,87 @@ function environmentName(option: Option): string {
   return `MCP_TUNNEL_${option.name().toUpperCase().replaceAll("-", "_")}`;
 }
 
-const variables = { staticToken: "MCP_TUNNEL_STATIC_TOKEN", trustedProxy: "MCP_TUNNEL_TRUSTED_PROXY" };
+function isRepeatable(option: Option): boolean {
+  return option.parseArg === collect;
+}
+
+/** What the config file may hold, and how it is read. */
+export function configRules(command: Command): ConfigRules {
+  const elsewhere = ["config", "version", "help"];
+  return {
+    options: command.options.filter((option) => !elsewhere.includes(option.name())),
+    isRepeatable,
+    checks: {
+      domain: normalizeDomain,
+      "public-url": checkTemplate,
+      "static-token": parseStaticToken,
+      "trusted-proxy": (text) => trustedProxies([text]),
+    },
+  };
+}
 
 /**
- * The options of a parsed command; repeated ones from the environment are taken apart.
+ * The options of a parsed command; repeated ones from the environment are taken apart, and what neither flags nor
+ * the environment say is taken from the config file.
  * @throws TunnelError `invalid_option`.
  */
 export function readOptions(command: Command): CliOptions {
-  const options = command.opts<CliOptions>();
-  for (const key of ["staticToken", "trustedProxy"] as const) {
+  for (const option of command.options.filter(isRepeatable)) {
+    const key = option.attributeName();
     if (command.getOptionValueSource(key) !== "env") continue;
-    const values = (options[key] ?? []).flatMap((value) => value.split(/[\n;]/)).map((value) => value.trim());
-    options[key] = values.filter((value) => value !== "");
+    const given = command.getOptionValue(key) as string[];
+    const values = given.flatMap((value) => value.split(/[\n;]/)).map((value) => value.trim());
+    const named = values.filter((value) => value !== "");
     // Nothing but separators: hardly what was meant, and without tokens everybody would get in.
-    if (options[key].length === 0) throw unusable(`${variables[key]} is set, but names nothing`);
+    if (named.length === 0) throw unusable(`${option.envVar} is set, but names nothing`);
+    command.setOptionValueWithSource(key, named, "env");
   }
+  const { config } = command.opts<CliOptions>();
+  if (config !== undefined) {
+    for (const [option, value] of readConfigFile(config, configRules(command))) {
+      const key = option.attributeName();
+      if (["cli", "env"].includes(command.getOptionValueSource(key) ?? "")) continue;
+      command.setOptionValueWithSource(key, value, "config");
+    }
+  }
+  const options = command.opts<CliOptions>();
+  if (options.domain === undefined) throw unusable("required option '--domain <DOMAIN>' not specified");
   return options;
 }
 
-/** @throws TunnelError `invalid_option`. */
-export function authenticatorOf(options: CliOptions, logger: Logger): Authenticator {
-  const { staticToken = [], authUrl, authSecret } = options;
-  if (authUrl !== undefined) {
-    if (authSecret === undefined) throw unusable("--auth-url needs --auth-secret, which the provider checks");
-    return providerAuthenticator({ url: authUrl, secret: authSecret, logger });
+/** A secret given as it is or in a file, so that it need not stand in the process list. */
+export function readSecret(
+  name: string,
+  value: string | undefined,
+  file: string | undefined,
+): string | undefined {
+  if (file === undefined) return value;
+  if (value !== undefined) throw unusable(`--${name} and --${name}-file exclude each other`);
+  let secret: string;
+  try {
+    secret = readFileSync(file, "utf8").trim();
+  } catch (error) {
+    throw unusable(`cannot read --${name}-file: ${(error as Error).message}`);
   }
-  if (authSecret !== undefined) throw unusable("--auth-secret is for --auth-url, which is not there");
-  return staticToken.length > 0 ? staticAuthenticator(staticToken.map(parseStaticToken)) : openAuthenticator;
+  if (secret === "") throw unusable(`--${name}-file ${file} is empty`);
+  return secret;
+}
+
+/** @throws TunnelError `invalid_option`. */
+async function authenticatorOf(options: CliOptions, logger: Logger): Promise<Authenticator> {
+  const { staticToken = [], tokenFile, authUrl } = options;
+  const secret = readSecret("auth-secret", options.authSecret, options.authSecretFile);
+  if (authUrl !== undefined) {
+    if (staticToken.length > 0) throw unusable("--static-token and --auth-url exclude each other");
+    if (tokenFile !== undefined) throw unusable("--token-file and --auth-url exclude each other");
+    if (secret === undefined) throw unusable("--auth-url needs --auth-secret, which the provider checks");
+    return providerAuthenticator({ url: authUrl, secret, logger });
+  }
+  if (secret !== undefined) throw unusable("--auth-secret is for --auth-url, which is not there");
+  const fixed = staticToken.length > 0 ? staticAuthenticator(staticToken.map(parseStaticToken)) : undefined;
+  if (tokenFile === undefined) return fixed ?? openAuthenticator;
+  const living = await TokenFileAuthenticator.open(tokenFile, logger);
+  return fixed === undefined ? living : combinedAuthenticator([fixed, living]);
 }
 
 function unusable(message: string): TunnelError {
@@ -198,13 +299,13 @@ function unusable(message: string): TunnelError {
 }
 
 /** @throws TunnelError `invalid_option`. */
-export function relayOptionsOf(options: CliOptions, logger: Logger): RelayOptions {
+export async function relayOptionsOf(options: CliOptions, logger: Logger): Promise<RelayOptions> {
   return {
     domain: options.domain,
     port: options.port,
     ...(options.host === undefined ? {} : { host: options.host }),
     publicUrl: options.publicUrl,
-    authenticator: authenticatorOf(options, logger),
+    authenticator: await authenticatorOf(options, logger),
     reservedNames: options.reservedNames
       .split(",")
       .filter((name) => name.trim() !== "")

@@ -8,6 +8,23 @@ export function readPort(text: string): number {
   throw new InvalidArgumentError("Expected a port from 0 to 65535.");
 }
 
+export interface HostPort {
+  host: string;
+  port: number;
+}
+
+export function formatHostPort({ host, port }: HostPort): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/** An address with its port: `127.0.0.1:9090`, `[::1]:9090` or `localhost:9090`. */
+export function readHostPort(text: string): HostPort {
+  const [, bracketed, name, port] = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9.-]+)):([0-9]{1,5})$/i.exec(text) ?? [];
+  const host = bracketed ?? name;
+  if (host !== undefined && Number(port) <= 65_535) return { host, port: Number(port) };
+  throw new InvalidArgumentError("Expected an address and a port, such as 127.0.0.1:9090 or [::1]:9090.");
+}
+
 const units: Record<string, number> = {
   "": 1,
   B: 1,

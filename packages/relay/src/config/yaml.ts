@@ -46,6 +46,11 @@ export class YamlFile {
     return offset === undefined ? this.lineAt(path) : this.#lineOf(offset);
   }
 
+  /** Where a node begins. */
+  lineOf(node: Node | null): number | undefined {
+    return node?.range ? this.#lineOf(node.range[0]) : undefined;
+  }
+
   /** The contents if they follow `schema`, or everything that is wrong with them, in the order of the lines. */
   read<T>(schema: z.ZodType<T>): { value: T } | { problems: Problem[] } {
     const syntax = this.syntaxProblems;

@@ -1,0 +1,181 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { type AddressInfo, BlockList, isIP } from "node:net";
+import { TunnelError } from "mcp-tunnel-protocol";
+import type { Metrics } from "../metrics/metrics.js";
+import type { Relay } from "../relay.js";
+
+export interface AdminOptions {
+  /** An IP address or a name of this machine. */
+  host: string;
+  /** 0 takes any free one. */
+  port: number;
+  /** What `Authorization: Bearer` has to carry. Required when `host` is not a loopback address. */
+  secret?: string | undefined;
+  metrics: Metrics;
+  /** Shown in the status. */
+  version: string;
+}
+
+/** The operator's listener: health, metrics, the tunnels. Apart from the visitors' one, so that none of it is public. */
+export interface AdminServer {
+  /** @throws TunnelError `invalid_option` when the port cannot be had. */
+  listen(): Promise<{ host: string; port: number }>;
+  close(): Promise<void>;
+}
+
+const loopback = new BlockList();
+loopback.addSubnet("127.0.0.0", 8, "ipv4");
+loopback.addAddress("::1", "ipv6");
+
+/** @throws TunnelError `invalid_option` when others than this machine could reach it without a secret. */
+export function createAdminServer(relay: Relay, options: AdminOptions): AdminServer {
+  const { secret } = options;
+  if (secret === undefined && !isLoopback(options.host)) {
+    throw new TunnelError(
+      "invalid_option",
+      `the admin address ${options.host} can be reached from outside this machine: set --admin-secret-file or --admin-secret`,
+    );
+  }
+  const admin = new AdminRequests(relay, options);
+  const server = createServer({ maxHeaderSize: 8_192, headersTimeout: 10_000, requestTimeout: 10_000 });
+  server.on("request", (req, res) => {
+    admin.answer(req, res).catch((error: unknown) => {
+      if (!res.headersSent) send(res, 500, { error: String(error) });
+      else res.destroy();
+    });
+  });
+  // Nothing listens for upgrades, so Node takes them for ordinary requests.
+  return {
+    async listen() {
+      server.listen({ port: options.port, host: options.host });
+      try {
+        await once(server, "listening");
+      } catch (error) {
+        throw new TunnelError(
+          "invalid_option",
+          `cannot listen for the admin API on ${options.host}, port ${options.port}: ${(error as Error).message}`,
+          { cause: error },
+        );
+      }
+      const { address, port } = server.address() as AddressInfo;
+      return { host: address, port };
+    },
+    async close() {
+      options.metrics.close();
+      if (!server.listening) return;
+      const closed = once(server, "close");
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function isLoopback(host: string): boolean {
+  const version = isIP(host);
+  if (version === 0) return host === "localhost";
+  return loopback.check(host, version === 4 ? "ipv4" : "ipv6");
+}
+
+class AdminRequests {
+  readonly #relay: Relay;
+  readonly #options: AdminOptions;
+  readonly #secretDigest: Buffer | undefined;
+  readonly #startedAt = Date.now();
+
+  constructor(relay: Relay, options: AdminOptions) {
+    this.#relay = relay;
+    this.#options = options;
+    this.#secretDigest = options.secret === undefined ? undefined : sha256(options.secret);
+  }
+
+  async answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const path = (req.url ?? "/").split("?", 1)[0] as string;
+    // Whoever asks whether it is alive has no secret, and learns nothing else.
+    if (path === "/healthz") return this.#get(req, res, () => send(res, 200, { status: "ok" }));
+    if (path === "/readyz") {
+      const { draining } = this.#relay;
+      return this.#get(req, res, () => {
+        send(res, draining ? 503 : 200, { status: draining ? "draining" : "ready" });
+      });
+    }
+    const refused = this.#refusal(req);
+    if (refused !== undefined) return send(res, refused.status, { error: refused.error });
+    if (path === "/metrics") return this.#metrics(req, res);
+    if (path === "/api/tunnels") return this.#get(req, res, () => this.#tunnels(res));
+    if (path.startsWith("/api/tunnels/")) return this.#tunnel(req, res, path.slice("/api/tunnels/".length));
+    send(res, 404, { error: "no such path; there are /healthz, /readyz, /metrics and /api/tunnels" });
+  }
+
+  /** Why this request may not be answered. */
+  #refusal(req: IncomingMessage): { status: number; error: string } | undefined {
+    if (this.#secretDigest !== undefined) {
+      const [, given] = /^Bearer +(.+)$/i.exec(req.headers.authorization ?? "") ?? [];
+      // Digests have one length, so that the comparison takes the same time whatever is given.
+      if (given !== undefined && timingSafeEqual(sha256(given), this.#secretDigest)) return undefined;
+      return { status: 401, error: "needs 'Authorization: Bearer SECRET' with the relay's --admin-secret" };
+    }
+    // Everybody on this machine is let in, web pages in its browsers are not: a page whose name was made to point here
+    // (DNS rebinding) sends its own name as Host, any other page sends its Origin.
+    if (!this.#isOwnName(req.headers.host ?? "")) {
+      return { status: 403, error: "the Host is not a name of this listener" };
+    }
+    if (req.headers.origin !== undefined) return { status: 403, error: "not for web pages" };
+    return undefined;
+  }
+
+  #isOwnName(host: string): boolean {
+    const [, name = ""] = /^(\[[^\]]*\]|[^:]*)(?::[0-9]+)?$/.exec(host) ?? [];
+    const plain = name.replace(/^\[|\]$/g, "").toLowerCase();
+    return isLoopback(plain);
+  }
+
+  #get(req: IncomingMessage, res: ServerResponse, answer: () => void): void {
+    if (req.method === "GET" || req.method === "HEAD") answer();
+    else send(res, 405, { error: "only GET is known here" }, { Allow: "GET, HEAD" });
+  }
+
+  async #metrics(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const { metrics } = this.#options;
+    const text = await metrics.text(this.#relay);
+    this.#get(req, res, () => {
+      res.writeHead(200, { "Content-Type": metrics.contentType, "Cache-Control": "no-store" });
+      res.end(text);
+    });
+  }
+
+  #tunnels(res: ServerResponse): void {
+    const { version } = this.#options;
+    send(res, 200, {
+      relay: { version, startedAt: this.#startedAt, draining: this.#relay.draining },
+      tunnels: this.#relay.tunnels(),
+    });
+  }
+
+  #tunnel(req: IncomingMessage, res: ServerResponse, name: string): void {
+    const tunnel = this.#relay.tunnels().find((candidate) => candidate.name === name);
+    if (tunnel === undefined) return send(res, 404, { error: `no tunnel is called '${name.slice(0, 63)}'` });
+    if (req.method === "DELETE") {
+      this.#relay.disconnect(tunnel.name);
+      return send(res, 200, { disconnected: tunnel.name });
+    }
+    if (req.method === "GET" || req.method === "HEAD") return send(res, 200, tunnel);
+    send(res, 405, { error: "only GET and DELETE are known here" }, { Allow: "GET, HEAD, DELETE" });
+  }
+}
+
+const sha256 = (text: string): Buffer => createHash("sha256").update(text).digest();
+
+function send(res: ServerResponse, status: number, body: object, headers: Record<string, string> = {}): void {
+  const text = `${JSON.stringify(body)}\n`;
+  if (status === 401) res.setHeader("WWW-Authenticate", "Bearer");
+  res.writeHead(status, {
+    "Content-Type": "application/json",
+    "Content-Length": Buffer.byteLength(text),
+    "Cache-Control": "no-store",
+    ...headers,
+  });
+  res.end(text);
+}

@@ -1,0 +1,72 @@
+import { InvalidArgumentError } from "commander";
+import { request } from "undici";
+import { readSecret } from "./options.js";
+import { CommandFailure } from "./output.js";
+import { formatHostPort, readHostPort } from "./values.js";
+
+export interface AdminAddress {
+  /** The base URL of the admin API. */
+  admin: string;
+  adminSecret?: string;
+  adminSecretFile?: string;
+}
+
+/** For an answer that is at hand at the other end. */
+const timeoutMs = 10_000;
+
+/** Reads `HOST:PORT` or a URL; addresses that mean "everywhere" are asked on loopback. */
+export function readAdminUrl(text: string): string {
+  if (/^https?:\/\//.test(text)) {
+    if (URL.canParse(text)) return text.replace(/\/+$/, "");
+    throw new InvalidArgumentError("Expected a URL such as https://relay.example.com:9090.");
+  }
+  const { host, port } = readHostPort(text);
+  const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return `http://${formatHostPort({ host: reachable, port })}`;
+}
+
+/**
+ * Asks a relay's admin API.
+ * @throws CommandFailure when it cannot be reached or says no.
+ */
+export async function adminRequest(
+  address: AdminAddress,
+  method: "GET" | "DELETE",
+  path: string,
+): Promise<unknown> {
+  const secret = readSecret("admin-secret", address.adminSecret, address.adminSecretFile);
+  const headers = secret === undefined ? {} : { authorization: `Bearer ${secret}` };
+  let status: number;
+  let text: string;
+  try {
+    const answer = await request(address.admin + path, {
+      method,
+      headers,
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    status = answer.statusCode;
+    text = await answer.body.text();
+  } catch (error) {
+    throw new CommandFailure(
+      `cannot reach a relay's admin API at ${address.admin}: ${reason(error)}; is it started with --admin-listen?`,
+      { cause: error },
+    );
+  }
+  const body = parse(text);
+  if (status >= 200 && status < 300 && body !== undefined) return body;
+  const said = body?.["error"] ?? body?.["status"] ?? `status ${status}`;
+  throw new CommandFailure(`the admin API at ${address.admin} refused: ${said}`);
+}
+
+function parse(text: string): Record<string, unknown> | undefined {
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+}
+
+function reason(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reason).join("; ");
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,13 @@
+import { printable } from "../log.js";
+
+/** Columns as wide as their widest cell. Cells are what strangers may have chosen. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const cells = [head, ...rows.map((row) => row.map(printable))];
+  const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  return cells.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] as number))
+      .join("  ")
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,113 @@
+import { readFileSync } from "node:fs";
+import { InvalidArgumentError, type Option } from "commander";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { isMap, isScalar, isSeq, type Node, type Scalar } from "yaml";
+import { formatProblems, type Problem, YamlFile } from "./yaml.js";
+
+export interface ConfigRules {
+  /** Every option that may stand in the file, under its long name. */
+  options: readonly Option[];
+  /** The options that take several values: a list in the file. */
+  isRepeatable(option: Option): boolean;
+  /** Looks closer at a value, by the option's long name. @throws TunnelError */
+  checks: Readonly<Record<string, (text: string) => unknown>>;
+}
+
+/**
+ * Reads a config file: the names of the flags without their dashes, and the values that these take. The values are read
+ * by the options' own readers, so that a flag and a key can never mean different things.
+ * @throws TunnelError `invalid_option` with all problems and their lines.
+ */
+export function readConfigFile(path: string, rules: ConfigRules): Map<Option, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new TunnelError("invalid_option", `cannot read the config file: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  const { values, problems } = parseConfig(text, rules);
+  if (problems.length === 0) return values;
+  throw new TunnelError("invalid_option", `the config file has mistakes\n${formatProblems(path, problems)}`);
+}
+
+function parseConfig(
+  text: string,
+  rules: ConfigRules,
+): { values: Map<Option, unknown>; problems: Problem[] } {
+  const file = new YamlFile(text);
+  const values = new Map<Option, unknown>();
+  const problems = file.syntaxProblems;
+  const { contents } = file.document;
+  if (problems.length > 0 || contents === null) return { values, problems };
+  if (!isMap(contents)) {
+    problems.push({ line: 1, message: "the file has to be a list of 'name: value' lines" });
+    return { values, problems };
+  }
+  for (const { key, value } of contents.items) {
+    const name = isScalar(key) ? String(key.value) : "";
+    const option = rules.options.find((candidate) => candidate.name() === name);
+    if (option === undefined) {
+      problems.push({
+        line: file.lineOfKey([], name),
+        message: `unknown key '${name}'${hint(name, rules.options)}`,
+      });
+      continue;
+    }
+    const read = readValue(value as Node | null, option, rules);
+    if ("value" in read) values.set(option, read.value);
+    else
+      problems.push({
+        line: file.lineOf(read.node) ?? file.lineOfKey([], name),
+        message: `${name}: ${read.problem}`,
+      });
+  }
+  return { values, problems };
+}
+
+type ReadValue = { value: unknown } | { problem: string; node: Node | null };
+
+function readValue(node: Node | null, option: Option, rules: ConfigRules): ReadValue {
+  const items = isSeq(node) ? (node.items as Node[]) : [node];
+  if (isSeq(node) && !rules.isRepeatable(option)) return { problem: "takes one value, not a list", node };
+  if (items.length === 0) return { problem: "the list is empty; leave the key out instead", node };
+  let value: unknown;
+  for (const item of items) {
+    if (!isScalar(item)) return { problem: "has to be a plain value", node: item };
+    const text = textOf(item);
+    if (text === "") return { problem: "has no value", node: item };
+    try {
+      rules.checks[option.name()]?.(text);
+      value = parseValue(option, text, value);
+    } catch (error) {
+      if (!(error instanceof InvalidArgumentError) && !(error instanceof TunnelError)) throw error;
+      return { problem: error.message, node: item };
+    }
+  }
+  return { value };
+}
+
+/** As it stands in the file: `0123` and `1.50` are names and tokens as often as numbers. */
+function textOf(scalar: Scalar): string {
+  return scalar.source ?? String(scalar.value ?? "");
+}
+
+function parseValue(option: Option, text: string, previous: unknown): unknown {
+  if (option.isBoolean()) {
+    if (text === "true" || text === "false") return text === "true";
+    throw new InvalidArgumentError("has to be true or false");
+  }
+  return option.parseArg === undefined ? text : option.parseArg(text, previous);
+}
+
+/** People write the flag, or the variable. */
+function hint(name: string, options: readonly Option[]): string {
+  const likely = name
+    .replace(/^-+|^MCP_TUNNEL_/g, "")
+    .toLowerCase()
+    .replaceAll("_", "-");
+  const plain = likely.replaceAll("-", "");
+  const meant = options.find((option) => option.name().replaceAll("-", "") === plain);
+  return meant === undefined ? "" : `; did you mean '${meant.name()}'?`;
+}

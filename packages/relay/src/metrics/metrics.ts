@@ -1,0 +1,166 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { relayErrors } from "../http/errors.js";
+import type { ExchangeOutcome, RelayObserver, TunnelEvent } from "../observer.js";
+import type { TunnelStatus } from "../status.js";
+
+/** What is looked at when the metrics are asked for. */
+export interface MetricsSource {
+  readonly draining: boolean;
+  readonly openExchanges: number;
+  tunnels(): TunnelStatus[];
+}
+
+/** The relay's metrics (docs/metrics.md). */
+export interface Metrics {
+  /** Counts; goes into {@link RelayOptions.observers}. */
+  readonly observer: RelayObserver;
+  /** The text that Prometheus reads. */
+  text(source: MetricsSource): Promise<string>;
+  readonly contentType: string;
+  close(): void;
+}
+
+const statusClasses = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"] as const;
+const outcomes: readonly ExchangeOutcome[] = ["completed", "refused", "cancelled", "cut"];
+const events: readonly TunnelEvent[] = [
+  "registered",
+  "refused",
+  "away",
+  "resumed",
+  "lost",
+  "evicted",
+  "revoked",
+  "closed",
+];
+
+/** From a page that is quick to a tool call that is slow, in seconds. */
+const durationBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600];
+
+/**
+ * Counts what the relay does, in a registry of its own. No label is a text that somebody outside can choose: neither
+ * names nor paths, or a stranger could fill the memory of whoever stores them.
+ */
+export function createMetrics(version: string): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+
+  new Gauge({
+    name: "mcp_tunnel_info",
+    help: "The version, as a label.",
+    labelNames: ["version"],
+    registers,
+  }).set({ version }, 1);
+
+  const requests = new Counter({
+    name: "mcp_tunnel_requests_total",
+    help: "Requests that are over, by the class of their status and by how they ended.",
+    labelNames: ["status", "outcome"],
+    registers,
+  });
+  const refusals = new Counter({
+    name: "mcp_tunnel_refusals_total",
+    help: "Requests that the relay answered in a tunnel's place, by the code of the error.",
+    labelNames: ["code"],
+    registers,
+  });
+  const duration = new Histogram({
+    name: "mcp_tunnel_request_duration_seconds",
+    help: "From the request's head to the end of its response; upgraded connections are left out.",
+    buckets: durationBuckets,
+    registers,
+  });
+  const requestBytes = new Counter({
+    name: "mcp_tunnel_request_bytes_total",
+    help: "Body bytes received from visitors, counted when the request is over.",
+    registers,
+  });
+  const responseBytes = new Counter({
+    name: "mcp_tunnel_response_bytes_total",
+    help: "Body bytes sent to visitors, counted when the request is over.",
+    registers,
+  });
+  const tunnelEvents = new Counter({
+    name: "mcp_tunnel_tunnel_events_total",
+    help: "What happened to tunnels.",
+    labelNames: ["event"],
+    registers,
+  });
+  const limits = new Counter({
+    name: "mcp_tunnel_limits_hit_total",
+    help: "How often a limit took effect, by its name.",
+    labelNames: ["limit"],
+    registers,
+  });
+  const gauge = (name: string, help: string): Gauge => new Gauge({ name, help, registers });
+  const tunnels = new Gauge({
+    name: "mcp_tunnel_tunnels",
+    help: "Tunnels that hold a name, by whether their client is there.",
+    labelNames: ["state"],
+    registers,
+  });
+  const open = gauge(
+    "mcp_tunnel_requests_open",
+    "Requests that are going on, upgraded connections included.",
+  );
+  const streams = gauge("mcp_tunnel_streams", "Streams that are open on all tunnels.");
+  const queued = gauge(
+    "mcp_tunnel_queued_bytes",
+    "Bytes that wait for a client or for its acknowledgement, over all tunnels.",
+  );
+  const draining = gauge("mcp_tunnel_draining", "1 while the relay is shutting down.");
+
+  // Every series is there from the start: a rate over one that appears with its first count misses that count. They
+  // are also looked up once and not for each request.
+  const requestSeries = new Map(
+    statusClasses.flatMap((status) =>
+      outcomes.map((outcome) => [status + outcome, requests.labels({ status, outcome })] as const),
+    ),
+  );
+  const refusalSeries = new Map(Object.keys(relayErrors).map((code) => [code, refusals.labels({ code })]));
+  const eventSeries = new Map(events.map((event) => [event, tunnelEvents.labels({ event })]));
+
+  return {
+    contentType: registry.contentType,
+    observer: {
+      onEnd(exchange) {
+        requestSeries.get(statusClass(exchange.status) + exchange.outcome)?.inc();
+        if (exchange.status !== 101) duration.observe(exchange.durationMs / 1_000);
+        requestBytes.inc(exchange.requestBytes);
+        responseBytes.inc(exchange.responseBytes);
+        if (exchange.outcome === "refused") refusalSeries.get(errorCode(exchange.reason))?.inc();
+      },
+      onTunnelEvent(event) {
+        eventSeries.get(event)?.inc();
+      },
+      onLimit(limit) {
+        limits.inc({ limit });
+      },
+    },
+    text(source) {
+      const all = source.tunnels();
+      const away = all.filter(({ state }) => state === "away").length;
+      tunnels.set({ state: "online" }, all.length - away);
+      tunnels.set({ state: "away" }, away);
+      streams.set(sum(all, (tunnel) => tunnel.streams));
+      queued.set(sum(all, (tunnel) => tunnel.queuedBytes));
+      open.set(source.openExchanges);
+      draining.set(source.draining ? 1 : 0);
+      return registry.metrics();
+    },
+    close: () => registry.clear(),
+  };
+}
+
+function statusClass(status: number | undefined): string {
+  return status === undefined ? "none" : `${Math.floor(status / 100)}xx`;
+}
+
+/** A reason begins with the code of the error and may go on with what a client said. */
+function errorCode(reason: string | undefined): string {
+  return reason?.split(":", 1)[0] ?? "";
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
+}
