@@ -73,7 +73,8 @@ class V1Tunnel implements Tunnel {
       liveness: options.liveness,
       receiveWindow: defaultWindow,
       sendWindow: acknowledge.window ?? defaultWindow,
-      maxStreams: options.maxStreams,
+      // One more than the forwarder takes, which says `overloaded`: the visitor is told to come back.
+      maxStreams: options.maxStreams + 1,
     });
     this.#session.attach(link, 0);
   }
@@ -149,7 +150,8 @@ class JsonTunnel implements Tunnel {
     };
     this.#session = new JsonClientSession(link, acceptUnlessFinishing, handler, {
       liveness: options.liveness,
-      maxStreams: options.maxStreams,
+      // One more than the forwarder takes, which says `overloaded`: the visitor is told to come back.
+      maxStreams: options.maxStreams + 1,
     });
   }
 

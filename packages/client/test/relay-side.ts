@@ -1,10 +1,11 @@
-import { StreamReset, V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol";
+import { V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol";
 import type {
   OpeningSession,
   RawHeaders,
   RequestHead,
   ResponseHead,
   StreamHandler,
+  StreamReset,
   TunnelStream,
 } from "mcp-tunnel-protocol";
 import { linkedPair } from "mcp-tunnel-protocol/testing";

@@ -4,13 +4,27 @@ import { TunnelError } from "mcp-tunnel-protocol";
 import { TunnelClient } from "../client.js";
 import { exitStatus, parseCommandLine } from "./options.js";
 import type { CliOptions } from "./options.js";
-import { pickAtTerminal } from "./pick.js";
 import { HumanRenderer, JsonRenderer } from "./render.js";
 import type { Output, Renderer } from "./render.js";
 
+/** Lines that leave together at the end of the turn: a write for each would cost a busy client a tenth of its time. */
+let pending = "";
+
+function flush(): void {
+  if (pending !== "") process.stdout.write(pending);
+  pending = "";
+}
+
 const output: Output = {
-  out: (line) => void process.stdout.write(`${line}\n`),
-  err: (line) => void process.stderr.write(`${line}\n`),
+  out(line) {
+    if (pending === "") setImmediate(flush);
+    pending += `${line}\n`;
+  },
+  err(line) {
+    // On a terminal both are read as one text.
+    flush();
+    process.stderr.write(`${line}\n`);
+  },
   colors: process.stdout.isTTY && process.env["NO_COLOR"] === undefined,
 };
 
@@ -19,8 +33,7 @@ async function main(args: readonly string[]): Promise<number> {
   let client: TunnelClient;
   try {
     options = parseCommandLine(args);
-    const pick = askable(options) ? { pick: pickAtTerminal } : {};
-    client = new TunnelClient({ ...options.client, ...pick });
+    client = new TunnelClient({ ...options.client, ...(askable(options) ? { pick } : {}) });
   } catch (error) {
     return usageStatus(error);
   }
@@ -74,6 +87,12 @@ function usageStatus(error: unknown): number {
   if (!(error instanceof TunnelError)) throw error;
   output.err(`error: ${error.message}`);
   return exitStatus.usage;
+}
+
+/** Loaded when it is needed, which is seldom. */
+async function pick(patterns: readonly string[]): Promise<string> {
+  const { pickAtTerminal } = await import("./pick.js");
+  return pickAtTerminal(patterns);
 }
 
 /** Whether there is a person to ask. */

@@ -132,7 +132,7 @@ class RawRequest implements StreamHandler {
     const request = this.#request;
     request.on("information", (info) => this.#exchange.sendInterim(info.statusCode, info.rawHeaders));
     request.on("response", (response) => this.#onResponse(response));
-    request.on("upgrade", (response, socket, head) => this.#onUpgrade(response, socket as net.Socket, head));
+    request.on("upgrade", (response, socket, head) => this.#onUpgrade(response, socket, head));
     request.on("error", (error) => this.#fail(error));
   }
 

@@ -86,9 +86,9 @@ export class LocalRequest implements StreamHandler {
     queueMicrotask(() => this.controller?.resume());
   }
 
-  /** The response is complete, or there will be none: no more of the body is wanted. */
-  stopBody(error: Error): void {
-    this.#body?.abandon(error);
+  /** The response is complete, or there will be none (`error`): no more of the body is wanted. */
+  stopBody(error?: Error): void {
+    this.#body?.abandon(error ?? new Error("the local service has answered in full"));
   }
 
   /**
@@ -166,7 +166,7 @@ class LocalResponse implements Dispatcher.DispatchHandler {
       const trailers = controller.rawTrailers as Buffer[];
       this.#exchange.end(trailers.length === 0 ? undefined : rawStrings(trailers));
     }
-    this.#request.stopBody(new Error("the local service has answered in full"));
+    this.#request.stopBody();
     this.#exchange.finish();
   }
 
