@@ -214,7 +214,7 @@ describe("an offer", () => {
     relay.keeps = false;
     relay.answer = (message) =>
       message.subdomain == null ? { offer: ["app-*", "other"] } : { accept: message.subdomain };
-    const pick = vi.fn(async (patterns: readonly string[]) => String(patterns[0]).replace("*", "x"));
+    const pick = vi.fn(async (patterns: readonly string[]) => patterns.at(0)?.replace("*", "x") ?? "");
     const client = await startClient({ pick });
     expect(client.subdomain).toBe("app-x");
     expect(relay.picks).toEqual(["app-x"]);
