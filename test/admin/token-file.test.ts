@@ -1,0 +1,334 @@
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { closingAfterEach } from "../support/cleanup.js";
+import {
+  type RunningCommand,
+  runClient,
+  runRelay,
+  startClientCommand,
+  startRelayCommand,
+} from "../support/commands.js";
+import { startOriginalClient } from "../support/original-client.js";
+import { startUpstream } from "../support/upstream.js";
+import { createVisitor } from "../support/visitor.js";
+
+// Tokens that are given out, changed and taken back while the relay runs.
+
+const closing = closingAfterEach();
+const folder = mkdtempSync(join(tmpdir(), "mcp-tunnel-tokens-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+let files = 0;
+const newFile = (extension = "yaml"): string => join(folder, `tokens-${++files}.${extension}`);
+
+async function tokenCommand(...args: string[]): Promise<RunningCommand & { code: number | null }> {
+  const command = runRelay(["token", ...args]);
+  const { code } = await command.exited;
+  return Object.assign(command, { code });
+}
+
+/** Creates a token by the command and returns it. */
+async function create(file: string, ...args: string[]): Promise<{ token: string; id: string }> {
+  const command = await tokenCommand("create", "--token-file", file, ...args);
+  expect(command.output).toMatch(/^mtt_/m);
+  const id = /created token ([0-9a-f]{12})/.exec(command.stderr.join("\n"))?.[1] as string;
+  return { token: command.stdout[0] as string, id };
+}
+
+async function startRelay(file: string, ...args: string[]) {
+  return closing(await startRelayCommand(["--token-file", file, ...args]));
+}
+
+describe("a token of the file", () => {
+  it("lets its client have its names, and no others", async () => {
+    const file = newFile();
+    const { token } = await create(file, "--subdomain", "app,app-*");
+    const upstream = closing(await startUpstream());
+    const relay = await startRelay(file);
+    expect(await relay.waitForJson({ msg: "listening" })).toMatchObject({ auth: "token file" });
+    closing(await startClientCommand(upstream.port, relay.port, ["--token", token, "--subdomain", "app-1"]));
+    const visitor = closing(createVisitor(relay.port));
+    expect((await visitor.text("app-1", "/echo")).status).toBe(200);
+
+    const greedy = closing(runClient(clientArgs(relay.port, token, "other")));
+    expect((await greedy.exited).code).not.toBe(0);
+    const stranger = closing(runClient(clientArgs(relay.port, "mtt_guess", "app")));
+    await stranger.exited;
+    expect(stranger.output).toContain("invalid token");
+    expect(relay.output).not.toContain(token);
+  });
+
+  it("created while the relay runs is known within two seconds", async () => {
+    const file = newFile();
+    await create(file, "--subdomain", "one");
+    const relay = await startRelay(file);
+    const { token } = await create(file, "--subdomain", "two");
+    await relay.waitForJson({ msg: "token file read again", tokens: 2, added: 1, removed: 0 }, 1);
+    await connect(relay.port, token, "two");
+  });
+
+  it("that is revoked ends its tunnels with 4001, and nobody else's", async () => {
+    const file = newFile();
+    const ann = await create(file, "--subdomain", "ann-*", "--note", "Ann");
+    const bob = await create(file, "--subdomain", "bob");
+    const relay = await startRelay(file);
+    const tunnels = [
+      await connect(relay.port, ann.token, "ann-1"),
+      await connect(relay.port, ann.token, "ann-2"),
+    ];
+    await connect(relay.port, bob.token, "bob");
+    const revoked = await tokenCommand("revoke", ann.id.slice(0, 6), "--token-file", file);
+    expect(revoked.output).toBe(`revoked token ${ann.id} (Ann)`);
+    for (const tunnel of tunnels) {
+      expect(await tunnel.closed).toMatchObject({ code: 4001, reason: "token revoked" });
+    }
+    await expect(connect(relay.port, ann.token, "ann-1")).rejects.toThrow("invalid token");
+    expect(await isUp(relay.port, "bob")).toBe(true);
+    expect(relay.json.filter((line) => line["msg"] === "tunnel closed by its token")).toHaveLength(2);
+  });
+
+  it("that is revoked ends the client command, which does not come back", async () => {
+    const file = newFile();
+    const { token, id } = await create(file, "--subdomain", "app");
+    const relay = await startRelay(file);
+    const client = closing(await startClientCommand(9, relay.port, ["--token", token, "--subdomain", "app"]));
+    await tokenCommand("revoke", id, "--token-file", file);
+    expect((await client.exited).code).not.toBe(0);
+    expect(client.output).toContain("token revoked");
+  });
+
+  it("that expires ends its tunnels at that moment", async () => {
+    const file = newFile();
+    const { token } = await create(file, "--subdomain", "app", "--expires", "1h");
+    const relay = await startRelay(file);
+    const tunnel = await connect(relay.port, token, "app");
+    const expires = new Date(Date.now() + 2_000).toISOString();
+    replace(file, readFileSync(file, "utf8").replace(/expires: .*/, `expires: ${expires}`));
+    expect(await tunnel.closed).toMatchObject({ code: 4001, reason: "token expired" });
+    expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(expires));
+    await expect(connect(relay.port, token, "app")).rejects.toThrow("token expired");
+  });
+
+  it("that loses a name ends the tunnel of that name only", async () => {
+    const file = newFile();
+    const { token } = await create(file, "--subdomain", "one,two");
+    const relay = await startRelay(file);
+    const one = await connect(relay.port, token, "one");
+    await connect(relay.port, token, "two");
+    replace(file, readFileSync(file, "utf8").replace("- one\n", "- three\n"));
+    expect(await one.closed).toMatchObject({
+      code: 4001,
+      reason: "subdomain 'one' not authorized for this token",
+    });
+    expect(await isUp(relay.port, "two")).toBe(true);
+  });
+
+  it("has as many tunnels as it may, and its own name again", async () => {
+    const file = newFile();
+    const { token } = await create(file, "--subdomain", "a,b,c", "--max-tunnels", "2");
+    const relay = await startRelay(file);
+    const a = await connect(relay.port, token, "a");
+    await connect(relay.port, token, "b");
+    await expect(connect(relay.port, token, "c")).rejects.toThrow("this token may have 2 tunnels at once");
+    await connect(relay.port, token, "a");
+    expect(await a.closed).toMatchObject({ code: 4002 });
+  });
+});
+
+describe("a file that cannot be used", () => {
+  it("keeps the relay from starting, with every line that is wrong", async () => {
+    const file = newFile();
+    writeFileSync(file, "tokens:\n  - sha256: abc\n    subdomains: [a, b_c]\n    color: red\n");
+    const relay = closing(runRelay(["--domain", "localhost", "--port", "0", "--token-file", file]));
+    expect((await relay.exited).code).toBe(2);
+    expect(relay.stderr).toEqual([
+      "error: the token file has mistakes",
+      `${file}:2: 'tokens.0.sha256': is not a SHA-256 digest: 64 hex digits`,
+      `${file}:3: 'tokens.0.subdomains.1': is not a subdomain pattern: letters, digits, hyphens and at most one '*', 63 at most`,
+      `${file}:4: unknown key 'color'`,
+    ]);
+  });
+
+  it("changes nothing while the relay runs, and says so with line and reason", async () => {
+    const file = newFile();
+    const { token } = await create(file, "--subdomain", "app,next");
+    const relay = await startRelay(file);
+    await connect(relay.port, token, "app");
+    const good = readFileSync(file, "utf8");
+
+    replace(file, `${good}  - sha256: "${"0".repeat(64)}"\n    subdomain: [x]\n`);
+    const line = good.split("\n").length + 1;
+    await relay.waitForJson({ problem: `${file}:${line}: unknown key 'subdomain'` });
+    replace(file, `${good}  - sha256: "never closed\n`);
+    await relay.waitFor("syntax problem", () =>
+      relay.json.find(({ problem }) => /: Missing closing "quote/.test(String(problem))),
+    );
+    // An editor that empties the file first, and a file that is gone for a moment.
+    replace(file, "");
+    await relay.waitForJson({ problem: `${file}:1: the file: needs the key 'tokens' with a list of tokens` });
+    renameSync(file, `${file}.away`);
+    await relay.waitFor("missing file", () =>
+      relay.json.find(({ problem }) => String(problem).includes("ENOENT")),
+    );
+
+    expect(await isUp(relay.port, "app")).toBe(true);
+    await connect(relay.port, token, "next");
+    replace(file, good);
+    await relay.waitForJson({ msg: "token file read again", added: 0, changed: 0, removed: 0 });
+    expect(await isUp(relay.port, "app")).toBe(true);
+  });
+
+  it("is read again at once on SIGHUP, changed or not", async () => {
+    const file = newFile();
+    await create(file, "--subdomain", "app");
+    const relay = await startRelay(file);
+    relay.child.kill("SIGHUP");
+    await relay.waitForJson({ msg: "token file read again", tokens: 1, changed: 0 });
+  });
+});
+
+describe("the token commands", () => {
+  it("keep the comments and the order of the file, and its mode", async () => {
+    const file = newFile();
+    const digest = "a".repeat(64);
+    const text = `# Ours.\ntokens:\n  # CI\n  - sha256: ${digest} # never leaves CI\n    subdomains: [ci, "0123"]\n`;
+    writeFileSync(file, text, { mode: 0o640 });
+    const { id } = await create(file, "--subdomain", "app", "--note", "Ann: #1");
+    const created = readFileSync(file, "utf8");
+    expect(created.startsWith("# Ours.\ntokens:\n  # CI\n")).toBe(true);
+    expect(created).toContain(`${digest} # never leaves CI`);
+    expect(created).toContain('"0123"');
+    await tokenCommand("revoke", id, "--token-file", file);
+    expect(readFileSync(file, "utf8")).toBe(text.replace('[ci, "0123"]', '[ ci, "0123" ]'));
+    expect(statSync(file).mode & 0o777).toBe(0o640);
+  });
+
+  it("keep JSON JSON", async () => {
+    const file = newFile("json");
+    writeFileSync(file, JSON.stringify({ tokens: [{ sha256: "b".repeat(64), subdomains: ["ci"] }] }));
+    const { id } = await create(file, "--subdomain", "app", "--max-tunnels", "3");
+    const { tokens } = JSON.parse(readFileSync(file, "utf8"));
+    expect(tokens[1]).toEqual({
+      sha256: expect.stringMatching(new RegExp(`^${id}`)),
+      subdomains: ["app"],
+      limits: { maxTunnels: 3 },
+    });
+  });
+
+  it("never show a token twice, and keep what they create to its owner", async () => {
+    const file = newFile();
+    const { token, id } = await create(
+      file,
+      "--subdomain",
+      "app,app-*",
+      "--expires",
+      "2999-01-31",
+      "--note",
+      "Ann",
+    );
+    const list = await tokenCommand("list", "--token-file", file);
+    expect(list.output).toMatch(new RegExp(`^${id} +app,app-\\* +2999-02-01 00:00 +- +Ann$`, "m"));
+    const json = await tokenCommand("list", "--json", "--token-file", file);
+    expect(JSON.parse(json.stdout.join(""))).toEqual([
+      { id, subdomains: ["app", "app-*"], note: "Ann", expires: "2999-02-01T00:00:00.000Z" },
+    ]);
+    expect(list.output + json.output + readFileSync(file, "utf8")).not.toContain(token);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  it("lose nothing when several run at once", async () => {
+    const file = newFile();
+    const names = ["a", "b", "c", "d", "e"];
+    await Promise.all(names.map((name) => create(file, "--subdomain", name)));
+    const json = await tokenCommand("list", "--json", "--token-file", file);
+    const tokens = JSON.parse(json.stdout.join("")) as { subdomains: string[] }[];
+    expect(tokens.flatMap(({ subdomains }) => subdomains).toSorted()).toEqual(names);
+  });
+
+  it.each<[string, string[], string]>([
+    ["a pattern that is none", ["create", "--subdomain", "a_b"], "'a_b'"],
+    ["no pattern", ["create"], "--subdomain"],
+    ["a date that is none", ["create", "--subdomain", "a", "--expires", "soon"], "30d"],
+    ["a date in the past", ["create", "--subdomain", "a", "--expires", "2020-01-01"], "past"],
+    ["no tunnels at all", ["create", "--subdomain", "a", "--max-tunnels", "0"], "above 0"],
+    ["an id that no token has", ["revoke", "0123"], "no token in"],
+  ])("say what is wrong with %s, and leave the file alone", async (_, args, mention) => {
+    const file = newFile();
+    writeFileSync(file, "tokens: []\n");
+    const [verb = "", ...rest] = args;
+    const command = await tokenCommand(verb, "--token-file", file, ...rest);
+    expect(command.code).toBe(2);
+    expect(command.stderr.join("\n")).toContain(mention);
+    expect(readFileSync(file, "utf8")).toBe("tokens: []\n");
+  });
+
+  it("do not touch a file with mistakes", async () => {
+    const file = newFile();
+    writeFileSync(file, "tokens:\n  - nonsense\n");
+    const command = await tokenCommand("create", "--token-file", file, "--subdomain", "a");
+    expect(command.code).toBe(2);
+    expect(command.output).toContain(`${file}:2:`);
+    expect(readFileSync(file, "utf8")).toBe("tokens:\n  - nonsense\n");
+  });
+});
+
+describe("beside a token file", () => {
+  it("static tokens hold, as they are or as digests", async () => {
+    const file = newFile();
+    const { token } = await create(file, "--subdomain", "file");
+    // printf static-2 | sha256sum
+    const digest = "f19a9cbf6c3d37db79fd0bc564e3703cab4f97c83e1a545872b2e8658399debb";
+    const relay = await startRelay(
+      file,
+      "--static-token",
+      "static-1:one",
+      "--static-token",
+      `sha256:${digest}:two`,
+    );
+    await connect(relay.port, token, "file");
+    await connect(relay.port, "static-1", "one");
+    await connect(relay.port, "static-2", "two");
+    await expect(connect(relay.port, `sha256:${digest}`, "two")).rejects.toThrow("invalid token");
+  });
+
+  it.each<[string, string[], string]>([
+    ["an auth provider", ["--auth-url", "http://127.0.0.1:9", "--auth-secret", "s"], "--auth-url exclude"],
+    ["a digest that is none", ["--static-token", "sha256:12:app"], "64 hex digits"],
+  ])("%s is refused", async (_, args, mention) => {
+    const file = newFile();
+    writeFileSync(file, "tokens: []\n");
+    const relay = closing(runRelay(["--domain", "localhost", "--token-file", file, ...args]));
+    expect((await relay.exited).code).toBe(2);
+    expect(relay.output).toContain(mention);
+  });
+});
+
+/** As editors do it: a new file in the place of the old one. */
+function replace(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text);
+  renameSync(`${file}.new`, file);
+}
+
+function clientArgs(relayPort: number, token: string, subdomain: string): string[] {
+  return [
+    "9",
+    "--relay",
+    `http://127.0.0.1:${relayPort}`,
+    "--token",
+    token,
+    "--subdomain",
+    subdomain,
+    "--json",
+  ];
+}
+
+/** A client of the original's, which shows the close codes. */
+async function connect(relayPort: number, token: string, subdomain: string) {
+  return closing(await startOriginalClient({ version: "0.2", relayPort, token, subdomain }));
+}
+
+async function isUp(relayPort: number, name: string): Promise<boolean> {
+  const visitor = closing(createVisitor(relayPort));
+  return (await visitor.text(name, "/")).status === 200;
+}
