@@ -56,8 +56,8 @@ export function createLogger(format: LogFormat, level: LogLevel): { logger: Logg
     });
     return { logger: pino({ level }, stream), flush() {} };
   }
-  // Asynchronous: a line costs the exchange no system call.
-  const stream = pino.destination({ dest: 1, sync: false });
+  // Asynchronous, and many lines in one write: one for each line took a tenth of a busy relay's time.
+  const stream = pino.destination({ dest: 1, sync: false, minLength: 8_192, periodicFlush: 100 });
   // The reader of a pipe may leave; that is no reason to end.
   stream.on("error", () => {});
   return {
