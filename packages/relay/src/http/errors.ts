@@ -1,4 +1,4 @@
-import { StreamReset, TunnelError } from "mcp-tunnel-protocol";
+import { type StreamReset, TunnelError } from "mcp-tunnel-protocol";
 
 /**
  * Everything that the relay answers in a tunnel's place. The texts are the original's where it has one. None
