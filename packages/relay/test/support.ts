@@ -54,8 +54,11 @@ export async function startRelay(options: Partial<RelayOptions> = {}): Promise<T
     port,
     records,
     async record(nth) {
-      while (records.length < nth) await new Promise<void>((resolve) => waiters.push(resolve));
-      return records[nth - 1] as ExchangeRecord;
+      for (;;) {
+        const record = records[nth - 1];
+        if (record !== undefined) return record;
+        await new Promise<void>((resolve) => waiters.push(resolve));
+      }
     },
     async logged(message) {
       while (!messages.includes(message)) await new Promise<void>((resolve) => waiters.push(resolve));
