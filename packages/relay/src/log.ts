@@ -44,7 +44,7 @@ function prettyMessage(line: Record<string, unknown>, messageKey: string): strin
 }
 
 /** A logger on the standard output, and how to write out what it still holds before the process ends. */
-export function createLogger(format: LogFormat, level: LogLevel): { logger: Logger; flush(): void } {
+export function createLogger(format: LogFormat, level: LogLevel): { logger: Logger; flush: () => void } {
   if (format === "pretty") {
     // Synchronous: people read it, at their speed.
     const stream = pretty({

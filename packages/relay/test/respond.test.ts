@@ -112,9 +112,9 @@ describe("the relay's own answers", () => {
     opened({ close: () => vi.useRealTimers() });
     const visitor = raw("POST / HTTP/1.1\nContent-Length: 5\nConnection: close");
     const exchange = await client.accept();
-    for (const [i, piece] of [..."hello"].entries()) {
+    for (const [i, piece] of ["he", "l", "l", "o"].entries()) {
       visitor.socket.write(piece);
-      await exchange.bytes(i + 1);
+      await exchange.bytes(i + 2);
       vi.advanceTimersByTime(900);
     }
     exchange.stream.sendHead({ status: 204, headers: [] }, true);
