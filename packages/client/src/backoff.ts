@@ -4,6 +4,13 @@ const baseMs = 100;
 const capMs = 30_000;
 /** A connection that lasted this long proves that the relay takes us; before that, an accepted one counts as a failure. */
 export const stableAfterMs = 10_000;
+/**
+ * A resumed connection that lasted this long proves that the relay is well and the way to it is not: waiting longer
+ * would spare nobody, and open requests wait too.
+ */
+export const usefulAfterMs = 300;
+/** So the bound then stays at 400 ms. */
+const usefulAttempts = 2;
 
 /**
  * Exponential backoff with full jitter: each wait is drawn evenly between nothing and a bound that doubles. The
@@ -11,7 +18,7 @@ export const stableAfterMs = 10_000;
  */
 export class Backoff {
   #attempts = 0;
-  #onlineSinceMs: number | undefined;
+  #online: { readonly sinceMs: number; readonly resumed: boolean } | undefined;
   readonly #random: () => number;
   readonly #now: () => number;
 
@@ -32,15 +39,18 @@ export class Backoff {
     return Math.round(this.#random() * bound);
   }
 
-  connected(): void {
-    this.#onlineSinceMs = this.#now();
+  /** `resumed`: the relay knew the session, and goes on with it. */
+  connected(resumed: boolean): void {
+    this.#online = { sinceMs: this.#now(), resumed };
   }
 
   /** Starts over if the connection was stable. */
   disconnected(): void {
-    if (this.#onlineSinceMs !== undefined && this.#now() - this.#onlineSinceMs >= stableAfterMs) {
-      this.#attempts = 0;
-    }
-    this.#onlineSinceMs = undefined;
+    if (this.#online === undefined) return;
+    const { sinceMs, resumed } = this.#online;
+    const lastedMs = this.#now() - sinceMs;
+    this.#online = undefined;
+    if (lastedMs >= stableAfterMs) this.#attempts = 0;
+    else if (resumed && lastedMs >= usefulAfterMs) this.#attempts = Math.min(this.#attempts, usefulAttempts);
   }
 }

@@ -180,7 +180,7 @@ export class TunnelClient {
       return;
     }
     this.#attempt = undefined;
-    this.#backoff.connected();
+    this.#backoff.connected(resumed);
     this.#public = { url: acknowledge.url, subdomain: acknowledge.subdomain };
     this.#transition({ type: "registered" });
     // New requests come here from now on, so the sessions of the old relay can be left.

@@ -1,7 +1,7 @@
 import * as os from "node:os";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { Backoff, stableAfterMs } from "../src/backoff.js";
+import { Backoff, stableAfterMs, usefulAfterMs } from "../src/backoff.js";
 import { nextState } from "../src/state.js";
 import type { ClientState, ClientTransition } from "../src/state.js";
 import { WakeWatch } from "../src/wake.js";
@@ -25,14 +25,41 @@ describe("the backoff", () => {
       () => now,
     );
     for (let i = 0; i < 5; i++) backoff.next();
-    backoff.connected();
+    backoff.connected(false);
     now += stableAfterMs - 1;
     backoff.disconnected();
     expect(backoff.next()).toBe(3_200);
-    backoff.connected();
+    backoff.connected(false);
     now += stableAfterMs;
     backoff.disconnected();
     expect(backoff.next()).toBe(100);
+  });
+});
+
+describe("the backoff of a link that keeps breaking", () => {
+  function waitsWith(lastedMs: number, resumed: boolean): number[] {
+    let now = 0;
+    const backoff = new Backoff(
+      () => 1,
+      () => now,
+    );
+    return Array.from({ length: 6 }, () => {
+      const wait = backoff.next();
+      backoff.connected(resumed);
+      now += lastedMs;
+      backoff.disconnected();
+      return wait;
+    });
+  }
+
+  it("stays short while sessions go on", () => {
+    expect(waitsWith(usefulAfterMs, true)).toEqual([100, 200, 400, 400, 400, 400]);
+  });
+
+  it("grows when sessions are lost, or links break at once", () => {
+    const growing = [100, 200, 400, 800, 1_600, 3_200];
+    expect(waitsWith(usefulAfterMs, false)).toEqual(growing);
+    expect(waitsWith(usefulAfterMs - 1, true)).toEqual(growing);
   });
 });
 
