@@ -81,7 +81,7 @@ export function createMetrics(version: string): Metrics {
     registers,
   });
   const tunnelEvents = new Counter({
-    name: "mcp_tunnel_tunnel_events_total",
+    name: "mcp_tunnel_events_total",
     help: "What happened to tunnels.",
     labelNames: ["event"],
     registers,
@@ -112,13 +112,18 @@ export function createMetrics(version: string): Metrics {
 
   // Every series is there from the start: a rate over one that appears with its first count misses that count. They
   // are also looked up once and not for each request.
+  const series = <T extends string>(counter: Counter<T>, labels: Record<T, string>): Counter.Internal => {
+    const found = counter.labels(labels);
+    found.inc(0);
+    return found;
+  };
   const requestSeries = new Map(
     statusClasses.flatMap((status) =>
-      outcomes.map((outcome) => [status + outcome, requests.labels({ status, outcome })] as const),
+      outcomes.map((outcome) => [status + outcome, series(requests, { status, outcome })] as const),
     ),
   );
-  const refusalSeries = new Map(Object.keys(relayErrors).map((code) => [code, refusals.labels({ code })]));
-  const eventSeries = new Map(events.map((event) => [event, tunnelEvents.labels({ event })]));
+  const refusalSeries = new Map(Object.keys(relayErrors).map((code) => [code, series(refusals, { code })]));
+  const eventSeries = new Map(events.map((event) => [event, series(tunnelEvents, { event })]));
 
   return {
     contentType: registry.contentType,
