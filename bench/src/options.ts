@@ -11,6 +11,8 @@ export interface BenchOptions {
   readonly quick: boolean;
   readonly gate: boolean;
   readonly json: string | undefined;
+  /** The folder of another checkout, built, to compare with. */
+  readonly against: string | undefined;
   /** A curve instead of the table. */
   readonly mode: "table" | "scaling" | "delay";
 }
@@ -20,6 +22,7 @@ export const usage = `npm run bench -- [options]
   --quick          the everyday part of it, in under two minutes: the floor and the tunnel alone
   --only NAMES     these workloads, separated by commas
   --systems NAMES  these systems besides the floor, separated by commas
+  --against DIR    another checkout of this repository, built: in the table as "against"
   --rounds N       cycles of each workload on each system (default 7, quick 3)
   --seconds S      length of a cycle (default 3, quick 1)
   --gate           exit with status 1 if a target's limit is missed by more than the spread
@@ -44,6 +47,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
       rounds: { type: "string" },
       seconds: { type: "string" },
       json: { type: "string" },
+      against: { type: "string" },
     },
   });
   if (values.help) return "help";
@@ -58,6 +62,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
     quick: values.quick,
     gate: values.gate,
     json: values.json,
+    against: values.against,
     mode: values.scaling ? "scaling" : values.delay ? "delay" : "table",
   };
 }

@@ -9,7 +9,7 @@
 //   curves/          --scaling and --delay, with their plots
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { findProgram } from "./child.js";
 import { runDelay } from "./curves/delay.js";
 import { runScaling } from "./curves/scaling.js";
@@ -19,7 +19,7 @@ import { targetTable, workloadTable } from "./report.js";
 import { judge, type WorkloadResult } from "./results.js";
 import { Runner } from "./runner.js";
 import { contenders } from "./systems/contenders.js";
-import { mcpTunnel } from "./systems/mcp-tunnel.js";
+import { mcpTunnel, tunnelOf } from "./systems/mcp-tunnel.js";
 import { direct, floor, nginx } from "./systems/references.js";
 import type { System } from "./systems/system.js";
 import { workloads } from "./workloads/all.js";
@@ -73,7 +73,8 @@ function chooseSystems(): System[] {
   if (absent.length > 0) {
     console.log(`Not on the PATH and left out: ${absent.map((system) => system.name).join(", ")}\n`);
   }
-  return [floor, ...present];
+  const against = options.against === undefined ? [] : [tunnelOf(resolve(options.against))];
+  return [floor, ...present, ...against];
 }
 
 async function runTable({ only, quick, rounds, seconds, gate, json }: BenchOptions): Promise<void> {

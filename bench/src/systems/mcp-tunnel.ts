@@ -4,51 +4,49 @@ import { freePort, startChild, type Child } from "../child.js";
 import { untilServing } from "../endpoint.js";
 import type { System } from "./system.js";
 
-/** The built command of a package of ours. */
-export function command(packageName: "mcp-tunnel" | "mcp-tunnel-client"): string {
+/** A checkout of this repository with its commands built. */
+export interface Checkout {
+  readonly relay: string;
+  readonly client: string;
+}
+
+/** The one that this bench belongs to. */
+const here: Checkout = { relay: commandOf("mcp-tunnel"), client: commandOf("mcp-tunnel-client") };
+
+function commandOf(packageName: string): string {
   return join(dirname(fileURLToPath(import.meta.resolve(packageName))), "cli", "main.js");
 }
 
-/** Flags of Node for both commands, for example `--cpu-prof`. */
-const nodeFlags = (process.env["BENCH_NODE_FLAGS"] ?? "").split(" ").filter((flag) => flag !== "");
-
 /** A relay as a user would start it: everything as shipped, open to all. */
-export async function startRelay(
-  folder: string,
-  more: readonly string[] = [],
-): Promise<{ port: number; child: Child }> {
+export async function startRelay(folder: string, checkout = here): Promise<{ port: number; child: Child }> {
   const port = await freePort();
   // Defaults but for the limits on bodies, which are lower than what some workloads send.
   const limits = ["--max-request-body", "64MiB", "--max-response-body", "4GiB"];
-  const args = ["--domain", "localhost", "--host", "127.0.0.1", "--port", port, ...limits, ...more];
-  const child = startChild("relay", process.execPath, [...nodeFlags, command("mcp-tunnel"), ...args], folder);
+  const args = ["--domain", "localhost", "--host", "127.0.0.1", "--port", port, ...limits];
+  const child = startChild("relay", process.execPath, [checkout.relay, ...args], folder);
   // A Host that is no tunnel: whatever it answers, it listens.
   await untilServing({ port, host: "localhost", processes: [child] }, undefined);
   return { port, child };
 }
 
-export function startClient(
-  relayPort: number,
-  upstreamPort: number,
-  subdomain: string,
-  folder: string,
-): Child {
-  const args = [upstreamPort, "--relay", `http://127.0.0.1:${relayPort}`, "--subdomain", subdomain];
-  return startChild(
-    "client",
-    process.execPath,
-    [...nodeFlags, command("mcp-tunnel-client"), ...args],
-    folder,
-  );
+function tunnelSystem(name: string, checkout: Checkout): System {
+  return {
+    name,
+    programs: [],
+    async start(upstreamPort, folder) {
+      const relay = await startRelay(folder, checkout);
+      const args = [upstreamPort, "--relay", `http://127.0.0.1:${relay.port}`, "--subdomain", "bench"];
+      const client = startChild("client", process.execPath, [checkout.client, ...args], folder);
+      return { port: relay.port, host: "bench.localhost", processes: [relay.child, client] };
+    },
+  };
 }
 
 /** The relay and the client of this repository, as built commands with their defaults. */
-export const mcpTunnel: System = {
-  name: "mcp-tunnel",
-  programs: [],
-  async start(upstreamPort, folder) {
-    const relay = await startRelay(folder);
-    const client = startClient(relay.port, upstreamPort, "bench", folder);
-    return { port: relay.port, host: "bench.localhost", processes: [relay.child, client] };
-  },
-};
+export const mcpTunnel = tunnelSystem("mcp-tunnel", here);
+
+/** The same of another checkout, so that a change can be measured against what was there before. */
+export function tunnelOf(folder: string): System {
+  const main = (name: string): string => join(folder, "packages", name, "dist", "cli", "main.js");
+  return tunnelSystem("against", { relay: main("relay"), client: main("client") });
+}

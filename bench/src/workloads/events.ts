@@ -64,7 +64,7 @@ export const firstEvent: Workload = {
   title: "first event of a stream, from the request on",
   upstream: "live",
   quick: true,
-  systems: ["direct", "floor", "nginx", "mcp-tunnel"],
+  systems: ["direct", "floor", "nginx", "mcp-tunnel", "against"],
   metrics: { first: { unit: "ms", better: "lower" }, event: { unit: "ms", better: "lower" } },
   async run(endpoint, { seconds }) {
     const first: number[] = [];

@@ -10,7 +10,7 @@ export const mcpCall: Workload = {
   title: "MCP tool call, official SDK, one after the other",
   upstream: "mcp",
   quick: true,
-  systems: ["direct", "floor", "nginx", "mcp-tunnel", "frp"],
+  systems: ["direct", "floor", "nginx", "mcp-tunnel", "against", "frp"],
   operation: "call",
   metrics: { p50: { unit: "ms", better: "lower" }, p99: { unit: "ms", better: "lower" } },
   async run(endpoint, { seconds, measured }) {
