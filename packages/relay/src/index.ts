@@ -1,5 +1,7 @@
 // The relay, in the order in which a request meets its parts:
-//   http/        visitors: server, host, exchange (request and response), upgrade, the relay's own answers
+//   tls/         certificates: from files or by ACME, chosen by host name, replaced while connections go on
+//   http/        visitors: server, host, exchange (request and response), upgrade, the relay's own answers;
+//                visitor.ts is what these need of a request, http1.ts and http2.ts give it to them
 //   registry.ts  which tunnel holds a name; tunnel.ts: a name with its session
 //   register.ts  how a client gets a name: auth/ decides, name.ts knows what a name is
 //   relay.ts     puts them together; options.ts: everything that can be set
@@ -17,3 +19,6 @@ export type { ExchangeOutcome, ExchangeRecord, RelayObserver, TunnelEvent } from
 export type { RelayOptions } from "./options.js";
 export { createRelay } from "./relay.js";
 export type { Relay } from "./relay.js";
+export type { AcmeOptions } from "./tls/acme/options.js";
+export type { CertificateFiles } from "./tls/certificate.js";
+export type { TlsOptions } from "./tls/tls.js";

@@ -3,6 +3,7 @@ import type { Authenticator } from "./auth/authenticator.js";
 import { openAuthenticator } from "./auth/open.js";
 import { trustedProxies, type TrustedProxies } from "./http/forwarded.js";
 import { type Logger, silentLogger } from "./log.js";
+import type { TlsOptions } from "./tls/tls.js";
 import { defaultReservedNames, isName, normalizeDomain } from "./name.js";
 import type { RelayObserver } from "./observer.js";
 
@@ -43,6 +44,8 @@ export interface RelayOptions {
   maxHeldRequests?: number;
   /** Streams that one tunnel carries at once. Default 1,024. */
   maxStreamsPerTunnel?: number;
+  /** Speak HTTPS and HTTP/2 instead of HTTP. Default: a proxy does that, or nobody. */
+  tls?: TlsOptions;
   /** When a client counts as gone. */
   liveness?: LivenessOptions;
   /** Default: nothing is logged. */
@@ -53,8 +56,9 @@ export interface RelayOptions {
 
 /** The same, complete and checked. */
 export interface ResolvedRelayOptions
-  extends Required<Omit<RelayOptions, "host" | "reservedNames" | "trustedProxies">> {
+  extends Required<Omit<RelayOptions, "host" | "reservedNames" | "tls" | "trustedProxies">> {
   host: string | undefined;
+  tls: TlsOptions | undefined;
   reservedNames: ReadonlySet<string>;
   trustedProxies: TrustedProxies;
 }
@@ -78,6 +82,7 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
     holdTimeoutMs: options.holdTimeoutMs ?? 15_000,
     maxHeldRequests: options.maxHeldRequests ?? 256,
     maxStreamsPerTunnel: options.maxStreamsPerTunnel ?? 1_024,
+    tls: options.tls,
     liveness: options.liveness ?? {},
     logger: options.logger ?? silentLogger,
     observers: options.observers ?? [],

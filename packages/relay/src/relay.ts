@@ -1,15 +1,16 @@
 import { once } from "node:events";
-import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { closeCodes, TunnelError } from "mcp-tunnel-protocol";
+import type { AddressInfo, Server } from "node:net";
+import { closeCodes } from "mcp-tunnel-protocol";
 import { accessLog } from "./http/access-log.js";
 import { ActiveExchanges, type ExchangeContext } from "./http/context.js";
-import { createHttpServer } from "./http/server.js";
+import { createVisitorServer } from "./http/server.js";
 import { Visitors } from "./http/visitors.js";
-import { type RelayOptions, resolveOptions } from "./options.js";
+import { listen } from "./listen.js";
+import { publicUrl, type RelayOptions, resolveOptions } from "./options.js";
 import { Registrar } from "./register.js";
 import { MemoryRegistry } from "./registry.js";
 import { trafficObserver, type TunnelStatus, tunnelStatus } from "./status.js";
+import { Tls } from "./tls/tls.js";
 
 /** A relay in this process. */
 export interface Relay {
@@ -23,6 +24,8 @@ export interface Relay {
    * finish for up to `graceMs` (default 30,000), cuts the rest. A second call with a shorter time hurries the first.
    */
   close(graceMs?: number): Promise<void>;
+  /** Reads certificates and tokens again, changed or not. Files that are not usable are logged and change nothing. */
+  reload(): Promise<void>;
   /** It is on its way out and takes no new tunnels. */
   readonly draining: boolean;
   /** Requests that are going on. */
@@ -47,15 +50,20 @@ export function createRelay(options: RelayOptions): Relay {
     exchanges: new ActiveExchanges(),
     draining: false,
   };
-  const registrar = new Registrar(resolved, registry, () => boundPort(server));
-  const server = createHttpServer(new Visitors(context, registrar.onUpgrade));
+  const { domain, host, logger } = resolved;
+  const tls = resolved.tls === undefined ? undefined : new Tls(resolved.tls, domain, host, logger);
+  const registrar = new Registrar(resolved, registry, () => boundPort(visitorServer.server));
+  const visitors = new Visitors(context, registrar.onUpgrade);
+  const visitorServer = createVisitorServer(visitors, tls?.certificates, logger);
   let closing: Promise<void> | undefined;
   let hurry: (graceMs: number) => void = () => {};
 
   async function shutDown(graceMs: number): Promise<void> {
     // The port is free first, for the process that takes over; idle connections are closed.
+    const { server } = visitorServer;
     const closed = server.listening ? once(server, "close") : undefined;
-    server.close();
+    visitorServer.drain();
+    tls?.close();
     context.draining = true;
     // Then the clients are told, so that they find that process rather than this one, and have a new tunnel
     // before the old one ends.
@@ -76,23 +84,23 @@ export function createRelay(options: RelayOptions): Relay {
     // Exchanges before sessions: an answer of the relay's own says more than a dropped one.
     context.exchanges.cut("the relay is shutting down");
     registrar.close();
-    server.closeAllConnections();
+    visitorServer.cut();
     await closed;
     await resolved.authenticator.close?.();
   }
 
   return {
     async listen() {
-      server.listen({ port: resolved.port, ...(resolved.host === undefined ? {} : { host: resolved.host }) });
-      try {
-        await once(server, "listening");
-      } catch (error) {
-        throw listenError(error, resolved.host, resolved.port);
-      }
+      await tls?.load();
+      const address = await listen(visitorServer.server, host, resolved.port, "--port");
       // What goes wrong with one connection while accepting is no reason to end.
-      server.on("error", (error) => resolved.logger.error({ error: String(error) }, "server error"));
-      const { address, port } = server.address() as AddressInfo;
-      return { host: address, port };
+      visitorServer.server.on("error", (error) => logger.error({ error: String(error) }, "server error"));
+      await tls?.start(new URL(publicUrl(resolved.publicUrl, "name", domain, address.port)).port);
+      return address;
+    },
+    async reload() {
+      tls?.reload();
+      await resolved.authenticator.reload?.();
     },
     get draining() {
       return context.draining;
@@ -117,18 +125,4 @@ export function createRelay(options: RelayOptions): Relay {
 
 function boundPort(server: Server): number {
   return (server.address() as AddressInfo | null)?.port ?? 0;
-}
-
-function listenError(error: unknown, host: string | undefined, port: number): TunnelError {
-  const code = (error as NodeJS.ErrnoException).code;
-  const where = host === undefined ? `port ${port}` : `${host}, port ${port}`;
-  const why =
-    code === "EADDRINUSE"
-      ? "another program listens there; stop it or choose another --port"
-      : code === "EACCES"
-        ? "this user may not; choose a --port above 1023"
-        : code === "EADDRNOTAVAIL" || code === "ENOTFOUND"
-          ? "this machine has no such address"
-          : String(error);
-  return new TunnelError("invalid_option", `cannot listen on ${where}: ${why}`, { cause: error });
 }

@@ -21,9 +21,10 @@ import {
   readPort,
   readPositiveDurationMs,
 } from "./values.js";
+import { type TlsCliOptions, tlsOptions, tlsOptionsOf } from "./tls-options.js";
 
 /** What the command line and the environment say. */
-export interface CliOptions {
+export interface CliOptions extends TlsCliOptions {
   domain: string;
   port: number;
   host?: string;
@@ -51,6 +52,7 @@ export interface CliOptions {
 
 const where = "Where it listens and what it is called:";
 const who = "Who may register which names (none of these: everybody any name):";
+const encryption = "TLS (none of these: plain HTTP, for a proxy in front or for trying out):";
 const limits = "Limits:";
 const logs = "Logs:";
 const operating = "Operating it:";
@@ -69,6 +71,10 @@ Examples:
   one token for one name, another for all names that begin with 'dev-'
     $ mcp-tunnel --domain tunnel.example.com --host 127.0.0.1 --trusted-proxy 127.0.0.1 \\
         --static-token s3cret-1:myapp --static-token s3cret-2:dev-*
+
+  The same without a proxy: HTTPS with a certificate for *.tunnel.example.com
+    $ mcp-tunnel --domain tunnel.example.com --port 443 --http-redirect 80 \\
+        --tls-cert fullchain.pem --tls-key privkey.pem --static-token s3cret-1:myapp
 
   Tokens that a service of yours knows; it is asked at POST https://auth.example.com/api/verify
     $ mcp-tunnel --domain tunnel.example.com --auth-url https://auth.example.com --auth-secret S3CRET
@@ -134,6 +140,8 @@ export function createCommand(version: string): Command {
       "names that only a token gets which spells them out, separated by commas",
     ).default(defaultReservedNames.join(",")),
   );
+
+  for (const option of tlsOptions) add(encryption, option);
 
   add(
     limits,
@@ -300,6 +308,7 @@ function unusable(message: string): TunnelError {
 
 /** @throws TunnelError `invalid_option`. */
 export async function relayOptionsOf(options: CliOptions, logger: Logger): Promise<RelayOptions> {
+  const tls = tlsOptionsOf(options);
   return {
     domain: options.domain,
     port: options.port,
@@ -311,6 +320,7 @@ export async function relayOptionsOf(options: CliOptions, logger: Logger): Promi
       .filter((name) => name.trim() !== "")
       .map((name) => name.trim()),
     trustedProxies: options.trustedProxy ?? [],
+    ...(tls === undefined ? {} : { tls }),
     maxRequestBodyBytes: options.maxRequestBody,
     maxResponseBodyBytes: options.maxResponseBody,
     responseTimeoutMs: options.responseTimeout,

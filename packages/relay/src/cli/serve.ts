@@ -33,7 +33,10 @@ async function start(options: CliOptions, logger: Logger, flush: () => void): Pr
 
   const { host, port } = await listening(relay.listen());
   const mode = relayOptions.authenticator?.mode;
-  logger.info({ host, port, domain: options.domain, auth: mode }, "listening");
+  logger.info(
+    { host, port, tls: relayOptions.tls !== undefined, domain: options.domain, auth: mode },
+    "listening",
+  );
   if (admin !== undefined) logger.info(await listening(admin.listen()), "admin API listening");
   if (mode === "open") {
     logger.warn(
@@ -41,8 +44,8 @@ async function start(options: CliOptions, logger: Logger, flush: () => void): Pr
       "open mode: anyone can register any name; --token-file, --static-token or --auth-url changes that",
     );
   }
-  if (relayOptions.authenticator?.reload !== undefined) {
-    process.on("SIGHUP", () => void relayOptions.authenticator?.reload?.());
+  if (relayOptions.tls !== undefined || relayOptions.authenticator?.reload !== undefined) {
+    process.on("SIGHUP", () => void relay.reload());
   }
   stopOnSignals(options, relay, admin, logger, flush);
 }

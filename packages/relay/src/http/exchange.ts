@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import {
   endToEndHeaders,
   type RawHeaders,
@@ -12,12 +11,12 @@ import type { Tunnel } from "../tunnel.js";
 import type { ExchangeContext } from "./context.js";
 import { errorOfOpen, errorOfReset, type RelayErrorCode } from "./errors.js";
 import type { Visitor } from "./forwarded.js";
-import { sendInterim } from "./interim.js";
 import { maxJsonRpcBytes, mayBeJsonRpc } from "./json-rpc.js";
 import { linger } from "./linger.js";
 import { refuse } from "./respond.js";
 import { checkResponseHead, checkTrailers } from "./response-head.js";
 import type { UpgradeSocket } from "./upgrade.js";
+import type { VisitorRequest, VisitorResponse } from "./visitor.js";
 
 /** What is known of a request before it is taken to its tunnel. */
 export interface ExchangeRequest {
@@ -51,8 +50,8 @@ type State = "resolving" | "held" | "waiting" | "responding" | "sent" | "upgrade
 /** One request of a visitor and its response, over one stream of a tunnel. */
 export class Exchange implements StreamHandler {
   readonly #context: ExchangeContext;
-  readonly #req: IncomingMessage;
-  readonly #res: ServerResponse;
+  readonly #req: VisitorRequest;
+  readonly #res: VisitorResponse;
   readonly #request: ExchangeRequest;
   readonly #startedAt = performance.now();
   #state: State = "resolving";
@@ -74,7 +73,7 @@ export class Exchange implements StreamHandler {
   #unconsumed = 0;
   #draining = false;
 
-  constructor(context: ExchangeContext, req: IncomingMessage, res: ServerResponse, request: ExchangeRequest) {
+  constructor(context: ExchangeContext, req: VisitorRequest, res: VisitorResponse, request: ExchangeRequest) {
     this.#context = context;
     this.#req = req;
     this.#res = res;
@@ -87,9 +86,7 @@ export class Exchange implements StreamHandler {
   start(): void {
     this.#res.on("error", ignore);
     this.#req.on("error", ignore);
-    this.#res.on("close", this.#onResponseClose);
-    // A pipelined request has no connection of its own until those before it are answered, and hears of no close.
-    if (this.#res.socket === null) this.#req.socket.once("close", this.#onResponseClose);
+    this.#res.watchClose(this.#onResponseClose);
     if ((this.#request.body.contentLength ?? 0) > this.#context.options.maxRequestBodyBytes) {
       this.#refuse("request_too_large");
     } else this.#resolve();
@@ -220,7 +217,7 @@ export class Exchange implements StreamHandler {
     if (this.#state !== "waiting") return;
     // Sent by the visitor's wish only, and once (RFC 9110 section 10.1.1).
     if (head.status === 100) this.#continue();
-    else sendInterim(this.#req, this.#res, head);
+    else this.#res.sendInterim(head);
   }
 
   onHead(head: ResponseHead, end: boolean): void {
@@ -311,7 +308,7 @@ export class Exchange implements StreamHandler {
       return;
     }
     this.#state = "sent";
-    if (trailers.length > 0 && this.#res.chunkedEncoding) {
+    if (trailers.length > 0 && this.#res.takesTrailers) {
       this.#res.addTrailers(pairs(checkTrailers(trailers)));
     }
     this.#res.end();
@@ -341,7 +338,7 @@ export class Exchange implements StreamHandler {
   /** The answer is out, more of the request is to come, and nobody wants it. */
   #discardBody(): void {
     linger(this.#req, (ended) => {
-      if (!ended) this.#req.socket.destroy();
+      if (!ended) this.#req.abandon();
     });
   }
 
@@ -383,11 +380,7 @@ export class Exchange implements StreamHandler {
     const status = this.#status;
     this.#state = "over";
     clearTimeout(this.#timer);
-    const { socket } = this.#res;
-    // Where the end of the connection is the end of the body, only a reset says that it was not the end.
-    const delimitedByClose = !this.#res.chunkedEncoding && this.#responseLength === undefined;
-    if (delimitedByClose && socket !== null) socket.resetAndDestroy();
-    else this.#res.destroy();
+    this.#res.cut(this.#responseLength !== undefined);
     this.#report("cut", reason, status);
   }
 
@@ -427,7 +420,7 @@ export class Exchange implements StreamHandler {
 
   #report(outcome: ExchangeOutcome, reason: string | undefined, status: number | undefined): void {
     if (!this.#context.exchanges.delete(this)) return;
-    this.#req.socket.off("close", this.#onResponseClose);
+    this.#res.unwatchClose(this.#onResponseClose);
     const query = this.#request.path.indexOf("?");
     for (const observer of this.#context.observers) {
       observer.onEnd({

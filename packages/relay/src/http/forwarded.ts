@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { BlockList, isIP, isIPv4 } from "node:net";
 import { type RawHeaders, TunnelError, headerValue } from "mcp-tunnel-protocol";
 
@@ -57,23 +58,30 @@ export const forwardedFields: ReadonlySet<string> = new Set([
   "x-forwarded-server",
   "x-forwarded-ssl",
   "x-real-ip",
+  "x-request-id",
 ]);
 /** What is rewritten even when a trusted proxy sent it; the rest of its fields pass. */
 const rewrittenFields: ReadonlySet<string> = new Set([
   "x-forwarded-for",
   "x-forwarded-host",
   "x-forwarded-proto",
+  "x-request-id",
 ]);
 
 /** What is known about the visitor, and the fields that tell the local service. */
 export interface Visitor {
   /** The address from which the request came first, as far as it can be believed. */
   address: string;
+  /** Names the request in the logs of everybody whom it passes: drawn here, or by a trusted proxy. */
+  requestId: string;
   /** Fields of the request that do not travel on, in lower case. */
   drop: ReadonlySet<string>;
   /** Fields to add. */
   add: RawHeaders;
 }
+
+/** What proxies make ids of, and what does no harm in a log or a shell. */
+const usableId = /^[A-Za-z0-9._:/+=@-]{1,128}$/;
 
 /** Everything that a request's own headers may or may not say about the visitor is decided here. */
 export function describeVisitor(
@@ -85,16 +93,30 @@ export function describeVisitor(
 ): Visitor {
   const address = plainAddress(peer);
   if (proxies.size === 0 || isIP(address) === 0 || !proxies.has(address)) {
+    const requestId = randomUUID();
     return {
       address,
+      requestId,
       drop: forwardedFields,
-      add: ["X-Forwarded-For", address, "X-Forwarded-Host", host, "X-Forwarded-Proto", scheme],
+      add: [
+        "X-Forwarded-For",
+        address,
+        "X-Forwarded-Host",
+        host,
+        "X-Forwarded-Proto",
+        scheme,
+        "X-Request-Id",
+        requestId,
+      ],
     };
   }
   const chain = listValues(rawHeaders, "x-forwarded-for");
   const proto = headerValue(rawHeaders, "x-forwarded-proto")?.trim().toLowerCase();
+  const givenId = headerValue(rawHeaders, "x-request-id");
+  const requestId = givenId !== undefined && usableId.test(givenId) ? givenId : randomUUID();
   return {
     address: originator([...chain, address], proxies),
+    requestId,
     drop: rewrittenFields,
     add: [
       "X-Forwarded-For",
@@ -103,6 +125,8 @@ export function describeVisitor(
       headerValue(rawHeaders, "x-forwarded-host") ?? host,
       "X-Forwarded-Proto",
       proto === "http" || proto === "https" ? proto : scheme,
+      "X-Request-Id",
+      requestId,
     ],
   };
 }

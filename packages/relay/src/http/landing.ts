@@ -1,12 +1,12 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { VisitorRequest, VisitorResponse } from "./visitor.js";
 
 /**
  * Answers with what the domain itself shows: nothing about who is connected, and nothing about the operator. Returns
  * the status and the bytes of the body.
  */
 export function landing(
-  req: IncomingMessage,
-  res: ServerResponse,
+  req: VisitorRequest,
+  res: VisitorResponse,
   path: string,
   domain: string,
 ): { status: number; bytes: number } {

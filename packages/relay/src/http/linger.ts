@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import type { VisitorRequest } from "./visitor.js";
 
 /** What is still read of a request body that nobody wants any more. */
 const lingerBytes = 1_048_576;
@@ -9,7 +9,7 @@ const lingerMs = 2_000;
  * that is closed with unread bytes is reset by the kernel, and the reset can overtake the answer
  * (RFC 9112 section 9.6).
  */
-export function linger(req: IncomingMessage, done: (ended: boolean) => void): void {
+export function linger(req: VisitorRequest, done: (ended: boolean) => void): void {
   let bytes = 0;
   const stop = (): void => {
     clearTimeout(timer);

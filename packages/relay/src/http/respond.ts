@@ -1,8 +1,8 @@
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import { STATUS_CODES } from "node:http";
 import { type RawHeaders, headerValue } from "mcp-tunnel-protocol";
 import { type RelayErrorCode, relayError } from "./errors.js";
 import { jsonRpcError, maxJsonRpcBytes, mayBeJsonRpc } from "./json-rpc.js";
-import { linger } from "./linger.js";
+import type { VisitorRequest, VisitorResponse } from "./visitor.js";
 
 /** Bodies up to this length are read to their end rather than paid for with the connection. */
 const smallBodyBytes = 65_536;
@@ -26,8 +26,8 @@ export interface BodyProgress {
  * the plain text. `sent` is called with the status and the body's length when the answer has been handed over.
  */
 export function refuse(
-  req: IncomingMessage,
-  res: ServerResponse,
+  req: VisitorRequest,
+  res: VisitorResponse,
   code: RelayErrorCode,
   body: BodyProgress,
   sent: (status: number, bytes: number) => void,
@@ -48,8 +48,8 @@ export function refuse(
 }
 
 function send(
-  req: IncomingMessage,
-  res: ServerResponse,
+  req: VisitorRequest,
+  res: VisitorResponse,
   code: RelayErrorCode,
   body: BodyProgress,
   read: Buffer | undefined,
@@ -74,20 +74,13 @@ function send(
   if (status === 426) headers.push("Connection", "Upgrade, close", "Upgrade", "websocket");
   else if (pending && !small) headers.push("Connection", "close");
   res.writeHead(status, headers);
-  if (!pending || body.awaitsContinue) res.end(payload);
-  else {
-    // The answer goes out whole; the connection is closed, or free for the next request, after the rest was read.
-    res.write(payload);
-    linger(req, (ended) => {
-      if (ended || !small) res.end();
-      else res.destroy();
-    });
-  }
-  return { status, bytes: res.req.method === "HEAD" ? 0 : payload.length };
+  if (!pending) res.end(payload);
+  else res.endEarly(payload, body.awaitsContinue ? "unsent" : small ? "small" : "large");
+  return { status, bytes: req.method === "HEAD" ? 0 : payload.length };
 }
 
 function represent(
-  req: IncomingMessage,
+  req: VisitorRequest,
   code: RelayErrorCode,
   status: number,
   text: string,
@@ -116,7 +109,7 @@ function page(status: number, text: string): string {
 }
 
 /** Reads a body that is expected to be small; gives `undefined` when it is not, or does not end in time. */
-function collect(req: IncomingMessage, done: (body: Buffer | undefined) => void): void {
+function collect(req: VisitorRequest, done: (body: Buffer | undefined) => void): void {
   const chunks: Buffer[] = [];
   let bytes = 0;
   const finish = (body: Buffer | undefined): void => {

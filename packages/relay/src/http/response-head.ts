@@ -22,6 +22,8 @@ export interface CheckedHead {
   /** No body follows, whatever the headers say (RFC 9112 section 6.3). */
   bodyless: boolean;
   isEventStream: boolean;
+  /** The service has named the exchange itself. */
+  hasRequestId: boolean;
 }
 
 /** Checks a final head that answers a `method` request; `undefined` when it cannot be passed on. */
@@ -33,6 +35,7 @@ export function checkResponseHead(head: ResponseHead, method: string): CheckedHe
   const headers: RawHeaders = [];
   let contentLength: number | undefined;
   let isEventStream = false;
+  let hasRequestId = false;
   for (let i = 0; i < all.length; i += 2) {
     const name = all[i] as string;
     const value = all[i + 1] as string;
@@ -44,6 +47,9 @@ export function checkResponseHead(head: ResponseHead, method: string): CheckedHe
         // RFC 9110 section 8.6: never with a 204.
         if (status === 204) continue;
         break;
+      case "x-request-id":
+        hasRequestId = true;
+        break;
       case "content-type":
         isEventStream = /^text\/event-stream\b/i.test(value);
         break;
@@ -51,7 +57,7 @@ export function checkResponseHead(head: ResponseHead, method: string): CheckedHe
     headers.push(name, value);
   }
   const bodyless = method === "HEAD" || status === 204 || status === 304;
-  return { headers, contentLength, bodyless, isEventStream };
+  return { headers, contentLength, bodyless, isEventStream, hasRequestId };
 }
 
 /** Fields that may not come after the body (RFC 9110 section 6.5.1): they would change how it was read. */

@@ -1,31 +1,98 @@
-import { createServer, type Server } from "node:http";
+import { createServer, type Server as HttpServer, type ServerOptions } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import type { Server } from "node:net";
+import type { TLSSocket } from "node:tls";
+import type { Logger } from "../log.js";
+import type { Certificates } from "../tls/certificates.js";
+import { Http1Request, Http1Response } from "./http1.js";
+import { Http2Sessions } from "./http2-sessions.js";
 import type { Visitors } from "./visitors.js";
 
 /** The largest request head, in bytes. */
 const maxHeadBytes = 32_768;
 
-/** The HTTP server that visitors and clients reach, not yet listening. */
-export function createHttpServer(visitors: Visitors): Server {
-  const server = createServer({
-    maxHeaderSize: maxHeadBytes,
-    // How long a head may take; checked every few seconds, since Node's 30 would double it.
-    headersTimeout: 15_000,
-    connectionsCheckingInterval: 5_000,
-    // A body may stream for hours.
-    requestTimeout: 0,
-    // Longer than the 60 s for which proxies keep their connections, so that it is never this end that closes
-    // one just as a request is on its way.
-    keepAliveTimeout: 75_000,
-    noDelay: true,
-    // Finds visitors who vanished without a word while nothing is sent to them.
-    keepAlive: true,
-    keepAliveInitialDelay: 60_000,
-    // More than Node 20's 16 KiB of response is on its way before the tunnel is told to wait.
-    highWaterMark: 65_536,
-    insecureHTTPParser: false,
-    // Refused here, in words of our own; Node says nothing but 400.
-    requireHostHeader: false,
+const options = {
+  IncomingMessage: Http1Request,
+  ServerResponse: Http1Response,
+  maxHeaderSize: maxHeadBytes,
+  // How long a head may take; checked every few seconds, since Node's 30 would double it.
+  headersTimeout: 15_000,
+  connectionsCheckingInterval: 5_000,
+  // A body may stream for hours.
+  requestTimeout: 0,
+  // Longer than the 60 s for which proxies keep their connections, so that it is never this end that closes
+  // one just as a request is on its way.
+  keepAliveTimeout: 75_000,
+  noDelay: true,
+  // Finds visitors who vanished without a word while nothing is sent to them.
+  keepAlive: true,
+  keepAliveInitialDelay: 60_000,
+  // More than Node 20's 16 KiB of response is on its way before the tunnel is told to wait.
+  highWaterMark: 65_536,
+  insecureHTTPParser: false,
+  // Refused here, in words of our own; Node says nothing but 400.
+  requireHostHeader: false,
+} satisfies ServerOptions<typeof Http1Request, typeof Http1Response>;
+
+/** What visitors and clients reach. */
+export interface VisitorServer {
+  /** Not yet listening. */
+  readonly server: Server;
+  /** Takes no more connections and closes those on which nothing is going on. */
+  drain(): void;
+  /** Closes all connections. */
+  cut(): void;
+}
+
+/** With `certificates` it speaks TLS, and HTTP/2 besides HTTP/1.1. */
+export function createVisitorServer(
+  visitors: Visitors,
+  certificates: Certificates | undefined,
+  logger: Logger,
+): VisitorServer {
+  if (certificates === undefined) {
+    const server = createServer(options);
+    serveHttp1(server, visitors);
+    return {
+      server,
+      drain: () => server.close(),
+      cut: () => server.closeAllConnections(),
+    };
+  }
+  const server = createSecureServer({
+    ...options,
+    ALPNProtocols: ["h2", "http/1.1"],
+    SNICallback: certificates.sniCallback,
+    handshakeTimeout: 15_000,
   });
+  certificates.followFallback(({ cert, key }) => {
+    server.setSecureContext({ cert, key, honorCipherOrder: true });
+  });
+  serveHttp1(server, visitors);
+  const http2 = new Http2Sessions(visitors, logger);
+  // Node's own server of both kinds lacks the time limits of its HTTP/1.1 one, so this is the latter, and what
+  // chose HTTP/2 in the handshake goes elsewhere.
+  const [acceptHttp1] = server.listeners("secureConnection") as ((socket: TLSSocket) => void)[];
+  server.removeAllListeners("secureConnection");
+  server.on("secureConnection", (socket) => {
+    socket.setMaxListeners(0);
+    if (socket.alpnProtocol === "h2") http2.accept(socket);
+    else acceptHttp1?.call(server, socket);
+  });
+  return {
+    server,
+    drain() {
+      server.close();
+      http2.drain();
+    },
+    cut() {
+      server.closeAllConnections();
+      http2.cut();
+    },
+  };
+}
+
+function serveHttp1(server: HttpServer<typeof Http1Request, typeof Http1Response>, visitors: Visitors): void {
   server.on("connection", (socket) => {
     // Each pipelined request listens to its connection.
     socket.setMaxListeners(0);
@@ -33,5 +100,4 @@ export function createHttpServer(visitors: Visitors): Server {
   server.on("request", (req, res) => visitors.onRequest(req, res, false));
   server.on("checkContinue", (req, res) => visitors.onRequest(req, res, true));
   server.on("upgrade", (req, socket, head) => visitors.onUpgrade(req, socket, head));
-  return server;
 }

@@ -1,8 +1,7 @@
-import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { endToEndHeaders, headerValue, type ResponseHead, type TunnelStream } from "mcp-tunnel-protocol";
-import { headText } from "./interim.js";
+import { headerValue, type ResponseHead, type TunnelStream } from "mcp-tunnel-protocol";
 import { areHeadersValid } from "./response-head.js";
+import type { VisitorRequest, VisitorResponse } from "./visitor.js";
 
 /** What the visitor may send before the 101; more than this waits in its own buffers. */
 const maxEarlyBytes = 65_536;
@@ -16,6 +15,7 @@ export class UpgradeSocket {
   readonly protocol: string;
   /** Told how many bytes came from the visitor. */
   onVisitorBytes: (bytes: number) => void = () => {};
+  readonly #res: VisitorResponse;
   readonly #socket: Duplex;
   #stream: TunnelStream | undefined;
   #early: Buffer[] = [];
@@ -26,7 +26,8 @@ export class UpgradeSocket {
   #unconsumed = 0;
 
   /** `head` is what came with the request's last packet. */
-  constructor(req: IncomingMessage, socket: Duplex, head: Buffer) {
+  constructor(req: VisitorRequest, res: VisitorResponse, socket: Duplex, head: Buffer) {
+    this.#res = res;
     this.protocol = headerValue(req.rawHeaders, "upgrade") ?? "";
     this.#socket = socket;
     if (head.length > 0) this.#keep(head);
@@ -55,8 +56,7 @@ export class UpgradeSocket {
   accept(head: ResponseHead): boolean {
     if (this.#stream === undefined || !areHeadersValid(head.headers)) return false;
     const protocol = headerValue(head.headers, "upgrade") ?? this.protocol;
-    const headers = endToEndHeaders(head.headers, noFraming);
-    this.#socket.write(headText(101, ["Connection", "Upgrade", "Upgrade", protocol, ...headers]), "latin1");
+    if (!this.#res.switchProtocols(protocol, head.headers)) return false;
     this.#accepted = true;
     const early = this.#early;
     this.#early = [];
@@ -101,6 +101,3 @@ export class UpgradeSocket {
     if (this.#earlyBytes > maxEarlyBytes) this.#socket.pause();
   }
 }
-
-/** A 101 has no body (RFC 9110 section 8.6). */
-const noFraming = new Set(["content-length"]);

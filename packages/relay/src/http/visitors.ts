@@ -1,4 +1,5 @@
-import { type IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage } from "node:http";
+import type { ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { headerValue } from "mcp-tunnel-protocol";
@@ -7,9 +8,11 @@ import type { RelayErrorCode } from "./errors.js";
 import { Exchange } from "./exchange.js";
 import { describeVisitor, plainAddress } from "./forwarded.js";
 import { type HostResult, originForm, parseHost } from "./host.js";
+import { type Http1Request, Http1Response } from "./http1.js";
 import { landing } from "./landing.js";
 import { type BodyProgress, refuse } from "./respond.js";
 import { UpgradeSocket } from "./upgrade.js";
+import type { VisitorRequest, VisitorResponse } from "./visitor.js";
 
 /** Where clients register, on any host name. */
 const registrationPath = "/_tunnel/register";
@@ -31,11 +34,11 @@ export class Visitors {
   }
 
   /** `awaitsContinue`: the visitor sent `Expect: 100-continue` and has not been answered. */
-  onRequest(req: IncomingMessage, res: ServerResponse, awaitsContinue: boolean): void {
+  onRequest(req: VisitorRequest, res: VisitorResponse, awaitsContinue: boolean): void {
     this.#route(req, res, awaitsContinue, undefined);
   }
 
-  onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+  onUpgrade(req: Http1Request, socket: Duplex, head: Buffer): void {
     // A visitor may leave at any moment, and Node has taken its own listeners off.
     socket.on("error", () => {});
     const target = req.url ?? "/";
@@ -44,20 +47,29 @@ export class Visitors {
       return;
     }
     // What is not upgraded is answered over the same connection, once.
-    const res = new ServerResponse(req);
+    const res = new Http1Response(req);
     res.shouldKeepAlive = false;
     res.assignSocket(socket as Socket);
     res.on("finish", () => (socket as Socket).destroySoon());
-    this.#route(req, res, false, new UpgradeSocket(req, socket, head));
+    this.#route(req, res, false, new UpgradeSocket(req, res, socket, head));
   }
 
-  #host(req: IncomingMessage): HostResult {
+  /** A request for a WebSocket over HTTP/2 (RFC 8441). */
+  onConnect(req: VisitorRequest, res: VisitorResponse, stream: ServerHttp2Stream): void {
+    const target = req.url ?? "/";
+    if (isRegistration(target)) {
+      // Clients come by HTTP/1.1: a session of a visitor's size would slow their tunnel down.
+      this.#refuse(req, res, "registration_needs_websocket", target, requestBody(req, false));
+    } else this.#route(req, res, false, new UpgradeSocket(req, res, stream, Buffer.alloc(0)));
+  }
+
+  #host(req: VisitorRequest): HostResult {
     return parseHost(req.rawHeaders, req.url ?? "/", this.#context.options.domain);
   }
 
   #route(
-    req: IncomingMessage,
-    res: ServerResponse,
+    req: VisitorRequest,
+    res: VisitorResponse,
     awaitsContinue: boolean,
     upgrade: UpgradeSocket | undefined,
   ): void {
@@ -69,8 +81,8 @@ export class Visitors {
       this.#refuse(req, res, refusal ?? "invalid_target", path ?? "", body);
     } else if (host.kind === "tunnel") {
       const visitor = describeVisitor(
-        req.socket.remoteAddress ?? "",
-        "http",
+        req.remoteAddress,
+        req.scheme,
         headerValue(req.rawHeaders, "host") ?? "",
         req.rawHeaders,
         this.#context.options.trustedProxies,
@@ -84,8 +96,8 @@ export class Visitors {
   }
 
   #refuse(
-    req: IncomingMessage,
-    res: ServerResponse,
+    req: VisitorRequest,
+    res: VisitorResponse,
     code: RelayErrorCode,
     path: string,
     body: RequestBody,
@@ -99,7 +111,7 @@ export class Visitors {
 
   /** Reports a request that belongs to no tunnel. */
   #report(
-    req: IncomingMessage,
+    req: VisitorRequest,
     path: string,
     startedAt: number,
     status: number,
@@ -110,7 +122,7 @@ export class Visitors {
     for (const observer of this.#context.observers) {
       observer.onEnd({
         name: undefined,
-        address: plainAddress(req.socket.remoteAddress ?? ""),
+        address: plainAddress(req.remoteAddress),
         method: req.method ?? "",
         path: query === -1 ? path : path.slice(0, query),
         status,
@@ -132,14 +144,13 @@ interface RequestBody {
 }
 
 /** What the head says about the body; Node has checked that it says it once (RFC 9112 section 6.3). */
-function requestBody(req: IncomingMessage, awaitsContinue: boolean): RequestBody {
+function requestBody(req: VisitorRequest, awaitsContinue: boolean): RequestBody {
   const length = headerValue(req.rawHeaders, "content-length");
   if (length !== undefined) {
     const contentLength = Number(length);
     return { contentLength, isPresent: contentLength > 0, awaitsContinue };
   }
-  const isPresent = headerValue(req.rawHeaders, "transfer-encoding") !== undefined;
-  return { contentLength: undefined, isPresent, awaitsContinue };
+  return { contentLength: undefined, isPresent: req.hasUnsizedBody, awaitsContinue };
 }
 
 function refusalOf(

@@ -1,0 +1,89 @@
+import { IncomingMessage, ServerResponse, STATUS_CODES } from "node:http";
+import type { TLSSocket } from "node:tls";
+import { endToEndHeaders, headerValue, type RawHeaders, type ResponseHead } from "mcp-tunnel-protocol";
+import { linger } from "./linger.js";
+import { areHeadersValid } from "./response-head.js";
+import type { UnwantedBody, VisitorRequest, VisitorResponse } from "./visitor.js";
+
+/** A request over HTTP/1. */
+export class Http1Request extends IncomingMessage implements VisitorRequest {
+  get remoteAddress(): string {
+    return this.socket.remoteAddress ?? "";
+  }
+
+  get scheme(): "http" | "https" {
+    return (this.socket as Partial<TLSSocket>).encrypted === true ? "https" : "http";
+  }
+
+  get hasUnsizedBody(): boolean {
+    return headerValue(this.rawHeaders, "transfer-encoding") !== undefined;
+  }
+
+  abandon(): void {
+    this.socket.destroy();
+  }
+}
+
+/** The response to a request over HTTP/1. */
+export class Http1Response extends ServerResponse<Http1Request> implements VisitorResponse {
+  get takesTrailers(): boolean {
+    return this.chunkedEncoding;
+  }
+
+  /**
+   * Node can only send a 102 without fields and a 103 with `Link`, so the head is written to the connection directly.
+   * Interim heads are optional: where they cannot go they are dropped.
+   */
+  sendInterim(head: ResponseHead): void {
+    // No connection: an earlier pipelined request is still being answered. HTTP/1.0 knows no interim heads.
+    if (this.socket === null || this.headersSent || this.req.httpVersionMinor === 0) return;
+    if (head.status < 102 || head.status > 199 || !areHeadersValid(head.headers)) return;
+    this.socket.write(headText(head.status, endToEndHeaders(head.headers, noFraming)), "latin1");
+  }
+
+  endEarly(payload: Buffer, body: UnwantedBody): void {
+    if (body === "unsent") {
+      this.end(payload);
+      return;
+    }
+    // The answer goes out whole; the connection is closed, or free for the next request, after the rest was read.
+    this.write(payload);
+    linger(this.req, (ended) => {
+      if (ended || body === "large") this.end();
+      else this.destroy();
+    });
+  }
+
+  switchProtocols(protocol: string, headers: RawHeaders): boolean {
+    const head = ["Connection", "Upgrade", "Upgrade", protocol, ...endToEndHeaders(headers, noFraming)];
+    this.socket?.write(headText(101, head), "latin1");
+    return true;
+  }
+
+  cut(hasLength: boolean): void {
+    // Where the end of the connection is the end of the body, only a reset says that it was not the end.
+    const delimitedByClose = !this.chunkedEncoding && !hasLength;
+    if (delimitedByClose && this.socket !== null) this.socket.resetAndDestroy();
+    else this.destroy();
+  }
+
+  watchClose(listener: () => void): void {
+    this.on("close", listener);
+    // A pipelined request has no connection of its own until those before it are answered, and hears of no close.
+    if (this.socket === null) this.req.socket.once("close", listener);
+  }
+
+  unwatchClose(listener: () => void): void {
+    this.req.socket.off("close", listener);
+  }
+}
+
+/** A head as text; the reason phrase is always the relay's own. */
+function headText(status: number, headers: RawHeaders): string {
+  let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Unknown"}\r\n`;
+  for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
+  return `${text}\r\n`;
+}
+
+/** These responses have no body (RFC 9110 section 8.6). */
+const noFraming = new Set(["content-length"]);

@@ -1,0 +1,128 @@
+import { constants, createServer, type Http2Session, type ServerHttp2Stream } from "node:http2";
+import type { TLSSocket } from "node:tls";
+import { headerValue } from "mcp-tunnel-protocol";
+import { Http2Request, Http2Response } from "./http2.js";
+import type { Logger } from "../log.js";
+import type { Visitors } from "./visitors.js";
+
+const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_NO_ERROR } = constants;
+
+/** The largest request head, in bytes, as HTTP/2 counts it: 32 for each field besides its text. */
+const maxHeadBytes = 65_536;
+/** After this long without a stream a session is closed. */
+const idleTimeoutMs = 75_000;
+/**
+ * Streams that end in a reset before they were answered cost the relay an exchange and the visitor nothing
+ * (CVE-2023-44487). A visitor may reset so many at once, and so many more in each second: a browser that leaves a page
+ * of a hundred pictures is well within, an attack is not for long.
+ */
+const resetBurst = 200;
+const resetsPerSecond = 20;
+
+/** What is known of a visitor's session. */
+class SessionState {
+  streams = 0;
+  #allowance = resetBurst;
+  #countedAt = performance.now();
+
+  /** Counts a reset; false when there were too many. */
+  allowsReset(): boolean {
+    const now = performance.now();
+    const earned = ((now - this.#countedAt) / 1_000) * resetsPerSecond;
+    this.#allowance = Math.min(resetBurst, this.#allowance + earned) - 1;
+    this.#countedAt = now;
+    return this.#allowance >= 0;
+  }
+}
+
+/** The HTTP/2 sessions of visitors, over connections that were accepted and negotiated elsewhere. */
+export class Http2Sessions {
+  readonly #visitors: Visitors;
+  readonly #logger: Logger;
+  readonly #sessions = new Map<Http2Session, SessionState>();
+  readonly #server = createServer({
+    maxSessionInvalidFrames: 100,
+    maxSessionRejectedStreams: 100,
+    // Cookies come in pieces, and each counts.
+    maxHeaderListPairs: 256,
+    settings: {
+      // Node's default is 2^32-1.
+      maxConcurrentStreams: 100,
+      maxHeaderListSize: maxHeadBytes,
+      // What a visitor may send ahead of a tunnel that is slow to take it, for each stream. 64 KiB, the default,
+      // would hold uploads at 5 Mbit/s over a line of 100 ms.
+      initialWindowSize: 262_144,
+      enableConnectProtocol: true,
+    },
+  });
+
+  constructor(visitors: Visitors, logger: Logger) {
+    this.#visitors = visitors;
+    this.#logger = logger;
+    this.#server.on("session", (session) => this.#onSession(session));
+    this.#server.on(
+      "stream",
+      (stream: ServerHttp2Stream, _headers: object, _flags: number, fields: string[]) =>
+        this.#onStream(stream, fields),
+    );
+    // The session is closed, and nothing else concerned.
+    this.#server.on("sessionError", () => {});
+  }
+
+  /** Serves a connection that has chosen `h2`. */
+  accept(socket: TLSSocket): void {
+    this.#server.emit("connection", socket);
+  }
+
+  /** Tells all visitors to use another connection; streams that are open go on. */
+  drain(): void {
+    for (const session of this.#sessions.keys()) session.close();
+  }
+
+  /** Ends all sessions at once. */
+  cut(): void {
+    for (const session of this.#sessions.keys()) session.destroy();
+  }
+
+  #onSession(session: Http2Session): void {
+    const state = new SessionState();
+    this.#sessions.set(session, state);
+    session.on("close", () => this.#sessions.delete(session));
+    session.setTimeout(idleTimeoutMs, () => {
+      // Silence alone is no reason: an event stream may be quiet for hours.
+      if (state.streams === 0) session.close();
+    });
+  }
+
+  #onStream(stream: ServerHttp2Stream, fields: string[]): void {
+    const { session } = stream;
+    const state = session === undefined ? undefined : this.#sessions.get(session);
+    // Gone before it was seen.
+    if (session === undefined || state === undefined || session.destroyed) return;
+    state.streams += 1;
+    stream.on("error", () => {});
+    stream.on("close", () => {
+      state.streams -= 1;
+      // By the visitor, or because of a mistake that the visitor made on purpose (CVE-2025-8671).
+      const unanswered = stream.rstCode !== NGHTTP2_NO_ERROR && !stream.headersSent;
+      if (!unanswered || session.destroyed || state.allowsReset()) return;
+      this.#logger.warn(
+        { address: session.socket.remoteAddress },
+        "too many HTTP/2 streams reset; session closed",
+      );
+      session.destroy(new Error("too many resets"), NGHTTP2_ENHANCE_YOUR_CALM);
+    });
+
+    const request = new Http2Request(stream, fields);
+    const response = new Http2Response(request, stream);
+    const { protocol } = request;
+    if (request.method === "CONNECT" || (protocol !== undefined && protocol !== "websocket")) {
+      response.writeHead(501, []);
+      response.end();
+    } else if (protocol !== undefined) this.#visitors.onConnect(request, response, stream);
+    else {
+      const expectation = headerValue(request.rawHeaders, "expect")?.toLowerCase();
+      this.#visitors.onRequest(request, response, expectation === "100-continue");
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import type { RawHeaders, ResponseHead } from "mcp-tunnel-protocol";
+
+/**
+ * What the relay needs of a visitor's request, whichever HTTP it came by. The shape is that of Node's
+ * IncomingMessage, so that HTTP/1.1 (http1.ts) costs no adapter; HTTP/2 has one (http2.ts).
+ */
+export interface VisitorRequest {
+  readonly method?: string | undefined;
+  /** The request target as received. */
+  readonly url?: string | undefined;
+  /** As an HTTP/1.1 request has them: with Host, without pseudo fields. */
+  readonly rawHeaders: RawHeaders;
+  /** Complete once the request has ended. */
+  readonly rawTrailers: RawHeaders;
+  readonly readableEnded: boolean;
+  readonly destroyed: boolean;
+  /** The other end of the connection; empty when it is gone already. */
+  readonly remoteAddress: string;
+  readonly scheme: "http" | "https";
+  /** A body follows whose length the head does not tell. */
+  readonly hasUnsizedBody: boolean;
+  on(event: "data", listener: (chunk: Buffer) => void): this;
+  on(event: "end" | "close" | "error", listener: () => void): this;
+  once(event: "close", listener: () => void): this;
+  off(event: "data", listener: (chunk: Buffer) => void): this;
+  off(event: "end" | "close", listener: () => void): this;
+  pause(): unknown;
+  resume(): unknown;
+  /** Takes no more of the body, after the response: whatever of the connection that costs. */
+  abandon(): void;
+}
+
+/** How far the visitor is with a body that the relay does not want. */
+export type UnwantedBody =
+  /** It waits for a 100 before it sends any. */
+  | "unsent"
+  /** It is worth reading to its end, which spares the connection. */
+  | "small"
+  | "large";
+
+/** What the relay needs to answer a visitor. The shape is that of Node's ServerResponse. */
+export interface VisitorResponse {
+  readonly headersSent: boolean;
+  readonly statusCode: number;
+  readonly destroyed: boolean;
+  /** The response was handed over whole. */
+  readonly writableFinished: boolean;
+  /** False: nothing more comes over this connection. */
+  shouldKeepAlive: boolean;
+  /** Can trailers follow the body? Known once the head is written. */
+  readonly takesTrailers: boolean;
+  writeContinue(): void;
+  /** Passes an interim head on (102 to 199), if it can be. */
+  sendInterim(head: ResponseHead): void;
+  writeHead(status: number, headers: RawHeaders): unknown;
+  flushHeaders(): void;
+  /** False: wait for `drain`. */
+  write(chunk: Buffer): boolean;
+  addTrailers(trailers: readonly [string, string][]): void;
+  end(chunk?: Buffer): unknown;
+  /** Ends although the request goes on, so that the visitor gets the answer and the connection stays in order. */
+  endEarly(payload: Buffer, body: UnwantedBody): void;
+  /**
+   * Answers an upgrade request with the switch to `protocol`; raw bytes may follow. False when the service's answer
+   * is not one that the visitor could be given.
+   */
+  switchProtocols(protocol: string, headers: RawHeaders): boolean;
+  /** Breaks off, so that the response does not look complete. `hasLength`: its head tells the length of the body. */
+  cut(hasLength: boolean): void;
+  on(event: "error", listener: () => void): this;
+  once(event: "drain", listener: () => void): this;
+  /** `listener` is called when the response was handed over, or the visitor is gone; perhaps more than once. */
+  watchClose(listener: () => void): void;
+  unwatchClose(listener: () => void): void;
+}

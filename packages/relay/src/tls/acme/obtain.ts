@@ -1,0 +1,104 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Authorization, Client } from "acme-client";
+import type { Logger } from "../../log.js";
+import { Certificate } from "../certificate.js";
+import { runHook } from "./hook.js";
+import type { ResolvedAcmeOptions } from "./options.js";
+import type { AcmeStorage } from "./storage.js";
+
+/** How long one request to the authority may take. */
+const requestTimeoutMs = 60_000;
+
+/** A challenge and the record that meets it. */
+interface Proof {
+  authorization: Authorization;
+  challenge: Authorization["challenges"][number];
+  record: string;
+  value: string;
+}
+
+/**
+ * Gets a certificate for `domain` and `*.domain`: an order, a TXT record for each name (RFC 8555 section 8.4: only
+ * this kind of challenge is good for a wildcard), and the records are cleared again, whatever became of the order.
+ */
+export async function obtainCertificate(
+  domain: string,
+  options: ResolvedAcmeOptions,
+  storage: AcmeStorage,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<Certificate> {
+  // Loaded here: a relay that does not use it does not pay for it.
+  const { default: acme } = await import("acme-client");
+  acme.axios.defaults.timeout = requestTimeoutMs;
+
+  let accountKey = await storage.accountKey();
+  if (accountKey === undefined) {
+    accountKey = String(await acme.crypto.createPrivateEcdsaKey());
+    // Before it is used: an account without its key is lost.
+    await storage.saveAccountKey(accountKey);
+  }
+  const client = new acme.Client({ directoryUrl: options.directory, accountKey });
+  // Finds the account of this key if there is one.
+  await client.createAccount({ termsOfServiceAgreed: true, contact: [`mailto:${options.email}`] });
+
+  const names = [domain, `*.${domain}`];
+  const order = await client.createOrder({
+    identifiers: names.map((value) => ({ type: "dns", value })),
+  });
+  const proofs = await proofsOf(client, await client.getAuthorizations(order));
+  await prove(client, proofs, options, logger, signal);
+
+  const [key, csr] = await acme.crypto.createCsr(
+    { commonName: domain, altNames: names },
+    await acme.crypto.createPrivateEcdsaKey(),
+  );
+  const chain = await client.getCertificate(await client.finalizeOrder(order, csr));
+  const certificate = new Certificate(chain, String(key), options.directory);
+  await storage.saveCertificate(domain, certificate);
+  return certificate;
+}
+
+async function proofsOf(client: Client, authorizations: readonly Authorization[]): Promise<Proof[]> {
+  const proofs: Proof[] = [];
+  for (const authorization of authorizations) {
+    // The authority may remember an earlier proof.
+    if (authorization.status === "valid") continue;
+    const name = authorization.identifier.value;
+    const challenge = authorization.challenges.find(({ type }) => type === "dns-01");
+    if (challenge === undefined) throw new Error(`the authority offers no dns-01 challenge for ${name}`);
+    const value = await client.getChallengeKeyAuthorization(challenge);
+    proofs.push({ authorization, challenge, record: `_acme-challenge.${name}`, value });
+  }
+  return proofs;
+}
+
+async function prove(
+  client: Client,
+  proofs: readonly Proof[],
+  options: ResolvedAcmeOptions,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  if (proofs.length === 0) return;
+  const attempted: Proof[] = [];
+  try {
+    // One after the other: many providers lose one of two changes of a record at the same time.
+    for (const proof of proofs) {
+      attempted.push(proof);
+      await runHook(options.hook, "set", proof.record, proof.value, signal);
+    }
+    await delay(options.propagationMs, undefined, { signal });
+    for (const { challenge, authorization } of proofs) {
+      await client.completeChallenge(challenge);
+      await client.waitForValidStatus(authorization);
+    }
+  } finally {
+    for (const { record, value } of attempted) {
+      // A record that stays does no harm; it is no reason to lose the certificate.
+      await runHook(options.hook, "clear", record, value).catch((error: unknown) =>
+        logger.warn({ record, error: String(error) }, "the ACME record was not cleared"),
+      );
+    }
+  }
+}

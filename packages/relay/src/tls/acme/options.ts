@@ -1,0 +1,42 @@
+import { TunnelError } from "mcp-tunnel-protocol";
+
+/** Let's Encrypt. */
+const defaultDirectory = "https://acme-v02.api.letsencrypt.org/directory";
+
+/** How the relay gets its certificate from a certification authority that speaks ACME (RFC 8555). */
+export interface AcmeOptions {
+  /** Where the authority writes when something is wrong. Giving it says that you agree to the authority's terms. */
+  email: string;
+  /**
+   * A program that sets and clears the TXT records by which the authority sees who owns the domain. It is called as
+   * `HOOK set|clear _acme-challenge.<domain> <value>` and answers with its exit status, 0 for success. `set` adds a
+   * value to those that are there: a domain and its wildcard need two at once.
+   */
+  hook: string;
+  /** The authority's directory. Default: Let's Encrypt. */
+  directory?: string;
+  /** Folder for the account's key and the certificate. Created with mode 0700. Default `acme`. */
+  storage?: string;
+  /** How long a new record takes until all name servers show it. Default 30,000. */
+  propagationMs?: number;
+}
+
+export type ResolvedAcmeOptions = Required<AcmeOptions>;
+
+/** @throws TunnelError `invalid_option`. */
+export function resolveAcmeOptions(options: AcmeOptions): ResolvedAcmeOptions {
+  const directory = options.directory ?? defaultDirectory;
+  if (!URL.canParse(directory) || new URL(directory).protocol !== "https:") {
+    throw new TunnelError("invalid_option", `the ACME directory '${directory}' is not an https URL`);
+  }
+  if (!/^[^\s@]+@[^\s@]+$/.test(options.email)) {
+    throw new TunnelError("invalid_option", `the ACME email '${options.email}' is not an address`);
+  }
+  return {
+    email: options.email,
+    hook: options.hook,
+    directory,
+    storage: options.storage ?? "acme",
+    propagationMs: options.propagationMs ?? 30_000,
+  };
+}

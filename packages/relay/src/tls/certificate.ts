@@ -1,0 +1,76 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createSecureContext, type SecureContext } from "node:tls";
+import { TunnelError } from "mcp-tunnel-protocol";
+
+/** Where a certificate and its key lie, as PEM. */
+export interface CertificateFiles {
+  /** The certificate, followed by the intermediate ones (certbot calls it `fullchain.pem`). */
+  cert: string;
+  /** Its private key, not encrypted. */
+  key: string;
+}
+
+/** A certificate that can be served. */
+export class Certificate {
+  readonly cert: string;
+  readonly key: string;
+  readonly context: SecureContext;
+  readonly leaf: X509Certificate;
+
+  /**
+   * `source` says in errors where it comes from.
+   * @throws TunnelError `invalid_option` when the two are no certificate and its key.
+   */
+  constructor(cert: string, key: string, source: string) {
+    try {
+      this.leaf = new X509Certificate(cert);
+    } catch (error) {
+      throw unusable(`${source}: this is no certificate in PEM form`, error);
+    }
+    let matches: boolean;
+    try {
+      matches = this.leaf.checkPrivateKey(createPrivateKey(key));
+    } catch (error) {
+      throw unusable(`${source}: its key is no private key in PEM form, or it is encrypted`, error);
+    }
+    if (!matches) throw unusable(`${source}: the key is not the key of this certificate`);
+    try {
+      this.context = createSecureContext({ cert, key, honorCipherOrder: true });
+    } catch (error) {
+      throw unusable(`${source}: TLS cannot use it: ${(error as Error).message}`, error);
+    }
+    this.cert = cert;
+    this.key = key;
+  }
+
+  /** @throws TunnelError `invalid_option` when the files cannot be read or are not what they should be. */
+  static read(files: CertificateFiles): Certificate {
+    return new Certificate(readPem(files.cert), readPem(files.key), files.cert);
+  }
+
+  get notBefore(): Date {
+    return new Date(this.leaf.validFrom);
+  }
+
+  get notAfter(): Date {
+    return new Date(this.leaf.validTo);
+  }
+
+  /** Is it for this host name? By the subject alternative names only, as browsers do. */
+  covers(name: string, wildcards: boolean): boolean {
+    return this.leaf.checkHost(name, { subject: "never", wildcards, partialWildcards: false }) !== undefined;
+  }
+}
+
+function readPem(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw unusable(`cannot read ${path}: ${(error as Error).message}`, error);
+  }
+}
+
+function unusable(message: string, cause?: unknown): TunnelError {
+  return new TunnelError("invalid_option", message, { cause });
+}

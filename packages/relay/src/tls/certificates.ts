@@ -1,0 +1,109 @@
+import type { SecureContext } from "node:tls";
+import { type Logger, printable } from "../log.js";
+import { Certificate, type CertificateFiles } from "./certificate.js";
+import { FileWatch } from "./file-watch.js";
+
+/** Where a certificate comes from; it may have none yet. */
+export interface CertificateSource {
+  name: string;
+  certificate: Certificate | undefined;
+}
+
+/**
+ * The certificates of a relay. A connection gets the one that is current when its handshake begins and keeps it, so
+ * that replacing one touches no open connection.
+ */
+export class Certificates {
+  readonly #logger: Logger;
+  readonly #sources: CertificateSource[] = [];
+  readonly #watches: FileWatch[] = [];
+  #onFallback: (certificate: Certificate) => void = () => {};
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  /** What a connection gets that asks for no name, or for one that no certificate has. */
+  get fallback(): Certificate | undefined {
+    return this.#sources.find((source) => source.certificate !== undefined)?.certificate;
+  }
+
+  /** Calls `changed` with the {@link fallback} that there is, and with each later one. */
+  followFallback(changed: (certificate: Certificate) => void): void {
+    this.#onFallback = changed;
+    if (this.fallback !== undefined) changed(this.fallback);
+  }
+
+  /** The certificate for a host name: one that spells it out before one with a wildcard, then in the given order. */
+  find(name: string): Certificate | undefined {
+    const certificates = this.#sources.flatMap(({ certificate }) => certificate ?? []);
+    return (
+      certificates.find((certificate) => certificate.covers(name, false)) ??
+      certificates.find((certificate) => certificate.covers(name, true))
+    );
+  }
+
+  /** For `tls.createServer`. */
+  readonly sniCallback = (
+    name: string,
+    done: (error: Error | null, context?: SecureContext) => void,
+  ): void => {
+    done(null, (this.find(name) ?? this.fallback)?.context);
+  };
+
+  /**
+   * Serves the files, and follows them once {@link watch} is called. Files that are not usable later on change nothing
+   * and are logged.
+   * @throws TunnelError `invalid_option` when they are not usable now.
+   */
+  addFiles(files: CertificateFiles): void {
+    const source = this.addSource(files.cert);
+    this.replace(source, Certificate.read(files));
+    const read = (): void => {
+      try {
+        this.replace(source, Certificate.read(files));
+      } catch (error) {
+        const reason = printable((error as Error).message);
+        this.#logger.error({ reason }, "the certificate is not usable; the one that was read before stays");
+      }
+    };
+    this.#watches.push(new FileWatch([files.cert, files.key], read));
+  }
+
+  /** Makes room for a certificate that comes by {@link replace}; the order of the calls is the order of preference. */
+  addSource(name: string): CertificateSource {
+    const source: CertificateSource = { name, certificate: undefined };
+    this.#sources.push(source);
+    return source;
+  }
+
+  /** New connections get `certificate` from now on. */
+  replace(source: CertificateSource, certificate: Certificate): void {
+    if (certificate.cert === source.certificate?.cert) return;
+    source.certificate = certificate;
+    if (this.fallback === certificate) this.#onFallback(certificate);
+    const { leaf, notAfter } = certificate;
+    const fields = {
+      source: source.name,
+      names: printable(leaf.subjectAltName ?? ""),
+      expires: notAfter.toISOString(),
+    };
+    if (notAfter.getTime() > Date.now()) this.#logger.info(fields, "certificate in use");
+    else this.#logger.warn(fields, "certificate in use, but expired: visitors will be warned of this relay");
+  }
+
+  /** Reads the files again when they change. */
+  watch(): void {
+    for (const watch of this.#watches) watch.start();
+  }
+
+  /** Reads all files again, changed or not. */
+  reload(): void {
+    for (const watch of this.#watches) watch.changed();
+  }
+
+  /** Follows the files no longer. */
+  close(): void {
+    for (const watch of this.#watches) watch.close();
+  }
+}

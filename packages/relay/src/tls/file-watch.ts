@@ -1,0 +1,64 @@
+import { stat } from "node:fs/promises";
+
+/** How often the files are looked at, in milliseconds. */
+const pollIntervalMs = 1_000;
+
+/**
+ * Tells when one of several files that belong together has changed. It looks at them every second rather than listen
+ * for events, which do not come for files behind a changed symbolic link (certbot, Kubernetes) or on network file
+ * systems. Two looks have to agree first: whoever writes a certificate and then its key is not caught half-way.
+ */
+export class FileWatch {
+  readonly #paths: readonly string[];
+  /** To be called when the files have changed. */
+  readonly changed: () => void;
+  #timer: NodeJS.Timeout | undefined;
+  /** The state of the files at the last look, and the one that `changed` was told of. */
+  #seen = "";
+  #told = "";
+  #closed = false;
+
+  constructor(paths: readonly string[], changed: () => void) {
+    this.#paths = paths;
+    this.changed = changed;
+  }
+
+  /** Begins to look. The files may have changed since they were read, so the first state is told, too. */
+  start(): void {
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => void this.#look(), pollIntervalMs);
+    this.#timer.unref();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    const stamp = await stampOf(this.#paths);
+    if (this.#closed) return;
+    if (stamp === this.#seen && stamp !== this.#told) {
+      // Before the contents are read, so that a change meanwhile is seen at the next look.
+      this.#told = stamp;
+      this.changed();
+    }
+    this.#seen = stamp;
+    this.start();
+  }
+}
+
+/** What tells one state of the files from another; a file that cannot be looked at has a state, too. */
+async function stampOf(paths: readonly string[]): Promise<string> {
+  const stamps = await Promise.all(
+    paths.map(async (path) => {
+      try {
+        const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+        return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
+      } catch (error) {
+        return (error as NodeJS.ErrnoException).code ?? "unknown";
+      }
+    }),
+  );
+  return stamps.join("\n");
+}

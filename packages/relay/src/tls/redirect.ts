@@ -1,0 +1,33 @@
+import { createServer, type Server } from "node:http";
+import { originForm, parseHost } from "../http/host.js";
+
+/**
+ * An HTTP server, not yet listening, that sends visitors to the same address over HTTPS. 308 keeps the method and
+ * the body. Only hosts below `domain` are redirected, so that it leads nobody elsewhere. `httpsPort` is the port that
+ * visitors see.
+ */
+export function createRedirectServer(domain: string, httpsPort: string): Server {
+  const server = createServer({
+    maxHeaderSize: 16_384,
+    headersTimeout: 15_000,
+    requestTimeout: 15_000,
+    connectionsCheckingInterval: 5_000,
+    requireHostHeader: false,
+  });
+  server.on("request", (req, res) => {
+    const target = req.url ?? "/";
+    const host = parseHost(req.rawHeaders, target, domain);
+    const path = originForm(target);
+    // The body is not read: closing spares the visitor to send it.
+    if ((host.kind === "tunnel" || host.kind === "base") && path?.startsWith("/") === true) {
+      const name = host.kind === "tunnel" ? `${host.name}.${domain}` : domain;
+      const location = `https://${name}${httpsPort === "" ? "" : `:${httpsPort}`}${path}`;
+      res.writeHead(308, { Location: location, "Content-Length": 0, Connection: "close" }).end();
+      return;
+    }
+    const isForeign = host.kind === "foreign";
+    res.writeHead(isForeign ? 421 : 400, { "Content-Type": "text/plain", Connection: "close" });
+    res.end(isForeign ? "this relay does not serve this host name" : "bad request");
+  });
+  return server;
+}

@@ -1,0 +1,86 @@
+import { TunnelError } from "mcp-tunnel-protocol";
+import { listen } from "../listen.js";
+import type { Logger } from "../log.js";
+import type { AcmeOptions } from "./acme/options.js";
+import { AcmeRenewal } from "./acme/renewal.js";
+import type { CertificateFiles } from "./certificate.js";
+import { Certificates } from "./certificates.js";
+import { createRedirectServer } from "./redirect.js";
+
+/** How a relay speaks TLS. At least one of `files` and `acme` is needed. */
+export interface TlsOptions {
+  /**
+   * Certificates, each chosen by the names in it; the first one also serves whoever asks for none of them. They are
+   * read again when they change. Default none.
+   */
+  files?: readonly CertificateFiles[];
+  /** Get a certificate for the domain and all names below it, and renew it. Default: no. */
+  acme?: AcmeOptions;
+  /** Port at which HTTP requests are sent to HTTPS; 0 takes any free one. Default none. */
+  redirectPort?: number;
+}
+
+/** All of a relay's TLS that has to be started and stopped. */
+export class Tls {
+  readonly certificates: Certificates;
+  readonly #acme: AcmeRenewal | undefined;
+  readonly #domain: string;
+  readonly #host: string | undefined;
+  readonly #redirectPort: number | undefined;
+  readonly #logger: Logger;
+  #closeRedirect: () => void = () => {};
+
+  /** @throws TunnelError `invalid_option` when the certificates are not usable, among others. */
+  constructor(options: TlsOptions, domain: string, host: string | undefined, logger: Logger) {
+    if (options.acme === undefined && (options.files ?? []).length === 0) {
+      throw new TunnelError("invalid_option", "TLS needs a certificate with its key, or ACME to get one");
+    }
+    this.certificates = new Certificates(logger);
+    for (const files of options.files ?? []) this.certificates.addFiles(files);
+    if (options.acme !== undefined) {
+      this.#acme = new AcmeRenewal(domain, options.acme, this.certificates, logger);
+    }
+    this.#domain = domain;
+    this.#host = host;
+    this.#redirectPort = options.redirectPort;
+    this.#logger = logger;
+  }
+
+  /**
+   * Fetches what was stored by an earlier run; before the relay listens.
+   * @throws TunnelError `invalid_option` when the ACME storage cannot be read.
+   */
+  async load(): Promise<void> {
+    await this.#acme?.load();
+  }
+
+  /**
+   * `httpsPort` is the port that visitors see; empty for 443.
+   * @throws TunnelError `invalid_option` when the port of the redirect cannot be had.
+   */
+  async start(httpsPort: string): Promise<void> {
+    this.certificates.watch();
+    this.#acme?.start();
+    if (this.#redirectPort === undefined) return;
+    const server = createRedirectServer(this.#domain, httpsPort);
+    const address = await listen(server, this.#host, this.#redirectPort, "--http-redirect");
+    server.on("error", (error) => this.#logger.error({ error: String(error) }, "server error"));
+    this.#closeRedirect = () => {
+      server.close();
+      server.closeAllConnections();
+    };
+    this.#logger.info(address, "redirecting to HTTPS");
+  }
+
+  /** Reads the certificate files again. */
+  reload(): void {
+    this.certificates.reload();
+  }
+
+  /** Stops whatever is at work besides the connections of visitors. */
+  close(): void {
+    this.certificates.close();
+    this.#acme?.close();
+    this.#closeRedirect();
+  }
+}
