@@ -12,7 +12,7 @@ export { providerAuthenticator } from "./auth/provider.js";
 export type { ProviderOptions } from "./auth/provider.js";
 export { parseStaticToken, staticAuthenticator } from "./auth/static.js";
 export type { StaticToken } from "./auth/static.js";
-export { accessLog } from "./http/access-log.js";
+export { accessLog, combinedLog } from "./http/access-log.js";
 export type { Logger } from "./log.js";
 export { defaultReservedNames } from "./name.js";
 export type { ExchangeOutcome, ExchangeRecord, RelayObserver, TunnelEvent } from "./observer.js";

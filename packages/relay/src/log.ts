@@ -14,6 +14,8 @@ export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() 
 
 export const logFormats = ["pretty", "json"] as const;
 export type LogFormat = (typeof logFormats)[number];
+export const accessLogFormats = [...logFormats, "combined", "off"] as const;
+export type AccessLogFormat = (typeof accessLogFormats)[number];
 export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
@@ -26,7 +28,8 @@ export function printable(text: string): string {
 }
 
 /** What a request's line says in its message. */
-const requestFields = "method,path,status,bytes,requestBytes,durationMs,outcome,reason,address,wire";
+const requestFields =
+  "method,path,status,bytes,requestBytes,durationMs,outcome,reason,address,wire,requestId";
 
 /** A request reads as a sentence; of the rest, what it is about comes first. */
 function prettyMessage(line: Record<string, unknown>, messageKey: string): string {
@@ -43,8 +46,16 @@ function prettyMessage(line: Record<string, unknown>, messageKey: string): strin
   return `${name ?? "-"} ${method} ${path} ${status ?? "-"} ${bytes} B ${durationMs} ms from ${address}${end}`;
 }
 
-/** A logger on the standard output, and how to write out what it still holds before the process ends. */
-export function createLogger(format: LogFormat, level: LogLevel): { logger: Logger; flush: () => void } {
+/** A logger on the standard output. */
+export interface LogOutput {
+  logger: Logger;
+  /** Writes a line of another form, with its end, in between. */
+  write: (line: string) => void;
+  /** Writes out what is still held, before the process ends. */
+  flush: () => void;
+}
+
+export function createLogger(format: LogFormat, level: LogLevel): LogOutput {
   if (format === "pretty") {
     // Synchronous: people read it, at their speed.
     const stream = pretty({
@@ -54,7 +65,11 @@ export function createLogger(format: LogFormat, level: LogLevel): { logger: Logg
       ignore: `pid,hostname,name,${requestFields}`,
       messageFormat: prettyMessage,
     });
-    return { logger: pino({ level }, stream), flush() {} };
+    return {
+      logger: pino({ level }, stream),
+      write: (line) => void process.stdout.write(line),
+      flush() {},
+    };
   }
   // Asynchronous, and many lines in one write: one for each line took a tenth of a busy relay's time.
   const stream = pino.destination({ dest: 1, sync: false, minLength: 8_192, periodicFlush: 100 });
@@ -62,6 +77,8 @@ export function createLogger(format: LogFormat, level: LogLevel): { logger: Logg
   stream.on("error", () => {});
   return {
     logger: pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stream),
+    // One buffer, so that no line comes to stand inside another.
+    write: (line) => void stream.write(line),
     flush: () => stream.flushSync(),
   };
 }

@@ -1,4 +1,4 @@
-import type { Wire } from "mcp-tunnel-protocol";
+import type { RawHeaders, Wire } from "mcp-tunnel-protocol";
 
 /** How an exchange ended. */
 export type ExchangeOutcome =
@@ -30,6 +30,12 @@ export interface ExchangeRecord {
   outcome: ExchangeOutcome;
   reason: string | undefined;
   wire: Wire | undefined;
+  /** What the local service got as `X-Request-Id`; `undefined` when the Host named no tunnel. */
+  requestId: string | undefined;
+  /** `1.1`, `2.0`. */
+  httpVersion: string;
+  /** The request's fields as received. They hold secrets: write out none but chosen ones. */
+  headers: RawHeaders;
 }
 
 /** What happens to tunnels. */

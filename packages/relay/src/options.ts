@@ -1,6 +1,7 @@
 import { type LivenessOptions, TunnelError } from "mcp-tunnel-protocol";
 import type { Authenticator } from "./auth/authenticator.js";
 import { openAuthenticator } from "./auth/open.js";
+import { accessLog } from "./http/access-log.js";
 import { trustedProxies, type TrustedProxies } from "./http/forwarded.js";
 import { type Logger, silentLogger } from "./log.js";
 import type { TlsOptions } from "./tls/tls.js";
@@ -50,6 +51,8 @@ export interface RelayOptions {
   liveness?: LivenessOptions;
   /** Default: nothing is logged. */
   logger?: Logger;
+  /** Writes every exchange down. Default: a line to `logger`. */
+  accessLog?: RelayObserver;
   /** Told of every exchange and of what happens to tunnels; metrics are one of them. Default none. */
   observers?: readonly RelayObserver[];
 }
@@ -85,6 +88,7 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
     tls: options.tls,
     liveness: options.liveness ?? {},
     logger: options.logger ?? silentLogger,
+    accessLog: options.accessLog ?? accessLog(options.logger ?? silentLogger),
     observers: options.observers ?? [],
   };
   checkRange(resolved, "port", 0, 65_535);

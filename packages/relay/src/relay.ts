@@ -1,7 +1,6 @@
 import { once } from "node:events";
 import type { AddressInfo, Server } from "node:net";
 import { closeCodes } from "mcp-tunnel-protocol";
-import { accessLog } from "./http/access-log.js";
 import { ActiveExchanges, type ExchangeContext } from "./http/context.js";
 import { createVisitorServer } from "./http/server.js";
 import { Visitors } from "./http/visitors.js";
@@ -46,7 +45,7 @@ export function createRelay(options: RelayOptions): Relay {
   const context: ExchangeContext = {
     options: resolved,
     registry,
-    observers: [accessLog(resolved.logger), trafficObserver(registry), ...resolved.observers],
+    observers: [resolved.accessLog, trafficObserver(registry), ...resolved.observers],
     exchanges: new ActiveExchanges(),
     draining: false,
   };

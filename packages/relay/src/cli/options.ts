@@ -9,7 +9,15 @@ import { parseStaticToken, staticAuthenticator } from "../auth/static.js";
 import { TokenFileAuthenticator } from "../auth/token-file.js";
 import { type ConfigRules, readConfigFile } from "../config/file.js";
 import { trustedProxies } from "../http/forwarded.js";
-import { type LogFormat, type Logger, type LogLevel, logFormats, logLevels } from "../log.js";
+import {
+  type AccessLogFormat,
+  accessLogFormats,
+  type LogFormat,
+  type Logger,
+  type LogLevel,
+  logFormats,
+  logLevels,
+} from "../log.js";
 import { defaultReservedNames, normalizeDomain } from "../name.js";
 import { checkTemplate, type RelayOptions } from "../options.js";
 import {
@@ -44,6 +52,7 @@ export interface CliOptions extends TlsCliOptions {
   shutdownGrace: number;
   logFormat?: LogFormat;
   logLevel: LogLevel;
+  accessLog?: AccessLogFormat;
   adminListen?: HostPort;
   adminSecret?: string;
   adminSecretFile?: string;
@@ -188,6 +197,13 @@ export function createCommand(version: string): Command {
     ),
   );
   add(logs, new Option("--log-level <LEVEL>", "the least that is logged").default("info").choices(logLevels));
+  add(
+    logs,
+    new Option(
+      "--access-log <FORMAT>",
+      "a line for each request: pretty, json, combined (Apache's) or off (default: as --log-format)",
+    ).choices(accessLogFormats),
+  );
 
   add(
     operating,

@@ -1,8 +1,10 @@
 import type { Command } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { type AdminServer, createAdminServer } from "../admin/server.js";
-import { createLogger, type Logger } from "../log.js";
+import { accessLog, combinedLog } from "../http/access-log.js";
+import { createLogger, type LogFormat, type Logger, type LogOutput } from "../log.js";
 import { createMetrics, type Metrics } from "../metrics/metrics.js";
+import type { RelayObserver } from "../observer.js";
 import { createRelay, type Relay } from "../relay.js";
 import { version } from "../version.js";
 import { type CliOptions, readOptions, readSecret, relayOptionsOf } from "./options.js";
@@ -16,19 +18,50 @@ export async function serve(command: Command): Promise<void> {
     throw new TunnelError("invalid_option", `unexpected argument '${unexpected}' (see mcp-tunnel --help)`);
   }
   const options = readOptions(command);
-  const { logger, flush } = createLogger(logFormatOf(options), options.logLevel);
+  const format = options.logFormat ?? (process.stdout.isTTY ? "pretty" : "json");
+  const output = createLogger(format, options.logLevel);
+  const access = accessOutput(options, format, output);
+  const flush = (): void => {
+    output.flush();
+    access.flush();
+  };
   try {
-    await start(options, logger, flush);
+    await start(options, output.logger, access.log, flush);
   } catch (error) {
     flush();
     throw error;
   }
 }
 
-async function start(options: CliOptions, logger: Logger, flush: () => void): Promise<void> {
+/** An access log that was asked for by its name is written whatever --log-level says. */
+function accessOutput(
+  { accessLog: format, logLevel }: CliOptions,
+  logFormat: LogFormat,
+  output: LogOutput,
+): { log: RelayObserver | undefined; flush: () => void } {
+  const flush = (): void => {};
+  if (format === undefined) return { log: undefined, flush };
+  if (format === "off") return { log: { onEnd() {} }, flush };
+  if (format === "combined") return { log: combinedLog(output.write), flush };
+  const isWritten = logLevel === "info" || logLevel === "debug";
+  if (format === logFormat && isWritten) return { log: undefined, flush };
+  const own = createLogger(format, "info");
+  return { log: accessLog(own.logger), flush: own.flush };
+}
+
+async function start(
+  options: CliOptions,
+  logger: Logger,
+  access: RelayObserver | undefined,
+  flush: () => void,
+): Promise<void> {
   const metrics = options.adminListen === undefined ? undefined : createMetrics(version);
   const relayOptions = await relayOptionsOf(options, logger);
-  const relay = createRelay({ ...relayOptions, observers: metrics === undefined ? [] : [metrics.observer] });
+  const relay = createRelay({
+    ...relayOptions,
+    ...(access === undefined ? {} : { accessLog: access }),
+    observers: metrics === undefined ? [] : [metrics.observer],
+  });
   const admin = metrics === undefined ? undefined : createAdmin(options, relay, metrics);
 
   const { host, port } = await listening(relay.listen());
@@ -91,8 +124,4 @@ function stopOnSignals(
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
-}
-
-function logFormatOf(options: CliOptions) {
-  return options.logFormat ?? (process.stdout.isTTY ? "pretty" : "json");
 }

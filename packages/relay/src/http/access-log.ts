@@ -1,5 +1,6 @@
+import { headerValue } from "mcp-tunnel-protocol";
 import { type Logger, printable } from "../log.js";
-import type { RelayObserver } from "../observer.js";
+import type { ExchangeRecord, RelayObserver } from "../observer.js";
 
 /** One line per exchange. Header fields and queries stay out of it: they hold tokens and cookies. */
 export function accessLog(logger: Logger): RelayObserver {
@@ -18,9 +19,45 @@ export function accessLog(logger: Logger): RelayObserver {
           reason: exchange.reason === undefined ? undefined : printable(exchange.reason),
           address: printable(exchange.address),
           wire: exchange.wire,
+          requestId: exchange.requestId,
         },
         "request",
       );
     },
   };
+}
+
+/**
+ * The same in Apache's combined form, for the tools that read it. It has no place for the tunnel's name. `write` is given
+ * a line with its end.
+ */
+export function combinedLog(write: (line: string) => void): RelayObserver {
+  return { onEnd: (exchange) => write(`${combinedLine(exchange, new Date())}\n`) };
+}
+
+function combinedLine(exchange: ExchangeRecord, now: Date): string {
+  const { address, method, path, httpVersion, status, responseBytes, headers } = exchange;
+  const request = quoted(`${method} ${path} HTTP/${httpVersion}`);
+  // Where the visitor came from may hold secrets in its query just as the path.
+  const referrer = quoted(headerValue(headers, "referer")?.replace(/[?#].*$/s, "") ?? "-");
+  const agent = quoted(headerValue(headers, "user-agent") ?? "-");
+  const bytes = responseBytes === 0 ? "-" : responseBytes;
+  return `${address} - - [${apacheTime(now)}] ${request} ${status ?? "-"} ${bytes} ${referrer} ${agent}`;
+}
+
+/** In Apache's quotes: what would end them, and what is no visible ASCII character, is escaped. */
+function quoted(text: string): string {
+  const escaped = text.replace(/["\\]/g, "\\$&").replace(/[^\x20-\x7e]/g, (char) => {
+    return `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  });
+  return `"${escaped}"`;
+}
+
+const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/** `10/Oct/2026:13:55:36 +0000`. */
+function apacheTime(time: Date): string {
+  const day = String(time.getUTCDate()).padStart(2, "0");
+  const clock = time.toISOString().slice(11, 19);
+  return `${day}/${months[time.getUTCMonth()]}/${time.getUTCFullYear()}:${clock} +0000`;
 }

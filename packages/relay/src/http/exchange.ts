@@ -1,5 +1,6 @@
 import {
   endToEndHeaders,
+  headerValue,
   type RawHeaders,
   type ResponseHead,
   type StreamHandler,
@@ -248,6 +249,7 @@ export class Exchange implements StreamHandler {
     // Refused: what the visitor would have said after a 101 will not be said.
     if (this.#request.upgrade !== undefined) this.#stream?.end();
     if (this.#context.draining) this.#res.shouldKeepAlive = false;
+    if (!checked.hasRequestId) checked.headers.push("X-Request-Id", this.#request.visitor.requestId);
     this.#res.writeHead(head.status, checked.headers);
     // What arrived together with the head leaves together with it; an event stream's head does not wait for more.
     if (!end) process.nextTick(this.#flushHead);
@@ -322,7 +324,10 @@ export class Exchange implements StreamHandler {
         this.#requestBytes += bytes;
       };
     }
-    if (upgrade?.accept(head) === true) this.#state = "upgraded";
+    const { requestId } = this.#request.visitor;
+    const isNamed = headerValue(head.headers, "x-request-id") !== undefined;
+    const headers = isNamed ? head.headers : [...head.headers, "X-Request-Id", requestId];
+    if (upgrade?.accept({ status: head.status, headers }) === true) this.#state = "upgraded";
     else this.#fail("invalid_response", "a 101 that was not asked for, or is not valid HTTP");
   }
 
@@ -368,7 +373,7 @@ export class Exchange implements StreamHandler {
       read: this.#bodyStart,
     };
     if (this.#context.draining) this.#res.shouldKeepAlive = false;
-    refuse(this.#req, this.#res, code, progress, (status, bytes) => {
+    refuse(this.#req, this.#res, code, this.#request.visitor.requestId, progress, (status, bytes) => {
       this.#responseBytes = bytes;
       this.#report("refused", reason === undefined ? code : `${code}: ${reason}`, status);
     });
@@ -435,6 +440,9 @@ export class Exchange implements StreamHandler {
         outcome,
         reason,
         wire: this.#tunnel?.wire,
+        requestId: this.#request.visitor.requestId,
+        httpVersion: this.#req.httpVersion,
+        headers: this.#req.rawHeaders,
       });
     }
   }

@@ -11,6 +11,7 @@ const { NGHTTP2_NO_ERROR } = constants;
 export class Http2Request implements VisitorRequest {
   readonly method: string;
   readonly url: string;
+  readonly httpVersion = "2.0";
   readonly rawHeaders: RawHeaders;
   readonly remoteAddress: string;
   readonly scheme = "https";

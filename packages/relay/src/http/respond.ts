@@ -29,12 +29,13 @@ export function refuse(
   req: VisitorRequest,
   res: VisitorResponse,
   code: RelayErrorCode,
+  requestId: string | undefined,
   body: BodyProgress,
   sent: (status: number, bytes: number) => void,
 ): void {
   const answer = (read: Buffer | undefined): void => {
     if (res.destroyed) return;
-    const { status, bytes } = send(req, res, code, body, read);
+    const { status, bytes } = send(req, res, code, requestId, body, read);
     sent(status, bytes);
   };
   const wantsId = body.pending && body.read === undefined && !body.awaitsContinue;
@@ -51,6 +52,7 @@ function send(
   req: VisitorRequest,
   res: VisitorResponse,
   code: RelayErrorCode,
+  requestId: string | undefined,
   body: BodyProgress,
   read: Buffer | undefined,
 ): { status: number; bytes: number } {
@@ -70,6 +72,7 @@ function send(
     "X-Tunnel-Error",
     code,
   ];
+  if (requestId !== undefined) headers.push("X-Request-Id", requestId);
   if (retryAfterS !== undefined) headers.push("Retry-After", String(retryAfterS));
   if (status === 426) headers.push("Connection", "Upgrade, close", "Upgrade", "websocket");
   else if (pending && !small) headers.push("Connection", "close");

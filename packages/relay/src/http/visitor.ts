@@ -8,6 +8,8 @@ export interface VisitorRequest {
   readonly method?: string | undefined;
   /** The request target as received. */
   readonly url?: string | undefined;
+  /** `1.1`, `2.0`. */
+  readonly httpVersion: string;
   /** As an HTTP/1.1 request has them: with Host, without pseudo fields. */
   readonly rawHeaders: RawHeaders;
   /** Complete once the request has ended. */

@@ -104,7 +104,7 @@ export class Visitors {
   ): void {
     const startedAt = performance.now();
     const progress: BodyProgress = { ...body, pending: body.isPresent, read: undefined };
-    refuse(req, res, code, progress, (status, bytes) => {
+    refuse(req, res, code, undefined, progress, (status, bytes) => {
       this.#report(req, path, startedAt, status, bytes, code);
     });
   }
@@ -132,6 +132,9 @@ export class Visitors {
         outcome: code === undefined ? "completed" : "refused",
         reason: code,
         wire: undefined,
+        requestId: undefined,
+        httpVersion: req.httpVersion,
+        headers: req.rawHeaders,
       });
     }
   }
