@@ -214,11 +214,13 @@ describe("an ordinary request", () => {
     });
     const other = closing(startRig({ port: early.port }));
     const visitor = visit(other.relay, { method: "POST", body: "open" });
-    // Far more than a window: it has to be taken off the relay's hands although nobody reads it.
+    // Far more than a window: the relay has to be told that nobody reads it.
     const progress = upload(visitor, 5_000_000);
     const done = await visitor.complete();
     expect([done.head?.status, done.text]).toEqual([413, "big\n"]);
-    await progress.done;
+    await visitor.until(() => visitor.reset !== undefined);
+    expect(visitor.reset?.code).toBe("no_error");
+    expect(progress.written).toBeLessThan(5_000_000);
     expect((await visit(other.relay, { path: "/" }).complete()).head?.status).toBe(413);
   });
 

@@ -81,6 +81,12 @@ export class Exchange {
     this.#finish(undefined);
   }
 
+  /** The response is complete; what is left of the request's body is not wanted (PROTOCOL.md, section 3). */
+  answered(): void {
+    this.stream.reset("no_error");
+    this.finish();
+  }
+
   /** Cuts the exchange: the visitor gets an error, or a response that is visibly incomplete. */
   fail(failure: UpstreamFailure): void {
     if (this.#finished) return;

@@ -151,7 +151,7 @@ class RawRequest implements StreamHandler {
         this.#exchange.end(trailers.length === 0 ? undefined : trailers);
       }
       this.#bodyEnded = true;
-      this.#exchange.finish();
+      this.#exchange.answered();
       this.#request.destroy();
     });
     response.on("error", (error) => this.#fail(error));

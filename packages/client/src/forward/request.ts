@@ -167,7 +167,7 @@ class LocalResponse implements Dispatcher.DispatchHandler {
       this.#exchange.end(trailers.length === 0 ? undefined : rawStrings(trailers));
     }
     this.#request.stopBody();
-    this.#exchange.finish();
+    this.#exchange.answered();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
