@@ -7,7 +7,7 @@ import type { LivenessOptions } from "../liveness.js";
 import type { Session, SessionHandler } from "../tunnel.js";
 import { Decoder, decodeTrailers } from "./decode.js";
 import { writeFrameHeader } from "./encode.js";
-import { describeFrame, endFlag, frameTypes, headerBytes } from "./frame.js";
+import { describeFrame, endFlag, frameTypes, headerBytes, maxDataBytes } from "./frame.js";
 import { Outbox } from "./outbox.js";
 import type { StreamPort, V1Stream } from "./stream.js";
 import { Violation } from "./violation.js";
@@ -43,8 +43,8 @@ export interface V1Options {
    */
   maxQueuedBytes?: number;
   /**
-   * Bytes sent and not acknowledged at which streams have to wait, and no more are opened. At twice as many the session
-   * ends: what is not body never waits. Default 33,554,432.
+   * Bytes sent and not acknowledged at which streams have to wait, and no more are opened. At about twice as many the
+   * session ends: what is not body never waits. Default 33,554,432.
    */
   maxUnacknowledgedBytes?: number;
   /** How much all windows of the session together may grow beyond their first size. Default 67,108,864. */
@@ -340,7 +340,7 @@ export abstract class V1Session implements Session, StreamPort {
 
   /** Body stops well before; heads and resets do not wait, and a peer that acknowledges nothing would make them pile up. */
   get #isOverfull(): boolean {
-    return this.#outbox.unacknowledgedBytes > 2 * this.#maxUnacknowledged;
+    return this.#outbox.unacknowledgedBytes > 2 * (this.#maxUnacknowledged + maxDataBytes);
   }
 
   #sendAll(link: Link, messages: readonly Buffer[]): void {
