@@ -18,6 +18,8 @@ async function tunnel(options: Partial<RelayOptions> = {}) {
 
 const ending = (text: string) => (received: string) => received.endsWith(text);
 
+const requestId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 describe("a request", () => {
   it("reaches the client with its fields in order and case, repeats included", async () => {
     const { client, visit } = await tunnel();
@@ -44,7 +46,19 @@ describe("a request", () => {
       "app.localhost",
       "X-Forwarded-Proto",
       "http",
+      "X-Request-Id",
+      expect.stringMatching(requestId),
     ]);
+  });
+
+  it("keeps the trace that it belongs to, byte for byte, and loses an id of the visitor's own", async () => {
+    const { client, visit } = await tunnel();
+    visit("GET / HTTP/1.1\nTraceParent: 00-0AF7651916cd43dd8448eb211c80319c-B7AD6B7169203331-01\nX-Request-Id: mine");
+    const { headers } = (await client.accept()).head;
+    const at = headers.indexOf("TraceParent");
+    expect(headers[at + 1]).toBe("00-0AF7651916cd43dd8448eb211c80319c-B7AD6B7169203331-01");
+    expect(headers.filter((text) => text === "X-Request-Id")).toHaveLength(1);
+    expect(headers).not.toContain("mine");
   });
 
   it("sends its body in pieces, with its trailers", async () => {
@@ -180,9 +194,11 @@ describe("a response", () => {
     });
     stream.write(Buffer.from("ok"));
     stream.end();
-    expect(await visitor.until(ending("ok"))).toBe(
+    const answer = await visitor.until(ending("ok"));
+    expect(answer).toBe(
       "HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\nset-cookie: b=\u00e4\r\n" +
-        "Content-Length: 2\r\nConnection: keep-alive\r\nKeep-Alive: timeout=75\r\n\r\nok",
+        `Content-Length: 2\r\nX-Request-Id: ${(await relay.record(1)).requestId}\r\n` +
+        "Connection: keep-alive\r\nKeep-Alive: timeout=75\r\n\r\nok",
     );
     expect(await relay.record(1)).toMatchObject({
       name: "app",
@@ -370,8 +386,9 @@ describe("an upgrade", () => {
     expect(exchange.head.headers.slice(-4)).toEqual(["Connection", "Upgrade", "Upgrade", "websocket"]);
     expect(exchange.head.headers).toContain("X-A");
     exchange.stream.sendHead({ status: 101, headers: ["Upgrade", "websocket", "Sec-WebSocket-Accept", "x"] });
-    expect(await visitor.until(ending("\r\n\r\n"))).toBe(
-      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n",
+    expect((await visitor.until(ending("\r\n\r\n"))).replace(/[0-9a-f-]{36}/, "ID")).toBe(
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n" +
+        "X-Request-Id: ID\r\n\r\n",
     );
     await exchange.bytes(5);
     visitor.socket.end("late");

@@ -38,8 +38,10 @@ describe("X-Forwarded-*", () => {
       "a.tunnel.test",
       "X-Forwarded-Proto",
       "http",
+      "X-Request-Id",
+      visitor.requestId,
     ]);
-    for (const field of ["forwarded", "x-real-ip", "x-forwarded-for", "x-forwarded-port"]) {
+    for (const field of ["forwarded", "x-real-ip", "x-request-id", "x-forwarded-for", "x-forwarded-port"]) {
       expect(visitor.drop.has(field)).toBe(true);
     }
   });
@@ -56,6 +58,8 @@ describe("X-Forwarded-*", () => {
         "public.test",
         "X-Forwarded-Proto",
         "https",
+        "X-Request-Id",
+        visitor.requestId,
       ]);
       // 1.1.1.1 is what the visitor claims; the last address that no trusted proxy has is the visitor's.
       expect(visitor.address).toBe("203.0.113.9");
@@ -76,8 +80,34 @@ describe("X-Forwarded-*", () => {
 
   it("takes no scheme but http and https", () => {
     const visitor = describeSpoofed("10.0.0.1", proxies, ["X-Forwarded-Proto", "javascript"]);
-    expect(visitor.add.at(-1)).toBe("http");
+    expect(visitor.add.slice(4, 6)).toEqual(["X-Forwarded-Proto", "http"]);
   });
+});
+
+describe("X-Request-Id", () => {
+  const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+  it("is the relay's own, another one for each request, whatever a visitor says", () => {
+    const headers = ["X-Request-Id", "mine"];
+    const first = describeSpoofed("203.0.113.7", proxies, headers).requestId;
+    expect(first).toMatch(uuid);
+    expect(describeSpoofed("203.0.113.7", proxies, headers).requestId).not.toBe(first);
+    expect(describeSpoofed("10.0.0.1", none, headers).requestId).toMatch(uuid);
+  });
+
+  it("is what a trusted proxy says", () => {
+    const { requestId, add, drop } = describeSpoofed("10.0.0.1", proxies, ["x-request-id", "edge:1/a+b="]);
+    expect(requestId).toBe("edge:1/a+b=");
+    expect(add.slice(-2)).toEqual(["X-Request-Id", "edge:1/a+b="]);
+    expect(drop.has("x-request-id")).toBe(true);
+  });
+
+  it.each(["", "a b", 'a"b', "a\tb", "ä", "$(id)", "x".repeat(129)])(
+    "is drawn anew when a trusted proxy says %j",
+    (given) => {
+      expect(describeSpoofed("10.0.0.1", proxies, ["X-Request-Id", given]).requestId).toMatch(uuid);
+    },
+  );
 });
 
 describe("trusted proxies", () => {
