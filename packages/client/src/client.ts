@@ -38,9 +38,9 @@ export class TunnelClient {
   #public: { readonly url: string; readonly subdomain: string } | undefined;
   /** Picked from an offer, and asked for from then on. */
   #pickedName: string | undefined;
-  /** The session that new streams come on; it has no link while the client reconnects. */
+  /** The newest session; it has no link while the client reconnects. None while the client moves. */
   #tunnel: Tunnel | undefined;
-  /** Sessions whose relay is shutting down: their streams finish there. */
+  /** Sessions whose relay is shutting down. They serve what comes until it ends them. */
   readonly #draining = new Set<Tunnel>();
   #attempt: AbortController | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
@@ -155,6 +155,7 @@ export class TunnelClient {
       instance: this.#instance,
       window: defaultWindow,
       client: { name: "mcp-tunnel-client", version },
+      ...(this.#public === undefined ? {} : { returning: true }),
       ...(resume === undefined ? {} : { resume }),
     };
   }
@@ -180,13 +181,13 @@ export class TunnelClient {
       return;
     }
     this.#attempt = undefined;
+    const moved = this.#state.name === "online";
     this.#backoff.connected(resumed);
     this.#public = { url: acknowledge.url, subdomain: acknowledge.subdomain };
     this.#transition({ type: "registered" });
-    // New requests come here from now on, so the sessions of the old relay can be left.
-    for (const tunnel of this.#draining) this.#leave(tunnel);
     const { url, subdomain } = acknowledge;
-    this.#events.emit("connected", { url, subdomain, wire: this.#tunnel?.wire ?? "json", resumed });
+    const wire = this.#tunnel?.wire ?? "json";
+    this.#events.emit("connected", { url, subdomain, wire, resumed: resumed || moved });
     runAside(() => this.#callbacks.onConnected?.(url));
     this.#starting?.resolve();
     this.#starting = undefined;
@@ -235,8 +236,7 @@ export class TunnelClient {
   }
 
   #scheduleAttempt(cause: TunnelError): void {
-    const sinceMs = this.#state.name === "reconnecting" ? this.#state.sinceMs : this.#startedAtMs;
-    const leftMs = sinceMs + this.#options.maxReconnectTimeMs - performance.now();
+    const leftMs = this.#offlineSinceMs + this.#options.maxReconnectTimeMs - performance.now();
     if (leftMs <= 0) {
       void this.#end(cause);
       return;
@@ -244,6 +244,18 @@ export class TunnelClient {
     const delayMs = Math.min(this.#backoff.next(), leftMs);
     this.#retryTimer = setTimeout(() => this.#tryToRegister(), delayMs);
     this.#events.emit("reconnecting", { attempt: this.#backoff.attempts, delayMs, cause });
+  }
+
+  get #offlineSinceMs(): number {
+    switch (this.#state.name) {
+      case "connecting":
+        return this.#startedAtMs;
+      case "reconnecting":
+        return this.#state.sinceMs;
+      default:
+        // Moving: the old relay still serves.
+        return performance.now();
+    }
   }
 
   /** The machine woke or the network changed: what was waited for may be possible now, what was up may be gone. */
@@ -255,13 +267,10 @@ export class TunnelClient {
   // ---- sessions
 
   #onDetached(tunnel: Tunnel, cause: TunnelError): void {
-    if (tunnel !== this.#tunnel || this.#state.name !== "online") {
-      // A relay that was shutting down is gone, and this session with it.
-      tunnel.destroy(cause);
-    } else if (tunnel.resume === undefined) {
-      // `onClose` follows, and is a loss.
-      tunnel.destroy(cause);
-    } else {
+    const isOver = tunnel !== this.#tunnel || this.#state.name !== "online" || tunnel.resume === undefined;
+    // `onClose` follows. The sessions of a relay that was shutting down are gone with it.
+    if (isOver) tunnel.destroy(cause);
+    else {
       tunnel.keep();
       this.#onLost(cause);
     }
@@ -269,20 +278,33 @@ export class TunnelClient {
 
   #onSessionClosed(tunnel: Tunnel, error: TunnelError, code: number | undefined): void {
     this.#draining.delete(tunnel);
-    if (tunnel !== this.#tunnel) return;
-    this.#tunnel = undefined;
-    if (this.#state.name !== "online") return;
+    const isNewest = tunnel === this.#tunnel;
+    if (isNewest) this.#tunnel = undefined;
+    // Otherwise it was what is left of a move.
+    const isLoss = isNewest || (this.#isMoving && this.#draining.size === 0);
+    if (this.#state.name !== "online" || !isLoss) return;
     // The relay ended a version 1 session on purpose (PROTOCOL.md, section 9). An original closes like that for any reason.
-    const onPurpose = code === closeCodes.normal && tunnel.wire === "v1";
+    const onPurpose = code === closeCodes.normal && tunnel.wire === "v1" && isNewest;
     if (isFinal(error) || onPurpose) void this.#end(error);
     else this.#onLost(error);
   }
 
   #onGoaway(tunnel: Tunnel): void {
     if (tunnel !== this.#tunnel || this.#state.name !== "online") return;
+    // Nothing is lost: what is open goes on, and visitors who are connected to the old relay may still send requests.
     this.#tunnel = undefined;
     this.#draining.add(tunnel);
-    this.#onLost(new TunnelError("draining", "the relay is shutting down"));
+    this.#backoff.disconnected();
+    this.#backoff.next();
+    const cause = new TunnelError("draining", "the relay is shutting down");
+    this.#events.emit("reconnecting", { attempt: this.#backoff.attempts, delayMs: 0, cause });
+    // The listener may have closed the client.
+    if (this.#isMoving) this.#tryToRegister();
+  }
+
+  /** Served by a relay that is shutting down, and by no other yet. */
+  get #isMoving(): boolean {
+    return this.#state.name === "online" && this.#tunnel === undefined;
   }
 
   #onLost(cause: TunnelError): void {
@@ -290,12 +312,9 @@ export class TunnelClient {
     this.#transition({ type: "lost", cause, atMs: performance.now() });
     this.#events.emit("disconnected", { cause });
     runAside(() => this.#callbacks.onDisconnected?.());
-    // The listener may have closed the client.
-    if (this.#state.name === "reconnecting") this.#scheduleAttempt(cause);
-  }
-
-  #leave(tunnel: Tunnel): void {
-    void tunnel.finish().then(() => tunnel.close(closeCodes.normal, "moved to another relay"));
+    // The listener may have closed the client, and one that moved is trying already.
+    const isTrying = this.#attempt !== undefined || this.#retryTimer !== undefined;
+    if (this.#state.name === "reconnecting" && !isTrying) this.#scheduleAttempt(cause);
   }
 
   #onExchange(event: RequestEvent): void {

@@ -6,9 +6,12 @@ import type { RequestEvent } from "./forward/exchange.js";
 export interface ClientEvents {
   /** Registered. `resumed`: what was open before goes on; false for the first time and for a new session. */
   connected: [{ url: string; subdomain: string; wire: Wire; resumed: boolean }];
-  /** The connection to the relay is gone. */
+  /** The connection to the relay is gone. Not told of a relay that shuts down and is succeeded by another in time. */
   disconnected: [{ cause: TunnelError }];
-  /** Another attempt follows after `delayMs`; `attempt` counts from 1 since the last stable connection. */
+  /**
+   * Another attempt follows after `delayMs`; `attempt` counts from 1 since the last stable connection. With a `cause`
+   * of the code `draining` nothing is lost yet: the relay is shutting down and still serves.
+   */
   reconnecting: [{ attempt: number; delayMs: number; cause: TunnelError }];
   /** Another client has taken the name. `closed` follows. */
   evicted: [{ reason: string }];

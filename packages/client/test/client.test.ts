@@ -375,8 +375,10 @@ describe("after a loss of the connection", () => {
 });
 
 describe("a relay that shuts down", () => {
-  it("is left for its successor without a failed request", async () => {
+  it("is left for its successor without a failed request, when it ends the session", async () => {
     const client = await startClient({ subdomain: "demo" });
+    const lost = vi.fn();
+    client.on("disconnected", lost);
     const old = session();
     const slow = visit(old, { path: "/slow?ms=500" });
     await upstream.nextRequest();
@@ -384,15 +386,60 @@ describe("a relay that shuts down", () => {
     relay.stopListening();
     old.goaway();
     await relay.listen();
-    expect((await again).resumed).toBe(false);
+    expect((await again).resumed).toBe(true);
+    expect(relay.registrations.at(-1)).toMatchObject({ returning: true });
+    expect(relay.registrations.at(-1)).not.toHaveProperty("resume");
     expect(session()).not.toBe(old);
-    // Both serve: the old one until what it has is finished.
+    // Both serve, the old one also after it had nothing to do.
+    expect((await visit(old).complete()).head?.status).toBe(200);
+    expect((await slow.complete()).text).toBe("slow\n");
+    await old.idle();
     expect((await visit(old).complete()).head?.status).toBe(200);
     expect((await visit(session()).complete()).head?.status).toBe(200);
-    expect((await slow.complete()).text).toBe("slow\n");
-    await relay.until(() => relay.ended.length === 1);
-    expect(relay.ended[0]?.code).toBe(1000);
+    expect(relay.ended).toEqual([]);
+    old.close(1001, "the relay is shutting down");
+    expect((await visit(session()).complete()).head?.status).toBe(200);
     expect(client.state).toBe("online");
+    expect(lost).not.toHaveBeenCalled();
+  });
+
+  it("is served until it ends, and is then a loss if it has no successor", async () => {
+    const client = await startClient({ subdomain: "demo" });
+    const old = session();
+    const attempts: { attempt: number; delayMs: number }[] = [];
+    client.on("reconnecting", (event) => attempts.push(event));
+    relay.stopListening();
+    old.goaway();
+    // The first attempt is made at once; after its failure the next one waits.
+    while (attempts.length < 2) await next(client, "reconnecting");
+    expect(attempts[0]).toMatchObject({ attempt: 1, delayMs: 0 });
+    expect(client.state).toBe("online");
+    expect((await visit(old).complete()).head?.status).toBe(200);
+    const lost = next(client, "disconnected");
+    old.close(1001, "the relay is shutting down");
+    await lost;
+    expect(client.state).toBe("reconnecting");
+    const again = next(client, "connected");
+    await relay.listen();
+    expect((await again).resumed).toBe(false);
+  });
+
+  it("is lost like any other when the machine it runs on fails meanwhile", async () => {
+    const client = await startClient({ subdomain: "demo" });
+    visit(session(), { path: "/hang" });
+    await upstream.nextRequest();
+    const aborted = upstream.nextAbort();
+    relay.stopListening();
+    const moving = next(client, "reconnecting");
+    session().goaway();
+    await moving;
+    const lost = next(client, "disconnected");
+    relay.cut();
+    await lost;
+    expect((await aborted).path).toBe("/hang");
+    const again = next(client, "connected");
+    await relay.listen();
+    await again;
   });
 });
 

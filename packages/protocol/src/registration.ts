@@ -23,6 +23,8 @@ const register = z.object({
   window: windowSize.optional(),
   /** For the relay's log and status only. */
   client: z.object({ name: z.string().max(64), version: z.string().max(64) }).optional(),
+  /** This client process was registered before: it may not evict another one. `resume` implies it. */
+  returning: z.boolean().optional(),
   /** The client was connected before, and wants to go on where it was. */
   resume: z.object({ session: z.string().max(128), secret, received: safeCount }).optional(),
 });

@@ -103,7 +103,8 @@ export class HumanRenderer implements Renderer {
     client.on("reconnecting", ({ cause }) => {
       if (cause.message === this.#told) return;
       this.#told = cause.message;
-      this.#output.err(yellow(`${printable(cause.message)}; trying again`));
+      const what = cause.code === "draining" ? "moving to its successor" : "trying again";
+      this.#output.err(yellow(`${printable(cause.message)}; ${what}`));
     });
     client.on("evicted", ({ reason: why }) => this.#output.err(red(printable(why))));
     client.on("request", (event) => this.#output.out(this.#request(event)));

@@ -110,6 +110,11 @@ export abstract class V1Session implements Session, StreamPort {
     return this.#state.name === "closed";
   }
 
+  /** This end has sent GOAWAY. */
+  get leaving(): boolean {
+    return this.#goawaySent;
+  }
+
   get streamCount(): number {
     return this.streams.size;
   }
