@@ -24,8 +24,21 @@ export async function startV2Server(): Promise<LocalMcpServer> {
   return { port: Number(new URL(url).port), close: () => command.close() };
 }
 
-/** A server built with SDK v1 the way its documentation shows: sessions, and a transport for each of them. */
-export async function startV1Server(): Promise<LocalMcpServer> {
+type TransportOptions = NonNullable<ConstructorParameters<typeof StreamableHTTPServerTransport>[0]>;
+
+/** What a server on SDK v1 is made of: `McpServer` and the low-level `Server` both fit. */
+interface V1Server {
+  connect(transport: StreamableHTTPServerTransport): Promise<void>;
+}
+
+/**
+ * A server built with SDK v1 the way its documentation shows: sessions, and a transport for each of them. `create`
+ * makes the server of a session, `options` its transport.
+ */
+export async function startV1Server(
+  create: () => V1Server = createTools,
+  options: (port: number) => Partial<TransportOptions> = () => ({}),
+): Promise<LocalMcpServer> {
   const transports = new Map<string, StreamableHTTPServerTransport>();
 
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
@@ -43,16 +56,18 @@ export async function startV1Server(): Promise<LocalMcpServer> {
       sessionIdGenerator: randomUUID,
       onsessioninitialized: (id) => void transports.set(id, transport),
       onsessionclosed: (id) => void transports.delete(id),
+      ...options(port),
     });
-    await createTools().connect(transport);
+    await create().connect(transport);
     await transport.handleRequest(req, res, body);
   }
 
   const server = createServer((req, res) => void handle(req, res).catch(() => res.destroy()));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     async close() {
       server.close();
       for (const transport of transports.values()) await transport.close();
