@@ -1,6 +1,6 @@
 import type { Command, Option } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { Document, Scalar } from "yaml";
+import { Document, isSeq, Scalar } from "yaml";
 import { silentLogger } from "../log.js";
 import { createRelay } from "../relay.js";
 import { version } from "../version.js";
@@ -61,7 +61,8 @@ function show(file: string | undefined): void {
     if (value === undefined || key === "config") continue;
     const source = command.getOptionValueSource(key) ?? "default";
     const node = document.createNode(masked(key, readable(value, option)));
-    node.comment = ` ${source}`;
+    // After the value, or before the first one of a list.
+    node[isSeq(node) ? "commentBefore" : "comment"] = ` ${source}`;
     document.set(new Scalar(option.name()), node);
   }
   process.stdout.write(document.toString({ lineWidth: 0 }));

@@ -1,0 +1,171 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { closingAfterEach } from "../support/cleanup.js";
+import { runRelay, startRelayCommand } from "../support/commands.js";
+import { startOriginalClient } from "../support/original-client.js";
+
+const closing = closingAfterEach();
+const folder = mkdtempSync(join(tmpdir(), "mcp-tunnel-config-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+let files = 0;
+
+function write(text: string): string {
+  const path = join(folder, `relay-${++files}.yaml`);
+  writeFileSync(path, text);
+  return path;
+}
+
+async function run(args: readonly string[], env?: NodeJS.ProcessEnv) {
+  const command = runRelay(args, env);
+  const { code } = await command.exited;
+  return { code, stdout: command.stdout, stderr: command.stderr };
+}
+
+describe("a config file", () => {
+  it("says what the flags would say, lists included; flags win over the environment, and that over the file", async () => {
+    const config = write(`
+# For the team.
+domain: from.file.test
+port: 0
+host: 127.0.0.1
+public-url: "http://{subdomain}.{domain}:{port}"
+static-token:
+  - 0123:app       # neither a number
+  - "two:dev-*,x"  # nor a map
+max-request-body: 1MiB
+response-timeout: 90s
+log-format: json
+log-level: info
+`);
+    const relay = closing(
+      runRelay(["--config", config, "--domain", "from.flag.test"], {
+        MCP_TUNNEL_DOMAIN: "from.env.test",
+        MCP_TUNNEL_LOG_LEVEL: "debug",
+      }),
+    );
+    const listening = await relay.waitForJson({ msg: "listening" });
+    expect(listening).toMatchObject({ domain: "from.flag.test", auth: "static", host: "127.0.0.1" });
+    const relayPort = listening["port"] as number;
+    for (const [token, subdomain] of [
+      ["0123", "app"],
+      ["two", "dev-1"],
+    ] as const) {
+      const client = closing(await startOriginalClient({ version: "0.2", relayPort, token, subdomain }));
+      expect(client.url).toBe(`http://${subdomain}.from.flag.test:${relayPort}`);
+    }
+    const shown = await run(["config", "show", config], { MCP_TUNNEL_DOMAIN: "from.env.test" });
+    expect(shown.stdout).toEqual(
+      expect.arrayContaining([
+        "domain: from.env.test # env",
+        "port: 0 # config",
+        "max-request-body: 1048576 # config",
+        "max-response-body: 10485760 # default",
+        "response-timeout: 90000ms # config",
+        "hold-timeout: 15s # default",
+        "static-token:",
+        "  # config",
+        '  - "***:app"',
+      ]),
+    );
+    expect(shown.stdout.join("\n")).not.toMatch(/0123|two:/);
+  });
+
+  it("is found through the environment", async () => {
+    const config = write("domain: from.file.test\n");
+    const relay = closing(
+      await startRelayCommand(["--domain", "from.flag.test"], { MCP_TUNNEL_CONFIG: config }),
+    );
+    expect(await relay.waitForJson({ msg: "listening" })).toMatchObject({ domain: "from.flag.test" });
+    const broken = write("domian: from.file.test\n");
+    const other = await run(["--domain", "a.test"], { MCP_TUNNEL_CONFIG: broken });
+    expect(other).toMatchObject({ code: 2 });
+    expect(other.stderr).toContain(`${broken}:1: unknown key 'domian'`);
+  });
+
+  it("with mistakes stops the start, and check tells every one of them with its line", async () => {
+    const config = write(`domain: https://tunnel.example.com
+port: 99999
+hots: 127.0.0.1
+maxRequestBody: 5
+static-token:
+  - s3cret
+  - s3cret:a_b
+trusted-proxy: [10.0.0.0/8, 10.0.0/8]
+max-response-body: 5 apples
+log-format: xml
+auth-url:
+resume-timeout: [1s, 2s]
+hold-timeout: { seconds: 1 }
+`);
+    const problems = [
+      `${config}:1: domain: the domain 'https://tunnel.example.com' is not usable: give a host name such as tunnel.example.com, with no scheme, port or path`,
+      `${config}:2: port: Expected a port from 0 to 65535.`,
+      `${config}:3: unknown key 'hots'`,
+      `${config}:4: unknown key 'maxRequestBody'; did you mean 'max-request-body'?`,
+      `${config}:6: static-token: a static token is written TOKEN:SUBDOMAIN[,SUBDOMAIN...]; the colon is missing`,
+      `${config}:8: trusted-proxy: the trusted proxy '10.0.0/8' is not an IP address or a range such as 10.0.0.0/8 or fd00::/8`,
+      `${config}:9: max-response-body: Expected a number of bytes, such as 5242880 or 5MiB.`,
+      `${config}:10: log-format: Allowed choices are pretty, json.`,
+      `${config}:11: auth-url: has no value`,
+      `${config}:12: resume-timeout: takes one value, not a list`,
+      `${config}:13: hold-timeout: has to be a plain value`,
+    ];
+    for (const args of [
+      ["config", "check", config],
+      ["--config", config],
+    ]) {
+      const result = await run(args);
+      expect(result.code).toBe(2);
+      expect(result.stderr).toEqual(["error: the config file has mistakes", ...problems]);
+    }
+  });
+
+  it.each<[string, string, string]>([
+    ["no YAML", 'domain: "a.test\n', ":2: Missing closing"],
+    ["a key twice", "domain: a.test\nport: 1\ndomain: b.test\n", ":3: Map keys must be unique"],
+    ["a list", "- domain\n", ":1: the file has to be a list of 'name: value' lines"],
+    ["nothing at all", "# to do\n", "required option '--domain <DOMAIN>' not specified"],
+    ["a config file of its own", "domain: a.test\nconfig: other.yaml\n", ":2: unknown key 'config'"],
+    ["an alias", "domain: *a\n", ":1: domain: has to be a plain value"],
+    [
+      "what does not go together",
+      "domain: a.test\nauth-url: http://a.test\nauth-secret: s3cret\nstatic-token: t:a\n",
+      "--static-token and --auth-url exclude each other",
+    ],
+    ["a secret that is nowhere", "domain: a.test\nauth-url: http://a.test\n", "--auth-secret"],
+    ["a token file that is not there", "domain: a.test\ntoken-file: /no/such/file\n", "ENOENT"],
+  ])("that has %s is said to", async (_, text, mention) => {
+    const result = await run(["config", "check", write(text)]);
+    expect(result).toMatchObject({ code: 2, stdout: [] });
+    expect(result.stderr.join("\n")).toContain(mention);
+    expect(result.stderr.join("\n")).not.toContain("s3cret");
+  });
+
+  it("that is right is said to be, and nothing is started by that", async () => {
+    const config = write("domain: tunnel.example.com\nport: 1\nadmin-listen: 127.0.0.1:9090\n");
+    expect(await run(["config", "check", config])).toEqual({
+      code: 0,
+      stdout: [`${config}: ok`],
+      stderr: [],
+    });
+    const missing = join(folder, "none.yaml");
+    expect((await run(["config", "check", missing])).stderr[0]).toContain("ENOENT");
+  });
+});
+
+describe("a secret in a file", () => {
+  it("is read without the end of its line, and is the provider's or nobody's", async () => {
+    const secret = write("s3cret\n");
+    const ok = write(`domain: a.test\nauth-url: http://127.0.0.1:9\nauth-secret-file: ${secret}\n`);
+    expect(await run(["config", "check", ok])).toMatchObject({ code: 0 });
+    const both = await run(["--domain", "a.test", "--auth-secret", "x", "--auth-secret-file", secret]);
+    expect(both.stderr).toEqual(["error: --auth-secret and --auth-secret-file exclude each other"]);
+    const empty = write("\n");
+    const none = await run([
+      ...["--domain", "a.test", "--auth-url", "http://a.test", "--auth-secret-file", empty],
+    ]);
+    expect(none).toMatchObject({ code: 2, stderr: [`error: --auth-secret-file ${empty} is empty`] });
+  });
+});
