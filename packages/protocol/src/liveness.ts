@@ -51,7 +51,8 @@ export class Liveness {
     if (this.#stopped) return;
     clearTimeout(this.#timer);
     this.#heard = false;
-    this.#pingedAt = performance.now();
+    // A ping that is still on its way is the one that the next pong answers.
+    this.#pingedAt ??= performance.now();
     this.#link.ping();
     this.#timer = setTimeout(() => this.#deadline(), timeoutMs);
     this.#timer.unref();

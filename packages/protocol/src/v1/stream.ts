@@ -164,11 +164,11 @@ export class V1Stream implements AcceptedStream {
     this.#finish(true);
   }
 
-  /** The session grants a turn. Sends about `budget` bytes; true when there is more to send than that. */
+  /** The session grants a turn. Sends `budget` bytes or a little more; true when there is more to send than that. */
   pump(budget: number): boolean {
     let left = budget;
     for (let chunk = this.#queue[0]; chunk !== undefined && left > 0; chunk = this.#queue[0]) {
-      const sent = this.#sendPart(chunk);
+      const sent = this.#sendPart(chunk, budget);
       if (sent === 0) break;
       left -= sent;
       if (sent < chunk.length) this.#queue[0] = chunk.subarray(sent);
@@ -192,7 +192,7 @@ export class V1Stream implements AcceptedStream {
   /** Sends as much of the chunk as there is credit and room for; returns the rest. */
   #send(chunk: Buffer): Buffer | undefined {
     for (let rest = chunk; ; ) {
-      const sent = this.#sendPart(rest);
+      const sent = this.#sendPart(rest, maxDataBytes);
       if (sent === rest.length) return undefined;
       if (sent === 0) return rest;
       rest = rest.subarray(sent);
@@ -200,8 +200,8 @@ export class V1Stream implements AcceptedStream {
   }
 
   /** Sends one frame with as much of the chunk as there is credit and room for; returns how much that is. */
-  #sendPart(chunk: Buffer): number {
-    const size = Math.min(chunk.length, this.#credit, maxDataBytes);
+  #sendPart(chunk: Buffer, most: number): number {
+    const size = Math.min(chunk.length, this.#credit, most);
     if (size === 0 || !this.#port.canSendData(chunk.length)) return 0;
     this.#credit -= size;
     this.#port.bytes(frameTypes.data, this.id, size === chunk.length ? chunk : chunk.subarray(0, size));

@@ -14,8 +14,8 @@ import type { WireFrame } from "./wire.js";
 /** The far end of a session's link, in the hands of the test: it says what it likes and hears everything. */
 export class RawPeer {
   readonly link: MemoryLink;
-  /** Everything the session has sent over this link. */
-  heard = Buffer.alloc(0);
+  /** What the session has sent over this link, message by message. */
+  readonly messages: Buffer[] = [];
   /** How the session closed the link. */
   closed: { code: number; reason: string } | undefined;
   /** The session's end of the link. */
@@ -26,7 +26,7 @@ export class RawPeer {
     this.link.handler = {
       onMessage: (message) => {
         if (typeof message === "string") throw new Error("the session sent a text message");
-        this.heard = Buffer.concat([this.heard, message]);
+        this.messages.push(message);
       },
       onClose: (code, reason) => {
         this.closed = { code, reason };
@@ -48,7 +48,7 @@ export class RawPeer {
   async frames(): Promise<WireFrame[]> {
     await turn();
     this.link.deliverAll();
-    return parse(this.heard);
+    return parse(Buffer.concat(this.messages));
   }
 }
 

@@ -1,4 +1,4 @@
-import { V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol";
+import { TunnelError, V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol";
 import type {
   AcceptedStream,
   SessionHandler,
@@ -8,7 +8,6 @@ import type {
 } from "mcp-tunnel-protocol";
 import { linkedPair } from "mcp-tunnel-protocol/testing";
 import type { MemoryLink } from "mcp-tunnel-protocol/testing";
-import { TunnelError } from "mcp-tunnel-protocol";
 import { vi } from "vitest";
 
 export type SideName = "relay" | "client";
