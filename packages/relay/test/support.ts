@@ -142,6 +142,7 @@ export class AcceptedExchange implements StreamHandler {
   readonly wasReset: Promise<StreamReset>;
   /** Whether data is taken in as it comes. */
   consuming = true;
+  onDrain: () => void = () => {};
   #end!: (trailers: RawHeaders) => void;
   #reset!: (reason: StreamReset) => void;
   #wake: (() => void) | undefined;

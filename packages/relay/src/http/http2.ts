@@ -134,7 +134,9 @@ export class Http2Response implements VisitorResponse {
     // To a CONNECT, 2xx would say that the other protocol has begun (RFC 9110 section 9.3.6).
     this.statusCode = this.#request.protocol !== undefined && status < 300 ? 502 : status;
     if (this.destroyed) return;
-    this.#stream.respond(toHttp2(this.statusCode, headers), { waitForTrailers: this.takesTrailers });
+    // Node ends the stream for a 205 as well, after which a length would be a lie.
+    const kept = status === 205 ? endToEndHeaders(headers, noFraming) : headers;
+    this.#stream.respond(toHttp2(this.statusCode, kept), { waitForTrailers: this.takesTrailers });
   }
 
   /** The head waits for nothing. */
@@ -209,8 +211,8 @@ export class Http2Response implements VisitorResponse {
   readonly #onFinish = (): void => {
     if (!this.#ended || this.#switched) return;
     this.#onClose?.();
-    const unread = !this.#stream.endAfterHeaders && this.#stream.listenerCount("data") === 0;
-    if (unread) this.#request.abandon();
+    const isRead = this.#request.protocol === undefined && this.#stream.listenerCount("data") > 0;
+    if (!isRead && !this.#stream.endAfterHeaders) this.#request.abandon();
   };
 }
 

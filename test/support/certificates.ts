@@ -1,0 +1,90 @@
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as x509 from "@peculiar/x509";
+
+// The global one: Node's module has types of its own for the same thing.
+x509.cryptoProvider.set(crypto);
+
+const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+const dayMs = 86_400_000;
+
+/** A certificate and its key as PEM. */
+export interface Pair {
+  cert: string;
+  key: string;
+}
+
+/** A certification authority of the test's own. */
+export interface Authority {
+  /** Its certificate as PEM: for `ca` and for NODE_EXTRA_CA_CERTS. */
+  readonly cert: string;
+  /** Makes a certificate for the names; valid since yesterday, for 30 days unless `days` says otherwise. */
+  issue(names: readonly string[], options?: { days?: number }): Promise<Pair>;
+}
+
+export async function createAuthority(): Promise<Authority> {
+  const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const name = "CN=Test authority";
+  const ca = await x509.X509CertificateGenerator.createSelfSigned({
+    name,
+    keys,
+    signingAlgorithm: algorithm,
+    ...validity(30),
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
+    ],
+  });
+  return {
+    cert: ca.toString("pem"),
+    async issue(names, options = {}) {
+      const leafKeys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+      const leaf = await x509.X509CertificateGenerator.create({
+        serialNumber: randomBytes(8).toString("hex"),
+        subject: `CN=${names[0]}`,
+        issuer: name,
+        publicKey: leafKeys.publicKey,
+        signingKey: keys.privateKey,
+        signingAlgorithm: algorithm,
+        ...validity(options.days ?? 30),
+        extensions: [
+          new x509.SubjectAlternativeNameExtension(
+            names.map((value): x509.JsonGeneralName => ({ type: isIP(value) === 0 ? "dns" : "ip", value })),
+          ),
+          new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+        ],
+      });
+      const pkcs8 = await crypto.subtle.exportKey("pkcs8", leafKeys.privateKey);
+      return { cert: `${leaf.toString("pem")}\n`, key: x509.PemConverter.encode(pkcs8, "PRIVATE KEY") };
+    },
+  };
+}
+
+function validity(days: number): { notBefore: Date; notAfter: Date } {
+  const now = Date.now();
+  return { notBefore: new Date(now - dayMs), notAfter: new Date(now + (days - 1) * dayMs) };
+}
+
+/** A temporary folder. `close` removes it. */
+export interface Folder {
+  readonly path: string;
+  /** Writes a file into it and returns its path. */
+  write(name: string, content: string): string;
+  close(): void;
+}
+
+export function createFolder(): Folder {
+  const path = mkdtempSync(join(tmpdir(), "mcp-tunnel-test-"));
+  return {
+    path,
+    write(name, content) {
+      const file = join(path, name);
+      writeFileSync(file, content);
+      return file;
+    },
+    close: () => rmSync(path, { recursive: true, force: true }),
+  };
+}

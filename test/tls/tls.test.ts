@@ -1,0 +1,242 @@
+import { once } from "node:events";
+import { renameSync, writeFileSync } from "node:fs";
+import { type IncomingMessage, request as requestHttp } from "node:http";
+import { type AddressInfo, connect } from "node:net";
+import { text } from "node:stream/consumers";
+import { describe, expect, it } from "vitest";
+import WebSocket, { WebSocketServer } from "ws";
+import { createFolder } from "../support/certificates.js";
+import { closingAfterEach } from "../support/cleanup.js";
+import { runRelay } from "../support/commands.js";
+import { certificateFor, connectHttp2Visitor, get, startSecureRelay, visitHttp1 } from "../support/secure.js";
+import { startUpstream, type Upstream } from "../support/upstream.js";
+
+const opened = closingAfterEach();
+
+async function secureTunnel(args: readonly string[] = []) {
+  const upstream = opened(await startUpstream());
+  const secure = opened(await startSecureRelay(args));
+  const client = opened(await secure.connectClient(upstream.port, "demo"));
+  return { upstream, secure, client, ca: secure.authority.cert };
+}
+
+/** The events of a stream that stays open, one by one. */
+async function* events(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  for await (const chunk of chunks) yield chunk.toString().trim();
+}
+
+async function emitted(upstream: Upstream, data: string, stream: AsyncGenerator<string>): Promise<void> {
+  upstream.emit(data);
+  expect((await stream.next()).value).toBe(`data: ${data}`);
+}
+
+describe("a relay with a certificate", () => {
+  it("serves clients and visitors over TLS, these by HTTP/1.1 and by HTTP/2", async () => {
+    const { secure, client, ca } = await secureTunnel();
+    expect(client.url).toBe(`https://demo.tunnel.test:${secure.port}`);
+    const answer = await visitHttp1(secure.port, "demo.tunnel.test", "/headers", ca);
+    expect(answer.statusCode).toBe(200);
+    expect(await text(answer)).toMatch(/"X-Forwarded-Proto","https"/);
+    const session = opened(await connectHttp2Visitor(secure.port, "demo.tunnel.test", ca));
+    const [hash, big, empty] = await Promise.all([
+      get(session, "/headers"),
+      get(session, "/bytes/3000000"),
+      get(session, "/status/204"),
+    ]);
+    expect(hash.body).toMatch(/"X-Forwarded-Proto","https"/);
+    expect(big.body).toHaveLength(3_000_000);
+    expect(empty.status).toBe(204);
+  });
+
+  it("carries WebSockets over HTTP/1.1", async () => {
+    const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+    opened({ close: () => server.close() });
+    server.on("connection", (socket) => socket.on("message", (data) => socket.send(data)));
+    await once(server, "listening");
+    const secure = opened(await startSecureRelay());
+    opened(await secure.connectClient((server.address() as AddressInfo).port, "demo"));
+    const options = {
+      ca: secure.authority.cert,
+      servername: "demo.tunnel.test",
+      headers: { host: "demo.tunnel.test" },
+    };
+    const ws = new WebSocket(`wss://127.0.0.1:${secure.port}/`, options);
+    opened({ close: () => ws.terminate() });
+    await once(ws, "open");
+    const message = Buffer.alloc(300_000, "m");
+    ws.send(message);
+    expect((await once(ws, "message"))[0]).toEqual(message);
+    ws.close(1000);
+    expect((await once(ws, "close"))[0]).toBe(1000);
+  });
+
+  it("survives those who speak something else", async () => {
+    const { secure, ca } = await secureTunnel();
+    const plain = connect({ port: secure.port, host: "127.0.0.1" });
+    plain.on("error", () => {}).resume();
+    plain.end("GET / HTTP/1.1\r\nHost: demo.tunnel.test\r\n\r\n");
+    await once(plain, "close");
+    const garbage = connect({ port: secure.port, host: "127.0.0.1" });
+    garbage.on("error", () => {}).resume();
+    garbage.end(Buffer.from([0x16, 3, 1, 0xff, 0xff, ...Array<number>(300).fill(0x41)]));
+    await once(garbage, "close");
+    expect((await visitHttp1(secure.port, "demo.tunnel.test", "/", ca)).statusCode).toBe(200);
+  });
+
+  it("shows each visitor the certificate for the host name asked for", async () => {
+    const secure = opened(await startSecureRelay());
+    const folder = opened(createFolder());
+    const issue = async (name: string, ...names: string[]) => {
+      const pair = await secure.authority.issue(names);
+      return [folder.write(`${name}.pem`, pair.cert), folder.write(`${name}.key`, pair.key)] as const;
+    };
+    const [other, special, wildcard] = [
+      await issue("other", "other.example"),
+      await issue("special", "special.tunnel.test"),
+      await issue("wildcard", "*.tunnel.test"),
+    ];
+    const many = opened(
+      await startSecureRelay(
+        [other, wildcard, special].flatMap(([c, k]) => ["--tls-cert", c, "--tls-key", k]),
+      ),
+    );
+    const subject = async (name?: string) => (await certificateFor(many.port, name)).subject.CN;
+    expect(await subject("other.example")).toBe("other.example");
+    expect(await subject("special.tunnel.test")).toBe("special.tunnel.test");
+    expect(await subject("SPECIAL.tunnel.test")).toBe("special.tunnel.test");
+    // The first of two wildcards; the first of all where none fits.
+    expect(await subject("any.tunnel.test")).toBe("tunnel.test");
+    expect(await subject("a.b.tunnel.test")).toBe("tunnel.test");
+    expect(await subject("unknown.example")).toBe("tunnel.test");
+    expect(await subject()).toBe("tunnel.test");
+  });
+
+  it("serves a new certificate as soon as the files change, and no open connection notices", async () => {
+    const { upstream, secure, ca } = await secureTunnel();
+    const { relay, port, files } = secure;
+    const answer = await visitHttp1(port, "demo.tunnel.test", "/sse", ca);
+    opened({ close: () => answer.destroy() });
+    const http1 = events(answer);
+    const session = opened(await connectHttp2Visitor(port, "demo.tunnel.test", ca));
+    const stream = session.request({ ":path": "/sse" });
+    await once(stream, "response");
+    const http2 = events(stream);
+    await emitted(upstream, "before", http1);
+    expect((await http2.next()).value).toBe("data: before");
+    const before = await certificateFor(port, "demo.tunnel.test");
+
+    const pair = await secure.authority.issue(["tunnel.test", "*.tunnel.test"]);
+    // As certbot does: one file after the other, each replaced at once.
+    writeFileSync(`${files.key}.new`, pair.key);
+    writeFileSync(`${files.cert}.new`, pair.cert);
+    renameSync(`${files.cert}.new`, files.cert);
+    renameSync(`${files.key}.new`, files.key);
+    await relay.waitForJson({ msg: "certificate in use" }, 2);
+
+    const after = await certificateFor(port, "demo.tunnel.test");
+    expect(after.fingerprint256).not.toBe(before.fingerprint256);
+    expect((await certificateFor(port)).fingerprint256).toBe(after.fingerprint256);
+    await emitted(upstream, "after", http1);
+    expect((await http2.next()).value).toBe("data: after");
+    // Over the connection from before the change, new requests too.
+    expect((await get(session, "/headers")).status).toBe(200);
+    expect(relay.json.filter(({ level }) => Number(level) >= 50)).toEqual([]);
+    stream.close();
+  });
+
+  it("keeps the old certificate when the new files are not usable, and says so", async () => {
+    const secure = opened(await startSecureRelay());
+    const { relay, port, files, folder } = secure;
+    const before = await certificateFor(port, "demo.tunnel.test");
+    const other = await secure.authority.issue(["other.example"]);
+    folder.write("relay.key", other.key);
+    relay.child.kill("SIGHUP");
+    const refused = { msg: "the certificate is not usable; the one that was read before stays" };
+    expect((await relay.waitForJson(refused))["reason"]).toMatch(
+      /the key is not the key of this certificate/,
+    );
+    folder.write("relay.pem", "not a certificate");
+    relay.child.kill("SIGHUP");
+    expect((await relay.waitForJson(refused, 2))["reason"]).toBe(
+      `${files.cert}: this is no certificate in PEM form`,
+    );
+    expect((await certificateFor(port, "demo.tunnel.test")).fingerprint256).toBe(before.fingerprint256);
+    const good = await secure.authority.issue(["*.tunnel.test"]);
+    folder.write("relay.pem", good.cert);
+    folder.write("relay.key", good.key);
+    relay.child.kill("SIGHUP");
+    await relay.waitForJson({ msg: "certificate in use" }, 2);
+    expect((await certificateFor(port, "demo.tunnel.test")).subject.CN).toBe("*.tunnel.test");
+  });
+
+  it("warns of one that has expired, and serves it", async () => {
+    const secure = opened(await startSecureRelay());
+    const expired = await secure.authority.issue(["old.tunnel.test"], { days: 0.5 });
+    const files = [
+      secure.folder.write("old.pem", expired.cert),
+      secure.folder.write("old.key", expired.key),
+    ] as const;
+    const relay = opened(await startSecureRelay(["--tls-cert", files[0], "--tls-key", files[1]]));
+    const warning = "certificate in use, but expired: visitors will be warned of this relay";
+    expect((await relay.relay.waitForJson({ msg: warning }))["names"]).toBe("DNS:old.tunnel.test");
+    expect((await certificateFor(relay.port, "old.tunnel.test")).subject.CN).toBe("old.tunnel.test");
+  });
+});
+
+describe("a relay that is given no certificate it could use", () => {
+  it("does not start, and says what is wrong with which file", async () => {
+    const secure = opened(await startSecureRelay());
+    const { files, folder } = secure;
+    const other = await secure.authority.issue(["other.example"]);
+    const otherKey = folder.write("other.key", other.key);
+    const failing = async (reason: RegExp, ...args: string[]): Promise<void> => {
+      const relay = opened(runRelay(["--domain", "tunnel.test", "--port", "0", ...args]));
+      expect(await relay.exited).toEqual({ code: 2, signal: null });
+      expect(relay.stderr.join()).toMatch(reason);
+    };
+    const { cert, key } = files;
+    await Promise.all([
+      failing(/each --tls-cert needs its --tls-key/, "--tls-cert", cert),
+      failing(
+        /relay\.pem: the key is not the key of this certificate/,
+        ...["--tls-cert", cert, "--tls-key", otherKey],
+      ),
+      failing(/relay\.key: this is no certificate in PEM form/, "--tls-cert", key, "--tls-key", key),
+      failing(/cannot read .*relay\.pemx: ENOENT/, "--tls-cert", `${cert}x`, "--tls-key", key),
+      failing(/need --tls-cert or --acme-email/, "--http-redirect", "0"),
+      failing(/--acme-email and --acme-hook go together/, "--acme-email", "a@b.example"),
+    ]);
+  });
+});
+
+describe("the redirect from HTTP", () => {
+  it("leads to the same address over HTTPS, and nowhere else", async () => {
+    const secure = opened(await startSecureRelay(["--http-redirect", "0"]));
+    const { port } = await secure.relay.waitForJson({ msg: "redirecting to HTTPS" });
+    const visit = async (host: string, path: string, method = "GET") => {
+      const visitor = requestHttp({
+        host: "127.0.0.1",
+        port: port as number,
+        path,
+        method,
+        headers: { host },
+      });
+      visitor.end();
+      const [response] = (await once(visitor, "response")) as [IncomingMessage];
+      response.resume();
+      return [response.statusCode, response.headers.location];
+    };
+    const to = `:${secure.port}`;
+    expect(await visit("demo.tunnel.test", "/a/%2e?b=1")).toEqual([
+      308,
+      `https://demo.tunnel.test${to}/a/%2e?b=1`,
+    ]);
+    expect(await visit("DEMO.tunnel.test:80", "/", "POST")).toEqual([308, `https://demo.tunnel.test${to}/`]);
+    expect(await visit("tunnel.test", "//evil.example/")).toEqual([
+      308,
+      `https://tunnel.test${to}//evil.example/`,
+    ]);
+    expect(await visit("evil.example", "/")).toEqual([421, undefined]);
+    expect(await visit("a b", "/")).toEqual([400, undefined]);
+  });
+});
