@@ -1,6 +1,3 @@
-import { pino } from "pino";
-import pretty from "pino-pretty";
-
 /** What the relay needs of a logger; a pino one fits. Fields first, then a constant message. */
 export interface Logger {
   debug(fields: object, message: string): void;
@@ -25,60 +22,4 @@ export function printable(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, (char) => {
     return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
   });
-}
-
-/** What a request's line says in its message. */
-const requestFields =
-  "method,path,status,bytes,requestBytes,durationMs,outcome,reason,address,wire,requestId";
-
-/** A request reads as a sentence; of the rest, what it is about comes first. */
-function prettyMessage(line: Record<string, unknown>, messageKey: string): string {
-  const { name, method, path, status, bytes, durationMs, outcome, reason, address } = line as Record<
-    string,
-    string | number | undefined
-  >;
-  const message = line[messageKey] as string;
-  if (method === undefined) {
-    const details = [name, reason, address].filter((detail) => detail !== undefined);
-    return details.length === 0 ? message : `${message}: ${details.join(", ")}`;
-  }
-  const end = outcome === "completed" ? "" : `, ${outcome}${reason === undefined ? "" : ` (${reason})`}`;
-  return `${name ?? "-"} ${method} ${path} ${status ?? "-"} ${bytes} B ${durationMs} ms from ${address}${end}`;
-}
-
-/** A logger on the standard output. */
-export interface LogOutput {
-  logger: Logger;
-  /** Writes a line of another form, with its end, in between. */
-  write: (line: string) => void;
-  /** Writes out what is still held, before the process ends. */
-  flush: () => void;
-}
-
-export function createLogger(format: LogFormat, level: LogLevel): LogOutput {
-  if (format === "pretty") {
-    // Synchronous: people read it, at their speed.
-    const stream = pretty({
-      sync: true,
-      singleLine: true,
-      translateTime: "SYS:HH:MM:ss.l",
-      ignore: `pid,hostname,name,${requestFields}`,
-      messageFormat: prettyMessage,
-    });
-    return {
-      logger: pino({ level }, stream),
-      write: (line) => void process.stdout.write(line),
-      flush() {},
-    };
-  }
-  // Asynchronous, and many lines in one write: one for each line took a tenth of a busy relay's time.
-  const stream = pino.destination({ dest: 1, sync: false, minLength: 8_192, periodicFlush: 100 });
-  // The reader of a pipe may leave; that is no reason to end.
-  stream.on("error", () => {});
-  return {
-    logger: pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stream),
-    // One buffer, so that no line comes to stand inside another.
-    write: (line) => void stream.write(line),
-    flush: () => stream.flushSync(),
-  };
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { type Problem, YamlFile } from "../config/yaml.js";
+import { parseExpiry } from "./expiry.js";
 import { isPattern } from "./patterns.js";
 
 /** One token as a token file knows it: by its digest. */
@@ -68,13 +69,6 @@ const tokenList = z
 /** Reads the text of a token file, YAML or JSON. The problems name no digest and no token. */
 export function parseTokenList(text: string): { value: TokenEntry[] } | { problems: Problem[] } {
   return new YamlFile(text).read(tokenList);
-}
-
-/** A date is meant to its end, in UTC; a time needs its zone. Milliseconds since 1970. */
-export function parseExpiry(text: string): number | undefined {
-  const isDate = z.iso.date().safeParse(text).success;
-  if (!isDate && !z.iso.datetime({ offset: true }).safeParse(text).success) return undefined;
-  return isDate ? Date.parse(text) + 24 * 60 * 60 * 1000 : Date.parse(text);
 }
 
 /** The digest of a token, as token files hold it. */

@@ -1,6 +1,8 @@
+import { once } from "node:events";
+import { type IncomingMessage, request as requestHttp } from "node:http";
+import { request as requestHttps } from "node:https";
 import { InvalidArgumentError } from "commander";
-import { request } from "undici";
-import { readSecret } from "./options.js";
+import { readSecret } from "./secret.js";
 import { CommandFailure } from "./output.js";
 import { formatHostPort, readHostPort } from "./values.js";
 
@@ -35,17 +37,11 @@ export async function adminRequest(
   path: string,
 ): Promise<unknown> {
   const secret = readSecret("admin-secret", address.adminSecret, address.adminSecretFile);
-  const headers = secret === undefined ? {} : { authorization: `Bearer ${secret}` };
+  const headers: Record<string, string> = secret === undefined ? {} : { authorization: `Bearer ${secret}` };
   let status: number;
   let text: string;
   try {
-    const answer = await request(address.admin + path, {
-      method,
-      headers,
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-    status = answer.statusCode;
-    text = await answer.body.text();
+    ({ status, text } = await send(address.admin + path, method, headers));
   } catch (error) {
     throw new CommandFailure(
       `cannot reach a relay's admin API at ${address.admin}: ${reason(error)}; is it started with --admin-listen?`,
@@ -56,6 +52,21 @@ export async function adminRequest(
   if (status >= 200 && status < 300 && body !== undefined) return body;
   const said = body?.["error"] ?? body?.["status"] ?? `status ${status}`;
   throw new CommandFailure(`the admin API at ${address.admin} refused: ${said}`);
+}
+
+/** Not `fetch`, which takes some ports for those of other protocols and refuses them. */
+async function send(
+  url: string,
+  method: string,
+  headers: Record<string, string>,
+): Promise<{ status: number; text: string }> {
+  const request = url.startsWith("https:") ? requestHttps : requestHttp;
+  const req = request(url, { method, headers, signal: AbortSignal.timeout(timeoutMs), agent: false });
+  req.end();
+  const [answer] = (await once(req, "response")) as [IncomingMessage];
+  let text = "";
+  for await (const chunk of answer.setEncoding("utf8")) text += chunk as string;
+  return { status: answer.statusCode ?? 0, text };
 }
 
 function parse(text: string): Record<string, unknown> | undefined {

@@ -6,7 +6,6 @@ import { addAdminCommands } from "./admin.js";
 import { addConfigCommands } from "./config.js";
 import { createCommand } from "./options.js";
 import { CommandFailure } from "./output.js";
-import { serve } from "./serve.js";
 import { addTokenCommands } from "./token.js";
 
 /** Exit statuses. A mistake in the options is 2, as with most programs. */
@@ -31,7 +30,7 @@ const command = createCommand(version)
   .enablePositionalOptions()
   // Refused by `serve`, in better words.
   .allowExcessArguments();
-command.action(() => serve(command));
+command.action(async () => (await import("./serve.js")).serve(command));
 addTokenCommands(command);
 addAdminCommands(command);
 addConfigCommands(command);

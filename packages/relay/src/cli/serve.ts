@@ -2,12 +2,15 @@ import type { Command } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { type AdminServer, createAdminServer } from "../admin/server.js";
 import { accessLog, combinedLog } from "../http/access-log.js";
-import { createLogger, type LogFormat, type Logger, type LogOutput } from "../log.js";
+import type { LogFormat, Logger } from "../log.js";
 import { createMetrics, type Metrics } from "../metrics/metrics.js";
 import type { RelayObserver } from "../observer.js";
 import { createRelay, type Relay } from "../relay.js";
 import { version } from "../version.js";
-import { type CliOptions, readOptions, readSecret, relayOptionsOf } from "./options.js";
+import { createLogger, type LogOutput } from "./log-output.js";
+import type { CliOptions } from "./options.js";
+import { readOptions, relayOptionsOf } from "./read-options.js";
+import { readSecret } from "./secret.js";
 import { CommandFailure } from "./output.js";
 import type { HostPort } from "./values.js";
 

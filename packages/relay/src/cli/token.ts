@@ -1,20 +1,24 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { isPattern } from "../auth/patterns.js";
-import { createToken, listTokens, revokeToken } from "../auth/token-file-edit.js";
-import { parseExpiry, type TokenEntry, tokenId } from "../auth/token-list.js";
-import { table } from "./table.js";
-import { writeLine } from "./output.js";
+import { parseExpiry } from "../auth/expiry.js";
 
-interface FileOption {
+export interface FileOption {
   tokenFile: string;
 }
 
-interface CreateOptions extends FileOption {
+export interface CreateOptions extends FileOption {
   subdomain: string[];
   note?: string;
   expires?: string;
   maxTunnels?: number;
 }
+
+export interface ListOptions extends FileOption {
+  json?: boolean;
+}
+
+/** Loaded when they are asked for, as every command's work is: what reads YAML takes longer to load than to run. */
+const actions = () => import("./token-actions.js");
 
 /** `mcp-tunnel token create|list|revoke`: edits the file that `--token-file` follows. */
 export function addTokenCommands(program: Command): void {
@@ -31,67 +35,23 @@ export function addTokenCommands(program: Command): void {
     .option("--note <TEXT>", "whose it is")
     .option("--expires <WHEN>", "when it ends: 30d, 12h, 2027-01-31 or 2027-01-31T18:00:00Z", readExpiry)
     .option("--max-tunnels <N>", "how many tunnels it may have at once", readCount)
-    .action(create);
+    .action(async (options: CreateOptions) => (await actions()).create(options));
   token
     .command("list")
     .description("show the tokens of the file")
     .addOption(fileOption())
     .option("--json", "as JSON")
-    .action(list);
+    .action(async (options: ListOptions) => (await actions()).list(options));
   token
     .command("revoke")
     .description("remove a token from the file; the relay closes its tunnels")
     .argument("<ID>", "the token's id, or its beginning, as 'list' shows it")
     .addOption(fileOption())
-    .action(revoke);
+    .action(async (id: string, options: FileOption) => (await actions()).revoke(id, options));
 }
 
 function fileOption(): Option {
   return new Option("--token-file <FILE>", "the file").env("MCP_TUNNEL_TOKEN_FILE").makeOptionMandatory();
-}
-
-async function create(options: CreateOptions): Promise<void> {
-  const { token, id } = await createToken(options.tokenFile, {
-    subdomains: options.subdomain,
-    note: options.note,
-    expires: options.expires,
-    maxTunnels: options.maxTunnels,
-  });
-  // Only the token on stdout, for `TOKEN=$(mcp-tunnel token create ...)`.
-  process.stderr.write(`created token ${id}; it is shown only now, the file holds nothing but its digest:\n`);
-  writeLine(token);
-}
-
-async function list({ tokenFile, json }: FileOption & { json?: boolean }): Promise<void> {
-  const tokens = await listTokens(tokenFile);
-  if (json === true) {
-    writeLine(JSON.stringify(tokens.map(toJson), undefined, 2));
-    return;
-  }
-  const rows = tokens.map((entry) => [
-    tokenId(entry.sha256),
-    entry.subdomains.join(","),
-    entry.expiresAt === undefined ? "never" : expiryText(entry.expiresAt),
-    entry.maxTunnels === undefined ? "-" : String(entry.maxTunnels),
-    entry.note ?? "",
-  ]);
-  for (const line of table(["ID", "SUBDOMAINS", "EXPIRES", "TUNNELS", "NOTE"], rows)) writeLine(line);
-}
-
-function toJson(entry: TokenEntry) {
-  const { subdomains, note, expiresAt, maxTunnels } = entry;
-  const expires = expiresAt === undefined ? undefined : new Date(expiresAt).toISOString();
-  return { id: tokenId(entry.sha256), subdomains, note, expires, maxTunnels };
-}
-
-function expiryText(time: number): string {
-  const text = new Date(time).toISOString().slice(0, 16).replace("T", " ");
-  return time <= Date.now() ? `${text} (expired)` : text;
-}
-
-async function revoke(id: string, { tokenFile }: FileOption): Promise<void> {
-  const { sha256, note } = await revokeToken(tokenFile, id);
-  writeLine(`revoked token ${tokenId(sha256)}${note === undefined ? "" : ` (${note})`}`);
 }
 
 function readPatterns(text: string, previous: string[] | undefined): string[] {

@@ -1,0 +1,69 @@
+import type { Command, Option } from "commander";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { Document, isSeq, Scalar } from "yaml";
+import { silentLogger } from "../log.js";
+import { createRelay } from "../relay.js";
+import { version } from "../version.js";
+import { createCommand } from "./options.js";
+import { readOptions, relayOptionsOf } from "./read-options.js";
+import { writeLine } from "./output.js";
+import {
+  formatHostPort,
+  type HostPort,
+  readDurationMs,
+  readHostPort,
+  readPositiveDurationMs,
+} from "./values.js";
+
+/** The command as it would start with the file. */
+function commandWith(file: string | undefined): Command {
+  return createCommand(version)
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .parse(file === undefined ? [] : ["--config", file], { from: "user" });
+}
+
+export async function check(file: string): Promise<void> {
+  // All the way to a relay that only would have to listen: options can be right one by one and wrong together.
+  const options = readOptions(commandWith(file));
+  try {
+    await createRelay(await relayOptionsOf(options, silentLogger)).close(0);
+  } catch (error) {
+    if (!(error instanceof TunnelError)) throw error;
+    throw new TunnelError(error.code, `${file}: ${error.message}`, { cause: error });
+  }
+  writeLine(`${file}: ok`);
+}
+
+const secrets = ["authSecret", "adminSecret"];
+
+export function show(file: string | undefined): void {
+  const command = commandWith(file);
+  readOptions(command);
+  const document = new Document({});
+  for (const option of command.options) {
+    const key = option.attributeName();
+    const value: unknown = command.getOptionValue(key);
+    if (value === undefined || key === "config") continue;
+    const source = command.getOptionValueSource(key) ?? "default";
+    const node = document.createNode(masked(key, readable(value, option)));
+    // After the value, or before the first one of a list.
+    node[isSeq(node) ? "commentBefore" : "comment"] = ` ${source}`;
+    document.set(new Scalar(option.name()), node);
+  }
+  process.stdout.write(document.toString({ lineWidth: 0 }));
+}
+
+function masked(key: string, value: unknown): unknown {
+  if (secrets.includes(key)) return "***";
+  if (key !== "staticToken" || !Array.isArray(value)) return value;
+  return value.map((token: string) => token.replace(/^.*:/s, "***:"));
+}
+
+/** As it would be written: `10m`, `127.0.0.1:9090`. */
+function readable(value: unknown, option: Option): unknown {
+  if (value === option.defaultValue) return option.defaultValueDescription ?? value;
+  if (option.parseArg === readDurationMs || option.parseArg === readPositiveDurationMs) return `${value}ms`;
+  if (option.parseArg === readHostPort) return formatHostPort(value as HostPort);
+  return value;
+}
