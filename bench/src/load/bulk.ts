@@ -7,18 +7,23 @@ import type { Endpoint } from "../endpoint.js";
 /** One buffer for all reads of a connection: what arrives is counted and forgotten. */
 const readBufferBytes = 262_144;
 
-/** Runs `connections` downloads, each again and again, until `stop` is called; returns what arrived. */
+/** Runs `connections` downloads, each again and again, until `stop` is called. */
 export class Downloads {
   /** Body bytes that have arrived. */
   bytes = 0;
   readonly #workers: DownloadWorker[] = [];
+  /** Resolves when `wanted` bytes have arrived. */
+  readonly complete: Promise<void>;
   readonly failed: Promise<never>;
 
-  constructor(endpoint: Endpoint, path: string, connections: number) {
+  constructor(endpoint: Endpoint, path: string, connections: number, wanted = Number.POSITIVE_INFINITY) {
+    let resolve: () => void = () => {};
+    this.complete = new Promise((done) => (resolve = done));
     for (let i = 0; i < connections; i++) {
       this.#workers.push(
         new DownloadWorker(endpoint, path, (bytes) => {
           this.bytes += bytes;
+          if (this.bytes >= wanted) resolve();
         }),
       );
     }

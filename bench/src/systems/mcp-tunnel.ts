@@ -29,14 +29,19 @@ export async function startRelay(folder: string, checkout = here): Promise<{ por
   return { port, child };
 }
 
+/** A client that registers the name `bench`. */
+export function startClient(relayPort: number, upstreamPort: number, folder: string, checkout = here): Child {
+  const args = [upstreamPort, "--relay", `http://127.0.0.1:${relayPort}`, "--subdomain", "bench"];
+  return startChild("client", process.execPath, [checkout.client, ...args], folder);
+}
+
 function tunnelSystem(name: string, checkout: Checkout): System {
   return {
     name,
     programs: [],
     async start(upstreamPort, folder) {
       const relay = await startRelay(folder, checkout);
-      const args = [upstreamPort, "--relay", `http://127.0.0.1:${relay.port}`, "--subdomain", "bench"];
-      const client = startChild("client", process.execPath, [checkout.client, ...args], folder);
+      const client = startClient(relay.port, upstreamPort, folder, checkout);
       return { port: relay.port, host: "bench.localhost", processes: [relay.child, client] };
     },
   };
