@@ -12,10 +12,10 @@ const { REQUEST, INTERIM, RESPONSE, DATA, BLOCKED, GOAWAY } = types;
 const limits = {
   receiveWindow: 8_192,
   sendWindow: 8_192,
-  maxQueuedBytes: 24_576,
+  maxQueuedBytes: 12_288,
   maxUnacknowledgedBytes: 65_536,
   maxWindowGrowthBytes: 16_384,
-  maxStreams: 8,
+  maxStreams: 4,
 };
 /** Body up to its limit, and what does not wait up to where the session ends: PROTOCOL.md section 7. */
 const mostUnacknowledged = 2 * (limits.maxUnacknowledgedBytes + 262_144) + 262_144;
@@ -250,7 +250,7 @@ describe("whatever its peer says, a session goes on or ends with 1002, and stays
   it(
     "at the relay",
     async () => {
-      const openings = fc.array(fc.boolean(), { minLength: 1, maxLength: 8 });
+      const openings = fc.array(fc.boolean(), { minLength: 1, maxLength: 4 });
       await fc.assert(
         fc.asyncProperty(openings, plans, (upgrades, plan) => play(plan, relayEnd(upgrades), true)),
         runs(120),
