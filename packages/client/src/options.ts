@@ -145,8 +145,10 @@ function resolveToken(token: string | undefined): string {
 
 function resolveSubdomain(subdomain: string | undefined): string | undefined {
   if (subdomain === undefined) return undefined;
-  if (subdomain === "" || subdomain.length > 1_024) {
-    throw invalid("the subdomain is empty or too long: leave it out to let the relay choose");
+  if (subdomain === "") throw invalid("the subdomain is empty: leave it out to let the relay choose");
+  // The relay knows what it allows. This only keeps out what no host name can begin with.
+  if (!/^[\w-]{1,63}$/.test(subdomain)) {
+    throw invalid(`the subdomain '${subdomain}' is not a name: up to 63 letters, digits and inner hyphens`);
   }
   return subdomain;
 }

@@ -25,7 +25,7 @@ describe("mistakes on the command line", () => {
     [["0", "--relay", "x"], /port must be .* from 1 to 65535, not 0/],
     [["65536", "--relay", "x"], /port must be/],
     [["service", "--relay", "x"], /'service' is neither a port nor a URL/],
-    [["localhost:3000", "--relay", "x"], /Did you mean http:\/\/localhost:3000/],
+    [["localhost:99999", "--relay", "x"], /'http:\/\/localhost:99999' is neither a port nor a URL/],
     [["ftp://localhost", "--relay", "x"], /neither a port nor a URL/],
     [["http://localhost/app", "--relay", "x"], /nothing else: paths pass unchanged/],
     [["3000", "3001", "--relay", "x"], /too many arguments/],
@@ -38,6 +38,7 @@ describe("mistakes on the command line", () => {
     [["3000", "--relay", "x", "--token", "a", "--token-file", "b"], /not by both/],
     [["3000", "--relay", "x", "--token-file", "no-such-file"], /--token-file: ENOENT/],
     [["3000", "--relay", "x", "--subdomain", ""], /subdomain is empty/],
+    [["3000", "--relay", "x", "--subdomain", "demo.tunnel.test"], /'demo\.tunnel\.test' is not a name/],
     [["3000", "--relay", "x", "--host-header", "a b"], /host header 'a b'/],
     [["3000", "--relay", "x", "--max-reconnect-time", "soon"], /--max-reconnect-time.*number with a unit/],
     [["3000", "--relay", "x", "--shutdown-grace", "-1"], /--shutdown-grace/],
@@ -103,7 +104,7 @@ describe("a running client", () => {
   });
 
   it("prints one JSON object per event with --json", async () => {
-    const client = run([`http://127.0.0.1:${upstream.port}`], {
+    const client = run([`127.0.0.1:${upstream.port}`], {
       MCP_TUNNEL_RELAY: relay.url,
       MCP_TUNNEL_TOKEN: "from the environment",
       MCP_TUNNEL_SUBDOMAIN: "demo",

@@ -81,6 +81,9 @@ describe("options", () => {
   it.each([
     { token: "" },
     { subdomain: "" },
+    { subdomain: "a b" },
+    { subdomain: "demo.tunnel.test" },
+    { subdomain: "x".repeat(64) },
     { hostHeader: "" },
     { hostHeader: "a b" },
     { hostHeader: "a\r\nX: y" },

@@ -18,21 +18,24 @@ const description = `Gives a local MCP server, or any HTTP service, a public URL
 The relay sends visitors' requests through one outgoing connection, so nothing on this machine has to be reachable. After a loss of that connection the client comes back by itself.`;
 
 const epilogue = `
-Examples:
-  mcp-tunnel-client 3000 --relay https://tunnel.example.com --token s3cret
-      Publish http://localhost:3000 under the name that goes with the token.
-  mcp-tunnel-client http://localhost:8000 --relay tunnel.example.com --subdomain demo
-      Ask for demo.tunnel.example.com; a relay without a scheme is wss://.
-  mcp-tunnel-client 5173 --relay ws://127.0.0.1:8080 --json
-      One JSON object a line: connected, request, disconnected, reconnecting, evicted, error.
+Each option can also be set in the environment, as MCP_TUNNEL_ and its name:
+MCP_TUNNEL_TOKEN_FILE for --token-file. What the command line says wins.
 
-Each option can also be given as an environment variable, MCP_TUNNEL_RELAY for --relay and so on. Options on
-the command line win.
+Examples:
+  Publish http://localhost:3000 under the name that goes with the token
+    $ mcp-tunnel-client 3000 --relay https://tunnel.example.com --token s3cret
+
+  Ask for demo.tunnel.example.com; a relay without a scheme is wss://
+    $ mcp-tunnel-client localhost:8000 --relay tunnel.example.com --subdomain demo
+
+  For programs: one JSON object a line (connected, request, disconnected,
+  reconnecting, closing, evicted, error)
+    $ mcp-tunnel-client 5173 --relay ws://127.0.0.1:8080 --json
 
 Exit status:
   0  ended by Ctrl-C or SIGTERM, open requests finished
-  1  the relay could not be reached within --max-reconnect-time, or something else failed
-  2  an option is wrong or missing
+  1  the relay stayed away for --max-reconnect-time, or something else failed
+  2  an option is wrong or missing, or a name has to be chosen with --subdomain
   3  the relay refused the token or the name
   4  evicted: another client has taken the name`;
 
@@ -64,14 +67,14 @@ export function parseCommandLine(args: readonly string[]): CliOptions {
   }
   const token = readToken(flags, command);
   return {
-    json: flag(command, "json"),
+    json: isOn("json", flags.json),
     client: {
       ...local,
       relayUrl: relay,
       ...(token === undefined ? {} : { token }),
       ...(flags.subdomain === undefined ? {} : { subdomain: flags.subdomain }),
       hostHeader: flags.hostHeader,
-      dropOrigin: flag(command, "dropOrigin"),
+      dropOrigin: isOn("drop-origin", flags.dropOrigin),
       ...(flags.maxReconnectTime === undefined ? {} : { maxReconnectTimeMs: flags.maxReconnectTime }),
       shutdownGraceMs: flags.shutdownGrace,
       waitForRelay: true,
@@ -84,68 +87,41 @@ function buildCommand(): Command {
     .description(description)
     .version(version, "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
+    .configureHelp({ optionDescription })
     .addArgument(
       new Argument(
         "<local>",
-        "the local service: a port of this machine, or a URL such as http://localhost:3000",
+        "the local service: a port of this machine, host:port, or http(s)://host:port",
       ).argParser(parseLocal),
     )
     .addOption(
-      option(
-        "--relay <url>",
-        "the relay: https://, http://, wss://, ws://, or no scheme for wss://",
-        "RELAY",
-      ),
+      option("--relay <url>", "the relay: https://, http://, wss://, ws://, or no scheme for wss://"),
     )
     .addOption(
-      option(
-        "--token <token>",
-        "what the relay knows you by; without one, a random token, for open relays",
-        "TOKEN",
-      ),
+      option("--token <token>", "what the relay knows you by; without one, a random token, for open relays"),
     )
     .addOption(
-      option(
-        "--token-file <path>",
-        "read the token from a file, so that it is not in the process list",
-        "TOKEN_FILE",
-      ),
+      option("--token-file <path>", "read the token from a file, so that it is not in the process list"),
     )
-    .addOption(
-      option(
-        "--subdomain <name>",
-        "the name to ask for; by default the relay decides or offers",
-        "SUBDOMAIN",
-      ),
-    )
+    .addOption(option("--subdomain <name>", "the name to ask for; by default the relay decides or offers"))
     .addOption(
       option(
         "--host-header <value>",
         "the Host that the local service sees: 'rewrite' to its own name and port, 'preserve' the public one, or " +
           "send any other value as it is",
-        "HOST_HEADER",
       ).default("rewrite"),
     )
     .addOption(
-      new Option(
-        "--drop-origin",
-        "remove the Origin header, for services that refuse foreign origins (env: MCP_TUNNEL_DROP_ORIGIN)",
-      ),
+      new Option("--drop-origin", "remove the Origin header, for services that refuse foreign origins"),
     )
-    .addOption(new Option("--json", "print one JSON object per event (env: MCP_TUNNEL_JSON)"))
+    .addOption(new Option("--json", "print one JSON object per event"))
     .addOption(
-      option(
-        "--max-reconnect-time <duration>",
-        "give up after trying for so long, such as 90s or 10m; default: never",
-        "MAX_RECONNECT_TIME",
-      ).argParser(parseDuration),
+      option("--max-reconnect-time <duration>", "give up after trying for so long, such as 90s or 10m")
+        .default(undefined, "never")
+        .argParser(parseDuration),
     )
     .addOption(
-      option(
-        "--shutdown-grace <duration>",
-        "on Ctrl-C or SIGTERM, let open requests finish for so long",
-        "SHUTDOWN_GRACE",
-      )
+      option("--shutdown-grace <duration>", "on Ctrl-C or SIGTERM, let open requests finish for so long")
         .default(30_000, "30s")
         .argParser(parseDuration),
     )
@@ -154,14 +130,25 @@ function buildCommand(): Command {
     .configureOutput({ outputError: (text, write) => write(oneLine(text)) });
 }
 
-function option(flags: string, text: string, environment: string): Option {
-  return new Option(flags, text).env(`MCP_TUNNEL_${environment}`);
+/** commander would add the environment variable to each, whose name follows from the option's. */
+function optionDescription({ description: text, defaultValue, defaultValueDescription }: Option): string {
+  const byDefault = defaultValueDescription ?? defaultValue;
+  return byDefault === undefined ? text : `${text} (default: ${byDefault})`;
+}
+
+function option(flags: string, text: string): Option {
+  const created = new Option(flags, text);
+  return created.env(environmentName(created.name()));
+}
+
+function environmentName(name: string): string {
+  return `MCP_TUNNEL_${name.toUpperCase().replaceAll("-", "_")}`;
 }
 
 /** A switch, on the command line or in the environment, where commander would take any value for yes. */
-function flag(command: Command, name: "json" | "dropOrigin"): boolean {
-  if (command.opts<Flags>()[name] === true) return true;
-  const variable = `MCP_TUNNEL_${name.replace(/[A-Z]/g, "_$&").toUpperCase()}`;
+function isOn(name: "json" | "drop-origin", given: boolean | undefined): boolean {
+  if (given === true) return true;
+  const variable = environmentName(name);
   const value = process.env[variable]?.toLowerCase() ?? "";
   if (["1", "true", "yes", "on"].includes(value)) return true;
   if (["", "0", "false", "no", "off"].includes(value)) return false;
@@ -188,8 +175,8 @@ function readToken(flags: Flags, command: Command): string | undefined {
 
 function parseLocal(text: string): Pick<TunnelClientOptions, "port" | "target"> {
   if (/^\d+$/.test(text)) return { port: Number(text) };
-  if (/^[\w.-]+:\d+$/.test(text)) throw new InvalidArgumentError(`Did you mean http://${text}?`);
-  return { target: text };
+  // `localhost:3000`, which a URL parser takes for the scheme "localhost".
+  return { target: /^[\w.-]+:\d+$/.test(text) ? `http://${text}` : text };
 }
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
@@ -209,5 +196,5 @@ export function parseDuration(text: string): number {
 
 /** commander puts its suggestions on a second line. */
 function oneLine(text: string): string {
-  return `${text.trim().replace(/\s*\n\s*/g, " ")}\n`;
+  return `${text.trim().replace(/\s*\n\s*/g, " ")} (see mcp-tunnel-client --help)\n`;
 }
