@@ -141,7 +141,7 @@ export class Exchange implements StreamHandler {
     // Before `open`: the stream may be reset while it is opened.
     this.#state = "waiting";
     this.#timer = setTimeout(
-      () => this.#fail("tunnel_timeout", "no response head in time"),
+      () => this.#fail("tunnel_timeout", "no response began within the relay's time limit"),
       this.#responseTimeoutMs,
     );
     try {
@@ -191,7 +191,7 @@ export class Exchange implements StreamHandler {
       if (keepStart && this.#bodyStart === undefined && chunk.length <= maxJsonRpcBytes)
         this.#bodyStart = chunk;
       if (this.#requestBytes > this.#context.options.maxRequestBodyBytes) {
-        this.#fail("request_too_large", "the request body is over the limit");
+        this.#fail("request_too_large", "the request body is over the relay's limit");
         return;
       }
       // The wait for the response head begins with the last byte of the request.
@@ -236,7 +236,7 @@ export class Exchange implements StreamHandler {
     const { contentLength, bodyless, isEventStream } = checked;
     if (!bodyless && !isEventStream) {
       if ((contentLength ?? 0) > maxResponseBodyBytes) {
-        this.#fail("response_too_large", "the declared length is over the limit");
+        this.#fail("response_too_large", "the declared response length is over the relay's limit");
         return;
       }
       this.#responseLimit = maxResponseBodyBytes;
@@ -276,7 +276,7 @@ export class Exchange implements StreamHandler {
       return;
     }
     if (this.#responseBytes > this.#responseLimit) {
-      this.#fail("response_too_large", "the body is over the limit");
+      this.#fail("response_too_large", "the response body is over the relay's limit");
       return;
     }
     if (last && (this.#responseLength ?? this.#responseBytes) === this.#responseBytes) {
