@@ -22,6 +22,12 @@ const connect = async (relay: AdminRelay, subdomain: string) =>
 
 const adminPort = (relay: AdminRelay): number => Number(new URL(relay.admin).port);
 
+/** What `/api/tunnels` says. */
+async function status(relay: AdminRelay) {
+  const { text } = await ask(`${relay.admin}/api/tunnels`);
+  return JSON.parse(text) as { relay: object; tunnels: { name: string; since: number; rttMs?: number }[] };
+}
+
 async function run(relay: AdminRelay, ...args: string[]) {
   const command = runRelay([...args, "--admin", relay.admin]);
   const { code } = await command.exited;
@@ -65,7 +71,7 @@ describe("the admin API", () => {
     const stream = await visitor.visit("new", "/sse");
     stream.body.on("error", () => {});
 
-    const { json } = await ask(`${relay.admin}/api/tunnels`);
+    const json = await status(relay);
     expect(json.relay).toMatchObject({ version: expect.stringMatching(/^\d/), draining: false });
     const [first, second] = json.tunnels;
     expect(first).toMatchObject({
@@ -81,8 +87,8 @@ describe("the admin API", () => {
       streams: 1,
       queuedBytes: expect.any(Number),
     });
-    expect(first.since).toBeGreaterThanOrEqual(before);
-    expect(first.rttMs).toBeGreaterThan(0);
+    expect(first?.since).toBeGreaterThanOrEqual(before);
+    expect(first?.rttMs).toBeGreaterThan(0);
     expect(second).toMatchObject({ name: "old", requests: 0, streams: 0 });
     expect((await ask(`${relay.admin}/api/tunnels/new`)).json).toMatchObject({ name: "new" });
     stream.body.destroy();
@@ -97,7 +103,7 @@ describe("the admin API", () => {
     expect(client.output).toContain("disconnected by the operator");
     const again = await ask(`${relay.admin}/api/tunnels/app`, { method: "DELETE" });
     expect(again).toMatchObject({ status: 404, json: { error: "no tunnel is called 'app'" } });
-    expect((await ask(`${relay.admin}/api/tunnels`)).json.tunnels).toEqual([]);
+    expect((await status(relay)).tunnels).toEqual([]);
   });
 
   it("knows its paths and methods, and no others", async () => {

@@ -21,8 +21,8 @@ export async function startAdminRelay(
 export interface Answer {
   status: number;
   text: string;
-  // biome-ignore lint: whatever the API says.
-  json: any;
+  /** What the API said, if that was JSON. */
+  json: Record<string, unknown> | undefined;
 }
 
 export async function ask(
@@ -34,7 +34,7 @@ export async function ask(
   return {
     status: answer.statusCode,
     text,
-    json: text.startsWith("{") ? JSON.parse(text) : undefined,
+    json: text.startsWith("{") ? (JSON.parse(text) as Record<string, unknown>) : undefined,
   };
 }
 

@@ -50,7 +50,7 @@ export async function adminRequest(
   }
   const body = parse(text);
   if (status >= 200 && status < 300 && body !== undefined) return body;
-  const said = body?.["error"] ?? body?.["status"] ?? `status ${status}`;
+  const said = textOf(body?.["error"]) ?? textOf(body?.["status"]) ?? `status ${status}`;
   throw new CommandFailure(`the admin API at ${address.admin} refused: ${said}`);
 }
 
@@ -68,6 +68,8 @@ async function send(
   for await (const chunk of answer.setEncoding("utf8")) text += chunk as string;
   return { status: answer.statusCode ?? 0, text };
 }
+
+const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 
 function parse(text: string): Record<string, unknown> | undefined {
   try {

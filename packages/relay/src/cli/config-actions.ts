@@ -63,7 +63,8 @@ function masked(key: string, value: unknown): unknown {
 /** As it would be written: `10m`, `127.0.0.1:9090`. */
 function readable(value: unknown, option: Option): unknown {
   if (value === option.defaultValue) return option.defaultValueDescription ?? value;
-  if (option.parseArg === readDurationMs || option.parseArg === readPositiveDurationMs) return `${value}ms`;
+  if (option.parseArg === readDurationMs || option.parseArg === readPositiveDurationMs)
+    return `${String(value)}ms`;
   if (option.parseArg === readHostPort) return formatHostPort(value as HostPort);
   return value;
 }

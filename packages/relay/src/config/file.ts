@@ -55,7 +55,7 @@ function parseConfig(
       });
       continue;
     }
-    const read = readValue(value as Node | null, option, rules);
+    const read = readValue(value, option, rules);
     if ("value" in read) values.set(option, read.value);
     else
       problems.push({
@@ -90,7 +90,7 @@ function readValue(node: Node | null, option: Option, rules: ConfigRules): ReadV
 
 /** As it stands in the file: `0123` and `1.50` are names and tokens as often as numbers. */
 function textOf(scalar: Scalar): string {
-  return scalar.source ?? String(scalar.value ?? "");
+  return scalar.source ?? "";
 }
 
 function parseValue(option: Option, text: string, previous: unknown): unknown {
