@@ -144,6 +144,8 @@ export async function startRelayCommand(
 ): Promise<RelayCommand> {
   const defaults = ["--host", "127.0.0.1", "--log-format", "json"];
   if (!args.includes("--domain")) defaults.push("--domain", "localhost");
+  // A name that nobody has is refused at once.
+  if (!args.includes("--startup-hold")) defaults.push("--startup-hold", "0");
   if (!args.includes("--port")) defaults.push("--port", "0");
   if (!args.includes("--public-url")) defaults.push("--public-url", "http://{subdomain}.{domain}:{port}");
   const relay = runRelay([...defaults, ...args], env);

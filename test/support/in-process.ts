@@ -25,7 +25,13 @@ export interface InProcessOptions {
 
 /** Starts all of it on free ports; the tunnel is called `demo`. */
 export async function startInProcess(options: InProcessOptions): Promise<InProcessTunnel> {
-  const relay = createRelay({ domain: "localhost", host: "127.0.0.1", port: 0, ...options.relay });
+  const relay = createRelay({
+    domain: "localhost",
+    host: "127.0.0.1",
+    port: 0,
+    startupHoldMs: 0,
+    ...options.relay,
+  });
   const { port: relayPort } = await relay.listen();
   const proxy = options.faults === true ? await startFaultProxy(relayPort) : undefined;
   const client = await startTunnelClient({

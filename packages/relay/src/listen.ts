@@ -2,16 +2,20 @@ import { once } from "node:events";
 import type { AddressInfo, Server } from "node:net";
 import { TunnelError } from "mcp-tunnel-protocol";
 
+/** Where to listen: at an address of one's own choice, or on a socket that was opened by whoever started the process. */
+export type ListenPlace = { host: string | undefined; port: number } | { fd: number };
+
 /**
  * Lets `server` listen and resolves with the address. `option` is the one that sets the port, for the message.
- * @throws TunnelError `invalid_option` when the port cannot be had.
+ * @throws TunnelError `invalid_option` when the port cannot be had, or the socket is not one to listen on.
  */
 export async function listen(
   server: Server,
-  host: string | undefined,
-  port: number,
+  place: ListenPlace,
   option: string,
 ): Promise<{ host: string; port: number }> {
+  if ("fd" in place) return listenOn(server, place.fd);
+  const { host, port } = place;
   server.listen({ port, ...(host === undefined ? {} : { host }) });
   try {
     await once(server, "listening");
@@ -20,6 +24,21 @@ export async function listen(
   }
   const address = server.address() as AddressInfo;
   return { host: address.address, port: address.port };
+}
+
+async function listenOn(server: Server, fd: number): Promise<{ host: string; port: number }> {
+  const unusable = (why: string, options?: ErrorOptions): TunnelError =>
+    new TunnelError("invalid_option", `file ${fd} is not a TCP socket to listen on: ${why}`, options);
+  server.listen({ fd });
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    throw unusable(String(error), { cause: error });
+  }
+  const address = server.address();
+  if (typeof address === "object" && address !== null) return { host: address.address, port: address.port };
+  server.close();
+  throw unusable("it has no address and port");
 }
 
 function listenError(error: unknown, host: string | undefined, port: number, option: string): TunnelError {

@@ -16,6 +16,8 @@ export interface RelayOptions {
   port?: number;
   /** Address to bind. Default: all, IPv4 and IPv6. */
   host?: string;
+  /** Number of an open file that is a listening socket, to use instead of `host` and `port`: see docs/restarts.md. */
+  fd?: number;
   /**
    * How a tunnel's public URL is written for its client. `{subdomain}`, `{domain}` and `{port}` are filled in.
    * Default `https://{subdomain}.{domain}`.
@@ -41,8 +43,18 @@ export interface RelayOptions {
   resumeTimeoutMs?: number;
   /** How long requests wait for a client that is reconnecting. Default 15,000. */
   holdTimeoutMs?: number;
-  /** How many requests of one tunnel wait at once. Default 256. */
+  /** How many requests for one name wait at once. Default 256. */
   maxHeldRequests?: number;
+  /**
+   * What all requests that wait may hold, over all names; each counts 8,192 bytes and what its body may fill of the
+   * buffers. Default 67,108,864.
+   */
+  maxHeldBytes?: number;
+  /**
+   * How long after the start a request for a name that nobody has registered waits for it: after a restart the clients need a moment
+   * to come back. Default 2,000.
+   */
+  startupHoldMs?: number;
   /** Streams that one tunnel carries at once. Default 1,024. */
   maxStreamsPerTunnel?: number;
   /** Speak HTTPS and HTTP/2 instead of HTTP. Default: a proxy does that, or nobody. */
@@ -59,8 +71,9 @@ export interface RelayOptions {
 
 /** The same, complete and checked. */
 export interface ResolvedRelayOptions
-  extends Required<Omit<RelayOptions, "host" | "reservedNames" | "tls" | "trustedProxies">> {
+  extends Required<Omit<RelayOptions, "fd" | "host" | "reservedNames" | "tls" | "trustedProxies">> {
   host: string | undefined;
+  fd: number | undefined;
   tls: TlsOptions | undefined;
   reservedNames: ReadonlySet<string>;
   trustedProxies: TrustedProxies;
@@ -72,6 +85,7 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
     domain: normalizeDomain(options.domain),
     port: options.port ?? 8080,
     host: options.host,
+    fd: options.fd,
     publicUrl: checkTemplate(options.publicUrl ?? "https://{subdomain}.{domain}"),
     authenticator: options.authenticator ?? openAuthenticator,
     reservedNames: new Set((options.reservedNames ?? defaultReservedNames).map(checkReserved)),
@@ -84,6 +98,8 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
     resumeTimeoutMs: options.resumeTimeoutMs ?? 60_000,
     holdTimeoutMs: options.holdTimeoutMs ?? 15_000,
     maxHeldRequests: options.maxHeldRequests ?? 256,
+    maxHeldBytes: options.maxHeldBytes ?? 67_108_864,
+    startupHoldMs: options.startupHoldMs ?? 2_000,
     maxStreamsPerTunnel: options.maxStreamsPerTunnel ?? 1_024,
     tls: options.tls,
     liveness: options.liveness ?? {},
@@ -97,8 +113,11 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
   for (const name of ["responseTimeoutMs", "registrationTimeoutMs", "pickTimeoutMs"] as const) {
     checkRange(resolved, name, 1, maxTimerMs);
   }
-  for (const name of ["resumeTimeoutMs", "holdTimeoutMs"] as const) checkRange(resolved, name, 0, maxTimerMs);
+  for (const name of ["resumeTimeoutMs", "holdTimeoutMs", "startupHoldMs"] as const) {
+    checkRange(resolved, name, 0, maxTimerMs);
+  }
   checkRange(resolved, "maxHeldRequests", 0, 1_000_000);
+  checkRange(resolved, "maxHeldBytes", 0, Number.MAX_SAFE_INTEGER);
   checkRange(resolved, "maxStreamsPerTunnel", 1, 1_000_000);
   return resolved;
 }

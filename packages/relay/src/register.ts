@@ -19,6 +19,7 @@ import { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import { WebSocketServer } from "ws";
 import { resolveName, type TokenGrant } from "./auth/authenticator.js";
 import { grants } from "./auth/patterns.js";
+import type { Holds } from "./holds.js";
 import { describeVisitor } from "./http/forwarded.js";
 import { Inbox } from "./inbox.js";
 import { printable } from "./log.js";
@@ -46,6 +47,7 @@ class Refusal extends Error {
 export class Registrar {
   readonly #options: ResolvedRelayOptions;
   readonly #registry: TunnelRegistry;
+  readonly #holds: Holds;
   readonly #sessions: ResumableSessions;
   readonly #webSockets: WebSocketServer;
   readonly #pending = new Set<Link>();
@@ -55,9 +57,10 @@ export class Registrar {
   #accepting = true;
 
   /** `port` is where the relay listens, for the public URLs. */
-  constructor(options: ResolvedRelayOptions, registry: TunnelRegistry, port: () => number) {
+  constructor(options: ResolvedRelayOptions, registry: TunnelRegistry, holds: Holds, port: () => number) {
     this.#options = options;
     this.#registry = registry;
+    this.#holds = holds;
     this.#port = port;
     this.#sessions = new ResumableSessions(options.resumeTimeoutMs);
     this.#webSockets = new WebSocketServer({
@@ -192,11 +195,10 @@ export class Registrar {
       maxStreamsPerTunnel,
     } = this.#options;
     const holder = this.#registry.find(name);
-    // Two clients that both reconnect would evict each other in turns for ever: only a fresh start evicts.
-    const isOther = holder === undefined || !isSameClient(holder.info.instance, message.instance);
-    if (message.resume !== undefined && holder?.state.name === "online" && isOther) {
-      throw new Refusal(closeCodes.evicted, evictedReason);
-    }
+    const isOther = holder !== undefined && !isSameClient(holder.info.instance, message.instance);
+    const isReturning = message.returning === true || message.resume !== undefined;
+    // Two clients that both return would evict each other in turns for ever: only a fresh start evicts.
+    if (isReturning && isOther) throw new Refusal(closeCodes.evicted, evictedReason);
     const tunnel = new Tunnel(
       {
         name,
@@ -206,7 +208,7 @@ export class Registrar {
         client: message.client,
         grant,
       },
-      this.#options,
+      this.#options.resumeTimeoutMs,
       this.#observer,
     );
     if (speaksV1(message)) {
@@ -242,7 +244,7 @@ export class Registrar {
       logger.warn({ name, address: previous.info.address, by: address }, "tunnel evicted");
       this.#tell("evicted");
       previous.evict();
-    } else previous?.close(closeCodes.normal, "the same client has registered anew");
+    } else previous?.replace();
     this.#tell("registered");
     logger.info(
       {
@@ -255,6 +257,7 @@ export class Registrar {
       },
       "tunnel registered",
     );
+    this.#holds.wake(name);
   }
 
   #v1Terms(tunnel: Tunnel): AcknowledgeMessage {
@@ -305,7 +308,10 @@ export class Registrar {
       this.#options.logger.info({ name: tunnel.name, reason: printable(cause.message) }, "tunnel away");
       this.#tell("away");
     },
-    onBack: () => this.#tell("resumed"),
+    onBack: (tunnel) => {
+      this.#tell("resumed");
+      this.#holds.wake(tunnel.name);
+    },
     onLost: () => this.#tell("lost"),
     onRevoked: (tunnel, reason) => {
       const { name, grant } = tunnel.info;
@@ -325,6 +331,8 @@ export class Registrar {
       this.#tunnels.delete(tunnel);
       this.#tell("closed");
       this.#options.logger.info({ name: tunnel.name, reason: printable(cause.message) }, "tunnel closed");
+      // Last, so that those who waited find the successor or nobody.
+      this.#holds.wake(tunnel.name);
     },
     onFault: (tunnel, error) => {
       const stack = error instanceof Error ? error.stack : String(error);

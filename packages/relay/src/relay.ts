@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { AddressInfo, Server } from "node:net";
 import { closeCodes } from "mcp-tunnel-protocol";
+import { Holds } from "./holds.js";
 import { ActiveExchanges, type ExchangeContext } from "./http/context.js";
 import { createVisitorServer } from "./http/server.js";
 import { Visitors } from "./http/visitors.js";
@@ -11,6 +12,9 @@ import { MemoryRegistry } from "./registry.js";
 import { trafficObserver, type TunnelStatus, tunnelStatus } from "./status.js";
 import { Tls } from "./tls/tls.js";
 
+/** How long nothing is asked for before a relay that shuts down closes the connections of visitors. */
+const quietMs = 1_000;
+
 /** A relay in this process. */
 export interface Relay {
   /**
@@ -20,7 +24,8 @@ export interface Relay {
   listen(): Promise<{ host: string; port: number }>;
   /**
    * Ends in order: takes no more connections and tunnels, asks the clients to go elsewhere, lets open exchanges
-   * finish for up to `graceMs` (default 30,000), cuts the rest. A second call with a shorter time hurries the first.
+   * finish for up to `graceMs` (default 30,000) and serves what visitors who are connected still ask for meanwhile, cuts the
+   * rest. A second call with a shorter time hurries the first.
    */
   close(graceMs?: number): Promise<void>;
   /** Reads certificates and tokens again, changed or not. Files that are not usable are logged and change nothing. */
@@ -42,31 +47,34 @@ export interface Relay {
 export function createRelay(options: RelayOptions): Relay {
   const resolved = resolveOptions(options);
   const registry = new MemoryRegistry();
+  const holds = new Holds(resolved);
   const context: ExchangeContext = {
     options: resolved,
     registry,
+    holds,
     observers: [resolved.accessLog, trafficObserver(registry), ...resolved.observers],
     exchanges: new ActiveExchanges(),
     draining: false,
   };
   const { domain, host, logger } = resolved;
   const tls = resolved.tls === undefined ? undefined : new Tls(resolved.tls, domain, host, logger);
-  const registrar = new Registrar(resolved, registry, () => boundPort(visitorServer.server));
+  const registrar = new Registrar(resolved, registry, holds, () => boundPort(visitorServer.server));
   const visitors = new Visitors(context, registrar.onUpgrade);
   const visitorServer = createVisitorServer(visitors, tls?.certificates, logger);
   let closing: Promise<void> | undefined;
   let hurry: (graceMs: number) => void = () => {};
 
   async function shutDown(graceMs: number): Promise<void> {
-    // The port is free first, for the process that takes over; idle connections are closed.
+    // The port is free first, for the process that takes over.
     const { server } = visitorServer;
-    const closed = server.listening ? once(server, "close") : undefined;
+    const closed = server.listening ? once(server, "close") : Promise.resolve();
     visitorServer.drain();
     tls?.close();
     context.draining = true;
     // Then the clients are told, so that they find that process rather than this one, and have a new tunnel
     // before the old one ends.
     registrar.drain();
+    holds.stop();
 
     await new Promise<void>((resolve) => {
       let timer = setTimeout(resolve, graceMs);
@@ -74,7 +82,8 @@ export function createRelay(options: RelayOptions): Relay {
         clearTimeout(timer);
         timer = setTimeout(resolve, ms);
       };
-      void context.exchanges.idle().then(() => {
+      // A connection that is quiet for that long is not one that was about to bring a request.
+      void Promise.race([context.exchanges.quiet(quietMs), closed]).then(() => {
         clearTimeout(timer);
         resolve();
       });
@@ -91,7 +100,9 @@ export function createRelay(options: RelayOptions): Relay {
   return {
     async listen() {
       await tls?.load();
-      const address = await listen(visitorServer.server, host, resolved.port, "--port");
+      const place = resolved.fd === undefined ? { host, port: resolved.port } : { fd: resolved.fd };
+      const address = await listen(visitorServer.server, place, "--port");
+      holds.start();
       // What goes wrong with one connection while accepting is no reason to end.
       visitorServer.server.on("error", (error) => logger.error({ error: String(error) }, "server error"));
       await tls?.start(new URL(publicUrl(resolved.publicUrl, "name", domain, address.port)).port);

@@ -8,7 +8,7 @@ import {
   type StreamHandler,
   TunnelError,
   type TunnelStream,
-  type V1RelaySession,
+  V1RelaySession,
   type Wire,
 } from "mcp-tunnel-protocol";
 import type { TokenGrant } from "./auth/authenticator.js";
@@ -53,13 +53,6 @@ export interface TunnelObserver {
   onFault(tunnel: Tunnel, error: unknown): void;
 }
 
-export interface TunnelLimits {
-  /** How long a lost session is kept for its client. */
-  resumeTimeoutMs: number;
-  /** How many requests wait for it at once. */
-  maxHeldRequests: number;
-}
-
 /** A name and the session that serves it. */
 export class Tunnel implements SessionHandler {
   readonly info: TunnelInfo;
@@ -69,14 +62,14 @@ export class Tunnel implements SessionHandler {
   #resumeId: string | undefined;
   /** Bodies of the exchanges that are over, in bytes. */
   readonly traffic = { requests: 0, requestBytes: 0, responseBytes: 0 };
-  readonly #held = new Set<() => void>();
   #unwatch: (() => void) | undefined;
   readonly #observer: TunnelObserver;
-  readonly #limits: TunnelLimits;
+  readonly #resumeTimeoutMs: number;
 
-  constructor(info: TunnelInfo, limits: TunnelLimits, observer: TunnelObserver) {
+  /** `resumeTimeoutMs`: how long a lost session is kept for its client. */
+  constructor(info: TunnelInfo, resumeTimeoutMs: number, observer: TunnelObserver) {
     this.info = info;
-    this.#limits = limits;
+    this.#resumeTimeoutMs = resumeTimeoutMs;
     this.#observer = observer;
   }
 
@@ -120,16 +113,6 @@ export class Tunnel implements SessionHandler {
   }
 
   /**
-   * Calls `again` once, when the tunnel is no longer away: it is online, or closed and perhaps succeeded. Returns how
-   * to take that back, or `undefined` when too many wait already.
-   */
-  hold(again: () => void): (() => void) | undefined {
-    if (this.#held.size >= this.#limits.maxHeldRequests) return undefined;
-    this.#held.add(again);
-    return () => this.#held.delete(again);
-  }
-
-  /**
    * The client is back over `link`, having received the first `received` bytes of the session.
    * @throws TunnelError when that is not possible; the tunnel is closed then.
    */
@@ -150,9 +133,23 @@ export class Tunnel implements SessionHandler {
     this.close(closeCodes.evicted, evictedReason);
   }
 
-  /** Tells the client to register anew; what is open goes on. */
+  /** Tells the client to register anew; what is open goes on. One that is away finds nobody to come back to. */
   drain(): void {
-    this.#session?.goaway();
+    if (this.#state.name === "away") this.close(closeCodes.goingAway, "the relay is shutting down");
+    else this.#session?.goaway();
+  }
+
+  /** Its client has registered anew. It has given this session up, unless it was asked to leave it. */
+  replace(): void {
+    const session = this.#session;
+    const reason = "the same client has registered anew";
+    if (session === undefined || !this.#isLeaving) this.close(closeCodes.normal, reason);
+    else void session.idle().then(() => this.close(closeCodes.normal, reason));
+  }
+
+  /** The client was told to register anew, and will not come back to this session over another link. */
+  get #isLeaving(): boolean {
+    return this.#session instanceof V1RelaySession && this.#session.leaving;
   }
 
   close(code: number, reason: string): void {
@@ -163,10 +160,14 @@ export class Tunnel implements SessionHandler {
 
   onDetached(cause: TunnelError): void {
     if (this.#state.name !== "online") return;
+    if (this.#isLeaving) {
+      this.close(closeCodes.goingAway, cause.message);
+      return;
+    }
     const timer = setTimeout(() => {
       this.#observer.onLost(this);
       this.#session?.close(closeCodes.normal, "the client did not come back in time");
-    }, this.#limits.resumeTimeoutMs);
+    }, this.#resumeTimeoutMs);
     this.#transition({ name: "away", timer });
     this.#observer.onAway(this, cause);
   }
@@ -175,9 +176,7 @@ export class Tunnel implements SessionHandler {
     if (this.#state.name === "closed") return;
     this.#transition({ name: "closed", cause: error });
     this.#unwatch?.();
-    // First whoever keeps the registry, so that those who waited find the successor or nobody.
     this.#observer.onClosed(this, error);
-    this.#release();
   }
 
   onGoaway(): void {
@@ -191,13 +190,5 @@ export class Tunnel implements SessionHandler {
   #transition(next: TunnelState): void {
     if (this.#state.name === "away") clearTimeout(this.#state.timer);
     this.#state = next;
-    if (next.name === "online") this.#release();
-  }
-
-  #release(): void {
-    for (const again of [...this.#held]) {
-      this.#held.delete(again);
-      again();
-    }
   }
 }

@@ -38,6 +38,8 @@ export async function startRelay(options: Partial<RelayOptions> = {}): Promise<T
     domain: "localhost",
     host: "127.0.0.1",
     port: 0,
+    // A name that nobody has is refused at once.
+    startupHoldMs: 0,
     logger: { debug: log, info: log, warn: log, error: log },
     observers: [
       {

@@ -36,6 +36,7 @@ export interface CliOptions extends TlsCliOptions {
   maxResponseBody: number;
   responseTimeout: number;
   holdTimeout: number;
+  startupHold: number;
   resumeTimeout: number;
   shutdownGrace: number;
   logFormat?: LogFormat;
@@ -160,6 +161,15 @@ export function createCommand(version: string): Command {
     limits,
     new Option("--hold-timeout <DURATION>", "how long requests wait for a client that is reconnecting")
       .default(15_000, "15s")
+      .argParser(readDurationMs),
+  );
+  add(
+    limits,
+    new Option(
+      "--startup-hold <DURATION>",
+      "how long after the start requests wait for clients that come back to it",
+    )
+      .default(2_000, "2s")
       .argParser(readDurationMs),
   );
   add(

@@ -11,6 +11,7 @@ import { trustedProxies } from "../http/forwarded.js";
 import type { Logger } from "../log.js";
 import { normalizeDomain } from "../name.js";
 import { checkTemplate, type RelayOptions } from "../options.js";
+import { inheritedSocket } from "./activation.js";
 import type { CliOptions } from "./options.js";
 import { readSecret } from "./secret.js";
 import { tlsOptionsOf } from "./tls-options.js";
@@ -88,10 +89,12 @@ function unusable(message: string): TunnelError {
 /** @throws TunnelError `invalid_option`. */
 export async function relayOptionsOf(options: CliOptions, logger: Logger): Promise<RelayOptions> {
   const tls = tlsOptionsOf(options);
+  const fd = inheritedSocket();
   return {
     domain: options.domain,
     port: options.port,
     ...(options.host === undefined ? {} : { host: options.host }),
+    ...(fd === undefined ? {} : { fd }),
     publicUrl: options.publicUrl,
     authenticator: await authenticatorOf(options, logger),
     reservedNames: options.reservedNames
@@ -104,6 +107,7 @@ export async function relayOptionsOf(options: CliOptions, logger: Logger): Promi
     maxResponseBodyBytes: options.maxResponseBody,
     responseTimeoutMs: options.responseTimeout,
     holdTimeoutMs: options.holdTimeout,
+    startupHoldMs: options.startupHold,
     resumeTimeoutMs: options.resumeTimeout,
     logger,
   };

@@ -1,3 +1,4 @@
+import type { Holds } from "../holds.js";
 import type { RelayObserver } from "../observer.js";
 import type { ResolvedRelayOptions } from "../options.js";
 import type { TunnelRegistry } from "../registry.js";
@@ -10,6 +11,8 @@ export interface ExchangeContext {
   readonly observers: readonly RelayObserver[];
   /** The exchanges that are going on. */
   readonly exchanges: ActiveExchanges;
+  /** Those of them that wait for a client. */
+  readonly holds: Holds;
   /** The relay is shutting down: connections are closed after their answer. */
   draining: boolean;
 }
@@ -17,7 +20,8 @@ export interface ExchangeContext {
 /** The exchanges that are going on, and when there are none. */
 export class ActiveExchanges {
   readonly #active = new Set<Exchange>();
-  #waiting: (() => void)[] = [];
+  #quiet: { readonly ms: number; resolve(): void } | undefined;
+  #quietTimer: NodeJS.Timeout | undefined;
 
   get size(): number {
     return this.#active.size;
@@ -25,6 +29,7 @@ export class ActiveExchanges {
 
   add(exchange: Exchange): void {
     this.#active.add(exchange);
+    clearTimeout(this.#quietTimer);
   }
 
   has(exchange: Exchange): boolean {
@@ -34,20 +39,28 @@ export class ActiveExchanges {
   /** False when it was not among them any more. */
   delete(exchange: Exchange): boolean {
     const deleted = this.#active.delete(exchange);
-    if (deleted && this.#active.size === 0) {
-      for (const resolve of this.#waiting.splice(0)) resolve();
-    }
+    if (deleted) this.#watchQuiet();
     return deleted;
   }
 
-  /** Resolves when none is going on. */
-  idle(): Promise<void> {
-    if (this.#active.size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push(resolve));
+  /** Resolves when none has been going on for `ms` without a break, or after `cut`. Call it once. */
+  quiet(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#quiet = { ms, resolve };
+      this.#watchQuiet();
+    });
   }
 
-  /** Cuts all of them. */
+  #watchQuiet(): void {
+    if (this.#quiet === undefined || this.#active.size > 0) return;
+    this.#quietTimer = setTimeout(this.#quiet.resolve, this.#quiet.ms);
+  }
+
+  /** Cuts all of them; there will be no others. */
   cut(reason: string): void {
     for (const exchange of [...this.#active]) exchange.cut(reason);
+    clearTimeout(this.#quietTimer);
+    this.#quiet?.resolve();
+    this.#quiet = undefined;
   }
 }

@@ -104,16 +104,20 @@ export class Exchange implements StreamHandler {
     if (this.#state === "held") this.#unhold();
     if (this.#state !== "resolving") return;
     const tunnel = this.#context.registry.find(this.#request.name);
-    if (tunnel === undefined)
-      this.#refuse(this.#tunnel === undefined ? "tunnel_not_found" : "tunnel_disconnected");
-    else if (tunnel.state.name === "away") this.#hold(tunnel);
-    else this.#open(tunnel);
+    const { draining, holds } = this.#context;
+    if (tunnel !== undefined && tunnel.state.name !== "away") this.#open(tunnel);
+    // Its client is at the relay that succeeds this one, or will be: so should the visitor.
+    else if (draining) this.#refuse("tunnel_draining");
+    else if (tunnel !== undefined || holds.startingUp) this.#hold(tunnel);
+    else this.#refuse(this.#tunnel === undefined ? "tunnel_not_found" : "tunnel_disconnected");
   };
 
   /** The client is expected back: wait for it rather than fail, within bounds. */
-  #hold(tunnel: Tunnel): void {
+  #hold(tunnel: Tunnel | undefined): void {
     this.#tunnel = tunnel;
-    this.#leaveHold = tunnel.hold(this.#resolve);
+    const { name, body } = this.#request;
+    const length = body.isPresent ? body.contentLength : 0;
+    this.#leaveHold = this.#context.holds.wait(name, length, this.#resolve);
     if (this.#leaveHold === undefined) {
       this.#refuse("tunnel_reconnecting");
       return;

@@ -1,6 +1,6 @@
 import { createServer, type Server as HttpServer, type ServerOptions } from "node:http";
 import { createServer as createSecureServer } from "node:https";
-import type { Server } from "node:net";
+import { Server } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Logger } from "../log.js";
 import type { Certificates } from "../tls/certificates.js";
@@ -38,7 +38,7 @@ const options = {
 export interface VisitorServer {
   /** Not yet listening. */
   readonly server: Server;
-  /** Takes no more connections and closes those on which nothing is going on. */
+  /** Takes no more connections. */
   drain(): void;
   /** Closes all connections. */
   cut(): void;
@@ -55,8 +55,8 @@ export function createVisitorServer(
     serveHttp1(server, visitors);
     return {
       server,
-      drain: () => server.close(),
-      cut: () => server.closeAllConnections(),
+      drain: () => stopListening(server),
+      cut: () => closeConnections(server),
     };
   }
   const server = createSecureServer({
@@ -82,17 +82,32 @@ export function createVisitorServer(
   return {
     server,
     drain() {
-      server.close();
+      stopListening(server);
       http2.drain();
     },
     cut() {
-      server.closeAllConnections();
+      closeConnections(server);
       http2.cut();
     },
   };
 }
 
-function serveHttp1(server: HttpServer<typeof Http1Request, typeof Http1Response>, visitors: Visitors): void {
+type AnyHttpServer = HttpServer<typeof Http1Request, typeof Http1Response>;
+
+/**
+ * Without what an HTTP server does besides: it closes idle connections, on which the next request may be on its way,
+ * and watches no more over slow ones.
+ */
+function stopListening(server: AnyHttpServer): void {
+  Server.prototype.close.call(server);
+}
+
+function closeConnections(server: AnyHttpServer): void {
+  server.close();
+  server.closeAllConnections();
+}
+
+function serveHttp1(server: AnyHttpServer, visitors: Visitors): void {
   server.on("connection", (socket) => {
     // Each pipelined request listens to its connection.
     socket.setMaxListeners(0);

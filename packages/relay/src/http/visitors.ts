@@ -73,6 +73,8 @@ export class Visitors {
     awaitsContinue: boolean,
     upgrade: UpgradeSocket | undefined,
   ): void {
+    // Its next request shall find the relay that succeeds this one.
+    if (this.#context.draining) res.shouldKeepAlive = false;
     const body = requestBody(req, awaitsContinue);
     const host = this.#host(req);
     const path = originForm(req.url ?? "/");

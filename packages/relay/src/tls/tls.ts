@@ -63,7 +63,7 @@ export class Tls {
     this.#acme?.start();
     if (this.#redirectPort === undefined) return;
     const server = createRedirectServer(this.#domain, httpsPort);
-    const address = await listen(server, this.#host, this.#redirectPort, "--http-redirect");
+    const address = await listen(server, { host: this.#host, port: this.#redirectPort }, "--http-redirect");
     server.on("error", (error) => this.#logger.error({ error: String(error) }, "server error"));
     this.#closeRedirect = () => {
       server.close();
