@@ -24,7 +24,7 @@ export class Command extends EventEmitter {
   constructor(packageName, args) {
     super();
     this.#name = packageName;
-    const file = fileURLToPath(new URL("cli/main.js", import.meta.resolve(packageName)));
+    const file = fileURLToPath(new URL(`../bin/${packageName}.js`, import.meta.resolve(packageName)));
     // In a process group of its own: Ctrl-C in a terminal would otherwise reach it too, out of order.
     this.#child = spawn(process.execPath, [file, ...args], {
       stdio: ["ignore", "pipe", "pipe"],

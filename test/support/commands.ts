@@ -2,10 +2,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-/** The built commands, as their `bin` entries name them. */
+/** The commands, as the `bin` entries of their packages name them. They run what is built. */
 const commands = {
-  relay: fileURLToPath(new URL("../../packages/relay/dist/cli/main.js", import.meta.url)),
-  client: fileURLToPath(new URL("../../packages/client/dist/cli/main.js", import.meta.url)),
+  relay: fileURLToPath(new URL("../../packages/relay/bin/mcp-tunnel.js", import.meta.url)),
+  client: fileURLToPath(new URL("../../packages/client/bin/mcp-tunnel-client.js", import.meta.url)),
 };
 
 export type JsonLine = Record<string, unknown>;

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { CommanderError } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { TunnelClient } from "../client.js";
