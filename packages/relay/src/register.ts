@@ -24,7 +24,7 @@ import { describeVisitor } from "./http/forwarded.js";
 import { Inbox } from "./inbox.js";
 import { printable } from "./log.js";
 import { admitName, shorten } from "./name.js";
-import { publicUrl, type ResolvedRelayOptions } from "./options.js";
+import type { ResolvedRelayOptions } from "./options.js";
 import type { TunnelEvent } from "./observer.js";
 import type { TunnelRegistry } from "./registry.js";
 import { ResumableSessions } from "./resumption.js";
@@ -53,15 +53,20 @@ export class Registrar {
   readonly #pending = new Set<Link>();
   /** All that have a session, those that no longer hold their name included. */
   readonly #tunnels = new Set<Tunnel>();
-  readonly #port: () => number;
+  readonly #publicUrl: (name: string) => string;
   #accepting = true;
 
-  /** `port` is where the relay listens, for the public URLs. */
-  constructor(options: ResolvedRelayOptions, registry: TunnelRegistry, holds: Holds, port: () => number) {
+  /** `publicUrl` gives the public URL of a name. */
+  constructor(
+    options: ResolvedRelayOptions,
+    registry: TunnelRegistry,
+    holds: Holds,
+    publicUrl: (name: string) => string,
+  ) {
     this.#options = options;
     this.#registry = registry;
     this.#holds = holds;
-    this.#port = port;
+    this.#publicUrl = publicUrl;
     this.#sessions = new ResumableSessions(options.resumeTimeoutMs);
     this.#webSockets = new WebSocketServer({
       noServer: true,
@@ -187,13 +192,7 @@ export class Registrar {
     address: string,
     grant: TokenGrant | undefined,
   ): void {
-    const {
-      domain,
-      publicUrl: template,
-      liveness,
-      maxResponseBodyBytes,
-      maxStreamsPerTunnel,
-    } = this.#options;
+    const { liveness, maxResponseBodyBytes, maxStreamsPerTunnel } = this.#options;
     const holder = this.#registry.find(name);
     const isOther = holder !== undefined && !isSameClient(holder.info.instance, message.instance);
     const isReturning = message.returning === true || message.resume !== undefined;
@@ -202,7 +201,7 @@ export class Registrar {
     const tunnel = new Tunnel(
       {
         name,
-        url: publicUrl(template, name, domain, this.#port()),
+        url: this.#publicUrl(name),
         instance: message.instance,
         address,
         client: message.client,

@@ -46,6 +46,9 @@ export interface Relay {
  */
 export function createRelay(options: RelayOptions): Relay {
   const resolved = resolveOptions(options);
+  const { domain, host, logger } = resolved;
+  const publicUrlOf = (name: string): string =>
+    publicUrl(resolved.publicUrl, name, domain, boundPort(visitorServer.server));
   const registry = new MemoryRegistry();
   const holds = new Holds(resolved);
   const context: ExchangeContext = {
@@ -53,12 +56,12 @@ export function createRelay(options: RelayOptions): Relay {
     registry,
     holds,
     observers: [resolved.accessLog, trafficObserver(registry), ...resolved.observers],
+    publicUrl: publicUrlOf,
     exchanges: new ActiveExchanges(),
     draining: false,
   };
-  const { domain, host, logger } = resolved;
   const tls = resolved.tls === undefined ? undefined : new Tls(resolved.tls, domain, host, logger);
-  const registrar = new Registrar(resolved, registry, holds, () => boundPort(visitorServer.server));
+  const registrar = new Registrar(resolved, registry, holds, publicUrlOf);
   const visitors = new Visitors(context, registrar.onUpgrade);
   const visitorServer = createVisitorServer(visitors, tls?.certificates, logger);
   let closing: Promise<void> | undefined;
@@ -105,7 +108,7 @@ export function createRelay(options: RelayOptions): Relay {
       holds.start();
       // What goes wrong with one connection while accepting is no reason to end.
       visitorServer.server.on("error", (error) => logger.error({ error: String(error) }, "server error"));
-      await tls?.start(new URL(publicUrl(resolved.publicUrl, "name", domain, address.port)).port);
+      await tls?.start(new URL(publicUrlOf("name")).port);
       return address;
     },
     async reload() {

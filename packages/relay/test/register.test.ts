@@ -308,7 +308,9 @@ describe("a client that loses its connection", () => {
     const answers: string[] = [];
     const visit = async () => {
       const answer = await visitor.visit("app", "/");
-      answers.push(`${answer.statusCode} ${await answer.body.text()} ${String(answer.headers["retry-after"])}`);
+      answers.push(
+        `${answer.statusCode} ${await answer.body.text()} ${String(answer.headers["retry-after"])}`,
+      );
     };
     await Promise.all([visit(), visit()]);
     expect(answers).toEqual(["503 tunnel reconnecting 5", "503 tunnel reconnecting 5"]);

@@ -207,8 +207,11 @@ describe("their form", () => {
     const answer = await visitor.visit("nobody", "/<script>", { headers });
     expect(answer.headers["content-type"]).toBe("text/html; charset=utf-8");
     const text = await answer.body.text();
-    expect(text).toContain("tunnel not found");
+    expect(text).toContain("<h1>tunnel not found</h1>");
+    expect(text).toContain("start mcp-tunnel-client");
+    expect(text).toContain(`Request ${answer.headers["x-request-id"]}<`);
     expect(text).not.toContain("<script>");
+    expect(answer.headers["content-security-policy"]).toContain("default-src 'none'");
   });
 });
 
@@ -235,7 +238,14 @@ describe("the domain itself", () => {
   it("shows a page", async () => {
     const { raw } = await setUp();
     const visitor = raw("GET /?x HTTP/1.1\nHost: LOCALHOST:80\nConnection: close");
-    expect(await visitor.all()).toMatch(/^HTTP\/1.1 200 [^]*NAME\.localhost[^]*<\/html>\n$/);
+    expect(await visitor.all()).toMatch(/^HTTP\/1.1 200 [^]*https:\/\/myapp\.localhost[^]*<\/html>\n$/);
+  });
+
+  it("names the addresses that hold from outside, whatever Host the visitor sent", async () => {
+    const { raw, relay } = await setUp({ publicUrl: "http://{subdomain}.{domain}:{port}" });
+    const page = await raw("GET / HTTP/1.1\nHost: localhost:1\nConnection: close").all();
+    expect(page).toContain(`<code>http://myapp.localhost:${relay.port}</code>`);
+    expect(page).toContain(`--relay http://localhost:${relay.port} `);
   });
 
   it.each([

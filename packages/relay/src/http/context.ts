@@ -9,6 +9,8 @@ export interface ExchangeContext {
   readonly options: ResolvedRelayOptions;
   readonly registry: TunnelRegistry;
   readonly observers: readonly RelayObserver[];
+  /** The public URL of a tunnel of that name. Known once the relay listens. */
+  readonly publicUrl: (name: string) => string;
   /** The exchanges that are going on. */
   readonly exchanges: ActiveExchanges;
   /** Those of them that wait for a client. */
@@ -20,7 +22,7 @@ export interface ExchangeContext {
 /** The exchanges that are going on, and when there are none. */
 export class ActiveExchanges {
   readonly #active = new Set<Exchange>();
-  #quiet: { readonly ms: number; resolve(): void } | undefined;
+  #quiet: { readonly ms: number; readonly resolve: () => void } | undefined;
   #quietTimer: NodeJS.Timeout | undefined;
 
   get size(): number {

@@ -1,34 +1,118 @@
 import { type StreamReset, TunnelError } from "mcp-tunnel-protocol";
 
 /**
- * Everything that the relay answers in a tunnel's place. The texts are the original's where it has one. None
+ * Everything that the relay answers in a tunnel's place. None
  * of those that concern a tunnel is a 404, 400 or 405: MCP clients take these for the server's own word and
  * start a new session or fall back to an old transport.
  */
 export const relayErrors = {
-  missing_host: { status: 400, text: "missing host header" },
-  invalid_host: { status: 400, text: "invalid host header" },
-  invalid_target: { status: 400, text: "invalid request target" },
-  unserved_host: { status: 421, text: "this relay does not serve this host name" },
-  registration_needs_websocket: { status: 426, text: "tunnel registration needs a WebSocket" },
-  upgrade_with_body: { status: 501, text: "an upgrade request may not have a body" },
-  request_too_large: { status: 413, text: "request body too large" },
-  tunnel_not_found: { status: 502, text: "tunnel not found", retryAfterS: 5 },
-  tunnel_disconnected: { status: 502, text: "tunnel disconnected", retryAfterS: 5 },
-  tunnel_dropped_request: { status: 502, text: "tunnel dropped request" },
-  tunnel_overloaded: { status: 503, text: "tunnel overloaded", retryAfterS: 1 },
-  tunnel_reconnecting: { status: 503, text: "tunnel reconnecting", retryAfterS: 5 },
-  tunnel_draining: { status: 503, text: "tunnel draining", retryAfterS: 1 },
-  tunnel_timeout: { status: 504, text: "tunnel timeout" },
-  response_too_large: { status: 502, text: "tunnel response body too large" },
-  invalid_response: { status: 502, text: "invalid response" },
-  upstream_error: { status: 502, text: "upstream error", retryAfterS: 5 },
-  internal_error: { status: 502, text: "relay error" },
+  missing_host: {
+    status: 400,
+    text: "missing host header",
+    advice: "The request has to say which host name it is for.",
+  },
+  invalid_host: {
+    status: 400,
+    text: "invalid host header",
+    advice: "The request has to name one host, in one way.",
+  },
+  invalid_target: {
+    status: 400,
+    text: "invalid request target",
+    advice: "The request has to be for a path or for an http URL.",
+  },
+  unserved_host: {
+    status: 421,
+    text: "this relay does not serve this host name",
+    advice: "The name leads here, but it is neither the relay's domain nor one label below it.",
+  },
+  registration_needs_websocket: {
+    status: 426,
+    text: "tunnel registration needs a WebSocket",
+    advice: "This address is for tunnel clients: give the relay's own address to mcp-tunnel-client.",
+  },
+  upgrade_with_body: {
+    status: 501,
+    text: "an upgrade request may not have a body",
+    advice: "Nobody could tell the body from what follows in the new protocol.",
+  },
+  request_too_large: {
+    status: 413,
+    text: "request body too large",
+    advice: "The request is larger than this relay allows.",
+  },
+  tunnel_not_found: {
+    status: 502,
+    text: "tunnel not found",
+    advice:
+      "No client is connected under this name. If it is yours, start mcp-tunnel-client on the machine of your service.",
+    retryAfterS: 5,
+  },
+  tunnel_disconnected: {
+    status: 502,
+    text: "tunnel disconnected",
+    advice: "The tunnel's client has just gone away. Often it is back within seconds.",
+    retryAfterS: 5,
+  },
+  tunnel_dropped_request: {
+    status: 502,
+    text: "tunnel dropped request",
+    advice: "The tunnel's client went away while it was at work on the request.",
+  },
+  tunnel_overloaded: {
+    status: 503,
+    text: "tunnel overloaded",
+    advice: "More requests are open than this tunnel takes at the same time.",
+    retryAfterS: 1,
+  },
+  tunnel_reconnecting: {
+    status: 503,
+    text: "tunnel reconnecting",
+    advice: "The tunnel's client has lost its connection and has not come back yet.",
+    retryAfterS: 5,
+  },
+  tunnel_draining: {
+    status: 503,
+    text: "tunnel draining",
+    advice: "This relay is shutting down, perhaps to make room for a new version of it.",
+    retryAfterS: 1,
+  },
+  tunnel_timeout: {
+    status: 504,
+    text: "tunnel timeout",
+    advice: "The service behind the tunnel has not begun to answer in time.",
+  },
+  response_too_large: {
+    status: 502,
+    text: "tunnel response body too large",
+    advice: "The service's answer is larger than this relay allows.",
+  },
+  invalid_response: {
+    status: 502,
+    text: "invalid response",
+    advice: "The service's answer is not valid HTTP.",
+  },
+  upstream_error: {
+    status: 502,
+    text: "upstream error",
+    advice:
+      "The tunnel is up, but the service behind it cannot be reached or broke off. If it is yours: is it running, at the " +
+      "port that mcp-tunnel-client was given?",
+    retryAfterS: 5,
+  },
+  internal_error: {
+    status: 502,
+    text: "relay error",
+    advice: "The relay made a mistake; its log says more.",
+  },
 } as const satisfies Record<string, RelayError>;
 
 interface RelayError {
   status: number;
+  /** The original's words where it has some: programs may look for them. */
   text: string;
+  /** For a person in front of a browser. HTML. */
+  advice: string;
   /** When it may be worth trying again, in seconds. */
   retryAfterS?: number;
 }

@@ -1,24 +1,25 @@
+import { page, pagePolicy } from "./page.js";
 import type { VisitorRequest, VisitorResponse } from "./visitor.js";
 
 /**
- * Answers with what the domain itself shows: nothing about who is connected, and nothing about the operator. Returns
- * the status and the bytes of the body.
+ * Answers with what the domain itself shows: nothing about who is connected, and nothing about the operator.
+ * `exampleUrl`: the public URL of a tunnel `myapp`. Returns the status and the bytes of the body.
  */
 export function landing(
   req: VisitorRequest,
   res: VisitorResponse,
   path: string,
-  domain: string,
+  exampleUrl: string,
 ): { status: number; bytes: number } {
   const isPage = path === "/" || path.startsWith("/?");
   const readable = req.method === "GET" || req.method === "HEAD";
-  const content = isPage ? page(domain) : "not found";
+  const content = isPage ? landingPage(exampleUrl) : "not found";
   const status = !isPage ? 404 : readable ? 200 : 405;
   const headers = [
     "Content-Type",
     isPage && readable ? "text/html; charset=utf-8" : "text/plain; charset=utf-8",
     "Content-Security-Policy",
-    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    pagePolicy,
     "Cache-Control",
     "no-cache",
   ];
@@ -30,15 +31,18 @@ export function landing(
   return { status, bytes: req.method === "HEAD" ? 0 : payload.length };
 }
 
-/** `domain` is the operator's option, checked to be a host name. */
-function page(domain: string): string {
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>${domain}</title>
-<style>body{font:16px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:40rem;padding:0 1rem;color-scheme:light dark}pre{overflow:auto}</style>
-</head><body><h1>A tunnel relay</h1>
-<p>Services are at <code>NAME.${domain}</code>. To put a local one there:</p>
-<pre>npx mcp-tunnel-client 3000 --relay https://${domain} --token TOKEN --subdomain NAME</pre>
-</body></html>
-`;
+function landingPage(exampleUrl: string): string {
+  // Only what belongs to a host name is left of the operator's template.
+  const { origin } = new URL(exampleUrl);
+  const relay = origin.replace("//myapp.", "//");
+  return page(
+    new URL(relay).host,
+    `<h1>A tunnel relay</h1>
+<p>It gives services on private machines a public address: the tunnel <code>myapp</code> is at
+<code>${origin}</code>.</p>
+<p>To open that one for a service on port 3000:</p>
+<pre>npx mcp-tunnel-client 3000 \\
+  --relay ${relay} \\
+  --subdomain myapp --token TOKEN</pre>`,
+  );
 }

@@ -2,6 +2,7 @@ import { STATUS_CODES } from "node:http";
 import { type RawHeaders, headerValue } from "mcp-tunnel-protocol";
 import { type RelayErrorCode, relayError } from "./errors.js";
 import { jsonRpcError, maxJsonRpcBytes, mayBeJsonRpc } from "./json-rpc.js";
+import { page, pagePolicy } from "./page.js";
 import type { VisitorRequest, VisitorResponse } from "./visitor.js";
 
 /** Bodies up to this length are read to their end rather than paid for with the connection. */
@@ -56,8 +57,8 @@ function send(
   body: BodyProgress,
   read: Buffer | undefined,
 ): { status: number; bytes: number } {
-  const { status, text, retryAfterS } = relayError(code);
-  const { type, content } = represent(req, code, status, text, read);
+  const { status, retryAfterS } = relayError(code);
+  const { type, content } = represent(req, code, requestId, read);
   const payload = Buffer.from(content);
   const pending = body.pending && !req.readableEnded;
   const small = body.contentLength !== undefined && body.contentLength <= smallBodyBytes;
@@ -72,6 +73,7 @@ function send(
     "X-Tunnel-Error",
     code,
   ];
+  if (type.startsWith("text/html")) headers.push("Content-Security-Policy", pagePolicy);
   if (requestId !== undefined) headers.push("X-Request-Id", requestId);
   if (retryAfterS !== undefined) headers.push("Retry-After", String(retryAfterS));
   if (status === 426) headers.push("Connection", "Upgrade, close", "Upgrade", "websocket");
@@ -85,30 +87,30 @@ function send(
 function represent(
   req: VisitorRequest,
   code: RelayErrorCode,
-  status: number,
-  text: string,
+  requestId: string | undefined,
   read: Buffer | undefined,
 ): { type: string; content: string } {
+  const { status, text } = relayError(code);
   if (mayBeJsonRpc(req.method ?? "", req.rawHeaders)) {
     const content = jsonRpcError(req.rawHeaders, read, code, status, text);
     if (content !== undefined) return { type: "application/json", content };
   }
   if (headerValue(req.rawHeaders, "accept")?.toLowerCase().includes("text/html") === true) {
-    return { type: "text/html; charset=utf-8", content: page(status, text) };
+    return { type: "text/html; charset=utf-8", content: errorPage(code, requestId) };
   }
   return { type: "text/plain; charset=utf-8", content: text };
 }
 
-/** The texts are constants: there is nothing of the visitor's in the page. */
-function page(status: number, text: string): string {
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>${status} ${text}</title>
-<style>body{font:16px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:34rem;padding:0 1rem;color-scheme:light dark}</style>
-</head><body><h1>${text}</h1>
-<p>${status} ${STATUS_CODES[status] ?? ""}. This answer comes from the tunnel relay, not from the service behind it.</p>
-</body></html>
-`;
+/** The texts are constants and the id is checked: there is nothing of the visitor's in the page. */
+function errorPage(code: RelayErrorCode, requestId: string | undefined): string {
+  const { status, text, advice } = relayError(code);
+  const reference = requestId === undefined ? "" : `<br>Request ${requestId}`;
+  return page(
+    `${status} ${text}`,
+    `<h1>${text}</h1>
+<p>${advice}</p>
+<p><small>${status} ${STATUS_CODES[status]}, from the tunnel relay and not from the service behind it${reference}</small></p>`,
+  );
 }
 
 /** Reads a body that is expected to be small; gives `undefined` when it is not, or does not end in time. */

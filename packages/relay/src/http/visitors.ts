@@ -92,7 +92,7 @@ export class Visitors {
       new Exchange(this.#context, req, res, { name: host.name, path, visitor, body, upgrade }).start();
     } else {
       const startedAt = performance.now();
-      const { status, bytes } = landing(req, res, path, this.#context.options.domain);
+      const { status, bytes } = landing(req, res, path, this.#context.publicUrl("myapp"));
       this.#report(req, path, startedAt, status, bytes, undefined);
     }
   }

@@ -1,0 +1,30 @@
+const style =
+  "body{font:16px/1.6 system-ui,sans-serif;max-width:36rem;margin:16vh auto 2rem;padding:0 1.5rem;color-scheme:light dark}" +
+  "h1{font-size:1.6rem;line-height:1.25;margin:0 0 1rem}h1::first-letter{text-transform:uppercase}" +
+  "code,pre{font:0.9em/1.5 ui-monospace,monospace;background:#8882;border-radius:6px}" +
+  "code{padding:.15em .35em}pre{padding:1rem;overflow:auto}" +
+  "small{opacity:.7}";
+
+/**
+ * A page of the relay's own, which needs nothing from elsewhere. `title` and `body` are HTML: nothing that a visitor says
+ * may stand in them.
+ */
+export function page(title: string, body: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="robots" content="noindex">
+<title>${title}</title>
+<style>${style}</style>
+</head>
+<body>
+${body}
+</body>
+</html>
+`;
+}
+
+/** What the pages may load and do: their own style, and nothing else. */
+export const pagePolicy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
