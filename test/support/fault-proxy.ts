@@ -28,6 +28,10 @@ export interface FaultProxy {
    * arrive, and nothing more of the other direction. Once; 0 strikes before the next byte.
    */
   cutAfter(direction: Direction, bytes: number): void;
+  /** Called when a cut ordered with `cutAfter` has struck. */
+  onCut: () => void;
+  /** Takes back what was ordered with `cutAfter` and `corruptAt` and has not struck yet. */
+  clearFaults(): void;
   /** Flips the bits of the byte at `offset` from now in that direction. Once. */
   corruptAt(direction: Direction, offset: number): void;
   /**
@@ -84,6 +88,7 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
     delayMs: 0,
     bytesPerSecond: 0,
     refusing: false,
+    onCut: () => {},
     cut() {
       for (const pair of pairs) pair.reset();
     },
@@ -92,6 +97,9 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
     },
     corruptAt(direction, offset) {
       faults.push({ direction, at: forwarded[direction] + offset, kind: "corrupt" });
+    },
+    clearFaults() {
+      faults.length = 0;
     },
     halfOpen() {
       for (const pair of pairs) pair.silent = true;
@@ -240,6 +248,7 @@ class Lane {
     this.#pair.silent = true;
     this.#to.end(chunk.subarray(0, at));
     this.#from.resetAndDestroy();
+    this.#state.proxy.onCut();
   }
 
   #send(bytes: Buffer): void {

@@ -1,0 +1,10 @@
+/**
+ * How much of each test is run. `npm test` runs enough to find a mistake that is there; `npm run test:resilience` all that
+ * the claims in docs/resilience.md are about, which takes a quarter of an hour.
+ */
+export const isFullRun = process.env["MCP_TUNNEL_TEST_FULL"] === "1";
+
+/** `part` in `npm test`, `whole` in the full run. */
+export function scaled(part: number, whole: number): number {
+  return isFullRun ? whole : part;
+}

@@ -1,0 +1,145 @@
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { afterEach, expect, it } from "vitest";
+import { ByteChecker, bytesAt } from "../support/bytes.js";
+import { type InProcessTunnel, startInProcess } from "../support/in-process.js";
+import { startUpstream, type Upstream } from "../support/upstream.js";
+import { scaled } from "./scale.js";
+
+/** How many of each kind are going on at any moment, until the time is up. */
+const perKind = 50;
+const durationMs = scaled(10_000, 60_000);
+const cutIntervalMs = 1_000;
+const bodyBytes = scaled(100_000, 400_000);
+/** So that exchanges last for several cuts, and a laptop can run this: per connection and direction. */
+const bytesPerSecond = 12_000_000;
+
+let upstream: Upstream;
+let tunnel: InProcessTunnel;
+
+afterEach(async () => {
+  await tunnel.close();
+  await upstream.close();
+});
+
+it(
+  `200 exchanges at once get every byte right while the link is cut every second (${durationMs / 1_000} s)`,
+  async () => {
+    upstream = await startUpstream();
+    tunnel = await startInProcess({ upstreamPort: upstream.port, faults: true });
+    const { client, proxy } = tunnel;
+    if (proxy === undefined) throw new Error("there is no proxy");
+    proxy.bytesPerSecond = bytesPerSecond;
+    let resumed = 0;
+    let lost = 0;
+    client.on("connected", (event) => {
+      if (event.resumed) resumed += 1;
+      else lost += 1;
+    });
+
+    const deadline = performance.now() + durationMs;
+    const counts: Record<string, number> = {};
+    const failures: string[] = [];
+    const keepDoing = (name: string, exchange: (seed: number) => Promise<void>): Promise<void>[] =>
+      Array.from({ length: perKind }, async (_, worker) => {
+        for (let round = 0; performance.now() < deadline; round++) {
+          try {
+            await exchange(worker * 1_000 + round);
+            counts[name] = (counts[name] ?? 0) + 1;
+          } catch (error) {
+            failures.push(`${name}: ${String(error)}`);
+            return;
+          }
+        }
+      });
+    const workers = [
+      ...keepDoing("downloads", download),
+      ...keepDoing("uploads", upload),
+      ...keepDoing("event streams", eventStream),
+      ...keepDoing("echoes", echo),
+    ];
+    let cuts = 0;
+    const timer = setInterval(() => {
+      proxy.cut();
+      cuts += 1;
+    }, cutIntervalMs);
+    await Promise.all(workers);
+    clearInterval(timer);
+
+    console.info(`${cuts} cuts, ${resumed} resumptions;`, counts);
+    expect(failures).toEqual([]);
+    expect(lost).toBe(0);
+    expect(cuts).toBeGreaterThanOrEqual(Math.floor(durationMs / cutIntervalMs) - 1);
+    expect(resumed).toBeGreaterThan(cuts / 2);
+    for (const kind of ["downloads", "uploads", "event streams", "echoes"]) {
+      expect(counts[kind]).toBeGreaterThanOrEqual(perKind);
+    }
+  },
+  durationMs + 120_000,
+);
+
+async function download(seed: number): Promise<void> {
+  const length = bodyBytes + ((seed * 7_919) % bodyBytes);
+  const { statusCode, body } = await tunnel.visit(`/bytes/${length}${seed % 2 === 0 ? "?chunked" : ""}`);
+  const checker = new ByteChecker();
+  for await (const chunk of body) checker.update(chunk as Buffer);
+  same("status", statusCode, 200);
+  same("length", checker.length, length);
+}
+
+async function upload(seed: number): Promise<void> {
+  const length = bodyBytes + ((seed * 7_919) % bodyBytes);
+  const body = bytesAt(seed, length);
+  const { statusCode, body: answer } = await tunnel.visit("/hash", { method: "POST", body });
+  const sha256 = createHash("sha256").update(body).digest("hex");
+  same("answer", await answer.text(), JSON.stringify({ length, sha256 }));
+  same("status", statusCode, 200);
+}
+
+async function eventStream(seed: number): Promise<void> {
+  const count = 40 + (seed % 20);
+  const { statusCode, body } = await tunnel.visit(`/sse?count=${count}&intervalMs=40`);
+  const expected = Array.from({ length: count }, (_, i) => `id: ${i + 1}\ndata: event ${i + 1}\n\n`).join("");
+  same("events", await body.text(), expected);
+  same("status", statusCode, 200);
+}
+
+/** What a WebSocket is to a tunnel: raw bytes both ways, each piece sent when the one before has come back. */
+async function echo(seed: number): Promise<void> {
+  const socket = connect({ port: tunnel.relayPort, host: "127.0.0.1" });
+  socket.write("GET /echo HTTP/1.1\r\nHost: demo.localhost\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n");
+  const checker = new ByteChecker();
+  const rounds = 20;
+  const pieceBytes = 1_000 + (seed % 7_000);
+  let head = "";
+  let sent = 0;
+  let failure: unknown;
+  socket.on("error", (error) => (failure = error));
+  socket.on("data", (chunk: Buffer) => {
+    try {
+      if (head.endsWith("\r\n\r\n")) checker.update(chunk);
+      else {
+        const end = chunk.indexOf("\r\n\r\n");
+        head += chunk.toString("latin1", 0, end === -1 ? chunk.length : end + 4);
+        if (end === -1) return;
+        checker.update(chunk.subarray(end + 4));
+      }
+    } catch (error) {
+      failure = error;
+      socket.destroy();
+      return;
+    }
+    if (checker.length < sent * pieceBytes) return;
+    if (sent === rounds) socket.end();
+    else setTimeout(() => socket.write(bytesAt(sent++ * pieceBytes, pieceBytes)), 50);
+  });
+  await once(socket, "close");
+  if (failure !== undefined) throw failure;
+  same("head", head.slice(0, 12), "HTTP/1.1 101");
+  same("length", checker.length, rounds * pieceBytes);
+}
+
+function same(what: string, actual: unknown, expected: unknown): void {
+  if (actual !== expected) throw new Error(`${what}: ${String(actual)} instead of ${String(expected)}`);
+}
