@@ -336,6 +336,27 @@ describe("what is queued over all streams", () => {
     expect(said(peer).filter((text) => text.startsWith("RESET"))).toEqual([]);
   });
 
+  it("does not keep whole messages for the sake of single bytes", () => {
+    const { relay, peer } = relayWithRawClient();
+    const kept = new Map<number, Buffer>();
+    for (const id of [1, 2, 3]) {
+      relay.open(get, true, listener({ onData: (chunk) => kept.set(id, chunk) }));
+      peer.send(frame(RESPONSE, id, "200"));
+    }
+    const keeps = (id: number) => kept.get(id)?.buffer.byteLength;
+    const ballast = (length: number) => frame(DATA, 3, Buffer.alloc(length));
+    peer.send(frame(DATA, 1, "x"), ballast(30_000));
+    // The usual case: one slice of one read.
+    expect(keeps(1)).toBeGreaterThan(30_000);
+    peer.send(frame(DATA, 1, "y"), ballast(30_000));
+    expect(keeps(1)).toBeLessThan(16_384);
+    peer.send(frame(DATA, 2, "z"), ballast(100_000));
+    expect(keeps(2)).toBeLessThan(16_384);
+    // What makes up most of its message is never copied.
+    expect(keeps(3)).toBeGreaterThan(100_000);
+    expect([1, 2, 3].map((id) => kept.get(id)?.at(0))).toEqual([121, 122, 0]);
+  });
+
   it("goes down to nothing however it is passed on", () => {
     const { relay, peer } = relayWithRawClient();
     const stream = relay.open(get, true, listener());

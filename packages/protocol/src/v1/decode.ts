@@ -1,19 +1,13 @@
 import type { RawHeaders } from "../headers.js";
 import type { RequestHead, ResponseHead } from "../tunnel.js";
-import { describeFrame, frameRules, frameTypes, headerBytes, typeMask } from "./frame.js";
+import { describeFrame, frameRules, headerBytes, typeMask } from "./frame.js";
 import { Violation } from "./violation.js";
-
-/**
- * DATA that is a smaller part than this of what was read with it is copied: in a slow visitor's queue it would keep all of that in
- * memory, and credit counts only its own bytes.
- */
-const keptRatio = 4;
 
 export type OnFrame = (type: number, flags: number, streamId: number, payload: Buffer) => void;
 
 /**
  * Turns the bytes of one direction back into frames, however they were split. A payload that lies in one message is handed
- * over as a slice of it, unless it is but a small part; one that crosses messages is copied. Keeps at most one frame.
+ * over as a slice of it; only one that crosses messages is copied. Keeps at most one frame.
  */
 export class Decoder {
   readonly #header = Buffer.alloc(headerBytes);
@@ -49,10 +43,8 @@ export class Decoder {
       const missing = this.#length - this.#payloadHave;
       const available = bytes.length - at;
       if (this.#payloadHave === 0 && available >= missing) {
-        const slice = bytes.subarray(at, at + missing);
+        this.#emit(bytes.subarray(at, at + missing));
         at += missing;
-        const wasteful = this.#type === frameTypes.data && missing * keptRatio < bytes.buffer.byteLength;
-        this.#emit(wasteful ? Buffer.from(slice) : slice);
         continue;
       }
       if (available === 0) return;

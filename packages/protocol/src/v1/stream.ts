@@ -10,7 +10,9 @@ import { Violation } from "./violation.js";
  * What a queued chunk counts beside its bytes, about what it costs: a peer that sends single bytes must not get around the
  * limit on what is queued.
  */
-export const chunkOverheadBytes = 256;
+const chunkOverheadBytes = 256;
+/** A read from a socket is at most this long, and so is the memory that a slice of it keeps. */
+const readBytes = 65_536;
 
 /** What a stream needs of its session. */
 export interface StreamPort {
@@ -282,6 +284,7 @@ export class V1Stream implements AcceptedStream {
 
   #receiveBytes(payload: Buffer, last: boolean): void {
     if (payload.length > this.#granted) throw violation(this.id, "more DATA than there was credit for");
+    const isBacklog = this.#unconsumed > 0 || payload.buffer.byteLength > readBytes;
     this.#granted -= payload.length;
     this.#unconsumed += payload.length;
     this.#overhead += chunkOverheadBytes;
@@ -289,7 +292,8 @@ export class V1Stream implements AcceptedStream {
     this.#epochStart ??= performance.now();
     if (last) this.#remote = "ending";
     this.#port.queued(this, payload.length + chunkOverheadBytes);
-    if (!this.#done) this.handler.onData(payload, last);
+    if (this.#done) return;
+    this.handler.onData(isBacklog ? compact(payload) : payload, last);
   }
 
   receiveEnd(trailers: RawHeaders, headNeeded: boolean): void {
@@ -365,6 +369,14 @@ export class V1Stream implements AcceptedStream {
     if (cut) this.#dropUnconsumed();
     this.#port.finished(this, this.#window - this.#firstWindow);
   }
+}
+
+/**
+ * Copies a chunk that is but a small part of what was read with it and would keep all of it in memory: credit counts
+ * only the chunk's own bytes. Not done for a stream whose chunks are passed on as they come.
+ */
+function compact(chunk: Buffer): Buffer {
+  return chunk.length * 4 < chunk.buffer.byteLength ? Buffer.from(chunk) : chunk;
 }
 
 function violation(streamId: number, what: string): Violation {

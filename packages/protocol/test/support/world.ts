@@ -9,6 +9,7 @@ import type {
 import { linkedPair } from "mcp-tunnel-protocol/testing";
 import type { MemoryLink } from "mcp-tunnel-protocol/testing";
 import { vi } from "vitest";
+import { bytesAt } from "../../../../test/support/bytes.js";
 
 export type SideName = "relay" | "client";
 const other = { relay: "client", client: "relay" } as const;
@@ -46,13 +47,7 @@ export type Step =
 
 /** The bytes of one direction of a stream: any mistake in order, offset or stream shows. */
 function pattern(id: number, from: SideName, offset: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(length);
-  const salt = id * 37 + (from === "relay" ? 0 : 101);
-  for (let i = 0; i < length; i++) {
-    const at = offset + i;
-    bytes[i] = salt + at * 7 + (at >>> 8);
-  }
-  return bytes;
+  return bytesAt(id * 100_003 + (from === "relay" ? 0 : 50_021) + offset, length);
 }
 
 /** One end of a stream: what the model knows it did, and what its handler was told. */
@@ -363,19 +358,15 @@ export class World {
   async settle(): Promise<void> {
     if (!this.isConnected) this.connect();
     for (const side of ["relay", "client"] as const) this.congest(side, 0);
-    const state = () =>
-      JSON.stringify([
-        this.relay.received,
-        this.client.received,
-        this.relay.unacknowledgedBytes,
-        this.client.unacknowledgedBytes,
-        this.streams.map(({ relay, client }) => [
-          relay.callbacks,
-          client.callbacks,
-          relay.consumed,
-          client.consumed,
-        ]),
-      ]);
+    const state = () => {
+      const { relay, client } = this;
+      let done = 0;
+      for (const ends of this.streams) {
+        for (const end of [ends.relay, ends.client]) done += end.callbacks + end.consumed;
+      }
+      const left = relay.unacknowledgedBytes + client.unacknowledgedBytes;
+      return `${relay.received + client.received} ${done} ${left}`;
+    };
     for (let before = ""; before !== state(); ) {
       before = state();
       vi.advanceTimersByTime(150);
