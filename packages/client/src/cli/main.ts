@@ -6,18 +6,26 @@ import type { CliOptions } from "./options.js";
 import { HumanRenderer, JsonRenderer } from "./render.js";
 import type { Output, Renderer } from "./render.js";
 
-/** Lines that leave together at the end of the turn: a write for each would cost a busy client a tenth of its time. */
+/** How long a line may wait for others, in milliseconds: a write for each takes a tenth of a busy client's time. */
+const gatherMs = 20;
 let pending = "";
+let gathering: NodeJS.Timeout | undefined;
 
 function flush(): void {
-  if (pending !== "") process.stdout.write(pending);
+  clearTimeout(gathering);
+  gathering = undefined;
+  const lines = pending;
   pending = "";
+  if (lines !== "") process.stdout.write(lines);
 }
+
+// An error that nobody caught ends the process at once.
+process.on("exit", flush);
 
 const output: Output = {
   out(line) {
-    if (pending === "") setImmediate(flush);
     pending += `${line}\n`;
+    gathering ??= setTimeout(flush, gatherMs);
   },
   err(line) {
     // On a terminal both are read as one text.
