@@ -126,7 +126,7 @@ hold-timeout: { seconds: 1 }
     ["no YAML", 'domain: "a.test\n', ":2: Missing closing"],
     ["a key twice", "domain: a.test\nport: 1\ndomain: b.test\n", ":3: Map keys must be unique"],
     ["a list", "- domain\n", ":1: the file has to be a list of 'name: value' lines"],
-    ["nothing at all", "# to do\n", "required option '--domain <DOMAIN>' not specified"],
+    ["nothing at all", "# to do\n", "no domain is given"],
     ["a config file of its own", "domain: a.test\nconfig: other.yaml\n", ":2: unknown key 'config'"],
     ["an alias", "domain: *a\n", ":1: domain: has to be a plain value"],
     [

@@ -165,5 +165,12 @@ export function checkTemplate(template: string): string {
       `the public URL '${template}' is not an http(s) URL with {subdomain} in it, such as https://{subdomain}.{domain}`,
     );
   }
+  const [unknown] = /\{.*?\}/.exec(sample) ?? [];
+  if (unknown !== undefined) {
+    throw new TunnelError(
+      "invalid_option",
+      `the public URL '${template}' has ${unknown} in it, but only {subdomain}, {domain} and {port} are known`,
+    );
+  }
   return template.replace(/\/+$/, "");
 }

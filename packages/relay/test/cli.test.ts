@@ -35,6 +35,11 @@ describe("a mistake on the command line", () => {
     ["a duration beyond what a timer can wait", [...domain, "--shutdown-grace", "600h"], "--shutdown-grace"],
     ["a proxy that is no address", [...domain, "--trusted-proxy", "10.0.0/8"], "'10.0.0/8'"],
     ["a URL without the name in it", [...domain, "--public-url", "https://a.test"], "'https://a.test'"],
+    [
+      "a URL with something unknown in it",
+      [...domain, "--public-url", "https://{subdomain}.{host}"],
+      "{host}",
+    ],
     ["a reserved name that is none", [...domain, "--reserved-names", "a,b_c"], "'b_c'"],
     ["a log format that is none", [...domain, "--log-format", "xml"], "--log-format"],
     ["a log level that is none", [...domain, "--log-level", "loud"], "--log-level"],
@@ -49,6 +54,13 @@ describe("a mistake on the command line", () => {
     expect(relay.stderr[0]).toContain(mention);
     expect(relay.output).not.toContain("s3cret");
     expect(relay.stdout).toEqual([]);
+  });
+
+  it("is a command without the one that it groups: they are listed", async () => {
+    const relay = opened(runRelay(["token"]));
+    expect((await relay.exited).code).toBe(2);
+    expect(relay.stderr[0]).toBe("Usage: mcp-tunnel token [options] [command]");
+    expect(relay.output).not.toContain("error");
   });
 
   it("is found in the environment as well", async () => {
@@ -96,12 +108,20 @@ describe("the command", () => {
     ]) {
       expect(text).toContain(flag);
     }
+    // It is read on terminals of 80 columns.
+    expect(help.stdout.filter((line) => line.length > 80)).toEqual([]);
+    const short = opened(runRelay(["-h"]));
+    expect((await short.exited).code).toBe(0);
+    expect(short.stdout).toEqual(help.stdout);
   });
 
   it("tells its version", async () => {
     const version = opened(runRelay(["--version"]));
     expect((await version.exited).code).toBe(0);
     expect(version.stdout).toEqual([expect.stringMatching(/^\d+\.\d+\.\d+/)]);
+    const short = opened(runRelay(["-V"]));
+    expect((await short.exited).code).toBe(0);
+    expect(short.stdout).toEqual(version.stdout);
   });
 
   it("warns that it is open", async () => {
@@ -149,7 +169,7 @@ describe("the command", () => {
     const listening = await pretty.waitFor("port", () =>
       pretty.stdout.find((line) => line.includes("listening")),
     );
-    const port = Number(/"port":(\d+)/.exec(listening)?.[1]);
+    const port = Number(/listening on 127\.0\.0\.1:(\d+) /.exec(listening)?.[1]);
     const client = opened(await ScriptedClient.registered(port, { token: "s3cret", subdomain: "app" }));
     void client.serve("ok");
     const visitor = opened(new RawVisitor(port));

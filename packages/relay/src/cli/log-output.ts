@@ -2,18 +2,19 @@ import { pino } from "pino";
 import pretty from "pino-pretty";
 import { LineGatherer } from "./line-gatherer.js";
 import type { LogFormat, Logger, LogLevel } from "../log.js";
+import { formatHostPort } from "./values.js";
 
 /** What a request's line says in its message. */
 const requestFields =
   "method,path,status,bytes,requestBytes,durationMs,outcome,reason,address,wire,requestId";
 
-/** A request reads as a sentence; of the rest, what it is about comes first. */
+/** Requests and listeners read as sentences; of the rest, what it is about comes first. */
 function prettyMessage(line: Record<string, unknown>, messageKey: string): string {
-  const { name, method, path, status, bytes, durationMs, outcome, reason, address } = line as Record<
-    string,
-    string | number | undefined
-  >;
+  const { name, method, path, status, bytes, durationMs, outcome, reason, address, host, port } =
+    line as Record<string, string | number | undefined>;
   const message = line[messageKey] as string;
+  if (port !== undefined)
+    return `${message} on ${formatHostPort({ host: String(host), port: Number(port) })}`;
   if (method === undefined) {
     const details = [name, reason, address].filter((detail) => detail !== undefined);
     return details.length === 0 ? message : `${message}: ${details.join(", ")}`;
@@ -38,7 +39,7 @@ export function createLogger(format: LogFormat, level: LogLevel): LogOutput {
       sync: true,
       singleLine: true,
       translateTime: "SYS:HH:MM:ss.l",
-      ignore: `pid,hostname,name,${requestFields}`,
+      ignore: `pid,hostname,name,host,port,${requestFields}`,
       messageFormat: prettyMessage,
     });
     return {

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { CommanderError } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { version } from "../version.js";
@@ -39,6 +38,8 @@ try {
   await command.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
+    // A command that only groups others has printed their help.
+    if (error.code === "commander.help") process.exit(usageStatus);
     const message = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
     if (error.exitCode !== 0) fail(`${message} (see mcp-tunnel --help)`, usageStatus);
   } else if (error instanceof TunnelError) {

@@ -57,35 +57,40 @@ const operating = "Operating it:";
 const other = "Other:";
 
 const examples = `
-Each option can also be set in the environment, as MCP_TUNNEL_ and its name: MCP_TUNNEL_MAX_REQUEST_BODY=1MiB.
-Options that may be repeated take several values there, separated by newlines or semicolons.
+Each option can also be set in the environment, as MCP_TUNNEL_ and its name:
+MCP_TUNNEL_MAX_REQUEST_BODY=1MiB. Options that may be repeated take several
+values there, separated by newlines or semicolons.
 
 Examples:
-  Try it on one machine; the tunnel 'myapp' is then at http://myapp.localhost:8080
-    $ mcp-tunnel --domain localhost --public-url http://{subdomain}.{domain}:8080
+  Try it on one machine: 'myapp' is then at http://myapp.localhost:8080
+    $ mcp-tunnel --domain localhost \\
+        --public-url 'http://{subdomain}.{domain}:{port}'
     $ mcp-tunnel-client 3000 --relay http://localhost:8080 --subdomain myapp
 
-  For a team, behind a proxy on the same host that serves *.tunnel.example.com with TLS:
-  one token for one name, another for all names that begin with 'dev-'
-    $ mcp-tunnel --domain tunnel.example.com --host 127.0.0.1 --trusted-proxy 127.0.0.1 \\
-        --static-token s3cret-1:myapp --static-token s3cret-2:dev-*
-
-  The same without a proxy: HTTPS with a certificate for *.tunnel.example.com
+  For a team: one token for one name, another for all that begin with 'dev-';
+  HTTPS with a certificate for *.tunnel.example.com
     $ mcp-tunnel --domain tunnel.example.com --port 443 --http-redirect 80 \\
-        --tls-cert fullchain.pem --tls-key privkey.pem --static-token s3cret-1:myapp
+        --tls-cert fullchain.pem --tls-key privkey.pem \\
+        --static-token s3cret-1:myapp --static-token 's3cret-2:dev-*'
 
-  Tokens that a service of yours knows; it is asked at POST https://auth.example.com/api/verify
-    $ mcp-tunnel --domain tunnel.example.com --auth-url https://auth.example.com --auth-secret S3CRET
+  The same behind a proxy on this host that does HTTPS
+    $ mcp-tunnel --domain tunnel.example.com \\
+        --host 127.0.0.1 --trusted-proxy 127.0.0.1 \\
+        --static-token s3cret-1:myapp --static-token 's3cret-2:dev-*'
+
+  Tokens that a service of yours knows: POST https://auth.example.com/api/verify
+    $ mcp-tunnel --domain tunnel.example.com \\
+        --auth-url https://auth.example.com --auth-secret S3CRET
 `;
 
 /** The command, without an action: whoever parses decides what to do. */
 export function createCommand(version: string): Command {
   const command = new Command("mcp-tunnel")
     .description("The relay of mcp-tunnel: gives services behind clients a public HTTP name below a domain.")
-    .version(version, "--version", "print the version")
-    .helpOption("--help", "print this")
+    .version(version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this")
     .addHelpText("after", examples)
-    .configureHelp({ helpWidth: 110 })
+    .configureHelp({ optionDescription })
     .allowExcessArguments();
   const add = (group: string, option: Option): void => {
     command.addOption(option.env(environmentName(option)).helpGroup(group));
@@ -99,15 +104,16 @@ export function createCommand(version: string): Command {
   add(where, new Option("--host <ADDRESS>", "address to bind (default: all, IPv4 and IPv6)"));
   add(
     where,
-    new Option("--public-url <TEMPLATE>", "how clients are told their URL; also has {port}").default(
-      "https://{subdomain}.{domain}",
-    ),
+    new Option(
+      "--public-url <TEMPLATE>",
+      "the URL that clients are told, with {subdomain}, {domain} and {port} in it",
+    ).default("https://{subdomain}.{domain}"),
   );
   add(
     where,
     new Option(
       "--trusted-proxy <CIDR>",
-      "proxy whose X-Forwarded-For, -Host and -Proto are believed; may be repeated",
+      "address or range of a proxy whose X-Forwarded-For, -Host and -Proto are believed; may be repeated",
     ).argParser(collect),
   );
 
@@ -128,14 +134,17 @@ export function createCommand(version: string): Command {
   add(who, new Option("--auth-url <URL>", "auth provider that knows the tokens"));
   add(
     who,
-    new Option("--auth-secret <SECRET>", "shows the auth provider who asks; required with --auth-url"),
+    new Option(
+      "--auth-secret <SECRET>",
+      "what the auth provider knows this relay by; required with --auth-url",
+    ),
   );
   add(who, new Option("--auth-secret-file <FILE>", "the same, from a file"));
   add(
     who,
     new Option(
       "--reserved-names <NAMES>",
-      "names that only a token gets which spells them out, separated by commas",
+      "names for those tokens only that spell them out, separated by commas",
     ).default(defaultReservedNames.join(",")),
   );
 
@@ -194,7 +203,12 @@ export function createCommand(version: string): Command {
       logFormats,
     ),
   );
-  add(logs, new Option("--log-level <LEVEL>", "the least that is logged").default("info").choices(logLevels));
+  add(
+    logs,
+    new Option("--log-level <LEVEL>", "the least that is logged: debug, info, warn, error or silent")
+      .default("info")
+      .choices(logLevels),
+  );
   add(
     logs,
     new Option(
@@ -227,6 +241,12 @@ export function createCommand(version: string): Command {
   add(operating, new Option("--admin-secret-file <FILE>", "the same, from a file"));
   command.optionsGroup(other);
   return command;
+}
+
+/** commander would add the environment variable to each, whose name follows from the option's. */
+function optionDescription({ description, defaultValue, defaultValueDescription }: Option): string {
+  const byDefault = defaultValueDescription ?? defaultValue;
+  return byDefault === undefined ? description : `${description} (default: ${byDefault})`;
 }
 
 function environmentName(option: Option): string {

@@ -61,7 +61,11 @@ export function readOptions(command: Command): CliOptions {
     }
   }
   const options = command.opts<CliOptions>();
-  if (options.domain === undefined) throw unusable("required option '--domain <DOMAIN>' not specified");
+  if (options.domain === undefined) {
+    throw unusable(
+      "no domain is given: add --domain <DOMAIN>, or set MCP_TUNNEL_DOMAIN (see mcp-tunnel --help)",
+    );
+  }
   return options;
 }
 
