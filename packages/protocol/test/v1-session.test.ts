@@ -2,6 +2,10 @@ import { describe, expect, it } from "vitest";
 import { TunnelError, V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol";
 import type { AcceptedStream, RequestHead, StreamHandler, StreamReset, V1Options } from "mcp-tunnel-protocol";
 import { linkedPair } from "mcp-tunnel-protocol/testing";
+import { RawPeer, listener, owner, relayWithRawClient, turn } from "./support/raw-peer.js";
+import { END, ack, describe as inWords, frame, types } from "./support/wire.js";
+
+const get = { method: "GET", path: "/", headers: [] };
 
 /** Records what a stream's handler is told, and returns credit at once. */
 function recorder(stream: () => { consumed(bytes: number): void }) {
@@ -198,5 +202,84 @@ describe("a version 1 session", () => {
     expect(reasons[0]?.code).toBe("cancelled");
     expect(reasons[0]?.message).toBe("the visitor went away");
     relay.close(1000, "");
+  });
+});
+
+describe("the life of a version 1 session", () => {
+  it("asks the client to register anew when ids run low, and opens none when they are out", async () => {
+    class LateRelaySession extends V1RelaySession {
+      skipTo(id: number): void {
+        this.lastStreamId = id;
+      }
+    }
+    const relay = new LateRelaySession(owner(), { liveness: { pingIntervalMs: 0 } });
+    const peer = new RawPeer();
+    relay.attach(peer.sessionLink, 0);
+    relay.skipTo(0xeffffffe);
+    for (let i = 0; i < 3; i++) relay.open(get, true, listener());
+    expect(inWords(await peer.frames())).toEqual([
+      'REQUEST+END 4026531839 "GET\\n/"',
+      'GOAWAY 0 ""',
+      'REQUEST+END 4026531840 "GET\\n/"',
+      'REQUEST+END 4026531841 "GET\\n/"',
+    ]);
+    relay.skipTo(0xfffffff0);
+    expect(() => relay.open(get, true, listener())).toThrow("run out of ids");
+    relay.close(1000, "");
+  });
+
+  it("is idle when no stream is open and the peer has everything, or when it is over", async () => {
+    const { relay, peer } = relayWithRawClient();
+    await relay.idle();
+    const idle: number[] = [];
+    relay.open(get, true, listener());
+    void relay.idle().then(() => idle.push(1));
+    await peer.frames();
+    peer.send(frame(types.RESPONSE | END, 1, "204"));
+    await turn();
+    expect(relay.streamCount).toBe(0);
+    expect(idle).toEqual([]);
+    peer.send(ack(13));
+    await turn();
+    expect(idle).toEqual([1]);
+
+    relay.open(get, true, listener());
+    void relay.idle().then(() => idle.push(2));
+    relay.destroy(new TunnelError("session_lost", "gave up"));
+    await turn();
+    expect(idle).toEqual([1, 2]);
+    await relay.idle();
+  });
+
+  it("refuses an offset that it cannot serve, and stays as it is", async () => {
+    const { relay, peer, told } = relayWithRawClient();
+    relay.open(get, true, listener());
+    await peer.frames();
+    peer.send(ack(13));
+    const next = new RawPeer();
+    for (const offset of [0, 12, 14, -1, Number.MAX_SAFE_INTEGER, Number.NaN]) {
+      expect(() => relay.attach(next.sessionLink, offset)).toThrow(TunnelError);
+    }
+    expect(relay.attached).toBe(true);
+    peer.send(frame(types.RESPONSE | END, 1, "204"));
+    expect([relay.streamCount, told.events.length]).toEqual([0, 0]);
+    relay.close(1000, "");
+    expect(() => relay.attach(next.sessionLink, 13)).toThrow("the session is over");
+  });
+
+  it("sends what was said before a close, and is closed once", async () => {
+    const { relay, peer, told } = relayWithRawClient();
+    const heard = listener();
+    relay.open(get, false, heard).write(Buffer.from("last words"));
+    relay.close(1001, "shutting down");
+    peer.link.deliverAll();
+    expect(inWords(await peer.frames())).toEqual(['REQUEST 1 "GET\\n/"', 'DATA 1 "last words"']);
+    await turn();
+    expect(peer.closed).toEqual({ code: 1001, reason: "shutting down" });
+    expect(heard.seen).toEqual(["reset session_lost"]);
+    expect(told.events).toEqual(["closed session_closed 1001"]);
+    relay.close(1000, "again");
+    expect(told.events.length).toBe(1);
+    expect(() => relay.open(get, true, listener())).toThrow("over");
   });
 });

@@ -18,8 +18,6 @@ export const frameTypes = {
   goaway: 0x0a,
 } as const;
 
-export type FrameType = (typeof frameTypes)[keyof typeof frameTypes];
-
 export const typeMask = 0x1f;
 /** The sender's direction of the stream ends with this frame. */
 export const endFlag = 0x80;

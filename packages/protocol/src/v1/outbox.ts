@@ -94,7 +94,7 @@ export class Outbox {
    * @throws Violation for an offset outside what was sent and kept.
    */
   acknowledge(offset: number): void {
-    if (offset < this.#keptFrom || offset > this.#sentTo) {
+    if (!(offset >= this.#keptFrom && offset <= this.#sentTo)) {
       throw new Violation(`acknowledged offset ${offset} is outside ${this.#keptFrom}-${this.#sentTo}`);
     }
     let count = 0;
