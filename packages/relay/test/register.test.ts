@@ -228,6 +228,24 @@ describe("eviction", () => {
     expect(holder.session.attached).toBe(true);
   });
 
+  it.each([
+    ["says so", { returning: true }],
+    ["has something to resume", { resume: { session: "unknown", secret: "0123456789abcdef", received: 0 } }],
+  ])("is not for a client that returns and %s, even while the holder is away", async (_, fields) => {
+    const { v1, relay } = await setUp();
+    const holder = await v1("app", { instance: "the holder's instance" });
+    holder.cut();
+    await relay.logged("tunnel away");
+    await expect(
+      V1Client.connect(relay.port, "app", { ...fields, instance: "another's instance" }),
+    ).rejects.toMatchObject({ code: 4002, reason: evictedReason });
+    await holder.resume();
+    // A name that nobody has is for anybody, and one's own is one's own.
+    const other = await v1("other", { ...fields, instance: "another's instance" });
+    await v1("other", { ...fields, instance: "another's instance" });
+    expect(await other.closed).toMatchObject({ code: 1000 });
+  });
+
   it("is no word for a client that replaces its own connection", async () => {
     const { v1 } = await setUp();
     const instance = "one and the same";
@@ -278,6 +296,24 @@ describe("a client that loses its connection", () => {
     await client.resume();
     expect(client.session.attached).toBe(true);
     expect(client.link).not.toBe(old);
+  });
+
+  it("comes back again when the acknowledgement was lost, with the same offsets", async () => {
+    const { v1, visitor, register } = await setUp();
+    const client = await v1("app");
+    const open = visitor.visit("app", "/open");
+    const exchange = await client.accept();
+    exchange.stream.sendHead({ status: 200, headers: [] });
+    const { body } = await open;
+    for (let lost = 0; lost < 3; lost++) {
+      const attempt = await register({ token: "t", protocol: [1], ...client.resumeFields });
+      expect(await attempt.next()).toHaveProperty("resumed");
+    }
+    exchange.stream.write(Buffer.from("still "));
+    await client.resume();
+    exchange.stream.write(Buffer.from("here"));
+    exchange.stream.end();
+    expect(await body.text()).toBe("still here");
   });
 
   it("needs the secret of the session", async () => {

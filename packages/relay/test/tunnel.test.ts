@@ -1,0 +1,78 @@
+import { TunnelError, V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol";
+import { linkedPair, type MemoryLink } from "mcp-tunnel-protocol/testing";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Tunnel } from "../src/tunnel.js";
+import { AcceptedExchange } from "./support.js";
+
+/** What the relay does when a client that was asked to register anew has done so, at the same relay. */
+describe("a session that its client was asked to leave", () => {
+  const closed = vi.fn();
+  let tunnel: Tunnel;
+  let session: V1RelaySession;
+  let clientLink: MemoryLink;
+  let exchange: AcceptedExchange | undefined;
+
+  beforeEach(() => {
+    closed.mockClear();
+    const nothing = (): void => {};
+    const info = { name: "app", url: "", instance: "i", address: "", client: undefined, grant: undefined };
+    tunnel = new Tunnel(info, 60_000, {
+      onAway: nothing,
+      onBack: nothing,
+      onLost: nothing,
+      onRevoked: nothing,
+      onLeaving: nothing,
+      onClosed: closed,
+      onFault: nothing,
+    });
+    session = new V1RelaySession(tunnel, {});
+    const client = new V1ClientSession(
+      (stream, head) => (exchange = new AcceptedExchange(stream, head)),
+      { onClose() {} },
+      {},
+    );
+    const [relayLink, otherLink] = linkedPair();
+    clientLink = otherLink;
+    tunnel.serve(session, "id");
+    session.attach(relayLink, 0);
+    client.attach(otherLink, 0);
+  });
+
+  afterEach(() => session.destroy(new TunnelError("session_closed", "the test is over")));
+
+  async function openStream(): Promise<{ ended: () => boolean }> {
+    let ended = false;
+    exchange = undefined;
+    const head = { method: "GET", path: "/", headers: [] };
+    const handler = { onData() {}, onEnd: () => void (ended = true), onReset() {} };
+    tunnel.open(head, true, handler);
+    await vi.waitFor(() => expect(exchange).toBeDefined());
+    return { ended: () => ended };
+  }
+
+  it("goes on until its streams have finished", async () => {
+    const stream = await openStream();
+    session.goaway();
+    tunnel.replace();
+    exchange?.stream.sendHead({ status: 200, headers: [] });
+    expect(closed).not.toHaveBeenCalled();
+    exchange?.stream.end();
+    await vi.waitFor(() => expect(stream.ended()).toBe(true));
+    await vi.waitFor(() => expect(closed).toHaveBeenCalledTimes(1));
+    expect(clientLink.closed?.code).toBe(1000);
+  });
+
+  it("is closed at once if it was not asked: the client has given it up", async () => {
+    await openStream();
+    tunnel.replace();
+    expect(closed).toHaveBeenCalledTimes(1);
+  });
+
+  it("is over when its link is lost", async () => {
+    await openStream();
+    session.goaway();
+    clientLink.terminate();
+    await vi.waitFor(() => expect(closed).toHaveBeenCalledTimes(1));
+    expect(tunnel.state.name).toBe("closed");
+  });
+});
