@@ -14,6 +14,9 @@ import { version } from "./version.js";
  */
 const maxMessageBytes = 16 * 1024 * 1024;
 
+/** The relays send each message in one. */
+const maxMessageFragments = 1_024;
+
 export interface RegisterRequest {
   /** The registration endpoint: `resolveOptions` makes it of the relay's URL. */
   readonly registerUrl: string;
@@ -53,6 +56,7 @@ function openLink({ registerUrl, timeoutMs, signal }: RegisterRequest): Promise<
       followRedirects: false,
       maxPayload: maxMessageBytes,
       perMessageDeflate: false,
+      maxFragments: maxMessageFragments,
       headers: { "user-agent": `mcp-tunnel-client/${version}` },
       ...(masked(registerUrl) ? {} : { generateMask: noMask }),
     });

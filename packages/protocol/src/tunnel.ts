@@ -89,6 +89,8 @@ export interface SessionHandler {
   onDetached?(cause: TunnelError): void;
   /** A stream's handler threw; its stream was reset and nothing else was touched. */
   onFault?(error: unknown): void;
+  /** A stream was reset by this end because too much was queued on the session. */
+  onOverloaded?(): void;
   /** The peer takes no new streams (client), or asks to register elsewhere (relay); what is open goes on. */
   onGoaway?(): void;
 }

@@ -2,6 +2,7 @@
 //   tls/         certificates: from files or by ACME, chosen by host name, replaced while connections go on
 //   http/        visitors: server, host, exchange (request and response), upgrade, the relay's own answers;
 //                visitor.ts is what these need of a request, http1.ts and http2.ts give it to them
+//   limits/      every limit with its default, and who counts what
 //   registry.ts  which tunnel holds a name; tunnel.ts: a name with its session
 //   register.ts  how a client gets a name: auth/ decides, name.ts knows what a name is
 //   relay.ts     puts them together; options.ts: everything that can be set
@@ -13,6 +14,9 @@ export type { ProviderOptions } from "./auth/provider.js";
 export { parseStaticToken, staticAuthenticator } from "./auth/static.js";
 export type { StaticToken } from "./auth/static.js";
 export { accessLog, combinedLog } from "./http/access-log.js";
+export type { CookieDomain } from "./http/set-cookie.js";
+export { resolveLimits } from "./limits/limits.js";
+export type { LimitName, LimitOptions, Limits } from "./limits/limits.js";
 export type { Logger } from "./log.js";
 export { defaultReservedNames } from "./name.js";
 export type { ExchangeOutcome, ExchangeRecord, RelayObserver, TunnelEvent } from "./observer.js";

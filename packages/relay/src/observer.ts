@@ -1,4 +1,5 @@
 import type { RawHeaders, Wire } from "mcp-tunnel-protocol";
+import type { LimitName } from "./limits/limits.js";
 
 /** How an exchange ended. */
 export type ExchangeOutcome =
@@ -62,6 +63,6 @@ export interface RelayObserver {
   /** Called once for each request that arrived whole, when it is over. */
   onEnd(exchange: ExchangeRecord): void;
   onTunnelEvent?(event: TunnelEvent): void;
-  /** A limit was hit; `limit` is one of a fixed set of names. */
-  onLimit?(limit: string): void;
+  /** A limit took effect. */
+  onLimit?(limit: LimitName): void;
 }

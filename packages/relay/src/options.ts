@@ -2,14 +2,16 @@ import { type LivenessOptions, TunnelError } from "mcp-tunnel-protocol";
 import type { Authenticator } from "./auth/authenticator.js";
 import { openAuthenticator } from "./auth/open.js";
 import { accessLog } from "./http/access-log.js";
-import { trustedProxies, type TrustedProxies } from "./http/forwarded.js";
+import { type AddressRanges, addressRanges, trustedProxies, type TrustedProxies } from "./http/forwarded.js";
+import type { CookieDomain } from "./http/set-cookie.js";
+import { type LimitOptions, type Limits, resolveLimits } from "./limits/limits.js";
 import { type Logger, silentLogger } from "./log.js";
 import type { TlsOptions } from "./tls/tls.js";
 import { defaultReservedNames, isName, normalizeDomain } from "./name.js";
 import type { RelayObserver } from "./observer.js";
 
 /** What a relay can be told. Only `domain` has no default. */
-export interface RelayOptions {
+export interface RelayOptions extends LimitOptions {
   /** Base domain: the tunnel `myapp` is at `myapp.<domain>`. */
   domain: string;
   /** TCP port; 0 takes any free one. Default 8080. */
@@ -29,34 +31,16 @@ export interface RelayOptions {
   reservedNames?: readonly string[];
   /** Addresses and CIDR ranges of proxies whose `X-Forwarded-*` fields are believed. Default none. */
   trustedProxies?: readonly string[];
-  /** Longest request body. Default 5,242,880. */
-  maxRequestBodyBytes?: number;
-  /** Longest response body; event streams and upgraded connections are exempt. Default 10,485,760. */
-  maxResponseBodyBytes?: number;
-  /** Wait for a response head after the request's last byte. Default 600,000: MCP tool calls are long. */
-  responseTimeoutMs?: number;
-  /** How long a client may take from connecting to its registration message. Default 5,000. */
-  registrationTimeoutMs?: number;
-  /** How long a person at the client may take to pick one of the offered names. Default 120,000. */
-  pickTimeoutMs?: number;
-  /** How long the session of a lost connection is kept for its client. Default 60,000. */
-  resumeTimeoutMs?: number;
-  /** How long requests wait for a client that is reconnecting. Default 15,000. */
-  holdTimeoutMs?: number;
-  /** How many requests for one name wait at once. Default 256. */
-  maxHeldRequests?: number;
   /**
-   * What all requests that wait may hold, over all names; each counts 8,192 bytes and what its body may fill of the
-   * buffers. Default 67,108,864.
+   * Addresses and CIDR ranges that no limit per address applies to. Default loopback: whoever reaches that is on this
+   * machine already, and a proxy there that was not declared as one would otherwise pass for a single visitor.
    */
-  maxHeldBytes?: number;
+  limitExempt?: readonly string[];
   /**
-   * How long after the start a request for a name that nobody has registered waits for it: after a restart the clients need a moment
-   * to come back. Default 2,000.
+   * What becomes of a cookie whose `Domain` covers more than its own tunnel. `narrow` (default) takes the attribute away, so
+   * that it stays with its tunnel; `keep` lets tunnels share it.
    */
-  startupHoldMs?: number;
-  /** Streams that one tunnel carries at once. Default 1,024. */
-  maxStreamsPerTunnel?: number;
+  cookieDomain?: CookieDomain;
   /** Speak HTTPS and HTTP/2 instead of HTTP. Default: a proxy does that, or nobody. */
   tls?: TlsOptions;
   /** When a client counts as gone. */
@@ -71,12 +55,14 @@ export interface RelayOptions {
 
 /** The same, complete and checked. */
 export interface ResolvedRelayOptions
-  extends Required<Omit<RelayOptions, "fd" | "host" | "reservedNames" | "tls" | "trustedProxies">> {
+  extends Limits,
+    Required<Omit<RelayOptions, "fd" | "limitExempt" | "host" | "reservedNames" | "tls" | "trustedProxies">> {
   host: string | undefined;
   fd: number | undefined;
   tls: TlsOptions | undefined;
   reservedNames: ReadonlySet<string>;
   trustedProxies: TrustedProxies;
+  limitExempt: AddressRanges;
 }
 
 /** @throws TunnelError `invalid_option`, with a message for the person who wrote the option. */
@@ -90,53 +76,23 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
     authenticator: options.authenticator ?? openAuthenticator,
     reservedNames: new Set((options.reservedNames ?? defaultReservedNames).map(checkReserved)),
     trustedProxies: trustedProxies(options.trustedProxies ?? []),
-    maxRequestBodyBytes: options.maxRequestBodyBytes ?? 5_242_880,
-    maxResponseBodyBytes: options.maxResponseBodyBytes ?? 10_485_760,
-    responseTimeoutMs: options.responseTimeoutMs ?? 600_000,
-    registrationTimeoutMs: options.registrationTimeoutMs ?? 5_000,
-    pickTimeoutMs: options.pickTimeoutMs ?? 120_000,
-    resumeTimeoutMs: options.resumeTimeoutMs ?? 60_000,
-    holdTimeoutMs: options.holdTimeoutMs ?? 15_000,
-    maxHeldRequests: options.maxHeldRequests ?? 256,
-    maxHeldBytes: options.maxHeldBytes ?? 67_108_864,
-    startupHoldMs: options.startupHoldMs ?? 2_000,
-    maxStreamsPerTunnel: options.maxStreamsPerTunnel ?? 1_024,
+    ...resolveLimits(options),
+    limitExempt: addressRanges(options.limitExempt ?? loopback, "exempt address"),
+    cookieDomain: options.cookieDomain ?? "narrow",
     tls: options.tls,
     liveness: options.liveness ?? {},
     logger: options.logger ?? silentLogger,
     accessLog: options.accessLog ?? accessLog(options.logger ?? silentLogger),
     observers: options.observers ?? [],
   };
-  checkRange(resolved, "port", 0, 65_535);
-  checkRange(resolved, "maxRequestBodyBytes", 0, Number.MAX_SAFE_INTEGER);
-  checkRange(resolved, "maxResponseBodyBytes", 0, Number.MAX_SAFE_INTEGER);
-  for (const name of ["responseTimeoutMs", "registrationTimeoutMs", "pickTimeoutMs"] as const) {
-    checkRange(resolved, name, 1, maxTimerMs);
+  const { port } = resolved;
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new TunnelError("invalid_option", `port is ${port}; it must be a whole number from 0 to 65535`);
   }
-  for (const name of ["resumeTimeoutMs", "holdTimeoutMs", "startupHoldMs"] as const) {
-    checkRange(resolved, name, 0, maxTimerMs);
-  }
-  checkRange(resolved, "maxHeldRequests", 0, 1_000_000);
-  checkRange(resolved, "maxHeldBytes", 0, Number.MAX_SAFE_INTEGER);
-  checkRange(resolved, "maxStreamsPerTunnel", 1, 1_000_000);
   return resolved;
 }
 
-/** The longest wait of a Node timer, about 24 days; a longer one would end at once. */
-const maxTimerMs = 0x7fffffff;
-
-type NumberOption = {
-  [K in keyof ResolvedRelayOptions]: ResolvedRelayOptions[K] extends number ? K : never;
-}[keyof ResolvedRelayOptions];
-
-function checkRange(options: ResolvedRelayOptions, name: NumberOption, min: number, max: number): void {
-  const value = options[name];
-  if (Number.isSafeInteger(value) && value >= min && value <= max) return;
-  throw new TunnelError(
-    "invalid_option",
-    `${name} is ${value}; it must be a whole number from ${min} to ${max}`,
-  );
-}
+const loopback = ["127.0.0.0/8", "::1"];
 
 function checkReserved(name: string): string {
   const lower = name.toLowerCase();

@@ -22,13 +22,16 @@ import { grants } from "./auth/patterns.js";
 import type { Holds } from "./holds.js";
 import { describeVisitor } from "./http/forwarded.js";
 import { Inbox } from "./inbox.js";
+import type { AddressKeys } from "./limits/addresses.js";
+import { Admission, type Applicant, tokenKey } from "./limits/admission.js";
+import type { LimitReporter } from "./limits/limit-reporter.js";
 import { printable } from "./log.js";
 import { admitName, shorten } from "./name.js";
 import type { ResolvedRelayOptions } from "./options.js";
 import type { TunnelEvent } from "./observer.js";
 import type { TunnelRegistry } from "./registry.js";
 import { ResumableSessions } from "./resumption.js";
-import { Tunnel, type TunnelObserver } from "./tunnel.js";
+import { Tunnel, type TunnelInfo, type TunnelObserver } from "./tunnel.js";
 
 /** What a client may send before it is registered, WebSocket framing included. */
 const maxRegistrationBytes = 65_536;
@@ -50,7 +53,12 @@ export class Registrar {
   readonly #holds: Holds;
   readonly #sessions: ResumableSessions;
   readonly #webSockets: WebSocketServer;
+  /** Clients that are connected and not registered yet. */
   readonly #pending = new Set<Link>();
+  /** Those of them that have said nothing usable, the oldest first. */
+  readonly #silent = new Set<Link>();
+  readonly #admission: Admission;
+  readonly #limits: LimitReporter;
   /** All that have a session, those that no longer hold their name included. */
   readonly #tunnels = new Set<Tunnel>();
   readonly #publicUrl: (name: string) => string;
@@ -61,10 +69,14 @@ export class Registrar {
     options: ResolvedRelayOptions,
     registry: TunnelRegistry,
     holds: Holds,
+    keys: AddressKeys,
+    limits: LimitReporter,
     publicUrl: (name: string) => string,
   ) {
     this.#options = options;
     this.#registry = registry;
+    this.#limits = limits;
+    this.#admission = new Admission(options, keys, limits);
     this.#holds = holds;
     this.#publicUrl = publicUrl;
     this.#sessions = new ResumableSessions(options.resumeTimeoutMs);
@@ -73,33 +85,69 @@ export class Registrar {
       clientTracking: false,
       // A bomb risk and a cost (SECURITY): what is worth compressing is compressed by the service.
       perMessageDeflate: false,
-      maxPayload: maxMessageBytes(options.maxResponseBodyBytes),
+      maxPayload: options.maxMessageBytes,
+      maxFragments: options.maxMessageFragments,
+      // What a message comes in, in pieces of at least so many bytes but for the last: each costs more than it holds.
+      maxBufferedChunks: Math.max(4_096, Math.ceil(options.maxMessageBytes / 256)),
     });
   }
 
   /** Takes over a connection that asked for the registration path. */
   readonly onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
     if (!this.#accepting) {
-      socket.end(
-        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n",
-      );
+      refuseUpgrade(socket, "503 Service Unavailable", 1);
+      return;
+    }
+    const applicant = this.#applicant(req);
+    const left = this.#admission.enter(applicant);
+    if (left === undefined) {
+      refuseUpgrade(socket, "429 Too Many Requests", 10);
+      return;
+    }
+    socket.once("close", left);
+    if (!this.#makeRoom(applicant.address)) {
+      refuseUpgrade(socket, "503 Service Unavailable", 1);
       return;
     }
     this.#webSockets.handleUpgrade(req, socket, head, (ws) => {
       const link = new WebSocketLink(ws, socket as Socket);
+      ws.on("error", (error) => this.#onWebSocketError(error, applicant.address));
       const uncount = limitBytes(socket, head.length, () => {
+        this.#limits.hit("message_bytes", { address: applicant.address });
         link.close(closeCodes.tooLarge, "the registration is too large");
         link.terminate();
       });
       this.#pending.add(link);
-      this.#register(link, this.#addressOf(req))
-        .catch((error: unknown) => this.#reject(link, error))
+      this.#silent.add(link);
+      this.#register(link, applicant)
+        .catch((error: unknown) => this.#reject(link, error, applicant.address))
         .finally(() => {
           uncount();
           this.#pending.delete(link);
+          this.#silent.delete(link);
         });
     });
   };
+
+  /**
+   * Sees to it that one more client can register; false when it cannot. Who says nothing makes way, the oldest first: an
+   * honest client says what it wants within a round trip, and is gone from here when the flood reaches it.
+   */
+  #makeRoom(address: string): boolean {
+    if (this.#pending.size < this.#options.maxPendingRegistrations) return true;
+    this.#limits.hit("pending_registrations", { address });
+    const [oldest] = this.#silent;
+    if (oldest === undefined) return false;
+    this.#silent.delete(oldest);
+    this.#pending.delete(oldest);
+    oldest.terminate();
+    return true;
+  }
+
+  #onWebSocketError(error: NodeJS.ErrnoException, address: string): void {
+    if (error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH") this.#limits.hit("message_bytes", { address });
+    if (error.code === "WS_ERR_TOO_MANY_BUFFERED_PARTS") this.#limits.hit("message_fragments", { address });
+  }
 
   /**
    * Takes no more clients, tells those that are about to register to come back, and those that are registered to
@@ -121,45 +169,73 @@ export class Registrar {
     for (const tunnel of this.#tunnels) if (this.#registry.find(tunnel.name) === tunnel) yield tunnel;
   }
 
-  async #register(link: Link, address: string): Promise<void> {
+  async #register(link: Link, applicant: Applicant): Promise<void> {
     const { registrationTimeoutMs, authenticator } = this.#options;
+    const { address } = applicant;
     const inbox = new Inbox(link);
-    const message = await inbox.next(parseRegister, registrationTimeoutMs);
-    if (this.#resume(link, message, address)) return;
+    const message = await inbox.next(parseRegister, registrationTimeoutMs).catch((error: unknown) => {
+      if (isTimeout(error)) this.#limits.hit("registration_time", { address });
+      throw error;
+    });
+    this.#silent.delete(link);
+    if (this.#resume(link, message, address)) {
+      this.#admission.resumed(applicant);
+      return;
+    }
 
+    if (!this.#admission.mayTryToken(applicant)) {
+      throw new Refusal(closeCodes.tryAgainLater, "too many refused tokens from this address; try later");
+    }
     const subdomain = message.subdomain || undefined;
     const result = await authenticator.authenticate({ token: message.token, subdomain });
-    if ("refused" in result) throw new Refusal(closeCodes.authenticationFailed, result.refused);
+    if ("refused" in result) {
+      this.#admission.tokenFailed(applicant);
+      throw new Refusal(closeCodes.authenticationFailed, result.refused);
+    }
     const wanted = resolveName(result.allowed, subdomain) ?? (await this.#offer(link, inbox, result.allowed));
     const admitted = admitName(wanted, result.allowed, this.#options.reservedNames);
     if ("refused" in admitted) throw new Refusal(closeCodes.authenticationFailed, admitted.refused);
-    if (result.grant !== undefined) this.#checkGrant(result.grant, admitted.name);
+    const owner = tokenKey(message.token);
+    this.#checkCount(owner, admitted.name, result.grant, address);
 
     // The token took time to check, or a person to pick: the client may be gone, or the relay going.
     if (!inbox.isOpen || !this.#accepting) {
       throw new Refusal(closeCodes.tryAgainLater, goingAway);
     }
-    this.#begin(link, message, admitted.name, address, result.grant);
+    this.#begin(link, message, { name: admitted.name, address, owner, grant: result.grant });
   }
 
-  /** The token may have changed while a person picked a name, and may have all the tunnels it can have. */
-  #checkGrant(grant: TokenGrant, name: string): void {
-    const refused = grant.refusal(name);
+  /** The token may have changed while a person picked a name; it, and all together, may have only so many tunnels. */
+  #checkCount(owner: string, name: string, grant: TokenGrant | undefined, address: string): void {
+    const refused = grant?.refusal(name);
     if (refused !== undefined) throw new Refusal(closeCodes.authenticationFailed, refused);
-    const { maxTunnels = Number.POSITIVE_INFINITY } = grant;
-    let others = 0;
+    const { maxTunnels, maxTunnelsPerToken } = this.#options;
+    const maxOwn = grant?.maxTunnels ?? maxTunnelsPerToken;
+    let all = 0;
+    let own = 0;
     for (const tunnel of this.holders()) {
-      if (tunnel.info.grant === grant && tunnel.name !== name) others += 1;
+      // Whoever takes a name over adds none.
+      if (tunnel.name === name) continue;
+      all += 1;
+      if (tunnel.info.owner === owner) own += 1;
     }
-    if (others < maxTunnels) return;
-    for (const observer of this.#options.observers) observer.onLimit?.("tunnels_per_token");
-    throw new Refusal(closeCodes.authenticationFailed, `this token may have ${maxTunnels} tunnels at once`);
+    if (own >= maxOwn) {
+      this.#limits.hit("tunnels_per_token", { address, name });
+      throw new Refusal(closeCodes.authenticationFailed, `this token may have ${maxOwn} tunnels at once`);
+    }
+    if (all >= maxTunnels) {
+      this.#limits.hit("tunnels", { address, name });
+      throw new Refusal(closeCodes.tryAgainLater, `this relay carries ${maxTunnels} tunnels, its limit`);
+    }
   }
 
   /** Lets the client pick one of the patterns' names. */
   async #offer(link: Link, inbox: Inbox, allowed: readonly string[]): Promise<string> {
     link.send(JSON.stringify({ subdomains: allowed }));
-    const pick = await inbox.next(parsePick, this.#options.pickTimeoutMs);
+    const pick = await inbox.next(parsePick, this.#options.pickTimeoutMs).catch((error: unknown) => {
+      if (isTimeout(error)) this.#limits.hit("pick_time");
+      throw error;
+    });
     if (grants(allowed, pick.subdomain)) return pick.subdomain;
     const reason = `subdomain '${shorten(pick.subdomain)}' not authorized for this token`;
     throw new Refusal(closeCodes.authenticationFailed, reason);
@@ -188,11 +264,9 @@ export class Registrar {
   #begin(
     link: Link,
     message: RegisterMessage,
-    name: string,
-    address: string,
-    grant: TokenGrant | undefined,
+    { name, address, owner, grant }: Pick<TunnelInfo, "name" | "address" | "owner" | "grant">,
   ): void {
-    const { liveness, maxResponseBodyBytes, maxStreamsPerTunnel } = this.#options;
+    const { liveness, maxResponseBodyBytes, maxStreamsPerTunnel, maxQueuedBytesPerTunnel } = this.#options;
     const holder = this.#registry.find(name);
     const isOther = holder !== undefined && !isSameClient(holder.info.instance, message.instance);
     const isReturning = message.returning === true || message.resume !== undefined;
@@ -205,6 +279,7 @@ export class Registrar {
         instance: message.instance,
         address,
         client: message.client,
+        owner,
         grant,
       },
       this.#options.resumeTimeoutMs,
@@ -215,6 +290,7 @@ export class Registrar {
         liveness,
         sendWindow: message.window ?? defaultWindow,
         maxStreams: maxStreamsPerTunnel,
+        maxQueuedBytes: maxQueuedBytesPerTunnel,
       });
       const credentials = this.#sessions.add(tunnel, session);
       tunnel.serve(session, credentials.id);
@@ -227,6 +303,7 @@ export class Registrar {
           liveness,
           maxResponseBody: maxResponseBodyBytes,
           maxStreams: maxStreamsPerTunnel,
+          maxQueuedBytes: maxQueuedBytesPerTunnel,
         }),
       );
     }
@@ -273,22 +350,23 @@ export class Registrar {
     link.send(JSON.stringify(message));
   }
 
-  #reject(link: Link, error: unknown): void {
+  #reject(link: Link, error: unknown, address: string): void {
     const { logger } = this.#options;
     this.#tell("refused");
     if (error instanceof Refusal) {
-      logger.info({ code: error.code, reason: printable(error.message) }, "registration refused");
+      logger.info({ code: error.code, reason: printable(error.message), address }, "registration refused");
       link.close(error.code, error.message);
     } else if (error instanceof TunnelError) {
       // Late, gone, or a session that cannot be resumed: it may come back.
-      logger.debug({ reason: printable(error.message) }, "registration failed");
+      logger.debug({ reason: printable(error.message), address }, "registration failed");
       const late = error.code === "timeout";
       link.close(
         late ? closeCodes.tryAgainLater : closeCodes.protocolError,
         late ? "no registration in time" : error.message,
       );
     } else {
-      logger.error({ error: String(error) }, "registration failed");
+      const stack = error instanceof Error ? error.stack : String(error);
+      logger.error({ error: stack, address }, "registration failed");
       link.close(closeCodes.internal, "relay error");
     }
   }
@@ -297,9 +375,11 @@ export class Registrar {
     for (const observer of this.#options.observers) observer.onTunnelEvent?.(event);
   }
 
-  #addressOf(req: IncomingMessage): string {
+  #applicant(req: IncomingMessage): Applicant {
     const peer = req.socket.remoteAddress ?? "";
-    return describeVisitor(peer, "http", "", req.rawHeaders, this.#options.trustedProxies).address;
+    const { trustedProxies } = this.#options;
+    const { address, proxied } = describeVisitor(peer, "http", "", req.rawHeaders, trustedProxies);
+    return { address, proxied };
   }
 
   readonly #observer: TunnelObserver = {
@@ -333,6 +413,7 @@ export class Registrar {
       // Last, so that those who waited find the successor or nobody.
       this.#holds.wake(tunnel.name);
     },
+    onOverloaded: ({ name }) => this.#limits.hit("queued_bytes", { name }),
     onFault: (tunnel, error) => {
       const stack = error instanceof Error ? error.stack : String(error);
       this.#options.logger.error({ name: tunnel.name, error: stack }, "an exchange failed inside the relay");
@@ -352,13 +433,17 @@ function speaksV1(message: RegisterMessage): boolean {
   return supportedProtocols.includes(v1) && message.protocol?.includes(v1) === true;
 }
 
-/**
- * A 0.1 client sends a whole body in one message. Over the limit it gets a 502 for its visitor as long as the
- * message is at most twice as large; beyond that the connection is closed before the memory is spent.
- */
-function maxMessageBytes(maxResponseBodyBytes: number): number {
-  const twice = Math.ceil((maxResponseBodyBytes * 8) / 3) + 1_048_576;
-  return Math.min(Math.max(twice, 16_777_216), 0x3fffffff);
+function isTimeout(error: unknown): boolean {
+  return error instanceof TunnelError && error.code === "timeout";
+}
+
+/** `retryAfterS`: when it may be worth trying again. */
+function refuseUpgrade(socket: Duplex, status: string, retryAfterS: number): void {
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: ${retryAfterS}\r\n\r\n`,
+    // It has nothing to say that anybody would hear.
+    () => socket.destroy(),
+  );
 }
 
 /** Calls `exceeded` when too many bytes have come, until the returned function is called. */

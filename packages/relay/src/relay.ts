@@ -5,6 +5,9 @@ import { Holds } from "./holds.js";
 import { ActiveExchanges, type ExchangeContext } from "./http/context.js";
 import { createVisitorServer } from "./http/server.js";
 import { Visitors } from "./http/visitors.js";
+import { AddressKeys, Occupancy } from "./limits/addresses.js";
+import { ConnectionLimit } from "./limits/connections.js";
+import { LimitReporter } from "./limits/limit-reporter.js";
 import { listen } from "./listen.js";
 import { publicUrl, type RelayOptions, resolveOptions } from "./options.js";
 import { Registrar } from "./register.js";
@@ -51,19 +54,27 @@ export function createRelay(options: RelayOptions): Relay {
     publicUrl(resolved.publicUrl, name, domain, boundPort(visitorServer.server));
   const registry = new MemoryRegistry();
   const holds = new Holds(resolved);
+  const observers = [resolved.accessLog, trafficObserver(registry), ...resolved.observers];
+  const limits = new LimitReporter(observers, logger);
+  const addressKeys = new AddressKeys(resolved.limitExempt);
   const context: ExchangeContext = {
     options: resolved,
     registry,
     holds,
-    observers: [resolved.accessLog, trafficObserver(registry), ...resolved.observers],
+    observers,
+    limits,
+    requests: new Occupancy(resolved.maxRequestsPerAddress),
+    addressKeys,
     publicUrl: publicUrlOf,
     exchanges: new ActiveExchanges(),
     draining: false,
   };
   const tls = resolved.tls === undefined ? undefined : new Tls(resolved.tls, domain, host, logger);
-  const registrar = new Registrar(resolved, registry, holds, publicUrlOf);
+  const registrar = new Registrar(resolved, registry, holds, addressKeys, limits, publicUrlOf);
   const visitors = new Visitors(context, registrar.onUpgrade);
-  const visitorServer = createVisitorServer(visitors, tls?.certificates, logger);
+  const connections = new ConnectionLimit(resolved, addressKeys, resolved.trustedProxies, limits);
+  const limited = { limits: resolved, connections, reporter: limits };
+  const visitorServer = createVisitorServer(visitors, tls?.certificates, limited, logger);
   let closing: Promise<void> | undefined;
   let hurry: (graceMs: number) => void = () => {};
 

@@ -24,6 +24,8 @@ export interface TunnelInfo {
   address: string;
   /** What the client calls itself. */
   client: { name: string; version: string } | undefined;
+  /** Stands for the token: tunnels of one token have the same. */
+  owner: string;
   /** What it was registered by, if that can be taken back. */
   grant: TokenGrant | undefined;
 }
@@ -50,6 +52,8 @@ export interface TunnelObserver {
   onLeaving(tunnel: Tunnel): void;
   /** Called once. */
   onClosed(tunnel: Tunnel, cause: TunnelError): void;
+  /** A stream was cut because too much was queued. */
+  onOverloaded(tunnel: Tunnel): void;
   onFault(tunnel: Tunnel, error: unknown): void;
 }
 
@@ -181,6 +185,10 @@ export class Tunnel implements SessionHandler {
 
   onGoaway(): void {
     this.#observer.onLeaving(this);
+  }
+
+  onOverloaded(): void {
+    this.#observer.onOverloaded(this);
   }
 
   onFault(error: unknown): void {

@@ -63,6 +63,10 @@ async function run(client: TunnelClient, renderer: Renderer): Promise<number> {
   };
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.on(signal, close);
+  // What nobody caught is a bug. One request at most is lost by it; without this the tunnel would be.
+  process.on("uncaughtException", (error: unknown) => {
+    output.err(`internal error, please report it: ${error instanceof Error ? error.stack : String(error)}`);
+  });
   // Nobody reads any more: `mcp-tunnel-client ... | head`.
   process.stdout.on("error", close);
   // Its failure is that of `closed`.

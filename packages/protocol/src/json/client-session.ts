@@ -44,6 +44,7 @@ export class JsonClientSession implements Session {
     this.#connection = new JsonConnection(link, options.liveness ?? {}, {
       onMessage: (message) => this.#onMessage(message),
       onDrain: () => this.#onDrain(),
+      onFault: (error) => handler.onFault?.(error),
       onClose: (error, code, reason) => {
         for (const stream of this.#streams.values()) {
           guard(handler, stream, () => stream.lost("session_lost", error.message));

@@ -9,6 +9,8 @@ import { parseMessage, type Message } from "./messages.js";
 export interface JsonConnectionHandler {
   onMessage(message: Message): void;
   onDrain(): void;
+  /** `onMessage` threw; `onClose` follows. */
+  onFault(error: unknown): void;
   /** Called once, and nothing after it. */
   onClose(error: TunnelError, code: number, reason: string): void;
 }
@@ -23,11 +25,17 @@ export class JsonConnection {
   readonly #livenessOptions: LivenessOptions;
   readonly #handler: JsonConnectionHandler;
 
-  constructor(link: Link, livenessOptions: LivenessOptions, handler: JsonConnectionHandler) {
+  /** `maxHeldBytes`: what may be handed out and not consumed before the link is paused. */
+  constructor(
+    link: Link,
+    livenessOptions: LivenessOptions,
+    handler: JsonConnectionHandler,
+    maxHeldBytes?: number,
+  ) {
     this.#link = link;
     this.#livenessOptions = livenessOptions;
     this.#handler = handler;
-    this.intake = new Intake(link, () => this.#onPauseOrResume());
+    this.intake = new Intake(link, () => this.#onPauseOrResume(), maxHeldBytes);
     link.handler = {
       onMessage: (message) => this.#onMessage(message),
       onDrain: () => {
@@ -72,7 +80,14 @@ export class JsonConnection {
     this.#liveness.heard();
     // Binary messages have no meaning here; the original skips them.
     const parsed = typeof message === "string" ? parseMessage(message) : undefined;
-    if (parsed !== undefined) this.#handler.onMessage(parsed);
+    if (parsed === undefined) return;
+    try {
+      this.#handler.onMessage(parsed);
+    } catch (error) {
+      // Something in here failed that should not have. Nothing is known of the session's state any more.
+      this.#handler.onFault(error);
+      this.close(closeCodes.internal, "internal error");
+    }
   }
 
   #end(error: TunnelError, code: number, reason: string): void {

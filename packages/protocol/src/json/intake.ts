@@ -1,7 +1,7 @@
 import type { Link } from "../link.js";
 
-/** Bytes handed to stream handlers and not consumed, over all streams, at which the link is paused. */
-const pauseBytes = 16 * 1024 * 1024;
+/** Bytes handed to stream handlers and not consumed, over all streams, at which the link is paused by default. */
+const defaultPauseBytes = 16 * 1024 * 1024;
 /** How long the link may stay paused before whoever holds the most is cut, in milliseconds. */
 const stallTimeoutMs = 10_000;
 
@@ -21,9 +21,11 @@ export class Intake {
   readonly #holders = new Set<StreamIntake>();
   readonly #link: Link;
   readonly #onChange: () => void;
+  readonly #pauseBytes: number;
 
   /** `onChange` is called after each pause and resumption. */
-  constructor(link: Link, onChange: () => void) {
+  constructor(link: Link, onChange: () => void, pauseBytes = defaultPauseBytes) {
+    this.#pauseBytes = pauseBytes;
     this.#link = link;
     this.#onChange = onChange;
   }
@@ -31,7 +33,7 @@ export class Intake {
   add(stream: StreamIntake, bytes: number): void {
     this.#holders.add(stream);
     this.#held += bytes;
-    if (this.paused || this.#held <= pauseBytes) return;
+    if (this.paused || this.#held <= this.#pauseBytes) return;
     this.paused = true;
     this.#link.pause();
     this.#watch();
@@ -41,7 +43,7 @@ export class Intake {
   remove(stream: StreamIntake, bytes: number): void {
     if (stream.held === 0) this.#holders.delete(stream);
     this.#held -= bytes;
-    if (!this.paused || this.#held >= pauseBytes / 2) return;
+    if (!this.paused || this.#held >= this.#pauseBytes / 2) return;
     this.paused = false;
     clearTimeout(this.#timer);
     this.#link.resume();

@@ -15,10 +15,8 @@ import { stalledReader, StreamIntake } from "./intake.js";
 import { readReply, writeCancel, type Message } from "./messages.js";
 import { RelayStream, type RelayStreamOwner } from "./relay-stream.js";
 
-/** Bytes that wait for the link at which a tunnel counts as overloaded. */
-const maxQueuedBytes = 16 * 1024 * 1024;
-/** Bytes of request bodies that are not whole yet, over all streams of a session. */
-const maxCollectedBytes = 64 * 1024 * 1024;
+/** What of {@link JsonRelaySessionOptions.maxQueuedBytes} may wait for the link, and as much for visitors. */
+const queuedShare = 0.25;
 
 export interface JsonRelaySessionOptions {
   liveness?: LivenessOptions;
@@ -26,6 +24,11 @@ export interface JsonRelaySessionOptions {
   maxResponseBody?: number;
   /** Streams open at one time. Default 1024. */
   maxStreams?: number;
+  /**
+   * Bytes held at one time, over all streams: request bodies that are not whole yet. A quarter as many may wait for the
+   * link, and as many for visitors. Default 67,108,864.
+   */
+  maxQueuedBytes?: number;
 }
 
 /**
@@ -41,23 +44,31 @@ export class JsonRelaySession implements OpeningSession {
   readonly #handler: SessionHandler;
   readonly #connection: JsonConnection;
   readonly #maxStreams: number;
+  readonly #maxQueuedBytes: number;
   readonly #owner: RelayStreamOwner;
 
   /** The link is open and the client acknowledged; the session takes it over. */
   constructor(link: Link, handler: SessionHandler, options: JsonRelaySessionOptions = {}) {
     this.#handler = handler;
     this.#maxStreams = options.maxStreams ?? 1024;
+    this.#maxQueuedBytes = options.maxQueuedBytes ?? 64 * 1024 * 1024;
     this.#owner = this.#streamOwner(options.maxResponseBody ?? 10 * 1024 * 1024);
-    this.#connection = new JsonConnection(link, options.liveness ?? {}, {
-      onMessage: (message) => this.#onMessage(message),
-      onDrain: () => {},
-      onClose: (error, code, reason) => {
-        for (const stream of this.#streams.values()) {
-          guard(handler, stream, () => stream.cut("session_lost", error.message));
-        }
-        handler.onClose(error, code, reason);
+    this.#connection = new JsonConnection(
+      link,
+      options.liveness ?? {},
+      {
+        onMessage: (message) => this.#onMessage(message),
+        onDrain: () => {},
+        onFault: (error) => handler.onFault?.(error),
+        onClose: (error, code, reason) => {
+          for (const stream of this.#streams.values()) {
+            guard(handler, stream, () => stream.cut("session_lost", error.message));
+          }
+          handler.onClose(error, code, reason);
+        },
       },
-    });
+      this.#maxQueuedBytes * queuedShare,
+    );
   }
 
   get wire(): Wire {
@@ -80,12 +91,16 @@ export class JsonRelaySession implements OpeningSession {
     if (this.#streams.size >= this.#maxStreams) {
       throw new TunnelError("overloaded", `The tunnel has ${this.#maxStreams} open streams, its limit`);
     }
-    if (this.#connection.bufferedBytes > maxQueuedBytes) {
-      throw new TunnelError("overloaded", `Over ${maxQueuedBytes} bytes wait to be sent to the client`);
+    const maxWaiting = this.#maxQueuedBytes * queuedShare;
+    if (this.#connection.bufferedBytes > maxWaiting) {
+      throw new TunnelError("overloaded", `Over ${maxWaiting} bytes wait to be sent to the client`);
     }
     const intake = new StreamIntake(this.#connection.intake);
     const stream = new RelayStream(this.#nextId++, head, handler, this.#owner, intake);
-    intake.onStalled = () => guard(this.#handler, stream, () => stream.cut("overloaded", stalledReader));
+    intake.onStalled = () => {
+      guard(this.#handler, stream, () => stream.cut("overloaded", stalledReader));
+      this.#handler.onOverloaded?.();
+    };
     this.#streams.set(stream.wireId, stream);
     if (end) stream.end();
     return stream;
@@ -123,7 +138,9 @@ export class JsonRelaySession implements OpeningSession {
       },
       collect: (bytes) => {
         this.#collectedBytes += bytes;
-        return this.#collectedBytes <= maxCollectedBytes;
+        if (this.#collectedBytes <= this.#maxQueuedBytes) return true;
+        if (bytes > 0) this.#handler.onOverloaded?.();
+        return false;
       },
     };
   }

@@ -394,13 +394,18 @@ export abstract class V1Session implements Session, StreamPort {
     try {
       if (typeof message === "string") throw new Violation("a text message in a version 1 session");
       decoder.push(message);
+      this.#acknowledge();
+      this.#pump();
     } catch (error) {
-      if (!(error instanceof Violation)) throw error;
-      this.#violation(error);
-      return;
+      if (error instanceof Violation) this.#violation(error);
+      else this.#fault(error);
     }
-    this.#acknowledge();
-    this.#pump();
+  }
+
+  /** Something in here failed that should not have. Nothing is known of the session's state any more. */
+  #fault(error: unknown): void {
+    this.handler.onFault?.(error);
+    this.close(closeCodes.internal, "internal error");
   }
 
   #acknowledge(): void {
@@ -510,6 +515,7 @@ export abstract class V1Session implements Session, StreamPort {
       for (const other of streams) if (other.queuedBytes > fattest.queuedBytes) fattest = other;
     }
     this.cut(fattest, new StreamReset("overloaded", "too many bytes are queued on this tunnel"));
+    this.handler.onOverloaded?.();
   }
 
   extraWindow(window: number, bytes: number, elapsedMs: number): number {

@@ -1,4 +1,5 @@
 import { TunnelError } from "mcp-tunnel-protocol";
+import pRetry from "p-retry";
 import { Agent, request } from "undici";
 import { z } from "zod";
 import type { Logger } from "../log.js";
@@ -18,12 +19,38 @@ export interface ProviderOptions {
   logger?: Logger;
 }
 
+/** How long the second attempt waits, or up to twice as long: those whose first one failed together do not return so. */
+const retryDelayMs = 100;
+
+/** The provider has failed, not the token. */
+class ServerError extends Error {
+  constructor(status: number) {
+    super(`it answered ${status}`);
+  }
+}
+
+/** Errors of a connection: a provider that restarts, or has just closed the one that was kept open. */
+const transientCodes: ReadonlySet<string> = new Set([
+  "EAI_AGAIN",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EPIPE",
+  "UND_ERR_SOCKET",
+]);
+
+function isTransient(error: Error & { code?: unknown }): boolean {
+  return error instanceof ServerError || transientCodes.has(String(error.code));
+}
+
 const verified = z.object({ subdomains: z.array(z.string().refine(isPattern)).max(1024) });
 const rejected = z.object({ error: z.string().min(1) });
 const unavailable: AuthenticationResult = { refused: "auth provider unavailable" };
 
 /**
- * Asks the provider about each token. Fails closed: any answer but a proper 200 turns the client away.
+ * Asks the provider about each token, and once more within the same time if it fails in a way that may pass. Fails closed:
+ * any answer but a proper 200 turns the client away.
  * @throws TunnelError `invalid_option` when the URL is not an http or https one.
  */
 export function providerAuthenticator(options: ProviderOptions): Authenticator {
@@ -31,15 +58,20 @@ export function providerAuthenticator(options: ProviderOptions): Authenticator {
   const endpoint = verifyEndpoint(options.url);
   const agent = new Agent({ connect: { timeout: timeoutMs } });
 
-  async function ask(body: string): Promise<{ status: number; text: string }> {
+  async function ask(body: string, signal: AbortSignal): Promise<{ status: number; text: string }> {
     // undici's `request` follows no redirects: the secret goes to the configured provider only.
     const answer = await request(endpoint, {
       method: "POST",
       headers: { "content-type": "application/json", accept: "application/json", "x-relay-secret": secret },
       body,
       dispatcher: agent,
-      signal: AbortSignal.timeout(timeoutMs),
+      signal,
     });
+    if (answer.statusCode >= 500) {
+      // Nobody reads on, so nobody else would hear of the end.
+      answer.body.on("error", () => {}).destroy();
+      throw new ServerError(answer.statusCode);
+    }
     const chunks: Buffer[] = [];
     let size = 0;
     for await (const chunk of answer.body as AsyncIterable<Buffer>) {
@@ -54,8 +86,16 @@ export function providerAuthenticator(options: ProviderOptions): Authenticator {
   return {
     mode: "provider",
     async authenticate({ token, subdomain }) {
+      const body = JSON.stringify({ token, subdomain: subdomain ?? "" });
+      const deadline = AbortSignal.timeout(timeoutMs);
       try {
-        const { status, text } = await ask(JSON.stringify({ token, subdomain: subdomain ?? "" }));
+        const { status, text } = await pRetry(() => ask(body, deadline), {
+          retries: 1,
+          minTimeout: retryDelayMs,
+          randomize: true,
+          signal: deadline,
+          shouldRetry: ({ error }) => isTransient(error),
+        });
         if (status === 200) return { allowed: verified.parse(JSON.parse(text)).subdomains };
         if (status === 401 || status === 403) return { refused: rejectionReason(text) };
         logger?.warn({ url: endpoint, status }, "auth provider answered with an unexpected status");

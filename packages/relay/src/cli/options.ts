@@ -7,20 +7,14 @@ import {
   logFormats,
   logLevels,
 } from "../log.js";
+import { type CookieDomain, cookieDomains } from "../http/set-cookie.js";
 import { defaultReservedNames } from "../name.js";
-import {
-  collect,
-  type HostPort,
-  readBytes,
-  readDurationMs,
-  readHostPort,
-  readPort,
-  readPositiveDurationMs,
-} from "./values.js";
+import { type LimitCliOptions, limitOptions } from "./limit-options.js";
+import { collect, type HostPort, readDurationMs, readHostPort, readPort } from "./values.js";
 import { type TlsCliOptions, tlsOptions } from "./tls-options.js";
 
 /** What the command line and the environment say. */
-export interface CliOptions extends TlsCliOptions {
+export interface CliOptions extends TlsCliOptions, LimitCliOptions {
   domain: string;
   port: number;
   host?: string;
@@ -32,12 +26,7 @@ export interface CliOptions extends TlsCliOptions {
   authSecretFile?: string;
   tokenFile?: string;
   reservedNames: string;
-  maxRequestBody: number;
-  maxResponseBody: number;
-  responseTimeout: number;
-  holdTimeout: number;
-  startupHold: number;
-  resumeTimeout: number;
+  cookieDomain: CookieDomain;
   shutdownGrace: number;
   logFormat?: LogFormat;
   logLevel: LogLevel;
@@ -118,6 +107,16 @@ export function createCommand(version: string): Command {
   );
 
   add(
+    where,
+    new Option(
+      "--cookie-domain <MODE>",
+      "narrow: a cookie for the whole domain stays with the tunnel that set it; keep: tunnels share it",
+    )
+      .choices(cookieDomains)
+      .default("narrow"),
+  );
+
+  add(
     who,
     new Option(
       "--static-token <TOKEN:SUB[,SUB...]>",
@@ -150,46 +149,7 @@ export function createCommand(version: string): Command {
 
   for (const option of tlsOptions) add(encryption, option);
 
-  add(
-    limits,
-    new Option("--max-request-body <BYTES>", "largest request body").default(5_242_880).argParser(readBytes),
-  );
-  add(
-    limits,
-    new Option("--max-response-body <BYTES>", "largest response body; event streams are exempt")
-      .default(10_485_760)
-      .argParser(readBytes),
-  );
-  add(
-    limits,
-    new Option("--response-timeout <DURATION>", "wait for a response to begin")
-      .default(600_000, "10m")
-      .argParser(readPositiveDurationMs),
-  );
-  add(
-    limits,
-    new Option("--hold-timeout <DURATION>", "how long requests wait for a client that is reconnecting")
-      .default(15_000, "15s")
-      .argParser(readDurationMs),
-  );
-  add(
-    limits,
-    new Option(
-      "--startup-hold <DURATION>",
-      "how long after the start requests wait for clients that come back to it",
-    )
-      .default(2_000, "2s")
-      .argParser(readDurationMs),
-  );
-  add(
-    limits,
-    new Option(
-      "--resume-timeout <DURATION>",
-      "how long open exchanges survive a lost connection of their client",
-    )
-      .default(60_000, "60s")
-      .argParser(readDurationMs),
-  );
+  for (const option of limitOptions) add(limits, option);
   add(
     limits,
     new Option("--shutdown-grace <DURATION>", "how long open exchanges may go on after SIGTERM or Ctrl-C")

@@ -7,12 +7,13 @@ import { providerAuthenticator } from "../auth/provider.js";
 import { parseStaticToken, staticAuthenticator } from "../auth/static.js";
 import { TokenFileAuthenticator } from "../auth/token-file.js";
 import { type ConfigRules, readConfigFile } from "../config/file.js";
-import { trustedProxies } from "../http/forwarded.js";
+import { addressRanges, trustedProxies } from "../http/forwarded.js";
 import type { Logger } from "../log.js";
 import { normalizeDomain } from "../name.js";
 import { checkTemplate, type RelayOptions } from "../options.js";
 import { inheritedSocket } from "./activation.js";
 import type { CliOptions } from "./options.js";
+import { limitOptionsOf } from "./limit-options.js";
 import { readSecret } from "./secret.js";
 import { tlsOptionsOf } from "./tls-options.js";
 import { collect } from "./values.js";
@@ -32,6 +33,7 @@ function configRules(command: Command): ConfigRules {
       "public-url": checkTemplate,
       "static-token": parseStaticToken,
       "trusted-proxy": (text) => trustedProxies([text]),
+      "limit-exempt": (text) => text === "none" || addressRanges([text], "exempt address"),
     },
   };
 }
@@ -107,12 +109,8 @@ export async function relayOptionsOf(options: CliOptions, logger: Logger): Promi
       .map((name) => name.trim()),
     trustedProxies: options.trustedProxy ?? [],
     ...(tls === undefined ? {} : { tls }),
-    maxRequestBodyBytes: options.maxRequestBody,
-    maxResponseBodyBytes: options.maxResponseBody,
-    responseTimeoutMs: options.responseTimeout,
-    holdTimeoutMs: options.holdTimeout,
-    startupHoldMs: options.startupHold,
-    resumeTimeoutMs: options.resumeTimeout,
+    cookieDomain: options.cookieDomain,
+    ...limitOptionsOf(options),
     logger,
   };
 }

@@ -83,7 +83,19 @@ async function start(
   if (relayOptions.tls !== undefined || relayOptions.authenticator?.reload !== undefined) {
     process.on("SIGHUP", () => void relay.reload());
   }
+  surviveFaults(logger);
   stopOnSignals(options, relay, admin, logger, flush);
+}
+
+/**
+ * What nobody caught is a bug, and its exchange or tunnel is stuck at worst until a limit ends it. Ending the process would
+ * end all the others too, as often as somebody likes who has found how to cause it. (A rejected promise comes here as well.)
+ */
+function surviveFaults(logger: Logger): void {
+  process.on("uncaughtException", (error: unknown) => {
+    const stack = error instanceof Error ? error.stack : String(error);
+    logger.error({ error: stack }, "uncaught error; please report it");
+  });
 }
 
 function createAdmin(options: CliOptions, relay: Relay, metrics: Metrics): AdminServer {

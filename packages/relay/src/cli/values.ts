@@ -25,6 +25,13 @@ export function readHostPort(text: string): HostPort {
   throw new InvalidArgumentError("Expected an address and a port, such as 127.0.0.1:9090 or [::1]:9090.");
 }
 
+/** A whole number. */
+export function readCount(text: string): number {
+  const count = /^[0-9]{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(count)) return count;
+  throw new InvalidArgumentError("Expected a whole number.");
+}
+
 const units: Record<string, number> = {
   "": 1,
   B: 1,

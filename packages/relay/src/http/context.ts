@@ -1,4 +1,6 @@
 import type { Holds } from "../holds.js";
+import type { AddressKeys, Occupancy } from "../limits/addresses.js";
+import type { LimitReporter } from "../limits/limit-reporter.js";
 import type { RelayObserver } from "../observer.js";
 import type { ResolvedRelayOptions } from "../options.js";
 import type { TunnelRegistry } from "../registry.js";
@@ -13,6 +15,10 @@ export interface ExchangeContext {
   readonly publicUrl: (name: string) => string;
   /** The exchanges that are going on. */
   readonly exchanges: ActiveExchanges;
+  readonly limits: LimitReporter;
+  /** Requests of each address that are going on. */
+  readonly requests: Occupancy;
+  readonly addressKeys: AddressKeys;
   /** Those of them that wait for a client. */
   readonly holds: Holds;
   /** The relay is shutting down: connections are closed after their answer. */

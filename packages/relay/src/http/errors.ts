@@ -21,6 +21,27 @@ export const relayErrors = {
     text: "invalid request target",
     advice: "The request has to be for a path or for an http URL.",
   },
+  url_too_long: {
+    status: 414,
+    text: "request target too long",
+    advice: "The address is longer than this relay allows.",
+  },
+  headers_too_large: {
+    status: 431,
+    text: "too many header fields",
+    advice: "The request has more header fields than this relay allows; often it is cookies that pile up.",
+  },
+  too_many_requests: {
+    status: 429,
+    text: "too many requests from this address",
+    advice: "So many requests are open from your address that this one has to wait for another to end.",
+    retryAfterS: 1,
+  },
+  request_timeout: {
+    status: 408,
+    text: "request body stopped coming",
+    advice: "The request announced more than it sent, and this relay waits only so long.",
+  },
   unserved_host: {
     status: 421,
     text: "this relay does not serve this host name",

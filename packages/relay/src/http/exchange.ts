@@ -7,6 +7,7 @@ import {
   type StreamReset,
   type TunnelStream,
 } from "mcp-tunnel-protocol";
+import type { LimitName } from "../limits/limits.js";
 import type { ExchangeOutcome } from "../observer.js";
 import type { Tunnel } from "../tunnel.js";
 import type { ExchangeContext } from "./context.js";
@@ -14,8 +15,11 @@ import { errorOfOpen, errorOfReset, type RelayErrorCode } from "./errors.js";
 import type { Visitor } from "./forwarded.js";
 import { maxJsonRpcBytes, mayBeJsonRpc } from "./json-rpc.js";
 import { linger } from "./linger.js";
+import { reportFault, reportTo } from "./report.js";
 import { refuse } from "./respond.js";
 import { checkResponseHead, checkTrailers } from "./response-head.js";
+import { narrowCookies } from "./set-cookie.js";
+import { StallWatch } from "./stall-watch.js";
 import type { UpgradeSocket } from "./upgrade.js";
 import type { VisitorRequest, VisitorResponse } from "./visitor.js";
 
@@ -35,6 +39,8 @@ export interface ExchangeRequest {
   };
   /** The connection, when the visitor asks to leave HTTP. */
   upgrade: UpgradeSocket | undefined;
+  /** Under what it counts among its address's requests; `undefined`: it does not. */
+  addressKey: string | undefined;
 }
 
 /**
@@ -61,6 +67,10 @@ export class Exchange implements StreamHandler {
   #tunnel: Tunnel | undefined;
   #awaitsContinue: boolean;
   #timer: NodeJS.Timeout | undefined;
+  #bodyTimer: NodeJS.Timeout | undefined;
+  /** The request's body waits for the tunnel. */
+  #bodyPaused = false;
+  #stall: StallWatch | undefined;
   #leaveHold: (() => void) | undefined;
   /** The first piece of the request's body, where an error may need the JSON-RPC id in it. */
   #bodyStart: Buffer | undefined;
@@ -89,6 +99,7 @@ export class Exchange implements StreamHandler {
     this.#req.on("error", ignore);
     this.#res.watchClose(this.#onResponseClose);
     if ((this.#request.body.contentLength ?? 0) > this.#context.options.maxRequestBodyBytes) {
+      this.#hitLimit("request_body");
       this.#refuse("request_too_large");
     } else this.#resolve();
   }
@@ -98,9 +109,36 @@ export class Exchange implements StreamHandler {
     this.#fail("tunnel_draining", reason);
   }
 
+  /** Something in here failed that should not have: it costs this exchange and no other. */
+  fault(error: unknown): void {
+    const { logger } = this.#context.options;
+    reportFault(logger, this.#request.name, error);
+    try {
+      this.#fail("internal_error", "a fault in the relay");
+    } catch (again) {
+      reportFault(logger, this.#request.name, again);
+      this.#res.cut(true);
+    }
+  }
+
+  /** For everything that does not come from the stream, whose session has a guard of its own. */
+  readonly #guard = (action: () => void): void => {
+    try {
+      action();
+    } catch (error) {
+      this.fault(error);
+    }
+  };
+
+  #hitLimit(limit: LimitName): void {
+    this.#context.limits.hit(limit, { address: this.#request.visitor.address, name: this.#request.name });
+  }
+
   // ---- to the tunnel
 
-  readonly #resolve = (): void => {
+  readonly #retry = (): void => this.#guard(() => this.#resolve());
+
+  #resolve(): void {
     if (this.#state === "held") this.#unhold();
     if (this.#state !== "resolving") return;
     const tunnel = this.#context.registry.find(this.#request.name);
@@ -110,23 +148,25 @@ export class Exchange implements StreamHandler {
     else if (draining) this.#refuse("tunnel_draining");
     else if (tunnel !== undefined || holds.startingUp) this.#hold(tunnel);
     else this.#refuse(this.#tunnel === undefined ? "tunnel_not_found" : "tunnel_disconnected");
-  };
+  }
 
   /** The client is expected back: wait for it rather than fail, within bounds. */
   #hold(tunnel: Tunnel | undefined): void {
     this.#tunnel = tunnel;
     const { name, body } = this.#request;
     const length = body.isPresent ? body.contentLength : 0;
-    this.#leaveHold = this.#context.holds.wait(name, length, this.#resolve);
+    this.#leaveHold = this.#context.holds.wait(name, length, this.#retry);
     if (this.#leaveHold === undefined) {
+      this.#hitLimit("held_requests");
       this.#refuse("tunnel_reconnecting");
       return;
     }
     this.#state = "held";
     // Over all of its holds: a client that comes and goes does not keep its visitors for ever.
     this.#timer ??= setTimeout(() => {
+      this.#hitLimit("hold_time");
       this.#unhold();
-      this.#refuse("tunnel_reconnecting");
+      this.#guard(() => this.#refuse("tunnel_reconnecting"));
     }, this.#context.options.holdTimeoutMs);
   }
 
@@ -144,10 +184,10 @@ export class Exchange implements StreamHandler {
     clearTimeout(this.#timer);
     // Before `open`: the stream may be reset while it is opened.
     this.#state = "waiting";
-    this.#timer = setTimeout(
-      () => this.#fail("tunnel_timeout", "no response began within the relay's time limit"),
-      this.#responseTimeoutMs,
-    );
+    this.#timer = setTimeout(() => {
+      this.#hitLimit("response_time");
+      this.#guard(() => this.#fail("tunnel_timeout", "no response began within the relay's time limit"));
+    }, this.#context.options.responseTimeoutMs);
     try {
       const head = {
         method: this.#req.method ?? "GET",
@@ -159,6 +199,9 @@ export class Exchange implements StreamHandler {
       if (this.#state === "waiting") this.#stream = stream;
       else return;
     } catch (error) {
+      if ((tunnel.session?.streamCount ?? 0) >= this.#context.options.maxStreamsPerTunnel) {
+        this.#hitLimit("streams_per_tunnel");
+      }
       this.#refuse(errorOfOpen(error));
       return;
     }
@@ -166,10 +209,6 @@ export class Exchange implements StreamHandler {
     if (this.#awaitsContinue && !isV1) this.#continue();
     if (body.isPresent) this.#pumpBody();
     else if (upgrade !== undefined) upgrade.start(this.#stream, asUpgrade);
-  }
-
-  get #responseTimeoutMs(): number {
-    return this.#context.options.responseTimeoutMs;
   }
 
   #requestHeaders(isV1: boolean, asUpgrade: boolean): RawHeaders {
@@ -187,33 +226,65 @@ export class Exchange implements StreamHandler {
   #pumpBody(): void {
     const req = this.#req;
     const keepStart = mayBeJsonRpc(req.method ?? "", req.rawHeaders);
-    req.on("data", (chunk: Buffer) => {
-      this.#requestBytes += chunk.length;
-      const stream = this.#stream;
-      // Whoever took the stream away also saw to what is left of the body.
-      if (stream === undefined) return;
-      if (keepStart && this.#bodyStart === undefined && chunk.length <= maxJsonRpcBytes)
-        this.#bodyStart = chunk;
-      if (this.#requestBytes > this.#context.options.maxRequestBodyBytes) {
-        this.#fail("request_too_large", "the request body is over the relay's limit");
+    if (!this.#awaitsContinue) this.#watchBody();
+    req.on("data", (chunk: Buffer) => this.#guard(() => this.#onBody(chunk, keepStart)));
+    req.on("end", () => {
+      clearTimeout(this.#bodyTimer);
+      this.#guard(() => this.#stream?.end(checkTrailers(req.rawTrailers)));
+    });
+  }
+
+  #onBody(chunk: Buffer, keepStart: boolean): void {
+    this.#requestBytes += chunk.length;
+    const stream = this.#stream;
+    // Whoever took the stream away also saw to what is left of the body.
+    if (stream === undefined) return;
+    if (keepStart && this.#bodyStart === undefined && chunk.length <= maxJsonRpcBytes)
+      this.#bodyStart = chunk;
+    if (this.#requestBytes > this.#context.options.maxRequestBodyBytes) {
+      this.#hitLimit("request_body");
+      this.#fail("request_too_large", "the request body is over the relay's limit");
+      return;
+    }
+    // The wait for the response head begins with the last byte of the request.
+    if (this.#state === "waiting") {
+      this.#timer?.refresh();
+      this.#bodyTimer?.refresh();
+    }
+    if (stream.write(chunk)) return;
+    this.#bodyPaused = true;
+    this.#req.pause();
+  }
+
+  /** Once a response has begun the visitor may take its time: both may be speaking by turns. */
+  #watchBody(): void {
+    this.#bodyTimer ??= setTimeout(() => {
+      if (this.#state !== "waiting") return;
+      // It is the tunnel that does not take any.
+      if (this.#bodyPaused) {
+        this.#bodyTimer?.refresh();
         return;
       }
-      // The wait for the response head begins with the last byte of the request.
-      if (this.#state === "waiting") this.#timer?.refresh();
-      if (!stream.write(chunk)) req.pause();
-    });
-    req.on("end", () => this.#stream?.end(checkTrailers(req.rawTrailers)));
+      this.#hitLimit("body_time");
+      this.#guard(() => this.#fail("request_timeout", "the visitor stopped sending"));
+    }, this.#context.options.bodyTimeoutMs);
   }
 
   onDrain(): void {
-    if (this.#state === "upgraded") this.#request.upgrade?.onDrain();
-    else this.#req.resume();
+    if (this.#state === "upgraded") {
+      this.#request.upgrade?.onDrain();
+      return;
+    }
+    this.#bodyPaused = false;
+    if (this.#state === "waiting") this.#bodyTimer?.refresh();
+    this.#req.resume();
   }
 
   #continue(): void {
     if (!this.#awaitsContinue) return;
     this.#awaitsContinue = false;
     this.#res.writeContinue();
+    this.#watchBody();
   }
 
   // ---- the response
@@ -240,6 +311,7 @@ export class Exchange implements StreamHandler {
     const { contentLength, bodyless, isEventStream } = checked;
     if (!bodyless && !isEventStream) {
       if ((contentLength ?? 0) > maxResponseBodyBytes) {
+        this.#hitLimit("response_body");
         this.#fail("response_too_large", "the declared response length is over the relay's limit");
         return;
       }
@@ -248,6 +320,7 @@ export class Exchange implements StreamHandler {
     this.#bodyless = bodyless;
     this.#responseLength = contentLength;
     clearTimeout(this.#timer);
+    clearTimeout(this.#bodyTimer);
     this.#bodyStart = undefined;
     this.#state = "responding";
     // Refused: what the visitor would have said after a 101 will not be said.
@@ -260,14 +333,15 @@ export class Exchange implements StreamHandler {
   }
 
   readonly #flushHead = (): void => {
-    if (this.#state === "responding" && this.#responseBytes === 0) this.#res.flushHeaders();
+    if (this.#state !== "responding" || this.#responseBytes > 0) return;
+    this.#guard(() => this.#res.flushHeaders());
   };
 
   onData(chunk: Buffer, last: boolean): void {
     const stream = this.#stream;
     if (this.#state === "upgraded") {
       this.#responseBytes += chunk.length;
-      this.#request.upgrade?.onData(chunk);
+      if (this.#request.upgrade?.onData(chunk) === false) this.#watchVisitor();
       return;
     }
     if (this.#state !== "responding" || this.#bodyless) {
@@ -280,28 +354,50 @@ export class Exchange implements StreamHandler {
       return;
     }
     if (this.#responseBytes > this.#responseLimit) {
+      this.#hitLimit("response_body");
       this.#fail("response_too_large", "the response body is over the relay's limit");
       return;
     }
     if (last && (this.#responseLength ?? this.#responseBytes) === this.#responseBytes) {
       this.#state = "sent";
       this.#res.end(chunk);
+      this.#ended();
       stream?.consumed(chunk.length);
     } else if (this.#res.write(chunk)) stream?.consumed(chunk.length);
     else {
       this.#unconsumed += chunk.length;
       if (this.#draining) return;
       this.#draining = true;
+      this.#watchVisitor();
       this.#res.once("drain", this.#onResponseDrain);
     }
   }
 
   readonly #onResponseDrain = (): void => {
     this.#draining = false;
+    this.#stall?.flushed();
     const bytes = this.#unconsumed;
     this.#unconsumed = 0;
-    this.#stream?.consumed(bytes);
+    this.#guard(() => this.#stream?.consumed(bytes));
   };
+
+  /** The response has been handed over, to a visitor who may never take the last of it. */
+  #ended(): void {
+    if (this.#res.backlog > 0) this.#watchVisitor();
+  }
+
+  /** Something waits for the visitor, who has to take some of it in time. */
+  #watchVisitor(): void {
+    this.#stall ??= new StallWatch(
+      this.#context.options.writeTimeoutMs,
+      () => this.#responseBytes - this.#res.backlog,
+      () => {
+        this.#hitLimit("write_time");
+        this.#guard(() => this.#fail("visitor_stalled", "the visitor takes nothing"));
+      },
+    );
+    this.#stall.waits();
+  }
 
   onEnd(trailers: RawHeaders): void {
     if (this.#state === "upgraded") {
@@ -318,6 +414,7 @@ export class Exchange implements StreamHandler {
       this.#res.addTrailers(pairs(checkTrailers(trailers)));
     }
     this.#res.end();
+    this.#ended();
   }
 
   #switchProtocols(head: ResponseHead): void {
@@ -327,12 +424,20 @@ export class Exchange implements StreamHandler {
       upgrade.onVisitorBytes = (bytes) => {
         this.#requestBytes += bytes;
       };
+      upgrade.onAllSent = () => this.#stall?.flushed();
+      upgrade.guard = this.#guard;
     }
     const { requestId } = this.#request.visitor;
     const isNamed = headerValue(head.headers, "x-request-id") !== undefined;
     const headers = isNamed ? head.headers : [...head.headers, "X-Request-Id", requestId];
-    if (upgrade?.accept({ status: head.status, headers }) === true) this.#state = "upgraded";
+    const accepted = { status: head.status, headers: this.#narrowed(headers) };
+    if (upgrade?.accept(accepted) === true) this.#state = "upgraded";
     else this.#fail("invalid_response", "a 101 that was not asked for, or is not valid HTTP");
+  }
+
+  #narrowed(headers: RawHeaders): RawHeaders {
+    const { cookieDomain, domain } = this.#context.options;
+    return cookieDomain === "keep" ? headers : narrowCookies(headers, domain);
   }
 
   onReset(reason: StreamReset): void {
@@ -347,25 +452,25 @@ export class Exchange implements StreamHandler {
   /** The answer is out, more of the request is to come, and nobody wants it. */
   #discardBody(): void {
     linger(this.#req, (ended) => {
-      if (!ended) this.#req.abandon();
+      if (!ended) this.#guard(() => this.#req.abandon());
     });
   }
 
   // ---- ends
 
   /** Something is wrong on this side of the tunnel: tell both ends, each as far as it can still be told. */
-  #fail(code: RelayErrorCode, reason: string): void {
+  #fail(code: RelayErrorCode | "visitor_stalled", reason: string): void {
     const stream = this.#stream;
     this.#stream = undefined;
     stream?.reset(resetCodeOf(code), reason);
     if (this.#state === "waiting" || this.#state === "held" || this.#state === "resolving") {
-      this.#refuse(code, reason);
+      this.#refuse(code === "visitor_stalled" ? "internal_error" : code, reason);
     } else this.#destroy(`${code}: ${reason}`);
   }
 
   /** Answers in the tunnel's place. */
   #refuse(code: RelayErrorCode, reason?: string): void {
-    clearTimeout(this.#timer);
+    this.#stopTimers();
     this.#leaveHold?.();
     this.#stream = undefined;
     this.#state = "over";
@@ -388,19 +493,28 @@ export class Exchange implements StreamHandler {
     if (this.#state === "over") return;
     const status = this.#status;
     this.#state = "over";
-    clearTimeout(this.#timer);
+    this.#stopTimers();
     this.#res.cut(this.#responseLength !== undefined);
     this.#report("cut", reason, status);
   }
 
   /** The response was handed over, or the visitor is gone. */
   readonly #onResponseClose = (): void => {
-    if (!this.#context.exchanges.has(this)) return;
+    if (this.#context.exchanges.has(this)) this.#guard(() => this.#closed());
+  };
+
+  #stopTimers(): void {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#bodyTimer);
+    this.#stall?.stop();
+  }
+
+  #closed(): void {
     const status = this.#status;
     const whole =
       this.#state === "upgraded" ? this.#request.upgrade?.endedWell === true : this.#res.writableFinished;
     const stream = this.#stream;
-    clearTimeout(this.#timer);
+    this.#stopTimers();
     this.#leaveHold?.();
     if (!whole) {
       this.#state = "over";
@@ -416,10 +530,11 @@ export class Exchange implements StreamHandler {
     if (this.#request.body.isPresent && !this.#req.readableEnded)
       this.#req.once("close", this.#onLateBodyClose);
     this.#report("completed", undefined, status);
-  };
+  }
 
   readonly #onLateBodyClose = (): void => {
-    if (!this.#req.readableEnded) this.#stream?.reset("cancelled", "the visitor went away");
+    if (this.#req.readableEnded) return;
+    this.#guard(() => this.#stream?.reset("cancelled", "the visitor went away"));
   };
 
   get #status(): number | undefined {
@@ -430,32 +545,32 @@ export class Exchange implements StreamHandler {
   #report(outcome: ExchangeOutcome, reason: string | undefined, status: number | undefined): void {
     if (!this.#context.exchanges.delete(this)) return;
     this.#res.unwatchClose(this.#onResponseClose);
+    const { addressKey } = this.#request;
+    if (addressKey !== undefined) this.#context.requests.leave(addressKey);
     const query = this.#request.path.indexOf("?");
-    for (const observer of this.#context.observers) {
-      observer.onEnd({
-        name: this.#request.name,
-        address: this.#request.visitor.address,
-        method: this.#req.method ?? "",
-        path: query === -1 ? this.#request.path : this.#request.path.slice(0, query),
-        status,
-        requestBytes: this.#requestBytes,
-        responseBytes: this.#responseBytes,
-        durationMs: performance.now() - this.#startedAt,
-        outcome,
-        reason,
-        wire: this.#tunnel?.wire,
-        requestId: this.#request.visitor.requestId,
-        httpVersion: this.#req.httpVersion,
-        headers: this.#req.rawHeaders,
-      });
-    }
+    reportTo(this.#context, {
+      name: this.#request.name,
+      address: this.#request.visitor.address,
+      method: this.#req.method ?? "",
+      path: query === -1 ? this.#request.path : this.#request.path.slice(0, query),
+      status,
+      requestBytes: this.#requestBytes,
+      responseBytes: this.#responseBytes,
+      durationMs: performance.now() - this.#startedAt,
+      outcome,
+      reason,
+      wire: this.#tunnel?.wire,
+      requestId: this.#request.visitor.requestId,
+      httpVersion: this.#req.httpVersion,
+      headers: this.#req.rawHeaders,
+    });
   }
 }
 
 const ignore = (): void => {};
 
 /** What the client is told when the relay gives up. */
-function resetCodeOf(code: RelayErrorCode) {
+function resetCodeOf(code: RelayErrorCode | "visitor_stalled") {
   switch (code) {
     case "tunnel_timeout":
       return "upstream_timeout";

@@ -2,17 +2,24 @@ import { randomUUID } from "node:crypto";
 import { BlockList, isIP, isIPv4 } from "node:net";
 import { type RawHeaders, TunnelError, headerValue } from "mcp-tunnel-protocol";
 
-/** Proxies in front of the relay whose word on the visitor's address counts. */
-export interface TrustedProxies {
+/** A set of addresses. */
+export interface AddressRanges {
   readonly size: number;
   has(address: string): boolean;
 }
 
+/** Proxies in front of the relay whose word on the visitor's address counts. */
+export type TrustedProxies = AddressRanges;
+
+export function trustedProxies(ranges: readonly string[]): TrustedProxies {
+  return addressRanges(ranges, "trusted proxy");
+}
+
 /**
- * Reads addresses and CIDR ranges.
+ * Reads addresses and CIDR ranges. `what` they are is said in the error.
  * @throws TunnelError `invalid_option`.
  */
-export function trustedProxies(ranges: readonly string[]): TrustedProxies {
+export function addressRanges(ranges: readonly string[], what: string): AddressRanges {
   const list = new BlockList();
   for (const range of ranges) {
     const [address = "", prefix, ...rest] = range.split("/");
@@ -22,7 +29,7 @@ export function trustedProxies(ranges: readonly string[]): TrustedProxies {
     if (version === 0 || rest.length > 0 || !wellFormed || bits > (version === 4 ? 32 : 128)) {
       throw new TunnelError(
         "invalid_option",
-        `the trusted proxy '${range}' is not an IP address or a range such as 10.0.0.0/8 or fd00::/8`,
+        `the ${what} '${range}' is not an IP address or a range such as 10.0.0.0/8 or fd00::/8`,
       );
     }
     list.addSubnet(address, bits, version === 4 ? "ipv4" : "ipv6");
@@ -78,6 +85,8 @@ export interface Visitor {
   drop: ReadonlySet<string>;
   /** Fields to add. */
   add: RawHeaders;
+  /** A trusted proxy said so. */
+  proxied: boolean;
 }
 
 /** What proxies make ids of, and what does no harm in a log or a shell. */
@@ -108,6 +117,7 @@ export function describeVisitor(
         "X-Request-Id",
         requestId,
       ],
+      proxied: false,
     };
   }
   const chain = listValues(rawHeaders, "x-forwarded-for");
@@ -117,6 +127,7 @@ export function describeVisitor(
   return {
     address: originator([...chain, address], proxies),
     requestId,
+    proxied: true,
     drop: rewrittenFields,
     add: [
       "X-Forwarded-For",

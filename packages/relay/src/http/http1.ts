@@ -30,6 +30,13 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
     return this.chunkedEncoding;
   }
 
+  get backlog(): number {
+    // The connection's own count moves only when everything written in one go has left. What the kernel has taken of that
+    // is what Node's own socket timeout goes by.
+    const handle = (this.socket as { _handle?: { writeQueueSize?: number } } | null)?._handle;
+    return this.writableLength + (handle?.writeQueueSize ?? 0);
+  }
+
   /**
    * Node can only send a 102 without fields and a 103 with `Link`, so the head is written to the connection directly.
    * Interim heads are optional: where they cannot go they are dropped.

@@ -1,16 +1,19 @@
-import { constants, createServer, type Http2Session, type ServerHttp2Stream } from "node:http2";
+import {
+  constants,
+  createServer,
+  type Http2Server,
+  type Http2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
 import type { TLSSocket } from "node:tls";
 import { headerValue } from "mcp-tunnel-protocol";
+import type { Limits } from "../limits/limits.js";
 import { Http2Request, Http2Response } from "./http2.js";
 import type { Logger } from "../log.js";
 import type { Visitors } from "./visitors.js";
 
 const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_NO_ERROR } = constants;
 
-/** The largest request head, in bytes, as HTTP/2 counts it: 32 for each field besides its text. */
-const maxHeadBytes = 65_536;
-/** After this long without a stream a session is closed. */
-const idleTimeoutMs = 75_000;
 /**
  * Streams that end in a reset before they were answered cost the relay an exchange and the visitor nothing
  * (CVE-2023-44487). A visitor may reset so many at once, and so many more in each second: a browser that leaves a page
@@ -40,25 +43,29 @@ export class Http2Sessions {
   readonly #visitors: Visitors;
   readonly #logger: Logger;
   readonly #sessions = new Map<Http2Session, SessionState>();
-  readonly #server = createServer({
-    maxSessionInvalidFrames: 100,
-    maxSessionRejectedStreams: 100,
-    // Cookies come in pieces, and each counts.
-    maxHeaderListPairs: 256,
-    settings: {
-      // Node's default is 2^32-1.
-      maxConcurrentStreams: 100,
-      maxHeaderListSize: maxHeadBytes,
-      // What a visitor may send ahead of a tunnel that is slow to take it, for each stream. 64 KiB, the default,
-      // would hold uploads at 5 Mbit/s over a line of 100 ms.
-      initialWindowSize: 262_144,
-      enableConnectProtocol: true,
-    },
-  });
+  readonly #limits: Limits;
+  readonly #server: Http2Server;
 
-  constructor(visitors: Visitors, logger: Logger) {
+  constructor(visitors: Visitors, limits: Limits, logger: Logger) {
     this.#visitors = visitors;
+    this.#limits = limits;
     this.#logger = logger;
+    this.#server = createServer({
+      maxSessionInvalidFrames: 100,
+      maxSessionRejectedStreams: 100,
+      // Cookies come in pieces, and each counts.
+      maxHeaderListPairs: limits.maxHeaderCount,
+      settings: {
+        // Node's default is 2^32-1.
+        maxConcurrentStreams: 100,
+        // HTTP/2 counts 32 for each field besides its text.
+        maxHeaderListSize: limits.maxHeaderBytes + 32 * limits.maxHeaderCount,
+        // What a visitor may send ahead of a tunnel that is slow to take it, for each stream. 64 KiB, the default,
+        // would hold uploads at 5 Mbit/s over a line of 100 ms.
+        initialWindowSize: 262_144,
+        enableConnectProtocol: true,
+      },
+    });
     this.#server.on("session", (session) => this.#onSession(session));
     this.#server.on(
       "stream",
@@ -88,7 +95,7 @@ export class Http2Sessions {
     const state = new SessionState();
     this.#sessions.set(session, state);
     session.on("close", () => this.#sessions.delete(session));
-    session.setTimeout(idleTimeoutMs, () => {
+    session.setTimeout(this.#limits.idleTimeoutMs, () => {
       // Silence alone is no reason: an event stream may be quiet for hours.
       if (state.streams === 0) session.close();
     });

@@ -4,35 +4,36 @@ import { Server } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Logger } from "../log.js";
 import type { Certificates } from "../tls/certificates.js";
+import type { ConnectionLimit } from "../limits/connections.js";
+import type { LimitReporter } from "../limits/limit-reporter.js";
+import type { Limits } from "../limits/limits.js";
+import { answerClientErrors } from "./client-error.js";
 import { Http1Request, Http1Response } from "./http1.js";
 import { Http2Sessions } from "./http2-sessions.js";
 import type { Visitors } from "./visitors.js";
 
-/** The largest request head, in bytes. */
-const maxHeadBytes = 32_768;
-
-const options = {
-  IncomingMessage: Http1Request,
-  ServerResponse: Http1Response,
-  maxHeaderSize: maxHeadBytes,
-  // How long a head may take; checked every few seconds, since Node's 30 would double it.
-  headersTimeout: 15_000,
-  connectionsCheckingInterval: 5_000,
-  // A body may stream for hours.
-  requestTimeout: 0,
-  // Longer than the 60 s for which proxies keep their connections, so that it is never this end that closes
-  // one just as a request is on its way.
-  keepAliveTimeout: 75_000,
-  noDelay: true,
-  // Finds visitors who vanished without a word while nothing is sent to them.
-  keepAlive: true,
-  keepAliveInitialDelay: 60_000,
-  // More than Node 20's 16 KiB of response is on its way before the tunnel is told to wait.
-  highWaterMark: 65_536,
-  insecureHTTPParser: false,
-  // Refused here, in words of our own; Node says nothing but 400.
-  requireHostHeader: false,
-} satisfies ServerOptions<typeof Http1Request, typeof Http1Response>;
+function http1Options(limits: Limits) {
+  return {
+    IncomingMessage: Http1Request,
+    ServerResponse: Http1Response,
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headerTimeoutMs,
+    // Node's 30 s could double it.
+    connectionsCheckingInterval: Math.min(5_000, Math.ceil(limits.headerTimeoutMs / 3)),
+    // A body may stream for hours.
+    requestTimeout: 0,
+    keepAliveTimeout: limits.idleTimeoutMs,
+    noDelay: true,
+    // Finds visitors who vanished without a word while nothing is sent to them.
+    keepAlive: true,
+    keepAliveInitialDelay: 60_000,
+    // More than Node 20's 16 KiB of response is on its way before the tunnel is told to wait.
+    highWaterMark: 65_536,
+    insecureHTTPParser: false,
+    // Refused here, in words of our own; Node says nothing but 400.
+    requireHostHeader: false,
+  } satisfies ServerOptions<typeof Http1Request, typeof Http1Response>;
+}
 
 /** What visitors and clients reach. */
 export interface VisitorServer {
@@ -44,15 +45,26 @@ export interface VisitorServer {
   cut(): void;
 }
 
+/** What the server keeps its visitors to. */
+export interface VisitorLimits {
+  readonly limits: Limits;
+  readonly connections: ConnectionLimit;
+  readonly reporter: LimitReporter;
+}
+
 /** With `certificates` it speaks TLS, and HTTP/2 besides HTTP/1.1. */
 export function createVisitorServer(
   visitors: Visitors,
   certificates: Certificates | undefined,
+  limited: VisitorLimits,
   logger: Logger,
 ): VisitorServer {
+  const { limits, connections } = limited;
+  const options = http1Options(limits);
   if (certificates === undefined) {
     const server = createServer(options);
-    serveHttp1(server, visitors);
+    serveHttp1(server, visitors, limited);
+    connections.watch(server);
     return {
       server,
       drain: () => stopListening(server),
@@ -63,13 +75,14 @@ export function createVisitorServer(
     ...options,
     ALPNProtocols: ["h2", "http/1.1"],
     SNICallback: certificates.sniCallback,
-    handshakeTimeout: 15_000,
+    handshakeTimeout: limits.headerTimeoutMs,
   });
   certificates.followFallback(({ cert, key }) => {
     server.setSecureContext({ cert, key, honorCipherOrder: true });
   });
-  serveHttp1(server, visitors);
-  const http2 = new Http2Sessions(visitors, logger);
+  serveHttp1(server, visitors, limited);
+  connections.watch(server);
+  const http2 = new Http2Sessions(visitors, limits, logger);
   // Node's own server of both kinds lacks the time limits of its HTTP/1.1 one, so this is the latter, and what
   // chose HTTP/2 in the handshake goes elsewhere.
   const [acceptHttp1] = server.listeners("secureConnection") as ((socket: TLSSocket) => void)[];
@@ -107,10 +120,17 @@ function closeConnections(server: AnyHttpServer): void {
   server.closeAllConnections();
 }
 
-function serveHttp1(server: AnyHttpServer, visitors: Visitors): void {
+function serveHttp1(server: AnyHttpServer, visitors: Visitors, { limits, reporter }: VisitorLimits): void {
+  // Node would leave out what is beyond, in silence; here it is counted and refused.
+  server.maxHeadersCount = 0;
   server.on("connection", (socket) => {
     // Each pipelined request listens to its connection.
     socket.setMaxListeners(0);
+  });
+  answerClientErrors(server, reporter);
+  server.on("timeout", (socket) => {
+    if (socket.timeout === limits.idleTimeoutMs) reporter.hit("idle_time");
+    socket.destroy();
   });
   server.on("request", (req, res) => visitors.onRequest(req, res, false));
   server.on("checkContinue", (req, res) => visitors.onRequest(req, res, true));

@@ -15,6 +15,10 @@ export class UpgradeSocket {
   readonly protocol: string;
   /** Told how many bytes came from the visitor. */
   onVisitorBytes: (bytes: number) => void = () => {};
+  /** Told when all that waited for the visitor has left. */
+  onAllSent: () => void = () => {};
+  /** Runs what happens on the connection, and takes what is thrown there. */
+  guard: (action: () => void) => void = (action) => action();
   readonly #res: VisitorResponse;
   readonly #socket: Duplex;
   #stream: TunnelStream | undefined;
@@ -42,14 +46,14 @@ export class UpgradeSocket {
   start(stream: TunnelStream | undefined, asUpgrade: boolean): void {
     if (asUpgrade) this.#stream = stream;
     const socket = this.#socket;
-    socket.on("data", this.#onData);
+    socket.on("data", (chunk: Buffer) => this.guard(() => this.#onData(chunk)));
     socket.on("end", () => {
       this.#visitorEnded = true;
-      if (this.#accepted) this.#stream?.end();
       // Nobody asks for an upgrade and then says that there is nothing to say.
+      if (this.#accepted) this.guard(() => this.#stream?.end());
       else if (asUpgrade) socket.destroy();
     });
-    socket.on("drain", () => this.onFlushed());
+    socket.on("drain", () => this.guard(() => this.onFlushed()));
   }
 
   /** Passes the 101 on; false when it is not one that can be. */
@@ -65,9 +69,12 @@ export class UpgradeSocket {
     return true;
   }
 
-  onData(chunk: Buffer): void {
-    if (this.#socket.write(chunk)) this.#stream?.consumed(chunk.length);
+  /** False when it has to wait for the visitor. */
+  onData(chunk: Buffer): boolean {
+    const taken = this.#socket.write(chunk);
+    if (taken) this.#stream?.consumed(chunk.length);
     else this.#unconsumed += chunk.length;
+    return taken;
   }
 
   /** All that was given to the visitor's connection has left. It does not say so itself once it has been ended. */
@@ -75,6 +82,7 @@ export class UpgradeSocket {
     const bytes = this.#unconsumed;
     this.#unconsumed = 0;
     this.#stream?.consumed(bytes);
+    this.onAllSent();
   }
 
   onDrain(): void {
@@ -86,14 +94,14 @@ export class UpgradeSocket {
     this.#socket.end();
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  #onData(chunk: Buffer): void {
     if (!this.#accepted) {
       this.#keep(chunk);
       return;
     }
     this.onVisitorBytes(chunk.length);
     if (this.#stream?.write(chunk) === false) this.#socket.pause();
-  };
+  }
 
   #keep(chunk: Buffer): void {
     this.#early.push(chunk);

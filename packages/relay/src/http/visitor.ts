@@ -47,6 +47,11 @@ export interface VisitorResponse {
   readonly destroyed: boolean;
   /** The response was handed over whole. */
   readonly writableFinished: boolean;
+  /**
+   * What waits for the visitor, in bytes. But for what is written meanwhile it stays the same as long as nothing is
+   * taken; it may change by any amount when something is.
+   */
+  readonly backlog: number;
   /** False: nothing more comes over this connection. */
   shouldKeepAlive: boolean;
   /** Can trailers follow the body? Known once the head is written. */

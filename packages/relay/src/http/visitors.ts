@@ -10,6 +10,7 @@ import { describeVisitor, plainAddress } from "./forwarded.js";
 import { type HostResult, originForm, parseHost } from "./host.js";
 import { type Http1Request, Http1Response } from "./http1.js";
 import { landing } from "./landing.js";
+import { reportFault, reportTo } from "./report.js";
 import { type BodyProgress, refuse } from "./respond.js";
 import { UpgradeSocket } from "./upgrade.js";
 import type { VisitorRequest, VisitorResponse } from "./visitor.js";
@@ -35,7 +36,7 @@ export class Visitors {
 
   /** `awaitsContinue`: the visitor sent `Expect: 100-continue` and has not been answered. */
   onRequest(req: VisitorRequest, res: VisitorResponse, awaitsContinue: boolean): void {
-    this.#route(req, res, awaitsContinue, undefined);
+    this.#guard(() => this.#route(req, res, awaitsContinue, undefined), res);
   }
 
   onUpgrade(req: Http1Request, socket: Duplex, head: Buffer): void {
@@ -43,7 +44,7 @@ export class Visitors {
     socket.on("error", () => {});
     const target = req.url ?? "/";
     if (isRegistration(target) && this.#host(req).kind !== "invalid") {
-      this.#register(req, socket, head);
+      this.#guard(() => this.#register(req, socket, head), socket);
       return;
     }
     // What is not upgraded is answered over the same connection, once.
@@ -51,16 +52,29 @@ export class Visitors {
     res.shouldKeepAlive = false;
     res.assignSocket(socket as Socket);
     res.on("finish", () => (socket as Socket).destroySoon());
-    this.#route(req, res, false, new UpgradeSocket(req, res, socket, head));
+    this.#guard(() => this.#route(req, res, false, new UpgradeSocket(req, res, socket, head)), socket);
   }
 
   /** A request for a WebSocket over HTTP/2 (RFC 8441). */
   onConnect(req: VisitorRequest, res: VisitorResponse, stream: ServerHttp2Stream): void {
     const target = req.url ?? "/";
-    if (isRegistration(target)) {
-      // Clients come by HTTP/1.1: a session of a visitor's size would slow their tunnel down.
-      this.#refuse(req, res, "registration_needs_websocket", target, requestBody(req, false));
-    } else this.#route(req, res, false, new UpgradeSocket(req, res, stream, Buffer.alloc(0)));
+    this.#guard(() => {
+      if (isRegistration(target)) {
+        // Clients come by HTTP/1.1: a session of a visitor's size would slow their tunnel down.
+        this.#refuse(req, res, "registration_needs_websocket", target, requestBody(req, false));
+      } else this.#route(req, res, false, new UpgradeSocket(req, res, stream, Buffer.alloc(0)));
+    }, stream);
+  }
+
+  /** Whatever fails here costs one request, and at worst its connection. */
+  #guard(action: () => void, response: VisitorResponse | Duplex): void {
+    try {
+      action();
+    } catch (error) {
+      reportFault(this.#context.options.logger, undefined, error);
+      if ("cut" in response) response.cut(false);
+      else response.destroy();
+    }
   }
 
   #host(req: VisitorRequest): HostResult {
@@ -78,7 +92,7 @@ export class Visitors {
     const body = requestBody(req, awaitsContinue);
     const host = this.#host(req);
     const path = originForm(req.url ?? "/");
-    const refusal = refusalOf(host, path, upgrade !== undefined && body.isPresent);
+    const refusal = this.#overLimit(req) ?? refusalOf(host, path, upgrade !== undefined && body.isPresent);
     if (refusal !== undefined || path === undefined) {
       this.#refuse(req, res, refusal ?? "invalid_target", path ?? "", body);
     } else if (host.kind === "tunnel") {
@@ -89,12 +103,40 @@ export class Visitors {
         req.rawHeaders,
         this.#context.options.trustedProxies,
       );
-      new Exchange(this.#context, req, res, { name: host.name, path, visitor, body, upgrade }).start();
+      const { requests, addressKeys, limits } = this.#context;
+      const addressKey = addressKeys.of(visitor.address);
+      if (addressKey !== undefined && !requests.enter(addressKey)) {
+        limits.hit("requests_per_address", { address: visitor.address });
+        this.#refuse(req, res, "too_many_requests", path, body);
+        return;
+      }
+      const request = { name: host.name, path, visitor, body, upgrade, addressKey };
+      const exchange = new Exchange(this.#context, req, res, request);
+      try {
+        exchange.start();
+      } catch (error) {
+        exchange.fault(error);
+      }
     } else {
       const startedAt = performance.now();
       const { status, bytes } = landing(req, res, path, this.#context.publicUrl("myapp"));
       this.#report(req, path, startedAt, status, bytes, undefined);
     }
+  }
+
+  /** Limits of the head that Node does not keep. */
+  #overLimit(req: VisitorRequest): RelayErrorCode | undefined {
+    const { maxHeaderCount, maxUrlBytes } = this.#context.options;
+    const about = { address: plainAddress(req.remoteAddress) };
+    if (req.rawHeaders.length > 2 * maxHeaderCount) {
+      this.#context.limits.hit("header_count", about);
+      return "headers_too_large";
+    }
+    if ((req.url ?? "").length > maxUrlBytes) {
+      this.#context.limits.hit("url_length", about);
+      return "url_too_long";
+    }
+    return undefined;
   }
 
   #refuse(
@@ -121,24 +163,22 @@ export class Visitors {
     code: RelayErrorCode | undefined,
   ): void {
     const query = path.indexOf("?");
-    for (const observer of this.#context.observers) {
-      observer.onEnd({
-        name: undefined,
-        address: plainAddress(req.remoteAddress),
-        method: req.method ?? "",
-        path: query === -1 ? path : path.slice(0, query),
-        status,
-        requestBytes: 0,
-        responseBytes: bytes,
-        durationMs: performance.now() - startedAt,
-        outcome: code === undefined ? "completed" : "refused",
-        reason: code,
-        wire: undefined,
-        requestId: undefined,
-        httpVersion: req.httpVersion,
-        headers: req.rawHeaders,
-      });
-    }
+    reportTo(this.#context, {
+      name: undefined,
+      address: plainAddress(req.remoteAddress),
+      method: req.method ?? "",
+      path: query === -1 ? path : path.slice(0, query),
+      status,
+      requestBytes: 0,
+      responseBytes: bytes,
+      durationMs: performance.now() - startedAt,
+      outcome: code === undefined ? "completed" : "refused",
+      reason: code,
+      wire: undefined,
+      requestId: undefined,
+      httpVersion: req.httpVersion,
+      headers: req.rawHeaders,
+    });
   }
 }
 

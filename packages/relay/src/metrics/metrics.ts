@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import { relayErrors } from "../http/errors.js";
+import { limitList } from "../limits/limits.js";
 import type { ExchangeOutcome, RelayObserver, TunnelEvent } from "../observer.js";
 import type { TunnelStatus } from "../status.js";
 
@@ -123,6 +124,9 @@ export function createMetrics(version: string): Metrics {
     ),
   );
   const refusalSeries = new Map(Object.keys(relayErrors).map((code) => [code, series(refusals, { code })]));
+  const limitSeries = new Map(
+    limitList.flatMap(({ name }) => (name === undefined ? [] : [[name, series(limits, { limit: name })]])),
+  );
   const eventSeries = new Map(events.map((event) => [event, series(tunnelEvents, { event })]));
 
   return {
@@ -139,7 +143,7 @@ export function createMetrics(version: string): Metrics {
         eventSeries.get(event)?.inc();
       },
       onLimit(limit) {
-        limits.inc({ limit });
+        limitSeries.get(limit)?.inc();
       },
     },
     text(source) {

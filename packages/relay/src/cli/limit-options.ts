@@ -1,0 +1,37 @@
+import { Option } from "commander";
+import { type Limits, limitList } from "../limits/limits.js";
+import type { RelayOptions } from "../options.js";
+import { collect, readBytes, readCount, readDurationMs, readPositiveDurationMs } from "./values.js";
+
+/** What the command line says about limits; the numbers are there too, under their long names. */
+export interface LimitCliOptions {
+  limitExempt?: string[];
+}
+
+const readers = { bytes: readBytes, count: readCount };
+const placeholders = { bytes: "BYTES", count: "NUMBER", ms: "DURATION" };
+
+export const limitOptions: readonly Option[] = [
+  ...limitList.map(({ flag, unit, default: standard, shown, derived, min, text }) => {
+    const option = new Option(`--${flag} <${placeholders[unit]}>`, text);
+    if (derived === undefined) option.default(standard, shown);
+    else option.description += ` (default: ${derived})`;
+    if (unit !== "ms") return option.argParser(readers[unit]);
+    return option.argParser(min === 0 ? readDurationMs : readPositiveDurationMs);
+  }),
+  new Option(
+    "--limit-exempt <CIDR>",
+    "addresses that no limit per address applies to, or 'none'; may be repeated (default: loopback)",
+  ).argParser(collect),
+];
+
+export function limitOptionsOf(options: LimitCliOptions): Pick<RelayOptions, keyof Limits | "limitExempt"> {
+  const limits: Pick<RelayOptions, keyof Limits | "limitExempt"> = {};
+  for (const { key, flag } of limitList) {
+    const value = (options as Record<string, unknown>)[new Option(`--${flag}`).attributeName()];
+    if (typeof value === "number") limits[key] = value;
+  }
+  const { limitExempt } = options;
+  if (limitExempt !== undefined) limits.limitExempt = limitExempt.filter((range) => range !== "none");
+  return limits;
+}

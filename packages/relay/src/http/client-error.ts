@@ -1,0 +1,55 @@
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { LimitReporter } from "../limits/limit-reporter.js";
+import type { LimitName } from "../limits/limits.js";
+import { plainAddress } from "./forwarded.js";
+
+/** What Node's parser can complain of that is a limit of ours. */
+const limitOf: Readonly<Record<string, { limit: LimitName; status: string; code: string }>> = {
+  HPE_HEADER_OVERFLOW: {
+    limit: "header_bytes",
+    status: "431 Request Header Fields Too Large",
+    code: "headers_too_large",
+  },
+  ERR_HTTP_REQUEST_TIMEOUT: {
+    limit: "header_time",
+    status: "408 Request Timeout",
+    code: "request_timeout",
+  },
+};
+const badRequest = { status: "400 Bad Request", code: "invalid_request" };
+
+/**
+ * Answers what Node cannot read as HTTP, as Node would, and closes the connection: after a message that two
+ * readers may read differently, nothing that follows can be trusted (RFC 9112 section 11.2).
+ */
+export function answerClientErrors<
+  Req extends typeof IncomingMessage,
+  Res extends typeof ServerResponse<InstanceType<Req>>,
+>(server: Server<Req, Res>, reporter: LimitReporter): void {
+  /** The response to the latest request of each connection. */
+  const latest = new WeakMap<object, ServerResponse>();
+  const note = (req: IncomingMessage, res: ServerResponse): void => {
+    latest.set(req.socket, res);
+  };
+  server.on("request", note);
+  server.on("checkContinue", note);
+  server.on("clientError", (error: NodeJS.ErrnoException, connection) => {
+    const socket = connection as Socket;
+    const known = limitOf[error.code ?? ""];
+    if (known !== undefined) {
+      reporter.hit(known.limit, { address: plainAddress(socket.remoteAddress ?? "") });
+    }
+    const response = latest.get(socket);
+    // In the midst of a response, or before one that is still to come, an answer would be taken for that one.
+    const isFree = response === undefined || response.writableFinished;
+    const isOwn = response?.socket === socket && !response.headersSent;
+    if (socket.writable && error.code !== "ECONNRESET" && (isFree || isOwn)) {
+      const { status, code } = known ?? badRequest;
+      socket.write(
+        `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\nX-Tunnel-Error: ${code}\r\n\r\n`,
+      );
+    }
+    socket.destroy(error);
+  });
+}

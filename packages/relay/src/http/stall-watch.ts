@@ -1,0 +1,50 @@
+/**
+ * Finds a visitor who takes nothing of what waits for it. Costs nothing while everything is taken: it looks twice in
+ * `timeoutMs`, and only once something has had to wait.
+ */
+export class StallWatch {
+  #waiting = false;
+  #seen: number | undefined;
+  #unchanged = 0;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #timeoutMs: number;
+  readonly #progress: () => number;
+  readonly #onStall: () => void;
+
+  /**
+   * `progress` is a number that changes when something was taken. `onStall` is called once, when it has not changed for
+   * `timeoutMs`, or half as long again at most.
+   */
+  constructor(timeoutMs: number, progress: () => number, onStall: () => void) {
+    this.#timeoutMs = timeoutMs;
+    this.#progress = progress;
+    this.#onStall = onStall;
+  }
+
+  /** Something waits. */
+  waits(): void {
+    this.#waiting = true;
+    this.#timer ??= setTimeout(this.#look, this.#timeoutMs / 2);
+  }
+
+  /** All has been taken. */
+  flushed(): void {
+    this.#waiting = false;
+    this.#seen = undefined;
+  }
+
+  stop(): void {
+    this.#waiting = false;
+    clearTimeout(this.#timer);
+  }
+
+  readonly #look = (): void => {
+    this.#timer = undefined;
+    if (!this.#waiting) return;
+    const progress = this.#progress();
+    this.#unchanged = progress === this.#seen ? this.#unchanged + 1 : 0;
+    this.#seen = progress;
+    if (this.#unchanged === 2) this.#onStall();
+    else this.waits();
+  };
+}
