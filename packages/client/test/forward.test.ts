@@ -322,6 +322,39 @@ describe("a local service that fails", () => {
     },
   );
 
+  it("is not believed to have finished when it resets a connection whose end would be the body's", async () => {
+    const { port, socket } = await listenRaw();
+    const rig = closing(startRig({ port }));
+    const stream = visit(rig.relay);
+    await readUntil(await socket, "\r\n\r\n");
+    (await socket).write("HTTP/1.0 200 OK\r\n\r\nhalf of it");
+    await stream.until(() => stream.text === "half of it");
+    (await socket).resetAndDestroy();
+    expect((await stream.cut()).code).toBe("upstream_failed");
+  });
+
+  it("may reset its connection while the answer waits for the visitor, and costs only that request", async () => {
+    const { port, socket } = await listenRaw();
+    const rig = closing(startRig({ port }, 65_536));
+    const stream = visit(rig.relay, { method: "POST", body: "open" });
+    stream.reading = false;
+    stream.stream.write(Buffer.from("first"));
+    const local = await socket;
+    await readUntil(local, "first");
+    local.write("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 900000\r\n\r\n");
+    local.write(bytesAt(0, 400_000));
+    // The window is used up, so the client has stopped reading. It hears of the reset when it writes.
+    await stream.until(() => stream.body.length === 65_536);
+    local.resetAndDestroy();
+    stream.pump = () => {};
+    const timer = setInterval(() => stream.stream.write(Buffer.from("more")), 5);
+    closing({ close: () => clearInterval(timer) });
+    expect((await stream.cut()).code).toBe("upstream_failed");
+    const upstream = closing(await startUpstream());
+    const other = closing(startRig({ port: upstream.port }));
+    expect((await visit(other.relay).complete()).head?.status).toBe(200);
+  });
+
   it("is tried once more when it closed an idle connection under the request", async () => {
     let connections = 0;
     const flaky = closing(

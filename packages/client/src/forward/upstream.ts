@@ -31,8 +31,20 @@ export function createUpstream(options: ResolvedOptions): Upstream {
     connect: (connectOptions, callback) =>
       connector(
         { ...connectOptions, servername: isIP(target.hostname) === 0 ? target.hostname : "" },
-        callback,
+        (...result) => {
+          result[1]?.prependListener("error", nameReset);
+          callback(...result);
+        },
       ),
   });
   return { target, hostHeader, dropOrigin, connectTimeoutMs, pool };
+}
+
+/**
+ * undici takes a reset for the proper end of a response whose connection closes after it: a body without a length would
+ * look whole, and one that waits for its reader fails an assertion, with nobody to catch it. It does so by the code, and
+ * takes any other for the error that it is.
+ */
+function nameReset(error: NodeJS.ErrnoException): void {
+  if (error.code === "ECONNRESET") error.code = "UND_ERR_SOCKET";
 }
