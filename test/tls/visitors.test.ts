@@ -80,7 +80,7 @@ describe.skipIf(missingProgram("chromium"))("Chromium", () => {
     const sockets = new WebSocketServer({ server: service, handleProtocols: () => "mcp" });
     sockets.on("connection", (socket, req) => {
       upgrades.push(req.rawHeaders);
-      socket.on("message", (data) => socket.send(`echo of ${String(data as Buffer).length}`));
+      socket.on("message", (data) => socket.send(`echo of ${String(data).length}`));
     });
     service.listen(0, "127.0.0.1");
     await once(service, "listening");

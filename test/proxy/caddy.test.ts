@@ -1,0 +1,4 @@
+import { caddy } from "./proxies.js";
+import { describeProxy } from "./suite.js";
+
+describeProxy(caddy);

@@ -1,0 +1,4 @@
+import { nginx } from "./proxies.js";
+import { describeProxy } from "./suite.js";
+
+describeProxy(nginx);
