@@ -162,6 +162,16 @@ describe("a running client", () => {
     expect(await other.exited).toEqual({ code: 0, signal: null });
   });
 
+  // What it says about its end fails too, and must not be taken for another reason to end.
+  it("ends when nobody reads its lines any more", async () => {
+    await relay.close();
+    const client = run([String(upstream.port), "--relay", relay.url, "--json"]);
+    await client.waitForJson({ event: "reconnecting" });
+    client.child.stdout?.destroy();
+    client.child.stderr?.destroy();
+    expect(await client.exited).toEqual({ code: 0, signal: null });
+  });
+
   it("ends with 3 when refused, 4 when evicted, 1 when the relay stays away", async () => {
     relay.answer = () => ({ close: 4001, reason: "invalid token" });
     const refused = run([String(upstream.port), "--relay", relay.url, "--json"]);

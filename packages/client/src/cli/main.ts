@@ -10,13 +10,15 @@ import type { Output, Renderer } from "./render.js";
 const gatherMs = 20;
 let pending = "";
 let gathering: NodeJS.Timeout | undefined;
+/** Set when standard output has failed: what is written to it can only fail again. */
+let readerGone = false;
 
 function flush(): void {
   clearTimeout(gathering);
   gathering = undefined;
   const lines = pending;
   pending = "";
-  if (lines !== "") process.stdout.write(lines);
+  if (lines !== "" && !readerGone) process.stdout.write(lines);
 }
 
 // An error that nobody caught ends the process at once.
@@ -68,7 +70,12 @@ async function run(client: TunnelClient, renderer: Renderer): Promise<number> {
     output.err(`internal error, please report it: ${error instanceof Error ? error.stack : String(error)}`);
   });
   // Nobody reads any more: `mcp-tunnel-client ... | head`.
-  process.stdout.on("error", close);
+  process.stdout.on("error", () => {
+    readerGone = true;
+    close();
+  });
+  // There is nobody to tell, and no reason to end.
+  process.stderr.on("error", () => {});
   // Its failure is that of `closed`.
   client.start().catch(() => {});
   const error = await closed;
