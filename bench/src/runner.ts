@@ -40,7 +40,7 @@ export class Runner {
     };
     const total = Math.min(rounds, workload.maxRounds ?? rounds);
     // Nothing is warmed up for a workload that starts its own processes, and that is the one with a single round.
-    if (total > 1) for (const system of active) await attempt(system, 1);
+    if (total > 1) for (const system of active) await attempt(system, seconds);
     for (let round = 0; round < total; round++) {
       // Each in turn is the first, so that none always comes after the one that heats the machine up.
       const first = round % Math.max(active.length, 1);
