@@ -81,7 +81,7 @@ function text(value: unknown): { content: { type: "text"; text: string }[] } {
   return { content: [{ type: "text", text: String(value) }] };
 }
 
-function createTools(): McpServer {
+export function createTools(): McpServer {
   const server = new McpServer({ name: "v1", version: "1.0.0" });
   server.registerTool("add", { inputSchema: { a: z.number(), b: z.number() } }, ({ a, b }) => text(a + b));
   server.registerTool("echo", { inputSchema: { message: z.string() } }, ({ message }) => text(message));

@@ -1,6 +1,8 @@
 import { EventEmitter, once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { closingAfterEach } from "../support/cleanup.js";
+import { isLong } from "../support/mode.js";
 import { startUpstream, type Upstream } from "../support/upstream.js";
 import { body, type CommandTunnel, response, startTunnel } from "./support.js";
 
@@ -49,6 +51,17 @@ describe("an event stream", () => {
     const res = await response(tunnel.request("/sse?count=1000").end());
     const events = Array.from({ length: 1_000 }, (_, i) => `id: ${i + 1}\ndata: event ${i + 1}\n\n`);
     expect((await body(res)).toString()).toBe(events.join(""));
+  });
+
+  // The short version is silence.test.ts, on a fake clock; this one also waits for the clocks within Node and the kernel.
+  it.runIf(isLong)("outlives ten minutes of silence", { timeout: 700_000 }, async () => {
+    const { next } = await openStream();
+    const call = response(tunnel.request("/slow?ms=595000", { method: "POST" }).end("{}"));
+    const received = next();
+    await delay(610_000);
+    upstream.emit("still here");
+    expect(await received).toBe("still here");
+    expect(String(await body(await call))).toBe("slow\n");
   });
 
   it("ends at the local service when its visitor leaves, at once", async () => {
