@@ -3,7 +3,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 /** The commands, as the `bin` entries of their packages name them. They run what is built. */
-const commands = {
+export const commands = {
   relay: fileURLToPath(new URL("../../packages/relay/bin/mcp-tunnel.js", import.meta.url)),
   client: fileURLToPath(new URL("../../packages/client/bin/mcp-tunnel-client.js", import.meta.url)),
 };

@@ -1,0 +1,53 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { stripVTControlCharacters } from "node:util";
+import { commands } from "./commands.js";
+
+/** A command at a terminal, as a person would use it. */
+export interface TerminalCommand {
+  /** Waits until this text is on the screen, later than what was seen before. */
+  see(text: string): Promise<void>;
+  /** Keys, as a terminal sends them. */
+  type(keys: string): void;
+  /** Resolves when the command has ended. */
+  readonly exited: Promise<unknown>;
+  close(): Promise<void>;
+}
+
+/** Runs a command at a pseudoterminal. Needs the program `script` (Debian: bsdutils, always installed). */
+export function runAtTerminal(command: keyof typeof commands, args: readonly string[]): TerminalCommand {
+  const words = [process.execPath, commands[command], ...args].map((word) => `'${word}'`);
+  // A terminal that `script` makes for a pipe has no size.
+  const line = `stty rows 24 cols 100; exec ${words.join(" ")}`;
+  const child = spawn("script", ["--quiet", "--return", "--command", line, "/dev/null"], {
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, TERM: "xterm", NO_COLOR: "1" },
+  });
+  const exited = once(child, "close");
+  let screen = "";
+  let ended = false;
+  child.stdout.on("data", (chunk: Buffer) => {
+    screen += stripVTControlCharacters(chunk.toString());
+  });
+  child.on("close", () => {
+    ended = true;
+  });
+  return {
+    async see(text) {
+      while (!screen.includes(text)) {
+        if (ended) throw new Error(`the command ended without "${text}"; it said:\n${screen}`);
+        await Promise.race([once(child.stdout, "data"), exited]);
+      }
+      screen = screen.slice(screen.indexOf(text) + text.length);
+    },
+    type(keys) {
+      child.stdin.write(keys);
+    },
+    exited,
+    async close() {
+      // The terminal's end is the command's, by SIGHUP.
+      if (!ended) child.kill();
+      await exited;
+    },
+  };
+}
