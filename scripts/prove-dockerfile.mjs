@@ -27,7 +27,7 @@ const repository = join(dirname(fileURLToPath(import.meta.url)), "..");
 function parse(text) {
   const lines = text.replaceAll(/^\s*#.*\n/gm, "").replaceAll(/\\\n/g, " ");
   return lines.split("\n").flatMap((line) => {
-    const [, instruction, rest] = /^([A-Z]+)\s+(.*)$/.exec(line.trim()) ?? [];
+    const [, instruction, rest = ""] = /^([A-Z]+)\s+(.*)$/.exec(line.trim()) ?? [];
     return instruction === undefined ? [] : [{ instruction, rest: rest.trim() }];
   });
 }
@@ -111,11 +111,10 @@ class Stage {
 
   run(command) {
     if (this.user !== "root") fail(`RUN ${command}: after USER, where the image is to change no more`);
-    const packages = /^apt-get update && apt-get install -y --no-install-recommends (.*) && rm -rf \S+$/.exec(
-      command,
-    );
-    if (packages !== null) {
-      simulateApt(packages[1].split(" "));
+    const apt = /^apt-get update && apt-get install -y --no-install-recommends (.*) && rm -rf \S+$/;
+    const packages = apt.exec(command)?.[1];
+    if (packages !== undefined) {
+      simulateApt(packages.split(" "));
       return;
     }
     if (/apt-get|rm -rf/.test(command)) fail(`RUN ${command}: not in a form that can be simulated`);

@@ -72,7 +72,10 @@ const server = createServer((req, res) => {
   });
 });
 
-server.listen(Number(PORT), HOST, () => console.log(`listening on http://${HOST}:${server.address().port}`));
+server.listen(Number(PORT), HOST, () => {
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  console.log(`listening on http://${HOST}:${port}`);
+});
 for (const signal of ["SIGINT", "SIGTERM"]) {
   process.on(signal, () => {
     server.close();
