@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import type { SharedSocket } from "./shared-socket.js";
 
 /** The commands, as the `bin` entries of their packages name them. They run what is built. */
 export const commands = {
@@ -16,6 +17,8 @@ export interface RunOptions {
   cwd?: string;
   /** Makes it the leader of a process group, as a terminal does; `interrupt` then reaches the whole group. */
   ownGroup?: boolean;
+  /** A file of this process that it gets as its file 3. */
+  fd?: number;
 }
 
 /** A process under test, with everything it said. */
@@ -34,7 +37,7 @@ export class RunningCommand {
 
   constructor(command: string, args: readonly string[], options: RunOptions = {}) {
     this.child = spawn(command, args, {
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["ignore", "pipe", "pipe", ...(options.fd === undefined ? [] : [options.fd])],
       env: cleanEnvironment(options.env),
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       detached: options.ownGroup ?? false,
@@ -148,7 +151,32 @@ export async function startRelayCommand(
   if (!args.includes("--startup-hold")) defaults.push("--startup-hold", "0");
   if (!args.includes("--port")) defaults.push("--port", "0");
   if (!args.includes("--public-url")) defaults.push("--public-url", "http://{subdomain}.{domain}:{port}");
-  const relay = runRelay([...defaults, ...args], env);
+  return listening(runRelay([...defaults, ...args], env));
+}
+
+/** The same on a socket that this process has bound: several relays may listen on it at once. */
+export async function startRelayCommandOn(
+  socket: SharedSocket,
+  args: readonly string[] = [],
+): Promise<RelayCommand> {
+  const relay = [
+    commands.relay,
+    ...[
+      "--domain",
+      "localhost",
+      "--log-format",
+      "json",
+      "--public-url",
+      "http://{subdomain}.{domain}:{port}",
+    ],
+    ...args,
+  ];
+  // Only the process itself can say its own id beforehand.
+  const script = 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"';
+  return listening(new RunningCommand("sh", ["-c", script, process.execPath, ...relay], { fd: socket.fd }));
+}
+
+async function listening(relay: RunningCommand): Promise<RelayCommand> {
   const { port } = await relay.waitForJson({ msg: "listening" });
   return Object.assign(relay, { port: port as number });
 }
