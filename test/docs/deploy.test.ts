@@ -1,0 +1,152 @@
+import { once } from "node:events";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, it } from "vitest";
+import { createAuthority, createFolder } from "../support/certificates.js";
+import { closingAfterEach } from "../support/cleanup.js";
+import { RunningCommand } from "../support/commands.js";
+import { missingProgram } from "../support/requires.js";
+
+// Runs the commands of docs/deploy.md as they stand there, on one machine. What differs is put in their place below:
+// the domain is localhost, ports are free ones, /etc/mcp-tunnel is a folder of the test's own, and programs that a user has
+// installed are found in a folder of stand-ins.
+
+const closing = closingAfterEach();
+const path = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+
+interface Block {
+  line: number;
+  marks: string[];
+  text: string;
+  /** What it says, where the document shows it. */
+  shown: string | undefined;
+}
+
+/** The shell blocks of the document, each with the output that follows it. */
+function readBlocks(markdown: string): Block[] {
+  const fences: { line: number; info: string[]; text: string }[] = [];
+  const lines = markdown.split("\n");
+  for (let i = 0; i < lines.length; i++) {
+    const [, indent = "", info] = /^( *)```(.*)$/.exec(lines[i] ?? "") ?? [];
+    if (info === undefined) continue;
+    const end = lines.indexOf(`${indent}\`\`\``, i + 1);
+    fences.push({ line: i + 1, info: info.split(" "), text: lines.slice(i + 1, end).join("\n") });
+    i = end;
+  }
+  return fences.flatMap(({ line, info: [language, ...marks], text }, i) => {
+    if (language !== "sh") return [];
+    const next = fences[i + 1];
+    return [{ line, marks, text, shown: next?.info[0] === "text" ? next.text : undefined }];
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** The shown text with `...` for anything. */
+function pattern(shown: string): RegExp {
+  const escaped = shown.replaceAll(/[\\^$*+?.()|[\]{}]/g, String.raw`\$&`);
+  return new RegExp(`^${escaped.replaceAll(String.raw`\.\.\.`, "[^]*").replaceAll(/ +/g, " +")}\\s*$`);
+}
+
+it.skipIf(missingProgram("curl"))(
+  "docs/deploy.md can be followed to the first tunnel and beyond",
+  async () => {
+    const [relayPort, redirectPort, adminPort, servicePort] = [
+      await freePort(),
+      await freePort(),
+      await freePort(),
+      await freePort(),
+    ];
+    const folder = closing(createFolder());
+    const config = join(folder.path, "etc");
+    mkdirSync(config);
+    const authority = await createAuthority();
+    const { cert, key } = await authority.issue(["localhost", "*.localhost", "ann-demo.localhost"]);
+    folder.write("etc/fullchain.pem", cert);
+    folder.write("etc/privkey.pem", key);
+    const env = {
+      ...standIns(folder.path),
+      NODE_EXTRA_CA_CERTS: folder.write("ca.pem", authority.cert),
+      CURL_CA_BUNDLE: join(folder.path, "ca.pem"),
+      MCP_TUNNEL_ADMIN_LISTEN: `127.0.0.1:${adminPort}`,
+    };
+
+    const found = { token: "", id: "" };
+    const here = (text: string): string =>
+      text
+        .replaceAll("/etc/mcp-tunnel", config)
+        .replaceAll("ann-demo.tunnel.example.com", `ann-demo.localhost:${relayPort}`)
+        .replaceAll("https://tunnel.example.com", `https://localhost:${relayPort}`)
+        .replaceAll("tunnel.example.com", "localhost")
+        .replace(
+          "port: 443",
+          `port: ${relayPort}\nhost: 127.0.0.1\npublic-url: https://{subdomain}.{domain}:{port}`,
+        )
+        .replace("http-redirect: 80", `http-redirect: ${redirectPort}`)
+        .replace("127.0.0.1:9090", `127.0.0.1:${adminPort}`)
+        .replaceAll("3000", String(servicePort))
+        .replace("mtt_YOUR_TOKEN", found.token)
+        .replaceAll("TOKEN_ID", found.id);
+    const start = (command: string): RunningCommand =>
+      closing(new RunningCommand("bash", ["-euc", `exec 2>&1; ${command}`], { env, cwd: folder.path }));
+
+    const blocks = readBlocks(readFileSync(path("docs/deploy.md"), "utf8"));
+    const ran: string[] = [];
+    for (const { line, marks, text, shown } of blocks) {
+      const where = `docs/deploy.md:${line}: ${text}`;
+      expect(["root", "server", "laptop"], where).toContain(marks[0]);
+      if (marks[0] === "root") {
+        if (!text.includes("systemctl enable --now mcp-tunnel")) continue;
+        const unit = readFileSync(path("examples/systemd/mcp-tunnel.service"), "utf8");
+        const command = /^ExecStart=\/usr\/bin\/(.*)$/m.exec(unit)?.[1] as string;
+        await start(`exec ${here(command)}`).waitForJson({ msg: "admin API listening" });
+        continue;
+      }
+      const expected = shown === undefined ? undefined : pattern(here(shown));
+      if (marks.includes("keeps-running")) {
+        // The last command takes the shell's place, so that ending it ends what it runs.
+        const command = start(here(text).replace(/\n(?=mcp-tunnel-client)/, "\nexec "));
+        await command.waitFor(where, () => expected?.exec(command.output) ?? undefined);
+      } else {
+        const command = start(here(text));
+        const { code } = await command.exited;
+        expect(code, `${where}\n${command.output}`).toBe(0);
+        if (expected !== undefined) expect(command.output, where).toMatch(expected);
+        found.token ||= /^mtt_\S+$/m.exec(command.output)?.[0] ?? "";
+        found.id ||= /created token (\S+);/.exec(command.output)?.[1] ?? "";
+      }
+      ran.push(text);
+    }
+    // The test would pass with nothing to run, too.
+    for (const part of ["config check", "curl -sS https://ann-demo", "status", "token revoke"]) {
+      expect(ran.some((text) => text.includes(part))).toBe(true);
+    }
+  },
+  120_000,
+);
+
+/** Programs that the document takes for granted: our commands as installed, sudo, and npm, which has nothing to install. */
+function standIns(folder: string): { PATH: string } {
+  const programs = join(folder, "bin");
+  mkdirSync(programs);
+  const write = (name: string, script: string): void => {
+    writeFileSync(join(programs, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  };
+  write("mcp-tunnel", `exec "${process.execPath}" "${path("packages/relay/bin/mcp-tunnel.js")}" "$@"`);
+  write(
+    "mcp-tunnel-client",
+    `exec "${process.execPath}" "${path("packages/client/bin/mcp-tunnel-client.js")}" "$@"`,
+  );
+  write("sudo", '[ "$1" = -u ] && shift 2\nexec "$@"');
+  write("npm", '[ "$*" = "install --global mcp-tunnel-client" ]');
+  return { PATH: [programs, process.env["PATH"]].join(delimiter) };
+}
