@@ -8,7 +8,7 @@ let service: RawService;
 let tunnel: CommandTunnel;
 beforeAll(async () => {
   service = await startRawService();
-  tunnel = await startTunnel(service.port);
+  tunnel = await startTunnel(service.port, ["--max-url-length", "60000", "--max-header-size", "65536"]);
 });
 afterAll(async () => {
   await tunnel.close();
@@ -67,10 +67,22 @@ describe("a request through the tunnel", () => {
   });
 
   it("has its path, however long and odd", async () => {
-    const path = `/${"a%2Fb//../".repeat(3_000)}?${"q".repeat(1_000)}`;
-    expect(path.length).toBeGreaterThan(30_000);
+    const path = `/${"a%2Fb//../".repeat(5_000)}?${"q".repeat(9_000)}`;
+    expect(path.length).toBeGreaterThan(59_000);
     const { local } = await exchange([`GET ${path} HTTP/1.1`]);
     expect(headLines(local.received)[0]).toBe(`GET ${path} HTTP/1.1`);
+  });
+
+  it("has its trailers, if it announces them", async () => {
+    const { visitor, local } = await exchange(
+      ["POST / HTTP/1.1", "Transfer-Encoding: chunked", "Trailer: X-Sum, x-late"],
+      "4\r\nbody\r\n",
+    );
+    expect(headLines(local.received)).toContain("Trailer: X-Sum, x-late");
+    visitor.write("0\r\nX-Sum: abc\r\nx-late: yes\r\n\r\n");
+    await local.until(/\r\n\r\n4\r\nbody\r\n0\r\nX-Sum: abc\r\nx-late: yes\r\n\r\n$/);
+    local.write("HTTP/1.1 204 No Content\r\n\r\n");
+    await visitor.until(/^HTTP\/1.1 204 /);
   });
 
   it("with Expect sends its body when the service says 100, and not before", async () => {

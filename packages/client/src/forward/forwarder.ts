@@ -46,7 +46,10 @@ export class Forwarder {
       return ignored;
     }
     const raw =
-      head.upgrade === true || head.path === "*" || headerValue(head.headers, "expect") !== undefined;
+      head.upgrade === true ||
+      head.path === "*" ||
+      headerValue(head.headers, "expect") !== undefined ||
+      (!end && headerValue(head.headers, "trailer") !== undefined);
     return raw ? sendRaw(exchange, this.#upstream, end) : new LocalRequest(exchange, this.#upstream, end);
   };
 

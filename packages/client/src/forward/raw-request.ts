@@ -13,7 +13,7 @@ import type { Upstream } from "./upstream.js";
 
 /**
  * Sends a request on a connection of its own, with node:http: for what undici's dispatch cannot do. Upgrades, `Expect:
- * 100-continue`, `OPTIONS *`, request trailers, and a head that goes out before there is any body.
+ * 100-continue`, `OPTIONS *`, trailers that a request announces, and a head that goes out before there is any body.
  */
 export function sendRaw(exchange: Exchange, upstream: Upstream, end: boolean): StreamHandler {
   try {
@@ -101,7 +101,11 @@ class RawRequest implements StreamHandler {
     } else {
       headers.push("Connection", "close");
       // Named for every method: node:http would leave it out for GET or DELETE and send the body bare.
-      if (!end && this.#announced === undefined) headers.push("Transfer-Encoding", "chunked");
+      if (!end && this.#announced === undefined) {
+        headers.push("Transfer-Encoding", "chunked");
+        const trailer = headerValue(head.headers, "trailer");
+        if (trailer !== undefined) headers.push("Trailer", trailer);
+      }
     }
     return headers;
   }

@@ -20,7 +20,8 @@ const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRA
 /**
  * An ordinary request, sent with undici over a kept-alive connection.
  *
- * Not carried: trailers of a request, which undici cannot send (RFC 9110 section 6.5.1 lets a sender drop them).
+ * Not carried: trailers of a request that did not announce them. undici cannot send any (RFC 9110 section 6.5.1 lets a
+ * recipient drop them).
  */
 export class LocalRequest implements StreamHandler {
   readonly exchange: Exchange;

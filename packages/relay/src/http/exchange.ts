@@ -212,12 +212,14 @@ export class Exchange implements StreamHandler {
   }
 
   #requestHeaders(isV1: boolean, asUpgrade: boolean): RawHeaders {
-    const { visitor, upgrade } = this.#request;
+    const { visitor, body, upgrade } = this.#request;
     const headers = endToEndHeaders(this.#req.rawHeaders, visitor.drop);
     for (const field of visitor.add) headers.push(field);
     if (asUpgrade && upgrade !== undefined) {
       headers.push("Connection", "Upgrade", "Upgrade", upgrade.protocol);
     }
+    const trailer = isV1 ? headerValue(this.#req.rawHeaders, "trailer") : undefined;
+    if (trailer !== undefined && body.contentLength === undefined) headers.push("Trailer", trailer);
     return isV1 ? headers : withoutExpect(headers);
   }
 
@@ -442,7 +444,8 @@ export class Exchange implements StreamHandler {
 
   onReset(reason: StreamReset): void {
     this.#stream = undefined;
-    if (this.#state === "sent") {
+    // What waits for a slow visitor is cut with its stream when too much is queued on the tunnel.
+    if (this.#state === "sent" && reason.code !== "overloaded") {
       // Answered early: the service wants no more of the body.
       if (!this.#req.readableEnded) this.#discardBody();
     } else if (this.#state === "waiting") this.#refuse(errorOfReset(reason), reason.message);
