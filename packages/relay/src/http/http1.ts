@@ -44,6 +44,8 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
   sendInterim(head: ResponseHead): void {
     // No connection: an earlier pipelined request is still being answered. HTTP/1.0 knows no interim heads.
     if (this.socket === null || this.headersSent || this.req.httpVersionMinor === 0) return;
+    // They are not flow-controlled: a visitor who does not read them gets no more.
+    if (this.socket.writableLength > maxUnreadBytes) return;
     if (head.status < 102 || head.status > 199 || !areHeadersValid(head.headers)) return;
     this.socket.write(headText(head.status, endToEndHeaders(head.headers, noFraming)), "latin1");
   }
@@ -91,6 +93,9 @@ function headText(status: number, headers: RawHeaders): string {
   for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
   return `${text}\r\n`;
 }
+
+/** How much of interim heads may wait for a visitor, in bytes. */
+const maxUnreadBytes = 65_536;
 
 /** These responses have no body (RFC 9110 section 8.6). */
 const noFraming = new Set(["content-length"]);
