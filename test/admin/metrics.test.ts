@@ -96,15 +96,31 @@ describe("the metrics", () => {
 
   it("have no label that a stranger chooses, however many try", async () => {
     const relay = await startRelay();
-    const before = (await Scrape.of(relay)).families.flatMap(({ metrics }) => metrics).length;
+    const ours = (scrape: Scrape) =>
+      scrape.families.filter(({ name }) => name.startsWith("mcp_tunnel_")).flatMap(({ metrics }) => metrics);
+    const before = ours(await Scrape.of(relay));
     const visitor = closing(createVisitor(relay.port));
     for (let i = 0; i < 20; i++) {
       await visitor.text(`name-${i}`, `/path-${i}"} 1\nmcp_tunnel_fake 1`.replaceAll(/[\n ]/g, "%0a"));
     }
     const after = await Scrape.of(relay);
-    expect(after.families.flatMap(({ metrics }) => metrics)).toHaveLength(before);
+    expect(ours(after)).toHaveLength(before.length);
     expect(JSON.stringify(after.families)).not.toMatch(/name-|path-|fake/);
     expect(after.value("mcp_tunnel_refusals_total", { code: "tunnel_not_found" })).toBe(20);
+  });
+
+  it("count the limits that took effect, each of which is documented", async () => {
+    const relay = await startRelay(["--max-request-body", "10"]);
+    await connect(relay, "app");
+    const visitor = closing(createVisitor(relay.port));
+    await visitor.text("app", "/", { method: "POST", body: "longer than that" });
+    const scrape = await Scrape.of(relay);
+    expect(scrape.value("mcp_tunnel_limits_hit_total", { limit: "request_body" })).toBe(1);
+    expect(scrape.value("mcp_tunnel_limits_hit_total", { limit: "connections" })).toBe(0);
+    const documented = readFileSync(new URL("../../docs/metrics.md", import.meta.url), "utf8");
+    for (const { labels } of scrape.family("mcp_tunnel_limits_hit_total").metrics) {
+      expect(documented).toContain(`| \`${labels?.["limit"]}\` | \`--`);
+    }
   });
 
   it("come with those of the process and of the event loop, and each of ours is documented", async () => {
