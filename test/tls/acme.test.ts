@@ -15,6 +15,7 @@ const opened = closingAfterEach();
 
 describe.skipIf(missingProgram("pebble") || missingProgram("pebble-challtestsrv"))(
   "a relay with ACME",
+  { timeout: 60_000 },
   () => {
     let folder: Folder;
     let pebble: Pebble;
@@ -35,7 +36,7 @@ if (!answer.ok) throw new Error("status " + answer.status);
 `,
       );
       chmodSync(hook, 0o755);
-    }, 30_000);
+    }, 60_000);
 
     afterAll(async () => {
       await pebble.close();

@@ -30,7 +30,7 @@ async function emitted(upstream: Upstream, data: string, stream: AsyncGenerator<
   expect((await stream.next()).value).toBe(`data: ${data}`);
 }
 
-describe("a relay with a certificate", () => {
+describe("a relay with a certificate", { timeout: 60_000 }, () => {
   it("serves clients and visitors over TLS, these by HTTP/1.1 and by HTTP/2", async () => {
     const { secure, client, ca } = await secureTunnel();
     expect(client.url).toBe(`https://demo.tunnel.test:${secure.port}`);
@@ -183,7 +183,7 @@ describe("a relay with a certificate", () => {
   });
 });
 
-describe("a relay that is given no certificate it could use", () => {
+describe("a relay that is given no certificate it could use", { timeout: 60_000 }, () => {
   it("does not start, and says what is wrong with which file", async () => {
     const secure = opened(await startSecureRelay());
     const { files, folder } = secure;
@@ -209,7 +209,7 @@ describe("a relay that is given no certificate it could use", () => {
   });
 });
 
-describe("the redirect from HTTP", () => {
+describe("the redirect from HTTP", { timeout: 60_000 }, () => {
   it("leads to the same address over HTTPS, and nowhere else", async () => {
     const secure = opened(await startSecureRelay(["--http-redirect", "0"]));
     const { port } = await secure.relay.waitForJson({ msg: "redirecting to HTTPS" });

@@ -74,7 +74,7 @@ export function createRelay(options: RelayOptions): Relay {
   const visitors = new Visitors(context, registrar.onUpgrade);
   const connections = new ConnectionLimit(resolved, addressKeys, resolved.trustedProxies, limits);
   const limited = { limits: resolved, connections, reporter: limits };
-  const visitorServer = createVisitorServer(visitors, tls?.certificates, limited, logger);
+  const visitorServer = createVisitorServer(visitors, tls?.certificates, limited);
   let closing: Promise<void> | undefined;
   let hurry: (graceMs: number) => void = () => {};
 

@@ -7,32 +7,36 @@ import {
 } from "node:http2";
 import type { TLSSocket } from "node:tls";
 import { headerValue } from "mcp-tunnel-protocol";
+import type { LimitReporter } from "../limits/limit-reporter.js";
 import type { Limits } from "../limits/limits.js";
 import { Http2Request, Http2Response } from "./http2.js";
-import type { Logger } from "../log.js";
 import type { Visitors } from "./visitors.js";
 
 const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_NO_ERROR } = constants;
 
-/**
- * Streams that end in a reset before they were answered cost the relay an exchange and the visitor nothing
- * (CVE-2023-44487). A visitor may reset so many at once, and so many more in each second: a browser that leaves a page
- * of a hundred pictures is well within, an attack is not for long.
- */
-const resetBurst = 200;
-const resetsPerSecond = 20;
+/** How many seconds' worth of resets a visitor may spend at once. */
+const resetBurstS = 10;
 
-/** What is known of a visitor's session. */
+/**
+ * What is known of a visitor's session. Streams that end in a reset before they were answered cost the relay an exchange
+ * and the visitor nothing (CVE-2023-44487), so they are counted.
+ */
 class SessionState {
   streams = 0;
-  #allowance = resetBurst;
+  readonly #resetsPerSecond: number;
+  #allowance: number;
   #countedAt = performance.now();
+
+  constructor(resetsPerSecond: number) {
+    this.#resetsPerSecond = resetsPerSecond;
+    this.#allowance = resetsPerSecond * resetBurstS;
+  }
 
   /** Counts a reset; false when there were too many. */
   allowsReset(): boolean {
     const now = performance.now();
-    const earned = ((now - this.#countedAt) / 1_000) * resetsPerSecond;
-    this.#allowance = Math.min(resetBurst, this.#allowance + earned) - 1;
+    const earned = ((now - this.#countedAt) / 1_000) * this.#resetsPerSecond;
+    this.#allowance = Math.min(this.#resetsPerSecond * resetBurstS, this.#allowance + earned) - 1;
     this.#countedAt = now;
     return this.#allowance >= 0;
   }
@@ -41,15 +45,15 @@ class SessionState {
 /** The HTTP/2 sessions of visitors, over connections that were accepted and negotiated elsewhere. */
 export class Http2Sessions {
   readonly #visitors: Visitors;
-  readonly #logger: Logger;
+  readonly #reporter: LimitReporter;
   readonly #sessions = new Map<Http2Session, SessionState>();
   readonly #limits: Limits;
   readonly #server: Http2Server;
 
-  constructor(visitors: Visitors, limits: Limits, logger: Logger) {
+  constructor(visitors: Visitors, limits: Limits, reporter: LimitReporter) {
     this.#visitors = visitors;
     this.#limits = limits;
-    this.#logger = logger;
+    this.#reporter = reporter;
     this.#server = createServer({
       maxSessionInvalidFrames: 100,
       maxSessionRejectedStreams: 100,
@@ -57,7 +61,7 @@ export class Http2Sessions {
       maxHeaderListPairs: limits.maxHeaderCount,
       settings: {
         // Node's default is 2^32-1.
-        maxConcurrentStreams: 100,
+        maxConcurrentStreams: limits.maxStreamsPerConnection,
         // HTTP/2 counts 32 for each field besides its text.
         maxHeaderListSize: limits.maxHeaderBytes + 32 * limits.maxHeaderCount,
         // What a visitor may send ahead of a tunnel that is slow to take it, for each stream. 64 KiB, the default,
@@ -92,12 +96,14 @@ export class Http2Sessions {
   }
 
   #onSession(session: Http2Session): void {
-    const state = new SessionState();
+    const state = new SessionState(this.#limits.maxResetsPerSecond);
     this.#sessions.set(session, state);
     session.on("close", () => this.#sessions.delete(session));
     session.setTimeout(this.#limits.idleTimeoutMs, () => {
       // Silence alone is no reason: an event stream may be quiet for hours.
-      if (state.streams === 0) session.close();
+      if (state.streams > 0) return;
+      this.#reporter.hit("idle_time");
+      session.close();
     });
   }
 
@@ -113,10 +119,7 @@ export class Http2Sessions {
       // By the visitor, or because of a mistake that the visitor made on purpose (CVE-2025-8671).
       const unanswered = stream.rstCode !== NGHTTP2_NO_ERROR && !stream.headersSent;
       if (!unanswered || session.destroyed || state.allowsReset()) return;
-      this.#logger.warn(
-        { address: session.socket.remoteAddress },
-        "too many HTTP/2 streams reset; session closed",
-      );
+      this.#reporter.hit("resets", { address: session.socket.remoteAddress });
       session.destroy(new Error("too many resets"), NGHTTP2_ENHANCE_YOUR_CALM);
     });
 

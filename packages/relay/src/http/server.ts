@@ -2,7 +2,6 @@ import { createServer, type Server as HttpServer, type ServerOptions } from "nod
 import { createServer as createSecureServer } from "node:https";
 import { Server } from "node:net";
 import type { TLSSocket } from "node:tls";
-import type { Logger } from "../log.js";
 import type { Certificates } from "../tls/certificates.js";
 import type { ConnectionLimit } from "../limits/connections.js";
 import type { LimitReporter } from "../limits/limit-reporter.js";
@@ -57,7 +56,6 @@ export function createVisitorServer(
   visitors: Visitors,
   certificates: Certificates | undefined,
   limited: VisitorLimits,
-  logger: Logger,
 ): VisitorServer {
   const { limits, connections } = limited;
   const options = http1Options(limits);
@@ -82,7 +80,7 @@ export function createVisitorServer(
   });
   serveHttp1(server, visitors, limited);
   connections.watch(server);
-  const http2 = new Http2Sessions(visitors, limits, logger);
+  const http2 = new Http2Sessions(visitors, limits, limited.reporter);
   // Node's own server of both kinds lacks the time limits of its HTTP/1.1 one, so this is the latter, and what
   // chose HTTP/2 in the handshake goes elsewhere.
   const [acceptHttp1] = server.listeners("secureConnection") as ((socket: TLSSocket) => void)[];

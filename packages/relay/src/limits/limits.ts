@@ -13,6 +13,14 @@ export interface LimitOptions {
   maxRequestsPerAddress?: number;
   /** How long a connection may lie idle between two requests. Default 75,000: proxies keep theirs for 60 s. */
   idleTimeoutMs?: number;
+  /** Requests and WebSockets open at once over one HTTP/2 connection. Default 100. */
+  maxStreamsPerConnection?: number;
+  /**
+   * Requests over one HTTP/2 connection that its visitor may give up in a second before they are answered, and ten times as
+   * many at once: a browser that leaves a page gives up what it was loading. Beyond it the connection is closed.
+   * Default 20.
+   */
+  maxResetsPerSecond?: number;
   /** Longest request head, request line included. Default 32,768. */
   maxHeaderBytes?: number;
   /** Most fields in a request head. Default 256. */
@@ -86,6 +94,7 @@ export type LimitName =
   | "connections_per_address"
   | "requests_per_address"
   | "idle_time"
+  | "resets"
   | "header_bytes"
   | "header_count"
   | "url_length"
@@ -159,6 +168,21 @@ export const limitDefinitions = {
     min: 1,
     text: "how long a connection may lie idle between requests",
     name: "idle_time",
+  },
+  maxStreamsPerConnection: {
+    flag: "max-streams-per-connection",
+    unit: "count",
+    default: 100,
+    min: 1,
+    text: "requests at once over one HTTP/2 connection",
+  },
+  maxResetsPerSecond: {
+    flag: "max-resets-per-second",
+    unit: "count",
+    default: 20,
+    min: 1,
+    text: "HTTP/2 requests that one connection may give up, and ten times as many at once",
+    name: "resets",
   },
   maxHeaderBytes: {
     flag: "max-header-size",
@@ -381,6 +405,8 @@ const maxTimerMs = 0x7fffffff;
 const maxMessage = 0x3fffffff;
 
 const greatest: Partial<Record<keyof Limits, number>> = {
+  // What HTTP/2 counts in.
+  maxStreamsPerConnection: 0x7fffffff,
   maxHeaderBytes: 1_048_576,
   maxMessageBytes: maxMessage,
   maxMessageFragments: 0x7fffffff,
