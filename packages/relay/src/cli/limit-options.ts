@@ -9,7 +9,19 @@ export interface LimitCliOptions {
 }
 
 const readers = { bytes: readBytes, count: readCount };
-const placeholders = { bytes: "BYTES", count: "NUMBER", ms: "DURATION" };
+const placeholders = { bytes: "BYTES", count: "N", ms: "DURATION" };
+
+/** Those that people do set; the help shows them apart from the others. */
+const everyday = [
+  "max-request-body",
+  "max-response-body",
+  "response-timeout",
+  "hold-timeout",
+  "startup-hold",
+  "resume-timeout",
+];
+
+export const isEveryday = (option: Option): boolean => everyday.includes(option.name());
 
 export const limitOptions: readonly Option[] = [
   ...limitList.map(({ flag, unit, default: standard, shown, derived, min, text }) => {

@@ -9,7 +9,7 @@ import {
 } from "../log.js";
 import { type CookieDomain, cookieDomains } from "../http/set-cookie.js";
 import { defaultReservedNames } from "../name.js";
-import { type LimitCliOptions, limitOptions } from "./limit-options.js";
+import { isEveryday, type LimitCliOptions, limitOptions } from "./limit-options.js";
 import { collect, type HostPort, readDurationMs, readHostPort, readPort } from "./values.js";
 import { type TlsCliOptions, tlsOptions } from "./tls-options.js";
 
@@ -41,6 +41,7 @@ const where = "Where it listens and what it is called:";
 const who = "Who may register which names (none of these: everybody any name):";
 const encryption = "TLS (none of these: plain HTTP, for a proxy in front or for trying out):";
 const limits = "Limits:";
+const moreLimits = "More limits, against overload and abuse; the defaults suit most relays:";
 const logs = "Logs:";
 const operating = "Operating it:";
 const other = "Other:";
@@ -79,7 +80,8 @@ export function createCommand(version: string): Command {
     .version(version, "-V, --version", "print the version")
     .helpOption("-h, --help", "print this")
     .addHelpText("after", examples)
-    .configureHelp({ optionDescription })
+    // The longest option leaves so much of 80 columns.
+    .configureHelp({ optionDescription, minWidthToWrap: 35 })
     .allowExcessArguments();
   const add = (group: string, option: Option): void => {
     command.addOption(option.env(environmentName(option)).helpGroup(group));
@@ -149,7 +151,7 @@ export function createCommand(version: string): Command {
 
   for (const option of tlsOptions) add(encryption, option);
 
-  for (const option of limitOptions) add(limits, option);
+  for (const option of limitOptions.filter(isEveryday)) add(limits, option);
   add(
     limits,
     new Option("--shutdown-grace <DURATION>", "how long open exchanges may go on after SIGTERM or Ctrl-C")
@@ -199,6 +201,7 @@ export function createCommand(version: string): Command {
     ),
   );
   add(operating, new Option("--admin-secret-file <FILE>", "the same, from a file"));
+  for (const option of limitOptions.filter((limit) => !isEveryday(limit))) add(moreLimits, option);
   command.optionsGroup(other);
   return command;
 }
