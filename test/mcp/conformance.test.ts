@@ -2,11 +2,18 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { closingAfterEach } from "../support/cleanup.js";
-import { RunningCommand, startClientCommand, startRelayCommand } from "../support/commands.js";
+import {
+  type ClientCommand,
+  type RelayCommand,
+  RunningCommand,
+  startClientCommand,
+  startRelayCommand,
+} from "../support/commands.js";
 import { createVisitor } from "../support/visitor.js";
 import { startConformanceServer } from "./conformance-server.js";
+import type { LocalMcpServer } from "./servers.js";
 
 /** The command `conformance`, which the package has instead of an entry point. */
 const suite = join(
@@ -26,6 +33,19 @@ const localOnly = "dns-rebinding-protection";
 type Outcome = string[];
 
 describe("the conformance suite of MCP", () => {
+  let relay: RelayCommand;
+  let local: LocalMcpServer;
+  let tunnel: ClientCommand;
+  beforeAll(async () => {
+    relay = await startRelayCommand();
+    local = await startConformanceServer();
+    tunnel = await startClientCommand(local.port, relay.port, ["--subdomain", "mcp"]);
+  });
+  afterAll(async () => {
+    await tunnel.close();
+    await local.close();
+    await relay.close();
+  });
   const closing = closingAfterEach();
 
   async function folder(): Promise<string> {
@@ -65,9 +85,6 @@ describe("the conformance suite of MCP", () => {
   }
 
   it("gives the same result through the tunnel, scenario by scenario", { timeout: 60_000 }, async () => {
-    const relay = closing(await startRelayCommand());
-    const local = closing(await startConformanceServer());
-    const tunnel = closing(await startClientCommand(local.port, relay.port, ["--subdomain", "mcp"]));
     const [directly, through] = await Promise.all([
       run(`http://127.0.0.1:${local.port}/mcp`),
       run(`${tunnel.url}/mcp`),
@@ -85,9 +102,6 @@ describe("the conformance suite of MCP", () => {
   });
 
   it("would find that a tunnel turns away what is sent to another host name", async () => {
-    const relay = closing(await startRelayCommand());
-    const local = closing(await startConformanceServer());
-    closing(await startClientCommand(local.port, relay.port, ["--subdomain", "mcp"]));
     const visitor = closing(createVisitor(relay.port));
     const initialize = {
       jsonrpc: "2.0",

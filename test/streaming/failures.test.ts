@@ -3,20 +3,24 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bytesAt } from "../support/bytes.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import type { JsonLine } from "../support/commands.js";
-import { startRawServer } from "../support/raw-server.js";
 import { startUpstream, type Upstream } from "../support/upstream.js";
-import { rawVisitor, startRawService } from "./raw.js";
+import { type RawService, rawVisitor, startRawService } from "./raw.js";
 import { body, type CommandTunnel, response, startTunnel } from "./support.js";
 
 let upstream: Upstream;
 let tunnel: CommandTunnel;
+/** A local service that says nothing by itself, and the tunnel to it. */
+let service: RawService;
+let other: CommandTunnel;
 beforeAll(async () => {
   upstream = await startUpstream();
-  tunnel = await startTunnel(upstream.port);
+  service = await startRawService();
+  [tunnel, other] = await Promise.all([startTunnel(upstream.port), startTunnel(service.port)]);
 });
 afterAll(async () => {
-  await tunnel.close();
+  await Promise.all([tunnel.close(), other.close()]);
   await upstream.close();
+  await service.close();
 });
 const closing = closingAfterEach();
 
@@ -45,13 +49,11 @@ describe("a local service that dies", () => {
   );
 
   it("in mid-body is not mistaken for one that ends its body with the connection", async () => {
-    const service = closing(await startRawService());
-    const other = closing(await startTunnel(service.port));
     // To this visitor the relay has neither a length nor chunks that it could break off.
     const visitor = closing(await rawVisitor(other.port));
     const reset = once(visitor.socket, "error") as Promise<[NodeJS.ErrnoException]>;
     visitor.write(`GET /half HTTP/1.0\r\nHost: ${other.host}\r\n\r\n`);
-    const local = closing(await service.receiving(/\r\n\r\n/));
+    const local = closing(await service.receiving(/GET \/half [^]*\r\n\r\n/));
     local.write("HTTP/1.0 200 OK\r\n\r\nhalf of it");
     await visitor.until(/half of it/);
     local.socket.resetAndDestroy();
@@ -70,18 +72,10 @@ describe("a local service that dies", () => {
   });
 
   it("in mid-upload is a 502, which the visitor gets though it is still sending", async () => {
-    const service = closing(
-      await startRawServer((socket) => {
-        let bytes = 0;
-        socket.on("data", (chunk: Buffer) => {
-          bytes += chunk.length;
-          if (bytes > 200_000) socket.resetAndDestroy();
-        });
-      }),
-    );
-    const other = closing(await startTunnel(service.port));
     const req = other.request("/upload", { method: "POST", headers: { "content-length": 1_000_000 } });
     req.write(bytesAt(0, 500_000));
+    const local = closing(await service.receiving(/POST \/upload [^]*\r\n\r\n[^]{200000}/));
+    local.socket.resetAndDestroy();
     const res = await response(req);
     expect([res.statusCode, String(await body(res))]).toEqual([502, "upstream error"]);
     req.destroy();
@@ -126,22 +120,17 @@ describe("a local service that answers before it has the whole request", () => {
     "HTTP/1.1 413 Content Too Large\r\nContent-Length: 11\r\nConnection: close\r\n\r\ntoo much :(";
 
   it("is heard by the visitor, and the rest of the upload stays out of the tunnel", async () => {
-    const service = closing(
-      await startRawServer((socket) => {
-        socket.once("data", () => socket.end(answer));
-        socket.resume();
-      }),
-    );
-    const other = closing(await startTunnel(service.port));
     const length = 50_000_000;
-    const req = other.request("/upload", { method: "POST", headers: { "content-length": length } });
+    const req = other.request("/early", { method: "POST", headers: { "content-length": length } });
     const answered = response(req).then(async (res) => [res.statusCode, String(await body(res))]);
     // It goes on sending, until the relay has heard enough.
     const refused = new Promise<void>((resolve) => req.on("error", () => resolve()));
     req.write(bytesAt(0, length));
+    const local = closing(await service.receiving(/POST \/early [^]*\r\n\r\n/));
+    local.socket.end(answer);
     expect(await answered).toEqual([413, "too much :("]);
     await refused;
-    const { relay, client } = await said("/upload", other);
+    const { relay, client } = await said("/early", other);
     expect(relay).toMatchObject({ status: 413, outcome: "completed" });
     expect(client).toMatchObject({ status: 413 });
     expect(client["error"]).toBeUndefined();

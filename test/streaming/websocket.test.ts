@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ClientOptions, WebSocket, WebSocketServer } from "ws";
 import { bytesAt } from "../support/bytes.js";
 import { closingAfterEach } from "../support/cleanup.js";
-import { startRawServer } from "../support/raw-server.js";
+import { type RawServer, startRawServer } from "../support/raw-server.js";
 import { body, type CommandTunnel, startTunnel } from "./support.js";
 
 let port: number;
@@ -174,33 +174,41 @@ describe("a WebSocket", () => {
 });
 
 describe("another protocol than WebSocket", () => {
-  /** A service that takes every upgrade, and a visitor of it after the 101. */
-  async function upgraded() {
-    let accept: (socket: Socket) => void;
+  /** Called with each connection on which an upgrade was taken. */
+  let accept: (socket: Socket) => void;
+  let service: RawServer;
+  let other: CommandTunnel;
+  beforeAll(async () => {
+    service = await startRawServer((socket) => {
+      socket.once("data", () => {
+        socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat/2\r\n\r\n");
+        accept(socket);
+      });
+    });
+    other = await startTunnel(service.port);
+  });
+  afterAll(async () => {
+    await other.close();
+    await service.close();
+  });
+
+  /** A visitor after the 101, and the service's end. */
+  async function upgraded(path: string) {
     const local = new Promise<Socket>((resolve) => (accept = resolve));
-    const service = closing(
-      await startRawServer((socket) => {
-        socket.once("data", () => {
-          socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat/2\r\n\r\n");
-          accept(socket);
-        });
-      }),
-    );
-    const other = closing(await startTunnel(service.port));
     const visitor = connect({ port: other.port, host: "127.0.0.1", allowHalfOpen: true });
     closing({ close: () => visitor.destroy() });
     visitor.write(
-      `GET /chat HTTP/1.1\r\nHost: ${other.host}\r\nConnection: Upgrade\r\nUpgrade: chat/2, chat/1\r\n\r\n`,
+      `GET ${path} HTTP/1.1\r\nHost: ${other.host}\r\nConnection: Upgrade\r\nUpgrade: chat/2, chat/1\r\n\r\n`,
     );
     const [head] = (await once(visitor, "data")) as [Buffer];
     expect(head.toString()).toMatch(
       /^HTTP\/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\/2\r\n(.+\r\n)*\r\n$/,
     );
-    return { visitor, local: await local, relay: other.relay };
+    return { visitor, local: await local };
   }
 
   it("passes too, each direction ended by itself", async () => {
-    const { visitor, local, relay } = await upgraded();
+    const { visitor, local } = await upgraded("/first");
     visitor.end("all that I have to say");
     expect(await read(local)).toBe("all that I have to say");
     // The visitor has finished. The service has not, and takes its time.
@@ -208,12 +216,12 @@ describe("another protocol than WebSocket", () => {
     expect(String((await once(visitor, "data"))[0])).toBe("I have ");
     local.end("more");
     expect(await read(visitor)).toBe("more");
-    const line = await relay.waitForJson({ msg: "request", status: 101 });
+    const line = await other.relay.waitForJson({ msg: "request", path: "/first", status: 101 });
     expect(line).toMatchObject({ outcome: "completed", requestBytes: 22, bytes: 11 });
   });
 
   it("may be ended by the service first", async () => {
-    const { visitor, local } = await upgraded();
+    const { visitor, local } = await upgraded("/second");
     local.end("bye");
     expect(await read(visitor)).toBe("bye");
     visitor.end("and good night");
