@@ -61,16 +61,19 @@ async function answer(req) {
   return verify(await readJson(req));
 }
 
-const server = createServer((req, res) => {
-  const send = ({ status, body }) => {
-    res.writeHead(status, { "content-type": "application/json" });
-    res.end(JSON.stringify(body));
-  };
-  answer(req).then(send, (error) => {
-    console.error(error.message);
-    send({ status: 500, body: { error: "the provider failed" } });
-  });
-});
+async function respond(req, res) {
+  let result;
+  try {
+    result = await answer(req);
+  } catch (error) {
+    console.error(String(error));
+    result = { status: 500, body: { error: "the provider failed" } };
+  }
+  res.writeHead(result.status, { "content-type": "application/json" });
+  res.end(JSON.stringify(result.body));
+}
+
+const server = createServer((req, res) => void respond(req, res));
 
 server.listen(Number(PORT), HOST, () => {
   const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());

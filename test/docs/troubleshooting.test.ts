@@ -1,0 +1,132 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const documents = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md"));
+const read = (name: string): string => readFileSync(join(root, "docs", name), "utf8");
+const troubleshooting = read("troubleshooting.md");
+
+/** Everything that the programs may say, with strings that are put together over several lines in one piece. */
+const sources = ["relay", "client", "protocol"]
+  .flatMap((name) =>
+    readdirSync(join(root, "packages", name, "src"), { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith(".ts"))
+      .map((file) => readFileSync(join(root, "packages", name, "src", file), "utf8")),
+  )
+  .join("\n")
+  .replaceAll(/["`] \+\s*["`]/g, "")
+  .replaceAll("\\n", "\n");
+
+/** The cells of the tables whose first column has one of these heads. */
+function rows(heads: readonly string[]): string[][] {
+  const found: string[][] = [];
+  let inTable = false;
+  for (const line of troubleshooting.split("\n")) {
+    const cells = line.startsWith("|")
+      ? line
+          .split("|")
+          .slice(1, -1)
+          .map((cell) => cell.trim())
+      : [];
+    if (cells.length === 0) inTable = false;
+    else if (heads.includes(cells[0] ?? "")) inTable = true;
+    else if (inTable && !line.startsWith("|---")) found.push(cells);
+  }
+  return found;
+}
+
+const quoted = (text: string): string[] =>
+  [...text.matchAll(/`([^`]+)`/g)].map((match) => match[1] as string);
+
+/** The parts of a message between what differs. */
+const fragments = (message: string): string[] =>
+  message
+    .split("...")
+    .map((part) => part.replace(/^[:;,]/, "").trim())
+    .filter((part) => /[a-z]/.test(part));
+
+describe("docs/troubleshooting.md", () => {
+  const messages = rows(["It says", "Reason"]).flatMap(([said = ""]) => quoted(said));
+
+  it("has messages to look for", () => {
+    expect(messages.length).toBeGreaterThan(25);
+  });
+
+  it.each(messages)("quotes what can be said: %s", (message) => {
+    for (const fragment of fragments(message)) expect(sources.includes(fragment), fragment).toBe(true);
+  });
+
+  it("knows every error of the relay's own, with its status and its text, and no others", () => {
+    const table = readFileSync(join(root, "packages/relay/src/http/errors.ts"), "utf8");
+    const known = [...table.matchAll(/^ {2}(\w+): \{\s+status: (\d+),\s+text: "([^"]+)"/gm)].map(
+      ([, code, status, text]) => `${code} ${status} ${text}`,
+    );
+    expect(known.length).toBeGreaterThan(15);
+    const documented = rows(["`X-Tunnel-Error`"]).map(([code = "", answer = ""]) => {
+      return `${quoted(code)[0]} ${answer.slice(0, 3)} ${quoted(answer)[0]}`;
+    });
+    expect(documented.toSorted()).toEqual(known.toSorted());
+  });
+
+  it("quotes what stands in its headlines and its log lines", () => {
+    for (const line of [
+      "open mode: anyone can register any name;",
+      "the Host is not a name of this listener",
+      "cannot reach a relay's admin API at",
+      "token file read again",
+      "the token file is not usable; the tokens stay as they were",
+      "auth provider call failed",
+      "auth provider answered with an unexpected status",
+      "limit reached",
+    ]) {
+      expect(troubleshooting.replaceAll(/\s+/g, " ")).toContain(line);
+      expect(sources.includes(line), line).toBe(true);
+    }
+  });
+});
+
+describe.each(documents)("docs/%s", (name) => {
+  const text = read(name);
+
+  it("links to what is there", () => {
+    for (const [, target = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target)) continue;
+      const [file = "", anchor] = target.split("#");
+      const path = file === "" ? join(root, "docs", name) : join(root, "docs", file);
+      expect(existsSync(path), `${target} in ${name}`).toBe(true);
+      if (anchor !== undefined)
+        expect(anchors(readFileSync(path, "utf8")), `${target} in ${name}`).toContain(anchor);
+    }
+  });
+
+  it("names only options that there are", () => {
+    const known = readdirSync(join(root, "packages"))
+      .flatMap((one) => {
+        const folder = join(root, "packages", one, "src");
+        return readdirSync(folder, { recursive: true, encoding: "utf8" }).map((file) => join(folder, file));
+      })
+      .filter((file) => file.endsWith(".ts") && (dirname(file).endsWith("cli") || file.endsWith("limits.ts")))
+      .map((file) => readFileSync(file, "utf8"))
+      .join("\n");
+    // Those of commands that stand on the same line are not ours.
+    const ours = quoted(text).filter((code) => /^--[a-z-]+( |$)/.test(code));
+    for (const code of ours) {
+      const flag = code.split(" ")[0]?.slice(2) as string;
+      expect(known.includes(`--${flag}`) || known.includes(`flag: "${flag}"`), `--${flag} in ${name}`).toBe(
+        true,
+      );
+    }
+  });
+});
+
+/** The anchors that GitHub makes of headlines. */
+function anchors(markdown: string): string[] {
+  return [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, headline = ""]) =>
+    headline
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
