@@ -6,6 +6,8 @@
 //   registry.ts  which tunnel holds a name; tunnel.ts: a name with its session
 //   register.ts  how a client gets a name: auth/ decides, name.ts knows what a name is
 //   relay.ts     puts them together; options.ts: everything that can be set
+//   admin/       the operator's listener: health, metrics/ and status.ts
+//   config/      files in YAML whose mistakes are told with their lines
 //   cli/         the `mcp-tunnel` command
 export type { AuthenticationResult, Authenticator, Credentials } from "./auth/authenticator.js";
 export { openAuthenticator } from "./auth/open.js";
