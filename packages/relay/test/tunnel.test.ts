@@ -15,7 +15,15 @@ describe("a session that its client was asked to leave", () => {
   beforeEach(() => {
     closed.mockClear();
     const nothing = (): void => {};
-    const info = { name: "app", url: "", instance: "i", address: "", client: undefined, grant: undefined };
+    const info = {
+      name: "app",
+      url: "",
+      instance: "i",
+      address: "",
+      client: undefined,
+      grant: undefined,
+      owner: "o",
+    };
     tunnel = new Tunnel(info, 60_000, {
       onAway: nothing,
       onBack: nothing,
@@ -24,6 +32,7 @@ describe("a session that its client was asked to leave", () => {
       onLeaving: nothing,
       onClosed: closed,
       onFault: nothing,
+      onOverloaded: nothing,
     });
     session = new V1RelaySession(tunnel, {});
     const client = new V1ClientSession(

@@ -2,20 +2,35 @@ import { TunnelError } from "mcp-tunnel-protocol";
 
 /** Where the files begin that a service manager hands over: after stdin, stdout and stderr. */
 const firstFd = 3;
+/** What the socket of `--http-redirect` is called (`FileDescriptorName=`). The other one may have any name. */
+const redirectName = "http-redirect";
+
+/** Listening sockets that were opened for this process, as numbers of open files. */
+export interface InheritedSockets {
+  visitors?: number;
+  redirect?: number;
+}
 
 /**
- * The listening socket that a service manager has opened for this process (sd_listen_fds(3)), if there is one. It outlives the
- * process, so that a restart refuses nobody. What this process starts itself does not inherit the offer.
- * @throws TunnelError `invalid_option` when there are several: nothing says which is which.
+ * The listening sockets that a service manager has opened for this process (sd_listen_fds(3)). They outlive it, so
+ * that a restart refuses nobody. What this process starts itself does not inherit the offer.
+ * @throws TunnelError `invalid_option` when there are more than the relay knows a use for.
  */
-export function inheritedSocket(env: NodeJS.ProcessEnv = process.env): number | undefined {
-  const { LISTEN_FDS: count, LISTEN_PID: pid } = env;
+export function inheritedSockets(env: NodeJS.ProcessEnv = process.env): InheritedSockets {
+  const { LISTEN_FDS: count, LISTEN_PID: pid, LISTEN_FDNAMES: names = "" } = env;
   for (const name of ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"]) delete env[name];
+  const sockets: InheritedSockets = {};
   // Meant for another process, which passed its environment on.
-  if (count === undefined || Number(pid) !== process.pid) return undefined;
-  if (count === "1") return firstFd;
-  throw new TunnelError(
-    "invalid_option",
-    `LISTEN_FDS is ${count}: the relay takes one socket (one ListenStream= in its socket unit)`,
-  );
+  if (count === undefined || Number(pid) !== process.pid) return sockets;
+  for (let i = 0; i < Number(count); i++) {
+    const use = names.split(":")[i] === redirectName ? "redirect" : "visitors";
+    if (sockets[use] !== undefined) {
+      throw new TunnelError(
+        "invalid_option",
+        `LISTEN_FDS is ${count}, LISTEN_FDNAMES '${names}': the relay takes one socket, and one called ${redirectName}`,
+      );
+    }
+    sockets[use] = firstFd + i;
+  }
+  return sockets;
 }

@@ -11,7 +11,7 @@ import { addressRanges, trustedProxies } from "../http/forwarded.js";
 import type { Logger } from "../log.js";
 import { normalizeDomain } from "../name.js";
 import { checkTemplate, type RelayOptions } from "../options.js";
-import { inheritedSocket } from "./activation.js";
+import { inheritedSockets } from "./activation.js";
 import type { CliOptions } from "./options.js";
 import { limitOptionsOf } from "./limit-options.js";
 import { readSecret } from "./secret.js";
@@ -94,13 +94,13 @@ function unusable(message: string): TunnelError {
 
 /** @throws TunnelError `invalid_option`. */
 export async function relayOptionsOf(options: CliOptions, logger: Logger): Promise<RelayOptions> {
-  const tls = tlsOptionsOf(options);
-  const fd = inheritedSocket();
+  const sockets = inheritedSockets();
+  const tls = tlsOptionsOf(options, sockets.redirect);
   return {
     domain: options.domain,
     port: options.port,
     ...(options.host === undefined ? {} : { host: options.host }),
-    ...(fd === undefined ? {} : { fd }),
+    ...(sockets.visitors === undefined ? {} : { fd: sockets.visitors }),
     publicUrl: options.publicUrl,
     authenticator: await authenticatorOf(options, logger),
     reservedNames: options.reservedNames

@@ -41,10 +41,11 @@ export const tlsOptions: readonly Option[] = [
 ];
 
 /**
- * `undefined` when the relay is to speak plain HTTP.
+ * `undefined` when the relay is to speak plain HTTP. `redirectFd`: a socket to use instead of the port of
+ * `--http-redirect`.
  * @throws TunnelError `invalid_option`.
  */
-export function tlsOptionsOf(options: TlsCliOptions): TlsOptions | undefined {
+export function tlsOptionsOf(options: TlsCliOptions, redirectFd?: number): TlsOptions | undefined {
   const { tlsCert: certs = [], tlsKey: keys = [], httpRedirect, acmeEmail, acmeHook, acmeDir } = options;
   if (certs.length !== keys.length) {
     throw unusable(`each --tls-cert needs its --tls-key: there are ${certs.length} and ${keys.length}`);
@@ -63,6 +64,7 @@ export function tlsOptionsOf(options: TlsCliOptions): TlsOptions | undefined {
           ...(acmeDir === undefined ? {} : { directory: acmeDir }),
         };
   if (certs.length === 0 && acme === undefined) {
+    if (redirectFd !== undefined) throw unusable("a socket for redirects needs --tls-cert or --acme-email");
     if (httpRedirect === undefined && acmeDir === undefined) return undefined;
     throw unusable("--http-redirect and --acme-dir need --tls-cert or --acme-email");
   }
@@ -70,6 +72,7 @@ export function tlsOptionsOf(options: TlsCliOptions): TlsOptions | undefined {
     files: certs.map((cert, i) => ({ cert, key: keys[i] as string })),
     ...(acme === undefined ? {} : { acme }),
     ...(httpRedirect === undefined ? {} : { redirectPort: httpRedirect }),
+    ...(redirectFd === undefined ? {} : { redirectFd }),
   };
 }
 

@@ -1,5 +1,5 @@
 import { TunnelError } from "mcp-tunnel-protocol";
-import { listen } from "../listen.js";
+import { listen, type ListenPlace } from "../listen.js";
 import type { Logger } from "../log.js";
 import type { AcmeOptions } from "./acme/options.js";
 import { AcmeRenewal } from "./acme/renewal.js";
@@ -18,6 +18,8 @@ export interface TlsOptions {
   acme?: AcmeOptions;
   /** Port at which HTTP requests are sent to HTTPS; 0 takes any free one. Default none. */
   redirectPort?: number;
+  /** Number of an open file that is a listening socket, to use instead of `redirectPort`. */
+  redirectFd?: number;
 }
 
 /** All of a relay's TLS that has to be started and stopped. */
@@ -25,8 +27,7 @@ export class Tls {
   readonly certificates: Certificates;
   readonly #acme: AcmeRenewal | undefined;
   readonly #domain: string;
-  readonly #host: string | undefined;
-  readonly #redirectPort: number | undefined;
+  readonly #redirectPlace: ListenPlace | undefined;
   readonly #logger: Logger;
   #closeRedirect: () => void = () => {};
 
@@ -41,8 +42,9 @@ export class Tls {
       this.#acme = new AcmeRenewal(domain, options.acme, this.certificates, logger);
     }
     this.#domain = domain;
-    this.#host = host;
-    this.#redirectPort = options.redirectPort;
+    const { redirectPort: port, redirectFd: fd } = options;
+    if (fd !== undefined) this.#redirectPlace = { fd };
+    else if (port !== undefined) this.#redirectPlace = { host, port };
     this.#logger = logger;
   }
 
@@ -61,9 +63,9 @@ export class Tls {
   async start(httpsPort: string): Promise<void> {
     this.certificates.watch();
     this.#acme?.start();
-    if (this.#redirectPort === undefined) return;
+    if (this.#redirectPlace === undefined) return;
     const server = createRedirectServer(this.#domain, httpsPort);
-    const address = await listen(server, { host: this.#host, port: this.#redirectPort }, "--http-redirect");
+    const address = await listen(server, this.#redirectPlace, "--http-redirect");
     server.on("error", (error) => this.#logger.error({ error: String(error) }, "server error"));
     this.#closeRedirect = () => {
       server.close();
