@@ -66,7 +66,7 @@ it(
     const client = opened(await startClientCommand(upstream.port, relay.port, ["--subdomain", "demo"]));
     const before = opened(createVisitor(relay.port));
     // What was open ends with the process that held the visitor's connection; the local request is aborted.
-    const open = before.text("demo", "/hang").catch((error: Error) => error);
+    const open = before.text("demo", "/hang").catch((error: unknown) => error);
     await upstream.nextRequest();
     const aborted = upstream.nextAbort();
     relay.child.kill("SIGKILL");

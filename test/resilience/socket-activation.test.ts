@@ -56,7 +56,7 @@ describe.skipIf(missingProgram("systemd-socket-activate"))(
       );
       await relay.waitFor("socket", () => (relay.output.includes(`:${two}`) ? true : undefined));
       const visitor = createVisitor(one);
-      const refused = visitor.text("demo", "/").catch((error: Error) => error);
+      const refused = visitor.text("demo", "/").catch((error: unknown) => error);
       expect((await relay.exited).code).toBe(2);
       expect(relay.output).toContain("the relay takes one socket, and one called http-redirect");
       expect(await refused).toBeInstanceOf(Error);

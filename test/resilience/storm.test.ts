@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:net";
+import { inspect } from "node:util";
 import { afterEach, expect, it } from "vitest";
 import { ByteChecker, bytesAt } from "../support/bytes.js";
 import { type InProcessTunnel, startInProcess } from "../support/in-process.js";
@@ -48,7 +49,7 @@ it(
             await exchange(worker * 1_000 + round);
             counts[name] = (counts[name] ?? 0) + 1;
           } catch (error) {
-            failures.push(`${name}: ${String(error)}`);
+            failures.push(`${name}: ${inspect(error)}`);
             return;
           }
         }
@@ -135,7 +136,7 @@ async function echo(seed: number): Promise<void> {
     else setTimeout(() => socket.write(bytesAt(sent++ * pieceBytes, pieceBytes)), 50);
   });
   await once(socket, "close");
-  if (failure !== undefined) throw failure;
+  if (failure !== undefined) throw new Error("the echo broke off", { cause: failure });
   same("head", head.slice(0, 12), "HTTP/1.1 101");
   same("length", checker.length, rounds * pieceBytes);
 }
