@@ -53,7 +53,9 @@ describe("a request", () => {
 
   it("keeps the trace that it belongs to, byte for byte, and loses an id of the visitor's own", async () => {
     const { client, visit } = await tunnel();
-    visit("GET / HTTP/1.1\nTraceParent: 00-0AF7651916cd43dd8448eb211c80319c-B7AD6B7169203331-01\nX-Request-Id: mine");
+    visit(
+      "GET / HTTP/1.1\nTraceParent: 00-0AF7651916cd43dd8448eb211c80319c-B7AD6B7169203331-01\nX-Request-Id: mine",
+    );
     const { headers } = (await client.accept()).head;
     const at = headers.indexOf("TraceParent");
     expect(headers[at + 1]).toBe("00-0AF7651916cd43dd8448eb211c80319c-B7AD6B7169203331-01");
