@@ -45,7 +45,9 @@ writeFileSync(file, `${JSON.stringify(lock, undefined, 2)}\n`);
 /** `@oxlint/binding-linux-x64-musl` -> linux, x64, musl. */
 function platformOf(name) {
   const systems = "android|darwin|freebsd|linux|openbsd|openharmony|win32";
-  const match = new RegExp(`(${systems})-(arm64|arm|ia32|loong64|ppc64|riscv64|s390x|x64)(-musl|-gnu)?`).exec(name);
+  const match = new RegExp(`(${systems})-(arm64|arm|ia32|loong64|ppc64|riscv64|s390x|x64)(-musl|-gnu)?`).exec(
+    name,
+  );
   if (match === null) throw new Error(`${name} does not tell its platform; use a registry that has it`);
   const [, os, cpu, abi] = match;
   const libc = os === "linux" && abi !== undefined ? { libc: [abi === "-musl" ? "musl" : "glibc"] } : {};
