@@ -15,6 +15,9 @@ import { type BodyProgress, refuse } from "./respond.js";
 import { UpgradeSocket } from "./upgrade.js";
 import type { VisitorRequest, VisitorResponse } from "./visitor.js";
 
+/** Made once: a listener that is made in a handler keeps the request for as long as the connection lives. */
+const ignore = (): void => {};
+
 /** Where clients register, on any host name. */
 const registrationPath = "/_tunnel/register";
 
@@ -41,7 +44,7 @@ export class Visitors {
 
   onUpgrade(req: Http1Request, socket: Duplex, head: Buffer): void {
     // A visitor may leave at any moment, and Node has taken its own listeners off.
-    socket.on("error", () => {});
+    socket.on("error", ignore);
     const target = req.url ?? "/";
     if (isRegistration(target) && this.#host(req).kind !== "invalid") {
       this.#guard(() => this.#register(req, socket, head), socket);
