@@ -89,13 +89,14 @@ class Attacker {
     return this.received.findLast(({ type }) => type === frames.goaway)?.payload.readUInt32BE(4);
   }
 
-  /** Waits for the head or the reset of a stream. */
-  async answer(stream: number): Promise<{ type: number; payload: Buffer }> {
-    const types: number[] = [frames.headers, frames.rstStream];
+  /** Waits for the head of a response: what there was instead is a reset of the stream, or the end of the session. */
+  async answer(stream: number): Promise<"head" | "reset" | "closed"> {
     for (;;) {
-      const found = this.received.find((one) => one.stream === stream && types.includes(one.type));
-      if (found !== undefined) return found;
-      await once(this.socket, "data");
+      const own = this.received.filter((one) => one.stream === stream);
+      if (own.some(({ type }) => type === frames.headers)) return "head";
+      if (own.some(({ type }) => type === frames.rstStream)) return "reset";
+      if (this.socket.destroyed) return "closed";
+      await Promise.race([once(this.socket, "data"), this.closed]);
     }
   }
 
@@ -330,6 +331,7 @@ describe("an HTTP/2 visitor with bad intentions", { timeout: 60_000 }, () => {
       frame(frames.headers, endHeaders, 1, head),
       frame(frames.data, endStream, 1, Buffer.from("more than one byte")),
     );
-    expect((await attacker.answer(1)).type).toBe(frames.rstStream);
+    // Newer releases of Node end the session for it.
+    expect(["reset", "closed"]).toContain(await attacker.answer(1));
   });
 });
