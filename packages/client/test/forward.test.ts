@@ -157,6 +157,25 @@ describe("an ordinary request", () => {
     expect(rig.events[0]).toMatchObject({ status: undefined, error: { code: "cancelled" } });
   });
 
+  // A Node server closes a connection that has been idle for 5 s, and to it one is idle once the kernel has the answer.
+  it.each([70_000, 100_000, 200_000])(
+    "carries all %i bytes although the service closes its connection while the visitor does not read",
+    async (length) => {
+      const head = `HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n`;
+      const answer = Buffer.concat([Buffer.from(head), bytesAt(0, length)]);
+      const canned = closing(await startCannedServer(answer));
+      const rigOfCanned = closing(startRig({ port: canned.port }, 65_536));
+      const lazy = visit(rigOfCanned.relay);
+      lazy.reading = false;
+      await lazy.until(() => lazy.body.length === 65_536 || lazy.reset !== undefined);
+      // Another exchange takes long enough for the close to arrive.
+      await visit(rig.relay, { path: "/slow?ms=100" }).complete();
+      lazy.reading = true;
+      lazy.stream.consumed(65_536);
+      expect((await lazy.complete()).body.equals(bytesAt(0, length))).toBe(true);
+    },
+  );
+
   it("pauses the local service while the visitor does not read", async () => {
     const slow = closing(startRig({ port: upstream.port }, 65_536));
     const length = 30_000_000;

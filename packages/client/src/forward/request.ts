@@ -1,4 +1,5 @@
 import type { Dispatcher } from "undici";
+import { headerValue } from "mcp-tunnel-protocol";
 import type { RawHeaders, StreamHandler, StreamReset } from "mcp-tunnel-protocol";
 import { RequestBody } from "./body.js";
 import { upstreamFailure } from "./errors.js";
@@ -135,6 +136,8 @@ class LocalResponse implements Dispatcher.DispatchHandler {
   readonly #request: LocalRequest;
   readonly #exchange: Exchange;
   #ended = false;
+  /** Bytes of the body that are to come, if the head tells its length. */
+  #left = Number.POSITIVE_INFINITY;
 
   constructor(request: LocalRequest) {
     this.#request = request;
@@ -155,11 +158,16 @@ class LocalResponse implements Dispatcher.DispatchHandler {
     }
     // RFC 9110 section 6.4.1.
     this.#ended = this.#exchange.head.method === "HEAD" || status === 204 || status === 304;
+    const length = headerValue(headers, "content-length");
+    if (length !== undefined) this.#left = Number(length);
     this.#exchange.sendHead(status, headers, this.#ended);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#exchange.write(chunk)) controller.pause();
+    this.#left -= chunk.length;
+    // Not after the last byte, when nothing more comes to be held up: undici would not see that the response is complete, and
+    // take the close of an idle connection, 5 s later with Node's servers, for the end of one that is not.
+    if (!this.#exchange.write(chunk) && this.#left !== 0) controller.pause();
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
