@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { inspect } from "node:util";
+import type { RelayObserver } from "mcp-tunnel";
 import { afterEach, expect, it } from "vitest";
 import { ByteChecker, bytesAt } from "../support/bytes.js";
 import { type InProcessTunnel, startInProcess } from "../support/in-process.js";
@@ -28,20 +29,37 @@ it(
   `200 exchanges at once get every byte right while the link is cut every second (${durationMs / 1_000} s)`,
   async () => {
     upstream = await startUpstream();
-    tunnel = await startInProcess({ upstreamPort: upstream.port, faults: true });
+    const reasons: string[] = [];
+    const observer: RelayObserver = {
+      onEnd({ outcome, reason, method, path, durationMs }) {
+        if (outcome === "completed") return;
+        reasons.push(`${method} ${path} ${outcome} after ${Math.round(durationMs)} ms: ${reason}`);
+      },
+      onLimit: (limit) => void reasons.push(`limit ${limit}`),
+    };
+    tunnel = await startInProcess({
+      upstreamPort: upstream.port,
+      faults: true,
+      relay: { observers: [observer] },
+    });
     const { client, proxy } = tunnel;
     if (proxy === undefined) throw new Error("there is no proxy");
     proxy.bytesPerSecond = bytesPerSecond;
+    const failures: string[] = [];
     let resumed = 0;
     let lost = 0;
     client.on("connected", (event) => {
       if (event.resumed) resumed += 1;
       else lost += 1;
     });
+    client.on("disconnected", ({ cause }) => {
+      // The proxy says nothing: any other end of the link is a fault of one of the ends.
+      if (cause.code !== "session_lost") failures.push(`disconnected: ${inspect(cause)}`);
+    });
+    client.on("error", ({ code, message }) => void failures.push(`client: ${code}: ${message}`));
 
     const deadline = performance.now() + durationMs;
     const counts: Record<string, number> = {};
-    const failures: string[] = [];
     const keepDoing = (name: string, exchange: (seed: number) => Promise<void>): Promise<void>[] =>
       Array.from({ length: perKind }, async (_, worker) => {
         for (let round = 0; performance.now() < deadline; round++) {
@@ -69,6 +87,8 @@ it(
     clearInterval(timer);
 
     console.info(`${cuts} cuts, ${resumed} resumptions;`, counts);
+    // What the relay says first: it tells more than a connection that ended.
+    expect(reasons).toEqual([]);
     expect(failures).toEqual([]);
     expect(lost).toBe(0);
     expect(cuts).toBeGreaterThanOrEqual(Math.floor(durationMs / cutIntervalMs) - 1);
