@@ -1,9 +1,14 @@
 import { isIPv6 } from "node:net";
 import { type AddressRanges, plainAddress } from "../http/forwarded.js";
 
+/** Addresses whose keys are remembered. */
+const maxKnown = 4_096;
+
 /** Whose requests count together: an IPv4 address, or the IPv6 /64 that one household or machine has to itself. */
 export class AddressKeys {
   readonly #exempt: AddressRanges;
+  /** Answers given: to look an address up in ranges costs a twentieth of a request. */
+  readonly #known = new Map<string, string | undefined>();
 
   /** `exempt`: addresses that no limit per address applies to. */
   constructor(exempt: AddressRanges) {
@@ -12,6 +17,16 @@ export class AddressKeys {
 
   /** What to count `address` under; `undefined` when it is exempt. */
   of(address: string): string | undefined {
+    const known = this.#known.get(address);
+    if (known !== undefined || this.#known.has(address)) return known;
+    const key = this.#find(address);
+    // Strangers choose their addresses; who comes again is soon known again.
+    if (this.#known.size >= maxKnown) this.#known.clear();
+    this.#known.set(address, key);
+    return key;
+  }
+
+  #find(address: string): string | undefined {
     const plain = plainAddress(address);
     if (this.#exempt.has(plain)) return undefined;
     return isIPv6(plain) ? prefix64(plain) : plain;
