@@ -279,18 +279,22 @@ export abstract class V1Session implements Session, StreamPort {
   // ---- sending
 
   text(typeAndFlags: number, streamId: number, payload: string): void {
+    this.#makeWay();
     this.#outbox.text(typeAndFlags, streamId, payload);
-    this.#appended();
+    this.#scheduleFlush();
   }
 
   number(typeAndFlags: number, streamId: number, payload: number): void {
+    this.#makeWay();
     this.#outbox.number(typeAndFlags, streamId, payload);
-    this.#appended();
+    this.#scheduleFlush();
   }
 
   bytes(typeAndFlags: number, streamId: number, payload: Buffer): void {
+    this.#makeWay();
     this.#outbox.bytes(typeAndFlags, streamId, payload);
-    this.#appended();
+    if (payload.length >= flushBytes) this.#flush();
+    else this.#scheduleFlush();
   }
 
   markEnd(streamId: number): boolean {
@@ -316,9 +320,12 @@ export abstract class V1Session implements Session, StreamPort {
     this.#checkIdle();
   }
 
-  #appended(): void {
+  /**
+   * A batch that small frames have filled leaves when the next one comes, not before: an end may still be put on the last of
+   * them. Otherwise one small response in seven ends in a frame of its own (measured: 8% of the CPU time of both ends).
+   */
+  #makeWay(): void {
     if (this.#outbox.batchBytes >= flushBytes) this.#flush();
-    else this.#scheduleFlush();
   }
 
   #scheduleFlush(): void {
