@@ -87,16 +87,21 @@ describe("the Host of a request", () => {
 describe("the target in origin form", () => {
   it.each([
     ["/", "/"],
-    ["/a//b/../c%2f?x=1#y", "/a//b/../c%2f?x=1#y"],
+    ["/a//b/../c%2f?x=1", "/a//b/../c%2f?x=1"],
+    ["/a#b", undefined],
     ["//evil.test/x", "//evil.test/x"],
     ["http://a.test/x?y", "/x?y"],
     ["http://a.test", "/"],
     ["http://a.test?x", "/?x"],
-    ["*", "*"],
+    ["*", undefined],
     ["*/x", undefined],
     ["a.test:80", undefined],
     ["ftp://a.test/", undefined],
   ])("%s becomes %s", (target, expected) => {
-    expect(originForm(target)).toBe(expected);
+    expect(originForm(target, "GET")).toBe(expected);
+  });
+
+  it("* stays for OPTIONS", () => {
+    expect(originForm("*", "OPTIONS")).toBe("*");
   });
 });

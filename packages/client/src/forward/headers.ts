@@ -51,8 +51,11 @@ export function headFault(head: RequestHead, end: boolean): string | undefined {
 
 /** RFC 9110 section 5.6.2. */
 const token = /^[\w!#$%&'*+.^`|~-]+$/;
-/** A path, byte for byte: no space and no control character, which would end the request line. */
-const originForm = /^\/[\x21-\x7e\x80-\xff]*$/;
+/**
+ * A path, byte for byte: no space and no control character, which would end the request line, and no fragment, at which
+ * some services end it.
+ */
+const originForm = /^\/[\x21\x22\x24-\x7e\x80-\xff]*$/;
 
 /** The announced length of a body; `invalid` when there are several, or it is not a number. */
 export function lengthOf(headers: RawHeaders): number | undefined | "invalid" {

@@ -34,6 +34,10 @@ export function answerClientErrors<
   };
   server.on("request", note);
   server.on("checkContinue", note);
+  // A relay is no proxy for other hosts.
+  server.on("connect", (_req, socket) => {
+    socket.on("error", () => {}).end(answer("501 Not Implemented", "connect_not_supported"));
+  });
   server.on("clientError", (error: NodeJS.ErrnoException, connection) => {
     const socket = connection as Socket;
     const known = limitOf[error.code ?? ""];
@@ -46,10 +50,12 @@ export function answerClientErrors<
     const isOwn = response?.socket === socket && !response.headersSent;
     if (socket.writable && error.code !== "ECONNRESET" && (isFree || isOwn)) {
       const { status, code } = known ?? badRequest;
-      socket.write(
-        `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\nX-Tunnel-Error: ${code}\r\n\r\n`,
-      );
+      socket.write(answer(status, code));
     }
     socket.destroy(error);
   });
+}
+
+function answer(status: string, code: string): string {
+  return `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\nX-Tunnel-Error: ${code}\r\n\r\n`;
 }

@@ -21,6 +21,16 @@ export const relayErrors = {
     text: "invalid request target",
     advice: "The request has to be for a path or for an http URL.",
   },
+  invalid_framing: {
+    status: 400,
+    text: "ambiguous message framing",
+    advice: "It is not clear where the request ends, so that another reader might see two.",
+  },
+  unsupported_version: {
+    status: 505,
+    text: "HTTP version not supported",
+    advice: "This relay speaks HTTP/1.1 and, with TLS, HTTP/2.",
+  },
   url_too_long: {
     status: 414,
     text: "request target too long",

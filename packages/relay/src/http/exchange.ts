@@ -329,7 +329,7 @@ export class Exchange implements StreamHandler {
     if (this.#request.upgrade !== undefined) this.#stream?.end();
     if (this.#context.draining) this.#res.shouldKeepAlive = false;
     if (!checked.hasRequestId) checked.headers.push("X-Request-Id", this.#request.visitor.requestId);
-    this.#res.writeHead(head.status, checked.headers);
+    this.#res.writeHead(head.status, this.#narrowed(checked.headers));
     // What arrived together with the head leaves together with it; an event stream's head does not wait for more.
     if (!end) process.nextTick(this.#flushHead);
   }

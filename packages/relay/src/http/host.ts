@@ -59,11 +59,13 @@ function targetAuthority(target: string): string | undefined {
 }
 
 /**
- * The target in origin form, byte for byte as received where it is one already; `*` stays. `undefined` when it is
- * none of these and no absolute http URL.
+ * The target in origin form, byte for byte as received where it is one already; the `*` of OPTIONS stays. `undefined`
+ * when it is none of these and no absolute http URL.
  */
-export function originForm(target: string): string | undefined {
-  if (target.startsWith("/") || target === "*") return target;
+export function originForm(target: string, method: string): string | undefined {
+  // A fragment is not sent (RFC 9112 section 3.2); readers differ about where such a path ends.
+  if (target.includes("#")) return undefined;
+  if (target.startsWith("/") || (target === "*" && method === "OPTIONS")) return target;
   const match = absoluteForm.exec(target);
   if (match === null) return undefined;
   const rest = target.slice(match[0].length);

@@ -15,6 +15,10 @@ export class Http1Request extends IncomingMessage implements VisitorRequest {
     return (this.socket as Partial<TLSSocket>).encrypted === true ? "https" : "http";
   }
 
+  get isMultiplexed(): boolean {
+    return false;
+  }
+
   get hasUnsizedBody(): boolean {
     return headerValue(this.rawHeaders, "transfer-encoding") !== undefined;
   }

@@ -15,6 +15,7 @@ export class Http2Request implements VisitorRequest {
   readonly rawHeaders: RawHeaders;
   readonly remoteAddress: string;
   readonly scheme = "https";
+  readonly isMultiplexed = true;
   rawTrailers: RawHeaders = [];
   /** The protocol that an extended CONNECT asks for (RFC 8441). */
   readonly protocol: string | undefined;

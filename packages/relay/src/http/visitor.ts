@@ -19,6 +19,8 @@ export interface VisitorRequest {
   /** The other end of the connection; empty when it is gone already. */
   readonly remoteAddress: string;
   readonly scheme: "http" | "https";
+  /** Requests share the connection: it is not their bodies' ends that tell them apart. */
+  readonly isMultiplexed: boolean;
   /** A body follows whose length the head does not tell. */
   readonly hasUnsizedBody: boolean;
   on(event: "data", listener: (chunk: Buffer) => void): this;

@@ -7,6 +7,7 @@ import type { ExchangeContext } from "./context.js";
 import type { RelayErrorCode } from "./errors.js";
 import { Exchange } from "./exchange.js";
 import { describeVisitor, plainAddress } from "./forwarded.js";
+import { framingFault } from "./framing.js";
 import { type HostResult, originForm, parseHost } from "./host.js";
 import { type Http1Request, Http1Response } from "./http1.js";
 import { landing } from "./landing.js";
@@ -55,7 +56,11 @@ export class Visitors {
     res.shouldKeepAlive = false;
     res.assignSocket(socket as Socket);
     res.on("finish", () => (socket as Socket).destroySoon());
-    this.#guard(() => this.#route(req, res, false, new UpgradeSocket(req, res, socket, head)), socket);
+    const asUpgrade = !asksForH2c(req);
+    this.#guard(() => {
+      const upgrade = asUpgrade ? new UpgradeSocket(req, res, socket, head) : undefined;
+      this.#route(req, res, false, upgrade);
+    }, socket);
   }
 
   /** A request for a WebSocket over HTTP/2 (RFC 8441). */
@@ -94,8 +99,11 @@ export class Visitors {
     if (this.#context.draining) res.shouldKeepAlive = false;
     const body = requestBody(req, awaitsContinue);
     const host = this.#host(req);
-    const path = originForm(req.url ?? "/");
-    const refusal = this.#overLimit(req) ?? refusalOf(host, path, upgrade !== undefined && body.isPresent);
+    const path = originForm(req.url ?? "/", req.method ?? "");
+    const refusal =
+      framingFault(req) ??
+      this.#overLimit(req) ??
+      refusalOf(host, path, upgrade !== undefined && body.isPresent);
     if (refusal !== undefined || path === undefined) {
       this.#refuse(req, res, refusal ?? "invalid_target", path ?? "", body);
     } else if (host.kind === "tunnel") {
@@ -150,7 +158,10 @@ export class Visitors {
     body: RequestBody,
   ): void {
     const startedAt = performance.now();
-    const progress: BodyProgress = { ...body, pending: body.isPresent, read: undefined };
+    // What follows the head may be a part of this request, or not: nothing of it is read.
+    const isClear = code !== "invalid_framing";
+    if (!isClear) res.shouldKeepAlive = false;
+    const progress: BodyProgress = { ...body, pending: body.isPresent && isClear, read: undefined };
     refuse(req, res, code, undefined, progress, (status, bytes) => {
       this.#report(req, path, startedAt, status, bytes, code);
     });
@@ -219,6 +230,15 @@ function refusalOf(
       // Node hands out the body as if it were already in the new protocol.
       return upgradeWithBody ? "upgrade_with_body" : undefined;
   }
+}
+
+/**
+ * HTTP/2 over a connection that began as HTTP/1.1. Passed on it would give the visitor a connection to the service on
+ * which requests are seen by nobody between, with addresses of his own making (Bishop Fox, "h2c smuggling"). The answer may
+ * ignore it, and does (RFC 9110 section 7.8).
+ */
+function asksForH2c(req: VisitorRequest): boolean {
+  return /(?:^|,)\s*h2c\s*(?:,|$)/i.test(headerValue(req.rawHeaders, "upgrade") ?? "");
 }
 
 function isRegistration(target: string): boolean {

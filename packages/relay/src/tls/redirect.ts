@@ -17,7 +17,7 @@ export function createRedirectServer(domain: string, httpsPort: string): Server 
   server.on("request", (req, res) => {
     const target = req.url ?? "/";
     const host = parseHost(req.rawHeaders, target, domain);
-    const path = originForm(target);
+    const path = originForm(target, req.method ?? "");
     // The body is not read: closing spares the visitor to send it.
     if ((host.kind === "tunnel" || host.kind === "base") && path?.startsWith("/") === true) {
       const name = host.kind === "tunnel" ? `${host.name}.${domain}` : domain;

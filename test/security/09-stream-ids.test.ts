@@ -1,0 +1,143 @@
+import { startTunnelClient, type TunnelClient } from "mcp-tunnel-client";
+import { createRelay } from "mcp-tunnel";
+import { describe, expect, it } from "vitest";
+import { frame, types } from "../../packages/protocol/test/support/wire.js";
+import { closingAfterEach } from "../support/cleanup.js";
+import { startUpstream } from "../support/upstream.js";
+import { connectRawClient, type RawPeer, startRawRelay } from "./support/raw-peers.js";
+import { RawVisitor, statuses } from "./support/raw-visitor.js";
+import { readVectors } from "./support/vectors.js";
+
+/**
+ * The attack: whoever holds the other end of a tunnel opens, reuses and names streams as it likes: ids that were used
+ * before or never opened, frames out of order, lengths that are not what follows, credit beyond all bounds, more
+ * streams than anybody can serve. What confuses the bookkeeping lets one visitor's bytes into another's response, or
+ * takes the process down.
+ *
+ * The defence: ids rise strictly, every frame is checked against the state of its stream before anything is kept, and what
+ * breaks the rules ends that session (1002) and no other.
+ */
+const { vectors } = readVectors("frames");
+const close = closingAfterEach();
+
+/** The bytes of a vector, {data:...} written out, in messages that are not too large by themselves. */
+function messagesOf(hex: string): Buffer[] {
+  return hex.split(/(\{[^}]*\})/).flatMap((part) => {
+    const [, stream, bytes, times] = /^\{data:(\d+):(\d+)x(\d+)\}$/.exec(part) ?? [];
+    if (stream === undefined) return Buffer.from(part.replaceAll(" ", ""), "hex");
+    const one = frame(types.DATA, Number(stream), Buffer.alloc(Number(bytes)));
+    return new Array<Buffer>(Number(times)).fill(one);
+  });
+}
+
+async function startRelay(options = {}): Promise<number> {
+  const relay = createRelay({ domain: "tunnel.test", host: "127.0.0.1", port: 0, ...options });
+  const { port } = await relay.listen();
+  close({ close: () => relay.close(0) });
+  return port;
+}
+
+function startClient(port: number, relayPort: number, options = {}): Promise<TunnelClient> {
+  // What hangs shall not hold the test's end up.
+  const relayUrl = `http://127.0.0.1:${relayPort}`;
+  return startTunnelClient({ port, relayUrl, shutdownGraceMs: 0, ...options });
+}
+
+function visit(port: number, name: string, path = "/"): RawVisitor {
+  const visitor = close(new RawVisitor({ port }));
+  visitor.send(`GET ${path} HTTP/1.1\r\nHost: ${name}.tunnel.test\r\n\r\n`);
+  return visitor;
+}
+
+const statusIn = (received: string): boolean => statuses(received).length > 0;
+
+describe("a hostile client", () => {
+  const toRelay = vectors.filter(({ to }) => to.includes("relay"));
+
+  it.each(toRelay)("$name: $expect ($origin)", async ({ hex, expect: expected }) => {
+    const port = await startRelay();
+    const hostile = close(await connectRawClient(port, "app"));
+    const honest = close(await connectRawClient(port, "honest"));
+    const visitor = visit(port, "app");
+    visitor.socket.pause();
+    await hostile.next("REQUEST");
+    for (const message of messagesOf(hex)) hostile.send(message);
+    if (expected === "violation") {
+      expect((await hostile.closed).code).toBe(1002);
+      visitor.socket.resume();
+      await visitor.until((received) => statusIn(received));
+      expect(statuses(visitor.received)[0] ?? 502).toBeOneOf([200, 502]);
+    } else {
+      const before = hostile.frames.length;
+      const again = visit(port, "app");
+      const request = await hostile.next("REQUEST", before);
+      hostile.answer(request.stream, "still here");
+      expect(await again.until(statusIn)).toContain("200 OK");
+    }
+    // The other tunnel has noticed nothing.
+    const other = visit(port, "honest");
+    honest.answer((await honest.next("REQUEST")).stream, "fine");
+    expect(await other.until((received) => received.endsWith("fine"))).toContain("200 OK");
+  });
+});
+
+describe("a hostile relay", () => {
+  const toClient = vectors.filter(({ to }) => to.includes("client"));
+
+  it.each(toClient)("$name: $expect ($origin)", async ({ hex, expect: expected }) => {
+    const upstream = close(await startUpstream());
+    const relay = close(await startRawRelay());
+    const [hostile, client] = await Promise.all([relay.nextClient(), startClient(upstream.port, relay.port)]);
+    close(client);
+    const arrived = upstream.nextRequest();
+    hostile.send(frame(types.REQUEST | 0x80, 1, "GET\n/hang"));
+    await arrived;
+    for (const message of messagesOf(hex)) hostile.send(message);
+    let next: RawPeer = hostile;
+    if (expected === "violation") {
+      expect((await hostile.closed).code).toBe(1002);
+      // The client comes back with a new session and serves.
+      next = await relay.nextClient();
+    }
+    next.send(frame(types.REQUEST | 0x80, 100, "GET\n/status/200"));
+    const response = await next.next("RESPONSE");
+    expect([response.stream, response.payload.toString("latin1").slice(0, 3)]).toEqual([100, "200"]);
+  });
+
+  it("opens more streams than the client serves: those beyond are refused, and the others go on", async () => {
+    const upstream = close(await startUpstream());
+    const relay = close(await startRawRelay());
+    const [hostile, client] = await Promise.all([
+      relay.nextClient(),
+      startClient(upstream.port, relay.port, { maxStreams: 50 }),
+    ]);
+    close(client);
+    const requests = Array.from({ length: 2_000 }, (_, i) =>
+      frame(types.REQUEST | 0x80, i + 1, i === 0 ? "GET\n/slow?ms=300" : "GET\n/hang"),
+    );
+    hostile.send(Buffer.concat(requests));
+    const answer = await hostile.next("RESPONSE");
+    expect(answer.stream).toBe(1);
+    const refused = hostile.frames.filter(({ type }) => type === types.RESET);
+    expect(refused.length).toBe(2_000 - 50);
+    expect(upstream.requests.length).toBe(50);
+  });
+});
+
+describe("visitors who open more streams than a tunnel may carry", () => {
+  it("are told to come back, and the tunnel serves those who do", async () => {
+    const port = await startRelay({ maxStreamsPerTunnel: 20 });
+    const client = close(await connectRawClient(port, "app"));
+    const open = Array.from({ length: 20 }, () => visit(port, "app"));
+    await client.until((frames) => frames.filter(({ type }) => type === types.REQUEST)[19]);
+    expect(await visit(port, "app").until(statusIn)).toMatch(
+      /^HTTP\/1\.1 503 .*X-Tunnel-Error: tunnel_overloaded/s,
+    );
+    client.answer(1, "done");
+    await open[0]?.until(statusIn);
+    const before = client.frames.length;
+    const again = visit(port, "app");
+    client.answer((await client.next("REQUEST", before)).stream, "again");
+    expect(await again.until((received) => received.endsWith("again"))).toContain("200 OK");
+  });
+});
