@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { closeCodes, defaultWindow, supportedProtocols, TunnelError } from "mcp-tunnel-protocol";
 import type { RegisterMessage, SessionHandler, Wire } from "mcp-tunnel-protocol";
+import { Attempts } from "./attempts.js";
 import { Backoff } from "./backoff.js";
 import { pickOnly, register } from "./connect.js";
 import type { Registration } from "./connect.js";
@@ -30,6 +31,7 @@ export class TunnelClient {
   readonly #callbacks: Pick<TunnelClientOptions, "onConnected" | "onDisconnected" | "onEvicted">;
   readonly #events = new ClientEmitter();
   readonly #backoff = new Backoff();
+  readonly #attempts: Attempts;
   readonly #forwarder: Forwarder;
   /** Tells the relay that a returning client is the same one. */
   readonly #instance = randomBytes(18).toString("base64url");
@@ -42,8 +44,6 @@ export class TunnelClient {
   #tunnel: Tunnel | undefined;
   /** Sessions whose relay is shutting down. They serve what comes until it ends them. */
   readonly #draining = new Set<Tunnel>();
-  #attempt: AbortController | undefined;
-  #retryTimer: NodeJS.Timeout | undefined;
   #startedAtMs = 0;
   #wakeWatch: WakeWatch | undefined;
   #starting: { resolve(): void; reject(error: TunnelError): void } | undefined;
@@ -54,6 +54,12 @@ export class TunnelClient {
     this.#options = resolveOptions(options);
     this.#callbacks = options;
     this.#forwarder = new Forwarder(this.#options, (event) => this.#onExchange(event));
+    this.#attempts = new Attempts({
+      connect: (signal) => this.#connect(signal),
+      adopt: (registration) => this.#adopt(registration),
+      onRegistered: (registration, resumed) => this.#onRegistered(registration, resumed),
+      onFailed: (reason) => this.#onAttemptFailed(reason),
+    });
   }
 
   /** The public URL, once registered. It stays while the client reconnects. */
@@ -111,7 +117,7 @@ export class TunnelClient {
       this.#starting = { resolve, reject };
       this.#startedAtMs = performance.now();
       this.#wakeWatch = new WakeWatch(() => this.#onWake());
-      this.#tryToRegister();
+      this.#attempts.begin();
     });
   }
 
@@ -127,22 +133,9 @@ export class TunnelClient {
 
   // ---- registering
 
-  #tryToRegister(): void {
-    clearTimeout(this.#retryTimer);
-    this.#retryTimer = undefined;
-    const attempt = new AbortController();
-    this.#attempt = attempt;
-    const { registerUrl, registerTimeoutMs } = this.#options;
-    register({
-      registerUrl,
-      message: this.#registerMessage(),
-      pick: this.#pick,
-      timeoutMs: registerTimeoutMs,
-      signal: attempt.signal,
-    }).then(
-      (registration) => this.#onRegistered(attempt, registration),
-      (error: unknown) => this.#onAttemptFailed(attempt, error),
-    );
+  #connect(signal: AbortSignal): Promise<Registration> {
+    const { registerUrl, registerTimeoutMs: timeoutMs } = this.#options;
+    return register({ registerUrl, message: this.#registerMessage(), pick: this.#pick, timeoutMs, signal });
   }
 
   #registerMessage(): RegisterMessage {
@@ -166,21 +159,7 @@ export class TunnelClient {
     return this.#pickedName;
   };
 
-  #onRegistered(attempt: AbortController, registration: Registration): void {
-    const { link, acknowledge } = registration;
-    if (this.#attempt !== attempt) {
-      link.close(closeCodes.normal, "");
-      return;
-    }
-    let resumed: boolean;
-    try {
-      resumed = this.#adopt(registration);
-    } catch (error) {
-      link.close(closeCodes.protocolError, error instanceof Error ? error.message : "");
-      this.#onAttemptFailed(attempt, error);
-      return;
-    }
-    this.#attempt = undefined;
+  #onRegistered({ acknowledge }: Registration, resumed: boolean): void {
     const moved = this.#state.name === "online";
     this.#backoff.connected(resumed);
     this.#public = { url: acknowledge.url, subdomain: acknowledge.subdomain };
@@ -226,9 +205,7 @@ export class TunnelClient {
     return tunnel;
   }
 
-  #onAttemptFailed(attempt: AbortController, reason: unknown): void {
-    if (this.#attempt !== attempt) return;
-    this.#attempt = undefined;
+  #onAttemptFailed(reason: unknown): void {
     const error = toTunnelError(reason);
     const first = this.#state.name === "connecting";
     if (isFinal(error) || (first && !this.#options.waitForRelay)) void this.#end(error);
@@ -242,7 +219,7 @@ export class TunnelClient {
       return;
     }
     const delayMs = Math.min(this.#backoff.next(), leftMs);
-    this.#retryTimer = setTimeout(() => this.#tryToRegister(), delayMs);
+    this.#attempts.beginAfter(delayMs);
     this.#events.emit("reconnecting", { attempt: this.#backoff.attempts, delayMs, cause });
   }
 
@@ -260,8 +237,8 @@ export class TunnelClient {
 
   /** The machine woke or the network changed: what was waited for may be possible now, what was up may be gone. */
   #onWake(): void {
-    if (this.#retryTimer !== undefined) this.#tryToRegister();
-    else if (this.#attempt === undefined) this.#tunnel?.probe(probeTimeoutMs);
+    if (this.#attempts.isWaiting) this.#attempts.begin();
+    else if (!this.#attempts.isActive) this.#tunnel?.probe(probeTimeoutMs);
   }
 
   // ---- sessions
@@ -299,7 +276,7 @@ export class TunnelClient {
     const cause = new TunnelError("draining", "the relay is shutting down");
     this.#events.emit("reconnecting", { attempt: this.#backoff.attempts, delayMs: 0, cause });
     // The listener may have closed the client.
-    if (this.#isMoving) this.#tryToRegister();
+    if (this.#isMoving) this.#attempts.begin();
   }
 
   /** Served by a relay that is shutting down, and by no other yet. */
@@ -313,8 +290,7 @@ export class TunnelClient {
     this.#events.emit("disconnected", { cause });
     runAside(() => this.#callbacks.onDisconnected?.());
     // The listener may have closed the client, and one that moved is trying already.
-    const isTrying = this.#attempt !== undefined || this.#retryTimer !== undefined;
-    if (this.#state.name === "reconnecting" && !isTrying) this.#scheduleAttempt(cause);
+    if (this.#state.name === "reconnecting" && !this.#attempts.isActive) this.#scheduleAttempt(cause);
   }
 
   #onExchange(event: RequestEvent): void {
@@ -334,7 +310,7 @@ export class TunnelClient {
 
   #beginClose(): { readonly done: Promise<void>; cut(): void } {
     this.#transition({ type: "close" });
-    this.#stopTrying();
+    this.#attempts.stop();
     const grace = new AbortController();
     const tunnels = [...this.#draining, ...(this.#tunnel === undefined ? [] : [this.#tunnel])];
     const finished = Promise.all(tunnels.map((tunnel) => tunnel.finish()));
@@ -350,7 +326,7 @@ export class TunnelClient {
   async #end(error: TunnelError | undefined): Promise<void> {
     if (this.#state.name === "closed") return;
     this.#transition(error === undefined ? { type: "ended" } : { type: "ended", error });
-    this.#stopTrying();
+    this.#attempts.stop();
     this.#wakeWatch?.stop();
     const lost = error ?? new TunnelError("session_closed", "the client was closed");
     for (const tunnel of this.#draining) tunnel.destroy(lost);
@@ -366,13 +342,6 @@ export class TunnelClient {
       error ?? new TunnelError("session_closed", "the client was closed while it was connecting"),
     );
     this.#starting = undefined;
-  }
-
-  #stopTrying(): void {
-    clearTimeout(this.#retryTimer);
-    this.#retryTimer = undefined;
-    this.#attempt?.abort();
-    this.#attempt = undefined;
   }
 
   #transition(transition: ClientTransition): void {

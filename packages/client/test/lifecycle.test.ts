@@ -1,6 +1,8 @@
 import * as os from "node:os";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { TunnelError } from "mcp-tunnel-protocol";
+import { Attempts } from "../src/attempts.js";
+import type { Registration } from "../src/connect.js";
 import { Backoff, stableAfterMs, usefulAfterMs } from "../src/backoff.js";
 import { nextState } from "../src/state.js";
 import type { ClientState, ClientTransition } from "../src/state.js";
@@ -60,6 +62,79 @@ describe("the backoff of a link that keeps breaking", () => {
     const growing = [100, 200, 400, 800, 1_600, 3_200];
     expect(waitsWith(usefulAfterMs, false)).toEqual(growing);
     expect(waitsWith(usefulAfterMs - 1, true)).toEqual(growing);
+  });
+});
+
+describe("attempts to register", () => {
+  function setUp(adopt: () => boolean = () => false) {
+    const running: {
+      signal: AbortSignal;
+      resolve(registration: Registration): void;
+      reject(e: Error): void;
+    }[] = [];
+    const told: string[] = [];
+    const attempts = new Attempts({
+      connect: (signal) => new Promise((resolve, reject) => running.push({ signal, resolve, reject })),
+      adopt,
+      onRegistered: (_, resumed) => told.push(`registered, resumed: ${resumed}`),
+      onFailed: (reason) => told.push(String(reason)),
+    });
+    const close = vi.fn<(code: number, reason: string) => void>();
+    return { attempts, running, told, close, registration: { link: { close } } as unknown as Registration };
+  }
+
+  it("are over when one has succeeded or failed", async () => {
+    const { attempts, running, told, registration } = setUp(() => true);
+    attempts.begin();
+    expect(attempts.isActive).toBe(true);
+    running[0]?.reject(new Error("no"));
+    await vi.waitFor(() => expect(told).toEqual(["Error: no"]));
+    expect(attempts.isActive).toBe(false);
+    attempts.begin();
+    running[1]?.resolve(registration);
+    await vi.waitFor(() => expect(told[1]).toBe("registered, resumed: true"));
+    expect(attempts.isActive).toBe(false);
+  });
+
+  it("that were given up close what they got, and tell nobody", async () => {
+    const { attempts, running, told, close, registration } = setUp();
+    attempts.begin();
+    attempts.stop();
+    expect(running[0]?.signal.aborted).toBe(true);
+    running[0]?.resolve(registration);
+    await vi.waitFor(() => expect(close).toHaveBeenCalledWith(1000, ""));
+    expect(told).toEqual([]);
+  });
+
+  it("fail when what they got cannot be taken over, unless that stopped them", async () => {
+    const stops: (() => void)[] = [];
+    const { attempts, running, told, close, registration } = setUp(() => {
+      for (const stop of stops) stop();
+      throw new Error("unknown session");
+    });
+    attempts.begin();
+    running[0]?.resolve(registration);
+    await vi.waitFor(() => expect(told).toEqual(["Error: unknown session"]));
+    expect(close).toHaveBeenCalledTimes(1);
+    stops.push(() => attempts.stop());
+    attempts.begin();
+    running[1]?.resolve(registration);
+    await vi.waitFor(() => expect(close).toHaveBeenCalledTimes(2));
+    expect(told).toHaveLength(1);
+    expect(attempts.isActive).toBe(false);
+  });
+
+  it("do not wait once one is wanted now", () => {
+    vi.useFakeTimers();
+    const { attempts, running } = setUp();
+    attempts.beginAfter(1_000);
+    expect(attempts.isWaiting).toBe(true);
+    attempts.begin();
+    expect(attempts.isWaiting).toBe(false);
+    vi.advanceTimersByTime(5_000);
+    expect(running).toHaveLength(1);
+    attempts.stop();
+    vi.useRealTimers();
   });
 });
 

@@ -1,0 +1,83 @@
+import { closeCodes } from "mcp-tunnel-protocol";
+import type { Registration } from "./connect.js";
+
+export interface AttemptsOptions {
+  /** Registers once. `signal` gives it up. */
+  connect(signal: AbortSignal): Promise<Registration>;
+  /** Goes on with the session there was (true), or opens a new one. What it throws is a failure of the attempt. */
+  adopt(registration: Registration): boolean;
+  onRegistered(registration: Registration, resumed: boolean): void;
+  onFailed(reason: unknown): void;
+}
+
+/**
+ * Attempts to register, one at a time: now, or after a wait. What comes of one that was given up, or that another has
+ * replaced, is thrown away.
+ */
+export class Attempts {
+  readonly #options: AttemptsOptions;
+  #running: AbortController | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: AttemptsOptions) {
+    this.#options = options;
+  }
+
+  /** Between two attempts. */
+  get isWaiting(): boolean {
+    return this.#timer !== undefined;
+  }
+
+  /** An attempt is going on, or will. */
+  get isActive(): boolean {
+    return this.#running !== undefined || this.isWaiting;
+  }
+
+  /** Begins one, and waits for it no longer. */
+  begin(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const attempt = new AbortController();
+    this.#running = attempt;
+    this.#options.connect(attempt.signal).then(
+      (registration) => this.#onRegistered(attempt, registration),
+      (reason: unknown) => this.#onFailed(attempt, reason),
+    );
+  }
+
+  beginAfter(delayMs: number): void {
+    this.#timer = setTimeout(() => this.begin(), delayMs);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#running?.abort();
+    this.#running = undefined;
+  }
+
+  #onRegistered(attempt: AbortController, registration: Registration): void {
+    const { link } = registration;
+    if (this.#running !== attempt) {
+      link.close(closeCodes.normal, "");
+      return;
+    }
+    let resumed: boolean;
+    try {
+      resumed = this.#options.adopt(registration);
+    } catch (error) {
+      link.close(closeCodes.protocolError, error instanceof Error ? error.message : "");
+      // Whoever was told of what ended may have stopped all attempts.
+      this.#onFailed(attempt, error);
+      return;
+    }
+    this.#running = undefined;
+    this.#options.onRegistered(registration, resumed);
+  }
+
+  #onFailed(attempt: AbortController, reason: unknown): void {
+    if (this.#running !== attempt) return;
+    this.#running = undefined;
+    this.#options.onFailed(reason);
+  }
+}
