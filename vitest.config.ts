@@ -7,6 +7,8 @@ export default defineConfig({
     // The machine that runs them may have two cores; end-to-end tests start processes of their own.
     maxWorkers: 2,
     testTimeout: 20_000,
+    // Hooks start several processes, and each may take as long as startRelayCommand waits for it.
+    hookTimeout: 45_000,
     reporters: ["default", new CountsReporter()],
   },
 });
