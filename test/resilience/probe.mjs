@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 const server = createServer((_req, res) => res.end("probed")).listen(0, "127.0.0.1");
 await once(server, "listening");
-process.send?.({ port: /** @type {import("node:net").AddressInfo} */ (server.address()).port });
+process.send?.({ port: Object(server.address()).port });
 
 const [{ relayPort }] = await once(process, "message");
 let stopped = false;
