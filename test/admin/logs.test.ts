@@ -54,7 +54,7 @@ describe("the access log", () => {
     expect(second?.slice(4)).toEqual(['GET /\\"%0a HTTP/1.1', "502", "16", "-", "a\\x09b\\x80"]);
     expect(relay.output).not.toContain("s3cret");
     // The relay's own log goes on as it is.
-    expect(relay.json.some((line) => line["msg"] === "tunnel registered")).toBe(true);
+    await relay.waitForJson({ msg: "tunnel registered" });
     expect(relay.json.some((line) => line["msg"] === "request")).toBe(false);
   });
 

@@ -85,6 +85,8 @@ describe("a token of the file", () => {
     }
     await expect(connect(relay.port, ann.token, "ann-1")).rejects.toThrow("invalid token");
     expect(await isUp(relay.port, "bob")).toBe(true);
+    await relay.waitForJson({ msg: "tunnel closed by its token", name: "ann-1" });
+    await relay.waitForJson({ msg: "tunnel closed by its token", name: "ann-2" });
     expect(relay.json.filter((line) => line["msg"] === "tunnel closed by its token")).toHaveLength(2);
   });
 

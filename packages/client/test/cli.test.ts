@@ -79,7 +79,8 @@ describe("a running client", () => {
   });
 
   it("prints the URL, a line for each request, and what went wrong", async () => {
-    const client = run([String(upstream.port), "--relay", relay.url, "--subdomain", "demo"]);
+    // Not a terminal: no colours, although a CI asks for some.
+    const client = run([String(upstream.port), "--relay", relay.url, "--subdomain", "demo"], { CI: "true" });
     await client.waitFor("the URL", () =>
       client.stdout.find((line) => line.includes("https://demo.relay.test")),
     );

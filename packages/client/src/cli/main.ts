@@ -1,3 +1,4 @@
+import { isatty } from "node:tty";
 import { CommanderError } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { TunnelClient } from "../client.js";
@@ -34,7 +35,7 @@ const output: Output = {
     flush();
     process.stderr.write(`${line}\n`);
   },
-  colors: process.stdout.isTTY && process.env["NO_COLOR"] === undefined,
+  colors: isatty(1) && process.env["NO_COLOR"] === undefined,
 };
 
 async function main(args: readonly string[]): Promise<number> {
