@@ -118,7 +118,7 @@ function closeConnections(server: AnyHttpServer): void {
   server.closeAllConnections();
 }
 
-function serveHttp1(server: AnyHttpServer, visitors: Visitors, { limits, reporter }: VisitorLimits): void {
+function serveHttp1(server: AnyHttpServer, visitors: Visitors, { reporter }: VisitorLimits): void {
   // Node would leave out what is beyond, in silence; here it is counted and refused.
   server.maxHeadersCount = 0;
   server.on("connection", (socket) => {
@@ -126,8 +126,9 @@ function serveHttp1(server: AnyHttpServer, visitors: Visitors, { limits, reporte
     socket.setMaxListeners(0);
   });
   answerClientErrors(server, reporter);
+  // Nothing else sets a time limit on connections.
   server.on("timeout", (socket) => {
-    if (socket.timeout === limits.idleTimeoutMs) reporter.hit("idle_time");
+    reporter.hit("idle_time");
     socket.destroy();
   });
   server.on("request", (req, res) => visitors.onRequest(req, res, false));
