@@ -58,7 +58,7 @@ export type TunnelEvent =
   /** A tunnel is over, for whichever reason. */
   | "closed";
 
-/** Whoever wants to know what the relay does: access log, metrics. None of it may throw. */
+/** Whoever wants to know what the relay does: access log, metrics. What it throws is logged and has no other effect. */
 export interface RelayObserver {
   /** Called once for each request that arrived whole, when it is over. */
   onEnd(exchange: ExchangeRecord): void;

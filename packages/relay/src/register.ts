@@ -29,6 +29,7 @@ import { printable } from "./log.js";
 import { admitName, shorten } from "./name.js";
 import type { ResolvedRelayOptions } from "./options.js";
 import type { TunnelEvent } from "./observer.js";
+import type { Observers } from "./observers.js";
 import type { TunnelRegistry } from "./registry.js";
 import { ResumableSessions } from "./resumption.js";
 import { Tunnel, type TunnelInfo, type TunnelObserver } from "./tunnel.js";
@@ -58,6 +59,7 @@ export class Registrar {
   /** Those of them that have said nothing usable, the oldest first. */
   readonly #silent = new Set<Link>();
   readonly #admission: Admission;
+  readonly #observers: Observers;
   readonly #limits: LimitReporter;
   /** All that have a session, those that no longer hold their name included. */
   readonly #tunnels = new Set<Tunnel>();
@@ -70,11 +72,13 @@ export class Registrar {
     registry: TunnelRegistry,
     holds: Holds,
     keys: AddressKeys,
+    observers: Observers,
     limits: LimitReporter,
     publicUrl: (name: string) => string,
   ) {
     this.#options = options;
     this.#registry = registry;
+    this.#observers = observers;
     this.#limits = limits;
     this.#admission = new Admission(options, keys, limits);
     this.#holds = holds;
@@ -372,7 +376,7 @@ export class Registrar {
   }
 
   #tell(event: TunnelEvent): void {
-    for (const observer of this.#options.observers) observer.onTunnelEvent?.(event);
+    this.#observers.onTunnelEvent(event);
   }
 
   #applicant(req: IncomingMessage): Applicant {

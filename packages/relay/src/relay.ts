@@ -9,6 +9,7 @@ import { AddressKeys, Occupancy } from "./limits/addresses.js";
 import { ConnectionLimit } from "./limits/connections.js";
 import { LimitReporter } from "./limits/limit-reporter.js";
 import { listen } from "./listen.js";
+import { Observers } from "./observers.js";
 import { publicUrl, type RelayOptions, resolveOptions } from "./options.js";
 import { Registrar } from "./register.js";
 import { MemoryRegistry } from "./registry.js";
@@ -54,7 +55,8 @@ export function createRelay(options: RelayOptions): Relay {
     publicUrl(resolved.publicUrl, name, domain, boundPort(visitorServer.server));
   const registry = new MemoryRegistry();
   const holds = new Holds(resolved);
-  const observers = [resolved.accessLog, trafficObserver(registry), ...resolved.observers];
+  const listeners = [resolved.accessLog, trafficObserver(registry), ...resolved.observers];
+  const observers = new Observers(listeners, logger);
   const limits = new LimitReporter(observers, logger);
   const addressKeys = new AddressKeys(resolved.limitExempt);
   const context: ExchangeContext = {
@@ -70,7 +72,7 @@ export function createRelay(options: RelayOptions): Relay {
     draining: false,
   };
   const tls = resolved.tls === undefined ? undefined : new Tls(resolved.tls, domain, host, logger);
-  const registrar = new Registrar(resolved, registry, holds, addressKeys, limits, publicUrlOf);
+  const registrar = new Registrar(resolved, registry, holds, addressKeys, observers, limits, publicUrlOf);
   const visitors = new Visitors(context, registrar.onUpgrade);
   const connections = new ConnectionLimit(resolved, addressKeys, resolved.trustedProxies, limits);
   const limited = { limits: resolved, connections, reporter: limits };

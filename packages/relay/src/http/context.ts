@@ -1,7 +1,7 @@
 import type { Holds } from "../holds.js";
 import type { AddressKeys, Occupancy } from "../limits/addresses.js";
 import type { LimitReporter } from "../limits/limit-reporter.js";
-import type { RelayObserver } from "../observer.js";
+import type { Observers } from "../observers.js";
 import type { ResolvedRelayOptions } from "../options.js";
 import type { TunnelRegistry } from "../registry.js";
 import type { Exchange } from "./exchange.js";
@@ -10,7 +10,7 @@ import type { Exchange } from "./exchange.js";
 export interface ExchangeContext {
   readonly options: ResolvedRelayOptions;
   readonly registry: TunnelRegistry;
-  readonly observers: readonly RelayObserver[];
+  readonly observers: Observers;
   /** The public URL of a tunnel of that name. Known once the relay listens. */
   readonly publicUrl: (name: string) => string;
   /** The exchanges that are going on. */

@@ -15,7 +15,7 @@ import { errorOfOpen, errorOfReset, type RelayErrorCode } from "./errors.js";
 import type { Visitor } from "./forwarded.js";
 import { maxJsonRpcBytes, mayBeJsonRpc } from "./json-rpc.js";
 import { linger } from "./linger.js";
-import { reportFault, reportTo } from "./report.js";
+import { reportFault } from "./report.js";
 import { refuse } from "./respond.js";
 import { checkResponseHead, checkTrailers } from "./response-head.js";
 import { narrowCookies } from "./set-cookie.js";
@@ -324,12 +324,13 @@ export class Exchange implements StreamHandler {
     clearTimeout(this.#timer);
     clearTimeout(this.#bodyTimer);
     this.#bodyStart = undefined;
-    this.#state = "responding";
-    // Refused: what the visitor would have said after a 101 will not be said.
-    if (this.#request.upgrade !== undefined) this.#stream?.end();
     if (this.#context.draining) this.#res.shouldKeepAlive = false;
     if (!checked.hasRequestId) checked.headers.push("X-Request-Id", this.#request.visitor.requestId);
     this.#res.writeHead(head.status, this.#narrowed(checked.headers));
+    // Not before: a head that could not be written leaves room for an error in its place.
+    this.#state = "responding";
+    // Refused: what the visitor would have said after a 101 will not be said.
+    if (this.#request.upgrade !== undefined) this.#stream?.end();
     // What arrived together with the head leaves together with it; an event stream's head does not wait for more.
     if (!end) process.nextTick(this.#flushHead);
   }
@@ -551,7 +552,7 @@ export class Exchange implements StreamHandler {
     const { addressKey } = this.#request;
     if (addressKey !== undefined) this.#context.requests.leave(addressKey);
     const query = this.#request.path.indexOf("?");
-    reportTo(this.#context, {
+    this.#context.observers.onEnd({
       name: this.#request.name,
       address: this.#request.visitor.address,
       method: this.#req.method ?? "",

@@ -11,7 +11,7 @@ import { framingFault } from "./framing.js";
 import { type HostResult, originForm, parseHost } from "./host.js";
 import { type Http1Request, Http1Response } from "./http1.js";
 import { landing } from "./landing.js";
-import { reportFault, reportTo } from "./report.js";
+import { reportFault } from "./report.js";
 import { type BodyProgress, refuse } from "./respond.js";
 import { UpgradeSocket } from "./upgrade.js";
 import type { VisitorRequest, VisitorResponse } from "./visitor.js";
@@ -177,7 +177,7 @@ export class Visitors {
     code: RelayErrorCode | undefined,
   ): void {
     const query = path.indexOf("?");
-    reportTo(this.#context, {
+    this.#context.observers.onEnd({
       name: undefined,
       address: plainAddress(req.remoteAddress),
       method: req.method ?? "",

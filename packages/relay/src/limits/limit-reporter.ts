@@ -1,5 +1,5 @@
 import type { Logger } from "../log.js";
-import type { RelayObserver } from "../observer.js";
+import type { Observers } from "../observers.js";
 import { type LimitName, limitList } from "./limits.js";
 
 /** An attack would fill the log: after a line about a limit there is none about the same for so long. */
@@ -9,19 +9,19 @@ const flags = new Map(limitList.map(({ name, flag }) => [name, flag]));
 
 /** Tells whoever wants to know that a limit took effect. */
 export class LimitReporter {
-  readonly #observers: readonly RelayObserver[];
+  readonly #observers: Observers;
   readonly #logger: Logger;
   /** When a limit was logged last, and how often it took effect since. */
   readonly #logged = new Map<LimitName, { atMs: number; since: number }>();
 
-  constructor(observers: readonly RelayObserver[], logger: Logger) {
+  constructor(observers: Observers, logger: Logger) {
     this.#observers = observers;
     this.#logger = logger;
   }
 
   /** `about`: an address or the name of a tunnel, for the log. */
   hit(limit: LimitName, about: { address?: string | undefined; name?: string | undefined } = {}): void {
-    for (const observer of this.#observers) observer.onLimit?.(limit);
+    this.#observers.onLimit(limit);
     const now = performance.now();
     const last = this.#logged.get(limit);
     if (last !== undefined && now - last.atMs < quietMs) {
