@@ -150,7 +150,7 @@ describe("two who may both have the name", () => {
               } else {
                 peer.ws.terminate();
                 // Its session is kept for a while, and the name with it; then both are gone.
-                while ((await isHeld()) !== false);
+                while (await isHeld());
                 holder = undefined;
               }
             }

@@ -1,17 +1,15 @@
-import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { WebSocket } from "ws";
 import { closingAfterEach } from "../support/cleanup.js";
 import { startClientCommand } from "../support/commands.js";
 import { startUpstream } from "../support/upstream.js";
 import { createVisitor } from "../support/visitor.js";
 import { startAdminRelay, Scrape } from "../admin/support.js";
 import { TestProvider } from "./support/provider.js";
+import { type Outcome, tryToRegister } from "./support/raw-peers.js";
 
 /**
  * The attack: try tokens until one fits, or learn one: from the time a comparison takes, from the process list, from a log,
@@ -22,24 +20,10 @@ import { TestProvider } from "./support/provider.js";
  */
 const close = closingAfterEach();
 
-/** Registers from an address; gives the close code, or the status when there was no WebSocket, or the name. */
-async function register(port: number, token: string, localAddress: string): Promise<number | string> {
-  const ws = new WebSocket(`ws://127.0.0.1:${port}/_tunnel/register`, { localAddress });
-  ws.on("error", () => {});
-  const opened = await Promise.race([
-    once(ws, "open").then(() => true),
-    new Promise<number>((resolve) => ws.on("unexpected-response", (_req, res) => resolve(res.statusCode ?? 0))),
-  ]);
-  if (opened !== true) {
-    ws.terminate();
-    return opened;
-  }
-  ws.send(JSON.stringify({ token, subdomain: "app" }));
-  const outcome = await Promise.race([
-    once(ws, "message").then(([data]) => (JSON.parse(String(data)) as { subdomain: string }).subdomain),
-    once(ws, "close").then(([code]) => code as number),
-  ]);
-  ws.terminate();
+/** Registers from an address, and leaves. */
+async function register(port: number, token: string, localAddress: string): Promise<Outcome> {
+  const { outcome, peer } = await tryToRegister(port, { token, subdomain: "app" }, localAddress);
+  peer.close();
   return outcome;
 }
 
@@ -49,10 +33,12 @@ describe.each(["static", "provider"])("guessing against %s tokens", (mode) => {
   it("is stopped for its address, before anybody is asked, and for nobody else", async () => {
     const provider = close(await TestProvider.start({ right: ["app"] }));
     const auth =
-      mode === "static" ? ["--static-token", "right:app"] : ["--auth-url", provider.url, "--auth-secret", "s"];
+      mode === "static"
+        ? ["--static-token", "right:app"]
+        : ["--auth-url", provider.url, "--auth-secret", "s"];
     const limits = ["--max-failed-tokens-per-minute", String(budget), "--limit-exempt", "none"];
     const relay = close(await startAdminRelay([...auth, ...limits]));
-    const guesses: (number | string)[] = [];
+    const guesses: Outcome[] = [];
     for (let i = 0; i < budget + 20; i++) guesses.push(await register(relay.port, `guess ${i}`, "127.0.0.1"));
     expect(guesses.slice(0, budget)).toEqual(new Array(budget).fill(4001));
     // Told to come back later; a slot may have become free meanwhile.
@@ -70,7 +56,7 @@ it("registering over and over is slowed down for its address as well, with a rig
   const relay = close(
     await startAdminRelay(["--max-registrations-per-minute", "10", "--limit-exempt", "none"]),
   );
-  const attempts: (number | string)[] = [];
+  const attempts: Outcome[] = [];
   for (let i = 0; i < 20; i++) attempts.push(await register(relay.port, "t", "127.0.0.1"));
   expect(attempts.slice(0, 10)).toEqual(new Array(10).fill("app"));
   expect(attempts.filter((outcome) => outcome === 429).length).toBeGreaterThanOrEqual(8);
@@ -109,7 +95,10 @@ describe("tokens that could be read somewhere", () => {
     // Hangs up on the provider, so that the failed call is logged as well.
     provider.answer = "reset";
     await register(relay.port, `wrong-${token}`, "127.0.0.1");
-    await relay.waitFor("line about the provider", () => relay.output.includes("auth provider call failed") || undefined);
+    await relay.waitFor(
+      "line about the provider",
+      () => relay.output.includes("auth provider call failed") || undefined,
+    );
     expect(provider.secrets).toContain(secret);
     expect(provider.urls.join(" ")).not.toContain(token);
     for (const { pid } of [relay, client]) {

@@ -7,7 +7,7 @@ import { memoryRise, tellsMemory } from "../support/memory.js";
 import { startSecureRelay } from "../support/secure.js";
 import { startUpstream } from "../support/upstream.js";
 import { connectRawClient } from "./support/raw-peers.js";
-import { RawVisitor } from "./support/raw-visitor.js";
+import type { RawVisitor } from "./support/raw-visitor.js";
 import { startWorld, type World } from "./support/world.js";
 
 /**
@@ -23,7 +23,7 @@ const mebibyte = 1_048_576;
 let world: World;
 beforeAll(async () => {
   world = await startWorld([
-    ...["--max-response-body", "2GiB", "--write-timeout", "2s", "--max-requests-per-address", "1000"],
+    ...["--max-response-body", "2GiB", "--write-timeout", "1s", "--max-requests-per-address", "1000"],
     ...["--max-queued-bytes-per-tunnel", "16MiB"],
   ]);
 });
@@ -53,7 +53,7 @@ describe.skipIf(!tellsMemory)("memory", () => {
   it("dozens who ask for much and read nothing are bounded together, and cut in time", async () => {
     const honest = close(await world.startHonest());
     const before = (await world.limitHits("write_time")) + (await world.limitHits("queued_bytes"));
-    const stalled = Array.from({ length: 60 }, () => world.connect());
+    const stalled = Array.from({ length: 24 }, () => world.connect());
     const [rise] = await memoryRise([world.relay.pid], async () => {
       for (const visitor of stalled) {
         visitor.socket.pause();
@@ -81,7 +81,7 @@ describe.skipIf(!tellsMemory)("memory", () => {
       while (world.upstream.requests.filter(({ path }) => path === "/hang").length < 40) {
         await world.upstream.nextRequest();
       }
-      await delay(1_000);
+      await delay(500);
       for (const visitor of uploads) visitor.close();
     });
     for (const rise of rises) expect(rise).toBeLessThan(160 * mebibyte);
@@ -105,7 +105,7 @@ it("who is only quiet is not: an event stream may have nothing to say for long",
   const visitor = world.connect();
   visitor.send(`${world.head("GET /sse")}\r\n`);
   await visitor.until((received) => received.includes("text/event-stream"));
-  await delay(3_500);
+  await delay(1_500);
   world.upstream.emit("still there");
   expect(await visitor.until((received) => received.includes("still there"))).toContain("still there");
 });

@@ -84,6 +84,32 @@ export async function connectRawClient(
   return new RawPeer(ws);
 }
 
+/** How a registration went: the name, the code of the close, or the status of the answer to the handshake. */
+export type Outcome = string | number;
+
+/** Registers from an address; the connection is `peer`'s if it got a name. */
+export async function tryToRegister(
+  port: number,
+  message: object,
+  localAddress = "127.0.0.1",
+): Promise<{ outcome: Outcome; peer: RawPeer }> {
+  const ws = new WebSocket(`ws://127.0.0.1:${port}/_tunnel/register`, {
+    perMessageDeflate: false,
+    localAddress,
+  });
+  const peer = new RawPeer(ws);
+  const outcome = await new Promise<Outcome>((resolve) => {
+    ws.once("open", () => ws.send(JSON.stringify({ protocol: [1], ...message })));
+    ws.once("message", (data: Buffer) =>
+      resolve((JSON.parse(data.toString()) as { subdomain: string }).subdomain),
+    );
+    ws.once("unexpected-response", (_req, res) => resolve(res.statusCode ?? 0));
+    ws.once("close", (code) => resolve(code));
+  });
+  if (typeof outcome === "number") ws.terminate();
+  return { outcome, peer };
+}
+
 /** A relay that registers every client and from then on does what the test says. */
 export interface RawRelay {
   readonly port: number;

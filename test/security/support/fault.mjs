@@ -1,0 +1,7 @@
+// Loaded into a command before it starts: SIGUSR2 makes a mistake that nobody catches, in a timer and in a promise.
+process.on("SIGUSR2", () => {
+  setTimeout(() => {
+    throw new Error("a mistake in a timer");
+  });
+  void Promise.reject(new Error("a mistake in a promise"));
+});
