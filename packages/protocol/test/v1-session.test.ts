@@ -251,6 +251,23 @@ describe("the life of a version 1 session", () => {
     await relay.idle();
   });
 
+  it("is idle when it hears over another link that the peer has everything", async () => {
+    const { relay, peer } = relayWithRawClient();
+    relay.open(get, true, listener());
+    let idle = false;
+    void relay.idle().then(() => (idle = true));
+    await peer.frames();
+    peer.send(frame(types.RESPONSE | END, 1, "204"));
+    await turn();
+    relay.detach(new TunnelError("session_lost", "cut"));
+    await turn();
+    expect(idle).toBe(false);
+    relay.attach(new RawPeer().sessionLink, 13);
+    await turn();
+    expect(idle).toBe(true);
+    relay.close(1000, "");
+  });
+
   it("refuses an offset that it cannot serve, and stays as it is", async () => {
     const { relay, peer, told } = relayWithRawClient();
     relay.open(get, true, listener());

@@ -118,13 +118,14 @@ export class Tunnel implements SessionHandler {
 
   /**
    * The client is back over `link`, having received the first `received` bytes of the session.
-   * @throws TunnelError when that is not possible; the tunnel is closed then.
+   * @throws TunnelError when that is not possible; the tunnel is closed then, unless the client has received more
+   * already: such a registration was given up, and held up on its way until after its successor.
    */
   attach(session: V1RelaySession, link: Link, received: number): void {
     try {
       session.attach(link, received);
     } catch (error) {
-      session.close(closeCodes.protocolError, "cannot resume");
+      if (received >= session.acknowledged) session.close(closeCodes.protocolError, "cannot resume");
       throw error;
     }
     if (this.#state.name !== "away") return;
@@ -147,7 +148,8 @@ export class Tunnel implements SessionHandler {
   replace(): void {
     const session = this.#session;
     const reason = "the same client has registered anew";
-    if (session === undefined || !this.#isLeaving) this.close(closeCodes.normal, reason);
+    // If the client is still there after all, what replaced it was held up on its way: it has to come back.
+    if (session === undefined || !this.#isLeaving) this.close(closeCodes.goingAway, reason);
     else void session.idle().then(() => this.close(closeCodes.normal, reason));
   }
 

@@ -72,10 +72,11 @@ describe("a session that its client was asked to leave", () => {
     await vi.waitFor(() => expect(clientLink.closed?.code).toBe(1000));
   });
 
-  it("is closed at once if it was not asked: the client has given it up", async () => {
+  it("is closed at once if it was not asked, in a way that does not end a client that is still there", async () => {
     await openStream();
     tunnel.replace();
     expect(closed).toHaveBeenCalledTimes(1);
+    await vi.waitFor(() => expect(clientLink.closed?.code).toBe(1001));
   });
 
   it("is over when its link is lost", async () => {

@@ -34,6 +34,11 @@ export class Outbox {
     return this.#batchBytes;
   }
 
+  /** Offset before which the peer has everything. */
+  get acknowledged(): number {
+    return this.#keptFrom;
+  }
+
   /** Bytes sent (or taken from the batch) and not acknowledged. */
   get unacknowledgedBytes(): number {
     return this.#sentTo - this.#keptFrom;

@@ -102,6 +102,11 @@ export abstract class V1Session implements Session, StreamPort {
     return this.#received;
   }
 
+  /** Bytes of counted frames that the peer has processed, as far as it has said so. */
+  get acknowledged(): number {
+    return this.#outbox.acknowledged;
+  }
+
   get attached(): boolean {
     return this.#state.name === "attached";
   }
@@ -180,6 +185,8 @@ export abstract class V1Session implements Session, StreamPort {
     this.#sendAll(link, this.#outbox.kept());
     this.#flush();
     this.#pump();
+    // The offset may have been the last acknowledgement that was missing.
+    this.#checkIdle();
   }
 
   probe(timeoutMs?: number): void {
