@@ -64,29 +64,45 @@ export interface ScriptSizes {
 /**
  * Runs the script against the tunnel `demo`: a download, an upload that comes back, an event stream with trailers and
  * an upgraded connection, all at once. Returns what the visitors received, in an order that does not depend on time.
+ * `progress` is told how much each has received so far.
  */
-export async function runScript(relayPort: number, sizes: ScriptSizes): Promise<string[]> {
+export async function runScript(
+  relayPort: number,
+  sizes: ScriptSizes,
+  progress: string[] = [],
+): Promise<string[]> {
   const get = (path: string): string =>
     `GET ${path} HTTP/1.1\r\nHost: demo.localhost\r\nConnection: close\r\n\r\n`;
   const upload = bytesAt(7, sizes.upload);
+  const report = (i: number, name: string) => (bytes: number) => {
+    progress[i] = `${name} ${bytes}`;
+  };
   const received = await Promise.all([
-    exchange(relayPort, [get(`/bytes/${sizes.download}`)]),
-    exchange(relayPort, [
+    exchange(relayPort, report(0, "download"), [get(`/bytes/${sizes.download}`)]),
+    exchange(relayPort, report(1, "upload"), [
       `POST /echo HTTP/1.1\r\nHost: demo.localhost\r\nConnection: close\r\nContent-Length: ${upload.length}\r\n\r\n`,
       upload.subarray(0, upload.length >> 1),
       upload.subarray(upload.length >> 1),
     ]),
-    exchange(relayPort, [get(`/events/${sizes.events}`)]),
-    upgraded(relayPort, bytesAt(3, sizes.upgraded)),
+    exchange(relayPort, report(2, "events"), [get(`/events/${sizes.events}`)]),
+    upgraded(relayPort, report(3, "upgraded"), bytesAt(3, sizes.upgraded)),
   ]);
   return received.map(normalized);
 }
 
 /** Sends the pieces one after the other and returns all that came back until the relay ended the connection. */
-async function exchange(port: number, pieces: readonly (string | Buffer)[]): Promise<Buffer> {
+async function exchange(
+  port: number,
+  report: (bytes: number) => void,
+  pieces: readonly (string | Buffer)[],
+): Promise<Buffer> {
   const socket = connect({ port, host: "127.0.0.1" });
   const chunks: Buffer[] = [];
-  socket.on("data", (chunk) => chunks.push(chunk));
+  report(0);
+  socket.on("data", (chunk) => {
+    chunks.push(chunk);
+    report(socket.bytesRead);
+  });
   for (const piece of pieces) {
     socket.write(piece);
     await new Promise((resolve) => setImmediate(resolve));
@@ -96,14 +112,16 @@ async function exchange(port: number, pieces: readonly (string | Buffer)[]): Pro
 }
 
 /** Upgrades, sends `bytes` once it may, and ends its direction when all of them have come back. */
-async function upgraded(port: number, bytes: Buffer): Promise<Buffer> {
+async function upgraded(port: number, report: (bytes: number) => void, bytes: Buffer): Promise<Buffer> {
   const socket = connect({ port, host: "127.0.0.1" });
   socket.write(
     "GET /upgrade HTTP/1.1\r\nHost: demo.localhost\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n",
   );
   let received = Buffer.alloc(0);
   let sent = false;
+  report(0);
   socket.on("data", (chunk: Buffer) => {
+    report(socket.bytesRead);
     received = Buffer.concat([received, chunk]);
     const end = received.indexOf("\r\n\r\n");
     if (end === -1) return;
