@@ -255,7 +255,10 @@ export class V1Client {
   /** Comes back and goes on with the session. */
   async resume(): Promise<void> {
     const { link, acknowledge } = await registerV1(this.#port, { token: "t", ...this.resumeFields });
-    if (acknowledge.resumed === undefined) throw new Error("the relay did not resume the session");
+    if (acknowledge.resumed === undefined) {
+      link.terminate();
+      throw new Error("the relay did not resume the session");
+    }
     this.link = link;
     this.session.attach(link, acknowledge.resumed.received);
   }
