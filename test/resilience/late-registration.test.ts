@@ -18,6 +18,8 @@ class Recorder {
   readonly #near = new Set<Socket>();
   /** What the newest connection has brought so far. */
   #chunks: Buffer[] = [];
+  /** Nothing that the relay says on new connections arrives, but for the WebSocket handshake. */
+  losesAnswers = false;
 
   private constructor(targetPort: number) {
     this.#targetPort = targetPort;
@@ -27,7 +29,13 @@ class Recorder {
       this.#near.add(near);
       const far = connect({ port: targetPort, host: "127.0.0.1" });
       near.on("data", (chunk) => chunks.push(chunk));
-      near.pipe(far).pipe(near);
+      near.pipe(far);
+      if (this.losesAnswers) {
+        far.once("data", (handshake) => {
+          near.write(handshake);
+          far.resume();
+        });
+      } else far.pipe(near);
       for (const [one, other] of [
         [near, far],
         [far, near],
@@ -94,7 +102,13 @@ beforeEach(async () => {
   const { port } = await relay.listen();
   recorder = opened(await Recorder.start(port));
   visitor = opened(createVisitor(port));
-  const options = { port: upstream.port, relayUrl: `http://127.0.0.1:${recorder.port}`, subdomain: "demo" };
+  const options = {
+    port: upstream.port,
+    relayUrl: `http://127.0.0.1:${recorder.port}`,
+    subdomain: "demo",
+    registerTimeoutMs: 1_000,
+    waitForRelay: true,
+  };
   client = opened(await startTunnelClient(options));
   first = recorder.recorded;
   events = [];
@@ -152,4 +166,18 @@ describe("a registration that was given up and arrives after its successor", () 
     await serves();
     expect(events).toEqual(["disconnected", "resumed"]);
   });
+});
+
+it("an attempt whose answer does not come is given up, and the session with it is not", async () => {
+  const open = visitor.text("demo", "/slow?ms=100");
+  await upstream.nextRequest();
+  recorder.losesAnswers = true;
+  recorder.cut();
+  let cause: string;
+  do cause = (await nextEvent(client, "reconnecting")).cause.code;
+  while (cause !== "timeout");
+  recorder.losesAnswers = false;
+  await nextEvent(client, "connected");
+  expect(events).toEqual(["disconnected", "resumed"]);
+  expect(await open).toEqual({ status: 200, text: "slow\n" });
 });

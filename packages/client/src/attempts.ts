@@ -1,4 +1,5 @@
 import { closeCodes } from "mcp-tunnel-protocol";
+import { anotherAttempt } from "./connect.js";
 import type { Registration } from "./connect.js";
 
 export interface AttemptsOptions {
@@ -23,20 +24,16 @@ export class Attempts {
     this.#options = options;
   }
 
-  /** Between two attempts. */
-  get isWaiting(): boolean {
-    return this.#timer !== undefined;
-  }
-
   /** An attempt is going on, or will. */
   get isActive(): boolean {
-    return this.#running !== undefined || this.isWaiting;
+    return this.#running !== undefined || this.#timer !== undefined;
   }
 
-  /** Begins one, and waits for it no longer. */
+  /** Begins one, in the place of any that is going on or waited for. */
   begin(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#running?.abort(anotherAttempt);
     const attempt = new AbortController();
     this.#running = attempt;
     this.#options.connect(attempt.signal).then(
@@ -59,7 +56,8 @@ export class Attempts {
   #onRegistered(attempt: AbortController, registration: Registration): void {
     const { link } = registration;
     if (this.#running !== attempt) {
-      link.close(closeCodes.normal, "");
+      if (attempt.signal.reason === anotherAttempt) link.terminate();
+      else link.close(closeCodes.normal, "");
       return;
     }
     let resumed: boolean;

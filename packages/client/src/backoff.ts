@@ -2,6 +2,11 @@
 const baseMs = 100;
 /** The longest wait there is. */
 const capMs = 30_000;
+/**
+ * Beyond this a wait is no longer than the trouble has lasted so far. Small draws in the beginning would else let the bound run far
+ * ahead: one client in twenty would come back more than 2 s after a relay that was gone for one (simulated), the last one 12 s.
+ */
+const aheadMs = 1_600;
 /** A connection that lasted this long proves that the relay takes us; before that, an accepted one counts as a failure. */
 export const stableAfterMs = 10_000;
 /**
@@ -18,6 +23,8 @@ const usefulAttempts = 2;
  */
 export class Backoff {
   #attempts = 0;
+  /** When the first of them was made. */
+  #troubledSinceMs = 0;
   #online: { readonly sinceMs: number; readonly resumed: boolean } | undefined;
   readonly #random: () => number;
   readonly #now: () => number;
@@ -34,7 +41,9 @@ export class Backoff {
 
   /** How long to wait before the next attempt, in milliseconds. */
   next(): number {
-    const bound = Math.min(capMs, baseMs * 2 ** Math.min(this.#attempts, 30));
+    if (this.#attempts === 0) this.#troubledSinceMs = this.#now();
+    const lastedMs = this.#now() - this.#troubledSinceMs;
+    const bound = Math.min(capMs, baseMs * 2 ** Math.min(this.#attempts, 30), Math.max(aheadMs, lastedMs));
     this.#attempts += 1;
     return Math.round(this.#random() * bound);
   }

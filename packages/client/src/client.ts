@@ -237,8 +237,9 @@ export class TunnelClient {
 
   /** The machine woke or the network changed: what was waited for may be possible now, what was up may be gone. */
   #onWake(): void {
-    if (this.#attempts.isWaiting) this.#attempts.begin();
-    else if (!this.#attempts.isActive) this.#tunnel?.probe(probeTimeoutMs);
+    // One that is going on began in another network, or before the machine slept.
+    if (this.#attempts.isActive) this.#attempts.begin();
+    else this.#tunnel?.probe(probeTimeoutMs);
   }
 
   // ---- sessions

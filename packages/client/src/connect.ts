@@ -24,9 +24,12 @@ export interface RegisterRequest {
   readonly pick: PickSubdomain;
   /** How long the relay may take to open the WebSocket, and again to answer, in milliseconds. */
   readonly timeoutMs: number;
-  /** Gives the attempt up. */
+  /** Gives the attempt up: for {@link anotherAttempt}, or for good. */
   readonly signal: AbortSignal;
 }
+
+/** Why an attempt is given up that another one replaces. The relay may not take that for the end of the session. */
+export const anotherAttempt = "another attempt is made";
 
 /** The relay has taken us; the next message on the link belongs to the session. */
 export interface Registration {
@@ -125,7 +128,7 @@ class RegistrationAttempt {
   }
 
   readonly #onAbort = (): void => {
-    this.#fail(givenUp());
+    this.#fail(givenUp(), this.#request.signal.reason !== anotherAttempt);
   };
 
   #send(message: object): void {
@@ -175,11 +178,14 @@ class RegistrationAttempt {
     else this.#fail(error);
   }
 
-  #fail(error: unknown): void {
+  /** `isGoodbye`: no other attempt follows. */
+  #fail(error: unknown, isGoodbye = false): void {
     if (this.#done) return;
     this.#finish();
     this.#link.handler = undefined;
-    this.#link.close(closeCodes.normal, "");
+    // Otherwise without a word: if the relay has taken us and its answer was lost, the next attempt goes on from there.
+    if (isGoodbye) this.#link.close(closeCodes.normal, "");
+    else this.#link.terminate();
     this.#settle.reject(error);
   }
 

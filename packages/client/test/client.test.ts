@@ -372,6 +372,19 @@ describe("after a loss of the connection", () => {
     vi.useRealTimers();
     expect(performance.now() - askedAt).toBeLessThan(2_500);
   });
+
+  it("tries again at once when the machine has slept during an attempt", async () => {
+    const client = await startClient({ registerTimeoutMs: 60_000 });
+    relay.answer = () => "silence";
+    relay.cut();
+    await relay.until(() => relay.registrations.length === 2);
+    relay.answer = () => ({ accept: "demo" });
+    const again = next(client, "connected");
+    vi.setSystemTime(Date.now() + 600_000);
+    await again;
+    vi.useRealTimers();
+    expect(relay.registrations.length).toBe(3);
+  });
 });
 
 describe("a relay that shuts down", () => {

@@ -12,12 +12,39 @@ vi.mock("node:os", { spy: true });
 
 describe("the backoff", () => {
   it("doubles its bound up to 30 s and draws evenly below it", () => {
-    const bounds = new Backoff(() => 1);
-    const waits = Array.from({ length: 12 }, () => bounds.next());
+    let now = 0;
+    // Each attempt takes long enough for the bound not to run ahead.
+    const bounds = new Backoff(
+      () => 1,
+      () => now,
+    );
+    const waits = Array.from({ length: 12 }, () => {
+      const wait = bounds.next();
+      now += wait + 1_000;
+      return wait;
+    });
     expect(waits).toEqual([100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000, 30_000]);
     const halves = new Backoff(() => 0.5);
     expect([halves.next(), halves.next(), halves.next()]).toEqual([50, 100, 200]);
     expect(new Backoff(() => 0).next()).toBe(0);
+  });
+
+  it("brings a client back within 2 s of a relay that was gone for up to 2 s, whatever is drawn", () => {
+    for (let goneMs = 0; goneMs <= 2_000; goneMs += 50) {
+      // The worst that can be drawn: nothing for a while, which lets the bound double, and then the whole of it.
+      for (let quick = 0; quick < 20; quick++) {
+        let now = 0;
+        let attempts = 0;
+        const backoff = new Backoff(
+          () => (attempts++ < quick ? 0 : 1),
+          () => now,
+        );
+        // A refused attempt takes a moment.
+        do now += backoff.next() + 5;
+        while (now < goneMs);
+        expect(now - goneMs, `${goneMs} ms, ${quick} quick`).toBeLessThanOrEqual(2_005);
+      }
+    }
   });
 
   it("starts over only after a stable connection", () => {
@@ -47,6 +74,7 @@ describe("the backoff of a link that keeps breaking", () => {
     );
     return Array.from({ length: 6 }, () => {
       const wait = backoff.next();
+      now += wait;
       backoff.connected(resumed);
       now += lastedMs;
       backoff.disconnected();
@@ -80,7 +108,9 @@ describe("attempts to register", () => {
       onFailed: (reason) => told.push(String(reason)),
     });
     const close = vi.fn<(code: number, reason: string) => void>();
-    return { attempts, running, told, close, registration: { link: { close } } as unknown as Registration };
+    const terminate = vi.fn<() => void>();
+    const registration = { link: { close, terminate } } as unknown as Registration;
+    return { attempts, running, told, close, terminate, registration };
   }
 
   it("are over when one has succeeded or failed", async () => {
@@ -106,6 +136,19 @@ describe("attempts to register", () => {
     expect(told).toEqual([]);
   });
 
+  it("that another one replaces do not tell the relay that it is over", async () => {
+    const { attempts, running, told, close, terminate, registration } = setUp(() => true);
+    attempts.begin();
+    attempts.begin();
+    expect(running[0]?.signal.aborted).toBe(true);
+    running[0]?.resolve(registration);
+    await vi.waitFor(() => expect(terminate).toHaveBeenCalledTimes(1));
+    expect(close).not.toHaveBeenCalled();
+    expect(told).toEqual([]);
+    running[1]?.resolve(registration);
+    await vi.waitFor(() => expect(told).toEqual(["registered, resumed: true"]));
+  });
+
   it("fail when what they got cannot be taken over, unless that stopped them", async () => {
     const stops: (() => void)[] = [];
     const { attempts, running, told, close, registration } = setUp(() => {
@@ -128,9 +171,9 @@ describe("attempts to register", () => {
     vi.useFakeTimers();
     const { attempts, running } = setUp();
     attempts.beginAfter(1_000);
-    expect(attempts.isWaiting).toBe(true);
+    expect(attempts.isActive).toBe(true);
+    expect(running).toHaveLength(0);
     attempts.begin();
-    expect(attempts.isWaiting).toBe(false);
     vi.advanceTimersByTime(5_000);
     expect(running).toHaveLength(1);
     attempts.stop();
