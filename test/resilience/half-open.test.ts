@@ -72,8 +72,8 @@ describe("a link on which packets are dropped silently, both ways", () => {
     const atMs = performance.now();
     proxy?.halfOpen();
     expect((await lost).cause.code).toBe("timeout");
-    // One interval, one timeout, and what a busy machine adds.
-    expect(performance.now() - atMs).toBeLessThan(600 + 1_000);
+    // One interval and one timeout, and what a busy machine adds; with the defaults it would be 25 s.
+    expect(performance.now() - atMs).toBeLessThan(10_000);
     upstream.emit("sent while nothing arrives");
 
     for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
@@ -102,7 +102,8 @@ describe("a link on which packets are dropped silently, both ways", () => {
     const event = await again;
     vi.restoreAllMocks();
     expect(event.resumed).toBe(true);
-    expect(performance.now() - atMs).toBeLessThan(5_000 + 2_500);
+    // And what a busy machine adds; without a look at the clock it would be 25 s.
+    expect(performance.now() - atMs).toBeLessThan(15_000);
     expect(await (await slow).body.text()).toBe("slow\n");
   });
 });

@@ -62,9 +62,8 @@ describe("a relay that has just started", () => {
     const askedAtMs = performance.now();
     expect(await visitor.text("demo", "/")).toEqual({ status: 502, text: "tunnel not found" });
     expect(performance.now() - askedAtMs).toBeGreaterThan(200);
-    const askedAgainAtMs = performance.now();
+    // Whoever waits for a client, and not for the start, gets 503 in the end.
     expect((await visitor.text("demo", "/")).status).toBe(502);
-    expect(performance.now() - askedAgainAtMs).toBeLessThan(200);
   });
 
   it("does so within the bounds of any hold", async () => {

@@ -3,15 +3,18 @@ import { closingAfterEach } from "../support/cleanup.js";
 import { startClientCommand, startRelayCommand } from "../support/commands.js";
 import { startUpstream } from "../support/upstream.js";
 import { createVisitor } from "../support/visitor.js";
+import { isFullRun, scaled } from "./scale.js";
 
 const opened = closingAfterEach();
 const slow = 60_000;
+/** How long a relay that has just started waits for its clients: its default, if the machine is not busy. */
+const hold = scaled("20s", "2s");
 
 it(
   "kill -9 of the client: what is open gets 502 after --resume-timeout, what comes gets 503 after --hold-timeout",
   async () => {
     const upstream = opened(await startUpstream());
-    const relay = opened(await startRelayCommand(["--resume-timeout", "2s", "--hold-timeout", "500ms"]));
+    const relay = opened(await startRelayCommand(["--resume-timeout", "4s", "--hold-timeout", "500ms"]));
     const client = opened(await startClientCommand(upstream.port, relay.port, ["--subdomain", "demo"]));
     const visitor = opened(createVisitor(relay.port));
     const open = visitor.text("demo", "/hang");
@@ -27,8 +30,9 @@ it(
     expect(waitedMs).toBeGreaterThan(490);
 
     expect(await open).toEqual({ status: 502, text: "tunnel dropped request" });
-    expect(performance.now() - killedAtMs).toBeGreaterThan(1_990);
-    expect(performance.now() - killedAtMs).toBeLessThan(4_000);
+    expect(performance.now() - killedAtMs).toBeGreaterThan(3_990);
+    // With what a busy machine adds; the default would be a minute.
+    expect(performance.now() - killedAtMs).toBeLessThan(30_000);
     // Nobody holds the name any more.
     expect(await visitor.text("demo", "/")).toEqual({ status: 502, text: "tunnel not found" });
   },
@@ -73,13 +77,17 @@ it(
     expect(await open).toBeInstanceOf(Error);
     await client.waitForJson({ event: "disconnected" });
 
-    // The default of --startup-hold.
-    const again = opened(await startRelayCommand(["--port", String(relay.port), "--startup-hold", "2s"]));
+    const goneAtMs = performance.now();
+    const again = opened(await startRelayCommand(["--port", String(relay.port), "--startup-hold", hold]));
     const startedAtMs = performance.now();
     const after = opened(createVisitor(again.port));
     const visit = after.text("demo", "/status/201");
     expect(await client.waitForJson({ event: "connected" }, 2)).toMatchObject({ resumed: false });
-    expect(performance.now() - startedAtMs).toBeLessThan(2_000);
+    const goneMs = Math.round(startedAtMs - goneAtMs);
+    const backMs = Math.round(performance.now() - startedAtMs);
+    console.info(`the client was back ${backMs} ms after a relay that was gone for ${goneMs} ms`);
+    // No pause is longer than the relay was gone; a busy machine may take any time for the rest.
+    expect(backMs).toBeLessThan(isFullRun ? Math.max(2_000, goneMs + 400) : 15_000);
     expect((await visit).status).toBe(201);
     expect((await aborted).path).toBe("/hang");
   },
@@ -98,8 +106,8 @@ it(
     await relay.waitForJson({ msg: "tunnel closed" });
     const askedAtMs = performance.now();
     expect(await visitor.text("demo", "/")).toEqual({ status: 502, text: "tunnel not found" });
-    // It is not waited for.
-    expect(performance.now() - askedAtMs).toBeLessThan(2_000);
+    // It is not waited for: that would be for 15 s.
+    expect(performance.now() - askedAtMs).toBeLessThan(10_000);
   },
   slow,
 );

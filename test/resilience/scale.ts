@@ -5,6 +5,6 @@
 export const isFullRun = process.env["MCP_TUNNEL_TEST_FULL"] === "1";
 
 /** `part` in `npm test`, `whole` in the full run. */
-export function scaled(part: number, whole: number): number {
+export function scaled<T>(part: T, whole: T): T {
   return isFullRun ? whole : part;
 }

@@ -40,6 +40,7 @@ export class TunnelClient {
   #public: { readonly url: string; readonly subdomain: string } | undefined;
   /** Picked from an offer, and asked for from then on. */
   #pickedName: string | undefined;
+  #isPicking = false;
   /** The newest session; it has no link while the client reconnects. None while the client moves. */
   #tunnel: Tunnel | undefined;
   /** Sessions whose relay is shutting down. They serve what comes until it ends them. */
@@ -155,8 +156,13 @@ export class TunnelClient {
 
   readonly #pick = async (patterns: readonly string[]): Promise<string> => {
     const pick = this.#options.pick ?? pickOnly;
-    this.#pickedName = await pick(patterns);
-    return this.#pickedName;
+    this.#isPicking = true;
+    try {
+      this.#pickedName = await pick(patterns);
+      return this.#pickedName;
+    } finally {
+      this.#isPicking = false;
+    }
   };
 
   #onRegistered({ acknowledge }: Registration, resumed: boolean): void {
@@ -237,6 +243,8 @@ export class TunnelClient {
 
   /** The machine woke or the network changed: what was waited for may be possible now, what was up may be gone. */
   #onWake(): void {
+    // Who is being asked for a name should not be asked again; if the relay is gone, the next attempt asks for it.
+    if (this.#isPicking) return;
     // One that is going on began in another network, or before the machine slept.
     if (this.#attempts.isActive) this.#attempts.begin();
     else this.#tunnel?.probe(probeTimeoutMs);

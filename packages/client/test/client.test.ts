@@ -239,6 +239,20 @@ describe("an offer", () => {
     expect(relay.picks).toEqual([]);
   });
 
+  it("is not asked again when the machine slept meanwhile", async () => {
+    relay.answer = () => ({ offer: ["a", "b"] });
+    const pick = vi.fn(async () => {
+      vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 600_000 });
+      // The client looks at the clock every second.
+      await new Promise((resolve) => setTimeout(resolve, 2_100));
+      return "b";
+    });
+    await startClient({ pick });
+    vi.useRealTimers();
+    expect(pick).toHaveBeenCalledTimes(1);
+    expect(relay.registrations.length).toBe(1);
+  });
+
   it("whose answer fails ends the client with the reason", async () => {
     relay.answer = () => ({ offer: ["a", "b"] });
     const pick = (): never => {
