@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { closingAfterEach } from "../support/cleanup.js";
 import { runRelay, startClientCommand } from "../support/commands.js";
+import { startFaultProxy } from "../support/fault-proxy.js";
 import { startOriginalClient } from "../support/original-client.js";
 import { startUpstream } from "../support/upstream.js";
 import { createVisitor, rawExchange } from "../support/visitor.js";
@@ -70,6 +71,9 @@ describe("the admin API", () => {
     await visitor.text("new", "/echo", { method: "POST", body: "678" });
     const stream = await visitor.visit("new", "/sse");
     stream.body.on("error", () => {});
+    // What flows through a stream that goes on counts already: "data: 12345678\n\n".
+    upstream.emit("12345678");
+    await once(stream.body, "data");
 
     const json = await status(relay);
     expect(json.relay).toMatchObject({ version: expect.stringMatching(/^\d/), draining: false });
@@ -83,7 +87,7 @@ describe("the admin API", () => {
       wire: "v1",
       requests: 2,
       requestBytes: 8,
-      responseBytes: 8,
+      responseBytes: 8 + 16,
       streams: 1,
       queuedBytes: expect.any(Number),
     });
@@ -104,6 +108,24 @@ describe("the admin API", () => {
     const again = await ask(`${relay.admin}/api/tunnels/app`, { method: "DELETE" });
     expect(again).toMatchObject({ status: 404, json: { error: "no tunnel is called 'app'" } });
     expect((await status(relay)).tunnels).toEqual([]);
+  });
+
+  it("closes one that is away: its client is told when it returns", async () => {
+    const relay = await startRelay();
+    const proxy = closing(await startFaultProxy(relay.port));
+    const client = closing(await startClientCommand(9, proxy.port, ["--subdomain", "app"]));
+    proxy.refusing = true;
+    proxy.cut();
+    await relay.waitForJson({ msg: "tunnel away" });
+    expect((await ask(`${relay.admin}/api/tunnels/app`)).json).toMatchObject({ state: "away" });
+    expect((await ask(`${relay.admin}/api/tunnels/app`, { method: "DELETE" })).status).toBe(200);
+    await relay.waitForJson({ msg: "tunnel closed", reason: "disconnected by the operator" });
+    proxy.refusing = false;
+    expect((await client.exited).code).not.toBe(0);
+    expect(client.output).toContain("disconnected by the operator");
+    expect((await status(relay)).tunnels).toEqual([]);
+    // Whoever starts it anew means it.
+    closing(await startClientCommand(9, relay.port, ["--subdomain", "app"]));
   });
 
   it("knows its paths and methods, and no others", async () => {

@@ -1,4 +1,7 @@
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { request } from "node:http";
+import type { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { closingAfterEach } from "../support/cleanup.js";
 import { startClientCommand } from "../support/commands.js";
@@ -57,13 +60,43 @@ describe("the metrics", () => {
     expect(open.value("mcp_tunnel_queued_bytes")).toBeGreaterThanOrEqual(0);
     expect(open.value("mcp_tunnel_draining")).toBe(0);
     expect(open.family("mcp_tunnel_info").metrics[0]?.labels?.["version"]).toMatch(/^\d/);
-    const aborted = upstream.nextAbort();
     stream.body.on("error", () => {});
+    const aborted = upstream.nextAbort();
     stream.body.destroy();
     await aborted;
     const closed = await Scrape.of(relay);
     expect(closed.value("mcp_tunnel_requests_open")).toBe(0);
     expect(closed.value("mcp_tunnel_requests_total", { status: "2xx", outcome: "cancelled" })).toBe(1);
+  });
+
+  it("count bytes while they flow, and once", async () => {
+    const relay = await startRelay();
+    const upstream = closing(await startUpstream());
+    closing(await startClientCommand(upstream.port, relay.port, ["--subdomain", "app"]));
+    const visitor = closing(createVisitor(relay.port));
+    const received = async (): Promise<number> =>
+      (await Scrape.of(relay)).value("mcp_tunnel_response_bytes_total");
+    const stream = await visitor.visit("app", "/sse");
+    stream.body.on("error", () => {});
+    expect(await received()).toBe(0);
+    upstream.emit("12345678");
+    await once(stream.body, "data");
+    expect(await received()).toBe(16);
+    expect(await received()).toBe(16);
+    const aborted = upstream.nextAbort();
+    stream.body.destroy();
+    await aborted;
+    expect(await received()).toBe(16);
+
+    const headers = { host: "app.localhost", connection: "Upgrade", upgrade: "echo" };
+    const upgrade = request({ host: "127.0.0.1", port: relay.port, headers }).end();
+    const [, socket] = (await once(upgrade, "upgrade")) as [unknown, Socket];
+    closing({ close: () => socket.destroy() });
+    socket.write("1234");
+    await once(socket, "data");
+    const both = await Scrape.of(relay);
+    expect(both.value("mcp_tunnel_request_bytes_total")).toBe(4);
+    expect(both.value("mcp_tunnel_response_bytes_total")).toBe(16 + 4);
   });
 
   it("count what happens to tunnels, a lost and a resumed connection among it", async () => {

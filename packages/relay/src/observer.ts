@@ -39,6 +39,14 @@ export interface ExchangeRecord {
   headers: RawHeaders;
 }
 
+/** Bodies that went through, in bytes; after an upgrade, what was upgraded to as well. */
+export interface Traffic {
+  /** From visitors. */
+  requestBytes: number;
+  /** To visitors. */
+  responseBytes: number;
+}
+
 /** What happens to tunnels. */
 export type TunnelEvent =
   /** A client has a name. */

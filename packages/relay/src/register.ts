@@ -83,7 +83,7 @@ export class Registrar {
     this.#admission = new Admission(options, keys, limits);
     this.#holds = holds;
     this.#publicUrl = publicUrl;
-    this.#sessions = new ResumableSessions(options.resumeTimeoutMs);
+    this.#sessions = new ResumableSessions();
     this.#webSockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -168,6 +168,18 @@ export class Registrar {
     for (const tunnel of [...this.#tunnels]) tunnel.close(closeCodes.goingAway, goingAway);
   }
 
+  /** Closes the tunnel `name` for good, at the operator's wish; false when there is none. */
+  disconnect(name: string): boolean {
+    const tunnel = this.#registry.find(name);
+    if (tunnel === undefined) return false;
+    // A client that is only cut off would be back at once.
+    const verdict = { code: closeCodes.authenticationFailed, reason: "disconnected by the operator" };
+    // One whose connection is lost hears of it when it returns.
+    if (tunnel.resumeId !== undefined) this.#sessions.delete(tunnel.resumeId, verdict);
+    tunnel.close(verdict.code, verdict.reason);
+    return true;
+  }
+
   /** The tunnels that hold their names. */
   *holders(): Iterable<Tunnel> {
     for (const tunnel of this.#tunnels) if (this.#registry.find(tunnel.name) === tunnel) yield tunnel;
@@ -249,7 +261,8 @@ export class Registrar {
   #resume(link: Link, message: RegisterMessage, address: string): boolean {
     const { resume } = message;
     if (resume === undefined || !speaksV1(message)) return false;
-    if (this.#sessions.wasEvicted(resume.session)) throw new Refusal(closeCodes.evicted, evictedReason);
+    const verdict = this.#sessions.verdict(resume.session);
+    if (verdict !== undefined) throw new Refusal(verdict.code, verdict.reason);
     const found = this.#sessions.find(resume.session, resume.secret);
     if (found === undefined) return false;
     const { tunnel, session } = found;
@@ -409,7 +422,8 @@ export class Registrar {
         holder !== undefined &&
         holder !== tunnel &&
         !isSameClient(holder.info.instance, tunnel.info.instance);
-      if (tunnel.resumeId !== undefined) this.#sessions.delete(tunnel.resumeId, evicted);
+      const verdict = evicted ? { code: closeCodes.evicted, reason: evictedReason } : undefined;
+      if (tunnel.resumeId !== undefined) this.#sessions.delete(tunnel.resumeId, verdict);
       this.#registry.release(tunnel);
       this.#tunnels.delete(tunnel);
       this.#tell("closed");

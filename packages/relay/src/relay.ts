@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import type { AddressInfo, Server } from "node:net";
-import { closeCodes } from "mcp-tunnel-protocol";
 import { Holds } from "./holds.js";
 import { ActiveExchanges, type ExchangeContext } from "./http/context.js";
 import { createVisitorServer } from "./http/server.js";
@@ -9,6 +8,7 @@ import { AddressKeys, Occupancy } from "./limits/addresses.js";
 import { ConnectionLimit } from "./limits/connections.js";
 import { LimitReporter } from "./limits/limit-reporter.js";
 import { listen } from "./listen.js";
+import type { Traffic } from "./observer.js";
 import { Observers } from "./observers.js";
 import { publicUrl, type RelayOptions, resolveOptions } from "./options.js";
 import { Registrar } from "./register.js";
@@ -38,9 +38,14 @@ export interface Relay {
   readonly draining: boolean;
   /** Requests that are going on. */
   readonly openExchanges: number;
+  /** What went through those so far. Observers are told of it when they are over. */
+  openTraffic(): Traffic;
   /** The tunnels that hold a name, now. */
   tunnels(): TunnelStatus[];
-  /** Closes the tunnel `name` for good: its client is told not to come back. False when there is none. */
+  /**
+   * Closes the tunnel `name` for good: its client is told not to come back, now or, if its connection is lost, when it
+   * returns within a day. False when there is none.
+   */
   disconnect(name: string): boolean;
 }
 
@@ -134,13 +139,19 @@ export function createRelay(options: RelayOptions): Relay {
     get openExchanges() {
       return context.exchanges.size;
     },
-    tunnels: () => [...registrar.holders()].map(tunnelStatus),
-    disconnect(name) {
-      const tunnel = registry.find(name);
-      // A client that is only cut off would be back at once.
-      tunnel?.close(closeCodes.authenticationFailed, "disconnected by the operator");
-      return tunnel !== undefined;
+    openTraffic() {
+      const all = { requestBytes: 0, responseBytes: 0 };
+      for (const { requestBytes, responseBytes } of context.exchanges.traffic().values()) {
+        all.requestBytes += requestBytes;
+        all.responseBytes += responseBytes;
+      }
+      return all;
     },
+    tunnels() {
+      const open = context.exchanges.traffic();
+      return Array.from(registrar.holders(), (tunnel) => tunnelStatus(tunnel, open.get(tunnel.name)));
+    },
+    disconnect: (name) => registrar.disconnect(name),
     close(graceMs = 30_000) {
       if (closing === undefined) closing = shutDown(graceMs);
       else hurry(graceMs);

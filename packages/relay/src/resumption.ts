@@ -2,8 +2,18 @@ import { createHash, randomBytes, randomUUID, timingSafeEqual } from "node:crypt
 import type { V1RelaySession } from "mcp-tunnel-protocol";
 import type { Tunnel } from "./tunnel.js";
 
-/** How many evicted sessions are remembered; beyond it the oldest are forgotten first. */
-const maxTombstones = 10_000;
+/** How many sessions that were taken away are remembered; beyond it the oldest are forgotten first. */
+const maxVerdicts = 10_000;
+
+/** How long they are: a laptop may have slept over it. */
+const verdictMs = 86_400_000;
+
+/** Why a session was taken from its client, as the client is told when it comes back. */
+export interface Verdict {
+  /** Close code. */
+  code: number;
+  reason: string;
+}
 
 export interface ResumableTunnel {
   tunnel: Tunnel;
@@ -16,14 +26,8 @@ const sha256 = (text: string): Buffer => createHash("sha256").update(text).diges
 /** The sessions that a returning client can go on with, by their ids. */
 export class ResumableSessions {
   readonly #sessions = new Map<string, ResumableTunnel>();
-  /** Ids of evicted sessions and when they may be forgotten. In order of time, since all are kept equally long. */
-  readonly #tombstones = new Map<string, number>();
-  readonly #tombstoneMs: number;
-
-  /** `tombstoneMs`: how long a client whose session was evicted may take to come back and learn it. */
-  constructor(tombstoneMs: number) {
-    this.#tombstoneMs = tombstoneMs;
-  }
+  /** By the ids of the sessions, in order of time. */
+  readonly #verdicts = new Map<string, Verdict & { until: number }>();
 
   /** Draws the credentials of a new session. The secret is kept as a digest. */
   add(tunnel: Tunnel, session: V1RelaySession): { id: string; secret: string } {
@@ -39,21 +43,23 @@ export class ResumableSessions {
     return found;
   }
 
-  /** Forgets a session that is over. */
-  delete(id: string, evicted: boolean): void {
-    if (this.#sessions.delete(id) && evicted) this.#bury(id);
+  /** Forgets a session that is over. With a verdict it is not to be gone on with, nor to begin anew. */
+  delete(id: string, verdict?: Verdict): void {
+    if (this.#sessions.delete(id) && verdict !== undefined) this.#remember(id, verdict);
   }
 
-  wasEvicted(id: string): boolean {
-    return (this.#tombstones.get(id) ?? 0) > Date.now();
+  /** Why the client of a session may not come back to it. */
+  verdict(id: string): Verdict | undefined {
+    const found = this.#verdicts.get(id);
+    return found !== undefined && found.until > Date.now() ? found : undefined;
   }
 
-  #bury(id: string): void {
+  #remember(id: string, { code, reason }: Verdict): void {
     const now = Date.now();
-    for (const [old, until] of this.#tombstones) {
-      if (until > now && this.#tombstones.size < maxTombstones) break;
-      this.#tombstones.delete(old);
+    for (const [old, { until }] of this.#verdicts) {
+      if (until > now && this.#verdicts.size < maxVerdicts) break;
+      this.#verdicts.delete(old);
     }
-    this.#tombstones.set(id, now + this.#tombstoneMs);
+    this.#verdicts.set(id, { code, reason, until: now + verdictMs });
   }
 }

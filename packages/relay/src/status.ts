@@ -1,5 +1,5 @@
 import { V1RelaySession, type Wire } from "mcp-tunnel-protocol";
-import type { RelayObserver } from "./observer.js";
+import type { RelayObserver, Traffic } from "./observer.js";
 import type { TunnelRegistry } from "./registry.js";
 import type { Tunnel } from "./tunnel.js";
 
@@ -22,9 +22,9 @@ export interface TunnelStatus {
   rttMs: number | undefined;
   /** Requests that are over. */
   requests: number;
-  /** Body bytes of visitors' requests that are over. */
+  /** Body bytes from visitors, of requests that are going on as well. */
   requestBytes: number;
-  /** Body bytes of responses that are over. */
+  /** Body bytes to visitors, of responses that are going on as well. */
   responseBytes: number;
   /** Requests that are open. */
   streams: number;
@@ -32,7 +32,8 @@ export interface TunnelStatus {
   queuedBytes: number;
 }
 
-export function tunnelStatus(tunnel: Tunnel): TunnelStatus {
+/** `open`: what went through its exchanges that are going on. */
+export function tunnelStatus(tunnel: Tunnel, open: Traffic | undefined): TunnelStatus {
   const { name, url, address, client, grant } = tunnel.info;
   const { session } = tunnel;
   return {
@@ -45,7 +46,9 @@ export function tunnelStatus(tunnel: Tunnel): TunnelStatus {
     token: grant?.id,
     wire: tunnel.wire,
     rttMs: session?.rttMs,
-    ...tunnel.traffic,
+    requests: tunnel.traffic.requests,
+    requestBytes: tunnel.traffic.requestBytes + (open?.requestBytes ?? 0),
+    responseBytes: tunnel.traffic.responseBytes + (open?.responseBytes ?? 0),
     streams: session?.streamCount ?? 0,
     queuedBytes: session instanceof V1RelaySession ? session.queuedBytes + session.unacknowledgedBytes : 0,
   };

@@ -4,6 +4,7 @@ import type { LimitReporter } from "../limits/limit-reporter.js";
 import type { Observers } from "../observers.js";
 import type { ResolvedRelayOptions } from "../options.js";
 import type { TunnelRegistry } from "../registry.js";
+import type { Traffic } from "../observer.js";
 import type { Exchange } from "./exchange.js";
 
 /** What all exchanges of a relay share. */
@@ -38,6 +39,18 @@ export class ActiveExchanges {
   add(exchange: Exchange): void {
     this.#active.add(exchange);
     clearTimeout(this.#quietTimer);
+  }
+
+  /** What went through those that are going on so far, by the names of their tunnels. */
+  traffic(): Map<string, Traffic> {
+    const traffic = new Map<string, Traffic>();
+    for (const { name, requestBytes, responseBytes } of this.#active) {
+      const sum = traffic.get(name) ?? { requestBytes: 0, responseBytes: 0 };
+      sum.requestBytes += requestBytes;
+      sum.responseBytes += responseBytes;
+      traffic.set(name, sum);
+    }
+    return traffic;
   }
 
   has(exchange: Exchange): boolean {

@@ -93,6 +93,21 @@ export class Exchange implements StreamHandler {
     context.exchanges.add(this);
   }
 
+  /** The name of the tunnel. */
+  get name(): string {
+    return this.#request.name;
+  }
+
+  /** Body bytes received so far. */
+  get requestBytes(): number {
+    return this.#requestBytes;
+  }
+
+  /** Body bytes sent so far. */
+  get responseBytes(): number {
+    return this.#responseBytes;
+  }
+
   /** Takes the request to its tunnel. */
   start(): void {
     this.#res.on("error", ignore);

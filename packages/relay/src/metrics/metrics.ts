@@ -1,13 +1,14 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import { relayErrors } from "../http/errors.js";
 import { limitList } from "../limits/limits.js";
-import type { ExchangeOutcome, RelayObserver, TunnelEvent } from "../observer.js";
+import type { ExchangeOutcome, RelayObserver, Traffic, TunnelEvent } from "../observer.js";
 import type { TunnelStatus } from "../status.js";
 
 /** What is looked at when the metrics are asked for. */
 export interface MetricsSource {
   readonly draining: boolean;
   readonly openExchanges: number;
+  openTraffic(): Traffic;
   tunnels(): TunnelStatus[];
 }
 
@@ -73,12 +74,12 @@ export function createMetrics(version: string): Metrics {
   });
   const requestBytes = new Counter({
     name: "mcp_tunnel_request_bytes_total",
-    help: "Body bytes received from visitors, counted when the request is over.",
+    help: "Body bytes received from visitors.",
     registers,
   });
   const responseBytes = new Counter({
     name: "mcp_tunnel_response_bytes_total",
-    help: "Body bytes sent to visitors, counted when the request is over.",
+    help: "Body bytes sent to visitors.",
     registers,
   });
   const tunnelEvents = new Counter({
@@ -129,14 +130,21 @@ export function createMetrics(version: string): Metrics {
   );
   const eventSeries = new Map(events.map((event) => [event, series(tunnelEvents, { event })]));
 
+  /** Of the requests that are over; those that go on are added when somebody looks. */
+  const over: Traffic = { requestBytes: 0, responseBytes: 0 };
+  const setTo = (counter: Counter, value: number): void => {
+    counter.reset();
+    counter.inc(value);
+  };
+
   return {
     contentType: registry.contentType,
     observer: {
       onEnd(exchange) {
         requestSeries.get(statusClass(exchange.status) + exchange.outcome)?.inc();
         if (exchange.status !== 101) duration.observe(exchange.durationMs / 1_000);
-        requestBytes.inc(exchange.requestBytes);
-        responseBytes.inc(exchange.responseBytes);
+        over.requestBytes += exchange.requestBytes;
+        over.responseBytes += exchange.responseBytes;
         if (exchange.outcome === "refused") refusalSeries.get(errorCode(exchange.reason))?.inc();
       },
       onTunnelEvent(event) {
@@ -155,6 +163,9 @@ export function createMetrics(version: string): Metrics {
       queued.set(sum(all, (tunnel) => tunnel.queuedBytes));
       open.set(source.openExchanges);
       draining.set(source.draining ? 1 : 0);
+      const traffic = source.openTraffic();
+      setTo(requestBytes, over.requestBytes + traffic.requestBytes);
+      setTo(responseBytes, over.responseBytes + traffic.responseBytes);
       return registry.metrics();
     },
     close: () => registry.clear(),
