@@ -94,7 +94,8 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
 
 const loopback = ["127.0.0.0/8", "::1"];
 
-function checkReserved(name: string): string {
+/** @throws TunnelError `invalid_option`. */
+export function checkReserved(name: string): string {
   const lower = name.toLowerCase();
   if (isName(lower)) return lower;
   throw new TunnelError("invalid_option", `the reserved name '${name}' is not a DNS label`);

@@ -29,15 +29,18 @@ const loopback = new BlockList();
 loopback.addSubnet("127.0.0.0", 8, "ipv4");
 loopback.addAddress("::1", "ipv6");
 
-/** @throws TunnelError `invalid_option` when others than this machine could reach it without a secret. */
+/** @throws TunnelError `invalid_option` when others than this machine could reach `host` without a secret. */
+export function checkAdminAccess(host: string, secret: string | undefined): void {
+  if (secret !== undefined || isLoopback(host)) return;
+  throw new TunnelError(
+    "invalid_option",
+    `--admin-listen ${host} can be reached from outside this machine: set --admin-secret-file or --admin-secret`,
+  );
+}
+
+/** @throws TunnelError `invalid_option` as {@link checkAdminAccess}. */
 export function createAdminServer(relay: Relay, options: AdminOptions): AdminServer {
-  const { secret } = options;
-  if (secret === undefined && !isLoopback(options.host)) {
-    throw new TunnelError(
-      "invalid_option",
-      `the admin address ${options.host} can be reached from outside this machine: set --admin-secret-file or --admin-secret`,
-    );
-  }
+  checkAdminAccess(options.host, options.secret);
   const admin = new AdminRequests(relay, options);
   const server = createServer({ maxHeaderSize: 8_192, headersTimeout: 10_000, requestTimeout: 10_000 });
   server.on("request", (req, res) => {

@@ -108,7 +108,8 @@ export function providerAuthenticator(options: ProviderOptions): Authenticator {
   };
 }
 
-function verifyEndpoint(base: string): string {
+/** @throws TunnelError `invalid_option`. */
+export function verifyEndpoint(base: string): string {
   const url = URL.canParse(base) ? new URL(base) : undefined;
   if (url?.protocol !== "http:" && url?.protocol !== "https:") {
     throw new TunnelError(

@@ -1,11 +1,12 @@
 import type { Command, Option } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { Document, isSeq, Scalar } from "yaml";
+import { linesConcerned } from "../config/file.js";
 import { silentLogger } from "../log.js";
 import { createRelay } from "../relay.js";
 import { version } from "../version.js";
 import { createCommand } from "./options.js";
-import { readOptions, relayOptionsOf } from "./read-options.js";
+import { adminOptionsOf, readOptions, relayOptionsOf } from "./read-options.js";
 import { writeLine } from "./output.js";
 import {
   formatHostPort,
@@ -24,13 +25,18 @@ function commandWith(file: string | undefined): Command {
 }
 
 export async function check(file: string): Promise<void> {
-  // All the way to a relay that only would have to listen: options can be right one by one and wrong together.
   const options = readOptions(commandWith(file));
+  // All the way to a relay that only would have to listen: options can be right one by one and wrong together.
   try {
+    adminOptionsOf(options);
     await createRelay(await relayOptionsOf(options, silentLogger)).close(0);
   } catch (error) {
     if (!(error instanceof TunnelError)) throw error;
-    throw new TunnelError(error.code, `${file}: ${error.message}`, { cause: error });
+    const [line, ...others] = linesConcerned(file, error.message).toSorted((a, b) => b - a);
+    const where = line === undefined ? file : `${file}:${line}`;
+    const [said = "", ...details] = error.message.split("\n");
+    const also = others.length === 0 ? "" : ` (see line ${others.toReversed().join(", ")})`;
+    throw new TunnelError(error.code, [`${where}: ${said}${also}`, ...details].join("\n"), { cause: error });
   }
   writeLine(`${file}: ok`);
 }

@@ -1,5 +1,5 @@
-import { Option } from "commander";
-import { type Limits, limitList } from "../limits/limits.js";
+import { InvalidArgumentError, Option } from "commander";
+import { type Limits, limitList, limitRange } from "../limits/limits.js";
 import type { RelayOptions } from "../options.js";
 import { collect, readBytes, readCount, readDurationMs, readPositiveDurationMs } from "./values.js";
 
@@ -24,18 +24,26 @@ const everyday = [
 export const isEveryday = (option: Option): boolean => everyday.includes(option.name());
 
 export const limitOptions: readonly Option[] = [
-  ...limitList.map(({ flag, unit, default: standard, shown, derived, min, text }) => {
+  ...limitList.map((limit) => {
+    const { flag, unit, default: standard, shown, derived, min, text } = limit;
     const option = new Option(`--${flag} <${placeholders[unit]}>`, text);
     if (derived === undefined) option.default(standard, shown);
     else option.description += ` (default: ${derived})`;
-    if (unit !== "ms") return option.argParser(readers[unit]);
-    return option.argParser(min === 0 ? readDurationMs : readPositiveDurationMs);
+    if (unit === "ms") return option.argParser(min === 0 ? readDurationMs : readPositiveDurationMs);
+    return option.argParser((given: string) => within(limitRange(limit), readers[unit](given)));
   }),
   new Option(
     "--limit-exempt <CIDR>",
     "addresses that no limit per address applies to, or 'none'; may be repeated (default: loopback)",
   ).argParser(collect),
 ];
+
+function within({ min, max }: { min: number; max: number }, value: number): number {
+  if (value >= min && value <= max) return value;
+  throw new InvalidArgumentError(
+    max === Number.MAX_SAFE_INTEGER ? `Expected at least ${min}.` : `Expected ${min} to ${max}.`,
+  );
+}
 
 export function limitOptionsOf(options: LimitCliOptions): Pick<RelayOptions, keyof Limits | "limitExempt"> {
   const limits: Pick<RelayOptions, keyof Limits | "limitExempt"> = {};

@@ -1,22 +1,24 @@
 import type { Command, Option } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
+import { checkAdminAccess } from "../admin/server.js";
 import type { Authenticator } from "../auth/authenticator.js";
 import { combinedAuthenticator } from "../auth/combined.js";
 import { openAuthenticator } from "../auth/open.js";
-import { providerAuthenticator } from "../auth/provider.js";
+import { providerAuthenticator, verifyEndpoint } from "../auth/provider.js";
 import { parseStaticToken, staticAuthenticator } from "../auth/static.js";
 import { TokenFileAuthenticator } from "../auth/token-file.js";
 import { type ConfigRules, readConfigFile } from "../config/file.js";
 import { addressRanges, trustedProxies } from "../http/forwarded.js";
 import type { Logger } from "../log.js";
 import { normalizeDomain } from "../name.js";
-import { checkTemplate, type RelayOptions } from "../options.js";
+import { checkReserved, checkTemplate, type RelayOptions } from "../options.js";
+import { checkDirectory, checkEmail } from "../tls/acme/options.js";
 import { inheritedSockets } from "./activation.js";
 import type { CliOptions } from "./options.js";
 import { limitOptionsOf } from "./limit-options.js";
 import { readSecret } from "./secret.js";
 import { tlsOptionsOf } from "./tls-options.js";
-import { collect } from "./values.js";
+import { collect, type HostPort } from "./values.js";
 
 function isRepeatable(option: Option): boolean {
   return option.parseArg === collect;
@@ -33,6 +35,10 @@ function configRules(command: Command): ConfigRules {
       "public-url": checkTemplate,
       "static-token": parseStaticToken,
       "trusted-proxy": (text) => trustedProxies([text]),
+      "reserved-names": (text) => listOf(text).forEach(checkReserved),
+      "auth-url": verifyEndpoint,
+      "acme-email": checkEmail,
+      "acme-dir": checkDirectory,
       "limit-exempt": (text) => text === "none" || addressRanges([text], "exempt address"),
     },
   };
@@ -65,10 +71,27 @@ export function readOptions(command: Command): CliOptions {
   const options = command.opts<CliOptions>();
   if (options.domain === undefined) {
     throw unusable(
-      "no domain is given: add --domain <DOMAIN>, or set MCP_TUNNEL_DOMAIN (see mcp-tunnel --help)",
+      "no domain is given: add --domain <DOMAIN>, set MCP_TUNNEL_DOMAIN, or write 'domain:' in a --config file",
     );
   }
   return options;
+}
+
+function listOf(text: string): string[] {
+  const items = text.split(",").map((item) => item.trim());
+  return items.filter((item) => item !== "");
+}
+
+/**
+ * Where the operator's listener is to be, and its secret; `undefined`: nowhere.
+ * @throws TunnelError `invalid_option`.
+ */
+export function adminOptionsOf(options: CliOptions): (HostPort & { secret: string | undefined }) | undefined {
+  const { adminListen } = options;
+  const secret = readSecret("admin-secret", options.adminSecret, options.adminSecretFile);
+  if (adminListen === undefined) return undefined;
+  checkAdminAccess(adminListen.host, secret);
+  return { ...adminListen, secret };
 }
 
 /** @throws TunnelError `invalid_option`. */
@@ -103,10 +126,7 @@ export async function relayOptionsOf(options: CliOptions, logger: Logger): Promi
     ...(sockets.visitors === undefined ? {} : { fd: sockets.visitors }),
     publicUrl: options.publicUrl,
     authenticator: await authenticatorOf(options, logger),
-    reservedNames: options.reservedNames
-      .split(",")
-      .filter((name) => name.trim() !== "")
-      .map((name) => name.trim()),
+    reservedNames: listOf(options.reservedNames),
     trustedProxies: options.trustedProxy ?? [],
     ...(tls === undefined ? {} : { tls }),
     cookieDomain: options.cookieDomain,

@@ -3,14 +3,13 @@ import { TunnelError } from "mcp-tunnel-protocol";
 import { type AdminServer, createAdminServer } from "../admin/server.js";
 import { accessLog, combinedLog } from "../http/access-log.js";
 import type { LogFormat, Logger } from "../log.js";
-import { createMetrics, type Metrics } from "../metrics/metrics.js";
+import { createMetrics } from "../metrics/metrics.js";
 import type { RelayObserver } from "../observer.js";
 import { createRelay, type Relay } from "../relay.js";
 import { version } from "../version.js";
 import { createLogger, type LogOutput } from "./log-output.js";
 import type { CliOptions } from "./options.js";
-import { readOptions, relayOptionsOf } from "./read-options.js";
-import { readSecret } from "./secret.js";
+import { adminOptionsOf, readOptions, relayOptionsOf } from "./read-options.js";
 import { CommandFailure } from "./output.js";
 import type { HostPort } from "./values.js";
 
@@ -58,14 +57,18 @@ async function start(
   access: RelayObserver | undefined,
   flush: () => void,
 ): Promise<void> {
-  const metrics = options.adminListen === undefined ? undefined : createMetrics(version);
+  const adminOptions = adminOptionsOf(options);
+  const metrics = adminOptions === undefined ? undefined : createMetrics(version);
   const relayOptions = await relayOptionsOf(options, logger);
   const relay = createRelay({
     ...relayOptions,
     ...(access === undefined ? {} : { accessLog: access }),
     observers: metrics === undefined ? [] : [metrics.observer],
   });
-  const admin = metrics === undefined ? undefined : createAdmin(options, relay, metrics);
+  const admin =
+    adminOptions === undefined || metrics === undefined
+      ? undefined
+      : createAdminServer(relay, { ...adminOptions, metrics, version });
 
   const { host, port } = await listening(relay.listen());
   const mode = relayOptions.authenticator?.mode;
@@ -80,9 +83,9 @@ async function start(
       "open mode: anyone can register any name; --token-file, --static-token or --auth-url changes that",
     );
   }
-  if (relayOptions.tls !== undefined || relayOptions.authenticator?.reload !== undefined) {
-    process.on("SIGHUP", () => void relay.reload());
-  }
+  const reads = relayOptions.tls !== undefined || relayOptions.authenticator?.reload !== undefined;
+  // A service manager's "reload" should not end a relay that has nothing to read; a terminal that is closed should.
+  if (reads || !process.stdout.isTTY) process.on("SIGHUP", () => void relay.reload());
   surviveFaults(logger);
   stopOnSignals(options, relay, admin, logger, flush);
 }
@@ -96,12 +99,6 @@ function surviveFaults(logger: Logger): void {
     const stack = error instanceof Error ? error.stack : String(error);
     logger.error({ error: stack }, "uncaught error; please report it");
   });
-}
-
-function createAdmin(options: CliOptions, relay: Relay, metrics: Metrics): AdminServer {
-  const { adminListen = { host: "127.0.0.1", port: 0 } } = options;
-  const secret = readSecret("admin-secret", options.adminSecret, options.adminSecretFile);
-  return createAdminServer(relay, { ...adminListen, secret, metrics, version });
 }
 
 /** A port that cannot be had is no mistake in the options: the same ones may do on another day. */

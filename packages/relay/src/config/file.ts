@@ -32,6 +32,31 @@ export function readConfigFile(path: string, rules: ConfigRules): Map<Option, un
   throw new TunnelError("invalid_option", `the config file has mistakes\n${formatProblems(path, problems)}`);
 }
 
+/**
+ * The lines of the keys that `message` is about: those whose flags it names, or else those whose values it quotes.
+ * `path` was read before.
+ */
+export function linesConcerned(path: string, message: string): number[] {
+  const file = new YamlFile(readFileSync(path, "utf8"));
+  const { contents } = file.document;
+  if (!isMap(contents)) return [];
+  const keys = contents.items.flatMap(({ key, value }) =>
+    isScalar(key) ? [{ name: String(key.value), value: value as Node | null }] : [],
+  );
+  const named = keys.filter(({ name }) => new RegExp(`--${name}(?![a-z0-9-])`).test(message));
+  if (named.length > 0) return named.map(({ name }) => file.lineOfKey([], name));
+  return keys.flatMap(({ value }) => {
+    const items = isSeq(value) ? (value.items as Node[]) : [value];
+    const quoted = items.filter((item) => isScalar(item) && isQuoted(textOf(item), message));
+    return quoted.map((item) => file.lineOf(item) ?? 1);
+  });
+}
+
+/** Only what is a path: a short value could stand in any message by chance. */
+function isQuoted(value: string, message: string): boolean {
+  return value.includes("/") && message.includes(value);
+}
+
 function parseConfig(
   text: string,
   rules: ConfigRules,

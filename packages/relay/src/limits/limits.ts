@@ -412,12 +412,18 @@ const greatest: Partial<Record<keyof Limits, number>> = {
   maxMessageFragments: 0x7fffffff,
 };
 
+/** The least and the greatest value that a limit may have. */
+export function limitRange({ key, unit, min }: (typeof limitList)[number]): { min: number; max: number } {
+  return { min, max: greatest[key] ?? (unit === "ms" ? maxTimerMs : Number.MAX_SAFE_INTEGER) };
+}
+
 /** @throws TunnelError `invalid_option` */
 export function resolveLimits(options: LimitOptions): Limits {
   const limits: Partial<Limits> = {};
-  for (const { key, unit, min, default: standard } of limitList) {
-    const value = options[key] ?? standard;
-    const max = greatest[key] ?? (unit === "ms" ? maxTimerMs : Number.MAX_SAFE_INTEGER);
+  for (const limit of limitList) {
+    const { key } = limit;
+    const value = options[key] ?? limit.default;
+    const { min, max } = limitRange(limit);
     if (!Number.isSafeInteger(value) || value < min || value > max) {
       throw new TunnelError(
         "invalid_option",

@@ -24,18 +24,23 @@ export interface AcmeOptions {
 export type ResolvedAcmeOptions = Required<AcmeOptions>;
 
 /** @throws TunnelError `invalid_option`. */
+export function checkDirectory(directory: string): string {
+  if (URL.canParse(directory) && new URL(directory).protocol === "https:") return directory;
+  throw new TunnelError("invalid_option", `the ACME directory '${directory}' is not an https URL`);
+}
+
+/** @throws TunnelError `invalid_option`. */
+export function checkEmail(email: string): string {
+  if (/^[^\s@]+@[^\s@]+$/.test(email)) return email;
+  throw new TunnelError("invalid_option", `the ACME email '${email}' is not an address`);
+}
+
+/** @throws TunnelError `invalid_option`. */
 export function resolveAcmeOptions(options: AcmeOptions): ResolvedAcmeOptions {
-  const directory = options.directory ?? defaultDirectory;
-  if (!URL.canParse(directory) || new URL(directory).protocol !== "https:") {
-    throw new TunnelError("invalid_option", `the ACME directory '${directory}' is not an https URL`);
-  }
-  if (!/^[^\s@]+@[^\s@]+$/.test(options.email)) {
-    throw new TunnelError("invalid_option", `the ACME email '${options.email}' is not an address`);
-  }
   return {
-    email: options.email,
+    email: checkEmail(options.email),
     hook: options.hook,
-    directory,
+    directory: checkDirectory(options.directory ?? defaultDirectory),
     storage: options.storage ?? "acme",
     propagationMs: options.propagationMs ?? 30_000,
   };
