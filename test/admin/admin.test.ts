@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { checkAdminAccess } from "../../packages/relay/src/admin/server.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { runRelay, startClientCommand } from "../support/commands.js";
 import { startFaultProxy } from "../support/fault-proxy.js";
@@ -211,14 +212,22 @@ describe("who may ask", () => {
     expect(answer.status).toBe(403);
   });
 
-  it.each(["0.0.0.0:0", "[::]:0", "192.0.2.1:9090", "admin.example.com:9090"])(
+  it.each(["0.0.0.0", "::", "192.0.2.1", "admin.example.com", "localhost.example.com", "::ffff:10.0.0.1"])(
     "not everybody: the address %s needs a secret",
-    async (address) => {
-      const relay = closing(runRelay(["--domain", "localhost", "--port", "0", "--admin-listen", address]));
-      expect((await relay.exited).code).toBe(2);
-      expect(relay.output).toContain("set --admin-secret-file or --admin-secret");
+    (host) => {
+      const problem = /set --admin-secret-file or --admin-secret/;
+      expect(() => checkAdminAccess(host, undefined)).toThrow(problem);
+      expect(() => checkAdminAccess(host, "s3cret")).not.toThrow();
     },
   );
+
+  it("is said before anything listens", async () => {
+    const everywhere = ["--admin-listen", "0.0.0.0:0"];
+    const relay = closing(runRelay(["--domain", "localhost", "--port", "0", ...everywhere]));
+    expect((await relay.exited).code).toBe(2);
+    expect(relay.output).toContain("--admin-listen 0.0.0.0 can be reached from outside this machine");
+    expect(relay.stdout).toEqual([]);
+  });
 });
 
 describe("the commands", () => {

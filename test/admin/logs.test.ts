@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { closingAfterEach } from "../support/cleanup.js";
 import { runRelay, startClientCommand, startRelayCommand } from "../support/commands.js";
+import { freePort } from "../support/free-port.js";
 import { startUpstream } from "../support/upstream.js";
 import { createVisitor, rawExchange } from "../support/visitor.js";
 
@@ -87,18 +88,17 @@ describe("the access log", () => {
     ["pretty", /nobody GET \/x 502 16 B/],
     ["combined", /"GET \/x HTTP\/1\.1" 502 16 /],
   ])("as %s is written even where the relay itself only warns", async (format, form) => {
-    // The port is not told then: one that was free a moment ago.
-    const probe = closing(await startRelayCommand());
-    await probe.close();
+    // The port is not told then.
+    const port = await freePort();
     const quiet = closing(
       runRelay([
-        ...["--domain", "localhost", "--host", "127.0.0.1", "--port", String(probe.port)],
+        ...["--domain", "localhost", "--host", "127.0.0.1", "--port", String(port)],
         ...["--log-format", "json", "--log-level", "warn", "--access-log", format],
       ]),
     );
     const isWarning = (line: string): boolean => line.includes("open mode");
     await quiet.waitFor("warning", () => quiet.stdout.find(isWarning));
-    await rawExchange(probe.port, "GET /x HTTP/1.1\r\nHost: nobody.localhost\r\nConnection: close\r\n\r\n");
+    await rawExchange(port, "GET /x HTTP/1.1\r\nHost: nobody.localhost\r\nConnection: close\r\n\r\n");
     await quiet.waitFor("line", () => quiet.stdout.find((line) => form.test(line)));
     quiet.child.kill("SIGTERM");
     await quiet.exited;

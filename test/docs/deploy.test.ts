@@ -1,12 +1,11 @@
-import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { createAuthority, createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { RunningCommand } from "../support/commands.js";
+import { freePort } from "../support/free-port.js";
 import { missingProgram } from "../support/requires.js";
 
 // Runs the commands of docs/deploy.md as they stand there, on one machine. What differs is put in their place below:
@@ -40,15 +39,6 @@ function readBlocks(markdown: string): Block[] {
     const next = fences[i + 1];
     return [{ line, marks, text, shown: next?.info[0] === "text" ? next.text : undefined }];
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 /** The shown text with `...` for anything. */

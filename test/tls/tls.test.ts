@@ -5,9 +5,9 @@ import { type AddressInfo, connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
 import WebSocket, { WebSocketServer } from "ws";
-import { createFolder } from "../support/certificates.js";
+import { createAuthority, createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
-import { runRelay } from "../support/commands.js";
+import { createProgram, failureOf } from "../../packages/relay/src/cli/program.js";
 import { certificateFor, connectHttp2Visitor, get, startSecureRelay, visitHttp1 } from "../support/secure.js";
 import { startUpstream, type Upstream } from "../support/upstream.js";
 
@@ -84,10 +84,10 @@ describe("a relay with a certificate", { timeout: 60_000 }, () => {
   });
 
   it("shows each visitor the certificate for the host name asked for", async () => {
-    const secure = opened(await startSecureRelay());
     const folder = opened(createFolder());
+    const authority = await createAuthority();
     const issue = async (name: string, ...names: string[]) => {
-      const pair = await secure.authority.issue(names);
+      const pair = await authority.issue(names);
       return [folder.write(`${name}.pem`, pair.cert), folder.write(`${name}.key`, pair.key)] as const;
     };
     const [other, special, wildcard] = [
@@ -170,12 +170,9 @@ describe("a relay with a certificate", { timeout: 60_000 }, () => {
   });
 
   it("warns of one that has expired, and serves it", async () => {
-    const secure = opened(await startSecureRelay());
-    const expired = await secure.authority.issue(["old.tunnel.test"], { days: 0.5 });
-    const files = [
-      secure.folder.write("old.pem", expired.cert),
-      secure.folder.write("old.key", expired.key),
-    ] as const;
+    const folder = opened(createFolder());
+    const expired = await (await createAuthority()).issue(["old.tunnel.test"], { days: 0.5 });
+    const files = [folder.write("old.pem", expired.cert), folder.write("old.key", expired.key)] as const;
     const relay = opened(await startSecureRelay(["--tls-cert", files[0], "--tls-key", files[1]]));
     const warning = "certificate in use, but expired: visitors will be warned of this relay";
     expect((await relay.relay.waitForJson({ msg: warning }))["names"]).toBe("DNS:old.tunnel.test");
@@ -185,27 +182,27 @@ describe("a relay with a certificate", { timeout: 60_000 }, () => {
 
 describe("a relay that is given no certificate it could use", { timeout: 60_000 }, () => {
   it("does not start, and says what is wrong with which file", async () => {
-    const secure = opened(await startSecureRelay());
-    const { files, folder } = secure;
-    const other = await secure.authority.issue(["other.example"]);
+    const folder = opened(createFolder());
+    const authority = await createAuthority();
+    const [pair, other] = [await authority.issue(["tunnel.test"]), await authority.issue(["other.example"])];
+    const [cert, key] = [folder.write("relay.pem", pair.cert), folder.write("relay.key", pair.key)];
     const otherKey = folder.write("other.key", other.key);
-    const failing = async (reason: RegExp, ...args: string[]): Promise<void> => {
-      const relay = opened(runRelay(["--domain", "tunnel.test", "--port", "0", ...args]));
-      expect(await relay.exited).toEqual({ code: 2, signal: null });
-      expect(relay.stderr.join()).toMatch(reason);
+    const failing = async (message: RegExp, ...args: string[]): Promise<void> => {
+      // In this process: starting one for each takes longer than all the rest.
+      const failure = await createProgram()
+        .parseAsync(["--domain", "tunnel.test", "--port", "0", ...args], { from: "user" })
+        .then(() => undefined, failureOf);
+      expect(failure).toEqual({ status: 2, message: expect.stringMatching(message) });
     };
-    const { cert, key } = files;
-    await Promise.all([
-      failing(/each --tls-cert needs its --tls-key/, "--tls-cert", cert),
-      failing(
-        /relay\.pem: the key is not the key of this certificate/,
-        ...["--tls-cert", cert, "--tls-key", otherKey],
-      ),
-      failing(/relay\.key: this is no certificate in PEM form/, "--tls-cert", key, "--tls-key", key),
-      failing(/cannot read .*relay\.pemx: ENOENT/, "--tls-cert", `${cert}x`, "--tls-key", key),
-      failing(/need --tls-cert or --acme-email/, "--http-redirect", "0"),
-      failing(/--acme-email and --acme-hook go together/, "--acme-email", "a@b.example"),
-    ]);
+    await failing(/each --tls-cert needs its --tls-key/, "--tls-cert", cert);
+    await failing(
+      /relay\.pem: the key is not the key of this certificate/,
+      ...["--tls-cert", cert, "--tls-key", otherKey],
+    );
+    await failing(/relay\.key: this is no certificate in PEM form/, "--tls-cert", key, "--tls-key", key);
+    await failing(/cannot read .*relay\.pemx: ENOENT/, "--tls-cert", `${cert}x`, "--tls-key", key);
+    await failing(/need --tls-cert or --acme-email/, "--http-redirect", "0");
+    await failing(/--acme-email and --acme-hook go together/, "--acme-email", "a@b.example");
   });
 });
 

@@ -1,24 +1,37 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocketServer } from "ws";
 import { launchBrowser } from "../support/browser.js";
 import { createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
-import { RunningCommand } from "../support/commands.js";
+import { type ClientCommand, RunningCommand } from "../support/commands.js";
 import { startFaultProxy } from "../support/fault-proxy.js";
 import { missingProgram } from "../support/requires.js";
-import { startSecureRelay } from "../support/secure.js";
-import { startUpstream } from "../support/upstream.js";
+import { type SecureRelay, startSecureRelay } from "../support/secure.js";
+import { startUpstream, type Upstream } from "../support/upstream.js";
 
 const opened = closingAfterEach();
 
 describe.skipIf(missingProgram("h2load"))("h2load", () => {
+  let upstream: Upstream;
+  let secure: SecureRelay;
+  let client: ClientCommand;
+
+  beforeAll(async () => {
+    upstream = await startUpstream();
+    secure = await startSecureRelay();
+    client = await secure.connectClient(upstream.port, "demo");
+  });
+
+  afterAll(async () => {
+    await client.close();
+    await secure.close();
+    await upstream.close();
+  });
+
   async function load(path: string, args: readonly string[]): Promise<string> {
-    const upstream = opened(await startUpstream());
-    const secure = opened(await startSecureRelay());
-    opened(await secure.connectClient(upstream.port, "demo"));
     const url = `https://demo.tunnel.test:${secure.port}${path}`;
     const h2load = new RunningCommand("h2load", [`--connect-to=127.0.0.1:${secure.port}`, ...args, url]);
     opened(h2load);

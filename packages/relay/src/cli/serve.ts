@@ -70,6 +70,9 @@ async function start(
       ? undefined
       : createAdminServer(relay, { ...adminOptions, metrics, version });
 
+  const reads = relayOptions.tls !== undefined || relayOptions.authenticator?.reload !== undefined;
+  // A service manager's "reload" should not end a relay that has nothing to read; a terminal that is closed should.
+  if (reads || !process.stdout.isTTY) process.on("SIGHUP", () => void relay.reload());
   const { host, port } = await listening(relay.listen());
   const mode = relayOptions.authenticator?.mode;
   logger.info(
@@ -83,9 +86,6 @@ async function start(
       "open mode: anyone can register any name; --token-file, --static-token or --auth-url changes that",
     );
   }
-  const reads = relayOptions.tls !== undefined || relayOptions.authenticator?.reload !== undefined;
-  // A service manager's "reload" should not end a relay that has nothing to read; a terminal that is closed should.
-  if (reads || !process.stdout.isTTY) process.on("SIGHUP", () => void relay.reload());
   surviveFaults(logger);
   stopOnSignals(options, relay, admin, logger, flush);
 }

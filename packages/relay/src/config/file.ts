@@ -41,7 +41,7 @@ export function linesConcerned(path: string, message: string): number[] {
   const { contents } = file.document;
   if (!isMap(contents)) return [];
   const keys = contents.items.flatMap(({ key, value }) =>
-    isScalar(key) ? [{ name: String(key.value), value: value as Node | null }] : [],
+    isScalar(key) ? [{ name: String(key.value), value }] : [],
   );
   const named = keys.filter(({ name }) => new RegExp(`--${name}(?![a-z0-9-])`).test(message));
   if (named.length > 0) return named.map(({ name }) => file.lineOfKey([], name));

@@ -1,0 +1,52 @@
+import { type Command, CommanderError } from "commander";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { version } from "../version.js";
+import { addAdminCommands } from "./admin.js";
+import { addConfigCommands } from "./config.js";
+import { createCommand } from "./options.js";
+import { CommandFailure } from "./output.js";
+import { addTokenCommands } from "./token.js";
+
+/** Exit statuses. A mistake in the options is 2, as with most programs. */
+const failedStatus = 1;
+const usageStatus = 2;
+
+/** How the program ends when it cannot do what it was told. */
+export interface Failure {
+  status: number;
+  /** One line, but for those that list the mistakes of a file; `undefined` when all has been said. */
+  message: string | undefined;
+}
+
+/** The whole command, which throws rather than exits. */
+export function createProgram(): Command {
+  const program = createCommand(version)
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    // What follows a subcommand's name belongs to the subcommand.
+    .enablePositionalOptions()
+    // Refused by `serve`, in better words.
+    .allowExcessArguments();
+  program.action(async () => (await import("./serve.js")).serve(program));
+  addTokenCommands(program);
+  addAdminCommands(program);
+  addConfigCommands(program);
+  return program;
+}
+
+/**
+ * What an error of the program means for whoever called it; `undefined`: nothing went wrong, `--help` say.
+ * @throws unknown `error` itself, when it is a bug.
+ */
+export function failureOf(error: unknown): Failure | undefined {
+  if (error instanceof CommanderError) {
+    // A command that only groups others has printed their help.
+    if (error.code === "commander.help") return { status: usageStatus, message: undefined };
+    if (error.exitCode === 0) return undefined;
+    const message = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+    return { status: usageStatus, message: `${message.trim()} (see mcp-tunnel --help)` };
+  }
+  if (error instanceof TunnelError) return { status: usageStatus, message: error.message.trim() };
+  if (error instanceof CommandFailure) return { status: failedStatus, message: error.message.trim() };
+  throw error;
+}
