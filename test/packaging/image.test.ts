@@ -4,7 +4,6 @@ import { rm } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { parse } from "yaml";
 import { createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { RunningCommand } from "../support/commands.js";
@@ -72,21 +71,4 @@ describe("the image", () => {
     );
     expect(files).not.toMatch(/(?<!\.d)\.ts$|\/test\/|typescript/m);
   }, 300_000);
-
-  it("is started by the Compose example with options that the relay knows", () => {
-    const compose = parse(readFileSync(join(repository, "examples/compose/compose.yaml"), "utf8")) as {
-      services: { relay: { environment: Record<string, string>; ports: string[]; build: string } };
-    };
-    const { environment, ports } = compose.services.relay;
-    const help = execFileSync(
-      process.execPath,
-      [join(repository, "packages/relay/bin/mcp-tunnel.js"), "--help"],
-      { encoding: "utf8" },
-    );
-    for (const name of Object.keys(environment)) {
-      const flag = name.replace("MCP_TUNNEL_", "--").toLowerCase().replaceAll("_", "-");
-      expect(help).toContain(`${flag} <`);
-    }
-    expect(ports).toEqual([`443:${environment["MCP_TUNNEL_PORT"]}`]);
-  });
 });

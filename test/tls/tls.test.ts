@@ -3,22 +3,23 @@ import { renameSync, writeFileSync } from "node:fs";
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { text } from "node:stream/consumers";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import WebSocket, { WebSocketServer } from "ws";
 import { createAuthority, createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
+import type { ClientCommand } from "../support/commands.js";
 import { createProgram, failureOf } from "../../packages/relay/src/cli/program.js";
-import { certificateFor, connectHttp2Visitor, get, startSecureRelay, visitHttp1 } from "../support/secure.js";
+import {
+  certificateFor,
+  connectHttp2Visitor,
+  get,
+  type SecureRelay,
+  startSecureRelay,
+  visitHttp1,
+} from "../support/secure.js";
 import { startUpstream, type Upstream } from "../support/upstream.js";
 
 const opened = closingAfterEach();
-
-async function secureTunnel(args: readonly string[] = []) {
-  const upstream = opened(await startUpstream());
-  const secure = opened(await startSecureRelay(args));
-  const client = opened(await secure.connectClient(upstream.port, "demo"));
-  return { upstream, secure, client, ca: secure.authority.cert };
-}
 
 /** The events of a stream that stays open, one by one. */
 async function* events(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
@@ -30,9 +31,25 @@ async function emitted(upstream: Upstream, data: string, stream: AsyncGenerator<
   expect((await stream.next()).value).toBe(`data: ${data}`);
 }
 
-describe("a relay with a certificate", { timeout: 60_000 }, () => {
+describe("one relay with a certificate, for all of these", { timeout: 60_000 }, () => {
+  let secure: SecureRelay;
+  let upstream: Upstream;
+  let client: ClientCommand;
+
+  beforeAll(async () => {
+    upstream = await startUpstream();
+    secure = await startSecureRelay(["--http-redirect", "0"]);
+    client = await secure.connectClient(upstream.port, "demo");
+  });
+
+  afterAll(async () => {
+    await client.close();
+    await secure.close();
+    await upstream.close();
+  });
+
   it("serves clients and visitors over TLS, these by HTTP/1.1 and by HTTP/2", async () => {
-    const { secure, client, ca } = await secureTunnel();
+    const ca = secure.authority.cert;
     expect(client.url).toBe(`https://demo.tunnel.test:${secure.port}`);
     const answer = await visitHttp1(secure.port, "demo.tunnel.test", "/headers", ca);
     expect(answer.statusCode).toBe(200);
@@ -53,25 +70,24 @@ describe("a relay with a certificate", { timeout: 60_000 }, () => {
     opened({ close: () => server.close() });
     server.on("connection", (socket) => socket.on("message", (data) => socket.send(data)));
     await once(server, "listening");
-    const secure = opened(await startSecureRelay());
-    opened(await secure.connectClient((server.address() as AddressInfo).port, "demo"));
+    opened(await secure.connectClient((server.address() as AddressInfo).port, "sockets"));
     const options = {
       ca: secure.authority.cert,
-      servername: "demo.tunnel.test",
-      headers: { host: "demo.tunnel.test" },
+      servername: "sockets.tunnel.test",
+      headers: { host: "sockets.tunnel.test" },
     };
     const ws = new WebSocket(`wss://127.0.0.1:${secure.port}/`, options);
     opened({ close: () => ws.terminate() });
     await once(ws, "open");
     const message = Buffer.alloc(300_000, "m");
     ws.send(message);
-    expect((await once(ws, "message"))[0]).toEqual(message);
+    const [echo] = (await once(ws, "message")) as [Buffer];
+    expect(echo.equals(message)).toBe(true);
     ws.close(1000);
     expect((await once(ws, "close"))[0]).toBe(1000);
   });
 
   it("survives those who speak something else", async () => {
-    const { secure, ca } = await secureTunnel();
     const plain = connect({ port: secure.port, host: "127.0.0.1" });
     plain.on("error", () => {}).resume();
     plain.end("GET / HTTP/1.1\r\nHost: demo.tunnel.test\r\n\r\n");
@@ -80,9 +96,42 @@ describe("a relay with a certificate", { timeout: 60_000 }, () => {
     garbage.on("error", () => {}).resume();
     garbage.end(Buffer.from([0x16, 3, 1, 0xff, 0xff, ...Array<number>(300).fill(0x41)]));
     await once(garbage, "close");
-    expect((await visitHttp1(secure.port, "demo.tunnel.test", "/", ca)).statusCode).toBe(200);
+    expect((await visitHttp1(secure.port, "demo.tunnel.test", "/", secure.authority.cert)).statusCode).toBe(
+      200,
+    );
   });
 
+  it("leads from HTTP to the same address over HTTPS, and nowhere else", async () => {
+    const { port } = await secure.relay.waitForJson({ msg: "redirecting to HTTPS" });
+    const visit = async (host: string, path: string, method = "GET") => {
+      const visitor = requestHttp({
+        host: "127.0.0.1",
+        port: port as number,
+        path,
+        method,
+        headers: { host },
+      });
+      visitor.end();
+      const [response] = (await once(visitor, "response")) as [IncomingMessage];
+      response.resume();
+      return [response.statusCode, response.headers.location];
+    };
+    const to = `:${secure.port}`;
+    expect(await visit("demo.tunnel.test", "/a/%2e?b=1")).toEqual([
+      308,
+      `https://demo.tunnel.test${to}/a/%2e?b=1`,
+    ]);
+    expect(await visit("DEMO.tunnel.test:80", "/", "POST")).toEqual([308, `https://demo.tunnel.test${to}/`]);
+    expect(await visit("tunnel.test", "//evil.example/")).toEqual([
+      308,
+      `https://tunnel.test${to}//evil.example/`,
+    ]);
+    expect(await visit("evil.example", "/")).toEqual([421, undefined]);
+    expect(await visit("a b", "/")).toEqual([400, undefined]);
+  });
+});
+
+describe("a relay with certificates that change", { timeout: 60_000 }, () => {
   it("shows each visitor the certificate for the host name asked for", async () => {
     const folder = opened(createFolder());
     const authority = await createAuthority();
@@ -112,8 +161,11 @@ describe("a relay with a certificate", { timeout: 60_000 }, () => {
   });
 
   it("serves a new certificate as soon as the files change, and no open connection notices", async () => {
-    const { upstream, secure, ca } = await secureTunnel();
+    const upstream = opened(await startUpstream());
+    const secure = opened(await startSecureRelay());
+    opened(await secure.connectClient(upstream.port, "demo"));
     const { relay, port, files } = secure;
+    const ca = secure.authority.cert;
     const answer = await visitHttp1(port, "demo.tunnel.test", "/sse", ca);
     opened({ close: () => answer.destroy() });
     const http1 = events(answer);
@@ -203,37 +255,5 @@ describe("a relay that is given no certificate it could use", { timeout: 60_000 
     await failing(/cannot read .*relay\.pemx: ENOENT/, "--tls-cert", `${cert}x`, "--tls-key", key);
     await failing(/need --tls-cert or --acme-email/, "--http-redirect", "0");
     await failing(/--acme-email and --acme-hook go together/, "--acme-email", "a@b.example");
-  });
-});
-
-describe("the redirect from HTTP", { timeout: 60_000 }, () => {
-  it("leads to the same address over HTTPS, and nowhere else", async () => {
-    const secure = opened(await startSecureRelay(["--http-redirect", "0"]));
-    const { port } = await secure.relay.waitForJson({ msg: "redirecting to HTTPS" });
-    const visit = async (host: string, path: string, method = "GET") => {
-      const visitor = requestHttp({
-        host: "127.0.0.1",
-        port: port as number,
-        path,
-        method,
-        headers: { host },
-      });
-      visitor.end();
-      const [response] = (await once(visitor, "response")) as [IncomingMessage];
-      response.resume();
-      return [response.statusCode, response.headers.location];
-    };
-    const to = `:${secure.port}`;
-    expect(await visit("demo.tunnel.test", "/a/%2e?b=1")).toEqual([
-      308,
-      `https://demo.tunnel.test${to}/a/%2e?b=1`,
-    ]);
-    expect(await visit("DEMO.tunnel.test:80", "/", "POST")).toEqual([308, `https://demo.tunnel.test${to}/`]);
-    expect(await visit("tunnel.test", "//evil.example/")).toEqual([
-      308,
-      `https://tunnel.test${to}//evil.example/`,
-    ]);
-    expect(await visit("evil.example", "/")).toEqual([421, undefined]);
-    expect(await visit("a b", "/")).toEqual([400, undefined]);
   });
 });

@@ -10,6 +10,9 @@ import type { AcmeStorage } from "./storage.js";
 const requestTimeoutMs = 60_000;
 
 /** A challenge and the record that meets it. */
+/** How often the authority is asked whether it is done: most are within seconds, none should take five minutes. */
+const polling = { backoffMin: 1_000, backoffMax: 30_000, backoffAttempts: 14 };
+
 interface Proof {
   authorization: Authorization;
   challenge: Authorization["challenges"][number];
@@ -38,7 +41,7 @@ export async function obtainCertificate(
     // Before it is used: an account without its key is lost.
     await storage.saveAccountKey(accountKey);
   }
-  const client = new acme.Client({ directoryUrl: options.directory, accountKey });
+  const client = new acme.Client({ directoryUrl: options.directory, accountKey, ...polling });
   // Finds the account of this key if there is one.
   await client.createAccount({ termsOfServiceAgreed: true, contact: [`mailto:${options.email}`] });
 
