@@ -47,7 +47,8 @@ export function answerClientErrors<
     const response = latest.get(socket);
     // In the midst of a response, or before one that is still to come, an answer would be taken for that one.
     const isFree = response === undefined || response.writableFinished;
-    const isOwn = response?.socket === socket && !response.headersSent;
+    // Unless it is that request itself that is bad, in its body.
+    const isOwn = response?.socket === socket && !response.headersSent && !response.req.complete;
     if (socket.writable && error.code !== "ECONNRESET" && (isFree || isOwn)) {
       const { status, code } = known ?? badRequest;
       socket.write(answer(status, code));
