@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { missingProgram } from "../support/requires.js";
-import { type Nginx, startNginx } from "./support/nginx.js";
+import { HostileRelay, hostsIn, wholeBody } from "./support/hostile-relay.js";
 import { RawVisitor, statuses } from "./support/raw-visitor.js";
 import { type RecordedRelay, startRecordedRelay } from "./support/servers.js";
 import { type HostVector, readVectors } from "./support/vectors.js";
@@ -56,29 +55,28 @@ describe("at the relay", () => {
   });
 });
 
-describe.skipIf(missingProgram("nginx"))("behind nginx, which judges for itself", () => {
-  let nginx: Nginx;
-  beforeAll(async () => {
-    nginx = await startNginx(world.port);
-  });
-  afterAll(() => nginx?.close());
+describe.each(["rewrite", "preserve"])(
+  "at the client, whose relay was taken over, with --host-header %s",
+  (hostHeader) => {
+    let hostile: HostileRelay;
+    beforeAll(async () => {
+      hostile = await HostileRelay.start({ hostHeader });
+    });
+    afterAll(() => hostile.close());
+    beforeEach(() => hostile.forget());
 
-  it("no vector reaches a tunnel that it may not reach", async () => {
-    for (const vector of vectors) {
-      world.client.requests.length = 0;
-      const answer = await visit(nginx.port, vector);
-      const [status] = statuses(answer);
-      if (vector.expect === "tunnel:app") {
-        expect([vector.host, status, world.client.requests.length]).toEqual([vector.host, 200, 1]);
-      } else if (world.client.requests.length > 0) {
-        // nginx has made an unambiguous request of it: then its Host is what the tunnel was chosen by.
-        const hosts = world.client.requests.map(({ head }) => hostsOf(head.headers));
-        expect([vector.host, hosts]).toEqual([vector.host, [["app.tunnel.test"]]]);
+    it.each(named)("$as reaches the service with one Host, or not at all ($origin)", async ({ host }) => {
+      const result = await hostile.send(["GET", "/", ...host.flatMap((value) => ["Host", value])].join("\n"));
+      const own = `localhost:${hostile.service.port}`;
+      const [seen = ""] = hostile.used;
+      if (hostHeader === "preserve" && result === "refused") {
+        expect(seen).toBe("");
+        return;
       }
-    }
-  });
-});
-
-function hostsOf(headers: readonly string[]): string[] {
-  return headers.filter((_, i) => i % 2 === 1 && headers[i - 1]?.toLowerCase() === "host");
-}
+      expect(result).toBe("answered");
+      // What the service is told with "preserve" is one value as it came, and never a line more.
+      expect(hostsIn(seen)).toEqual([hostHeader === "rewrite" ? own : (host[0] ?? own)]);
+      expect(wholeBody(seen)).toBe("");
+    });
+  },
+);

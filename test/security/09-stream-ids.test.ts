@@ -1,10 +1,12 @@
 import { startTunnelClient, type TunnelClient } from "mcp-tunnel-client";
 import { createRelay } from "mcp-tunnel";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { frame, types } from "../../packages/protocol/test/support/wire.js";
 import { closingAfterEach } from "../support/cleanup.js";
-import { startUpstream } from "../support/upstream.js";
-import { connectRawClient, type RawPeer, startRawRelay } from "./support/raw-peers.js";
+import { missingProgram } from "../support/requires.js";
+import { startUpstream, type Upstream } from "../support/upstream.js";
+import { type Nginx, startNginx } from "./support/nginx.js";
+import { connectRawClient, type RawPeer, type RawRelay, startRawRelay } from "./support/raw-peers.js";
 import { RawVisitor, statuses } from "./support/raw-visitor.js";
 import { readVectors } from "./support/vectors.js";
 
@@ -51,59 +53,107 @@ function visit(port: number, name: string, path = "/"): RawVisitor {
 
 const statusIn = (received: string): boolean => statuses(received).length > 0;
 
-describe("a hostile client", () => {
+/** Between the relay and its clients there may be a proxy, which changes nothing about what arrives. */
+const ways = [
+  ["directly", false],
+  ["through nginx", true],
+] as const;
+const needs = (isProxied: boolean): boolean => isProxied && missingProgram("nginx");
+
+describe.each(ways)("a hostile client that comes %s", (_, isProxied) => {
   const toRelay = vectors.filter(({ to }) => to.includes("relay"));
 
-  it.each(toRelay)("$name: $expect ($origin)", async ({ hex, expect: expected }) => {
-    const port = await startRelay();
-    const hostile = close(await connectRawClient(port, "app"));
-    const honest = close(await connectRawClient(port, "honest"));
-    const visitor = visit(port, "app");
-    visitor.socket.pause();
-    await hostile.next("REQUEST");
-    for (const message of messagesOf(hex)) hostile.send(message);
-    if (expected === "violation") {
-      expect((await hostile.closed).code).toBe(1002);
-      visitor.socket.resume();
-      await visitor.until((received) => statusIn(received));
-      expect(statuses(visitor.received)[0] ?? 502).toBeOneOf([200, 502]);
-    } else {
-      const before = hostile.frames.length;
-      const again = visit(port, "app");
-      const request = await hostile.next("REQUEST", before);
-      hostile.answer(request.stream, "still here");
-      expect(await again.until(statusIn)).toContain("200 OK");
-    }
-    // The other tunnel has noticed nothing.
-    const other = visit(port, "honest");
-    honest.answer((await honest.next("REQUEST")).stream, "fine");
-    expect(await other.until((received) => received.endsWith("fine"))).toContain("200 OK");
+  describe.skipIf(needs(isProxied))("sends", () => {
+    let port: number;
+    let clientPort: number;
+    let count = 0;
+    const stop: (() => Promise<void>)[] = [];
+    beforeAll(async () => {
+      const relay = createRelay({ domain: "tunnel.test", host: "127.0.0.1", port: 0 });
+      ({ port } = await relay.listen());
+      stop.push(() => relay.close(0));
+      clientPort = port;
+      if (!isProxied) return;
+      const nginx = await startNginx(port);
+      stop.unshift(() => nginx.close());
+      clientPort = nginx.port;
+    });
+    afterAll(async () => {
+      for (const close of stop) await close();
+    });
+
+    it.each(toRelay)("$name: $expect ($origin)", async ({ hex, expect: expected }) => {
+      const name = `app-${++count}`;
+      const hostile = close(await connectRawClient(clientPort, name));
+      const honest = close(await connectRawClient(clientPort, "honest"));
+      const visitor = visit(port, name);
+      visitor.socket.pause();
+      await hostile.next("REQUEST");
+      for (const message of messagesOf(hex)) hostile.send(message);
+      if (expected === "violation") {
+        expect((await hostile.closed).code).toBe(1002);
+        visitor.socket.resume();
+        await visitor.until((received) => statusIn(received));
+        expect(statuses(visitor.received)[0] ?? 502).toBeOneOf([200, 502]);
+      } else {
+        const before = hostile.frames.length;
+        const again = visit(port, name);
+        const request = await hostile.next("REQUEST", before);
+        hostile.answer(request.stream, "still here");
+        expect(await again.until(statusIn)).toContain("200 OK");
+      }
+      // The other tunnel has noticed nothing.
+      const other = visit(port, "honest");
+      honest.answer((await honest.next("REQUEST")).stream, "fine");
+      expect(await other.until((received) => received.endsWith("fine"))).toContain("200 OK");
+    });
+  });
+});
+
+describe.each(ways)("a hostile relay that is reached %s", (_, isProxied) => {
+  const toClient = vectors.filter(({ to }) => to.includes("client"));
+
+  describe.skipIf(needs(isProxied))("sends", () => {
+    let upstream: Upstream;
+    let relay: RawRelay;
+    let relayPort: number;
+    let count = 0;
+    let nginx: Nginx | undefined;
+    beforeAll(async () => {
+      [upstream, relay] = await Promise.all([startUpstream(), startRawRelay()]);
+      if (isProxied) nginx = await startNginx(relay.port);
+      relayPort = nginx?.port ?? relay.port;
+    });
+    afterAll(async () => {
+      await Promise.all([upstream.close(), relay.close(), nginx?.close()]);
+    });
+
+    it.each(toClient)("$name: $expect ($origin)", async ({ hex, expect: expected }) => {
+      // By its name: one that an earlier test sent away may still arrive.
+      const subdomain = `app-${++count}`;
+      const [hostile, client] = await Promise.all([
+        relay.nextClient(subdomain),
+        startClient(upstream.port, relayPort, { subdomain }),
+      ]);
+      close(client);
+      const arrived = upstream.nextRequest();
+      hostile.send(frame(types.REQUEST | 0x80, 1, "GET\n/hang"));
+      await arrived;
+      for (const message of messagesOf(hex)) hostile.send(message);
+      let next: RawPeer = hostile;
+      if (expected === "violation") {
+        expect((await hostile.closed).code).toBe(1002);
+        // The client comes back with a new session and serves.
+        next = await relay.nextClient(subdomain);
+      }
+      next.send(frame(types.REQUEST | 0x80, 100, "GET\n/status/200"));
+      const response = await next.next("RESPONSE");
+      expect([response.stream, response.payload.toString("latin1").slice(0, 3)]).toEqual([100, "200"]);
+    });
   });
 });
 
 describe("a hostile relay", () => {
-  const toClient = vectors.filter(({ to }) => to.includes("client"));
-
-  it.each(toClient)("$name: $expect ($origin)", async ({ hex, expect: expected }) => {
-    const upstream = close(await startUpstream());
-    const relay = close(await startRawRelay());
-    const [hostile, client] = await Promise.all([relay.nextClient(), startClient(upstream.port, relay.port)]);
-    close(client);
-    const arrived = upstream.nextRequest();
-    hostile.send(frame(types.REQUEST | 0x80, 1, "GET\n/hang"));
-    await arrived;
-    for (const message of messagesOf(hex)) hostile.send(message);
-    let next: RawPeer = hostile;
-    if (expected === "violation") {
-      expect((await hostile.closed).code).toBe(1002);
-      // The client comes back with a new session and serves.
-      next = await relay.nextClient();
-    }
-    next.send(frame(types.REQUEST | 0x80, 100, "GET\n/status/200"));
-    const response = await next.next("RESPONSE");
-    expect([response.stream, response.payload.toString("latin1").slice(0, 3)]).toEqual([100, "200"]);
-  });
-
   it("opens more streams than the client serves: those beyond are refused, and the others go on", async () => {
     const upstream = close(await startUpstream());
     const relay = close(await startRawRelay());

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
@@ -6,6 +7,8 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { RunningCommand } from "../../support/commands.js";
 
+const env = { PATH: `${process.env["PATH"]}:/usr/sbin` };
+
 export interface Nginx {
   readonly port: number;
   close(): Promise<void>;
@@ -13,7 +16,7 @@ export interface Nginx {
 
 /**
  * nginx as people put it in front of a relay: connections to the relay are kept and shared by all visitors, which is
- * what smuggling needs. `connection` is what it says in that field.
+ * what smuggling needs. Clients come through it as well.
  */
 export async function startNginx(relayPort: number): Promise<Nginx> {
   const folder = mkdtempSync(join(tmpdir(), "mcp-tunnel-nginx-"));
@@ -38,6 +41,16 @@ http {
     listen 127.0.0.1:${port};
     underscores_in_headers on;
     ignore_invalid_headers off;
+    # For the answer with 400 fields.
+    proxy_buffer_size 16k;
+    proxy_buffers 8 16k;
+    location = /_tunnel/register {
+      proxy_pass http://relay;
+      proxy_http_version 1.1;
+      proxy_set_header Host $http_host;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection upgrade;
+    }
     location / {
       proxy_pass http://relay;
       proxy_http_version 1.1;
@@ -51,9 +64,7 @@ http {
 }
 `,
   );
-  const nginx = new RunningCommand("nginx", ["-p", folder, "-e", "stderr", "-c", config], {
-    env: { PATH: `${process.env["PATH"]}:/usr/sbin` },
-  });
+  const nginx = new RunningCommand("nginx", ["-p", folder, "-e", "stderr", "-c", config], { env });
   await listening(port, nginx);
   return {
     port,
@@ -86,4 +97,15 @@ async function listening(port: number, nginx: RunningCommand): Promise<void> {
     if (nginx.child.exitCode !== null) throw new Error(`nginx did not start: ${nginx.output}`);
     await delay(20);
   }
+}
+
+let version: string | undefined;
+
+/** The release that is installed. */
+export function nginxVersion(): string | undefined {
+  // It tells on standard error.
+  version ??= /nginx\/([\d.]+)/.exec(
+    execFileSync("sh", ["-c", "nginx -v 2>&1"], { env, encoding: "utf8" }),
+  )?.[1];
+  return version;
 }

@@ -113,8 +113,8 @@ export async function tryToRegister(
 /** A relay that registers every client and from then on does what the test says. */
 export interface RawRelay {
   readonly port: number;
-  /** The connection of the next client that has registered. */
-  nextClient(): Promise<RawPeer>;
+  /** The connection of the next client that has registered, of those that ask for `name` if one is given. */
+  nextClient(name?: string): Promise<RawPeer>;
   close(): Promise<void>;
 }
 
@@ -123,16 +123,18 @@ export async function startRawRelay(acknowledge: object = { protocol: 1 }): Prom
   const server = createServer();
   const webSockets = new WebSocketServer({ server, maxPayload: 1 << 26 });
   const sockets = new Set<Socket>();
-  const arrived: RawPeer[] = [];
+  const arrived: { name: string; peer: RawPeer }[] = [];
   let wake = (): void => {};
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
   });
   webSockets.on("connection", (ws) => {
-    ws.once("message", () => {
-      ws.send(JSON.stringify({ subdomain: "app", url: "http://app.tunnel.test", ...acknowledge }));
-      arrived.push(new RawPeer(ws));
+    ws.once("message", (data: Buffer) => {
+      const asked = JSON.parse(data.toString()) as { subdomain?: string | null };
+      const subdomain = asked.subdomain ?? "app";
+      ws.send(JSON.stringify({ subdomain, url: `http://${subdomain}.tunnel.test`, ...acknowledge }));
+      arrived.push({ name: subdomain, peer: new RawPeer(ws) });
       wake();
     });
   });
@@ -140,13 +142,15 @@ export async function startRawRelay(acknowledge: object = { protocol: 1 }): Prom
   await once(server, "listening");
   return {
     port: (server.address() as AddressInfo).port,
-    async nextClient() {
-      while (arrived.length === 0) {
+    async nextClient(wanted) {
+      for (;;) {
+        const at = arrived.findIndex(({ name }) => wanted === undefined || name === wanted);
+        const [found] = at === -1 ? [] : arrived.splice(at, 1);
+        if (found !== undefined) return found.peer;
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
       }
-      return arrived.shift() as RawPeer;
     },
     async close() {
       webSockets.close();

@@ -13,6 +13,7 @@ export interface HostVector {
   host: string[];
   target: string;
   expect: string;
+  nginx?: string;
   origin: string;
 }
 
@@ -21,6 +22,7 @@ export interface PathVector {
   method?: string;
   relay: string;
   client: string;
+  nginx?: "refuses" | "pass";
   arrives?: string;
   origin: string;
 }
@@ -30,6 +32,7 @@ export interface SmugglingVector {
   origin: string;
   request: string;
   expect: "reject" | "cut" | "pass";
+  nginx?: "refuses" | "pass";
   body?: string;
 }
 
@@ -69,4 +72,16 @@ export interface RequestVector {
 export function readVectors<Name extends keyof VectorFiles>(name: Name): VectorFiles[Name] {
   const file = new URL(`../../vectors/${name}.json`, import.meta.url);
   return JSON.parse(readFileSync(file, "utf8")) as VectorFiles[Name];
+}
+
+/** What a smuggling vector sends, to the tunnel `app` of the domain tunnel.test. */
+export function bytesOf({ request }: SmugglingVector): string {
+  const text = request.replaceAll("{host}", "app.tunnel.test");
+  return text.replace("{length}", String(text.length - text.indexOf("\r\n\r\n") - 4));
+}
+
+/** The body of the one request in it. */
+export function bodyOf(vector: SmugglingVector): string {
+  const text = bytesOf(vector);
+  return vector.body ?? text.slice(text.search(/[^\r\n]/)).replace(/^.*?\r\n\r\n/s, "");
 }
