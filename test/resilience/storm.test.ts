@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { connect } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { inspect } from "node:util";
 import type { RelayObserver } from "mcp-tunnel";
 import { afterEach, expect, it } from "vitest";
+import { WebSocket } from "ws";
 import { ByteChecker, bytesAt } from "../support/bytes.js";
 import { type InProcessTunnel, startInProcess } from "../support/in-process.js";
 import { startUpstream, type Upstream } from "../support/upstream.js";
@@ -78,7 +79,7 @@ it(
       ...keepDoing("downloads", download),
       ...keepDoing("uploads", upload),
       ...keepDoing("event streams", eventStream),
-      ...keepDoing("echoes", echo),
+      ...keepDoing("WebSockets", webSocketEcho),
     ];
     const timer = setInterval(() => {
       proxy.cut();
@@ -94,7 +95,7 @@ it(
     expect(lost).toBe(0);
     expect(cuts).toBeGreaterThanOrEqual(cutCount);
     expect(resumed).toBeGreaterThan(cuts / 2);
-    for (const kind of ["downloads", "uploads", "event streams", "echoes"]) {
+    for (const kind of ["downloads", "uploads", "event streams", "WebSockets"]) {
       expect(counts[kind]).toBeGreaterThanOrEqual(perKind);
     }
   },
@@ -127,39 +128,27 @@ async function eventStream(seed: number): Promise<void> {
   same("status", statusCode, 200);
 }
 
-/** What a WebSocket is to a tunnel: raw bytes both ways, each piece sent when the one before has come back. */
-async function echo(seed: number): Promise<void> {
-  const socket = connect({ port: tunnel.relayPort, host: "127.0.0.1" });
-  socket.write("GET /echo HTTP/1.1\r\nHost: demo.localhost\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n");
-  const checker = new ByteChecker();
-  const rounds = 20;
-  const pieceBytes = 1_000 + (seed % 7_000);
-  let head = "";
-  let sent = 0;
-  let failure: unknown;
-  socket.on("error", (error) => (failure = error));
-  socket.on("data", (chunk: Buffer) => {
-    try {
-      if (head.endsWith("\r\n\r\n")) checker.update(chunk);
-      else {
-        const end = chunk.indexOf("\r\n\r\n");
-        head += chunk.toString("latin1", 0, end === -1 ? chunk.length : end + 4);
-        if (end === -1) return;
-        checker.update(chunk.subarray(end + 4));
-      }
-    } catch (error) {
-      failure = error;
-      socket.destroy();
-      return;
-    }
-    if (checker.length < sent * pieceBytes) return;
-    if (sent === rounds) socket.end();
-    else setTimeout(() => socket.write(bytesAt(sent++ * pieceBytes, pieceBytes)), 50);
+/** Each message is sent when the one before has come back. */
+async function webSocketEcho(seed: number): Promise<void> {
+  const ws = new WebSocket(`ws://127.0.0.1:${tunnel.relayPort}/websocket`, {
+    headers: { host: "demo.localhost" },
   });
-  await once(socket, "close");
-  if (failure !== undefined) throw new Error("the echo broke off", { cause: failure });
-  same("head", head.slice(0, 12), "HTTP/1.1 101");
-  same("length", checker.length, rounds * pieceBytes);
+  const broken = once(ws, "close").then(([code]) => {
+    throw new Error(`closed with ${String(code)}`);
+  });
+  broken.catch(() => {});
+  await Promise.race([once(ws, "open"), broken]);
+  for (let i = 0; i < 20; i++) {
+    const message = bytesAt(seed + i, 1_000 + (seed % 7_000));
+    const answer = once(ws, "message");
+    ws.send(message);
+    const [echoed] = (await Promise.race([answer, broken])) as [Buffer];
+    if (!message.equals(echoed)) throw new Error(`message ${i} of ${message.length} bytes came back changed`);
+    await delay(50);
+  }
+  const closed = once(ws, "close");
+  ws.close(1000);
+  same("code", (await closed)[0], 1000);
 }
 
 function same(what: string, actual: unknown, expected: unknown): void {

@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
+import { WebSocketServer } from "ws";
 import { bytesAt } from "./bytes.js";
 
 /** A request that reached the local service. */
@@ -88,12 +89,20 @@ export async function startUpstream(port = 0): Promise<Upstream> {
     void (async () => route?.(req, res, url, argument))().catch(() => res.destroy());
   });
   const upgraded = new Set<Socket>();
-  // Answers as an upgrade to any protocol and sends every byte back; `/refuse` says 403 instead.
+  const webSockets = new WebSocketServer({ noServer: true });
+  // Answers as an upgrade to any protocol and sends every byte back; `/refuse` says 403 instead, and `/websocket` is
+  // one that sends every message back.
   server.on("upgrade", (req: IncomingMessage, socket: Socket, head: Buffer) => {
     const { path } = received(req);
     socket.on("error", () => {});
     if (path.startsWith("/refuse")) {
       socket.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno\n");
+      return;
+    }
+    if (path.startsWith("/websocket")) {
+      webSockets.handleUpgrade(req, socket, head, (ws) => {
+        ws.on("message", (data, binary) => ws.send(data, { binary }));
+      });
       return;
     }
     socket.write(
@@ -126,6 +135,7 @@ export async function startUpstream(port = 0): Promise<Upstream> {
       server.close();
       server.closeAllConnections();
       for (const socket of upgraded) socket.destroy();
+      for (const ws of webSockets.clients) ws.terminate();
       await once(server, "close");
     },
   };
