@@ -175,6 +175,20 @@ describe("the command", () => {
     expect(relay.stderr).toEqual([]);
   });
 
+  it("waits for what is open when it is told to end, and cuts it when it is told again", async () => {
+    const relay = opened(await startRelayCommand(["--shutdown-grace", "10m"]));
+    const client = opened(await ScriptedClient.registered(relay.port, { token: "t", subdomain: "app" }));
+    const visitor = opened(new RawVisitor(relay.port));
+    visitor.request("GET /never HTTP/1.1");
+    await client.next();
+    relay.child.kill("SIGTERM");
+    await relay.waitForJson({ msg: "shutting down" });
+    relay.child.kill("SIGINT");
+    expect(await relay.exited).toEqual({ code: 0, signal: null });
+    expect(await visitor.all()).toMatch(/^HTTP\/1.1 503 .*tunnel draining$/s);
+    await relay.waitForJson({ msg: "cutting what is open", signal: "SIGINT" });
+  });
+
   it("writes one line per request, with no query and no token", async () => {
     const pretty = opened(
       runRelay(["--domain", "localhost", "--host", "127.0.0.1", "--port", "0", "--log-format", "pretty"]),
