@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { AcceptedStream, RawHeaders, RequestHead } from "mcp-tunnel-protocol";
 import { JsonClientSession, JsonRelaySession } from "mcp-tunnel-protocol";
 import { linkedPair } from "mcp-tunnel-protocol/testing";
+import { fuzzTimeoutMs, runs } from "./support/fuzz.js";
 import { clientAndRawRelay, get, Owner, Recorder, relayAndRawClient } from "./json-peer.js";
 
 afterEach(() => {
@@ -85,33 +86,37 @@ describe("our two ends on the JSON wire", () => {
     expect([relay.streamCount, client.streamCount]).toEqual([0, 0]);
   });
 
-  it("carry any head: each field's values survive, joined where they repeat, cookies one by one", async () => {
-    const { relay } = echoPair();
-    const token = fc.stringMatching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,12}$/);
-    const name = fc.oneof(
-      token,
-      fc.constantFrom("Set-Cookie", "set-cookie", "Accept", "accept", "__proto__"),
-    );
-    const value = fc.stringMatching(/^[!-~]([ -~]{0,18}[!-~])?$/);
-    const gone =
-      /^(connection|keep-alive|te|trailer|upgrade|expect|content-length|transfer-encoding|proxy-.*)$/i;
-    await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(name, value), { maxLength: 20 }), async (pairs) => {
-        const fields = pairs.filter(([field]) => !gone.test(field) && !/^(x-method|x-path)$/i.test(field));
-        const { head } = await exchange(relay, get("/", fields.flat()), []);
-        const arrived = byName(head?.headers ?? []);
-        arrived.delete("x-method");
-        arrived.delete("x-path");
-        const expected = new Map<string, string[]>();
-        for (const [field, values] of byName(fields.flat())) {
-          if (field === "set-cookie") expected.set(field, values);
-          else expected.set(field, [values.join(field === "cookie" ? "; " : ", ")]);
-        }
-        expect(arrived).toEqual(expected);
-      }),
-      { numRuns: 200 },
-    );
-  });
+  it(
+    "carry any head: each field's values survive, joined where they repeat, cookies one by one",
+    async () => {
+      const { relay } = echoPair();
+      const token = fc.stringMatching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,12}$/);
+      const name = fc.oneof(
+        token,
+        fc.constantFrom("Set-Cookie", "set-cookie", "Accept", "accept", "__proto__"),
+      );
+      const value = fc.stringMatching(/^[!-~]([ -~]{0,18}[!-~])?$/);
+      const gone =
+        /^(connection|keep-alive|te|trailer|upgrade|expect|content-length|transfer-encoding|proxy-.*)$/i;
+      await fc.assert(
+        fc.asyncProperty(fc.array(fc.tuple(name, value), { maxLength: 20 }), async (pairs) => {
+          const fields = pairs.filter(([field]) => !gone.test(field) && !/^(x-method|x-path)$/i.test(field));
+          const { head } = await exchange(relay, get("/", fields.flat()), []);
+          const arrived = byName(head?.headers ?? []);
+          arrived.delete("x-method");
+          arrived.delete("x-path");
+          const expected = new Map<string, string[]>();
+          for (const [field, values] of byName(fields.flat())) {
+            if (field === "set-cookie") expected.set(field, values);
+            else expected.set(field, [values.join(field === "cookie" ? "; " : ", ")]);
+          }
+          expect(arrived).toEqual(expected);
+        }),
+        runs(200),
+      );
+    },
+    fuzzTimeoutMs,
+  );
 });
 
 describe("liveness on the JSON wire", () => {
@@ -191,79 +196,92 @@ describe("hostile peers on the JSON wire", () => {
     fc.uint8Array().map((array) => Buffer.from(array)),
   );
 
-  it("cannot harm the relay's end: every stream ends at most once, in order, and the next exchange works", async () => {
-    const picks = fc.constantFrom(0, 1, 2, 3);
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(fc.oneof({ weight: 5, arbitrary: nearly(picks) }, anything), { maxLength: 40 }),
-        async (messages) => {
-          const relay = relayAndRawClient();
-          const recorders = [0, 1, 2, 3].map(() => new Recorder());
-          for (const recorder of recorders) relay.session.open(get(), true, recorder);
-          await relay.client.settle();
-          const ids = relay.client.received.map((request) => request["id"]);
-          for (const message of messages) {
-            relay.client.link.send(
-              typeof message === "string" || Buffer.isBuffer(message)
-                ? message
-                : JSON.stringify({
-                    ...message,
-                    id: typeof message.id === "number" ? ids[message.id] : message.id,
-                  }),
-            );
-          }
-          await relay.client.settle();
-          for (const { events } of recorders) {
-            expect(events.join("|")).toMatch(/^(head \d+(\|data [^]*)?)?\|?(end|reset \w+)?$/);
-            expect(
-              events.filter((event) => event === "end" || event.startsWith("reset")).length,
-            ).toBeLessThan(2);
-          }
-          expect(relay.owner.faults).toEqual([]);
-          expect(relay.owner.closes).toEqual([]);
-          const next = new Recorder();
-          relay.session.open(get(), true, next);
-          await relay.client.settle();
-          const { id } = relay.client.received.at(-1) as { id: string };
-          await relay.client.say({ id, status: 200, headers: {}, body: "aGk=" });
-          expect(next.events).toEqual(["head 200", "data hi", "end"]);
-        },
-      ),
-      { numRuns: 300 },
-    );
-  });
+  it(
+    "cannot harm the relay's end: every stream ends at most once, in order, and the next exchange works",
+    async () => {
+      const picks = fc.constantFrom(0, 1, 2, 3);
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(fc.oneof({ weight: 5, arbitrary: nearly(picks) }, anything), { maxLength: 40 }),
+          async (messages) => {
+            const relay = relayAndRawClient();
+            const recorders = [0, 1, 2, 3].map(() => new Recorder());
+            for (const recorder of recorders) relay.session.open(get(), true, recorder);
+            await relay.client.settle();
+            const ids = relay.client.received.map((request) => request["id"]);
+            for (const message of messages) {
+              relay.client.link.send(
+                typeof message === "string" || Buffer.isBuffer(message)
+                  ? message
+                  : JSON.stringify({
+                      ...message,
+                      id: typeof message.id === "number" ? ids[message.id] : message.id,
+                    }),
+              );
+            }
+            await relay.client.settle();
+            for (const { events } of recorders) {
+              expect(events.join("|")).toMatch(/^(head \d+(\|data [^]*)?)?\|?(end|reset \w+)?$/);
+              expect(
+                events.filter((event) => event === "end" || event.startsWith("reset")).length,
+              ).toBeLessThan(2);
+            }
+            expect(relay.owner.faults).toEqual([]);
+            expect(relay.owner.closes).toEqual([]);
+            const next = new Recorder();
+            relay.session.open(get(), true, next);
+            await relay.client.settle();
+            const { id } = relay.client.received.at(-1) as { id: string };
+            await relay.client.say({ id, status: 200, headers: {}, body: "aGk=" });
+            expect(next.events).toEqual(["head 200", "data hi", "end"]);
+          },
+        ),
+        runs(300),
+      );
+    },
+    fuzzTimeoutMs,
+  );
 
-  it("cannot harm the client's end: nothing is thrown, no more is open than was asked, the next request works", async () => {
-    const picks = fc.constantFrom("a", "b", "c");
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(fc.oneof({ weight: 5, arbitrary: nearly(picks) }, anything), { maxLength: 40 }),
-        async (messages) => {
-          const client = clientAndRawRelay();
-          for (const message of messages) {
-            client.relay.link.send(
-              typeof message === "string" || Buffer.isBuffer(message) ? message : JSON.stringify(message),
-            );
-          }
-          await client.relay.settle();
-          expect(client.session.streamCount).toBeLessThanOrEqual(client.accepted.length);
-          for (const { head } of client.accepted) {
-            expect(head.method).not.toBe("");
-            expect(head.headers.every((part) => typeof part === "string")).toBe(true);
-          }
-          expect(client.owner.faults).toEqual([]);
-          expect(client.owner.closes).toEqual([]);
-          for (const { stream } of client.accepted) stream.reset("internal");
-          await client.relay.say({ id: "next", method: "GET", path: "/", headers: {}, body: null });
-          expect(client.accepted.at(-1)?.head.path).toBe("/");
-          client.accepted.at(-1)?.stream.sendHead({ status: 200, headers: [] }, true);
-          await nextTurn();
-          await client.relay.settle();
-          expect(client.relay.received.at(-1)).toEqual({ id: "next", status: 200, headers: {}, body: null });
-          expect(client.session.streamCount).toBe(0);
-        },
-      ),
-      { numRuns: 300 },
-    );
-  });
+  it(
+    "cannot harm the client's end: nothing is thrown, no more is open than was asked, the next request works",
+    async () => {
+      const picks = fc.constantFrom("a", "b", "c");
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(fc.oneof({ weight: 5, arbitrary: nearly(picks) }, anything), { maxLength: 40 }),
+          async (messages) => {
+            const client = clientAndRawRelay();
+            for (const message of messages) {
+              client.relay.link.send(
+                typeof message === "string" || Buffer.isBuffer(message) ? message : JSON.stringify(message),
+              );
+            }
+            await client.relay.settle();
+            expect(client.session.streamCount).toBeLessThanOrEqual(client.accepted.length);
+            for (const { head } of client.accepted) {
+              expect(head.method).not.toBe("");
+              expect(head.headers.every((part) => typeof part === "string")).toBe(true);
+            }
+            expect(client.owner.faults).toEqual([]);
+            expect(client.owner.closes).toEqual([]);
+            for (const { stream } of client.accepted) stream.reset("internal");
+            await client.relay.say({ id: "next", method: "GET", path: "/", headers: {}, body: null });
+            expect(client.accepted.at(-1)?.head.path).toBe("/");
+            client.accepted.at(-1)?.stream.sendHead({ status: 200, headers: [] }, true);
+            await nextTurn();
+            await client.relay.settle();
+            expect(client.relay.received.at(-1)).toEqual({
+              id: "next",
+              status: 200,
+              headers: {},
+              body: null,
+            });
+            expect(client.session.streamCount).toBe(0);
+          },
+        ),
+        runs(300),
+      );
+    },
+    fuzzTimeoutMs,
+  );
 });

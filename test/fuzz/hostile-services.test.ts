@@ -1,0 +1,164 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { fuzzTimeoutMs, runs } from "../../packages/protocol/test/support/fuzz.js";
+import { type RawServer, startRawServer } from "../support/raw-server.js";
+import { body, bytes, damaged, fields, head, status } from "./support/arbitraries.js";
+import { FuzzedTunnel } from "./support/relay.js";
+import { honestAnswer } from "./support/survivor.js";
+import { knownPlans } from "./support/vectors.js";
+
+// A local service that says anything at all to the client command, behind a relay command: whatever it does, both stay up, say
+// nothing of a fault, the visitor who asked is not left waiting, and the next one gets his answer and nothing else.
+
+/** Plain data, so that a finding can be kept in test/vectors/hostile-peers.json. */
+interface Plan {
+  /** What the visitor says. */
+  request: string;
+  /** How soon the service answers. */
+  after: "connection" | "request";
+  /** In so many pieces, with a turn of the loop between them. */
+  says: string[];
+  then: "end" | "reset";
+}
+
+const request = fc
+  .tuple(
+    fc.constantFrom("GET", "GET", "HEAD", "POST", "OPTIONS"),
+    fc.constantFrom(
+      "",
+      "Content-Length: 5\r\n",
+      "Expect: 100-continue\r\nContent-Length: 5\r\n",
+      "Upgrade: websocket\r\n",
+      "Transfer-Encoding: chunked\r\n",
+      "Transfer-Encoding: chunked\r\nTrailer: X-T\r\n",
+    ),
+    fc.constantFrom(
+      "",
+      "hello",
+      "5\r\nhello\r\n0\r\n\r\n",
+      "5\r\nhello\r\n0\r\nX-T: v\r\n\r\n",
+      "b".repeat(70_000),
+    ),
+  )
+  .map(([verb, lines, text]) => {
+    const connection = lines.startsWith("Upgrade") ? "Upgrade" : "close";
+    return `${verb} /hostile HTTP/1.1\r\nHost: demo.localhost\r\nConnection: ${connection}\r\n${lines}\r\n${text}`;
+  });
+const statusLine = fc
+  .tuple(
+    fc.constantFrom("HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/2", "ICY", ""),
+    status,
+    fc.oneof(fc.constantFrom("OK", ""), bytes(10)),
+  )
+  .map((parts) => parts.join(" "));
+const answer = fc.tuple(head(statusLine, fields), body).map((parts) => parts.join(""));
+const plans: fc.Arbitrary<Plan> = fc.record({
+  request,
+  after: fc.constantFrom("request", "request", "request", "connection"),
+  says: fc
+    .tuple(
+      fc.array(fc.oneof({ weight: 9, arbitrary: damaged(answer) }, { weight: 1, arbitrary: bytes(100) }), {
+        maxLength: 3,
+      }),
+      fc.array(fc.nat(400), { maxLength: 2 }),
+    )
+    .map(([answers, places]) => cut(answers.join(""), places)),
+  then: fc.constantFrom("end", "end", "reset"),
+});
+
+function cut(text: string, places: number[]): string[] {
+  const at = [0, ...places.toSorted((a, b) => a - b), text.length];
+  return at
+    .slice(1)
+    .map((end, i) => text.slice(at[i], end))
+    .filter((piece) => piece !== "");
+}
+
+let current: Plan | undefined;
+async function attack(socket: Socket, { says, then }: Plan): Promise<void> {
+  for (const piece of says) {
+    if (!socket.writable) return;
+    socket.write(piece, "latin1");
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  if (then === "end") socket.end();
+  else if (!socket.destroyed) socket.resetAndDestroy();
+}
+
+/** Honest to those who ask for /honest/N on a connection of their own, and else what the plan says. */
+function serve(socket: Socket): void {
+  const plan = current;
+  if (plan?.after === "connection") {
+    socket.resume();
+    void attack(socket, plan);
+    return;
+  }
+  let received = "";
+  let begun = false;
+  socket.on("data", (chunk: Buffer) => {
+    if (begun) return;
+    received += chunk.toString("latin1");
+    if (!received.includes("\r\n\r\n")) return;
+    begun = true;
+    const [, path] = /^GET (\/honest\/\d+) /.exec(received) ?? [];
+    if (path === undefined && plan !== undefined) void attack(socket, plan);
+    else {
+      const text = honestAnswer(path ?? "");
+      socket.end(`HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ${text.length}\r\n\r\n${text}`);
+    }
+  });
+  socket.on("end", () => socket.end());
+}
+
+/** A visitor who leaves when the relay ends his connection. Those who upgrade, or owe some of their body, leave by themselves. */
+async function visit(port: number, request: string): Promise<void> {
+  const socket = connect({ port, host: "127.0.0.1" });
+  socket.on("error", () => {});
+  socket.on("data", () => {});
+  socket.write(request, "latin1");
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  const owes =
+    /Content-Length: 5\r\n\r\n$|\r\n\r\n5\r\nhello|chunked\r\n(Trailer: X-T\r\n)?\r\n($|hello|b)/.test(
+      request,
+    );
+  if (owes || request.includes("Upgrade:")) socket.end();
+  const signal = AbortSignal.timeout(10_000);
+  await Promise.race([closed, once(signal, "abort")]);
+  if (signal.aborted) {
+    socket.destroy();
+    throw new Error("the visitor was left waiting for 10 s");
+  }
+}
+
+let service: RawServer;
+let tunnel: FuzzedTunnel;
+beforeAll(async () => {
+  service = await startRawServer(serve);
+  tunnel = new FuzzedTunnel(service.port);
+  await tunnel.ready();
+});
+afterAll(async () => {
+  await tunnel.close();
+  await service.close();
+});
+
+describe("whatever the local service says", () => {
+  it(
+    "the client and the relay stay up, and the next visitor gets his own answer",
+    async () => {
+      const property = fc.asyncProperty(plans, async (plan) => {
+        const port = await tunnel.ready();
+        current = plan;
+        await visit(port, plan.request).finally(() => {
+          current = undefined;
+        });
+        await tunnel.expectWell();
+      });
+      await fc.assert(property, { ...runs(80), examples: knownPlans<Plan>("services") });
+      await tunnel.expectNothingLeft();
+    },
+    fuzzTimeoutMs,
+  );
+});

@@ -1,0 +1,93 @@
+import { request } from "node:http";
+import type { RunningCommand } from "../../support/commands.js";
+
+/** What a command says when something happened that it did not expect. */
+const fault = /"level":50|uncaught error|internal error|"code":"internal"/;
+
+/** A command that has to stay up whatever is done to it. */
+export class Survivor<Command extends RunningCommand> {
+  readonly #start: () => Promise<Command>;
+  #running: Command | undefined;
+  #judged = { stdout: 0, stderr: 0 };
+
+  constructor(start: () => Promise<Command>) {
+    this.#start = start;
+  }
+
+  /** The command, started again if it has ended: a finding is made smaller by trying it again and again. */
+  async get(): Promise<Command> {
+    if (this.#running === undefined || this.#ended) {
+      this.#running = await this.#start();
+      this.#judged = { stdout: 0, stderr: 0 };
+    }
+    return this.#running;
+  }
+
+  /** The last of what it has said, for error messages. */
+  get said(): string {
+    return this.#running?.output.slice(-2_000) ?? "nothing";
+  }
+
+  get #ended(): boolean {
+    return this.#running?.child.exitCode !== null || this.#running.child.signalCode !== null;
+  }
+
+  /**
+   * Looks at what it has said since the last time. `mayEnd`: with these statuses, for a reason that it has told.
+   * @throws Error when it has ended, or told of something that it did not expect.
+   */
+  check(mayEnd: readonly number[] = []): void {
+    const command = this.#running;
+    if (command === undefined) return;
+    for (const name of ["stdout", "stderr"] as const) {
+      const lines = command[name].slice(this.#judged[name]);
+      this.#judged[name] = command[name].length;
+      const found = lines.find((line) => fault.test(line));
+      if (found !== undefined) throw new Error(`it said: ${found}`);
+    }
+    const { exitCode, signalCode } = command.child;
+    if (this.#ended && !mayEnd.includes(exitCode ?? -1)) {
+      throw new Error(`it ended with ${signalCode ?? exitCode}: ${this.said}`);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#running?.close();
+  }
+}
+
+let asked = 0;
+
+/** A visitor who asks for /honest/N of a tunnel. @throws Error unless the answer is exactly what the service says to that. */
+export async function honestExchange(port: number, host = "demo.localhost"): Promise<void> {
+  asked += 1;
+  const { status, text } = await new Promise<{ status: number | undefined; text: string }>(
+    (resolve, reject) => {
+      const req = request({
+        host: "127.0.0.1",
+        port,
+        path: `/honest/${asked}`,
+        agent: false,
+        headers: { host },
+      });
+      req.setTimeout(10_000, () => req.destroy(new Error("no honest answer in 10 s")));
+      req.on("error", reject);
+      req.on("response", (res) => {
+        let text = "";
+        res.setEncoding("latin1");
+        res.on("data", (chunk: string) => {
+          text += chunk;
+        });
+        res.on("end", () => resolve({ status: res.statusCode, text }));
+        res.on("error", reject);
+      });
+      req.end();
+    },
+  );
+  if (status !== 200 || text !== honestAnswer(`/honest/${asked}`)) {
+    throw new Error(`an honest visitor got ${status} ${JSON.stringify(text.slice(0, 200))}`);
+  }
+}
+
+/** What the services of these tests say to honest visitors. */
+export const honestAnswer = (path: string): string => `the answer to ${path}`;
