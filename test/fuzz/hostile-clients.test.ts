@@ -173,7 +173,7 @@ class Attack {
     ];
     this.#socket = response.socket;
     ws.send(JSON.stringify(message) ?? "");
-    await settle(this.#ws as WebSocket);
+    await settle(ws);
   }
 
   #hear(data: Buffer, isBinary: boolean): void {

@@ -20,7 +20,7 @@ interface Plan {
   after: "connection" | "request";
   /** In so many pieces, with a turn of the loop between them. */
   says: string[];
-  then: "end" | "reset";
+  ends: "in order" | "by a reset";
 }
 
 const request = fc
@@ -65,7 +65,7 @@ const plans: fc.Arbitrary<Plan> = fc.record({
       fc.array(fc.nat(400), { maxLength: 2 }),
     )
     .map(([answers, places]) => cut(answers.join(""), places)),
-  then: fc.constantFrom("end", "end", "reset"),
+  ends: fc.constantFrom("in order", "in order", "by a reset"),
 });
 
 function cut(text: string, places: number[]): string[] {
@@ -77,13 +77,13 @@ function cut(text: string, places: number[]): string[] {
 }
 
 let current: Plan | undefined;
-async function attack(socket: Socket, { says, then }: Plan): Promise<void> {
+async function attack(socket: Socket, { says, ends }: Plan): Promise<void> {
   for (const piece of says) {
     if (!socket.writable) return;
     socket.write(piece, "latin1");
     await new Promise((resolve) => setImmediate(resolve));
   }
-  if (then === "end") socket.end();
+  if (ends === "in order") socket.end();
   else if (!socket.destroyed) socket.resetAndDestroy();
 }
 
