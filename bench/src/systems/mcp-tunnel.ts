@@ -11,7 +11,7 @@ export interface Checkout {
 }
 
 /** The one that this bench belongs to. */
-const here: Checkout = { relay: commandOf("mcp-tunnel"), client: commandOf("mcp-tunnel-client") };
+export const here: Checkout = { relay: commandOf("mcp-tunnel"), client: commandOf("mcp-tunnel-client") };
 
 function commandOf(packageName: string): string {
   return join(dirname(fileURLToPath(import.meta.resolve(packageName))), "cli", "main.js");

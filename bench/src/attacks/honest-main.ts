@@ -1,0 +1,72 @@
+// An honest visitor in a process of its own: `honest-main.js PORT`. Asks for something small 100 times a second over kept
+// connections, from an address of its own; for each message it gets, it tells how it went since the last one.
+import { Agent, request } from "node:http";
+import { quantile } from "../stats.js";
+
+/** How an honest visitor fared. */
+export interface HonestReport {
+  answered: number;
+  /** How many requests failed, by what was wrong. */
+  failures: Record<string, number>;
+  p50Ms: number;
+  p99Ms: number;
+}
+
+const port = Number(process.argv[2]);
+const perSecond = 100;
+const agent = new Agent({ keepAlive: true, maxSockets: 256 });
+let latenciesMs: number[] = [];
+let failures: Record<string, number> = {};
+let sent = 0;
+let over = 0;
+const startedAtMs = performance.now();
+
+function ask(): void {
+  const askedAtMs = performance.now();
+  const fail = (why: string): void => {
+    over += 1;
+    failures[why] = (failures[why] ?? 0) + 1;
+  };
+  const headers = { host: "demo.localhost" };
+  const req = request({ agent, host: "127.0.0.1", port, path: "/small", localAddress: "127.0.0.2", headers });
+  req.setTimeout(10_000, () => req.destroy(new Error("no answer in 10 s")));
+  req.on("response", (res) => {
+    res.resume();
+    res.on("error", (error) => fail(String(error)));
+    res.on("end", () => {
+      if (res.statusCode !== 200) {
+        fail(`status ${res.statusCode}, ${String(res.headers["x-tunnel-error"])}`);
+        return;
+      }
+      over += 1;
+      latenciesMs.push(performance.now() - askedAtMs);
+    });
+  });
+  req.on("error", (error: NodeJS.ErrnoException) => fail(error.code ?? error.message));
+  req.end();
+}
+
+// As many as should have gone out by now, so that a late timer does not thin them out.
+setInterval(() => {
+  for (; sent < ((performance.now() - startedAtMs) / 1_000) * perSecond; sent++) ask();
+}, 10);
+
+process.on("message", () => {
+  // What is open belongs to what has been done to the relay so far.
+  const due = sent;
+  const timer = setInterval(() => {
+    if (over < due) return;
+    clearInterval(timer);
+    const sorted = latenciesMs.toSorted((a, b) => a - b);
+    const report: HonestReport = {
+      answered: sorted.length,
+      failures,
+      p50Ms: sorted.length === 0 ? 0 : quantile(sorted, 0.5),
+      p99Ms: sorted.length === 0 ? 0 : quantile(sorted, 0.99),
+    };
+    latenciesMs = [];
+    failures = {};
+    process.send?.(report);
+  }, 10);
+});
+process.on("disconnect", () => process.exit());
