@@ -6,7 +6,7 @@ import { runInNewContext } from "node:vm";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc");
-const isRelay = /mcp-tunnel\.js$/.test(process.argv[1] ?? "");
+const isRelay = process.argv[1]?.endsWith("mcp-tunnel.js") === true;
 const dist = new URL(`../../packages/${isRelay ? "relay" : "client"}/dist/`, import.meta.url);
 const protocol = new URL("../../packages/protocol/dist/", import.meta.url);
 
@@ -38,7 +38,9 @@ if (isRelay) {
   };
 }
 
-process.on("SIGUSR2", async () => {
+process.on("SIGUSR2", () => void measure());
+
+async function measure() {
   let heapBytes = Number.POSITIVE_INFINITY;
   // What closes over several turns of the loop lets go of the rest in the end.
   for (let i = 0; i < 3; i++) {
@@ -51,7 +53,7 @@ process.on("SIGUSR2", async () => {
   for (const name of process.getActiveResourcesInfo()) handles[name] = (handles[name] ?? 0) + 1;
   const addresses = [...occupancies].reduce((sum, { size }) => sum + size, 0);
   tell({ heapBytes, handles, addresses });
-});
+}
 
 // Apart, since to look for the objects of one class takes half a second.
 process.on("SIGCONT", () => {
