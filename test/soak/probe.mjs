@@ -1,12 +1,13 @@
 // Loaded into a command under test (--import). On SIGUSR2 it collects garbage and writes to stderr, as one line of JSON: the heap,
 // the open handles and timers, and how many addresses are counted as having something open; on SIGCONT: how many objects of
 // which class there are.
+import { basename } from "node:path";
 import { queryObjects, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc");
-const isRelay = process.argv[1]?.endsWith("mcp-tunnel.js") === true;
+const isRelay = basename(process.argv[1] ?? "") === "mcp-tunnel.js";
 const dist = new URL(`../../packages/${isRelay ? "relay" : "client"}/dist/`, import.meta.url);
 const protocol = new URL("../../packages/protocol/dist/", import.meta.url);
 
