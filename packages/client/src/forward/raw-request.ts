@@ -52,6 +52,8 @@ class RawRequest implements StreamHandler {
       maxHeaderSize: maxHeadBytes,
       createConnection: () => this.#connect(),
     });
+    // Node would leave out what is beyond 2,000 fields, in silence.
+    this.#request.maxHeadersCount = 0;
     this.#listen();
     if (end || head.upgrade === true) {
       this.#bodyEnded = true;
