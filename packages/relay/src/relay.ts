@@ -126,7 +126,7 @@ export function createRelay(options: RelayOptions): Relay {
       holds.start();
       // What goes wrong with one connection while accepting is no reason to end.
       visitorServer.server.on("error", (error) => logger.error({ error: String(error) }, "server error"));
-      await tls?.start(new URL(publicUrlOf("name")).port);
+      await tls?.start(new URL(publicUrlOf("name")).port, connections);
       return address;
     },
     async reload() {

@@ -4,18 +4,17 @@ import type { LimitReporter } from "../limits/limit-reporter.js";
 import type { LimitName } from "../limits/limits.js";
 import { plainAddress } from "./forwarded.js";
 
-/** What Node's parser can complain of that is a limit of ours. */
+const tooLate = { limit: "header_time", status: "408 Request Timeout", code: "request_timeout" } as const;
+
+/** What Node can complain of that is a limit of ours. */
 const limitOf: Readonly<Record<string, { limit: LimitName; status: string; code: string }>> = {
   HPE_HEADER_OVERFLOW: {
     limit: "header_bytes",
     status: "431 Request Header Fields Too Large",
     code: "headers_too_large",
   },
-  ERR_HTTP_REQUEST_TIMEOUT: {
-    limit: "header_time",
-    status: "408 Request Timeout",
-    code: "request_timeout",
-  },
+  ERR_HTTP_REQUEST_TIMEOUT: tooLate,
+  ERR_TLS_HANDSHAKE_TIMEOUT: tooLate,
 };
 const badRequest = { status: "400 Bad Request", code: "invalid_request" };
 

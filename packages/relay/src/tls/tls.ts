@@ -1,4 +1,5 @@
 import { TunnelError } from "mcp-tunnel-protocol";
+import type { ConnectionLimit } from "../limits/connections.js";
 import { listen, type ListenPlace } from "../listen.js";
 import type { Logger } from "../log.js";
 import type { AcmeOptions } from "./acme/options.js";
@@ -57,14 +58,15 @@ export class Tls {
   }
 
   /**
-   * `httpsPort` is the port that visitors see; empty for 443.
+   * `httpsPort` is the port that visitors see; empty for 443. `connections` bounds those of the redirect as well.
    * @throws TunnelError `invalid_option` when the port of the redirect cannot be had.
    */
-  async start(httpsPort: string): Promise<void> {
+  async start(httpsPort: string, connections: ConnectionLimit): Promise<void> {
     this.certificates.watch();
     this.#acme?.start();
     if (this.#redirectPlace === undefined) return;
     const server = createRedirectServer(this.#domain, httpsPort);
+    connections.watch(server);
     const address = await listen(server, this.#redirectPlace, "--http-redirect");
     server.on("error", (error) => this.#logger.error({ error: String(error) }, "server error"));
     this.#closeRedirect = () => {
