@@ -2,11 +2,14 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:tls";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { END, frame, types, UPGRADE, type WireFrame } from "../../packages/protocol/test/support/wire.js";
 import { closingAfterEach } from "../support/cleanup.js";
+import { startClientCommand } from "../support/commands.js";
 import { memoryRise, tellsMemory } from "../support/memory.js";
+import { startRawServer } from "../support/raw-server.js";
 import { startSecureRelay } from "../support/secure.js";
 import { startUpstream } from "../support/upstream.js";
-import { connectRawClient } from "./support/raw-peers.js";
+import { connectRawClient, startRawRelay } from "./support/raw-peers.js";
 import type { RawVisitor } from "./support/raw-visitor.js";
 import { startWorld, type World } from "./support/world.js";
 
@@ -20,6 +23,8 @@ import { startWorld, type World } from "./support/world.js";
  */
 const close = closingAfterEach();
 const mebibyte = 1_048_576;
+/** PROTOCOL.md, section 3. */
+const overloaded = 8;
 let world: World;
 beforeAll(async () => {
   world = await startWorld([
@@ -67,6 +72,35 @@ describe.skipIf(!tellsMemory)("memory", () => {
     for (const visitor of stalled) visitor.close();
     expect(rise).toBeLessThan(150 * mebibyte);
     await world.expectHonest(honest);
+  });
+
+  it("a relay that was taken over cannot fill the client's memory with what the service does not take", async () => {
+    const service = close(
+      await startRawServer((socket) => {
+        socket.on("data", (chunk) => {
+          if (chunk.includes("GET /fine")) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        });
+      }),
+    );
+    const relay = close(await startRawRelay());
+    const client = close(await startClientCommand(service.port, relay.port, ["--shutdown-grace", "0s"]));
+    const hostile = await relay.nextClient();
+    const data = Buffer.alloc(262_144);
+    const streams = 100;
+    const cut = (): WireFrame[] => hostile.frames.filter(({ type }) => type === types.RESET);
+    const [rise] = await memoryRise([client.pid], async () => {
+      for (let id = 1; id <= streams; id++) {
+        // Whoever upgrades may speak before the service has answered, which it never does.
+        hostile.send(frame(types.REQUEST | UPGRADE, id, "GET\n/hang\nUpgrade\nx"));
+        for (let i = 0; i < 4; i++) hostile.send(frame(types.DATA, id, data));
+      }
+      // 64 of the 100 MiB fit.
+      await hostile.until(() => (cut().length >= streams - 64 ? true : undefined));
+    });
+    expect(rise).toBeLessThan(192 * mebibyte);
+    expect(new Set(cut().map(({ payload }) => payload.readUInt16BE(0)))).toEqual(new Set([overloaded]));
+    hostile.send(frame(types.REQUEST | END, streams + 1, "GET\n/fine"));
+    expect((await hostile.next("RESPONSE")).stream).toBe(streams + 1);
   });
 
   it("uploads that the service does not read wait at the visitor's", async () => {

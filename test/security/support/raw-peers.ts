@@ -78,10 +78,12 @@ export async function connectRawClient(
   message: object = { protocol: [1] },
 ): Promise<RawPeer> {
   const ws = new WebSocket(`ws://127.0.0.1:${port}/_tunnel/register`, { perMessageDeflate: false });
+  // From the first byte: the relay may have requests for it at once.
+  const peer = new RawPeer(ws);
   await once(ws, "open");
   ws.send(JSON.stringify({ token: "t", subdomain: name, ...message }));
   await once(ws, "message");
-  return new RawPeer(ws);
+  return peer;
 }
 
 /** How a registration went: the name, the code of the close, or the status of the answer to the handshake. */
