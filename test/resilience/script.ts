@@ -103,11 +103,14 @@ async function exchange(
     chunks.push(chunk);
     report(socket.bytesRead);
   });
+  // From now on: a refusal may have come, and its connection have ended, before the last piece is out.
+  const closed = once(socket, "close");
+  closed.catch(() => {});
   for (const piece of pieces) {
     socket.write(piece);
     await new Promise((resolve) => setImmediate(resolve));
   }
-  await once(socket, "close");
+  await closed;
   return Buffer.concat(chunks);
 }
 
