@@ -52,9 +52,9 @@ export function linesConcerned(path: string, message: string): number[] {
   });
 }
 
-/** Only what is a path: a short value could stand in any message by chance. */
+/** Only what looks like a file's name: a number, say, could stand in any message by chance. */
 function isQuoted(value: string, message: string): boolean {
-  return value.includes("/") && message.includes(value);
+  return /[/.]/.test(value) && message.includes(value);
 }
 
 function parseConfig(
