@@ -151,6 +151,11 @@ hold-timeout: { seconds: 1 }
       ":2: each --tls-cert needs its --tls-key",
     ],
     [
+      "a token file that is not there, by its name alone",
+      "domain: a.test\nhost: 127.0.0.1\ntoken-file: no-such.yaml\n",
+      ":3: cannot read the token",
+    ],
+    [
       "a certificate that is not there, one of several",
       "domain: a.test\ntls-cert:\n  - /no/such/cert.pem\ntls-key: /no/such/key.pem\n",
       ":3: cannot read /no/such/cert.pem: ENOENT",
