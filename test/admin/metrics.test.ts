@@ -172,6 +172,8 @@ describe("the metrics", () => {
       new URL("../../examples/grafana/mcp-tunnel.json", import.meta.url),
       "utf8",
     );
+    // Nothing speaks TLS here, so nothing expires.
+    expect(families.find(({ name }) => name.includes("certificate_expiry"))?.metrics).toEqual([]);
     const ours = names.filter((name) => name.startsWith("mcp_tunnel_"));
     for (const name of ours) expect(documented).toContain(`\`${name}\``);
     // And the other way round: nothing is documented or drawn that is not there.

@@ -12,6 +12,7 @@ import {
   startClientCommand,
   startRelayCommand,
 } from "../support/commands.js";
+import { startFaultProxy } from "../support/fault-proxy.js";
 import { startOriginalClient } from "../support/original-client.js";
 import { startUpstream } from "../support/upstream.js";
 import { createVisitor } from "../support/visitor.js";
@@ -96,12 +97,18 @@ describe("a token of the file", () => {
     expect(relay.json.filter((line) => line["msg"] === "tunnel closed by its token")).toHaveLength(2);
   });
 
-  it("that is revoked ends the client command, which does not come back", async () => {
+  it("that is revoked while its client is away ends the client when it returns", async () => {
     const file = newFile();
     const { token, id } = await create(file, ["app"]);
     const relay = await startRelay(file);
-    const client = closing(await startClientCommand(9, relay.port, ["--token", token, "--subdomain", "app"]));
+    const proxy = closing(await startFaultProxy(relay.port));
+    const client = closing(await startClientCommand(9, proxy.port, ["--token", token, "--subdomain", "app"]));
+    proxy.refusing = true;
+    proxy.cut();
+    await relay.waitForJson({ msg: "tunnel away" });
     await tokenCommand("revoke", id, "--token-file", file);
+    await relay.waitForJson({ msg: "tunnel closed by its token" });
+    proxy.refusing = false;
     expect((await client.exited).code).not.toBe(0);
     expect(client.output).toContain("token revoked");
   });

@@ -80,6 +80,8 @@ describe("docs/troubleshooting.md", () => {
       "auth provider call failed",
       "auth provider answered with an unexpected status",
       "limit reached",
+      "no certificate is for this name",
+      "certificate in use",
     ]) {
       expect(troubleshooting.replaceAll(/\s+/g, " ")).toContain(line);
       expect(sources.includes(line), line).toBe(true);

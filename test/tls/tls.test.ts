@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { renameSync, writeFileSync } from "node:fs";
 import { type IncomingMessage, request as requestHttp } from "node:http";
@@ -5,6 +6,7 @@ import { type AddressInfo, connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import WebSocket, { WebSocketServer } from "ws";
+import { Scrape, startAdminRelay } from "../admin/support.js";
 import { createAuthority, createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import type { ClientCommand } from "../support/commands.js";
@@ -193,6 +195,7 @@ describe("a relay with certificates that change", { timeout: 60_000 }, () => {
     // Over the connection from before the change, new requests too.
     expect((await get(session, "/headers")).status).toBe(200);
     expect(relay.json.filter(({ level }) => Number(level) >= 50)).toEqual([]);
+    expect(relay.output).not.toContain("no certificate is for this name");
     stream.close();
   });
 
@@ -221,13 +224,20 @@ describe("a relay with certificates that change", { timeout: 60_000 }, () => {
     expect((await certificateFor(port, "demo.tunnel.test")).subject.CN).toBe("*.tunnel.test");
   });
 
-  it("warns of one that has expired, and serves it", async () => {
+  it("warns of one that has expired, and is not for the relay's names, and serves it", async () => {
     const folder = opened(createFolder());
     const expired = await (await createAuthority()).issue(["old.tunnel.test"], { days: 0.5 });
     const files = [folder.write("old.pem", expired.cert), folder.write("old.key", expired.key)] as const;
-    const relay = opened(await startSecureRelay(["--tls-cert", files[0], "--tls-key", files[1]]));
+    const relay = opened(
+      await startAdminRelay(["--domain", "tunnel.test", "--tls-cert", files[0], "--tls-key", files[1]]),
+    );
     const warning = "certificate in use, but expired: visitors will be warned of this relay";
-    expect((await relay.relay.waitForJson({ msg: warning }))["names"]).toBe("DNS:old.tunnel.test");
+    expect((await relay.waitForJson({ msg: warning }))["names"]).toBe("DNS:old.tunnel.test");
+    const unnamed = "no certificate is for this name: who connects there will be warned";
+    await relay.waitForJson({ msg: unnamed, name: "tunnel.test" });
+    await relay.waitForJson({ msg: unnamed, name: "*.tunnel.test" });
+    const expiry = (await Scrape.of(relay)).value("mcp_tunnel_certificate_expiry_timestamp_seconds");
+    expect(expiry * 1_000).toBe(Date.parse(new X509Certificate(expired.cert).validTo));
     expect((await certificateFor(relay.port, "old.tunnel.test")).subject.CN).toBe("old.tunnel.test");
   });
 });

@@ -172,12 +172,17 @@ export class Registrar {
   disconnect(name: string): boolean {
     const tunnel = this.#registry.find(name);
     if (tunnel === undefined) return false;
+    const reason = "disconnected by the operator";
+    this.#dismiss(tunnel, reason);
     // A client that is only cut off would be back at once.
-    const verdict = { code: closeCodes.authenticationFailed, reason: "disconnected by the operator" };
-    // One whose connection is lost hears of it when it returns.
-    if (tunnel.resumeId !== undefined) this.#sessions.delete(tunnel.resumeId, verdict);
-    tunnel.close(verdict.code, verdict.reason);
+    tunnel.close(closeCodes.authenticationFailed, reason);
     return true;
+  }
+
+  /** Sees to it that a client whose connection is lost hears of it when it returns. */
+  #dismiss(tunnel: Tunnel, reason: string): void {
+    if (tunnel.resumeId === undefined) return;
+    this.#sessions.delete(tunnel.resumeId, { code: closeCodes.authenticationFailed, reason });
   }
 
   /** The tunnels that hold their names. */
@@ -413,6 +418,7 @@ export class Registrar {
       const { name, grant } = tunnel.info;
       this.#options.logger.warn({ name, token: grant?.id, reason }, "tunnel closed by its token");
       this.#tell("revoked");
+      this.#dismiss(tunnel, reason);
     },
     onLeaving: (tunnel) => this.#registry.release(tunnel),
     onClosed: (tunnel, cause) => {

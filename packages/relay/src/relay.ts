@@ -40,6 +40,8 @@ export interface Relay {
   readonly openExchanges: number;
   /** What went through those so far. Observers are told of it when they are over. */
   openTraffic(): Traffic;
+  /** When the first of the certificates in use expires; `undefined` without TLS, or before ACME has brought one. */
+  readonly certificateExpiry: Date | undefined;
   /** The tunnels that hold a name, now. */
   tunnels(): TunnelStatus[];
   /**
@@ -138,6 +140,9 @@ export function createRelay(options: RelayOptions): Relay {
     },
     get openExchanges() {
       return context.exchanges.size;
+    },
+    get certificateExpiry() {
+      return tls?.certificates.expiry;
     },
     openTraffic() {
       const all = { requestBytes: 0, responseBytes: 0 };

@@ -8,6 +8,7 @@ import type { TunnelStatus } from "../status.js";
 export interface MetricsSource {
   readonly draining: boolean;
   readonly openExchanges: number;
+  readonly certificateExpiry: Date | undefined;
   openTraffic(): Traffic;
   tunnels(): TunnelStatus[];
 }
@@ -110,6 +111,10 @@ export function createMetrics(version: string): Metrics {
     "mcp_tunnel_queued_bytes",
     "Bytes that wait for a client or for its acknowledgement, over all tunnels.",
   );
+  const expiry = gauge(
+    "mcp_tunnel_certificate_expiry_timestamp_seconds",
+    "When the first of the certificates in use expires, in seconds since 1970; none without TLS.",
+  );
   const draining = gauge("mcp_tunnel_draining", "1 while the relay is shutting down.");
 
   // Every series is there from the start: a rate over one that appears with its first count misses that count. They
@@ -163,6 +168,9 @@ export function createMetrics(version: string): Metrics {
       queued.set(sum(all, (tunnel) => tunnel.queuedBytes));
       open.set(source.openExchanges);
       draining.set(source.draining ? 1 : 0);
+      const expires = source.certificateExpiry?.getTime();
+      if (expires === undefined) expiry.remove();
+      else expiry.set(expires / 1_000);
       const traffic = source.openTraffic();
       setTo(requestBytes, over.requestBytes + traffic.requestBytes);
       setTo(responseBytes, over.responseBytes + traffic.responseBytes);

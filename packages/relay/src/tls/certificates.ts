@@ -28,6 +28,12 @@ export class Certificates {
     return this.#sources.find((source) => source.certificate !== undefined)?.certificate;
   }
 
+  /** When the first of those in use expires. */
+  get expiry(): Date | undefined {
+    const times = this.#sources.flatMap(({ certificate }) => certificate?.notAfter.getTime() ?? []);
+    return times.length === 0 ? undefined : new Date(Math.min(...times));
+  }
+
   /** Calls `changed` with the {@link fallback} that there is, and with each later one. */
   followFallback(changed: (certificate: Certificate) => void): void {
     this.#onFallback = changed;

@@ -63,6 +63,7 @@ export class Tls {
    */
   async start(httpsPort: string, connections: ConnectionLimit): Promise<void> {
     this.certificates.watch();
+    this.#warnOfNames();
     this.#acme?.start();
     if (this.#redirectPlace === undefined) return;
     const server = createRedirectServer(this.#domain, httpsPort);
@@ -74,6 +75,17 @@ export class Tls {
       server.closeAllConnections();
     };
     this.#logger.info(address, "redirecting to HTTPS");
+  }
+
+  /** A relay whose certificate is for other names looks as if it worked, until somebody visits it. */
+  #warnOfNames(): void {
+    // One that is still to come by ACME is for all of them.
+    if (this.certificates.fallback === undefined) return;
+    const names = [this.#domain, `*.${this.#domain}`];
+    for (const name of names) {
+      if (this.certificates.find(name.replace("*", "any-name")) !== undefined) continue;
+      this.#logger.warn({ name }, "no certificate is for this name: who connects there will be warned");
+    }
   }
 
   /** Reads the certificate files again. */
