@@ -73,7 +73,8 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
     new Lane("down", far, near, pair, state);
     for (const resolve of waiting.splice(0)) resolve();
   });
-  server.listen(0, "127.0.0.1");
+  // As many may come at once as at the relay itself.
+  server.listen({ port: 0, host: "127.0.0.1", backlog: 4_096 });
   await once(server, "listening");
   const proxy: FaultProxy = {
     port: (server.address() as AddressInfo).port,

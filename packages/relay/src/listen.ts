@@ -6,6 +6,12 @@ import { TunnelError } from "mcp-tunnel-protocol";
 export type ListenPlace = { host: string | undefined; port: number } | { fd: number };
 
 /**
+ * Connections that may wait to be accepted; the system may allow fewer. After a restart a thousand clients and their visitors
+ * come within a moment: with Node's 511 the rest would have to knock again, after one second, then three, then seven.
+ */
+const backlog = 4_096;
+
+/**
  * Lets `server` listen and resolves with the address. `option` is the one that sets the port, for the message.
  * @throws TunnelError `invalid_option` when the port cannot be had, or the socket is not one to listen on.
  */
@@ -16,7 +22,7 @@ export async function listen(
 ): Promise<{ host: string; port: number }> {
   if ("fd" in place) return listenOn(server, place.fd);
   const { host, port } = place;
-  server.listen({ port, ...(host === undefined ? {} : { host }) });
+  server.listen({ port, backlog, ...(host === undefined ? {} : { host }) });
   try {
     await once(server, "listening");
   } catch (error) {
@@ -29,7 +35,7 @@ export async function listen(
 async function listenOn(server: Server, fd: number): Promise<{ host: string; port: number }> {
   const unusable = (why: string, options?: ErrorOptions): TunnelError =>
     new TunnelError("invalid_option", `file ${fd} is not a TCP socket to listen on: ${why}`, options);
-  server.listen({ fd });
+  server.listen({ fd, backlog });
   try {
     await once(server, "listening");
   } catch (error) {
