@@ -1,8 +1,10 @@
 import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createRelay } from "mcp-tunnel";
 import { afterAll, describe, expect, it } from "vitest";
-import { createToken, type NewToken } from "../../packages/relay/src/auth/token-file-edit.js";
+import { TokenFileAuthenticator } from "../../packages/relay/src/auth/token-file.js";
+import { createToken, type NewToken, revokeToken } from "../../packages/relay/src/auth/token-file-edit.js";
 import { createProgram, failureOf } from "../../packages/relay/src/cli/program.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import {
@@ -13,6 +15,7 @@ import {
   startRelayCommand,
 } from "../support/commands.js";
 import { startFaultProxy } from "../support/fault-proxy.js";
+import { LogWatch } from "../support/log-watch.js";
 import { startOriginalClient } from "../support/original-client.js";
 import { startUpstream } from "../support/upstream.js";
 import { createVisitor } from "../support/visitor.js";
@@ -31,6 +34,12 @@ async function tokenCommand(...args: string[]): Promise<RunningCommand & { code:
   return Object.assign(command, { code });
 }
 
+/** How the command would end with these arguments, without a process for it. */
+const failureOfCommand = (...args: string[]) =>
+  createProgram()
+    .parseAsync(args, { from: "user" })
+    .then(() => undefined, failureOf);
+
 /** Creates a token as the command does, without a process for it. */
 const create = (file: string, subdomains: string[], more: Omit<NewToken, "subdomains"> = {}) =>
   createToken(file, { ...more, subdomains });
@@ -43,8 +52,19 @@ async function createByCommand(file: string, ...args: string[]): Promise<{ token
   return { token: command.stdout[0] as string, id };
 }
 
-async function startRelay(file: string, ...args: string[]) {
+async function startCommand(file: string, ...args: string[]) {
   return closing(await startRelayCommand(["--token-file", file, ...args]));
+}
+
+/** What the command would start, in this process. */
+async function startRelay(file: string) {
+  const log = new LogWatch();
+  const authenticator = await TokenFileAuthenticator.open(file, log.logger);
+  const options = { domain: "localhost", host: "127.0.0.1", port: 0, startupHoldMs: 0 };
+  const relay = createRelay({ ...options, authenticator, logger: log.logger });
+  const { port } = await relay.listen();
+  closing({ close: () => relay.close(0) });
+  return Object.assign(log, { port });
 }
 
 describe("a token of the file", () => {
@@ -52,7 +72,7 @@ describe("a token of the file", () => {
     const file = newFile();
     const { token } = await create(file, ["app", "app-*"]);
     const upstream = closing(await startUpstream());
-    const relay = await startRelay(file);
+    const relay = await startCommand(file);
     expect(await relay.waitForJson({ msg: "listening" })).toMatchObject({ auth: "token file" });
     closing(await startClientCommand(upstream.port, relay.port, ["--token", token, "--subdomain", "app-1"]));
     const visitor = closing(createVisitor(relay.port));
@@ -71,7 +91,7 @@ describe("a token of the file", () => {
     await create(file, ["one"]);
     const relay = await startRelay(file);
     const { token } = await create(file, ["two"]);
-    await relay.waitForJson({ msg: "token file read again", tokens: 2, added: 1, removed: 0 }, 1);
+    await relay.waitForJson({ msg: "token file read again", tokens: 2, added: 1, removed: 0 });
     await connect(relay.port, token, "two");
   });
 
@@ -85,8 +105,7 @@ describe("a token of the file", () => {
       await connect(relay.port, ann.token, "ann-2"),
     ];
     await connect(relay.port, bob.token, "bob");
-    const revoked = await tokenCommand("revoke", ann.id.slice(0, 6), "--token-file", file);
-    expect(revoked.output).toBe(`revoked token ${ann.id} (Ann)`);
+    await revokeToken(file, ann.id.slice(0, 6));
     for (const tunnel of tunnels) {
       expect(await tunnel.closed).toMatchObject({ code: 4001, reason: "token revoked" });
     }
@@ -106,7 +125,7 @@ describe("a token of the file", () => {
     proxy.refusing = true;
     proxy.cut();
     await relay.waitForJson({ msg: "tunnel away" });
-    await tokenCommand("revoke", id, "--token-file", file);
+    await revokeToken(file, id);
     await relay.waitForJson({ msg: "tunnel closed by its token" });
     proxy.refusing = false;
     expect((await client.exited).code).not.toBe(0);
@@ -176,16 +195,14 @@ describe("a file that cannot be used", () => {
     const line = good.split("\n").length + 1;
     await relay.waitForJson({ problem: `${file}:${line}: unknown key 'subdomain'` });
     replace(file, `${good}  - sha256: "never closed\n`);
-    await relay.waitFor("syntax problem", () =>
+    await relay.waitFor(() =>
       relay.json.find(({ problem }) => /: Missing closing "quote/.test(String(problem))),
     );
     // An editor that empties the file first, and a file that is gone for a moment.
     replace(file, "");
     await relay.waitForJson({ problem: `${file}:1: the file: needs the key 'tokens' with a list of tokens` });
     renameSync(file, `${file}.away`);
-    await relay.waitFor("missing file", () =>
-      relay.json.find(({ problem }) => String(problem).includes("ENOENT")),
-    );
+    await relay.waitFor(() => relay.json.find(({ problem }) => String(problem).includes("ENOENT")));
 
     expect(await isUp(relay.port, "app")).toBe(true);
     await connect(relay.port, token, "next");
@@ -197,7 +214,7 @@ describe("a file that cannot be used", () => {
   it("is read again at once on SIGHUP, changed or not", async () => {
     const file = newFile();
     await create(file, ["app"]);
-    const relay = await startRelay(file);
+    const relay = await startCommand(file);
     relay.child.kill("SIGHUP");
     await relay.waitForJson({ msg: "token file read again", tokens: 1, changed: 0 });
   });
@@ -214,7 +231,8 @@ describe("the token commands", () => {
     expect(created.startsWith("# Ours.\ntokens:\n  # CI\n")).toBe(true);
     expect(created).toContain(`${digest} # never leaves CI`);
     expect(created).toContain('"0123"');
-    await tokenCommand("revoke", id, "--token-file", file);
+    const revoked = await tokenCommand("revoke", id.slice(0, 6), "--token-file", file);
+    expect(revoked.output).toBe(`revoked token ${id} (Ann: #1)`);
     expect(readFileSync(file, "utf8")).toBe(text.replace('[ci, "0123"]', '[ ci, "0123" ]'));
     expect(statSync(file).mode & 0o777).toBe(0o640);
   });
@@ -272,9 +290,7 @@ describe("the token commands", () => {
     const file = newFile();
     writeFileSync(file, "tokens: []\n");
     const [verb = "", ...rest] = args;
-    const failure = await createProgram()
-      .parseAsync(["token", verb, "--token-file", file, ...rest], { from: "user" })
-      .then(() => undefined, failureOf);
+    const failure = await failureOfCommand("token", verb, "--token-file", file, ...rest);
     expect(failure).toEqual({ status: 2, message: expect.stringContaining(mention) });
     expect(readFileSync(file, "utf8")).toBe("tokens: []\n");
   });
@@ -295,7 +311,7 @@ describe("beside a token file", () => {
     const { token } = await create(file, ["file"]);
     // printf static-2 | sha256sum
     const digest = "f19a9cbf6c3d37db79fd0bc564e3703cab4f97c83e1a545872b2e8658399debb";
-    const relay = await startRelay(
+    const relay = await startCommand(
       file,
       "--static-token",
       "static-1:one",
@@ -314,9 +330,10 @@ describe("beside a token file", () => {
   ])("%s is refused", async (_, args, mention) => {
     const file = newFile();
     writeFileSync(file, "tokens: []\n");
-    const relay = closing(runRelay(["--domain", "localhost", "--token-file", file, ...args]));
-    expect((await relay.exited).code).toBe(2);
-    expect(relay.output).toContain(mention);
+    expect(await failureOfCommand("--domain", "localhost", "--token-file", file, ...args)).toEqual({
+      status: 2,
+      message: expect.stringContaining(mention),
+    });
   });
 });
 
