@@ -36,7 +36,7 @@ async function visit(options: object, fields: readonly string[], localAddress = 
   const headers = world.client.requests[0]?.head.headers ?? [];
   const values = (name: string): string[] =>
     headers.filter((_, i) => i % 2 === 1 && headers[i - 1]?.toLowerCase() === name);
-  return { status, values };
+  return { status, values, all: headers.join("\n") };
 }
 
 it("a visitor's own claims arrive nowhere", async () => {
@@ -58,13 +58,15 @@ it("a visitor's own claims arrive nowhere", async () => {
 
 it.each([
   ["underscores, which CGI takes for hyphens", "X_Forwarded_For: 10.0.0.1"],
+  ["an underscore and a hyphen", "x-real_ip: 10.0.0.1"],
   ["a space before the colon", "X-Forwarded-For : 10.0.0.1"],
   ["a folded line", "X-Forwarded-For:\r\n 10.0.0.1"],
   ["a name hidden by Connection", "Connection: X-Forwarded-For\r\nX-Forwarded-For: 10.0.0.1"],
 ])("nor by another spelling: %s", async (_, field) => {
-  const { status, values } = await visit({}, [field]);
+  const { status, values, all } = await visit({}, [field]);
   if (status === 200) expect(values("x-forwarded-for")).toEqual(["127.0.0.1"]);
   else expect(status).toBe(400);
+  expect(all).not.toContain("10.0.0.1");
 });
 
 describe("limits per address go by what can be believed", () => {

@@ -54,7 +54,7 @@ export function plainAddress(address: string): string {
  * What only the relay may say to the local service, in lower case. A visitor who could set one of these would
  * choose his own address or scheme. `X-Real-IP` is nginx' habit and as widely believed.
  */
-export const forwardedFields: ReadonlySet<string> = new Set([
+const forwardedFields = inAllSpellings([
   "forwarded",
   "x-forwarded-for",
   "x-forwarded-host",
@@ -68,12 +68,25 @@ export const forwardedFields: ReadonlySet<string> = new Set([
   "x-request-id",
 ]);
 /** What is rewritten even when a trusted proxy sent it; the rest of its fields pass. */
-const rewrittenFields: ReadonlySet<string> = new Set([
+const rewrittenFields = inAllSpellings([
   "x-forwarded-for",
   "x-forwarded-host",
   "x-forwarded-proto",
   "x-request-id",
 ]);
+
+/** With underscores for hyphens as well: the environment of CGI, and of what came after it, knows no difference. */
+function inAllSpellings(names: readonly string[]): ReadonlySet<string> {
+  const all = new Set<string>();
+  for (const name of names) {
+    let spellings = [""];
+    for (const part of name.split(/(-)/)) {
+      spellings = spellings.flatMap((start) => (part === "-" ? [`${start}-`, `${start}_`] : [start + part]));
+    }
+    for (const spelling of spellings) all.add(spelling);
+  }
+  return all;
+}
 
 /** What is known about the visitor, and the fields that tell the local service. */
 export interface Visitor {
