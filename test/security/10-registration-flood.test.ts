@@ -19,11 +19,20 @@ const close = closingAfterEach();
 const places = 100;
 const addresses = 50;
 const total = scaled(1_000, 10_000);
+/** For each address; about what the flood's own need until the newcomer is in. */
+const perMinute = scaled(100, 300);
 let world: World;
 beforeAll(async () => {
   world = await startWorld([
     ...["--max-pending-registrations", String(places), "--registration-timeout", "2s"],
-    ...["--max-registrations-per-minute", "300", "--max-tunnels", "12", "--max-tunnels-per-token", "5"],
+    ...[
+      "--max-registrations-per-minute",
+      String(perMinute),
+      "--max-tunnels",
+      "12",
+      "--max-tunnels-per-token",
+      "5",
+    ],
     ...["--max-connections-per-address", "5000"],
   ]);
 });
@@ -38,10 +47,11 @@ it.skipIf(!tellsMemory)(
   async () => {
     const honest = close(await world.startHonest());
     let done = 0;
+    let newcomerIsIn = false;
     const open = new Set<RawVisitor>();
     const [rise] = await memoryRise([world.relay.pid], async () => {
       const flood = async (address: string): Promise<void> => {
-        for (let i = 0; i < total / addresses; i++) {
+        for (let i = 0; i < total / addresses || !newcomerIsIn; i++) {
           const visitor = new RawVisitor({ port: world.port, localAddress: address });
           visitor.send(handshake);
           await visitor.until((received) => received.includes("\r\n\r\n"));
@@ -55,11 +65,11 @@ it.skipIf(!tellsMemory)(
       // In the midst of it somebody honest arrives.
       while (done < total / 5) await delay(5);
       const newcomer = await startClientCommand(world.upstream.port, world.port, ["--subdomain", "newcomer"]);
-      expect(done).toBeLessThan(total);
+      newcomerIsIn = true;
       await newcomer.close();
       await Promise.all(floods);
     });
-    expect(done).toBe(total);
+    expect(done).toBeGreaterThanOrEqual(total);
     expect(await world.limitHits("pending_registrations")).toBeGreaterThan(total / 10);
     expect(open.size).toBeLessThan(places + 200);
     expect(rise).toBeLessThan(96 * 1_048_576);
@@ -73,16 +83,16 @@ it.skipIf(!tellsMemory)(
 
 it("one address may only ask so often, and what it asks for too much costs it nothing but an answer", async () => {
   const statuses: string[] = [];
-  for (let i = 0; i < 400; i++) {
+  for (let i = 0; i < perMinute + 60; i++) {
     const visitor = new RawVisitor({ port: world.port, localAddress: "127.0.2.1" });
     visitor.send(handshake);
     const received = await visitor.until((text) => text.includes("\r\n\r\n"));
     statuses.push(received.slice(9, 12));
     visitor.close();
   }
-  expect(statuses.filter((status) => status === "101").length).toBeGreaterThanOrEqual(300);
-  expect(statuses.filter((status) => status === "429").length).toBeGreaterThanOrEqual(50);
-  expect(await world.limitHits("registrations_per_address")).toBeGreaterThanOrEqual(50);
+  expect(statuses.filter((status) => status === "101").length).toBeGreaterThanOrEqual(perMinute);
+  expect(statuses.filter((status) => status === "429").length).toBeGreaterThanOrEqual(20);
+  expect(await world.limitHits("registrations_per_address")).toBeGreaterThanOrEqual(20);
 });
 
 it("tunnels are bounded for each token and in all, and those that are there stay", async () => {
