@@ -16,12 +16,12 @@ process.once("message", () => {
 /** @type {number[]} */
 const latenciesMs = [];
 let failures = 0;
-while (!stopped) {
+do {
   const askedAtMs = performance.now();
   if ((await ask()) === 200) latenciesMs.push(performance.now() - askedAtMs);
   else failures += 1;
   await delay(10);
-}
+} while (!stopped);
 latenciesMs.sort((a, b) => a - b);
 const medianMs = latenciesMs[latenciesMs.length >> 1];
 process.send?.({ served: latenciesMs.length, failures, medianMs, slowestMs: latenciesMs.at(-1) });

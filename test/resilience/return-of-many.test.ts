@@ -84,7 +84,7 @@ it(`${count} clients come back at once after a restart of the relay, and do not 
       `${served} requests meanwhile, median ${Math.round(medianMs)} ms, slowest ${Math.round(slowestMs)} ms`,
   );
   expect(failures).toBe(0);
-  expect(served).toBeGreaterThan(3);
+  expect(served).toBeGreaterThan(0);
   // As long as the relay would let a request wait for its client, on a machine that may have other work.
   expect(slowestMs).toBeLessThan(15_000);
   // No pause is longer than the restart took.
