@@ -1,8 +1,10 @@
 import { createRelay } from "mcp-tunnel";
+import { startTunnelClient, type TunnelClient } from "mcp-tunnel-client";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fuzzTimeoutMs, runs } from "../../packages/protocol/test/support/fuzz.js";
 import { frame, types } from "../../packages/protocol/test/support/wire.js";
+import { type RawServer, startRawServer } from "../support/raw-server.js";
 import { missingProgram } from "../support/requires.js";
 import { type Nginx, startNginx } from "./support/nginx.js";
 import { connectRawClient, type RawPeer } from "./support/raw-peers.js";
@@ -138,6 +140,70 @@ describe.each(ways)("answers of a hostile client, %s", (_, isProxied) => {
       return rest.length >= Number(length);
     return body === "" ? rest === "" : rest.includes(body) && rest.endsWith("0\r\n\r\n");
   }
+});
+
+/** The local service may be somebody else's as well: what it answers is read by the client, which keeps the connection. */
+describe("answers of a hostile service", () => {
+  const ok = "HTTP/1.1 200 OK\r\n";
+  const poison = `${ok}Content-Length: 8\r\n\r\npoisoned`;
+  let answer = "";
+  let service: RawServer;
+  let client: TunnelClient;
+  beforeAll(async () => {
+    service = await startRawServer((socket) => {
+      socket.on("data", (chunk) => {
+        const asked = chunk.includes("GET /canary") ? `${ok}Content-Length: 6\r\n\r\ncanary` : answer;
+        socket.write(asked, "latin1");
+      });
+    });
+    const relayUrl = `http://127.0.0.1:${port}`;
+    client = await startTunnelClient({
+      port: service.port,
+      relayUrl,
+      subdomain: "service",
+      shutdownGraceMs: 0,
+    });
+  });
+  afterAll(async () => {
+    await client.close();
+    await service.close();
+  });
+
+  async function visit(path: string, done: (received: string) => boolean): Promise<string> {
+    const visitor = new RawVisitor({ port });
+    visitor.send(`GET ${path} HTTP/1.1\r\nHost: service.tunnel.test\r\n\r\n`);
+    const received = await visitor.until(done);
+    visitor.close();
+    return received;
+  }
+
+  it.each([
+    ["a second answer that nobody asked for", `${ok}Content-Length: 2\r\n\r\nok${poison}`],
+    ["a body with no request for one", `HTTP/1.1 204 No Content\r\nContent-Length: 84\r\n\r\n${poison}`],
+    ["a 304 with a body", `HTTP/1.1 304 Not Modified\r\n\r\n${poison}`],
+    [
+      "two framings",
+      `${ok}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n${poison}`,
+    ],
+    ["two lengths", `${ok}Content-Length: 2\r\nContent-Length: 40\r\n\r\nok${poison}`],
+    ["a length that is none", `${ok}Content-Length: 2, 2\r\n\r\nok${poison}`],
+    ["a chunk that is none", `${ok}Transfer-Encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n${poison}`],
+    ["a field that holds a CR", `${ok}X-A: 1\rX-Injected: yes\r\nContent-Length: 2\r\n\r\nok`],
+    ["a field that holds a NUL", `${ok}X-A: \0\r\nContent-Length: 2\r\n\r\nok`],
+    ["a 101 that nobody asked for", `HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n${poison}`],
+    ["a status of two digits", `HTTP/1.1 99 No\r\nContent-Length: 2\r\n\r\nok`],
+    ["a head of 70 KB", `${ok}X-A: ${"a".repeat(70_000)}\r\nContent-Length: 2\r\n\r\nok`],
+    ["no HTTP", "hello\r\n\r\n"],
+  ])("%s: one clear answer or none, and the next visitor his own", async (_, bytes) => {
+    answer = bytes;
+    // A cut body ends with its connection.
+    const received = await visit("/", (text) => text.includes("\r\n\r\n"));
+    if (received !== "") expect(strictHead(received).fields.join("\n")).not.toContain("Injected");
+    expect(statuses(received).length).toBeLessThanOrEqual(1);
+    expect(received).not.toContain("poisoned");
+    const next = strictHead(await visit("/canary", (text) => text.endsWith("canary")));
+    expect([next.status, next.rest]).toEqual([200, "canary"]);
+  });
 });
 
 describe("any answer at all", () => {
