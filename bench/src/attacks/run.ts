@@ -1,6 +1,6 @@
 // `npm run attacks -- [--seconds N] [--only NAMES] [--write]`: what each attack does to the relay and to an honest visitor.
 // The relay, the clients, their services, the honest visitor and the attacker are processes of their own. Exit status 1
-// when a bound is passed. --write puts the table into docs/security.md.
+// when a bound is passed. --write puts the table into docs/security.md; with --only, these rows of it.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -58,7 +58,8 @@ for (const attack of [undefined, ...chosen]) {
   );
 }
 const failed = outcomes.flatMap((outcome) => passed(outcome));
-const text = document(outcomes);
+const file = fileURLToPath(new URL("../../../../docs/security.md", import.meta.url));
+const text = document(values.write && only !== undefined ? withOthers(outcomes) : outcomes.map(cells));
 console.log(`\n${text}`);
 if (values.write) write(text);
 process.exit(failed.length === 0 ? 0 : 1);
@@ -110,7 +111,7 @@ function cells({ attack, attempts, limits, idleBytes, peakBytes: peak, honest }:
   ];
 }
 
-function document(all: readonly Outcome[]): string {
+function document(rows: readonly string[][]): string {
   const header = [
     "Attack",
     "Tries",
@@ -124,7 +125,7 @@ function document(all: readonly Outcome[]): string {
     `${date}, Node ${process.versions.node}, ${cpus().length} cores that everything shared, ${seconds} s of each attack. Bounds: ` +
       `${maxPeakBytes / 1_048_576} MiB, no failure, a p99 of ${maxP99Ms.toLocaleString("en")} ms.`,
     "",
-    table(header, all.map(cells)),
+    table(header, rows),
   ].join("\n");
 }
 
@@ -132,10 +133,32 @@ function megabytes(bytes: number): string {
   return (bytes / 1e6).toFixed(0);
 }
 
-function write(text: string): void {
-  const file = fileURLToPath(new URL("../../../../docs/security.md", import.meta.url));
+/** The rows of these outcomes among those that the document has already. */
+function withOthers(all: readonly Outcome[]): string[][] {
+  const [, written = ""] =
+    /<!-- attacks -->([^]*)<!-- end of attacks -->/.exec(readFileSync(file, "utf8")) ?? [];
+  const rows = written
+    .split("\n")
+    .filter((line) => /^\| (none|\*\*)/.test(line))
+    .map((line) =>
+      line
+        .split("|")
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
+  const nameOf = (row: readonly string[]): string | undefined => row[0]?.split(":", 1)[0];
+  const measured = new Map(
+    all
+      .filter(({ attack }) => attack !== undefined)
+      .map(cells)
+      .map((row) => [nameOf(row), row]),
+  );
+  return rows.map((row) => measured.get(nameOf(row)) ?? row);
+}
+
+function write(table: string): void {
   const before = readFileSync(file, "utf8");
-  const after = before.replace(/(<!-- attacks -->\n)[^]*(<!-- end of attacks -->)/, `$1\n${text}\n\n$2`);
+  const after = before.replace(/(<!-- attacks -->\n)[^]*(<!-- end of attacks -->)/, `$1\n${table}\n\n$2`);
   if (after === before) throw new Error("docs/security.md has no place for the table");
   writeFileSync(file, after);
 }
