@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect, type AddressInfo } from "node:net";
 import { createRelay, type Relay, type RelayOptions, staticAuthenticator } from "mcp-tunnel";
+import { connect as connectTls } from "node:tls";
 import { describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { frame, types } from "../../packages/protocol/test/support/wire.js";
@@ -217,14 +218,40 @@ describe("with TLS", () => {
     expect(hits).toEqual(["header_time"]);
   });
 
-  it("more connections of one address than it may have, those to the redirect included", async () => {
-    const { port, redirectPort, hits } = await startSecure({ maxConnectionsPerAddress: 2 });
+  it.each(["http/1.1", "h2"])(
+    "connections over %s count until they are closed, and no longer",
+    async (protocol) => {
+      const { port, hits } = await startSecure({ maxConnections: 4, maxConnectionsPerAddress: 4 });
+      for (let i = 0; i < 10; i++) {
+        const socket = connectTls({
+          port,
+          host: "127.0.0.1",
+          rejectUnauthorized: false,
+          ALPNProtocols: [protocol],
+        });
+        await once(socket, "secureConnect");
+        expect(socket.alpnProtocol).toBe(protocol);
+        const closed = once(socket.resume(), "close");
+        // One after the other, each ended from another side.
+        if (i % 2 === 0) socket.destroy();
+        else socket.write("no HTTP\r\n\r\n");
+        await closed;
+      }
+      expect(hits).toEqual([]);
+    },
+  );
+
+  it.each([
+    ["in all", { maxConnections: 2 }, "connections"],
+    ["of one address", { maxConnectionsPerAddress: 2 }, "connections_per_address"],
+  ])("more connections %s than there may be, those to the redirect included", async (_, options, limit) => {
+    const { port, redirectPort, hits } = await startSecure(options);
     const first = close(new RawVisitor({ port: redirectPort }));
     const second = close(new RawVisitor({ port }));
     await Promise.all([once(first.socket, "connect"), once(second.socket, "connect")]);
     await new RawVisitor({ port: redirectPort }).closed;
     await new RawVisitor({ port }).closed;
-    expect(hits).toEqual(["connections_per_address", "connections_per_address"]);
+    expect(hits).toEqual([limit, limit]);
     first.send(get());
     expect(await first.all()).toMatch(/^HTTP\/1\.1 308 .*Location: https:\/\/app\.tunnel\.test/s);
   });

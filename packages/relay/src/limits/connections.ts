@@ -11,6 +11,8 @@ export class ConnectionLimit {
   readonly #reporter: LimitReporter;
   readonly #max: number;
   readonly #addresses: Occupancy;
+  /** Over all servers that are watched. */
+  #open = 0;
 
   constructor(limits: Limits, keys: AddressKeys, proxies: AddressRanges, reporter: LimitReporter) {
     this.#keys = keys;
@@ -22,11 +24,6 @@ export class ConnectionLimit {
 
   /** Watches every connection of `server`, whose own listeners have to be there already: they see only what may stay. */
   watch(server: Server): void {
-    server.maxConnections = this.#max;
-    server.on("drop", (connection) => {
-      const address = connection?.remoteAddress;
-      this.#reporter.hit("connections", { address: address && plainAddress(address) });
-    });
     const serve = server.listeners("connection");
     server.removeAllListeners("connection");
     server.on("connection", (socket) => {
@@ -37,15 +34,23 @@ export class ConnectionLimit {
 
   #admit(socket: Socket): boolean {
     const address = plainAddress(socket.remoteAddress ?? "");
+    if (this.#open >= this.#max) {
+      this.#reporter.hit("connections", { address });
+      socket.destroy();
+      return false;
+    }
     // A proxy speaks for many; its visitors are counted by their requests.
     const key = address === "" || this.#proxies.has(address) ? undefined : this.#keys.of(address);
-    if (key === undefined) return true;
-    if (!this.#addresses.enter(key)) {
+    if (key !== undefined && !this.#addresses.enter(key)) {
       this.#reporter.hit("connections_per_address", { address });
       socket.destroy();
       return false;
     }
-    socket.once("close", () => this.#addresses.leave(key));
+    this.#open += 1;
+    socket.once("close", () => {
+      this.#open -= 1;
+      if (key !== undefined) this.#addresses.leave(key);
+    });
     return true;
   }
 }
