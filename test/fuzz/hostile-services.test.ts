@@ -53,7 +53,15 @@ const statusLine = fc
     fc.oneof(fc.constantFrom("OK", ""), bytes(10)),
   )
   .map((parts) => parts.join(" "));
-const answer = fc.tuple(head(statusLine, fields), body).map((parts) => parts.join(""));
+const answer = fc.oneof(
+  { weight: 2, arbitrary: fc.tuple(head(statusLine, fields), body).map((parts) => parts.join("")) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(status, bytes(300))
+      .map(([code, text]) => `HTTP/1.1 ${code} X\r\nContent-Length: ${text.length}\r\n\r\n${text}`),
+  },
+);
 const plans: fc.Arbitrary<Plan> = fc.record({
   request,
   after: fc.constantFrom("request", "request", "request", "connection"),

@@ -53,10 +53,28 @@ const requestLine = fc
   .tuple(
     method,
     target,
-    fc.constantFrom("HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "HTTP/1.11", ""),
+    fc.oneof(
+      { weight: 15, arbitrary: fc.constant("HTTP/1.1") },
+      { weight: 3, arbitrary: fc.constantFrom("HTTP/1.0", "HTTP/2.0", "HTTP/1.11", "") },
+    ),
   )
   .map((parts) => parts.join(" "));
-const request = fc.tuple(head(requestLine, also), body).map((parts) => parts.join(""));
+const framings: fc.Arbitrary<[lines: [string, string][], content: string]> = fc.constantFrom(
+  [[], ""],
+  [[["Content-Length", "5"]], "hello"],
+  [[["Transfer-Encoding", "chunked"]], "5\r\nhello\r\n0\r\n\r\n"],
+  [[["Content-Length", "300000"]], "b".repeat(300_000)],
+);
+const framed = framings.chain(([lines, content]) =>
+  head(
+    requestLine,
+    also.map((pairs) => [...pairs, ...lines]),
+  ).map((text) => text + content),
+);
+const request = fc.oneof(
+  { weight: 2, arbitrary: framed },
+  { weight: 1, arbitrary: fc.tuple(head(requestLine, also), body).map((parts) => parts.join("")) },
+);
 const speech = fc.oneof(
   { weight: 12, arbitrary: damaged(request) },
   { weight: 1, arbitrary: bytes(100) },

@@ -52,6 +52,9 @@ export class FuzzedTunnel {
       },
       { timeout: 10_000, interval: 100 },
     );
+    // What was said late.
+    this.relay.check();
+    this.client.check();
   }
 
   async close(): Promise<void> {

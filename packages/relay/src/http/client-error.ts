@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { LimitReporter } from "../limits/limit-reporter.js";
 import type { LimitName } from "../limits/limits.js";
 import { plainAddress } from "./forwarded.js";
@@ -20,12 +21,13 @@ const badRequest = { status: "400 Bad Request", code: "invalid_request" };
 
 /**
  * Answers what Node cannot read as HTTP, as Node would, and closes the connection: after a message that two
- * readers may read differently, nothing that follows can be trusted (RFC 9112 section 11.2).
+ * readers may read differently, nothing that follows can be trusted (RFC 9112 section 11.2). Returns what tells
+ * whether an answer is still owed on a connection.
  */
 export function answerClientErrors<
   Req extends typeof IncomingMessage,
   Res extends typeof ServerResponse<InstanceType<Req>>,
->(server: Server<Req, Res>, reporter: LimitReporter): void {
+>(server: Server<Req, Res>, reporter: LimitReporter): (connection: Duplex) => boolean {
   /** The response to the latest request of each connection. */
   const latest = new WeakMap<object, ServerResponse>();
   const note = (req: IncomingMessage, res: ServerResponse): void => {
@@ -33,9 +35,11 @@ export function answerClientErrors<
   };
   server.on("request", note);
   server.on("checkContinue", note);
+  const isOwed = (connection: Duplex): boolean => latest.get(connection)?.writableFinished === false;
   // A relay is no proxy for other hosts.
   server.on("connect", (_req, socket) => {
-    socket.on("error", () => {}).end(answer("501 Not Implemented", "connect_not_supported"));
+    if (isOwed(socket)) socket.destroy();
+    else socket.on("error", () => {}).end(answer("501 Not Implemented", "connect_not_supported"));
   });
   server.on("clientError", (error: NodeJS.ErrnoException, connection) => {
     const socket = connection as Socket;
@@ -44,16 +48,16 @@ export function answerClientErrors<
       reporter.hit(known.limit, { address: plainAddress(socket.remoteAddress ?? "") });
     }
     const response = latest.get(socket);
-    // In the midst of a response, or before one that is still to come, an answer would be taken for that one.
-    const isFree = response === undefined || response.writableFinished;
-    // Unless it is that request itself that is bad, in its body.
+    // In the midst of a response, or before one that is still to come, an answer would be taken for that one. Unless it is
+    // that request itself that is bad, in its body.
     const isOwn = response?.socket === socket && !response.headersSent && !response.req.complete;
-    if (socket.writable && error.code !== "ECONNRESET" && (isFree || isOwn)) {
+    if (socket.writable && error.code !== "ECONNRESET" && (!isOwed(socket) || isOwn)) {
       const { status, code } = known ?? badRequest;
       socket.write(answer(status, code));
     }
     socket.destroy(error);
   });
+  return isOwed;
 }
 
 function answer(status: string, code: string): string {

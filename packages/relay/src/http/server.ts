@@ -125,7 +125,7 @@ function serveHttp1(server: AnyHttpServer, visitors: Visitors, { reporter }: Vis
     // Each pipelined request listens to its connection.
     socket.setMaxListeners(0);
   });
-  answerClientErrors(server, reporter);
+  const isOwed = answerClientErrors(server, reporter);
   // Nothing else sets a time limit on connections.
   server.on("timeout", (socket) => {
     reporter.hit("idle_time");
@@ -133,5 +133,9 @@ function serveHttp1(server: AnyHttpServer, visitors: Visitors, { reporter }: Vis
   });
   server.on("request", (req, res) => visitors.onRequest(req, res, false));
   server.on("checkContinue", (req, res) => visitors.onRequest(req, res, true));
-  server.on("upgrade", (req, socket, head) => visitors.onUpgrade(req, socket, head));
+  server.on("upgrade", (req, socket, head) => {
+    // Behind a request that has not been answered: that answer would end up in the midst of what is upgraded.
+    if (isOwed(socket)) socket.destroy();
+    else visitors.onUpgrade(req, socket, head);
+  });
 }
