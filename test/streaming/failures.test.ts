@@ -102,6 +102,18 @@ describe("a visitor who leaves", () => {
     expect(client).toMatchObject({ error: { code: "cancelled" } });
   });
 
+  it.each(["websocket", "h2c"])("before the answer to his upgrade to %s does too", async (protocol) => {
+    const visitor = closing(await rawVisitor(other.port));
+    visitor.write(
+      `GET /up-${protocol} HTTP/1.1\r\nHost: ${other.host}\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`,
+    );
+    const local = closing(await service.receiving(new RegExp(`GET /up-${protocol} [^]*\r\n\r\n`)));
+    visitor.close();
+    await local.all();
+    const { relay } = await said(`/up-${protocol}`, other);
+    expect(relay).toMatchObject({ outcome: "cancelled" });
+  });
+
   it("in mid-download aborts the local request", async () => {
     const aborted = upstream.nextAbort();
     const req = tunnel.request("/bytes/500000000").end();

@@ -61,7 +61,8 @@ export async function startWorld(relayArgs: readonly string[] = []): Promise<Wor
     async expectHonest(visitor) {
       const report = await visitor.stop();
       expect(report.failures).toEqual({});
-      expect(report.sent).toBeGreaterThan(20);
+      // One had its answer before the attack; how many follow depends on how long the attack takes.
+      expect(report.sent).toBeGreaterThan(1);
       expect(report.p99Ms).toBeLessThan(honestP99Ms);
       return report;
     },

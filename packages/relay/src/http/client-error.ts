@@ -22,13 +22,12 @@ const badRequest = { status: "400 Bad Request", code: "invalid_request" };
 /**
  * Answers what Node cannot read as HTTP, as Node would, and closes the connection: after a message that two
  * readers may read differently, nothing that follows can be trusted (RFC 9112 section 11.2). Returns what tells
- * whether an answer is still owed on a connection.
+ * the response to the latest request of a connection.
  */
 export function answerClientErrors<
   Req extends typeof IncomingMessage,
   Res extends typeof ServerResponse<InstanceType<Req>>,
->(server: Server<Req, Res>, reporter: LimitReporter): (connection: Duplex) => boolean {
-  /** The response to the latest request of each connection. */
+>(server: Server<Req, Res>, reporter: LimitReporter): (connection: Duplex) => ServerResponse | undefined {
   const latest = new WeakMap<object, ServerResponse>();
   const note = (req: IncomingMessage, res: ServerResponse): void => {
     latest.set(req.socket, res);
@@ -57,7 +56,7 @@ export function answerClientErrors<
     }
     socket.destroy(error);
   });
-  return isOwed;
+  return (connection) => latest.get(connection);
 }
 
 function answer(status: string, code: string): string {

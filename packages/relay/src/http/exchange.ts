@@ -223,7 +223,7 @@ export class Exchange implements StreamHandler {
     // The client of a wire with interim heads answers the expectation itself, or lets the local service do so.
     if (this.#awaitsContinue && !isV1) this.#continue();
     if (body.isPresent) this.#pumpBody();
-    else if (upgrade !== undefined) upgrade.start(this.#stream, asUpgrade);
+    else if (asUpgrade) upgrade.start(this.#stream);
   }
 
   #requestHeaders(isV1: boolean, asUpgrade: boolean): RawHeaders {

@@ -125,7 +125,7 @@ function serveHttp1(server: AnyHttpServer, visitors: Visitors, { reporter }: Vis
     // Each pipelined request listens to its connection.
     socket.setMaxListeners(0);
   });
-  const isOwed = answerClientErrors(server, reporter);
+  const latestResponse = answerClientErrors(server, reporter);
   // Nothing else sets a time limit on connections.
   server.on("timeout", (socket) => {
     reporter.hit("idle_time");
@@ -134,8 +134,16 @@ function serveHttp1(server: AnyHttpServer, visitors: Visitors, { reporter }: Vis
   server.on("request", (req, res) => visitors.onRequest(req, res, false));
   server.on("checkContinue", (req, res) => visitors.onRequest(req, res, true));
   server.on("upgrade", (req, socket, head) => {
-    // Behind a request that has not been answered: that answer would end up in the midst of what is upgraded.
-    if (isOwed(socket)) socket.destroy();
+    // A visitor may leave at any moment, and Node has taken its own listeners off.
+    socket.on("error", ignore);
+    const before = latestResponse(socket);
+    // That answer is still owed, and would end up in the midst of what is upgraded.
+    if (before?.writableFinished === false) socket.destroy();
+    // It has been written, and Node has yet to take it off the connection.
+    else if (before?.socket === socket) before.once("finish", () => visitors.onUpgrade(req, socket, head));
     else visitors.onUpgrade(req, socket, head);
   });
 }
+
+/** Made once: a listener that is made in a handler keeps the request for as long as the connection lives. */
+function ignore(): void {}

@@ -29,12 +29,20 @@ export class UpgradeSocket {
   #serviceEnded = false;
   #unconsumed = 0;
 
-  /** `head` is what came with the request's last packet. */
+  /** `head` is what came with the request's last packet. From here on the connection is read. */
   constructor(req: VisitorRequest, res: VisitorResponse, socket: Duplex, head: Buffer) {
     this.#res = res;
     this.protocol = headerValue(req.rawHeaders, "upgrade") ?? "";
     this.#socket = socket;
     if (head.length > 0) this.#keep(head);
+    socket.on("data", (chunk: Buffer) => this.guard(() => this.#onData(chunk)));
+    socket.on("end", () => {
+      this.#visitorEnded = true;
+      // Nobody asks for an upgrade and then says that there is nothing to say; and who has left looks the same.
+      if (this.#accepted) this.guard(() => this.#stream?.end());
+      else socket.destroy();
+    });
+    socket.on("drain", () => this.guard(() => this.onFlushed()));
   }
 
   /** Both ends have finished. */
@@ -42,18 +50,9 @@ export class UpgradeSocket {
     return this.#visitorEnded && this.#serviceEnded;
   }
 
-  /** The stream is open. Without `asUpgrade` the request is an ordinary one, and the connection only watched. */
-  start(stream: TunnelStream | undefined, asUpgrade: boolean): void {
-    if (asUpgrade) this.#stream = stream;
-    const socket = this.#socket;
-    socket.on("data", (chunk: Buffer) => this.guard(() => this.#onData(chunk)));
-    socket.on("end", () => {
-      this.#visitorEnded = true;
-      // Nobody asks for an upgrade and then says that there is nothing to say.
-      if (this.#accepted) this.guard(() => this.#stream?.end());
-      else if (asUpgrade) socket.destroy();
-    });
-    socket.on("drain", () => this.guard(() => this.onFlushed()));
+  /** The stream on which a 101 may come is open. */
+  start(stream: TunnelStream | undefined): void {
+    this.#stream = stream;
   }
 
   /** Passes the 101 on; false when it is not one that can be. */

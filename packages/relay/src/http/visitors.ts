@@ -16,9 +16,6 @@ import { type BodyProgress, refuse } from "./respond.js";
 import { UpgradeSocket } from "./upgrade.js";
 import type { VisitorRequest, VisitorResponse } from "./visitor.js";
 
-/** Made once: a listener that is made in a handler keeps the request for as long as the connection lives. */
-const ignore = (): void => {};
-
 /** Where clients register, on any host name. */
 const registrationPath = "/_tunnel/register";
 
@@ -44,8 +41,6 @@ export class Visitors {
   }
 
   onUpgrade(req: Http1Request, socket: Duplex, head: Buffer): void {
-    // A visitor may leave at any moment, and Node has taken its own listeners off.
-    socket.on("error", ignore);
     const target = req.url ?? "/";
     if (isRegistration(target) && this.#host(req).kind !== "invalid") {
       this.#guard(() => this.#register(req, socket, head), socket);
@@ -56,10 +51,10 @@ export class Visitors {
     res.shouldKeepAlive = false;
     res.assignSocket(socket as Socket);
     res.on("finish", () => (socket as Socket).destroySoon());
-    const asUpgrade = !asksForH2c(req);
     this.#guard(() => {
-      const upgrade = asUpgrade ? new UpgradeSocket(req, res, socket, head) : undefined;
-      this.#route(req, res, false, upgrade);
+      // Node reads the connection no more: without this one a visitor who leaves would not be noticed.
+      const upgrade = new UpgradeSocket(req, res, socket, head);
+      this.#route(req, res, false, asksForH2c(req) ? undefined : upgrade);
     }, socket);
   }
 
