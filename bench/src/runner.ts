@@ -1,10 +1,14 @@
 import type { Endpoint } from "./endpoint.js";
+import { wrk } from "./load/wrk.js";
+import { smallPath } from "./upstreams/static.js";
 import { untilServing } from "./endpoint.js";
 import { measure, type Measurement } from "./measure.js";
 import type { System } from "./systems/system.js";
 import { startUpstream, type Upstream, type Upstreams } from "./upstreams/upstreams.js";
 import type { Workload } from "./workload.js";
 import type { WorkloadResult } from "./results.js";
+
+const warmUpSeconds = 2;
 
 /**
  * Starts upstreams and systems when a workload first needs them and keeps them up, warm, to the end. Those that are not being
@@ -62,6 +66,8 @@ export class Runner {
     const upstream = await this.#upstream(kind);
     const endpoint = await system.start(upstream.port, this.#folder);
     await untilServing(endpoint, upstream.ready);
+    // As warm as after an hour: the first workload, with a single connection, would measure how code is compiled.
+    if (kind === "static") await wrk(endpoint, { path: smallPath }, 64, warmUpSeconds, this.#folder);
     this.#endpoints.set(key, endpoint);
     return endpoint;
   }
