@@ -64,6 +64,8 @@ class Meter {
   measurement(sample: Sample): Measurement {
     const spent = this.#spent ?? this.#stop();
     const { operations } = sample;
+    // Nothing can be said of what one costs.
+    if (operations === 0) throw new Error("nothing was done in a whole cycle");
     const perOperation = (seconds: number): number => (seconds * 1e6) / (operations as number);
     const processes = this.#endpoint.processes.map((child, i) => ({
       name: child.name,
