@@ -114,6 +114,17 @@ describe("a visitor who leaves", () => {
     expect(relay).toMatchObject({ outcome: "cancelled" });
   });
 
+  it("is not awaited who floods the connection before the answer to his upgrade", async () => {
+    const visitor = closing(await rawVisitor(other.port));
+    visitor.write(
+      `GET /flood HTTP/1.1\r\nHost: ${other.host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+    );
+    const local = closing(await service.receiving(/GET \/flood [^]*\r\n\r\n/));
+    visitor.write("x".repeat(300_000));
+    await local.all();
+    expect((await said("/flood", other)).relay).toMatchObject({ outcome: "cancelled" });
+  });
+
   it("in mid-download aborts the local request", async () => {
     const aborted = upstream.nextAbort();
     const req = tunnel.request("/bytes/500000000").end();

@@ -49,7 +49,10 @@ describe("the limit of request bodies", () => {
     const aborted = upstream.nextAbort();
     const visitor = closing(await rawVisitor(tunnel.port));
     const head = `POST /hash/grows HTTP/1.1\r\nHost: ${tunnel.host}\r\n`;
+    const reached = upstream.nextRequest();
     visitor.write(`${head}Transfer-Encoding: chunked\r\n\r\n`);
+    // Otherwise the relay may have had enough before the local service has heard anything.
+    await reached;
     const chunk = `8000\r\n${"x".repeat(0x8000)}\r\n`;
     for (let sent = 0; sent <= limit; sent += 0x8000) visitor.write(chunk);
     expect(await visitor.until(/too large$/)).toMatch(/^HTTP\/1.1 413 [^]*\r\n\r\nrequest body too large$/);

@@ -195,7 +195,7 @@ export class Exchange implements StreamHandler {
     const { path, body, upgrade } = this.#request;
     this.#tunnel = tunnel;
     const isV1 = tunnel.wire === "v1";
-    const asUpgrade = upgrade !== undefined && isV1;
+    const asUpgrade = upgrade?.isPossible === true && isV1;
     clearTimeout(this.#timer);
     // Before `open`: the stream may be reset while it is opened.
     this.#state = "waiting";

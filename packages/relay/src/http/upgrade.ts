@@ -3,8 +3,15 @@ import { headerValue, type ResponseHead, type TunnelStream } from "mcp-tunnel-pr
 import { areHeadersValid } from "./response-head.js";
 import type { VisitorRequest, VisitorResponse } from "./visitor.js";
 
-/** What the visitor may send before the 101; more than this waits in its own buffers. */
+/** What the visitor may send before the 101: who sends more has no use for the answer, and could not be watched. */
 const maxEarlyBytes = 65_536;
+
+/**
+ * HTTP/2 over a connection that began as HTTP/1.1. Passed on it would give the visitor a connection to the service on
+ * which requests are seen by nobody between, with addresses of his own making (Bishop Fox, "h2c smuggling"). The answer may
+ * ignore it, and does (RFC 9110 section 7.8).
+ */
+const offersH2c = /(?:^|,)\s*h2c\s*(?:,|$)/i;
 
 /**
  * The visitor's connection of an upgrade request. Until the 101 it is watched, so that a visitor who leaves is
@@ -13,6 +20,8 @@ const maxEarlyBytes = 65_536;
 export class UpgradeSocket {
   /** The protocol asked for, as the visitor wrote it. */
   readonly protocol: string;
+  /** Whether a 101 may be passed on. Otherwise the request is an ordinary one, and the connection only watched. */
+  readonly isPossible: boolean;
   /** Told how many bytes came from the visitor. */
   onVisitorBytes: (bytes: number) => void = () => {};
   /** Told when all that waited for the visitor has left. */
@@ -33,6 +42,7 @@ export class UpgradeSocket {
   constructor(req: VisitorRequest, res: VisitorResponse, socket: Duplex, head: Buffer) {
     this.#res = res;
     this.protocol = headerValue(req.rawHeaders, "upgrade") ?? "";
+    this.isPossible = !offersH2c.test(this.protocol);
     this.#socket = socket;
     if (head.length > 0) this.#keep(head);
     socket.on("data", (chunk: Buffer) => this.guard(() => this.#onData(chunk)));
@@ -103,8 +113,9 @@ export class UpgradeSocket {
   }
 
   #keep(chunk: Buffer): void {
+    if (!this.isPossible) return;
     this.#early.push(chunk);
     this.#earlyBytes += chunk.length;
-    if (this.#earlyBytes > maxEarlyBytes) this.#socket.pause();
+    if (this.#earlyBytes > maxEarlyBytes) this.#socket.destroy();
   }
 }

@@ -54,7 +54,7 @@ export class Visitors {
     this.#guard(() => {
       // Node reads the connection no more: without this one a visitor who leaves would not be noticed.
       const upgrade = new UpgradeSocket(req, res, socket, head);
-      this.#route(req, res, false, asksForH2c(req) ? undefined : upgrade);
+      this.#route(req, res, false, upgrade);
     }, socket);
   }
 
@@ -225,15 +225,6 @@ function refusalOf(
       // Node hands out the body as if it were already in the new protocol.
       return upgradeWithBody ? "upgrade_with_body" : undefined;
   }
-}
-
-/**
- * HTTP/2 over a connection that began as HTTP/1.1. Passed on it would give the visitor a connection to the service on
- * which requests are seen by nobody between, with addresses of his own making (Bishop Fox, "h2c smuggling"). The answer may
- * ignore it, and does (RFC 9110 section 7.8).
- */
-function asksForH2c(req: VisitorRequest): boolean {
-  return /(?:^|,)\s*h2c\s*(?:,|$)/i.test(headerValue(req.rawHeaders, "upgrade") ?? "");
 }
 
 function isRegistration(target: string): boolean {
