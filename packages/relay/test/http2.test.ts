@@ -193,8 +193,9 @@ describe("a request over HTTP/2", () => {
 
   it("cannot be a CONNECT to anything but a WebSocket", async () => {
     const { visitor } = await tunnel();
-    expect((await visitor.request({ ":method": "CONNECT" }, null).read().head)[":status"]).toBe(501);
-    const other = visitor.request({ ":method": "CONNECT", ":protocol": "webtransport", ":path": "/" }, null);
+    // Ended at once: the client of Node 22.23 forgets an answer that RST_STREAM with NO_ERROR follows (RFC 9113 section 8.1).
+    expect((await visitor.request({ ":method": "CONNECT" }).read().head)[":status"]).toBe(501);
+    const other = visitor.request({ ":method": "CONNECT", ":protocol": "webtransport", ":path": "/" });
     expect((await other.read().head)[":status"]).toBe(501);
   });
 });
