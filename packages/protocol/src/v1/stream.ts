@@ -376,7 +376,11 @@ export class V1Stream implements AcceptedStream {
  * only the chunk's own bytes. Not done for a stream whose chunks are passed on as they come.
  */
 function compact(chunk: Buffer): Buffer {
-  return chunk.length * 4 < chunk.buffer.byteLength ? Buffer.from(chunk) : chunk;
+  if (chunk.length * 4 >= chunk.buffer.byteLength) return chunk;
+  // Not from Node's pool, whose slabs (64 KiB since Node 24) a single byte would keep as well.
+  const copy = Buffer.allocUnsafeSlow(chunk.length);
+  chunk.copy(copy);
+  return copy;
 }
 
 function violation(streamId: number, what: string): Violation {
