@@ -1,9 +1,9 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import type { LimitReporter } from "../limits/limit-reporter.js";
 import type { LimitName } from "../limits/limits.js";
 import { plainAddress } from "./forwarded.js";
+import type { Pipelines } from "./pipelines.js";
 
 const tooLate = { limit: "header_time", status: "408 Request Timeout", code: "request_timeout" } as const;
 
@@ -21,23 +21,15 @@ const badRequest = { status: "400 Bad Request", code: "invalid_request" };
 
 /**
  * Answers what Node cannot read as HTTP, as Node would, and closes the connection: after a message that two
- * readers may read differently, nothing that follows can be trusted (RFC 9112 section 11.2). Returns what tells
- * the response to the latest request of a connection.
+ * readers may read differently, nothing that follows can be trusted (RFC 9112 section 11.2).
  */
 export function answerClientErrors<
   Req extends typeof IncomingMessage,
   Res extends typeof ServerResponse<InstanceType<Req>>,
->(server: Server<Req, Res>, reporter: LimitReporter): (connection: Duplex) => ServerResponse | undefined {
-  const latest = new WeakMap<object, ServerResponse>();
-  const note = (req: IncomingMessage, res: ServerResponse): void => {
-    latest.set(req.socket, res);
-  };
-  server.on("request", note);
-  server.on("checkContinue", note);
-  const isOwed = (connection: Duplex): boolean => latest.get(connection)?.writableFinished === false;
+>(server: Server<Req, Res>, pipelines: Pipelines, reporter: LimitReporter): void {
   // A relay is no proxy for other hosts.
   server.on("connect", (_req, socket) => {
-    if (isOwed(socket)) socket.destroy();
+    if (pipelines.isOwed(socket)) socket.destroy();
     else socket.on("error", () => {}).end(answer("501 Not Implemented", "connect_not_supported"));
   });
   server.on("clientError", (error: NodeJS.ErrnoException, connection) => {
@@ -46,17 +38,16 @@ export function answerClientErrors<
     if (known !== undefined) {
       reporter.hit(known.limit, { address: plainAddress(socket.remoteAddress ?? "") });
     }
-    const response = latest.get(socket);
+    const response = pipelines.latest(socket);
     // In the midst of a response, or before one that is still to come, an answer would be taken for that one. Unless it is
     // that request itself that is bad, in its body.
     const isOwn = response?.socket === socket && !response.headersSent && !response.req.complete;
-    if (socket.writable && error.code !== "ECONNRESET" && (!isOwed(socket) || isOwn)) {
+    if (socket.writable && error.code !== "ECONNRESET" && (!pipelines.isOwed(socket) || isOwn)) {
       const { status, code } = known ?? badRequest;
       socket.write(answer(status, code));
     }
     socket.destroy(error);
   });
-  return (connection) => latest.get(connection);
 }
 
 function answer(status: string, code: string): string {

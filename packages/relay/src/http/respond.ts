@@ -77,7 +77,7 @@ function send(
   if (requestId !== undefined) headers.push("X-Request-Id", requestId);
   if (retryAfterS !== undefined) headers.push("Retry-After", String(retryAfterS));
   if (status === 426) headers.push("Connection", "Upgrade, close", "Upgrade", "websocket");
-  else if (pending && !small) headers.push("Connection", "close");
+  if (status === 426 || (pending && !small)) res.shouldKeepAlive = false;
   res.writeHead(status, headers);
   if (!pending) res.end(payload);
   else res.endEarly(payload, body.awaitsContinue ? "unsent" : small ? "small" : "large");

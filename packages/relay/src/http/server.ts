@@ -9,6 +9,7 @@ import type { Limits } from "../limits/limits.js";
 import { answerClientErrors } from "./client-error.js";
 import { Http1Request, Http1Response } from "./http1.js";
 import { Http2Sessions } from "./http2-sessions.js";
+import { Pipelines } from "./pipelines.js";
 import type { Visitors } from "./visitors.js";
 
 function http1Options(limits: Limits) {
@@ -125,20 +126,27 @@ function serveHttp1(server: AnyHttpServer, visitors: Visitors, { reporter }: Vis
     // Each pipelined request listens to its connection.
     socket.setMaxListeners(0);
   });
-  const latestResponse = answerClientErrors(server, reporter);
+  const pipelines = new Pipelines();
+  answerClientErrors(server, pipelines, reporter);
   // Nothing else sets a time limit on connections.
   server.on("timeout", (socket) => {
     reporter.hit("idle_time");
     socket.destroy();
   });
-  server.on("request", (req, res) => visitors.onRequest(req, res, false));
-  server.on("checkContinue", (req, res) => visitors.onRequest(req, res, true));
+  server.on("request", (req, res) => {
+    if (pipelines.admit(req, res)) visitors.onRequest(req, res, false);
+  });
+  server.on("checkContinue", (req, res) => {
+    if (pipelines.admit(req, res)) visitors.onRequest(req, res, true);
+  });
   server.on("upgrade", (req, socket, head) => {
     // A visitor may leave at any moment, and Node has taken its own listeners off.
     socket.on("error", ignore);
-    const before = latestResponse(socket);
+    const before = pipelines.latest(socket);
     // That answer is still owed, and would end up in the midst of what is upgraded.
     if (before?.writableFinished === false) socket.destroy();
+    // The connection closes after that answer, which is on its way.
+    else if (before?.shouldKeepAlive === false) return;
     // It has been written, and Node has yet to take it off the connection.
     else if (before?.socket === socket) before.once("finish", () => visitors.onUpgrade(req, socket, head));
     else visitors.onUpgrade(req, socket, head);

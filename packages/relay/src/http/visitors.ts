@@ -125,6 +125,9 @@ export class Visitors {
       }
     } else {
       const startedAt = performance.now();
+      // Nobody wants it, and one that is not read would hold up the connection while an earlier answer is owed: its visitor
+      // could leave unnoticed.
+      if (body.isPresent) req.resume();
       const { status, bytes } = landing(req, res, path, this.#context.publicUrl("myapp"));
       this.#report(req, path, startedAt, status, bytes, undefined);
     }
@@ -153,9 +156,12 @@ export class Visitors {
     body: RequestBody,
   ): void {
     const startedAt = performance.now();
-    // What follows the head may be a part of this request, or not: nothing of it is read.
+    // What follows the head may be a part of this request, or not: it is thrown away, and the connection with it.
     const isClear = code !== "invalid_framing";
-    if (!isClear) res.shouldKeepAlive = false;
+    if (!isClear) {
+      res.shouldKeepAlive = false;
+      req.resume();
+    }
     const progress: BodyProgress = { ...body, pending: body.isPresent && isClear, read: undefined };
     refuse(req, res, code, undefined, progress, (status, bytes) => {
       this.#report(req, path, startedAt, status, bytes, code);
