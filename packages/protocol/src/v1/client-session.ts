@@ -32,7 +32,7 @@ export class V1ClientSession extends V1Session {
     const head = decodeRequestHead(payload, upgrade);
     const end = (flags & endFlag) !== 0;
     const stream = new V1Stream(streamId, this, silence, this.windows, upgrade);
-    this.streams.set(streamId, stream);
+    this.streams.add(stream);
     if (this.streams.size > this.#maxStreams) {
       stream.reset("refused", `the client already serves ${this.#maxStreams} streams`);
       return;

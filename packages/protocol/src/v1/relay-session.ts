@@ -43,7 +43,7 @@ export class V1RelaySession extends V1Session implements OpeningSession {
     if (id === lastComfortableId) this.goaway();
     const upgrade = head.upgrade === true;
     const stream = new V1Stream(id, this, handler, this.windows, upgrade);
-    this.streams.set(id, stream);
+    this.streams.add(stream);
     const flags = (end ? endFlag : 0) | (upgrade ? upgradeFlag : 0);
     this.text(frameTypes.request | flags, id, text);
     if (end) stream.localEndSent();

@@ -10,6 +10,7 @@ import { writeFrameHeader } from "./encode.js";
 import { describeFrame, endFlag, frameTypes, headerBytes, maxDataBytes } from "./frame.js";
 import { Outbox } from "./outbox.js";
 import type { StreamPort, V1Stream } from "./stream.js";
+import { StreamTable } from "./stream-table.js";
 import { Violation } from "./violation.js";
 
 /** Bytes of one stream that each end takes before it returns credit, unless it announces another number. */
@@ -63,7 +64,7 @@ type State =
 export abstract class V1Session implements Session, StreamPort {
   readonly wire = "v1";
   protected readonly handler: SessionHandler;
-  protected readonly streams = new Map<number, V1Stream>();
+  protected readonly streams = new StreamTable();
   /** Finished for the peer, but not everything has been passed on. */
   readonly #lingering = new Set<V1Stream>();
   protected readonly windows: { send: number; receive: number };
@@ -270,14 +271,13 @@ export abstract class V1Session implements Session, StreamPort {
     if (this.#state.name === "closed") return;
     this.#state = { name: "closed" };
     const lost = new StreamReset("session_lost", error.message);
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.toArray()) {
       try {
         stream.fail(lost);
       } catch (thrown) {
         this.handler.onFault?.(thrown);
       }
     }
-    this.streams.clear();
     this.#waiting.clear();
     this.handler.onClose(error, code, reason);
     this.#checkIdle();
@@ -320,7 +320,7 @@ export abstract class V1Session implements Session, StreamPort {
   }
 
   finished(stream: V1Stream, extraWindow: number): void {
-    this.streams.delete(stream.id);
+    this.streams.delete(stream);
     this.#waiting.delete(stream);
     if (stream.queuedBytes > 0) this.#lingering.add(stream);
     this.#windowGrowth -= extraWindow;
@@ -525,7 +525,7 @@ export abstract class V1Session implements Session, StreamPort {
     }
     if (this.#queuedBytes <= this.#maxQueued) return;
     let fattest = stream;
-    for (const streams of [this.streams.values(), this.#lingering]) {
+    for (const streams of [this.streams.toArray(), this.#lingering]) {
       for (const other of streams) if (other.queuedBytes > fattest.queuedBytes) fattest = other;
     }
     this.cut(fattest, new StreamReset("overloaded", "too many bytes are queued on this tunnel"));

@@ -44,6 +44,8 @@ export const silence: StreamHandler = { onData() {}, onEnd() {}, onReset() {} };
 export class V1Stream implements AcceptedStream {
   readonly id: number;
   handler: StreamHandler;
+  /** The {@link StreamTable}'s. */
+  next: V1Stream | undefined;
   readonly #port: StreamPort;
   readonly #upgrade: boolean;
 

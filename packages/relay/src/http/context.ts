@@ -28,16 +28,17 @@ export interface ExchangeContext {
 
 /** The exchanges that are going on, and when there are none. */
 export class ActiveExchanges {
-  readonly #active = new Set<Exchange>();
+  /** Each knows its place. A Set would keep them until the next full collection (stream-table.ts in the protocol package). */
+  readonly #active: Exchange[] = [];
   #quiet: { readonly ms: number; readonly resolve: () => void } | undefined;
   #quietTimer: NodeJS.Timeout | undefined;
 
   get size(): number {
-    return this.#active.size;
+    return this.#active.length;
   }
 
   add(exchange: Exchange): void {
-    this.#active.add(exchange);
+    exchange.place = this.#active.push(exchange) - 1;
     clearTimeout(this.#quietTimer);
   }
 
@@ -54,14 +55,21 @@ export class ActiveExchanges {
   }
 
   has(exchange: Exchange): boolean {
-    return this.#active.has(exchange);
+    return exchange.place >= 0;
   }
 
   /** False when it was not among them any more. */
   delete(exchange: Exchange): boolean {
-    const deleted = this.#active.delete(exchange);
-    if (deleted) this.#watchQuiet();
-    return deleted;
+    const { place } = exchange;
+    if (place < 0) return false;
+    exchange.place = -1;
+    const last = this.#active.pop() as Exchange;
+    if (last !== exchange) {
+      this.#active[place] = last;
+      last.place = place;
+    }
+    this.#watchQuiet();
+    return true;
   }
 
   /** Resolves when none has been going on for `ms` without a break, or after `cut`. Call it once. */
@@ -73,7 +81,7 @@ export class ActiveExchanges {
   }
 
   #watchQuiet(): void {
-    if (this.#quiet === undefined || this.#active.size > 0) return;
+    if (this.#quiet === undefined || this.#active.length > 0) return;
     this.#quietTimer = setTimeout(this.#quiet.resolve, this.#quiet.ms);
   }
 

@@ -61,6 +61,8 @@ export class Exchange implements StreamHandler {
   readonly #res: VisitorResponse;
   readonly #request: ExchangeRequest;
   readonly #startedAt = performance.now();
+  /** Where it is among the {@link ActiveExchanges}; -1 when it is not. */
+  place = -1;
   #state: State = "resolving";
   #stream: TunnelStream | undefined;
   /** The one it was taken to last. */
