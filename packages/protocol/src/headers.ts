@@ -4,8 +4,30 @@
  */
 export type RawHeaders = string[];
 
-/** Fields that belong to one connection and never travel on (RFC 9110 section 7.6.1). Lower case. */
-const hopByHop: ReadonlySet<string> = new Set([
+/**
+ * Field names, which are the same in any case (RFC 9110 section 5.1). Every field of every head is looked up in several of
+ * these: most are told by their length alone and need no lower case.
+ */
+export class FieldNames {
+  readonly #names: ReadonlySet<string>;
+  /** Bit n: some name has n characters, or n + 32. */
+  readonly #lengths: number;
+
+  /** `names` in lower case. */
+  constructor(names: Iterable<string>) {
+    this.#names = new Set(names);
+    let lengths = 0;
+    for (const { length } of this.#names) lengths |= 1 << (length & 31);
+    this.#lengths = lengths;
+  }
+
+  has(name: string): boolean {
+    return (this.#lengths & (1 << (name.length & 31))) !== 0 && this.#names.has(name.toLowerCase());
+  }
+}
+
+/** Fields that belong to one connection and never travel on (RFC 9110 section 7.6.1). */
+const hopByHop = new FieldNames([
   "connection",
   "keep-alive",
   "proxy-authenticate",
@@ -28,15 +50,14 @@ export function headerValue(headers: RawHeaders, name: string): string | undefin
 
 /**
  * Returns a copy without the hop-by-hop fields and without those that `Connection` names (RFC 9110 section
- * 7.6.1). `drop` lists further names, in lower case.
+ * 7.6.1). `drop` lists further names.
  */
-export function endToEndHeaders(headers: RawHeaders, drop?: ReadonlySet<string>): RawHeaders {
+export function endToEndHeaders(headers: RawHeaders, drop?: FieldNames): RawHeaders {
   const named = connectionOptions(headers);
   const kept: RawHeaders = [];
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
-    const lower = name.toLowerCase();
-    if (hopByHop.has(lower) || named?.has(lower) || drop?.has(lower)) continue;
+    if (hopByHop.has(name) || drop?.has(name) || named?.has(name.toLowerCase())) continue;
     kept.push(name, headers[i + 1] as string);
   }
   return kept;

@@ -8,7 +8,7 @@
 export { closeCodes, evictedReason } from "./close-codes.js";
 export { resetCodes, StreamReset, TunnelError } from "./errors.js";
 export type { ResetCode, TunnelErrorCode } from "./errors.js";
-export { endToEndHeaders, headerValue } from "./headers.js";
+export { endToEndHeaders, FieldNames, headerValue } from "./headers.js";
 export type { RawHeaders } from "./headers.js";
 export { JsonClientSession } from "./json/client-session.js";
 export type { JsonClientSessionOptions } from "./json/client-session.js";

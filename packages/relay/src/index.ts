@@ -15,7 +15,7 @@ export { providerAuthenticator } from "./auth/provider.js";
 export type { ProviderOptions } from "./auth/provider.js";
 export { parseStaticToken, staticAuthenticator } from "./auth/static.js";
 export type { StaticToken } from "./auth/static.js";
-export { accessLog, combinedLog } from "./http/access-log.js";
+export { accessLog, combinedLog, jsonLog } from "./http/access-log.js";
 export type { CookieDomain } from "./http/set-cookie.js";
 export { resolveLimits } from "./limits/limits.js";
 export type { LimitName, LimitOptions, Limits } from "./limits/limits.js";

@@ -16,6 +16,18 @@ export type AccessLogFormat = (typeof accessLogFormats)[number];
 export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
+let lastMs = 0;
+let lastIso = "";
+
+/** A time in ISO 8601, spelled out once for all lines of a millisecond. */
+export function isoTime(ms: number): string {
+  if (ms !== lastMs) {
+    lastIso = new Date(ms).toISOString();
+    lastMs = ms;
+  }
+  return lastIso;
+}
+
 /** Escapes what could move the cursor or start a colour: names and paths come from strangers. */
 export function printable(text: string): string {
   // biome-ignore lint: control characters are the point.

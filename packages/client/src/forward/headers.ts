@@ -1,4 +1,4 @@
-import { endToEndHeaders, headerValue } from "mcp-tunnel-protocol";
+import { endToEndHeaders, FieldNames, headerValue } from "mcp-tunnel-protocol";
 import type { RawHeaders, RequestHead } from "mcp-tunnel-protocol";
 import type { HostHeader } from "../options.js";
 import type { Target } from "./target.js";
@@ -21,8 +21,8 @@ export function localHeaders(head: RequestHead, policy: HeaderPolicy): RawHeader
   return kept;
 }
 
-const dropHost: ReadonlySet<string> = new Set(["host"]);
-const dropHostAndOrigin: ReadonlySet<string> = new Set(["host", "origin"]);
+const dropHost = new FieldNames(["host"]);
+const dropHostAndOrigin = new FieldNames(["host", "origin"]);
 
 function hostFor(head: RequestHead, { hostHeader, target }: HeaderPolicy): string {
   if (hostHeader === "rewrite") return target.authority;

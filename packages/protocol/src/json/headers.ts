@@ -1,13 +1,13 @@
 import { isUtf8 } from "node:buffer";
-import { endToEndHeaders, type RawHeaders } from "../headers.js";
+import { endToEndHeaders, FieldNames, type RawHeaders } from "../headers.js";
 
 /** Header fields as this wire carries them: one string per name. */
 export type WireHeaders = Record<string, string>;
 
 /** Dropped in both directions: the body travels with its own length, or in pieces without one. */
-const droppedInResponses: ReadonlySet<string> = new Set(["content-length"]);
+const droppedInResponses = new FieldNames(["content-length"]);
 /** `Expect` too: the request leaves only when its body is whole, so there is nothing left to wait for. */
-const droppedInRequests: ReadonlySet<string> = new Set(["content-length", "expect"]);
+const droppedInRequests = new FieldNames(["content-length", "expect"]);
 
 /** How many spellings {@link setCookieName} knows: two for each of the nine letters. */
 const maxSetCookies = 2 ** 9;

@@ -1,6 +1,6 @@
 /** How long a line may wait for others, in milliseconds, and how many characters may wait. */
 const gatherMs = 50;
-const gatherLength = 16_384;
+const gatherLength = 65_536;
 
 /**
  * Gathers lines and hands them on together. pino's own stream could gather them too, but counts the bytes of all that it

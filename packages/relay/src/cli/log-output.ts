@@ -1,7 +1,7 @@
 import { pino } from "pino";
 import pretty from "pino-pretty";
 import { LineGatherer } from "./line-gatherer.js";
-import type { LogFormat, Logger, LogLevel } from "../log.js";
+import { isoTime, type LogFormat, type Logger, type LogLevel } from "../log.js";
 import { formatHostPort } from "./values.js";
 
 /** What a request's line says in its message. */
@@ -60,21 +60,9 @@ export function createLogger(format: LogFormat, level: LogLevel): LogOutput {
   // An error that nobody caught ends the process without a call of `flush`.
   process.on("exit", flush);
   return {
-    logger: pino({ level, base: null, timestamp: timestamp() }, lines),
+    logger: pino({ level, base: null, timestamp: () => `,"time":"${isoTime(Date.now())}"` }, lines),
     // One buffer, so that no line comes to stand inside another.
     write: (line) => lines.write(line),
     flush,
-  };
-}
-
-/** The time as pino's `isoTime` gives it, spelled out once for all lines of a millisecond. */
-function timestamp(): () => string {
-  let at = 0;
-  let text = "";
-  return () => {
-    const now = Date.now();
-    if (now !== at) text = `,"time":"${new Date(now).toISOString()}"`;
-    at = now;
-    return text;
   };
 }

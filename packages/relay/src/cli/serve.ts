@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { type AdminServer, createAdminServer } from "../admin/server.js";
-import { accessLog, combinedLog } from "../http/access-log.js";
+import { accessLog, combinedLog, jsonLog } from "../http/access-log.js";
 import type { LogFormat, Logger } from "../log.js";
 import { createMetrics } from "../metrics/metrics.js";
 import type { RelayObserver } from "../observer.js";
@@ -37,24 +37,28 @@ export async function serve(command: Command): Promise<void> {
 
 /** An access log that was asked for by its name is written whatever --log-level says. */
 function accessOutput(
-  { accessLog: format, logLevel }: CliOptions,
+  { accessLog: asked, logLevel }: CliOptions,
   logFormat: LogFormat,
   output: LogOutput,
-): { log: RelayObserver | undefined; flush: () => void } {
+): { log: RelayObserver; flush: () => void } {
   const flush = (): void => {};
-  if (format === undefined) return { log: undefined, flush };
+  const isWritten = logLevel === "info" || logLevel === "debug";
+  const format = asked ?? (isWritten ? logFormat : "off");
   if (format === "off") return { log: { onEnd() {} }, flush };
   if (format === "combined") return { log: combinedLog(output.write), flush };
-  const isWritten = logLevel === "info" || logLevel === "debug";
-  if (format === logFormat && isWritten) return { log: undefined, flush };
+  // Through the one output where it is of the same form, so that no line comes to stand inside another.
+  if (format === logFormat) {
+    if (format === "json") return { log: jsonLog(output.write), flush };
+    if (isWritten) return { log: accessLog(output.logger), flush };
+  }
   const own = createLogger(format, "info");
-  return { log: accessLog(own.logger), flush: own.flush };
+  return { log: format === "json" ? jsonLog(own.write) : accessLog(own.logger), flush: own.flush };
 }
 
 async function start(
   options: CliOptions,
   logger: Logger,
-  access: RelayObserver | undefined,
+  access: RelayObserver,
   flush: () => void,
 ): Promise<void> {
   const adminOptions = adminOptionsOf(options);
@@ -62,7 +66,7 @@ async function start(
   const relayOptions = await relayOptionsOf(options, logger);
   const relay = createRelay({
     ...relayOptions,
-    ...(access === undefined ? {} : { accessLog: access }),
+    accessLog: access,
     observers: metrics === undefined ? [] : [metrics.observer],
   });
   const admin =

@@ -1,5 +1,5 @@
 import { headerValue } from "mcp-tunnel-protocol";
-import { type Logger, printable } from "../log.js";
+import { isoTime, type Logger, printable } from "../log.js";
 import type { ExchangeRecord, RelayObserver } from "../observer.js";
 
 /** One line per exchange. Header fields and queries stay out of it: they hold tokens and cookies. */
@@ -9,12 +9,12 @@ export function accessLog(logger: Logger): RelayObserver {
       logger.info(
         {
           name: exchange.name === undefined ? undefined : printable(exchange.name),
-          method: exchange.method,
+          method: printable(exchange.method),
           path: printable(exchange.path),
           status: exchange.status,
           bytes: exchange.responseBytes,
           requestBytes: exchange.requestBytes,
-          durationMs: Math.round(exchange.durationMs * 10) / 10,
+          durationMs: tenths(exchange.durationMs),
           outcome: exchange.outcome,
           reason: exchange.reason === undefined ? undefined : printable(exchange.reason),
           address: printable(exchange.address),
@@ -25,6 +25,39 @@ export function accessLog(logger: Logger): RelayObserver {
       );
     },
   };
+}
+
+/**
+ * The same as lines of JSON, in the shape that pino gives them, which would take four times as long (measured: a tenth of a
+ * busy relay's CPU time). `write` is given a line with its end.
+ */
+export function jsonLog(write: (line: string) => void): RelayObserver {
+  return { onEnd: (exchange) => write(jsonLine(exchange, isoTime(Date.now()))) };
+}
+
+function jsonLine(exchange: ExchangeRecord, time: string): string {
+  const { name, status, reason, wire, requestId } = exchange;
+  return (
+    `{"level":30,"time":"${time}"` +
+    (name === undefined ? "" : `,"name":${json(name)}`) +
+    `,"method":${json(exchange.method)},"path":${json(exchange.path)}` +
+    (status === undefined ? "" : `,"status":${status}`) +
+    `,"bytes":${exchange.responseBytes},"requestBytes":${exchange.requestBytes}` +
+    `,"durationMs":${tenths(exchange.durationMs)},"outcome":"${exchange.outcome}"` +
+    (reason === undefined ? "" : `,"reason":${json(reason)}`) +
+    `,"address":${json(exchange.address)}` +
+    (wire === undefined ? "" : `,"wire":"${wire}"`) +
+    (requestId === undefined ? "" : `,"requestId":${json(requestId)}`) +
+    ',"msg":"request"}\n'
+  );
+}
+
+function json(text: string): string {
+  return JSON.stringify(printable(text));
+}
+
+function tenths(ms: number): number {
+  return Math.round(ms * 10) / 10;
 }
 
 /**

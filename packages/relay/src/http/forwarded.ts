@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { BlockList, isIP, isIPv4 } from "node:net";
-import { type RawHeaders, TunnelError, headerValue } from "mcp-tunnel-protocol";
+import { FieldNames, type RawHeaders, TunnelError, headerValue } from "mcp-tunnel-protocol";
 
 /** A set of addresses. */
 export interface AddressRanges {
@@ -51,7 +51,7 @@ export function plainAddress(address: string): string {
 }
 
 /**
- * What only the relay may say to the local service, in lower case. A visitor who could set one of these would
+ * What only the relay may say to the local service. A visitor who could set one of these would
  * choose his own address or scheme. `X-Real-IP` is nginx' habit and as widely believed.
  */
 const forwardedFields = inAllSpellings([
@@ -76,7 +76,7 @@ const rewrittenFields = inAllSpellings([
 ]);
 
 /** With underscores for hyphens as well: the environment of CGI, and of what came after it, knows no difference. */
-function inAllSpellings(names: readonly string[]): ReadonlySet<string> {
+function inAllSpellings(names: readonly string[]): FieldNames {
   const all = new Set<string>();
   for (const name of names) {
     let spellings = [""];
@@ -85,7 +85,7 @@ function inAllSpellings(names: readonly string[]): ReadonlySet<string> {
     }
     for (const spelling of spellings) all.add(spelling);
   }
-  return all;
+  return new FieldNames(all);
 }
 
 /** What is known about the visitor, and the fields that tell the local service. */
@@ -94,8 +94,8 @@ export interface Visitor {
   address: string;
   /** Names the request in the logs of everybody whom it passes: drawn here, or by a trusted proxy. */
   requestId: string;
-  /** Fields of the request that do not travel on, in lower case. */
-  drop: ReadonlySet<string>;
+  /** Fields of the request that do not travel on. */
+  drop: FieldNames;
   /** Fields to add. */
   add: RawHeaders;
   /** A trusted proxy said so. */

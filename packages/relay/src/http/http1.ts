@@ -1,6 +1,12 @@
 import { IncomingMessage, ServerResponse, STATUS_CODES } from "node:http";
 import type { TLSSocket } from "node:tls";
-import { endToEndHeaders, headerValue, type RawHeaders, type ResponseHead } from "mcp-tunnel-protocol";
+import {
+  endToEndHeaders,
+  FieldNames,
+  headerValue,
+  type RawHeaders,
+  type ResponseHead,
+} from "mcp-tunnel-protocol";
 import { linger } from "./linger.js";
 import { areHeadersValid } from "./response-head.js";
 import type { UnwantedBody, VisitorRequest, VisitorResponse } from "./visitor.js";
@@ -102,4 +108,4 @@ function headText(status: number, headers: RawHeaders): string {
 const maxUnreadBytes = 65_536;
 
 /** These responses have no body (RFC 9110 section 8.6). */
-const noFraming = new Set(["content-length"]);
+const noFraming = new FieldNames(["content-length"]);

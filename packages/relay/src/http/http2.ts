@@ -1,6 +1,12 @@
 import { createHash, randomBytes } from "node:crypto";
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
-import { endToEndHeaders, headerValue, type RawHeaders, type ResponseHead } from "mcp-tunnel-protocol";
+import {
+  endToEndHeaders,
+  FieldNames,
+  headerValue,
+  type RawHeaders,
+  type ResponseHead,
+} from "mcp-tunnel-protocol";
 import { linger } from "./linger.js";
 import { areHeadersValid } from "./response-head.js";
 import type { UnwantedBody, VisitorRequest, VisitorResponse } from "./visitor.js";
@@ -281,6 +287,6 @@ function acceptOf(key: string): string {
 }
 
 /** These responses have no body (RFC 9110 section 8.6). */
-const noFraming = new Set(["content-length"]);
+const noFraming = new FieldNames(["content-length"]);
 /** What belongs to the handshake of HTTP/1.1 besides (RFC 8441 section 5). */
-const noHandshake = new Set(["content-length", "sec-websocket-accept"]);
+const noHandshake = new FieldNames(["content-length", "sec-websocket-accept"]);

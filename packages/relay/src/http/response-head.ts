@@ -1,4 +1,4 @@
-import { endToEndHeaders, type RawHeaders, type ResponseHead } from "mcp-tunnel-protocol";
+import { endToEndHeaders, FieldNames, type RawHeaders, type ResponseHead } from "mcp-tunnel-protocol";
 
 /** RFC 9110 section 5.6.2. */
 const token = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
@@ -61,7 +61,7 @@ export function checkResponseHead(head: ResponseHead, method: string): CheckedHe
 }
 
 /** Fields that may not come after the body (RFC 9110 section 6.5.1): they would change how it was read. */
-const notInTrailers = new Set([
+const notInTrailers = new FieldNames([
   "authorization",
   "content-encoding",
   "content-length",
