@@ -22,7 +22,9 @@ export async function startRelay(folder: string, checkout = here): Promise<{ por
   const port = await freePort();
   // Defaults but for the limits on bodies, which are lower than what some workloads send.
   const limits = ["--max-request-body", "64MiB", "--max-response-body", "4GiB"];
-  const args = ["--domain", "localhost", "--host", "127.0.0.1", "--port", port, ...limits];
+  // Metrics are counted where somebody can ask for them.
+  const admin = ["--admin-listen", "127.0.0.1:0"];
+  const args = ["--domain", "localhost", "--host", "127.0.0.1", "--port", port, ...admin, ...limits];
   const child = startChild("relay", process.execPath, [checkout.relay, ...args], folder);
   // A Host that is no tunnel: whatever it answers, it listens.
   await untilServing({ port, host: "localhost", processes: [child] }, undefined);

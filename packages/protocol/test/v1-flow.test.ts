@@ -398,11 +398,14 @@ describe("a congested link", () => {
         streams[i]?.write(Buffer.alloc(Math.min(size, left)));
     }
     const sent = [0, 0, 0];
+    let received = 0;
     const add = () => {
       peer.link.deliverAll();
       for (const { type, stream, payload } of parse(Buffer.concat(peer.messages.splice(0)))) {
         if (type === DATA) sent[stream - 1] = (sent[stream - 1] ?? 0) + payload.length;
+        if (type !== types.ACK) received += 8 + payload.length;
       }
+      peer.send(ack(received));
       return [...sent];
     };
     // Those that wrote first have filled the link; from then on all get the same.
@@ -413,7 +416,10 @@ describe("a congested link", () => {
       if (Math.max(...sent) < 3_000_000)
         expect(Math.max(...since) - Math.min(...since)).toBeLessThan(200_000);
     }
-    for (let rounds = 0; rounds < 40; rounds++) transmit();
+    for (let rounds = 0; rounds < 40; rounds++) {
+      transmit();
+      add();
+    }
     expect(add()).toEqual([3_000_000, 3_000_000, 3_000_000]);
     for (const { seen } of heard) expect(seen).toEqual(["drain"]);
   });
@@ -429,6 +435,21 @@ describe("a congested link", () => {
     small.end();
     expect(said(peer)).toEqual(['REQUEST 2 "GET\\n/small"', 'DATA+END 2 "hello"']);
     transmit();
+    expect(said(peer).length).toBeGreaterThan(0);
+  });
+
+  it("is not filled either by what its peer has not acknowledged, as fast as it may seem to take it", () => {
+    const { relay, peer, transmit } = congested();
+    const large = relay.open(get, false, listener());
+    large.write(Buffer.alloc(50_000_000));
+    for (let rounds = 0; rounds < 100; rounds++) transmit();
+    expect(relay.unacknowledgedBytes).toBeGreaterThan(500_000);
+    expect(relay.unacknowledgedBytes).toBeLessThan(2_000_000);
+    said(peer);
+    // Small ones go ahead all the same.
+    expect(relay.open({ ...get, path: "/small" }, false, listener()).write(Buffer.from("hello"))).toBe(true);
+    expect(said(peer)).toEqual(['REQUEST 2 "GET\\n/small"', 'DATA 2 "hello"']);
+    peer.send(ack(200_000));
     expect(said(peer).length).toBeGreaterThan(0);
   });
 

@@ -1,4 +1,5 @@
 import { isatty } from "node:tty";
+import { setFlagsFromString } from "node:v8";
 import { CommanderError } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
 import type { TunnelClient } from "../client.js";
@@ -6,6 +7,11 @@ import { exitStatus, parseCommandLine } from "./options.js";
 import type { CliOptions } from "./options.js";
 import { HumanRenderer, JsonRenderer } from "./render.js";
 import type { Output, Renderer } from "./render.js";
+
+// Buffers of what is on its way count toward the limit at which V8 collects the whole heap, which it sets by the size of a heap that
+// is small here: downloads made it do so 15 times a second, a third of the process's time. So the limit is always four times
+// the heap, which is V8's own choice for heaps that grow quickly. For this process only: a library's heap is not its own.
+setFlagsFromString("--heap-growing-percent=300");
 
 /** How long a line may wait for others, in milliseconds: a write for each takes a tenth of a busy client's time. */
 const gatherMs = 20;

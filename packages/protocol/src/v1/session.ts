@@ -8,6 +8,7 @@ import type { Session, SessionHandler } from "../tunnel.js";
 import { Decoder, decodeTrailers } from "./decode.js";
 import { writeFrameHeader } from "./encode.js";
 import { describeFrame, endFlag, frameTypes, headerBytes, maxDataBytes } from "./frame.js";
+import { FlightLimit } from "./flight-limit.js";
 import { Outbox } from "./outbox.js";
 import type { StreamPort, V1Stream } from "./stream.js";
 import { StreamTable } from "./stream-table.js";
@@ -20,9 +21,10 @@ export const defaultWindow = 1_048_576;
 const flushBytes = 8_192;
 /** DATA waits for its turn once this much has not left the process, so that heads and small bodies get ahead. */
 const linkHighWaterBytes = 262_144;
-/** Chunks this small do not wait until so much more has piled up. */
+/** Chunks this small do not wait until so much more has piled up, or so many times as much is on its way. */
 const smallChunkBytes = 4_096;
 const smallChunkHighWaterBytes = 1_048_576;
+const smallChunkFlights = 4;
 /** What one stream may send in its turn. */
 const turnBytes = 65_536;
 /** Received bytes after which an ACK is due at once, and the time after which it is due anyway. */
@@ -71,6 +73,7 @@ export abstract class V1Session implements Session, StreamPort {
   #state: State = { name: "detached" };
   readonly #options: V1Options;
   readonly #outbox = new Outbox();
+  readonly #flight = new FlightLimit();
   readonly #waiting = new Set<V1Stream>();
   #pumping = false;
   #goawaySent = false;
@@ -167,6 +170,7 @@ export abstract class V1Session implements Session, StreamPort {
     this.#receivedAcknowledged = this.#received;
     // Another link may go another way.
     this.#minRttMs = undefined;
+    this.#flight.restart();
     link.handler = {
       onMessage: (message) => this.#onMessage(message),
       onDrain: () => this.#pump(),
@@ -310,9 +314,14 @@ export abstract class V1Session implements Session, StreamPort {
 
   canSendData(bytes: number): boolean {
     if (this.#state.name !== "attached") return false;
+    if (!this.hasRoom) return false;
+    const isSmall = bytes <= smallChunkBytes;
     const waiting = this.#state.link.bufferedBytes + this.#outbox.batchBytes;
-    if (waiting >= (bytes <= smallChunkBytes ? smallChunkHighWaterBytes : linkHighWaterBytes)) return false;
-    return this.hasRoom;
+    if (waiting >= (isSmall ? smallChunkHighWaterBytes : linkHighWaterBytes)) return false;
+    if (this.#outbox.unacknowledgedBytes < this.#flight.bytes * (isSmall ? smallChunkFlights : 1))
+      return true;
+    this.#flight.hit();
+    return false;
   }
 
   awaitTurn(stream: V1Stream): void {
@@ -379,11 +388,10 @@ export abstract class V1Session implements Session, StreamPort {
     try {
       // A stream that wants another turn goes to the end of the set, which the loop reaches again.
       for (const stream of this.#waiting) {
-        if (!this.canSendData(0)) break;
-        this.#waiting.delete(stream);
-        if (!this.#giveTurn(stream)) continue;
-        this.#waiting.add(stream);
+        // Also for small chunks, which do not wait unless their stream has much to send.
         if (!this.canSendData(turnBytes)) break;
+        this.#waiting.delete(stream);
+        if (this.#giveTurn(stream)) this.#waiting.add(stream);
       }
     } finally {
       this.#pumping = false;
@@ -446,7 +454,9 @@ export abstract class V1Session implements Session, StreamPort {
 
   readonly #onFrame = (type: number, flags: number, streamId: number, payload: Buffer): void => {
     if (type === frameTypes.ack) {
+      const before = this.#outbox.acknowledged;
       this.#outbox.acknowledge(payload.readUInt32BE(0) * 0x1_0000_0000 + payload.readUInt32BE(4));
+      this.#flight.acknowledged(this.#outbox.acknowledged - before, performance.now(), this.#minRttMs);
       this.#checkIdle();
       return;
     }
