@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Folder, Pair } from "../support/certificates.js";
 import { RunningCommand } from "../support/commands.js";
-import { freePort } from "../support/pebble.js";
+import { freePort } from "../support/free-port.js";
 
 /** A proxy in front of the relay, run with the example that users are given. */
 export interface Proxy {

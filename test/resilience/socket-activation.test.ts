@@ -1,13 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
-import { createServer } from "node:net";
-import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { closingAfterEach } from "../support/cleanup.js";
 import { RunningCommand, startClientCommand } from "../support/commands.js";
+import { freePort } from "../support/free-port.js";
 import { missingProgram } from "../support/requires.js";
 import { startUpstream } from "../support/upstream.js";
 import { createVisitor } from "../support/visitor.js";
@@ -15,15 +14,6 @@ import { createVisitor } from "../support/visitor.js";
 const opened = closingAfterEach();
 const relayCommand = fileURLToPath(new URL("../../packages/relay/dist/cli/main.js", import.meta.url));
 const units = new URL("../../examples/systemd/", import.meta.url);
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 describe.skipIf(missingProgram("systemd-socket-activate"))(
   "a relay that systemd starts for a connection",

@@ -145,7 +145,6 @@ describe.each(ways)("answers of a hostile client, %s", (_, isProxied) => {
 /** The local service may be somebody else's as well: what it answers is read by the client, which keeps the connection. */
 describe("answers of a hostile service", () => {
   const ok = "HTTP/1.1 200 OK\r\n";
-  const poison = `${ok}Content-Length: 8\r\n\r\npoisoned`;
   let answer = "";
   let service: RawServer;
   let client: TunnelClient;
@@ -177,33 +176,49 @@ describe("answers of a hostile service", () => {
     return received;
   }
 
-  it.each([
-    ["a second answer that nobody asked for", `${ok}Content-Length: 2\r\n\r\nok${poison}`],
-    ["a body with no request for one", `HTTP/1.1 204 No Content\r\nContent-Length: 84\r\n\r\n${poison}`],
-    ["a 304 with a body", `HTTP/1.1 304 Not Modified\r\n\r\n${poison}`],
-    [
-      "two framings",
-      `${ok}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n${poison}`,
-    ],
-    ["two lengths", `${ok}Content-Length: 2\r\nContent-Length: 40\r\n\r\nok${poison}`],
-    ["a length that is none", `${ok}Content-Length: 2, 2\r\n\r\nok${poison}`],
-    ["a chunk that is none", `${ok}Transfer-Encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n${poison}`],
-    ["a field that holds a CR", `${ok}X-A: 1\rX-Injected: yes\r\nContent-Length: 2\r\n\r\nok`],
-    ["a field that holds a NUL", `${ok}X-A: \0\r\nContent-Length: 2\r\n\r\nok`],
-    ["a 101 that nobody asked for", `HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n${poison}`],
-    ["a status of two digits", `HTTP/1.1 99 No\r\nContent-Length: 2\r\n\r\nok`],
-    ["a head of 70 KB", `${ok}X-A: ${"a".repeat(70_000)}\r\nContent-Length: 2\r\n\r\nok`],
-    ["no HTTP", "hello\r\n\r\n"],
-  ])("%s: one clear answer or none, and the next visitor his own", async (_, bytes) => {
+  const { responses, answers } = readVectors("heads");
+  const poison = `${ok}Content-Length: 8\r\n\r\npoisoned`;
+
+  /** What the visitor gets of an answer that is written as it stands: its one response, if it is one. */
+  async function answered(bytes: string): Promise<{ status: number; text: string } | undefined> {
     answer = bytes;
     // A cut body ends with its connection.
-    const received = await visit("/", (text) => text.includes("\r\n\r\n"));
-    if (received !== "") expect(strictHead(received).fields.join("\n")).not.toContain("Injected");
-    expect(statuses(received).length).toBeLessThanOrEqual(1);
-    expect(received).not.toContain("poisoned");
-    const next = strictHead(await visit("/canary", (text) => text.endsWith("canary")));
+    const text = await visit("/", (received) => received.includes("\r\n\r\n"));
+    expect(statuses(text).length).toBeLessThanOrEqual(1);
+    expect(text).not.toContain("poisoned");
+    const next = strictHead(await visit("/canary", (received) => received.endsWith("canary")));
     expect([next.status, next.rest]).toEqual([200, "canary"]);
-  });
+    if (text === "") return undefined;
+    const { status, fields } = strictHead(text);
+    expect(fields.join("\n")).not.toContain("Injected");
+    return { status, text };
+  }
+
+  it.each(answers)(
+    "$name: one clear answer or none, and the next visitor his own ($origin)",
+    async (vector) => {
+      await answered(vector.bytes.replace("{poison}", poison).replace("{long}", "a".repeat(70_000)));
+    },
+  );
+
+  it.each(responses.map((vector) => ({ ...vector, comes: vector.service ?? vector.expect })))(
+    "a head: $name: $comes ($origin)",
+    async (vector) => {
+      const got = await answered(`${rendered(vector)}${poison}`);
+      if (vector.comes === "pass") {
+        expect(got?.status).toBe(vector.status);
+        if (vector.never !== undefined) expect(got?.text).not.toContain(vector.never);
+      } else expect(got?.status).toBe(502);
+    },
+  );
+
+  /** A response as a service writes it that knows of no rules. */
+  function rendered({ status, headers }: ResponseVector): string {
+    let head = `HTTP/1.1 ${status} Whatever\r\n`;
+    for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
+    if (/^transfer-encoding:/im.test(head)) return `${head}\r\n2\r\nok\r\n0\r\n\r\n`;
+    return `${head}${/^content-length ?:/im.test(head) ? "" : "Content-Length: 2\r\n"}\r\nok`;
+  }
 });
 
 describe("any answer at all", () => {

@@ -1,9 +1,9 @@
 import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
 import { request } from "node:https";
 import { text } from "node:stream/consumers";
 import { createAuthority, type Folder } from "./certificates.js";
 import { RunningCommand } from "./commands.js";
+import { freePort } from "./free-port.js";
 
 /** Debian's pebble, a certification authority for tests, with the DNS server that it asks. */
 export interface Pebble {
@@ -71,14 +71,4 @@ export async function startPebble(folder: Folder): Promise<Pebble> {
       await Promise.all([pebble.close(), dnsServer.close()]);
     },
   };
-}
-
-/** A port that was free a moment ago: for programs that cannot take any free one themselves. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -6,7 +6,7 @@ interface VectorFiles {
   paths: { vectors: PathVector[] };
   smuggling: { vectors: SmugglingVector[] };
   frames: { vectors: FrameVector[] };
-  heads: { responses: ResponseVector[]; requests: RequestVector[] };
+  heads: { responses: ResponseVector[]; requests: RequestVector[]; answers: AnswerVector[] };
 }
 
 export interface HostVector {
@@ -50,8 +50,15 @@ export interface ResponseVector {
   status: number;
   headers: string[];
   expect: "pass" | "refuse" | "cut" | "violation";
+  service?: "pass" | "refuse";
   body?: string;
   never?: string;
+}
+
+export interface AnswerVector {
+  name: string;
+  origin: string;
+  bytes: string;
 }
 
 export interface RequestVector {
