@@ -1,3 +1,4 @@
+import { timingSafeEqual } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 import { TunnelError } from "mcp-tunnel-protocol";
@@ -16,13 +17,20 @@ const maxTimerMs = 0x7fffffff;
 /** A token of the file. It stays the same object while the file changes around it, so that its tunnels can watch it. */
 class FileToken implements TokenGrant {
   readonly id: string;
+  readonly #digest: Buffer;
   /** `undefined` once the file does not have it any more. */
   #entry: TokenEntry | undefined;
   readonly #watchers = new Set<() => void>();
 
   constructor(entry: TokenEntry) {
     this.id = tokenId(entry.sha256);
+    this.#digest = Buffer.from(entry.sha256);
     this.#entry = entry;
+  }
+
+  /** Compares in constant time. */
+  hasDigest(digest: Buffer): boolean {
+    return timingSafeEqual(this.#digest, digest);
   }
 
   get maxTunnels(): number | undefined {
@@ -110,8 +118,10 @@ export class TokenFileAuthenticator implements Authenticator {
   }
 
   async authenticate({ token }: Credentials): Promise<AuthenticationResult> {
-    // The time of this look-up tells something about a digest, but none about a token that has it.
-    const known = this.#tokens.get(tokenDigest(token));
+    const digest = Buffer.from(tokenDigest(token));
+    let known: FileToken | undefined;
+    // All of them, so that the time tells nothing about a token (10,000 take 3 ms).
+    for (const candidate of this.#tokens.values()) if (candidate.hasDigest(digest)) known = candidate;
     if (known === undefined) return { refused: "invalid token" };
     if (known.invalid !== undefined) return { refused: known.invalid };
     return { allowed: known.allowed, grant: known };
