@@ -176,6 +176,27 @@ describe("an ordinary request", () => {
     },
   );
 
+  it.each([70_000, 131_072, 200_000])(
+    "carries all %i bytes of a body that ends with its connection, which the visitor reads in pieces",
+    async (length) => {
+      const answer = Buffer.concat([Buffer.from("HTTP/1.0 200 OK\r\n\r\n"), bytesAt(0, length)]);
+      const canned = closing(await startCannedServer(answer));
+      const rigOfCanned = closing(startRig({ port: canned.port }, 65_536));
+      const lazy = visit(rigOfCanned.relay);
+      lazy.reading = false;
+      for (let read = 0; read < length; ) {
+        const wanted = Math.min(read + 65_536, length);
+        await lazy.until(() => lazy.body.length === wanted || lazy.reset !== undefined);
+        expect(lazy.reset).toBeUndefined();
+        // Another exchange takes long enough for the close to arrive.
+        await visit(rig.relay, { path: "/slow?ms=20" }).complete();
+        lazy.stream.consumed(wanted - read);
+        read = wanted;
+      }
+      expect((await lazy.complete()).body.equals(bytesAt(0, length))).toBe(true);
+    },
+  );
+
   it("pauses the local service while the visitor does not read", async () => {
     const slow = closing(startRig({ port: upstream.port }, 65_536));
     const length = 30_000_000;
@@ -362,12 +383,15 @@ describe("a local service that fails", () => {
     await readUntil(local, "first");
     local.write("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 900000\r\n\r\n");
     local.write(bytesAt(0, 400_000));
-    // The window is used up, so the client has stopped reading. It hears of the reset when it writes.
+    // The window is used up, so the client has stopped reading. It hears of the reset when it writes, and has to tell the visitor
+    // once he has read what came before.
     await stream.until(() => stream.body.length === 65_536);
     local.resetAndDestroy();
     stream.pump = () => {};
     const timer = setInterval(() => stream.stream.write(Buffer.from("more")), 5);
     closing({ close: () => clearInterval(timer) });
+    stream.reading = true;
+    stream.stream.consumed(stream.body.length);
     expect((await stream.cut()).code).toBe("upstream_failed");
     const upstream = closing(await startUpstream());
     const other = closing(startRig({ port: upstream.port }));

@@ -3,6 +3,7 @@ import * as net from "node:net";
 import * as tls from "node:tls";
 import type { RawHeaders, StreamHandler, StreamReset } from "mcp-tunnel-protocol";
 import { headerValue } from "mcp-tunnel-protocol";
+import { readAfterRefusedWrite } from "./early-answer.js";
 import { upstreamFailure } from "./errors.js";
 import { ignored } from "./exchange.js";
 import type { Exchange } from "./exchange.js";
@@ -131,6 +132,7 @@ class RawRequest implements StreamHandler {
       this.#connected = true;
     });
     socket.once("close", () => clearTimeout(timer));
+    readAfterRefusedWrite(socket);
     return socket.setNoDelay(true);
   }
 

@@ -2,6 +2,7 @@ import type { Dispatcher } from "undici";
 import { headerValue } from "mcp-tunnel-protocol";
 import type { RawHeaders, StreamHandler, StreamReset } from "mcp-tunnel-protocol";
 import { RequestBody } from "./body.js";
+import type { LocalConnection } from "./connection.js";
 import { upstreamFailure } from "./errors.js";
 import type { Exchange } from "./exchange.js";
 import { localHeaders } from "./headers.js";
@@ -140,6 +141,7 @@ class LocalResponse implements Dispatcher.DispatchHandler {
   readonly #request: LocalRequest;
   readonly #exchange: Exchange;
   #ended = false;
+  #connection: LocalConnection | undefined;
   /** Bytes of the body that are to come, if the head tells its length. */
   #left = Number.POSITIVE_INFINITY;
 
@@ -161,6 +163,8 @@ class LocalResponse implements Dispatcher.DispatchHandler {
       return true;
     }
     if (this.#request.control !== undefined) this.#request.control.resume = resume;
+    this.#connection = this.#request.upstream.reading.connection;
+    if (this.#connection !== undefined) this.#connection.resume = resume;
     // RFC 9110 section 6.4.1.
     this.#ended = this.#exchange.head.method === "HEAD" || status === 204 || status === 304;
     const length = headerValue(headers, "content-length");
@@ -173,7 +177,7 @@ class LocalResponse implements Dispatcher.DispatchHandler {
     this.#left -= chunk.length;
     // Not after the last byte, when nothing more comes to be held up: undici would not see that the response is complete, and
     // take the close of an idle connection, 5 s later with Node's servers, for the end of one that is not.
-    return this.#exchange.write(chunk) || this.#left === 0;
+    return this.#exchange.write(chunk) || this.#left === 0 || this.#connection?.ended === true;
   }
 
   onComplete(trailers: Buffer[] | string[] | null): void {

@@ -1,12 +1,16 @@
 import { isIP } from "node:net";
 import { buildConnector, Pool } from "undici";
 import type { ResolvedOptions } from "../options.js";
+import { LocalConnection } from "./connection.js";
+import { readAfterRefusedWrite } from "./early-answer.js";
 import type { HeaderPolicy } from "./headers.js";
 
 /** The local service, and the connections to it that wait for the next request. */
 export interface Upstream extends HeaderPolicy {
   readonly pool: Pool;
   readonly connectTimeoutMs: number;
+  /** The one that undici is reading: what it tells a handler just now has come over this one. */
+  readonly reading: { connection: LocalConnection | undefined };
 }
 
 /** Heads larger than this, from the local service, are an error (bytes). */
@@ -16,6 +20,7 @@ export function createUpstream(options: ResolvedOptions): Upstream {
   const { target, hostHeader, dropOrigin, connectTimeoutMs } = options;
   // `localhost` is ::1 and 127.0.0.1, and a service may listen on either.
   const connector = buildConnector({ timeout: connectTimeoutMs, autoSelectFamily: true });
+  const reading: Upstream["reading"] = { connection: undefined };
   const pool = new Pool(target.origin, {
     // As many as there are streams: event streams hold theirs for hours, and one that waited for a free
     // connection would wait for ever. What bounds them is `maxStreams`.
@@ -32,12 +37,17 @@ export function createUpstream(options: ResolvedOptions): Upstream {
       connector(
         { ...connectOptions, servername: isIP(target.hostname) === 0 ? target.hostname : "" },
         (...result) => {
-          result[1]?.prependListener("error", nameReset);
+          const [error, socket] = result;
+          if (error === null) {
+            socket.prependListener("error", nameReset);
+            readAfterRefusedWrite(socket);
+            new LocalConnection(socket, (connection) => (reading.connection = connection));
+          }
           callback(...result);
         },
       ),
   });
-  return { target, hostHeader, dropOrigin, connectTimeoutMs, pool };
+  return { target, hostHeader, dropOrigin, connectTimeoutMs, pool, reading };
 }
 
 /**

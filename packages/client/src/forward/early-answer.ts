@@ -1,0 +1,25 @@
+import type { Socket } from "node:net";
+
+type Callback = (error?: Error | null) => void;
+
+/**
+ * Lets a connection outlive a write that its other end has refused. A service may answer before it has read the whole request,
+ * and close: writing fails then, while the answer lies in the kernel, unread, and Node would give up both. So such a write just does
+ * not complete. What reading brings is the answer, or the end or the error that says that there is none.
+ */
+export function readAfterRefusedWrite(socket: Socket): void {
+  const unlessRefused = (callback: Callback): Callback => {
+    return (error) => {
+      if (!isRefusal(error) || socket.readableEnded || socket.destroyed) callback(error);
+    };
+  };
+  const write = socket._write.bind(socket);
+  socket._write = (chunk, encoding, callback) => write(chunk, encoding, unlessRefused(callback));
+  const writev = socket._writev?.bind(socket);
+  if (writev !== undefined) socket._writev = (chunks, callback) => writev(chunks, unlessRefused(callback));
+}
+
+/** The other end has closed or reset the connection, so that reading will soon tell. */
+function isRefusal(error: NodeJS.ErrnoException | null | undefined): boolean {
+  return error?.code === "EPIPE" || error?.code === "ECONNRESET";
+}
