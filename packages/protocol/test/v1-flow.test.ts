@@ -18,9 +18,14 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+/** Some turns of the event loop, over which a session sends what is too much for one. The fake clock gives each a millisecond. */
+function turns(): void {
+  vi.advanceTimersByTime(20);
+}
+
 /** What the session has sent, in words, since the last time. */
 function said(peer: RawPeer): string[] {
-  vi.advanceTimersByTime(0);
+  turns();
   peer.link.deliverAll();
   return inWords(parse(Buffer.concat(peer.messages.splice(0))));
 }
@@ -33,7 +38,7 @@ describe("credit", () => {
     said(peer);
     let sent = 0;
     const count = () => {
-      vi.advanceTimersByTime(0);
+      turns();
       peer.link.deliverAll();
       for (const { type, payload } of parse(Buffer.concat(peer.messages.splice(0)))) {
         if (type === DATA) sent += payload.length;
@@ -383,6 +388,7 @@ describe("a congested link", () => {
     const transmit = () => {
       link.bufferedBytes = 0;
       link.handler?.onDrain?.();
+      turns();
     };
     return { relay, peer, link, transmit };
   }

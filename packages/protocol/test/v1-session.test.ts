@@ -3,9 +3,11 @@ import { TunnelError, V1ClientSession, V1RelaySession } from "mcp-tunnel-protoco
 import type { AcceptedStream, RequestHead, StreamHandler, StreamReset, V1Options } from "mcp-tunnel-protocol";
 import { linkedPair } from "mcp-tunnel-protocol/testing";
 import { RawPeer, listener, owner, relayWithRawClient, turn } from "./support/raw-peer.js";
-import { END, ack, describe as inWords, frame, types } from "./support/wire.js";
+import { END, ack, describe as inWords, frame, parse, types } from "./support/wire.js";
+import type { WireFrame } from "./support/wire.js";
 
 const get = { method: "GET", path: "/", headers: [] };
+const post = { ...get, method: "POST" };
 
 /** Records what a stream's handler is told, and returns credit at once. */
 function recorder(stream: () => { consumed(bytes: number): void }) {
@@ -32,6 +34,10 @@ function recorder(stream: () => { consumed(bytes: number): void }) {
     },
   };
   return { handler, seen, body: () => body, done };
+}
+
+function dataBytes(frames: readonly WireFrame[]): number {
+  return frames.reduce((sum, { type, payload }) => (type === types.DATA ? sum + payload.length : sum), 0);
 }
 
 function pair(
@@ -167,6 +173,28 @@ describe("a version 1 session", () => {
     expect(drained).toBe(0);
     held[0]?.consumed(65_536);
     await expect.poll(() => drained).toBe(1);
+    relay.close(1000, "");
+  });
+
+  it("sends little of large bodies in one turn of the event loop, so that a request that comes then is soon on its way", async () => {
+    const { relay, peer } = relayWithRawClient();
+    const chunk = Buffer.alloc(65_536);
+    let written = 0;
+    for (let i = 0; i < 4; i++) {
+      const upload = relay.open(post, false, listener());
+      // The chunk that is told to wait is kept.
+      do written += chunk.length;
+      while (upload.write(chunk));
+    }
+    relay.open(get, true, listener());
+    peer.link.deliverAll();
+    const inThisTurn = dataBytes(parse(Buffer.concat(peer.messages)));
+    expect(inThisTurn).toBe(131_072);
+    expect(inThisTurn).toBeLessThan(written);
+
+    await expect.poll(async () => dataBytes(await peer.frames())).toBe(written);
+    const order = (await peer.frames()).map(({ type, stream }) => `${type} ${stream}`);
+    expect(order.indexOf(`${types.REQUEST} 5`)).toBeLessThan(order.indexOf(`${types.DATA} 2`));
     relay.close(1000, "");
   });
 

@@ -3,7 +3,7 @@ const firstBytes = 1_048_576;
 /** What may always be on its way: twice what a peer acknowledges at a time (PROTOCOL.md, section 7). */
 const leastBytes = 262_144;
 /** How long a peer may be busy with something else, in milliseconds, before the link runs dry. */
-const busyMs = 2;
+const busyMs = 1;
 /** The rate is taken over so long at least, in milliseconds: acknowledgements come in bursts. */
 const leastEpochMs = 20;
 /** What a limit that has turned out too wide keeps of itself in each epoch. */
