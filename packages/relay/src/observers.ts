@@ -13,7 +13,13 @@ export class Observers implements Required<RelayObserver> {
   }
 
   onEnd(exchange: ExchangeRecord): void {
-    this.#tell((observer) => observer.onEnd(exchange));
+    for (const observer of this.#all) {
+      try {
+        observer.onEnd(exchange);
+      } catch (error) {
+        this.#failed(error);
+      }
+    }
   }
 
   onTunnelEvent(event: TunnelEvent): void {
@@ -29,9 +35,13 @@ export class Observers implements Required<RelayObserver> {
       try {
         tell(observer);
       } catch (error) {
-        const stack = error instanceof Error ? error.stack : String(error);
-        this.#logger.error({ error: stack }, "an observer failed");
+        this.#failed(error);
       }
     }
+  }
+
+  #failed(error: unknown): void {
+    const stack = error instanceof Error ? error.stack : String(error);
+    this.#logger.error({ error: stack }, "an observer failed");
   }
 }

@@ -85,14 +85,14 @@ describe("X-Forwarded-*", () => {
 });
 
 describe("X-Request-Id", () => {
-  const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+  const drawn = /^[0-9a-f]{32}$/;
 
   it("is the relay's own, another one for each request, whatever a visitor says", () => {
     const headers = ["X-Request-Id", "mine"];
     const first = describeSpoofed("203.0.113.7", proxies, headers).requestId;
-    expect(first).toMatch(uuid);
+    expect(first).toMatch(drawn);
     expect(describeSpoofed("203.0.113.7", proxies, headers).requestId).not.toBe(first);
-    expect(describeSpoofed("10.0.0.1", none, headers).requestId).toMatch(uuid);
+    expect(describeSpoofed("10.0.0.1", none, headers).requestId).toMatch(drawn);
   });
 
   it("is what a trusted proxy says", () => {
@@ -105,7 +105,7 @@ describe("X-Request-Id", () => {
   it.each(["", "a b", 'a"b', "a\tb", "ä", "$(id)", "x".repeat(129)])(
     "is drawn anew when a trusted proxy says %j",
     (given) => {
-      expect(describeSpoofed("10.0.0.1", proxies, ["X-Request-Id", given]).requestId).toMatch(uuid);
+      expect(describeSpoofed("10.0.0.1", proxies, ["X-Request-Id", given]).requestId).toMatch(drawn);
     },
   );
 });

@@ -52,8 +52,11 @@ function jsonLine(exchange: ExchangeRecord, time: string): string {
   );
 }
 
+/** What stands in a JSON string as it is, and in a log does no harm: nearly every text. */
+const plain = /^[ !#-[\]-~]*$/;
+
 function json(text: string): string {
-  return JSON.stringify(printable(text));
+  return plain.test(text) ? `"${text}"` : JSON.stringify(printable(text));
 }
 
 function tenths(ms: number): number {

@@ -139,21 +139,19 @@ export class Exchange implements StreamHandler {
   }
 
   /** For everything that does not come from the stream, whose session has a guard of its own. */
-  readonly #guard = (action: () => void): void => {
+  #guard(action: () => void): void {
     try {
       action();
     } catch (error) {
       this.fault(error);
     }
-  };
+  }
 
   #hitLimit(limit: LimitName): void {
     this.#context.limits.hit(limit, { address: this.#request.visitor.address, name: this.#request.name });
   }
 
   // ---- to the tunnel
-
-  readonly #retry = (): void => this.#guard(() => this.#resolve());
 
   #resolve(): void {
     if (this.#state === "held") this.#unhold();
@@ -172,7 +170,7 @@ export class Exchange implements StreamHandler {
     this.#tunnel = tunnel;
     const { name, body } = this.#request;
     const length = body.isPresent ? body.contentLength : 0;
-    this.#leaveHold = this.#context.holds.wait(name, length, this.#retry);
+    this.#leaveHold = this.#context.holds.wait(name, length, () => this.#guard(() => this.#resolve()));
     if (this.#leaveHold === undefined) {
       this.#hitLimit("held_requests");
       this.#refuse("tunnel_reconnecting");
@@ -349,13 +347,13 @@ export class Exchange implements StreamHandler {
     // Refused: what the visitor would have said after a 101 will not be said.
     if (this.#request.upgrade !== undefined) this.#stream?.end();
     // What arrived together with the head leaves together with it; an event stream's head does not wait for more.
-    if (!end) process.nextTick(this.#flushHead);
+    if (!end) process.nextTick(Exchange.#flushHead, this);
   }
 
-  readonly #flushHead = (): void => {
-    if (this.#state !== "responding" || this.#responseBytes > 0) return;
-    this.#guard(() => this.#res.flushHeaders());
-  };
+  static #flushHead(this: void, exchange: Exchange): void {
+    if (exchange.#state !== "responding" || exchange.#responseBytes > 0) return;
+    exchange.#guard(() => exchange.#res.flushHeaders());
+  }
 
   onData(chunk: Buffer, last: boolean): void {
     const stream = this.#stream;
@@ -389,17 +387,17 @@ export class Exchange implements StreamHandler {
       if (this.#draining) return;
       this.#draining = true;
       this.#watchVisitor();
-      this.#res.once("drain", this.#onResponseDrain);
+      this.#res.once("drain", () => this.#guard(() => this.#onResponseDrain()));
     }
   }
 
-  readonly #onResponseDrain = (): void => {
+  #onResponseDrain(): void {
     this.#draining = false;
     this.#stall?.flushed();
     const bytes = this.#unconsumed;
     this.#unconsumed = 0;
-    this.#guard(() => this.#stream?.consumed(bytes));
-  };
+    this.#stream?.consumed(bytes);
+  }
 
   /** The response has been handed over, to a visitor who may never take the last of it. */
   #ended(): void {
@@ -445,7 +443,7 @@ export class Exchange implements StreamHandler {
         this.#requestBytes += bytes;
       };
       upgrade.onAllSent = () => this.#stall?.flushed();
-      upgrade.guard = this.#guard;
+      upgrade.guard = (action) => this.#guard(action);
     }
     const { requestId } = this.#request.visitor;
     const isNamed = headerValue(head.headers, "x-request-id") !== undefined;
@@ -521,7 +519,12 @@ export class Exchange implements StreamHandler {
 
   /** The response was handed over, or the visitor is gone. */
   readonly #onResponseClose = (): void => {
-    if (this.#context.exchanges.has(this)) this.#guard(() => this.#closed());
+    if (!this.#context.exchanges.has(this)) return;
+    try {
+      this.#closed();
+    } catch (error) {
+      this.fault(error);
+    }
   };
 
   #stopTimers(): void {
@@ -549,14 +552,13 @@ export class Exchange implements StreamHandler {
     else this.#onResponseDrain();
     // The rest of a request that was answered early still goes to the service, until it says that it wants no more.
     if (this.#request.body.isPresent && !this.#req.readableEnded)
-      this.#req.once("close", this.#onLateBodyClose);
+      this.#req.once("close", () => this.#guard(() => this.#onLateBodyClose()));
     this.#report("completed", undefined, status);
   }
 
-  readonly #onLateBodyClose = (): void => {
-    if (this.#req.readableEnded) return;
-    this.#guard(() => this.#stream?.reset("cancelled", "the visitor went away"));
-  };
+  #onLateBodyClose(): void {
+    if (!this.#req.readableEnded) this.#stream?.reset("cancelled", "the visitor went away");
+  }
 
   get #status(): number | undefined {
     if (this.#state === "upgraded") return 101;

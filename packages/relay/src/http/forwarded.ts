@@ -1,6 +1,6 @@
-import { randomUUID } from "node:crypto";
 import { BlockList, isIP, isIPv4 } from "node:net";
 import { FieldNames, type RawHeaders, TunnelError, headerValue } from "mcp-tunnel-protocol";
+import { drawRequestId } from "./request-id.js";
 
 /** A set of addresses. */
 export interface AddressRanges {
@@ -115,7 +115,7 @@ export function describeVisitor(
 ): Visitor {
   const address = plainAddress(peer);
   if (proxies.size === 0 || isIP(address) === 0 || !proxies.has(address)) {
-    const requestId = randomUUID();
+    const requestId = drawRequestId();
     return {
       address,
       requestId,
@@ -136,7 +136,7 @@ export function describeVisitor(
   const chain = listValues(rawHeaders, "x-forwarded-for");
   const proto = headerValue(rawHeaders, "x-forwarded-proto")?.trim().toLowerCase();
   const givenId = headerValue(rawHeaders, "x-request-id");
-  const requestId = givenId !== undefined && usableId.test(givenId) ? givenId : randomUUID();
+  const requestId = givenId !== undefined && usableId.test(givenId) ? givenId : drawRequestId();
   return {
     address: originator([...chain, address], proxies),
     requestId,

@@ -1,14 +1,8 @@
 import { IncomingMessage, ServerResponse, STATUS_CODES } from "node:http";
 import type { TLSSocket } from "node:tls";
-import {
-  endToEndHeaders,
-  FieldNames,
-  headerValue,
-  type RawHeaders,
-  type ResponseHead,
-} from "mcp-tunnel-protocol";
+import { endToEndHeaders, headerValue, type RawHeaders, type ResponseHead } from "mcp-tunnel-protocol";
 import { linger } from "./linger.js";
-import { areHeadersValid } from "./response-head.js";
+import { areHeadersValid, lengthField } from "./response-head.js";
 import type { UnwantedBody, VisitorRequest, VisitorResponse } from "./visitor.js";
 
 /** A request over HTTP/1. */
@@ -36,6 +30,8 @@ export class Http1Request extends IncomingMessage implements VisitorRequest {
 
 /** The response to a request over HTTP/1. */
 export class Http1Response extends ServerResponse<Http1Request> implements VisitorResponse {
+  #watchesConnection = false;
+
   get takesTrailers(): boolean {
     return this.chunkedEncoding;
   }
@@ -57,7 +53,7 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
     // They are not flow-controlled: a visitor who does not read them gets no more.
     if (this.socket.writableLength > maxUnreadBytes) return;
     if (head.status < 102 || head.status > 199 || !areHeadersValid(head.headers)) return;
-    this.socket.write(headText(head.status, endToEndHeaders(head.headers, noFraming)), "latin1");
+    this.socket.write(headText(head.status, endToEndHeaders(head.headers, lengthField)), "latin1");
   }
 
   endEarly(payload: Buffer, body: UnwantedBody): void {
@@ -74,7 +70,7 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
   }
 
   switchProtocols(protocol: string, headers: RawHeaders): boolean {
-    const head = ["Connection", "Upgrade", "Upgrade", protocol, ...endToEndHeaders(headers, noFraming)];
+    const head = ["Connection", "Upgrade", "Upgrade", protocol, ...endToEndHeaders(headers, lengthField)];
     this.socket?.write(headText(101, head), "latin1");
     return true;
   }
@@ -89,11 +85,13 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
   watchClose(listener: () => void): void {
     this.on("close", listener);
     // A pipelined request has no connection of its own until those before it are answered, and hears of no close.
-    if (this.socket === null) this.req.socket.once("close", listener);
+    if (this.socket !== null) return;
+    this.#watchesConnection = true;
+    this.req.socket.once("close", listener);
   }
 
   unwatchClose(listener: () => void): void {
-    this.req.socket.off("close", listener);
+    if (this.#watchesConnection) this.req.socket.off("close", listener);
   }
 }
 
@@ -106,6 +104,3 @@ function headText(status: number, headers: RawHeaders): string {
 
 /** How much of interim heads may wait for a visitor, in bytes. */
 const maxUnreadBytes = 65_536;
-
-/** These responses have no body (RFC 9110 section 8.6). */
-const noFraming = new FieldNames(["content-length"]);

@@ -31,21 +31,18 @@ export function checkResponseHead(head: ResponseHead, method: string): CheckedHe
   const { status } = head;
   if (!Number.isInteger(status) || status < 200 || status > 599) return undefined;
   if (!areHeadersValid(head.headers)) return undefined;
-  const all = endToEndHeaders(head.headers);
-  const headers: RawHeaders = [];
+  const headers = endToEndHeaders(head.headers, status === 204 ? lengthField : undefined);
   let contentLength: number | undefined;
   let isEventStream = false;
   let hasRequestId = false;
-  for (let i = 0; i < all.length; i += 2) {
-    const name = all[i] as string;
-    const value = all[i + 1] as string;
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    const value = headers[i + 1] as string;
     switch (name.length === 12 || name.length === 14 ? name.toLowerCase() : "") {
       case "content-length":
         // Two lengths are two ideas of where the next response begins; repeated or not, one is enough.
         if (contentLength !== undefined || !/^[0-9]{1,15}$/.test(value)) return undefined;
         contentLength = Number(value);
-        // RFC 9110 section 8.6: never with a 204.
-        if (status === 204) continue;
         break;
       case "x-request-id":
         hasRequestId = true;
@@ -54,11 +51,13 @@ export function checkResponseHead(head: ResponseHead, method: string): CheckedHe
         isEventStream = /^text\/event-stream\b/i.test(value);
         break;
     }
-    headers.push(name, value);
   }
   const bodyless = method === "HEAD" || status === 204 || status === 304;
   return { headers, contentLength, bodyless, isEventStream, hasRequestId };
 }
+
+/** A 204 has none (RFC 9110 section 8.6), nor has an interim head. */
+export const lengthField = new FieldNames(["content-length"]);
 
 /** Fields that may not come after the body (RFC 9110 section 6.5.1): they would change how it was read. */
 const notInTrailers = new FieldNames([

@@ -3,6 +3,7 @@ import type { ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { headerValue } from "mcp-tunnel-protocol";
+import type { LimitName } from "../limits/limits.js";
 import type { ExchangeContext } from "./context.js";
 import type { RelayErrorCode } from "./errors.js";
 import { Exchange } from "./exchange.js";
@@ -136,16 +137,19 @@ export class Visitors {
   /** Limits of the head that Node does not keep. */
   #overLimit(req: VisitorRequest): RelayErrorCode | undefined {
     const { maxHeaderCount, maxUrlBytes } = this.#context.options;
-    const about = { address: plainAddress(req.remoteAddress) };
     if (req.rawHeaders.length > 2 * maxHeaderCount) {
-      this.#context.limits.hit("header_count", about);
+      this.#hitLimit("header_count", req);
       return "headers_too_large";
     }
     if ((req.url ?? "").length > maxUrlBytes) {
-      this.#context.limits.hit("url_length", about);
+      this.#hitLimit("url_length", req);
       return "url_too_long";
     }
     return undefined;
+  }
+
+  #hitLimit(limit: LimitName, req: VisitorRequest): void {
+    this.#context.limits.hit(limit, { address: plainAddress(req.remoteAddress) });
   }
 
   #refuse(
