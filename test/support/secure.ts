@@ -99,10 +99,14 @@ export async function get(
 ): Promise<{ headers: IncomingHttpHeaders; status: number; body: string }> {
   const stream = session.request({ ":path": path, ...headers });
   const response = once(stream, "response");
+  // Now: a short answer that arrives in one piece is over before anybody who waits for its head goes on.
+  const closed = once(stream, "close");
+  // It fails together with `response`, which is looked at first.
+  closed.catch(() => {});
   const chunks: Buffer[] = [];
   stream.on("data", (chunk: Buffer) => chunks.push(chunk));
   const [head] = (await response) as [IncomingHttpHeaders & { ":status": number }];
-  await once(stream, "close");
+  await closed;
   return { headers: head, status: head[":status"], body: Buffer.concat(chunks).toString("latin1") };
 }
 
