@@ -301,6 +301,7 @@ describe("a response", () => {
     ["a colon in a name", 200, ["X:", "1"]],
     ["an empty name", 200, ["", "1"]],
     ["two lengths", 200, ["Content-Length", "1", "Content-Length", "2"]],
+    ["two lengths that are not sent on", 204, ["Content-Length", "0", "Content-Length", "0"]],
     ["a length that is none", 200, ["Content-Length", "1, 1"]],
     ["a negative length", 200, ["Content-Length", "-1"]],
     ["a status out of range", 600, []],

@@ -8,7 +8,7 @@ import {
   type ResponseHead,
 } from "mcp-tunnel-protocol";
 import { linger } from "./linger.js";
-import { areHeadersValid } from "./response-head.js";
+import { areHeadersValid, lengthField } from "./response-head.js";
 import type { UnwantedBody, VisitorRequest, VisitorResponse } from "./visitor.js";
 
 const { NGHTTP2_NO_ERROR } = constants;
@@ -139,7 +139,7 @@ export class Http2Response implements VisitorResponse {
 
   sendInterim(head: ResponseHead): void {
     if (head.status < 102 || head.status > 199 || !areHeadersValid(head.headers)) return;
-    this.#sendInterim(head.status, endToEndHeaders(head.headers, noFraming));
+    this.#sendInterim(head.status, endToEndHeaders(head.headers, lengthField));
   }
 
   writeHead(status: number, headers: RawHeaders): void {
@@ -147,7 +147,7 @@ export class Http2Response implements VisitorResponse {
     this.statusCode = this.#request.protocol !== undefined && status < 300 ? 502 : status;
     if (this.destroyed) return;
     // Node ends the stream for a 205 as well, after which a length would be a lie.
-    const kept = status === 205 ? endToEndHeaders(headers, noFraming) : headers;
+    const kept = status === 205 ? endToEndHeaders(headers, lengthField) : headers;
     this.#stream.respond(toHttp2(this.statusCode, kept), { waitForTrailers: this.takesTrailers });
   }
 
@@ -286,7 +286,5 @@ function acceptOf(key: string): string {
   return createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
 }
 
-/** These responses have no body (RFC 9110 section 8.6). */
-const noFraming = new FieldNames(["content-length"]);
 /** What belongs to the handshake of HTTP/1.1 besides (RFC 8441 section 5). */
 const noHandshake = new FieldNames(["content-length", "sec-websocket-accept"]);

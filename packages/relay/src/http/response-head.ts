@@ -31,7 +31,7 @@ export function checkResponseHead(head: ResponseHead, method: string): CheckedHe
   const { status } = head;
   if (!Number.isInteger(status) || status < 200 || status > 599) return undefined;
   if (!areHeadersValid(head.headers)) return undefined;
-  const headers = endToEndHeaders(head.headers, status === 204 ? lengthField : undefined);
+  const headers = endToEndHeaders(head.headers);
   let contentLength: number | undefined;
   let isEventStream = false;
   let hasRequestId = false;
@@ -53,10 +53,12 @@ export function checkResponseHead(head: ResponseHead, method: string): CheckedHe
     }
   }
   const bodyless = method === "HEAD" || status === 204 || status === 304;
-  return { headers, contentLength, bodyless, isEventStream, hasRequestId };
+  const hasStrayLength = status === 204 && contentLength !== undefined;
+  const kept = hasStrayLength ? endToEndHeaders(headers, lengthField) : headers;
+  return { headers: kept, contentLength, bodyless, isEventStream, hasRequestId };
 }
 
-/** A 204 has none (RFC 9110 section 8.6), nor has an interim head. */
+/** Not in heads of responses without a body: interim ones, 101, 204, 205 (RFC 9110 section 8.6). */
 export const lengthField = new FieldNames(["content-length"]);
 
 /** Fields that may not come after the body (RFC 9110 section 6.5.1): they would change how it was read. */
