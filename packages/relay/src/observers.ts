@@ -13,13 +13,7 @@ export class Observers implements Required<RelayObserver> {
   }
 
   onEnd(exchange: ExchangeRecord): void {
-    for (const observer of this.#all) {
-      try {
-        observer.onEnd(exchange);
-      } catch (error) {
-        this.#failed(error);
-      }
-    }
+    this.#tell((observer) => observer.onEnd(exchange));
   }
 
   onTunnelEvent(event: TunnelEvent): void {
@@ -35,13 +29,9 @@ export class Observers implements Required<RelayObserver> {
       try {
         tell(observer);
       } catch (error) {
-        this.#failed(error);
+        const stack = error instanceof Error ? error.stack : String(error);
+        this.#logger.error({ error: stack }, "an observer failed");
       }
     }
-  }
-
-  #failed(error: unknown): void {
-    const stack = error instanceof Error ? error.stack : String(error);
-    this.#logger.error({ error: stack }, "an observer failed");
   }
 }

@@ -373,8 +373,6 @@ export abstract class V1Session implements Session, StreamPort {
     if (this.#outbox.batchBytes === 0) return;
     const batch = this.#outbox.take();
     if (this.#state.name === "attached") this.#sendAll(this.#state.link, batch);
-    // Not here: this may be deep inside a stream that is sending.
-    if (this.#isOverfull) this.#scheduleTurn();
   }
 
   /** Body stops well before; heads and resets do not wait, and a peer that acknowledges nothing would make them pile up. */

@@ -347,12 +347,12 @@ export class Exchange implements StreamHandler {
     // Refused: what the visitor would have said after a 101 will not be said.
     if (this.#request.upgrade !== undefined) this.#stream?.end();
     // What arrived together with the head leaves together with it; an event stream's head does not wait for more.
-    if (!end) process.nextTick(Exchange.#flushHead, this);
+    if (!end) process.nextTick(() => this.#flushHead());
   }
 
-  static #flushHead(this: void, exchange: Exchange): void {
-    if (exchange.#state !== "responding" || exchange.#responseBytes > 0) return;
-    exchange.#guard(() => exchange.#res.flushHeaders());
+  #flushHead(): void {
+    if (this.#state !== "responding" || this.#responseBytes > 0) return;
+    this.#guard(() => this.#res.flushHeaders());
   }
 
   onData(chunk: Buffer, last: boolean): void {
@@ -519,12 +519,7 @@ export class Exchange implements StreamHandler {
 
   /** The response was handed over, or the visitor is gone. */
   readonly #onResponseClose = (): void => {
-    if (!this.#context.exchanges.has(this)) return;
-    try {
-      this.#closed();
-    } catch (error) {
-      this.fault(error);
-    }
+    if (this.#context.exchanges.has(this)) this.#guard(() => this.#closed());
   };
 
   #stopTimers(): void {
