@@ -49,9 +49,9 @@ function idleTunnels(count: number): Workload {
 /** Longer than a ping interval, so that the pings are in it. */
 const idleMs = 20_000;
 
-/** Registering leaves garbage behind, which V8 collects when it has been idle for a moment. */
+/** Registering leaves garbage behind, which the relay gives back when it has been quiet for half a minute. */
 function settle(): Promise<void> {
-  return delay(5_000);
+  return delay(45_000);
 }
 
 export const idleWorkloads: readonly Workload[] = [idleTunnels(1_000), idleTunnels(5_000)];

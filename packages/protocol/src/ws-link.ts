@@ -2,6 +2,8 @@ import type { Socket } from "node:net";
 import type { WebSocket } from "ws";
 import type { Link, LinkHandler } from "./link.js";
 
+const ignore = (): void => {};
+
 /** How long the peer may take to answer a close, in milliseconds. */
 const closeTimeoutMs = 5_000;
 
@@ -34,7 +36,7 @@ export class WebSocketLink implements Link {
     ws.on("pong", () => this.#handler?.onPong?.());
     socket.on("drain", this.#onDrain);
     // A WebSocket reports an error and then closes; the close is what matters to the owner.
-    ws.on("error", () => {});
+    ws.on("error", ignore);
     ws.on("close", (code: number, reason: Buffer) => {
       clearTimeout(this.#closeTimer);
       socket.off("drain", this.#onDrain);

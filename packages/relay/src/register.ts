@@ -16,7 +16,7 @@ import {
   V1RelaySession,
 } from "mcp-tunnel-protocol";
 import { WebSocketLink } from "mcp-tunnel-protocol/ws";
-import { WebSocketServer } from "ws";
+import { type WebSocket, WebSocketServer } from "ws";
 import { resolveName, type TokenGrant } from "./auth/authenticator.js";
 import { grants } from "./auth/patterns.js";
 import type { Holds } from "./holds.js";
@@ -103,35 +103,45 @@ export class Registrar {
       return;
     }
     const applicant = this.#applicant(req);
-    const left = this.#admission.enter(applicant);
-    if (left === undefined) {
+    if (!this.#admission.admits(applicant, socket)) {
       refuseUpgrade(socket, "429 Too Many Requests", 10);
       return;
     }
-    socket.once("close", left);
     if (!this.#makeRoom(applicant.address)) {
       refuseUpgrade(socket, "503 Service Unavailable", 1);
       return;
     }
     this.#webSockets.handleUpgrade(req, socket, head, (ws) => {
-      const link = new WebSocketLink(ws, socket as Socket);
-      ws.on("error", (error) => this.#onWebSocketError(error, applicant.address));
-      const uncount = limitBytes(socket, head.length, () => {
-        this.#limits.hit("message_bytes", { address: applicant.address });
-        link.close(closeCodes.tooLarge, "the registration is too large");
-        link.terminate();
-      });
-      this.#pending.add(link);
-      this.#silent.add(link);
-      this.#register(link, applicant)
-        .catch((error: unknown) => this.#reject(link, error, applicant.address))
-        .finally(() => {
-          uncount();
-          this.#pending.delete(link);
-          this.#silent.delete(link);
-        });
+      this.#watch(ws, applicant.address);
+      this.#welcome(new WebSocketLink(ws, socket as Socket), socket, head.length, applicant);
     });
   };
+
+  /** On its own, so that the listener keeps nothing of the registration for as long as the tunnel lasts. */
+  #watch(ws: WebSocket, address: string): void {
+    ws.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH") this.#limits.hit("message_bytes", { address });
+      if (error.code === "WS_ERR_TOO_MANY_BUFFERED_PARTS") this.#limits.hit("message_fragments", { address });
+    });
+  }
+
+  /** Lets a client register; `already` bytes have come with its upgrade. */
+  #welcome(link: Link, socket: Duplex, already: number, applicant: Applicant): void {
+    const uncount = limitBytes(socket, already, () => {
+      this.#limits.hit("message_bytes", { address: applicant.address });
+      link.close(closeCodes.tooLarge, "the registration is too large");
+      link.terminate();
+    });
+    this.#pending.add(link);
+    this.#silent.add(link);
+    this.#register(link, applicant)
+      .catch((error: unknown) => this.#reject(link, error, applicant.address))
+      .finally(() => {
+        uncount();
+        this.#pending.delete(link);
+        this.#silent.delete(link);
+      });
+  }
 
   /**
    * Sees to it that one more client can register; false when it cannot. Who says nothing makes way, the oldest first: an
@@ -146,11 +156,6 @@ export class Registrar {
     this.#pending.delete(oldest);
     oldest.terminate();
     return true;
-  }
-
-  #onWebSocketError(error: NodeJS.ErrnoException, address: string): void {
-    if (error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH") this.#limits.hit("message_bytes", { address });
-    if (error.code === "WS_ERR_TOO_MANY_BUFFERED_PARTS") this.#limits.hit("message_fragments", { address });
   }
 
   /**

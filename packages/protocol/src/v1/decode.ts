@@ -10,7 +10,8 @@ export type OnFrame = (type: number, flags: number, streamId: number, payload: B
  * over as a slice of it; only one that crosses messages is copied. Keeps at most one frame.
  */
 export class Decoder {
-  readonly #header = Buffer.alloc(headerBytes);
+  /** The header so far, once it has turned out to cross messages. */
+  #header: Buffer | undefined;
   #headerHave = 0;
   #type = 0;
   #flags = 0;
@@ -73,11 +74,13 @@ export class Decoder {
       return at + headerBytes;
     }
     const taken = Math.min(headerBytes - this.#headerHave, bytes.length - at);
+    this.#header ??= Buffer.allocUnsafe(headerBytes);
     bytes.copy(this.#header, this.#headerHave, at, at + taken);
     this.#headerHave += taken;
     if (this.#headerHave === headerBytes) {
-      this.#headerHave = 0;
       this.#parseHeader(this.#header, 0);
+      this.#headerHave = 0;
+      this.#header = undefined;
     }
     return at + taken;
   }

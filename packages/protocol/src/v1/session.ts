@@ -2,10 +2,11 @@ import { closeCodes } from "../close-codes.js";
 import { resetCodes, StreamReset, TunnelError } from "../errors.js";
 import type { ResetCode } from "../errors.js";
 import type { Link } from "../link.js";
-import { Liveness } from "../liveness.js";
 import type { LivenessOptions } from "../liveness.js";
 import type { Session, SessionHandler } from "../tunnel.js";
-import { Decoder, decodeTrailers } from "./decode.js";
+import { Attachment } from "./attachment.js";
+import type { AttachmentOwner } from "./attachment.js";
+import { decodeTrailers } from "./decode.js";
 import { writeFrameHeader } from "./encode.js";
 import { describeFrame, endFlag, frameTypes, headerBytes, maxDataBytes } from "./frame.js";
 import { FlightLimit } from "./flight-limit.js";
@@ -59,27 +60,26 @@ export interface V1Options {
   maxWindowGrowthBytes?: number;
 }
 
-type State =
-  | { name: "detached" }
-  | { name: "attached"; link: Link; decoder: Decoder; liveness: Liveness }
-  | { name: "closed" };
-
 /**
  * A version 1 session (PROTOCOL.md): streams over a link that may be lost and replaced. What the two ends do
  * differently stands in relay-session.ts and client-session.ts.
  */
-export abstract class V1Session implements Session, StreamPort {
+export abstract class V1Session implements Session, StreamPort, AttachmentOwner {
   readonly wire = "v1";
   protected readonly handler: SessionHandler;
   protected readonly streams = new StreamTable();
+  // The sets come with their first use: what most tunnels never use is what an idle one should not cost.
   /** Finished for the peer, but not everything has been passed on. */
-  readonly #lingering = new Set<V1Stream>();
+  #lingering: Set<V1Stream> | undefined;
   protected readonly windows: { send: number; receive: number };
-  #state: State = { name: "detached" };
+  /** The link; while there is none, the session waits for another unless it is closed. */
+  #attachment: Attachment | undefined;
+  #closed = false;
   readonly #options: V1Options;
   readonly #outbox = new Outbox();
   readonly #flight = new FlightLimit();
-  readonly #waiting = new Set<V1Stream>();
+  /** Have DATA that waits for a turn, in the order of their turns. */
+  #waiting: Set<V1Stream> | undefined;
   #pumping = false;
   #goawaySent = false;
   /** The peer has sent GOAWAY. */
@@ -91,7 +91,6 @@ export abstract class V1Session implements Session, StreamPort {
   #ackTimer: NodeJS.Timeout | undefined;
   #queuedBytes = 0;
   #windowGrowth = 0;
-  #minRttMs: number | undefined;
   #idleWaiters: (() => void)[] = [];
   readonly #maxQueued: number;
   readonly #maxUnacknowledged: number;
@@ -118,11 +117,11 @@ export abstract class V1Session implements Session, StreamPort {
   }
 
   get attached(): boolean {
-    return this.#state.name === "attached";
+    return this.#attachment !== undefined;
   }
 
   get closed(): boolean {
-    return this.#state.name === "closed";
+    return this.#closed;
   }
 
   /** This end has sent GOAWAY. */
@@ -135,7 +134,7 @@ export abstract class V1Session implements Session, StreamPort {
   }
 
   get rttMs(): number | undefined {
-    return this.#state.name === "attached" ? this.#state.liveness.rttMs : undefined;
+    return this.#attachment?.liveness.rttMs;
   }
 
   /** Received bytes that have not been passed on, over all streams, and 256 for each chunk of them. */
@@ -162,37 +161,13 @@ export abstract class V1Session implements Session, StreamPort {
    * unchanged. `session_closed` when it is over.
    */
   attach(link: Link, peerReceived: number): void {
-    if (this.#state.name === "closed") throw new TunnelError("session_closed", "the session is over");
+    if (this.#closed) throw new TunnelError("session_closed", "the session is over");
     this.#outbox.acknowledge(peerReceived);
     this.#unlink()?.terminate();
-    const decoder = new Decoder(this.#onFrame);
-    const liveness = new Liveness(link, this.#options.liveness ?? {}, () => {
-      this.#unlink();
-      link.terminate();
-      this.#detached(new TunnelError("timeout", "the link has gone silent"));
-    });
-    this.#state = { name: "attached", link, decoder, liveness };
+    this.#attachment = new Attachment(link, this.#onFrame, this.#options.liveness ?? {}, this);
     // The peer was told with the resumption what has been received, so nothing is owed.
     this.#receivedAcknowledged = this.#received;
-    // Another link may go another way.
-    this.#minRttMs = undefined;
     this.#flight.restart();
-    link.handler = {
-      onMessage: (message) => this.#onMessage(message),
-      onDrain: () => this.#pump(),
-      onPong: () => {
-        liveness.pong();
-        if (liveness.rttMs !== undefined) {
-          this.#minRttMs = Math.min(liveness.rttMs, this.#minRttMs ?? liveness.rttMs);
-        }
-      },
-      onClose: (code, reason) => {
-        // A link that was closed before it got here says so later, when another may have taken its place.
-        if (this.#state.name !== "attached" || this.#state.link !== link) return;
-        this.#unlink();
-        this.#linkClosed(code, reason);
-      },
-    };
     this.#sendAll(link, this.#outbox.kept());
     this.#flush();
     this.#pump();
@@ -201,7 +176,7 @@ export abstract class V1Session implements Session, StreamPort {
   }
 
   probe(timeoutMs?: number): void {
-    if (this.#state.name === "attached") this.#state.liveness.probe(timeoutMs);
+    this.#attachment?.liveness.probe(timeoutMs);
   }
 
   /** Cuts the link, as if the network had; the session waits for another. Nothing happens without a link. */
@@ -209,42 +184,47 @@ export abstract class V1Session implements Session, StreamPort {
     const link = this.#unlink();
     if (link === undefined) return;
     link.terminate();
-    this.#detached(cause);
+    this.handler.onDetached?.(cause);
   }
 
   /** Takes the link away without a word to anybody. */
   #unlink(): Link | undefined {
-    if (this.#state.name !== "attached") return undefined;
-    const { link, decoder, liveness } = this.#state;
-    this.#state = { name: "detached" };
+    const attachment = this.#attachment;
+    if (attachment === undefined) return undefined;
+    this.#attachment = undefined;
     clearTimeout(this.#ackTimer);
     this.#ackTimer = undefined;
-    liveness.stop();
-    decoder.stop();
-    link.handler = undefined;
-    return link;
+    attachment.release();
+    return attachment.link;
   }
 
-  #linkClosed(code: number, reason: string): void {
+  onLinkDrain(): void {
+    this.#pump();
+  }
+
+  onLinkDead(): void {
+    this.detach(new TunnelError("timeout", "the link has gone silent"));
+  }
+
+  onLinkClose(attachment: Attachment, code: number, reason: string): void {
+    // A link that was closed before it got here says so later, when another may have taken its place.
+    if (this.#attachment !== attachment) return;
+    this.#unlink();
     const error = closeError(code, reason, this.peerAnswers);
-    if (error.code === "session_lost") this.#detached(error);
+    if (error.code === "session_lost") this.handler.onDetached?.(error);
     else this.#end(error, code, reason);
-  }
-
-  #detached(cause: TunnelError): void {
-    this.handler.onDetached?.(cause);
   }
 
   // ---- the end
 
   goaway(): void {
-    if (this.#state.name === "closed" || this.#goawaySent) return;
+    if (this.#closed || this.#goawaySent) return;
     this.#goawaySent = true;
     this.text(frameTypes.goaway, 0, "");
   }
 
   close(code: number, reason: string): void {
-    if (this.#state.name === "closed") return;
+    if (this.#closed) return;
     this.#flush();
     this.#unlink()?.close(code, reason);
     this.#end(new TunnelError("session_closed", reason || "the session was closed"), code, reason);
@@ -252,7 +232,7 @@ export abstract class V1Session implements Session, StreamPort {
 
   /** Ends the session with `error`, which every stream is told. A link is cut. */
   destroy(error: TunnelError): void {
-    if (this.#state.name === "closed") return;
+    if (this.#closed) return;
     this.#unlink()?.terminate();
     this.#end(error);
   }
@@ -266,7 +246,7 @@ export abstract class V1Session implements Session, StreamPort {
 
   #checkIdle(): void {
     if (this.#idleWaiters.length === 0) return;
-    if (this.#state.name !== "closed" && (this.streams.size > 0 || this.unacknowledgedBytes > 0)) return;
+    if (!this.#closed && (this.streams.size > 0 || this.unacknowledgedBytes > 0)) return;
     const waiters = this.#idleWaiters;
     this.#idleWaiters = [];
     for (const resolve of waiters) resolve();
@@ -278,8 +258,8 @@ export abstract class V1Session implements Session, StreamPort {
   }
 
   #end(error: TunnelError, code?: number, reason?: string): void {
-    if (this.#state.name === "closed") return;
-    this.#state = { name: "closed" };
+    if (this.#closed) return;
+    this.#closed = true;
     const lost = new StreamReset("session_lost", error.message);
     for (const stream of this.streams.toArray()) {
       try {
@@ -288,7 +268,7 @@ export abstract class V1Session implements Session, StreamPort {
         this.handler.onFault?.(thrown);
       }
     }
-    this.#waiting.clear();
+    this.#waiting = undefined;
     this.handler.onClose(error, code, reason);
     this.#checkIdle();
   }
@@ -320,10 +300,9 @@ export abstract class V1Session implements Session, StreamPort {
   }
 
   canSendData(bytes: number): boolean {
-    if (this.#state.name !== "attached") return false;
-    if (!this.hasRoom) return false;
+    if (this.#attachment === undefined || !this.hasRoom) return false;
     const isSmall = bytes <= smallChunkBytes;
-    const waiting = this.#state.link.bufferedBytes + this.#outbox.batchBytes;
+    const waiting = this.#attachment.link.bufferedBytes + this.#outbox.batchBytes;
     if (waiting >= (isSmall ? smallChunkHighWaterBytes : linkHighWaterBytes)) return false;
     if (!isSmall && this.#sentThisTurn >= loopTurnBytes) return false;
     if (this.#outbox.unacknowledgedBytes < this.#flight.bytes * (isSmall ? smallChunkFlights : 1))
@@ -333,13 +312,17 @@ export abstract class V1Session implements Session, StreamPort {
   }
 
   awaitTurn(stream: V1Stream): void {
+    this.#waiting ??= new Set();
     this.#waiting.add(stream);
   }
 
   finished(stream: V1Stream, extraWindow: number): void {
     this.streams.delete(stream);
-    this.#waiting.delete(stream);
-    if (stream.queuedBytes > 0) this.#lingering.add(stream);
+    this.#waiting?.delete(stream);
+    if (stream.queuedBytes > 0) {
+      this.#lingering ??= new Set();
+      this.#lingering.add(stream);
+    }
     this.#windowGrowth -= extraWindow;
     this.#checkIdle();
   }
@@ -372,7 +355,7 @@ export abstract class V1Session implements Session, StreamPort {
   #flush(): void {
     if (this.#outbox.batchBytes === 0) return;
     const batch = this.#outbox.take();
-    if (this.#state.name === "attached") this.#sendAll(this.#state.link, batch);
+    if (this.#attachment !== undefined) this.#sendAll(this.#attachment.link, batch);
   }
 
   /** Body stops well before; heads and resets do not wait, and a peer that acknowledges nothing would make them pile up. */
@@ -392,15 +375,16 @@ export abstract class V1Session implements Session, StreamPort {
 
   /** Gives turns to the streams that wait, as long as there is room. */
   #pump(): void {
-    if (this.#pumping || this.#waiting.size === 0) return;
+    const waiting = this.#waiting;
+    if (this.#pumping || waiting === undefined || waiting.size === 0) return;
     this.#pumping = true;
     try {
       // A stream that wants another turn goes to the end of the set, which the loop reaches again.
-      for (const stream of this.#waiting) {
+      for (const stream of waiting) {
         // Also for small chunks, which do not wait unless their stream has much to send.
         if (!this.canSendData(turnBytes)) break;
-        this.#waiting.delete(stream);
-        if (this.#giveTurn(stream)) this.#waiting.add(stream);
+        waiting.delete(stream);
+        if (this.#giveTurn(stream)) waiting.add(stream);
       }
     } finally {
       this.#pumping = false;
@@ -418,13 +402,10 @@ export abstract class V1Session implements Session, StreamPort {
 
   // ---- receiving
 
-  #onMessage(message: Buffer | string): void {
-    if (this.#state.name !== "attached") return;
-    const { decoder, liveness } = this.#state;
-    liveness.heard();
+  onLinkMessage(message: Buffer | string): void {
     try {
       if (typeof message === "string") throw new Violation("a text message in a version 1 session");
-      decoder.push(message);
+      this.#attachment?.decoder.push(message);
       this.#acknowledge();
       this.#pump();
     } catch (error) {
@@ -441,7 +422,7 @@ export abstract class V1Session implements Session, StreamPort {
 
   #acknowledge(): void {
     const owed = this.#received - this.#receivedAcknowledged;
-    if (owed === 0 || this.#state.name !== "attached") return;
+    if (owed === 0 || this.#attachment === undefined) return;
     if (owed < ackBytes) {
       this.#ackTimer ??= setTimeout(this.#sendAck, ackDelayMs);
       return;
@@ -452,20 +433,24 @@ export abstract class V1Session implements Session, StreamPort {
   readonly #sendAck = (): void => {
     clearTimeout(this.#ackTimer);
     this.#ackTimer = undefined;
-    if (this.#state.name !== "attached") return;
+    if (this.#attachment === undefined) return;
     this.#receivedAcknowledged = this.#received;
     const frame = Buffer.allocUnsafe(headerBytes + 8);
     writeFrameHeader(frame, 0, frameTypes.ack, 8, 0);
     frame.writeUInt32BE(Math.floor(this.#received / 0x1_0000_0000), headerBytes);
     frame.writeUInt32BE(this.#received >>> 0, headerBytes + 4);
-    this.#state.link.send(frame);
+    this.#attachment.link.send(frame);
   };
 
   readonly #onFrame = (type: number, flags: number, streamId: number, payload: Buffer): void => {
     if (type === frameTypes.ack) {
       const before = this.#outbox.acknowledged;
       this.#outbox.acknowledge(payload.readUInt32BE(0) * 0x1_0000_0000 + payload.readUInt32BE(4));
-      this.#flight.acknowledged(this.#outbox.acknowledged - before, performance.now(), this.#minRttMs);
+      this.#flight.acknowledged(
+        this.#outbox.acknowledged - before,
+        performance.now(),
+        this.#attachment?.minRttMs,
+      );
       this.#checkIdle();
       return;
     }
@@ -539,12 +524,12 @@ export abstract class V1Session implements Session, StreamPort {
   queued(stream: V1Stream, delta: number): void {
     this.#queuedBytes += delta;
     if (delta < 0) {
-      if (stream.queuedBytes === 0) this.#lingering.delete(stream);
+      if (stream.queuedBytes === 0) this.#lingering?.delete(stream);
       return;
     }
     if (this.#queuedBytes <= this.#maxQueued) return;
     let fattest = stream;
-    for (const streams of [this.streams.toArray(), this.#lingering]) {
+    for (const streams of [this.streams.toArray(), this.#lingering ?? []]) {
       for (const other of streams) if (other.queuedBytes > fattest.queuedBytes) fattest = other;
     }
     this.cut(fattest, new StreamReset("overloaded", "too many bytes are queued on this tunnel"));
@@ -552,7 +537,7 @@ export abstract class V1Session implements Session, StreamPort {
   }
 
   extraWindow(window: number, bytes: number, elapsedMs: number): number {
-    const rttMs = this.#minRttMs;
+    const rttMs = this.#attachment?.minRttMs;
     if (rttMs === undefined || elapsedMs <= 0) return 0;
     // Four times what was on the way during one round trip: while the window is the limit, the rate is one window
     // per round trip, so it quadruples; once it is not, bandwidth x delay is well below it and it stays.

@@ -1,6 +1,6 @@
 import type { V1Stream } from "./stream.js";
 
-const firstBuckets = 8;
+const firstBuckets = 2;
 
 /**
  * The open streams of a session by id: a hash table whose chains run through the streams themselves.
@@ -46,7 +46,7 @@ export class StreamTable {
     stream.next = undefined;
     this.#size -= 1;
     // What a burst needed is not kept for ever: most tunnels are idle.
-    if (this.#size === 0 && this.#buckets.length > 8 * firstBuckets) this.#resize(firstBuckets);
+    if (this.#size === 0 && this.#buckets.length > 32 * firstBuckets) this.#resize(firstBuckets);
   }
 
   /** All of them, in no order. */

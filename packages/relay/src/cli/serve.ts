@@ -8,7 +8,7 @@ import type { RelayObserver } from "../observer.js";
 import { createRelay, type Relay } from "../relay.js";
 import { version } from "../version.js";
 import { createLogger, type LogOutput } from "./log-output.js";
-import { spareSmallHeap } from "./heap.js";
+import { tendHeap } from "./heap.js";
 import type { CliOptions } from "./options.js";
 import { adminOptionsOf, readOptions, relayOptionsOf } from "./read-options.js";
 import { CommandFailure } from "./output.js";
@@ -92,7 +92,7 @@ async function start(
     );
   }
   surviveFaults(logger);
-  spareSmallHeap();
+  tendHeap();
   stopOnSignals(options, relay, admin, logger, flush);
 }
 

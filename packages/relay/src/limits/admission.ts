@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { Duplex } from "node:stream";
 import { type AddressKeys, Occupancy } from "./addresses.js";
 import type { LimitReporter } from "./limit-reporter.js";
 import type { Limits } from "./limits.js";
@@ -27,20 +28,21 @@ export class Admission {
     this.#proxied = new Occupancy(limits.maxConnectionsPerAddress);
   }
 
-  /** A client asks for a connection to register over. Returns how to tell that the connection is gone; `undefined`: refused. */
-  enter({ address, proxied }: Applicant): (() => void) | undefined {
+  /** Whether a client may register over this connection. */
+  admits({ address, proxied }: Applicant, connection: Duplex): boolean {
     const key = this.#keys.of(address);
-    if (key === undefined) return () => {};
+    if (key === undefined) return true;
     if (!this.#registrations.take(key)) {
       this.#reporter.hit("registrations_per_address", { address });
-      return undefined;
+      return false;
     }
-    if (!proxied) return () => {};
+    if (!proxied) return true;
     if (!this.#proxied.enter(key)) {
       this.#reporter.hit("connections_per_address", { address });
-      return undefined;
+      return false;
     }
-    return () => this.#proxied.leave(key);
+    connection.on("close", () => this.#proxied.leave(key));
+    return true;
   }
 
   /** It only went on with a session that it had: whoever knows the secret has been admitted before. */

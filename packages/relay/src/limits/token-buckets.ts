@@ -13,7 +13,12 @@ interface Bucket {
 export class TokenBuckets {
   readonly #perMinute: number;
   /** A bucket that is not here is full, as one is that has not been touched for a minute. */
-  readonly #buckets = new LRUCache<string, Bucket>({ max: maxKeys, ttl: minuteMs });
+  readonly #buckets = new LRUCache<string, Bucket>({
+    // Not `max`, for which it would take the memory of all entries at once, 4 MB: few relays ever see so many.
+    maxSize: maxKeys,
+    sizeCalculation: () => 1,
+    ttl: minuteMs,
+  });
 
   constructor(perMinute: number) {
     this.#perMinute = perMinute;

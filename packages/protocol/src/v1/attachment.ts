@@ -1,0 +1,62 @@
+import type { Link, LinkHandler } from "../link.js";
+import { Liveness } from "../liveness.js";
+import type { LivenessOptions } from "../liveness.js";
+import { Decoder } from "./decode.js";
+import type { OnFrame } from "./decode.js";
+
+/** The session that a link is attached to. */
+export interface AttachmentOwner {
+  /** A message has come. */
+  onLinkMessage(message: Buffer | string): void;
+  /** What was sent has left. */
+  onLinkDrain(): void;
+  /** The link is closed. It may be one that was attached before. */
+  onLinkClose(attachment: Attachment, code: number, reason: string): void;
+  /** Nothing has come for too long: the link is as good as closed. */
+  onLinkDead(): void;
+}
+
+/** A link that carries a session now, and what lasts as long as it does. */
+export class Attachment implements LinkHandler {
+  readonly link: Link;
+  readonly decoder: Decoder;
+  readonly liveness: Liveness;
+  /** The shortest round trip over this link, in milliseconds; another may go another way. */
+  minRttMs: number | undefined;
+  readonly #owner: AttachmentOwner;
+
+  /** Takes the link's handler over, and pings. */
+  constructor(link: Link, onFrame: OnFrame, liveness: LivenessOptions, owner: AttachmentOwner) {
+    this.link = link;
+    this.decoder = new Decoder(onFrame);
+    this.#owner = owner;
+    this.liveness = new Liveness(link, liveness, () => owner.onLinkDead());
+    link.handler = this;
+  }
+
+  /** Leaves the link to whoever comes next. Nothing is reported any more, not even of the message that is being decoded. */
+  release(): void {
+    this.liveness.stop();
+    this.decoder.stop();
+    this.link.handler = undefined;
+  }
+
+  onMessage(message: Buffer | string): void {
+    this.liveness.heard();
+    this.#owner.onLinkMessage(message);
+  }
+
+  onDrain(): void {
+    this.#owner.onLinkDrain();
+  }
+
+  onPong(): void {
+    this.liveness.pong();
+    const { rttMs } = this.liveness;
+    if (rttMs !== undefined) this.minRttMs = Math.min(rttMs, this.minRttMs ?? rttMs);
+  }
+
+  onClose(code: number, reason: string): void {
+    this.#owner.onLinkClose(this, code, reason);
+  }
+}
