@@ -115,8 +115,14 @@ class RawRequest implements StreamHandler {
 
   /** A connection of its own, which may be half closed: an upgraded protocol may need one direction longer. */
   #connect(): net.Socket {
-    const { target, connectTimeoutMs } = this.#upstream;
-    const address = { host: target.hostname, port: target.port, allowHalfOpen: true, autoSelectFamily: true };
+    const { target, connectTimeoutMs, lookup } = this.#upstream;
+    const address = {
+      host: target.hostname,
+      port: target.port,
+      allowHalfOpen: true,
+      autoSelectFamily: true,
+      lookup,
+    };
     const socket = target.secure
       ? tls.connect({
           ...address,

@@ -1,14 +1,16 @@
-import { isIP } from "node:net";
+import { isIP, type LookupFunction } from "node:net";
 import { buildConnector, Pool } from "undici";
 import type { ResolvedOptions } from "../options.js";
 import { LocalConnection } from "./connection.js";
 import { readAfterRefusedWrite } from "./early-answer.js";
 import type { HeaderPolicy } from "./headers.js";
+import { createLookup } from "./lookup.js";
 
 /** The local service, and the connections to it that wait for the next request. */
 export interface Upstream extends HeaderPolicy {
   readonly pool: Pool;
   readonly connectTimeoutMs: number;
+  readonly lookup: LookupFunction;
   /** The one that undici is reading: what it tells a handler just now has come over this one. */
   readonly reading: { connection: LocalConnection | undefined };
 }
@@ -19,7 +21,8 @@ export const maxHeadBytes = 65_536;
 export function createUpstream(options: ResolvedOptions): Upstream {
   const { target, hostHeader, dropOrigin, connectTimeoutMs } = options;
   // `localhost` is ::1 and 127.0.0.1, and a service may listen on either.
-  const connector = buildConnector({ timeout: connectTimeoutMs, autoSelectFamily: true });
+  const lookup = createLookup();
+  const connector = buildConnector({ timeout: connectTimeoutMs, autoSelectFamily: true, lookup });
   const reading: Upstream["reading"] = { connection: undefined };
   const pool = new Pool(target.origin, {
     // As many as there are streams: event streams hold theirs for hours, and one that waited for a free
@@ -47,7 +50,7 @@ export function createUpstream(options: ResolvedOptions): Upstream {
         },
       ),
   });
-  return { target, hostHeader, dropOrigin, connectTimeoutMs, pool, reading };
+  return { target, hostHeader, dropOrigin, connectTimeoutMs, lookup, pool, reading };
 }
 
 /**
