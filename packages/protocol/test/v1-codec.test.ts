@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { resetCodes } from "../src/errors.js";
 import { Decoder, decodeRequestHead, decodeResponseHead, decodeTrailers } from "../src/v1/decode.js";
 import { encodeRequestHead, encodeReset, encodeResponseHead, encodeTrailers } from "../src/v1/encode.js";
@@ -309,6 +309,26 @@ describe("the decoder", () => {
     decoder.push(Buffer.concat([1, 2, 3].map((stream) => frame(types.DATA, stream, "x"))));
     decoder.push(frame(types.DATA, 4, "x"));
     expect(seen).toEqual([1, 2]);
+  });
+});
+
+describe("a decoder between two messages", () => {
+  it("takes memory for a header only while it has a part of one", () => {
+    const allocations = [vi.spyOn(Buffer, "alloc"), vi.spyOn(Buffer, "allocUnsafe")];
+    const taken = (): number => allocations.reduce((sum, spy) => sum + spy.mock.calls.length, 0);
+    try {
+      const whole = frame(types.DATA, 1, "abc");
+      const decoder = new Decoder(() => {});
+      const before = taken();
+      decoder.push(whole);
+      decoder.push(whole);
+      expect(taken() - before).toBe(0);
+      decoder.push(whole.subarray(0, 3));
+      decoder.push(whole.subarray(3));
+      expect(taken() - before).toBe(1);
+    } finally {
+      for (const spy of allocations) spy.mockRestore();
+    }
   });
 });
 

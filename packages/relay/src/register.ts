@@ -103,7 +103,7 @@ export class Registrar {
       return;
     }
     const applicant = this.#applicant(req);
-    if (!this.#admission.admits(applicant, socket)) {
+    if (!this.#admission.admit(applicant, socket)) {
       refuseUpgrade(socket, "429 Too Many Requests", 10);
       return;
     }

@@ -1,5 +1,6 @@
+import { PerformanceObserver } from "node:perf_hooks";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type Heap, tendHeap } from "../src/cli/heap.js";
+import { type Heap, ownHeap, tendHeap } from "../src/cli/heap.js";
 
 const MiB = 1_048_576;
 
@@ -7,7 +8,6 @@ const MiB = 1_048_576;
 class TestHeap implements Heap {
   used = 20 * MiB;
   young = 32 * MiB;
-  resident = 90 * MiB;
   cpu = 5_000_000;
   readonly growth: number[] = [];
   shrunk = 0;
@@ -18,10 +18,6 @@ class TestHeap implements Heap {
 
   youngBytes(): number {
     return this.young;
-  }
-
-  residentBytes(): number {
-    return this.resident;
   }
 
   cpuMicros(): number {
@@ -39,8 +35,16 @@ class TestHeap implements Heap {
 
 describe("tendHeap", () => {
   const lookMs = 10_000;
+  const busyMicros = 1_000_000;
   let heap: TestHeap;
   let timer: NodeJS.Timeout;
+
+  const looks = (count: number, cpuMicros: number): void => {
+    for (let i = 0; i < count; i++) {
+      heap.cpu += cpuMicros;
+      vi.advanceTimersByTime(lookMs);
+    }
+  };
 
   beforeEach(() => {
     vi.useFakeTimers();
@@ -53,60 +57,72 @@ describe("tendHeap", () => {
     vi.useRealTimers();
   });
 
-  it("shrinks it when the process has been quiet for half a minute, until the space for new objects is small", () => {
-    heap.cpu += 900_000;
-    vi.advanceTimersByTime(2 * lookMs);
+  it("shrinks it twice when the process has been quiet for half a minute", () => {
+    looks(2, 900_000);
     expect(heap.shrunk).toBe(0);
-    vi.advanceTimersByTime(lookMs);
+    looks(1, 900_000);
     expect(heap.shrunk).toBe(1);
-    vi.advanceTimersByTime(lookMs);
-    expect(heap.shrunk).toBe(2);
-    heap.young = MiB;
-    vi.advanceTimersByTime(10 * lookMs);
+    looks(50, 900_000);
     expect(heap.shrunk).toBe(2);
   });
 
   it("leaves it to V8 while the process works, and between two bursts", () => {
-    for (let i = 0; i < 5; i++) {
-      heap.cpu += 1_000_000;
-      vi.advanceTimersByTime(lookMs);
-    }
-    vi.advanceTimersByTime(2 * lookMs);
-    heap.cpu += 1_000_000;
-    vi.advanceTimersByTime(lookMs);
+    looks(5, busyMicros);
+    looks(2, 0);
+    looks(1, busyMicros);
+    looks(2, 0);
     expect(heap.shrunk).toBe(0);
-    vi.advanceTimersByTime(3 * lookMs);
+    looks(1, 0);
     expect(heap.shrunk).toBe(1);
   });
 
-  it("shrinks it once when what was free has only been kept for later, and again when there is more", () => {
+  it("starts again after a burst", () => {
+    looks(10, 0);
+    looks(1, busyMicros);
+    looks(10, 0);
+    expect(heap.shrunk).toBe(4);
+  });
+
+  it("looks at one that stays quiet every ten minutes", () => {
+    looks(10, 0);
     heap.young = MiB;
-    vi.advanceTimersByTime(10 * lookMs);
-    expect(heap.shrunk).toBe(0);
-    heap.resident += 40 * MiB;
-    vi.advanceTimersByTime(lookMs);
-    expect(heap.shrunk).toBe(1);
-    heap.resident -= 5 * MiB;
-    vi.advanceTimersByTime(10 * lookMs);
-    expect(heap.shrunk).toBe(1);
-    heap.resident += 5 * MiB;
-    vi.advanceTimersByTime(lookMs);
+    looks(60, 0);
     expect(heap.shrunk).toBe(2);
+    heap.young = 8 * MiB;
+    looks(60, 0);
+    expect(heap.shrunk).toBe(4);
+  });
+
+  it("does not stop the process for a large heap", () => {
+    heap.used = 200 * MiB;
+    looks(10, 0);
+    expect(heap.shrunk).toBe(0);
   });
 
   it("lets a small heap grow to four times its size, and a large one as V8 thinks best", () => {
     expect(heap.growth).toEqual([300]);
-    vi.advanceTimersByTime(lookMs);
+    looks(1, 0);
     heap.used = 32 * MiB;
-    vi.advanceTimersByTime(lookMs);
+    looks(1, 0);
     heap.used = 31 * MiB;
-    vi.advanceTimersByTime(lookMs);
+    looks(1, 0);
     expect(heap.growth).toEqual([300, 300, 0, 300]);
   });
+});
 
-  it("finds V8's own way to do all of it", () => {
-    clearInterval(timer);
-    vi.useRealTimers();
-    expect(() => (timer = tendHeap())).not.toThrow();
+describe("ownHeap", () => {
+  it("reads and shrinks V8's heap", () => {
+    const heap = ownHeap();
+    expect(heap.usedBytes()).toBeGreaterThan(MiB);
+    expect(heap.youngBytes()).toBeGreaterThan(0);
+    expect(heap.cpuMicros()).toBeGreaterThan(0);
+    return new Promise<void>((resolve) => {
+      const observer = new PerformanceObserver(() => {
+        observer.disconnect();
+        resolve();
+      });
+      observer.observe({ entryTypes: ["gc"] });
+      heap.shrink();
+    });
   });
 });

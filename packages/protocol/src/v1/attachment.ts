@@ -7,7 +7,7 @@ import type { OnFrame } from "./decode.js";
 /** The session that a link is attached to. */
 export interface AttachmentOwner {
   /** A message has come. */
-  onLinkMessage(message: Buffer | string): void;
+  onLinkMessage(attachment: Attachment, message: Buffer | string): void;
   /** What was sent has left. */
   onLinkDrain(): void;
   /** The link is closed. It may be one that was attached before. */
@@ -25,13 +25,12 @@ export class Attachment implements LinkHandler {
   minRttMs: number | undefined;
   readonly #owner: AttachmentOwner;
 
-  /** Takes the link's handler over, and pings. */
+  /** Pings. It is told what happens on the link once it is the link's handler. */
   constructor(link: Link, onFrame: OnFrame, liveness: LivenessOptions, owner: AttachmentOwner) {
     this.link = link;
     this.decoder = new Decoder(onFrame);
     this.#owner = owner;
     this.liveness = new Liveness(link, liveness, () => owner.onLinkDead());
-    link.handler = this;
   }
 
   /** Leaves the link to whoever comes next. Nothing is reported any more, not even of the message that is being decoded. */
@@ -43,7 +42,7 @@ export class Attachment implements LinkHandler {
 
   onMessage(message: Buffer | string): void {
     this.liveness.heard();
-    this.#owner.onLinkMessage(message);
+    this.#owner.onLinkMessage(this, message);
   }
 
   onDrain(): void {

@@ -74,7 +74,9 @@ export class Decoder {
       return at + headerBytes;
     }
     const taken = Math.min(headerBytes - this.#headerHave, bytes.length - at);
-    this.#header ??= Buffer.allocUnsafe(headerBytes);
+    if (taken === 0) return at;
+    // Not of Node's pool, all of which it would keep.
+    this.#header ??= Buffer.alloc(headerBytes);
     bytes.copy(this.#header, this.#headerHave, at, at + taken);
     this.#headerHave += taken;
     if (this.#headerHave === headerBytes) {

@@ -164,10 +164,12 @@ export abstract class V1Session implements Session, StreamPort, AttachmentOwner 
     if (this.#closed) throw new TunnelError("session_closed", "the session is over");
     this.#outbox.acknowledge(peerReceived);
     this.#unlink()?.terminate();
-    this.#attachment = new Attachment(link, this.#onFrame, this.#options.liveness ?? {}, this);
+    const attachment = new Attachment(link, this.#onFrame, this.#options.liveness ?? {}, this);
+    this.#attachment = attachment;
     // The peer was told with the resumption what has been received, so nothing is owed.
     this.#receivedAcknowledged = this.#received;
     this.#flight.restart();
+    link.handler = attachment;
     this.#sendAll(link, this.#outbox.kept());
     this.#flush();
     this.#pump();
@@ -402,10 +404,11 @@ export abstract class V1Session implements Session, StreamPort, AttachmentOwner 
 
   // ---- receiving
 
-  onLinkMessage(message: Buffer | string): void {
+  onLinkMessage(attachment: Attachment, message: Buffer | string): void {
+    if (this.#attachment !== attachment) return;
     try {
       if (typeof message === "string") throw new Violation("a text message in a version 1 session");
-      this.#attachment?.decoder.push(message);
+      attachment.decoder.push(message);
       this.#acknowledge();
       this.#pump();
     } catch (error) {

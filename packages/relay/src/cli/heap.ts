@@ -3,26 +3,30 @@ import { runInNewContext } from "node:vm";
 
 /** Up to here memory is not what a relay lacks, in bytes. */
 const smallHeapBytes = 33_554_432;
-/** What a quiet process may keep beyond what it needs, in bytes. */
-const slackBytes = 4_194_304;
+/** A larger heap is not collected for its slack's sake, in bytes: that takes up to 3 ms for each MB. */
+const shrinkableBytes = 134_217_728;
+/** What the space for new objects may keep while little happens, in bytes. */
+const smallYoungBytes = 4_194_304;
 const lookEveryMs = 10_000;
 /** A relay is quiet that has used less of a processor than this, so many times in a row. */
 const quietShare = 0.1;
 const quietLooks = 3;
+/** One that stays quiet is looked at again after so many. */
+const againLooks = 60;
+/** Node 20 gives up what is free at the second collection. */
+const shrinksAtOnce = 2;
 
-/** What is known of a process, and done about it; tests have another. */
+/** What is known of a process's heap, and done about it; tests have another. */
 export interface Heap {
   /** Bytes in use. */
   usedBytes(): number;
   /** Bytes that the space for new objects has taken. */
   youngBytes(): number;
-  /** Memory of the process. */
-  residentBytes(): number;
   /** CPU time so far, in microseconds. */
   cpuMicros(): number;
   /** How much the heap may grow before all of it is collected, in percent; 0: as V8 thinks best. */
   setGrowth(percent: number): void;
-  /** Collects, and gives back what is free then. Takes two milliseconds for each MB in use at worst. */
+  /** Collects, and gives back what is free then. */
   shrink(): void;
 }
 
@@ -33,31 +37,32 @@ export interface Heap {
  *   of the heap: uploads made a relay with a small one do so many times a second (measured: a quarter of its CPU time). So as
  *   long as the heap is small the limit is four times its size, V8's own choice for heaps that grow quickly.
  * - A burst, of registrations for one, makes V8 take 32 MB for new objects. It gives them back when it collects these while little
- *   is going on, and with little going on there is nothing to collect. So half a minute later it is told to.
+ *   is going on, and with little going on there is nothing to collect. So half a minute after a burst it is told to; and every
+ *   ten minutes, if that space has grown again without one.
  */
 export function tendHeap(heap: Heap = ownHeap()): NodeJS.Timeout {
   let cpu = heap.cpuMicros();
   let quiet = 0;
-  /** What was left after the last time. */
-  let needed = heap.residentBytes();
-  let hasShrunk = false;
+  // A start is a burst.
+  let shrinks = shrinksAtOnce;
   const look = (): void => {
     heap.setGrowth(heap.usedBytes() < smallHeapBytes ? 300 : 0);
     const before = cpu;
     cpu = heap.cpuMicros();
-    quiet = cpu - before < quietShare * lookEveryMs * 1_000 ? quiet + 1 : 0;
-    // Pages are given back a moment later.
-    if (hasShrunk) needed = heap.residentBytes();
-    // The space may have become small by itself, with its pages kept for later.
-    const hasSlack = heap.youngBytes() > slackBytes || heap.residentBytes() > needed + slackBytes;
-    hasShrunk = quiet >= quietLooks && hasSlack;
-    if (hasShrunk) heap.shrink();
+    const isQuiet = cpu - before < quietShare * lookEveryMs * 1_000;
+    quiet = isQuiet ? quiet + 1 : 0;
+    const isDue = isQuiet ? quiet % againLooks === 0 && heap.youngBytes() > smallYoungBytes : true;
+    if (isDue) shrinks = shrinksAtOnce;
+    if (shrinks === 0 || quiet < quietLooks || heap.usedBytes() > shrinkableBytes) return;
+    shrinks -= 1;
+    heap.shrink();
   };
   heap.setGrowth(300);
   return setInterval(look, lookEveryMs).unref();
 }
 
-function ownHeap(): Heap {
+/** The heap of this process. */
+export function ownHeap(): Heap {
   // Node has no other way to it without a flag on its command line.
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as (options: { type: "major"; flavor: "last-resort" }) => void;
@@ -65,7 +70,6 @@ function ownHeap(): Heap {
     usedBytes: () => getHeapStatistics().used_heap_size,
     youngBytes: () =>
       getHeapSpaceStatistics().find(({ space_name }) => space_name === "new_space")?.space_size ?? 0,
-    residentBytes: () => process.memoryUsage.rss(),
     cpuMicros: () => {
       const { user, system } = process.cpuUsage();
       return user + system;

@@ -28,8 +28,8 @@ export class Admission {
     this.#proxied = new Occupancy(limits.maxConnectionsPerAddress);
   }
 
-  /** Whether a client may register over this connection. */
-  admits({ address, proxied }: Applicant, connection: Duplex): boolean {
+  /** Lets a client register over this connection, which counts until it closes; false: not now. */
+  admit({ address, proxied }: Applicant, connection: Duplex): boolean {
     const key = this.#keys.of(address);
     if (key === undefined) return true;
     if (!this.#registrations.take(key)) {
