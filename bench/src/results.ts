@@ -92,6 +92,11 @@ export function judge(results: readonly WorkloadResult[], system: string): Verdi
   });
 }
 
+/** Whether the gate fails for it: beyond the limit, or beyond what holds until that is met, by more than the spread. */
+export function failsGate({ target, measured }: Verdict): boolean {
+  return isBeyond(target.held ?? target.limit, target, measured);
+}
+
 function measuredFor(target: Target, result: WorkloadResult, system: string): Summary | undefined {
   switch (target.as) {
     case "ratio":
@@ -107,5 +112,11 @@ function verdictOf(target: Target, { median: middle, spread }: Summary): Verdict
   const sign = target.bound === "at-least" ? 1 : -1;
   if (sign * middle >= sign * target.goal) return "goal";
   if (sign * middle >= sign * target.limit) return "limit";
-  return sign * middle + spread >= sign * target.limit ? "unclear" : "missed";
+  return isBeyond(target.limit, target, { median: middle, spread }) ? "missed" : "unclear";
+}
+
+/** Beyond a bound by more than the spread. */
+function isBeyond(limit: number, { bound }: Target, { median: middle, spread }: Summary): boolean {
+  const sign = bound === "at-least" ? 1 : -1;
+  return sign * middle + spread < sign * limit;
 }

@@ -16,7 +16,7 @@ import { runScaling } from "./curves/scaling.js";
 import { toJson } from "./json.js";
 import { parseOptions, usage, type BenchOptions } from "./options.js";
 import { targetTable, workloadTable } from "./report.js";
-import { judge, type WorkloadResult } from "./results.js";
+import { failsGate, judge, type WorkloadResult } from "./results.js";
 import { Runner } from "./runner.js";
 import { contenders } from "./systems/contenders.js";
 import { mcpTunnel, tunnelOf } from "./systems/mcp-tunnel.js";
@@ -102,6 +102,5 @@ async function runTable({ only, quick, rounds, seconds, gate, json }: BenchOptio
   }
   // Contenders may fail as they like; what is ours and what it is compared with may not.
   const failed = results.some(({ errors }) => errors.has(mcpTunnel.name) || errors.has(floor.name));
-  const missed = verdicts.some(({ verdict }) => verdict === "missed");
-  if (failed || (gate && missed)) process.exitCode = 1;
+  if (failed || (gate && verdicts.some(failsGate))) process.exitCode = 1;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Measurement } from "../src/measure.js";
-import { differenceOf, judge, ratioOf, type WorkloadResult } from "../src/results.js";
+import { differenceOf, failsGate, judge, ratioOf, type WorkloadResult } from "../src/results.js";
 import { summarize } from "../src/stats.js";
 import { workloads } from "../src/workloads/all.js";
 
@@ -42,6 +42,17 @@ describe("what the bench concludes", () => {
     expect(verdictOn([80], [100])).toBe("limit");
     expect(verdictOn([70, 70, 70], [100, 100, 100])).toBe("missed");
     expect(verdictOn([50, 70, 90], [100, 100, 100])).toBe("unclear");
+  });
+
+  it("fails the gate for a miss, and where the limit is not met yet only for less than is known", () => {
+    const fails = (workload: string, tunnel: number): boolean[] => {
+      const systems = { floor: rounds("rps", [100]), "mcp-tunnel": rounds("rps", [tunnel]) };
+      return judge([result(workload, systems)], "mcp-tunnel").map(failsGate);
+    };
+    expect(fails("get-64", 76)).toEqual([false]);
+    expect(fails("get-64", 74)).toEqual([true]);
+    expect(fails("get-1", 46)).toEqual([false]);
+    expect(fails("get-1", 44)).toEqual([true]);
   });
 
   it("knows bounds that are not to be exceeded", () => {

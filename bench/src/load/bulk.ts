@@ -4,6 +4,9 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import type { Endpoint } from "../endpoint.js";
 
+/** A system whose uploads stand still for so long has failed. */
+const stallMs = 10_000;
+
 /** One buffer for all reads of a connection: what arrives is counted and forgotten. */
 const readBufferBytes = 262_144;
 
@@ -127,6 +130,7 @@ async function uploadWorker(
 ): Promise<{ bytes: number; elapsedMs: number }> {
   const socket = connect(endpoint.port, "127.0.0.1");
   await once(socket, "connect");
+  socket.setTimeout(stallMs, () => socket.destroy(new Error(`nothing moved for ${stallMs / 1_000} s`)));
   const head = `POST ${path} HTTP/1.1\r\nHost: ${endpoint.host}\r\nContent-Length: ${body.length}\r\n\r\n`;
   const startedAt = performance.now();
   let bytes = 0;
