@@ -16,20 +16,23 @@ const warmUpSeconds = 2;
  */
 export class Runner {
   readonly #folder: string;
-  readonly #systems: readonly System[];
   readonly #upstreams = new Map<keyof Upstreams, Upstream>();
   readonly #endpoints = new Map<string, Endpoint>();
 
-  constructor(systems: readonly System[], folder: string) {
-    this.#systems = systems;
+  constructor(folder: string) {
     this.#folder = folder;
   }
 
-  /** One workload on all systems that take part: a warm-up, then rounds in which each gets a short turn. */
-  async run(workload: Workload, rounds: number, seconds: number): Promise<WorkloadResult> {
+  /** One workload on those of the systems that take part: a warm-up, then rounds in which each gets a short turn. */
+  async run(
+    workload: Workload,
+    systems: readonly System[],
+    rounds: number,
+    seconds: number,
+  ): Promise<WorkloadResult> {
     const errors = new Map<string, string>();
     const measured = new Map<string, Measurement[]>();
-    let active = this.#systems.filter((system) => workload.systems?.includes(system.name) ?? true);
+    let active = systems.filter((system) => workload.systems?.includes(system.name) ?? true);
     const attempt = async (system: System, length: number): Promise<Measurement | undefined> => {
       try {
         const endpoint = await this.#endpoint(system, workload.upstream);
