@@ -1,3 +1,4 @@
+import type * as Dns from "node:dns";
 import { lookup as systemLookup } from "node:dns";
 import type { LookupFunction } from "node:net";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -7,7 +8,7 @@ import { createLookup } from "../src/forward/lookup.js";
 import { startRig, visit } from "./relay-side.js";
 
 vi.mock("node:dns", async (original) => {
-  const dns = await original<typeof import("node:dns")>();
+  const dns = await original<typeof Dns>();
   return { ...dns, lookup: vi.fn(dns.lookup) };
 });
 
