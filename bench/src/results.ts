@@ -94,7 +94,7 @@ export function judge(results: readonly WorkloadResult[], system: string): Verdi
 
 /** Whether the gate fails for it: beyond the limit, or beyond what holds until that is met, by more than the spread. */
 export function failsGate({ target, measured }: Verdict): boolean {
-  return isBeyond(target.held ?? target.limit, target, measured);
+  return !mayReach(target, measured, target.held ?? target.limit);
 }
 
 function measuredFor(target: Target, result: WorkloadResult, system: string): Summary | undefined {
@@ -108,15 +108,17 @@ function measuredFor(target: Target, result: WorkloadResult, system: string): Su
   }
 }
 
-function verdictOf(target: Target, { median: middle, spread }: Summary): Verdict["verdict"] {
-  const sign = target.bound === "at-least" ? 1 : -1;
-  if (sign * middle >= sign * target.goal) return "goal";
-  if (sign * middle >= sign * target.limit) return "limit";
-  return isBeyond(target.limit, target, { median: middle, spread }) ? "missed" : "unclear";
+function verdictOf(target: Target, measured: Summary): Verdict["verdict"] {
+  if (reaches(target, measured.median, target.goal)) return "goal";
+  if (reaches(target, measured.median, target.limit)) return "limit";
+  return mayReach(target, measured, target.limit) ? "unclear" : "missed";
 }
 
-/** Beyond a bound by more than the spread. */
-function isBeyond(limit: number, { bound }: Target, { median: middle, spread }: Summary): boolean {
-  const sign = bound === "at-least" ? 1 : -1;
-  return sign * middle + spread < sign * limit;
+function reaches({ bound }: Target, value: number, wanted: number): boolean {
+  return bound === "at-least" ? value >= wanted : value <= wanted;
+}
+
+/** Reaches it, or falls short by no more than the spread. */
+function mayReach(target: Target, { median: middle, spread }: Summary, wanted: number): boolean {
+  return reaches(target, target.bound === "at-least" ? middle + spread : middle - spread, wanted);
 }

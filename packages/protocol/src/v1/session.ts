@@ -270,7 +270,7 @@ export abstract class V1Session implements Session, StreamPort, AttachmentOwner 
         this.handler.onFault?.(thrown);
       }
     }
-    this.#waiting = undefined;
+    this.#waiting?.clear();
     this.handler.onClose(error, code, reason);
     this.#checkIdle();
   }

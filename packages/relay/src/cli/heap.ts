@@ -46,14 +46,15 @@ export function tendHeap(heap: Heap = ownHeap()): NodeJS.Timeout {
   // A start is a burst.
   let shrinks = shrinksAtOnce;
   const look = (): void => {
-    heap.setGrowth(heap.usedBytes() < smallHeapBytes ? 300 : 0);
+    const usedBytes = heap.usedBytes();
+    heap.setGrowth(usedBytes < smallHeapBytes ? 300 : 0);
     const before = cpu;
     cpu = heap.cpuMicros();
     const isQuiet = cpu - before < quietShare * lookEveryMs * 1_000;
     quiet = isQuiet ? quiet + 1 : 0;
-    const isDue = isQuiet ? quiet % againLooks === 0 && heap.youngBytes() > smallYoungBytes : true;
-    if (isDue) shrinks = shrinksAtOnce;
-    if (shrinks === 0 || quiet < quietLooks || heap.usedBytes() > shrinkableBytes) return;
+    const hasGrownQuietly = quiet % againLooks === 0 && heap.youngBytes() > smallYoungBytes;
+    if (!isQuiet || hasGrownQuietly) shrinks = shrinksAtOnce;
+    if (shrinks === 0 || quiet < quietLooks || usedBytes > shrinkableBytes) return;
     shrinks -= 1;
     heap.shrink();
   };
