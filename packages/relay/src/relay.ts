@@ -4,6 +4,7 @@ import { Holds } from "./holds.js";
 import { ActiveExchanges, type ExchangeContext } from "./http/context.js";
 import { createVisitorServer } from "./http/server.js";
 import { Visitors } from "./http/visitors.js";
+import { Admission } from "./limits/admission.js";
 import { AddressKeys, Occupancy } from "./limits/addresses.js";
 import { ConnectionLimit } from "./limits/connections.js";
 import { LimitReporter } from "./limits/limit-reporter.js";
@@ -11,10 +12,12 @@ import { listen } from "./listen.js";
 import type { Traffic } from "./observer.js";
 import { Observers } from "./observers.js";
 import { publicUrl, type RelayOptions, resolveOptions } from "./options.js";
-import { Registrar } from "./register.js";
+import { ClientConnections } from "./registration/client-connections.js";
+import { Registrar } from "./registration/registrar.js";
 import { MemoryRegistry } from "./registry.js";
 import { trafficObserver, type TunnelStatus, tunnelStatus } from "./status.js";
 import { Tls } from "./tls/tls.js";
+import { Tunnels } from "./tunnels.js";
 
 /** How long nothing is asked for before a relay that shuts down closes the connections of visitors. */
 const quietMs = 1_000;
@@ -79,8 +82,11 @@ export function createRelay(options: RelayOptions): Relay {
     draining: false,
   };
   const tls = resolved.tls === undefined ? undefined : new Tls(resolved.tls, domain, host, logger);
-  const registrar = new Registrar(resolved, registry, holds, addressKeys, observers, limits, publicUrlOf);
-  const visitors = new Visitors(context, registrar.onUpgrade);
+  const tunnels = new Tunnels(resolved, registry, holds, observers, limits);
+  const admission = new Admission(resolved, addressKeys, limits);
+  const registrar = new Registrar(resolved, tunnels, admission, limits, publicUrlOf);
+  const clients = new ClientConnections(resolved, admission, registrar, limits);
+  const visitors = new Visitors(context, clients.onUpgrade);
   const connections = new ConnectionLimit(resolved, addressKeys, resolved.trustedProxies, limits);
   const limited = { limits: resolved, connections, reporter: limits };
   const visitorServer = createVisitorServer(visitors, tls?.certificates, limited);
@@ -96,7 +102,8 @@ export function createRelay(options: RelayOptions): Relay {
     context.draining = true;
     // Then the clients are told, so that they find that process rather than this one, and have a new tunnel
     // before the old one ends.
-    registrar.drain();
+    clients.drain();
+    tunnels.drain();
     holds.stop();
 
     await new Promise<void>((resolve) => {
@@ -114,7 +121,7 @@ export function createRelay(options: RelayOptions): Relay {
 
     // Exchanges before sessions: an answer of the relay's own says more than a dropped one.
     context.exchanges.cut("the relay is shutting down");
-    registrar.close();
+    tunnels.close();
     visitorServer.cut();
     await closed;
     await resolved.authenticator.close?.();
@@ -154,9 +161,9 @@ export function createRelay(options: RelayOptions): Relay {
     },
     tunnels() {
       const open = context.exchanges.traffic();
-      return Array.from(registrar.holders(), (tunnel) => tunnelStatus(tunnel, open.get(tunnel.name)));
+      return Array.from(tunnels.holders(), (tunnel) => tunnelStatus(tunnel, open.get(tunnel.name)));
     },
-    disconnect: (name) => registrar.disconnect(name),
+    disconnect: (name) => tunnels.disconnect(name),
     close(graceMs = 30_000) {
       if (closing === undefined) closing = shutDown(graceMs);
       else hurry(graceMs);

@@ -133,6 +133,11 @@ export class Tunnel implements SessionHandler {
     this.#observer.onBack(this);
   }
 
+  /** Is this the tunnel of that client process? Originals do not say which they are. */
+  isOfClient(instance: string | undefined): boolean {
+    return instance !== undefined && this.info.instance === instance;
+  }
+
   /** Another client has the name now; this one is told so. */
   evict(): void {
     this.close(closeCodes.evicted, evictedReason);

@@ -1,0 +1,145 @@
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { closeCodes, type Link } from "mcp-tunnel-protocol";
+import { WebSocketLink } from "mcp-tunnel-protocol/ws";
+import { type WebSocket, WebSocketServer } from "ws";
+import { describeVisitor } from "../http/forwarded.js";
+import type { Admission, Applicant } from "../limits/admission.js";
+import type { LimitReporter } from "../limits/limit-reporter.js";
+import type { ResolvedRelayOptions } from "../options.js";
+import { goingAway } from "../tunnels.js";
+import type { Registrar } from "./registrar.js";
+
+/** What a client may send before it is registered, WebSocket framing included. */
+const maxRegistrationBytes = 65_536;
+
+/** The connections of clients until they are registered: who is let in, and how many at once. */
+export class ClientConnections {
+  readonly #options: ResolvedRelayOptions;
+  readonly #admission: Admission;
+  readonly #registrar: Registrar;
+  readonly #limits: LimitReporter;
+  readonly #webSockets: WebSocketServer;
+  /** Clients that are connected and not registered yet. */
+  readonly #pending = new Set<Link>();
+  /** Those of them that have said nothing usable, the oldest first. */
+  readonly #silent = new Set<Link>();
+  #accepting = true;
+
+  constructor(
+    options: ResolvedRelayOptions,
+    admission: Admission,
+    registrar: Registrar,
+    limits: LimitReporter,
+  ) {
+    this.#options = options;
+    this.#admission = admission;
+    this.#registrar = registrar;
+    this.#limits = limits;
+    this.#webSockets = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      // A bomb risk and a cost: what is worth compressing is compressed by the service.
+      perMessageDeflate: false,
+      maxPayload: options.maxMessageBytes,
+      maxFragments: options.maxMessageFragments,
+      // What a message comes in, in pieces of at least so many bytes but for the last: each costs more than it holds.
+      maxBufferedChunks: Math.max(4_096, Math.ceil(options.maxMessageBytes / 256)),
+    });
+  }
+
+  /** Takes over a connection that asked for the registration path. */
+  readonly onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    if (!this.#accepting) {
+      refuseUpgrade(socket, "503 Service Unavailable", 1);
+      return;
+    }
+    const applicant = this.#applicant(req);
+    if (!this.#admission.admit(applicant, socket)) {
+      refuseUpgrade(socket, "429 Too Many Requests", 10);
+      return;
+    }
+    if (!this.#makeRoom(applicant.address)) {
+      refuseUpgrade(socket, "503 Service Unavailable", 1);
+      return;
+    }
+    this.#webSockets.handleUpgrade(req, socket, head, (ws) => {
+      this.#watch(ws, applicant.address);
+      this.#welcome(new WebSocketLink(ws, socket as Socket), socket, head.length, applicant);
+    });
+  };
+
+  /** Takes no more clients, and tells those that are about to register to come back. */
+  drain(): void {
+    this.#accepting = false;
+    for (const link of this.#pending) link.close(closeCodes.tryAgainLater, goingAway);
+  }
+
+  #applicant(req: IncomingMessage): Applicant {
+    const peer = req.socket.remoteAddress ?? "";
+    const { trustedProxies } = this.#options;
+    const { address, proxied } = describeVisitor(peer, "http", "", req.rawHeaders, trustedProxies);
+    return { address, proxied };
+  }
+
+  /**
+   * Sees to it that one more client can register; false when it cannot. Who says nothing makes way, the oldest first: an
+   * honest client says what it wants within a round trip, and is gone from here when the flood reaches it.
+   */
+  #makeRoom(address: string): boolean {
+    if (this.#pending.size < this.#options.maxPendingRegistrations) return true;
+    this.#limits.hit("pending_registrations", { address });
+    const [oldest] = this.#silent;
+    if (oldest === undefined) return false;
+    this.#silent.delete(oldest);
+    this.#pending.delete(oldest);
+    oldest.terminate();
+    return true;
+  }
+
+  /** On its own, so that the listener keeps nothing of the registration for as long as the tunnel lasts. */
+  #watch(ws: WebSocket, address: string): void {
+    ws.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH") this.#limits.hit("message_bytes", { address });
+      if (error.code === "WS_ERR_TOO_MANY_BUFFERED_PARTS") this.#limits.hit("message_fragments", { address });
+    });
+  }
+
+  /** Lets a client register; `already` bytes have come with its upgrade. */
+  #welcome(link: Link, socket: Duplex, already: number, applicant: Applicant): void {
+    const uncount = limitBytes(socket, already, () => {
+      this.#limits.hit("message_bytes", { address: applicant.address });
+      link.close(closeCodes.tooLarge, "the registration is too large");
+      link.terminate();
+    });
+    this.#pending.add(link);
+    this.#silent.add(link);
+    const onHeard = (): void => void this.#silent.delete(link);
+    void this.#registrar.register(link, applicant, onHeard).finally(() => {
+      uncount();
+      this.#pending.delete(link);
+      this.#silent.delete(link);
+    });
+  }
+}
+
+/** `retryAfterS`: when it may be worth trying again. */
+function refuseUpgrade(socket: Duplex, status: string, retryAfterS: number): void {
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: ${retryAfterS}\r\n\r\n`,
+    // It has nothing to say that anybody would hear.
+    () => socket.destroy(),
+  );
+}
+
+/** Calls `exceeded` when too many bytes have come, until the returned function is called. */
+function limitBytes(socket: Duplex, already: number, exceeded: () => void): () => void {
+  let bytes = already;
+  const onData = (chunk: Buffer): void => {
+    bytes += chunk.length;
+    if (bytes > maxRegistrationBytes) exceeded();
+  };
+  socket.on("data", onData);
+  return () => socket.off("data", onData);
+}

@@ -1,0 +1,257 @@
+import {
+  type AcknowledgeMessage,
+  closeCodes,
+  defaultWindow,
+  evictedReason,
+  JsonRelaySession,
+  type Link,
+  parsePick,
+  parseRegister,
+  type RegisterMessage,
+  supportedProtocols,
+  TunnelError,
+  V1RelaySession,
+} from "mcp-tunnel-protocol";
+import { resolveName, type TokenGrant } from "../auth/authenticator.js";
+import { grants } from "../auth/patterns.js";
+import { type Admission, type Applicant, tokenKey } from "../limits/admission.js";
+import type { LimitReporter } from "../limits/limit-reporter.js";
+import { printable } from "../log.js";
+import { admitName, shorten } from "../name.js";
+import type { ResolvedRelayOptions } from "../options.js";
+import { Tunnel, type TunnelInfo } from "../tunnel.js";
+import { goingAway, type Tunnels } from "../tunnels.js";
+import { Inbox } from "./inbox.js";
+
+/** Why a registration ends without a tunnel: what the client is told. */
+class Refusal extends Error {
+  readonly code: number;
+
+  constructor(code: number, reason: string) {
+    super(reason);
+    this.code = code;
+  }
+}
+
+/** Makes tunnels of the connections of clients (PROTOCOL.md, section 1). */
+export class Registrar {
+  readonly #options: ResolvedRelayOptions;
+  readonly #tunnels: Tunnels;
+  readonly #admission: Admission;
+  readonly #limits: LimitReporter;
+  readonly #publicUrl: (name: string) => string;
+
+  /** `publicUrl` gives the public URL of a name. */
+  constructor(
+    options: ResolvedRelayOptions,
+    tunnels: Tunnels,
+    admission: Admission,
+    limits: LimitReporter,
+    publicUrl: (name: string) => string,
+  ) {
+    this.#options = options;
+    this.#tunnels = tunnels;
+    this.#admission = admission;
+    this.#limits = limits;
+    this.#publicUrl = publicUrl;
+  }
+
+  /**
+   * Lets a client register, and resolves when it has a tunnel or has been sent away. `onHeard` is called once it has said what
+   * it wants.
+   */
+  async register(link: Link, applicant: Applicant, onHeard: () => void): Promise<void> {
+    try {
+      await this.#register(link, applicant, onHeard);
+    } catch (error) {
+      this.#reject(link, error, applicant.address);
+    }
+  }
+
+  async #register(link: Link, applicant: Applicant, onHeard: () => void): Promise<void> {
+    const { registrationTimeoutMs, authenticator } = this.#options;
+    const { address } = applicant;
+    const inbox = new Inbox(link);
+    const message = await inbox.next(parseRegister, registrationTimeoutMs).catch((error: unknown) => {
+      if (isTimeout(error)) this.#limits.hit("registration_time", { address });
+      throw error;
+    });
+    onHeard();
+    if (this.#resume(link, message, address)) {
+      this.#admission.resumed(applicant);
+      return;
+    }
+
+    if (!this.#admission.mayTryToken(applicant)) {
+      throw new Refusal(closeCodes.tryAgainLater, "too many refused tokens from this address; try later");
+    }
+    const subdomain = message.subdomain || undefined;
+    const result = await authenticator.authenticate({ token: message.token, subdomain });
+    if ("refused" in result) {
+      this.#admission.tokenFailed(applicant);
+      throw new Refusal(closeCodes.authenticationFailed, result.refused);
+    }
+    const wanted = resolveName(result.allowed, subdomain) ?? (await this.#offer(link, inbox, result.allowed));
+    const admitted = admitName(wanted, result.allowed, this.#options.reservedNames);
+    if ("refused" in admitted) throw new Refusal(closeCodes.authenticationFailed, admitted.refused);
+    const owner = tokenKey(message.token);
+    this.#checkCount(owner, admitted.name, result.grant, address);
+
+    // The token took time to check, or a person to pick: the client may be gone, or the relay going.
+    if (!inbox.isOpen || this.#tunnels.draining) {
+      throw new Refusal(closeCodes.tryAgainLater, goingAway);
+    }
+    this.#begin(link, message, { name: admitted.name, address, owner, grant: result.grant });
+  }
+
+  /** The token may have changed while a person picked a name; it, and all together, may have only so many tunnels. */
+  #checkCount(owner: string, name: string, grant: TokenGrant | undefined, address: string): void {
+    const refused = grant?.refusal(name);
+    if (refused !== undefined) throw new Refusal(closeCodes.authenticationFailed, refused);
+    const { maxTunnels, maxTunnelsPerToken } = this.#options;
+    const maxOwn = grant?.maxTunnels ?? maxTunnelsPerToken;
+    let all = 0;
+    let own = 0;
+    for (const tunnel of this.#tunnels.holders()) {
+      // Whoever takes a name over adds none.
+      if (tunnel.name === name) continue;
+      all += 1;
+      if (tunnel.info.owner === owner) own += 1;
+    }
+    if (own >= maxOwn) {
+      this.#limits.hit("tunnels_per_token", { address, name });
+      throw new Refusal(closeCodes.authenticationFailed, `this token may have ${maxOwn} tunnels at once`);
+    }
+    if (all >= maxTunnels) {
+      this.#limits.hit("tunnels", { address, name });
+      throw new Refusal(closeCodes.tryAgainLater, `this relay carries ${maxTunnels} tunnels, its limit`);
+    }
+  }
+
+  /** Lets the client pick one of the patterns' names. */
+  async #offer(link: Link, inbox: Inbox, allowed: readonly string[]): Promise<string> {
+    link.send(JSON.stringify({ subdomains: allowed }));
+    const pick = await inbox.next(parsePick, this.#options.pickTimeoutMs).catch((error: unknown) => {
+      if (isTimeout(error)) this.#limits.hit("pick_time");
+      throw error;
+    });
+    if (grants(allowed, pick.subdomain)) return pick.subdomain;
+    const reason = `subdomain '${shorten(pick.subdomain)}' not authorized for this token`;
+    throw new Refusal(closeCodes.authenticationFailed, reason);
+  }
+
+  /** Goes on with the session that the client names; false when it is not known. */
+  #resume(link: Link, message: RegisterMessage, address: string): boolean {
+    const { resume } = message;
+    if (resume === undefined || !speaksV1(message)) return false;
+    const verdict = this.#tunnels.sessions.verdict(resume.session);
+    if (verdict !== undefined) throw new Refusal(verdict.code, verdict.reason);
+    const found = this.#tunnels.sessions.find(resume.session, resume.secret);
+    if (found === undefined) return false;
+    const { tunnel, session } = found;
+    // Before `attach`, which sends at once: the acknowledgement is the last message that is text.
+    this.#acknowledge(link, {
+      ...this.#v1Terms(tunnel),
+      session: { id: resume.session, secret: resume.secret },
+      resumed: { received: session.received },
+    });
+    tunnel.attach(session, link, resume.received);
+    this.#options.logger.info({ name: tunnel.name, address, streams: session.streamCount }, "tunnel resumed");
+    return true;
+  }
+
+  /** Gives the client its name and its session. */
+  #begin(
+    link: Link,
+    message: RegisterMessage,
+    { name, address, owner, grant }: Pick<TunnelInfo, "name" | "address" | "owner" | "grant">,
+  ): void {
+    const { liveness, maxResponseBodyBytes, maxStreamsPerTunnel, maxQueuedBytesPerTunnel } = this.#options;
+    const holder = this.#tunnels.find(name);
+    const evicts = holder !== undefined && !holder.isOfClient(message.instance);
+    const isReturning = message.returning === true || message.resume !== undefined;
+    // Two clients that both return would evict each other in turns for ever: only a fresh start evicts.
+    if (isReturning && evicts) throw new Refusal(closeCodes.evicted, evictedReason);
+    const tunnel = new Tunnel(
+      {
+        name,
+        url: this.#publicUrl(name),
+        instance: message.instance,
+        address,
+        client: message.client,
+        owner,
+        grant,
+      },
+      this.#options.resumeTimeoutMs,
+      this.#tunnels,
+    );
+    if (speaksV1(message)) {
+      const session = new V1RelaySession(tunnel, {
+        liveness,
+        sendWindow: message.window ?? defaultWindow,
+        maxStreams: maxStreamsPerTunnel,
+        maxQueuedBytes: maxQueuedBytesPerTunnel,
+      });
+      const credentials = this.#tunnels.sessions.add(tunnel, session);
+      tunnel.serve(session, credentials.id);
+      this.#acknowledge(link, { ...this.#v1Terms(tunnel), session: credentials });
+      session.attach(link, 0);
+    } else {
+      this.#acknowledge(link, { subdomain: name, url: tunnel.info.url });
+      tunnel.serve(
+        new JsonRelaySession(link, tunnel, {
+          liveness,
+          maxResponseBody: maxResponseBodyBytes,
+          maxStreams: maxStreamsPerTunnel,
+          maxQueuedBytes: maxQueuedBytesPerTunnel,
+        }),
+      );
+    }
+    this.#tunnels.add(tunnel);
+  }
+
+  #v1Terms(tunnel: Tunnel): AcknowledgeMessage {
+    return {
+      subdomain: tunnel.name,
+      url: tunnel.info.url,
+      protocol: v1,
+      window: defaultWindow,
+      resumeTimeoutMs: this.#options.resumeTimeoutMs,
+    };
+  }
+
+  #acknowledge(link: Link, message: AcknowledgeMessage): void {
+    link.send(JSON.stringify(message));
+  }
+
+  #reject(link: Link, error: unknown, address: string): void {
+    const { logger } = this.#options;
+    this.#tunnels.tell("refused");
+    if (error instanceof Refusal) {
+      logger.info({ code: error.code, reason: printable(error.message), address }, "registration refused");
+      link.close(error.code, error.message);
+    } else if (error instanceof TunnelError) {
+      // Late, gone, or a session that cannot be resumed: it may come back.
+      logger.debug({ reason: printable(error.message), address }, "registration failed");
+      const late = error.code === "timeout";
+      link.close(
+        late ? closeCodes.tryAgainLater : closeCodes.protocolError,
+        late ? "no registration in time" : error.message,
+      );
+    } else {
+      const stack = error instanceof Error ? error.stack : String(error);
+      logger.error({ error: stack, address }, "registration failed");
+      link.close(closeCodes.internal, "relay error");
+    }
+  }
+}
+
+const v1 = 1;
+
+function speaksV1(message: RegisterMessage): boolean {
+  return supportedProtocols.includes(v1) && message.protocol?.includes(v1) === true;
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof TunnelError && error.code === "timeout";
+}
