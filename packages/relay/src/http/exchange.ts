@@ -13,13 +13,12 @@ import type { Tunnel } from "../tunnel.js";
 import type { ExchangeContext } from "./context.js";
 import { errorOfOpen, errorOfReset, type RelayErrorCode } from "./errors.js";
 import type { Visitor } from "./forwarded.js";
-import { maxJsonRpcBytes, mayBeJsonRpc } from "./json-rpc.js";
-import { linger } from "./linger.js";
 import { reportFault } from "./report.js";
+import { type DeclaredBody, RequestBody, type RequestBodyOwner } from "./request-body.js";
 import { refuse } from "./respond.js";
+import { ResponseBody, type ResponseBodyOwner } from "./response-body.js";
 import { checkResponseHead, checkTrailers } from "./response-head.js";
 import { narrowCookies } from "./set-cookie.js";
-import { StallWatch } from "./stall-watch.js";
 import type { UpgradeSocket } from "./upgrade.js";
 import type { VisitorRequest, VisitorResponse } from "./visitor.js";
 
@@ -30,13 +29,7 @@ export interface ExchangeRequest {
   /** The target in origin form. */
   path: string;
   visitor: Visitor;
-  body: {
-    /** The declared length; `undefined` for a chunked body or none. */
-    contentLength: number | undefined;
-    isPresent: boolean;
-    /** The visitor sent `Expect: 100-continue`. */
-    awaitsContinue: boolean;
-  };
+  body: DeclaredBody;
   /** The connection, when the visitor asks to leave HTTP. */
   upgrade: UpgradeSocket | undefined;
   /** Under what it counts among its address's requests; `undefined`: it does not. */
@@ -55,7 +48,7 @@ export interface ExchangeRequest {
 type State = "resolving" | "held" | "waiting" | "responding" | "sent" | "upgraded" | "over";
 
 /** One request of a visitor and its response, over one stream of a tunnel. */
-export class Exchange implements StreamHandler {
+export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOwner {
   readonly #context: ExchangeContext;
   readonly #req: VisitorRequest;
   readonly #res: VisitorResponse;
@@ -67,31 +60,18 @@ export class Exchange implements StreamHandler {
   #stream: TunnelStream | undefined;
   /** The one it was taken to last. */
   #tunnel: Tunnel | undefined;
-  #awaitsContinue: boolean;
   #timer: NodeJS.Timeout | undefined;
-  #bodyTimer: NodeJS.Timeout | undefined;
-  /** The request's body waits for the tunnel. */
-  #bodyPaused = false;
-  #stall: StallWatch | undefined;
   #leaveHold: (() => void) | undefined;
-  /** The first piece of the request's body, where an error may need the JSON-RPC id in it. */
-  #bodyStart: Buffer | undefined;
-  #requestBytes = 0;
-  #responseBytes = 0;
-  /** What the response may not exceed, and whether it has to reach it. */
-  #responseLimit = Number.POSITIVE_INFINITY;
-  #responseLength: number | undefined;
-  #bodyless = false;
-  /** Given to the visitor's connection, which has not passed it on. */
-  #unconsumed = 0;
-  #draining = false;
+  readonly #requestBody: RequestBody;
+  readonly #responseBody: ResponseBody;
 
   constructor(context: ExchangeContext, req: VisitorRequest, res: VisitorResponse, request: ExchangeRequest) {
     this.#context = context;
     this.#req = req;
     this.#res = res;
     this.#request = request;
-    this.#awaitsContinue = request.body.awaitsContinue;
+    this.#requestBody = new RequestBody(this, req, res, request.body, context.options);
+    this.#responseBody = new ResponseBody(this, res, context.options.writeTimeoutMs);
     context.exchanges.add(this);
   }
 
@@ -102,12 +82,21 @@ export class Exchange implements StreamHandler {
 
   /** Body bytes received so far. */
   get requestBytes(): number {
-    return this.#requestBytes;
+    return this.#requestBody.bytes;
   }
 
   /** Body bytes sent so far. */
   get responseBytes(): number {
-    return this.#responseBytes;
+    return this.#responseBody.bytes;
+  }
+
+  /** What the request was taken to; `undefined` when nobody at the other end listens any more. */
+  get stream(): TunnelStream | undefined {
+    return this.#stream;
+  }
+
+  get isWaiting(): boolean {
+    return this.#state === "waiting";
   }
 
   /** Takes the request to its tunnel. */
@@ -115,7 +104,7 @@ export class Exchange implements StreamHandler {
     this.#res.on("error", ignore);
     this.#req.on("error", ignore);
     this.#res.watchClose(this.#onResponseClose);
-    if ((this.#request.body.contentLength ?? 0) > this.#context.options.maxRequestBodyBytes) {
+    if (this.#requestBody.isDeclaredTooLarge) {
       this.#hitLimit("request_body");
       this.#refuse("request_too_large");
     } else this.#resolve();
@@ -139,7 +128,7 @@ export class Exchange implements StreamHandler {
   }
 
   /** For everything that does not come from the stream, whose session has a guard of its own. */
-  #guard(action: () => void): void {
+  guard(action: () => void): void {
     try {
       action();
     } catch (error) {
@@ -170,7 +159,7 @@ export class Exchange implements StreamHandler {
     this.#tunnel = tunnel;
     const { name, body } = this.#request;
     const length = body.isPresent ? body.contentLength : 0;
-    this.#leaveHold = this.#context.holds.wait(name, length, () => this.#guard(() => this.#resolve()));
+    this.#leaveHold = this.#context.holds.wait(name, length, () => this.guard(() => this.#resolve()));
     if (this.#leaveHold === undefined) {
       this.#hitLimit("held_requests");
       this.#refuse("tunnel_reconnecting");
@@ -181,7 +170,7 @@ export class Exchange implements StreamHandler {
     this.#timer ??= setTimeout(() => {
       this.#hitLimit("hold_time");
       this.#unhold();
-      this.#guard(() => this.#refuse("tunnel_reconnecting"));
+      this.guard(() => this.#refuse("tunnel_reconnecting"));
     }, this.#context.options.holdTimeoutMs);
   }
 
@@ -201,7 +190,7 @@ export class Exchange implements StreamHandler {
     this.#state = "waiting";
     this.#timer = setTimeout(() => {
       this.#hitLimit("response_time");
-      this.#guard(() => this.#fail("tunnel_timeout", "no response began within the relay's time limit"));
+      this.guard(() => this.#fail("tunnel_timeout", "no response began within the relay's time limit"));
     }, this.#context.options.responseTimeoutMs);
     try {
       const head = {
@@ -221,8 +210,8 @@ export class Exchange implements StreamHandler {
       return;
     }
     // The client of a wire with interim heads answers the expectation itself, or lets the local service do so.
-    if (this.#awaitsContinue && !isV1) this.#continue();
-    if (body.isPresent) this.#pumpBody();
+    if (!isV1) this.#requestBody.continue();
+    if (body.isPresent) this.#requestBody.pump();
     else if (asUpgrade) upgrade.start(this.#stream);
   }
 
@@ -240,76 +229,31 @@ export class Exchange implements StreamHandler {
 
   // ---- the request's body
 
-  #pumpBody(): void {
-    const req = this.#req;
-    const keepStart = mayBeJsonRpc(req.method ?? "", req.rawHeaders);
-    if (!this.#awaitsContinue) this.#watchBody();
-    req.on("data", (chunk: Buffer) => this.#guard(() => this.#onBody(chunk, keepStart)));
-    req.on("end", () => {
-      clearTimeout(this.#bodyTimer);
-      this.#guard(() => this.#stream?.end(checkTrailers(req.rawTrailers)));
-    });
+  /** The wait for the response's head begins with the last byte of the request. */
+  onBodyProgress(): void {
+    this.#timer?.refresh();
   }
 
-  #onBody(chunk: Buffer, keepStart: boolean): void {
-    this.#requestBytes += chunk.length;
-    const stream = this.#stream;
-    // Whoever took the stream away also saw to what is left of the body.
-    if (stream === undefined) return;
-    if (keepStart && this.#bodyStart === undefined && chunk.length <= maxJsonRpcBytes)
-      this.#bodyStart = chunk;
-    if (this.#requestBytes > this.#context.options.maxRequestBodyBytes) {
-      this.#hitLimit("request_body");
-      this.#fail("request_too_large", "the request body is over the relay's limit");
-      return;
-    }
-    // The wait for the response head begins with the last byte of the request.
-    if (this.#state === "waiting") {
-      this.#timer?.refresh();
-      this.#bodyTimer?.refresh();
-    }
-    if (stream.write(chunk)) return;
-    this.#bodyPaused = true;
-    this.#req.pause();
+  onBodyTooLarge(): void {
+    this.#hitLimit("request_body");
+    this.#fail("request_too_large", "the request body is over the relay's limit");
   }
 
-  /** Once a response has begun the visitor may take its time: both may be speaking by turns. */
-  #watchBody(): void {
-    this.#bodyTimer ??= setTimeout(() => {
-      if (this.#state !== "waiting") return;
-      // It is the tunnel that does not take any.
-      if (this.#bodyPaused) {
-        this.#bodyTimer?.refresh();
-        return;
-      }
-      this.#hitLimit("body_time");
-      this.#guard(() => this.#fail("request_timeout", "the visitor stopped sending"));
-    }, this.#context.options.bodyTimeoutMs);
+  onBodyTimeout(): void {
+    this.#hitLimit("body_time");
+    this.#fail("request_timeout", "the visitor stopped sending");
   }
 
   onDrain(): void {
-    if (this.#state === "upgraded") {
-      this.#request.upgrade?.onDrain();
-      return;
-    }
-    this.#bodyPaused = false;
-    if (this.#state === "waiting") this.#bodyTimer?.refresh();
-    this.#req.resume();
-  }
-
-  #continue(): void {
-    if (!this.#awaitsContinue) return;
-    this.#awaitsContinue = false;
-    this.#res.writeContinue();
-    this.#watchBody();
+    if (this.#state === "upgraded") this.#request.upgrade?.onDrain();
+    else this.#requestBody.resume();
   }
 
   // ---- the response
 
   onInterim(head: ResponseHead): void {
     if (this.#state !== "waiting") return;
-    // Sent by the visitor's wish only, and once (RFC 9110 section 10.1.1).
-    if (head.status === 100) this.#continue();
+    if (head.status === 100) this.#requestBody.continue();
     else this.#res.sendInterim(head);
   }
 
@@ -319,26 +263,18 @@ export class Exchange implements StreamHandler {
       this.#switchProtocols(head);
       return;
     }
-    const { maxResponseBodyBytes } = this.#context.options;
     const checked = checkResponseHead(head, this.#req.method ?? "GET");
     if (checked === undefined) {
       this.#fail("invalid_response", "the response head is not valid HTTP");
       return;
     }
-    const { contentLength, bodyless, isEventStream } = checked;
-    if (!bodyless && !isEventStream) {
-      if ((contentLength ?? 0) > maxResponseBodyBytes) {
-        this.#hitLimit("response_body");
-        this.#fail("response_too_large", "the declared response length is over the relay's limit");
-        return;
-      }
-      this.#responseLimit = maxResponseBodyBytes;
+    if (!this.#responseBody.begin(checked, this.#context.options.maxResponseBodyBytes)) {
+      this.#hitLimit("response_body");
+      this.#fail("response_too_large", "the declared response length is over the relay's limit");
+      return;
     }
-    this.#bodyless = bodyless;
-    this.#responseLength = contentLength;
     clearTimeout(this.#timer);
-    clearTimeout(this.#bodyTimer);
-    this.#bodyStart = undefined;
+    this.#requestBody.answered();
     if (this.#context.draining) this.#res.shouldKeepAlive = false;
     if (!checked.hasRequestId) checked.headers.push("X-Request-Id", this.#request.visitor.requestId);
     this.#res.writeHead(head.status, this.#narrowed(checked.headers));
@@ -351,70 +287,35 @@ export class Exchange implements StreamHandler {
   }
 
   #flushHead(): void {
-    if (this.#state !== "responding" || this.#responseBytes > 0) return;
-    this.#guard(() => this.#res.flushHeaders());
+    if (this.#state !== "responding" || this.#responseBody.bytes > 0) return;
+    this.guard(() => this.#res.flushHeaders());
   }
 
   onData(chunk: Buffer, last: boolean): void {
-    const stream = this.#stream;
+    const body = this.#responseBody;
     if (this.#state === "upgraded") {
-      this.#responseBytes += chunk.length;
-      if (this.#request.upgrade?.onData(chunk) === false) this.#watchVisitor();
+      body.bytes += chunk.length;
+      if (this.#request.upgrade?.onData(chunk) === false) body.watchVisitor();
       return;
     }
-    if (this.#state !== "responding" || this.#bodyless) {
-      stream?.consumed(chunk.length);
+    if (this.#state !== "responding" || body.isAbsent) {
+      this.#stream?.consumed(chunk.length);
       return;
     }
-    this.#responseBytes += chunk.length;
-    if (this.#responseLength !== undefined && this.#responseBytes > this.#responseLength) {
-      this.#fail("invalid_response", "the body is longer than its Content-Length");
-      return;
-    }
-    if (this.#responseBytes > this.#responseLimit) {
+    body.bytes += chunk.length;
+    if (body.isTooLong) this.#fail("invalid_response", "the body is longer than its Content-Length");
+    else if (body.isOverLimit) {
       this.#hitLimit("response_body");
       this.#fail("response_too_large", "the response body is over the relay's limit");
-      return;
-    }
-    if (last && (this.#responseLength ?? this.#responseBytes) === this.#responseBytes) {
+    } else if (last && body.isWhole) {
       this.#state = "sent";
-      this.#res.end(chunk);
-      this.#ended();
-      stream?.consumed(chunk.length);
-    } else if (this.#res.write(chunk)) stream?.consumed(chunk.length);
-    else {
-      this.#unconsumed += chunk.length;
-      if (this.#draining) return;
-      this.#draining = true;
-      this.#watchVisitor();
-      this.#res.once("drain", () => this.#guard(() => this.#onResponseDrain()));
-    }
+      body.end(chunk);
+    } else body.write(chunk);
   }
 
-  #onResponseDrain(): void {
-    this.#draining = false;
-    this.#stall?.flushed();
-    const bytes = this.#unconsumed;
-    this.#unconsumed = 0;
-    this.#stream?.consumed(bytes);
-  }
-
-  /** The response has been handed over, to a visitor who may never take the last of it. */
-  #ended(): void {
-    if (this.#res.backlog > 0) this.#watchVisitor();
-  }
-
-  /** Something waits for the visitor, who has to take some of it in time. */
-  #watchVisitor(): void {
-    this.#stall ??= new StallWatch(
-      this.#context.options.writeTimeoutMs,
-      () => this.#responseBytes - this.#res.backlog,
-      () => {
-        this.#hitLimit("write_time");
-        this.#guard(() => this.#fail("visitor_stalled", "the visitor takes nothing"));
-      },
-    );
-    this.#stall.waits();
+  onVisitorStalled(): void {
+    this.#hitLimit("write_time");
+    this.#fail("visitor_stalled", "the visitor takes nothing");
   }
 
   onEnd(trailers: RawHeaders): void {
@@ -423,7 +324,7 @@ export class Exchange implements StreamHandler {
       return;
     }
     if (this.#state !== "responding") return;
-    if (!this.#bodyless && this.#responseBytes < (this.#responseLength ?? 0)) {
+    if (!this.#responseBody.isWhole) {
       this.#fail("invalid_response", "the body is shorter than its Content-Length");
       return;
     }
@@ -431,8 +332,7 @@ export class Exchange implements StreamHandler {
     if (trailers.length > 0 && this.#res.takesTrailers) {
       this.#res.addTrailers(pairs(checkTrailers(trailers)));
     }
-    this.#res.end();
-    this.#ended();
+    this.#responseBody.end();
   }
 
   #switchProtocols(head: ResponseHead): void {
@@ -440,10 +340,10 @@ export class Exchange implements StreamHandler {
     clearTimeout(this.#timer);
     if (upgrade !== undefined) {
       upgrade.onVisitorBytes = (bytes) => {
-        this.#requestBytes += bytes;
+        this.#requestBody.bytes += bytes;
       };
-      upgrade.onAllSent = () => this.#stall?.flushed();
-      upgrade.guard = (action) => this.#guard(action);
+      upgrade.onAllSent = () => this.#responseBody.flushed();
+      upgrade.guard = (action) => this.guard(action);
     }
     const { requestId } = this.#request.visitor;
     const isNamed = headerValue(head.headers, "x-request-id") !== undefined;
@@ -463,16 +363,9 @@ export class Exchange implements StreamHandler {
     // What waits for a slow visitor is cut with its stream when too much is queued on the tunnel.
     if (this.#state === "sent" && reason.code !== "overloaded") {
       // Answered early: the service wants no more of the body.
-      if (!this.#req.readableEnded) this.#discardBody();
+      if (this.#requestBody.isComing) this.#requestBody.discard();
     } else if (this.#state === "waiting") this.#refuse(errorOfReset(reason), reason.message);
     else this.#destroy(`${reason.code}: ${reason.message}`);
-  }
-
-  /** The answer is out, more of the request is to come, and nobody wants it. */
-  #discardBody(): void {
-    linger(this.#req, (ended) => {
-      if (!ended) this.#guard(() => this.#req.abandon());
-    });
   }
 
   // ---- ends
@@ -493,16 +386,10 @@ export class Exchange implements StreamHandler {
     this.#leaveHold?.();
     this.#stream = undefined;
     this.#state = "over";
-    const { body } = this.#request;
-    const progress = {
-      pending: body.isPresent && !this.#req.readableEnded,
-      contentLength: body.contentLength,
-      awaitsContinue: this.#awaitsContinue,
-      read: this.#bodyStart,
-    };
+    const { progress } = this.#requestBody;
     if (this.#context.draining) this.#res.shouldKeepAlive = false;
     refuse(this.#req, this.#res, code, this.#request.visitor.requestId, progress, (status, bytes) => {
-      this.#responseBytes = bytes;
+      this.#responseBody.bytes = bytes;
       this.#report("refused", reason === undefined ? code : `${code}: ${reason}`, status);
     });
   }
@@ -513,19 +400,19 @@ export class Exchange implements StreamHandler {
     const status = this.#status;
     this.#state = "over";
     this.#stopTimers();
-    this.#res.cut(this.#responseLength !== undefined);
+    this.#res.cut(this.#responseBody.hasLength);
     this.#report("cut", reason, status);
   }
 
   /** The response was handed over, or the visitor is gone. */
   readonly #onResponseClose = (): void => {
-    if (this.#context.exchanges.has(this)) this.#guard(() => this.#closed());
+    if (this.#context.exchanges.has(this)) this.guard(() => this.#closed());
   };
 
   #stopTimers(): void {
     clearTimeout(this.#timer);
-    clearTimeout(this.#bodyTimer);
-    this.#stall?.stop();
+    this.#requestBody.stop();
+    this.#responseBody.stop();
   }
 
   #closed(): void {
@@ -544,10 +431,9 @@ export class Exchange implements StreamHandler {
     }
     // No `drain` follows once a response has been ended: what was still buffered then has left by now.
     if (this.#state === "upgraded") this.#request.upgrade?.onFlushed();
-    else this.#onResponseDrain();
+    else this.#responseBody.flushed();
     // The rest of a request that was answered early still goes to the service, until it says that it wants no more.
-    if (this.#request.body.isPresent && !this.#req.readableEnded)
-      this.#req.once("close", () => this.#guard(() => this.#onLateBodyClose()));
+    if (this.#requestBody.isComing) this.#req.once("close", () => this.guard(() => this.#onLateBodyClose()));
     this.#report("completed", undefined, status);
   }
 
@@ -572,8 +458,8 @@ export class Exchange implements StreamHandler {
       method: this.#req.method ?? "",
       path: query === -1 ? this.#request.path : this.#request.path.slice(0, query),
       status,
-      requestBytes: this.#requestBytes,
-      responseBytes: this.#responseBytes,
+      requestBytes: this.#requestBody.bytes,
+      responseBytes: this.#responseBody.bytes,
       durationMs: performance.now() - this.#startedAt,
       outcome,
       reason,

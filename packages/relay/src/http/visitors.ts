@@ -13,6 +13,7 @@ import { type HostResult, originForm, parseHost } from "./host.js";
 import { type Http1Request, Http1Response } from "./http1.js";
 import { landing } from "./landing.js";
 import { reportFault } from "./report.js";
+import type { DeclaredBody } from "./request-body.js";
 import { type BodyProgress, refuse } from "./respond.js";
 import { UpgradeSocket } from "./upgrade.js";
 import type { VisitorRequest, VisitorResponse } from "./visitor.js";
@@ -65,7 +66,7 @@ export class Visitors {
     this.#guard(() => {
       if (isRegistration(target)) {
         // Clients come by HTTP/1.1: a session of a visitor's size would slow their tunnel down.
-        this.#refuse(req, res, "registration_needs_websocket", target, requestBody(req, false));
+        this.#refuse(req, res, "registration_needs_websocket", target, declaredBody(req, false));
       } else this.#route(req, res, false, new UpgradeSocket(req, res, stream, Buffer.alloc(0)));
     }, stream);
   }
@@ -93,7 +94,7 @@ export class Visitors {
   ): void {
     // Its next request shall find the relay that succeeds this one.
     if (this.#context.draining) res.shouldKeepAlive = false;
-    const body = requestBody(req, awaitsContinue);
+    const body = declaredBody(req, awaitsContinue);
     const host = this.#host(req);
     const path = originForm(req.url ?? "/", req.method ?? "");
     const refusal =
@@ -157,7 +158,7 @@ export class Visitors {
     res: VisitorResponse,
     code: RelayErrorCode,
     path: string,
-    body: RequestBody,
+    body: DeclaredBody,
   ): void {
     const startedAt = performance.now();
     // What follows the head may be a part of this request, or not: it is thrown away, and the connection with it.
@@ -201,14 +202,8 @@ export class Visitors {
   }
 }
 
-interface RequestBody {
-  contentLength: number | undefined;
-  isPresent: boolean;
-  awaitsContinue: boolean;
-}
-
 /** What the head says about the body; Node has checked that it says it once (RFC 9112 section 6.3). */
-function requestBody(req: VisitorRequest, awaitsContinue: boolean): RequestBody {
+function declaredBody(req: VisitorRequest, awaitsContinue: boolean): DeclaredBody {
   const length = headerValue(req.rawHeaders, "content-length");
   if (length !== undefined) {
     const contentLength = Number(length);

@@ -1,0 +1,156 @@
+import type { TunnelStream } from "mcp-tunnel-protocol";
+import type { ResolvedRelayOptions } from "../options.js";
+import { maxJsonRpcBytes, mayBeJsonRpc } from "./json-rpc.js";
+import { linger } from "./linger.js";
+import type { BodyProgress } from "./respond.js";
+import { checkTrailers } from "./response-head.js";
+import type { VisitorRequest, VisitorResponse } from "./visitor.js";
+
+/** What the head of a request says about its body. */
+export interface DeclaredBody {
+  /** The declared length; `undefined` for a chunked body or none. */
+  contentLength: number | undefined;
+  isPresent: boolean;
+  /** The visitor sent `Expect: 100-continue`, and has not been answered. */
+  awaitsContinue: boolean;
+}
+
+/** What a request's body needs of its exchange. */
+export interface RequestBodyOwner {
+  /** Where it goes; `undefined` before it is known, and when nobody wants more of it. */
+  readonly stream: TunnelStream | undefined;
+  /** It was taken to the tunnel, and no response has begun. */
+  readonly isWaiting: boolean;
+  /** Some of it has come while no response has begun. */
+  onBodyProgress(): void;
+  onBodyTooLarge(): void;
+  /** The visitor has stopped sending it. */
+  onBodyTimeout(): void;
+  /** Runs what no session guards. */
+  guard(action: () => void): void;
+}
+
+/** The body of a visitor's request on its way to the tunnel. */
+export class RequestBody {
+  /** Received so far. */
+  bytes = 0;
+  readonly #owner: RequestBodyOwner;
+  readonly #req: VisitorRequest;
+  readonly #res: VisitorResponse;
+  readonly #declared: DeclaredBody;
+  readonly #options: ResolvedRelayOptions;
+  #awaitsContinue: boolean;
+  #timer: NodeJS.Timeout | undefined;
+  /** It waits for the tunnel. */
+  #paused = false;
+  /** Its first piece, where an error may need the JSON-RPC id in it. */
+  #start: Buffer | undefined;
+
+  constructor(
+    owner: RequestBodyOwner,
+    req: VisitorRequest,
+    res: VisitorResponse,
+    declared: DeclaredBody,
+    options: ResolvedRelayOptions,
+  ) {
+    this.#owner = owner;
+    this.#req = req;
+    this.#res = res;
+    this.#declared = declared;
+    this.#options = options;
+    this.#awaitsContinue = declared.awaitsContinue;
+  }
+
+  /** Its head alone says that it is too large. */
+  get isDeclaredTooLarge(): boolean {
+    return (this.#declared.contentLength ?? 0) > this.#options.maxRequestBodyBytes;
+  }
+
+  /** Some of it has not come yet. */
+  get isComing(): boolean {
+    return this.#declared.isPresent && !this.#req.readableEnded;
+  }
+
+  /** For an answer in the tunnel's place. */
+  get progress(): BodyProgress {
+    return {
+      pending: this.isComing,
+      contentLength: this.#declared.contentLength,
+      awaitsContinue: this.#awaitsContinue,
+      read: this.#start,
+    };
+  }
+
+  /** Takes it to the stream. */
+  pump(): void {
+    const req = this.#req;
+    const keepStart = mayBeJsonRpc(req.method ?? "", req.rawHeaders);
+    if (!this.#awaitsContinue) this.#watch();
+    req.on("data", (chunk: Buffer) => this.#owner.guard(() => this.#onData(chunk, keepStart)));
+    req.on("end", () => {
+      this.stop();
+      this.#owner.guard(() => this.#owner.stream?.end(checkTrailers(req.rawTrailers)));
+    });
+  }
+
+  #onData(chunk: Buffer, keepStart: boolean): void {
+    this.bytes += chunk.length;
+    const { stream } = this.#owner;
+    // Whoever took the stream away also saw to what is left of the body.
+    if (stream === undefined) return;
+    if (keepStart && this.#start === undefined && chunk.length <= maxJsonRpcBytes) this.#start = chunk;
+    if (this.bytes > this.#options.maxRequestBodyBytes) {
+      this.#owner.onBodyTooLarge();
+      return;
+    }
+    if (this.#owner.isWaiting) {
+      this.#owner.onBodyProgress();
+      this.#timer?.refresh();
+    }
+    if (stream.write(chunk)) return;
+    this.#paused = true;
+    this.#req.pause();
+  }
+
+  /** The tunnel has room again. */
+  resume(): void {
+    this.#paused = false;
+    if (this.#owner.isWaiting) this.#timer?.refresh();
+    this.#req.resume();
+  }
+
+  /** Tells a visitor who waits for it to send the body. Once (RFC 9110 section 10.1.1). */
+  continue(): void {
+    if (!this.#awaitsContinue) return;
+    this.#awaitsContinue = false;
+    this.#res.writeContinue();
+    this.#watch();
+  }
+
+  /** A response has begun: the visitor may take its time now, both may be speaking by turns. */
+  answered(): void {
+    this.stop();
+    this.#start = undefined;
+  }
+
+  /** Waits for no more of it. */
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  /** The answer is out, more of the body is to come, and nobody wants it. */
+  discard(): void {
+    linger(this.#req, (ended) => {
+      if (!ended) this.#owner.guard(() => this.#req.abandon());
+    });
+  }
+
+  #watch(): void {
+    this.#timer ??= setTimeout(() => {
+      if (!this.#owner.isWaiting) return;
+      // It is the tunnel that does not take any.
+      if (this.#paused) this.#timer?.refresh();
+      else this.#owner.guard(() => this.#owner.onBodyTimeout());
+    }, this.#options.bodyTimeoutMs);
+  }
+}

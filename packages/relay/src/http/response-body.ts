@@ -1,0 +1,120 @@
+import type { TunnelStream } from "mcp-tunnel-protocol";
+import type { CheckedHead } from "./response-head.js";
+import { StallWatch } from "./stall-watch.js";
+import type { VisitorResponse } from "./visitor.js";
+
+/** What a response's body needs of its exchange. */
+export interface ResponseBodyOwner {
+  /** Where it comes from; `undefined` when it is gone. */
+  readonly stream: TunnelStream | undefined;
+  /** The visitor has taken nothing for too long. */
+  onVisitorStalled(): void;
+  /** Runs what no session guards. */
+  guard(action: () => void): void;
+}
+
+/**
+ * The body of a response on its way to the visitor. The stream hears of what the visitor's connection has passed on, so a
+ * visitor who is slow slows the stream down.
+ */
+export class ResponseBody {
+  /** Received so far, or sent in the tunnel's place. */
+  bytes = 0;
+  readonly #owner: ResponseBodyOwner;
+  readonly #res: VisitorResponse;
+  readonly #writeTimeoutMs: number;
+  #length: number | undefined;
+  #limit = Number.POSITIVE_INFINITY;
+  #isAbsent = false;
+  /** Given to the visitor's connection, which has not passed it on. */
+  #unconsumed = 0;
+  #draining = false;
+  #stall: StallWatch | undefined;
+
+  /** `writeTimeoutMs`: how long a visitor may take nothing. */
+  constructor(owner: ResponseBodyOwner, res: VisitorResponse, writeTimeoutMs: number) {
+    this.#owner = owner;
+    this.#res = res;
+    this.#writeTimeoutMs = writeTimeoutMs;
+  }
+
+  /** Learns what the head says; false when that is more than `limit` bytes, which bounds all but event streams. */
+  begin({ contentLength, bodyless, isEventStream }: CheckedHead, limit: number): boolean {
+    if (!bodyless && !isEventStream) {
+      if ((contentLength ?? 0) > limit) return false;
+      this.#limit = limit;
+    }
+    this.#isAbsent = bodyless;
+    this.#length = contentLength;
+    return true;
+  }
+
+  /** The head tells its length. */
+  get hasLength(): boolean {
+    return this.#length !== undefined;
+  }
+
+  /** None follows the head, whatever is received. */
+  get isAbsent(): boolean {
+    return this.#isAbsent;
+  }
+
+  /** More has come than its head says. */
+  get isTooLong(): boolean {
+    return this.#length !== undefined && this.bytes > this.#length;
+  }
+
+  get isOverLimit(): boolean {
+    return this.bytes > this.#limit;
+  }
+
+  /** Nothing is missing of what its head says. */
+  get isWhole(): boolean {
+    return this.#isAbsent || this.bytes >= (this.#length ?? 0);
+  }
+
+  /** Passes a chunk on. */
+  write(chunk: Buffer): void {
+    if (this.#res.write(chunk)) {
+      this.#owner.stream?.consumed(chunk.length);
+      return;
+    }
+    this.#unconsumed += chunk.length;
+    if (this.#draining) return;
+    this.#draining = true;
+    this.watchVisitor();
+    this.#res.once("drain", () => this.#owner.guard(() => this.flushed()));
+  }
+
+  /** Ends the response, with the last chunk if there is one. */
+  end(chunk?: Buffer): void {
+    this.#res.end(chunk);
+    // The visitor may never take the last of it.
+    if (this.#res.backlog > 0) this.watchVisitor();
+    if (chunk !== undefined) this.#owner.stream?.consumed(chunk.length);
+  }
+
+  /** The visitor's connection has passed everything on. */
+  flushed(): void {
+    this.#draining = false;
+    this.#stall?.flushed();
+    const bytes = this.#unconsumed;
+    this.#unconsumed = 0;
+    this.#owner.stream?.consumed(bytes);
+  }
+
+  /** Something waits for the visitor, who has to take some of it in time. */
+  watchVisitor(): void {
+    this.#stall ??= new StallWatch(
+      this.#writeTimeoutMs,
+      () => this.bytes - this.#res.backlog,
+      () => this.#owner.guard(() => this.#owner.onVisitorStalled()),
+    );
+    this.#stall.waits();
+  }
+
+  /** Waits for the visitor no more. */
+  stop(): void {
+    this.#stall?.stop();
+  }
+}
