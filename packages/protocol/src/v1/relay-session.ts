@@ -29,7 +29,7 @@ export class V1RelaySession extends V1Session implements OpeningSession {
     if (this.streams.size >= this.#maxStreams) {
       throw new TunnelError("overloaded", `the tunnel already carries ${this.streams.size} streams`);
     }
-    if (!this.hasRoom) {
+    if (!this.sender.hasRoom) {
       throw new TunnelError("overloaded", "the client does not acknowledge what it was sent");
     }
     if (this.lastStreamId >= lastId) throw new TunnelError("overloaded", "the session has run out of ids");
@@ -45,7 +45,7 @@ export class V1RelaySession extends V1Session implements OpeningSession {
     const stream = new V1Stream(id, this, handler, this.windows, upgrade);
     this.streams.add(stream);
     const flags = (end ? endFlag : 0) | (upgrade ? upgradeFlag : 0);
-    this.text(frameTypes.request | flags, id, text);
+    this.sender.text(frameTypes.request | flags, id, text);
     if (end) stream.localEndSent();
     return stream;
   }

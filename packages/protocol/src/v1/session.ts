@@ -8,9 +8,9 @@ import { Attachment } from "./attachment.js";
 import type { AttachmentOwner } from "./attachment.js";
 import { decodeTrailers } from "./decode.js";
 import { writeFrameHeader } from "./encode.js";
-import { describeFrame, endFlag, frameTypes, headerBytes, maxDataBytes } from "./frame.js";
-import { FlightLimit } from "./flight-limit.js";
-import { Outbox } from "./outbox.js";
+import { describeFrame, endFlag, frameTypes, headerBytes } from "./frame.js";
+import { Sender } from "./sender.js";
+import type { SenderOwner } from "./sender.js";
 import type { StreamPort, V1Stream } from "./stream.js";
 import { StreamTable } from "./stream-table.js";
 import { Violation } from "./violation.js";
@@ -18,21 +18,6 @@ import { Violation } from "./violation.js";
 /** Bytes of one stream that each end takes before it returns credit, unless it announces another number. */
 export const defaultWindow = 1_048_576;
 
-/** A batch this large is sent at once; alone, `setImmediate` makes both processes work in lockstep. */
-const flushBytes = 8_192;
-/** DATA waits for its turn once this much has not left the process, so that heads and small bodies get ahead. */
-const linkHighWaterBytes = 262_144;
-/** Chunks this small do not wait until so much more has piled up, or so many times as much is on its way. */
-const smallChunkBytes = 4_096;
-const smallChunkHighWaterBytes = 1_048_576;
-const smallChunkFlights = 4;
-/** What one stream may send in its turn. */
-const turnBytes = 65_536;
-/**
- * DATA that goes out between two turns of the event loop. Each of many large bodies may bring megabytes in one turn, and a
- * small request that arrives meanwhile would wait for all of them (measured: 8 times as long at the median).
- */
-const loopTurnBytes = 131_072;
 /** Received bytes after which an ACK is due at once, and the time after which it is due anyway. */
 const ackBytes = 131_072;
 const ackDelayMs = 100;
@@ -64,28 +49,22 @@ export interface V1Options {
  * A version 1 session (PROTOCOL.md): streams over a link that may be lost and replaced. What the two ends do
  * differently stands in relay-session.ts and client-session.ts.
  */
-export abstract class V1Session implements Session, StreamPort, AttachmentOwner {
+export abstract class V1Session implements Session, StreamPort, SenderOwner, AttachmentOwner {
   readonly wire = "v1";
   protected readonly handler: SessionHandler;
   protected readonly streams = new StreamTable();
-  // The sets come with their first use: what most tunnels never use is what an idle one should not cost.
-  /** Finished for the peer, but not everything has been passed on. */
+  /** Finished for the peer, but not everything has been passed on. It comes with its first use: most tunnels never need it. */
   #lingering: Set<V1Stream> | undefined;
   protected readonly windows: { send: number; receive: number };
   /** The link; while there is none, the session waits for another unless it is closed. */
   #attachment: Attachment | undefined;
   #closed = false;
   readonly #options: V1Options;
-  readonly #outbox = new Outbox();
-  readonly #flight = new FlightLimit();
-  /** Have DATA that waits for a turn, in the order of their turns. */
-  #waiting: Set<V1Stream> | undefined;
-  #pumping = false;
+  /** What leaves for the peer; streams put their frames there themselves. */
+  readonly sender: Sender;
   #goawaySent = false;
   /** The peer has sent GOAWAY. */
   protected peerGoing = false;
-  #turnScheduled = false;
-  #sentThisTurn = 0;
   #received = 0;
   #receivedAcknowledged = 0;
   #ackTimer: NodeJS.Timeout | undefined;
@@ -93,7 +72,6 @@ export abstract class V1Session implements Session, StreamPort, AttachmentOwner 
   #windowGrowth = 0;
   #idleWaiters: (() => void)[] = [];
   readonly #maxQueued: number;
-  readonly #maxUnacknowledged: number;
 
   constructor(handler: SessionHandler, options: V1Options) {
     this.handler = handler;
@@ -103,7 +81,7 @@ export abstract class V1Session implements Session, StreamPort, AttachmentOwner 
       receive: options.receiveWindow ?? defaultWindow,
     };
     this.#maxQueued = options.maxQueuedBytes ?? 67_108_864;
-    this.#maxUnacknowledged = options.maxUnacknowledgedBytes ?? 33_554_432;
+    this.sender = new Sender(this, options.maxUnacknowledgedBytes ?? 33_554_432);
   }
 
   /** Bytes of counted frames processed so far: what the peer need not send again. */
@@ -113,7 +91,7 @@ export abstract class V1Session implements Session, StreamPort, AttachmentOwner 
 
   /** Bytes of counted frames that the peer has processed, as far as it has said so. */
   get acknowledged(): number {
-    return this.#outbox.acknowledged;
+    return this.sender.acknowledged;
   }
 
   get attached(): boolean {
@@ -144,12 +122,7 @@ export abstract class V1Session implements Session, StreamPort, AttachmentOwner 
 
   /** Bytes kept until the peer acknowledges them. */
   get unacknowledgedBytes(): number {
-    return this.#outbox.unacknowledgedBytes + this.#outbox.batchBytes;
-  }
-
-  /** Whether what the peer has not acknowledged leaves room for more. */
-  protected get hasRoom(): boolean {
-    return this.#outbox.unacknowledgedBytes < this.#maxUnacknowledged;
+    return this.sender.unacknowledgedBytes;
   }
 
   // ---- links
@@ -162,17 +135,14 @@ export abstract class V1Session implements Session, StreamPort, AttachmentOwner 
    */
   attach(link: Link, peerReceived: number): void {
     if (this.#closed) throw new TunnelError("session_closed", "the session is over");
-    this.#outbox.acknowledge(peerReceived);
+    this.sender.acknowledge(peerReceived, undefined);
     this.#unlink()?.terminate();
     const attachment = new Attachment(link, this.#onFrame, this.#options.liveness ?? {}, this);
     this.#attachment = attachment;
     // The peer was told with the resumption what has been received, so nothing is owed.
     this.#receivedAcknowledged = this.#received;
-    this.#flight.restart();
     link.handler = attachment;
-    this.#sendAll(link, this.#outbox.kept());
-    this.#flush();
-    this.#pump();
+    this.sender.attach(link);
     // The offset may have been the last acknowledgement that was missing.
     this.#checkIdle();
   }
@@ -194,6 +164,7 @@ export abstract class V1Session implements Session, StreamPort, AttachmentOwner 
     const attachment = this.#attachment;
     if (attachment === undefined) return undefined;
     this.#attachment = undefined;
+    this.sender.detach();
     clearTimeout(this.#ackTimer);
     this.#ackTimer = undefined;
     attachment.release();
@@ -201,7 +172,7 @@ export abstract class V1Session implements Session, StreamPort, AttachmentOwner 
   }
 
   onLinkDrain(): void {
-    this.#pump();
+    this.sender.pump();
   }
 
   onLinkDead(): void {
@@ -222,12 +193,12 @@ export abstract class V1Session implements Session, StreamPort, AttachmentOwner 
   goaway(): void {
     if (this.#closed || this.#goawaySent) return;
     this.#goawaySent = true;
-    this.text(frameTypes.goaway, 0, "");
+    this.sender.text(frameTypes.goaway, 0, "");
   }
 
   close(code: number, reason: string): void {
     if (this.#closed) return;
-    this.#flush();
+    this.sender.flush();
     this.#unlink()?.close(code, reason);
     this.#end(new TunnelError("session_closed", reason || "the session was closed"), code, reason);
   }
@@ -270,136 +241,13 @@ export abstract class V1Session implements Session, StreamPort, AttachmentOwner 
         this.handler.onFault?.(thrown);
       }
     }
-    this.#waiting?.clear();
+    this.sender.close();
     this.handler.onClose(error, code, reason);
     this.#checkIdle();
   }
 
-  // ---- sending
-
-  text(typeAndFlags: number, streamId: number, payload: string): void {
-    this.#makeWay();
-    this.#outbox.text(typeAndFlags, streamId, payload);
-    this.#scheduleTurn();
-  }
-
-  number(typeAndFlags: number, streamId: number, payload: number): void {
-    this.#makeWay();
-    this.#outbox.number(typeAndFlags, streamId, payload);
-    this.#scheduleTurn();
-  }
-
-  bytes(typeAndFlags: number, streamId: number, payload: Buffer): void {
-    this.#makeWay();
-    this.#outbox.bytes(typeAndFlags, streamId, payload);
-    this.#sentThisTurn += payload.length;
-    if (payload.length >= flushBytes) this.#flush();
-    this.#scheduleTurn();
-  }
-
-  markEnd(streamId: number): boolean {
-    return this.#outbox.markEnd(streamId);
-  }
-
-  canSendData(bytes: number): boolean {
-    if (this.#attachment === undefined || !this.hasRoom) return false;
-    const isSmall = bytes <= smallChunkBytes;
-    const waiting = this.#attachment.link.bufferedBytes + this.#outbox.batchBytes;
-    if (waiting >= (isSmall ? smallChunkHighWaterBytes : linkHighWaterBytes)) return false;
-    if (!isSmall && this.#sentThisTurn >= loopTurnBytes) return false;
-    if (this.#outbox.unacknowledgedBytes < this.#flight.bytes * (isSmall ? smallChunkFlights : 1))
-      return true;
-    this.#flight.hit();
-    return false;
-  }
-
-  awaitTurn(stream: V1Stream): void {
-    this.#waiting ??= new Set();
-    this.#waiting.add(stream);
-  }
-
-  finished(stream: V1Stream, extraWindow: number): void {
-    this.streams.delete(stream);
-    this.#waiting?.delete(stream);
-    if (stream.queuedBytes > 0) {
-      this.#lingering ??= new Set();
-      this.#lingering.add(stream);
-    }
-    this.#windowGrowth -= extraWindow;
-    this.#checkIdle();
-  }
-
-  /**
-   * A batch that small frames have filled leaves when the next one comes, not before: an end may still be put on the last of
-   * them. Otherwise one small response in seven ends in a frame of its own (measured: 8% of the CPU time of both ends).
-   */
-  #makeWay(): void {
-    if (this.#outbox.batchBytes >= flushBytes) this.#flush();
-  }
-
-  /** What the batch gathers leaves in the next turn of the event loop, and DATA that has used this one up goes on. */
-  #scheduleTurn(): void {
-    if (this.#turnScheduled) return;
-    this.#turnScheduled = true;
-    setImmediate(this.#onImmediate);
-  }
-
-  readonly #onImmediate = (): void => {
-    this.#turnScheduled = false;
-    this.#sentThisTurn = 0;
-    this.#flush();
-    if (this.#isOverfull) {
-      this.destroy(new TunnelError("overloaded", "the peer does not acknowledge what it was sent"));
-    }
-    this.#pump();
-  };
-
-  #flush(): void {
-    if (this.#outbox.batchBytes === 0) return;
-    const batch = this.#outbox.take();
-    if (this.#attachment !== undefined) this.#sendAll(this.#attachment.link, batch);
-  }
-
-  /** Body stops well before; heads and resets do not wait, and a peer that acknowledges nothing would make them pile up. */
-  get #isOverfull(): boolean {
-    return this.#outbox.unacknowledgedBytes > 2 * (this.#maxUnacknowledged + maxDataBytes);
-  }
-
-  #sendAll(link: Link, messages: readonly Buffer[]): void {
-    if (messages.length === 1) {
-      link.send(messages[0] as Buffer);
-      return;
-    }
-    link.cork();
-    for (const message of messages) link.send(message);
-    link.uncork();
-  }
-
-  /** Gives turns to the streams that wait, as long as there is room. */
-  #pump(): void {
-    const waiting = this.#waiting;
-    if (this.#pumping || waiting === undefined || waiting.size === 0) return;
-    this.#pumping = true;
-    try {
-      // A stream that wants another turn goes to the end of the set, which the loop reaches again.
-      for (const stream of waiting) {
-        // Also for small chunks, which do not wait unless their stream has much to send.
-        if (!this.canSendData(turnBytes)) break;
-        waiting.delete(stream);
-        if (this.#giveTurn(stream)) waiting.add(stream);
-      }
-    } finally {
-      this.#pumping = false;
-    }
-  }
-
-  #giveTurn(stream: V1Stream): boolean {
-    try {
-      return stream.pump(turnBytes);
-    } catch (error) {
-      this.fault(stream, error);
-      return false;
-    }
+  onOverfull(): void {
+    this.destroy(new TunnelError("overloaded", "the peer does not acknowledge what it was sent"));
   }
 
   // ---- receiving
@@ -410,7 +258,7 @@ export abstract class V1Session implements Session, StreamPort, AttachmentOwner 
       if (typeof message === "string") throw new Violation("a text message in a version 1 session");
       attachment.decoder.push(message);
       this.#acknowledge();
-      this.#pump();
+      this.sender.pump();
     } catch (error) {
       if (error instanceof Violation) this.#violation(error);
       else this.#fault(error);
@@ -447,13 +295,8 @@ export abstract class V1Session implements Session, StreamPort, AttachmentOwner 
 
   readonly #onFrame = (type: number, flags: number, streamId: number, payload: Buffer): void => {
     if (type === frameTypes.ack) {
-      const before = this.#outbox.acknowledged;
-      this.#outbox.acknowledge(payload.readUInt32BE(0) * 0x1_0000_0000 + payload.readUInt32BE(4));
-      this.#flight.acknowledged(
-        this.#outbox.acknowledged - before,
-        performance.now(),
-        this.#attachment?.minRttMs,
-      );
+      const offset = payload.readUInt32BE(0) * 0x1_0000_0000 + payload.readUInt32BE(4);
+      this.sender.acknowledge(offset, this.#attachment?.minRttMs);
       this.#checkIdle();
       return;
     }
@@ -505,7 +348,7 @@ export abstract class V1Session implements Session, StreamPort, AttachmentOwner 
   }
 
   /** A stream's handler threw: this ends its stream and no other. */
-  protected fault(stream: V1Stream, error: unknown): void {
+  fault(stream: V1Stream, error: unknown): void {
     this.handler.onFault?.(error);
     this.cut(stream, new StreamReset("internal", "internal error"));
   }
@@ -522,6 +365,17 @@ export abstract class V1Session implements Session, StreamPort, AttachmentOwner 
         this.handler.onFault?.(error);
       }
     });
+  }
+
+  finished(stream: V1Stream, extraWindow: number): void {
+    this.streams.delete(stream);
+    this.sender.forget(stream);
+    if (stream.queuedBytes > 0) {
+      this.#lingering ??= new Set();
+      this.#lingering.add(stream);
+    }
+    this.#windowGrowth -= extraWindow;
+    this.#checkIdle();
   }
 
   queued(stream: V1Stream, delta: number): void {

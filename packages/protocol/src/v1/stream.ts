@@ -4,6 +4,7 @@ import type { RawHeaders } from "../headers.js";
 import type { AcceptedStream, ResponseHead, StreamHandler } from "../tunnel.js";
 import { canTravel, canTravelAsHead, encodeReset, encodeResponseHead, encodeTrailers } from "./encode.js";
 import { endFlag, frameTypes, maxDataBytes, maxTrailerBytes } from "./frame.js";
+import type { Sender } from "./sender.js";
 import { Violation } from "./violation.js";
 
 /**
@@ -16,15 +17,7 @@ const readBytes = 65_536;
 
 /** What a stream needs of its session. */
 export interface StreamPort {
-  text(typeAndFlags: number, streamId: number, payload: string): void;
-  number(typeAndFlags: number, streamId: number, payload: number): void;
-  bytes(typeAndFlags: number, streamId: number, payload: Buffer): void;
-  /** Puts END on the last frame if it is this stream's and has not left. */
-  markEnd(streamId: number): boolean;
-  /** Whether the link and the memory for what is not acknowledged have room for a chunk of this size. */
-  canSendData(bytes: number): boolean;
-  /** Asks for a call of `pump` when there is room; streams take turns. */
-  awaitTurn(stream: V1Stream): void;
+  readonly sender: Sender;
   /** What the stream holds in `queuedBytes` has become more (positive) or less. */
   queued(stream: V1Stream, delta: number): void;
   /** Cuts the stream on this end's own account: the peer is told, and the handler in a later turn. */
@@ -47,6 +40,7 @@ export class V1Stream implements AcceptedStream {
   /** The {@link StreamTable}'s. */
   next: V1Stream | undefined;
   readonly #port: StreamPort;
+  readonly #sender: Sender;
   readonly #upgrade: boolean;
 
   // What this end sends.
@@ -86,6 +80,7 @@ export class V1Stream implements AcceptedStream {
     this.id = id;
     this.#upgrade = upgrade;
     this.#port = port;
+    this.#sender = port.sender;
     this.handler = handler;
     this.#credit = windows.send;
     this.#firstWindow = windows.receive;
@@ -114,7 +109,7 @@ export class V1Stream implements AcceptedStream {
     const text = encodeResponseHead(head);
     if (head.status >= 200 || head.status === 101 || !canTravelAsHead(text, head)) {
       this.#cannotTravel("interim response head");
-    } else this.#port.text(frameTypes.interim, this.id, text);
+    } else this.#sender.text(frameTypes.interim, this.id, text);
   }
 
   sendHead(head: ResponseHead, end = false): void {
@@ -125,7 +120,7 @@ export class V1Stream implements AcceptedStream {
       return;
     }
     this.#headSent = true;
-    this.#port.text(end ? frameTypes.response | endFlag : frameTypes.response, this.id, text);
+    this.#sender.text(end ? frameTypes.response | endFlag : frameTypes.response, this.id, text);
     if (end) this.#localEnded();
   }
 
@@ -136,7 +131,7 @@ export class V1Stream implements AcceptedStream {
     if (rest !== undefined) this.#queue.push(rest);
     this.#wantsDrain = true;
     if (this.#credit === 0) this.#sayBlocked();
-    else this.#port.awaitTurn(this);
+    else this.#sender.awaitTurn(this);
     return false;
   }
 
@@ -164,7 +159,7 @@ export class V1Stream implements AcceptedStream {
       this.#resetAfterEnd = message;
       return;
     }
-    this.#port.bytes(frameTypes.reset, this.id, encodeReset(resetCodes[code], message));
+    this.#sender.bytes(frameTypes.reset, this.id, encodeReset(resetCodes[code], message));
     this.#finish(true);
   }
 
@@ -186,7 +181,7 @@ export class V1Stream implements AcceptedStream {
     if (this.#local === "ending") {
       this.#sendEnd();
     } else if (this.#wantsDrain) {
-      if (!this.#port.canSendData(0)) return true;
+      if (!this.#sender.canSendData(0)) return true;
       this.#wantsDrain = false;
       this.handler.onDrain?.();
     }
@@ -206,15 +201,16 @@ export class V1Stream implements AcceptedStream {
   /** Sends one frame with as much of the chunk as there is credit and room for; returns how much that is. */
   #sendPart(chunk: Buffer, most: number): number {
     const size = Math.min(chunk.length, this.#credit, most);
-    if (size === 0 || !this.#port.canSendData(chunk.length)) return 0;
+    if (size === 0 || !this.#sender.canSendData(chunk.length)) return 0;
     this.#credit -= size;
-    this.#port.bytes(frameTypes.data, this.id, size === chunk.length ? chunk : chunk.subarray(0, size));
+    this.#sender.bytes(frameTypes.data, this.id, size === chunk.length ? chunk : chunk.subarray(0, size));
     return size;
   }
 
   #sendEnd(): void {
     const trailers = this.#trailers;
-    if (trailers !== "" || !this.#port.markEnd(this.id)) this.#port.text(frameTypes.end, this.id, trailers);
+    if (trailers !== "" || !this.#sender.markEnd(this.id))
+      this.#sender.text(frameTypes.end, this.id, trailers);
     this.#localEnded();
     if (this.#resetAfterEnd !== undefined) this.reset("no_error", this.#resetAfterEnd);
   }
@@ -236,7 +232,7 @@ export class V1Stream implements AcceptedStream {
   #sayBlocked(): void {
     if (this.#saidBlocked) return;
     this.#saidBlocked = true;
-    this.#port.text(frameTypes.blocked, this.id, "");
+    this.#sender.text(frameTypes.blocked, this.id, "");
   }
 
   // ---- receiving
@@ -258,7 +254,7 @@ export class V1Stream implements AcceptedStream {
     this.#toReturn = 0;
     if (bytes === 0) return;
     this.#granted += bytes;
-    this.#port.number(frameTypes.credit, this.id, bytes);
+    this.#sender.number(frameTypes.credit, this.id, bytes);
   }
 
   receiveHead(head: ResponseHead, end: boolean): void {
@@ -317,7 +313,7 @@ export class V1Stream implements AcceptedStream {
     this.#credit += bytes;
     if (this.#credit > 0x7fffffff) throw violation(this.id, "more credit than 2^31-1");
     this.#saidBlocked = false;
-    if (this.#wantsDrain || this.#queue.length > 0) this.#port.awaitTurn(this);
+    if (this.#wantsDrain || this.#queue.length > 0) this.#sender.awaitTurn(this);
   }
 
   /**
