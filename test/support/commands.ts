@@ -210,9 +210,10 @@ export function runClient(args: readonly string[], env?: NodeJS.ProcessEnv): Run
   return new RunningCommand(process.execPath, [commands.client, ...args], env === undefined ? {} : { env });
 }
 
-/** The environment without this project's own variables, so that nobody's settings reach the tests. */
+/** The environment without the variables that the commands look at, so that nobody's settings reach the tests. */
 function cleanEnvironment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("MCP_TUNNEL_"));
+  const own = /^MCP_TUNNEL_|^(https?|all|no)_proxy$/i;
+  const inherited = Object.entries(process.env).filter(([name]) => !own.test(name));
   return { ...Object.fromEntries(inherited), ...extra };
 }
 

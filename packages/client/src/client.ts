@@ -135,8 +135,9 @@ export class TunnelClient {
   // ---- registering
 
   #connect(signal: AbortSignal): Promise<Registration> {
-    const { registerUrl, registerTimeoutMs: timeoutMs } = this.#options;
-    return register({ registerUrl, message: this.#registerMessage(), pick: this.#pick, timeoutMs, signal });
+    const { registerUrl, proxyUrl, registerTimeoutMs: timeoutMs } = this.#options;
+    const message = this.#registerMessage();
+    return register({ registerUrl, proxyUrl, message, pick: this.#pick, timeoutMs, signal });
   }
 
   #registerMessage(): RegisterMessage {

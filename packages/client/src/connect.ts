@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { closeCodes, parseAcknowledge, parseOffer, TunnelError } from "mcp-tunnel-protocol";
 import type { AcknowledgeMessage, RegisterMessage } from "mcp-tunnel-protocol";
 import { WebSocketLink } from "mcp-tunnel-protocol/ws";
+import { HttpsProxyAgent } from "https-proxy-agent";
 import { WebSocket } from "ws";
 import { isLoopback } from "./forward/target.js";
 import type { PickSubdomain } from "./options.js";
@@ -20,6 +21,8 @@ const maxMessageFragments = 1_024;
 export interface RegisterRequest {
   /** The registration endpoint: `resolveOptions` makes it of the relay's URL. */
   readonly registerUrl: string;
+  /** The HTTP proxy on the way to it. */
+  readonly proxyUrl: URL | undefined;
   readonly message: RegisterMessage;
   readonly pick: PickSubdomain;
   /** How long the relay may take to open the WebSocket, and again to answer, in milliseconds. */
@@ -48,43 +51,60 @@ export async function register(request: RegisterRequest): Promise<Registration> 
   return attempt.result;
 }
 
-function openLink({ registerUrl, timeoutMs, signal }: RegisterRequest): Promise<WebSocketLink> {
+function openLink(request: RegisterRequest): Promise<WebSocketLink> {
+  const { registerUrl, proxyUrl, timeoutMs, signal } = request;
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
       reject(givenUp());
       return;
     }
+    // Ends what `ws` knows nothing of yet: the connection to a proxy that has not answered.
+    const opening = new AbortController();
+    const agent =
+      proxyUrl === undefined ? undefined : new HttpsProxyAgent(proxyUrl, { signal: opening.signal });
     const ws = new WebSocket(registerUrl, {
-      handshakeTimeout: timeoutMs,
+      agent,
       followRedirects: false,
       maxPayload: maxMessageBytes,
       perMessageDeflate: false,
       maxFragments: maxMessageFragments,
       headers: { "user-agent": `mcp-tunnel-client/${version}` },
-      ...(masked(registerUrl) ? {} : { generateMask: noMask }),
+      ...(masked(request) ? {} : { generateMask: noMask }),
     });
     let socket: Socket | undefined;
-    const abort = (): void => {
-      reject(givenUp());
+    const fail = (error: TunnelError): void => {
+      reject(error);
+      opening.abort();
       ws.terminate();
     };
-    signal.addEventListener("abort", abort, { once: true });
+    const onAbort = (): void => fail(givenUp());
+    signal.addEventListener("abort", onAbort, { once: true });
+    const timer = setTimeout(
+      () => fail(unreachable(request, new Error(`timed out after ${timeoutMs} ms`))),
+      timeoutMs,
+    );
+    agent?.once("proxyConnect", ({ statusCode, statusText }) => {
+      if (statusCode !== 200) fail(proxyRefused(request, statusCode, statusText));
+    });
     ws.once("upgrade", (response: IncomingMessage) => {
       socket = response.socket.setNoDelay(true);
     });
     ws.once("unexpected-response", (_request, response: IncomingMessage) => {
       const answer = `${response.statusCode} ${response.statusMessage ?? ""}`.trim();
-      reject(
+      fail(
         new TunnelError("unreachable", `${registerUrl} answered ${answer}: is an mcp-tunnel relay there?`),
       );
-      ws.terminate();
     });
-    ws.on("error", (error) => reject(unreachable(registerUrl, error)));
+    ws.on("error", (error) => fail(unreachable(request, error)));
+    const opened = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", onAbort);
+    };
     ws.once("open", () => {
-      signal.removeEventListener("abort", abort);
+      opened();
       resolve(new WebSocketLink(ws, socket as Socket));
     });
-    ws.once("close", () => signal.removeEventListener("abort", abort));
+    ws.once("close", opened);
   });
 }
 
@@ -92,9 +112,9 @@ function openLink({ registerUrl, timeoutMs, signal }: RegisterRequest): Promise<
  * Masking keeps what is sent from looking like something else to intermediaries that read along (RFC 6455 section
  * 10.3). Inside TLS, or inside this machine, none does, and it is the larger part of sending a byte.
  */
-function masked(registerUrl: string): boolean {
+function masked({ registerUrl, proxyUrl }: RegisterRequest): boolean {
   const { protocol, hostname } = new URL(registerUrl);
-  return protocol === "ws:" && !isLoopback(hostname.replace(/^\[|\]$/g, ""));
+  return protocol === "ws:" && (proxyUrl !== undefined || !isLoopback(hostname.replace(/^\[|\]$/g, "")));
 }
 
 /** With a mask of zeros `ws` does not touch the data. */
@@ -226,11 +246,20 @@ function closeError(code: number, reason: string): TunnelError {
   }
 }
 
-function unreachable(registerUrl: string, error: Error): TunnelError {
-  const { origin } = new URL(registerUrl);
+function unreachable({ registerUrl, proxyUrl }: RegisterRequest, error: Error): TunnelError {
   const errors = error instanceof AggregateError ? (error.errors as Error[]) : [error];
   const why = errors.map(({ message }) => message).join("; ");
-  return new TunnelError("unreachable", `cannot reach the relay at ${origin}: ${why}`, { cause: error });
+  const way = proxyUrl === undefined ? "" : ` through the proxy ${proxyUrl.origin}`;
+  return new TunnelError(
+    "unreachable",
+    `cannot reach the relay at ${new URL(registerUrl).origin}${way}: ${why}`,
+    { cause: error },
+  );
+}
+
+function proxyRefused(request: RegisterRequest, status: number, reason: string): TunnelError {
+  const hint = status === 407 ? ": it wants a user and a password, as in http://user:password@proxy" : "";
+  return unreachable(request, new Error(`the proxy answered ${`${status} ${reason}`.trim()}${hint}`));
 }
 
 function givenUp(): TunnelError {

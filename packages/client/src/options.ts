@@ -24,6 +24,11 @@ export interface TunnelClientOptions {
    */
   relayUrl: string;
   /**
+   * An HTTP proxy through which the relay is reached (CONNECT, RFC 9110 section 9.3.6): `http://` or `https://`, with user and
+   * password if it asks for them. Default: none; the command, and only it, looks for one in the environment.
+   */
+  proxyUrl?: string | URL;
+  /**
    * What the relay knows this client by. Default: drawn at random, which an open relay takes; the name
    * derived from it is then another one with each start.
    */
@@ -72,6 +77,8 @@ export interface ResolvedOptions {
   readonly target: Target;
   /** The address of the relay's registration endpoint. */
   readonly registerUrl: string;
+  /** The proxy on the way to it. */
+  readonly proxyUrl: URL | undefined;
   readonly token: string;
   readonly subdomain: string | undefined;
   readonly pick: PickSubdomain | undefined;
@@ -91,6 +98,7 @@ export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
   return {
     target: resolveTarget(options),
     registerUrl: registerUrl(options.relayUrl),
+    proxyUrl: resolveProxy(options.proxyUrl),
     token: resolveToken(options.token),
     subdomain: resolveSubdomain(options.subdomain),
     pick: options.pick,
@@ -126,6 +134,21 @@ export function registerUrl(relayUrl: string): string {
     throw invalid(`the relay URL '${given}' may hold a scheme, a host, a port and a path, and nothing else`);
   }
   return `${secure}://${url.host}${url.pathname.replace(/\/+$/, "")}/_tunnel/register`;
+}
+
+function resolveProxy(given: string | URL | undefined): URL | undefined {
+  if (given === undefined) return undefined;
+  const url = URL.canParse(String(given)) ? new URL(given) : undefined;
+  if (url === undefined || !["http:", "https:"].includes(url.protocol)) {
+    const shown = withoutPassword(String(given));
+    throw invalid(`the proxy '${shown}' is not the URL of an HTTP proxy, such as http://proxy.lan:3128`);
+  }
+  return url;
+}
+
+/** What can be shown of a URL, or of what should be one. */
+export function withoutPassword(url: string): string {
+  return url.replace(/\/\/.*@/, "//");
 }
 
 function resolveTarget(options: TunnelClientOptions): Target {

@@ -1,5 +1,6 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { TunnelError } from "mcp-tunnel-protocol";
+import { environmentProxy } from "../src/cli/environment-proxy.js";
 import { parseDuration } from "../src/cli/options.js";
 import { registerUrl, resolveOptions } from "../src/options.js";
 import { parseTarget } from "../src/forward/target.js";
@@ -34,6 +35,58 @@ describe("the relay's URL", () => {
   ])("%j is refused", (given) => {
     expect(() => registerUrl(given)).toThrow(TunnelError);
   });
+});
+
+describe("the proxy on the way to the relay", () => {
+  it.each([
+    ["http://proxy.lan:3128", "http://proxy.lan:3128/"],
+    ["https://ann:s3cret@proxy.lan", "https://ann:s3cret@proxy.lan/"],
+  ])("may be %s", (proxyUrl, expected) => {
+    expect(resolveOptions({ ...base, proxyUrl }).proxyUrl?.href).toBe(expected);
+  });
+
+  it.each(["", "proxy.lan:3128", "socks5://ann:s3cret@proxy.lan", "http://ann:s3cret@pro xy"])(
+    "may not be %j, and no password is shown",
+    (proxyUrl) => {
+      expect(() => resolveOptions({ ...base, proxyUrl })).toThrow(/^the proxy '(?!.*s3cret)/);
+    },
+  );
+
+  it.each([
+    ["nothing", "wss://relay.test/", {}, undefined],
+    ["HTTPS_PROXY", "wss://relay.test/", { HTTPS_PROXY: "http://proxy:3128" }, "http://proxy:3128"],
+    ["https_proxy", "wss://relay.test/", { https_proxy: "http://proxy:3128" }, "http://proxy:3128"],
+    ["no scheme", "wss://relay.test/", { HTTPS_PROXY: "proxy:3128" }, "http://proxy:3128"],
+    ["a proxy with TLS", "wss://relay.test/", { HTTPS_PROXY: "https://proxy" }, "https://proxy"],
+    ["HTTP_PROXY, for a relay with TLS", "wss://relay.test/", { HTTP_PROXY: "http://proxy" }, undefined],
+    ["HTTP_PROXY, for one without", "ws://relay.test/", { HTTP_PROXY: "proxy:3128" }, "http://proxy:3128"],
+    ["ALL_PROXY", "wss://relay.test/", { ALL_PROXY: "proxy:3128" }, "http://proxy:3128"],
+    ["NO_PROXY", "wss://relay.test/", { HTTPS_PROXY: "http://proxy", NO_PROXY: ".test" }, undefined],
+    ["this machine", "ws://127.0.0.1:8080/", { HTTP_PROXY: "http://proxy" }, undefined],
+    ["this machine", "ws://[::1]:8080/", { HTTP_PROXY: "http://proxy" }, undefined],
+    ["this machine", "wss://app.localhost/", { HTTPS_PROXY: "http://proxy" }, undefined],
+  ])("is taken from the environment: %s for %s", (_what, registerUrl, variables, expected) => {
+    stubProxies(variables);
+    expect(environmentProxy(registerUrl)).toBe(expected);
+  });
+
+  it("may not be SOCKS in the environment either, and the way out is named", () => {
+    stubProxies({ ALL_PROXY: "socks5://ann:s3cret@proxy.lan" });
+    expect(() => environmentProxy("wss://relay.test/")).toThrow(
+      "the environment names the proxy 'socks5://proxy.lan' for relay.test, and it is not an HTTP proxy: " +
+        "give another by --proxy, or set NO_PROXY=relay.test to go without",
+    );
+  });
+
+  afterEach(() => vi.unstubAllEnvs());
+
+  function stubProxies(variables: Readonly<Record<string, string>>): void {
+    for (const name of ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"]) {
+      vi.stubEnv(name, undefined);
+      vi.stubEnv(name.toLowerCase(), undefined);
+    }
+    for (const [name, value] of Object.entries(variables)) vi.stubEnv(name, value);
+  }
 });
 
 describe("the local service", () => {

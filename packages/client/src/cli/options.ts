@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
+import { registerUrl } from "../options.js";
 import type { TunnelClientOptions } from "../options.js";
 import { version } from "../version.js";
+import { environmentProxy } from "./environment-proxy.js";
 
 /** What the command line and the environment say. */
 export interface CliOptions {
@@ -41,6 +43,7 @@ Exit status:
 
 interface Flags {
   relay?: string;
+  proxy?: string;
   token?: string;
   tokenFile?: string;
   subdomain?: string;
@@ -66,11 +69,13 @@ export function parseCommandLine(args: readonly string[]): CliOptions {
     throw new TunnelError("invalid_option", "no relay is given: add --relay <url>, or set MCP_TUNNEL_RELAY");
   }
   const token = readToken(flags, command);
+  const proxyUrl = flags.proxy ?? environmentProxy(registerUrl(relay));
   return {
     json: isOn("json", flags.json),
     client: {
       ...local,
       relayUrl: relay,
+      ...(proxyUrl === undefined ? {} : { proxyUrl }),
       ...(token === undefined ? {} : { token }),
       ...(flags.subdomain === undefined ? {} : { subdomain: flags.subdomain }),
       hostHeader: flags.hostHeader,
@@ -96,6 +101,12 @@ function buildCommand(): Command {
     )
     .addOption(
       option("--relay <url>", "the relay: https://, http://, wss://, ws://, or no scheme for wss://"),
+    )
+    .addOption(
+      option(
+        "--proxy <url>",
+        "an HTTP proxy on the way to the relay; by default what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say",
+      ),
     )
     .addOption(
       option("--token <token>", "what the relay knows you by; without one, a random token, for open relays"),
