@@ -28,7 +28,7 @@ const occupancies = new Set();
 if (isRelay) {
   const { JsonRelaySession } = await import(new URL("json/relay-session.js", protocol).href);
   const { Tunnel } = await import(new URL("tunnel.js", dist).href);
-  const { Inbox } = await import(new URL("inbox.js", dist).href);
+  const { Inbox } = await import(new URL("registration/inbox.js", dist).href);
   const { Occupancy } = await import(new URL("limits/addresses.js", dist).href);
   Object.assign(classes, { JsonRelaySession, Tunnel, Inbox });
   const { enter } = Occupancy.prototype;

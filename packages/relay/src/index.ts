@@ -3,8 +3,8 @@
 //   http/        visitors: server, host, exchange (request and response), upgrade, the relay's own answers;
 //                visitor.ts is what these need of a request, http1.ts and http2.ts give it to them
 //   limits/      every limit with its default, and who counts what
-//   registry.ts  which tunnel holds a name; tunnel.ts: a name with its session
-//   register.ts  how a client gets a name: auth/ decides, name.ts knows what a name is
+//   registry.ts  which tunnel holds a name; tunnel.ts: a name with its session; tunnels.ts: all of them
+//   registration/  how a client gets a name: auth/ decides, name.ts knows what a name is
 //   relay.ts     puts them together; options.ts: everything that can be set
 //   admin/       the operator's listener: health, metrics/ and status.ts
 //   config/      files in YAML whose mistakes are told with their lines

@@ -17,6 +17,7 @@ import { Registrar } from "./registration/registrar.js";
 import { MemoryRegistry } from "./registry.js";
 import { trafficObserver, type TunnelStatus, tunnelStatus } from "./status.js";
 import { Tls } from "./tls/tls.js";
+import { goingAway } from "./tunnel.js";
 import { Tunnels } from "./tunnels.js";
 
 /** How long nothing is asked for before a relay that shuts down closes the connections of visitors. */
@@ -120,7 +121,7 @@ export function createRelay(options: RelayOptions): Relay {
     });
 
     // Exchanges before sessions: an answer of the relay's own says more than a dropped one.
-    context.exchanges.cut("the relay is shutting down");
+    context.exchanges.cut(goingAway);
     tunnels.close();
     visitorServer.cut();
     await closed;

@@ -13,6 +13,9 @@ import {
 } from "mcp-tunnel-protocol";
 import type { TokenGrant } from "./auth/authenticator.js";
 
+/** Why a client is sent away while the relay shuts down. */
+export const goingAway = "the relay is shutting down";
+
 /** Who holds a name. */
 export interface TunnelInfo {
   name: string;
@@ -145,7 +148,7 @@ export class Tunnel implements SessionHandler {
 
   /** Tells the client to register anew; what is open goes on. One that is away finds nobody to come back to. */
   drain(): void {
-    if (this.#state.name === "away") this.close(closeCodes.goingAway, "the relay is shutting down");
+    if (this.#state.name === "away") this.close(closeCodes.goingAway, goingAway);
     else this.#session?.goaway();
   }
 

@@ -7,10 +7,7 @@ import type { Observers } from "./observers.js";
 import type { ResolvedRelayOptions } from "./options.js";
 import type { TunnelRegistry } from "./registry.js";
 import { ResumableSessions } from "./resumption.js";
-import type { Tunnel, TunnelObserver } from "./tunnel.js";
-
-/** Why a client is sent away while the relay shuts down. */
-export const goingAway = "the relay is shutting down";
+import { goingAway, type Tunnel, type TunnelObserver } from "./tunnel.js";
 
 /** All tunnels that have a session, those that no longer hold their name included. */
 export class Tunnels implements TunnelObserver {
@@ -38,7 +35,7 @@ export class Tunnels implements TunnelObserver {
     this.#limits = limits;
   }
 
-  /** No more are taken. */
+  /** They have been told to register elsewhere, and no more should be added. */
   get draining(): boolean {
     return this.#draining;
   }
@@ -79,7 +76,7 @@ export class Tunnels implements TunnelObserver {
     this.#holds.wake(name);
   }
 
-  /** Tells those that are registered to register elsewhere. What is open goes on. */
+  /** Tells the clients to register elsewhere, also those that are about to be added. What is open goes on. */
   drain(): void {
     this.#draining = true;
     for (const tunnel of this.#all) tunnel.drain();

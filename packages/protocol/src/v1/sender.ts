@@ -20,6 +20,19 @@ const turnBytes = 65_536;
  */
 const loopTurnBytes = 131_072;
 
+/** What a stream does with its sender. */
+export interface FramePort {
+  text(typeAndFlags: number, streamId: number, payload: string): void;
+  number(typeAndFlags: number, streamId: number, payload: number): void;
+  bytes(typeAndFlags: number, streamId: number, payload: Buffer): void;
+  /** Puts END on the last frame if it is this stream's and has not left. */
+  markEnd(streamId: number): boolean;
+  /** Whether the link and the memory for what is not acknowledged have room for a chunk of DATA of this size. */
+  canSendData(bytes: number): boolean;
+  /** Asks for a call of the stream's `pump` when there is room; streams take turns. */
+  awaitTurn(stream: V1Stream): void;
+}
+
 /** What a sender needs of its session. */
 export interface SenderOwner {
   /** A stream has failed in its turn. */
@@ -32,7 +45,7 @@ export interface SenderOwner {
  * Puts the counted frames of a session on its links: gathers them into batches, lets the streams' DATA take turns, and keeps
  * what the peer has not acknowledged.
  */
-export class Sender {
+export class Sender implements FramePort {
   readonly #owner: SenderOwner;
   readonly #maxUnacknowledged: number;
   readonly #outbox = new Outbox();
@@ -44,7 +57,7 @@ export class Sender {
   #turnScheduled = false;
   #sentThisTurn = 0;
 
-  /** `maxUnacknowledgedBytes`: see {@link V1Options}. */
+  /** `maxUnacknowledgedBytes`: beyond it streams wait; see `V1Options`. */
   constructor(owner: SenderOwner, maxUnacknowledgedBytes: number) {
     this.#owner = owner;
     this.#maxUnacknowledged = maxUnacknowledgedBytes;
@@ -91,11 +104,6 @@ export class Sender {
     this.#flight.acknowledged(offset - before, performance.now(), minRttMs);
   }
 
-  /** Gives no more turns. */
-  close(): void {
-    this.#waiting?.clear();
-  }
-
   // ---- frames
 
   text(typeAndFlags: number, streamId: number, payload: string): void {
@@ -118,7 +126,6 @@ export class Sender {
     this.#scheduleTurn();
   }
 
-  /** Puts END on the last frame if it is this stream's and has not left. */
   markEnd(streamId: number): boolean {
     return this.#outbox.markEnd(streamId);
   }
@@ -150,7 +157,6 @@ export class Sender {
 
   // ---- turns
 
-  /** Whether the link and the memory for what is not acknowledged have room for a chunk of DATA of this size. */
   canSendData(bytes: number): boolean {
     if (this.#link === undefined || !this.hasRoom) return false;
     const isSmall = bytes <= smallChunkBytes;
@@ -163,7 +169,6 @@ export class Sender {
     return false;
   }
 
-  /** Asks for a call of the stream's `pump` when there is room; streams take turns. */
   awaitTurn(stream: V1Stream): void {
     this.#waiting ??= new Set();
     this.#waiting.add(stream);

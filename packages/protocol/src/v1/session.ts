@@ -241,7 +241,6 @@ export abstract class V1Session implements Session, StreamPort, SenderOwner, Att
         this.handler.onFault?.(thrown);
       }
     }
-    this.sender.close();
     this.handler.onClose(error, code, reason);
     this.#checkIdle();
   }
@@ -346,6 +345,8 @@ export abstract class V1Session implements Session, StreamPort, SenderOwner, Att
         this.receiveAnswer(stream, type, end, payload);
     }
   }
+
+  // ---- what streams and their sender ask for
 
   /** A stream's handler threw: this ends its stream and no other. */
   fault(stream: V1Stream, error: unknown): void {

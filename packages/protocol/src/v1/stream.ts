@@ -4,7 +4,7 @@ import type { RawHeaders } from "../headers.js";
 import type { AcceptedStream, ResponseHead, StreamHandler } from "../tunnel.js";
 import { canTravel, canTravelAsHead, encodeReset, encodeResponseHead, encodeTrailers } from "./encode.js";
 import { endFlag, frameTypes, maxDataBytes, maxTrailerBytes } from "./frame.js";
-import type { Sender } from "./sender.js";
+import type { FramePort } from "./sender.js";
 import { Violation } from "./violation.js";
 
 /**
@@ -17,7 +17,7 @@ const readBytes = 65_536;
 
 /** What a stream needs of its session. */
 export interface StreamPort {
-  readonly sender: Sender;
+  readonly sender: FramePort;
   /** What the stream holds in `queuedBytes` has become more (positive) or less. */
   queued(stream: V1Stream, delta: number): void;
   /** Cuts the stream on this end's own account: the peer is told, and the handler in a later turn. */
@@ -40,7 +40,7 @@ export class V1Stream implements AcceptedStream {
   /** The {@link StreamTable}'s. */
   next: V1Stream | undefined;
   readonly #port: StreamPort;
-  readonly #sender: Sender;
+  readonly #sender: FramePort;
   readonly #upgrade: boolean;
 
   // What this end sends.

@@ -90,7 +90,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     return this.#responseBody.bytes;
   }
 
-  /** What the request was taken to; `undefined` when nobody at the other end listens any more. */
+  /** The stream that it was taken to, until one side cuts it. */
   get stream(): TunnelStream | undefined {
     return this.#stream;
   }
@@ -167,11 +167,16 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     }
     this.#state = "held";
     // Over all of its holds: a client that comes and goes does not keep its visitors for ever.
-    this.#timer ??= setTimeout(() => {
-      this.#hitLimit("hold_time");
-      this.#unhold();
-      this.guard(() => this.#refuse("tunnel_reconnecting"));
-    }, this.#context.options.holdTimeoutMs);
+    this.#timer ??= setTimeout(
+      () => this.guard(() => this.#onHoldTimeout()),
+      this.#context.options.holdTimeoutMs,
+    );
+  }
+
+  #onHoldTimeout(): void {
+    this.#hitLimit("hold_time");
+    this.#unhold();
+    this.#refuse("tunnel_reconnecting");
   }
 
   #unhold(): void {
@@ -188,10 +193,10 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     clearTimeout(this.#timer);
     // Before `open`: the stream may be reset while it is opened.
     this.#state = "waiting";
-    this.#timer = setTimeout(() => {
-      this.#hitLimit("response_time");
-      this.guard(() => this.#fail("tunnel_timeout", "no response began within the relay's time limit"));
-    }, this.#context.options.responseTimeoutMs);
+    this.#timer = setTimeout(
+      () => this.guard(() => this.#onResponseTimeout()),
+      this.#context.options.responseTimeoutMs,
+    );
     try {
       const head = {
         method: this.#req.method ?? "GET",
@@ -251,6 +256,11 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
 
   // ---- the response
 
+  #onResponseTimeout(): void {
+    this.#hitLimit("response_time");
+    this.#fail("tunnel_timeout", "no response began within the relay's time limit");
+  }
+
   onInterim(head: ResponseHead): void {
     if (this.#state !== "waiting") return;
     if (head.status === 100) this.#requestBody.continue();
@@ -294,7 +304,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
   onData(chunk: Buffer, last: boolean): void {
     const body = this.#responseBody;
     if (this.#state === "upgraded") {
-      body.bytes += chunk.length;
+      body.count(chunk.length);
       if (this.#request.upgrade?.onData(chunk) === false) body.watchVisitor();
       return;
     }
@@ -302,7 +312,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
       this.#stream?.consumed(chunk.length);
       return;
     }
-    body.bytes += chunk.length;
+    body.count(chunk.length);
     if (body.isTooLong) this.#fail("invalid_response", "the body is longer than its Content-Length");
     else if (body.isOverLimit) {
       this.#hitLimit("response_body");
@@ -340,7 +350,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     clearTimeout(this.#timer);
     if (upgrade !== undefined) {
       upgrade.onVisitorBytes = (bytes) => {
-        this.#requestBody.bytes += bytes;
+        this.#requestBody.count(bytes);
       };
       upgrade.onAllSent = () => this.#responseBody.flushed();
       upgrade.guard = (action) => this.guard(action);
@@ -389,7 +399,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     const { progress } = this.#requestBody;
     if (this.#context.draining) this.#res.shouldKeepAlive = false;
     refuse(this.#req, this.#res, code, this.#request.visitor.requestId, progress, (status, bytes) => {
-      this.#responseBody.bytes = bytes;
+      this.#responseBody.count(bytes);
       this.#report("refused", reason === undefined ? code : `${code}: ${reason}`, status);
     });
   }
@@ -411,7 +421,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
 
   #stopTimers(): void {
     clearTimeout(this.#timer);
-    this.#requestBody.stop();
+    this.#requestBody.unwatch();
     this.#responseBody.stop();
   }
 
@@ -438,7 +448,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
   }
 
   #onLateBodyClose(): void {
-    if (!this.#req.readableEnded) this.#stream?.reset("cancelled", "the visitor went away");
+    if (this.#requestBody.isComing) this.#stream?.reset("cancelled", "the visitor went away");
   }
 
   get #status(): number | undefined {

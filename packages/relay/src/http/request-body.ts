@@ -17,9 +17,9 @@ export interface DeclaredBody {
 
 /** What a request's body needs of its exchange. */
 export interface RequestBodyOwner {
-  /** Where it goes; `undefined` before it is known, and when nobody wants more of it. */
+  /** Where it goes; `undefined` when nobody wants more of it. */
   readonly stream: TunnelStream | undefined;
-  /** It was taken to the tunnel, and no response has begun. */
+  /** The request was taken to the tunnel, and no response has begun. */
   readonly isWaiting: boolean;
   /** Some of it has come while no response has begun. */
   onBodyProgress(): void;
@@ -30,15 +30,16 @@ export interface RequestBodyOwner {
   guard(action: () => void): void;
 }
 
+type BodyLimits = Pick<ResolvedRelayOptions, "maxRequestBodyBytes" | "bodyTimeoutMs">;
+
 /** The body of a visitor's request on its way to the tunnel. */
 export class RequestBody {
-  /** Received so far. */
-  bytes = 0;
+  #bytes = 0;
   readonly #owner: RequestBodyOwner;
   readonly #req: VisitorRequest;
   readonly #res: VisitorResponse;
   readonly #declared: DeclaredBody;
-  readonly #options: ResolvedRelayOptions;
+  readonly #options: BodyLimits;
   #awaitsContinue: boolean;
   #timer: NodeJS.Timeout | undefined;
   /** It waits for the tunnel. */
@@ -51,7 +52,7 @@ export class RequestBody {
     req: VisitorRequest,
     res: VisitorResponse,
     declared: DeclaredBody,
-    options: ResolvedRelayOptions,
+    options: BodyLimits,
   ) {
     this.#owner = owner;
     this.#req = req;
@@ -59,6 +60,16 @@ export class RequestBody {
     this.#declared = declared;
     this.#options = options;
     this.#awaitsContinue = declared.awaitsContinue;
+  }
+
+  /** Received so far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Counts bytes that come another way: of an upgraded connection. */
+  count(bytes: number): void {
+    this.#bytes += bytes;
   }
 
   /** Its head alone says that it is too large. */
@@ -88,18 +99,18 @@ export class RequestBody {
     if (!this.#awaitsContinue) this.#watch();
     req.on("data", (chunk: Buffer) => this.#owner.guard(() => this.#onData(chunk, keepStart)));
     req.on("end", () => {
-      this.stop();
+      this.unwatch();
       this.#owner.guard(() => this.#owner.stream?.end(checkTrailers(req.rawTrailers)));
     });
   }
 
   #onData(chunk: Buffer, keepStart: boolean): void {
-    this.bytes += chunk.length;
+    this.count(chunk.length);
     const { stream } = this.#owner;
     // Whoever took the stream away also saw to what is left of the body.
     if (stream === undefined) return;
     if (keepStart && this.#start === undefined && chunk.length <= maxJsonRpcBytes) this.#start = chunk;
-    if (this.bytes > this.#options.maxRequestBodyBytes) {
+    if (this.#bytes > this.#options.maxRequestBodyBytes) {
       this.#owner.onBodyTooLarge();
       return;
     }
@@ -129,12 +140,12 @@ export class RequestBody {
 
   /** A response has begun: the visitor may take its time now, both may be speaking by turns. */
   answered(): void {
-    this.stop();
+    this.unwatch();
     this.#start = undefined;
   }
 
-  /** Waits for no more of it. */
-  stop(): void {
+  /** Its pieces need not come in time any more. */
+  unwatch(): void {
     clearTimeout(this.#timer);
   }
 

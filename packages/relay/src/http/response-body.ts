@@ -18,8 +18,7 @@ export interface ResponseBodyOwner {
  * visitor who is slow slows the stream down.
  */
 export class ResponseBody {
-  /** Received so far, or sent in the tunnel's place. */
-  bytes = 0;
+  #bytes = 0;
   readonly #owner: ResponseBodyOwner;
   readonly #res: VisitorResponse;
   readonly #writeTimeoutMs: number;
@@ -36,6 +35,16 @@ export class ResponseBody {
     this.#owner = owner;
     this.#res = res;
     this.#writeTimeoutMs = writeTimeoutMs;
+  }
+
+  /** Given to the visitor so far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Counts bytes for the visitor, before they are passed on, or when they go another way. */
+  count(bytes: number): void {
+    this.#bytes += bytes;
   }
 
   /** Learns what the head says; false when that is more than `limit` bytes, which bounds all but event streams. */
@@ -59,21 +68,22 @@ export class ResponseBody {
     return this.#isAbsent;
   }
 
-  /** More has come than its head says. */
+  /** More is counted than its head says. */
   get isTooLong(): boolean {
-    return this.#length !== undefined && this.bytes > this.#length;
+    return this.#length !== undefined && this.#bytes > this.#length;
   }
 
+  /** More is counted than the relay lets through. */
   get isOverLimit(): boolean {
-    return this.bytes > this.#limit;
+    return this.#bytes > this.#limit;
   }
 
   /** Nothing is missing of what its head says. */
   get isWhole(): boolean {
-    return this.#isAbsent || this.bytes >= (this.#length ?? 0);
+    return this.#isAbsent || this.#bytes >= (this.#length ?? 0);
   }
 
-  /** Passes a chunk on. */
+  /** Passes a chunk on that has been counted. */
   write(chunk: Buffer): void {
     if (this.#res.write(chunk)) {
       this.#owner.stream?.consumed(chunk.length);
@@ -86,7 +96,7 @@ export class ResponseBody {
     this.#res.once("drain", () => this.#owner.guard(() => this.flushed()));
   }
 
-  /** Ends the response, with the last chunk if there is one. */
+  /** Ends the response, with the last chunk, which has been counted, if there is one. */
   end(chunk?: Buffer): void {
     this.#res.end(chunk);
     // The visitor may never take the last of it.
@@ -107,7 +117,7 @@ export class ResponseBody {
   watchVisitor(): void {
     this.#stall ??= new StallWatch(
       this.#writeTimeoutMs,
-      () => this.bytes - this.#res.backlog,
+      () => this.#bytes - this.#res.backlog,
       () => this.#owner.guard(() => this.#owner.onVisitorStalled()),
     );
     this.#stall.waits();

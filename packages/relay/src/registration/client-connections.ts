@@ -8,7 +8,7 @@ import { describeVisitor } from "../http/forwarded.js";
 import type { Admission, Applicant } from "../limits/admission.js";
 import type { LimitReporter } from "../limits/limit-reporter.js";
 import type { ResolvedRelayOptions } from "../options.js";
-import { goingAway } from "../tunnels.js";
+import { goingAway } from "../tunnel.js";
 import type { Registrar } from "./registrar.js";
 
 /** What a client may send before it is registered, WebSocket framing included. */
@@ -115,7 +115,9 @@ export class ClientConnections {
     });
     this.#pending.add(link);
     this.#silent.add(link);
-    const onHeard = (): void => void this.#silent.delete(link);
+    const onHeard = (): void => {
+      this.#silent.delete(link);
+    };
     void this.#registrar.register(link, applicant, onHeard).finally(() => {
       uncount();
       this.#pending.delete(link);

@@ -19,8 +19,8 @@ import type { LimitReporter } from "../limits/limit-reporter.js";
 import { printable } from "../log.js";
 import { admitName, shorten } from "../name.js";
 import type { ResolvedRelayOptions } from "../options.js";
-import { Tunnel, type TunnelInfo } from "../tunnel.js";
-import { goingAway, type Tunnels } from "../tunnels.js";
+import { goingAway, Tunnel, type TunnelInfo } from "../tunnel.js";
+import type { Tunnels } from "../tunnels.js";
 import { Inbox } from "./inbox.js";
 
 /** Why a registration ends without a tunnel: what the client is told. */
