@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type AdminRelay, startAdminRelay } from "../admin/support.js";
-import { type ClientCommand, startClientCommand } from "../support/commands.js";
+import { type ClientCommand, startClientCommand, startRelayCommand } from "../support/commands.js";
+import { freePort } from "../support/free-port.js";
 import { memoryRise, tellsMemory } from "../support/memory.js";
 import { startUpstream, type Upstream } from "../support/upstream.js";
 import { createVisitor } from "../support/visitor.js";
@@ -109,4 +110,25 @@ it("a provider that is gone altogether: tunnels that are up stay, and new ones c
   expect(await register()).toMatchObject({ name: "new" });
   // Its answers are not secrets, but what it was asked is: neither is in the log.
   expect(relay.output).not.toContain('"good"');
+});
+
+it("does not end a client that comes back to a restarted relay while the provider is gone", async () => {
+  const args = ["--auth-url", provider.url, "--auth-secret", "secret", "--port", String(await freePort())];
+  const first = close(await startRelayCommand(args));
+  const returning = close(
+    await startClientCommand(upstream.port, first.port, ["--token", "good", "--subdomain", "new"]),
+  );
+  provider.answer = "broken";
+  first.child.kill("SIGKILL");
+  await first.exited;
+  const second = close(await startRelayCommand(args));
+  await returning.waitFor("attempt that is put off", () =>
+    returning.json.find(({ event, message }) => {
+      return event === "reconnecting" && String(message).includes("1013: auth provider unavailable");
+    }),
+  );
+  // Whoever was not there before is turned away.
+  expect(await register(second.port)).toMatchObject(unavailable);
+  provider.answer = "honest";
+  await returning.waitForJson({ event: "connected", subdomain: "new" }, 2);
 });

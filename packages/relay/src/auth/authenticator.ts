@@ -21,9 +21,12 @@ export interface TokenGrant {
 
 /**
  * The names that the token may have, or why it is turned away (the reason of close code 4001). A `grant` is
- * there if the token can be taken back; whoever registers a name by it has to watch it.
+ * there if the token can be taken back; whoever registers a name by it has to watch it. `undecided`: nobody could tell
+ * whether the token is good. It gets nothing, but a client that had a tunnel may ask again.
  */
-export type AuthenticationResult = { allowed: readonly string[]; grant?: TokenGrant } | { refused: string };
+export type AuthenticationResult =
+  | { allowed: readonly string[]; grant?: TokenGrant }
+  | { refused: string; undecided?: boolean };
 
 /** Decides who may register which names. */
 export interface Authenticator {

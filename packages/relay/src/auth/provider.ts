@@ -46,7 +46,7 @@ function isTransient(error: Error & { code?: unknown }): boolean {
 
 const verified = z.object({ subdomains: z.array(z.string().refine(isPattern)).max(1024) });
 const rejected = z.object({ error: z.string().min(1) });
-const unavailable: AuthenticationResult = { refused: "auth provider unavailable" };
+const unavailable: AuthenticationResult = { refused: "auth provider unavailable", undecided: true };
 
 /**
  * Asks the provider about each token, and once more within the same time if it fails in a way that may pass. Fails closed:

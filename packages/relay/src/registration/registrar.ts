@@ -88,8 +88,13 @@ export class Registrar {
     const subdomain = message.subdomain || undefined;
     const result = await authenticator.authenticate({ token: message.token, subdomain });
     if ("refused" in result) {
-      this.#admission.tokenFailed(applicant);
-      throw new Refusal(closeCodes.authenticationFailed, result.refused);
+      if (result.undecided !== true) this.#admission.tokenFailed(applicant);
+      // A refusal is for good: an outage of the provider should not end the clients that come back meanwhile.
+      const mayAskAgain = result.undecided === true && isReturning(message);
+      throw new Refusal(
+        mayAskAgain ? closeCodes.tryAgainLater : closeCodes.authenticationFailed,
+        result.refused,
+      );
     }
     const wanted = resolveName(result.allowed, subdomain) ?? (await this.#offer(link, inbox, result.allowed));
     const admitted = admitName(wanted, result.allowed, this.#options.reservedNames);
@@ -169,9 +174,8 @@ export class Registrar {
     const { liveness, maxResponseBodyBytes, maxStreamsPerTunnel, maxQueuedBytesPerTunnel } = this.#options;
     const holder = this.#tunnels.find(name);
     const evicts = holder !== undefined && !holder.isOfClient(message.instance);
-    const isReturning = message.returning === true || message.resume !== undefined;
     // Two clients that both return would evict each other in turns for ever: only a fresh start evicts.
-    if (isReturning && evicts) throw new Refusal(closeCodes.evicted, evictedReason);
+    if (isReturning(message) && evicts) throw new Refusal(closeCodes.evicted, evictedReason);
     const tunnel = new Tunnel(
       {
         name,
@@ -250,6 +254,11 @@ const v1 = 1;
 
 function speaksV1(message: RegisterMessage): boolean {
   return supportedProtocols.includes(v1) && message.protocol?.includes(v1) === true;
+}
+
+/** It had a tunnel before. Originals do not say. */
+function isReturning(message: RegisterMessage): boolean {
+  return message.returning === true || message.resume !== undefined;
 }
 
 function isTimeout(error: unknown): boolean {
