@@ -1,4 +1,3 @@
-import { isatty } from "node:tty";
 import { setFlagsFromString } from "node:v8";
 import { CommanderError } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
@@ -6,43 +5,21 @@ import type { TunnelClient } from "../client.js";
 import { exitStatus, parseCommandLine } from "./options.js";
 import type { CliOptions } from "./options.js";
 import { HumanRenderer, JsonRenderer } from "./render.js";
-import type { Output, Renderer } from "./render.js";
+import type { Renderer } from "./render.js";
+import { TerminalOutput } from "./terminal-output.js";
 
 // Buffers of what is on its way count toward the limit at which V8 collects the whole heap, which it sets by the size of a heap that
 // is small here: downloads made it do so 15 times a second, a third of the process's time. So the limit is always four times
 // the heap, which is V8's own choice for heaps that grow quickly. For this process only: a library's heap is not its own.
 setFlagsFromString("--heap-growing-percent=300");
 
-/** How long a line may wait for others, in milliseconds: a write for each takes a tenth of a busy client's time. */
-const gatherMs = 20;
-let pending = "";
-let gathering: NodeJS.Timeout | undefined;
-/** Set when standard output has failed: what is written to it can only fail again. */
-let readerGone = false;
+let onReaderGone = (): void => {};
+const output = new TerminalOutput(() => onReaderGone());
 
-function flush(): void {
-  clearTimeout(gathering);
-  gathering = undefined;
-  const lines = pending;
-  pending = "";
-  if (lines !== "" && !readerGone) process.stdout.write(lines);
-}
-
-// An error that nobody caught ends the process at once.
-process.on("exit", flush);
-
-const output: Output = {
-  out(line) {
-    pending += `${line}\n`;
-    gathering ??= setTimeout(flush, gatherMs);
-  },
-  err(line) {
-    // On a terminal both are read as one text.
-    flush();
-    process.stderr.write(`${line}\n`);
-  },
-  colors: isatty(1) && process.env["NO_COLOR"] === undefined,
-};
+// Help and questions, which are not written by `output`: whoever reads them may leave before their end, as `| head` does.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+// There is nobody to tell, and no reason to end.
+process.stderr.on("error", () => {});
 
 async function main(args: readonly string[]): Promise<number> {
   let options: CliOptions;
@@ -79,12 +56,7 @@ async function run(client: TunnelClient, renderer: Renderer): Promise<number> {
     output.err(`internal error, please report it: ${error instanceof Error ? error.stack : String(error)}`);
   });
   // Nobody reads any more: `mcp-tunnel-client ... | head`.
-  process.stdout.on("error", () => {
-    readerGone = true;
-    close();
-  });
-  // There is nobody to tell, and no reason to end.
-  process.stderr.on("error", () => {});
+  onReaderGone = close;
   // Its failure is that of `closed`.
   client.start().catch(() => {});
   const error = await closed;

@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import pretty from "pino-pretty";
+import { prettyFactory } from "pino-pretty";
 import { LineGatherer } from "./line-gatherer.js";
 import { isoTime, type LogFormat, type Logger, type LogLevel } from "../log.js";
 import { formatHostPort } from "./values.js";
@@ -28,41 +28,65 @@ export interface LogOutput {
   logger: Logger;
   /** Writes a line of another form, with its end, in between. */
   write: (line: string) => void;
-  /** Writes out what is still held, before the process ends. */
-  flush: () => void;
+  /**
+   * Writes out what is still held, at the end of the process. False when a write still waits in the kernel for a reader after
+   * {@link flushTimeoutMs}.
+   */
+  flush: () => Promise<boolean>;
 }
 
+/** What may wait for a reader who is slow, in characters. */
+const maxWaitingLength = 4_194_304;
+/** How long the end of the process waits for one, in milliseconds. */
+const flushTimeoutMs = 1_000;
+
+/**
+ * Writes without waiting: neither a terminal that is paused (Ctrl-S), nor a reader who has stopped, nor a full disk stops the
+ * relay. Beyond {@link maxWaitingLength} lines are lost, and their number is told when lines are taken again.
+ */
 export function createLogger(format: LogFormat, level: LogLevel): LogOutput {
-  if (format === "pretty") {
-    // Synchronous: people read it, at their speed.
-    const stream = pretty({
-      sync: true,
-      singleLine: true,
-      translateTime: "SYS:HH:MM:ss.l",
-      ignore: `pid,hostname,name,host,port,${requestFields}`,
-      messageFormat: prettyMessage,
-    });
-    return {
-      logger: pino({ level }, stream),
-      write: (line) => void process.stdout.write(line),
-      flush() {},
-    };
-  }
-  // Asynchronous: a reader who is slow does not stop the relay.
-  const stream = pino.destination({ dest: 1, sync: false });
-  // The reader of a pipe may leave; that is no reason to end.
-  stream.on("error", () => {});
+  const stream = pino.destination({ dest: 1, sync: false, maxLength: maxWaitingLength });
+  // The reader of a pipe may leave, and a disk may be full; that is no reason to end.
+  let isFailing = false;
+  stream.on("error", () => (isFailing = true));
+  stream.on("write", () => (isFailing = false));
   const lines = new LineGatherer((text) => stream.write(text));
-  const flush = (): void => {
-    lines.flush();
-    stream.flushSync();
-  };
-  // An error that nobody caught ends the process without a call of `flush`.
-  process.on("exit", flush);
+  const toText = format === "pretty" ? prettyFactory(prettyOptions) : (line: string): string => line;
+  const logger = pino(
+    { level, base: null, timestamp: () => `,"time":"${isoTime(Date.now())}"` },
+    { write: (line: string) => lines.write(toText(line)) },
+  );
+  let lost = 0;
+  stream.on("drop", (text: string) => (lost += text.split("\n").length - 1));
+  stream.on("drain", () => {
+    if (lost === 0) return;
+    logger.warn({ lines: lost }, "lines of the log are lost: nobody read them in time, or the disk was full");
+    lost = 0;
+  });
   return {
-    logger: pino({ level, base: null, timestamp: () => `,"time":"${isoTime(Date.now())}"` }, lines),
-    // One buffer, so that no line comes to stand inside another.
+    logger,
+    // Through the one buffer, so that no line comes to stand inside another.
     write: (line) => lines.write(line),
-    flush,
+    flush() {
+      lines.flush();
+      return new Promise((resolve) => {
+        const finish = (isFree: boolean): void => {
+          clearTimeout(timer);
+          // Otherwise pino tries again at the exit of the process, and for ever where the disk is full.
+          stream.destroy();
+          resolve(isFree);
+        };
+        const timer = setTimeout(() => finish(isFailing), flushTimeoutMs);
+        stream.once("close", () => finish(true)).once("error", () => finish(true));
+        stream.end();
+      });
+    },
   };
 }
+
+const prettyOptions = {
+  singleLine: true,
+  translateTime: "SYS:HH:MM:ss.l",
+  ignore: `pid,hostname,name,host,port,${requestFields}`,
+  messageFormat: prettyMessage,
+};

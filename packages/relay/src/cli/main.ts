@@ -5,6 +5,13 @@ for (const [name, value] of Object.entries(process.env)) {
   if (name.startsWith("MCP_TUNNEL_") && value === "") delete process.env[name];
 }
 
+// Whoever reads a list or the help may leave before its end, as `| head` does: that is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  process.stderr.write(`error: cannot write to the standard output: ${error.message}\n`);
+  process.exit(1);
+});
+
 try {
   await createProgram().parseAsync();
 } catch (error) {

@@ -24,14 +24,14 @@ export async function serve(command: Command): Promise<void> {
   const format = options.logFormat ?? (process.stdout.isTTY ? "pretty" : "json");
   const output = createLogger(format, options.logLevel);
   const access = accessOutput(options, format, output);
-  const flush = (): void => {
-    output.flush();
-    access.flush();
+  const flush = async (): Promise<boolean> => {
+    const flushed = await Promise.all([output.flush(), access.flush()]);
+    return flushed.every(Boolean);
   };
   try {
     await start(options, output.logger, access.log, flush);
   } catch (error) {
-    flush();
+    await flush();
     throw error;
   }
 }
@@ -41,8 +41,8 @@ function accessOutput(
   { accessLog: asked, logLevel }: CliOptions,
   logFormat: LogFormat,
   output: LogOutput,
-): { log: RelayObserver; flush: () => void } {
-  const flush = (): void => {};
+): { log: RelayObserver; flush: LogOutput["flush"] } {
+  const flush = async (): Promise<boolean> => true;
   const isWritten = logLevel === "info" || logLevel === "debug";
   const format = asked ?? (isWritten ? logFormat : "off");
   if (format === "off") return { log: { onEnd() {} }, flush };
@@ -60,7 +60,7 @@ async function start(
   options: CliOptions,
   logger: Logger,
   access: RelayObserver,
-  flush: () => void,
+  flush: LogOutput["flush"],
 ): Promise<void> {
   const adminOptions = adminOptionsOf(options);
   const metrics = adminOptions === undefined ? undefined : createMetrics(version);
@@ -122,7 +122,7 @@ function stopOnSignals(
   relay: Relay,
   admin: AdminServer | undefined,
   logger: Logger,
-  flush: () => void,
+  flush: LogOutput["flush"],
 ): void {
   let signalled = false;
   const stop = (signal: NodeJS.Signals): void => {
@@ -136,7 +136,11 @@ function stopOnSignals(
       .then(() => admin?.close())
       .then(() => {
         logger.info({}, "stopped");
-        flush();
+        return flush();
+      })
+      .then((isFree) => {
+        // A write that nobody takes keeps a thread in the kernel, for which `exit` would wait.
+        if (!isFree) process.kill(process.pid, "SIGKILL");
         process.exit(0);
       });
   };
