@@ -66,7 +66,8 @@ export function tlsOptionsOf(options: TlsCliOptions, redirectFd?: number): TlsOp
   if (certs.length === 0 && acme === undefined) {
     if (redirectFd !== undefined) throw unusable("a socket for redirects needs --tls-cert or --acme-email");
     if (httpRedirect === undefined && acmeDir === undefined) return undefined;
-    throw unusable("--http-redirect and --acme-dir need --tls-cert or --acme-email");
+    const given = httpRedirect === undefined ? "--acme-dir" : "--http-redirect";
+    throw unusable(`${given} needs --tls-cert or --acme-email`);
   }
   return {
     files: certs.map((cert, i) => ({ cert, key: keys[i] as string })),
