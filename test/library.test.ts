@@ -1,4 +1,6 @@
 import { fileURLToPath } from "node:url";
+import { createRelay, type RelayOptions } from "mcp-tunnel";
+import { startTunnelClient, type TunnelClientOptions } from "mcp-tunnel-client";
 import { describe, expect, it } from "vitest";
 import { ByteChecker, bytesAt } from "./support/bytes.js";
 import { closingAfterEach } from "./support/cleanup.js";
@@ -41,6 +43,25 @@ describe("relay and client as libraries", () => {
     const body = bytesAt(0, 3_000_000);
     const answer = await tunnel.visit("/echo", { method: "POST", body });
     expect(body.equals(await answer.body.bytes())).toBe(true);
+  });
+});
+
+describe("what a program gives wrong", () => {
+  const invalid = { name: "TunnelError", code: "invalid_option" };
+
+  it.each<[string, unknown]>([
+    ["no options", undefined],
+    ["another name for the relay", { port: 3000, relay: "http://127.0.0.1:1" }],
+    ["a token that is null", { port: 3000, relayUrl: "http://127.0.0.1:1", token: null, waitForRelay: true }],
+  ])("rejects the client's start: %s", async (_what, options) => {
+    await expect(startTunnelClient(options as TunnelClientOptions)).rejects.toMatchObject(invalid);
+  });
+
+  it.each<[string, unknown]>([
+    ["no options", undefined],
+    ["no domain", {}],
+  ])("is thrown by the relay: %s", (_what, options) => {
+    expect(() => createRelay(options as RelayOptions)).toThrow(expect.objectContaining(invalid));
   });
 });
 

@@ -1,6 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { closeCodes, defaultWindow, supportedProtocols, TunnelError } from "mcp-tunnel-protocol";
+import {
+  closeCodes,
+  defaultWindow,
+  describeType,
+  supportedProtocols,
+  TunnelError,
+} from "mcp-tunnel-protocol";
 import type { RegisterMessage, SessionHandler, Wire } from "mcp-tunnel-protocol";
 import { Attempts } from "./attempts.js";
 import { Backoff } from "./backoff.js";
@@ -45,6 +51,7 @@ export class TunnelClient {
   #tunnel: Tunnel | undefined;
   /** Sessions whose relay is shutting down. They serve what comes until it ends them. */
   readonly #draining = new Set<Tunnel>();
+  #isStarted = false;
   #startedAtMs = 0;
   #wakeWatch: WakeWatch | undefined;
   #starting: { resolve(): void; reject(error: TunnelError): void } | undefined;
@@ -104,17 +111,23 @@ export class TunnelClient {
   }
 
   /**
-   * Registers; resolves when the tunnel is up. Call it once.
+   * Registers; resolves when the tunnel is up. Call it once: a second call is an `invalid_option` and changes nothing, and
+   * whoever wants to try again makes another client.
    * @throws TunnelError when the relay refuses (`refused`, `evicted`), when its offer could not be answered
    * (`invalid_option`), when it cannot be reached and `waitForRelay` is not set (`unreachable`, `timeout`,
    * `protocol_error`), or when `close` was called meanwhile (`session_closed`).
    */
   start(): Promise<void> {
     return new Promise((resolve, reject) => {
+      if (this.#isStarted) {
+        reject(new TunnelError("invalid_option", "the client was started before: make another one"));
+        return;
+      }
       if (this.#state.name === "closed") {
         reject(new TunnelError("session_closed", "the client was closed before it was started"));
         return;
       }
+      this.#isStarted = true;
       this.#starting = { resolve, reject };
       this.#startedAtMs = performance.now();
       this.#wakeWatch = new WakeWatch(() => this.#onWake());
@@ -159,7 +172,7 @@ export class TunnelClient {
     const pick = this.#options.pick ?? pickOnly;
     this.#isPicking = true;
     try {
-      this.#pickedName = await pick(patterns);
+      this.#pickedName = checkPicked(await pick(patterns));
       return this.#pickedName;
     } finally {
       this.#isPicking = false;
@@ -380,6 +393,16 @@ export async function startTunnelClient(options: TunnelClientOptions): Promise<C
 /** Whether trying again cannot help: the relay said no, or the user has to decide. */
 function isFinal(error: TunnelError): boolean {
   return error.code === "refused" || error.code === "evicted" || error.code === "invalid_option";
+}
+
+/** What the relay would take for no answer at all. Whether the name is one that it offers, it says itself. */
+function checkPicked(name: unknown): string {
+  if (typeof name === "string" && name.length <= 63) return name;
+  const given = typeof name === "string" ? `one of ${name.length}` : describeType(name);
+  throw new TunnelError(
+    "invalid_option",
+    `pick must give a name, a string of up to 63 characters, not ${given}`,
+  );
 }
 
 function toTunnelError(reason: unknown): TunnelError {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { checkLiveness, checkOptionNames, describeType, TunnelError } from "mcp-tunnel-protocol";
 import type { LivenessOptions } from "mcp-tunnel-protocol";
 import { parseTarget, targetOfPort } from "./forward/target.js";
 import type { Target } from "./forward/target.js";
@@ -93,8 +93,35 @@ export interface ResolvedOptions {
   readonly liveness: LivenessOptions;
 }
 
-/** @throws TunnelError `invalid_option`, with a message that names the option and what it takes. */
+/** The type of each option. What else a value has to be is looked at where it is read. */
+const optionTypes = {
+  port: "a number",
+  target: "a string or a URL",
+  relayUrl: "a string",
+  proxyUrl: "a string or a URL",
+  token: "a string",
+  subdomain: "a string",
+  pick: "a function",
+  hostHeader: "a string",
+  dropOrigin: "a boolean",
+  waitForRelay: "a boolean",
+  maxReconnectTimeMs: "a number",
+  shutdownGraceMs: "a number",
+  maxStreams: "a number",
+  connectTimeoutMs: "a number",
+  registerTimeoutMs: "a number",
+  liveness: "an object",
+  onConnected: "a function",
+  onDisconnected: "a function",
+  onEvicted: "a function",
+} as const satisfies Record<keyof TunnelClientOptions, string>;
+
+/** The longest wait of a Node timer; a longer one would end at once. */
+const maxTimerMs = 0x7fffffff;
+
+/** @throws TunnelError `invalid_option`, with a message that names the option, what it was given and what it takes. */
 export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
+  checkTypes(options);
   return {
     target: resolveTarget(options),
     registerUrl: registerUrl(options.relayUrl),
@@ -106,13 +133,25 @@ export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
     dropOrigin: options.dropOrigin ?? false,
     waitForRelay: options.waitForRelay ?? false,
     maxReconnectTimeMs: duration("maxReconnectTimeMs", options.maxReconnectTimeMs, Infinity),
-    // Node's timers fire at once beyond this.
-    shutdownGraceMs: Math.min(duration("shutdownGraceMs", options.shutdownGraceMs, 30_000), 0x7fffffff),
+    shutdownGraceMs: Math.min(duration("shutdownGraceMs", options.shutdownGraceMs, 30_000), maxTimerMs),
     maxStreams: positive("maxStreams", options.maxStreams, 1_024),
-    connectTimeoutMs: positive("connectTimeoutMs", options.connectTimeoutMs, 5_000),
-    registerTimeoutMs: positive("registerTimeoutMs", options.registerTimeoutMs, 10_000),
-    liveness: options.liveness ?? {},
+    connectTimeoutMs: Math.min(positive("connectTimeoutMs", options.connectTimeoutMs, 5_000), maxTimerMs),
+    registerTimeoutMs: Math.min(positive("registerTimeoutMs", options.registerTimeoutMs, 10_000), maxTimerMs),
+    liveness: resolveLiveness(options.liveness),
   };
+}
+
+/** Programs in JavaScript, and values from elsewhere, are not held to the types. */
+function checkTypes(options: TunnelClientOptions): void {
+  checkOptionNames(options, Object.keys(optionTypes));
+  for (const [name, type] of Object.entries(optionTypes)) {
+    const value: unknown = options[name as keyof TunnelClientOptions];
+    if (value === undefined) continue;
+    if (!isOfType(value, type)) throw invalid(`${name} must be ${type}, not ${describeType(value)}`);
+  }
+  if (options.relayUrl === undefined) {
+    throw invalid("relayUrl is missing: it takes the relay's URL, such as https://tunnel.example.com");
+  }
 }
 
 /**
@@ -159,6 +198,24 @@ function resolveTarget(options: TunnelClientOptions): Target {
   return parseTarget(String(options.target));
 }
 
+type OptionType = (typeof optionTypes)[keyof typeof optionTypes];
+
+function isOfType(value: unknown, type: OptionType): boolean {
+  switch (type) {
+    case "a string or a URL":
+      return typeof value === "string" || value instanceof URL;
+    case "a number":
+      return typeof value === "number";
+    default:
+      return describeType(value) === type;
+  }
+}
+
+function resolveLiveness(liveness: LivenessOptions = {}): LivenessOptions {
+  checkLiveness(liveness);
+  return liveness;
+}
+
 function resolveToken(token: string | undefined): string {
   if (token === undefined) return randomBytes(18).toString("base64url");
   if (token === "") throw invalid("the token is empty: leave it out or give one");
@@ -189,7 +246,7 @@ function resolveHostHeader(value: string): HostHeader {
 
 function duration(name: string, value: number | undefined, byDefault: number): number {
   if (value === undefined) return byDefault;
-  if (typeof value !== "number" || !(value >= 0)) {
+  if (!(value >= 0)) {
     throw invalid(`${name} must be a number of milliseconds from 0, not ${value}`);
   }
   return value;

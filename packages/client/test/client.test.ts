@@ -194,6 +194,24 @@ describe("startTunnelClient", () => {
   });
 });
 
+describe("a client that is started twice", () => {
+  it.each([
+    ["at once", async () => {}],
+    ["when it is online", (started: Promise<void>) => started],
+  ])("%s refuses the second call and goes on undisturbed", async (_when, moment) => {
+    const client = newClient();
+    const started = client.start();
+    await moment(started);
+    await expect(client.start()).rejects.toMatchObject({
+      code: "invalid_option",
+      message: "the client was started before: make another one",
+    });
+    await started;
+    expect(client.state).toBe("online");
+    expect(relay.registrations.length).toBe(1);
+  });
+});
+
 describe("an offer", () => {
   it("of one name is taken without asking", async () => {
     relay.answer = () => ({ offer: ["only"] });
@@ -262,6 +280,24 @@ describe("an offer", () => {
       code: "invalid_option",
       message: expect.stringContaining("cancelled"),
     });
+  });
+});
+
+describe("a pick that is no name", () => {
+  it.each([
+    ["nothing", undefined, "not undefined"],
+    ["a number", 5, "not a number"],
+    ["a text", "x".repeat(2_000), "not one of 2000"],
+  ])("but %s is refused at once", async (_what, picked, message) => {
+    relay.answer = () => ({ offer: ["a", "b"] });
+    const pick = (() => picked) as unknown as () => string;
+    const client = newClient({ pick, waitForRelay: true, registerTimeoutMs: 60_000 });
+    await expect(client.start()).rejects.toMatchObject({
+      code: "invalid_option",
+      message: `pick must give a name, a string of up to 63 characters, ${message}`,
+    });
+    expect(client.state).toBe("closed");
+    expect(relay.picks).toEqual([]);
   });
 });
 

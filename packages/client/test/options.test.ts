@@ -3,6 +3,7 @@ import { TunnelError } from "mcp-tunnel-protocol";
 import { environmentProxy } from "../src/cli/environment-proxy.js";
 import { parseDuration } from "../src/cli/options.js";
 import { registerUrl, resolveOptions } from "../src/options.js";
+import type { TunnelClientOptions } from "../src/options.js";
 import { parseTarget } from "../src/forward/target.js";
 
 const base = { relayUrl: "relay.test", port: 3000 };
@@ -149,6 +150,64 @@ describe("options", () => {
     expect(() => resolveOptions({ ...base, ...option })).toThrow(
       expect.objectContaining({ code: "invalid_option" }),
     );
+  });
+
+  it.each<[string, unknown, string]>([
+    ["nothing", undefined, "the options must be an object, not undefined"],
+    ["a number", 3000, "the options must be an object, not a number"],
+    ["no relay", { port: 3000 }, "relayUrl is missing"],
+    ["a relay that is undefined", { ...base, relayUrl: undefined }, "relayUrl is missing"],
+    ["another name for it", { port: 3000, relay: "x" }, "no option 'relay'; did you mean 'relayUrl'?"],
+    ["a wrong name", { ...base, tokn: "t" }, "no option 'tokn'; did you mean 'token'?"],
+    ["other capitals", { ...base, subDomain: "t" }, "no option 'subDomain'; did you mean 'subdomain'?"],
+    ["a name like none", { ...base, verbose: true }, "there is no option 'verbose'"],
+    ["relayUrl", { ...base, relayUrl: 5 }, "relayUrl must be a string, not a number"],
+    ["relayUrl", { ...base, relayUrl: null }, "relayUrl must be a string, not null"],
+    ["port", { ...base, port: "3000" }, "port must be a number, not a string"],
+    ["target", { ...base, port: undefined, target: 5 }, "target must be a string or a URL, not a number"],
+    ["proxyUrl", { ...base, proxyUrl: {} }, "proxyUrl must be a string or a URL, not an object"],
+    ["token", { ...base, token: 5 }, "token must be a string, not a number"],
+    ["token", { ...base, token: null }, "token must be a string, not null"],
+    ["subdomain", { ...base, subdomain: ["a"] }, "subdomain must be a string, not an array"],
+    ["pick", { ...base, pick: "a" }, "pick must be a function, not a string"],
+    ["dropOrigin", { ...base, dropOrigin: "false" }, "dropOrigin must be a boolean, not a string"],
+    ["maxStreams", { ...base, maxStreams: "5" }, "maxStreams must be a number, not a string"],
+    [
+      "maxStreams",
+      { ...base, maxStreams: Infinity },
+      "maxStreams must be a whole number from 1, not Infinity",
+    ],
+    ["liveness", { ...base, liveness: 5 }, "liveness must be an object, not a number"],
+    ["liveness", { ...base, liveness: { pingInterval: 5 } }, "in liveness; did you mean 'pingIntervalMs'?"],
+    ["liveness", { ...base, liveness: { pingTimeoutMs: "5" } }, "liveness.pingTimeoutMs must be a number"],
+    ["liveness", { ...base, liveness: { pingIntervalMs: Infinity } }, "to 2147483647, not Infinity"],
+    ["onEvicted", { ...base, onEvicted: true }, "onEvicted must be a function, not a boolean"],
+  ])("that are of the wrong kind are told: %s", (_what, given, message) => {
+    expect(() => resolveOptions(given as TunnelClientOptions)).toThrow(
+      expect.objectContaining({ code: "invalid_option", message: expect.stringContaining(message) }),
+    );
+  });
+
+  it("that are undefined are left out", () => {
+    const given: unknown = {
+      relayUrl: "relay.test",
+      port: undefined,
+      target: new URL("http://localhost:1"),
+      proxyUrl: new URL("http://proxy.lan"),
+      token: undefined,
+    };
+    const { target, proxyUrl } = resolveOptions(given as TunnelClientOptions);
+    expect([target.port, proxyUrl?.href]).toEqual([1, "http://proxy.lan/"]);
+  });
+
+  it("are never a timer that ends at once because it is too long", () => {
+    const { connectTimeoutMs, registerTimeoutMs, shutdownGraceMs } = resolveOptions({
+      ...base,
+      connectTimeoutMs: 2 ** 40,
+      registerTimeoutMs: 2 ** 40,
+      shutdownGraceMs: Infinity,
+    });
+    expect([connectTimeoutMs, registerTimeoutMs, shutdownGraceMs]).toEqual(Array(3).fill(0x7fffffff));
   });
 
   it("reads durations with a unit, seconds without", () => {

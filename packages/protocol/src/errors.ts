@@ -18,7 +18,7 @@ export type TunnelErrorCode =
   | "timeout"
   /** The other end could not be reached, or the connection to it broke while registering. */
   | "unreachable"
-  /** A value given by the user is not usable. */
+  /** A value given by the user is not usable, or a call is not possible (any more). */
   | "invalid_option";
 
 /** The one error class of this project: a stable `code`, a message that says what to do, the cause beneath. */

@@ -4,7 +4,7 @@
 //   v1/              the binary protocol: frame, encode, decode, stream, sender, session (PROTOCOL.md)
 //   json/            the original's JSON wire, 0.1 and 0.2, behind the same interface
 //   tunnel.ts        that interface: sessions, streams and their handlers
-//   headers.ts, errors.ts, close-codes.ts   shared vocabulary
+//   headers.ts, errors.ts, close-codes.ts, options.ts   shared vocabulary
 export { closeCodes, evictedReason } from "./close-codes.js";
 export { resetCodes, StreamReset, TunnelError } from "./errors.js";
 export type { ResetCode, TunnelErrorCode } from "./errors.js";
@@ -15,8 +15,9 @@ export type { JsonClientSessionOptions } from "./json/client-session.js";
 export { JsonRelaySession } from "./json/relay-session.js";
 export type { JsonRelaySessionOptions } from "./json/relay-session.js";
 export type { Link, LinkHandler } from "./link.js";
-export { Liveness } from "./liveness.js";
+export { checkLiveness, Liveness } from "./liveness.js";
 export type { LivenessOptions } from "./liveness.js";
+export { checkOptionNames, describeType } from "./options.js";
 export {
   parseAcknowledge,
   parseOffer,

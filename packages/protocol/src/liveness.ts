@@ -1,4 +1,6 @@
+import { TunnelError } from "./errors.js";
 import type { Link } from "./link.js";
+import { checkOptionNames, describeType } from "./options.js";
 
 /** When a link counts as dead. */
 export interface LivenessOptions {
@@ -6,6 +8,26 @@ export interface LivenessOptions {
   pingIntervalMs?: number;
   /** How long after a ping something must arrive, in milliseconds. Default 10,000. */
   pingTimeoutMs?: number;
+}
+
+const least: Readonly<Required<LivenessOptions>> = { pingIntervalMs: 0, pingTimeoutMs: 1 };
+
+/** The longest wait of a Node timer; a longer one would end at once. */
+const maxTimerMs = 0x7fffffff;
+
+/** @throws TunnelError `invalid_option`. */
+export function checkLiveness(options: LivenessOptions): void {
+  checkOptionNames(options, Object.keys(least), "liveness");
+  for (const [name, min] of Object.entries(least)) {
+    const value: unknown = options[name as keyof LivenessOptions];
+    if (value === undefined) continue;
+    if (typeof value === "number" && value >= min && value <= maxTimerMs) continue;
+    const given = typeof value === "number" ? value : describeType(value);
+    throw new TunnelError(
+      "invalid_option",
+      `liveness.${name} must be a number of milliseconds from ${min} to ${maxTimerMs}, not ${given}`,
+    );
+  }
 }
 
 /**

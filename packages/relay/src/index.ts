@@ -5,7 +5,7 @@
 //   limits/      every limit with its default, and who counts what
 //   registry.ts  which tunnel holds a name; tunnel.ts: a name with its session; tunnels.ts: all of them
 //   registration/  how a client gets a name: auth/ decides, name.ts knows what a name is
-//   relay.ts     puts them together; options.ts: everything that can be set
+//   relay.ts     puts them together; options.ts: everything that can be set; check.ts: how it is looked at
 //   admin/       the operator's listener: health, metrics/ and status.ts
 //   config/      files in YAML whose mistakes are told with their lines
 //   cli/         the `mcp-tunnel` command

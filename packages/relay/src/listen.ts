@@ -12,13 +12,13 @@ export type ListenPlace = { host: string | undefined; port: number } | { fd: num
 const backlog = 4_096;
 
 /**
- * Lets `server` listen and resolves with the address. `option` is the one that sets the port, for the message.
+ * Lets `server` listen and resolves with the address. `what` is the kind of port, for the message.
  * @throws TunnelError `invalid_option` when the port cannot be had, or the socket is not one to listen on.
  */
 export async function listen(
   server: Server,
   place: ListenPlace,
-  option: string,
+  what: "port" | "redirect port",
 ): Promise<{ host: string; port: number }> {
   if ("fd" in place) return listenOn(server, place.fd);
   const { host, port } = place;
@@ -26,7 +26,7 @@ export async function listen(
   try {
     await once(server, "listening");
   } catch (error) {
-    throw listenError(error, host, port, option);
+    throw listenError(error, host, port, what);
   }
   const address = server.address() as AddressInfo;
   return { host: address.address, port: address.port };
@@ -47,14 +47,14 @@ async function listenOn(server: Server, fd: number): Promise<{ host: string; por
   throw unusable("it has no address and port");
 }
 
-function listenError(error: unknown, host: string | undefined, port: number, option: string): TunnelError {
+function listenError(error: unknown, host: string | undefined, port: number, what: string): TunnelError {
   const code = (error as NodeJS.ErrnoException).code;
   const where = host === undefined ? `port ${port}` : `${host}, port ${port}`;
   const why =
     code === "EADDRINUSE"
-      ? `another program listens there; stop it or choose another ${option}`
+      ? `another program listens there; stop it or choose another ${what}`
       : code === "EACCES"
-        ? `this user may not; choose a ${option} above 1023`
+        ? `this user may not; choose a ${what} above 1023`
         : code === "EADDRNOTAVAIL" || code === "ENOTFOUND"
           ? "this machine has no such address"
           : String(error);

@@ -1,3 +1,5 @@
+import { objectWith } from "./check.js";
+
 /** What the relay needs of a logger; a pino one fits. Fields first, then a constant message. */
 export interface Logger {
   debug(fields: object, message: string): void;
@@ -5,6 +7,8 @@ export interface Logger {
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }
+
+export const loggerShape = objectWith<Logger>(["debug", "info", "warn", "error"]);
 
 /** For a relay that was given no logger. */
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,12 +1,14 @@
-import { type LivenessOptions, TunnelError } from "mcp-tunnel-protocol";
+import { checkLiveness, checkOptionNames, type LivenessOptions, TunnelError } from "mcp-tunnel-protocol";
+import { z } from "zod";
 import type { Authenticator } from "./auth/authenticator.js";
 import { openAuthenticator } from "./auth/open.js";
+import { checkShape, fileNumber, objectWith, portNumber, text, texts } from "./check.js";
 import { accessLog } from "./http/access-log.js";
 import { type AddressRanges, addressRanges, trustedProxies, type TrustedProxies } from "./http/forwarded.js";
-import type { CookieDomain } from "./http/set-cookie.js";
-import { type LimitOptions, type Limits, resolveLimits } from "./limits/limits.js";
-import { type Logger, silentLogger } from "./log.js";
-import type { TlsOptions } from "./tls/tls.js";
+import { type CookieDomain, cookieDomains } from "./http/set-cookie.js";
+import { limitDefinitions, type LimitOptions, type Limits, resolveLimits } from "./limits/limits.js";
+import { type Logger, loggerShape, silentLogger } from "./log.js";
+import { type TlsOptions, tlsShape } from "./tls/tls.js";
 import { defaultReservedNames, isName, normalizeDomain } from "./name.js";
 import type { RelayObserver } from "./observer.js";
 
@@ -65,9 +67,40 @@ export interface ResolvedRelayOptions
   limitExempt: AddressRanges;
 }
 
+const observerShape = objectWith<RelayObserver>(["onEnd"], ["onTunnelEvent", "onLimit"]);
+
+/** What each option may be. What text has to say is looked at where it is read. */
+const optionShapes = {
+  domain: z.string("a host name such as tunnel.example.com"),
+  port: portNumber.optional(),
+  host: text.optional(),
+  fd: fileNumber.optional(),
+  publicUrl: text.optional(),
+  authenticator: objectWith<Authenticator>(["authenticate"], ["reload", "close"]).optional(),
+  reservedNames: texts.optional(),
+  trustedProxies: texts.optional(),
+  limitExempt: texts.optional(),
+  cookieDomain: z.enum(cookieDomains, `one of: ${cookieDomains.join(", ")}`).optional(),
+  tls: tlsShape.optional(),
+  liveness: z.custom<LivenessOptions>().optional(),
+  logger: loggerShape.optional(),
+  accessLog: observerShape.optional(),
+  observers: z.array(observerShape, "an array of observers").optional(),
+} satisfies Record<Exclude<keyof RelayOptions, keyof LimitOptions>, z.ZodType>;
+
+const optionNames = [...Object.keys(optionShapes), ...Object.keys(limitDefinitions)];
+
+/** Programs in JavaScript, and values from elsewhere, are not held to the types. */
+function checkOptions(options: RelayOptions): void {
+  checkOptionNames(options, optionNames);
+  checkShape(z.object(optionShapes), options);
+  if (options.liveness !== undefined) checkLiveness(options.liveness);
+}
+
 /** @throws TunnelError `invalid_option`, with a message for the person who wrote the option. */
 export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
-  const resolved: ResolvedRelayOptions = {
+  checkOptions(options);
+  return {
     domain: normalizeDomain(options.domain),
     port: options.port ?? 8080,
     host: options.host,
@@ -85,11 +118,6 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
     accessLog: options.accessLog ?? accessLog(options.logger ?? silentLogger),
     observers: options.observers ?? [],
   };
-  const { port } = resolved;
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new TunnelError("invalid_option", `port is ${port}; it must be a whole number from 0 to 65535`);
-  }
-  return resolved;
 }
 
 const loopback = ["127.0.0.0/8", "::1"];

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { AddressInfo, Server } from "node:net";
+import { TunnelError } from "mcp-tunnel-protocol";
 import { Holds } from "./holds.js";
 import { ActiveExchanges, type ExchangeContext } from "./http/context.js";
 import { createVisitorServer } from "./http/server.js";
@@ -26,8 +27,8 @@ const quietMs = 1_000;
 /** A relay in this process. */
 export interface Relay {
   /**
-   * Starts to listen and resolves with the address.
-   * @throws TunnelError `invalid_option` when the port cannot be had.
+   * Starts to listen and resolves with the address. Call it once, or again if it failed.
+   * @throws TunnelError `invalid_option` when the port cannot be had, or the relay listens already or was closed.
    */
   listen(): Promise<{ host: string; port: number }>;
   /**
@@ -91,6 +92,7 @@ export function createRelay(options: RelayOptions): Relay {
   const connections = new ConnectionLimit(resolved, addressKeys, resolved.trustedProxies, limits);
   const limited = { limits: resolved, connections, reporter: limits };
   const visitorServer = createVisitorServer(visitors, tls?.certificates, limited);
+  let opening = false;
   let closing: Promise<void> | undefined;
   let hurry: (graceMs: number) => void = () => {};
 
@@ -128,16 +130,30 @@ export function createRelay(options: RelayOptions): Relay {
     await resolved.authenticator.close?.();
   }
 
+  async function open(): Promise<{ host: string; port: number }> {
+    await tls?.load();
+    const place = resolved.fd === undefined ? { host, port: resolved.port } : { fd: resolved.fd };
+    const address = await listen(visitorServer.server, place, "port");
+    holds.start();
+    // What goes wrong with one connection while accepting is no reason to end.
+    visitorServer.server.on("error", (error) => logger.error({ error: String(error) }, "server error"));
+    await tls?.start(new URL(publicUrlOf("name")).port, connections);
+    return address;
+  }
+
   return {
     async listen() {
-      await tls?.load();
-      const place = resolved.fd === undefined ? { host, port: resolved.port } : { fd: resolved.fd };
-      const address = await listen(visitorServer.server, place, "--port");
-      holds.start();
-      // What goes wrong with one connection while accepting is no reason to end.
-      visitorServer.server.on("error", (error) => logger.error({ error: String(error) }, "server error"));
-      await tls?.start(new URL(publicUrlOf("name")).port, connections);
-      return address;
+      if (closing !== undefined)
+        throw new TunnelError("invalid_option", "the relay was closed: make another one");
+      if (opening || visitorServer.server.listening) {
+        throw new TunnelError("invalid_option", "the relay listens already: call listen() once");
+      }
+      opening = true;
+      try {
+        return await open();
+      } finally {
+        opening = false;
+      }
     },
     async reload() {
       tls?.reload();

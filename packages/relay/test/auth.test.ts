@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { openAuthenticator } from "../src/auth/open.js";
 import { providerAuthenticator } from "../src/auth/provider.js";
-import { parseStaticToken, staticAuthenticator } from "../src/auth/static.js";
+import { parseStaticToken, type StaticToken, staticAuthenticator } from "../src/auth/static.js";
 
 describe("open mode", () => {
   it("gives any name that is asked for", async () => {
@@ -38,6 +38,21 @@ describe("static tokens", () => {
     ["t:a.b", "pattern 'a.b'"],
   ])("refuses %j", (text, message) => {
     expect(() => parseStaticToken(text)).toThrow(message);
+  });
+
+  it.each<[string, unknown, string]>([
+    ["no array", { token: "t", subdomains: ["a"] }, "in an array, not as an object"],
+    ["nothing", [undefined], "the static token 1 of 1 is not usable; the token is no string, but undefined"],
+    ["an empty token", [{ token: "", subdomains: ["a"] }], "the token is empty"],
+    ["a number", [{ token: 5, subdomains: ["a"] }], "the token is no string, but a number"],
+    ["half a digest", [{ token: "sha256:s3cret", subdomains: ["a"] }], "64 hex digits"],
+    ["a name for the names", [{ token: "t", subdomains: "a" }], "are no array of patterns, but a string"],
+    ["two stars", [{ token: "t", subdomains: ["a", "a**"] }], "the subdomain pattern 'a**' is not usable"],
+    ["a pattern that is none", [{ token: "t", subdomains: [5] }], "the subdomain pattern '5' is not usable"],
+  ])("of a program are looked at as those of the command are: %s", (_what, tokens, message) => {
+    const expected = { code: "invalid_option", message: expect.stringContaining(message) };
+    expect(() => staticAuthenticator(tokens as StaticToken[])).toThrow(expect.objectContaining(expected));
+    expect(() => staticAuthenticator(tokens as StaticToken[])).toThrow(/^(?!.*s3cret)/);
   });
 
   it("knows its tokens and no others", async () => {

@@ -93,7 +93,7 @@ describe("a mistake on the command line", () => {
     expect((await relay.exited).code).toBe(1);
     expect(relay.stderr).toEqual([
       `error: cannot listen on 127.0.0.1, port ${port}: another program listens there; ` +
-        "stop it or choose another --port",
+        "stop it or choose another port",
     ]);
   });
 });

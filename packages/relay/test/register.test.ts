@@ -4,7 +4,7 @@ import { closeCodes, evictedReason } from "mcp-tunnel-protocol";
 import { describe, expect, it, vi } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { createVisitor } from "../../../test/support/visitor.js";
-import { type RelayOptions, staticAuthenticator } from "../src/index.js";
+import { type AuthenticationResult, type RelayOptions, staticAuthenticator } from "../src/index.js";
 import { RawVisitor, ScriptedClient, startRelay, V1Client } from "./support.js";
 
 const opened = closingAfterEach();
@@ -130,6 +130,33 @@ describe("registration", () => {
     const { register } = await setUp({ authenticator: tokens });
     const client = await register({ token: "none" });
     expect(await client.next()).toEqual({ subdomains: [] });
+  });
+
+  it.each<[string, unknown, string]>([
+    [
+      "a pattern with two stars",
+      { allowed: ["app", "a**"] },
+      "allowed.1 is the string 'a**'; it must be a subdomain",
+    ],
+    ["a pattern that is no label", { allowed: ["Ü"] }, "allowed.0 is the string 'Ü'; it must be a subdomain"],
+    ["no patterns", { allowed: "app" }, "allowed is a string; it must be an array of subdomain patterns"],
+    ["nothing", undefined, "it is undefined; it must be an object with 'allowed' or 'refused'"],
+    ["no reason", { refused: true }, "refused is a boolean; it must be the reason, a string"],
+  ])("takes an authenticator's answer for its fault: %s", async (_what, answer, problem) => {
+    const errors: object[] = [];
+    const ignore = (): void => {};
+    const logger = {
+      debug: ignore,
+      info: ignore,
+      warn: ignore,
+      error: (fields: object) => errors.push(fields),
+    };
+    const authenticate = async () => answer as AuthenticationResult;
+    const { register } = await setUp({ logger, authenticator: { mode: "own", authenticate } });
+    const client = await register({ token: "t", subdomain: "app" });
+    expect(await client.closed).toEqual({ code: 1011, reason: "relay error" });
+    const error = expect.stringContaining(`the authenticator's answer is not usable: ${problem}`);
+    expect(errors).toMatchObject([{ error }]);
   });
 
   it("does not wait for ever for the message, nor for the pick", async () => {

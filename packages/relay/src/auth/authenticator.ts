@@ -1,4 +1,6 @@
-import { grants } from "./patterns.js";
+import { z } from "zod";
+import { firstProblem } from "../check.js";
+import { grants, patternList } from "./patterns.js";
 
 /** What a client shows when it registers. */
 export interface Credentials {
@@ -20,7 +22,7 @@ export interface TokenGrant {
 }
 
 /**
- * The names that the token may have, or why it is turned away (the reason of close code 4001). A `grant` is
+ * The patterns of the names that the token may have, or why it is turned away (the reason of close code 4001). A `grant` is
  * there if the token can be taken back; whoever registers a name by it has to watch it. `undecided`: nobody could tell
  * whether the token is good. It gets nothing, but a client that had a tunnel may ask again.
  */
@@ -37,6 +39,22 @@ export interface Authenticator {
   reload?(): Promise<void>;
   /** Gives up what it holds (connections, watchers). */
   close?(): Promise<void>;
+}
+
+const refusalShape = z.object({
+  refused: z.string("the reason, a string"),
+  undecided: z.boolean("a boolean").optional(),
+});
+const permissionShape = z.object({ allowed: patternList }, "an object with 'allowed' or 'refused'");
+
+/**
+ * Gives an answer back if it is one: an authenticator may be a program's own.
+ * @throws Error when it is none; nobody gets in, or is offered a name, because something is broken.
+ */
+export function checkAnswer(answer: AuthenticationResult): AuthenticationResult {
+  const problem = firstProblem("refused" in Object(answer) ? refusalShape : permissionShape, answer);
+  if (problem === undefined) return answer;
+  throw new Error(`the authenticator's answer is not usable: ${problem}`);
 }
 
 /**

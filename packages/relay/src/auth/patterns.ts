@@ -1,3 +1,5 @@
+import { z } from "zod";
+
 /**
  * A pattern grants names: letters, digits, hyphens and at most one `*`, which stands for any run of
  * characters, the empty one included. Longer than a DNS label it could never match.
@@ -5,6 +7,14 @@
 export function isPattern(text: string): boolean {
   return text.length <= 63 && /^[a-z0-9-]*(?:\*[a-z0-9-]*|[a-z0-9-])$/i.test(text);
 }
+
+/** What is wanted of a program, or of a service, that says what a token may have. */
+export const patternList = z.array(
+  z
+    .string("a string")
+    .refine(isPattern, "a subdomain pattern: letters, digits, hyphens and at most one '*', 63 at most"),
+  "an array of subdomain patterns",
+);
 
 /** Does `pattern` grant `name`? Case counts, as in the original. */
 export function matchesPattern(pattern: string, name: string): boolean {

@@ -1,10 +1,11 @@
-import { TunnelError } from "mcp-tunnel-protocol";
+import { checkOptionNames, TunnelError } from "mcp-tunnel-protocol";
 import pRetry from "p-retry";
 import { Agent, request } from "undici";
 import { z } from "zod";
-import type { Logger } from "../log.js";
+import { checkShape, text, wholeNumber } from "../check.js";
+import { type Logger, loggerShape } from "../log.js";
 import type { AuthenticationResult, Authenticator } from "./authenticator.js";
-import { isPattern } from "./patterns.js";
+import { patternList } from "./patterns.js";
 
 /** The auth provider: an HTTP service of the operator that knows the tokens. */
 export interface ProviderOptions {
@@ -18,6 +19,14 @@ export interface ProviderOptions {
   maxAnswerBytes?: number;
   logger?: Logger;
 }
+
+const optionShapes = {
+  url: text,
+  secret: z.string("a string").min(1, "a secret, and not empty"),
+  timeoutMs: wholeNumber(1, 0x7fffffff).optional(),
+  maxAnswerBytes: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
+  logger: loggerShape.optional(),
+} satisfies Record<keyof ProviderOptions, z.ZodType>;
 
 /** How long the second attempt waits, or up to twice as long: those whose first one failed together do not return so. */
 const retryDelayMs = 100;
@@ -44,16 +53,18 @@ function isTransient(error: Error & { code?: unknown }): boolean {
   return error instanceof ServerError || transientCodes.has(String(error.code));
 }
 
-const verified = z.object({ subdomains: z.array(z.string().refine(isPattern)).max(1024) });
+const verified = z.object({ subdomains: patternList.max(1024) });
 const rejected = z.object({ error: z.string().min(1) });
 const unavailable: AuthenticationResult = { refused: "auth provider unavailable", undecided: true };
 
 /**
  * Asks the provider about each token, and once more within the same time if it fails in a way that may pass. Fails closed:
  * any answer but a proper 200 turns the client away.
- * @throws TunnelError `invalid_option` when the URL is not an http or https one.
+ * @throws TunnelError `invalid_option` when the URL is not an http or https one, among others.
  */
 export function providerAuthenticator(options: ProviderOptions): Authenticator {
+  checkOptionNames(options, Object.keys(optionShapes));
+  checkShape(z.object(optionShapes), options);
   const { secret, timeoutMs = 5_000, maxAnswerBytes = 65_536, logger } = options;
   const endpoint = verifyEndpoint(options.url);
   const agent = new Agent({ connect: { timeout: timeoutMs } });

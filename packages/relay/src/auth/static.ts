@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { describeType, TunnelError } from "mcp-tunnel-protocol";
 import type { Authenticator } from "./authenticator.js";
 import { isPattern } from "./patterns.js";
 
@@ -25,39 +25,51 @@ function digestOf(token: string): Buffer {
  * @throws TunnelError `invalid_option`; the message does not repeat the token.
  */
 export function parseStaticToken(text: string): StaticToken {
+  const form = "a static token is written TOKEN:SUBDOMAIN[,SUBDOMAIN...]";
+  if (typeof text !== "string") throw unusable(`${form}; it is no string, but ${describeType(text)}`);
   const colon = text.lastIndexOf(":");
-  const token = text.slice(0, Math.max(colon, 0));
-  const subdomains = text.slice(colon + 1).split(",");
-  if (colon === -1) {
-    throw new TunnelError(
-      "invalid_option",
-      "a static token is written TOKEN:SUBDOMAIN[,SUBDOMAIN...]; the colon is missing",
-    );
-  }
-  if (token === "") {
-    throw new TunnelError(
-      "invalid_option",
-      "a static token is written TOKEN:SUBDOMAIN[,SUBDOMAIN...]; the token is empty",
-    );
-  }
-  if (token.startsWith(digestPrefix) && !digestForm.test(token)) {
-    throw new TunnelError(
-      "invalid_option",
-      "a static token that starts with sha256: is the digest of a token, 64 hex digits; this one is not",
-    );
-  }
-  for (const subdomain of subdomains) {
-    if (isPattern(subdomain)) continue;
-    throw new TunnelError(
-      "invalid_option",
-      `the subdomain pattern '${subdomain}' of a static token is not usable: letters, digits, hyphens and at most one '*'`,
-    );
-  }
-  return { token, subdomains };
+  if (colon === -1) throw unusable(`${form}; the colon is missing`);
+  const token = { token: text.slice(0, colon), subdomains: text.slice(colon + 1).split(",") };
+  checkToken(token, form);
+  return token;
 }
 
-/** Knows a fixed set of tokens. A token given more than once has the patterns of all its entries. */
+/** `what` begins the message. @throws TunnelError `invalid_option`; the message does not repeat the token. */
+function checkToken(given: StaticToken, what: string): void {
+  const { token, subdomains } = Object(given) as StaticToken;
+  if (typeof token !== "string")
+    throw unusable(`${what}; the token is no string, but ${describeType(token)}`);
+  if (token === "") throw unusable(`${what}; the token is empty`);
+  if (token.startsWith(digestPrefix) && !digestForm.test(token)) {
+    throw unusable(
+      `${what}; a token that starts with sha256: is the digest of one, 64 hex digits, and this one is not`,
+    );
+  }
+  if (!Array.isArray(subdomains)) {
+    throw unusable(`${what}; the subdomains are no array of patterns, but ${describeType(subdomains)}`);
+  }
+  for (const subdomain of subdomains as readonly unknown[]) {
+    if (typeof subdomain === "string" && isPattern(subdomain)) continue;
+    throw unusable(
+      `${what}; the subdomain pattern '${String(subdomain)}' is not usable: letters, digits, hyphens and at most one '*'`,
+    );
+  }
+}
+
+function unusable(message: string): TunnelError {
+  return new TunnelError("invalid_option", message);
+}
+
+/**
+ * Knows a fixed set of tokens. A token given more than once has the patterns of all its entries.
+ * @throws TunnelError `invalid_option` when a token or a pattern is none.
+ */
 export function staticAuthenticator(tokens: readonly StaticToken[]): Authenticator {
+  if (!Array.isArray(tokens))
+    throw unusable(`static tokens are given in an array, not as ${describeType(tokens)}`);
+  for (const [i, token] of (tokens as readonly StaticToken[]).entries()) {
+    checkToken(token, `the static token ${i + 1} of ${tokens.length} is not usable`);
+  }
   const known = tokens.map(({ token, subdomains }) => ({ digest: digestOf(token), subdomains }));
   return {
     mode: "static",

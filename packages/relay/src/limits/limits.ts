@@ -1,4 +1,5 @@
 import { TunnelError } from "mcp-tunnel-protocol";
+import { describeValue } from "../check.js";
 
 /**
  * Every limit of the relay. Each is checked before memory is spent, and each that bites is told to
@@ -422,12 +423,12 @@ export function resolveLimits(options: LimitOptions): Limits {
   const limits: Partial<Limits> = {};
   for (const limit of limitList) {
     const { key } = limit;
-    const value = options[key] ?? limit.default;
+    const { [key]: value = limit.default } = options;
     const { min, max } = limitRange(limit);
     if (!Number.isSafeInteger(value) || value < min || value > max) {
       throw new TunnelError(
         "invalid_option",
-        `${key} is ${value}; it must be a whole number from ${min} to ${max}`,
+        `${key} is ${describeValue(value)}; it must be a whole number from ${min} to ${max}`,
       );
     }
     limits[key] = value;

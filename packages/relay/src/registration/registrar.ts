@@ -12,7 +12,7 @@ import {
   TunnelError,
   V1RelaySession,
 } from "mcp-tunnel-protocol";
-import { resolveName, type TokenGrant } from "../auth/authenticator.js";
+import { checkAnswer, resolveName, type TokenGrant } from "../auth/authenticator.js";
 import { grants } from "../auth/patterns.js";
 import { type Admission, type Applicant, tokenKey } from "../limits/admission.js";
 import type { LimitReporter } from "../limits/limit-reporter.js";
@@ -86,7 +86,7 @@ export class Registrar {
       throw new Refusal(closeCodes.tryAgainLater, "too many refused tokens from this address; try later");
     }
     const subdomain = message.subdomain || undefined;
-    const result = await authenticator.authenticate({ token: message.token, subdomain });
+    const result = checkAnswer(await authenticator.authenticate({ token: message.token, subdomain }));
     if ("refused" in result) {
       if (result.undecided !== true) this.#admission.tokenFailed(applicant);
       // A refusal is for good: an outage of the provider should not end the clients that come back meanwhile.

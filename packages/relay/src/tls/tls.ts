@@ -1,8 +1,10 @@
 import { TunnelError } from "mcp-tunnel-protocol";
+import { z } from "zod";
+import { fileNumber, portNumber, text } from "../check.js";
 import type { ConnectionLimit } from "../limits/connections.js";
 import { listen, type ListenPlace } from "../listen.js";
 import type { Logger } from "../log.js";
-import type { AcmeOptions } from "./acme/options.js";
+import { type AcmeOptions, acmeShape } from "./acme/options.js";
 import { AcmeRenewal } from "./acme/renewal.js";
 import type { CertificateFiles } from "./certificate.js";
 import { Certificates } from "./certificates.js";
@@ -22,6 +24,21 @@ export interface TlsOptions {
   /** Number of an open file that is a listening socket, to use instead of `redirectPort`. */
   redirectFd?: number;
 }
+
+const filesShape = z.strictObject(
+  { cert: text, key: text } satisfies Record<keyof CertificateFiles, z.ZodType>,
+  "an object with the paths 'cert' and 'key'",
+);
+
+export const tlsShape = z.strictObject(
+  {
+    files: z.array(filesShape, "an array of objects with the paths 'cert' and 'key'").optional(),
+    acme: acmeShape.optional(),
+    redirectPort: portNumber.optional(),
+    redirectFd: fileNumber.optional(),
+  } satisfies Record<keyof TlsOptions, z.ZodType>,
+  "an object",
+);
 
 /** All of a relay's TLS that has to be started and stopped. */
 export class Tls {
@@ -68,7 +85,7 @@ export class Tls {
     if (this.#redirectPlace === undefined) return;
     const server = createRedirectServer(this.#domain, httpsPort);
     connections.watch(server);
-    const address = await listen(server, this.#redirectPlace, "--http-redirect");
+    const address = await listen(server, this.#redirectPlace, "redirect port");
     server.on("error", (error) => this.#logger.error({ error: String(error) }, "server error"));
     this.#closeRedirect = () => {
       server.close();

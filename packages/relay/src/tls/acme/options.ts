@@ -1,4 +1,6 @@
 import { TunnelError } from "mcp-tunnel-protocol";
+import { z } from "zod";
+import { text, wholeNumber } from "../../check.js";
 
 /** Let's Encrypt. */
 const defaultDirectory = "https://acme-v02.api.letsencrypt.org/directory";
@@ -20,6 +22,17 @@ export interface AcmeOptions {
   /** How long a new record takes until all name servers show it. Default 30,000. */
   propagationMs?: number;
 }
+
+export const acmeShape = z.strictObject(
+  {
+    email: text,
+    hook: text,
+    directory: text.optional(),
+    storage: text.optional(),
+    propagationMs: wholeNumber(0, 0x7fffffff).optional(),
+  } satisfies Record<keyof AcmeOptions, z.ZodType>,
+  "an object",
+);
 
 export type ResolvedAcmeOptions = Required<AcmeOptions>;
 

@@ -1,0 +1,155 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+import { describe, expect, it } from "vitest";
+import { closingAfterEach } from "../../../test/support/cleanup.js";
+import { createRelay, openAuthenticator, providerAuthenticator, type RelayOptions } from "../src/index.js";
+
+const base = { domain: "tunnel.test" };
+const invalid = (message: string) =>
+  expect.objectContaining({ code: "invalid_option", message: expect.stringContaining(message) }) as Error;
+
+describe("the options of a relay", () => {
+  it.each<[string, unknown, string]>([
+    ["nothing", undefined, "the options must be an object, not undefined"],
+    ["no domain", {}, "domain is undefined; it must be a host name such as tunnel.example.com"],
+    ["domain", { domain: 1 }, "domain is a number; it must be a host name"],
+    [
+      "a wrong name",
+      { ...base, trustedProxy: [] },
+      "no option 'trustedProxy'; did you mean 'trustedProxies'?",
+    ],
+    [
+      "a limit's",
+      { ...base, maxRequestBdy: 1 },
+      "no option 'maxRequestBdy'; did you mean 'maxRequestBodyBytes'?",
+    ],
+    ["a name like none", { ...base, verbose: true }, "there is no option 'verbose'"],
+    ["port", { ...base, port: "80" }, "port is a string; it must be a whole number from 0 to 65535"],
+    ["port", { ...base, port: 70_000 }, "port is 70000; it must be a whole number from 0 to 65535"],
+    ["port", { ...base, port: 1.5 }, "port is 1.5; it must be"],
+    ["port", { ...base, port: Number.NaN }, "port is NaN; it must be"],
+    ["port", { ...base, port: null }, "port is null; it must be"],
+    ["host", { ...base, host: 5 }, "host is a number; it must be a string"],
+    ["fd", { ...base, fd: -1 }, "fd is -1; it must be a whole number from 0"],
+    ["publicUrl", { ...base, publicUrl: new URL("http://a") }, "publicUrl is an object; it must be a string"],
+    [
+      "authenticator",
+      { ...base, authenticator: {} },
+      "with the methods authenticate, and perhaps reload, close",
+    ],
+    [
+      "a method that is none",
+      { ...base, authenticator: { ...openAuthenticator, close: 5 } },
+      "authenticator is an object; it must be",
+    ],
+    [
+      "reservedNames",
+      { ...base, reservedNames: "www" },
+      "reservedNames is a string; it must be an array of strings",
+    ],
+    ["reservedNames", { ...base, reservedNames: [5] }, "reservedNames.0 is a number; it must be a string"],
+    ["trustedProxies", { ...base, trustedProxies: "::1" }, "trustedProxies is a string; it must be an array"],
+    ["limitExempt", { ...base, limitExempt: [null] }, "limitExempt.0 is null; it must be a string"],
+    [
+      "cookieDomain",
+      { ...base, cookieDomain: "all" },
+      "cookieDomain is the string 'all'; it must be one of: narrow, keep",
+    ],
+    ["tls", { ...base, tls: true }, "tls is a boolean; it must be an object"],
+    [
+      "tls.files",
+      { ...base, tls: { files: [{ cert: "a" }] } },
+      "tls.files.0.key is undefined; it must be a string",
+    ],
+    ["tls.acme", { ...base, tls: { acme: { email: 5 } } }, "tls.acme.email is a number; it must be a string"],
+    ["a name in tls", { ...base, tls: { cert: "a" } }, "there is no option 'cert' in tls"],
+    ["tls.redirectPort", { ...base, tls: { redirectPort: 70_000 } }, "tls.redirectPort is 70000"],
+    ["liveness", { ...base, liveness: { pingInterval: 1 } }, "in liveness; did you mean 'pingIntervalMs'?"],
+    [
+      "logger",
+      { ...base, logger: { info() {} } },
+      "logger is an object; it must be an object with the methods",
+    ],
+    ["observers", { ...base, observers: { onEnd() {} } }, "observers is an object; it must be an array"],
+    [
+      "observers",
+      { ...base, observers: [{}] },
+      "observers.0 is an object; it must be an object with the methods onEnd",
+    ],
+    [
+      "a limit",
+      { ...base, maxTunnels: "5" },
+      "maxTunnels is the string '5'; it must be a whole number from 1",
+    ],
+    ["a limit", { ...base, maxTunnels: null }, "maxTunnels is null; it must be a whole number from 1"],
+  ])("are told when they are wrong: %s", (_what, given, message) => {
+    expect(() => createRelay(given as RelayOptions)).toThrow(invalid(message));
+  });
+
+  it("may be undefined, and objects of any class", () => {
+    class OwnLogger {
+      debug(): void {}
+      info(): void {}
+      warn(): void {}
+      error(): void {}
+    }
+    const options = {
+      ...base,
+      port: undefined,
+      tls: undefined,
+      maxTunnels: undefined,
+      logger: new OwnLogger(),
+    };
+    expect(() => createRelay(options as unknown as RelayOptions)).not.toThrow();
+  });
+
+  it.each<[string, unknown, string]>([
+    ["nothing", undefined, "the options must be an object"],
+    ["url", { url: 5, secret: "s" }, "url is a number; it must be a string"],
+    ["no secret", { url: "http://a.test" }, "secret is undefined; it must be a string"],
+    ["timeoutMs", { url: "http://a.test", secret: "s", timeoutMs: -1 }, "timeoutMs is -1; it must be"],
+    ["a wrong name", { url: "http://a.test", secret: "s", timeout: 1 }, "there is no option 'timeout'"],
+  ])("of an auth provider are looked at as well: %s", (_what, given, message) => {
+    expect(() => providerAuthenticator(given as Parameters<typeof providerAuthenticator>[0])).toThrow(
+      invalid(message),
+    );
+  });
+});
+
+describe("a relay that listens", () => {
+  const closing = closingAfterEach();
+  const newRelay = (port = 0) => closing(createRelay({ ...base, host: "127.0.0.1", port }));
+
+  it.each([
+    ["at once", async () => {}],
+    ["later", (listening: Promise<unknown>) => listening],
+  ])("refuses a second call %s, and goes on undisturbed", async (_when, moment) => {
+    const relay = newRelay();
+    const listening = relay.listen();
+    await moment(listening);
+    await expect(relay.listen()).rejects.toThrow(invalid("the relay listens already: call listen() once"));
+    expect((await listening).port).toBeGreaterThan(0);
+  });
+
+  it("does not listen again once it is closed", async () => {
+    const relay = newRelay();
+    await relay.listen();
+    await relay.close(0);
+    await expect(relay.listen()).rejects.toThrow(invalid("the relay was closed: make another one"));
+  });
+
+  it("says that the port is used in words that fit a program, and may try again", async () => {
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const { port } = taken.address() as AddressInfo;
+    const relay = newRelay(port);
+    await expect(relay.listen()).rejects.toThrow(
+      invalid(
+        `cannot listen on 127.0.0.1, port ${port}: another program listens there; stop it or choose another port`,
+      ),
+    );
+    taken.close();
+    await once(taken, "close");
+    expect((await relay.listen()).port).toBe(port);
+  });
+});
