@@ -1,3 +1,4 @@
+import { closestMatch } from "leven";
 import { TunnelError } from "./errors.js";
 
 /** What relay and client have in common when they look at the options that a program gives. */
@@ -22,36 +23,8 @@ export function checkOptionNames(given: object, known: readonly string[], within
   }
   const unknown = Object.keys(given).find((name) => !known.includes(name));
   if (unknown === undefined) return;
-  const near = nearest(unknown, known);
+  const near = closestMatch(unknown, known, { maxDistance: Math.ceil(unknown.length / 2) });
   const hint = near === undefined ? "" : `; did you mean '${near}'?`;
   const of = within === undefined ? "" : ` in ${within}`;
   throw new TunnelError("invalid_option", `there is no option '${unknown}'${of}${hint}`);
-}
-
-/** The name that has most of its letters in common with `name`, six of ten at least. */
-function nearest(name: string, known: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let bestLikeness = 0.6;
-  for (const candidate of known) {
-    const longer = Math.max(name.length, candidate.length);
-    const likeness = 1 - editDistance(name.toLowerCase(), candidate.toLowerCase()) / longer;
-    if (likeness < bestLikeness) continue;
-    best = candidate;
-    bestLikeness = likeness;
-  }
-  return best;
-}
-
-/** How many letters have to be put in, taken out or replaced (Levenshtein). */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 0; i < a.length; i++) {
-    const next = [i + 1];
-    for (let j = 0; j < b.length; j++) {
-      const replaced = (row[j] as number) + (a[i] === b[j] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j + 1] as number) + 1, (next[j] as number) + 1));
-    }
-    row = next;
-  }
-  return row.at(-1) as number;
 }
