@@ -263,7 +263,7 @@ describe("a relay that is given no certificate it could use", { timeout: 60_000 
     );
     await failing(/relay\.key: this is no certificate in PEM form/, "--tls-cert", key, "--tls-key", key);
     await failing(/cannot read .*relay\.pemx: ENOENT/, "--tls-cert", `${cert}x`, "--tls-key", key);
-    await failing(/need --tls-cert or --acme-email/, "--http-redirect", "0");
+    await failing(/--http-redirect needs --tls-cert or --acme-email/, "--http-redirect", "0");
     await failing(/--acme-email and --acme-hook go together/, "--acme-email", "a@b.example");
   });
 });

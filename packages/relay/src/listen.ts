@@ -5,6 +5,8 @@ import { TunnelError } from "mcp-tunnel-protocol";
 /** Where to listen: at an address of one's own choice, or on a socket that was opened by whoever started the process. */
 export type ListenPlace = { host: string | undefined; port: number } | { fd: number };
 
+type PortKind = "port" | "redirect port" | "admin port";
+
 /**
  * Connections that may wait to be accepted; the system may allow fewer. After a restart a thousand clients and their visitors
  * come within a moment: with Node's 511 the rest would have to knock again, after one second, then three, then seven.
@@ -18,7 +20,7 @@ const backlog = 4_096;
 export async function listen(
   server: Server,
   place: ListenPlace,
-  what: "port" | "redirect port",
+  what: PortKind,
 ): Promise<{ host: string; port: number }> {
   if ("fd" in place) return listenOn(server, place.fd);
   const { host, port } = place;

@@ -67,6 +67,9 @@ export interface ResolvedRelayOptions
   limitExempt: AddressRanges;
 }
 
+/** See {@link RelayOptions.publicUrl}. */
+export const defaultPublicUrl = "https://{subdomain}.{domain}";
+
 const observerShape = objectWith<RelayObserver>(["onEnd"], ["onTunnelEvent", "onLimit"]);
 
 /** What each option may be. What text has to say is looked at where it is read. */
@@ -105,7 +108,7 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
     port: options.port ?? 8080,
     host: options.host,
     fd: options.fd,
-    publicUrl: checkTemplate(options.publicUrl ?? "https://{subdomain}.{domain}"),
+    publicUrl: checkTemplate(options.publicUrl ?? defaultPublicUrl),
     authenticator: options.authenticator ?? openAuthenticator,
     reservedNames: new Set((options.reservedNames ?? defaultReservedNames).map(checkReserved)),
     trustedProxies: trustedProxies(options.trustedProxies ?? []),

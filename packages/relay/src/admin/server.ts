@@ -1,9 +1,10 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { type AddressInfo, BlockList, isIP } from "node:net";
+import { BlockList, isIP } from "node:net";
 import { TunnelError } from "mcp-tunnel-protocol";
 import type { Metrics } from "../metrics/metrics.js";
+import { listen } from "../listen.js";
 import type { Relay } from "../relay.js";
 
 export interface AdminOptions {
@@ -51,20 +52,7 @@ export function createAdminServer(relay: Relay, options: AdminOptions): AdminSer
   });
   // Nothing listens for upgrades, so Node takes them for ordinary requests.
   return {
-    async listen() {
-      server.listen({ port: options.port, host: options.host });
-      try {
-        await once(server, "listening");
-      } catch (error) {
-        throw new TunnelError(
-          "invalid_option",
-          `cannot listen for the admin API on ${options.host}, port ${options.port}: ${(error as Error).message}`,
-          { cause: error },
-        );
-      }
-      const { address, port } = server.address() as AddressInfo;
-      return { host: address, port };
-    },
+    listen: () => listen(server, options, "admin port"),
     async close() {
       options.metrics.close();
       if (!server.listening) return;

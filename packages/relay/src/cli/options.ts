@@ -9,6 +9,7 @@ import {
 } from "../log.js";
 import { type CookieDomain, cookieDomains } from "../http/set-cookie.js";
 import { defaultReservedNames } from "../name.js";
+import { defaultPublicUrl } from "../options.js";
 import { isEveryday, type LimitCliOptions, limitOptions } from "./limit-options.js";
 import { collect, type HostPort, readDurationMs, readHostPort, readPort } from "./values.js";
 import { type TlsCliOptions, tlsOptions } from "./tls-options.js";
@@ -98,7 +99,7 @@ export function createCommand(version: string): Command {
     new Option(
       "--public-url <TEMPLATE>",
       "the URL that clients are told, with {subdomain}, {domain} and {port} in it",
-    ).default("https://{subdomain}.{domain}"),
+    ).default(defaultPublicUrl),
   );
   add(
     where,

@@ -5,6 +5,7 @@ import { accessLog, combinedLog, jsonLog } from "../http/access-log.js";
 import type { LogFormat, Logger } from "../log.js";
 import { createMetrics } from "../metrics/metrics.js";
 import type { RelayObserver } from "../observer.js";
+import { defaultPublicUrl, publicUrl } from "../options.js";
 import { createRelay, type Relay } from "../relay.js";
 import { version } from "../version.js";
 import { createLogger, type LogOutput } from "./log-output.js";
@@ -80,10 +81,15 @@ async function start(
   if (reads || !process.stdout.isTTY) process.on("SIGHUP", () => void relay.reload());
   const { host, port } = await listening(relay.listen());
   const mode = relayOptions.authenticator?.mode;
-  logger.info(
-    { host, port, tls: relayOptions.tls !== undefined, domain: options.domain, auth: mode },
-    "listening",
-  );
+  const tls = relayOptions.tls !== undefined;
+  const urls = publicUrl(options.publicUrl, "{subdomain}", options.domain, port);
+  logger.info({ host, port, tls, domain: options.domain, urls, auth: mode }, "listening");
+  if (tls && port !== 443 && options.publicUrl === defaultPublicUrl) {
+    logger.warn(
+      { port },
+      "the URLs of the tunnels have no port: unless port 443 leads here, set --public-url, such as https://{subdomain}.{domain}:{port}",
+    );
+  }
   if (admin !== undefined) logger.info(await listening(admin.listen()), "admin API listening");
   if (mode === "open") {
     logger.warn(
