@@ -13,6 +13,7 @@ export class WakeWatch {
   readonly #onWake: () => void;
   // The wall clock: the monotonic one stands still while a machine sleeps, on Linux and macOS.
   #lastTick = Date.now();
+  /** The last ones known. */
   #addresses = localAddresses();
 
   constructor(onWake: () => void) {
@@ -30,17 +31,22 @@ export class WakeWatch {
     const slept = now - this.#lastTick > pollMs + jumpMs;
     this.#lastTick = now;
     const addresses = localAddresses();
-    const moved = addresses !== this.#addresses;
-    this.#addresses = addresses;
+    const moved = addresses !== undefined && this.#addresses !== undefined && addresses !== this.#addresses;
+    this.#addresses = addresses ?? this.#addresses;
     if (slept || moved) this.#onWake();
   }
 }
 
-/** All addresses of this machine that lead anywhere else, as one string to compare. */
-function localAddresses(): string {
+/** All addresses of this machine that lead anywhere else, as one string to compare; undefined if they are not known now. */
+function localAddresses(): string | undefined {
   const addresses: string[] = [];
-  for (const list of Object.values(networkInterfaces())) {
-    for (const { internal, address } of list ?? []) if (!internal) addresses.push(address);
+  try {
+    for (const list of Object.values(networkInterfaces())) {
+      for (const { internal, address } of list ?? []) if (!internal) addresses.push(address);
+    }
+  } catch {
+    // Asking the system takes a file descriptor, and the program may have used up its own.
+    return undefined;
   }
   return addresses.sort().join(" ");
 }

@@ -251,13 +251,14 @@ describe("the wake watch", () => {
     watch.stop();
   });
 
+  const address = (ip: string): NodeJS.Dict<os.NetworkInterfaceInfo[]> => ({
+    eth0: [
+      { address: ip, netmask: "", mac: "", internal: false, cidr: null, family: "IPv4" },
+      { address: "127.0.0.1", netmask: "", mac: "", internal: true, cidr: null, family: "IPv4" },
+    ],
+  });
+
   it("notices another address", () => {
-    const address = (ip: string): NodeJS.Dict<os.NetworkInterfaceInfo[]> => ({
-      eth0: [
-        { address: ip, netmask: "", mac: "", internal: false, cidr: null, family: "IPv4" },
-        { address: "127.0.0.1", netmask: "", mac: "", internal: true, cidr: null, family: "IPv4" },
-      ],
-    });
     const interfaces = vi.mocked(os.networkInterfaces).mockReturnValue(address("192.0.2.1"));
     const onWake = vi.fn();
     const watch = new WakeWatch(onWake);
@@ -270,5 +271,31 @@ describe("the wake watch", () => {
     interfaces.mockReturnValue(address("203.0.113.9"));
     vi.advanceTimersByTime(3_000);
     expect(onWake).toHaveBeenCalledTimes(1);
+  });
+
+  it("looks again when the addresses cannot be told", () => {
+    const interfaces = vi.mocked(os.networkInterfaces);
+    const unknown = (): never => {
+      throw new Error(
+        "A system error occurred: uv_interface_addresses returned EMFILE (too many open files)",
+      );
+    };
+    interfaces.mockImplementation(unknown);
+    const onWake = vi.fn();
+    const watch = new WakeWatch(onWake);
+    vi.advanceTimersByTime(3_000);
+    interfaces.mockReturnValue(address("192.0.2.1"));
+    vi.advanceTimersByTime(3_000);
+    interfaces.mockImplementation(unknown);
+    vi.advanceTimersByTime(3_000);
+    interfaces.mockReturnValue(address("192.0.2.1"));
+    vi.advanceTimersByTime(3_000);
+    expect(onWake).not.toHaveBeenCalled();
+    interfaces.mockImplementation(unknown);
+    vi.advanceTimersByTime(3_000);
+    interfaces.mockReturnValue(address("198.51.100.7"));
+    vi.advanceTimersByTime(3_000);
+    expect(onWake).toHaveBeenCalledTimes(1);
+    watch.stop();
   });
 });
