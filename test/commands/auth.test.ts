@@ -142,6 +142,21 @@ describe("a relay with static tokens", () => {
     client.type("\u0003"); // Ctrl-C
     await client.exited;
   });
+
+  it.skipIf(missingProgram("script")).each([
+    ["Ctrl-C", "\u0003"],
+    ["Ctrl-D", "\u0004"],
+    ["Esc", "\u001b"],
+  ])("lets a person at a terminal leave the question with %s: status 2", async (_name, key) => {
+    const relayUrl = `http://127.0.0.1:${relay.port}`;
+    const client = closing(
+      runAtTerminal("client", ["3000", "--relay", relayUrl, "--token", "s3cret-of-many"]),
+    );
+    await client.see("Which name should the tunnel have?");
+    client.type(key);
+    await client.see("error: no name was picked: cancelled");
+    expect(await client.exited).toEqual([2, null]);
+  });
 });
 
 describe("a relay with an auth provider", () => {

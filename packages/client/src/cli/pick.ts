@@ -1,5 +1,8 @@
-import { isCancel, select, text } from "@clack/prompts";
+import { isCancel, select, text, updateSettings } from "@clack/prompts";
 import { pickOnly } from "../connect.js";
+
+// Ctrl-D: Node's readline stops reading at it, and the prompt knows Ctrl-C and Esc only, so that it would never be answered.
+updateSettings({ aliases: { "\u0004": "cancel" } });
 
 /** Lets a person at a terminal choose from the relay's offer; what leaves no choice is not asked. */
 export async function pickAtTerminal(patterns: readonly string[]): Promise<string> {
