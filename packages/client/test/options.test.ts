@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { environmentProxy } from "../src/cli/environment-proxy.js";
-import { parseDuration } from "../src/cli/options.js";
+import { parseDuration, parseLocal } from "../src/cli/options.js";
 import { registerUrl, resolveOptions } from "../src/options.js";
 import type { TunnelClientOptions } from "../src/options.js";
 import { parseTarget } from "../src/forward/target.js";
@@ -114,6 +114,33 @@ describe("the local service", () => {
     "//x",
   ])("%s is refused", (given) => {
     expect(() => parseTarget(given)).toThrow(expect.objectContaining({ code: "invalid_option" }));
+  });
+
+  it.each([
+    ["3000", "http://localhost:3000"],
+    [":3000", "http://localhost:3000"],
+    ["localhost:3000", "http://localhost:3000"],
+    ["localhost:3000/", "http://localhost:3000"],
+    ["box.lan:80", "http://box.lan"],
+    ["127.0.0.1:3000", "http://127.0.0.1:3000"],
+    ["[::1]:3000", "http://[::1]:3000"],
+    ["HTTPS://box.lan", "https://box.lan"],
+  ])("may be %s on the command line", (given, origin) => {
+    expect(resolveOptions({ relayUrl: "relay.test", ...parseLocal(given) }).target.origin).toBe(origin);
+  });
+
+  it.each([
+    "",
+    "service",
+    "localhost",
+    ":",
+    "localhost:99999",
+    "::1:3000",
+    "http://::1:3000",
+    "[::1]",
+    "ftp://x",
+  ])("%j on the command line is refused, and what it takes is named", (given) => {
+    expect(() => parseLocal(given)).toThrow(/localhost:3000 or \[::1\]:3000/);
   });
 
   it.each([0, -1, 65_536, 1.5, Number.NaN])("port %s is refused", (port) => {

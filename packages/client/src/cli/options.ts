@@ -184,10 +184,21 @@ function readToken(flags: Flags, command: Command): string | undefined {
   }
 }
 
-function parseLocal(text: string): Pick<TunnelClientOptions, "port" | "target"> {
+/**
+ * A port, host:port, the host of which is this machine if it is left out, or a URL.
+ * @throws InvalidArgumentError for anything else. What the URL may hold is checked later, as the library's `target`.
+ */
+export function parseLocal(text: string): Pick<TunnelClientOptions, "port" | "target"> {
   if (/^\d+$/.test(text)) return { port: Number(text) };
-  // `localhost:3000`, which a URL parser takes for the scheme "localhost".
-  return { target: /^[\w.-]+:\d+$/.test(text) ? `http://${text}` : text };
+  // A URL parser would take `localhost:3000` for the scheme "localhost".
+  const [, host, rest] = /^([\w.-]*|\[.*\])(:\d+(?:\/.*)?)$/.exec(text) ?? [];
+  const target = host === undefined ? text : `http://${host || "localhost"}${rest}`;
+  if (!/^https?:\/\//i.test(target) || !URL.canParse(target)) {
+    throw new InvalidArgumentError(
+      "It takes a port, such as 3000, host:port, such as localhost:3000 or [::1]:3000, or http(s)://host:port.",
+    );
+  }
+  return { target };
 }
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };

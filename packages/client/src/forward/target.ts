@@ -27,7 +27,7 @@ export function parseTarget(text: string): Target {
   if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
     throw new TunnelError(
       "invalid_option",
-      `the local service '${text}' is neither a port nor a URL such as http://localhost:3000`,
+      `the local service '${text}' is not a URL such as http://localhost:3000 or https://[::1]:3000`,
     );
   }
   if (
