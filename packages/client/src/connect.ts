@@ -7,6 +7,7 @@ import { HttpsProxyAgent } from "https-proxy-agent";
 import { WebSocket } from "ws";
 import { isLoopback } from "./forward/target.js";
 import type { PickSubdomain } from "./options.js";
+import { tlsFault } from "./tls-errors.js";
 import { version } from "./version.js";
 
 /**
@@ -90,10 +91,7 @@ function openLink(request: RegisterRequest): Promise<WebSocketLink> {
       socket = response.socket.setNoDelay(true);
     });
     ws.once("unexpected-response", (_request, response: IncomingMessage) => {
-      const answer = `${response.statusCode} ${response.statusMessage ?? ""}`.trim();
-      fail(
-        new TunnelError("unreachable", `${registerUrl} answered ${answer}: is an mcp-tunnel relay there?`),
-      );
+      fail(unexpectedAnswer(registerUrl, response));
     });
     ws.on("error", (error) => fail(unreachable(request, error)));
     const opened = (): void => {
@@ -246,13 +244,34 @@ function closeError(code: number, reason: string): TunnelError {
   }
 }
 
+function unexpectedAnswer(registerUrl: string, response: IncomingMessage): TunnelError {
+  const answer = `${response.statusCode} ${response.statusMessage ?? ""}`.trim();
+  const movedTo = redirection(registerUrl, response);
+  const question =
+    movedTo === undefined ? "is an mcp-tunnel relay there?" : `is the relay at ${movedTo} now?`;
+  return new TunnelError("unreachable", `${registerUrl} answered ${answer}: ${question}`);
+}
+
+/** Where a redirect leads, as the URL of a relay and without a query; undefined if the answer is no redirect. */
+function redirection(registerUrl: string, { statusCode = 0, headers }: IncomingMessage): string | undefined {
+  const { location } = headers;
+  const base = registerUrl.replace(/^ws/, "http");
+  if (statusCode < 300 || statusCode > 399 || location === undefined) return undefined;
+  if (!URL.canParse(location, base)) return undefined;
+  const { protocol, host, pathname } = new URL(location, base);
+  return `${protocol}//${host}${pathname.replace(/(\/_tunnel\/register)?\/?$/, "")}`;
+}
+
 function unreachable({ registerUrl, proxyUrl }: RegisterRequest, error: Error): TunnelError {
   const errors = error instanceof AggregateError ? (error.errors as Error[]) : [error];
-  const why = errors.map(({ message }) => message).join("; ");
+  const why = tlsFault(error) ?? errors.map(({ message }) => message).join("; ");
+  // What a server does that expects TLS; a relay that ends does the same.
+  const hungUp = registerUrl.startsWith("ws:") && (error as NodeJS.ErrnoException).code === "ECONNRESET";
+  const hint = hungUp ? " (does it speak TLS? then use https://)" : "";
   const way = proxyUrl === undefined ? "" : ` through the proxy ${proxyUrl.origin}`;
   return new TunnelError(
     "unreachable",
-    `cannot reach the relay at ${new URL(registerUrl).origin}${way}: ${why}`,
+    `cannot reach the relay at ${new URL(registerUrl).origin}${way}: ${why}${hint}`,
     { cause: error },
   );
 }

@@ -3,6 +3,7 @@
 //   state.ts     the life of a client: one union of states, one transition function
 //   client.ts    drives it: registers, comes back after a loss (backoff.ts, wake.ts), closes
 //   attempts.ts  one attempt after another; connect.ts: one attempt to register with the relay
+//                (tls-errors.ts: what its TLS fails by, and that of the local service)
 //   tunnel.ts    the session that comes of it, on either wire, and how to go on with it
 //   forward/     a stream of that session to the local service and back:
 //                forwarder.ts accepts, request.ts sends it on (raw-request.ts and upgrade.ts what is not

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { OpeningSession } from "mcp-tunnel-protocol";
 import { bytesAt } from "../../../test/support/bytes.js";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
-import { startRawServer } from "../../../test/support/raw-server.js";
+import { startCannedServer, startRawServer } from "../../../test/support/raw-server.js";
 import { startUpstream } from "../../../test/support/upstream.js";
 import type { Upstream } from "../../../test/support/upstream.js";
 import { startTunnelClient, TunnelClient } from "../src/client.js";
@@ -153,6 +153,34 @@ describe("startTunnelClient", () => {
     closing(web);
     const { port } = web.address() as AddressInfo;
     await expect(newClient({ relayUrl: `ws://127.0.0.1:${port}` }).start()).rejects.toThrow(/404 Not Found/);
+  });
+
+  it.each([
+    ["https://relay.test/_tunnel/register", "is the relay at https://relay.test now?"],
+    ["https://relay.test/below/_tunnel/register", "is the relay at https://relay.test/below now?"],
+    ["https://login.test/?next=s3cret", "is the relay at https://login.test now?"],
+    ["//[", "is an mcp-tunnel relay there?"],
+  ])("says where a redirect leads: %s", async (location, question) => {
+    const answer = `HTTP/1.1 308 Permanent Redirect\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`;
+    const web = closing(await startCannedServer(answer));
+    await expect(newClient({ relayUrl: `http://127.0.0.1:${web.port}` }).start()).rejects.toMatchObject({
+      code: "unreachable",
+      message: `ws://127.0.0.1:${web.port}/_tunnel/register answered 308 Permanent Redirect: ${question}`,
+    });
+  });
+
+  it("says what may be wrong with the scheme of the relay's URL", async () => {
+    // As a server does that expects TLS.
+    const silent = closing(await startCannedServer(""));
+    await expect(newClient({ relayUrl: `http://127.0.0.1:${silent.port}` }).start()).rejects.toMatchObject({
+      code: "unreachable",
+      message: expect.stringMatching(/socket hang up \(does it speak TLS\? then use https:\/\/\)$/),
+    });
+    const relayUrl = `https://127.0.0.1:${upstream.port}`;
+    await expect(newClient({ relayUrl }).start()).rejects.toMatchObject({
+      code: "unreachable",
+      message: `cannot reach the relay at wss://127.0.0.1:${upstream.port}: it answers without TLS: use http://`,
+    });
   });
 
   it("does not wait for ever for a relay that says nothing", async () => {

@@ -326,6 +326,17 @@ describe("a local service that fails", () => {
     expect((await visit(rig.relay).complete()).head?.status).toBe(200);
   });
 
+  it("is unreachable when it should speak TLS and does not, and the way out is named", async () => {
+    const plain = closing(await startUpstream());
+    const origin = `https://localhost:${plain.port}`;
+    const rig = closing(startRig({ target: origin }));
+    const message = `cannot reach ${origin}: it answers without TLS: use http://`;
+    const ordinary = await visit(rig.relay).cut();
+    expect(ordinary).toMatchObject({ code: "upstream_unreachable", message });
+    const upgrade = await visit(rig.relay, { headers: ["Upgrade", "x"], upgrade: true }).cut();
+    expect(upgrade).toMatchObject({ code: "upstream_unreachable", message });
+  });
+
   it.each([
     ["garbage", "SMTP 220 hello\r\n\r\n"],
     ["two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"],

@@ -9,12 +9,13 @@ import { describe, expect, it } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { runClient } from "../../../test/support/commands.js";
 import { missingProgram } from "../../../test/support/requires.js";
+import { startTunnelClient } from "../src/client.js";
 import { visit } from "./relay-side.js";
 import { TestRelay } from "./test-relay.js";
 
 const closing = closingAfterEach();
 
-/** A local service over TLS with a certificate that it signed itself, and the file of that certificate. */
+/** A service over TLS with a certificate that it signed itself, and the file of that certificate. */
 async function startSecureService(): Promise<{ port: number; certificate: string }> {
   const folder = await mkdtemp(join(tmpdir(), "mcp-tunnel-client-"));
   closing({ close: () => rm(folder, { recursive: true }) });
@@ -50,6 +51,18 @@ async function startSecureService(): Promise<{ port: number; certificate: string
   });
   return { port: (server.address() as AddressInfo).port, certificate };
 }
+
+describe.skipIf(missingProgram("openssl"))("a relay over TLS", () => {
+  it("is not reached when nobody vouches for its certificate, and the way out is named", async () => {
+    const { port } = await startSecureService();
+    await expect(
+      startTunnelClient({ port: 3000, relayUrl: `https://localhost:${port}` }),
+    ).rejects.toMatchObject({
+      code: "unreachable",
+      message: expect.stringMatching(/: self-signed certificate.* \(set NODE_EXTRA_CA_CERTS .*\)$/),
+    });
+  });
+});
 
 describe.skipIf(missingProgram("openssl"))("a local service over TLS", () => {
   it("is reached when its certificate is trusted, whatever Host it is told", async () => {

@@ -1,4 +1,5 @@
 import type { ResetCode } from "mcp-tunnel-protocol";
+import { tlsFault } from "../tls-errors.js";
 import type { Target } from "./target.js";
 
 /** Why the local service did not answer, in the words of the protocol and of a person. */
@@ -42,8 +43,9 @@ export function upstreamFailure(error: unknown, target: Target, connected: boole
   if (connected)
     return { code: "upstream_failed", message: `${target.origin} broke off the exchange: ${text}` };
   const known = unreachable.get(code);
-  const why = known === undefined ? text : `${known}${addresses(error)}`;
-  return { code: "upstream_unreachable", message: `cannot reach ${target.origin}: ${why}${advice(code)}` };
+  const why = known === undefined ? (tlsFault(error) ?? text) : `${known}${addresses(error)}`;
+  const hint = code === "ECONNREFUSED" ? " (is the local service running?)" : "";
+  return { code: "upstream_unreachable", message: `cannot reach ${target.origin}: ${why}${hint}` };
 }
 
 function errorCode(error: unknown): string {
@@ -60,12 +62,4 @@ function addresses(error: unknown): string {
       tried.add(address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`);
   }
   return tried.size === 0 ? "" : ` at ${[...tried].join(" and ")}`;
-}
-
-function advice(code: string): string {
-  if (code === "ECONNREFUSED") return " (is the local service running?)";
-  if (/SELF_SIGNED|UNABLE_TO_VERIFY|CERT/.test(code)) {
-    return " (set NODE_EXTRA_CA_CERTS to the file of the certificate that signed it)";
-  }
-  return "";
 }
