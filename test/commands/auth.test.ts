@@ -157,6 +157,19 @@ describe("a relay with static tokens", () => {
     await client.see("error: no name was picked: cancelled");
     expect(await client.exited).toEqual([2, null]);
   });
+
+  it.skipIf(missingProgram("script") || process.platform !== "linux")(
+    "takes the question back when it is told to end",
+    async () => {
+      const relayUrl = `http://127.0.0.1:${relay.port}`;
+      const client = closing(
+        runAtTerminal("client", ["3000", "--relay", relayUrl, "--token", "s3cret-of-many"]),
+      );
+      await client.see("Which name should the tunnel have?");
+      client.kill("SIGTERM");
+      expect(await client.exited).toEqual([0, null]);
+    },
+  );
 });
 
 describe("a relay with an auth provider", () => {

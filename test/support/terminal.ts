@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
 import { commands } from "./commands.js";
 
@@ -9,6 +10,8 @@ export interface TerminalCommand {
   see(text: string): Promise<void>;
   /** Keys, as a terminal sends them. */
   type(keys: string): void;
+  /** Sends a signal to the command itself, on Linux. */
+  kill(signal: NodeJS.Signals): void;
   /** Resolves when the command has ended. */
   readonly exited: Promise<unknown>;
   close(): Promise<void>;
@@ -42,6 +45,10 @@ export function runAtTerminal(command: keyof typeof commands, args: readonly str
     },
     type(keys) {
       child.stdin.write(keys);
+    },
+    kill(signal) {
+      const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8");
+      process.kill(Number(children), signal);
     },
     exited,
     async close() {

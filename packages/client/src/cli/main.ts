@@ -24,11 +24,14 @@ process.stderr.on("error", () => {});
 async function main(args: readonly string[]): Promise<number> {
   let options: CliOptions;
   let client: TunnelClient;
+  // A question that is open would keep the process, and the terminal in its mode.
+  const asking = new AbortController();
+  const ask = (patterns: readonly string[]): Promise<string> => pick(patterns, asking.signal);
   try {
     options = parseCommandLine(args);
     // Loaded when it is needed: with its HTTP library it takes half of the time that a mistake or --help takes to answer.
     const { TunnelClient } = await import("../client.js");
-    client = new TunnelClient({ ...options.client, ...(askable(options) ? { pick } : {}) });
+    client = new TunnelClient({ ...options.client, ...(askable(options) ? { pick: ask } : {}) });
   } catch (error) {
     return usageStatus(error);
   }
@@ -36,16 +39,17 @@ async function main(args: readonly string[]): Promise<number> {
   const renderer = options.json
     ? new JsonRenderer(output)
     : new HumanRenderer(output, String(target ?? `http://localhost:${port}`));
-  return run(client, renderer);
+  return run(client, renderer, () => asking.abort());
 }
 
-/** Serves until closed, by a signal or for good. */
-async function run(client: TunnelClient, renderer: Renderer): Promise<number> {
+/** Serves until closed, by a signal or for good. `stopAsking` takes a question at the terminal back. */
+async function run(client: TunnelClient, renderer: Renderer, stopAsking: () => void): Promise<number> {
   renderer.follow(client);
   const closed = new Promise<TunnelError | undefined>((resolve) => {
     client.on("closed", ({ error }) => resolve(error));
   });
   const close = (): void => {
+    stopAsking();
     if (client.state !== "closing") renderer.closing(client.openRequests);
     void client.close();
   };
@@ -89,9 +93,9 @@ function usageStatus(error: unknown): number {
 }
 
 /** Loaded when it is needed, which is seldom. */
-async function pick(patterns: readonly string[]): Promise<string> {
+async function pick(patterns: readonly string[], signal: AbortSignal): Promise<string> {
   const { pickAtTerminal } = await import("./pick.js");
-  return pickAtTerminal(patterns);
+  return pickAtTerminal(patterns, signal);
 }
 
 /** Whether there is a person to ask. */

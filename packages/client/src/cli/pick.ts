@@ -4,8 +4,8 @@ import { pickOnly } from "../connect.js";
 // Ctrl-D: Node's readline stops reading at it, and the prompt knows Ctrl-C and Esc only, so that it would never be answered.
 updateSettings({ aliases: { "\u0004": "cancel" } });
 
-/** Lets a person at a terminal choose from the relay's offer; what leaves no choice is not asked. */
-export async function pickAtTerminal(patterns: readonly string[]): Promise<string> {
+/** Lets a person at a terminal choose from the relay's offer; what leaves no choice is not asked. `signal` takes the question back. */
+export async function pickAtTerminal(patterns: readonly string[], signal?: AbortSignal): Promise<string> {
   if (patterns.length === 0 || (patterns.length === 1 && !patterns[0]?.includes("*")))
     return pickOnly(patterns);
   const pattern =
@@ -13,6 +13,7 @@ export async function pickAtTerminal(patterns: readonly string[]): Promise<strin
       ? (patterns[0] as string)
       : await select({
           message: "Which name should the tunnel have?",
+          ...(signal === undefined ? {} : { signal }),
           options: patterns.map((value) => ({
             value,
             label: value,
@@ -23,6 +24,7 @@ export async function pickAtTerminal(patterns: readonly string[]): Promise<strin
   if (!pattern.includes("*")) return pattern;
   const name = await text({
     message: `Name for the tunnel, like ${pattern}`,
+    ...(signal === undefined ? {} : { signal }),
     placeholder: pattern.replace("*", "demo"),
     validate: (value) => nameFault(value ?? "", pattern),
   });
