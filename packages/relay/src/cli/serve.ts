@@ -5,7 +5,7 @@ import { accessLog, combinedLog, jsonLog } from "../http/access-log.js";
 import type { LogFormat, Logger } from "../log.js";
 import { createMetrics } from "../metrics/metrics.js";
 import type { RelayObserver } from "../observer.js";
-import { defaultPublicUrl, publicUrl } from "../options.js";
+import { publicUrl } from "../options.js";
 import { createRelay, type Relay } from "../relay.js";
 import { version } from "../version.js";
 import { createLogger, type LogOutput } from "./log-output.js";
@@ -30,7 +30,8 @@ export async function serve(command: Command): Promise<void> {
     return flushed.every(Boolean);
   };
   try {
-    await start(options, output.logger, access.log, flush);
+    const isUrlGiven = command.getOptionValueSource("publicUrl") !== "default";
+    await start(options, isUrlGiven, output.logger, access.log, flush);
   } catch (error) {
     await flush();
     throw error;
@@ -59,6 +60,7 @@ function accessOutput(
 
 async function start(
   options: CliOptions,
+  isUrlGiven: boolean,
   logger: Logger,
   access: RelayObserver,
   flush: LogOutput["flush"],
@@ -84,7 +86,7 @@ async function start(
   const tls = relayOptions.tls !== undefined;
   const urls = publicUrl(options.publicUrl, "{subdomain}", options.domain, port);
   logger.info({ host, port, tls, domain: options.domain, urls, auth: mode }, "listening");
-  if (tls && port !== 443 && options.publicUrl === defaultPublicUrl) {
+  if (tls && port !== 443 && !isUrlGiven) {
     logger.warn(
       { port },
       "the URLs of the tunnels have no port: unless port 443 leads here, set --public-url, such as https://{subdomain}.{domain}:{port}",
