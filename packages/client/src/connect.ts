@@ -80,12 +80,11 @@ function openLink(request: RegisterRequest): Promise<WebSocketLink> {
     };
     const onAbort = (): void => fail(givenUp());
     signal.addEventListener("abort", onAbort, { once: true });
-    const timer = setTimeout(
-      () => fail(unreachable(request, new Error(`timed out after ${timeoutMs} ms`))),
-      timeoutMs,
-    );
+    const timer = setTimeout(() => fail(unreachable(request, `timed out after ${timeoutMs} ms`)), timeoutMs);
+    let isAtProxy = agent !== undefined;
     agent?.once("proxyConnect", ({ statusCode, statusText }) => {
-      if (statusCode !== 200) fail(proxyRefused(request, statusCode, statusText));
+      if (statusCode === 200) isAtProxy = false;
+      else fail(proxyRefused(request, statusCode, statusText));
     });
     ws.once("upgrade", (response: IncomingMessage) => {
       socket = response.socket.setNoDelay(true);
@@ -93,7 +92,7 @@ function openLink(request: RegisterRequest): Promise<WebSocketLink> {
     ws.once("unexpected-response", (_request, response: IncomingMessage) => {
       fail(unexpectedAnswer(registerUrl, response));
     });
-    ws.on("error", (error) => fail(unreachable(request, error)));
+    ws.on("error", (error) => fail(isAtProxy ? proxyFailed(request, error) : relayFailed(request, error)));
     const opened = (): void => {
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);
@@ -259,26 +258,42 @@ function redirection(registerUrl: string, { statusCode = 0, headers }: IncomingM
   if (statusCode < 300 || statusCode > 399 || location === undefined) return undefined;
   if (!URL.canParse(location, base)) return undefined;
   const { protocol, host, pathname } = new URL(location, base);
+  if (protocol !== "https:" && protocol !== "http:") return undefined;
   return `${protocol}//${host}${pathname.replace(/(\/_tunnel\/register)?\/?$/, "")}`;
 }
 
-function unreachable({ registerUrl, proxyUrl }: RegisterRequest, error: Error): TunnelError {
-  const errors = error instanceof AggregateError ? (error.errors as Error[]) : [error];
-  const why = tlsFault(error) ?? errors.map(({ message }) => message).join("; ");
-  // What a server does that expects TLS; a relay that ends does the same.
-  const hungUp = registerUrl.startsWith("ws:") && (error as NodeJS.ErrnoException).code === "ECONNRESET";
-  const hint = hungUp ? " (does it speak TLS? then use https://)" : "";
+function unreachable({ registerUrl, proxyUrl }: RegisterRequest, why: string, cause?: Error): TunnelError {
   const way = proxyUrl === undefined ? "" : ` through the proxy ${proxyUrl.origin}`;
+  const options = cause === undefined ? undefined : { cause };
   return new TunnelError(
     "unreachable",
-    `cannot reach the relay at ${new URL(registerUrl).origin}${way}: ${why}${hint}`,
-    { cause: error },
+    `cannot reach the relay at ${new URL(registerUrl).origin}${way}: ${why}`,
+    options,
   );
+}
+
+function relayFailed(request: RegisterRequest, error: Error): TunnelError {
+  // What a server does that expects TLS; a relay that ends does the same.
+  const hungUp =
+    request.registerUrl.startsWith("ws:") && (error as NodeJS.ErrnoException).code === "ECONNRESET";
+  const hint = hungUp ? " (does it speak TLS? then use https://)" : "";
+  return unreachable(request, `${tlsFault(error) ?? messageOf(error)}${hint}`, error);
+}
+
+/** The proxy has not answered yet: what went wrong says nothing of the relay. */
+function proxyFailed(request: RegisterRequest, error: Error): TunnelError {
+  const fault = tlsFault(error);
+  return unreachable(request, fault === undefined ? messageOf(error) : `of the proxy: ${fault}`, error);
+}
+
+function messageOf(error: Error): string {
+  const errors = error instanceof AggregateError ? (error.errors as Error[]) : [error];
+  return errors.map(({ message }) => message).join("; ");
 }
 
 function proxyRefused(request: RegisterRequest, status: number, reason: string): TunnelError {
   const hint = status === 407 ? ": it wants a user and a password, as in http://user:password@proxy" : "";
-  return unreachable(request, new Error(`the proxy answered ${`${status} ${reason}`.trim()}${hint}`));
+  return unreachable(request, `the proxy answered ${`${status} ${reason}`.trim()}${hint}`);
 }
 
 function givenUp(): TunnelError {

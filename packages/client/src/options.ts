@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { checkLiveness, checkOptionNames, describeType, TunnelError } from "mcp-tunnel-protocol";
 import type { LivenessOptions } from "mcp-tunnel-protocol";
-import { parseTarget, targetOfPort } from "./forward/target.js";
+import { parseTarget, targetOfPort, withoutPassword } from "./forward/target.js";
 import type { Target } from "./forward/target.js";
 
 /** Which Host the local service sees: see {@link TunnelClientOptions.hostHeader}. */
@@ -170,7 +170,9 @@ export function registerUrl(relayUrl: string): string {
   if (!URL.canParse(`${secure}://${rest}`)) throw invalid(`the relay URL '${given}' is not a URL`);
   const url = new URL(`${secure}://${rest}`);
   if (url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== "") {
-    throw invalid(`the relay URL '${given}' may hold a scheme, a host, a port and a path, and nothing else`);
+    throw invalid(
+      `the relay URL '${withoutPassword(given)}' may hold a scheme, a host, a port and a path, and nothing else`,
+    );
   }
   return `${secure}://${url.host}${url.pathname.replace(/\/+$/, "")}/_tunnel/register`;
 }
@@ -182,12 +184,10 @@ function resolveProxy(given: string | URL | undefined): URL | undefined {
     const shown = withoutPassword(String(given));
     throw invalid(`the proxy '${shown}' is not the URL of an HTTP proxy, such as http://proxy.lan:3128`);
   }
+  if (/%(?![0-9a-f]{2})/i.test(url.username + url.password)) {
+    throw invalid("the user or the password of the proxy has a % that begins no escape: write %25 for it");
+  }
   return url;
-}
-
-/** What can be shown of a URL, or of what should be one. */
-export function withoutPassword(url: string): string {
-  return url.replace(/\/\/.*@/, "//");
 }
 
 function resolveTarget(options: TunnelClientOptions): Target {

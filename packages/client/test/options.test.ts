@@ -46,12 +46,27 @@ describe("the proxy on the way to the relay", () => {
     expect(resolveOptions({ ...base, proxyUrl }).proxyUrl?.href).toBe(expected);
   });
 
-  it.each(["", "proxy.lan:3128", "socks5://ann:s3cret@proxy.lan", "http://ann:s3cret@pro xy"])(
-    "may not be %j, and no password is shown",
-    (proxyUrl) => {
-      expect(() => resolveOptions({ ...base, proxyUrl })).toThrow(/^the proxy '(?!.*s3cret)/);
-    },
-  );
+  it.each([
+    "",
+    "proxy.lan:3128",
+    "socks5://ann:s3cret@proxy.lan",
+    "http://ann:s3cret@pro xy",
+    "ann:s3cret@proxy.lan:3128",
+    "ann:s3@cret@proxy.lan",
+    "SOCKS5:/ann:s3cret@proxy.lan",
+  ])("may not be %j, and no password is shown", (proxyUrl) => {
+    expect(() => resolveOptions({ ...base, proxyUrl })).toThrow(/^the proxy '(?!.*s3)(?!.*cret)/);
+  });
+
+  it("may not have a % in its password that begins no escape", () => {
+    const proxyUrl = "http://ann:s3cret%@proxy.lan";
+    expect(() => resolveOptions({ ...base, proxyUrl })).toThrow(/^(?!.*s3cret).* write %25 for it$/);
+  });
+
+  it("is not the only URL whose password is not shown", () => {
+    expect(() => registerUrl("https://ann:s3cret@relay.test")).toThrow(/^(?!.*s3cret).*relay\.test/);
+    expect(() => parseTarget("http://ann:s3cret@localhost")).toThrow(/^(?!.*s3cret).*localhost/);
+  });
 
   it.each([
     ["nothing", "wss://relay.test/", {}, undefined],
@@ -63,6 +78,19 @@ describe("the proxy on the way to the relay", () => {
     ["HTTP_PROXY, for one without", "ws://relay.test/", { HTTP_PROXY: "proxy:3128" }, "http://proxy:3128"],
     ["ALL_PROXY", "wss://relay.test/", { ALL_PROXY: "proxy:3128" }, "http://proxy:3128"],
     ["NO_PROXY", "wss://relay.test/", { HTTPS_PROXY: "http://proxy", NO_PROXY: ".test" }, undefined],
+    [
+      "NO_PROXY",
+      "wss://app.relay.test/",
+      { HTTPS_PROXY: "http://proxy", NO_PROXY: "a.b,relay.test" },
+      undefined,
+    ],
+    ["NO_PROXY", "wss://myrelay.test/", { HTTPS_PROXY: "http://p", NO_PROXY: "relay.test" }, "http://p"],
+    [
+      "HTTPS_PROXY before ALL_PROXY",
+      "wss://r.test/",
+      { HTTPS_PROXY: "https://p:1", ALL_PROXY: "p:1" },
+      "https://p:1",
+    ],
     ["this machine", "ws://127.0.0.1:8080/", { HTTP_PROXY: "http://proxy" }, undefined],
     ["this machine", "ws://[::1]:8080/", { HTTP_PROXY: "http://proxy" }, undefined],
     ["this machine", "wss://app.localhost/", { HTTPS_PROXY: "http://proxy" }, undefined],

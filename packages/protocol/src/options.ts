@@ -17,7 +17,7 @@ export function describeType(value: unknown): string {
  * @throws TunnelError `invalid_option` that names the first of them and the known one that is nearest, or says that `given` is no object.
  */
 export function checkOptionNames(given: object, known: readonly string[], within?: string): void {
-  if (typeof given !== "object" || given === null) {
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
     const what = within ?? "the options";
     throw new TunnelError("invalid_option", `${what} must be an object, not ${describeType(given)}`);
   }

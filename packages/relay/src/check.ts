@@ -22,9 +22,9 @@ export function checkShape(schema: z.ZodType, value: unknown): void {
   if (problem !== undefined) throw new TunnelError("invalid_option", problem);
 }
 
-/** A wrong value that is no secret, for an error message. */
+/** A wrong value, for an error message. A long text may be a key that should have been the path of one. */
 export function describeValue(value: unknown): string {
-  if (typeof value === "string") return `the string '${value}'`;
+  if (typeof value === "string") return /^.{0,100}$/.test(value) ? `the string '${value}'` : "a text";
   return typeof value === "number" ? String(value) : describeType(value);
 }
 
@@ -48,6 +48,8 @@ export function objectWith<T>(
 }
 
 export const text = z.string("a string");
+/** The path of a file, where its text may be given by mistake. */
+export const path = text.regex(/^[^\r\n]+$/, "the path of a file, not what is in it");
 export const texts = z.array(text, "an array of strings");
 
 /** A whole number within a range. */

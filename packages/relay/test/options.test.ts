@@ -57,6 +57,12 @@ describe("the options of a relay", () => {
     ],
     ["tls", { ...base, tls: true }, "tls is a boolean; it must be an object"],
     [
+      "the text of a key in the place of its path, and does not show it",
+      { ...base, tls: { files: [{ cert: "a", key: "-----BEGIN PRIVATE KEY-----\nMII" }] } },
+      "tls.files.0.key is a text; it must be the path of a file, not what is in it",
+    ],
+    ["an array", [], "the options must be an object, not an array"],
+    [
       "tls.files",
       { ...base, tls: { files: [{ cert: "a" }] } },
       "tls.files.0.key is undefined; it must be a string",

@@ -1,5 +1,6 @@
 import { isCancel, select, text, updateSettings } from "@clack/prompts";
 import { pickOnly } from "../connect.js";
+import { printable } from "./render.js";
 
 // Ctrl-D: Node's readline stops reading at it, and the prompt knows Ctrl-C and Esc only, so that it would never be answered.
 updateSettings({ aliases: { "\u0004": "cancel" } });
@@ -16,16 +17,16 @@ export async function pickAtTerminal(patterns: readonly string[], signal?: Abort
           ...(signal === undefined ? {} : { signal }),
           options: patterns.map((value) => ({
             value,
-            label: value,
+            label: printable(value),
             ...(value.includes("*") ? { hint: "choose what stands for *" } : {}),
           })),
         });
   if (isCancel(pattern)) throw new Error("cancelled");
   if (!pattern.includes("*")) return pattern;
   const name = await text({
-    message: `Name for the tunnel, like ${pattern}`,
+    message: `Name for the tunnel, like ${printable(pattern)}`,
     ...(signal === undefined ? {} : { signal }),
-    placeholder: pattern.replace("*", "demo"),
+    placeholder: printable(pattern.replace("*", "demo")),
     validate: (value) => nameFault(value ?? "", pattern),
   });
   if (isCancel(name)) throw new Error("cancelled");
@@ -37,7 +38,7 @@ export function nameFault(name: string, pattern: string): string | undefined {
   const [prefix = "", suffix = ""] = pattern.split("*");
   const matches =
     name.length >= prefix.length + suffix.length && name.startsWith(prefix) && name.endsWith(suffix);
-  if (!matches) return `The name has to be like ${pattern}`;
+  if (!matches) return `The name has to be like ${printable(pattern)}`;
   if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i.test(name)) {
     return "A name has 1 to 63 letters, digits and inner hyphens";
   }

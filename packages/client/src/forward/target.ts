@@ -39,7 +39,7 @@ export function parseTarget(text: string): Target {
   ) {
     throw new TunnelError(
       "invalid_option",
-      `the local service '${text}' may hold a scheme, a host and a port, and nothing else: paths pass unchanged`,
+      `the local service '${withoutPassword(text)}' may hold a scheme, a host and a port, and nothing else: paths pass unchanged`,
     );
   }
   const secure = url.protocol === "https:";
@@ -61,4 +61,9 @@ export function parseTarget(text: string): Target {
 export function isLoopback(hostname: string): boolean {
   if (hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "::1") return true;
   return isIP(hostname) === 4 && hostname.startsWith("127.");
+}
+
+/** What can be shown of a URL, or of what should be one. */
+export function withoutPassword(url: string): string {
+  return url.replace(/^([a-z][a-z0-9+.-]*:\/+)?.*@/is, "$1");
 }
