@@ -13,6 +13,9 @@ import { TerminalOutput } from "./terminal-output.js";
 // the heap, which is V8's own choice for heaps that grow quickly. For this process only: a library's heap is not its own.
 setFlagsFromString("--heap-growing-percent=300");
 
+/** How long the end of the process waits for whoever reads its lines, in milliseconds. */
+const flushTimeoutMs = 1_000;
+
 let onReaderGone = (): void => {};
 const output = new TerminalOutput(() => onReaderGone());
 
@@ -60,7 +63,10 @@ async function run(client: TunnelClient, renderer: Renderer, stopAsking: () => v
     output.err(`internal error, please report it: ${error instanceof Error ? error.stack : String(error)}`);
   });
   // Nobody reads any more: `mcp-tunnel-client ... | head`.
-  onReaderGone = close;
+  // Not again: a second call cuts, and Ctrl-C ends the reader of a pipeline too.
+  onReaderGone = () => {
+    if (client.state !== "closing") close();
+  };
   // Its failure is that of `closed`.
   client.start().catch(() => {});
   const error = await closed;
@@ -103,4 +109,8 @@ function askable(options: CliOptions): boolean {
   return !options.json && process.stdin.isTTY && process.stdout.isTTY;
 }
 
-process.exitCode = await main(process.argv.slice(2));
+const status = await main(process.argv.slice(2));
+// A reader who has stopped does not keep the process: of what it did not take, the rest is lost. `exit` would wait for a write
+// that is in the kernel, which only a signal ends.
+if (await output.flush(flushTimeoutMs)) process.kill(process.pid, "SIGTERM");
+else process.exit(status);

@@ -26,7 +26,10 @@ export class TerminalOutput implements Output {
   #lost = 0;
   /** A write is going on, or will begin. */
   #isBusy = false;
+  #isInKernel = false;
   #isReaderGone = false;
+  /** Called when nothing waits any more. */
+  #onFlushed: (() => void) | undefined;
   #isFailing = false;
 
   /** `onReaderGone`: nobody reads the standard output any more, as after `| head`. */
@@ -42,6 +45,18 @@ export class TerminalOutput implements Output {
 
   err(line: string): void {
     this.#add(2, line);
+  }
+
+  /** Resolves when all is written, or `timeoutMs` have passed: true when a write still waits in the kernel then. */
+  flush(timeoutMs: number): Promise<boolean> {
+    if (!this.#isBusy) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(this.#isInKernel), timeoutMs);
+      this.#onFlushed = () => {
+        clearTimeout(timer);
+        resolve(false);
+      };
+    });
   }
 
   #add(fd: 1 | 2, line: string): void {
@@ -62,13 +77,18 @@ export class TerminalOutput implements Output {
   #next(): void {
     const next = this.#waiting.shift();
     this.#isBusy = next !== undefined;
-    if (next === undefined) return;
+    if (next === undefined) {
+      this.#onFlushed?.();
+      return;
+    }
     this.#waitingLength -= next.text.length;
     this.#write(next.fd, Buffer.from(next.text));
   }
 
   #write(fd: 1 | 2, bytes: Buffer): void {
+    this.#isInKernel = true;
     write(fd, bytes, (error, written) => {
+      this.#isInKernel = false;
       if (error?.code === "EAGAIN") setTimeout(() => this.#write(fd, bytes), retryMs);
       else if (error !== null) this.#onError(fd, error);
       else if (written < bytes.length) this.#write(fd, bytes.subarray(written));
@@ -86,8 +106,8 @@ export class TerminalOutput implements Output {
 
   #onError(fd: 1 | 2, error: NodeJS.ErrnoException): void {
     if (fd === 1 && error.code === "EPIPE") {
+      if (!this.#isReaderGone) this.#onReaderGone();
       this.#isReaderGone = true;
-      this.#onReaderGone();
     } else if (fd === 1 && !this.#isFailing) {
       // A full disk, say. The tunnel is worth more than its lines.
       this.#isFailing = true;

@@ -23,65 +23,84 @@ function prettyMessage(line: Record<string, unknown>, messageKey: string): strin
   return `${name ?? "-"} ${method} ${path} ${status ?? "-"} ${bytes} B ${durationMs} ms from ${address}${end}`;
 }
 
-/** A logger on the standard output. */
-export interface LogOutput {
-  logger: Logger;
-  /** Writes a line of another form, with its end, in between. */
-  write: (line: string) => void;
-  /**
-   * Writes out what is still held, at the end of the process. False when a write still waits in the kernel for a reader after
-   * {@link flushTimeoutMs}.
-   */
-  flush: () => Promise<boolean>;
-}
-
 /** What may wait for a reader who is slow, in characters. */
 const maxWaitingLength = 4_194_304;
 /** How long the end of the process waits for one, in milliseconds. */
 const flushTimeoutMs = 1_000;
 
 /**
- * Writes without waiting: neither a terminal that is paused (Ctrl-S), nor a reader who has stopped, nor a full disk stops the
- * relay. Beyond {@link maxWaitingLength} lines are lost, and their number is told when lines are taken again.
+ * The standard output, one for all that is logged, so that no line comes to stand inside another. It is written without waiting:
+ * neither a terminal that is paused (Ctrl-S), nor a reader who has stopped, nor a full disk stops the relay. Beyond
+ * {@link maxWaitingLength} lines are lost.
  */
-export function createLogger(format: LogFormat, level: LogLevel): LogOutput {
-  const stream = pino.destination({ dest: 1, sync: false, maxLength: maxWaitingLength });
-  // The reader of a pipe may leave, and a disk may be full; that is no reason to end.
-  let isFailing = false;
-  stream.on("error", () => (isFailing = true));
-  stream.on("write", () => (isFailing = false));
-  const lines = new LineGatherer((text) => stream.write(text));
-  const toText = format === "pretty" ? prettyFactory(prettyOptions) : (line: string): string => line;
-  const logger = pino(
-    { level, base: null, timestamp: () => `,"time":"${isoTime(Date.now())}"` },
-    { write: (line: string) => lines.write(toText(line)) },
-  );
-  let lost = 0;
-  stream.on("drop", (text: string) => (lost += text.split("\n").length - 1));
-  stream.on("drain", () => {
-    if (lost === 0) return;
-    logger.warn({ lines: lost }, "lines of the log are lost: nobody read them in time, or the disk was full");
-    lost = 0;
-  });
-  return {
-    logger,
-    // Through the one buffer, so that no line comes to stand inside another.
-    write: (line) => lines.write(line),
-    flush() {
-      lines.flush();
-      return new Promise((resolve) => {
-        const finish = (isFree: boolean): void => {
-          clearTimeout(timer);
-          // Otherwise pino tries again at the exit of the process, and for ever where the disk is full.
-          stream.destroy();
-          resolve(isFree);
-        };
-        const timer = setTimeout(() => finish(isFailing), flushTimeoutMs);
-        stream.once("close", () => finish(true)).once("error", () => finish(true));
-        stream.end();
-      });
+export class LogOutput {
+  readonly #stream = pino.destination({
+    dest: 1,
+    sync: false,
+    maxLength: maxWaitingLength,
+    // A pipe that is full, and may not be waited for.
+    retryEAGAIN: () => {
+      this.#isInKernel = false;
+      return true;
     },
-  };
+  });
+  readonly #lines = new LineGatherer((text) => {
+    this.#isInKernel = true;
+    this.#stream.write(text);
+  });
+  /** The last that is known of a write: it has not come back. */
+  #isInKernel = false;
+  #lost = 0;
+
+  constructor() {
+    const back = (): void => {
+      this.#isInKernel = false;
+    };
+    // The reader of a pipe may leave, and a disk may be full; that is no reason to end.
+    this.#stream.on("error", back).on("write", back);
+    this.#stream.on("drop", (text: string) => (this.#lost += text.split("\n").length - 1));
+  }
+
+  /** Takes a line with its end. */
+  write(line: string): void {
+    this.#lines.write(line);
+  }
+
+  /** Calls `tell` with the number of lines that are lost, once lines are taken again. */
+  onLost(tell: (lines: number) => void): void {
+    this.#stream.on("drain", () => {
+      const lost = this.#lost;
+      this.#lost = 0;
+      if (lost > 0) tell(lost);
+    });
+  }
+
+  /**
+   * Writes out what is still held, at the end of the process; nothing may be written afterwards. False when a write still waits in
+   * the kernel for its reader after {@link flushTimeoutMs}.
+   */
+  flush(): Promise<boolean> {
+    this.#lines.flush();
+    return new Promise((resolve) => {
+      const finish = (isFree: boolean): void => {
+        clearTimeout(timer);
+        // Otherwise pino tries again at the exit of the process, and for ever where the disk is full.
+        this.#stream.destroy();
+        resolve(isFree);
+      };
+      const timer = setTimeout(() => finish(!this.#isInKernel), flushTimeoutMs);
+      this.#stream.once("close", () => finish(true)).once("error", () => finish(true));
+      this.#stream.end();
+    });
+  }
+}
+
+export function createLogger(output: LogOutput, format: LogFormat, level: LogLevel): Logger {
+  const toText = format === "pretty" ? prettyFactory(prettyOptions) : (line: string): string => line;
+  return pino(
+    { level, base: null, timestamp: () => `,"time":"${isoTime(Date.now())}"` },
+    { write: (line: string) => output.write(toText(line)) },
+  );
 }
 
 const prettyOptions = {

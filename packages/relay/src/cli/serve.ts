@@ -8,7 +8,7 @@ import type { RelayObserver } from "../observer.js";
 import { publicUrl } from "../options.js";
 import { createRelay, type Relay } from "../relay.js";
 import { version } from "../version.js";
-import { createLogger, type LogOutput } from "./log-output.js";
+import { createLogger, LogOutput } from "./log-output.js";
 import { tendHeap } from "./heap.js";
 import type { CliOptions } from "./options.js";
 import { adminOptionsOf, readOptions, relayOptionsOf } from "./read-options.js";
@@ -23,17 +23,16 @@ export async function serve(command: Command): Promise<void> {
   }
   const options = readOptions(command);
   const format = options.logFormat ?? (process.stdout.isTTY ? "pretty" : "json");
-  const output = createLogger(format, options.logLevel);
-  const access = accessOutput(options, format, output);
-  const flush = async (): Promise<boolean> => {
-    const flushed = await Promise.all([output.flush(), access.flush()]);
-    return flushed.every(Boolean);
-  };
+  const output = new LogOutput();
+  const logger = createLogger(output, format, options.logLevel);
+  output.onLost((lines) => {
+    logger.warn({ lines }, "lines of the log are lost: nobody read them in time, or the disk was full");
+  });
   try {
     const isUrlGiven = command.getOptionValueSource("publicUrl") !== "default";
-    await start(options, isUrlGiven, output.logger, access.log, flush);
+    await start(options, isUrlGiven, logger, accessOutput(options, format, output, logger), output);
   } catch (error) {
-    await flush();
+    await output.flush();
     throw error;
   }
 }
@@ -43,19 +42,21 @@ function accessOutput(
   { accessLog: asked, logLevel }: CliOptions,
   logFormat: LogFormat,
   output: LogOutput,
-): { log: RelayObserver; flush: LogOutput["flush"] } {
-  const flush = async (): Promise<boolean> => true;
+  logger: Logger,
+): RelayObserver {
   const isWritten = logLevel === "info" || logLevel === "debug";
   const format = asked ?? (isWritten ? logFormat : "off");
-  if (format === "off") return { log: { onEnd() {} }, flush };
-  if (format === "combined") return { log: combinedLog(output.write), flush };
-  // Through the one output where it is of the same form, so that no line comes to stand inside another.
-  if (format === logFormat) {
-    if (format === "json") return { log: jsonLog(output.write), flush };
-    if (isWritten) return { log: accessLog(output.logger), flush };
+  const write = (line: string): void => output.write(line);
+  switch (format) {
+    case "off":
+      return { onEnd() {} };
+    case "combined":
+      return combinedLog(write);
+    case "json":
+      return jsonLog(write);
+    case "pretty":
+      return accessLog(logFormat === "pretty" && isWritten ? logger : createLogger(output, "pretty", "info"));
   }
-  const own = createLogger(format, "info");
-  return { log: format === "json" ? jsonLog(own.write) : accessLog(own.logger), flush: own.flush };
 }
 
 async function start(
@@ -63,7 +64,7 @@ async function start(
   isUrlGiven: boolean,
   logger: Logger,
   access: RelayObserver,
-  flush: LogOutput["flush"],
+  output: LogOutput,
 ): Promise<void> {
   const adminOptions = adminOptionsOf(options);
   const metrics = adminOptions === undefined ? undefined : createMetrics(version);
@@ -101,7 +102,7 @@ async function start(
   }
   surviveFaults(logger);
   tendHeap();
-  stopOnSignals(options, relay, admin, logger, flush);
+  stopOnSignals(options, relay, admin, logger, output);
 }
 
 /**
@@ -130,7 +131,7 @@ function stopOnSignals(
   relay: Relay,
   admin: AdminServer | undefined,
   logger: Logger,
-  flush: LogOutput["flush"],
+  output: LogOutput,
 ): void {
   let signalled = false;
   const stop = (signal: NodeJS.Signals): void => {
@@ -144,12 +145,13 @@ function stopOnSignals(
       .then(() => admin?.close())
       .then(() => {
         logger.info({}, "stopped");
-        return flush();
+        return output.flush();
       })
       .then((isFree) => {
-        // A write that nobody takes keeps a thread in the kernel, for which `exit` would wait.
-        if (!isFree) process.kill(process.pid, "SIGKILL");
-        process.exit(0);
+        if (isFree) process.exit(0);
+        // A write that nobody takes keeps a thread in the kernel, for which `exit` would wait; a signal ends it.
+        process.removeAllListeners("SIGTERM");
+        process.kill(process.pid, "SIGTERM");
       });
   };
   process.on("SIGTERM", stop);
