@@ -137,6 +137,25 @@ describe("a client whose lines are not taken", () => {
   });
 });
 
+it("Ctrl-C, which ends the reader of a pipeline too, lets the client finish what is open", async () => {
+  const upstream = closing(await startUpstream());
+  const relay = closing(await startRelayCommand());
+  const args = [String(upstream.port), "--relay", `http://127.0.0.1:${relay.port}`, "--subdomain", "demo"];
+  const client = spawn(process.execPath, [commands.client, ...args, "--json"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  closing({ close: () => client.kill("SIGKILL") });
+  await relay.waitForJson({ msg: "tunnel registered" });
+  const visitors = closing(createVisitor(relay.port));
+  const arrived = upstream.nextRequest();
+  const answer = visitors.text("demo", "/slow?ms=700");
+  await arrived;
+  client.stdout.destroy();
+  client.kill("SIGINT");
+  expect((await answer).status).toBe(200);
+  expect(await once(client, "exit")).toEqual([0, null]);
+});
+
 it.each([
   [commands.relay, ["--help"]],
   [commands.client, ["--help"]],

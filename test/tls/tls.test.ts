@@ -9,7 +9,7 @@ import WebSocket, { WebSocketServer } from "ws";
 import { Scrape, startAdminRelay } from "../admin/support.js";
 import { createAuthority, createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
-import type { ClientCommand } from "../support/commands.js";
+import { type ClientCommand, runRelay } from "../support/commands.js";
 import { createProgram, failureOf } from "../../packages/relay/src/cli/program.js";
 import {
   certificateFor,
@@ -239,6 +239,32 @@ describe("a relay with certificates that change", { timeout: 60_000 }, () => {
     const expiry = (await Scrape.of(relay)).value("mcp_tunnel_certificate_expiry_timestamp_seconds");
     expect(expiry * 1_000).toBe(Date.parse(new X509Certificate(expired.cert).validTo));
     expect((await certificateFor(relay.port, "old.tunnel.test")).subject.CN).toBe("old.tunnel.test");
+  });
+});
+
+describe("a relay with TLS on another port than 443", { timeout: 60_000 }, () => {
+  it.each([
+    [[], true],
+    [["--public-url", "https://{subdomain}.{domain}"], false],
+  ])("with %j warns that no port leads to its URLs: %s", async (args, warns) => {
+    const folder = opened(createFolder());
+    const pair = await (await createAuthority()).issue(["tunnel.test", "*.tunnel.test"]);
+    const files = [
+      "--tls-cert",
+      folder.write("a.pem", pair.cert),
+      "--tls-key",
+      folder.write("a.key", pair.key),
+    ];
+    const where = ["--domain", "tunnel.test", "--host", "127.0.0.1", "--port", "0", "--log-format", "json"];
+    const relay = opened(runRelay([...where, ...files, ...args]));
+    const listening = await relay.waitForJson({ msg: "listening" });
+    expect(listening["urls"]).toBe("https://{subdomain}.tunnel.test");
+    // It comes after.
+    await relay.waitFor("open mode", () => relay.json.find(({ msg }) => String(msg).startsWith("open mode")));
+    const warnings = relay.json.filter(({ msg }) =>
+      String(msg).startsWith("the URLs of the tunnels have no port"),
+    );
+    expect(warnings.length > 0).toBe(warns);
   });
 });
 
