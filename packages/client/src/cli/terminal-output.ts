@@ -22,9 +22,11 @@ export class TerminalOutput implements Output {
   readonly colors = isatty(1) && process.env["NO_COLOR"] === undefined;
   readonly #onReaderGone: () => void;
   #waiting: Text[] = [];
+  /** Have gathered, and go out one after the other. */
+  #leaving: Text[] = [];
   #waitingLength = 0;
   #lost = 0;
-  /** A write is going on, or will begin. */
+  /** Lines gather, or a write is going on. */
   #isBusy = false;
   #isInKernel = false;
   #isReaderGone = false;
@@ -69,20 +71,28 @@ export class TerminalOutput implements Output {
     if (last?.fd === fd) last.text += text;
     else this.#waiting.push({ fd, text });
     this.#waitingLength += text.length;
-    if (this.#isBusy) return;
+    if (!this.#isBusy) this.#gather();
+  }
+
+  #gather(): void {
     this.#isBusy = true;
-    setTimeout(() => this.#next(), gatherMs);
+    setTimeout(() => {
+      this.#leaving = this.#waiting;
+      this.#waiting = [];
+      this.#next();
+    }, gatherMs);
   }
 
   #next(): void {
-    const next = this.#waiting.shift();
-    this.#isBusy = next !== undefined;
-    if (next === undefined) {
+    const next = this.#leaving.shift();
+    if (next !== undefined) {
+      this.#waitingLength -= next.text.length;
+      this.#write(next.fd, Buffer.from(next.text));
+    } else if (this.#waiting.length > 0) this.#gather();
+    else {
+      this.#isBusy = false;
       this.#onFlushed?.();
-      return;
     }
-    this.#waitingLength -= next.text.length;
-    this.#write(next.fd, Buffer.from(next.text));
   }
 
   #write(fd: 1 | 2, bytes: Buffer): void {
@@ -117,7 +127,7 @@ export class TerminalOutput implements Output {
   }
 
   #writeRest(): void {
-    for (const { fd, text } of this.#waiting.splice(0)) {
+    for (const { fd, text } of [...this.#leaving, ...this.#waiting]) {
       try {
         writeSync(fd, text);
       } catch {
