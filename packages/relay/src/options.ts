@@ -8,6 +8,7 @@ import { type AddressRanges, addressRanges, trustedProxies, type TrustedProxies 
 import { type CookieDomain, cookieDomains } from "./http/set-cookie.js";
 import { limitDefinitions, type LimitOptions, type Limits, resolveLimits } from "./limits/limits.js";
 import { type Logger, loggerShape, silentLogger } from "./log.js";
+import { checkTemplate, defaultPublicUrl } from "./public-url.js";
 import { type TlsOptions, tlsShape } from "./tls/tls.js";
 import { defaultReservedNames, isName, normalizeDomain } from "./name.js";
 import type { RelayObserver } from "./observer.js";
@@ -66,9 +67,6 @@ export interface ResolvedRelayOptions
   trustedProxies: TrustedProxies;
   limitExempt: AddressRanges;
 }
-
-/** See {@link RelayOptions.publicUrl}. */
-export const defaultPublicUrl = "https://{subdomain}.{domain}";
 
 const observerShape = objectWith<RelayObserver>(["onEnd"], ["onTunnelEvent", "onLimit"]);
 
@@ -130,35 +128,4 @@ export function checkReserved(name: string): string {
   const lower = name.toLowerCase();
   if (isName(lower)) return lower;
   throw new TunnelError("invalid_option", `the reserved name '${name}' is not a DNS label`);
-}
-
-/** The public URL of the tunnel `subdomain`. */
-export function publicUrl(template: string, subdomain: string, domain: string, port: number): string {
-  return template
-    .replaceAll("{subdomain}", subdomain)
-    .replaceAll("{domain}", domain)
-    .replaceAll("{port}", String(port));
-}
-
-/**
- * The template without a slash at its end.
- * @throws TunnelError `invalid_option`.
- */
-export function checkTemplate(template: string): string {
-  const sample = publicUrl(template, "name", "domain.test", 8080);
-  const url = URL.canParse(sample) ? new URL(sample) : undefined;
-  if (!template.includes("{subdomain}") || (url?.protocol !== "http:" && url?.protocol !== "https:")) {
-    throw new TunnelError(
-      "invalid_option",
-      `the public URL '${template}' is not an http(s) URL with {subdomain} in it, such as https://{subdomain}.{domain}`,
-    );
-  }
-  const [unknown] = /\{.*?\}/.exec(sample) ?? [];
-  if (unknown !== undefined) {
-    throw new TunnelError(
-      "invalid_option",
-      `the public URL '${template}' has ${unknown} in it, but only {subdomain}, {domain} and {port} are known`,
-    );
-  }
-  return template.replace(/\/+$/, "");
 }

@@ -9,7 +9,7 @@ import {
 } from "../log.js";
 import { type CookieDomain, cookieDomains } from "../http/set-cookie.js";
 import { defaultReservedNames } from "../name.js";
-import { defaultPublicUrl } from "../options.js";
+import { defaultPublicUrl } from "../public-url.js";
 import { isEveryday, type LimitCliOptions, limitOptions } from "./limit-options.js";
 import { collect, type HostPort, readDurationMs, readHostPort, readPort } from "./values.js";
 import { type TlsCliOptions, tlsOptions } from "./tls-options.js";

@@ -5,7 +5,7 @@ import { accessLog, combinedLog, jsonLog } from "../http/access-log.js";
 import type { LogFormat, Logger } from "../log.js";
 import { createMetrics } from "../metrics/metrics.js";
 import type { RelayObserver } from "../observer.js";
-import { publicUrl } from "../options.js";
+import { publicUrl } from "../public-url.js";
 import { createRelay, type Relay } from "../relay.js";
 import { version } from "../version.js";
 import { createLogger, LogOutput } from "./log-output.js";

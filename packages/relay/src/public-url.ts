@@ -1,0 +1,35 @@
+import { TunnelError } from "mcp-tunnel-protocol";
+
+/** How the public URL of a tunnel is written, unless the operator says otherwise. */
+export const defaultPublicUrl = "https://{subdomain}.{domain}";
+
+/** The public URL of the tunnel `subdomain`. */
+export function publicUrl(template: string, subdomain: string, domain: string, port: number): string {
+  return template
+    .replaceAll("{subdomain}", subdomain)
+    .replaceAll("{domain}", domain)
+    .replaceAll("{port}", String(port));
+}
+
+/**
+ * The template without a slash at its end.
+ * @throws TunnelError `invalid_option`.
+ */
+export function checkTemplate(template: string): string {
+  const sample = publicUrl(template, "name", "domain.test", 8080);
+  const url = URL.canParse(sample) ? new URL(sample) : undefined;
+  if (!template.includes("{subdomain}") || (url?.protocol !== "http:" && url?.protocol !== "https:")) {
+    throw new TunnelError(
+      "invalid_option",
+      `the public URL '${template}' is not an http(s) URL with {subdomain} in it, such as https://{subdomain}.{domain}`,
+    );
+  }
+  const [unknown] = /\{.*?\}/.exec(sample) ?? [];
+  if (unknown !== undefined) {
+    throw new TunnelError(
+      "invalid_option",
+      `the public URL '${template}' has ${unknown} in it, but only {subdomain}, {domain} and {port} are known`,
+    );
+  }
+  return template.replace(/\/+$/, "");
+}
