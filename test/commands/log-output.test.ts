@@ -7,7 +7,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { closingAfterEach } from "../support/cleanup.js";
 import { commands, startRelayCommand } from "../support/commands.js";
 import { freePort } from "../support/free-port.js";
-import { startUpstream } from "../support/upstream.js";
+import { startUpstream, type Upstream } from "../support/upstream.js";
 import { createVisitor, type Visitor } from "../support/visitor.js";
 
 const closing = closingAfterEach();
@@ -86,22 +86,29 @@ describe("a relay whose log is not taken", () => {
   });
 });
 
-describe("a client whose lines are not taken", () => {
-  async function startClient(
-    stdout: "pipe" | number,
-  ): Promise<ChildProcess & { visit(path: string): Promise<number> }> {
-    const upstream = closing(await startUpstream());
-    const relay = closing(await startRelayCommand());
-    const args = [String(upstream.port), "--relay", `http://127.0.0.1:${relay.port}`, "--subdomain", "demo"];
-    const client = spawn(process.execPath, [commands.client, ...args], { stdio: ["ignore", stdout, "pipe"] });
-    closing({ close: () => client.kill("SIGKILL") });
-    await relay.waitForJson({ msg: "tunnel registered" });
-    const visitors = closing(createVisitor(relay.port));
-    return Object.assign(client, {
-      visit: async (path: string) => (await visitors.text("demo", path)).status,
-    });
-  }
+interface RunningClient extends ChildProcess {
+  upstream: Upstream;
+  /** The status of a visit to its tunnel. */
+  visit(path: string): Promise<number>;
+}
 
+async function startClient(stdout: "pipe" | number, args: readonly string[] = []): Promise<RunningClient> {
+  const upstream = closing(await startUpstream());
+  const relay = closing(await startRelayCommand());
+  const where = [String(upstream.port), "--relay", `http://127.0.0.1:${relay.port}`, "--subdomain", "demo"];
+  const client = spawn(process.execPath, [commands.client, ...where, ...args], {
+    stdio: ["ignore", stdout, "pipe"],
+  });
+  closing({ close: () => client.kill("SIGKILL") });
+  await relay.waitForJson({ msg: "tunnel registered" });
+  const visitors = closing(createVisitor(relay.port));
+  return Object.assign(client, {
+    upstream,
+    visit: async (path: string) => (await visitors.text("demo", path)).status,
+  });
+}
+
+describe("a client whose lines are not taken", () => {
   it.skipIf(!existsSync("/dev/full"))("serves with a full disk, and says so", async () => {
     const full = openSync("/dev/full", "w");
     const client = await startClient(full);
@@ -138,21 +145,13 @@ describe("a client whose lines are not taken", () => {
 });
 
 it("Ctrl-C, which ends the reader of a pipeline too, lets the client finish what is open", async () => {
-  const upstream = closing(await startUpstream());
-  const relay = closing(await startRelayCommand());
-  const args = [String(upstream.port), "--relay", `http://127.0.0.1:${relay.port}`, "--subdomain", "demo"];
-  const client = spawn(process.execPath, [commands.client, ...args, "--json"], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  closing({ close: () => client.kill("SIGKILL") });
-  await relay.waitForJson({ msg: "tunnel registered" });
-  const visitors = closing(createVisitor(relay.port));
-  const arrived = upstream.nextRequest();
-  const answer = visitors.text("demo", "/slow?ms=700");
+  const client = await startClient("pipe", ["--json"]);
+  const arrived = client.upstream.nextRequest();
+  const status = client.visit("/slow?ms=700");
   await arrived;
-  client.stdout.destroy();
+  client.stdout?.destroy();
   client.kill("SIGINT");
-  expect((await answer).status).toBe(200);
+  expect(await status).toBe(200);
   expect(await once(client, "exit")).toEqual([0, null]);
 });
 

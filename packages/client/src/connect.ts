@@ -6,6 +6,7 @@ import { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import { HttpsProxyAgent } from "https-proxy-agent";
 import { WebSocket } from "ws";
 import { isLoopback } from "./forward/target.js";
+import { registrationPath } from "./options.js";
 import type { PickSubdomain } from "./options.js";
 import { tlsFault } from "./tls-errors.js";
 import { version } from "./version.js";
@@ -111,7 +112,7 @@ function openLink(request: RegisterRequest): Promise<WebSocketLink> {
  */
 function masked({ registerUrl, proxyUrl }: RegisterRequest): boolean {
   const { protocol, hostname } = new URL(registerUrl);
-  return protocol === "ws:" && (proxyUrl !== undefined || !isLoopback(hostname.replace(/^\[|\]$/g, "")));
+  return protocol === "ws:" && (proxyUrl !== undefined || !isLoopback(hostname));
 }
 
 /** With a mask of zeros `ws` does not touch the data. */
@@ -259,7 +260,9 @@ function redirection(registerUrl: string, { statusCode = 0, headers }: IncomingM
   if (!URL.canParse(location, base)) return undefined;
   const { protocol, host, pathname } = new URL(location, base);
   if (protocol !== "https:" && protocol !== "http:") return undefined;
-  return `${protocol}//${host}${pathname.replace(/(\/_tunnel\/register)?\/?$/, "")}`;
+  const path = pathname.replace(/\/$/, "");
+  const prefix = path.endsWith(registrationPath) ? path.slice(0, -registrationPath.length) : path;
+  return `${protocol}//${host}${prefix}`;
 }
 
 function unreachable({ registerUrl, proxyUrl }: RegisterRequest, why: string, cause?: Error): TunnelError {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { checkLiveness, checkOptionNames, describeType, TunnelError } from "mcp-tunnel-protocol";
+import { checkLiveness, checkOptionNames, describeType, maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
 import type { LivenessOptions } from "mcp-tunnel-protocol";
 import { parseTarget, targetOfPort, withoutPassword } from "./forward/target.js";
 import type { Target } from "./forward/target.js";
@@ -116,9 +116,6 @@ const optionTypes = {
   onEvicted: "a function",
 } as const satisfies Record<keyof TunnelClientOptions, string>;
 
-/** The longest wait of a Node timer; a longer one would end at once. */
-const maxTimerMs = 0x7fffffff;
-
 /** @throws TunnelError `invalid_option`, with a message that names the option, what it was given and what it takes. */
 export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
   checkTypes(options);
@@ -137,7 +134,7 @@ export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
     maxStreams: positive("maxStreams", options.maxStreams, 1_024),
     connectTimeoutMs: Math.min(positive("connectTimeoutMs", options.connectTimeoutMs, 5_000), maxTimerMs),
     registerTimeoutMs: Math.min(positive("registerTimeoutMs", options.registerTimeoutMs, 10_000), maxTimerMs),
-    liveness: resolveLiveness(options.liveness),
+    liveness: options.liveness ?? {},
   };
 }
 
@@ -149,10 +146,14 @@ function checkTypes(options: TunnelClientOptions): void {
     if (value === undefined) continue;
     if (!isOfType(value, type)) throw invalid(`${name} must be ${type}, not ${describeType(value)}`);
   }
+  if (options.liveness !== undefined) checkLiveness(options.liveness);
   if (options.relayUrl === undefined) {
     throw invalid("relayUrl is missing: it takes the relay's URL, such as https://tunnel.example.com");
   }
 }
+
+/** Where a relay registers clients, below its URL. */
+export const registrationPath = "/_tunnel/register";
 
 /**
  * The registration endpoint of a relay given the way users write it: a path in front of it stays, so that a relay may sit
@@ -174,7 +175,7 @@ export function registerUrl(relayUrl: string): string {
       `the relay URL '${withoutPassword(given)}' may hold a scheme, a host, a port and a path, and nothing else`,
     );
   }
-  return `${secure}://${url.host}${url.pathname.replace(/\/+$/, "")}/_tunnel/register`;
+  return `${secure}://${url.host}${url.pathname.replace(/\/+$/, "")}${registrationPath}`;
 }
 
 function resolveProxy(given: string | URL | undefined): URL | undefined {
@@ -209,11 +210,6 @@ function isOfType(value: unknown, type: OptionType): boolean {
     default:
       return describeType(value) === type;
   }
-}
-
-function resolveLiveness(liveness: LivenessOptions = {}): LivenessOptions {
-  checkLiveness(liveness);
-  return liveness;
 }
 
 function resolveToken(token: string | undefined): string {

@@ -17,7 +17,7 @@ export type { JsonRelaySessionOptions } from "./json/relay-session.js";
 export type { Link, LinkHandler } from "./link.js";
 export { checkLiveness, Liveness } from "./liveness.js";
 export type { LivenessOptions } from "./liveness.js";
-export { checkOptionNames, describeType } from "./options.js";
+export { checkOptionNames, describeType, maxTimerMs } from "./options.js";
 export {
   parseAcknowledge,
   parseOffer,

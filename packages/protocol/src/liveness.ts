@@ -1,6 +1,6 @@
 import { TunnelError } from "./errors.js";
 import type { Link } from "./link.js";
-import { checkOptionNames, describeType } from "./options.js";
+import { checkOptionNames, describeType, maxTimerMs } from "./options.js";
 
 /** When a link counts as dead. */
 export interface LivenessOptions {
@@ -11,9 +11,6 @@ export interface LivenessOptions {
 }
 
 const least: Readonly<Required<LivenessOptions>> = { pingIntervalMs: 0, pingTimeoutMs: 1 };
-
-/** The longest wait of a Node timer; a longer one would end at once. */
-const maxTimerMs = 0x7fffffff;
 
 /** @throws TunnelError `invalid_option`. */
 export function checkLiveness(options: LivenessOptions): void {

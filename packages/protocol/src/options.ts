@@ -3,6 +3,9 @@ import { TunnelError } from "./errors.js";
 
 /** What relay and client have in common when they look at the options that a program gives. */
 
+/** The longest wait of a Node timer, about 24 days, in milliseconds; a longer one would end at once. */
+export const maxTimerMs = 0x7fffffff;
+
 /** What a wrong value is, for an error message. The value itself may be a secret. */
 export function describeType(value: unknown): string {
   if (value === null || value === undefined) return String(value);

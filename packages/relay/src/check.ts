@@ -16,10 +16,15 @@ export function firstProblem(schema: z.ZodType, value: unknown): string | undefi
   return `${path === "" ? "it" : path} is ${given}; it must be ${issue.message}`;
 }
 
+/** For an option, or a value of one, that cannot be used. */
+export function unusable(message: string): TunnelError {
+  return new TunnelError("invalid_option", message);
+}
+
 /** @throws TunnelError `invalid_option`: see {@link firstProblem}. */
 export function checkShape(schema: z.ZodType, value: unknown): void {
   const problem = firstProblem(schema, value);
-  if (problem !== undefined) throw new TunnelError("invalid_option", problem);
+  if (problem !== undefined) throw unusable(problem);
 }
 
 /** A wrong value, for an error message. A long text may be a key that should have been the path of one. */
@@ -49,7 +54,7 @@ export function objectWith<T>(
 
 export const text = z.string("a string");
 /** The path of a file, where its text may be given by mistake. */
-export const path = text.regex(/^[^\r\n]+$/, "the path of a file, not what is in it");
+export const filePath = text.regex(/^[^\r\n]+$/, "the path of a file, not what is in it");
 export const texts = z.array(text, "an array of strings");
 
 /** A whole number within a range. */

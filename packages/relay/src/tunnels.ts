@@ -1,5 +1,6 @@
 import { closeCodes, evictedReason, type TunnelError } from "mcp-tunnel-protocol";
 import type { Holds } from "./holds.js";
+import { reportFault } from "./http/report.js";
 import type { LimitReporter } from "./limits/limit-reporter.js";
 import { printable } from "./log.js";
 import type { TunnelEvent } from "./observer.js";
@@ -155,7 +156,6 @@ export class Tunnels implements TunnelObserver {
   }
 
   onFault(tunnel: Tunnel, error: unknown): void {
-    const stack = error instanceof Error ? error.stack : String(error);
-    this.#options.logger.error({ name: tunnel.name, error: stack }, "an exchange failed inside the relay");
+    reportFault(this.#options.logger, tunnel.name, error);
   }
 }

@@ -10,7 +10,7 @@ import { isLoopback, withoutPassword } from "../forward/target.js";
 export function environmentProxy(registerUrl: string): string | undefined {
   // A WebSocket is opened by an HTTP request, and goes the way of one.
   const url = new URL(registerUrl.replace(/^ws/, "http"));
-  if (isLoopback(url.hostname.replace(/^\[|\]$/g, ""))) return undefined;
+  if (isLoopback(url.hostname)) return undefined;
   const proxy = getProxyForUrl(url.href);
   if (proxy === "" || isBelowExempt(url.hostname)) return undefined;
   // Without a scheme it speaks plain HTTP, for curl and everybody else; the library takes the scheme of the URL.

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
 import { registerUrl } from "../options.js";
 import type { TunnelClientOptions } from "../options.js";
 import { version } from "../version.js";
@@ -207,8 +207,7 @@ const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h:
 export function parseDuration(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text.trim());
   const ms = Number(match?.[1]) * (units[match?.[2] ?? "s"] as number);
-  // Node's timers take at most 2^31-1 ms, and fire at once beyond.
-  if (match === null || ms > 0x7fffffff) {
+  if (match === null || ms > maxTimerMs) {
     throw new InvalidArgumentError(
       "It takes a number with a unit, such as 500ms, 90s, 10m or 2h, up to 596h.",
     );

@@ -56,10 +56,11 @@ export function parseTarget(text: string): Target {
 
 /**
  * Whether a name means this machine. Services that only listen there often guard against DNS rebinding, and some
- * want the port in Host even where it is the default one, so it is always given.
+ * want the port in Host even where it is the default one, so it is always given. IPv6 may be in brackets, as in a URL.
  */
 export function isLoopback(hostname: string): boolean {
-  if (hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "::1") return true;
+  if (hostname === "localhost" || hostname.endsWith(".localhost")) return true;
+  if (hostname === "::1" || hostname === "[::1]") return true;
   return isIP(hostname) === 4 && hostname.startsWith("127.");
 }
 

@@ -1,4 +1,4 @@
-import { checkOptionNames, TunnelError } from "mcp-tunnel-protocol";
+import { checkOptionNames, maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
 import pRetry from "p-retry";
 import { Agent, request } from "undici";
 import { z } from "zod";
@@ -23,7 +23,7 @@ export interface ProviderOptions {
 const optionShapes = {
   url: text,
   secret: z.string("a string").min(1, "a secret, and not empty"),
-  timeoutMs: wholeNumber(1, 0x7fffffff).optional(),
+  timeoutMs: wholeNumber(1, maxTimerMs).optional(),
   maxAnswerBytes: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
   logger: loggerShape.optional(),
 } satisfies Record<keyof ProviderOptions, z.ZodType>;

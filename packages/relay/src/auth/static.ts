@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { describeType, TunnelError } from "mcp-tunnel-protocol";
+import { describeType } from "mcp-tunnel-protocol";
+import { unusable } from "../check.js";
 import type { Authenticator } from "./authenticator.js";
 import { isPattern } from "./patterns.js";
 
@@ -54,10 +55,6 @@ function checkToken(given: StaticToken, what: string): void {
       `${what}; the subdomain pattern '${String(subdomain)}' is not usable: letters, digits, hyphens and at most one '*'`,
     );
   }
-}
-
-function unusable(message: string): TunnelError {
-  return new TunnelError("invalid_option", message);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
 import { formatProblems } from "../config/yaml.js";
 import type { Logger } from "../log.js";
 import type { AuthenticationResult, Authenticator, Credentials, TokenGrant } from "./authenticator.js";
@@ -10,9 +10,6 @@ import { parseTokenList, type TokenEntry, tokenDigest, tokenId } from "./token-l
 
 /** How often the file is looked at, in milliseconds. */
 const pollIntervalMs = 500;
-
-/** The longest wait of a Node timer. */
-const maxTimerMs = 0x7fffffff;
 
 /** A token of the file. It stays the same object while the file changes around it, so that its tunnels can watch it. */
 class FileToken implements TokenGrant {

@@ -1,5 +1,4 @@
 import type { Command, Option } from "commander";
-import { TunnelError } from "mcp-tunnel-protocol";
 import { checkAdminAccess } from "../admin/server.js";
 import type { Authenticator } from "../auth/authenticator.js";
 import { combinedAuthenticator } from "../auth/combined.js";
@@ -7,6 +6,7 @@ import { openAuthenticator } from "../auth/open.js";
 import { providerAuthenticator, verifyEndpoint } from "../auth/provider.js";
 import { parseStaticToken, staticAuthenticator } from "../auth/static.js";
 import { TokenFileAuthenticator } from "../auth/token-file.js";
+import { unusable } from "../check.js";
 import { type ConfigRules, readConfigFile } from "../config/file.js";
 import { addressRanges, trustedProxies } from "../http/forwarded.js";
 import type { Logger } from "../log.js";
@@ -110,10 +110,6 @@ async function authenticatorOf(options: CliOptions, logger: Logger): Promise<Aut
   if (tokenFile === undefined) return fixed ?? openAuthenticator;
   const living = await TokenFileAuthenticator.open(tokenFile, logger);
   return fixed === undefined ? living : combinedAuthenticator([fixed, living]);
-}
-
-function unusable(message: string): TunnelError {
-  return new TunnelError("invalid_option", message);
 }
 
 /** @throws TunnelError `invalid_option`. */

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { unusable } from "../check.js";
 
 /** A secret given as it is or in a file, so that it need not stand in the process list. */
 export function readSecret(
@@ -17,8 +17,4 @@ export function readSecret(
   }
   if (secret === "") throw unusable(`--${name}-file ${file} is empty`);
   return secret;
-}
-
-function unusable(message: string): TunnelError {
-  return new TunnelError("invalid_option", message);
 }

@@ -1,5 +1,5 @@
 import { Option } from "commander";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { unusable } from "../check.js";
 import type { TlsOptions } from "../tls/tls.js";
 import { collect, readDurationMs, readPort } from "./values.js";
 
@@ -75,8 +75,4 @@ export function tlsOptionsOf(options: TlsCliOptions, redirectFd?: number): TlsOp
     ...(httpRedirect === undefined ? {} : { redirectPort: httpRedirect }),
     ...(redirectFd === undefined ? {} : { redirectFd }),
   };
-}
-
-function unusable(message: string): TunnelError {
-  return new TunnelError("invalid_option", message);
 }

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "commander";
+import { maxTimerMs } from "mcp-tunnel-protocol";
 
 /** Readers of option values. Each throws an InvalidArgumentError that says what is expected. */
 
@@ -52,14 +53,12 @@ export function readBytes(text: string): number {
 }
 
 const unitMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
-/** About 24 days: the longest that a timer of Node can wait. */
-const maxMs = 0x7fffffff;
 
 /** A duration, in milliseconds: `600` (seconds), `90s`, `10m`, `1h`, `500ms`. */
 export function readDurationMs(text: string): number {
   const match = /^([0-9]{1,10})(ms|s|m|h)?$/.exec(text);
   const durationMs = Number(match?.[1]) * (unitMs[match?.[2] ?? "s"] as number);
-  if (durationMs <= maxMs) return durationMs;
+  if (durationMs <= maxTimerMs) return durationMs;
   throw new InvalidArgumentError(
     "Expected a duration, such as 600 (seconds), 90s, 10m or 1h; at most 24 days.",
   );

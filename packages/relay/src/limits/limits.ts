@@ -1,4 +1,4 @@
-import { TunnelError } from "mcp-tunnel-protocol";
+import { maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
 import { describeValue } from "../check.js";
 
 /**
@@ -400,8 +400,6 @@ export const limitList = Object.entries(limitDefinitions).map(([key, definition]
   ...(definition as LimitDefinition),
 }));
 
-/** The longest wait of a Node timer, about 24 days; a longer one would end at once. */
-const maxTimerMs = 0x7fffffff;
 /** The largest message that a WebSocket library counts in 32 bits. */
 const maxMessage = 0x3fffffff;
 

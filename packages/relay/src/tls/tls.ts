@@ -1,6 +1,6 @@
 import { TunnelError } from "mcp-tunnel-protocol";
 import { z } from "zod";
-import { fileNumber, path, portNumber } from "../check.js";
+import { fileNumber, filePath, portNumber } from "../check.js";
 import type { ConnectionLimit } from "../limits/connections.js";
 import { listen, type ListenPlace } from "../listen.js";
 import type { Logger } from "../log.js";
@@ -26,7 +26,7 @@ export interface TlsOptions {
 }
 
 const filesShape = z.strictObject(
-  { cert: path, key: path } satisfies Record<keyof CertificateFiles, z.ZodType>,
+  { cert: filePath, key: filePath } satisfies Record<keyof CertificateFiles, z.ZodType>,
   "an object with the paths 'cert' and 'key'",
 );
 

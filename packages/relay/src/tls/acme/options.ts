@@ -1,4 +1,4 @@
-import { TunnelError } from "mcp-tunnel-protocol";
+import { maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
 import { z } from "zod";
 import { text, wholeNumber } from "../../check.js";
 
@@ -29,7 +29,7 @@ export const acmeShape = z.strictObject(
     hook: text,
     directory: text.optional(),
     storage: text.optional(),
-    propagationMs: wholeNumber(0, 0x7fffffff).optional(),
+    propagationMs: wholeNumber(0, maxTimerMs).optional(),
   } satisfies Record<keyof AcmeOptions, z.ZodType>,
   "an object",
 );
