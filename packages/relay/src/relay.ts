@@ -7,7 +7,7 @@ import { createVisitorServer } from "./http/server.js";
 import { Visitors } from "./http/visitors.js";
 import { Admission } from "./limits/admission.js";
 import { AddressKeys, Occupancy } from "./limits/addresses.js";
-import { ConnectionLimit } from "./limits/connections.js";
+import { Connections } from "./limits/connections.js";
 import { LimitReporter } from "./limits/limit-reporter.js";
 import { listen } from "./listen.js";
 import type { Traffic } from "./observer.js";
@@ -24,6 +24,9 @@ import { Tunnels } from "./tunnels.js";
 
 /** How long nothing is asked for before a relay that shuts down closes the connections of visitors. */
 const quietMs = 1_000;
+
+/** How long connections that are cut may take to close, so that the last of what was written leaves. */
+const cutMs = 500;
 
 /** A relay in this process. */
 export interface Relay {
@@ -90,7 +93,7 @@ export function createRelay(options: RelayOptions): Relay {
   const registrar = new Registrar(resolved, tunnels, admission, limits, publicUrlOf);
   const clients = new ClientConnections(resolved, admission, registrar, limits);
   const visitors = new Visitors(context, clients.onUpgrade);
-  const connections = new ConnectionLimit(resolved, addressKeys, resolved.trustedProxies, limits);
+  const connections = new Connections(resolved, addressKeys, resolved.trustedProxies, limits);
   const limited = { limits: resolved, connections, reporter: limits };
   const visitorServer = createVisitorServer(visitors, tls?.certificates, limited);
   let opening = false;
@@ -127,7 +130,10 @@ export function createRelay(options: RelayOptions): Relay {
     context.exchanges.cut(goingAway);
     tunnels.close();
     visitorServer.cut();
+    // Most are gone by now, in order; the end depends on no peer.
+    const late = setTimeout(() => connections.cut(), cutMs);
     await closed;
+    clearTimeout(late);
     await resolved.authenticator.close?.();
   }
 

@@ -1,4 +1,4 @@
-import { connect, type NetConnectOpts, type Socket } from "node:net";
+import { connect, type NetConnectOpts, type Socket, type TcpNetConnectOpts } from "node:net";
 
 /** A connection of which the test writes and sees every byte, one char for each. */
 export class RawVisitor {
@@ -7,9 +7,9 @@ export class RawVisitor {
   readonly closed: Promise<void>;
   readonly #waiters = new Set<() => void>();
 
-  /** `options`: the port at least. */
-  constructor(options: NetConnectOpts) {
-    this.socket = connect({ host: "127.0.0.1", ...options } as NetConnectOpts);
+  /** `options`: the port at least. `open` makes the connection, if it is to be another than one of TCP. */
+  constructor(options: NetConnectOpts, open: (options: TcpNetConnectOpts) => Socket = connect) {
+    this.socket = open({ host: "127.0.0.1", ...options } as TcpNetConnectOpts);
     this.socket.setEncoding("latin1");
     this.socket.on("data", (text: string) => {
       this.received += text;
@@ -61,4 +61,9 @@ export class RawVisitor {
 /** The statuses of the final answers in these bytes, as far as they begin a line. */
 export function statuses(received: string): number[] {
   return [...received.matchAll(/^HTTP\/1\.[01] ([2-5]\d\d)/gm)].map((match) => Number(match[1]));
+}
+
+/** The same for answers that follow one another without a line's end between them. */
+export function allStatuses(received: string): number[] {
+  return [...received.matchAll(/HTTP\/1\.[01] ([2-5]\d\d) /g)].map((match) => Number(match[1]));
 }

@@ -50,6 +50,8 @@ export function createAdminServer(relay: Relay, options: AdminOptions): AdminSer
       else res.destroy();
     });
   });
+  // A peer that takes no answer, or says nothing, holds no connection for longer.
+  server.timeout = 30_000;
   // Nothing listens for upgrades, so Node takes them for ordinary requests.
   return {
     listen: () => listen(server, options, "admin port"),

@@ -1,7 +1,7 @@
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { LimitReporter } from "../limits/limit-reporter.js";
 import type { LimitName } from "../limits/limits.js";
+import { closeGently, isClosing, maxLateBytes } from "./closing.js";
 import { plainAddress } from "./forwarded.js";
 import type { Pipelines } from "./pipelines.js";
 
@@ -23,33 +23,65 @@ const badRequest = { status: "400 Bad Request", code: "invalid_request" };
  * Answers what Node cannot read as HTTP, as Node would, and closes the connection: after a message that two
  * readers may read differently, nothing that follows can be trusted (RFC 9112 section 11.2).
  */
-export function answerClientErrors<
-  Req extends typeof IncomingMessage,
-  Res extends typeof ServerResponse<InstanceType<Req>>,
->(server: Server<Req, Res>, pipelines: Pipelines, reporter: LimitReporter): void {
-  // A relay is no proxy for other hosts.
-  server.on("connect", (_req, socket) => {
-    if (pipelines.isOwed(socket)) socket.destroy();
-    else socket.on("error", () => {}).end(answer("501 Not Implemented", "connect_not_supported"));
-  });
-  server.on("clientError", (error: NodeJS.ErrnoException, connection) => {
-    const socket = connection as Socket;
+export class ClientErrors {
+  readonly #pipelines: Pipelines;
+  readonly #reporter: LimitReporter;
+  /** How much had been read of a connection when the first byte came that belongs to no request. */
+  readonly #lateFrom = new WeakMap<Socket, number>();
+
+  constructor(pipelines: Pipelines, reporter: LimitReporter) {
+    this.#pipelines = pipelines;
+    this.#reporter = reporter;
+  }
+
+  /** Node calls it again for whatever else comes over the same connection. */
+  onError(error: NodeJS.ErrnoException, socket: Socket): void {
+    if (isClosing(socket)) return;
     const known = limitOf[error.code ?? ""];
     if (known !== undefined) {
-      reporter.hit(known.limit, { address: plainAddress(socket.remoteAddress ?? "") });
+      this.#reporter.hit(known.limit, { address: plainAddress(socket.remoteAddress ?? "") });
     }
-    const response = pipelines.latest(socket);
+    // Nobody is there who could read an answer.
+    if ((socket as { secureConnecting?: boolean }).secureConnecting === true) {
+      socket.destroy(error);
+      return;
+    }
+    const response = this.#pipelines.latest(socket);
+    const isOwed = this.#pipelines.isOwed(socket);
+    if (error.code === "HPE_CLOSED_CONNECTION" && isOwed) {
+      this.#awaitAnswer(socket);
+      return;
+    }
     // In the midst of a response, or before one that is still to come, an answer would be taken for that one. Unless it is
-    // that request itself that is bad, in its body.
+    // that request itself that is bad, in its body. After the last answer nothing is said any more.
     const isOwn = response?.socket === socket && !response.headersSent && !response.req.complete;
-    if (socket.writable && error.code !== "ECONNRESET" && (!pipelines.isOwed(socket) || isOwn)) {
-      const { status, code } = known ?? badRequest;
-      socket.write(answer(status, code));
+    const isAnswerable = isOwed ? isOwn : response?.shouldKeepAlive !== false;
+    if (!socket.writable || error.code === "ECONNRESET" || !isAnswerable) {
+      if (isOwed) socket.destroy(error);
+      else closeGently(socket);
+      return;
     }
-    socket.destroy(error);
-  });
+    const { status, code } = known ?? badRequest;
+    closeGently(socket, bareAnswer(status, code));
+    // The exchange hears at once that its request will not be whole.
+    if (isOwn) socket.destroySoon();
+  }
+
+  /**
+   * Something has come behind a request after which the connection closes. It is no reason not to answer that request:
+   * it is thrown away, and the connection closes after the answer (RFC 9112 section 9.6).
+   */
+  #awaitAnswer(socket: Socket): void {
+    const from = this.#lateFrom.get(socket);
+    if (from === undefined) {
+      this.#lateFrom.set(socket, socket.bytesRead);
+      // Node calls it once the answer has been written; without more ado it would close at once.
+      socket.destroySoon = () => closeGently(socket);
+    } else if (socket.bytesRead - from > maxLateBytes) socket.destroy();
+  }
 }
 
-function answer(status: string, code: string): string {
+/** An answer over a connection that belongs to no request; nothing follows it. */
+export function bareAnswer(status: string, code: string): string {
   return `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\nX-Tunnel-Error: ${code}\r\n\r\n`;
 }

@@ -119,6 +119,11 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
   fault(error: unknown): void {
     const { logger } = this.#context.options;
     reportFault(logger, this.#request.name, error);
+    // It was answering in the tunnel's place.
+    if (this.#state === "over") {
+      this.#res.cut(true);
+      return;
+    }
     try {
       this.#fail("internal_error", "a fault in the relay");
     } catch (again) {
@@ -249,9 +254,27 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     this.#fail("request_timeout", "the visitor stopped sending");
   }
 
+  onBodyStalled(): void {
+    const reason = "the tunnel takes no more of what the visitor sends";
+    if (this.#context.exchanges.has(this)) {
+      this.#hitLimit("response_time");
+      this.#fail("tunnel_timeout", reason);
+      return;
+    }
+    // It has been answered: what is left of its request is given up.
+    this.#requestBody.stop();
+    this.#stream?.reset("cancelled", reason);
+    this.#stream = undefined;
+    this.#req.abandon();
+  }
+
   onDrain(): void {
-    if (this.#state === "upgraded") this.#request.upgrade?.onDrain();
-    else this.#requestBody.resume();
+    if (this.#state !== "upgraded") {
+      this.#requestBody.resume();
+      return;
+    }
+    this.#requestBody.taken();
+    this.#request.upgrade?.onDrain();
   }
 
   // ---- the response
@@ -353,6 +376,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
         this.#requestBody.count(bytes);
       };
       upgrade.onAllSent = () => this.#responseBody.flushed();
+      upgrade.onPaused = () => this.#requestBody.waits();
       upgrade.guard = (action) => this.guard(action);
     }
     const { requestId } = this.#request.visitor;
@@ -398,9 +422,13 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     this.#state = "over";
     const { progress } = this.#requestBody;
     if (this.#context.draining) this.#res.shouldKeepAlive = false;
-    refuse(this.#req, this.#res, code, this.#request.visitor.requestId, progress, (status, bytes) => {
-      this.#responseBody.count(bytes);
-      this.#report("refused", reason === undefined ? code : `${code}: ${reason}`, status);
+    refuse(this.#req, this.#res, code, this.#request.visitor.requestId, progress, {
+      writeTimeoutMs: this.#context.options.writeTimeoutMs,
+      sent: (status, bytes) => {
+        this.#responseBody.count(bytes);
+        this.#report("refused", reason === undefined ? code : `${code}: ${reason}`, status);
+      },
+      guard: (action) => this.guard(action),
     });
   }
 
@@ -421,7 +449,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
 
   #stopTimers(): void {
     clearTimeout(this.#timer);
-    this.#requestBody.unwatch();
+    this.#requestBody.stop();
     this.#responseBody.stop();
   }
 
@@ -443,11 +471,15 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     if (this.#state === "upgraded") this.#request.upgrade?.onFlushed();
     else this.#responseBody.flushed();
     // The rest of a request that was answered early still goes to the service, until it says that it wants no more.
-    if (this.#requestBody.isComing) this.#req.once("close", () => this.guard(() => this.#onLateBodyClose()));
+    if (this.#requestBody.isComing) {
+      this.#requestBody.goOn();
+      this.#req.once("close", () => this.guard(() => this.#onLateBodyClose()));
+    }
     this.#report("completed", undefined, status);
   }
 
   #onLateBodyClose(): void {
+    this.#requestBody.stop();
     if (this.#requestBody.isComing) this.#stream?.reset("cancelled", "the visitor went away");
   }
 

@@ -3,7 +3,7 @@ import type { TLSSocket } from "node:tls";
 import { endToEndHeaders, headerValue, type RawHeaders, type ResponseHead } from "mcp-tunnel-protocol";
 import { linger } from "./linger.js";
 import { areHeadersValid, lengthField } from "./response-head.js";
-import type { UnwantedBody, VisitorRequest, VisitorResponse } from "./visitor.js";
+import type { Guard, UnwantedBody, VisitorRequest, VisitorResponse } from "./visitor.js";
 
 /** A request over HTTP/1. */
 export class Http1Request extends IncomingMessage implements VisitorRequest {
@@ -56,7 +56,7 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
     this.socket.write(headText(head.status, endToEndHeaders(head.headers, lengthField)), "latin1");
   }
 
-  endEarly(payload: Buffer, body: UnwantedBody): void {
+  endEarly(payload: Buffer, body: UnwantedBody, guard: Guard): void {
     if (body === "unsent") {
       this.end(payload);
       return;
@@ -64,8 +64,10 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
     // The answer goes out whole; the connection is closed, or free for the next request, after the rest was read.
     this.write(payload);
     linger(this.req, (ended) => {
-      if (ended || body === "large") this.end();
-      else this.destroy();
+      guard(() => {
+        if (ended || body === "large") this.end();
+        else this.destroy();
+      });
     });
   }
 

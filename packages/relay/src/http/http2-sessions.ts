@@ -9,6 +9,7 @@ import type { TLSSocket } from "node:tls";
 import { headerValue } from "mcp-tunnel-protocol";
 import type { LimitReporter } from "../limits/limit-reporter.js";
 import type { Limits } from "../limits/limits.js";
+import { closingMs } from "./closing.js";
 import { Http2Request, Http2Response } from "./http2.js";
 import type { Visitors } from "./visitors.js";
 
@@ -22,12 +23,17 @@ const resetBurstS = 10;
  * and the visitor nothing (CVE-2023-44487), so they are counted.
  */
 class SessionState {
+  /** The connection below it. */
+  readonly socket: TLSSocket;
   streams = 0;
+  /** It was found to be over, and its connection is still there. */
+  isOver = false;
   readonly #resetsPerSecond: number;
   #allowance: number;
   #countedAt = performance.now();
 
-  constructor(resetsPerSecond: number) {
+  constructor(socket: TLSSocket, resetsPerSecond: number) {
+    this.socket = socket;
     this.#resetsPerSecond = resetsPerSecond;
     this.#allowance = resetsPerSecond * resetBurstS;
   }
@@ -49,6 +55,9 @@ export class Http2Sessions {
   readonly #sessions = new Map<Http2Session, SessionState>();
   readonly #limits: Limits;
   readonly #server: Http2Server;
+  /** The connection that is being accepted. */
+  #accepting: TLSSocket | undefined;
+  #sweep: NodeJS.Timeout | undefined;
 
   constructor(visitors: Visitors, limits: Limits, reporter: LimitReporter) {
     this.#visitors = visitors;
@@ -74,7 +83,7 @@ export class Http2Sessions {
     this.#server.on(
       "stream",
       (stream: ServerHttp2Stream, _headers: object, _flags: number, fields: string[]) =>
-        this.#onStream(stream, fields),
+        visitors.guard(stream, () => this.#onStream(stream, fields)),
     );
     // The session is closed, and nothing else concerned.
     this.#server.on("sessionError", () => {});
@@ -82,7 +91,9 @@ export class Http2Sessions {
 
   /** Serves a connection that has chosen `h2`. */
   accept(socket: TLSSocket): void {
+    this.#accepting = socket;
     this.#server.emit("connection", socket);
+    this.#accepting = undefined;
   }
 
   /** Tells all visitors to use another connection; streams that are open go on. */
@@ -96,15 +107,43 @@ export class Http2Sessions {
   }
 
   #onSession(session: Http2Session): void {
-    const state = new SessionState(this.#limits.maxResetsPerSecond);
+    // Node makes the session while the connection is given to it.
+    const state = new SessionState(this.#accepting as TLSSocket, this.#limits.maxResetsPerSecond);
     this.#sessions.set(session, state);
-    session.on("close", () => this.#sessions.delete(session));
-    session.setTimeout(this.#limits.idleTimeoutMs, () => {
-      // Silence alone is no reason: an event stream may be quiet for hours.
-      if (state.streams > 0) return;
-      this.#reporter.hit("idle_time");
-      session.close();
-    });
+    session.on("close", () => this.#forget(session));
+    session.setTimeout(this.#limits.idleTimeoutMs);
+    session.on("timeout", () => this.#visitors.guard(state.socket, () => this.#onIdle(session, state)));
+    this.#sweep ??= setInterval(() => this.#endThoseThatAreOver(), closingMs).unref();
+  }
+
+  #onIdle(session: Http2Session, state: SessionState): void {
+    // Silence alone is no reason: an event stream may be quiet for hours.
+    if (state.streams > 0) {
+      session.setTimeout(this.#limits.idleTimeoutMs);
+      return;
+    }
+    this.#reporter.hit("idle_time");
+    session.close();
+  }
+
+  #forget(session: Http2Session): void {
+    this.#sessions.delete(session);
+    if (this.#sessions.size > 0) return;
+    clearInterval(this.#sweep);
+    this.#sweep = undefined;
+  }
+
+  /**
+   * Node ends a session's connection once all that was written has left, and waits for the visitor to close his end. A
+   * visitor who reads nothing or stays would keep it for ever. Many things end a session, some of them inside of Node,
+   * so those that are over are looked for.
+   */
+  #endThoseThatAreOver(): void {
+    for (const [session, state] of this.#sessions) {
+      if (!session.destroyed && (!session.closed || state.streams > 0)) continue;
+      if (state.isOver) state.socket.destroy();
+      state.isOver = true;
+    }
   }
 
   #onStream(stream: ServerHttp2Stream, fields: string[]): void {
@@ -114,17 +153,14 @@ export class Http2Sessions {
     if (session === undefined || state === undefined || session.destroyed) return;
     state.streams += 1;
     stream.on("error", () => {});
+    const guard = (action: () => void): void => this.#visitors.guard(stream, action);
     stream.on("close", () => {
       state.streams -= 1;
-      // By the visitor, or because of a mistake that the visitor made on purpose (CVE-2025-8671).
-      const unanswered = stream.rstCode !== NGHTTP2_NO_ERROR && !stream.headersSent;
-      if (!unanswered || session.destroyed || state.allowsReset()) return;
-      this.#reporter.hit("resets", { address: session.socket.remoteAddress });
-      session.destroy(new Error("too many resets"), NGHTTP2_ENHANCE_YOUR_CALM);
+      guard(() => this.#countReset(stream, session, state));
     });
 
     const request = new Http2Request(stream, fields);
-    const response = new Http2Response(request, stream);
+    const response = new Http2Response(request, stream, guard);
     const { protocol } = request;
     if (request.method === "CONNECT" || (protocol !== undefined && protocol !== "websocket")) {
       response.writeHead(501, []);
@@ -134,5 +170,12 @@ export class Http2Sessions {
       const expectation = headerValue(request.rawHeaders, "expect")?.toLowerCase();
       this.#visitors.onRequest(request, response, expectation === "100-continue");
     }
+  }
+  #countReset(stream: ServerHttp2Stream, session: Http2Session, state: SessionState): void {
+    // By the visitor, or because of a mistake that the visitor made on purpose (CVE-2025-8671).
+    const unanswered = stream.rstCode !== NGHTTP2_NO_ERROR && !stream.headersSent;
+    if (!unanswered || session.destroyed || state.allowsReset()) return;
+    this.#reporter.hit("resets", { address: session.socket.remoteAddress });
+    session.destroy(new Error("too many resets"), NGHTTP2_ENHANCE_YOUR_CALM);
   }
 }

@@ -9,7 +9,7 @@ import {
 } from "mcp-tunnel-protocol";
 import { linger } from "./linger.js";
 import { areHeadersValid, lengthField } from "./response-head.js";
-import type { UnwantedBody, VisitorRequest, VisitorResponse } from "./visitor.js";
+import type { Guard, UnwantedBody, VisitorRequest, VisitorResponse } from "./visitor.js";
 
 const { NGHTTP2_NO_ERROR } = constants;
 
@@ -102,13 +102,14 @@ export class Http2Response implements VisitorResponse {
   #trailers: OutgoingHttpHeaders = {};
   #onClose: (() => void) | undefined;
 
-  constructor(request: Http2Request, stream: ServerHttp2Stream) {
+  /** `guard` runs what happens on the stream. */
+  constructor(request: Http2Request, stream: ServerHttp2Stream, guard: Guard) {
     this.#request = request;
     this.#stream = stream;
     // Holding the end of each body back for trailers that hardly ever come costs a frame: only where they are wanted.
     this.takesTrailers = headerValue(request.rawHeaders, "te")?.toLowerCase().includes("trailers") === true;
-    stream.on("finish", this.#onFinish);
-    stream.on("wantTrailers", () => stream.sendTrailers(this.#trailers));
+    stream.on("finish", () => guard(this.#onFinish));
+    stream.on("wantTrailers", () => guard(() => stream.sendTrailers(this.#trailers)));
   }
 
   get headersSent(): boolean {
@@ -170,12 +171,12 @@ export class Http2Response implements VisitorResponse {
     else if (!this.#stream.writableEnded) this.#stream.end(chunk);
   }
 
-  endEarly(payload: Buffer, body: UnwantedBody): void {
+  endEarly(payload: Buffer, body: UnwantedBody, guard: Guard): void {
     this.end(payload);
     // Nobody reads, and #onFinish sees to that.
     if (body === "unsent") return;
     linger(this.#request, (ended) => {
-      if (!ended) this.#request.abandon();
+      if (!ended) guard(() => this.#request.abandon());
     });
   }
 

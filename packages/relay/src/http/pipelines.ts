@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { closeGently, maxLateBytes } from "./closing.js";
 
 /** Requests that a visitor may send after being told that the connection closes, before it is cut. */
 const maxIgnored = 100;
@@ -40,5 +42,33 @@ export class Pipelines {
     pipeline.ignored += 1;
     if (pipeline.ignored > maxIgnored) socket.destroy();
     return false;
+  }
+  /**
+   * Calls `serve` for a connection that Node has handed over, for an upgrade or a CONNECT. Not while an answer to an earlier
+   * request is owed over it, which would end up in the midst of what follows, and not when the connection closes after
+   * that answer: then it closes, and nothing else is served.
+   */
+  handOver(connection: Socket, serve: () => void): void {
+    const latest = this.latest(connection);
+    const next = (): void => {
+      if (latest?.shouldKeepAlive === false) closeGently(connection);
+      else serve();
+    };
+    // It is being written, or has been and Node has yet to take it off the connection.
+    if (latest?.writableEnded === true && latest.socket === connection) latest.once("finish", next);
+    else if (latest?.writableFinished === false) this.#closeAfter(latest, connection);
+    else next();
+  }
+
+  /** Node has let go of the connection: it is read here, so that a visitor who leaves is noticed. */
+  #closeAfter(answer: ServerResponse, connection: Socket): void {
+    const from = connection.bytesRead;
+    answer.shouldKeepAlive = false;
+    answer.once("finish", () => closeGently(connection));
+    connection.on("drain", () => answer.emit("drain"));
+    connection.on("end", () => connection.destroy());
+    connection.on("data", () => {
+      if (connection.bytesRead - from > maxLateBytes) connection.destroy();
+    });
   }
 }

@@ -4,6 +4,7 @@ import { maxJsonRpcBytes, mayBeJsonRpc } from "./json-rpc.js";
 import { linger } from "./linger.js";
 import type { BodyProgress } from "./respond.js";
 import { checkTrailers } from "./response-head.js";
+import { StallWatch } from "./stall-watch.js";
 import type { VisitorRequest, VisitorResponse } from "./visitor.js";
 
 /** What the head of a request says about its body. */
@@ -26,11 +27,13 @@ export interface RequestBodyOwner {
   onBodyTooLarge(): void;
   /** The visitor has stopped sending it. */
   onBodyTimeout(): void;
+  /** The tunnel takes no more of it. Meanwhile nobody reads the connection, and a visitor who has left is not noticed. */
+  onBodyStalled(): void;
   /** Runs what no session guards. */
   guard(action: () => void): void;
 }
 
-type BodyLimits = Pick<ResolvedRelayOptions, "maxRequestBodyBytes" | "bodyTimeoutMs">;
+type BodyLimits = Pick<ResolvedRelayOptions, "maxRequestBodyBytes" | "bodyTimeoutMs" | "responseTimeoutMs">;
 
 /** The body of a visitor's request on its way to the tunnel. */
 export class RequestBody {
@@ -44,6 +47,8 @@ export class RequestBody {
   #timer: NodeJS.Timeout | undefined;
   /** It waits for the tunnel. */
   #paused = false;
+  /** Watches over the times when it waits for the tunnel. */
+  #stall: StallWatch | undefined;
   /** Its first piece, where an error may need the JSON-RPC id in it. */
   #start: Buffer | undefined;
 
@@ -99,7 +104,7 @@ export class RequestBody {
     if (!this.#awaitsContinue) this.#watch();
     req.on("data", (chunk: Buffer) => this.#owner.guard(() => this.#onData(chunk, keepStart)));
     req.on("end", () => {
-      this.unwatch();
+      this.stop();
       this.#owner.guard(() => this.#owner.stream?.end(checkTrailers(req.rawTrailers)));
     });
   }
@@ -121,11 +126,28 @@ export class RequestBody {
     if (stream.write(chunk)) return;
     this.#paused = true;
     this.#req.pause();
+    this.waits();
+  }
+
+  /** The tunnel has to take some of it in time. Also for bytes that come another way. */
+  waits(): void {
+    this.#stall ??= new StallWatch(
+      this.#options.responseTimeoutMs,
+      () => this.#bytes,
+      () => this.#owner.guard(() => this.#owner.onBodyStalled()),
+    );
+    this.#stall.waits();
+  }
+
+  /** The tunnel has taken what was waiting. */
+  taken(): void {
+    this.#stall?.flushed();
   }
 
   /** The tunnel has room again. */
   resume(): void {
     this.#paused = false;
+    this.taken();
     if (this.#owner.isWaiting) this.#timer?.refresh();
     this.#req.resume();
   }
@@ -140,17 +162,24 @@ export class RequestBody {
 
   /** A response has begun: the visitor may take its time now, both may be speaking by turns. */
   answered(): void {
-    this.unwatch();
+    clearTimeout(this.#timer);
     this.#start = undefined;
   }
 
-  /** Its pieces need not come in time any more. */
-  unwatch(): void {
+  /** Neither the visitor nor the tunnel is held to any time any more. */
+  stop(): void {
     clearTimeout(this.#timer);
+    this.#stall?.stop();
+  }
+
+  /** The response is out, and the rest still goes to the tunnel, which has to take it in time. */
+  goOn(): void {
+    if (this.#paused) this.waits();
   }
 
   /** The answer is out, more of the body is to come, and nobody wants it. */
   discard(): void {
+    this.stop();
     linger(this.#req, (ended) => {
       if (!ended) this.#owner.guard(() => this.#req.abandon());
     });

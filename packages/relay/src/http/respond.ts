@@ -3,7 +3,8 @@ import { type RawHeaders, headerValue } from "mcp-tunnel-protocol";
 import { type RelayErrorCode, relayError } from "./errors.js";
 import { jsonRpcError, maxJsonRpcBytes, mayBeJsonRpc } from "./json-rpc.js";
 import { page, pagePolicy } from "./page.js";
-import type { VisitorRequest, VisitorResponse } from "./visitor.js";
+import { StallWatch } from "./stall-watch.js";
+import type { Guard, VisitorRequest, VisitorResponse } from "./visitor.js";
 
 /** Bodies up to this length are read to their end rather than paid for with the connection. */
 const smallBodyBytes = 65_536;
@@ -22,9 +23,19 @@ export interface BodyProgress {
   read: Buffer | undefined;
 }
 
+/** Who answers in a tunnel's place. */
+export interface Refuser {
+  /** How long the visitor may take nothing of the answer, in milliseconds. */
+  readonly writeTimeoutMs: number;
+  /** The answer has been handed over, with this status and so many bytes of body. */
+  sent(status: number, bytes: number): void;
+  /** Runs what happens later. */
+  guard: Guard;
+}
+
 /**
  * Answers in the tunnel's place, in the form that the visitor understands: a JSON-RPC error object, a page, or
- * the plain text. `sent` is called with the status and the body's length when the answer has been handed over.
+ * the plain text.
  */
 export function refuse(
   req: VisitorRequest,
@@ -32,12 +43,13 @@ export function refuse(
   code: RelayErrorCode,
   requestId: string | undefined,
   body: BodyProgress,
-  sent: (status: number, bytes: number) => void,
+  refuser: Refuser,
 ): void {
   const answer = (read: Buffer | undefined): void => {
     if (res.destroyed) return;
-    const { status, bytes } = send(req, res, code, requestId, body, read);
-    sent(status, bytes);
+    const { status, bytes } = send(req, res, code, requestId, { ...body, read }, refuser.guard);
+    watchTaken(res, refuser);
+    refuser.sent(status, bytes);
   };
   const wantsId = body.pending && body.read === undefined && !body.awaitsContinue;
   if (
@@ -45,8 +57,26 @@ export function refuse(
     (body.contentLength ?? 0) <= maxJsonRpcBytes &&
     mayBeJsonRpc(req.method ?? "", req.rawHeaders)
   ) {
-    collect(req, answer);
+    collect(req, (read) => refuser.guard(() => answer(read)));
   } else answer(body.read);
+}
+
+/**
+ * Cuts the connection of a visitor who does not take an answer of the relay's own: nothing else sets a time limit on it.
+ * Call it once the answer has been ended.
+ */
+export function watchTaken(
+  res: VisitorResponse,
+  { writeTimeoutMs, guard }: Pick<Refuser, "writeTimeoutMs" | "guard">,
+): void {
+  if (res.backlog === 0 || res.destroyed) return;
+  const stall = new StallWatch(
+    writeTimeoutMs,
+    () => res.backlog,
+    () => guard(() => res.cut(true)),
+  );
+  res.watchClose(() => stall.stop());
+  stall.waits();
 }
 
 function send(
@@ -55,10 +85,10 @@ function send(
   code: RelayErrorCode,
   requestId: string | undefined,
   body: BodyProgress,
-  read: Buffer | undefined,
+  guard: Guard,
 ): { status: number; bytes: number } {
   const { status, retryAfterS } = relayError(code);
-  const { type, content } = represent(req, code, requestId, read);
+  const { type, content } = represent(req, code, requestId, body.read);
   const payload = Buffer.from(content);
   const pending = body.pending && !req.readableEnded;
   const small = body.contentLength !== undefined && body.contentLength <= smallBodyBytes;
@@ -80,7 +110,7 @@ function send(
   if (status === 426 || (pending && !small)) res.shouldKeepAlive = false;
   res.writeHead(status, headers);
   if (!pending) res.end(payload);
-  else res.endEarly(payload, body.awaitsContinue ? "unsent" : small ? "small" : "large");
+  else res.endEarly(payload, body.awaitsContinue ? "unsent" : small ? "small" : "large", guard);
   return { status, bytes: req.method === "HEAD" ? 0 : payload.length };
 }
 

@@ -1,12 +1,14 @@
 import { createServer, type Server as HttpServer, type ServerOptions } from "node:http";
 import { createServer as createSecureServer } from "node:https";
-import { Server } from "node:net";
+import { Server, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Certificates } from "../tls/certificates.js";
-import type { ConnectionLimit } from "../limits/connections.js";
+import type { Connections } from "../limits/connections.js";
 import type { LimitReporter } from "../limits/limit-reporter.js";
 import type { Limits } from "../limits/limits.js";
-import { answerClientErrors } from "./client-error.js";
+import { bareAnswer, ClientErrors } from "./client-error.js";
+import { closeGently } from "./closing.js";
 import { Http1Request, Http1Response } from "./http1.js";
 import { Http2Sessions } from "./http2-sessions.js";
 import { Pipelines } from "./pipelines.js";
@@ -48,7 +50,7 @@ export interface VisitorServer {
 /** What the server keeps its visitors to. */
 export interface VisitorLimits {
   readonly limits: Limits;
-  readonly connections: ConnectionLimit;
+  readonly connections: Connections;
   readonly reporter: LimitReporter;
 }
 
@@ -87,9 +89,11 @@ export function createVisitorServer(
   const [acceptHttp1] = server.listeners("secureConnection") as ((socket: TLSSocket) => void)[];
   server.removeAllListeners("secureConnection");
   server.on("secureConnection", (socket) => {
-    socket.setMaxListeners(0);
-    if (socket.alpnProtocol === "h2") http2.accept(socket);
-    else acceptHttp1?.call(server, socket);
+    own(socket);
+    visitors.guard(socket, () => {
+      if (socket.alpnProtocol === "h2") http2.accept(socket);
+      else acceptHttp1?.call(server, socket);
+    });
   });
   return {
     server,
@@ -119,38 +123,56 @@ function closeConnections(server: AnyHttpServer): void {
   server.closeAllConnections();
 }
 
+/**
+ * Everything that Node's server hands over, or would answer by itself: 417 to an expectation, 400 to what is no HTTP, the
+ * end of the connection to a CONNECT. Each entry is guarded from its first line on.
+ */
 function serveHttp1(server: AnyHttpServer, visitors: Visitors, { reporter }: VisitorLimits): void {
   // Node would leave out what is beyond, in silence; here it is counted and refused.
   server.maxHeadersCount = 0;
-  server.on("connection", (socket) => {
-    // Each pipelined request listens to its connection.
-    socket.setMaxListeners(0);
-  });
   const pipelines = new Pipelines();
-  answerClientErrors(server, pipelines, reporter);
+  const clientErrors = new ClientErrors(pipelines, reporter);
+  const serve = (req: Http1Request, res: Http1Response, awaitsContinue: boolean): void => {
+    visitors.guard(res, () => {
+      if (pipelines.admit(req, res)) visitors.onRequest(req, res, awaitsContinue);
+    });
+  };
+  server.on("connection", own);
+  server.on("request", (req, res) => serve(req, res, false));
+  server.on("checkContinue", (req, res) => serve(req, res, true));
+  // What else is expected is the local service's to meet or to refuse (RFC 9110 section 10.1.1).
+  server.on("checkExpectation", (req, res) => serve(req, res, false));
+  server.on("clientError", (error: NodeJS.ErrnoException, connection) => {
+    const socket = connection as Socket;
+    visitors.guard(socket, () => clientErrors.onError(error, socket));
+  });
   // Nothing else sets a time limit on connections.
   server.on("timeout", (socket) => {
-    reporter.hit("idle_time");
     socket.destroy();
+    reporter.hit("idle_time");
   });
-  server.on("request", (req, res) => {
-    if (pipelines.admit(req, res)) visitors.onRequest(req, res, false);
+  server.on("connect", (_req, connection) => {
+    const socket = connection as Socket;
+    own(socket);
+    visitors.guard(socket, () => {
+      // A relay is no proxy for other hosts.
+      const refuse = (): void =>
+        closeGently(socket, bareAnswer("501 Not Implemented", "connect_not_supported"));
+      pipelines.handOver(socket, refuse);
+    });
   });
-  server.on("checkContinue", (req, res) => {
-    if (pipelines.admit(req, res)) visitors.onRequest(req, res, true);
+  server.on("upgrade", (req, connection, head) => {
+    const socket = connection as Socket;
+    own(socket);
+    visitors.guard(socket, () => pipelines.handOver(socket, () => visitors.onUpgrade(req, socket, head)));
   });
-  server.on("upgrade", (req, socket, head) => {
-    // A visitor may leave at any moment, and Node has taken its own listeners off.
-    socket.on("error", ignore);
-    const before = pipelines.latest(socket);
-    // That answer is still owed, and would end up in the midst of what is upgraded.
-    if (before?.writableFinished === false) socket.destroy();
-    // The connection closes after that answer, which is on its way.
-    else if (before?.shouldKeepAlive === false) return;
-    // It has been written, and Node has yet to take it off the connection.
-    else if (before?.socket === socket) before.once("finish", () => visitors.onUpgrade(req, socket, head));
-    else visitors.onUpgrade(req, socket, head);
-  });
+}
+
+/** A connection is the relay's from here on: what goes wrong with it, at any time, is nobody else's concern. */
+function own(socket: Duplex): void {
+  // Each pipelined request listens to its connection.
+  socket.setMaxListeners(0);
+  socket.on("error", ignore);
 }
 
 /** Made once: a listener that is made in a handler keeps the request for as long as the connection lives. */

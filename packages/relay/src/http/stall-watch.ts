@@ -33,9 +33,11 @@ export class StallWatch {
     this.#seen = undefined;
   }
 
+  /** Looks no more, until something waits again. */
   stop(): void {
-    this.#waiting = false;
+    this.flushed();
     clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   readonly #look = (): void => {

@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import { headerValue, type ResponseHead, type TunnelStream } from "mcp-tunnel-protocol";
 import { areHeadersValid } from "./response-head.js";
-import type { VisitorRequest, VisitorResponse } from "./visitor.js";
+import type { Guard, VisitorRequest, VisitorResponse } from "./visitor.js";
 
 /** What the visitor may send before the 101: who sends more has no use for the answer, and could not be watched. */
 const maxEarlyBytes = 65_536;
@@ -26,8 +26,10 @@ export class UpgradeSocket {
   onVisitorBytes: (bytes: number) => void = () => {};
   /** Told when all that waited for the visitor has left. */
   onAllSent: () => void = () => {};
-  /** Runs what happens on the connection, and takes what is thrown there. */
-  guard: (action: () => void) => void = (action) => action();
+  /** Told when the visitor's bytes have to wait for the tunnel; {@link onDrain} ends that. */
+  onPaused: () => void = () => {};
+  /** Runs what happens on the connection. */
+  guard: Guard;
   readonly #res: VisitorResponse;
   readonly #socket: Duplex;
   #stream: TunnelStream | undefined;
@@ -39,7 +41,8 @@ export class UpgradeSocket {
   #unconsumed = 0;
 
   /** `head` is what came with the request's last packet. From here on the connection is read. */
-  constructor(req: VisitorRequest, res: VisitorResponse, socket: Duplex, head: Buffer) {
+  constructor(req: VisitorRequest, res: VisitorResponse, socket: Duplex, head: Buffer, guard: Guard) {
+    this.guard = guard;
     this.#res = res;
     this.protocol = headerValue(req.rawHeaders, "upgrade") ?? "";
     this.isPossible = !offersH2c.test(this.protocol);
@@ -109,7 +112,9 @@ export class UpgradeSocket {
       return;
     }
     this.onVisitorBytes(chunk.length);
-    if (this.#stream?.write(chunk) === false) this.#socket.pause();
+    if (this.#stream?.write(chunk) !== false) return;
+    this.#socket.pause();
+    this.onPaused();
   }
 
   #keep(chunk: Buffer): void {

@@ -34,6 +34,9 @@ export interface VisitorRequest {
   abandon(): void;
 }
 
+/** Runs `action`, which Node or a timer has called, and takes what is thrown there. */
+export type Guard = (action: () => void) => void;
+
 /** How far the visitor is with a body that the relay does not want. */
 export type UnwantedBody =
   /** It waits for a 100 before it sends any. */
@@ -67,8 +70,11 @@ export interface VisitorResponse {
   write(chunk: Buffer): boolean;
   addTrailers(trailers: readonly [string, string][]): void;
   end(chunk?: Buffer): unknown;
-  /** Ends although the request goes on, so that the visitor gets the answer and the connection stays in order. */
-  endEarly(payload: Buffer, body: UnwantedBody): void;
+  /**
+   * Ends although the request goes on, so that the visitor gets the answer and the connection stays in order. `guard` runs
+   * what happens later.
+   */
+  endEarly(payload: Buffer, body: UnwantedBody, guard: Guard): void;
   /**
    * Answers an upgrade request with the switch to `protocol`; raw bytes may follow. False when the service's answer
    * is not one that the visitor could be given.

@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { headerValue } from "mcp-tunnel-protocol";
 import type { LimitName } from "../limits/limits.js";
+import { closeGently } from "./closing.js";
 import type { ExchangeContext } from "./context.js";
 import type { RelayErrorCode } from "./errors.js";
 import { Exchange } from "./exchange.js";
@@ -14,9 +15,9 @@ import { type Http1Request, Http1Response } from "./http1.js";
 import { landing } from "./landing.js";
 import { reportFault } from "./report.js";
 import type { DeclaredBody } from "./request-body.js";
-import { type BodyProgress, refuse } from "./respond.js";
+import { type BodyProgress, refuse, watchTaken } from "./respond.js";
 import { UpgradeSocket } from "./upgrade.js";
-import type { VisitorRequest, VisitorResponse } from "./visitor.js";
+import type { Guard, VisitorRequest, VisitorResponse } from "./visitor.js";
 
 /** Where clients register, on any host name. */
 const registrationPath = "/_tunnel/register";
@@ -37,49 +38,59 @@ export class Visitors {
     this.#register = register;
   }
 
-  /** `awaitsContinue`: the visitor sent `Expect: 100-continue` and has not been answered. */
+  /** `awaitsContinue`: the visitor sent `Expect: 100-continue` and has not been answered. Call it within {@link guard}. */
   onRequest(req: VisitorRequest, res: VisitorResponse, awaitsContinue: boolean): void {
-    this.#guard(() => this.#route(req, res, awaitsContinue, undefined), res);
+    this.#route(req, res, awaitsContinue, undefined);
   }
 
-  onUpgrade(req: Http1Request, socket: Duplex, head: Buffer): void {
-    const target = req.url ?? "/";
-    if (isRegistration(target) && this.#host(req).kind !== "invalid") {
-      this.#guard(() => this.#register(req, socket, head), socket);
-      return;
-    }
-    // What is not upgraded is answered over the same connection, once.
-    const res = new Http1Response(req);
-    res.shouldKeepAlive = false;
-    res.assignSocket(socket as Socket);
-    res.on("finish", () => (socket as Socket).destroySoon());
-    this.#guard(() => {
-      // Node reads the connection no more: without this one a visitor who leaves would not be noticed.
-      const upgrade = new UpgradeSocket(req, res, socket, head);
+  /** The connection is the relay's: Node reads it no more. */
+  onUpgrade(req: Http1Request, socket: Socket, head: Buffer): void {
+    this.guard(socket, () => {
+      if (isRegistration(req.url ?? "/") && this.#host(req).kind !== "invalid") {
+        this.#register(req, socket, head);
+        return;
+      }
+      // What is not upgraded is answered over the same connection, once.
+      const res = new Http1Response(req);
+      res.shouldKeepAlive = false;
+      res.assignSocket(socket);
+      res.on("finish", () => closeGently(socket));
+      // Without this one a visitor who leaves would not be noticed.
+      const upgrade = new UpgradeSocket(req, res, socket, head, this.#guardOf(socket));
       this.#route(req, res, false, upgrade);
-    }, socket);
+    });
   }
 
   /** A request for a WebSocket over HTTP/2 (RFC 8441). */
   onConnect(req: VisitorRequest, res: VisitorResponse, stream: ServerHttp2Stream): void {
     const target = req.url ?? "/";
-    this.#guard(() => {
+    this.guard(stream, () => {
       if (isRegistration(target)) {
         // Clients come by HTTP/1.1: a session of a visitor's size would slow their tunnel down.
         this.#refuse(req, res, "registration_needs_websocket", target, declaredBody(req, false));
-      } else this.#route(req, res, false, new UpgradeSocket(req, res, stream, Buffer.alloc(0)));
-    }, stream);
+        return;
+      }
+      const upgrade = new UpgradeSocket(req, res, stream, Buffer.alloc(0), this.#guardOf(stream));
+      this.#route(req, res, false, upgrade);
+    });
   }
 
-  /** Whatever fails here costs one request, and at worst its connection. */
-  #guard(action: () => void, response: VisitorResponse | Duplex): void {
+  /**
+   * Runs what Node or a timer has called. Whatever fails there costs one response, or the connection: outside of here it
+   * would end the process of a program that embeds the relay.
+   */
+  guard(concerned: VisitorResponse | Duplex, action: () => void): void {
     try {
       action();
     } catch (error) {
       reportFault(this.#context.options.logger, undefined, error);
-      if ("cut" in response) response.cut(false);
-      else response.destroy();
+      if ("cut" in concerned) concerned.cut(false);
+      else concerned.destroy();
     }
+  }
+
+  #guardOf(concerned: VisitorResponse | Duplex): Guard {
+    return (action) => this.guard(concerned, action);
   }
 
   #host(req: VisitorRequest): HostResult {
@@ -131,6 +142,8 @@ export class Visitors {
       // could leave unnoticed.
       if (body.isPresent) req.resume();
       const { status, bytes } = landing(req, res, path, this.#context.publicUrl("myapp"));
+      const { writeTimeoutMs } = this.#context.options;
+      watchTaken(res, { writeTimeoutMs, guard: this.#guardOf(res) });
       this.#report(req, path, startedAt, status, bytes, undefined);
     }
   }
@@ -168,8 +181,10 @@ export class Visitors {
       req.resume();
     }
     const progress: BodyProgress = { ...body, pending: body.isPresent && isClear, read: undefined };
-    refuse(req, res, code, undefined, progress, (status, bytes) => {
-      this.#report(req, path, startedAt, status, bytes, code);
+    refuse(req, res, code, undefined, progress, {
+      writeTimeoutMs: this.#context.options.writeTimeoutMs,
+      sent: (status, bytes) => this.#report(req, path, startedAt, status, bytes, code),
+      guard: this.#guardOf(res),
     });
   }
 

@@ -4,15 +4,24 @@ import { type AddressKeys, Occupancy } from "./addresses.js";
 import type { LimitReporter } from "./limit-reporter.js";
 import type { Limits } from "./limits.js";
 
-/** Closes connections that are too many, before a byte of them has been read. */
-export class ConnectionLimit {
+/** An open connection. It knows its place, as exchanges do (http/context.ts). */
+interface OpenConnection {
+  readonly socket: Socket;
+  place: number;
+}
+
+/**
+ * The connections of all servers that are watched. Those that are too many are closed before a byte of them has been
+ * read. The others can be cut all at once, whatever has become of them: Node's HTTP server forgets a connection once
+ * it has handed it over for an upgrade or a CONNECT.
+ */
+export class Connections {
   readonly #keys: AddressKeys;
   readonly #proxies: AddressRanges;
   readonly #reporter: LimitReporter;
   readonly #max: number;
   readonly #addresses: Occupancy;
-  /** Over all servers that are watched. */
-  #open = 0;
+  readonly #open: OpenConnection[] = [];
 
   constructor(limits: Limits, keys: AddressKeys, proxies: AddressRanges, reporter: LimitReporter) {
     this.#keys = keys;
@@ -32,9 +41,14 @@ export class ConnectionLimit {
     });
   }
 
+  /** Cuts every connection. Those over TLS and HTTP/2 go with the socket below them. */
+  cut(): void {
+    for (const { socket } of [...this.#open]) socket.destroy();
+  }
+
   #admit(socket: Socket): boolean {
     const address = plainAddress(socket.remoteAddress ?? "");
-    if (this.#open >= this.#max) {
+    if (this.#open.length >= this.#max) {
       this.#reporter.hit("connections", { address });
       socket.destroy();
       return false;
@@ -46,12 +60,20 @@ export class ConnectionLimit {
       socket.destroy();
       return false;
     }
-    this.#open += 1;
+    const connection = { socket, place: this.#open.length };
+    this.#open.push(connection);
     // It closes once; `once` would take 150 bytes more for each connection.
     socket.on("close", () => {
-      this.#open -= 1;
+      this.#forget(connection);
       if (key !== undefined) this.#addresses.leave(key);
     });
     return true;
+  }
+
+  #forget({ place }: OpenConnection): void {
+    const last = this.#open.pop() as OpenConnection;
+    if (last.place === place) return;
+    this.#open[place] = last;
+    last.place = place;
   }
 }

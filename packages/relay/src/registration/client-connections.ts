@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { closeCodes, type Link } from "mcp-tunnel-protocol";
 import { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import { type WebSocket, WebSocketServer } from "ws";
+import { closeGently } from "../http/closing.js";
 import { describeVisitor } from "../http/forwarded.js";
 import type { Admission, Applicant } from "../limits/admission.js";
 import type { LimitReporter } from "../limits/limit-reporter.js";
@@ -128,10 +129,9 @@ export class ClientConnections {
 
 /** `retryAfterS`: when it may be worth trying again. */
 function refuseUpgrade(socket: Duplex, status: string, retryAfterS: number): void {
-  socket.end(
+  closeGently(
+    socket,
     `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: ${retryAfterS}\r\n\r\n`,
-    // It has nothing to say that anybody would hear.
-    () => socket.destroy(),
   );
 }
 

@@ -1,7 +1,7 @@
 import { TunnelError } from "mcp-tunnel-protocol";
 import { z } from "zod";
 import { fileNumber, filePath, portNumber } from "../check.js";
-import type { ConnectionLimit } from "../limits/connections.js";
+import type { Connections } from "../limits/connections.js";
 import { listen, type ListenPlace } from "../listen.js";
 import type { Logger } from "../log.js";
 import { type AcmeOptions, acmeShape } from "./acme/options.js";
@@ -78,12 +78,12 @@ export class Tls {
    * `httpsPort` is the port that visitors see; empty for 443. `connections` bounds those of the redirect as well.
    * @throws TunnelError `invalid_option` when the port of the redirect cannot be had.
    */
-  async start(httpsPort: string, connections: ConnectionLimit): Promise<void> {
+  async start(httpsPort: string, connections: Connections): Promise<void> {
     this.certificates.watch();
     this.#warnOfNames();
     this.#acme?.start();
     if (this.#redirectPlace === undefined) return;
-    const server = createRedirectServer(this.#domain, httpsPort);
+    const server = createRedirectServer(this.#domain, httpsPort, this.#logger);
     connections.watch(server);
     const address = await listen(server, this.#redirectPlace, "redirect port");
     server.on("error", (error) => this.#logger.error({ error: String(error) }, "server error"));

@@ -1,0 +1,195 @@
+import { once } from "node:events";
+import { connect as connectHttp2 } from "node:http2";
+import { connect, type Socket } from "node:net";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+import { afterAll, describe, expect, it } from "vitest";
+import { startRelay, type TestRelay, V1Client } from "../../packages/relay/test/support.js";
+import type { RelayOptions } from "../../packages/relay/src/index.js";
+import { closingAfterEach } from "../support/cleanup.js";
+import { socketsOpen } from "./support/open-sockets.js";
+import { RawVisitor } from "./support/raw-visitor.js";
+import { createTestCertificate } from "./support/test-certificate.js";
+
+/**
+ * A connection that the relay has answered, and neither reads nor closes, stays for as long as the other end likes: nobody
+ * sees it leave. `CONNECT` and one more byte was enough, without a token. Some hundreds of them use up the connections that the
+ * relay takes, and such a relay did not end on SIGTERM either, since it waited for them.
+ *
+ * The defence: every connection that the relay holds is read or has a deadline, whatever state it is in. When the relay ends,
+ * it cuts them all, also those that Node's server has forgotten.
+ */
+const close = closingAfterEach();
+const certificate = createTestCertificate();
+afterAll(() => certificate.close());
+
+const limits = {
+  idleTimeoutMs: 300,
+  writeTimeoutMs: 300,
+  responseTimeoutMs: 600,
+  bodyTimeoutMs: 60_000,
+  headerTimeoutMs: 60_000,
+} satisfies Partial<RelayOptions>;
+
+const registration =
+  "GET /_tunnel/register HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+
+type Scheme = "http" | "https";
+
+async function start(scheme: Scheme, options: Partial<RelayOptions> = {}): Promise<TestRelay> {
+  const tls = scheme === "https" ? { tls: { files: [await certificate.files()] } } : {};
+  return close(await startRelay({ ...limits, ...tls, ...options }));
+}
+
+/** A visitor who stays: he does not close when the relay does. `reads`: he takes what is sent to him. */
+async function stay(port: number, scheme: Scheme, reads = true, alpn = "http/1.1"): Promise<Socket> {
+  const options = { host: "127.0.0.1", port, allowHalfOpen: true };
+  const socket =
+    scheme === "http"
+      ? connect(options)
+      : connectTls({ ...options, rejectUnauthorized: false, ALPNProtocols: [alpn] });
+  socket.on("error", () => {});
+  await once(socket, scheme === "http" ? "connect" : "secureConnect");
+  if (reads) socket.on("data", () => {});
+  close({ close: () => socket.destroy() });
+  return socket;
+}
+
+/** The relay has let go of all but its visitors' own ends, and its end depends on none of them. */
+async function expectGone(relay: TestRelay, visitors: number): Promise<void> {
+  await expect.poll(socketsOpen, { timeout: 15_000, interval: 50 }).toBeLessThanOrEqual(visitors);
+  await relay.close();
+}
+
+describe.each<Scheme>(["http", "https"])("over %s", (scheme) => {
+  it("what is answered once and for all keeps no connection, whatever comes late", async () => {
+    const relay = await start(scheme);
+    const said = [
+      "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: x.localhost\r\nConnection: Upgrade\r\nUpgrade: y\r\n\r\n",
+      "nonsense\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: x.localhost\r\nConnection: close\r\n\r\n",
+      "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n",
+    ];
+    await Promise.all(
+      [...said, ...said, ...said].map(async (text) => {
+        const visitor = await stay(relay.port, scheme);
+        visitor.once("data", () => visitor.write("late"));
+        visitor.write(text);
+      }),
+    );
+    await expectGone(relay, 15);
+  });
+
+  it("answers of the relay's own that nobody takes keep no connection", async () => {
+    const relay = await start(scheme);
+    const visitor = await stay(relay.port, scheme, false);
+    // Each whole by itself: a head that is not would have a deadline of its own. Node reads no more once answers pile up.
+    const requests = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100);
+    const ask = (): void => {
+      while (!visitor.closed && visitor.write(requests));
+    };
+    visitor.on("drain", ask);
+    ask();
+    await expectGone(relay, 1);
+  });
+
+  it("a registration that is refused keeps no connection", async () => {
+    const relay = await start(scheme, { maxRegistrationsPerMinute: 1, limitExempt: [] });
+    const first = await stay(relay.port, scheme);
+    first.write(registration);
+    await once(first, "data");
+    first.destroy();
+    const visitors = await Promise.all([1, 2, 3].map(() => stay(relay.port, scheme)));
+    for (const visitor of visitors) visitor.write(`${registration}late`);
+    await expectGone(relay, 3);
+  });
+
+  it("the relay ends while connections say nothing at all, and while they are registering", async () => {
+    const relay = await start(scheme, { idleTimeoutMs: 60_000, registrationTimeoutMs: 60_000 });
+    await stay(relay.port, scheme);
+    // Not even a handshake, where there should be one.
+    await stay(relay.port, "http");
+    const client = await stay(relay.port, scheme);
+    client.write(registration);
+    const before = performance.now();
+    await relay.close();
+    // Not the 5 s that a registration has to say goodbye, nor the 60 of the others.
+    expect(performance.now() - before).toBeLessThan(4_000);
+  });
+});
+
+describe("over HTTP/2", () => {
+  it("a session that is closed goes even though the visitor stays, and reads nothing", async () => {
+    const relay = await start("https");
+    const reader = await stay(relay.port, "https", true, "h2");
+    const silent = await stay(relay.port, "https", false, "h2");
+    for (const visitor of [reader, silent]) {
+      expect((visitor as TLSSocket).alpnProtocol).toBe("h2");
+      visitor.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", "latin1");
+    }
+    await expectGone(relay, 2);
+  });
+
+  it("the relay ends although a visitor stays", async () => {
+    const relay = await start("https", { idleTimeoutMs: 60_000 });
+    const visitor = await stay(relay.port, "https", true, "h2");
+    visitor.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", "latin1");
+    await once(visitor, "data");
+    await relay.close();
+  });
+
+  it("an answer of the relay's own for which the visitor gives no room ends in time", async () => {
+    const relay = await start("https");
+    const session = connectHttp2(`https://127.0.0.1:${relay.port}`, {
+      rejectUnauthorized: false,
+      settings: { initialWindowSize: 0 },
+    });
+    close({ close: () => session.destroy() });
+    await once(session, "remoteSettings");
+    for (const authority of ["localhost", "nobody.localhost", "elsewhere.test"]) {
+      const stream = session.request({ ":authority": authority, ":path": "/" });
+      stream.on("error", () => {});
+      await new Promise((resolve) => stream.on("close", resolve));
+      expect(stream.rstCode).not.toBe(0);
+    }
+  });
+});
+
+describe("a tunnel that takes no more of what its visitor sends", () => {
+  const head = "POST / HTTP/1.1\r\nHost: x.localhost\r\nContent-Length: 4000000\r\n\r\n";
+
+  it.each([
+    ["and has begun to answer", false],
+    ["and has answered", true],
+  ])("%s does not keep the connection of one who has left", async (_name, end) => {
+    const relay = await start("http");
+    const client = close(await V1Client.connect(relay.port, "x"));
+    const visitor = close(new RawVisitor({ port: relay.port }));
+    visitor.send(head + "b".repeat(3_999_999));
+    const exchange = await client.accept();
+    exchange.consuming = false;
+    exchange.stream.sendHead({ status: 200, headers: end ? ["Content-Length", "0"] : [] }, end);
+    await exchange.bytes(1_000_000);
+    visitor.close();
+    // The client's two ends are left.
+    await expect.poll(socketsOpen, { timeout: 15_000, interval: 50 }).toBe(2);
+    expect((await exchange.wasReset).code).toBe(end ? "cancelled" : "upstream_timeout");
+  });
+
+  it("does not keep an upgraded one either", async () => {
+    const relay = await start("http");
+    const client = close(await V1Client.connect(relay.port, "x"));
+    const visitor = close(new RawVisitor({ port: relay.port }));
+    visitor.send("GET / HTTP/1.1\r\nHost: x.localhost\r\nConnection: Upgrade\r\nUpgrade: y\r\n\r\n");
+    const exchange = await client.accept();
+    exchange.consuming = false;
+    exchange.stream.sendHead({ status: 101, headers: ["Connection", "Upgrade", "Upgrade", "y"] });
+    await visitor.until((received) => received.includes("101"));
+    visitor.send("b".repeat(4_000_000));
+    await exchange.bytes(1_000_000);
+    visitor.close();
+    await expect.poll(socketsOpen, { timeout: 15_000, interval: 50 }).toBe(2);
+    expect((await exchange.wasReset).code).toBe("upstream_timeout");
+  });
+});
