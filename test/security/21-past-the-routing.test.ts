@@ -1,5 +1,9 @@
-import { afterAll, describe, expect, it } from "vitest";
 import { connect as connectTls } from "node:tls";
+import { afterAll, describe, expect, it, vi } from "vitest";
+import { ClientErrors } from "../../packages/relay/src/http/client-error.js";
+import { Pipelines } from "../../packages/relay/src/http/pipelines.js";
+import { Visitors } from "../../packages/relay/src/http/visitors.js";
+import { Http2Visitor } from "../../packages/relay/test/http2-support.js";
 import { startRelay, V1Client } from "../../packages/relay/test/support.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { createTestCertificate } from "./support/test-certificate.js";
@@ -99,4 +103,49 @@ it("an upgrade behind a request that is still being answered does not cost that 
   const received = await visitor.all();
   expect(allStatuses(received)).toEqual([200]);
   expect(received).toMatch(/\r\n\r\nwhole$/);
+});
+
+describe("a mistake of ours costs a connection, or one stream of it, and nothing else", () => {
+  const fail = (): never => {
+    throw new Error("a mistake of ours");
+  };
+  const get = "GET / HTTP/1.1\r\nHost: x.localhost\r\n\r\n";
+  const requests = vi.spyOn(Visitors.prototype, "onRequest");
+  const connects = vi.spyOn(Visitors.prototype, "onConnect");
+  const handedOver = vi.spyOn(Pipelines.prototype, "handOver");
+  const register = vi.spyOn(ClientErrors.prototype, "onError");
+  afterAll(() => {
+    for (const spy of [requests, connects, handedOver, register]) spy.mockRestore();
+  });
+
+  it.each([
+    ["a request", get, requests],
+    ["a request that waits for a 100", get.replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n"), requests],
+    ["one that expects more", expectation, requests],
+    ["an upgrade", upgrade, handedOver],
+    ["a CONNECT", "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", handedOver],
+    ["what is no HTTP", "nonsense\r\n\r\n", register],
+  ])("%s", async (_entry, said, spy) => {
+    const relay = close(await startRelay());
+    spy.mockImplementationOnce(fail);
+    const visitor = close(new RawVisitor({ port: relay.port }));
+    visitor.send(said);
+    expect(await visitor.all()).toBe("");
+    await relay.logged("an exchange failed inside the relay");
+    const next = close(new RawVisitor({ port: relay.port }));
+    next.send(get.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
+    expect(allStatuses(await next.all())).toEqual([502]);
+  });
+
+  it.each([
+    ["a request over HTTP/2", {}, requests],
+    ["a WebSocket over HTTP/2", { ":method": "CONNECT", ":protocol": "websocket", ":path": "/" }, connects],
+  ])("%s", async (_entry, fields, spy) => {
+    const relay = close(await startRelay({ tls: { files: [await certificate.files()] } }));
+    const visitor = close(await Http2Visitor.connect(relay.port));
+    spy.mockImplementationOnce(fail);
+    expect((await visitor.request(fields, null).closed).code).not.toBe(0);
+    await relay.logged("an exchange failed inside the relay");
+    expect((await visitor.request({}).head)[":status"]).toBe(502);
+  });
 });

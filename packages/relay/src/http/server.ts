@@ -149,7 +149,7 @@ function serveHttp1(server: AnyHttpServer, visitors: Visitors, { reporter }: Vis
   // Nothing else sets a time limit on connections.
   server.on("timeout", (socket) => {
     socket.destroy();
-    reporter.hit("idle_time");
+    visitors.guard(socket, () => reporter.hit("idle_time"));
   });
   server.on("connect", (_req, connection) => {
     const socket = connection as Socket;

@@ -85,7 +85,8 @@ export class Visitors {
     } catch (error) {
       reportFault(this.#context.options.logger, undefined, error);
       if ("cut" in concerned) concerned.cut(false);
-      else concerned.destroy();
+      // With a reason, so that a stream of HTTP/2 is reset and does not look complete.
+      else concerned.destroy(new Error("a fault in the relay", { cause: error }));
     }
   }
 
