@@ -147,12 +147,13 @@ export class Http2Sessions {
   }
 
   #onStream(stream: ServerHttp2Stream, fields: string[]): void {
+    // Also of one that is gone already.
+    stream.on("error", () => {});
     const { session } = stream;
     const state = session === undefined ? undefined : this.#sessions.get(session);
     // Gone before it was seen.
     if (session === undefined || state === undefined || session.destroyed) return;
     state.streams += 1;
-    stream.on("error", () => {});
     const guard = (action: () => void): void => this.#visitors.guard(stream, action);
     stream.on("close", () => {
       state.streams -= 1;
