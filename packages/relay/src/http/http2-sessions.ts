@@ -26,6 +26,8 @@ class SessionState {
   /** The connection below it. */
   readonly socket: TLSSocket;
   streams = 0;
+  /** It was asked whether it is still there. */
+  awaitsPong = false;
   /** It was found to be over, and its connection is still there. */
   isOver = false;
   readonly #resetsPerSecond: number;
@@ -117,13 +119,20 @@ export class Http2Sessions {
   }
 
   #onIdle(session: Http2Session, state: SessionState): void {
-    // Silence alone is no reason: an event stream may be quiet for hours.
-    if (state.streams > 0) {
+    if (state.streams === 0) {
+      this.#reporter.hit("idle_time");
+      session.close();
+    } else if (state.awaitsPong) {
+      session.destroy(new Error("the visitor answers no ping"));
+    } else {
+      // Silence alone is no reason: an event stream may be quiet for hours. But a visitor may have left: after a frame that
+      // breaks the protocol, nghttp2 says goodbye and reads no more, of which Node does not tell.
+      state.awaitsPong = true;
+      session.ping((error) => {
+        if (error === null) state.awaitsPong = false;
+      });
       session.setTimeout(this.#limits.idleTimeoutMs);
-      return;
     }
-    this.#reporter.hit("idle_time");
-    session.close();
   }
 
   #forget(session: Http2Session): void {
