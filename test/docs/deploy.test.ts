@@ -124,7 +124,7 @@ it.skipIf(missingProgram("curl"))(
   120_000,
 );
 
-/** Programs that the document takes for granted: our commands as installed, sudo, and npm, which has nothing to install. */
+/** Programs that the document takes for granted: our commands as installed, sudo, and npm, which installs nothing here. */
 function standIns(folder: string): { PATH: string } {
   const programs = join(folder, "bin");
   mkdirSync(programs);
@@ -137,6 +137,7 @@ function standIns(folder: string): { PATH: string } {
     `exec "${process.execPath}" "${path("packages/client/bin/mcp-tunnel-client.js")}" "$@"`,
   );
   write("sudo", '[ "$1" = -u ] && shift 2\nexec "$@"');
-  write("npm", '[ "$*" = "install --global mcp-tunnel-client" ]');
+  // test/security/25 really installs the client by its path.
+  write("npm", 'case "$*" in ci|"run build"|"install --global ./packages/client") ;; *) exit 1 ;; esac');
   return { PATH: [programs, process.env["PATH"]].join(delimiter) };
 }

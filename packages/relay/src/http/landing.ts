@@ -32,6 +32,7 @@ export function landing(
 }
 
 function landingPage(exampleUrl: string): string {
+  // No way to install the client stands here: whoever owned the package name that it named would get the tokens.
   // Only what belongs to a host name is left of the operator's template.
   const { origin } = new URL(exampleUrl);
   const relay = origin.replace("//myapp.", "//");
@@ -40,8 +41,8 @@ function landingPage(exampleUrl: string): string {
     `<h1>A tunnel relay</h1>
 <p>It gives services on private machines a public address: the tunnel <code>myapp</code> is at
 <code>${origin}</code>.</p>
-<p>To open that one for a service on port 3000:</p>
-<pre>npx mcp-tunnel-client 3000 \\
+<p>Whoever runs this relay gives out the client and tokens. With both, this opens that tunnel for a service on port 3000:</p>
+<pre>mcp-tunnel-client 3000 \\
   --relay ${relay} \\
   --subdomain myapp --token TOKEN</pre>`,
   );
