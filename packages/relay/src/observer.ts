@@ -51,7 +51,7 @@ export interface Traffic {
 export type TunnelEvent =
   /** A client has a name. */
   | "registered"
-  /** A client was turned away: its token, its name or a limit. */
+  /** A client was turned away: its token, its name, a limit, or because it was a web page. */
   | "refused"
   /** The connection of a resumable tunnel is lost. */
   | "away"

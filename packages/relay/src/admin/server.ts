@@ -111,12 +111,14 @@ class AdminRequests {
       return { status: 401, error: "needs 'Authorization: Bearer SECRET' with the relay's --admin-secret" };
     }
     // Everybody on this machine is let in, web pages in its browsers are not: a page whose name was made to point here
-    // (DNS rebinding) sends its own name as Host, any other page sends its Origin.
+    // (DNS rebinding) sends its own name as Host. Any other page sends its Origin, or, for what it embeds or links to and cannot
+    // read, in which relation it stands to here; a person who types the address is in none.
     if (!this.#isOwnName(req.headers.host ?? "")) {
       return { status: 403, error: "the Host is not a name of this listener" };
     }
-    if (req.headers.origin !== undefined) return { status: 403, error: "not for web pages" };
-    return undefined;
+    const site = req.headers["sec-fetch-site"];
+    const isFromPage = req.headers.origin !== undefined || (site !== undefined && site !== "none");
+    return isFromPage ? { status: 403, error: "not for web pages" } : undefined;
   }
 
   #isOwnName(host: string): boolean {

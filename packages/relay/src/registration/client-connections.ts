@@ -11,6 +11,7 @@ import type { LimitReporter } from "../limits/limit-reporter.js";
 import type { ResolvedRelayOptions } from "../options.js";
 import { goingAway } from "../tunnel.js";
 import type { Registrar } from "./registrar.js";
+import { webPageField } from "./web-page.js";
 
 /** What a client may send before it is registered, WebSocket framing included. */
 const maxRegistrationBytes = 65_536;
@@ -52,11 +53,19 @@ export class ClientConnections {
 
   /** Takes over a connection that asked for the registration path. */
   readonly onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const applicant = this.#applicant(req);
+    const field = webPageField(req.rawHeaders);
+    if (field !== undefined) {
+      // First, so that a page uses up nothing of what the clients at its reader's address may do.
+      const text = `tunnel registration is not for web pages: the request has ${field}`;
+      this.#registrar.onRefused(403, text, applicant.address);
+      refuseUpgrade(socket, "403 Forbidden", undefined, text);
+      return;
+    }
     if (!this.#accepting) {
       refuseUpgrade(socket, "503 Service Unavailable", 1);
       return;
     }
-    const applicant = this.#applicant(req);
     if (!this.#admission.admit(applicant, socket)) {
       refuseUpgrade(socket, "429 Too Many Requests", 10);
       return;
@@ -127,12 +136,11 @@ export class ClientConnections {
   }
 }
 
-/** `retryAfterS`: when it may be worth trying again. */
-function refuseUpgrade(socket: Duplex, status: string, retryAfterS: number): void {
-  closeGently(
-    socket,
-    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: ${retryAfterS}\r\n\r\n`,
-  );
+/** `retryAfterS`: when it may be worth trying again, if ever. */
+function refuseUpgrade(socket: Duplex, status: string, retryAfterS: number | undefined, text = ""): void {
+  const retry = retryAfterS === undefined ? "" : `Retry-After: ${retryAfterS}\r\n`;
+  const head = `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${text.length}\r\n`;
+  closeGently(socket, `${head}${retry}\r\n${text}`);
 }
 
 /** Calls `exceeded` when too many bytes have come, until the returned function is called. */

@@ -228,13 +228,21 @@ export class Registrar {
     link.send(JSON.stringify(message));
   }
 
+  /** A client is turned away: `code` is that of the close or the status. */
+  onRefused(code: number, reason: string, address: string): void {
+    this.#tunnels.tell("refused");
+    this.#options.logger.info({ code, reason: printable(reason), address }, "registration refused");
+  }
+
   #reject(link: Link, error: unknown, address: string): void {
     const { logger } = this.#options;
-    this.#tunnels.tell("refused");
     if (error instanceof Refusal) {
-      logger.info({ code: error.code, reason: printable(error.message), address }, "registration refused");
+      this.onRefused(error.code, error.message, address);
       link.close(error.code, error.message);
-    } else if (error instanceof TunnelError) {
+      return;
+    }
+    this.#tunnels.tell("refused");
+    if (error instanceof TunnelError) {
       // Late, gone, or a session that cannot be resumed: it may come back.
       logger.debug({ reason: printable(error.message), address }, "registration failed");
       const late = error.code === "timeout";
