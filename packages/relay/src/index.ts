@@ -25,6 +25,7 @@ export type { ExchangeOutcome, ExchangeRecord, RelayObserver, TunnelEvent } from
 export type { RelayOptions } from "./options.js";
 export { createRelay } from "./relay.js";
 export type { Relay } from "./relay.js";
+export type { StaleKind, StaleSource } from "./staleness.js";
 export type { AcmeOptions } from "./tls/acme/options.js";
 export type { CertificateFiles } from "./tls/certificate.js";
 export type { TlsOptions } from "./tls/tls.js";

@@ -17,6 +17,7 @@ import { publicUrl } from "./public-url.js";
 import { ClientConnections } from "./registration/client-connections.js";
 import { Registrar } from "./registration/registrar.js";
 import { MemoryRegistry } from "./registry.js";
+import type { StaleSource } from "./staleness.js";
 import { trafficObserver, type TunnelStatus, tunnelStatus } from "./status.js";
 import { Tls } from "./tls/tls.js";
 import { goingAway } from "./tunnel.js";
@@ -51,6 +52,8 @@ export interface Relay {
   openTraffic(): Traffic;
   /** When the first of the certificates in use expires; `undefined` without TLS, or before ACME has brought one. */
   readonly certificateExpiry: Date | undefined;
+  /** Files and certificates that could not be read or renewed again, for which what was there before still holds. */
+  readonly stale: readonly StaleSource[];
   /** The tunnels that hold a name, now. */
   tunnels(): TunnelStatus[];
   /**
@@ -174,6 +177,9 @@ export function createRelay(options: RelayOptions): Relay {
     },
     get certificateExpiry() {
       return tls?.certificates.expiry;
+    },
+    get stale() {
+      return [...(resolved.authenticator.stale ?? []), ...(tls?.certificates.stale ?? [])];
     },
     openTraffic() {
       const all = { requestBytes: 0, responseBytes: 0 };

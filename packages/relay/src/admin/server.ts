@@ -6,6 +6,7 @@ import { TunnelError } from "mcp-tunnel-protocol";
 import type { Metrics } from "../metrics/metrics.js";
 import { listen } from "../listen.js";
 import type { Relay } from "../relay.js";
+import type { StaleKind } from "../staleness.js";
 
 export interface AdminOptions {
   /** An IP address or a name of this machine. */
@@ -89,9 +90,9 @@ class AdminRequests {
     // Whoever asks whether it is alive has no secret, and learns nothing else.
     if (path === "/healthz") return this.#get(req, res, () => send(res, 200, { status: "ok" }));
     if (path === "/readyz") {
-      const { draining } = this.#relay;
       return this.#get(req, res, () => {
-        send(res, draining ? 503 : 200, { status: draining ? "draining" : "ready" });
+        const { status, stale } = readiness(this.#relay);
+        send(res, status === "ready" ? 200 : 503, { status, ...(stale.length === 0 ? {} : { stale }) });
       });
     }
     const refused = this.#refusal(req);
@@ -144,7 +145,12 @@ class AdminRequests {
   #tunnels(res: ServerResponse): void {
     const { version } = this.#options;
     send(res, 200, {
-      relay: { version, startedAt: this.#startedAt, draining: this.#relay.draining },
+      relay: {
+        version,
+        startedAt: this.#startedAt,
+        draining: this.#relay.draining,
+        stale: this.#relay.stale,
+      },
       tunnels: this.#relay.tunnels(),
     });
   }
@@ -159,6 +165,16 @@ class AdminRequests {
     if (req.method === "GET" || req.method === "HEAD") return send(res, 200, tunnel);
     send(res, 405, { error: "only GET and DELETE are known here" }, { Allow: "GET, HEAD, DELETE" });
   }
+}
+
+/**
+ * A relay that goes by old tokens lets revoked ones in and new ones not: it is not ready, as one is not that starts with such a
+ * file. One whose certificate is old still serves with it. Which files, and why, is only for who has the secret.
+ */
+function readiness({ draining, stale }: Relay): { status: string; stale: StaleKind[] } {
+  const kinds = [...new Set(stale.map(({ kind }) => kind))];
+  if (draining) return { status: "draining", stale: kinds };
+  return { status: kinds.includes("tokens") ? "tokens are stale" : "ready", stale: kinds };
 }
 
 const sha256 = (text: string): Buffer => createHash("sha256").update(text).digest();

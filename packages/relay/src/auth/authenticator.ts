@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { firstProblem } from "../check.js";
+import type { StaleSource } from "../staleness.js";
 import { grants, patternList } from "./patterns.js";
 
 /** What a client shows when it registers. */
@@ -37,6 +38,8 @@ export interface Authenticator {
   authenticate(credentials: Credentials): Promise<AuthenticationResult>;
   /** Looks at its source again, now. Never rejects. */
   reload?(): Promise<void>;
+  /** What it could not read again, and still goes by as it was before. */
+  readonly stale?: readonly StaleSource[];
   /** Gives up what it holds (connections, watchers). */
   close?(): Promise<void>;
 }

@@ -12,6 +12,9 @@ export function combinedAuthenticator(parts: readonly [Authenticator, ...Authent
       }
       return result;
     },
+    get stale() {
+      return parts.flatMap(({ stale }) => stale ?? []);
+    },
     async reload() {
       for (const part of parts) await part.reload?.();
     },

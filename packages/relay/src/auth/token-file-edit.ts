@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { Stats } from "node:fs";
 import { type FileHandle, open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { TunnelError } from "mcp-tunnel-protocol";
@@ -120,18 +121,15 @@ async function edit(path: string, change: (text: string) => string): Promise<voi
   const lockPath = `${target}.lock`;
   const lock = await openLock(lockPath);
   try {
-    const before = await stat(target).catch(() => undefined);
+    const before = await stateOf(target);
     const text = before === undefined ? newFile : await read(target);
     // What is there must be right before it is changed, and what comes out of it is read once more.
     entriesOf(path, text);
     const changed = change(text);
     entriesOf(path, changed);
+    // Before anything is in it: who may not give the file away changes nothing, and the tokens' digests are nobody else's.
+    if (before !== undefined) await takeAccess(lock, before, path);
     await lock.writeFile(changed);
-    if (before !== undefined) {
-      await lock.chmod(before.mode & 0o777);
-      // The relay runs as somebody else than root and has to go on reading the file.
-      if (before.uid !== process.getuid?.()) await lock.chown(before.uid, before.gid);
-    }
     await lock.sync();
     await lock.close();
     await rename(lockPath, target);
@@ -143,6 +141,37 @@ async function edit(path: string, change: (text: string) => string): Promise<voi
       cause: error,
     });
   }
+}
+
+/** `undefined` when there is no such file yet. A file that cannot be looked at is not taken for none. */
+async function stateOf(target: string): Promise<Stats | undefined> {
+  try {
+    return await stat(target);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Gives the new file the owner, the group and the mode of the old one: the relay runs as somebody else than root, may owe its
+ * access to the group alone, and has to go on reading the file. Access lists and extended attributes are not taken over, because
+ * Node knows none of them; those that the folder hands down (`setfacl -d`) are there again.
+ */
+async function takeAccess(file: FileHandle, { uid, gid, mode }: Stats, path: string): Promise<void> {
+  const made = await file.stat();
+  if (made.uid !== uid || made.gid !== gid) {
+    await file.chown(uid, gid).catch((error: unknown) => {
+      throw new TunnelError(
+        "invalid_option",
+        `cannot change ${path}: the new file could not be given to its owner and group (${uid}:${gid}), so the relay might ` +
+          "not be able to read it; do this as root, or as the owner and a member of the group. Nothing was changed",
+        { cause: error },
+      );
+    });
+  }
+  // After it: a change of the owner takes rights away.
+  await file.chmod(mode & 0o777);
 }
 
 const newFile = `# Tokens of mcp-tunnel clients, by their SHA-256. The relay reads this file again when it changes.

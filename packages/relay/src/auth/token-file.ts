@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
 import { formatProblems } from "../config/yaml.js";
 import type { Logger } from "../log.js";
+import { type StaleSource, Staleness } from "../staleness.js";
 import type { AuthenticationResult, Authenticator, Credentials, TokenGrant } from "./authenticator.js";
 import { grants } from "./patterns.js";
 import { parseTokenList, type TokenEntry, tokenDigest, tokenId } from "./token-list.js";
@@ -75,15 +76,17 @@ class FileToken implements TokenGrant {
 
 /**
  * Knows the tokens of a file, and follows the file: it is read again when it changes and by {@link reload}. A file that
- * cannot be read or is not well formed changes nothing: it is logged, and the tokens stay what they were.
+ * cannot be read or is not well formed changes nothing: it is logged, the tokens stay what they were, and {@link stale} says so
+ * until it can be read again.
  */
 export class TokenFileAuthenticator implements Authenticator {
   readonly mode = "token file";
   readonly #path: string;
   readonly #logger: Logger;
   readonly #tokens = new Map<string, FileToken>();
-  /** The state of the file that was read last, good or bad. */
-  #readStamp: string;
+  readonly #staleness: Staleness;
+  /** The state of the file that was read last, good or bad; `undefined` when it is to be read again whatever its state is. */
+  #readStamp: string | undefined;
   /** The state of the file at the last look. */
   #seenStamp: string;
   #pollTimer: NodeJS.Timeout | undefined;
@@ -103,6 +106,7 @@ export class TokenFileAuthenticator implements Authenticator {
   private constructor(path: string, logger: Logger, stamp: string, entries: readonly TokenEntry[]) {
     this.#path = path;
     this.#logger = logger;
+    this.#staleness = new Staleness("tokens", path);
     this.#readStamp = stamp;
     this.#seenStamp = stamp;
     this.#take(entries);
@@ -112,6 +116,11 @@ export class TokenFileAuthenticator implements Authenticator {
   /** The number of tokens, expired ones included. */
   get size(): number {
     return this.#tokens.size;
+  }
+
+  get stale(): readonly StaleSource[] {
+    const { current } = this.#staleness;
+    return current === undefined ? [] : [current];
   }
 
   async authenticate({ token }: Credentials): Promise<AuthenticationResult> {
@@ -126,8 +135,12 @@ export class TokenFileAuthenticator implements Authenticator {
 
   /** Reads the file now, changed or not. Never rejects. */
   reload(): Promise<void> {
-    // One after the other: the last one to read is the last one to be believed.
-    this.#reloading = this.#reloading.then(() => this.#reload());
+    return this.#afterOthers(false);
+  }
+
+  /** One after the other: the last one to read is the last one to be believed. */
+  #afterOthers(isRetry: boolean): Promise<void> {
+    this.#reloading = this.#reloading.then(() => this.#reload(isRetry));
     return this.#reloading;
   }
 
@@ -148,26 +161,34 @@ export class TokenFileAuthenticator implements Authenticator {
     const stamp = await stampOf(this.#path);
     // Two looks at the same state: an editor that writes in place is not interrupted half-way, when a file cut
     // short could still be well formed and lack the tokens at its end.
-    if (stamp === this.#seenStamp && stamp !== this.#readStamp && !this.#closed) await this.reload();
+    if (stamp === this.#seenStamp && stamp !== this.#readStamp && !this.#closed) {
+      await this.#afterOthers(this.#readStamp === undefined);
+    }
     this.#seenStamp = stamp;
     this.#schedulePoll();
   }
 
-  async #reload(): Promise<void> {
+  /** `isRetry`: a problem that is still the same is not logged again. */
+  async #reload(isRetry: boolean): Promise<void> {
     if (this.#closed) return;
     const file = this.#path;
     // Before the contents, so that a change in between is seen at the next look.
     this.#readStamp = await stampOf(file);
-    const read = await readTokens(file).catch((error: unknown) => ({
-      problems: error instanceof Error ? error.message : String(error),
-    }));
+    const read = await readTokens(file).catch((error: unknown) => {
+      // That may pass without a trace on the file: too many open files, a share that is away, rights of the folder.
+      this.#readStamp = undefined;
+      return { problems: error instanceof Error ? error.message : String(error) };
+    });
     if (this.#closed) return;
     if ("problems" in read) {
+      const isNews = this.#staleness.failed(read.problems);
+      if (isRetry && !isNews) return;
       for (const problem of read.problems.split("\n")) {
         this.#logger.error({ file, problem }, "the token file is not usable; the tokens stay as they were");
       }
       return;
     }
+    this.#staleness.refreshed();
     this.#logger.info({ file, ...this.#take(read.entries) }, "token file read again");
   }
 

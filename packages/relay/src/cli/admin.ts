@@ -2,10 +2,10 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import type { TunnelStatus } from "../status.js";
 import { type AdminAddress, adminRequest, readAdminUrl } from "./admin-client.js";
 import { CommandFailure, writeLine } from "./output.js";
-import { statusTable } from "./status-table.js";
+import { type RelayState, statusTable } from "./status-table.js";
 
 interface StatusAnswer {
-  relay: { version: string; startedAt: number; draining: boolean };
+  relay: RelayState;
   tunnels: TunnelStatus[];
 }
 

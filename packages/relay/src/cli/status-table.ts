@@ -1,14 +1,21 @@
+import { printable } from "../log.js";
+import type { StaleSource } from "../staleness.js";
 import type { TunnelStatus } from "../status.js";
 import { table } from "./table.js";
 
 const head = ["NAME", "SINCE", "CLIENT", "VERSION", "RTT", "REQUESTS", "IN", "OUT", "OPEN", "STATE"];
 
+/** What the admin API says of the relay itself. */
+export interface RelayState {
+  version: string;
+  startedAt: number;
+  draining: boolean;
+  /** Not there in the answer of an older relay. */
+  stale?: readonly StaleSource[];
+}
+
 /** What a person sees of a relay. `now` is in milliseconds since 1970. */
-export function statusTable(
-  relay: { version: string; startedAt: number; draining: boolean },
-  tunnels: readonly TunnelStatus[],
-  now: number,
-): string[] {
+export function statusTable(relay: RelayState, tunnels: readonly TunnelStatus[], now: number): string[] {
   const rows = tunnels
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
     .map((tunnel) => [
@@ -26,7 +33,11 @@ export function statusTable(
   const state = relay.draining ? ", shutting down" : "";
   const count = tunnels.length === 1 ? "1 tunnel" : `${tunnels.length} tunnels`;
   const title = `mcp-tunnel ${relay.version}, up ${period(now - relay.startedAt)}${state}: ${count}`;
-  return rows.length === 0 ? [title] : [title, "", ...table(head, rows)];
+  const stale = (relay.stale ?? []).map(
+    ({ kind, name, problem, since }) =>
+      `stale for ${period(now - since)}: ${kind} (${printable(name)}): ${printable(problem)}`,
+  );
+  return [title, ...stale, ...(rows.length === 0 ? [] : ["", ...table(head, rows)])];
 }
 
 /** The two largest units: `3d 4h`, `12m 5s`. */

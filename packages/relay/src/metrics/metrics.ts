@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom
 import { relayErrors } from "../http/errors.js";
 import { limitList } from "../limits/limits.js";
 import type { ExchangeOutcome, RelayObserver, Traffic, TunnelEvent } from "../observer.js";
+import type { StaleKind, StaleSource } from "../staleness.js";
 import type { TunnelStatus } from "../status.js";
 
 /** What is looked at when the metrics are asked for. */
@@ -9,6 +10,7 @@ export interface MetricsSource {
   readonly draining: boolean;
   readonly openExchanges: number;
   readonly certificateExpiry: Date | undefined;
+  readonly stale: readonly StaleSource[];
   openTraffic(): Traffic;
   tunnels(): TunnelStatus[];
 }
@@ -36,6 +38,8 @@ const events: readonly TunnelEvent[] = [
   "revoked",
   "closed",
 ];
+
+const staleKinds: readonly StaleKind[] = ["tokens", "certificate", "acme"];
 
 /** Counted for every request, and handed over when somebody asks: that is cheaper than to ask the series each time. */
 interface Tally {
@@ -122,6 +126,12 @@ export function createMetrics(version: string): Metrics {
     "mcp_tunnel_certificate_expiry_timestamp_seconds",
     "When the first of the certificates in use expires, in seconds since 1970; none without TLS.",
   );
+  const stale = new Gauge({
+    name: "mcp_tunnel_stale_sources",
+    help: "What could not be read or renewed again, so that an old state of it still holds, by what it is.",
+    labelNames: ["kind"],
+    registers,
+  });
   const draining = gauge("mcp_tunnel_draining", "1 while the relay is shutting down.");
 
   // Every series is there from the start: a rate over one that appears with its first count misses that count. They
@@ -182,6 +192,9 @@ export function createMetrics(version: string): Metrics {
       queued.set(sum(all, (tunnel) => tunnel.queuedBytes));
       open.set(source.openExchanges);
       draining.set(source.draining ? 1 : 0);
+      for (const kind of staleKinds) {
+        stale.set({ kind }, source.stale.filter((one) => one.kind === kind).length);
+      }
       const expires = source.certificateExpiry?.getTime();
       if (expires === undefined) expiry.remove();
       else expiry.set(expires / 1_000);

@@ -1,5 +1,6 @@
 import type { SecureContext } from "node:tls";
 import { type Logger, printable } from "../log.js";
+import { type StaleKind, type StaleSource, Staleness } from "../staleness.js";
 import { Certificate, type CertificateFiles } from "./certificate.js";
 import { FileWatch } from "./file-watch.js";
 
@@ -7,6 +8,8 @@ import { FileWatch } from "./file-watch.js";
 export interface CertificateSource {
   name: string;
   certificate: Certificate | undefined;
+  /** Whether a newer one could not be had. */
+  readonly staleness: Staleness;
 }
 
 /**
@@ -34,6 +37,11 @@ export class Certificates {
     return times.length === 0 ? undefined : new Date(Math.min(...times));
   }
 
+  /** Those that could not be read, or renewed, again. */
+  get stale(): StaleSource[] {
+    return this.#sources.flatMap(({ staleness }) => staleness.current ?? []);
+  }
+
   /** Calls `changed` with the {@link fallback} that there is, and with each later one. */
   followFallback(changed: (certificate: Certificate) => void): void {
     this.#onFallback = changed;
@@ -58,33 +66,43 @@ export class Certificates {
   };
 
   /**
-   * Serves the files, and follows them once {@link watch} is called. Files that are not usable later on change nothing
-   * and are logged.
+   * Serves the files, and follows them once {@link watch} is called. Files that are not usable later on change nothing,
+   * are logged, and are {@link stale} until they are.
    * @throws TunnelError `invalid_option` when they are not usable now.
    */
   addFiles(files: CertificateFiles): void {
-    const source = this.addSource(files.cert);
+    const source = this.addSource("certificate", files.cert);
     this.replace(source, Certificate.read(files));
-    const read = (): void => {
+    const read = (isRetry: boolean): boolean => {
       try {
-        this.replace(source, Certificate.read(files));
+        const certificate = Certificate.read(files);
+        if (source.staleness.current !== undefined) {
+          this.#logger.info({ source: source.name }, "the certificate is usable again");
+        }
+        this.replace(source, certificate);
+        return true;
       } catch (error) {
         const reason = printable((error as Error).message);
-        this.#logger.error({ reason }, "the certificate is not usable; the one that was read before stays");
+        const isNews = source.staleness.failed(reason);
+        if (isNews || !isRetry) {
+          this.#logger.error({ reason }, "the certificate is not usable; the one that was read before stays");
+        }
+        return false;
       }
     };
     this.#watches.push(new FileWatch([files.cert, files.key], read));
   }
 
   /** Makes room for a certificate that comes by {@link replace}; the order of the calls is the order of preference. */
-  addSource(name: string): CertificateSource {
-    const source: CertificateSource = { name, certificate: undefined };
+  addSource(kind: StaleKind, name: string): CertificateSource {
+    const source: CertificateSource = { name, certificate: undefined, staleness: new Staleness(kind, name) };
     this.#sources.push(source);
     return source;
   }
 
   /** New connections get `certificate` from now on. */
   replace(source: CertificateSource, certificate: Certificate): void {
+    source.staleness.refreshed();
     if (certificate.cert === source.certificate?.cert) return;
     source.certificate = certificate;
     if (this.fallback === certificate) this.#onFallback(certificate);
@@ -105,7 +123,7 @@ export class Certificates {
 
   /** Reads all files again, changed or not. */
   reload(): void {
-    for (const watch of this.#watches) watch.changed();
+    for (const watch of this.#watches) watch.changed(false);
   }
 
   /** Follows the files no longer. */

@@ -10,15 +10,18 @@ const pollIntervalMs = 1_000;
  */
 export class FileWatch {
   readonly #paths: readonly string[];
-  /** To be called when the files have changed. */
-  readonly changed: () => void;
+  /**
+   * To be called when the files have changed. False: they are of no use, and it is called again as long as they are, with `isRetry`,
+   * because what is wrong may pass without a trace on them (too many open files, a share that is away).
+   */
+  readonly changed: (isRetry: boolean) => boolean;
   #timer: NodeJS.Timeout | undefined;
   /** The state of the files at the last look, and the one that `changed` was told of. */
   #seen = "";
-  #told = "";
+  #told: string | undefined = "";
   #closed = false;
 
-  constructor(paths: readonly string[], changed: () => void) {
+  constructor(paths: readonly string[], changed: (isRetry: boolean) => boolean) {
     this.#paths = paths;
     this.changed = changed;
   }
@@ -39,9 +42,8 @@ export class FileWatch {
     const stamp = await stampOf(this.#paths);
     if (this.#closed) return;
     if (stamp === this.#seen && stamp !== this.#told) {
-      // Before the contents are read, so that a change meanwhile is seen at the next look.
-      this.#told = stamp;
-      this.changed();
+      // From before the contents are read, so that a change meanwhile is seen at the next look.
+      this.#told = this.changed(this.#told === undefined) ? stamp : undefined;
     }
     this.#seen = stamp;
     this.start();

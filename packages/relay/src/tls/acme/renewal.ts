@@ -45,7 +45,7 @@ export class AcmeRenewal {
     this.#options = resolveAcmeOptions(options);
     this.#storage = new AcmeStorage(this.#options.storage, this.#options.directory);
     this.#certificates = certificates;
-    this.#source = certificates.addSource(this.#options.directory);
+    this.#source = certificates.addSource("acme", this.#options.directory);
     this.#logger = logger;
   }
 
@@ -113,6 +113,7 @@ export class AcmeRenewal {
       this.#failures += 1;
       const retryMs = retryDelayMs(this.#failures, Math.random());
       const reason = error instanceof TunnelError ? error.message : printable(String(error));
+      this.#source.staleness.failed(reason);
       this.#logger.error(
         { reason, retryInS: Math.round(retryMs / 1_000), expires: this.#source.certificate?.notAfter },
         "no new certificate",

@@ -1,0 +1,268 @@
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import * as fs from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it, vi } from "vitest";
+import { TokenFileAuthenticator } from "../../packages/relay/src/auth/token-file.js";
+import { createToken, revokeToken } from "../../packages/relay/src/auth/token-file-edit.js";
+import { AcmeRenewal } from "../../packages/relay/src/tls/acme/renewal.js";
+import { Certificates } from "../../packages/relay/src/tls/certificates.js";
+import { type AdminRelay, ask, Scrape, startAdminRelay } from "../admin/support.js";
+import { createAuthority, createFolder } from "../support/certificates.js";
+import { closingAfterEach } from "../support/cleanup.js";
+import { RunningCommand, runRelay, startClientCommand } from "../support/commands.js";
+import { LogWatch } from "../support/log-watch.js";
+import { missingProgram } from "../support/requires.js";
+
+/**
+ * The attack: a token leaks, and root revokes it. The file's owner was root, only its group was the relay's; the new file's group was
+ * root's, the relay could not read it any more, and the thief's token went on working while the command had said `revoked`.
+ *
+ * The defence: the new file has the owner and the group of the old one, or nothing is changed. And a relay that cannot read what it
+ * goes by says so wherever an operator looks, until it can.
+ */
+vi.mock("node:fs/promises", { spy: true });
+const closing = closingAfterEach();
+const nobody = 65_534;
+const command = fileURLToPath(new URL("../../packages/relay/bin/mcp-tunnel.js", import.meta.url));
+const asNobody = (gid: number): string[] => [
+  "--reuid",
+  String(nobody),
+  "--regid",
+  String(gid),
+  "--clear-groups",
+];
+
+/** Whether another user can be played, who can also read this clone. */
+function cannotSwitchUser(): boolean {
+  if (process.getuid?.() !== 0) {
+    process.stderr.write("skipped: only root can give files to others\n");
+    return true;
+  }
+  if (missingProgram("setpriv")) return true;
+  const { status } = spawnSync("setpriv", [...asNobody(nobody), process.execPath, command, "--version"]);
+  if (status !== 0) process.stderr.write("skipped: other users cannot read this clone\n");
+  return status !== 0;
+}
+
+async function newTokens(): Promise<{ file: string; token: string; id: string }> {
+  const folder = closing(createFolder());
+  const file = join(folder.path, "tokens.yaml");
+  return { file, ...(await createToken(file, { subdomains: ["app"] })) };
+}
+
+const access = (file: string) => {
+  const { uid, gid, mode } = statSync(file);
+  return { uid, gid, mode: mode & 0o777 };
+};
+
+/** What the operator sees. */
+async function seen(relay: AdminRelay) {
+  const ready = await ask(`${relay.admin}/readyz`);
+  const status = runRelay(["status", "--admin", relay.admin]);
+  const health = runRelay(["health", "--admin", relay.admin]);
+  await Promise.all([status.exited, health.exited]);
+  const scrape = await Scrape.of(relay);
+  return {
+    ready: ready.status,
+    said: ready.json,
+    metric: (kind: string): number => scrape.value("mcp_tunnel_stale_sources", { kind }),
+    api: JSON.parse((await ask(`${relay.admin}/api/tunnels`)).text).relay.stale as object[],
+    status: status.stdout.join("\n"),
+    health: health.output,
+  };
+}
+
+describe.skipIf(cannotSwitchUser())(
+  "a token file of root's that the relay reads by its group",
+  { timeout: 60_000 },
+  () => {
+    it("is still the relay's after root has revoked a token, and the token is dead", async () => {
+      const { file, token, id } = await newTokens();
+      const folder = join(file, "..");
+      chownSync(folder, 0, nobody);
+      chmodSync(folder, 0o750);
+      chownSync(file, 0, nobody);
+      chmodSync(file, 0o640);
+      const args = ["--domain", "localhost", "--host", "127.0.0.1", "--port", "0", "--log-format", "json"];
+      const relay = closing(
+        new RunningCommand("setpriv", [
+          ...[...asNobody(nobody), process.execPath, command, ...args],
+          ...["--startup-hold", "0", "--token-file", file],
+        ]),
+      );
+      const { port } = (await relay.waitForJson({ msg: "listening" })) as { port: number };
+      const thief = closing(await startClientCommand(9, port, ["--token", token]));
+      const revoke = runRelay(["token", "revoke", id, "--token-file", file]);
+      expect(await revoke.exited).toMatchObject({ code: 0 });
+      expect(revoke.output).toContain(`revoked token ${id}`);
+      expect(access(file)).toEqual({ uid: 0, gid: nobody, mode: 0o640 });
+      expect(await thief.exited).toMatchObject({ code: 3 });
+      expect(thief.output).toContain("token revoked");
+    });
+
+    it("stays as it is when the editor may not give the new one to that group", async () => {
+      const { file, id } = await newTokens();
+      const folder = join(file, "..");
+      const group = 54_321;
+      chownSync(folder, nobody, nobody);
+      chownSync(file, nobody, group);
+      chmodSync(file, 0o640);
+      const before = readFileSync(file, "utf8");
+      const revoke = new RunningCommand("setpriv", [
+        ...[...asNobody(nobody), process.execPath, command],
+        ...["token", "revoke", id, "--token-file", file],
+      ]);
+      expect((await revoke.exited).code).not.toBe(0);
+      expect(revoke.output).toContain(`could not be given to its owner and group (${nobody}:${group})`);
+      expect(revoke.output).not.toContain("revoked");
+      expect(readFileSync(file, "utf8")).toBe(before);
+      expect(access(file)).toEqual({ uid: nobody, gid: group, mode: 0o640 });
+      expect(readdirSync(folder)).toEqual(["tokens.yaml"]);
+      // As a member of the group he may.
+      const member = new RunningCommand("setpriv", [
+        ...["--reuid", String(nobody), "--regid", String(nobody), "--groups", String(group)],
+        ...[process.execPath, command, "token", "revoke", id, "--token-file", file],
+      ]);
+      expect(await member.exited).toMatchObject({ code: 0 });
+      expect(access(file)).toEqual({ uid: nobody, gid: group, mode: 0o640 });
+    });
+  },
+);
+
+describe("a token file", () => {
+  it("that cannot even be looked at is not taken for none, and not written anew", async () => {
+    const { file, id } = await newTokens();
+    vi.mocked(fs.stat).mockRejectedValueOnce(Object.assign(new Error("EIO: i/o error"), { code: "EIO" }));
+    await expect(createToken(file, { subdomains: ["x"] })).rejects.toThrow("cannot change");
+    expect(readdirSync(join(file, ".."))).toEqual(["tokens.yaml"]);
+    expect(await revokeToken(file, id)).toMatchObject({ subdomains: ["app"] });
+  });
+
+  it.each([
+    ["vanished", (file: string) => rmSync(file), /^cannot read the token file .*: ENOENT/],
+    [
+      "cannot be read",
+      (file: string) => {
+        rmSync(file);
+        mkdirSync(file);
+      },
+      /^cannot read the token file .*: EISDIR/,
+    ],
+    [
+      "is malformed",
+      (file: string) => void fs.writeFile(file, "tokens: 7\n"),
+      /tokens\.yaml:1: 'tokens': needs a list/,
+    ],
+  ] as const)(
+    "that %s is told by readyz, metrics and status until it is back",
+    { timeout: 60_000 },
+    async (_, spoil, problem) => {
+      const { file } = await newTokens();
+      const relay = closing(await startAdminRelay(["--token-file", file]));
+      const fresh = await seen(relay);
+      expect(fresh).toMatchObject({ ready: 200, said: { status: "ready" }, api: [], health: "ready" });
+      expect(fresh.metric("tokens")).toBe(0);
+      expect(fresh.status).not.toContain("stale");
+
+      const good = readFileSync(file, "utf8");
+      spoil(file);
+      await relay.waitForJson({ msg: "the token file is not usable; the tokens stay as they were" });
+      const stale = await seen(relay);
+      expect(stale).toMatchObject({
+        ready: 503,
+        said: { status: "tokens are stale", stale: ["tokens"] },
+        api: [
+          { kind: "tokens", name: file, problem: expect.stringMatching(problem), since: expect.any(Number) },
+        ],
+      });
+      expect(stale.metric("tokens")).toBe(1);
+      expect(stale.metric("certificate")).toBe(0);
+      expect(stale.status).toMatch(/: 0 tunnels\nstale for \d+s: tokens \(/);
+      expect(stale.health).toContain("tokens are stale");
+      // Which file it is stands nowhere where nobody has to say who he is.
+      expect(JSON.stringify(stale.said)).not.toContain("yaml");
+
+      rmSync(file, { recursive: true, force: true });
+      await fs.writeFile(`${file}.new`, good);
+      renameSync(`${file}.new`, file);
+      await relay.waitForJson({ msg: "token file read again" });
+      expect(await seen(relay)).toMatchObject({
+        ready: 200,
+        said: { status: "ready" },
+        api: [],
+        health: "ready",
+      });
+      const lines = relay.json.filter(({ msg }) => String(msg).startsWith("the token file is not usable"));
+      expect(lines).toHaveLength(1);
+    },
+  );
+
+  it("that could not be read for a moment is read again, though nothing about it has changed", async () => {
+    const { file, token, id } = await newTokens();
+    const log = new LogWatch();
+    const authenticator = closing(await TokenFileAuthenticator.open(file, log.logger));
+    await revokeToken(file, id);
+    vi.mocked(fs.readFile).mockRejectedValueOnce(
+      Object.assign(new Error("EMFILE: too many open files"), { code: "EMFILE" }),
+    );
+    await log.waitForJson({ msg: "the token file is not usable; the tokens stay as they were" });
+    expect(authenticator.stale).toMatchObject([
+      { kind: "tokens", problem: expect.stringContaining("EMFILE") },
+    ]);
+    await log.waitForJson({ msg: "token file read again", removed: 1 });
+    expect(authenticator.stale).toEqual([]);
+    expect(await authenticator.authenticate({ token, subdomain: "app" })).toEqual({
+      refused: "invalid token",
+    });
+  });
+});
+
+describe("a certificate", () => {
+  it("that cannot be read again is told too, and still serves", { timeout: 60_000 }, async () => {
+    const folder = closing(createFolder());
+    const { cert, key } = await (await createAuthority()).issue(["localhost", "*.localhost"]);
+    const files = { cert: folder.write("c.pem", cert), key: folder.write("k.pem", key) };
+    const tls = ["--tls-cert", files.cert, "--tls-key", files.key];
+    const relay = closing(await startAdminRelay([...tls, "--public-url", "https://{subdomain}.{domain}"]));
+    rmSync(files.key);
+    await relay.waitForJson({ msg: "the certificate is not usable; the one that was read before stays" });
+    const stale = await seen(relay);
+    expect(stale).toMatchObject({
+      ready: 200,
+      said: { status: "ready", stale: ["certificate"] },
+      api: [{ kind: "certificate", name: files.cert, problem: expect.stringContaining("ENOENT") }],
+      health: "ready",
+    });
+    expect(stale.metric("certificate")).toBe(1);
+    expect(stale.status).toContain("stale for ");
+    folder.write("k.pem", key);
+    await relay.waitForJson({ msg: "the certificate is usable again" });
+    expect(await seen(relay)).toMatchObject({ said: { status: "ready" }, api: [] });
+  });
+
+  it("that cannot be renewed, for its storage cannot be read, is told as well", async () => {
+    const log = new LogWatch();
+    const certificates = new Certificates(log.logger);
+    const folder = closing(createFolder());
+    const directory = "https://127.0.0.1:1/directory";
+    mkdirSync(join(folder.path, "127.0.0.1-1-directory", "account.key"), { recursive: true });
+    const options = { email: "a@b.c", hook: "/bin/false", directory, storage: folder.path };
+    const renewal = closing(new AcmeRenewal("tunnel.test", options, certificates, log.logger));
+    expect(certificates.stale).toEqual([]);
+    renewal.start();
+    await log.waitForJson({ msg: "no new certificate" });
+    expect(certificates.stale).toMatchObject([{ kind: "acme", name: directory, since: expect.any(Number) }]);
+    expect(certificates.stale[0]?.problem).toContain("EISDIR");
+  });
+});
