@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
-import { createServer, request } from "node:http";
+import { createServer, type IncomingMessage, request } from "node:http";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -125,17 +126,15 @@ describe("what the product says", () => {
     });
     afterAll(() => relay.close(0));
 
-    const read = (host: string, path: string): Promise<string> =>
-      new Promise((resolve, reject) => {
-        const headers = { host, accept: "text/html" };
-        const req = request({ port, host: "127.0.0.1", path, headers, agent: false }, async (res) => {
-          let text = "";
-          for await (const chunk of res.setEncoding("utf8")) text += chunk as string;
-          resolve(text);
-        });
-        req.on("error", reject);
-        req.end();
-      });
+    async function read(host: string, path: string): Promise<string> {
+      // Not `fetch`, which writes Host itself.
+      const headers = { host, accept: "text/html" };
+      const req = request({ port, host: "127.0.0.1", path, headers, agent: false }).end();
+      const [res] = (await once(req, "response")) as [IncomingMessage];
+      let text = "";
+      for await (const chunk of res.setEncoding("utf8")) text += chunk as string;
+      return text;
+    }
 
     it("has none either, and sends who wants a tunnel to the operator", async () => {
       const landing = await read("tunnel.test", "/");

@@ -28,6 +28,12 @@ import { WakeWatch } from "./wake.js";
 /** How soon a connection has to prove itself after the machine woke or the network changed, in milliseconds. */
 const probeTimeoutMs = 5_000;
 
+/** A relay that asks for a move with every session would else be answered as fast as the network is, in milliseconds. */
+const movePauseMs = 1_000;
+
+/** Sessions that the client has left at the relay's wish and still serves. Relays end theirs when they have drained. */
+const maxLeftSessions = 8;
+
 /**
  * A client: registers a local service with a relay and serves its visitors until closed. It comes back by itself after
  * a loss; a refusal, an eviction and `close` end it.
@@ -53,6 +59,8 @@ export class TunnelClient {
   readonly #draining = new Set<Tunnel>();
   #isStarted = false;
   #startedAtMs = 0;
+  /** When a relay last asked for a move. */
+  #movedAtMs = -Infinity;
   #wakeWatch: WakeWatch | undefined;
   #starting: { resolve(): void; reject(error: TunnelError): void } | undefined;
   #closing: { readonly done: Promise<void>; cut(): void } | undefined;
@@ -294,12 +302,19 @@ export class TunnelClient {
     // Nothing is lost: what is open goes on, and visitors who are connected to the old relay may still send requests.
     this.#tunnel = undefined;
     this.#draining.add(tunnel);
+    const [oldest] = this.#draining;
+    if (this.#draining.size > maxLeftSessions) oldest?.close(closeCodes.normal, "the client has moved on");
     this.#backoff.disconnected();
     this.#backoff.next();
+    const now = performance.now();
+    const delayMs = Math.ceil(Math.max(0, this.#movedAtMs + movePauseMs - now));
+    this.#movedAtMs = now + delayMs;
     const cause = new TunnelError("draining", "the relay is shutting down");
-    this.#events.emit("reconnecting", { attempt: this.#backoff.attempts, delayMs: 0, cause });
+    this.#events.emit("reconnecting", { attempt: this.#backoff.attempts, delayMs, cause });
     // The listener may have closed the client.
-    if (this.#isMoving) this.#attempts.begin();
+    if (!this.#isMoving) return;
+    if (delayMs === 0) this.#attempts.begin();
+    else this.#attempts.beginAfter(delayMs);
   }
 
   /** Served by a relay that is shutting down, and by no other yet. */

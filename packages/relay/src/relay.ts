@@ -18,7 +18,7 @@ import { ClientConnections } from "./registration/client-connections.js";
 import { Registrar } from "./registration/registrar.js";
 import { MemoryRegistry } from "./registry.js";
 import type { StaleSource } from "./staleness.js";
-import { trafficObserver, type TunnelStatus, tunnelStatus } from "./status.js";
+import { type TunnelStatus, tunnelStatus } from "./status.js";
 import { Tls } from "./tls/tls.js";
 import { goingAway } from "./tunnel.js";
 import { Tunnels } from "./tunnels.js";
@@ -54,11 +54,11 @@ export interface Relay {
   readonly certificateExpiry: Date | undefined;
   /** Files and certificates that could not be read or renewed again, for which what was there before still holds. */
   readonly stale: readonly StaleSource[];
-  /** The tunnels that hold a name, now. */
+  /** The tunnels that there are now. Of those of one name the last has it; the others, and perhaps the last, are `leaving`. */
   tunnels(): TunnelStatus[];
   /**
-   * Closes the tunnel `name` for good: its client is told not to come back, now or, if its connection is lost, when it
-   * returns within a day. False when there is none.
+   * Closes the tunnel `name` for good, and those that have left this name and are not over: the client is told not to come back,
+   * now or, if its connection is lost, when it returns within a day. False when there is none.
    */
   disconnect(name: string): boolean;
 }
@@ -74,8 +74,7 @@ export function createRelay(options: RelayOptions): Relay {
     publicUrl(resolved.publicUrl, name, domain, boundPort(visitorServer.server));
   const registry = new MemoryRegistry();
   const holds = new Holds(resolved);
-  const listeners = [resolved.accessLog, trafficObserver(registry), ...resolved.observers];
-  const observers = new Observers(listeners, logger);
+  const observers = new Observers([resolved.accessLog, ...resolved.observers], logger);
   const limits = new LimitReporter(observers, logger);
   const addressKeys = new AddressKeys(resolved.limitExempt);
   const context: ExchangeContext = {
@@ -191,7 +190,7 @@ export function createRelay(options: RelayOptions): Relay {
     },
     tunnels() {
       const open = context.exchanges.traffic();
-      return Array.from(tunnels.holders(), (tunnel) => tunnelStatus(tunnel, open.get(tunnel.name)));
+      return Array.from(tunnels.all(), (tunnel) => tunnelStatus(tunnel, open.get(tunnel)));
     },
     disconnect: (name) => tunnels.disconnect(name),
     close(graceMs = 30_000) {

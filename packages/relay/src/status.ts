@@ -1,14 +1,15 @@
 import { V1RelaySession, type Wire } from "mcp-tunnel-protocol";
-import type { RelayObserver, Traffic } from "./observer.js";
-import type { TunnelRegistry } from "./registry.js";
+import type { Traffic } from "./observer.js";
 import type { Tunnel } from "./tunnel.js";
+
+export type TunnelStateName = "online" | "away" | "leaving";
 
 /** A tunnel as its operator sees it. */
 export interface TunnelStatus {
   name: string;
   url: string;
-  /** `away`: its client is expected back. */
-  state: "online" | "away";
+  /** `away`: its client is expected back. `leaving`: its client opens another one, of itself or because the relay asked it to. */
+  state: TunnelStateName;
   /** When it was registered, in milliseconds since 1970. */
   since: number;
   /** The client's address. */
@@ -39,7 +40,7 @@ export function tunnelStatus(tunnel: Tunnel, open: Traffic | undefined): TunnelS
   return {
     name,
     url,
-    state: tunnel.state.name === "away" ? "away" : "online",
+    state: stateOf(tunnel),
     since: tunnel.connectedAt,
     address,
     client,
@@ -54,15 +55,8 @@ export function tunnelStatus(tunnel: Tunnel, open: Traffic | undefined): TunnelS
   };
 }
 
-/** Counts what went through each tunnel. */
-export function trafficObserver(registry: TunnelRegistry): RelayObserver {
-  return {
-    onEnd({ name, requestBytes, responseBytes }) {
-      const traffic = name === undefined ? undefined : registry.find(name)?.traffic;
-      if (traffic === undefined) return;
-      traffic.requests += 1;
-      traffic.requestBytes += requestBytes;
-      traffic.responseBytes += responseBytes;
-    },
-  };
+/** That it leaves says more than whether its client has a connection at the moment. */
+function stateOf(tunnel: Tunnel): TunnelStateName {
+  if (tunnel.isLeft || tunnel.isMoving) return "leaving";
+  return tunnel.state.name === "away" ? "away" : "online";
 }

@@ -70,6 +70,7 @@ export class Tunnel implements SessionHandler {
   /** Bodies of the exchanges that are over, in bytes. */
   readonly traffic = { requests: 0, requestBytes: 0, responseBytes: 0 };
   #unwatch: (() => void) | undefined;
+  #isLeft = false;
   readonly #observer: TunnelObserver;
   readonly #resumeTimeoutMs: number;
 
@@ -136,9 +137,29 @@ export class Tunnel implements SessionHandler {
     this.#observer.onBack(this);
   }
 
-  /** Is this the tunnel of that client process? Originals do not say which they are. */
-  isOfClient(instance: string | undefined): boolean {
-    return instance !== undefined && this.info.instance === instance;
+  /**
+   * Is this the tunnel of that client process? Originals do not say which they are. A process has one token: whoever shows the
+   * secret of another's process gains nothing by it.
+   */
+  isOfClient({ instance, owner }: Pick<TunnelInfo, "instance" | "owner">): boolean {
+    return instance !== undefined && this.info.instance === instance && this.info.owner === owner;
+  }
+
+  /** Its client has said that it goes: the name is free, and what is open goes on. */
+  get isLeft(): boolean {
+    return this.#isLeft;
+  }
+
+  /** The client was told to register anew, and will not come back to this session over another link. */
+  get isMoving(): boolean {
+    return this.#session instanceof V1RelaySession && this.#session.leaving;
+  }
+
+  /** Takes note of an exchange that is over, with the bytes of its bodies. */
+  count(requestBytes: number, responseBytes: number): void {
+    this.traffic.requests += 1;
+    this.traffic.requestBytes += requestBytes;
+    this.traffic.responseBytes += responseBytes;
   }
 
   /** Another client has the name now; this one is told so. */
@@ -157,13 +178,8 @@ export class Tunnel implements SessionHandler {
     const session = this.#session;
     const reason = "the same client has registered anew";
     // If the client is still there after all, what replaced it was held up on its way: it has to come back.
-    if (session === undefined || !this.#isLeaving) this.close(closeCodes.goingAway, reason);
+    if (session === undefined || !this.isMoving) this.close(closeCodes.goingAway, reason);
     else void session.idle().then(() => this.close(closeCodes.normal, reason));
-  }
-
-  /** The client was told to register anew, and will not come back to this session over another link. */
-  get #isLeaving(): boolean {
-    return this.#session instanceof V1RelaySession && this.#session.leaving;
   }
 
   close(code: number, reason: string): void {
@@ -174,7 +190,7 @@ export class Tunnel implements SessionHandler {
 
   onDetached(cause: TunnelError): void {
     if (this.#state.name !== "online") return;
-    if (this.#isLeaving) {
+    if (this.isMoving) {
       this.close(closeCodes.goingAway, cause.message);
       return;
     }
@@ -194,6 +210,7 @@ export class Tunnel implements SessionHandler {
   }
 
   onGoaway(): void {
+    this.#isLeft = true;
     this.#observer.onLeaving(this);
   }
 

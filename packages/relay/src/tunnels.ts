@@ -14,7 +14,10 @@ import { goingAway, type Tunnel, type TunnelObserver } from "./tunnel.js";
 export class Tunnels implements TunnelObserver {
   /** Those that their clients can come back to. */
   readonly sessions = new ResumableSessions();
+  /** In the order in which they were registered. */
   readonly #all = new Set<Tunnel>();
+  /** Those that the relay asked to move, and that still have streams while a successor has their name: one for each name. */
+  readonly #succeeded = new Map<string, Tunnel>();
   readonly #options: ResolvedRelayOptions;
   readonly #registry: TunnelRegistry;
   readonly #holds: Holds;
@@ -46,9 +49,23 @@ export class Tunnels implements TunnelObserver {
     return this.#registry.find(name);
   }
 
-  /** The tunnels that hold their names. */
-  *holders(): Iterable<Tunnel> {
-    for (const tunnel of this.#all) if (this.#registry.find(tunnel.name) === tunnel) yield tunnel;
+  /** Every tunnel that is not over, the newest of a name last: who has its name is after those that have lost it or left it. */
+  all(): Iterable<Tunnel> {
+    return this.#all;
+  }
+
+  /**
+   * The tunnels that count beside one that takes `name`. Who has the name makes way and does not. One that the relay asked to move
+   * does not beside its successor, or no client at its limit could move. One that its client has left does until it is over.
+   */
+  *countedBeside(name: string): Iterable<Tunnel> {
+    const holder = this.#registry.find(name);
+    for (const tunnel of this.#all) if (tunnel !== holder && !this.#isSucceeded(tunnel)) yield tunnel;
+  }
+
+  #isSucceeded(tunnel: Tunnel): boolean {
+    if (this.#succeeded.get(tunnel.name) !== tunnel) return false;
+    return this.#registry.find(tunnel.name)?.isOfClient(tunnel.info) === true;
   }
 
   /** Gives the tunnel its name; the one that held it until now learns why it lost it. */
@@ -57,11 +74,7 @@ export class Tunnels implements TunnelObserver {
     const { name, url, address, client } = tunnel.info;
     this.#all.add(tunnel);
     const previous = this.#registry.claim(tunnel);
-    if (previous !== undefined && !previous.isOfClient(tunnel.info.instance)) {
-      logger.warn({ name, address: previous.info.address, by: address }, "tunnel evicted");
-      this.tell("evicted");
-      previous.evict();
-    } else previous?.replace();
+    if (previous !== undefined) this.#supersede(previous, tunnel);
     this.tell("registered");
     logger.info(
       {
@@ -77,6 +90,28 @@ export class Tunnels implements TunnelObserver {
     this.#holds.wake(name);
   }
 
+  /** `previous` has just lost its name to `tunnel`. */
+  #supersede(previous: Tunnel, tunnel: Tunnel): void {
+    const { name } = tunnel;
+    const succeeded = this.#succeeded.get(name);
+    const own = succeeded?.isOfClient(previous.info) === true ? succeeded : undefined;
+    if (!previous.isOfClient(tunnel.info)) {
+      const { address } = previous.info;
+      this.#options.logger.warn({ name, address, by: tunnel.info.address }, "tunnel evicted");
+      this.tell("evicted");
+      previous.evict();
+      // It is the client that is evicted, with all that it has under this name.
+      own?.evict();
+      return;
+    }
+    if (previous.isMoving) {
+      // One at a time: a client that moves again has had its time to finish what it had before.
+      own?.close(closeCodes.goingAway, "the same client has moved again");
+      this.#succeeded.set(name, previous);
+    }
+    previous.replace();
+  }
+
   /** Tells the clients to register elsewhere, also those that are about to be added. What is open goes on. */
   drain(): void {
     this.#draining = true;
@@ -88,15 +123,16 @@ export class Tunnels implements TunnelObserver {
     for (const tunnel of [...this.#all]) tunnel.close(closeCodes.goingAway, goingAway);
   }
 
-  /** Closes the tunnel `name` for good, at the operator's wish; false when there is none. */
+  /** Closes all that goes by `name` for good, at the operator's wish; false when there is nothing. */
   disconnect(name: string): boolean {
-    const tunnel = this.#registry.find(name);
-    if (tunnel === undefined) return false;
     const reason = "disconnected by the operator";
-    this.#dismiss(tunnel, reason);
-    // A client that is only cut off would be back at once.
-    tunnel.close(closeCodes.authenticationFailed, reason);
-    return true;
+    const tunnels = [...this.#all].filter((tunnel) => tunnel.name === name);
+    for (const tunnel of tunnels) {
+      this.#dismiss(tunnel, reason);
+      // A client that is only cut off would be back at once.
+      tunnel.close(closeCodes.authenticationFailed, reason);
+    }
+    return tunnels.length > 0;
   }
 
   /** Tells the observers what happened to a tunnel, or to a registration that became none. */
@@ -135,16 +171,18 @@ export class Tunnels implements TunnelObserver {
 
   onLeaving(tunnel: Tunnel): void {
     this.#registry.release(tunnel);
+    this.#options.logger.info({ name: tunnel.name, streams: tunnel.session?.streamCount }, "tunnel leaving");
   }
 
   onClosed(tunnel: Tunnel, cause: TunnelError): void {
     // Whoever holds the name now is none of this tunnel's business.
     const holder = this.#registry.find(tunnel.name);
-    const evicted = holder !== undefined && holder !== tunnel && !holder.isOfClient(tunnel.info.instance);
+    const evicted = holder !== undefined && holder !== tunnel && !holder.isOfClient(tunnel.info);
     const verdict = evicted ? { code: closeCodes.evicted, reason: evictedReason } : undefined;
     if (tunnel.resumeId !== undefined) this.sessions.delete(tunnel.resumeId, verdict);
     this.#registry.release(tunnel);
     this.#all.delete(tunnel);
+    if (this.#succeeded.get(tunnel.name) === tunnel) this.#succeeded.delete(tunnel.name);
     this.tell("closed");
     this.#options.logger.info({ name: tunnel.name, reason: printable(cause.message) }, "tunnel closed");
     // Last, so that those who waited find the successor or nobody.

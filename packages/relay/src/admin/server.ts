@@ -156,7 +156,8 @@ class AdminRequests {
   }
 
   #tunnel(req: IncomingMessage, res: ServerResponse, name: string): void {
-    const tunnel = this.#relay.tunnels().find((candidate) => candidate.name === name);
+    // The last one has the name, if one has.
+    const tunnel = this.#relay.tunnels().findLast((candidate) => candidate.name === name);
     if (tunnel === undefined) return send(res, 404, { error: `no tunnel is called '${name.slice(0, 63)}'` });
     if (req.method === "DELETE") {
       this.#relay.disconnect(tunnel.name);

@@ -4,6 +4,7 @@ import type { LimitReporter } from "../limits/limit-reporter.js";
 import type { Observers } from "../observers.js";
 import type { ResolvedRelayOptions } from "../options.js";
 import type { TunnelRegistry } from "../registry.js";
+import type { Tunnel } from "../tunnel.js";
 import type { Traffic } from "../observer.js";
 import type { Exchange } from "./exchange.js";
 
@@ -42,14 +43,14 @@ export class ActiveExchanges {
     clearTimeout(this.#quietTimer);
   }
 
-  /** What went through those that are going on so far, by the names of their tunnels. */
-  traffic(): Map<string, Traffic> {
-    const traffic = new Map<string, Traffic>();
-    for (const { name, requestBytes, responseBytes } of this.#active) {
-      const sum = traffic.get(name) ?? { requestBytes: 0, responseBytes: 0 };
+  /** What went through those that are going on so far, by their tunnels; `undefined` for those that have none yet. */
+  traffic(): Map<Tunnel | undefined, Traffic> {
+    const traffic = new Map<Tunnel | undefined, Traffic>();
+    for (const { tunnel, requestBytes, responseBytes } of this.#active) {
+      const sum = traffic.get(tunnel) ?? { requestBytes: 0, responseBytes: 0 };
       sum.requestBytes += requestBytes;
       sum.responseBytes += responseBytes;
-      traffic.set(name, sum);
+      traffic.set(tunnel, sum);
     }
     return traffic;
   }

@@ -58,7 +58,6 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
   place = -1;
   #state: State = "resolving";
   #stream: TunnelStream | undefined;
-  /** The one it was taken to last. */
   #tunnel: Tunnel | undefined;
   #timer: NodeJS.Timeout | undefined;
   #leaveHold: (() => void) | undefined;
@@ -75,9 +74,9 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     context.exchanges.add(this);
   }
 
-  /** The name of the tunnel. */
-  get name(): string {
-    return this.#request.name;
+  /** The tunnel that it was taken to last. */
+  get tunnel(): Tunnel | undefined {
+    return this.#tunnel;
   }
 
   /** Body bytes received so far. */
@@ -494,8 +493,12 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     const { addressKey } = this.#request;
     if (addressKey !== undefined) this.#context.requests.leave(addressKey);
     const query = this.#request.path.indexOf("?");
+    const { name } = this.#request;
+    // Not whoever has the name by now, if it was another one's.
+    const tunnel = this.#tunnel ?? this.#context.registry.find(name);
+    tunnel?.count(this.#requestBody.bytes, this.#responseBody.bytes);
     this.#context.observers.onEnd({
-      name: this.#request.name,
+      name,
       address: this.#request.visitor.address,
       method: this.#req.method ?? "",
       path: query === -1 ? this.#request.path : this.#request.path.slice(0, query),

@@ -3,7 +3,7 @@ import { relayErrors } from "../http/errors.js";
 import { limitList } from "../limits/limits.js";
 import type { ExchangeOutcome, RelayObserver, Traffic, TunnelEvent } from "../observer.js";
 import type { StaleKind, StaleSource } from "../staleness.js";
-import type { TunnelStatus } from "../status.js";
+import type { TunnelStateName, TunnelStatus } from "../status.js";
 
 /** What is looked at when the metrics are asked for. */
 export interface MetricsSource {
@@ -39,6 +39,7 @@ const events: readonly TunnelEvent[] = [
   "closed",
 ];
 
+const tunnelStates: readonly TunnelStateName[] = ["online", "away", "leaving"];
 const staleKinds: readonly StaleKind[] = ["tokens", "certificate", "acme"];
 
 /** Counted for every request, and handed over when somebody asks: that is cheaper than to ask the series each time. */
@@ -109,7 +110,7 @@ export function createMetrics(version: string): Metrics {
   const gauge = (name: string, help: string): Gauge => new Gauge({ name, help, registers });
   const tunnels = new Gauge({
     name: "mcp_tunnel_tunnels",
-    help: "Tunnels that hold a name, by whether their client is there.",
+    help: "Tunnels, by whether their client is there, is expected back, or is leaving.",
     labelNames: ["state"],
     registers,
   });
@@ -185,9 +186,8 @@ export function createMetrics(version: string): Metrics {
         tally.count = 0;
       }
       const all = source.tunnels();
-      const away = all.filter(({ state }) => state === "away").length;
-      tunnels.set({ state: "online" }, all.length - away);
-      tunnels.set({ state: "away" }, away);
+      for (const state of tunnelStates)
+        tunnels.set({ state }, all.filter((one) => one.state === state).length);
       streams.set(sum(all, (tunnel) => tunnel.streams));
       queued.set(sum(all, (tunnel) => tunnel.queuedBytes));
       open.set(source.openExchanges);

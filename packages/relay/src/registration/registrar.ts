@@ -117,14 +117,19 @@ export class Registrar {
     const maxOwn = grant?.maxTunnels ?? maxTunnelsPerToken;
     let all = 0;
     let own = 0;
-    for (const tunnel of this.#tunnels.holders()) {
-      // Whoever takes a name over adds none.
-      if (tunnel.name === name) continue;
+    let leaving = 0;
+    for (const tunnel of this.#tunnels.countedBeside(name)) {
       all += 1;
-      if (tunnel.info.owner === owner) own += 1;
+      if (tunnel.info.owner !== owner) continue;
+      own += 1;
+      if (tunnel.isLeft) leaving += 1;
     }
     if (own >= maxOwn) {
       this.#limits.hit("tunnels_per_token", { address, name });
+      if (own - leaving < maxOwn) {
+        const reason = `this token may have ${maxOwn} tunnels at once, those that are still ending among them`;
+        throw new Refusal(closeCodes.tryAgainLater, reason);
+      }
       throw new Refusal(closeCodes.authenticationFailed, `this token may have ${maxOwn} tunnels at once`);
     }
     if (all >= maxTunnels) {
@@ -173,7 +178,7 @@ export class Registrar {
   ): void {
     const { liveness, maxResponseBodyBytes, maxStreamsPerTunnel, maxQueuedBytesPerTunnel } = this.#options;
     const holder = this.#tunnels.find(name);
-    const evicts = holder !== undefined && !holder.isOfClient(message.instance);
+    const evicts = holder !== undefined && !holder.isOfClient({ instance: message.instance, owner });
     // Two clients that both return would evict each other in turns for ever: only a fresh start evicts.
     if (isReturning(message) && evicts) throw new Refusal(closeCodes.evicted, evictedReason);
     const tunnel = new Tunnel(
