@@ -82,6 +82,7 @@ describe("a handshake that comes from a web page", () => {
     for (const host of ["tunnel.test", "app.tunnel.test", "elsewhere.test"]) {
       const answer = await handshake(host, ...fields);
       expect(statuses(answer)).toEqual([403]);
+      expect(answer).toContain("\r\nX-Tunnel-Error: registration_by_web_page\r\n");
       expect(answer.slice(answer.indexOf("\r\n\r\n") + 4)).toBe(reason);
     }
     expect(await log.waitForJson({ msg: "registration refused", code: 403, reason })).toMatchObject({

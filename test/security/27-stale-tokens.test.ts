@@ -8,6 +8,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from "node:fs";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
@@ -15,7 +16,9 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it, vi } from "vitest";
 import { TokenFileAuthenticator } from "../../packages/relay/src/auth/token-file.js";
 import { createToken, revokeToken } from "../../packages/relay/src/auth/token-file-edit.js";
+import * as acme from "../../packages/relay/src/tls/acme/obtain.js";
 import { AcmeRenewal } from "../../packages/relay/src/tls/acme/renewal.js";
+import { Certificate } from "../../packages/relay/src/tls/certificate.js";
 import { Certificates } from "../../packages/relay/src/tls/certificates.js";
 import { type AdminRelay, ask, Scrape, startAdminRelay } from "../admin/support.js";
 import { createAuthority, createFolder } from "../support/certificates.js";
@@ -32,6 +35,7 @@ import { missingProgram } from "../support/requires.js";
  * goes by says so wherever an operator looks, until it can.
  */
 vi.mock("node:fs/promises", { spy: true });
+vi.mock("../../packages/relay/src/tls/acme/obtain.js", { spy: true });
 const closing = closingAfterEach();
 const nobody = 65_534;
 const command = fileURLToPath(new URL("../../packages/relay/bin/mcp-tunnel.js", import.meta.url));
@@ -150,10 +154,10 @@ describe("a token file", () => {
   });
 
   it.each([
-    ["vanished", (file: string) => rmSync(file), /^cannot read the token file .*: ENOENT/],
+    ["vanished", (file: string): void => rmSync(file), /^cannot read the token file .*: ENOENT/],
     [
       "cannot be read",
-      (file: string) => {
+      (file: string): void => {
         rmSync(file);
         mkdirSync(file);
       },
@@ -161,7 +165,7 @@ describe("a token file", () => {
     ],
     [
       "is malformed",
-      (file: string) => void fs.writeFile(file, "tokens: 7\n"),
+      (file: string): void => writeFileSync(file, "tokens: 7\n"),
       /tokens\.yaml:1: 'tokens': needs a list/,
     ],
   ] as const)(
@@ -264,5 +268,27 @@ describe("a certificate", () => {
     await log.waitForJson({ msg: "no new certificate" });
     expect(certificates.stale).toMatchObject([{ kind: "acme", name: directory, since: expect.any(Number) }]);
     expect(certificates.stale[0]?.problem).toContain("EISDIR");
+  });
+
+  it("that cannot be saved is served all the same, rather than asked for again", async () => {
+    const log = new LogWatch();
+    const certificates = new Certificates(log.logger);
+    const folder = closing(createFolder());
+    const { cert, key } = await (await createAuthority()).issue(["tunnel.test", "*.tunnel.test"]);
+    vi.mocked(acme.obtainCertificate).mockResolvedValueOnce(new Certificate(cert, key, "the authority"));
+    vi.mocked(fs.rename).mockRejectedValueOnce(
+      Object.assign(new Error("ENOSPC: disk full"), { code: "ENOSPC" }),
+    );
+    const directory = "https://127.0.0.1:1/directory";
+    const options = { email: "a@b.c", hook: "/bin/false", directory, storage: folder.path };
+    const renewal = closing(new AcmeRenewal("tunnel.test", options, certificates, log.logger));
+    renewal.start();
+    await log.waitForJson({
+      msg: "the new certificate is not saved: a restart asks for another",
+    });
+    await log.waitForJson({ msg: "certificate in use" });
+    expect(certificates.find("app.tunnel.test")?.cert).toBe(cert);
+    expect(certificates.stale).toMatchObject([{ kind: "acme", problem: expect.stringContaining("ENOSPC") }]);
+    expect(log.json.filter(({ msg }) => msg === "asking for a certificate")).toHaveLength(1);
   });
 });

@@ -59,19 +59,19 @@ export class ClientConnections {
       // First, so that a page uses up nothing of what the clients at its reader's address may do.
       const text = `tunnel registration is not for web pages: the request has ${field}`;
       this.#registrar.onRefused(403, text, applicant.address);
-      refuseUpgrade(socket, "403 Forbidden", undefined, text);
+      refuseUpgrade(socket, "403 Forbidden", "X-Tunnel-Error: registration_by_web_page", text);
       return;
     }
     if (!this.#accepting) {
-      refuseUpgrade(socket, "503 Service Unavailable", 1);
+      refuseUpgrade(socket, "503 Service Unavailable", "Retry-After: 1");
       return;
     }
     if (!this.#admission.admit(applicant, socket)) {
-      refuseUpgrade(socket, "429 Too Many Requests", 10);
+      refuseUpgrade(socket, "429 Too Many Requests", "Retry-After: 10");
       return;
     }
     if (!this.#makeRoom(applicant.address)) {
-      refuseUpgrade(socket, "503 Service Unavailable", 1);
+      refuseUpgrade(socket, "503 Service Unavailable", "Retry-After: 1");
       return;
     }
     this.#webSockets.handleUpgrade(req, socket, head, (ws) => {
@@ -136,11 +136,10 @@ export class ClientConnections {
   }
 }
 
-/** `retryAfterS`: when it may be worth trying again, if ever. */
-function refuseUpgrade(socket: Duplex, status: string, retryAfterS: number | undefined, text = ""): void {
-  const retry = retryAfterS === undefined ? "" : `Retry-After: ${retryAfterS}\r\n`;
-  const head = `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${text.length}\r\n`;
-  closeGently(socket, `${head}${retry}\r\n${text}`);
+/** `field`: one of the answer's own, with what the client or its user should know. */
+function refuseUpgrade(socket: Duplex, status: string, field: string, text = ""): void {
+  const length = `Content-Type: text/plain\r\nContent-Length: ${text.length}`;
+  closeGently(socket, `HTTP/1.1 ${status}\r\nConnection: close\r\n${length}\r\n${field}\r\n\r\n${text}`);
 }
 
 /** Calls `exceeded` when too many bytes have come, until the returned function is called. */

@@ -57,9 +57,7 @@ export async function obtainCertificate(
     await acme.crypto.createPrivateEcdsaKey(),
   );
   const chain = await client.getCertificate(await client.finalizeOrder(order, csr));
-  const certificate = new Certificate(chain, String(key), options.directory);
-  await storage.saveCertificate(domain, certificate);
-  return certificate;
+  return new Certificate(chain, String(key), options.directory);
 }
 
 async function proofsOf(client: Client, authorizations: readonly Authorization[]): Promise<Proof[]> {

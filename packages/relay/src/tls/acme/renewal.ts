@@ -1,5 +1,6 @@
 import { TunnelError } from "mcp-tunnel-protocol";
 import { type Logger, printable } from "../../log.js";
+import type { Certificate } from "../certificate.js";
 import type { CertificateSource, Certificates } from "../certificates.js";
 import { obtainCertificate } from "./obtain.js";
 import { type AcmeOptions, type ResolvedAcmeOptions, resolveAcmeOptions } from "./options.js";
@@ -105,7 +106,9 @@ export class AcmeRenewal {
       );
       if (this.#stopped.signal.aborted) return;
       this.#failures = 0;
+      const unsaved = await this.#save(certificate);
       this.#certificates.replace(this.#source, certificate);
+      if (unsaved !== undefined) this.#source.staleness.failed(unsaved);
       // Whatever the certificate says of itself, the authority is not asked again at once.
       this.#schedule(firstRetryMs);
     } catch (error) {
@@ -119,6 +122,18 @@ export class AcmeRenewal {
         "no new certificate",
       );
       this.#wait(retryMs);
+    }
+  }
+
+  /** Returns why it could not be saved. It is good all the same, and the authority gives out only so many. */
+  async #save(certificate: Certificate): Promise<string | undefined> {
+    try {
+      await this.#storage.saveCertificate(this.#domain, certificate);
+      return undefined;
+    } catch (error) {
+      const reason = printable(String(error));
+      this.#logger.error({ reason }, "the new certificate is not saved: a restart asks for another");
+      return reason;
     }
   }
 }
