@@ -1,43 +1,10 @@
+import { type FieldSet, headFields, hopByHop } from "./field-names.js";
+
 /**
  * Header fields as they stood in the message: `[name, value, name, value, ...]`, in order, repeats and
  * letter case kept. The same shape as Node's `rawHeaders`, so that neither end has to convert them.
  */
 export type RawHeaders = string[];
-
-/**
- * Field names, which are the same in any case (RFC 9110 section 5.1). Every field of every head is looked up in several of
- * these: most are told by their length alone and need no lower case.
- */
-export class FieldNames {
-  readonly #names: ReadonlySet<string>;
-  /** Bit n: some name has n characters, or n + 32. */
-  readonly #lengths: number;
-
-  /** `names` in lower case. */
-  constructor(names: Iterable<string>) {
-    this.#names = new Set(names);
-    let lengths = 0;
-    for (const { length } of this.#names) lengths |= 1 << (length & 31);
-    this.#lengths = lengths;
-  }
-
-  has(name: string): boolean {
-    return (this.#lengths & (1 << (name.length & 31))) !== 0 && this.#names.has(name.toLowerCase());
-  }
-}
-
-/** Fields that belong to one connection and never travel on (RFC 9110 section 7.6.1). */
-const hopByHop = new FieldNames([
-  "connection",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
 
 /** Returns the value of the first field called `name` (given in lower case), or `undefined`. */
 export function headerValue(headers: RawHeaders, name: string): string | undefined {
@@ -50,9 +17,9 @@ export function headerValue(headers: RawHeaders, name: string): string | undefin
 
 /**
  * Returns a copy without the hop-by-hop fields and without those that `Connection` names (RFC 9110 section
- * 7.6.1). `drop` lists further names.
+ * 7.6.1), but for {@link headFields}. `drop` lists further names.
  */
-export function endToEndHeaders(headers: RawHeaders, drop?: FieldNames): RawHeaders {
+export function endToEndHeaders(headers: RawHeaders, drop?: FieldSet): RawHeaders {
   const named = connectionOptions(headers);
   const kept: RawHeaders = [];
   for (let i = 0; i < headers.length; i += 2) {
@@ -63,7 +30,16 @@ export function endToEndHeaders(headers: RawHeaders, drop?: FieldNames): RawHead
   return kept;
 }
 
-/** The field names that `Connection` lists, in lower case; `undefined` when there are none but the usual two. */
+/**
+ * Returns what may be passed on of the trailers of a message: neither hop-by-hop fields nor such as belong into the head.
+ * `drop` lists further names.
+ */
+export function endToEndTrailers(trailers: RawHeaders, drop?: FieldSet): RawHeaders {
+  const kept = endToEndHeaders(trailers, headFields);
+  return drop === undefined ? kept : endToEndHeaders(kept, drop);
+}
+
+/** The field names, in lower case, that `Connection` takes out; `undefined` when there are none, as nearly always. */
 function connectionOptions(headers: RawHeaders): Set<string> | undefined {
   let named: Set<string> | undefined;
   for (let i = 0; i < headers.length; i += 2) {
@@ -72,7 +48,10 @@ function connectionOptions(headers: RawHeaders): Set<string> | undefined {
     const value = (headers[i + 1] as string).toLowerCase();
     if (value === "keep-alive" || value === "close") continue;
     named ??= new Set();
-    for (const option of value.split(",")) named.add(option.trim());
+    for (const option of value.split(",")) {
+      const field = option.trim();
+      if (!headFields.has(field)) named.add(field);
+    }
   }
   return named;
 }

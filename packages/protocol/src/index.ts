@@ -4,11 +4,13 @@
 //   v1/              the binary protocol: frame, encode, decode, stream, sender, session (PROTOCOL.md)
 //   json/            the original's JSON wire, 0.1 and 0.2, behind the same interface
 //   tunnel.ts        that interface: sessions, streams and their handlers
-//   headers.ts, errors.ts, close-codes.ts, options.ts   shared vocabulary
+//   headers.ts, field-names.ts, errors.ts, close-codes.ts, options.ts   shared vocabulary
 export { closeCodes, evictedReason } from "./close-codes.js";
 export { resetCodes, StreamReset, TunnelError } from "./errors.js";
 export type { ResetCode, TunnelErrorCode } from "./errors.js";
-export { endToEndHeaders, FieldNames, headerValue } from "./headers.js";
+export { AnySpelling, FieldNames } from "./field-names.js";
+export type { FieldSet } from "./field-names.js";
+export { endToEndHeaders, endToEndTrailers, headerValue } from "./headers.js";
 export type { RawHeaders } from "./headers.js";
 export { JsonClientSession } from "./json/client-session.js";
 export type { JsonClientSessionOptions } from "./json/client-session.js";

@@ -1,4 +1,4 @@
-import { endToEndHeaders, headerValue } from "mcp-tunnel-protocol";
+import { endToEndHeaders, endToEndTrailers, headerValue } from "mcp-tunnel-protocol";
 import type {
   AcceptedStream,
   RawHeaders,
@@ -73,7 +73,7 @@ export class Exchange {
 
   /** Ends the response. */
   end(trailers: RawHeaders | undefined): void {
-    this.stream.end(trailers === undefined ? undefined : endToEndHeaders(trailers));
+    this.stream.end(trailers === undefined ? undefined : endToEndTrailers(trailers));
   }
 
   /** Everything has been sent. */

@@ -2,7 +2,7 @@ import * as http from "node:http";
 import * as net from "node:net";
 import * as tls from "node:tls";
 import type { RawHeaders, StreamHandler, StreamReset } from "mcp-tunnel-protocol";
-import { headerValue } from "mcp-tunnel-protocol";
+import { endToEndTrailers, headerValue } from "mcp-tunnel-protocol";
 import { readAfterRefusedWrite } from "./early-answer.js";
 import { upstreamFailure } from "./errors.js";
 import { ignored } from "./exchange.js";
@@ -80,7 +80,10 @@ class RawRequest implements StreamHandler {
       this.#fail(new BodyLengthError("the request body is shorter than announced"));
     } else {
       this.#bodyEnded = true;
-      if (trailers.length > 0 && this.#announced === undefined) this.#request.addTrailers(pairs(trailers));
+      if (trailers.length > 0 && this.#announced === undefined) {
+        // The relay is not trusted to have dropped what does not belong there.
+        this.#request.addTrailers(pairs(endToEndTrailers(trailers)));
+      }
       this.#request.end();
     }
   }

@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
-import { endToEndHeaders, FieldNames, type RawHeaders } from "../headers.js";
+import { FieldNames } from "../field-names.js";
+import { endToEndHeaders, type RawHeaders } from "../headers.js";
 
 /** Header fields as this wire carries them: one string per name. */
 export type WireHeaders = Record<string, string>;

@@ -1,0 +1,98 @@
+/** A set of field names. */
+export interface FieldSet {
+  has(name: string): boolean;
+}
+
+/**
+ * Field names, which are the same in any case (RFC 9110 section 5.1). Every field of every head is looked up in several of
+ * these: most are told by their first letter and length alone and need no lower case.
+ */
+export class FieldNames implements FieldSet {
+  readonly #names: ReadonlySet<string>;
+  readonly #lengths: Int32Array;
+
+  /** `names` in lower case. */
+  constructor(names: Iterable<string>) {
+    this.#names = new Set(names);
+    this.#lengths = lengthsByLetter(this.#names);
+  }
+
+  has(name: string): boolean {
+    return isOfLength(this.#lengths, name) && this.#names.has(name.toLowerCase());
+  }
+}
+
+/**
+ * Field names in any spelling: with underscores for hyphens as well. The environment of CGI, and of what came after it
+ * (WSGI, Rack, PHP), knows no difference.
+ */
+export class AnySpelling implements FieldSet {
+  readonly #names: ReadonlySet<string>;
+  readonly #prefixes: readonly string[];
+  readonly #lengths: Int32Array;
+
+  /** `names`, and what names may begin with, in lower case and with hyphens. */
+  constructor(names: Iterable<string>, prefixes: readonly string[]) {
+    this.#names = new Set(names);
+    this.#prefixes = prefixes;
+    this.#lengths = lengthsByLetter(this.#names);
+    for (const prefix of prefixes) this.#lengths[letterOf(prefix)] = -1;
+  }
+
+  has(name: string): boolean {
+    if (!isOfLength(this.#lengths, name)) return false;
+    const plain = name.toLowerCase().replaceAll("_", "-");
+    return this.#names.has(plain) || this.#prefixes.some((prefix) => plain.startsWith(prefix));
+  }
+}
+
+/** Letters count the same in either case. */
+const letterOf = (name: string): number => name.charCodeAt(0) & 31;
+
+/** For each first letter: bit n says that some name has n characters, or n + 32. */
+function lengthsByLetter(names: Iterable<string>): Int32Array {
+  const lengths = new Int32Array(32);
+  for (const name of names) {
+    const letter = letterOf(name);
+    lengths[letter] = (lengths[letter] as number) | (1 << (name.length & 31));
+  }
+  return lengths;
+}
+
+const isOfLength = (lengths: Int32Array, name: string): boolean =>
+  ((lengths[letterOf(name)] as number) & (1 << (name.length & 31))) !== 0;
+
+/** Fields that belong to one connection and never travel on (RFC 9110 section 7.6.1). */
+export const hopByHop = new FieldNames([
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/**
+ * Fields that a message is framed, routed, authenticated, understood or protected by, and those by which proxies speak of the
+ * visitor. They stand in the head and nowhere else: after the body they would come too late, and for some recipients
+ * replace what was said before it (RFC 9110 section 6.5.1). `Connection` cannot take them out of the head: its options are
+ * for one hop, a sender may name none of these (RFC 9110 section 7.6.1), and who does wants the recipient to miss what
+ * others have added ("hop-by-hop header abuse": CVE-2022-31813, CVE-2022-1388).
+ */
+export const headFields = new AnySpelling(
+  [
+    ...["host", "content-length", "expect", "max-forwards"],
+    ...["authorization", "cookie", "set-cookie", "www-authenticate"],
+    ...["content-disposition", "content-encoding", "content-language", "content-location"],
+    ...["content-range", "content-type", "range"],
+    ...["age", "cache-control", "date", "expires", "location", "pragma", "retry-after", "vary"],
+    ...["clear-site-data", "content-security-policy", "content-security-policy-report-only", "origin"],
+    ...["permissions-policy", "referer", "referrer-policy", "strict-transport-security"],
+    ...["x-content-type-options", "x-frame-options"],
+    ...["forwarded", "x-real-ip", "x-request-id"],
+  ],
+  ["access-control-", "cross-origin-", "if-", "sec-", "x-forwarded-", "x-tunnel-"],
+);

@@ -1,0 +1,97 @@
+import { describe, expect, it } from "vitest";
+import { AnySpelling, endToEndHeaders, endToEndTrailers, FieldNames } from "../src/index.js";
+
+describe("field names", () => {
+  it.each([["Host"], ["host"], ["HOST"], ["X-Long-Name-Of-Thirty-Four-Letters"]])(
+    "know %s in any case",
+    (name) => {
+      expect(new FieldNames(["host", "x-long-name-of-thirty-four-letters"]).has(name)).toBe(true);
+    },
+  );
+
+  it.each(["", "Hos", "Hosts", "Hast", "H", "2ost", "(ost", "x_b", "x-long-name-of-thirty-four-letterz"])(
+    "do not know %j",
+    (name) => {
+      expect(new FieldNames(["host", "x-b", "x-long-name-of-thirty-four-letters"]).has(name)).toBe(false);
+    },
+  );
+
+  it("may be known in any spelling, and by what they begin with", () => {
+    const names = new AnySpelling(["a-b-c", "d"], ["x-forwarded-"]);
+    const known = ["A-B-C", "a_b_c", "A_b-C", "D", "X-Forwarded-Y", "x_forwarded_y", "X-Forwarded-"];
+    expect(known.filter((name) => !names.has(name))).toEqual([]);
+    const unknown = ["", "abc", "a-b", "a-b-c-d", "X-Forwarded", "X-Forward-Y", "-x-forwarded-y", "d-"];
+    expect(unknown.filter((name) => names.has(name))).toEqual([]);
+  });
+});
+
+describe("what Connection names", () => {
+  const fieldsOf = (names: readonly string[]): string[] => names.flatMap((name) => [name, "1"]);
+
+  it("does not travel", () => {
+    const headers = ["Connection", "close, X-A", "connection", " x-b ,,", "X-A", "1", "x-B", "2", "X-C", "3"];
+    expect(endToEndHeaders(headers)).toEqual(["X-C", "3"]);
+  });
+
+  it.each([
+    ...["Host", "Content-Length", "Content-Type", "Cookie", "Set-Cookie", "Authorization", "Expect"],
+    ...["Content-Security-Policy", "Clear-Site-Data", "Cache-Control", "Location", "Origin"],
+    ...["Access-Control-Allow-Origin", "Sec-WebSocket-Accept", "Sec-Fetch-Site", "If-None-Match"],
+    ...["X-Forwarded-For", "X_Forwarded_For", "X-Forwarded-Anything", "X-Request-Id", "X-Tunnel-Error"],
+  ])("travels if it is %s: a message needs it", (name) => {
+    for (const option of [name, name.toLowerCase(), `keep-alive, ${name}`, `x-a,\t${name} ,x-b`]) {
+      const headers = ["Connection", option, "X-A", "0", ...fieldsOf([name])];
+      expect(endToEndHeaders(headers).slice(-2)).toEqual([name, "1"]);
+    }
+  });
+
+  it.each([
+    "Connection",
+    "Keep-Alive",
+    "Transfer-Encoding",
+    "TE",
+    "Trailer",
+    "Upgrade",
+    "Proxy-Authorization",
+  ])("or not: %s is of one hop", (name) => {
+    expect(endToEndHeaders([name, "x"])).toEqual([]);
+  });
+
+  it("costs no more than the head is long", () => {
+    // Compared each with each, as a list in a list would be, these are 4e10 steps.
+    const names = Array.from({ length: 200_000 }, (_, i) => `x-${i}`);
+    const headers = ["Connection", names.join(","), ...fieldsOf(names), "X-Kept", "1"];
+    expect(endToEndHeaders(headers)).toEqual(["X-Kept", "1"]);
+    const many = [...names.flatMap((name) => ["Connection", name]), "X-Kept", "1"];
+    expect(endToEndHeaders(many)).toEqual(["X-Kept", "1"]);
+  });
+});
+
+describe("trailers", () => {
+  it.each([
+    ...["Host", "host", "Content-Length", "content_length", "Transfer-Encoding", "Content-Type", "Cookie"],
+    ...["Set-Cookie", "Authorization", "X-Forwarded-For", "x_forwarded_for", "Forwarded", "X-Request-Id"],
+    ...["X-Tunnel-Error", "Trailer", "Connection", "TE", "If-Match", "Cache-Control", "Sec-Fetch-Mode"],
+  ])("cannot be %s", (name) => {
+    expect(endToEndTrailers([name, "1", "X-Sum", "2"])).toEqual(["X-Sum", "2"]);
+  });
+
+  it("can be what may come after a body, but for what the caller drops", () => {
+    const trailers = [
+      "Content-Digest",
+      "1",
+      "ETag",
+      "2",
+      "grpc-status",
+      "0",
+      "Server-Timing",
+      "3",
+      "X-Sum",
+      "4",
+    ];
+    expect(endToEndTrailers(trailers)).toEqual(trailers);
+    expect(endToEndTrailers(trailers, new FieldNames(["etag", "x-sum"]))).toEqual([
+      ...["Content-Digest", "1", "grpc-status", "0", "Server-Timing", "3"],
+    ]);
+  });
+});
