@@ -5,6 +5,8 @@ import { openAuthenticator } from "./auth/open.js";
 import { checkShape, fileNumber, objectWith, portNumber, text, texts } from "./check.js";
 import { accessLog } from "./http/access-log.js";
 import { type AddressRanges, addressRanges, trustedProxies, type TrustedProxies } from "./http/forwarded.js";
+import { type InterimToProxies, interimToProxies } from "./http/interim.js";
+import { defaultProxyHeaders, type ProxyHeaders, proxyHeaders } from "./http/proxy-headers.js";
 import { type CookieDomain, cookieDomains } from "./http/set-cookie.js";
 import { limitDefinitions, type LimitOptions, type Limits, resolveLimits } from "./limits/limits.js";
 import { type Logger, loggerShape, silentLogger } from "./log.js";
@@ -32,8 +34,19 @@ export interface RelayOptions extends LimitOptions {
   authenticator?: Authenticator;
   /** Names that need a token which spells them out. Default {@link defaultReservedNames}. */
   reservedNames?: readonly string[];
-  /** Addresses and CIDR ranges of proxies whose `X-Forwarded-*` fields are believed. Default none. */
+  /** Addresses and CIDR ranges of proxies whose {@link trustedProxyHeaders} are believed. Default none. */
   trustedProxies?: readonly string[];
+  /**
+   * The fields about visitors that these proxies set themselves: what a proxy only passes on is the visitor's own word. All other
+   * fields of the kind (`X-Forwarded-*`, `Forwarded`, `X-Real-IP`, `CF-Connecting-IP` and so on) are dropped, whoever sends
+   * them, in any spelling. Default {@link defaultProxyHeaders}: `X-Forwarded-For` and `X-Forwarded-Proto`.
+   */
+  trustedProxyHeaders?: readonly string[];
+  /**
+   * What becomes of interim responses (1xx, but for 100 and 101) to visitors who come through a trusted proxy. `drop` (default)
+   * sends none, because nginx before 1.29 loses the response behind one; `pass` sends them as to everybody else.
+   */
+  interimToProxies?: InterimToProxies;
   /**
    * Addresses and CIDR ranges that no limit per address applies to. Default loopback: whoever reaches that is on this
    * machine already, and a proxy there that was not declared as one would otherwise pass for a single visitor.
@@ -41,7 +54,8 @@ export interface RelayOptions extends LimitOptions {
   limitExempt?: readonly string[];
   /**
    * What becomes of a cookie whose `Domain` covers more than its own tunnel. `narrow` (default) takes the attribute away, so
-   * that it stays with its tunnel; `keep` lets tunnels share it.
+   * that it stays with its tunnel, and keeps `Clear-Site-Data` from clearing the cookies of all tunnels; `keep` lets tunnels share
+   * them.
    */
   cookieDomain?: CookieDomain;
   /** Speak HTTPS and HTTP/2 instead of HTTP. Default: a proxy does that, or nobody. */
@@ -59,12 +73,18 @@ export interface RelayOptions extends LimitOptions {
 /** The same, complete and checked. */
 export interface ResolvedRelayOptions
   extends Limits,
-    Required<Omit<RelayOptions, "fd" | "limitExempt" | "host" | "reservedNames" | "tls" | "trustedProxies">> {
+    Required<
+      Omit<
+        RelayOptions,
+        "fd" | "limitExempt" | "host" | "reservedNames" | "tls" | "trustedProxies" | "trustedProxyHeaders"
+      >
+    > {
   host: string | undefined;
   fd: number | undefined;
   tls: TlsOptions | undefined;
   reservedNames: ReadonlySet<string>;
   trustedProxies: TrustedProxies;
+  trustedProxyHeaders: ProxyHeaders;
   limitExempt: AddressRanges;
 }
 
@@ -80,6 +100,8 @@ const optionShapes = {
   authenticator: objectWith<Authenticator>(["authenticate"], ["reload", "close"]).optional(),
   reservedNames: texts.optional(),
   trustedProxies: texts.optional(),
+  trustedProxyHeaders: texts.optional(),
+  interimToProxies: z.enum(interimToProxies, `one of: ${interimToProxies.join(", ")}`).optional(),
   limitExempt: texts.optional(),
   cookieDomain: z.enum(cookieDomains, `one of: ${cookieDomains.join(", ")}`).optional(),
   tls: tlsShape.optional(),
@@ -110,6 +132,8 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
     authenticator: options.authenticator ?? openAuthenticator,
     reservedNames: new Set((options.reservedNames ?? defaultReservedNames).map(checkReserved)),
     trustedProxies: trustedProxies(options.trustedProxies ?? []),
+    trustedProxyHeaders: proxyHeaders(options.trustedProxyHeaders ?? defaultProxyHeaders),
+    interimToProxies: options.interimToProxies ?? "drop",
     ...resolveLimits(options),
     limitExempt: addressRanges(options.limitExempt ?? loopback, "exempt address"),
     cookieDomain: options.cookieDomain ?? "narrow",

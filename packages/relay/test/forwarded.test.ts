@@ -1,6 +1,7 @@
 import type { RawHeaders } from "mcp-tunnel-protocol";
 import { describe, expect, it } from "vitest";
 import { describeVisitor, trustedProxies } from "../src/http/forwarded.js";
+import { defaultProxyHeaders, proxyHeaders } from "../src/http/proxy-headers.js";
 
 const spoofed: RawHeaders = [
   "X-Forwarded-For",
@@ -18,8 +19,16 @@ const spoofed: RawHeaders = [
 ];
 const none = trustedProxies([]);
 const proxies = trustedProxies(["10.0.0.0/8", "fd00::/8", "192.0.2.1"]);
-const describeSpoofed = (peer: string, trusted = proxies, headers = spoofed) =>
-  describeVisitor(peer, "http", "a.tunnel.test", headers, trusted);
+const describeSpoofed = (
+  peer: string,
+  trusted = proxies,
+  headers = spoofed,
+  believed = defaultProxyHeaders,
+) =>
+  describeVisitor(peer, "http", "a.tunnel.test", headers, {
+    trustedProxies: trusted,
+    trustedProxyHeaders: proxyHeaders(believed),
+  });
 
 describe("X-Forwarded-*", () => {
   it.each([
@@ -55,7 +64,7 @@ describe("X-Forwarded-*", () => {
         "X-Forwarded-For",
         `1.1.1.1, 203.0.113.9, 10.0.0.2, ${own}`,
         "X-Forwarded-Host",
-        "public.test",
+        "a.tunnel.test",
         "X-Forwarded-Proto",
         "https",
         "X-Request-Id",
@@ -63,9 +72,18 @@ describe("X-Forwarded-*", () => {
       ]);
       // 1.1.1.1 is what the visitor claims; the last address that no trusted proxy has is the visitor's.
       expect(visitor.address).toBe("203.0.113.9");
-      expect(visitor.drop.has("forwarded")).toBe(false);
     },
   );
+
+  it.each([
+    ["X-Forwarded-Proto", ["X-Forwarded-Proto", "http", "X-Forwarded-Proto", "https"], "https"],
+    ["X-Forwarded-Proto", ["X-Forwarded-Proto", "http, https"], "https"],
+    ["X-Forwarded-Host", ["X-Forwarded-Host", "evil.test", "x-forwarded-host", "public.test"], "public.test"],
+    ["X-Request-Id", ["X-Request-Id", "mine", "X-Request-Id", "the-proxys"], "the-proxys"],
+  ])("%s, given as %j, is what the proxy said last: %s", (name, headers, value) => {
+    const { add } = describeSpoofed("10.0.0.1", proxies, headers, [name]);
+    expect(add[add.indexOf(name) + 1]).toBe(value);
+  });
 
   it.each([
     [["X-Forwarded-For", "rubbish"], "10.0.0.1"],
@@ -95,8 +113,10 @@ describe("X-Request-Id", () => {
     expect(describeSpoofed("10.0.0.1", none, headers).requestId).toMatch(drawn);
   });
 
-  it("is what a trusted proxy says", () => {
-    const { requestId, add, drop } = describeSpoofed("10.0.0.1", proxies, ["x-request-id", "edge:1/a+b="]);
+  it("is what a trusted proxy says, if it is known to say it", () => {
+    expect(describeSpoofed("10.0.0.1", proxies, ["X-Request-Id", "mine"]).requestId).toMatch(drawn);
+    const headers = ["x-request-id", "edge:1/a+b="];
+    const { requestId, add, drop } = describeSpoofed("10.0.0.1", proxies, headers, ["X-Request-Id"]);
     expect(requestId).toBe("edge:1/a+b=");
     expect(add.slice(-2)).toEqual(["X-Request-Id", "edge:1/a+b="]);
     expect(drop.has("x-request-id")).toBe(true);
@@ -105,7 +125,64 @@ describe("X-Request-Id", () => {
   it.each(["", "a b", 'a"b', "a\tb", "ä", "$(id)", "x".repeat(129)])(
     "is drawn anew when a trusted proxy says %j",
     (given) => {
-      expect(describeSpoofed("10.0.0.1", proxies, ["X-Request-Id", given]).requestId).toMatch(drawn);
+      const headers = ["X-Request-Id", given];
+      expect(describeSpoofed("10.0.0.1", proxies, headers, ["x-request-id"]).requestId).toMatch(drawn);
+    },
+  );
+});
+
+describe("what trusted proxies set", () => {
+  const others = [
+    "X-Real-IP",
+    "1.2.3.4",
+    "CF-Connecting-IP",
+    "1.2.3.4",
+    "X-Auth-User",
+    "ann",
+    "Accept",
+    "*/*",
+  ];
+
+  it("travels on as it is, and is dropped from everybody else", () => {
+    const names = ["x-real-ip", "X-Auth-User"];
+    const { add, drop } = describeSpoofed("10.0.0.1", proxies, others, names);
+    expect(add.slice(8)).toEqual(["X-Real-IP", "1.2.3.4", "X-Auth-User", "ann"]);
+    for (const name of ["X-Real-IP", "x_real_ip", "X-Auth-User", "x_auth_user", "cf-connecting-ip"]) {
+      expect([name, drop.has(name)]).toEqual([name, true]);
+    }
+    expect(drop.has("Accept")).toBe(false);
+    expect(describeSpoofed("203.0.113.7", proxies, others, names).add).toHaveLength(8);
+  });
+
+  it("may be nothing at all", () => {
+    const { address, add } = describeSpoofed("10.0.0.1", proxies, spoofed, []);
+    expect(address).toBe("10.0.0.1");
+    expect(add.slice(0, 6)).toEqual([
+      ...["X-Forwarded-For", "10.0.0.1", "X-Forwarded-Host", "a.tunnel.test", "X-Forwarded-Proto", "http"],
+    ]);
+  });
+
+  it.each([
+    ...["Forwarded", "X-Forwarded-Port", "x_forwarded_for", "X-Forwarded-Anything", "x_Forwarded-anything"],
+    ...["Client-Ip", "True-Client-IP", "Fastly-Client-IP", "X-Original-URL", "X-Rewrite-URL", "Proxy"],
+    ...["X-Tunnel-Visitor", "x_tunnel_visitor", "Front-End-Https", "X-Scheme", "X-Script-Name"],
+  ])("is never %s by default", (name) => {
+    const { add, drop } = describeSpoofed("10.0.0.1", proxies, [name, "of-the-visitor"]);
+    expect(drop.has(name)).toBe(true);
+    expect(add).not.toContain("of-the-visitor");
+  });
+
+  it.each([
+    ...["Host", "User-Agent", "Accept", "Cookie", "Authorization", "X-Requested-With", "Traceparent", "Via"],
+    ...["X-Forward", "X-Tunnels", "X-Api-Key", "Content-Type", "Client", "Mcp-Session-Id", ""],
+  ])("%j is nothing of the kind", (name) => {
+    expect(describeSpoofed("203.0.113.7").drop.has(name)).toBe(false);
+  });
+
+  it.each(["", "x real ip", "x_real_ip", "X-Tunnel-Visitor", "Host", "connection", "x-real-ip:"])(
+    "cannot be %j",
+    (name) => {
+      expect(() => proxyHeaders([name])).toThrow(`the trusted proxy's header '${name}' is not`);
     },
   );
 });

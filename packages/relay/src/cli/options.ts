@@ -7,6 +7,8 @@ import {
   logFormats,
   logLevels,
 } from "../log.js";
+import { type InterimToProxies, interimToProxies } from "../http/interim.js";
+import { defaultProxyHeaders } from "../http/proxy-headers.js";
 import { type CookieDomain, cookieDomains } from "../http/set-cookie.js";
 import { defaultReservedNames } from "../name.js";
 import { defaultPublicUrl } from "../public-url.js";
@@ -21,6 +23,8 @@ export interface CliOptions extends TlsCliOptions, LimitCliOptions {
   host?: string;
   publicUrl: string;
   trustedProxy?: string[];
+  trustedProxyHeaders: string;
+  interimToProxies: InterimToProxies;
   staticToken?: string[];
   authUrl?: string;
   authSecret?: string;
@@ -105,15 +109,30 @@ export function createCommand(version: string): Command {
     where,
     new Option(
       "--trusted-proxy <CIDR>",
-      "address or range of a proxy whose X-Forwarded-For, -Host and -Proto are believed; may be repeated",
+      "address or range of a proxy that is believed about visitors; may be repeated",
     ).argParser(collect),
   );
-
+  add(
+    where,
+    new Option(
+      "--trusted-proxy-headers <NAMES>",
+      "the fields about visitors that each such proxy sets itself, or appends to; one that it only passes on is the visitor's own word, and all others of the kind are dropped",
+    ).default(defaultProxyHeaders.join(",")),
+  );
+  add(
+    where,
+    new Option(
+      "--interim-to-proxies <MODE>",
+      "1xx responses to visitors behind such a proxy: drop them, since nginx before 1.29 loses the response that follows; or pass",
+    )
+      .choices(interimToProxies)
+      .default("drop"),
+  );
   add(
     where,
     new Option(
       "--cookie-domain <MODE>",
-      "narrow: a cookie for the whole domain stays with the tunnel that set it; keep: tunnels share it",
+      "narrow: a cookie for the whole domain stays with the tunnel that set it, and none clears the others'; keep: tunnels share them",
     )
       .choices(cookieDomains)
       .default("narrow"),

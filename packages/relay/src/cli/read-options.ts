@@ -9,6 +9,7 @@ import { TokenFileAuthenticator } from "../auth/token-file.js";
 import { unusable } from "../check.js";
 import { type ConfigRules, readConfigFile } from "../config/file.js";
 import { addressRanges, trustedProxies } from "../http/forwarded.js";
+import { proxyHeaders } from "../http/proxy-headers.js";
 import type { Logger } from "../log.js";
 import { normalizeDomain } from "../name.js";
 import { checkReserved, type RelayOptions } from "../options.js";
@@ -36,6 +37,7 @@ function configRules(command: Command): ConfigRules {
       "public-url": checkTemplate,
       "static-token": parseStaticToken,
       "trusted-proxy": (text) => trustedProxies([text]),
+      "trusted-proxy-headers": (text) => proxyHeaders(listOf(text)),
       "reserved-names": (text) => listOf(text).forEach(checkReserved),
       "auth-url": verifyEndpoint,
       "acme-email": checkEmail,
@@ -125,6 +127,8 @@ export async function relayOptionsOf(options: CliOptions, logger: Logger): Promi
     authenticator: await authenticatorOf(options, logger),
     reservedNames: listOf(options.reservedNames),
     trustedProxies: options.trustedProxy ?? [],
+    trustedProxyHeaders: listOf(options.trustedProxyHeaders),
+    interimToProxies: options.interimToProxies,
     ...(tls === undefined ? {} : { tls }),
     cookieDomain: options.cookieDomain,
     ...limitOptionsOf(options),

@@ -1,5 +1,6 @@
 import {
   endToEndHeaders,
+  type FieldSet,
   headerValue,
   type RawHeaders,
   type ResponseHead,
@@ -10,6 +11,7 @@ import {
 import type { LimitName } from "../limits/limits.js";
 import type { ExchangeOutcome } from "../observer.js";
 import type { Tunnel } from "../tunnel.js";
+import { spareCookies } from "./clear-site-data.js";
 import type { ExchangeContext } from "./context.js";
 import { errorOfOpen, errorOfReset, type RelayErrorCode } from "./errors.js";
 import type { Visitor } from "./forwarded.js";
@@ -96,6 +98,10 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
 
   get isWaiting(): boolean {
     return this.#state === "waiting";
+  }
+
+  get droppedFields(): FieldSet {
+    return this.#request.visitor.drop;
   }
 
   /** Takes the request to its tunnel. */
@@ -286,7 +292,9 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
   onInterim(head: ResponseHead): void {
     if (this.#state !== "waiting") return;
     if (head.status === 100) this.#requestBody.continue();
-    else this.#res.sendInterim(head);
+    else if (!this.#request.visitor.proxied || this.#context.options.interimToProxies === "pass") {
+      this.#res.sendInterim(head);
+    }
   }
 
   onHead(head: ResponseHead, end: boolean): void {
@@ -388,7 +396,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
 
   #narrowed(headers: RawHeaders): RawHeaders {
     const { cookieDomain, domain } = this.#context.options;
-    return cookieDomain === "keep" ? headers : narrowCookies(headers, domain);
+    return cookieDomain === "keep" ? headers : spareCookies(narrowCookies(headers, domain));
   }
 
   onReset(reason: StreamReset): void {

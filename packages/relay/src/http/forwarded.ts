@@ -1,5 +1,6 @@
 import { BlockList, isIP, isIPv4 } from "node:net";
-import { FieldNames, type RawHeaders, TunnelError, headerValue } from "mcp-tunnel-protocol";
+import { type FieldSet, type RawHeaders, TunnelError } from "mcp-tunnel-protocol";
+import type { ProxyHeaders } from "./proxy-headers.js";
 import { drawRequestId } from "./request-id.js";
 
 /** A set of addresses. */
@@ -50,52 +51,14 @@ export function plainAddress(address: string): string {
   return mapped !== undefined && isIPv4(mapped) ? mapped : address;
 }
 
-/**
- * What only the relay may say to the local service. A visitor who could set one of these would
- * choose his own address or scheme. `X-Real-IP` is nginx' habit and as widely believed.
- */
-const forwardedFields = inAllSpellings([
-  "forwarded",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-proto",
-  "x-forwarded-port",
-  "x-forwarded-prefix",
-  "x-forwarded-scheme",
-  "x-forwarded-server",
-  "x-forwarded-ssl",
-  "x-real-ip",
-  "x-request-id",
-]);
-/** What is rewritten even when a trusted proxy sent it; the rest of its fields pass. */
-const rewrittenFields = inAllSpellings([
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-proto",
-  "x-request-id",
-]);
-
-/** With underscores for hyphens as well: the environment of CGI, and of what came after it, knows no difference. */
-function inAllSpellings(names: readonly string[]): FieldNames {
-  const all = new Set<string>();
-  for (const name of names) {
-    let spellings = [""];
-    for (const part of name.split(/(-)/)) {
-      spellings = spellings.flatMap((start) => (part === "-" ? [`${start}-`, `${start}_`] : [start + part]));
-    }
-    for (const spelling of spellings) all.add(spelling);
-  }
-  return new FieldNames(all);
-}
-
 /** What is known about the visitor, and the fields that tell the local service. */
 export interface Visitor {
   /** The address from which the request came first, as far as it can be believed. */
   address: string;
   /** Names the request in the logs of everybody whom it passes: drawn here, or by a trusted proxy. */
   requestId: string;
-  /** Fields of the request that do not travel on. */
-  drop: FieldNames;
+  /** Fields of the request, of its head as of its trailers, that do not travel on. */
+  drop: FieldSet;
   /** Fields to add. */
   add: RawHeaders;
   /** A trusted proxy said so. */
@@ -105,54 +68,57 @@ export interface Visitor {
 /** What proxies make ids of, and what does no harm in a log or a shell. */
 const usableId = /^[A-Za-z0-9._:/+=@-]{1,128}$/;
 
+/** Who is believed about visitors, and in which fields. */
+export interface ProxyTrust {
+  readonly trustedProxies: TrustedProxies;
+  readonly trustedProxyHeaders: ProxyHeaders;
+}
+
 /** Everything that a request's own headers may or may not say about the visitor is decided here. */
 export function describeVisitor(
   peer: string,
   scheme: "http" | "https",
   host: string,
   rawHeaders: RawHeaders,
-  proxies: TrustedProxies,
+  { trustedProxies, trustedProxyHeaders }: ProxyTrust,
 ): Visitor {
   const address = plainAddress(peer);
-  if (proxies.size === 0 || isIP(address) === 0 || !proxies.has(address)) {
+  const { believed, others, drop } = trustedProxyHeaders;
+  if (trustedProxies.size === 0 || isIP(address) === 0 || !trustedProxies.has(address)) {
     const requestId = drawRequestId();
-    return {
-      address,
-      requestId,
-      drop: forwardedFields,
-      add: [
-        "X-Forwarded-For",
-        address,
-        "X-Forwarded-Host",
-        host,
-        "X-Forwarded-Proto",
-        scheme,
-        "X-Request-Id",
-        requestId,
-      ],
-      proxied: false,
-    };
+    const add = forwardedFields(address, host, scheme, requestId);
+    return { address, requestId, drop, add, proxied: false };
   }
-  const chain = listValues(rawHeaders, "x-forwarded-for");
-  const proto = headerValue(rawHeaders, "x-forwarded-proto")?.trim().toLowerCase();
-  const givenId = headerValue(rawHeaders, "x-request-id");
+  const said = (name: string): string[] => (believed.has(name) ? listValues(rawHeaders, name) : []);
+  const chain = said("x-forwarded-for");
+  // Of several, the last is the proxy's own: before it may stand the visitor's.
+  const proto = said("x-forwarded-proto").at(-1)?.toLowerCase();
+  const givenId = said("x-request-id").at(-1);
   const requestId = givenId !== undefined && usableId.test(givenId) ? givenId : drawRequestId();
-  return {
-    address: originator([...chain, address], proxies),
+  const add = forwardedFields(
+    [...chain, address].join(", "),
+    said("x-forwarded-host").at(-1) ?? host,
+    proto === "http" || proto === "https" ? proto : scheme,
     requestId,
-    proxied: true,
-    drop: rewrittenFields,
-    add: [
-      "X-Forwarded-For",
-      [...chain, address].join(", "),
-      "X-Forwarded-Host",
-      headerValue(rawHeaders, "x-forwarded-host") ?? host,
-      "X-Forwarded-Proto",
-      proto === "http" || proto === "https" ? proto : scheme,
-      "X-Request-Id",
-      requestId,
-    ],
-  };
+  );
+  // Added like the relay's own, so that no `Connection` can take them out.
+  for (let i = 0; others !== undefined && i < rawHeaders.length; i += 2) {
+    if (others.has(rawHeaders[i] as string)) add.push(rawHeaders[i] as string, rawHeaders[i + 1] as string);
+  }
+  return { address: originator([...chain, address], trustedProxies), requestId, drop, add, proxied: true };
+}
+
+function forwardedFields(chain: string, host: string, proto: string, requestId: string): RawHeaders {
+  return [
+    "X-Forwarded-For",
+    chain,
+    "X-Forwarded-Host",
+    host,
+    "X-Forwarded-Proto",
+    proto,
+    "X-Request-Id",
+    requestId,
+  ];
 }
 
 /** The last hop that no trusted proxy vouches for: everything to its left is the visitor's own claim. */

@@ -2,7 +2,7 @@ import { IncomingMessage, ServerResponse, STATUS_CODES } from "node:http";
 import type { TLSSocket } from "node:tls";
 import { endToEndHeaders, headerValue, type RawHeaders, type ResponseHead } from "mcp-tunnel-protocol";
 import { linger } from "./linger.js";
-import { areHeadersValid, lengthField } from "./response-head.js";
+import { areHeadersValid, notInInterim, notInSwitch } from "./response-head.js";
 import type { Guard, UnwantedBody, VisitorRequest, VisitorResponse } from "./visitor.js";
 
 /** A request over HTTP/1. */
@@ -53,7 +53,7 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
     // They are not flow-controlled: a visitor who does not read them gets no more.
     if (this.socket.writableLength > maxUnreadBytes) return;
     if (head.status < 102 || head.status > 199 || !areHeadersValid(head.headers)) return;
-    this.socket.write(headText(head.status, endToEndHeaders(head.headers, lengthField)), "latin1");
+    this.socket.write(headText(head.status, endToEndHeaders(head.headers, notInInterim)), "latin1");
   }
 
   endEarly(payload: Buffer, body: UnwantedBody, guard: Guard): void {
@@ -72,7 +72,7 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
   }
 
   switchProtocols(protocol: string, headers: RawHeaders): boolean {
-    const head = ["Connection", "Upgrade", "Upgrade", protocol, ...endToEndHeaders(headers, lengthField)];
+    const head = ["Connection", "Upgrade", "Upgrade", protocol, ...endToEndHeaders(headers, notInSwitch)];
     this.socket?.write(headText(101, head), "latin1");
     return true;
   }

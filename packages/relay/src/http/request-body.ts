@@ -1,4 +1,4 @@
-import type { TunnelStream } from "mcp-tunnel-protocol";
+import type { FieldSet, TunnelStream } from "mcp-tunnel-protocol";
 import type { ResolvedRelayOptions } from "../options.js";
 import { maxJsonRpcBytes, mayBeJsonRpc } from "./json-rpc.js";
 import { linger } from "./linger.js";
@@ -22,6 +22,8 @@ export interface RequestBodyOwner {
   readonly stream: TunnelStream | undefined;
   /** The request was taken to the tunnel, and no response has begun. */
   readonly isWaiting: boolean;
+  /** Fields that no visitor may send, after the body as little as before it. */
+  readonly droppedFields: FieldSet;
   /** Some of it has come while no response has begun. */
   onBodyProgress(): void;
   onBodyTooLarge(): void;
@@ -105,7 +107,9 @@ export class RequestBody {
     req.on("data", (chunk: Buffer) => this.#owner.guard(() => this.#onData(chunk, keepStart)));
     req.on("end", () => {
       this.stop();
-      this.#owner.guard(() => this.#owner.stream?.end(checkTrailers(req.rawTrailers)));
+      this.#owner.guard(() => {
+        this.#owner.stream?.end(checkTrailers(req.rawTrailers, this.#owner.droppedFields));
+      });
     });
   }
 

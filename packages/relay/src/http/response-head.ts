@@ -1,4 +1,11 @@
-import { endToEndHeaders, FieldNames, type RawHeaders, type ResponseHead } from "mcp-tunnel-protocol";
+import {
+  endToEndHeaders,
+  endToEndTrailers,
+  FieldNames,
+  type FieldSet,
+  type RawHeaders,
+  type ResponseHead,
+} from "mcp-tunnel-protocol";
 
 /** RFC 9110 section 5.6.2. */
 const token = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
@@ -13,6 +20,25 @@ export function areHeadersValid(headers: RawHeaders): boolean {
   }
   return true;
 }
+
+/**
+ * By these a server in front of the relay is told to send something else in the place of the response: a file of its own, or what
+ * it gets from another address. They are for nginx, Apache, lighttpd, LiteSpeed and Perlbal to hear from services that they
+ * trust. A tunnel is none of those, whoever is in front, and to visitors they say nothing.
+ */
+export const replacingFields: readonly string[] = [
+  "x-accel-redirect",
+  "x-lighttpd-send-file",
+  "x-lighttpd-send-tempfile",
+  "x-lighttpd-send2file",
+  "x-litespeed-location",
+  "x-reproxy-file",
+  "x-reproxy-service",
+  "x-reproxy-url",
+  "x-sendfile",
+  "x-sendfile2",
+];
+const notInFinalHeads = new FieldNames(replacingFields);
 
 /** A final response head, ready to be sent. */
 export interface CheckedHead {
@@ -31,7 +57,7 @@ export function checkResponseHead(head: ResponseHead, method: string): CheckedHe
   const { status } = head;
   if (!Number.isInteger(status) || status < 200 || status > 599) return undefined;
   if (!areHeadersValid(head.headers)) return undefined;
-  const headers = endToEndHeaders(head.headers);
+  const headers = endToEndHeaders(head.headers, notInFinalHeads);
   let contentLength: number | undefined;
   let isEventStream = false;
   let hasRequestId = false;
@@ -58,21 +84,24 @@ export function checkResponseHead(head: ResponseHead, method: string): CheckedHe
   return { headers: kept, contentLength, bodyless, isEventStream, hasRequestId };
 }
 
-/** Not in heads of responses without a body: interim ones, 101, 204, 205 (RFC 9110 section 8.6). */
+/** Not in heads of responses without a body: 204, 205 (RFC 9110 section 8.6). */
 export const lengthField = new FieldNames(["content-length"]);
 
-/** Fields that may not come after the body (RFC 9110 section 6.5.1): they would change how it was read. */
-const notInTrailers = new FieldNames([
-  "authorization",
-  "content-encoding",
+/** Not in a 101 either, which has no body, nor a place for what replaces one. */
+export const notInSwitch = new FieldNames(["content-length", ...replacingFields]);
+
+/**
+ * Not in interim heads. They are for hints (RFC 8297 section 2); a browser that heeds what changes its own state would do so
+ * for a response that may never come, and what is made of the final head (set-cookie.ts, clear-site-data.ts) is not made of them.
+ */
+export const notInInterim = new FieldNames([
+  "clear-site-data",
   "content-length",
-  "content-range",
-  "content-type",
-  "host",
   "set-cookie",
+  ...replacingFields,
 ]);
 
-/** What may be passed on of a message's trailers. */
-export function checkTrailers(trailers: RawHeaders): RawHeaders {
-  return areHeadersValid(trailers) ? endToEndHeaders(trailers, notInTrailers) : [];
+/** What may be passed on of a message's trailers; `drop` lists further names. */
+export function checkTrailers(trailers: RawHeaders, drop?: FieldSet): RawHeaders {
+  return areHeadersValid(trailers) ? endToEndTrailers(trailers, drop) : [];
 }

@@ -121,7 +121,7 @@ export class Visitors {
         req.scheme,
         headerValue(req.rawHeaders, "host") ?? "",
         req.rawHeaders,
-        this.#context.options.trustedProxies,
+        this.#context.options,
       );
       const { requests, addressKeys, limits } = this.#context;
       const addressKey = addressKeys.of(visitor.address);

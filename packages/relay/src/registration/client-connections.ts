@@ -88,8 +88,7 @@ export class ClientConnections {
 
   #applicant(req: IncomingMessage): Applicant {
     const peer = req.socket.remoteAddress ?? "";
-    const { trustedProxies } = this.#options;
-    const { address, proxied } = describeVisitor(peer, "http", "", req.rawHeaders, trustedProxies);
+    const { address, proxied } = describeVisitor(peer, "http", "", req.rawHeaders, this.#options);
     return { address, proxied };
   }
 
