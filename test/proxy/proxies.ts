@@ -15,7 +15,13 @@ export interface Proxy {
 
 export interface ProxyProgram {
   readonly name: "nginx" | "caddy";
-  start(folder: Folder, certificate: Pair, relayPort: number): Promise<Proxy>;
+  /** `changes`: further texts of the example, and what stands in their places. */
+  start(
+    folder: Folder,
+    certificate: Pair,
+    relayPort: number,
+    changes?: Readonly<Record<string, string>>,
+  ): Promise<Proxy>;
 }
 
 /** The example's text with the names and ports of the test in place of those of the example. */
@@ -58,9 +64,10 @@ async function listening(command: RunningCommand, port: number): Promise<void> {
 
 export const nginx: ProxyProgram = {
   name: "nginx",
-  async start(folder, certificate, relayPort) {
+  async start(folder, certificate, relayPort, changes = {}) {
     const [httpPort, httpsPort] = [await freePort(), await freePort()];
     const site = adapt("nginx.conf", {
+      ...changes,
       "    listen [::]:80;\n": "",
       "    listen [::]:443 ssl http2;\n": "",
       "listen 80;": `listen 127.0.0.1:${httpPort};`,
@@ -89,9 +96,10 @@ http {
 
 export const caddy: ProxyProgram = {
   name: "caddy",
-  async start(folder, certificate, relayPort) {
+  async start(folder, certificate, relayPort, changes = {}) {
     const [httpPort, httpsPort] = [await freePort(), await freePort()];
     const site = adapt("Caddyfile", {
+      ...changes,
       // Nothing resolves the relay's name here, so that the client asks for this.
       "tunnel.example.com, *.": "127.0.0.1, tunnel.example.com, *.",
       ...files(folder, certificate, relayPort),

@@ -93,7 +93,13 @@ export function describeProxy(program: ProxyProgram): void {
       it("believes the proxy about the visitor, and the visitor about nothing", async () => {
         const answer = await visitHttp1(proxy.httpsPort, host, "/who", ca, {
           localAddress: visitorAddress,
-          headers: { "x-forwarded-for": "6.6.6.6", "x-forwarded-proto": "http", "x-real-ip": "6.6.6.6" },
+          headers: {
+            ...{ "x-forwarded-for": "6.6.6.6", "x-forwarded-proto": "http", "x-real-ip": "6.6.6.6" },
+            ...{ forwarded: "for=6.6.6.6", "x-forwarded-host": "6.6.6.6", "x-forwarded-port": "6666" },
+            ...{ "x-forwarded-prefix": "/6666", "x-forwarded-ssl": "6.6.6.6", x_real_ip: "6.6.6.6" },
+            ...{ "x-client-ip": "6.6.6.6", "true-client-ip": "6.6.6.6", "x-original-url": "/6666" },
+            ...{ "x-request-id": "6666", proxy: "6.6.6.6", "x-tunnel-visitor": "6666" },
+          },
         });
         const { rawHeaders } = (await json(answer)) as { rawHeaders: string[] };
         const fields = rawHeaders.flatMap((name, i) =>
@@ -101,6 +107,7 @@ export function describeProxy(program: ProxyProgram): void {
             ? [`${name}: ${rawHeaders[i + 1]}`]
             : [],
         );
+        expect(rawHeaders.join()).not.toMatch(/6\.6\.6\.6|6666/);
         expect(fields.toSorted()).toEqual([
           `X-Forwarded-For: ${visitorAddress}, 127.0.0.1`,
           `X-Forwarded-Host: ${host}`,

@@ -1,7 +1,10 @@
 import { type Browser, chromium } from "playwright-core";
 
-/** Debian's Chromium, in which every name under `tunnel.test` is this machine. Check for `chromium` first (requires.ts). */
-export function launchBrowser(): Promise<Browser> {
+/**
+ * Debian's Chromium, in which every name under `tunnel.test` is this machine, with further `args`. Check for `chromium` first
+ * (requires.ts).
+ */
+export function launchBrowser(args: readonly string[] = []): Promise<Browser> {
   return chromium.launch({
     executablePath: "/usr/bin/chromium",
     args: [
@@ -14,6 +17,7 @@ export function launchBrowser(): Promise<Browser> {
       "--disable-component-update",
       "--disable-sync",
       "--host-resolver-rules=MAP *.tunnel.test 127.0.0.1",
+      ...args,
     ],
   });
 }

@@ -16,9 +16,9 @@ export interface Nginx {
 
 /**
  * nginx as people put it in front of a relay: connections to the relay are kept and shared by all visitors, which is
- * what smuggling needs. Clients come through it as well.
+ * what smuggling needs. Clients come through it as well. `locations`: what else the server has.
  */
-export async function startNginx(relayPort: number): Promise<Nginx> {
+export async function startNginx(relayPort: number, locations = ""): Promise<Nginx> {
   const folder = mkdtempSync(join(tmpdir(), "mcp-tunnel-nginx-"));
   const port = await freePort();
   const config = join(folder, "nginx.conf");
@@ -51,6 +51,7 @@ http {
       proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Connection upgrade;
     }
+    ${locations}
     location / {
       proxy_pass http://relay;
       proxy_http_version 1.1;

@@ -1,0 +1,114 @@
+import { once } from "node:events";
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
+import { createRelay } from "mcp-tunnel";
+import { startTunnelClient } from "mcp-tunnel-client";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { frame, types } from "../../packages/protocol/test/support/wire.js";
+import { nginx } from "../proxy/proxies.js";
+import { type Authority, createAuthority, createFolder, type Folder } from "../support/certificates.js";
+import { closingAfterEach } from "../support/cleanup.js";
+import { missingProgram } from "../support/requires.js";
+import { visitHttp1 } from "../support/secure.js";
+import { startNginx } from "./support/nginx.js";
+import { connectRawClient } from "./support/raw-peers.js";
+import { RawVisitor } from "./support/raw-visitor.js";
+
+/**
+ * The attack: nginx in front of the relay takes what comes back for the answer of an application of its own. One with
+ * `X-Accel-Redirect: /private/key` has it hand out the file of that `location` instead, which no request from outside may have:
+ * whoever has a tunnel reads what is on the relay's host. Apache (`X-Sendfile`), lighttpd and LiteSpeed know the like.
+ *
+ * The defence: the example tells nginx to ignore these fields, and the relay takes out those by which something else is sent, for
+ * whoever has another configuration.
+ */
+const close = closingAfterEach();
+
+let folder: Folder;
+let authority: Authority;
+beforeAll(async () => {
+  folder = createFolder();
+  folder.write("key", "the secret");
+  authority = await createAuthority();
+});
+afterAll(() => folder.close());
+
+/** A location of the kind that applications protect by letting only themselves point to it. */
+const location = (): string => `location /private/ { internal; alias ${folder.path}/; }`;
+
+async function listen(answer: RequestListener): Promise<number> {
+  const server: Server = createServer(answer);
+  close({ close: () => server.close() });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return (server.address() as AddressInfo).port;
+}
+
+const redirecting: RequestListener = (_req, res) => {
+  res.writeHead(200, { "x-accel-redirect": "/private/key", "content-length": 7 }).end("allowed");
+};
+
+describe.skipIf(missingProgram("nginx"))("X-Accel-Redirect", () => {
+  it("is not obeyed by the example, whatever is behind it", async () => {
+    const certificate = await authority.issue(["tunnel.test", "*.tunnel.test"]);
+    const ignoring = close(
+      await nginx.start(folder, certificate, await listen(redirecting), {
+        "    location / {": `    ${location()}\n\n    location / {`,
+      }),
+    );
+    const answer = await visitHttp1(ignoring.httpsPort, "app.tunnel.test", "/", authority.cert);
+    expect([answer.statusCode, await text(answer)]).toEqual([200, "allowed"]);
+  });
+
+  it("does not reach an nginx that would obey it", async () => {
+    const visit = async (port: number): Promise<string> => {
+      const visitor = close(new RawVisitor({ port }));
+      visitor.send("GET / HTTP/1.1\r\nHost: app.tunnel.test\r\nConnection: close\r\n\r\n");
+      return visitor.all();
+    };
+    const servicePort = await listen(redirecting);
+    // The attack is real: without a relay between, this one does obey.
+    expect(await visit(close(await startNginx(servicePort, location())).port)).toMatch(/the secret$/);
+
+    const relay = createRelay({ domain: "tunnel.test", host: "127.0.0.1", port: 0 });
+    const { port } = await relay.listen();
+    close({ close: () => relay.close(0) });
+    const relayUrl = `http://127.0.0.1:${port}`;
+    close(await startTunnelClient({ port: servicePort, relayUrl, subdomain: "app" }));
+    const obeying = close(await startNginx(port, location()));
+    expect(await visit(obeying.port)).toMatch(/allowed$/);
+  });
+});
+
+describe("fields by which a server in front sends something else", () => {
+  const fields = [
+    ...["X-Accel-Redirect", "x-sendfile", "X-Sendfile2", "X-LIGHTTPD-send-file", "X-Lighttpd-Send2File"],
+    ...["X-LiteSpeed-Location", "X-Reproxy-URL", "X-Reproxy-File", "X-Reproxy-Service"],
+  ].flatMap((name) => [name, "/private/key"]);
+  const others = ["X-Accel-Buffering", "no", "Link", "</a.css>"];
+
+  async function answered(head: string, status: string, type: "RESPONSE" | "INTERIM"): Promise<string> {
+    const relay = createRelay({ domain: "tunnel.test", host: "127.0.0.1", port: 0 });
+    const { port } = await relay.listen();
+    close({ close: () => relay.close(0) });
+    const hostile = close(await connectRawClient(port, "app"));
+    const visitor = close(new RawVisitor({ port }));
+    visitor.send(`GET / HTTP/1.1\r\nHost: app.tunnel.test\r\n${head}\r\n\r\n`);
+    const { stream } = await hostile.next("REQUEST");
+    hostile.send(frame(types[type], stream, [status, ...fields, ...others].join("\n")));
+    return visitor.until((received) => received.includes("</a.css>"));
+  }
+
+  it.each([
+    ["a final head", "Connection: close", "200", "RESPONSE"],
+    ["a 101", "Connection: upgrade\r\nUpgrade: x", "101", "RESPONSE"],
+    ["an interim head", "Connection: close", "103", "INTERIM"],
+  ] as const)("leave no relay in %s", async (_, head, status, type) => {
+    const received = await answered(head, status, type);
+    expect(received).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(received).not.toContain("/private/key");
+    // It says how, not what: event streams need it where nginx buffers.
+    expect(received).toContain("X-Accel-Buffering: no\r\n");
+  });
+});
