@@ -94,6 +94,7 @@ static-token:
   - s3cret
   - s3cret:a_b
 trusted-proxy: [10.0.0.0/8, 10.0.0/8]
+trusted-proxy-headers: x-real-ip, connection
 max-response-body: 5 apples
 log-format: xml
 auth-url:
@@ -107,11 +108,12 @@ hold-timeout: { seconds: 1 }
       `${config}:4: unknown key 'maxRequestBody'; did you mean 'max-request-body'?`,
       `${config}:6: static-token: a static token is written TOKEN:SUBDOMAIN[,SUBDOMAIN...]; the colon is missing`,
       `${config}:8: trusted-proxy: the trusted proxy '10.0.0/8' is not an IP address or a range such as 10.0.0.0/8 or fd00::/8`,
-      `${config}:9: max-response-body: Expected a number of bytes, such as 5242880 or 5MiB.`,
-      `${config}:10: log-format: Allowed choices are pretty, json.`,
-      `${config}:11: auth-url: has no value`,
-      `${config}:12: resume-timeout: takes one value, not a list`,
-      `${config}:13: hold-timeout: has to be a plain value`,
+      `${config}:9: trusted-proxy-headers: the trusted proxy's header 'connection' is not the name of a field that a proxy sets, such as x-real-ip`,
+      `${config}:10: max-response-body: Expected a number of bytes, such as 5242880 or 5MiB.`,
+      `${config}:11: log-format: Allowed choices are pretty, json.`,
+      `${config}:12: auth-url: has no value`,
+      `${config}:13: resume-timeout: takes one value, not a list`,
+      `${config}:14: hold-timeout: has to be a plain value`,
     ];
     for (const args of [
       ["config", "check", config],

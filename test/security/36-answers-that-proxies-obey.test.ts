@@ -21,7 +21,7 @@ import { RawVisitor } from "./support/raw-visitor.js";
  * whoever has a tunnel reads what is on the relay's host. Apache (`X-Sendfile`), lighttpd and LiteSpeed know the like.
  *
  * The defence: the example tells nginx to ignore these fields, and the relay takes out those by which something else is sent, for
- * whoever has another configuration.
+ * whoever has another configuration. With them goes the one by which Envoy takes a whole relay for dead.
  */
 const close = closingAfterEach();
 
@@ -81,10 +81,11 @@ describe.skipIf(missingProgram("nginx"))("X-Accel-Redirect", () => {
   });
 });
 
-describe("fields by which a server in front sends something else", () => {
+describe("fields that a server in front obeys", () => {
   const fields = [
     ...["X-Accel-Redirect", "x-sendfile", "X-Sendfile2", "X-LIGHTTPD-send-file", "X-Lighttpd-Send2File"],
     ...["X-LiteSpeed-Location", "X-Reproxy-URL", "X-Reproxy-File", "X-Reproxy-Service"],
+    "X-Envoy-Immediate-Health-Check-Fail",
   ].flatMap((name) => [name, "/private/key"]);
   const others = ["X-Accel-Buffering", "no", "Link", "</a.css>"];
 

@@ -41,8 +41,10 @@ export class AnySpelling implements FieldSet {
 
   has(name: string): boolean {
     if (!isOfLength(this.#lengths, name)) return false;
-    const plain = name.toLowerCase().replaceAll("_", "-");
-    return this.#names.has(plain) || this.#prefixes.some((prefix) => plain.startsWith(prefix));
+    const lower = name.toLowerCase();
+    const plain = lower.includes("_") ? lower.replaceAll("_", "-") : lower;
+    for (const prefix of this.#prefixes) if (plain.startsWith(prefix)) return true;
+    return this.#names.has(plain);
   }
 }
 

@@ -58,8 +58,8 @@ describe("what Connection names", () => {
   });
 
   it("costs no more than the head is long", () => {
-    // Compared each with each, as a list in a list would be, these are 4e10 steps.
-    const names = Array.from({ length: 200_000 }, (_, i) => `x-${i}`);
+    // Compared each with each, as a list in a list would be, these are billions of steps.
+    const names = Array.from({ length: 50_000 }, (_, i) => `x-${i}`);
     const headers = ["Connection", names.join(","), ...fieldsOf(names), "X-Kept", "1"];
     expect(endToEndHeaders(headers)).toEqual(["X-Kept", "1"]);
     const many = [...names.flatMap((name) => ["Connection", name]), "X-Kept", "1"];

@@ -35,6 +35,8 @@ describe("a mistake on the command line", () => {
     ["no time at all", [...domain, "--response-timeout", "0"], "--response-timeout"],
     ["a duration beyond what a timer can wait", [...domain, "--shutdown-grace", "600h"], "--shutdown-grace"],
     ["a proxy that is no address", [...domain, "--trusted-proxy", "10.0.0/8"], "'10.0.0/8'"],
+    ["a header that is none", [...domain, "--trusted-proxy-headers", "x-real-ip,x_y"], "'x_y'"],
+    ["a mode that is none", [...domain, "--interim-to-proxies", "some"], "--interim-to-proxies"],
     ["a URL without the name in it", [...domain, "--public-url", "https://a.test"], "'https://a.test'"],
     [
       "a URL with something unknown in it",

@@ -49,6 +49,21 @@ describe("the options of a relay", () => {
     ],
     ["reservedNames", { ...base, reservedNames: [5] }, "reservedNames.0 is a number; it must be a string"],
     ["trustedProxies", { ...base, trustedProxies: "::1" }, "trustedProxies is a string; it must be an array"],
+    [
+      "trustedProxyHeaders",
+      { ...base, trustedProxyHeaders: "x-real-ip" },
+      "trustedProxyHeaders is a string; it must be an array of strings",
+    ],
+    [
+      "the name of a trusted header",
+      { ...base, trustedProxyHeaders: ["X-Real-IP", "Host"] },
+      "the trusted proxy's header 'Host' is not the name of a field that a proxy sets",
+    ],
+    [
+      "interimToProxies",
+      { ...base, interimToProxies: "keep" },
+      "interimToProxies is the string 'keep'; it must be one of: drop, pass",
+    ],
     ["limitExempt", { ...base, limitExempt: [null] }, "limitExempt.0 is null; it must be a string"],
     [
       "cookieDomain",

@@ -8,7 +8,7 @@ import {
   type ResponseHead,
 } from "mcp-tunnel-protocol";
 import { linger } from "./linger.js";
-import { areHeadersValid, lengthField, notInInterim, replacingFields } from "./response-head.js";
+import { areHeadersValid, lengthField, notInInterim, obeyedInFront } from "./response-head.js";
 import type { Guard, UnwantedBody, VisitorRequest, VisitorResponse } from "./visitor.js";
 
 const { NGHTTP2_NO_ERROR } = constants;
@@ -288,4 +288,4 @@ function acceptOf(key: string): string {
 }
 
 /** What belongs to the handshake of HTTP/1.1 besides (RFC 8441 section 5). */
-const noHandshake = new FieldNames(["content-length", "sec-websocket-accept", ...replacingFields]);
+const noHandshake = new FieldNames(["content-length", "sec-websocket-accept", ...obeyedInFront]);

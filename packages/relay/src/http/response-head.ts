@@ -23,11 +23,13 @@ export function areHeadersValid(headers: RawHeaders): boolean {
 
 /**
  * By these a server in front of the relay is told to send something else in the place of the response: a file of its own, or what
- * it gets from another address. They are for nginx, Apache, lighttpd, LiteSpeed and Perlbal to hear from services that they
- * trust. A tunnel is none of those, whoever is in front, and to visitors they say nothing.
+ * it gets from another address; or, as Envoy, to ask the relay no more. They are for nginx, Apache, lighttpd, LiteSpeed, Perlbal
+ * and Envoy to hear from services that they trust. A tunnel is none of those, whoever is in front, and to visitors they say
+ * nothing.
  */
-export const replacingFields: readonly string[] = [
+export const obeyedInFront: readonly string[] = [
   "x-accel-redirect",
+  "x-envoy-immediate-health-check-fail",
   "x-lighttpd-send-file",
   "x-lighttpd-send-tempfile",
   "x-lighttpd-send2file",
@@ -38,7 +40,7 @@ export const replacingFields: readonly string[] = [
   "x-sendfile",
   "x-sendfile2",
 ];
-const notInFinalHeads = new FieldNames(replacingFields);
+const notInFinalHeads = new FieldNames(obeyedInFront);
 
 /** A final response head, ready to be sent. */
 export interface CheckedHead {
@@ -88,7 +90,7 @@ export function checkResponseHead(head: ResponseHead, method: string): CheckedHe
 export const lengthField = new FieldNames(["content-length"]);
 
 /** Not in a 101 either, which has no body, nor a place for what replaces one. */
-export const notInSwitch = new FieldNames(["content-length", ...replacingFields]);
+export const notInSwitch = new FieldNames(["content-length", ...obeyedInFront]);
 
 /**
  * Not in interim heads. They are for hints (RFC 8297 section 2); a browser that heeds what changes its own state would do so
@@ -98,7 +100,7 @@ export const notInInterim = new FieldNames([
   "clear-site-data",
   "content-length",
   "set-cookie",
-  ...replacingFields,
+  ...obeyedInFront,
 ]);
 
 /** What may be passed on of a message's trailers; `drop` lists further names. */
