@@ -62,7 +62,9 @@ export function cells(outcome: Outcome): string[] {
     `${whose}${megabytes(outcome.idleBytes)} → ${megabytes(outcome.peakBytes)}`,
     `${honest.answered.toLocaleString("en")}, ${failures} failed`,
     `${honest.p50Ms.toFixed(1)}, ${honest.p99Ms.toFixed(0)}`,
-    String(leftOf(outcome)),
+    leftOf(outcome) > 0 && attack?.leavesSockets === true
+      ? `${leftOf(outcome)} unread`
+      : `${leftOf(outcome)}`,
     ending.endedAfterMs === undefined ? "killed" : (ending.endedAfterMs / 1_000).toFixed(1),
   ];
 }

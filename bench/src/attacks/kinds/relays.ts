@@ -6,6 +6,8 @@ import { HostileRelay, type Victim } from "../hostile-relay.js";
 
 /** Beyond this the attacker's own memory would fill up instead of the client's. */
 const maxBacklogBytes = 33_554_432;
+/** A client that has stopped reading hears of a broken connection when it has cut whoever held it up, one each 10 s. */
+const maxAwayMs = 45_000;
 /** Fields of ordinary requests, and of such as the client sends over a connection of their own; on v1 only. */
 const fields: readonly (readonly string[])[] = [[], ["Trailer", "X-A"], ["Expect", "100-continue"]];
 
@@ -33,7 +35,7 @@ async function flood(field: Field, wire: Wire, perSecond: number, most: number):
     }
     await delay(Math.max(0, pauseAtMs - performance.now()));
     first.drop();
-    const again = await relay.client(30_000);
+    const again = await relay.client(maxAwayMs);
     if (again === undefined) fail("the client did not come back");
     else await askAround(again, fail);
   } finally {
