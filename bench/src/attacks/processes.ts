@@ -76,7 +76,8 @@ export async function startScene(attack: Attack | undefined, folder: string): Pr
     const port = await freePort();
     const service = startChild("service", process.execPath, [script("service-main"), port], folder);
     const args = [port, "--relay", url, "--subdomain", name, "--shutdown-grace", `${graceS}s`];
-    const env = { MCP_TUNNEL_TOKEN: "the honest token", NODE_EXTRA_CA_CERTS: certificate?.cert ?? "" };
+    const trust = certificate === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificate.cert };
+    const env = { MCP_TUNNEL_TOKEN: "the honest token", ...trust };
     const client = startChild("client", process.execPath, [here.client, ...args], folder, env);
     return { client, service };
   };
