@@ -1,4 +1,4 @@
-// An attacker in a process of its own: `attacker-main.js NAME PORT SECONDS`. Tells at the end how often it tried.
+// An attacker in a process of its own: `attacker-main.js NAME PORT SECONDS`. Tells at the end how often it tried, and what went wrong that should not.
 import { attacks } from "./attacks.js";
 import { Field } from "./field.js";
 
