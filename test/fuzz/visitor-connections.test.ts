@@ -4,11 +4,11 @@ import type { RelayOptions } from "mcp-tunnel";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { fuzzTimeoutMs, runs } from "../../packages/protocol/test/support/fuzz.js";
 import { startAdminRelay } from "../admin/support.js";
-import { type Authority, createAuthority, createFolder, type Folder } from "../support/certificates.js";
 import { type ClientCommand, startClientCommand } from "../support/commands.js";
 import { expectNoLeaks } from "../support/leaks.js";
 import { type Conversation, conversations, type Way } from "./support/conversations.js";
 import { Peer, type Ports } from "./support/converse.js";
+import { createIdentity, type Identity } from "./support/identity.js";
 import { startService } from "./support/service.js";
 import { honestExchange, honestHttp2Exchange } from "./support/survivor.js";
 import { knownPlans } from "./support/vectors.js";
@@ -19,23 +19,18 @@ import { WatchedRelay } from "./support/watched-relay.js";
 
 type Plan = Conversation[];
 
-let authority: Authority;
-let folder: Folder;
-let files: { cert: string; key: string };
+let identity: Identity;
 beforeAll(async () => {
-  authority = await createAuthority();
-  folder = createFolder();
-  const pair = await authority.issue(["demo.localhost", "localhost", "127.0.0.1"]);
-  files = { cert: folder.write("relay.pem", pair.cert), key: folder.write("relay.key", pair.key) };
+  identity = await createIdentity();
 });
-afterAll(() => folder.close());
+afterAll(() => identity.close());
 
 function startTlsClient(servicePort: number, relayPort: number): Promise<ClientCommand> {
   return startClientCommand(
     servicePort,
     relayPort,
     ["--relay", `https://127.0.0.1:${relayPort}`, "--subdomain", "demo"],
-    { NODE_EXTRA_CA_CERTS: folder.write("ca.pem", authority.cert) },
+    { NODE_EXTRA_CA_CERTS: identity.caFile },
   );
 }
 
@@ -61,7 +56,7 @@ class Relays {
   static async start(options: Partial<RelayOptions>): Promise<Relays> {
     const service = await startService();
     const plain = await WatchedRelay.start(options);
-    const tls = await WatchedRelay.start({ ...options, tls: { files: [files], redirectPort: 0 } });
+    const tls = await WatchedRelay.start({ ...options, tls: { files: [identity.files], redirectPort: 0 } });
     const clients = await Promise.all([
       startClientCommand(service.port, plain.port, ["--subdomain", "demo"]),
       startTlsClient(service.port, tls.port),
@@ -88,8 +83,8 @@ class Relays {
       throw new Error(`left: the connections of the visitors [${whose.join()}], ${open} exchanges`);
     }
     await honestExchange(this.ports.plain as number);
-    await honestExchange(this.ports.tls as number, "demo.localhost", authority.cert);
-    await honestHttp2Exchange(this.ports.h2 as number, "demo.localhost", authority.cert);
+    await honestExchange(this.ports.tls as number, "demo.localhost", identity.ca);
+    await honestHttp2Exchange(this.ports.h2 as number, "demo.localhost", identity.ca);
     this.#expectNoFault();
   }
 
@@ -184,7 +179,7 @@ describe("the connections of visitors", () => {
     async () => {
       const everywhere: readonly Way[] = [...ways, "admin"];
       const ends = ["stay", "drip", "close"] as const;
-      const plans = fc.array(conversations(everywhere, ends), { minLength: 8, maxLength: 24 });
+      const plans = fc.array(conversations(everywhere, ends), { minLength: 1, maxLength: 24, size: "max" });
       const property = fc.asyncProperty(plans, expectEnd);
       await fc.assert(property, { ...patiently, ...runs(2), examples: knownPlans<Plan>("terminations") });
     },
@@ -206,7 +201,7 @@ async function expectEnd(plan: Plan): Promise<void> {
   const args = ["--shutdown-grace", `${graceMs}ms`, "--access-log", "off"];
   try {
     const service = opened(await startService());
-    const tlsArgs = ["--tls-cert", files.cert, "--tls-key", files.key, "--http-redirect", "0"];
+    const tlsArgs = [...identity.relayArgs, "--http-redirect", "0"];
     const [plain, tls] = await Promise.all([startAdminRelay(args), startAdminRelay([...args, ...tlsArgs])]);
     opened(plain);
     opened(tls);

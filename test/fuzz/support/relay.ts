@@ -1,20 +1,29 @@
 import { vi } from "vitest";
 import { type AdminRelay, Scrape, startAdminRelay } from "../../admin/support.js";
 import { type ClientCommand, startClientCommand } from "../../support/commands.js";
-import { honestExchange, Survivor } from "./survivor.js";
+import type { Identity } from "./identity.js";
+import { honestExchange, honestHttp2Exchange, Survivor } from "./survivor.js";
 
 /** The relay command and an honest client under `demo`, both of which have to survive. */
 export class FuzzedTunnel {
   readonly relay: Survivor<AdminRelay>;
   readonly client: Survivor<ClientCommand>;
 
-  constructor(servicePort: number) {
-    this.relay = new Survivor(() =>
-      startAdminRelay(["--access-log", "off", "--resume-timeout", "200ms", "--hold-timeout", "200ms"]),
-    );
+  readonly #ca: string | undefined;
+
+  /** With `identity` the relay speaks TLS. */
+  constructor(servicePort: number, identity?: Identity) {
+    this.#ca = identity?.ca;
+    const args = ["--access-log", "off", "--resume-timeout", "200ms", "--hold-timeout", "200ms"];
+    this.relay = new Survivor(() => startAdminRelay([...args, ...(identity?.relayArgs ?? [])]));
     this.client = new Survivor(async () => {
       const { port } = await this.relay.get();
-      return startClientCommand(servicePort, port, ["--subdomain", "demo"]);
+      const name = ["--subdomain", "demo"];
+      if (identity === undefined) return startClientCommand(servicePort, port, name);
+      const url = ["--relay", `https://127.0.0.1:${port}`];
+      return startClientCommand(servicePort, port, [...url, ...name], {
+        NODE_EXTRA_CA_CERTS: identity.caFile,
+      });
     });
   }
 
@@ -25,18 +34,19 @@ export class FuzzedTunnel {
     return port;
   }
 
-  /** @throws Error unless both are well and an honest visitor gets his answer. */
+  /** @throws Error unless both are well and an honest visitor gets his answer, over each HTTP that there is. */
   async expectWell(): Promise<void> {
     this.relay.check();
     this.client.check();
     const { port } = await this.relay.get();
-    await honestExchange(port);
+    await honestExchange(port, "demo.localhost", this.#ca);
+    if (this.#ca !== undefined) await honestHttp2Exchange(port, "demo.localhost", this.#ca);
     this.relay.check();
     this.client.check();
   }
 
-  /** After all attacks: nothing of them is left open. */
-  async expectNothingLeft(): Promise<void> {
+  /** After attacks: nothing of them is left open, at the latest after `timeoutMs`. */
+  async expectNothingLeft(timeoutMs = 10_000): Promise<void> {
     const relay = await this.relay.get();
     await vi.waitFor(
       async () => {
@@ -50,7 +60,7 @@ export class FuzzedTunnel {
         const counts = JSON.stringify(left);
         if (/[1-9]/.test(counts)) throw new Error(`left open: ${counts}`);
       },
-      { timeout: 10_000, interval: 100 },
+      { timeout: timeoutMs, interval: 20 },
     );
     // What was said late.
     this.relay.check();
