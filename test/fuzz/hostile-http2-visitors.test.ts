@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { fuzzTimeoutMs, runs } from "../../packages/protocol/test/support/fuzz.js";
+import { runs } from "../../packages/protocol/test/support/fuzz.js";
 import { type Conversation, hostileSessions } from "./support/conversations.js";
 import { Peer } from "./support/converse.js";
 import { createIdentity, type Identity } from "./support/identity.js";
+import { patiently, patientTimeoutMs } from "./support/patience.js";
 import { FuzzedTunnel } from "./support/relay.js";
 import { type Service, startService } from "./support/service.js";
 import { knownPlans } from "./support/vectors.js";
@@ -38,8 +39,8 @@ describe("whatever visitors say in frames of HTTP/2", () => {
         // All have left.
         await tunnel.expectNothingLeft(3_000);
       });
-      await fc.assert(property, { ...runs(60), examples: knownPlans<Conversation[]>("sessions") });
+      await fc.assert(property, { ...patiently, ...runs(60), examples: knownPlans<Conversation[]>("sessions") });
     },
-    fuzzTimeoutMs,
+    patientTimeoutMs,
   );
 });

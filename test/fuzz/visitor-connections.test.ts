@@ -2,13 +2,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import type { RelayOptions } from "mcp-tunnel";
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { fuzzTimeoutMs, runs } from "../../packages/protocol/test/support/fuzz.js";
+import { runs } from "../../packages/protocol/test/support/fuzz.js";
 import { startAdminRelay } from "../admin/support.js";
 import { type ClientCommand, startClientCommand } from "../support/commands.js";
 import { expectNoLeaks } from "../support/leaks.js";
 import { type Conversation, conversations, type Way } from "./support/conversations.js";
 import { Peer, type Ports } from "./support/converse.js";
 import { createIdentity, type Identity } from "./support/identity.js";
+import { patiently, patientTimeoutMs } from "./support/patience.js";
 import { startService } from "./support/service.js";
 import { honestExchange, honestHttp2Exchange } from "./support/survivor.js";
 import { knownPlans } from "./support/vectors.js";
@@ -132,9 +133,6 @@ function judgeOf(relays: Relays, looks: number): (plan: Plan) => Promise<void> {
   };
 }
 
-/** What is left is found after a second or more, so that making a finding smaller has to end some time. */
-const patiently = { interruptAfterTimeLimit: 40_000 };
-
 describe("the connections of visitors", () => {
   it(
     "are gone when their visitors are",
@@ -150,7 +148,7 @@ describe("the connections of visitors", () => {
         }
       });
     },
-    4 * fuzzTimeoutMs,
+    patientTimeoutMs,
   );
 
   it(
@@ -171,7 +169,7 @@ describe("the connections of visitors", () => {
         }
       });
     },
-    4 * fuzzTimeoutMs,
+    patientTimeoutMs,
   );
 
   it(
@@ -183,7 +181,7 @@ describe("the connections of visitors", () => {
       const property = fc.asyncProperty(plans, expectEnd);
       await fc.assert(property, { ...patiently, ...runs(2), examples: knownPlans<Plan>("terminations") });
     },
-    4 * fuzzTimeoutMs,
+    patientTimeoutMs,
   );
 });
 
