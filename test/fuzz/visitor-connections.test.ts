@@ -89,6 +89,10 @@ class Relays {
     this.#expectNoFault();
   }
 
+  cut(peers: readonly Peer[]): void {
+    for (const relay of this.#relays) relay.cut(peers.map(({ localPort }) => localPort));
+  }
+
   #expectNoFault(): void {
     const [uncaught] = this.#uncaught.splice(0);
     if (uncaught !== undefined) throw new Error(`nobody caught ${String(uncaught)}`, { cause: uncaught });
@@ -126,6 +130,7 @@ function judgeOf(relays: Relays, looks: number): (plan: Plan) => Promise<void> {
       await relays.expectNothingLeft(peers, patience);
     } catch (error) {
       patience = looks / 3;
+      relays.cut(peers);
       throw error;
     } finally {
       for (const peer of peers) peer.leave();

@@ -47,24 +47,30 @@ export class FuzzedTunnel {
 
   /** After attacks: nothing of them is left open, at the latest after `timeoutMs`. */
   async expectNothingLeft(timeoutMs = 10_000): Promise<void> {
-    const relay = await this.relay.get();
-    await vi.waitFor(
-      async () => {
-        const scrape = await Scrape.of(relay);
-        const left = {
-          requests: scrape.value("mcp_tunnel_requests_open"),
-          streams: scrape.value("mcp_tunnel_streams"),
-          others: scrape.value("mcp_tunnel_tunnels", { state: "online" }) - 1,
-          away: scrape.value("mcp_tunnel_tunnels", { state: "away" }),
-        };
-        const counts = JSON.stringify(left);
-        if (/[1-9]/.test(counts)) throw new Error(`left open: ${counts}`);
-      },
-      { timeout: timeoutMs, interval: 20 },
-    );
+    try {
+      await vi.waitFor(() => this.#countLeft(), { timeout: timeoutMs, interval: 20 });
+    } catch (error) {
+      // What is tried next begins with nothing.
+      await this.client.kill();
+      await this.relay.kill();
+      throw error;
+    }
     // What was said late.
     this.relay.check();
     this.client.check();
+  }
+
+  /** @throws Error if anything is left. */
+  async #countLeft(): Promise<void> {
+    const scrape = await Scrape.of(await this.relay.get());
+    const left = {
+      requests: scrape.value("mcp_tunnel_requests_open"),
+      streams: scrape.value("mcp_tunnel_streams"),
+      others: scrape.value("mcp_tunnel_tunnels", { state: "online" }) - 1,
+      away: scrape.value("mcp_tunnel_tunnels", { state: "away" }),
+    };
+    const counts = JSON.stringify(left);
+    if (/[1-9]/.test(counts)) throw new Error(`left open: ${counts}`);
   }
 
   async close(): Promise<void> {

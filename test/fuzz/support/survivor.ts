@@ -56,6 +56,12 @@ export class Survivor<Command extends RunningCommand> {
   async close(): Promise<void> {
     await this.#running?.close();
   }
+
+  /** Ends it at once; the next {@link get} starts another one. */
+  async kill(): Promise<void> {
+    this.#running?.child.kill("SIGKILL");
+    await this.#running?.exited;
+  }
 }
 
 let asked = 0;

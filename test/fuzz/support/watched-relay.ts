@@ -49,6 +49,11 @@ export class WatchedRelay {
     return ports.filter((port) => this.#watch.isOpen(port));
   }
 
+  /** Ends these as a finding has left them, for the sake of what is tried next. */
+  cut(ports: readonly number[]): void {
+    this.#watch.cut(ports);
+  }
+
   /** A relay that a finding keeps from ending is made to. */
   async close(): Promise<void> {
     const closed = this.#relay.close(0);
@@ -73,8 +78,8 @@ class Watch implements Logger {
     return this.#accepted.get(port)?.destroyed === false;
   }
 
-  cut(): void {
-    for (const socket of this.#accepted.values()) socket.destroy();
+  cut(ports: Iterable<number> = this.#accepted.keys()): void {
+    for (const port of ports) this.#accepted.get(port)?.destroy();
   }
 
   close(): void {
