@@ -39,7 +39,11 @@ describe("whatever visitors say in frames of HTTP/2", () => {
         // All have left.
         await tunnel.expectNothingLeft(3_000);
       });
-      await fc.assert(property, { ...patiently, ...runs(60), examples: knownPlans<Conversation[]>("sessions") });
+      await fc.assert(property, {
+        ...patiently,
+        ...runs(60),
+        examples: knownPlans<Conversation[]>("sessions"),
+      });
     },
     patientTimeoutMs,
   );

@@ -42,7 +42,11 @@ class Relays {
   readonly #others: readonly { close(): Promise<unknown> }[];
   readonly #uncaught: unknown[] = [];
 
-  private constructor(plain: WatchedRelay, tls: WatchedRelay, others: readonly { close(): Promise<unknown> }[]) {
+  private constructor(
+    plain: WatchedRelay,
+    tls: WatchedRelay,
+    others: readonly { close(): Promise<unknown> }[],
+  ) {
     this.#relays = [plain, tls];
     this.#others = others;
     this.ports = {
@@ -227,10 +231,14 @@ async function expectEnd(plan: Plan): Promise<void> {
     const ends = Promise.all([plain.exited, tls.exited]);
     const isInTime = await Promise.race([ends.then(() => true), sleep(graceMs + slackMs, false)]);
     if (!isInTime) {
-      const running = [plain, tls].filter(({ child }) => child.exitCode === null && child.signalCode === null);
+      const running = [plain, tls].filter(
+        ({ child }) => child.exitCode === null && child.signalCode === null,
+      );
       for (const { child } of running) child.kill("SIGKILL");
       const which = running.map((relay) => (relay === tls ? "with TLS" : "without TLS")).join(" and ");
-      throw new Error(`the relay ${which} has not ended ${Math.round(performance.now() - startedAtMs)} ms after SIGTERM`);
+      throw new Error(
+        `the relay ${which} has not ended ${Math.round(performance.now() - startedAtMs)} ms after SIGTERM`,
+      );
     }
     for (const { code, signal } of await ends) {
       if (code !== 0) throw new Error(`a relay ended with ${signal ?? code}`);

@@ -45,7 +45,17 @@ const host = fc
     { weight: 3, arbitrary: fc.constantFrom("localhost", "nobody.localhost", "evil.test", "a b") },
   )
   .map((name) => `Host: ${name}`);
-const path = fc.constantFrom("/", "/soon", "/big", "/hang", "/echo", "/events", "/trailers", "/flood", "/quiet");
+const path = fc.constantFrom(
+  "/",
+  "/soon",
+  "/big",
+  "/hang",
+  "/echo",
+  "/events",
+  "/trailers",
+  "/flood",
+  "/quiet",
+);
 const version = fc.oneof(
   { weight: 8, arbitrary: fc.constant("HTTP/1.1") },
   { weight: 1, arbitrary: fc.constant("HTTP/1.0") },
@@ -54,7 +64,12 @@ const also = fc.oneof(
   { weight: 4, arbitrary: fc.constant<string[]>([]) },
   {
     weight: 3,
-    arbitrary: fc.constantFrom(["Connection: close"], ["Expect: y"], ["Expect: 100-continue"], ["Accept: text/html"]),
+    arbitrary: fc.constantFrom(
+      ["Connection: close"],
+      ["Expect: y"],
+      ["Expect: 100-continue"],
+      ["Accept: text/html"],
+    ),
   },
 );
 const framings: fc.Arbitrary<[fields: string[], content: string]> = fc.constantFrom(
@@ -104,7 +119,10 @@ const upgrade = fc
     version,
     host,
     also,
-    fc.oneof({ weight: 4, arbitrary: fc.constant<[string[], string]>([[], ""]) }, { weight: 1, arbitrary: framings }),
+    fc.oneof(
+      { weight: 4, arbitrary: fc.constant<[string[], string]>([[], ""]) },
+      { weight: 1, arbitrary: framings },
+    ),
   )
   .map(([method, target, lines, of, name, more, [fields, content]]) =>
     request(`${method} ${target} ${of}`, [name, ...lines, ...more, ...fields], content),
@@ -149,7 +167,10 @@ const settings: Move = { frame: [4, 0, 0, ""] };
 /** How a session begins: nearly always as it should. */
 const opening = fc.oneof(
   { weight: 12, arbitrary: fc.constant<Move[]>([{ say: preface }, settings]) },
-  { weight: 1, arbitrary: fc.constantFrom<Move[]>([], [{ say: preface }], [settings], [{ say: preface.slice(0, 20) }]) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom<Move[]>([], [{ say: preface }], [settings], [{ say: preface.slice(0, 20) }]),
+  },
 );
 function session(frames: fc.Arbitrary<(RawFrameMove | HeadMove)[]>): fc.Arbitrary<Move[]> {
   const some = fc.oneof(
@@ -196,4 +217,7 @@ export function conversations(
 }
 
 /** HTTP/2 sessions of visitors who keep to no rule. */
-export const hostileSessions: fc.Arbitrary<Conversation> = conversation("h2", session(disorderly), ["close", "reset"]);
+export const hostileSessions: fc.Arbitrary<Conversation> = conversation("h2", session(disorderly), [
+  "close",
+  "reset",
+]);

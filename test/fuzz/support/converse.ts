@@ -37,7 +37,12 @@ export class Peer {
   static async converse(conversation: Conversation, ports: Ports): Promise<Peer> {
     const { way, moves } = conversation;
     // It sees the other side's end and stays.
-    const raw = connect({ port: ports[way] as number, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
+    const raw = connect({
+      port: ports[way] as number,
+      host: "127.0.0.1",
+      allowHalfOpen: true,
+      noDelay: true,
+    });
     raw.on("error", () => {});
     await once(raw, "connect");
     const socket = way === "tls" || way === "h2" ? await handshake(raw, way) : raw;

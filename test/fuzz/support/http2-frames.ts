@@ -104,20 +104,24 @@ export function requestFields(
   also: [string, string][] = [],
   authority = "demo.localhost",
 ): [string, string][] {
-  return [
-    [":method", method],
-    [":scheme", "https"],
-    [":authority", authority],
-    [":path", path],
-    ...also,
-  ];
+  return [[":method", method], [":scheme", "https"], [":authority", authority], [":path", path], ...also];
 }
 
 const authority = fc.oneof(
   { weight: 8, arbitrary: fc.constant("demo.localhost") },
   { weight: 3, arbitrary: fc.constantFrom("localhost", "nobody.localhost", "evil.test", "", "[::1]:80") },
 );
-const path = fc.constantFrom("/", "/soon", "/big", "/hang", "/echo", "/events", "/trailers", "/flood", "/quiet");
+const path = fc.constantFrom(
+  "/",
+  "/soon",
+  "/big",
+  "/hang",
+  "/echo",
+  "/events",
+  "/trailers",
+  "/flood",
+  "/quiet",
+);
 const websocket: [string, string][] = [
   [":method", "CONNECT"],
   [":protocol", "websocket"],
@@ -153,7 +157,10 @@ const request: fc.Arbitrary<(RawFrameMove | HeadMove)[]> = fc.oneof(
         // One frame carries 16 KiB until SETTINGS say otherwise.
         const size = typeof content === "number" ? 16_384 : content;
         const pieces = typeof content === "number" ? Math.ceil(content / 16_384) : 1;
-        const body = Array.from({ length: pieces }, (): RawFrameMove => ({ frame: [types.data, 0, "last", size] }));
+        const body = Array.from(
+          { length: pieces },
+          (): RawFrameMove => ({ frame: [types.data, 0, "last", size] }),
+        );
         const end: (RawFrameMove | HeadMove)[] = [
           [{ frame: [types.data, endStream, "last", ""] } as RawFrameMove],
           [{ head: [endStream | endHeaders, "last", [["x-t", "v"]]] } as HeadMove],
@@ -176,7 +183,13 @@ const request: fc.Arbitrary<(RawFrameMove | HeadMove)[]> = fc.oneof(
           head: [
             ends ? endStream | endHeaders : endHeaders,
             "new",
-            [...websocket.map(([name, value]): [string, string] => [name, name === ":protocol" ? protocol : value]), [":path", target]],
+            [
+              ...websocket.map(([name, value]): [string, string] => [
+                name,
+                name === ":protocol" ? protocol : value,
+              ]),
+              [":path", target],
+            ],
           ],
         },
         { frame: [types.data, 0, "last", "hello"] },
@@ -185,8 +198,30 @@ const request: fc.Arbitrary<(RawFrameMove | HeadMove)[]> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.constantFrom<HeadMove[]>(
-      [{ head: [endHeaders, "new", [[":method", "CONNECT"], [":authority", "a.test:80"]]] }],
-      [{ head: [endStream | endHeaders, "new", [[":method", "CONNECT"], [":authority", "demo.localhost"]]] }],
+      [
+        {
+          head: [
+            endHeaders,
+            "new",
+            [
+              [":method", "CONNECT"],
+              [":authority", "a.test:80"],
+            ],
+          ],
+        },
+      ],
+      [
+        {
+          head: [
+            endStream | endHeaders,
+            "new",
+            [
+              [":method", "CONNECT"],
+              [":authority", "demo.localhost"],
+            ],
+          ],
+        },
+      ],
     ),
   },
 );
@@ -195,7 +230,11 @@ const request: fc.Arbitrary<(RawFrameMove | HeadMove)[]> = fc.oneof(
 const control: fc.Arbitrary<RawFrameMove> = fc.oneof(
   fc
     .tuple(fc.constantFrom(0, 1, 2, 3, 4, 5, 6, 8, 0xf0f0), number32)
-    .map(([id, value]): RawFrameMove => ({ frame: [types.settings, 0, 0, `\0${String.fromCharCode(id & 255)}${u32(value)}`] })),
+    .map(
+      ([id, value]): RawFrameMove => ({
+        frame: [types.settings, 0, 0, `\0${String.fromCharCode(id & 255)}${u32(value)}`],
+      }),
+    ),
   // The stream's window, and then the connection's.
   fc.constant<RawFrameMove>({ frame: [types.settings, 0, 0, `\0\x04${u32(0)}`] }),
   fc.constant<RawFrameMove>({ frame: [types.settings, 1, 0, ""] }),
@@ -224,7 +263,18 @@ const oddHead: fc.Arbitrary<HeadMove[]> = fc
     path,
     fc.nat(4),
     fc.constantFrom(
-      ...["missing", "twice", "late", "uppercase", "unknown", "protocol", "connection", "empty", "long", "many"],
+      ...[
+        "missing",
+        "twice",
+        "late",
+        "uppercase",
+        "unknown",
+        "protocol",
+        "connection",
+        "empty",
+        "long",
+        "many",
+      ],
     ),
     fc.boolean(),
   )
@@ -249,7 +299,10 @@ const oddHead: fc.Arbitrary<HeadMove[]> = fc
 
 /** Heads in several frames, which need not belong together. */
 const continued: fc.Arbitrary<(RawFrameMove | HeadMove)[]> = fc
-  .tuple(path, fc.array(fc.constantFrom("piece", "end", "other", "elsewhere"), { minLength: 1, maxLength: 6 }))
+  .tuple(
+    path,
+    fc.array(fc.constantFrom("piece", "end", "other", "elsewhere"), { minLength: 1, maxLength: 6 }),
+  )
   .map(([target, pieces]) => [
     { head: [endStream, "new", requestFields("GET", target)] },
     ...pieces.map((piece): RawFrameMove | HeadMove => {
@@ -286,8 +339,14 @@ const wrongFrames = fc.constantFrom<(RawFrameMove | HeadMove)[]>(
   // What only a server may say.
   [{ frame: [types.pushPromise, endHeaders, 1, u32(2)] }],
   // A stream is opened twice, backwards, with a server's number.
-  [{ head: [endStream | endHeaders, 9, requestFields("GET", "/")] }, { head: [endStream | endHeaders, 9, requestFields("GET", "/")] }],
-  [{ head: [endStream | endHeaders, 9, requestFields("GET", "/")] }, { head: [endStream | endHeaders, 3, requestFields("GET", "/")] }],
+  [
+    { head: [endStream | endHeaders, 9, requestFields("GET", "/")] },
+    { head: [endStream | endHeaders, 9, requestFields("GET", "/")] },
+  ],
+  [
+    { head: [endStream | endHeaders, 9, requestFields("GET", "/")] },
+    { head: [endStream | endHeaders, 3, requestFields("GET", "/")] },
+  ],
   [{ head: [endStream | endHeaders, 2, requestFields("GET", "/")] }],
   // Windows that go over, and that do not open.
   [{ frame: [types.windowUpdate, 0, 0, u32(0)] }],
