@@ -37,7 +37,7 @@ describe("whatever visitors say in frames of HTTP/2", () => {
         await Promise.all(plan.map((one) => Peer.converse(one, { h2 })));
         await tunnel.expectWell();
         // All have left.
-        await tunnel.expectNothingLeft(3_000);
+        await tunnel.expectNothingLeft();
       });
       await fc.assert(property, {
         ...patiently,

@@ -228,13 +228,11 @@ const request: fc.Arbitrary<(RawFrameMove | HeadMove)[]> = fc.oneof(
 
 /** What a visitor may rightly say besides. */
 const control: fc.Arbitrary<RawFrameMove> = fc.oneof(
-  fc
-    .tuple(fc.constantFrom(0, 1, 2, 3, 4, 5, 6, 8, 0xf0f0), number32)
-    .map(
-      ([id, value]): RawFrameMove => ({
-        frame: [types.settings, 0, 0, `\0${String.fromCharCode(id & 255)}${u32(value)}`],
-      }),
-    ),
+  fc.tuple(fc.constantFrom(0, 1, 2, 3, 4, 5, 6, 8, 0xf0f0), number32).map(
+    ([id, value]): RawFrameMove => ({
+      frame: [types.settings, 0, 0, `\0${String.fromCharCode(id & 255)}${u32(value)}`],
+    }),
+  ),
   // The stream's window, and then the connection's.
   fc.constant<RawFrameMove>({ frame: [types.settings, 0, 0, `\0\x04${u32(0)}`] }),
   fc.constant<RawFrameMove>({ frame: [types.settings, 1, 0, ""] }),

@@ -15,6 +15,8 @@ export class FuzzedTunnel {
   constructor(servicePort: number, identity?: Identity) {
     this.#ca = identity?.ca;
     const args = ["--access-log", "off", "--resume-timeout", "200ms", "--hold-timeout", "200ms"];
+    // After which it asks whether a visitor of HTTP/2 is still there.
+    if (identity !== undefined) args.push("--idle-timeout", "1s");
     this.relay = new Survivor(() => startAdminRelay([...args, ...(identity?.relayArgs ?? [])]));
     this.client = new Survivor(async () => {
       const { port } = await this.relay.get();
@@ -45,10 +47,10 @@ export class FuzzedTunnel {
     this.client.check();
   }
 
-  /** After attacks: nothing of them is left open, at the latest after `timeoutMs`. */
-  async expectNothingLeft(timeoutMs = 10_000): Promise<void> {
+  /** After attacks: nothing of them is left open. */
+  async expectNothingLeft(): Promise<void> {
     try {
-      await vi.waitFor(() => this.#countLeft(), { timeout: timeoutMs, interval: 20 });
+      await vi.waitFor(() => this.#countLeft(), { timeout: 10_000, interval: 20 });
     } catch (error) {
       // What is tried next begins with nothing.
       await this.client.kill();
