@@ -36,7 +36,10 @@ export interface LimitOptions {
   bodyTimeoutMs?: number;
   /** Longest response body; event streams and upgraded connections are exempt. Default 10,485,760. */
   maxResponseBodyBytes?: number;
-  /** Wait for a response head after the request's last byte. Default 600,000: MCP tool calls are long. */
+  /**
+   * Wait for a response head after the request's last byte, and how long a tunnel may take nothing of what a visitor
+   * sends. Default 600,000: MCP tool calls are long.
+   */
   responseTimeoutMs?: number;
   /** How long a visitor may take nothing of a response that waits for it. Default 60,000. */
   writeTimeoutMs?: number;
@@ -249,7 +252,7 @@ export const limitDefinitions = {
     default: 600_000,
     shown: "10m",
     min: 1,
-    text: "wait for a response to begin",
+    text: "wait for a response to begin, or for the tunnel to take more of an upload",
     name: "response_time",
   },
   writeTimeoutMs: {
