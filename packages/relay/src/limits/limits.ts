@@ -1,4 +1,4 @@
-import { maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
+import { maxFields, maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
 import { describeValue } from "../check.js";
 
 /**
@@ -410,6 +410,8 @@ const greatest: Partial<Record<keyof Limits, number>> = {
   // What HTTP/2 counts in.
   maxStreamsPerConnection: 0x7fffffff,
   maxHeaderBytes: 1_048_576,
+  // What the protocol carries, less what the relay adds.
+  maxHeaderCount: maxFields - 48,
   maxMessageBytes: maxMessage,
   maxMessageFragments: 0x7fffffff,
 };
