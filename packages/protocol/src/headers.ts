@@ -53,6 +53,9 @@ export function endToEndTrailers(trailers: RawHeaders, drop?: FieldSet): RawHead
   return drop === undefined ? kept : endToEndHeaders(kept, drop);
 }
 
+/** Options read of one `Connection` field: nobody honest lists as many, and whoever does pays for no more of them. */
+const maxConnectionOptions = 1_000;
+
 /** The field names, in lower case, that `Connection` takes out; `undefined` when there are none, as nearly always. */
 function connectionOptions(headers: RawHeaders): Set<string> | undefined {
   let named: Set<string> | undefined;
@@ -62,7 +65,7 @@ function connectionOptions(headers: RawHeaders): Set<string> | undefined {
     const value = (headers[i + 1] as string).toLowerCase();
     if (value === "keep-alive" || value === "close") continue;
     named ??= new Set();
-    for (const option of value.split(",")) {
+    for (const option of value.split(",", maxConnectionOptions)) {
       const field = option.trim();
       if (!headFields.has(field)) named.add(field);
     }

@@ -157,8 +157,6 @@ export class WebSocketLink implements Link {
 /** A close reason has at most 123 bytes (RFC 6455 section 5.5); cut between characters. */
 function clip(reason: string): string {
   if (Buffer.byteLength(reason) <= 123) return reason;
-  return Buffer.from(reason)
-    .subarray(0, 121)
-    .toString("utf8")
-    .replace(/\uFFFD+$/, "");
+  // A decoder that expects more keeps an incomplete character back.
+  return new TextDecoder().decode(Buffer.from(reason).subarray(0, 123), { stream: true });
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
+import { oneLine } from "mcp-tunnel-shared";
 import { registerUrl } from "../options.js";
 import type { TunnelClientOptions } from "../options.js";
 import { version } from "../version.js";
@@ -138,7 +139,7 @@ function buildCommand(): Command {
     )
     .addHelpText("after", epilogue)
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(oneLine(text)) });
+    .configureOutput({ outputError: (text, write) => write(mistake(text)) });
 }
 
 /** commander would add the environment variable to each, whose name follows from the option's. */
@@ -216,6 +217,6 @@ export function parseDuration(text: string): number {
 }
 
 /** commander puts its suggestions on a second line. */
-function oneLine(text: string): string {
-  return `${text.trim().replace(/\s*\n\s*/g, " ")} (see mcp-tunnel-client --help)\n`;
+function mistake(text: string): string {
+  return `${oneLine(text)} (see mcp-tunnel-client --help)\n`;
 }

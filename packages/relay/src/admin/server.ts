@@ -106,7 +106,7 @@ class AdminRequests {
   /** Why this request may not be answered. */
   #refusal(req: IncomingMessage): { status: number; error: string } | undefined {
     if (this.#secretDigest !== undefined) {
-      const [, given] = /^Bearer +(.+)$/i.exec(req.headers.authorization ?? "") ?? [];
+      const [, given] = /^Bearer +([^ ].*)$/i.exec(req.headers.authorization ?? "") ?? [];
       // Digests have one length, so that the comparison takes the same time whatever is given.
       if (given !== undefined && timingSafeEqual(sha256(given), this.#secretDigest)) return undefined;
       return { status: 401, error: "needs 'Authorization: Bearer SECRET' with the relay's --admin-secret" };

@@ -75,7 +75,7 @@ function combinedLine(exchange: ExchangeRecord, now: Date): string {
   const { address, method, path, httpVersion, status, responseBytes, headers } = exchange;
   const request = quoted(`${method} ${path} HTTP/${httpVersion}`);
   // Where the visitor came from may hold secrets in its query just as the path.
-  const referrer = quoted(headerValue(headers, "referer")?.replace(/[?#].*$/s, "") ?? "-");
+  const referrer = quoted(headerValue(headers, "referer")?.split(/[?#]/, 1)[0] ?? "-");
   const agent = quoted(headerValue(headers, "user-agent") ?? "-");
   const bytes = responseBytes === 0 ? "-" : responseBytes;
   return `${address} - - [${apacheTime(now)}] ${request} ${status ?? "-"} ${bytes} ${referrer} ${agent}`;
