@@ -1,4 +1,4 @@
-import { printable } from "./log.js";
+import { printable } from "mcp-tunnel-shared";
 
 /** What a running relay reads again: its token file, a certificate in files, the certificate that it gets by ACME. */
 export type StaleKind = "tokens" | "certificate" | "acme";

@@ -1,5 +1,6 @@
 /** What most texts are, and told more quickly than what Unicode says of characters. */
 const plain = /^[\x20-\x7e]*$/;
+const plainLines = /^[\n\x20-\x7e]*$/;
 
 /**
  * What is obeyed or not seen: controls (C0, C1), what turns the direction of text, joiners, tags, variation selectors, fillers and every
@@ -19,7 +20,7 @@ export function printable(text: string): string {
 
 /** The same for a text of several lines, which keeps its line feeds. */
 export function printableLines(text: string): string {
-  return plain.test(text) ? text : text.replace(unseenInLine, escape);
+  return plainLines.test(text) ? text : text.replace(unseenInLine, escape);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
-import { oneLine } from "mcp-tunnel-shared";
+import { oneLine, printable } from "mcp-tunnel-shared";
 import { registerUrl } from "../options.js";
 import type { TunnelClientOptions } from "../options.js";
 import { version } from "../version.js";
@@ -218,5 +218,5 @@ export function parseDuration(text: string): number {
 
 /** commander puts its suggestions on a second line. */
 function mistake(text: string): string {
-  return `${oneLine(text)} (see mcp-tunnel-client --help)\n`;
+  return `${printable(oneLine(text))} (see mcp-tunnel-client --help)\n`;
 }

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { InvalidArgumentError } from "commander";
-import { withoutTrailing } from "mcp-tunnel-shared";
+import { printable, withoutTrailing } from "mcp-tunnel-shared";
 import { readSecret } from "./secret.js";
 import { CommandFailure } from "./output.js";
 import { formatHostPort, readHostPort } from "./values.js";
@@ -52,7 +52,7 @@ export async function adminRequest(
   const body = parse(text);
   if (status >= 200 && status < 300 && body !== undefined) return body;
   const said = textOf(body?.["error"]) ?? textOf(body?.["status"]) ?? `status ${status}`;
-  throw new CommandFailure(`the admin API at ${address.admin} refused: ${said}`);
+  throw new CommandFailure(`the admin API at ${address.admin} refused: ${printable(said)}`);
 }
 
 /** Not `fetch`, which takes some ports for those of other protocols and refuses them. */

@@ -1,5 +1,6 @@
 import { headerValue } from "mcp-tunnel-protocol";
-import { isoTime, type Logger, printable } from "../log.js";
+import { printable } from "mcp-tunnel-shared";
+import { isoTime, type Logger } from "../log.js";
 import type { ExchangeRecord, RelayObserver } from "../observer.js";
 
 /** One line per exchange. Header fields and queries stay out of it: they hold tokens and cookies. */
