@@ -50,6 +50,7 @@ const reason = (letter: string): string => `${letter}x${marks.slice(0, 12).join(
 /** The same in the bytes that a head holds, but for what would end the line. */
 const hostileBytes = Buffer.from(`x${marks.join("x")}x\r`).toString("latin1");
 
+// oxlint-disable no-misleading-character-class
 /** What may not be written: spelled out anew, so that the function under test does not judge itself. */
 const obeyed =
   /[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]|[\u{e0000}-\u{e0fff}]/gu;
