@@ -41,7 +41,7 @@ describe("whatever visitors say in frames of HTTP/2", () => {
       });
       await fc.assert(property, {
         ...patiently,
-        ...runs(60),
+        ...runs(25),
         examples: knownPlans<Conversation[]>("sessions"),
       });
     },

@@ -156,7 +156,7 @@ describe("the connections of visitors", () => {
         const relays = await Relays.start(short);
         try {
           const property = fc.asyncProperty(plans, judgeOf(relays, 500));
-          await fc.assert(property, { ...patiently, ...runs(40), examples: knownPlans<Plan>("connections") });
+          await fc.assert(property, { ...patiently, ...runs(30), examples: knownPlans<Plan>("connections") });
         } finally {
           await relays.close();
         }
@@ -248,6 +248,6 @@ async function expectEnd(plan: Plan): Promise<void> {
       if (code !== 0) throw new Error(`a relay ended with ${signal ?? code}`);
     }
   } finally {
-    for (const one of open.reverse()) await one.close();
+    for (const one of open.toReversed()) await one.close();
   }
 }

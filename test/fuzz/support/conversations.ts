@@ -32,7 +32,7 @@ export interface Conversation {
    * How it ends: the visitor closes, or resets; or stays and takes nothing more, as a process does that was stopped, and
    * perhaps goes on to send a byte now and then.
    */
-  then: "close" | "reset" | "stay" | "drip";
+  ending: "close" | "reset" | "stay" | "drip";
 }
 
 function request(line: string, fields: readonly string[], content = ""): Move {
@@ -188,10 +188,10 @@ const cuts = fc.oneof(fc.constant<number[]>([]), fc.array(fc.nat(400), { maxLeng
 function conversation(
   way: Way,
   moves: fc.Arbitrary<Move[]>,
-  then: readonly Conversation["then"][],
+  endings: readonly Conversation["ending"][],
 ): fc.Arbitrary<Conversation> {
   return fc.record(
-    { way: fc.constant(way), moves, cuts, then: fc.constantFrom(...then) },
+    { way: fc.constant(way), moves, cuts, ending: fc.constantFrom(...endings) },
     // So that a finding is printed as it stands in the vectors.
     { noNullPrototype: true },
   );
@@ -200,7 +200,7 @@ function conversation(
 /** Connections by each of `ways`, whose visitors leave at last, or do not. */
 export function conversations(
   ways: readonly Way[],
-  then: readonly Conversation["then"][],
+  endings: readonly Conversation["ending"][],
 ): fc.Arbitrary<Conversation> {
   const movesOf: Record<Way, fc.Arbitrary<Move[]>> = {
     plain: http1Moves,
@@ -212,7 +212,10 @@ export function conversations(
   };
   const weights: Partial<Record<Way, number>> = { plain: 4, tls: 3, h2: 3 };
   return fc.oneof(
-    ...ways.map((way) => ({ weight: weights[way] ?? 1, arbitrary: conversation(way, movesOf[way], then) })),
+    ...ways.map((way) => ({
+      weight: weights[way] ?? 1,
+      arbitrary: conversation(way, movesOf[way], endings),
+    })),
   );
 }
 

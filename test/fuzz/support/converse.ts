@@ -78,11 +78,11 @@ export class Peer {
   }
 
   #end(): void {
-    const { then } = this.conversation;
-    if (then === "close") this.leave();
-    else if (then === "reset") this.#raw.resetAndDestroy();
+    const { ending } = this.conversation;
+    if (ending === "close") this.leave();
+    else if (ending === "reset") this.#raw.resetAndDestroy();
     else this.#socket.pause();
-    if (then !== "drip") return;
+    if (ending !== "drip") return;
     this.#dripping = setInterval(() => {
       if (this.#socket.writable) this.#socket.write("x");
       else clearInterval(this.#dripping);
@@ -159,7 +159,7 @@ function clientHello(): Promise<Buffer> {
         done();
       },
     });
-    connectTls({ socket: catcher as Socket, servername: "demo.localhost" }).on("error", () => {});
+    connectTls({ socket: catcher, servername: "demo.localhost" }).on("error", () => {});
   });
   return hello;
 }
