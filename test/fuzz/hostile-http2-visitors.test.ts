@@ -1,10 +1,9 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { runs } from "../../packages/protocol/test/support/fuzz.js";
 import { type Conversation, hostileSessions } from "./support/conversations.js";
 import { Peer } from "./support/converse.js";
 import { createIdentity, type Identity } from "./support/identity.js";
-import { patiently, patientTimeoutMs } from "./support/patience.js";
+import { patientRuns, patientTimeoutMs } from "./support/patience.js";
 import { FuzzedTunnel } from "./support/relay.js";
 import { type Service, startService } from "./support/service.js";
 import { knownPlans } from "./support/vectors.js";
@@ -40,8 +39,7 @@ describe("whatever visitors say in frames of HTTP/2", () => {
         await tunnel.expectNothingLeft();
       });
       await fc.assert(property, {
-        ...patiently,
-        ...runs(25),
+        ...patientRuns(25),
         examples: knownPlans<Conversation[]>("sessions"),
       });
     },

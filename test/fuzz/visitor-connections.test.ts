@@ -2,14 +2,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import type { RelayOptions } from "mcp-tunnel";
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { runs } from "../../packages/protocol/test/support/fuzz.js";
 import { startAdminRelay } from "../admin/support.js";
 import { type ClientCommand, startClientCommand } from "../support/commands.js";
 import { expectNoLeaks } from "../support/leaks.js";
 import { type Conversation, conversations, type Way } from "./support/conversations.js";
 import { Peer, type Ports } from "./support/converse.js";
 import { createIdentity, type Identity } from "./support/identity.js";
-import { patiently, patientTimeoutMs } from "./support/patience.js";
+import { patientRuns, patientTimeoutMs } from "./support/patience.js";
 import { startService } from "./support/service.js";
 import { honestExchange, honestHttp2Exchange } from "./support/survivor.js";
 import { knownPlans } from "./support/vectors.js";
@@ -156,7 +155,7 @@ describe("the connections of visitors", () => {
         const relays = await Relays.start(short);
         try {
           const property = fc.asyncProperty(plans, judgeOf(relays, 500));
-          await fc.assert(property, { ...patiently, ...runs(30), examples: knownPlans<Plan>("connections") });
+          await fc.assert(property, { ...patientRuns(30), examples: knownPlans<Plan>("connections") });
         } finally {
           await relays.close();
         }
@@ -176,7 +175,7 @@ describe("the connections of visitors", () => {
         try {
           // A client that is sent away may take five seconds to say goodbye.
           const property = fc.asyncProperty(plans, judgeOf(relays, 600));
-          await fc.assert(property, { ...patiently, ...runs(4), examples: together("stayers") });
+          await fc.assert(property, { ...patientRuns(4), examples: together("stayers") });
         } finally {
           await relays.close();
         }
@@ -192,7 +191,7 @@ describe("the connections of visitors", () => {
       const ends = ["stay", "drip", "close"] as const;
       const plans = fc.array(conversations(everywhere, ends), { minLength: 1, maxLength: 24, size: "max" });
       const property = fc.asyncProperty(plans, expectEnd);
-      await fc.assert(property, { ...patiently, ...runs(2), examples: together("terminations") });
+      await fc.assert(property, { ...patientRuns(2), examples: together("terminations") });
     },
     patientTimeoutMs,
   );
