@@ -27,7 +27,7 @@ const close = closingAfterEach();
 const attacks: Record<string, string> = {
   "a run of dots": `s=1; Domain=a${".".repeat(250_000)}a`,
   "a run of spaces": `s=1; Domain=a${" ".repeat(250_000)}a`,
-  "a name that is not ASCII": `s=1; Domain=${"\xc3\xa9.".repeat(80_000)}a`,
+  "a name that is not ASCII": `s=1; Domain=${"\xc3\xa9.".repeat(40_000)}a`,
   semicolons: `s=1${";".repeat(250_000)}`,
   "half attributes": `s=1${"; domain ".repeat(27_000)}`,
   domains: `s=1${";Domain=a".repeat(27_000)}`,
@@ -120,9 +120,9 @@ it("a visitor's body in pieces of a byte does not keep the client busy with its 
 });
 
 it("an offer longer than any is not read", async () => {
-  const pattern = "a".repeat(1_024);
+  const pattern = "a".repeat(256);
   expect(parseOffer(JSON.stringify({ subdomains: new Array(1_024).fill(pattern) }))?.subdomains).toHaveLength(
     1_024,
   );
-  expect(parseOffer(JSON.stringify({ subdomains: ["a"], more: pattern.repeat(3_000) }))).toBeUndefined();
+  expect(parseOffer(JSON.stringify({ subdomains: ["a"], more: pattern.repeat(2_048) }))).toBeUndefined();
 });
