@@ -3,12 +3,13 @@ const plain = /^[\x20-\x7e]*$/;
 const plainLines = /^[\n\x20-\x7e]*$/;
 
 /**
- * What is obeyed or not seen: controls (C0, C1), what turns the direction of text, joiners, tags, variation selectors, fillers and every
- * space and line end but U+0020; also what Unicode has not assigned, or not paired.
+ * What is obeyed or not seen: controls (C0, C1), what turns the direction of text, joiners, tags, variation selectors, fillers
+ * and every space and line end but U+0020; also what Unicode has not assigned, or not paired. One character at a
+ * time: a long run of them would not fit on the stack.
  */
-const unseen = /(?:[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs})+/gu;
+const unseen = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/gu;
 /** The same but for the line feed. */
-const unseenInLine = /(?:(?!\n)[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs})+/gu;
+const unseenInLine = /(?!\n)[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/gu;
 
 /**
  * One line of text for a terminal or a log: each character that is obeyed or not seen becomes an escape, `\u001b`. What
@@ -36,13 +37,10 @@ export function printableJson(value: unknown, indent?: number): string {
 const byteEscapes = Array.from({ length: 256 }, (_, code) => escapeOf(code));
 
 /** Escapes by code unit, as JSON does: what is beyond U+FFFF is two of them. */
-function escape(characters: string): string {
-  let text = "";
-  for (let i = 0; i < characters.length; i += 1) {
-    const code = characters.charCodeAt(i);
-    text += byteEscapes[code] ?? escapeOf(code);
-  }
-  return text;
+function escape(character: string): string {
+  const code = character.charCodeAt(0);
+  const first = byteEscapes[code] ?? escapeOf(code);
+  return character.length === 1 ? first : first + escapeOf(character.charCodeAt(1));
 }
 
 function escapeOf(code: number): string {

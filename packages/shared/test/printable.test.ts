@@ -32,6 +32,12 @@ describe("printable", () => {
     expect([printable(seen), printableLines(seen)]).toEqual([seen, seen]);
   });
 
+  it("takes text of any length", () => {
+    const length = 4_000_000;
+    expect(printable("\u009b".repeat(length))).toHaveLength(6 * length);
+    expect(printableLines("\u202e".repeat(length))).toHaveLength(6 * length);
+  });
+
   it("needs no second time", () => {
     fc.assert(fc.property(text, (given) => printable(printable(given)) === printable(given)));
   });
