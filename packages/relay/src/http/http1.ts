@@ -39,6 +39,10 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
     return this.chunkedEncoding;
   }
 
+  get waitsForTurn(): boolean {
+    return this.socket === null && !this.req.socket.isPaused();
+  }
+
   get backlog(): number {
     // The connection's own count moves only when everything written in one go has left. What the kernel has taken of that
     // is what Node's own socket timeout goes by.
@@ -83,6 +87,8 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
   cut(hasLength: boolean): void {
     // Where the end of the connection is the end of the body, only a reset says that it was not the end.
     const delimitedByClose = !this.chunkedEncoding && !hasLength;
+    // Before its turn it would wait for that, on a connection that Node has stopped to read because of what waits.
+    if (this.socket === null && this.req.socket.isPaused()) this.req.socket.destroy();
     if (delimitedByClose && this.socket !== null) this.socket.resetAndDestroy();
     else this.destroy();
   }

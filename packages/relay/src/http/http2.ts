@@ -132,6 +132,10 @@ export class Http2Response implements VisitorResponse {
     return this.#ended && (writableFinished || destroyed) && rstCode === NGHTTP2_NO_ERROR;
   }
 
+  get waitsForTurn(): boolean {
+    return false;
+  }
+
   get backlog(): number {
     // What was written in one go counts until all of it has left; meanwhile the session's window tells.
     return this.#stream.bufferSize + (this.#stream.session?.state.remoteWindowSize ?? 0);

@@ -126,10 +126,17 @@ export class ResponseBody {
   watchVisitor(): void {
     this.#stall ??= new StallWatch(
       this.#writeTimeoutMs,
-      () => this.#bytes - this.#res.backlog,
+      () => this.#progress,
       () => this.#owner.guard(() => this.#owner.onVisitorStalled()),
     );
     this.#stall.waits();
+  }
+
+  /** A number that changes when the visitor takes something; `undefined` when nothing waits for him. */
+  get #progress(): number | undefined {
+    const { backlog, waitsForTurn } = this.#res;
+    if (backlog === 0) return undefined;
+    return waitsForTurn ? performance.now() : this.#bytes - backlog;
   }
 
   /** Waits for the visitor no more. */
