@@ -40,6 +40,8 @@ const planted = [
   "twice=1; Domain=evil.tunnel.test; Domain=tunnel.test",
   "own=1; Domain=evil.tunnel.test",
   'quoted="a; Domain=tunnel.test"; Path=/',
+  `java=1; Domain=".tunnel.test"`,
+  "java2=1; Domain='tunnel.test' ; Path=/",
 ];
 
 let evil: Server;
@@ -84,6 +86,8 @@ it("takes out what covers the domain, and leaves everything else as it is", asyn
     "own=1; Domain=evil.tunnel.test",
     // A name with a quote in it is none: browsers drop such a cookie.
     'quoted="a; Domain=tunnel.test"; Path=/',
+    "java=1",
+    "java2=1; Path=/",
   ]);
 });
 

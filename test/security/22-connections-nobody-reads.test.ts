@@ -138,7 +138,9 @@ describe.each<Scheme>(["http", "https"])("over %s", (scheme) => {
     await once(first, "data");
     first.destroy();
     const visitors = await Promise.all([1, 2, 3].map(() => stay(relay.port, scheme)));
-    for (const visitor of visitors) visitor.write(`${registration}late`);
+    // No WebSocket of a version that there is: another refusal, which comes first.
+    const odd = registration.replace("Version: 13", "Version: 99");
+    for (const [i, visitor] of visitors.entries()) visitor.write(`${i === 0 ? odd : registration}late`);
     await expectGone(relay, 3);
   });
 
@@ -199,6 +201,25 @@ describe("over HTTP/2", () => {
 
     kept.stream.write(Buffer.from("data: still here\n\n"));
     await quiet.read().until(10);
+  });
+
+  it("a body of which nothing is taken ends in time, whatever room the visitor gives the session", async () => {
+    const relay = await start("https");
+    const entrance = close(await plainEntrance(relay.port));
+    const client = close(await V1Client.connect(entrance.port, "x"));
+    const visitor = await stay(relay.port, "https", true, "h2");
+    const writer = new FrameWriter();
+    const fields = { ":method": "GET", ":scheme": "https", ":authority": "x.localhost", ":path": "/" };
+    visitor.write(preface, "latin1");
+    // An initial window of nothing for each stream.
+    visitor.write(writer.bytes({ frame: [4, 0, 0, "\0\x04\0\0\0\0"] }));
+    visitor.write(writer.bytes({ head: [5, "new", Object.entries(fields)] }));
+    const { stream, wasReset } = await client.accept();
+    stream.sendHead({ status: 200, headers: [] });
+    stream.write(Buffer.alloc(500_000));
+    const nudge = setInterval(() => visitor.write(writer.bytes({ frame: [8, 0, 0, "\0\0\0\x01"] })), 20);
+    close({ close: () => clearInterval(nudge) });
+    expect((await wasReset).code).toBe("cancelled");
   });
 
   it("an answer of the relay's own for which the visitor gives no room ends in time", async () => {

@@ -224,7 +224,11 @@ describe("a session that the relay asked to move", () => {
     const register = async (instance: string, more: object = {}): Promise<MemoryLink> => {
       const [relayEnd, clientEnd] = linkedPair();
       clientEnd.handler = { onMessage() {}, onClose() {} };
-      const done = registrar.register(relayEnd, { address: "127.0.0.1", proxied: false }, () => {});
+      const done = registrar.register(
+        relayEnd,
+        { address: "127.0.0.1", proxied: false },
+        { onHeard() {}, onAsked() {}, onPicked() {} },
+      );
       const message = { token: "t", subdomain: "app", protocol: [1], instance: instance.repeat(16), ...more };
       clientEnd.send(JSON.stringify(message));
       await done;

@@ -22,12 +22,16 @@ const claims = [
   ...["Client-IP", "X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP", "CF-Connecting-IP"],
   ...["Fastly-Client-IP", "X-Original-Forwarded-For", "X-Original-URL", "X-Rewrite-URL", "X-Host"],
   ...["Front-End-Https", "X-Scheme", "X-Script-Name", "Proxy", "X-Tunnel-Visitor"],
+  ...["X-HTTP-Host-Override", "X-Original-URI", "X-Sendfile-Type", "X-Accel-Mapping"],
 ];
 const inAllSpellings = claims.flatMap((name) => [
   name,
   name.toLowerCase(),
   name.replaceAll("-", "_"),
   name.replace("-", "_"),
+  // PHP's own server and lighttpd make the same variable of these.
+  name.replaceAll("-", "."),
+  name.replaceAll("-", "~"),
 ]);
 
 /** A request as a proxy at 127.0.0.1 passes it on, for a visitor at 203.0.113.9. */

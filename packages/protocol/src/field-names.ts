@@ -23,8 +23,9 @@ export class FieldNames implements FieldSet {
 }
 
 /**
- * Field names in any spelling: with underscores for hyphens as well. The environment of CGI, and of what came after it
- * (WSGI, Rack, PHP), knows no difference.
+ * Field names in any spelling: with underscores for hyphens, or any other character that a name may have (RFC 9110 section
+ * 5.6.2). The environment of CGI, and of what came after it (WSGI, Rack, PHP), knows no difference: `X.Real.IP` is
+ * HTTP_X_REAL_IP too.
  */
 export class AnySpelling implements FieldSet {
   readonly #names: ReadonlySet<string>;
@@ -42,7 +43,7 @@ export class AnySpelling implements FieldSet {
   has(name: string): boolean {
     if (!isOfLength(this.#lengths, name)) return false;
     const lower = name.toLowerCase();
-    const plain = lower.includes("_") ? lower.replaceAll("_", "-") : lower;
+    const plain = lower.replaceAll(/[^a-z0-9-]/g, "-");
     for (const prefix of this.#prefixes) if (plain.startsWith(prefix)) return true;
     return this.#names.has(plain);
   }

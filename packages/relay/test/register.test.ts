@@ -172,6 +172,22 @@ describe("registration", () => {
     expect((await undecided.closed).code).toBe(closeCodes.tryAgainLater);
   });
 
+  it("makes way for others once it has been asked for a name and has not picked one", async () => {
+    const { register } = await setUp({ authenticator: tokens, maxPendingRegistrations: 3 });
+    const undecided = [];
+    for (let i = 0; i < 3; i++) {
+      const client = await register({ token: "many" });
+      await client.next();
+      undecided.push(client);
+    }
+    const client = await register({ token: "one" });
+    expect(await client.next()).toMatchObject({ subdomain: "app" });
+    // The one who has been thinking for longest; the others may go on.
+    expect((await undecided[0]?.closed)?.code).toBe(1006);
+    undecided[2]?.send({ subdomain: "dev-1" });
+    expect(await undecided[2]?.next()).toMatchObject({ subdomain: "dev-1" });
+  });
+
   it("is cut when it is too large, whole or not", async () => {
     const { relay } = await setUp();
     const whole = opened(await ScriptedClient.connect(relay.port));

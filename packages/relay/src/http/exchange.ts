@@ -19,7 +19,7 @@ import { reportFault } from "./report.js";
 import { type DeclaredBody, RequestBody, type RequestBodyOwner } from "./request-body.js";
 import { refuse } from "./respond.js";
 import { ResponseBody, type ResponseBodyOwner } from "./response-body.js";
-import { checkResponseHead, checkTrailers } from "./response-head.js";
+import { checkResponseHead, checkTrailers, notInResponseTrailers } from "./response-head.js";
 import { narrowCookies } from "./set-cookie.js";
 import type { UpgradeSocket } from "./upgrade.js";
 import type { VisitorRequest, VisitorResponse } from "./visitor.js";
@@ -373,7 +373,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     }
     this.#state = "sent";
     if (trailers.length > 0 && this.#res.takesTrailers) {
-      this.#res.addTrailers(pairs(checkTrailers(trailers)));
+      this.#res.addTrailers(pairs(checkTrailers(trailers, notInResponseTrailers)));
     }
     this.#responseBody.end();
   }

@@ -9,7 +9,7 @@ import {
 } from "mcp-tunnel-protocol";
 import { InterimHeads } from "./interim.js";
 import { linger } from "./linger.js";
-import { areHeadersValid, lengthField, notInInterim, obeyedInFront } from "./response-head.js";
+import { areHeadersValid, lengthField, notATunnels, notInInterim } from "./response-head.js";
 import type { Guard, UnwantedBody, VisitorRequest, VisitorResponse } from "./visitor.js";
 
 const { NGHTTP2_NO_ERROR } = constants;
@@ -90,6 +90,9 @@ export class Http2Request implements VisitorRequest {
   }
 }
 
+/** Looks at what waits for a visitor for which a changed window counts as progress: ten times as long as he may take nothing. */
+const maxWindowLooks = 20;
+
 /** The response to a request over HTTP/2. */
 export class Http2Response implements VisitorResponse {
   statusCode = 200;
@@ -100,6 +103,9 @@ export class Http2Response implements VisitorResponse {
   readonly #stream: ServerHttp2Stream;
   /** It comes with its first use: few responses have interim heads. */
   #interim: InterimHeads | undefined;
+  /** What waited at the last look, and how often it has been the same. */
+  #waiting = -1;
+  #looks = 0;
   #ended = false;
   #switched = false;
   #trailers: OutgoingHttpHeaders = {};
@@ -137,8 +143,12 @@ export class Http2Response implements VisitorResponse {
   }
 
   get backlog(): number {
-    // What was written in one go counts until all of it has left; meanwhile the session's window tells.
-    return this.#stream.bufferSize + (this.#stream.session?.state.remoteWindowSize ?? 0);
+    // What was written in one go counts until all of it has left; meanwhile the session's window tells. Not for ever: a visitor
+    // can change that by a word, without taking anything.
+    const { bufferSize, session } = this.#stream;
+    this.#looks = bufferSize === this.#waiting ? this.#looks + 1 : 0;
+    this.#waiting = bufferSize;
+    return bufferSize + (this.#looks > maxWindowLooks ? 0 : (session?.state.remoteWindowSize ?? 0));
   }
 
   writeContinue(): void {
@@ -299,4 +309,4 @@ function acceptOf(key: string): string {
 }
 
 /** What belongs to the handshake of HTTP/1.1 besides (RFC 8441 section 5). */
-const noHandshake = new FieldNames(["content-length", "sec-websocket-accept", ...obeyedInFront]);
+const noHandshake = new FieldNames(["content-length", "sec-websocket-accept", ...notATunnels]);

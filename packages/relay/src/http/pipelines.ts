@@ -65,7 +65,10 @@ export class Pipelines {
     const from = connection.bytesRead;
     answer.shouldKeepAlive = false;
     answer.once("finish", () => closeGently(connection));
-    connection.on("drain", () => answer.emit("drain"));
+    // Node has also stopped to tell the answer that is being written, which may be one before this.
+    connection.on("drain", () =>
+      (connection as { _httpMessage?: ServerResponse })._httpMessage?.emit("drain"),
+    );
     connection.on("end", () => connection.destroy());
     connection.on("data", () => {
       if (connection.bytesRead - from > maxLateBytes) connection.destroy();

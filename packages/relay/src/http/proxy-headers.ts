@@ -3,7 +3,8 @@ import { AnySpelling, FieldNames, type FieldSet, TunnelError } from "mcp-tunnel-
 /**
  * What local services and their libraries take for the word of a proxy in front of them, about the visitor's address, the
  * scheme, the host or the path: what request-ip, django-ipware, Rack, Rails, WebOb, Werkzeug, WebLogic, Symfony and the
- * networks that deliver for others (Cloudflare, Fastly, Akamai, Azure, Fly.io) read or write. `Proxy` becomes the
+ * networks that deliver for others (Cloudflare, Fastly, Akamai, Azure, Fly.io) read or write. Rack::Sendfile maps paths
+ * by X-Accel-Mapping and X-Sendfile-Type as by a proxy's word (CVE-2025-61780). `Proxy` becomes the
  * HTTP_PROXY of a CGI program ("httpoxy", CVE-2016-5385).
  */
 const forwardedNames = [
@@ -13,7 +14,17 @@ const forwardedNames = [
   ...["cf-connecting-ip", "cf-connecting-ipv6", "cf-pseudo-ipv4", "cf-visitor", "fastly-client-ip"],
   ...["fastly-ssl", "fly-client-ip", "x-azure-clientip", "x-appengine-user-ip", "x-envoy-external-address"],
   ...["front-end-https", "x-scheme", "x-url-scheme"],
-  ...["x-host", "x-original-host", "x-original-url", "x-rewrite-url", "x-script-name"],
+  ...[
+    "x-host",
+    "x-http-host-override",
+    "x-original-host",
+    "x-original-uri",
+    "x-original-url",
+    "x-rewrite-url",
+  ],
+  ...["x-script-name", "x-sendfile-type", "x-accel-mapping"],
+  ...["ali-cdn-real-ip", "do-connecting-ip", "remote-addr", "x-nf-client-connection-ip", "x-proxyuser-ip"],
+  "x-vercel-forwarded-for",
   ...["proxy", "x-request-id"],
 ];
 /** Any `X-Forwarded-*`; and `X-Tunnel-*`, which is the relay's own. */

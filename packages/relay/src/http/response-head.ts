@@ -27,7 +27,7 @@ export function areHeadersValid(headers: RawHeaders): boolean {
  * and Envoy to hear from services that they trust. A tunnel is none of those, whoever is in front, and to visitors they say
  * nothing.
  */
-export const obeyedInFront: readonly string[] = [
+const obeyedInFront: readonly string[] = [
   "x-accel-redirect",
   "x-envoy-immediate-health-check-fail",
   "x-lighttpd-send-file",
@@ -40,7 +40,14 @@ export const obeyedInFront: readonly string[] = [
   "x-sendfile",
   "x-sendfile2",
 ];
-const notInFinalHeads = new FieldNames(obeyedInFront);
+/**
+ * What no head of a tunnel's may have: the above, the relay's own word, and the cookies of RFC 2965, which no browser knows any
+ * more and some that are none still take, for any domain.
+ */
+export const notATunnels: readonly string[] = [...obeyedInFront, "set-cookie2", "x-tunnel-error"];
+const notInFinalHeads = new FieldNames(notATunnels);
+/** Nor may a response's trailers, where browsers look for nothing of the kind. */
+export const notInResponseTrailers = new FieldNames([...notATunnels, "alt-svc"]);
 
 /** A final response head, ready to be sent. */
 export interface CheckedHead {
@@ -90,7 +97,7 @@ export function checkResponseHead(head: ResponseHead, method: string): CheckedHe
 export const lengthField = new FieldNames(["content-length"]);
 
 /** Not in a 101 either, which has no body, nor a place for what replaces one. */
-export const notInSwitch = new FieldNames(["content-length", ...obeyedInFront]);
+export const notInSwitch = new FieldNames(["content-length", ...notATunnels]);
 
 /**
  * Not in interim heads. They are for hints (RFC 8297 section 2); a browser that heeds what changes its own state would do so
@@ -100,7 +107,7 @@ export const notInInterim = new FieldNames([
   "clear-site-data",
   "content-length",
   "set-cookie",
-  ...obeyedInFront,
+  ...notATunnels,
 ]);
 
 /** What may be passed on of a message's trailers; `drop` lists further names. */

@@ -45,9 +45,15 @@ const maxHostLength = 253;
 /** Visible ASCII without the percent sign. */
 const asWritten = /^[!-$&-~]*$/;
 
+/** Some that are no browsers read a name without the quotes around it (java.net.CookieManager). */
+function withoutQuotes(text: string): string {
+  const isQuoted = text.length > 1 && (text[0] === '"' || text[0] === "'") && text.at(-1) === text[0];
+  return isQuoted ? text.slice(1, -1).trim() : text;
+}
+
 /** Does a cookie for `text` go to all of `domain`? */
 function covers(text: string, domain: string): boolean {
-  const trimmed = text.trim();
+  const trimmed = withoutQuotes(text.trim());
   // What is no host name is no domain to any browser either, and nobody misses it. What some browsers would make one of first (RFC 6265
   // section 5.1.2), and others refuse, is not worth the time of asking what it means.
   if (trimmed.length > maxHostLength || !asWritten.test(trimmed)) return true;

@@ -10,7 +10,7 @@ import type { Admission, Applicant } from "../limits/admission.js";
 import type { LimitReporter } from "../limits/limit-reporter.js";
 import type { ResolvedRelayOptions } from "../options.js";
 import { goingAway } from "../tunnel.js";
-import type { Registrar } from "./registrar.js";
+import type { Registrar, RegistrationProgress } from "./registrar.js";
 import { webPageField } from "./web-page.js";
 
 /** What a client may send before it is registered, WebSocket framing included. */
@@ -27,6 +27,8 @@ export class ClientConnections {
   readonly #pending = new Set<Link>();
   /** Those of them that have said nothing usable, the oldest first. */
   readonly #silent = new Set<Link>();
+  /** Those that were asked to pick a name and have not, the oldest first. */
+  readonly #picking = new Set<Link>();
   #accepting = true;
 
   constructor(
@@ -48,6 +50,10 @@ export class ClientConnections {
       maxFragments: options.maxMessageFragments,
       // What a message comes in, in pieces of at least so many bytes but for the last: each costs more than it holds.
       maxBufferedChunks: Math.max(4_096, Math.ceil(options.maxMessageBytes / 256)),
+    });
+    // By itself `ws` would answer and wait for as long as it takes the peer to read that.
+    this.#webSockets.on("wsClientError", (error, socket) => {
+      refuseUpgrade(socket, "400 Bad Request", "Sec-WebSocket-Version: 13", error.message);
     });
   }
 
@@ -94,15 +100,15 @@ export class ClientConnections {
 
   /**
    * Sees to it that one more client can register; false when it cannot. Who says nothing makes way, the oldest first: an
-   * honest client says what it wants within a round trip, and is gone from here when the flood reaches it.
+   * honest client says what it wants within a round trip, and is gone from here when the flood reaches it. Then those that
+   * do not pick a name: people take their time for that, and one token is enough to be asked any number of times.
    */
   #makeRoom(address: string): boolean {
     if (this.#pending.size < this.#options.maxPendingRegistrations) return true;
     this.#limits.hit("pending_registrations", { address });
-    const [oldest] = this.#silent;
+    const [oldest = this.#picking.values().next().value] = this.#silent;
     if (oldest === undefined) return false;
-    this.#silent.delete(oldest);
-    this.#pending.delete(oldest);
+    this.#forget(oldest);
     oldest.terminate();
     return true;
   }
@@ -124,14 +130,22 @@ export class ClientConnections {
     });
     this.#pending.add(link);
     this.#silent.add(link);
-    const onHeard = (): void => {
-      this.#silent.delete(link);
+    const progress: RegistrationProgress = {
+      onHeard: () => this.#silent.delete(link),
+      // Gone already, when it has made way meanwhile.
+      onAsked: () => this.#pending.has(link) && this.#picking.add(link),
+      onPicked: () => this.#picking.delete(link),
     };
-    void this.#registrar.register(link, applicant, onHeard).finally(() => {
+    void this.#registrar.register(link, applicant, progress).finally(() => {
       uncount();
-      this.#pending.delete(link);
-      this.#silent.delete(link);
+      this.#forget(link);
     });
+  }
+
+  #forget(link: Link): void {
+    this.#pending.delete(link);
+    this.#silent.delete(link);
+    this.#picking.delete(link);
   }
 }
 

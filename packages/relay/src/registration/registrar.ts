@@ -33,6 +33,16 @@ class Refusal extends Error {
   }
 }
 
+/** How far a registration is. */
+export interface RegistrationProgress {
+  /** The client has said what it wants. */
+  onHeard(): void;
+  /** The client has been asked to pick a name. */
+  onAsked(): void;
+  /** The client has picked one. */
+  onPicked(): void;
+}
+
 /** Makes tunnels of the connections of clients (PROTOCOL.md, section 1). */
 export class Registrar {
   readonly #options: ResolvedRelayOptions;
@@ -57,18 +67,17 @@ export class Registrar {
   }
 
   /**
-   * Lets a client register, and resolves when it has a tunnel or has been sent away. `onHeard` is called once it has said what
-   * it wants.
+   * Lets a client register, and resolves when it has a tunnel or has been sent away. `progress` is told how far it is.
    */
-  async register(link: Link, applicant: Applicant, onHeard: () => void): Promise<void> {
+  async register(link: Link, applicant: Applicant, progress: RegistrationProgress): Promise<void> {
     try {
-      await this.#register(link, applicant, onHeard);
+      await this.#register(link, applicant, progress);
     } catch (error) {
       this.#reject(link, error, applicant.address);
     }
   }
 
-  async #register(link: Link, applicant: Applicant, onHeard: () => void): Promise<void> {
+  async #register(link: Link, applicant: Applicant, progress: RegistrationProgress): Promise<void> {
     const { registrationTimeoutMs, authenticator } = this.#options;
     const { address } = applicant;
     const inbox = new Inbox(link);
@@ -76,7 +85,7 @@ export class Registrar {
       if (isTimeout(error)) this.#limits.hit("registration_time", { address });
       throw error;
     });
-    onHeard();
+    progress.onHeard();
     if (this.#resume(link, message, address)) {
       this.#admission.resumed(applicant);
       return;
@@ -96,7 +105,8 @@ export class Registrar {
         result.refused,
       );
     }
-    const wanted = resolveName(result.allowed, subdomain) ?? (await this.#offer(link, inbox, result.allowed));
+    const wanted =
+      resolveName(result.allowed, subdomain) ?? (await this.#offer(link, inbox, result.allowed, progress));
     const admitted = admitName(wanted, result.allowed, this.#options.reservedNames);
     if ("refused" in admitted) throw new Refusal(closeCodes.authenticationFailed, admitted.refused);
     const owner = tokenKey(message.token);
@@ -139,12 +149,19 @@ export class Registrar {
   }
 
   /** Lets the client pick one of the patterns' names. */
-  async #offer(link: Link, inbox: Inbox, allowed: readonly string[]): Promise<string> {
+  async #offer(
+    link: Link,
+    inbox: Inbox,
+    allowed: readonly string[],
+    progress: RegistrationProgress,
+  ): Promise<string> {
+    progress.onAsked();
     link.send(JSON.stringify({ subdomains: allowed }));
     const pick = await inbox.next(parsePick, this.#options.pickTimeoutMs).catch((error: unknown) => {
       if (isTimeout(error)) this.#limits.hit("pick_time");
       throw error;
     });
+    progress.onPicked();
     if (grants(allowed, pick.subdomain)) return pick.subdomain;
     const reason = `subdomain '${shorten(pick.subdomain)}' not authorized for this token`;
     throw new Refusal(closeCodes.authenticationFailed, reason);
