@@ -167,6 +167,8 @@ class LocalResponse implements Dispatcher.DispatchHandler {
     if (this.#connection !== undefined) this.#connection.resume = resume;
     // RFC 9110 section 6.4.1.
     this.#ended = this.#exchange.head.method === "HEAD" || status === 204 || status === 304;
+    const withheld = this.#connection?.responses.withheldLength;
+    if (withheld !== undefined) headers.push("Content-Length", withheld);
     const length = headerValue(headers, "content-length");
     if (length !== undefined) this.#left = Number(length);
     this.#exchange.sendHead(status, headers, this.#ended);
@@ -181,6 +183,7 @@ class LocalResponse implements Dispatcher.DispatchHandler {
   }
 
   onComplete(trailers: Buffer[] | string[] | null): void {
+    this.#connection?.responses.answered();
     if (!this.#ended) {
       const isEmpty = trailers === null || trailers.length === 0;
       this.#exchange.end(isEmpty ? undefined : rawStrings(trailers as Buffer[]));

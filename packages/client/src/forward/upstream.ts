@@ -5,21 +5,21 @@ import { LocalConnection } from "./connection.js";
 import { readAfterRefusedWrite } from "./early-answer.js";
 import type { HeaderPolicy } from "./headers.js";
 import { createLookup } from "./lookup.js";
+import { parserMaxHeadBytes } from "./response-normaliser.js";
 
 /** The local service, and the connections to it that wait for the next request. */
 export interface Upstream extends HeaderPolicy {
   readonly pool: Pool;
   readonly connectTimeoutMs: number;
+  /** The longest head of a response, in bytes. */
+  readonly maxHeadBytes: number;
   readonly lookup: LookupFunction;
   /** The one that undici is reading: what it tells a handler just now has come over this one. */
   readonly reading: { connection: LocalConnection | undefined };
 }
 
-/** Heads larger than this, from the local service, are an error (bytes). */
-export const maxHeadBytes = 65_536;
-
 export function createUpstream(options: ResolvedOptions): Upstream {
-  const { target, hostHeader, dropOrigin, connectTimeoutMs } = options;
+  const { target, hostHeader, dropOrigin, connectTimeoutMs, maxResponseHeadBytes: maxHeadBytes } = options;
   // `localhost` is ::1 and 127.0.0.1, and a service may listen on either.
   const lookup = createLookup();
   const connector = buildConnector({ timeout: connectTimeoutMs, autoSelectFamily: true, lookup });
@@ -33,7 +33,7 @@ export function createUpstream(options: ResolvedOptions): Upstream {
     // event stream are both legal.
     headersTimeout: 0,
     bodyTimeout: 0,
-    maxHeaderSize: maxHeadBytes,
+    maxHeaderSize: parserMaxHeadBytes(maxHeadBytes),
     // The name in the certificate is the target's; undici would take it from Host, which may be another. An address
     // is not a name (RFC 6066 section 3).
     connect: (connectOptions, callback) =>
@@ -44,13 +44,13 @@ export function createUpstream(options: ResolvedOptions): Upstream {
           if (error === null) {
             socket.prependListener("error", nameReset);
             readAfterRefusedWrite(socket);
-            new LocalConnection(socket, (connection) => (reading.connection = connection));
+            new LocalConnection(socket, maxHeadBytes, (connection) => (reading.connection = connection));
           }
           callback(...result);
         },
       ),
   });
-  return { target, hostHeader, dropOrigin, connectTimeoutMs, lookup, pool, reading };
+  return { target, hostHeader, dropOrigin, connectTimeoutMs, maxHeadBytes, lookup, pool, reading };
 }
 
 /**
