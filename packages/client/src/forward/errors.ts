@@ -32,8 +32,9 @@ const notSendable: ReadonlySet<string> = new Set([
   "ERR_UNESCAPED_CHARACTERS",
 ]);
 
-/** How undici and node:http say that their parser refused something, and what. */
-const parserWords = /^(?:Response does not match the HTTP\/1\.1 protocol \((.*)\)|Parse Error: (.*))$/;
+/** How undici and node:http say that their parser refused something, and what; not that the connection ended too early. */
+const parserWords =
+  /^(?:Response does not match the HTTP\/1\.1 protocol \((?!Invalid EOF state)(.*)\)|Parse Error: (?!Invalid EOF state)(.*))$/;
 
 /**
  * Translates an error of undici, node:http, net or tls. `connected` tells a connection that broke from one that
@@ -47,8 +48,9 @@ export function upstreamFailure(error: unknown, target: Target, connected: boole
   if (error instanceof UnusableAnswer)
     return { code: "bad_message", message: `${target.origin} answered, but ${text}` };
   // Of the body or its trailers: heads that a parser would refuse do not reach it.
-  if (code.startsWith("HPE_") && code !== "HPE_INVALID_EOF_STATE") {
-    const why = text.replace(parserWords, "$1$2");
+  const refused = parserWords.exec(text);
+  if (refused !== null) {
+    const why = refused[1] ?? refused[2] ?? text;
     return upstreamFailure(invalidAnswer(why), target, connected);
   }
   if (connected)

@@ -152,7 +152,7 @@ export function readHead(head: string, context: HeadContext): PlainHead {
   const isBodyless = status < 200 || status === 204 || status === 304;
   const coding = fields.takeCoding();
   const length = fields.takeLength();
-  if (coding && length !== undefined && !isBodyless) {
+  if (coding && length !== undefined) {
     throw invalidAnswer("a Content-Length together with Transfer-Encoding: chunked");
   }
   const withheldLength = status === 304 && context.withholdsLength ? length : undefined;
@@ -164,10 +164,10 @@ export function readHead(head: string, context: HeadContext): PlainHead {
     fields.isOdd ||
     line.isOdd ||
     /(?<!\r)\n/.test(head) ||
-    (coding && line.minor === "0") ||
+    (coding && line.version === "1.0") ||
     ((coding || length !== undefined) && isBodyless && status !== 304) ||
     (status === 100 && !context.expectsContinue);
-  const text = `HTTP/1.${isOdd ? "1" : line.minor} ${line.status} ${line.reason}\r\n${fields.text}`;
+  const text = `HTTP/${isOdd ? "1.1" : line.version} ${line.status} ${line.reason}\r\n${fields.text}`;
   const isDropped = status === 100 && !context.expectsContinue;
   return { status, isInterim, isOdd, text: isDropped ? undefined : text, withheldLength };
 }
@@ -178,14 +178,22 @@ function refuseStrayCharacters(head: string): void {
   if (head.includes("\0")) throw invalidAnswer("a NUL in its head");
 }
 
-/** RFC 9112 section 4; any number of blanks, as nginx takes it. */
+/**
+ * RFC 9112 section 4; with any number of spaces before the status, as nginx takes it. What comes over HTTP/1.1 and calls itself
+ * HTTP/2, as answers of PHP do, is HTTP/1.1 for curl too; a higher minor version is the one that is known (RFC 9110 section 6.2).
+ */
 function parseStatusLine(line: string) {
-  const match = /^HTTP\/1\.([01])([ \t]+)(\d+)(?:[ \t](.*))?$/.exec(line);
-  const [, minor = "", blanks, status = "", reason = ""] = match ?? [];
-  if (match === null) throw invalidAnswer("its first line is not that of HTTP/1.0 or HTTP/1.1");
+  const match = /^HTTP\/(1\.\d|2(?:\.0)?)( +)(\d+)(?:[ \t](.*))?$/.exec(line);
+  const [, version, blanks, status = "", reason = ""] = match ?? [];
+  if (match === null) throw invalidAnswer("its first line is not one of HTTP/1.0 or HTTP/1.1");
   if (!/^[1-9]\d\d$/.test(status)) throw invalidAnswer("its status is not a number from 100 to 999");
   // What a parser makes of it is of no use: the reason phrase does not travel.
-  return { minor, status, reason: fieldValue.test(reason) ? reason : "", isOdd: blanks !== " " };
+  return {
+    version: version === "1.0" ? version : "1.1",
+    status,
+    reason: fieldValue.test(reason) ? reason : "",
+    isOdd: blanks !== " " || (version !== "1.0" && version !== "1.1"),
+  };
 }
 
 const fieldName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -247,12 +255,12 @@ class Fields {
     return value;
   }
 
-  /** Whether the body is chunked. `identity` was once the name for no coding at all (RFC 2616 section 3.6). */
+  /** Whether the body is chunked. `identity` was once the name for no coding at all (RFC 2616 section 3.6), and empty ones are none. */
   takeCoding(): boolean {
-    const codings = this.#codings.filter((coding) => coding !== "identity");
+    const codings = this.#codings.filter((coding) => coding !== "identity" && coding !== "");
     if (codings.length < this.#codings.length) this.isOdd = true;
     if (codings.length === 0) return false;
-    if (codings.length > 1 || codings[0] !== "chunked" || this.#codings.at(-1) !== "chunked") {
+    if (codings.length > 1 || codings[0] !== "chunked") {
       throw invalidAnswer("a transfer coding other than chunked");
     }
     return true;

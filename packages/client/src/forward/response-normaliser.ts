@@ -119,7 +119,7 @@ export class ResponseNormaliser {
 /** As far as it has come: a banner of another protocol may never end a line. */
 function beginsWithHttp(bytes: Buffer): boolean {
   const begun = bytes.toString("latin1", 0, 5);
-  return "HTTP/".startsWith(begun);
+  return "HTTP/".startsWith(begun) || begun === "\r";
 }
 
 function tooLarge(maxHeadBytes: number): UnusableAnswer {
