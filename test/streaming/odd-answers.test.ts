@@ -168,7 +168,9 @@ describe("a 304 with a length", () => {
       expect(received).toMatch(/^HTTP\/1\.1 304 .*\r\nContent-Length: 1234\r\n/s);
     }
     await expect.poll(() => events.length).toBe(3);
-    expect(events.map(({ status, error }) => [status, error])).toEqual(Array(3).fill([304, undefined]));
+    expect(events.map(({ status, error }) => [status, error])).toEqual(
+      Array.from({ length: 3 }, () => [304, undefined]),
+    );
     expect(service.connections.size).toBe(1);
   });
 });

@@ -194,7 +194,7 @@ describe("a head that is too long", () => {
         const reading = connection();
         reading.read(Buffer.from(`${start}${"a".repeat(65_536)}${end}`));
         expect(reading.outcome.error).toBe(
-          "the head of its answer is longer than 65536 bytes; --max-response-head takes up to 262144",
+          "answered, but the head of its answer is longer than 65536 bytes; --max-response-head takes up to 262144",
         );
       }
     },
@@ -212,6 +212,8 @@ it("refuses at once what will never be a head", () => {
   for (const text of ["SSH-2.0-x\r\n", "H2", "\x15\x03\x01", "<"]) {
     const reading = connection();
     reading.read(Buffer.from(text, "latin1"));
-    expect(reading.outcome.error).toBe("its answer is not valid HTTP: it does not begin with HTTP/");
+    expect(reading.outcome.error).toBe(
+      "answered, but its answer is not valid HTTP: it does not begin with HTTP/",
+    );
   }
 });

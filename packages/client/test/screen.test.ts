@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { JsonRelaySession, type StreamHandler } from "mcp-tunnel-protocol";
+import type { JsonRelaySession, StreamHandler } from "mcp-tunnel-protocol";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { startCannedServer, startRawServer } from "../../../test/support/raw-server.js";
 import { startTunnelClient } from "../src/client.js";

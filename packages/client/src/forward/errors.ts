@@ -45,8 +45,7 @@ export function upstreamFailure(error: unknown, target: Target, connected: boole
   const text = error instanceof Error ? error.message : String(error);
   if (notSendable.has(code))
     return { code: "bad_message", message: `the request cannot be sent on: ${text}` };
-  if (error instanceof UnusableAnswer)
-    return { code: "bad_message", message: `${target.origin} answered, but ${text}` };
+  if (error instanceof UnusableAnswer) return { code: "bad_message", message: `${target.origin} ${text}` };
   // Of the body or its trailers: heads that a parser would refuse do not reach it.
   const refused = parserWords.exec(text);
   if (refused !== null) {

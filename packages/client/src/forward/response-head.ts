@@ -101,13 +101,13 @@ function tableOf(characters: RegExp): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, code) => (characters.test(String.fromCharCode(code)) ? 1 : 0));
 }
 
-/** A response that cannot be passed on; the message follows "the service answered, but". */
+/** A response that cannot be passed on; the message follows the name of the service. */
 export class UnusableAnswer extends Error {
   override readonly name = "UnusableAnswer";
 }
 
 export function invalidAnswer(why: string): UnusableAnswer {
-  return new UnusableAnswer(`its answer is not valid HTTP: ${why}`);
+  return new UnusableAnswer(`answered, but its answer is not valid HTTP: ${why}`);
 }
 
 /** What the exchange allows a head to be. */

@@ -125,5 +125,7 @@ function beginsWithHttp(bytes: Buffer): boolean {
 function tooLarge(maxHeadBytes: number): UnusableAnswer {
   const more =
     maxHeadBytes < greatestHeadBytes ? `; --max-response-head takes up to ${greatestHeadBytes}` : "";
-  return new UnusableAnswer(`the head of its answer is longer than ${maxHeadBytes} bytes${more}`);
+  return new UnusableAnswer(
+    `answered, but the head of its answer is longer than ${maxHeadBytes} bytes${more}`,
+  );
 }
