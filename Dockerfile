@@ -7,10 +7,10 @@
 FROM --platform=$BUILDPLATFORM node:24-bookworm-slim AS build
 WORKDIR /src
 COPY . .
-RUN npm ci --include-workspace-root --workspace packages/protocol --workspace packages/relay
+RUN npm ci --include-workspace-root --workspace packages/shared --workspace packages/protocol --workspace packages/relay
 RUN npx tsc -b packages/relay
 # Again, without what only the build needs.
-RUN npm ci --omit=dev --workspace packages/protocol --workspace packages/relay
+RUN npm ci --omit=dev --workspace packages/shared --workspace packages/protocol --workspace packages/relay
 
 FROM node:24-bookworm-slim
 # Process 1 has to reap what an ACME hook leaves behind, and to pass signals on.
@@ -18,6 +18,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf 
 WORKDIR /app
 COPY --from=build /src/LICENSE .
 COPY --from=build /src/node_modules node_modules/
+COPY --from=build /src/packages/shared/package.json packages/shared/
+COPY --from=build /src/packages/shared/dist packages/shared/dist/
 COPY --from=build /src/packages/protocol/package.json packages/protocol/
 COPY --from=build /src/packages/protocol/dist packages/protocol/dist/
 COPY --from=build /src/packages/relay/package.json packages/relay/

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const published = ["protocol", "relay", "client"];
+const published = ["shared", "protocol", "relay", "client"];
 
 /** Runs a command of node_modules/.bin (or of the system) and returns what it said and whether it succeeded. */
 function run(command, args, cwd = root) {

@@ -11,7 +11,8 @@ export interface Child {
   readonly pid: number;
   /** Rejects when the process ends before `stop` was called. */
   readonly failed: Promise<never>;
-  stop(): Promise<void>;
+  /** Sends SIGTERM. False when it had not ended of that within `limitMs` (default 3,000), and was killed. */
+  stop(limitMs?: number): Promise<boolean>;
 }
 
 const running = new Set<{ kill(signal: NodeJS.Signals): boolean }>();
@@ -59,13 +60,18 @@ export function startChild(
     name,
     pid: child.pid ?? 0,
     failed,
-    async stop() {
+    async stop(limitMs = 3_000) {
       stopping = true;
-      if (!running.has(child)) return;
+      if (!running.has(child)) return true;
+      let isKilled = false;
       child.kill("SIGTERM");
-      const timer = setTimeout(() => child.kill("SIGKILL"), 3_000);
+      const timer = setTimeout(() => {
+        isKilled = true;
+        child.kill("SIGKILL");
+      }, limitMs);
       await ended;
       clearTimeout(timer);
+      return !isKilled;
     },
   };
 }

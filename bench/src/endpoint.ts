@@ -1,4 +1,5 @@
 import { request } from "node:http";
+import { request as requestSecurely } from "node:https";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Child } from "./child.js";
 
@@ -7,6 +8,8 @@ export interface Endpoint {
   readonly port: number;
   /** The Host field: it names the tunnel where there is one. */
   readonly host: string;
+  /** Who vouches for its certificate, as PEM. Absent: it does not speak TLS. */
+  readonly ca?: string | undefined;
   /** The processes between the load and the upstream, whose CPU time and memory count. */
   readonly processes: readonly Child[];
 }
@@ -44,8 +47,9 @@ export async function untilServing(
 
 function statusOf(endpoint: Endpoint, path: string): Promise<string> {
   return new Promise((resolve) => {
-    const { port, host } = endpoint;
-    const req = request({ host: "127.0.0.1", port, path, agent: false, headers: { host }, timeout: 2_000 });
+    const { port, host, ca } = endpoint;
+    const options = { host: "127.0.0.1", port, path, agent: false, headers: { host }, timeout: 2_000 };
+    const req = ca === undefined ? request(options) : requestSecurely({ ...options, ca, servername: host });
     req.on("response", (res) => {
       resolve(String(res.statusCode));
       res.destroy();

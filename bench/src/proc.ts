@@ -1,5 +1,5 @@
 // What the operating system says about a process. Linux only, like the programs that the bench drives.
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 
 /** USER_HZ, which Linux fixes at 100 towards programs, whatever the kernel's own tick is. */
 const ticksPerSecond = 100;
@@ -25,6 +25,19 @@ export function peakBytes(pid: number): number {
 /** Starts the measurement of the peak anew. */
 export function resetPeak(pid: number): void {
   writeFileSync(`/proc/${pid}/clear_refs`, "5");
+}
+
+/** How many sockets the process has open. */
+export function openSockets(pid: number): number {
+  const folder = `/proc/${pid}/fd`;
+  return readdirSync(folder).filter((name) => {
+    try {
+      return readlinkSync(`${folder}/${name}`).startsWith("socket:");
+    } catch {
+      // Closed in between.
+      return false;
+    }
+  }).length;
 }
 
 function statusBytes(pid: number, field: string): number {

@@ -31,11 +31,14 @@ it("docs/security.md has figures for the attacks, none of which passed a bound",
   const [, maxMebibytes, maxMs] = /Bounds: (\d+) MiB, no failure, a p99 of ([\d,]+) ms/.exec(table) ?? [];
   const figures = rows("Attack");
   expect(figures.length).toBeGreaterThan(15);
-  for (const [attack, , , memory, honest, latency] of figures) {
+  for (const [attack, , , memory, honest, latency, sockets = "0", seconds = "0"] of figures) {
     const peak = Number(/→ (\d+)$/.exec(memory ?? "")?.[1]);
     expect(peak * 1e6, attack).toBeLessThan(Number(maxMebibytes) * 1_048_576);
     expect(honest, attack).toMatch(/^[\d,]+, 0 failed$/);
     const p99Ms = Number(latency?.split(", ")[1]?.replaceAll(",", ""));
     expect(p99Ms, attack).toBeLessThanOrEqual(Number(maxMs?.replaceAll(",", "")));
+    expect(sockets, attack).toMatch(/^(0|\d+ unread)$/);
+    // And not "killed".
+    expect(Number(seconds), attack).toBeGreaterThanOrEqual(0);
   }
 });

@@ -3,8 +3,10 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { afterAll, describe, expect, it } from "vitest";
+import { Http2Visitor, plainEntrance } from "../../packages/relay/test/http2-support.js";
 import { startRelay, type TestRelay, V1Client } from "../../packages/relay/test/support.js";
 import type { RelayOptions } from "../../packages/relay/src/index.js";
+import { FrameWriter, preface } from "../fuzz/support/http2-frames.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { socketsOpen } from "./support/open-sockets.js";
 import { RawVisitor } from "./support/raw-visitor.js";
@@ -33,6 +35,8 @@ const limits = {
 const registration =
   "GET /_tunnel/register HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+
+const emptySettings = "\0\0\0\x04\0\0\0\0\0";
 
 type Scheme = "http" | "https";
 
@@ -94,6 +98,39 @@ describe.each<Scheme>(["http", "https"])("over %s", (scheme) => {
     await expectGone(relay, 1);
   });
 
+  it("answers that wait behind a quiet one keep no connection whose visitor has left", async () => {
+    const relay = await start("http", { responseTimeoutMs: 60_000 });
+    const client = close(await V1Client.connect(relay.port, "x"));
+    const visitor = close(new RawVisitor({ port: relay.port }));
+    visitor.send("GET /events HTTP/1.1\r\nHost: x.localhost\r\n\r\n");
+    const { stream, wasReset } = await client.accept();
+    stream.sendHead({ status: 200, headers: ["Content-Type", "text/event-stream"] });
+    await visitor.until((received) => received.includes("\r\n\r\n"));
+    // So many that Node reads the connection no more.
+    visitor.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(300));
+    await expect.poll(() => relay.records.length).toBeGreaterThan(100);
+    visitor.close();
+    expect((await wasReset).code).toBe("cancelled");
+    await expect.poll(socketsOpen, { timeout: 15_000, interval: 50 }).toBe(2);
+  });
+
+  it("an answer that waits behind a slow one costs neither of them anything", async () => {
+    const relay = await start("http", { responseTimeoutMs: 60_000 });
+    const client = close(await V1Client.connect(relay.port, "x"));
+    const visitor = close(new RawVisitor({ port: relay.port }));
+    visitor.send(
+      "GET /slow HTTP/1.1\r\nHost: x.localhost\r\n\r\nGET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n",
+    );
+    const { stream } = await client.accept();
+    await relay.record(1);
+    // Longer than an answer may wait for its visitor.
+    await new Promise((resolve) => setTimeout(resolve, 3 * limits.writeTimeoutMs));
+    stream.sendHead({ status: 200, headers: [] }, true);
+    expect(await visitor.until((received) => received.includes("tunnel not found"))).toMatch(
+      /^HTTP\/1.1 200 /,
+    );
+  });
+
   it("a registration that is refused keeps no connection", async () => {
     const relay = await start(scheme, { maxRegistrationsPerMinute: 1, limitExempt: [] });
     const first = await stay(relay.port, scheme);
@@ -126,7 +163,7 @@ describe("over HTTP/2", () => {
     const silent = await stay(relay.port, "https", false, "h2");
     for (const visitor of [reader, silent]) {
       expect((visitor as TLSSocket).alpnProtocol).toBe("h2");
-      visitor.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", "latin1");
+      visitor.write(`${preface}${emptySettings}`, "latin1");
     }
     await expectGone(relay, 2);
   });
@@ -134,9 +171,34 @@ describe("over HTTP/2", () => {
   it("the relay ends although a visitor stays", async () => {
     const relay = await start("https", { idleTimeoutMs: 60_000 });
     const visitor = await stay(relay.port, "https", true, "h2");
-    visitor.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", "latin1");
+    visitor.write(`${preface}${emptySettings}`, "latin1");
     await once(visitor, "data");
     await relay.close();
+  });
+
+  it("a session that broke the protocol is not kept by a stream that is open; a quiet one is", async () => {
+    const relay = await start("https", { responseTimeoutMs: 60_000 });
+    const entrance = close(await plainEntrance(relay.port));
+    const client = close(await V1Client.connect(entrance.port, "x"));
+    const honest = close(await Http2Visitor.connect(relay.port));
+    const quiet = honest.request({ ":authority": "x.localhost" });
+    const kept = await client.accept();
+    kept.stream.sendHead({ status: 200, headers: ["Content-Type", "text/event-stream"] });
+    await quiet.head;
+
+    const breaker = await stay(relay.port, "https", true, "h2");
+    const writer = new FrameWriter();
+    const fields = { ":method": "GET", ":scheme": "https", ":authority": "x.localhost", ":path": "/" };
+    breaker.write(preface, "latin1");
+    breaker.write(writer.bytes({ frame: [4, 0, 0, ""] }));
+    breaker.write(writer.bytes({ head: [5, "new", Object.entries(fields)] }));
+    const lost = await client.accept();
+    // Longer than any frame may be. The relay's HTTP/2 says goodbye and reads no more, and nobody is told.
+    breaker.write(writer.bytes({ frame: [0, 0, 1, "", 7_000_000] }));
+    expect((await lost.wasReset).code).toBe("cancelled");
+
+    kept.stream.write(Buffer.from("data: still here\n\n"));
+    await quiet.read().until(10);
   });
 
   it("an answer of the relay's own for which the visitor gives no room ends in time", async () => {

@@ -1,16 +1,30 @@
 import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+
+/** How a connection is made. */
+export interface LineOptions {
+  /** It stays half open when the relay has ended its half. */
+  readonly allowHalfOpen?: boolean;
+  /** The protocol that is chosen in the handshake, over TLS. Default `http/1.1`. */
+  readonly alpn?: "h2" | "http/1.1";
+}
 
 /** Where an attack takes place, as the attacker sees it. */
 export class Field {
+  /** Of the relay that is attacked; where a hostile relay listens, if a client is. */
   readonly port: number;
   readonly untilMs: number;
+  readonly tls: boolean;
   /** What was tried so far: connections, requests, messages, whichever the attack is about. */
   attempts = 0;
+  /** What should have gone well and did not, as far as only the attacker can tell. */
+  readonly failures: Record<string, number> = {};
 
   /** `untilMs`: when it is over, by `performance.now()`. */
-  constructor(port: number, untilMs: number) {
+  constructor(port: number, untilMs: number, tls: boolean) {
     this.port = port;
     this.untilMs = untilMs;
+    this.tls = tls;
   }
 
   get isOver(): boolean {
@@ -38,9 +52,23 @@ export class Field {
     });
   }
 
-  /** A connection from the `i`th of the attacker's `addresses` addresses. */
-  connect(i: number, addresses = 1): Line {
-    return new Line(this.port, `127.0.1.${1 + (i % addresses)}`, this.untilMs);
+  /** The `i`th of the attacker's `addresses` addresses. */
+  address(i: number, addresses = 1): string {
+    return `127.0.1.${1 + (i % addresses)}`;
+  }
+
+  /** A connection from that address. */
+  connect(i: number, addresses = 1, { allowHalfOpen = false, alpn = "http/1.1" }: LineOptions = {}): Line {
+    const place = {
+      host: "127.0.0.1",
+      port: this.port,
+      localAddress: this.address(i, addresses),
+      allowHalfOpen,
+    };
+    const socket = this.tls
+      ? connectTls({ ...place, ALPNProtocols: [alpn], rejectUnauthorized: false })
+      : connect(place);
+    return new Line(socket, this.untilMs);
   }
 }
 
@@ -52,8 +80,8 @@ export class Line {
   #head = "";
   readonly #headHeard: Promise<void>;
 
-  constructor(port: number, localAddress: string, untilMs: number) {
-    this.socket = connect({ host: "127.0.0.1", port, localAddress });
+  constructor(socket: Socket, untilMs: number) {
+    this.socket = socket;
     this.socket.on("error", () => {});
     const timer = setTimeout(() => this.socket.destroy(), Math.max(0, untilMs - performance.now()));
     this.closed = new Promise((resolve) => {
@@ -108,39 +136,4 @@ export class Line {
 /** The head of a request for the tunnel that is attacked. */
 export function requestHead(line: string, ...fields: string[]): string {
   return [`${line} HTTP/1.1`, "Host: target.localhost", ...fields, "", ""].join("\r\n");
-}
-
-/** What makes a connection a WebSocket on which a client may register. */
-export const handshake = [
-  "GET /_tunnel/register HTTP/1.1",
-  "Host: localhost",
-  "Connection: Upgrade",
-  "Upgrade: websocket",
-  "Sec-WebSocket-Version: 13",
-  "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
-  "",
-  "",
-].join("\r\n");
-
-/** The kinds of WebSocket frames, final and not. */
-export const kinds = { text: 0x81, binary: 0x82, ping: 0x89, textBegins: 0x01, continues: 0x00 } as const;
-
-/** A WebSocket frame of a client, masked with zeros. `length` may lie. */
-export function message(kind: number, payload: Buffer | string, length?: number): Buffer {
-  const bytes = Buffer.from(payload);
-  const header = Buffer.alloc(14);
-  header[0] = kind;
-  header[1] = 0x80 | 127;
-  header.writeBigUInt64BE(BigInt(length ?? bytes.length), 2);
-  return Buffer.concat([header, bytes]);
-}
-
-/** A frame of the tunnel's protocol, in a message of its own. */
-export function frame(type: number, stream: number, payload: Buffer | string = ""): Buffer {
-  const bytes = Buffer.from(payload);
-  const header = Buffer.alloc(8);
-  header.writeUInt8(type, 0);
-  header.writeUIntBE(bytes.length, 1, 3);
-  header.writeUInt32BE(stream, 4);
-  return message(kinds.binary, Buffer.concat([header, bytes]));
 }

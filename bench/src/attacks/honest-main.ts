@@ -1,6 +1,9 @@
-// An honest visitor in a process of its own: `honest-main.js PORT`. Asks for something small 100 times a second over kept
-// connections, from an address of its own; for each message it gets, it tells how it went since the last one.
-import { Agent, request } from "node:http";
+// An honest visitor in a process of its own: `honest-main.js PORT [CA]`. Asks for something small 100 times a second over kept
+// connections, from an address of its own; for each message it gets, it tells how it went since the last one. With the file of a
+// certificate it asks over TLS.
+import { readFileSync } from "node:fs";
+import * as http from "node:http";
+import * as https from "node:https";
 import { quantile } from "../stats.js";
 
 /** How an honest visitor fared. */
@@ -13,8 +16,15 @@ export interface HonestReport {
 }
 
 const port = Number(process.argv[2]);
+const caFile = process.argv[3];
 const perSecond = 100;
-const agent = new Agent({ keepAlive: true, maxSockets: 256 });
+const host = "demo.localhost";
+const kept = { keepAlive: true, maxSockets: 256 };
+const agent =
+  caFile === undefined
+    ? new http.Agent(kept)
+    : new https.Agent({ ...kept, ca: readFileSync(caFile), servername: host });
+const { request } = caFile === undefined ? http : https;
 let latenciesMs: number[] = [];
 let failures: Record<string, number> = {};
 let sent = 0;
@@ -27,8 +37,8 @@ function ask(): void {
     over += 1;
     failures[why] = (failures[why] ?? 0) + 1;
   };
-  const headers = { host: "demo.localhost" };
-  const req = request({ agent, host: "127.0.0.1", port, path: "/small", localAddress: "127.0.0.2", headers });
+  const place = { host: "127.0.0.1", port, localAddress: "127.0.0.2" };
+  const req = request({ ...place, agent, path: "/small", headers: { host } });
   req.setTimeout(10_000, () => req.destroy(new Error("no answer in 10 s")));
   req.on("response", (res) => {
     res.resume();

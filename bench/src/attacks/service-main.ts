@@ -7,6 +7,7 @@ const server = createServer((req, res) => {
   res.on("error", () => {});
   // Never answered, and not read either.
   if (name === "hang") return;
+  if (name === "cookie") res.setHeader("set-cookie", `s=1; Domain=a${".".repeat(Number(argument))}a`);
   if (name !== "bytes") {
     req.resume().on("end", () => res.end("small"));
     return;

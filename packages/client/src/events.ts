@@ -2,7 +2,10 @@ import { EventEmitter } from "node:events";
 import type { TunnelError, Wire } from "mcp-tunnel-protocol";
 import type { RequestEvent } from "./forward/exchange.js";
 
-/** What a {@link TunnelClient} tells, by event name. */
+/**
+ * What a {@link TunnelClient} tells, by event name. Texts are as the relay, visitors and the local service said them: control
+ * characters in them are for the listener to escape, before a terminal obeys them.
+ */
 export interface ClientEvents {
   /** Registered. `resumed`: what was open before goes on; false for the first time and for a new session. */
   connected: [{ url: string; subdomain: string; wire: Wire; resumed: boolean }];

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { checkLiveness, checkOptionNames, describeType, maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
 import type { LivenessOptions } from "mcp-tunnel-protocol";
+import { withoutTrailing } from "mcp-tunnel-shared";
 import { greatestHeadBytes, leastHeadBytes } from "./forward/response-normaliser.js";
 import { parseTarget, targetOfPort, withoutPassword } from "./forward/target.js";
 import type { Target } from "./forward/target.js";
@@ -181,7 +182,7 @@ export function registerUrl(relayUrl: string): string {
       `the relay URL '${withoutPassword(given)}' may hold a scheme, a host, a port and a path, and nothing else`,
     );
   }
-  return `${secure}://${url.host}${url.pathname.replace(/\/+$/, "")}${registrationPath}`;
+  return `${secure}://${url.host}${withoutTrailing(url.pathname, "/")}${registrationPath}`;
 }
 
 function resolveProxy(given: string | URL | undefined): URL | undefined {

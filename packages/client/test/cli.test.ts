@@ -8,7 +8,7 @@ import type { RunningCommand } from "../../../test/support/commands.js";
 import { startUpstream } from "../../../test/support/upstream.js";
 import type { Upstream } from "../../../test/support/upstream.js";
 import { nameFault, pickAtTerminal } from "../src/cli/pick.js";
-import { printable } from "../src/cli/render.js";
+import { printable } from "mcp-tunnel-shared";
 import { visit } from "./relay-side.js";
 import { TestRelay } from "./test-relay.js";
 

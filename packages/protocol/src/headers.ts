@@ -6,6 +6,20 @@ import { type FieldSet, headFields, hopByHop } from "./field-names.js";
  */
 export type RawHeaders = string[];
 
+/** The largest head that travels, in bytes, on either wire (PROTOCOL.md, section 2). */
+export const maxHeadBytes = 262_144;
+/** The most fields of a head or trailer section, on either wire: each costs more than its bytes. */
+export const maxFields = 2_048;
+
+/** Says why a head may not travel, if it is too large. `before`: bytes that come before its fields. */
+export function sizeFault(headers: RawHeaders, before: number): string | undefined {
+  if (headers.length > 2 * maxFields) return `more than ${maxFields} header fields`;
+  let bytes = before;
+  // As they stand in a head of version 1, each after an LF.
+  for (const text of headers) bytes += 1 + text.length;
+  return bytes > maxHeadBytes ? `a head of more than ${maxHeadBytes} bytes` : undefined;
+}
+
 /** Returns the value of the first field called `name` (given in lower case), or `undefined`. */
 export function headerValue(headers: RawHeaders, name: string): string | undefined {
   for (let i = 0; i < headers.length; i += 2) {
@@ -39,6 +53,9 @@ export function endToEndTrailers(trailers: RawHeaders, drop?: FieldSet): RawHead
   return drop === undefined ? kept : endToEndHeaders(kept, drop);
 }
 
+/** Options read of one `Connection` field: nobody honest lists as many, and whoever does pays for no more of them. */
+const maxConnectionOptions = 1_000;
+
 /** The field names, in lower case, that `Connection` takes out; `undefined` when there are none, as nearly always. */
 function connectionOptions(headers: RawHeaders): Set<string> | undefined {
   let named: Set<string> | undefined;
@@ -48,7 +65,7 @@ function connectionOptions(headers: RawHeaders): Set<string> | undefined {
     const value = (headers[i + 1] as string).toLowerCase();
     if (value === "keep-alive" || value === "close") continue;
     named ??= new Set();
-    for (const option of value.split(",")) {
+    for (const option of value.split(",", maxConnectionOptions)) {
       const field = option.trim();
       if (!headFields.has(field)) named.add(field);
     }

@@ -60,7 +60,11 @@ const acknowledge = z.object({
 /** relay -> client: registered. */
 export type AcknowledgeMessage = z.infer<typeof acknowledge>;
 
+/** In characters: a long list of patterns is a tenth of it, and parsing what is larger may take seconds. */
+const maxMessageLength = 524_288;
+
 function parse<T>(schema: z.ZodType<T>, text: string): T | undefined {
+  if (text.length > maxMessageLength) return undefined;
   let value: unknown;
   try {
     value = JSON.parse(text);

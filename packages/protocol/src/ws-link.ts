@@ -4,6 +4,8 @@ import type { Link, LinkHandler } from "./link.js";
 
 const ignore = (): void => {};
 
+/** How long the peer's messages may keep everything else waiting before it has its turn, in milliseconds. */
+const turnMs = 5;
 /** How long the peer may take to answer a close, in milliseconds. */
 const closeTimeoutMs = 5_000;
 
@@ -14,6 +16,11 @@ const closeTimeoutMs = 5_000;
 export class WebSocketLink implements Link {
   #handler: LinkHandler | undefined;
   readonly #early: (Buffer | string)[] = [];
+  /** The owner has asked for a pause. */
+  #paused = false;
+  /** The handler's time of this turn of the event loop is used up. */
+  #resting = false;
+  #busyMs = 0;
   #corked = false;
   #closing = false;
   #closeTimer: NodeJS.Timeout | undefined;
@@ -30,8 +37,8 @@ export class WebSocketLink implements Link {
       if (this.#handler === undefined || this.#early.length > 0) {
         // Between two owners: nothing may be lost or overtaken, and little may pile up.
         this.#early.push(message);
-        ws.pause();
-      } else this.#handler.onMessage(message);
+        this.#pauseOrResume();
+      } else this.#deliver(message, this.#handler);
     });
     ws.on("pong", () => this.#handler?.onPong?.());
     socket.on("drain", this.#onDrain);
@@ -44,6 +51,26 @@ export class WebSocketLink implements Link {
       this.#handler = undefined;
       handler?.onClose(code, reason.toString("utf8"));
     });
+  }
+
+  /** Hands a message over. A peer whose messages cost much must not keep everything else in the process waiting. */
+  #deliver(message: Buffer | string, handler: LinkHandler): void {
+    const startedAt = performance.now();
+    handler.onMessage(message);
+    this.#busyMs += performance.now() - startedAt;
+    if (this.#busyMs < turnMs || this.#resting) return;
+    this.#resting = true;
+    this.#pauseOrResume();
+    setImmediate(() => {
+      this.#resting = false;
+      this.#busyMs = 0;
+      this.#pauseOrResume();
+    });
+  }
+
+  #pauseOrResume(): void {
+    if (this.#paused || this.#resting || this.#early.length > 0) this.#ws.pause();
+    else this.#ws.resume();
   }
 
   readonly #onDrain = (): void => {
@@ -72,7 +99,7 @@ export class WebSocketLink implements Link {
         }
         this.#handler.onMessage(message);
       }
-      this.#ws.resume();
+      this.#pauseOrResume();
     });
   }
 
@@ -102,11 +129,13 @@ export class WebSocketLink implements Link {
   }
 
   pause(): void {
-    this.#ws.pause();
+    this.#paused = true;
+    this.#pauseOrResume();
   }
 
   resume(): void {
-    this.#ws.resume();
+    this.#paused = false;
+    this.#pauseOrResume();
   }
 
   close(code: number, reason: string): void {
@@ -114,7 +143,8 @@ export class WebSocketLink implements Link {
     if (this.#ws.readyState === this.#ws.CLOSED) return;
     this.#closing = true;
     // A paused WebSocket would not see the peer's close.
-    this.#ws.resume();
+    this.#early.length = 0;
+    this.resume();
     this.#ws.close(code, clip(reason));
     this.#closeTimer ??= setTimeout(() => this.#ws.terminate(), closeTimeoutMs);
   }
@@ -127,8 +157,6 @@ export class WebSocketLink implements Link {
 /** A close reason has at most 123 bytes (RFC 6455 section 5.5); cut between characters. */
 function clip(reason: string): string {
   if (Buffer.byteLength(reason) <= 123) return reason;
-  return Buffer.from(reason)
-    .subarray(0, 121)
-    .toString("utf8")
-    .replace(/\uFFFD+$/, "");
+  // A decoder that expects more keeps an incomplete character back.
+  return new TextDecoder().decode(Buffer.from(reason).subarray(0, 123), { stream: true });
 }

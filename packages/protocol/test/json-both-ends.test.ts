@@ -136,15 +136,15 @@ describe("liveness on the JSON wire", () => {
 
   it("does not take its own pause for the peer's silence", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-    const relay = relayAndRawClient({
-      liveness: { pingIntervalMs: 1_000, pingTimeoutMs: 500 },
-      maxResponseBody: 2 ** 30,
-    });
+    const relay = relayAndRawClient({ liveness: { pingIntervalMs: 1_000, pingTimeoutMs: 500 } });
     const stream = relay.session.open(get(), true, new Recorder());
     await relay.client.settle();
     const { id } = relay.client.received[0] as { id: string };
-    const body = Buffer.alloc(17_000_000).toString("base64");
-    await relay.client.say({ id, status: 200, headers: {}, body });
+    const data = Buffer.alloc(17_000_000).toString("base64");
+    await relay.client.say(
+      { kind: "response_head", id, status: 200, headers: {} },
+      { kind: "response_chunk", id, data, last: false },
+    );
     relay.link.ping = () => {};
     vi.advanceTimersByTime(9_999);
     expect(relay.owner.closes).toEqual([]);

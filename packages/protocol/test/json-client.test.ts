@@ -312,6 +312,59 @@ describe("the end of an exchange of JsonClientSession", () => {
     expect(await accept(client, { ...request02, id: "4" })).toBeDefined();
   });
 
+  it("bounds what it collects for a 0.1 relay, over all requests", async () => {
+    const client = clientAndRawRelay({ maxQueuedBytes: 1_000_000 });
+    const [first, second] = [
+      await accept(client, { ...request01, id: "1" }),
+      await accept(client, { ...request01, id: "2" }),
+    ];
+    for (const { stream } of [first, second]) stream.sendHead({ status: 200, headers: [] });
+    first.stream.write(Buffer.alloc(600_000));
+    second.stream.write(Buffer.alloc(600_000));
+    expect(second.recorder.events).toEqual(["end", "reset overloaded"]);
+    first.stream.end();
+    await client.relay.settle();
+    expect(client.relay.received.map(({ id: of, status }) => [of, status])).toEqual([
+      ["2", 502],
+      ["1", 200],
+    ]);
+    // What they held is free again.
+    const third = await accept(client, { ...request01, id: "3" });
+    third.stream.sendHead({ status: 200, headers: [] });
+    third.stream.write(Buffer.alloc(900_000));
+    expect(third.recorder.events).toEqual(["end"]);
+  });
+
+  it("bounds the heads of requests that are open", async () => {
+    const client = clientAndRawRelay({ maxQueuedBytes: 1_000_000 });
+    const headers = { "x-large": "x".repeat(240_000) };
+    for (let i = 1; i <= 6; i++) await client.relay.say({ ...request02, id: String(i), headers });
+    expect(client.accepted).toHaveLength(4);
+    expect(client.relay.received.map(({ kind, id: of }) => [kind, of])).toEqual([
+      ["response_error", "5"],
+      ["response_error", "6"],
+    ]);
+    for (const { stream } of client.accepted) answer(stream, []);
+    expect(await accept(client, { ...request02, id: "7", headers })).toBeDefined();
+  });
+
+  it("ends the session of a relay that does not take its answers", async () => {
+    const client = clientAndRawRelay({ maxQueuedBytes: 1_000_000 });
+    const { recorder } = await accept(client, request02);
+    client.link.bufferedBytes = 2_000_001;
+    await client.relay.say({ kind: "request", id: "malformed" });
+    expect(client.owner.closes).toMatchObject([{ error: { code: "overloaded" } }]);
+    expect(recorder.events).toEqual(["end", "reset session_lost"]);
+    expect(client.relay.closed?.code).toBe(1006);
+  });
+
+  it("skips requests whose id would be in every message about them, if it is long", async () => {
+    const client = clientAndRawRelay();
+    await client.relay.say({ ...request02, id: "x".repeat(257) });
+    expect(client.accepted).toEqual([]);
+    expect(await accept(client, { ...request02, id: "x".repeat(256) })).toBeDefined();
+  });
+
   it.each([
     [4001, "refused"],
     [4002, "evicted"],

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type {
   AcceptedStream,
+  JsonClientSessionOptions,
   RawHeaders,
   RequestHead,
   ResponseHead,
@@ -127,7 +128,7 @@ export interface Accepted {
 }
 
 /** Our client's session and a raw relay. */
-export function clientAndRawRelay() {
+export function clientAndRawRelay(options: JsonClientSessionOptions = {}) {
   const [near, far] = linkedPair();
   const owner = new Owner();
   const accepted: Accepted[] = [];
@@ -139,7 +140,7 @@ export function clientAndRawRelay() {
       return recorder;
     },
     owner,
-    quiet,
+    { ...quiet, ...options },
   );
   return { session, owner, link: near, accepted, relay: new RawPeer(far) };
 }

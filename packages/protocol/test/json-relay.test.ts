@@ -297,12 +297,15 @@ describe("limits and the end of JsonRelaySession", () => {
   });
 
   it("pauses the link while readers hold too much, and until half of it is consumed", async () => {
-    const relay = relayAndRawClient({ liveness: { pingIntervalMs: 0 }, maxResponseBody: 2 ** 30 });
+    const relay = relayAndRawClient();
     const slow = await ask(relay);
     const other = await ask(relay);
-    await relay.client.say({ id: slow.id, status: 200, headers: {}, body: base64(Buffer.alloc(17_000_000)) });
+    await relay.client.say(
+      { kind: "response_head", id: slow.id, status: 200, headers: {} },
+      { kind: "response_chunk", id: slow.id, data: base64(Buffer.alloc(17_000_000)), last: false },
+    );
     await relay.client.say({ id: other.id, status: 200, headers: {}, body: null });
-    expect(slow.recorder.events).toEqual(["head 200", "data of 17000000", "end"]);
+    expect(slow.recorder.events).toEqual(["head 200", "data of 17000000"]);
     expect(other.recorder.events).toEqual([]);
     slow.stream.consumed(8_500_000);
     await relay.client.settle();
@@ -339,14 +342,59 @@ describe("limits and the end of JsonRelaySession", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("frees what a finished stream holds when its reader leaves", async () => {
-    const relay = relayAndRawClient({ maxResponseBody: 2 ** 30 });
-    const slow = await ask(relay);
+  const whole = (id: string, size: number) => {
+    return { id, status: 200, headers: {}, body: base64(Buffer.alloc(size)) };
+  };
+
+  it("does not pause the link for responses that are there in whole, but bounds what waits of them", async () => {
+    const relay = relayAndRawClient({ maxQueuedBytes: 10_000_000 });
+    const [small, large, last] = [await ask(relay), await ask(relay), await ask(relay)];
+    await relay.client.say(whole(small.id, 4_000_000), whole(large.id, 5_000_000));
+    expect(large.recorder.events).toEqual(["head 200", "data of 5000000", "end"]);
+    expect(relay.session.streamCount).toBe(1);
+    await relay.client.say(whole(last.id, 3_000_000));
+    expect(small.recorder.events.at(-1)).toBe("end");
+    expect(large.recorder.events.at(-1)).toBe("reset overloaded");
+    expect(last.recorder.events.at(-1)).toBe("end");
+    // The client is done with it: there is nothing that it could cancel.
+    expect(relay.client.received.filter(({ kind }) => kind === "cancel")).toEqual([]);
+  });
+
+  it("cuts a response by itself that is over that bound", async () => {
+    const relay = relayAndRawClient({ maxQueuedBytes: 1_048_576 });
+    const { id, recorder } = await ask(relay);
+    await relay.client.say(whole(id, 1_200_000));
+    expect(recorder.events).toEqual(["head 200", "reset overloaded"]);
+    expect(relay.owner.faults).toEqual([]);
+  });
+
+  it("frees what a finished stream holds when its reader leaves, or takes it", async () => {
+    const relay = relayAndRawClient({ maxQueuedBytes: 10_000_000 });
+    for (let i = 0; i < 4; i++) {
+      const { id, stream, recorder } = await ask(relay);
+      await relay.client.say(whole(id, 6_000_000));
+      expect(recorder.events).toEqual(["head 200", "data of 6000000", "end"]);
+      if (i % 2 === 0) stream.reset("cancelled");
+      else stream.consumed(6_000_000);
+    }
+  });
+
+  it("frees what it holds of a response that the client gives up", async () => {
+    const relay = relayAndRawClient({ maxQueuedBytes: 10_000_000 });
+    const { id, recorder } = await ask(relay);
     const other = await ask(relay);
-    await relay.client.say({ id: slow.id, status: 200, headers: {}, body: base64(Buffer.alloc(17_000_000)) });
-    slow.stream.reset("cancelled");
-    await relay.client.say({ id: other.id, status: 200, headers: {}, body: null });
-    expect(other.recorder.events).toEqual(["head 200", "end"]);
+    await relay.client.say(
+      { kind: "response_head", id, status: 200, headers: {} },
+      { kind: "response_chunk", id, data: base64(Buffer.alloc(3_000_000)), last: false },
+    );
+    expect(other.recorder.events).toEqual([]);
+    // Nothing more arrives while the link is paused, so the reader has to take some first.
+    relay.link.resume();
+    await relay.client.say({ kind: "response_error", id, message: "m".repeat(5_000) });
+    expect(recorder.events.at(-1)).toBe("reset upstream_failed");
+    expect(recorder.resetReason?.message.length).toBeLessThan(1_100);
+    await relay.client.say(whole(other.id, 1));
+    expect(other.recorder.events.at(-1)).toBe("end");
   });
 
   it.each([

@@ -1,6 +1,9 @@
 import { objectWith } from "./check.js";
 
-/** What the relay needs of a logger; a pino one fits. Fields first, then a constant message. */
+/**
+ * What the relay needs of a logger; a pino one fits. Fields first, then a constant message. What fields say may be a stranger's
+ * words: what writes them where a terminal may read them has to escape control characters.
+ */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -30,12 +33,4 @@ export function isoTime(ms: number): string {
     lastMs = ms;
   }
   return lastIso;
-}
-
-/** Escapes what could move the cursor or start a colour: names and paths come from strangers. */
-export function printable(text: string): string {
-  // biome-ignore lint: control characters are the point.
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, (char) => {
-    return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  });
 }

@@ -12,7 +12,7 @@ export type ExchangeOutcome =
   /** The answer was cut off; `reason` says why. */
   | "cut";
 
-/** One request and what became of it. */
+/** One request and what became of it. Its texts are as strangers said them: escape control characters before you print them. */
 export interface ExchangeRecord {
   /** The name of the tunnel; `undefined` when the Host named none. */
   name: string | undefined;

@@ -1,4 +1,5 @@
 import { TunnelError } from "mcp-tunnel-protocol";
+import { withoutTrailing } from "mcp-tunnel-shared";
 
 /** How the public URL of a tunnel is written, unless the operator says otherwise. */
 export const defaultPublicUrl = "https://{subdomain}.{domain}";
@@ -24,12 +25,12 @@ export function checkTemplate(template: string): string {
       `the public URL '${template}' is not an http(s) URL with {subdomain} in it, such as https://{subdomain}.{domain}`,
     );
   }
-  const [unknown] = /\{.*?\}/.exec(sample) ?? [];
+  const [unknown] = /\{[^{}]*\}/.exec(sample) ?? [];
   if (unknown !== undefined) {
     throw new TunnelError(
       "invalid_option",
       `the public URL '${template}' has ${unknown} in it, but only {subdomain}, {domain} and {port} are known`,
     );
   }
-  return template.replace(/\/+$/, "");
+  return withoutTrailing(template, "/");
 }

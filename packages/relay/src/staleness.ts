@@ -1,4 +1,4 @@
-import { printable } from "./log.js";
+import { oneLine, printable } from "mcp-tunnel-shared";
 
 /** What a running relay reads again: its token file, a certificate in files, the certificate that it gets by ACME. */
 export type StaleKind = "tokens" | "certificate" | "acme";
@@ -31,7 +31,7 @@ export class Staleness {
 
   /** It could not be read. Returns whether that is news, so that a try every second does not fill the log. */
   failed(problem: string): boolean {
-    const line = printable(problem.replaceAll(/\s*\n\s*/g, "; "));
+    const line = printable(oneLine(problem));
     const isNews = this.#current?.problem !== line;
     const since = this.#current?.since ?? Date.now();
     this.#current = { kind: this.#kind, name: this.#name, problem: line, since };

@@ -1,8 +1,8 @@
 import { closeCodes, evictedReason, type TunnelError } from "mcp-tunnel-protocol";
+import { printable } from "mcp-tunnel-shared";
 import type { Holds } from "./holds.js";
 import { reportFault } from "./http/report.js";
 import type { LimitReporter } from "./limits/limit-reporter.js";
-import { printable } from "./log.js";
 import type { TunnelEvent } from "./observer.js";
 import type { Observers } from "./observers.js";
 import type { ResolvedRelayOptions } from "./options.js";

@@ -1,20 +1,31 @@
 import { vi } from "vitest";
 import { type AdminRelay, Scrape, startAdminRelay } from "../../admin/support.js";
 import { type ClientCommand, startClientCommand } from "../../support/commands.js";
-import { honestExchange, Survivor } from "./survivor.js";
+import type { Identity } from "./identity.js";
+import { honestExchange, honestHttp2Exchange, Survivor } from "./survivor.js";
 
 /** The relay command and an honest client under `demo`, both of which have to survive. */
 export class FuzzedTunnel {
   readonly relay: Survivor<AdminRelay>;
   readonly client: Survivor<ClientCommand>;
 
-  constructor(servicePort: number) {
-    this.relay = new Survivor(() =>
-      startAdminRelay(["--access-log", "off", "--resume-timeout", "200ms", "--hold-timeout", "200ms"]),
-    );
+  readonly #ca: string | undefined;
+
+  /** With `identity` the relay speaks TLS. */
+  constructor(servicePort: number, identity?: Identity) {
+    this.#ca = identity?.ca;
+    const args = ["--access-log", "off", "--resume-timeout", "200ms", "--hold-timeout", "200ms"];
+    // After which it asks whether a visitor of HTTP/2 is still there.
+    if (identity !== undefined) args.push("--idle-timeout", "1s");
+    this.relay = new Survivor(() => startAdminRelay([...args, ...(identity?.relayArgs ?? [])]));
     this.client = new Survivor(async () => {
       const { port } = await this.relay.get();
-      return startClientCommand(servicePort, port, ["--subdomain", "demo"]);
+      const name = ["--subdomain", "demo"];
+      if (identity === undefined) return startClientCommand(servicePort, port, name);
+      const url = ["--relay", `https://127.0.0.1:${port}`];
+      return startClientCommand(servicePort, port, [...url, ...name], {
+        NODE_EXTRA_CA_CERTS: identity.caFile,
+      });
     });
   }
 
@@ -25,36 +36,43 @@ export class FuzzedTunnel {
     return port;
   }
 
-  /** @throws Error unless both are well and an honest visitor gets his answer. */
+  /** @throws Error unless both are well and an honest visitor gets his answer, over each HTTP that there is. */
   async expectWell(): Promise<void> {
     this.relay.check();
     this.client.check();
     const { port } = await this.relay.get();
-    await honestExchange(port);
+    await honestExchange(port, "demo.localhost", this.#ca);
+    if (this.#ca !== undefined) await honestHttp2Exchange(port, "demo.localhost", this.#ca);
     this.relay.check();
     this.client.check();
   }
 
-  /** After all attacks: nothing of them is left open. */
+  /** After attacks: nothing of them is left open. */
   async expectNothingLeft(): Promise<void> {
-    const relay = await this.relay.get();
-    await vi.waitFor(
-      async () => {
-        const scrape = await Scrape.of(relay);
-        const left = {
-          requests: scrape.value("mcp_tunnel_requests_open"),
-          streams: scrape.value("mcp_tunnel_streams"),
-          others: scrape.value("mcp_tunnel_tunnels", { state: "online" }) - 1,
-          away: scrape.value("mcp_tunnel_tunnels", { state: "away" }),
-        };
-        const counts = JSON.stringify(left);
-        if (/[1-9]/.test(counts)) throw new Error(`left open: ${counts}`);
-      },
-      { timeout: 10_000, interval: 100 },
-    );
+    try {
+      await vi.waitFor(() => this.#countLeft(), { timeout: 10_000, interval: 20 });
+    } catch (error) {
+      // What is tried next begins with nothing.
+      await this.client.kill();
+      await this.relay.kill();
+      throw error;
+    }
     // What was said late.
     this.relay.check();
     this.client.check();
+  }
+
+  /** @throws Error if anything is left. */
+  async #countLeft(): Promise<void> {
+    const scrape = await Scrape.of(await this.relay.get());
+    const left = {
+      requests: scrape.value("mcp_tunnel_requests_open"),
+      streams: scrape.value("mcp_tunnel_streams"),
+      others: scrape.value("mcp_tunnel_tunnels", { state: "online" }) - 1,
+      away: scrape.value("mcp_tunnel_tunnels", { state: "away" }),
+    };
+    const counts = JSON.stringify(left);
+    if (/[1-9]/.test(counts)) throw new Error(`left open: ${counts}`);
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { Readable } from "node:stream";
 import { honestAnswer } from "./survivor.js";
 
 export interface Service {
@@ -19,6 +20,15 @@ export async function startService(): Promise<Service> {
       res.writeHead(200, { "content-type": "text/event-stream" });
       for (let i = 0; i < 5; i++) res.write(`data: ${i}\n\n`);
       setTimeout(() => res.end("data: last\n\n"), 2);
+    },
+    // An event stream in which nothing happens.
+    "/quiet": (res) => {
+      res.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
+    },
+    // More than the kernel holds for somebody who reads nothing, and without a limit of the relay's.
+    "/flood": (res) => {
+      res.writeHead(200, { "content-type": "text/event-stream" });
+      Readable.from(Array.from({ length: 40 }, () => big)).pipe(res);
     },
     "/trailers": (res) => {
       res.writeHead(200, { trailer: "X-T" }).write("body");
@@ -39,6 +49,11 @@ export async function startService(): Promise<Service> {
     socket.on("error", () => {});
     upgraded.add(socket);
     socket.on("close", () => upgraded.delete(socket));
+    if (req.url === "/hang") return;
+    if (req.url === "/refuse") {
+      socket.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno");
+      return;
+    }
     socket.write(
       `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${req.headers.upgrade}\r\n\r\n`,
     );

@@ -1,5 +1,7 @@
 import { request } from "node:http";
+import { request as requestSecurely } from "node:https";
 import type { RunningCommand } from "../../support/commands.js";
+import { connectHttp2Visitor, get } from "../../support/secure.js";
 
 /** What a command says when something happened that it did not expect. */
 const fault = /"level":50|uncaught error|internal error|"code":"internal"/;
@@ -54,22 +56,26 @@ export class Survivor<Command extends RunningCommand> {
   async close(): Promise<void> {
     await this.#running?.close();
   }
+
+  /** Ends it at once; the next {@link get} starts another one. */
+  async kill(): Promise<void> {
+    this.#running?.child.kill("SIGKILL");
+    await this.#running?.exited;
+  }
 }
 
 let asked = 0;
 
-/** A visitor who asks for /honest/N of a tunnel. @throws Error unless the answer is exactly what the service says to that. */
-export async function honestExchange(port: number, host = "demo.localhost"): Promise<void> {
+/**
+ * A visitor who asks for /honest/N of a tunnel, over TLS if he trusts the authority `ca`.
+ * @throws Error unless the answer is exactly what the service says to that.
+ */
+export async function honestExchange(port: number, host = "demo.localhost", ca?: string): Promise<void> {
   asked += 1;
   const { status, text } = await new Promise<{ status: number | undefined; text: string }>(
     (resolve, reject) => {
-      const req = request({
-        host: "127.0.0.1",
-        port,
-        path: `/honest/${asked}`,
-        agent: false,
-        headers: { host },
-      });
+      const options = { host: "127.0.0.1", port, path: `/honest/${asked}`, agent: false, headers: { host } };
+      const req = ca === undefined ? request(options) : requestSecurely({ ...options, ca, servername: host });
       req.setTimeout(10_000, () => req.destroy(new Error("no honest answer in 10 s")));
       req.on("error", reject);
       req.on("response", (res) => {
@@ -84,9 +90,24 @@ export async function honestExchange(port: number, host = "demo.localhost"): Pro
       req.end();
     },
   );
-  if (status !== 200 || text !== honestAnswer(`/honest/${asked}`)) {
-    throw new Error(`an honest visitor got ${status} ${JSON.stringify(text.slice(0, 200))}`);
+  expectHonest(status, text);
+}
+
+/** The same over HTTP/2. */
+export async function honestHttp2Exchange(port: number, host: string, ca: string): Promise<void> {
+  asked += 1;
+  const session = await connectHttp2Visitor(port, host, ca);
+  try {
+    const { status, body } = await get(session, `/honest/${asked}`);
+    expectHonest(status, body);
+  } finally {
+    session.destroy();
   }
+}
+
+function expectHonest(status: number | undefined, text: string): void {
+  if (status === 200 && text === honestAnswer(`/honest/${asked}`)) return;
+  throw new Error(`an honest visitor got ${status} ${JSON.stringify(text.slice(0, 200))}`);
 }
 
 /** What the services of these tests say to honest visitors. */

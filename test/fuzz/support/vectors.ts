@@ -8,7 +8,17 @@ interface HostilePlan {
 }
 
 /** The plans of test/vectors/hostile-peers.json for one property, to be tried before any others. */
-export function knownPlans<Plan>(peer: "visitors" | "clients" | "relays" | "services"): [Plan][] {
+export function knownPlans<Plan>(
+  peer:
+    | "visitors"
+    | "connections"
+    | "stayers"
+    | "terminations"
+    | "sessions"
+    | "clients"
+    | "relays"
+    | "services",
+): [Plan][] {
   const file = new URL("../../vectors/hostile-peers.json", import.meta.url);
   const plans = JSON.parse(readFileSync(file, "utf8")) as Record<typeof peer, HostilePlan[]>;
   return plans[peer].map(({ plan }) => [plan as Plan]);

@@ -1,6 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { CommanderError } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
+import { printable, printableLines } from "mcp-tunnel-shared";
 import type { TunnelClient } from "../client.js";
 import { exitStatus, parseCommandLine } from "./options.js";
 import type { CliOptions } from "./options.js";
@@ -60,7 +61,8 @@ async function run(client: TunnelClient, renderer: Renderer, stopAsking: () => v
   for (const signal of signals) process.on(signal, close);
   // What nobody caught is a bug. One request at most is lost by it; without this the tunnel would be.
   process.on("uncaughtException", (error: unknown) => {
-    output.err(`internal error, please report it: ${error instanceof Error ? error.stack : String(error)}`);
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    output.err(`internal error, please report it: ${printableLines(stack)}`);
   });
   // Nobody reads any more: `mcp-tunnel-client ... | head`.
   // Not again: a second call cuts, and Ctrl-C ends the reader of a pipeline too.
@@ -94,7 +96,7 @@ function statusOf(error: TunnelError): number {
 function usageStatus(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.ended : exitStatus.usage;
   if (!(error instanceof TunnelError)) throw error;
-  output.err(`error: ${error.message}`);
+  output.err(`error: ${printable(error.message)}`);
   return exitStatus.usage;
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
+import { oneLine, printable } from "mcp-tunnel-shared";
 import { greatestHeadBytes, leastHeadBytes } from "../forward/response-normaliser.js";
 import { registerUrl } from "../options.js";
 import type { TunnelClientOptions } from "../options.js";
@@ -149,7 +150,7 @@ function buildCommand(): Command {
     )
     .addHelpText("after", epilogue)
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(oneLine(text)) });
+    .configureOutput({ outputError: (text, write) => write(mistake(text)) });
 }
 
 /** commander would add the environment variable to each, whose name follows from the option's. */
@@ -235,6 +236,6 @@ function parseHeadBytes(text: string): number {
 }
 
 /** commander puts its suggestions on a second line. */
-function oneLine(text: string): string {
-  return `${text.trim().replace(/\s*\n\s*/g, " ")} (see mcp-tunnel-client --help)\n`;
+function mistake(text: string): string {
+  return `${printable(oneLine(text))} (see mcp-tunnel-client --help)\n`;
 }

@@ -1,6 +1,6 @@
 import { isCancel, select, text, updateSettings } from "@clack/prompts";
+import { printable } from "mcp-tunnel-shared";
 import { pickOnly } from "../connect.js";
-import { printable } from "./render.js";
 
 // Ctrl-D: Node's readline stops reading at it, and the prompt knows Ctrl-C and Esc only, so that it would never be answered.
 updateSettings({ aliases: { "\u0004": "cancel" } });

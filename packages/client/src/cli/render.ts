@@ -1,5 +1,6 @@
 import picocolors from "picocolors";
 import type { TunnelError } from "mcp-tunnel-protocol";
+import { printable, printableJson } from "mcp-tunnel-shared";
 import type { TunnelClient } from "../client.js";
 import type { RequestEvent } from "../forward/exchange.js";
 
@@ -10,24 +11,16 @@ export interface Output {
   readonly colors: boolean;
 }
 
-/** Tells a person, or a program, what the client does. */
+/**
+ * Tells a person, or a program, what the client does. Visitors, services and relays say much of it, and nothing of theirs is
+ * written as they said it.
+ */
 export interface Renderer {
   follow(client: TunnelClient): void;
   /** The client is asked to end, with so many requests open. */
   closing(openRequests: number): void;
   /** Why the command fails. */
   failed(error: TunnelError): void;
-}
-
-/** What most texts are, and told more quickly than what Unicode calls a control character. */
-const plain = /^[\x20-\x7e]*$/;
-
-/** What visitors, services and relays say may hold escape sequences, which a terminal would obey. */
-export function printable(text: string): string {
-  if (plain.test(text)) return text;
-  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {
-    return `\\u${(character.codePointAt(0) as number).toString(16).padStart(4, "0")}`;
-  });
 }
 
 export class JsonRenderer implements Renderer {
@@ -69,7 +62,7 @@ export class JsonRenderer implements Renderer {
   }
 
   #line(event: string, fields: object): void {
-    this.#output.out(JSON.stringify({ event, ...fields }));
+    this.#output.out(printableJson({ event, ...fields }));
   }
 }
 
@@ -132,7 +125,7 @@ export class HumanRenderer implements Renderer {
     const { bold, cyan, dim } = this.#colors;
     this.#output.out("");
     this.#output.out(`  ${bold(cyan(printable(url)))}`);
-    this.#output.out(`  ${dim(`-> ${this.#local}`)}`);
+    this.#output.out(`  ${dim(`-> ${printable(this.#local)}`)}`);
     this.#output.out("");
   }
 
@@ -141,7 +134,7 @@ export class HumanRenderer implements Renderer {
     const cancelled = event.error?.code === "cancelled";
     const failed = event.error !== undefined && !cancelled;
     const status = event.status === undefined ? dim(" - ") : this.#status(event.status, failed);
-    const line = `${event.method.padEnd(6)} ${printable(event.path)} ${status} ${dim(duration(event.durationMs))}`;
+    const line = `${printable(event.method).padEnd(6)} ${printable(event.path)} ${status} ${dim(duration(event.durationMs))}`;
     if (event.error === undefined) return line;
     return `${line} ${cancelled ? dim("the visitor left") : red(printable(event.error.message))}`;
   }

@@ -12,7 +12,10 @@ interface Waiting {
  */
 export class RequestBody implements AsyncIterableIterator<Buffer, undefined> {
   readonly #stream: AcceptedStream;
-  readonly #queue: Buffer[] = [];
+  #queue: Buffer[] = [];
+  /** The queue of a while ago, from which chunks are taken: `shift` would move all of a long array for each. */
+  #leaving: (Buffer | undefined)[] = [];
+  #taken = 0;
   /** Bytes that undici has taken and not yet asked on from. */
   #lent = 0;
   #ended = false;
@@ -51,8 +54,7 @@ export class RequestBody implements AsyncIterableIterator<Buffer, undefined> {
     this.#abandoned = true;
     this.#error = error;
     let dropped = this.#lent;
-    for (const chunk of this.#queue) dropped += chunk.length;
-    this.#queue.length = 0;
+    for (let chunk = this.#take(); chunk !== undefined; chunk = this.#take()) dropped += chunk.length;
     this.#lent = 0;
     this.#waiting?.reject(error);
     this.#waiting = undefined;
@@ -65,7 +67,7 @@ export class RequestBody implements AsyncIterableIterator<Buffer, undefined> {
       this.#lent = 0;
     }
     if (this.#error !== undefined) return Promise.reject(this.#error);
-    const chunk = this.#queue.shift();
+    const chunk = this.#take();
     if (chunk !== undefined) {
       this.#lent = chunk.length;
       return Promise.resolve({ done: false, value: chunk });
@@ -79,6 +81,18 @@ export class RequestBody implements AsyncIterableIterator<Buffer, undefined> {
   return(): Promise<IteratorResult<Buffer, undefined>> {
     this.abandon(new Error("the request body is not wanted any more"));
     return Promise.resolve({ done: true, value: undefined });
+  }
+
+  #take(): Buffer | undefined {
+    if (this.#taken === this.#leaving.length) {
+      if (this.#queue.length === 0) return undefined;
+      this.#leaving = this.#queue;
+      this.#queue = [];
+      this.#taken = 0;
+    }
+    const chunk = this.#leaving[this.#taken];
+    this.#leaving[this.#taken++] = undefined;
+    return chunk;
   }
 
   [Symbol.asyncIterator](): this {

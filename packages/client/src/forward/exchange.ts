@@ -13,8 +13,9 @@ export const ignored: StreamHandler = { onData() {}, onEnd() {}, onReset() {} };
 
 /** What is told of an exchange once it is over. */
 export interface RequestEvent {
+  /** From the relay, as the rest is: escape control characters before printing it. */
   readonly method: string;
-  /** The request target, with its query. From the visitor: strip control characters before printing it. */
+  /** The request target, with its query. */
   readonly path: string;
   /** The status that the visitor got, as far as this end knows; undefined when the exchange ended before one. */
   readonly status: number | undefined;

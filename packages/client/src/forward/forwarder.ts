@@ -38,7 +38,8 @@ export class Forwarder {
       exchange.fail({ code: "bad_message", message: `the relay sent an unusable request: ${fault}` });
       return ignored;
     }
-    if (this.#open > this.#maxStreams) {
+    // Those that were given up count, or a relay that gives each up at once could have as many connections made as it likes.
+    if (this.#open + this.#upstream.givenUp.count > this.#maxStreams) {
       exchange.fail({
         code: "overloaded",
         message: `the client already serves ${this.#maxStreams} requests`,

@@ -16,6 +16,9 @@ import type { Upstream } from "./upstream.js";
  */
 const firstByteTimeoutMs = 25;
 
+/** A body this small that comes whole is given to the connection at once, in bytes: it does not wait for more than that. */
+const smallBodyBytes = 16_384;
+
 /** Safe methods (RFC 9110 section 9.2.1): sending them twice does no harm. */
 const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 
@@ -33,6 +36,7 @@ export class LocalRequest implements StreamHandler {
   #body: RequestBody | undefined;
   #sent = false;
   #retried = false;
+  #givenUp = false;
   #firstByteTimer: NodeJS.Timeout | undefined;
   #raw: StreamHandler | undefined;
 
@@ -53,7 +57,7 @@ export class LocalRequest implements StreamHandler {
       this.#body.push(chunk);
     } else if (this.#sent) {
       this.exchange.stream.consumed(chunk.length);
-    } else if (last) {
+    } else if (last && chunk.length <= smallBodyBytes) {
       // The whole body at once: no iteration, one write.
       this.#send(chunk);
       this.exchange.stream.consumed(chunk.length);
@@ -79,6 +83,15 @@ export class LocalRequest implements StreamHandler {
     this.exchange.cancelled(reason);
     this.#body?.abandon(reason);
     this.control?.abort(reason);
+    if (this.control !== undefined || !this.#sent) return;
+    this.#givenUp = true;
+    this.upstream.givenUp.count += 1;
+  }
+
+  /** undici has a connection for the request, or will have none. */
+  connectionMade(): void {
+    if (this.#givenUp) this.upstream.givenUp.count -= 1;
+    this.#givenUp = false;
   }
 
   onDrain(): void {
@@ -151,6 +164,7 @@ class LocalResponse implements Dispatcher.DispatchHandler {
   }
 
   onConnect(abort: (error?: Error) => void): void {
+    this.#request.connectionMade();
     this.#request.control = { abort, resume: () => {} };
     // The visitor left while the connection was being made.
     if (this.#exchange.finished) abort(new Error("the visitor went away"));
@@ -193,6 +207,7 @@ class LocalResponse implements Dispatcher.DispatchHandler {
   }
 
   onError(error: Error): void {
+    this.#request.connectionMade();
     if (this.#exchange.finished) return;
     const connected = this.#request.control !== undefined;
     if (connected && this.#exchange.status === undefined && this.#request.retry(error)) return;

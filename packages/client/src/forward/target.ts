@@ -66,5 +66,8 @@ export function isLoopback(hostname: string): boolean {
 
 /** What can be shown of a URL, or of what should be one. */
 export function withoutPassword(url: string): string {
-  return url.replace(/^([a-z][a-z0-9+.-]*:\/+)?.*@/is, "$1");
+  const at = url.lastIndexOf("@");
+  if (at === -1) return url;
+  const scheme = /^[a-z][a-z0-9+.-]*:\/+/i.exec(url.slice(0, at))?.[0] ?? "";
+  return scheme + url.slice(at + 1);
 }

@@ -16,6 +16,8 @@ export interface Upstream extends HeaderPolicy {
   readonly lookup: LookupFunction;
   /** The one that undici is reading: what it tells a handler just now has come over this one. */
   readonly reading: { connection: LocalConnection | undefined };
+  /** Requests that were given up while undici is still making a connection for them, which nothing can stop. */
+  readonly givenUp: { count: number };
 }
 
 export function createUpstream(options: ResolvedOptions): Upstream {
@@ -50,7 +52,10 @@ export function createUpstream(options: ResolvedOptions): Upstream {
         },
       ),
   });
-  return { target, hostHeader, dropOrigin, connectTimeoutMs, maxHeadBytes, lookup, pool, reading };
+  return {
+    ...{ target, hostHeader, dropOrigin, connectTimeoutMs, maxHeadBytes, lookup, pool, reading },
+    givenUp: { count: 0 },
+  };
 }
 
 /**

@@ -5,8 +5,8 @@ import { StreamingClientStream, WholeClientStream } from "./client-stream.js";
 import type { ClientStream, ClientStreamOwner } from "./client-stream.js";
 import { JsonConnection } from "./connection.js";
 import { guard, IdleWaiters } from "./guard.js";
-import { stalledReader, StreamIntake } from "./intake.js";
-import { readRequest, type Message } from "./messages.js";
+import { defaultMaxQueuedBytes, stalledReader, StreamIntake } from "./intake.js";
+import { headBytes, readRequest, type Message } from "./messages.js";
 
 /** Bytes that wait for the link at which a sender is asked to wait. */
 const highWaterBytes = 1024 * 1024;
@@ -14,6 +14,11 @@ export interface JsonClientSessionOptions {
   liveness?: LivenessOptions;
   /** Streams open at one time; a relay may not make the client hold more. Default 1024. */
   maxStreams?: number;
+  /**
+   * Bytes held at one time, over all streams: heads of requests, and responses for a 0.1 relay that are not whole yet. A quarter
+   * as many may wait for whoever takes the requests' bodies. Default 67,108,864.
+   */
+  maxQueuedBytes?: number;
 }
 
 /**
@@ -30,6 +35,8 @@ export class JsonClientSession implements Session {
   readonly #connection: JsonConnection;
   readonly #accept: AcceptStream;
   readonly #maxStreams: number;
+  readonly #maxQueuedBytes: number;
+  #heldBytes = 0;
 
   /** The relay has acknowledged; the session takes the link over. */
   constructor(
@@ -41,17 +48,23 @@ export class JsonClientSession implements Session {
     this.#handler = handler;
     this.#accept = accept;
     this.#maxStreams = options.maxStreams ?? 1024;
-    this.#connection = new JsonConnection(link, options.liveness ?? {}, {
-      onMessage: (message) => this.#onMessage(message),
-      onDrain: () => this.#onDrain(),
-      onFault: (error) => handler.onFault?.(error),
-      onClose: (error, code, reason) => {
-        for (const stream of this.#streams.values()) {
-          guard(handler, stream, () => stream.lost("session_lost", error.message));
-        }
-        handler.onClose(error, code, reason);
+    this.#maxQueuedBytes = options.maxQueuedBytes ?? defaultMaxQueuedBytes;
+    this.#connection = new JsonConnection(
+      link,
+      options.liveness ?? {},
+      {
+        onMessage: (message) => this.#onMessage(message),
+        onDrain: () => this.#onDrain(),
+        onFault: (error) => handler.onFault?.(error),
+        onClose: (error, code, reason) => {
+          for (const stream of this.#streams.values()) {
+            guard(handler, stream, () => stream.lost("session_lost", error.message));
+          }
+          handler.onClose(error, code, reason);
+        },
       },
-    });
+      this.#maxQueuedBytes,
+    );
   }
 
   get wire(): Wire {
@@ -124,8 +137,9 @@ export class JsonClientSession implements Session {
       stream.reset("overloaded", `The client has ${this.#maxStreams} open requests, its limit`);
       return;
     }
-    this.#streams.set(message.id, stream);
     const { head, body } = request;
+    this.#streams.set(message.id, stream);
+    if (!stream.hold(headBytes(head))) return;
     if (body !== undefined) head.headers.push("Content-Length", String(body.length));
     guard(this.#handler, stream, () => {
       stream.handler = this.#accept(stream, head, body === undefined);
@@ -147,6 +161,10 @@ export class JsonClientSession implements Session {
       return false;
     },
     guard: (stream, action) => guard(this.#handler, stream, action),
+    hold: (bytes) => {
+      this.#heldBytes += bytes;
+      return this.#heldBytes <= this.#maxQueuedBytes;
+    },
     remove: (stream) => {
       this.#streams.delete(stream.wireId);
       this.#waiting.delete(stream);

@@ -1,6 +1,6 @@
 import { StreamReset, type ResetCode } from "../errors.js";
 import type { AcceptedStream, ResponseHead, StreamHandler } from "../tunnel.js";
-import { responseHeadersToWire } from "./headers.js";
+import { responseHeadersToWire, type WireHeaders } from "./headers.js";
 import type { StreamIntake } from "./intake.js";
 import { writeChunk, writeError, writeHead, writeWhole } from "./messages.js";
 
@@ -17,6 +17,8 @@ export interface ClientStreamOwner {
   send(message: string, stream: ClientStream): boolean;
   /** Runs what a timer started: an error in the handler is the session's to report. */
   guard(stream: ClientStream, action: () => void): void;
+  /** Takes note of bytes that are held, given back with a negative number; false when that is too many. */
+  hold(bytes: number): boolean;
   /** The stream is finished. */
   remove(stream: ClientStream): void;
 }
@@ -33,6 +35,7 @@ export abstract class ClientStream implements AcceptedStream {
   protected state: "waiting" | "streaming" | "finished" = "waiting";
   readonly #owner: ClientStreamOwner;
   readonly #intake: StreamIntake;
+  #heldBytes = 0;
 
   constructor(id: number, wireId: string, owner: ClientStreamOwner, intake: StreamIntake) {
     this.id = id;
@@ -59,6 +62,14 @@ export abstract class ClientStream implements AcceptedStream {
 
   consumed(bytes: number): void {
     this.#intake.consumed(bytes);
+  }
+
+  /** Counts what is kept until the stream is finished; false when that is too much, and the stream is over. */
+  hold(bytes: number): boolean {
+    this.#heldBytes += bytes;
+    if (this.#owner.hold(bytes)) return true;
+    this.cut("overloaded", "The client holds too much for requests that are open");
+    return false;
   }
 
   /** Hands over the request's body. */
@@ -95,12 +106,22 @@ export abstract class ClientStream implements AcceptedStream {
     this.lost(code, message);
   }
 
+  /** The fields as they travel; `undefined` when they cannot, which costs the stream. */
+  protected headersToWire(head: ResponseHead): WireHeaders | undefined {
+    const headers = responseHeadersToWire(head.headers);
+    if (typeof headers !== "string") return headers;
+    this.cut("bad_message", `The response cannot travel: ${headers}`);
+    return undefined;
+  }
+
   protected send(message: string): boolean {
     return this.#owner.send(message, this);
   }
 
   protected finish(): void {
     this.state = "finished";
+    this.#owner.hold(-this.#heldBytes);
+    this.#heldBytes = 0;
     // Once answered, a request may be dropped half read; what nobody reads must not brake the link for ever.
     this.#intake.release();
     this.#owner.remove(this);
@@ -111,11 +132,8 @@ export abstract class ClientStream implements AcceptedStream {
 export class StreamingClientStream extends ClientStream {
   override sendHead(head: ResponseHead, end = false): void {
     if (this.state !== "waiting") return;
-    const headers = responseHeadersToWire(head.headers);
-    if (headers === undefined) {
-      this.cut("bad_message", "The response has more Set-Cookie fields than this wire can carry");
-      return;
-    }
+    const headers = this.headersToWire(head);
+    if (headers === undefined) return;
     this.state = "streaming";
     this.send(writeHead(this.wireId, head.status, headers));
     if (end) this.end();
@@ -178,7 +196,7 @@ export class WholeClientStream extends ClientStream {
         "body_too_large",
         `The response is over ${maxWholeBytes} bytes, and a 0.1 relay takes it whole`,
       );
-    }
+    } else this.hold(chunk.length);
     return true;
   }
 
@@ -188,11 +206,8 @@ export class WholeClientStream extends ClientStream {
       this.cut("internal", "The response ended before it had a head");
       return;
     }
-    const headers = responseHeadersToWire(this.#head.headers);
-    if (headers === undefined) {
-      this.cut("bad_message", "The response has more Set-Cookie fields than this wire can carry");
-      return;
-    }
+    const headers = this.headersToWire(this.#head);
+    if (headers === undefined) return;
     this.send(writeWhole(this.wireId, this.#head.status, headers, Buffer.concat(this.#body)));
     this.finish();
   }

@@ -3,7 +3,7 @@ import { TunnelError } from "../errors.js";
 import type { Link } from "../link.js";
 import { Liveness, type LivenessOptions } from "../liveness.js";
 import { Intake } from "./intake.js";
-import { parseMessage, type Message } from "./messages.js";
+import { isExcessive, parseMessage, type Message } from "./messages.js";
 
 /** What a {@link JsonConnection} tells the session that owns it. */
 export interface JsonConnectionHandler {
@@ -20,22 +20,26 @@ export class JsonConnection {
   readonly intake: Intake;
   #closed = false;
   #rttMs: number | undefined;
+  #isOverfull = false;
   #liveness: Liveness;
   readonly #link: Link;
   readonly #livenessOptions: LivenessOptions;
   readonly #handler: JsonConnectionHandler;
+  /** What the peer does not take, in bytes, at which the session ends: as all bodies that an end may hold, in base64. */
+  readonly #maxUnsent: number;
 
-  /** `maxHeldBytes`: what may be handed out and not consumed before the link is paused. */
+  /** `maxQueuedBytes`: as in the sessions' options. */
   constructor(
     link: Link,
     livenessOptions: LivenessOptions,
     handler: JsonConnectionHandler,
-    maxHeldBytes?: number,
+    maxQueuedBytes: number,
   ) {
+    this.#maxUnsent = 2 * maxQueuedBytes;
     this.#link = link;
     this.#livenessOptions = livenessOptions;
     this.#handler = handler;
-    this.intake = new Intake(link, () => this.#onPauseOrResume(), maxHeldBytes);
+    this.intake = new Intake(link, () => this.#onPauseOrResume(), maxQueuedBytes);
     link.handler = {
       onMessage: (message) => this.#onMessage(message),
       onDrain: () => {
@@ -60,8 +64,19 @@ export class JsonConnection {
   }
 
   send(message: string): void {
-    if (!this.#closed) this.#link.send(message);
+    if (this.#closed) return;
+    this.#link.send(message);
+    if (this.#isOverfull || this.#link.bufferedBytes <= this.#maxUnsent) return;
+    this.#isOverfull = true;
+    // In a later turn: this may be inside a call of a stream's handler.
+    setImmediate(this.#onOverfull);
   }
+
+  readonly #onOverfull = (): void => {
+    if (this.#closed) return;
+    this.#end(new TunnelError("overloaded", "The peer does not take what it is sent"), 1006, "");
+    this.#link.terminate();
+  };
 
   probe(timeoutMs?: number): void {
     this.#liveness.probe(timeoutMs);
@@ -78,6 +93,10 @@ export class JsonConnection {
   #onMessage(message: Buffer | string): void {
     if (this.#closed) return;
     this.#liveness.heard();
+    if (typeof message === "string" && isExcessive(message)) {
+      this.close(closeCodes.tooLarge, "the message has too much besides its body");
+      return;
+    }
     // Binary messages have no meaning here; the original skips them.
     const parsed = typeof message === "string" ? parseMessage(message) : undefined;
     if (parsed === undefined) return;

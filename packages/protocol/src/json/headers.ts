@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { FieldNames } from "../field-names.js";
-import { endToEndHeaders, type RawHeaders } from "../headers.js";
+import { endToEndHeaders, type RawHeaders, sizeFault } from "../headers.js";
 
 /** Header fields as this wire carries them: one string per name. */
 export type WireHeaders = Record<string, string>;
@@ -13,19 +13,20 @@ const droppedInRequests = new FieldNames(["content-length", "expect"]);
 /** How many spellings {@link setCookieName} knows: two for each of the nine letters. */
 const maxSetCookies = 2 ** 9;
 
-export const requestHeadersToWire = (headers: RawHeaders): WireHeaders | undefined =>
-  toWire(endToEndHeaders(headers, droppedInRequests));
+/** Like {@link responseHeadersToWire}. `before`: bytes of the head before its fields. */
+export const requestHeadersToWire = (headers: RawHeaders, before: number): WireHeaders | string =>
+  sizeFault(headers, before) ?? toWire(endToEndHeaders(headers, droppedInRequests));
 
-/** Returns `undefined` when there are more `Set-Cookie` fields (512) than the map can hold. */
-export const responseHeadersToWire = (headers: RawHeaders): WireHeaders | undefined =>
-  toWire(endToEndHeaders(headers, droppedInResponses));
+/** Returns what is wrong with fields that cannot travel: too many or too long, or more `Set-Cookie` than the map can hold. */
+export const responseHeadersToWire = (headers: RawHeaders): WireHeaders | string =>
+  sizeFault(headers, statusBytes) ?? toWire(endToEndHeaders(headers, droppedInResponses));
 
 /**
  * Folds repeated fields into a map with one value per name (JSON-WIRE.md, "Repeated header fields"): joined by a comma
  * (RFC 9110 section 5.3), `Cookie` by a semicolon (RFC 6265 section 5.4), and each `Set-Cookie`, which
  * cannot be joined (RFC 9110 section 5.3 again), under a spelling of its own.
  */
-function toWire(headers: RawHeaders): WireHeaders | undefined {
+function toWire(headers: RawHeaders): WireHeaders | string {
   const fields = new Map<string, { name: string; value: string }>();
   let setCookies = 0;
   for (let i = 0; i < headers.length; i += 2) {
@@ -33,7 +34,7 @@ function toWire(headers: RawHeaders): WireHeaders | undefined {
     const value = toWireText(headers[i + 1] as string);
     const lower = name.toLowerCase();
     if (lower === "set-cookie") {
-      if (setCookies === maxSetCookies) return undefined;
+      if (setCookies === maxSetCookies) return `more than ${maxSetCookies} Set-Cookie fields`;
       const spelling = setCookieName(setCookies++);
       fields.set(spelling, { name: spelling, value });
       continue;
@@ -61,21 +62,27 @@ function setCookieName(index: number): string {
 
 /**
  * Reads a header map. Besides strings it takes arrays of strings, which some clients may send for a repeated
- * field. Hop-by-hop fields and `Content-Length` are dropped. Returns `undefined` for anything else.
+ * field. Hop-by-hop fields and `Content-Length` are dropped. Returns what is wrong with anything else, or with fields that are
+ * too many or too long; `before` are the bytes of the head before them.
  */
-export function headersFromWire(value: unknown): RawHeaders | undefined {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+export function headersFromWire(value: unknown, before: number): RawHeaders | string {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return noMap;
   const headers: RawHeaders = [];
   for (const [key, held] of Object.entries(value)) {
     // The many spellings were for the map's sake.
     const name = key.length === 10 && key.toLowerCase() === "set-cookie" ? "Set-Cookie" : key;
     for (const one of Array.isArray(held) ? (held as unknown[]) : [held]) {
-      if (typeof one !== "string") return undefined;
+      if (typeof one !== "string") return noMap;
       headers.push(name, fromWireText(one));
     }
   }
-  return endToEndHeaders(headers, droppedInResponses);
+  return sizeFault(headers, before) ?? endToEndHeaders(headers, droppedInResponses);
 }
+
+/** A status, as it stands before the fields of a response's head. */
+export const statusBytes = 3;
+
+const noMap = "headers is not an object of strings";
 
 const ascii = /^[^\u0080-\uffff]*$/;
 

@@ -1,12 +1,14 @@
 import type { Link } from "../link.js";
 
-/** Bytes handed to stream handlers and not consumed, over all streams, at which the link is paused by default. */
-const defaultPauseBytes = 16 * 1024 * 1024;
+/** Bytes that a session holds at one time, over all streams, unless it is told otherwise. */
+export const defaultMaxQueuedBytes = 64 * 1024 * 1024;
+/** What of `maxQueuedBytes` may be handed to stream handlers and not consumed before the link is paused. */
+export const queuedShare = 0.25;
 /** How long the link may stay paused before whoever holds the most is cut, in milliseconds. */
 const stallTimeoutMs = 10_000;
 
 /** Why a stream was cut for the sake of others. */
-export const stalledReader = `Unread data stopped the tunnel for ${stallTimeoutMs} ms, most of it on this stream`;
+export const stalledReader = "Too much of what the tunnel brought is not read, most of it on this stream";
 
 /**
  * The only brake that this wire has. It knows no credit, so one slow reader can be stopped only by stopping the
@@ -17,21 +19,28 @@ export const stalledReader = `Unread data stopped the tunnel for ${stallTimeoutM
 export class Intake {
   paused = false;
   #held = 0;
+  #lingering = 0;
   #timer: NodeJS.Timeout | undefined;
   readonly #holders = new Set<StreamIntake>();
   readonly #link: Link;
   readonly #onChange: () => void;
   readonly #pauseBytes: number;
+  readonly #maxLingering: number;
 
-  /** `onChange` is called after each pause and resumption. */
-  constructor(link: Link, onChange: () => void, pauseBytes = defaultPauseBytes) {
-    this.#pauseBytes = pauseBytes;
+  /** `onChange` is called after each pause and resumption. `maxQueuedBytes`: as in the sessions' options. */
+  constructor(link: Link, onChange: () => void, maxQueuedBytes: number) {
+    this.#pauseBytes = maxQueuedBytes * queuedShare;
+    this.#maxLingering = maxQueuedBytes;
     this.#link = link;
     this.#onChange = onChange;
   }
 
   add(stream: StreamIntake, bytes: number): void {
     this.#holders.add(stream);
+    if (stream.isLast) {
+      this.#linger(bytes);
+      return;
+    }
     this.#held += bytes;
     if (this.paused || this.#held <= this.#pauseBytes) return;
     this.paused = true;
@@ -42,6 +51,22 @@ export class Intake {
 
   remove(stream: StreamIntake, bytes: number): void {
     if (stream.held === 0) this.#holders.delete(stream);
+    if (stream.isLast) this.#lingering -= bytes;
+    else this.#release(bytes);
+  }
+
+  /** The stream brings no more: what it holds is no reason to stop the link any longer, which would make none of it less. */
+  last(stream: StreamIntake): void {
+    this.#release(stream.held);
+    this.#linger(stream.held);
+  }
+
+  #linger(bytes: number): void {
+    this.#lingering += bytes;
+    while (this.#lingering > this.#maxLingering && this.#cutFattest(true));
+  }
+
+  #release(bytes: number): void {
     this.#held -= bytes;
     if (!this.paused || this.#held >= this.#pauseBytes / 2) return;
     this.paused = false;
@@ -56,23 +81,30 @@ export class Intake {
   }
 
   #watch(): void {
-    this.#timer = setTimeout(() => this.#cutFattest(), stallTimeoutMs);
+    this.#timer = setTimeout(() => {
+      this.#watch();
+      this.#cutFattest(false);
+    }, stallTimeoutMs);
     this.#timer.unref();
   }
 
-  #cutFattest(): void {
-    this.#watch();
+  /** Of the streams that have brought their last, or of the others. */
+  #cutFattest(last: boolean): boolean {
     let fattest: StreamIntake | undefined;
     for (const stream of this.#holders) {
+      if (stream.isLast !== last) continue;
       if (fattest === undefined || stream.held > fattest.held) fattest = stream;
     }
     fattest?.stalled();
+    return fattest !== undefined;
   }
 }
 
 /** One stream's part of an {@link Intake}: it never gives back more than it took. */
 export class StreamIntake {
   held = 0;
+  /** It brings no more than it has brought. */
+  isLast = false;
   /** Called when the stream has to go so that others can go on. */
   onStalled: () => void = () => {};
   readonly #intake: Intake;
@@ -84,6 +116,13 @@ export class StreamIntake {
   received(bytes: number): void {
     this.held += bytes;
     this.#intake.add(this, bytes);
+  }
+
+  /** What comes with the next call of `received`, or has come, is the last. */
+  last(): void {
+    if (this.isLast) return;
+    this.isLast = true;
+    this.#intake.last(this);
   }
 
   consumed(bytes: number): void {

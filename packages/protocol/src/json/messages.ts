@@ -1,8 +1,32 @@
 import type { RequestHead, ResponseHead } from "../tunnel.js";
-import { fromWireText, headersFromWire, toWireText, type WireHeaders } from "./headers.js";
+import { fromWireText, headersFromWire, statusBytes, toWireText, type WireHeaders } from "./headers.js";
 
 /** A message that is a JSON object with an `id`; nothing else of it has been looked at. */
 export type Message = { id: string; kind?: unknown } & Record<string, unknown>;
+
+/** An id is a UUID; it is held as long as its exchange, and is in every message about it. In characters. */
+const maxIdLength = 256;
+/** Text of a reason that is kept, in characters: what version 1 lets through. */
+const maxReasonLength = 1_024;
+/** What a message may have besides its body, in characters: a head of 256 KiB, and as much for escapes and structure. */
+const maxBesideBody = 524_288;
+
+/**
+ * Is it more than a message can have? Parsing costs by the structure, and most for what no message has: 16 MiB take 40 ms as one
+ * string and 2 s as empty objects. So before a long message is parsed, the longest run of it without a quotation mark must be
+ * its body, and the rest short.
+ */
+export function isExcessive(text: string): boolean {
+  if (text.length <= maxBesideBody) return false;
+  let body = "";
+  for (let from = 0, to = 0; from <= text.length; from = to + 1) {
+    to = text.indexOf('"', from);
+    if (to === -1) to = text.length;
+    if (to - from > body.length) body = text.slice(from, to);
+    if (to - body.length > maxBesideBody) return true;
+  }
+  return !/^[\w+/=-]*$/.test(body);
+}
 
 /** Returns `undefined` for text that is no such message; both ends skip those. */
 export function parseMessage(text: string): Message | undefined {
@@ -13,7 +37,8 @@ export function parseMessage(text: string): Message | undefined {
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  return typeof (value as { id?: unknown }).id === "string" ? (value as Message) : undefined;
+  const { id } = value as { id?: unknown };
+  return typeof id === "string" && id.length <= maxIdLength ? (value as Message) : undefined;
 }
 
 /** client -> relay. What a message about one response says; `malformed` says what is wrong with it. */
@@ -50,7 +75,8 @@ export function readReply(message: Message): Reply | undefined {
     }
     case "response_error": {
       const text = message["message"];
-      return { type: "error", message: typeof text === "string" ? text : "no reason given" };
+      const reason = typeof text === "string" ? text.slice(0, maxReasonLength) : "no reason given";
+      return { type: "error", message: reason };
     }
     default:
       return undefined;
@@ -65,9 +91,15 @@ function readResponseHead(message: Message): ResponseHead | string {
   if (typeof status !== "number" || !Number.isInteger(status) || status < 200 || status > 999) {
     return "status is not a whole number from 200 to 999";
   }
-  const headers = headersFromWire(message["headers"]);
-  if (headers === undefined) return "headers is not an object of strings";
-  return { status, headers };
+  const headers = headersFromWire(message["headers"], statusBytes);
+  return typeof headers === "string" ? headers : { status, headers };
+}
+
+/** What a request's head holds, in bytes. */
+export function headBytes({ method, path, headers }: RequestHead): number {
+  let bytes = method.length + path.length;
+  for (const text of headers) bytes += text.length;
+  return bytes;
 }
 
 /** relay -> client. `body` is absent when the request has none. */
@@ -81,8 +113,8 @@ export function readRequest(message: Message): Request | string {
   const { method, path, body } = message;
   if (typeof method !== "string" || method === "") return "method is missing";
   if (typeof path !== "string" || path === "") return "path is missing";
-  const headers = headersFromWire(message["headers"]);
-  if (headers === undefined) return "headers is not an object of strings";
+  const headers = headersFromWire(message["headers"], method.length + 1 + path.length);
+  if (typeof headers === "string") return headers;
   const head: RequestHead = { method, path: fromWireText(path), headers };
   if (body === undefined || body === null || body === "") return { head, body: undefined };
   if (typeof body !== "string") return "body is not a string";

@@ -11,12 +11,9 @@ import type {
 } from "../tunnel.js";
 import { JsonConnection } from "./connection.js";
 import { guard, IdleWaiters } from "./guard.js";
-import { stalledReader, StreamIntake } from "./intake.js";
+import { defaultMaxQueuedBytes, queuedShare, StreamIntake } from "./intake.js";
 import { readReply, writeCancel, type Message } from "./messages.js";
 import { RelayStream, type RelayStreamOwner } from "./relay-stream.js";
-
-/** What of {@link JsonRelaySessionOptions.maxQueuedBytes} may wait for the link, and as much for visitors. */
-const queuedShare = 0.25;
 
 export interface JsonRelaySessionOptions {
   liveness?: LivenessOptions;
@@ -25,8 +22,8 @@ export interface JsonRelaySessionOptions {
   /** Streams open at one time. Default 1024. */
   maxStreams?: number;
   /**
-   * Bytes held at one time, over all streams: request bodies that are not whole yet. A quarter as many may wait for the
-   * link, and as many for visitors. Default 67,108,864.
+   * Bytes held at one time, over all streams: request bodies that are not whole yet, and as many of responses that are whole
+   * and wait for visitors. A quarter as many may wait for the link, and as many for visitors of responses that are not. Default 67,108,864.
    */
   maxQueuedBytes?: number;
 }
@@ -51,7 +48,7 @@ export class JsonRelaySession implements OpeningSession {
   constructor(link: Link, handler: SessionHandler, options: JsonRelaySessionOptions = {}) {
     this.#handler = handler;
     this.#maxStreams = options.maxStreams ?? 1024;
-    this.#maxQueuedBytes = options.maxQueuedBytes ?? 64 * 1024 * 1024;
+    this.#maxQueuedBytes = options.maxQueuedBytes ?? defaultMaxQueuedBytes;
     this.#owner = this.#streamOwner(options.maxResponseBody ?? 10 * 1024 * 1024);
     this.#connection = new JsonConnection(
       link,
@@ -67,7 +64,7 @@ export class JsonRelaySession implements OpeningSession {
           handler.onClose(error, code, reason);
         },
       },
-      this.#maxQueuedBytes * queuedShare,
+      this.#maxQueuedBytes,
     );
   }
 
@@ -98,7 +95,7 @@ export class JsonRelaySession implements OpeningSession {
     const intake = new StreamIntake(this.#connection.intake);
     const stream = new RelayStream(this.#nextId++, head, handler, this.#owner, intake);
     intake.onStalled = () => {
-      guard(this.#handler, stream, () => stream.cut("overloaded", stalledReader));
+      guard(this.#handler, stream, () => stream.stalled());
       this.#handler.onOverloaded?.();
     };
     this.#streams.set(stream.wireId, stream);

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { StreamReset, type ResetCode } from "../errors.js";
 import type { RequestHead, ResponseHead, StreamHandler, TunnelStream } from "../tunnel.js";
 import { requestHeadersToWire } from "./headers.js";
-import type { StreamIntake } from "./intake.js";
+import { stalledReader, type StreamIntake } from "./intake.js";
 import { base64Bytes, decodeBase64, writeRequest, type Reply } from "./messages.js";
 
 /** What a stream needs of its session. */
@@ -50,6 +50,10 @@ export class RelayStream implements TunnelStream {
     this.#intake = intake;
   }
 
+  get #isFinished(): boolean {
+    return this.#state === "finished";
+  }
+
   /** Always true: nothing can leave before the whole is there, so waiting would be for ever. */
   write(chunk: Buffer): boolean {
     if (this.#state !== "collecting") return true;
@@ -64,9 +68,10 @@ export class RelayStream implements TunnelStream {
   /** Sends the request. Trailers are dropped: the wire has no place for them. */
   end(): void {
     if (this.#state !== "collecting") return;
-    const headers = requestHeadersToWire(this.#head.headers);
-    if (headers === undefined) {
-      this.cut("bad_message", "The request has more Set-Cookie fields than this wire can carry");
+    const { method, path } = this.#head;
+    const headers = requestHeadersToWire(this.#head.headers, method.length + 1 + path.length);
+    if (typeof headers === "string") {
+      this.cut("bad_message", `The request cannot travel: ${headers}`);
       return;
     }
     this.#state = "waiting";
@@ -107,6 +112,7 @@ export class RelayStream implements TunnelStream {
         // The original means only the first; a head that was sent cannot be taken back, only cut short.
         const code = this.#state === "waiting" ? "upstream_unreachable" : "upstream_failed";
         this.#finish();
+        this.#intake.release();
         this.#handler.onReset(new StreamReset(code, `The client gave up on the response: ${reply.message}`));
         return;
       }
@@ -120,6 +126,12 @@ export class RelayStream implements TunnelStream {
     if (this.#state === "finished") return;
     this.reset(code);
     this.#handler.onReset(new StreamReset(code, message));
+  }
+
+  /** Too much is held, most of it here. Of a stream that has ended, what still waits for the visitor is given up. */
+  stalled(): void {
+    this.reset("overloaded");
+    this.#handler.onReset(new StreamReset("overloaded", stalledReader));
   }
 
   /** The handler threw. */
@@ -161,8 +173,11 @@ export class RelayStream implements TunnelStream {
   #receiveData(data: Buffer, last: boolean): void {
     // The handler may reset the stream in any of its callbacks.
     if (this.#state === "finished") return;
+    if (last) this.#intake.last();
     if (data.length > 0) {
       this.#intake.received(data.length);
+      // It may have been too much.
+      if (this.#isFinished) return;
       this.#handler.onData(data, last);
     }
     if (last) this.#receiveEnd();

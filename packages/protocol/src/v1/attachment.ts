@@ -6,8 +6,8 @@ import type { OnFrame } from "./decode.js";
 
 /** The session that a link is attached to. */
 export interface AttachmentOwner {
-  /** A message has come. */
-  onLinkMessage(attachment: Attachment, message: Buffer | string): void;
+  /** A message has come; without one, `decoder` has to proceed with those that came before. */
+  onLinkMessage(attachment: Attachment, message?: Buffer | string): void;
   /** What was sent has left. */
   onLinkDrain(): void;
   /** The link is closed. It may be one that was attached before. */
@@ -24,6 +24,7 @@ export class Attachment implements LinkHandler {
   /** The shortest round trip over this link, in milliseconds; another may go another way. */
   minRttMs: number | undefined;
   readonly #owner: AttachmentOwner;
+  #resting = false;
 
   /** Pings. It is told what happens on the link once it is the link's handler. */
   constructor(link: Link, onFrame: OnFrame, liveness: LivenessOptions, owner: AttachmentOwner) {
@@ -40,9 +41,21 @@ export class Attachment implements LinkHandler {
     this.link.handler = undefined;
   }
 
-  onMessage(message: Buffer | string): void {
+  onMessage(message?: Buffer | string): void {
     this.liveness.heard();
     this.#owner.onLinkMessage(this, message);
+    if (!this.#resting && this.decoder.isBehind) this.#rest();
+  }
+
+  /** Lets everything else have its turn before more of this link is dealt with. */
+  #rest(): void {
+    this.#resting = true;
+    this.link.pause();
+    setImmediate(() => {
+      this.#resting = false;
+      if (this.decoder.isBehind) this.onMessage();
+      if (!this.#resting) this.link.resume();
+    });
   }
 
   onDrain(): void {

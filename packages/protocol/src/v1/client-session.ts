@@ -6,6 +6,9 @@ import type { V1Options } from "./session.js";
 import { silence, V1Stream } from "./stream.js";
 import { Violation } from "./violation.js";
 
+/** Heads no larger are not counted among what is queued, in bytes: there are only so many streams. */
+const smallHeadBytes = 16_384;
+
 /** The client's end of a version 1 session: it is told of each stream that the relay opens. */
 export class V1ClientSession extends V1Session {
   protected override readonly peerAnswers = false;
@@ -33,10 +36,16 @@ export class V1ClientSession extends V1Session {
     const end = (flags & endFlag) !== 0;
     const stream = new V1Stream(streamId, this, silence, this.windows, upgrade);
     this.streams.add(stream);
+    if (head === undefined) {
+      this.refuseFields(stream);
+      return;
+    }
     if (this.streams.size > this.#maxStreams) {
       stream.reset("refused", `the client already serves ${this.#maxStreams} streams`);
       return;
     }
+    if (payload.length > smallHeadBytes) stream.holdHead(payload.length);
+    if (stream.finished) return;
     try {
       stream.accepted(this.#accept(stream, head, end));
       if (end) stream.receiveEnd([], false);

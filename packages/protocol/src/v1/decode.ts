@@ -1,13 +1,20 @@
-import type { RawHeaders } from "../headers.js";
+import { maxFields, type RawHeaders } from "../headers.js";
 import type { RequestHead, ResponseHead } from "../tunnel.js";
 import { describeFrame, frameRules, headerBytes, typeMask } from "./frame.js";
 import { Violation } from "./violation.js";
 
 export type OnFrame = (type: number, flags: number, streamId: number, payload: Buffer) => void;
 
+/** How long the frames of one message may keep everything else in the process waiting, in milliseconds. */
+const turnMs = 5;
+/** What is decoded between two looks at the clock, in bytes, and what a frame counts beside its own. */
+const clockBytes = 4_096;
+const frameOverheadBytes = 256;
+
 /**
  * Turns the bytes of one direction back into frames, however they were split. A payload that lies in one message is handed
- * over as a slice of it; only one that crosses messages is copied. Keeps at most one frame.
+ * over as a slice of it; only one that crosses messages is copied. Keeps at most one frame, and what there was no time for: two
+ * million frames fit into one message.
  */
 export class Decoder {
   /** The header so far, once it has turned out to cross messages. */
@@ -21,6 +28,9 @@ export class Decoder {
   #payload: Buffer | undefined;
   #payloadHave = 0;
   #stopped = false;
+  /** What is to be decoded in a later turn. */
+  #behind: Buffer[] = [];
+  #sinceClock = 0;
   readonly #onFrame: OnFrame;
 
   constructor(onFrame: OnFrame) {
@@ -31,12 +41,44 @@ export class Decoder {
   stop(): void {
     this.#stopped = true;
     this.#payload = undefined;
+    this.#behind = [];
+  }
+
+  /** Some of what was taken has to wait for a call of `proceed` in a later turn. */
+  get isBehind(): boolean {
+    return this.#behind.length > 0;
   }
 
   /** Takes the next bytes. @throws Violation */
   push(bytes: Buffer): void {
+    if (this.#behind.length > 0) this.#behind.push(bytes);
+    else this.#decode(bytes, performance.now() + turnMs);
+  }
+
+  /** Goes on with what has to wait, as far as the time of another turn goes. @throws Violation */
+  proceed(): void {
+    const behind = this.#behind;
+    this.#behind = [];
+    const until = performance.now() + turnMs;
+    for (const [at, bytes] of behind.entries()) {
+      if (this.#behind.length > 0) {
+        this.#behind = this.#behind.concat(behind.slice(at));
+        return;
+      }
+      this.#decode(bytes, until);
+    }
+  }
+
+  #decode(bytes: Buffer, until: number): void {
     let at = 0;
     while (!this.#stopped) {
+      if (this.#sinceClock >= clockBytes && at < bytes.length) {
+        this.#sinceClock = 0;
+        if (performance.now() >= until) {
+          this.#behind.push(bytes.subarray(at));
+          return;
+        }
+      }
       if (this.#length < 0) {
         at = this.#readHeader(bytes, at);
         if (this.#length < 0) return;
@@ -61,6 +103,7 @@ export class Decoder {
   }
 
   #emit(payload: Buffer): void {
+    this.#sinceClock += frameOverheadBytes + payload.length;
     this.#length = -1;
     this.#payload = undefined;
     this.#payloadHave = 0;
@@ -116,9 +159,20 @@ function violation(what: string, type: number, flags: number, streamId: number, 
   return new Violation(`${what}: ${describeFrame(type, flags, streamId, length)}`);
 }
 
-/** @throws Violation */
-export function decodeRequestHead(payload: Buffer, upgrade: boolean): RequestHead {
-  const parts = payload.toString("latin1").split("\n");
+/**
+ * The strings of a head or trailer section, `before` of which come before its fields; `undefined` when those are more than
+ * {@link maxFields}. The rest of such a one is not looked at.
+ */
+function strings(payload: Buffer, before: number): string[] | undefined {
+  const most = before + 2 * maxFields;
+  const parts = payload.toString("latin1").split("\n", most + 1);
+  return parts.length > most ? undefined : parts;
+}
+
+/** Returns `undefined` for a head with too many fields, as do those below. @throws Violation */
+export function decodeRequestHead(payload: Buffer, upgrade: boolean): RequestHead | undefined {
+  const parts = strings(payload, 2);
+  if (parts === undefined) return undefined;
   const [method, path] = parts;
   if (!method || !path || parts.length % 2 !== 0) {
     throw new Violation("malformed REQUEST head");
@@ -129,8 +183,9 @@ export function decodeRequestHead(payload: Buffer, upgrade: boolean): RequestHea
 }
 
 /** @throws Violation */
-export function decodeResponseHead(payload: Buffer): ResponseHead {
-  const parts = payload.toString("latin1").split("\n");
+export function decodeResponseHead(payload: Buffer): ResponseHead | undefined {
+  const parts = strings(payload, 1);
+  if (parts === undefined) return undefined;
   const status = parts[0] as string;
   if (!/^[1-9]\d\d$/.test(status) || parts.length % 2 !== 1) {
     throw new Violation("malformed response head");
@@ -140,9 +195,10 @@ export function decodeResponseHead(payload: Buffer): ResponseHead {
 }
 
 /** @throws Violation */
-export function decodeTrailers(payload: Buffer): RawHeaders {
+export function decodeTrailers(payload: Buffer): RawHeaders | undefined {
   if (payload.length === 0) return [];
-  const parts = payload.toString("latin1").split("\n");
+  const parts = strings(payload, 0);
+  if (parts === undefined) return undefined;
   if (parts.length % 2 !== 0) throw new Violation("malformed trailers");
   return parts;
 }

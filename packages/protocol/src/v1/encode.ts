@@ -1,6 +1,6 @@
-import type { RawHeaders } from "../headers.js";
+import { maxFields, maxHeadBytes, type RawHeaders } from "../headers.js";
 import type { RequestHead, ResponseHead } from "../tunnel.js";
-import { maxHeadBytes, maxResetMessageBytes } from "./frame.js";
+import { maxResetMessageBytes } from "./frame.js";
 
 /** Writes a frame header of eight bytes at `at`. */
 export function writeFrameHeader(
@@ -36,11 +36,12 @@ export function encodeTrailers(trailers: RawHeaders): string {
 const beyondOneByte = /[^\0-\xff]/;
 
 /**
- * Whether an encoded head or trailer section can travel: not too long, one byte per char, and no line feed within a
- * string, which would make two of it at the other end. `before`: strings before those of the fields.
+ * Whether an encoded head or trailer section can travel: not too long, not too many fields, one byte per char, and no line
+ * feed within a string, which would make two of it at the other end. `before`: strings before those of the fields.
  */
 export function canTravel(text: string, before: number, fields: RawHeaders, maxBytes: number): boolean {
-  if (text.length > maxBytes || fields.length % 2 !== 0 || beyondOneByte.test(text)) return false;
+  if (text.length > maxBytes || fields.length > 2 * maxFields) return false;
+  if (fields.length % 2 !== 0 || beyondOneByte.test(text)) return false;
   let strings = 1;
   for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) strings += 1;
   return strings === before + fields.length;

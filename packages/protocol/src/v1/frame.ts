@@ -1,3 +1,5 @@
+import { maxHeadBytes } from "../headers.js";
+
 /**
  * The frame layout of version 1 (PROTOCOL.md, section 2): a header of eight bytes (type and flags, 24-bit length,
  * stream id), then the payload.
@@ -24,7 +26,6 @@ export const endFlag = 0x80;
 /** The request asks to leave HTTP. */
 export const upgradeFlag = 0x40;
 
-export const maxHeadBytes = 262_144;
 export const maxDataBytes = 262_144;
 export const maxTrailerBytes = 65_536;
 export const maxResetMessageBytes = 1_024;

@@ -1,8 +1,9 @@
 import { TunnelError } from "../errors.js";
+import { maxFields, maxHeadBytes } from "../headers.js";
 import type { SessionHandler, OpeningSession, RequestHead, StreamHandler, TunnelStream } from "../tunnel.js";
 import { decodeResponseHead } from "./decode.js";
 import { canTravel, encodeRequestHead } from "./encode.js";
-import { endFlag, frameTypes, maxHeadBytes, upgradeFlag } from "./frame.js";
+import { endFlag, frameTypes, upgradeFlag } from "./frame.js";
 import { V1Session } from "./session.js";
 import type { V1Options } from "./session.js";
 import { V1Stream } from "./stream.js";
@@ -34,7 +35,9 @@ export class V1RelaySession extends V1Session implements OpeningSession {
     }
     if (this.lastStreamId >= lastId) throw new TunnelError("overloaded", "the session has run out of ids");
     const text = encodeRequestHead(head);
-    if (text.length > maxHeadBytes) throw new TunnelError("overloaded", "the request head is too large");
+    if (text.length > maxHeadBytes || head.headers.length > 2 * maxFields) {
+      throw new TunnelError("overloaded", "the request head is too large");
+    }
     if (head.method === "" || head.path === "" || !canTravel(text, 2, head.headers, maxHeadBytes)) {
       throw new TunnelError("invalid_option", "the request head is not HTTP");
     }
@@ -60,6 +63,10 @@ export class V1RelaySession extends V1Session implements OpeningSession {
 
   protected override receiveAnswer(stream: V1Stream, type: number, end: boolean, payload: Buffer): void {
     const head = decodeResponseHead(payload);
+    if (head === undefined) {
+      this.refuseFields(stream);
+      return;
+    }
     const interim = head.status < 200 && head.status !== 101;
     if (interim !== (type === frameTypes.interim)) {
       throw new Violation(`status ${head.status} in the wrong frame`);

@@ -29,6 +29,8 @@ export interface FramePort {
   markEnd(streamId: number): boolean;
   /** Whether the link and the memory for what is not acknowledged have room for a chunk of DATA of this size. */
   canSendData(bytes: number): boolean;
+  /** Whether what the peer has not acknowledged leaves room for what can as well be left out. */
+  readonly hasRoom: boolean;
   /** Asks for a call of the stream's `pump` when there is room; streams take turns. */
   awaitTurn(stream: V1Stream): void;
 }

@@ -2,6 +2,7 @@ import { closeCodes } from "../close-codes.js";
 import { resetCodes, StreamReset, TunnelError } from "../errors.js";
 import type { ResetCode } from "../errors.js";
 import type { Link } from "../link.js";
+import { maxFields, type RawHeaders } from "../headers.js";
 import type { LivenessOptions } from "../liveness.js";
 import type { Session, SessionHandler } from "../tunnel.js";
 import { Attachment } from "./attachment.js";
@@ -251,11 +252,12 @@ export abstract class V1Session implements Session, StreamPort, SenderOwner, Att
 
   // ---- receiving
 
-  onLinkMessage(attachment: Attachment, message: Buffer | string): void {
+  onLinkMessage(attachment: Attachment, message?: Buffer | string): void {
     if (this.#attachment !== attachment) return;
     try {
       if (typeof message === "string") throw new Violation("a text message in a version 1 session");
-      attachment.decoder.push(message);
+      if (message === undefined) attachment.decoder.proceed();
+      else attachment.decoder.push(message);
       this.#acknowledge();
       this.sender.pump();
     } catch (error) {
@@ -329,7 +331,7 @@ export abstract class V1Session implements Session, StreamPort, SenderOwner, Att
         stream.receiveData(payload, end, this.peerAnswers);
         return;
       case frameTypes.end:
-        stream.receiveEnd(decodeTrailers(payload), this.peerAnswers);
+        this.#receiveEnd(stream, decodeTrailers(payload));
         return;
       case frameTypes.credit:
         stream.receiveCredit(payload.readUInt32BE(0));
@@ -344,6 +346,16 @@ export abstract class V1Session implements Session, StreamPort, SenderOwner, Att
       default:
         this.receiveAnswer(stream, type, end, payload);
     }
+  }
+
+  #receiveEnd(stream: V1Stream, trailers: RawHeaders | undefined): void {
+    if (trailers === undefined) this.refuseFields(stream);
+    else stream.receiveEnd(trailers, this.peerAnswers);
+  }
+
+  /** Too many fields cost their stream only: the frame is well-formed (PROTOCOL.md, section 2). */
+  protected refuseFields(stream: V1Stream): void {
+    this.cut(stream, new StreamReset("bad_message", `more than ${maxFields} header fields`));
   }
 
   // ---- what streams and their sender ask for

@@ -1,6 +1,6 @@
 import { resetCodes, StreamReset } from "../errors.js";
 import type { ResetCode } from "../errors.js";
-import type { RawHeaders } from "../headers.js";
+import { maxFields, type RawHeaders } from "../headers.js";
 import type { AcceptedStream, ResponseHead, StreamHandler } from "../tunnel.js";
 import { canTravel, canTravelAsHead, encodeReset, encodeResponseHead, encodeTrailers } from "./encode.js";
 import { endFlag, frameTypes, maxDataBytes, maxTrailerBytes } from "./frame.js";
@@ -64,6 +64,8 @@ export class V1Stream implements AcceptedStream {
   #unconsumed = 0;
   /** {@link chunkOverheadBytes} of the chunks in `#unconsumed`. */
   #overhead = 0;
+  /** The peer's head, as far as it is counted. */
+  #headBytes = 0;
   #toReturn = 0;
   #epochBytes = 0;
   #epochStart: number | undefined;
@@ -99,13 +101,21 @@ export class V1Stream implements AcceptedStream {
 
   /** What the stream holds of the session's `queuedBytes`. */
   get queuedBytes(): number {
-    return this.#unconsumed + this.#overhead;
+    return this.#unconsumed + this.#overhead + this.#headBytes;
+  }
+
+  /** Counts the peer's head among what is queued until the stream is finished, which may be at once. */
+  holdHead(bytes: number): void {
+    this.#headBytes = bytes;
+    this.#port.queued(this, bytes);
   }
 
   // ---- sending
 
   sendInterim(head: ResponseHead): void {
     if (this.#done || this.#headSent || this.#local !== "open") return;
+    // A service that sends them without end must not end the session, as whatever cannot wait does.
+    if (!this.#sender.hasRoom) return;
     const text = encodeResponseHead(head);
     if (head.status >= 200 || head.status === 101 || !canTravelAsHead(text, head)) {
       this.#cannotTravel("interim response head");
@@ -216,7 +226,8 @@ export class V1Stream implements AcceptedStream {
   }
 
   #cannotTravel(what: string): void {
-    this.#port.cut(this, new StreamReset("bad_message", `the ${what} cannot travel: too large, or not HTTP`));
+    const why = `the ${what} cannot travel: too large, more than ${maxFields} fields, or not HTTP`;
+    this.#port.cut(this, new StreamReset("bad_message", why));
   }
 
   /** The END of this end's direction is on its way. Called also by the session for a REQUEST without a body. */
@@ -352,7 +363,7 @@ export class V1Stream implements AcceptedStream {
   }
 
   #dropUnconsumed(): void {
-    const dropped = this.queuedBytes;
+    const dropped = this.#unconsumed + this.#overhead;
     this.#unconsumed = 0;
     this.#overhead = 0;
     if (dropped > 0) this.#port.queued(this, -dropped);
@@ -365,6 +376,9 @@ export class V1Stream implements AcceptedStream {
     this.#queue = [];
     this.#wantsDrain = false;
     if (cut) this.#dropUnconsumed();
+    const headBytes = this.#headBytes;
+    this.#headBytes = 0;
+    if (headBytes > 0) this.#port.queued(this, -headBytes);
     this.#port.finished(this, this.#window - this.#firstWindow);
   }
 }

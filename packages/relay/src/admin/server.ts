@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { BlockList, isIP } from "node:net";
 import { TunnelError } from "mcp-tunnel-protocol";
+import { printableJson } from "mcp-tunnel-shared";
 import type { Metrics } from "../metrics/metrics.js";
 import { listen } from "../listen.js";
 import type { Relay } from "../relay.js";
@@ -106,7 +107,7 @@ class AdminRequests {
   /** Why this request may not be answered. */
   #refusal(req: IncomingMessage): { status: number; error: string } | undefined {
     if (this.#secretDigest !== undefined) {
-      const [, given] = /^Bearer +(.+)$/i.exec(req.headers.authorization ?? "") ?? [];
+      const [, given] = /^Bearer +([^ ].*)$/i.exec(req.headers.authorization ?? "") ?? [];
       // Digests have one length, so that the comparison takes the same time whatever is given.
       if (given !== undefined && timingSafeEqual(sha256(given), this.#secretDigest)) return undefined;
       return { status: 401, error: "needs 'Authorization: Bearer SECRET' with the relay's --admin-secret" };
@@ -181,7 +182,7 @@ function readiness({ draining, stale }: Relay): { status: string; stale: StaleKi
 const sha256 = (text: string): Buffer => createHash("sha256").update(text).digest();
 
 function send(res: ServerResponse, status: number, body: object, headers: Record<string, string> = {}): void {
-  const text = `${JSON.stringify(body)}\n`;
+  const text = `${printableJson(body)}\n`;
   if (status === 401) res.setHeader("WWW-Authenticate", "Bearer");
   res.writeHead(status, {
     "Content-Type": "application/json",

@@ -1,4 +1,5 @@
 import { checkOptionNames, maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
+import { withoutTrailing } from "mcp-tunnel-shared";
 import pRetry from "p-retry";
 import { Agent, request } from "undici";
 import { z } from "zod";
@@ -134,7 +135,7 @@ export function verifyEndpoint(base: string): string {
       `the auth provider's URL '${base}' may have no query and no fragment`,
     );
   }
-  return `${url.href.replace(/\/+$/, "")}/api/verify`;
+  return `${withoutTrailing(url.href, "/")}/api/verify`;
 }
 
 function rejectionReason(text: string): string {

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { InvalidArgumentError } from "commander";
+import { printable, withoutTrailing } from "mcp-tunnel-shared";
 import { readSecret } from "./secret.js";
 import { CommandFailure } from "./output.js";
 import { formatHostPort, readHostPort } from "./values.js";
@@ -19,7 +20,7 @@ const timeoutMs = 10_000;
 /** Reads `HOST:PORT` or a URL; addresses that mean "everywhere" are asked on loopback. */
 export function readAdminUrl(text: string): string {
   if (/^https?:\/\//.test(text)) {
-    if (URL.canParse(text)) return text.replace(/\/+$/, "");
+    if (URL.canParse(text)) return withoutTrailing(text, "/");
     throw new InvalidArgumentError("Expected a URL such as https://relay.example.com:9090.");
   }
   const { host, port } = readHostPort(text);
@@ -51,7 +52,7 @@ export async function adminRequest(
   const body = parse(text);
   if (status >= 200 && status < 300 && body !== undefined) return body;
   const said = textOf(body?.["error"]) ?? textOf(body?.["status"]) ?? `status ${status}`;
-  throw new CommandFailure(`the admin API at ${address.admin} refused: ${said}`);
+  throw new CommandFailure(`the admin API at ${address.admin} refused: ${printable(said)}`);
 }
 
 /** Not `fetch`, which takes some ports for those of other protocols and refuses them. */

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { printable, printableJson } from "mcp-tunnel-shared";
 import type { TunnelStatus } from "../status.js";
 import { type AdminAddress, adminRequest, readAdminUrl } from "./admin-client.js";
 import { CommandFailure, writeLine } from "./output.js";
@@ -48,13 +49,13 @@ async function status(
   const show = async (): Promise<void> => {
     const answer = (await adminRequest(options, "GET", "/api/tunnels")) as StatusAnswer;
     if (options.json === true) {
-      writeLine(JSON.stringify(answer, undefined, options.watch === true ? 0 : 2));
+      writeLine(printableJson(answer, options.watch === true ? 0 : 2));
       return;
     }
     const lines = statusTable(answer.relay, answer.tunnels, Date.now());
     // On a terminal each table takes the place of the one before.
-    const clear = options.watch === true && process.stdout.isTTY ? "\u001b[H\u001b[2J" : "";
-    writeLine(clear + lines.join("\n"));
+    if (options.watch === true && process.stdout.isTTY) process.stdout.write("\u001b[H\u001b[2J");
+    writeLine(lines.join("\n"));
   };
   await show();
   while (options.watch === true) {
@@ -70,7 +71,8 @@ async function disconnect(name: string, options: AdminAddress): Promise<void> {
 
 async function health(options: AdminAddress): Promise<void> {
   const answer = (await adminRequest(options, "GET", "/readyz")) as { status?: string };
-  if (answer.status !== "ready") throw new CommandFailure(`the relay is not ready: ${answer.status}`);
+  if (answer.status !== "ready")
+    throw new CommandFailure(`the relay is not ready: ${printable(String(answer.status))}`);
   writeLine("ready");
 }
 

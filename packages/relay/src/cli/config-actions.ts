@@ -57,7 +57,7 @@ export function show(file: string | undefined): void {
     node[isSeq(node) ? "commentBefore" : "comment"] = ` ${source}`;
     document.set(new Scalar(option.name()), node);
   }
-  process.stdout.write(document.toString({ lineWidth: 0 }));
+  writeLine(document.toString({ lineWidth: 0 }).trimEnd());
 }
 
 function masked(key: string, value: unknown): unknown {

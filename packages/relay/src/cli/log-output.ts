@@ -1,4 +1,5 @@
 import { pino } from "pino";
+import { printable, printableLines } from "mcp-tunnel-shared";
 import { prettyFactory } from "pino-pretty";
 import { LineGatherer } from "./line-gatherer.js";
 import { isoTime, type LogFormat, type Logger, type LogLevel } from "../log.js";
@@ -95,12 +96,24 @@ export class LogOutput {
   }
 }
 
+/** Whatever a line's fields say, and whoever said it, it is one line and nothing that a terminal obeys. */
 export function createLogger(output: LogOutput, format: LogFormat, level: LogLevel): Logger {
-  const toText = format === "pretty" ? prettyFactory(prettyOptions) : (line: string): string => line;
+  const toText = format === "pretty" ? prettyText() : printableLines;
   return pino(
     { level, base: null, timestamp: () => `,"time":"${isoTime(Date.now())}"` },
     { write: (line: string) => output.write(toText(line)) },
   );
+}
+
+/** Before colours come in, which are meant for the terminal. */
+function prettyText(): (line: string) => string {
+  const pretty = prettyFactory(prettyOptions);
+  return (line) => {
+    const fields: unknown = JSON.parse(line, (_name, value: unknown) => {
+      return typeof value === "string" ? printable(value) : value;
+    });
+    return pretty(fields);
+  };
 }
 
 const prettyOptions = {

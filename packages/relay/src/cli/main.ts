@@ -1,3 +1,4 @@
+import { printableLines } from "mcp-tunnel-shared";
 import { createProgram, failureOf } from "./program.js";
 
 // Set and empty is how a compose file leaves an option out.
@@ -17,7 +18,7 @@ try {
 } catch (error) {
   const failure = failureOf(error);
   if (failure !== undefined) {
-    if (failure.message !== undefined) process.stderr.write(`error: ${failure.message}\n`);
+    if (failure.message !== undefined) process.stderr.write(`error: ${printableLines(failure.message)}\n`);
     // What was already started, a listener say, would keep the process.
     process.exit(failure.status);
   }

@@ -1,5 +1,6 @@
 import { type Command, CommanderError } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
+import { oneLine } from "mcp-tunnel-shared";
 import { version } from "../version.js";
 import { addAdminCommands } from "./admin.js";
 import { addConfigCommands } from "./config.js";
@@ -43,8 +44,8 @@ export function failureOf(error: unknown): Failure | undefined {
     // A command that only groups others has printed their help.
     if (error.code === "commander.help") return { status: usageStatus, message: undefined };
     if (error.exitCode === 0) return undefined;
-    const message = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
-    return { status: usageStatus, message: `${message.trim()} (see mcp-tunnel --help)` };
+    const message = oneLine(error.message.replace(/^error: /, ""));
+    return { status: usageStatus, message: `${message} (see mcp-tunnel --help)` };
   }
   if (error instanceof TunnelError) return { status: usageStatus, message: error.message.trim() };
   if (error instanceof CommandFailure) return { status: failedStatus, message: error.message.trim() };

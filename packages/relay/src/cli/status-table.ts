@@ -1,4 +1,4 @@
-import { printable } from "../log.js";
+import { printable } from "mcp-tunnel-shared";
 import type { StaleSource } from "../staleness.js";
 import type { TunnelStatus } from "../status.js";
 import { table } from "./table.js";
@@ -32,7 +32,7 @@ export function statusTable(relay: RelayState, tunnels: readonly TunnelStatus[],
     ]);
   const state = relay.draining ? ", shutting down" : "";
   const count = tunnels.length === 1 ? "1 tunnel" : `${tunnels.length} tunnels`;
-  const title = `mcp-tunnel ${relay.version}, up ${period(now - relay.startedAt)}${state}: ${count}`;
+  const title = `mcp-tunnel ${printable(relay.version)}, up ${period(now - relay.startedAt)}${state}: ${count}`;
   const stale = (relay.stale ?? []).map(
     ({ kind, name, problem, since }) =>
       `stale for ${period(now - since)}: ${kind} (${printable(name)}): ${printable(problem)}`,

@@ -1,4 +1,4 @@
-import { printable } from "../log.js";
+import { printable } from "mcp-tunnel-shared";
 
 /** Columns as wide as their widest cell. Cells are what strangers may have chosen. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {

@@ -1,3 +1,4 @@
+import { printable, printableJson } from "mcp-tunnel-shared";
 import { createToken, listTokens, revokeToken } from "../auth/token-file-edit.js";
 import { type TokenEntry, tokenId } from "../auth/token-list.js";
 import { writeLine } from "./output.js";
@@ -19,7 +20,7 @@ export async function create(options: CreateOptions): Promise<void> {
 export async function list({ tokenFile, json }: ListOptions): Promise<void> {
   const tokens = await listTokens(tokenFile);
   if (json === true) {
-    writeLine(JSON.stringify(tokens.map(toJson), undefined, 2));
+    writeLine(printableJson(tokens.map(toJson), 2));
     return;
   }
   const rows = tokens.map((entry) => [
@@ -45,5 +46,5 @@ function expiryText(time: number): string {
 
 export async function revoke(id: string, { tokenFile }: FileOption): Promise<void> {
   const { sha256, note } = await revokeToken(tokenFile, id);
-  writeLine(`revoked token ${tokenId(sha256)}${note === undefined ? "" : ` (${note})`}`);
+  writeLine(`revoked token ${tokenId(sha256)}${note === undefined ? "" : ` (${printable(note)})`}`);
 }

@@ -1,5 +1,6 @@
 import { headerValue } from "mcp-tunnel-protocol";
-import { isoTime, type Logger, printable } from "../log.js";
+import { printable } from "mcp-tunnel-shared";
+import { isoTime, type Logger } from "../log.js";
 import type { ExchangeRecord, RelayObserver } from "../observer.js";
 
 /** One line per exchange. Header fields and queries stay out of it: they hold tokens and cookies. */
@@ -75,7 +76,7 @@ function combinedLine(exchange: ExchangeRecord, now: Date): string {
   const { address, method, path, httpVersion, status, responseBytes, headers } = exchange;
   const request = quoted(`${method} ${path} HTTP/${httpVersion}`);
   // Where the visitor came from may hold secrets in its query just as the path.
-  const referrer = quoted(headerValue(headers, "referer")?.replace(/[?#].*$/s, "") ?? "-");
+  const referrer = quoted(headerValue(headers, "referer")?.split(/[?#]/, 1)[0] ?? "-");
   const agent = quoted(headerValue(headers, "user-agent") ?? "-");
   const bytes = responseBytes === 0 ? "-" : responseBytes;
   return `${address} - - [${apacheTime(now)}] ${request} ${status ?? "-"} ${bytes} ${referrer} ${agent}`;

@@ -335,7 +335,9 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     const body = this.#responseBody;
     if (this.#state === "upgraded") {
       body.count(chunk.length);
-      if (this.#request.upgrade?.onData(chunk) === false) body.watchVisitor();
+      const { upgrade } = this.#request;
+      if (upgrade?.onData(chunk) === false) body.watchVisitor();
+      else if (upgrade?.visitorEnded === true) this.#watchLast();
       return;
     }
     if (this.#state !== "responding" || body.isAbsent) {
@@ -361,6 +363,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
   onEnd(trailers: RawHeaders): void {
     if (this.#state === "upgraded") {
       this.#request.upgrade?.onEnd();
+      this.#watchLast();
       return;
     }
     if (this.#state !== "responding") return;
@@ -383,6 +386,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
         this.#requestBody.count(bytes);
       };
       upgrade.onAllSent = () => this.#responseBody.flushed();
+      upgrade.onVisitorEnd = () => this.#watchLast();
       upgrade.onPaused = () => this.#requestBody.waits();
       upgrade.guard = (action) => this.guard(action);
     }
@@ -392,6 +396,12 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     const accepted = { status: head.status, headers: this.#narrowed(headers) };
     if (upgrade?.accept(accepted) === true) this.#state = "upgraded";
     else this.#fail("invalid_response", "a 101 that was not asked for, or is not valid HTTP");
+  }
+
+  /** What waits for the visitor of an upgraded connection has to be taken in time, however little it is. */
+  #watchLast(): void {
+    // A session of HTTP/2 is always read.
+    if (!this.#req.isMultiplexed && this.#res.backlog > 0) this.#responseBody.watchVisitor();
   }
 
   #narrowed(headers: RawHeaders): RawHeaders {

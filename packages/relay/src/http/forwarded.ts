@@ -121,10 +121,13 @@ function forwardedFields(chain: string, host: string, proto: string, requestId: 
   ];
 }
 
+/** Hops that are looked up. No request passes as many proxies; who sends more of them is himself at a trusted address. */
+const maxHops = 100;
+
 /** The last hop that no trusted proxy vouches for: everything to its left is the visitor's own claim. */
 function originator(chain: readonly string[], proxies: TrustedProxies): string {
   let believed = chain.at(-1) as string;
-  for (const hop of chain.toReversed()) {
+  for (const hop of chain.slice(-maxHops).toReversed()) {
     const address = plainAddress(hop);
     if (isIP(address) === 0) break;
     believed = address;

@@ -1,6 +1,7 @@
 import { IncomingMessage, ServerResponse, STATUS_CODES } from "node:http";
 import type { TLSSocket } from "node:tls";
 import { endToEndHeaders, headerValue, type RawHeaders, type ResponseHead } from "mcp-tunnel-protocol";
+import { InterimHeads } from "./interim.js";
 import { linger } from "./linger.js";
 import { areHeadersValid, notInInterim, notInSwitch } from "./response-head.js";
 import type { Guard, UnwantedBody, VisitorRequest, VisitorResponse } from "./visitor.js";
@@ -31,9 +32,15 @@ export class Http1Request extends IncomingMessage implements VisitorRequest {
 /** The response to a request over HTTP/1. */
 export class Http1Response extends ServerResponse<Http1Request> implements VisitorResponse {
   #watchesConnection = false;
+  /** It comes with its first use: few responses have interim heads. */
+  #interim: InterimHeads | undefined;
 
   get takesTrailers(): boolean {
     return this.chunkedEncoding;
+  }
+
+  get waitsForTurn(): boolean {
+    return this.socket === null && !this.req.socket.isPaused();
   }
 
   get backlog(): number {
@@ -50,8 +57,8 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
   sendInterim(head: ResponseHead): void {
     // No connection: an earlier pipelined request is still being answered. HTTP/1.0 knows no interim heads.
     if (this.socket === null || this.headersSent || this.req.httpVersionMinor === 0) return;
-    // They are not flow-controlled: a visitor who does not read them gets no more.
-    if (this.socket.writableLength > maxUnreadBytes) return;
+    this.#interim ??= new InterimHeads();
+    if (!this.#interim.admit(head, this.socket.writableLength === 0)) return;
     if (head.status < 102 || head.status > 199 || !areHeadersValid(head.headers)) return;
     this.socket.write(headText(head.status, endToEndHeaders(head.headers, notInInterim)), "latin1");
   }
@@ -80,6 +87,8 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
   cut(hasLength: boolean): void {
     // Where the end of the connection is the end of the body, only a reset says that it was not the end.
     const delimitedByClose = !this.chunkedEncoding && !hasLength;
+    // Before its turn it would wait for that, on a connection that Node has stopped to read because of what waits.
+    if (this.socket === null && this.req.socket.isPaused()) this.req.socket.destroy();
     if (delimitedByClose && this.socket !== null) this.socket.resetAndDestroy();
     else this.destroy();
   }
@@ -103,6 +112,3 @@ function headText(status: number, headers: RawHeaders): string {
   for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
   return `${text}\r\n`;
 }
-
-/** How much of interim heads may wait for a visitor, in bytes. */
-const maxUnreadBytes = 65_536;

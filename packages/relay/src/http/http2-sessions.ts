@@ -115,7 +115,7 @@ export class Http2Sessions {
     session.on("close", () => this.#forget(session));
     session.setTimeout(this.#limits.idleTimeoutMs);
     session.on("timeout", () => this.#visitors.guard(state.socket, () => this.#onIdle(session, state)));
-    this.#sweep ??= setInterval(() => this.#endThoseThatAreOver(), closingMs).unref();
+    this.#sweep ??= setInterval(() => this.#endThoseThatAreOver(), closingMs / 2).unref();
   }
 
   #onIdle(session: Http2Session, state: SessionState): void {

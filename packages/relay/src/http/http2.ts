@@ -7,6 +7,7 @@ import {
   type RawHeaders,
   type ResponseHead,
 } from "mcp-tunnel-protocol";
+import { InterimHeads } from "./interim.js";
 import { linger } from "./linger.js";
 import { areHeadersValid, lengthField, notInInterim, obeyedInFront } from "./response-head.js";
 import type { Guard, UnwantedBody, VisitorRequest, VisitorResponse } from "./visitor.js";
@@ -97,6 +98,8 @@ export class Http2Response implements VisitorResponse {
   readonly takesTrailers: boolean;
   readonly #request: Http2Request;
   readonly #stream: ServerHttp2Stream;
+  /** It comes with its first use: few responses have interim heads. */
+  #interim: InterimHeads | undefined;
   #ended = false;
   #switched = false;
   #trailers: OutgoingHttpHeaders = {};
@@ -129,6 +132,10 @@ export class Http2Response implements VisitorResponse {
     return this.#ended && (writableFinished || destroyed) && rstCode === NGHTTP2_NO_ERROR;
   }
 
+  get waitsForTurn(): boolean {
+    return false;
+  }
+
   get backlog(): number {
     // What was written in one go counts until all of it has left; meanwhile the session's window tells.
     return this.#stream.bufferSize + (this.#stream.session?.state.remoteWindowSize ?? 0);
@@ -139,6 +146,10 @@ export class Http2Response implements VisitorResponse {
   }
 
   sendInterim(head: ResponseHead): void {
+    // Whatever waits in the session: heads leave it in their order.
+    const isAllSent = this.#stream.session?.state.outboundQueueSize === 0;
+    this.#interim ??= new InterimHeads();
+    if (!this.#interim.admit(head, isAllSent)) return;
     if (head.status < 102 || head.status > 199 || !areHeadersValid(head.headers)) return;
     this.#sendInterim(head.status, endToEndHeaders(head.headers, notInInterim));
   }

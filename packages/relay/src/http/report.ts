@@ -1,4 +1,5 @@
-import { type Logger, printable } from "../log.js";
+import { printable } from "mcp-tunnel-shared";
+import type { Logger } from "../log.js";
 
 /** Logs what should not have been thrown, with where it came from. */
 export function reportFault(logger: Logger, name: string | undefined, error: unknown): void {

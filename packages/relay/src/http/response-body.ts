@@ -3,9 +3,12 @@ import type { CheckedHead } from "./response-head.js";
 import { StallWatch } from "./stall-watch.js";
 import type { VisitorResponse } from "./visitor.js";
 
+/** The end of a body is not counted when it is no longer, in bytes: nearly all are, and a visitor's connection holds more. */
+const smallBytes = 16_384;
+
 /** What a response's body needs of its exchange. */
 export interface ResponseBodyOwner {
-  /** Where it comes from; `undefined` when it is gone. */
+  /** Where it comes from. */
   readonly stream: TunnelStream | undefined;
   /** The visitor has taken nothing for too long. */
   onVisitorStalled(): void;
@@ -28,6 +31,8 @@ export class ResponseBody {
   /** Given to the visitor's connection, which has not passed it on. */
   #unconsumed = 0;
   #draining = false;
+  /** The exchange may part from it before all has been passed on, when the service wants no more of the request. */
+  #stream: TunnelStream | undefined;
   #stall: StallWatch | undefined;
 
   /** `writeTimeoutMs`: how long a visitor may take nothing. */
@@ -53,6 +58,7 @@ export class ResponseBody {
       if ((contentLength ?? 0) > limit) return false;
       this.#limit = limit;
     }
+    this.#stream = this.#owner.stream;
     this.#isAbsent = bodyless;
     this.#length = contentLength;
     return true;
@@ -86,7 +92,7 @@ export class ResponseBody {
   /** Passes a chunk on that has been counted. */
   write(chunk: Buffer): void {
     if (this.#res.write(chunk)) {
-      this.#owner.stream?.consumed(chunk.length);
+      this.#stream?.consumed(chunk.length);
       return;
     }
     this.#unconsumed += chunk.length;
@@ -99,9 +105,12 @@ export class ResponseBody {
   /** Ends the response, with the last chunk, which has been counted, if there is one. */
   end(chunk?: Buffer): void {
     this.#res.end(chunk);
+    const bytes = chunk?.length ?? 0;
     // The visitor may never take the last of it.
-    if (this.#res.backlog > 0) this.watchVisitor();
-    if (chunk !== undefined) this.#owner.stream?.consumed(chunk.length);
+    const waits = this.#res.backlog > 0;
+    if (waits) this.watchVisitor();
+    if (waits && bytes > smallBytes) this.#unconsumed += bytes;
+    else this.#stream?.consumed(bytes);
   }
 
   /** The visitor's connection has passed everything on. */
@@ -110,17 +119,24 @@ export class ResponseBody {
     this.#stall?.flushed();
     const bytes = this.#unconsumed;
     this.#unconsumed = 0;
-    this.#owner.stream?.consumed(bytes);
+    this.#stream?.consumed(bytes);
   }
 
   /** Something waits for the visitor, who has to take some of it in time. */
   watchVisitor(): void {
     this.#stall ??= new StallWatch(
       this.#writeTimeoutMs,
-      () => this.#bytes - this.#res.backlog,
+      () => this.#progress,
       () => this.#owner.guard(() => this.#owner.onVisitorStalled()),
     );
     this.#stall.waits();
+  }
+
+  /** A number that changes when the visitor takes something; `undefined` when nothing waits for him. */
+  get #progress(): number | undefined {
+    const { backlog, waitsForTurn } = this.#res;
+    if (backlog === 0) return undefined;
+    return waitsForTurn ? performance.now() : this.#bytes - backlog;
   }
 
   /** Waits for the visitor no more. */

@@ -1,5 +1,5 @@
-import { domainToASCII } from "node:url";
 import type { RawHeaders } from "mcp-tunnel-protocol";
+import { withoutTrailing } from "mcp-tunnel-shared";
 
 export const cookieDomains = ["narrow", "keep"] as const;
 export type CookieDomain = (typeof cookieDomains)[number];
@@ -24,24 +24,33 @@ export function narrowCookies(headers: RawHeaders, domain: string): RawHeaders {
 }
 
 /**
- * The attributes are what browsers take for them (RFC 6265 section 5.2): what follows the first semicolon, divided by
- * semicolons whatever quotes there are. What is before it, the cookie, stays as it is.
+ * A Domain with its semicolon. The attributes are what browsers take for them (RFC 6265 section 5.2): what follows the first
+ * semicolon, divided by semicolons whatever quotes there are. What is before it, the cookie, stays as it is.
  */
+const domainAttribute = /;\s*domain\s*(?:=([^;]*))?(?=;|$)/gi;
+
+/** Domains read of one cookie: browsers go by one. */
+const maxDomains = 16;
+
 function withoutWideDomain(cookie: string, domain: string): string {
-  if (!/;\s*domain/i.test(cookie)) return cookie;
-  const [pair, ...attributes] = cookie.split(";");
-  const kept = attributes.filter((attribute) => {
-    const [name = "", ...value] = attribute.split("=");
-    return name.trim().toLowerCase() !== "domain" || !covers(value.join("="), domain);
+  let domains = 0;
+  return cookie.replace(domainAttribute, (attribute: string, value = "") => {
+    domains += 1;
+    return domains > maxDomains || covers(value, domain) ? "" : attribute;
   });
-  return [pair, ...kept].join(";");
 }
+
+/** A host name has no more characters (RFC 1035 section 2.3.4). */
+const maxHostLength = 253;
+/** Visible ASCII without the percent sign. */
+const asWritten = /^[!-$&-~]*$/;
 
 /** Does a cookie for `text` go to all of `domain`? */
 function covers(text: string, domain: string): boolean {
-  // Browsers read names as UTF-8; fields hold one char for each byte.
-  const unicode = Buffer.from(text.trim(), "latin1").toString("utf8");
-  const host = domainToASCII(unicode.replace(/^\.+|\.+$/g, ""));
-  // What is no host name is no domain to any browser either; nobody misses it.
+  const trimmed = text.trim();
+  // What is no host name is no domain to any browser either, and nobody misses it. What some browsers would make one of first (RFC 6265
+  // section 5.1.2), and others refuse, is not worth the time of asking what it means.
+  if (trimmed.length > maxHostLength || !asWritten.test(trimmed)) return true;
+  const host = withoutTrailing(trimmed.replace(/^\.+/, ""), ".").toLowerCase();
   return host === "" || domain === host || domain.endsWith(`.${host}`);
 }

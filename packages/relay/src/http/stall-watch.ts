@@ -8,14 +8,14 @@ export class StallWatch {
   #unchanged = 0;
   #timer: NodeJS.Timeout | undefined;
   readonly #timeoutMs: number;
-  readonly #progress: () => number;
+  readonly #progress: () => number | undefined;
   readonly #onStall: () => void;
 
   /**
-   * `progress` is a number that changes when something was taken. `onStall` is called once, when it has not changed for
+   * `progress` is a number that changes when something was taken, or `undefined` when nothing waits any more. `onStall` is called once, when it has not changed for
    * `timeoutMs`, or half as long again at most.
    */
-  constructor(timeoutMs: number, progress: () => number, onStall: () => void) {
+  constructor(timeoutMs: number, progress: () => number | undefined, onStall: () => void) {
     this.#timeoutMs = timeoutMs;
     this.#progress = progress;
     this.#onStall = onStall;
@@ -44,6 +44,10 @@ export class StallWatch {
     this.#timer = undefined;
     if (!this.#waiting) return;
     const progress = this.#progress();
+    if (progress === undefined) {
+      this.flushed();
+      return;
+    }
     this.#unchanged = progress === this.#seen ? this.#unchanged + 1 : 0;
     this.#seen = progress;
     if (this.#unchanged === 2) this.#onStall();

@@ -28,6 +28,8 @@ export class UpgradeSocket {
   onAllSent: () => void = () => {};
   /** Told when the visitor's bytes have to wait for the tunnel; {@link onDrain} ends that. */
   onPaused: () => void = () => {};
+  /** Told when the visitor has ended his direction, after which nothing is read any more. */
+  onVisitorEnd: () => void = () => {};
   /** Runs what happens on the connection. */
   guard: Guard;
   readonly #res: VisitorResponse;
@@ -52,10 +54,20 @@ export class UpgradeSocket {
     socket.on("end", () => {
       this.#visitorEnded = true;
       // Nobody asks for an upgrade and then says that there is nothing to say; and who has left looks the same.
-      if (this.#accepted) this.guard(() => this.#stream?.end());
-      else socket.destroy();
+      if (!this.#accepted) socket.destroy();
+      else {
+        this.guard(() => {
+          this.#stream?.end();
+          this.onVisitorEnd();
+        });
+      }
     });
     socket.on("drain", () => this.guard(() => this.onFlushed()));
+  }
+
+  /** The visitor has ended his direction. */
+  get visitorEnded(): boolean {
+    return this.#visitorEnded;
   }
 
   /** Both ends have finished. */

@@ -53,6 +53,11 @@ export interface VisitorResponse {
   /** The response was handed over whole. */
   readonly writableFinished: boolean;
   /**
+   * An earlier answer goes first over the same connection, which is read meanwhile. Node reads it no more when too
+   * much waits; then it is the visitor who has to take something.
+   */
+  readonly waitsForTurn: boolean;
+  /**
    * What waits for the visitor, in bytes. But for what is written meanwhile it stays the same as long as nothing is
    * taken; it may change by any amount when something is.
    */

@@ -1,4 +1,4 @@
-import { maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
+import { maxFields, maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
 import { describeValue } from "../check.js";
 
 /**
@@ -36,7 +36,10 @@ export interface LimitOptions {
   bodyTimeoutMs?: number;
   /** Longest response body; event streams and upgraded connections are exempt. Default 10,485,760. */
   maxResponseBodyBytes?: number;
-  /** Wait for a response head after the request's last byte. Default 600,000: MCP tool calls are long. */
+  /**
+   * Wait for a response head after the request's last byte, and how long a tunnel may take nothing of what a visitor
+   * sends. Default 600,000: MCP tool calls are long.
+   */
   responseTimeoutMs?: number;
   /** How long a visitor may take nothing of a response that waits for it. Default 60,000. */
   writeTimeoutMs?: number;
@@ -249,7 +252,7 @@ export const limitDefinitions = {
     default: 600_000,
     shown: "10m",
     min: 1,
-    text: "wait for a response to begin",
+    text: "wait for a response to begin, or for the tunnel to take more of an upload",
     name: "response_time",
   },
   writeTimeoutMs: {
@@ -407,6 +410,8 @@ const greatest: Partial<Record<keyof Limits, number>> = {
   // What HTTP/2 counts in.
   maxStreamsPerConnection: 0x7fffffff,
   maxHeaderBytes: 1_048_576,
+  // What the protocol carries, less what the relay adds.
+  maxHeaderCount: maxFields - 48,
   maxMessageBytes: maxMessage,
   maxMessageFragments: 0x7fffffff,
 };

@@ -12,11 +12,11 @@ import {
   TunnelError,
   V1RelaySession,
 } from "mcp-tunnel-protocol";
+import { printable } from "mcp-tunnel-shared";
 import { checkAnswer, resolveName, type TokenGrant } from "../auth/authenticator.js";
 import { grants } from "../auth/patterns.js";
 import { type Admission, type Applicant, tokenKey } from "../limits/admission.js";
 import type { LimitReporter } from "../limits/limit-reporter.js";
-import { printable } from "../log.js";
 import { admitName, shorten } from "../name.js";
 import type { ResolvedRelayOptions } from "../options.js";
 import { goingAway, Tunnel, type TunnelInfo } from "../tunnel.js";

@@ -1,5 +1,6 @@
 import type { SecureContext } from "node:tls";
-import { type Logger, printable } from "../log.js";
+import { printable } from "mcp-tunnel-shared";
+import type { Logger } from "../log.js";
 import { type StaleKind, type StaleSource, Staleness } from "../staleness.js";
 import { Certificate, type CertificateFiles } from "./certificate.js";
 import { FileWatch } from "./file-watch.js";

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { printable } from "../../log.js";
+import { printable } from "mcp-tunnel-shared";
 
 /** A hook may wait until the record is everywhere, but not for ever. */
 const hookTimeoutMs = 600_000;

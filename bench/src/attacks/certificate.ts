@@ -1,0 +1,41 @@
+import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import * as x509 from "@peculiar/x509";
+
+/** The files of a certificate for this machine that vouches for itself. */
+export interface CertificateFiles {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Makes one for `localhost`, the names of the honest tunnels below it and loopback, for a day. */
+export async function createCertificate(folder: string): Promise<CertificateFiles> {
+  // The global one: Node's module has types of its own for the same thing.
+  x509.cryptoProvider.set(crypto);
+  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+  const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const now = Date.now();
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: randomBytes(8).toString("hex"),
+    name: "CN=localhost",
+    keys,
+    signingAlgorithm: algorithm,
+    notBefore: new Date(now - 3_600_000),
+    notAfter: new Date(now + 86_400_000),
+    extensions: [
+      new x509.SubjectAlternativeNameExtension([
+        // One by one: Node takes no wildcard right below a name without a dot.
+        ...["localhost", "demo.localhost", "target.localhost"].map(
+          (value) => ({ type: "dns", value }) as const,
+        ),
+        { type: "ip", value: "127.0.0.1" },
+      ]),
+    ],
+  });
+  const files = { cert: join(folder, "relay.pem"), key: join(folder, "relay.key") };
+  const pkcs8 = await crypto.subtle.exportKey("pkcs8", keys.privateKey);
+  writeFileSync(files.cert, certificate.toString("pem"));
+  writeFileSync(files.key, x509.PemConverter.encode(pkcs8, "PRIVATE KEY"));
+  return files;
+}

@@ -1,0 +1,58 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { fileURLToPath } from "node:url";
+import { table } from "../report.js";
+
+const file = fileURLToPath(new URL("../../../../docs/security.md", import.meta.url));
+
+const header = [
+  "Attack",
+  "Tries",
+  "Limits that took effect",
+  "Relay, MB",
+  "Honest requests",
+  "p50, p99 in ms",
+  "Sockets left",
+  "Ended in s",
+];
+
+/** The table with what was measured on which machine, as docs/security.md has it. `bounds` in words. */
+export function document(rows: readonly (readonly string[])[], seconds: number, bounds: string): string {
+  const date = new Date().toISOString().slice(0, 10);
+  return [
+    `${date}, Node ${process.versions.node}, ${cpus().length} cores that everything shared, ${seconds} s of each attack. Bounds: ${bounds}.`,
+    "",
+    table(header, rows),
+  ].join("\n");
+}
+
+/**
+ * These rows among those that docs/security.md has already, each in the place of the one of its name; new ones at the end. `rows`
+ * begin with what was measured without an attack, of which the document keeps its own.
+ */
+export function withOthers(rows: readonly (readonly string[])[]): (readonly string[])[] {
+  const [, text = ""] =
+    /<!-- attacks -->([^]*)<!-- end of attacks -->/.exec(readFileSync(file, "utf8")) ?? [];
+  const written = text
+    .split("\n")
+    .filter((line) => /^\| (none|\*\*)/.test(line))
+    .map((line) =>
+      line
+        .split("|")
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
+  const nameOf = (row: readonly string[]): string | undefined => row[0]?.split(":", 1)[0];
+  const measured = new Map(rows.slice(1).map((row) => [nameOf(row), row]));
+  const known = new Set(written.map(nameOf));
+  const added = [...measured.values()].filter((row) => !known.has(nameOf(row)));
+  return [...written.map((row) => measured.get(nameOf(row)) ?? row), ...added];
+}
+
+/** @throws Error when docs/security.md has no place for the table, or it is there already. */
+export function write(text: string): void {
+  const before = readFileSync(file, "utf8");
+  const after = before.replace(/(<!-- attacks -->\n)[^]*(<!-- end of attacks -->)/, `$1\n${text}\n\n$2`);
+  if (after === before) throw new Error("docs/security.md has no place for the table");
+  writeFileSync(file, after);
+}

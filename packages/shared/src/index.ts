@@ -1,0 +1,8 @@
+/**
+ * What both ends share and what is no part of their protocol. It imports nothing.
+ *
+ * - `printable.ts`: what strangers say, made fit for a terminal and for a log
+ * - `text.ts`: work on text that takes no longer than the text is long
+ */
+export { printable, printableJson, printableLines } from "./printable.js";
+export { oneLine, withoutTrailing } from "./text.js";

@@ -1,0 +1,15 @@
+/**
+ * Takes every `character` from the end of `text`. A regular expression such as `/\/+$/` looks for the end at each of them anew: it takes
+ * time as the square of their number.
+ */
+export function withoutTrailing(text: string, character: string): string {
+  let end = text.length;
+  while (end > 0 && text[end - 1] === character) end -= 1;
+  return text.slice(0, end);
+}
+
+/** The lines of `text` as one, without the blank ones and without what indents them. */
+export function oneLine(text: string): string {
+  const lines = text.split("\n").map((line) => line.trim());
+  return lines.filter((line) => line !== "").join(" ");
+}
