@@ -10,13 +10,45 @@ export class LocalConnection {
   ended = false;
   /** Has undici go on, where it was told to stop. */
   resume: (() => void) | undefined;
+  readonly #socket: Socket;
+  #requests = 0;
+  #idleSince = performance.now();
+  /** Bytes have come since the last request was written. */
+  #isAnswering = false;
 
-  /** `onRead` is called before undici reads, and calls its handler with what it has read. */
-  constructor(socket: Socket, onRead: (connection: LocalConnection) => void) {
-    socket.prependListener("readable", () => onRead(this));
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.prependListener("readable", () => {
+      if (socket.readableLength > 0) this.#isAnswering = true;
+    });
     socket.prependListener("end", () => {
       this.ended = true;
       this.resume?.();
     });
+  }
+
+  /** Milliseconds since its last response was complete, for one that carries no request now. */
+  get idleMs(): number {
+    return performance.now() - this.#idleSince;
+  }
+
+  /** It had carried a request before this one, to which no byte has come: the service may have closed it as idle. */
+  get mayHaveBeenIdle(): boolean {
+    return this.#requests > 1 && !this.#isAnswering;
+  }
+
+  /** A request is being written. */
+  begin(): void {
+    this.#requests += 1;
+    this.#isAnswering = false;
+  }
+
+  /** The response is complete. */
+  finish(): void {
+    this.#idleSince = performance.now();
+  }
+
+  close(): void {
+    this.#socket.destroy();
   }
 }
