@@ -1,16 +1,15 @@
-import { isIP, type LookupFunction } from "node:net";
+import { isIP } from "node:net";
 import { buildConnector, Pool } from "undici";
+import { lookup } from "../lookup.js";
 import type { ResolvedOptions } from "../options.js";
 import { readAfterRefusedWrite } from "./early-answer.js";
 import type { HeaderPolicy } from "./headers.js";
 import { LocalClient, maxIdleMs } from "./local-client.js";
-import { createLookup } from "./lookup.js";
 
 /** The local service, and the connections to it that wait for the next request. */
 export interface Upstream extends HeaderPolicy {
   readonly pool: Pool;
   readonly connectTimeoutMs: number;
-  readonly lookup: LookupFunction;
   /** Requests that were given up while undici is still making a connection for them, which nothing can stop. */
   readonly givenUp: { count: number };
 }
@@ -20,8 +19,6 @@ export const maxHeadBytes = 65_536;
 
 export function createUpstream(options: ResolvedOptions): Upstream {
   const { target, hostHeader, dropOrigin, connectTimeoutMs } = options;
-  // `localhost` is ::1 and 127.0.0.1, and a service may listen on either.
-  const lookup = createLookup();
   const connector = buildConnector({ timeout: connectTimeoutMs, autoSelectFamily: true, lookup });
   const connect: buildConnector.connector = (connectOptions, callback) =>
     connector(
@@ -53,7 +50,7 @@ export function createUpstream(options: ResolvedOptions): Upstream {
     keepAliveMaxTimeout: maxIdleMs,
     keepAliveTimeoutThreshold: maxIdleMs,
   });
-  return { target, hostHeader, dropOrigin, connectTimeoutMs, lookup, pool, givenUp: { count: 0 } };
+  return { target, hostHeader, dropOrigin, connectTimeoutMs, pool, givenUp: { count: 0 } };
 }
 
 /**
