@@ -1,6 +1,8 @@
 import { once } from "node:events";
-import type { Socket } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { createAuthority } from "../../../test/support/certificates.js";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { startRawServer } from "../../../test/support/raw-server.js";
 import { maxIdleMs } from "../src/forward/local-client.js";
@@ -179,4 +181,43 @@ describe.each(closes)("a service that %s a connection over which it was asked", 
     expect((await visit(rig.relay).cut()).code).toBe("upstream_failed");
     expect(seen.length).toBe(2);
   });
+});
+
+describe("a service over TLS", () => {
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+
+  it.each(["TLSv1.2", "TLSv1.3"] as const)(
+    "is asked again too, whatever %s sends besides",
+    async (version) => {
+      vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
+      const pair = await (await createAuthority()).issue(["localhost"]);
+      const seen: number[] = [];
+      const server = createTlsServer({ ...pair, minVersion: version, maxVersion: version }, (socket) => {
+        const nth = seen.push(0);
+        socket.on("error", () => {});
+        socket.on("data", () => {
+          seen[nth - 1] = (seen[nth - 1] ?? 0) + 1;
+          // The alert that ends TLS are bytes, and none of an answer.
+          if (seen[nth - 1] === 2) socket.end();
+          else socket.write(ok);
+        });
+      });
+      server.listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const { port } = server.address() as AddressInfo;
+      const rig = startRig({ target: `https://localhost:${port}` });
+      closing({
+        async close() {
+          await rig.close();
+          server.close();
+          await once(server, "close");
+        },
+      });
+      expect((await visit(rig.relay).complete()).text).toBe("ok");
+      expect((await visit(rig.relay).complete()).text).toBe("ok");
+      expect(seen).toEqual([2, 1]);
+    },
+  );
 });
