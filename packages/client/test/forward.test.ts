@@ -407,47 +407,6 @@ describe("a local service that fails", () => {
     const other = closing(startRig({ port: upstream.port }));
     expect((await visit(other.relay).complete()).head?.status).toBe(200);
   });
-
-  it("is tried once more when it closed an idle connection under the request", async () => {
-    let connections = 0;
-    const flaky = closing(
-      await startRawServer((socket) => {
-        connections += 1;
-        const first = connections === 1;
-        let requests = 0;
-        socket.on("data", () => {
-          requests += 1;
-          // The second request on the first connection meets its end.
-          if (first && requests === 2) socket.resetAndDestroy();
-          else socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-        });
-      }),
-    );
-    const rig = closing(startRig({ port: flaky.port }));
-    expect((await visit(rig.relay).complete()).text).toBe("ok");
-    expect((await visit(rig.relay).complete()).text).toBe("ok");
-    expect(connections).toBe(2);
-    expect(rig.events.every((event) => event.status === 200)).toBe(true);
-  });
-
-  it("is not asked twice to do what may not be done twice", async () => {
-    let requests = 0;
-    const flaky = closing(
-      await startRawServer((socket) => {
-        socket.on("data", () => {
-          requests += 1;
-          socket.resetAndDestroy();
-        });
-      }),
-    );
-    const rig = closing(startRig({ port: flaky.port }));
-    const reset = await visit(rig.relay, { method: "POST", body: Buffer.from("pay") }).cut();
-    expect(reset.code).toBe("upstream_failed");
-    expect(requests).toBe(1);
-    // A GET may be, but not for ever.
-    await visit(rig.relay).cut();
-    expect(requests).toBe(3);
-  });
 });
 
 describe("a relay that is not to be trusted", () => {

@@ -30,6 +30,12 @@ async function tunnel(options: Partial<RelayOptions> = {}) {
 }
 
 describe("a request over HTTP/2", () => {
+  it("passes bytes beyond ASCII in its target on as they are", async () => {
+    const { client, visitor } = await tunnel();
+    visitor.request({ ":path": "/caf\xc3\xa9?q=\xff" });
+    expect((await client.accept()).head.path).toBe("/caf\xc3\xa9?q=\xff");
+  });
+
   it("reaches the client as one of HTTP/1.1, with nothing of HTTP/2 in it", async () => {
     const { client, visitor } = await tunnel();
     visitor.request({

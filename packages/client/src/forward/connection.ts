@@ -12,32 +12,45 @@ export class LocalConnection {
   /** Has undici go on, where it was told to stop. */
   resume: (() => void) | undefined;
   readonly responses: ResponseNormaliser;
+  readonly #socket: Socket;
+  #requests = 0;
+  #idleSince = performance.now();
 
-  /** `onRead` is called before undici reads, and calls its handler with what it has read. */
-  constructor(socket: Socket, maxHeadBytes: number, onRead: (connection: LocalConnection) => void) {
+  /** `maxHeadBytes`: of a response. */
+  constructor(socket: Socket, maxHeadBytes: number) {
+    this.#socket = socket;
     // A request that upgrades or expects a 100 is sent with node:http. undici would wait for the body of a 304 that has a length.
     const context = { upgrade: false, expectsContinue: false, withholdsLength: true };
     this.responses = new ResponseNormaliser(socket, { ...context, maxHeadBytes }, false);
-    this.#announceRequests(socket);
-    socket.prependListener("readable", () => onRead(this));
     socket.prependListener("end", () => {
       this.ended = true;
       this.resume?.();
     });
   }
 
-  /** While nothing is awaited, whatever is written begins a request. */
-  #announceRequests(socket: Socket): void {
-    const write = socket._write.bind(socket);
-    socket._write = (...args) => {
-      this.responses.requested();
-      write(...args);
-    };
-    const writev = socket._writev?.bind(socket);
-    if (writev === undefined) return;
-    socket._writev = (...args) => {
-      this.responses.requested();
-      writev(...args);
-    };
+  /** Milliseconds since its last response was complete, for one that carries no request now. */
+  get idleMs(): number {
+    return performance.now() - this.#idleSince;
+  }
+
+  /** It had carried a request before this one, to which no byte has come: the service may have closed it as idle. */
+  get mayHaveBeenIdle(): boolean {
+    return this.#requests > 1 && !this.responses.isAnswering;
+  }
+
+  /** A request is being written. */
+  begin(): void {
+    this.#requests += 1;
+    this.responses.requested();
+  }
+
+  /** The response is complete. */
+  finish(): void {
+    this.#idleSince = performance.now();
+    this.responses.answered();
+  }
+
+  close(): void {
+    this.#socket.destroy();
   }
 }

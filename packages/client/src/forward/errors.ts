@@ -61,6 +61,10 @@ export function upstreamFailure(error: unknown, target: Target, connected: boole
 }
 
 function errorCode(error: unknown): string {
+  // The first of several is only that ::1 is not there, on a machine without IPv6.
+  if (error instanceof AggregateError && error.errors.some((one) => errorCode(one) === "ECONNREFUSED")) {
+    return "ECONNREFUSED";
+  }
   if (typeof error !== "object" || error === null || !("code" in error)) return "";
   return String(error.code);
 }

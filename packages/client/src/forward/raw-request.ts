@@ -3,6 +3,7 @@ import * as net from "node:net";
 import * as tls from "node:tls";
 import type { RawHeaders, StreamHandler, StreamReset } from "mcp-tunnel-protocol";
 import { endToEndTrailers, headerValue } from "mcp-tunnel-protocol";
+import { lookup } from "../lookup.js";
 import { readAfterRefusedWrite } from "./early-answer.js";
 import { upstreamFailure } from "./errors.js";
 import { ignored } from "./exchange.js";
@@ -118,7 +119,7 @@ class RawRequest implements StreamHandler {
 
   /** A connection of its own, which may be half closed: an upgraded protocol may need one direction longer. */
   #connect(): net.Socket {
-    const { target, connectTimeoutMs, lookup } = this.#upstream;
+    const { target, connectTimeoutMs } = this.#upstream;
     const address = {
       host: target.hostname,
       port: target.port,

@@ -172,8 +172,11 @@ export function readHead(head: string, context: HeadContext): PlainHead {
   return { status, isInterim, isOdd, text: isDropped ? undefined : text, withheldLength };
 }
 
-/** RFC 9112 section 2.2: a CR alone ends a line for some. RFC 9110 section 5.5: a NUL ends it for others. */
-function refuseStrayCharacters(head: string): void {
+/**
+ * RFC 9112 section 2.2: a CR alone ends a line for some. RFC 9110 section 5.5: a NUL ends it for others.
+ * @throws UnusableAnswer
+ */
+export function refuseStrayCharacters(head: string): void {
   if (/\r(?!\n)/.test(head)) throw invalidAnswer("a CR in its head that ends no line");
   if (head.includes("\0")) throw invalidAnswer("a NUL in its head");
 }

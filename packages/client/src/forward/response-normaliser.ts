@@ -1,7 +1,14 @@
 import type { Socket } from "node:net";
 import { HeadBuffer } from "./head-buffer.js";
 import type { HeadContext } from "./response-head.js";
-import { incomplete, invalidAnswer, readHead, scanHead, UnusableAnswer } from "./response-head.js";
+import {
+  incomplete,
+  invalidAnswer,
+  readHead,
+  refuseStrayCharacters,
+  scanHead,
+  UnusableAnswer,
+} from "./response-head.js";
 
 /** The longest head that the wire carries, in bytes (PROTOCOL.md, section 2). */
 export const greatestHeadBytes = 262_144;
@@ -28,6 +35,8 @@ export const parserMaxHeadBytes = (maxHeadBytes: number): number => maxHeadBytes
 export class ResponseNormaliser {
   /** The Content-Length of the 304 that was read last, where the parser must not see it. */
   withheldLength: string | undefined;
+  /** Bytes have come since the last request was written, though the parser may not have got them. */
+  isAnswering = false;
   /** Bytes that come while no request is under way go to the parser at once, which refuses them: no answer may wait for its question. */
   #state: "idle" | "head" | "rest";
   readonly #socket: Socket;
@@ -50,7 +59,8 @@ export class ResponseNormaliser {
 
   /** A request is being written. */
   requested(): void {
-    if (this.#state === "idle") this.#state = "head";
+    this.isAnswering = false;
+    this.#state = "head";
   }
 
   /** The parser has seen the end of the response. */
@@ -59,12 +69,8 @@ export class ResponseNormaliser {
   }
 
   #receive(chunk: Buffer | null): boolean {
-    if (chunk === null) {
-      if (this.#held !== undefined && this.#held.length > 0) {
-        return this.#refuse("the connection ends within its head");
-      }
-      return this.#pass(null);
-    }
+    if (chunk === null) return this.#end();
+    this.isAnswering = true;
     if (this.#held === undefined) {
       const end = scanHead(chunk);
       if (end > incomplete && end <= this.#options.maxHeadBytes) return this.#passFinal(chunk, undefined);
@@ -73,6 +79,19 @@ export class ResponseNormaliser {
     this.#held.append(chunk);
     try {
       return this.#readHeld(this.#held);
+    } catch (error) {
+      this.#socket.destroy(error as Error);
+      return false;
+    }
+  }
+
+  #end(): boolean {
+    const rest = this.#held?.bytes.toString("latin1") ?? "";
+    if (rest === "") return this.#pass(null);
+    try {
+      // Of a service that ends its lines with CR alone, no line has come.
+      refuseStrayCharacters(rest.replace(/\r$/, ""));
+      throw new Error("the connection ended within the head of its answer");
     } catch (error) {
       this.#socket.destroy(error as Error);
       return false;
@@ -108,11 +127,6 @@ export class ResponseNormaliser {
     this.#held = undefined;
     this.#isOdd = false;
     return this.#pass(bytes);
-  }
-
-  #refuse(why: string): false {
-    this.#socket.destroy(invalidAnswer(why));
-    return false;
   }
 }
 
