@@ -1,13 +1,19 @@
 import { configDefaults, defineConfig } from "vitest/config";
 import { CountsReporter } from "./scripts/counts-reporter.js";
 
-/** Takes a minute for npm alone, and has a command of its own: `npm run test:image`. */
-const image = "test/packaging/image.test.ts";
+/** Tests with a command of their own, `npm run test:NAME`: they take a minute, for npm or pip alone. */
+const separate: Readonly<Record<string, string>> = {
+  image: "test/packaging/image.test.ts",
+  services: "test/services/**",
+};
 
 export default defineConfig(({ mode }) => ({
   test: {
     include: ["packages/*/test/**/*.test.ts", "bench/test/**/*.test.ts", "test/**/*.test.ts"],
-    exclude: mode === "image" ? configDefaults.exclude : [...configDefaults.exclude, image],
+    exclude: [
+      ...configDefaults.exclude,
+      ...Object.entries(separate).flatMap(([name, files]) => (name === mode ? [] : [files])),
+    ],
     // The machine that runs them may have two cores; end-to-end tests start processes of their own.
     maxWorkers: 2,
     testTimeout: 20_000,

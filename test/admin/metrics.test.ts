@@ -27,12 +27,15 @@ describe("the metrics", () => {
     const visitor = closing(createVisitor(relay.port));
     await visitor.text("app", "/echo", { method: "POST", body: "12345" });
     await visitor.text("app", "/status/404");
+    await visitor.text("app", "/status/999");
     await visitor.text("nobody", "/");
     await visitor.text("app", "/echo", { method: "POST", body: "x".repeat(1001) });
 
     const after = await Scrape.of(relay);
     expect(after.value("mcp_tunnel_requests_total", { status: "2xx", outcome: "completed" })).toBe(1);
     expect(after.value("mcp_tunnel_requests_total", { status: "4xx", outcome: "completed" })).toBe(1);
+    // RFC 9110 section 15 has what is above 599 taken for one of these.
+    expect(after.value("mcp_tunnel_requests_total", { status: "5xx", outcome: "completed" })).toBe(1);
     expect(after.value("mcp_tunnel_requests_total", { status: "5xx", outcome: "refused" })).toBe(1);
     expect(after.value("mcp_tunnel_requests_total", { status: "4xx", outcome: "refused" })).toBe(1);
     expect(after.value("mcp_tunnel_refusals_total", { code: "tunnel_not_found" })).toBe(1);
@@ -40,9 +43,9 @@ describe("the metrics", () => {
     expect(after.value("mcp_tunnel_refusals_total", { code: "tunnel_timeout" })).toBe(0);
     expect(after.value("mcp_tunnel_request_bytes_total")).toBeGreaterThanOrEqual(5);
     expect(after.value("mcp_tunnel_response_bytes_total")).toBeGreaterThanOrEqual(5);
-    expect(after.value("mcp_tunnel_request_duration_seconds")).toBe(4);
+    expect(after.value("mcp_tunnel_request_duration_seconds")).toBe(5);
     const { buckets } = after.family("mcp_tunnel_request_duration_seconds").metrics[0] ?? {};
-    expect(buckets?.["600"]).toBe("4");
+    expect(buckets?.["600"]).toBe("5");
   });
 
   it("tell what is open: tunnels, requests, streams", async () => {

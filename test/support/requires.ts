@@ -10,8 +10,12 @@ export function missingProgram(name: string): boolean {
   // /usr/sbin holds nginx on Debian and is not on every user's PATH.
   const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin"];
   if (folders.some((folder) => isExecutable(join(folder, name)))) return false;
-  const reason = `the program "${name}" is not installed`;
-  if (process.env["CI"] !== undefined) throw new Error(`${reason}; add its package to .ci/run`);
+  return missing(`the program "${name}" is not installed; its package belongs in .ci/run`);
+}
+
+/** Says on stderr why a test is skipped, and returns true. Under CI it throws. */
+export function missing(reason: string): true {
+  if (process.env["CI"] !== undefined) throw new Error(reason);
   process.stderr.write(`skipped: ${reason}\n`);
   return true;
 }

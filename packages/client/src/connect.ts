@@ -6,6 +6,7 @@ import { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import { HttpsProxyAgent } from "https-proxy-agent";
 import { WebSocket } from "ws";
 import { isLoopback } from "./forward/target.js";
+import { lookup } from "./lookup.js";
 import { registrationPath } from "./options.js";
 import type { PickSubdomain } from "./options.js";
 import { tlsFault } from "./tls-errors.js";
@@ -63,9 +64,10 @@ function openLink(request: RegisterRequest): Promise<WebSocketLink> {
     // Ends what `ws` knows nothing of yet: the connection to a proxy that has not answered.
     const opening = new AbortController();
     const agent =
-      proxyUrl === undefined ? undefined : new HttpsProxyAgent(proxyUrl, { signal: opening.signal });
+      proxyUrl === undefined ? undefined : new HttpsProxyAgent(proxyUrl, { signal: opening.signal, lookup });
     const ws = new WebSocket(registerUrl, {
       agent,
+      lookup,
       followRedirects: false,
       maxPayload: maxMessageBytes,
       perMessageDeflate: false,

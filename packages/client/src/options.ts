@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { checkLiveness, checkOptionNames, describeType, maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
 import type { LivenessOptions } from "mcp-tunnel-protocol";
 import { withoutTrailing } from "mcp-tunnel-shared";
+import { greatestHeadBytes, leastHeadBytes } from "./forward/response-normaliser.js";
 import { parseTarget, targetOfPort, withoutPassword } from "./forward/target.js";
 import type { Target } from "./forward/target.js";
 
@@ -61,6 +62,8 @@ export interface TunnelClientOptions {
   maxStreams?: number;
   /** How long the local service may take to accept a connection, in milliseconds. Default 5,000. */
   connectTimeoutMs?: number;
+  /** The longest head of a response of the local service, in bytes, up to 262,144. Default 65,536; a longer one gets 502. */
+  maxResponseHeadBytes?: number;
   /** How long the relay may take to open the WebSocket, and again to answer the registration. Default 10,000. */
   registerTimeoutMs?: number;
   /** When the connection to the relay counts as dead. Default: a ping after 15 s of silence, 10 s to answer. */
@@ -90,6 +93,7 @@ export interface ResolvedOptions {
   readonly shutdownGraceMs: number;
   readonly maxStreams: number;
   readonly connectTimeoutMs: number;
+  readonly maxResponseHeadBytes: number;
   readonly registerTimeoutMs: number;
   readonly liveness: LivenessOptions;
 }
@@ -110,6 +114,7 @@ const optionTypes = {
   shutdownGraceMs: "a number",
   maxStreams: "a number",
   connectTimeoutMs: "a number",
+  maxResponseHeadBytes: "a number",
   registerTimeoutMs: "a number",
   liveness: "an object",
   onConnected: "a function",
@@ -134,6 +139,7 @@ export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
     shutdownGraceMs: Math.min(duration("shutdownGraceMs", options.shutdownGraceMs, 30_000), maxTimerMs),
     maxStreams: positive("maxStreams", options.maxStreams, 1_024),
     connectTimeoutMs: Math.min(positive("connectTimeoutMs", options.connectTimeoutMs, 5_000), maxTimerMs),
+    maxResponseHeadBytes: headBytes(options.maxResponseHeadBytes ?? 65_536),
     registerTimeoutMs: Math.min(positive("registerTimeoutMs", options.registerTimeoutMs, 10_000), maxTimerMs),
     liveness: options.liveness ?? {},
   };
@@ -253,6 +259,16 @@ function positive(name: string, value: number | undefined, byDefault: number): n
   if (value === undefined) return byDefault;
   if (!Number.isSafeInteger(value) || value < 1) {
     throw invalid(`${name} must be a whole number from 1, not ${value}`);
+  }
+  return value;
+}
+
+/** @throws TunnelError `invalid_option` for what is no number of bytes, or more than the wire carries. */
+function headBytes(value: number): number {
+  if (!Number.isSafeInteger(value) || value < leastHeadBytes || value > greatestHeadBytes) {
+    throw invalid(
+      `maxResponseHeadBytes must be a whole number from ${leastHeadBytes} to ${greatestHeadBytes}, not ${value}`,
+    );
   }
   return value;
 }

@@ -1,100 +1,120 @@
 import type * as Dns from "node:dns";
 import { lookup as systemLookup } from "node:dns";
-import type { LookupFunction } from "node:net";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { networkInterfaces } from "node:os";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
-import { startUpstream } from "../../../test/support/upstream.js";
-import { createLookup } from "../src/forward/lookup.js";
+import { startTunnelClient } from "../src/client.js";
+import { upstreamFailure } from "../src/forward/errors.js";
+import { parseTarget } from "../src/forward/target.js";
+import { lookup } from "../src/lookup.js";
 import { startRig, visit } from "./relay-side.js";
+import { TestRelay } from "./test-relay.js";
 
 vi.mock("node:dns", async (original) => {
   const dns = await original<typeof Dns>();
-  return { ...dns, lookup: vi.fn(dns.lookup) };
+  return { ...dns, lookup: vi.fn() };
 });
 
 const system = vi.mocked(systemLookup) as unknown as ReturnType<typeof vi.fn>;
-const loopback = [
-  { address: "::1", family: 6 },
-  { address: "127.0.0.1", family: 4 },
-];
+const closing = closingAfterEach();
 
-interface Question {
-  all?: boolean;
-  family?: number;
+const families = ["127.0.0.1"];
+if (Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1"))) {
+  families.push("::1");
 }
 
-function ask(lookup: LookupFunction, hostname: string, question: Question = { all: true }): Promise<unknown> {
-  return new Promise((resolve, reject) =>
-    lookup(hostname, question, (error, address) => (error === null ? resolve(address) : reject(error))),
-  );
-}
-
-describe("the look-up of the local service", () => {
-  const closing = closingAfterEach();
-
-  beforeEach(() => {
-    system.mockClear();
+/** A local service that listens on one address, and answers with it. */
+async function serveOn(address: string): Promise<number> {
+  const server = createServer((_req, res) => res.end(address));
+  server.on("upgrade", (_req, socket) => {
+    socket.end(`HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ${address.length}\r\n\r\n${address}`);
   });
+  server.listen(0, address);
+  await once(server, "listening");
+  closing({
+    async close() {
+      server.close();
+      server.closeAllConnections();
+      await once(server, "close");
+    },
+  });
+  return (server.address() as AddressInfo).port;
+}
 
-  it.each(["/headers", "*"])("is used for a request to %s", async (path) => {
-    const upstream = closing(await startUpstream());
-    const rig = closing(startRig({ port: upstream.port }));
-    await visit(rig.relay, { method: path === "*" ? "OPTIONS" : "GET", path }).complete();
-    expect(system).toHaveBeenCalledTimes(1);
+beforeEach(() => {
+  // A resolver that knows no name of this machine: musl's does not know those below `localhost`.
+  system.mockReset();
+  system.mockImplementation((name: string, _options: unknown, callback: (error: Error) => void) =>
+    process.nextTick(callback, new Error(`getaddrinfo ENOTFOUND ${name}`)),
+  );
+});
+
+describe.each(["localhost", "app.localhost"])("the local service at %s", (hostname) => {
+  it.each(families)("is found where it listens, on %s alone", async (address) => {
+    const port = await serveOn(address);
+    const rig = closing(startRig({ target: `http://${hostname}:${port}` }));
+    expect((await visit(rig.relay).complete()).text).toBe(address);
+    const upgrade = await visit(rig.relay, { headers: ["Upgrade", "x"], upgrade: true }).complete();
+    expect(upgrade.text).toBe(address);
+    expect(system).not.toHaveBeenCalled();
   });
 });
 
-describe("createLookup", () => {
-  let answer = loopback;
-
-  beforeEach(() => {
-    answer = loopback;
-    vi.useFakeTimers({ toFake: ["performance"] });
-    system.mockReset();
-    system.mockImplementation(
-      (_name: string, { all }: Question, callback: (...args: unknown[]) => void): void =>
-        process.nextTick(() => (all ? callback(null, answer) : callback(null, "127.0.0.1", 4))),
+describe("a local service that is not running", () => {
+  it("is looked for at both addresses", async () => {
+    const rig = closing(startRig({ port: 1 }));
+    expect((await visit(rig.relay).cut()).message).toBe(
+      "cannot reach http://localhost:1: connection refused at [::1]:1 and 127.0.0.1:1 (is the local service running?)",
     );
   });
 
-  afterEach(() => {
-    vi.useRealTimers();
-  });
-
-  it("keeps the addresses of this machine for ten seconds", async () => {
-    const lookup = createLookup();
-    expect(await ask(lookup, "localhost")).toEqual(loopback);
-    vi.advanceTimersByTime(9_999);
-    expect(await ask(lookup, "localhost")).toEqual(loopback);
-    expect(system).toHaveBeenCalledTimes(1);
-    vi.advanceTimersByTime(1);
-    expect(await ask(lookup, "localhost")).toEqual(loopback);
-    expect(system).toHaveBeenCalledTimes(2);
-  });
-
-  it("asks again after a failure", async () => {
-    const lookup = createLookup();
-    system.mockImplementationOnce((_name: string, _question: Question, callback: (error: Error) => void) =>
-      process.nextTick(callback, new Error("EAI_AGAIN")),
+  it("is what a machine without IPv6 tells of too", () => {
+    const notThere = Object.assign(new Error("no ::1"), { code: "EADDRNOTAVAIL", address: "::1", port: 1 });
+    const refused = Object.assign(new Error("refused"), {
+      code: "ECONNREFUSED",
+      address: "127.0.0.1",
+      port: 1,
+    });
+    const error = Object.assign(new AggregateError([notThere, refused]), { code: notThere.code });
+    const { message } = upstreamFailure(error, parseTarget("http://localhost:1"), false);
+    expect(message).toContain(
+      "connection refused at [::1]:1 and 127.0.0.1:1 (is the local service running?)",
     );
-    await expect(ask(lookup, "localhost")).rejects.toThrow("EAI_AGAIN");
-    expect(await ask(lookup, "localhost")).toEqual(loopback);
   });
+});
 
-  it("asks each time for what is not of this machine, whatever its name", async () => {
-    const lookup = createLookup();
-    answer = [...loopback, { address: "172.17.0.2", family: 4 }];
-    await ask(lookup, "app.localhost");
-    await ask(lookup, "app.localhost");
-    expect(system).toHaveBeenCalledTimes(2);
-  });
+it("a relay at a name below localhost is reached on this machine, where nothing is masked", async () => {
+  const relay = closing(await new TestRelay().listen());
+  const client = closing(
+    await startTunnelClient({ port: 3000, relayUrl: `http://relay.localhost:${relay.port}`, token: "t" }),
+  );
+  expect(client.url).toBeDefined();
+  expect(system).not.toHaveBeenCalled();
+});
 
-  it("does not answer for another name, a family or a single address", async () => {
-    const lookup = createLookup();
-    await ask(lookup, "localhost");
-    await ask(lookup, "other.localhost");
-    await ask(lookup, "other.localhost", { all: true, family: 4 });
-    expect(await ask(lookup, "other.localhost", { all: false })).toBe("127.0.0.1");
-    expect(system).toHaveBeenCalledTimes(4);
-  });
+describe("lookup", () => {
+  const ask = (hostname: string, options: { all?: boolean }): Promise<unknown> =>
+    new Promise((resolve, reject) =>
+      lookup(hostname, options, (error, address) => (error === null ? resolve(address) : reject(error))),
+    );
+
+  it.each(["localhost", "LOCALHOST", "localhost.", "app.localhost", "a.b.localhost"])(
+    "knows that %s is this machine",
+    async (hostname) => {
+      expect(await ask(hostname, { all: true })).toEqual([
+        { address: "::1", family: 6 },
+        { address: "127.0.0.1", family: 4 },
+      ]);
+    },
+  );
+
+  it.each(["box.lan", "notlocalhost", "localhost.example.com", "localhost.."])(
+    "asks the system about %s",
+    async (hostname) => {
+      await expect(ask(hostname, { all: true })).rejects.toThrow(`ENOTFOUND ${hostname}`);
+    },
+  );
 });

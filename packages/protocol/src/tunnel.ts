@@ -14,7 +14,7 @@ export interface RequestHead {
 
 /** A response head, interim (1xx) or final. The reason phrase does not travel. */
 export interface ResponseHead {
-  /** 100-199 for interim heads, 101 or 200-599 for final ones. */
+  /** 100-199 for interim heads, 101 or 200-999 for final ones. */
   status: number;
   headers: RawHeaders;
 }

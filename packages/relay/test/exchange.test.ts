@@ -51,6 +51,28 @@ describe("a request", () => {
     ]);
   });
 
+  it.each(["/caf\xc3\xa9", "/?q=\xc3\xbc", "http://app.localhost/\xff", "/\x01"])(
+    "for %j is refused in words, for the visitor and in the log: Node's parser takes nothing but ASCII there",
+    async (target) => {
+      const { relay, visit } = await tunnel();
+      const answer = await visit(`GET ${target} HTTP/1.1`).until((received) =>
+        received.includes("percent-encoded"),
+      );
+      expect(answer).toMatch(/^HTTP\/1\.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text\/plain/);
+      expect(answer).toContain("X-Tunnel-Error: invalid_target\r\n");
+      const [head = "", text = ""] = answer.split("\r\n\r\n");
+      expect(text).toBe("invalid request target: what is not printable ASCII has to be percent-encoded");
+      expect(head).toContain(`Content-Length: ${text.length}`);
+      await relay.logged("request not readable");
+    },
+  );
+
+  it("that is none is told of in the log", async () => {
+    const { relay, visit } = await tunnel();
+    await visit("nonsense").until((received) => received.includes("X-Tunnel-Error: invalid_request\r\n"));
+    await relay.logged("request not readable");
+  });
+
   it("keeps the trace that it belongs to, byte for byte, and loses an id of the visitor's own", async () => {
     const { client, visit } = await tunnel();
     visit(
@@ -159,6 +181,16 @@ describe("a request", () => {
     visitor.close();
     expect((await exchange.wasReset).code).toBe("cancelled");
     expect(await relay.record(1)).toMatchObject({ outcome: "cancelled", status: undefined });
+  });
+
+  it("ends at the client also when the visitor only says no more, which looks the same", async () => {
+    const { relay, client } = await tunnel();
+    const visitor = opened(new RawVisitor(relay.port, { allowHalfOpen: true }));
+    visitor.request("GET / HTTP/1.1");
+    const exchange = await client.accept();
+    visitor.socket.end();
+    expect((await exchange.wasReset).code).toBe("cancelled");
+    expect(await visitor.all()).toBe("");
   });
 
   it("may be pipelined; all of them end when the visitor leaves", async () => {
@@ -304,7 +336,7 @@ describe("a response", () => {
     ["two lengths that are not sent on", 204, ["Content-Length", "0", "Content-Length", "0"]],
     ["a length that is none", 200, ["Content-Length", "1, 1"]],
     ["a negative length", 200, ["Content-Length", "-1"]],
-    ["a status out of range", 600, []],
+    ["a status out of range", 1000, []],
     ["an upgrade that nobody asked for", 101, ["Upgrade", "x"]],
   ])("with %s is not passed on", async (_, status, headers) => {
     const { client, visit } = await tunnel();

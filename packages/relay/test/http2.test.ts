@@ -30,6 +30,12 @@ async function tunnel(options: Partial<RelayOptions> = {}) {
 }
 
 describe("a request over HTTP/2", () => {
+  it("passes bytes beyond ASCII in its target on as they are", async () => {
+    const { client, visitor } = await tunnel();
+    visitor.request({ ":path": "/caf\xc3\xa9?q=\xff" });
+    expect((await client.accept()).head.path).toBe("/caf\xc3\xa9?q=\xff");
+  });
+
   it("reaches the client as one of HTTP/1.1, with nothing of HTTP/2 in it", async () => {
     const { client, visitor } = await tunnel();
     visitor.request({
@@ -294,6 +300,19 @@ describe("a response over HTTP/2", () => {
     expect(await visit.closed).toEqual({ code: NGHTTP2_NO_ERROR, ended: true });
     expect(visit.bytes).toBe(0);
     expect(await relay.record(1)).toMatchObject({ status, outcome: "completed" });
+  });
+
+  it.each([600, 999])("is a 500 for %i, which Node cannot send over HTTP/2", async (status) => {
+    const { relay, client, visitor } = await tunnel();
+    const visit = visitor.request({}).read();
+    const { stream } = await client.accept();
+    stream.sendHead({ status, headers: ["X-A", "1"] });
+    stream.write(Buffer.from("body"));
+    stream.end();
+    expect(await visit.head).toMatchObject({ ":status": 500, "x-a": "1" });
+    expect(await visit.closed).toEqual({ code: NGHTTP2_NO_ERROR, ended: true });
+    expect(visit.body).toBe("body");
+    expect(await relay.record(1)).toMatchObject({ status: 500, outcome: "completed" });
   });
 
   it("that is cut does not look complete, even with much of it still on its way", async () => {

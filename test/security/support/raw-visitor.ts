@@ -60,10 +60,10 @@ export class RawVisitor {
 
 /** The statuses of the final answers in these bytes, as far as they begin a line. */
 export function statuses(received: string): number[] {
-  return [...received.matchAll(/^HTTP\/1\.[01] ([2-5]\d\d)/gm)].map((match) => Number(match[1]));
+  return [...received.matchAll(/^HTTP\/1\.[01] ([2-9]\d\d)/gm)].map((match) => Number(match[1]));
 }
 
 /** The same for answers that follow one another without a line's end between them. */
 export function allStatuses(received: string): number[] {
-  return [...received.matchAll(/HTTP\/1\.[01] ([2-5]\d\d) /g)].map((match) => Number(match[1]));
+  return [...received.matchAll(/HTTP\/1\.[01] ([2-9]\d\d) /g)].map((match) => Number(match[1]));
 }

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
 import { oneLine, printable } from "mcp-tunnel-shared";
+import { greatestHeadBytes, leastHeadBytes } from "../forward/response-normaliser.js";
 import { registerUrl } from "../options.js";
 import type { TunnelClientOptions } from "../options.js";
 import { version } from "../version.js";
@@ -50,6 +51,7 @@ interface Flags {
   subdomain?: string;
   hostHeader: string;
   dropOrigin?: boolean;
+  maxResponseHead: number;
   json?: boolean;
   maxReconnectTime?: number;
   shutdownGrace: number;
@@ -81,6 +83,7 @@ export function parseCommandLine(args: readonly string[]): CliOptions {
       ...(flags.subdomain === undefined ? {} : { subdomain: flags.subdomain }),
       hostHeader: flags.hostHeader,
       dropOrigin: isOn("drop-origin", flags.dropOrigin),
+      maxResponseHeadBytes: flags.maxResponseHead,
       ...(flags.maxReconnectTime === undefined ? {} : { maxReconnectTimeMs: flags.maxReconnectTime }),
       shutdownGraceMs: flags.shutdownGrace,
       waitForRelay: true,
@@ -125,6 +128,14 @@ function buildCommand(): Command {
     )
     .addOption(
       new Option("--drop-origin", "remove the Origin header, for services that refuse foreign origins"),
+    )
+    .addOption(
+      option(
+        "--max-response-head <bytes>",
+        `the longest head of an answer of the local service, up to ${greatestHeadBytes}`,
+      )
+        .default(65_536, "65536")
+        .argParser(parseHeadBytes),
     )
     .addOption(new Option("--json", "print one JSON object per event"))
     .addOption(
@@ -214,6 +225,14 @@ export function parseDuration(text: string): number {
     );
   }
   return ms;
+}
+
+function parseHeadBytes(text: string): number {
+  const bytes = /^\d+$/.test(text) ? Number(text) : 0;
+  if (bytes >= leastHeadBytes && bytes <= greatestHeadBytes) return bytes;
+  throw new InvalidArgumentError(
+    `It takes a number of bytes from ${leastHeadBytes} to ${greatestHeadBytes}.`,
+  );
 }
 
 /** commander puts its suggestions on a second line. */

@@ -132,15 +132,17 @@ export class HumanRenderer implements Renderer {
   #request(event: RequestEvent): string {
     const { dim, red } = this.#colors;
     const cancelled = event.error?.code === "cancelled";
-    const status = event.status === undefined ? dim(" - ") : this.#status(event.status);
+    const failed = event.error !== undefined && !cancelled;
+    const status = event.status === undefined ? dim(" - ") : this.#status(event.status, failed);
     const line = `${printable(event.method).padEnd(6)} ${printable(event.path)} ${status} ${dim(duration(event.durationMs))}`;
     if (event.error === undefined) return line;
     return `${line} ${cancelled ? dim("the visitor left") : red(printable(event.error.message))}`;
   }
 
-  #status(status: number): string {
+  /** `failed`: the visitor did not get all of it, or not this. */
+  #status(status: number, failed: boolean): string {
     const { green, cyan, yellow, red } = this.#colors;
-    const color = status >= 500 ? red : status >= 400 ? yellow : status >= 300 ? cyan : green;
+    const color = failed || status >= 500 ? red : status >= 400 ? yellow : status >= 300 ? cyan : green;
     return color(String(status));
   }
 }

@@ -1,5 +1,6 @@
 import type { ResetCode } from "mcp-tunnel-protocol";
 import { tlsFault } from "../tls-errors.js";
+import { invalidAnswer, UnusableAnswer } from "./response-head.js";
 import type { Target } from "./target.js";
 
 /** Why the local service did not answer, in the words of the protocol and of a person. */
@@ -31,6 +32,10 @@ const notSendable: ReadonlySet<string> = new Set([
   "ERR_UNESCAPED_CHARACTERS",
 ]);
 
+/** How undici and node:http say that their parser refused something, and what; not that the connection ended too early. */
+const parserWords =
+  /^(?:Response does not match the HTTP\/1\.1 protocol \((?!Invalid EOF state)(.*)\)|Parse Error: (?!Invalid EOF state)(.*))$/;
+
 /**
  * Translates an error of undici, node:http, net or tls. `connected` tells a connection that broke from one that
  * never was: the error alone does not.
@@ -40,6 +45,13 @@ export function upstreamFailure(error: unknown, target: Target, connected: boole
   const text = error instanceof Error ? error.message : String(error);
   if (notSendable.has(code))
     return { code: "bad_message", message: `the request cannot be sent on: ${text}` };
+  if (error instanceof UnusableAnswer) return { code: "bad_message", message: `${target.origin} ${text}` };
+  // Of the body or its trailers: heads that a parser would refuse do not reach it.
+  const refused = parserWords.exec(text);
+  if (refused !== null) {
+    const why = refused[1] ?? refused[2] ?? text;
+    return upstreamFailure(invalidAnswer(why), target, connected);
+  }
   if (connected)
     return { code: "upstream_failed", message: `${target.origin} broke off the exchange: ${text}` };
   const known = unreachable.get(code);
@@ -49,6 +61,10 @@ export function upstreamFailure(error: unknown, target: Target, connected: boole
 }
 
 function errorCode(error: unknown): string {
+  // The first of several is only that ::1 is not there, on a machine without IPv6.
+  if (error instanceof AggregateError && error.errors.some((one) => errorCode(one) === "ECONNREFUSED")) {
+    return "ECONNREFUSED";
+  }
   if (typeof error !== "object" || error === null || !("code" in error)) return "";
   return String(error.code);
 }

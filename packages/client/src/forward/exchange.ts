@@ -98,6 +98,8 @@ export class Exchange {
 
   /** The other end cut the exchange. */
   cancelled(reason: StreamReset): void {
+    // The relay could not use the head, or the wire not carry it: whatever the service said, the visitor got a 502.
+    if (reason.code === "bad_message" && this.status !== undefined) this.status = 502;
     this.#finish(reason.code === "no_error" ? undefined : { code: reason.code, message: reason.message });
   }
 

@@ -3,13 +3,14 @@ import * as net from "node:net";
 import * as tls from "node:tls";
 import type { RawHeaders, StreamHandler, StreamReset } from "mcp-tunnel-protocol";
 import { endToEndTrailers, headerValue } from "mcp-tunnel-protocol";
+import { lookup } from "../lookup.js";
 import { readAfterRefusedWrite } from "./early-answer.js";
 import { upstreamFailure } from "./errors.js";
 import { ignored } from "./exchange.js";
 import type { Exchange } from "./exchange.js";
 import { lengthOf, localHeaders } from "./headers.js";
+import { parserMaxHeadBytes, ResponseNormaliser } from "./response-normaliser.js";
 import { UpgradedConnection } from "./upgrade.js";
-import { maxHeadBytes } from "./upstream.js";
 import type { Upstream } from "./upstream.js";
 
 /**
@@ -50,7 +51,7 @@ class RawRequest implements StreamHandler {
       method: head.method,
       path: head.path,
       headers: this.#headers(end),
-      maxHeaderSize: maxHeadBytes,
+      maxHeaderSize: parserMaxHeadBytes(upstream.maxHeadBytes),
       createConnection: () => this.#connect(),
     });
     // Node would leave out what is beyond 2,000 fields, in silence.
@@ -118,7 +119,7 @@ class RawRequest implements StreamHandler {
 
   /** A connection of its own, which may be half closed: an upgraded protocol may need one direction longer. */
   #connect(): net.Socket {
-    const { target, connectTimeoutMs, lookup } = this.#upstream;
+    const { target, connectTimeoutMs } = this.#upstream;
     const address = {
       host: target.hostname,
       port: target.port,
@@ -142,7 +143,19 @@ class RawRequest implements StreamHandler {
     });
     socket.once("close", () => clearTimeout(timer));
     readAfterRefusedWrite(socket);
+    this.#normalise(socket);
     return socket.setNoDelay(true);
+  }
+
+  #normalise(socket: net.Socket): void {
+    const { head } = this.#exchange;
+    const options = {
+      upgrade: head.upgrade === true,
+      expectsContinue: headerValue(head.headers, "expect") !== undefined,
+      withholdsLength: false,
+      maxHeadBytes: this.#upstream.maxHeadBytes,
+    };
+    new ResponseNormaliser(socket, options, true);
   }
 
   #listen(): void {
@@ -177,11 +190,6 @@ class RawRequest implements StreamHandler {
   #onUpgrade(response: http.IncomingMessage, socket: net.Socket, head: Buffer): void {
     if (this.#exchange.finished) {
       socket.destroy();
-      return;
-    }
-    if (this.#exchange.head.upgrade !== true) {
-      socket.destroy();
-      this.#fail(new Error("101 without a request to upgrade"));
       return;
     }
     this.#exchange.sendHead(101, response.rawHeaders, false);

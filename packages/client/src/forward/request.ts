@@ -1,4 +1,3 @@
-import type { Dispatcher } from "undici";
 import { headerValue } from "mcp-tunnel-protocol";
 import type { RawHeaders, StreamHandler, StreamReset } from "mcp-tunnel-protocol";
 import { RequestBody } from "./body.js";
@@ -6,6 +5,7 @@ import type { LocalConnection } from "./connection.js";
 import { upstreamFailure } from "./errors.js";
 import type { Exchange } from "./exchange.js";
 import { localHeaders } from "./headers.js";
+import type { LocalClient, LocalHandler } from "./local-client.js";
 import { sendRaw } from "./raw-request.js";
 import type { Upstream } from "./upstream.js";
 
@@ -19,8 +19,14 @@ const firstByteTimeoutMs = 25;
 /** A body this small that comes whole is given to the connection at once, in bytes: it does not wait for more than that. */
 const smallBodyBytes = 16_384;
 
-/** Safe methods (RFC 9110 section 9.2.1): sending them twice does no harm. */
-const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
+/** Methods that a proxy may repeat by itself: those idempotent by RFC 9110 section 9.2.2, and safe ones of other registrations. */
+const repeatableMethods: ReadonlySet<string> = new Set([
+  ...["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"],
+  ...["PROPFIND", "REPORT", "SEARCH", "QUERY"],
+]);
+
+/** What undici says when the service has closed or reset the connection. */
+const closedCodes: ReadonlySet<string> = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
 
 /**
  * An ordinary request, sent with undici over a kept-alive connection.
@@ -34,8 +40,10 @@ export class LocalRequest implements StreamHandler {
   /** How to speak to undici about the request that it has on a connection. */
   control: { abort(error: Error): void; resume(): void } | undefined;
   #body: RequestBody | undefined;
+  /** The whole body, of a request that may have to be repeated. */
+  #whole: Buffer | null = null;
   #sent = false;
-  #retried = false;
+  #isRepeated = false;
   #givenUp = false;
   #firstByteTimer: NodeJS.Timeout | undefined;
   #raw: StreamHandler | undefined;
@@ -59,6 +67,7 @@ export class LocalRequest implements StreamHandler {
       this.exchange.stream.consumed(chunk.length);
     } else if (last && chunk.length <= smallBodyBytes) {
       // The whole body at once: no iteration, one write.
+      if (repeatableMethods.has(this.exchange.head.method)) this.#whole = chunk;
       this.#send(chunk);
       this.exchange.stream.consumed(chunk.length);
     } else {
@@ -109,17 +118,16 @@ export class LocalRequest implements StreamHandler {
   }
 
   /**
-   * Sends again what failed on a connection that the service had closed while it was idle: the close crosses
-   * the request on the way. Once, and only what is safe to repeat (RFC 9112 section 9.3.1).
+   * Sends again what met the end of a connection that the service had closed as idle: the close crosses the request on the way.
+   * Once, over a new connection, and only what may be repeated (RFC 9112 section 9.3.1).
    */
-  retry(error: Error): boolean {
+  repeat(error: Error): boolean {
     const code = (error as NodeJS.ErrnoException).code ?? "";
-    if (this.#retried || this.#body !== undefined || this.exchange.requestBytes > 0) return false;
-    if (!safeMethods.has(this.exchange.head.method)) return false;
-    if (code !== "UND_ERR_SOCKET" && code !== "ECONNRESET" && code !== "EPIPE") return false;
-    this.#retried = true;
+    if (this.#isRepeated || this.#body !== undefined || !closedCodes.has(code)) return false;
+    if (!repeatableMethods.has(this.exchange.head.method)) return false;
+    this.#isRepeated = true;
     this.control = undefined;
-    this.#send(null);
+    this.#send(this.#whole);
     return true;
   }
 
@@ -137,7 +145,7 @@ export class LocalRequest implements StreamHandler {
         // Only ever one request on a connection, so that none waits behind another.
         blocking: true,
       },
-      new LocalResponse(this),
+      new LocalResponse(this, this.#isRepeated),
     );
   }
 
@@ -150,7 +158,9 @@ export class LocalRequest implements StreamHandler {
  * What undici tells of the response, passed on as it comes. The older form of its handler: the newer one parses every head
  * into an object that nobody here looks at (measured: a twentieth of a busy client's CPU time).
  */
-class LocalResponse implements Dispatcher.DispatchHandler {
+class LocalResponse implements LocalHandler {
+  readonly isRepeated: boolean;
+  client: LocalClient | undefined;
   readonly #request: LocalRequest;
   readonly #exchange: Exchange;
   #ended = false;
@@ -158,13 +168,16 @@ class LocalResponse implements Dispatcher.DispatchHandler {
   /** Bytes of the body that are to come, if the head tells its length. */
   #left = Number.POSITIVE_INFINITY;
 
-  constructor(request: LocalRequest) {
+  constructor(request: LocalRequest, isRepeated: boolean) {
     this.#request = request;
     this.#exchange = request.exchange;
+    this.isRepeated = isRepeated;
   }
 
   onConnect(abort: (error?: Error) => void): void {
     this.#request.connectionMade();
+    this.#connection = this.client?.connection;
+    this.#connection?.begin();
     this.#request.control = { abort, resume: () => {} };
     // The visitor left while the connection was being made.
     if (this.#exchange.finished) abort(new Error("the visitor went away"));
@@ -177,10 +190,11 @@ class LocalResponse implements Dispatcher.DispatchHandler {
       return true;
     }
     if (this.#request.control !== undefined) this.#request.control.resume = resume;
-    this.#connection = this.#request.upstream.reading.connection;
     if (this.#connection !== undefined) this.#connection.resume = resume;
     // RFC 9110 section 6.4.1.
     this.#ended = this.#exchange.head.method === "HEAD" || status === 204 || status === 304;
+    const withheld = this.#connection?.responses.withheldLength;
+    if (withheld !== undefined) headers.push("Content-Length", withheld);
     const length = headerValue(headers, "content-length");
     if (length !== undefined) this.#left = Number(length);
     this.#exchange.sendHead(status, headers, this.#ended);
@@ -195,6 +209,7 @@ class LocalResponse implements Dispatcher.DispatchHandler {
   }
 
   onComplete(trailers: Buffer[] | string[] | null): void {
+    this.#connection?.finish();
     if (!this.#ended) {
       const isEmpty = trailers === null || trailers.length === 0;
       this.#exchange.end(isEmpty ? undefined : rawStrings(trailers as Buffer[]));
@@ -207,7 +222,7 @@ class LocalResponse implements Dispatcher.DispatchHandler {
     this.#request.connectionMade();
     if (this.#exchange.finished) return;
     const connected = this.#request.control !== undefined;
-    if (connected && this.#exchange.status === undefined && this.#request.retry(error)) return;
+    if (this.#connection?.mayHaveBeenIdle === true && this.#request.repeat(error)) return;
     this.#request.stopBody(error);
     this.#exchange.fail(upstreamFailure(error, this.#request.upstream.target, connected));
   }

@@ -54,13 +54,17 @@ export function parseTarget(text: string): Target {
   };
 }
 
+/** Whether a name is `localhost` or below it, which always is this machine (RFC 6761 section 6.3). */
+export function isLocalhost(hostname: string): boolean {
+  return /(^|\.)localhost\.?$/i.test(hostname);
+}
+
 /**
  * Whether a name means this machine. Services that only listen there often guard against DNS rebinding, and some
  * want the port in Host even where it is the default one, so it is always given. IPv6 may be in brackets, as in a URL.
  */
 export function isLoopback(hostname: string): boolean {
-  if (hostname === "localhost" || hostname.endsWith(".localhost")) return true;
-  if (hostname === "::1" || hostname === "[::1]") return true;
+  if (isLocalhost(hostname) || hostname === "::1" || hostname === "[::1]") return true;
   return isIP(hostname) === 4 && hostname.startsWith("127.");
 }
 

@@ -1,32 +1,41 @@
-import { isIP, type LookupFunction } from "node:net";
+import { isIP } from "node:net";
 import { buildConnector, Pool } from "undici";
+import { lookup } from "../lookup.js";
 import type { ResolvedOptions } from "../options.js";
-import { LocalConnection } from "./connection.js";
 import { readAfterRefusedWrite } from "./early-answer.js";
 import type { HeaderPolicy } from "./headers.js";
-import { createLookup } from "./lookup.js";
+import { LocalClient, maxIdleMs } from "./local-client.js";
+import { parserMaxHeadBytes } from "./response-normaliser.js";
 
 /** The local service, and the connections to it that wait for the next request. */
 export interface Upstream extends HeaderPolicy {
   readonly pool: Pool;
   readonly connectTimeoutMs: number;
-  readonly lookup: LookupFunction;
-  /** The one that undici is reading: what it tells a handler just now has come over this one. */
-  readonly reading: { connection: LocalConnection | undefined };
+  /** The longest head of a response, in bytes. */
+  readonly maxHeadBytes: number;
   /** Requests that were given up while undici is still making a connection for them, which nothing can stop. */
   readonly givenUp: { count: number };
 }
 
-/** Heads larger than this, from the local service, are an error (bytes). */
-export const maxHeadBytes = 65_536;
-
 export function createUpstream(options: ResolvedOptions): Upstream {
-  const { target, hostHeader, dropOrigin, connectTimeoutMs } = options;
-  // `localhost` is ::1 and 127.0.0.1, and a service may listen on either.
-  const lookup = createLookup();
+  const { target, hostHeader, dropOrigin, connectTimeoutMs, maxResponseHeadBytes: maxHeadBytes } = options;
   const connector = buildConnector({ timeout: connectTimeoutMs, autoSelectFamily: true, lookup });
-  const reading: Upstream["reading"] = { connection: undefined };
+  const connect: buildConnector.connector = (connectOptions, callback) =>
+    connector(
+      // The name in the certificate is the target's; undici would take it from Host, which may be another. An address is not a
+      // name (RFC 6066 section 3).
+      { ...connectOptions, servername: isIP(target.hostname) === 0 ? target.hostname : "" },
+      (...result) => {
+        const [error, socket] = result;
+        if (error === null) {
+          socket.prependListener("error", nameReset);
+          readAfterRefusedWrite(socket);
+        }
+        callback(...result);
+      },
+    );
   const pool = new Pool(target.origin, {
+    factory: (origin, clientOptions) => new LocalClient(origin, clientOptions, connect, maxHeadBytes),
     // As many as there are streams: event streams hold theirs for hours, and one that waited for a free
     // connection would wait for ever. What bounds them is `maxStreams`.
     connections: null,
@@ -35,24 +44,13 @@ export function createUpstream(options: ResolvedOptions): Upstream {
     // event stream are both legal.
     headersTimeout: 0,
     bodyTimeout: 0,
-    maxHeaderSize: maxHeadBytes,
-    // The name in the certificate is the target's; undici would take it from Host, which may be another. An address
-    // is not a name (RFC 6066 section 3).
-    connect: (connectOptions, callback) =>
-      connector(
-        { ...connectOptions, servername: isIP(target.hostname) === 0 ? target.hostname : "" },
-        (...result) => {
-          const [error, socket] = result;
-          if (error === null) {
-            socket.prependListener("error", nameReset);
-            readAfterRefusedWrite(socket);
-            new LocalConnection(socket, (connection) => (reading.connection = connection));
-          }
-          callback(...result);
-        },
-      ),
+    maxHeaderSize: parserMaxHeadBytes(maxHeadBytes),
+    keepAliveTimeout: maxIdleMs,
+    // The same for a service that tells how long it waits (`Keep-Alive: timeout=5`), unless that is shorter.
+    keepAliveMaxTimeout: maxIdleMs,
+    keepAliveTimeoutThreshold: maxIdleMs,
   });
-  return { target, hostHeader, dropOrigin, connectTimeoutMs, lookup, pool, reading, givenUp: { count: 0 } };
+  return { target, hostHeader, dropOrigin, connectTimeoutMs, maxHeadBytes, pool, givenUp: { count: 0 } };
 }
 
 /**

@@ -88,8 +88,8 @@ const malformed = (problem: string): Reply => ({ type: "malformed", problem });
 /** Only final heads: this wire has no interim ones and no upgrades, so a 1xx could never be followed by the rest. */
 function readResponseHead(message: Message): ResponseHead | string {
   const { status } = message;
-  if (typeof status !== "number" || !Number.isInteger(status) || status < 200 || status > 599) {
-    return "status is not a whole number from 200 to 599";
+  if (typeof status !== "number" || !Number.isInteger(status) || status < 200 || status > 999) {
+    return "status is not a whole number from 200 to 999";
   }
   const headers = headersFromWire(message["headers"], statusBytes);
   return typeof headers === "string" ? headers : { status, headers };

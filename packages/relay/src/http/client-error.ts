@@ -17,7 +17,19 @@ const limitOf: Readonly<Record<string, { limit: LimitName; status: string; code:
   ERR_HTTP_REQUEST_TIMEOUT: tooLate,
   ERR_TLS_HANDSHAKE_TIMEOUT: tooLate,
 };
-const badRequest = { status: "400 Bad Request", code: "invalid_request" };
+const badRequest: { status: string; code: string; text?: string } = {
+  status: "400 Bad Request",
+  code: "invalid_request",
+};
+/** Node takes no byte beyond ASCII in a target; nginx and many a client do. Over HTTP/2 it reaches the local service. */
+const badTarget: typeof badRequest = {
+  status: "400 Bad Request",
+  code: "invalid_target",
+  text: "invalid request target: what is not printable ASCII has to be percent-encoded",
+};
+
+/** Told of each request that could not be read and was answered with 400, with Node's reason. */
+export type OnUnreadable = (address: string, reason: string) => void;
 
 /**
  * Answers what Node cannot read as HTTP, as Node would, and closes the connection: after a message that two
@@ -26,21 +38,22 @@ const badRequest = { status: "400 Bad Request", code: "invalid_request" };
 export class ClientErrors {
   readonly #pipelines: Pipelines;
   readonly #reporter: LimitReporter;
+  readonly #onUnreadable: OnUnreadable;
   /** How much had been read of a connection when the first byte came that belongs to no request. */
   readonly #lateFrom = new WeakMap<Socket, number>();
 
-  constructor(pipelines: Pipelines, reporter: LimitReporter) {
+  constructor(pipelines: Pipelines, reporter: LimitReporter, onUnreadable: OnUnreadable) {
     this.#pipelines = pipelines;
     this.#reporter = reporter;
+    this.#onUnreadable = onUnreadable;
   }
 
   /** Node calls it again for whatever else comes over the same connection. */
-  onError(error: NodeJS.ErrnoException, socket: Socket): void {
+  onError(error: NodeJS.ErrnoException & { reason?: string }, socket: Socket): void {
     if (isClosing(socket)) return;
     const known = limitOf[error.code ?? ""];
-    if (known !== undefined) {
-      this.#reporter.hit(known.limit, { address: plainAddress(socket.remoteAddress ?? "") });
-    }
+    const address = plainAddress(socket.remoteAddress ?? "");
+    if (known !== undefined) this.#reporter.hit(known.limit, { address });
     // Nobody is there who could read an answer.
     if ((socket as { secureConnecting?: boolean }).secureConnecting === true) {
       socket.destroy(error);
@@ -61,8 +74,10 @@ export class ClientErrors {
       else closeGently(socket);
       return;
     }
-    const { status, code } = known ?? badRequest;
-    closeGently(socket, bareAnswer(status, code));
+    if (known === undefined) this.#onUnreadable(address, error.reason ?? error.message);
+    const unreadable = error.code === "HPE_INVALID_URL" ? badTarget : badRequest;
+    const { status, code, text }: typeof badRequest = known ?? unreadable;
+    closeGently(socket, bareAnswer(status, code, text));
     // The exchange hears at once that its request will not be whole.
     if (isOwn) socket.destroySoon();
   }
@@ -82,6 +97,10 @@ export class ClientErrors {
 }
 
 /** An answer over a connection that belongs to no request; nothing follows it. */
-export function bareAnswer(status: string, code: string): string {
-  return `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\nX-Tunnel-Error: ${code}\r\n\r\n`;
+export function bareAnswer(status: string, code: string, text = ""): string {
+  const type = text === "" ? "" : "Content-Type: text/plain; charset=utf-8\r\n";
+  return (
+    `HTTP/1.1 ${status}\r\nConnection: close\r\n${type}Content-Length: ${text.length}\r\n` +
+    `X-Tunnel-Error: ${code}\r\n\r\n${text}`
+  );
 }

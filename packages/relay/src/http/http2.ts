@@ -165,8 +165,10 @@ export class Http2Response implements VisitorResponse {
   }
 
   writeHead(status: number, headers: RawHeaders): void {
-    // To a CONNECT, 2xx would say that the other protocol has begun (RFC 9110 section 9.3.6).
-    this.statusCode = this.#request.protocol !== undefined && status < 300 ? 502 : status;
+    // To a CONNECT, 2xx would say that the other protocol has begun (RFC 9110 section 9.3.6). What is above 599 is a 5xx to those
+    // who do not know it (section 15), and Node sends none over HTTP/2.
+    this.statusCode =
+      this.#request.protocol !== undefined && status < 300 ? 502 : status > 599 ? 500 : status;
     if (this.destroyed) return;
     // Node ends the stream for a 205 as well, after which a length would be a lie.
     const kept = status === 205 ? endToEndHeaders(headers, lengthField) : headers;

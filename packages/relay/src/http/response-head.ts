@@ -64,7 +64,7 @@ export interface CheckedHead {
 /** Checks a final head that answers a `method` request; `undefined` when it cannot be passed on. */
 export function checkResponseHead(head: ResponseHead, method: string): CheckedHead | undefined {
   const { status } = head;
-  if (!Number.isInteger(status) || status < 200 || status > 599) return undefined;
+  if (!Number.isInteger(status) || status < 200 || status > 999) return undefined;
   if (!areHeadersValid(head.headers)) return undefined;
   const headers = endToEndHeaders(head.headers, notInFinalHeads);
   let contentLength: number | undefined;

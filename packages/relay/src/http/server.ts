@@ -131,7 +131,9 @@ function serveHttp1(server: AnyHttpServer, visitors: Visitors, { reporter }: Vis
   // Node would leave out what is beyond, in silence; here it is counted and refused.
   server.maxHeadersCount = 0;
   const pipelines = new Pipelines();
-  const clientErrors = new ClientErrors(pipelines, reporter);
+  const clientErrors = new ClientErrors(pipelines, reporter, (address, reason) =>
+    visitors.onUnreadable(address, reason),
+  );
   const serve = (req: Http1Request, res: Http1Response, awaitsContinue: boolean): void => {
     visitors.guard(res, () => {
       if (pipelines.admit(req, res)) visitors.onRequest(req, res, awaitsContinue);

@@ -75,6 +75,11 @@ export class Visitors {
     });
   }
 
+  /** What has come over a connection is no request that can be read. It has been answered with 400. */
+  onUnreadable(address: string, reason: string): void {
+    this.#context.options.logger.info({ status: 400, reason, address }, "request not readable");
+  }
+
   /**
    * Runs what Node or a timer has called. Whatever fails there costs one response, or the connection: outside of here it
    * would end the process of a program that embeds the relay.

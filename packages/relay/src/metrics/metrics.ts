@@ -27,6 +27,8 @@ export interface Metrics {
 
 /** By the first digit of the status; 0 for none. */
 const statusClasses = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"] as const;
+/** The place among {@link statusClasses}. RFC 9110 section 15 has 600-999 taken for a 5xx. */
+const classOf = (status: number | undefined): number => Math.min(5, Math.floor((status ?? 0) / 100));
 const outcomes: readonly ExchangeOutcome[] = ["completed", "refused", "cancelled", "cut"];
 const events: readonly TunnelEvent[] = [
   "registered",
@@ -166,7 +168,7 @@ export function createMetrics(version: string): Metrics {
     contentType: registry.contentType,
     observer: {
       onEnd(exchange) {
-        const tally = requestTallies[Math.floor((exchange.status ?? 0) / 100)]?.[exchange.outcome];
+        const tally = requestTallies[classOf(exchange.status)]?.[exchange.outcome];
         if (tally !== undefined) tally.count += 1;
         if (exchange.status !== 101) duration.observe(exchange.durationMs / 1_000);
         over.requestBytes += exchange.requestBytes;

@@ -1,0 +1,145 @@
+import type { Socket } from "node:net";
+import { HeadBuffer } from "./head-buffer.js";
+import type { HeadContext } from "./response-head.js";
+import {
+  incomplete,
+  invalidAnswer,
+  readHead,
+  refuseStrayCharacters,
+  scanHead,
+  UnusableAnswer,
+} from "./response-head.js";
+
+/** The longest head that the wire carries, in bytes (PROTOCOL.md, section 2). */
+export const greatestHeadBytes = 262_144;
+/** Less would be too little for many services. */
+export const leastHeadBytes = 1_024;
+
+/** What a connection to the local service allows. */
+export interface NormaliserOptions extends HeadContext {
+  /** The longest head, in bytes. */
+  readonly maxHeadBytes: number;
+}
+
+/** What parsers are told: the normaliser keeps to the limit, and adds a field of its own to some heads. */
+export const parserMaxHeadBytes = (maxHeadBytes: number): number => maxHeadBytes + 64;
+
+/**
+ * Stands between a connection to the local service and the parser of its responses, undici's or Node's, which are made for the
+ * public and refuse much that curl and nginx understand. A clean head passes as it is, an odd one is rewritten
+ * (`response-head.ts`), and the connection is closed after the response; what cannot be understood, or in two ways, is refused.
+ *
+ * It knows where a head begins without knowing where a body ends, because nothing is pipelined: the first byte that follows a
+ * request, or an interim head, begins one, and everything behind the final head belongs to that response.
+ */
+export class ResponseNormaliser {
+  /** The Content-Length of the 304 that was read last, where the parser must not see it. */
+  withheldLength: string | undefined;
+  /** Bytes have come since the last request was written, though the parser may not have got them. */
+  isAnswering = false;
+  /** Bytes that come while no request is under way go to the parser at once, which refuses them: no answer may wait for its question. */
+  #state: "idle" | "head" | "rest";
+  readonly #socket: Socket;
+  readonly #options: NormaliserOptions;
+  readonly #pass: (chunk: Buffer | null) => boolean;
+  #held: HeadBuffer | undefined;
+  #isOdd = false;
+
+  /** `isAsked`: a request is under way. Every other one is announced by {@link requested}. */
+  constructor(socket: Socket, options: NormaliserOptions, isAsked: boolean) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#state = isAsked ? "head" : "idle";
+    this.#pass = socket.push.bind(socket);
+    // Where Node hands over what it has read, of TLS too. A stream in between would cost more than all the rest.
+    socket.push = (chunk: Buffer | null) => {
+      return this.#state === "head" ? this.#receive(chunk) : this.#pass(chunk);
+    };
+  }
+
+  /** A request is being written. */
+  requested(): void {
+    this.isAnswering = false;
+    this.#state = "head";
+  }
+
+  /** The parser has seen the end of the response. */
+  answered(): void {
+    this.#state = "idle";
+  }
+
+  #receive(chunk: Buffer | null): boolean {
+    if (chunk === null) return this.#end();
+    this.isAnswering = true;
+    if (this.#held === undefined) {
+      const end = scanHead(chunk);
+      if (end > incomplete && end <= this.#options.maxHeadBytes) return this.#passFinal(chunk, undefined);
+      this.#held = new HeadBuffer();
+    }
+    this.#held.append(chunk);
+    try {
+      return this.#readHeld(this.#held);
+    } catch (error) {
+      this.#socket.destroy(error as Error);
+      return false;
+    }
+  }
+
+  #end(): boolean {
+    const rest = this.#held?.bytes.toString("latin1") ?? "";
+    if (rest === "") return this.#pass(null);
+    try {
+      // Of a service that ends its lines with CR alone, no line has come.
+      refuseStrayCharacters(rest.replace(/\r$/, ""));
+      throw new Error("the connection ended within the head of its answer");
+    } catch (error) {
+      this.#socket.destroy(error as Error);
+      return false;
+    }
+  }
+
+  /** Hands on what is whole of the heads that have come. */
+  #readHeld(held: HeadBuffer): boolean {
+    for (;;) {
+      const { bytes } = held;
+      if (!beginsWithHttp(bytes)) throw invalidAnswer("it does not begin with HTTP/");
+      const length = held.headLength();
+      if ((length ?? bytes.length) > this.#options.maxHeadBytes) throw tooLarge(this.#options.maxHeadBytes);
+      if (length === undefined) return true;
+      this.#isOdd ||= held.hasBlankLines;
+      // In pieces or not, the same comes of it.
+      if (!this.#isOdd && scanHead(bytes) > incomplete) return this.#passFinal(bytes, undefined);
+      const head = readHead(bytes.toString("latin1", 0, length), this.#options);
+      this.#isOdd ||= head.isOdd;
+      held.skip(length);
+      if (!head.isInterim) {
+        const close = this.#isOdd && head.status !== 101 ? "Connection: close\r\n" : "";
+        const plain = Buffer.from(`${head.text}${close}\r\n`, "latin1");
+        return this.#passFinal(Buffer.concat([plain, bytes.subarray(length)]), head.withheldLength);
+      }
+      if (head.text !== undefined) this.#pass(Buffer.from(`${head.text}\r\n`, "latin1"));
+    }
+  }
+
+  #passFinal(bytes: Buffer, withheldLength: string | undefined): boolean {
+    this.#state = "rest";
+    this.withheldLength = withheldLength;
+    this.#held = undefined;
+    this.#isOdd = false;
+    return this.#pass(bytes);
+  }
+}
+
+/** As far as it has come: a banner of another protocol may never end a line. */
+function beginsWithHttp(bytes: Buffer): boolean {
+  const begun = bytes.toString("latin1", 0, 5);
+  return "HTTP/".startsWith(begun) || begun === "\r";
+}
+
+function tooLarge(maxHeadBytes: number): UnusableAnswer {
+  const more =
+    maxHeadBytes < greatestHeadBytes ? `; --max-response-head takes up to ${greatestHeadBytes}` : "";
+  return new UnusableAnswer(
+    `answered, but the head of its answer is longer than ${maxHeadBytes} bytes${more}`,
+  );
+}

@@ -1,0 +1,81 @@
+import { describe, expect, it } from "vitest";
+import type { JsonRelaySession, StreamHandler } from "mcp-tunnel-protocol";
+import { closingAfterEach } from "../../../test/support/cleanup.js";
+import { startCannedServer, startRawServer } from "../../../test/support/raw-server.js";
+import { startTunnelClient } from "../src/client.js";
+import type { TunnelClient } from "../src/client.js";
+import { HumanRenderer } from "../src/cli/render.js";
+import type { RequestEvent } from "../src/forward/exchange.js";
+import { startRig, visit } from "./relay-side.js";
+import { TestRelay } from "./test-relay.js";
+
+/**
+ * The fault: the client told of the status that the service had said, in green, when the relay had answered 502 in its place.
+ */
+const closing = closingAfterEach();
+
+/** The line of a request, as a person sees it. */
+function lineOf(event: RequestEvent): string {
+  let told: ((event: RequestEvent) => void) | undefined;
+  const client = {
+    on(name: string, listener: (event: RequestEvent) => void) {
+      if (name === "request") told = listener;
+    },
+  };
+  let line = "";
+  const output = { out: (text: string) => (line = text), err() {}, colors: true };
+  new HumanRenderer(output, "http://localhost:3000").follow(client as unknown as TunnelClient);
+  told?.(event);
+  return line;
+}
+
+const event = { method: "GET", path: "/", durationMs: 1, requestBytes: 0, responseBytes: 0 };
+const [red, green] = ["\u001b[31m", "\u001b[32m"];
+
+describe("a status on the screen", () => {
+  it("is green for a visitor who got it whole, or left", () => {
+    expect(lineOf({ ...event, status: 200, error: undefined })).toContain(`${green}200`);
+    const error = { code: "cancelled", message: "" };
+    expect(lineOf({ ...event, status: 200, error })).toContain(`${green}200`);
+  });
+
+  it("is red for one who did not", () => {
+    const error = { code: "upstream_failed", message: "it broke off" };
+    expect(lineOf({ ...event, status: 200, error })).toContain(`${red}200`);
+    expect(lineOf({ ...event, status: 999, error: undefined })).toContain(`${red}999`);
+  });
+});
+
+describe("an answer that the relay refuses", () => {
+  it("is the 502 that the visitor got", async () => {
+    const service = closing(
+      await startRawServer((socket) => {
+        socket.once("data", () => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"));
+      }),
+    );
+    const rig = closing(startRig({ port: service.port }, 65_536));
+    const visitor = visit(rig.relay);
+    visitor.onHead = () => visitor.stream.reset("bad_message", "the response head is not valid HTTP");
+    await expect.poll(() => rig.events.length).toBe(1);
+    expect(rig.events[0]).toMatchObject({ status: 502, error: { code: "bad_message" } });
+  });
+
+  it("is it also if only the wire cannot carry it", async () => {
+    const cookies = Array.from({ length: 600 }, (_, i) => `Set-Cookie: a${i}=1\r\n`).join("");
+    const service = closing(
+      await startCannedServer(`HTTP/1.1 200 OK\r\n${cookies}Content-Length: 2\r\n\r\nok`),
+    );
+    const relay = closing(await new TestRelay().listen());
+    relay.v1 = false;
+    const client = closing(
+      await startTunnelClient({ port: service.port, relayUrl: relay.url, shutdownGraceMs: 0 }),
+    );
+    const events: RequestEvent[] = [];
+    client.on("request", (told) => events.push(told));
+    await relay.until(() => relay.session !== undefined);
+    const silent: StreamHandler = { onData() {}, onEnd() {}, onReset() {} };
+    (relay.session as JsonRelaySession).open({ method: "GET", path: "/", headers: [] }, true, silent);
+    await expect.poll(() => events.length).toBe(1);
+    expect(events[0]).toMatchObject({ status: 502, error: { code: "bad_message" } });
+  });
+});
