@@ -154,7 +154,9 @@ describe("a local service", () => {
     const visitor = closing(createVisitor(relay.port));
     for (const [what, bytes] of garbage) {
       answer = bytes;
-      expect(await visitor.text("app", "/"), what).toEqual({ status: 502, text: "upstream error" });
+      // What is none is told from what did not come.
+      const text = bytes === "" ? "upstream error" : "invalid response";
+      expect(await visitor.text("app", "/"), what).toEqual({ status: 502, text });
     }
     answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     expect(await visitor.text("app", "/")).toEqual({ status: 200, text: "ok" });

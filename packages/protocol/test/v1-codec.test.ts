@@ -44,6 +44,8 @@ function decode(pieces: Iterable<Buffer>): { frames: WireFrame[]; violation: str
   );
   try {
     for (const piece of pieces) decoder.push(piece);
+    // On a busy machine the frames of one turn may take too long for it.
+    while (decoder.isBehind) decoder.proceed();
   } catch (error) {
     if (!(error instanceof Violation)) throw error;
     return { frames, violation: error.message };
@@ -280,10 +282,12 @@ describe("the decoder", () => {
     let most = 0;
     for (let i = 8; i < bytes.length - 1; i++) {
       decoder.push(bytes.subarray(i, i + 1));
+      while (decoder.isBehind) decoder.proceed();
       if (i % 4_096 === 0) most = Math.max(most, process.memoryUsage().arrayBuffers - before);
     }
     expect(frames).toEqual([]);
     decoder.push(bytes.subarray(-1));
+    while (decoder.isBehind) decoder.proceed();
     expect(frames).toEqual([262_144]);
     expect(most).toBeLessThan(2 * 262_144);
   });
