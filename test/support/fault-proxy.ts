@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer, Socket, type AddressInfo } from "node:net";
+import { reset } from "./reset.js";
 
 /** Which way bytes travel: `up` from the connecting side to the target, `down` back. */
 export type Direction = "up" | "down";
@@ -155,7 +156,7 @@ class Pair {
   reset(): void {
     for (const socket of this.#sockets) {
       if (socket.connecting) socket.destroy();
-      else socket.resetAndDestroy();
+      else reset(socket);
     }
   }
 }
@@ -248,7 +249,7 @@ class Lane {
     this.#state.forwarded[this.#direction] += at;
     this.#pair.silent = true;
     this.#to.end(chunk.subarray(0, at));
-    this.#from.resetAndDestroy();
+    reset(this.#from);
     this.#state.proxy.onCut();
   }
 

@@ -6,6 +6,7 @@ import { JsonRelaySession, parsePick, parseRegister, TunnelError, V1RelaySession
 import type { Link, RegisterMessage } from "mcp-tunnel-protocol";
 import { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import { WebSocketServer } from "ws";
+import { reset } from "../../../test/support/reset.js";
 
 /** What the test relay does with a registration. */
 export type Answer =
@@ -81,7 +82,7 @@ export class TestRelay {
 
   /** Cuts every connection. */
   cut(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) reset(socket);
   }
 
   /** Ends the process, so to speak: nothing listens, all connections are cut, no session is remembered. */
