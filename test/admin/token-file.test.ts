@@ -1,10 +1,27 @@
-import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRelay } from "mcp-tunnel";
 import { afterAll, describe, expect, it } from "vitest";
 import { TokenFileAuthenticator } from "../../packages/relay/src/auth/token-file.js";
-import { createToken, type NewToken, revokeToken } from "../../packages/relay/src/auth/token-file-edit.js";
+import {
+  createToken,
+  listTokens,
+  type NewToken,
+  revokeToken,
+} from "../../packages/relay/src/auth/token-file-edit.js";
 import { createProgram, failureOf } from "../../packages/relay/src/cli/program.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import {
@@ -293,6 +310,49 @@ describe("the token commands", () => {
     const failure = await failureOfCommand("token", verb, "--token-file", file, ...rest);
     expect(failure).toEqual({ status: 2, message: expect.stringContaining(mention) });
     expect(readFileSync(file, "utf8")).toBe("tokens: []\n");
+  });
+
+  it("follow a symbolic link, which stays", async () => {
+    const file = newFile();
+    const link = newFile();
+    await create(file, ["app"]);
+    symlinkSync(file, link);
+    const { id } = await create(link, ["more"]);
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    expect((await listTokens(file)).map(({ subdomains }) => subdomains)).toEqual([["app"], ["more"]]);
+    await revokeToken(link, id);
+    expect(await listTokens(file)).toHaveLength(1);
+  });
+
+  it("put no file in the place of a symbolic link that leads nowhere", async () => {
+    const link = newFile();
+    symlinkSync("nowhere.yaml", link);
+    const why = `cannot change ${link}: it is a symbolic link to a file that is not there. Nothing was changed`;
+    await expect(create(link, ["app"])).rejects.toThrow(why);
+    expect(readlinkSync(link)).toBe("nowhere.yaml");
+    expect(existsSync(`${link}.lock`)).toBe(false);
+  });
+
+  it("refuse a file with several names, by the other of which the relay may read it", async () => {
+    const file = newFile();
+    const other = newFile();
+    const { id } = await create(file, ["app"]);
+    linkSync(file, other);
+    const before = readFileSync(file, "utf8");
+    for (const args of [
+      ["revoke", id],
+      ["create", "--subdomain", "more"],
+    ]) {
+      const [verb = "", ...rest] = args;
+      expect(await failureOfCommand("token", verb, "--token-file", other, ...rest)).toEqual({
+        status: 2,
+        message: expect.stringContaining("the file has 1 more name (hard links)"),
+      });
+    }
+    expect(readFileSync(file, "utf8")).toBe(before);
+    expect(statSync(other).ino).toBe(statSync(file).ino);
+    rmSync(other);
+    await revokeToken(file, id);
   });
 
   it("do not touch a file with mistakes", async () => {

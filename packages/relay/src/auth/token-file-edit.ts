@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Stats } from "node:fs";
-import { type FileHandle, open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, lstat, open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { isSeq, parseDocument } from "yaml";
@@ -117,11 +117,12 @@ function changeJson(text: string, change: Change): string {
  * The new ones are written beside it, to a file that only one process can create: it is the lock as well.
  */
 async function edit(path: string, change: (text: string) => string): Promise<void> {
-  const target = await realpath(path).catch(() => path);
+  const target = await targetOf(path);
   const lockPath = `${target}.lock`;
   const lock = await openLock(lockPath);
   try {
     const before = await stateOf(target);
+    refuseOtherNames(path, before);
     const text = before === undefined ? newFile : await read(target);
     // What is there must be right before it is changed, and what comes out of it is read once more.
     entriesOf(path, text);
@@ -141,6 +142,39 @@ async function edit(path: string, change: (text: string) => string): Promise<voi
       cause: error,
     });
   }
+}
+
+/**
+ * The file that is replaced: where a symbolic link leads, so that the link stays.
+ * @throws TunnelError `invalid_option`, also when it leads nowhere: the relay may wait for a file at that place.
+ */
+async function targetOf(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    const isLink =
+      isMissing &&
+      (await lstat(path)
+        .then(() => true)
+        .catch(() => false));
+    if (isMissing && !isLink) return path;
+    const why = isLink ? "it is a symbolic link to a file that is not there" : (error as Error).message;
+    throw new TunnelError("invalid_option", `cannot change ${path}: ${why}. Nothing was changed`, {
+      cause: error,
+    });
+  }
+}
+
+/** Whoever reads the file by another of its names would go on reading the old one. */
+function refuseOtherNames(path: string, before: Stats | undefined): void {
+  const others = (before?.nlink ?? 1) - 1;
+  if (others <= 0) return;
+  throw new TunnelError(
+    "invalid_option",
+    `cannot change ${path}: the file has ${others} more ${others === 1 ? "name" : "names"} (hard links), by which the relay ` +
+      "would go on reading what it was; give the file one name, or use a symbolic link. Nothing was changed",
+  );
 }
 
 /** `undefined` when there is no such file yet. A file that cannot be looked at is not taken for none. */
