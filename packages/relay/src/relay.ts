@@ -32,8 +32,8 @@ const cutMs = 500;
 /** A relay in this process. */
 export interface Relay {
   /**
-   * Starts to listen and resolves with the address. Call it once, or again if it failed.
-   * @throws TunnelError `invalid_option` when the port cannot be had, or the relay listens already or was closed.
+   * Starts to listen and resolves with the address. Call it once, or again if it failed: nothing stays open then.
+   * @throws TunnelError `invalid_option` when a port cannot be had, or the relay listens already or was closed, also meanwhile.
    */
   listen(): Promise<{ host: string; port: number }>;
   /**
@@ -98,17 +98,23 @@ export function createRelay(options: RelayOptions): Relay {
   const connections = new Connections(resolved, addressKeys, resolved.trustedProxies, limits);
   const limited = { limits: resolved, connections, reporter: limits };
   const visitorServer = createVisitorServer(visitors, tls?.certificates, limited);
-  let opening = false;
+  let opening: Promise<{ host: string; port: number }> | undefined;
   let closing: Promise<void> | undefined;
   let hurry: (graceMs: number) => void = () => {};
 
-  async function shutDown(graceMs: number): Promise<void> {
+  async function shutDown(givenMs: number): Promise<void> {
+    let graceMs = givenMs;
+    hurry = (ms) => {
+      graceMs = ms;
+    };
+    context.draining = true;
+    // What is half open cannot be closed: a port that is not had yet would be had afterwards.
+    if (opening !== undefined) await opening.catch(() => {});
     // The port is free first, for the process that takes over.
     const { server } = visitorServer;
     const closed = server.listening ? once(server, "close") : Promise.resolve();
     visitorServer.drain();
     tls?.close();
-    context.draining = true;
     // Then the clients are told, so that they find that process rather than this one, and have a new tunnel
     // before the old one ends.
     clients.drain();
@@ -142,26 +148,47 @@ export function createRelay(options: RelayOptions): Relay {
   async function open(): Promise<{ host: string; port: number }> {
     await tls?.load();
     const place = resolved.fd === undefined ? { host, port: resolved.port } : { fd: resolved.fd };
-    const address = await listen(visitorServer.server, place, "port");
+    refuseClosed();
+    const { server } = visitorServer;
+    const address = await listen(server, place, "port");
+    server.on("error", onServerError);
     holds.start();
-    // What goes wrong with one connection while accepting is no reason to end.
-    visitorServer.server.on("error", (error) => logger.error({ error: String(error) }, "server error"));
-    await tls?.start(new URL(publicUrlOf("name")).port, connections);
-    return address;
+    try {
+      refuseClosed();
+      await tls?.start(new URL(publicUrlOf("name")).port, connections);
+      refuseClosed();
+      return address;
+    } catch (error) {
+      holds.stop();
+      server.close();
+      connections.cut();
+      await once(server, "close");
+      server.off("error", onServerError);
+      throw error;
+    }
+  }
+
+  /** What goes wrong with one connection while accepting is no reason to end. */
+  function onServerError(error: Error): void {
+    logger.error({ error: String(error) }, "server error");
+  }
+
+  function refuseClosed(): void {
+    if (closing !== undefined)
+      throw new TunnelError("invalid_option", "the relay was closed: make another one");
   }
 
   return {
     async listen() {
-      if (closing !== undefined)
-        throw new TunnelError("invalid_option", "the relay was closed: make another one");
-      if (opening || visitorServer.server.listening) {
+      refuseClosed();
+      if (opening !== undefined || visitorServer.server.listening) {
         throw new TunnelError("invalid_option", "the relay listens already: call listen() once");
       }
-      opening = true;
+      opening = open();
       try {
-        return await open();
+        return await opening;
       } finally {
-        opening = false;
+        opening = undefined;
       }
     },
     async reload() {

@@ -1,7 +1,9 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { describe, expect, it } from "vitest";
+import { createAuthority, createFolder } from "../../../test/support/certificates.js";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
+import { expectNoLeaks } from "../../../test/support/leaks.js";
 import { createRelay, openAuthenticator, providerAuthenticator, type RelayOptions } from "../src/index.js";
 
 const base = { domain: "tunnel.test" };
@@ -139,6 +141,12 @@ describe("the options of a relay", () => {
 
 describe("a relay that listens", () => {
   const closing = closingAfterEach();
+  const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
+  const newCertificate = async () => {
+    const { cert, key } = await (await createAuthority()).issue(["tunnel.test", "*.tunnel.test"]);
+    const folder = closing(createFolder());
+    return { cert: folder.write("c.pem", cert), key: folder.write("k.pem", key) };
+  };
   const newRelay = (port = 0) => closing(createRelay({ ...base, host: "127.0.0.1", port }));
 
   it.each([
@@ -157,6 +165,51 @@ describe("a relay that listens", () => {
     await relay.listen();
     await relay.close(0);
     await expect(relay.listen()).rejects.toThrow(invalid("the relay was closed: make another one"));
+  });
+
+  it.each([
+    ["at once", 0, nextTurn],
+    ["a moment later", 1, () => Promise.resolve()],
+    ["moments later", 3, () => Promise.resolve()],
+    ["a turn later", 1, nextTurn],
+    ["turns later", 3, nextTurn],
+  ] as const)(
+    "that is closed %s, while it opens, says so and leaves nothing open",
+    async (_when, times, wait) => {
+      const files = await newCertificate();
+      await expectNoLeaks(async () => {
+        const tls = { files: [files], redirectPort: 0 };
+        const relay = createRelay({ ...base, host: "localhost", port: 0, tls });
+        const listening = relay.listen().then(
+          () => "listens",
+          (error: unknown) => error,
+        );
+        for (let i = 0; i < times; i += 1) await wait();
+        // The second call hurries the first, wherever that is.
+        await Promise.all([relay.close(), relay.close(0)]);
+        const refusal = invalid("the relay was closed: make another one");
+        // Some turns later it may have opened.
+        const results = wait === nextTurn && times > 0 ? [refusal, "listens"] : [refusal];
+        expect(results).toContainEqual(await listening);
+        await expect(relay.listen()).rejects.toThrow(invalid("the relay was closed"));
+      });
+    },
+  );
+
+  it("keeps no port when it cannot have the other, and may try again", async () => {
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const { port: redirectPort } = taken.address() as AddressInfo;
+    const files = await newCertificate();
+    await expectNoLeaks(async () => {
+      const tls = { files: [files], redirectPort };
+      const relay = createRelay({ ...base, host: "127.0.0.1", port: 0, tls });
+      await expect(relay.listen()).rejects.toThrow(invalid("choose another redirect port"));
+      taken.close();
+      await once(taken, "close");
+      expect((await relay.listen()).port).toBeGreaterThan(0);
+      await relay.close(0);
+    });
   });
 
   it("says that the port is used in words that fit a program, and may try again", async () => {

@@ -79,13 +79,16 @@ export class Tls {
    * @throws TunnelError `invalid_option` when the port of the redirect cannot be had.
    */
   async start(httpsPort: string, connections: Connections): Promise<void> {
+    if (this.#redirectPlace !== undefined) await this.#redirect(this.#redirectPlace, httpsPort, connections);
     this.certificates.watch();
     this.#warnOfNames();
     this.#acme?.start();
-    if (this.#redirectPlace === undefined) return;
+  }
+
+  async #redirect(place: ListenPlace, httpsPort: string, connections: Connections): Promise<void> {
     const server = createRedirectServer(this.#domain, httpsPort, this.#logger);
     connections.watch(server);
-    const address = await listen(server, this.#redirectPlace, "redirect port");
+    const address = await listen(server, place, "redirect port");
     server.on("error", (error) => this.#logger.error({ error: String(error) }, "server error"));
     this.#closeRedirect = () => {
       server.close();
