@@ -13,6 +13,7 @@ import {
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { createRelay } from "mcp-tunnel";
 import { describe, expect, it, vi } from "vitest";
 import { TokenFileAuthenticator } from "../../packages/relay/src/auth/token-file.js";
 import { createToken, revokeToken } from "../../packages/relay/src/auth/token-file-edit.js";
@@ -32,7 +33,8 @@ import { missingProgram } from "../support/requires.js";
  * root's, the relay could not read it any more, and the thief's token went on working while the command had said `revoked`.
  *
  * The defence: the new file has the owner and the group of the old one, or nothing is changed. And a relay that cannot read what it
- * goes by says so wherever an operator looks, until it can.
+ * goes by says so wherever an operator looks, until it can. It waits neither for a pipe that somebody puts in the place of a file,
+ * which held up the reload and the end of a relay that called itself ready, nor for long for a share that is away.
  */
 vi.mock("node:fs/promises", { spy: true });
 vi.mock("../../packages/relay/src/tls/acme/obtain.js", { spy: true });
@@ -63,6 +65,12 @@ async function newTokens(): Promise<{ file: string; token: string; id: string }>
   const folder = closing(createFolder());
   const file = join(folder.path, "tokens.yaml");
   return { file, ...(await createToken(file, { subdomains: ["app"] })) };
+}
+
+/** Puts a pipe in the place of a file: who opens it to read waits for a writer. */
+function makePipe(path: string): void {
+  rmSync(path, { force: true });
+  expect(spawnSync("mkfifo", [path]).status).toBe(0);
 }
 
 const access = (file: string) => {
@@ -161,8 +169,9 @@ describe("a token file", () => {
         rmSync(file);
         mkdirSync(file);
       },
-      /^cannot read the token file .*: EISDIR/,
+      /^cannot read the token file .*: it is not a regular file/,
     ],
+    ["is a pipe", makePipe, /^cannot read the token file .*: it is not a regular file/],
     [
       "is malformed",
       (file: string): void => writeFileSync(file, "tokens: 7\n"),
@@ -217,7 +226,7 @@ describe("a token file", () => {
     const log = new LogWatch();
     const authenticator = closing(await TokenFileAuthenticator.open(file, log.logger));
     await revokeToken(file, id);
-    vi.mocked(fs.readFile).mockRejectedValueOnce(
+    vi.mocked(fs.open).mockRejectedValueOnce(
       Object.assign(new Error("EMFILE: too many open files"), { code: "EMFILE" }),
     );
     await log.waitForJson({ msg: "the token file is not usable; the tokens stay as they were" });
@@ -232,42 +241,115 @@ describe("a token file", () => {
   });
 });
 
+describe("a file that keeps its reader waiting", () => {
+  it("as a pipe does holds up neither a reload nor the end", async () => {
+    const { file, token } = await newTokens();
+    const authenticator = await TokenFileAuthenticator.open(file, new LogWatch().logger);
+    const relay = createRelay({
+      ...{ domain: "localhost", host: "127.0.0.1", port: 0, startupHoldMs: 0 },
+      authenticator,
+    });
+    await relay.listen();
+    makePipe(file);
+    await relay.reload();
+    expect(relay.stale).toMatchObject([{ problem: expect.stringContaining("it is not a regular file") }]);
+    expect(await authenticator.authenticate({ token, subdomain: "app" })).toMatchObject({ allowed: ["app"] });
+    await expect(revokeToken(file, "0")).rejects.toThrow("it is not a regular file");
+    await relay.close(0);
+  });
+
+  it("keeps the relay from starting if it is a pipe from the beginning", async () => {
+    const folder = closing(createFolder());
+    const file = join(folder.path, "tokens.yaml");
+    makePipe(file);
+    const options = ["--domain", "localhost", "--port", "0"];
+    const ofTokens = closing(runRelay([...options, "--token-file", file]));
+    expect((await ofTokens.exited).code).toBe(2);
+    const ofKey = closing(runRelay([...options, "--tls-cert", file, "--tls-key", file]));
+    expect((await ofKey.exited).code).toBe(2);
+    for (const { output } of [ofTokens, ofKey]) expect(output).toContain("it is not a regular file");
+  });
+
+  it("as one of a share that is away is given up after ten seconds, and not asked for twice at once", async () => {
+    const { file } = await newTokens();
+    const authenticator = closing(await TokenFileAuthenticator.open(file, new LogWatch().logger));
+    const opened = vi.mocked(fs.open);
+    let comeBack = (_error: Error): void => {};
+    const getStuck = (): Promise<void> =>
+      new Promise((begun) => {
+        opened.mockImplementationOnce(() => {
+          begun();
+          return new Promise((_resolve, reject) => (comeBack = reject));
+        });
+      });
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    closing({ close: () => vi.useRealTimers() });
+    let stuck = getStuck();
+    for (let times = 0; times < 3; times += 1) {
+      const reloaded = authenticator.reload();
+      await stuck;
+      await vi.advanceTimersByTimeAsync(10_000);
+      await reloaded;
+      const problem = "no answer from the file system within 10 s";
+      expect(authenticator.stale).toMatchObject([{ kind: "tokens", problem }]);
+    }
+    expect(opened.mock.calls.filter(([path]) => path === file)).toHaveLength(2);
+    comeBack(new Error("the share is back"));
+    await new Promise((resolve) => setImmediate(resolve));
+    await authenticator.reload();
+    expect(authenticator.stale).toEqual([]);
+
+    stuck = getStuck();
+    void authenticator.reload();
+    await stuck;
+    await authenticator.close();
+  });
+});
+
 describe("a certificate", () => {
-  it("that cannot be read again is told too, and still serves", { timeout: 60_000 }, async () => {
+  it.each([
+    ["is gone", (key: string): void => rmSync(key), "ENOENT"],
+    ["is a pipe", makePipe, "it is not a regular file"],
+  ])("whose key %s is told too, and still serves", { timeout: 60_000 }, async (_, spoil, problem) => {
     const folder = closing(createFolder());
     const { cert, key } = await (await createAuthority()).issue(["localhost", "*.localhost"]);
     const files = { cert: folder.write("c.pem", cert), key: folder.write("k.pem", key) };
     const tls = ["--tls-cert", files.cert, "--tls-key", files.key];
     const relay = closing(await startAdminRelay([...tls, "--public-url", "https://{subdomain}.{domain}"]));
-    rmSync(files.key);
+    spoil(files.key);
     await relay.waitForJson({ msg: "the certificate is not usable; the one that was read before stays" });
     const stale = await seen(relay);
     expect(stale).toMatchObject({
       ready: 200,
       said: { status: "ready", stale: ["certificate"] },
-      api: [{ kind: "certificate", name: files.cert, problem: expect.stringContaining("ENOENT") }],
+      api: [{ kind: "certificate", name: files.cert, problem: expect.stringContaining(problem) }],
       health: "ready",
     });
     expect(stale.metric("certificate")).toBe(1);
     expect(stale.status).toContain("stale for ");
+    rmSync(files.key, { force: true });
     folder.write("k.pem", key);
     await relay.waitForJson({ msg: "the certificate is usable again" });
     expect(await seen(relay)).toMatchObject({ said: { status: "ready" }, api: [] });
   });
 
-  it("that cannot be renewed, for its storage cannot be read, is told as well", async () => {
+  it.each([
+    ["a folder", (path: string): void => mkdirSync(path)],
+    ["a pipe", makePipe],
+  ])("that cannot be renewed, for in its storage is %s, is told as well", async (_, spoil) => {
     const log = new LogWatch();
     const certificates = new Certificates(log.logger);
     const folder = closing(createFolder());
     const directory = "https://127.0.0.1:1/directory";
-    mkdirSync(join(folder.path, "127.0.0.1-1-directory", "account.key"), { recursive: true });
+    mkdirSync(join(folder.path, "127.0.0.1-1-directory"));
+    spoil(join(folder.path, "127.0.0.1-1-directory", "account.key"));
     const options = { email: "a@b.c", hook: "/bin/false", directory, storage: folder.path };
     const renewal = closing(new AcmeRenewal("tunnel.test", options, certificates, log.logger));
     expect(certificates.stale).toEqual([]);
     renewal.start();
     await log.waitForJson({ msg: "no new certificate" });
     expect(certificates.stale).toMatchObject([{ kind: "acme", name: directory, since: expect.any(Number) }]);
-    expect(certificates.stale[0]?.problem).toContain("EISDIR");
+    expect(certificates.stale[0]?.problem).toContain("it is not a regular file");
   });
 
   it("that cannot be saved is served all the same, rather than asked for again", async () => {

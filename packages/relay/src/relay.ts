@@ -192,8 +192,7 @@ export function createRelay(options: RelayOptions): Relay {
       }
     },
     async reload() {
-      tls?.reload();
-      await resolved.authenticator.reload?.();
+      await Promise.all([tls?.reload(), resolved.authenticator.reload?.()]);
     },
     get draining() {
       return context.draining;

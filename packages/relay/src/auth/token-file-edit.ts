@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
 import type { Stats } from "node:fs";
-import { type FileHandle, lstat, open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, lstat, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { isSeq, parseDocument } from "yaml";
 import { formatProblems } from "../config/yaml.js";
+import { readRegularFile } from "../regular-file.js";
 import { parseTokenList, type TokenEntry, tokenDigest, tokenId } from "./token-list.js";
 
 /** How long another edit may take. */
@@ -237,7 +238,7 @@ async function openLock(lockPath: string): Promise<FileHandle> {
 
 async function read(path: string): Promise<string> {
   try {
-    return await readFile(path, "utf8");
+    return await readRegularFile(path);
   } catch (error) {
     throw new TunnelError(
       "invalid_option",

@@ -1,9 +1,9 @@
 import { timingSafeEqual } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 import { maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
 import { formatProblems } from "../config/yaml.js";
 import type { Logger } from "../log.js";
+import { FileTask, readRegularFile, stampOf } from "../regular-file.js";
 import { type StaleSource, Staleness } from "../staleness.js";
 import type { AuthenticationResult, Authenticator, Credentials, TokenGrant } from "./authenticator.js";
 import { grants } from "./patterns.js";
@@ -85,6 +85,8 @@ export class TokenFileAuthenticator implements Authenticator {
   readonly #logger: Logger;
   readonly #tokens = new Map<string, FileToken>();
   readonly #staleness: Staleness;
+  readonly #look: FileTask<string>;
+  readonly #reading: FileTask<TokensRead>;
   /** The state of the file that was read last, good or bad; `undefined` when it is to be read again whatever its state is. */
   #readStamp: string | undefined;
   /** The state of the file at the last look. */
@@ -96,17 +98,18 @@ export class TokenFileAuthenticator implements Authenticator {
 
   /** @throws TunnelError `invalid_option` when the file cannot be read or has mistakes, with their lines. */
   static async open(path: string, logger: Logger): Promise<TokenFileAuthenticator> {
-    const stamp = await stampOf(path);
     const read = await readTokens(path);
     if ("problems" in read)
       throw new TunnelError("invalid_option", `the token file has mistakes\n${read.problems}`);
-    return new TokenFileAuthenticator(path, logger, stamp, read.entries);
+    return new TokenFileAuthenticator(path, logger, read.stamp, read.entries);
   }
 
   private constructor(path: string, logger: Logger, stamp: string, entries: readonly TokenEntry[]) {
     this.#path = path;
     this.#logger = logger;
     this.#staleness = new Staleness("tokens", path);
+    this.#look = new FileTask(() => stampOf(path));
+    this.#reading = new FileTask(() => readTokens(path));
     this.#readStamp = stamp;
     this.#seenStamp = stamp;
     this.#take(entries);
@@ -144,11 +147,11 @@ export class TokenFileAuthenticator implements Authenticator {
     return this.#reloading;
   }
 
+  /** Waits for no file. */
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#pollTimer);
     clearTimeout(this.#expiryTimer);
-    await this.#reloading;
   }
 
   #schedulePoll(): void {
@@ -158,7 +161,7 @@ export class TokenFileAuthenticator implements Authenticator {
   }
 
   async #poll(): Promise<void> {
-    const stamp = await stampOf(this.#path);
+    const stamp = await this.#look.run().catch(() => "stuck");
     // Two looks at the same state: an editor that writes in place is not interrupted half-way, when a file cut
     // short could still be well formed and lack the tokens at its end.
     if (stamp === this.#seenStamp && stamp !== this.#readStamp && !this.#closed) {
@@ -172,14 +175,12 @@ export class TokenFileAuthenticator implements Authenticator {
   async #reload(isRetry: boolean): Promise<void> {
     if (this.#closed) return;
     const file = this.#path;
-    // Before the contents, so that a change in between is seen at the next look.
-    this.#readStamp = await stampOf(file);
-    const read = await readTokens(file).catch((error: unknown) => {
+    const read = await this.#reading.run().catch((error: unknown) => {
       // That may pass without a trace on the file: too many open files, a share that is away, rights of the folder.
-      this.#readStamp = undefined;
-      return { problems: error instanceof Error ? error.message : String(error) };
+      return { stamp: undefined, problems: error instanceof Error ? error.message : String(error) };
     });
     if (this.#closed) return;
+    this.#readStamp = read.stamp;
     if ("problems" in read) {
       const isNews = this.#staleness.failed(read.problems);
       if (isRetry && !isNews) return;
@@ -230,21 +231,16 @@ export class TokenFileAuthenticator implements Authenticator {
   }
 }
 
-/** What tells one state of the file from another; a file that cannot be looked at has a state, too. */
-async function stampOf(path: string): Promise<string> {
-  try {
-    const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
-    return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code ?? "unknown";
-  }
-}
+/** The state of a file and what it holds in it, or what is wrong with that. */
+type TokensRead = { stamp: string } & ({ entries: TokenEntry[] } | { problems: string });
 
 /** @throws TunnelError `invalid_option` when the file cannot be read. */
-async function readTokens(path: string): Promise<{ entries: TokenEntry[] } | { problems: string }> {
+async function readTokens(path: string): Promise<TokensRead> {
+  // Before the contents, so that a change in between is seen at the next look.
+  const stamp = await stampOf(path);
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = await readRegularFile(path);
   } catch (error) {
     throw new TunnelError(
       "invalid_option",
@@ -255,5 +251,6 @@ async function readTokens(path: string): Promise<{ entries: TokenEntry[] } | { p
     );
   }
   const read = parseTokenList(text);
-  return "problems" in read ? { problems: formatProblems(path, read.problems) } : { entries: read.value };
+  if ("problems" in read) return { stamp, problems: formatProblems(path, read.problems) };
+  return { stamp, entries: read.value };
 }

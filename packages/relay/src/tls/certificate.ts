@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { TunnelError } from "mcp-tunnel-protocol";
+import { readRegularFile, readRegularFileSync } from "../regular-file.js";
 
 /** Where a certificate and its key lie, as PEM. */
 export interface CertificateFiles {
@@ -45,8 +45,24 @@ export class Certificate {
   }
 
   /** @throws TunnelError `invalid_option` when the files cannot be read or are not what they should be. */
-  static read(files: CertificateFiles): Certificate {
-    return new Certificate(readPem(files.cert), readPem(files.key), files.cert);
+  static readSync({ cert, key }: CertificateFiles): Certificate {
+    const readPem = (path: string): string => {
+      try {
+        return readRegularFileSync(path);
+      } catch (error) {
+        throw unreadable(path, error);
+      }
+    };
+    return new Certificate(readPem(cert), readPem(key), cert);
+  }
+
+  /** The same, while connections are served. */
+  static async read({ cert, key }: CertificateFiles): Promise<Certificate> {
+    const readPem = (path: string): Promise<string> =>
+      readRegularFile(path).catch((error: unknown) => {
+        throw unreadable(path, error);
+      });
+    return new Certificate(await readPem(cert), await readPem(key), cert);
   }
 
   get notBefore(): Date {
@@ -63,12 +79,8 @@ export class Certificate {
   }
 }
 
-function readPem(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw unusable(`cannot read ${path}: ${(error as Error).message}`, error);
-  }
+function unreadable(path: string, error: unknown): TunnelError {
+  return unusable(`cannot read ${path}: ${(error as Error).message}`, error);
 }
 
 function unusable(message: string, cause?: unknown): TunnelError {

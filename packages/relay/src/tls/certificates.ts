@@ -1,6 +1,7 @@
 import type { SecureContext } from "node:tls";
 import { printable } from "mcp-tunnel-shared";
 import type { Logger } from "../log.js";
+import { FileTask } from "../regular-file.js";
 import { type StaleKind, type StaleSource, Staleness } from "../staleness.js";
 import { Certificate, type CertificateFiles } from "./certificate.js";
 import { FileWatch } from "./file-watch.js";
@@ -21,6 +22,7 @@ export class Certificates {
   readonly #logger: Logger;
   readonly #sources: CertificateSource[] = [];
   readonly #watches: FileWatch[] = [];
+  #closed = false;
   #onFallback: (certificate: Certificate) => void = () => {};
 
   constructor(logger: Logger) {
@@ -73,16 +75,19 @@ export class Certificates {
    */
   addFiles(files: CertificateFiles): void {
     const source = this.addSource("certificate", files.cert);
-    this.replace(source, Certificate.read(files));
-    const read = (isRetry: boolean): boolean => {
+    this.replace(source, Certificate.readSync(files));
+    const reading = new FileTask(() => Certificate.read(files));
+    const read = async (isRetry: boolean): Promise<boolean> => {
       try {
-        const certificate = Certificate.read(files);
+        const certificate = await reading.run();
+        if (this.#closed) return false;
         if (source.staleness.current !== undefined) {
           this.#logger.info({ source: source.name }, "the certificate is usable again");
         }
         this.replace(source, certificate);
         return true;
       } catch (error) {
+        if (this.#closed) return false;
         const reason = printable((error as Error).message);
         const isNews = source.staleness.failed(reason);
         if (isNews || !isRetry) {
@@ -122,13 +127,14 @@ export class Certificates {
     for (const watch of this.#watches) watch.start();
   }
 
-  /** Reads all files again, changed or not. */
-  reload(): void {
-    for (const watch of this.#watches) watch.changed(false);
+  /** Reads all files again, changed or not. Never rejects. */
+  async reload(): Promise<void> {
+    await Promise.all(this.#watches.map((watch) => watch.changed(false)));
   }
 
   /** Follows the files no longer. */
   close(): void {
+    this.#closed = true;
     for (const watch of this.#watches) watch.close();
   }
 }

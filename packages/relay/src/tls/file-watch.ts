@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { FileTask, stampOf } from "../regular-file.js";
 
 /** How often the files are looked at, in milliseconds. */
 const pollIntervalMs = 1_000;
@@ -9,20 +9,20 @@ const pollIntervalMs = 1_000;
  * systems. Two looks have to agree first: whoever writes a certificate and then its key is not caught half-way.
  */
 export class FileWatch {
-  readonly #paths: readonly string[];
+  readonly #stamp: FileTask<string>;
   /**
    * To be called when the files have changed. False: they are of no use, and it is called again as long as they are, with `isRetry`,
    * because what is wrong may pass without a trace on them (too many open files, a share that is away).
    */
-  readonly changed: (isRetry: boolean) => boolean;
+  readonly changed: (isRetry: boolean) => Promise<boolean>;
   #timer: NodeJS.Timeout | undefined;
   /** The state of the files at the last look, and the one that `changed` was told of. */
   #seen = "";
   #told: string | undefined = "";
   #closed = false;
 
-  constructor(paths: readonly string[], changed: (isRetry: boolean) => boolean) {
-    this.#paths = paths;
+  constructor(paths: readonly string[], changed: (isRetry: boolean) => Promise<boolean>) {
+    this.#stamp = new FileTask(async () => (await Promise.all(paths.map(stampOf))).join("\n"));
     this.changed = changed;
   }
 
@@ -39,28 +39,13 @@ export class FileWatch {
   }
 
   async #look(): Promise<void> {
-    const stamp = await stampOf(this.#paths);
+    const stamp = await this.#stamp.run().catch(() => "stuck");
     if (this.#closed) return;
     if (stamp === this.#seen && stamp !== this.#told) {
       // From before the contents are read, so that a change meanwhile is seen at the next look.
-      this.#told = this.changed(this.#told === undefined) ? stamp : undefined;
+      this.#told = (await this.changed(this.#told === undefined)) ? stamp : undefined;
     }
     this.#seen = stamp;
     this.start();
   }
-}
-
-/** What tells one state of the files from another; a file that cannot be looked at has a state, too. */
-async function stampOf(paths: readonly string[]): Promise<string> {
-  const stamps = await Promise.all(
-    paths.map(async (path) => {
-      try {
-        const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
-        return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
-      } catch (error) {
-        return (error as NodeJS.ErrnoException).code ?? "unknown";
-      }
-    }),
-  );
-  return stamps.join("\n");
 }

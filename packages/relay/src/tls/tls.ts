@@ -109,8 +109,8 @@ export class Tls {
   }
 
   /** Reads the certificate files again. */
-  reload(): void {
-    this.certificates.reload();
+  reload(): Promise<void> {
+    return this.certificates.reload();
   }
 
   /** Stops whatever is at work besides the connections of visitors. */

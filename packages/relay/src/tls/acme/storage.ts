@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TunnelError } from "mcp-tunnel-protocol";
+import { readRegularFile, withinFileTime } from "../../regular-file.js";
 import { Certificate } from "../certificate.js";
 
 /** Holds what has to outlive the process: the account's key, and the certificate with its key. */
@@ -41,7 +42,7 @@ export class AcmeStorage {
 
   async #read(name: string): Promise<string | undefined> {
     try {
-      return await readFile(join(this.#folder, name), "utf8");
+      return await withinFileTime(readRegularFile(join(this.#folder, name)));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw unusable(error, `read ${join(this.#folder, name)}`);
