@@ -5,10 +5,10 @@ import { Violation } from "./violation.js";
 
 export type OnFrame = (type: number, flags: number, streamId: number, payload: Buffer) => void;
 
-/** How long the frames of one message may keep everything else in the process waiting, in milliseconds. */
+/** How long the frames of one message may keep everything else in the process waiting, in milliseconds, once they are many. */
 const turnMs = 5;
-/** What is decoded between two looks at the clock, in bytes, and what a frame counts beside its own. */
-const clockBytes = 4_096;
+/** What is decoded between two looks at the clock, in bytes, and what a frame counts beside its own. Most messages see none. */
+const clockBytes = 65_536;
 const frameOverheadBytes = 256;
 
 /**
@@ -31,6 +31,8 @@ export class Decoder {
   /** What is to be decoded in a later turn. */
   #behind: Buffer[] = [];
   #sinceClock = 0;
+  /** When the time of this turn is over; 0 before the first look at the clock. */
+  #until = 0;
   readonly #onFrame: OnFrame;
 
   constructor(onFrame: OnFrame) {
@@ -51,33 +53,48 @@ export class Decoder {
 
   /** Takes the next bytes. @throws Violation */
   push(bytes: Buffer): void {
-    if (this.#behind.length > 0) this.#behind.push(bytes);
-    else this.#decode(bytes, performance.now() + turnMs);
+    if (this.#behind.length > 0) {
+      this.#behind.push(bytes);
+      return;
+    }
+    this.#beginTurn();
+    this.#decode(bytes);
   }
 
   /** Goes on with what has to wait, as far as the time of another turn goes. @throws Violation */
   proceed(): void {
     const behind = this.#behind;
     this.#behind = [];
-    const until = performance.now() + turnMs;
+    this.#beginTurn();
     for (const [at, bytes] of behind.entries()) {
       if (this.#behind.length > 0) {
         this.#behind = this.#behind.concat(behind.slice(at));
         return;
       }
-      this.#decode(bytes, until);
+      this.#decode(bytes);
     }
   }
 
-  #decode(bytes: Buffer, until: number): void {
+  #beginTurn(): void {
+    this.#sinceClock = 0;
+    this.#until = 0;
+  }
+
+  /** Whether what has been decoded in this turn has taken so long that everything else should have its turn. */
+  #isTurnOver(): boolean {
+    this.#sinceClock = 0;
+    const now = performance.now();
+    if (this.#until !== 0) return now >= this.#until;
+    this.#until = now + turnMs;
+    return false;
+  }
+
+  #decode(bytes: Buffer): void {
     let at = 0;
     while (!this.#stopped) {
-      if (this.#sinceClock >= clockBytes && at < bytes.length) {
-        this.#sinceClock = 0;
-        if (performance.now() >= until) {
-          this.#behind.push(bytes.subarray(at));
-          return;
-        }
+      if (this.#sinceClock >= clockBytes && at < bytes.length && this.#isTurnOver()) {
+        this.#behind.push(bytes.subarray(at));
+        return;
       }
       if (this.#length < 0) {
         at = this.#readHeader(bytes, at);
