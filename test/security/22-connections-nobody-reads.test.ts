@@ -1,11 +1,13 @@
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
-import { connect, type Socket } from "node:net";
+import { createServer } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { afterAll, describe, expect, it } from "vitest";
 import { Http2Visitor, plainEntrance } from "../../packages/relay/test/http2-support.js";
 import { startRelay, type TestRelay, V1Client } from "../../packages/relay/test/support.js";
-import type { RelayOptions } from "../../packages/relay/src/index.js";
+import { Http1Request, Http1Response } from "../../packages/relay/src/http/http1.js";
+import { createRelay, type RelayOptions } from "../../packages/relay/src/index.js";
 import { FrameWriter, preface } from "../fuzz/support/http2-frames.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { socketsOpen } from "./support/open-sockets.js";
@@ -275,4 +277,75 @@ describe("a tunnel that takes no more of what its visitor sends", () => {
     await expect.poll(socketsOpen, { timeout: 15_000, interval: 50 }).toBe(2);
     expect((await exchange.wasReset).code).toBe("upstream_timeout");
   });
+});
+
+describe("an early answer, with more of the request to come", () => {
+  const post = "POST / HTTP/1.1\r\nHost: x.localhost\r\nContent-Length: 1000000\r\n\r\n";
+
+  it("leaves nothing behind in the tunnel when its visitor leaves without reading it", async () => {
+    const relay = createRelay({
+      domain: "localhost",
+      host: "127.0.0.1",
+      port: 0,
+      tls: { files: [await certificate.files()] },
+    });
+    const { port } = await relay.listen();
+    close({ close: () => relay.close(0) });
+    const entrance = close(await plainEntrance(port));
+    const client = close(await V1Client.connect(entrance.port, "x"));
+    const session = connectHttp2(`https://127.0.0.1:${port}`, {
+      rejectUnauthorized: false,
+      settings: { initialWindowSize: 0 },
+    });
+    session.on("error", () => {});
+    await once(session, "remoteSettings");
+    for (let i = 0; i < 20; i++) {
+      const visit = session.request({ ":method": "POST", ":authority": "x.localhost" }, { endStream: false });
+      visit.on("error", () => {});
+      const { stream } = await client.accept();
+      stream.sendHead({ status: 200, headers: [] });
+      stream.write(Buffer.alloc(20_000));
+      stream.end();
+      stream.reset("no_error");
+      await once(visit, "response");
+    }
+    session.destroy();
+    await expect.poll(() => relay.tunnels()[0]?.queuedBytes).toBe(0);
+    expect(relay.tunnels()[0]?.streams).toBe(0);
+  });
+
+  it("reaches a visitor who is slow to read it whole", async () => {
+    const relay = await start("http", { writeTimeoutMs: 60_000 });
+    const client = close(await V1Client.connect(relay.port, "x"));
+    const visitor = close(new RawVisitor({ port: relay.port }));
+    visitor.socket.pause();
+    visitor.send(`${post}begun`);
+    const { stream } = await client.accept();
+    const size = 4_000_000;
+    stream.sendHead({ status: 200, headers: ["Content-Length", String(size)] });
+    stream.write(Buffer.alloc(size, "a"));
+    stream.end();
+    stream.reset("no_error");
+    // Longer than what is left of the request is read for.
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    visitor.socket.resume();
+    expect((await visitor.all()).split("\r\n\r\n")[1]?.length).toBe(size);
+    expect((await relay.record(1)).outcome).toBe("completed");
+  });
+});
+
+it("an answer that its visitor left behind is not whole, whatever Node says", async () => {
+  const server = createServer({ IncomingMessage: Http1Request, ServerResponse: Http1Response });
+  close({ close: () => server.close() });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const visitor = close(new RawVisitor({ port: (server.address() as AddressInfo).port }));
+  visitor.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  const [, response] = (await once(server, "request")) as [Http1Request, Http1Response];
+  visitor.socket.pause();
+  // More than any kernel takes of it.
+  response.end(Buffer.alloc(50_000_000));
+  visitor.socket.resetAndDestroy();
+  await once(response, "close");
+  expect([response.writableFinished, response.isWhole]).toEqual([true, false]);
 });

@@ -60,6 +60,17 @@ describe("an answer that the relay refuses", () => {
     expect(rig.events[0]).toMatchObject({ status: 502, error: { code: "bad_message" } });
   });
 
+  it("is it also if it has more fields than travel, and came in one piece", async () => {
+    const fields = Array.from({ length: 3_000 }, (_, i) => `x-${i}: 1\r\n`).join("");
+    const service = closing(
+      await startCannedServer(`HTTP/1.1 200 OK\r\n${fields}Content-Length: 2\r\n\r\nok`),
+    );
+    const rig = closing(startRig({ port: service.port }));
+    visit(rig.relay);
+    await expect.poll(() => rig.events.length).toBe(1);
+    expect(rig.events[0]).toMatchObject({ status: 502, error: { code: "bad_message" } });
+  });
+
   it("is it also if only the wire cannot carry it", async () => {
     const cookies = Array.from({ length: 600 }, (_, i) => `Set-Cookie: a${i}=1\r\n`).join("");
     const service = closing(

@@ -4,7 +4,7 @@ import type { Link, LinkHandler } from "./link.js";
 
 const ignore = (): void => {};
 
-/** How long the peer's messages may keep everything else waiting before it has its turn, in milliseconds. */
+/** After so much work on a link's messages everything else has its turn before more of them, in milliseconds. */
 const turnMs = 5;
 /** How long the peer may take to answer a close, in milliseconds. */
 const closeTimeoutMs = 5_000;
@@ -18,7 +18,7 @@ export class WebSocketLink implements Link {
   readonly #early: (Buffer | string)[] = [];
   /** The owner has asked for a pause. */
   #paused = false;
-  /** The handler's time of this turn of the event loop is used up. */
+  /** Its messages wait, so that everything else has its turn. */
   #resting = false;
   #busyMs = 0;
   #corked = false;

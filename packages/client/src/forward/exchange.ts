@@ -85,7 +85,8 @@ export class Exchange {
   /** The response is complete; what is left of the request's body is not wanted (PROTOCOL.md, section 3). */
   answered(): void {
     this.stream.reset("no_error");
-    this.finish();
+    // Later than what the stream still has to tell: that the head, or the trailers, could not travel.
+    queueMicrotask(() => this.finish());
   }
 
   /** Cuts the exchange: the visitor gets an error, or a response that is visibly incomplete. */

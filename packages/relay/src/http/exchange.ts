@@ -468,19 +468,21 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     clearTimeout(this.#timer);
     this.#requestBody.stop();
     this.#responseBody.stop();
+    this.#request.upgrade?.stop();
   }
 
   #closed(): void {
     const status = this.#status;
-    const whole =
-      this.#state === "upgraded" ? this.#request.upgrade?.endedWell === true : this.#res.writableFinished;
-    const stream = this.#stream;
-    this.#stopTimers();
-    this.#leaveHold?.();
+    const whole = this.#state === "upgraded" ? this.#request.upgrade?.endedWell === true : this.#res.isWhole;
     if (!whole) {
+      const stream = this.#stream;
       this.#state = "over";
       this.#stream = undefined;
       stream?.reset("cancelled", "the visitor went away");
+    }
+    this.#stopTimers();
+    this.#leaveHold?.();
+    if (!whole) {
       this.#report("cancelled", undefined, status);
       return;
     }

@@ -1,6 +1,8 @@
 import { IncomingMessage, ServerResponse, STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { endToEndHeaders, headerValue, type RawHeaders, type ResponseHead } from "mcp-tunnel-protocol";
+import { closeGently } from "./closing.js";
 import { InterimHeads } from "./interim.js";
 import { linger } from "./linger.js";
 import { areHeadersValid, notInInterim, notInSwitch } from "./response-head.js";
@@ -25,13 +27,14 @@ export class Http1Request extends IncomingMessage implements VisitorRequest {
   }
 
   abandon(): void {
-    this.socket.destroy();
+    closeGently(this.socket);
   }
 }
 
 /** The response to a request over HTTP/1. */
 export class Http1Response extends ServerResponse<Http1Request> implements VisitorResponse {
   #watchesConnection = false;
+  #isWhole = false;
   /** It comes with its first use: few responses have interim heads. */
   #interim: InterimHeads | undefined;
 
@@ -39,8 +42,26 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
     return this.chunkedEncoding;
   }
 
-  get waitsForTurn(): boolean {
-    return this.socket === null && !this.req.socket.isPaused();
+  /** Node's own word does not help: a response is finished as well when its connection was destroyed with what waited in it. */
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
+  /** Called when Node has handed the response over, and by whoever does that in its place. */
+  override detachSocket(socket: Socket): void {
+    this.#isWhole = !socket.destroyed;
+    super.detachSocket(socket);
+  }
+
+  onceWritten(listener: () => void): void {
+    if (this.writableFinished) listener();
+    else this.once("finish", listener);
+  }
+
+  takenMark(): number {
+    // An earlier answer goes first over the same connection, which is read meanwhile. Node reads it no more when too much
+    // waits; then it is the visitor who has to take something.
+    return this.socket === null && !this.req.socket.isPaused() ? performance.now() : -this.backlog;
   }
 
   get backlog(): number {

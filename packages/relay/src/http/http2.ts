@@ -133,22 +133,27 @@ export class Http2Response implements VisitorResponse {
    * Node's own word does not help: a stream that the visitor resets is finished too, and one that ends in order may
    * close a moment before it is.
    */
-  get writableFinished(): boolean {
+  get isWhole(): boolean {
     const { writableFinished, destroyed, rstCode } = this.#stream;
     return this.#ended && (writableFinished || destroyed) && rstCode === NGHTTP2_NO_ERROR;
   }
 
-  get waitsForTurn(): boolean {
-    return false;
+  /** What follows the response waits for it by itself. */
+  onceWritten(listener: () => void): void {
+    listener();
   }
 
   get backlog(): number {
+    return this.#stream.bufferSize;
+  }
+
+  takenMark(): number {
     // What was written in one go counts until all of it has left; meanwhile the session's window tells. Not for ever: a visitor
     // can change that by a word, without taking anything.
     const { bufferSize, session } = this.#stream;
     this.#looks = bufferSize === this.#waiting ? this.#looks + 1 : 0;
     this.#waiting = bufferSize;
-    return bufferSize + (this.#looks > maxWindowLooks ? 0 : (session?.state.remoteWindowSize ?? 0));
+    return -bufferSize - (this.#looks > maxWindowLooks ? 0 : (session?.state.remoteWindowSize ?? 0));
   }
 
   writeContinue(): void {

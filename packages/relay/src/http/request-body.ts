@@ -185,7 +185,8 @@ export class RequestBody {
   discard(): void {
     this.stop();
     linger(this.#req, (ended) => {
-      if (!ended) this.#owner.guard(() => this.#req.abandon());
+      // The answer goes first, however slowly the visitor reads it.
+      if (!ended) this.#owner.guard(() => this.#res.onceWritten(() => this.#req.abandon()));
     });
   }
 

@@ -72,7 +72,7 @@ export function watchTaken(
   if (res.backlog === 0 || res.destroyed) return;
   const stall = new StallWatch(
     writeTimeoutMs,
-    () => (res.waitsForTurn ? performance.now() : res.backlog),
+    () => res.takenMark(),
     () => guard(() => res.cut(true)),
   );
   res.watchClose(() => stall.stop());

@@ -134,13 +134,14 @@ export class ResponseBody {
 
   /** A number that changes when the visitor takes something; `undefined` when nothing waits for him. */
   get #progress(): number | undefined {
-    const { backlog, waitsForTurn } = this.#res;
-    if (backlog === 0) return undefined;
-    return waitsForTurn ? performance.now() : this.#bytes - backlog;
+    return this.#res.backlog === 0 ? undefined : this.#bytes + this.#res.takenMark();
   }
 
-  /** Waits for the visitor no more. */
+  /** Waits for the visitor no more. What he did not take is held no longer: a session has only so much room for that. */
   stop(): void {
     this.#stall?.stop();
+    const bytes = this.#unconsumed;
+    this.#unconsumed = 0;
+    this.#stream?.consumed(bytes);
   }
 }

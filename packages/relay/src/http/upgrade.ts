@@ -103,10 +103,15 @@ export class UpgradeSocket {
 
   /** All that was given to the visitor's connection has left. It does not say so itself once it has been ended. */
   onFlushed(): void {
+    this.stop();
+    this.onAllSent();
+  }
+
+  /** What the visitor did not take is held no longer. */
+  stop(): void {
     const bytes = this.#unconsumed;
     this.#unconsumed = 0;
     this.#stream?.consumed(bytes);
-    this.onAllSent();
   }
 
   onDrain(): void {

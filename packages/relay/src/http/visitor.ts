@@ -50,18 +50,17 @@ export interface VisitorResponse {
   readonly headersSent: boolean;
   readonly statusCode: number;
   readonly destroyed: boolean;
-  /** The response was handed over whole. */
-  readonly writableFinished: boolean;
-  /**
-   * An earlier answer goes first over the same connection, which is read meanwhile. Node reads it no more when too
-   * much waits; then it is the visitor who has to take something.
-   */
-  readonly waitsForTurn: boolean;
-  /**
-   * What waits for the visitor, in bytes. But for what is written meanwhile it stays the same as long as nothing is
-   * taken; it may change by any amount when something is.
-   */
+  /** The response was handed over whole, to a visitor who was still there. */
+  readonly isWhole: boolean;
+  /** What waits for the visitor, in bytes. */
   readonly backlog: number;
+  /**
+   * Together with the bytes written so far, a number that stays the same as long as the visitor takes nothing. It may
+   * change by any amount when he does. Only who watches for a stall (stall-watch.ts) should ask.
+   */
+  takenMark(): number;
+  /** Calls `listener` once all of the response has been handed over, or never. */
+  onceWritten(listener: () => void): void;
   /** False: nothing more comes over this connection. */
   shouldKeepAlive: boolean;
   /** Can trailers follow the body? Known once the head is written. */

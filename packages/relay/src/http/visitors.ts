@@ -54,7 +54,11 @@ export class Visitors {
       const res = new Http1Response(req);
       res.shouldKeepAlive = false;
       res.assignSocket(socket);
-      res.on("finish", () => closeGently(socket));
+      res.on("finish", () => {
+        res.detachSocket(socket);
+        closeGently(socket);
+        process.nextTick(() => res.emit("close"));
+      });
       // Without this one a visitor who leaves would not be noticed.
       const upgrade = new UpgradeSocket(req, res, socket, head, this.#guardOf(socket));
       this.#route(req, res, false, upgrade);
