@@ -53,7 +53,7 @@ describe("health", () => {
     expect((await ask(`${relay.admin}/healthz`)).status).toBe(200);
     const health = await run(relay, "health");
     expect(health).toMatchObject({ code: 1 });
-    expect(health.output).toContain("draining");
+    expect(health.output).toContain("the relay is not ready: it is shutting down (draining)");
     stream.body.on("error", () => {});
     stream.body.destroy();
     expect(await relay.exited).toEqual({ code: 0, signal: null });
@@ -261,7 +261,7 @@ describe("the commands", () => {
     expect(await app.closed).toEqual({ code: 4001, reason: "disconnected by the operator" });
     const again = await run(relay, "disconnect", "app");
     expect(again).toMatchObject({ code: 1 });
-    expect(again.output).toContain("no tunnel is called 'app'");
+    expect(again.output).toBe(`error: the admin API at ${relay.admin} answered: no tunnel is called 'app'`);
     expect(await run(relay, "health")).toMatchObject({ code: 0, output: "ready" });
   });
 

@@ -309,6 +309,8 @@ describe("the token commands", () => {
     const [verb = "", ...rest] = args;
     const failure = await failureOfCommand("token", verb, "--token-file", file, ...rest);
     expect(failure).toEqual({ status: 2, message: expect.stringContaining(mention) });
+    // Where the command line is at fault, its help is that of the subcommand.
+    if (verb === "create") expect(failure?.message).toMatch(/ \(see mcp-tunnel token create --help\)$/);
     expect(readFileSync(file, "utf8")).toBe("tokens: []\n");
   });
 

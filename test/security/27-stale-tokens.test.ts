@@ -17,6 +17,7 @@ import { createRelay } from "mcp-tunnel";
 import { describe, expect, it, vi } from "vitest";
 import { TokenFileAuthenticator } from "../../packages/relay/src/auth/token-file.js";
 import { createToken, revokeToken } from "../../packages/relay/src/auth/token-file-edit.js";
+import { Staleness } from "../../packages/relay/src/staleness.js";
 import * as acme from "../../packages/relay/src/tls/acme/obtain.js";
 import { AcmeRenewal } from "../../packages/relay/src/tls/acme/renewal.js";
 import { Certificate } from "../../packages/relay/src/tls/certificate.js";
@@ -202,7 +203,9 @@ describe("a token file", () => {
       expect(stale.metric("tokens")).toBe(1);
       expect(stale.metric("certificate")).toBe(0);
       expect(stale.status).toMatch(/: 0 tunnels\nstale for \d+s: tokens \(/);
-      expect(stale.health).toContain("tokens are stale");
+      expect(stale.health).toBe(
+        "error: the relay is not ready: its tokens are stale; `mcp-tunnel status` says why",
+      );
       // Which file it is stands nowhere where nobody has to say who he is.
       expect(JSON.stringify(stale.said)).not.toContain("yaml");
 
@@ -220,6 +223,12 @@ describe("a token file", () => {
       expect(lines).toHaveLength(1);
     },
   );
+
+  it("with several mistakes has them in one line, told apart", () => {
+    const staleness = new Staleness("tokens", "tokens.yaml");
+    staleness.failed("tokens.yaml:1: this\ntokens.yaml:2: that");
+    expect(staleness.current?.problem).toBe("tokens.yaml:1: this; tokens.yaml:2: that");
+  });
 
   it("that could not be read for a moment is read again, though nothing about it has changed", async () => {
     const { file, token, id } = await newTokens();

@@ -10,6 +10,7 @@ import { Scrape, startAdminRelay } from "../admin/support.js";
 import { createAuthority, createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { type ClientCommand, runRelay } from "../support/commands.js";
+import { createLogger, type LogOutput } from "../../packages/relay/src/cli/log-output.js";
 import { createProgram, failureOf } from "../../packages/relay/src/cli/program.js";
 import {
   certificateFor,
@@ -265,6 +266,18 @@ describe("a relay with TLS on another port than 443", { timeout: 60_000 }, () =>
       String(msg).startsWith("the URLs of the tunnels have no port"),
     );
     expect(warnings.length > 0).toBe(warns);
+  });
+
+  it("says so to a person as well, and of no host", () => {
+    const lines: string[] = [];
+    const output = { write: (line: string) => lines.push(line) } as unknown as LogOutput;
+    const logger = createLogger(output, "pretty", "info");
+    logger.info({ host: "::", port: 8443 }, "listening");
+    logger.warn({ port: 8443 }, "the URLs of the tunnels have no port");
+    expect(lines).toEqual([
+      expect.stringMatching(/listening.* on \[::\]:8443/),
+      expect.stringMatching(/have no port(?!.* on )/),
+    ]);
   });
 });
 

@@ -44,6 +44,7 @@ describe("mistakes on the command line", () => {
     [["3000", "--relay", "x", "--host-header", "a b"], /host header 'a b'/],
     [["3000", "--relay", "x", "--max-reconnect-time", "soon"], /--max-reconnect-time.*number with a unit/],
     [["3000", "--relay", "x", "--shutdown-grace", "-1"], /--shutdown-grace/],
+    [["3000", "--relay", "x", "--max-response-head", "257KiB"], /from \d+ to 262144, such as 128KiB/],
     [["3000"], /MCP_TUNNEL_JSON must be true or false/, { MCP_TUNNEL_RELAY: "x", MCP_TUNNEL_JSON: "maybe" }],
     [
       ["3000"],

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { environmentProxy } from "../src/cli/environment-proxy.js";
-import { parseDuration, parseLocal } from "../src/cli/options.js";
+import { parseCommandLine, parseDuration, parseLocal } from "../src/cli/options.js";
 import { registerUrl, resolveOptions } from "../src/options.js";
 import type { TunnelClientOptions } from "../src/options.js";
 import { parseTarget } from "../src/forward/target.js";
@@ -263,6 +263,13 @@ describe("options", () => {
       shutdownGraceMs: Infinity,
     });
     expect([connectTimeoutMs, registerTimeoutMs, shutdownGraceMs]).toEqual(Array(3).fill(0x7fffffff));
+  });
+
+  it("reads the longest head as a number of bytes, with or without a unit", () => {
+    const read = (given: string) =>
+      parseCommandLine(["3000", "--relay", "relay.test", "--max-response-head", given]).client;
+    expect(read("131072").maxResponseHeadBytes).toBe(131_072);
+    expect(read("128KiB").maxResponseHeadBytes).toBe(131_072);
   });
 
   it("reads durations with a unit, seconds without", () => {

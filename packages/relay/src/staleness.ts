@@ -31,7 +31,7 @@ export class Staleness {
 
   /** It could not be read. Returns whether that is news, so that a try every second does not fill the log. */
   failed(problem: string): boolean {
-    const line = printable(oneLine(problem));
+    const line = printable(oneLine(problem, "; "));
     const isNews = this.#current?.problem !== line;
     const since = this.#current?.since ?? Date.now();
     this.#current = { kind: this.#kind, name: this.#name, problem: line, since };

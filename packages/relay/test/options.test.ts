@@ -61,6 +61,19 @@ describe("the options of a relay", () => {
       { ...base, trustedProxyHeaders: ["X-Real-IP", "Host"] },
       "the trusted proxy's header 'Host' is not the name of a field that a proxy sets",
     ],
+    ...[
+      "Cookie",
+      "Authorization",
+      "Accept-Language",
+      "Content-Type",
+      "If-Match",
+      "Sec-Fetch-Site",
+      "Range",
+    ].map((name): [string, object, string] => [
+      `the name of a field of every request, ${name}`,
+      { ...base, trustedProxyHeaders: ["x-forwarded-for", name] },
+      `the trusted proxy's header '${name}' is not the name of a field that a proxy sets`,
+    ]),
     [
       "interimToProxies",
       { ...base, interimToProxies: "keep" },

@@ -8,8 +8,8 @@ export function withoutTrailing(text: string, character: string): string {
   return text.slice(0, end);
 }
 
-/** The lines of `text` as one, without the blank ones and without what indents them. */
-export function oneLine(text: string): string {
+/** The lines of `text` as one, without the blank ones and without what indents them; `separator` stands between them. */
+export function oneLine(text: string, separator = " "): string {
   const lines = text.split("\n").map((line) => line.trim());
-  return lines.filter((line) => line !== "").join(" ");
+  return lines.filter((line) => line !== "").join(separator);
 }

@@ -65,5 +65,6 @@ describe("text", () => {
 
   it("of several lines becomes one", () => {
     expect(oneLine(" a\n\n   b \r\nc\n")).toBe("a b c");
+    expect(oneLine(" a\n\n   b\n", "; ")).toBe("a; b");
   });
 });

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
-import { oneLine, printable } from "mcp-tunnel-shared";
+import { oneLine, parseBytes, printable } from "mcp-tunnel-shared";
 import { greatestHeadBytes, leastHeadBytes } from "../forward/response-normaliser.js";
 import { registerUrl } from "../options.js";
 import type { TunnelClientOptions } from "../options.js";
@@ -37,10 +37,10 @@ Examples:
     $ mcp-tunnel-client 5173 --relay ws://127.0.0.1:8080 --json
 
 Exit status:
-  0  ended by Ctrl-C or SIGTERM, open requests finished
+  0  ended by a signal, or because nobody read its output any more (| head)
   1  the relay stayed away for --max-reconnect-time, or something else failed
   2  an option is wrong or missing, or a name has to be chosen with --subdomain
-  3  the relay refused the token or the name
+  3  the relay refused the token or the name, or its operator closed the tunnel
   4  evicted: another client has taken the name`;
 
 interface Flags {
@@ -132,7 +132,7 @@ function buildCommand(): Command {
     .addOption(
       option(
         "--max-response-head <bytes>",
-        `the longest head of an answer of the local service, up to ${greatestHeadBytes}`,
+        `the longest head of an answer of the local service, up to ${greatestHeadBytes}, such as 128KiB`,
       )
         .default(65_536, "65536")
         .argParser(parseHeadBytes),
@@ -228,10 +228,10 @@ export function parseDuration(text: string): number {
 }
 
 function parseHeadBytes(text: string): number {
-  const bytes = /^\d+$/.test(text) ? Number(text) : 0;
+  const bytes = parseBytes(text) ?? 0;
   if (bytes >= leastHeadBytes && bytes <= greatestHeadBytes) return bytes;
   throw new InvalidArgumentError(
-    `It takes a number of bytes from ${leastHeadBytes} to ${greatestHeadBytes}.`,
+    `It takes a number of bytes from ${leastHeadBytes} to ${greatestHeadBytes}, such as 128KiB.`,
   );
 }
 

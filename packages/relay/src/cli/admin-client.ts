@@ -30,7 +30,7 @@ export function readAdminUrl(text: string): string {
 
 /**
  * Asks a relay's admin API.
- * @throws CommandFailure when it cannot be reached or says no.
+ * @throws CommandFailure when it cannot be reached, is not ready or says no.
  */
 export async function adminRequest(
   address: AdminAddress,
@@ -51,9 +51,20 @@ export async function adminRequest(
   }
   const body = parse(text);
   if (status >= 200 && status < 300 && body !== undefined) return body;
-  const said = textOf(body?.["error"]) ?? textOf(body?.["status"]) ?? `status ${status}`;
-  throw new CommandFailure(`the admin API at ${address.admin} refused: ${printable(said)}`);
+  const state = textOf(body?.["status"]);
+  if (status === 503 && state !== undefined) {
+    throw new CommandFailure(`the relay is not ready: ${notReady[state] ?? printable(state)}`);
+  }
+  const said = textOf(body?.["error"]) ?? `status ${status}`;
+  const verb = status === 401 || status === 403 ? "refused" : "answered";
+  throw new CommandFailure(`the admin API at ${address.admin} ${verb}: ${printable(said)}`);
 }
+
+/** What `/readyz` says, in words for a person. */
+const notReady: Record<string, string> = {
+  draining: "it is shutting down (draining)",
+  "tokens are stale": "its tokens are stale; `mcp-tunnel status` says why",
+};
 
 /** Not `fetch`, which takes some ports for those of other protocols and refuses them. */
 async function send(

@@ -23,7 +23,9 @@ export function addAdminCommands(program: Command): void {
     .argument("<NAME>", "the tunnel's name")
     .action(disconnect);
   withAddress(program.command("health"))
-    .description("exit with status 0 if a relay is alive and takes tunnels, for health checks")
+    .description(
+      "exit with status 0 if a relay is alive, takes tunnels and can read its token file, for health checks",
+    )
     .action(health);
 }
 

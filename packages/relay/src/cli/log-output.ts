@@ -14,8 +14,9 @@ function prettyMessage(line: Record<string, unknown>, messageKey: string): strin
   const { name, method, path, status, bytes, durationMs, outcome, reason, address, host, port } =
     line as Record<string, string | number | undefined>;
   const message = line[messageKey] as string;
-  if (port !== undefined)
+  if (host !== undefined && port !== undefined) {
     return `${message} on ${formatHostPort({ host: String(host), port: Number(port) })}`;
+  }
   if (method === undefined) {
     const details = [name, reason, address].filter((detail) => detail !== undefined);
     return details.length === 0 ? message : `${message}: ${details.join(", ")}`;

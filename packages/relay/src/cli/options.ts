@@ -116,7 +116,7 @@ export function createCommand(version: string): Command {
     where,
     new Option(
       "--trusted-proxy-headers <NAMES>",
-      "the fields about visitors that each such proxy sets itself, or appends to; one that it only passes on is the visitor's own word, and all others of the kind are dropped",
+      "the fields about visitors that each such proxy sets itself, or appends to; the list replaces the default, so repeat what of it holds. One that it only passes on is the visitor's own word, and all others of the kind are dropped",
     ).default(defaultProxyHeaders.join(",")),
   );
   add(

@@ -22,7 +22,6 @@ export interface Failure {
 /** The whole command, which throws rather than exits. */
 export function createProgram(): Command {
   const program = createCommand(version)
-    .exitOverride()
     .configureOutput({ outputError: () => {} })
     // What follows a subcommand's name belongs to the subcommand.
     .enablePositionalOptions()
@@ -32,7 +31,18 @@ export function createProgram(): Command {
   addTokenCommands(program);
   addAdminCommands(program);
   addConfigCommands(program);
+  pointToHelp(program, program.name());
   return program;
+}
+
+/** A mistake is told with the command whose help explains it. */
+function pointToHelp(command: Command, path: string): void {
+  command.exitOverride((error) => {
+    const isMistake = error.exitCode !== 0 && error.code !== "commander.help";
+    if (isMistake) error.message += ` (see ${path} --help)`;
+    throw error;
+  });
+  for (const part of command.commands) pointToHelp(part, `${path} ${part.name()}`);
 }
 
 /**
@@ -44,8 +54,7 @@ export function failureOf(error: unknown): Failure | undefined {
     // A command that only groups others has printed their help.
     if (error.code === "commander.help") return { status: usageStatus, message: undefined };
     if (error.exitCode === 0) return undefined;
-    const message = oneLine(error.message.replace(/^error: /, ""));
-    return { status: usageStatus, message: `${message} (see mcp-tunnel --help)` };
+    return { status: usageStatus, message: oneLine(error.message.replace(/^error: /, "")) };
   }
   if (error instanceof TunnelError) return { status: usageStatus, message: error.message.trim() };
   if (error instanceof CommandFailure) return { status: failedStatus, message: error.message.trim() };

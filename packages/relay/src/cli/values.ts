@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from "commander";
 import { maxTimerMs } from "mcp-tunnel-protocol";
+import { parseBytes } from "mcp-tunnel-shared";
 
 /** Readers of option values. Each throws an InvalidArgumentError that says what is expected. */
 
@@ -33,22 +34,10 @@ export function readCount(text: string): number {
   throw new InvalidArgumentError("Expected a whole number.");
 }
 
-const units: Record<string, number> = {
-  "": 1,
-  B: 1,
-  KB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  KiB: 2 ** 10,
-  MiB: 2 ** 20,
-  GiB: 2 ** 30,
-};
-
 /** A number of bytes: `5242880` or `5MiB`. */
 export function readBytes(text: string): number {
-  const match = /^([0-9]{1,15}) ?([KMG]i?B|B)?$/.exec(text);
-  const bytes = Number(match?.[1]) * (units[match?.[2] ?? ""] ?? Number.NaN);
-  if (Number.isSafeInteger(bytes)) return bytes;
+  const bytes = parseBytes(text);
+  if (bytes !== undefined) return bytes;
   throw new InvalidArgumentError("Expected a number of bytes, such as 5242880 or 5MiB.");
 }
 

@@ -61,11 +61,17 @@ export function proxyHeaders(names: readonly string[]): ProxyHeaders {
 }
 
 /** What belongs to the request itself, and would be lost with every visitor who comes without a proxy. */
-const ofTheRequest = new FieldNames(["connection", "content-length", "host", "transfer-encoding", "upgrade"]);
+const ofTheRequest = [
+  ...["authorization", "connection", "cookie", "expect", "host", "origin", "range", "referer", "te"],
+  ...["trailer", "transfer-encoding", "upgrade", "user-agent"],
+];
+const ofTheRequestPrefixes = ["accept", "access-control-", "content-", "if-", "sec-"];
 
 function checkName(given: string): string {
   const name = given.toLowerCase();
-  if (/^[a-z0-9-]+$/.test(name) && !name.startsWith("x-tunnel-") && !ofTheRequest.has(name)) return name;
+  const isOfTheRequest =
+    ofTheRequest.includes(name) || ofTheRequestPrefixes.some((prefix) => name.startsWith(prefix));
+  if (/^[a-z0-9-]+$/.test(name) && !name.startsWith("x-tunnel-") && !isOfTheRequest) return name;
   throw new TunnelError(
     "invalid_option",
     `the trusted proxy's header '${given}' is not the name of a field that a proxy sets, such as x-real-ip`,

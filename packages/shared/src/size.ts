@@ -1,0 +1,17 @@
+const units: Record<string, number> = {
+  "": 1,
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+};
+
+/** A number of bytes as people write it: `5242880` or `5MiB`. `undefined` for anything else. */
+export function parseBytes(text: string): number | undefined {
+  const match = /^([0-9]{1,15}) ?([KMG]i?B|B)?$/.exec(text);
+  const bytes = Number(match?.[1]) * (units[match?.[2] ?? ""] ?? Number.NaN);
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
