@@ -33,5 +33,6 @@ ENV NODE_ENV=production
 ENV MCP_TUNNEL_ADMIN_LISTEN=127.0.0.1:9090
 USER node
 EXPOSE 8080
-HEALTHCHECK --interval=30s --timeout=10s --start-period=15s CMD ["mcp-tunnel", "health"]
+# Alive, not ready: with a token file that it cannot read again it goes on with what it has read, and would not start anew.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=15s CMD ["mcp-tunnel", "health", "--live"]
 ENTRYPOINT ["tini", "--", "mcp-tunnel"]

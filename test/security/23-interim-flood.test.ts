@@ -156,7 +156,7 @@ describe.skipIf(!tellsMemory).each(ways)("over %s", (way, visit) => {
     const [rise] = await memoryRise([secure.relay.pid], () =>
       flood(client, megabyteOf(head, streams), (head.length < 100 ? 24 : 128) * mebibyte),
     );
-    expect(rise).toBeLessThan(64 * mebibyte);
+    expect(rise).toBeLessThan(96 * mebibyte);
     visitor.gate.open();
     for (const stream of streams) client.send(frame(types.RESPONSE | END, stream, "200"));
     expect(await visitor.status).toBe(200);

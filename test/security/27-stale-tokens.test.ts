@@ -84,7 +84,10 @@ async function seen(relay: AdminRelay) {
   const ready = await ask(`${relay.admin}/readyz`);
   const status = runRelay(["status", "--admin", relay.admin]);
   const health = runRelay(["health", "--admin", relay.admin]);
-  await Promise.all([status.exited, health.exited]);
+  const live = runRelay(["health", "--live", "--admin", relay.admin]);
+  const [, , { code }] = await Promise.all([status.exited, health.exited, live.exited]);
+  // Nothing should restart it: it goes on with what it has read.
+  expect(code).toBe(0);
   const scrape = await Scrape.of(relay);
   return {
     ready: ready.status,

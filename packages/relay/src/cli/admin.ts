@@ -26,6 +26,7 @@ export function addAdminCommands(program: Command): void {
     .description(
       "exit with status 0 if a relay is alive, takes tunnels and can read its token file, for health checks",
     )
+    .option("--live", "only if it is alive: for what restarts a relay that is not")
     .action(health);
 }
 
@@ -71,11 +72,12 @@ async function disconnect(name: string, options: AdminAddress): Promise<void> {
   writeLine(`disconnected ${name.toLowerCase()}`);
 }
 
-async function health(options: AdminAddress): Promise<void> {
-  const answer = (await adminRequest(options, "GET", "/readyz")) as { status?: string };
-  if (answer.status !== "ready")
-    throw new CommandFailure(`the relay is not ready: ${printable(String(answer.status))}`);
-  writeLine("ready");
+async function health(options: AdminAddress & { live?: boolean }): Promise<void> {
+  const [path, expected] = options.live === true ? ["/healthz", "ok"] : ["/readyz", "ready"];
+  const answer = (await adminRequest(options, "GET", path)) as { status?: string };
+  if (answer.status !== expected)
+    throw new CommandFailure(`the relay is not ${expected}: ${printable(String(answer.status))}`);
+  writeLine(expected);
 }
 
 function readSeconds(text: string): number {
