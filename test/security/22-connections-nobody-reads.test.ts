@@ -334,7 +334,7 @@ describe("an early answer, with more of the request to come", () => {
   });
 });
 
-it("an answer that its visitor left behind is not whole, whatever Node says", async () => {
+it("an answer that its visitor left behind is not whole", async () => {
   const server = createServer({ IncomingMessage: Http1Request, ServerResponse: Http1Response });
   close({ close: () => server.close() });
   server.listen(0, "127.0.0.1");
@@ -347,5 +347,6 @@ it("an answer that its visitor left behind is not whole, whatever Node says", as
   response.end(Buffer.alloc(50_000_000));
   visitor.socket.resetAndDestroy();
   await once(response, "close");
-  expect([response.writableFinished, response.isWhole]).toEqual([true, false]);
+  // Node's own `writableFinished` is true here, before Node 24.
+  expect(response.isWhole).toBe(false);
 });
