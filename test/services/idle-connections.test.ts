@@ -39,7 +39,8 @@ describe.skipIf(python === undefined)("a service that closes idle connections", 
 
   async function start(name: string, args: readonly string[], relayPort: number): Promise<void> {
     const service = closing(
-      new RunningCommand(python as string, ["-m", ...args], {
+      // Without what it would leave in the tree.
+      new RunningCommand(python as string, ["-B", "-m", ...args], {
         cwd: fileURLToPath(new URL(".", import.meta.url)),
       }),
     );

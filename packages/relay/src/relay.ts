@@ -89,7 +89,7 @@ export function createRelay(options: RelayOptions): Relay {
     exchanges: new ActiveExchanges(),
     draining: false,
   };
-  const tls = resolved.tls === undefined ? undefined : new Tls(resolved.tls, domain, host, logger);
+  const tls = resolved.tls === undefined ? undefined : new Tls(resolved.tls, resolved);
   const tunnels = new Tunnels(resolved, registry, holds, observers, limits);
   const admission = new Admission(resolved, addressKeys, limits);
   const registrar = new Registrar(resolved, tunnels, admission, limits, publicUrlOf);

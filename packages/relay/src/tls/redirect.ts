@@ -6,18 +6,23 @@ import type { Logger } from "../log.js";
 /**
  * An HTTP server, not yet listening, that sends visitors to the same address over HTTPS. 308 keeps the method and
  * the body. Only hosts below `domain` are redirected, so that it leads nobody elsewhere. `httpsPort` is the port that
- * visitors see.
+ * visitors see. `timeoutMs`: how long a request may take, and the visitor to take the answer.
  */
-export function createRedirectServer(domain: string, httpsPort: string, logger: Logger): Server {
+export function createRedirectServer(
+  domain: string,
+  httpsPort: string,
+  timeoutMs: number,
+  logger: Logger,
+): Server {
   const server = createServer({
     maxHeaderSize: 16_384,
-    headersTimeout: 15_000,
-    requestTimeout: 15_000,
-    connectionsCheckingInterval: 5_000,
+    headersTimeout: timeoutMs,
+    requestTimeout: timeoutMs,
+    connectionsCheckingInterval: Math.min(5_000, Math.ceil(timeoutMs / 3)),
     requireHostHeader: false,
   });
   // An answer that nobody takes holds no connection for longer.
-  server.timeout = 15_000;
+  server.timeout = timeoutMs;
   const redirect = (req: IncomingMessage, res: ServerResponse): void => {
     try {
       answer(req, res, domain, httpsPort);

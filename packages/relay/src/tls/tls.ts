@@ -40,17 +40,28 @@ export const tlsShape = z.strictObject(
   "an object",
 );
 
+/** What TLS has to know of its relay. */
+interface TlsRelay {
+  readonly domain: string;
+  readonly host: string | undefined;
+  /** How long a visitor may take to ask for what is redirected, and to take the answer. */
+  readonly headerTimeoutMs: number;
+  readonly logger: Logger;
+}
+
 /** All of a relay's TLS that has to be started and stopped. */
 export class Tls {
   readonly certificates: Certificates;
   readonly #acme: AcmeRenewal | undefined;
   readonly #domain: string;
   readonly #redirectPlace: ListenPlace | undefined;
+  readonly #headerTimeoutMs: number;
   readonly #logger: Logger;
   #closeRedirect: () => void = () => {};
 
   /** @throws TunnelError `invalid_option` when the certificates are not usable, among others. */
-  constructor(options: TlsOptions, domain: string, host: string | undefined, logger: Logger) {
+  constructor(options: TlsOptions, relay: TlsRelay) {
+    const { domain, host, logger } = relay;
     if (options.acme === undefined && (options.files ?? []).length === 0) {
       throw new TunnelError("invalid_option", "TLS needs a certificate with its key, or ACME to get one");
     }
@@ -63,6 +74,7 @@ export class Tls {
     const { redirectPort: port, redirectFd: fd } = options;
     if (fd !== undefined) this.#redirectPlace = { fd };
     else if (port !== undefined) this.#redirectPlace = { host, port };
+    this.#headerTimeoutMs = relay.headerTimeoutMs;
     this.#logger = logger;
   }
 
@@ -86,7 +98,7 @@ export class Tls {
   }
 
   async #redirect(place: ListenPlace, httpsPort: string, connections: Connections): Promise<void> {
-    const server = createRedirectServer(this.#domain, httpsPort, this.#logger);
+    const server = createRedirectServer(this.#domain, httpsPort, this.#headerTimeoutMs, this.#logger);
     connections.watch(server);
     const address = await listen(server, place, "redirect port");
     server.on("error", (error) => this.#logger.error({ error: String(error) }, "server error"));
