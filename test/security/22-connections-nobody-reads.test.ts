@@ -146,6 +146,22 @@ describe.each<Scheme>(["http", "https"])("over %s", (scheme) => {
     await expectGone(relay, 3);
   });
 
+  it("the relay ends in the midst of an answer whose end is that of the connection", async () => {
+    const relay = await start("http");
+    const secure = await start("https", { responseTimeoutMs: 60_000 });
+    const target = scheme === "http" ? relay : secure;
+    const entrance = scheme === "http" ? target : close(await plainEntrance(target.port));
+    const client = close(await V1Client.connect(entrance.port, "x"));
+    const visitor = await stay(target.port, scheme);
+    visitor.write("GET / HTTP/1.0\r\nHost: x.localhost\r\n\r\n");
+    const { stream } = await client.accept();
+    stream.sendHead({ status: 200, headers: [] });
+    stream.write(Buffer.from("half of it"));
+    await once(visitor, "data");
+    await target.close();
+    expect((await target.record(1)).outcome).toBe("cut");
+  });
+
   it("the relay ends while connections say nothing at all, and while they are registering", async () => {
     const relay = await start(scheme, { idleTimeoutMs: 60_000, registrationTimeoutMs: 60_000 });
     await stay(relay.port, scheme);

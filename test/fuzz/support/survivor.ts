@@ -3,8 +3,8 @@ import { request as requestSecurely } from "node:https";
 import type { RunningCommand } from "../../support/commands.js";
 import { connectHttp2Visitor, get } from "../../support/secure.js";
 
-/** What a command says when something happened that it did not expect. */
-const fault = /"level":50|uncaught error|internal error|"code":"internal"/;
+/** What a command says when something happened that it did not expect. A code alone may be the other end's word. */
+const fault = /"level":50|uncaught error|internal error/;
 
 /** A command that has to stay up whatever is done to it. */
 export class Survivor<Command extends RunningCommand> {

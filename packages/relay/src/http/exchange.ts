@@ -117,7 +117,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
 
   /** Cuts the exchange: the relay stops. */
   cut(reason: string): void {
-    this.#fail("tunnel_draining", reason);
+    this.guard(() => this.#fail("tunnel_draining", reason));
   }
 
   /** Something in here failed that should not have: it costs this exchange and no other. */

@@ -110,7 +110,7 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
     const delimitedByClose = !this.chunkedEncoding && !hasLength;
     // Before its turn it would wait for that, on a connection that Node has stopped to read because of what waits.
     if (this.socket === null && this.req.socket.isPaused()) this.req.socket.destroy();
-    if (delimitedByClose && this.socket !== null) this.socket.resetAndDestroy();
+    if (delimitedByClose && this.socket !== null && isResettable(this.socket)) this.socket.resetAndDestroy();
     else this.destroy();
   }
 
@@ -125,6 +125,14 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
   unwatchClose(listener: () => void): void {
     if (this.#watchesConnection) this.req.socket.off("close", listener);
   }
+}
+
+/**
+ * Node resets connections of TCP only, and not while an end waits to be written. Over TLS it is the missing goodbye that says
+ * that the body is not whole (RFC 8446 section 6.1).
+ */
+function isResettable(socket: Socket): boolean {
+  return (socket as Partial<TLSSocket>).encrypted !== true && !socket.writableEnded;
 }
 
 /** A head as text; the reason phrase is always the relay's own. */
