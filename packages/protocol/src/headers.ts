@@ -20,6 +20,24 @@ export function sizeFault(headers: RawHeaders, before: number): string | undefin
   return bytes > maxHeadBytes ? `a head of more than ${maxHeadBytes} bytes` : undefined;
 }
 
+/** RFC 9110 section 5.6.2. */
+const token = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
+/** RFC 9110 section 5.5: visible characters, space, tab and obs-text. CR, LF and NUL would start a new line. */
+const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** Whether `text` can be a field name or a method. */
+export const isToken = (text: string): boolean => token.test(text);
+
+/** Whether `text`, one char for each byte, can be the value of a field. */
+export const isFieldValue = (text: string): boolean => fieldValue.test(text);
+
+/** The fields as Node takes trailers. */
+export function fieldPairs(headers: RawHeaders): [name: string, value: string][] {
+  const pairs: [string, string][] = [];
+  for (let i = 0; i < headers.length; i += 2) pairs.push([headers[i] as string, headers[i + 1] as string]);
+  return pairs;
+}
+
 /** Returns the value of the first field called `name` (given in lower case), or `undefined`. */
 export function headerValue(headers: RawHeaders, name: string): string | undefined {
   for (let i = 0; i < headers.length; i += 2) {

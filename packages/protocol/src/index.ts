@@ -10,7 +10,15 @@ export { resetCodes, StreamReset, TunnelError } from "./errors.js";
 export type { ResetCode, TunnelErrorCode } from "./errors.js";
 export { AnySpelling, FieldNames } from "./field-names.js";
 export type { FieldSet } from "./field-names.js";
-export { endToEndHeaders, endToEndTrailers, headerValue, maxFields } from "./headers.js";
+export {
+  endToEndHeaders,
+  endToEndTrailers,
+  fieldPairs,
+  headerValue,
+  isFieldValue,
+  isToken,
+  maxFields,
+} from "./headers.js";
 export type { RawHeaders } from "./headers.js";
 export { JsonClientSession } from "./json/client-session.js";
 export type { JsonClientSessionOptions } from "./json/client-session.js";

@@ -1,4 +1,4 @@
-import { endToEndHeaders, FieldNames, headerValue } from "mcp-tunnel-protocol";
+import { endToEndHeaders, FieldNames, headerValue, isToken } from "mcp-tunnel-protocol";
 import type { RawHeaders, RequestHead } from "mcp-tunnel-protocol";
 import type { HostHeader } from "../options.js";
 import type { Target } from "./target.js";
@@ -37,7 +37,7 @@ function hostFor(head: RequestHead, { hostHeader, target }: HeaderPolicy): strin
 export function headFault(head: RequestHead, end: boolean): string | undefined {
   const { method, path } = head;
   if (method.toUpperCase() === "CONNECT") return "CONNECT is not forwarded";
-  if (!token.test(method)) return "the method is not a token";
+  if (!isToken(method)) return "the method is not a token";
   if (path !== "*" ? !originForm.test(path) : method !== "OPTIONS") {
     return "the request target is not in origin form";
   }
@@ -49,8 +49,6 @@ export function headFault(head: RequestHead, end: boolean): string | undefined {
   return undefined;
 }
 
-/** RFC 9110 section 5.6.2. */
-const token = /^[\w!#$%&'*+.^`|~-]+$/;
 /**
  * A path, byte for byte: no space and no control character, which would end the request line, and no fragment, at which
  * some services end it.

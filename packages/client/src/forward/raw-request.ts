@@ -2,7 +2,7 @@ import * as http from "node:http";
 import * as net from "node:net";
 import * as tls from "node:tls";
 import type { RawHeaders, StreamHandler, StreamReset } from "mcp-tunnel-protocol";
-import { endToEndTrailers, headerValue } from "mcp-tunnel-protocol";
+import { endToEndTrailers, fieldPairs, headerValue } from "mcp-tunnel-protocol";
 import { lookup } from "../lookup.js";
 import { readAfterRefusedWrite } from "./early-answer.js";
 import { upstreamFailure } from "./errors.js";
@@ -83,7 +83,7 @@ class RawRequest implements StreamHandler {
       this.#bodyEnded = true;
       if (trailers.length > 0 && this.#announced === undefined) {
         // The relay is not trusted to have dropped what does not belong there.
-        this.#request.addTrailers(pairs(endToEndTrailers(trailers)));
+        this.#request.addTrailers(fieldPairs(endToEndTrailers(trailers)));
       }
       this.#request.end();
     }
@@ -216,10 +216,4 @@ class RawRequest implements StreamHandler {
 /** The relay sent another body than it announced; passing it on would leave the local service out of step. */
 class BodyLengthError extends Error {
   readonly code = "UND_ERR_REQ_CONTENT_LENGTH_MISMATCH";
-}
-
-function pairs(headers: RawHeaders): [string, string][] {
-  const list: [string, string][] = [];
-  for (let i = 0; i < headers.length; i += 2) list.push([headers[i] as string, headers[i + 1] as string]);
-  return list;
 }

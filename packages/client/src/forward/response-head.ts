@@ -1,3 +1,5 @@
+import { isFieldValue, isToken } from "mcp-tunnel-protocol";
+
 /** What {@link scanHead} says when the head's end has not come. */
 export const incomplete = 0;
 /** What {@link scanHead} says of a head that {@link readHead} has to look at. */
@@ -194,13 +196,10 @@ function parseStatusLine(line: string) {
   return {
     version: version === "1.0" ? version : "1.1",
     status,
-    reason: fieldValue.test(reason) ? reason : "",
+    reason: isFieldValue(reason) ? reason : "",
     isOdd: blanks !== " " || (version !== "1.0" && version !== "1.1"),
   };
 }
-
-const fieldName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** The fields of a head, those taken out that say where its body ends. */
 class Fields {
@@ -222,9 +221,9 @@ class Fields {
     const end = line.indexOf(":");
     if (end === -1) throw invalidAnswer("a line in its head without a colon");
     const name = trimBlanks(line.slice(0, end));
-    if (!fieldName.test(name)) throw invalidAnswer("a field name that is not a token");
+    if (!isToken(name)) throw invalidAnswer("a field name that is not a token");
     const value = trimBlanks(line.slice(end + 1));
-    if (!fieldValue.test(value)) throw invalidAnswer("a control character in a field of its head");
+    if (!isFieldValue(value)) throw invalidAnswer("a control character in a field of its head");
     const lowerCase = name.toLowerCase();
     const isFraming = lowerCase === "content-length" || lowerCase === "transfer-encoding";
     if (name.length < end) {

@@ -1,5 +1,6 @@
 import {
   endToEndHeaders,
+  fieldPairs,
   type FieldSet,
   headerValue,
   type RawHeaders,
@@ -373,7 +374,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     }
     this.#state = "sent";
     if (trailers.length > 0 && this.#res.takesTrailers) {
-      this.#res.addTrailers(pairs(checkTrailers(trailers, notInResponseTrailers)));
+      this.#res.addTrailers(fieldPairs(checkTrailers(trailers, notInResponseTrailers)));
     }
     this.#responseBody.end();
   }
@@ -551,12 +552,6 @@ function resetCodeOf(code: RelayErrorCode | "visitor_stalled") {
     default:
       return "cancelled";
   }
-}
-
-function pairs(headers: RawHeaders): [string, string][] {
-  const result: [string, string][] = [];
-  for (let i = 0; i < headers.length; i += 2) result.push([headers[i] as string, headers[i + 1] as string]);
-  return result;
 }
 
 function withoutExpect(headers: RawHeaders): RawHeaders {

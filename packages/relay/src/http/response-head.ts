@@ -3,20 +3,17 @@ import {
   endToEndTrailers,
   FieldNames,
   type FieldSet,
+  isFieldValue,
+  isToken,
   type RawHeaders,
   type ResponseHead,
 } from "mcp-tunnel-protocol";
-
-/** RFC 9110 section 5.6.2. */
-const token = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
-/** RFC 9110 section 5.5: visible characters, space, tab and obs-text. CR, LF and NUL would start a new line. */
-const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** A tunnel is not believed: what it calls a header must be one, or it could write the visitor's next response. */
 export function areHeadersValid(headers: RawHeaders): boolean {
   if (headers.length % 2 !== 0) return false;
   for (let i = 0; i < headers.length; i += 2) {
-    if (!token.test(headers[i] as string) || !fieldValue.test(headers[i + 1] as string)) return false;
+    if (!isToken(headers[i] as string) || !isFieldValue(headers[i + 1] as string)) return false;
   }
   return true;
 }
