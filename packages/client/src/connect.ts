@@ -1,6 +1,12 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import { closeCodes, parseAcknowledge, parseOffer, TunnelError } from "mcp-tunnel-protocol";
+import {
+  closeCodes,
+  parseAcknowledge,
+  parseOffer,
+  providerUnavailableReason,
+  TunnelError,
+} from "mcp-tunnel-protocol";
 import type { AcknowledgeMessage, RegisterMessage } from "mcp-tunnel-protocol";
 import { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import { HttpsProxyAgent } from "https-proxy-agent";
@@ -140,7 +146,7 @@ class RegistrationAttempt {
     });
     link.handler = {
       onMessage: (message) => this.#onMessage(message),
-      onClose: (code, reason) => this.#onClose(closeError(code, reason)),
+      onClose: (code, reason) => this.#onClose(closeError(request, code, reason)),
     };
     request.signal.addEventListener("abort", this.#onAbort, { once: true });
     if (request.signal.aborted) this.#onAbort();
@@ -234,16 +240,17 @@ function isPublicUrl(text: string): boolean {
   return protocol === "https:" || protocol === "http:";
 }
 
-function closeError(code: number, reason: string): TunnelError {
+function closeError({ message }: RegisterRequest, code: number, reason: string): TunnelError {
   const said = reason === "" ? `code ${code}` : `code ${code}: ${reason}`;
   switch (code) {
     case closeCodes.authenticationFailed:
+      // An original relay has no other code for it; ours says 1013 to a client that returns. A new one is told at once.
+      if (message.returning === true && reason === providerUnavailableReason) break;
       return new TunnelError("refused", `the relay refused the registration: ${reason || "no reason given"}`);
     case closeCodes.evicted:
       return new TunnelError("evicted", reason || "another client holds the name");
-    default:
-      return new TunnelError("unreachable", `the relay closed the connection while registering (${said})`);
   }
+  return new TunnelError("unreachable", `the relay closed the connection while registering (${said})`);
 }
 
 function unexpectedAnswer(registerUrl: string, response: IncomingMessage): TunnelError {

@@ -12,7 +12,7 @@ export const closeCodes = {
   internal: 1011,
   /** The relay cannot take this client now; try again later. */
   tryAgainLater: 1013,
-  /** Registration refused; the reason says why. Trying again with the same token is of no use. */
+  /** Registration refused; the reason says why. Trying again is of no use, but for {@link providerUnavailableReason}. */
   authenticationFailed: 4001,
   /** Another client registered the same name. */
   evicted: 4002,
@@ -20,3 +20,6 @@ export const closeCodes = {
 
 /** The original's words for 4002, which its clients may look for. */
 export const evictedReason = "evicted: another client registered with the same tunnel";
+
+/** The original's words for 4001 when nobody could say whether the token is good: its auth provider is down, or slow. */
+export const providerUnavailableReason = "auth provider unavailable";

@@ -5,7 +5,7 @@
 //   json/            the original's JSON wire, 0.1 and 0.2, behind the same interface
 //   tunnel.ts        that interface: sessions, streams and their handlers
 //   headers.ts, field-names.ts, errors.ts, close-codes.ts, options.ts   shared vocabulary
-export { closeCodes, evictedReason } from "./close-codes.js";
+export { closeCodes, evictedReason, providerUnavailableReason } from "./close-codes.js";
 export { resetCodes, StreamReset, TunnelError } from "./errors.js";
 export type { ResetCode, TunnelErrorCode } from "./errors.js";
 export { AnySpelling, FieldNames } from "./field-names.js";

@@ -1,4 +1,4 @@
-import { checkOptionNames, maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
+import { checkOptionNames, maxTimerMs, providerUnavailableReason, TunnelError } from "mcp-tunnel-protocol";
 import { withoutTrailing } from "mcp-tunnel-shared";
 import pRetry from "p-retry";
 import { Agent, request } from "undici";
@@ -56,7 +56,7 @@ function isTransient(error: Error & { code?: unknown }): boolean {
 
 const verified = z.object({ subdomains: patternList.max(1024) });
 const rejected = z.object({ error: z.string().min(1) });
-const unavailable: AuthenticationResult = { refused: "auth provider unavailable", undecided: true };
+const unavailable: AuthenticationResult = { refused: providerUnavailableReason, undecided: true };
 
 /**
  * Asks the provider about each token, and once more within the same time if it fails in a way that may pass. Fails closed:
