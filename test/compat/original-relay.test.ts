@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { bytesAt } from "../support/bytes.js";
 import { closingAfterEach } from "../support/cleanup.js";
@@ -115,14 +116,40 @@ describe.each(versions)("the client command on an original relay %s", (version) 
     });
   });
 
-  it("answers 502 when the local service is down, and says which address refused", async () => {
-    const free = await startRawServer(() => {});
-    await free.close();
-    const { client, tunnel } = await connect({ version }, undefined, free.port);
-    const { status, body } = await tunnel.request({}).answer;
-    expect(status).toBe(502);
-    expect(body.toString()).toMatch(version === "0.1" ? /^upstream error$/ : /^upstream error: .*refused/);
-    expect(JSON.stringify(await client.waitForJson({ event: "error" }))).toContain(`:${free.port}`);
+  // The original shows visitors what it is told.
+  it.each<[string, ((socket: Socket) => void) | "down", string, string]>([
+    ["is down", "down", "the local service cannot be reached", "connection refused at"],
+    [
+      "hangs up",
+      (socket) => socket.end(),
+      "the local service broke off its answer",
+      "broke off the exchange",
+    ],
+    [
+      "answers in another protocol",
+      (socket) => socket.end("SSH-2.0-OpenSSH_9.2\r\n"),
+      "the request or its answer cannot be passed on",
+      "not valid HTTP",
+    ],
+  ])("answers 502 when the local service %s, and tells addresses to the developer alone", async (...row) => {
+    const [, answer, told, shown] = row;
+    const service = closing(
+      await startRawServer((socket) => {
+        if (answer !== "down") socket.once("data", () => answer(socket));
+      }),
+    );
+    if (answer === "down") await service.close();
+    const { client, tunnel } = await connect({ version }, undefined, service.port);
+    const { status, body } = await tunnel.request({ method: "POST" }).answer;
+    expect([status, body.toString()]).toEqual([
+      502,
+      version === "0.1" ? "upstream error" : `upstream error: ${told}`,
+    ]);
+    const said = JSON.stringify(tunnel.received);
+    for (const secret of [String(service.port), "localhost", "127.0.0.1"]) expect(said).not.toContain(secret);
+    const { message } = await client.waitForJson({ event: "error" });
+    expect(message).toContain(shown);
+    expect(message).toContain(`:${service.port}`);
   });
 
   it("never lets a response that broke off look complete", async () => {
@@ -196,6 +223,30 @@ describe.each(versions)("the client command on an original relay %s", (version) 
     expect(client.output).toContain("invalid token");
   });
 
+  it("comes back when the relay cannot reach its auth provider for a while, which is no refusal", async () => {
+    const { client, relay, tunnel } = await connect({ version });
+    relay.refuse = "auth provider unavailable";
+    tunnel.drop();
+    await client.waitFor("attempt that is put off", () =>
+      client.json.find(
+        ({ event, message }) => event === "reconnecting" && /4001: auth/.test(String(message)),
+      ),
+    );
+    relay.refuse = undefined;
+    const again = await relay.nextTunnel();
+    expect((await again.request({ path: "/status/200" }).answer).status).toBe(200);
+    // Any other reason is final, for those that return too.
+    relay.refuse = "invalid token";
+    again.drop();
+    expect((await client.exited).code).toBe(3);
+  });
+
+  it("ends with the relay's reason when the provider is down at the start", async () => {
+    const { client } = await start({ version, refuse: "auth provider unavailable" });
+    expect((await client.exited).code).toBe(3);
+    expect(client.output).toContain("auth provider unavailable");
+  });
+
   it("ends, and does not fight back, when it is evicted", async () => {
     const { client, tunnel } = await connect({ version });
     await client.waitForJson({ event: "connected" });
@@ -236,6 +287,28 @@ describe("the client command on an original relay 0.1", () => {
 });
 
 describe("the client command on an original relay 0.2", () => {
+  it("sends an answer that comes at once in one write, since the relay may never end it otherwise", async () => {
+    const service = closing(
+      await startRawServer((socket) => {
+        socket.on("data", (request) => {
+          const isEvents = request.toString().startsWith("GET /events");
+          const fields = isEvents
+            ? "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked"
+            : "Content-Length: 5";
+          const body = isEvents ? "9\r\ndata: 1\n\n\r\n0\r\n\r\n" : "hello";
+          socket.write(`HTTP/1.1 200 OK\r\n${fields}\r\n\r\n${body}`);
+        });
+      }),
+    );
+    const { tunnel } = await connect({ version: "0.2" }, undefined, service.port);
+    for (const path of ["/plain", "/events"]) {
+      const answers = Array.from({ length: 10 }, () => tunnel.request({ path }).answer);
+      for (const { status, leftOpen } of await Promise.all(answers)) {
+        expect([path, status, leftOpen]).toEqual([path, 200, false]);
+      }
+    }
+  });
+
   it("passes on head and events as they come", async () => {
     const { upstream, tunnel } = await connect({ version: "0.2" });
     const exchange = tunnel.request({ path: "/sse" });

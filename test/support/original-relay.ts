@@ -10,8 +10,8 @@ export interface OriginalRelayOptions {
   version: "0.1" | "0.2";
   /** Patterns to offer a client before it is acknowledged; default: no offer. */
   offer?: string[];
-  /** Refuses every client with 4001 and this reason. */
-  refuse?: string;
+  /** Refuses every client with 4001 and this reason. Default: none. */
+  refuse?: string | undefined;
 }
 
 /** A client's answer, as the original relay would pass it on to a visitor. */
@@ -22,6 +22,11 @@ export interface OriginalAnswer {
   body: Buffer;
   /** The client gave up after the head (0.2): the visitor's answer breaks off. */
   broken: boolean;
+  /**
+   * The last piece came in a later read than the head (0.2): something of the original may hold on to the body by then, and the
+   * visitor's answer, complete here, never ends there.
+   */
+  leftOpen: boolean;
 }
 
 /** A request under way. */
@@ -63,6 +68,8 @@ export interface OriginalTunnel {
 
 export interface OriginalRelay {
   readonly port: number;
+  /** As in the options, from now on. */
+  refuse: string | undefined;
   /** Resolves with the next client that registers, acknowledged. */
   nextTunnel(): Promise<OriginalTunnel>;
   close(): Promise<void>;
@@ -82,16 +89,22 @@ export async function startOriginalRelay(options: OriginalRelayOptions): Promise
   // Tunnels that nobody has asked for yet wait here.
   const events = new EventEmitter<{ tunnel: [] }>();
   const waiting: OriginalTunnel[] = [];
-  server.on("connection", (socket) => {
+  server.on("connection", (socket, { socket: connection }) => {
+    const reads = { count: 0 };
+    // Before ws hears of them, which hands out each message of a read within it.
+    connection.prependListener("data", () => {
+      reads.count += 1;
+    });
     // A close follows every error.
     socket.on("error", () => {});
-    register(socket, options, (tunnel) => {
+    register(socket, { ...options, refuse: relay.refuse }, reads, (tunnel) => {
       waiting.push(tunnel);
       events.emit("tunnel");
     });
   });
-  return {
+  const relay: OriginalRelay = {
     port: (server.address() as AddressInfo).port,
+    refuse: options.refuse,
     async nextTunnel() {
       if (waiting.length === 0) await once(events, "tunnel");
       return waiting.shift() as OriginalTunnel;
@@ -102,18 +115,25 @@ export async function startOriginalRelay(options: OriginalRelayOptions): Promise
       await once(server, "close");
     },
   };
+  return relay;
+}
+
+/** How often a connection has been read. */
+interface Reads {
+  readonly count: number;
 }
 
 function register(
   socket: WebSocket,
   options: OriginalRelayOptions,
+  reads: Reads,
   onTunnel: (tunnel: OriginalTunnel) => void,
 ): void {
   let registration: Record<string, unknown> | undefined;
   const acknowledge = (subdomain: string, known: Record<string, unknown>): void => {
     socket.off("message", onMessage);
     socket.send(JSON.stringify({ subdomain, url: `https://${subdomain}.tunnel.example` }));
-    onTunnel(new Tunnel(socket, options.version, known, subdomain));
+    onTunnel(new Tunnel(socket, reads, options.version, known, subdomain));
   };
   const onMessage = (data: Buffer, isBinary: boolean): void => {
     const message = isBinary ? undefined : parse(data.toString());
@@ -144,16 +164,19 @@ class Tunnel implements OriginalTunnel {
   readonly registration: Record<string, unknown>;
   readonly subdomain: string;
   readonly #socket: WebSocket;
+  readonly #reads: Reads;
   readonly #version: "0.1" | "0.2";
   readonly #pending = new Map<string, Exchange>();
 
   constructor(
     socket: WebSocket,
+    reads: Reads,
     version: "0.1" | "0.2",
     registration: Record<string, unknown>,
     subdomain: string,
   ) {
     this.#socket = socket;
+    this.#reads = reads;
     this.#version = version;
     this.registration = registration;
     this.subdomain = subdomain;
@@ -223,7 +246,7 @@ class Tunnel implements OriginalTunnel {
       case "response_head": {
         const { status, headers } = message;
         if (!isStatus(status) || !isStringMap(headers)) return false;
-        exchange?.begin(status, headers);
+        exchange?.begin(status, headers, this.#reads.count);
         return true;
       }
       case "response_chunk": {
@@ -234,7 +257,7 @@ class Tunnel implements OriginalTunnel {
         exchange.push(Buffer.from(data, "base64"));
         if (last) {
           this.#pending.delete(id);
-          exchange.end(false);
+          exchange.end(false, this.#reads.count);
         }
         return true;
       }
@@ -260,6 +283,8 @@ class Exchange implements OriginalExchange {
   readonly #unread: Buffer[] = [];
   readonly #body: Buffer[] = [];
   #head: Pick<OriginalAnswer, "status" | "headers"> | undefined;
+  #headRead: number | undefined;
+  #leftOpen = false;
   #state: "open" | "complete" | "broken" = "open";
 
   constructor(id: string, cancel: () => void) {
@@ -270,6 +295,7 @@ class Exchange implements OriginalExchange {
       ...this.#knownHead(),
       body: Buffer.concat(this.#body),
       broken: this.#state === "broken",
+      leftOpen: this.#leftOpen,
     }));
     // A test may be interested in one of them only.
     this.head.catch(() => {});
@@ -281,8 +307,10 @@ class Exchange implements OriginalExchange {
     return this.#unread.shift();
   }
 
-  begin(status: number, headers: Record<string, string>): void {
+  /** `read`: the number of the one that brought it. */
+  begin(status: number, headers: Record<string, string>, read?: number): void {
     if (this.#head !== undefined) return;
+    this.#headRead = read;
     // The original appends one field for each key of the map and leaves out those that stay on the connection.
     const fields = Object.entries(headers).map(([name, value]): [string, string] => [
       name.toLowerCase(),
@@ -314,8 +342,9 @@ class Exchange implements OriginalExchange {
     this.end(false);
   }
 
-  end(broken: boolean): void {
+  end(broken: boolean, read = this.#headRead): void {
     if (this.#state !== "open") return;
+    this.#leftOpen = read !== this.#headRead;
     this.#state = broken ? "broken" : "complete";
     this.#events.emit("piece");
     this.#events.emit("end");

@@ -1,12 +1,13 @@
 import type { Link } from "../link.js";
 import type { LivenessOptions } from "../liveness.js";
 import type { AcceptStream, Session, SessionHandler, Wire } from "../tunnel.js";
-import { StreamingClientStream, WholeClientStream } from "./client-stream.js";
 import type { ClientStream, ClientStreamOwner } from "./client-stream.js";
 import { JsonConnection } from "./connection.js";
 import { guard, IdleWaiters } from "./guard.js";
 import { defaultMaxQueuedBytes, stalledReader, StreamIntake } from "./intake.js";
 import { headBytes, readRequest, type Message } from "./messages.js";
+import { StreamingClientStream } from "./streaming-client-stream.js";
+import { WholeClientStream } from "./whole-client-stream.js";
 
 /** Bytes that wait for the link at which a sender is asked to wait. */
 const highWaterBytes = 1024 * 1024;
@@ -154,8 +155,8 @@ export class JsonClientSession implements Session {
   }
 
   readonly #owner: ClientStreamOwner = {
-    send: (message, stream) => {
-      this.#connection.send(message);
+    send: (messages, stream) => {
+      this.#connection.send(...messages);
       if (this.#connection.bufferedBytes <= highWaterBytes) return true;
       this.#waiting.add(stream);
       return false;

@@ -63,9 +63,12 @@ export class JsonConnection {
     return this.#liveness.rttMs ?? this.#rttMs;
   }
 
-  send(message: string): void {
+  /** Sends the messages in one write. */
+  send(...messages: string[]): void {
     if (this.#closed) return;
-    this.#link.send(message);
+    this.#link.cork();
+    for (const message of messages) this.#link.send(message);
+    this.#link.uncork();
     if (this.#isOverfull || this.#link.bufferedBytes <= this.#maxUnsent) return;
     this.#isOverfull = true;
     // In a later turn: this may be inside a call of a stream's handler.
