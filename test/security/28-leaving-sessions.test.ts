@@ -1,10 +1,11 @@
 import { once } from "node:events";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { createRelay, type RelayOptions } from "mcp-tunnel";
 import { TunnelClient } from "mcp-tunnel-client";
 import { closeCodes } from "mcp-tunnel-protocol";
 import { linkedPair, type MemoryLink } from "mcp-tunnel-protocol/testing";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { frame, types } from "../../packages/protocol/test/support/wire.js";
+import { frame, reset, types } from "../../packages/protocol/test/support/wire.js";
 import { TokenFileAuthenticator } from "../../packages/relay/src/auth/token-file.js";
 import { createToken, revokeToken } from "../../packages/relay/src/auth/token-file-edit.js";
 import { Holds } from "../../packages/relay/src/holds.js";
@@ -38,6 +39,10 @@ import { connectRawClient, type RawPeer, startRawRelay, tryToRegister } from "./
 const closing = closingAfterEach();
 const goaway = frame(types.GOAWAY, 0);
 
+afterEach(() => {
+  vi.useRealTimers();
+});
+
 async function startRelay(options: Partial<RelayOptions> = {}) {
   const log = new LogWatch();
   const hit: string[] = [];
@@ -69,6 +74,41 @@ async function leave(peer: RawPeer): Promise<void> {
   peer.send(goaway);
   peer.ws.ping();
   await heard;
+}
+
+/** Registration without sockets, where the test can say GOAWAY for the relay, and can wait without waiting. */
+function createParts() {
+  const options = resolveOptions({ domain: "localhost", maxTunnelsPerToken: 1 });
+  const registry = new MemoryRegistry();
+  const observers = new Observers([], silentLogger);
+  const limits = new LimitReporter(observers, silentLogger);
+  const holds = new Holds(options);
+  const tunnels = new Tunnels(options, registry, holds, observers, limits);
+  const admission = new Admission(options, new AddressKeys(options.limitExempt), limits);
+  const registrar = new Registrar(options, tunnels, admission, limits, (name) => `https://${name}.localhost`);
+  closing({ close: () => tunnels.close() });
+  const register = async (instance: string, more: object = {}): Promise<MemoryLink> => {
+    const [relayEnd, clientEnd] = linkedPair();
+    clientEnd.handler = { onMessage() {}, onClose() {} };
+    const done = registrar.register(
+      relayEnd,
+      { address: "127.0.0.1", proxied: false },
+      { onHeard() {}, onAsked() {}, onPicked() {} },
+    );
+    const message = { token: "t", subdomain: "app", protocol: [1], instance: instance.repeat(16), ...more };
+    clientEnd.send(JSON.stringify(message));
+    await done;
+    return clientEnd;
+  };
+  const all = () => [...tunnels.all()];
+  /** Asks the newest tunnel to move, with a request that keeps it. */
+  const askToMove = (): void => {
+    const tunnel = all().at(-1);
+    const handler = { onData() {}, onEnd() {}, onReset() {} };
+    tunnel?.open({ method: "GET", path: "/", headers: [] }, true, handler);
+    tunnel?.session?.goaway();
+  };
+  return { tunnels, register, all, askToMove };
 }
 
 describe("a session that its client leaves", () => {
@@ -141,6 +181,38 @@ describe("a session that its client leaves", () => {
     expect(await peer.closed).toEqual({ code: 4001, reason: "token revoked" });
   });
 
+  it("is ended by the relay when nothing is open on it, if its client does not", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const { register, all } = createParts();
+    const client = await register("a");
+    const [tunnel] = all();
+    const handler = { onData() {}, onEnd() {}, onReset() {} };
+    const stream = tunnel?.open({ method: "GET", path: "/", headers: [] }, true, handler);
+    client.send(goaway);
+    /** Pings are answered meanwhile. */
+    const pass = async (seconds: number): Promise<void> => {
+      for (let i = 0; i < seconds; i++) {
+        vi.advanceTimersByTime(1_000);
+        await nextTurn();
+      }
+    };
+    await pass(3_600);
+    // What is open may go on, and its name be another's.
+    expect(all()).toMatchObject([{ isLeft: true, state: { name: "online" } }]);
+    const denied = await register("b", { subdomain: "other" });
+    await pass(1);
+    expect(denied.closed).toMatchObject({ code: 1013 });
+    client.send(reset(stream?.id ?? 0, 0));
+    await pass(9);
+    expect(client.closed).toBeUndefined();
+    await pass(11);
+    expect(client.closed).toMatchObject({ code: 1000 });
+    expect(all()).toEqual([]);
+    const taken = await register("b", { subdomain: "other" });
+    await pass(1);
+    expect(taken.closed).toBeUndefined();
+  });
+
   it("keeps its traffic to itself when another client has the name", async () => {
     const { relay, port, visitor } = await startRelay();
     const first = closing(await connectRawClient(port, "app"));
@@ -204,47 +276,6 @@ describe("a session that the relay asked to move", () => {
     expect((await old.exited).code).toBe(0);
   });
 
-  /** Registration without sockets, where the test can say GOAWAY for the relay. */
-  function createParts() {
-    const options = resolveOptions({ domain: "localhost", maxTunnelsPerToken: 1 });
-    const registry = new MemoryRegistry();
-    const observers = new Observers([], silentLogger);
-    const limits = new LimitReporter(observers, silentLogger);
-    const holds = new Holds(options);
-    const tunnels = new Tunnels(options, registry, holds, observers, limits);
-    const admission = new Admission(options, new AddressKeys(options.limitExempt), limits);
-    const registrar = new Registrar(
-      options,
-      tunnels,
-      admission,
-      limits,
-      (name) => `https://${name}.localhost`,
-    );
-    closing({ close: () => tunnels.close() });
-    const register = async (instance: string, more: object = {}): Promise<MemoryLink> => {
-      const [relayEnd, clientEnd] = linkedPair();
-      clientEnd.handler = { onMessage() {}, onClose() {} };
-      const done = registrar.register(
-        relayEnd,
-        { address: "127.0.0.1", proxied: false },
-        { onHeard() {}, onAsked() {}, onPicked() {} },
-      );
-      const message = { token: "t", subdomain: "app", protocol: [1], instance: instance.repeat(16), ...more };
-      clientEnd.send(JSON.stringify(message));
-      await done;
-      return clientEnd;
-    };
-    const all = () => [...tunnels.all()];
-    /** Asks the newest tunnel to move, with a request that keeps it. */
-    const askToMove = (): void => {
-      const tunnel = all().at(-1);
-      const handler = { onData() {}, onEnd() {}, onReset() {} };
-      tunnel?.open({ method: "GET", path: "/", headers: [] }, true, handler);
-      tunnel?.session?.goaway();
-    };
-    return { tunnels, register, all, askToMove };
-  }
-
   it("has one successor beside it, and no more", async () => {
     const { tunnels, register, all, askToMove } = createParts();
     await register("a");
@@ -302,8 +333,6 @@ describe("a session that the relay asked to move", () => {
 });
 
 describe("a relay that asks for a move again and again", () => {
-  afterEach(() => vi.useRealTimers());
-
   it("is followed once a second, and its old sessions do not pile up in the client", async () => {
     const hostile = closing(await startRawRelay());
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });

@@ -16,6 +16,12 @@ import type { TokenGrant } from "./auth/authenticator.js";
 /** Why a client is sent away while the relay shuts down. */
 export const goingAway = "the relay is shutting down";
 
+/**
+ * How long a session that its client has left, and in which nothing is open, is waited for, in milliseconds: its client has to hear
+ * that everything has arrived, and closes the link.
+ */
+const leftTimeoutMs = 10_000;
+
 /** Who holds a name. */
 export interface TunnelInfo {
   name: string;
@@ -71,6 +77,7 @@ export class Tunnel implements SessionHandler {
   readonly traffic = { requests: 0, requestBytes: 0, responseBytes: 0 };
   #unwatch: (() => void) | undefined;
   #isLeft = false;
+  #leftTimer: NodeJS.Timeout | undefined;
   readonly #observer: TunnelObserver;
   readonly #resumeTimeoutMs: number;
 
@@ -206,12 +213,22 @@ export class Tunnel implements SessionHandler {
     if (this.#state.name === "closed") return;
     this.#transition({ name: "closed", cause: error });
     this.#unwatch?.();
+    clearTimeout(this.#leftTimer);
     this.#observer.onClosed(this, error);
   }
 
   onGoaway(): void {
     this.#isLeft = true;
     this.#observer.onLeaving(this);
+    this.#awaitEnd(false);
+  }
+
+  /** Nothing more is opened. What is open has limits of its own; what is not may keep its place in the token's limit no longer. */
+  #awaitEnd(wasIdle: boolean): void {
+    if (this.#state.name === "closed") return;
+    const isIdle = this.#session?.streamCount === 0;
+    if (isIdle && wasIdle) this.close(closeCodes.normal, "nothing is open on a session that was left");
+    else this.#leftTimer = setTimeout(() => this.#awaitEnd(isIdle), leftTimeoutMs).unref();
   }
 
   onOverloaded(): void {
