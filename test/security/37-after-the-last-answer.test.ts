@@ -50,9 +50,9 @@ describe.each(late.map((text) => [text.slice(0, 10), text]))("%j behind the last
       413,
     ],
     [
-      "an upgrade with a body",
+      "an upgrade with a body, which is ignored",
       "POST / HTTP/1.1\r\nHost: x.localhost\r\nConnection: Upgrade\r\nUpgrade: y\r\nContent-Length: 9\r\n\r\n",
-      501,
+      502,
     ],
     ["a registration without WebSocket", "GET /_tunnel/register HTTP/1.1\r\nHost: localhost\r\n\r\n", 426],
     ["HTTP/1.0", "GET / HTTP/1.0\r\nHost: y.localhost\r\n\r\n", 502],

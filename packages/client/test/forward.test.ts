@@ -434,6 +434,8 @@ describe("a relay that is not to be trusted", () => {
     ],
     ["a name that is none", { headers: ["X Y", "1"] }],
     ["a value with a line break", { headers: ["X", "1\rEvil: 1"] }],
+    ["an upgrade to HTTP/2", { upgrade: true, headers: ["Upgrade", "h2c, TLS/1.2", "X", "Evil: 1"] }],
+    ["an upgrade to nothing", { upgrade: true, headers: ["X", "Evil: 1"] }],
     ["an upgrade with a body", { upgrade: true, headers: ["Content-Length", "1"], body: Buffer.from("a") }],
     [
       "a bad name in a raw request",

@@ -65,9 +65,13 @@ function lengthsByLetter(names: Iterable<string>): Int32Array {
 const isOfLength = (lengths: Int32Array, name: string): boolean =>
   ((lengths[letterOf(name)] as number) & (1 << (name.length & 31))) !== 0;
 
-/** Fields that belong to one connection and never travel on (RFC 9110 section 7.6.1). */
+/**
+ * Fields that belong to one connection and never travel on (RFC 9110 section 7.6.1). `HTTP2-Settings` is a
+ * part of an offer to upgrade (RFC 7540 section 3.2.1), whether `Connection` names it as well or not.
+ */
 export const hopByHop = new FieldNames([
   "connection",
+  "http2-settings",
   "keep-alive",
   "proxy-authenticate",
   "proxy-authorization",

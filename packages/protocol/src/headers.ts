@@ -48,6 +48,22 @@ export function headerValue(headers: RawHeaders, name: string): string | undefin
 }
 
 /**
+ * Returns the values of the list called `name` (given in lower case), over all its fields, in order (RFC 9110
+ * section 5.6.1).
+ */
+export function listValues(headers: RawHeaders, name: string): string[] {
+  const values: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    const field = headers[i] as string;
+    if (field.length !== name.length || field.toLowerCase() !== name) continue;
+    for (const value of (headers[i + 1] as string).split(",")) {
+      if (value.trim() !== "") values.push(value.trim());
+    }
+  }
+  return values;
+}
+
+/**
  * Returns a copy without the hop-by-hop fields and without those that `Connection` names (RFC 9110 section
  * 7.6.1), but for {@link headFields}. `drop` lists further names.
  */

@@ -4,7 +4,7 @@
 //   v1/              the binary protocol: frame, encode, decode, stream, sender, session (PROTOCOL.md)
 //   json/            the original's JSON wire, 0.1 and 0.2, behind the same interface
 //   tunnel.ts        that interface: sessions, streams and their handlers
-//   headers.ts, field-names.ts, errors.ts, close-codes.ts, options.ts   shared vocabulary
+//   headers.ts, field-names.ts, upgrade-offer.ts, errors.ts, close-codes.ts, options.ts   shared vocabulary
 export { closeCodes, evictedReason, providerUnavailableReason } from "./close-codes.js";
 export { resetCodes, StreamReset, TunnelError } from "./errors.js";
 export type { ResetCode, TunnelErrorCode } from "./errors.js";
@@ -17,6 +17,7 @@ export {
   headerValue,
   isFieldValue,
   isToken,
+  listValues,
   maxFields,
 } from "./headers.js";
 export type { RawHeaders } from "./headers.js";
@@ -53,6 +54,7 @@ export type {
   TunnelStream,
   Wire,
 } from "./tunnel.js";
+export { carriedProtocols } from "./upgrade-offer.js";
 export { V1ClientSession } from "./v1/client-session.js";
 export { V1RelaySession } from "./v1/relay-session.js";
 export { defaultWindow } from "./v1/session.js";

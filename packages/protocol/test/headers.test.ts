@@ -52,6 +52,7 @@ describe("what Connection names", () => {
     "TE",
     "Trailer",
     "Upgrade",
+    "HTTP2-Settings",
     "Proxy-Authorization",
   ])("or not: %s is of one hop", (name) => {
     expect(endToEndHeaders([name, "x"])).toEqual([]);

@@ -1,3 +1,4 @@
+import { headerValue } from "mcp-tunnel-protocol";
 import { describe, expect, it } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import type { RelayOptions } from "../src/index.js";

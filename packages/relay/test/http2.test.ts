@@ -411,6 +411,12 @@ describe("a WebSocket over HTTP/2 (RFC 8441)", () => {
 
   it("is an upgrade to the local service, with a handshake of its own", async () => {
     const { relay, client, visitor } = await tunnel();
+  it("has no length: what follows its head would be a body and frames at once", async () => {
+    const { visitor } = await tunnel();
+    const visit = visitor.request({ ...connectHead, "content-length": "5" }, null).read();
+    expect(await visit.head).toMatchObject({ ":status": 501, "x-tunnel-error": "upgrade_with_body" });
+  });
+
     const visit = visitor.request(connectHead, null).read();
     const exchange = await client.accept();
     const { head, stream } = exchange;

@@ -1,4 +1,4 @@
-import { endToEndHeaders, FieldNames, headerValue, isToken } from "mcp-tunnel-protocol";
+import { carriedProtocols, endToEndHeaders, FieldNames, headerValue, isToken } from "mcp-tunnel-protocol";
 import type { RawHeaders, RequestHead } from "mcp-tunnel-protocol";
 import type { HostHeader } from "../options.js";
 import type { Target } from "./target.js";
@@ -43,7 +43,10 @@ export function headFault(head: RequestHead, end: boolean): string | undefined {
   }
   const length = lengthOf(head.headers);
   if (length === "invalid") return "the content length is not one whole number";
-  if (head.upgrade === true && length !== undefined && length > 0) return "a body on a request to upgrade";
+  if (head.upgrade === true) {
+    if (length !== undefined && length > 0) return "a body on a request to upgrade";
+    if (carriedProtocols(head.headers) === "") return "an upgrade to nothing that a tunnel carries";
+  }
   if (end && length !== undefined && length > 0)
     return "the body that the content length announces is missing";
   return undefined;

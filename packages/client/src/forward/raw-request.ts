@@ -2,7 +2,7 @@ import * as http from "node:http";
 import * as net from "node:net";
 import * as tls from "node:tls";
 import type { RawHeaders, StreamHandler, StreamReset } from "mcp-tunnel-protocol";
-import { endToEndTrailers, fieldPairs, headerValue } from "mcp-tunnel-protocol";
+import { carriedProtocols, endToEndTrailers, fieldPairs, headerValue } from "mcp-tunnel-protocol";
 import { lookup } from "../lookup.js";
 import { readAfterRefusedWrite } from "./early-answer.js";
 import { upstreamFailure } from "./errors.js";
@@ -104,7 +104,7 @@ class RawRequest implements StreamHandler {
     const { head } = this.#exchange;
     const headers = localHeaders(head, this.#upstream);
     if (head.upgrade === true) {
-      headers.push("Connection", "Upgrade", "Upgrade", headerValue(head.headers, "upgrade") ?? "websocket");
+      headers.push("Connection", "Upgrade", "Upgrade", carriedProtocols(head.headers));
     } else {
       headers.push("Connection", "close");
       // Named for every method: node:http would leave it out for GET or DELETE and send the body bare.

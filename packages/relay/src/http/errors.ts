@@ -65,7 +65,7 @@ export const relayErrors = {
   upgrade_with_body: {
     status: 501,
     text: "an upgrade request may not have a body",
-    advice: "Nobody could tell the body from what follows in the new protocol.",
+    advice: "A WebSocket over HTTP/2 has no Content-Length: what follows its head is WebSocket.",
   },
   request_too_large: {
     status: 413,

@@ -200,7 +200,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     const { path, body, upgrade } = this.#request;
     this.#tunnel = tunnel;
     const isV1 = tunnel.wire === "v1";
-    const asUpgrade = upgrade?.isPossible === true && isV1;
+    const asUpgrade = upgrade !== undefined && isV1;
     clearTimeout(this.#timer);
     // Before `open`: the stream may be reset while it is opened.
     this.#state = "waiting";
@@ -240,7 +240,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     }
     const trailer = isV1 ? headerValue(this.#req.rawHeaders, "trailer") : undefined;
     if (trailer !== undefined && body.contentLength === undefined) headers.push("Trailer", trailer);
-    return isV1 ? headers : withoutExpect(headers);
+    return headers;
   }
 
   // ---- the request's body
@@ -552,13 +552,4 @@ function resetCodeOf(code: RelayErrorCode | "visitor_stalled") {
     default:
       return "cancelled";
   }
-}
-
-function withoutExpect(headers: RawHeaders): RawHeaders {
-  const kept: RawHeaders = [];
-  for (let i = 0; i < headers.length; i += 2) {
-    if ((headers[i] as string).toLowerCase() !== "expect")
-      kept.push(headers[i] as string, headers[i + 1] as string);
-  }
-  return kept;
 }

@@ -1,15 +1,49 @@
 import { IncomingMessage, ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { endToEndHeaders, headerValue, type RawHeaders, type ResponseHead } from "mcp-tunnel-protocol";
+import {
+  carriedProtocols,
+  endToEndHeaders,
+  headerValue,
+  type RawHeaders,
+  type ResponseHead,
+} from "mcp-tunnel-protocol";
 import { closeGently } from "./closing.js";
 import { InterimHeads } from "./interim.js";
 import { linger } from "./linger.js";
+import { declaredBody } from "./request-body.js";
 import { areHeadersValid, notInInterim, notInSwitch } from "./response-head.js";
 import type { Guard, UnwantedBody, VisitorRequest, VisitorResponse } from "./visitor.js";
 
 /** A request over HTTP/1. */
 export class Http1Request extends IncomingMessage implements VisitorRequest {
+  /** The parser has found `Connection: upgrade` and `Upgrade`, or a CONNECT. */
+  #offersUpgrade = false;
+  #isUpgrade: boolean | undefined;
+
+  /**
+   * Read by Node before it goes on behind the head: true makes it hand the connection over, false has it read a
+   * body as of any request. An upgrade that is offered together with a body is ignored (RFC 9110 section 7.8):
+   * the body could not be told from what follows in the new protocol. So is one to what no tunnel carries.
+   */
+  get upgrade(): boolean {
+    if (!this.#offersUpgrade) return false;
+    this.#isUpgrade ??=
+      this.method === "CONNECT" ||
+      (carriedProtocols(this.rawHeaders) !== "" && !declaredBody(this, false).isPresent);
+    return this.#isUpgrade;
+  }
+
+  /** Written by Node: in its constructor, before this class has fields, then with what the parser says. */
+  set upgrade(value: unknown) {
+    if (#offersUpgrade in this) this.#offersUpgrade = value === true;
+  }
+
+  /** An upgrade was offered, and the request is served as if it had not been. */
+  get ignoresUpgrade(): boolean {
+    return this.#offersUpgrade && !this.upgrade;
+  }
+
   get remoteAddress(): string {
     return this.socket.remoteAddress ?? "";
   }

@@ -1,4 +1,4 @@
-import type { FieldSet, TunnelStream } from "mcp-tunnel-protocol";
+import { type FieldSet, headerValue, type TunnelStream } from "mcp-tunnel-protocol";
 import type { ResolvedRelayOptions } from "../options.js";
 import { maxJsonRpcBytes, mayBeJsonRpc } from "./json-rpc.js";
 import { linger } from "./linger.js";
@@ -14,6 +14,16 @@ export interface DeclaredBody {
   isPresent: boolean;
   /** The visitor sent `Expect: 100-continue`, and has not been answered. */
   awaitsContinue: boolean;
+}
+
+/** What the head says about the body; Node has checked that it says it once (RFC 9112 section 6.3). */
+export function declaredBody(req: VisitorRequest, awaitsContinue: boolean): DeclaredBody {
+  const length = headerValue(req.rawHeaders, "content-length");
+  if (length !== undefined) {
+    const contentLength = Number(length);
+    return { contentLength, isPresent: contentLength > 0, awaitsContinue };
+  }
+  return { contentLength: undefined, isPresent: req.hasUnsizedBody, awaitsContinue };
 }
 
 /** What a request's body needs of its exchange. */

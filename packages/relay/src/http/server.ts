@@ -136,6 +136,8 @@ function serveHttp1(server: AnyHttpServer, visitors: Visitors, { reporter }: Vis
   );
   const serve = (req: Http1Request, res: Http1Response, awaitsContinue: boolean): void => {
     visitors.guard(res, () => {
+      // Node throws away what has come together with such a request: what follows may begin in mid-request.
+      if (req.ignoresUpgrade) res.shouldKeepAlive = false;
       if (pipelines.admit(req, res)) visitors.onRequest(req, res, awaitsContinue);
     });
   };

@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { headerValue, type ResponseHead, type TunnelStream } from "mcp-tunnel-protocol";
+import { carriedProtocols, headerValue, type ResponseHead, type TunnelStream } from "mcp-tunnel-protocol";
 import { areHeadersValid } from "./response-head.js";
 import type { Guard, VisitorRequest, VisitorResponse } from "./visitor.js";
 
@@ -7,21 +7,12 @@ import type { Guard, VisitorRequest, VisitorResponse } from "./visitor.js";
 const maxEarlyBytes = 65_536;
 
 /**
- * HTTP/2 over a connection that began as HTTP/1.1. Passed on it would give the visitor a connection to the service on
- * which requests are seen by nobody between, with addresses of his own making (Bishop Fox, "h2c smuggling"). The answer may
- * ignore it, and does (RFC 9110 section 7.8).
- */
-const offersH2c = /(?:^|,)\s*h2c\s*(?:,|$)/i;
-
-/**
  * The visitor's connection of an upgrade request. Until the 101 it is watched, so that a visitor who leaves is
  * noticed; after it, bytes go both ways, each direction with its own backpressure and its own end.
  */
 export class UpgradeSocket {
-  /** The protocol asked for, as the visitor wrote it. */
+  /** What the visitor offers and a tunnel may carry: one protocol, or a list in the visitor's order. */
   readonly protocol: string;
-  /** Whether a 101 may be passed on. Otherwise the request is an ordinary one, and the connection only watched. */
-  readonly isPossible: boolean;
   /** Told how many bytes came from the visitor. */
   onVisitorBytes: (bytes: number) => void = () => {};
   /** Told when all that waited for the visitor has left. */
@@ -46,8 +37,7 @@ export class UpgradeSocket {
   constructor(req: VisitorRequest, res: VisitorResponse, socket: Duplex, head: Buffer, guard: Guard) {
     this.guard = guard;
     this.#res = res;
-    this.protocol = headerValue(req.rawHeaders, "upgrade") ?? "";
-    this.isPossible = !offersH2c.test(this.protocol);
+    this.protocol = carriedProtocols(req.rawHeaders);
     this.#socket = socket;
     if (head.length > 0) this.#keep(head);
     socket.on("data", (chunk: Buffer) => this.guard(() => this.#onData(chunk)));
@@ -135,7 +125,6 @@ export class UpgradeSocket {
   }
 
   #keep(chunk: Buffer): void {
-    if (!this.isPossible) return;
     this.#early.push(chunk);
     this.#earlyBytes += chunk.length;
     if (this.#earlyBytes > maxEarlyBytes) this.#socket.destroy();

@@ -14,7 +14,7 @@ import { type HostResult, originForm, parseHost } from "./host.js";
 import { type Http1Request, Http1Response } from "./http1.js";
 import { landing } from "./landing.js";
 import { reportFault } from "./report.js";
-import type { DeclaredBody } from "./request-body.js";
+import { type DeclaredBody, declaredBody } from "./request-body.js";
 import { type BodyProgress, refuse, watchTaken } from "./respond.js";
 import { UpgradeSocket } from "./upgrade.js";
 import type { Guard, VisitorRequest, VisitorResponse } from "./visitor.js";
@@ -227,16 +227,6 @@ export class Visitors {
   }
 }
 
-/** What the head says about the body; Node has checked that it says it once (RFC 9112 section 6.3). */
-function declaredBody(req: VisitorRequest, awaitsContinue: boolean): DeclaredBody {
-  const length = headerValue(req.rawHeaders, "content-length");
-  if (length !== undefined) {
-    const contentLength = Number(length);
-    return { contentLength, isPresent: contentLength > 0, awaitsContinue };
-  }
-  return { contentLength: undefined, isPresent: req.hasUnsizedBody, awaitsContinue };
-}
-
 function refusalOf(
   host: HostResult,
   path: string | undefined,
@@ -252,7 +242,7 @@ function refusalOf(
     case "base":
       return path !== undefined && isRegistration(path) ? "registration_needs_websocket" : undefined;
     case "tunnel":
-      // Node hands out the body as if it were already in the new protocol.
+      // Over HTTP/2, where an upgrade is demanded. Over HTTP/1.1 one with a body is none (http1.ts).
       return upgradeWithBody ? "upgrade_with_body" : undefined;
   }
 }
