@@ -68,6 +68,12 @@ describe("the access log", () => {
     const { rawHeaders } = await reached;
     expect(rawHeaders[rawHeaders.findIndex((name) => name.toLowerCase() === "x-request-id") + 1]).toBe(id);
     expect(await relay.waitForJson({ msg: "request" })).toMatchObject({ name: "app", requestId: id });
+    const named = await visitor.visit("app", "/status/201", { headers: { "x-request-id": 'a"b;c' } });
+    await named.body.dump();
+    expect(await relay.waitForJson({ msg: "request", status: 201 })).toMatchObject({
+      requestId: named.headers["x-request-id"],
+      visitorRequestId: 'a"b;c',
+    });
     const refused = await visitor.visit("nobody", "/");
     await refused.body.dump();
     const line = await relay.waitForJson({ msg: "request", name: "nobody" });

@@ -58,7 +58,10 @@ describe.each(versions)("an original client %s on the relay command", (version) 
       },
     });
     const body = Buffer.from([0, 1, 254, 255]);
-    const headers = { "X-Visitor": ["1", "2"], cookie: "a=1", te: "trailers", "content-type": "a/b" };
+    const headers = {
+      ...{ "X-Visitor": ["1", "2"], cookie: "a=1", te: "trailers", "content-type": "a/b" },
+      ...{ "x-request-id": "of;the=visitor", "x-tunnel-visitor": "10.0.0.1", x_tunnel_visitor: "10.0.0.1" },
+    };
     const answer = await visitor.visit("app", "/p%20q?x=%2F", { method: "POST", headers, body });
     expect(answer.statusCode).toBe(201);
     expect(answer.headers["x-from"]).toBe("client");
@@ -74,7 +77,10 @@ describe.each(versions)("an original client %s on the relay command", (version) 
       "content-type": "a/b",
       "x-forwarded-proto": "http",
       "x-forwarded-for": "127.0.0.1",
+      "x-request-id": "of;the=visitor",
+      "x-tunnel-visitor": "127.0.0.1",
     });
+    expect(JSON.stringify(lower)).not.toContain("10.0.0.1");
     for (const name of ["te", "connection", "transfer-encoding", "content-length", "keep-alive"]) {
       expect(lower).not.toHaveProperty(name);
     }

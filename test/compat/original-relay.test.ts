@@ -77,6 +77,15 @@ describe.each(versions)("the client command on an original relay %s", (version) 
     expect(tunnel.skipped).toEqual([]);
   });
 
+  it("does not let a visitor write where he is into a field that only a relay of this project writes", async () => {
+    const { tunnel } = await connect({ version });
+    const spoofed = { "X-Tunnel-Visitor": "10.0.0.1", "x_tunnel.visitor": "10.0.0.1", "X-Tunnels": "kept" };
+    const { body } = await tunnel.request({ path: "/headers", headers: spoofed }).answer;
+    const seen = body.toString();
+    expect(seen).toContain('"X-Tunnels","kept"');
+    expect(seen).not.toContain("10.0.0.1");
+  });
+
   it("keeps every Set-Cookie", async () => {
     const { tunnel } = await connect({ version });
     const { headers } = await tunnel.request({ path: "/cookies" }).answer;

@@ -98,7 +98,12 @@ export function describeProxy(program: ProxyProgram): void {
             ...{ forwarded: "for=6.6.6.6", "x-forwarded-host": "6.6.6.6", "x-forwarded-port": "6666" },
             ...{ "x-forwarded-prefix": "/6666", "x-forwarded-ssl": "6.6.6.6", x_real_ip: "6.6.6.6" },
             ...{ "x-client-ip": "6.6.6.6", "true-client-ip": "6.6.6.6", "x-original-url": "/6666" },
-            ...{ "x-request-id": "6666", proxy: "6.6.6.6", "x-tunnel-visitor": "6666" },
+            ...{
+              "x-request-id": "visitors",
+              x_request_id: "6666",
+              proxy: "6.6.6.6",
+              "x-tunnel-visitor": "6666",
+            },
           },
         });
         const { rawHeaders } = (await json(answer)) as { rawHeaders: string[] };
@@ -113,6 +118,8 @@ export function describeProxy(program: ProxyProgram): void {
           `X-Forwarded-Host: ${host}`,
           "X-Forwarded-Proto: https",
         ]);
+        expect(rawHeaders.join()).toMatch(/,x-request-id,visitors,/i);
+        expect(rawHeaders.slice(-2)).toEqual(["X-Tunnel-Visitor", visitorAddress]);
         expect(await relay.waitForJson({ msg: "request", path: "/who" })).toMatchObject({
           address: visitorAddress,
         });

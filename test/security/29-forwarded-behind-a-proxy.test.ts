@@ -18,7 +18,7 @@ const close = closingAfterEach();
 const claims = [
   ...["X-Real-IP", "Forwarded", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Ssl"],
   ...["X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-User", "X-Forwarded-Uri", "X-Forwarded"],
-  ...["X-Forwarded-Host", "X-Request-Id", "X-Forwarded-By-Nobody-Yet"],
+  ...["X-Forwarded-Host", "X_Request_Id", "X-Forwarded-By-Nobody-Yet"],
   ...["Client-IP", "X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP", "CF-Connecting-IP"],
   ...["Fastly-Client-IP", "X-Original-Forwarded-For", "X-Original-URL", "X-Rewrite-URL", "X-Host"],
   ...["Front-End-Https", "X-Scheme", "X-Script-Name", "Proxy", "X-Tunnel-Visitor"],
@@ -38,7 +38,12 @@ const inAllSpellings = claims.flatMap((name) => [
 async function passOn(fields: readonly string[], options: object = {}) {
   const world = close(await startRecordedRelay({ trustedProxies: ["127.0.0.1"], ...options }));
   const proxy = close(new RawVisitor({ port: world.port }));
-  const lines = ["GET / HTTP/1.1", "Host: app.tunnel.test", ...fields, "X-Forwarded-For: 203.0.113.9"];
+  const lines = [
+    "GET / HTTP/1.1",
+    "Host: app.tunnel.test",
+    ...fields,
+    "X-Forwarded-For: 10.1.2.3, 203.0.113.9",
+  ];
   proxy.send([...lines, "X-Forwarded-Proto: https", "Connection: close", "", ""].join("\r\n"));
   expect(statuses(await proxy.all())).toEqual([200]);
   return valuesIn(world.client);
@@ -56,9 +61,11 @@ function valuesIn(client: RecordingClient) {
 it("what a visitor claims in fields that the proxy does not set arrives nowhere", async () => {
   const { all, values } = await passOn(inAllSpellings.map((name) => `${name}: spoofed`));
   expect(all).not.toContain("spoofed");
-  expect(values("x-forwarded-for")).toEqual(["203.0.113.9, 127.0.0.1"]);
+  expect(values("x-forwarded-for")).toEqual(["10.1.2.3, 203.0.113.9, 127.0.0.1"]);
   expect(values("x-forwarded-host")).toEqual(["app.tunnel.test"]);
   expect(values("x-forwarded-proto")).toEqual(["https"]);
+  // Neither end of X-Forwarded-For, if the visitor begins it and the proxy is its last hop.
+  expect(values("x-tunnel-visitor")).toEqual(["203.0.113.9"]);
 });
 
 it("nor over HTTP/2", async () => {

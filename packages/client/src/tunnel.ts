@@ -1,11 +1,20 @@
 import {
+  AnySpelling,
   closeCodes,
   defaultWindow,
   JsonClientSession,
   TunnelError,
   V1ClientSession,
+  visitorField,
 } from "mcp-tunnel-protocol";
-import type { AcceptStream, Link, RegisterMessage, SessionHandler, Wire } from "mcp-tunnel-protocol";
+import type {
+  AcceptStream,
+  Link,
+  RawHeaders,
+  RegisterMessage,
+  SessionHandler,
+  Wire,
+} from "mcp-tunnel-protocol";
 import type { Registration } from "./connect.js";
 import { ignored } from "./forward/exchange.js";
 import type { ResolvedOptions } from "./options.js";
@@ -45,13 +54,28 @@ export function openTunnel(
   handler: SessionHandler,
   options: ResolvedOptions,
 ): Tunnel {
-  const { protocol } = registration.acknowledge;
-  if (protocol === undefined) return new JsonTunnel(registration, accept, handler, options);
-  if (protocol === 1) return new V1Tunnel(registration, accept, handler, options);
+  const { protocol, visitorAddress } = registration.acknowledge;
+  const acceptChecked = visitorAddress === true ? accept : withoutVisitorField(accept);
+  if (protocol === undefined) return new JsonTunnel(registration, acceptChecked, handler, options);
+  if (protocol === 1) return new V1Tunnel(registration, acceptChecked, handler, options);
   throw new TunnelError(
     "protocol_error",
     `the relay chose protocol version ${protocol}, which was not offered`,
   );
+}
+
+const inAnySpelling = new AnySpelling([visitorField.toLowerCase()], []);
+
+/** For a relay that does not write the field: it is the visitor's own (PROTOCOL.md, "Heads and trailers"). */
+function withoutVisitorField(accept: AcceptStream): AcceptStream {
+  return (stream, head, end) => {
+    const headers: RawHeaders = [];
+    for (let i = 0; i < head.headers.length; i += 2) {
+      const name = head.headers[i] as string;
+      if (!inAnySpelling.has(name)) headers.push(name, head.headers[i + 1] as string);
+    }
+    return accept(stream, { ...head, headers }, end);
+  };
 }
 
 class V1Tunnel implements Tunnel {

@@ -82,6 +82,9 @@ export const hopByHop = new FieldNames([
   "upgrade",
 ]);
 
+/** The relay's word on where a request's visitor is, if it is announced (PROTOCOL.md, "Heads and trailers"). */
+export const visitorField = "X-Tunnel-Visitor";
+
 /**
  * Fields that a message is framed, routed, authenticated, understood or protected by, and those by which proxies speak of the
  * visitor. They stand in the head and nowhere else: after the body they would come too late, and for some recipients

@@ -8,7 +8,7 @@
 export { closeCodes, evictedReason, providerUnavailableReason } from "./close-codes.js";
 export { resetCodes, StreamReset, TunnelError } from "./errors.js";
 export type { ResetCode, TunnelErrorCode } from "./errors.js";
-export { AnySpelling, FieldNames } from "./field-names.js";
+export { AnySpelling, FieldNames, visitorField } from "./field-names.js";
 export type { FieldSet } from "./field-names.js";
 export {
   endToEndHeaders,

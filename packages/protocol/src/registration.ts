@@ -55,6 +55,8 @@ const acknowledge = z.object({
   resumeTimeoutMs: safeCount.optional(),
   /** Present when the session that the client named goes on: how many bytes of it the relay has received. */
   resumed: z.object({ received: safeCount }).optional(),
+  /** Every request says in `X-Tunnel-Visitor` where its visitor is. */
+  visitorAddress: z.boolean().optional(),
 });
 
 /** relay -> client: registered. */

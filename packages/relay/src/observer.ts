@@ -31,8 +31,13 @@ export interface ExchangeRecord {
   outcome: ExchangeOutcome;
   reason: string | undefined;
   wire: Wire | undefined;
-  /** What the local service got as `X-Request-Id`; `undefined` when the Host named no tunnel. */
+  /**
+   * The relay's id of the request, which its own answers show. The local service got it as `X-Request-Id`, unless
+   * there is a `visitorRequestId`. `undefined` when the Host named no tunnel.
+   */
   requestId: string | undefined;
+  /** The visitor's own `X-Request-Id`, which the local service got: up to 255 visible ASCII characters. */
+  visitorRequestId: string | undefined;
   /** `1.1`, `2.0`. */
   httpVersion: string;
   /** The request's fields as received. They hold secrets: write out none but chosen ones. */

@@ -17,6 +17,7 @@ const record: fc.Arbitrary<ExchangeRecord> = fc.record({
   reason: fc.option(text, { nil: undefined }),
   wire: fc.constantFrom("v1", "json", undefined),
   requestId: fc.option(fc.uuid(), { nil: undefined }),
+  visitorRequestId: fc.option(fc.string({ unit: "grapheme-ascii" }), { nil: undefined }),
   httpVersion: fc.constant("1.1"),
   headers: fc.constant([]),
 });

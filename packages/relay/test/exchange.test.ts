@@ -49,6 +49,8 @@ describe("a request", () => {
       "http",
       "X-Request-Id",
       expect.stringMatching(requestId),
+      "X-Tunnel-Visitor",
+      "127.0.0.1",
     ]);
   });
 
@@ -74,16 +76,27 @@ describe("a request", () => {
     await relay.logged("request not readable");
   });
 
-  it("keeps the trace that it belongs to, byte for byte, and loses an id of the visitor's own", async () => {
-    const { client, visit } = await tunnel();
-    visit(
-      "GET / HTTP/1.1\nTraceParent: 00-0AF7651916cd43dd8448eb211c80319c-B7AD6B7169203331-01\nX-Request-Id: mine",
+  it("keeps the trace that it belongs to, and an id of the visitor's own, byte for byte", async () => {
+    const { relay, client, visit } = await tunnel();
+    const visitor = visit(
+      "GET / HTTP/1.1\nTraceParent: 00-0AF7651916cd43dd8448eb211c80319c-B7AD6B7169203331-01\nx-request-ID: bb56;ts=1\n" +
+        "Connection: X-Request-Id",
     );
-    const { headers } = (await client.accept()).head;
-    const at = headers.indexOf("TraceParent");
-    expect(headers[at + 1]).toBe("00-0AF7651916cd43dd8448eb211c80319c-B7AD6B7169203331-01");
-    expect(headers.filter((text) => text === "X-Request-Id")).toHaveLength(1);
-    expect(headers).not.toContain("mine");
+    const { head, stream } = await client.accept();
+    const { headers } = head;
+    const valueOf = (name: string) => headers[headers.indexOf(name) + 1];
+    expect(valueOf("TraceParent")).toBe("00-0AF7651916cd43dd8448eb211c80319c-B7AD6B7169203331-01");
+    expect(headers.filter((text) => /^x-request-id$/i.test(text))).toEqual(["x-request-ID"]);
+    expect(valueOf("x-request-ID")).toBe("bb56;ts=1");
+    // What is logged and answered stays the relay's own word.
+    stream.sendHead({ status: 204, headers: [] }, true);
+    const answer = await visitor.until(ending("\r\n\r\n"));
+    const record = await relay.record(1);
+    expect(record).toMatchObject({
+      requestId: expect.stringMatching(requestId),
+      visitorRequestId: "bb56;ts=1",
+    });
+    expect(answer).toContain(`X-Request-Id: ${record.requestId}\r\n`);
   });
 
   it("sends its body in pieces, with its trailers", async () => {
@@ -507,14 +520,43 @@ describe("an upgrade", () => {
     expect(await visitor.all()).toMatch(/^HTTP\/1.1 502 [^]*tunnel not found$/);
   });
 
-  // To h2c as well, which is never accepted: Node's parser stops behind the head.
-  it.each(["websocket", "h2c"])(
-    "to %s may not have a body, which nobody could tell from it",
-    async (protocol) => {
-      const { visit } = await tunnel();
-      const head = upgrade.replace("GET", "POST").replace("websocket", protocol);
-      const visitor = visit(`${head}\nContent-Length: 3`, "abc");
-      expect(await visitor.all()).toMatch(/^HTTP\/1.1 501 /);
-    },
-  );
+  it.each([
+    ["websocket", "Content-Length: 3", "abc"],
+    ["h2c", "Content-Length: 3", "abc"],
+    ["tcp", "Transfer-Encoding: chunked", "3\r\nabc\r\n0\r\n\r\n"],
+  ])("to %s that is offered with a body (%s) is an ordinary request", async (protocol, framing, body) => {
+    const { client, visit } = await tunnel();
+    const head = upgrade.replace("GET", "POST").replace("websocket", protocol);
+    const visitor = visit(`${head}\n${framing}`, body);
+    const exchange = await client.accept();
+    expect(exchange.head.upgrade).not.toBe(true);
+    expect(exchange.head.headers.join()).not.toMatch(/\b(?:Upgrade|Connection)\b/i);
+    await exchange.ended;
+    expect(exchange.body).toBe("abc");
+    exchange.stream.sendHead({ status: 200, headers: ["Content-Length", "2"] });
+    exchange.stream.write(Buffer.from("ok"));
+    exchange.stream.end();
+    // Node's parser has stopped behind it: what came with it is lost, and the visitor has to know.
+    expect(await visitor.all()).toMatch(/^HTTP\/1.1 200 [^]*Connection: close[^]*\r\n\r\nok$/);
+  });
+
+  it.each([
+    ["h2c", undefined],
+    ["h2c-14", undefined],
+    ["TLS/1.2, HTTP/1.1", undefined],
+    ["h2c, websocket", "websocket"],
+    ["websocket,TLS/1.0,SPDY/3.1", "websocket, SPDY/3.1"],
+    ["h2cat", "h2cat"],
+  ])("to '%s' goes on as one to %s", async (offered, expected) => {
+    const { client, visit } = await tunnel();
+    const offer = upgrade.replace("websocket", offered).replace("Upgrade\n", "Upgrade, HTTP2-Settings\n");
+    visit(`${offer}\nHTTP2-Settings: AAMAAABk\nX-Tunnel_Visitor: 10.0.0.1`);
+    const { head } = await client.accept();
+    expect(head.upgrade === true).toBe(expected !== undefined);
+    expect(headerValue(head.headers, "upgrade")).toBe(expected);
+    expect(head.headers.filter((_, i) => /^x-tunnel-visitor$/i.test(head.headers[i - 1] ?? ""))).toEqual([
+      "127.0.0.1",
+    ]);
+    expect(head.headers.join()).not.toMatch(/http2-settings/i);
+  });
 });

@@ -49,6 +49,8 @@ describe("X-Forwarded-*", () => {
       "http",
       "X-Request-Id",
       visitor.requestId,
+      "X-Tunnel-Visitor",
+      address,
     ]);
     for (const field of ["forwarded", "x-real-ip", "x-request-id", "x-forwarded-for", "x-forwarded-port"]) {
       expect(visitor.drop.has(field)).toBe(true);
@@ -69,6 +71,8 @@ describe("X-Forwarded-*", () => {
         "https",
         "X-Request-Id",
         visitor.requestId,
+        "X-Tunnel-Visitor",
+        "203.0.113.9",
       ]);
       // 1.1.1.1 is what the visitor claims; the last address that no trusted proxy has is the visitor's.
       expect(visitor.address).toBe("203.0.113.9");
@@ -105,21 +109,56 @@ describe("X-Forwarded-*", () => {
 describe("X-Request-Id", () => {
   const drawn = /^[0-9a-f]{32}$/;
 
-  it("is the relay's own, another one for each request, whatever a visitor says", () => {
-    const headers = ["X-Request-Id", "mine"];
-    const first = describeSpoofed("203.0.113.7", proxies, headers).requestId;
-    expect(first).toMatch(drawn);
-    expect(describeSpoofed("203.0.113.7", proxies, headers).requestId).not.toBe(first);
-    expect(describeSpoofed("10.0.0.1", none, headers).requestId).toMatch(drawn);
+  const idIn = ({ add }: { add: RawHeaders }): RawHeaders =>
+    add.filter((_, i, all) => /^x-request-id$/i.test(all[i - (i % 2)]));
+
+  it("is the relay's own where the visitor gives none, another one for each request", () => {
+    const first = describeSpoofed("203.0.113.7");
+    expect(first).toMatchObject({ requestId: expect.stringMatching(drawn), visitorRequestId: undefined });
+    expect(idIn(first)).toEqual(["X-Request-Id", first.requestId]);
+    expect(describeSpoofed("203.0.113.7").requestId).not.toBe(first.requestId);
   });
 
-  it("is what a trusted proxy says, if it is known to say it", () => {
-    expect(describeSpoofed("10.0.0.1", proxies, ["X-Request-Id", "mine"]).requestId).toMatch(drawn);
+  it.each([
+    ["a visitor", "203.0.113.7", proxies],
+    ["a visitor, where nobody is trusted", "10.0.0.1", none],
+    ["a proxy that only passes it on", "10.0.0.1", proxies],
+  ])(
+    "goes on byte for byte when %s gives one, and the relay's own beside it into the log",
+    (_, peer, trusted) => {
+      for (const given of ["mine", "a;b={c},d", "x".repeat(255), '"<!--$(id)']) {
+        const visitor = describeSpoofed(peer, trusted, ["x-Request-ID", given]);
+        expect(idIn(visitor)).toEqual(["x-Request-ID", given]);
+        expect(visitor.visitorRequestId).toBe(given);
+        expect(visitor.requestId).toMatch(drawn);
+      }
+    },
+  );
+
+  it.each([
+    ["empty", ["X-Request-Id", ""]],
+    ["words", ["X-Request-Id", "a b"]],
+    ["a tab", ["X-Request-Id", "a\tb"]],
+    ["beyond ASCII", ["X-Request-Id", "\xe4"]],
+    ["too long", ["X-Request-Id", "x".repeat(256)]],
+    ["given twice, for services take one or the other", ["X-Request-Id", "a", "x-request-id", "b"]],
+    ["given twice alike", ["X-Request-Id", "a", "X-Request-Id", "a"]],
+    ["spelled as CGI cannot tell from it", ["X_Request_Id", "a"]],
+  ])("of a visitor is replaced where it is %s", (_, headers) => {
+    const visitor = describeSpoofed("203.0.113.7", proxies, headers);
+    expect(idIn(visitor)).toEqual(["X-Request-Id", visitor.requestId]);
+    expect(visitor.visitorRequestId).toBeUndefined();
+    for (let i = 0; i < headers.length; i += 2) expect(visitor.drop.has(headers[i])).toBe(true);
+  });
+
+  it("is what a trusted proxy says, if it is known to say it, and then nobody else's to say", () => {
     const headers = ["x-request-id", "edge:1/a+b="];
-    const { requestId, add, drop } = describeSpoofed("10.0.0.1", proxies, headers, ["X-Request-Id"]);
-    expect(requestId).toBe("edge:1/a+b=");
-    expect(add.slice(-2)).toEqual(["X-Request-Id", "edge:1/a+b="]);
-    expect(drop.has("x-request-id")).toBe(true);
+    const ofProxy = describeSpoofed("10.0.0.1", proxies, headers, ["X-Request-Id"]);
+    expect(ofProxy).toMatchObject({ requestId: "edge:1/a+b=", visitorRequestId: undefined });
+    expect(idIn(ofProxy)).toEqual(["X-Request-Id", "edge:1/a+b="]);
+    const past = describeSpoofed("203.0.113.7", proxies, headers, ["X-Request-Id"]);
+    expect(past).toMatchObject({ requestId: expect.stringMatching(drawn), visitorRequestId: undefined });
+    expect(idIn(past)).toEqual(["X-Request-Id", past.requestId]);
   });
 
   it.each(["", "a b", 'a"b', "a\tb", "ä", "$(id)", "x".repeat(129)])(
@@ -146,12 +185,12 @@ describe("what trusted proxies set", () => {
   it("travels on as it is, and is dropped from everybody else", () => {
     const names = ["x-real-ip", "X-Auth-User"];
     const { add, drop } = describeSpoofed("10.0.0.1", proxies, others, names);
-    expect(add.slice(8)).toEqual(["X-Real-IP", "1.2.3.4", "X-Auth-User", "ann"]);
+    expect(add.slice(10)).toEqual(["X-Real-IP", "1.2.3.4", "X-Auth-User", "ann"]);
     for (const name of ["X-Real-IP", "x_real_ip", "X-Auth-User", "x_auth_user", "cf-connecting-ip"]) {
       expect([name, drop.has(name)]).toEqual([name, true]);
     }
     expect(drop.has("Accept")).toBe(false);
-    expect(describeSpoofed("203.0.113.7", proxies, others, names).add).toHaveLength(8);
+    expect(describeSpoofed("203.0.113.7", proxies, others, names).add).toHaveLength(10);
   });
 
   it("may be nothing at all", () => {

@@ -67,6 +67,8 @@ describe("a request over HTTP/2", () => {
       "https",
       "X-Request-Id",
       expect.any(String) as string,
+      "X-Tunnel-Visitor",
+      "127.0.0.1",
     ]);
   });
 
@@ -409,14 +411,14 @@ describe("a WebSocket over HTTP/2 (RFC 8441)", () => {
     });
   });
 
-  it("is an upgrade to the local service, with a handshake of its own", async () => {
-    const { relay, client, visitor } = await tunnel();
   it("has no length: what follows its head would be a body and frames at once", async () => {
     const { visitor } = await tunnel();
     const visit = visitor.request({ ...connectHead, "content-length": "5" }, null).read();
     expect(await visit.head).toMatchObject({ ":status": 501, "x-tunnel-error": "upgrade_with_body" });
   });
 
+  it("is an upgrade to the local service, with a handshake of its own", async () => {
+    const { relay, client, visitor } = await tunnel();
     const visit = visitor.request(connectHead, null).read();
     const exchange = await client.accept();
     const { head, stream } = exchange;
@@ -426,6 +428,7 @@ describe("a WebSocket over HTTP/2 (RFC 8441)", () => {
     expect(headerValue(head.headers, "upgrade")).toBe("websocket");
     expect(headerValue(head.headers, "connection")).toBe("Upgrade");
     expect(headerValue(head.headers, "sec-websocket-protocol")).toBe("mcp");
+    expect(headerValue(head.headers, "x-tunnel-visitor")).toBe("127.0.0.1");
     stream.sendHead({
       status: 101,
       headers: [

@@ -49,13 +49,18 @@ describe("registration", () => {
       session: { id: expect.any(String), secret: expect.stringMatching(/^.{43}$/) },
       window: 1_048_576,
       resumeTimeoutMs: 1234,
+      visitorAddress: true,
     });
   });
 
   it("speaks JSON with a client that knows only a version yet to come", async () => {
     const { register } = await setUp();
     const client = await register({ token: "t", subdomain: "app", protocol: [2] });
-    expect(await client.next()).not.toHaveProperty("protocol");
+    expect(await client.next()).toEqual({
+      subdomain: "app",
+      url: "https://app.localhost",
+      visitorAddress: true,
+    });
   });
 
   it("works on any host name, and not where a tunnel has the path without an upgrade", async () => {

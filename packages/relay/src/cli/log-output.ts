@@ -7,7 +7,7 @@ import { formatHostPort } from "./values.js";
 
 /** What a request's line says in its message. */
 const requestFields =
-  "method,path,status,bytes,requestBytes,durationMs,outcome,reason,address,wire,requestId";
+  "method,path,status,bytes,requestBytes,durationMs,outcome,reason,address,wire,requestId,visitorRequestId";
 
 /** Requests and listeners read as sentences; of the rest, what it is about comes first. */
 function prettyMessage(line: Record<string, unknown>, messageKey: string): string {

@@ -21,6 +21,7 @@ export function accessLog(logger: Logger): RelayObserver {
           address: printable(exchange.address),
           wire: exchange.wire,
           requestId: exchange.requestId,
+          visitorRequestId: exchange.visitorRequestId,
         },
         "request",
       );
@@ -37,7 +38,7 @@ export function jsonLog(write: (line: string) => void): RelayObserver {
 }
 
 function jsonLine(exchange: ExchangeRecord, time: string): string {
-  const { name, status, reason, wire, requestId } = exchange;
+  const { name, status, reason, wire, requestId, visitorRequestId } = exchange;
   return (
     `{"level":30,"time":"${time}"` +
     (name === undefined ? "" : `,"name":${json(name)}`) +
@@ -49,6 +50,7 @@ function jsonLine(exchange: ExchangeRecord, time: string): string {
     `,"address":${json(exchange.address)}` +
     (wire === undefined ? "" : `,"wire":"${wire}"`) +
     (requestId === undefined ? "" : `,"requestId":${json(requestId)}`) +
+    (visitorRequestId === undefined ? "" : `,"visitorRequestId":${json(visitorRequestId)}`) +
     ',"msg":"request"}\n'
   );
 }

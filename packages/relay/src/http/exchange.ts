@@ -531,6 +531,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
       reason,
       wire: this.#tunnel?.wire,
       requestId: this.#request.visitor.requestId,
+      visitorRequestId: this.#request.visitor.visitorRequestId,
       httpVersion: this.#req.httpVersion,
       headers: this.#req.rawHeaders,
     });

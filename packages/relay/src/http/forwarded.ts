@@ -1,5 +1,5 @@
 import { BlockList, isIP, isIPv4 } from "node:net";
-import { type FieldSet, type RawHeaders, TunnelError } from "mcp-tunnel-protocol";
+import { type FieldSet, listValues, type RawHeaders, TunnelError, visitorField } from "mcp-tunnel-protocol";
 import type { ProxyHeaders } from "./proxy-headers.js";
 import { drawRequestId } from "./request-id.js";
 
@@ -55,8 +55,10 @@ export function plainAddress(address: string): string {
 export interface Visitor {
   /** The address from which the request came first, as far as it can be believed. */
   address: string;
-  /** Names the request in the logs of everybody whom it passes: drawn here, or by a trusted proxy. */
+  /** Names the request in the relay's logs and answers: drawn here, or by a trusted proxy. */
   requestId: string;
+  /** The visitor's own name for it, which the local service gets in the place of {@link requestId}. */
+  visitorRequestId: string | undefined;
   /** Fields of the request, of its head as of its trailers, that do not travel on. */
   drop: FieldSet;
   /** Fields to add. */
@@ -67,6 +69,9 @@ export interface Visitor {
 
 /** What proxies make ids of, and what does no harm in a log or a shell. */
 const usableId = /^[A-Za-z0-9._:/+=@-]{1,128}$/;
+
+/** An id of the visitor's own: it stands in the log, and nothing in it ends a word there. */
+const visitorsId = /^[\x21-\x7e]{1,255}$/;
 
 /** Who is believed about visitors, and in which fields. */
 export interface ProxyTrust {
@@ -82,12 +87,16 @@ export function describeVisitor(
   rawHeaders: RawHeaders,
   { trustedProxies, trustedProxyHeaders }: ProxyTrust,
 ): Visitor {
-  const address = plainAddress(peer);
+  const peerAddress = plainAddress(peer);
   const { believed, others, drop } = trustedProxyHeaders;
-  if (trustedProxies.size === 0 || isIP(address) === 0 || !trustedProxies.has(address)) {
+  // Where the proxy is known to set it, it is nobody else's to send.
+  const given = believed.has("x-request-id") ? undefined : idField(rawHeaders);
+  const visitorRequestId = given?.[1];
+  if (trustedProxies.size === 0 || isIP(peerAddress) === 0 || !trustedProxies.has(peerAddress)) {
     const requestId = drawRequestId();
-    const add = forwardedFields(address, host, scheme, requestId);
-    return { address, requestId, drop, add, proxied: false };
+    const add = forwardedFields(peerAddress, host, scheme);
+    add.push(...(given ?? ["X-Request-Id", requestId]), visitorField, peerAddress);
+    return { address: peerAddress, requestId, visitorRequestId, drop, add, proxied: false };
   }
   const said = (name: string): string[] => (believed.has(name) ? listValues(rawHeaders, name) : []);
   const chain = said("x-forwarded-for");
@@ -95,30 +104,37 @@ export function describeVisitor(
   const proto = said("x-forwarded-proto").at(-1)?.toLowerCase();
   const givenId = said("x-request-id").at(-1);
   const requestId = givenId !== undefined && usableId.test(givenId) ? givenId : drawRequestId();
+  const address = originator([...chain, peerAddress], trustedProxies);
   const add = forwardedFields(
-    [...chain, address].join(", "),
+    [...chain, peerAddress].join(", "),
     said("x-forwarded-host").at(-1) ?? host,
     proto === "http" || proto === "https" ? proto : scheme,
-    requestId,
   );
+  add.push(...(given ?? ["X-Request-Id", requestId]), visitorField, address);
   // Added like the relay's own, so that no `Connection` can take them out.
   for (let i = 0; others !== undefined && i < rawHeaders.length; i += 2) {
     if (others.has(rawHeaders[i] as string)) add.push(rawHeaders[i] as string, rawHeaders[i + 1] as string);
   }
-  return { address: originator([...chain, address], trustedProxies), requestId, drop, add, proxied: true };
+  return { address, requestId, visitorRequestId, drop, add, proxied: true };
 }
 
-function forwardedFields(chain: string, host: string, proto: string, requestId: string): RawHeaders {
-  return [
-    "X-Forwarded-For",
-    chain,
-    "X-Forwarded-Host",
-    host,
-    "X-Forwarded-Proto",
-    proto,
-    "X-Request-Id",
-    requestId,
-  ];
+function forwardedFields(chain: string, host: string, proto: string): RawHeaders {
+  return ["X-Forwarded-For", chain, "X-Forwarded-Host", host, "X-Forwarded-Proto", proto];
+}
+
+/**
+ * The `X-Request-Id` of the request as it came, name and value: signatures of webhooks cover it. Undefined if it
+ * is no id, or if there are several, of which services take different ones.
+ */
+function idField(rawHeaders: RawHeaders): [name: string, id: string] | undefined {
+  let field: [string, string] | undefined;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length !== 12 || name.toLowerCase() !== "x-request-id") continue;
+    if (field !== undefined) return undefined;
+    field = [name, rawHeaders[i + 1] as string];
+  }
+  return field !== undefined && visitorsId.test(field[1]) ? field : undefined;
 }
 
 /** Hops that are looked up. No request passes as many proxies; who sends more of them is himself at a trusted address. */
@@ -134,16 +150,4 @@ function originator(chain: readonly string[], proxies: TrustedProxies): string {
     if (!proxies.has(address)) break;
   }
   return believed;
-}
-
-/** All values of a list field, over all its lines, in order. */
-function listValues(rawHeaders: RawHeaders, name: string): string[] {
-  const values: string[] = [];
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    if ((rawHeaders[i] as string).toLowerCase() !== name) continue;
-    for (const value of (rawHeaders[i + 1] as string).split(",")) {
-      if (value.trim() !== "") values.push(value.trim());
-    }
-  }
-  return values;
 }

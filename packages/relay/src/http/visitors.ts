@@ -221,6 +221,7 @@ export class Visitors {
       reason: code,
       wire: undefined,
       requestId: undefined,
+      visitorRequestId: undefined,
       httpVersion: req.httpVersion,
       headers: req.rawHeaders,
     });

@@ -223,7 +223,9 @@ export class Registrar {
       this.#acknowledge(link, { ...this.#v1Terms(tunnel), session: credentials });
       session.attach(link, 0);
     } else {
-      this.#acknowledge(link, { subdomain: name, url: tunnel.info.url });
+      // An original is answered in its own words.
+      const said = message.protocol === undefined ? {} : { visitorAddress: true };
+      this.#acknowledge(link, { subdomain: name, url: tunnel.info.url, ...said });
       tunnel.serve(
         new JsonRelaySession(link, tunnel, {
           liveness,
@@ -240,6 +242,7 @@ export class Registrar {
     return {
       subdomain: tunnel.name,
       url: tunnel.info.url,
+      visitorAddress: true,
       protocol: v1,
       window: defaultWindow,
       resumeTimeoutMs: this.#options.resumeTimeoutMs,
