@@ -229,7 +229,12 @@ export class TunnelClient {
       onGoaway: () => this.#onGoaway(tunnel),
       onFault: (error) => this.#onFault(error),
     };
-    const tunnel = openTunnel(registration, this.#forwarder.accept, handler, this.#options);
+    const { url, protocol } = registration.acknowledge;
+    const accept = this.#forwarder.acceptFor({
+      origin: new URL(url).origin,
+      isForwardedOwn: protocol !== undefined,
+    });
+    const tunnel = openTunnel(registration, accept, handler, this.#options);
     return tunnel;
   }
 

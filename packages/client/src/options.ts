@@ -9,6 +9,19 @@ import type { Target } from "./forward/target.js";
 /** Which Host the local service sees: see {@link TunnelClientOptions.hostHeader}. */
 export type HostHeader = "rewrite" | "preserve" | { readonly value: string };
 
+/** What the local service sees of the origins of pages: see {@link TunnelClientOptions.origin}. */
+export type OriginPolicy = (typeof originPolicies)[number];
+
+export const originPolicies = ["keep", "rewrite", "drop"] as const;
+export const defaultOrigin: OriginPolicy = "keep";
+
+/** Which `X-Forwarded-*` reach the local service: see {@link TunnelClientOptions.forwardedHeaders}. */
+export type ForwardedHeaders = "all" | readonly ForwardedHeader[];
+type ForwardedHeader = (typeof forwardedHeaders)[number];
+
+const forwardedHeaders = ["for", "host", "proto"] as const;
+export const defaultForwardedHeaders = "all";
+
 /** Asked for a name when the relay offers patterns to pick from; each has at most one `*`. */
 export type PickSubdomain = (patterns: readonly string[]) => string | Promise<string>;
 
@@ -45,10 +58,18 @@ export interface TunnelClientOptions {
    */
   hostHeader?: string;
   /**
-   * Removes the `Origin` field, for local services that refuse foreign origins. Default false: it is the
-   * service's own defence against other web sites.
+   * What is done about `Origin`, and about a `Referer` of the tunnel's own public origin. `"keep"` (default): nothing.
+   * `"rewrite"`: the tunnel's own public origin becomes the local service's own, where it sees its own Host; those of other web sites
+   * stay, so that the service can refuse them. `"drop"`: `Origin` is removed, whatever it says, which removes that defence.
    */
+  origin?: "keep" | "rewrite" | "drop";
+  /** The same as `origin: "drop"`. Default false. */
   dropOrigin?: boolean;
+  /**
+   * Which of the relay's `X-Forwarded-For`, `-Host` and `-Proto` reach the local service: `"all"` (default), `"none"`, or some, as
+   * in `"for,proto"`. Without all of them no other `X-Forwarded-*` and no `Forwarded` passes either.
+   */
+  forwardedHeaders?: string;
   /**
    * Whether the first connection is tried again like a lost one. Default false: `startTunnelClient` rejects
    * when the relay cannot be reached.
@@ -87,7 +108,8 @@ export interface ResolvedOptions {
   readonly subdomain: string | undefined;
   readonly pick: PickSubdomain | undefined;
   readonly hostHeader: HostHeader;
-  readonly dropOrigin: boolean;
+  readonly origin: OriginPolicy;
+  readonly forwardedHeaders: ForwardedHeaders;
   readonly waitForRelay: boolean;
   readonly maxReconnectTimeMs: number;
   readonly shutdownGraceMs: number;
@@ -108,7 +130,9 @@ const optionTypes = {
   subdomain: "a string",
   pick: "a function",
   hostHeader: "a string",
+  origin: "a string",
   dropOrigin: "a boolean",
+  forwardedHeaders: "a string",
   waitForRelay: "a boolean",
   maxReconnectTimeMs: "a number",
   shutdownGraceMs: "a number",
@@ -133,7 +157,8 @@ export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
     subdomain: resolveSubdomain(options.subdomain),
     pick: options.pick,
     hostHeader: resolveHostHeader(options.hostHeader ?? "rewrite"),
-    dropOrigin: options.dropOrigin ?? false,
+    origin: resolveOrigin(options.origin, options.dropOrigin ?? false),
+    forwardedHeaders: resolveForwardedHeaders(options.forwardedHeaders ?? defaultForwardedHeaders),
     waitForRelay: options.waitForRelay ?? false,
     maxReconnectTimeMs: duration("maxReconnectTimeMs", options.maxReconnectTimeMs, Infinity),
     shutdownGraceMs: Math.min(duration("shutdownGraceMs", options.shutdownGraceMs, 30_000), maxTimerMs),
@@ -245,6 +270,26 @@ function resolveHostHeader(value: string): HostHeader {
     throw invalid(`the host header '${value}' is neither 'rewrite' nor 'preserve' nor a host name`);
   }
   return { value };
+}
+
+function resolveOrigin(value: string | undefined, isDropped: boolean): OriginPolicy {
+  if (value === undefined) return isDropped ? "drop" : defaultOrigin;
+  const policy = originPolicies.find((one) => one === value);
+  if (policy === undefined) throw invalid(`the origin is 'keep', 'rewrite' or 'drop', not '${value}'`);
+  if (isDropped && policy !== "drop") throw invalid(`the origin cannot be '${policy}' and be dropped`);
+  return policy;
+}
+
+function resolveForwardedHeaders(value: string): ForwardedHeaders {
+  if (value === "all") return value;
+  if (value === "none") return [];
+  return value.split(",").map((given) => {
+    const header = forwardedHeaders.find((one) => one === given.trim().toLowerCase());
+    if (header !== undefined) return header;
+    throw invalid(
+      `the forwarded headers are 'all', 'none' or some of 'for', 'host' and 'proto', as in 'for,proto', not '${value}'`,
+    );
+  });
 }
 
 function duration(name: string, value: number | undefined, byDefault: number): number {

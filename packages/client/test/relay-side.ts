@@ -33,7 +33,7 @@ export function startRig(options: Partial<TunnelClientOptions>, sendWindow?: num
   const window = sendWindow === undefined ? {} : { receiveWindow: sendWindow };
   const relay = new V1RelaySession({ onClose() {} }, { ...quiet, ...window });
   const client = new V1ClientSession(
-    forwarder.accept,
+    forwarder.acceptFor({ origin: "https://demo.relay.test", isForwardedOwn: true }),
     { onClose() {} },
     { ...quiet, ...(sendWindow === undefined ? {} : { sendWindow }) },
   );

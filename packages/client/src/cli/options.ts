@@ -3,7 +3,7 @@ import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
 import { oneLine, parseBytes, printable } from "mcp-tunnel-shared";
 import { greatestHeadBytes, leastHeadBytes } from "../forward/response-normaliser.js";
-import { registerUrl } from "../options.js";
+import { defaultForwardedHeaders, defaultOrigin, originPolicies, registerUrl } from "../options.js";
 import type { TunnelClientOptions } from "../options.js";
 import { version } from "../version.js";
 import { environmentProxy } from "./environment-proxy.js";
@@ -50,7 +50,9 @@ interface Flags {
   tokenFile?: string;
   subdomain?: string;
   hostHeader: string;
+  origin?: "keep" | "rewrite" | "drop";
   dropOrigin?: boolean;
+  forwardedHeaders: string;
   maxResponseHead: number;
   json?: boolean;
   maxReconnectTime?: number;
@@ -82,7 +84,8 @@ export function parseCommandLine(args: readonly string[]): CliOptions {
       ...(token === undefined ? {} : { token }),
       ...(flags.subdomain === undefined ? {} : { subdomain: flags.subdomain }),
       hostHeader: flags.hostHeader,
-      dropOrigin: isOn("drop-origin", flags.dropOrigin),
+      ...readOrigin(flags, command),
+      forwardedHeaders: flags.forwardedHeaders,
       maxResponseHeadBytes: flags.maxResponseHead,
       ...(flags.maxReconnectTime === undefined ? {} : { maxReconnectTimeMs: flags.maxReconnectTime }),
       shutdownGraceMs: flags.shutdownGrace,
@@ -127,7 +130,21 @@ function buildCommand(): Command {
       ).default("rewrite"),
     )
     .addOption(
-      new Option("--drop-origin", "remove the Origin header, for services that refuse foreign origins"),
+      option(
+        "--origin <policy>",
+        "the public origin in Origin and Referer: 'keep' it, 'rewrite' it to the local service's own, or 'drop' Origin, whatever " +
+          "it says",
+      )
+        .choices(originPolicies)
+        // The default is not set: whether it is given decides about --drop-origin.
+        .default(undefined, defaultOrigin),
+    )
+    .addOption(new Option("--drop-origin", "the same as --origin drop"))
+    .addOption(
+      option(
+        "--forwarded-headers <list>",
+        "which of X-Forwarded-For, -Host and -Proto the local service sees: 'all', 'none', or some, as in 'for,proto'",
+      ).default(defaultForwardedHeaders),
     )
     .addOption(
       option(
@@ -176,6 +193,16 @@ function isOn(name: "json" | "drop-origin", given: boolean | undefined): boolean
   if (["1", "true", "yes", "on"].includes(value)) return true;
   if (["", "0", "false", "no", "off"].includes(value)) return false;
   throw new TunnelError("invalid_option", `${variable} must be true or false, not '${value}'`);
+}
+
+/** As two options of the library, which may not disagree; but what the command line says wins over the environment. */
+function readOrigin(flags: Flags, command: Command): Pick<TunnelClientOptions, "origin" | "dropOrigin"> {
+  const { origin } = flags;
+  if (origin === undefined) return { dropOrigin: isOn("drop-origin", flags.dropOrigin) };
+  const isOfCommandLine = command.getOptionValueSource("origin") === "cli";
+  if (isOfCommandLine && flags.dropOrigin !== true) return { origin };
+  if (!isOfCommandLine && flags.dropOrigin === true) return { origin: "drop" };
+  return { origin, dropOrigin: isOn("drop-origin", flags.dropOrigin) };
 }
 
 function readToken(flags: Flags, command: Command): string | undefined {

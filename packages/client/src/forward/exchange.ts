@@ -6,6 +6,7 @@ import type {
   StreamHandler,
   StreamReset,
 } from "mcp-tunnel-protocol";
+import type { Agreement } from "./agreement/agreement.js";
 import type { UpstreamFailure } from "./errors.js";
 
 /** Handles a stream that was reset as soon as it was accepted: nothing comes on it any more. */
@@ -37,13 +38,15 @@ export class Exchange {
   status: number | undefined;
   readonly stream: AcceptedStream;
   readonly head: RequestHead;
+  readonly agreement: Agreement;
   #finished = false;
   readonly #startedAt = performance.now();
   readonly #observer: ExchangeObserver;
 
-  constructor(stream: AcceptedStream, head: RequestHead, observer: ExchangeObserver) {
+  constructor(stream: AcceptedStream, head: RequestHead, agreement: Agreement, observer: ExchangeObserver) {
     this.stream = stream;
     this.head = head;
+    this.agreement = agreement;
     this.#observer = observer;
   }
 
@@ -54,7 +57,9 @@ export class Exchange {
   sendInterim(status: number, headers: RawHeaders): void {
     // 101 is a final head, and only ever the answer to an upgrade.
     if (!this.#finished && this.status === undefined && status !== 101) {
-      this.stream.sendInterim({ status, headers: endToEndHeaders(headers) });
+      const kept = endToEndHeaders(headers);
+      this.agreement.settleAnswer(kept);
+      this.stream.sendInterim({ status, headers: kept });
     }
   }
 
@@ -62,6 +67,7 @@ export class Exchange {
   sendHead(status: number, headers: RawHeaders, end: boolean): void {
     this.status = status;
     const kept = endToEndHeaders(headers);
+    this.agreement.settleAnswer(kept);
     if (status === 101) kept.push("Connection", "Upgrade", "Upgrade", headerValue(headers, "upgrade") ?? "");
     this.stream.sendHead({ status, headers: kept }, end);
   }
@@ -74,7 +80,13 @@ export class Exchange {
 
   /** Ends the response. */
   end(trailers: RawHeaders | undefined): void {
-    this.stream.end(trailers === undefined ? undefined : endToEndTrailers(trailers));
+    if (trailers === undefined) {
+      this.stream.end();
+      return;
+    }
+    const kept = endToEndTrailers(trailers);
+    this.agreement.settleAnswer(kept);
+    this.stream.end(kept);
   }
 
   /** Everything has been sent. */

@@ -1,6 +1,9 @@
 import { headerValue } from "mcp-tunnel-protocol";
-import type { AcceptedStream, RequestHead, StreamHandler } from "mcp-tunnel-protocol";
+import type { AcceptedStream, AcceptStream, RequestHead, StreamHandler } from "mcp-tunnel-protocol";
 import type { ResolvedOptions } from "../options.js";
+import { Agreement } from "./agreement/agreement.js";
+import { termsOf } from "./agreement/terms.js";
+import type { PublicSide, Terms } from "./agreement/terms.js";
 import { Exchange, ignored } from "./exchange.js";
 import type { ExchangeObserver } from "./exchange.js";
 import { headFault } from "./headers.js";
@@ -12,11 +15,13 @@ import type { Upstream } from "./upstream.js";
 /** Takes the streams of every session and sends each on to the local service. */
 export class Forwarder {
   #open = 0;
+  readonly #options: ResolvedOptions;
   readonly #upstream: Upstream;
   readonly #maxStreams: number;
   readonly #observer: ExchangeObserver;
 
   constructor(options: ResolvedOptions, observer: ExchangeObserver) {
+    this.#options = options;
     this.#upstream = createUpstream(options);
     this.#maxStreams = options.maxStreams;
     this.#observer = (event) => {
@@ -30,9 +35,15 @@ export class Forwarder {
     return this.#open;
   }
 
-  readonly accept = (stream: AcceptedStream, head: RequestHead, end: boolean): StreamHandler => {
+  /** What takes the streams of a session whose relay calls the service so. */
+  acceptFor(tunnel: PublicSide): AcceptStream {
+    const terms = termsOf(this.#options, tunnel);
+    return (stream, head, end) => this.#accept(stream, head, end, terms);
+  }
+
+  #accept(stream: AcceptedStream, head: RequestHead, end: boolean, terms: Terms): StreamHandler {
     this.#open += 1;
-    const exchange = new Exchange(stream, head, this.#observer);
+    const exchange = new Exchange(stream, head, new Agreement(terms, head), this.#observer);
     const fault = headFault(head, end);
     if (fault !== undefined) {
       exchange.fail({ code: "bad_message", message: `the relay sent an unusable request: ${fault}` });
@@ -52,7 +63,7 @@ export class Forwarder {
       headerValue(head.headers, "expect") !== undefined ||
       (!end && headerValue(head.headers, "trailer") !== undefined);
     return raw ? sendRaw(exchange, this.#upstream, end) : new LocalRequest(exchange, this.#upstream, end);
-  };
+  }
 
   /** Cuts all connections to the local service. */
   async close(): Promise<void> {

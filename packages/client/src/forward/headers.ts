@@ -1,28 +1,52 @@
-import { carriedProtocols, endToEndHeaders, FieldNames, headerValue, isToken } from "mcp-tunnel-protocol";
-import type { RawHeaders, RequestHead } from "mcp-tunnel-protocol";
-import type { HostHeader } from "../options.js";
+import {
+  AnySpelling,
+  carriedProtocols,
+  endToEndHeaders,
+  FieldNames,
+  headerValue,
+  isToken,
+} from "mcp-tunnel-protocol";
+import type { FieldSet, RawHeaders, RequestHead } from "mcp-tunnel-protocol";
+import type { HostHeader, ResolvedOptions } from "../options.js";
+import type { Agreement } from "./agreement/agreement.js";
 import type { Target } from "./target.js";
 
 /** How request fields are made fit for the local service. */
 export interface HeaderPolicy {
   readonly target: Target;
   readonly hostHeader: HostHeader;
-  readonly dropOrigin: boolean;
+  /** Fields that do not reach it. */
+  readonly drop: FieldSet;
 }
+
+export function headerPolicy({
+  target,
+  hostHeader,
+  origin,
+  forwardedHeaders,
+}: ResolvedOptions): HeaderPolicy {
+  const always = new FieldNames(origin === "drop" ? ["host", "origin"] : ["host"]);
+  if (forwardedHeaders === "all") return { target, hostHeader, drop: always };
+  const passed = new FieldNames(forwardedHeaders.map((name) => `x-forwarded-${name}`));
+  const drop = {
+    has: (name: string) => always.has(name) || (forwardedFields.has(name) && !passed.has(name)),
+  };
+  return { target, hostHeader, drop };
+}
+
+/** Also such as an original relay passes on as visitors send them. */
+const forwardedFields = new AnySpelling(["forwarded"], ["x-forwarded-"]);
 
 /**
  * Returns the fields for the local service: exactly one Host, first; hop-by-hop fields dropped, whatever the relay did about them
- * (it is not trusted to); everything else in order, repeats and letter case kept.
+ * (it is not trusted to); those that speak of the service in its own words; everything else in order, repeats and letter case kept.
  */
-export function localHeaders(head: RequestHead, policy: HeaderPolicy): RawHeaders {
-  const drop = policy.dropOrigin ? dropHostAndOrigin : dropHost;
-  const kept = endToEndHeaders(head.headers, drop);
+export function localHeaders(head: RequestHead, policy: HeaderPolicy, agreement: Agreement): RawHeaders {
+  const kept = endToEndHeaders(head.headers, policy.drop);
+  agreement.settleRequest(kept);
   kept.unshift("Host", hostFor(head, policy));
   return kept;
 }
-
-const dropHost = new FieldNames(["host"]);
-const dropHostAndOrigin = new FieldNames(["host", "origin"]);
 
 function hostFor(head: RequestHead, { hostHeader, target }: HeaderPolicy): string {
   if (hostHeader === "rewrite") return target.authority;

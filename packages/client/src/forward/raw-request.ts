@@ -101,8 +101,8 @@ class RawRequest implements StreamHandler {
   }
 
   #headers(end: boolean): RawHeaders {
-    const { head } = this.#exchange;
-    const headers = localHeaders(head, this.#upstream);
+    const { head, agreement } = this.#exchange;
+    const headers = localHeaders(head, this.#upstream, agreement);
     if (head.upgrade === true) {
       headers.push("Connection", "Upgrade", "Upgrade", carriedProtocols(head.headers));
     } else {

@@ -139,7 +139,7 @@ export class LocalRequest implements StreamHandler {
       {
         method: head.method,
         path: head.path,
-        headers: localHeaders(head, this.upstream),
+        headers: localHeaders(head, this.upstream, this.exchange.agreement),
         // undici takes every async iterable; its types name only some.
         body: body as Buffer | null,
         // Only ever one request on a connection, so that none waits behind another.

@@ -3,6 +3,7 @@ import { buildConnector, Pool } from "undici";
 import { lookup } from "../lookup.js";
 import type { ResolvedOptions } from "../options.js";
 import { readAfterRefusedWrite } from "./early-answer.js";
+import { headerPolicy } from "./headers.js";
 import type { HeaderPolicy } from "./headers.js";
 import { LocalClient, maxIdleMs } from "./local-client.js";
 import { parserMaxHeadBytes } from "./response-normaliser.js";
@@ -18,7 +19,7 @@ export interface Upstream extends HeaderPolicy {
 }
 
 export function createUpstream(options: ResolvedOptions): Upstream {
-  const { target, hostHeader, dropOrigin, connectTimeoutMs, maxResponseHeadBytes: maxHeadBytes } = options;
+  const { target, connectTimeoutMs, maxResponseHeadBytes: maxHeadBytes } = options;
   const connector = buildConnector({ timeout: connectTimeoutMs, autoSelectFamily: true, lookup });
   const connect: buildConnector.connector = (connectOptions, callback) =>
     connector(
@@ -50,7 +51,7 @@ export function createUpstream(options: ResolvedOptions): Upstream {
     keepAliveMaxTimeout: maxIdleMs,
     keepAliveTimeoutThreshold: maxIdleMs,
   });
-  return { target, hostHeader, dropOrigin, connectTimeoutMs, maxHeadBytes, pool, givenUp: { count: 0 } };
+  return { ...headerPolicy(options), connectTimeoutMs, maxHeadBytes, pool, givenUp: { count: 0 } };
 }
 
 /**

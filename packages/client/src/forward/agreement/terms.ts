@@ -1,0 +1,63 @@
+import { headerValue, type RequestHead } from "mcp-tunnel-protocol";
+import type { HostHeader, OriginPolicy, ResolvedOptions } from "../../options.js";
+import { originOf, References } from "./references.js";
+
+/** What the relay says of the tunnel that a request belongs to. */
+export interface PublicSide {
+  /** The origin that the relay made public. */
+  readonly origin: string;
+  /**
+   * The `X-Forwarded-Host` and `-Proto` of requests are the relay's own. An original relay passes on those that visitors send.
+   */
+  readonly isForwardedOwn: boolean;
+}
+
+/** The name that the client gives the service, in place of the public one. */
+export interface WrittenName {
+  /** The service's own origin, as a browser on this machine would have it. */
+  readonly origin: string;
+  /** Without the port, in lower case. */
+  readonly host: string;
+  readonly references: References;
+}
+
+/** What all exchanges of a session have in common. */
+export interface Terms {
+  readonly tunnel: PublicSide;
+  /** Undefined: the service is told the public name. */
+  readonly written: WrittenName | undefined;
+  readonly origin: OriginPolicy;
+}
+
+export function termsOf(options: ResolvedOptions, tunnel: PublicSide): Terms {
+  const { hostHeader, target, origin } = options;
+  const authority = writtenAuthority(hostHeader, target.authority);
+  const written =
+    authority === undefined
+      ? undefined
+      : {
+          // Of the scheme by which the service is reached, whatever X-Forwarded-Proto tells it.
+          origin: originOf(target.secure ? "https" : "http", authority),
+          host: authority.toLowerCase().replace(/:\d*$/, ""),
+          references: References.toAuthority(authority),
+        };
+  return { tunnel, written, origin };
+}
+
+function writtenAuthority(hostHeader: HostHeader, own: string): string | undefined {
+  if (hostHeader === "preserve") return undefined;
+  return hostHeader === "rewrite" ? own : hostHeader.value;
+}
+
+/** A name or an address, with or without a port: what may stand in a URL between `//` and the path. */
+const authorityPattern = /^(?:[\w.~-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
+
+/** The origin that the visitor asked: one tunnel may be reached over http and https, and at several ports. */
+export function publicOriginOf({ headers }: RequestHead, { tunnel }: Terms): string {
+  if (!tunnel.isForwardedOwn) return tunnel.origin;
+  const host = headerValue(headers, "x-forwarded-host");
+  const scheme = headerValue(headers, "x-forwarded-proto");
+  // A trusted proxy in front of the relay may have said anything.
+  if (host === undefined || !authorityPattern.test(host)) return tunnel.origin;
+  return scheme === "http" || scheme === "https" ? originOf(scheme, host) : tunnel.origin;
+}
