@@ -69,7 +69,11 @@ export class TunnelClient {
   constructor(options: TunnelClientOptions) {
     this.#options = resolveOptions(options);
     this.#callbacks = options;
-    this.#forwarder = new Forwarder(this.#options, (event) => this.#onExchange(event));
+    this.#forwarder = new Forwarder(
+      this.#options,
+      (event) => this.#onExchange(event),
+      (warning) => this.#events.emit("warning", warning),
+    );
     this.#attempts = new Attempts({
       connect: (signal) => this.#connect(signal),
       adopt: (registration) => this.#adopt(registration),

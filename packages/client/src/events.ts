@@ -25,6 +25,11 @@ export interface ClientEvents {
    * relay failed. Need not be listened to.
    */
   error: [{ code: string; message: string }];
+  /**
+   * Something works otherwise than without the tunnel, and the service has to be told something: told once for each code.
+   * `signed_metadata`: its OAuth metadata names the local origin and cannot be rewritten.
+   */
+  warning: [{ code: string; message: string }];
   /** Over for good, and why if it was not asked to. */
   closed: [{ error: TunnelError | undefined }];
 }

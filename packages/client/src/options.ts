@@ -15,6 +15,12 @@ export type OriginPolicy = (typeof originPolicies)[number];
 export const originPolicies = ["keep", "rewrite", "drop"] as const;
 export const defaultOrigin: OriginPolicy = "keep";
 
+/** What is done about OAuth metadata: see {@link TunnelClientOptions.oauthMetadata}. */
+export type OauthMetadata = (typeof oauthMetadataPolicies)[number];
+
+export const oauthMetadataPolicies = ["rewrite", "keep"] as const;
+export const defaultOauthMetadata: OauthMetadata = "rewrite";
+
 /** Which `X-Forwarded-*` reach the local service: see {@link TunnelClientOptions.forwardedHeaders}. */
 export type ForwardedHeaders = "all" | readonly ForwardedHeader[];
 type ForwardedHeader = (typeof forwardedHeaders)[number];
@@ -71,6 +77,11 @@ export interface TunnelClientOptions {
    */
   forwardedHeaders?: string;
   /**
+   * `"rewrite"` (default): the OAuth and OpenID Connect metadata that the local service has at their well-known paths (JSON, up to 256
+   * KiB) name the public origin, where they name its own by the Host that it sees. `"keep"`: they stay as they are.
+   */
+  oauthMetadata?: "rewrite" | "keep";
+  /**
    * Whether the first connection is tried again like a lost one. Default false: `startTunnelClient` rejects
    * when the relay cannot be reached.
    */
@@ -110,6 +121,7 @@ export interface ResolvedOptions {
   readonly hostHeader: HostHeader;
   readonly origin: OriginPolicy;
   readonly forwardedHeaders: ForwardedHeaders;
+  readonly oauthMetadata: OauthMetadata;
   readonly waitForRelay: boolean;
   readonly maxReconnectTimeMs: number;
   readonly shutdownGraceMs: number;
@@ -133,6 +145,7 @@ const optionTypes = {
   origin: "a string",
   dropOrigin: "a boolean",
   forwardedHeaders: "a string",
+  oauthMetadata: "a string",
   waitForRelay: "a boolean",
   maxReconnectTimeMs: "a number",
   shutdownGraceMs: "a number",
@@ -159,6 +172,11 @@ export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
     hostHeader: resolveHostHeader(options.hostHeader ?? "rewrite"),
     origin: resolveOrigin(options.origin, options.dropOrigin ?? false),
     forwardedHeaders: resolveForwardedHeaders(options.forwardedHeaders ?? defaultForwardedHeaders),
+    oauthMetadata: oneOf(
+      "OAuth metadata",
+      oauthMetadataPolicies,
+      options.oauthMetadata ?? defaultOauthMetadata,
+    ),
     waitForRelay: options.waitForRelay ?? false,
     maxReconnectTimeMs: duration("maxReconnectTimeMs", options.maxReconnectTimeMs, Infinity),
     shutdownGraceMs: Math.min(duration("shutdownGraceMs", options.shutdownGraceMs, 30_000), maxTimerMs),
@@ -274,8 +292,7 @@ function resolveHostHeader(value: string): HostHeader {
 
 function resolveOrigin(value: string | undefined, isDropped: boolean): OriginPolicy {
   if (value === undefined) return isDropped ? "drop" : defaultOrigin;
-  const policy = originPolicies.find((one) => one === value);
-  if (policy === undefined) throw invalid(`the origin is 'keep', 'rewrite' or 'drop', not '${value}'`);
+  const policy = oneOf("origin", originPolicies, value);
   if (isDropped && policy !== "drop") throw invalid(`the origin cannot be '${policy}' and be dropped`);
   return policy;
 }
@@ -290,6 +307,13 @@ function resolveForwardedHeaders(value: string): ForwardedHeaders {
       `the forwarded headers are 'all', 'none' or some of 'for', 'host' and 'proto', as in 'for,proto', not '${value}'`,
     );
   });
+}
+
+/** @throws TunnelError `invalid_option` for a `value` of the option called `what` that is none of `policies`. */
+function oneOf<Policy extends string>(what: string, policies: readonly Policy[], value: string): Policy {
+  const policy = policies.find((one) => one === value);
+  if (policy !== undefined) return policy;
+  throw invalid(`the ${what} is one of '${policies.join("', '")}', not '${value}'`);
 }
 
 function duration(name: string, value: number | undefined, byDefault: number): number {

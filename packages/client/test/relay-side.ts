@@ -11,6 +11,7 @@ import type {
 import { linkedPair } from "mcp-tunnel-protocol/testing";
 import { bytesAt } from "../../../test/support/bytes.js";
 import type { RequestEvent } from "../src/forward/exchange.js";
+import type { ClientWarning } from "../src/forward/agreement/terms.js";
 import { Forwarder } from "../src/forward/forwarder.js";
 import { resolveOptions } from "../src/options.js";
 import type { TunnelClientOptions } from "../src/options.js";
@@ -21,14 +22,21 @@ export interface Rig {
   readonly forwarder: Forwarder;
   /** What was told of exchanges, in order. */
   readonly events: RequestEvent[];
+  /** What the user of the client was warned of. */
+  readonly warnings: ClientWarning[];
   close(): Promise<void>;
 }
 
 /** Joins a forwarder to a relay session in memory. */
 export function startRig(options: Partial<TunnelClientOptions>, sendWindow?: number): Rig {
   const events: RequestEvent[] = [];
+  const warnings: ClientWarning[] = [];
   const resolved = resolveOptions({ relayUrl: "relay.test", ...options });
-  const forwarder = new Forwarder(resolved, (event) => events.push(event));
+  const forwarder = new Forwarder(
+    resolved,
+    (event) => events.push(event),
+    (warning) => warnings.push(warning),
+  );
   const quiet = { liveness: { pingIntervalMs: 0 } };
   const window = sendWindow === undefined ? {} : { receiveWindow: sendWindow };
   const relay = new V1RelaySession({ onClose() {} }, { ...quiet, ...window });
@@ -44,6 +52,7 @@ export function startRig(options: Partial<TunnelClientOptions>, sendWindow?: num
     relay,
     forwarder,
     events,
+    warnings,
     async close() {
       relay.close(1000, "");
       await forwarder.close();

@@ -3,7 +3,14 @@ import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
 import { oneLine, parseBytes, printable } from "mcp-tunnel-shared";
 import { greatestHeadBytes, leastHeadBytes } from "../forward/response-normaliser.js";
-import { defaultForwardedHeaders, defaultOrigin, originPolicies, registerUrl } from "../options.js";
+import {
+  defaultForwardedHeaders,
+  defaultOauthMetadata,
+  defaultOrigin,
+  oauthMetadataPolicies,
+  originPolicies,
+  registerUrl,
+} from "../options.js";
 import type { TunnelClientOptions } from "../options.js";
 import { version } from "../version.js";
 import { environmentProxy } from "./environment-proxy.js";
@@ -33,7 +40,7 @@ Examples:
     $ mcp-tunnel-client localhost:8000 --relay tunnel.example.com --subdomain demo
 
   For programs: one JSON object a line (connected, request, disconnected,
-  reconnecting, closing, evicted, error)
+  reconnecting, closing, evicted, warning, error)
     $ mcp-tunnel-client 5173 --relay ws://127.0.0.1:8080 --json
 
 Exit status:
@@ -53,6 +60,7 @@ interface Flags {
   origin?: "keep" | "rewrite" | "drop";
   dropOrigin?: boolean;
   forwardedHeaders: string;
+  oauthMetadata: "rewrite" | "keep";
   maxResponseHead: number;
   json?: boolean;
   maxReconnectTime?: number;
@@ -86,6 +94,7 @@ export function parseCommandLine(args: readonly string[]): CliOptions {
       hostHeader: flags.hostHeader,
       ...readOrigin(flags, command),
       forwardedHeaders: flags.forwardedHeaders,
+      oauthMetadata: flags.oauthMetadata,
       maxResponseHeadBytes: flags.maxResponseHead,
       ...(flags.maxReconnectTime === undefined ? {} : { maxReconnectTimeMs: flags.maxReconnectTime }),
       shutdownGraceMs: flags.shutdownGrace,
@@ -145,6 +154,15 @@ function buildCommand(): Command {
         "--forwarded-headers <list>",
         "which of X-Forwarded-For, -Host and -Proto the local service sees: 'all', 'none', or some, as in 'for,proto'",
       ).default(defaultForwardedHeaders),
+    )
+    .addOption(
+      option(
+        "--oauth-metadata <policy>",
+        "OAuth and OpenID metadata that names the local service by the Host that it sees: 'rewrite' it to the public origin, or " +
+          "'keep' it",
+      )
+        .choices(oauthMetadataPolicies)
+        .default(defaultOauthMetadata),
     )
     .addOption(
       option(

@@ -50,6 +50,7 @@ export class JsonRenderer implements Renderer {
       });
     });
     client.on("error", (event) => this.#line("error", event));
+    client.on("warning", (event) => this.#line("warning", event));
   }
 
   closing(openRequests: number): void {
@@ -105,6 +106,7 @@ export class HumanRenderer implements Renderer {
     });
     client.on("evicted", ({ reason: why }) => this.#output.err(red(printable(why))));
     client.on("request", (event) => this.#output.out(this.#request(event)));
+    client.on("warning", ({ message }) => this.#output.err(yellow(`warning: ${printable(message)}`)));
     client.on("error", ({ code, message }) => {
       // What belongs to a request stands on its line.
       if (code === "internal") this.#output.err(red(printable(message)));

@@ -7,6 +7,7 @@ import type {
   StreamReset,
 } from "mcp-tunnel-protocol";
 import type { Agreement } from "./agreement/agreement.js";
+import { HeldAnswer, withoutOwnBytes } from "./agreement/held-answer.js";
 import type { UpstreamFailure } from "./errors.js";
 
 /** Handles a stream that was reset as soon as it was accepted: nothing comes on it any more. */
@@ -39,6 +40,8 @@ export class Exchange {
   readonly stream: AcceptedStream;
   readonly head: RequestHead;
   readonly agreement: Agreement;
+  /** An answer whose head goes out with its body, because it depends on it. */
+  #held: HeldAnswer | undefined;
   #finished = false;
   readonly #startedAt = performance.now();
   readonly #observer: ExchangeObserver;
@@ -69,24 +72,54 @@ export class Exchange {
     const kept = endToEndHeaders(headers);
     this.agreement.settleAnswer(kept);
     if (status === 101) kept.push("Connection", "Upgrade", "Upgrade", headerValue(headers, "upgrade") ?? "");
-    this.stream.sendHead({ status, headers: kept }, end);
+    if (!this.agreement.concernsBody(status, kept)) this.stream.sendHead({ status, headers: kept }, end);
+    // What a GET would get is not known: what it depends on may be left out (RFC 9110 section 9.3.2).
+    else if (end) this.stream.sendHead({ status, headers: withoutOwnBytes(kept) }, end);
+    else this.#held = new HeldAnswer(status, kept);
   }
 
   /** Sends body bytes; false asks for a pause until the stream drains. */
   write(chunk: Buffer): boolean {
     this.responseBytes += chunk.length;
-    return this.stream.write(chunk);
+    if (this.#held === undefined) return this.stream.write(chunk);
+    return this.#held.push(chunk) || this.#release();
   }
 
   /** Ends the response. */
   end(trailers: RawHeaders | undefined): void {
+    const isRewritten = this.#held !== undefined && this.#sendSettled(this.#held);
     if (trailers === undefined) {
       this.stream.end();
       return;
     }
     const kept = endToEndTrailers(trailers);
     this.agreement.settleAnswer(kept);
-    this.stream.end(kept);
+    this.stream.end(isRewritten ? withoutOwnBytes(kept) : kept);
+  }
+
+  /** Sends what was held with another body, or as it is; says which. */
+  #sendSettled({ status, headers, body }: HeldAnswer): boolean {
+    const settled = this.agreement.settleBody(body);
+    if (settled === undefined) {
+      this.#release();
+      return false;
+    }
+    this.#held = undefined;
+    const kept = withoutOwnBytes(headers);
+    kept.push("Content-Length", String(settled.length));
+    this.stream.sendHead({ status, headers: kept });
+    this.stream.write(settled);
+    this.responseBytes = settled.length;
+    return true;
+  }
+
+  /** Sends what was held as it is; says whether more may be written. */
+  #release(): boolean {
+    if (this.#held === undefined) return true;
+    const { status, headers, body } = this.#held;
+    this.#held = undefined;
+    this.stream.sendHead({ status, headers });
+    return body.length === 0 || this.stream.write(body);
   }
 
   /** Everything has been sent. */
@@ -104,6 +137,8 @@ export class Exchange {
   /** Cuts the exchange: the visitor gets an error, or a response that is visibly incomplete. */
   fail(failure: UpstreamFailure): void {
     if (this.#finished) return;
+    // As far as it came: a visitor without the tunnel would have it too.
+    this.#release();
     if (this.status === undefined) this.status = failure.code === "upstream_timeout" ? 504 : 502;
     this.stream.reset(failure.code, failure.message);
     this.#finish(failure);

@@ -3,7 +3,7 @@ import type { AcceptedStream, AcceptStream, RequestHead, StreamHandler } from "m
 import type { ResolvedOptions } from "../options.js";
 import { Agreement } from "./agreement/agreement.js";
 import { termsOf } from "./agreement/terms.js";
-import type { PublicSide, Terms } from "./agreement/terms.js";
+import type { ClientWarning, PublicSide, Terms } from "./agreement/terms.js";
 import { Exchange, ignored } from "./exchange.js";
 import type { ExchangeObserver } from "./exchange.js";
 import { headFault } from "./headers.js";
@@ -19,11 +19,19 @@ export class Forwarder {
   readonly #upstream: Upstream;
   readonly #maxStreams: number;
   readonly #observer: ExchangeObserver;
+  readonly #warn: (warning: ClientWarning) => void;
+  readonly #warned = new Set<string>();
 
-  constructor(options: ResolvedOptions, observer: ExchangeObserver) {
+  /** `warn` is called once for each kind of warning. */
+  constructor(options: ResolvedOptions, observer: ExchangeObserver, warn: (warning: ClientWarning) => void) {
     this.#options = options;
     this.#upstream = createUpstream(options);
     this.#maxStreams = options.maxStreams;
+    this.#warn = (warning) => {
+      if (this.#warned.has(warning.code)) return;
+      this.#warned.add(warning.code);
+      warn(warning);
+    };
     this.#observer = (event) => {
       this.#open -= 1;
       observer(event);
@@ -37,7 +45,7 @@ export class Forwarder {
 
   /** What takes the streams of a session whose relay calls the service so. */
   acceptFor(tunnel: PublicSide): AcceptStream {
-    const terms = termsOf(this.#options, tunnel);
+    const terms = termsOf(this.#options, tunnel, this.#warn);
     return (stream, head, end) => this.#accept(stream, head, end, terms);
   }
 

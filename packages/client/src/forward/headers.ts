@@ -9,6 +9,7 @@ import {
 import type { FieldSet, RawHeaders, RequestHead } from "mcp-tunnel-protocol";
 import type { HostHeader, ResolvedOptions } from "../options.js";
 import type { Agreement } from "./agreement/agreement.js";
+import { notAskedOfMetadata } from "./agreement/metadata.js";
 import type { Target } from "./target.js";
 
 /** How request fields are made fit for the local service. */
@@ -17,6 +18,8 @@ export interface HeaderPolicy {
   readonly hostHeader: HostHeader;
   /** Fields that do not reach it. */
   readonly drop: FieldSet;
+  /** The same of a request for metadata that is rewritten. */
+  readonly dropForMetadata: FieldSet;
 }
 
 export function headerPolicy({
@@ -25,13 +28,18 @@ export function headerPolicy({
   origin,
   forwardedHeaders,
 }: ResolvedOptions): HeaderPolicy {
-  const always = new FieldNames(origin === "drop" ? ["host", "origin"] : ["host"]);
-  if (forwardedHeaders === "all") return { target, hostHeader, drop: always };
-  const passed = new FieldNames(forwardedHeaders.map((name) => `x-forwarded-${name}`));
-  const drop = {
-    has: (name: string) => always.has(name) || (forwardedFields.has(name) && !passed.has(name)),
-  };
-  return { target, hostHeader, drop };
+  const named = new FieldNames(origin === "drop" ? ["host", "origin"] : ["host"]);
+  const drop = forwardedHeaders === "all" ? named : union(named, allForwardedBut(forwardedHeaders));
+  return { target, hostHeader, drop, dropForMetadata: union(drop, notAskedOfMetadata) };
+}
+
+function allForwardedBut(passed: readonly string[]): FieldSet {
+  const names = new FieldNames(passed.map((name) => `x-forwarded-${name}`));
+  return { has: (name) => forwardedFields.has(name) && !names.has(name) };
+}
+
+function union(one: FieldSet, other: FieldSet): FieldSet {
+  return { has: (name) => one.has(name) || other.has(name) };
 }
 
 /** Also such as an original relay passes on as visitors send them. */
@@ -42,8 +50,10 @@ const forwardedFields = new AnySpelling(["forwarded"], ["x-forwarded-"]);
  * (it is not trusted to); those that speak of the service in its own words; everything else in order, repeats and letter case kept.
  */
 export function localHeaders(head: RequestHead, policy: HeaderPolicy, agreement: Agreement): RawHeaders {
-  const kept = endToEndHeaders(head.headers, policy.drop);
+  const { isForMetadata } = agreement;
+  const kept = endToEndHeaders(head.headers, isForMetadata ? policy.dropForMetadata : policy.drop);
   agreement.settleRequest(kept);
+  if (isForMetadata) kept.push("Accept-Encoding", "identity");
   kept.unshift("Host", hostFor(head, policy));
   return kept;
 }

@@ -8,6 +8,7 @@ import {
   redirectTaggedLists,
   withoutDomain,
 } from "./field-values.js";
+import { asksForMetadata, mayBeMetadata, settleMetadata } from "./metadata.js";
 import { References } from "./references.js";
 import { publicOriginOf, type Terms } from "./terms.js";
 
@@ -33,6 +34,8 @@ const requestNames = new FieldNames(["destination", "if", "origin", "referer"]);
 export class Agreement {
   readonly #terms: Terms;
   readonly #head: RequestHead;
+  /** The request asks for OAuth metadata, which speaks of the service too. */
+  readonly isForMetadata: boolean;
   #publicOrigin: string | undefined;
   /** The visitor's Origin, where the service was told another. */
   #replacedOrigin: string | undefined;
@@ -40,6 +43,7 @@ export class Agreement {
   constructor(terms: Terms, head: RequestHead) {
     this.#terms = terms;
     this.#head = head;
+    this.isForMetadata = terms.rewritesMetadata && asksForMetadata(head);
   }
 
   /** The origin that the visitor asked. */
@@ -74,6 +78,26 @@ export class Agreement {
       else if (name === "set-cookie") headers[i + 1] = withoutDomain(value, written.host);
       else if (value === written.origin) headers[i + 1] = this.#replacedOrigin ?? value;
     }
+  }
+
+  /** Whether an answer is to be held until {@link settleBody} can say what its body becomes. */
+  concernsBody(status: number, headers: RawHeaders): boolean {
+    return this.isForMetadata && mayBeMetadata(status, headers);
+  }
+
+  /** The body of metadata in the visitor's words; undefined if it stays as it is. */
+  settleBody(body: Buffer): Buffer | undefined {
+    const { written, warn } = this.#terms;
+    if (written === undefined) return undefined;
+    const settled = settleMetadata(body, written.references, this.publicOrigin);
+    if (settled?.isSigned !== true) return settled?.body;
+    warn({
+      code: "signed_metadata",
+      message:
+        `${this.#head.path} is signed, so visitors are told ${written.origin}, where they cannot reach the service: ` +
+        `set its public URL to ${this.publicOrigin}`,
+    });
+    return undefined;
   }
 
   /** Undefined: the field is left out. */

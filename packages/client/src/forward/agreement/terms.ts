@@ -27,9 +27,18 @@ export interface Terms {
   /** Undefined: the service is told the public name. */
   readonly written: WrittenName | undefined;
   readonly origin: OriginPolicy;
+  readonly rewritesMetadata: boolean;
+  /** Told of something that the user of the client has to know. */
+  readonly warn: (warning: ClientWarning) => void;
 }
 
-export function termsOf(options: ResolvedOptions, tunnel: PublicSide): Terms {
+/** Something that works through the tunnel otherwise than without it, and what to do about it. */
+export interface ClientWarning {
+  readonly code: "signed_metadata";
+  readonly message: string;
+}
+
+export function termsOf(options: ResolvedOptions, tunnel: PublicSide, warn: Terms["warn"]): Terms {
   const { hostHeader, target, origin } = options;
   const authority = writtenAuthority(hostHeader, target.authority);
   const written =
@@ -41,7 +50,8 @@ export function termsOf(options: ResolvedOptions, tunnel: PublicSide): Terms {
           host: authority.toLowerCase().replace(/:\d*$/, ""),
           references: References.toAuthority(authority),
         };
-  return { tunnel, written, origin };
+  const rewritesMetadata = written !== undefined && options.oauthMetadata === "rewrite";
+  return { tunnel, written, origin, rewritesMetadata, warn };
 }
 
 function writtenAuthority(hostHeader: HostHeader, own: string): string | undefined {
