@@ -1,0 +1,15 @@
+import { readFileSync } from "node:fs";
+
+/** A field that says where the service is; test/vectors/agreement.json says in `about` what the members mean. */
+interface AgreementVector<Expected> {
+  readonly field: string;
+  readonly value: string;
+  readonly expect: Expected;
+  readonly written?: string;
+  readonly policy?: "keep" | "rewrite" | "drop";
+  readonly origin: string;
+}
+
+export const agreementFile = JSON.parse(
+  readFileSync(new URL("../vectors/agreement.json", import.meta.url), "utf8"),
+) as { readonly answers: AgreementVector<string>[]; readonly requests: AgreementVector<string | null>[] };
