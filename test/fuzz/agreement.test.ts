@@ -33,6 +33,19 @@ const pieces = fc.constantFrom(
   ...["url", "URL=", "0", "5;", "resource_metadata", "resource_metadata=", "Bearer ", "rel=next", "a", "//"],
   ...["http://localhost.evil.test", "http://localhost:8", "http://x@localhost/", "https://localhost"],
 );
+/** What a reference may stand between. */
+const places = [
+  ["", ""],
+  ["", "/"],
+  ["<", ">"],
+  ["<", "/a?b>"],
+  ["(<", ">)"],
+  ["5; url=", "#a"],
+  ["url='", "'"],
+  ['"', '"'],
+  ['resource_metadata="', '/a"'],
+  ["resource_metadata=", ","],
+] as const;
 /** Values in which the service's own origin is written in one way, so that it can be put back. */
 const valueWithOwn = fc
   .tuple(
@@ -48,13 +61,13 @@ const valueWithOwn = fc
         { weight: 4, arbitrary: pieces.map((piece) => () => piece) },
         { weight: 1, arbitrary: bytes(4).map((piece) => () => piece) },
         {
-          weight: 2,
-          arbitrary: fc.constantFrom("", "<", "</", 'resource_metadata="', "url=", "(<").map((before) => {
-            return (spelling: string) => before + spelling;
+          weight: 4,
+          arbitrary: fc.constantFrom(...places).map(([before, behind]) => (spelling: string) => {
+            return before + spelling + behind;
           }),
         },
       ),
-      { maxLength: 12 },
+      { minLength: 1, maxLength: 12, size: "max" },
     ),
   )
   .map(([spelling, parts]) => ({ spelling, value: parts.map((part) => part(spelling)).join("") }));
@@ -79,7 +92,7 @@ describe.each(redirects)("%s", (_field, redirect) => {
         }),
         runs(3_000),
       );
-      expect(led).toBeGreaterThan(10);
+      expect(led).toBeGreaterThan(0);
     },
     fuzzTimeoutMs,
   );
