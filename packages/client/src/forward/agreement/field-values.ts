@@ -108,7 +108,7 @@ export const redirectChallenges: RedirectValue = (value, from, to) => {
 
 /** `Set-Cookie` without `Domain`, where the one that counts (RFC 6265 section 5.3: the last) is `host`, in lower case. */
 export function withoutDomain(cookie: string, host: string): string {
-  if (!cookie.includes(";")) return cookie;
+  if (!/domain/i.test(cookie)) return cookie;
   const [pair = "", ...attributes] = cookie.split(";");
   const domain = attributes.findLast(isDomain);
   if (domain === undefined) return cookie;
