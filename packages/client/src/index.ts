@@ -7,7 +7,8 @@
 //   tunnel.ts    the session that comes of it, on either wire, and how to go on with it
 //   forward/     a stream of that session to the local service and back:
 //                forwarder.ts accepts, request.ts sends it on (raw-request.ts and upgrade.ts what is not
-//                ordinary), headers.ts and target.ts keep it pointed at one place, exchange.ts reports it
+//                ordinary), headers.ts and target.ts keep it pointed at one place, agreement/ has each side
+//                hear of the service what it calls it itself, exchange.ts reports it
 //   cli/         the command
 export { startTunnelClient, TunnelClient } from "./client.js";
 export type { ConnectedTunnelClient } from "./client.js";

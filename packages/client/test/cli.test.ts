@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { runClient } from "../../../test/support/commands.js";
 import type { RunningCommand } from "../../../test/support/commands.js";
+import { startRawServer } from "../../../test/support/raw-server.js";
 import { startUpstream } from "../../../test/support/upstream.js";
 import type { Upstream } from "../../../test/support/upstream.js";
 import { nameFault, pickAtTerminal } from "../src/cli/pick.js";
@@ -42,6 +43,9 @@ describe("mistakes on the command line", () => {
     [["3000", "--relay", "x", "--subdomain", ""], /subdomain is empty/],
     [["3000", "--relay", "x", "--subdomain", "demo.tunnel.test"], /'demo\.tunnel\.test' is not a name/],
     [["3000", "--relay", "x", "--host-header", "a b"], /host header 'a b'/],
+    [["3000", "--relay", "x", "--origin", "other"], /--origin.*keep, rewrite, drop/],
+    [["3000", "--relay", "x", "--forwarded-headers", "port"], /forwarded headers are 'all', 'none' or some/],
+    [["3000", "--relay", "x", "--oauth-metadata", "drop"], /--oauth-metadata.*rewrite, keep/],
     [["3000", "--relay", "x", "--max-reconnect-time", "soon"], /--max-reconnect-time.*number with a unit/],
     [["3000", "--relay", "x", "--shutdown-grace", "-1"], /--shutdown-grace/],
     [["3000", "--relay", "x", "--max-response-head", "257KiB"], /from \d+ to 262144, such as 128KiB/],
@@ -142,6 +146,36 @@ describe("a running client", () => {
     await client.waitForJson({ event: "connected", resumed: true });
     expect(client.stdout.length).toBe(client.json.length);
     expect(client.stderr).toEqual([]);
+  });
+
+  it("tells once that metadata is signed", async () => {
+    const body = (port: number) =>
+      JSON.stringify({ resource: `http://localhost:${port}/`, signed_metadata: "x" });
+    const service = closing(
+      await startRawServer((socket) => {
+        socket.on("data", () => {
+          const text = body(service.port);
+          const head = `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${text.length}`;
+          socket.write(`${head}\r\n\r\n${text}`);
+        });
+      }),
+    );
+    const path = "/.well-known/oauth-protected-resource";
+    const message = `${path} is signed, so visitors are told http://localhost:${service.port}, where they cannot reach the service: set its public URL to https://demo.relay.test`;
+    const person = run([String(service.port), "--relay", relay.url, "--subdomain", "demo"]);
+    await person.waitFor("the URL", () => person.stdout.find((line) => line.includes("demo.relay.test")));
+    for (const _ of [1, 2]) await visit(relay.session as never, { path }).complete();
+    await person.waitFor("both requests", () => person.stdout.filter((line) => line.includes(path))[1]);
+    expect(person.stderr).toEqual([`warning: ${message}`]);
+
+    const program = run([String(service.port), "--relay", relay.url, "--subdomain", "demo", "--json"]);
+    await program.waitForJson({ event: "connected" });
+    await visit(relay.session as never, { path }).complete();
+    expect(await program.waitForJson({ event: "warning" })).toEqual({
+      event: "warning",
+      code: "signed_metadata",
+      message,
+    });
   });
 
   it("lets open requests finish on SIGTERM, and cuts them on a second one", async () => {

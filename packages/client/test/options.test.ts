@@ -196,6 +196,12 @@ describe("options", () => {
     { hostHeader: "" },
     { hostHeader: "a b" },
     { hostHeader: "a\r\nX: y" },
+    { origin: "other" as "keep" },
+    { origin: "rewrite", dropOrigin: true },
+    { oauthMetadata: "drop" as "keep" },
+    { forwardedHeaders: "" },
+    { forwardedHeaders: "for,all" },
+    { forwardedHeaders: "x-forwarded-for" },
     { maxReconnectTimeMs: -1 },
     { maxReconnectTimeMs: Number.NaN },
     { shutdownGraceMs: -1 },
@@ -225,7 +231,13 @@ describe("options", () => {
     ["token", { ...base, token: null }, "token must be a string, not null"],
     ["subdomain", { ...base, subdomain: ["a"] }, "subdomain must be a string, not an array"],
     ["pick", { ...base, pick: "a" }, "pick must be a function, not a string"],
+    ["origin", { ...base, origin: true }, "origin must be a string, not a boolean"],
     ["dropOrigin", { ...base, dropOrigin: "false" }, "dropOrigin must be a boolean, not a string"],
+    [
+      "forwardedHeaders",
+      { ...base, forwardedHeaders: "port" },
+      "are 'all', 'none' or some of 'for', 'host' and 'proto', as in 'for,proto', not 'port'",
+    ],
     ["maxStreams", { ...base, maxStreams: "5" }, "maxStreams must be a number, not a string"],
     [
       "maxStreams",
@@ -263,6 +275,38 @@ describe("options", () => {
       shutdownGraceMs: Infinity,
     });
     expect([connectTimeoutMs, registerTimeoutMs, shutdownGraceMs]).toEqual(Array(3).fill(0x7fffffff));
+  });
+
+  it("knows --drop-origin as another name, and what the command line says wins over the environment", () => {
+    const read = (args: string[], environment: Record<string, string> = {}) => {
+      for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
+      const { client } = parseCommandLine(["3000", "--relay", "relay.test", ...args]);
+      vi.unstubAllEnvs();
+      return resolveOptions(client).origin;
+    };
+    expect(read(["--drop-origin"])).toBe("drop");
+    expect(read(["--drop-origin", "--origin", "drop"])).toBe("drop");
+    expect(read(["--origin", "rewrite"])).toBe("rewrite");
+    expect(read([], { MCP_TUNNEL_DROP_ORIGIN: "1" })).toBe("drop");
+    expect(read([], { MCP_TUNNEL_ORIGIN: "rewrite" })).toBe("rewrite");
+    expect(read(["--origin", "rewrite"], { MCP_TUNNEL_DROP_ORIGIN: "1" })).toBe("rewrite");
+    expect(read(["--drop-origin"], { MCP_TUNNEL_ORIGIN: "rewrite" })).toBe("drop");
+    expect(() => read(["--drop-origin", "--origin", "rewrite"])).toThrow(
+      /cannot be 'rewrite' and be dropped/,
+    );
+    expect(() => read([], { MCP_TUNNEL_DROP_ORIGIN: "1", MCP_TUNNEL_ORIGIN: "keep" })).toThrow(/dropped/);
+  });
+
+  it("are the same on the command line as in the library where nothing is given", () => {
+    const given = parseCommandLine(["3000", "--relay", "relay.test"]).client;
+    const { origin, forwardedHeaders, oauthMetadata, hostHeader } = resolveOptions(given);
+    const library = resolveOptions(base);
+    expect({ origin, forwardedHeaders, oauthMetadata, hostHeader }).toEqual({
+      origin: library.origin,
+      forwardedHeaders: library.forwardedHeaders,
+      oauthMetadata: library.oauthMetadata,
+      hostHeader: library.hostHeader,
+    });
   });
 
   it("reads the longest head as a number of bytes, with or without a unit", () => {
