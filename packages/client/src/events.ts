@@ -27,7 +27,8 @@ export interface ClientEvents {
   error: [{ code: string; message: string }];
   /**
    * Something works otherwise than without the tunnel, and the service has to be told something: told once for each code.
-   * `signed_metadata`: its OAuth metadata names the local origin and cannot be rewritten.
+   * `signed_metadata`: its OAuth metadata names the local origin and cannot be rewritten. `redirects_to_https`: it redirects visitors to
+   * the URL that they asked.
    */
   warning: [{ code: string; message: string }];
   /** Over for good, and why if it was not asked to. */

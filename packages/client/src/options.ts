@@ -13,7 +13,7 @@ export type HostHeader = "rewrite" | "preserve" | { readonly value: string };
 export type OriginPolicy = (typeof originPolicies)[number];
 
 export const originPolicies = ["keep", "rewrite", "drop"] as const;
-export const defaultOrigin: OriginPolicy = "keep";
+export const defaultOrigin: OriginPolicy = "rewrite";
 
 /** What is done about OAuth metadata: see {@link TunnelClientOptions.oauthMetadata}. */
 export type OauthMetadata = (typeof oauthMetadataPolicies)[number];
@@ -26,7 +26,11 @@ export type ForwardedHeaders = "all" | readonly ForwardedHeader[];
 type ForwardedHeader = (typeof forwardedHeaders)[number];
 
 const forwardedHeaders = ["for", "host", "proto"] as const;
-export const defaultForwardedHeaders = "all";
+/**
+ * By whether the service is told the public name. Where it is told its own, the public host and scheme would contradict it: most services
+ * compare `Origin` with one of them, some with the other.
+ */
+const defaultForwardedHeaders = { publicName: "all", ownName: "for" } as const;
 
 /** Asked for a name when the relay offers patterns to pick from; each has at most one `*`. */
 export type PickSubdomain = (patterns: readonly string[]) => string | Promise<string>;
@@ -64,16 +68,17 @@ export interface TunnelClientOptions {
    */
   hostHeader?: string;
   /**
-   * What is done about `Origin`, and about a `Referer` of the tunnel's own public origin. `"keep"` (default): nothing.
-   * `"rewrite"`: the tunnel's own public origin becomes the local service's own, where it sees its own Host; those of other web sites
-   * stay, so that the service can refuse them. `"drop"`: `Origin` is removed, whatever it says, which removes that defence.
+   * What is done about `Origin`, and about a `Referer` of the tunnel's own public origin. `"rewrite"` (default): the tunnel's own public
+   * origin becomes the local service's own, where it sees its own Host; those of other web sites stay, so that the service can refuse
+   * them. `"keep"`: nothing. `"drop"`: `Origin` is removed, whatever it says, which removes that defence.
    */
   origin?: "keep" | "rewrite" | "drop";
   /** The same as `origin: "drop"`. Default false. */
   dropOrigin?: boolean;
   /**
-   * Which of the relay's `X-Forwarded-For`, `-Host` and `-Proto` reach the local service: `"all"` (default), `"none"`, or some, as
-   * in `"for,proto"`. Without all of them no other `X-Forwarded-*` and no `Forwarded` passes either.
+   * Which of the relay's `X-Forwarded-For`, `-Host` and `-Proto` reach the local service: `"all"`, `"none"`, or some, as in
+   * `"for,proto"`. Without all of them no other `X-Forwarded-*` and no `Forwarded` passes either. Default: `"for"`, or `"all"` with
+   * `hostHeader: "preserve"`. Services that are made for a proxy in front of them may want all, and those that redirect to https `proto`.
    */
   forwardedHeaders?: string;
   /**
@@ -171,7 +176,7 @@ export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
     pick: options.pick,
     hostHeader: resolveHostHeader(options.hostHeader ?? "rewrite"),
     origin: resolveOrigin(options.origin, options.dropOrigin ?? false),
-    forwardedHeaders: resolveForwardedHeaders(options.forwardedHeaders ?? defaultForwardedHeaders),
+    forwardedHeaders: resolveForwardedHeaders(options.forwardedHeaders, options.hostHeader),
     oauthMetadata: oneOf(
       "OAuth metadata",
       oauthMetadataPolicies,
@@ -297,11 +302,16 @@ function resolveOrigin(value: string | undefined, isDropped: boolean): OriginPol
   return policy;
 }
 
-function resolveForwardedHeaders(value: string): ForwardedHeaders {
+function resolveForwardedHeaders(
+  given: string | undefined,
+  hostHeader: string | undefined,
+): ForwardedHeaders {
+  const { publicName, ownName } = defaultForwardedHeaders;
+  const value = given ?? (hostHeader === "preserve" ? publicName : ownName);
   if (value === "all") return value;
   if (value === "none") return [];
-  return value.split(",").map((given) => {
-    const header = forwardedHeaders.find((one) => one === given.trim().toLowerCase());
+  return value.split(",").map((part) => {
+    const header = forwardedHeaders.find((one) => one === part.trim().toLowerCase());
     if (header !== undefined) return header;
     throw invalid(
       `the forwarded headers are 'all', 'none' or some of 'for', 'host' and 'proto', as in 'for,proto', not '${value}'`,

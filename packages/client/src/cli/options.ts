@@ -4,7 +4,6 @@ import { maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
 import { oneLine, parseBytes, printable } from "mcp-tunnel-shared";
 import { greatestHeadBytes, leastHeadBytes } from "../forward/response-normaliser.js";
 import {
-  defaultForwardedHeaders,
   defaultOauthMetadata,
   defaultOrigin,
   oauthMetadataPolicies,
@@ -59,7 +58,7 @@ interface Flags {
   hostHeader: string;
   origin?: "keep" | "rewrite" | "drop";
   dropOrigin?: boolean;
-  forwardedHeaders: string;
+  forwardedHeaders?: string;
   oauthMetadata: "rewrite" | "keep";
   maxResponseHead: number;
   json?: boolean;
@@ -93,7 +92,7 @@ export function parseCommandLine(args: readonly string[]): CliOptions {
       ...(flags.subdomain === undefined ? {} : { subdomain: flags.subdomain }),
       hostHeader: flags.hostHeader,
       ...readOrigin(flags, command),
-      forwardedHeaders: flags.forwardedHeaders,
+      ...(flags.forwardedHeaders === undefined ? {} : { forwardedHeaders: flags.forwardedHeaders }),
       oauthMetadata: flags.oauthMetadata,
       maxResponseHeadBytes: flags.maxResponseHead,
       ...(flags.maxReconnectTime === undefined ? {} : { maxReconnectTimeMs: flags.maxReconnectTime }),
@@ -153,7 +152,7 @@ function buildCommand(): Command {
       option(
         "--forwarded-headers <list>",
         "which of X-Forwarded-For, -Host and -Proto the local service sees: 'all', 'none', or some, as in 'for,proto'",
-      ).default(defaultForwardedHeaders),
+      ).default(undefined, "for, or all with --host-header preserve"),
     )
     .addOption(
       option(

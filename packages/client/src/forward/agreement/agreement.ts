@@ -1,4 +1,4 @@
-import { FieldNames, type RawHeaders, type RequestHead } from "mcp-tunnel-protocol";
+import { FieldNames, headerValue, type RawHeaders, type RequestHead } from "mcp-tunnel-protocol";
 import {
   type RedirectValue,
   redirectChallenges,
@@ -37,8 +37,8 @@ export class Agreement {
   /** The request asks for OAuth metadata, which speaks of the service too. */
   readonly isForMetadata: boolean;
   #publicOrigin: string | undefined;
-  /** The visitor's Origin, where the service was told another. */
-  #replacedOrigin: string | undefined;
+  /** The visitor's Origin, where the service was told another, and that. */
+  #replacedOrigin: { readonly from: string; readonly to: string } | undefined;
 
   constructor(terms: Terms, head: RequestHead) {
     this.#terms = terms;
@@ -86,19 +86,49 @@ export class Agreement {
     warn({
       code: "signed_metadata",
       message:
-        `${this.#head.path} is signed, so visitors are told ${written.origin}, where they cannot reach the service: ` +
+        `${this.#head.path} is signed, so visitors are told ${written.origins[written.scheme]}, where they cannot reach the service: ` +
         `set its public URL to ${this.publicOrigin}`,
     });
     return undefined;
   }
 
-  #answerValue(name: string, value: string, { references, host, origin }: WrittenName): string {
+  #answerValue(name: string, value: string, { references, host }: WrittenName): string {
     if (name === "set-cookie") return withoutDomain(value, host);
     // Most references are paths, for which the public origin need not be known.
     if (!value.includes("//")) return value;
     const redirect = answerValues.get(name);
-    if (redirect !== undefined) return redirect(value, references, this.publicOrigin);
-    return value === origin ? (this.#replacedOrigin ?? value) : value;
+    if (redirect === undefined) return this.#allowedOrigin(value);
+    const settled = redirect(value, references, this.publicOrigin);
+    if (name === "location" && settled !== value) this.#checkRedirect(value, settled);
+    return settled;
+  }
+
+  #allowedOrigin(value: string): string {
+    return value === this.#replacedOrigin?.to ? this.#replacedOrigin.from : value;
+  }
+
+  /**
+   * A service that redirects to https what comes without, and is not told that the visitor has TLS, would do so for ever. Only the user
+   * of the client can say that it may believe X-Forwarded-Proto.
+   */
+  #checkRedirect(said: string, settled: string): void {
+    const { passesScheme, warn } = this.#terms;
+    if (passesScheme || !/^https:/i.test(said) || settled !== this.publicOrigin + this.#head.path) return;
+    warn({
+      code: "redirects_to_https",
+      message:
+        `${this.#head.path} redirects to itself with https, since the service does not know that visitors have it: ` +
+        "try --forwarded-headers for,proto",
+    });
+  }
+
+  /**
+   * The service's own origin, as it makes it up of Host and what it is told of the scheme: that of the request that reaches it, unless
+   * X-Forwarded-Proto says another.
+   */
+  #toldOrigin({ origins, scheme }: WrittenName): string {
+    const told = this.#terms.passesScheme ? headerValue(this.#head.headers, "x-forwarded-proto") : undefined;
+    return origins[told === "http" || told === "https" ? told : scheme];
   }
 
   /** Undefined: the field is left out. */
@@ -109,17 +139,20 @@ export class Agreement {
       case "if": {
         if (written === undefined) return value;
         const redirect = name === "if" ? redirectTaggedLists : redirectReference;
-        return redirect(value, this.#ownReferences, written.origin);
+        // WebDAV servers compare it with the scheme that they speak.
+        return redirect(value, this.#ownReferences, written.origins[written.scheme]);
       }
       case "referer": {
         if (origin === "keep" || this.#ownReferences.pathOf(value, 0, value.length) === -1) return value;
         if (origin === "drop") return undefined;
-        return written === undefined ? value : redirectReference(value, this.#ownReferences, written.origin);
+        if (written === undefined) return value;
+        return redirectReference(value, this.#ownReferences, this.#toldOrigin(written));
       }
       default: {
         if (origin !== "rewrite" || written === undefined || !this.#isOwnOrigin(value)) return value;
-        this.#replacedOrigin = value;
-        return written.origin;
+        const told = this.#toldOrigin(written);
+        this.#replacedOrigin = { from: value, to: told };
+        return told;
       }
     }
   }

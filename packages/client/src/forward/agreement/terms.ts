@@ -14,8 +14,10 @@ export interface PublicSide {
 
 /** The name that the client gives the service, in place of the public one. */
 export interface WrittenName {
-  /** The service's own origin, as a browser on this machine would have it. */
-  readonly origin: string;
+  /** The service's own origins by scheme. */
+  readonly origins: { readonly http: string; readonly https: string };
+  /** The scheme by which it is reached. */
+  readonly scheme: "http" | "https";
   /** Without the port, in lower case. */
   readonly host: string;
   readonly references: References;
@@ -27,6 +29,8 @@ export interface Terms {
   /** Undefined: the service is told the public name. */
   readonly written: WrittenName | undefined;
   readonly origin: OriginPolicy;
+  /** The service is told the visitor's scheme (`X-Forwarded-Proto`). */
+  readonly passesScheme: boolean;
   readonly rewritesMetadata: boolean;
   /** Told of something that the user of the client has to know. */
   readonly warn: (warning: ClientWarning) => void;
@@ -34,24 +38,25 @@ export interface Terms {
 
 /** Something that works through the tunnel otherwise than without it, and what to do about it. */
 export interface ClientWarning {
-  readonly code: "signed_metadata";
+  readonly code: "signed_metadata" | "redirects_to_https";
   readonly message: string;
 }
 
 export function termsOf(options: ResolvedOptions, tunnel: PublicSide, warn: Terms["warn"]): Terms {
-  const { hostHeader, target, origin } = options;
+  const { hostHeader, target, origin, forwardedHeaders } = options;
   const authority = writtenAuthority(hostHeader, target.authority);
   const written =
     authority === undefined
       ? undefined
       : {
-          // Of the scheme by which the service is reached, whatever X-Forwarded-Proto tells it.
-          origin: originOf(target.secure ? "https" : "http", authority),
+          origins: { http: originOf("http", authority), https: originOf("https", authority) },
+          scheme: target.secure ? ("https" as const) : ("http" as const),
           host: authority.toLowerCase().replace(/:\d*$/, ""),
           references: References.toAuthority(authority),
         };
   const rewritesMetadata = written !== undefined && options.oauthMetadata === "rewrite";
-  return { tunnel, written, origin, rewritesMetadata, warn };
+  const passesScheme = forwardedHeaders === "all" || forwardedHeaders.includes("proto");
+  return { tunnel, written, origin, passesScheme, rewritesMetadata, warn };
 }
 
 function writtenAuthority(hostHeader: HostHeader, own: string): string | undefined {
