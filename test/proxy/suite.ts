@@ -46,7 +46,14 @@ export function describeProxy(program: ProxyProgram): void {
         startClientCommand(
           port,
           relay.port,
-          ["--relay", `https://127.0.0.1:${proxy.httpsPort}`, "--subdomain", name],
+          [
+            "--relay",
+            `https://127.0.0.1:${proxy.httpsPort}`,
+            "--subdomain",
+            name,
+            "--forwarded-headers",
+            "all",
+          ],
           { NODE_EXTRA_CA_CERTS: folder.write("ca.pem", ca) },
         );
 

@@ -82,7 +82,7 @@ const pageFields = (origin: string) => ({
 describe("what a service says of itself, and is told", () => {
   it("agrees over HTTP/1.1, in interim answers and in trailers", async () => {
     const upstreamPort = await startService();
-    const { relayPort } = closing(await startInProcess({ upstreamPort, client: { origin: "rewrite" } }));
+    const { relayPort } = closing(await startInProcess({ upstreamPort }));
     const host = `demo.localhost:${relayPort}`;
     const own = `http://${host}`;
     const visit = request({
@@ -104,7 +104,7 @@ describe("what a service says of itself, and is told", () => {
 
   it("agrees in an upgrade", async () => {
     const upstreamPort = await startService();
-    const { relayPort } = closing(await startInProcess({ upstreamPort, client: { origin: "rewrite" } }));
+    const { relayPort } = closing(await startInProcess({ upstreamPort }));
     const host = `demo.localhost:${relayPort}`;
     const headers = { host, connection: "upgrade", upgrade: "x", origin: `http://${host}` };
     const visit = request({ port: relayPort, host: "127.0.0.1", headers });
@@ -130,9 +130,8 @@ describe("what a service says of itself, and is told", () => {
     closing({ close: () => session.destroy() });
     const answer = await get(session, "/", { destination: `${own}/b.txt`, origin: own });
     expect(answer.headers).toMatchObject(fieldsAt(own));
-    // Origin is the service's own affair unless it is asked for.
     const local = `http://localhost:${upstreamPort}`;
-    expect(JSON.parse(answer.body)).toEqual({ own: local, destination: `${local}/b.txt`, origin: own });
+    expect(JSON.parse(answer.body)).toEqual({ own: local, destination: `${local}/b.txt`, origin: local });
     const metadata = await get(session, "/.well-known/oauth-protected-resource");
     expect(JSON.parse(metadata.body)).toEqual(metadataAt(own));
   });
@@ -142,15 +141,7 @@ describe("what a service says of itself, and is told", () => {
     async (version) => {
       const upstreamPort = await startService();
       const relay = closing(await startOriginalRelay({ version }));
-      const args = [
-        "--relay",
-        `http://127.0.0.1:${relay.port}`,
-        "--subdomain",
-        "app",
-        "--origin",
-        "rewrite",
-        "--json",
-      ];
+      const args = ["--relay", `http://127.0.0.1:${relay.port}`, "--subdomain", "app", "--json"];
       closing(runClient([String(upstreamPort), ...args]));
       const tunnel = await relay.nextTunnel();
       const own = "https://app.tunnel.example";

@@ -20,7 +20,7 @@ export interface SecureRelay {
   /** The authority's certificate, for NODE_EXTRA_CA_CERTS. */
   readonly caFile: string;
   /** Connects the client command over TLS. */
-  connectClient(upstreamPort: number, name: string): Promise<ClientCommand>;
+  connectClient(upstreamPort: number, name: string, args?: readonly string[]): Promise<ClientCommand>;
   close(): Promise<void>;
 }
 
@@ -41,11 +41,11 @@ export async function startSecureRelay(args: readonly string[] = []): Promise<Se
     folder,
     files,
     caFile,
-    connectClient: (upstreamPort, name) =>
+    connectClient: (upstreamPort, name, clientArgs = []) =>
       startClientCommand(
         upstreamPort,
         relay.port,
-        ["--relay", `https://127.0.0.1:${relay.port}`, "--subdomain", name],
+        ["--relay", `https://127.0.0.1:${relay.port}`, "--subdomain", name, ...clientArgs],
         { NODE_EXTRA_CA_CERTS: caFile },
       ),
     async close() {

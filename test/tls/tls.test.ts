@@ -42,7 +42,7 @@ describe("one relay with a certificate, for all of these", { timeout: 60_000 }, 
   beforeAll(async () => {
     upstream = await startUpstream();
     secure = await startSecureRelay(["--http-redirect", "0"]);
-    client = await secure.connectClient(upstream.port, "demo");
+    client = await secure.connectClient(upstream.port, "demo", ["--forwarded-headers", "all"]);
   });
 
   afterAll(async () => {

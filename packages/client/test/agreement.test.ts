@@ -3,6 +3,7 @@ import type { RawHeaders, RequestHead } from "mcp-tunnel-protocol";
 import { agreementFile } from "../../../test/support/agreement.js";
 import { Agreement } from "../src/forward/agreement/agreement.js";
 import { termsOf } from "../src/forward/agreement/terms.js";
+import type { Terms } from "../src/forward/agreement/terms.js";
 import { headerPolicy, localHeaders } from "../src/forward/headers.js";
 import { resolveOptions } from "../src/options.js";
 import type { TunnelClientOptions } from "../src/options.js";
@@ -10,14 +11,16 @@ import type { TunnelClientOptions } from "../src/options.js";
 const visitorHeaders = ["Host", "demo.tunnel.test", "X-Forwarded-Host", "demo.tunnel.test"];
 
 /** One exchange, as the forwarder sees it. */
-function exchange(client: Partial<TunnelClientOptions>, headers: RawHeaders, isForwardedOwn = true) {
+function exchange(
+  client: Partial<TunnelClientOptions>,
+  headers: RawHeaders,
+  isForwardedOwn = true,
+  { path = "/", warn = () => {} }: { path?: string; warn?: Terms["warn"] } = {},
+) {
   const options = resolveOptions({ relayUrl: "relay.test", target: "http://localhost:19090", ...client });
-  const head: RequestHead = { method: "GET", path: "/", headers };
+  const head: RequestHead = { method: "GET", path, headers };
   const tunnel = { origin: "https://demo.tunnel.test", isForwardedOwn };
-  const agreement = new Agreement(
-    termsOf(options, tunnel, () => {}),
-    head,
-  );
+  const agreement = new Agreement(termsOf(options, tunnel, warn), head);
   return { agreement, seen: localHeaders(head, headerPolicy(options), agreement) };
 }
 
@@ -62,13 +65,32 @@ describe("a request that says where the service is", () => {
       written: hostHeader = "rewrite",
     } = vector;
     const sent = [...visitorHeaders, "X-Forwarded-Proto", "https", "X-A", value, field, value, "X-B", value];
-    const { seen } = exchange({ hostHeader, origin }, sent);
+    const { seen } = exchange({ hostHeader, origin, forwardedHeaders: "none" }, sent);
     const got = expected === null ? [] : [field, expected];
-    expect(seen.slice(2)).toEqual([
-      ...["X-Forwarded-Host", "demo.tunnel.test", "X-Forwarded-Proto", "https"],
-      ...["X-A", value, ...got, "X-B", value],
-    ]);
+    expect(seen.slice(2)).toEqual(["X-A", value, ...got, "X-B", value]);
   });
+
+  it.each([
+    ["for", "http", "http"],
+    ["for", "https", "http"],
+    ["for,host", "https", "http"],
+    ["for,proto", "http", "http"],
+    ["for,proto", "https", "https"],
+    ["all", "https", "https"],
+    ["all", "gopher", "http"],
+  ])(
+    "names the service as it knows itself: with %s from a visitor over %s",
+    (forwardedHeaders, scheme, own) => {
+      const page = "https://demo.tunnel.test";
+      const asked = ["Origin", page, "Referer", `${page}/x`, "Destination", `${page}/y`];
+      const headers = [...visitorHeaders, "X-Forwarded-Proto", scheme, ...asked];
+      const { seen, agreement } = exchange({ forwardedHeaders }, headers);
+      // WebDAV servers look at the connection.
+      const local = [`${own}://localhost:19090`, `${own}://localhost:19090/x`, "http://localhost:19090/y"];
+      expect(seen.slice(-6).filter((_, i) => i % 2 === 1)).toEqual(local);
+      expect(answered(agreement, "Access-Control-Allow-Origin", local[0] as string)).toBe(page);
+    },
+  );
 
   it("loses every Origin with --drop-origin, and its own Referer", () => {
     const { seen } = exchange({ dropOrigin: true }, [
@@ -131,6 +153,36 @@ describe("the origin that the visitor asked", () => {
   });
 });
 
+describe("a service that redirects to https what comes without", () => {
+  const path = "/a?b";
+  const redirect = (client: Partial<TunnelClientOptions>, location: string, scheme = "https") => {
+    const warnings: string[] = [];
+    const { agreement } = exchange(client, [...visitorHeaders, "X-Forwarded-Proto", scheme], true, {
+      path,
+      warn: ({ code, message }) => warnings.push(code, message),
+    });
+    answered(agreement, "Location", location);
+    return warnings;
+  };
+
+  it("would do so for ever, which the user is told", () => {
+    expect(redirect({}, `https://localhost:19090${path}`)).toEqual([
+      "redirects_to_https",
+      expect.stringMatching(/^\/a\?b redirects to itself .* try --forwarded-headers for,proto$/),
+    ]);
+  });
+
+  it.each<[string, Partial<TunnelClientOptions>, string, string?]>([
+    ["to another path", {}, "https://localhost:19090/login"],
+    ["without https", {}, `http://localhost:19090${path}`],
+    ["to another server", {}, `https://demo.tunnel.test${path}`],
+    ["for a visitor without it", {}, `https://localhost:19090${path}`, "http"],
+    ["that knows better", { forwardedHeaders: "for,proto" }, `https://localhost:19090${path}`],
+  ])("is no matter %s", (_what, client, location, scheme) => {
+    expect(redirect(client, location, scheme)).toEqual([]);
+  });
+});
+
 describe("the X-Forwarded fields that the service sees", () => {
   const sent = [
     ...[
@@ -145,6 +197,14 @@ describe("the X-Forwarded fields that the service sees", () => {
     ],
     ...["X-Forwarded-Port", "4", "X_Forwarded_Host", "5", "Forwarded", "6", "X-Request-Id", "7"],
   ];
+  it("are the address alone where it sees its own Host, and all where it sees the public one", () => {
+    const of = (hostHeader: string) =>
+      exchange({ hostHeader }, sent).seen.filter((_, i) => i > 1 && i % 2 === 1);
+    expect(of("rewrite").join(" ")).toBe("1 7");
+    expect(of("app.test").join(" ")).toBe("1 7");
+    expect(of("preserve").join(" ")).toBe("1 2 3 4 5 6 7");
+  });
+
   it.each([
     ["all", "1 2 3 4 5 6 7"],
     ["none", "7"],

@@ -288,7 +288,7 @@ describe("the Host that the local service sees", () => {
     ["intranet.test", () => "intranet.test"],
   ])("%s", async (hostHeader, expected) => {
     const upstream = closing(await startUpstream());
-    const rig = closing(startRig({ port: upstream.port, hostHeader }));
+    const rig = closing(startRig({ port: upstream.port, hostHeader, forwardedHeaders: "all" }));
     const headers = [
       "Host",
       "demo.relay.test",

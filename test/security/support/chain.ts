@@ -75,6 +75,7 @@ export class Chain {
       port: service.port,
       relayUrl,
       subdomain: "app",
+      forwardedHeaders: "all",
       shutdownGraceMs: 0,
     });
     const nginx = await startNginx(port);

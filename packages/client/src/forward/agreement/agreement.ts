@@ -113,7 +113,8 @@ export class Agreement {
    */
   #checkRedirect(said: string, settled: string): void {
     const { passesScheme, warn } = this.#terms;
-    if (passesScheme || !/^https:/i.test(said) || settled !== this.publicOrigin + this.#head.path) return;
+    if (passesScheme || !/^https:/i.test(said) || !this.publicOrigin.startsWith("https:")) return;
+    if (settled !== this.publicOrigin + this.#head.path) return;
     warn({
       code: "redirects_to_https",
       message:
