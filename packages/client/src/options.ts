@@ -64,7 +64,7 @@ export interface TunnelClientOptions {
   pick?: PickSubdomain;
   /**
    * `"rewrite"` (default): the local service sees its own name and port as Host, which guards against DNS rebinding
-   * expect; the public one is in `X-Forwarded-Host`. `"preserve"`: the public name. Any other value is sent as it is.
+   * expect; what it says of itself is put in the visitor's words. `"preserve"`: the public name. Any other value is sent as it is.
    */
   hostHeader?: string;
   /**
