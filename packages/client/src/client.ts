@@ -4,6 +4,7 @@ import {
   closeCodes,
   defaultWindow,
   describeType,
+  RefusalGatherer,
   supportedProtocols,
   TunnelError,
 } from "mcp-tunnel-protocol";
@@ -18,6 +19,7 @@ import type { RequestEvent } from "./forward/exchange.js";
 import { Forwarder } from "./forward/forwarder.js";
 import { resolveOptions } from "./options.js";
 import type { ResolvedOptions, TunnelClientOptions } from "./options.js";
+import { refusedEvent } from "./refusals.js";
 import { nextState } from "./state.js";
 import type { ClientState, ClientStateName, ClientTransition } from "./state.js";
 import { openTunnel } from "./tunnel.js";
@@ -45,6 +47,11 @@ export class TunnelClient {
   readonly #backoff = new Backoff();
   readonly #attempts: Attempts;
   readonly #forwarder: Forwarder;
+  /** Of all its sessions: a relay is not trusted to send few. */
+  readonly #refusals = new RefusalGatherer((refusals) => {
+    for (const refusal of refusals) this.#events.emit("refused", refusedEvent(refusal));
+    return true;
+  });
   /** Tells the relay that a returning client is the same one. */
   readonly #instance = randomBytes(18).toString("base64url");
 
@@ -175,6 +182,7 @@ export class TunnelClient {
       instance: this.#instance,
       window: defaultWindow,
       client: { name: "mcp-tunnel-client", version },
+      refusals: true,
       ...(this.#public === undefined ? {} : { returning: true }),
       ...(resume === undefined ? {} : { resume }),
     };
@@ -232,6 +240,7 @@ export class TunnelClient {
       onDetached: (cause) => this.#onDetached(tunnel, cause),
       onGoaway: () => this.#onGoaway(tunnel),
       onFault: (error) => this.#onFault(error),
+      onRefused: (refusals) => this.#refusals.add(refusals),
     };
     const { url, protocol } = registration.acknowledge;
     const accept = this.#forwarder.acceptFor({
@@ -380,6 +389,7 @@ export class TunnelClient {
     this.#tunnel?.destroy(lost);
     this.#tunnel = undefined;
     await this.#forwarder.close();
+    this.#refusals.end();
     if (error?.code === "evicted") {
       this.#events.emit("evicted", { reason: error.message });
       runAside(() => this.#callbacks.onEvicted?.());

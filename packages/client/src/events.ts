@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events";
 import type { TunnelError, Wire } from "mcp-tunnel-protocol";
 import type { RequestEvent } from "./forward/exchange.js";
+import type { RefusedEvent } from "./refusals.js";
 
 /**
  * What a {@link TunnelClient} tells, by event name. Texts are as the relay, visitors and the local service said them: control
@@ -20,6 +21,12 @@ export interface ClientEvents {
   evicted: [{ reason: string }];
   /** An exchange has ended. */
   request: [RequestEvent];
+  /**
+   * The relay has answered requests in the tunnel's name, or cut answers, because of a limit of its own or because this client was
+   * away. Each event stands for all of a kind; there are at most 32 kinds, and one event for each in a second. A request that had reached
+   * this client before has its `request` as well. Relays that cannot say so say nothing.
+   */
+  refused: [RefusedEvent];
   /**
    * Something went wrong that does not end the client: the local service cannot be reached, an attempt to reach the
    * relay failed. Need not be listened to.

@@ -9,12 +9,14 @@
 //                forwarder.ts accepts, request.ts sends it on (raw-request.ts and upgrade.ts what is not
 //                ordinary), headers.ts and target.ts keep it pointed at one place, agreement/ has each side
 //                hear of the service what it calls it itself, exchange.ts reports it
+//   refusals.ts  what the relay refuses in the tunnel's name, in words
 //   cli/         the command
 export { startTunnelClient, TunnelClient } from "./client.js";
 export type { ConnectedTunnelClient } from "./client.js";
 export type { ClientEvents } from "./events.js";
 export type { RequestEvent } from "./forward/exchange.js";
 export type { PickSubdomain, TunnelClientOptions } from "./options.js";
+export type { RefusedEvent } from "./refusals.js";
 export type { ClientStateName } from "./state.js";
 export { TunnelError } from "mcp-tunnel-protocol";
-export type { LivenessOptions, TunnelErrorCode, Wire } from "mcp-tunnel-protocol";
+export type { LivenessOptions, RefusalCode, RefusalLimit, TunnelErrorCode, Wire } from "mcp-tunnel-protocol";

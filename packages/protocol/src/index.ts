@@ -4,6 +4,7 @@
 //   v1/              the binary protocol: frame, encode, decode, stream, sender, session (PROTOCOL.md)
 //   json/            the original's JSON wire, 0.1 and 0.2, behind the same interface
 //   tunnel.ts        that interface: sessions, streams and their handlers
+//   refusals.ts      what a relay refuses in a tunnel's name, as its client is told
 //   headers.ts, field-names.ts, upgrade-offer.ts, errors.ts, close-codes.ts, options.ts   shared vocabulary
 export { closeCodes, evictedReason, providerUnavailableReason } from "./close-codes.js";
 export { resetCodes, StreamReset, TunnelError } from "./errors.js";
@@ -29,6 +30,8 @@ export type { Link, LinkHandler } from "./link.js";
 export { checkLiveness, Liveness } from "./liveness.js";
 export type { LivenessOptions } from "./liveness.js";
 export { checkOptionNames, describeType, maxTimerMs } from "./options.js";
+export { RefusalGatherer, relayErrorCodes } from "./refusals.js";
+export type { Refusal, RefusalCode, RefusalLimit, RelayErrorCode } from "./refusals.js";
 export {
   parseAcknowledge,
   parseOffer,

@@ -27,6 +27,8 @@ const register = z.object({
   returning: z.boolean().optional(),
   /** The client was connected before, and wants to go on where it was. */
   resume: z.object({ session: z.string().max(128), secret, received: safeCount }).optional(),
+  /** The client takes what the relay tells of requests that it refused (PROTOCOL.md, "Refusals"). */
+  refusals: z.boolean().optional(),
 });
 
 /** client -> relay, first message. */

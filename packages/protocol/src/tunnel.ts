@@ -1,5 +1,6 @@
 import type { RawHeaders } from "./headers.js";
 import type { ResetCode, StreamReset, TunnelError } from "./errors.js";
+import type { Refusal } from "./refusals.js";
 
 /** The head of a visitor's request as it goes to the client. */
 export interface RequestHead {
@@ -93,6 +94,8 @@ export interface SessionHandler {
   onOverloaded?(): void;
   /** The peer takes no new streams (client), or asks to register elsewhere (relay); what is open goes on. */
   onGoaway?(): void;
+  /** Client, version 1 only: what the relay has refused in the tunnel's name. Without it such news is a violation. */
+  onRefused?(refusals: readonly Refusal[]): void;
 }
 
 /** What both ends of a session share. */

@@ -50,13 +50,17 @@ export class Holds {
 
   /**
    * Calls `again` once, when it is worth looking for the holder of `name` again. `bodyLength` is that of the request,
-   * as far as it is known. Returns how to take it back, or `undefined` when too much waits already.
+   * as far as it is known. Returns how to take it back, or the limit by which too much waits already.
    */
-  wait(name: string, bodyLength: number | undefined, again: () => void): (() => void) | undefined {
+  wait(
+    name: string,
+    bodyLength: number | undefined,
+    again: () => void,
+  ): (() => void) | "maxHeldRequests" | "maxHeldBytes" {
     const waiting = this.#waiting.get(name) ?? new Set();
     const bytes = requestBytes + Math.min(bodyLength ?? bodyBytes, bodyBytes);
-    if (waiting.size >= this.#limits.maxHeldRequests) return undefined;
-    if (this.#heldBytes + bytes > this.#limits.maxHeldBytes) return undefined;
+    if (waiting.size >= this.#limits.maxHeldRequests) return "maxHeldRequests";
+    if (this.#heldBytes + bytes > this.#limits.maxHeldBytes) return "maxHeldBytes";
     this.#heldBytes += bytes;
     this.#waiting.set(name, waiting.add(again));
     return () => {

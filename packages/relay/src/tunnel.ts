@@ -3,6 +3,8 @@ import {
   evictedReason,
   type Link,
   type OpeningSession,
+  type Refusal,
+  RefusalGatherer,
   type RequestHead,
   type SessionHandler,
   type StreamHandler,
@@ -37,6 +39,8 @@ export interface TunnelInfo {
   owner: string;
   /** What it was registered by, if that can be taken back. */
   grant: TokenGrant | undefined;
+  /** The client wants to know what is refused in the tunnel's name, and speaks the wire that can say it. */
+  takesRefusals: boolean;
 }
 
 /**
@@ -78,6 +82,9 @@ export class Tunnel implements SessionHandler {
   #unwatch: (() => void) | undefined;
   #isLeft = false;
   #leftTimer: NodeJS.Timeout | undefined;
+  /** It comes with its first use: most tunnels never need it. */
+  #refusals: RefusalGatherer | undefined;
+  #tellsNoMore = false;
   readonly #observer: TunnelObserver;
   readonly #resumeTimeoutMs: number;
 
@@ -141,6 +148,7 @@ export class Tunnel implements SessionHandler {
     }
     if (this.#state.name !== "away") return;
     this.#transition({ name: "online" });
+    this.#refusals?.proceed();
     this.#observer.onBack(this);
   }
 
@@ -169,6 +177,23 @@ export class Tunnel implements SessionHandler {
     this.traffic.responseBytes += responseBytes;
   }
 
+  /** Tells the client what was refused in the tunnel's name, if it takes that: at once, but at most once a second. */
+  tellRefusals(refusals: readonly Refusal[]): void {
+    if (!this.info.takesRefusals || this.#tellsNoMore) return;
+    this.#refusals ??= new RefusalGatherer((gathered) => this.#sendRefusals(gathered));
+    this.#refusals.add(refusals);
+  }
+
+  #sendRefusals(refusals: readonly Refusal[]): boolean {
+    return this.#session instanceof V1RelaySession && this.#session.tellRefused(refusals);
+  }
+
+  /** What its client has not been told when the tunnel is over. Nothing is gathered any more. */
+  takeRefusals(): readonly Refusal[] {
+    this.#tellsNoMore = true;
+    return this.#refusals?.take() ?? [];
+  }
+
   /** Another client has the name now; this one is told so. */
   evict(): void {
     this.close(closeCodes.evicted, evictedReason);
@@ -190,6 +215,7 @@ export class Tunnel implements SessionHandler {
   }
 
   close(code: number, reason: string): void {
+    this.#refusals?.flush();
     this.#session?.close(code, reason);
   }
 

@@ -1,6 +1,7 @@
 import { closeCodes, evictedReason, type TunnelError } from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
 import type { Holds } from "./holds.js";
+import { tellRefusal } from "./http/refusal.js";
 import { reportFault } from "./http/report.js";
 import type { LimitReporter } from "./limits/limit-reporter.js";
 import type { TunnelEvent } from "./observer.js";
@@ -9,6 +10,7 @@ import type { ResolvedRelayOptions } from "./options.js";
 import type { TunnelRegistry } from "./registry.js";
 import { ResumableSessions } from "./resumption.js";
 import { goingAway, type Tunnel, type TunnelObserver } from "./tunnel.js";
+import { UntoldRefusals } from "./untold.js";
 
 /** All tunnels that have a session, those that no longer hold their name included. */
 export class Tunnels implements TunnelObserver {
@@ -18,6 +20,7 @@ export class Tunnels implements TunnelObserver {
   readonly #all = new Set<Tunnel>();
   /** Those that the relay asked to move, and that still have streams while a successor has their name: one for each name. */
   readonly #succeeded = new Map<string, Tunnel>();
+  readonly #untold = new UntoldRefusals();
   readonly #options: ResolvedRelayOptions;
   readonly #registry: TunnelRegistry;
   readonly #holds: Holds;
@@ -87,6 +90,7 @@ export class Tunnels implements TunnelObserver {
       },
       "tunnel registered",
     );
+    tunnel.tellRefusals(this.#untold.take(tunnel.info));
     this.#holds.wake(name);
   }
 
@@ -185,12 +189,25 @@ export class Tunnels implements TunnelObserver {
     if (this.#succeeded.get(tunnel.name) === tunnel) this.#succeeded.delete(tunnel.name);
     this.tell("closed");
     this.#options.logger.info({ name: tunnel.name, reason: printable(cause.message) }, "tunnel closed");
-    // Last, so that those who waited find the successor or nobody.
+    // Late, so that those who waited find the successor or nobody.
     this.#holds.wake(tunnel.name);
+    this.#passOnRefusals(tunnel);
   }
 
-  onOverloaded({ name }: Tunnel): void {
-    this.#limits.hit("queued_bytes", { name });
+  /** What the client of a tunnel that is over has not heard yet, it hears over the one that it has now, or will have. */
+  #passOnRefusals(tunnel: Tunnel): void {
+    const refusals = tunnel.takeRefusals();
+    const holder = this.#registry.find(tunnel.name);
+    if (holder?.isOfClient(tunnel.info) === true) holder.tellRefusals(refusals);
+    else this.#untold.keep(tunnel.info, refusals);
+  }
+
+  onOverloaded(tunnel: Tunnel): void {
+    this.#limits.hit("queued_bytes", { name: tunnel.name });
+    const limit = "maxQueuedBytesPerTunnel";
+    // The session does not say whose stream it was, and mostly an answer had begun.
+    const cut = { code: "tunnel_overloaded", status: undefined, method: "", path: "", limit } as const;
+    tellRefusal(tunnel, cut, this.#options);
   }
 
   onFault(tunnel: Tunnel, error: unknown): void {

@@ -6,5 +6,5 @@
  * - `text.ts`: work on text that takes no longer than the text is long
  */
 export { printable, printableJson, printableLines } from "./printable.js";
-export { parseBytes } from "./size.js";
+export { formatBytes, parseBytes } from "./size.js";
 export { oneLine, withoutTrailing } from "./text.js";

@@ -15,3 +15,14 @@ export function parseBytes(text: string): number | undefined {
   const bytes = Number(match?.[1]) * (units[match?.[2] ?? ""] ?? Number.NaN);
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
+
+const shownUnits = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+/** A number of bytes for people to read, to three digits or so: `512 B`, `5 MiB`, `1.5 GiB`. */
+export function formatBytes(count: number): string {
+  let value = count;
+  let unit = 0;
+  for (; value >= 1_024 && unit < shownUnits.length - 1; unit += 1) value /= 1_024;
+  const isShort = Number.isInteger(value) || value >= 100;
+  return `${isShort ? Math.round(value) : value.toFixed(1)} ${shownUnits[unit]}`;
+}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseBytes } from "../src/index.js";
+import { formatBytes, parseBytes } from "../src/index.js";
 
 describe("a size", () => {
   it.each([
@@ -14,4 +14,16 @@ describe("a size", () => {
     ["128kib", undefined],
     ["999999999999999GiB", undefined],
   ])("of %j is %s bytes", (given, bytes) => expect(parseBytes(given)).toBe(bytes));
+});
+
+describe("a size for people", () => {
+  it.each([
+    [0, "0 B"],
+    [1_023, "1023 B"],
+    [5_242_880, "5 MiB"],
+    [32_768, "32 KiB"],
+    [1_610_612_736, "1.5 GiB"],
+    [1_000_000, "977 KiB"],
+    [2 ** 53, "8192 TiB"],
+  ])("%s is %j", (bytes, shown) => expect(formatBytes(bytes)).toBe(shown));
 });

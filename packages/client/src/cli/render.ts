@@ -3,6 +3,7 @@ import type { TunnelError } from "mcp-tunnel-protocol";
 import { printable, printableJson } from "mcp-tunnel-shared";
 import type { TunnelClient } from "../client.js";
 import type { RequestEvent } from "../forward/exchange.js";
+import type { RefusedEvent } from "../refusals.js";
 
 /** Where lines go. */
 export interface Output {
@@ -48,6 +49,10 @@ export class JsonRenderer implements Renderer {
         requestBytes,
         ...(error === undefined ? {} : { error }),
       });
+    });
+    client.on("refused", ({ code, status, count, method, path, limit, message }) => {
+      const about = { code, status: status ?? null, count, method, path, message };
+      this.#line("refused", limit === undefined ? about : { ...about, limit });
     });
     client.on("error", (event) => this.#line("error", event));
     client.on("warning", (event) => this.#line("warning", event));
@@ -107,6 +112,7 @@ export class HumanRenderer implements Renderer {
     client.on("evicted", ({ reason: why }) => this.#output.err(red(printable(why))));
     client.on("request", (event) => this.#output.out(this.#request(event)));
     client.on("warning", ({ message }) => this.#output.err(yellow(`warning: ${printable(message)}`)));
+    client.on("refused", (event) => this.#output.out(this.#refused(event)));
     client.on("error", ({ code, message }) => {
       // What belongs to a request stands on its line.
       if (code === "internal") this.#output.err(red(printable(message)));
@@ -139,6 +145,15 @@ export class HumanRenderer implements Renderer {
     const line = `${printable(event.method).padEnd(6)} ${printable(event.path)} ${status} ${dim(duration(event.durationMs))}`;
     if (event.error === undefined) return line;
     return `${line} ${cancelled ? dim("the visitor left") : red(printable(event.error.message))}`;
+  }
+
+  #refused({ method, path, status, count, message }: RefusedEvent): string {
+    const { dim, red } = this.#colors;
+    const what = status === undefined ? "cut by the relay" : "refused by the relay";
+    const others = count === 1 ? "" : dim(` (and ${count - 1} more)`);
+    const shown = status === undefined ? dim(" - ") : this.#status(status, false);
+    const line = `${printable(method || "-").padEnd(6)} ${printable(path || "-")} ${shown}`;
+    return `${line} ${red(`${what}: ${printable(message)}`)}${others}`;
   }
 
   /** `failed`: the visitor did not get all of it, or not this. */

@@ -1,6 +1,7 @@
 import type { AcceptStream, SessionHandler } from "../tunnel.js";
 import { decodeRequestHead } from "./decode.js";
 import { describeFrame, endFlag, upgradeFlag } from "./frame.js";
+import { decodeRefusals } from "./refused.js";
 import { V1Session } from "./session.js";
 import type { V1Options } from "./session.js";
 import { silence, V1Stream } from "./stream.js";
@@ -52,6 +53,11 @@ export class V1ClientSession extends V1Session {
     } catch (error) {
       this.fault(stream, error);
     }
+  }
+
+  protected override receiveRefused(payload: Buffer): void {
+    if (this.handler.onRefused === undefined) throw new Violation("REFUSED was not announced");
+    this.handler.onRefused(decodeRefusals(payload));
   }
 
   protected override receiveAnswer(stream: V1Stream, type: number, end: boolean, payload: Buffer): void {

@@ -18,6 +18,7 @@ export const frameTypes = {
   credit: 0x08,
   blocked: 0x09,
   goaway: 0x0a,
+  refused: 0x0b,
 } as const;
 
 export const typeMask = 0x1f;
@@ -29,6 +30,7 @@ export const upgradeFlag = 0x40;
 export const maxDataBytes = 262_144;
 export const maxTrailerBytes = 65_536;
 export const maxResetMessageBytes = 1_024;
+export const maxRefusedBytes = 16_384;
 
 interface FrameRule {
   maxBytes: number;
@@ -52,6 +54,7 @@ export const frameRules: ReadonlyArray<FrameRule | undefined> = [
   { maxBytes: 4, exactBytes: 4, flags: 0, scope: "stream" },
   { maxBytes: 0, exactBytes: 0, flags: 0, scope: "stream" },
   { maxBytes: 0, exactBytes: 0, flags: 0, scope: "session" },
+  { maxBytes: maxRefusedBytes, flags: 0, scope: "session" },
 ];
 
 const names = Object.fromEntries(Object.entries(frameTypes).map(([name, type]) => [type, name]));

@@ -1,9 +1,11 @@
 import { TunnelError } from "../errors.js";
 import { maxFields, maxHeadBytes } from "../headers.js";
+import type { Refusal } from "../refusals.js";
 import type { SessionHandler, OpeningSession, RequestHead, StreamHandler, TunnelStream } from "../tunnel.js";
 import { decodeResponseHead } from "./decode.js";
 import { canTravel, encodeRequestHead } from "./encode.js";
 import { endFlag, frameTypes, upgradeFlag } from "./frame.js";
+import { encodeRefusals } from "./refused.js";
 import { V1Session } from "./session.js";
 import type { V1Options } from "./session.js";
 import { V1Stream } from "./stream.js";
@@ -53,8 +55,22 @@ export class V1RelaySession extends V1Session implements OpeningSession {
     return stream;
   }
 
+  /**
+   * Tells the client what was refused in its tunnel's name; only for one that has announced to take it. False when that is not
+   * possible now, because there is no link or the client does not acknowledge what it was sent.
+   */
+  tellRefused(refusals: readonly Refusal[]): boolean {
+    if (this.closed || !this.attached || !this.sender.hasRoom) return false;
+    this.sender.text(frameTypes.refused, 0, encodeRefusals(refusals));
+    return true;
+  }
+
   protected override wasOpened(streamId: number): boolean {
     return streamId <= this.lastStreamId;
+  }
+
+  protected override receiveRefused(): void {
+    throw new Violation("REFUSED is not for a client to send");
   }
 
   protected override receiveRequest(): void {

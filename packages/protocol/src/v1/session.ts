@@ -308,6 +308,10 @@ export abstract class V1Session implements Session, StreamPort, SenderOwner, Att
       this.handler.onGoaway?.();
       return;
     }
+    if (type === frameTypes.refused) {
+      this.receiveRefused(payload);
+      return;
+    }
     if (type === frameTypes.request) {
       this.receiveRequest(flags, streamId, payload);
       return;
@@ -424,6 +428,7 @@ export abstract class V1Session implements Session, StreamPort, SenderOwner, Att
   /** True at the relay: the peer's direction starts with a response head. */
   protected abstract readonly peerAnswers: boolean;
   protected abstract wasOpened(streamId: number): boolean;
+  protected abstract receiveRefused(payload: Buffer): void;
   protected abstract receiveRequest(flags: number, streamId: number, payload: Buffer): void;
   protected abstract receiveAnswer(stream: V1Stream, type: number, end: boolean, payload: Buffer): void;
 }

@@ -1,4 +1,4 @@
-import { printable } from "mcp-tunnel-shared";
+import { formatBytes, printable } from "mcp-tunnel-shared";
 import type { StaleSource } from "../staleness.js";
 import type { TunnelStatus } from "../status.js";
 import { table } from "./table.js";
@@ -25,8 +25,8 @@ export function statusTable(relay: RelayState, tunnels: readonly TunnelStatus[],
       tunnel.client === undefined ? "-" : `${tunnel.client.name} ${tunnel.client.version}`,
       tunnel.rttMs === undefined ? "-" : `${tunnel.rttMs.toFixed(tunnel.rttMs < 10 ? 1 : 0)} ms`,
       String(tunnel.requests),
-      bytes(tunnel.requestBytes),
-      bytes(tunnel.responseBytes),
+      formatBytes(tunnel.requestBytes),
+      formatBytes(tunnel.responseBytes),
       String(tunnel.streams),
       tunnel.state,
     ]);
@@ -55,12 +55,4 @@ function period(ms: number): string {
     .slice(first, first + 2)
     .map(([count, unit]) => `${count}${unit}`)
     .join(" ");
-}
-
-function bytes(count: number): string {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let value = count;
-  let unit = 0;
-  for (; value >= 1024 && unit < units.length - 1; unit += 1) value /= 1024;
-  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }

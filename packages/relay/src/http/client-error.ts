@@ -3,6 +3,7 @@ import type { LimitReporter } from "../limits/limit-reporter.js";
 import type { LimitName } from "../limits/limits.js";
 import { closeGently, isClosing, maxLateBytes } from "./closing.js";
 import { plainAddress } from "./forwarded.js";
+import { type GuessedHead, guessHead } from "./guessed-head.js";
 import type { Pipelines } from "./pipelines.js";
 
 const tooLate = { limit: "header_time", status: "408 Request Timeout", code: "request_timeout" } as const;
@@ -28,8 +29,13 @@ const badTarget: typeof badRequest = {
   text: "invalid request target: what is not printable ASCII has to be percent-encoded",
 };
 
-/** Told of each request that could not be read and was answered with 400, with Node's reason. */
-export type OnUnreadable = (address: string, reason: string) => void;
+/** Who is told of what was answered here. */
+export interface ClientErrorObserver {
+  /** A request could not be read and was answered with 400; `reason` is Node's. */
+  onUnreadable(address: string, reason: string): void;
+  /** A head was over the limit and was answered with 431. */
+  onHeadTooLarge(guessed: GuessedHead): void;
+}
 
 /**
  * Answers what Node cannot read as HTTP, as Node would, and closes the connection: after a message that two
@@ -38,18 +44,18 @@ export type OnUnreadable = (address: string, reason: string) => void;
 export class ClientErrors {
   readonly #pipelines: Pipelines;
   readonly #reporter: LimitReporter;
-  readonly #onUnreadable: OnUnreadable;
+  readonly #observer: ClientErrorObserver;
   /** How much had been read of a connection when the first byte came that belongs to no request. */
   readonly #lateFrom = new WeakMap<Socket, number>();
 
-  constructor(pipelines: Pipelines, reporter: LimitReporter, onUnreadable: OnUnreadable) {
+  constructor(pipelines: Pipelines, reporter: LimitReporter, observer: ClientErrorObserver) {
     this.#pipelines = pipelines;
     this.#reporter = reporter;
-    this.#onUnreadable = onUnreadable;
+    this.#observer = observer;
   }
 
   /** Node calls it again for whatever else comes over the same connection. */
-  onError(error: NodeJS.ErrnoException & { reason?: string }, socket: Socket): void {
+  onError(error: NodeJS.ErrnoException & { reason?: string; rawPacket?: Buffer }, socket: Socket): void {
     if (isClosing(socket)) return;
     const known = limitOf[error.code ?? ""];
     const address = plainAddress(socket.remoteAddress ?? "");
@@ -74,12 +80,18 @@ export class ClientErrors {
       else closeGently(socket);
       return;
     }
-    if (known === undefined) this.#onUnreadable(address, error.reason ?? error.message);
+    if (known === undefined) this.#observer.onUnreadable(address, error.reason ?? error.message);
+    else if (known.limit === "header_bytes") this.#tellOfHead(error.rawPacket, socket);
     const unreadable = error.code === "HPE_INVALID_URL" ? badTarget : badRequest;
     const { status, code, text }: typeof badRequest = known ?? unreadable;
     closeGently(socket, bareAnswer(status, code, text));
     // The exchange hears at once that its request will not be whole.
     if (isOwn) socket.destroySoon();
+  }
+
+  #tellOfHead(packet: Buffer | undefined, socket: Socket): void {
+    const guessed = guessHead(packet, socket);
+    if (guessed !== undefined) this.#observer.onHeadTooLarge(guessed);
   }
 
   /**

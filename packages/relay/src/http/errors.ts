@@ -1,4 +1,4 @@
-import { type StreamReset, TunnelError } from "mcp-tunnel-protocol";
+import { type RelayErrorCode, type StreamReset, TunnelError } from "mcp-tunnel-protocol";
 
 /**
  * Everything that the relay answers in a tunnel's place. None
@@ -136,7 +136,7 @@ export const relayErrors = {
     text: "relay error",
     advice: "The relay made a mistake; its log says more.",
   },
-} as const satisfies Record<string, RelayError>;
+} as const satisfies Record<RelayErrorCode, RelayError>;
 
 interface RelayError {
   status: number;
@@ -147,8 +147,6 @@ interface RelayError {
   /** When it may be worth trying again, in seconds. */
   retryAfterS?: number;
 }
-
-export type RelayErrorCode = keyof typeof relayErrors;
 
 export function relayError(code: RelayErrorCode): RelayError {
   return relayErrors[code];

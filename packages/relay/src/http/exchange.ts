@@ -4,18 +4,21 @@ import {
   type FieldSet,
   headerValue,
   type RawHeaders,
+  type RefusalCode,
+  type RelayErrorCode,
   type ResponseHead,
   type StreamHandler,
   type StreamReset,
   type TunnelStream,
 } from "mcp-tunnel-protocol";
-import type { LimitName } from "../limits/limits.js";
+import type { LimitName, Limits } from "../limits/limits.js";
 import type { ExchangeOutcome } from "../observer.js";
 import type { Tunnel } from "../tunnel.js";
 import { spareCookies } from "./clear-site-data.js";
 import type { ExchangeContext } from "./context.js";
-import { errorOfOpen, errorOfReset, type RelayErrorCode } from "./errors.js";
+import { errorOfOpen, errorOfReset, relayError } from "./errors.js";
 import type { Visitor } from "./forwarded.js";
+import { tellRefusal, withoutQuery } from "./refusal.js";
 import { reportFault } from "./report.js";
 import { type DeclaredBody, RequestBody, type RequestBodyOwner } from "./request-body.js";
 import { refuse } from "./respond.js";
@@ -112,7 +115,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     this.#res.watchClose(this.#onResponseClose);
     if (this.#requestBody.isDeclaredTooLarge) {
       this.#hitLimit("request_body");
-      this.#refuse("request_too_large");
+      this.#refuse("request_too_large", { limit: "maxRequestBodyBytes" });
     } else this.#resolve();
   }
 
@@ -170,12 +173,13 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     this.#tunnel = tunnel;
     const { name, body } = this.#request;
     const length = body.isPresent ? body.contentLength : 0;
-    this.#leaveHold = this.#context.holds.wait(name, length, () => this.guard(() => this.#resolve()));
-    if (this.#leaveHold === undefined) {
+    const held = this.#context.holds.wait(name, length, () => this.guard(() => this.#resolve()));
+    if (typeof held === "string") {
       this.#hitLimit("held_requests");
-      this.#refuse("tunnel_reconnecting");
+      this.#refuse("tunnel_reconnecting", { limit: held });
       return;
     }
+    this.#leaveHold = held;
     this.#state = "held";
     // Over all of its holds: a client that comes and goes does not keep its visitors for ever.
     this.#timer ??= setTimeout(
@@ -187,7 +191,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
   #onHoldTimeout(): void {
     this.#hitLimit("hold_time");
     this.#unhold();
-    this.#refuse("tunnel_reconnecting");
+    this.#refuse("tunnel_reconnecting", { limit: "holdTimeoutMs" });
   }
 
   #unhold(): void {
@@ -219,10 +223,9 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
       if (this.#state === "waiting") this.#stream = stream;
       else return;
     } catch (error) {
-      if ((tunnel.session?.streamCount ?? 0) >= this.#context.options.maxStreamsPerTunnel) {
-        this.#hitLimit("streams_per_tunnel");
-      }
-      this.#refuse(errorOfOpen(error));
+      const isFull = (tunnel.session?.streamCount ?? 0) >= this.#context.options.maxStreamsPerTunnel;
+      if (isFull) this.#hitLimit("streams_per_tunnel");
+      this.#refuse(errorOfOpen(error), isFull ? { limit: "maxStreamsPerTunnel" } : {});
       return;
     }
     // The client of a wire with interim heads answers the expectation itself, or lets the local service do so.
@@ -252,19 +255,20 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
 
   onBodyTooLarge(): void {
     this.#hitLimit("request_body");
-    this.#fail("request_too_large", "the request body is over the relay's limit");
+    const reason = "the request body is over the relay's limit";
+    this.#fail("request_too_large", reason, "maxRequestBodyBytes");
   }
 
   onBodyTimeout(): void {
     this.#hitLimit("body_time");
-    this.#fail("request_timeout", "the visitor stopped sending");
+    this.#fail("request_timeout", "the visitor stopped sending", "bodyTimeoutMs");
   }
 
   onBodyStalled(): void {
     const reason = "the tunnel takes no more of what the visitor sends";
     if (this.#context.exchanges.has(this)) {
       this.#hitLimit("response_time");
-      this.#fail("tunnel_timeout", reason);
+      this.#fail("tunnel_timeout", reason, "responseTimeoutMs");
       return;
     }
     // It has been answered: what is left of its request is given up.
@@ -287,7 +291,8 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
 
   #onResponseTimeout(): void {
     this.#hitLimit("response_time");
-    this.#fail("tunnel_timeout", "no response began within the relay's time limit");
+    const reason = "no response began within the relay's time limit";
+    this.#fail("tunnel_timeout", reason, "responseTimeoutMs");
   }
 
   onInterim(head: ResponseHead): void {
@@ -311,7 +316,8 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     }
     if (!this.#responseBody.begin(checked, this.#context.options.maxResponseBodyBytes)) {
       this.#hitLimit("response_body");
-      this.#fail("response_too_large", "the declared response length is over the relay's limit");
+      const reason = "the declared response length is over the relay's limit";
+      this.#fail("response_too_large", reason, "maxResponseBodyBytes");
       return;
     }
     clearTimeout(this.#timer);
@@ -349,7 +355,8 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     if (body.isTooLong) this.#fail("invalid_response", "the body is longer than its Content-Length");
     else if (body.isOverLimit) {
       this.#hitLimit("response_body");
-      this.#fail("response_too_large", "the response body is over the relay's limit");
+      const reason = "the response body is over the relay's limit";
+      this.#fail("response_too_large", reason, "maxResponseBodyBytes");
     } else if (last && body.isWhole) {
       this.#state = "sent";
       body.end(chunk);
@@ -358,7 +365,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
 
   onVisitorStalled(): void {
     this.#hitLimit("write_time");
-    this.#fail("visitor_stalled", "the visitor takes nothing");
+    this.#fail("visitor_stalled", "the visitor takes nothing", "writeTimeoutMs");
   }
 
   onEnd(trailers: RawHeaders): void {
@@ -416,24 +423,52 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     if (this.#state === "sent" && reason.code !== "overloaded") {
       // Answered early: the service wants no more of the body.
       if (this.#requestBody.isComing) this.#requestBody.discard();
-    } else if (this.#state === "waiting") this.#refuse(errorOfReset(reason), reason.message);
+      return;
+    }
+    const isWaiting = this.#state === "waiting";
+    // Any other reason is the client's own, or it was given it with the reset.
+    if (reason.code === "session_lost") {
+      this.#tellClient(
+        "tunnel_dropped_request",
+        isWaiting ? relayError("tunnel_dropped_request").status : undefined,
+      );
+    }
+    if (isWaiting) this.#answer(errorOfReset(reason), reason.message);
     else this.#destroy(`${reason.code}: ${reason.message}`);
   }
 
   // ---- ends
 
   /** Something is wrong on this side of the tunnel: tell both ends, each as far as it can still be told. */
-  #fail(code: RelayErrorCode | "visitor_stalled", reason: string): void {
+  #fail(code: RelayErrorCode | "visitor_stalled", reason: string, limit?: keyof Limits): void {
     const stream = this.#stream;
     this.#stream = undefined;
     stream?.reset(resetCodeOf(code), reason);
     if (this.#state === "waiting" || this.#state === "held" || this.#state === "resolving") {
-      this.#refuse(code === "visitor_stalled" ? "internal_error" : code, reason);
-    } else this.#destroy(`${code}: ${reason}`);
+      this.#refuse(code === "visitor_stalled" ? "internal_error" : code, { reason, limit });
+      return;
+    }
+    if (this.#state !== "over") this.#tellClient(code, undefined, limit);
+    this.#destroy(`${code}: ${reason}`);
   }
 
-  /** Answers in the tunnel's place. */
-  #refuse(code: RelayErrorCode, reason?: string): void {
+  /** Answers in the tunnel's place, and tells its client. */
+  #refuse(code: RelayErrorCode, why: { reason?: string; limit?: keyof Limits | undefined } = {}): void {
+    this.#tellClient(code, relayError(code).status, why.limit);
+    this.#answer(code, why.reason);
+  }
+
+  /** `status`: what the visitor gets; `undefined` when an answer is cut after its head. */
+  #tellClient(code: RefusalCode, status: number | undefined, limit?: keyof Limits): void {
+    // The reset of its stream says as much.
+    if (code === "invalid_response") return;
+    const { name, path } = this.#request;
+    const tunnel = this.#tunnel ?? this.#context.registry.find(name);
+    const refused = { code, status, method: this.#req.method ?? "", path, limit };
+    tellRefusal(tunnel, refused, this.#context.options);
+  }
+
+  #answer(code: RelayErrorCode, reason: string | undefined): void {
     this.#stopTimers();
     this.#leaveHold?.();
     this.#stream = undefined;
@@ -513,7 +548,6 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     this.#res.unwatchClose(this.#onResponseClose);
     const { addressKey } = this.#request;
     if (addressKey !== undefined) this.#context.requests.leave(addressKey);
-    const query = this.#request.path.indexOf("?");
     const { name } = this.#request;
     // Not whoever has the name by now, if it was another one's.
     const tunnel = this.#tunnel ?? this.#context.registry.find(name);
@@ -522,7 +556,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
       name,
       address: this.#request.visitor.address,
       method: this.#req.method ?? "",
-      path: query === -1 ? this.#request.path : this.#request.path.slice(0, query),
+      path: withoutQuery(this.#request.path),
       status,
       requestBytes: this.#requestBody.bytes,
       responseBytes: this.#responseBody.bytes,

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
-import { type RawHeaders, headerValue } from "mcp-tunnel-protocol";
-import { type RelayErrorCode, relayError } from "./errors.js";
+import { headerValue, type RawHeaders, type RelayErrorCode } from "mcp-tunnel-protocol";
+import { relayError } from "./errors.js";
 import { jsonRpcError, maxJsonRpcBytes, mayBeJsonRpc } from "./json-rpc.js";
 import { page, pagePolicy } from "./page.js";
 import { StallWatch } from "./stall-watch.js";

@@ -131,9 +131,7 @@ function serveHttp1(server: AnyHttpServer, visitors: Visitors, { reporter }: Vis
   // Node would leave out what is beyond, in silence; here it is counted and refused.
   server.maxHeadersCount = 0;
   const pipelines = new Pipelines();
-  const clientErrors = new ClientErrors(pipelines, reporter, (address, reason) =>
-    visitors.onUnreadable(address, reason),
-  );
+  const clientErrors = new ClientErrors(pipelines, reporter, visitors);
   const serve = (req: Http1Request, res: Http1Response, awaitsContinue: boolean): void => {
     visitors.guard(res, () => {
       // Node throws away what has come together with such a request: what follows may begin in mid-request.

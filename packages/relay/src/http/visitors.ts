@@ -2,17 +2,19 @@ import type { IncomingMessage } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { headerValue } from "mcp-tunnel-protocol";
-import type { LimitName } from "../limits/limits.js";
+import { headerValue, type RelayErrorCode } from "mcp-tunnel-protocol";
+import type { LimitName, Limits } from "../limits/limits.js";
 import { closeGently } from "./closing.js";
 import type { ExchangeContext } from "./context.js";
-import type { RelayErrorCode } from "./errors.js";
+import { relayError } from "./errors.js";
 import { Exchange } from "./exchange.js";
 import { describeVisitor, plainAddress } from "./forwarded.js";
 import { framingFault } from "./framing.js";
+import type { GuessedHead } from "./guessed-head.js";
 import { type HostResult, originForm, parseHost } from "./host.js";
 import { type Http1Request, Http1Response } from "./http1.js";
 import { landing } from "./landing.js";
+import { tellRefusal, withoutQuery } from "./refusal.js";
 import { reportFault } from "./report.js";
 import { type DeclaredBody, declaredBody } from "./request-body.js";
 import { type BodyProgress, refuse, watchTaken } from "./respond.js";
@@ -21,6 +23,13 @@ import type { Guard, VisitorRequest, VisitorResponse } from "./visitor.js";
 
 /** Where clients register, on any host name. */
 const registrationPath = "/_tunnel/register";
+
+/** By which limits requests are refused here. */
+const limitOfRefusal: Partial<Record<RelayErrorCode, keyof Limits>> = {
+  headers_too_large: "maxHeaderCount",
+  too_many_requests: "maxRequestsPerAddress",
+  url_too_long: "maxUrlBytes",
+};
 
 /** Takes over a client's connection to make a tunnel of it. */
 export type Register = (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -84,6 +93,13 @@ export class Visitors {
     this.#context.options.logger.info({ status: 400, reason, address }, "request not readable");
   }
 
+  /** A head was over a limit of Node's and has been answered. For whom it was can only be guessed. */
+  onHeadTooLarge(guessed: GuessedHead): void {
+    const host = parseHost(["Host", guessed.host], "/", this.#context.options.domain);
+    if (host.kind !== "tunnel") return;
+    this.#tellClient(host.name, "headers_too_large", guessed, "maxHeaderBytes");
+  }
+
   /**
    * Runs what Node or a timer has called. Whatever fails there costs one response, or the connection: outside of here it
    * would end the process of a program that embeds the relay.
@@ -123,7 +139,8 @@ export class Visitors {
       this.#overLimit(req) ??
       refusalOf(host, path, upgrade !== undefined && body.isPresent);
     if (refusal !== undefined || path === undefined) {
-      this.#refuse(req, res, refusal ?? "invalid_target", path ?? "", body);
+      const name = host.kind === "tunnel" ? host.name : undefined;
+      this.#refuse(req, res, refusal ?? "invalid_target", path ?? "", body, name);
     } else if (host.kind === "tunnel") {
       const visitor = describeVisitor(
         req.remoteAddress,
@@ -136,7 +153,7 @@ export class Visitors {
       const addressKey = addressKeys.of(visitor.address);
       if (addressKey !== undefined && !requests.enter(addressKey)) {
         limits.hit("requests_per_address", { address: visitor.address });
-        this.#refuse(req, res, "too_many_requests", path, body);
+        this.#refuse(req, res, "too_many_requests", path, body, host.name);
         return;
       }
       const request = { name: host.name, path, visitor, body, upgrade, addressKey };
@@ -182,7 +199,11 @@ export class Visitors {
     code: RelayErrorCode,
     path: string,
     body: DeclaredBody,
+    name?: string,
   ): void {
+    if (name !== undefined) {
+      this.#tellClient(name, code, { method: req.method ?? "", path }, limitOfRefusal[code]);
+    }
     const startedAt = performance.now();
     // What follows the head may be a part of this request, or not: it is thrown away, and the connection with it.
     const isClear = code !== "invalid_framing";
@@ -198,6 +219,18 @@ export class Visitors {
     });
   }
 
+  /** Tells the client of the tunnel of that name, if there is one. */
+  #tellClient(
+    name: string,
+    code: RelayErrorCode,
+    { method, path }: { method: string; path: string },
+    limit: keyof Limits | undefined,
+  ): void {
+    const { registry, options } = this.#context;
+    const { status } = relayError(code);
+    tellRefusal(registry.find(name), { code, status, method, path, limit }, options);
+  }
+
   /** Reports a request that belongs to no tunnel. */
   #report(
     req: VisitorRequest,
@@ -207,12 +240,11 @@ export class Visitors {
     bytes: number,
     code: RelayErrorCode | undefined,
   ): void {
-    const query = path.indexOf("?");
     this.#context.observers.onEnd({
       name: undefined,
       address: plainAddress(req.remoteAddress),
       method: req.method ?? "",
-      path: query === -1 ? path : path.slice(0, query),
+      path: withoutQuery(path),
       status,
       requestBytes: 0,
       responseBytes: bytes,

@@ -1,4 +1,4 @@
-import { maxFields, maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
+import { maxFields, maxTimerMs, type RefusalLimit, TunnelError } from "mcp-tunnel-protocol";
 import { describeValue } from "../check.js";
 
 /**
@@ -402,6 +402,12 @@ export const limitList = Object.entries(limitDefinitions).map(([key, definition]
   key: key as keyof Limits,
   ...(definition as LimitDefinition),
 }));
+
+/** A limit as clients are told of it, when something is refused in the names of their tunnels. */
+export function refusalLimit(key: keyof Limits, limits: Limits): RefusalLimit {
+  const { flag: option, unit } = limitDefinitions[key];
+  return { option, value: limits[key], unit };
+}
 
 /** The largest message that a WebSocket library counts in 32 bits. */
 const maxMessage = 0x3fffffff;

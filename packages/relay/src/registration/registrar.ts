@@ -207,6 +207,7 @@ export class Registrar {
         client: message.client,
         owner,
         grant,
+        takesRefusals: speaksV1(message) && message.refusals === true,
       },
       this.#options.resumeTimeoutMs,
       this.#tunnels,

@@ -1,0 +1,68 @@
+import type { Refusal, RefusalCode, RefusalLimit } from "mcp-tunnel-protocol";
+import { formatBytes } from "mcp-tunnel-shared";
+
+/** What the relay answered, or cut, in the tunnel's name; see `refused` in {@link ClientEvents}. */
+export interface RefusedEvent {
+  /**
+   * What visitors got as `X-Tunnel-Error`, or `visitor_stalled`. `other`: a newer relay's, which this client does not know.
+   */
+  readonly code: RefusalCode;
+  /** The status that visitors got; undefined when an answer was cut after its head. */
+  readonly status: number | undefined;
+  /** How many requests there were of this kind since the last event about it. */
+  readonly count: number;
+  /** Of the first of them; empty when it is not known. */
+  readonly method: string;
+  /** Of the first of them, without its query, and cut at 200 characters; empty when it is not known. */
+  readonly path: string;
+  /** The relay's option that set the bound, as on its command line, and its value. */
+  readonly limit: RefusalLimit | undefined;
+  /** The reason in words. */
+  readonly message: string;
+}
+
+/** What is known of a limit's option, such as `--max-request-body (5 MiB)`, goes where `{limit}` stands. */
+const texts: Partial<Record<RefusalCode, string>> = {
+  headers_too_large: "request head over {limit}",
+  internal_error: "a fault in the relay, whose log says more",
+  other: "for a reason that this client does not know",
+  request_timeout: "no more of the request body came within {limit}",
+  request_too_large: "request body over {limit}",
+  response_too_large: "response body over {limit}",
+  too_many_requests: "more requests at once from one address than {limit}",
+  tunnel_disconnected: "this client was not connected",
+  tunnel_dropped_request: "lost, as this client was away for too long",
+  tunnel_overloaded: "more at once than {limit}",
+  tunnel_timeout: "no response began within {limit}",
+  url_too_long: "request target over {limit}",
+  visitor_stalled: "the visitor took nothing for {limit}",
+};
+
+export function refusedEvent(refusal: Refusal): RefusedEvent {
+  return { ...refusal, message: textOf(refusal).replace("{limit}", limitText(refusal.limit)) };
+}
+
+function textOf({ code, limit }: Refusal): string {
+  if (code === "tunnel_reconnecting") {
+    return limit?.option === "hold-timeout"
+      ? "waited for this client for {limit}"
+      : "more requests waited for this client than {limit}";
+  }
+  return texts[code] ?? code.replaceAll("_", " ");
+}
+
+function limitText(limit: RefusalLimit | undefined): string {
+  if (limit === undefined) return "the relay takes";
+  return `--${limit.option} (${valueText(limit)})`;
+}
+
+function valueText({ value, unit }: RefusalLimit): string {
+  switch (unit) {
+    case "bytes":
+      return formatBytes(value);
+    case "ms":
+      return `${value / 1_000} s`;
+    case "count":
+      return String(value);
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * What a relay answers in a tunnel's place, as `X-Tunnel-Error` says it to the visitor and REFUSED to the client (PROTOCOL.md,
+ * "Refusals"). Those that concern no tunnel are among them: it is one enumeration.
+ */
+export const relayErrorCodes = [
+  "missing_host",
+  "invalid_host",
+  "invalid_target",
+  "invalid_framing",
+  "unsupported_version",
+  "url_too_long",
+  "headers_too_large",
+  "too_many_requests",
+  "request_timeout",
+  "unserved_host",
+  "registration_needs_websocket",
+  "upgrade_with_body",
+  "request_too_large",
+  "tunnel_not_found",
+  "tunnel_disconnected",
+  "tunnel_dropped_request",
+  "tunnel_overloaded",
+  "tunnel_reconnecting",
+  "tunnel_draining",
+  "tunnel_timeout",
+  "response_too_large",
+  "invalid_response",
+  "upstream_error",
+  "internal_error",
+] as const;
+
+export type RelayErrorCode = (typeof relayErrorCodes)[number];
+
+/** The same, and `visitor_stalled`: cut, because the visitor took nothing. `other`: what this version does not know. */
+export const refusalCodes = [...relayErrorCodes, "visitor_stalled", "other"] as const;
+
+export type RefusalCode = (typeof refusalCodes)[number];
+
+/** An option of the relay, by which it refused. */
+export interface RefusalLimit {
+  /** As on its command line, without the hyphens before it: `max-request-body`. */
+  readonly option: string;
+  readonly value: number;
+  readonly unit: "bytes" | "count" | "ms";
+}
+
+/** What a relay has answered, or cut, in a tunnel's name without its client: all of one code and limit. */
+export interface Refusal {
+  readonly code: RefusalCode;
+  /** What the visitors got; `undefined` when an answer was cut after its head. */
+  readonly status: number | undefined;
+  /** How many there were. */
+  readonly count: number;
+  /** Of the first of them; empty when it is not known. */
+  readonly method: string;
+  /** Of the first of them, without the query, which may hold secrets; empty when it is not known. */
+  readonly path: string;
+  readonly limit: RefusalLimit | undefined;
+}
+
+/** Of one REFUSED; there are fewer codes and limits that go together. */
+export const maxRefusalKinds = 32;
+export const maxRefusalCount = 999_999_999;
+/** Between two that are handed on, in milliseconds. */
+const pauseMs = 1_000;
+
+/**
+ * Counts refusals by code and limit, and hands them on at once, but at most once a second: the relay does not flood its client,
+ * and the client whoever listens to it.
+ */
+export class RefusalGatherer {
+  readonly #handOn: (refusals: readonly Refusal[]) => boolean;
+  readonly #kinds = new Map<string, Refusal>();
+  #pause: NodeJS.Timeout | undefined;
+  #isHeldUp = false;
+
+  /** `handOn` returns false when it cannot now: it is asked again after a pause, or a call of {@link proceed}. */
+  constructor(handOn: (refusals: readonly Refusal[]) => boolean) {
+    this.#handOn = handOn;
+  }
+
+  add(refusals: readonly Refusal[]): void {
+    for (const refusal of refusals) this.#count(refusal);
+    if (this.#pause === undefined) this.flush();
+  }
+
+  #count(refusal: Refusal): void {
+    const key = `${refusal.code} ${refusal.limit?.option ?? ""}`;
+    const known = this.#kinds.get(key);
+    // More kinds than there are is what a hostile relay says.
+    if (known === undefined && this.#kinds.size >= maxRefusalKinds) return;
+    const count = Math.min((known?.count ?? 0) + refusal.count, maxRefusalCount);
+    this.#kinds.set(key, { ...(known ?? refusal), count });
+  }
+
+  /** What could not be handed on may be possible now. */
+  proceed(): void {
+    if (this.#isHeldUp) this.flush();
+  }
+
+  /** Hands on what there is, however long ago the last was. */
+  flush(): void {
+    clearTimeout(this.#pause);
+    this.#pause = undefined;
+    this.#isHeldUp = false;
+    if (this.#kinds.size === 0) return;
+    const refusals = [...this.#kinds.values()];
+    // First, lest the pause be missing for whoever calls `add` meanwhile.
+    this.#pause = setTimeout(() => this.flush(), pauseMs);
+    this.#pause.unref();
+    this.#kinds.clear();
+    if (this.#handOn(refusals)) return;
+    for (const refusal of refusals) this.#count(refusal);
+    this.#isHeldUp = true;
+  }
+
+  /** Hands on what there is, for the last time. */
+  end(): void {
+    this.flush();
+    clearTimeout(this.#pause);
+  }
+
+  /** Takes out what has not been handed on, and hands on nothing by itself any more until something is added. */
+  take(): Refusal[] {
+    clearTimeout(this.#pause);
+    this.#pause = undefined;
+    this.#isHeldUp = false;
+    const refusals = [...this.#kinds.values()];
+    this.#kinds.clear();
+    return refusals;
+  }
+}
