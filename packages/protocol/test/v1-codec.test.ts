@@ -5,7 +5,9 @@ import { resetCodes } from "../src/errors.js";
 import { Decoder, decodeRequestHead, decodeResponseHead, decodeTrailers } from "../src/v1/decode.js";
 import { encodeRequestHead, encodeReset, encodeResponseHead, encodeTrailers } from "../src/v1/encode.js";
 import { Outbox } from "../src/v1/outbox.js";
+import { decodeRefusals, encodeRefusals } from "../src/v1/refused.js";
 import { Violation } from "../src/v1/violation.js";
+import type { Refusal } from "../src/refusals.js";
 import type { RequestHead, ResponseHead } from "../src/tunnel.js";
 import { fuzzTimeoutMs, runs } from "./support/fuzz.js";
 import { END, UPGRADE, ack, credit, frame, parse, types } from "./support/wire.js";
@@ -27,9 +29,10 @@ interface Vectors {
     data?: string;
     reset?: { code: number; message: string };
     credit?: number;
+    refusals?: Refusal[];
   }[];
   violations: { name: string; hex: string }[];
-  malformed: { name: string; kind: "request" | "response" | "trailers"; text: string }[];
+  malformed: { name: string; kind: "request" | "response" | "trailers" | "refusals"; text: string }[];
 }
 
 const vectors = JSON.parse(readFileSync(new URL("vectors/frames.json", import.meta.url), "utf8")) as Vectors;
@@ -83,6 +86,7 @@ const table: Record<TypeName, { max: number; exact?: true; flags: number; sessio
   CREDIT: { max: 4, exact: true, flags: 0 },
   BLOCKED: { max: 0, exact: true, flags: 0 },
   GOAWAY: { max: 0, exact: true, flags: 0, session: true },
+  REFUSED: { max: 16_384, flags: 0, session: true },
 };
 const rows = Object.entries(table).map(([name, rule]) => ({ name, type: types[name as TypeName], ...rule }));
 
@@ -128,6 +132,7 @@ describe("the byte vectors", () => {
       if (vector.response !== undefined) expect(decodeResponseHead(payload)).toEqual(vector.response);
       if (vector.trailers !== undefined) expect(decodeTrailers(payload)).toEqual(vector.trailers);
       if (vector.data !== undefined) expect(payload.toString("hex")).toBe(vector.data);
+      if (vector.refusals !== undefined) expect(decodeRefusals(payload)).toEqual(vector.refusals);
       if (vector.credit !== undefined) expect(payload.readUInt32BE()).toBe(vector.credit);
       if (vector.reset !== undefined) {
         expect(payload.readUInt16BE()).toBe(vector.reset.code);
@@ -140,10 +145,11 @@ describe("the byte vectors", () => {
     const outbox = new Outbox();
     const named = { END, UPGRADE };
     const first = (vector.flags ?? []).reduce((all, name) => all | named[name], types[vector.type] as number);
-    const { stream, request, response, trailers, data, reset, credit: bytes } = vector;
+    const { stream, request, response, trailers, data, reset, refusals, credit: bytes } = vector;
     if (request !== undefined) outbox.text(first, stream, encodeRequestHead(request));
     else if (response !== undefined) outbox.text(first, stream, encodeResponseHead(response));
     else if (trailers !== undefined) outbox.text(first, stream, encodeTrailers(trailers));
+    else if (refusals !== undefined) outbox.text(first, stream, encodeRefusals(refusals));
     else if (data !== undefined) outbox.bytes(first, stream, Buffer.from(data, "hex"));
     else if (bytes !== undefined) outbox.number(first, stream, bytes);
     else if (reset !== undefined) outbox.bytes(first, stream, encodeReset(reset.code, reset.message));
@@ -167,6 +173,7 @@ describe("the byte vectors", () => {
       request: () => decodeRequestHead(payload, false),
       response: () => decodeResponseHead(payload),
       trailers: () => decodeTrailers(payload),
+      refusals: () => decodeRefusals(payload),
     };
     expect(reader[kind]).toThrow(Violation);
   });

@@ -47,7 +47,18 @@ type Move =
 const stream = fc.integer({ min: 1, max: 10 });
 const size = fc.oneof(fc.nat(40), fc.nat(9_000), fc.nat(70_000));
 const flags = fc.constantFrom(0, 0, END, UPGRADE, END | UPGRADE, 0x20);
-const texts = fc.constantFrom("GET\n/", "200", "101", "103\nLink\nx", "", "\n", "20", "200\nA", "GET");
+const texts = fc.constantFrom(
+  "GET\n/",
+  "200",
+  "101",
+  "103\nLink\nx",
+  "",
+  "\n",
+  "20",
+  "200\nA",
+  "GET",
+  "url_too_long\n414\n1\n\n\n",
+);
 const payloads = fc.oneof(
   texts.map((text) => Buffer.from(text)),
   size.map((length) => Buffer.alloc(length)),

@@ -54,6 +54,10 @@ function steps(how: { cuts: boolean; resets: boolean; congestion: boolean }): fc
     { weight: 1, arbitrary: fc.record({ do: fc.constant("interim" as const), stream }) },
     { weight: 3, arbitrary: fc.record({ do: fc.constant("head" as const), stream, end: fc.boolean() }) },
     { weight: 12, arbitrary: fc.record({ do: fc.constant("write" as const), stream, side, size }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({ do: fc.constant("refused" as const), count: fc.nat(5).map((n) => n + 1) }),
+    },
     { weight: 3, arbitrary: fc.record({ do: fc.constant("end" as const), stream, side, trailers }) },
     { weight: 8, arbitrary: fc.record({ do: fc.constant("consume" as const), stream, side, bytes: size }) },
     {

@@ -1,10 +1,9 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { TunnelError } from "mcp-tunnel-protocol";
-import { clientWithRawRelay, listener, relayWithRawClient, turn } from "./support/raw-peer.js";
-import type { RawPeer } from "./support/raw-peer.js";
+import { TunnelError, V1ClientSession } from "mcp-tunnel-protocol";
+import { clientWithRawRelay, listener, RawPeer, relayWithRawClient, turn } from "./support/raw-peer.js";
 import { END, UPGRADE, ack, credit, describe as inWords, frame, reset, types } from "./support/wire.js";
 
-const { REQUEST, INTERIM, RESPONSE, DATA, BLOCKED, GOAWAY } = types;
+const { REQUEST, INTERIM, RESPONSE, DATA, BLOCKED, GOAWAY, REFUSED } = types;
 const get = { method: "GET", path: "/", headers: [] };
 
 /** Sessions made by a test, closed after it. */
@@ -91,6 +90,7 @@ describe("what a client may not say to a relay", () => {
     ["ACK beyond any offset", () => frame(types.ACK, 0, Buffer.alloc(8, 0xff))],
     ["ACK that goes back", () => Buffer.concat([ack(14), ack(13)])],
     ["an unknown type", () => frame(0x1e, 1)],
+    ["REFUSED", () => frame(REFUSED, 0, "url_too_long\n414\n1\n\n\n")],
   ])("%s", async (_name, message) => {
     const end = relayEnd();
     // What it has sent so far, so that an ACK can be right or wrong about it.
@@ -160,7 +160,9 @@ describe("what a relay may not say to a client", () => {
       "END on a request without a body",
       () => Buffer.concat([frame(REQUEST | END, 4, "GET\n/"), frame(types.END, 4)]),
     ],
-    ["an unknown type", () => frame(0x0b, 1)],
+    ["an unknown type", () => frame(0x0c, 0)],
+    ["REFUSED of nothing", () => frame(REFUSED, 0)],
+    ["REFUSED of half a kind", () => frame(REFUSED, 0, "url_too_long\n414")],
   ])("%s", async (_name, message) => {
     const end = clientEnd();
     end.peer.sendMessage(message());
@@ -180,13 +182,26 @@ describe("what a relay may not say to a client", () => {
       frame(REQUEST | END | UPGRADE, 0xffff_ffff, "GET\n/"),
     );
     peer.send(frame(GOAWAY, 0), frame(GOAWAY, 0));
+    peer.send(frame(REFUSED, 0, "url_too_long\n414\n1\n\n\n\nnew_code\n\n2\n\n\nnew limit"));
     await turn();
     expect(peer.closed).toBe(undefined);
-    expect(told.events).toEqual(["goaway"]);
+    expect(told.events).toEqual(["goaway", "refused url_too_long,other"]);
     expect([...streams.keys()]).toEqual([1, 2, 3, 0x8000_0000, 0xffff_ffff]);
     expect(client.streamCount).toBe(4);
     streams.get(0xffff_ffff)?.stream.sendHead({ status: 101, headers: [] });
     expect(inWords(await peer.frames()).at(-1)).toBe('RESPONSE 4294967295 "101"');
+  });
+
+  it("says REFUSED to nobody who has not announced it", async () => {
+    const events: string[] = [];
+    const told = { onClose: (error: TunnelError) => events.push(`closed ${error.code}`) };
+    const client = new V1ClientSession(() => listener(), told, { liveness: { pingIntervalMs: 0 } });
+    const peer = new RawPeer();
+    client.attach(peer.sessionLink, 0);
+    peer.send(frame(REFUSED, 0, "url_too_long\n414\n1\n\n\n"));
+    await turn();
+    expect(peer.closed?.code).toBe(1002);
+    expect(events).toEqual(["closed protocol_error"]);
   });
 
   it("is answered `refused` beyond the number of streams that the client serves", async () => {

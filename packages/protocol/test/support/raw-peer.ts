@@ -67,6 +67,7 @@ export function owner(): SessionHandler & { events: string[]; faults: unknown[] 
     onClose: (error, code) => events.push(`closed ${error.code}${code === undefined ? "" : ` ${code}`}`),
     onDetached: (error) => events.push(`detached ${error.code}`),
     onGoaway: () => events.push("goaway"),
+    onRefused: (refusals) => events.push(`refused ${refusals.map(({ code }) => code).join()}`),
     onFault: (error) => faults.push(error),
   };
 }

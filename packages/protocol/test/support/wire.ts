@@ -14,6 +14,7 @@ export const types = {
   CREDIT: 8,
   BLOCKED: 9,
   GOAWAY: 10,
+  REFUSED: 11,
 } as const;
 
 export const END = 0x80;

@@ -43,7 +43,9 @@ export type Step =
   | { do: "cut"; noticed: "both" | SideName }
   | { do: "connect"; lost: boolean }
   | { do: "congest"; side: SideName; bytes: number }
-  | { do: "goaway"; side: SideName };
+  | { do: "goaway"; side: SideName }
+  /** The relay tells of so many refusals. */
+  | { do: "refused"; count: number };
 
 /** The bytes of one direction of a stream: any mistake in order, offset or stream shows. */
 function pattern(id: number, from: SideName, offset: number, length: number): Buffer {
@@ -190,6 +192,9 @@ export class World {
   readonly problems: string[] = [];
   readonly events: string[] = [];
   readonly streams: { relay: End; client: End }[] = [];
+  /** What the relay has told of refusals, and what of it has come. */
+  readonly #toldRefusals: string[] = [];
+  readonly #heardRefusals: string[] = [];
   readonly relay: V1RelaySession;
   readonly client: V1ClientSession;
   readonly #links: { relay: MemoryLink | undefined; client: MemoryLink | undefined } = {
@@ -220,7 +225,12 @@ export class World {
         }
         return end.handler;
       },
-      told("client"),
+      {
+        ...told("client"),
+        onRefused: (refusals) => {
+          for (const { path, count } of refusals) this.#heardRefusals.push(`${path} ${count}`);
+        },
+      },
       { ...options.client, liveness },
     );
     this.connect();
@@ -271,6 +281,9 @@ export class World {
       case "goaway":
         this.session(step.side).goaway();
         break;
+      case "refused":
+        this.#refused(step.count);
+        break;
     }
     // What is said in a later turn is said before the next step.
     await Promise.resolve();
@@ -292,6 +305,20 @@ export class World {
       if (!(error instanceof TunnelError) || !["draining", "overloaded"].includes(error.code)) throw error;
       this.streams.pop();
     }
+  }
+
+  /** The path says which it is, so that none is told twice, or out of order. */
+  #refused(count: number): void {
+    const path = `/${this.#toldRefusals.length}`;
+    const refusal = {
+      code: "url_too_long",
+      status: 414,
+      count,
+      method: "GET",
+      path,
+      limit: undefined,
+    } as const;
+    if (this.relay.tellRefused([refusal])) this.#toldRefusals.push(`${path} ${count}`);
   }
 
   #end(index: number, side: SideName): End | undefined {
@@ -381,6 +408,9 @@ export class World {
   /** What must hold once everything has settled. */
   check(): void {
     this.problems.push(...this.events);
+    if (this.#heardRefusals.join() !== this.#toldRefusals.join()) {
+      this.problems.push(`refusals ${this.#toldRefusals.join()}, heard ${this.#heardRefusals.join()}`);
+    }
     for (const ends of this.streams) {
       for (const from of ["relay", "client"] as const) this.#checkDirection(ends[from], ends[other[from]]);
     }
