@@ -58,6 +58,15 @@ export interface Refusal {
   readonly limit: RefusalLimit | undefined;
 }
 
+export const maxMethodBytes = 16;
+export const maxPathBytes = 200;
+
+/** What a visitor said, cut and with nothing in it that is not to be seen. A copy: a part of a text would keep all of it. */
+export function legible(text: string, maxBytes: number): string {
+  const cut = text.length > maxBytes ? `${text.slice(0, maxBytes - 3)}...` : text;
+  return Buffer.from(cut.replace(/[^!-~]/g, "?"), "latin1").toString("latin1");
+}
+
 /** Of one REFUSED; there are fewer codes and limits that go together. */
 export const maxRefusalKinds = 32;
 export const maxRefusalCount = 999_999_999;
@@ -90,7 +99,9 @@ export class RefusalGatherer {
     // More kinds than there are is what a hostile relay says.
     if (known === undefined && this.#kinds.size >= maxRefusalKinds) return;
     const count = Math.min((known?.count ?? 0) + refusal.count, maxRefusalCount);
-    this.#kinds.set(key, { ...(known ?? refusal), count });
+    const method = known?.method ?? legible(refusal.method, maxMethodBytes);
+    const path = known?.path ?? legible(refusal.path, maxPathBytes);
+    this.#kinds.set(key, { ...(known ?? refusal), count, method, path });
   }
 
   /** What could not be handed on may be possible now. */

@@ -5,6 +5,7 @@ import {
   type AcceptedStream,
   defaultWindow,
   type RawHeaders,
+  type Refusal,
   type RequestHead,
   type StreamHandler,
   type StreamReset,
@@ -196,11 +197,18 @@ export class V1Client {
   readonly detached: TunnelError[] = [];
   readonly closed: Promise<{ error: TunnelError; code: number | undefined }>;
   goaways = 0;
+  /** What it was told of refusals, message by message. */
+  readonly refused: (readonly Refusal[])[] = [];
   readonly #accepted: AcceptedExchange[] = [];
   readonly #port: number;
   #wake: (() => void) | undefined;
 
-  private constructor(port: number, link: WebSocketLink, acknowledge: AcknowledgeMessage) {
+  private constructor(
+    port: number,
+    link: WebSocketLink,
+    acknowledge: AcknowledgeMessage,
+    takesRefusals: boolean,
+  ) {
     this.#port = port;
     this.link = link;
     this.acknowledge = acknowledge;
@@ -221,6 +229,7 @@ export class V1Client {
         onGoaway: () => {
           this.goaways += 1;
         },
+        ...(takesRefusals ? { onRefused: (refusals) => this.#onRefused(refusals) } : {}),
       },
       { sendWindow: acknowledge.window ?? defaultWindow },
     );
@@ -229,7 +238,23 @@ export class V1Client {
 
   static async connect(port: number, subdomain: string, more: object = {}): Promise<V1Client> {
     const { link, acknowledge } = await registerV1(port, { token: "t", subdomain, ...more });
-    return new V1Client(port, link, acknowledge);
+    return new V1Client(port, link, acknowledge, "refusals" in more);
+  }
+
+  #onRefused(refusals: readonly Refusal[]): void {
+    this.refused.push(refusals);
+    this.#wake?.();
+  }
+
+  /** The nth message about refusals, from 1. */
+  async refusals(nth: number): Promise<readonly Refusal[]> {
+    for (;;) {
+      const told = this.refused[nth - 1];
+      if (told !== undefined) return told;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
   }
 
   /** The next request. */

@@ -1,12 +1,17 @@
-import { maxRefusalCount, maxRefusalKinds, refusalCodes } from "../refusals.js";
+import {
+  legible,
+  maxMethodBytes,
+  maxPathBytes,
+  maxRefusalCount,
+  maxRefusalKinds,
+  refusalCodes,
+} from "../refusals.js";
 import type { Refusal, RefusalCode, RefusalLimit } from "../refusals.js";
 import { Violation } from "./violation.js";
 
 /** The payload of REFUSED (PROTOCOL.md, "Refusals"). */
 
 const stringsOfKind = 6;
-const maxMethodBytes = 16;
-const maxPathBytes = 200;
 
 /** One text with one char per byte. A count beyond the greatest, and texts that are not as the wire wants them, are brought into shape. */
 export function encodeRefusals(refusals: readonly Refusal[]): string {
@@ -23,11 +28,6 @@ export function encodeRefusals(refusals: readonly Refusal[]): string {
       ].join("\n"),
     )
     .join("\n");
-}
-
-function legible(text: string, maxBytes: number): string {
-  const cut = text.length > maxBytes ? `${text.slice(0, maxBytes - 3)}...` : text;
-  return cut.replace(/[^!-~]/g, "?");
 }
 
 const codes: ReadonlySet<string> = new Set(refusalCodes);

@@ -29,12 +29,21 @@ const badTarget: typeof badRequest = {
   text: "invalid request target: what is not printable ASCII has to be percent-encoded",
 };
 
+/** Of these the client of the tunnel is told, as far as it can be said which. */
+const toldCodes: Readonly<Record<string, "headers_too_large" | "invalid_target">> = {
+  HPE_HEADER_OVERFLOW: "headers_too_large",
+  HPE_INVALID_URL: "invalid_target",
+};
+
+/** What Node complains of; `rawPacket` is what came last over the connection. */
+type ClientError = NodeJS.ErrnoException & { reason?: string; rawPacket?: Buffer };
+
 /** Who is told of what was answered here. */
 export interface ClientErrorObserver {
   /** A request could not be read and was answered with 400; `reason` is Node's. */
   onUnreadable(address: string, reason: string): void;
-  /** A head was over the limit and was answered with 431. */
-  onHeadTooLarge(guessed: GuessedHead): void;
+  /** A head was over the limit, or its target had what Node does not take, and that was the answer. */
+  onRefusedHead(code: "headers_too_large" | "invalid_target", guessed: GuessedHead): void;
 }
 
 /**
@@ -55,7 +64,7 @@ export class ClientErrors {
   }
 
   /** Node calls it again for whatever else comes over the same connection. */
-  onError(error: NodeJS.ErrnoException & { reason?: string; rawPacket?: Buffer }, socket: Socket): void {
+  onError(error: ClientError, socket: Socket): void {
     if (isClosing(socket)) return;
     const known = limitOf[error.code ?? ""];
     const address = plainAddress(socket.remoteAddress ?? "");
@@ -81,7 +90,7 @@ export class ClientErrors {
       return;
     }
     if (known === undefined) this.#observer.onUnreadable(address, error.reason ?? error.message);
-    else if (known.limit === "header_bytes") this.#tellOfHead(error.rawPacket, socket);
+    this.#tellOfHead(error, socket);
     const unreadable = error.code === "HPE_INVALID_URL" ? badTarget : badRequest;
     const { status, code, text }: typeof badRequest = known ?? unreadable;
     closeGently(socket, bareAnswer(status, code, text));
@@ -89,9 +98,10 @@ export class ClientErrors {
     if (isOwn) socket.destroySoon();
   }
 
-  #tellOfHead(packet: Buffer | undefined, socket: Socket): void {
-    const guessed = guessHead(packet, socket);
-    if (guessed !== undefined) this.#observer.onHeadTooLarge(guessed);
+  #tellOfHead({ code, rawPacket }: ClientError, socket: Socket): void {
+    const told = toldCodes[code ?? ""];
+    const guessed = told === undefined ? undefined : guessHead(rawPacket, socket);
+    if (told !== undefined && guessed !== undefined) this.#observer.onRefusedHead(told, guessed);
   }
 
   /**

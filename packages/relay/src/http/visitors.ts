@@ -93,11 +93,11 @@ export class Visitors {
     this.#context.options.logger.info({ status: 400, reason, address }, "request not readable");
   }
 
-  /** A head was over a limit of Node's and has been answered. For whom it was can only be guessed. */
-  onHeadTooLarge(guessed: GuessedHead): void {
+  /** Node has not read a head, which has been answered. For whom it was can only be guessed. */
+  onRefusedHead(code: "headers_too_large" | "invalid_target", guessed: GuessedHead): void {
     const host = parseHost(["Host", guessed.host], "/", this.#context.options.domain);
     if (host.kind !== "tunnel") return;
-    this.#tellClient(host.name, "headers_too_large", guessed, "maxHeaderBytes");
+    this.#tellClient(host.name, code, guessed, code === "headers_too_large" ? "maxHeaderBytes" : undefined);
   }
 
   /**
