@@ -18,10 +18,14 @@ export interface TerminalCommand {
 }
 
 /** Runs a command at a pseudoterminal. Needs the program `script` (Debian: bsdutils, always installed). */
-export function runAtTerminal(command: keyof typeof commands, args: readonly string[]): TerminalCommand {
+export function runAtTerminal(
+  command: keyof typeof commands,
+  args: readonly string[],
+  columns = 100,
+): TerminalCommand {
   const words = [process.execPath, commands[command], ...args].map((word) => `'${word}'`);
   // A terminal that `script` makes for a pipe has no size.
-  const line = `stty rows 24 cols 100; exec ${words.join(" ")}`;
+  const line = `stty rows 24 cols ${columns}; exec ${words.join(" ")}`;
   const child = spawn("script", ["--quiet", "--return", "--command", line, "/dev/null"], {
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, TERM: "xterm", NO_COLOR: "1" },

@@ -30,7 +30,7 @@ export type { Link, LinkHandler } from "./link.js";
 export { checkLiveness, Liveness } from "./liveness.js";
 export type { LivenessOptions } from "./liveness.js";
 export { checkOptionNames, describeType, maxTimerMs } from "./options.js";
-export { RefusalGatherer, relayErrorCodes } from "./refusals.js";
+export { RefusalGatherer } from "./refusals.js";
 export type { Refusal, RefusalCode, RefusalLimit, RelayErrorCode } from "./refusals.js";
 export {
   parseAcknowledge,

@@ -38,7 +38,7 @@ describe("REFUSED", () => {
         const read = decodeRefusals(Buffer.from(payload, "latin1"));
         expect(read.length).toBe(Math.min(refusals.length, 32));
         for (const [i, { code, status, limit, method, path }] of read.entries()) {
-          const meant = refusals[i] as Refusal;
+          const meant = refusals[i];
           expect([code, status, limit]).toEqual([meant.code, meant.status, meant.limit]);
           expect(method.length).toBe(Math.min(meant.method.length, 16));
           expect(path.length).toBe(Math.min(meant.path.length, 200));

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect as connectTls } from "node:tls";
 import type { Refusal } from "mcp-tunnel-protocol";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { createAuthority, createFolder } from "../../../test/support/certificates.js";
@@ -196,7 +198,7 @@ describe("over HTTP/2 a client is told of", () => {
     const relay = opened(await startRelay({ tls: { files: [files] }, ...options }));
     const entrance = opened(await plainEntrance(relay.port));
     const client = opened(await V1Client.connect(entrance.port, "app", { refusals: true }));
-    return { client, visitor: opened(await Http2Visitor.connect(relay.port)) };
+    return { client, port: relay.port, visitor: opened(await Http2Visitor.connect(relay.port)) };
   }
 
   it("a body over the limit", async () => {
@@ -211,6 +213,24 @@ describe("over HTTP/2 a client is told of", () => {
     visitor.request({ ":path": "/a-path-that-is-too-long" });
     const told = refusal("url_too_long", 414, "/a-path-that-is-too-long", "max-url-length 20 bytes");
     expect(await client.refusals(1)).toEqual([told]);
+  });
+
+  it("a head of HTTP/1.1 beside it that is too large and came in pieces, by the name in the handshake", async () => {
+    const { client, port } = await secureTunnel({ maxHeaderBytes: 1_024 });
+    const secure = connectTls({
+      port,
+      host: "127.0.0.1",
+      servername: "app.localhost",
+      rejectUnauthorized: false,
+    });
+    opened({ close: () => secure.destroy() });
+    secure.on("error", () => {});
+    await once(secure, "secureConnect");
+    // Each in a record of its own.
+    secure.write("GET /pieces HTTP/1.1\r\nHost: app.localhost\r\n");
+    secure.write(`Cookie: ${"c".repeat(2_000)}\r\n\r\n`);
+    const told = refusal("headers_too_large", 431, "", "max-header-size 1024 bytes");
+    expect(await client.refusals(1)).toEqual([{ ...told, method: "" }]);
   });
 
   it("a WebSocket that was not let in", async () => {

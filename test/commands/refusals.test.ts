@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { closingAfterEach } from "../support/cleanup.js";
+import { type RelayCommand, startClientCommand, startRelayCommand } from "../support/commands.js";
+import { runAtTerminal } from "../support/terminal.js";
+import { startUpstream, type Upstream } from "../support/upstream.js";
+import { createVisitor, type Visitor } from "../support/visitor.js";
+
+// What whoever sits beside the local service sees of a request that the relay has refused.
+
+const closing = closingAfterEach();
+
+describe("the client command", () => {
+  let relay: RelayCommand;
+  let upstream: Upstream;
+  let visitor: Visitor;
+  beforeAll(async () => {
+    upstream = await startUpstream();
+    relay = await startRelayCommand(["--max-request-body", "1MiB"]);
+    visitor = createVisitor(relay.port);
+  });
+  afterAll(async () => {
+    await visitor.close();
+    await relay.close();
+    await upstream.close();
+  });
+
+  const tooLarge = { method: "POST", body: Buffer.alloc(1_048_577) } as const;
+
+  it("prints a record of it with --json", async () => {
+    const client = closing(await startClientCommand(upstream.port, relay.port, ["--subdomain", "app"]));
+    expect((await visitor.text("app", "/upload?key=secret", tooLarge)).status).toBe(413);
+    expect(await client.waitForJson({ event: "refused" })).toEqual({
+      event: "refused",
+      code: "request_too_large",
+      status: 413,
+      count: 1,
+      method: "POST",
+      path: "/upload",
+      message: "request body over --max-request-body (1 MiB)",
+      limit: { option: "max-request-body", value: 1_048_576, unit: "bytes" },
+    });
+  });
+
+  it("shows it on one line of a terminal of 80 columns", async () => {
+    const args = [String(upstream.port), "--relay", `http://127.0.0.1:${relay.port}`, "--subdomain", "shown"];
+    const terminal = closing(runAtTerminal("client", args, 80));
+    await terminal.see(`http://shown.localhost:${relay.port}`);
+    await visitor.text("shown", "/up", tooLarge);
+    const line = "POST   /up 413 refused by the relay: request body over --max-request-body (1 MiB)";
+    expect(line.length).toBeLessThanOrEqual(80);
+    await terminal.see(`${line}\r\n`);
+  });
+});
