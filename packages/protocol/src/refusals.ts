@@ -44,7 +44,7 @@ export interface RefusalLimit {
   readonly unit: "bytes" | "count" | "ms";
 }
 
-/** What a relay has answered, or cut, in a tunnel's name without its client: all of one code and limit. */
+/** What a relay has answered, or cut, in a tunnel's name without its client: all of one code, status and limit. */
 export interface Refusal {
   readonly code: RefusalCode;
   /** What the visitors got; `undefined` when an answer was cut after its head. */
@@ -67,14 +67,14 @@ export function legible(text: string, maxBytes: number): string {
   return Buffer.from(cut.replace(/[^!-~]/g, "?"), "latin1").toString("latin1");
 }
 
-/** Of one REFUSED; there are fewer codes and limits that go together. */
+/** Of one REFUSED; there are hardly as many codes, statuses and limits that go together. */
 export const maxRefusalKinds = 32;
 export const maxRefusalCount = 999_999_999;
 /** Between two that are handed on, in milliseconds. */
 const pauseMs = 1_000;
 
 /**
- * Counts refusals by code and limit, and hands them on at once, but at most once a second: the relay does not flood its client,
+ * Counts refusals by code, status and limit, and hands them on at once, but at most once a second: the relay does not flood its client,
  * and the client whoever listens to it.
  */
 export class RefusalGatherer {
@@ -94,7 +94,7 @@ export class RefusalGatherer {
   }
 
   #count(refusal: Refusal): void {
-    const key = `${refusal.code} ${refusal.limit?.option ?? ""}`;
+    const key = `${refusal.code} ${refusal.status ?? ""} ${refusal.limit?.option ?? ""}`;
     const known = this.#kinds.get(key);
     // More kinds than there are is what a hostile relay says.
     if (known === undefined && this.#kinds.size >= maxRefusalKinds) return;

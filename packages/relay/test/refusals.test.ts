@@ -73,7 +73,7 @@ describe("a client is told of", () => {
     [
       "a head that is too large",
       { maxHeaderBytes: 1_024 },
-      `GET /h?q HTTP/1.1\nHost: app.localhost\nCookie: ${"c".repeat(2_000)}`,
+      `GET /h?q HTTP/1.1\nCookie: ${"c".repeat(2_000)}\nHost: app.localhost`,
       refusal("headers_too_large", 431, "/h", "max-header-size 1024 bytes"),
     ],
     [

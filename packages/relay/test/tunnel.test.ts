@@ -23,6 +23,7 @@ describe("a session that its client was asked to leave", () => {
       client: undefined,
       grant: undefined,
       owner: "o",
+      takesRefusals: false,
     };
     tunnel = new Tunnel(info, 60_000, {
       onAway: nothing,

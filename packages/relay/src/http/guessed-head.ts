@@ -11,7 +11,7 @@ export interface GuessedHead {
 }
 
 /** How much of what came last is looked at, in bytes. */
-const lookedAtBytes = 16_384;
+const lookedAtBytes = 65_536;
 const requestLine = /^([A-Z]{1,16}) (\/[^\s?#]{0,1000})/;
 const hostField = /\r\nhost:[ \t]{0,8}([a-z0-9.:-]{1,255})\r\n/i;
 
