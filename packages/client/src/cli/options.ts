@@ -39,7 +39,7 @@ Examples:
     $ mcp-tunnel-client localhost:8000 --relay tunnel.example.com --subdomain demo
 
   For programs: one JSON object a line (connected, request, disconnected,
-  reconnecting, closing, evicted, warning, error)
+  reconnecting, refused, closing, evicted, warning, error)
     $ mcp-tunnel-client 5173 --relay ws://127.0.0.1:8080 --json
 
 Exit status:

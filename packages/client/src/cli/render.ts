@@ -149,11 +149,11 @@ export class HumanRenderer implements Renderer {
 
   #refused({ method, path, status, count, message }: RefusedEvent): string {
     const { dim, red } = this.#colors;
-    const what = status === undefined ? "cut by the relay" : "refused by the relay";
+    const what = status === undefined ? "cut by the relay:" : "refused by the relay:";
     const others = count === 1 ? "" : dim(` (and ${count - 1} more)`);
     const shown = status === undefined ? dim(" - ") : this.#status(status, false);
     const line = `${printable(method || "-").padEnd(6)} ${printable(path || "-")} ${shown}`;
-    return `${line} ${red(`${what}: ${printable(message)}`)}${others}`;
+    return `${line} ${red(`${what} ${printable(message)}`)}${others}`;
   }
 
   /** `failed`: the visitor did not get all of it, or not this. */
