@@ -45,8 +45,8 @@ describe("the client command", () => {
     const args = [String(upstream.port), "--relay", `http://127.0.0.1:${relay.port}`, "--subdomain", "shown"];
     const terminal = closing(runAtTerminal("client", args, 80));
     await terminal.see(`http://shown.localhost:${relay.port}`);
-    await visitor.text("shown", "/up", tooLarge);
-    const line = "POST   /up 413 refused by the relay: request body over --max-request-body (1 MiB)";
+    await visitor.text("shown", "/", tooLarge);
+    const line = "POST   / 413 refused by the relay: request body over --max-request-body (1 MiB)";
     expect(line.length).toBeLessThanOrEqual(80);
     await terminal.see(`${line}\r\n`);
   });

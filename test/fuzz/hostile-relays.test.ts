@@ -95,7 +95,9 @@ const move = fc.oneof(
   { weight: 3, arbitrary: jsonRequest },
   {
     weight: 8,
-    arbitrary: frames({ 1: 1, 2: 2, 4: 1, 5: 6, 6: 2, 7: 2, 8: 3, 9: 1, 10: 1 }).map((one): Move[] => [one]),
+    arbitrary: frames({ 1: 1, 2: 2, 4: 1, 5: 6, 6: 2, 7: 2, 8: 3, 9: 1, 10: 1, 11: 3 }).map((one): Move[] => [
+      one,
+    ]),
   },
   { weight: 1, arbitrary: json.map((value): Move[] => [{ text: JSON.stringify(value) ?? "" }]) },
   { weight: 1, arbitrary: bytes(40).map((raw): Move[] => [{ raw }]) },

@@ -22,9 +22,9 @@ export interface ClientEvents {
   /** An exchange has ended. */
   request: [RequestEvent];
   /**
-   * The relay has answered requests in the tunnel's name, or cut answers, because of a limit of its own or because this client was
-   * away. Each event stands for all of a kind; there are at most 32 kinds, and one event for each in a second. A request that had reached
-   * this client before has its `request` as well. Relays that cannot say so say nothing.
+   * The relay has answered requests in the tunnel's name, or cut answers, because of a limit of its own or because this
+   * client was away. Each event stands for all of a kind; there are at most 32 kinds, and one event for each in a
+   * second. A request that had reached this client before has its `request` as well. Older relays say nothing.
    */
   refused: [RefusedEvent];
   /**

@@ -1,6 +1,6 @@
 /**
- * What a relay answers in a tunnel's place, as `X-Tunnel-Error` says it to the visitor and REFUSED to the client (PROTOCOL.md,
- * "Refusals"). Those that concern no tunnel are among them: it is one enumeration.
+ * What a relay answers in a tunnel's place, as `X-Tunnel-Error` says it to the visitor and REFUSED to the client
+ * (PROTOCOL.md, "Refusals"). Those that concern no tunnel are among them: it is one enumeration.
  */
 export const relayErrorCodes = [
   "missing_host",
@@ -31,7 +31,7 @@ export const relayErrorCodes = [
 
 export type RelayErrorCode = (typeof relayErrorCodes)[number];
 
-/** The same, and `visitor_stalled`: cut, because the visitor took nothing. `other`: what this version does not know. */
+/** The same, and `visitor_stalled`: cut, as the visitor took nothing. `other`: what this version does not know. */
 export const refusalCodes = [...relayErrorCodes, "visitor_stalled", "other"] as const;
 
 export type RefusalCode = (typeof refusalCodes)[number];
@@ -44,7 +44,7 @@ export interface RefusalLimit {
   readonly unit: "bytes" | "count" | "ms";
 }
 
-/** What a relay has answered, or cut, in a tunnel's name without its client: all of one code, status and limit. */
+/** What a relay has answered, or cut, in a tunnel's name: all of one code, status and limit. */
 export interface Refusal {
   readonly code: RefusalCode;
   /** What the visitors got; `undefined` when an answer was cut after its head. */
@@ -61,7 +61,7 @@ export interface Refusal {
 export const maxMethodBytes = 16;
 export const maxPathBytes = 200;
 
-/** What a visitor said, cut and with nothing in it that is not to be seen. A copy: a part of a text would keep all of it. */
+/** What a visitor said, cut, and of bytes that are seen. It is a copy: a part of a text would keep all of it. */
 export function legible(text: string, maxBytes: number): string {
   const cut = text.length > maxBytes ? `${text.slice(0, maxBytes - 3)}...` : text;
   return Buffer.from(cut.replace(/[^!-~]/g, "?"), "latin1").toString("latin1");
@@ -74,8 +74,8 @@ export const maxRefusalCount = 999_999_999;
 const pauseMs = 1_000;
 
 /**
- * Counts refusals by code, status and limit, and hands them on at once, but at most once a second: the relay does not flood its client,
- * and the client whoever listens to it.
+ * Counts refusals by code, status and limit, and hands them on at once, but at most once a second: the relay does not
+ * flood its client, and the client does not flood whoever listens to it.
  */
 export class RefusalGatherer {
   readonly #handOn: (refusals: readonly Refusal[]) => boolean;
@@ -131,7 +131,7 @@ export class RefusalGatherer {
     clearTimeout(this.#pause);
   }
 
-  /** Takes out what has not been handed on, and hands on nothing by itself any more until something is added. */
+  /** Takes out what has not been handed on. */
   take(): Refusal[] {
     clearTimeout(this.#pause);
     this.#pause = undefined;

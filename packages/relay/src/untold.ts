@@ -37,7 +37,7 @@ export class UntoldRefusals {
   }
 }
 
-/** The same client process, token and name; `undefined` for a client that does not want to be told, or says not which it is. */
+/** The same client process, token and name; `undefined` for a client that is not told, or does not say which it is. */
 function keyOf({ takesRefusals, instance, owner, name }: TunnelInfo): string | undefined {
   return takesRefusals && instance !== undefined ? JSON.stringify([instance, owner, name]) : undefined;
 }

@@ -6,11 +6,11 @@ import { createAuthority, createFolder } from "../../../test/support/certificate
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import type { CertificateFiles, RelayOptions } from "../src/index.js";
 import { Http2Visitor, plainEntrance } from "./http2-support.js";
-import { RawVisitor, startRelay, V1Client } from "./support.js";
+import { RawVisitor, ScriptedClient, startRelay, V1Client } from "./support.js";
 
 /**
- * The fault: a request that the relay refused in the name of a tunnel was seen by its visitor alone. The developer, whose upload
- * of 6 MB failed, saw nothing at all, and looked for the mistake in the service.
+ * The fault: that the relay had refused a request in the name of a tunnel was seen by the visitor alone. The developer,
+ * whose upload of 6 MB failed, saw nothing at all, and looked for the mistake in the service.
  */
 const opened = closingAfterEach();
 const instance = "an instance of a client";
@@ -324,6 +324,16 @@ describe("while the client is away", () => {
 });
 
 describe("a client that has not announced it", () => {
+  it("is told nothing if its wire cannot say it, whatever it has announced", async () => {
+    const relay = opened(await startRelay({ maxUrlBytes: 10 }));
+    const message = { token: "t", subdomain: "app", instance, refusals: true };
+    const client = opened(await ScriptedClient.registered(relay.port, message));
+    opened(new RawVisitor(relay.port)).request("GET /longer-than-that HTTP/1.1\n");
+    await relay.record(1);
+    opened(new RawVisitor(relay.port)).request("GET /ok HTTP/1.1");
+    expect(await client.next()).toMatchObject({ path: "/ok" });
+  });
+
   it.each([
     ["is told nothing", {}],
     ["is told nothing if it says no", { refusals: false }],

@@ -148,6 +148,17 @@ const u32 = (value: number): string =>
   String.fromCharCode((value >>> 24) & 255, (value >>> 16) & 255, (value >>> 8) & 255, value & 255);
 const number32 = fc.oneof(fc.constantFrom(0, 1, 65_536, 0x7fffffff, 0xffffffff), fc.nat(300_000));
 
+const refusal = fc
+  .tuple(
+    fc.constantFrom("request_too_large", "tunnel_reconnecting", "visitor_stalled", "new_code", ""),
+    fc.constantFrom("413", "503", "", "41"),
+    fc.constantFrom("1", "999999999", "0"),
+    fc.constantFrom("GET", "", "\u001b[2J"),
+    fc.constantFrom("/", "", "/\x9b31m"),
+    fc.constantFrom("max-request-body 5242880 bytes", "hold-timeout 15000 ms", "", "x"),
+  )
+  .map((strings) => strings.join("\n"));
+
 const payloadOf: Record<number, fc.Arbitrary<string | number>> = {
   1: fc.tuple(fc.constantFrom(0, 0, 0, 1), number32).map(([high, low]) => u32(high) + u32(low)),
   2: headText(fc.tuple(method, target)),
@@ -159,6 +170,7 @@ const payloadOf: Record<number, fc.Arbitrary<string | number>> = {
   8: number32.map(u32),
   9: fc.constant(""),
   10: fc.constant(""),
+  11: fc.array(refusal, { minLength: 1, maxLength: 3 }).map((all) => all.join("\n")),
 };
 
 /** A frame for a stream that may be there, mostly with a payload of its kind. `weights`: how often each type comes. */
@@ -173,7 +185,7 @@ export function frames(weights: Record<number, number>): fc.Arbitrary<FrameMove>
     { weight: 1, arbitrary: fc.constantFrom(0x40, 0xc0, 0x20) },
   );
   const right = Object.entries(weights).map(([type, weight]) => {
-    const onStream = Number(type) === 1 || Number(type) === 10 ? fc.constant(0) : stream;
+    const onStream = [1, 10, 11].includes(Number(type)) ? fc.constant(0) : stream;
     const flag = [2, 4, 5].includes(Number(type))
       ? flags
       : fc.oneof({ weight: 9, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: flags });

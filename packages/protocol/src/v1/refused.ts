@@ -13,7 +13,7 @@ import { Violation } from "./violation.js";
 
 const stringsOfKind = 6;
 
-/** One text with one char per byte. A count beyond the greatest, and texts that are not as the wire wants them, are brought into shape. */
+/** One text with one char per byte. What is more, or other, than the wire takes is brought into shape. */
 export function encodeRefusals(refusals: readonly Refusal[]): string {
   return refusals
     .slice(0, maxRefusalKinds)

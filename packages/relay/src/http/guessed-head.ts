@@ -16,8 +16,8 @@ const requestLine = /^([A-Z]{1,16}) (\/[^\s?#]{0,1000})/;
 const hostField = /\r\nhost:[ \t]{0,8}([a-z0-9.:-]{1,255})\r\n/i;
 
 /**
- * Guesses for whom a request was whose head is over a limit. `packet`: what came last over the connection, which is the
- * whole head unless it came in pieces. Behind TLS, the name that the visitor asked for in the handshake is good enough.
+ * Guesses for whom a request was that Node has not read. `packet`: what came last over the connection, which is the
+ * whole head unless it came in pieces. Behind TLS, the name that the visitor named in the handshake is good enough.
  */
 export function guessHead(packet: Buffer | undefined, socket: Socket): GuessedHead | undefined {
   const text = packet?.toString("latin1", 0, lookedAtBytes) ?? "";
