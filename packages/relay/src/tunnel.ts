@@ -179,7 +179,7 @@ export class Tunnel implements SessionHandler {
 
   /** Tells the client what was refused in the tunnel's name, if it takes that: at once, but at most once a second. */
   tellRefusals(refusals: readonly Refusal[]): void {
-    if (!this.info.takesRefusals || this.#tellsNoMore) return;
+    if (!this.info.takesRefusals || this.#tellsNoMore || refusals.length === 0) return;
     this.#refusals ??= new RefusalGatherer((gathered) => this.#sendRefusals(gathered));
     this.#refusals.add(refusals);
   }

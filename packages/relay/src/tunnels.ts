@@ -199,7 +199,8 @@ export class Tunnels implements TunnelObserver {
     const refusals = tunnel.takeRefusals();
     const holder = this.#registry.find(tunnel.name);
     if (holder?.isOfClient(tunnel.info) === true) holder.tellRefusals(refusals);
-    else this.#untold.keep(tunnel.info, refusals);
+    // A process that has said goodbye has no other.
+    else if (!tunnel.isLeft) this.#untold.keep(tunnel.info, refusals);
   }
 
   onOverloaded(tunnel: Tunnel): void {
