@@ -37,6 +37,7 @@ export class Agreement {
   /** The request asks for OAuth metadata, which speaks of the service too. */
   readonly isForMetadata: boolean;
   #publicOrigin: string | undefined;
+  #ownOnes: References | undefined;
   /** The visitor's Origin, where the service was told another, and that. */
   #replacedOrigin: { readonly from: string; readonly to: string } | undefined;
 
@@ -159,15 +160,12 @@ export class Agreement {
   }
 
   /**
-   * The tunnel's own origins: the one that the visitor asked, and the one that the relay made public, which is the right one behind
+   * To the tunnel's own origins: the one that the visitor asked, and the one that the relay made public, which is the right one behind
    * a proxy that does not tell the scheme. Exact in the scheme as well: a page that came without TLS is a stranger to one with TLS.
    */
-  get #ownOrigins(): readonly string[] {
-    return [this.publicOrigin, this.#terms.tunnel.origin];
-  }
-
   get #ownReferences(): References {
-    return References.toOrigins(this.#ownOrigins);
+    this.#ownOnes ??= References.toOrigins([this.publicOrigin, this.#terms.tunnel.origin]);
+    return this.#ownOnes;
   }
 
   /** RFC 6454 section 7.1: one origin, without a path. */
