@@ -39,7 +39,7 @@ describe("whatever visitors say in frames of HTTP/2", () => {
         await tunnel.expectNothingLeft();
       });
       await fc.assert(property, {
-        ...patientRuns(25),
+        ...patientRuns(15),
         examples: knownPlans<Conversation[]>("sessions"),
       });
     },

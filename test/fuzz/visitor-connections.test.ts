@@ -155,7 +155,7 @@ describe("the connections of visitors", () => {
         const relays = await Relays.start(short);
         try {
           const property = fc.asyncProperty(plans, judgeOf(relays, 500));
-          await fc.assert(property, { ...patientRuns(30), examples: knownPlans<Plan>("connections") });
+          await fc.assert(property, { ...patientRuns(15), examples: knownPlans<Plan>("connections") });
         } finally {
           await relays.close();
         }
@@ -175,7 +175,7 @@ describe("the connections of visitors", () => {
         try {
           // A client that is sent away may take five seconds to say goodbye.
           const property = fc.asyncProperty(plans, judgeOf(relays, 600));
-          await fc.assert(property, { ...patientRuns(4), examples: together("stayers") });
+          await fc.assert(property, { ...patientRuns(2), examples: together("stayers") });
         } finally {
           await relays.close();
         }

@@ -100,39 +100,6 @@ describe.each<Scheme>(["http", "https"])("over %s", (scheme) => {
     await expectGone(relay, 1);
   });
 
-  it("answers that wait behind a quiet one keep no connection whose visitor has left", async () => {
-    const relay = await start("http", { responseTimeoutMs: 60_000 });
-    const client = close(await V1Client.connect(relay.port, "x"));
-    const visitor = close(new RawVisitor({ port: relay.port }));
-    visitor.send("GET /events HTTP/1.1\r\nHost: x.localhost\r\n\r\n");
-    const { stream, wasReset } = await client.accept();
-    stream.sendHead({ status: 200, headers: ["Content-Type", "text/event-stream"] });
-    await visitor.until((received) => received.includes("\r\n\r\n"));
-    // So many that Node reads the connection no more.
-    visitor.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(300));
-    await expect.poll(() => relay.records.length).toBeGreaterThan(100);
-    visitor.close();
-    expect((await wasReset).code).toBe("cancelled");
-    await expect.poll(socketsOpen, { timeout: 15_000, interval: 50 }).toBe(2);
-  });
-
-  it("an answer that waits behind a slow one costs neither of them anything", async () => {
-    const relay = await start("http", { responseTimeoutMs: 60_000 });
-    const client = close(await V1Client.connect(relay.port, "x"));
-    const visitor = close(new RawVisitor({ port: relay.port }));
-    visitor.send(
-      "GET /slow HTTP/1.1\r\nHost: x.localhost\r\n\r\nGET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n",
-    );
-    const { stream } = await client.accept();
-    await relay.record(1);
-    // Longer than an answer may wait for its visitor.
-    await new Promise((resolve) => setTimeout(resolve, 3 * limits.writeTimeoutMs));
-    stream.sendHead({ status: 200, headers: [] }, true);
-    expect(await visitor.until((received) => received.includes("tunnel not found"))).toMatch(
-      /^HTTP\/1.1 200 /,
-    );
-  });
-
   it("a registration that is refused keeps no connection", async () => {
     const relay = await start(scheme, { maxRegistrationsPerMinute: 1, limitExempt: [] });
     const first = await stay(relay.port, scheme);
@@ -173,6 +140,41 @@ describe.each<Scheme>(["http", "https"])("over %s", (scheme) => {
     await relay.close();
     // Not the 5 s that a registration has to say goodbye, nor the 60 of the others.
     expect(performance.now() - before).toBeLessThan(4_000);
+  });
+});
+
+describe("answers in a pipeline", () => {
+  it("that wait behind a quiet one keep no connection whose visitor has left", async () => {
+    const relay = await start("http", { responseTimeoutMs: 60_000 });
+    const client = close(await V1Client.connect(relay.port, "x"));
+    const visitor = close(new RawVisitor({ port: relay.port }));
+    visitor.send("GET /events HTTP/1.1\r\nHost: x.localhost\r\n\r\n");
+    const { stream, wasReset } = await client.accept();
+    stream.sendHead({ status: 200, headers: ["Content-Type", "text/event-stream"] });
+    await visitor.until((received) => received.includes("\r\n\r\n"));
+    // So many that Node reads the connection no more.
+    visitor.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(300));
+    await expect.poll(() => relay.records.length).toBeGreaterThan(100);
+    visitor.close();
+    expect((await wasReset).code).toBe("cancelled");
+    await expect.poll(socketsOpen, { timeout: 15_000, interval: 50 }).toBe(2);
+  });
+
+  it("one that waits behind a slow one costs neither of them anything", async () => {
+    const relay = await start("http", { responseTimeoutMs: 60_000 });
+    const client = close(await V1Client.connect(relay.port, "x"));
+    const visitor = close(new RawVisitor({ port: relay.port }));
+    visitor.send(
+      "GET /slow HTTP/1.1\r\nHost: x.localhost\r\n\r\nGET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n",
+    );
+    const { stream } = await client.accept();
+    await relay.record(1);
+    // Longer than an answer may wait for its visitor.
+    await new Promise((resolve) => setTimeout(resolve, 3 * limits.writeTimeoutMs));
+    stream.sendHead({ status: 200, headers: [] }, true);
+    expect(await visitor.until((received) => received.includes("tunnel not found"))).toMatch(
+      /^HTTP\/1.1 200 /,
+    );
   });
 });
 

@@ -79,24 +79,27 @@ const access = (file: string) => {
   return { uid, gid, mode: mode & 0o777 };
 };
 
-/** What the operator sees. */
-async function seen(relay: AdminRelay) {
+/** What the relay says of itself to who asks it. */
+async function said(relay: AdminRelay) {
   const ready = await ask(`${relay.admin}/readyz`);
-  const status = runRelay(["status", "--admin", relay.admin]);
-  const health = runRelay(["health", "--admin", relay.admin]);
-  const live = runRelay(["health", "--live", "--admin", relay.admin]);
-  const [, , { code }] = await Promise.all([status.exited, health.exited, live.exited]);
-  // Nothing should restart it: it goes on with what it has read.
-  expect(code).toBe(0);
   const scrape = await Scrape.of(relay);
   return {
     ready: ready.status,
     said: ready.json,
     metric: (kind: string): number => scrape.value("mcp_tunnel_stale_sources", { kind }),
     api: JSON.parse((await ask(`${relay.admin}/api/tunnels`)).text).relay.stale as object[],
-    status: status.stdout.join("\n"),
-    health: health.output,
   };
+}
+
+/** What the commands make of it for the operator. */
+async function shown(relay: AdminRelay): Promise<{ status: string; health: string }> {
+  const status = runRelay(["status", "--admin", relay.admin]);
+  const health = runRelay(["health", "--admin", relay.admin]);
+  const live = runRelay(["health", "--live", "--admin", relay.admin]);
+  const [, , { code }] = await Promise.all([status.exited, health.exited, live.exited]);
+  // Nothing should restart it: it goes on with what it has read.
+  expect(code).toBe(0);
+  return { status: status.stdout.join("\n"), health: health.output };
 }
 
 describe.skipIf(cannotSwitchUser())(
@@ -182,20 +185,19 @@ describe("a token file", () => {
       /tokens\.yaml:1: 'tokens': needs a list/,
     ],
   ] as const)(
-    "that %s is told by readyz, metrics and status until it is back",
+    "that %s is told by readyz, metrics and the API until it is back",
     { timeout: 60_000 },
     async (_, spoil, problem) => {
       const { file } = await newTokens();
       const relay = closing(await startAdminRelay(["--token-file", file]));
-      const fresh = await seen(relay);
-      expect(fresh).toMatchObject({ ready: 200, said: { status: "ready" }, api: [], health: "ready" });
+      const fresh = await said(relay);
+      expect(fresh).toMatchObject({ ready: 200, said: { status: "ready" }, api: [] });
       expect(fresh.metric("tokens")).toBe(0);
-      expect(fresh.status).not.toContain("stale");
 
       const good = readFileSync(file, "utf8");
       spoil(file);
       await relay.waitForJson({ msg: "the token file is not usable; the tokens stay as they were" });
-      const stale = await seen(relay);
+      const stale = await said(relay);
       expect(stale).toMatchObject({
         ready: 503,
         said: { status: "tokens are stale", stale: ["tokens"] },
@@ -205,10 +207,6 @@ describe("a token file", () => {
       });
       expect(stale.metric("tokens")).toBe(1);
       expect(stale.metric("certificate")).toBe(0);
-      expect(stale.status).toMatch(/: 0 tunnels\nstale for \d+s: tokens \(/);
-      expect(stale.health).toBe(
-        "error: the relay is not ready: its tokens are stale; `mcp-tunnel status` says why",
-      );
       // Which file it is stands nowhere where nobody has to say who he is.
       expect(JSON.stringify(stale.said)).not.toContain("yaml");
 
@@ -216,16 +214,29 @@ describe("a token file", () => {
       await fs.writeFile(`${file}.new`, good);
       renameSync(`${file}.new`, file);
       await relay.waitForJson({ msg: "token file read again" });
-      expect(await seen(relay)).toMatchObject({
-        ready: 200,
-        said: { status: "ready" },
-        api: [],
-        health: "ready",
-      });
+      expect(await said(relay)).toMatchObject({ ready: 200, said: { status: "ready" }, api: [] });
       const lines = relay.json.filter(({ msg }) => String(msg).startsWith("the token file is not usable"));
       expect(lines).toHaveLength(1);
     },
   );
+
+  it("that cannot be used is told by the commands until it can", { timeout: 60_000 }, async () => {
+    const { file } = await newTokens();
+    const relay = closing(await startAdminRelay(["--token-file", file]));
+    const fresh = await shown(relay);
+    expect(fresh.health).toBe("ready");
+    expect(fresh.status).not.toContain("stale");
+    renameSync(file, `${file}.away`);
+    await relay.waitForJson({ msg: "the token file is not usable; the tokens stay as they were" });
+    const stale = await shown(relay);
+    expect(stale.status).toMatch(/: 0 tunnels\nstale for \d+s: tokens \(/);
+    expect(stale.health).toBe(
+      "error: the relay is not ready: its tokens are stale; `mcp-tunnel status` says why",
+    );
+    renameSync(`${file}.away`, file);
+    await relay.waitForJson({ msg: "token file read again" });
+    expect((await shown(relay)).health).toBe("ready");
+  });
 
   it("with several mistakes has them in one line, told apart", () => {
     const staleness = new Staleness("tokens", "tokens.yaml");
@@ -330,19 +341,20 @@ describe("a certificate", () => {
     const relay = closing(await startAdminRelay([...tls, "--public-url", "https://{subdomain}.{domain}"]));
     spoil(files.key);
     await relay.waitForJson({ msg: "the certificate is not usable; the one that was read before stays" });
-    const stale = await seen(relay);
+    const stale = await said(relay);
     expect(stale).toMatchObject({
       ready: 200,
       said: { status: "ready", stale: ["certificate"] },
       api: [{ kind: "certificate", name: files.cert, problem: expect.stringContaining(problem) }],
-      health: "ready",
     });
     expect(stale.metric("certificate")).toBe(1);
-    expect(stale.status).toContain("stale for ");
+    const { status, health } = await shown(relay);
+    expect(health).toBe("ready");
+    expect(status).toContain("stale for ");
     rmSync(files.key, { force: true });
     folder.write("k.pem", key);
     await relay.waitForJson({ msg: "the certificate is usable again" });
-    expect(await seen(relay)).toMatchObject({ said: { status: "ready" }, api: [] });
+    expect(await said(relay)).toMatchObject({ said: { status: "ready" }, api: [] });
   });
 
   it.each([

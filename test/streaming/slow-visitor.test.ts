@@ -14,7 +14,7 @@ import { body, type CommandTunnel, response, startTunnel } from "./support.js";
 const bodyBytes = 1_000_000_000;
 const bytesPerSecond = 1_000_000;
 /** The whole body, or enough of it to fill whatever can be filled. */
-const readMs = isLong ? (bodyBytes / bytesPerSecond) * 1_000 : 10_000;
+const readMs = isLong ? (bodyBytes / bytesPerSecond) * 1_000 : 5_000;
 
 let upstream: Upstream;
 let tunnel: CommandTunnel;
@@ -65,7 +65,7 @@ async function readSlowly(res: IncomingMessage, checker: ByteChecker, isOver: ()
 describe.skipIf(!tellsMemory)("one visitor who reads 1 MB/s of a gigabyte", () => {
   it("costs little memory and nobody else's time", { timeout: readMs + 60_000 }, async () => {
     const pids = [tunnel.relay.pid, tunnel.client.pid];
-    const aloneUntilMs = performance.now() + 2_000;
+    const aloneUntilMs = performance.now() + 1_000;
     const alone = await smallRequests(() => performance.now() > aloneUntilMs);
     let beside: number[] = [];
     const checker = new ByteChecker();
