@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { EventEmitter, once } from "node:events";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bytesAt } from "../support/bytes.js";
 import { closingAfterEach } from "../support/cleanup.js";
-import { startRelayCommand } from "../support/commands.js";
+import { type RelayCommand, startRelayCommand } from "../support/commands.js";
 import {
   OriginalClientRefused,
   type OriginalClientOptions,
@@ -18,8 +18,16 @@ import { createVisitor, rawExchange } from "../support/visitor.js";
 const versions = ["0.1", "0.2"] as const;
 const closing = closingAfterEach();
 
+/** For all tests that ask for nothing else: each leaves it as it was. */
+let common: RelayCommand;
+beforeAll(async () => {
+  common = await startRelayCommand();
+});
+afterAll(() => common.close());
+
+/** A relay with the tunnel `app` to come; one of the test's own if it takes options. */
 async function startRelay(args: readonly string[] = []) {
-  const relay = closing(await startRelayCommand(args));
+  const relay = args.length === 0 ? common : closing(await startRelayCommand(args));
   const visitor = closing(createVisitor(relay.port));
   const connect = async (options: Partial<OriginalClientOptions> & { version: "0.1" | "0.2" }) =>
     closing(
