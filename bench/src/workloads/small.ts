@@ -48,8 +48,8 @@ function small(
 }
 
 /**
- * Has as many connections to the upstream as the load will need. The client gives up what has been idle for half a second, as
- * all has in the turns of others: each cycle would begin with making them, which a short one shares out among few requests.
+ * Has as many connections to the upstream as the load will need. The client gives up what has been idle for half
+ * a second, as all has in the turns of others. To make them anew in each cycle is no part of a request's cost.
  */
 async function wake(endpoint: Endpoint, connections: number): Promise<void> {
   const probe = { path: smallPath, status: 200 };
