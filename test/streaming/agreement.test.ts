@@ -92,7 +92,7 @@ describe("what a service says of itself, and is told", () => {
       headers: { host, ...pageFields(own) },
     });
     const hints: unknown[] = [];
-    visit.on("information", ({ headers }) => hints.push(headers.link));
+    visit.on("information", ({ headers }) => hints.push(headers["link"]));
     visit.end();
     const [response] = (await once(visit, "response")) as [IncomingMessage];
     expect(response.headers).toMatchObject(fieldsAt(own));

@@ -197,7 +197,7 @@ describe("options", () => {
     { hostHeader: "a b" },
     { hostHeader: "a\r\nX: y" },
     { origin: "other" as "keep" },
-    { origin: "rewrite", dropOrigin: true },
+    { origin: "rewrite" as const, dropOrigin: true },
     { oauthMetadata: "drop" as "keep" },
     { forwardedHeaders: "" },
     { forwardedHeaders: "for,all" },

@@ -110,7 +110,7 @@ describe("X-Request-Id", () => {
   const drawn = /^[0-9a-f]{32}$/;
 
   const idIn = ({ add }: { add: RawHeaders }): RawHeaders =>
-    add.filter((_, i, all) => /^x-request-id$/i.test(all[i - (i % 2)]));
+    add.filter((_, i, all) => /^x-request-id$/i.test(all.at(i - (i % 2))!));
 
   it("is the relay's own where the visitor gives none, another one for each request", () => {
     const first = describeSpoofed("203.0.113.7");
@@ -148,7 +148,7 @@ describe("X-Request-Id", () => {
     const visitor = describeSpoofed("203.0.113.7", proxies, headers);
     expect(idIn(visitor)).toEqual(["X-Request-Id", visitor.requestId]);
     expect(visitor.visitorRequestId).toBeUndefined();
-    for (let i = 0; i < headers.length; i += 2) expect(visitor.drop.has(headers[i])).toBe(true);
+    for (let i = 0; i < headers.length; i += 2) expect(visitor.drop.has(headers.at(i)!)).toBe(true);
   });
 
   it("is what a trusted proxy says, if it is known to say it, and then nobody else's to say", () => {
