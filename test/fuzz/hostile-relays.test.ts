@@ -9,6 +9,7 @@ import { frame, parse, types } from "../../packages/protocol/test/support/wire.j
 import { type RunningCommand, runClient } from "../support/commands.js";
 import { bytes, fields, type FrameMove, frames, method, target } from "./support/arbitraries.js";
 import { frameBytes } from "./support/frames.js";
+import { tryPlans } from "./support/patience.js";
 import { settle } from "./support/settle.js";
 import { type Service, startService } from "./support/service.js";
 import { honestAnswer, Survivor } from "./support/survivor.js";
@@ -244,12 +245,12 @@ describe("whatever a relay says", () => {
   it(
     "the client stays up, comes back and serves an honest one",
     async () => {
-      const property = fc.asyncProperty(plans, async (plan) => {
+      const judge = async (plan: Plan): Promise<void> => {
         await relay.play(plan, ensure);
         await relay.expectServed(ensure);
         client.check(orderly);
-      });
-      await fc.assert(property, { ...runs(60), examples: knownPlans<Plan>("relays") });
+      };
+      await tryPlans(plans, judge, { ...runs(60), examples: knownPlans<Plan>("relays") });
     },
     fuzzTimeoutMs,
   );

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, it } from "vitest";
 import { fuzzTimeoutMs, runs } from "../../packages/protocol/test/support/fuzz.js";
 import { type RawServer, startRawServer } from "../support/raw-server.js";
 import { body, bytes, damaged, fields, head, status } from "./support/arbitraries.js";
+import { tryPlans } from "./support/patience.js";
 import { FuzzedTunnel } from "./support/relay.js";
 import { honestAnswer } from "./support/survivor.js";
 import { knownPlans } from "./support/vectors.js";
@@ -156,15 +157,15 @@ describe("whatever the local service says", () => {
   it(
     "the client and the relay stay up, and the next visitor gets his own answer",
     async () => {
-      const property = fc.asyncProperty(plans, async (plan) => {
+      const judge = async (plan: Plan): Promise<void> => {
         const port = await tunnel.ready();
         current = plan;
         await visit(port, plan.request).finally(() => {
           current = undefined;
         });
         await tunnel.expectWell();
-      });
-      await fc.assert(property, { ...runs(80), examples: knownPlans<Plan>("services") });
+      };
+      await tryPlans(plans, judge, { ...runs(80), examples: knownPlans<Plan>("services") });
       await tunnel.expectNothingLeft();
     },
     fuzzTimeoutMs,

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { fuzzTimeoutMs, runs } from "../../packages/protocol/test/support/fuzz.js";
 import { body, bytes, damaged, fields, head, method, target } from "./support/arbitraries.js";
+import { tryPlans } from "./support/patience.js";
 import { FuzzedTunnel } from "./support/relay.js";
 import { type Service, startService } from "./support/service.js";
 import { knownPlans } from "./support/vectors.js";
@@ -144,12 +145,12 @@ describe("whatever visitors say", () => {
   it(
     "the relay and the client stay up and serve the next one",
     async () => {
-      const property = fc.asyncProperty(plans, async (plan) => {
+      const judge = async (plan: Plan): Promise<void> => {
         const port = await tunnel.ready();
         await Promise.all(plan.map((moves) => play(port, moves)));
         await tunnel.expectWell();
-      });
-      await fc.assert(property, { ...runs(60), examples: knownPlans<Plan>("visitors") });
+      };
+      await tryPlans(plans, judge, { ...runs(60), examples: knownPlans<Plan>("visitors") });
       await tunnel.expectNothingLeft();
     },
     fuzzTimeoutMs,

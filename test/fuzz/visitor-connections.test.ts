@@ -8,7 +8,7 @@ import { expectNoLeaks } from "../support/leaks.js";
 import { type Conversation, conversations, type Way } from "./support/conversations.js";
 import { Peer, type Ports } from "./support/converse.js";
 import { createIdentity, type Identity } from "./support/identity.js";
-import { patientRuns, patientTimeoutMs } from "./support/patience.js";
+import { patientRuns, patientTimeoutMs, tryPlans } from "./support/patience.js";
 import { startService } from "./support/service.js";
 import { honestExchange, honestHttp2Exchange } from "./support/survivor.js";
 import { knownPlans } from "./support/vectors.js";
@@ -154,8 +154,10 @@ describe("the connections of visitors", () => {
       await expectNoLeaks(async () => {
         const relays = await Relays.start(short);
         try {
-          const property = fc.asyncProperty(plans, judgeOf(relays, 500));
-          await fc.assert(property, { ...patientRuns(15), examples: knownPlans<Plan>("connections") });
+          await tryPlans(plans, judgeOf(relays, 500), {
+            ...patientRuns(15),
+            examples: knownPlans<Plan>("connections"),
+          });
         } finally {
           await relays.close();
         }
@@ -174,8 +176,7 @@ describe("the connections of visitors", () => {
         const relays = await Relays.start({ ...short, responseTimeoutMs: 2_000 });
         try {
           // A client that is sent away may take five seconds to say goodbye.
-          const property = fc.asyncProperty(plans, judgeOf(relays, 600));
-          await fc.assert(property, { ...patientRuns(2), examples: together("stayers") });
+          await tryPlans(plans, judgeOf(relays, 600), { ...patientRuns(2), examples: together("stayers") });
         } finally {
           await relays.close();
         }
@@ -190,8 +191,7 @@ describe("the connections of visitors", () => {
       const everywhere: readonly Way[] = [...ways, "admin"];
       const ends = ["stay", "drip", "close"] as const;
       const plans = fc.array(conversations(everywhere, ends), { minLength: 1, maxLength: 24, size: "max" });
-      const property = fc.asyncProperty(plans, expectEnd);
-      await fc.assert(property, { ...patientRuns(2), examples: together("terminations") });
+      await tryPlans(plans, expectEnd, { ...patientRuns(2), examples: together("terminations") });
     },
     patientTimeoutMs,
   );
