@@ -1,0 +1,39 @@
+import { request } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
+import { RunningCommand, type RunOptions } from "../../support/commands.js";
+import { freePort } from "../../support/free-port.js";
+import type { Service } from "./matrix.js";
+
+/**
+ * Starts a program that listens on the port it is told, and waits until it answers a request, with whatever status: most servers
+ * do not say when they listen, and some say it too early.
+ * @throws Error with all that it said, if it ends or does not answer within 30 s.
+ */
+export async function startServer(
+  program: string,
+  args: (port: number) => readonly string[],
+  options: RunOptions = {},
+): Promise<Service> {
+  const port = await freePort();
+  const command = new RunningCommand(program, args(port), options);
+  const deadline = performance.now() + 30_000;
+  while (!(await answers(port))) {
+    if (performance.now() > deadline || command.child.exitCode !== null) {
+      await command.close();
+      throw new Error(`${program} does not answer; it said:\n${command.output}`);
+    }
+    await delay(50);
+  }
+  return { port, close: () => command.close() };
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const asked = request({ host: "localhost", port, path: "/", agent: false }, (response) => {
+      response.destroy();
+      resolve(true);
+    });
+    asked.on("error", () => resolve(false));
+    asked.end();
+  });
+}

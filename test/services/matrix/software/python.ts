@@ -1,0 +1,29 @@
+import { fileURLToPath } from "node:url";
+import type { RunOptions } from "../../../support/commands.js";
+import { pythonWith } from "../../../support/python.js";
+import type { Service } from "../matrix.js";
+import { startServer } from "../run.js";
+
+/** Where the Python services of the matrix are. */
+export const pythonFolder = fileURLToPath(new URL("../python", import.meta.url));
+
+let interpreter: string | undefined;
+
+/** Makes the interpreter that has what they import, at the first call; says whether that failed. */
+export function missingPython(): boolean {
+  interpreter ??= pythonWith(`${pythonFolder}/requirements.txt`);
+  return interpreter === undefined;
+}
+
+/** Starts a Python module that listens, as `python -m` does, in the folder of the services. */
+export function startPython(
+  module: string,
+  args: (port: number) => readonly string[],
+  options: RunOptions = {},
+): Promise<Service> {
+  // Without what it would leave in the tree.
+  return startServer(interpreter as string, (port) => ["-B", "-m", module, ...args(port)], {
+    cwd: pythonFolder,
+    ...options,
+  });
+}

@@ -1,0 +1,218 @@
+import { lookup } from "node:dns";
+import { CookieJar } from "tough-cookie";
+import { Agent, type Dispatcher, request } from "undici";
+import { WebSocket } from "ws";
+
+/** How a {@link UserAgent} asks for something. */
+export interface Ask {
+  /** Default: GET. */
+  method?: string;
+  headers?: Record<string, string>;
+  /** A form as a browser sends it, or any other body with the Content-Type of its own in `headers`. */
+  body?: URLSearchParams | string;
+  /** The page that holds the link or the form, from which a browser takes Referer. Default: none for GET, `origin` for the rest. */
+  from?: string;
+  /** As a page of this other origin asks, with the user's cookies: what services guard against. */
+  foreign?: string;
+  /** Default: follows redirects as a browser does, to the end. */
+  redirect?: "follow" | "manual";
+}
+
+/** An answer, at the end of all redirects. */
+export interface Page {
+  readonly status: number;
+  /** Where the redirects led. */
+  readonly url: string;
+  readonly headers: Record<string, string | string[] | undefined>;
+  readonly text: string;
+}
+
+/** A WebSocket that is open. */
+export interface Channel {
+  readonly socket: WebSocket;
+  /** The messages since it opened, as they come; binary ones too. */
+  messages(): AsyncIterableIterator<Buffer>;
+}
+
+const redirects = new Set([301, 302, 303, 307, 308]);
+
+/**
+ * What a browser does that services depend on: it keeps cookies by the rules for domains, follows redirects, and names its origin
+ * and the page it comes from. Names are all found on loopback. It journals each exchange with its own origin written as ORIGIN,
+ * so that the journals of two ways to the same service can be compared.
+ */
+export class UserAgent {
+  readonly journal: string[] = [];
+  readonly cookies = new CookieJar();
+  /** The service's origin as this visitor sees it, without a slash at the end. */
+  readonly origin: string;
+  readonly #ca: string | undefined;
+  readonly #dispatcher: Agent;
+  readonly #sockets: WebSocket[] = [];
+
+  /** `ca`: whom it trusts, as PEM. */
+  constructor(origin: string, ca?: string) {
+    this.origin = origin;
+    this.#ca = ca;
+    this.#dispatcher = new Agent({ connect: { lookup: loopback, ...(ca === undefined ? {} : { ca }) } });
+  }
+
+  /** Asks for a path of the service, or any URL. Redirects lead anywhere on loopback, as those of a service may. */
+  async open(pathOrUrl: string, ask: Ask = {}): Promise<Page> {
+    let url = new URL(pathOrUrl, this.origin);
+    let { method = "GET", body, headers = {}, from } = ask;
+    for (let hops = 0; hops < 10; hops++) {
+      const answer = await this.#exchange(url, method, { ...ask, headers, ...(from ? { from } : {}) }, body);
+      const location = answer.headers["location"];
+      if (typeof location !== "string" || !redirects.has(answer.status) || ask.redirect === "manual") {
+        return answer;
+      }
+      url = new URL(location, url);
+      if (answer.status === 303 || (answer.status < 303 && method === "POST")) {
+        // The Fetch standard, "HTTP-redirect fetch", step 12.
+        method = "GET";
+        body = undefined;
+        headers = Object.fromEntries(
+          Object.entries(headers).filter(([name]) => name.toLowerCase() !== "content-type"),
+        );
+        from ??= pathOrUrl;
+      }
+    }
+    throw new Error(`too many redirects, the last one to ${this.mapped(url.href)}`);
+  }
+
+  /** `fetch` for SDKs that take one: journalled, without cookies and without what only browsers send. */
+  readonly fetch: typeof fetch = async (input, init) => {
+    const { fetch: undiciFetch } = await import("undici");
+    const url = input instanceof Request ? input.url : String(input);
+    // undici's Response has the shape of the global one; only their types differ.
+    const answer = await undiciFetch(url, { ...(init as object), dispatcher: this.#dispatcher });
+    this.note(`${init?.method ?? "GET"} ${url} -> ${answer.status}`);
+    return answer as unknown as Response;
+  };
+
+  /** Opens a WebSocket as a page of the service does, or one of `foreign`; the status if it is refused. */
+  async webSocket(
+    path: string,
+    { foreign, protocols = [] as string[], headers = {} } = {} as Offer,
+  ): Promise<Channel> {
+    const url = new URL(path, this.origin);
+    const cookie = await this.cookies.getCookieString(url.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    const socket = new WebSocket(url, protocols, {
+      origin: foreign ?? this.origin,
+      headers: { ...(cookie === "" ? {} : { cookie }), ...headers },
+      lookup: loopback as never,
+      ...(this.#ca === undefined ? {} : { ca: this.#ca }),
+    });
+    this.#sockets.push(socket);
+    const queue: Buffer[] = [];
+    let wake = (): void => {};
+    socket.on("message", (data) => {
+      queue.push(Buffer.from(data as Buffer));
+      wake();
+    });
+    const status = await new Promise<number>((resolve, reject) => {
+      socket.once("upgrade", (response) => resolve(response.statusCode as number));
+      socket.once("unexpected-response", (_, response) => {
+        response.resume();
+        resolve(response.statusCode as number);
+      });
+      socket.on("error", reject);
+    });
+    this.note(`WS ${url.href} ${foreign === undefined ? "" : "foreign "}-> ${status}`);
+    if (status !== 101) throw new Refused(status);
+    async function* messages(): AsyncIterableIterator<Buffer> {
+      for (;;) {
+        const next = queue.shift();
+        if (next !== undefined) yield next;
+        else if (socket.readyState >= socket.CLOSING) return;
+        else {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+            socket.once("close", () => resolve());
+          });
+        }
+      }
+    }
+    return { socket, messages };
+  }
+
+  /** Adds a line to the journal. */
+  note(line: string): void {
+    this.journal.push(this.mapped(line));
+  }
+
+  /** The text with the visitor's own origin as ORIGIN, its authority as AUTHORITY and its WebSocket origin as WSORIGIN. */
+  mapped(text: string): string {
+    const { host } = new URL(this.origin);
+    return text
+      .replaceAll(this.origin, "ORIGIN")
+      .replaceAll(this.origin.replace("http", "ws"), "WSORIGIN")
+      .replaceAll(host, "AUTHORITY");
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.terminate();
+    await this.#dispatcher.destroy();
+  }
+
+  async #exchange(url: URL, method: string, ask: Ask, body: Ask["body"]): Promise<Page> {
+    const headers: Record<string, string> = {
+      accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+      "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    };
+    const cookie = await this.cookies.getCookieString(url.href);
+    if (cookie !== "") headers["cookie"] = cookie;
+    const own = ask.foreign ?? this.origin;
+    if (method !== "GET" && method !== "HEAD") headers["origin"] = own;
+    const from = ask.foreign ?? ask.from ?? (method === "GET" || method === "HEAD" ? undefined : "/");
+    if (from !== undefined) headers["referer"] = new URL(from, `${own}/`).href;
+    // Browsers say it to servers that nobody between could have read: the Secure Contexts standard, section 3.1.
+    if (url.protocol === "https:" || url.hostname === "localhost") {
+      headers["sec-fetch-site"] =
+        ask.foreign === undefined ? (from === undefined ? "none" : "same-origin") : "cross-site";
+    }
+    if (body instanceof URLSearchParams) headers["content-type"] = "application/x-www-form-urlencoded";
+    const {
+      statusCode,
+      headers: fields,
+      body: stream,
+    } = await request(url, {
+      method: method as Dispatcher.HttpMethod,
+      headers: { ...headers, ...ask.headers },
+      body: body instanceof URLSearchParams ? body.toString() : (body ?? null),
+      dispatcher: this.#dispatcher,
+    });
+    const text = await stream.text();
+    for (const value of [fields["set-cookie"] ?? []].flat()) {
+      // A cookie that a browser would not take is not stored; the journal of what follows shows it.
+      await this.cookies.setCookie(value, url.href, { ignoreError: true });
+    }
+    const location = fields["location"] === undefined ? "" : ` ${String(fields["location"])}`;
+    this.note(
+      `${method} ${url.href}${ask.foreign === undefined ? "" : " foreign"} -> ${statusCode}${location}`,
+    );
+    return { status: statusCode, url: url.href, headers: fields, text };
+  }
+}
+
+interface Offer {
+  foreign?: string;
+  protocols?: string[];
+  headers?: Record<string, string>;
+}
+
+/** A WebSocket handshake that was answered with another status than 101. */
+export class Refused extends Error {
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`the WebSocket was refused with status ${status}`);
+    this.status = status;
+  }
+}
+
+/** Finds every name on this machine. */
+const loopback: typeof lookup = ((_host: string, options: object, callback: never) =>
+  lookup("127.0.0.1", options, callback)) as never;
