@@ -6,10 +6,10 @@ import { connect, type PeerCertificate } from "node:tls";
 import { type Authority, createAuthority, createFolder, type Folder } from "./certificates.js";
 import { type ClientCommand, type RelayCommand, startClientCommand, startRelayCommand } from "./commands.js";
 
-/** The domain of the relays that speak TLS. Nothing resolves it: visitors connect to loopback and name it. */
+/** The domain of the relays that speak TLS, unless a test says otherwise. Nothing resolves it: visitors connect to loopback and name it. */
 export const secureDomain = "tunnel.test";
 
-/** A relay command that speaks TLS with a certificate for all names below {@link secureDomain}, and for loopback. */
+/** A relay command that speaks TLS with a certificate for all names below its domain, and for loopback. */
 export interface SecureRelay {
   readonly relay: RelayCommand;
   readonly port: number;
@@ -24,14 +24,17 @@ export interface SecureRelay {
   close(): Promise<void>;
 }
 
-export async function startSecureRelay(args: readonly string[] = []): Promise<SecureRelay> {
+export async function startSecureRelay(
+  args: readonly string[] = [],
+  domain: string = secureDomain,
+): Promise<SecureRelay> {
   const authority = await createAuthority();
   const folder = createFolder();
-  const pair = await authority.issue([secureDomain, `*.${secureDomain}`, "127.0.0.1"]);
+  const pair = await authority.issue([domain, `*.${domain}`, "127.0.0.1"]);
   const files = { cert: folder.write("relay.pem", pair.cert), key: folder.write("relay.key", pair.key) };
   const caFile = folder.write("ca.pem", authority.cert);
   const relay = await startRelayCommand([
-    ...["--domain", secureDomain, "--tls-cert", files.cert, "--tls-key", files.key],
+    ...["--domain", domain, "--tls-cert", files.cert, "--tls-key", files.key],
     ...["--public-url", "https://{subdomain}.{domain}:{port}", ...args],
   ]);
   return {

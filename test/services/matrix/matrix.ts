@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type RelayCommand, startClientCommand, startRelayCommand } from "../../support/commands.js";
-import { secureDomain, type SecureRelay, startSecureRelay } from "../../support/secure.js";
+import { type SecureRelay, startSecureRelay } from "../../support/secure.js";
 import { UserAgent } from "./user-agent.js";
 
 /** A local service that runs. */
@@ -41,6 +41,9 @@ export interface Software {
   readonly expected: Readonly<Record<string, Expectation>>;
 }
 
+/** The domain of the tunnels: unlike `.test` and `.localhost` no development server takes it for its own machine's. */
+const domain = "tunnel.example";
+
 const schemes: readonly Scheme[] = ["http", "https"];
 
 /**
@@ -51,8 +54,8 @@ export function describeMatrix(softwares: readonly Software[]): void {
   let plain: RelayCommand;
   let secure: SecureRelay;
   beforeAll(async () => {
-    plain = await startRelayCommand(["--domain", secureDomain]);
-    secure = await startSecureRelay();
+    plain = await startRelayCommand(["--domain", domain]);
+    secure = await startSecureRelay([], domain);
   });
   afterAll(async () => {
     await plain?.close();

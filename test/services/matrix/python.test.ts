@@ -1,4 +1,24 @@
 import { describeMatrix } from "./matrix.js";
+import {
+  djangoBehindGunicorn,
+  djangoByDefault,
+  djangoForwardedHost,
+  djangoSecure,
+} from "./software/django.js";
 import { flask } from "./software/flask.js";
+import { jupyter } from "./software/jupyter.js";
+import { mcpGuarded, mcpMounted, mcpOauth } from "./software/mcp-python.js";
+import { streamlit } from "./software/streamlit.js";
 
-describeMatrix([flask]);
+describeMatrix([
+  djangoByDefault,
+  djangoSecure,
+  djangoBehindGunicorn,
+  djangoForwardedHost,
+  flask,
+  mcpMounted,
+  mcpGuarded,
+  mcpOauth,
+  jupyter,
+  streamlit,
+]);

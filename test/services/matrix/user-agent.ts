@@ -1,6 +1,7 @@
+import { randomUUID } from "node:crypto";
 import { lookup } from "node:dns";
 import { CookieJar } from "tough-cookie";
-import { Agent, type Dispatcher, request } from "undici";
+import { Agent, type Dispatcher, fetch as undiciFetch, request } from "undici";
 import { WebSocket } from "ws";
 
 /** How a {@link UserAgent} asks for something. */
@@ -43,6 +44,8 @@ const redirects = new Set([301, 302, 303, 307, 308]);
  */
 export class UserAgent {
   readonly journal: string[] = [];
+  /** For names of its own on the service. In the journal it is TOKEN, as all that is drawn by lot. */
+  readonly id: string = randomUUID();
   readonly cookies = new CookieJar();
   /** The service's origin as this visitor sees it, without a slash at the end. */
   readonly origin: string;
@@ -83,7 +86,6 @@ export class UserAgent {
 
   /** `fetch` for SDKs that take one: journalled, without cookies and without what only browsers send. */
   readonly fetch: typeof fetch = async (input, init) => {
-    const { fetch: undiciFetch } = await import("undici");
     const url = input instanceof Request ? input.url : String(input);
     // undici's Response has the shape of the global one; only their types differ.
     const answer = await undiciFetch(url, { ...(init as object), dispatcher: this.#dispatcher });
@@ -143,13 +145,15 @@ export class UserAgent {
     this.journal.push(this.mapped(line));
   }
 
-  /** The text with the visitor's own origin as ORIGIN, its authority as AUTHORITY and its WebSocket origin as WSORIGIN. */
+  /** The text with the visitor's own origin as ORIGIN, its authority as AUTHORITY, and what is drawn by lot as TOKEN. */
   mapped(text: string): string {
     const { host } = new URL(this.origin);
     return text
       .replaceAll(this.origin, "ORIGIN")
       .replaceAll(this.origin.replace("http", "ws"), "WSORIGIN")
-      .replaceAll(host, "AUTHORITY");
+      .replaceAll(encodeURIComponent(this.origin), "ORIGIN")
+      .replaceAll(host, "AUTHORITY")
+      .replaceAll(/[\w-]{32,}/g, "TOKEN");
   }
 
   async close(): Promise<void> {

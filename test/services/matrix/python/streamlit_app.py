@@ -1,0 +1,5 @@
+"""A page that says something."""
+
+import streamlit as st
+
+st.write("hello from Streamlit")
