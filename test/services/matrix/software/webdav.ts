@@ -117,6 +117,7 @@ export const nginxWebdav: Software = {
     serve(
       "nginx",
       (folder, port) => `daemon off; pid ${folder}/nginx.pid; error_log stderr warn; worker_processes 1;
+${process.getuid?.() === 0 ? "user root;" : ""}
 load_module ${nginxModule};
 events {}
 http {
