@@ -139,7 +139,7 @@ export function describeMatrix(softwares: readonly Software[]): void {
 }
 
 /** What a new visitor of `origin` sees; that the scenario failed is part of it. */
-async function journalOf(scenario: Scenario, origin: string, ca?: string): Promise<string[]> {
+export async function journalOf(scenario: Scenario, origin: string, ca?: string): Promise<string[]> {
   const visitor = new UserAgent(origin, ca);
   try {
     await scenario(visitor);

@@ -1,24 +1,4 @@
 import { describeMatrix } from "./matrix.js";
-import {
-  djangoBehindGunicorn,
-  djangoByDefault,
-  djangoForwardedHost,
-  djangoSecure,
-} from "./software/django.js";
-import { flask } from "./software/flask.js";
-import { jupyter } from "./software/jupyter.js";
-import { mcpGuarded, mcpMounted, mcpOauth } from "./software/mcp-python.js";
-import { streamlit } from "./software/streamlit.js";
+import { pythonSoftware } from "./software/all.js";
 
-describeMatrix([
-  djangoByDefault,
-  djangoSecure,
-  djangoBehindGunicorn,
-  djangoForwardedHost,
-  flask,
-  mcpMounted,
-  mcpGuarded,
-  mcpOauth,
-  jupyter,
-  streamlit,
-]);
+describeMatrix(pythonSoftware);

@@ -1,4 +1,4 @@
 import { describeMatrix } from "./matrix.js";
-import { apacheWebdav, nginxWebdav } from "./software/webdav.js";
+import { webdavSoftware } from "./software/all.js";
 
-describeMatrix([nginxWebdav, apacheWebdav]);
+describeMatrix(webdavSoftware);

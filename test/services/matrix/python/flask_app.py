@@ -1,9 +1,17 @@
-"""A page behind a login, with the session in a cookie and URLs that Flask builds whole."""
+"""A page behind a login, with the session in a cookie and URLs that Flask builds whole.
+
+With PROXY_FIX in the environment it believes the X-Forwarded fields, as Flask's documentation shows for use behind a proxy.
+"""
+
+import os
 
 from flask import Flask, redirect, request, session, url_for
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 app = Flask(__name__)
 app.secret_key = "a test"
+if "PROXY_FIX" in os.environ:
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)
 
 
 @app.get("/")

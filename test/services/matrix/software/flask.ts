@@ -1,28 +1,49 @@
 import assert from "node:assert/strict";
-import type { Software } from "../matrix.js";
+import type { Scenario, Service, Software } from "../matrix.js";
 import { missingPython, startPython } from "./python.js";
+
+const scenarios = {
+  async "logs in, with absolute redirects"(visitor) {
+    const form = await visitor.open("/");
+    assert.equal(form.url, `${visitor.origin}/login`);
+    const body = new URLSearchParams({ user: "ada" });
+    const welcome = await visitor.open("/login", { method: "POST", body, from: "/login" });
+    assert.equal(welcome.text, "hello ada");
+  },
+  async "redirects to the trailing slash"(visitor) {
+    assert.equal((await visitor.open("/folder")).text, "folder");
+  },
+} satisfies Record<string, Scenario>;
+
+function startApp(env: NodeJS.ProcessEnv): Promise<Service> {
+  return startPython("flask", (port) => ["--app", "flask_app", "run", "--port", String(port)], { env });
+}
 
 export const flask: Software = {
   name: "Flask",
   missing: missingPython,
-  start: () => startPython("flask", (port) => ["--app", "flask_app", "run", "--port", String(port)]),
+  start: () => startApp({}),
+  scenarios,
+  expected: {
+    "logs in, with absolute redirects": "works",
+    "redirects to the trailing slash": "works",
+  },
+};
+
+export const flaskWithProxyFix: Software = {
+  name: "Flask with ProxyFix",
+  missing: missingPython,
+  start: () => startApp({ PROXY_FIX: "1" }),
   scenarios: {
-    async "logs in, with absolute redirects"(visitor) {
-      const form = await visitor.open("/");
-      assert.equal(form.url, `${visitor.origin}/login`);
-      const welcome = await visitor.open("/login", {
-        method: "POST",
-        body: new URLSearchParams({ user: "ada" }),
-        from: "/login",
-      });
-      assert.equal(welcome.text, "hello ada");
-    },
-    async "redirects to the trailing slash"(visitor) {
-      assert.equal((await visitor.open("/folder")).text, "folder");
+    ...scenarios,
+    async "names itself in its pages by the URL that visitors have"(visitor) {
+      const form = await visitor.open("/login");
+      assert.equal(/action="([^"]+)"/.exec(form.text)?.[1], `${visitor.origin}/login`);
     },
   },
   expected: {
     "logs in, with absolute redirects": "works",
     "redirects to the trailing slash": "works",
+    "names itself in its pages by the URL that visitors have": "works",
   },
 };
