@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { lookup } from "node:dns";
 import { CookieJar } from "tough-cookie";
-import { Agent, type Dispatcher, fetch as undiciFetch, request } from "undici";
+import { Agent, fetch as undiciFetch, request } from "undici";
 import { WebSocket } from "ws";
 
 /** How a {@link UserAgent} asks for something. */
@@ -104,7 +104,7 @@ export class UserAgent {
     const socket = new WebSocket(url, protocols, {
       origin: foreign ?? this.origin,
       headers: { ...(cookie === "" ? {} : { cookie }), ...headers },
-      lookup: loopback as never,
+      lookup: loopback,
       ...(this.#ca === undefined ? {} : { ca: this.#ca }),
     });
     this.#sockets.push(socket);
@@ -183,7 +183,7 @@ export class UserAgent {
       headers: fields,
       body: stream,
     } = await request(url, {
-      method: method as Dispatcher.HttpMethod,
+      method,
       headers: { ...headers, ...ask.headers },
       body: body instanceof URLSearchParams ? body.toString() : (body ?? null),
       dispatcher: this.#dispatcher,

@@ -27,6 +27,15 @@ def login():
     return redirect(url_for("index", _external=True))
 
 
+@app.get("/theme")
+def theme():
+    if "theme" in request.cookies:
+        return request.cookies["theme"]
+    answer = redirect("/theme")
+    answer.set_cookie("theme", "dark", domain="localhost")
+    return answer
+
+
 @app.get("/folder/")
 def folder():
     return "folder"

@@ -2,7 +2,7 @@ import type { Software } from "../matrix.js";
 import { djangoBehindGunicorn, djangoByDefault, djangoForwardedHost, djangoSecure } from "./django.js";
 import { flask, flaskWithProxyFix } from "./flask.js";
 import { jupyter } from "./jupyter.js";
-import { mcpGuarded, mcpMounted, mcpOauth } from "./mcp-python.js";
+import { mcpGuarded, mcpMounted, mcpOauth, mcpOauthStrict } from "./mcp-python.js";
 import { streamlit } from "./streamlit.js";
 import { apacheWebdav, nginxWebdav } from "./webdav.js";
 
@@ -16,6 +16,7 @@ export const pythonSoftware: readonly Software[] = [
   mcpMounted,
   mcpGuarded,
   mcpOauth,
+  mcpOauthStrict,
   jupyter,
   streamlit,
 ];

@@ -13,6 +13,9 @@ const scenarios = {
   async "redirects to the trailing slash"(visitor) {
     assert.equal((await visitor.open("/folder")).text, "folder");
   },
+  async "keeps a cookie for the domain that it knows itself by"(visitor) {
+    assert.equal((await visitor.open("/theme")).text, "dark");
+  },
 } satisfies Record<string, Scenario>;
 
 function startApp(env: NodeJS.ProcessEnv): Promise<Service> {
@@ -27,6 +30,7 @@ export const flask: Software = {
   expected: {
     "logs in, with absolute redirects": "works",
     "redirects to the trailing slash": "works",
+    "keeps a cookie for the domain that it knows itself by": "works",
   },
 };
 
@@ -44,6 +48,7 @@ export const flaskWithProxyFix: Software = {
   expected: {
     "logs in, with absolute redirects": "works",
     "redirects to the trailing slash": "works",
+    "keeps a cookie for the domain that it knows itself by": "works",
     "names itself in its pages by the URL that visitors have": "works",
   },
 };

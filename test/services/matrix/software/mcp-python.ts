@@ -6,7 +6,8 @@ import {
 } from "@modelcontextprotocol/client";
 import { Client as V1Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as V1Transport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import type { Scenario, Software } from "../matrix.js";
+import type { OAuthClientInformationMixed, OAuthTokens } from "@modelcontextprotocol/sdk/shared/auth.js";
+import type { Need, Scenario, Software } from "../matrix.js";
 import type { UserAgent } from "../user-agent.js";
 import { missingPython, startPython } from "./python.js";
 
@@ -95,28 +96,28 @@ class SignIn implements V2Provider {
   /** What the browser was sent back with. */
   callback = new URLSearchParams();
   readonly #visitor: UserAgent;
-  #client: never | undefined;
-  #tokens: never | undefined;
+  #client: OAuthClientInformationMixed | undefined;
+  #tokens: OAuthTokens | undefined;
   #verifier = "";
 
   constructor(visitor: UserAgent) {
     this.#visitor = visitor;
   }
 
-  clientInformation(): never | undefined {
+  clientInformation(): OAuthClientInformationMixed | undefined {
     return this.#client;
   }
 
-  saveClientInformation(client: unknown): void {
-    this.#client = client as never;
+  saveClientInformation(client: OAuthClientInformationMixed): void {
+    this.#client = client;
   }
 
-  tokens(): never | undefined {
+  tokens(): OAuthTokens | undefined {
     return this.#tokens;
   }
 
-  saveTokens(tokens: unknown): void {
-    this.#tokens = tokens as never;
+  saveTokens(tokens: OAuthTokens): void {
+    this.#tokens = tokens;
   }
 
   async redirectToAuthorization(url: URL): Promise<void> {
@@ -158,20 +159,38 @@ const signInV1: Scenario = async (visitor) => {
   await client.close();
 };
 
+const signIns = {
+  "signs in a client of the TypeScript SDK, version 1": signInV1,
+  "signs in a client of the TypeScript SDK, version 2": signInV2,
+};
+
 export const mcpOauth: Software = {
   name: "MCP SDK for Python with its own authorization server",
   missing: missingPython,
   start: () => startPython("mcp_oauth", (port) => [String(port)]),
-  scenarios: {
-    "signs in a client of the TypeScript SDK, version 1": signInV1,
-    "signs in a client of the TypeScript SDK, version 2": signInV2,
-  },
+  scenarios: signIns,
   expected: {
     "signs in a client of the TypeScript SDK, version 1": "works",
     "signs in a client of the TypeScript SDK, version 2": {
       with: "none",
       over: ["http"],
-      why: "the client sends no credentials to a name that is not this machine's without TLS",
+      why: "without TLS the client sends no credentials to a name that is not this machine's",
     },
+  },
+};
+
+const resourceDiffers: Need = {
+  with: "none",
+  why: "clients ask for a token for the public URL, which the server compares with its own: set `resource_server_url` and `issuer_url` to the public one",
+};
+
+export const mcpOauthStrict: Software = {
+  name: "MCP SDK for Python with its own authorization server and `validate_token_resource`",
+  missing: missingPython,
+  start: () => startPython("mcp_oauth", (port) => [String(port), "--validate-resource"]),
+  scenarios: signIns,
+  expected: {
+    "signs in a client of the TypeScript SDK, version 1": resourceDiffers,
+    "signs in a client of the TypeScript SDK, version 2": resourceDiffers,
   },
 };
