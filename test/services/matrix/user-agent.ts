@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { lookup } from "node:dns";
+import { on } from "node:events";
 import { CookieJar } from "tough-cookie";
 import { Agent, fetch as undiciFetch, request } from "undici";
 import { WebSocket } from "ws";
@@ -11,7 +12,7 @@ export interface Ask {
   headers?: Record<string, string>;
   /** A form as a browser sends it, or any other body with the Content-Type of its own in `headers`. */
   body?: URLSearchParams | string;
-  /** The page that holds the link or the form, from which a browser takes Referer. Default: none for GET, `origin` for the rest. */
+  /** The page that holds the link or the form, from which a browser takes Referer. Default: none for GET, the root for the rest. */
   from?: string;
   /** As a page of this other origin asks, with the user's cookies: what services guard against. */
   foreign?: string;
@@ -108,12 +109,8 @@ export class UserAgent {
       ...(this.#ca === undefined ? {} : { ca: this.#ca }),
     });
     this.#sockets.push(socket);
-    const queue: Buffer[] = [];
-    let wake = (): void => {};
-    socket.on("message", (data) => {
-      queue.push(Buffer.from(data as Buffer));
-      wake();
-    });
+    // From the beginning: a service may speak first.
+    const received = on(socket, "message", { close: ["close"] });
     const status = await new Promise<number>((resolve, reject) => {
       socket.once("upgrade", (response) => resolve(response.statusCode as number));
       socket.once("unexpected-response", (_, response) => {
@@ -126,15 +123,10 @@ export class UserAgent {
     if (status !== 101) throw new Refused(status);
     async function* messages(): AsyncIterableIterator<Buffer> {
       for (;;) {
-        const next = queue.shift();
-        if (next !== undefined) yield next;
-        else if (socket.readyState >= socket.CLOSING) return;
-        else {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-            socket.once("close", () => resolve());
-          });
-        }
+        // Not by `for await`, which would end it for whoever listens on.
+        const next = await received.next();
+        if (next.done === true) return;
+        yield Buffer.from((next.value as [Buffer])[0]);
       }
     }
     return { socket, messages };
