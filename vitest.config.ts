@@ -1,10 +1,11 @@
 import { configDefaults, defineConfig } from "vitest/config";
 import { CountsReporter } from "./scripts/counts-reporter.js";
 
-/** Tests with a command of their own, `npm run test:NAME`: they take a minute, for npm or pip alone. */
+/** Tests with a command of their own, `npm run test:NAME`: they take a minute or more, for npm or pip alone. */
 const separate: Readonly<Record<string, string>> = {
   image: "test/packaging/image.test.ts",
   services: "test/services/**",
+  survey: "test/survey/**",
 };
 
 export default defineConfig(({ mode }) => ({

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type RelayCommand, startClientCommand, startRelayCommand } from "../../support/commands.js";
-import { type SecureRelay, startSecureRelay } from "../../support/secure.js";
+import { type Relays, type Scheme, schemes, startRelays, type Tunnel, type Way } from "./relays.js";
 import { UserAgent } from "./user-agent.js";
 
 /** A local service that runs. */
@@ -11,9 +10,6 @@ export interface Service {
 
 /** What a user of the software does. It throws when something does not work that has to. */
 export type Scenario = (visitor: UserAgent) => Promise<void>;
-
-/** How visitors reach the relay. */
-export type Scheme = "http" | "https";
 
 /** What one scenario needs through the tunnel. */
 export interface Need {
@@ -41,31 +37,21 @@ export interface Software {
   readonly expected: Readonly<Record<string, Expectation>>;
 }
 
-/** The domain of the tunnels: unlike `.test` and `.localhost` no development server takes it for its own machine's. */
-const domain = "tunnel.example";
-
-const schemes: readonly Scheme[] = ["http", "https"];
-
 /**
  * The tests of some software: each scenario directly, then through the tunnel over both schemes, with the client's defaults and with
  * the options of {@link Software.expected}. A cell works when the visitor's journal is the one of direct access.
  */
 export function describeMatrix(softwares: readonly Software[]): void {
-  let plain: RelayCommand;
-  let secure: SecureRelay;
+  let relays: Relays;
   beforeAll(async () => {
-    plain = await startRelayCommand(["--domain", domain]);
-    secure = await startSecureRelay([], domain);
+    relays = await startRelays();
   });
-  afterAll(async () => {
-    await plain?.close();
-    await secure?.close();
-  });
+  afterAll(() => relays?.close());
 
   describe.each(softwares)("$name", (software) => {
     describe.skipIf(software.missing())("through the tunnel as directly", () => {
       let service: Service;
-      const tunnels = new Map<string, Promise<{ url: string; close(): Promise<unknown> }>>();
+      const tunnels = new Map<string, Promise<Tunnel>>();
       beforeAll(async () => {
         service = await software.start();
       }, 60_000);
@@ -75,22 +61,9 @@ export function describeMatrix(softwares: readonly Software[]): void {
       });
 
       /** The tunnel with these options, which stays for the scenarios that follow. */
-      function tunnel(scheme: Scheme, options: string): Promise<{ url: string; close(): Promise<unknown> }> {
+      function tunnel(scheme: Scheme, options: string): Promise<Tunnel> {
         const key = `${scheme} ${options}`;
-        const subdomain = `t${tunnels.size}-${software.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")}`
-          .slice(0, 40)
-          .replace(/-$/, "");
-        const args = ["--subdomain", subdomain, ...options.split(" ").filter(Boolean)];
-        const started =
-          tunnels.get(key) ??
-          (scheme === "http"
-            ? startClientCommand(service.port, plain.port, args)
-            : startClientCommand(
-                service.port,
-                secure.port,
-                ["--relay", `https://127.0.0.1:${secure.port}`, ...args],
-                { NODE_EXTRA_CA_CERTS: secure.caFile },
-              ));
+        const started = tunnels.get(key) ?? relays.connect(scheme, service.port, options);
         tunnels.set(key, started);
         return started;
       }
@@ -104,36 +77,27 @@ export function describeMatrix(softwares: readonly Software[]): void {
         const expectation = software.expected[name] ?? "works";
         const need = expectation === "works" ? undefined : expectation;
 
-        const through = async (scheme: Scheme, options: string): Promise<string[]> => {
-          const { url } = await tunnel(scheme, options);
-          return journalOf(
-            scenario,
-            url.replace(/\/$/, ""),
-            scheme === "https" ? secure.authority.cert : undefined,
-          );
-        };
-
         it("works directly", async () => {
-          direct = await journalOf(scenario, `http://localhost:${service.port}`);
-          expect(direct.filter((line) => line.startsWith("FAILED"))).toEqual([]);
+          direct = await journalOf(scenario, directWay(service));
+          expect(direct.filter(isFailure)).toEqual([]);
         });
 
         for (const scheme of schemes) {
           if (need === undefined || !(need.over ?? schemes).includes(scheme)) {
             it(`works over ${scheme}`, async () => {
-              expect(await through(scheme, "")).toEqual(direct);
+              expect(await journalOf(scenario, await tunnel(scheme, ""))).toEqual(direct);
             });
             continue;
           }
           it(`does not work over ${scheme} by default: ${need.why}`, async () => {
-            const seen = await through(scheme, "");
+            const seen = await journalOf(scenario, await tunnel(scheme, ""));
             expect(seen).not.toEqual(direct);
             // The service itself has answered, not the tunnel for it.
             expect(seen.join("\n")).not.toMatch(/-> 50[234]\b|ECONN/);
           });
           if (need.with === "none") continue;
           it(`works over ${scheme} with ${need.with}`, async () => {
-            expect(await through(scheme, need.with)).toEqual(direct);
+            expect(await journalOf(scenario, await tunnel(scheme, need.with))).toEqual(direct);
           });
         }
       });
@@ -141,15 +105,26 @@ export function describeMatrix(softwares: readonly Software[]): void {
   });
 }
 
-/** What a new visitor of `origin` sees; that the scenario failed is part of it. */
-export async function journalOf(scenario: Scenario, origin: string, ca?: string): Promise<string[]> {
+/** The way of a browser on the same machine. */
+export function directWay(service: Service): Way {
+  return { origin: `http://localhost:${service.port}` };
+}
+
+/** What a new visitor sees; that the scenario failed is part of it. */
+export async function journalOf(scenario: Scenario, { origin, ca }: Way): Promise<string[]> {
   const visitor = new UserAgent(origin, ca);
   try {
     await scenario(visitor);
   } catch (error) {
-    visitor.note(`FAILED ${(error as Error).message}`);
+    visitor.note(`${failure}${(error as Error).message}`);
   } finally {
     await visitor.close();
   }
   return visitor.journal;
+}
+
+const failure = "FAILED ";
+
+export function isFailure(line: string): boolean {
+  return line.startsWith(failure);
 }
