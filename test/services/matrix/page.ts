@@ -1,21 +1,32 @@
-import type { Expectation, Software } from "./matrix.js";
+import type { Need, Software } from "./matrix.js";
 
 /** The tables of docs/services.md: what each software does through the tunnel as the tests of the matrix find it. */
-export function servicesTable(softwares: readonly Software[]): string {
-  const rows = softwares.map(({ name, expected }) => {
-    const scenarios = Object.entries(expected);
-    const byDefault = scenarios
-      .filter(([, expectation]) => expectation === "works")
-      .map(([scenario]) => scenario);
-    const others = scenarios.flatMap(([scenario, expectation]) => needText(scenario, expectation));
-    return `| ${name} | ${byDefault.join("; ")} | ${others.join("; ")} |`;
+export function servicesTables(softwares: readonly Software[]): string {
+  const works = softwares.map(({ name, expected }) => {
+    const byDefault = Object.keys(expected).filter((scenario) => expected[scenario] === "works");
+    return `| ${name} | ${byDefault.join("; ") || "nothing of what was tried"} |`;
   });
-  return ["| Software | By default it | Otherwise it |", "|---|---|---|", ...rows].join("\n");
+  return [
+    "| Software | What works by default |",
+    "|---|---|",
+    ...works,
+    "",
+    "| Software | What does not | What makes it work | Why |",
+    "|---|---|---|---|",
+    ...softwares.flatMap(needRows),
+  ].join("\n");
 }
 
-function needText(scenario: string, expectation: Expectation): string[] {
-  if (expectation === "works") return [];
-  const over = expectation.over === undefined ? "" : ` over ${expectation.over.join(" and ")}`;
-  const how = expectation.with === "none" ? "with no option" : `with \`${expectation.with}\``;
-  return [`${scenario}${over} ${how}: ${expectation.why}`];
+/** A row for each need: several scenarios may have one in common. */
+function needRows({ name, expected }: Software): string[] {
+  const scenarios = new Map<Need, string[]>();
+  for (const [scenario, need] of Object.entries(expected)) {
+    if (need === "works") continue;
+    scenarios.set(need, [...(scenarios.get(need) ?? []), scenario]);
+  }
+  return [...scenarios].map(([{ over, with: options, why }, names]) => {
+    const scheme = over === undefined ? "" : `, over ${over.join(" and ")}`;
+    const how = options === "none" ? "no option" : `\`${options}\``;
+    return `| ${name} | ${names.join("; ")}${scheme} | ${how} | ${why} |`;
+  });
 }

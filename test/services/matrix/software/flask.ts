@@ -49,6 +49,9 @@ export const flaskWithProxyFix: Software = {
     "logs in, with absolute redirects": "works",
     "redirects to the trailing slash": "works",
     "keeps a cookie for the domain that it knows itself by": "works",
-    "names itself in its pages by the URL that visitors have": "works",
+    "names itself in its pages by the URL that visitors have": {
+      with: "--forwarded-headers all",
+      why: "it believes X-Forwarded-Host and -Proto, which services are not told by default, since many compare them with Origin",
+    },
   },
 };
