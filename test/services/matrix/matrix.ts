@@ -35,6 +35,8 @@ export interface Software {
   readonly scenarios: Readonly<Record<string, Scenario>>;
   /** What is expected of each scenario through the tunnel. */
   readonly expected: Readonly<Record<string, Expectation>>;
+  /** Options of the client with which all that works by default works as well, for who needs them for another reason. */
+  readonly alsoWith?: readonly string[];
 }
 
 /**
@@ -84,8 +86,8 @@ export function describeMatrix(softwares: readonly Software[]): void {
 
         for (const scheme of schemes) {
           if (need === undefined || !(need.over ?? schemes).includes(scheme)) {
-            it(`works over ${scheme}`, async () => {
-              expect(await journalOf(scenario, await tunnel(scheme, ""))).toEqual(direct);
+            it.each(["", ...(software.alsoWith ?? [])])(`works over ${scheme} %s`, async (options) => {
+              expect(await journalOf(scenario, await tunnel(scheme, options))).toEqual(direct);
             });
             continue;
           }

@@ -2,13 +2,14 @@ import type { Need, Software } from "./matrix.js";
 
 /** The tables of docs/services.md: what each software does through the tunnel as the tests of the matrix find it. */
 export function servicesTables(softwares: readonly Software[]): string {
-  const works = softwares.map(({ name, expected }) => {
+  const works = softwares.map(({ name, expected, alsoWith = [] }) => {
     const byDefault = Object.keys(expected).filter((scenario) => expected[scenario] === "works");
-    return `| ${name} | ${byDefault.join("; ") || "nothing of what was tried"} |`;
+    const as = alsoWith.map((options) => `\`${options}\``).join("; ");
+    return `| ${name} | ${byDefault.join("; ") || "nothing of what was tried"} | ${as} |`;
   });
   return [
-    "| Software | What works by default |",
-    "|---|---|",
+    "| Software | What works by default | And with |",
+    "|---|---|---|",
     ...works,
     "",
     "| Software | What does not | What makes it work | Why |",

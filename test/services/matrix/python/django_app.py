@@ -5,6 +5,7 @@ What the environment's DJANGO_SETTINGS holds, as JSON, is set besides.
 
 import json
 import os
+import sys
 
 from django.conf import settings
 from django.core.management import execute_from_command_line
@@ -25,10 +26,7 @@ settings.configure(
         "django.middleware.csrf.CsrfViewMiddleware",
         "django.middleware.clickjacking.XFrameOptionsMiddleware",
     ],
-    **{
-        name: tuple(value) if isinstance(value, list) and name.endswith("_HEADER") else value
-        for name, value in json.loads(os.environ.get("DJANGO_SETTINGS", "{}")).items()
-    },
+    **json.loads(os.environ.get("DJANGO_SETTINGS", "{}")),
 )
 
 
@@ -49,6 +47,4 @@ urlpatterns = [path("", index), path("login/", login)]
 application = get_wsgi_application()
 
 if __name__ == "__main__":
-    import sys
-
     execute_from_command_line(["manage.py", "runserver", "--noreload", f"127.0.0.1:{sys.argv[1]}"])

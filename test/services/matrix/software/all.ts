@@ -1,5 +1,5 @@
 import type { Software } from "../matrix.js";
-import { djangoBehindGunicorn, djangoByDefault, djangoForwardedHost, djangoSecure } from "./django.js";
+import { djangoUnderGunicorn, djangoByDefault, djangoForwardedHost, djangoSecure } from "./django.js";
 import { flask, flaskWithProxyFix } from "./flask.js";
 import { jupyter } from "./jupyter.js";
 import { mcpGuarded, mcpMounted, mcpOauth, mcpOauthStrict } from "./mcp-python.js";
@@ -9,7 +9,7 @@ import { apacheWebdav, nginxWebdav } from "./webdav.js";
 export const pythonSoftware: readonly Software[] = [
   djangoByDefault,
   djangoSecure,
-  djangoBehindGunicorn,
+  djangoUnderGunicorn,
   djangoForwardedHost,
   flask,
   flaskWithProxyFix,

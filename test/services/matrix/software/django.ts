@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Expectation, Scenario, Software } from "../matrix.js";
+import type { Scenario, Software } from "../matrix.js";
 import type { UserAgent } from "../user-agent.js";
 import { missingPython, startPython } from "./python.js";
 
@@ -36,32 +36,18 @@ const scenarios: Record<string, Scenario> = {
   },
 };
 
-/** Django with these settings besides those of a new project, under its own server or another. */
-function django(
-  name: string,
-  settings: object,
-  {
-    server = "runserver",
-    expected = {},
-  }: { server?: "runserver" | "gunicorn"; expected?: Record<string, Expectation> } = {},
-): Software {
+const expected = Object.fromEntries(Object.keys(scenarios).map((name) => [name, "works" as const]));
+
+/** Django under its own server, with these settings besides those of a new project. */
+function django(name: string, settings: object, alsoWith: readonly string[] = []): Software {
   const env = { DJANGO_SETTINGS: JSON.stringify(settings) };
   return {
     name,
     missing: missingPython,
-    start: () =>
-      server === "runserver"
-        ? startPython("django_app", (port) => [String(port)], { env })
-        : startPython(
-            "gunicorn",
-            (port) => ["--bind", `127.0.0.1:${port}`, "--no-control-socket", "django_app:application"],
-            { env },
-          ),
+    start: () => startPython("django_app", (port) => [String(port)], { env }),
     scenarios,
-    expected: {
-      ...Object.fromEntries(Object.keys(scenarios).map((scenario) => [scenario, "works"])),
-      ...expected,
-    },
+    expected,
+    alsoWith,
   };
 }
 
@@ -69,10 +55,25 @@ function django(
 const secureHeader = { SECURE_PROXY_SSL_HEADER: ["HTTP_X_FORWARDED_PROTO", "https"] };
 
 export const djangoByDefault = django("Django", {});
-export const djangoSecure = django("Django with SECURE_PROXY_SSL_HEADER", secureHeader);
-export const djangoBehindGunicorn = django("Django under gunicorn", {}, { server: "gunicorn" });
-export const djangoForwardedHost = django("Django with USE_X_FORWARDED_HOST and SECURE_PROXY_SSL_HEADER", {
-  ...secureHeader,
-  USE_X_FORWARDED_HOST: true,
-  ALLOWED_HOSTS: ["*"],
-});
+export const djangoSecure = django("Django with SECURE_PROXY_SSL_HEADER", secureHeader, [
+  "--forwarded-headers for,proto",
+]);
+export const djangoForwardedHost = django(
+  "Django with USE_X_FORWARDED_HOST and SECURE_PROXY_SSL_HEADER",
+  { ...secureHeader, USE_X_FORWARDED_HOST: true, ALLOWED_HOSTS: ["*"] },
+  ["--origin keep --forwarded-headers all", "--host-header preserve"],
+);
+
+/** It believes X-Forwarded-Proto of this machine without being asked to. */
+export const djangoUnderGunicorn: Software = {
+  ...djangoByDefault,
+  name: "Django under gunicorn",
+  start: () =>
+    startPython("gunicorn", (port) => [
+      "--bind",
+      `127.0.0.1:${port}`,
+      "--no-control-socket",
+      "django_app:application",
+    ]),
+  alsoWith: ["--forwarded-headers for,proto"],
+};
