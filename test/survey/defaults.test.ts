@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { directWay, isFailure, journalOf } from "../services/matrix/matrix.js";
-import { type Relays, schemes, startRelays } from "../services/matrix/relays.js";
+import { directWay, isFailure, journalOf, type Service, type Software } from "../services/matrix/matrix.js";
+import { type Relays, schemes, startRelays, type Way } from "../services/matrix/relays.js";
 import { allSoftware } from "../services/matrix/software/all.js";
 
-const softwares = allSoftware.filter((software) => !software.missing());
+/** The defaults, and all that they could be. */
 const combinations = ["", ...["keep", "rewrite", "drop"].flatMap(withForwarded)];
 
 function withForwarded(origin: string): string[] {
@@ -13,8 +13,8 @@ function withForwarded(origin: string): string[] {
 }
 
 /**
- * Which defaults of the client let the most services work without an option? This asks all of them of the matrix, with each of its
- * servers, and prints a table: which scenarios do not work, by their numbers, over http and over https.
+ * Which defaults of the client let the most services work without an option? This tries all of them with each server of the matrix, and
+ * prints a table: which scenarios do not work, by their numbers, over http and over https.
  */
 describe("the client's defaults", () => {
   let relays: Relays;
@@ -22,44 +22,50 @@ describe("the client's defaults", () => {
     relays = await startRelays();
   });
   afterAll(() => relays?.close());
-  /** The scenarios that work with each combination, over all software and both schemes. */
+  /** How many scenarios work with each combination, over all software and both schemes. */
   const working = new Map(combinations.map((options) => [options, 0]));
 
-  it.each(softwares)("are tried, and all else, with $name", { timeout: 300_000 }, async (software) => {
-    const service = await software.start();
-    try {
-      const scenarios = Object.entries(software.scenarios);
-      const direct = new Map<string, string[]>();
-      for (const [name, scenario] of scenarios)
-        direct.set(name, await journalOf(scenario, directWay(service)));
-      expect([...direct.values()].flat().filter(isFailure)).toEqual([]);
-      const lines = [software.name, ...scenarios.map(([name], i) => `  ${i + 1} ${name}`)];
-      for (const options of combinations) {
-        const cells: string[] = [];
-        for (const scheme of schemes) {
-          const tunnel = await relays.connect(scheme, service.port, options);
-          const broken: number[] = [];
-          for (const [i, [name, scenario]] of scenarios.entries()) {
-            const seen = await journalOf(scenario, tunnel);
-            if (seen.join("\n") === direct.get(name)?.join("\n")) {
-              working.set(options, (working.get(options) ?? 0) + 1);
-            } else broken.push(i + 1);
-          }
-          await tunnel.close();
-          cells.push(`${scheme} ${broken.length === 0 ? "all" : `not ${broken.join(", ")}`}`);
-        }
-        lines.push(
-          `  ${(options || "by default").padEnd(45)} ${cells.map((cell) => cell.padEnd(22)).join("")}`,
+  async function survey({ name, scenarios }: Software, service: Service): Promise<string> {
+    const journals = async (way: Way): Promise<string[][]> => {
+      const seen: string[][] = [];
+      for (const scenario of Object.values(scenarios)) seen.push(await journalOf(scenario, way));
+      return seen;
+    };
+    const direct = await journals(directWay(service));
+    expect(direct.flat().filter(isFailure)).toEqual([]);
+    const lines = [name, ...Object.keys(scenarios).map((scenario, i) => `  ${i + 1} ${scenario}`)];
+    for (const options of combinations) {
+      const cells: string[] = [];
+      for (const scheme of schemes) {
+        const tunnel = await relays.connect(scheme, service.port, options);
+        const seen = await journals(tunnel);
+        await tunnel.close();
+        const broken = direct.flatMap((lines, i) =>
+          lines.join("\n") === seen[i]?.join("\n") ? [] : [i + 1],
         );
+        working.set(options, (working.get(options) ?? 0) + direct.length - broken.length);
+        cells.push(`${scheme}: ${broken.length === 0 ? "all" : `not ${broken.join(", ")}`}`.padEnd(20));
       }
-      console.log(lines.join("\n"));
-    } finally {
-      await service.close();
+      lines.push(`  ${(options || "by default").padEnd(45)} ${cells.join(" ")}`);
     }
-  });
+    return lines.join("\n");
+  }
+
+  for (const software of allSoftware) {
+    it.skipIf(software.missing())(`are tried with ${software.name}`, { timeout: 300_000 }, async () => {
+      const service = await software.start();
+      try {
+        console.log(await survey(software, service));
+      } finally {
+        await service.close();
+      }
+    });
+  }
 
   it("let as many scenarios work as any other", () => {
     console.log(working);
-    expect(working.get("")).toBe(Math.max(...working.values()));
+    const most = Math.max(...working.values());
+    expect(most).toBeGreaterThan(0);
+    expect(working.get("")).toBe(most);
   });
 });

@@ -50,8 +50,8 @@ export function describeMatrix(softwares: readonly Software[]): void {
   });
   afterAll(() => relays?.close());
 
-  describe.each(softwares)("$name", (software) => {
-    describe.skipIf(software.missing())("through the tunnel as directly", () => {
+  for (const software of softwares) {
+    describe.skipIf(software.missing())(`${software.name}, through the tunnel as directly`, () => {
       let service: Service;
       const tunnels = new Map<string, Promise<Tunnel>>();
       beforeAll(async () => {
@@ -86,9 +86,11 @@ export function describeMatrix(softwares: readonly Software[]): void {
 
         for (const scheme of schemes) {
           if (need === undefined || !(need.over ?? schemes).includes(scheme)) {
-            it.each(["", ...(software.alsoWith ?? [])])(`works over ${scheme} %s`, async (options) => {
-              expect(await journalOf(scenario, await tunnel(scheme, options))).toEqual(direct);
-            });
+            for (const options of ["", ...(software.alsoWith ?? [])]) {
+              it(`works over ${scheme}${options && `, and with ${options}`}`, async () => {
+                expect(await journalOf(scenario, await tunnel(scheme, options))).toEqual(direct);
+              });
+            }
             continue;
           }
           it(`does not work over ${scheme} by default: ${need.why}`, async () => {
@@ -104,7 +106,7 @@ export function describeMatrix(softwares: readonly Software[]): void {
         }
       });
     });
-  });
+  }
 }
 
 /** The way of a browser on the same machine. */
