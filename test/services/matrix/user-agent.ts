@@ -64,9 +64,15 @@ export class UserAgent {
   /** Asks for a path of the service, or any URL. Redirects lead anywhere on loopback, as those of a service may. */
   async open(pathOrUrl: string, ask: Ask = {}): Promise<Page> {
     let url = new URL(pathOrUrl, this.origin);
-    let { method = "GET", body, headers = {}, from } = ask;
+    let { method = "GET", body, headers = {} } = ask;
+    const from = ask.from ?? (isSafe(method) ? undefined : "/");
     for (let hops = 0; hops < 10; hops++) {
-      const answer = await this.#exchange(url, method, { ...ask, headers, ...(from ? { from } : {}) }, body);
+      const answer = await this.#exchange(
+        url,
+        method,
+        { ...ask, headers, ...(from === undefined ? {} : { from }) },
+        body,
+      );
       const location = answer.headers["location"];
       if (typeof location !== "string" || !redirects.has(answer.status) || ask.redirect === "manual") {
         return answer;
@@ -79,7 +85,6 @@ export class UserAgent {
         headers = Object.fromEntries(
           Object.entries(headers).filter(([name]) => name.toLowerCase() !== "content-type"),
         );
-        from ??= pathOrUrl;
       }
     }
     throw new Error(`too many redirects, the last one to ${this.mapped(url.href)}`);
@@ -161,8 +166,8 @@ export class UserAgent {
     const cookie = await this.cookies.getCookieString(url.href);
     if (cookie !== "") headers["cookie"] = cookie;
     const own = ask.foreign ?? this.origin;
-    if (method !== "GET" && method !== "HEAD") headers["origin"] = own;
-    const from = ask.foreign ?? ask.from ?? (method === "GET" || method === "HEAD" ? undefined : "/");
+    if (!isSafe(method)) headers["origin"] = own;
+    const from = ask.foreign ?? ask.from;
     if (from !== undefined) headers["referer"] = new URL(from, `${own}/`).href;
     // Browsers say it to servers that nobody between could have read: the Secure Contexts standard, section 3.1.
     if (url.protocol === "https:" || url.hostname === "localhost") {
@@ -191,6 +196,11 @@ export class UserAgent {
     );
     return { status: statusCode, url: url.href, headers: fields, text };
   }
+}
+
+/** Whether browsers leave out Origin (the Fetch standard, "append a request `Origin` header"). */
+function isSafe(method: string): boolean {
+  return method === "GET" || method === "HEAD";
 }
 
 interface Offer {
