@@ -9,15 +9,20 @@ import { createServer } from "node:net";
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(10_240, 32_768);
-    const server = createServer();
-    // Taken: the next one may not be.
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => resolve(true));
-    });
-    if (!isFree) continue;
-    server.close();
-    await once(server, "close");
-    return port;
+    // Both: `localhost` leads to ::1 first, where another program would answer for the one that listens at 127.0.0.1 alone.
+    if ((await isFree(port, "127.0.0.1")) && (await isFree(port, "::1"))) return port;
   }
+}
+
+/** Also where the machine does not have the address. */
+async function isFree(port: number, host: string): Promise<boolean> {
+  const server = createServer();
+  const error = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+    server.once("error", resolve);
+    server.listen(port, host, () => resolve(undefined));
+  });
+  if (error !== undefined) return error.code === "EADDRNOTAVAIL" || error.code === "EAFNOSUPPORT";
+  server.close();
+  await once(server, "close");
+  return true;
 }
