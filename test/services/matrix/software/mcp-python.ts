@@ -181,7 +181,9 @@ export const mcpOauth: Software = {
 
 const resourceDiffers: Need = {
   with: "none",
-  why: "clients ask for a token for the public URL, which the server compares with its own: set `resource_server_url` and `issuer_url` to the public one",
+  why:
+    "clients ask for a token for the public URL, which the server compares with its own: " +
+    "set `resource_server_url` and `issuer_url` to the public one",
 };
 
 export const mcpOauthStrict: Software = {

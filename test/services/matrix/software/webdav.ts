@@ -142,6 +142,8 @@ http {
   expected,
 };
 
+const apacheModules = ["mpm_event", "authz_core", "dir", "autoindex", "dav", "dav_fs"];
+
 export const apacheWebdav: Software = {
   name: "Apache with mod_dav",
   missing: () => missingProgram("apache2"),
@@ -154,7 +156,7 @@ Listen 127.0.0.1:${port}
 PidFile ${folder}/apache.pid
 ErrorLog ${folder}/error.log
 DefaultRuntimeDir ${folder}
-${["mpm_event", "authz_core", "dir", "autoindex", "dav", "dav_fs"].map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join("\n")}
+${apacheModules.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join("\n")}
 DavLockDB ${folder}/locks
 DocumentRoot ${folder}/files
 <Directory ${folder}/files>
