@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   Client as V2Client,
   type OAuthClientProvider as V2Provider,
+  type OAuthDiscoveryState,
   StreamableHTTPClientTransport as V2Transport,
 } from "@modelcontextprotocol/client";
 import { Client as V1Client } from "@modelcontextprotocol/sdk/client/index.js";
@@ -99,6 +100,7 @@ class SignIn implements V2Provider {
   #client: OAuthClientInformationMixed | undefined;
   #tokens: OAuthTokens | undefined;
   #verifier = "";
+  #discovery: OAuthDiscoveryState | undefined;
 
   constructor(visitor: UserAgent) {
     this.#visitor = visitor;
@@ -131,6 +133,14 @@ class SignIn implements V2Provider {
 
   codeVerifier(): string {
     return this.#verifier;
+  }
+
+  saveDiscoveryState(discovery: OAuthDiscoveryState): void {
+    this.#discovery = discovery;
+  }
+
+  discoveryState(): OAuthDiscoveryState | undefined {
+    return this.#discovery;
   }
 }
 
