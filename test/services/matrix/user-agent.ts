@@ -95,7 +95,9 @@ export class UserAgent {
     const url = input instanceof Request ? input.url : String(input);
     // undici's Response has the shape of the global one; only their types differ.
     const answer = await undiciFetch(url, { ...(init as object), dispatcher: this.#dispatcher });
-    this.note(`${init?.method ?? "GET"} ${url} -> ${answer.status}`);
+    // The stream that MCP clients open beside their calls: chance says whether it is answered before they leave.
+    const isBeside = new Headers(init?.headers).get("accept") === "text/event-stream";
+    if (!isBeside) this.note(`${init?.method ?? "GET"} ${url} -> ${answer.status}`);
     return answer as unknown as Response;
   };
 
