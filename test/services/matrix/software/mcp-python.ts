@@ -49,6 +49,13 @@ const foreignPage: Scenario = async (visitor) => {
   );
 };
 
+/** Of a server at `/mcp` with guards against DNS rebinding. */
+export const mcpScenarios: Record<string, Scenario> = {
+  "serves MCP clients": (visitor) => useTools(visitor, "/mcp"),
+  "serves a page of its own origin": ownPage,
+  "refuses a page of another site": foreignPage,
+};
+
 export const mcpMounted: Software = {
   name: "FastAPI with an MCP server mounted at /mcp",
   missing: missingPython,
@@ -73,11 +80,7 @@ export const mcpGuarded: Software = {
   name: "MCP SDK for Python",
   missing: missingPython,
   start: () => startPython("mcp_guarded", (port) => [String(port)]),
-  scenarios: {
-    "serves MCP clients": (visitor) => useTools(visitor, "/mcp"),
-    "serves a page of its own origin": ownPage,
-    "refuses a page of another site": foreignPage,
-  },
+  scenarios: mcpScenarios,
   expected: {
     "serves MCP clients": "works",
     "serves a page of its own origin": "works",

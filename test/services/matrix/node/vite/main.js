@@ -1,0 +1,2 @@
+document.querySelector("#text").textContent = "a page of Vite";
+import.meta.hot.accept();

@@ -1,0 +1,2 @@
+document.body.textContent = "a page of webpack";
+import.meta.webpackHot.accept();

@@ -1,0 +1,4 @@
+import { describeMatrix } from "./matrix.js";
+import { phpAndRubySoftware } from "./software/all.js";
+
+describeMatrix(phpAndRubySoftware);

@@ -1,0 +1,52 @@
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { copyBelow, modulesOf } from "../../../support/node-modules.js";
+import type { Service } from "../matrix.js";
+import { startServer } from "../run.js";
+
+/** Where the services of the matrix are that need packages of npm. */
+const nodeFolder = fileURLToPath(new URL("../node", import.meta.url));
+
+/** A service that runs in a folder of its own. */
+export interface NodeService extends Service {
+  readonly folder: string;
+}
+
+let modules: string | undefined;
+
+/** Installs what they need at the first call; says whether that failed. */
+export function missingNode(): boolean {
+  modules ??= modulesOf(nodeFolder);
+  return modules === undefined;
+}
+
+/**
+ * Starts a script that listens, in a copy of `folder`, one of those of the services. The script is a path there, or of one of the
+ * packages if it begins with `node_modules`.
+ */
+export async function startNode(
+  folder: string,
+  script: string,
+  args: (port: number) => readonly string[],
+): Promise<NodeService> {
+  const copy = copyBelow(modules as string, join(nodeFolder, folder));
+  const path = script.startsWith("node_modules/") ? join(modules as string, script) : script;
+  try {
+    const service = await startServer(process.execPath, (port) => [path, ...args(port)], {
+      cwd: copy.path,
+      // Nobody is told that tests ran; nor is the program, of which some behave differently in them.
+      env: { NEXT_TELEMETRY_DISABLED: "1", NODE_ENV: "development" },
+    });
+    return {
+      port: service.port,
+      folder: copy.path,
+      async close() {
+        await service.close();
+        copy.close();
+      },
+    };
+  } catch (error) {
+    copy.close();
+    throw error;
+  }
+}
