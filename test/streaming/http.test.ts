@@ -63,7 +63,8 @@ describe("a request through the tunnel", () => {
     const [start, host, ...lines] = headLines(local.received);
     expect(start).toBe("GET /?b=2&a=1&a=%20+ HTTP/1.1");
     expect(host).toBe(`host: localhost:${service.port}`);
-    expect(lines).toEqual(fields.map((field) => field.replace(/:$/, ": ")));
+    const sent = fields.map((field) => field.replace(/:$/, ": "));
+    expect(lines).toEqual([...sent, "X-Tunnel-Visitor: 127.0.0.1"]);
   });
 
   it("has its path, however long and odd", async () => {
