@@ -289,7 +289,8 @@ const hostValue = /^[\w.~!$&'()*+,;=%:[\]-]+$/;
 
 function resolveHostHeader(value: string): HostHeader {
   if (value === "rewrite" || value === "preserve") return value;
-  if (!hostValue.test(value)) {
+  // A name spelled like one of the two words is meant to be it.
+  if (!hostValue.test(value) || /^(?:rewrite|preserve)$/i.test(value)) {
     throw invalid(`the host header '${value}' is neither 'rewrite' nor 'preserve' nor a host name`);
   }
   return { value };
@@ -298,7 +299,9 @@ function resolveHostHeader(value: string): HostHeader {
 function resolveOrigin(value: string | undefined, isDropped: boolean): OriginPolicy {
   if (value === undefined) return isDropped ? "drop" : defaultOrigin;
   const policy = oneOf("origin", originPolicies, value);
-  if (isDropped && policy !== "drop") throw invalid(`the origin cannot be '${policy}' and be dropped`);
+  if (isDropped && policy !== "drop") {
+    throw invalid(`the origin cannot be '${policy}' and be dropped: give either 'origin' or 'drop-origin'`);
+  }
   return policy;
 }
 

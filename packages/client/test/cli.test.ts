@@ -43,6 +43,7 @@ describe("mistakes on the command line", () => {
     [["3000", "--relay", "x", "--subdomain", ""], /subdomain is empty/],
     [["3000", "--relay", "x", "--subdomain", "demo.tunnel.test"], /'demo\.tunnel\.test' is not a name/],
     [["3000", "--relay", "x", "--host-header", "a b"], /host header 'a b'/],
+    [["3000", "--relay", "x", "--host-header", "Rewrite"], /host header 'Rewrite' is neither 'rewrite' nor/],
     [["3000", "--relay", "x", "--origin", "other"], /--origin.*keep, rewrite, drop/],
     [["3000", "--relay", "x", "--forwarded-headers", "port"], /forwarded headers are 'all', 'none' or some/],
     [["3000", "--relay", "x", "--oauth-metadata", "drop"], /--oauth-metadata.*rewrite, keep/],
