@@ -57,9 +57,10 @@ function limitText(limit: RefusalLimit | undefined): string {
 function valueText({ value, unit }: RefusalLimit): string {
   switch (unit) {
     case "bytes":
-      return formatBytes(value);
+      // A limit is told exactly: 2000 bytes are not 2.0 KiB.
+      return value % 1_024 === 0 ? formatBytes(value) : `${value} B`;
     case "ms":
-      return `${value / 1_000} s`;
+      return value > 60_000 && value % 60_000 === 0 ? `${value / 60_000} min` : `${value / 1_000} s`;
     case "count":
       return String(value);
   }

@@ -31,6 +31,10 @@ describe("a refusal in words", () => {
       "request body over --max-request-body (5 MiB)",
     ],
     [
+      refusal("url_too_long", ["max-url-length", 2_000, "bytes"]),
+      "request target over --max-url-length (2000 B)",
+    ],
+    [
       refusal("headers_too_large", ["max-header-count", 256, "count"]),
       "request head over --max-header-count (256)",
     ],
@@ -130,7 +134,7 @@ describe("a client", () => {
     await expect.poll(() => events.length).toBe(2);
     expect(events[0]).toMatchObject({
       code: "tunnel_timeout",
-      message: "no response began within --response-timeout (600 s)",
+      message: "no response began within --response-timeout (10 min)",
     });
   });
 

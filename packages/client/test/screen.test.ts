@@ -1,4 +1,6 @@
+import { EventEmitter } from "node:events";
 import { describe, expect, it } from "vitest";
+import { TunnelError } from "mcp-tunnel-protocol";
 import type { JsonRelaySession, StreamHandler } from "mcp-tunnel-protocol";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { startCannedServer, startRawServer } from "../../../test/support/raw-server.js";
@@ -14,19 +16,21 @@ import { TestRelay } from "./test-relay.js";
  */
 const closing = closingAfterEach();
 
-/** The line of a request, as a person sees it. */
-function lineOf(event: RequestEvent): string {
-  let told: ((event: RequestEvent) => void) | undefined;
-  const client = {
-    on(name: string, listener: (event: RequestEvent) => void) {
-      if (name === "request") told = listener;
-    },
-  };
-  let line = "";
-  const output = { out: (text: string) => (line = text), err() {}, colors: true };
-  new HumanRenderer(output, "http://localhost:3000").follow(client as unknown as TunnelClient);
-  told?.(event);
-  return line;
+/** The lines about what a client tells, as a person sees them. */
+function linesOf(events: readonly (readonly [string, object])[], colors = false): string[] {
+  const client = new EventEmitter();
+  const lines: string[] = [];
+  const add = (line: string) => lines.push(line);
+  new HumanRenderer({ out: add, err: add, colors }, "http://localhost:3000").follow(
+    client as unknown as TunnelClient,
+  );
+  for (const [name, event] of events) client.emit(name, event);
+  return lines;
+}
+
+/** The line of a request. */
+function lineOf(event: RequestEvent): string | undefined {
+  return linesOf([["request", event]], true)[0];
 }
 
 const event = { method: "GET", path: "/", durationMs: 1, requestBytes: 0, responseBytes: 0 };
@@ -39,11 +43,32 @@ describe("a status on the screen", () => {
     expect(lineOf({ ...event, status: 200, error })).toContain(`${green}200`);
   });
 
+  it("has beside it what the relay says of a visitor who did not wait", () => {
+    const error = { code: "cancelled", message: "the visitor stopped sending" };
+    expect(lineOf({ ...event, status: undefined, error })).toContain(error.message);
+  });
+
   it("is red for one who did not", () => {
     const error = { code: "upstream_failed", message: "it broke off" };
     expect(lineOf({ ...event, status: 200, error })).toContain(`${red}200`);
     expect(lineOf({ ...event, status: 999, error: undefined })).toContain(`${red}999`);
   });
+});
+
+it("an outage is told with each of its reasons once, though attempts fail for two in turn", () => {
+  const connected = ["connected", { url: "http://demo.relay.test", resumed: true }] as const;
+  const lost = ["disconnected", { cause: new TunnelError("unreachable", "the link was lost") }] as const;
+  const failing = ["reset", "no TLS", "reset", "no TLS", "the link was lost"].map(
+    (message) => ["reconnecting", { cause: new TunnelError("unreachable", message) }] as const,
+  );
+  const outage = [lost, ...failing, connected];
+  const told = [
+    "disconnected: the link was lost; reconnecting",
+    "reset; trying again",
+    "no TLS; trying again",
+    "connected again, nothing lost",
+  ];
+  expect(linesOf([connected, ...outage, ...outage]).slice(4)).toEqual([...told, ...told]);
 });
 
 describe("an answer that the relay refuses", () => {

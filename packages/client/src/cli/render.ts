@@ -81,8 +81,8 @@ export class HumanRenderer implements Renderer {
   readonly #local: string;
   readonly #colors: ReturnType<typeof picocolors.createColors>;
   #url: string | undefined;
-  /** The last reason given for a failed attempt: the same one need not be read again every second. */
-  #told = "";
+  /** The reasons given since the link was lost: attempts fail in turn for two of them, and none need be read twice. */
+  readonly #told = new Set<string>();
 
   /** `local`: the service, as a person would name it. */
   constructor(output: Output, local: string) {
@@ -94,18 +94,18 @@ export class HumanRenderer implements Renderer {
   follow(client: TunnelClient): void {
     const { green, yellow, red } = this.#colors;
     client.on("connected", ({ url, resumed }) => {
-      this.#told = "";
+      this.#told.clear();
       if (url !== this.#url) this.#banner(url);
       else this.#output.out(green(resumed ? "connected again, nothing lost" : "connected again"));
       this.#url = url;
     });
     client.on("disconnected", ({ cause }) => {
-      this.#told = cause.message;
+      this.#told.add(cause.message);
       this.#output.err(yellow(`disconnected: ${printable(cause.message)}; reconnecting`));
     });
     client.on("reconnecting", ({ cause }) => {
-      if (cause.message === this.#told) return;
-      this.#told = cause.message;
+      if (this.#told.has(cause.message)) return;
+      this.#told.add(cause.message);
       const what = cause.code === "draining" ? "moving to its successor" : "trying again";
       this.#output.err(yellow(`${printable(cause.message)}; ${what}`));
     });
@@ -144,7 +144,8 @@ export class HumanRenderer implements Renderer {
     const status = event.status === undefined ? dim(" - ") : this.#status(event.status, failed);
     const line = `${printable(event.method).padEnd(6)} ${printable(event.path)} ${status} ${dim(duration(event.durationMs))}`;
     if (event.error === undefined) return line;
-    return `${line} ${cancelled ? dim("the visitor left") : red(printable(event.error.message))}`;
+    // The relay's words: besides of visitors who left, it tells so of those who stopped sending.
+    return `${line} ${(cancelled ? dim : red)(printable(event.error.message))}`;
   }
 
   #refused({ method, path, status, count, message }: RefusedEvent): string {
