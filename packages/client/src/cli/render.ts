@@ -76,6 +76,9 @@ function reason(error: TunnelError): { code: string; message: string } {
   return { code: error.code, message: error.message };
 }
 
+/** Reasons of one outage that are kept to not tell them twice. */
+const maxReasons = 16;
+
 export class HumanRenderer implements Renderer {
   readonly #output: Output;
   readonly #local: string;
@@ -100,12 +103,11 @@ export class HumanRenderer implements Renderer {
       this.#url = url;
     });
     client.on("disconnected", ({ cause }) => {
-      this.#told.add(cause.message);
+      this.#isNews(cause.message);
       this.#output.err(yellow(`disconnected: ${printable(cause.message)}; reconnecting`));
     });
     client.on("reconnecting", ({ cause }) => {
-      if (this.#told.has(cause.message)) return;
-      this.#told.add(cause.message);
+      if (!this.#isNews(cause.message)) return;
       const what = cause.code === "draining" ? "moving to its successor" : "trying again";
       this.#output.err(yellow(`${printable(cause.message)}; ${what}`));
     });
@@ -127,6 +129,15 @@ export class HumanRenderer implements Renderer {
 
   failed(error: TunnelError): void {
     if (error.code !== "evicted") this.#output.err(this.#colors.red(`error: ${printable(error.message)}`));
+  }
+
+  /** Whether the reason for a failed attempt has not been told, as it is from now on. */
+  #isNews(reason: string): boolean {
+    if (this.#told.has(reason)) return false;
+    // A relay whose reason is another each time fills no memory.
+    if (this.#told.size >= maxReasons) this.#told.clear();
+    this.#told.add(reason);
+    return true;
   }
 
   #banner(url: string): void {
