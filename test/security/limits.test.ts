@@ -95,6 +95,13 @@ describe("a request head", () => {
   });
 });
 
+it("a request head that is within its limit, and longer than a tunnel carries", async () => {
+  const world = await start({ maxHeaderBytes: 409_600 });
+  const long = get("GET / HTTP/1.1", `X: ${"x".repeat(300_000)}\r\n`);
+  expect(await answer(send(world, long))).toEqual([431, "headers_too_large"]);
+  await expectServed(world);
+});
+
 describe("a response", () => {
   it("longer than allowed, as announced or as it comes", async () => {
     const world = await start({ maxResponseBodyBytes: 4 });

@@ -49,8 +49,9 @@ function textOf({ code, limit }: Refusal): string {
   return texts[code] ?? code.replaceAll("_", " ");
 }
 
-function limitText(limit: RefusalLimit | undefined): string {
-  if (limit === undefined) return "the relay takes";
+/** An option of the relay, with its value, such as `--max-request-body (5 MiB)`. */
+export function limitText(limit: RefusalLimit | undefined): string {
+  if (limit === undefined) return "what the relay takes";
   return `--${limit.option} (${valueText(limit)})`;
 }
 

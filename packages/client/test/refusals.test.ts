@@ -46,7 +46,7 @@ describe("a refusal in words", () => {
       refusal("tunnel_reconnecting", ["max-held-requests", 256, "count"]),
       "more requests waited for this client than --max-held-requests (256)",
     ],
-    [refusal("tunnel_overloaded"), "more at once than the relay takes"],
+    [refusal("tunnel_overloaded"), "more at once than what the relay takes"],
     [refusal("tunnel_draining"), "tunnel draining"],
     [refusal("other"), "for a reason that this client does not know"],
   ])("%o", (given, message) => expect(refusedEvent(given).message).toBe(message));
@@ -83,7 +83,7 @@ describe("the screen", () => {
     expect(linesOf(events)).toEqual([
       "POST   /upload 413 refused by the relay: request body over --max-request-body (5 MiB)",
       "GET    /  -  cut by the relay: the visitor took nothing for --write-timeout (60 s)",
-      "-      - 503 refused by the relay: more at once than the relay takes (and 41 more)",
+      "-      - 503 refused by the relay: more at once than what the relay takes (and 41 more)",
     ]);
   });
 

@@ -8,6 +8,8 @@ export type TunnelErrorCode =
   | "session_lost"
   /** The tunnel carries as many streams, or queues as many bytes, as it may. */
   | "overloaded"
+  /** A request's head is longer than a session carries. */
+  | "head_too_large"
   /** The peer is shutting down and takes no new streams. */
   | "draining"
   /** The peer refused the registration. */

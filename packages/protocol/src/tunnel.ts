@@ -119,7 +119,7 @@ export interface Session {
 export interface OpeningSession extends Session {
   /**
    * Opens a stream for a request. With `end` there is no body.
-   * @throws TunnelError `overloaded`, `draining` or `session_closed`; `invalid_option` for a head that is not HTTP.
+   * @throws TunnelError `overloaded`, `head_too_large`, `draining` or `session_closed`; `invalid_option` for a head that is not HTTP.
    */
   open(head: RequestHead, end: boolean, handler: StreamHandler): TunnelStream;
 }

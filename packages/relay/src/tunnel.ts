@@ -128,7 +128,7 @@ export class Tunnel implements SessionHandler {
     return this.#resumeId;
   }
 
-  /** @throws TunnelError `overloaded`, `draining` or `session_closed`. */
+  /** @throws TunnelError `overloaded`, `head_too_large`, `draining` or `session_closed`. */
   open(head: RequestHead, end: boolean, handler: StreamHandler): TunnelStream {
     if (this.#session === undefined) throw new TunnelError("session_closed", "the tunnel has no session");
     return this.#session.open(head, end, handler);

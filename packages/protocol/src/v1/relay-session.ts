@@ -38,7 +38,10 @@ export class V1RelaySession extends V1Session implements OpeningSession {
     if (this.lastStreamId >= lastId) throw new TunnelError("overloaded", "the session has run out of ids");
     const text = encodeRequestHead(head);
     if (text.length > maxHeadBytes || head.headers.length > 2 * maxFields) {
-      throw new TunnelError("overloaded", "the request head is too large");
+      throw new TunnelError(
+        "head_too_large",
+        `the request head is over ${maxHeadBytes} bytes or ${maxFields} fields`,
+      );
     }
     if (head.method === "" || head.path === "" || !canTravel(text, 2, head.headers, maxHeadBytes)) {
       throw new TunnelError("invalid_option", "the request head is not HTTP");

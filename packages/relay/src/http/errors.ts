@@ -158,6 +158,8 @@ export function errorOfOpen(error: unknown): RelayErrorCode {
   switch (error.code) {
     case "overloaded":
       return "tunnel_overloaded";
+    case "head_too_large":
+      return "headers_too_large";
     case "draining":
       return "tunnel_draining";
     case "session_closed":
