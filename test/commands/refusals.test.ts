@@ -3,7 +3,7 @@ import { closingAfterEach } from "../support/cleanup.js";
 import { type RelayCommand, startClientCommand, startRelayCommand } from "../support/commands.js";
 import { runAtTerminal } from "../support/terminal.js";
 import { startUpstream, type Upstream } from "../support/upstream.js";
-import { createVisitor, type Visitor } from "../support/visitor.js";
+import { createVisitor, rawExchange, type Visitor } from "../support/visitor.js";
 
 // What whoever sits beside the local service sees of a request that the relay has refused.
 
@@ -15,7 +15,7 @@ describe("the client command", () => {
   let visitor: Visitor;
   beforeAll(async () => {
     upstream = await startUpstream();
-    relay = await startRelayCommand(["--max-request-body", "1MiB"]);
+    relay = await startRelayCommand(["--max-request-body", "1MiB", "--max-response-body", "100KiB"]);
     visitor = createVisitor(relay.port);
   });
   afterAll(async () => {
@@ -40,6 +40,31 @@ describe("the client command", () => {
       limit: { option: "max-request-body", value: 1_048_576, unit: "bytes" },
     });
   });
+
+  // Expect goes another way to the service than other requests.
+  it.each(["", "Expect: 100-continue\r\n"])(
+    "calls an answer that the relay does not pass on what the visitor got, %j",
+    async (field) => {
+      const client = closing(await startClientCommand(upstream.port, relay.port, ["--subdomain", "long"]));
+      const abort = upstream.nextAbort();
+      const head = `POST /bytes/200000000 HTTP/1.1\r\nHost: long.localhost\r\nConnection: close\r\n${field}`;
+      const answer = await rawExchange(relay.port, `${head}Content-Length: 1\r\n\r\n?`);
+      expect(answer).toMatch(/^(?:HTTP\/1\.1 100 Continue\r\n\r\n)?HTTP\/1\.1 502 /);
+      expect(await client.waitForJson({ event: "request" })).toMatchObject({
+        status: 502,
+        error: {
+          code: "body_too_large",
+          message: "its answer of 200000000 bytes is over the relay's --max-response-body (100 KiB)",
+        },
+      });
+      await abort;
+      // Cut in its midst, an answer has the status with which it began.
+      await visitor.text("long", "/bytes/200000?chunked").catch(() => {});
+      expect(await client.waitForJson({ event: "request", path: "/bytes/200000?chunked" })).toMatchObject({
+        status: 200,
+      });
+    },
+  );
 
   it("shows it on one line of a terminal of 80 columns", async () => {
     const args = [String(upstream.port), "--relay", `http://127.0.0.1:${relay.port}`, "--subdomain", "shown"];

@@ -242,11 +242,9 @@ export class TunnelClient {
       onFault: (error) => this.#onFault(error),
       onRefused: (refusals) => this.#refusals.add(refusals),
     };
-    const { url, protocol } = registration.acknowledge;
-    const accept = this.#forwarder.acceptFor({
-      origin: new URL(url).origin,
-      isForwardedOwn: protocol !== undefined,
-    });
+    const { url, protocol, maxResponseBody } = registration.acknowledge;
+    const publicSide = { origin: new URL(url).origin, isForwardedOwn: protocol !== undefined };
+    const accept = this.#forwarder.acceptFor(publicSide, maxResponseBody);
     const tunnel = openTunnel(registration, accept, handler, this.#options);
     return tunnel;
   }

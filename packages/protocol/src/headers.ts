@@ -63,6 +63,11 @@ export function listValues(headers: RawHeaders, name: string): string[] {
   return values;
 }
 
+/** Whether a `Content-Type` is that of an event stream (WHATWG HTML, "Server-sent events"), which has no bound. */
+export function isEventStreamType(contentType: string): boolean {
+  return /^text\/event-stream\b/i.test(contentType);
+}
+
 /**
  * Returns a copy without the hop-by-hop fields and without those that `Connection` names (RFC 9110 section
  * 7.6.1), but for {@link headFields}. `drop` lists further names.

@@ -16,6 +16,7 @@ export {
   endToEndTrailers,
   fieldPairs,
   headerValue,
+  isEventStreamType,
   isFieldValue,
   isToken,
   listValues,

@@ -59,6 +59,8 @@ const acknowledge = z.object({
   resumed: z.object({ received: safeCount }).optional(),
   /** Every request says in `X-Tunnel-Visitor` where its visitor is. */
   visitorAddress: z.boolean().optional(),
+  /** The longest response body that the relay passes on, in bytes; event streams are exempt. */
+  maxResponseBody: safeCount.optional(),
 });
 
 /** relay -> client: registered. */

@@ -49,6 +49,7 @@ describe("registration", () => {
       session: { id: expect.any(String), secret: expect.stringMatching(/^.{43}$/) },
       window: 1_048_576,
       resumeTimeoutMs: 1234,
+      maxResponseBody: 10_485_760,
       visitorAddress: true,
     });
   });

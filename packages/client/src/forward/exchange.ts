@@ -1,4 +1,4 @@
-import { endToEndHeaders, endToEndTrailers, headerValue } from "mcp-tunnel-protocol";
+import { endToEndHeaders, endToEndTrailers, headerValue, isEventStreamType } from "mcp-tunnel-protocol";
 import type {
   AcceptedStream,
   RawHeaders,
@@ -7,6 +7,7 @@ import type {
   StreamReset,
 } from "mcp-tunnel-protocol";
 import type { Agreement } from "./agreement/agreement.js";
+import { limitText } from "../refusals.js";
 import { HeldAnswer, withoutOwnBytes } from "./agreement/held-answer.js";
 import type { UpstreamFailure } from "./errors.js";
 
@@ -44,12 +45,21 @@ export class Exchange {
   #held: HeldAnswer | undefined;
   #finished = false;
   readonly #startedAt = performance.now();
+  readonly #maxBodyBytes: number;
   readonly #observer: ExchangeObserver;
 
-  constructor(stream: AcceptedStream, head: RequestHead, agreement: Agreement, observer: ExchangeObserver) {
+  /** `maxBodyBytes`: the longest body of a response that the relay passes on; event streams are exempt. */
+  constructor(
+    stream: AcceptedStream,
+    head: RequestHead,
+    agreement: Agreement,
+    maxBodyBytes: number,
+    observer: ExchangeObserver,
+  ) {
     this.stream = stream;
     this.head = head;
     this.agreement = agreement;
+    this.#maxBodyBytes = maxBodyBytes;
     this.#observer = observer;
   }
 
@@ -66,16 +76,37 @@ export class Exchange {
     }
   }
 
-  /** Sends the final head, as the local service gave it. `end`: no body follows, the response is complete. */
-  sendHead(status: number, headers: RawHeaders, end: boolean): void {
-    this.status = status;
+  /**
+   * Sends the final head, as the local service gave it. `end`: no body follows, the response is complete. False: the relay would not
+   * pass the body on, and has been told so; nothing more is to be sent.
+   */
+  sendHead(status: number, headers: RawHeaders, end: boolean): boolean {
     const kept = endToEndHeaders(headers);
+    if (!end && this.#isOverLimit(kept)) return false;
+    this.status = status;
     this.agreement.settleAnswer(kept);
     if (status === 101) kept.push("Connection", "Upgrade", "Upgrade", headerValue(headers, "upgrade") ?? "");
     if (!this.agreement.concernsBody(status, kept)) this.stream.sendHead({ status, headers: kept }, end);
     // What a GET would get is not known: what it depends on may be left out (RFC 9110 section 9.3.2).
     else if (end) this.stream.sendHead({ status, headers: withoutOwnBytes(kept) }, end);
     else this.#held = new HeldAnswer(status, kept);
+    return true;
+  }
+
+  /**
+   * The relay answers a body that is announced to be too long with an error. By the time that this end heard of it, it might have
+   * sent all of the body, and called the exchange a success.
+   */
+  #isOverLimit(headers: RawHeaders): boolean {
+    const length = headerValue(headers, "content-length");
+    if (length === undefined || Number(length) <= this.#maxBodyBytes) return false;
+    if (isEventStreamType(headerValue(headers, "content-type") ?? "")) return false;
+    const option = limitText({ option: "max-response-body", value: this.#maxBodyBytes, unit: "bytes" });
+    this.fail({
+      code: "body_too_large",
+      message: `its answer of ${length} bytes is over the relay's ${option}`,
+    });
+    return true;
   }
 
   /** Sends body bytes; false asks for a pause until the stream drains. */

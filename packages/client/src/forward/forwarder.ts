@@ -1,9 +1,9 @@
 import { headerValue } from "mcp-tunnel-protocol";
-import type { AcceptedStream, AcceptStream, RequestHead, StreamHandler } from "mcp-tunnel-protocol";
+import type { AcceptStream, StreamHandler } from "mcp-tunnel-protocol";
 import type { ResolvedOptions } from "../options.js";
 import { Agreement } from "./agreement/agreement.js";
 import { termsOf } from "./agreement/terms.js";
-import type { ClientWarning, PublicSide, Terms } from "./agreement/terms.js";
+import type { ClientWarning, PublicSide } from "./agreement/terms.js";
 import { Exchange, ignored } from "./exchange.js";
 import type { ExchangeObserver } from "./exchange.js";
 import { headFault } from "./headers.js";
@@ -43,15 +43,21 @@ export class Forwarder {
     return this.#open;
   }
 
-  /** What takes the streams of a session whose relay calls the service so. */
-  acceptFor(tunnel: PublicSide): AcceptStream {
+  /**
+   * What takes the streams of a session whose relay calls the service so. `maxResponseBody`: the longest body that the relay passes
+   * on, in bytes; default: it did not say.
+   */
+  acceptFor(tunnel: PublicSide, maxResponseBody = Number.POSITIVE_INFINITY): AcceptStream {
     const terms = termsOf(this.#options, tunnel, this.#warn);
-    return (stream, head, end) => this.#accept(stream, head, end, terms);
+    return (stream, head, end) => {
+      this.#open += 1;
+      const agreement = new Agreement(terms, head);
+      return this.#begin(new Exchange(stream, head, agreement, maxResponseBody, this.#observer), end);
+    };
   }
 
-  #accept(stream: AcceptedStream, head: RequestHead, end: boolean, terms: Terms): StreamHandler {
-    this.#open += 1;
-    const exchange = new Exchange(stream, head, new Agreement(terms, head), this.#observer);
+  #begin(exchange: Exchange, end: boolean): StreamHandler {
+    const { head } = exchange;
     const fault = headFault(head, end);
     if (fault !== undefined) {
       exchange.fail({ code: "bad_message", message: `the relay sent an unusable request: ${fault}` });

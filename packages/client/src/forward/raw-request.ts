@@ -170,8 +170,12 @@ class RawRequest implements StreamHandler {
     this.#response = response;
     const status = response.statusCode as number;
     const bodiless = this.#exchange.head.method === "HEAD" || status === 204 || status === 304;
-    this.#exchange.sendHead(status, response.rawHeaders, bodiless);
+    const isSent = this.#exchange.sendHead(status, response.rawHeaders, bodiless);
     this.#dropEarly();
+    if (!isSent) {
+      this.#request.destroy();
+      return;
+    }
     response.on("data", (chunk: Buffer) => {
       if (!this.#exchange.write(chunk)) response.pause();
     });

@@ -112,6 +112,13 @@ export class LocalRequest implements StreamHandler {
     queueMicrotask(() => this.control?.resume());
   }
 
+  /** The exchange has failed for what the service answered: the rest of that is not wanted. */
+  stop(): void {
+    const error = new Error("the answer cannot be passed on");
+    this.stopBody(error);
+    this.control?.abort(error);
+  }
+
   /** The response is complete, or there will be none (`error`): no more of the body is wanted. */
   stopBody(error?: Error): void {
     this.#body?.abandon(error ?? new Error("the local service has answered in full"));
@@ -197,7 +204,7 @@ class LocalResponse implements LocalHandler {
     if (withheld !== undefined) headers.push("Content-Length", withheld);
     const length = headerValue(headers, "content-length");
     if (length !== undefined) this.#left = Number(length);
-    this.#exchange.sendHead(status, headers, this.#ended);
+    if (!this.#exchange.sendHead(status, headers, this.#ended)) this.#request.stop();
     return true;
   }
 

@@ -433,6 +433,8 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
         isWaiting ? relayError("tunnel_dropped_request").status : undefined,
       );
     }
+    // The client knows the relay's limit, and what its service announces.
+    if (isWaiting && reason.code === "body_too_large") this.#hitLimit("response_body");
     if (isWaiting) this.#answer(errorOfReset(reason), reason.message);
     else this.#destroy(`${reason.code}: ${reason.message}`);
   }

@@ -3,6 +3,7 @@ import {
   endToEndTrailers,
   FieldNames,
   type FieldSet,
+  isEventStreamType,
   isFieldValue,
   isToken,
   type RawHeaders,
@@ -80,7 +81,7 @@ export function checkResponseHead(head: ResponseHead, method: string): CheckedHe
         hasRequestId = true;
         break;
       case "content-type":
-        isEventStream = /^text\/event-stream\b/i.test(value);
+        isEventStream = isEventStreamType(value);
         break;
     }
   }

@@ -247,6 +247,7 @@ export class Registrar {
       protocol: v1,
       window: defaultWindow,
       resumeTimeoutMs: this.#options.resumeTimeoutMs,
+      maxResponseBody: this.#options.maxResponseBodyBytes,
     };
   }
 
