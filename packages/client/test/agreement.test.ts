@@ -113,7 +113,9 @@ describe("the origin that the visitor asked", () => {
     answered(agreement, "Location", "http://localhost:19090/x");
 
   it.each([
-    ["http, without its port", "http", "Demo.Tunnel.Test:80", "http://demo.tunnel.test/x"],
+    ["http, without its port", "http", "Demo.B.Test:80", "http://demo.b.test/x"],
+    ["http, where the relay made https public", "http", "Demo.Tunnel.Test", "https://demo.tunnel.test/x"],
+    ["the same, with the port of http", "http", "demo.tunnel.test:80", "https://demo.tunnel.test/x"],
     ["http, at another port", "http", "demo.tunnel.test:8080", "http://demo.tunnel.test:8080/x"],
     ["https, without its port", "https", "demo.tunnel.test:443", "https://demo.tunnel.test/x"],
     ["https, at port 80", "https", "demo.tunnel.test:80", "https://demo.tunnel.test:80/x"],
@@ -147,9 +149,11 @@ describe("the origin that the visitor asked", () => {
     expect(location(exchange({ forwardedHeaders: "none" }, headers))).toBe("http://demo.b.test/x");
   });
 
-  it("is the acknowledged one as well, for pages: a proxy in front of the relay may not have told the scheme", () => {
-    const headers = [...visitorHeaders, "X-Forwarded-Proto", "http", "Origin", "https://demo.tunnel.test"];
-    expect(exchange({ origin: "rewrite" }, headers).seen).toContain("http://localhost:19090");
+  it("is the acknowledged one behind a proxy that does not tell the scheme, and a page without TLS a stranger there", () => {
+    const seen = (origin: string) =>
+      exchange({}, [...visitorHeaders, "X-Forwarded-Proto", "http", "Origin", origin]).seen.at(-1);
+    expect(seen("https://demo.tunnel.test")).toBe("http://localhost:19090");
+    expect(seen("http://demo.tunnel.test")).toBe("http://demo.tunnel.test");
   });
 });
 
@@ -157,7 +161,9 @@ describe("a service that redirects to https what comes without", () => {
   const path = "/a?b";
   const redirect = (client: Partial<TunnelClientOptions>, location: string, scheme = "https") => {
     const warnings: string[] = [];
-    const { agreement } = exchange(client, [...visitorHeaders, "X-Forwarded-Proto", scheme], true, {
+    const host = scheme === "https" ? "demo.tunnel.test" : "demo.b.test";
+    const headers = ["Host", host, "X-Forwarded-Host", host, "X-Forwarded-Proto", scheme];
+    const { agreement } = exchange(client, headers, true, {
       path,
       warn: ({ code, message }) => warnings.push(code, message),
     });

@@ -67,12 +67,18 @@ function writtenAuthority(hostHeader: HostHeader, own: string): string | undefin
 /** A name or an address, with or without a port: what may stand in a URL between `//` and the path. */
 const authorityPattern = /^(?:[\w.~-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
 
-/** The origin that the visitor asked: one tunnel may be reached over http and https, and at several ports. */
+/**
+ * The origin that the visitor asked: one tunnel may be reached over http and https, and at several ports. The https that the relay
+ * made public is not given up for http at the same place: a proxy with TLS that the relay does not know as one says nothing of its
+ * own, and a page that came without TLS would be taken for one of the tunnel's.
+ */
 export function publicOriginOf({ headers }: RequestHead, { tunnel }: Terms): string {
   if (!tunnel.isForwardedOwn) return tunnel.origin;
   const host = headerValue(headers, "x-forwarded-host");
   const scheme = headerValue(headers, "x-forwarded-proto");
   // A trusted proxy in front of the relay may have said anything.
   if (host === undefined || !authorityPattern.test(host)) return tunnel.origin;
-  return scheme === "http" || scheme === "https" ? originOf(scheme, host) : tunnel.origin;
+  if (scheme !== "http" && scheme !== "https") return tunnel.origin;
+  const asked = originOf(scheme, host);
+  return asked === tunnel.origin.replace(/^https:/, "http:") ? tunnel.origin : asked;
 }
