@@ -244,26 +244,58 @@ describe("responses of JsonClientSession", () => {
     const small = clientAndRawRelay({ maxQueuedBytes: 100_000 });
     const first = (await accept(small, { ...request02, id: "1" })).stream;
     const second = (await accept(small, { ...request02, id: "2" })).stream;
-    for (const one of [first, second]) {
+    const third = (await accept(small, { ...request02, id: "3" })).stream;
+    for (const one of [first, second, third]) {
       one.sendHead({ status: 200, headers: [] });
-      one.write(Buffer.alloc(48_000));
+      one.write(Buffer.alloc(12_000));
     }
     await small.relay.settle();
-    // Neither is refused for it.
+    // What is small is held back still.
+    expect(small.relay.received).toEqual([]);
+    second.write(Buffer.alloc(12_000));
+    await small.relay.settle();
+    // It is not refused for it.
     expect(small.relay.received.map(({ kind, id: of }) => [kind, of])).toEqual([
       ["response_head", "2"],
       ["response_chunk", "2"],
+      ["response_chunk", "2"],
     ]);
-    first.end();
-    second.end();
+    for (const one of [first, second, third]) one.end();
     await small.relay.settle();
-    expect(small.relay.received).toHaveLength(6);
+    expect(small.relay.received).toHaveLength(10);
     // What they held is free again.
-    const third = (await accept(small, { ...request02, id: "3" })).stream;
-    third.sendHead({ status: 200, headers: [] });
-    third.write(Buffer.alloc(48_000));
+    const fourth = (await accept(small, { ...request02, id: "4" })).stream;
+    fourth.sendHead({ status: 200, headers: [] });
+    fourth.write(Buffer.alloc(15_000));
     await small.relay.settle();
-    expect(small.relay.received).toHaveLength(6);
+    expect(small.relay.received).toHaveLength(10);
+  });
+
+  it("does not break the link by giving it at once what many responses to 0.2 have held back", async () => {
+    fakeTimers();
+    const client = clientAndRawRelay({ maxQueuedBytes: 8_000_000 });
+    const send = client.link.send.bind(client.link);
+    // The line is slow: nothing leaves.
+    vi.spyOn(client.link, "send").mockImplementation((message) => {
+      client.link.bufferedBytes += message.length;
+      send(message);
+    });
+    const downloads: { accepted: Accepted; mayWrite: boolean }[] = [];
+    for (let i = 0; i < 40; i++) {
+      const accepted = await accept(client, { ...request02, id: String(i) });
+      accepted.stream.sendHead({ status: 200, headers: [] });
+      downloads.push({ accepted, mayWrite: true });
+    }
+    for (let round = 0; round < 10; round++) {
+      for (const download of downloads) {
+        if (download.mayWrite) download.mayWrite = download.accepted.stream.write(Buffer.alloc(65_536));
+      }
+    }
+    vi.advanceTimersByTime(gatherMs);
+    await client.relay.settle();
+    expect(downloads.map(({ mayWrite }) => mayWrite)).not.toContain(true);
+    for (const { accepted } of downloads) expect(accepted.recorder.events).toEqual(["end"]);
+    expect(client.session.streamCount).toBe(40);
   });
 
   it("ends a response without a body at its head", async () => {

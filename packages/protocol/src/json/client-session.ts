@@ -166,6 +166,7 @@ export class JsonClientSession implements Session {
       this.#heldBytes += bytes;
       return this.#heldBytes <= this.#maxQueuedBytes;
     },
+    mayHoldBack: () => this.#heldBytes + this.#connection.bufferedBytes <= this.#maxQueuedBytes / 4,
     remove: (stream) => {
       this.#streams.delete(stream.wireId);
       this.#waiting.delete(stream);

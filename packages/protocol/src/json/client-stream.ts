@@ -19,6 +19,8 @@ export interface ClientStreamOwner {
   guard(stream: ClientStream, action: () => void): void;
   /** Takes note of bytes that are held, given back with a negative number; false when that is too many. */
   hold(bytes: number): boolean;
+  /** Whether what could leave may be held back: what all streams hold back goes to the link at once, which breaks under too much. */
+  mayHoldBack(): boolean;
   /** The stream is finished. */
   remove(stream: ClientStream): void;
 }
@@ -128,6 +130,10 @@ export abstract class ClientStream implements AcceptedStream {
   protected keep(bytes: number): boolean {
     this.#heldBytes += bytes;
     return this.#owner.hold(bytes);
+  }
+
+  protected mayHoldBack(): boolean {
+    return this.#owner.mayHoldBack();
   }
 
   /** The relay has what it waits for. */

@@ -9,6 +9,8 @@ const maxChunkBytes = 64 * 1024;
 const gatherMs = 100;
 /** The longest response that leaves in one write, in bytes of its messages. */
 const maxGatheredBytes = 1024 * 1024;
+/** The same while the session may hold no more back. */
+const leastGatheredBytes = 16 * 1024;
 
 /** What an original relay shows the visitor, after `upstream error: `. */
 const failureTexts: Record<ResetCode, string> = {
@@ -84,8 +86,9 @@ export class StreamingClientStream extends ClientStream {
     if (this.#gathered === undefined) return this.send(message);
     this.#gathered.push(message);
     this.#gatheredBytes += message.length;
-    const hasRoom = this.keep(message.length) && this.#gatheredBytes <= maxGatheredBytes;
-    return hasRoom || this.#release();
+    const most = this.mayHoldBack() ? maxGatheredBytes : leastGatheredBytes;
+    const mayWait = this.keep(message.length) && this.#gatheredBytes <= most;
+    return mayWait || this.#release();
   }
 
   #putLast(message: string): void {
