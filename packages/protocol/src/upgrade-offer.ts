@@ -1,4 +1,4 @@
-import { listValues, type RawHeaders } from "./headers.js";
+import { isToken, listValues, type RawHeaders } from "./headers.js";
 
 /**
  * Protocols in which HTTP goes on: HTTP/2 in the clear, also by the names of its drafts, TLS (RFC 2817), and what
@@ -13,5 +13,14 @@ const hidesRequests = /^(?:h2c?|http|tls)(?:[-/]|$)/i;
  */
 export function carriedProtocols(headers: RawHeaders): string {
   const offered = listValues(headers, "upgrade");
-  return offered.filter((protocol) => !hidesRequests.test(protocol)).join(", ");
+  return offered.filter((protocol) => isProtocol(protocol) && !hidesRequests.test(protocol)).join(", ");
+}
+
+/**
+ * RFC 9110 section 7.8: `protocol-name ["/" protocol-version]`. What is none (`x h2c`, `"h2c"`, `h2c;q=1`) may be one to a service
+ * that reads less strictly.
+ */
+function isProtocol(offered: string): boolean {
+  const [name = "", version = "1", ...more] = offered.split("/");
+  return more.length === 0 && isToken(name) && isToken(version);
 }

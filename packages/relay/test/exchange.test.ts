@@ -547,6 +547,9 @@ describe("an upgrade", () => {
     ["h2c, websocket", "websocket"],
     ["websocket,TLS/1.0,SPDY/3.1", "websocket, SPDY/3.1"],
     ["h2cat", "h2cat"],
+    ["x h2c", undefined],
+    ['"h2c", h2c;q=1, x/h2c/h2c, /h2c', undefined],
+    ["h2c\tx, a/b", "a/b"],
   ])("to '%s' goes on as one to %s", async (offered, expected) => {
     const { client, visit } = await tunnel();
     const offer = upgrade.replace("websocket", offered).replace("Upgrade\n", "Upgrade, HTTP2-Settings\n");
