@@ -415,10 +415,13 @@ describe("responses of JsonClientSession", () => {
     ]);
   });
 
-  it("asks the sender to wait while the link has much to send", async () => {
+  it.each([
+    ["0.2", request02],
+    ["0.1, which takes each response whole", request01],
+  ])("asks the sender to wait while the link has much to send: %s", async (_version, request) => {
     fakeTimers();
     const client = clientAndRawRelay();
-    const { stream, recorder } = await accept(client, request02);
+    const { stream, recorder } = await accept(client, request);
     stream.sendHead({ status: 200, headers: [] });
     vi.advanceTimersByTime(gatherMs);
     client.link.bufferedBytes = 1024 * 1024 + 1;

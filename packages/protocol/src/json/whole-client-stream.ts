@@ -28,8 +28,10 @@ export class WholeClientStream extends ClientStream {
         "body_too_large",
         `The response is over ${maxWholeBytes} bytes, and a 0.1 relay takes it whole`,
       );
-    } else this.hold(chunk.length);
-    return true;
+      return true;
+    }
+    // What is whole goes to the link at once: it has to have room before more of them become whole.
+    return !this.hold(chunk.length) || this.send();
   }
 
   override end(): void {
