@@ -80,7 +80,7 @@ export class Agreement {
 
   /** The body of metadata in the visitor's words; undefined if it stays as it is. */
   settleBody(body: Buffer): Buffer | undefined {
-    const { written, warn } = this.#terms;
+    const { tunnel, written, warn } = this.#terms;
     if (written === undefined) return undefined;
     const settled = settleMetadata(body, written.references, this.publicOrigin);
     if (settled?.isSigned !== true) return settled?.body;
@@ -88,7 +88,8 @@ export class Agreement {
       code: "signed_metadata",
       message:
         `${this.#head.path} is signed, so visitors are told ${written.origins[written.scheme]}, where they cannot reach the service: ` +
-        `set its public URL to ${this.publicOrigin}`,
+        // Not what this visitor asked, which may have any port.
+        `set its public URL to ${tunnel.origin}`,
     });
     return undefined;
   }
