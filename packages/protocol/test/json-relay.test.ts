@@ -296,6 +296,22 @@ describe("limits and the end of JsonRelaySession", () => {
     expect(third.events).toEqual([]);
   });
 
+  it("refuses a body that became whole when too much waits for the client, and keeps the others", async () => {
+    const relay = relayAndRawClient({ maxQueuedBytes: 1_000_000 });
+    const recorders = [new Recorder(), new Recorder(), new Recorder()];
+    const streams = recorders.map((recorder) => relay.session.open(get(), false, recorder));
+    const [large, small] = streams;
+    large?.write(Buffer.alloc(600_000));
+    small?.write(Buffer.alloc(300_000));
+    // They were opened when nothing waited.
+    relay.link.bufferedBytes = 1_000_000;
+    for (const stream of streams) stream.end();
+    await relay.client.settle();
+    expect(recorders.map(({ events }) => events)).toEqual([["reset overloaded"], [], []]);
+    expect(relay.client.received).toHaveLength(2);
+    expect(relay.session.streamCount).toBe(2);
+  });
+
   it("pauses the link while readers hold too much, and until half of it is consumed", async () => {
     const relay = relayAndRawClient();
     const slow = await ask(relay);

@@ -19,7 +19,10 @@ export interface ClientStreamOwner {
   guard(stream: ClientStream, action: () => void): void;
   /** Takes note of bytes that are held, given back with a negative number; false when that is too many. */
   hold(bytes: number): boolean;
-  /** Whether what could leave may be held back: what all streams hold back goes to the link at once, which breaks under too much. */
+  /**
+   * Whether what could leave may be held back. What all streams hold back goes to the link at once, which breaks under too
+   * much.
+   */
   mayHoldBack(): boolean;
   /** The stream is finished. */
   remove(stream: ClientStream): void;

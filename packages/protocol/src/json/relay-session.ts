@@ -15,6 +15,9 @@ import { defaultMaxQueuedBytes, queuedShare, StreamIntake } from "./intake.js";
 import { readReply, writeCancel, type Message } from "./messages.js";
 import { RelayStream, type RelayStreamOwner } from "./relay-stream.js";
 
+/** How often the most that is held may wait for the link, with one more body in base64. The link breaks at twice as much. */
+const bodiesShare = 1.5;
+
 export interface JsonRelaySessionOptions {
   liveness?: LivenessOptions;
   /** Largest body of a 0.1 response, in bytes; 0.2 bodies are for the receiver to count. Default 10 MiB. */
@@ -137,6 +140,12 @@ export class JsonRelaySession implements OpeningSession {
         this.#collectedBytes += bytes;
         if (this.#collectedBytes <= this.#maxQueuedBytes) return true;
         if (bytes > 0) this.#handler.onOverloaded?.();
+        return false;
+      },
+      mayQueue: (bytes) => {
+        const inBase64 = (bytes * 4) / 3;
+        if (this.#connection.bufferedBytes + inBase64 <= this.#maxQueuedBytes * bodiesShare) return true;
+        this.#handler.onOverloaded?.();
         return false;
       },
     };

@@ -15,6 +15,8 @@ export interface RelayStreamOwner {
   remove(stream: RelayStream): void;
   /** Takes note of collected bytes, given back with a negative number; false when that is too many. */
   collect(bytes: number): boolean;
+  /** Whether a body of so many bytes may go to the link, which breaks when the client lets too much pile up. */
+  mayQueue(bytes: number): boolean;
 }
 
 /**
@@ -72,6 +74,10 @@ export class RelayStream implements TunnelStream {
     const headers = requestHeadersToWire(this.#head.headers, method.length + 1 + path.length);
     if (typeof headers === "string") {
       this.cut("bad_message", `The request cannot travel: ${headers}`);
+      return;
+    }
+    if (this.#bodyBytes > 0 && !this.#owner.mayQueue(this.#bodyBytes)) {
+      this.cut("overloaded", "Too much waits to be sent to the client");
       return;
     }
     this.#state = "waiting";
