@@ -376,6 +376,18 @@ describe("a response", () => {
     expect(await relay.record(1)).toMatchObject({ outcome: "cut", status: 200 });
   });
 
+  it("that is cut together with its head shows the visitor the head", async () => {
+    const { client, visit } = await tunnel();
+    const visitor = visit("POST / HTTP/1.1\nContent-Length: 9", "too");
+    const { stream } = await client.accept();
+    stream.sendHead({ status: 413, headers: ["X-A", "1"] });
+    stream.reset("upstream_failed", "connection reset");
+    const received = await visitor.all();
+    expect(received).toMatch(/^HTTP\/1\.1 413 .*X-A: 1\r\n/s);
+    // No last chunk: it is not whole.
+    expect(received).toMatch(/\r\n\r\n$/);
+  });
+
   it("that is cut at the client is cut at the visitor", async () => {
     const { client, visit, relay } = await tunnel();
     const visitor = visit("GET / HTTP/1.1");

@@ -317,6 +317,16 @@ describe("a response over HTTP/2", () => {
     expect(await relay.record(1)).toMatchObject({ status: 500, outcome: "completed" });
   });
 
+  it("that is cut together with its head shows the visitor the head", async () => {
+    const { client, visitor } = await tunnel();
+    const visit = visitor.request({}).read();
+    const { stream } = await client.accept();
+    stream.sendHead({ status: 413, headers: [] });
+    stream.reset("upstream_failed", "gone");
+    expect(await visit.head).toMatchObject({ ":status": 413 });
+    expect(await visit.closed).toEqual({ code: NGHTTP2_INTERNAL_ERROR, ended: false });
+  });
+
   it("that is cut does not look complete, even with much of it still on its way", async () => {
     const { relay, client, visitor } = await tunnel();
     const visit = visitor.request({}).read();

@@ -491,6 +491,8 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
   #destroy(reason: string): void {
     if (this.#state === "over") return;
     const status = this.#status;
+    // A service that refuses an upload answers and breaks off. Its head may have come together with the reset.
+    if (this.#state === "responding" && this.#responseBody.bytes === 0) this.#res.flushHeaders();
     this.#state = "over";
     this.#stopTimers();
     this.#res.cut(this.#responseBody.hasLength);
