@@ -209,23 +209,30 @@ describe("over HTTP/2 a client is told of", () => {
     expect(await client.refusals(1)).toEqual([told]);
   });
 
-  it("a head of HTTP/1.1 beside it that is too large and came in pieces, by the name in the handshake", async () => {
-    const { client, port } = await secureTunnel({ maxHeaderBytes: 1_024 });
-    const secure = connectTls({
-      port,
-      host: "127.0.0.1",
-      servername: "app.localhost",
-      rejectUnauthorized: false,
-    });
-    opened({ close: () => secure.destroy() });
-    secure.on("error", () => {});
-    await once(secure, "secureConnect");
-    // Each in a record of its own.
-    secure.write("GET /pieces HTTP/1.1\r\nHost: app.localhost\r\n");
-    secure.write(`Cookie: ${"c".repeat(2_000)}\r\n\r\n`);
-    const told = refusal("headers_too_large", 431, "", "max-header-size 1024 bytes");
-    expect(await client.refusals(1)).toEqual([{ ...told, method: "" }]);
-  });
+  it.each([
+    [
+      "came in pieces",
+      ["GET /pieces HTTP/1.1\r\nHost: app.localhost\r\n", `Cookie: ${"c".repeat(2_000)}\r\n\r\n`],
+    ],
+    ["may be for another name", [`GET /others HTTP/1.1\r\nCookie: ${"c".repeat(2_000)}\r\n`]],
+  ])(
+    "a head of HTTP/1.1 beside it that is too large and %s, by the name in the handshake",
+    async (_, records) => {
+      const { client, port } = await secureTunnel({ maxHeaderBytes: 1_024 });
+      const secure = connectTls({
+        port,
+        host: "127.0.0.1",
+        servername: "app.localhost",
+        rejectUnauthorized: false,
+      });
+      opened({ close: () => secure.destroy() });
+      secure.on("error", () => {});
+      await once(secure, "secureConnect");
+      for (const record of records) secure.write(record);
+      const told = refusal("headers_too_large", 431, "", "max-header-size 1024 bytes");
+      expect(await client.refusals(1)).toEqual([{ ...told, method: "" }]);
+    },
+  );
 
   it("a WebSocket that announces a body", async () => {
     const { client, visitor } = await secureTunnel({});

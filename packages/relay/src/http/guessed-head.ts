@@ -17,13 +17,16 @@ const hostField = /\r\nhost:[ \t]{0,8}([a-z0-9.:-]{1,255})\r\n/i;
 
 /**
  * Guesses for whom a request was that Node has not read. `packet`: what came last over the connection, which is the
- * whole head unless it came in pieces. Behind TLS, the name that the visitor named in the handshake is good enough.
+ * whole head unless it came in pieces. Behind TLS, the name that the visitor named in the handshake is good enough, but
+ * not for what was asked: a proxy may use one connection for several names, and a tunnel hears of no other's requests.
  */
 export function guessHead(packet: Buffer | undefined, socket: Socket): GuessedHead | undefined {
   const text = packet?.toString("latin1", 0, lookedAtBytes) ?? "";
+  const host = hostField.exec(text)?.[1];
+  if (host !== undefined) {
+    const [, method = "", path = ""] = requestLine.exec(text) ?? [];
+    return { host, method, path };
+  }
   const { servername } = socket as Partial<TLSSocket>;
-  const host = hostField.exec(text)?.[1] ?? (typeof servername === "string" ? servername : undefined);
-  if (host === undefined) return undefined;
-  const [, method = "", path = ""] = requestLine.exec(text) ?? [];
-  return { host, method, path };
+  return typeof servername === "string" ? { host: servername, method: "", path: "" } : undefined;
 }
