@@ -161,9 +161,7 @@ describe("a service that redirects to https what comes without", () => {
   const path = "/a?b";
   const redirect = (client: Partial<TunnelClientOptions>, location: string, scheme = "https") => {
     const warnings: string[] = [];
-    const host = scheme === "https" ? "demo.tunnel.test" : "demo.b.test";
-    const headers = ["Host", host, "X-Forwarded-Host", host, "X-Forwarded-Proto", scheme];
-    const { agreement } = exchange(client, headers, true, {
+    const { agreement } = exchange(client, [...visitorHeaders, "X-Forwarded-Proto", scheme], true, {
       path,
       warn: ({ code, message }) => warnings.push(code, message),
     });
@@ -178,14 +176,33 @@ describe("a service that redirects to https what comes without", () => {
     ]);
   });
 
-  it.each<[string, Partial<TunnelClientOptions>, string, string?]>([
+  it.each(["for", "for,proto"])(
+    "would, told %s, behind a proxy that the relay does not know",
+    (forwardedHeaders) => {
+      expect(redirect({ forwardedHeaders }, `https://localhost:19090${path}`, "http")).toEqual([
+        "redirects_to_https",
+        expect.stringMatching(/^\/a\?b redirects to itself .*--trusted-proxy\)$/),
+      ]);
+    },
+  );
+
+  it("is no matter for a visitor without it", () => {
+    const warnings: string[] = [];
+    const headers = ["Host", "demo.b.test", "X-Forwarded-Host", "demo.b.test", "X-Forwarded-Proto", "http"];
+    const { agreement } = exchange({}, headers, true, { path, warn: ({ code }) => warnings.push(code) });
+    expect(answered(agreement, "Location", `https://localhost:19090${path}`)).toBe(
+      `http://demo.b.test${path}`,
+    );
+    expect(warnings).toEqual([]);
+  });
+
+  it.each<[string, Partial<TunnelClientOptions>, string]>([
     ["to another path", {}, "https://localhost:19090/login"],
     ["without https", {}, `http://localhost:19090${path}`],
     ["to another server", {}, `https://demo.tunnel.test${path}`],
-    ["for a visitor without it", {}, `https://localhost:19090${path}`, "http"],
     ["that knows better", { forwardedHeaders: "for,proto" }, `https://localhost:19090${path}`],
-  ])("is no matter %s", (_what, client, location, scheme) => {
-    expect(redirect(client, location, scheme)).toEqual([]);
+  ])("is no matter %s", (_what, client, location) => {
+    expect(redirect(client, location)).toEqual([]);
   });
 });
 

@@ -111,17 +111,21 @@ export class Agreement {
 
   /**
    * A service that redirects to https what comes without, and is not told that the visitor has TLS, would do so for ever. Only the user
-   * of the client can say that it may believe X-Forwarded-Proto.
+   * of the client can say that it may believe X-Forwarded-Proto, and only the operator of the relay whose word that is.
    */
   #checkRedirect(said: string, settled: string): void {
-    const { passesScheme, warn } = this.#terms;
-    if (passesScheme || !/^https:/i.test(said) || !this.publicOrigin.startsWith("https:")) return;
+    const { tunnel, passesScheme, warn } = this.#terms;
+    if (!/^https:/i.test(said) || !this.publicOrigin.startsWith("https:")) return;
     if (settled !== this.publicOrigin + this.#head.path) return;
+    const isUnknown =
+      tunnel.isForwardedOwn && headerValue(this.#head.headers, "x-forwarded-proto") === "http";
+    if (passesScheme && !isUnknown) return;
+    const advice = isUnknown
+      ? "the relay does not know it either, which takes the proxy in front of it for a visitor (--trusted-proxy)"
+      : "try --forwarded-headers for,proto";
     warn({
       code: "redirects_to_https",
-      message:
-        `${this.#head.path} redirects to itself with https, since the service does not know that visitors have it: ` +
-        "try --forwarded-headers for,proto",
+      message: `${this.#head.path} redirects to itself with https, since the service does not know that visitors have it: ${advice}`,
     });
   }
 
