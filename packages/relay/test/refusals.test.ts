@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect as connectTls } from "node:tls";
 import type { Refusal } from "mcp-tunnel-protocol";
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { createAuthority, createFolder } from "../../../test/support/certificates.js";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import type { CertificateFiles, RelayOptions } from "../src/index.js";
@@ -288,12 +288,21 @@ describe("a flood of refused requests", () => {
 });
 
 describe("while the client is away", () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
   it("what waited for it in vain is told after it has come back", async () => {
-    const { relay, client, visit } = await tunnel({ holdTimeoutMs: 50, maxHeldRequests: 2 });
+    const { relay, client, visit } = await tunnel({ holdTimeoutMs: 15_000, maxHeldRequests: 2 });
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     client.cut();
     await relay.logged("tunnel away");
     for (let i = 0; i < 5; i++) visit(`GET /${i} HTTP/1.1`);
+    // By then two wait.
+    await relay.record(3);
+    vi.advanceTimersByTime(15_000);
     await relay.record(5);
+    vi.useRealTimers();
     expect(client.refused).toEqual([]);
     await client.resume();
     const told = await client.refusals(1);
@@ -304,13 +313,18 @@ describe("while the client is away", () => {
   });
 
   it("of what was lost with its session it hears in the next one", async () => {
-    const { relay, client, visit } = await tunnel({ resumeTimeoutMs: 100, holdTimeoutMs: 60_000 });
+    const { relay, client, visit } = await tunnel({ resumeTimeoutMs: 30_000, holdTimeoutMs: 60_000 });
     visit("GET /at-work HTTP/1.1");
     await client.accept();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     client.cut();
     await relay.logged("tunnel away");
-    visit("GET /waits HTTP/1.1");
-    await relay.record(2);
+    // When the second of the two has been answered, the first waits.
+    visit("GET /waits HTTP/1.1", "GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n");
+    await relay.record(1);
+    vi.advanceTimersByTime(30_000);
+    await relay.record(3);
+    vi.useRealTimers();
     // A stranger who takes the name has no business with it, nor has a process of another token.
     const stranger = await V1Client.connect(relay.port, "app", {
       refusals: true,
