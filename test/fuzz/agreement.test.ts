@@ -6,8 +6,8 @@ import { References } from "../../packages/client/src/forward/agreement/referenc
 import { fuzzTimeoutMs, runs } from "../../packages/protocol/test/support/fuzz.js";
 import { bytes } from "./support/arbitraries.js";
 
-// What a service says in a field, whatever it is, stays as it is but for references to the service itself; and no value of the
-// greatest length that travels takes longer than it is long.
+// What a service says in a field, whatever it is, stays as it is but for references to the service itself;
+// and no value of the greatest length that travels takes longer than it is long.
 
 const {
   redirectReference,

@@ -76,7 +76,7 @@ async function leave(peer: RawPeer): Promise<void> {
   await heard;
 }
 
-/** Registration without sockets, where the test can say GOAWAY for the relay, and can wait without waiting. */
+/** Registration without sockets, where the test can say GOAWAY for the relay, and set the clock. */
 function createParts() {
   const options = resolveOptions({ domain: "localhost", maxTunnelsPerToken: 1 });
   const registry = new MemoryRegistry();

@@ -7,12 +7,13 @@ import { connectRawClient, type RawPeer, startRawRelay } from "./support/raw-pee
 import { startWorld } from "./support/world.js";
 
 /**
- * The attack: the client shows what the relay refuses. A visitor sends as many requests that are refused as the relay
- * can refuse, for a tunnel whose client would have to hear of each. Or a relay that was taken over makes refusals up,
- * with whatever it likes in them, so that the screen is full of them or obeys them, and visitors have to wait.
+ * The attack: the client shows what the relay refuses. A visitor sends as many requests that are refused as
+ * the relay can refuse, for a tunnel whose client would have to hear of each. Or a relay that was taken over
+ * makes refusals up, with whatever it likes in them, so that the screen is full of them or obeys them, and
+ * visitors have to wait.
  *
- * The defence: both ends count refusals by kind, and hand on what they have counted once a second. The texts are short, of
- * bytes that are seen, and escaped once more before they are printed.
+ * The defence: both ends count refusals by kind, and hand on what they have counted once a second. The texts
+ * are short, of bytes that are seen, and escaped once more before they are printed.
  */
 const close = closingAfterEach();
 

@@ -5,8 +5,8 @@ import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse.BodyHandlers;
 
 /**
- * Posts each of the bodies to a URL, of a Host, with the client of Java's library as it comes, and prints the answers.
- * A program may name the Host only with -Djdk.httpclient.allowRestrictedHeaders=host
+ * Posts each of the bodies to a URL, of a Host, with the client of Java's library as it comes, and prints the
+ * answers. A program may name the Host only with -Djdk.httpclient.allowRestrictedHeaders=host
  */
 class Posts {
   public static void main(String[] args) throws Exception {

@@ -9,8 +9,8 @@ import { startInProcess } from "../support/in-process.js";
 import { startOriginalRelay } from "../support/original-relay.js";
 import { connectHttp2Visitor, get, startSecureRelay, visitHttp1 } from "../support/secure.js";
 
-// A service knows of itself what Host says, which the client has written. What it says of itself has to be of use to visitors all the
-// same, on every way by which an answer travels.
+// A service knows of itself what Host says, which the client has written. What it says of itself has to be of
+// use to visitors all the same, on every way by which an answer travels.
 
 const closing = closingAfterEach();
 

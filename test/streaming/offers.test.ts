@@ -10,8 +10,8 @@ import { rawVisitor } from "./raw.js";
 import { type CommandTunnel, startTunnel } from "./support.js";
 
 /**
- * The fault: Java's HttpClient and `curl --http2` offer to go on with HTTP/2 on the first request of each connection,
- * whatever it is. Of a POST the relay said 501, `an upgrade request may not have a body`.
+ * The fault: Java's HttpClient and `curl --http2` offer to go on with HTTP/2 on the first request of each
+ * connection, whatever it is. Of a POST the relay said 501, `an upgrade request may not have a body`.
  *
  * The mending: what is offered may be ignored (RFC 9110 section 7.8). Such a request is served as any other.
  */

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** A field that says where the service is; test/vectors/agreement.json says in `about` what the members mean. */
+/** A field that says where the service is; `about` in test/vectors/agreement.json explains the members. */
 interface AgreementVector<Expected> {
   readonly field: string;
   readonly value: string;

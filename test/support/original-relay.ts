@@ -23,8 +23,8 @@ export interface OriginalAnswer {
   /** The client gave up after the head (0.2): the visitor's answer breaks off. */
   broken: boolean;
   /**
-   * The last piece came in a later read than the head (0.2): something of the original may hold on to the body by then, and the
-   * visitor's answer, complete here, never ends there.
+   * The last piece came in a later read than the head (0.2): something of the original may hold on to the
+   * body by then, and the visitor's answer, complete here, never ends there.
    */
   leftOpen: boolean;
 }

@@ -244,7 +244,8 @@ function closeError({ message }: RegisterRequest, code: number, reason: string):
   const said = reason === "" ? `code ${code}` : `code ${code}: ${reason}`;
   switch (code) {
     case closeCodes.authenticationFailed:
-      // An original relay has no other code for it; ours says 1013 to a client that returns. A new one is told at once.
+      // An original relay has no other code for it; ours says 1013 to a client that returns. A new one is
+      // told at once.
       if (message.returning === true && reason === providerUnavailableReason) break;
       return new TunnelError("refused", `the relay refused the registration: ${reason || "no reason given"}`);
     case closeCodes.evicted:

@@ -22,9 +22,10 @@ export interface ClientEvents {
   /** An exchange has ended. */
   request: [RequestEvent];
   /**
-   * The relay has answered requests in the tunnel's name, or cut answers, because of a limit of its own or because this
-   * client was away. Each event stands for all of a kind; there are at most 32 kinds, and one event for each in a
-   * second. A request that had reached this client before has its `request` as well. Older relays say nothing.
+   * The relay has answered requests in the tunnel's name, or cut answers, because of a limit of its own or
+   * because this client was away. Each event stands for all of a kind; there are at most 32 kinds, and one
+   * event for each in a second. A request that had reached this client before has its `request` as well.
+   * Older relays say nothing.
    */
   refused: [RefusedEvent];
   /**
@@ -33,9 +34,9 @@ export interface ClientEvents {
    */
   error: [{ code: string; message: string }];
   /**
-   * Something works otherwise than without the tunnel, and the service has to be told something: told once for each code.
-   * `signed_metadata`: its OAuth metadata names the local origin and cannot be rewritten. `redirects_to_https`: it redirects visitors to
-   * the URL that they asked.
+   * Something works differently through the tunnel, and a setting of the service or an option of the client
+   * mends it. Each code is told once. `signed_metadata`: its OAuth metadata names the local origin and cannot
+   * be rewritten. `redirects_to_https`: it redirects visitors to the URL that they asked for.
    */
   warning: [{ code: string; message: string }];
   /** Over for good, and why if it was not asked to. */

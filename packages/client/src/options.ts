@@ -27,8 +27,8 @@ type ForwardedHeader = (typeof forwardedHeaders)[number];
 
 const forwardedHeaders = ["for", "host", "proto"] as const;
 /**
- * By whether the service is told the public name. Where it is told its own, the public host and scheme would contradict it: most services
- * compare `Origin` with one of them, some with the other.
+ * By whether the service is told the public name. Where it is told its own, the public host and scheme would
+ * contradict it: most services compare `Origin` with one of them, some with the other.
  */
 const defaultForwardedHeaders = { publicName: "all", ownName: "for" } as const;
 
@@ -63,27 +63,31 @@ export interface TunnelClientOptions {
   /** Chooses from the relay's offer. Default: the only pattern if it has no `*`, an error otherwise. */
   pick?: PickSubdomain;
   /**
-   * `"rewrite"` (default): the local service sees its own name and port as Host, which guards against DNS rebinding
-   * expect; what it says of itself is put in the visitor's words. `"preserve"`: the public name. Any other value is sent as it is.
+   * `"rewrite"` (default): the local service sees its own name and port as Host, which guards against DNS
+   * rebinding expect; what it says of itself is put in the visitor's words. `"preserve"`: the public name.
+   * Any other value is sent as it is.
    */
   hostHeader?: string;
   /**
-   * What is done about `Origin`, and about a `Referer` of the tunnel's own public origin. `"rewrite"` (default): the tunnel's own public
-   * origin becomes the local service's own, where it sees its own Host; those of other web sites stay, so that the service can refuse
-   * them. `"keep"`: nothing. `"drop"`: `Origin` is removed, whatever it says, which removes that defence.
+   * What is done about `Origin`, and about a `Referer` of the tunnel's own public origin. `"rewrite"`
+   * (default): the tunnel's own public origin becomes the local service's own, where it sees its own Host;
+   * those of other web sites stay, so that the service can refuse them. `"keep"`: nothing. `"drop"`: `Origin`
+   * is removed, whatever it says, which removes that defence.
    */
   origin?: "keep" | "rewrite" | "drop";
   /** The same as `origin: "drop"`. Default false. */
   dropOrigin?: boolean;
   /**
-   * Which of the relay's `X-Forwarded-For`, `-Host` and `-Proto` reach the local service: `"all"`, `"none"`, or some, as in
-   * `"for,proto"`. Without all of them no other `X-Forwarded-*` and no `Forwarded` passes either. Default: `"for"`, or `"all"` with
-   * `hostHeader: "preserve"`. Services that are made for a proxy in front of them may want all, and those that redirect to https `proto`.
+   * Which of the relay's `X-Forwarded-For`, `-Host` and `-Proto` reach the local service: `"all"`, `"none"`,
+   * or some, as in `"for,proto"`. Without all of them no other `X-Forwarded-*` and no `Forwarded` passes
+   * either. Default: `"for"`, or `"all"` with `hostHeader: "preserve"`. Services that are made for a proxy in
+   * front of them may want all, and those that redirect to https `proto`.
    */
   forwardedHeaders?: string;
   /**
-   * `"rewrite"` (default): the OAuth and OpenID Connect metadata that the local service has at their well-known paths (JSON, up to 256
-   * KiB) name the public origin, where they name its own by the Host that it sees. `"keep"`: they stay as they are.
+   * `"rewrite"` (default): the OAuth and OpenID Connect metadata that the local service has at their
+   * well-known paths (JSON, up to 256 KiB) name the public origin, where they name its own by the Host that
+   * it sees. `"keep"`: they stay as they are.
    */
   oauthMetadata?: "rewrite" | "keep";
   /**
@@ -317,12 +321,13 @@ function resolveForwardedHeaders(
     const header = forwardedHeaders.find((one) => one === part.trim().toLowerCase());
     if (header !== undefined) return header;
     throw invalid(
-      `the forwarded headers are 'all', 'none' or some of 'for', 'host' and 'proto', as in 'for,proto', not '${value}'`,
+      "the forwarded headers are 'all', 'none' or some of 'for', 'host' and 'proto', as in 'for,proto', " +
+        `not '${value}'`,
     );
   });
 }
 
-/** @throws TunnelError `invalid_option` for a `value` of the option called `what` that is none of `policies`. */
+/** @throws TunnelError `invalid_option` if `value`, of the option called `what`, is none of `policies`. */
 function oneOf<Policy extends string>(what: string, policies: readonly Policy[], value: string): Policy {
   const policy = policies.find((one) => one === value);
   if (policy !== undefined) return policy;

@@ -3,7 +3,9 @@ import { formatBytes } from "mcp-tunnel-shared";
 
 /** What the relay answered, or cut, in the tunnel's name; see `refused` in {@link ClientEvents}. */
 export interface RefusedEvent {
-  /** What visitors got as `X-Tunnel-Error`, or `visitor_stalled`. `other`: one that this client does not know. */
+  /**
+   * What visitors got as `X-Tunnel-Error`, or `visitor_stalled`. `other`: one that this client does not know.
+   */
   readonly code: RefusalCode;
   /** The status that visitors got; undefined when an answer was cut after its head. */
   readonly status: number | undefined;

@@ -12,7 +12,7 @@ export const closeCodes = {
   internal: 1011,
   /** The relay cannot take this client now; try again later. */
   tryAgainLater: 1013,
-  /** Registration refused; the reason says why. Trying again is of no use, but for {@link providerUnavailableReason}. */
+  /** Registration refused, for good unless the reason is {@link providerUnavailableReason}. */
   authenticationFailed: 4001,
   /** Another client registered the same name. */
   evicted: 4002,
@@ -21,5 +21,7 @@ export const closeCodes = {
 /** The original's words for 4002, which its clients may look for. */
 export const evictedReason = "evicted: another client registered with the same tunnel";
 
-/** The original's words for 4001 when nobody could say whether the token is good: its auth provider is down, or slow. */
+/**
+ * The original's words for 4001 when its auth provider is down or slow, so that it cannot judge the token.
+ */
 export const providerUnavailableReason = "auth provider unavailable";

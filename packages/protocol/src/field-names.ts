@@ -82,7 +82,7 @@ export const hopByHop = new FieldNames([
   "upgrade",
 ]);
 
-/** The relay's word on where a request's visitor is, if it is announced (PROTOCOL.md, "Heads and trailers"). */
+/** The relay's word on where a visitor is, if it is announced (PROTOCOL.md, "Heads and trailers"). */
 export const visitorField = "X-Tunnel-Visitor";
 
 /**

@@ -1,6 +1,6 @@
 /**
- * What a relay answers in a tunnel's place, as `X-Tunnel-Error` says it to the visitor and REFUSED to the client
- * (PROTOCOL.md, "Refusals"). Those that concern no tunnel are among them: it is one enumeration.
+ * What a relay answers in a tunnel's place, as `X-Tunnel-Error` says it to the visitor and REFUSED to the
+ * client (PROTOCOL.md, "Refusals"). Those that concern no tunnel are among them: it is one enumeration.
  */
 export const relayErrorCodes = [
   "missing_host",
@@ -31,7 +31,10 @@ export const relayErrorCodes = [
 
 export type RelayErrorCode = (typeof relayErrorCodes)[number];
 
-/** The same, and `visitor_stalled`: cut, as the visitor took nothing. `other`: what this version does not know. */
+/**
+ * The same, and `visitor_stalled`: an answer was cut, since the visitor took nothing. `other`: an unknown
+ * one.
+ */
 export const refusalCodes = [...relayErrorCodes, "visitor_stalled", "other"] as const;
 
 export type RefusalCode = (typeof refusalCodes)[number];
@@ -61,7 +64,7 @@ export interface Refusal {
 export const maxMethodBytes = 16;
 export const maxPathBytes = 200;
 
-/** What a visitor said, cut, and of bytes that are seen. It is a copy: a part of a text would keep all of it. */
+/** What a visitor said, cut, in visible ASCII. It is a copy, since a part of a text would keep all of it. */
 export function legible(text: string, maxBytes: number): string {
   const cut = text.length > maxBytes ? `${text.slice(0, maxBytes - 3)}...` : text;
   return Buffer.from(cut.replace(/[^!-~]/g, "?"), "latin1").toString("latin1");
@@ -74,8 +77,8 @@ export const maxRefusalCount = 999_999_999;
 const pauseMs = 1_000;
 
 /**
- * Counts refusals by code, status and limit, and hands them on at once, but at most once a second: the relay does not
- * flood its client, and the client does not flood whoever listens to it.
+ * Counts refusals by code, status and limit, and hands them on at once, but at most once a second: the relay
+ * does not flood its client, nor the client its listeners.
  */
 export class RefusalGatherer {
   readonly #handOn: (refusals: readonly Refusal[]) => boolean;
@@ -83,7 +86,7 @@ export class RefusalGatherer {
   #pause: NodeJS.Timeout | undefined;
   #isHeldUp = false;
 
-  /** `handOn` returns false when it cannot now: it is asked again after a pause, or a call of {@link proceed}. */
+  /** `handOn` returns false when it cannot now, and is asked again after a pause or by {@link proceed}. */
   constructor(handOn: (refusals: readonly Refusal[]) => boolean) {
     this.#handOn = handOn;
   }
@@ -116,7 +119,7 @@ export class RefusalGatherer {
     this.#isHeldUp = false;
     if (this.#kinds.size === 0) return;
     const refusals = [...this.#kinds.values()];
-    // First, lest the pause be missing for whoever calls `add` meanwhile.
+    // Before the call, in which `add` may be called again.
     this.#pause = setTimeout(() => this.flush(), pauseMs);
     this.#pause.unref();
     this.#kinds.clear();

@@ -94,7 +94,10 @@ export interface SessionHandler {
   onOverloaded?(): void;
   /** The peer takes no new streams (client), or asks to register elsewhere (relay); what is open goes on. */
   onGoaway?(): void;
-  /** Client, version 1 only: what the relay has refused in the tunnel's name. Without it such news is a violation. */
+  /**
+   * Client, version 1 only: what the relay has refused in the tunnel's name. Without it REFUSED is a
+   * violation.
+   */
   onRefused?(refusals: readonly Refusal[]): void;
 }
 

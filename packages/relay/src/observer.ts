@@ -32,8 +32,8 @@ export interface ExchangeRecord {
   reason: string | undefined;
   wire: Wire | undefined;
   /**
-   * The relay's id of the request, which its own answers show. The local service got it as `X-Request-Id`, unless
-   * there is a `visitorRequestId`. `undefined` when the Host named no tunnel.
+   * The relay's id of the request, which its own answers show. The local service got it as `X-Request-Id`,
+   * unless there is a `visitorRequestId`. `undefined` when the Host named no tunnel.
    */
   requestId: string | undefined;
   /** The visitor's own `X-Request-Id`, which the local service got: up to 255 visible ASCII characters. */

@@ -19,8 +19,8 @@ import type { TokenGrant } from "./auth/authenticator.js";
 export const goingAway = "the relay is shutting down";
 
 /**
- * How long a session that its client has left, and in which nothing is open, is waited for, in milliseconds: its client has to hear
- * that everything has arrived, and closes the link.
+ * How long the relay waits for the end of a session that its client has left and in which nothing is open, in
+ * milliseconds. The client closes the link when it has heard that everything has arrived.
  */
 const leftTimeoutMs = 10_000;
 
@@ -177,7 +177,7 @@ export class Tunnel implements SessionHandler {
     this.traffic.responseBytes += responseBytes;
   }
 
-  /** Tells the client what was refused in the tunnel's name, if it takes that: at once, but at most once a second. */
+  /** Tells the client, if it takes that, what was refused in the tunnel's name: at most once a second. */
   tellRefusals(refusals: readonly Refusal[]): void {
     if (!this.info.takesRefusals || this.#tellsNoMore || refusals.length === 0) return;
     this.#refusals ??= new RefusalGatherer((gathered) => this.#sendRefusals(gathered));
@@ -249,7 +249,10 @@ export class Tunnel implements SessionHandler {
     this.#awaitEnd(false);
   }
 
-  /** Nothing more is opened. What is open has limits of its own; what is not may keep its place in the token's limit no longer. */
+  /**
+   * What is still open has limits of its own; without it the session may keep its place in the token's limit
+   * no longer.
+   */
   #awaitEnd(wasIdle: boolean): void {
     if (this.#state.name === "closed") return;
     const isIdle = this.#session?.streamCount === 0;

@@ -194,7 +194,9 @@ export class Tunnels implements TunnelObserver {
     this.#passOnRefusals(tunnel);
   }
 
-  /** What the client of a tunnel that is over has not heard, it hears over the one that it has now, or will have. */
+  /**
+   * What the client of a tunnel that is over has not heard is for the tunnel that it has now, or will have.
+   */
   #passOnRefusals(tunnel: Tunnel): void {
     const refusals = tunnel.takeRefusals();
     const holder = this.#registry.find(tunnel.name);

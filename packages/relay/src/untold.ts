@@ -1,15 +1,15 @@
 import type { Refusal } from "mcp-tunnel-protocol";
 import type { TunnelInfo } from "./tunnel.js";
 
-/** For how many tunnels that are over refusals are kept; beyond it the oldest are forgotten first. */
+/** Of how many ended tunnels refusals are kept; beyond it the oldest are forgotten first. */
 const maxTunnels = 1_024;
 
-/** For how long they are, in milliseconds. */
+/** How long they are kept, in milliseconds. */
 const keptMs = 3_600_000;
 
 /**
- * Refusals in the names of tunnels that were over before their clients heard of them: requests that waited in vain for a
- * client, or that were lost with its session. The same client is told when it registers anew.
+ * Refusals in the names of tunnels that were over before their clients heard of them: requests that waited in
+ * vain for a client, or that were lost with its session. The same client is told when it registers anew.
  */
 export class UntoldRefusals {
   /** In order of time. */
@@ -37,7 +37,9 @@ export class UntoldRefusals {
   }
 }
 
-/** The same client process, token and name; `undefined` for a client that is not told, or does not say which it is. */
+/**
+ * By client process, token and name. Undefined: the client is not told, or does not say which process it is.
+ */
 function keyOf({ takesRefusals, instance, owner, name }: TunnelInfo): string | undefined {
   return takesRefusals && instance !== undefined ? JSON.stringify([instance, owner, name]) : undefined;
 }

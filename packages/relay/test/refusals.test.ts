@@ -9,8 +9,8 @@ import { Http2Visitor, plainEntrance } from "./http2-support.js";
 import { RawVisitor, ScriptedClient, startRelay, V1Client } from "./support.js";
 
 /**
- * The fault: that the relay had refused a request in the name of a tunnel was seen by the visitor alone. The developer,
- * whose upload of 6 MB failed, saw nothing at all, and looked for the mistake in the service.
+ * The fault: that the relay had refused a request in the name of a tunnel was seen by the visitor alone. The
+ * developer, whose upload of 6 MB failed, saw nothing at all, and looked for the mistake in the service.
  */
 const opened = closingAfterEach();
 const instance = "an instance of a client";

@@ -14,8 +14,9 @@ export function patientRuns<Values>(numRuns: number): Parameters<Values> {
 export const patientTimeoutMs = 4 * fuzzTimeoutMs;
 
 /**
- * Tries `judge` with many plans. When the time is up fast-check no longer waits for the run that it is in; that run would go on in
- * the next test, and leave the processes that it started. So it is waited for, though nobody asks any more what it found.
+ * Tries `judge` with many plans. When the time is up fast-check no longer waits for the run that it is in;
+ * that run would go on in the next test, and leave the processes that it started. So it is waited for, though
+ * nobody asks any more what it found.
  */
 export async function tryPlans<Plan>(
   plans: Arbitrary<Plan>,

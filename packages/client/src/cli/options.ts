@@ -140,8 +140,8 @@ function buildCommand(): Command {
     .addOption(
       option(
         "--origin <policy>",
-        "the public origin in Origin and Referer: 'keep' it, 'rewrite' it to the local service's own, or 'drop' Origin, whatever " +
-          "it says",
+        "the public origin in Origin and Referer: 'keep' it, 'rewrite' it to the local service's own, or " +
+          "'drop' Origin, whatever it says",
       )
         .choices(originPolicies)
         // The default is not set: whether it is given decides about --drop-origin.
@@ -151,14 +151,15 @@ function buildCommand(): Command {
     .addOption(
       option(
         "--forwarded-headers <list>",
-        "which of X-Forwarded-For, -Host and -Proto the local service sees: 'all', 'none', or some, as in 'for,proto'",
+        "which of X-Forwarded-For, -Host and -Proto the local service sees: 'all', 'none', or some, as in " +
+          "'for,proto'",
       ).default(undefined, "for, or all with --host-header preserve"),
     )
     .addOption(
       option(
         "--oauth-metadata <policy>",
-        "OAuth and OpenID metadata that names the local service by the Host that it sees: 'rewrite' it to the public origin, or " +
-          "'keep' it",
+        "OAuth and OpenID metadata that names the local service by the Host that it sees: 'rewrite' it to " +
+          "the public origin, or 'keep' it",
       )
         .choices(oauthMetadataPolicies)
         .default(defaultOauthMetadata),
@@ -212,7 +213,7 @@ function isOn(name: "json" | "drop-origin", given: boolean | undefined): boolean
   throw new TunnelError("invalid_option", `${variable} must be true or false, not '${value}'`);
 }
 
-/** As two options of the library, which may not disagree; but what the command line says wins over the environment. */
+/** The two options of the library, which may not disagree. The command line wins over the environment. */
 function readOrigin(flags: Flags, command: Command): Pick<TunnelClientOptions, "origin" | "dropOrigin"> {
   const { origin } = flags;
   if (origin === undefined) return { dropOrigin: isOn("drop-origin", flags.dropOrigin) };

@@ -52,8 +52,9 @@ function union(one: FieldSet, other: FieldSet): FieldSet {
 const forwardedFields = new AnySpelling(["forwarded"], ["x-forwarded-"]);
 
 /**
- * Returns the fields for the local service: exactly one Host, first; hop-by-hop fields dropped, whatever the relay did about them
- * (it is not trusted to); those that speak of the service in its own words; everything else in order, repeats and letter case kept.
+ * Returns the fields for the local service: exactly one Host, first; hop-by-hop fields dropped, whatever the
+ * relay did about them (it is not trusted to); those that speak of the service in its own words; everything
+ * else in order, repeats and letter case kept.
  */
 export function localHeaders(head: RequestHead, policy: HeaderPolicy, agreement: Agreement): RawHeaders {
   const { isForMetadata } = agreement;

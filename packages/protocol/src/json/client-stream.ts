@@ -4,16 +4,15 @@ import { responseHeadersToWire, type WireHeaders } from "./headers.js";
 import type { StreamIntake } from "./intake.js";
 
 /**
- * How long an original relay waits for a response, in milliseconds: for all of it in version 0.1, for its head in 0.2. The first
- * never says when it stops waiting, the second does not when its visitor leaves before the head.
+ * How long an original relay waits for a response, in milliseconds: for all of it in version 0.1, for its
+ * head in 0.2. The first never says when it stops waiting, the second does not when its visitor leaves before
+ * the head.
  */
 export const relayTimeoutMs = 30_000;
 
 /** What a stream needs of its session. */
 export interface ClientStreamOwner {
-  /**
-   * Sends the messages in one write. Returns false when the link has more to send than it should; `drained` is called later.
-   */
+  /** Sends the messages in one write. False: the link has more to send than it should; `drained` follows. */
   send(messages: readonly string[], stream: ClientStream): boolean;
   /** Runs what a timer started: an error in the handler is the session's to report. */
   guard(stream: ClientStream, action: () => void): void;
@@ -59,8 +58,8 @@ export abstract class ClientStream implements AcceptedStream {
   /** Trailers are dropped: the wire has no place for them. */
   abstract end(): void;
   /**
-   * Tells the relay that there will be no response, or no rest of it. Original relays show visitors what they are told, so it
-   * is never the message, which may name addresses of this machine: that is for who runs the client.
+   * Tells the relay that there will be no response, or no rest of it. It is not told the message, which may
+   * name addresses of this machine: original relays show visitors what they are told.
    */
   protected abstract sendFailure(code: ResetCode): void;
   /** The relay waits no longer. */
@@ -129,7 +128,7 @@ export abstract class ClientStream implements AcceptedStream {
     return this.#owner.send(messages, this);
   }
 
-  /** Counts what is kept, given back with a negative number or when the stream is finished; false when that is too much. */
+  /** Counts what is kept, given back with a negative number or at the end; false when that is too much. */
   protected keep(bytes: number): boolean {
     this.#heldBytes += bytes;
     return this.#owner.hold(bytes);

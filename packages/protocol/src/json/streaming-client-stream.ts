@@ -28,8 +28,9 @@ const failureTexts: Record<ResetCode, string> = {
 };
 
 /**
- * 0.2: head, chunks, and a last one. The original relay forgets to end its answer, unless it reads the last chunk together with
- * the head (JSON-WIRE.md, "Bodies"). So a response is held back for a moment, and leaves in one write if it is complete by then.
+ * 0.2: head, chunks, and a last one. The original relay forgets to end its answer, unless it reads the last
+ * chunk together with the head (JSON-WIRE.md, "Bodies"). So a response is held back for a moment, and leaves
+ * in one write if it is complete by then.
  */
 export class StreamingClientStream extends ClientStream {
   /** Messages that wait for the end of the response; undefined once it goes piece by piece. */

@@ -3,7 +3,7 @@ import type { ResponseHead } from "../tunnel.js";
 import { ClientStream, relayTimeoutMs } from "./client-stream.js";
 import { writeWhole } from "./messages.js";
 
-/** Largest 0.1 body, in bytes: the default limit of an original relay, and within what its WebSocket takes. */
+/** Largest 0.1 body, in bytes: the default limit of an original relay, and less than its WebSocket takes. */
 const maxWholeBytes = 10 * 1024 * 1024;
 
 /** 0.1: the response is collected and leaves as one message. */

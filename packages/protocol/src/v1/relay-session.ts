@@ -59,8 +59,8 @@ export class V1RelaySession extends V1Session implements OpeningSession {
   }
 
   /**
-   * Tells the client what was refused in its tunnel's name; only for one that has announced to take it. False when that
-   * is not possible now: there is no link, or the client does not acknowledge what it was sent.
+   * Tells the client what was refused in its tunnel's name; only for one that has announced to take it. False
+   * when that is not possible now: there is no link, or the client does not acknowledge what it was sent.
    */
   tellRefused(refusals: readonly Refusal[]): boolean {
     if (this.closed || !this.attached || !this.sender.hasRoom) return false;

@@ -426,7 +426,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
       return;
     }
     const isWaiting = this.#state === "waiting";
-    // Any other reason is the client's own, or it was given it with the reset.
+    // The client knows of any other: it gave the reason itself, or got it with a reset.
     if (reason.code === "session_lost") {
       this.#tellClient(
         "tunnel_dropped_request",

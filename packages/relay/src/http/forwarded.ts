@@ -123,8 +123,8 @@ function forwardedFields(chain: string, host: string, proto: string): RawHeaders
 }
 
 /**
- * The `X-Request-Id` of the request as it came, name and value: signatures of webhooks cover it. Undefined if it
- * is no id, or if there are several, of which services take different ones.
+ * The `X-Request-Id` of the request as it came, name and value: signatures of webhooks cover it. Undefined if
+ * it is no id, or if there are several, of which services take different ones.
  */
 function idField(rawHeaders: RawHeaders): [name: string, id: string] | undefined {
   let field: [string, string] | undefined;

@@ -22,9 +22,9 @@ export class Http1Request extends IncomingMessage implements VisitorRequest {
   #isUpgrade: boolean | undefined;
 
   /**
-   * Read by Node before it goes on behind the head: true makes it hand the connection over, false has it read a
-   * body as of any request. An upgrade that is offered together with a body is ignored (RFC 9110 section 7.8):
-   * the body could not be told from what follows in the new protocol. So is one to what no tunnel carries.
+   * Read by Node before it goes on behind the head: true makes it hand the connection over, false has it read
+   * a body as of any request. An upgrade that is offered with a body is ignored (RFC 9110 section 7.8), since
+   * the body could not be told from what follows in the new protocol; so is one to what no tunnel carries.
    */
   get upgrade(): boolean {
     if (!this.#offersUpgrade) return false;

@@ -15,7 +15,9 @@ export interface RefusedRequest {
   limit?: keyof Limits | undefined;
 }
 
-/** Tells the client of the tunnel in whose name a request was refused: it sees nothing of what does not reach it. */
+/**
+ * Tells a tunnel's client that a request was refused in its name: it sees nothing of what does not reach it.
+ */
 export function tellRefusal(
   tunnel: Tunnel | undefined,
   { code, status, method, path, limit }: RefusedRequest,

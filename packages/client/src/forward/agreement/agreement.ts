@@ -28,8 +28,9 @@ const answerNames = new FieldNames([...answerValues.keys(), "set-cookie", "acces
 const requestNames = new FieldNames(["destination", "if", "origin", "referer"]);
 
 /**
- * What is said in one exchange about who the service is. It is told another Host than the visitor asked for, so whatever it says
- * of itself has to be said in the visitor's words, and what the visitor says of it in its own.
+ * What is said in one exchange about who the service is. It is told another Host than the visitor asked for,
+ * so whatever it says of itself has to be said in the visitor's words, and what the visitor says of it in its
+ * own.
  */
 export class Agreement {
   readonly #terms: Terms;
@@ -130,8 +131,8 @@ export class Agreement {
   }
 
   /**
-   * The service's own origin, as it makes it up of Host and what it is told of the scheme: that of the request that reaches it, unless
-   * X-Forwarded-Proto says another.
+   * The service's own origin, as it makes it up of Host and what it is told of the scheme: that of the
+   * request that reaches it, unless X-Forwarded-Proto says another.
    */
   #toldOrigin({ origins, scheme }: WrittenName): string {
     const told = this.#terms.passesScheme ? headerValue(this.#head.headers, "x-forwarded-proto") : undefined;
@@ -165,8 +166,9 @@ export class Agreement {
   }
 
   /**
-   * To the tunnel's own origins: the one that the visitor asked, and the one that the relay made public, which is the right one behind
-   * a proxy that does not tell the scheme. Exact in the scheme as well: a page that came without TLS is a stranger to one with TLS.
+   * To the tunnel's own origins: the one that the visitor asked, and the one that the relay made public,
+   * which is the right one behind a proxy that does not tell the scheme. Exact in the scheme as well: a page
+   * that came without TLS is a stranger to one with TLS.
    */
   get #ownReferences(): References {
     this.#ownOnes ??= References.toOrigins([this.publicOrigin, this.#terms.tunnel.origin]);
@@ -180,8 +182,9 @@ export class Agreement {
 }
 
 /**
- * The index of the next field that is one of `names`, from `start` on, or -1. A function of its own, of every field of every head: as
- * a part of what is done with the few that are found it is ten times slower (measured).
+ * The index of the next field that is one of `names`, from `start` on, or -1. This loop runs over every field
+ * of every head, and stands alone because it is ten times slower (measured) as a part of the loops that
+ * change what it finds.
  */
 function nextOf(names: FieldNames, headers: RawHeaders, start: number): number {
   for (let i = start; i < headers.length; i += 2) if (names.has(headers[i] as string)) return i;

@@ -57,8 +57,8 @@ export const redirectLinks: RedirectValue = (value, from, to) => {
 };
 
 /**
- * The resources that lists of `If` speak of (RFC 4918 section 10.4.2): `<...>` outside of parentheses. Within them it is a state token,
- * which is a name and not a place.
+ * The resources that lists of `If` speak of (RFC 4918 section 10.4.2): `<...>` outside of parentheses. Within
+ * them it is a state token, which is a name and not a place.
  */
 export const redirectTaggedLists: RedirectValue = (value, from, to) => {
   const redirection = new Redirection(value, from, to);
@@ -106,7 +106,10 @@ export const redirectChallenges: RedirectValue = (value, from, to) => {
   return redirection.result;
 };
 
-/** `Set-Cookie` without `Domain`, where the one that counts (RFC 6265 section 5.3: the last) is `host`, in lower case. */
+/**
+ * `Set-Cookie` without `Domain` if its last one, which counts (RFC 6265 section 5.3), is `host`, in lower
+ * case.
+ */
 export function withoutDomain(cookie: string, host: string): string {
   if (!/domain/i.test(cookie)) return cookie;
   const [pair = "", ...attributes] = cookie.split(";");

@@ -6,8 +6,8 @@ import type { References } from "./references.js";
 export const maxMetadataBytes = 262_144;
 
 /**
- * Where OAuth and OpenID Connect have their metadata: RFC 9728 section 3.1, RFC 8414 section 3.1, and OpenID Connect Discovery
- * section 4, which appends to the path of the issuer where the others insert before it.
+ * Where OAuth and OpenID Connect have their metadata: RFC 9728 section 3.1, RFC 8414 section 3.1, and OpenID
+ * Connect Discovery section 4, which appends to the path of the issuer where the others insert before it.
  */
 const insertedPath =
   /^\/\.well-known\/(?:oauth-protected-resource|oauth-authorization-server|openid-configuration)(?:\/|$)/;
@@ -23,8 +23,8 @@ export function asksForMetadata({ method, path }: RequestHead): boolean {
 }
 
 /**
- * Fields of a request for metadata that do not reach the service: a coded answer could not be read, and what the visitor has of an
- * earlier one, or wants a part of, is not what the service has.
+ * Fields of a request for metadata that do not reach the service: a coded answer could not be read, and what
+ * the visitor has of an earlier one, or wants a part of, is not what the service has.
  */
 export const notAskedOfMetadata = new FieldNames([
   ...["accept-encoding", "range", "if-range", "if-match", "if-none-match", "if-modified-since"],
@@ -56,8 +56,8 @@ export interface SettledMetadata {
 }
 
 /**
- * Leads the references of a metadata document `from` the service's own origin `to` the public one. Undefined: there are none, or it
- * is no such document.
+ * Leads the references of a metadata document `from` the service's own origin `to` the public one. Undefined:
+ * there are none, or it is no such document.
  */
 export function settleMetadata(bytes: Buffer, from: References, to: string): SettledMetadata | undefined {
   try {
@@ -118,8 +118,8 @@ function settleReferences(object: JsonObject, settle: (text: string) => string):
 }
 
 /**
- * RFC 8414 section 2, RFC 9728 section 2, OpenID Connect Discovery section 3 and Session Management section 3.3; and whatever else is
- * registered by the same endings.
+ * RFC 8414 section 2, RFC 9728 section 2, OpenID Connect Discovery section 3 and Session Management section
+ * 3.3; and whatever else is registered by the same endings.
  */
 function isReference(name: string): boolean {
   return (

@@ -1,4 +1,6 @@
-/** An origin by its scheme, `http` or `https`, and what stands behind `//`: in lower case, without the scheme's own port. */
+/**
+ * The origin of a scheme, `http` or `https`, and an authority: in lower case, without the scheme's own port.
+ */
 export function originOf(scheme: string, authority: string): string {
   const port = scheme === "https" ? ":443" : ":80";
   const plain = authority.toLowerCase();
@@ -15,8 +17,8 @@ function spellings(scheme: string, authority: string): string[] {
 const slash = 0x2f;
 
 /**
- * Finds out which references (RFC 3986 section 4.1) lead to one of several origins that mean the same server. Such with user
- * information do not: what else stands in front of a path is not this project's to judge.
+ * Finds out which references (RFC 3986 section 4.1) lead to one of several origins that mean the same server.
+ * Such with user information do not: what else stands in front of a path is not this project's to judge.
  */
 export class References {
   readonly #prefixes: readonly string[];
@@ -42,7 +44,7 @@ export class References {
     );
   }
 
-  /** Where the path begins of a reference to them that is `text` from `start` to `end`; -1 if it leads elsewhere. */
+  /** Where the path begins of a reference to them that is `text` from `start` to `end`; otherwise -1. */
   pathOf(text: string, start: number, end: number): number {
     const first = text.charCodeAt(start) | 0x20;
     if (first !== 0x68 && first !== slash) return -1;

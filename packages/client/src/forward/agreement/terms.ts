@@ -7,7 +7,7 @@ export interface PublicSide {
   /** The origin that the relay made public. */
   readonly origin: string;
   /**
-   * The `X-Forwarded-Host` and `-Proto` of requests are the relay's own. An original relay passes on those that visitors send.
+   * The relay writes `X-Forwarded-Host` and `-Proto` itself. An original relay passes on those of visitors.
    */
   readonly isForwardedOwn: boolean;
 }
