@@ -2,21 +2,7 @@ import type { Refusal, RefusalCode, RefusalLimit } from "mcp-tunnel-protocol";
 import { formatBytes } from "mcp-tunnel-shared";
 
 /** What the relay answered, or cut, in the tunnel's name; see `refused` in {@link ClientEvents}. */
-export interface RefusedEvent {
-  /**
-   * What visitors got as `X-Tunnel-Error`, or `visitor_stalled`. `other`: one that this client does not know.
-   */
-  readonly code: RefusalCode;
-  /** The status that visitors got; undefined when an answer was cut after its head. */
-  readonly status: number | undefined;
-  /** How many requests there were of this kind since the last event about it. */
-  readonly count: number;
-  /** Of the first of them; empty when it is not known. */
-  readonly method: string;
-  /** Of the first of them, without its query, and cut at 200 characters; empty when it is not known. */
-  readonly path: string;
-  /** The relay's option that set the bound, as on its command line, and its value. */
-  readonly limit: RefusalLimit | undefined;
+export interface RefusedEvent extends Refusal {
   /** The reason in words. */
   readonly message: string;
 }

@@ -31,10 +31,7 @@ export const relayErrorCodes = [
 
 export type RelayErrorCode = (typeof relayErrorCodes)[number];
 
-/**
- * The same, and `visitor_stalled`: an answer was cut, since the visitor took nothing. `other`: an unknown
- * one.
- */
+/** The same, and `visitor_stalled`: cut, as the visitor took nothing; `other`: a code of a newer relay. */
 export const refusalCodes = [...relayErrorCodes, "visitor_stalled", "other"] as const;
 
 export type RefusalCode = (typeof refusalCodes)[number];
@@ -49,15 +46,20 @@ export interface RefusalLimit {
 
 /** What a relay has answered, or cut, in a tunnel's name: all of one code, status and limit. */
 export interface Refusal {
+  /** What visitors got as `X-Tunnel-Error`, or one of the two that {@link refusalCodes} adds. */
   readonly code: RefusalCode;
-  /** What the visitors got; `undefined` when an answer was cut after its head. */
+  /** The status that visitors got; undefined when an answer was cut after its head. */
   readonly status: number | undefined;
-  /** How many there were. */
+  /** How many there were of this kind since it was told last. */
   readonly count: number;
-  /** Of the first of them; empty when it is not known. */
+  /** Of the first of them, cut at 16 characters; empty when it is not known. */
   readonly method: string;
-  /** Of the first of them, without the query, which may hold secrets; empty when it is not known. */
+  /**
+   * Of the first of them, without the query, which may hold secrets, and cut at 200 characters; empty when it is
+   * not known.
+   */
   readonly path: string;
+  /** What was reached; undefined when no limit was. */
   readonly limit: RefusalLimit | undefined;
 }
 

@@ -10,7 +10,7 @@ import {
   originPolicies,
   registerUrl,
 } from "../options.js";
-import type { TunnelClientOptions } from "../options.js";
+import type { OauthMetadata, OriginPolicy, TunnelClientOptions } from "../options.js";
 import { version } from "../version.js";
 import { environmentProxy } from "./environment-proxy.js";
 
@@ -56,10 +56,10 @@ interface Flags {
   tokenFile?: string;
   subdomain?: string;
   hostHeader: string;
-  origin?: "keep" | "rewrite" | "drop";
+  origin?: OriginPolicy;
   dropOrigin?: boolean;
   forwardedHeaders?: string;
-  oauthMetadata: "rewrite" | "keep";
+  oauthMetadata: OauthMetadata;
   maxResponseHead: number;
   json?: boolean;
   maxReconnectTime?: number;
