@@ -18,6 +18,7 @@ import { spareCookies } from "./clear-site-data.js";
 import type { ExchangeContext } from "./context.js";
 import { errorOfOpen, errorOfReset, relayError } from "./errors.js";
 import type { Visitor } from "./forwarded.js";
+import { type LookupOwner, TunnelLookup } from "./lookup.js";
 import { tellRefusal, withoutQuery } from "./refusal.js";
 import { reportFault } from "./report.js";
 import { type DeclaredBody, RequestBody, type RequestBodyOwner } from "./request-body.js";
@@ -45,16 +46,15 @@ export interface ExchangeRequest {
 /**
  * Where an exchange stands. The request's body goes on in any of them.
  *
- *   resolving -> held -> resolving      the tunnel's client is reconnecting
- *   resolving -> waiting                the stream is open
+ *   looking -> waiting                  the tunnel is found, and the stream is open
  *   waiting -> responding -> sent       head, body, all of it handed to the visitor's connection
  *   waiting -> upgraded                 raw bytes both ways
  *   any -> over
  */
-type State = "resolving" | "held" | "waiting" | "responding" | "sent" | "upgraded" | "over";
+type State = "looking" | "waiting" | "responding" | "sent" | "upgraded" | "over";
 
 /** One request of a visitor and its response, over one stream of a tunnel. */
-export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOwner {
+export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, ResponseBodyOwner {
   readonly #context: ExchangeContext;
   readonly #req: VisitorRequest;
   readonly #res: VisitorResponse;
@@ -62,11 +62,10 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
   readonly #startedAt = performance.now();
   /** Where it is among the {@link ActiveExchanges}; -1 when it is not. */
   place = -1;
-  #state: State = "resolving";
+  #state: State = "looking";
   #stream: TunnelStream | undefined;
-  #tunnel: Tunnel | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #leaveHold: (() => void) | undefined;
+  readonly #lookup: TunnelLookup;
   readonly #requestBody: RequestBody;
   readonly #responseBody: ResponseBody;
 
@@ -75,6 +74,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     this.#req = req;
     this.#res = res;
     this.#request = request;
+    this.#lookup = new TunnelLookup(this, context, request);
     this.#requestBody = new RequestBody(this, req, res, request.body, context.options);
     this.#responseBody = new ResponseBody(this, res, context.options.writeTimeoutMs);
     context.exchanges.add(this);
@@ -82,7 +82,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
 
   /** The tunnel that it was taken to last. */
   get tunnel(): Tunnel | undefined {
-    return this.#tunnel;
+    return this.#lookup.tunnel;
   }
 
   /** Body bytes received so far. */
@@ -116,7 +116,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     if (this.#requestBody.isDeclaredTooLarge) {
       this.#hitLimit("request_body");
       this.#refuse("request_too_large", { limit: "maxRequestBodyBytes" });
-    } else this.#resolve();
+    } else this.#lookup.start();
   }
 
   /** Cuts the exchange: the relay stops. */
@@ -156,56 +156,14 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
 
   // ---- to the tunnel
 
-  #resolve(): void {
-    if (this.#state === "held") this.#unhold();
-    if (this.#state !== "resolving") return;
-    const tunnel = this.#context.registry.find(this.#request.name);
-    const { draining, holds } = this.#context;
-    if (tunnel !== undefined && tunnel.state.name !== "away") this.#open(tunnel);
-    // Its client is at the relay that succeeds this one, or will be: so should the visitor.
-    else if (draining) this.#refuse("tunnel_draining");
-    else if (tunnel !== undefined || holds.startingUp) this.#hold(tunnel);
-    else this.#refuse(this.#tunnel === undefined ? "tunnel_not_found" : "tunnel_disconnected");
+  onUnserved(code: RelayErrorCode, limit?: keyof Limits): void {
+    this.#refuse(code, { limit });
   }
 
-  /** The client is expected back: wait for it rather than fail, within bounds. */
-  #hold(tunnel: Tunnel | undefined): void {
-    this.#tunnel = tunnel;
-    const { name, body } = this.#request;
-    const length = body.isPresent ? body.contentLength : 0;
-    const held = this.#context.holds.wait(name, length, () => this.guard(() => this.#resolve()));
-    if (typeof held === "string") {
-      this.#hitLimit("held_requests");
-      this.#refuse("tunnel_reconnecting", { limit: held });
-      return;
-    }
-    this.#leaveHold = held;
-    this.#state = "held";
-    // Over all of its holds: a client that comes and goes does not keep its visitors for ever.
-    this.#timer ??= setTimeout(
-      () => this.guard(() => this.#onHoldTimeout()),
-      this.#context.options.holdTimeoutMs,
-    );
-  }
-
-  #onHoldTimeout(): void {
-    this.#hitLimit("hold_time");
-    this.#unhold();
-    this.#refuse("tunnel_reconnecting", { limit: "holdTimeoutMs" });
-  }
-
-  #unhold(): void {
-    this.#leaveHold?.();
-    this.#leaveHold = undefined;
-    this.#state = "resolving";
-  }
-
-  #open(tunnel: Tunnel): void {
+  onFound(tunnel: Tunnel): void {
     const { path, body, upgrade } = this.#request;
-    this.#tunnel = tunnel;
     const isV1 = tunnel.wire === "v1";
     const asUpgrade = upgrade !== undefined && isV1;
-    clearTimeout(this.#timer);
     // Before `open`: the stream may be reset while it is opened.
     this.#state = "waiting";
     this.#timer = setTimeout(
@@ -446,7 +404,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     const stream = this.#stream;
     this.#stream = undefined;
     stream?.reset(resetCodeOf(code), reason);
-    if (this.#state === "waiting" || this.#state === "held" || this.#state === "resolving") {
+    if (this.#state === "waiting" || this.#state === "looking") {
       this.#refuse(code === "visitor_stalled" ? "internal_error" : code, { reason, limit });
       return;
     }
@@ -465,14 +423,13 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     // The reset of its stream says as much.
     if (code === "invalid_response") return;
     const { name, path } = this.#request;
-    const tunnel = this.#tunnel ?? this.#context.registry.find(name);
+    const tunnel = this.tunnel ?? this.#context.registry.find(name);
     const refused = { code, status, method: this.#req.method ?? "", path, limit };
     tellRefusal(tunnel, refused, this.#context.options);
   }
 
   #answer(code: RelayErrorCode, reason: string | undefined): void {
     this.#stopTimers();
-    this.#leaveHold?.();
     this.#stream = undefined;
     this.#state = "over";
     const { progress } = this.#requestBody;
@@ -505,6 +462,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
   };
 
   #stopTimers(): void {
+    this.#lookup.stop();
     clearTimeout(this.#timer);
     this.#requestBody.stop();
     this.#responseBody.stop();
@@ -521,7 +479,6 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
       stream?.reset("cancelled", "the visitor went away");
     }
     this.#stopTimers();
-    this.#leaveHold?.();
     if (!whole) {
       this.#report("cancelled", undefined, status);
       return;
@@ -554,7 +511,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
     if (addressKey !== undefined) this.#context.requests.leave(addressKey);
     const { name } = this.#request;
     // Not whoever has the name by now, if it was another one's.
-    const tunnel = this.#tunnel ?? this.#context.registry.find(name);
+    const tunnel = this.tunnel ?? this.#context.registry.find(name);
     tunnel?.count(this.#requestBody.bytes, this.#responseBody.bytes);
     this.#context.observers.onEnd({
       name,
@@ -567,7 +524,7 @@ export class Exchange implements StreamHandler, RequestBodyOwner, ResponseBodyOw
       durationMs: performance.now() - this.#startedAt,
       outcome,
       reason,
-      wire: this.#tunnel?.wire,
+      wire: this.tunnel?.wire,
       requestId: this.#request.visitor.requestId,
       visitorRequestId: this.#request.visitor.visitorRequestId,
       httpVersion: this.#req.httpVersion,
