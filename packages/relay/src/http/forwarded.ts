@@ -91,11 +91,11 @@ export function describeVisitor(
   const { believed, others, drop } = trustedProxyHeaders;
   // Where the proxy is known to set it, it is nobody else's to send.
   const given = believed.has("x-request-id") ? undefined : idField(rawHeaders);
-  const visitorRequestId = given?.[1];
+  const visitorRequestId = given?.value;
   if (trustedProxies.size === 0 || isIP(peerAddress) === 0 || !trustedProxies.has(peerAddress)) {
     const requestId = drawRequestId();
-    const add = forwardedFields(peerAddress, host, scheme);
-    add.push(...(given ?? ["X-Request-Id", requestId]), visitorField, peerAddress);
+    const id = given ?? { name: "X-Request-Id", value: requestId };
+    const add = relayFields(peerAddress, host, scheme, id, peerAddress);
     return { address: peerAddress, requestId, visitorRequestId, drop, add, proxied: false };
   }
   const said = (name: string): string[] => (believed.has(name) ? listValues(rawHeaders, name) : []);
@@ -105,12 +105,13 @@ export function describeVisitor(
   const givenId = said("x-request-id").at(-1);
   const requestId = givenId !== undefined && usableId.test(givenId) ? givenId : drawRequestId();
   const address = originator([...chain, peerAddress], trustedProxies);
-  const add = forwardedFields(
+  const add = relayFields(
     [...chain, peerAddress].join(", "),
     said("x-forwarded-host").at(-1) ?? host,
     proto === "http" || proto === "https" ? proto : scheme,
+    given ?? { name: "X-Request-Id", value: requestId },
+    address,
   );
-  add.push(...(given ?? ["X-Request-Id", requestId]), visitorField, address);
   // Added like the relay's own, so that no `Connection` can take them out.
   for (let i = 0; others !== undefined && i < rawHeaders.length; i += 2) {
     if (others.has(rawHeaders[i] as string)) add.push(rawHeaders[i] as string, rawHeaders[i + 1] as string);
@@ -118,23 +119,31 @@ export function describeVisitor(
   return { address, requestId, visitorRequestId, drop, add, proxied: true };
 }
 
-function forwardedFields(chain: string, host: string, proto: string): RawHeaders {
-  return ["X-Forwarded-For", chain, "X-Forwarded-Host", host, "X-Forwarded-Proto", proto];
+interface Field {
+  name: string;
+  value: string;
+}
+
+/** What the relay itself says of a request to the local service. */
+function relayFields(chain: string, host: string, proto: string, id: Field, address: string): RawHeaders {
+  const fields = ["X-Forwarded-For", chain, "X-Forwarded-Host", host, "X-Forwarded-Proto", proto];
+  fields.push(id.name, id.value, visitorField, address);
+  return fields;
 }
 
 /**
  * The `X-Request-Id` of the request as it came, name and value: signatures of webhooks cover it. Undefined if
  * it is no id, or if there are several, of which services take different ones.
  */
-function idField(rawHeaders: RawHeaders): [name: string, id: string] | undefined {
-  let field: [string, string] | undefined;
+function idField(rawHeaders: RawHeaders): Field | undefined {
+  let field: Field | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string;
     if (name.length !== 12 || name.toLowerCase() !== "x-request-id") continue;
     if (field !== undefined) return undefined;
-    field = [name, rawHeaders[i + 1] as string];
+    field = { name, value: rawHeaders[i + 1] as string };
   }
-  return field !== undefined && visitorsId.test(field[1]) ? field : undefined;
+  return field !== undefined && visitorsId.test(field.value) ? field : undefined;
 }
 
 /** Hops that are looked up. No request passes as many proxies; who sends more of them is himself at a trusted address. */
