@@ -43,11 +43,19 @@ export class AnySpelling implements FieldSet {
   has(name: string): boolean {
     if (!isOfLength(this.#lengths, name)) return false;
     const lower = name.toLowerCase();
-    const plain = lower.replaceAll(/[^a-z0-9-]/g, "-");
-    for (const prefix of this.#prefixes) if (plain.startsWith(prefix)) return true;
-    return this.#names.has(plain);
+    // Most names are spelled in the one way, and need no second look.
+    if (this.#isNamed(lower)) return true;
+    return oddSpelling.test(lower) && this.#isNamed(lower.replaceAll(oddSpellings, "-"));
+  }
+
+  #isNamed(name: string): boolean {
+    for (const prefix of this.#prefixes) if (name.startsWith(prefix)) return true;
+    return this.#names.has(name);
   }
 }
+
+const oddSpelling = /[^a-z0-9-]/;
+const oddSpellings = /[^a-z0-9-]/g;
 
 /** Letters count the same in either case. */
 const letterOf = (name: string): number => name.charCodeAt(0) & 31;
