@@ -16,9 +16,10 @@ export async function startServer(
 ): Promise<Service> {
   const port = await freePort();
   const command = new RunningCommand(program, args(port), options);
-  const deadline = performance.now() + 30_000;
-  while (!(await answers(port))) {
-    if (performance.now() > deadline || command.child.exitCode !== null) {
+  // Also of a request that the server has taken and never answers.
+  const deadline = AbortSignal.timeout(30_000);
+  while (!(await answers(port, deadline))) {
+    if (deadline.aborted || command.child.exitCode !== null) {
       await command.close();
       throw new Error(`${program} does not answer; it said:\n${command.output}`);
     }
@@ -27,9 +28,9 @@ export async function startServer(
   return { port, close: () => command.close() };
 }
 
-function answers(port: number): Promise<boolean> {
+function answers(port: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
-    const asked = request({ host: "localhost", port, path: "/", agent: false }, (response) => {
+    const asked = request({ host: "localhost", port, path: "/", agent: false, signal }, (response) => {
       response.destroy();
       resolve(true);
     });
