@@ -250,8 +250,8 @@ export class Tunnel implements SessionHandler {
   }
 
   /**
-   * What is still open has limits of its own; without it the session may keep its place in the token's limit
-   * no longer.
+   * Ends a session that its client has left when nothing is open on it at two looks, so that it keeps no place in
+   * the token's limit for ever. What is open has limits of its own.
    */
   #awaitEnd(wasIdle: boolean): void {
     if (this.#state.name === "closed") return;
