@@ -80,9 +80,9 @@ describe("version 1", () => {
 
   it("no stream is opened for such a request", () => {
     const { relay } = relayWithRawClient();
-    const overloaded = expect.objectContaining({ code: "overloaded" });
-    expect(() => relay.open(get("/", tooMany), true, listener())).toThrow(overloaded);
-    expect(() => relay.open(get("/", tooLarge), true, listener())).toThrow(overloaded);
+    const refused = expect.objectContaining({ code: "head_too_large" });
+    expect(() => relay.open(get("/", tooMany), true, listener())).toThrow(refused);
+    expect(() => relay.open(get("/", tooLarge), true, listener())).toThrow(refused);
     relay.open(get("/", many), true, listener());
   });
 });
