@@ -9,8 +9,8 @@ import {
   withoutDomain,
 } from "./field-values.js";
 import { asksForMetadata, mayBeMetadata, settleMetadata } from "./metadata.js";
-import { References } from "./references.js";
-import { publicOriginOf, type Terms, type WrittenName } from "./terms.js";
+import type { PublicName } from "./public-names.js";
+import type { Terms, WrittenName } from "./terms.js";
 
 /** Fields of answers that hold references to the service itself. */
 const answerValues: ReadonlyMap<string, RedirectValue> = new Map([
@@ -37,8 +37,7 @@ export class Agreement {
   readonly #head: RequestHead;
   /** The request asks for OAuth metadata, which speaks of the service too. */
   readonly isForMetadata: boolean;
-  #publicOrigin: string | undefined;
-  #ownOnes: References | undefined;
+  #publicName: PublicName | undefined;
   /** The visitor's Origin, where the service was told another, and that. */
   #replacedOrigin: { readonly from: string; readonly to: string } | undefined;
 
@@ -48,10 +47,10 @@ export class Agreement {
     this.isForMetadata = terms.rewritesMetadata && asksForMetadata(head);
   }
 
-  /** The origin that the visitor asked. */
-  get publicOrigin(): string {
-    this.#publicOrigin ??= publicOriginOf(this.#head, this.#terms);
-    return this.#publicOrigin;
+  /** What the visitor calls the service. */
+  get #public(): PublicName {
+    this.#publicName ??= this.#terms.publicNames.of(this.#head);
+    return this.#publicName;
   }
 
   /** Puts the fields of a request, `headers`, in the words of the service. */
@@ -83,7 +82,7 @@ export class Agreement {
   settleBody(body: Buffer): Buffer | undefined {
     const { tunnel, written, warn } = this.#terms;
     if (written === undefined) return undefined;
-    const settled = settleMetadata(body, written.references, this.publicOrigin);
+    const settled = settleMetadata(body, written.references, this.#public.origin);
     if (settled?.isSigned !== true) return settled?.body;
     warn({
       code: "signed_metadata",
@@ -101,7 +100,7 @@ export class Agreement {
     if (!value.includes("//")) return value;
     const redirect = answerValues.get(name);
     if (redirect === undefined) return this.#allowedOrigin(value);
-    const settled = redirect(value, references, this.publicOrigin);
+    const settled = redirect(value, references, this.#public.origin);
     if (name === "location" && settled !== value) this.#checkRedirect(value, settled);
     return settled;
   }
@@ -116,8 +115,8 @@ export class Agreement {
    */
   #checkRedirect(said: string, settled: string): void {
     const { tunnel, passesScheme, warn } = this.#terms;
-    if (!/^https:/i.test(said) || !this.publicOrigin.startsWith("https:")) return;
-    if (settled !== this.publicOrigin + this.#head.path) return;
+    if (!/^https:/i.test(said) || !this.#public.origin.startsWith("https:")) return;
+    if (settled !== this.#public.origin + this.#head.path) return;
     const isUnknown =
       tunnel.isForwardedOwn && headerValue(this.#head.headers, "x-forwarded-proto") === "http";
     if (passesScheme && !isUnknown) return;
@@ -148,13 +147,13 @@ export class Agreement {
         if (written === undefined) return value;
         const redirect = name === "if" ? redirectTaggedLists : redirectReference;
         // WebDAV servers compare it with the scheme that they speak.
-        return redirect(value, this.#ownReferences, written.origins[written.scheme]);
+        return redirect(value, this.#public.references, written.origins[written.scheme]);
       }
       case "referer": {
-        if (origin === "keep" || this.#ownReferences.pathOf(value, 0, value.length) === -1) return value;
+        if (origin === "keep" || this.#public.references.pathOf(value, 0, value.length) === -1) return value;
         if (origin === "drop") return undefined;
         if (written === undefined) return value;
-        return redirectReference(value, this.#ownReferences, this.#toldOrigin(written));
+        return redirectReference(value, this.#public.references, this.#toldOrigin(written));
       }
       default: {
         if (origin !== "rewrite" || written === undefined || !this.#isOwnOrigin(value)) return value;
@@ -165,19 +164,9 @@ export class Agreement {
     }
   }
 
-  /**
-   * To the tunnel's own origins: the one that the visitor asked, and the one that the relay made public,
-   * which is the right one behind a proxy that does not tell the scheme. Exact in the scheme as well: a page
-   * that came without TLS is a stranger to one with TLS.
-   */
-  get #ownReferences(): References {
-    this.#ownOnes ??= References.toOrigins([this.publicOrigin, this.#terms.tunnel.origin]);
-    return this.#ownOnes;
-  }
-
   /** RFC 6454 section 7.1: one origin, without a path. */
   #isOwnOrigin(value: string): boolean {
-    return this.#ownReferences.pathOf(value, 0, value.length) === value.length;
+    return this.#public.references.pathOf(value, 0, value.length) === value.length;
   }
 }
 
