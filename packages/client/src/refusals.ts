@@ -17,7 +17,7 @@ const texts: Partial<Record<RefusalCode, string>> = {
   response_too_large: "response body over {limit}",
   too_many_requests: "more requests at once from one address than {limit}",
   tunnel_disconnected: "this client was not connected",
-  tunnel_dropped_request: "lost, as this client was away for too long",
+  tunnel_dropped_request: "lost with an earlier session of this client",
   tunnel_overloaded: "more at once than {limit}",
   tunnel_timeout: "no response began within {limit}",
   url_too_long: "request target over {limit}",

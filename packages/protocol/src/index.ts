@@ -4,7 +4,7 @@
 //   v1/              the binary protocol: frame, encode, decode, stream, sender, session (PROTOCOL.md)
 //   json/            the original's JSON wire, 0.1 and 0.2, behind the same interface
 //   tunnel.ts        that interface: sessions, streams and their handlers
-//   refusals.ts      what a relay refuses in a tunnel's name, as its client is told
+//   refusals.ts, refusal-gatherer.ts   what a relay refuses in a tunnel's name, as its client is told
 //   headers.ts, field-names.ts, upgrade-offer.ts, errors.ts, close-codes.ts, options.ts   shared vocabulary
 export { closeCodes, evictedReason, providerUnavailableReason } from "./close-codes.js";
 export { resetCodes, StreamReset, TunnelError } from "./errors.js";
@@ -31,7 +31,7 @@ export type { Link, LinkHandler } from "./link.js";
 export { checkLiveness, Liveness } from "./liveness.js";
 export type { LivenessOptions } from "./liveness.js";
 export { checkOptionNames, describeType, maxTimerMs } from "./options.js";
-export { RefusalGatherer } from "./refusals.js";
+export { RefusalGatherer } from "./refusal-gatherer.js";
 export type { Refusal, RefusalCode, RefusalLimit, RelayErrorCode } from "./refusals.js";
 export {
   parseAcknowledge,

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { RefusalGatherer, refusalCodes } from "../src/refusals.js";
+import { RefusalGatherer } from "../src/refusal-gatherer.js";
+import { refusalCodes } from "../src/refusals.js";
 import type { Refusal, RefusalCode } from "../src/refusals.js";
 import { maxRefusedBytes } from "../src/v1/frame.js";
 import { decodeRefusals, encodeRefusals } from "../src/v1/refused.js";
