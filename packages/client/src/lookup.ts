@@ -1,13 +1,12 @@
 import { lookup as systemLookup } from "node:dns";
 import type { LookupAddress } from "node:dns";
-import type { LookupFunction } from "node:net";
+import type { LookupFunction, Socket } from "node:net";
 import { isLocalhost } from "./forward/target.js";
 
+const ipv6: LookupAddress = { address: "::1", family: 6 };
+const ipv4: LookupAddress = { address: "127.0.0.1", family: 4 };
 /** In the order in which browsers and curl try them. A service often listens on one of them only. */
-const loopback: LookupAddress[] = [
-  { address: "::1", family: 6 },
-  { address: "127.0.0.1", family: 4 },
-];
+const loopback: LookupAddress[] = [ipv6, ipv4];
 
 /**
  * Looks names up as the system does, but those of this machine: they are its loopback addresses, whatever a resolver says
@@ -19,3 +18,29 @@ export const lookup: LookupFunction = (hostname, options, callback) => {
   if (options.all === true && isLocalhost(hostname)) process.nextTick(callback, null, loopback);
   else systemLookup(hostname, options, callback);
 };
+
+/**
+ * How long 127.0.0.1 is tried before ::1 once the service was found there, in milliseconds. Not longer, nor for as long as
+ * connections succeed: a service that was away for a moment may be back at ::1, and another program be at 127.0.0.1.
+ */
+const foundMs = 1_000;
+
+/**
+ * {@link lookup} for the connections to one service of this machine. To be refused at ::1 first takes each of them a quarter of a
+ * millisecond (measured), so the address at which the service was found goes first for a moment.
+ */
+export class ServiceLookup {
+  #ipv4UntilMs = 0;
+
+  readonly lookup: LookupFunction = (hostname, options, callback) => {
+    if (options.all === true && isLocalhost(hostname) && performance.now() < this.#ipv4UntilMs) {
+      process.nextTick(callback, null, [ipv4, ipv6]);
+    } else lookup(hostname, options, callback);
+  };
+
+  /** A connection was made. */
+  connected(socket: Socket): void {
+    const nowMs = performance.now();
+    if (socket.remoteFamily === "IPv4" && nowMs >= this.#ipv4UntilMs) this.#ipv4UntilMs = nowMs + foundMs;
+  }
+}

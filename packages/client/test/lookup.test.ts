@@ -2,14 +2,14 @@ import type * as Dns from "node:dns";
 import { lookup as systemLookup } from "node:dns";
 import { once } from "node:events";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { startTunnelClient } from "../src/client.js";
 import { upstreamFailure } from "../src/forward/errors.js";
 import { parseTarget } from "../src/forward/target.js";
-import { lookup } from "../src/lookup.js";
+import { lookup, ServiceLookup } from "../src/lookup.js";
 import { startRig, visit } from "./relay-side.js";
 import { TestRelay } from "./test-relay.js";
 
@@ -117,4 +117,44 @@ describe("lookup", () => {
       await expect(ask(hostname, { all: true })).rejects.toThrow(`ENOTFOUND ${hostname}`);
     },
   );
+});
+
+describe("where a service was found", () => {
+  const addresses = (service: ServiceLookup): Promise<string[]> =>
+    new Promise((resolve, reject) =>
+      service.lookup("localhost", { all: true }, (error, found) =>
+        error === null
+          ? resolve((found as { address: string }[]).map(({ address }) => address))
+          : reject(error),
+      ),
+    );
+  const at = (remoteFamily: string): Socket => ({ remoteFamily }) as Socket;
+  const usual = ["::1", "127.0.0.1"];
+
+  it("goes first for a second, and then ::1 again, however many connections were made", async () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    try {
+      const service = new ServiceLookup();
+      service.connected(at("IPv6"));
+      expect(await addresses(service)).toEqual(usual);
+      service.connected(at("IPv4"));
+      vi.advanceTimersByTime(999);
+      expect(await addresses(service)).toEqual(["127.0.0.1", "::1"]);
+      service.connected(at("IPv4"));
+      vi.advanceTimersByTime(1);
+      expect(await addresses(service)).toEqual(usual);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it.skipIf(!families.includes("::1"))("is not kept to when nothing listens there", async () => {
+    const port = await serveOn("::1");
+    const service = new ServiceLookup();
+    service.connected(at("IPv4"));
+    const socket = connect({ host: "localhost", port, autoSelectFamily: true, lookup: service.lookup });
+    await once(socket, "connect");
+    expect(socket.remoteAddress).toBe("::1");
+    socket.destroy();
+  });
 });

@@ -3,7 +3,6 @@ import * as net from "node:net";
 import * as tls from "node:tls";
 import type { RawHeaders, StreamHandler, StreamReset } from "mcp-tunnel-protocol";
 import { carriedProtocols, endToEndTrailers, fieldPairs, headerValue } from "mcp-tunnel-protocol";
-import { lookup } from "../lookup.js";
 import { readAfterRefusedWrite } from "./early-answer.js";
 import { upstreamFailure } from "./errors.js";
 import { ignored } from "./exchange.js";
@@ -119,13 +118,13 @@ class RawRequest implements StreamHandler {
 
   /** A connection of its own, which may be half closed: an upgraded protocol may need one direction longer. */
   #connect(): net.Socket {
-    const { target, connectTimeoutMs } = this.#upstream;
+    const { target, connectTimeoutMs, lookup } = this.#upstream;
     const address = {
       host: target.hostname,
       port: target.port,
       allowHalfOpen: true,
       autoSelectFamily: true,
-      lookup,
+      lookup: lookup.lookup,
     };
     const socket = target.secure
       ? tls.connect({
@@ -139,6 +138,7 @@ class RawRequest implements StreamHandler {
     }, connectTimeoutMs);
     socket.once(target.secure ? "secureConnect" : "connect", () => {
       clearTimeout(timer);
+      lookup.connected(socket);
       this.#connected = true;
     });
     socket.once("close", () => clearTimeout(timer));

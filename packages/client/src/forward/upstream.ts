@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { buildConnector, Pool } from "undici";
-import { lookup } from "../lookup.js";
+import { ServiceLookup } from "../lookup.js";
 import type { ResolvedOptions } from "../options.js";
 import { readAfterRefusedWrite } from "./early-answer.js";
 import { headerPolicy } from "./headers.js";
@@ -11,6 +11,7 @@ import { parserMaxHeadBytes } from "./response-normaliser.js";
 /** The local service, and the connections to it that wait for the next request. */
 export interface Upstream extends HeaderPolicy {
   readonly pool: Pool;
+  readonly lookup: ServiceLookup;
   readonly connectTimeoutMs: number;
   /** The longest head of a response, in bytes. */
   readonly maxHeadBytes: number;
@@ -20,7 +21,12 @@ export interface Upstream extends HeaderPolicy {
 
 export function createUpstream(options: ResolvedOptions): Upstream {
   const { target, connectTimeoutMs, maxResponseHeadBytes: maxHeadBytes } = options;
-  const connector = buildConnector({ timeout: connectTimeoutMs, autoSelectFamily: true, lookup });
+  const lookup = new ServiceLookup();
+  const connector = buildConnector({
+    timeout: connectTimeoutMs,
+    autoSelectFamily: true,
+    lookup: lookup.lookup,
+  });
   const connect: buildConnector.connector = (connectOptions, callback) =>
     connector(
       // The name in the certificate is the target's; undici would take it from Host, which may be another. An address is not a
@@ -29,6 +35,7 @@ export function createUpstream(options: ResolvedOptions): Upstream {
       (...result) => {
         const [error, socket] = result;
         if (error === null) {
+          lookup.connected(socket);
           socket.prependListener("error", nameReset);
           readAfterRefusedWrite(socket);
         }
@@ -51,7 +58,7 @@ export function createUpstream(options: ResolvedOptions): Upstream {
     keepAliveMaxTimeout: maxIdleMs,
     keepAliveTimeoutThreshold: maxIdleMs,
   });
-  return { ...headerPolicy(options), connectTimeoutMs, maxHeadBytes, pool, givenUp: { count: 0 } };
+  return { ...headerPolicy(options), connectTimeoutMs, maxHeadBytes, pool, lookup, givenUp: { count: 0 } };
 }
 
 /**
