@@ -25,6 +25,13 @@ export const lookup: LookupFunction = (hostname, options, callback) => {
  */
 const foundMs = 1_000;
 
+/** What `net.connect` and `tls.connect` take of it. */
+interface ServiceConnectOptions {
+  autoSelectFamily: boolean;
+  autoSelectFamilyAttemptTimeout?: number;
+  lookup: LookupFunction;
+}
+
 /**
  * {@link lookup} for the connections to one service of this machine. To be refused at ::1 first takes each of them a quarter of a
  * millisecond (measured), so the address at which the service was found goes first for a moment.
@@ -37,6 +44,15 @@ export class ServiceLookup {
       process.nextTick(callback, null, [ipv4, ipv6]);
     } else lookup(hostname, options, callback);
   };
+
+  /**
+   * How connections are made to `hostname` within `timeoutMs`. Node gives an address up after 250 ms for the next one, as is right
+   * over a network. On this machine that is a busy moment: nobody is at the other address, and it refuses at once if so.
+   */
+  connectOptions(hostname: string, timeoutMs: number): ServiceConnectOptions {
+    const own = { autoSelectFamily: true, lookup: this.lookup };
+    return isLocalhost(hostname) ? { ...own, autoSelectFamilyAttemptTimeout: timeoutMs } : own;
+  }
 
   /** A connection was made. */
   connected(socket: Socket): void {

@@ -157,4 +157,20 @@ describe("where a service was found", () => {
     expect(socket.remoteAddress).toBe("::1");
     socket.destroy();
   });
+
+  it("is not given up for the other address in a moment when this process is busy", async () => {
+    const port = await serveOn("127.0.0.1");
+    const service = new ServiceLookup();
+    service.connected(at("IPv4"));
+    const socket = connect({ port, host: "localhost", ...service.connectOptions("localhost", 5_000) });
+    // Node's limit for one of several addresses passes before it hears that it is connected.
+    socket.once("connectionAttempt", () =>
+      process.nextTick(() => {
+        for (const startedAt = performance.now(); performance.now() - startedAt < 300; );
+      }),
+    );
+    await once(socket, "connect");
+    expect(socket.remoteAddress).toBe("127.0.0.1");
+    socket.destroy();
+  });
 });

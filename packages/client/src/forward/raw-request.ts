@@ -123,8 +123,7 @@ class RawRequest implements StreamHandler {
       host: target.hostname,
       port: target.port,
       allowHalfOpen: true,
-      autoSelectFamily: true,
-      lookup: lookup.lookup,
+      ...lookup.connectOptions(target.hostname, connectTimeoutMs),
     };
     const socket = target.secure
       ? tls.connect({

@@ -24,8 +24,7 @@ export function createUpstream(options: ResolvedOptions): Upstream {
   const lookup = new ServiceLookup();
   const connector = buildConnector({
     timeout: connectTimeoutMs,
-    autoSelectFamily: true,
-    lookup: lookup.lookup,
+    ...lookup.connectOptions(target.hostname, connectTimeoutMs),
   });
   const connect: buildConnector.connector = (connectOptions, callback) =>
     connector(
