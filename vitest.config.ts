@@ -15,8 +15,8 @@ export default defineConfig(({ mode }) => ({
       ...configDefaults.exclude,
       ...Object.entries(separate).flatMap(([name, files]) => (name === mode ? [] : [files])),
     ],
-    // The machine that runs them may have two cores; end-to-end tests start processes of their own.
-    maxWorkers: 2,
+    // The machine that runs them may have two cores. End-to-end tests start processes of their own, and wait a third of their time.
+    maxWorkers: 3,
     testTimeout: 20_000,
     // Hooks start several processes, and each may take as long as startRelayCommand waits for it.
     hookTimeout: 45_000,
