@@ -142,8 +142,9 @@ it("a relay that gives each request up at once cannot have connections made for 
   const refused = hostile.frames.filter(
     ({ type, payload }) => type === types.RESET && payload.readUInt16BE(0) === overloaded,
   );
-  // A few connections are taken by the backlog, and make room.
-  expect(refused.length).toBeGreaterThan(requests - 150);
+  // What the kernel takes for the service makes room: a few connections, or all of the first hundred, since a
+  // busy kernel answers what waits before it sees that the backlog is full. Then there is no room for more.
+  expect(refused.length).toBeGreaterThan(requests - 300);
 });
 
 describe.skipIf(!tellsMemory)("a client of the original's kind", () => {
