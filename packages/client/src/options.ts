@@ -74,7 +74,7 @@ export interface TunnelClientOptions {
    * those of other web sites stay, so that the service can refuse them. `"keep"`: nothing. `"drop"`: `Origin`
    * is removed, whatever it says, which removes that defence.
    */
-  origin?: "keep" | "rewrite" | "drop";
+  origin?: OriginPolicy;
   /** The same as `origin: "drop"`. Default false. */
   dropOrigin?: boolean;
   /**
@@ -89,7 +89,7 @@ export interface TunnelClientOptions {
    * well-known paths (JSON, up to 256 KiB) name the public origin, where they name its own by the Host that
    * it sees. `"keep"`: they stay as they are.
    */
-  oauthMetadata?: "rewrite" | "keep";
+  oauthMetadata?: OauthMetadata;
   /**
    * Whether the first connection is tried again like a lost one. Default false: `startTunnelClient` rejects
    * when the relay cannot be reached.

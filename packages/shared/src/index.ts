@@ -7,4 +7,4 @@
  */
 export { printable, printableJson, printableLines } from "./printable.js";
 export { formatBytes, parseBytes } from "./size.js";
-export { oneLine, withoutTrailing } from "./text.js";
+export { oneLine, withoutQuery, withoutTrailing } from "./text.js";

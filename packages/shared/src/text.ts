@@ -8,6 +8,12 @@ export function withoutTrailing(text: string, character: string): string {
   return text.slice(0, end);
 }
 
+/** A request target in origin form, `path`, without its query, which may hold secrets. */
+export function withoutQuery(path: string): string {
+  const query = path.indexOf("?");
+  return query === -1 ? path : path.slice(0, query);
+}
+
 /** The lines of `text` as one, without the blank ones and without what indents them; `separator` stands between them. */
 export function oneLine(text: string, separator = " "): string {
   const lines = text.split("\n").map((line) => line.trim());

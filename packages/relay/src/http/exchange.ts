@@ -11,6 +11,7 @@ import {
   type StreamReset,
   type TunnelStream,
 } from "mcp-tunnel-protocol";
+import { withoutQuery } from "mcp-tunnel-shared";
 import type { LimitName, Limits } from "../limits/limits.js";
 import type { ExchangeOutcome } from "../observer.js";
 import type { Tunnel } from "../tunnel.js";
@@ -19,7 +20,7 @@ import type { ExchangeContext } from "./context.js";
 import { errorOfOpen, errorOfReset, relayError } from "./errors.js";
 import type { Visitor } from "./forwarded.js";
 import { type LookupOwner, TunnelLookup } from "./lookup.js";
-import { tellRefusal, withoutQuery } from "./refusal.js";
+import { tellRefusal } from "./refusal.js";
 import { reportFault } from "./report.js";
 import { type DeclaredBody, RequestBody, type RequestBodyOwner } from "./request-body.js";
 import { refuse } from "./respond.js";

@@ -1,4 +1,5 @@
 import type { Refusal, RefusalCode } from "mcp-tunnel-protocol";
+import { withoutQuery } from "mcp-tunnel-shared";
 import { type Limits, refusalLimit } from "../limits/limits.js";
 import type { Tunnel } from "../tunnel.js";
 
@@ -33,10 +34,4 @@ export function tellRefusal(
     limit: limit === undefined ? undefined : refusalLimit(limit, limits),
   };
   tunnel.tellRefusals([refusal]);
-}
-
-/** The query may hold secrets. */
-export function withoutQuery(path: string): string {
-  const query = path.indexOf("?");
-  return query === -1 ? path : path.slice(0, query);
 }

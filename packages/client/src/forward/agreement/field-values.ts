@@ -40,43 +40,37 @@ export const redirectRefresh: RedirectValue = (value, from, to) => {
   return redirection.result;
 };
 
-/** The targets of `Link` (RFC 8288 section 3): what stands in `<...>`, but not in a quoted parameter. */
-export const redirectLinks: RedirectValue = (value, from, to) => {
-  const redirection = new Redirection(value, from, to);
-  for (let at = 0; at < value.length; at++) {
-    const code = value.charCodeAt(at);
-    if (code === quote) at = endOfQuoted(value, at);
-    else if (code === lessThan) {
-      const end = value.indexOf(">", at);
-      if (end === -1) break;
-      redirection.reference(at + 1, end);
-      at = end;
+/**
+ * The references in `<...>`, but not in a quoted parameter. `inParentheses`: whether those in `(...)` are references too.
+ */
+function redirectBracketed(inParentheses: boolean): RedirectValue {
+  return (value, from, to) => {
+    const redirection = new Redirection(value, from, to);
+    let isReference = true;
+    for (let at = 0; at < value.length; at++) {
+      const code = value.charCodeAt(at);
+      if (code === quote) at = endOfQuoted(value, at);
+      else if (code === openParenthesis) isReference = inParentheses;
+      else if (code === closeParenthesis) isReference = true;
+      else if (code === lessThan) {
+        const end = value.indexOf(">", at);
+        if (end === -1) break;
+        if (isReference) redirection.reference(at + 1, end);
+        at = end;
+      }
     }
-  }
-  return redirection.result;
-};
+    return redirection.result;
+  };
+}
+
+/** The targets of `Link` (RFC 8288 section 3). */
+export const redirectLinks = redirectBracketed(true);
 
 /**
- * The resources that lists of `If` speak of (RFC 4918 section 10.4.2): `<...>` outside of parentheses. Within
- * them it is a state token, which is a name and not a place.
+ * The resources that lists of `If` speak of (RFC 4918 section 10.4.2). In the parentheses of a list stand
+ * state tokens, which are names and not places.
  */
-export const redirectTaggedLists: RedirectValue = (value, from, to) => {
-  const redirection = new Redirection(value, from, to);
-  let isInList = false;
-  for (let at = 0; at < value.length; at++) {
-    const code = value.charCodeAt(at);
-    if (code === quote) at = endOfQuoted(value, at);
-    else if (code === openParenthesis) isInList = true;
-    else if (code === closeParenthesis) isInList = false;
-    else if (code === lessThan) {
-      const end = value.indexOf(">", at);
-      if (end === -1) break;
-      if (!isInList) redirection.reference(at + 1, end);
-      at = end;
-    }
-  }
-  return redirection.result;
-};
+export const redirectTaggedLists = redirectBracketed(false);
 
 /** The parameter `resource_metadata` of each challenge (RFC 9728 section 5.1), be its value quoted or not. */
 export const redirectChallenges: RedirectValue = (value, from, to) => {

@@ -1,4 +1,5 @@
 import { FieldNames, headerValue, type RawHeaders, type RequestHead } from "mcp-tunnel-protocol";
+import { withoutQuery } from "mcp-tunnel-shared";
 import { redirectReference } from "./field-values.js";
 import type { References } from "./references.js";
 
@@ -17,8 +18,7 @@ const appendedPath = "/.well-known/openid-configuration";
 export function asksForMetadata({ method, path }: RequestHead): boolean {
   if (method !== "GET" && method !== "HEAD") return false;
   if (!path.includes("/.well-known/o")) return false;
-  const query = path.indexOf("?");
-  const plain = query === -1 ? path : path.slice(0, query);
+  const plain = withoutQuery(path);
   return insertedPath.test(plain) || plain.endsWith(appendedPath);
 }
 
