@@ -3,6 +3,12 @@ import { EventEmitter } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
+/** Where each command is. */
+const files = {
+  "mcp-tunnel": new URL("../bin/mcp-tunnel.js", import.meta.resolve("mcp-tunnel")),
+  "mcp-tunnel-client": import.meta.resolve("mcp-tunnel-cli/bin/mcp-tunnel-client.js"),
+};
+
 /** How long a command may take to come up, in milliseconds. */
 const startTimeoutMs = 15_000;
 
@@ -18,13 +24,13 @@ export class Command extends EventEmitter {
   #ended;
 
   /**
-   * @param {string} packageName
+   * @param {keyof typeof files} name
    * @param {string[]} args
    */
-  constructor(packageName, args) {
+  constructor(name, args) {
     super();
-    this.#name = packageName;
-    const file = fileURLToPath(new URL(`../bin/${packageName}.js`, import.meta.resolve(packageName)));
+    this.#name = name;
+    const file = fileURLToPath(files[name]);
     // In a process group of its own: Ctrl-C in a terminal would otherwise reach it too, out of order.
     this.#child = spawn(process.execPath, [file, ...args], {
       stdio: ["ignore", "pipe", "pipe"],

@@ -41,8 +41,8 @@ try {
   fail(`The demo could not start: ${error instanceof Error ? error.message : String(error)}`);
 }
 
-function run(packageName, args) {
-  const command = new Command(packageName, args);
+function run(name, args) {
+  const command = new Command(name, args);
   running.push(command);
   command.on("end", () => fail(command.obituary));
   return command;

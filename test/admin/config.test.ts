@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { check } from "../../packages/relay/src/cli/config-actions.js";
+import { check } from "../../packages/relay/src/cli/commands/config-actions.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { runRelay, startRelayCommand } from "../support/commands.js";
 import { startOriginalClient } from "../support/original-client.js";

@@ -134,10 +134,10 @@ function standIns(folder: string): { PATH: string } {
   write("mcp-tunnel", `exec "${process.execPath}" "${path("packages/relay/bin/mcp-tunnel.js")}" "$@"`);
   write(
     "mcp-tunnel-client",
-    `exec "${process.execPath}" "${path("packages/client/bin/mcp-tunnel-client.js")}" "$@"`,
+    `exec "${process.execPath}" "${path("packages/cli/bin/mcp-tunnel-client.js")}" "$@"`,
   );
   write("sudo", '[ "$1" = -u ] && shift 2\nexec "$@"');
   // test/security/25 really installs the client by its path.
-  write("npm", 'case "$*" in ci|"run build"|"install --global ./packages/client") ;; *) exit 1 ;; esac');
+  write("npm", 'case "$*" in ci|"run build"|"install --global ./packages/cli") ;; *) exit 1 ;; esac');
   return { PATH: [programs, process.env["PATH"]].join(delimiter) };
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { limitList } from "../../packages/relay/src/limits/limits.js";
+import { limitList } from "../../packages/relay/src/limits.js";
 
 const text = readFileSync(new URL("../../docs/security.md", import.meta.url), "utf8");
 

@@ -9,7 +9,7 @@ const read = (name: string): string => readFileSync(join(root, "docs", name), "u
 const troubleshooting = read("troubleshooting.md");
 
 /** Everything that the programs may say, with strings that are put together over several lines in one piece. */
-const sources = ["relay", "client", "protocol"]
+const sources = ["relay", "client", "cli", "protocol"]
   .flatMap((name) =>
     readdirSync(join(root, "packages", name, "src"), { recursive: true, encoding: "utf8" })
       .filter((file) => file.endsWith(".ts"))
@@ -59,7 +59,7 @@ describe("docs/troubleshooting.md", () => {
   });
 
   it("knows every error of the relay's own, with its status and its text, and no others", () => {
-    const table = readFileSync(join(root, "packages/relay/src/http/errors.ts"), "utf8");
+    const table = readFileSync(join(root, "packages/relay/src/http/answer/errors.ts"), "utf8");
     const known = [...table.matchAll(/^ {2}(\w+): \{\s+status: (\d+),\s+text: "([^"]+)"/gm)].map(
       ([, code, status, text]) => `${code} ${status} ${text}`,
     );

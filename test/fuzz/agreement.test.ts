@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import * as fieldValues from "../../packages/client/src/forward/agreement/field-values.js";
-import type { RedirectValue } from "../../packages/client/src/forward/agreement/field-values.js";
-import { References } from "../../packages/client/src/forward/agreement/references.js";
+import * as fieldValues from "../../packages/client/src/service/http/agreement/field-values.js";
+import type { RedirectValue } from "../../packages/client/src/service/http/agreement/field-values.js";
+import { References } from "../../packages/client/src/service/http/agreement/references.js";
 import { fuzzTimeoutMs, runs } from "../../packages/protocol/test/support/fuzz.js";
 import { bytes } from "./support/arbitraries.js";
 

@@ -1,7 +1,7 @@
 import { Socket } from "node:net";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ResponseNormaliser } from "../../packages/client/src/forward/response-normaliser.js";
+import { ResponseNormaliser } from "../../packages/client/src/service/http/response-normaliser.js";
 import { fuzzTimeoutMs, runs } from "../../packages/protocol/test/support/fuzz.js";
 import { answerFile, bytesOf } from "../proxy/answers.js";
 import { body, bytes, damaged, fields, head, status } from "./support/arbitraries.js";

@@ -130,7 +130,7 @@ echo "$@" >> "${join(work, "said")}"
     const published = readFileSync(join(work, "said"), "utf8").trim().split("\n");
     const options = "--access public --provenance --ignore-scripts";
     expect(published).toEqual(
-      ["mcp-tunnel-shared", "mcp-tunnel", "mcp-tunnel-client"].map(
+      ["mcp-tunnel-shared", "mcp-tunnel", "mcp-tunnel-client", "mcp-tunnel-cli"].map(
         (name) => `publish ./packages/${name}-1.2.3.tgz ${options}`,
       ),
     );
@@ -149,7 +149,7 @@ echo "$@" >> "${join(work, "said")}"
     const { version } = JSON.parse(readFileSync(join(repository, "packages/relay/package.json"), "utf8")) as {
       version: string;
     };
-    const packages = { shared: "-shared", protocol: "-protocol", relay: "", client: "-client" };
+    const packages = { shared: "-shared", protocol: "-protocol", relay: "", client: "-client", cli: "-cli" };
     expect(readdirSync(work).toSorted()).toEqual(
       Object.values(packages)
         .map((name) => `mcp-tunnel${name}-${version}.tgz`)
@@ -158,7 +158,7 @@ echo "$@" >> "${join(work, "said")}"
     for (const [directory, name] of Object.entries(packages)) {
       const archive = join(work, `mcp-tunnel${name}-${version}.tgz`);
       const list = execFileSync("tar", ["-tzf", archive], { encoding: "utf8" });
-      expect(list).toContain("package/dist/index.js\n");
+      expect(list).toContain(directory === "cli" ? "package/dist/main.js\n" : "package/dist/index.js\n");
       expect(list).toContain("package/LICENSE\n");
       const manifest = execFileSync("tar", ["-xzOf", archive, "package/package.json"], { encoding: "utf8" });
       expect(JSON.parse(manifest)).toMatchObject({

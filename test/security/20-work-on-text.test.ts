@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { RequestBody } from "../../packages/client/src/forward/body.js";
+import { RequestBody } from "../../packages/client/src/service/http/body.js";
 import { parseOffer } from "../../packages/protocol/src/registration.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import {

@@ -1,8 +1,8 @@
 import { connect as connectTls } from "node:tls";
 import { afterAll, describe, expect, it, vi } from "vitest";
-import { ClientErrors } from "../../packages/relay/src/http/client-error.js";
-import { Pipelines } from "../../packages/relay/src/http/pipelines.js";
-import { Visitors } from "../../packages/relay/src/http/visitors.js";
+import { ClientErrors } from "../../packages/relay/src/http/server/client-error.js";
+import { Pipelines } from "../../packages/relay/src/http/server/pipelines.js";
+import { Visitors } from "../../packages/relay/src/http/route/visitors.js";
 import { Http2Visitor } from "../../packages/relay/test/http2-support.js";
 import { startRelay, V1Client } from "../../packages/relay/test/support.js";
 import { closingAfterEach } from "../support/cleanup.js";

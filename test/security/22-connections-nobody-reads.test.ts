@@ -6,7 +6,7 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 import { afterAll, describe, expect, it } from "vitest";
 import { Http2Visitor, plainEntrance } from "../../packages/relay/test/http2-support.js";
 import { startRelay, type TestRelay, V1Client } from "../../packages/relay/test/support.js";
-import { Http1Request, Http1Response } from "../../packages/relay/src/http/http1.js";
+import { Http1Request, Http1Response } from "../../packages/relay/src/http/wire/http1.js";
 import { createRelay, type RelayOptions } from "../../packages/relay/src/index.js";
 import { FrameWriter, preface } from "../fuzz/support/http2-frames.js";
 import { closingAfterEach } from "../support/cleanup.js";

@@ -88,7 +88,7 @@ describe("a line that fetches one of our names", () => {
   });
 
   it.each([
-    "npm install --global ./packages/client",
+    "npm install --global ./packages/cli",
     "npm ci\nmcp-tunnel-client 3000",
     "npm ci && mcp-tunnel --domain x",
     "mcp-tunnel-client 3000 --relay https://tunnel.example.com",
@@ -154,7 +154,7 @@ describe("what the product says", () => {
 });
 
 describe("the way that the documents tell", () => {
-  it.each(["client", "relay"])("installs packages/%s from the clone and asks no registry", async (name) => {
+  it.each(["cli", "relay"])("installs packages/%s from the clone and asks no registry", async (name) => {
     const asked: string[] = [];
     const registry = createServer((req, res) => {
       asked.push(req.url ?? "");

@@ -17,7 +17,7 @@ import { createRelay } from "mcp-tunnel";
 import { describe, expect, it, vi } from "vitest";
 import { TokenFileAuthenticator } from "../../packages/relay/src/auth/token-file.js";
 import { createToken, revokeToken } from "../../packages/relay/src/auth/token-file-edit.js";
-import { Staleness } from "../../packages/relay/src/staleness.js";
+import { Staleness } from "../../packages/relay/src/files/staleness.js";
 import * as acme from "../../packages/relay/src/tls/acme/obtain.js";
 import { AcmeRenewal } from "../../packages/relay/src/tls/acme/renewal.js";
 import { Certificate } from "../../packages/relay/src/tls/certificate.js";

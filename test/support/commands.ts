@@ -6,7 +6,7 @@ import type { SharedSocket } from "./shared-socket.js";
 /** The commands, as the `bin` entries of their packages name them. They run what is built. */
 export const commands = {
   relay: fileURLToPath(new URL("../../packages/relay/bin/mcp-tunnel.js", import.meta.url)),
-  client: fileURLToPath(new URL("../../packages/client/bin/mcp-tunnel-client.js", import.meta.url)),
+  client: fileURLToPath(new URL("../../packages/cli/bin/mcp-tunnel-client.js", import.meta.url)),
 };
 
 export type JsonLine = Record<string, unknown>;

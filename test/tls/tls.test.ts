@@ -10,7 +10,7 @@ import { Scrape, startAdminRelay } from "../admin/support.js";
 import { createAuthority, createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { type ClientCommand, runRelay } from "../support/commands.js";
-import { createLogger, type LogOutput } from "../../packages/relay/src/cli/log-output.js";
+import { createLogger, type LogOutput } from "../../packages/relay/src/cli/output/log-output.js";
 import { createProgram, failureOf } from "../../packages/relay/src/cli/program.js";
 import {
   certificateFor,

@@ -1,4 +1,5 @@
-import { dirname, join } from "node:path";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort, startChild, type Child } from "../child.js";
 import { untilServing } from "../endpoint.js";
@@ -11,10 +12,16 @@ export interface Checkout {
 }
 
 /** The one that this bench belongs to. */
-export const here: Checkout = { relay: commandOf("mcp-tunnel"), client: commandOf("mcp-tunnel-client") };
+export const here: Checkout = checkoutAt(fileURLToPath(new URL("../../../..", import.meta.url)));
 
-function commandOf(packageName: string): string {
-  return join(dirname(fileURLToPath(import.meta.resolve(packageName))), "cli", "main.js");
+function checkoutAt(folder: string): Checkout {
+  const packages = join(folder, "packages");
+  // Until the client's command had a package of its own, it was in the client's.
+  const client = ["cli", "client"]
+    .map((name) => join(packages, name, "bin", "mcp-tunnel-client.js"))
+    .find((file) => existsSync(file));
+  if (client === undefined) throw new Error(`there is no client in ${folder}`);
+  return { relay: join(packages, "relay", "bin", "mcp-tunnel.js"), client };
 }
 
 /** A relay as a user would start it: everything as shipped, open to all. */
@@ -54,6 +61,5 @@ export const mcpTunnel = tunnelSystem("mcp-tunnel", here);
 
 /** The same of another checkout, so that a change can be measured against what was there before. */
 export function tunnelOf(folder: string): System {
-  const main = (name: string): string => join(folder, "packages", name, "dist", "cli", "main.js");
-  return tunnelSystem("against", { relay: main("relay"), client: main("client") });
+  return tunnelSystem("against", checkoutAt(folder));
 }

@@ -9,23 +9,23 @@ import {
   TunnelError,
 } from "mcp-tunnel-protocol";
 import type { RegisterMessage, SessionHandler, Wire } from "mcp-tunnel-protocol";
-import { Attempts } from "./attempts.js";
-import { Backoff } from "./backoff.js";
-import { pickOnly, register } from "./connect.js";
-import type { Registration } from "./connect.js";
+import { Attempts } from "./connect/attempts.js";
+import { Backoff } from "./connect/backoff.js";
+import { pickOnly, register } from "./connect/connect.js";
+import type { Registration } from "./connect/connect.js";
 import { ClientEmitter, runAside } from "./events.js";
 import type { ClientEvents } from "./events.js";
-import type { RequestEvent } from "./forward/exchange.js";
-import { Forwarder } from "./forward/forwarder.js";
+import type { RequestEvent } from "./service/http/exchange.js";
+import { Forwarder } from "./service/http/forwarder.js";
 import { resolveOptions } from "./options.js";
 import type { ResolvedOptions, TunnelClientOptions } from "./options.js";
 import { refusedEvent } from "./refusals.js";
 import { nextState } from "./state.js";
 import type { ClientState, ClientStateName, ClientTransition } from "./state.js";
-import { openTunnel } from "./tunnel.js";
-import type { Tunnel } from "./tunnel.js";
+import { openTunnel } from "./connect/tunnel.js";
+import type { Tunnel } from "./connect/tunnel.js";
 import { version } from "./version.js";
-import { WakeWatch } from "./wake.js";
+import { WakeWatch } from "./connect/wake.js";
 
 /** How soon a connection has to prove itself after the machine woke or the network changed, in milliseconds. */
 const probeTimeoutMs = 5_000;

@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
 import type { TunnelError, Wire } from "mcp-tunnel-protocol";
-import type { RequestEvent } from "./forward/exchange.js";
+import type { RequestEvent } from "./service/http/exchange.js";
 import type { RefusedEvent } from "./refusals.js";
 
 /**

@@ -2,35 +2,24 @@ import { randomBytes } from "node:crypto";
 import { checkLiveness, checkOptionNames, describeType, maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
 import type { LivenessOptions } from "mcp-tunnel-protocol";
 import { withoutTrailing } from "mcp-tunnel-shared";
-import { greatestHeadBytes, leastHeadBytes } from "./forward/response-normaliser.js";
-import { parseTarget, targetOfPort, withoutPassword } from "./forward/target.js";
-import type { Target } from "./forward/target.js";
-
-/** Which Host the local service sees: see {@link TunnelClientOptions.hostHeader}. */
-export type HostHeader = "rewrite" | "preserve" | { readonly value: string };
-
-/** What the local service sees of the origins of pages: see {@link TunnelClientOptions.origin}. */
-export type OriginPolicy = (typeof originPolicies)[number];
-
-export const originPolicies = ["keep", "rewrite", "drop"] as const;
-export const defaultOrigin: OriginPolicy = "rewrite";
-
-/** What is done about OAuth metadata: see {@link TunnelClientOptions.oauthMetadata}. */
-export type OauthMetadata = (typeof oauthMetadataPolicies)[number];
-
-export const oauthMetadataPolicies = ["rewrite", "keep"] as const;
-export const defaultOauthMetadata: OauthMetadata = "rewrite";
-
-/** Which `X-Forwarded-*` reach the local service: see {@link TunnelClientOptions.forwardedHeaders}. */
-export type ForwardedHeaders = "all" | readonly ForwardedHeader[];
-type ForwardedHeader = (typeof forwardedHeaders)[number];
-
-const forwardedHeaders = ["for", "host", "proto"] as const;
-/**
- * By whether the service is told the public name. Where it is told its own, the public host and scheme would
- * contradict it: most services compare `Origin` with one of them, some with the other.
- */
-const defaultForwardedHeaders = { publicName: "all", ownName: "for" } as const;
+import { greatestHeadBytes, leastHeadBytes } from "./service/http/response-normaliser.js";
+import {
+  defaultForwardedHeaders,
+  defaultOauthMetadata,
+  defaultOrigin,
+  forwardedHeaders,
+  oauthMetadataPolicies,
+  originPolicies,
+} from "./service/http/policies.js";
+import type {
+  ForwardedHeaders,
+  ForwardingOptions,
+  HostHeader,
+  OauthMetadata,
+  OriginPolicy,
+} from "./service/http/policies.js";
+import { parseTarget, targetOfPort, withoutPassword } from "./service/http/target.js";
+import type { Target } from "./service/http/target.js";
 
 /** Asked for a name when the relay offers patterns to pick from; each has at most one `*`. */
 export type PickSubdomain = (patterns: readonly string[]) => string | Promise<string>;
@@ -118,8 +107,7 @@ export interface TunnelClientOptions {
 }
 
 /** {@link TunnelClientOptions}, checked and complete. */
-export interface ResolvedOptions {
-  readonly target: Target;
+export interface ResolvedOptions extends ForwardingOptions {
   /** The address of the relay's registration endpoint. */
   readonly registerUrl: string;
   /** The proxy on the way to it. */
@@ -127,16 +115,9 @@ export interface ResolvedOptions {
   readonly token: string;
   readonly subdomain: string | undefined;
   readonly pick: PickSubdomain | undefined;
-  readonly hostHeader: HostHeader;
-  readonly origin: OriginPolicy;
-  readonly forwardedHeaders: ForwardedHeaders;
-  readonly oauthMetadata: OauthMetadata;
   readonly waitForRelay: boolean;
   readonly maxReconnectTimeMs: number;
   readonly shutdownGraceMs: number;
-  readonly maxStreams: number;
-  readonly connectTimeoutMs: number;
-  readonly maxResponseHeadBytes: number;
   readonly registerTimeoutMs: number;
   readonly liveness: LivenessOptions;
 }

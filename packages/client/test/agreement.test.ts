@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { RawHeaders, RequestHead } from "mcp-tunnel-protocol";
 import { agreementFile } from "../../../test/support/agreement.js";
-import { Agreement } from "../src/forward/agreement/agreement.js";
-import { termsOf } from "../src/forward/agreement/terms.js";
-import type { Terms } from "../src/forward/agreement/terms.js";
-import { headerPolicy, localHeaders } from "../src/forward/headers.js";
+import { Agreement } from "../src/service/http/agreement/agreement.js";
+import { termsOf } from "../src/service/http/agreement/terms.js";
+import type { Terms } from "../src/service/http/agreement/terms.js";
+import { headerPolicy, localHeaders } from "../src/service/http/headers.js";
 import { resolveOptions } from "../src/options.js";
 import type { TunnelClientOptions } from "../src/options.js";
 

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createAuthority } from "../../../test/support/certificates.js";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { startRawServer } from "../../../test/support/raw-server.js";
-import { maxIdleMs } from "../src/forward/local-client.js";
+import { maxIdleMs } from "../src/service/http/local-client.js";
 import { startRig, visit } from "./relay-side.js";
 import type { Rig } from "./relay-side.js";
 

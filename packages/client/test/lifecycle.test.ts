@@ -1,12 +1,12 @@
 import * as os from "node:os";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { Attempts } from "../src/attempts.js";
-import type { Registration } from "../src/connect.js";
-import { Backoff, stableAfterMs, usefulAfterMs } from "../src/backoff.js";
+import { Attempts } from "../src/connect/attempts.js";
+import type { Registration } from "../src/connect/connect.js";
+import { Backoff, stableAfterMs, usefulAfterMs } from "../src/connect/backoff.js";
 import { nextState } from "../src/state.js";
 import type { ClientState, ClientTransition } from "../src/state.js";
-import { WakeWatch } from "../src/wake.js";
+import { WakeWatch } from "../src/connect/wake.js";
 
 vi.mock("node:os", { spy: true });
 

@@ -7,9 +7,9 @@ import { networkInterfaces } from "node:os";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { startTunnelClient } from "../src/client.js";
-import { upstreamFailure } from "../src/forward/errors.js";
-import { parseTarget } from "../src/forward/target.js";
-import { lookup, ServiceLookup } from "../src/lookup.js";
+import { upstreamFailure } from "../src/service/http/errors.js";
+import { parseTarget } from "../src/service/http/target.js";
+import { lookup, ServiceLookup } from "../src/net/lookup.js";
 import { startRig, visit } from "./relay-side.js";
 import { TestRelay } from "./test-relay.js";
 

@@ -7,8 +7,8 @@ import { request } from "undici";
 import { describe, expect, it } from "vitest";
 import { headerValue } from "mcp-tunnel-protocol";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
-import { asksForMetadata, settleMetadata } from "../src/forward/agreement/metadata.js";
-import { References } from "../src/forward/agreement/references.js";
+import { asksForMetadata, settleMetadata } from "../src/service/http/agreement/metadata.js";
+import { References } from "../src/service/http/agreement/references.js";
 import type { TunnelClientOptions } from "../src/options.js";
 import { startRig, visit } from "./relay-side.js";
 

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { environmentProxy } from "../src/cli/environment-proxy.js";
-import { parseCommandLine, parseDuration, parseLocal } from "../src/cli/options.js";
+import { environmentProxy } from "../../cli/src/environment-proxy.js";
+import { parseCommandLine, parseDuration, parseLocal } from "../../cli/src/options.js";
 import { registerUrl, resolveOptions } from "../src/options.js";
 import type { TunnelClientOptions } from "../src/options.js";
-import { parseTarget } from "../src/forward/target.js";
+import { parseTarget } from "../src/service/http/target.js";
 
 const base = { relayUrl: "relay.test", port: 3000 };
 

@@ -5,7 +5,7 @@ import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { startCannedServer } from "../../../test/support/raw-server.js";
 import { startTunnelClient } from "../src/client.js";
 import type { TunnelClient } from "../src/client.js";
-import { HumanRenderer, JsonRenderer } from "../src/cli/render.js";
+import { HumanRenderer, JsonRenderer } from "../../cli/src/render.js";
 import { refusedEvent } from "../src/refusals.js";
 import type { RefusedEvent } from "../src/refusals.js";
 import { TestRelay } from "./test-relay.js";

@@ -10,9 +10,9 @@ import type {
 } from "mcp-tunnel-protocol";
 import { linkedPair } from "mcp-tunnel-protocol/testing";
 import { bytesAt } from "../../../test/support/bytes.js";
-import type { RequestEvent } from "../src/forward/exchange.js";
-import type { ClientWarning } from "../src/forward/agreement/terms.js";
-import { Forwarder } from "../src/forward/forwarder.js";
+import type { RequestEvent } from "../src/service/http/exchange.js";
+import type { ClientWarning } from "../src/service/http/agreement/terms.js";
+import { Forwarder } from "../src/service/http/forwarder.js";
 import { resolveOptions } from "../src/options.js";
 import type { TunnelClientOptions } from "../src/options.js";
 

@@ -1,8 +1,8 @@
 import { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { answerFile, bytesOf } from "../../../test/proxy/answers.js";
-import { ResponseNormaliser } from "../src/forward/response-normaliser.js";
-import type { NormaliserOptions } from "../src/forward/response-normaliser.js";
+import { ResponseNormaliser } from "../src/service/http/response-normaliser.js";
+import type { NormaliserOptions } from "../src/service/http/response-normaliser.js";
 
 const undici = { upgrade: false, expectsContinue: false, withholdsLength: true, maxHeadBytes: 65_536 };
 

@@ -3,17 +3,18 @@ import { z } from "zod";
 import type { Authenticator } from "./auth/authenticator.js";
 import { openAuthenticator } from "./auth/open.js";
 import { checkShape, fileNumber, objectWith, portNumber, text, texts } from "./check.js";
-import { accessLog } from "./http/access-log.js";
-import { type AddressRanges, addressRanges, trustedProxies, type TrustedProxies } from "./http/forwarded.js";
-import { type InterimToProxies, interimToProxies } from "./http/interim.js";
-import { defaultProxyHeaders, type ProxyHeaders, proxyHeaders } from "./http/proxy-headers.js";
-import { type CookieDomain, cookieDomains } from "./http/set-cookie.js";
-import { limitDefinitions, type LimitOptions, type Limits, resolveLimits } from "./limits/limits.js";
-import { type Logger, loggerShape, silentLogger } from "./log.js";
-import { checkTemplate, defaultPublicUrl } from "./public-url.js";
+import { accessLog } from "./telemetry/access-log.js";
+import { trustedProxies, type TrustedProxies } from "./forwarded/forwarded.js";
+import { type AddressRanges, addressRanges } from "./net/addresses.js";
+import { type InterimToProxies, interimToProxies } from "./http/wire/interim.js";
+import { defaultProxyHeaders, type ProxyHeaders, proxyHeaders } from "./forwarded/proxy-headers.js";
+import { type CookieDomain, cookieDomains } from "./http/exchange/set-cookie.js";
+import { limitDefinitions, type LimitOptions, type Limits, resolveLimits } from "./limits.js";
+import { type Logger, loggerShape, silentLogger } from "./telemetry/log.js";
+import { checkTemplate, defaultPublicUrl } from "./tunnels/public-url.js";
 import { type TlsOptions, tlsShape } from "./tls/tls.js";
-import { defaultReservedNames, isName, normalizeDomain } from "./name.js";
-import type { RelayObserver } from "./observer.js";
+import { defaultReservedNames, isName, normalizeDomain } from "./tunnels/name.js";
+import type { RelayObserver } from "./telemetry/observer.js";
 
 /** What a relay can be told. Only `domain` has no default. */
 export interface RelayOptions extends LimitOptions {

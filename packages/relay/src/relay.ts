@@ -1,27 +1,30 @@
 import { once } from "node:events";
-import type { AddressInfo, Server } from "node:net";
+import type { Server } from "node:http";
+import type { AddressInfo, Server as NetServer } from "node:net";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { Holds } from "./holds.js";
-import { ActiveExchanges, type ExchangeContext } from "./http/context.js";
-import { createVisitorServer } from "./http/server.js";
-import { Visitors } from "./http/visitors.js";
-import { Admission } from "./limits/admission.js";
-import { AddressKeys, Occupancy } from "./limits/addresses.js";
-import { Connections } from "./limits/connections.js";
-import { LimitReporter } from "./limits/limit-reporter.js";
-import { listen } from "./listen.js";
-import type { Traffic } from "./observer.js";
-import { Observers } from "./observers.js";
+import { Holds } from "./tunnels/holds.js";
+import { ActiveExchanges } from "./http/exchange/active-exchanges.js";
+import type { ExchangeContext } from "./http/exchange/context.js";
+import { createRedirectServer } from "./http/server/redirect.js";
+import { createVisitorServer } from "./http/server/server.js";
+import { Visitors } from "./http/route/visitors.js";
+import { Admission } from "./admission/admission.js";
+import { AddressKeys, Occupancy } from "./admission/addresses.js";
+import { Connections } from "./admission/connections.js";
+import { LimitReporter } from "./telemetry/limit-reporter.js";
+import { listen } from "./net/listen.js";
+import type { Traffic } from "./telemetry/observer.js";
+import { Observers } from "./telemetry/observers.js";
 import { type RelayOptions, resolveOptions } from "./options.js";
-import { publicUrl } from "./public-url.js";
+import { publicUrl } from "./tunnels/public-url.js";
 import { ClientConnections } from "./registration/client-connections.js";
 import { Registrar } from "./registration/registrar.js";
-import { MemoryRegistry } from "./registry.js";
-import type { StaleSource } from "./staleness.js";
-import { type TunnelStatus, tunnelStatus } from "./status.js";
+import { MemoryRegistry } from "./tunnels/registry.js";
+import type { StaleSource } from "./files/staleness.js";
+import { type TunnelStatus, tunnelStatus } from "./tunnels/status.js";
 import { Tls } from "./tls/tls.js";
-import { goingAway } from "./tunnel.js";
-import { Tunnels } from "./tunnels.js";
+import { goingAway } from "./tunnels/tunnel.js";
+import { Tunnels } from "./tunnels/tunnels.js";
 
 /** How long nothing is asked for before a relay that shuts down closes the connections of visitors. */
 const quietMs = 1_000;
@@ -89,7 +92,9 @@ export function createRelay(options: RelayOptions): Relay {
     exchanges: new ActiveExchanges(),
     draining: false,
   };
-  const tls = resolved.tls === undefined ? undefined : new Tls(resolved.tls, resolved);
+  const redirectServer = (httpsPort: string): Server =>
+    createRedirectServer(domain, httpsPort, resolved.headerTimeoutMs, logger);
+  const tls = resolved.tls === undefined ? undefined : new Tls(resolved.tls, { ...resolved, redirectServer });
   const tunnels = new Tunnels(resolved, registry, holds, observers, limits);
   const admission = new Admission(resolved, addressKeys, limits);
   const registrar = new Registrar(resolved, tunnels, admission, limits, publicUrlOf);
@@ -227,6 +232,6 @@ export function createRelay(options: RelayOptions): Relay {
   };
 }
 
-function boundPort(server: Server): number {
+function boundPort(server: NetServer): number {
   return (server.address() as AddressInfo | null)?.port ?? 0;
 }

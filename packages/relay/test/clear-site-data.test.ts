@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { spareCookies } from "../src/http/clear-site-data.js";
+import { spareCookies } from "../src/http/exchange/clear-site-data.js";
 
 const allButCookies =
   '"cache", "clientHints", "executionContexts", "prefetchCache", "prerenderCache", "storage"';

@@ -1,7 +1,7 @@
 import type { RawHeaders } from "mcp-tunnel-protocol";
 import { describe, expect, it } from "vitest";
-import { describeVisitor, trustedProxies } from "../src/http/forwarded.js";
-import { defaultProxyHeaders, proxyHeaders } from "../src/http/proxy-headers.js";
+import { describeVisitor, trustedProxies } from "../src/forwarded/forwarded.js";
+import { defaultProxyHeaders, proxyHeaders } from "../src/forwarded/proxy-headers.js";
 
 const spoofed: RawHeaders = [
   "X-Forwarded-For",

@@ -1,6 +1,6 @@
 import { PerformanceObserver } from "node:perf_hooks";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type Heap, ownHeap, tendHeap } from "../src/cli/heap.js";
+import { type Heap, ownHeap, tendHeap } from "../src/cli/commands/heap.js";
 
 const MiB = 1_048_576;
 

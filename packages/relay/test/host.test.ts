@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { originForm, parseHost } from "../src/http/host.js";
+import { originForm, parseHost } from "../src/http/route/host.js";
 
 const domain = "tunnel.test";
 const parse = (host: string | string[], target = "/") =>

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { resolveName } from "../src/auth/authenticator.js";
 import { isPattern, matchesPattern } from "../src/auth/patterns.js";
 import { printable } from "mcp-tunnel-shared";
-import { admitName, isName, normalizeDomain } from "../src/name.js";
+import { admitName, isName, normalizeDomain } from "../src/tunnels/name.js";
 
 describe("patterns", () => {
   it.each([

@@ -2,7 +2,7 @@ import { StreamReset, TunnelError, resetCodes, type ResetCode } from "mcp-tunnel
 import { describe, expect, it, vi } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { createVisitor } from "../../../test/support/visitor.js";
-import { errorOfOpen, errorOfReset, relayErrors } from "../src/http/errors.js";
+import { errorOfOpen, errorOfReset, relayErrors } from "../src/http/answer/errors.js";
 import type { RelayOptions } from "../src/index.js";
 import { RawVisitor, ScriptedClient, startRelay, V1Client } from "./support.js";
 

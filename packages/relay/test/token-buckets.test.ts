@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { TokenBuckets } from "../src/limits/token-buckets.js";
+import { TokenBuckets } from "../src/admission/token-buckets.js";
 
 describe("TokenBuckets", () => {
   beforeEach(() => {

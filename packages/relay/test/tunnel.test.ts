@@ -1,7 +1,7 @@
 import { TunnelError, V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol";
 import { linkedPair, type MemoryLink } from "mcp-tunnel-protocol/testing";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Tunnel } from "../src/tunnel.js";
+import { Tunnel } from "../src/tunnels/tunnel.js";
 import { AcceptedExchange } from "./support.js";
 
 /** What the relay does when a client that was asked to register anew has done so, at the same relay. */

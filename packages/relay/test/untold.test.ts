@@ -1,7 +1,7 @@
 import type { Refusal } from "mcp-tunnel-protocol";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { TunnelInfo } from "../src/tunnel.js";
-import { UntoldRefusals } from "../src/untold.js";
+import type { TunnelInfo } from "../src/tunnels/tunnel.js";
+import { UntoldRefusals } from "../src/tunnels/untold.js";
 
 const lost: Refusal = {
   code: "tunnel_dropped_request",

@@ -4,10 +4,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { BlockList, isIP } from "node:net";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { printableJson } from "mcp-tunnel-shared";
-import type { Metrics } from "../metrics/metrics.js";
-import { listen } from "../listen.js";
+import type { Metrics } from "./metrics.js";
+import { listen } from "../net/listen.js";
 import type { Relay } from "../relay.js";
-import type { StaleKind } from "../staleness.js";
+import type { StaleKind } from "../files/staleness.js";
 
 export interface AdminOptions {
   /** An IP address or a name of this machine. */

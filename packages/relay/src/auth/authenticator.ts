@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { firstProblem } from "../check.js";
-import type { StaleSource } from "../staleness.js";
+import type { StaleSource } from "../files/staleness.js";
 import { grants, patternList } from "./patterns.js";
 
 /** What a client shows when it registers. */

@@ -4,7 +4,7 @@ import pRetry from "p-retry";
 import { Agent, request } from "undici";
 import { z } from "zod";
 import { checkShape, text, wholeNumber } from "../check.js";
-import { type Logger, loggerShape } from "../log.js";
+import { type Logger, loggerShape } from "../telemetry/log.js";
 import type { AuthenticationResult, Authenticator } from "./authenticator.js";
 import { patternList } from "./patterns.js";
 

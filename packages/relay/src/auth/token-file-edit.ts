@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { isSeq, parseDocument } from "yaml";
 import { formatProblems } from "../config/yaml.js";
-import { readRegularFile } from "../regular-file.js";
+import { readRegularFile } from "../files/regular-file.js";
 import { parseTokenList, type TokenEntry, tokenDigest, tokenId } from "./token-list.js";
 
 /** How long another edit may take. */

@@ -2,11 +2,11 @@ import { type Command, CommanderError } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { oneLine } from "mcp-tunnel-shared";
 import { version } from "../version.js";
-import { addAdminCommands } from "./admin.js";
-import { addConfigCommands } from "./config.js";
-import { createCommand } from "./options.js";
-import { CommandFailure } from "./output.js";
-import { addTokenCommands } from "./token.js";
+import { addAdminCommands } from "./commands/admin.js";
+import { addConfigCommands } from "./commands/config.js";
+import { createCommand } from "./options/options.js";
+import { CommandFailure } from "./output/output.js";
+import { addTokenCommands } from "./commands/token.js";
 
 /** Exit statuses. A mistake in the options is 2, as with most programs. */
 const failedStatus = 1;
@@ -27,7 +27,7 @@ export function createProgram(): Command {
     .enablePositionalOptions()
     // Refused by `serve`, in better words.
     .allowExcessArguments();
-  program.action(async () => (await import("./serve.js")).serve(program));
+  program.action(async () => (await import("./commands/serve.js")).serve(program));
   addTokenCommands(program);
   addAdminCommands(program);
   addConfigCommands(program);

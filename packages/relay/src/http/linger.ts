@@ -1,4 +1,4 @@
-import type { VisitorRequest } from "./visitor.js";
+import type { VisitorRequest } from "./message.js";
 
 /** What is still read of a request body that nobody wants any more. */
 const lingerBytes = 1_048_576;

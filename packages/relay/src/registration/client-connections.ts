@@ -4,12 +4,12 @@ import type { Duplex } from "node:stream";
 import { closeCodes, type Link } from "mcp-tunnel-protocol";
 import { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import { type WebSocket, WebSocketServer } from "ws";
-import { closeGently } from "../http/closing.js";
-import { describeVisitor } from "../http/forwarded.js";
-import type { Admission, Applicant } from "../limits/admission.js";
-import type { LimitReporter } from "../limits/limit-reporter.js";
-import type { ResolvedRelayOptions } from "../options.js";
-import { goingAway } from "../tunnel.js";
+import { closeGently } from "../net/closing.js";
+import { describeVisitor } from "../forwarded/forwarded.js";
+import type { Admission, Applicant } from "../admission/admission.js";
+import type { LimitReporter } from "../telemetry/limit-reporter.js";
+import type { RegistrationOptions } from "./options.js";
+import { goingAway } from "../tunnels/tunnel.js";
 import type { Registrar, RegistrationProgress } from "./registrar.js";
 import { webPageField } from "./web-page.js";
 
@@ -18,7 +18,7 @@ const maxRegistrationBytes = 65_536;
 
 /** The connections of clients until they are registered: who is let in, and how many at once. */
 export class ClientConnections {
-  readonly #options: ResolvedRelayOptions;
+  readonly #options: RegistrationOptions;
   readonly #admission: Admission;
   readonly #registrar: Registrar;
   readonly #limits: LimitReporter;
@@ -32,7 +32,7 @@ export class ClientConnections {
   #accepting = true;
 
   constructor(
-    options: ResolvedRelayOptions,
+    options: RegistrationOptions,
     admission: Admission,
     registrar: Registrar,
     limits: LimitReporter,

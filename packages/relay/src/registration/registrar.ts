@@ -15,12 +15,12 @@ import {
 import { printable } from "mcp-tunnel-shared";
 import { checkAnswer, resolveName, type TokenGrant } from "../auth/authenticator.js";
 import { grants } from "../auth/patterns.js";
-import { type Admission, type Applicant, tokenKey } from "../limits/admission.js";
-import type { LimitReporter } from "../limits/limit-reporter.js";
-import { admitName, shorten } from "../name.js";
-import type { ResolvedRelayOptions } from "../options.js";
-import { goingAway, Tunnel, type TunnelInfo } from "../tunnel.js";
-import type { Tunnels } from "../tunnels.js";
+import { type Admission, type Applicant, tokenKey } from "../admission/admission.js";
+import type { LimitReporter } from "../telemetry/limit-reporter.js";
+import { admitName, shorten } from "../tunnels/name.js";
+import type { RegistrationOptions } from "./options.js";
+import { goingAway, Tunnel, type TunnelInfo } from "../tunnels/tunnel.js";
+import type { Tunnels } from "../tunnels/tunnels.js";
 import { Inbox } from "./inbox.js";
 
 /** Why a registration ends without a tunnel: what the client is told. */
@@ -45,7 +45,7 @@ export interface RegistrationProgress {
 
 /** Makes tunnels of the connections of clients (PROTOCOL.md, section 1). */
 export class Registrar {
-  readonly #options: ResolvedRelayOptions;
+  readonly #options: RegistrationOptions;
   readonly #tunnels: Tunnels;
   readonly #admission: Admission;
   readonly #limits: LimitReporter;
@@ -53,7 +53,7 @@ export class Registrar {
 
   /** `publicUrl` gives the public URL of a name. */
   constructor(
-    options: ResolvedRelayOptions,
+    options: RegistrationOptions,
     tunnels: Tunnels,
     admission: Admission,
     limits: LimitReporter,

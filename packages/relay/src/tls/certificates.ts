@@ -1,10 +1,10 @@
 import type { SecureContext } from "node:tls";
 import { printable } from "mcp-tunnel-shared";
-import type { Logger } from "../log.js";
-import { FileTask } from "../regular-file.js";
-import { type StaleKind, type StaleSource, Staleness } from "../staleness.js";
+import type { Logger } from "../telemetry/log.js";
+import { FileTask } from "../files/regular-file.js";
+import { type StaleKind, type StaleSource, Staleness } from "../files/staleness.js";
 import { Certificate, type CertificateFiles } from "./certificate.js";
-import { FileWatch } from "./file-watch.js";
+import { FileWatch } from "../files/file-watch.js";
 
 /** Where a certificate comes from; it may have none yet. */
 export interface CertificateSource {

@@ -1,14 +1,14 @@
+import type { Server } from "node:http";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { z } from "zod";
 import { fileNumber, filePath, portNumber } from "../check.js";
-import type { Connections } from "../limits/connections.js";
-import { listen, type ListenPlace } from "../listen.js";
-import type { Logger } from "../log.js";
+import type { Connections } from "../admission/connections.js";
+import { listen, type ListenPlace } from "../net/listen.js";
+import type { Logger } from "../telemetry/log.js";
 import { type AcmeOptions, acmeShape } from "./acme/options.js";
 import { AcmeRenewal } from "./acme/renewal.js";
 import type { CertificateFiles } from "./certificate.js";
 import { Certificates } from "./certificates.js";
-import { createRedirectServer } from "./redirect.js";
 
 /** How a relay speaks TLS. At least one of `files` and `acme` is needed. */
 export interface TlsOptions {
@@ -44,8 +44,8 @@ export const tlsShape = z.strictObject(
 interface TlsRelay {
   readonly domain: string;
   readonly host: string | undefined;
-  /** How long a visitor may take to ask for what is redirected, and to take the answer. */
-  readonly headerTimeoutMs: number;
+  /** Makes the server, not yet listening, that sends visitors to HTTPS at `httpsPort`, the port that they see; empty for 443. */
+  readonly redirectServer: (httpsPort: string) => Server;
   readonly logger: Logger;
 }
 
@@ -55,7 +55,7 @@ export class Tls {
   readonly #acme: AcmeRenewal | undefined;
   readonly #domain: string;
   readonly #redirectPlace: ListenPlace | undefined;
-  readonly #headerTimeoutMs: number;
+  readonly #redirectServer: (httpsPort: string) => Server;
   readonly #logger: Logger;
   #closeRedirect: () => void = () => {};
 
@@ -74,7 +74,7 @@ export class Tls {
     const { redirectPort: port, redirectFd: fd } = options;
     if (fd !== undefined) this.#redirectPlace = { fd };
     else if (port !== undefined) this.#redirectPlace = { host, port };
-    this.#headerTimeoutMs = relay.headerTimeoutMs;
+    this.#redirectServer = relay.redirectServer;
     this.#logger = logger;
   }
 
@@ -98,7 +98,7 @@ export class Tls {
   }
 
   async #redirect(place: ListenPlace, httpsPort: string, connections: Connections): Promise<void> {
-    const server = createRedirectServer(this.#domain, httpsPort, this.#headerTimeoutMs, this.#logger);
+    const server = this.#redirectServer(httpsPort);
     connections.watch(server);
     const address = await listen(server, place, "redirect port");
     server.on("error", (error) => this.#logger.error({ error: String(error) }, "server error"));

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Authorization, Client } from "acme-client";
-import type { Logger } from "../../log.js";
+import type { Logger } from "../../telemetry/log.js";
 import { Certificate } from "../certificate.js";
 import { runHook } from "./hook.js";
 import type { ResolvedAcmeOptions } from "./options.js";

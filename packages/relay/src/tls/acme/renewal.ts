@@ -1,6 +1,6 @@
 import { TunnelError } from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
-import type { Logger } from "../../log.js";
+import type { Logger } from "../../telemetry/log.js";
 import type { Certificate } from "../certificate.js";
 import type { CertificateSource, Certificates } from "../certificates.js";
 import { obtainCertificate } from "./obtain.js";

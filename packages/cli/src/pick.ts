@@ -1,0 +1,46 @@
+import { isCancel, select, text, updateSettings } from "@clack/prompts";
+import { printable } from "mcp-tunnel-shared";
+import { pickOnly } from "mcp-tunnel-client";
+
+// Ctrl-D: Node's readline stops reading at it, and the prompt knows Ctrl-C and Esc only, so that it would never be answered.
+updateSettings({ aliases: { "\u0004": "cancel" } });
+
+/** Lets a person at a terminal choose from the relay's offer; what leaves no choice is not asked. `signal` takes the question back. */
+export async function pickAtTerminal(patterns: readonly string[], signal?: AbortSignal): Promise<string> {
+  if (patterns.length === 0 || (patterns.length === 1 && !patterns[0]?.includes("*")))
+    return pickOnly(patterns);
+  const pattern =
+    patterns.length === 1
+      ? (patterns[0] as string)
+      : await select({
+          message: "Which name should the tunnel have?",
+          ...(signal === undefined ? {} : { signal }),
+          options: patterns.map((value) => ({
+            value,
+            label: printable(value),
+            ...(value.includes("*") ? { hint: "choose what stands for *" } : {}),
+          })),
+        });
+  if (isCancel(pattern)) throw new Error("cancelled");
+  if (!pattern.includes("*")) return pattern;
+  const name = await text({
+    message: `Name for the tunnel, like ${printable(pattern)}`,
+    ...(signal === undefined ? {} : { signal }),
+    placeholder: printable(pattern.replace("*", "demo")),
+    validate: (value) => nameFault(value ?? "", pattern),
+  });
+  if (isCancel(name)) throw new Error("cancelled");
+  return name;
+}
+
+/** Why a name cannot be used for a pattern with one `*`; undefined when it can. */
+export function nameFault(name: string, pattern: string): string | undefined {
+  const [prefix = "", suffix = ""] = pattern.split("*");
+  const matches =
+    name.length >= prefix.length + suffix.length && name.startsWith(prefix) && name.endsWith(suffix);
+  if (!matches) return `The name has to be like ${printable(pattern)}`;
+  if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i.test(name)) {
+    return "A name has 1 to 63 letters, digits and inner hyphens";
+  }
+  return undefined;
+}

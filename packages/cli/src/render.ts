@@ -1,0 +1,185 @@
+import picocolors from "picocolors";
+import type { TunnelError } from "mcp-tunnel-protocol";
+import { printable, printableJson } from "mcp-tunnel-shared";
+import type { RefusedEvent, RequestEvent, TunnelClient } from "mcp-tunnel-client";
+
+/** Where lines go. */
+export interface Output {
+  out(line: string): void;
+  err(line: string): void;
+  readonly colors: boolean;
+}
+
+/**
+ * Tells a person, or a program, what the client does. Visitors, services and relays say much of it, and nothing of theirs is
+ * written as they said it.
+ */
+export interface Renderer {
+  follow(client: TunnelClient): void;
+  /** The client is asked to end, with so many requests open. */
+  closing(openRequests: number): void;
+  /** Why the command fails. */
+  failed(error: TunnelError): void;
+}
+
+export class JsonRenderer implements Renderer {
+  readonly #output: Output;
+
+  constructor(output: Output) {
+    this.#output = output;
+  }
+
+  follow(client: TunnelClient): void {
+    client.on("connected", (event) => this.#line("connected", event));
+    client.on("disconnected", ({ cause }) => this.#line("disconnected", reason(cause)));
+    client.on("reconnecting", ({ attempt, delayMs, cause }) => {
+      this.#line("reconnecting", { attempt, delayMs: Math.round(delayMs), ...reason(cause) });
+    });
+    client.on("evicted", (event) => this.#line("evicted", { message: event.reason }));
+    client.on("request", (event) => {
+      const { method, path, status, durationMs, requestBytes, responseBytes, error } = event;
+      this.#line("request", {
+        method,
+        path,
+        status: status ?? null,
+        durationMs: Math.round(durationMs * 10) / 10,
+        bytes: responseBytes,
+        requestBytes,
+        ...(error === undefined ? {} : { error }),
+      });
+    });
+    client.on("refused", ({ code, status, count, method, path, limit, message }) => {
+      const about = { code, status: status ?? null, count, method, path, message };
+      this.#line("refused", limit === undefined ? about : { ...about, limit });
+    });
+    client.on("error", (event) => this.#line("error", event));
+    client.on("warning", (event) => this.#line("warning", event));
+  }
+
+  closing(openRequests: number): void {
+    this.#line("closing", { openRequests });
+  }
+
+  failed(error: TunnelError): void {
+    // It has been told already, in its own words.
+    if (error.code !== "evicted") this.#line("error", reason(error));
+  }
+
+  #line(event: string, fields: object): void {
+    this.#output.out(printableJson({ event, ...fields }));
+  }
+}
+
+function reason(error: TunnelError): { code: string; message: string } {
+  return { code: error.code, message: error.message };
+}
+
+/** Reasons of one outage that are kept to not tell them twice. */
+const maxReasons = 16;
+
+export class HumanRenderer implements Renderer {
+  readonly #output: Output;
+  readonly #local: string;
+  readonly #colors: ReturnType<typeof picocolors.createColors>;
+  #url: string | undefined;
+  /** The reasons given since the link was lost: attempts fail in turn for two of them, and none need be read twice. */
+  readonly #told = new Set<string>();
+
+  /** `local`: the service, as a person would name it. */
+  constructor(output: Output, local: string) {
+    this.#output = output;
+    this.#local = local;
+    this.#colors = picocolors.createColors(output.colors);
+  }
+
+  follow(client: TunnelClient): void {
+    const { green, yellow, red } = this.#colors;
+    client.on("connected", ({ url, resumed }) => {
+      this.#told.clear();
+      if (url !== this.#url) this.#banner(url);
+      else this.#output.out(green(resumed ? "connected again, nothing lost" : "connected again"));
+      this.#url = url;
+    });
+    client.on("disconnected", ({ cause }) => {
+      this.#isNews(cause.message);
+      this.#output.err(yellow(`disconnected: ${printable(cause.message)}; reconnecting`));
+    });
+    client.on("reconnecting", ({ cause }) => {
+      if (!this.#isNews(cause.message)) return;
+      const what = cause.code === "draining" ? "moving to its successor" : "trying again";
+      this.#output.err(yellow(`${printable(cause.message)}; ${what}`));
+    });
+    client.on("evicted", ({ reason: why }) => this.#output.err(red(printable(why))));
+    client.on("request", (event) => this.#output.out(this.#request(event)));
+    client.on("warning", ({ message }) => this.#output.err(yellow(`warning: ${printable(message)}`)));
+    client.on("refused", (event) => this.#output.out(this.#refused(event)));
+    client.on("error", ({ code, message }) => {
+      // What belongs to a request stands on its line.
+      if (code === "internal") this.#output.err(red(printable(message)));
+    });
+  }
+
+  closing(openRequests: number): void {
+    if (openRequests === 0) return;
+    const requests = openRequests === 1 ? "1 request" : `${openRequests} requests`;
+    this.#output.err(`finishing ${requests}; Ctrl-C again to cut`);
+  }
+
+  failed(error: TunnelError): void {
+    if (error.code !== "evicted") this.#output.err(this.#colors.red(`error: ${printable(error.message)}`));
+  }
+
+  /** Whether the reason for a failed attempt has not been told, as it is from now on. */
+  #isNews(reason: string): boolean {
+    if (this.#told.has(reason)) return false;
+    // A relay whose reason is another each time fills no memory.
+    if (this.#told.size >= maxReasons) this.#told.clear();
+    this.#told.add(reason);
+    return true;
+  }
+
+  #banner(url: string): void {
+    const { bold, cyan, dim } = this.#colors;
+    this.#output.out("");
+    this.#output.out(`  ${bold(cyan(printable(url)))}`);
+    this.#output.out(`  ${dim(`-> ${printable(this.#local)}`)}`);
+    this.#output.out("");
+  }
+
+  #request(event: RequestEvent): string {
+    const { dim, red } = this.#colors;
+    const cancelled = event.error?.code === "cancelled";
+    const failed = event.error !== undefined && !cancelled;
+    const status = event.status === undefined ? dim(" - ") : this.#status(event.status, failed);
+    const line = `${printable(event.method).padEnd(6)} ${printable(event.path)} ${status} ${dim(duration(event.durationMs))}`;
+    if (event.error === undefined) return line;
+    // The relay's words: besides of visitors who left, it tells so of those who stopped sending.
+    return `${line} ${(cancelled ? dim : red)(printable(event.error.message))}`;
+  }
+
+  #refused({ method, path, status, count, message }: RefusedEvent): string {
+    const { dim, red } = this.#colors;
+    const what = status === undefined ? "cut by the relay:" : "refused by the relay:";
+    const others = count === 1 ? "" : dim(` (and ${count - 1} more)`);
+    const shown = status === undefined ? dim(" - ") : this.#status(status, false);
+    const line = `${printable(method || "-").padEnd(6)} ${printable(path || "-")} ${shown}`;
+    return `${line} ${red(`${what} ${printable(message)}`)}${others}`;
+  }
+
+  /** `failed`: the visitor did not get all of it, or not this. */
+  #status(status: number, failed: boolean): string {
+    const { green, cyan, yellow, red } = this.#colors;
+    const color = failed || status >= 500 ? red : status >= 400 ? yellow : status >= 300 ? cyan : green;
+    return color(String(status));
+  }
+}
+
+function duration(ms: number): string {
+  if (ms < 9.95) {
+    // Not `toFixed`, which costs more than the rest of the line.
+    const tenths = Math.round(ms * 10);
+    return `${Math.floor(tenths / 10)}.${tenths % 10} ms`;
+  }
+  if (ms < 9_950) return `${Math.round(ms)} ms`;
+  return `${(ms / 1_000).toFixed(ms < 99_500 ? 1 : 0)} s`;
+}

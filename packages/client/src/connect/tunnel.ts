@@ -1,0 +1,217 @@
+import {
+  AnySpelling,
+  closeCodes,
+  defaultWindow,
+  JsonClientSession,
+  TunnelError,
+  V1ClientSession,
+  visitorField,
+} from "mcp-tunnel-protocol";
+import type {
+  AcceptStream,
+  Link,
+  RawHeaders,
+  RegisterMessage,
+  SessionHandler,
+  Wire,
+} from "mcp-tunnel-protocol";
+import type { Registration } from "./connect.js";
+import { ignored } from "../service/http/exchange.js";
+import type { ResolvedOptions } from "../options.js";
+
+/** How long a session without a link is worth keeping when the relay does not say, in milliseconds. */
+const defaultResumeTimeoutMs = 60_000;
+
+/** A session with the relay, whichever wire it speaks, and what it takes to go on with it over another link. */
+export interface Tunnel {
+  readonly wire: Wire;
+  readonly streamCount: number;
+  readonly rttMs: number | undefined;
+  /** What the next registration says, so that this session goes on; undefined when it cannot. */
+  readonly resume: RegisterMessage["resume"];
+  probe(timeoutMs: number): void;
+  /**
+   * Goes on over another link, from the byte that the relay has reached.
+   * @throws TunnelError when the session is over, or the two ends do not agree on how far they got.
+   */
+  goOn(link: Link, relayReceived: number): void;
+  /** The link is gone: keeps the session as long as the relay does. */
+  keep(): void;
+  /** Takes no new streams; resolves when those that are open have finished, or cannot. */
+  finish(): Promise<void>;
+  close(code: number, reason: string): void;
+  /** Gives up without a word: every stream ends with `error`. */
+  destroy(error: TunnelError): void;
+}
+
+/**
+ * Opens the session that a registration has agreed on.
+ * @throws TunnelError `protocol_error` when the relay chose a version that was not offered.
+ */
+export function openTunnel(
+  registration: Registration,
+  accept: AcceptStream,
+  handler: SessionHandler,
+  options: ResolvedOptions,
+): Tunnel {
+  const { protocol, visitorAddress } = registration.acknowledge;
+  const acceptChecked = visitorAddress === true ? accept : withoutVisitorField(accept);
+  if (protocol === undefined) return new JsonTunnel(registration, acceptChecked, handler, options);
+  if (protocol === 1) return new V1Tunnel(registration, acceptChecked, handler, options);
+  throw new TunnelError(
+    "protocol_error",
+    `the relay chose protocol version ${protocol}, which was not offered`,
+  );
+}
+
+const inAnySpelling = new AnySpelling([visitorField.toLowerCase()], []);
+
+/** For a relay that does not write the field: it is the visitor's own (PROTOCOL.md, "Heads and trailers"). */
+function withoutVisitorField(accept: AcceptStream): AcceptStream {
+  return (stream, head, end) => {
+    const headers: RawHeaders = [];
+    for (let i = 0; i < head.headers.length; i += 2) {
+      const name = head.headers[i] as string;
+      if (!inAnySpelling.has(name)) headers.push(name, head.headers[i + 1] as string);
+    }
+    return accept(stream, { ...head, headers }, end);
+  };
+}
+
+class V1Tunnel implements Tunnel {
+  readonly wire = "v1";
+  readonly #session: V1ClientSession;
+  readonly #ticket: { id: string; secret: string } | undefined;
+  readonly #resumeTimeoutMs: number;
+  #expiry: NodeJS.Timeout | undefined;
+
+  constructor(
+    { link, acknowledge }: Registration,
+    accept: AcceptStream,
+    handler: SessionHandler,
+    options: ResolvedOptions,
+  ) {
+    this.#ticket = acknowledge.session;
+    this.#resumeTimeoutMs = acknowledge.resumeTimeoutMs ?? defaultResumeTimeoutMs;
+    this.#session = new V1ClientSession(accept, handler, {
+      liveness: options.liveness,
+      receiveWindow: defaultWindow,
+      sendWindow: acknowledge.window ?? defaultWindow,
+      // One more than the forwarder takes, which says `overloaded`: the visitor is told to come back.
+      maxStreams: options.maxStreams + 1,
+    });
+    this.#session.attach(link, 0);
+  }
+
+  get streamCount(): number {
+    return this.#session.streamCount;
+  }
+
+  get rttMs(): number | undefined {
+    return this.#session.rttMs;
+  }
+
+  get resume(): RegisterMessage["resume"] {
+    if (this.#ticket === undefined || this.#session.closed) return undefined;
+    return { session: this.#ticket.id, secret: this.#ticket.secret, received: this.#session.received };
+  }
+
+  probe(timeoutMs: number): void {
+    this.#session.probe(timeoutMs);
+  }
+
+  goOn(link: Link, relayReceived: number): void {
+    this.#session.attach(link, relayReceived);
+    clearTimeout(this.#expiry);
+  }
+
+  keep(): void {
+    this.#expiry = setTimeout(() => {
+      this.destroy(
+        new TunnelError("session_lost", `the relay was away for more than ${this.#resumeTimeoutMs} ms`),
+      );
+    }, this.#resumeTimeoutMs);
+    this.#expiry.unref();
+  }
+
+  finish(): Promise<void> {
+    if (!this.#session.attached) {
+      this.destroy(new TunnelError("session_lost", "the client was closed while the relay was away"));
+    }
+    // What the relay opens before it hears of this is served: `idle` waits until it has heard.
+    this.#session.goaway();
+    return this.#session.idle();
+  }
+
+  close(code: number, reason: string): void {
+    clearTimeout(this.#expiry);
+    this.#session.close(code, reason);
+  }
+
+  destroy(error: TunnelError): void {
+    clearTimeout(this.#expiry);
+    this.#session.destroy(error);
+  }
+}
+
+class JsonTunnel implements Tunnel {
+  readonly resume = undefined;
+  readonly #session: JsonClientSession;
+  #finishing = false;
+
+  constructor(
+    { link }: Registration,
+    accept: AcceptStream,
+    handler: SessionHandler,
+    options: ResolvedOptions,
+  ) {
+    const acceptUnlessFinishing: AcceptStream = (stream, head, end) => {
+      const streamHandler = this.#finishing ? undefined : accept(stream, head, end);
+      if (streamHandler !== undefined) return streamHandler;
+      // This wire cannot tell the relay to stop sending requests.
+      stream.reset("refused", "the client is closing");
+      return ignored;
+    };
+    this.#session = new JsonClientSession(link, acceptUnlessFinishing, handler, {
+      liveness: options.liveness,
+      // One more than the forwarder takes, which says `overloaded`: the visitor is told to come back.
+      maxStreams: options.maxStreams + 1,
+    });
+  }
+
+  get wire(): Wire {
+    return this.#session.wire;
+  }
+
+  get streamCount(): number {
+    return this.#session.streamCount;
+  }
+
+  get rttMs(): number | undefined {
+    return this.#session.rttMs;
+  }
+
+  probe(timeoutMs: number): void {
+    this.#session.probe(timeoutMs);
+  }
+
+  goOn(): void {
+    throw new TunnelError("protocol_error", "the relay resumed a session of a wire that cannot");
+  }
+
+  /** Never called: a session of this wire ends with its link. */
+  keep(): void {}
+
+  finish(): Promise<void> {
+    this.#finishing = true;
+    return this.#session.idle();
+  }
+
+  close(code: number, reason: string): void {
+    this.#session.close(code, reason);
+  }
+
+  destroy(error: TunnelError): void {
+    this.#session.close(closeCodes.normal, error.message);
+  }
+}

@@ -1,0 +1,57 @@
+import type { HostHeader, OriginPolicy, ForwardingOptions } from "../policies.js";
+import { PublicNames, type PublicSide } from "./public-names.js";
+import { originOf, References } from "./references.js";
+
+/** The name that the client gives the service, in place of the public one. */
+export interface WrittenName {
+  /** The service's own origins by scheme. */
+  readonly origins: { readonly http: string; readonly https: string };
+  /** The scheme by which it is reached. */
+  readonly scheme: "http" | "https";
+  /** Without the port, in lower case. */
+  readonly host: string;
+  readonly references: References;
+}
+
+/** What all exchanges of a session have in common. */
+export interface Terms {
+  readonly tunnel: PublicSide;
+  readonly publicNames: PublicNames;
+  /** Undefined: the service is told the public name. */
+  readonly written: WrittenName | undefined;
+  readonly origin: OriginPolicy;
+  /** The service is told the visitor's scheme (`X-Forwarded-Proto`). */
+  readonly passesScheme: boolean;
+  readonly rewritesMetadata: boolean;
+  /** Told of something that the user of the client has to know. */
+  readonly warn: (warning: ClientWarning) => void;
+}
+
+/** Something that works through the tunnel otherwise than without it, and what to do about it. */
+export interface ClientWarning {
+  readonly code: "signed_metadata" | "redirects_to_https";
+  readonly message: string;
+}
+
+export function termsOf(options: ForwardingOptions, tunnel: PublicSide, warn: Terms["warn"]): Terms {
+  const { hostHeader, target, origin, forwardedHeaders } = options;
+  const authority = writtenAuthority(hostHeader, target.authority);
+  const written =
+    authority === undefined
+      ? undefined
+      : {
+          origins: { http: originOf("http", authority), https: originOf("https", authority) },
+          scheme: target.secure ? ("https" as const) : ("http" as const),
+          host: authority.toLowerCase().replace(/:\d*$/, ""),
+          references: References.toAuthority(authority),
+        };
+  const rewritesMetadata = written !== undefined && options.oauthMetadata === "rewrite";
+  const passesScheme = forwardedHeaders === "all" || forwardedHeaders.includes("proto");
+  const publicNames = new PublicNames(tunnel);
+  return { tunnel, publicNames, written, origin, passesScheme, rewritesMetadata, warn };
+}
+
+function writtenAuthority(hostHeader: HostHeader, own: string): string | undefined {
+  if (hostHeader === "preserve") return undefined;
+  return hostHeader === "rewrite" ? own : hostHeader.value;
+}

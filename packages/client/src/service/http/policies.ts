@@ -1,0 +1,39 @@
+import type { Target } from "./target.js";
+
+/** Which Host the local service sees: see `TunnelClientOptions.hostHeader`. */
+export type HostHeader = "rewrite" | "preserve" | { readonly value: string };
+
+/** What the local service sees of the origins of pages: see `TunnelClientOptions.origin`. */
+export type OriginPolicy = (typeof originPolicies)[number];
+
+export const originPolicies = ["keep", "rewrite", "drop"] as const;
+export const defaultOrigin: OriginPolicy = "rewrite";
+
+/** What is done about OAuth metadata: see `TunnelClientOptions.oauthMetadata`. */
+export type OauthMetadata = (typeof oauthMetadataPolicies)[number];
+
+export const oauthMetadataPolicies = ["rewrite", "keep"] as const;
+export const defaultOauthMetadata: OauthMetadata = "rewrite";
+
+/** Which `X-Forwarded-*` reach the local service: see `TunnelClientOptions.forwardedHeaders`. */
+export type ForwardedHeaders = "all" | readonly ForwardedHeader[];
+export type ForwardedHeader = (typeof forwardedHeaders)[number];
+
+export const forwardedHeaders = ["for", "host", "proto"] as const;
+/**
+ * By whether the service is told the public name. Where it is told its own, the public host and scheme would
+ * contradict it: most services compare `Origin` with one of them, some with the other.
+ */
+export const defaultForwardedHeaders = { publicName: "all", ownName: "for" } as const;
+
+/** What the forwarder has to know, checked and complete (options.ts at the root). */
+export interface ForwardingOptions {
+  readonly target: Target;
+  readonly hostHeader: HostHeader;
+  readonly origin: OriginPolicy;
+  readonly forwardedHeaders: ForwardedHeaders;
+  readonly oauthMetadata: OauthMetadata;
+  readonly maxStreams: number;
+  readonly connectTimeoutMs: number;
+  readonly maxResponseHeadBytes: number;
+}

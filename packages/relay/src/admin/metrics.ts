@@ -1,0 +1,219 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { relayErrors } from "../http/answer/errors.js";
+import { limitList } from "../limits.js";
+import type { ExchangeOutcome, RelayObserver, Traffic, TunnelEvent } from "../telemetry/observer.js";
+import type { StaleKind, StaleSource } from "../files/staleness.js";
+import type { TunnelStateName, TunnelStatus } from "../tunnels/status.js";
+
+/** What is looked at when the metrics are asked for. */
+export interface MetricsSource {
+  readonly draining: boolean;
+  readonly openExchanges: number;
+  readonly certificateExpiry: Date | undefined;
+  readonly stale: readonly StaleSource[];
+  openTraffic(): Traffic;
+  tunnels(): TunnelStatus[];
+}
+
+/** The relay's metrics (docs/metrics.md). */
+export interface Metrics {
+  /** Counts; goes into {@link RelayOptions.observers}. */
+  readonly observer: RelayObserver;
+  /** The text that Prometheus reads. */
+  text(source: MetricsSource): Promise<string>;
+  readonly contentType: string;
+  close(): void;
+}
+
+/** By the first digit of the status; 0 for none. */
+const statusClasses = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"] as const;
+/** The place among {@link statusClasses}. RFC 9110 section 15 has 600-999 taken for a 5xx. */
+const classOf = (status: number | undefined): number => Math.min(5, Math.floor((status ?? 0) / 100));
+const outcomes: readonly ExchangeOutcome[] = ["completed", "refused", "cancelled", "cut"];
+const events: readonly TunnelEvent[] = [
+  "registered",
+  "refused",
+  "away",
+  "resumed",
+  "lost",
+  "evicted",
+  "revoked",
+  "closed",
+];
+
+const tunnelStates: readonly TunnelStateName[] = ["online", "away", "leaving"];
+const staleKinds: readonly StaleKind[] = ["tokens", "certificate", "acme"];
+
+/** Counted for every request, and handed over when somebody asks: that is cheaper than to ask the series each time. */
+interface Tally {
+  count: number;
+  readonly series: Counter.Internal;
+}
+
+/** From a page that is quick to a tool call that is slow, in seconds. */
+const durationBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600];
+
+/**
+ * Counts what the relay does, in a registry of its own. No label is a text that somebody outside can choose: neither
+ * names nor paths, or a stranger could fill the memory of whoever stores them.
+ */
+export function createMetrics(version: string): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+
+  new Gauge({
+    name: "mcp_tunnel_info",
+    help: "The version, as a label.",
+    labelNames: ["version"],
+    registers,
+  }).set({ version }, 1);
+
+  const requests = new Counter({
+    name: "mcp_tunnel_requests_total",
+    help: "Requests that are over, by the class of their status and by how they ended.",
+    labelNames: ["status", "outcome"],
+    registers,
+  });
+  const refusals = new Counter({
+    name: "mcp_tunnel_refusals_total",
+    help: "Requests that the relay answered in a tunnel's place, by the code of the error.",
+    labelNames: ["code"],
+    registers,
+  });
+  const duration = new Histogram({
+    name: "mcp_tunnel_request_duration_seconds",
+    help: "From the request's head to the end of its response; upgraded connections are left out.",
+    buckets: durationBuckets,
+    registers,
+  });
+  const requestBytes = new Counter({
+    name: "mcp_tunnel_request_bytes_total",
+    help: "Body bytes received from visitors.",
+    registers,
+  });
+  const responseBytes = new Counter({
+    name: "mcp_tunnel_response_bytes_total",
+    help: "Body bytes sent to visitors.",
+    registers,
+  });
+  const tunnelEvents = new Counter({
+    name: "mcp_tunnel_events_total",
+    help: "What happened to tunnels.",
+    labelNames: ["event"],
+    registers,
+  });
+  const limits = new Counter({
+    name: "mcp_tunnel_limits_hit_total",
+    help: "How often a limit took effect, by its name.",
+    labelNames: ["limit"],
+    registers,
+  });
+  const gauge = (name: string, help: string): Gauge => new Gauge({ name, help, registers });
+  const tunnels = new Gauge({
+    name: "mcp_tunnel_tunnels",
+    help: "Tunnels, by whether their client is there, is expected back, or is leaving.",
+    labelNames: ["state"],
+    registers,
+  });
+  const open = gauge(
+    "mcp_tunnel_requests_open",
+    "Requests that are going on, upgraded connections included.",
+  );
+  const streams = gauge("mcp_tunnel_streams", "Streams that are open on all tunnels.");
+  const queued = gauge(
+    "mcp_tunnel_queued_bytes",
+    "Bytes that wait for a client or for its acknowledgement, over all tunnels.",
+  );
+  const expiry = gauge(
+    "mcp_tunnel_certificate_expiry_timestamp_seconds",
+    "When the first of the certificates in use expires, in seconds since 1970; none without TLS.",
+  );
+  const stale = new Gauge({
+    name: "mcp_tunnel_stale_sources",
+    help: "What could not be read or renewed again, so that an old state of it still holds, by what it is.",
+    labelNames: ["kind"],
+    registers,
+  });
+  const draining = gauge("mcp_tunnel_draining", "1 while the relay is shutting down.");
+
+  // Every series is there from the start: a rate over one that appears with its first count misses that count. They
+  // are also looked up once and not for each request.
+  const series = <T extends string>(counter: Counter<T>, labels: Record<T, string>): Counter.Internal => {
+    const found = counter.labels(labels);
+    found.inc(0);
+    return found;
+  };
+  const requestTallies = statusClasses.map((status) => {
+    const tally = (outcome: ExchangeOutcome): Tally => ({
+      count: 0,
+      series: series(requests, { status, outcome }),
+    });
+    return Object.fromEntries(outcomes.map((outcome) => [outcome, tally(outcome)]));
+  });
+  const refusalSeries = new Map(Object.keys(relayErrors).map((code) => [code, series(refusals, { code })]));
+  const limitSeries = new Map(
+    limitList.flatMap(({ name }) => (name === undefined ? [] : [[name, series(limits, { limit: name })]])),
+  );
+  const eventSeries = new Map(events.map((event) => [event, series(tunnelEvents, { event })]));
+
+  /** Of the requests that are over; those that go on are added when somebody looks. */
+  const over: Traffic = { requestBytes: 0, responseBytes: 0 };
+  const setTo = (counter: Counter, value: number): void => {
+    counter.reset();
+    counter.inc(value);
+  };
+
+  return {
+    contentType: registry.contentType,
+    observer: {
+      onEnd(exchange) {
+        const tally = requestTallies[classOf(exchange.status)]?.[exchange.outcome];
+        if (tally !== undefined) tally.count += 1;
+        if (exchange.status !== 101) duration.observe(exchange.durationMs / 1_000);
+        over.requestBytes += exchange.requestBytes;
+        over.responseBytes += exchange.responseBytes;
+        if (exchange.outcome === "refused") refusalSeries.get(errorCode(exchange.reason))?.inc();
+      },
+      onTunnelEvent(event) {
+        eventSeries.get(event)?.inc();
+      },
+      onLimit(limit) {
+        limitSeries.get(limit)?.inc();
+      },
+    },
+    text(source) {
+      for (const tally of requestTallies.flatMap((byOutcome) => Object.values(byOutcome))) {
+        tally.series.inc(tally.count);
+        tally.count = 0;
+      }
+      const all = source.tunnels();
+      for (const state of tunnelStates)
+        tunnels.set({ state }, all.filter((one) => one.state === state).length);
+      streams.set(sum(all, (tunnel) => tunnel.streams));
+      queued.set(sum(all, (tunnel) => tunnel.queuedBytes));
+      open.set(source.openExchanges);
+      draining.set(source.draining ? 1 : 0);
+      for (const kind of staleKinds) {
+        stale.set({ kind }, source.stale.filter((one) => one.kind === kind).length);
+      }
+      const expires = source.certificateExpiry?.getTime();
+      if (expires === undefined) expiry.remove();
+      else expiry.set(expires / 1_000);
+      const traffic = source.openTraffic();
+      setTo(requestBytes, over.requestBytes + traffic.requestBytes);
+      setTo(responseBytes, over.responseBytes + traffic.responseBytes);
+      return registry.metrics();
+    },
+    close: () => registry.clear(),
+  };
+}
+
+/** A reason begins with the code of the error and may go on with what a client said. */
+function errorCode(reason: string | undefined): string {
+  return reason?.split(":", 1)[0] ?? "";
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
+}

@@ -1,0 +1,75 @@
+import { isIPv6 } from "node:net";
+import { type AddressRanges, plainAddress } from "../net/addresses.js";
+
+/** Addresses whose keys are remembered. */
+const maxKnown = 4_096;
+
+/** Whose requests count together: an IPv4 address, or the IPv6 /64 that one household or machine has to itself. */
+export class AddressKeys {
+  readonly #exempt: AddressRanges;
+  /** Answers given: to look an address up in ranges costs a twentieth of a request. */
+  readonly #known = new Map<string, string | undefined>();
+
+  /** `exempt`: addresses that no limit per address applies to. */
+  constructor(exempt: AddressRanges) {
+    this.#exempt = exempt;
+  }
+
+  /** What to count `address` under; `undefined` when it is exempt. */
+  of(address: string): string | undefined {
+    const known = this.#known.get(address);
+    if (known !== undefined || this.#known.has(address)) return known;
+    const key = this.#find(address);
+    // Strangers choose their addresses; who comes again is soon known again.
+    if (this.#known.size >= maxKnown) this.#known.clear();
+    this.#known.set(address, key);
+    return key;
+  }
+
+  #find(address: string): string | undefined {
+    const plain = plainAddress(address);
+    if (this.#exempt.has(plain)) return undefined;
+    return isIPv6(plain) ? prefix64(plain) : plain;
+  }
+}
+
+/** The first four groups. */
+function prefix64(address: string): string {
+  const [unscoped = ""] = address.split("%");
+  // The shortest form of RFC 5952, in hexadecimal throughout.
+  const canonical = new URL(`http://[${unscoped}]`).hostname.slice(1, -1);
+  const [before = "", after] = canonical.split("::");
+  const head = before === "" ? [] : before.split(":");
+  const tail = after === undefined || after === "" ? [] : after.split(":");
+  const zeros = new Array<string>(8 - head.length - tail.length).fill("0");
+  return `${[...head, ...zeros, ...tail].slice(0, 4).join(":")}::/64`;
+}
+
+/** How many things of each address are open. */
+export class Occupancy {
+  readonly #open = new Map<string, number>();
+  readonly #max: number;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** Addresses of which something is open. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Takes a place; false when there is none left. */
+  enter(key: string): boolean {
+    const open = this.#open.get(key) ?? 0;
+    if (open >= this.#max) return false;
+    this.#open.set(key, open + 1);
+    return true;
+  }
+
+  leave(key: string): void {
+    const open = this.#open.get(key) ?? 0;
+    if (open > 1) this.#open.set(key, open - 1);
+    else this.#open.delete(key);
+  }
+}

@@ -1,0 +1,98 @@
+import { once } from "node:events";
+import { type IncomingMessage, request as requestHttp } from "node:http";
+import { request as requestHttps } from "node:https";
+import { InvalidArgumentError } from "commander";
+import { printable, withoutTrailing } from "mcp-tunnel-shared";
+import { readSecret } from "../options/secret.js";
+import { CommandFailure } from "../output/output.js";
+import { formatHostPort } from "../../net/host-port.js";
+import { readHostPort } from "../options/values.js";
+
+export interface AdminAddress {
+  /** The base URL of the admin API. */
+  admin: string;
+  adminSecret?: string;
+  adminSecretFile?: string;
+}
+
+/** For an answer that is at hand at the other end. */
+const timeoutMs = 10_000;
+
+/** Reads `HOST:PORT` or a URL; addresses that mean "everywhere" are asked on loopback. */
+export function readAdminUrl(text: string): string {
+  if (/^https?:\/\//.test(text)) {
+    if (URL.canParse(text)) return withoutTrailing(text, "/");
+    throw new InvalidArgumentError("Expected a URL such as https://relay.example.com:9090.");
+  }
+  const { host, port } = readHostPort(text);
+  const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return `http://${formatHostPort({ host: reachable, port })}`;
+}
+
+/**
+ * Asks a relay's admin API.
+ * @throws CommandFailure when it cannot be reached, is not ready or says no.
+ */
+export async function adminRequest(
+  address: AdminAddress,
+  method: "GET" | "DELETE",
+  path: string,
+): Promise<unknown> {
+  const secret = readSecret("admin-secret", address.adminSecret, address.adminSecretFile);
+  const headers: Record<string, string> = secret === undefined ? {} : { authorization: `Bearer ${secret}` };
+  let status: number;
+  let text: string;
+  try {
+    ({ status, text } = await send(address.admin + path, method, headers));
+  } catch (error) {
+    throw new CommandFailure(
+      `cannot reach a relay's admin API at ${address.admin}: ${reason(error)}; is it started with --admin-listen?`,
+      { cause: error },
+    );
+  }
+  const body = parse(text);
+  if (status >= 200 && status < 300 && body !== undefined) return body;
+  const state = textOf(body?.["status"]);
+  if (status === 503 && state !== undefined) {
+    throw new CommandFailure(`the relay is not ready: ${notReady[state] ?? printable(state)}`);
+  }
+  const said = textOf(body?.["error"]) ?? `status ${status}`;
+  const verb = status === 401 || status === 403 ? "refused" : "answered";
+  throw new CommandFailure(`the admin API at ${address.admin} ${verb}: ${printable(said)}`);
+}
+
+/** What `/readyz` says, in words for a person. */
+const notReady: Record<string, string> = {
+  draining: "it is shutting down (draining)",
+  "tokens are stale": "its tokens are stale; `mcp-tunnel status` says why",
+};
+
+/** Not `fetch`, which takes some ports for those of other protocols and refuses them. */
+async function send(
+  url: string,
+  method: string,
+  headers: Record<string, string>,
+): Promise<{ status: number; text: string }> {
+  const request = url.startsWith("https:") ? requestHttps : requestHttp;
+  const req = request(url, { method, headers, signal: AbortSignal.timeout(timeoutMs), agent: false });
+  req.end();
+  const [answer] = (await once(req, "response")) as [IncomingMessage];
+  let text = "";
+  for await (const chunk of answer.setEncoding("utf8")) text += chunk as string;
+  return { status: answer.statusCode ?? 0, text };
+}
+
+const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
+
+function parse(text: string): Record<string, unknown> | undefined {
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+}
+
+function reason(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reason).join("; ");
+  return error instanceof Error ? error.message : String(error);
+}

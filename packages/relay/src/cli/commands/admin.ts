@@ -1,0 +1,86 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { printable, printableJson } from "mcp-tunnel-shared";
+import type { TunnelStatus } from "../../tunnels/status.js";
+import { type AdminAddress, adminRequest, readAdminUrl } from "./admin-client.js";
+import { CommandFailure, writeLine } from "../output/output.js";
+import { type RelayState, statusTable } from "../output/status-table.js";
+
+interface StatusAnswer {
+  relay: RelayState;
+  tunnels: TunnelStatus[];
+}
+
+/** `mcp-tunnel status`, `disconnect` and `health`: they ask a relay over its admin API. */
+export function addAdminCommands(program: Command): void {
+  withAddress(program.command("status"))
+    .description("show the tunnels of a running relay")
+    .option("--watch", "again and again, until Ctrl-C")
+    .option("--interval <SECONDS>", "how often with --watch", readSeconds, 2)
+    .option("--json", "as JSON; with --watch one line each time")
+    .action(status);
+  withAddress(program.command("disconnect"))
+    .description("close a tunnel; its client is told not to come back")
+    .argument("<NAME>", "the tunnel's name")
+    .action(disconnect);
+  withAddress(program.command("health"))
+    .description(
+      "exit with status 0 if a relay is alive, takes tunnels and can read its token file, for health checks",
+    )
+    .option("--live", "only if it is alive: for what restarts a relay that is not")
+    .action(health);
+}
+
+function withAddress(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--admin <ADDRESS>", "the relay's --admin-listen, or a URL that leads there")
+        .env("MCP_TUNNEL_ADMIN_LISTEN")
+        .argParser(readAdminUrl)
+        .default(readAdminUrl("127.0.0.1:9090"), "127.0.0.1:9090"),
+    )
+    .addOption(
+      new Option("--admin-secret <SECRET>", "the relay's --admin-secret").env("MCP_TUNNEL_ADMIN_SECRET"),
+    )
+    .addOption(
+      new Option("--admin-secret-file <FILE>", "the same, from a file").env("MCP_TUNNEL_ADMIN_SECRET_FILE"),
+    );
+}
+
+async function status(
+  options: AdminAddress & { watch?: boolean; interval: number; json?: boolean },
+): Promise<void> {
+  const show = async (): Promise<void> => {
+    const answer = (await adminRequest(options, "GET", "/api/tunnels")) as StatusAnswer;
+    if (options.json === true) {
+      writeLine(printableJson(answer, options.watch === true ? 0 : 2));
+      return;
+    }
+    const lines = statusTable(answer.relay, answer.tunnels, Date.now());
+    // On a terminal each table takes the place of the one before.
+    if (options.watch === true && process.stdout.isTTY) process.stdout.write("\u001b[H\u001b[2J");
+    writeLine(lines.join("\n"));
+  };
+  await show();
+  while (options.watch === true) {
+    await new Promise((resolve) => setTimeout(resolve, options.interval * 1_000));
+    await show();
+  }
+}
+
+async function disconnect(name: string, options: AdminAddress): Promise<void> {
+  await adminRequest(options, "DELETE", `/api/tunnels/${encodeURIComponent(name.toLowerCase())}`);
+  writeLine(`disconnected ${name.toLowerCase()}`);
+}
+
+async function health(options: AdminAddress & { live?: boolean }): Promise<void> {
+  const [path, expected] = options.live === true ? ["/healthz", "ok"] : ["/readyz", "ready"];
+  const answer = (await adminRequest(options, "GET", path)) as { status?: string };
+  if (answer.status !== expected)
+    throw new CommandFailure(`the relay is not ${expected}: ${printable(String(answer.status))}`);
+  writeLine(expected);
+}
+
+function readSeconds(text: string): number {
+  if (/^[0-9]{1,4}(\.[0-9]+)?$/.test(text) && Number(text) > 0) return Number(text);
+  throw new InvalidArgumentError("Expected a number of seconds above 0.");
+}

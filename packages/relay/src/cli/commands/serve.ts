@@ -1,0 +1,159 @@
+import type { Command } from "commander";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { type AdminServer, createAdminServer } from "../../admin/server.js";
+import { accessLog, combinedLog, jsonLog } from "../../telemetry/access-log.js";
+import type { LogFormat, Logger } from "../../telemetry/log.js";
+import { createMetrics } from "../../admin/metrics.js";
+import type { RelayObserver } from "../../telemetry/observer.js";
+import { publicUrl } from "../../tunnels/public-url.js";
+import { createRelay, type Relay } from "../../relay.js";
+import { version } from "../../version.js";
+import { createLogger, LogOutput } from "../output/log-output.js";
+import { tendHeap } from "./heap.js";
+import type { CliOptions } from "../options/options.js";
+import { adminOptionsOf, readOptions, relayOptionsOf } from "../options/read-options.js";
+import { CommandFailure } from "../output/output.js";
+import type { HostPort } from "../../net/host-port.js";
+
+/** Runs the relay that the command line describes, until a signal. */
+export async function serve(command: Command): Promise<void> {
+  const [unexpected] = command.args;
+  if (unexpected !== undefined) {
+    throw new TunnelError("invalid_option", `unexpected argument '${unexpected}' (see mcp-tunnel --help)`);
+  }
+  const options = readOptions(command);
+  const format = options.logFormat ?? (process.stdout.isTTY ? "pretty" : "json");
+  const output = new LogOutput();
+  const logger = createLogger(output, format, options.logLevel);
+  output.onLost((lines) => {
+    logger.warn({ lines }, "lines of the log are lost: nobody read them in time, or the disk was full");
+  });
+  try {
+    const isUrlGiven = command.getOptionValueSource("publicUrl") !== "default";
+    await start(options, isUrlGiven, logger, accessOutput(options, format, output, logger), output);
+  } catch (error) {
+    await output.flush();
+    throw error;
+  }
+}
+
+/** An access log that was asked for by its name is written whatever --log-level says. */
+function accessOutput(
+  { accessLog: asked, logLevel }: CliOptions,
+  logFormat: LogFormat,
+  output: LogOutput,
+  logger: Logger,
+): RelayObserver {
+  const isWritten = logLevel === "info" || logLevel === "debug";
+  const format = asked ?? (isWritten ? logFormat : "off");
+  const write = (line: string): void => output.write(line);
+  switch (format) {
+    case "off":
+      return { onEnd() {} };
+    case "combined":
+      return combinedLog(write);
+    case "json":
+      return jsonLog(write);
+    case "pretty":
+      return accessLog(logFormat === "pretty" && isWritten ? logger : createLogger(output, "pretty", "info"));
+  }
+}
+
+async function start(
+  options: CliOptions,
+  isUrlGiven: boolean,
+  logger: Logger,
+  access: RelayObserver,
+  output: LogOutput,
+): Promise<void> {
+  const adminOptions = adminOptionsOf(options);
+  const metrics = adminOptions === undefined ? undefined : createMetrics(version);
+  const relayOptions = await relayOptionsOf(options, logger);
+  const relay = createRelay({
+    ...relayOptions,
+    accessLog: access,
+    observers: metrics === undefined ? [] : [metrics.observer],
+  });
+  const admin =
+    adminOptions === undefined || metrics === undefined
+      ? undefined
+      : createAdminServer(relay, { ...adminOptions, metrics, version });
+
+  const reads = relayOptions.tls !== undefined || relayOptions.authenticator?.reload !== undefined;
+  // A service manager's "reload" should not end a relay that has nothing to read; a terminal that is closed should.
+  if (reads || !process.stdout.isTTY) process.on("SIGHUP", () => void relay.reload());
+  const { host, port } = await listening(relay.listen());
+  const mode = relayOptions.authenticator?.mode;
+  const tls = relayOptions.tls !== undefined;
+  const urls = publicUrl(options.publicUrl, "{subdomain}", options.domain, port);
+  logger.info({ host, port, tls, domain: options.domain, urls, auth: mode }, "listening");
+  if (tls && port !== 443 && !isUrlGiven) {
+    logger.warn(
+      { port },
+      "the URLs of the tunnels have no port: unless port 443 leads here, set --public-url, such as https://{subdomain}.{domain}:{port}",
+    );
+  }
+  if (admin !== undefined) logger.info(await listening(admin.listen()), "admin API listening");
+  if (mode === "open") {
+    logger.warn(
+      {},
+      "open mode: anyone can register any name; --token-file, --static-token or --auth-url changes that",
+    );
+  }
+  surviveFaults(logger);
+  tendHeap();
+  stopOnSignals(options, relay, admin, logger, output);
+}
+
+/**
+ * What nobody caught is a bug, and its exchange or tunnel is stuck at worst until a limit ends it. Ending the process would
+ * end all the others too, as often as somebody likes who has found how to cause it. (A rejected promise comes here as well.)
+ */
+function surviveFaults(logger: Logger): void {
+  process.on("uncaughtException", (error: unknown) => {
+    const stack = error instanceof Error ? error.stack : String(error);
+    logger.error({ error: stack }, "uncaught error; please report it");
+  });
+}
+
+/** A port that cannot be had is no mistake in the options: the same ones may do on another day. */
+async function listening(address: Promise<HostPort>): Promise<HostPort> {
+  try {
+    return await address;
+  } catch (error) {
+    if (!(error instanceof TunnelError)) throw error;
+    throw new CommandFailure(error.message, { cause: error });
+  }
+}
+
+function stopOnSignals(
+  options: CliOptions,
+  relay: Relay,
+  admin: AdminServer | undefined,
+  logger: Logger,
+  output: LogOutput,
+): void {
+  let signalled = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    logger.info({ signal }, signalled ? "cutting what is open" : "shutting down");
+    // The first signal drains, a second one cuts.
+    const closed = relay.close(signalled ? 0 : options.shutdownGrace);
+    if (signalled) return;
+    signalled = true;
+    // Last: whoever watches should see that the relay drains.
+    void closed
+      .then(() => admin?.close())
+      .then(() => {
+        logger.info({}, "stopped");
+        return output.flush();
+      })
+      .then((isFree) => {
+        if (isFree) process.exit(0);
+        // A write that nobody takes keeps a thread in the kernel, for which `exit` would wait; a signal ends it.
+        process.removeAllListeners("SIGTERM");
+        process.kill(process.pid, "SIGTERM");
+      });
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+}

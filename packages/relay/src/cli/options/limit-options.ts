@@ -1,0 +1,57 @@
+import { InvalidArgumentError, Option } from "commander";
+import { type Limits, limitList, limitRange } from "../../limits.js";
+import type { RelayOptions } from "../../options.js";
+import { collect, readBytes, readCount, readDurationMs, readPositiveDurationMs } from "./values.js";
+
+/** What the command line says about limits; the numbers are there too, under their long names. */
+export interface LimitCliOptions {
+  limitExempt?: string[];
+}
+
+const readers = { bytes: readBytes, count: readCount };
+const placeholders = { bytes: "BYTES", count: "N", ms: "DURATION" };
+
+/** Those that people do set; the help shows them apart from the others. */
+const everyday = [
+  "max-request-body",
+  "max-response-body",
+  "response-timeout",
+  "hold-timeout",
+  "startup-hold",
+  "resume-timeout",
+];
+
+export const isEveryday = (option: Option): boolean => everyday.includes(option.name());
+
+export const limitOptions: readonly Option[] = [
+  ...limitList.map((limit) => {
+    const { flag, unit, default: standard, shown, derived, min, text } = limit;
+    const option = new Option(`--${flag} <${placeholders[unit]}>`, text);
+    if (derived === undefined) option.default(standard, shown);
+    else option.description += ` (default: ${derived})`;
+    if (unit === "ms") return option.argParser(min === 0 ? readDurationMs : readPositiveDurationMs);
+    return option.argParser((given: string) => within(limitRange(limit), readers[unit](given)));
+  }),
+  new Option(
+    "--limit-exempt <CIDR>",
+    "addresses that no limit per address applies to, or 'none'; may be repeated (default: loopback)",
+  ).argParser(collect),
+];
+
+function within({ min, max }: { min: number; max: number }, value: number): number {
+  if (value >= min && value <= max) return value;
+  throw new InvalidArgumentError(
+    max === Number.MAX_SAFE_INTEGER ? `Expected at least ${min}.` : `Expected ${min} to ${max}.`,
+  );
+}
+
+export function limitOptionsOf(options: LimitCliOptions): Pick<RelayOptions, keyof Limits | "limitExempt"> {
+  const limits: Pick<RelayOptions, keyof Limits | "limitExempt"> = {};
+  for (const { key, flag } of limitList) {
+    const value = (options as Record<string, unknown>)[new Option(`--${flag}`).attributeName()];
+    if (typeof value === "number") limits[key] = value;
+  }
+  const { limitExempt } = options;
+  if (limitExempt !== undefined) limits.limitExempt = limitExempt.filter((range) => range !== "none");
+  return limits;
+}

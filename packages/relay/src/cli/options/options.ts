@@ -1,0 +1,238 @@
+import { Command, Option } from "commander";
+import {
+  type AccessLogFormat,
+  accessLogFormats,
+  type LogFormat,
+  type LogLevel,
+  logFormats,
+  logLevels,
+} from "../../telemetry/log.js";
+import { type InterimToProxies, interimToProxies } from "../../http/wire/interim.js";
+import { defaultProxyHeaders } from "../../forwarded/proxy-headers.js";
+import { type CookieDomain, cookieDomains } from "../../http/exchange/set-cookie.js";
+import { defaultReservedNames } from "../../tunnels/name.js";
+import { defaultPublicUrl } from "../../tunnels/public-url.js";
+import { isEveryday, type LimitCliOptions, limitOptions } from "./limit-options.js";
+import type { HostPort } from "../../net/host-port.js";
+import { collect, readDurationMs, readHostPort, readPort } from "./values.js";
+import { type TlsCliOptions, tlsOptions } from "./tls-options.js";
+
+/** What the command line and the environment say. */
+export interface CliOptions extends TlsCliOptions, LimitCliOptions {
+  domain: string;
+  port: number;
+  host?: string;
+  publicUrl: string;
+  trustedProxy?: string[];
+  trustedProxyHeaders: string;
+  interimToProxies: InterimToProxies;
+  staticToken?: string[];
+  authUrl?: string;
+  authSecret?: string;
+  authSecretFile?: string;
+  tokenFile?: string;
+  reservedNames: string;
+  cookieDomain: CookieDomain;
+  shutdownGrace: number;
+  logFormat?: LogFormat;
+  logLevel: LogLevel;
+  accessLog?: AccessLogFormat;
+  adminListen?: HostPort;
+  adminSecret?: string;
+  adminSecretFile?: string;
+  config?: string;
+}
+
+const where = "Where it listens and what it is called:";
+const who = "Who may register which names (none of these: everybody any name):";
+const encryption = "TLS (none of these: plain HTTP, for a proxy in front or for trying out):";
+const limits = "Limits:";
+const moreLimits = "More limits, against overload and abuse; the defaults suit most relays:";
+const logs = "Logs:";
+const operating = "Operating it:";
+const other = "Other:";
+
+const examples = `
+Each option can also be set in the environment, as MCP_TUNNEL_ and its name:
+MCP_TUNNEL_MAX_REQUEST_BODY=1MiB. Options that may be repeated take several
+values there, separated by newlines or semicolons.
+
+Examples:
+  Try it on one machine: 'myapp' is then at http://myapp.localhost:8080
+    $ mcp-tunnel --domain localhost \\
+        --public-url 'http://{subdomain}.{domain}:{port}'
+    $ mcp-tunnel-client 3000 --relay http://localhost:8080 --subdomain myapp
+
+  For a team: one token for one name, another for all that begin with 'dev-';
+  HTTPS with a certificate for *.tunnel.example.com
+    $ mcp-tunnel --domain tunnel.example.com --port 443 --http-redirect 80 \\
+        --tls-cert fullchain.pem --tls-key privkey.pem \\
+        --static-token s3cret-1:myapp --static-token 's3cret-2:dev-*'
+
+  The same behind a proxy on this host that does HTTPS
+    $ mcp-tunnel --domain tunnel.example.com \\
+        --host 127.0.0.1 --trusted-proxy 127.0.0.1 \\
+        --static-token s3cret-1:myapp --static-token 's3cret-2:dev-*'
+
+  Tokens that a service of yours knows: POST https://auth.example.com/api/verify
+    $ mcp-tunnel --domain tunnel.example.com \\
+        --auth-url https://auth.example.com --auth-secret S3CRET
+`;
+
+/** The command, without an action: whoever parses decides what to do. */
+export function createCommand(version: string): Command {
+  const command = new Command("mcp-tunnel")
+    .description("The relay of mcp-tunnel: gives services behind clients a public HTTP name below a domain.")
+    .version(version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this")
+    .addHelpText("after", examples)
+    // The longest option leaves so much of 80 columns.
+    .configureHelp({ optionDescription, minWidthToWrap: 35 })
+    .allowExcessArguments();
+  const add = (group: string, option: Option): void => {
+    command.addOption(option.env(environmentName(option)).helpGroup(group));
+  };
+
+  add(
+    where,
+    new Option("--domain <DOMAIN>", "base domain: the tunnel 'myapp' is at myapp.DOMAIN (required)"),
+  );
+  add(where, new Option("--port <PORT>", "TCP port; 0 takes any free one").default(8080).argParser(readPort));
+  add(where, new Option("--host <ADDRESS>", "address to bind (default: all, IPv4 and IPv6)"));
+  add(
+    where,
+    new Option(
+      "--public-url <TEMPLATE>",
+      "the URL that clients are told, with {subdomain}, {domain} and {port} in it",
+    ).default(defaultPublicUrl),
+  );
+  add(
+    where,
+    new Option(
+      "--trusted-proxy <CIDR>",
+      "address or range of a proxy that is believed about visitors; may be repeated",
+    ).argParser(collect),
+  );
+  add(
+    where,
+    new Option(
+      "--trusted-proxy-headers <NAMES>",
+      "the fields about visitors that each such proxy sets itself, or appends to; the list replaces the default, so repeat what of it holds. One that it only passes on is the visitor's own word, and all others of the kind are dropped",
+    ).default(defaultProxyHeaders.join(",")),
+  );
+  add(
+    where,
+    new Option(
+      "--interim-to-proxies <MODE>",
+      "1xx responses to visitors behind such a proxy: drop them, since nginx before 1.29 loses the response that follows; or pass",
+    )
+      .choices(interimToProxies)
+      .default("drop"),
+  );
+  add(
+    where,
+    new Option(
+      "--cookie-domain <MODE>",
+      "narrow: a cookie for the whole domain stays with the tunnel that set it, and none clears the others'; keep: tunnels share them",
+    )
+      .choices(cookieDomains)
+      .default("narrow"),
+  );
+
+  add(
+    who,
+    new Option(
+      "--static-token <TOKEN:SUB[,SUB...]>",
+      "a token (or sha256:HEX) and its names, each with at most one '*'; may be repeated",
+    ).argParser(collect),
+  );
+  add(
+    who,
+    new Option(
+      "--token-file <FILE>",
+      "tokens that 'mcp-tunnel token' manages; read again when it changes or on SIGHUP",
+    ),
+  );
+  add(who, new Option("--auth-url <URL>", "auth provider that knows the tokens"));
+  add(
+    who,
+    new Option(
+      "--auth-secret <SECRET>",
+      "what the auth provider knows this relay by; required with --auth-url",
+    ),
+  );
+  add(who, new Option("--auth-secret-file <FILE>", "the same, from a file"));
+  add(
+    who,
+    new Option(
+      "--reserved-names <NAMES>",
+      "names for those tokens only that spell them out, separated by commas",
+    ).default(defaultReservedNames.join(",")),
+  );
+
+  for (const option of tlsOptions) add(encryption, option);
+
+  for (const option of limitOptions.filter(isEveryday)) add(limits, option);
+  add(
+    limits,
+    new Option("--shutdown-grace <DURATION>", "how long open exchanges may go on after SIGTERM or Ctrl-C")
+      .default(30_000, "30s")
+      .argParser(readDurationMs),
+  );
+
+  add(
+    logs,
+    new Option("--log-format <FORMAT>", "pretty or json (default: pretty on a terminal, else json)").choices(
+      logFormats,
+    ),
+  );
+  add(
+    logs,
+    new Option("--log-level <LEVEL>", "the least that is logged: debug, info, warn, error or silent")
+      .default("info")
+      .choices(logLevels),
+  );
+  add(
+    logs,
+    new Option(
+      "--access-log <FORMAT>",
+      "a line for each request: pretty, json, combined (Apache's) or off (default: as --log-format)",
+    ).choices(accessLogFormats),
+  );
+
+  add(
+    operating,
+    new Option(
+      "--config <FILE>",
+      "YAML file of options under the names they have here; flags and environment win",
+    ),
+  );
+  add(
+    operating,
+    new Option(
+      "--admin-listen <HOST:PORT>",
+      "health, metrics and the admin API, on a listener of their own (default: none)",
+    ).argParser(readHostPort),
+  );
+  add(
+    operating,
+    new Option(
+      "--admin-secret <SECRET>",
+      "what the admin API asks for; required unless it listens on a loopback address",
+    ),
+  );
+  add(operating, new Option("--admin-secret-file <FILE>", "the same, from a file"));
+  for (const option of limitOptions.filter((limit) => !isEveryday(limit))) add(moreLimits, option);
+  command.optionsGroup(other);
+  return command;
+}
+
+/** commander would add the environment variable to each, whose name follows from the option's. */
+function optionDescription({ description, defaultValue, defaultValueDescription }: Option): string {
+  const byDefault = defaultValueDescription ?? defaultValue;
+  return byDefault === undefined ? description : `${description} (default: ${byDefault})`;
+}
+
+function environmentName(option: Option): string {
+  return `MCP_TUNNEL_${option.name().toUpperCase().replaceAll("-", "_")}`;
+}

@@ -1,0 +1,139 @@
+import type { Command, Option } from "commander";
+import { checkAdminAccess } from "../../admin/server.js";
+import type { Authenticator } from "../../auth/authenticator.js";
+import { combinedAuthenticator } from "../../auth/combined.js";
+import { openAuthenticator } from "../../auth/open.js";
+import { providerAuthenticator, verifyEndpoint } from "../../auth/provider.js";
+import { parseStaticToken, staticAuthenticator } from "../../auth/static.js";
+import { TokenFileAuthenticator } from "../../auth/token-file.js";
+import { unusable } from "../../check.js";
+import { type ConfigRules, readConfigFile } from "../../config/file.js";
+import { trustedProxies } from "../../forwarded/forwarded.js";
+import { addressRanges } from "../../net/addresses.js";
+import { proxyHeaders } from "../../forwarded/proxy-headers.js";
+import type { Logger } from "../../telemetry/log.js";
+import { normalizeDomain } from "../../tunnels/name.js";
+import { checkReserved, type RelayOptions } from "../../options.js";
+import { checkTemplate } from "../../tunnels/public-url.js";
+import { checkDirectory, checkEmail } from "../../tls/acme/options.js";
+import { inheritedSockets } from "./activation.js";
+import type { CliOptions } from "./options.js";
+import { limitOptionsOf } from "./limit-options.js";
+import { readSecret } from "./secret.js";
+import { tlsOptionsOf } from "./tls-options.js";
+import type { HostPort } from "../../net/host-port.js";
+import { collect } from "./values.js";
+
+function isRepeatable(option: Option): boolean {
+  return option.parseArg === collect;
+}
+
+/** What the config file may hold, and how it is read. */
+function configRules(command: Command): ConfigRules {
+  const elsewhere = ["config", "version", "help"];
+  return {
+    options: command.options.filter((option) => !elsewhere.includes(option.name())),
+    isRepeatable,
+    checks: {
+      domain: normalizeDomain,
+      "public-url": checkTemplate,
+      "static-token": parseStaticToken,
+      "trusted-proxy": (text) => trustedProxies([text]),
+      "trusted-proxy-headers": (text) => proxyHeaders(listOf(text)),
+      "reserved-names": (text) => listOf(text).forEach(checkReserved),
+      "auth-url": verifyEndpoint,
+      "acme-email": checkEmail,
+      "acme-dir": checkDirectory,
+      "limit-exempt": (text) => text === "none" || addressRanges([text], "exempt address"),
+    },
+  };
+}
+
+/**
+ * The options of a parsed command; repeated ones from the environment are taken apart, and what neither flags nor
+ * the environment say is taken from the config file.
+ * @throws TunnelError `invalid_option`.
+ */
+export function readOptions(command: Command): CliOptions {
+  for (const option of command.options.filter(isRepeatable)) {
+    const key = option.attributeName();
+    if (command.getOptionValueSource(key) !== "env") continue;
+    const given = command.getOptionValue(key) as string[];
+    const values = given.flatMap((value) => value.split(/[\n;]/)).map((value) => value.trim());
+    const named = values.filter((value) => value !== "");
+    // Nothing but separators: hardly what was meant, and without tokens everybody would get in.
+    if (named.length === 0) throw unusable(`${option.envVar} is set, but names nothing`);
+    command.setOptionValueWithSource(key, named, "env");
+  }
+  const { config } = command.opts<CliOptions>();
+  if (config !== undefined) {
+    for (const [option, value] of readConfigFile(config, configRules(command))) {
+      const key = option.attributeName();
+      if (["cli", "env"].includes(command.getOptionValueSource(key) ?? "")) continue;
+      command.setOptionValueWithSource(key, value, "config");
+    }
+  }
+  const options = command.opts<CliOptions>();
+  if (options.domain === undefined) {
+    throw unusable(
+      "no domain is given: add --domain <DOMAIN>, set MCP_TUNNEL_DOMAIN, or write 'domain:' in a --config file",
+    );
+  }
+  return options;
+}
+
+function listOf(text: string): string[] {
+  const items = text.split(",").map((item) => item.trim());
+  return items.filter((item) => item !== "");
+}
+
+/**
+ * Where the operator's listener is to be, and its secret; `undefined`: nowhere.
+ * @throws TunnelError `invalid_option`.
+ */
+export function adminOptionsOf(options: CliOptions): (HostPort & { secret: string | undefined }) | undefined {
+  const { adminListen } = options;
+  const secret = readSecret("admin-secret", options.adminSecret, options.adminSecretFile);
+  if (adminListen === undefined) return undefined;
+  checkAdminAccess(adminListen.host, secret);
+  return { ...adminListen, secret };
+}
+
+/** @throws TunnelError `invalid_option`. */
+async function authenticatorOf(options: CliOptions, logger: Logger): Promise<Authenticator> {
+  const { staticToken = [], tokenFile, authUrl } = options;
+  const secret = readSecret("auth-secret", options.authSecret, options.authSecretFile);
+  if (authUrl !== undefined) {
+    if (staticToken.length > 0) throw unusable("--static-token and --auth-url exclude each other");
+    if (tokenFile !== undefined) throw unusable("--token-file and --auth-url exclude each other");
+    if (secret === undefined) throw unusable("--auth-url needs --auth-secret, which the provider checks");
+    return providerAuthenticator({ url: authUrl, secret, logger });
+  }
+  if (secret !== undefined) throw unusable("--auth-secret is for --auth-url, which is not there");
+  const fixed = staticToken.length > 0 ? staticAuthenticator(staticToken.map(parseStaticToken)) : undefined;
+  if (tokenFile === undefined) return fixed ?? openAuthenticator;
+  const living = await TokenFileAuthenticator.open(tokenFile, logger);
+  return fixed === undefined ? living : combinedAuthenticator([fixed, living]);
+}
+
+/** @throws TunnelError `invalid_option`. */
+export async function relayOptionsOf(options: CliOptions, logger: Logger): Promise<RelayOptions> {
+  const sockets = inheritedSockets();
+  const tls = tlsOptionsOf(options, sockets.redirect);
+  return {
+    domain: options.domain,
+    port: options.port,
+    ...(options.host === undefined ? {} : { host: options.host }),
+    ...(sockets.visitors === undefined ? {} : { fd: sockets.visitors }),
+    publicUrl: options.publicUrl,
+    authenticator: await authenticatorOf(options, logger),
+    reservedNames: listOf(options.reservedNames),
+    trustedProxies: options.trustedProxy ?? [],
+    trustedProxyHeaders: listOf(options.trustedProxyHeaders),
+    interimToProxies: options.interimToProxies,
+    ...(tls === undefined ? {} : { tls }),
+    cookieDomain: options.cookieDomain,
+    ...limitOptionsOf(options),
+    logger,
+  };
+}

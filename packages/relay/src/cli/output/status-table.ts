@@ -1,0 +1,58 @@
+import { formatBytes, printable } from "mcp-tunnel-shared";
+import type { StaleSource } from "../../files/staleness.js";
+import type { TunnelStatus } from "../../tunnels/status.js";
+import { table } from "./table.js";
+
+const head = ["NAME", "SINCE", "CLIENT", "VERSION", "RTT", "REQUESTS", "IN", "OUT", "OPEN", "STATE"];
+
+/** What the admin API says of the relay itself. */
+export interface RelayState {
+  version: string;
+  startedAt: number;
+  draining: boolean;
+  /** Not there in the answer of an older relay. */
+  stale?: readonly StaleSource[];
+}
+
+/** What a person sees of a relay. `now` is in milliseconds since 1970. */
+export function statusTable(relay: RelayState, tunnels: readonly TunnelStatus[], now: number): string[] {
+  const rows = tunnels
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .map((tunnel) => [
+      tunnel.name,
+      period(now - tunnel.since),
+      tunnel.address,
+      tunnel.client === undefined ? "-" : `${tunnel.client.name} ${tunnel.client.version}`,
+      tunnel.rttMs === undefined ? "-" : `${tunnel.rttMs.toFixed(tunnel.rttMs < 10 ? 1 : 0)} ms`,
+      String(tunnel.requests),
+      formatBytes(tunnel.requestBytes),
+      formatBytes(tunnel.responseBytes),
+      String(tunnel.streams),
+      tunnel.state,
+    ]);
+  const state = relay.draining ? ", shutting down" : "";
+  const count = tunnels.length === 1 ? "1 tunnel" : `${tunnels.length} tunnels`;
+  const title = `mcp-tunnel ${printable(relay.version)}, up ${period(now - relay.startedAt)}${state}: ${count}`;
+  const stale = (relay.stale ?? []).map(
+    ({ kind, name, problem, since }) =>
+      `stale for ${period(now - since)}: ${kind} (${printable(name)}): ${printable(problem)}`,
+  );
+  return [title, ...stale, ...(rows.length === 0 ? [] : ["", ...table(head, rows)])];
+}
+
+/** The two largest units: `3d 4h`, `12m 5s`. */
+function period(ms: number): string {
+  const s = Math.max(0, Math.round(ms / 1_000));
+  const parts: [number, string][] = [
+    [Math.floor(s / 86_400), "d"],
+    [Math.floor(s / 3_600) % 24, "h"],
+    [Math.floor(s / 60) % 60, "m"],
+    [s % 60, "s"],
+  ];
+  const first = parts.findIndex(([count]) => count > 0);
+  if (first === -1) return "0s";
+  return parts
+    .slice(first, first + 2)
+    .map(([count, unit]) => `${count}${unit}`)
+    .join(" ");
+}

@@ -1,0 +1,49 @@
+import { page, pagePolicy } from "./page.js";
+import type { VisitorRequest, VisitorResponse } from "../message.js";
+
+/**
+ * Answers with what the domain itself shows: nothing about who is connected, and nothing about the operator.
+ * `exampleUrl`: the public URL of a tunnel `myapp`. Returns the status and the bytes of the body.
+ */
+export function landing(
+  req: VisitorRequest,
+  res: VisitorResponse,
+  path: string,
+  exampleUrl: string,
+): { status: number; bytes: number } {
+  const isPage = path === "/" || path.startsWith("/?");
+  const readable = req.method === "GET" || req.method === "HEAD";
+  const content = isPage ? landingPage(exampleUrl) : "not found";
+  const status = !isPage ? 404 : readable ? 200 : 405;
+  const headers = [
+    "Content-Type",
+    isPage && readable ? "text/html; charset=utf-8" : "text/plain; charset=utf-8",
+    "Content-Security-Policy",
+    pagePolicy,
+    "Cache-Control",
+    "no-cache",
+  ];
+  if (status === 405) headers.push("Allow", "GET, HEAD");
+  const payload = Buffer.from(status === 405 ? "method not allowed" : content);
+  headers.push("Content-Length", String(payload.length));
+  res.writeHead(status, headers);
+  res.end(payload);
+  return { status, bytes: req.method === "HEAD" ? 0 : payload.length };
+}
+
+function landingPage(exampleUrl: string): string {
+  // No way to install the client stands here: whoever owned the package name that it named would get the tokens.
+  // Only what belongs to a host name is left of the operator's template.
+  const { origin } = new URL(exampleUrl);
+  const relay = origin.replace("//myapp.", "//");
+  return page(
+    new URL(relay).host,
+    `<h1>A tunnel relay</h1>
+<p>It gives services on private machines a public address: the tunnel <code>myapp</code> is at
+<code>${origin}</code>.</p>
+<p>Whoever runs this relay gives out the client and tokens. With both, this opens that tunnel for a service on port 3000:</p>
+<pre>mcp-tunnel-client 3000 \\
+  --relay ${relay} \\
+  --subdomain myapp --token TOKEN</pre>`,
+  );
+}

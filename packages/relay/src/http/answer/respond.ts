@@ -1,0 +1,163 @@
+import { STATUS_CODES } from "node:http";
+import { headerValue, type RawHeaders, type RelayErrorCode } from "mcp-tunnel-protocol";
+import { relayError } from "./errors.js";
+import { jsonRpcError, maxJsonRpcBytes, mayBeJsonRpc } from "./json-rpc.js";
+import { page, pagePolicy } from "./page.js";
+import { StallWatch } from "../stall-watch.js";
+import type { Guard, VisitorRequest, VisitorResponse } from "../message.js";
+
+/** Bodies up to this length are read to their end rather than paid for with the connection. */
+const smallBodyBytes = 65_536;
+/** How long an error waits for the rest of a small JSON-RPC request, whose id it should carry. */
+const idTimeoutMs = 1_000;
+
+/** How much of the request's body has been read when the relay answers in the tunnel's place. */
+export interface BodyProgress {
+  /** True when more of the body is to come. */
+  pending: boolean;
+  /** The declared length; `undefined` for a chunked body or none. */
+  contentLength: number | undefined;
+  /** The visitor waits for a 100 before it sends any. */
+  awaitsContinue: boolean;
+  /** All that was read so far, where it was kept. */
+  read: Buffer | undefined;
+}
+
+/** Who answers in a tunnel's place. */
+export interface Refuser {
+  /** How long the visitor may take nothing of the answer, in milliseconds. */
+  readonly writeTimeoutMs: number;
+  /** The answer has been handed over, with this status and so many bytes of body. */
+  sent(status: number, bytes: number): void;
+  /** Runs what happens later. */
+  guard: Guard;
+}
+
+/**
+ * Answers in the tunnel's place, in the form that the visitor understands: a JSON-RPC error object, a page, or
+ * the plain text.
+ */
+export function refuse(
+  req: VisitorRequest,
+  res: VisitorResponse,
+  code: RelayErrorCode,
+  requestId: string | undefined,
+  body: BodyProgress,
+  refuser: Refuser,
+): void {
+  const answer = (read: Buffer | undefined): void => {
+    if (res.destroyed) return;
+    const { status, bytes } = send(req, res, code, requestId, { ...body, read }, refuser.guard);
+    watchTaken(res, refuser);
+    refuser.sent(status, bytes);
+  };
+  const wantsId = body.pending && body.read === undefined && !body.awaitsContinue;
+  if (
+    wantsId &&
+    (body.contentLength ?? 0) <= maxJsonRpcBytes &&
+    mayBeJsonRpc(req.method ?? "", req.rawHeaders)
+  ) {
+    collect(req, (read) => refuser.guard(() => answer(read)));
+  } else answer(body.read);
+}
+
+/**
+ * Cuts the connection of a visitor who does not take an answer of the relay's own: nothing else sets a time limit on it.
+ * Call it once the answer has been ended.
+ */
+export function watchTaken(
+  res: VisitorResponse,
+  { writeTimeoutMs, guard }: Pick<Refuser, "writeTimeoutMs" | "guard">,
+): void {
+  if (res.backlog === 0 || res.destroyed) return;
+  const stall = new StallWatch(
+    writeTimeoutMs,
+    () => res.takenMark(),
+    () => guard(() => res.cut(true)),
+  );
+  res.watchClose(() => stall.stop());
+  stall.waits();
+}
+
+function send(
+  req: VisitorRequest,
+  res: VisitorResponse,
+  code: RelayErrorCode,
+  requestId: string | undefined,
+  body: BodyProgress,
+  guard: Guard,
+): { status: number; bytes: number } {
+  const { status, retryAfterS } = relayError(code);
+  const { type, content } = represent(req, code, requestId, body.read);
+  const payload = Buffer.from(content);
+  const pending = body.pending && !req.readableEnded;
+  const small = body.contentLength !== undefined && body.contentLength <= smallBodyBytes;
+  const headers: RawHeaders = [
+    "Content-Type",
+    type,
+    "Content-Length",
+    String(payload.length),
+    "Cache-Control",
+    "no-store",
+    // Tells an operator at a glance whose 502 it is.
+    "X-Tunnel-Error",
+    code,
+  ];
+  if (type.startsWith("text/html")) headers.push("Content-Security-Policy", pagePolicy);
+  if (requestId !== undefined) headers.push("X-Request-Id", requestId);
+  if (retryAfterS !== undefined) headers.push("Retry-After", String(retryAfterS));
+  if (status === 426) headers.push("Connection", "Upgrade, close", "Upgrade", "websocket");
+  if (status === 426 || (pending && !small)) res.shouldKeepAlive = false;
+  res.writeHead(status, headers);
+  if (!pending) res.end(payload);
+  else res.endEarly(payload, body.awaitsContinue ? "unsent" : small ? "small" : "large", guard);
+  return { status, bytes: req.method === "HEAD" ? 0 : payload.length };
+}
+
+function represent(
+  req: VisitorRequest,
+  code: RelayErrorCode,
+  requestId: string | undefined,
+  read: Buffer | undefined,
+): { type: string; content: string } {
+  const { status, text } = relayError(code);
+  if (mayBeJsonRpc(req.method ?? "", req.rawHeaders)) {
+    const content = jsonRpcError(req.rawHeaders, read, code, status, text);
+    if (content !== undefined) return { type: "application/json", content };
+  }
+  if (headerValue(req.rawHeaders, "accept")?.toLowerCase().includes("text/html") === true) {
+    return { type: "text/html; charset=utf-8", content: errorPage(code, requestId) };
+  }
+  return { type: "text/plain; charset=utf-8", content: text };
+}
+
+/** The texts are constants and the id is checked: there is nothing of the visitor's in the page. */
+function errorPage(code: RelayErrorCode, requestId: string | undefined): string {
+  const { status, text, advice } = relayError(code);
+  const reference = requestId === undefined ? "" : `<br>Request ${requestId}`;
+  return page(
+    `${status} ${text}`,
+    `<h1>${text}</h1>
+<p>${advice}</p>
+<p><small>${status} ${STATUS_CODES[status]}, from the tunnel relay and not from the service behind it${reference}</small></p>`,
+  );
+}
+
+/** Reads a body that is expected to be small; gives `undefined` when it is not, or does not end in time. */
+function collect(req: VisitorRequest, done: (body: Buffer | undefined) => void): void {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  const finish = (body: Buffer | undefined): void => {
+    clearTimeout(timer);
+    req.off("data", onData).off("end", onEnd).off("close", onEnd);
+    done(body);
+  };
+  const onData = (chunk: Buffer): void => {
+    bytes += chunk.length;
+    chunks.push(chunk);
+    if (bytes > maxJsonRpcBytes) finish(undefined);
+  };
+  const onEnd = (): void => finish(req.readableEnded ? Buffer.concat(chunks) : undefined);
+  const timer = setTimeout(finish, idTimeoutMs, undefined);
+  req.on("data", onData).on("end", onEnd).on("close", onEnd);
+}

@@ -1,0 +1,80 @@
+import type { Traffic } from "../../telemetry/observer.js";
+import type { Tunnel } from "../../tunnels/tunnel.js";
+
+/** What {@link ActiveExchanges} needs of an exchange. */
+export interface OpenExchange extends Readonly<Traffic> {
+  /** Where it is among them; -1 when it is not. Only {@link ActiveExchanges} sets it. */
+  place: number;
+  /** The tunnel that it was taken to last. */
+  readonly tunnel: Tunnel | undefined;
+  /** Cuts the exchange: the relay stops. */
+  cut(reason: string): void;
+}
+
+/** The exchanges that are going on, and when there are none. */
+export class ActiveExchanges {
+  /** Each knows its place. A Set would keep them until the next full collection (stream-table.ts in the protocol package). */
+  readonly #active: OpenExchange[] = [];
+  #quiet: { readonly ms: number; readonly resolve: () => void } | undefined;
+  #quietTimer: NodeJS.Timeout | undefined;
+
+  get size(): number {
+    return this.#active.length;
+  }
+
+  add(exchange: OpenExchange): void {
+    exchange.place = this.#active.push(exchange) - 1;
+    clearTimeout(this.#quietTimer);
+  }
+
+  /** What went through those that are going on so far, by their tunnels; `undefined` for those that have none yet. */
+  traffic(): Map<Tunnel | undefined, Traffic> {
+    const traffic = new Map<Tunnel | undefined, Traffic>();
+    for (const { tunnel, requestBytes, responseBytes } of this.#active) {
+      const sum = traffic.get(tunnel) ?? { requestBytes: 0, responseBytes: 0 };
+      sum.requestBytes += requestBytes;
+      sum.responseBytes += responseBytes;
+      traffic.set(tunnel, sum);
+    }
+    return traffic;
+  }
+
+  has(exchange: OpenExchange): boolean {
+    return exchange.place >= 0;
+  }
+
+  /** False when it was not among them any more. */
+  delete(exchange: OpenExchange): boolean {
+    const { place } = exchange;
+    if (place < 0) return false;
+    exchange.place = -1;
+    const last = this.#active.pop() as OpenExchange;
+    if (last !== exchange) {
+      this.#active[place] = last;
+      last.place = place;
+    }
+    this.#watchQuiet();
+    return true;
+  }
+
+  /** Resolves when none has been going on for `ms` without a break, or after `cut`. Call it once. */
+  quiet(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#quiet = { ms, resolve };
+      this.#watchQuiet();
+    });
+  }
+
+  #watchQuiet(): void {
+    if (this.#quiet === undefined || this.#active.length > 0) return;
+    this.#quietTimer = setTimeout(this.#quiet.resolve, this.#quiet.ms);
+  }
+
+  /** Cuts all of them; there will be no others. */
+  cut(reason: string): void {
+    for (const exchange of [...this.#active]) exchange.cut(reason);
+    clearTimeout(this.#quietTimer);
+    this.#quiet?.resolve();
+    this.#quiet = undefined;
+  }
+}

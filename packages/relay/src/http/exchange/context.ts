@@ -1,0 +1,38 @@
+import type { ProxyTrust } from "../../forwarded/forwarded.js";
+import type { Limits } from "../../limits.js";
+import type { Logger } from "../../telemetry/log.js";
+import type { InterimToProxies } from "../wire/interim.js";
+import type { CookieDomain } from "./set-cookie.js";
+import type { Holds } from "../../tunnels/holds.js";
+import type { AddressKeys, Occupancy } from "../../admission/addresses.js";
+import type { LimitReporter } from "../../telemetry/limit-reporter.js";
+import type { Observers } from "../../telemetry/observers.js";
+import type { TunnelRegistry } from "../../tunnels/registry.js";
+import type { ActiveExchanges } from "./active-exchanges.js";
+
+/** What the relay can be told about visitors and their exchanges (options.ts). */
+export interface ExchangeOptions extends Limits, ProxyTrust {
+  readonly domain: string;
+  readonly interimToProxies: InterimToProxies;
+  readonly cookieDomain: CookieDomain;
+  readonly logger: Logger;
+}
+
+/** What all exchanges of a relay share. */
+export interface ExchangeContext {
+  readonly options: ExchangeOptions;
+  readonly registry: TunnelRegistry;
+  readonly observers: Observers;
+  /** The public URL of a tunnel of that name. Known once the relay listens. */
+  readonly publicUrl: (name: string) => string;
+  /** The exchanges that are going on. */
+  readonly exchanges: ActiveExchanges;
+  readonly limits: LimitReporter;
+  /** Requests of each address that are going on. */
+  readonly requests: Occupancy;
+  readonly addressKeys: AddressKeys;
+  /** Those of them that wait for a client. */
+  readonly holds: Holds;
+  /** The relay is shutting down: connections are closed after their answer. */
+  draining: boolean;
+}

@@ -1,0 +1,537 @@
+import {
+  endToEndHeaders,
+  fieldPairs,
+  type FieldSet,
+  headerValue,
+  type RawHeaders,
+  type RefusalCode,
+  type RelayErrorCode,
+  type ResponseHead,
+  type StreamHandler,
+  type StreamReset,
+  type TunnelStream,
+} from "mcp-tunnel-protocol";
+import { withoutQuery } from "mcp-tunnel-shared";
+import type { LimitName, Limits } from "../../limits.js";
+import type { ExchangeOutcome } from "../../telemetry/observer.js";
+import type { Tunnel } from "../../tunnels/tunnel.js";
+import { spareCookies } from "./clear-site-data.js";
+import type { ExchangeContext } from "./context.js";
+import { errorOfOpen, errorOfReset, relayError } from "../answer/errors.js";
+import { type LookupOwner, TunnelLookup } from "./lookup.js";
+import { tellRefusal } from "../../tunnels/refusal.js";
+import { reportFault } from "../../telemetry/report.js";
+import { RequestBody, type RequestBodyOwner } from "./request-body.js";
+import { refuse } from "../answer/respond.js";
+import type { ExchangeRequest } from "./request.js";
+import { ResponseBody, type ResponseBodyOwner } from "./response-body.js";
+import { checkResponseHead, checkTrailers, notInResponseTrailers } from "../response-head.js";
+import { narrowCookies } from "./set-cookie.js";
+import type { VisitorRequest, VisitorResponse } from "../message.js";
+
+/**
+ * Where an exchange stands. The request's body goes on in any of them.
+ *
+ *   looking -> waiting                  the tunnel is found, and the stream is open
+ *   waiting -> responding -> sent       head, body, all of it handed to the visitor's connection
+ *   waiting -> upgraded                 raw bytes both ways
+ *   any -> over
+ */
+type State = "looking" | "waiting" | "responding" | "sent" | "upgraded" | "over";
+
+/** One request of a visitor and its response, over one stream of a tunnel. */
+export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, ResponseBodyOwner {
+  readonly #context: ExchangeContext;
+  readonly #req: VisitorRequest;
+  readonly #res: VisitorResponse;
+  readonly #request: ExchangeRequest;
+  readonly #startedAt = performance.now();
+  /** Where it is among the {@link ActiveExchanges}; -1 when it is not. */
+  place = -1;
+  #state: State = "looking";
+  #stream: TunnelStream | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #lookup: TunnelLookup;
+  readonly #requestBody: RequestBody;
+  readonly #responseBody: ResponseBody;
+
+  constructor(context: ExchangeContext, req: VisitorRequest, res: VisitorResponse, request: ExchangeRequest) {
+    this.#context = context;
+    this.#req = req;
+    this.#res = res;
+    this.#request = request;
+    this.#lookup = new TunnelLookup(this, context, request);
+    this.#requestBody = new RequestBody(this, req, res, request.body, context.options);
+    this.#responseBody = new ResponseBody(this, res, context.options.writeTimeoutMs);
+    context.exchanges.add(this);
+  }
+
+  /** The tunnel that it was taken to last. */
+  get tunnel(): Tunnel | undefined {
+    return this.#lookup.tunnel;
+  }
+
+  /** Body bytes received so far. */
+  get requestBytes(): number {
+    return this.#requestBody.bytes;
+  }
+
+  /** Body bytes sent so far. */
+  get responseBytes(): number {
+    return this.#responseBody.bytes;
+  }
+
+  /** The stream that it was taken to, until one side cuts it. */
+  get stream(): TunnelStream | undefined {
+    return this.#stream;
+  }
+
+  get isWaiting(): boolean {
+    return this.#state === "waiting";
+  }
+
+  get droppedFields(): FieldSet {
+    return this.#request.visitor.drop;
+  }
+
+  /** Takes the request to its tunnel. */
+  start(): void {
+    this.#res.on("error", ignore);
+    this.#req.on("error", ignore);
+    this.#res.watchClose(this.#onResponseClose);
+    if (this.#requestBody.isDeclaredTooLarge) {
+      this.#hitLimit("request_body");
+      this.#refuse("request_too_large", { limit: "maxRequestBodyBytes" });
+    } else this.#lookup.start();
+  }
+
+  /** Cuts the exchange: the relay stops. */
+  cut(reason: string): void {
+    this.guard(() => this.#fail("tunnel_draining", reason));
+  }
+
+  /** Something in here failed that should not have: it costs this exchange and no other. */
+  fault(error: unknown): void {
+    const { logger } = this.#context.options;
+    reportFault(logger, this.#request.name, error);
+    // It was answering in the tunnel's place.
+    if (this.#state === "over") {
+      this.#res.cut(true);
+      return;
+    }
+    try {
+      this.#fail("internal_error", "a fault in the relay");
+    } catch (again) {
+      reportFault(logger, this.#request.name, again);
+      this.#res.cut(true);
+    }
+  }
+
+  /** For everything that does not come from the stream, whose session has a guard of its own. */
+  guard(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.fault(error);
+    }
+  }
+
+  #hitLimit(limit: LimitName): void {
+    this.#context.limits.hit(limit, { address: this.#request.visitor.address, name: this.#request.name });
+  }
+
+  // ---- to the tunnel
+
+  onUnserved(code: RelayErrorCode, limit?: keyof Limits): void {
+    this.#refuse(code, { limit });
+  }
+
+  onFound(tunnel: Tunnel): void {
+    const { path, body, upgrade } = this.#request;
+    const isV1 = tunnel.wire === "v1";
+    const asUpgrade = upgrade !== undefined && isV1;
+    // Before `open`: the stream may be reset while it is opened.
+    this.#state = "waiting";
+    this.#timer = setTimeout(
+      () => this.guard(() => this.#onResponseTimeout()),
+      this.#context.options.responseTimeoutMs,
+    );
+    try {
+      const head = {
+        method: this.#req.method ?? "GET",
+        path,
+        headers: this.#requestHeaders(isV1, asUpgrade),
+        upgrade: asUpgrade,
+      };
+      const stream = tunnel.open(head, !body.isPresent && !asUpgrade, this);
+      if (this.#state === "waiting") this.#stream = stream;
+      else return;
+    } catch (error) {
+      const isFull = (tunnel.session?.streamCount ?? 0) >= this.#context.options.maxStreamsPerTunnel;
+      if (isFull) this.#hitLimit("streams_per_tunnel");
+      this.#refuse(errorOfOpen(error), isFull ? { limit: "maxStreamsPerTunnel" } : {});
+      return;
+    }
+    // The client of a wire with interim heads answers the expectation itself, or lets the local service do so.
+    if (!isV1) this.#requestBody.continue();
+    if (body.isPresent) this.#requestBody.pump();
+    else if (asUpgrade) upgrade.start(this.#stream);
+  }
+
+  #requestHeaders(isV1: boolean, asUpgrade: boolean): RawHeaders {
+    const { visitor, body, upgrade } = this.#request;
+    const headers = endToEndHeaders(this.#req.rawHeaders, visitor.drop);
+    for (const field of visitor.add) headers.push(field);
+    if (asUpgrade && upgrade !== undefined) {
+      headers.push("Connection", "Upgrade", "Upgrade", upgrade.protocol);
+    }
+    const trailer = isV1 ? headerValue(this.#req.rawHeaders, "trailer") : undefined;
+    if (trailer !== undefined && body.contentLength === undefined) headers.push("Trailer", trailer);
+    return headers;
+  }
+
+  // ---- the request's body
+
+  /** The wait for the response's head begins with the last byte of the request. */
+  onBodyProgress(): void {
+    this.#timer?.refresh();
+  }
+
+  onBodyTooLarge(): void {
+    this.#hitLimit("request_body");
+    const reason = "the request body is over the relay's limit";
+    this.#fail("request_too_large", reason, "maxRequestBodyBytes");
+  }
+
+  onBodyTimeout(): void {
+    this.#hitLimit("body_time");
+    this.#fail("request_timeout", "the visitor stopped sending", "bodyTimeoutMs");
+  }
+
+  onBodyStalled(): void {
+    const reason = "the tunnel takes no more of what the visitor sends";
+    if (this.#context.exchanges.has(this)) {
+      this.#hitLimit("response_time");
+      this.#fail("tunnel_timeout", reason, "responseTimeoutMs");
+      return;
+    }
+    // It has been answered: what is left of its request is given up.
+    this.#requestBody.stop();
+    this.#stream?.reset("cancelled", reason);
+    this.#stream = undefined;
+    this.#req.abandon();
+  }
+
+  onDrain(): void {
+    if (this.#state !== "upgraded") {
+      this.#requestBody.resume();
+      return;
+    }
+    this.#requestBody.taken();
+    this.#request.upgrade?.onDrain();
+  }
+
+  // ---- the response
+
+  #onResponseTimeout(): void {
+    this.#hitLimit("response_time");
+    const reason = "no response began within the relay's time limit";
+    this.#fail("tunnel_timeout", reason, "responseTimeoutMs");
+  }
+
+  onInterim(head: ResponseHead): void {
+    if (this.#state !== "waiting") return;
+    if (head.status === 100) this.#requestBody.continue();
+    else if (!this.#request.visitor.proxied || this.#context.options.interimToProxies === "pass") {
+      this.#res.sendInterim(head);
+    }
+  }
+
+  onHead(head: ResponseHead, end: boolean): void {
+    if (this.#state !== "waiting") return;
+    if (head.status === 101) {
+      this.#switchProtocols(head);
+      return;
+    }
+    const checked = checkResponseHead(head, this.#req.method ?? "GET");
+    if (checked === undefined) {
+      this.#fail("invalid_response", "the response head is not valid HTTP");
+      return;
+    }
+    if (!this.#responseBody.begin(checked, this.#context.options.maxResponseBodyBytes)) {
+      this.#hitLimit("response_body");
+      const reason = "the declared response length is over the relay's limit";
+      this.#fail("response_too_large", reason, "maxResponseBodyBytes");
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#requestBody.answered();
+    if (this.#context.draining) this.#res.shouldKeepAlive = false;
+    if (!checked.hasRequestId) checked.headers.push("X-Request-Id", this.#request.visitor.requestId);
+    this.#res.writeHead(head.status, this.#narrowed(checked.headers));
+    // Not before: a head that could not be written leaves room for an error in its place.
+    this.#state = "responding";
+    // Refused: what the visitor would have said after a 101 will not be said.
+    if (this.#request.upgrade !== undefined) this.#stream?.end();
+    // What arrived together with the head leaves together with it; an event stream's head does not wait for more.
+    if (!end) process.nextTick(() => this.#flushHead());
+  }
+
+  #flushHead(): void {
+    if (this.#state !== "responding" || this.#responseBody.bytes > 0) return;
+    this.guard(() => this.#res.flushHeaders());
+  }
+
+  onData(chunk: Buffer, last: boolean): void {
+    const body = this.#responseBody;
+    if (this.#state === "upgraded") {
+      body.count(chunk.length);
+      const { upgrade } = this.#request;
+      if (upgrade?.onData(chunk) === false) body.watchVisitor();
+      else if (upgrade?.visitorEnded === true) this.#watchLast();
+      return;
+    }
+    if (this.#state !== "responding" || body.isAbsent) {
+      this.#stream?.consumed(chunk.length);
+      return;
+    }
+    body.count(chunk.length);
+    if (body.isTooLong) this.#fail("invalid_response", "the body is longer than its Content-Length");
+    else if (body.isOverLimit) {
+      this.#hitLimit("response_body");
+      const reason = "the response body is over the relay's limit";
+      this.#fail("response_too_large", reason, "maxResponseBodyBytes");
+    } else if (last && body.isWhole) {
+      this.#state = "sent";
+      body.end(chunk);
+    } else body.write(chunk);
+  }
+
+  onVisitorStalled(): void {
+    this.#hitLimit("write_time");
+    this.#fail("visitor_stalled", "the visitor takes nothing", "writeTimeoutMs");
+  }
+
+  onEnd(trailers: RawHeaders): void {
+    if (this.#state === "upgraded") {
+      this.#request.upgrade?.onEnd();
+      this.#watchLast();
+      return;
+    }
+    if (this.#state !== "responding") return;
+    if (!this.#responseBody.isWhole) {
+      this.#fail("invalid_response", "the body is shorter than its Content-Length");
+      return;
+    }
+    this.#state = "sent";
+    if (trailers.length > 0 && this.#res.takesTrailers) {
+      this.#res.addTrailers(fieldPairs(checkTrailers(trailers, notInResponseTrailers)));
+    }
+    this.#responseBody.end();
+  }
+
+  #switchProtocols(head: ResponseHead): void {
+    const { upgrade } = this.#request;
+    clearTimeout(this.#timer);
+    if (upgrade !== undefined) {
+      upgrade.onVisitorBytes = (bytes) => {
+        this.#requestBody.count(bytes);
+      };
+      upgrade.onAllSent = () => this.#responseBody.flushed();
+      upgrade.onVisitorEnd = () => this.#watchLast();
+      upgrade.onPaused = () => this.#requestBody.waits();
+      upgrade.guard = (action) => this.guard(action);
+    }
+    const { requestId } = this.#request.visitor;
+    const isNamed = headerValue(head.headers, "x-request-id") !== undefined;
+    const headers = isNamed ? head.headers : [...head.headers, "X-Request-Id", requestId];
+    const accepted = { status: head.status, headers: this.#narrowed(headers) };
+    if (upgrade?.accept(accepted) === true) this.#state = "upgraded";
+    else this.#fail("invalid_response", "a 101 that was not asked for, or is not valid HTTP");
+  }
+
+  /** What waits for the visitor of an upgraded connection has to be taken in time, however little it is. */
+  #watchLast(): void {
+    // A session of HTTP/2 is always read.
+    if (!this.#req.isMultiplexed && this.#res.backlog > 0) this.#responseBody.watchVisitor();
+  }
+
+  #narrowed(headers: RawHeaders): RawHeaders {
+    const { cookieDomain, domain } = this.#context.options;
+    return cookieDomain === "keep" ? headers : spareCookies(narrowCookies(headers, domain));
+  }
+
+  onReset(reason: StreamReset): void {
+    this.#stream = undefined;
+    // What waits for a slow visitor is cut with its stream when too much is queued on the tunnel.
+    if (this.#state === "sent" && reason.code !== "overloaded") {
+      // Answered early: the service wants no more of the body.
+      if (this.#requestBody.isComing) this.#requestBody.discard();
+      return;
+    }
+    const isWaiting = this.#state === "waiting";
+    // The client knows of any other: it gave the reason itself, or got it with a reset.
+    if (reason.code === "session_lost") {
+      this.#tellClient(
+        "tunnel_dropped_request",
+        isWaiting ? relayError("tunnel_dropped_request").status : undefined,
+      );
+    }
+    // The client knows the relay's limit, and what its service announces.
+    if (isWaiting && reason.code === "body_too_large") this.#hitLimit("response_body");
+    if (isWaiting) this.#answer(errorOfReset(reason), reason.message);
+    else this.#destroy(`${reason.code}: ${reason.message}`);
+  }
+
+  // ---- ends
+
+  /** Something is wrong on this side of the tunnel: tell both ends, each as far as it can still be told. */
+  #fail(code: RelayErrorCode | "visitor_stalled", reason: string, limit?: keyof Limits): void {
+    const stream = this.#stream;
+    this.#stream = undefined;
+    stream?.reset(resetCodeOf(code), reason);
+    if (this.#state === "waiting" || this.#state === "looking") {
+      this.#refuse(code === "visitor_stalled" ? "internal_error" : code, { reason, limit });
+      return;
+    }
+    if (this.#state !== "over") this.#tellClient(code, undefined, limit);
+    this.#destroy(`${code}: ${reason}`);
+  }
+
+  /** Answers in the tunnel's place, and tells its client. */
+  #refuse(code: RelayErrorCode, why: { reason?: string; limit?: keyof Limits | undefined } = {}): void {
+    this.#tellClient(code, relayError(code).status, why.limit);
+    this.#answer(code, why.reason);
+  }
+
+  /** `status`: what the visitor gets; `undefined` when an answer is cut after its head. */
+  #tellClient(code: RefusalCode, status: number | undefined, limit?: keyof Limits): void {
+    // The reset of its stream says as much.
+    if (code === "invalid_response") return;
+    const { name, path } = this.#request;
+    const tunnel = this.tunnel ?? this.#context.registry.find(name);
+    const refused = { code, status, method: this.#req.method ?? "", path, limit };
+    tellRefusal(tunnel, refused, this.#context.options);
+  }
+
+  #answer(code: RelayErrorCode, reason: string | undefined): void {
+    this.#stopTimers();
+    this.#stream = undefined;
+    this.#state = "over";
+    const { progress } = this.#requestBody;
+    if (this.#context.draining) this.#res.shouldKeepAlive = false;
+    refuse(this.#req, this.#res, code, this.#request.visitor.requestId, progress, {
+      writeTimeoutMs: this.#context.options.writeTimeoutMs,
+      sent: (status, bytes) => {
+        this.#responseBody.count(bytes);
+        this.#report("refused", reason === undefined ? code : `${code}: ${reason}`, status);
+      },
+      guard: (action) => this.guard(action),
+    });
+  }
+
+  /** Cuts the visitor off, so that the response does not look complete. */
+  #destroy(reason: string): void {
+    if (this.#state === "over") return;
+    const status = this.#status;
+    // A service that refuses an upload answers and breaks off. Its head may have come together with the reset.
+    if (this.#state === "responding" && this.#responseBody.bytes === 0) this.#res.flushHeaders();
+    this.#state = "over";
+    this.#stopTimers();
+    this.#res.cut(this.#responseBody.hasLength);
+    this.#report("cut", reason, status);
+  }
+
+  /** The response was handed over, or the visitor is gone. */
+  readonly #onResponseClose = (): void => {
+    if (this.#context.exchanges.has(this)) this.guard(() => this.#closed());
+  };
+
+  #stopTimers(): void {
+    this.#lookup.stop();
+    clearTimeout(this.#timer);
+    this.#requestBody.stop();
+    this.#responseBody.stop();
+    this.#request.upgrade?.stop();
+  }
+
+  #closed(): void {
+    const status = this.#status;
+    const whole = this.#state === "upgraded" ? this.#request.upgrade?.endedWell === true : this.#res.isWhole;
+    if (!whole) {
+      const stream = this.#stream;
+      this.#state = "over";
+      this.#stream = undefined;
+      stream?.reset("cancelled", "the visitor went away");
+    }
+    this.#stopTimers();
+    if (!whole) {
+      this.#report("cancelled", undefined, status);
+      return;
+    }
+    // No `drain` follows once a response has been ended: what was still buffered then has left by now.
+    if (this.#state === "upgraded") this.#request.upgrade?.onFlushed();
+    else this.#responseBody.flushed();
+    // The rest of a request that was answered early still goes to the service, until it says that it wants no more.
+    if (this.#requestBody.isComing) {
+      this.#requestBody.goOn();
+      this.#req.once("close", () => this.guard(() => this.#onLateBodyClose()));
+    }
+    this.#report("completed", undefined, status);
+  }
+
+  #onLateBodyClose(): void {
+    this.#requestBody.stop();
+    if (this.#requestBody.isComing) this.#stream?.reset("cancelled", "the visitor went away");
+  }
+
+  get #status(): number | undefined {
+    if (this.#state === "upgraded") return 101;
+    return this.#res.headersSent ? this.#res.statusCode : undefined;
+  }
+
+  #report(outcome: ExchangeOutcome, reason: string | undefined, status: number | undefined): void {
+    if (!this.#context.exchanges.delete(this)) return;
+    this.#res.unwatchClose(this.#onResponseClose);
+    const { addressKey } = this.#request;
+    if (addressKey !== undefined) this.#context.requests.leave(addressKey);
+    const { name } = this.#request;
+    // Not whoever has the name by now, if it was another one's.
+    const tunnel = this.tunnel ?? this.#context.registry.find(name);
+    tunnel?.count(this.#requestBody.bytes, this.#responseBody.bytes);
+    this.#context.observers.onEnd({
+      name,
+      address: this.#request.visitor.address,
+      method: this.#req.method ?? "",
+      path: withoutQuery(this.#request.path),
+      status,
+      requestBytes: this.#requestBody.bytes,
+      responseBytes: this.#responseBody.bytes,
+      durationMs: performance.now() - this.#startedAt,
+      outcome,
+      reason,
+      wire: this.tunnel?.wire,
+      requestId: this.#request.visitor.requestId,
+      visitorRequestId: this.#request.visitor.visitorRequestId,
+      httpVersion: this.#req.httpVersion,
+      headers: this.#req.rawHeaders,
+    });
+  }
+}
+
+const ignore = (): void => {};
+
+/** What the client is told when the relay gives up. */
+function resetCodeOf(code: RelayErrorCode | "visitor_stalled") {
+  switch (code) {
+    case "tunnel_timeout":
+      return "upstream_timeout";
+    case "request_too_large":
+    case "response_too_large":
+      return "body_too_large";
+    case "invalid_response":
+      return "bad_message";
+    default:
+      return "cancelled";
+  }
+}

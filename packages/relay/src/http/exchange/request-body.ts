@@ -1,0 +1,193 @@
+import type { FieldSet, TunnelStream } from "mcp-tunnel-protocol";
+import type { Limits } from "../../limits.js";
+import { maxJsonRpcBytes, mayBeJsonRpc } from "../answer/json-rpc.js";
+import type { DeclaredBody } from "../declared-body.js";
+import { linger } from "../linger.js";
+import type { BodyProgress } from "../answer/respond.js";
+import { checkTrailers } from "../response-head.js";
+import { StallWatch } from "../stall-watch.js";
+import type { VisitorRequest, VisitorResponse } from "../message.js";
+
+/** What a request's body needs of its exchange. */
+export interface RequestBodyOwner {
+  /** Where it goes; `undefined` when nobody wants more of it. */
+  readonly stream: TunnelStream | undefined;
+  /** The request was taken to the tunnel, and no response has begun. */
+  readonly isWaiting: boolean;
+  /** Fields that no visitor may send, after the body as little as before it. */
+  readonly droppedFields: FieldSet;
+  /** Some of it has come while no response has begun. */
+  onBodyProgress(): void;
+  onBodyTooLarge(): void;
+  /** The visitor has stopped sending it. */
+  onBodyTimeout(): void;
+  /** The tunnel takes no more of it. Meanwhile nobody reads the connection, and a visitor who has left is not noticed. */
+  onBodyStalled(): void;
+  /** Runs what no session guards. */
+  guard(action: () => void): void;
+}
+
+type BodyLimits = Pick<Limits, "maxRequestBodyBytes" | "bodyTimeoutMs" | "responseTimeoutMs">;
+
+/** The body of a visitor's request on its way to the tunnel. */
+export class RequestBody {
+  #bytes = 0;
+  readonly #owner: RequestBodyOwner;
+  readonly #req: VisitorRequest;
+  readonly #res: VisitorResponse;
+  readonly #declared: DeclaredBody;
+  readonly #options: BodyLimits;
+  #awaitsContinue: boolean;
+  #timer: NodeJS.Timeout | undefined;
+  /** It waits for the tunnel. */
+  #paused = false;
+  /** Watches over the times when it waits for the tunnel. */
+  #stall: StallWatch | undefined;
+  /** Its first piece, where an error may need the JSON-RPC id in it. */
+  #start: Buffer | undefined;
+
+  constructor(
+    owner: RequestBodyOwner,
+    req: VisitorRequest,
+    res: VisitorResponse,
+    declared: DeclaredBody,
+    options: BodyLimits,
+  ) {
+    this.#owner = owner;
+    this.#req = req;
+    this.#res = res;
+    this.#declared = declared;
+    this.#options = options;
+    this.#awaitsContinue = declared.awaitsContinue;
+  }
+
+  /** Received so far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Counts bytes that come another way: of an upgraded connection. */
+  count(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
+  /** Its head alone says that it is too large. */
+  get isDeclaredTooLarge(): boolean {
+    return (this.#declared.contentLength ?? 0) > this.#options.maxRequestBodyBytes;
+  }
+
+  /** Some of it has not come yet. */
+  get isComing(): boolean {
+    return this.#declared.isPresent && !this.#req.readableEnded;
+  }
+
+  /** For an answer in the tunnel's place. */
+  get progress(): BodyProgress {
+    return {
+      pending: this.isComing,
+      contentLength: this.#declared.contentLength,
+      awaitsContinue: this.#awaitsContinue,
+      read: this.#start,
+    };
+  }
+
+  /** Takes it to the stream. */
+  pump(): void {
+    const req = this.#req;
+    const keepStart = mayBeJsonRpc(req.method ?? "", req.rawHeaders);
+    if (!this.#awaitsContinue) this.#watch();
+    req.on("data", (chunk: Buffer) => this.#owner.guard(() => this.#onData(chunk, keepStart)));
+    req.on("end", () => {
+      this.stop();
+      this.#owner.guard(() => {
+        this.#owner.stream?.end(checkTrailers(req.rawTrailers, this.#owner.droppedFields));
+      });
+    });
+  }
+
+  #onData(chunk: Buffer, keepStart: boolean): void {
+    this.count(chunk.length);
+    const { stream } = this.#owner;
+    // Whoever took the stream away also saw to what is left of the body.
+    if (stream === undefined) return;
+    if (keepStart && this.#start === undefined && chunk.length <= maxJsonRpcBytes) this.#start = chunk;
+    if (this.#bytes > this.#options.maxRequestBodyBytes) {
+      this.#owner.onBodyTooLarge();
+      return;
+    }
+    if (this.#owner.isWaiting) {
+      this.#owner.onBodyProgress();
+      this.#timer?.refresh();
+    }
+    if (stream.write(chunk)) return;
+    this.#paused = true;
+    this.#req.pause();
+    this.waits();
+  }
+
+  /** The tunnel has to take some of it in time. Also for bytes that come another way. */
+  waits(): void {
+    this.#stall ??= new StallWatch(
+      this.#options.responseTimeoutMs,
+      () => this.#bytes,
+      () => this.#owner.guard(() => this.#owner.onBodyStalled()),
+    );
+    this.#stall.waits();
+  }
+
+  /** The tunnel has taken what was waiting. */
+  taken(): void {
+    this.#stall?.flushed();
+  }
+
+  /** The tunnel has room again. */
+  resume(): void {
+    this.#paused = false;
+    this.taken();
+    if (this.#owner.isWaiting) this.#timer?.refresh();
+    this.#req.resume();
+  }
+
+  /** Tells a visitor who waits for it to send the body. Once (RFC 9110 section 10.1.1). */
+  continue(): void {
+    if (!this.#awaitsContinue) return;
+    this.#awaitsContinue = false;
+    this.#res.writeContinue();
+    this.#watch();
+  }
+
+  /** A response has begun: the visitor may take its time now, both may be speaking by turns. */
+  answered(): void {
+    clearTimeout(this.#timer);
+    this.#start = undefined;
+  }
+
+  /** Neither the visitor nor the tunnel is held to any time any more. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#stall?.stop();
+  }
+
+  /** The response is out, and the rest still goes to the tunnel, which has to take it in time. */
+  goOn(): void {
+    if (this.#paused) this.waits();
+  }
+
+  /** The answer is out, more of the body is to come, and nobody wants it. */
+  discard(): void {
+    this.stop();
+    linger(this.#req, (ended) => {
+      // The answer goes first, however slowly the visitor reads it.
+      if (!ended) this.#owner.guard(() => this.#res.onceWritten(() => this.#req.abandon()));
+    });
+  }
+
+  #watch(): void {
+    this.#timer ??= setTimeout(() => {
+      if (!this.#owner.isWaiting) return;
+      // It is the tunnel that does not take any.
+      if (this.#paused) this.#timer?.refresh();
+      else this.#owner.guard(() => this.#owner.onBodyTimeout());
+    }, this.#options.bodyTimeoutMs);
+  }
+}

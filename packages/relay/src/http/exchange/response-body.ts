@@ -1,0 +1,147 @@
+import type { TunnelStream } from "mcp-tunnel-protocol";
+import type { CheckedHead } from "../response-head.js";
+import { StallWatch } from "../stall-watch.js";
+import type { VisitorResponse } from "../message.js";
+
+/** The end of a body is not counted when it is no longer, in bytes: nearly all are, and a visitor's connection holds more. */
+const smallBytes = 16_384;
+
+/** What a response's body needs of its exchange. */
+export interface ResponseBodyOwner {
+  /** Where it comes from. */
+  readonly stream: TunnelStream | undefined;
+  /** The visitor has taken nothing for too long. */
+  onVisitorStalled(): void;
+  /** Runs what no session guards. */
+  guard(action: () => void): void;
+}
+
+/**
+ * The body of a response on its way to the visitor. The stream hears of what the visitor's connection has passed on, so a
+ * visitor who is slow slows the stream down.
+ */
+export class ResponseBody {
+  #bytes = 0;
+  readonly #owner: ResponseBodyOwner;
+  readonly #res: VisitorResponse;
+  readonly #writeTimeoutMs: number;
+  #length: number | undefined;
+  #limit = Number.POSITIVE_INFINITY;
+  #isAbsent = false;
+  /** Given to the visitor's connection, which has not passed it on. */
+  #unconsumed = 0;
+  #draining = false;
+  /** The exchange may part from it before all has been passed on, when the service wants no more of the request. */
+  #stream: TunnelStream | undefined;
+  #stall: StallWatch | undefined;
+
+  /** `writeTimeoutMs`: how long a visitor may take nothing. */
+  constructor(owner: ResponseBodyOwner, res: VisitorResponse, writeTimeoutMs: number) {
+    this.#owner = owner;
+    this.#res = res;
+    this.#writeTimeoutMs = writeTimeoutMs;
+  }
+
+  /** Given to the visitor so far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Counts bytes for the visitor, before they are passed on, or when they go another way. */
+  count(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
+  /** Learns what the head says; false when that is more than `limit` bytes, which bounds all but event streams. */
+  begin({ contentLength, bodyless, isEventStream }: CheckedHead, limit: number): boolean {
+    if (!bodyless && !isEventStream) {
+      if ((contentLength ?? 0) > limit) return false;
+      this.#limit = limit;
+    }
+    this.#stream = this.#owner.stream;
+    this.#isAbsent = bodyless;
+    this.#length = contentLength;
+    return true;
+  }
+
+  /** The head tells its length. */
+  get hasLength(): boolean {
+    return this.#length !== undefined;
+  }
+
+  /** None follows the head, whatever is received. */
+  get isAbsent(): boolean {
+    return this.#isAbsent;
+  }
+
+  /** More is counted than its head says. */
+  get isTooLong(): boolean {
+    return this.#length !== undefined && this.#bytes > this.#length;
+  }
+
+  /** More is counted than the relay lets through. */
+  get isOverLimit(): boolean {
+    return this.#bytes > this.#limit;
+  }
+
+  /** Nothing is missing of what its head says. */
+  get isWhole(): boolean {
+    return this.#isAbsent || this.#bytes >= (this.#length ?? 0);
+  }
+
+  /** Passes a chunk on that has been counted. */
+  write(chunk: Buffer): void {
+    if (this.#res.write(chunk)) {
+      this.#stream?.consumed(chunk.length);
+      return;
+    }
+    this.#unconsumed += chunk.length;
+    if (this.#draining) return;
+    this.#draining = true;
+    this.watchVisitor();
+    this.#res.once("drain", () => this.#owner.guard(() => this.flushed()));
+  }
+
+  /** Ends the response, with the last chunk, which has been counted, if there is one. */
+  end(chunk?: Buffer): void {
+    this.#res.end(chunk);
+    const bytes = chunk?.length ?? 0;
+    // The visitor may never take the last of it.
+    const waits = this.#res.backlog > 0;
+    if (waits) this.watchVisitor();
+    if (waits && bytes > smallBytes) this.#unconsumed += bytes;
+    else this.#stream?.consumed(bytes);
+  }
+
+  /** The visitor's connection has passed everything on. */
+  flushed(): void {
+    this.#draining = false;
+    this.#stall?.flushed();
+    const bytes = this.#unconsumed;
+    this.#unconsumed = 0;
+    this.#stream?.consumed(bytes);
+  }
+
+  /** Something waits for the visitor, who has to take some of it in time. */
+  watchVisitor(): void {
+    this.#stall ??= new StallWatch(
+      this.#writeTimeoutMs,
+      () => this.#progress,
+      () => this.#owner.guard(() => this.#owner.onVisitorStalled()),
+    );
+    this.#stall.waits();
+  }
+
+  /** A number that changes when the visitor takes something; `undefined` when nothing waits for him. */
+  get #progress(): number | undefined {
+    return this.#res.backlog === 0 ? undefined : this.#bytes + this.#res.takenMark();
+  }
+
+  /** Waits for the visitor no more. What he did not take is held no longer: a session has only so much room for that. */
+  stop(): void {
+    this.#stall?.stop();
+    const bytes = this.#unconsumed;
+    this.#unconsumed = 0;
+    this.#stream?.consumed(bytes);
+  }
+}

@@ -1,0 +1,132 @@
+import type { Duplex } from "node:stream";
+import { carriedProtocols, headerValue, type ResponseHead, type TunnelStream } from "mcp-tunnel-protocol";
+import { areHeadersValid } from "../response-head.js";
+import type { Guard, VisitorRequest, VisitorResponse } from "../message.js";
+
+/** What the visitor may send before the 101: who sends more has no use for the answer, and could not be watched. */
+const maxEarlyBytes = 65_536;
+
+/**
+ * The visitor's connection of an upgrade request. Until the 101 it is watched, so that a visitor who leaves is
+ * noticed; after it, bytes go both ways, each direction with its own backpressure and its own end.
+ */
+export class UpgradeSocket {
+  /** What the visitor offers and a tunnel may carry: one protocol, or a list in the visitor's order. */
+  readonly protocol: string;
+  /** Told how many bytes came from the visitor. */
+  onVisitorBytes: (bytes: number) => void = () => {};
+  /** Told when all that waited for the visitor has left. */
+  onAllSent: () => void = () => {};
+  /** Told when the visitor's bytes have to wait for the tunnel; {@link onDrain} ends that. */
+  onPaused: () => void = () => {};
+  /** Told when the visitor has ended his direction, after which nothing is read any more. */
+  onVisitorEnd: () => void = () => {};
+  /** Runs what happens on the connection. */
+  guard: Guard;
+  readonly #res: VisitorResponse;
+  readonly #socket: Duplex;
+  #stream: TunnelStream | undefined;
+  #early: Buffer[] = [];
+  #earlyBytes = 0;
+  #accepted = false;
+  #visitorEnded = false;
+  #serviceEnded = false;
+  #unconsumed = 0;
+
+  /** `head` is what came with the request's last packet. From here on the connection is read. */
+  constructor(req: VisitorRequest, res: VisitorResponse, socket: Duplex, head: Buffer, guard: Guard) {
+    this.guard = guard;
+    this.#res = res;
+    this.protocol = carriedProtocols(req.rawHeaders);
+    this.#socket = socket;
+    if (head.length > 0) this.#keep(head);
+    socket.on("data", (chunk: Buffer) => this.guard(() => this.#onData(chunk)));
+    socket.on("end", () => {
+      this.#visitorEnded = true;
+      // Nobody asks for an upgrade and then says that there is nothing to say; and who has left looks the same.
+      if (!this.#accepted) socket.destroy();
+      else {
+        this.guard(() => {
+          this.#stream?.end();
+          this.onVisitorEnd();
+        });
+      }
+    });
+    socket.on("drain", () => this.guard(() => this.onFlushed()));
+  }
+
+  /** The visitor has ended his direction. */
+  get visitorEnded(): boolean {
+    return this.#visitorEnded;
+  }
+
+  /** Both ends have finished. */
+  get endedWell(): boolean {
+    return this.#visitorEnded && this.#serviceEnded;
+  }
+
+  /** The stream on which a 101 may come is open. */
+  start(stream: TunnelStream | undefined): void {
+    this.#stream = stream;
+  }
+
+  /** Passes the 101 on; false when it is not one that can be. */
+  accept(head: ResponseHead): boolean {
+    if (this.#stream === undefined || !areHeadersValid(head.headers)) return false;
+    const protocol = headerValue(head.headers, "upgrade") ?? this.protocol;
+    if (!this.#res.switchProtocols(protocol, head.headers)) return false;
+    this.#accepted = true;
+    const early = this.#early;
+    this.#early = [];
+    this.#socket.resume();
+    for (const chunk of early) this.#onData(chunk);
+    return true;
+  }
+
+  /** False when it has to wait for the visitor. */
+  onData(chunk: Buffer): boolean {
+    const taken = this.#socket.write(chunk);
+    if (taken) this.#stream?.consumed(chunk.length);
+    else this.#unconsumed += chunk.length;
+    return taken;
+  }
+
+  /** All that was given to the visitor's connection has left. It does not say so itself once it has been ended. */
+  onFlushed(): void {
+    this.stop();
+    this.onAllSent();
+  }
+
+  /** What the visitor did not take is held no longer. */
+  stop(): void {
+    const bytes = this.#unconsumed;
+    this.#unconsumed = 0;
+    this.#stream?.consumed(bytes);
+  }
+
+  onDrain(): void {
+    this.#socket.resume();
+  }
+
+  onEnd(): void {
+    this.#serviceEnded = true;
+    this.#socket.end();
+  }
+
+  #onData(chunk: Buffer): void {
+    if (!this.#accepted) {
+      this.#keep(chunk);
+      return;
+    }
+    this.onVisitorBytes(chunk.length);
+    if (this.#stream?.write(chunk) !== false) return;
+    this.#socket.pause();
+    this.onPaused();
+  }
+
+  #keep(chunk: Buffer): void {
+    this.#early.push(chunk);
+    this.#earlyBytes += chunk.length;
+    if (this.#earlyBytes > maxEarlyBytes) this.#socket.destroy();
+  }
+}

@@ -1,0 +1,181 @@
+import { createServer, type Server as HttpServer, type ServerOptions } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import { Server, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import type { Certificates } from "../../tls/certificates.js";
+import type { Connections } from "../../admission/connections.js";
+import type { LimitReporter } from "../../telemetry/limit-reporter.js";
+import type { Limits } from "../../limits.js";
+import { bareAnswer, ClientErrors } from "./client-error.js";
+import { closeGently } from "../../net/closing.js";
+import { Http1Request, Http1Response } from "../wire/http1.js";
+import { Http2Sessions } from "./http2-sessions.js";
+import { Pipelines } from "./pipelines.js";
+import type { Visitors } from "../route/visitors.js";
+
+function http1Options(limits: Limits) {
+  return {
+    IncomingMessage: Http1Request,
+    ServerResponse: Http1Response,
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headerTimeoutMs,
+    // Node's 30 s could double it.
+    connectionsCheckingInterval: Math.min(5_000, Math.ceil(limits.headerTimeoutMs / 3)),
+    // A body may stream for hours.
+    requestTimeout: 0,
+    keepAliveTimeout: limits.idleTimeoutMs,
+    noDelay: true,
+    // Finds visitors who vanished without a word while nothing is sent to them.
+    keepAlive: true,
+    keepAliveInitialDelay: 60_000,
+    // More than Node 20's 16 KiB of response is on its way before the tunnel is told to wait.
+    highWaterMark: 65_536,
+    insecureHTTPParser: false,
+    // Refused here, in words of our own; Node says nothing but 400.
+    requireHostHeader: false,
+  } satisfies ServerOptions<typeof Http1Request, typeof Http1Response>;
+}
+
+/** What visitors and clients reach. */
+export interface VisitorServer {
+  /** Not yet listening. */
+  readonly server: Server;
+  /** Takes no more connections. */
+  drain(): void;
+  /** Closes all connections. */
+  cut(): void;
+}
+
+/** What the server keeps its visitors to. */
+export interface VisitorLimits {
+  readonly limits: Limits;
+  readonly connections: Connections;
+  readonly reporter: LimitReporter;
+}
+
+/** With `certificates` it speaks TLS, and HTTP/2 besides HTTP/1.1. */
+export function createVisitorServer(
+  visitors: Visitors,
+  certificates: Certificates | undefined,
+  limited: VisitorLimits,
+): VisitorServer {
+  const { limits, connections } = limited;
+  const options = http1Options(limits);
+  if (certificates === undefined) {
+    const server = createServer(options);
+    serveHttp1(server, visitors, limited);
+    connections.watch(server);
+    return {
+      server,
+      drain: () => stopListening(server),
+      cut: () => closeConnections(server),
+    };
+  }
+  const server = createSecureServer({
+    ...options,
+    ALPNProtocols: ["h2", "http/1.1"],
+    SNICallback: certificates.sniCallback,
+    handshakeTimeout: limits.headerTimeoutMs,
+  });
+  certificates.followFallback(({ cert, key }) => {
+    server.setSecureContext({ cert, key, honorCipherOrder: true });
+  });
+  serveHttp1(server, visitors, limited);
+  connections.watch(server);
+  const http2 = new Http2Sessions(visitors, limits, limited.reporter);
+  // Node's own server of both kinds lacks the time limits of its HTTP/1.1 one, so this is the latter, and what
+  // chose HTTP/2 in the handshake goes elsewhere.
+  const [acceptHttp1] = server.listeners("secureConnection") as ((socket: TLSSocket) => void)[];
+  server.removeAllListeners("secureConnection");
+  server.on("secureConnection", (socket) => {
+    own(socket);
+    visitors.guard(socket, () => {
+      if (socket.alpnProtocol === "h2") http2.accept(socket);
+      else acceptHttp1?.call(server, socket);
+    });
+  });
+  return {
+    server,
+    drain() {
+      stopListening(server);
+      http2.drain();
+    },
+    cut() {
+      closeConnections(server);
+      http2.cut();
+    },
+  };
+}
+
+type AnyHttpServer = HttpServer<typeof Http1Request, typeof Http1Response>;
+
+/**
+ * Without what an HTTP server does besides: it closes idle connections, on which the next request may be on its way,
+ * and watches no more over slow ones.
+ */
+function stopListening(server: AnyHttpServer): void {
+  Server.prototype.close.call(server);
+}
+
+function closeConnections(server: AnyHttpServer): void {
+  server.close();
+  server.closeAllConnections();
+}
+
+/**
+ * Everything that Node's server hands over, or would answer by itself: 417 to an expectation, 400 to what is no HTTP, the
+ * end of the connection to a CONNECT. Each entry is guarded from its first line on.
+ */
+function serveHttp1(server: AnyHttpServer, visitors: Visitors, { reporter }: VisitorLimits): void {
+  // Node would leave out what is beyond, in silence; here it is counted and refused.
+  server.maxHeadersCount = 0;
+  const pipelines = new Pipelines();
+  const clientErrors = new ClientErrors(pipelines, reporter, visitors);
+  const serve = (req: Http1Request, res: Http1Response, awaitsContinue: boolean): void => {
+    visitors.guard(res, () => {
+      // Node throws away what has come together with such a request: what follows may begin in mid-request.
+      if (req.ignoresUpgrade) res.shouldKeepAlive = false;
+      if (pipelines.admit(req, res)) visitors.onRequest(req, res, awaitsContinue);
+    });
+  };
+  server.on("connection", own);
+  server.on("request", (req, res) => serve(req, res, false));
+  server.on("checkContinue", (req, res) => serve(req, res, true));
+  // What else is expected is the local service's to meet or to refuse (RFC 9110 section 10.1.1).
+  server.on("checkExpectation", (req, res) => serve(req, res, false));
+  server.on("clientError", (error: NodeJS.ErrnoException, connection) => {
+    const socket = connection as Socket;
+    visitors.guard(socket, () => clientErrors.onError(error, socket));
+  });
+  // Nothing else sets a time limit on connections.
+  server.on("timeout", (socket) => {
+    socket.destroy();
+    visitors.guard(socket, () => reporter.hit("idle_time"));
+  });
+  server.on("connect", (_req, connection) => {
+    const socket = connection as Socket;
+    own(socket);
+    visitors.guard(socket, () => {
+      // A relay is no proxy for other hosts.
+      const refuse = (): void =>
+        closeGently(socket, bareAnswer("501 Not Implemented", "connect_not_supported"));
+      pipelines.handOver(socket, refuse);
+    });
+  });
+  server.on("upgrade", (req, connection, head) => {
+    const socket = connection as Socket;
+    own(socket);
+    visitors.guard(socket, () => pipelines.handOver(socket, () => visitors.onUpgrade(req, socket, head)));
+  });
+}
+
+/** A connection is the relay's from here on: what goes wrong with it, at any time, is nobody else's concern. */
+function own(socket: Duplex): void {
+  // Each pipelined request listens to its connection.
+  socket.setMaxListeners(0);
+  socket.on("error", ignore);
+}
+
+/** Made once: a listener that is made in a handler keeps the request for as long as the connection lives. */
+function ignore(): void {}

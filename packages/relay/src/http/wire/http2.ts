@@ -1,0 +1,319 @@
+import { createHash, randomBytes } from "node:crypto";
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import {
+  endToEndHeaders,
+  FieldNames,
+  headerValue,
+  type RawHeaders,
+  type ResponseHead,
+} from "mcp-tunnel-protocol";
+import { InterimHeads } from "./interim.js";
+import { linger } from "../linger.js";
+import { areHeadersValid, lengthField, notATunnels, notInInterim } from "../response-head.js";
+import type { Guard, UnwantedBody, VisitorRequest, VisitorResponse } from "../message.js";
+
+const { NGHTTP2_NO_ERROR } = constants;
+
+/** A request over HTTP/2, told as one over HTTP/1.1. */
+export class Http2Request implements VisitorRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly httpVersion = "2.0";
+  readonly rawHeaders: RawHeaders;
+  readonly remoteAddress: string;
+  readonly scheme = "https";
+  readonly isMultiplexed = true;
+  rawTrailers: RawHeaders = [];
+  /** The protocol that an extended CONNECT asks for (RFC 8441). */
+  readonly protocol: string | undefined;
+  readonly #stream: ServerHttp2Stream;
+
+  /** `fields` are as Node hands them out, pseudo fields first. */
+  constructor(stream: ServerHttp2Stream, fields: RawHeaders) {
+    this.#stream = stream;
+    this.remoteAddress = stream.session?.socket.remoteAddress ?? "";
+    const { pseudo, headers } = toHttp1(fields);
+    this.protocol = pseudo[":protocol"];
+    this.method = pseudo[":method"] ?? "";
+    this.url = pseudo[":path"] ?? "";
+    this.rawHeaders = headers;
+    if (this.protocol !== undefined) {
+      this.method = "GET";
+      // The local service speaks the handshake of HTTP/1.1, in which the visitor had no part.
+      const key = randomBytes(16).toString("base64");
+      headers.push("connection", "upgrade", "upgrade", this.protocol, "sec-websocket-key", key);
+    }
+    stream.on("trailers", (_trailers: object, _flags: number, raw: RawHeaders) => {
+      this.rawTrailers = raw;
+    });
+  }
+
+  get readableEnded(): boolean {
+    return this.#stream.readableEnded;
+  }
+
+  get destroyed(): boolean {
+    return this.#stream.destroyed;
+  }
+
+  get hasUnsizedBody(): boolean {
+    // What follows a CONNECT is no body.
+    return this.protocol === undefined && !this.#stream.endAfterHeaders;
+  }
+
+  on(event: string, listener: (chunk: Buffer) => void): this {
+    this.#stream.on(event, listener);
+    return this;
+  }
+
+  once(event: string, listener: () => void): this {
+    this.#stream.once(event, listener);
+    return this;
+  }
+
+  off(event: string, listener: (chunk: Buffer) => void): this {
+    this.#stream.off(event, listener);
+    return this;
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  /** Costs nothing but the stream (RFC 9113 section 8.1). */
+  abandon(): void {
+    this.#stream.close(NGHTTP2_NO_ERROR);
+  }
+}
+
+/** Looks at what waits for a visitor for which a changed window counts as progress: ten times as long as he may take nothing. */
+const maxWindowLooks = 20;
+
+/** The response to a request over HTTP/2. */
+export class Http2Response implements VisitorResponse {
+  statusCode = 200;
+  /** Without effect: a session that is to end is told so as a whole. */
+  shouldKeepAlive = true;
+  readonly takesTrailers: boolean;
+  readonly #request: Http2Request;
+  readonly #stream: ServerHttp2Stream;
+  /** It comes with its first use: few responses have interim heads. */
+  #interim: InterimHeads | undefined;
+  /** What waited at the last look, and how often it has been the same. */
+  #waiting = -1;
+  #looks = 0;
+  #ended = false;
+  #switched = false;
+  #trailers: OutgoingHttpHeaders = {};
+  #onClose: (() => void) | undefined;
+
+  /** `guard` runs what happens on the stream. */
+  constructor(request: Http2Request, stream: ServerHttp2Stream, guard: Guard) {
+    this.#request = request;
+    this.#stream = stream;
+    // Holding the end of each body back for trailers that hardly ever come costs a frame: only where they are wanted.
+    this.takesTrailers = headerValue(request.rawHeaders, "te")?.toLowerCase().includes("trailers") === true;
+    stream.on("finish", () => guard(this.#onFinish));
+    stream.on("wantTrailers", () => guard(() => stream.sendTrailers(this.#trailers)));
+  }
+
+  get headersSent(): boolean {
+    return this.#stream.headersSent;
+  }
+
+  get destroyed(): boolean {
+    return this.#stream.destroyed || this.#stream.closed;
+  }
+
+  /**
+   * Node's own word does not help: a stream that the visitor resets is finished too, and one that ends in order may
+   * close a moment before it is.
+   */
+  get isWhole(): boolean {
+    const { writableFinished, destroyed, rstCode } = this.#stream;
+    return this.#ended && (writableFinished || destroyed) && rstCode === NGHTTP2_NO_ERROR;
+  }
+
+  /** What follows the response waits for it by itself. */
+  onceWritten(listener: () => void): void {
+    listener();
+  }
+
+  get backlog(): number {
+    return this.#stream.bufferSize;
+  }
+
+  takenMark(): number {
+    // What was written in one go counts until all of it has left; meanwhile the session's window tells. Not for ever: a visitor
+    // can change that by a word, without taking anything.
+    const { bufferSize, session } = this.#stream;
+    this.#looks = bufferSize === this.#waiting ? this.#looks + 1 : 0;
+    this.#waiting = bufferSize;
+    return -bufferSize - (this.#looks > maxWindowLooks ? 0 : (session?.state.remoteWindowSize ?? 0));
+  }
+
+  writeContinue(): void {
+    this.#sendInterim(100, []);
+  }
+
+  sendInterim(head: ResponseHead): void {
+    // Whatever waits in the session: heads leave it in their order.
+    const isAllSent = this.#stream.session?.state.outboundQueueSize === 0;
+    this.#interim ??= new InterimHeads();
+    if (!this.#interim.admit(head, isAllSent)) return;
+    if (head.status < 102 || head.status > 199 || !areHeadersValid(head.headers)) return;
+    this.#sendInterim(head.status, endToEndHeaders(head.headers, notInInterim));
+  }
+
+  writeHead(status: number, headers: RawHeaders): void {
+    // To a CONNECT, 2xx would say that the other protocol has begun (RFC 9110 section 9.3.6). What is above 599 is a 5xx to those
+    // who do not know it (section 15), and Node sends none over HTTP/2.
+    this.statusCode =
+      this.#request.protocol !== undefined && status < 300 ? 502 : status > 599 ? 500 : status;
+    if (this.destroyed) return;
+    // Node ends the stream for a 205 as well, after which a length would be a lie.
+    const kept = status === 205 ? endToEndHeaders(headers, lengthField) : headers;
+    this.#stream.respond(toHttp2(this.statusCode, kept), { waitForTrailers: this.takesTrailers });
+  }
+
+  /** The head waits for nothing. */
+  flushHeaders(): void {}
+
+  write(chunk: Buffer): boolean {
+    // Node has ended the body itself where the status allows none.
+    if (this.destroyed || this.#stream.writableEnded) return true;
+    return this.#stream.write(chunk);
+  }
+
+  addTrailers(trailers: readonly [string, string][]): void {
+    this.#trailers = toHttp2(undefined, trailers.flat());
+  }
+
+  end(chunk?: Buffer): void {
+    this.#ended = true;
+    if (this.#stream.writableFinished) queueMicrotask(this.#onFinish);
+    else if (!this.#stream.writableEnded) this.#stream.end(chunk);
+  }
+
+  endEarly(payload: Buffer, body: UnwantedBody, guard: Guard): void {
+    this.end(payload);
+    // Nobody reads, and #onFinish sees to that.
+    if (body === "unsent") return;
+    linger(this.#request, (ended) => {
+      if (!ended) guard(() => this.#request.abandon());
+    });
+  }
+
+  switchProtocols(_protocol: string, headers: RawHeaders): boolean {
+    if (this.#request.protocol === undefined || this.destroyed) return false;
+    // The visitor has no key to check the answer with, so the one who sent it does (RFC 6455 section 4.1).
+    const key = headerValue(this.#request.rawHeaders, "sec-websocket-key") ?? "";
+    if (headerValue(headers, "sec-websocket-accept") !== acceptOf(key)) return false;
+    this.#switched = true;
+    this.statusCode = 200;
+    this.#stream.respond(toHttp2(200, endToEndHeaders(headers, noHandshake)));
+    return true;
+  }
+
+  /** `close` would end the body first, as if it were whole; an error resets the stream. */
+  cut(): void {
+    this.#stream.destroy(new Error("the response was cut"));
+  }
+
+  on(event: "error", listener: () => void): this {
+    this.#stream.on(event, listener);
+    return this;
+  }
+
+  once(event: "drain", listener: () => void): this {
+    this.#stream.once(event, listener);
+    return this;
+  }
+
+  watchClose(listener: () => void): void {
+    this.#onClose = listener;
+    this.#stream.on("close", listener);
+  }
+
+  unwatchClose(listener: () => void): void {
+    this.#onClose = undefined;
+    this.#stream.off("close", listener);
+  }
+
+  #sendInterim(status: number, headers: RawHeaders): void {
+    if (!this.destroyed && !this.headersSent) this.#stream.additionalHeaders(toHttp2(status, headers));
+  }
+
+  /** The response is out. The stream may stay open for the rest of the request, if anybody wants it. */
+  readonly #onFinish = (): void => {
+    if (!this.#ended || this.#switched) return;
+    this.#onClose?.();
+    const isRead = this.#request.protocol === undefined && this.#stream.listenerCount("data") > 0;
+    if (!isRead && !this.#stream.endAfterHeaders) this.#request.abandon();
+  };
+}
+
+/** The fields as HTTP/1.1 has them (RFC 9113 section 8). */
+function toHttp1(fields: RawHeaders): { pseudo: Record<string, string>; headers: RawHeaders } {
+  const pseudo: Record<string, string> = {};
+  const headers: RawHeaders = [];
+  let cookieAt: number | undefined;
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] as string;
+    const value = fields[i + 1] as string;
+    if (name.startsWith(":")) {
+      pseudo[name] = value;
+      // A Host besides stays, unless it says the same: then there are two, and the request is refused.
+      if (name === ":authority") headers.push("host", value);
+    } else if (name === "host" && value === pseudo[":authority"]) {
+      // Said already.
+    } else if (name === "cookie" && cookieAt !== undefined) {
+      // In pieces for the sake of compression only (section 8.2.3).
+      headers[cookieAt] += `; ${value}`;
+    } else {
+      if (name === "cookie") cookieAt = headers.length + 1;
+      headers.push(name, value);
+    }
+  }
+  return { pseudo, headers };
+}
+
+/** Fields of the connection; Node refuses to send them (RFC 9113 section 8.2.2). */
+const notInHttp2 = new Set([
+  "connection",
+  "http2-settings",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade",
+]);
+/** Fields that do not survive being joined with commas. Of the others Node refuses to send some twice. */
+const keptApart = new Set(["set-cookie", "www-authenticate", "proxy-authenticate"]);
+
+/** `status` is left out for trailers. */
+function toHttp2(status: number | undefined, headers: RawHeaders): OutgoingHttpHeaders {
+  const fields: OutgoingHttpHeaders = Object.create(null) as OutgoingHttpHeaders;
+  if (status !== undefined) fields[":status"] = status;
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = (headers[i] as string).toLowerCase();
+    const value = headers[i + 1] as string;
+    const earlier = fields[name];
+    if (notInHttp2.has(name)) continue;
+    if (earlier === undefined) fields[name] = keptApart.has(name) ? [value] : value;
+    else if (Array.isArray(earlier)) earlier.push(value);
+    else fields[name] = `${String(earlier)}, ${value}`;
+  }
+  return fields;
+}
+
+function acceptOf(key: string): string {
+  // The constant of RFC 6455 section 1.3.
+  return createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+}
+
+/** What belongs to the handshake of HTTP/1.1 besides (RFC 8441 section 5). */
+const noHandshake = new FieldNames(["content-length", "sec-websocket-accept", ...notATunnels]);

@@ -1,0 +1,13 @@
+import type { LivenessOptions } from "mcp-tunnel-protocol";
+import type { Authenticator } from "../auth/authenticator.js";
+import type { ProxyTrust } from "../forwarded/forwarded.js";
+import type { Limits } from "../limits.js";
+import type { Logger } from "../telemetry/log.js";
+
+/** What the relay can be told about clients and their registrations (options.ts at the root). */
+export interface RegistrationOptions extends Limits, ProxyTrust {
+  readonly authenticator: Authenticator;
+  readonly reservedNames: ReadonlySet<string>;
+  readonly liveness: LivenessOptions;
+  readonly logger: Logger;
+}

@@ -1,0 +1,35 @@
+import type { Logger } from "./log.js";
+import type { Observers } from "./observers.js";
+import { type LimitName, limitList } from "../limits.js";
+
+/** An attack would fill the log: after a line about a limit there is none about the same for so long. */
+const quietMs = 60_000;
+
+const flags = new Map(limitList.map(({ name, flag }) => [name, flag]));
+
+/** Tells whoever wants to know that a limit took effect. */
+export class LimitReporter {
+  readonly #observers: Observers;
+  readonly #logger: Logger;
+  /** When a limit was logged last, and how often it took effect since. */
+  readonly #logged = new Map<LimitName, { atMs: number; since: number }>();
+
+  constructor(observers: Observers, logger: Logger) {
+    this.#observers = observers;
+    this.#logger = logger;
+  }
+
+  /** `about`: an address or the name of a tunnel, for the log. */
+  hit(limit: LimitName, about: { address?: string | undefined; name?: string | undefined } = {}): void {
+    this.#observers.onLimit(limit);
+    const now = performance.now();
+    const last = this.#logged.get(limit);
+    if (last !== undefined && now - last.atMs < quietMs) {
+      last.since += 1;
+      return;
+    }
+    this.#logged.set(limit, { atMs: now, since: 0 });
+    const before = last === undefined || last.since === 0 ? {} : { unloggedBefore: last.since };
+    this.#logger.warn({ limit, option: `--${flags.get(limit)}`, ...about, ...before }, "limit reached");
+  }
+}

@@ -1,0 +1,37 @@
+import type { LimitName } from "../limits.js";
+import type { Logger } from "./log.js";
+import type { ExchangeRecord, RelayObserver, TunnelEvent } from "./observer.js";
+
+/** Everybody who wants to know, as one. Who throws keeps nobody else from hearing, and ends nothing. */
+export class Observers implements Required<RelayObserver> {
+  readonly #all: readonly RelayObserver[];
+  readonly #logger: Logger;
+
+  constructor(all: readonly RelayObserver[], logger: Logger) {
+    this.#all = all;
+    this.#logger = logger;
+  }
+
+  onEnd(exchange: ExchangeRecord): void {
+    this.#tell((observer) => observer.onEnd(exchange));
+  }
+
+  onTunnelEvent(event: TunnelEvent): void {
+    this.#tell((observer) => observer.onTunnelEvent?.(event));
+  }
+
+  onLimit(limit: LimitName): void {
+    this.#tell((observer) => observer.onLimit?.(limit));
+  }
+
+  #tell(tell: (observer: RelayObserver) => void): void {
+    for (const observer of this.#all) {
+      try {
+        tell(observer);
+      } catch (error) {
+        const stack = error instanceof Error ? error.stack : String(error);
+        this.#logger.error({ error: stack }, "an observer failed");
+      }
+    }
+  }
+}

@@ -1,0 +1,62 @@
+import { V1RelaySession, type Wire } from "mcp-tunnel-protocol";
+import type { Traffic } from "../telemetry/observer.js";
+import type { Tunnel } from "./tunnel.js";
+
+export type TunnelStateName = "online" | "away" | "leaving";
+
+/** A tunnel as its operator sees it. */
+export interface TunnelStatus {
+  name: string;
+  url: string;
+  /** `away`: its client is expected back. `leaving`: its client opens another one, of itself or because the relay asked it to. */
+  state: TunnelStateName;
+  /** When it was registered, in milliseconds since 1970. */
+  since: number;
+  /** The client's address. */
+  address: string;
+  /** What the client calls itself; originals say nothing. */
+  client: { name: string; version: string } | undefined;
+  /** The id of its token, where a token file names it. */
+  token: string | undefined;
+  wire: Wire | undefined;
+  /** Round-trip time to the client, in milliseconds, once measured. */
+  rttMs: number | undefined;
+  /** Requests that are over. */
+  requests: number;
+  /** Body bytes from visitors, of requests that are going on as well. */
+  requestBytes: number;
+  /** Body bytes to visitors, of responses that are going on as well. */
+  responseBytes: number;
+  /** Requests that are open. */
+  streams: number;
+  /** Bytes waiting for the client or for its acknowledgement. */
+  queuedBytes: number;
+}
+
+/** `open`: what went through its exchanges that are going on. */
+export function tunnelStatus(tunnel: Tunnel, open: Traffic | undefined): TunnelStatus {
+  const { name, url, address, client, grant } = tunnel.info;
+  const { session } = tunnel;
+  return {
+    name,
+    url,
+    state: stateOf(tunnel),
+    since: tunnel.connectedAt,
+    address,
+    client,
+    token: grant?.id,
+    wire: tunnel.wire,
+    rttMs: session?.rttMs,
+    requests: tunnel.traffic.requests,
+    requestBytes: tunnel.traffic.requestBytes + (open?.requestBytes ?? 0),
+    responseBytes: tunnel.traffic.responseBytes + (open?.responseBytes ?? 0),
+    streams: session?.streamCount ?? 0,
+    queuedBytes: session instanceof V1RelaySession ? session.queuedBytes + session.unacknowledgedBytes : 0,
+  };
+}
+
+/** That it leaves says more than whether its client has a connection at the moment. */
+function stateOf(tunnel: Tunnel): TunnelStateName {
+  if (tunnel.isLeft || tunnel.isMoving) return "leaving";
+  return tunnel.state.name === "away" ? "away" : "online";
+}

@@ -1,0 +1,275 @@
+import {
+  closeCodes,
+  evictedReason,
+  type Link,
+  type OpeningSession,
+  type Refusal,
+  RefusalGatherer,
+  type RequestHead,
+  type SessionHandler,
+  type StreamHandler,
+  TunnelError,
+  type TunnelStream,
+  V1RelaySession,
+  type Wire,
+} from "mcp-tunnel-protocol";
+import type { TokenGrant } from "../auth/authenticator.js";
+
+/** Why a client is sent away while the relay shuts down. */
+export const goingAway = "the relay is shutting down";
+
+/**
+ * How long the relay waits for the end of a session that its client has left and in which nothing is open, in
+ * milliseconds. The client closes the link when it has heard that everything has arrived.
+ */
+const leftTimeoutMs = 10_000;
+
+/** Who holds a name. */
+export interface TunnelInfo {
+  name: string;
+  /** Where visitors reach it. */
+  url: string;
+  /** Drawn once per client process; `undefined` for an original. */
+  instance: string | undefined;
+  /** The client's address. */
+  address: string;
+  /** What the client calls itself. */
+  client: { name: string; version: string } | undefined;
+  /** Stands for the token: tunnels of one token have the same. */
+  owner: string;
+  /** What it was registered by, if that can be taken back. */
+  grant: TokenGrant | undefined;
+  /** The client wants to know what is refused in the tunnel's name, and speaks the wire that can say it. */
+  takesRefusals: boolean;
+}
+
+/**
+ *   online -> away     the link of a resumable session is lost
+ *   away -> online     its client is back
+ *   any -> closed      for good
+ */
+export type TunnelState =
+  | { name: "online" }
+  | { name: "away"; timer: NodeJS.Timeout }
+  | { name: "closed"; cause: TunnelError };
+
+/** What a tunnel tells whoever manages it. */
+export interface TunnelObserver {
+  onAway(tunnel: Tunnel, cause: TunnelError): void;
+  onBack(tunnel: Tunnel): void;
+  /** The client did not come back in time; `onClosed` follows. */
+  onLost(tunnel: Tunnel): void;
+  /** The token has no right to the name any more; `onClosed` follows. */
+  onRevoked(tunnel: Tunnel, reason: string): void;
+  /** The client opens a tunnel elsewhere and takes no new requests; what is open goes on. */
+  onLeaving(tunnel: Tunnel): void;
+  /** Called once. */
+  onClosed(tunnel: Tunnel, cause: TunnelError): void;
+  /** A stream was cut because too much was queued. */
+  onOverloaded(tunnel: Tunnel): void;
+  onFault(tunnel: Tunnel, error: unknown): void;
+}
+
+/** A name and the session that serves it. */
+export class Tunnel implements SessionHandler {
+  readonly info: TunnelInfo;
+  readonly connectedAt = Date.now();
+  #state: TunnelState = { name: "online" };
+  #session: OpeningSession | undefined;
+  #resumeId: string | undefined;
+  /** Bodies of the exchanges that are over, in bytes. */
+  readonly traffic = { requests: 0, requestBytes: 0, responseBytes: 0 };
+  #unwatch: (() => void) | undefined;
+  #isLeft = false;
+  #leftTimer: NodeJS.Timeout | undefined;
+  /** It comes with its first use: most tunnels never need it. */
+  #refusals: RefusalGatherer | undefined;
+  #tellsNoMore = false;
+  readonly #observer: TunnelObserver;
+  readonly #resumeTimeoutMs: number;
+
+  /** `resumeTimeoutMs`: how long a lost session is kept for its client. */
+  constructor(info: TunnelInfo, resumeTimeoutMs: number, observer: TunnelObserver) {
+    this.info = info;
+    this.#resumeTimeoutMs = resumeTimeoutMs;
+    this.#observer = observer;
+  }
+
+  get name(): string {
+    return this.info.name;
+  }
+
+  get state(): TunnelState {
+    return this.#state;
+  }
+
+  get wire(): Wire | undefined {
+    return this.#session?.wire;
+  }
+
+  get session(): OpeningSession | undefined {
+    return this.#session;
+  }
+
+  /** Gives the tunnel its session, whose handler it is; `resumeId` when it can outlive its link. */
+  serve(session: OpeningSession, resumeId?: string): void {
+    this.#session = session;
+    this.#resumeId = resumeId;
+    this.#unwatch = this.info.grant?.watch(() => {
+      const reason = this.info.grant?.refusal(this.name);
+      if (reason === undefined || this.#state.name === "closed") return;
+      this.#observer.onRevoked(this, reason);
+      this.close(closeCodes.authenticationFailed, reason);
+    });
+  }
+
+  /** By what the session is known to a client that returns. */
+  get resumeId(): string | undefined {
+    return this.#resumeId;
+  }
+
+  /** @throws TunnelError `overloaded`, `head_too_large`, `draining` or `session_closed`. */
+  open(head: RequestHead, end: boolean, handler: StreamHandler): TunnelStream {
+    if (this.#session === undefined) throw new TunnelError("session_closed", "the tunnel has no session");
+    return this.#session.open(head, end, handler);
+  }
+
+  /**
+   * The client is back over `link`, having received the first `received` bytes of the session.
+   * @throws TunnelError when that is not possible; the tunnel is closed then, unless the client has received more
+   * already: such a registration was given up, and held up on its way until after its successor.
+   */
+  attach(session: V1RelaySession, link: Link, received: number): void {
+    try {
+      session.attach(link, received);
+    } catch (error) {
+      if (received >= session.acknowledged) session.close(closeCodes.protocolError, "cannot resume");
+      throw error;
+    }
+    if (this.#state.name !== "away") return;
+    this.#transition({ name: "online" });
+    this.#refusals?.proceed();
+    this.#observer.onBack(this);
+  }
+
+  /**
+   * Is this the tunnel of that client process? Originals do not say which they are. A process has one token: whoever shows the
+   * secret of another's process gains nothing by it.
+   */
+  isOfClient({ instance, owner }: Pick<TunnelInfo, "instance" | "owner">): boolean {
+    return instance !== undefined && this.info.instance === instance && this.info.owner === owner;
+  }
+
+  /** Its client has said that it goes: the name is free, and what is open goes on. */
+  get isLeft(): boolean {
+    return this.#isLeft;
+  }
+
+  /** The client was told to register anew, and will not come back to this session over another link. */
+  get isMoving(): boolean {
+    return this.#session instanceof V1RelaySession && this.#session.leaving;
+  }
+
+  /** Takes note of an exchange that is over, with the bytes of its bodies. */
+  count(requestBytes: number, responseBytes: number): void {
+    this.traffic.requests += 1;
+    this.traffic.requestBytes += requestBytes;
+    this.traffic.responseBytes += responseBytes;
+  }
+
+  /** Tells the client, if it takes that, what was refused in the tunnel's name: at most once a second. */
+  tellRefusals(refusals: readonly Refusal[]): void {
+    if (!this.info.takesRefusals || this.#tellsNoMore || refusals.length === 0) return;
+    this.#refusals ??= new RefusalGatherer((gathered) => this.#sendRefusals(gathered));
+    this.#refusals.add(refusals);
+  }
+
+  #sendRefusals(refusals: readonly Refusal[]): boolean {
+    return this.#session instanceof V1RelaySession && this.#session.tellRefused(refusals);
+  }
+
+  /** What its client has not been told when the tunnel is over. Nothing is gathered any more. */
+  takeRefusals(): readonly Refusal[] {
+    this.#tellsNoMore = true;
+    return this.#refusals?.take() ?? [];
+  }
+
+  /** Another client has the name now; this one is told so. */
+  evict(): void {
+    this.close(closeCodes.evicted, evictedReason);
+  }
+
+  /** Tells the client to register anew; what is open goes on. One that is away finds nobody to come back to. */
+  drain(): void {
+    if (this.#state.name === "away") this.close(closeCodes.goingAway, goingAway);
+    else this.#session?.goaway();
+  }
+
+  /** Its client has registered anew. It has given this session up, unless it was asked to leave it. */
+  replace(): void {
+    const session = this.#session;
+    const reason = "the same client has registered anew";
+    // If the client is still there after all, what replaced it was held up on its way: it has to come back.
+    if (session === undefined || !this.isMoving) this.close(closeCodes.goingAway, reason);
+    else void session.idle().then(() => this.close(closeCodes.normal, reason));
+  }
+
+  close(code: number, reason: string): void {
+    this.#refusals?.flush();
+    this.#session?.close(code, reason);
+  }
+
+  // ---- the session's word
+
+  onDetached(cause: TunnelError): void {
+    if (this.#state.name !== "online") return;
+    if (this.isMoving) {
+      this.close(closeCodes.goingAway, cause.message);
+      return;
+    }
+    const timer = setTimeout(() => {
+      this.#observer.onLost(this);
+      this.#session?.close(closeCodes.normal, "the client did not come back in time");
+    }, this.#resumeTimeoutMs);
+    this.#transition({ name: "away", timer });
+    this.#observer.onAway(this, cause);
+  }
+
+  onClose(error: TunnelError): void {
+    if (this.#state.name === "closed") return;
+    this.#transition({ name: "closed", cause: error });
+    this.#unwatch?.();
+    clearTimeout(this.#leftTimer);
+    this.#observer.onClosed(this, error);
+  }
+
+  onGoaway(): void {
+    this.#isLeft = true;
+    this.#observer.onLeaving(this);
+    this.#awaitEnd(false);
+  }
+
+  /**
+   * Ends a session that its client has left when nothing is open on it at two looks, so that it keeps no place in
+   * the token's limit for ever. What is open has limits of its own.
+   */
+  #awaitEnd(wasIdle: boolean): void {
+    if (this.#state.name === "closed") return;
+    const isIdle = this.#session?.streamCount === 0;
+    if (isIdle && wasIdle) this.close(closeCodes.normal, "nothing is open on a session that was left");
+    else this.#leftTimer = setTimeout(() => this.#awaitEnd(isIdle), leftTimeoutMs).unref();
+  }
+
+  onOverloaded(): void {
+    this.#observer.onOverloaded(this);
+  }
+
+  onFault(error: unknown): void {
+    this.#observer.onFault(this, error);
+  }
+
+  #transition(next: TunnelState): void {
+    if (this.#state.name === "away") clearTimeout(this.#state.timer);
+    this.#state = next;
+  }
+}
