@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 
@@ -109,7 +109,7 @@ describe.each(documents)("docs/%s", (name) => {
         const folder = join(root, "packages", one, "src");
         return readdirSync(folder, { recursive: true, encoding: "utf8" }).map((file) => join(folder, file));
       })
-      .filter((file) => file.endsWith(".ts") && (dirname(file).endsWith("cli") || file.endsWith("limits.ts")))
+      .filter((file) => file.endsWith(".ts") && (/[/\\]cli[/\\]/.test(file) || file.endsWith("limits.ts")))
       .map((file) => readFileSync(file, "utf8"))
       .join("\n");
     // Those of commands that stand on the same line are not ours.
