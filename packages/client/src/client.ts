@@ -307,8 +307,7 @@ export class TunnelClient {
     // Otherwise it was what is left of a move.
     const isLoss = isNewest || (this.#isMoving && this.#draining.size === 0);
     if (this.#state.name !== "online" || !isLoss) return;
-    // The relay ended a version 1 session on purpose (PROTOCOL.md, section 9). An original closes like that for any reason.
-    const onPurpose = code === closeCodes.normal && tunnel.wire === "v1" && isNewest;
+    const onPurpose = code === closeCodes.normal && tunnel.isNormalCloseFinal && isNewest;
     if (isFinal(error) || onPurpose) void this.#end(error);
     else this.#onLost(error);
   }

@@ -49,9 +49,11 @@ export type {
 export type {
   AcceptedStream,
   AcceptStream,
+  Carries,
   OpeningSession,
   RequestHead,
   ResponseHead,
+  ResumableSession,
   Session,
   SessionHandler,
   StreamHandler,

@@ -1,5 +1,6 @@
 import type { RawHeaders } from "./headers.js";
 import type { ResetCode, StreamReset, TunnelError } from "./errors.js";
+import type { Link } from "./link.js";
 import type { Refusal } from "./refusals.js";
 
 /** The head of a visitor's request as it goes to the client. */
@@ -118,13 +119,50 @@ export interface Session {
   close(code: number, reason: string): void;
 }
 
+/** What a session's wire can carry beside requests and final responses. */
+export interface Carries {
+  /** `Upgrade`: after a 101, raw bytes both ways. Where not, `RequestHead.upgrade` is ignored. */
+  readonly upgrades: boolean;
+  /** Interim response heads, and so the client's own answer to `Expect: 100-continue`. */
+  readonly interim: boolean;
+  readonly trailers: boolean;
+}
+
 /** The relay's side: it opens streams. */
 export interface OpeningSession extends Session {
+  /** One object for all sessions of a class. */
+  readonly carries: Carries;
+  /**
+   * Bytes that wait for the peer's acknowledgement, or to be passed on; 0 on a wire that does not acknowledge.
+   */
+  readonly heldBytes: number;
+  /** This end has told the peer that it goes. Always false on a wire that cannot say so. */
+  readonly leaving: boolean;
   /**
    * Opens a stream for a request. With `end` there is no body.
    * @throws TunnelError `overloaded`, `head_too_large`, `draining` or `session_closed`; `invalid_option` for a head that is not HTTP.
    */
   open(head: RequestHead, end: boolean, handler: StreamHandler): TunnelStream;
+  /**
+   * Tells the client what was refused in its tunnel's name; only for a client that has announced to take it.
+   * False when that is not possible now, or never on this wire.
+   */
+  tellRefused(refusals: readonly Refusal[]): boolean;
+}
+
+/** A session that outlives its link and goes on over another one. */
+export interface ResumableSession extends Session {
+  /** Bytes of counted frames processed so far: what the peer need not send again. */
+  readonly received: number;
+  /** Bytes of counted frames that the peer has processed, as far as it has said so. */
+  readonly acknowledged: number;
+  /**
+   * Goes on over this link: everything after `peerReceived` (0 for a new session) is sent again. A link that is
+   * still attached is cut.
+   * @throws TunnelError `protocol_error` when `peerReceived` is not an offset that can be served: the session is
+   * unchanged. `session_closed` when it is over.
+   */
+  attach(link: Link, peerReceived: number): void;
 }
 
 /** The client's side: told of each stream that the relay opens; it returns who handles it. */

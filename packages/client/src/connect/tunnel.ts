@@ -25,6 +25,11 @@ const defaultResumeTimeoutMs = 60_000;
 /** A session with the relay, whichever wire it speaks, and what it takes to go on with it over another link. */
 export interface Tunnel {
   readonly wire: Wire;
+  /**
+   * The relay closes normally only what it ends on purpose (PROTOCOL.md, section 9). An original closes like that
+   * for any reason.
+   */
+  readonly isNormalCloseFinal: boolean;
   readonly streamCount: number;
   readonly rttMs: number | undefined;
   /** What the next registration says, so that this session goes on; undefined when it cannot. */
@@ -80,6 +85,7 @@ function withoutVisitorField(accept: AcceptStream): AcceptStream {
 
 class V1Tunnel implements Tunnel {
   readonly wire = "v1";
+  readonly isNormalCloseFinal = true;
   readonly #session: V1ClientSession;
   readonly #ticket: { id: string; secret: string } | undefined;
   readonly #resumeTimeoutMs: number;
@@ -155,6 +161,7 @@ class V1Tunnel implements Tunnel {
 }
 
 class JsonTunnel implements Tunnel {
+  readonly isNormalCloseFinal = false;
   readonly resume = undefined;
   readonly #session: JsonClientSession;
   #finishing = false;

@@ -2,6 +2,7 @@ import { TunnelError } from "../errors.js";
 import type { Link } from "../link.js";
 import type { LivenessOptions } from "../liveness.js";
 import type {
+  Carries,
   OpeningSession,
   RequestHead,
   SessionHandler,
@@ -31,11 +32,16 @@ export interface JsonRelaySessionOptions {
   maxQueuedBytes?: number;
 }
 
+const nothing: Carries = { upgrades: false, interim: false, trailers: false };
+
 /**
  * The relay's end of the original's JSON wire (JSON-WIRE.md). Serves 0.1 and 0.2 clients alike: the shape of each
  * response says which it is.
  */
 export class JsonRelaySession implements OpeningSession {
+  readonly carries = nothing;
+  readonly heldBytes = 0;
+  readonly leaving = false;
   #wire: Wire = "json";
   #nextId = 1;
   #collectedBytes = 0;
@@ -112,6 +118,11 @@ export class JsonRelaySession implements OpeningSession {
 
   /** Says nothing: this wire has no word for it. */
   goaway(): void {}
+
+  /** Says nothing: this wire has no word for it. */
+  tellRefused(): boolean {
+    return false;
+  }
 
   /** Resolves when no stream is open. What was sent may still be on its way: it leaves before a close. */
   idle(): Promise<void> {

@@ -1,7 +1,14 @@
 import { TunnelError } from "../errors.js";
 import { maxFields, maxHeadBytes } from "../headers.js";
 import type { Refusal } from "../refusals.js";
-import type { SessionHandler, OpeningSession, RequestHead, StreamHandler, TunnelStream } from "../tunnel.js";
+import type {
+  Carries,
+  OpeningSession,
+  RequestHead,
+  SessionHandler,
+  StreamHandler,
+  TunnelStream,
+} from "../tunnel.js";
 import { decodeResponseHead } from "./decode.js";
 import { canTravel, encodeRequestHead } from "./encode.js";
 import { endFlag, frameTypes, upgradeFlag } from "./frame.js";
@@ -15,8 +22,11 @@ import { Violation } from "./violation.js";
 const lastComfortableId = 0xf000_0000;
 const lastId = 0xffff_fff0;
 
+const everything: Carries = { upgrades: true, interim: true, trailers: true };
+
 /** The relay's end of a version 1 session: it opens streams. */
 export class V1RelaySession extends V1Session implements OpeningSession {
+  readonly carries = everything;
   protected override readonly peerAnswers = true;
   readonly #maxStreams: number;
   protected lastStreamId = 0;
@@ -24,6 +34,10 @@ export class V1RelaySession extends V1Session implements OpeningSession {
   constructor(handler: SessionHandler, options: V1Options = {}) {
     super(handler, options);
     this.#maxStreams = options.maxStreams ?? 1_024;
+  }
+
+  get heldBytes(): number {
+    return this.queuedBytes + this.unacknowledgedBytes;
   }
 
   open(head: RequestHead, end: boolean, handler: StreamHandler): TunnelStream {
@@ -58,10 +72,7 @@ export class V1RelaySession extends V1Session implements OpeningSession {
     return stream;
   }
 
-  /**
-   * Tells the client what was refused in its tunnel's name; only for one that has announced to take it. False
-   * when that is not possible now: there is no link, or the client does not acknowledge what it was sent.
-   */
+  /** False while there is no link, and while the client does not acknowledge what it was sent. */
   tellRefused(refusals: readonly Refusal[]): boolean {
     if (this.closed || !this.attached || !this.sender.hasRoom) return false;
     this.sender.text(frameTypes.refused, 0, encodeRefusals(refusals));

@@ -4,7 +4,7 @@ import type { ResetCode } from "../errors.js";
 import type { Link } from "../link.js";
 import { maxFields, type RawHeaders } from "../headers.js";
 import type { LivenessOptions } from "../liveness.js";
-import type { Session, SessionHandler } from "../tunnel.js";
+import type { ResumableSession, SessionHandler } from "../tunnel.js";
 import { Attachment } from "./attachment.js";
 import type { AttachmentOwner } from "./attachment.js";
 import { decodeTrailers } from "./decode.js";
@@ -50,7 +50,7 @@ export interface V1Options {
  * A version 1 session (PROTOCOL.md): streams over a link that may be lost and replaced. What the two ends do
  * differently stands in relay-session.ts and client-session.ts.
  */
-export abstract class V1Session implements Session, StreamPort, SenderOwner, AttachmentOwner {
+export abstract class V1Session implements ResumableSession, StreamPort, SenderOwner, AttachmentOwner {
   readonly wire = "v1";
   protected readonly handler: SessionHandler;
   protected readonly streams = new StreamTable();
@@ -85,12 +85,10 @@ export abstract class V1Session implements Session, StreamPort, SenderOwner, Att
     this.sender = new Sender(this, options.maxUnacknowledgedBytes ?? 33_554_432);
   }
 
-  /** Bytes of counted frames processed so far: what the peer need not send again. */
   get received(): number {
     return this.#received;
   }
 
-  /** Bytes of counted frames that the peer has processed, as far as it has said so. */
   get acknowledged(): number {
     return this.sender.acknowledged;
   }
@@ -128,12 +126,6 @@ export abstract class V1Session implements Session, StreamPort, SenderOwner, Att
 
   // ---- links
 
-  /**
-   * Goes on over this link: everything after `peerReceived` (0 for a new session) is sent again. A link that is
-   * still attached is cut.
-   * @throws TunnelError `protocol_error` when `peerReceived` is not an offset that can be served: the session is
-   * unchanged. `session_closed` when it is over.
-   */
   attach(link: Link, peerReceived: number): void {
     if (this.#closed) throw new TunnelError("session_closed", "the session is over");
     this.sender.acknowledge(peerReceived, undefined);

@@ -1,5 +1,5 @@
 import { createHash, randomBytes, randomUUID, timingSafeEqual } from "node:crypto";
-import type { V1RelaySession } from "mcp-tunnel-protocol";
+import type { ResumableSession } from "mcp-tunnel-protocol";
 import type { Tunnel } from "./tunnel.js";
 
 /** How many sessions that were taken away are remembered; beyond it the oldest are forgotten first. */
@@ -17,7 +17,7 @@ export interface Verdict {
 
 export interface ResumableTunnel {
   tunnel: Tunnel;
-  session: V1RelaySession;
+  session: ResumableSession;
   /** SHA-256, base64url: a third of what a buffer of its own takes. */
   secretDigest: string;
 }
@@ -31,7 +31,7 @@ export class ResumableSessions {
   readonly #verdicts = new Map<string, Verdict & { until: number }>();
 
   /** Draws the credentials of a new session. The secret is kept as a digest. */
-  add(tunnel: Tunnel, session: V1RelaySession): { id: string; secret: string } {
+  add(tunnel: Tunnel, session: ResumableSession): { id: string; secret: string } {
     const id = randomUUID();
     const secret = randomBytes(32).toString("base64url");
     this.#sessions.set(id, { tunnel, session, secretDigest: sha256(secret) });

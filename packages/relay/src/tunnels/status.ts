@@ -1,4 +1,4 @@
-import { V1RelaySession, type Wire } from "mcp-tunnel-protocol";
+import type { Wire } from "mcp-tunnel-protocol";
 import type { Traffic } from "../telemetry/observer.js";
 import type { Tunnel } from "./tunnel.js";
 
@@ -51,7 +51,7 @@ export function tunnelStatus(tunnel: Tunnel, open: Traffic | undefined): TunnelS
     requestBytes: tunnel.traffic.requestBytes + (open?.requestBytes ?? 0),
     responseBytes: tunnel.traffic.responseBytes + (open?.responseBytes ?? 0),
     streams: session?.streamCount ?? 0,
-    queuedBytes: session instanceof V1RelaySession ? session.queuedBytes + session.unacknowledgedBytes : 0,
+    queuedBytes: session?.heldBytes ?? 0,
   };
 }
 

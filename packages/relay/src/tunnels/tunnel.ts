@@ -1,4 +1,5 @@
 import {
+  type Carries,
   closeCodes,
   evictedReason,
   type Link,
@@ -6,11 +7,11 @@ import {
   type Refusal,
   RefusalGatherer,
   type RequestHead,
+  type ResumableSession,
   type SessionHandler,
   type StreamHandler,
   TunnelError,
   type TunnelStream,
-  V1RelaySession,
   type Wire,
 } from "mcp-tunnel-protocol";
 import type { TokenGrant } from "../auth/authenticator.js";
@@ -23,6 +24,8 @@ export const goingAway = "the relay is shutting down";
  * milliseconds. The client closes the link when it has heard that everything has arrived.
  */
 const leftTimeoutMs = 10_000;
+
+const nothing: Carries = { upgrades: false, interim: false, trailers: false };
 
 /** Who holds a name. */
 export interface TunnelInfo {
@@ -107,6 +110,11 @@ export class Tunnel implements SessionHandler {
     return this.#session?.wire;
   }
 
+  /** What its wire can carry; nothing while there is no session. */
+  get carries(): Carries {
+    return this.#session?.carries ?? nothing;
+  }
+
   get session(): OpeningSession | undefined {
     return this.#session;
   }
@@ -139,7 +147,7 @@ export class Tunnel implements SessionHandler {
    * @throws TunnelError when that is not possible; the tunnel is closed then, unless the client has received more
    * already: such a registration was given up, and held up on its way until after its successor.
    */
-  attach(session: V1RelaySession, link: Link, received: number): void {
+  attach(session: ResumableSession, link: Link, received: number): void {
     try {
       session.attach(link, received);
     } catch (error) {
@@ -167,7 +175,7 @@ export class Tunnel implements SessionHandler {
 
   /** The client was told to register anew, and will not come back to this session over another link. */
   get isMoving(): boolean {
-    return this.#session instanceof V1RelaySession && this.#session.leaving;
+    return this.#session?.leaving === true;
   }
 
   /** Takes note of an exchange that is over, with the bytes of its bodies. */
@@ -185,7 +193,7 @@ export class Tunnel implements SessionHandler {
   }
 
   #sendRefusals(refusals: readonly Refusal[]): boolean {
-    return this.#session instanceof V1RelaySession && this.#session.tellRefused(refusals);
+    return this.#session?.tellRefused(refusals) === true;
   }
 
   /** What its client has not been told when the tunnel is over. Nothing is gathered any more. */

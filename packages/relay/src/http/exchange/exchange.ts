@@ -1,4 +1,5 @@
 import {
+  type Carries,
   endToEndHeaders,
   fieldPairs,
   type FieldSet,
@@ -148,8 +149,8 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
 
   onFound(tunnel: Tunnel): void {
     const { path, body, upgrade } = this.#request;
-    const isV1 = tunnel.wire === "v1";
-    const asUpgrade = upgrade !== undefined && isV1;
+    const { carries } = tunnel;
+    const asUpgrade = upgrade !== undefined && carries.upgrades;
     // Before `open`: the stream may be reset while it is opened.
     this.#state = "waiting";
     this.#timer = setTimeout(
@@ -160,7 +161,7 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
       const head = {
         method: this.#req.method ?? "GET",
         path,
-        headers: this.#requestHeaders(isV1, asUpgrade),
+        headers: this.#requestHeaders(carries, asUpgrade),
         upgrade: asUpgrade,
       };
       const stream = tunnel.open(head, !body.isPresent && !asUpgrade, this);
@@ -173,19 +174,19 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
       return;
     }
     // The client of a wire with interim heads answers the expectation itself, or lets the local service do so.
-    if (!isV1) this.#requestBody.continue();
+    if (!carries.interim) this.#requestBody.continue();
     if (body.isPresent) this.#requestBody.pump();
     else if (asUpgrade) upgrade.start(this.#stream);
   }
 
-  #requestHeaders(isV1: boolean, asUpgrade: boolean): RawHeaders {
+  #requestHeaders(carries: Carries, asUpgrade: boolean): RawHeaders {
     const { visitor, body, upgrade } = this.#request;
     const headers = endToEndHeaders(this.#req.rawHeaders, visitor.drop);
     for (const field of visitor.add) headers.push(field);
     if (asUpgrade && upgrade !== undefined) {
       headers.push("Connection", "Upgrade", "Upgrade", upgrade.protocol);
     }
-    const trailer = isV1 ? headerValue(this.#req.rawHeaders, "trailer") : undefined;
+    const trailer = carries.trailers ? headerValue(this.#req.rawHeaders, "trailer") : undefined;
     if (trailer !== undefined && body.contentLength === undefined) headers.push("Trailer", trailer);
     return headers;
   }
