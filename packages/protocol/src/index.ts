@@ -1,7 +1,7 @@
 // The parts, in the order in which a byte meets them:
 //   link.ts          one connection that carries messages (ws-link.ts over `ws`, testing/ in memory)
 //   registration.ts  the JSON messages that come before a session
-//   v1/              the binary protocol: frame, encode, decode, stream, sender, session (PROTOCOL.md)
+//   v1/              the binary protocol: frame, encode, decode, stream, streams, sender, session (PROTOCOL.md)
 //   json/            the original's JSON wire, 0.1 and 0.2, behind the same interface
 //   tunnel.ts        that interface: sessions, streams and their handlers
 //   refusals.ts, refusal-gatherer.ts   what a relay refuses in a tunnel's name, as its client is told

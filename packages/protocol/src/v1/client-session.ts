@@ -35,7 +35,7 @@ export class V1ClientSession extends V1Session {
     const upgrade = (flags & upgradeFlag) !== 0;
     const head = decodeRequestHead(payload, upgrade);
     const end = (flags & endFlag) !== 0;
-    const stream = new V1Stream(streamId, this, silence, this.windows, upgrade);
+    const stream = new V1Stream(streamId, this.streams, silence, this.windows, upgrade);
     this.streams.add(stream);
     if (head === undefined) {
       this.refuseFields(stream);
@@ -51,7 +51,7 @@ export class V1ClientSession extends V1Session {
       stream.accepted(this.#accept(stream, head, end));
       if (end) stream.receiveEnd([], false);
     } catch (error) {
-      this.fault(stream, error);
+      this.streams.fault(stream, error);
     }
   }
 

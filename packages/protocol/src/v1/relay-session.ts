@@ -64,7 +64,7 @@ export class V1RelaySession extends V1Session implements OpeningSession {
     const id = this.lastStreamId;
     if (id === lastComfortableId) this.goaway();
     const upgrade = head.upgrade === true;
-    const stream = new V1Stream(id, this, handler, this.windows, upgrade);
+    const stream = new V1Stream(id, this.streams, handler, this.windows, upgrade);
     this.streams.add(stream);
     const flags = (end ? endFlag : 0) | (upgrade ? upgradeFlag : 0);
     this.sender.text(frameTypes.request | flags, id, text);

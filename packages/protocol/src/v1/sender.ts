@@ -2,7 +2,7 @@ import type { Link } from "../link.js";
 import { maxDataBytes } from "./frame.js";
 import { FlightLimit } from "./flight-limit.js";
 import { Outbox } from "./outbox.js";
-import type { V1Stream } from "./stream.js";
+import type { FramePort, TurnTaker } from "./ports.js";
 
 /** A batch this large is sent at once; alone, `setImmediate` makes both processes work in lockstep. */
 const flushBytes = 8_192;
@@ -20,25 +20,8 @@ const turnBytes = 65_536;
  */
 const loopTurnBytes = 131_072;
 
-/** What a stream does with its sender. */
-export interface FramePort {
-  text(typeAndFlags: number, streamId: number, payload: string): void;
-  number(typeAndFlags: number, streamId: number, payload: number): void;
-  bytes(typeAndFlags: number, streamId: number, payload: Buffer): void;
-  /** Puts END on the last frame if it is this stream's and has not left. */
-  markEnd(streamId: number): boolean;
-  /** Whether the link and the memory for what is not acknowledged have room for a chunk of DATA of this size. */
-  canSendData(bytes: number): boolean;
-  /** Whether what the peer has not acknowledged leaves room for what can as well be left out. */
-  readonly hasRoom: boolean;
-  /** Asks for a call of the stream's `pump` when there is room; streams take turns. */
-  awaitTurn(stream: V1Stream): void;
-}
-
-/** What a sender needs of its session. */
+/** What a sender tells its session. */
 export interface SenderOwner {
-  /** A stream has failed in its turn. */
-  fault(stream: V1Stream, error: unknown): void;
   /** The peer acknowledges nothing, and too much has piled up for it. */
   onOverfull(): void;
 }
@@ -54,7 +37,7 @@ export class Sender implements FramePort {
   readonly #flight = new FlightLimit();
   #link: Link | undefined;
   /** Have DATA that waits for a turn, in the order of their turns. It comes with its first use: most tunnels never need it. */
-  #waiting: Set<V1Stream> | undefined;
+  #waiting: Set<TurnTaker> | undefined;
   #pumping = false;
   #turnScheduled = false;
   #sentThisTurn = 0;
@@ -171,13 +154,12 @@ export class Sender implements FramePort {
     return false;
   }
 
-  awaitTurn(stream: V1Stream): void {
+  awaitTurn(stream: TurnTaker): void {
     this.#waiting ??= new Set();
     this.#waiting.add(stream);
   }
 
-  /** The stream is over, and wants no turn any more. */
-  forget(stream: V1Stream): void {
+  forget(stream: TurnTaker): void {
     this.#waiting?.delete(stream);
   }
 
@@ -199,11 +181,11 @@ export class Sender implements FramePort {
     }
   }
 
-  #giveTurn(stream: V1Stream): boolean {
+  #giveTurn(stream: TurnTaker): boolean {
     try {
       return stream.pump(turnBytes);
     } catch (error) {
-      this.#owner.fault(stream, error);
+      stream.fault(error);
       return false;
     }
   }

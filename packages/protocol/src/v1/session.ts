@@ -12,8 +12,9 @@ import { writeFrameHeader } from "./encode.js";
 import { describeFrame, endFlag, frameTypes, headerBytes } from "./frame.js";
 import { Sender } from "./sender.js";
 import type { SenderOwner } from "./sender.js";
-import type { StreamPort, V1Stream } from "./stream.js";
-import { StreamTable } from "./stream-table.js";
+import type { V1Stream } from "./stream.js";
+import { Streams } from "./streams.js";
+import type { StreamsOwner } from "./streams.js";
 import { Violation } from "./violation.js";
 
 /** Bytes of one stream that each end takes before it returns credit, unless it announces another number. */
@@ -22,7 +23,6 @@ export const defaultWindow = 1_048_576;
 /** Received bytes after which an ACK is due at once, and the time after which it is due anyway. */
 const ackBytes = 131_072;
 const ackDelayMs = 100;
-const maxWindow = 33_554_432;
 
 export interface V1Options {
   liveness?: LivenessOptions;
@@ -50,39 +50,39 @@ export interface V1Options {
  * A version 1 session (PROTOCOL.md): streams over a link that may be lost and replaced. What the two ends do
  * differently stands in relay-session.ts and client-session.ts.
  */
-export abstract class V1Session implements ResumableSession, StreamPort, SenderOwner, AttachmentOwner {
+export abstract class V1Session implements ResumableSession {
   readonly wire = "v1";
   protected readonly handler: SessionHandler;
-  protected readonly streams = new StreamTable();
-  /** Finished for the peer, but not everything has been passed on. It comes with its first use: most tunnels never need it. */
-  #lingering: Set<V1Stream> | undefined;
+  protected readonly streams: Streams;
   protected readonly windows: { send: number; receive: number };
   /** The link; while there is none, the session waits for another unless it is closed. */
   #attachment: Attachment | undefined;
   #closed = false;
-  readonly #options: V1Options;
+  readonly #liveness: LivenessOptions;
   /** What leaves for the peer; streams put their frames there themselves. */
-  readonly sender: Sender;
+  protected readonly sender: Sender;
   #goawaySent = false;
   /** The peer has sent GOAWAY. */
   protected peerGoing = false;
   #received = 0;
   #receivedAcknowledged = 0;
   #ackTimer: NodeJS.Timeout | undefined;
-  #queuedBytes = 0;
-  #windowGrowth = 0;
   #idleWaiters: (() => void)[] = [];
-  readonly #maxQueued: number;
+  readonly #ports: AttachmentOwner & SenderOwner & StreamsOwner;
 
   constructor(handler: SessionHandler, options: V1Options) {
     this.handler = handler;
-    this.#options = options;
+    this.#liveness = options.liveness ?? {};
     this.windows = {
       send: options.sendWindow ?? defaultWindow,
       receive: options.receiveWindow ?? defaultWindow,
     };
-    this.#maxQueued = options.maxQueuedBytes ?? 67_108_864;
-    this.sender = new Sender(this, options.maxUnacknowledgedBytes ?? 33_554_432);
+    this.#ports = new V1Session.#Ports(this);
+    this.sender = new Sender(this.#ports, options.maxUnacknowledgedBytes ?? 33_554_432);
+    this.streams = new Streams(this.sender, this.#ports, handler, {
+      maxQueuedBytes: options.maxQueuedBytes ?? 67_108_864,
+      maxWindowGrowthBytes: options.maxWindowGrowthBytes ?? 67_108_864,
+    });
   }
 
   get received(): number {
@@ -116,7 +116,7 @@ export abstract class V1Session implements ResumableSession, StreamPort, SenderO
 
   /** Received bytes that have not been passed on, over all streams, and 256 for each chunk of them. */
   get queuedBytes(): number {
-    return this.#queuedBytes;
+    return this.streams.queuedBytes;
   }
 
   /** Bytes kept until the peer acknowledges them. */
@@ -130,7 +130,7 @@ export abstract class V1Session implements ResumableSession, StreamPort, SenderO
     if (this.#closed) throw new TunnelError("session_closed", "the session is over");
     this.sender.acknowledge(peerReceived, undefined);
     this.#unlink()?.terminate();
-    const attachment = new Attachment(link, this.#onFrame, this.#options.liveness ?? {}, this);
+    const attachment = new Attachment(link, this.#onFrame, this.#liveness, this.#ports);
     this.#attachment = attachment;
     // The peer was told with the resumption what has been received, so nothing is owed.
     this.#receivedAcknowledged = this.#received;
@@ -164,15 +164,7 @@ export abstract class V1Session implements ResumableSession, StreamPort, SenderO
     return attachment.link;
   }
 
-  onLinkDrain(): void {
-    this.sender.pump();
-  }
-
-  onLinkDead(): void {
-    this.detach(new TunnelError("timeout", "the link has gone silent"));
-  }
-
-  onLinkClose(attachment: Attachment, code: number, reason: string): void {
+  #onLinkClose(attachment: Attachment, code: number, reason: string): void {
     // A link that was closed before it got here says so later, when another may have taken its place.
     if (this.#attachment !== attachment) return;
     this.#unlink();
@@ -226,25 +218,14 @@ export abstract class V1Session implements ResumableSession, StreamPort, SenderO
   #end(error: TunnelError, code?: number, reason?: string): void {
     if (this.#closed) return;
     this.#closed = true;
-    const lost = new StreamReset("session_lost", error.message);
-    for (const stream of this.streams.toArray()) {
-      try {
-        stream.fail(lost);
-      } catch (thrown) {
-        this.handler.onFault?.(thrown);
-      }
-    }
+    this.streams.fail(new StreamReset("session_lost", error.message));
     this.handler.onClose(error, code, reason);
     this.#checkIdle();
   }
 
-  onOverfull(): void {
-    this.destroy(new TunnelError("overloaded", "the peer does not acknowledge what it was sent"));
-  }
-
   // ---- receiving
 
-  onLinkMessage(attachment: Attachment, message?: Buffer | string): void {
+  #onLinkMessage(attachment: Attachment, message?: Buffer | string): void {
     if (this.#attachment !== attachment) return;
     try {
       if (typeof message === "string") throw new Violation("a text message in a version 1 session");
@@ -317,7 +298,7 @@ export abstract class V1Session implements ResumableSession, StreamPort, SenderO
       this.#receiveOn(stream, type, (flags & endFlag) !== 0, payload);
     } catch (error) {
       if (error instanceof Violation) throw error;
-      this.fault(stream, error);
+      this.streams.fault(stream, error);
     }
   };
 
@@ -351,69 +332,48 @@ export abstract class V1Session implements ResumableSession, StreamPort, SenderO
 
   /** Too many fields cost their stream only: the frame is well-formed (PROTOCOL.md, section 2). */
   protected refuseFields(stream: V1Stream): void {
-    this.cut(stream, new StreamReset("bad_message", `more than ${maxFields} header fields`));
+    this.streams.cut(stream, new StreamReset("bad_message", `more than ${maxFields} header fields`));
   }
 
-  // ---- what streams and their sender ask for
+  // ---- what its parts tell the session
 
-  /** A stream's handler threw: this ends its stream and no other. */
-  fault(stream: V1Stream, error: unknown): void {
-    this.handler.onFault?.(error);
-    this.cut(stream, new StreamReset("internal", "internal error"));
-  }
+  /** Only a class in here sees what is private, and closures would cost each tunnel half a kilobyte. */
+  static readonly #Ports = class implements AttachmentOwner, SenderOwner, StreamsOwner {
+    readonly #session: V1Session;
 
-  cut(stream: V1Stream, reason: StreamReset): void {
-    // A stream that lingers is finished; only the handler is there to be told.
-    if (stream.finished && stream.queuedBytes === 0) return;
-    stream.reset(reason.code, reason.message);
-    // Not at once: this may be inside a call of the handler's own, or before it is known who handles the stream.
-    queueMicrotask(() => {
-      try {
-        stream.tellReset(reason);
-      } catch (error) {
-        this.handler.onFault?.(error);
-      }
-    });
-  }
-
-  finished(stream: V1Stream, extraWindow: number): void {
-    this.streams.delete(stream);
-    this.sender.forget(stream);
-    if (stream.queuedBytes > 0) {
-      this.#lingering ??= new Set();
-      this.#lingering.add(stream);
+    constructor(session: V1Session) {
+      this.#session = session;
     }
-    this.#windowGrowth -= extraWindow;
-    this.#checkIdle();
-  }
 
-  queued(stream: V1Stream, delta: number): void {
-    this.#queuedBytes += delta;
-    if (delta < 0) {
-      if (stream.queuedBytes === 0) this.#lingering?.delete(stream);
-      return;
+    get minRttMs(): number | undefined {
+      return this.#session.#attachment?.minRttMs;
     }
-    if (this.#queuedBytes <= this.#maxQueued) return;
-    let fattest = stream;
-    for (const streams of [this.streams.toArray(), this.#lingering ?? []]) {
-      for (const other of streams) if (other.queuedBytes > fattest.queuedBytes) fattest = other;
-    }
-    this.cut(fattest, new StreamReset("overloaded", "too many bytes are queued on this tunnel"));
-    this.handler.onOverloaded?.();
-  }
 
-  extraWindow(window: number, bytes: number, elapsedMs: number): number {
-    const rttMs = this.#attachment?.minRttMs;
-    if (rttMs === undefined || elapsedMs <= 0) return 0;
-    // Four times what was on the way during one round trip: while the window is the limit, the rate is one window
-    // per round trip, so it quadruples; once it is not, bandwidth x delay is well below it and it stays.
-    const wanted = Math.min(4 * (bytes / elapsedMs) * rttMs, maxWindow);
-    const room = (this.#options.maxWindowGrowthBytes ?? 67_108_864) - this.#windowGrowth;
-    const extra = Math.floor(Math.min(wanted - window, room));
-    if (extra <= 0) return 0;
-    this.#windowGrowth += extra;
-    return extra;
-  }
+    onStreamFinished(): void {
+      this.#session.#checkIdle();
+    }
+
+    onOverfull(): void {
+      const message = "the peer does not acknowledge what it was sent";
+      this.#session.destroy(new TunnelError("overloaded", message));
+    }
+
+    onLinkMessage(attachment: Attachment, message?: Buffer | string): void {
+      this.#session.#onLinkMessage(attachment, message);
+    }
+
+    onLinkDrain(): void {
+      this.#session.sender.pump();
+    }
+
+    onLinkClose(attachment: Attachment, code: number, reason: string): void {
+      this.#session.#onLinkClose(attachment, code, reason);
+    }
+
+    onLinkDead(): void {
+      this.#session.detach(new TunnelError("timeout", "the link has gone silent"));
+    }
+  };
 
   // ---- what the two ends do differently
 

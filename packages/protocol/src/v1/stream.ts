@@ -4,7 +4,7 @@ import { maxFields, type RawHeaders } from "../headers.js";
 import type { AcceptedStream, ResponseHead, StreamHandler } from "../tunnel.js";
 import { canTravel, canTravelAsHead, encodeReset, encodeResponseHead, encodeTrailers } from "./encode.js";
 import { endFlag, frameTypes, maxDataBytes, maxTrailerBytes } from "./frame.js";
-import type { FramePort } from "./sender.js";
+import type { FramePort, TurnTaker } from "./ports.js";
 import { Violation } from "./violation.js";
 
 /**
@@ -15,11 +15,13 @@ const chunkOverheadBytes = 256;
 /** A read from a socket is at most this long, and so is the memory that a slice of it keeps. */
 const readBytes = 65_536;
 
-/** What a stream needs of its session. */
+/** What a stream needs of its session's {@link Streams}. */
 export interface StreamPort {
   readonly sender: FramePort;
   /** What the stream holds in `queuedBytes` has become more (positive) or less. */
   queued(stream: V1Stream, delta: number): void;
+  /** The stream's handler threw: this ends the stream and no other. */
+  fault(stream: V1Stream, error: unknown): void;
   /** Cuts the stream on this end's own account: the peer is told, and the handler in a later turn. */
   cut(stream: V1Stream, reason: StreamReset): void;
   /** How much wider than `window` a stream's window may become that took `bytes` in `elapsedMs`. */
@@ -34,7 +36,7 @@ type Direction = "open" | "ending" | "ended";
 export const silence: StreamHandler = { onData() {}, onEnd() {}, onReset() {} };
 
 /** One stream of a version 1 session (PROTOCOL.md, sections 3 and 5), the same on both ends. */
-export class V1Stream implements AcceptedStream {
+export class V1Stream implements AcceptedStream, TurnTaker {
   readonly id: number;
   handler: StreamHandler;
   /** The {@link StreamTable}'s. */
@@ -171,6 +173,10 @@ export class V1Stream implements AcceptedStream {
     }
     this.#sender.bytes(frameTypes.reset, this.id, encodeReset(resetCodes[code], message));
     this.#finish(true);
+  }
+
+  fault(error: unknown): void {
+    this.#port.fault(this, error);
   }
 
   /** The session grants a turn. Sends `budget` bytes or a little more; true when there is more to send than that. */

@@ -1,0 +1,133 @@
+import { StreamReset } from "../errors.js";
+import type { SessionHandler } from "../tunnel.js";
+import type { FramePort } from "./ports.js";
+import type { StreamPort, V1Stream } from "./stream.js";
+import { StreamTable } from "./stream-table.js";
+
+const maxWindow = 33_554_432;
+
+/** What the streams need to know of their session. */
+export interface StreamsOwner {
+  /** The shortest round trip of the link in milliseconds, while there is a link and once it is measured. */
+  readonly minRttMs: number | undefined;
+  /** A stream is over. */
+  onStreamFinished(): void;
+}
+
+/** Limits of all streams of a session together, in bytes. */
+export interface StreamsLimits {
+  maxQueuedBytes: number;
+  maxWindowGrowthBytes: number;
+}
+
+/** The streams of a session, and what they share: the memory for what waits to be passed on, and for wider windows. */
+export class Streams implements StreamPort {
+  readonly sender: FramePort;
+  readonly #owner: StreamsOwner;
+  readonly #handler: SessionHandler;
+  readonly #maxQueuedBytes: number;
+  readonly #maxWindowGrowthBytes: number;
+  readonly #open = new StreamTable();
+  /** Finished for the peer, but not everything has been passed on. It comes with its first use: most tunnels never need it. */
+  #lingering: Set<V1Stream> | undefined;
+  #queuedBytes = 0;
+  #windowGrowth = 0;
+
+  constructor(sender: FramePort, owner: StreamsOwner, handler: SessionHandler, limits: StreamsLimits) {
+    this.sender = sender;
+    this.#owner = owner;
+    this.#handler = handler;
+    this.#maxQueuedBytes = limits.maxQueuedBytes;
+    this.#maxWindowGrowthBytes = limits.maxWindowGrowthBytes;
+  }
+
+  /** How many are open. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Received bytes that have not been passed on, over all streams, and 256 for each chunk of them. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** The stream with this id, while it is open. */
+  get(id: number): V1Stream | undefined {
+    return this.#open.get(id);
+  }
+
+  add(stream: V1Stream): void {
+    this.#open.add(stream);
+  }
+
+  /** The session is over: every stream is told. */
+  fail(reason: StreamReset): void {
+    for (const stream of this.#open.toArray()) {
+      try {
+        stream.fail(reason);
+      } catch (thrown) {
+        this.#handler.onFault?.(thrown);
+      }
+    }
+  }
+
+  // ---- what the streams ask for
+
+  fault(stream: V1Stream, error: unknown): void {
+    this.#handler.onFault?.(error);
+    this.cut(stream, new StreamReset("internal", "internal error"));
+  }
+
+  cut(stream: V1Stream, reason: StreamReset): void {
+    // A stream that lingers is finished; only the handler is there to be told.
+    if (stream.finished && stream.queuedBytes === 0) return;
+    stream.reset(reason.code, reason.message);
+    // Not at once: this may be inside a call of the handler's own, or before it is known who handles the stream.
+    queueMicrotask(() => {
+      try {
+        stream.tellReset(reason);
+      } catch (error) {
+        this.#handler.onFault?.(error);
+      }
+    });
+  }
+
+  finished(stream: V1Stream, extraWindow: number): void {
+    this.#open.delete(stream);
+    this.sender.forget(stream);
+    if (stream.queuedBytes > 0) {
+      this.#lingering ??= new Set();
+      this.#lingering.add(stream);
+    }
+    this.#windowGrowth -= extraWindow;
+    this.#owner.onStreamFinished();
+  }
+
+  queued(stream: V1Stream, delta: number): void {
+    this.#queuedBytes += delta;
+    if (delta < 0) {
+      if (stream.queuedBytes === 0) this.#lingering?.delete(stream);
+      return;
+    }
+    if (this.#queuedBytes <= this.#maxQueuedBytes) return;
+    let fattest = stream;
+    for (const streams of [this.#open.toArray(), this.#lingering ?? []]) {
+      for (const other of streams) if (other.queuedBytes > fattest.queuedBytes) fattest = other;
+    }
+    this.cut(fattest, new StreamReset("overloaded", "too many bytes are queued on this tunnel"));
+    this.#handler.onOverloaded?.();
+  }
+
+  extraWindow(window: number, bytes: number, elapsedMs: number): number {
+    const rttMs = this.#owner.minRttMs;
+    if (rttMs === undefined || elapsedMs <= 0) return 0;
+    // Four times what was on the way during one round trip: while the window is the limit, the rate is one window
+    // per round trip, so it quadruples; once it is not, bandwidth x delay is well below it and it stays.
+    const wanted = Math.min(4 * (bytes / elapsedMs) * rttMs, maxWindow);
+    const room = this.#maxWindowGrowthBytes - this.#windowGrowth;
+    const extra = Math.floor(Math.min(wanted - window, room));
+    if (extra <= 0) return 0;
+    this.#windowGrowth += extra;
+    return extra;
+  }
+}
