@@ -111,8 +111,10 @@ function askable(options: CliOptions): boolean {
   return !options.json && process.stdin.isTTY && process.stdout.isTTY;
 }
 
-const status = await main(process.argv.slice(2));
-// A reader who has stopped does not keep the process: of what it did not take, the rest is lost. `exit` would wait for a write
-// that is in the kernel, which only a signal ends.
-if (await output.flush(flushTimeoutMs)) process.kill(process.pid, "SIGTERM");
-else process.exit(status);
+// No await at the top of the module: a bundle of one file is CommonJS, which has none.
+void main(process.argv.slice(2)).then(async (status) => {
+  // A reader who has stopped does not keep the process: of what it did not take, the rest is lost. `exit` would wait for a
+  // write that is in the kernel, which only a signal ends.
+  if (await output.flush(flushTimeoutMs)) process.kill(process.pid, "SIGTERM");
+  else process.exit(status);
+});

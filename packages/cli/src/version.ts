@@ -1,5 +1,2 @@
-import { createRequire } from "node:module";
-
-/** This package's version, for `--version`. */
-export const version: string = (createRequire(import.meta.url)("../package.json") as { version: string })
-  .version;
+/** This package's version, for `--version`. Written by scripts/versions.mjs: in a bundle there is no package.json beside this. */
+export const version = "0.1.0";

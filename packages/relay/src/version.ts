@@ -1,6 +1,2 @@
-import { readFileSync } from "node:fs";
-
-const manifest = readFileSync(new URL("../package.json", import.meta.url), "utf8");
-
-/** This package's version. */
-export const version = (JSON.parse(manifest) as { version: string }).version;
+/** This package's version, for `--version`, the log and the metrics. Written by scripts/versions.mjs: in a bundle there is no package.json beside this. */
+export const version = "0.1.0";

@@ -13,13 +13,13 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(1);
 });
 
-try {
-  await createProgram().parseAsync();
-} catch (error) {
-  const failure = failureOf(error);
-  if (failure !== undefined) {
+// No await at the top of the module: a bundle of one file is CommonJS, which has none.
+void createProgram()
+  .parseAsync()
+  .catch((error: unknown) => {
+    const failure = failureOf(error);
+    if (failure === undefined) return;
     if (failure.message !== undefined) process.stderr.write(`error: ${printableLines(failure.message)}\n`);
     // What was already started, a listener say, would keep the process.
     process.exit(failure.status);
-  }
-}
+  });

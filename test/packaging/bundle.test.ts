@@ -1,0 +1,69 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { describe, expect, it } from "vitest";
+import { createFolder } from "../support/certificates.js";
+import { closingAfterEach } from "../support/cleanup.js";
+import { RunningCommand } from "../support/commands.js";
+
+import { startUpstream } from "../support/upstream.js";
+import { createVisitor } from "../support/visitor.js";
+
+const packages = fileURLToPath(new URL("../../packages/", import.meta.url));
+const closing = closingAfterEach();
+
+const manifestOf = (name: string): { version: string } =>
+  JSON.parse(readFileSync(join(packages, name, "package.json"), "utf8")) as { version: string };
+
+/** A command in one CommonJS file, in a folder where no package is found. */
+async function bundle(entry: string): Promise<string> {
+  const outfile = join(closing(createFolder()).path, "command.cjs");
+  await build({
+    entryPoints: [join(packages, entry)],
+    outfile,
+    bundle: true,
+    platform: "node",
+    format: "cjs",
+    target: "node20.19",
+    logLevel: "error",
+  });
+  return outfile;
+}
+
+const run = (file: string, ...args: string[]): RunningCommand =>
+  closing(new RunningCommand(process.execPath, [file, ...args]));
+
+describe("a version in the sources", () => {
+  it.each(["client", "cli", "relay"])("is that of the manifest: %s", async (name) => {
+    const { version } = (await import(join(packages, name, "dist", "version.js"))) as { version: string };
+    expect(version).toBe(manifestOf(name).version);
+  });
+});
+
+describe("commands that were bundled into one CommonJS file each", () => {
+  it("carry a request through a tunnel", async () => {
+    const files = await Promise.all([bundle("relay/dist/cli/main.js"), bundle("cli/dist/main.js")]);
+    const upstream = closing(await startUpstream());
+    const relay = run(
+      files[0],
+      ...["--domain", "localhost", "--host", "127.0.0.1", "--port", "0", "--log-format", "json"],
+    );
+    const { port } = await relay.waitForJson({ msg: "listening" });
+    const client = run(
+      files[1],
+      ...[String(upstream.port), "--relay", `http://127.0.0.1:${String(port)}`],
+      ...["--subdomain", "one", "--json"],
+    );
+    await client.waitForJson({ event: "connected" });
+    const visitor = closing(createVisitor(Number(port)));
+    expect(await visitor.text("one", "/bytes/5")).toMatchObject({ status: 200 });
+    expect(upstream.requests.map(({ path }) => path)).toEqual(["/bytes/5"]);
+  });
+
+  it("say their version", async () => {
+    const client = run(await bundle("cli/dist/main.js"), "--version");
+    await client.exited;
+    expect(client.stdout).toEqual([manifestOf("cli").version]);
+  });
+});
