@@ -53,4 +53,13 @@ describe("the linter", () => {
     );
     expect(said).toContain("no-restricted-imports");
   });
+
+  it.each([
+    ["node:fs", "Found 0 warnings and 0 errors"],
+    ["commander", "no-restricted-imports"],
+    ["mcp-tunnel-protocol", "no-restricted-imports"],
+  ])("is told what the commands' part of it may import: %s: %s", (name, verdict) => {
+    const said = lint("packages/shared/src/command/all.ts", `export * as all from "${name}";\n`);
+    expect(said).toContain(verdict);
+  });
 });

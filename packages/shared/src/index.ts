@@ -1,10 +1,16 @@
 /**
- * What both ends share and what is no part of their protocol. It imports nothing.
+ * What both ends share and what is no part of their protocol. It imports nothing. What only their commands need is in
+ * `command/`, under an entry point of its own.
  *
  * - `printable.ts`: what strangers say, made fit for a terminal and for a log
- * - `size.ts`: numbers of bytes as people write them
+ * - `size.ts`, `duration.ts`: numbers of bytes and spans of time as people write them
+ * - `loopback.ts`: names and addresses of this machine
  * - `text.ts`: work on text that takes no longer than the text is long
+ * - `errors.ts`: the words of whatever was thrown
  */
+export { durationForm, formatDuration, parseDuration } from "./duration.js";
+export { messageOf, stackOf } from "./errors.js";
+export { isLocalhost, isLoopbackAddress } from "./loopback.js";
 export { printable, printableJson, printableLines } from "./printable.js";
-export { formatBytes, parseBytes } from "./size.js";
+export { exactBytes, formatBytes, parseBytes } from "./size.js";
 export { oneLine, withoutQuery, withoutTrailing } from "./text.js";

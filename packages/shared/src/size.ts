@@ -16,6 +16,12 @@ export function parseBytes(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
+/** A number of bytes, to the byte, as {@link parseBytes} reads it: `5MiB`, `1000`. */
+export function exactBytes(count: number): string {
+  const unit = ["GiB", "MiB", "KiB"].find((one) => count > 0 && count % (units[one] as number) === 0) ?? "";
+  return `${count / (units[unit] as number)}${unit}`;
+}
+
 const shownUnits = ["B", "KiB", "MiB", "GiB", "TiB"];
 
 /** A number of bytes for people to read, to three digits or so: `512 B`, `5 MiB`, `1.5 GiB`. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatBytes, parseBytes } from "../src/index.js";
+import { exactBytes, formatBytes, parseBytes } from "../src/index.js";
 
 describe("a size", () => {
   it.each([
@@ -26,4 +26,18 @@ describe("a size for people", () => {
     [1_000_000, "977 KiB"],
     [2 ** 53, "8192 TiB"],
   ])("%s is %j", (bytes, shown) => expect(formatBytes(bytes)).toBe(shown));
+});
+
+describe("a size to the byte", () => {
+  it.each([
+    [0, "0"],
+    [1_000, "1000"],
+    [65_536, "64KiB"],
+    [5_242_880, "5MiB"],
+    [1_610_612_736, "1536MiB"],
+    [2 ** 40, "1024GiB"],
+  ])("%i is %s, and is read so", (bytes, text) => {
+    expect(exactBytes(bytes)).toBe(text);
+    expect(parseBytes(text)).toBe(bytes);
+  });
 });

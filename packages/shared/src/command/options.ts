@@ -1,0 +1,40 @@
+/** What a commander `Command` knows of the values of its options. */
+export interface OptionValues {
+  /** `key`: the option's name in camel case. */
+  getOptionValue(key: string): unknown;
+  /** `cli`, `env`, `config` or `default`; `undefined` for an option that has no value. */
+  getOptionValueSource(key: string): string | undefined;
+}
+
+/** What a commander `Option` knows of its own help. */
+interface OptionHelp {
+  readonly description: string;
+  readonly defaultValue?: string | number | boolean | undefined;
+  readonly defaultValueDescription?: string | undefined;
+}
+
+/** The variable that an option has in the environment: MCP_TUNNEL_TOKEN_FILE for `token-file`. */
+export function environmentName(option: string): string {
+  return `MCP_TUNNEL_${option.toUpperCase().replaceAll("-", "_")}`;
+}
+
+/** The key under which commander keeps an option: `tokenFile` for `token-file`. */
+export function optionKey(option: string): string {
+  return option.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** What a person wrote to set an option: its variable if the value comes from the environment, its flag otherwise. */
+export function sourceName(values: OptionValues, option: string): string {
+  const isVariable = values.getOptionValueSource(optionKey(option)) === "env";
+  return isVariable ? environmentName(option) : `--${option}`;
+}
+
+/** An option's line in the help. commander would add the variable to each, whose name follows from the option's. */
+export function optionDescription({
+  description,
+  defaultValue,
+  defaultValueDescription,
+}: OptionHelp): string {
+  const byDefault = defaultValueDescription ?? defaultValue;
+  return byDefault === undefined ? description : `${description} (default: ${byDefault})`;
+}

@@ -1,0 +1,41 @@
+import { readFileSync } from "node:fs";
+import { messageOf } from "../errors.js";
+import { optionKey, type OptionValues, sourceName } from "./options.js";
+
+/** Where values come from, the one that wins last. */
+const sources = ["default", "config", "env", "cli"];
+
+/**
+ * A secret that is given as it is (`--NAME`) or in a file (`--NAME-file`), so that it need not stand in the process list. Of two
+ * the one wins that is said at the nearer place: on the command line, then in the environment, then in a config file. Two at
+ * one place exclude each other.
+ * @throws Error of `fail`, for two at one place, and for a file that cannot be read or is empty.
+ */
+export function readSecret(
+  values: OptionValues,
+  name: string,
+  fail: (message: string, options?: ErrorOptions) => Error,
+): string | undefined {
+  const fileOption = `${name}-file`;
+  const secret = values.getOptionValue(optionKey(name)) as string | undefined;
+  const file = values.getOptionValue(optionKey(fileOption)) as string | undefined;
+  if (file === undefined) return secret;
+  const fileName = sourceName(values, fileOption);
+  if (secret !== undefined) {
+    const nearer = nearness(values, name) - nearness(values, fileOption);
+    if (nearer > 0) return secret;
+    if (nearer === 0) throw fail(`${sourceName(values, name)} and ${fileName} exclude each other`);
+  }
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8").trim();
+  } catch (error) {
+    throw fail(`cannot read ${fileName}: ${messageOf(error)}`, { cause: error });
+  }
+  if (text === "") throw fail(`${fileName} ${file} is empty`);
+  return text;
+}
+
+function nearness(values: OptionValues, option: string): number {
+  return sources.indexOf(values.getOptionValueSource(optionKey(option)) ?? "default");
+}

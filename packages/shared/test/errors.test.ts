@@ -1,0 +1,11 @@
+import { expect, it } from "vitest";
+import { messageOf, stackOf } from "../src/index.js";
+
+it("whatever is thrown has words", () => {
+  const error = new Error("it broke");
+  expect(messageOf(error)).toBe("it broke");
+  expect(stackOf(error)).toMatch(/^Error: it broke\n +at .*errors\.test/);
+  expect([messageOf("text"), stackOf("text"), messageOf(undefined)]).toEqual(["text", "text", "undefined"]);
+  delete error.stack;
+  expect(stackOf(error)).toBe("it broke");
+});
