@@ -1,6 +1,7 @@
 import { getProxyForUrl } from "proxy-from-env";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { isLoopback, withoutPassword } from "mcp-tunnel-client/options";
+import { withoutPassword } from "mcp-tunnel-client/options";
+import { isLoopback } from "mcp-tunnel-shared";
 
 /**
  * The proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY name for a relay at `registerUrl`; `undefined` for none. This

@@ -23,8 +23,8 @@ describe("mistakes on the command line", () => {
   const mistakes: [string[], RegExp, NodeJS.ProcessEnv?][] = [
     [[], /missing required argument 'local'/],
     [["3000"], /no relay is given: add --relay <url>, or set MCP_TUNNEL_RELAY/],
-    [["0", "--relay", "x"], /port must be .* from 1 to 65535, not 0/],
-    [["65536", "--relay", "x"], /port must be/],
+    [["0", "--relay", "x"], /port is 0; it must be .* from 1 to 65535/],
+    [["65536", "--relay", "x"], /port is 65536; it must be/],
     [
       ["service", "--relay", "x"],
       /'service' is invalid.*port, such as 3000, host:port, such as localhost:3000 or \[::1\]:3000, or http/,

@@ -4,11 +4,13 @@ import {
   closeCodes,
   defaultWindow,
   describeType,
+  maxNameLength,
   RefusalGatherer,
   supportedProtocols,
   TunnelError,
 } from "mcp-tunnel-protocol";
 import type { RegisterMessage, SessionHandler, Wire } from "mcp-tunnel-protocol";
+import { messageOf, stackOf } from "mcp-tunnel-shared";
 import { Attempts } from "./connect/attempts.js";
 import { Backoff } from "./connect/backoff.js";
 import { pickOnly, register } from "./connect/connect.js";
@@ -355,8 +357,7 @@ export class TunnelClient {
   }
 
   #onFault(error: unknown): void {
-    const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#events.emit("error", { code: "internal", message });
+    this.#events.emit("error", { code: "internal", message: stackOf(error) });
   }
 
   // ---- the end
@@ -428,17 +429,16 @@ function isFinal(error: TunnelError): boolean {
 
 /** What the relay would take for no answer at all. Whether the name is one that it offers, it says itself. */
 function checkPicked(name: unknown): string {
-  if (typeof name === "string" && name.length <= 63) return name;
+  if (typeof name === "string" && name.length <= maxNameLength) return name;
   const given = typeof name === "string" ? `one of ${name.length}` : describeType(name);
   throw new TunnelError(
     "invalid_option",
-    `pick must give a name, a string of up to 63 characters, not ${given}`,
+    `pick must give a name, a string of up to ${maxNameLength} characters, not ${given}`,
   );
 }
 
 function toTunnelError(reason: unknown): TunnelError {
   if (reason instanceof TunnelError) return reason;
   // Only `pick` is not ours.
-  const message = reason instanceof Error ? reason.message : String(reason);
-  return new TunnelError("invalid_option", `no name was picked: ${message}`, { cause: reason });
+  return new TunnelError("invalid_option", `no name was picked: ${messageOf(reason)}`, { cause: reason });
 }

@@ -11,4 +11,4 @@ export {
 } from "./service/http/policies.js";
 export type { OauthMetadata, OriginPolicy } from "./service/http/policies.js";
 export { greatestHeadBytes, leastHeadBytes } from "./service/http/response-normaliser.js";
-export { isLoopback, withoutPassword } from "./service/http/target.js";
+export { withoutPassword } from "./service/http/target.js";

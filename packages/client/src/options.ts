@@ -1,5 +1,20 @@
 import { randomBytes } from "node:crypto";
-import { checkLiveness, checkOptionNames, describeType, maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
+import {
+  callback,
+  checkLiveness,
+  checkOptions,
+  flag,
+  maxNameLength,
+  maxTimerMs,
+  maxTokenLength,
+  milliseconds,
+  oneOf,
+  registrationPath,
+  text,
+  textOrUrl,
+  unusable,
+  wholeNumber,
+} from "mcp-tunnel-protocol";
 import type { LivenessOptions } from "mcp-tunnel-protocol";
 import { withoutTrailing } from "mcp-tunnel-shared";
 import { greatestHeadBytes, leastHeadBytes } from "./service/http/response-normaliser.js";
@@ -122,36 +137,36 @@ export interface ResolvedOptions extends ForwardingOptions {
   readonly liveness: LivenessOptions;
 }
 
-/** The type of each option. What else a value has to be is looked at where it is read. */
-const optionTypes = {
-  port: "a number",
-  target: "a string or a URL",
-  relayUrl: "a string",
-  proxyUrl: "a string or a URL",
-  token: "a string",
-  subdomain: "a string",
-  pick: "a function",
-  hostHeader: "a string",
-  origin: "a string",
-  dropOrigin: "a boolean",
-  forwardedHeaders: "a string",
-  oauthMetadata: "a string",
-  waitForRelay: "a boolean",
-  maxReconnectTimeMs: "a number",
-  shutdownGraceMs: "a number",
-  maxStreams: "a number",
-  connectTimeoutMs: "a number",
-  maxResponseHeadBytes: "a number",
-  registerTimeoutMs: "a number",
-  liveness: "an object",
-  onConnected: "a function",
-  onDisconnected: "a function",
-  onEvicted: "a function",
-} as const satisfies Record<keyof TunnelClientOptions, string>;
+/** What each option may be. What text has to say is looked at where it is read. */
+const shapes = {
+  port: wholeNumber(1, 65_535).optional(),
+  target: textOrUrl.optional(),
+  relayUrl: text("the URL of a relay, such as https://tunnel.example.com"),
+  proxyUrl: textOrUrl.optional(),
+  token: text().optional(),
+  subdomain: text().optional(),
+  pick: callback.optional(),
+  hostHeader: text().optional(),
+  origin: oneOf(originPolicies).optional(),
+  dropOrigin: flag.optional(),
+  forwardedHeaders: text().optional(),
+  oauthMetadata: oneOf(oauthMetadataPolicies).optional(),
+  waitForRelay: flag.optional(),
+  maxReconnectTimeMs: milliseconds(0).optional(),
+  shutdownGraceMs: milliseconds(0).optional(),
+  maxStreams: wholeNumber(1).optional(),
+  connectTimeoutMs: wholeNumber(1).optional(),
+  maxResponseHeadBytes: wholeNumber(leastHeadBytes, greatestHeadBytes).optional(),
+  registerTimeoutMs: wholeNumber(1).optional(),
+  onConnected: callback.optional(),
+  onDisconnected: callback.optional(),
+  onEvicted: callback.optional(),
+} satisfies Record<Exclude<keyof TunnelClientOptions, "liveness">, unknown>;
 
 /** @throws TunnelError `invalid_option`, with a message that names the option, what it was given and what it takes. */
 export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
-  checkTypes(options);
+  checkOptions(options, shapes, { known: [...Object.keys(shapes), "liveness"] });
+  if (options.liveness !== undefined) checkLiveness(options.liveness);
   return {
     target: resolveTarget(options),
     registerUrl: registerUrl(options.relayUrl),
@@ -162,38 +177,17 @@ export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
     hostHeader: resolveHostHeader(options.hostHeader ?? "rewrite"),
     origin: resolveOrigin(options.origin, options.dropOrigin ?? false),
     forwardedHeaders: resolveForwardedHeaders(options.forwardedHeaders, options.hostHeader),
-    oauthMetadata: oneOf(
-      "OAuth metadata",
-      oauthMetadataPolicies,
-      options.oauthMetadata ?? defaultOauthMetadata,
-    ),
+    oauthMetadata: options.oauthMetadata ?? defaultOauthMetadata,
     waitForRelay: options.waitForRelay ?? false,
-    maxReconnectTimeMs: duration("maxReconnectTimeMs", options.maxReconnectTimeMs, Infinity),
-    shutdownGraceMs: Math.min(duration("shutdownGraceMs", options.shutdownGraceMs, 30_000), maxTimerMs),
-    maxStreams: positive("maxStreams", options.maxStreams, 1_024),
-    connectTimeoutMs: Math.min(positive("connectTimeoutMs", options.connectTimeoutMs, 5_000), maxTimerMs),
-    maxResponseHeadBytes: headBytes(options.maxResponseHeadBytes ?? 65_536),
-    registerTimeoutMs: Math.min(positive("registerTimeoutMs", options.registerTimeoutMs, 10_000), maxTimerMs),
+    maxReconnectTimeMs: options.maxReconnectTimeMs ?? Infinity,
+    shutdownGraceMs: Math.min(options.shutdownGraceMs ?? 30_000, maxTimerMs),
+    maxStreams: options.maxStreams ?? 1_024,
+    connectTimeoutMs: Math.min(options.connectTimeoutMs ?? 5_000, maxTimerMs),
+    maxResponseHeadBytes: options.maxResponseHeadBytes ?? 65_536,
+    registerTimeoutMs: Math.min(options.registerTimeoutMs ?? 10_000, maxTimerMs),
     liveness: options.liveness ?? {},
   };
 }
-
-/** Programs in JavaScript, and values from elsewhere, are not held to the types. */
-function checkTypes(options: TunnelClientOptions): void {
-  checkOptionNames(options, Object.keys(optionTypes));
-  for (const [name, type] of Object.entries(optionTypes)) {
-    const value: unknown = options[name as keyof TunnelClientOptions];
-    if (value === undefined) continue;
-    if (!isOfType(value, type)) throw invalid(`${name} must be ${type}, not ${describeType(value)}`);
-  }
-  if (options.liveness !== undefined) checkLiveness(options.liveness);
-  if (options.relayUrl === undefined) {
-    throw invalid("relayUrl is missing: it takes the relay's URL, such as https://tunnel.example.com");
-  }
-}
-
-/** Where a relay registers clients, below its URL. */
-export const registrationPath = "/_tunnel/register";
 
 /**
  * The registration endpoint of a relay given the way users write it: a path in front of it stays, so that a relay may sit
@@ -201,17 +195,17 @@ export const registrationPath = "/_tunnel/register";
  */
 export function registerUrl(relayUrl: string): string {
   const given = relayUrl.trim();
-  if (given === "") throw invalid("the relay URL is empty");
+  if (given === "") throw unusable("the relay URL is empty");
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(given)?.[1]?.toLowerCase();
   const secure = { https: "wss", wss: "wss", http: "ws", ws: "ws" }[scheme ?? "wss"];
   if (secure === undefined) {
-    throw invalid(`the relay URL '${given}' has the scheme '${scheme}': use https, http, wss or ws`);
+    throw unusable(`the relay URL '${given}' has the scheme '${scheme}': use https, http, wss or ws`);
   }
   const rest = scheme === undefined ? given : given.slice(scheme.length + 3);
-  if (!URL.canParse(`${secure}://${rest}`)) throw invalid(`the relay URL '${given}' is not a URL`);
+  if (!URL.canParse(`${secure}://${rest}`)) throw unusable(`the relay URL '${given}' is not a URL`);
   const url = new URL(`${secure}://${rest}`);
   if (url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== "") {
-    throw invalid(
+    throw unusable(
       `the relay URL '${withoutPassword(given)}' may hold a scheme, a host, a port and a path, and nothing else`,
     );
   }
@@ -223,48 +217,39 @@ function resolveProxy(given: string | URL | undefined): URL | undefined {
   const url = URL.canParse(String(given)) ? new URL(given) : undefined;
   if (url === undefined || !["http:", "https:"].includes(url.protocol)) {
     const shown = withoutPassword(String(given));
-    throw invalid(`the proxy '${shown}' is not the URL of an HTTP proxy, such as http://proxy.lan:3128`);
+    throw unusable(`the proxy '${shown}' is not the URL of an HTTP proxy, such as http://proxy.lan:3128`);
   }
   if (/%(?![0-9a-f]{2})/i.test(url.username + url.password)) {
-    throw invalid("the user or the password of the proxy has a % that begins no escape: write %25 for it");
+    throw unusable("the user or the password of the proxy has a % that begins no escape: write %25 for it");
   }
   return url;
 }
 
 function resolveTarget(options: TunnelClientOptions): Target {
   if ((options.port === undefined) === (options.target === undefined)) {
-    throw invalid("give the local service either as 'port' or as 'target'");
+    throw unusable("give the local service either as 'port' or as 'target'");
   }
   if (options.port !== undefined) return targetOfPort(options.port);
   return parseTarget(String(options.target));
 }
 
-type OptionType = (typeof optionTypes)[keyof typeof optionTypes];
-
-function isOfType(value: unknown, type: OptionType): boolean {
-  switch (type) {
-    case "a string or a URL":
-      return typeof value === "string" || value instanceof URL;
-    case "a number":
-      return typeof value === "number";
-    default:
-      return describeType(value) === type;
-  }
-}
-
 function resolveToken(token: string | undefined): string {
   if (token === undefined) return randomBytes(18).toString("base64url");
-  if (token === "") throw invalid("the token is empty: leave it out or give one");
-  if (token.length > 16_384) throw invalid("the token is longer than 16,384 characters");
+  if (token === "") throw unusable("the token is empty: leave it out or give one");
+  if (token.length > maxTokenLength) {
+    throw unusable(`the token is longer than ${maxTokenLength.toLocaleString("en")} characters`);
+  }
   return token;
 }
 
 function resolveSubdomain(subdomain: string | undefined): string | undefined {
   if (subdomain === undefined) return undefined;
-  if (subdomain === "") throw invalid("the subdomain is empty: leave it out to let the relay choose");
+  if (subdomain === "") throw unusable("the subdomain is empty: leave it out to let the relay choose");
   // The relay knows what it allows. This only keeps out what no host name can begin with.
-  if (!/^[\w-]{1,63}$/.test(subdomain)) {
-    throw invalid(`the subdomain '${subdomain}' is not a name: up to 63 letters, digits and inner hyphens`);
+  if (subdomain.length > maxNameLength || !/^[\w-]+$/.test(subdomain)) {
+    throw unusable(
+      `the subdomain '${subdomain}' is not a name: up to ${maxNameLength} letters, digits and inner hyphens`,
+    );
   }
   return subdomain;
 }
@@ -276,16 +261,15 @@ function resolveHostHeader(value: string): HostHeader {
   if (value === "rewrite" || value === "preserve") return value;
   // A name spelled like one of the two words is meant to be it.
   if (!hostValue.test(value) || /^(?:rewrite|preserve)$/i.test(value)) {
-    throw invalid(`the host header '${value}' is neither 'rewrite' nor 'preserve' nor a host name`);
+    throw unusable(`the host header '${value}' is neither 'rewrite' nor 'preserve' nor a host name`);
   }
   return { value };
 }
 
-function resolveOrigin(value: string | undefined, isDropped: boolean): OriginPolicy {
-  if (value === undefined) return isDropped ? "drop" : defaultOrigin;
-  const policy = oneOf("origin", originPolicies, value);
+function resolveOrigin(policy: OriginPolicy | undefined, isDropped: boolean): OriginPolicy {
+  if (policy === undefined) return isDropped ? "drop" : defaultOrigin;
   if (isDropped && policy !== "drop") {
-    throw invalid(`the origin cannot be '${policy}' and be dropped: give either 'origin' or 'drop-origin'`);
+    throw unusable(`the origin cannot be '${policy}' and be dropped: give either 'origin' or 'drop-origin'`);
   }
   return policy;
 }
@@ -301,46 +285,9 @@ function resolveForwardedHeaders(
   return value.split(",").map((part) => {
     const header = forwardedHeaders.find((one) => one === part.trim().toLowerCase());
     if (header !== undefined) return header;
-    throw invalid(
+    throw unusable(
       "the forwarded headers are 'all', 'none' or some of 'for', 'host' and 'proto', as in 'for,proto', " +
         `not '${value}'`,
     );
   });
-}
-
-/** @throws TunnelError `invalid_option` if `value`, of the option called `what`, is none of `policies`. */
-function oneOf<Policy extends string>(what: string, policies: readonly Policy[], value: string): Policy {
-  const policy = policies.find((one) => one === value);
-  if (policy !== undefined) return policy;
-  throw invalid(`the ${what} is one of '${policies.join("', '")}', not '${value}'`);
-}
-
-function duration(name: string, value: number | undefined, byDefault: number): number {
-  if (value === undefined) return byDefault;
-  if (!(value >= 0)) {
-    throw invalid(`${name} must be a number of milliseconds from 0, not ${value}`);
-  }
-  return value;
-}
-
-function positive(name: string, value: number | undefined, byDefault: number): number {
-  if (value === undefined) return byDefault;
-  if (!Number.isSafeInteger(value) || value < 1) {
-    throw invalid(`${name} must be a whole number from 1, not ${value}`);
-  }
-  return value;
-}
-
-/** @throws TunnelError `invalid_option` for what is no number of bytes, or more than the wire carries. */
-function headBytes(value: number): number {
-  if (!Number.isSafeInteger(value) || value < leastHeadBytes || value > greatestHeadBytes) {
-    throw invalid(
-      `maxResponseHeadBytes must be a whole number from ${leastHeadBytes} to ${greatestHeadBytes}, not ${value}`,
-    );
-  }
-  return value;
-}
-
-function invalid(message: string): TunnelError {
-  return new TunnelError("invalid_option", message);
 }

@@ -63,6 +63,16 @@ export function listValues(headers: RawHeaders, name: string): string[] {
   return values;
 }
 
+/** Whether responses with the status have no body, whatever they say of one (RFC 9110 section 6.4.1). Interim ones have none either. */
+export function isBodylessStatus(status: number): boolean {
+  return status === 204 || status === 304;
+}
+
+/** Whether a response to a request with the method has no body, whatever it says (RFC 9110 section 6.4.1). */
+export function isBodyless(method: string, status: number): boolean {
+  return method === "HEAD" || isBodylessStatus(status);
+}
+
 /** Whether a `Content-Type` is that of an event stream (WHATWG HTML, "Server-sent events"), which has no bound. */
 export function isEventStreamType(contentType: string): boolean {
   return /^text\/event-stream\b/i.test(contentType);

@@ -1,11 +1,12 @@
 // The parts, in the order in which a byte meets them:
 //   link.ts          one connection that carries messages (ws-link.ts over `ws`, testing/ in memory)
-//   registration.ts  the JSON messages that come before a session
+//   registration.ts  the JSON messages that come before a session; names.ts  what they may ask for
 //   v1/              the binary protocol: frame, encode, decode, stream, streams, sender, session (PROTOCOL.md)
 //   json/            the original's JSON wire, 0.1 and 0.2, behind the same interface
 //   tunnel.ts        that interface: sessions, streams and their handlers
 //   refusals.ts, refusal-gatherer.ts   what a relay refuses in a tunnel's name, as its client is told
-//   headers.ts, field-names.ts, upgrade-offer.ts, errors.ts, close-codes.ts, options.ts   shared vocabulary
+//   headers.ts, field-names.ts, upgrade-offer.ts, errors.ts, close-codes.ts   shared vocabulary
+//   options.ts, shapes.ts   how both ends look at the options that a program gives
 export { closeCodes, evictedReason, providerUnavailableReason } from "./close-codes.js";
 export { resetCodes, StreamReset, TunnelError } from "./errors.js";
 export type { ResetCode, TunnelErrorCode } from "./errors.js";
@@ -16,6 +17,8 @@ export {
   endToEndTrailers,
   fieldPairs,
   headerValue,
+  isBodyless,
+  isBodylessStatus,
   isEventStreamType,
   isFieldValue,
   isToken,
@@ -30,14 +33,17 @@ export type { JsonRelaySessionOptions } from "./json/relay-session.js";
 export type { Link, LinkHandler } from "./link.js";
 export { checkLiveness, Liveness } from "./liveness.js";
 export type { LivenessOptions } from "./liveness.js";
-export { checkOptionNames, describeType, maxTimerMs } from "./options.js";
+export { isName, isPattern, matchesPattern, maxNameLength } from "./names.js";
+export { describeType, describeValue, maxTimerMs, unusable } from "./options.js";
 export { RefusalGatherer } from "./refusal-gatherer.js";
 export type { Refusal, RefusalCode, RefusalLimit, RelayErrorCode } from "./refusals.js";
 export {
+  maxTokenLength,
   parseAcknowledge,
   parseOffer,
   parsePick,
   parseRegister,
+  registrationPath,
   supportedProtocols,
 } from "./registration.js";
 export type {
@@ -46,6 +52,17 @@ export type {
   PickMessage,
   RegisterMessage,
 } from "./registration.js";
+export {
+  callback,
+  checkOptions,
+  firstProblem,
+  flag,
+  milliseconds,
+  oneOf,
+  text,
+  textOrUrl,
+  wholeNumber,
+} from "./shapes.js";
 export type {
   AcceptedStream,
   AcceptStream,

@@ -1,6 +1,6 @@
-import { TunnelError } from "./errors.js";
 import type { Link } from "./link.js";
-import { checkOptionNames, describeType, maxTimerMs } from "./options.js";
+import { maxTimerMs } from "./options.js";
+import { checkOptions, milliseconds } from "./shapes.js";
 
 /** When a link counts as dead. */
 export interface LivenessOptions {
@@ -10,21 +10,14 @@ export interface LivenessOptions {
   pingTimeoutMs?: number;
 }
 
-const least: Readonly<Required<LivenessOptions>> = { pingIntervalMs: 0, pingTimeoutMs: 1 };
+const shapes = {
+  pingIntervalMs: milliseconds(0, maxTimerMs).optional(),
+  pingTimeoutMs: milliseconds(1, maxTimerMs).optional(),
+} satisfies Record<keyof LivenessOptions, unknown>;
 
 /** @throws TunnelError `invalid_option`. */
 export function checkLiveness(options: LivenessOptions): void {
-  checkOptionNames(options, Object.keys(least), "liveness");
-  for (const [name, min] of Object.entries(least)) {
-    const value: unknown = options[name as keyof LivenessOptions];
-    if (value === undefined) continue;
-    if (typeof value === "number" && value >= min && value <= maxTimerMs) continue;
-    const given = typeof value === "number" ? value : describeType(value);
-    throw new TunnelError(
-      "invalid_option",
-      `liveness.${name} must be a number of milliseconds from ${min} to ${maxTimerMs}, not ${given}`,
-    );
-  }
+  checkOptions(options, shapes, { within: "liveness" });
 }
 
 /**

@@ -8,12 +8,18 @@ import { z } from "zod";
 /** The versions of the binary protocol that this package speaks. */
 export const supportedProtocols: readonly number[] = [1];
 
+/** Where a relay registers clients, below its URL. */
+export const registrationPath = "/_tunnel/register";
+
+/** The longest token, in characters. */
+export const maxTokenLength = 16_384;
+
 const safeCount = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const secret = z.string().min(16).max(128);
 const windowSize = z.number().int().min(16_384).max(0x7fffffff);
 
 const register = z.object({
-  token: z.string().max(16_384),
+  token: z.string().max(maxTokenLength),
   subdomain: z.string().max(1024).nullish(),
   /** Binary protocol versions the client speaks, best last or first: the relay takes its highest. */
   protocol: z.array(z.number().int()).max(16).optional(),

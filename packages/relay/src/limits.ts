@@ -1,5 +1,4 @@
-import { maxFields, maxTimerMs, type RefusalLimit, TunnelError } from "mcp-tunnel-protocol";
-import { describeValue } from "./check.js";
+import { describeValue, maxFields, maxTimerMs, type RefusalLimit, TunnelError } from "mcp-tunnel-protocol";
 
 /**
  * Every limit of the relay. Each is checked before memory is spent, and each that bites is told to

@@ -1,8 +1,16 @@
-import { checkLiveness, checkOptionNames, type LivenessOptions, TunnelError } from "mcp-tunnel-protocol";
+import {
+  checkLiveness,
+  checkOptions,
+  isName,
+  type LivenessOptions,
+  oneOf,
+  text,
+  TunnelError,
+} from "mcp-tunnel-protocol";
 import { z } from "zod";
 import type { Authenticator } from "./auth/authenticator.js";
 import { openAuthenticator } from "./auth/open.js";
-import { checkShape, fileNumber, objectWith, portNumber, text, texts } from "./check.js";
+import { fileNumber, objectWith, portNumber, texts } from "./check.js";
 import { accessLog } from "./telemetry/access-log.js";
 import { trustedProxies, type TrustedProxies } from "./forwarded/forwarded.js";
 import { type AddressRanges, addressRanges } from "./net/addresses.js";
@@ -13,7 +21,7 @@ import { limitDefinitions, type LimitOptions, type Limits, resolveLimits } from 
 import { type Logger, loggerShape, silentLogger } from "./telemetry/log.js";
 import { checkTemplate, defaultPublicUrl } from "./tunnels/public-url.js";
 import { type TlsOptions, tlsShape } from "./tls/tls.js";
-import { defaultReservedNames, isName, normalizeDomain } from "./tunnels/name.js";
+import { defaultReservedNames, normalizeDomain } from "./tunnels/name.js";
 import type { RelayObserver } from "./telemetry/observer.js";
 
 /** What a relay can be told. Only `domain` has no default. */
@@ -93,37 +101,30 @@ const observerShape = objectWith<RelayObserver>(["onEnd"], ["onTunnelEvent", "on
 
 /** What each option may be. What text has to say is looked at where it is read. */
 const optionShapes = {
-  domain: z.string("a host name such as tunnel.example.com"),
+  domain: text("a host name such as tunnel.example.com"),
   port: portNumber.optional(),
-  host: text.optional(),
+  host: text().optional(),
   fd: fileNumber.optional(),
-  publicUrl: text.optional(),
+  publicUrl: text().optional(),
   authenticator: objectWith<Authenticator>(["authenticate"], ["reload", "close"]).optional(),
   reservedNames: texts.optional(),
   trustedProxies: texts.optional(),
   trustedProxyHeaders: texts.optional(),
-  interimToProxies: z.enum(interimToProxies, `one of: ${interimToProxies.join(", ")}`).optional(),
+  interimToProxies: oneOf(interimToProxies).optional(),
   limitExempt: texts.optional(),
-  cookieDomain: z.enum(cookieDomains, `one of: ${cookieDomains.join(", ")}`).optional(),
+  cookieDomain: oneOf(cookieDomains).optional(),
   tls: tlsShape.optional(),
-  liveness: z.custom<LivenessOptions>().optional(),
   logger: loggerShape.optional(),
   accessLog: observerShape.optional(),
   observers: z.array(observerShape, "an array of observers").optional(),
-} satisfies Record<Exclude<keyof RelayOptions, keyof LimitOptions>, z.ZodType>;
+} satisfies Record<Exclude<keyof RelayOptions, keyof LimitOptions | "liveness">, z.ZodType>;
 
-const optionNames = [...Object.keys(optionShapes), ...Object.keys(limitDefinitions)];
-
-/** Programs in JavaScript, and values from elsewhere, are not held to the types. */
-function checkOptions(options: RelayOptions): void {
-  checkOptionNames(options, optionNames);
-  checkShape(z.object(optionShapes), options);
-  if (options.liveness !== undefined) checkLiveness(options.liveness);
-}
+const known = [...Object.keys(optionShapes), "liveness", ...Object.keys(limitDefinitions)];
 
 /** @throws TunnelError `invalid_option`, with a message for the person who wrote the option. */
 export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
-  checkOptions(options);
+  checkOptions(options, optionShapes, { known });
+  if (options.liveness !== undefined) checkLiveness(options.liveness);
   return {
     domain: normalizeDomain(options.domain),
     port: options.port ?? 8080,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { resolveName } from "../src/auth/authenticator.js";
-import { isPattern, matchesPattern } from "../src/auth/patterns.js";
+import { isName, isPattern, matchesPattern } from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
-import { admitName, isName, normalizeDomain } from "../src/tunnels/name.js";
+import { admitName, normalizeDomain } from "../src/tunnels/name.js";
 
 describe("patterns", () => {
   it.each([

@@ -1,5 +1,9 @@
-/** What went wrong, in words: anything can be thrown. */
+/**
+ * What went wrong, in words: anything can be thrown. Attempts at several addresses fail as one error, which has no words of
+ * its own.
+ */
 export function messageOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join("; ");
   return error instanceof Error ? error.message : String(error);
 }
 

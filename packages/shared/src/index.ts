@@ -10,7 +10,7 @@
  */
 export { durationForm, formatDuration, parseDuration } from "./duration.js";
 export { messageOf, stackOf } from "./errors.js";
-export { isLocalhost, isLoopbackAddress } from "./loopback.js";
+export { isLocalhost, isLoopback, isLoopbackAddress } from "./loopback.js";
 export { printable, printableJson, printableLines } from "./printable.js";
 export { exactBytes, formatBytes, parseBytes } from "./size.js";
 export { oneLine, withoutQuery, withoutTrailing } from "./text.js";

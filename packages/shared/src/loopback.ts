@@ -7,6 +7,11 @@ export function isLocalhost(hostname: string): boolean {
   return /(?:^|\.)localhost\.?$/i.test(hostname);
 }
 
+/** Whether a name, or an address, means this machine. IPv6 may be in brackets, as in a URL. */
+export function isLoopback(hostname: string): boolean {
+  return isLocalhost(hostname) || isLoopbackAddress(hostname);
+}
+
 /** Whether `text` is an address of this machine alone: 127.0.0.0/8 or ::1, in any spelling, and in brackets or without. */
 export function isLoopbackAddress(text: string): boolean {
   const address = /^\[?([0-9a-f:.]+)\]?$/i.exec(text)?.[1] ?? "";

@@ -6,6 +6,8 @@ it("whatever is thrown has words", () => {
   expect(messageOf(error)).toBe("it broke");
   expect(stackOf(error)).toMatch(/^Error: it broke\n +at .*errors\.test/);
   expect([messageOf("text"), stackOf("text"), messageOf(undefined)]).toEqual(["text", "text", "undefined"]);
+  const several = new AggregateError([error, new Error("so did the other")]);
+  expect(messageOf(several)).toBe("it broke; so did the other");
   delete error.stack;
   expect(stackOf(error)).toBe("it broke");
 });

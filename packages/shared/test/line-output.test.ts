@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LineOutput, type LineOutputOptions } from "../src/command/index.js";
 
-type Done = (error: NodeJS.ErrnoException | null, written: number) => void;
+type Done = (error: Error | null, written: number) => void;
 
 /** A write that the kernel has, and that a test answers. */
 interface Write {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { isLocalhost, isLoopbackAddress } from "../src/index.js";
+import { isLocalhost, isLoopback, isLoopbackAddress } from "../src/index.js";
 
 it.each([
   "127.0.0.1",
@@ -9,7 +9,10 @@ it.each([
   "0:0:0:0:0:0:0:1",
   "::ffff:127.0.0.1",
   "[::FFFF:7f00:1]",
-])("%s is an address of this machine", (text) => expect(isLoopbackAddress(text)).toBe(true));
+])("%s is an address of this machine", (text) => {
+  expect(isLoopbackAddress(text)).toBe(true);
+  expect(isLoopback(text)).toBe(true);
+});
 
 it.each([
   "",

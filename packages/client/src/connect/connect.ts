@@ -5,15 +5,15 @@ import {
   parseAcknowledge,
   parseOffer,
   providerUnavailableReason,
+  registrationPath,
   TunnelError,
 } from "mcp-tunnel-protocol";
 import type { AcknowledgeMessage, RegisterMessage } from "mcp-tunnel-protocol";
 import { WebSocketLink } from "mcp-tunnel-protocol/ws";
+import { isLoopback, messageOf } from "mcp-tunnel-shared";
 import { HttpsProxyAgent } from "https-proxy-agent";
 import { WebSocket } from "ws";
-import { isLoopback } from "../service/http/target.js";
 import { lookup } from "../net/lookup.js";
-import { registrationPath } from "../options.js";
 import type { PickSubdomain } from "../options.js";
 import { tlsFault } from "../net/tls-errors.js";
 import { version } from "../version.js";
@@ -297,11 +297,6 @@ function relayFailed(request: RegisterRequest, error: Error): TunnelError {
 function proxyFailed(request: RegisterRequest, error: Error): TunnelError {
   const fault = tlsFault(error);
   return unreachable(request, fault === undefined ? messageOf(error) : `of the proxy: ${fault}`, error);
-}
-
-function messageOf(error: Error): string {
-  const errors = error instanceof AggregateError ? (error.errors as Error[]) : [error];
-  return errors.map(({ message }) => message).join("; ");
 }
 
 function proxyRefused(request: RegisterRequest, status: number, reason: string): TunnelError {

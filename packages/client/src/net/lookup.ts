@@ -1,7 +1,7 @@
 import { lookup as systemLookup } from "node:dns";
 import type { LookupAddress } from "node:dns";
 import type { LookupFunction, Socket } from "node:net";
-import { isLocalhost } from "../service/http/target.js";
+import { isLocalhost } from "mcp-tunnel-shared";
 
 const ipv6: LookupAddress = { address: "::1", family: 6 };
 const ipv4: LookupAddress = { address: "127.0.0.1", family: 4 };

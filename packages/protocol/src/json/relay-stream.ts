@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { StreamReset, type ResetCode } from "../errors.js";
+import { isBodyless } from "../headers.js";
 import type { RequestHead, ResponseHead, StreamHandler, TunnelStream } from "../tunnel.js";
 import { requestHeadersToWire } from "./headers.js";
 import { stalledReader, type StreamIntake } from "./intake.js";
@@ -160,7 +161,7 @@ export class RelayStream implements TunnelStream {
       this.#refuse("body is not base64");
       return;
     }
-    const bodiless = data.length === 0 || this.#hasNoBody(head.status);
+    const bodiless = data.length === 0 || isBodyless(this.#head.method, head.status);
     if (!bodiless) head.headers.push("Content-Length", String(data.length));
     this.#state = "streaming";
     this.#handler.onHead?.(head, bodiless);
@@ -170,7 +171,7 @@ export class RelayStream implements TunnelStream {
 
   #receiveHead(head: ResponseHead): void {
     this.#state = "streaming";
-    const bodiless = this.#hasNoBody(head.status);
+    const bodiless = isBodyless(this.#head.method, head.status);
     this.#handler.onHead?.(head, bodiless);
     // The chunk that says so comes later and finds nobody.
     if (bodiless) this.#receiveEnd();
@@ -193,11 +194,6 @@ export class RelayStream implements TunnelStream {
     if (this.#state === "finished") return;
     this.#finish();
     this.#handler.onEnd([]);
-  }
-
-  /** RFC 9110 section 6.4.1: these never have content, whatever the client says. */
-  #hasNoBody(status: number): boolean {
-    return this.#head.method === "HEAD" || status === 204 || status === 304;
   }
 
   #finish(): void {

@@ -1,9 +1,8 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { hash, timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { BlockList, isIP } from "node:net";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { printableJson } from "mcp-tunnel-shared";
+import { isLoopbackAddress, printableJson } from "mcp-tunnel-shared";
 import type { Metrics } from "./metrics.js";
 import { listen } from "../net/listen.js";
 import type { Relay } from "../relay.js";
@@ -28,13 +27,9 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
-const loopback = new BlockList();
-loopback.addSubnet("127.0.0.0", 8, "ipv4");
-loopback.addAddress("::1", "ipv6");
-
 /** @throws TunnelError `invalid_option` when others than this machine could reach `host` without a secret. */
 export function checkAdminAccess(host: string, secret: string | undefined): void {
-  if (secret !== undefined || isLoopback(host)) return;
+  if (secret !== undefined || isOwn(host)) return;
   throw new TunnelError(
     "invalid_option",
     `--admin-listen ${host} can be reached from outside this machine: set --admin-secret-file or --admin-secret`,
@@ -68,10 +63,12 @@ export function createAdminServer(relay: Relay, options: AdminOptions): AdminSer
   };
 }
 
-function isLoopback(host: string): boolean {
-  const version = isIP(host);
-  if (version === 0) return host === "localhost";
-  return loopback.check(host, version === 4 ? "ipv4" : "ipv6");
+/**
+ * Whether only this machine can mean `host`. Of names that is `localhost` alone: what is below it means this machine to browsers,
+ * and to other programs what their resolver says.
+ */
+function isOwn(host: string): boolean {
+  return host === "localhost" || isLoopbackAddress(host);
 }
 
 class AdminRequests {
@@ -125,8 +122,7 @@ class AdminRequests {
 
   #isOwnName(host: string): boolean {
     const [, name = ""] = /^(\[[^\]]*\]|[^:]*)(?::[0-9]+)?$/.exec(host) ?? [];
-    const plain = name.replace(/^\[|\]$/g, "").toLowerCase();
-    return isLoopback(plain);
+    return isOwn(name.toLowerCase());
   }
 
   #get(req: IncomingMessage, res: ServerResponse, answer: () => void): void {
@@ -179,7 +175,7 @@ function readiness({ draining, stale }: Relay): { status: string; stale: StaleKi
   return { status: kinds.includes("tokens") ? "tokens are stale" : "ready", stale: kinds };
 }
 
-const sha256 = (text: string): Buffer => createHash("sha256").update(text).digest();
+const sha256 = (text: string): Buffer => hash("sha256", text, "buffer");
 
 function send(res: ServerResponse, status: number, body: object, headers: Record<string, string> = {}): void {
   const text = `${printableJson(body)}\n`;

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { type AddressKeys, Occupancy } from "./addresses.js";
 import type { LimitReporter } from "../telemetry/limit-reporter.js";
@@ -67,5 +67,5 @@ export class Admission {
 
 /** Tells tokens apart without keeping them. */
 export function tokenKey(token: string): string {
-  return createHash("sha256").update(token).digest("base64url");
+  return hash("sha256", token, "base64url");
 }

@@ -1,5 +1,5 @@
+import { firstProblem, flag, text } from "mcp-tunnel-protocol";
 import { z } from "zod";
-import { firstProblem } from "../check.js";
 import type { StaleSource } from "../files/staleness.js";
 import { grants, patternList } from "./patterns.js";
 
@@ -45,8 +45,8 @@ export interface Authenticator {
 }
 
 const refusalShape = z.object({
-  refused: z.string("the reason, a string"),
-  undecided: z.boolean("a boolean").optional(),
+  refused: text("the reason, a string"),
+  undecided: flag.optional(),
 });
 const permissionShape = z.object({ allowed: patternList }, "an object with 'allowed' or 'refused'");
 

@@ -1,9 +1,15 @@
-import { checkOptionNames, maxTimerMs, providerUnavailableReason, TunnelError } from "mcp-tunnel-protocol";
-import { withoutTrailing } from "mcp-tunnel-shared";
+import {
+  checkOptions,
+  maxTimerMs,
+  providerUnavailableReason,
+  text,
+  TunnelError,
+  wholeNumber,
+} from "mcp-tunnel-protocol";
+import { messageOf, withoutTrailing } from "mcp-tunnel-shared";
 import pRetry from "p-retry";
 import { Agent, request } from "undici";
 import { z } from "zod";
-import { checkShape, text, wholeNumber } from "../check.js";
 import { type Logger, loggerShape } from "../telemetry/log.js";
 import type { AuthenticationResult, Authenticator } from "./authenticator.js";
 import { patternList } from "./patterns.js";
@@ -22,10 +28,10 @@ export interface ProviderOptions {
 }
 
 const optionShapes = {
-  url: text,
-  secret: z.string("a string").min(1, "a secret, and not empty"),
+  url: text(),
+  secret: text().min(1, "a secret, and not empty"),
   timeoutMs: wholeNumber(1, maxTimerMs).optional(),
-  maxAnswerBytes: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
+  maxAnswerBytes: wholeNumber(1).optional(),
   logger: loggerShape.optional(),
 } satisfies Record<keyof ProviderOptions, z.ZodType>;
 
@@ -64,8 +70,7 @@ const unavailable: AuthenticationResult = { refused: providerUnavailableReason, 
  * @throws TunnelError `invalid_option` when the URL is not an http or https one, among others.
  */
 export function providerAuthenticator(options: ProviderOptions): Authenticator {
-  checkOptionNames(options, Object.keys(optionShapes));
-  checkShape(z.object(optionShapes), options);
+  checkOptions(options, optionShapes);
   const { secret, timeoutMs = 5_000, maxAnswerBytes = 65_536, logger } = options;
   const endpoint = verifyEndpoint(options.url);
   const agent = new Agent({ connect: { timeout: timeoutMs } });
@@ -152,5 +157,5 @@ function rejectionReason(text: string): string {
 function describe(error: unknown): string {
   if (error instanceof z.ZodError) return 'the answer is not {"subdomains": [patterns]}';
   if (error instanceof SyntaxError) return "the answer is not JSON";
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }

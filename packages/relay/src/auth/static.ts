@@ -1,8 +1,6 @@
-import { createHash, timingSafeEqual } from "node:crypto";
-import { describeType } from "mcp-tunnel-protocol";
-import { unusable } from "../check.js";
+import { hash, timingSafeEqual } from "node:crypto";
+import { describeType, isPattern, unusable } from "mcp-tunnel-protocol";
 import type { Authenticator } from "./authenticator.js";
-import { isPattern } from "./patterns.js";
 
 /** A token and the patterns of the names it may register. */
 export interface StaticToken {
@@ -11,14 +9,13 @@ export interface StaticToken {
   subdomains: readonly string[];
 }
 
-const sha256 = (text: string): Buffer => createHash("sha256").update(text).digest();
 const digestPrefix = "sha256:";
 const digestForm = /^sha256:[0-9a-f]{64}$/i;
 
 /** What to compare the digest of a client's token with. */
 function digestOf(token: string): Buffer {
   const isDigest = digestForm.test(token);
-  return isDigest ? Buffer.from(token.slice(digestPrefix.length), "hex") : sha256(token);
+  return isDigest ? Buffer.from(token.slice(digestPrefix.length), "hex") : hash("sha256", token, "buffer");
 }
 
 /**
@@ -72,7 +69,7 @@ export function staticAuthenticator(tokens: readonly StaticToken[]): Authenticat
     mode: "static",
     async authenticate({ token }) {
       // Digests of one length, compared in constant time, all of them: the time tells nothing about a token.
-      const digest = sha256(token);
+      const digest = hash("sha256", token, "buffer");
       const matching = known.filter((entry) => timingSafeEqual(entry.digest, digest));
       if (matching.length === 0) return { refused: "invalid token" };
       return { allowed: matching.flatMap((entry) => entry.subdomains) };

@@ -1,6 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
+import { messageOf } from "mcp-tunnel-shared";
 import { formatProblems } from "../config/yaml.js";
 import type { Logger } from "../telemetry/log.js";
 import { FileTask, readRegularFile, stampOf } from "../files/regular-file.js";
@@ -177,7 +178,7 @@ export class TokenFileAuthenticator implements Authenticator {
     const file = this.#path;
     const read = await this.#reading.run().catch((error: unknown) => {
       // That may pass without a trace on the file: too many open files, a share that is away, rights of the folder.
-      return { stamp: undefined, problems: error instanceof Error ? error.message : String(error) };
+      return { stamp: undefined, problems: messageOf(error) };
     });
     if (this.#closed) return;
     this.#readStamp = read.stamp;

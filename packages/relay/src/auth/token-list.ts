@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
+import { isPattern } from "mcp-tunnel-protocol";
 import { z } from "zod";
 import { type Problem, YamlFile } from "../config/yaml.js";
 import { parseExpiry } from "./expiry.js";
-import { isPattern } from "./patterns.js";
 
 /** One token as a token file knows it: by its digest. */
 export interface TokenEntry {
@@ -73,7 +73,7 @@ export function parseTokenList(text: string): { value: TokenEntry[] } | { proble
 
 /** The digest of a token, as token files hold it. */
 export function tokenDigest(token: string): string {
-  return createHash("sha256").update(token).digest("hex");
+  return hash("sha256", token, "hex");
 }
 
 /** What people and logs call a token. */

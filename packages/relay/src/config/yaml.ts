@@ -1,3 +1,4 @@
+import { messageOf } from "mcp-tunnel-shared";
 import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument } from "yaml";
 import type { z } from "zod";
 
@@ -60,7 +61,7 @@ export class YamlFile {
       contents = this.document.toJS();
     } catch (error) {
       // Aliases without an anchor, or more of them than any honest file has.
-      return { problems: [{ line: 1, message: error instanceof Error ? error.message : String(error) }] };
+      return { problems: [{ line: 1, message: messageOf(error) }] };
     }
     const result = schema.safeParse(contents);
     if (result.success) return { value: result.data };

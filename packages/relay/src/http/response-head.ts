@@ -3,6 +3,7 @@ import {
   endToEndTrailers,
   FieldNames,
   type FieldSet,
+  isBodyless,
   isEventStreamType,
   isFieldValue,
   isToken,
@@ -85,7 +86,7 @@ export function checkResponseHead(head: ResponseHead, method: string): CheckedHe
         break;
     }
   }
-  const bodyless = method === "HEAD" || status === 204 || status === 304;
+  const bodyless = isBodyless(method, status);
   const hasStrayLength = status === 204 && contentLength !== undefined;
   const kept = hasStrayLength ? endToEndHeaders(headers, lengthField) : headers;
   return { headers: kept, contentLength, bodyless, isEventStream, hasRequestId };

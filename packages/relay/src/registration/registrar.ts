@@ -12,7 +12,7 @@ import {
   TunnelError,
   V1RelaySession,
 } from "mcp-tunnel-protocol";
-import { printable } from "mcp-tunnel-shared";
+import { printable, stackOf } from "mcp-tunnel-shared";
 import { checkAnswer, resolveName, type TokenGrant } from "../auth/authenticator.js";
 import { grants } from "../auth/patterns.js";
 import { type Admission, type Applicant, tokenKey } from "../admission/admission.js";
@@ -278,8 +278,7 @@ export class Registrar {
         late ? "no registration in time" : error.message,
       );
     } else {
-      const stack = error instanceof Error ? error.stack : String(error);
-      logger.error({ error: stack, address }, "registration failed");
+      logger.error({ error: stackOf(error), address }, "registration failed");
       link.close(closeCodes.internal, "relay error");
     }
   }

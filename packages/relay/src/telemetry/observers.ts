@@ -1,3 +1,4 @@
+import { stackOf } from "mcp-tunnel-shared";
 import type { LimitName } from "../limits.js";
 import type { Logger } from "./log.js";
 import type { ExchangeRecord, RelayObserver, TunnelEvent } from "./observer.js";
@@ -29,8 +30,7 @@ export class Observers implements Required<RelayObserver> {
       try {
         tell(observer);
       } catch (error) {
-        const stack = error instanceof Error ? error.stack : String(error);
-        this.#logger.error({ error: stack }, "an observer failed");
+        this.#logger.error({ error: stackOf(error) }, "an observer failed");
       }
     }
   }

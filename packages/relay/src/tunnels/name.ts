@@ -1,15 +1,10 @@
-import { TunnelError } from "mcp-tunnel-protocol";
+import { isName, TunnelError } from "mcp-tunnel-protocol";
 
 /**
  * Names that a visitor takes for the operator's own. A pattern with a `*`, and open mode, do not grant them;
  * a token whose patterns spell one out does.
  */
 export const defaultReservedNames: readonly string[] = ["admin", "api", "mail", "relay", "status", "www"];
-
-/** A DNS label (RFC 1123 section 2.1): 1 to 63 letters, digits and inner hyphens. Lower case only. */
-export function isName(text: string): boolean {
-  return text.length <= 63 && /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(text);
-}
 
 /**
  * The name of a tunnel in the form in which it is kept, or why it cannot be had.

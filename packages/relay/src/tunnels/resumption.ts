@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomUUID, timingSafeEqual } from "node:crypto";
+import { hash, randomBytes, randomUUID, timingSafeEqual } from "node:crypto";
 import type { ResumableSession } from "mcp-tunnel-protocol";
 import type { Tunnel } from "./tunnel.js";
 
@@ -22,7 +22,7 @@ export interface ResumableTunnel {
   secretDigest: string;
 }
 
-const sha256 = (text: string): string => createHash("sha256").update(text).digest("base64url");
+const digestOf = (secret: string): string => hash("sha256", secret, "base64url");
 
 /** The sessions that a returning client can go on with, by their ids. */
 export class ResumableSessions {
@@ -34,14 +34,16 @@ export class ResumableSessions {
   add(tunnel: Tunnel, session: ResumableSession): { id: string; secret: string } {
     const id = randomUUID();
     const secret = randomBytes(32).toString("base64url");
-    this.#sessions.set(id, { tunnel, session, secretDigest: sha256(secret) });
+    this.#sessions.set(id, { tunnel, session, secretDigest: digestOf(secret) });
     return { id, secret };
   }
 
   find(id: string, secret: string): ResumableTunnel | undefined {
     const found = this.#sessions.get(id);
     if (found === undefined) return undefined;
-    return timingSafeEqual(Buffer.from(found.secretDigest), Buffer.from(sha256(secret))) ? found : undefined;
+    return timingSafeEqual(Buffer.from(found.secretDigest), Buffer.from(digestOf(secret)))
+      ? found
+      : undefined;
   }
 
   /** Forgets a session that is over. With a verdict it is not to be gone on with, nor to begin anew. */

@@ -1,4 +1,5 @@
 import type { ResetCode } from "mcp-tunnel-protocol";
+import { messageOf } from "mcp-tunnel-shared";
 import { tlsFault } from "../../net/tls-errors.js";
 import { invalidAnswer, UnusableAnswer } from "./response-head.js";
 import type { Target } from "./target.js";
@@ -42,7 +43,7 @@ const parserWords =
  */
 export function upstreamFailure(error: unknown, target: Target, connected: boolean): UpstreamFailure {
   const code = errorCode(error);
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   if (notSendable.has(code))
     return { code: "bad_message", message: `the request cannot be sent on: ${text}` };
   if (error instanceof UnusableAnswer) return { code: "bad_message", message: `${target.origin} ${text}` };

@@ -2,7 +2,7 @@ import * as http from "node:http";
 import * as net from "node:net";
 import * as tls from "node:tls";
 import type { RawHeaders, StreamHandler, StreamReset } from "mcp-tunnel-protocol";
-import { carriedProtocols, endToEndTrailers, fieldPairs, headerValue } from "mcp-tunnel-protocol";
+import { carriedProtocols, endToEndTrailers, fieldPairs, headerValue, isBodyless } from "mcp-tunnel-protocol";
 import { readAfterRefusedWrite } from "./early-answer.js";
 import { upstreamFailure } from "./errors.js";
 import { ignored } from "./exchange.js";
@@ -168,7 +168,7 @@ class RawRequest implements StreamHandler {
   #onResponse(response: http.IncomingMessage): void {
     this.#response = response;
     const status = response.statusCode as number;
-    const bodiless = this.#exchange.head.method === "HEAD" || status === 204 || status === 304;
+    const bodiless = isBodyless(this.#exchange.head.method, status);
     const isSent = this.#exchange.sendHead(status, response.rawHeaders, bodiless);
     this.#dropEarly();
     if (!isSent) {

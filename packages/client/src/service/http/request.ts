@@ -1,4 +1,4 @@
-import { headerValue } from "mcp-tunnel-protocol";
+import { headerValue, isBodyless } from "mcp-tunnel-protocol";
 import type { RawHeaders, StreamHandler, StreamReset } from "mcp-tunnel-protocol";
 import { RequestBody } from "./body.js";
 import type { LocalConnection } from "./connection.js";
@@ -198,8 +198,7 @@ class LocalResponse implements LocalHandler {
     }
     if (this.#request.control !== undefined) this.#request.control.resume = resume;
     if (this.#connection !== undefined) this.#connection.resume = resume;
-    // RFC 9110 section 6.4.1.
-    this.#ended = this.#exchange.head.method === "HEAD" || status === 204 || status === 304;
+    this.#ended = isBodyless(this.#exchange.head.method, status);
     const withheld = this.#connection?.responses.withheldLength;
     if (withheld !== undefined) headers.push("Content-Length", withheld);
     const length = headerValue(headers, "content-length");

@@ -1,4 +1,4 @@
-import { isFieldValue, isToken } from "mcp-tunnel-protocol";
+import { isBodylessStatus, isFieldValue, isToken } from "mcp-tunnel-protocol";
 
 /** What {@link scanHead} says when the head's end has not come. */
 export const incomplete = 0;
@@ -151,7 +151,7 @@ export function readHead(head: string, context: HeadContext): PlainHead {
   const isInterim = status < 200 && status !== 101;
   const fields = new Fields(lines.slice(1));
   // RFC 9112 section 6.3: none of them has a body, whatever it says.
-  const isBodyless = status < 200 || status === 204 || status === 304;
+  const isBodyless = status < 200 || isBodylessStatus(status);
   const coding = fields.takeCoding();
   const length = fields.takeLength();
   if (coding && length !== undefined) {

@@ -1,5 +1,5 @@
-import { isIP } from "node:net";
 import { TunnelError } from "mcp-tunnel-protocol";
+import { isLoopback } from "mcp-tunnel-shared";
 
 /** The local service. Fixed at start: nothing that the relay sends can change where requests go. */
 export interface Target {
@@ -15,9 +15,6 @@ export interface Target {
 
 /** The service on a port of this machine. */
 export function targetOfPort(port: number): Target {
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw new TunnelError("invalid_option", `the port must be a whole number from 1 to 65535, not ${port}`);
-  }
   return parseTarget(`http://localhost:${port}`);
 }
 
@@ -50,22 +47,10 @@ export function parseTarget(text: string): Target {
     secure,
     hostname,
     port,
+    // Services that only listen on this machine often guard against DNS rebinding, and some want the port in Host even where it
+    // is the default one.
     authority: isLoopback(hostname) ? `${url.hostname}:${port}` : url.host,
   };
-}
-
-/** Whether a name is `localhost` or below it, which always is this machine (RFC 6761 section 6.3). */
-export function isLocalhost(hostname: string): boolean {
-  return /(^|\.)localhost\.?$/i.test(hostname);
-}
-
-/**
- * Whether a name means this machine. Services that only listen there often guard against DNS rebinding, and some
- * want the port in Host even where it is the default one, so it is always given. IPv6 may be in brackets, as in a URL.
- */
-export function isLoopback(hostname: string): boolean {
-  if (isLocalhost(hostname) || hostname === "::1" || hostname === "[::1]") return true;
-  return isIP(hostname) === 4 && hostname.startsWith("127.");
 }
 
 /** What can be shown of a URL, or of what should be one. */

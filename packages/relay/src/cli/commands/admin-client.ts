@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { InvalidArgumentError } from "commander";
-import { printable, withoutTrailing } from "mcp-tunnel-shared";
+import { messageOf, printable, withoutTrailing } from "mcp-tunnel-shared";
 import { readSecret } from "../options/secret.js";
 import { CommandFailure } from "../output/output.js";
 import { formatHostPort } from "../../net/host-port.js";
@@ -46,7 +46,7 @@ export async function adminRequest(
     ({ status, text } = await send(address.admin + path, method, headers));
   } catch (error) {
     throw new CommandFailure(
-      `cannot reach a relay's admin API at ${address.admin}: ${reason(error)}; is it started with --admin-listen?`,
+      `cannot reach a relay's admin API at ${address.admin}: ${messageOf(error)}; is it started with --admin-listen?`,
       { cause: error },
     );
   }
@@ -90,9 +90,4 @@ function parse(text: string): Record<string, unknown> | undefined {
   } catch {
     return undefined;
   }
-}
-
-function reason(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(reason).join("; ");
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
+import { stackOf } from "mcp-tunnel-shared";
 import { type AdminServer, createAdminServer } from "../../admin/server.js";
 import { accessLog, combinedLog, jsonLog } from "../../telemetry/access-log.js";
 import type { LogFormat, Logger } from "../../telemetry/log.js";
@@ -111,8 +112,7 @@ async function start(
  */
 function surviveFaults(logger: Logger): void {
   process.on("uncaughtException", (error: unknown) => {
-    const stack = error instanceof Error ? error.stack : String(error);
-    logger.error({ error: stack }, "uncaught error; please report it");
+    logger.error({ error: stackOf(error) }, "uncaught error; please report it");
   });
 }
 

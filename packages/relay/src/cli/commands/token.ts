@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { isPattern } from "../../auth/patterns.js";
+import { isPattern } from "mcp-tunnel-protocol";
 import type { CreateOptions, FileOption, ListOptions } from "./token-options.js";
 import { parseExpiry } from "../../auth/expiry.js";
 

@@ -1,4 +1,5 @@
 import type { Command, Option } from "commander";
+import { unusable } from "mcp-tunnel-protocol";
 import { checkAdminAccess } from "../../admin/server.js";
 import type { Authenticator } from "../../auth/authenticator.js";
 import { combinedAuthenticator } from "../../auth/combined.js";
@@ -6,7 +7,6 @@ import { openAuthenticator } from "../../auth/open.js";
 import { providerAuthenticator, verifyEndpoint } from "../../auth/provider.js";
 import { parseStaticToken, staticAuthenticator } from "../../auth/static.js";
 import { TokenFileAuthenticator } from "../../auth/token-file.js";
-import { unusable } from "../../check.js";
 import { type ConfigRules, readConfigFile } from "../../config/file.js";
 import { trustedProxies } from "../../forwarded/forwarded.js";
 import { addressRanges } from "../../net/addresses.js";

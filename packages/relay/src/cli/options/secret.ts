@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { unusable } from "../../check.js";
+import { unusable } from "mcp-tunnel-protocol";
 
 /** A secret given as it is or in a file, so that it need not stand in the process list. */
 export function readSecret(

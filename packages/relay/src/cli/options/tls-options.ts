@@ -1,5 +1,5 @@
 import { Option } from "commander";
-import { unusable } from "../../check.js";
+import { unusable } from "mcp-tunnel-protocol";
 import type { TlsOptions } from "../../tls/tls.js";
 import { collect, readDurationMs, readPort } from "./values.js";
 

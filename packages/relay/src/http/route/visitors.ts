@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { headerValue, type RelayErrorCode } from "mcp-tunnel-protocol";
+import { headerValue, registrationPath, type RelayErrorCode } from "mcp-tunnel-protocol";
 import { withoutQuery } from "mcp-tunnel-shared";
 import type { LimitName, Limits } from "../../limits.js";
 import { closeGently } from "../../net/closing.js";
@@ -22,9 +22,6 @@ import { type DeclaredBody, declaredBody } from "../declared-body.js";
 import { type BodyProgress, refuse, watchTaken } from "../answer/respond.js";
 import { UpgradeSocket } from "../exchange/upgrade.js";
 import type { Guard, VisitorRequest, VisitorResponse } from "../message.js";
-
-/** Where clients register, on any host name. */
-const registrationPath = "/_tunnel/register";
 
 /** By which limits requests are refused here. */
 const limitOfRefusal: Partial<Record<RelayErrorCode, keyof Limits>> = {

@@ -1,6 +1,5 @@
-import { maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
+import { maxTimerMs, text, TunnelError, wholeNumber } from "mcp-tunnel-protocol";
 import { z } from "zod";
-import { text, wholeNumber } from "../../check.js";
 
 /** Let's Encrypt. */
 const defaultDirectory = "https://acme-v02.api.letsencrypt.org/directory";
@@ -25,10 +24,10 @@ export interface AcmeOptions {
 
 export const acmeShape = z.strictObject(
   {
-    email: text,
-    hook: text,
-    directory: text.optional(),
-    storage: text.optional(),
+    email: text(),
+    hook: text(),
+    directory: text().optional(),
+    storage: text().optional(),
     propagationMs: wholeNumber(0, maxTimerMs).optional(),
   } satisfies Record<keyof AcmeOptions, z.ZodType>,
   "an object",

@@ -1,0 +1,69 @@
+import { z } from "zod";
+import { checkOptionNames, describeType, describeValue, unusable } from "./options.js";
+
+/**
+ * What the values of options have to be. Programs in JavaScript, and values from elsewhere, are not held to the types. The
+ * message of a shape says what is wanted: "a whole number from 1".
+ */
+
+/** What is wrong first with a value, or `undefined`. `within`: the option that the value is of, if it is not the whole. */
+export function firstProblem(shape: z.ZodType, value: unknown, within?: string): string | undefined {
+  const issue = shape.safeParse(value, { reportInput: true }).error?.issues[0];
+  if (issue === undefined) return undefined;
+  const path = [...(within === undefined ? [] : [within]), ...issue.path].join(".");
+  if (issue.code === "unrecognized_keys") {
+    return `there is no option '${issue.keys[0]}'${path === "" ? "" : ` in ${path}`}`;
+  }
+  const given = issue.code === "invalid_type" ? describeType(issue.input) : describeValue(issue.input);
+  return `${path === "" ? "it" : path} is ${given}; it must be ${issue.message}`;
+}
+
+interface OptionRules {
+  /** Every name that there is, if some values are looked at elsewhere. Default: those of the shapes. */
+  known?: readonly string[];
+  /** The option that they belong to, if they are not the whole. */
+  within?: string;
+}
+
+/**
+ * Looks at the names of options, and at their values.
+ * @throws TunnelError `invalid_option` that names the first wrong one, what it is and what it must be.
+ */
+export function checkOptions(
+  given: object,
+  shapes: Readonly<Record<string, z.ZodType>>,
+  { known = Object.keys(shapes), within }: OptionRules = {},
+): void {
+  checkOptionNames(given, known, within);
+  const problem = firstProblem(z.object(shapes), given, within);
+  if (problem !== undefined) throw unusable(problem);
+}
+
+/** A string; `what` it is, for the message. */
+export function text(what = "a string"): z.ZodString {
+  return z.string(what);
+}
+
+export const flag = z.boolean("a boolean");
+export const callback = z.custom((value) => typeof value === "function", "a function");
+export const textOrUrl = z.custom(
+  (value) => typeof value === "string" || value instanceof URL,
+  "a string or a URL",
+);
+
+export function oneOf(values: readonly string[]): z.ZodType {
+  return z.enum(values, `one of: ${values.join(", ")}`);
+}
+
+/** A whole number within a range. */
+export function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): z.ZodNumber {
+  const what = `a whole number from ${min}${max === Number.MAX_SAFE_INTEGER ? "" : ` to ${max}`}`;
+  return z.number(what).refine((value) => Number.isSafeInteger(value) && value >= min && value <= max, what);
+}
+
+/** A number of milliseconds within a range, whole or not. */
+export function milliseconds(min: number, max = Infinity): z.ZodType {
+  const what = `a number of milliseconds from ${min}${max === Infinity ? "" : ` to ${max}`}`;
+  // Not `z.number`, which takes no Infinity.
+  return z.custom((value) => typeof value === "number" && value >= min && value <= max, what);
+}
