@@ -81,7 +81,10 @@ const steps = [
   { name: "types of the packages and the bench (tsc -b)", run: () => run("tsc", ["-b", ".", "bench"]) },
   { name: "types of the tests", run: () => run("tsc", ["-p", "test", "--noEmit"]) },
   { name: "types of the scripts and examples", run: () => run("tsc", ["-p", "tsconfig.tools.json"]) },
-  { name: "lint (oxlint, type-aware)", run: () => run("oxlint", ["--deny-warnings"]) },
+  {
+    name: "lint, layers and import cycles (oxlint, type-aware)",
+    run: () => run("oxlint", ["--deny-warnings"]),
+  },
   { name: "format (biome)", run: () => run("biome", ["format", "."]) },
   { name: "unused code and dependencies (knip)", run: () => run("knip", ["--no-progress"]) },
   { name: "published packages (publint, attw)", run: packages },

@@ -1,0 +1,163 @@
+// The layers of the packages, written down once. The linter's rule `layers/no-restricted-imports` in
+// plugin.mjs holds every file of packages/*/src to them, and `node scripts/lint/rooms.mjs` counts by them.
+//
+// A room is a folder below src, or a single file. A folder inside a room can be a room of its own: a file
+// belongs to the longest path that fits. Once one folder of a room is listed, all other folders in it must
+// be listed too. The layers go from low to high, and a room imports from lower layers alone. Two rooms of
+// one layer do not know one another. The import of a type counts like any other.
+
+/**
+ * @typedef {object} Package
+ * @property {string} name What the package is called on npm.
+ * @property {string[]} knows Folders of the packages that it may import.
+ * @property {Record<string, string[]>} [modules] The other modules that it may import: in all its rooms
+ *   ("*"), and besides in one room. Any module if this is left out.
+ * @property {Record<string, string>[]} layers Its layers, from low to high: each room's path and purpose.
+ */
+
+/** @type {Record<string, Package>} Keyed by the folder's name in packages/. */
+export const packages = {
+  shared: {
+    name: "mcp-tunnel-shared",
+    knows: [],
+    modules: { "*": [], command: ["node:fs"] },
+    layers: [
+      {
+        "duration.ts": "durations as people write them",
+        "errors.ts": "what was thrown, in words",
+        "loopback.ts": "names and addresses of this machine",
+        "printable.ts": "strangers' text made fit for a terminal or a log",
+        "size.ts": "sizes in bytes as people write them",
+        "text.ts": "lists and numbers in sentences",
+      },
+      { "index.ts": "the package's entry", command: "the entry /command: what both commands do" },
+    ],
+  },
+
+  protocol: {
+    name: "mcp-tunnel-protocol",
+    knows: ["shared"],
+    // The protocol knows no HTTP server, and only ws-link.ts knows sockets: the rest runs on any link.
+    modules: { "*": ["leven", "node:buffer", "node:crypto", "zod"], "ws-link.ts": ["node:net", "ws"] },
+    layers: [
+      {
+        "close-codes.ts": "the codes with which a WebSocket is closed",
+        "errors.ts": "the error that users of the packages see",
+        "field-names.ts": "the header fields that belong to the tunnel",
+        "link.ts": "a connection that carries messages",
+        "names.ts": "names of tunnels, and patterns of them",
+        "refusals.ts": "kinds of refusals and how they are told",
+        "registration.ts": "the messages with which a tunnel is asked for and given",
+      },
+      {
+        "headers.ts": "header fields and what is sound in them",
+        "options.ts": "the checks of options",
+        "refusal-gatherer.ts": "refusals gathered into few messages",
+      },
+      {
+        "shapes.ts": "what values of options have to be",
+        "tunnel.ts": "sessions and streams: what both wires implement",
+        "upgrade-offer.ts": "which upgrades a request offers",
+      },
+      {
+        "liveness.ts": "pings, and what is concluded from silence",
+      },
+      { json: "the original's JSON wire", v1: "the binary protocol" },
+      {
+        "index.ts": "the package's entry",
+        "ws-link.ts": "the entry /ws: a link over a WebSocket of ws",
+        testing: "the entry /testing: two links joined in memory",
+      },
+    ],
+  },
+
+  relay: {
+    name: "mcp-tunnel",
+    knows: ["shared", "protocol"],
+    layers: [
+      {
+        "check.ts": "the check of a value that a program gave",
+        "version.ts": "the version of the package",
+        config: "the config file, and YAML",
+        files: "regular files, read again when they change",
+        net: "addresses, host and port, listening and closing",
+      },
+      {
+        "limits.ts": "the table of the limits",
+        forwarded: "who the visitor is, and what the local service is told of it",
+      },
+      { telemetry: "the log, and observers of what happens" },
+      {
+        admission: "what one address, and all together, may take",
+        auth: "who may have which name",
+      },
+      {
+        tls: "certificates, from files and by ACME",
+        tunnels: "who serves a name, and what waits for it",
+      },
+      { registration: "clients who connect and ask for a tunnel" },
+      { http: "requests and responses, whichever HTTP they come by" },
+      {
+        "http/answer": "what the relay answers itself",
+        "http/wire": "the differences between HTTP/1.1 and HTTP/2",
+      },
+      { "http/exchange": "one request on its way through a tunnel and back" },
+      { "http/route": "which tunnel a request is for, and whether it may pass" },
+      { "http/server": "the servers that visitors connect to" },
+      { "options.ts": "what createRelay takes, checked and complete" },
+      { "relay.ts": "the parts, put together, started and closed" },
+      { admin: "the admin server, and the metrics" },
+      {
+        "cli/options": "flags, variables and the config file",
+        "cli/output": "what the command prints",
+      },
+      { "cli/commands": "what each command does" },
+      {
+        "index.ts": "the package's entry",
+        cli: "the command mcp-tunnel",
+      },
+    ],
+  },
+
+  client: {
+    name: "mcp-tunnel-client",
+    knows: ["shared", "protocol"],
+    layers: [
+      {
+        "refusals.ts": "what the relay refused, in words",
+        "state.ts": "the states of a client",
+        "version.ts": "the version of the package",
+        net: "names looked up, and errors of TLS explained",
+      },
+      { "service/http": "the service behind HTTP: requests forwarded, answers brought back" },
+      {
+        "events.ts": "what a client tells its program",
+        "options.ts": "what startTunnelClient takes, checked and complete",
+      },
+      {
+        "option-values.ts": "the entry /options: what a command shows of the options",
+        connect: "the way to the relay, and to it again",
+      },
+      { "client.ts": "the client, from start to end" },
+      { "index.ts": "the package's entry" },
+    ],
+  },
+
+  cli: {
+    name: "mcp-tunnel-cli",
+    knows: ["shared", "protocol", "client"],
+    layers: [
+      {
+        "environment-proxy.ts": "the proxy that the environment names",
+        "pick.ts": "the choice of a name from the relay's offer",
+        "render.ts": "what happens, as lines of text",
+        "version.ts": "the version of the package",
+      },
+      {
+        "options.ts": "flags and variables, read",
+        "terminal-output.ts": "the lines, on a terminal or in a file",
+      },
+      { "main.ts": "the command mcp-tunnel-client" },
+    ],
+  },
+};
