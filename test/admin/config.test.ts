@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { check } from "../../packages/relay/src/cli/commands/config-actions.js";
+import { createCommand } from "../../packages/relay/src/cli/options/options.js";
+import { SecretOption } from "../../packages/relay/src/cli/options/value-option.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { runRelay, startRelayCommand } from "../support/commands.js";
 import { startOriginalClient } from "../support/original-client.js";
@@ -61,9 +63,9 @@ log-level: info
       expect.arrayContaining([
         "domain: from.env.test # env",
         "port: 0 # config",
-        "max-request-body: 1048576 # config",
-        "max-response-body: 10485760 # default",
-        "response-timeout: 90000ms # config",
+        "max-request-body: 1MiB # config",
+        "max-response-body: 10MiB # default",
+        "response-timeout: 90s # config",
         "hold-timeout: 15s # default",
         "static-token:",
         "  # config",
@@ -228,5 +230,54 @@ describe("a secret in a file", () => {
       ...["--domain", "a.test", "--auth-url", "http://a.test", "--auth-secret-file", empty],
     ]);
     expect(none).toMatchObject({ code: 2, stderr: [`error: --auth-secret-file ${empty} is empty`] });
+  });
+
+  it("is that of the nearer place: a file on the command line wins over what the environment holds", async () => {
+    const secret = write("s3cret\n");
+    const args = ["--domain", "a.test", "--auth-secret-file", secret];
+    const told = await run(args, { MCP_TUNNEL_AUTH_SECRET: "x" });
+    expect(told.stderr).toEqual(["error: --auth-secret is for --auth-url, which is not there"]);
+    const both = await run(["--domain", "a.test"], {
+      MCP_TUNNEL_AUTH_SECRET: "x",
+      MCP_TUNNEL_AUTH_SECRET_FILE: secret,
+    });
+    expect(both.stderr).toEqual([
+      "error: MCP_TUNNEL_AUTH_SECRET and MCP_TUNNEL_AUTH_SECRET_FILE exclude each other",
+    ]);
+  });
+});
+
+describe("config show", () => {
+  it("shows no secret, and all else as it would be written", async () => {
+    const config = write(`domain: a.test
+admin-listen: 127.0.0.1:9090
+admin-secret: s3cret
+auth-secret: s3cret
+static-token: [s3cret:a, "s3cret:s3cret:b"]
+idle-timeout: 1.5m
+max-url-length: 1000
+`);
+    const { stdout } = await run(["config", "show", config]);
+    expect(stdout.join("\n")).not.toContain("s3cret");
+    expect(stdout).toEqual(
+      expect.arrayContaining([
+        "admin-listen: 127.0.0.1:9090 # config",
+        'admin-secret: "***" # config',
+        '  - "***:a"',
+        '  - "***:b"',
+        "idle-timeout: 90s # config",
+        "max-url-length: 1000 # config",
+        "max-tunnels: 5000 # default",
+      ]),
+    );
+  });
+
+  it("knows an option for a secret by its kind", () => {
+    const named = createCommand("0").options.filter(
+      (option) =>
+        /secret|token|password|passphrase/.test(option.name()) && !/<(?:FILE|N)>/.test(option.flags),
+    );
+    expect(named.map((option) => option.name())).toEqual(["static-token", "auth-secret", "admin-secret"]);
+    for (const option of named) expect(option).toBeInstanceOf(SecretOption);
   });
 });

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { limitList } from "../../packages/relay/src/limits.js";
+import { limitList, limitText } from "../../packages/relay/src/limits.js";
 
 const text = readFileSync(new URL("../../docs/security.md", import.meta.url), "utf8");
 
@@ -14,10 +14,10 @@ function rows(head: string): string[][] {
 }
 
 it("docs/security.md has every limit, in order, with its variable, default, meaning and counter", () => {
-  const known = limitList.map(({ flag, unit, default: standard, shown, derived, text: meaning, name }) => [
+  const known = limitList.map(({ flag, unit, default: standard, derived, text: meaning, name }) => [
     `\`--${flag}\``,
     `\`MCP_TUNNEL_${flag.toUpperCase().replaceAll("-", "_")}\``,
-    derived ?? shown ?? `${standard.toLocaleString("en")}${unit === "bytes" ? " bytes" : ""}`,
+    derived ?? (unit === "count" ? standard.toLocaleString("en") : limitText({ unit }, standard)),
     meaning,
     name === undefined ? "–" : `\`${name}\``,
   ]);

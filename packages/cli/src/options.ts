@@ -1,16 +1,27 @@
-import { readFileSync } from "node:fs";
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
-import { maxTimerMs, TunnelError } from "mcp-tunnel-protocol";
-import { oneLine, parseBytes, printable } from "mcp-tunnel-shared";
+import { maxTimerMs, TunnelError, unusable } from "mcp-tunnel-protocol";
+import {
+  durationForm,
+  exactBytes,
+  formatDuration,
+  oneLine,
+  parseBytes,
+  parseDuration,
+  printable,
+} from "mcp-tunnel-shared";
+import { environmentName, optionDescription, readSecret } from "mcp-tunnel-shared/command";
 import type { TunnelClientOptions } from "mcp-tunnel-client";
 import {
+  checkSubdomain,
   defaultOauthMetadata,
   defaultOrigin,
-  oauthMetadataPolicies,
-  originPolicies,
-  registerUrl,
   greatestHeadBytes,
   leastHeadBytes,
+  oauthMetadataPolicies,
+  originPolicies,
+  parseForwardedHeaders,
+  parseHostHeader,
+  registerUrl,
 } from "mcp-tunnel-client/options";
 import type { OauthMetadata, OriginPolicy } from "mcp-tunnel-client/options";
 import { environmentProxy } from "./environment-proxy.js";
@@ -54,8 +65,6 @@ Exit status:
 interface Flags {
   relay?: string;
   proxy?: string;
-  token?: string;
-  tokenFile?: string;
   subdomain?: string;
   hostHeader: string;
   origin?: OriginPolicy;
@@ -80,9 +89,9 @@ export function parseCommandLine(args: readonly string[]): CliOptions {
   const local = command.processedArgs[0] as Pick<TunnelClientOptions, "port" | "target">;
   const { relay } = flags;
   if (relay === undefined) {
-    throw new TunnelError("invalid_option", "no relay is given: add --relay <url>, or set MCP_TUNNEL_RELAY");
+    throw unusable("no relay is given: add --relay <url>, or set MCP_TUNNEL_RELAY");
   }
-  const token = readToken(flags, command);
+  const token = readSecret(command, "token", unusable);
   const proxyUrl = flags.proxy ?? environmentProxy(registerUrl(relay));
   return {
     json: isOn("json", flags.json),
@@ -131,13 +140,19 @@ function buildCommand(): Command {
     .addOption(
       option("--token-file <path>", "read the token from a file, so that it is not in the process list"),
     )
-    .addOption(option("--subdomain <name>", "the name to ask for; by default the relay decides or offers"))
+    .addOption(
+      option("--subdomain <name>", "the name to ask for; by default the relay decides or offers").argParser(
+        checkedBy(checkSubdomain),
+      ),
+    )
     .addOption(
       option(
         "--host-header <value>",
         "the Host that the local service sees: 'rewrite' to its own name and port, 'preserve' the public one, or " +
           "send any other value as it is",
-      ).default("rewrite"),
+      )
+        .default("rewrite")
+        .argParser(checkedBy(parseHostHeader)),
     )
     .addOption(
       option(
@@ -155,7 +170,9 @@ function buildCommand(): Command {
         "--forwarded-headers <list>",
         "which of X-Forwarded-For, -Host and -Proto the local service sees: 'all', 'none', or some, as in " +
           "'for,proto'",
-      ).default(undefined, "for, or all with --host-header preserve"),
+      )
+        .default(undefined, "for, or all with --host-header preserve")
+        .argParser(checkedBy(parseForwardedHeaders)),
     )
     .addOption(
       option(
@@ -171,38 +188,28 @@ function buildCommand(): Command {
         "--max-response-head <bytes>",
         `the longest head of an answer of the local service, up to ${greatestHeadBytes}, such as 128KiB`,
       )
-        .default(65_536, "65536")
-        .argParser(parseHeadBytes),
+        .default(65_536, exactBytes(65_536))
+        .argParser(readHeadBytes),
     )
     .addOption(new Option("--json", "print one JSON object per event"))
     .addOption(
       option("--max-reconnect-time <duration>", "give up after trying for so long, such as 90s or 10m")
         .default(undefined, "never")
-        .argParser(parseDuration),
+        .argParser(readDuration),
     )
     .addOption(
       option("--shutdown-grace <duration>", "on Ctrl-C or SIGTERM, let open requests finish for so long")
-        .default(30_000, "30s")
-        .argParser(parseDuration),
+        .default(30_000, formatDuration(30_000))
+        .argParser(readDuration),
     )
     .addHelpText("after", epilogue)
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(mistake(text)) });
 }
 
-/** commander would add the environment variable to each, whose name follows from the option's. */
-function optionDescription({ description: text, defaultValue, defaultValueDescription }: Option): string {
-  const byDefault = defaultValueDescription ?? defaultValue;
-  return byDefault === undefined ? text : `${text} (default: ${byDefault})`;
-}
-
 function option(flags: string, text: string): Option {
   const created = new Option(flags, text);
   return created.env(environmentName(created.name()));
-}
-
-function environmentName(name: string): string {
-  return `MCP_TUNNEL_${name.toUpperCase().replaceAll("-", "_")}`;
 }
 
 /** A switch, on the command line or in the environment, where commander would take any value for yes. */
@@ -212,7 +219,7 @@ function isOn(name: "json" | "drop-origin", given: boolean | undefined): boolean
   const value = process.env[variable]?.toLowerCase() ?? "";
   if (["1", "true", "yes", "on"].includes(value)) return true;
   if (["", "0", "false", "no", "off"].includes(value)) return false;
-  throw new TunnelError("invalid_option", `${variable} must be true or false, not '${value}'`);
+  throw unusable(`${variable} must be true or false, not '${value}'`);
 }
 
 /** The two options of the library, which may not disagree. The command line wins over the environment. */
@@ -223,24 +230,6 @@ function readOrigin(flags: Flags, command: Command): Pick<TunnelClientOptions, "
   if (isOfCommandLine && flags.dropOrigin !== true) return { origin };
   if (!isOfCommandLine && flags.dropOrigin === true) return { origin: "drop" };
   return { origin, dropOrigin: isOn("drop-origin", flags.dropOrigin) };
-}
-
-function readToken(flags: Flags, command: Command): string | undefined {
-  const { token, tokenFile } = flags;
-  if (tokenFile === undefined) return token;
-  const sources = [command.getOptionValueSource("token"), command.getOptionValueSource("tokenFile")];
-  if (sources[0] === "cli" && sources[1] === "env") return token;
-  if (token !== undefined && sources[0] === sources[1]) {
-    throw new TunnelError(
-      "invalid_option",
-      "give the token either by --token or by --token-file, not by both",
-    );
-  }
-  try {
-    return readFileSync(tokenFile, "utf8").trim();
-  } catch (error) {
-    throw new TunnelError("invalid_option", `--token-file: ${(error as Error).message}`, { cause: error });
-  }
 }
 
 /**
@@ -260,21 +249,30 @@ export function parseLocal(text: string): Pick<TunnelClientOptions, "port" | "ta
   return { target };
 }
 
-const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
-
-/** `90s`, `1.5m`, `500ms`, `2h`; a bare number is seconds. Returns milliseconds. */
-export function parseDuration(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text.trim());
-  const ms = Number(match?.[1]) * (units[match?.[2] ?? "s"] as number);
-  if (match === null || ms > maxTimerMs) {
-    throw new InvalidArgumentError(
-      "It takes a number with a unit, such as 500ms, 90s, 10m or 2h, up to 596h.",
-    );
-  }
-  return ms;
+/**
+ * A reader of what the library looks at too. commander tells of its mistakes, and says whether they stand in the environment.
+ * Not for what may hold a password: commander repeats it.
+ */
+function checkedBy(check: (text: string) => unknown): (text: string) => string {
+  return (text) => {
+    try {
+      check(text);
+    } catch (error) {
+      if (!(error instanceof TunnelError)) throw error;
+      throw new InvalidArgumentError(error.message);
+    }
+    return text;
+  };
 }
 
-function parseHeadBytes(text: string): number {
+/** A duration, in milliseconds: `90s`, `1.5m`, or `90` for seconds. */
+export function readDuration(text: string): number {
+  const ms = parseDuration(text);
+  if (ms !== undefined && ms <= maxTimerMs) return ms;
+  throw new InvalidArgumentError(`It takes ${durationForm}; at most 24 days.`);
+}
+
+function readHeadBytes(text: string): number {
   const bytes = parseBytes(text) ?? 0;
   if (bytes >= leastHeadBytes && bytes <= greatestHeadBytes) return bytes;
   throw new InvalidArgumentError(

@@ -38,7 +38,10 @@ describe("mistakes on the command line", () => {
     [["3000", "--relay"], /argument missing/],
     [["3000", "--rely", "x"], /unknown option '--rely' \(Did you mean --relay\?\)/],
     [["3000", "--relay", "x", "--token", ""], /token is empty/],
-    [["3000", "--relay", "x", "--token", "a", "--token-file", "b"], /not by both/],
+    [
+      ["3000", "--relay", "x", "--token", "a", "--token-file", "b"],
+      /--token and --token-file exclude each other/,
+    ],
     [["3000", "--relay", "x", "--token-file", "no-such-file"], /--token-file: ENOENT/],
     [["3000", "--relay", "x", "--subdomain", ""], /subdomain is empty/],
     [["3000", "--relay", "x", "--subdomain", "demo.tunnel.test"], /'demo\.tunnel\.test' is not a name/],
@@ -55,6 +58,21 @@ describe("mistakes on the command line", () => {
       ["3000"],
       /MCP_TUNNEL_SHUTDOWN_GRACE.*number with a unit/s,
       { MCP_TUNNEL_RELAY: "x", MCP_TUNNEL_SHUTDOWN_GRACE: "x" },
+    ],
+    [
+      ["3000"],
+      /'port' from env 'MCP_TUNNEL_FORWARDED_HEADERS' is invalid\. the forwarded headers are 'all'/,
+      { MCP_TUNNEL_RELAY: "x", MCP_TUNNEL_FORWARDED_HEADERS: "port" },
+    ],
+    [
+      ["3000"],
+      /'a b' from env 'MCP_TUNNEL_HOST_HEADER' is invalid/,
+      { MCP_TUNNEL_RELAY: "x", MCP_TUNNEL_HOST_HEADER: "a b" },
+    ],
+    [
+      ["3000"],
+      /cannot read MCP_TUNNEL_TOKEN_FILE: ENOENT/,
+      { MCP_TUNNEL_RELAY: "x", MCP_TUNNEL_TOKEN_FILE: "no-such-file" },
     ],
     [["3000"], /token is empty/, { MCP_TUNNEL_RELAY: "x", MCP_TUNNEL_TOKEN: "" }],
   ];

@@ -172,9 +172,9 @@ export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
     registerUrl: registerUrl(options.relayUrl),
     proxyUrl: resolveProxy(options.proxyUrl),
     token: resolveToken(options.token),
-    subdomain: resolveSubdomain(options.subdomain),
+    subdomain: options.subdomain === undefined ? undefined : checkSubdomain(options.subdomain),
     pick: options.pick,
-    hostHeader: resolveHostHeader(options.hostHeader ?? "rewrite"),
+    hostHeader: parseHostHeader(options.hostHeader ?? "rewrite"),
     origin: resolveOrigin(options.origin, options.dropOrigin ?? false),
     forwardedHeaders: resolveForwardedHeaders(options.forwardedHeaders, options.hostHeader),
     oauthMetadata: options.oauthMetadata ?? defaultOauthMetadata,
@@ -242,8 +242,8 @@ function resolveToken(token: string | undefined): string {
   return token;
 }
 
-function resolveSubdomain(subdomain: string | undefined): string | undefined {
-  if (subdomain === undefined) return undefined;
+/** @throws TunnelError `invalid_option`. */
+export function checkSubdomain(subdomain: string): string {
   if (subdomain === "") throw unusable("the subdomain is empty: leave it out to let the relay choose");
   // The relay knows what it allows. This only keeps out what no host name can begin with.
   if (subdomain.length > maxNameLength || !/^[\w-]+$/.test(subdomain)) {
@@ -257,7 +257,8 @@ function resolveSubdomain(subdomain: string | undefined): string | undefined {
 /** What a Host field may hold (RFC 9110 section 7.2); the colon and brackets are for a port and IPv6. */
 const hostValue = /^[\w.~!$&'()*+,;=%:[\]-]+$/;
 
-function resolveHostHeader(value: string): HostHeader {
+/** @throws TunnelError `invalid_option`. */
+export function parseHostHeader(value: string): HostHeader {
   if (value === "rewrite" || value === "preserve") return value;
   // A name spelled like one of the two words is meant to be it.
   if (!hostValue.test(value) || /^(?:rewrite|preserve)$/i.test(value)) {
@@ -279,7 +280,11 @@ function resolveForwardedHeaders(
   hostHeader: string | undefined,
 ): ForwardedHeaders {
   const { publicName, ownName } = defaultForwardedHeaders;
-  const value = given ?? (hostHeader === "preserve" ? publicName : ownName);
+  return parseForwardedHeaders(given ?? (hostHeader === "preserve" ? publicName : ownName));
+}
+
+/** @throws TunnelError `invalid_option`. */
+export function parseForwardedHeaders(value: string): ForwardedHeaders {
   if (value === "all") return value;
   if (value === "none") return [];
   return value.split(",").map((part) => {

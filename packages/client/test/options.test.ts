@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { environmentProxy } from "../../cli/src/environment-proxy.js";
-import { parseCommandLine, parseDuration, parseLocal } from "../../cli/src/options.js";
+import { parseCommandLine, parseLocal, readDuration } from "../../cli/src/options.js";
 import { registerUrl, resolveOptions } from "../src/options.js";
 import type { TunnelClientOptions } from "../src/options.js";
 import { parseTarget } from "../src/service/http/target.js";
@@ -329,11 +329,11 @@ describe("options", () => {
   });
 
   it("reads durations with a unit, seconds without", () => {
-    expect(["500ms", "90", "90s", "1.5m", "2h", "0"].map(parseDuration)).toEqual([
+    expect(["500ms", "90", "90s", "1.5m", "2h", "0"].map(readDuration)).toEqual([
       500, 90_000, 90_000, 90_000, 7_200_000, 0,
     ]);
     for (const wrong of ["", "s", "5x", "-1s", "1 s", "1h30m", "1e3", "999h"]) {
-      expect(() => parseDuration(wrong), wrong).toThrow(/number with a unit/);
+      expect(() => readDuration(wrong), wrong).toThrow(/number with a unit/);
     }
   });
 });

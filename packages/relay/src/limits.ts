@@ -1,4 +1,5 @@
 import { describeValue, maxFields, maxTimerMs, type RefusalLimit, TunnelError } from "mcp-tunnel-protocol";
+import { exactBytes, formatDuration } from "mcp-tunnel-shared";
 
 /**
  * Every limit of the relay. Each is checked before memory is spent, and each that bites is told to
@@ -91,50 +92,18 @@ export interface LimitOptions {
 /** The same, complete and checked. */
 export type Limits = Required<LimitOptions>;
 
-/** What {@link RelayObserver.onLimit} is told. */
-export type LimitName =
-  | "connections"
-  | "connections_per_address"
-  | "requests_per_address"
-  | "idle_time"
-  | "resets"
-  | "header_bytes"
-  | "header_count"
-  | "url_length"
-  | "header_time"
-  | "request_body"
-  | "body_time"
-  | "response_body"
-  | "response_time"
-  | "write_time"
-  | "streams_per_tunnel"
-  | "queued_bytes"
-  | "held_requests"
-  | "hold_time"
-  | "message_bytes"
-  | "message_fragments"
-  | "pending_registrations"
-  | "registration_time"
-  | "pick_time"
-  | "registrations_per_address"
-  | "failed_tokens"
-  | "tunnels"
-  | "tunnels_per_token";
-
 interface LimitDefinition {
   /** The long option, its environment variable and config key. */
   flag: string;
   unit: "bytes" | "count" | "ms";
   default: number;
-  /** The default as it is shown, where the number alone would not tell. */
-  shown?: string;
   /** What the default depends on; `default` is the least. */
   derived?: string;
   min: number;
   /** For `--help`. */
   text: string;
   /** The name that is counted when it bites; none where an event of its own tells. */
-  name?: LimitName;
+  name?: string;
 }
 
 /** In the order of `--help` and of docs/security.md. */
@@ -167,7 +136,6 @@ export const limitDefinitions = {
     flag: "idle-timeout",
     unit: "ms",
     default: 75_000,
-    shown: "75s",
     min: 1,
     text: "how long a connection may lie idle between requests",
     name: "idle_time",
@@ -215,7 +183,6 @@ export const limitDefinitions = {
     flag: "header-timeout",
     unit: "ms",
     default: 15_000,
-    shown: "15s",
     min: 1,
     text: "how long a request head, or a TLS handshake, may take",
     name: "header_time",
@@ -232,7 +199,6 @@ export const limitDefinitions = {
     flag: "body-timeout",
     unit: "ms",
     default: 60_000,
-    shown: "60s",
     min: 1,
     text: "longest pause in a request body before its response begins",
     name: "body_time",
@@ -249,7 +215,6 @@ export const limitDefinitions = {
     flag: "response-timeout",
     unit: "ms",
     default: 600_000,
-    shown: "10m",
     min: 1,
     text: "wait for a response to begin, or for the tunnel to take more of an upload",
     name: "response_time",
@@ -258,7 +223,6 @@ export const limitDefinitions = {
     flag: "write-timeout",
     unit: "ms",
     default: 60_000,
-    shown: "60s",
     min: 1,
     text: "how long a visitor may take nothing of a response that waits",
     name: "write_time",
@@ -298,7 +262,6 @@ export const limitDefinitions = {
     flag: "hold-timeout",
     unit: "ms",
     default: 15_000,
-    shown: "15s",
     min: 0,
     text: "how long requests wait for a client that is reconnecting",
     name: "hold_time",
@@ -307,7 +270,6 @@ export const limitDefinitions = {
     flag: "startup-hold",
     unit: "ms",
     default: 2_000,
-    shown: "2s",
     min: 0,
     text: "how long after the start requests wait for clients that come back to it",
   },
@@ -315,7 +277,6 @@ export const limitDefinitions = {
     flag: "resume-timeout",
     unit: "ms",
     default: 60_000,
-    shown: "60s",
     min: 0,
     text: "how long open exchanges survive a lost connection of their client",
   },
@@ -348,7 +309,6 @@ export const limitDefinitions = {
     flag: "registration-timeout",
     unit: "ms",
     default: 5_000,
-    shown: "5s",
     min: 1,
     text: "how long one may take to register",
     name: "registration_time",
@@ -357,7 +317,6 @@ export const limitDefinitions = {
     flag: "pick-timeout",
     unit: "ms",
     default: 120_000,
-    shown: "2m",
     min: 1,
     text: "how long a person may take to pick one of the names on offer",
     name: "pick_time",
@@ -396,11 +355,28 @@ export const limitDefinitions = {
   },
 } as const satisfies Record<keyof LimitOptions, LimitDefinition>;
 
+type NameOf<Definition> = Definition extends { name: infer Name } ? Name : never;
+
+/** What {@link RelayObserver.onLimit} is told. */
+export type LimitName = NameOf<(typeof limitDefinitions)[keyof typeof limitDefinitions]>;
+
 /** In their order, for whoever goes through all of them. */
 export const limitList = Object.entries(limitDefinitions).map(([key, definition]) => ({
   key: key as keyof Limits,
-  ...(definition as LimitDefinition),
+  ...(definition as LimitDefinition & { name?: LimitName }),
 }));
+
+/** The value of a limit as people write it: `5MiB`, `90s`, `1000`. */
+export function limitText({ unit }: Pick<LimitDefinition, "unit">, value: number): string {
+  switch (unit) {
+    case "bytes":
+      return exactBytes(value);
+    case "ms":
+      return formatDuration(value);
+    case "count":
+      return String(value);
+  }
+}
 
 /** A limit as clients are told of it, when something is refused in the names of their tunnels. */
 export function refusalLimit(key: keyof Limits, limits: Limits): RefusalLimit {

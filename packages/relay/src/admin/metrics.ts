@@ -1,9 +1,15 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import { relayErrors } from "../http/answer/errors.js";
 import { limitList } from "../limits.js";
-import type { ExchangeOutcome, RelayObserver, Traffic, TunnelEvent } from "../telemetry/observer.js";
-import type { StaleKind, StaleSource } from "../files/staleness.js";
-import type { TunnelStateName, TunnelStatus } from "../tunnels/status.js";
+import {
+  type ExchangeOutcome,
+  exchangeOutcomes,
+  type RelayObserver,
+  type Traffic,
+  tunnelEvents,
+} from "../telemetry/observer.js";
+import { staleKinds, type StaleSource } from "../files/staleness.js";
+import { tunnelStates, type TunnelStatus } from "../tunnels/status.js";
 
 /** What is looked at when the metrics are asked for. */
 export interface MetricsSource {
@@ -29,20 +35,6 @@ export interface Metrics {
 const statusClasses = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"] as const;
 /** The place among {@link statusClasses}. RFC 9110 section 15 has 600-999 taken for a 5xx. */
 const classOf = (status: number | undefined): number => Math.min(5, Math.floor((status ?? 0) / 100));
-const outcomes: readonly ExchangeOutcome[] = ["completed", "refused", "cancelled", "cut"];
-const events: readonly TunnelEvent[] = [
-  "registered",
-  "refused",
-  "away",
-  "resumed",
-  "lost",
-  "evicted",
-  "revoked",
-  "closed",
-];
-
-const tunnelStates: readonly TunnelStateName[] = ["online", "away", "leaving"];
-const staleKinds: readonly StaleKind[] = ["tokens", "certificate", "acme"];
 
 /** Counted for every request, and handed over when somebody asks: that is cheaper than to ask the series each time. */
 interface Tally {
@@ -97,7 +89,7 @@ export function createMetrics(version: string): Metrics {
     help: "Body bytes sent to visitors.",
     registers,
   });
-  const tunnelEvents = new Counter({
+  const happenings = new Counter({
     name: "mcp_tunnel_events_total",
     help: "What happened to tunnels.",
     labelNames: ["event"],
@@ -149,13 +141,13 @@ export function createMetrics(version: string): Metrics {
       count: 0,
       series: series(requests, { status, outcome }),
     });
-    return Object.fromEntries(outcomes.map((outcome) => [outcome, tally(outcome)]));
+    return Object.fromEntries(exchangeOutcomes.map((outcome) => [outcome, tally(outcome)]));
   });
   const refusalSeries = new Map(Object.keys(relayErrors).map((code) => [code, series(refusals, { code })]));
   const limitSeries = new Map(
     limitList.flatMap(({ name }) => (name === undefined ? [] : [[name, series(limits, { limit: name })]])),
   );
-  const eventSeries = new Map(events.map((event) => [event, series(tunnelEvents, { event })]));
+  const eventSeries = new Map(tunnelEvents.map((event) => [event, series(happenings, { event })]));
 
   /** Of the requests that are over; those that go on are added when somebody looks. */
   const over: Traffic = { requestBytes: 0, responseBytes: 0 };

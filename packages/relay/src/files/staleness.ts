@@ -1,7 +1,9 @@
 import { oneLine, printable } from "mcp-tunnel-shared";
 
 /** What a running relay reads again: its token file, a certificate in files, the certificate that it gets by ACME. */
-export type StaleKind = "tokens" | "certificate" | "acme";
+export type StaleKind = (typeof staleKinds)[number];
+
+export const staleKinds = ["tokens", "certificate", "acme"] as const;
 
 /** Something that could not be read again. What was read before still holds. */
 export interface StaleSource {

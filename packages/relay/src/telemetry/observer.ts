@@ -2,15 +2,18 @@ import type { RawHeaders, Wire } from "mcp-tunnel-protocol";
 import type { LimitName } from "../limits.js";
 
 /** How an exchange ended. */
-export type ExchangeOutcome =
+export type ExchangeOutcome = (typeof exchangeOutcomes)[number];
+
+export const exchangeOutcomes = [
   /** The visitor got a whole answer from the tunnel. */
-  | "completed"
+  "completed",
   /** The relay answered in the tunnel's place; `reason` is the code of the error. */
-  | "refused"
+  "refused",
   /** The visitor went away before the answer was whole. */
-  | "cancelled"
+  "cancelled",
   /** The answer was cut off; `reason` says why. */
-  | "cut";
+  "cut",
+] as const;
 
 /** One request and what became of it. Its texts are as strangers said them: escape control characters before you print them. */
 export interface ExchangeRecord {
@@ -53,23 +56,26 @@ export interface Traffic {
 }
 
 /** What happens to tunnels. */
-export type TunnelEvent =
+export type TunnelEvent = (typeof tunnelEvents)[number];
+
+export const tunnelEvents = [
   /** A client has a name. */
-  | "registered"
+  "registered",
   /** A client was turned away: its token, its name, a limit, or because it was a web page. */
-  | "refused"
+  "refused",
   /** The connection of a resumable tunnel is lost. */
-  | "away"
+  "away",
   /** The client is back, and everything that was open goes on. */
-  | "resumed"
+  "resumed",
   /** The client of a tunnel that was away did not come back in time. */
-  | "lost"
+  "lost",
   /** Another client took the name. */
-  | "evicted"
+  "evicted",
   /** The token was revoked, expired or lost the name. */
-  | "revoked"
+  "revoked",
   /** A tunnel is over, for whichever reason. */
-  | "closed";
+  "closed",
+] as const;
 
 /** Whoever wants to know what the relay does: access log, metrics. What it throws is logged and has no other effect. */
 export interface RelayObserver {

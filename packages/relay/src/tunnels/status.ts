@@ -2,7 +2,9 @@ import type { Wire } from "mcp-tunnel-protocol";
 import type { Traffic } from "../telemetry/observer.js";
 import type { Tunnel } from "./tunnel.js";
 
-export type TunnelStateName = "online" | "away" | "leaving";
+export type TunnelStateName = (typeof tunnelStates)[number];
+
+export const tunnelStates = ["online", "away", "leaving"] as const;
 
 /** A tunnel as its operator sees it. */
 export interface TunnelStatus {

@@ -3,16 +3,14 @@ import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { InvalidArgumentError } from "commander";
 import { messageOf, printable, withoutTrailing } from "mcp-tunnel-shared";
-import { readSecret } from "../options/secret.js";
 import { CommandFailure } from "../output/output.js";
 import { formatHostPort } from "../../net/host-port.js";
 import { readHostPort } from "../options/values.js";
 
 export interface AdminAddress {
   /** The base URL of the admin API. */
-  admin: string;
-  adminSecret?: string;
-  adminSecretFile?: string;
+  url: string;
+  secret: string | undefined;
 }
 
 /** For an answer that is at hand at the other end. */
@@ -34,19 +32,18 @@ export function readAdminUrl(text: string): string {
  * @throws CommandFailure when it cannot be reached, is not ready or says no.
  */
 export async function adminRequest(
-  address: AdminAddress,
+  { url, secret }: AdminAddress,
   method: "GET" | "DELETE",
   path: string,
 ): Promise<unknown> {
-  const secret = readSecret("admin-secret", address.adminSecret, address.adminSecretFile);
   const headers: Record<string, string> = secret === undefined ? {} : { authorization: `Bearer ${secret}` };
   let status: number;
   let text: string;
   try {
-    ({ status, text } = await send(address.admin + path, method, headers));
+    ({ status, text } = await send(url + path, method, headers));
   } catch (error) {
     throw new CommandFailure(
-      `cannot reach a relay's admin API at ${address.admin}: ${messageOf(error)}; is it started with --admin-listen?`,
+      `cannot reach a relay's admin API at ${url}: ${messageOf(error)}; is it started with --admin-listen?`,
       { cause: error },
     );
   }
@@ -58,7 +55,7 @@ export async function adminRequest(
   }
   const said = textOf(body?.["error"]) ?? `status ${status}`;
   const verb = status === 401 || status === 403 ? "refused" : "answered";
-  throw new CommandFailure(`the admin API at ${address.admin} ${verb}: ${printable(said)}`);
+  throw new CommandFailure(`the admin API at ${url} ${verb}: ${printable(said)}`);
 }
 
 /** What `/readyz` says, in words for a person. */

@@ -1,8 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { unusable } from "mcp-tunnel-protocol";
 import { printable, printableJson } from "mcp-tunnel-shared";
+import { readSecret } from "mcp-tunnel-shared/command";
 import type { TunnelStatus } from "../../tunnels/status.js";
 import { type AdminAddress, adminRequest, readAdminUrl } from "./admin-client.js";
 import { CommandFailure, writeLine } from "../output/output.js";
+import { SecretOption } from "../options/value-option.js";
 import { type RelayState, statusTable } from "../output/status-table.js";
 
 interface StatusAnswer {
@@ -39,18 +42,30 @@ function withAddress(command: Command): Command {
         .default(readAdminUrl("127.0.0.1:9090"), "127.0.0.1:9090"),
     )
     .addOption(
-      new Option("--admin-secret <SECRET>", "the relay's --admin-secret").env("MCP_TUNNEL_ADMIN_SECRET"),
+      new SecretOption("--admin-secret <SECRET>", "the relay's --admin-secret").env(
+        "MCP_TUNNEL_ADMIN_SECRET",
+      ),
     )
     .addOption(
       new Option("--admin-secret-file <FILE>", "the same, from a file").env("MCP_TUNNEL_ADMIN_SECRET_FILE"),
     );
 }
 
+/** @throws TunnelError `invalid_option` for a secret that cannot be had. */
+function addressOf(command: Command): AdminAddress {
+  return {
+    url: command.getOptionValue("admin") as string,
+    secret: readSecret(command, "admin-secret", unusable),
+  };
+}
+
 async function status(
-  options: AdminAddress & { watch?: boolean; interval: number; json?: boolean },
+  options: { watch?: boolean; interval: number; json?: boolean },
+  command: Command,
 ): Promise<void> {
+  const address = addressOf(command);
   const show = async (): Promise<void> => {
-    const answer = (await adminRequest(options, "GET", "/api/tunnels")) as StatusAnswer;
+    const answer = (await adminRequest(address, "GET", "/api/tunnels")) as StatusAnswer;
     if (options.json === true) {
       writeLine(printableJson(answer, options.watch === true ? 0 : 2));
       return;
@@ -67,14 +82,14 @@ async function status(
   }
 }
 
-async function disconnect(name: string, options: AdminAddress): Promise<void> {
-  await adminRequest(options, "DELETE", `/api/tunnels/${encodeURIComponent(name.toLowerCase())}`);
+async function disconnect(name: string, _options: object, command: Command): Promise<void> {
+  await adminRequest(addressOf(command), "DELETE", `/api/tunnels/${encodeURIComponent(name.toLowerCase())}`);
   writeLine(`disconnected ${name.toLowerCase()}`);
 }
 
-async function health(options: AdminAddress & { live?: boolean }): Promise<void> {
+async function health(options: { live?: boolean }, command: Command): Promise<void> {
   const [path, expected] = options.live === true ? ["/healthz", "ok"] : ["/readyz", "ready"];
-  const answer = (await adminRequest(options, "GET", path)) as { status?: string };
+  const answer = (await adminRequest(addressOf(command), "GET", path)) as { status?: string };
   if (answer.status !== expected)
     throw new CommandFailure(`the relay is not ${expected}: ${printable(String(answer.status))}`);
   writeLine(expected);

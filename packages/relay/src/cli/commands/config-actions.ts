@@ -4,12 +4,11 @@ import { Document, isSeq, Scalar } from "yaml";
 import { linesConcerned } from "../../config/file.js";
 import { silentLogger } from "../../telemetry/log.js";
 import { createRelay } from "../../relay.js";
-import { formatHostPort, type HostPort } from "../../net/host-port.js";
 import { version } from "../../version.js";
 import { createCommand } from "../options/options.js";
 import { adminOptionsOf, readOptions, relayOptionsOf } from "../options/read-options.js";
 import { writeLine } from "../output/output.js";
-import { readDurationMs, readHostPort, readPositiveDurationMs } from "../options/values.js";
+import { ValueOption } from "../options/value-option.js";
 
 /** The command as it would start with the file. */
 function commandWith(file: string | undefined): Command {
@@ -20,11 +19,12 @@ function commandWith(file: string | undefined): Command {
 }
 
 export async function check(file: string): Promise<void> {
-  const options = readOptions(commandWith(file));
+  const command = commandWith(file);
+  readOptions(command);
   // All the way to a relay that only would have to listen: options can be right one by one and wrong together.
   try {
-    adminOptionsOf(options);
-    await createRelay(await relayOptionsOf(options, silentLogger)).close(0);
+    adminOptionsOf(command);
+    await createRelay(await relayOptionsOf(command, silentLogger)).close(0);
   } catch (error) {
     if (!(error instanceof TunnelError)) throw error;
     const [line, ...others] = linesConcerned(file, error.message).toSorted((a, b) => b - a);
@@ -36,8 +36,6 @@ export async function check(file: string): Promise<void> {
   writeLine(`${file}: ok`);
 }
 
-const secrets = ["authSecret", "adminSecret"];
-
 export function show(file: string | undefined): void {
   const command = commandWith(file);
   readOptions(command);
@@ -47,7 +45,7 @@ export function show(file: string | undefined): void {
     const value: unknown = command.getOptionValue(key);
     if (value === undefined || key === "config") continue;
     const source = command.getOptionValueSource(key) ?? "default";
-    const node = document.createNode(masked(key, readable(value, option)));
+    const node = document.createNode(shown(value, option));
     // After the value, or before the first one of a list.
     node[isSeq(node) ? "commentBefore" : "comment"] = ` ${source}`;
     document.set(new Scalar(option.name()), node);
@@ -55,17 +53,14 @@ export function show(file: string | undefined): void {
   writeLine(document.toString({ lineWidth: 0 }).trimEnd());
 }
 
-function masked(key: string, value: unknown): unknown {
-  if (secrets.includes(key)) return "***";
-  if (key !== "staticToken" || !Array.isArray(value)) return value;
-  return value.map((token: string) => token.replace(/^.*:/s, "***:"));
+/** As it would be written, `10m` or `127.0.0.1:9090`, and without what is secret. */
+function shown(value: unknown, option: Option): unknown {
+  if (!(option instanceof ValueOption)) return value;
+  const { write } = option as ValueOption<unknown>;
+  return Array.isArray(value) ? value.map(write) : numeric(write(value));
 }
 
-/** As it would be written: `10m`, `127.0.0.1:9090`. */
-function readable(value: unknown, option: Option): unknown {
-  if (value === option.defaultValue) return option.defaultValueDescription ?? value;
-  if (option.parseArg === readDurationMs || option.parseArg === readPositiveDurationMs)
-    return `${String(value)}ms`;
-  if (option.parseArg === readHostPort) return formatHostPort(value as HostPort);
-  return value;
+/** A number as one, so that YAML does not quote it. */
+function numeric(text: string): string | number {
+  return /^[0-9]+$/.test(text) ? Number(text) : text;
 }

@@ -30,8 +30,7 @@ export async function serve(command: Command): Promise<void> {
     logger.warn({ lines }, "lines of the log are lost: nobody read them in time, or the disk was full");
   });
   try {
-    const isUrlGiven = command.getOptionValueSource("publicUrl") !== "default";
-    await start(options, isUrlGiven, logger, accessOutput(options, format, output, logger), output);
+    await start(command, options, logger, accessOutput(options, format, output, logger), output);
   } catch (error) {
     await output.flush();
     throw error;
@@ -61,15 +60,15 @@ function accessOutput(
 }
 
 async function start(
+  command: Command,
   options: CliOptions,
-  isUrlGiven: boolean,
   logger: Logger,
   access: RelayObserver,
   output: LogOutput,
 ): Promise<void> {
-  const adminOptions = adminOptionsOf(options);
+  const adminOptions = adminOptionsOf(command);
   const metrics = adminOptions === undefined ? undefined : createMetrics(version);
-  const relayOptions = await relayOptionsOf(options, logger);
+  const relayOptions = await relayOptionsOf(command, logger);
   const relay = createRelay({
     ...relayOptions,
     accessLog: access,
@@ -88,6 +87,7 @@ async function start(
   const tls = relayOptions.tls !== undefined;
   const urls = publicUrl(options.publicUrl, "{subdomain}", options.domain, port);
   logger.info({ host, port, tls, domain: options.domain, urls, auth: mode }, "listening");
+  const isUrlGiven = command.getOptionValueSource("publicUrl") !== "default";
   if (tls && port !== 443 && !isUrlGiven) {
     logger.warn(
       { port },

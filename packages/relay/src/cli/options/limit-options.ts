@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option } from "commander";
-import { type Limits, limitList, limitRange } from "../../limits.js";
+import { type Limits, limitList, limitRange, limitText } from "../../limits.js";
 import type { RelayOptions } from "../../options.js";
+import { ValueOption } from "./value-option.js";
 import { collect, readBytes, readCount, readDurationMs, readPositiveDurationMs } from "./values.js";
 
 /** What the command line says about limits; the numbers are there too, under their long names. */
@@ -25,9 +26,10 @@ export const isEveryday = (option: Option): boolean => everyday.includes(option.
 
 export const limitOptions: readonly Option[] = [
   ...limitList.map((limit) => {
-    const { flag, unit, default: standard, shown, derived, min, text } = limit;
-    const option = new Option(`--${flag} <${placeholders[unit]}>`, text);
-    if (derived === undefined) option.default(standard, shown);
+    const { flag, unit, default: standard, derived, min, text } = limit;
+    const write = (value: number): string => limitText(limit, value);
+    const option = new ValueOption(`--${flag} <${placeholders[unit]}>`, text, write);
+    if (derived === undefined) option.default(standard);
     else option.description += ` (default: ${derived})`;
     if (unit === "ms") return option.argParser(min === 0 ? readDurationMs : readPositiveDurationMs);
     return option.argParser((given: string) => within(limitRange(limit), readers[unit](given)));

@@ -1,4 +1,6 @@
 import { Command, Option } from "commander";
+import { formatDuration } from "mcp-tunnel-shared";
+import { environmentName, optionDescription } from "mcp-tunnel-shared/command";
 import {
   type AccessLogFormat,
   accessLogFormats,
@@ -13,9 +15,10 @@ import { type CookieDomain, cookieDomains } from "../../http/exchange/set-cookie
 import { defaultReservedNames } from "../../tunnels/name.js";
 import { defaultPublicUrl } from "../../tunnels/public-url.js";
 import { isEveryday, type LimitCliOptions, limitOptions } from "./limit-options.js";
-import type { HostPort } from "../../net/host-port.js";
+import { formatHostPort, type HostPort } from "../../net/host-port.js";
 import { collect, readDurationMs, readHostPort, readPort } from "./values.js";
 import { type TlsCliOptions, tlsOptions } from "./tls-options.js";
+import { SecretOption, ValueOption } from "./value-option.js";
 
 /** What the command line and the environment say. */
 export interface CliOptions extends TlsCliOptions, LimitCliOptions {
@@ -28,8 +31,6 @@ export interface CliOptions extends TlsCliOptions, LimitCliOptions {
   interimToProxies: InterimToProxies;
   staticToken?: string[];
   authUrl?: string;
-  authSecret?: string;
-  authSecretFile?: string;
   tokenFile?: string;
   reservedNames: string;
   cookieDomain: CookieDomain;
@@ -38,8 +39,6 @@ export interface CliOptions extends TlsCliOptions, LimitCliOptions {
   logLevel: LogLevel;
   accessLog?: AccessLogFormat;
   adminListen?: HostPort;
-  adminSecret?: string;
-  adminSecretFile?: string;
   config?: string;
 }
 
@@ -90,7 +89,7 @@ export function createCommand(version: string): Command {
     .configureHelp({ optionDescription, minWidthToWrap: 35 })
     .allowExcessArguments();
   const add = (group: string, option: Option): void => {
-    command.addOption(option.env(environmentName(option)).helpGroup(group));
+    command.addOption(option.env(environmentName(option.name())).helpGroup(group));
   };
 
   add(
@@ -141,9 +140,10 @@ export function createCommand(version: string): Command {
 
   add(
     who,
-    new Option(
+    new SecretOption(
       "--static-token <TOKEN:SUB[,SUB...]>",
       "a token (or sha256:HEX) and its names, each with at most one '*'; may be repeated",
+      (token) => token.replace(/^.*:/s, "***:"),
     ).argParser(collect),
   );
   add(
@@ -156,7 +156,7 @@ export function createCommand(version: string): Command {
   add(who, new Option("--auth-url <URL>", "auth provider that knows the tokens"));
   add(
     who,
-    new Option(
+    new SecretOption(
       "--auth-secret <SECRET>",
       "what the auth provider knows this relay by; required with --auth-url",
     ),
@@ -175,8 +175,12 @@ export function createCommand(version: string): Command {
   for (const option of limitOptions.filter(isEveryday)) add(limits, option);
   add(
     limits,
-    new Option("--shutdown-grace <DURATION>", "how long open exchanges may go on after SIGTERM or Ctrl-C")
-      .default(30_000, "30s")
+    new ValueOption(
+      "--shutdown-grace <DURATION>",
+      "how long open exchanges may go on after SIGTERM or Ctrl-C",
+      formatDuration,
+    )
+      .default(30_000)
       .argParser(readDurationMs),
   );
 
@@ -209,14 +213,15 @@ export function createCommand(version: string): Command {
   );
   add(
     operating,
-    new Option(
+    new ValueOption(
       "--admin-listen <HOST:PORT>",
       "health, metrics and the admin API, on a listener of their own (default: none)",
+      formatHostPort,
     ).argParser(readHostPort),
   );
   add(
     operating,
-    new Option(
+    new SecretOption(
       "--admin-secret <SECRET>",
       "what the admin API asks for; required unless it listens on a loopback address",
     ),
@@ -225,14 +230,4 @@ export function createCommand(version: string): Command {
   for (const option of limitOptions.filter((limit) => !isEveryday(limit))) add(moreLimits, option);
   command.optionsGroup(other);
   return command;
-}
-
-/** commander would add the environment variable to each, whose name follows from the option's. */
-function optionDescription({ description, defaultValue, defaultValueDescription }: Option): string {
-  const byDefault = defaultValueDescription ?? defaultValue;
-  return byDefault === undefined ? description : `${description} (default: ${byDefault})`;
-}
-
-function environmentName(option: Option): string {
-  return `MCP_TUNNEL_${option.name().toUpperCase().replaceAll("-", "_")}`;
 }

@@ -1,5 +1,6 @@
 import type { Command, Option } from "commander";
 import { unusable } from "mcp-tunnel-protocol";
+import { readSecret } from "mcp-tunnel-shared/command";
 import { checkAdminAccess } from "../../admin/server.js";
 import type { Authenticator } from "../../auth/authenticator.js";
 import { combinedAuthenticator } from "../../auth/combined.js";
@@ -19,7 +20,6 @@ import { checkDirectory, checkEmail } from "../../tls/acme/options.js";
 import { inheritedSockets } from "./activation.js";
 import type { CliOptions } from "./options.js";
 import { limitOptionsOf } from "./limit-options.js";
-import { readSecret } from "./secret.js";
 import { tlsOptionsOf } from "./tls-options.js";
 import type { HostPort } from "../../net/host-port.js";
 import { collect } from "./values.js";
@@ -88,21 +88,21 @@ function listOf(text: string): string[] {
 }
 
 /**
- * Where the operator's listener is to be, and its secret; `undefined`: nowhere.
+ * Where the operator's listener is to be, and its secret; `undefined`: nowhere. The options of `command` have been read.
  * @throws TunnelError `invalid_option`.
  */
-export function adminOptionsOf(options: CliOptions): (HostPort & { secret: string | undefined }) | undefined {
-  const { adminListen } = options;
-  const secret = readSecret("admin-secret", options.adminSecret, options.adminSecretFile);
+export function adminOptionsOf(command: Command): (HostPort & { secret: string | undefined }) | undefined {
+  const { adminListen } = command.opts<CliOptions>();
+  const secret = readSecret(command, "admin-secret", unusable);
   if (adminListen === undefined) return undefined;
   checkAdminAccess(adminListen.host, secret);
   return { ...adminListen, secret };
 }
 
 /** @throws TunnelError `invalid_option`. */
-async function authenticatorOf(options: CliOptions, logger: Logger): Promise<Authenticator> {
-  const { staticToken = [], tokenFile, authUrl } = options;
-  const secret = readSecret("auth-secret", options.authSecret, options.authSecretFile);
+async function authenticatorOf(command: Command, logger: Logger): Promise<Authenticator> {
+  const { staticToken = [], tokenFile, authUrl } = command.opts<CliOptions>();
+  const secret = readSecret(command, "auth-secret", unusable);
   if (authUrl !== undefined) {
     if (staticToken.length > 0) throw unusable("--static-token and --auth-url exclude each other");
     if (tokenFile !== undefined) throw unusable("--token-file and --auth-url exclude each other");
@@ -116,8 +116,9 @@ async function authenticatorOf(options: CliOptions, logger: Logger): Promise<Aut
   return fixed === undefined ? living : combinedAuthenticator([fixed, living]);
 }
 
-/** @throws TunnelError `invalid_option`. */
-export async function relayOptionsOf(options: CliOptions, logger: Logger): Promise<RelayOptions> {
+/** The options of `command` have been read. @throws TunnelError `invalid_option`. */
+export async function relayOptionsOf(command: Command, logger: Logger): Promise<RelayOptions> {
+  const options = command.opts<CliOptions>();
   const sockets = inheritedSockets();
   const tls = tlsOptionsOf(options, sockets.redirect);
   return {
@@ -126,7 +127,7 @@ export async function relayOptionsOf(options: CliOptions, logger: Logger): Promi
     ...(options.host === undefined ? {} : { host: options.host }),
     ...(sockets.visitors === undefined ? {} : { fd: sockets.visitors }),
     publicUrl: options.publicUrl,
-    authenticator: await authenticatorOf(options, logger),
+    authenticator: await authenticatorOf(command, logger),
     reservedNames: listOf(options.reservedNames),
     trustedProxies: options.trustedProxy ?? [],
     trustedProxyHeaders: listOf(options.trustedProxyHeaders),

@@ -1,6 +1,8 @@
 import { Option } from "commander";
 import { unusable } from "mcp-tunnel-protocol";
+import { formatDuration } from "mcp-tunnel-shared";
 import type { TlsOptions } from "../../tls/tls.js";
+import { ValueOption } from "./value-option.js";
 import { collect, readDurationMs, readPort } from "./values.js";
 
 /** What the command line says about TLS. */
@@ -35,8 +37,12 @@ export const tlsOptions: readonly Option[] = [
   ),
   new Option("--acme-dir <URL>", "directory of the authority (default: Let's Encrypt)"),
   new Option("--acme-storage <FOLDER>", "holds the account's key and the certificate").default("acme"),
-  new Option("--acme-wait <DURATION>", "how long a new record takes until all name servers show it")
-    .default(30_000, "30s")
+  new ValueOption(
+    "--acme-wait <DURATION>",
+    "how long a new record takes until all name servers show it",
+    formatDuration,
+  )
+    .default(30_000)
     .argParser(readDurationMs),
 ];
 

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "commander";
 import { maxTimerMs } from "mcp-tunnel-protocol";
-import { parseBytes } from "mcp-tunnel-shared";
+import { durationForm, parseBytes, parseDuration } from "mcp-tunnel-shared";
 import type { HostPort } from "../../net/host-port.js";
 
 /** Readers of option values. Each throws an InvalidArgumentError that says what is expected. */
@@ -33,16 +33,11 @@ export function readBytes(text: string): number {
   throw new InvalidArgumentError("Expected a number of bytes, such as 5242880 or 5MiB.");
 }
 
-const unitMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
-
-/** A duration, in milliseconds: `600` (seconds), `90s`, `10m`, `1h`, `500ms`. */
+/** A duration, in milliseconds: `90s`, `1.5m`, or `600` for seconds. */
 export function readDurationMs(text: string): number {
-  const match = /^([0-9]{1,10})(ms|s|m|h)?$/.exec(text);
-  const durationMs = Number(match?.[1]) * (unitMs[match?.[2] ?? "s"] as number);
-  if (durationMs <= maxTimerMs) return durationMs;
-  throw new InvalidArgumentError(
-    "Expected a duration, such as 600 (seconds), 90s, 10m or 1h; at most 24 days.",
-  );
+  const durationMs = parseDuration(text);
+  if (durationMs !== undefined && durationMs <= maxTimerMs) return durationMs;
+  throw new InvalidArgumentError(`Expected ${durationForm}; at most 24 days.`);
 }
 
 /** The same, but not nothing. */
