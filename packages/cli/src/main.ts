@@ -1,7 +1,8 @@
 import { setFlagsFromString } from "node:v8";
 import { CommanderError } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { printable, printableLines } from "mcp-tunnel-shared";
+import { printable, printableLines, stackOf } from "mcp-tunnel-shared";
+import { endWithReader } from "mcp-tunnel-shared/command";
 import type { TunnelClient } from "mcp-tunnel-client";
 import { exitStatus, parseCommandLine } from "./options.js";
 import type { CliOptions } from "./options.js";
@@ -14,16 +15,11 @@ import { TerminalOutput } from "./terminal-output.js";
 // the heap, which is V8's own choice for heaps that grow quickly. For this process only: a library's heap is not its own.
 setFlagsFromString("--heap-growing-percent=300");
 
-/** How long the end of the process waits for whoever reads its lines, in milliseconds. */
-const flushTimeoutMs = 1_000;
-
 let onReaderGone = (): void => {};
 const output = new TerminalOutput(() => onReaderGone());
 
-// Help and questions, which are not written by `output`: whoever reads them may leave before their end, as `| head` does.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
-// There is nobody to tell, and no reason to end.
-process.stderr.on("error", () => {});
+// For help and questions, which are not written by `output`.
+endWithReader();
 
 async function main(args: readonly string[]): Promise<number> {
   let options: CliOptions;
@@ -61,8 +57,7 @@ async function run(client: TunnelClient, renderer: Renderer, stopAsking: () => v
   for (const signal of signals) process.on(signal, close);
   // What nobody caught is a bug. One request at most is lost by it; without this the tunnel would be.
   process.on("uncaughtException", (error: unknown) => {
-    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    output.err(`internal error, please report it: ${printableLines(stack)}`);
+    output.err(`internal error, please report it: ${printableLines(stackOf(error))}`);
   });
   // Nobody reads any more: `mcp-tunnel-client ... | head`.
   // Not again: a second call cuts, and Ctrl-C ends the reader of a pipeline too.
@@ -112,9 +107,4 @@ function askable(options: CliOptions): boolean {
 }
 
 // No await at the top of the module: a bundle of one file is CommonJS, which has none.
-void main(process.argv.slice(2)).then(async (status) => {
-  // A reader who has stopped does not keep the process: of what it did not take, the rest is lost. `exit` would wait for a
-  // write that is in the kernel, which only a signal ends.
-  if (await output.flush(flushTimeoutMs)) process.kill(process.pid, "SIGTERM");
-  else process.exit(status);
-});
+void main(process.argv.slice(2)).then((status) => output.exit(status));

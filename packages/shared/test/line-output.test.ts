@@ -158,7 +158,7 @@ describe("a write that fails", () => {
     expect(nextWrite().bytes.toString()).toBe("a\n");
   });
 
-  it("is told and not tried again, where somebody is told", () => {
+  it("is told once and not tried again, where somebody is told", () => {
     const failures: (string | undefined)[] = [];
     const output = open({
       onFailed(fd, { code }) {
@@ -171,7 +171,15 @@ describe("a write that fails", () => {
     nextWrite().fail("EPIPE");
     expect(failures).toEqual(["EPIPE"]);
     vi.advanceTimersByTime(gatherMs);
-    expect(nextWrite()).toMatchObject({ fd: 2 });
+    nextWrite().take();
+    for (const code of ["EPIPE", undefined, "ENOSPC"]) {
+      output.write(1, "b\n");
+      vi.advanceTimersByTime(gatherMs);
+      const write = nextWrite();
+      if (code === undefined) write.take();
+      else write.fail(code);
+    }
+    expect(failures).toEqual(["EPIPE", "ENOSPC"]);
   });
 });
 

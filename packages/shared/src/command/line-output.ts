@@ -15,8 +15,8 @@ export interface LineOutputOptions {
   /** Told of the lines that are lost, once there is room again. */
   onLost(lines: number): void;
   /**
-   * Told of a write that failed for good, because the reader has left (EPIPE) or the disk is full, say; its lines are lost.
-   * Default: they wait, and are tried again until they are written.
+   * Told of a write that failed for good, because the reader has left (EPIPE) or the disk is full, say, and not again until one
+   * succeeds; the lines are lost. Default: they wait, and are tried again until they are written.
    */
   onFailed?(fd: number, error: NodeJS.ErrnoException): void;
 }
@@ -45,6 +45,8 @@ export class LineOutput {
   /** How many pieces have gathered. */
   #due = 0;
   #lost = 0;
+  /** The files of which the last write failed. */
+  readonly #failing = new Set<number>();
   #timer: NodeJS.Timeout | undefined;
   #retry: (() => void) | undefined;
   /** Set from the end of the process on: called when nothing waits any more. */
@@ -145,11 +147,13 @@ export class LineOutput {
       return;
     }
     this.#waitingLength -= piece.text.length;
-    this.#options.onFailed?.(piece.fd, error);
+    if (!this.#failing.has(piece.fd)) this.#options.onFailed?.(piece.fd, error);
+    this.#failing.add(piece.fd);
     this.#next();
   }
 
   #onWritten(piece: Piece): void {
+    this.#failing.delete(piece.fd);
     this.#waitingLength -= piece.text.length;
     // What is told of them is a line too, for which there has to be room.
     if (this.#lost > 0 && this.#waitingLength <= this.#options.maxWaitingLength / 2) {

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { stackOf } from "mcp-tunnel-shared";
+import { LineOutput } from "mcp-tunnel-shared/command";
 import { type AdminServer, createAdminServer } from "../../admin/server.js";
 import { accessLog, combinedLog, jsonLog } from "../../telemetry/access-log.js";
 import type { LogFormat, Logger } from "../../telemetry/log.js";
@@ -9,12 +10,17 @@ import type { RelayObserver } from "../../telemetry/observer.js";
 import { publicUrl } from "../../tunnels/public-url.js";
 import { createRelay, type Relay } from "../../relay.js";
 import { version } from "../../version.js";
-import { createLogger, LogOutput } from "../output/log-output.js";
+import { createLogger, type LogOutput } from "../output/log-output.js";
 import { tendHeap } from "./heap.js";
 import type { CliOptions } from "../options/options.js";
 import { adminOptionsOf, readOptions, relayOptionsOf } from "../options/read-options.js";
 import { CommandFailure } from "../output/output.js";
 import type { HostPort } from "../../net/host-port.js";
+
+/** How long a line of the log may wait for others, in milliseconds. */
+const gatherMs = 50;
+/** How many characters of it may wait for a reader. */
+const maxWaitingLength = 4_194_304;
 
 /** Runs the relay that the command line describes, until a signal. */
 export async function serve(command: Command): Promise<void> {
@@ -24,13 +30,18 @@ export async function serve(command: Command): Promise<void> {
   }
   const options = readOptions(command);
   const format = options.logFormat ?? (process.stdout.isTTY ? "pretty" : "json");
-  const output = new LogOutput();
-  const logger = createLogger(output, format, options.logLevel);
-  output.onLost((lines) => {
-    logger.warn({ lines }, "lines of the log are lost: nobody read them in time, or the disk was full");
+  // One for all that is logged, so that no line comes to stand inside another.
+  const output = new LineOutput({
+    gatherMs,
+    maxWaitingLength,
+    onLost(lines) {
+      logger.warn({ lines }, "lines of the log are lost: nobody read them in time, or the disk was full");
+    },
   });
+  const log: LogOutput = { write: (line) => output.write(1, line) };
+  const logger = createLogger(log, format, options.logLevel);
   try {
-    await start(command, options, logger, accessOutput(options, format, output, logger), output);
+    await start(command, options, logger, accessOutput(options, format, log, logger), output);
   } catch (error) {
     await output.flush();
     throw error;
@@ -41,12 +52,12 @@ export async function serve(command: Command): Promise<void> {
 function accessOutput(
   { accessLog: asked, logLevel }: CliOptions,
   logFormat: LogFormat,
-  output: LogOutput,
+  log: LogOutput,
   logger: Logger,
 ): RelayObserver {
   const isWritten = logLevel === "info" || logLevel === "debug";
   const format = asked ?? (isWritten ? logFormat : "off");
-  const write = (line: string): void => output.write(line);
+  const write = (line: string): void => log.write(line);
   switch (format) {
     case "off":
       return { onEnd() {} };
@@ -55,7 +66,7 @@ function accessOutput(
     case "json":
       return jsonLog(write);
     case "pretty":
-      return accessLog(logFormat === "pretty" && isWritten ? logger : createLogger(output, "pretty", "info"));
+      return accessLog(logFormat === "pretty" && isWritten ? logger : createLogger(log, "pretty", "info"));
   }
 }
 
@@ -64,7 +75,7 @@ async function start(
   options: CliOptions,
   logger: Logger,
   access: RelayObserver,
-  output: LogOutput,
+  output: LineOutput,
 ): Promise<void> {
   const adminOptions = adminOptionsOf(command);
   const metrics = adminOptions === undefined ? undefined : createMetrics(version);
@@ -131,7 +142,7 @@ function stopOnSignals(
   relay: Relay,
   admin: AdminServer | undefined,
   logger: Logger,
-  output: LogOutput,
+  output: LineOutput,
 ): void {
   let signalled = false;
   const stop = (signal: NodeJS.Signals): void => {
@@ -145,13 +156,7 @@ function stopOnSignals(
       .then(() => admin?.close())
       .then(() => {
         logger.info({}, "stopped");
-        return output.flush();
-      })
-      .then((isFree) => {
-        if (isFree) process.exit(0);
-        // A write that nobody takes keeps a thread in the kernel, for which `exit` would wait; a signal ends it.
-        process.removeAllListeners("SIGTERM");
-        process.kill(process.pid, "SIGTERM");
+        return output.exit(0);
       });
   };
   process.on("SIGTERM", stop);
