@@ -1,6 +1,7 @@
 import { isCancel, select, text, updateSettings } from "@clack/prompts";
-import { printable } from "mcp-tunnel-shared";
 import { pickOnly } from "mcp-tunnel-client";
+import { isName, matchesPattern, maxNameLength } from "mcp-tunnel-protocol";
+import { printable } from "mcp-tunnel-shared";
 
 // Ctrl-D: Node's readline stops reading at it, and the prompt knows Ctrl-C and Esc only, so that it would never be answered.
 updateSettings({ aliases: { "\u0004": "cancel" } });
@@ -35,12 +36,8 @@ export async function pickAtTerminal(patterns: readonly string[], signal?: Abort
 
 /** Why a name cannot be used for a pattern with one `*`; undefined when it can. */
 export function nameFault(name: string, pattern: string): string | undefined {
-  const [prefix = "", suffix = ""] = pattern.split("*");
-  const matches =
-    name.length >= prefix.length + suffix.length && name.startsWith(prefix) && name.endsWith(suffix);
-  if (!matches) return `The name has to be like ${printable(pattern)}`;
-  if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i.test(name)) {
-    return "A name has 1 to 63 letters, digits and inner hyphens";
-  }
-  return undefined;
+  if (!matchesPattern(pattern, name)) return `The name has to be like ${printable(pattern)}`;
+  // The relay takes it in lower case.
+  if (isName(name.toLowerCase())) return undefined;
+  return `A name has 1 to ${maxNameLength} letters, digits and inner hyphens`;
 }

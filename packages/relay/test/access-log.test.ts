@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import { pino } from "pino";
 import { expect, it } from "vitest";
-import { accessLog, type ExchangeRecord, jsonLog } from "../src/index.js";
+import { printable } from "mcp-tunnel-shared";
+import { createLogger } from "../src/cli/output/log-output.js";
+import { accessLog, combinedLog, type ExchangeRecord, jsonLog, type RelayObserver } from "../src/index.js";
 
 const text = fc.string({ unit: "binary" });
 const record: fc.Arbitrary<ExchangeRecord> = fc.record({
@@ -39,4 +41,28 @@ it("lines of JSON are those that pino would write, whatever stands in them", () 
       expect(line).toBe(written);
     }),
   );
+});
+
+/** What the client's screen shows as an escape, but for what Unicode has not assigned or leaves to others. */
+const unseen = Array.from({ length: 0x10_ffff + 1 }, (_, code) => String.fromCodePoint(code)).filter(
+  (character) => !/[\p{Cn}\p{Co}\p{Cs}]/u.test(character) && printable(character) !== character,
+);
+
+it.each<[string, (write: (line: string) => void) => RelayObserver]>([
+  ["json", jsonLog],
+  ["combined", combinedLog],
+  ["pretty", (write) => accessLog(createLogger({ write }, "pretty", "info"))],
+  ["pino's json", (write) => accessLog(createLogger({ write }, "json", "info"))],
+])("lets no character pass that is not seen, as the client's screen does not: %s", (_form, open) => {
+  let line = "";
+  const log = open((written) => {
+    line = written;
+  });
+  const [exchange] = fc.sample(record, 1) as [ExchangeRecord];
+  expect(unseen.length).toBeGreaterThan(200);
+  for (const character of unseen) {
+    const said = `a${character}b`;
+    log.onEnd({ ...exchange, address: "::1", name: said, method: said, path: said, reason: said });
+    expect(line.trimEnd()).not.toContain(character);
+  }
 });

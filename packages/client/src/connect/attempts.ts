@@ -1,4 +1,5 @@
 import { closeCodes } from "mcp-tunnel-protocol";
+import { messageOf } from "mcp-tunnel-shared";
 import { anotherAttempt } from "./connect.js";
 import type { Registration } from "./connect.js";
 
@@ -64,7 +65,7 @@ export class Attempts {
     try {
       resumed = this.#options.adopt(registration);
     } catch (error) {
-      link.close(closeCodes.protocolError, error instanceof Error ? error.message : "");
+      link.close(closeCodes.protocolError, messageOf(error));
       // Whoever was told of what ended may have stopped all attempts.
       this.#onFailed(attempt, error);
       return;
