@@ -232,7 +232,7 @@ describe("a secret in a file", () => {
     expect(none).toMatchObject({ code: 2, stderr: [`error: --auth-secret-file ${empty} is empty`] });
   });
 
-  it("is that of the nearer place: a file on the command line wins over what the environment holds", async () => {
+  it("is that of the command line, where the environment holds another", async () => {
     const secret = write("s3cret\n");
     const args = ["--domain", "a.test", "--auth-secret-file", secret];
     const told = await run(args, { MCP_TUNNEL_AUTH_SECRET: "x" });

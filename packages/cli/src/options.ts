@@ -250,8 +250,8 @@ export function parseLocal(text: string): Pick<TunnelClientOptions, "port" | "ta
 }
 
 /**
- * A reader of what the library looks at too. commander tells of its mistakes, and says whether they stand in the environment.
- * Not for what may hold a password: commander repeats it.
+ * A reader of what the library looks at too. commander tells of the mistakes, and says whether they stand in
+ * the environment. It is not for what may hold a password: commander repeats the value.
  */
 function checkedBy(check: (text: string) => unknown): (text: string) => string {
   return (text) => {

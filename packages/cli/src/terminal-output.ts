@@ -7,7 +7,10 @@ const gatherMs = 20;
 /** How many characters may wait for a reader. */
 const maxWaitingLength = 1_048_576;
 
-/** The standard output and the standard error, in one order. A terminal that is paused (Ctrl-S) does not stop the tunnel. */
+/**
+ * The standard output and the standard error, in one order. A terminal that is paused (Ctrl-S) does not stop
+ * the tunnel.
+ */
 export class TerminalOutput implements Output {
   readonly colors = isatty(1) && process.env["NO_COLOR"] === undefined;
   readonly #lines: LineOutput;

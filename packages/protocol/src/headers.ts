@@ -63,7 +63,7 @@ export function listValues(headers: RawHeaders, name: string): string[] {
   return values;
 }
 
-/** Whether responses with the status have no body, whatever they say of one (RFC 9110 section 6.4.1). Interim ones have none either. */
+/** Whether a final response with the status has no body, whatever it says (RFC 9110 section 6.4.1). */
 export function isBodylessStatus(status: number): boolean {
   return status === 204 || status === 304;
 }

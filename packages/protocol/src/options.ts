@@ -1,7 +1,10 @@
 import { closestMatch } from "leven";
 import { TunnelError } from "./errors.js";
 
-/** What relay and client have in common when they look at the options that a program gives; shapes.ts looks at the values. */
+/**
+ * What relay and client have in common when they look at the options that a program gives; shapes.ts looks at
+ * the values.
+ */
 
 /** The longest wait of a Node timer, about 24 days, in milliseconds; a longer one would end at once. */
 export const maxTimerMs = 0x7fffffff;
@@ -28,7 +31,8 @@ export function describeValue(value: unknown): string {
 
 /**
  * Refuses options that do not exist. `within`: the option that they belong to, if it is not the whole.
- * @throws TunnelError `invalid_option` that names the first of them and the known one that is nearest, or says that `given` is no object.
+ * @throws TunnelError `invalid_option` that names the first of them and the known one that is nearest, or
+ * says that `given` is no object.
  */
 export function checkOptionNames(given: object, known: readonly string[], within?: string): void {
   if (typeof given !== "object" || given === null || Array.isArray(given)) {

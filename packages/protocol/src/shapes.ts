@@ -2,11 +2,14 @@ import { z } from "zod";
 import { checkOptionNames, describeType, describeValue, unusable } from "./options.js";
 
 /**
- * What the values of options have to be. Programs in JavaScript, and values from elsewhere, are not held to the types. The
- * message of a shape says what is wanted: "a whole number from 1".
+ * What the values of options have to be. Programs in JavaScript, and values from elsewhere, are not held to
+ * the types. The message of a shape says what is wanted: "a whole number from 1".
  */
 
-/** What is wrong first with a value, or `undefined`. `within`: the option that the value is of, if it is not the whole. */
+/**
+ * What is wrong first with a value, or `undefined`. `within`: the option that the value is of, if it is not
+ * the whole.
+ */
 export function firstProblem(shape: z.ZodType, value: unknown, within?: string): string | undefined {
   const issue = shape.safeParse(value, { reportInput: true }).error?.issues[0];
   if (issue === undefined) return undefined;

@@ -3,14 +3,19 @@ const unitMs: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1
 /** What {@link parseDuration} reads, for the message about what it does not. */
 export const durationForm = "a number with a unit, such as 500ms, 90s, 1.5m or 2h; without one it is seconds";
 
-/** A duration as people write it, in whole milliseconds: `90s`, `1.5m`, `500ms`, `2h`, or `90` for seconds. */
+/**
+ * A duration as people write it, in whole milliseconds: `90s`, `1.5m`, `500ms`, `2h`, or `90` for seconds.
+ */
 export function parseDuration(text: string): number | undefined {
   const match = /^([0-9]{1,10}(?:\.[0-9]{1,10})?)(ms|s|m|h)?$/.exec(text.trim());
   if (match === null) return undefined;
   return Math.round(Number(match[1]) * (unitMs[match[2] ?? "s"] as number));
 }
 
-/** A number of milliseconds as {@link parseDuration} reads it, in the largest unit that it is whole in: `90s`, `10m`. */
+/**
+ * A number of milliseconds as {@link parseDuration} reads it, in the largest unit that it is whole in: `90s`,
+ * `10m`.
+ */
 export function formatDuration(ms: number): string {
   const units = Object.entries(unitMs);
   const [unit, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ["ms", 1];

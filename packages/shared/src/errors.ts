@@ -1,6 +1,6 @@
 /**
- * What went wrong, in words: anything can be thrown. Attempts at several addresses fail as one error, which has no words of
- * its own.
+ * What went wrong, in words: anything can be thrown. Attempts at several addresses fail as one error, which
+ * has no words of its own.
  */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(messageOf).join("; ");

@@ -1,6 +1,6 @@
 /**
- * What both ends share and what is no part of their protocol. It imports nothing. What only their commands need is in
- * `command/`, under an entry point of its own.
+ * What both ends share and what is no part of their protocol. It imports nothing. What only their commands
+ * need is in `command/`, under an entry point of its own.
  *
  * - `printable.ts`: what strangers say, made fit for a terminal and for a log
  * - `size.ts`, `duration.ts`: numbers of bytes and spans of time as people write them

@@ -12,7 +12,10 @@ export function isLoopback(hostname: string): boolean {
   return isLocalhost(hostname) || isLoopbackAddress(hostname);
 }
 
-/** Whether `text` is an address of this machine alone: 127.0.0.0/8 or ::1, in any spelling, and in brackets or without. */
+/**
+ * Whether `text` is an address of this machine alone: 127.0.0.0/8 or ::1, in any spelling, and in brackets or
+ * without.
+ */
 export function isLoopbackAddress(text: string): boolean {
   const address = /^\[?([0-9a-f:.]+)\]?$/i.exec(text)?.[1] ?? "";
   if (!address.includes(":")) return ipv4Loopback.test(text);

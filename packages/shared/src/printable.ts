@@ -3,17 +3,18 @@ const plain = /^[\x20-\x7e]*$/;
 const plainLines = /^[\n\x20-\x7e]*$/;
 
 /**
- * What is obeyed or not seen: controls (C0, C1), what turns the direction of text, joiners, tags, variation selectors, fillers
- * and every space and line end but U+0020; also what Unicode has not assigned, or not paired. One character at a
- * time: a long run of them would not fit on the stack.
+ * What is obeyed or not seen: controls (C0, C1), what turns the direction of text, joiners, tags, variation
+ * selectors, fillers and every space and line end but U+0020; also what Unicode has not assigned, or not
+ * paired. One character at a time: a long run of them would not fit on the stack.
  */
 const unseen = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/gu;
 /** The same but for the line feed. */
 const unseenInLine = /(?!\n)[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/gu;
 
 /**
- * One line of text for a terminal or a log: each character that is obeyed or not seen becomes an escape, `\u001b`. What
- * visitors, services and the other end say may move the cursor, forge a line, or read as something else.
+ * One line of text for a terminal or a log: each character that is obeyed or not seen becomes an escape,
+ * `\u001b`. What visitors, services and the other end say may move the cursor, forge a line, or read as
+ * something else.
  */
 export function printable(text: string): string {
   return plain.test(text) ? text : text.replace(unseen, escape);
@@ -25,8 +26,8 @@ export function printableLines(text: string): string {
 }
 
 /**
- * `value` as JSON, whose strings are the same for whoever parses it and nothing that a terminal obeys for whoever reads along.
- * `indent`: spaces for each level; without it all is on one line.
+ * `value` as JSON, whose strings are the same for whoever parses it and nothing that a terminal obeys for
+ * whoever reads along. `indent`: spaces for each level; without it all is on one line.
  */
 export function printableJson(value: unknown, indent?: number): string {
   // Whatever is unseen stands in a string there, but for the line feeds of the layout.

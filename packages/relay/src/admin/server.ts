@@ -64,8 +64,8 @@ export function createAdminServer(relay: Relay, options: AdminOptions): AdminSer
 }
 
 /**
- * Whether only this machine can mean `host`. Of names that is `localhost` alone: what is below it means this machine to browsers,
- * and to other programs what their resolver says.
+ * Whether `host` means this machine to everybody. A name below `localhost` does to browsers; to other
+ * programs it means what their resolver says.
  */
 function isOwn(host: string): boolean {
   return host === "localhost" || isLoopbackAddress(host);

@@ -1,6 +1,6 @@
 /**
- * What the commands of both ends share. It imports Node's own modules alone: what it does with commander's objects it does by
- * their shape.
+ * What the commands of both ends share. It imports Node's own modules alone: what it does with commander's
+ * objects it does by their shape.
  *
  * - `options.ts`: names of variables, help
  * - `secret.ts`: secrets as flags and in files

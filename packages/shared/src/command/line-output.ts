@@ -8,15 +8,19 @@ const retryMs = 100;
 const endTimeoutMs = 1_000;
 
 export interface LineOutputOptions {
-  /** How long a line may wait for others, in milliseconds: a write for each takes a tenth of a busy process's time. */
+  /**
+   * How long a line may wait for others, in milliseconds: a write for each takes a tenth of a busy process's
+   * time.
+   */
   gatherMs: number;
   /** How many characters may wait for a reader. The lines beyond are lost. */
   maxWaitingLength: number;
   /** Told of the lines that are lost, once there is room again. */
   onLost(lines: number): void;
   /**
-   * Told of a write that failed for good, because the reader has left (EPIPE) or the disk is full, say, and not again until one
-   * succeeds; the lines are lost. Default: they wait, and are tried again until they are written.
+   * Told of a write that failed for good, because the reader has left (EPIPE) or the disk is full, say, and
+   * not again until one succeeds; the lines are lost. Default: they wait, and are tried again until they are
+   * written.
    */
   onFailed?(fd: number, error: NodeJS.ErrnoException): void;
 }
@@ -28,12 +32,12 @@ interface Piece {
 }
 
 /**
- * Writes lines to files that the process has open, its standard output and standard error, in one order, since on a terminal
- * they are read as one text. It never waits for a reader: neither a terminal that is paused (Ctrl-S), nor a reader who has
- * stopped, nor a full disk stops the process.
+ * Writes lines to files that the process has open, its standard output and standard error, in one order,
+ * since on a terminal they are read as one text. It never waits for a reader: neither a terminal that is
+ * paused (Ctrl-S), nor a reader who has stopped, nor a full disk stops the process.
  *
- * A line waits for others (`gathering`), and all go out piece by piece (`writing`); a piece that cannot be written now is tried
- * again (`retrying`). At most one write is in the kernel at a time.
+ * A line waits for others (`gathering`), and all go out piece by piece (`writing`); a piece that cannot be
+ * written now is tried again (`retrying`). At most one write is in the kernel at a time.
  */
 export class LineOutput {
   readonly #options: LineOutputOptions;
@@ -73,8 +77,9 @@ export class LineOutput {
   }
 
   /**
-   * Writes what waits, at the end of the process: nothing may be written afterwards. Resolves when all is written or cannot be,
-   * after a second at the latest: with true when a write still waits for its reader in the kernel.
+   * Writes what waits, at the end of the process: nothing may be written afterwards. Resolves when all is
+   * written or cannot be, after a second at the latest: with true when a write still waits for its reader in
+   * the kernel.
    */
   flush(): Promise<boolean> {
     if (this.#state === "idle") return Promise.resolve(false);

@@ -23,13 +23,19 @@ export function optionKey(option: string): string {
   return option.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-/** What a person wrote to set an option: its variable if the value comes from the environment, its flag otherwise. */
+/**
+ * What a person wrote to set an option: its variable if the value comes from the environment, its flag
+ * otherwise.
+ */
 export function sourceName(values: OptionValues, option: string): string {
   const isVariable = values.getOptionValueSource(optionKey(option)) === "env";
   return isVariable ? environmentName(option) : `--${option}`;
 }
 
-/** An option's line in the help. commander would add the variable to each, whose name follows from the option's. */
+/**
+ * An option's line in the help. commander would add the variable to each, whose name follows from the
+ * option's.
+ */
 export function optionDescription({
   description,
   defaultValue,

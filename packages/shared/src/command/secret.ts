@@ -2,14 +2,14 @@ import { readFileSync } from "node:fs";
 import { messageOf } from "../errors.js";
 import { optionKey, type OptionValues, sourceName } from "./options.js";
 
-/** Where values come from, the one that wins last. */
+/** The places that values come from; a later one wins. */
 const sources = ["default", "config", "env", "cli"];
 
 /**
- * A secret that is given as it is (`--NAME`) or in a file (`--NAME-file`), so that it need not stand in the process list. Of two
- * the one wins that is said at the nearer place: on the command line, then in the environment, then in a config file. Two at
- * one place exclude each other.
- * @throws Error of `fail`, for two at one place, and for a file that cannot be read or is empty.
+ * A secret that is given as it is (`--NAME`) or in a file (`--NAME-file`), so that it need not stand in the
+ * process list. The command line wins over the environment, and that over a config file. A secret and a file
+ * that come from one of these places exclude each other.
+ * @throws Error of `fail`, for two from one place, and for a file that cannot be read or is empty.
  */
 export function readSecret(
   values: OptionValues,

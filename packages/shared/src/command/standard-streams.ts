@@ -1,7 +1,7 @@
 /**
- * Ends the process when its standard output cannot be written: with status 0 when the reader has left, as `| head` does before
- * the end of a list or of the help, and with 1 and a word on the standard error otherwise. Lines of a `LineOutput` do not
- * pass here.
+ * Ends the process when its standard output cannot be written: with status 0 when the reader has left, as `|
+ * head` does before the end of a list or of the help, and with 1 and a word on the standard error otherwise.
+ * Lines of a `LineOutput` do not pass here.
  */
 export function endWithReader(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {

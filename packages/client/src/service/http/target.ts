@@ -47,8 +47,8 @@ export function parseTarget(text: string): Target {
     secure,
     hostname,
     port,
-    // Services that only listen on this machine often guard against DNS rebinding, and some want the port in Host even where it
-    // is the default one.
+    // Services that only listen on this machine often guard against DNS rebinding, and some want the port in
+    // Host even where it is the default one.
     authority: isLoopback(hostname) ? `${url.hostname}:${port}` : url.host,
   };
 }

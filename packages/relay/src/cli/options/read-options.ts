@@ -88,7 +88,8 @@ function listOf(text: string): string[] {
 }
 
 /**
- * Where the operator's listener is to be, and its secret; `undefined`: nowhere. The options of `command` have been read.
+ * Where the operator's listener is to be, and its secret; `undefined`: nowhere. `command`: its options have
+ * been read.
  * @throws TunnelError `invalid_option`.
  */
 export function adminOptionsOf(command: Command): (HostPort & { secret: string | undefined }) | undefined {
@@ -116,7 +117,7 @@ async function authenticatorOf(command: Command, logger: Logger): Promise<Authen
   return fixed === undefined ? living : combinedAuthenticator([fixed, living]);
 }
 
-/** The options of `command` have been read. @throws TunnelError `invalid_option`. */
+/** `command`: its options have been read. @throws TunnelError `invalid_option`. */
 export async function relayOptionsOf(command: Command, logger: Logger): Promise<RelayOptions> {
   const options = command.opts<CliOptions>();
   const sockets = inheritedSockets();

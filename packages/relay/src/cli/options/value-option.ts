@@ -1,6 +1,8 @@
 import { Option } from "commander";
 
-/** An option that knows how its value is written: in the help, which shows the default, and by `config show`. */
+/**
+ * An option that knows how its value is written: in the help, which shows the default, and by `config show`.
+ */
 export class ValueOption<Value> extends Option {
   /** The other way round than `parseArg`. */
   readonly write: (value: Value) => string;
