@@ -28,7 +28,7 @@ export const packages = {
         "loopback.ts": "names and addresses of this machine",
         "printable.ts": "strangers' text made fit for a terminal or a log",
         "size.ts": "sizes in bytes as people write them",
-        "text.ts": "lists and numbers in sentences",
+        "text.ts": "work on text that takes no longer than the text is long",
       },
       { "index.ts": "the package's entry", command: "the entry /command: what both commands do" },
     ],
@@ -36,7 +36,7 @@ export const packages = {
 
   protocol: {
     name: "mcp-tunnel-protocol",
-    knows: ["shared"],
+    knows: [],
     // The protocol knows no HTTP server, and only ws-link.ts knows sockets: the rest runs on any link.
     modules: { "*": ["leven", "node:buffer", "node:crypto", "zod"], "ws-link.ts": ["node:net", "ws"] },
     layers: [
