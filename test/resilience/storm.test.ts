@@ -33,9 +33,9 @@ it(
     upstream = await startUpstream();
     const reasons: string[] = [];
     const observer: RelayObserver = {
-      onEnd({ outcome, reason, method, path, durationMs }) {
+      onEnd({ outcome, code, detail, method, path, durationMs }) {
         if (outcome === "completed") return;
-        reasons.push(`${method} ${path} ${outcome} after ${Math.round(durationMs)} ms: ${reason}`);
+        reasons.push(`${method} ${path} ${outcome} after ${Math.round(durationMs)} ms: ${code}, ${detail}`);
       },
       onLimit: (limit) => void reasons.push(`limit ${limit}`),
     };

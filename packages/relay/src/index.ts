@@ -28,7 +28,13 @@ export { resolveLimits } from "./limits.js";
 export type { LimitName, LimitOptions, Limits } from "./limits.js";
 export type { Logger } from "./telemetry/log.js";
 export { defaultReservedNames } from "./tunnels/name.js";
-export type { ExchangeOutcome, ExchangeRecord, RelayObserver, TunnelEvent } from "./telemetry/observer.js";
+export type {
+  ExchangeCode,
+  ExchangeOutcome,
+  ExchangeRecord,
+  RelayObserver,
+  TunnelEvent,
+} from "./telemetry/observer.js";
 export type { RelayOptions } from "./options.js";
 export { createRelay } from "./relay.js";
 export type { Relay } from "./relay.js";

@@ -134,7 +134,7 @@ describe("a request", () => {
     expect(await visitor.until(ending("request body too large"))).toMatch(/^HTTP\/1.1 413 /);
     visitor.request("GET /next HTTP/1.1\nHost: nobody.localhost");
     expect(await visitor.until(ending("tunnel not found"))).toContain("HTTP/1.1 502");
-    expect((await relay.record(1)).reason).toBe("request_too_large");
+    expect((await relay.record(1)).code).toBe("request_too_large");
   });
 
   it("is answered 413 when its body grows too long, and the client is told", async () => {
@@ -399,7 +399,8 @@ describe("a response", () => {
     expect(await visitor.all()).not.toContain("0\r\n\r\n");
     expect(await relay.record(1)).toMatchObject({
       outcome: "cut",
-      reason: "upstream_failed: connection reset",
+      code: "upstream_failed",
+      detail: "connection reset",
     });
   });
 

@@ -313,7 +313,7 @@ describe("eviction", () => {
     await vi.waitFor(async () => {
       expect(await visitor.text("app", "/")).toEqual({ status: 502, text: "tunnel not found" });
     });
-    expect(relay.records.at(-1)).toMatchObject({ outcome: "refused", reason: "tunnel_not_found" });
+    expect(relay.records.at(-1)).toMatchObject({ outcome: "refused", code: "tunnel_not_found" });
   });
 });
 
@@ -401,7 +401,7 @@ describe("a client that loses its connection", () => {
     };
     await Promise.all([visit(), visit()]);
     expect(answers).toEqual(["503 tunnel reconnecting 5", "503 tunnel reconnecting 5"]);
-    expect(relay.records.map((record) => record.reason)).toEqual([
+    expect(relay.records.map((record) => record.code)).toEqual([
       "tunnel_reconnecting",
       "tunnel_reconnecting",
     ]);

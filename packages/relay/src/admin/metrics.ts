@@ -165,7 +165,7 @@ export function createMetrics(version: string): Metrics {
         if (exchange.status !== 101) duration.observe(exchange.durationMs / 1_000);
         over.requestBytes += exchange.requestBytes;
         over.responseBytes += exchange.responseBytes;
-        if (exchange.outcome === "refused") refusalSeries.get(errorCode(exchange.reason))?.inc();
+        if (exchange.outcome === "refused") refusalSeries.get(exchange.code ?? "")?.inc();
       },
       onTunnelEvent(event) {
         eventSeries.get(event)?.inc();
@@ -199,11 +199,6 @@ export function createMetrics(version: string): Metrics {
     },
     close: () => registry.clear(),
   };
-}
-
-/** A reason begins with the code of the error and may go on with what a client said. */
-function errorCode(reason: string | undefined): string {
-  return reason?.split(":", 1)[0] ?? "";
 }
 
 function sum<T>(items: readonly T[], value: (item: T) => number): number {

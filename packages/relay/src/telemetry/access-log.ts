@@ -7,6 +7,7 @@ import type { ExchangeRecord, RelayObserver } from "./observer.js";
 export function accessLog(logger: Logger): RelayObserver {
   return {
     onEnd(exchange) {
+      const reason = reasonOf(exchange);
       logger.info(
         {
           name: exchange.name === undefined ? undefined : printable(exchange.name),
@@ -17,7 +18,7 @@ export function accessLog(logger: Logger): RelayObserver {
           requestBytes: exchange.requestBytes,
           durationMs: tenths(exchange.durationMs),
           outcome: exchange.outcome,
-          reason: exchange.reason === undefined ? undefined : printable(exchange.reason),
+          reason: reason === undefined ? undefined : printable(reason),
           address: printable(exchange.address),
           wire: exchange.wire,
           requestId: exchange.requestId,
@@ -29,6 +30,11 @@ export function accessLog(logger: Logger): RelayObserver {
   };
 }
 
+/** The code, and after a colon what is known beside it. */
+function reasonOf({ code, detail }: ExchangeRecord): string | undefined {
+  return detail === undefined ? code : `${code}: ${detail}`;
+}
+
 /**
  * The same as lines of JSON, in the shape that pino gives them, which would take four times as long (measured: a tenth of a
  * busy relay's CPU time). `write` is given a line with its end.
@@ -38,7 +44,8 @@ export function jsonLog(write: (line: string) => void): RelayObserver {
 }
 
 function jsonLine(exchange: ExchangeRecord, time: string): string {
-  const { name, status, reason, wire, requestId, visitorRequestId } = exchange;
+  const { name, status, wire, requestId, visitorRequestId } = exchange;
+  const reason = reasonOf(exchange);
   return (
     `{"level":30,"time":"${time}"` +
     (name === undefined ? "" : `,"name":${json(name)}`) +

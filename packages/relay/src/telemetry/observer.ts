@@ -1,4 +1,4 @@
-import type { RawHeaders, Wire } from "mcp-tunnel-protocol";
+import type { RawHeaders, RefusalCode, ResetCode, Wire } from "mcp-tunnel-protocol";
 import type { LimitName } from "../limits.js";
 
 /** How an exchange ended. */
@@ -7,13 +7,16 @@ export type ExchangeOutcome = (typeof exchangeOutcomes)[number];
 export const exchangeOutcomes = [
   /** The visitor got a whole answer from the tunnel. */
   "completed",
-  /** The relay answered in the tunnel's place; `reason` is the code of the error. */
+  /** The relay answered in the tunnel's place; `code` is that of the error. */
   "refused",
   /** The visitor went away before the answer was whole. */
   "cancelled",
-  /** The answer was cut off; `reason` says why. */
+  /** The answer was cut off; `code` and `detail` say why. */
   "cut",
 ] as const;
+
+/** Why an exchange did not end well. */
+export type ExchangeCode = RefusalCode | ResetCode;
 
 /** One request and what became of it. Its texts are as strangers said them: escape control characters before you print them. */
 export interface ExchangeRecord {
@@ -32,7 +35,13 @@ export interface ExchangeRecord {
   responseBytes: number;
   durationMs: number;
   outcome: ExchangeOutcome;
-  reason: string | undefined;
+  /**
+   * Why it was refused, or cut: the relay's error, or what the client reset the stream with. `undefined` for the
+   * other outcomes.
+   */
+  code: ExchangeCode | undefined;
+  /** What is known beside the code, in words; perhaps the client's. */
+  detail: string | undefined;
   wire: Wire | undefined;
   /**
    * The relay's id of the request, which its own answers show. The local service got it as `X-Request-Id`,

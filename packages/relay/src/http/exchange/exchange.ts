@@ -14,7 +14,7 @@ import {
 } from "mcp-tunnel-protocol";
 import { withoutQuery } from "mcp-tunnel-shared";
 import type { LimitName, Limits } from "../../limits.js";
-import type { ExchangeOutcome } from "../../telemetry/observer.js";
+import type { ExchangeCode, ExchangeOutcome } from "../../telemetry/observer.js";
 import type { Tunnel } from "../../tunnels/tunnel.js";
 import { spareCookies } from "./clear-site-data.js";
 import type { ExchangeContext } from "./context.js";
@@ -381,7 +381,7 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
     // The client knows the relay's limit, and what its service announces.
     if (isWaiting && reason.code === "body_too_large") this.#hitLimit("response_body");
     if (isWaiting) this.#answer(errorOfReset(reason), reason.message);
-    else this.#destroy(`${reason.code}: ${reason.message}`);
+    else this.#destroy(reason.code, reason.message);
   }
 
   // ---- ends
@@ -396,7 +396,7 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
       return;
     }
     if (this.#state !== "over") this.#tellClient(code, undefined, limit);
-    this.#destroy(`${code}: ${reason}`);
+    this.#destroy(code, reason);
   }
 
   /** Answers in the tunnel's place, and tells its client. */
@@ -415,7 +415,7 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
     tellRefusal(tunnel, refused, this.#context.options);
   }
 
-  #answer(code: RelayErrorCode, reason: string | undefined): void {
+  #answer(code: RelayErrorCode, detail: string | undefined): void {
     this.#stopTimers();
     this.#stream = undefined;
     this.#state = "over";
@@ -425,14 +425,14 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
       writeTimeoutMs: this.#context.options.writeTimeoutMs,
       sent: (status, bytes) => {
         this.#responseBody.count(bytes);
-        this.#report("refused", reason === undefined ? code : `${code}: ${reason}`, status);
+        this.#report("refused", status, code, detail);
       },
       guard: (action) => this.guard(action),
     });
   }
 
   /** Cuts the visitor off, so that the response does not look complete. */
-  #destroy(reason: string): void {
+  #destroy(code: ExchangeCode, detail: string): void {
     if (this.#state === "over") return;
     const status = this.#status;
     // A service that refuses an upload answers and breaks off. Its head may have come together with the reset.
@@ -440,7 +440,7 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
     this.#state = "over";
     this.#stopTimers();
     this.#res.cut(this.#responseBody.hasLength);
-    this.#report("cut", reason, status);
+    this.#report("cut", status, code, detail);
   }
 
   /** The response was handed over, or the visitor is gone. */
@@ -467,7 +467,7 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
     }
     this.#stopTimers();
     if (!whole) {
-      this.#report("cancelled", undefined, status);
+      this.#report("cancelled", status);
       return;
     }
     // No `drain` follows once a response has been ended: what was still buffered then has left by now.
@@ -478,7 +478,7 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
       this.#requestBody.goOn();
       this.#req.once("close", () => this.guard(() => this.#onLateBodyClose()));
     }
-    this.#report("completed", undefined, status);
+    this.#report("completed", status);
   }
 
   #onLateBodyClose(): void {
@@ -491,7 +491,7 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
     return this.#res.headersSent ? this.#res.statusCode : undefined;
   }
 
-  #report(outcome: ExchangeOutcome, reason: string | undefined, status: number | undefined): void {
+  #report(outcome: ExchangeOutcome, status: number | undefined, code?: ExchangeCode, detail?: string): void {
     if (!this.#context.exchanges.delete(this)) return;
     this.#res.unwatchClose(this.#onResponseClose);
     const { addressKey } = this.#request;
@@ -510,7 +510,8 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
       responseBytes: this.#responseBody.bytes,
       durationMs: performance.now() - this.#startedAt,
       outcome,
-      reason,
+      code,
+      detail,
       wire: this.tunnel?.wire,
       requestId: this.#request.visitor.requestId,
       visitorRequestId: this.#request.visitor.visitorRequestId,
