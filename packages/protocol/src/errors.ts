@@ -20,17 +20,39 @@ export type TunnelErrorCode =
   | "timeout"
   /** The other end could not be reached, or the connection to it broke while registering. */
   | "unreachable"
-  /** A value given by the user is not usable, or a call is not possible (any more). */
-  | "invalid_option";
+  /** A value that was given is not usable. */
+  | "invalid_option"
+  /** A call is not possible now, or not any more: a second `start`, say. */
+  | "invalid_state"
+  /** Something of this machine, or another program, is not as it has to be: a port is taken, a file cannot be read. */
+  | "unavailable";
+
+/** What a program may want to know of an error beside its code. */
+export interface TunnelErrorDetails extends ErrorOptions {
+  /** {@link TunnelError.options}. */
+  options?: readonly string[];
+  /** {@link TunnelError.file}. */
+  file?: string;
+}
 
 /** The one error class of this project: a stable `code`, a message that says what to do, the cause beneath. */
 export class TunnelError extends Error {
   readonly code: TunnelErrorCode;
+  /**
+   * The options that the message is about, as they are called where they were given: `maxTunnels` in a program,
+   * `max-tunnels` on a command line and in a config file. Not there when it is about none.
+   */
+  declare readonly options?: readonly string[];
+  /** The path of the file that the message is about, as it was given. Not there when it is about none. */
+  declare readonly file?: string;
 
-  constructor(code: TunnelErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+  constructor(code: TunnelErrorCode, message: string, details: TunnelErrorDetails = {}) {
+    super(message, details);
     this.name = "TunnelError";
     this.code = code;
+    // Node prints an error with all of its properties, those without a value as well.
+    if (details.options !== undefined) this.options = details.options;
+    if (details.file !== undefined) this.file = details.file;
   }
 }
 

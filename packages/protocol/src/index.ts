@@ -9,7 +9,7 @@
 //   options.ts, shapes.ts   how both ends look at the options that a program gives
 export { closeCodes, evictedReason, providerUnavailableReason } from "./close-codes.js";
 export { resetCodes, StreamReset, TunnelError } from "./errors.js";
-export type { ResetCode, TunnelErrorCode } from "./errors.js";
+export type { ResetCode, TunnelErrorCode, TunnelErrorDetails } from "./errors.js";
 export { AnySpelling, FieldNames, visitorField } from "./field-names.js";
 export type { FieldSet } from "./field-names.js";
 export {

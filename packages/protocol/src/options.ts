@@ -1,5 +1,5 @@
 import { closestMatch } from "leven";
-import { TunnelError } from "./errors.js";
+import { TunnelError, type TunnelErrorDetails } from "./errors.js";
 
 /**
  * What relay and client have in common when they look at the options that a program gives; shapes.ts looks at
@@ -9,9 +9,9 @@ import { TunnelError } from "./errors.js";
 /** The longest wait of a Node timer, about 24 days, in milliseconds; a longer one would end at once. */
 export const maxTimerMs = 0x7fffffff;
 
-/** For an option, or a value of one, that cannot be used. */
-export function unusable(message: string, options?: ErrorOptions): TunnelError {
-  return new TunnelError("invalid_option", message, options);
+/** For options, or values of them, that cannot be used. */
+export function unusable(message: string, details?: TunnelErrorDetails): TunnelError {
+  return new TunnelError("invalid_option", message, details);
 }
 
 /** What a wrong value is, for an error message. The value itself may be a secret. */
@@ -36,12 +36,14 @@ export function describeValue(value: unknown): string {
  */
 export function checkOptionNames(given: object, known: readonly string[], within?: string): void {
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
-    throw unusable(`${within ?? "the options"} must be an object, not ${describeType(given)}`);
+    const message = `${within ?? "the options"} must be an object, not ${describeType(given)}`;
+    throw unusable(message, within === undefined ? {} : { options: [within] });
   }
   const unknown = Object.keys(given).find((name) => !known.includes(name));
   if (unknown === undefined) return;
   const near = closestMatch(unknown, known, { maxDistance: Math.ceil(unknown.length / 2) });
   const hint = near === undefined ? "" : `; did you mean '${near}'?`;
   const of = within === undefined ? "" : ` in ${within}`;
-  throw unusable(`there is no option '${unknown}'${of}${hint}`);
+  const option = within === undefined ? unknown : `${within}.${unknown}`;
+  throw unusable(`there is no option '${unknown}'${of}${hint}`, { options: [option] });
 }

@@ -6,19 +6,26 @@ import { checkOptionNames, describeType, describeValue, unusable } from "./optio
  * the types. The message of a shape says what is wanted: "a whole number from 1".
  */
 
-/**
- * What is wrong first with a value, or `undefined`. `within`: the option that the value is of, if it is not
- * the whole.
- */
-export function firstProblem(shape: z.ZodType, value: unknown, within?: string): string | undefined {
+/** What is wrong with a value. */
+interface Problem {
+  message: string;
+  /** Where in it, as in `tls.files.0`; empty: all of it. */
+  path: string;
+}
+
+/** What is wrong first with a value, or `undefined`. `within`: the option that the value is of, if it is not the whole. */
+export function firstProblem(shape: z.ZodType, value: unknown, within?: string): Problem | undefined {
   const issue = shape.safeParse(value, { reportInput: true }).error?.issues[0];
   if (issue === undefined) return undefined;
-  const path = [...(within === undefined ? [] : [within]), ...issue.path].join(".");
+  const steps = [...(within === undefined ? [] : [within]), ...issue.path];
+  const path = steps.join(".");
   if (issue.code === "unrecognized_keys") {
-    return `there is no option '${issue.keys[0]}'${path === "" ? "" : ` in ${path}`}`;
+    const [key = ""] = issue.keys;
+    const message = `there is no option '${key}'${path === "" ? "" : ` in ${path}`}`;
+    return { message, path: [...steps, key].join(".") };
   }
   const given = issue.code === "invalid_type" ? describeType(issue.input) : describeValue(issue.input);
-  return `${path === "" ? "it" : path} is ${given}; it must be ${issue.message}`;
+  return { message: `${path === "" ? "it" : path} is ${given}; it must be ${issue.message}`, path };
 }
 
 interface OptionRules {
@@ -39,7 +46,7 @@ export function checkOptions(
 ): void {
   checkOptionNames(given, known, within);
   const problem = firstProblem(z.object(shapes), given, within);
-  if (problem !== undefined) throw unusable(problem);
+  if (problem !== undefined) throw unusable(problem.message, { options: [problem.path] });
 }
 
 /** A string; `what` it is, for the message. */

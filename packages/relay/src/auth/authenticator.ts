@@ -57,7 +57,7 @@ const permissionShape = z.object({ allowed: patternList }, "an object with 'allo
 export function checkAnswer(answer: AuthenticationResult): AuthenticationResult {
   const problem = firstProblem("refused" in Object(answer) ? refusalShape : permissionShape, answer);
   if (problem === undefined) return answer;
-  throw new Error(`the authenticator's answer is not usable: ${problem}`);
+  throw new Error(`the authenticator's answer is not usable: ${problem.message}`);
 }
 
 /**
