@@ -206,6 +206,16 @@ hold-timeout: { seconds: 1 }
     expect(refusal).not.toContain("s3cret");
   });
 
+  it("with a value that the message happens to hold is blamed for the right one alone", async () => {
+    const config = write(
+      "domain: a.test\nacme-storage: /no/such\ntls-cert: /no/such/cert.pem\ntls-key: /no/such/key.pem\n",
+    );
+    await expect(check(config)).rejects.toMatchObject({
+      code: "unavailable",
+      message: `${config}:3: cannot read /no/such/cert.pem: ENOENT: no such file or directory, open '/no/such/cert.pem'`,
+    });
+  });
+
   it("that is right is said to be, and nothing is started by that", async () => {
     const config = write("domain: tunnel.example.com\nport: 1\nadmin-listen: 127.0.0.1:9090\n");
     expect(await run(["config", "check", config])).toEqual({

@@ -1,4 +1,4 @@
-import { describeValue, maxFields, maxTimerMs, type RefusalLimit, TunnelError } from "mcp-tunnel-protocol";
+import { describeValue, maxFields, maxTimerMs, type RefusalLimit, unusable } from "mcp-tunnel-protocol";
 import { exactBytes, formatDuration } from "mcp-tunnel-shared";
 
 /**
@@ -410,10 +410,9 @@ export function resolveLimits(options: LimitOptions): Limits {
     const { [key]: value = limit.default } = options;
     const { min, max } = limitRange(limit);
     if (!Number.isSafeInteger(value) || value < min || value > max) {
-      throw new TunnelError(
-        "invalid_option",
-        `${key} is ${describeValue(value)}; it must be a whole number from ${min} to ${max}`,
-      );
+      throw unusable(`${key} is ${describeValue(value)}; it must be a whole number from ${min} to ${max}`, {
+        options: [key],
+      });
     }
     limits[key] = value;
   }

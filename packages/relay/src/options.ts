@@ -5,7 +5,7 @@ import {
   type LivenessOptions,
   oneOf,
   text,
-  TunnelError,
+  unusable,
 } from "mcp-tunnel-protocol";
 import { z } from "zod";
 import type { Authenticator } from "./auth/authenticator.js";
@@ -137,7 +137,7 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
     trustedProxyHeaders: proxyHeaders(options.trustedProxyHeaders ?? defaultProxyHeaders),
     interimToProxies: options.interimToProxies ?? "drop",
     ...resolveLimits(options),
-    limitExempt: addressRanges(options.limitExempt ?? loopback, "exempt address"),
+    limitExempt: addressRanges(options.limitExempt ?? loopback, "exempt address", "limitExempt"),
     cookieDomain: options.cookieDomain ?? "narrow",
     tls: options.tls,
     liveness: options.liveness ?? {},
@@ -153,5 +153,5 @@ const loopback = ["127.0.0.0/8", "::1"];
 export function checkReserved(name: string): string {
   const lower = name.toLowerCase();
   if (isName(lower)) return lower;
-  throw new TunnelError("invalid_option", `the reserved name '${name}' is not a DNS label`);
+  throw unusable(`the reserved name '${name}' is not a DNS label`, { options: ["reservedNames"] });
 }

@@ -36,7 +36,8 @@ const cutMs = 500;
 export interface Relay {
   /**
    * Starts to listen and resolves with the address. Call it once, or again if it failed: nothing stays open then.
-   * @throws TunnelError `invalid_option` when a port cannot be had, or the relay listens already or was closed, also meanwhile.
+   * @throws TunnelError `unavailable` when a port cannot be had; `invalid_state` when the relay listens already or was closed,
+   * also meanwhile; `invalid_option` when what it was told to listen on is no socket for that.
    */
   listen(): Promise<{ host: string; port: number }>;
   /**
@@ -68,7 +69,7 @@ export interface Relay {
 
 /**
  * Puts a relay together; nothing happens before `listen`.
- * @throws TunnelError `invalid_option`.
+ * @throws TunnelError `invalid_option`; `unavailable` when a file that the options name cannot be read.
  */
 export function createRelay(options: RelayOptions): Relay {
   const resolved = resolveOptions(options);
@@ -180,14 +181,14 @@ export function createRelay(options: RelayOptions): Relay {
 
   function refuseClosed(): void {
     if (closing !== undefined)
-      throw new TunnelError("invalid_option", "the relay was closed: make another one");
+      throw new TunnelError("invalid_state", "the relay was closed: make another one");
   }
 
   return {
     async listen() {
       refuseClosed();
       if (opening !== undefined || visitorServer.server.listening) {
-        throw new TunnelError("invalid_option", "the relay listens already: call listen() once");
+        throw new TunnelError("invalid_state", "the relay listens already: call listen() once");
       }
       opening = open();
       try {

@@ -4,11 +4,43 @@ import { describe, expect, it } from "vitest";
 import { createAuthority, createFolder } from "../../../test/support/certificates.js";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { expectNoLeaks } from "../../../test/support/leaks.js";
+import type { TunnelErrorCode } from "mcp-tunnel-protocol";
 import { createRelay, openAuthenticator, providerAuthenticator, type RelayOptions } from "../src/index.js";
 
 const base = { domain: "tunnel.test" };
-const invalid = (message: string) =>
-  expect.objectContaining({ code: "invalid_option", message: expect.stringContaining(message) }) as Error;
+const failure = (code: TunnelErrorCode, message: string) =>
+  expect.objectContaining({ code, message: expect.stringContaining(message) }) as Error;
+const invalid = (message: string) => failure("invalid_option", message);
+
+describe("an error of a relay's options", () => {
+  const tls = { files: [{ cert: "/no/such/cert.pem", key: "/no/such/key.pem" }] };
+
+  it.each<[string, object, object]>([
+    ["a wrong name", { ...base, verbose: true }, { options: ["verbose"] }],
+    [
+      "one within another",
+      { ...base, liveness: { pingTimeoutMs: 0 } },
+      { options: ["liveness.pingTimeoutMs"] },
+    ],
+    ["a wrong name within another", { ...base, tls: { port: 5 } }, { options: ["tls.port"] }],
+    ["the wrong kind", { ...base, reservedNames: [5] }, { options: ["reservedNames.0"] }],
+    ["a limit", { ...base, maxTunnels: 0 }, { options: ["maxTunnels"] }],
+    ["the domain", { domain: "a b" }, { options: ["domain"] }],
+    ["the public URL", { ...base, publicUrl: "http://{subdomain}/{path}" }, { options: ["publicUrl"] }],
+    ["addresses", { ...base, limitExempt: ["10.0.0/8"] }, { options: ["limitExempt"] }],
+    [
+      "the fields of proxies",
+      { ...base, trustedProxyHeaders: ["cookie"] },
+      { options: ["trustedProxyHeaders"] },
+    ],
+    ["no certificate", { ...base, tls: {} }, { options: ["tls"] }],
+    ["a file that is not there", { ...base, tls }, { code: "unavailable", file: "/no/such/cert.pem" }],
+  ])("says what it is about: %s", (_what, options, about) => {
+    expect(() => createRelay(options as RelayOptions)).toThrow(
+      expect.objectContaining({ code: "invalid_option", ...about }),
+    );
+  });
+});
 
 describe("the options of a relay", () => {
   it.each<[string, unknown, string]>([
@@ -169,7 +201,9 @@ describe("a relay that listens", () => {
     const relay = newRelay();
     const listening = relay.listen();
     await moment(listening);
-    await expect(relay.listen()).rejects.toThrow(invalid("the relay listens already: call listen() once"));
+    await expect(relay.listen()).rejects.toThrow(
+      failure("invalid_state", "the relay listens already: call listen() once"),
+    );
     expect((await listening).port).toBeGreaterThan(0);
   });
 
@@ -177,7 +211,9 @@ describe("a relay that listens", () => {
     const relay = newRelay();
     await relay.listen();
     await relay.close(0);
-    await expect(relay.listen()).rejects.toThrow(invalid("the relay was closed: make another one"));
+    await expect(relay.listen()).rejects.toThrow(
+      failure("invalid_state", "the relay was closed: make another one"),
+    );
   });
 
   it.each([
@@ -200,11 +236,11 @@ describe("a relay that listens", () => {
         for (let i = 0; i < times; i += 1) await wait();
         // The second call hurries the first, wherever that is.
         await Promise.all([relay.close(), relay.close(0)]);
-        const refusal = invalid("the relay was closed: make another one");
+        const refusal = failure("invalid_state", "the relay was closed: make another one");
         // Some turns later it may have opened.
         const results = wait === nextTurn && times > 0 ? [refusal, "listens"] : [refusal];
         expect(results).toContainEqual(await listening);
-        await expect(relay.listen()).rejects.toThrow(invalid("the relay was closed"));
+        await expect(relay.listen()).rejects.toThrow(failure("invalid_state", "the relay was closed"));
       });
     },
   );
@@ -217,7 +253,7 @@ describe("a relay that listens", () => {
     await expectNoLeaks(async () => {
       const tls = { files: [files], redirectPort };
       const relay = createRelay({ ...base, host: "127.0.0.1", port: 0, tls });
-      await expect(relay.listen()).rejects.toThrow(invalid("choose another redirect port"));
+      await expect(relay.listen()).rejects.toThrow(failure("unavailable", "choose another redirect port"));
       taken.close();
       await once(taken, "close");
       expect((await relay.listen()).port).toBeGreaterThan(0);
@@ -231,7 +267,8 @@ describe("a relay that listens", () => {
     const { port } = taken.address() as AddressInfo;
     const relay = newRelay(port);
     await expect(relay.listen()).rejects.toThrow(
-      invalid(
+      failure(
+        "unavailable",
         `cannot listen on 127.0.0.1, port ${port}: another program listens there; stop it or choose another port`,
       ),
     );

@@ -1,7 +1,7 @@
 import { hash, timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { unusable } from "mcp-tunnel-protocol";
 import { isLoopbackAddress, printableJson } from "mcp-tunnel-shared";
 import type { Metrics } from "./metrics.js";
 import { listen } from "../net/listen.js";
@@ -22,7 +22,7 @@ export interface AdminOptions {
 
 /** The operator's listener: health, metrics, the tunnels. Apart from the visitors' one, so that none of it is public. */
 export interface AdminServer {
-  /** @throws TunnelError `invalid_option` when the port cannot be had. */
+  /** @throws TunnelError `unavailable` when the port cannot be had. */
   listen(): Promise<{ host: string; port: number }>;
   close(): Promise<void>;
 }
@@ -30,9 +30,9 @@ export interface AdminServer {
 /** @throws TunnelError `invalid_option` when others than this machine could reach `host` without a secret. */
 export function checkAdminAccess(host: string, secret: string | undefined): void {
   if (secret !== undefined || isOwn(host)) return;
-  throw new TunnelError(
-    "invalid_option",
+  throw unusable(
     `--admin-listen ${host} can be reached from outside this machine: set --admin-secret-file or --admin-secret`,
+    { options: ["admin-listen", "admin-secret-file", "admin-secret"] },
   );
 }
 

@@ -3,7 +3,7 @@ import {
   maxTimerMs,
   providerUnavailableReason,
   text,
-  TunnelError,
+  unusable,
   wholeNumber,
 } from "mcp-tunnel-protocol";
 import { messageOf, withoutTrailing } from "mcp-tunnel-shared";
@@ -129,16 +129,14 @@ export function providerAuthenticator(options: ProviderOptions): Authenticator {
 export function verifyEndpoint(base: string): string {
   const url = URL.canParse(base) ? new URL(base) : undefined;
   if (url?.protocol !== "http:" && url?.protocol !== "https:") {
-    throw new TunnelError(
-      "invalid_option",
-      `the auth provider's URL '${base}' is not an http:// or https:// URL`,
-    );
+    throw unusable(`the auth provider's URL '${base}' is not an http:// or https:// URL`, {
+      options: ["url"],
+    });
   }
   if (url.search !== "" || url.hash !== "") {
-    throw new TunnelError(
-      "invalid_option",
-      `the auth provider's URL '${base}' may have no query and no fragment`,
-    );
+    throw unusable(`the auth provider's URL '${base}' may have no query and no fragment`, {
+      options: ["url"],
+    });
   }
   return `${withoutTrailing(url.href, "/")}/api/verify`;
 }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Stats } from "node:fs";
 import { type FileHandle, lstat, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { isSeq, parseDocument } from "yaml";
 import { formatProblems } from "../config/yaml.js";
 import { readRegularFile } from "../files/regular-file.js";
@@ -22,7 +22,7 @@ export interface NewToken {
 /**
  * Draws a token and adds its digest to the file, which is created if need be. The token itself is only in what is
  * returned.
- * @throws TunnelError `invalid_option`
+ * @throws TunnelError `unavailable` when the file cannot be read or changed; `invalid_option` when it has mistakes.
  */
 export async function createToken(path: string, options: NewToken): Promise<{ token: string; id: string }> {
   const token = `mtt_${randomBytes(32).toString("base64url")}`;
@@ -41,7 +41,7 @@ export async function createToken(path: string, options: NewToken): Promise<{ to
 
 /**
  * Removes the token whose id starts with `id`.
- * @throws TunnelError `invalid_option`, also when no token or more than one has such an id.
+ * @throws TunnelError as {@link createToken}; `invalid_option` also when no token or more than one has such an id.
  */
 export async function revokeToken(path: string, id: string): Promise<TokenEntry> {
   let removed: TokenEntry | undefined;
@@ -53,7 +53,7 @@ export async function revokeToken(path: string, id: string): Promise<TokenEntry>
   return removed as TokenEntry;
 }
 
-/** @throws TunnelError `invalid_option` */
+/** @throws TunnelError as {@link createToken}. */
 export async function listTokens(path: string): Promise<TokenEntry[]> {
   return entriesOf(path, await read(path));
 }
@@ -61,16 +61,10 @@ export async function listTokens(path: string): Promise<TokenEntry[]> {
 function findEntry(path: string, entries: readonly TokenEntry[], id: string): TokenEntry {
   const [found, second] = entries.filter(({ sha256 }) => id !== "" && sha256.startsWith(id.toLowerCase()));
   if (found === undefined) {
-    throw new TunnelError(
-      "invalid_option",
-      `no token in ${path} has the id '${id}'; 'mcp-tunnel token list' shows them`,
-    );
+    throw unusable(`no token in ${path} has the id '${id}'; 'mcp-tunnel token list' shows them`);
   }
   if (second !== undefined) {
-    throw new TunnelError(
-      "invalid_option",
-      `more than one token in ${path} has an id that starts with '${id}'`,
-    );
+    throw unusable(`more than one token in ${path} has an id that starts with '${id}'`);
   }
   return found;
 }
@@ -81,6 +75,7 @@ function entriesOf(path: string, text: string): TokenEntry[] {
   throw new TunnelError(
     "invalid_option",
     `the token file has mistakes\n${formatProblems(path, result.problems)}`,
+    { file: path },
   );
 }
 
@@ -139,15 +134,17 @@ async function edit(path: string, change: (text: string) => string): Promise<voi
     await lock.close().catch(() => {});
     await rm(lockPath, { force: true });
     if (error instanceof TunnelError) throw error;
-    throw new TunnelError("invalid_option", `cannot change ${path}: ${(error as Error).message}`, {
-      cause: error,
-    });
+    throw cannotChange(path, (error as Error).message, error);
   }
+}
+
+function cannotChange(path: string, why: string, cause?: unknown): TunnelError {
+  return new TunnelError("unavailable", `cannot change ${path}: ${why}`, { cause, file: path });
 }
 
 /**
  * The file that is replaced: where a symbolic link leads, so that the link stays.
- * @throws TunnelError `invalid_option`, also when it leads nowhere: the relay may wait for a file at that place.
+ * @throws TunnelError `unavailable`, also when it leads nowhere: the relay may wait for a file at that place.
  */
 async function targetOf(path: string): Promise<string> {
   try {
@@ -161,9 +158,7 @@ async function targetOf(path: string): Promise<string> {
         .catch(() => false));
     if (isMissing && !isLink) return path;
     const why = isLink ? "it is a symbolic link to a file that is not there" : (error as Error).message;
-    throw new TunnelError("invalid_option", `cannot change ${path}: ${why}. Nothing was changed`, {
-      cause: error,
-    });
+    throw cannotChange(path, `${why}. Nothing was changed`, error);
   }
 }
 
@@ -171,10 +166,10 @@ async function targetOf(path: string): Promise<string> {
 function refuseOtherNames(path: string, before: Stats | undefined): void {
   const others = (before?.nlink ?? 1) - 1;
   if (others <= 0) return;
-  throw new TunnelError(
-    "invalid_option",
-    `cannot change ${path}: the file has ${others} more ${others === 1 ? "name" : "names"} (hard links), by which the relay ` +
-      "would go on reading what it was; give the file one name, or use a symbolic link. Nothing was changed",
+  throw cannotChange(
+    path,
+    `the file has ${others} more ${others === 1 ? "name" : "names"} (hard links), by which the relay would go on ` +
+      "reading what it was; give the file one name, or use a symbolic link. Nothing was changed",
   );
 }
 
@@ -197,11 +192,11 @@ async function takeAccess(file: FileHandle, { uid, gid, mode }: Stats, path: str
   const made = await file.stat();
   if (made.uid !== uid || made.gid !== gid) {
     await file.chown(uid, gid).catch((error: unknown) => {
-      throw new TunnelError(
-        "invalid_option",
-        `cannot change ${path}: the new file could not be given to its owner and group (${uid}:${gid}), so the relay might ` +
-          "not be able to read it; do this as root, or as the owner and a member of the group. Nothing was changed",
-        { cause: error },
+      throw cannotChange(
+        path,
+        `the new file could not be given to its owner and group (${uid}:${gid}), so the relay might not be able to ` +
+          "read it; do this as root, or as the owner and a member of the group. Nothing was changed",
+        error,
       );
     });
   }
@@ -221,16 +216,13 @@ async function openLock(lockPath: string): Promise<FileHandle> {
       return await open(lockPath, "wx", 0o600);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
-        throw new TunnelError("invalid_option", `cannot write ${lockPath}: ${(error as Error).message}`, {
-          cause: error,
-        });
+        const message = `cannot write ${lockPath}: ${(error as Error).message}`;
+        throw new TunnelError("unavailable", message, { cause: error, file: lockPath });
       }
     }
     if (performance.now() > deadline) {
-      throw new TunnelError(
-        "invalid_option",
-        `${lockPath} exists: another edit is going on. If none is, a crash left it behind: delete it`,
-      );
+      const message = `${lockPath} exists: another edit is going on. If none is, a crash left it behind: delete it`;
+      throw new TunnelError("unavailable", message, { file: lockPath });
     }
     await delay(20);
   }
@@ -240,12 +232,7 @@ async function read(path: string): Promise<string> {
   try {
     return await readRegularFile(path);
   } catch (error) {
-    throw new TunnelError(
-      "invalid_option",
-      `cannot read the token file ${path}: ${(error as Error).message}`,
-      {
-        cause: error,
-      },
-    );
+    const message = `cannot read the token file ${path}: ${(error as Error).message}`;
+    throw new TunnelError("unavailable", message, { cause: error, file: path });
   }
 }

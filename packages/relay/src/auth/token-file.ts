@@ -97,11 +97,13 @@ export class TokenFileAuthenticator implements Authenticator {
   #reloading: Promise<void> = Promise.resolve();
   #closed = false;
 
-  /** @throws TunnelError `invalid_option` when the file cannot be read or has mistakes, with their lines. */
+  /** @throws TunnelError `unavailable` when the file cannot be read; `invalid_option` when it has mistakes, with their lines. */
   static async open(path: string, logger: Logger): Promise<TokenFileAuthenticator> {
     const read = await readTokens(path);
-    if ("problems" in read)
-      throw new TunnelError("invalid_option", `the token file has mistakes\n${read.problems}`);
+    if ("problems" in read) {
+      const message = `the token file has mistakes\n${read.problems}`;
+      throw new TunnelError("invalid_option", message, { file: path });
+    }
     return new TokenFileAuthenticator(path, logger, read.stamp, read.entries);
   }
 
@@ -235,7 +237,7 @@ export class TokenFileAuthenticator implements Authenticator {
 /** The state of a file and what it holds in it, or what is wrong with that. */
 type TokensRead = { stamp: string } & ({ entries: TokenEntry[] } | { problems: string });
 
-/** @throws TunnelError `invalid_option` when the file cannot be read. */
+/** @throws TunnelError `unavailable` when the file cannot be read. */
 async function readTokens(path: string): Promise<TokensRead> {
   // Before the contents, so that a change in between is seen at the next look.
   const stamp = await stampOf(path);
@@ -243,13 +245,8 @@ async function readTokens(path: string): Promise<TokensRead> {
   try {
     text = await readRegularFile(path);
   } catch (error) {
-    throw new TunnelError(
-      "invalid_option",
-      `cannot read the token file ${path}: ${(error as Error).message}`,
-      {
-        cause: error,
-      },
-    );
+    const message = `cannot read the token file ${path}: ${(error as Error).message}`;
+    throw new TunnelError("unavailable", message, { cause: error, file: path });
   }
   const read = parseTokenList(text);
   if ("problems" in read) return { stamp, problems: formatProblems(path, read.problems) };

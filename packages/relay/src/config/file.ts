@@ -16,45 +16,42 @@ export interface ConfigRules {
 /**
  * Reads a config file: the names of the flags without their dashes, and the values that these take. The values are read
  * by the options' own readers, so that a flag and a key can never mean different things.
- * @throws TunnelError `invalid_option` with all problems and their lines.
+ * @throws TunnelError `invalid_option` with all problems and their lines; `unavailable` when it cannot be read.
  */
 export function readConfigFile(path: string, rules: ConfigRules): Map<Option, unknown> {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    throw new TunnelError("invalid_option", `cannot read the config file: ${(error as Error).message}`, {
+    throw new TunnelError("unavailable", `cannot read the config file: ${(error as Error).message}`, {
       cause: error,
+      file: path,
     });
   }
   const { values, problems } = parseConfig(text, rules);
   if (problems.length === 0) return values;
-  throw new TunnelError("invalid_option", `the config file has mistakes\n${formatProblems(path, problems)}`);
+  const message = `the config file has mistakes\n${formatProblems(path, problems)}`;
+  throw new TunnelError("invalid_option", message, { file: path });
 }
 
 /**
- * The lines of the keys that `message` is about: those whose flags it names, or else those whose values it quotes.
+ * The lines of the keys that an error is about: those that are its options, or else those whose values are its file.
  * `path` was read before.
  */
-export function linesConcerned(path: string, message: string): number[] {
+export function linesConcerned(path: string, { options = [], file: concerned }: TunnelError): number[] {
   const file = new YamlFile(readFileSync(path, "utf8"));
   const { contents } = file.document;
   if (!isMap(contents)) return [];
   const keys = contents.items.flatMap(({ key, value }) =>
     isScalar(key) ? [{ name: String(key.value), value }] : [],
   );
-  const named = keys.filter(({ name }) => new RegExp(`--${name}(?![a-z0-9-])`).test(message));
+  const named = keys.filter(({ name }) => options.includes(name));
   if (named.length > 0) return named.map(({ name }) => file.lineOfKey([], name));
   return keys.flatMap(({ value }) => {
     const items = isSeq(value) ? (value.items as Node[]) : [value];
-    const quoted = items.filter((item) => isScalar(item) && isQuoted(textOf(item), message));
-    return quoted.map((item) => file.lineOf(item) ?? 1);
+    const paths = items.filter((item) => isScalar(item) && textOf(item) === concerned);
+    return paths.map((item) => file.lineOf(item) ?? 1);
   });
-}
-
-/** Only what looks like a file's name: a number, say, could stand in any message by chance. */
-function isQuoted(value: string, message: string): boolean {
-  return /[/.]/.test(value) && message.includes(value);
 }
 
 function parseConfig(

@@ -9,7 +9,7 @@ import { drawRequestId } from "./request-id.js";
 export type TrustedProxies = AddressRanges;
 
 export function trustedProxies(ranges: readonly string[]): TrustedProxies {
-  return addressRanges(ranges, "trusted proxy");
+  return addressRanges(ranges, "trusted proxy", "trustedProxies");
 }
 
 /** What proxies make ids of, and what does no harm in a log or a shell. */

@@ -1,4 +1,4 @@
-import { AnySpelling, FieldNames, type FieldSet, TunnelError } from "mcp-tunnel-protocol";
+import { AnySpelling, FieldNames, type FieldSet, unusable } from "mcp-tunnel-protocol";
 
 /**
  * What local services and their libraries take for the word of a proxy in front of them, about the visitor's address, the
@@ -72,8 +72,8 @@ function checkName(given: string): string {
   const isOfTheRequest =
     ofTheRequest.includes(name) || ofTheRequestPrefixes.some((prefix) => name.startsWith(prefix));
   if (/^[a-z0-9-]+$/.test(name) && !name.startsWith("x-tunnel-") && !isOfTheRequest) return name;
-  throw new TunnelError(
-    "invalid_option",
+  throw unusable(
     `the trusted proxy's header '${given}' is not the name of a field that a proxy sets, such as x-real-ip`,
+    { options: ["trustedProxyHeaders"] },
   );
 }

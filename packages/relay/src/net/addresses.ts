@@ -1,5 +1,5 @@
 import { BlockList, isIP, isIPv4 } from "node:net";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { unusable } from "mcp-tunnel-protocol";
 
 /** A set of addresses. */
 export interface AddressRanges {
@@ -8,10 +8,10 @@ export interface AddressRanges {
 }
 
 /**
- * Reads addresses and CIDR ranges. `what` they are is said in the error.
+ * Reads addresses and CIDR ranges. The error says `what` they are, and of which option.
  * @throws TunnelError `invalid_option`.
  */
-export function addressRanges(ranges: readonly string[], what: string): AddressRanges {
+export function addressRanges(ranges: readonly string[], what: string, option: string): AddressRanges {
   const list = new BlockList();
   for (const range of ranges) {
     const [address = "", prefix, ...rest] = range.split("/");
@@ -19,9 +19,9 @@ export function addressRanges(ranges: readonly string[], what: string): AddressR
     const bits = prefix === undefined ? (version === 4 ? 32 : 128) : Number(prefix);
     const wellFormed = prefix === undefined || /^[0-9]{1,3}$/.test(prefix);
     if (version === 0 || rest.length > 0 || !wellFormed || bits > (version === 4 ? 32 : 128)) {
-      throw new TunnelError(
-        "invalid_option",
+      throw unusable(
         `the ${what} '${range}' is not an IP address or a range such as 10.0.0.0/8 or fd00::/8`,
+        { options: [option] },
       );
     }
     list.addSubnet(address, bits, version === 4 ? "ipv4" : "ipv6");

@@ -15,7 +15,7 @@ const backlog = 4_096;
 
 /**
  * Lets `server` listen and resolves with the address. `what` is the kind of port, for the message.
- * @throws TunnelError `invalid_option` when the port cannot be had, or the socket is not one to listen on.
+ * @throws TunnelError `unavailable` when the port cannot be had; `invalid_option` when the socket is not one to listen on.
  */
 export async function listen(
   server: Server,
@@ -35,8 +35,8 @@ export async function listen(
 }
 
 async function listenOn(server: Server, fd: number): Promise<{ host: string; port: number }> {
-  const unusable = (why: string, options?: ErrorOptions): TunnelError =>
-    new TunnelError("invalid_option", `file ${fd} is not a TCP socket to listen on: ${why}`, options);
+  const unusable = (why: string, details?: ErrorOptions): TunnelError =>
+    new TunnelError("invalid_option", `file ${fd} is not a TCP socket to listen on: ${why}`, details);
   server.listen({ fd, backlog });
   try {
     await once(server, "listening");
@@ -60,5 +60,5 @@ function listenError(error: unknown, host: string | undefined, port: number, wha
         : code === "EADDRNOTAVAIL" || code === "ENOTFOUND"
           ? "this machine has no such address"
           : String(error);
-  return new TunnelError("invalid_option", `cannot listen on ${where}: ${why}`, { cause: error });
+  return new TunnelError("unavailable", `cannot listen on ${where}: ${why}`, { cause: error });
 }

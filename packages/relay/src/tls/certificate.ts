@@ -23,28 +23,30 @@ export class Certificate {
    * @throws TunnelError `invalid_option` when the two are no certificate and its key.
    */
   constructor(cert: string, key: string, source: string) {
+    const invalid = (what: string, cause?: unknown): TunnelError =>
+      new TunnelError("invalid_option", `${source}: ${what}`, { cause, file: source });
     try {
       this.leaf = new X509Certificate(cert);
     } catch (error) {
-      throw unusable(`${source}: this is no certificate in PEM form`, error);
+      throw invalid("this is no certificate in PEM form", error);
     }
     let matches: boolean;
     try {
       matches = this.leaf.checkPrivateKey(createPrivateKey(key));
     } catch (error) {
-      throw unusable(`${source}: its key is no private key in PEM form, or it is encrypted`, error);
+      throw invalid("its key is no private key in PEM form, or it is encrypted", error);
     }
-    if (!matches) throw unusable(`${source}: the key is not the key of this certificate`);
+    if (!matches) throw invalid("the key is not the key of this certificate");
     try {
       this.context = createSecureContext({ cert, key, honorCipherOrder: true });
     } catch (error) {
-      throw unusable(`${source}: TLS cannot use it: ${(error as Error).message}`, error);
+      throw invalid(`TLS cannot use it: ${(error as Error).message}`, error);
     }
     this.cert = cert;
     this.key = key;
   }
 
-  /** @throws TunnelError `invalid_option` when the files cannot be read or are not what they should be. */
+  /** @throws TunnelError `unavailable` when the files cannot be read; `invalid_option` when they are not what they should be. */
   static readSync({ cert, key }: CertificateFiles): Certificate {
     const readPem = (path: string): string => {
       try {
@@ -80,9 +82,6 @@ export class Certificate {
 }
 
 function unreadable(path: string, error: unknown): TunnelError {
-  return unusable(`cannot read ${path}: ${(error as Error).message}`, error);
-}
-
-function unusable(message: string, cause?: unknown): TunnelError {
-  return new TunnelError("invalid_option", message, { cause });
+  const message = `cannot read ${path}: ${(error as Error).message}`;
+  return new TunnelError("unavailable", message, { cause: error, file: path });
 }

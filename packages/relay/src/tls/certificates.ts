@@ -71,7 +71,7 @@ export class Certificates {
   /**
    * Serves the files, and follows them once {@link watch} is called. Files that are not usable later on change nothing,
    * are logged, and are {@link stale} until they are.
-   * @throws TunnelError `invalid_option` when they are not usable now.
+   * @throws TunnelError as {@link Certificate.readSync}, when they are not usable now.
    */
   addFiles(files: CertificateFiles): void {
     const source = this.addSource("certificate", files.cert);

@@ -1,5 +1,5 @@
 import type { Server } from "node:http";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { unusable } from "mcp-tunnel-protocol";
 import { z } from "zod";
 import { fileNumber, filePath, portNumber } from "../check.js";
 import type { Connections } from "../admission/connections.js";
@@ -59,11 +59,11 @@ export class Tls {
   readonly #logger: Logger;
   #closeRedirect: () => void = () => {};
 
-  /** @throws TunnelError `invalid_option` when the certificates are not usable, among others. */
+  /** @throws TunnelError `invalid_option` or `unavailable` when the certificates are not usable, among others. */
   constructor(options: TlsOptions, relay: TlsRelay) {
     const { domain, host, logger } = relay;
     if (options.acme === undefined && (options.files ?? []).length === 0) {
-      throw new TunnelError("invalid_option", "TLS needs a certificate with its key, or ACME to get one");
+      throw unusable("TLS needs a certificate with its key, or ACME to get one", { options: ["tls"] });
     }
     this.certificates = new Certificates(logger);
     for (const files of options.files ?? []) this.certificates.addFiles(files);
@@ -80,7 +80,7 @@ export class Tls {
 
   /**
    * Fetches what was stored by an earlier run; before the relay listens.
-   * @throws TunnelError `invalid_option` when the ACME storage cannot be read.
+   * @throws TunnelError `unavailable` or `invalid_option` when the ACME storage cannot be read or is not usable.
    */
   async load(): Promise<void> {
     await this.#acme?.load();
@@ -88,7 +88,7 @@ export class Tls {
 
   /**
    * `httpsPort` is the port that visitors see; empty for 443. `connections` bounds those of the redirect as well.
-   * @throws TunnelError `invalid_option` when the port of the redirect cannot be had.
+   * @throws TunnelError `unavailable` when the port of the redirect cannot be had, among others.
    */
   async start(httpsPort: string, connections: Connections): Promise<void> {
     if (this.#redirectPlace !== undefined) await this.#redirect(this.#redirectPlace, httpsPort, connections);

@@ -1,4 +1,4 @@
-import { isName, TunnelError } from "mcp-tunnel-protocol";
+import { isName, unusable } from "mcp-tunnel-protocol";
 
 /**
  * Names that a visitor takes for the operator's own. A pattern with a `*`, and open mode, do not grant them;
@@ -37,8 +37,8 @@ export function shorten(text: string): string {
 export function normalizeDomain(text: string): string {
   const domain = text.toLowerCase().replace(/\.$/, "");
   if (domain.length <= 190 && domain !== "" && domain.split(".").every(isName)) return domain;
-  throw new TunnelError(
-    "invalid_option",
+  throw unusable(
     `the domain '${text}' is not usable: give a host name such as tunnel.example.com, with no scheme, port or path`,
+    { options: ["domain"] },
   );
 }

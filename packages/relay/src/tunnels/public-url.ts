@@ -1,4 +1,4 @@
-import { TunnelError } from "mcp-tunnel-protocol";
+import { unusable } from "mcp-tunnel-protocol";
 import { withoutTrailing } from "mcp-tunnel-shared";
 
 /** How the public URL of a tunnel is written, unless the operator says otherwise. */
@@ -20,16 +20,16 @@ export function checkTemplate(template: string): string {
   const sample = publicUrl(template, "name", "domain.test", 8080);
   const url = URL.canParse(sample) ? new URL(sample) : undefined;
   if (!template.includes("{subdomain}") || (url?.protocol !== "http:" && url?.protocol !== "https:")) {
-    throw new TunnelError(
-      "invalid_option",
+    throw unusable(
       `the public URL '${template}' is not an http(s) URL with {subdomain} in it, such as https://{subdomain}.{domain}`,
+      { options: ["publicUrl"] },
     );
   }
   const [unknown] = /\{[^{}]*\}/.exec(sample) ?? [];
   if (unknown !== undefined) {
-    throw new TunnelError(
-      "invalid_option",
+    throw unusable(
       `the public URL '${template}' has ${unknown} in it, but only {subdomain}, {domain} and {port} are known`,
+      { options: ["publicUrl"] },
     );
   }
   return withoutTrailing(template, "/");

@@ -27,11 +27,12 @@ export async function check(file: string): Promise<void> {
     await createRelay(await relayOptionsOf(command, silentLogger)).close(0);
   } catch (error) {
     if (!(error instanceof TunnelError)) throw error;
-    const [line, ...others] = linesConcerned(file, error.message).toSorted((a, b) => b - a);
+    const [line, ...others] = linesConcerned(file, error).toSorted((a, b) => b - a);
     const where = line === undefined ? file : `${file}:${line}`;
     const [said = "", ...details] = error.message.split("\n");
     const also = others.length === 0 ? "" : ` (see line ${others.toReversed().join(", ")})`;
-    throw new TunnelError(error.code, [`${where}: ${said}${also}`, ...details].join("\n"), { cause: error });
+    const message = [`${where}: ${said}${also}`, ...details].join("\n");
+    throw new TunnelError(error.code, message, { cause: error, file });
   }
   writeLine(`${file}: ok`);
 }

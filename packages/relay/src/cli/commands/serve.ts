@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { stackOf } from "mcp-tunnel-shared";
 import { LineOutput } from "mcp-tunnel-shared/command";
 import { type AdminServer, createAdminServer } from "../../admin/server.js";
@@ -26,7 +26,7 @@ const maxWaitingLength = 4_194_304;
 export async function serve(command: Command): Promise<void> {
   const [unexpected] = command.args;
   if (unexpected !== undefined) {
-    throw new TunnelError("invalid_option", `unexpected argument '${unexpected}' (see mcp-tunnel --help)`);
+    throw unusable(`unexpected argument '${unexpected}' (see mcp-tunnel --help)`);
   }
   const options = readOptions(command);
   const format = options.logFormat ?? (process.stdout.isTTY ? "pretty" : "json");

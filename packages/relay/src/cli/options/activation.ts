@@ -1,4 +1,4 @@
-import { TunnelError } from "mcp-tunnel-protocol";
+import { unusable } from "mcp-tunnel-protocol";
 
 /** Where the files begin that a service manager hands over: after stdin, stdout and stderr. */
 const firstFd = 3;
@@ -25,8 +25,7 @@ export function inheritedSockets(env: NodeJS.ProcessEnv = process.env): Inherite
   for (let i = 0; i < Number(count); i++) {
     const use = names.split(":")[i] === redirectName ? "redirect" : "visitors";
     if (sockets[use] !== undefined) {
-      throw new TunnelError(
-        "invalid_option",
+      throw unusable(
         `LISTEN_FDS is ${count}, LISTEN_FDNAMES '${names}': the relay takes one socket, and one called ${redirectName}`,
       );
     }

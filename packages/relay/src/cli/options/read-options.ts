@@ -44,7 +44,7 @@ function configRules(command: Command): ConfigRules {
       "auth-url": verifyEndpoint,
       "acme-email": checkEmail,
       "acme-dir": checkDirectory,
-      "limit-exempt": (text) => text === "none" || addressRanges([text], "exempt address"),
+      "limit-exempt": (text) => text === "none" || addressRanges([text], "exempt address", "limitExempt"),
     },
   };
 }
@@ -52,7 +52,7 @@ function configRules(command: Command): ConfigRules {
 /**
  * The options of a parsed command; repeated ones from the environment are taken apart, and what neither flags nor
  * the environment say is taken from the config file.
- * @throws TunnelError `invalid_option`.
+ * @throws TunnelError `invalid_option`; `unavailable` when that file cannot be read.
  */
 export function readOptions(command: Command): CliOptions {
   for (const option of command.options.filter(isRepeatable)) {
@@ -62,7 +62,8 @@ export function readOptions(command: Command): CliOptions {
     const values = given.flatMap((value) => value.split(/[\n;]/)).map((value) => value.trim());
     const named = values.filter((value) => value !== "");
     // Nothing but separators: hardly what was meant, and without tokens everybody would get in.
-    if (named.length === 0) throw unusable(`${option.envVar} is set, but names nothing`);
+    if (named.length === 0)
+      throw unusable(`${option.envVar} is set, but names nothing`, { options: [option.name()] });
     command.setOptionValueWithSource(key, named, "env");
   }
   const { config } = command.opts<CliOptions>();
@@ -77,6 +78,7 @@ export function readOptions(command: Command): CliOptions {
   if (options.domain === undefined) {
     throw unusable(
       "no domain is given: add --domain <DOMAIN>, set MCP_TUNNEL_DOMAIN, or write 'domain:' in a --config file",
+      { options: ["domain"] },
     );
   }
   return options;
@@ -90,7 +92,7 @@ function listOf(text: string): string[] {
 /**
  * Where the operator's listener is to be, and its secret; `undefined`: nowhere. `command`: its options have
  * been read.
- * @throws TunnelError `invalid_option`.
+ * @throws TunnelError `invalid_option`; `unavailable` when the file of the secret cannot be read.
  */
 export function adminOptionsOf(command: Command): (HostPort & { secret: string | undefined }) | undefined {
   const { adminListen } = command.opts<CliOptions>();
@@ -100,24 +102,39 @@ export function adminOptionsOf(command: Command): (HostPort & { secret: string |
   return { ...adminListen, secret };
 }
 
-/** @throws TunnelError `invalid_option`. */
+/** @throws TunnelError `invalid_option`; `unavailable` when the file of the tokens, or of a secret, cannot be read. */
 async function authenticatorOf(command: Command, logger: Logger): Promise<Authenticator> {
   const { staticToken = [], tokenFile, authUrl } = command.opts<CliOptions>();
   const secret = readSecret(command, "auth-secret", unusable);
   if (authUrl !== undefined) {
-    if (staticToken.length > 0) throw unusable("--static-token and --auth-url exclude each other");
-    if (tokenFile !== undefined) throw unusable("--token-file and --auth-url exclude each other");
-    if (secret === undefined) throw unusable("--auth-url needs --auth-secret, which the provider checks");
+    if (staticToken.length > 0)
+      throw unusable("--static-token and --auth-url exclude each other", {
+        options: ["static-token", "auth-url"],
+      });
+    if (tokenFile !== undefined)
+      throw unusable("--token-file and --auth-url exclude each other", {
+        options: ["token-file", "auth-url"],
+      });
+    if (secret === undefined)
+      throw unusable("--auth-url needs --auth-secret, which the provider checks", {
+        options: ["auth-url", "auth-secret"],
+      });
     return providerAuthenticator({ url: authUrl, secret, logger });
   }
-  if (secret !== undefined) throw unusable("--auth-secret is for --auth-url, which is not there");
+  if (secret !== undefined)
+    throw unusable("--auth-secret is for --auth-url, which is not there", {
+      options: ["auth-secret", "auth-url"],
+    });
   const fixed = staticToken.length > 0 ? staticAuthenticator(staticToken.map(parseStaticToken)) : undefined;
   if (tokenFile === undefined) return fixed ?? openAuthenticator;
   const living = await TokenFileAuthenticator.open(tokenFile, logger);
   return fixed === undefined ? living : combinedAuthenticator([fixed, living]);
 }
 
-/** `command`: its options have been read. @throws TunnelError `invalid_option`. */
+/**
+ * `command`: its options have been read.
+ * @throws TunnelError `invalid_option`; `unavailable` when the file of the tokens, or of a secret, cannot be read.
+ */
 export async function relayOptionsOf(command: Command, logger: Logger): Promise<RelayOptions> {
   const options = command.opts<CliOptions>();
   const sockets = inheritedSockets();

@@ -54,10 +54,12 @@ export const tlsOptions: readonly Option[] = [
 export function tlsOptionsOf(options: TlsCliOptions, redirectFd?: number): TlsOptions | undefined {
   const { tlsCert: certs = [], tlsKey: keys = [], httpRedirect, acmeEmail, acmeHook, acmeDir } = options;
   if (certs.length !== keys.length) {
-    throw unusable(`each --tls-cert needs its --tls-key: there are ${certs.length} and ${keys.length}`);
+    throw unusable(`each --tls-cert needs its --tls-key: there are ${certs.length} and ${keys.length}`, {
+      options: ["tls-cert", "tls-key"],
+    });
   }
   if ((acmeEmail === undefined) !== (acmeHook === undefined)) {
-    throw unusable("--acme-email and --acme-hook go together");
+    throw unusable("--acme-email and --acme-hook go together", { options: ["acme-email", "acme-hook"] });
   }
   const acme =
     acmeEmail === undefined || acmeHook === undefined
@@ -72,8 +74,8 @@ export function tlsOptionsOf(options: TlsCliOptions, redirectFd?: number): TlsOp
   if (certs.length === 0 && acme === undefined) {
     if (redirectFd !== undefined) throw unusable("a socket for redirects needs --tls-cert or --acme-email");
     if (httpRedirect === undefined && acmeDir === undefined) return undefined;
-    const given = httpRedirect === undefined ? "--acme-dir" : "--http-redirect";
-    throw unusable(`${given} needs --tls-cert or --acme-email`);
+    const given = httpRedirect === undefined ? "acme-dir" : "http-redirect";
+    throw unusable(`--${given} needs --tls-cert or --acme-email`, { options: [given] });
   }
   return {
     files: certs.map((cert, i) => ({ cert, key: keys[i] as string })),

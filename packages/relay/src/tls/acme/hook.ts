@@ -9,7 +9,7 @@ const saidChars = 1_000;
 
 /**
  * Runs the hook. No shell is between: the arguments are what they are.
- * @throws TunnelError `unreachable` when it fails, with what it said; `invalid_option` when it cannot be started.
+ * @throws TunnelError `unavailable` when it cannot be started, or fails, with what it said.
  */
 export function runHook(
   hook: string,
@@ -28,13 +28,13 @@ export function runHook(
       const code = (error as NodeJS.ErrnoException).code;
       if (code === "ENOENT" || code === "EACCES") {
         const message = `the ACME hook ${hook} cannot be started (${code}): is it there, and executable?`;
-        reject(new TunnelError("invalid_option", message, { cause: error }));
+        reject(new TunnelError("unavailable", message, { cause: error, file: hook }));
         return;
       }
       const said = printable(`${stdout}${stderr}`.trim().slice(-saidChars));
       const how = error.killed === true ? "was stopped" : `ended with status ${error.code ?? "unknown"}`;
       reject(
-        new TunnelError("unreachable", `the ACME hook '${hook} ${action} ${record}' ${how}: ${said}`, {
+        new TunnelError("unavailable", `the ACME hook '${hook} ${action} ${record}' ${how}: ${said}`, {
           cause: error,
         }),
       );

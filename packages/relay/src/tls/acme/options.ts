@@ -1,4 +1,4 @@
-import { maxTimerMs, text, TunnelError, wholeNumber } from "mcp-tunnel-protocol";
+import { maxTimerMs, text, unusable, wholeNumber } from "mcp-tunnel-protocol";
 import { z } from "zod";
 
 /** Let's Encrypt. */
@@ -38,13 +38,15 @@ export type ResolvedAcmeOptions = Required<AcmeOptions>;
 /** @throws TunnelError `invalid_option`. */
 export function checkDirectory(directory: string): string {
   if (URL.canParse(directory) && new URL(directory).protocol === "https:") return directory;
-  throw new TunnelError("invalid_option", `the ACME directory '${directory}' is not an https URL`);
+  throw unusable(`the ACME directory '${directory}' is not an https URL`, {
+    options: ["tls.acme.directory"],
+  });
 }
 
 /** @throws TunnelError `invalid_option`. */
 export function checkEmail(email: string): string {
   if (/^[^\s@]+@[^\s@]+$/.test(email)) return email;
-  throw new TunnelError("invalid_option", `the ACME email '${email}' is not an address`);
+  throw unusable(`the ACME email '${email}' is not an address`, { options: ["tls.acme.email"] });
 }
 
 /** @throws TunnelError `invalid_option`. */

@@ -53,7 +53,7 @@ export class AcmeRenewal {
 
   /**
    * Serves the certificate of the last run, if there is one.
-   * @throws TunnelError `invalid_option` when the storage is not usable.
+   * @throws TunnelError as {@link AcmeStorage.certificate}.
    */
   async load(): Promise<void> {
     const stored = await this.#storage.certificate(this.#domain);

@@ -24,7 +24,7 @@ export class AcmeStorage {
     return this.#write("account.key", pem);
   }
 
-  /** @throws TunnelError `invalid_option` when the file is there, but is no certificate with its key. */
+  /** @throws TunnelError `unavailable` when it cannot be read; `invalid_option` when it is no certificate with its key. */
   async certificate(domain: string): Promise<Certificate | undefined> {
     const pem = await this.#read(`${domain}.pem`);
     if (pem === undefined) return undefined;
@@ -45,7 +45,7 @@ export class AcmeStorage {
       return await withinFileTime(readRegularFile(join(this.#folder, name)));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-      throw unusable(error, `read ${join(this.#folder, name)}`);
+      throw unavailable(error, "read", join(this.#folder, name));
     }
   }
 
@@ -57,11 +57,12 @@ export class AcmeStorage {
       await writeFile(temporary, content, { mode: 0o600, flag: "wx", flush: true });
       await rename(temporary, path);
     } catch (error) {
-      throw unusable(error, `write ${path}`);
+      throw unavailable(error, "write", path);
     }
   }
 }
 
-function unusable(error: unknown, what: string): TunnelError {
-  return new TunnelError("invalid_option", `cannot ${what}: ${(error as Error).message}`, { cause: error });
+function unavailable(error: unknown, what: "read" | "write", file: string): TunnelError {
+  const message = `cannot ${what} ${file}: ${(error as Error).message}`;
+  return new TunnelError("unavailable", message, { cause: error, file });
 }
