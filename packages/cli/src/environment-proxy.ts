@@ -1,5 +1,5 @@
 import { getProxyForUrl } from "proxy-from-env";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { unusable } from "mcp-tunnel-protocol";
 import { withoutPassword } from "mcp-tunnel-client/options";
 import { isLoopback } from "mcp-tunnel-shared";
 
@@ -19,8 +19,7 @@ export function environmentProxy(registerUrl: string): string | undefined {
   if (bare !== undefined && bare === (variable("https_proxy") || variable("all_proxy")))
     return `http://${bare}`;
   if (/^https?:/i.test(proxy)) return proxy;
-  throw new TunnelError(
-    "invalid_option",
+  throw unusable(
     `the environment names the proxy '${withoutPassword(proxy)}' for ${url.host}, and it is not an HTTP proxy: ` +
       `give another by --proxy, or set NO_PROXY=${url.hostname} to go without`,
   );

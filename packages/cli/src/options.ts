@@ -80,7 +80,7 @@ interface Flags {
 /**
  * Reads the command line. `--help`, `--version` and mistakes print and throw commander's error, which carries the exit
  * status.
- * @throws CommanderError, or TunnelError `invalid_option`.
+ * @throws CommanderError, or TunnelError `invalid_option`, or `unavailable` for a file that cannot be read.
  */
 export function parseCommandLine(args: readonly string[]): CliOptions {
   const command = buildCommand();
@@ -89,7 +89,7 @@ export function parseCommandLine(args: readonly string[]): CliOptions {
   const local = command.processedArgs[0] as Pick<TunnelClientOptions, "port" | "target">;
   const { relay } = flags;
   if (relay === undefined) {
-    throw unusable("no relay is given: add --relay <url>, or set MCP_TUNNEL_RELAY");
+    throw unusable("no relay is given: add --relay <url>, or set MCP_TUNNEL_RELAY", { options: ["relay"] });
   }
   const token = readSecret(command, "token", unusable);
   const proxyUrl = flags.proxy ?? environmentProxy(registerUrl(relay));
@@ -219,7 +219,7 @@ function isOn(name: "json" | "drop-origin", given: boolean | undefined): boolean
   const value = process.env[variable]?.toLowerCase() ?? "";
   if (["1", "true", "yes", "on"].includes(value)) return true;
   if (["", "0", "false", "no", "off"].includes(value)) return false;
-  throw unusable(`${variable} must be true or false, not '${value}'`);
+  throw unusable(`${variable} must be true or false, not '${value}'`, { options: [name] });
 }
 
 /** The two options of the library, which may not disagree. The command line wins over the environment. */

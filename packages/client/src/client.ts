@@ -8,6 +8,7 @@ import {
   RefusalGatherer,
   supportedProtocols,
   TunnelError,
+  unusable,
 } from "mcp-tunnel-protocol";
 import type { RegisterMessage, SessionHandler, Wire } from "mcp-tunnel-protocol";
 import { messageOf, stackOf } from "mcp-tunnel-shared";
@@ -132,20 +133,20 @@ export class TunnelClient {
   }
 
   /**
-   * Registers; resolves when the tunnel is up. Call it once: a second call is an `invalid_option` and changes nothing, and
+   * Registers; resolves when the tunnel is up. Call it once: a second call is an `invalid_state` and changes nothing, and
    * whoever wants to try again makes another client.
    * @throws TunnelError when the relay refuses (`refused`, `evicted`), when its offer could not be answered
    * (`invalid_option`), when it cannot be reached and `waitForRelay` is not set (`unreachable`, `timeout`,
-   * `protocol_error`), or when `close` was called meanwhile (`session_closed`).
+   * `protocol_error`), when `close` was called meanwhile (`session_closed`) or before (`invalid_state`).
    */
   start(): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#isStarted) {
-        reject(new TunnelError("invalid_option", "the client was started before: make another one"));
+        reject(new TunnelError("invalid_state", "the client was started before: make another one"));
         return;
       }
       if (this.#state.name === "closed") {
-        reject(new TunnelError("session_closed", "the client was closed before it was started"));
+        reject(new TunnelError("invalid_state", "the client was closed before it was started"));
         return;
       }
       this.#isStarted = true;
@@ -431,14 +432,13 @@ function isFinal(error: TunnelError): boolean {
 function checkPicked(name: unknown): string {
   if (typeof name === "string" && name.length <= maxNameLength) return name;
   const given = typeof name === "string" ? `one of ${name.length}` : describeType(name);
-  throw new TunnelError(
-    "invalid_option",
-    `pick must give a name, a string of up to ${maxNameLength} characters, not ${given}`,
-  );
+  throw unusable(`pick must give a name, a string of up to ${maxNameLength} characters, not ${given}`, {
+    options: ["pick"],
+  });
 }
 
 function toTunnelError(reason: unknown): TunnelError {
   if (reason instanceof TunnelError) return reason;
   // Only `pick` is not ours.
-  return new TunnelError("invalid_option", `no name was picked: ${messageOf(reason)}`, { cause: reason });
+  return unusable(`no name was picked: ${messageOf(reason)}`, { cause: reason, options: ["pick"] });
 }

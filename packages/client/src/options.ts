@@ -195,18 +195,22 @@ export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
  */
 export function registerUrl(relayUrl: string): string {
   const given = relayUrl.trim();
-  if (given === "") throw unusable("the relay URL is empty");
+  if (given === "") throw unusable("the relay URL is empty", { options: ["relayUrl"] });
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(given)?.[1]?.toLowerCase();
   const secure = { https: "wss", wss: "wss", http: "ws", ws: "ws" }[scheme ?? "wss"];
   if (secure === undefined) {
-    throw unusable(`the relay URL '${given}' has the scheme '${scheme}': use https, http, wss or ws`);
+    throw unusable(`the relay URL '${given}' has the scheme '${scheme}': use https, http, wss or ws`, {
+      options: ["relayUrl"],
+    });
   }
   const rest = scheme === undefined ? given : given.slice(scheme.length + 3);
-  if (!URL.canParse(`${secure}://${rest}`)) throw unusable(`the relay URL '${given}' is not a URL`);
+  if (!URL.canParse(`${secure}://${rest}`))
+    throw unusable(`the relay URL '${given}' is not a URL`, { options: ["relayUrl"] });
   const url = new URL(`${secure}://${rest}`);
   if (url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== "") {
     throw unusable(
       `the relay URL '${withoutPassword(given)}' may hold a scheme, a host, a port and a path, and nothing else`,
+      { options: ["relayUrl"] },
     );
   }
   return `${secure}://${url.host}${withoutTrailing(url.pathname, "/")}${registrationPath}`;
@@ -217,17 +221,21 @@ function resolveProxy(given: string | URL | undefined): URL | undefined {
   const url = URL.canParse(String(given)) ? new URL(given) : undefined;
   if (url === undefined || !["http:", "https:"].includes(url.protocol)) {
     const shown = withoutPassword(String(given));
-    throw unusable(`the proxy '${shown}' is not the URL of an HTTP proxy, such as http://proxy.lan:3128`);
+    throw unusable(`the proxy '${shown}' is not the URL of an HTTP proxy, such as http://proxy.lan:3128`, {
+      options: ["proxyUrl"],
+    });
   }
   if (/%(?![0-9a-f]{2})/i.test(url.username + url.password)) {
-    throw unusable("the user or the password of the proxy has a % that begins no escape: write %25 for it");
+    throw unusable("the user or the password of the proxy has a % that begins no escape: write %25 for it", {
+      options: ["proxyUrl"],
+    });
   }
   return url;
 }
 
 function resolveTarget(options: TunnelClientOptions): Target {
   if ((options.port === undefined) === (options.target === undefined)) {
-    throw unusable("give the local service either as 'port' or as 'target'");
+    throw unusable("give the local service either as 'port' or as 'target'", { options: ["port", "target"] });
   }
   if (options.port !== undefined) return targetOfPort(options.port);
   return parseTarget(String(options.target));
@@ -235,20 +243,27 @@ function resolveTarget(options: TunnelClientOptions): Target {
 
 function resolveToken(token: string | undefined): string {
   if (token === undefined) return randomBytes(18).toString("base64url");
-  if (token === "") throw unusable("the token is empty: leave it out or give one");
+  if (token === "") throw unusable("the token is empty: leave it out or give one", { options: ["token"] });
   if (token.length > maxTokenLength) {
-    throw unusable(`the token is longer than ${maxTokenLength.toLocaleString("en")} characters`);
+    throw unusable(`the token is longer than ${maxTokenLength.toLocaleString("en")} characters`, {
+      options: ["token"],
+    });
   }
   return token;
 }
 
 /** @throws TunnelError `invalid_option`. */
 export function checkSubdomain(subdomain: string): string {
-  if (subdomain === "") throw unusable("the subdomain is empty: leave it out to let the relay choose");
+  if (subdomain === "") {
+    throw unusable("the subdomain is empty: leave it out to let the relay choose", {
+      options: ["subdomain"],
+    });
+  }
   // The relay knows what it allows. This only keeps out what no host name can begin with.
   if (subdomain.length > maxNameLength || !/^[\w-]+$/.test(subdomain)) {
     throw unusable(
       `the subdomain '${subdomain}' is not a name: up to ${maxNameLength} letters, digits and inner hyphens`,
+      { options: ["subdomain"] },
     );
   }
   return subdomain;
@@ -262,7 +277,9 @@ export function parseHostHeader(value: string): HostHeader {
   if (value === "rewrite" || value === "preserve") return value;
   // A name spelled like one of the two words is meant to be it.
   if (!hostValue.test(value) || /^(?:rewrite|preserve)$/i.test(value)) {
-    throw unusable(`the host header '${value}' is neither 'rewrite' nor 'preserve' nor a host name`);
+    throw unusable(`the host header '${value}' is neither 'rewrite' nor 'preserve' nor a host name`, {
+      options: ["hostHeader"],
+    });
   }
   return { value };
 }
@@ -270,7 +287,9 @@ export function parseHostHeader(value: string): HostHeader {
 function resolveOrigin(policy: OriginPolicy | undefined, isDropped: boolean): OriginPolicy {
   if (policy === undefined) return isDropped ? "drop" : defaultOrigin;
   if (isDropped && policy !== "drop") {
-    throw unusable(`the origin cannot be '${policy}' and be dropped: give either 'origin' or 'drop-origin'`);
+    throw unusable(`the origin cannot be '${policy}' and be dropped: give either 'origin' or 'drop-origin'`, {
+      options: ["origin", "dropOrigin"],
+    });
   }
   return policy;
 }
@@ -293,6 +312,7 @@ export function parseForwardedHeaders(value: string): ForwardedHeaders {
     throw unusable(
       "the forwarded headers are 'all', 'none' or some of 'for', 'host' and 'proto', as in 'for,proto', " +
         `not '${value}'`,
+      { options: ["forwardedHeaders"] },
     );
   });
 }

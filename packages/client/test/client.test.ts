@@ -232,7 +232,7 @@ describe("a client that is started twice", () => {
     const started = client.start();
     await moment(started);
     await expect(client.start()).rejects.toMatchObject({
-      code: "invalid_option",
+      code: "invalid_state",
       message: "the client was started before: make another one",
     });
     await started;
@@ -614,7 +614,7 @@ describe("close", () => {
     await client.close();
     await client.close();
     expect(client.state).toBe("closed");
-    await expect(client.start()).rejects.toMatchObject({ code: "session_closed" });
+    await expect(client.start()).rejects.toMatchObject({ code: "invalid_state" });
     expect(relay.registrations).toEqual([]);
   });
 });

@@ -267,6 +267,18 @@ describe("options", () => {
     );
   });
 
+  it.each<[string, object, string[]]>([
+    ["a wrong name", { ...base, tokn: "t" }, ["tokn"]],
+    ["the wrong kind", { ...base, maxStreams: "5" }, ["maxStreams"]],
+    ["the wrong value", { ...base, hostHeader: "a b" }, ["hostHeader"]],
+    ["one of a few", { ...base, oauthMetadata: "drop" }, ["oauthMetadata"]],
+    ["one within another", { ...base, liveness: { pingTimeoutMs: 0 } }, ["liveness.pingTimeoutMs"]],
+    ["two at once", { ...base, target: "http://localhost:1" }, ["port", "target"]],
+    ["a contradiction", { ...base, origin: "keep", dropOrigin: true }, ["origin", "dropOrigin"]],
+  ])("that are refused are named beside the message: %s", (_what, given, options) => {
+    expect(() => resolveOptions(given as TunnelClientOptions)).toThrow(expect.objectContaining({ options }));
+  });
+
   it("that are undefined are left out", () => {
     const given: unknown = {
       relayUrl: "relay.test",

@@ -7,6 +7,7 @@ import {
   providerUnavailableReason,
   registrationPath,
   TunnelError,
+  unusable,
 } from "mcp-tunnel-protocol";
 import type { AcknowledgeMessage, RegisterMessage } from "mcp-tunnel-protocol";
 import { WebSocketLink } from "mcp-tunnel-protocol/ws";
@@ -227,10 +228,10 @@ export function pickOnly(patterns: readonly string[]): string {
   const [only] = patterns;
   if (only === undefined) throw new TunnelError("refused", "the relay allows this token no name at all");
   if (patterns.length === 1 && !only.includes("*")) return only;
-  throw new TunnelError(
-    "invalid_option",
+  throw unusable(
     `the relay allows this token names like ${patterns.map((pattern) => `'${pattern}'`).join(", ")}: ` +
       "ask for one of them as the subdomain",
+    { options: ["subdomain"] },
   );
 }
 

@@ -1,4 +1,4 @@
-import { TunnelError } from "mcp-tunnel-protocol";
+import { unusable } from "mcp-tunnel-protocol";
 import { isLoopback } from "mcp-tunnel-shared";
 
 /** The local service. Fixed at start: nothing that the relay sends can change where requests go. */
@@ -22,9 +22,9 @@ export function targetOfPort(port: number): Target {
 export function parseTarget(text: string): Target {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    throw new TunnelError(
-      "invalid_option",
+    throw unusable(
       `the local service '${text}' is not a URL such as http://localhost:3000 or https://[::1]:3000`,
+      { options: ["target"] },
     );
   }
   if (
@@ -34,9 +34,9 @@ export function parseTarget(text: string): Target {
     url.username !== "" ||
     url.password !== ""
   ) {
-    throw new TunnelError(
-      "invalid_option",
+    throw unusable(
       `the local service '${withoutPassword(text)}' may hold a scheme, a host and a port, and nothing else: paths pass unchanged`,
+      { options: ["target"] },
     );
   }
   const secure = url.protocol === "https:";
