@@ -35,7 +35,7 @@ describe("a secret", () => {
       getOptionValue: (key) => given[key]?.[0],
       getOptionValueSource: (key) => given[key]?.[1],
     };
-    return readSecret(values, "auth-secret", (message, options) => new Error(message, options));
+    return readSecret(values, "auth-secret", (message, fault) => Object.assign(new Error(message), fault));
   }
 
   it("is given as it is, in a file without the end of its line, or not at all", () => {
@@ -60,7 +60,11 @@ describe("a secret", () => {
     ["config", "--auth-secret and --auth-secret-file exclude each other"],
     ["env", "MCP_TUNNEL_AUTH_SECRET and MCP_TUNNEL_AUTH_SECRET_FILE exclude each other"],
   ])("is not given twice by %s", (source, message) => {
-    expect(() => read({ authSecret: ["given", source], authSecretFile: [file, source] })).toThrow(message);
+    const both = { authSecret: ["given", source], authSecretFile: [file, source] } as const;
+    expect(() => read(both)).toThrow(message);
+    expect(() => read(both)).toThrow(
+      expect.objectContaining({ options: ["auth-secret", "auth-secret-file"] }),
+    );
   });
 
   it.each([
@@ -69,5 +73,8 @@ describe("a secret", () => {
     ["cli", empty, /^--auth-secret-file \S+ is empty$/],
   ])("from %s is not in %s", (source, path, message) => {
     expect(() => read({ authSecretFile: [path, source] })).toThrow(message);
+    expect(() => read({ authSecretFile: [path, source] })).toThrow(
+      expect.objectContaining({ options: ["auth-secret-file"], file: path }),
+    );
   });
 });

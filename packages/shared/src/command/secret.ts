@@ -5,6 +5,14 @@ import { optionKey, type OptionValues, sourceName } from "./options.js";
 /** The places that values come from; a later one wins. */
 const sources = ["default", "config", "env", "cli"];
 
+/** What an error of {@link readSecret} is about. */
+export interface SecretFault extends ErrorOptions {
+  /** Names of options, as on the command line. */
+  options: readonly string[];
+  /** The path of the file. */
+  file?: string;
+}
+
 /**
  * A secret that is given as it is (`--NAME`) or in a file (`--NAME-file`), so that it need not stand in the
  * process list. The command line wins over the environment, and that over a config file. A secret and a file
@@ -14,7 +22,7 @@ const sources = ["default", "config", "env", "cli"];
 export function readSecret(
   values: OptionValues,
   name: string,
-  fail: (message: string, options?: ErrorOptions) => Error,
+  fail: (message: string, fault: SecretFault) => Error,
 ): string | undefined {
   const fileOption = `${name}-file`;
   const secret = values.getOptionValue(optionKey(name)) as string | undefined;
@@ -24,15 +32,19 @@ export function readSecret(
   if (secret !== undefined) {
     const nearer = nearness(values, name) - nearness(values, fileOption);
     if (nearer > 0) return secret;
-    if (nearer === 0) throw fail(`${sourceName(values, name)} and ${fileName} exclude each other`);
+    if (nearer === 0) {
+      const message = `${sourceName(values, name)} and ${fileName} exclude each other`;
+      throw fail(message, { options: [name, fileOption] });
+    }
   }
   let text: string;
   try {
     text = readFileSync(file, "utf8").trim();
   } catch (error) {
-    throw fail(`cannot read ${fileName}: ${messageOf(error)}`, { cause: error });
+    const message = `cannot read ${fileName}: ${messageOf(error)}`;
+    throw fail(message, { cause: error, options: [fileOption], file });
   }
-  if (text === "") throw fail(`${fileName} ${file} is empty`);
+  if (text === "") throw fail(`${fileName} ${file} is empty`, { options: [fileOption], file });
   return text;
 }
 
