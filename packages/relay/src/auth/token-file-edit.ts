@@ -151,10 +151,11 @@ async function targetOf(path: string): Promise<string> {
     return await realpath(path);
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    // A file that is there by now was made by another edit meanwhile, and is no link.
     const isLink =
       isMissing &&
       (await lstat(path)
-        .then(() => true)
+        .then((stats) => stats.isSymbolicLink())
         .catch(() => false));
     if (isMissing && !isLink) return path;
     const why = isLink ? "it is a symbolic link to a file that is not there" : (error as Error).message;
