@@ -103,7 +103,8 @@ export class TunnelClient {
   }
 
   get state(): ClientStateName {
-    return this.#state.name;
+    const { name } = this.#state;
+    return name === "moving" ? "online" : name;
   }
 
   /** Round-trip time to the relay in milliseconds, while connected and once measured. */
@@ -203,7 +204,7 @@ export class TunnelClient {
   };
 
   #onRegistered({ acknowledge }: Registration, resumed: boolean): void {
-    const moved = this.#state.name === "online";
+    const moved = this.#state.name === "moving";
     this.#backoff.connected(resumed);
     this.#public = { url: acknowledge.url, subdomain: acknowledge.subdomain };
     this.#transition({ type: "registered" });
@@ -277,7 +278,7 @@ export class TunnelClient {
       case "reconnecting":
         return this.#state.sinceMs;
       default:
-        // Moving: the old relay still serves.
+        // A client that moves is still served by the old relay.
         return performance.now();
     }
   }
@@ -307,9 +308,10 @@ export class TunnelClient {
     this.#draining.delete(tunnel);
     const isNewest = tunnel === this.#tunnel;
     if (isNewest) this.#tunnel = undefined;
-    // Otherwise it was what is left of a move.
-    const isLoss = isNewest || (this.#isMoving && this.#draining.size === 0);
-    if (this.#state.name !== "online" || !isLoss) return;
+    const { name } = this.#state;
+    // A client that moves has lost what served it when the last of the relays that it leaves is gone.
+    const isLoss = isNewest ? name === "online" : name === "moving" && this.#draining.size === 0;
+    if (!isLoss) return;
     const onPurpose = code === closeCodes.normal && tunnel.isNormalCloseFinal && isNewest;
     if (isFinal(error) || onPurpose) void this.#end(error);
     else this.#onLost(error);
@@ -318,6 +320,7 @@ export class TunnelClient {
   #onGoaway(tunnel: Tunnel): void {
     if (tunnel !== this.#tunnel || this.#state.name !== "online") return;
     // Nothing is lost: what is open goes on, and visitors who are connected to the old relay may still send requests.
+    this.#transition({ type: "goaway" });
     this.#tunnel = undefined;
     this.#draining.add(tunnel);
     const [oldest] = this.#draining;
@@ -330,14 +333,9 @@ export class TunnelClient {
     const cause = new TunnelError("draining", "the relay is shutting down");
     this.#events.emit("reconnecting", { attempt: this.#backoff.attempts, delayMs, cause });
     // The listener may have closed the client.
-    if (!this.#isMoving) return;
+    if (this.state !== "online") return;
     if (delayMs === 0) this.#attempts.begin();
     else this.#attempts.beginAfter(delayMs);
-  }
-
-  /** Served by a relay that is shutting down, and by no other yet. */
-  get #isMoving(): boolean {
-    return this.#state.name === "online" && this.#tunnel === undefined;
   }
 
   #onLost(cause: TunnelError): void {

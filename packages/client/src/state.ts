@@ -5,6 +5,8 @@ import type { TunnelError } from "mcp-tunnel-protocol";
  *
  * ```
  * connecting --registered--> online --lost--> reconnecting --registered--> online
+ *                            online --goaway--> moving --registered--> online
+ *                                               moving --lost--> reconnecting
  *      any of these --close--> closing --ended--> closed        any of these --ended--> closed
  * ```
  */
@@ -12,6 +14,8 @@ export type ClientState =
   /** Before the first registration. */
   | { readonly name: "connecting" }
   | { readonly name: "online" }
+  /** Asked to register anew; the relay that asked still serves. */
+  | { readonly name: "moving" }
   /** Registered before, and not now; what was open may go on once it is again. */
   | { readonly name: "reconnecting"; readonly cause: TunnelError; readonly sinceMs: number }
   /** Asked to end; what is open may finish. */
@@ -19,10 +23,13 @@ export type ClientState =
   /** Over. Without an error it was asked to. */
   | { readonly name: "closed"; readonly error: TunnelError | undefined };
 
-export type ClientStateName = ClientState["name"];
+/** As users see it: a client that moves is online. */
+export type ClientStateName = Exclude<ClientState["name"], "moving">;
 
 export type ClientTransition =
   | { readonly type: "registered" }
+  /** The relay is shutting down. */
+  | { readonly type: "goaway" }
   /** `atMs`: on the clock of `performance.now()`. */
   | { readonly type: "lost"; readonly cause: TunnelError; readonly atMs: number }
   | { readonly type: "close" }
@@ -37,9 +44,11 @@ export function nextState(state: ClientState, transition: ClientTransition): Cli
     case "close":
       return state.name === "closing" ? state : { name: "closing" };
     case "registered":
-      return state.name === "connecting" || state.name === "reconnecting" ? { name: "online" } : state;
+      return state.name === "online" || state.name === "closing" ? state : { name: "online" };
+    case "goaway":
+      return state.name === "online" ? { name: "moving" } : state;
     case "lost":
-      if (state.name !== "online") return state;
+      if (state.name !== "online" && state.name !== "moving") return state;
       return { name: "reconnecting", cause: transition.cause, sinceMs: transition.atMs };
   }
 }

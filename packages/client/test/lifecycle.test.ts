@@ -184,6 +184,7 @@ describe("attempts to register", () => {
 describe("the state of a client", () => {
   const cause = new TunnelError("session_lost", "gone");
   const registered: ClientTransition = { type: "registered" };
+  const goaway: ClientTransition = { type: "goaway" };
   const lost: ClientTransition = { type: "lost", cause, atMs: 5 };
   const close: ClientTransition = { type: "close" };
   const ended: ClientTransition = { type: "ended", error: cause };
@@ -200,6 +201,17 @@ describe("the state of a client", () => {
       "reconnecting",
       "closing",
       "closed",
+    ]);
+  });
+
+  it("moves, and may lose what served it before it has", () => {
+    expect(names({ name: "online" }, goaway, goaway, registered, goaway, lost, goaway)).toEqual([
+      "moving",
+      "moving",
+      "online",
+      "moving",
+      "reconnecting",
+      "reconnecting",
     ]);
   });
 
