@@ -91,7 +91,7 @@ export function parseCommandLine(args: readonly string[]): CliOptions {
   if (relay === undefined) {
     throw unusable("no relay is given: add --relay <url>, or set MCP_TUNNEL_RELAY", { options: ["relay"] });
   }
-  const token = readSecret(command, "token", unusable);
+  const token = readSecret(command, "token", TunnelError);
   const proxyUrl = flags.proxy ?? environmentProxy(registerUrl(relay));
   return {
     json: isOn("json", flags.json),

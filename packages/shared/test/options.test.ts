@@ -28,6 +28,13 @@ describe("a secret", () => {
   const empty = join(folder, "empty");
   writeFileSync(empty, " \n");
 
+  class Failure extends Error {
+    constructor(code: string, message: string, fault: object) {
+      super(message);
+      Object.assign(this, { code }, fault);
+    }
+  }
+
   type Given = Readonly<Record<string, readonly [value: string, source: string]>>;
 
   function read(given: Given): string | undefined {
@@ -35,7 +42,7 @@ describe("a secret", () => {
       getOptionValue: (key) => given[key]?.[0],
       getOptionValueSource: (key) => given[key]?.[1],
     };
-    return readSecret(values, "auth-secret", (message, fault) => Object.assign(new Error(message), fault));
+    return readSecret(values, "auth-secret", Failure);
   }
 
   it("is given as it is, in a file without the end of its line, or not at all", () => {
@@ -63,18 +70,18 @@ describe("a secret", () => {
     const both = { authSecret: ["given", source], authSecretFile: [file, source] } as const;
     expect(() => read(both)).toThrow(message);
     expect(() => read(both)).toThrow(
-      expect.objectContaining({ options: ["auth-secret", "auth-secret-file"] }),
+      expect.objectContaining({ code: "invalid_option", options: ["auth-secret", "auth-secret-file"] }),
     );
   });
 
   it.each([
-    ["cli", "/no/such/file", /^cannot read --auth-secret-file: ENOENT/],
-    ["env", "/no/such/file", /^cannot read MCP_TUNNEL_AUTH_SECRET_FILE: ENOENT/],
-    ["cli", empty, /^--auth-secret-file \S+ is empty$/],
-  ])("from %s is not in %s", (source, path, message) => {
+    ["cli", "/no/such/file", /^cannot read --auth-secret-file: ENOENT/, "unavailable"],
+    ["env", "/no/such/file", /^cannot read MCP_TUNNEL_AUTH_SECRET_FILE: ENOENT/, "unavailable"],
+    ["cli", empty, /^--auth-secret-file \S+ is empty$/, "invalid_option"],
+  ])("from %s is not in %s", (source, path, message, code) => {
     expect(() => read({ authSecretFile: [path, source] })).toThrow(message);
     expect(() => read({ authSecretFile: [path, source] })).toThrow(
-      expect.objectContaining({ options: ["auth-secret-file"], file: path }),
+      expect.objectContaining({ code, options: ["auth-secret-file"], file: path }),
     );
   });
 });

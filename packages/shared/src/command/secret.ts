@@ -6,7 +6,7 @@ import { optionKey, type OptionValues, sourceName } from "./options.js";
 const sources = ["default", "config", "env", "cli"];
 
 /** What an error of {@link readSecret} is about. */
-export interface SecretFault extends ErrorOptions {
+interface SecretFault extends ErrorOptions {
   /** Names of options, as on the command line. */
   options: readonly string[];
   /** The path of the file. */
@@ -17,12 +17,13 @@ export interface SecretFault extends ErrorOptions {
  * A secret that is given as it is (`--NAME`) or in a file (`--NAME-file`), so that it need not stand in the
  * process list. The command line wins over the environment, and that over a config file. A secret and a file
  * that come from one of these places exclude each other.
- * @throws Error of `fail`, for two from one place, and for a file that cannot be read or is empty.
+ * @throws Failure `invalid_option` for two from one place and for an empty file; `unavailable` for a file that
+ * cannot be read.
  */
 export function readSecret(
   values: OptionValues,
   name: string,
-  fail: (message: string, fault: SecretFault) => Error,
+  Failure: new (code: "invalid_option" | "unavailable", message: string, fault: SecretFault) => Error,
 ): string | undefined {
   const fileOption = `${name}-file`;
   const secret = values.getOptionValue(optionKey(name)) as string | undefined;
@@ -34,7 +35,7 @@ export function readSecret(
     if (nearer > 0) return secret;
     if (nearer === 0) {
       const message = `${sourceName(values, name)} and ${fileName} exclude each other`;
-      throw fail(message, { options: [name, fileOption] });
+      throw new Failure("invalid_option", message, { options: [name, fileOption] });
     }
   }
   let text: string;
@@ -42,9 +43,12 @@ export function readSecret(
     text = readFileSync(file, "utf8").trim();
   } catch (error) {
     const message = `cannot read ${fileName}: ${messageOf(error)}`;
-    throw fail(message, { cause: error, options: [fileOption], file });
+    throw new Failure("unavailable", message, { cause: error, options: [fileOption], file });
   }
-  if (text === "") throw fail(`${fileName} ${file} is empty`, { options: [fileOption], file });
+  if (text === "") {
+    const message = `${fileName} ${file} is empty`;
+    throw new Failure("invalid_option", message, { options: [fileOption], file });
+  }
   return text;
 }
 

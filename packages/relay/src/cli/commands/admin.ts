@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { unusable } from "mcp-tunnel-protocol";
+import { TunnelError } from "mcp-tunnel-protocol";
 import { printable, printableJson } from "mcp-tunnel-shared";
 import { readSecret } from "mcp-tunnel-shared/command";
 import type { TunnelStatus } from "../../tunnels/status.js";
@@ -51,11 +51,11 @@ function withAddress(command: Command): Command {
     );
 }
 
-/** @throws TunnelError `invalid_option` for a secret that cannot be had. */
+/** @throws TunnelError `invalid_option` or `unavailable` for a secret that cannot be had. */
 function addressOf(command: Command): AdminAddress {
   return {
     url: command.getOptionValue("admin") as string,
-    secret: readSecret(command, "admin-secret", unusable),
+    secret: readSecret(command, "admin-secret", TunnelError),
   };
 }
 

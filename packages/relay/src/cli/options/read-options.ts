@@ -1,5 +1,5 @@
 import type { Command, Option } from "commander";
-import { unusable } from "mcp-tunnel-protocol";
+import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { readSecret } from "mcp-tunnel-shared/command";
 import { checkAdminAccess } from "../../admin/server.js";
 import type { Authenticator } from "../../auth/authenticator.js";
@@ -96,7 +96,7 @@ function listOf(text: string): string[] {
  */
 export function adminOptionsOf(command: Command): (HostPort & { secret: string | undefined }) | undefined {
   const { adminListen } = command.opts<CliOptions>();
-  const secret = readSecret(command, "admin-secret", unusable);
+  const secret = readSecret(command, "admin-secret", TunnelError);
   if (adminListen === undefined) return undefined;
   checkAdminAccess(adminListen.host, secret);
   return { ...adminListen, secret };
@@ -105,7 +105,7 @@ export function adminOptionsOf(command: Command): (HostPort & { secret: string |
 /** @throws TunnelError `invalid_option`; `unavailable` when the file of the tokens, or of a secret, cannot be read. */
 async function authenticatorOf(command: Command, logger: Logger): Promise<Authenticator> {
   const { staticToken = [], tokenFile, authUrl } = command.opts<CliOptions>();
-  const secret = readSecret(command, "auth-secret", unusable);
+  const secret = readSecret(command, "auth-secret", TunnelError);
   if (authUrl !== undefined) {
     if (staticToken.length > 0)
       throw unusable("--static-token and --auth-url exclude each other", {
