@@ -63,7 +63,7 @@ it.each<[string, (write: (line: string) => void) => RelayObserver]>([
   expect(unseen.length).toBeGreaterThan(200);
   for (const character of unseen) {
     const said = `a${character}b`;
-    log.onEnd({ ...exchange, address: "::1", name: said, method: said, path: said, reason: said });
+    log.onEnd({ ...exchange, address: "::1", name: said, method: said, path: said, detail: said });
     expect(line.trimEnd()).not.toContain(character);
   }
 });
