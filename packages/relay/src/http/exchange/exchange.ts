@@ -2,7 +2,6 @@ import {
   type Carries,
   endToEndHeaders,
   fieldPairs,
-  type FieldSet,
   headerValue,
   type RawHeaders,
   type RefusalCode,
@@ -28,6 +27,7 @@ import type { ExchangeRequest } from "./request.js";
 import { ResponseBody, type ResponseBodyOwner } from "./response-body.js";
 import { checkResponseHead, checkTrailers, notInResponseTrailers } from "../response-head.js";
 import { narrowCookies } from "./set-cookie.js";
+import type { UpgradeOwner } from "./upgrade.js";
 import type { VisitorRequest, VisitorResponse } from "../message.js";
 
 /**
@@ -41,7 +41,9 @@ import type { VisitorRequest, VisitorResponse } from "../message.js";
 type State = "looking" | "waiting" | "responding" | "sent" | "upgraded" | "over";
 
 /** One request of a visitor and its response, over one stream of a tunnel. */
-export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, ResponseBodyOwner {
+export class Exchange
+  implements StreamHandler, LookupOwner, RequestBodyOwner, ResponseBodyOwner, UpgradeOwner
+{
   readonly #context: ExchangeContext;
   readonly #req: VisitorRequest;
   readonly #res: VisitorResponse;
@@ -62,7 +64,7 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
     this.#res = res;
     this.#request = request;
     this.#lookup = new TunnelLookup(this, context, request);
-    this.#requestBody = new RequestBody(this, req, res, request.body, context.options);
+    this.#requestBody = new RequestBody(this, req, res, request, context.options);
     this.#responseBody = new ResponseBody(this, res, context.options.writeTimeoutMs);
     context.exchanges.add(this);
   }
@@ -80,19 +82,6 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
   /** Body bytes sent so far. */
   get responseBytes(): number {
     return this.#responseBody.bytes;
-  }
-
-  /** The stream that it was taken to, until one side cuts it. */
-  get stream(): TunnelStream | undefined {
-    return this.#stream;
-  }
-
-  get isWaiting(): boolean {
-    return this.#state === "waiting";
-  }
-
-  get droppedFields(): FieldSet {
-    return this.#request.visitor.drop;
   }
 
   /** Takes the request to its tunnel. */
@@ -175,8 +164,16 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
     }
     // The client of a wire with interim heads answers the expectation itself, or lets the local service do so.
     if (!carries.interim) this.#requestBody.continue();
-    if (body.isPresent) this.#requestBody.pump();
+    if (body.isPresent) this.#requestBody.pump(this.#stream);
     else if (asUpgrade) upgrade.start(this.#stream);
+  }
+
+  /** Has no more to do with the stream, and returns it. */
+  #leaveStream(): TunnelStream | undefined {
+    const stream = this.#stream;
+    this.#stream = undefined;
+    this.#requestBody.leave();
+    return stream;
   }
 
   #requestHeaders(carries: Carries, asUpgrade: boolean): RawHeaders {
@@ -218,8 +215,7 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
     }
     // It has been answered: what is left of its request is given up.
     this.#requestBody.stop();
-    this.#stream?.reset("cancelled", reason);
-    this.#stream = undefined;
+    this.#leaveStream()?.reset("cancelled", reason);
     this.#req.abandon();
   }
 
@@ -259,7 +255,7 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
       this.#fail("invalid_response", "the response head is not valid HTTP");
       return;
     }
-    if (!this.#responseBody.begin(checked, this.#context.options.maxResponseBodyBytes)) {
+    if (!this.#responseBody.begin(checked, this.#context.options.maxResponseBodyBytes, this.#stream)) {
       this.#hitLimit("response_body");
       const reason = "the declared response length is over the relay's limit";
       this.#fail("response_too_large", reason, "maxResponseBodyBytes");
@@ -334,21 +330,28 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
   #switchProtocols(head: ResponseHead): void {
     const { upgrade } = this.#request;
     clearTimeout(this.#timer);
-    if (upgrade !== undefined) {
-      upgrade.onVisitorBytes = (bytes) => {
-        this.#requestBody.count(bytes);
-      };
-      upgrade.onAllSent = () => this.#responseBody.flushed();
-      upgrade.onVisitorEnd = () => this.#watchLast();
-      upgrade.onPaused = () => this.#requestBody.waits();
-      upgrade.guard = (action) => this.guard(action);
-    }
     const { requestId } = this.#request.visitor;
     const isNamed = headerValue(head.headers, "x-request-id") !== undefined;
     const headers = isNamed ? head.headers : [...head.headers, "X-Request-Id", requestId];
     const accepted = { status: head.status, headers: this.#narrowed(headers) };
-    if (upgrade?.accept(accepted) === true) this.#state = "upgraded";
+    if (upgrade?.accept(accepted, this) === true) this.#state = "upgraded";
     else this.#fail("invalid_response", "a 101 that was not asked for, or is not valid HTTP");
+  }
+
+  onVisitorBytes(bytes: number): void {
+    this.#requestBody.count(bytes);
+  }
+
+  onVisitorPaused(): void {
+    this.#requestBody.waits();
+  }
+
+  onVisitorEnd(): void {
+    this.#watchLast();
+  }
+
+  onVisitorFlushed(): void {
+    this.#responseBody.flushed();
   }
 
   /** What waits for the visitor of an upgraded connection has to be taken in time, however little it is. */
@@ -363,7 +366,7 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
   }
 
   onReset(reason: StreamReset): void {
-    this.#stream = undefined;
+    this.#leaveStream();
     // What waits for a slow visitor is cut with its stream when too much is queued on the tunnel.
     if (this.#state === "sent" && reason.code !== "overloaded") {
       // Answered early: the service wants no more of the body.
@@ -388,9 +391,7 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
 
   /** Something is wrong on this side of the tunnel: tell both ends, each as far as it can still be told. */
   #fail(code: RelayErrorCode | "visitor_stalled", reason: string, limit?: keyof Limits): void {
-    const stream = this.#stream;
-    this.#stream = undefined;
-    stream?.reset(resetCodeOf(code), reason);
+    this.#leaveStream()?.reset(resetCodeOf(code), reason);
     if (this.#state === "waiting" || this.#state === "looking") {
       this.#refuse(code === "visitor_stalled" ? "internal_error" : code, { reason, limit });
       return;
@@ -417,7 +418,7 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
 
   #answer(code: RelayErrorCode, detail: string | undefined): void {
     this.#stopTimers();
-    this.#stream = undefined;
+    this.#leaveStream();
     this.#state = "over";
     const { progress } = this.#requestBody;
     if (this.#context.draining) this.#res.shouldKeepAlive = false;
@@ -460,10 +461,8 @@ export class Exchange implements StreamHandler, LookupOwner, RequestBodyOwner, R
     const status = this.#status;
     const whole = this.#state === "upgraded" ? this.#request.upgrade?.endedWell === true : this.#res.isWhole;
     if (!whole) {
-      const stream = this.#stream;
       this.#state = "over";
-      this.#stream = undefined;
-      stream?.reset("cancelled", "the visitor went away");
+      this.#leaveStream()?.reset("cancelled", "the visitor went away");
     }
     this.#stopTimers();
     if (!whole) {

@@ -4,18 +4,13 @@ import { maxJsonRpcBytes, mayBeJsonRpc } from "../answer/json-rpc.js";
 import type { DeclaredBody } from "../declared-body.js";
 import { linger } from "../linger.js";
 import type { BodyProgress } from "../answer/respond.js";
+import type { ExchangeRequest } from "./request.js";
 import { checkTrailers } from "../response-head.js";
 import { StallWatch } from "../stall-watch.js";
 import type { VisitorRequest, VisitorResponse } from "../message.js";
 
-/** What a request's body needs of its exchange. */
+/** What a request's body tells its exchange. */
 export interface RequestBodyOwner {
-  /** Where it goes; `undefined` when nobody wants more of it. */
-  readonly stream: TunnelStream | undefined;
-  /** The request was taken to the tunnel, and no response has begun. */
-  readonly isWaiting: boolean;
-  /** Fields that no visitor may send, after the body as little as before it. */
-  readonly droppedFields: FieldSet;
   /** Some of it has come while no response has begun. */
   onBodyProgress(): void;
   onBodyTooLarge(): void;
@@ -25,6 +20,8 @@ export interface RequestBodyOwner {
   onBodyStalled(): void;
   /** Runs what no session guards. */
   guard(action: () => void): void;
+  /** What is thrown where no session guards. */
+  fault(error: unknown): void;
 }
 
 type BodyLimits = Pick<Limits, "maxRequestBodyBytes" | "bodyTimeoutMs" | "responseTimeoutMs">;
@@ -36,7 +33,13 @@ export class RequestBody {
   readonly #req: VisitorRequest;
   readonly #res: VisitorResponse;
   readonly #declared: DeclaredBody;
+  /** Fields that no visitor may send, after the body as little as before it. */
+  readonly #droppedFields: FieldSet;
   readonly #options: BodyLimits;
+  /** Where it goes; `undefined` when nobody wants more of it. */
+  #stream: TunnelStream | undefined;
+  /** The request was taken to the tunnel, and no response has begun: the visitor has to go on sending. */
+  #isAwaited = false;
   #awaitsContinue: boolean;
   #timer: NodeJS.Timeout | undefined;
   /** It waits for the tunnel. */
@@ -50,15 +53,16 @@ export class RequestBody {
     owner: RequestBodyOwner,
     req: VisitorRequest,
     res: VisitorResponse,
-    declared: DeclaredBody,
+    { body, visitor }: Pick<ExchangeRequest, "body" | "visitor">,
     options: BodyLimits,
   ) {
     this.#owner = owner;
     this.#req = req;
     this.#res = res;
-    this.#declared = declared;
+    this.#declared = body;
+    this.#droppedFields = visitor.drop;
     this.#options = options;
-    this.#awaitsContinue = declared.awaitsContinue;
+    this.#awaitsContinue = body.awaitsContinue;
   }
 
   /** Received so far. */
@@ -91,31 +95,41 @@ export class RequestBody {
     };
   }
 
-  /** Takes it to the stream. */
-  pump(): void {
+  /** Takes it to the stream, until {@link leave}. */
+  pump(stream: TunnelStream): void {
     const req = this.#req;
+    this.#stream = stream;
+    this.#isAwaited = true;
     const keepStart = mayBeJsonRpc(req.method ?? "", req.rawHeaders);
     if (!this.#awaitsContinue) this.#watch();
-    req.on("data", (chunk: Buffer) => this.#owner.guard(() => this.#onData(chunk, keepStart)));
+    req.on("data", (chunk: Buffer) => {
+      try {
+        this.#onData(chunk, keepStart);
+      } catch (error) {
+        this.#owner.fault(error);
+      }
+    });
     req.on("end", () => {
       this.stop();
-      this.#owner.guard(() => {
-        this.#owner.stream?.end(checkTrailers(req.rawTrailers, this.#owner.droppedFields));
-      });
+      this.#owner.guard(() => this.#stream?.end(checkTrailers(req.rawTrailers, this.#droppedFields)));
     });
+  }
+
+  /** Nobody wants more of it on the stream, and the exchange sees to what is left of it. */
+  leave(): void {
+    this.#stream = undefined;
   }
 
   #onData(chunk: Buffer, keepStart: boolean): void {
     this.count(chunk.length);
-    const { stream } = this.#owner;
-    // Whoever took the stream away also saw to what is left of the body.
+    const stream = this.#stream;
     if (stream === undefined) return;
     if (keepStart && this.#start === undefined && chunk.length <= maxJsonRpcBytes) this.#start = chunk;
     if (this.#bytes > this.#options.maxRequestBodyBytes) {
       this.#owner.onBodyTooLarge();
       return;
     }
-    if (this.#owner.isWaiting) {
+    if (this.#isAwaited) {
       this.#owner.onBodyProgress();
       this.#timer?.refresh();
     }
@@ -144,7 +158,7 @@ export class RequestBody {
   resume(): void {
     this.#paused = false;
     this.taken();
-    if (this.#owner.isWaiting) this.#timer?.refresh();
+    if (this.#isAwaited) this.#timer?.refresh();
     this.#req.resume();
   }
 
@@ -158,12 +172,14 @@ export class RequestBody {
 
   /** A response has begun: the visitor may take its time now, both may be speaking by turns. */
   answered(): void {
+    this.#isAwaited = false;
     clearTimeout(this.#timer);
     this.#start = undefined;
   }
 
   /** Neither the visitor nor the tunnel is held to any time any more. */
   stop(): void {
+    this.#isAwaited = false;
     clearTimeout(this.#timer);
     this.#stall?.stop();
   }
@@ -184,7 +200,6 @@ export class RequestBody {
 
   #watch(): void {
     this.#timer ??= setTimeout(() => {
-      if (!this.#owner.isWaiting) return;
       // It is the tunnel that does not take any.
       if (this.#paused) this.#timer?.refresh();
       else this.#owner.guard(() => this.#owner.onBodyTimeout());

@@ -8,8 +8,6 @@ const smallBytes = 16_384;
 
 /** What a response's body needs of its exchange. */
 export interface ResponseBodyOwner {
-  /** Where it comes from. */
-  readonly stream: TunnelStream | undefined;
   /** The visitor has taken nothing for too long. */
   onVisitorStalled(): void;
   /** Runs what no session guards. */
@@ -52,13 +50,20 @@ export class ResponseBody {
     this.#bytes += bytes;
   }
 
-  /** Learns what the head says; false when that is more than `limit` bytes, which bounds all but event streams. */
-  begin({ contentLength, bodyless, isEventStream }: CheckedHead, limit: number): boolean {
+  /**
+   * Learns what the head says, and where the body comes from. False when it is more than `limit` bytes, which bounds all but
+   * event streams.
+   */
+  begin(
+    { contentLength, bodyless, isEventStream }: CheckedHead,
+    limit: number,
+    stream: TunnelStream | undefined,
+  ): boolean {
     if (!bodyless && !isEventStream) {
       if ((contentLength ?? 0) > limit) return false;
       this.#limit = limit;
     }
-    this.#stream = this.#owner.stream;
+    this.#stream = stream;
     this.#isAbsent = bodyless;
     this.#length = contentLength;
     return true;

@@ -6,6 +6,19 @@ import type { Guard, VisitorRequest, VisitorResponse } from "../message.js";
 /** What the visitor may send before the 101: who sends more has no use for the answer, and could not be watched. */
 const maxEarlyBytes = 65_536;
 
+/** Who is told of a connection that has left HTTP. */
+export interface UpgradeOwner {
+  onVisitorBytes(bytes: number): void;
+  /** The visitor's bytes have to wait for the tunnel, until {@link UpgradeSocket.onDrain}. */
+  onVisitorPaused(): void;
+  /** The visitor has ended his direction, after which nothing is read any more. */
+  onVisitorEnd(): void;
+  /** All that waited for the visitor has left. */
+  onVisitorFlushed(): void;
+  /** Runs what happens on the connection. */
+  guard: Guard;
+}
+
 /**
  * The visitor's connection of an upgrade request. Until the 101 it is watched, so that a visitor who leaves is
  * noticed; after it, bytes go both ways, each direction with its own backpressure and its own end.
@@ -13,46 +26,40 @@ const maxEarlyBytes = 65_536;
 export class UpgradeSocket {
   /** What the visitor offers and a tunnel may carry: one protocol, or a list in the visitor's order. */
   readonly protocol: string;
-  /** Told how many bytes came from the visitor. */
-  onVisitorBytes: (bytes: number) => void = () => {};
-  /** Told when all that waited for the visitor has left. */
-  onAllSent: () => void = () => {};
-  /** Told when the visitor's bytes have to wait for the tunnel; {@link onDrain} ends that. */
-  onPaused: () => void = () => {};
-  /** Told when the visitor has ended his direction, after which nothing is read any more. */
-  onVisitorEnd: () => void = () => {};
-  /** Runs what happens on the connection. */
-  guard: Guard;
   readonly #res: VisitorResponse;
   readonly #socket: Duplex;
+  /** Guards the connection until it has an owner. */
+  readonly #guard: Guard;
+  /** Once the switch was accepted. */
+  #owner: UpgradeOwner | undefined;
   #stream: TunnelStream | undefined;
   #early: Buffer[] = [];
   #earlyBytes = 0;
-  #accepted = false;
   #visitorEnded = false;
   #serviceEnded = false;
   #unconsumed = 0;
 
   /** `head` is what came with the request's last packet. From here on the connection is read. */
   constructor(req: VisitorRequest, res: VisitorResponse, socket: Duplex, head: Buffer, guard: Guard) {
-    this.guard = guard;
+    this.#guard = guard;
     this.#res = res;
     this.protocol = carriedProtocols(req.rawHeaders);
     this.#socket = socket;
     if (head.length > 0) this.#keep(head);
-    socket.on("data", (chunk: Buffer) => this.guard(() => this.#onData(chunk)));
+    socket.on("data", (chunk: Buffer) => this.#run(() => this.#onData(chunk)));
     socket.on("end", () => {
       this.#visitorEnded = true;
       // Nobody asks for an upgrade and then says that there is nothing to say; and who has left looks the same.
-      if (!this.#accepted) socket.destroy();
+      const owner = this.#owner;
+      if (owner === undefined) socket.destroy();
       else {
-        this.guard(() => {
+        owner.guard(() => {
           this.#stream?.end();
-          this.onVisitorEnd();
+          owner.onVisitorEnd();
         });
       }
     });
-    socket.on("drain", () => this.guard(() => this.onFlushed()));
+    socket.on("drain", () => this.#run(() => this.onFlushed()));
   }
 
   /** The visitor has ended his direction. */
@@ -66,16 +73,16 @@ export class UpgradeSocket {
   }
 
   /** The stream on which a 101 may come is open. */
-  start(stream: TunnelStream | undefined): void {
+  start(stream: TunnelStream): void {
     this.#stream = stream;
   }
 
-  /** Passes the 101 on; false when it is not one that can be. */
-  accept(head: ResponseHead): boolean {
+  /** Passes the 101 on; false when it is not one that can be. `owner` is told of the connection from then on. */
+  accept(head: ResponseHead, owner: UpgradeOwner): boolean {
     if (this.#stream === undefined || !areHeadersValid(head.headers)) return false;
     const protocol = headerValue(head.headers, "upgrade") ?? this.protocol;
     if (!this.#res.switchProtocols(protocol, head.headers)) return false;
-    this.#accepted = true;
+    this.#owner = owner;
     const early = this.#early;
     this.#early = [];
     this.#socket.resume();
@@ -94,7 +101,7 @@ export class UpgradeSocket {
   /** All that was given to the visitor's connection has left. It does not say so itself once it has been ended. */
   onFlushed(): void {
     this.stop();
-    this.onAllSent();
+    this.#owner?.onVisitorFlushed();
   }
 
   /** What the visitor did not take is held no longer. */
@@ -114,14 +121,20 @@ export class UpgradeSocket {
   }
 
   #onData(chunk: Buffer): void {
-    if (!this.#accepted) {
+    const owner = this.#owner;
+    if (owner === undefined) {
       this.#keep(chunk);
       return;
     }
-    this.onVisitorBytes(chunk.length);
+    owner.onVisitorBytes(chunk.length);
     if (this.#stream?.write(chunk) !== false) return;
     this.#socket.pause();
-    this.onPaused();
+    owner.onVisitorPaused();
+  }
+
+  #run(action: () => void): void {
+    if (this.#owner === undefined) this.#guard(action);
+    else this.#owner.guard(action);
   }
 
   #keep(chunk: Buffer): void {
