@@ -8,7 +8,6 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { frame, reset, types } from "../../packages/protocol/test/support/wire.js";
 import { TokenFileAuthenticator } from "../../packages/relay/src/auth/token-file.js";
 import { createToken, revokeToken } from "../../packages/relay/src/auth/token-file-edit.js";
-import { Holds } from "../../packages/relay/src/tunnels/holds.js";
 import { Admission } from "../../packages/relay/src/admission/admission.js";
 import { AddressKeys } from "../../packages/relay/src/admission/addresses.js";
 import { LimitReporter } from "../../packages/relay/src/telemetry/limit-reporter.js";
@@ -16,7 +15,7 @@ import { silentLogger } from "../../packages/relay/src/telemetry/log.js";
 import { Observers } from "../../packages/relay/src/telemetry/observers.js";
 import { resolveOptions } from "../../packages/relay/src/options.js";
 import { Registrar } from "../../packages/relay/src/registration/registrar.js";
-import { MemoryRegistry } from "../../packages/relay/src/tunnels/registry.js";
+import { MemoryDirectory } from "../../packages/relay/src/tunnels/directory.js";
 import { Tunnels } from "../../packages/relay/src/tunnels/tunnels.js";
 import { ask, Scrape } from "../admin/support.js";
 import { createFolder } from "../support/certificates.js";
@@ -79,11 +78,9 @@ async function leave(peer: RawPeer): Promise<void> {
 /** Registration without sockets, where the test can say GOAWAY for the relay, and set the clock. */
 function createParts() {
   const options = resolveOptions({ domain: "localhost", maxTunnelsPerToken: 1 });
-  const registry = new MemoryRegistry();
   const observers = new Observers([], silentLogger);
   const limits = new LimitReporter(observers, silentLogger);
-  const holds = new Holds(options);
-  const tunnels = new Tunnels(options, registry, holds, observers, limits);
+  const tunnels = new Tunnels(options, new MemoryDirectory(), observers, limits);
   const admission = new Admission(options, new AddressKeys(options.limitExempt), limits);
   const registrar = new Registrar(options, tunnels, admission, limits, (name) => `https://${name}.localhost`);
   closing({ close: () => tunnels.close() });

@@ -6,7 +6,7 @@
 //   telemetry/     the log, the access log, observers, and what is reported to them
 //   forwarded/     what is believed about a visitor's or client's address
 //   auth/          who may have which names
-//   tunnels/       a name with its session, who holds a name, requests that wait for a client
+//   tunnels/       who serves a name (Route, Directory), a name with its session, requests that wait
 //   admission/     who counts what for which limit
 //   registration/  how a client gets a name
 //   tls/           certificates: from files or by ACME, chosen by host name, replaced while connections go on
@@ -27,7 +27,10 @@ export type { CookieDomain } from "./http/exchange/set-cookie.js";
 export { resolveLimits } from "./limits.js";
 export type { LimitName, LimitOptions, Limits } from "./limits.js";
 export type { Logger } from "./telemetry/log.js";
+export { MemoryDirectory } from "./tunnels/directory.js";
+export type { Claimant, ClaimResult, ClientIdentity, Directory, Verdict } from "./tunnels/directory.js";
 export { defaultReservedNames } from "./tunnels/name.js";
+export type { Route, RouteHandler } from "./tunnels/route.js";
 export type {
   ExchangeCode,
   ExchangeOutcome,

@@ -21,6 +21,7 @@ import { limitDefinitions, type LimitOptions, type Limits, resolveLimits } from 
 import { type Logger, loggerShape, silentLogger } from "./telemetry/log.js";
 import { checkTemplate, defaultPublicUrl } from "./tunnels/public-url.js";
 import { type TlsOptions, tlsShape } from "./tls/tls.js";
+import { type Directory, MemoryDirectory } from "./tunnels/directory.js";
 import { defaultReservedNames, normalizeDomain } from "./tunnels/name.js";
 import type { RelayObserver } from "./telemetry/observer.js";
 
@@ -41,6 +42,13 @@ export interface RelayOptions extends LimitOptions {
   publicUrl?: string;
   /** Who may register which names. Default: everybody any name. */
   authenticator?: Authenticator;
+  /**
+   * Who serves which name. Default: a new {@link MemoryDirectory}, which knows the tunnels of this relay.
+   * Relays of one process may share one; each then serves the tunnels of all. A request waits for the answer
+   * of a directory that answers later as for a client that is away: `holdTimeoutMs` and `maxHeldBytes` bound
+   * that.
+   */
+  directory?: Directory;
   /** Names that need a token which spells them out. Default {@link defaultReservedNames}. */
   reservedNames?: readonly string[];
   /** Addresses and CIDR ranges of proxies whose {@link trustedProxyHeaders} are believed. Default none. */
@@ -107,6 +115,7 @@ const optionShapes = {
   fd: fileNumber.optional(),
   publicUrl: text().optional(),
   authenticator: objectWith<Authenticator>(["authenticate"], ["reload", "close"]).optional(),
+  directory: objectWith<Directory>(["find", "claim", "release", "changed", "watch"]).optional(),
   reservedNames: texts.optional(),
   trustedProxies: texts.optional(),
   trustedProxyHeaders: texts.optional(),
@@ -132,6 +141,7 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
     fd: options.fd,
     publicUrl: checkTemplate(options.publicUrl ?? defaultPublicUrl),
     authenticator: options.authenticator ?? openAuthenticator,
+    directory: options.directory ?? new MemoryDirectory(),
     reservedNames: new Set((options.reservedNames ?? defaultReservedNames).map(checkReserved)),
     trustedProxies: trustedProxies(options.trustedProxies ?? []),
     trustedProxyHeaders: proxyHeaders(options.trustedProxyHeaders ?? defaultProxyHeaders),

@@ -19,7 +19,6 @@ import { type RelayOptions, resolveOptions } from "./options.js";
 import { publicUrl } from "./tunnels/public-url.js";
 import { ClientConnections } from "./registration/client-connections.js";
 import { Registrar } from "./registration/registrar.js";
-import { MemoryRegistry } from "./tunnels/registry.js";
 import type { StaleSource } from "./files/staleness.js";
 import { type TunnelStatus, tunnelStatus } from "./tunnels/status.js";
 import { Tls } from "./tls/tls.js";
@@ -76,14 +75,14 @@ export function createRelay(options: RelayOptions): Relay {
   const { domain, host, logger } = resolved;
   const publicUrlOf = (name: string): string =>
     publicUrl(resolved.publicUrl, name, domain, boundPort(visitorServer.server));
-  const registry = new MemoryRegistry();
-  const holds = new Holds(resolved);
+  const { directory } = resolved;
+  const holds = new Holds(resolved, directory);
   const observers = new Observers([resolved.accessLog, ...resolved.observers], logger);
   const limits = new LimitReporter(observers, logger);
   const addressKeys = new AddressKeys(resolved.limitExempt);
   const context: ExchangeContext = {
     options: resolved,
-    registry,
+    directory,
     holds,
     observers,
     limits,
@@ -96,7 +95,7 @@ export function createRelay(options: RelayOptions): Relay {
   const redirectServer = (httpsPort: string): Server =>
     createRedirectServer(domain, httpsPort, resolved.headerTimeoutMs, logger);
   const tls = resolved.tls === undefined ? undefined : new Tls(resolved.tls, { ...resolved, redirectServer });
-  const tunnels = new Tunnels(resolved, registry, holds, observers, limits);
+  const tunnels = new Tunnels(resolved, directory, observers, limits);
   const admission = new Admission(resolved, addressKeys, limits);
   const registrar = new Registrar(resolved, tunnels, admission, limits, publicUrlOf);
   const clients = new ClientConnections(resolved, admission, registrar, limits);

@@ -138,6 +138,11 @@ describe("the options of a relay", () => {
       { ...base, logger: { info() {} } },
       "logger is an object; it must be an object with the methods",
     ],
+    [
+      "directory",
+      { ...base, directory: new Map() },
+      "directory is an object; it must be an object with the methods find, claim, release, changed, watch",
+    ],
     ["observers", { ...base, observers: { onEnd() {} } }, "observers is an object; it must be an array"],
     [
       "observers",

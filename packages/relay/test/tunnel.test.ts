@@ -26,6 +26,7 @@ describe("a session that its client was asked to leave", () => {
       takesRefusals: false,
     };
     tunnel = new Tunnel(info, 60_000, {
+      onDisplaced: nothing,
       onAway: nothing,
       onBack: nothing,
       onLost: nothing,

@@ -2,7 +2,6 @@ import {
   type AcknowledgeMessage,
   closeCodes,
   defaultWindow,
-  evictedReason,
   JsonRelaySession,
   type Link,
   parsePick,
@@ -19,6 +18,7 @@ import { type Admission, type Applicant, tokenKey } from "../admission/admission
 import type { LimitReporter } from "../telemetry/limit-reporter.js";
 import { admitName, shorten } from "../tunnels/name.js";
 import type { RegistrationOptions } from "./options.js";
+import { type Claimant, isLater } from "../tunnels/directory.js";
 import { goingAway, Tunnel, type TunnelInfo } from "../tunnels/tunnel.js";
 import type { Tunnels } from "../tunnels/tunnels.js";
 import { Inbox } from "./inbox.js";
@@ -67,7 +67,8 @@ export class Registrar {
   }
 
   /**
-   * Lets a client register, and resolves when it has a tunnel or has been sent away. `progress` is told how far it is.
+   * Lets a client register, and resolves when it has a tunnel or has been sent away. `progress` is told how
+   * far it is.
    */
   async register(link: Link, applicant: Applicant, progress: RegistrationProgress): Promise<void> {
     try {
@@ -112,14 +113,15 @@ export class Registrar {
     const owner = tokenKey(message.token);
     this.#checkCount(owner, admitted.name, result.grant, address);
 
-    // The token took time to check, or a person to pick: the client may be gone, or the relay going.
-    if (!inbox.isOpen || this.#tunnels.draining) {
-      throw new Refusal(closeCodes.tryAgainLater, goingAway);
-    }
-    this.#begin(link, message, { name: admitted.name, address, owner, grant: result.grant });
+    this.#checkOpen(inbox);
+    const wants = { name: admitted.name, address, owner, grant: result.grant };
+    await this.#begin(link, inbox, this.#tunnelOf(message, wants), message);
   }
 
-  /** The token may have changed while a person picked a name; it, and all together, may have only so many tunnels. */
+  /**
+   * The token may have changed while a person picked a name; it, and all together, may have only so many
+   * tunnels.
+   */
   #checkCount(owner: string, name: string, grant: TokenGrant | undefined, address: string): void {
     const refused = grant?.refusal(name);
     if (refused !== undefined) throw new Refusal(closeCodes.authenticationFailed, refused);
@@ -187,31 +189,56 @@ export class Registrar {
     return true;
   }
 
-  /** Gives the client its name and its session. */
-  #begin(
-    link: Link,
+  #tunnelOf(
     message: RegisterMessage,
     { name, address, owner, grant }: Pick<TunnelInfo, "name" | "address" | "owner" | "grant">,
-  ): void {
+  ): Tunnel {
+    const info = {
+      name,
+      url: this.#publicUrl(name),
+      instance: message.instance,
+      address,
+      client: message.client,
+      owner,
+      grant,
+      takesRefusals: speaksV1(message) && message.refusals === true,
+    };
+    return new Tunnel(info, this.#options.resumeTimeoutMs, this.#tunnels);
+  }
+
+  /** Gives the client its name and its session: in this turn, if the directory answers in it. */
+  async #begin(link: Link, inbox: Inbox, tunnel: Tunnel, message: RegisterMessage): Promise<void> {
+    let displaced: Claimant | undefined;
+    try {
+      const answer = this.#tunnels.claim(tunnel, !isReturning(message));
+      const result = isLater(answer) ? await answer : answer;
+      if ("refused" in result) throw new Refusal(result.refused.code, result.refused.reason);
+      displaced = result.displaced;
+      this.#checkClaimed(inbox, tunnel);
+      this.#serve(link, message, tunnel);
+    } catch (error) {
+      this.#tunnels.withdraw(tunnel, displaced);
+      throw error;
+    }
+    this.#tunnels.add(tunnel, displaced);
+  }
+
+  /** The directory may have taken its time: what was looked at before the claim may be different by now. */
+  #checkClaimed(inbox: Inbox, { name, info, dismissal }: Tunnel): void {
+    if (dismissal !== undefined) throw new Refusal(dismissal.code, dismissal.reason);
+    const refused = info.grant?.refusal(name);
+    if (refused !== undefined) throw new Refusal(closeCodes.authenticationFailed, refused);
+    this.#checkOpen(inbox);
+  }
+
+  /** Something took time, as people do who pick a name: the client may be gone, or the relay going. */
+  #checkOpen(inbox: Inbox): void {
+    if (!inbox.isOpen || this.#tunnels.draining) throw new Refusal(closeCodes.tryAgainLater, goingAway);
+  }
+
+  /** Gives the tunnel its session, and its client the acknowledgement. */
+  #serve(link: Link, message: RegisterMessage, tunnel: Tunnel): void {
     const { liveness, maxResponseBodyBytes, maxStreamsPerTunnel, maxQueuedBytesPerTunnel } = this.#options;
-    const holder = this.#tunnels.find(name);
-    const evicts = holder !== undefined && !holder.isOfClient({ instance: message.instance, owner });
-    // Two clients that both return would evict each other in turns for ever: only a fresh start evicts.
-    if (isReturning(message) && evicts) throw new Refusal(closeCodes.evicted, evictedReason);
-    const tunnel = new Tunnel(
-      {
-        name,
-        url: this.#publicUrl(name),
-        instance: message.instance,
-        address,
-        client: message.client,
-        owner,
-        grant,
-        takesRefusals: speaksV1(message) && message.refusals === true,
-      },
-      this.#options.resumeTimeoutMs,
-      this.#tunnels,
-    );
     if (speaksV1(message)) {
       const session = new V1RelaySession(tunnel, {
         liveness,
@@ -226,7 +253,7 @@ export class Registrar {
     } else {
       // An original is answered in its own words.
       const said = message.protocol === undefined ? {} : { visitorAddress: true };
-      this.#acknowledge(link, { subdomain: name, url: tunnel.info.url, ...said });
+      this.#acknowledge(link, { subdomain: tunnel.name, url: tunnel.info.url, ...said });
       tunnel.serve(
         new JsonRelaySession(link, tunnel, {
           liveness,
@@ -236,7 +263,6 @@ export class Registrar {
         }),
       );
     }
-    this.#tunnels.add(tunnel);
   }
 
   #v1Terms(tunnel: Tunnel): AcknowledgeMessage {

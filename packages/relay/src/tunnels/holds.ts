@@ -1,7 +1,18 @@
+import type { Directory } from "./directory.js";
+
 /** What a waiting request costs besides its body: its head, parsed, and its connection. */
 const requestBytes = 8_192;
-/** As much of a body as is read before anybody asks for it: the window of an HTTP/2 stream, less with HTTP/1.1. */
+/**
+ * As much of a body as is read before anybody asks for it: the window of an HTTP/2 stream, less with
+ * HTTP/1.1.
+ */
 const bodyBytes = 262_144;
+
+interface Waiting {
+  readonly all: Set<() => void>;
+  /** Those of them that wait for a client. */
+  held: number;
+}
 
 export interface HoldLimits {
   /** How many requests for one name wait at once. */
@@ -13,17 +24,21 @@ export interface HoldLimits {
 }
 
 /**
- * The requests that wait for a client: because it is reconnecting, or because the relay has only just started and its
- * clients are on their way back to it.
+ * The requests that wait for a client, because it is reconnecting, or because the relay has only just started
+ * and its clients are on their way back to it. Requests that wait for the directory's answer are among them.
+ * The directory says when to look again.
  */
 export class Holds {
   readonly #limits: HoldLimits;
-  readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #directory: Directory;
+  readonly #waiting = new Map<string, Waiting>();
   #heldBytes = 0;
   #startup: NodeJS.Timeout | undefined;
+  #unwatch: (() => void) | undefined;
 
-  constructor(limits: HoldLimits) {
+  constructor(limits: HoldLimits, directory: Directory) {
     this.#limits = limits;
+    this.#directory = directory;
   }
 
   /** A name that nobody has may be about to be registered. */
@@ -33,50 +48,59 @@ export class Holds {
 
   /** The relay listens from now on. */
   start(): void {
+    this.#unwatch = this.#directory.watch((name) => this.#wake(name));
     if (this.#limits.startupHoldMs === 0) return;
     this.#startup = setTimeout(() => {
       this.#startup = undefined;
-      this.wakeAll();
+      this.#wakeAll();
     }, this.#limits.startupHoldMs);
     this.#startup.unref();
   }
 
   /** Nobody can come back any more. */
   stop(): void {
+    this.#unwatch?.();
+    this.#unwatch = undefined;
     clearTimeout(this.#startup);
     this.#startup = undefined;
-    this.wakeAll();
+    this.#wakeAll();
   }
 
   /**
-   * Calls `again` once, when it is worth looking for the holder of `name` again. `bodyLength` is that of the request,
-   * as far as it is known. Returns how to take it back, or the limit by which too much waits already.
+   * Calls `again`, perhaps more than once, when another look at `name` may find another route. `bodyLength`
+   * is that of the request, as far as it is known. `isAsking`: the request waits for the directory's answer,
+   * and not for a client. Requests that do are not counted for their name, only their bytes. Returns how to
+   * end the wait, or the limit that forbids it.
    */
   wait(
     name: string,
     bodyLength: number | undefined,
+    isAsking: boolean,
     again: () => void,
   ): (() => void) | "maxHeldRequests" | "maxHeldBytes" {
-    const waiting = this.#waiting.get(name) ?? new Set();
+    const waiting = this.#waiting.get(name) ?? { all: new Set(), held: 0 };
     const bytes = requestBytes + Math.min(bodyLength ?? bodyBytes, bodyBytes);
-    if (waiting.size >= this.#limits.maxHeldRequests) return "maxHeldRequests";
+    if (!isAsking && waiting.held >= this.#limits.maxHeldRequests) return "maxHeldRequests";
     if (this.#heldBytes + bytes > this.#limits.maxHeldBytes) return "maxHeldBytes";
+    const held = isAsking ? 0 : 1;
     this.#heldBytes += bytes;
-    this.#waiting.set(name, waiting.add(again));
+    waiting.held += held;
+    waiting.all.add(again);
+    this.#waiting.set(name, waiting);
     return () => {
-      if (!waiting.delete(again)) return;
+      if (!waiting.all.delete(again)) return;
       this.#heldBytes -= bytes;
-      if (waiting.size === 0 && this.#waiting.get(name) === waiting) this.#waiting.delete(name);
+      waiting.held -= held;
+      if (waiting.all.size === 0 && this.#waiting.get(name) === waiting) this.#waiting.delete(name);
     };
   }
 
-  /** Something has changed about who holds `name`. */
-  wake(name: string): void {
-    // Whoever has to wait on does so in another turn of the loop: this one ends.
-    for (const again of [...(this.#waiting.get(name) ?? [])]) again();
+  #wake(name: string): void {
+    // A copy, because a request that has to wait on adds itself again.
+    for (const again of [...(this.#waiting.get(name)?.all ?? [])]) again();
   }
 
-  wakeAll(): void {
-    for (const name of [...this.#waiting.keys()]) this.wake(name);
+  #wakeAll(): void {
+    for (const name of [...this.#waiting.keys()]) this.#wake(name);
   }
 }

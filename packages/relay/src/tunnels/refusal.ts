@@ -1,7 +1,7 @@
 import type { Refusal, RefusalCode } from "mcp-tunnel-protocol";
 import { withoutQuery } from "mcp-tunnel-shared";
 import { type Limits, refusalLimit } from "../limits.js";
-import type { Tunnel } from "./tunnel.js";
+import type { Route } from "./route.js";
 
 /** A request that the relay has refused, or an answer that it has cut. */
 export interface RefusedRequest {
@@ -17,14 +17,14 @@ export interface RefusedRequest {
 }
 
 /**
- * Tells a tunnel's client that a request was refused in its name: it sees nothing of what does not reach it.
+ * Tells the client of a route that a request was refused in its name: no other sign of it reaches the client.
  */
 export function tellRefusal(
-  tunnel: Tunnel | undefined,
+  route: Route,
   { code, status, method, path, limit }: RefusedRequest,
   limits: Limits,
 ): void {
-  if (tunnel?.info.takesRefusals !== true) return;
+  if (!route.takesRefusals) return;
   const refusal: Refusal = {
     code,
     status,
@@ -33,5 +33,5 @@ export function tellRefusal(
     path: withoutQuery(path),
     limit: limit === undefined ? undefined : refusalLimit(limit, limits),
   };
-  tunnel.tellRefusals([refusal]);
+  route.tellRefusals([refusal]);
 }

@@ -1,5 +1,6 @@
 import { hash, randomBytes, randomUUID, timingSafeEqual } from "node:crypto";
 import type { ResumableSession } from "mcp-tunnel-protocol";
+import type { Verdict } from "./directory.js";
 import type { Tunnel } from "./tunnel.js";
 
 /** How many sessions that were taken away are remembered; beyond it the oldest are forgotten first. */
@@ -7,13 +8,6 @@ const maxVerdicts = 10_000;
 
 /** How long they are: a laptop may have slept over it. */
 const verdictMs = 86_400_000;
-
-/** Why a session was taken from its client, as the client is told when it comes back. */
-export interface Verdict {
-  /** Close code. */
-  code: number;
-  reason: string;
-}
 
 export interface ResumableTunnel {
   tunnel: Tunnel;

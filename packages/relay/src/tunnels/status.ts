@@ -10,7 +10,10 @@ export const tunnelStates = ["online", "away", "leaving"] as const;
 export interface TunnelStatus {
   name: string;
   url: string;
-  /** `away`: its client is expected back. `leaving`: its client opens another one, of itself or because the relay asked it to. */
+  /**
+   * `away`: its client is expected back. `leaving`: its client opens another one, of itself or because the
+   * relay asked it to.
+   */
   state: TunnelStateName;
   /** When it was registered, in milliseconds since 1970. */
   since: number;
@@ -38,7 +41,6 @@ export interface TunnelStatus {
 /** `open`: what went through its exchanges that are going on. */
 export function tunnelStatus(tunnel: Tunnel, open: Traffic | undefined): TunnelStatus {
   const { name, url, address, client, grant } = tunnel.info;
-  const { session } = tunnel;
   return {
     name,
     url,
@@ -48,12 +50,12 @@ export function tunnelStatus(tunnel: Tunnel, open: Traffic | undefined): TunnelS
     client,
     token: grant?.id,
     wire: tunnel.wire,
-    rttMs: session?.rttMs,
+    rttMs: tunnel.session?.rttMs,
     requests: tunnel.traffic.requests,
     requestBytes: tunnel.traffic.requestBytes + (open?.requestBytes ?? 0),
     responseBytes: tunnel.traffic.responseBytes + (open?.responseBytes ?? 0),
-    streams: session?.streamCount ?? 0,
-    queuedBytes: session?.heldBytes ?? 0,
+    streams: tunnel.streamCount,
+    queuedBytes: tunnel.queuedBytes,
   };
 }
 

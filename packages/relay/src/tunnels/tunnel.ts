@@ -15,6 +15,7 @@ import {
   type Wire,
 } from "mcp-tunnel-protocol";
 import type { TokenGrant } from "../auth/authenticator.js";
+import type { Claimant, ClientIdentity, Verdict } from "./directory.js";
 
 /** Why a client is sent away while the relay shuts down. */
 export const goingAway = "the relay is shutting down";
@@ -28,18 +29,12 @@ const leftTimeoutMs = 10_000;
 const nothing: Carries = { upgrades: false, interim: false, trailers: false };
 
 /** Who holds a name. */
-export interface TunnelInfo {
+export interface TunnelInfo extends ClientIdentity {
   name: string;
   /** Where visitors reach it. */
   url: string;
-  /** Drawn once per client process; `undefined` for an original. */
-  instance: string | undefined;
-  /** The client's address. */
-  address: string;
   /** What the client calls itself. */
   client: { name: string; version: string } | undefined;
-  /** Stands for the token: tunnels of one token have the same. */
-  owner: string;
   /** What it was registered by, if that can be taken back. */
   grant: TokenGrant | undefined;
   /** The client wants to know what is refused in the tunnel's name, and speaks the wire that can say it. */
@@ -47,17 +42,21 @@ export interface TunnelInfo {
 }
 
 /**
- *   online -> away     the link of a resumable session is lost
- *   away -> online     its client is back
- *   any -> closed      for good
+ *   claiming -> online   its client has got its name and its session
+ *   online -> away       the link of a resumable session is lost
+ *   away -> online       its client is back
+ *   any -> closed        for good
  */
 export type TunnelState =
+  | { name: "claiming" }
   | { name: "online" }
   | { name: "away"; timer: NodeJS.Timeout }
   | { name: "closed"; cause: TunnelError };
 
-/** What a tunnel tells whoever manages it. */
+/** What a tunnel tells its manager. */
 export interface TunnelObserver {
+  /** Another tunnel has its name now, of the client `by`. */
+  onDisplaced(tunnel: Tunnel, by: ClientIdentity): void;
   onAway(tunnel: Tunnel, cause: TunnelError): void;
   onBack(tunnel: Tunnel): void;
   /** The client did not come back in time; `onClosed` follows. */
@@ -74,12 +73,13 @@ export interface TunnelObserver {
 }
 
 /** A name and the session that serves it. */
-export class Tunnel implements SessionHandler {
+export class Tunnel implements SessionHandler, Claimant {
   readonly info: TunnelInfo;
   readonly connectedAt = Date.now();
-  #state: TunnelState = { name: "online" };
+  #state: TunnelState = { name: "claiming" };
   #session: OpeningSession | undefined;
   #resumeId: string | undefined;
+  #dismissal: Verdict | undefined;
   /** Bodies of the exchanges that are over, in bytes. */
   readonly traffic = { requests: 0, requestBytes: 0, responseBytes: 0 };
   #unwatch: (() => void) | undefined;
@@ -106,6 +106,15 @@ export class Tunnel implements SessionHandler {
     return this.#state;
   }
 
+  /** Its client is expected, or there is none any more: what its directory knows of it is out of date. */
+  get isAway(): boolean {
+    return this.#state.name !== "online" || this.#isLeft;
+  }
+
+  get acceptsLater(): boolean {
+    return false;
+  }
+
   get wire(): Wire | undefined {
     return this.#session?.wire;
   }
@@ -119,10 +128,23 @@ export class Tunnel implements SessionHandler {
     return this.#session;
   }
 
+  get streamCount(): number {
+    return this.#session?.streamCount ?? 0;
+  }
+
+  get queuedBytes(): number {
+    return this.#session?.heldBytes ?? 0;
+  }
+
+  get takesRefusals(): boolean {
+    return this.info.takesRefusals;
+  }
+
   /** Gives the tunnel its session, whose handler it is; `resumeId` when it can outlive its link. */
   serve(session: OpeningSession, resumeId?: string): void {
     this.#session = session;
     this.#resumeId = resumeId;
+    this.#transition({ name: "online" });
     this.#unwatch = this.info.grant?.watch(() => {
       const reason = this.info.grant?.refusal(this.name);
       if (reason === undefined || this.#state.name === "closed") return;
@@ -144,8 +166,8 @@ export class Tunnel implements SessionHandler {
 
   /**
    * The client is back over `link`, having received the first `received` bytes of the session.
-   * @throws TunnelError when that is not possible; the tunnel is closed then, unless the client has received more
-   * already: such a registration was given up, and held up on its way until after its successor.
+   * @throws TunnelError when that is not possible; the tunnel is closed then, unless the client has received
+   * more already: such a registration was given up, and held up on its way until after its successor.
    */
   attach(session: ResumableSession, link: Link, received: number): void {
     try {
@@ -161,10 +183,10 @@ export class Tunnel implements SessionHandler {
   }
 
   /**
-   * Is this the tunnel of that client process? Originals do not say which they are. A process has one token: whoever shows the
-   * secret of another's process gains nothing by it.
+   * Is this the tunnel of that client process? Originals do not say which they are. A process has one token:
+   * whoever shows the secret of another's process gains nothing by it.
    */
-  isOfClient({ instance, owner }: Pick<TunnelInfo, "instance" | "owner">): boolean {
+  isOfClient({ instance, owner }: ClientIdentity): boolean {
     return instance !== undefined && this.info.instance === instance && this.info.owner === owner;
   }
 
@@ -202,12 +224,18 @@ export class Tunnel implements SessionHandler {
     return this.#refusals?.take() ?? [];
   }
 
+  displace(by: ClientIdentity): void {
+    this.#observer.onDisplaced(this, by);
+  }
+
   /** Another client has the name now; this one is told so. */
   evict(): void {
     this.close(closeCodes.evicted, evictedReason);
   }
 
-  /** Tells the client to register anew; what is open goes on. One that is away finds nobody to come back to. */
+  /**
+   * Tells the client to register anew; what is open goes on. One that is away finds nobody to come back to.
+   */
   drain(): void {
     if (this.#state.name === "away") this.close(closeCodes.goingAway, goingAway);
     else this.#session?.goaway();
@@ -224,7 +252,13 @@ export class Tunnel implements SessionHandler {
 
   close(code: number, reason: string): void {
     this.#refusals?.flush();
-    this.#session?.close(code, reason);
+    if (this.#session === undefined) this.#dismissal ??= { code, reason };
+    else this.#session.close(code, reason);
+  }
+
+  /** Why it was closed before it had a session: as its client has to be told. */
+  get dismissal(): Verdict | undefined {
+    return this.#dismissal;
   }
 
   // ---- the session's word
@@ -258,8 +292,8 @@ export class Tunnel implements SessionHandler {
   }
 
   /**
-   * Ends a session that its client has left when nothing is open on it at two looks, so that it keeps no place in
-   * the token's limit for ever. What is open has limits of its own.
+   * Ends a session that its client has left when nothing is open on it at two looks, so that it keeps no
+   * place in the token's limit for ever. What is open has limits of its own.
    */
   #awaitEnd(wasIdle: boolean): void {
     if (this.#state.name === "closed") return;

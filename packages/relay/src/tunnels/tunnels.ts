@@ -1,6 +1,13 @@
 import { closeCodes, evictedReason, type TunnelError } from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
-import type { Holds } from "./holds.js";
+import {
+  type Claimant,
+  type ClaimResult,
+  type ClientIdentity,
+  type Directory,
+  isLater,
+  unattended,
+} from "./directory.js";
 import { tellRefusal } from "./refusal.js";
 import { reportFault } from "../telemetry/report.js";
 import type { LimitReporter } from "../telemetry/limit-reporter.js";
@@ -8,7 +15,6 @@ import type { TunnelEvent } from "../telemetry/observer.js";
 import type { Observers } from "../telemetry/observers.js";
 import type { Limits } from "../limits.js";
 import type { Logger } from "../telemetry/log.js";
-import type { TunnelRegistry } from "./registry.js";
 import { ResumableSessions } from "./resumption.js";
 import { goingAway, type Tunnel, type TunnelObserver } from "./tunnel.js";
 import { UntoldRefusals } from "./untold.js";
@@ -24,26 +30,28 @@ export class Tunnels implements TunnelObserver {
   readonly sessions = new ResumableSessions();
   /** In the order in which they were registered. */
   readonly #all = new Set<Tunnel>();
-  /** Those that the relay asked to move, and that still have streams while a successor has their name: one for each name. */
+  /**
+   * Those of them that have their names, by name. What a tunnel's end means is decided at once, wherever the
+   * directory is.
+   */
+  readonly #holders = new Map<string, Tunnel>();
+  /** Those that the directory has not given their names yet. They have no session. */
+  readonly #claiming = new Set<Tunnel>();
+  /**
+   * Those that the relay asked to move, and that still have streams while a successor has their name: one for
+   * each name.
+   */
   readonly #succeeded = new Map<string, Tunnel>();
   readonly #untold = new UntoldRefusals();
   readonly #options: TunnelsOptions;
-  readonly #registry: TunnelRegistry;
-  readonly #holds: Holds;
+  readonly #directory: Directory;
   readonly #observers: Observers;
   readonly #limits: LimitReporter;
   #draining = false;
 
-  constructor(
-    options: TunnelsOptions,
-    registry: TunnelRegistry,
-    holds: Holds,
-    observers: Observers,
-    limits: LimitReporter,
-  ) {
+  constructor(options: TunnelsOptions, directory: Directory, observers: Observers, limits: LimitReporter) {
     this.#options = options;
-    this.#registry = registry;
-    this.#holds = holds;
+    this.#directory = directory;
     this.#observers = observers;
     this.#limits = limits;
   }
@@ -53,37 +61,78 @@ export class Tunnels implements TunnelObserver {
     return this.#draining;
   }
 
-  /** The tunnel that holds the name. */
-  find(name: string): Tunnel | undefined {
-    return this.#registry.find(name);
-  }
-
-  /** Every tunnel that is not over, the newest of a name last: who has its name is after those that have lost it or left it. */
+  /**
+   * Every tunnel that is not over, the newest of a name last: who has its name is after those that have lost
+   * it or left it.
+   */
   all(): Iterable<Tunnel> {
     return this.#all;
   }
 
   /**
-   * The tunnels that count beside one that takes `name`. Who has the name makes way and does not. One that the relay asked to move
-   * does not beside its successor, or no client at its limit could move. One that its client has left does until it is over.
+   * The tunnels that count beside one that takes `name`. The holder of the name makes way and does not count.
+   * A tunnel that the relay asked to move does not count beside its successor, or no client at its limit
+   * could move. A tunnel that its client has left counts until it is over, and one that claims another name
+   * counts already.
    */
   *countedBeside(name: string): Iterable<Tunnel> {
-    const holder = this.#registry.find(name);
+    const holder = this.#holders.get(name);
     for (const tunnel of this.#all) if (tunnel !== holder && !this.#isSucceeded(tunnel)) yield tunnel;
+    for (const tunnel of this.#claiming) if (tunnel.name !== name) yield tunnel;
   }
 
   #isSucceeded(tunnel: Tunnel): boolean {
     if (this.#succeeded.get(tunnel.name) !== tunnel) return false;
-    return this.#registry.find(tunnel.name)?.isOfClient(tunnel.info) === true;
+    return this.#holders.get(tunnel.name)?.isOfClient(tunnel.info) === true;
   }
 
-  /** Gives the tunnel its name; the one that held it until now learns why it lost it. */
-  add(tunnel: Tunnel): void {
+  /**
+   * Claims its name for a tunnel that has no session yet; {@link add} or {@link withdraw} has to follow. The
+   * answer comes later only if the directory's does; after `registrationTimeoutMs` it is a refusal.
+   */
+  claim(tunnel: Tunnel, mayEvict: boolean): ClaimResult | Promise<ClaimResult> {
+    const answer = this.#directory.claim(tunnel, mayEvict);
+    return isLater(answer) ? this.#awaitClaim(tunnel, answer) : answer;
+  }
+
+  async #awaitClaim(tunnel: Tunnel, answer: Promise<ClaimResult>): Promise<ClaimResult> {
+    // The tunnel counts for its token from now on, or two claims at once would pass for one.
+    this.#claiming.add(tunnel);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<"late">((resolve) => {
+      timer = setTimeout(resolve, this.#options.registrationTimeoutMs, "late" as const).unref();
+    });
+    const result = await Promise.race([answer, late]).finally(() => clearTimeout(timer));
+    if (result !== "late") return result;
+    unattended(this.#options.logger, tunnel.name, () =>
+      answer.then((given) => {
+        if ("displaced" in given) this.withdraw(tunnel, given.displaced);
+      }),
+    );
+    const reason = "the relay cannot tell who has the name";
+    return { refused: { code: closeCodes.tryAgainLater, reason } };
+  }
+
+  /**
+   * Gives the name of a registration back that becomes no tunnel. `displaced` has lost the name all the same.
+   */
+  withdraw(tunnel: Tunnel, displaced: Claimant | undefined): void {
+    this.#claiming.delete(tunnel);
+    this.#release(tunnel);
+    this.#displace(displaced, tunnel);
+  }
+
+  /**
+   * The tunnel has its name and its session. `displaced`, which had the name until now, learns why it lost
+   * it.
+   */
+  add(tunnel: Tunnel, displaced: Claimant | undefined): void {
     const { logger } = this.#options;
     const { name, url, address, client } = tunnel.info;
+    this.#claiming.delete(tunnel);
     this.#all.add(tunnel);
-    const previous = this.#registry.claim(tunnel);
-    if (previous !== undefined) this.#supersede(previous, tunnel);
+    this.#holders.set(name, tunnel);
+    this.#displace(displaced, tunnel);
     this.tell("registered");
     logger.info(
       {
@@ -97,29 +146,7 @@ export class Tunnels implements TunnelObserver {
       "tunnel registered",
     );
     tunnel.tellRefusals(this.#untold.take(tunnel.info));
-    this.#holds.wake(name);
-  }
-
-  /** `previous` has just lost its name to `tunnel`. */
-  #supersede(previous: Tunnel, tunnel: Tunnel): void {
-    const { name } = tunnel;
-    const succeeded = this.#succeeded.get(name);
-    const own = succeeded?.isOfClient(previous.info) === true ? succeeded : undefined;
-    if (!previous.isOfClient(tunnel.info)) {
-      const { address } = previous.info;
-      this.#options.logger.warn({ name, address, by: tunnel.info.address }, "tunnel evicted");
-      this.tell("evicted");
-      previous.evict();
-      // It is the client that is evicted, with all that it has under this name.
-      own?.evict();
-      return;
-    }
-    if (previous.isMoving) {
-      // One at a time: a client that moves again has had its time to finish what it had before.
-      own?.close(closeCodes.goingAway, "the same client has moved again");
-      this.#succeeded.set(name, previous);
-    }
-    previous.replace();
+    this.#changed(tunnel);
   }
 
   /** Tells the clients to register elsewhere, also those that are about to be added. What is open goes on. */
@@ -136,7 +163,7 @@ export class Tunnels implements TunnelObserver {
   /** Closes all that goes by `name` for good, at the operator's wish; false when there is nothing. */
   disconnect(name: string): boolean {
     const reason = "disconnected by the operator";
-    const tunnels = [...this.#all].filter((tunnel) => tunnel.name === name);
+    const tunnels = [...this.#all, ...this.#claiming].filter((tunnel) => tunnel.name === name);
     for (const tunnel of tunnels) {
       this.#dismiss(tunnel, reason);
       // A client that is only cut off would be back at once.
@@ -156,16 +183,63 @@ export class Tunnels implements TunnelObserver {
     this.sessions.delete(tunnel.resumeId, { code: closeCodes.authenticationFailed, reason });
   }
 
+  #displace(displaced: Claimant | undefined, by: Tunnel): void {
+    unattended(this.#options.logger, by.name, () => displaced?.displace(by.info));
+  }
+
+  #changed(tunnel: Tunnel): void {
+    unattended(this.#options.logger, tunnel.name, () => this.#directory.changed(tunnel));
+  }
+
+  #release(tunnel: Tunnel): void {
+    if (this.#holders.get(tunnel.name) === tunnel) this.#holders.delete(tunnel.name);
+    unattended(this.#options.logger, tunnel.name, () => this.#directory.release(tunnel));
+  }
+
   // ---- the tunnels' word
+
+  onDisplaced(tunnel: Tunnel, by: ClientIdentity): void {
+    const { name } = tunnel;
+    if (this.#holders.get(name) === tunnel) this.#holders.delete(name);
+    const isTold = this.#all.has(tunnel);
+    const succeeded = this.#succeeded.get(name);
+    const own = succeeded?.isOfClient(tunnel.info) === true ? succeeded : undefined;
+    if (!tunnel.isOfClient(by)) {
+      // A tunnel that has no session yet is not known to anybody.
+      if (isTold) {
+        const { address } = tunnel.info;
+        this.#options.logger.warn({ name, address, by: by.address }, "tunnel evicted");
+        this.tell("evicted");
+      }
+      this.#evict(tunnel);
+      // It is the client that is evicted, with all that it has under this name.
+      if (own !== undefined) this.#evict(own);
+      return;
+    }
+    if (tunnel.isMoving && isTold) {
+      // One at a time: a client that moves again has had its time to finish what it had before.
+      own?.close(closeCodes.goingAway, "the same client has moved again");
+      this.#succeeded.set(name, tunnel);
+    }
+    tunnel.replace();
+  }
+
+  /** A client whose connection is lost hears of it when it returns. */
+  #evict(tunnel: Tunnel): void {
+    const verdict = { code: closeCodes.evicted, reason: evictedReason };
+    if (tunnel.resumeId !== undefined) this.sessions.delete(tunnel.resumeId, verdict);
+    tunnel.evict();
+  }
 
   onAway(tunnel: Tunnel, cause: TunnelError): void {
     this.#options.logger.info({ name: tunnel.name, reason: printable(cause.message) }, "tunnel away");
     this.tell("away");
+    this.#changed(tunnel);
   }
 
   onBack(tunnel: Tunnel): void {
     this.tell("resumed");
-    this.#holds.wake(tunnel.name);
+    this.#changed(tunnel);
   }
 
   onLost(): void {
@@ -180,23 +254,21 @@ export class Tunnels implements TunnelObserver {
   }
 
   onLeaving(tunnel: Tunnel): void {
-    this.#registry.release(tunnel);
     this.#options.logger.info({ name: tunnel.name, streams: tunnel.session?.streamCount }, "tunnel leaving");
+    this.#release(tunnel);
   }
 
   onClosed(tunnel: Tunnel, cause: TunnelError): void {
-    // Whoever holds the name now is none of this tunnel's business.
-    const holder = this.#registry.find(tunnel.name);
+    const holder = this.#holders.get(tunnel.name);
     const evicted = holder !== undefined && holder !== tunnel && !holder.isOfClient(tunnel.info);
     const verdict = evicted ? { code: closeCodes.evicted, reason: evictedReason } : undefined;
     if (tunnel.resumeId !== undefined) this.sessions.delete(tunnel.resumeId, verdict);
-    this.#registry.release(tunnel);
     this.#all.delete(tunnel);
     if (this.#succeeded.get(tunnel.name) === tunnel) this.#succeeded.delete(tunnel.name);
     this.tell("closed");
     this.#options.logger.info({ name: tunnel.name, reason: printable(cause.message) }, "tunnel closed");
-    // Late, so that those who waited find the successor or nobody.
-    this.#holds.wake(tunnel.name);
+    // Late, because the requests that wait look for a successor now.
+    this.#release(tunnel);
     this.#passOnRefusals(tunnel);
   }
 
@@ -205,7 +277,7 @@ export class Tunnels implements TunnelObserver {
    */
   #passOnRefusals(tunnel: Tunnel): void {
     const refusals = tunnel.takeRefusals();
-    const holder = this.#registry.find(tunnel.name);
+    const holder = this.#holders.get(tunnel.name);
     if (holder?.isOfClient(tunnel.info) === true) holder.tellRefusals(refusals);
     // A process that has said goodbye has no other.
     else if (!tunnel.isLeft) this.#untold.keep(tunnel.info, refusals);

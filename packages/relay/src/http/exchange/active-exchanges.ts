@@ -1,19 +1,22 @@
 import type { Traffic } from "../../telemetry/observer.js";
-import type { Tunnel } from "../../tunnels/tunnel.js";
+import type { Route } from "../../tunnels/route.js";
 
 /** What {@link ActiveExchanges} needs of an exchange. */
 export interface OpenExchange extends Readonly<Traffic> {
   /** Where it is among them; -1 when it is not. Only {@link ActiveExchanges} sets it. */
   place: number;
-  /** The tunnel that it was taken to last. */
-  readonly tunnel: Tunnel | undefined;
+  /** Where it was taken last. */
+  readonly route: Route | undefined;
   /** Cuts the exchange: the relay stops. */
   cut(reason: string): void;
 }
 
 /** The exchanges that are going on, and when there are none. */
 export class ActiveExchanges {
-  /** Each knows its place. A Set would keep them until the next full collection (stream-table.ts in the protocol package). */
+  /**
+   * Each knows its place. A Set would keep them until the next full collection (stream-table.ts in the
+   * protocol package).
+   */
   readonly #active: OpenExchange[] = [];
   #quiet: { readonly ms: number; readonly resolve: () => void } | undefined;
   #quietTimer: NodeJS.Timeout | undefined;
@@ -27,14 +30,14 @@ export class ActiveExchanges {
     clearTimeout(this.#quietTimer);
   }
 
-  /** What went through those that are going on so far, by their tunnels; `undefined` for those that have none yet. */
-  traffic(): Map<Tunnel | undefined, Traffic> {
-    const traffic = new Map<Tunnel | undefined, Traffic>();
-    for (const { tunnel, requestBytes, responseBytes } of this.#active) {
-      const sum = traffic.get(tunnel) ?? { requestBytes: 0, responseBytes: 0 };
+  /** What went through those that are going on so far, by their routes; `undefined`: they have none yet. */
+  traffic(): Map<Route | undefined, Traffic> {
+    const traffic = new Map<Route | undefined, Traffic>();
+    for (const { route, requestBytes, responseBytes } of this.#active) {
+      const sum = traffic.get(route) ?? { requestBytes: 0, responseBytes: 0 };
       sum.requestBytes += requestBytes;
       sum.responseBytes += responseBytes;
-      traffic.set(tunnel, sum);
+      traffic.set(route, sum);
     }
     return traffic;
   }

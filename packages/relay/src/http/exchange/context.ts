@@ -7,7 +7,7 @@ import type { Holds } from "../../tunnels/holds.js";
 import type { AddressKeys, Occupancy } from "../../admission/addresses.js";
 import type { LimitReporter } from "../../telemetry/limit-reporter.js";
 import type { Observers } from "../../telemetry/observers.js";
-import type { TunnelRegistry } from "../../tunnels/registry.js";
+import type { Directory } from "../../tunnels/directory.js";
 import type { ActiveExchanges } from "./active-exchanges.js";
 
 /** What the relay can be told about visitors and their exchanges (options.ts). */
@@ -21,7 +21,7 @@ export interface ExchangeOptions extends Limits, ProxyTrust {
 /** What all exchanges of a relay share. */
 export interface ExchangeContext {
   readonly options: ExchangeOptions;
-  readonly registry: TunnelRegistry;
+  readonly directory: Directory;
   readonly observers: Observers;
   /** The public URL of a tunnel of that name. Known once the relay listens. */
   readonly publicUrl: (name: string) => string;

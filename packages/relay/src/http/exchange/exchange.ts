@@ -1,29 +1,25 @@
 import {
-  type Carries,
-  endToEndHeaders,
   fieldPairs,
   headerValue,
   type RawHeaders,
-  type RefusalCode,
   type RelayErrorCode,
   type ResponseHead,
-  type StreamHandler,
   type StreamReset,
   type TunnelStream,
 } from "mcp-tunnel-protocol";
-import { withoutQuery } from "mcp-tunnel-shared";
 import type { LimitName, Limits } from "../../limits.js";
 import type { ExchangeCode, ExchangeOutcome } from "../../telemetry/observer.js";
-import type { Tunnel } from "../../tunnels/tunnel.js";
+import type { Route, RouteHandler } from "../../tunnels/route.js";
 import { spareCookies } from "./clear-site-data.js";
 import type { ExchangeContext } from "./context.js";
 import { errorOfOpen, errorOfReset, relayError } from "../answer/errors.js";
-import { type LookupOwner, TunnelLookup } from "./lookup.js";
-import { tellRefusal } from "../../tunnels/refusal.js";
+import { type LookupOwner, RouteLookup } from "./lookup.js";
 import { reportFault } from "../../telemetry/report.js";
 import { RequestBody, type RequestBodyOwner } from "./request-body.js";
 import { refuse } from "../answer/respond.js";
+import { ExchangeReporter } from "./reporter.js";
 import type { ExchangeRequest } from "./request.js";
+import { requestHead } from "./request-head.js";
 import { ResponseBody, type ResponseBodyOwner } from "./response-body.js";
 import { checkResponseHead, checkTrailers, notInResponseTrailers } from "../response-head.js";
 import { narrowCookies } from "./set-cookie.js";
@@ -33,7 +29,8 @@ import type { VisitorRequest, VisitorResponse } from "../message.js";
 /**
  * Where an exchange stands. The request's body goes on in any of them.
  *
- *   looking -> waiting                  the tunnel is found, and the stream is open
+ *   looking -> waiting                  the route is found, and the stream is open
+ *   waiting -> looking                  the route does not take the request after all
  *   waiting -> responding -> sent       head, body, all of it handed to the visitor's connection
  *   waiting -> upgraded                 raw bytes both ways
  *   any -> over
@@ -42,19 +39,19 @@ type State = "looking" | "waiting" | "responding" | "sent" | "upgraded" | "over"
 
 /** One request of a visitor and its response, over one stream of a tunnel. */
 export class Exchange
-  implements StreamHandler, LookupOwner, RequestBodyOwner, ResponseBodyOwner, UpgradeOwner
+  implements RouteHandler, LookupOwner, RequestBodyOwner, ResponseBodyOwner, UpgradeOwner
 {
   readonly #context: ExchangeContext;
   readonly #req: VisitorRequest;
   readonly #res: VisitorResponse;
   readonly #request: ExchangeRequest;
-  readonly #startedAt = performance.now();
   /** Where it is among the {@link ActiveExchanges}; -1 when it is not. */
   place = -1;
   #state: State = "looking";
   #stream: TunnelStream | undefined;
   #timer: NodeJS.Timeout | undefined;
-  readonly #lookup: TunnelLookup;
+  readonly #lookup: RouteLookup;
+  readonly #reporter: ExchangeReporter;
   readonly #requestBody: RequestBody;
   readonly #responseBody: ResponseBody;
 
@@ -63,15 +60,16 @@ export class Exchange
     this.#req = req;
     this.#res = res;
     this.#request = request;
-    this.#lookup = new TunnelLookup(this, context, request);
+    this.#lookup = new RouteLookup(this, context, request.name, request.body);
+    this.#reporter = new ExchangeReporter(context, req, request, this.#lookup);
     this.#requestBody = new RequestBody(this, req, res, request, context.options);
     this.#responseBody = new ResponseBody(this, res, context.options.writeTimeoutMs);
     context.exchanges.add(this);
   }
 
-  /** The tunnel that it was taken to last. */
-  get tunnel(): Tunnel | undefined {
-    return this.#lookup.tunnel;
+  /** Where it was taken last. */
+  get route(): Route | undefined {
+    return this.#lookup.route;
   }
 
   /** Body bytes received so far. */
@@ -90,7 +88,7 @@ export class Exchange
     this.#req.on("error", ignore);
     this.#res.watchClose(this.#onResponseClose);
     if (this.#requestBody.isDeclaredTooLarge) {
-      this.#hitLimit("request_body");
+      this.#reporter.hitLimit("request_body");
       this.#refuse("request_too_large", { limit: "maxRequestBodyBytes" });
     } else this.#lookup.start();
   }
@@ -126,20 +124,15 @@ export class Exchange
     }
   }
 
-  #hitLimit(limit: LimitName): void {
-    this.#context.limits.hit(limit, { address: this.#request.visitor.address, name: this.#request.name });
-  }
-
   // ---- to the tunnel
 
-  onUnserved(code: RelayErrorCode, limit?: keyof Limits): void {
+  onUnserved(code: RelayErrorCode, limit?: keyof Limits, hit?: LimitName): void {
+    if (hit !== undefined) this.#reporter.hitLimit(hit);
     this.#refuse(code, { limit });
   }
 
-  onFound(tunnel: Tunnel): void {
-    const { path, body, upgrade } = this.#request;
-    const { carries } = tunnel;
-    const asUpgrade = upgrade !== undefined && carries.upgrades;
+  onFound(route: Route): void {
+    const { body } = this.#request;
     // Before `open`: the stream may be reset while it is opened.
     this.#state = "waiting";
     this.#timer = setTimeout(
@@ -147,25 +140,41 @@ export class Exchange
       this.#context.options.responseTimeoutMs,
     );
     try {
-      const head = {
-        method: this.#req.method ?? "GET",
-        path,
-        headers: this.#requestHeaders(carries, asUpgrade),
-        upgrade: asUpgrade,
-      };
-      const stream = tunnel.open(head, !body.isPresent && !asUpgrade, this);
+      const head = requestHead(this.#req, this.#request, route.carries);
+      const stream = route.open(head, !body.isPresent && head.upgrade !== true, this);
       if (this.#state === "waiting") this.#stream = stream;
       else return;
     } catch (error) {
-      const isFull = (tunnel.session?.streamCount ?? 0) >= this.#context.options.maxStreamsPerTunnel;
-      if (isFull) this.#hitLimit("streams_per_tunnel");
+      const isFull = route.streamCount >= this.#context.options.maxStreamsPerTunnel;
+      if (isFull) this.#reporter.hitLimit("streams_per_tunnel");
       this.#refuse(errorOfOpen(error), isFull ? { limit: "maxStreamsPerTunnel" } : {});
       return;
     }
-    // The client of a wire with interim heads answers the expectation itself, or lets the local service do so.
-    if (!carries.interim) this.#requestBody.continue();
-    if (body.isPresent) this.#requestBody.pump(this.#stream);
-    else if (asUpgrade) upgrade.start(this.#stream);
+    if (!route.acceptsLater) this.onAccepted();
+  }
+
+  onPicked(route: Route): void {
+    this.#lookup.route = route;
+  }
+
+  onAccepted(): void {
+    const { body, upgrade } = this.#request;
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    const carries = this.route?.carries;
+    // The client of a wire with interim heads answers the expectation itself, or lets the local service do
+    // so.
+    if (carries?.interim !== true) this.#requestBody.continue();
+    if (body.isPresent) this.#requestBody.pump(stream);
+    else if (carries?.upgrades === true) upgrade?.start(stream);
+  }
+
+  onRefused(): void {
+    if (this.#state !== "waiting") return;
+    clearTimeout(this.#timer);
+    this.#leaveStream();
+    this.#state = "looking";
+    this.guard(() => this.#lookup.startAgain());
   }
 
   /** Has no more to do with the stream, and returns it. */
@@ -176,18 +185,6 @@ export class Exchange
     return stream;
   }
 
-  #requestHeaders(carries: Carries, asUpgrade: boolean): RawHeaders {
-    const { visitor, body, upgrade } = this.#request;
-    const headers = endToEndHeaders(this.#req.rawHeaders, visitor.drop);
-    for (const field of visitor.add) headers.push(field);
-    if (asUpgrade && upgrade !== undefined) {
-      headers.push("Connection", "Upgrade", "Upgrade", upgrade.protocol);
-    }
-    const trailer = carries.trailers ? headerValue(this.#req.rawHeaders, "trailer") : undefined;
-    if (trailer !== undefined && body.contentLength === undefined) headers.push("Trailer", trailer);
-    return headers;
-  }
-
   // ---- the request's body
 
   /** The wait for the response's head begins with the last byte of the request. */
@@ -196,20 +193,20 @@ export class Exchange
   }
 
   onBodyTooLarge(): void {
-    this.#hitLimit("request_body");
+    this.#reporter.hitLimit("request_body");
     const reason = "the request body is over the relay's limit";
     this.#fail("request_too_large", reason, "maxRequestBodyBytes");
   }
 
   onBodyTimeout(): void {
-    this.#hitLimit("body_time");
+    this.#reporter.hitLimit("body_time");
     this.#fail("request_timeout", "the visitor stopped sending", "bodyTimeoutMs");
   }
 
   onBodyStalled(): void {
     const reason = "the tunnel takes no more of what the visitor sends";
     if (this.#context.exchanges.has(this)) {
-      this.#hitLimit("response_time");
+      this.#reporter.hitLimit("response_time");
       this.#fail("tunnel_timeout", reason, "responseTimeoutMs");
       return;
     }
@@ -231,7 +228,7 @@ export class Exchange
   // ---- the response
 
   #onResponseTimeout(): void {
-    this.#hitLimit("response_time");
+    this.#reporter.hitLimit("response_time");
     const reason = "no response began within the relay's time limit";
     this.#fail("tunnel_timeout", reason, "responseTimeoutMs");
   }
@@ -256,7 +253,7 @@ export class Exchange
       return;
     }
     if (!this.#responseBody.begin(checked, this.#context.options.maxResponseBodyBytes, this.#stream)) {
-      this.#hitLimit("response_body");
+      this.#reporter.hitLimit("response_body");
       const reason = "the declared response length is over the relay's limit";
       this.#fail("response_too_large", reason, "maxResponseBodyBytes");
       return;
@@ -270,7 +267,8 @@ export class Exchange
     this.#state = "responding";
     // Refused: what the visitor would have said after a 101 will not be said.
     if (this.#request.upgrade !== undefined) this.#stream?.end();
-    // What arrived together with the head leaves together with it; an event stream's head does not wait for more.
+    // What arrived together with the head leaves together with it; an event stream's head does not wait for
+    // more.
     if (!end) process.nextTick(() => this.#flushHead());
   }
 
@@ -295,7 +293,7 @@ export class Exchange
     body.count(chunk.length);
     if (body.isTooLong) this.#fail("invalid_response", "the body is longer than its Content-Length");
     else if (body.isOverLimit) {
-      this.#hitLimit("response_body");
+      this.#reporter.hitLimit("response_body");
       const reason = "the response body is over the relay's limit";
       this.#fail("response_too_large", reason, "maxResponseBodyBytes");
     } else if (last && body.isWhole) {
@@ -305,7 +303,7 @@ export class Exchange
   }
 
   onVisitorStalled(): void {
-    this.#hitLimit("write_time");
+    this.#reporter.hitLimit("write_time");
     this.#fail("visitor_stalled", "the visitor takes nothing", "writeTimeoutMs");
   }
 
@@ -376,13 +374,13 @@ export class Exchange
     const isWaiting = this.#state === "waiting";
     // The client knows of any other: it gave the reason itself, or got it with a reset.
     if (reason.code === "session_lost") {
-      this.#tellClient(
+      this.#reporter.refused(
         "tunnel_dropped_request",
         isWaiting ? relayError("tunnel_dropped_request").status : undefined,
       );
     }
     // The client knows the relay's limit, and what its service announces.
-    if (isWaiting && reason.code === "body_too_large") this.#hitLimit("response_body");
+    if (isWaiting && reason.code === "body_too_large") this.#reporter.hitLimit("response_body");
     if (isWaiting) this.#answer(errorOfReset(reason), reason.message);
     else this.#destroy(reason.code, reason.message);
   }
@@ -396,24 +394,14 @@ export class Exchange
       this.#refuse(code === "visitor_stalled" ? "internal_error" : code, { reason, limit });
       return;
     }
-    if (this.#state !== "over") this.#tellClient(code, undefined, limit);
+    if (this.#state !== "over") this.#reporter.refused(code, undefined, limit);
     this.#destroy(code, reason);
   }
 
   /** Answers in the tunnel's place, and tells its client. */
   #refuse(code: RelayErrorCode, why: { reason?: string; limit?: keyof Limits | undefined } = {}): void {
-    this.#tellClient(code, relayError(code).status, why.limit);
+    this.#reporter.refused(code, relayError(code).status, why.limit);
     this.#answer(code, why.reason);
-  }
-
-  /** `status`: what the visitor gets; `undefined` when an answer is cut after its head. */
-  #tellClient(code: RefusalCode, status: number | undefined, limit?: keyof Limits): void {
-    // The reset of its stream says as much.
-    if (code === "invalid_response") return;
-    const { name, path } = this.#request;
-    const tunnel = this.tunnel ?? this.#context.registry.find(name);
-    const refused = { code, status, method: this.#req.method ?? "", path, limit };
-    tellRefusal(tunnel, refused, this.#context.options);
   }
 
   #answer(code: RelayErrorCode, detail: string | undefined): void {
@@ -436,7 +424,8 @@ export class Exchange
   #destroy(code: ExchangeCode, detail: string): void {
     if (this.#state === "over") return;
     const status = this.#status;
-    // A service that refuses an upload answers and breaks off. Its head may have come together with the reset.
+    // A service that refuses an upload answers and breaks off. Its head may have come together with the
+    // reset.
     if (this.#state === "responding" && this.#responseBody.bytes === 0) this.#res.flushHeaders();
     this.#state = "over";
     this.#stopTimers();
@@ -472,7 +461,8 @@ export class Exchange
     // No `drain` follows once a response has been ended: what was still buffered then has left by now.
     if (this.#state === "upgraded") this.#request.upgrade?.onFlushed();
     else this.#responseBody.flushed();
-    // The rest of a request that was answered early still goes to the service, until it says that it wants no more.
+    // The rest of a request that was answered early still goes to the service, until it says that it wants no
+    // more.
     if (this.#requestBody.isComing) {
       this.#requestBody.goOn();
       this.#req.once("close", () => this.guard(() => this.#onLateBodyClose()));
@@ -495,28 +485,7 @@ export class Exchange
     this.#res.unwatchClose(this.#onResponseClose);
     const { addressKey } = this.#request;
     if (addressKey !== undefined) this.#context.requests.leave(addressKey);
-    const { name } = this.#request;
-    // Not whoever has the name by now, if it was another one's.
-    const tunnel = this.tunnel ?? this.#context.registry.find(name);
-    tunnel?.count(this.#requestBody.bytes, this.#responseBody.bytes);
-    this.#context.observers.onEnd({
-      name,
-      address: this.#request.visitor.address,
-      method: this.#req.method ?? "",
-      path: withoutQuery(this.#request.path),
-      status,
-      requestBytes: this.#requestBody.bytes,
-      responseBytes: this.#responseBody.bytes,
-      durationMs: performance.now() - this.#startedAt,
-      outcome,
-      code,
-      detail,
-      wire: this.tunnel?.wire,
-      requestId: this.#request.visitor.requestId,
-      visitorRequestId: this.#request.visitor.visitorRequestId,
-      httpVersion: this.#req.httpVersion,
-      headers: this.#req.rawHeaders,
-    });
+    this.#reporter.ended(outcome, status, this, code, detail);
   }
 }
 

@@ -1,67 +1,133 @@
 import type { RelayErrorCode } from "mcp-tunnel-protocol";
 import type { LimitName, Limits } from "../../limits.js";
-import type { Tunnel } from "../../tunnels/tunnel.js";
-import type { ExchangeContext } from "./context.js";
-import type { ExchangeRequest } from "./request.js";
+import { type Directory, isLater } from "../../tunnels/directory.js";
+import type { Holds } from "../../tunnels/holds.js";
+import type { Route } from "../../tunnels/route.js";
+import type { DeclaredBody } from "../declared-body.js";
 
-/** What a lookup needs of its exchange. It calls one of `onFound` and `onUnserved`, once. */
-export interface LookupOwner {
-  guard(action: () => void): void;
-  /** The tunnel takes requests now. */
-  onFound(tunnel: Tunnel): void;
-  /** No tunnel takes the request. `limit`: the one by which it may not wait, or not any longer. */
-  onUnserved(code: RelayErrorCode, limit?: keyof Limits): void;
+/** How often a request is taken elsewhere because a route that was found has refused it. */
+const maxRefusals = 5;
+
+/** What lookups share. */
+export interface LookupContext {
+  readonly directory: Directory;
+  readonly holds: Holds;
+  readonly options: Pick<Limits, "holdTimeoutMs">;
+  /** The relay is shutting down: nobody comes back to it. */
+  readonly draining: boolean;
 }
 
-/** Finds the tunnel of a request, and waits for one whose client is expected back, within bounds. */
-export class TunnelLookup {
-  #tunnel: Tunnel | undefined;
-  #leaveHold: (() => void) | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  readonly #owner: LookupOwner;
-  readonly #context: ExchangeContext;
-  readonly #request: ExchangeRequest;
+/** What a lookup tells its owner. Each `start` ends with one call of `onFound`, `onUnserved` or `fault`. */
+export interface LookupOwner {
+  guard(action: () => void): void;
+  /** The directory failed. */
+  fault(error: unknown): void;
+  /** The route takes requests now. */
+  onFound(route: Route): void;
+  /**
+   * No route takes the request. `limit`: by which limit it may not wait, or not any longer; `hit`: under
+   * which name that limit is reported.
+   */
+  onUnserved(code: RelayErrorCode, limit?: keyof Limits, hit?: LimitName): void;
+}
 
-  constructor(owner: LookupOwner, context: ExchangeContext, request: ExchangeRequest) {
+/** Finds who serves a name, and waits for a client that is expected back, within bounds. */
+export class RouteLookup {
+  /** The route that was found last, which may be away; of a pool, the member that has taken the request. */
+  route: Route | undefined;
+  #isStarted = false;
+  #leaveHold: (() => void) | undefined;
+  /** The directory's answer, while it is waited for. */
+  #answer: Promise<Route | undefined> | undefined;
+  /** Something has changed since the directory was asked: its answer may be older. */
+  #isStale = false;
+  #timer: NodeJS.Timeout | undefined;
+  #refusals = 0;
+  readonly #owner: LookupOwner;
+  readonly #context: LookupContext;
+  readonly #name: string;
+  readonly #body: DeclaredBody;
+
+  /** `body`: that of the request, which waits as well. */
+  constructor(owner: LookupOwner, context: LookupContext, name: string, body: DeclaredBody) {
     this.#owner = owner;
     this.#context = context;
-    this.#request = request;
+    this.#name = name;
+    this.#body = body;
   }
 
-  /** The tunnel that was found last; its client may be away. */
-  get tunnel(): Tunnel | undefined {
-    return this.#tunnel;
+  /** The directory has been asked. */
+  get isStarted(): boolean {
+    return this.#isStarted;
   }
 
   start(): void {
-    const { registry, draining, holds } = this.#context;
-    const tunnel = registry.find(this.#request.name);
-    if (tunnel !== undefined && tunnel.state.name !== "away") {
-      this.#tunnel = tunnel;
-      this.stop();
-      this.#owner.onFound(tunnel);
-    }
-    // Its client is at the relay that succeeds this one, or will be: so should the visitor.
-    else if (draining) this.#owner.onUnserved("tunnel_draining");
-    else if (tunnel !== undefined || holds.startingUp) this.#hold(tunnel);
-    else this.#owner.onUnserved(this.#tunnel === undefined ? "tunnel_not_found" : "tunnel_disconnected");
+    this.#isStarted = true;
+    const found = this.#context.directory.find(this.#name);
+    if (isLater(found)) this.#await(found);
+    else this.#settle(found);
   }
 
-  /** The exchange waits no longer. */
+  /** The route that was found has refused the request after all: there may be another by now. */
+  startAgain(): void {
+    this.#refusals += 1;
+    if (this.#refusals > maxRefusals) this.#owner.onUnserved("tunnel_reconnecting");
+    else this.start();
+  }
+
+  /** Nobody waits for a route any longer. */
   stop(): void {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#answer = undefined;
     this.#leave();
   }
 
-  #hold(tunnel: Tunnel | undefined): void {
-    this.#tunnel = tunnel;
-    const { name, body } = this.#request;
-    const length = body.isPresent ? body.contentLength : 0;
+  #settle(route: Route | undefined): void {
+    const { draining, holds } = this.#context;
+    if (route !== undefined && !route.isAway) {
+      this.route = route;
+      this.stop();
+      this.#owner.onFound(route);
+    }
+    // Its client is at the relay that succeeds this one, or will be: so should the visitor.
+    else if (draining) this.#owner.onUnserved("tunnel_draining");
+    else if (route !== undefined || holds.startingUp) {
+      this.route = route;
+      this.#wait(false);
+    } else this.#owner.onUnserved(this.route === undefined ? "tunnel_not_found" : "tunnel_disconnected");
+  }
+
+  #await(answer: Promise<Route | undefined>): void {
+    this.#isStale = false;
+    this.#answer = answer;
+    // A thenable of a program's own may call back at once.
+    void Promise.resolve(answer).then(
+      (route) => {
+        if (this.#answer === answer) this.#owner.guard(() => this.#onAnswer(route));
+      },
+      (error: unknown) => {
+        if (this.#answer === answer) this.#owner.fault(error);
+      },
+    );
+    this.#wait(true);
+  }
+
+  #onAnswer(route: Route | undefined): void {
+    this.#answer = undefined;
+    this.#leave();
+    if (this.#isStale && (route === undefined || route.isAway)) this.start();
+    else this.#settle(route);
+  }
+
+  /** `isAsking`: for the directory's answer, not for a client. */
+  #wait(isAsking: boolean): void {
     const { holds, options } = this.#context;
-    const held = holds.wait(name, length, () => this.#owner.guard(() => this.#again()));
+    const length = this.#body.isPresent ? this.#body.contentLength : 0;
+    const held = holds.wait(this.#name, length, isAsking, () => this.#owner.guard(() => this.#again()));
     if (typeof held === "string") {
-      this.#hitLimit("held_requests");
-      this.#owner.onUnserved("tunnel_reconnecting", held);
+      this.stop();
+      this.#owner.onUnserved("tunnel_reconnecting", held, "held_requests");
       return;
     }
     this.#leaveHold = held;
@@ -72,6 +138,10 @@ export class TunnelLookup {
   #again(): void {
     // It may have been stopped by another that was woken in the same turn.
     if (this.#leaveHold === undefined) return;
+    if (this.#answer !== undefined) {
+      this.#isStale = true;
+      return;
+    }
     this.#leave();
     this.start();
   }
@@ -82,13 +152,7 @@ export class TunnelLookup {
   }
 
   #onTimeout(): void {
-    this.#hitLimit("hold_time");
-    this.#leave();
-    this.#owner.onUnserved("tunnel_reconnecting", "holdTimeoutMs");
-  }
-
-  #hitLimit(limit: LimitName): void {
-    const { name, visitor } = this.#request;
-    this.#context.limits.hit(limit, { address: visitor.address, name });
+    this.stop();
+    this.#owner.onUnserved("tunnel_reconnecting", "holdTimeoutMs", "hold_time");
   }
 }

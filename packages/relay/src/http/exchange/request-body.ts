@@ -16,7 +16,10 @@ export interface RequestBodyOwner {
   onBodyTooLarge(): void;
   /** The visitor has stopped sending it. */
   onBodyTimeout(): void;
-  /** The tunnel takes no more of it. Meanwhile nobody reads the connection, and a visitor who has left is not noticed. */
+  /**
+   * The tunnel takes no more of it. Meanwhile nobody reads the connection, and a visitor who has left is not
+   * noticed.
+   */
   onBodyStalled(): void;
   /** Runs what no session guards. */
   guard(action: () => void): void;

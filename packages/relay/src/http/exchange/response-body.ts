@@ -3,7 +3,10 @@ import type { CheckedHead } from "../response-head.js";
 import { StallWatch } from "../stall-watch.js";
 import type { VisitorResponse } from "../message.js";
 
-/** The end of a body is not counted when it is no longer, in bytes: nearly all are, and a visitor's connection holds more. */
+/**
+ * The end of a body is not counted when it is no longer, in bytes: nearly all are, and a visitor's connection
+ * holds more.
+ */
 const smallBytes = 16_384;
 
 /** What a response's body needs of its exchange. */
@@ -15,8 +18,8 @@ export interface ResponseBodyOwner {
 }
 
 /**
- * The body of a response on its way to the visitor. The stream hears of what the visitor's connection has passed on, so a
- * visitor who is slow slows the stream down.
+ * The body of a response on its way to the visitor. The stream hears of what the visitor's connection has
+ * passed on, so a visitor who is slow slows the stream down.
  */
 export class ResponseBody {
   #bytes = 0;
@@ -29,7 +32,10 @@ export class ResponseBody {
   /** Given to the visitor's connection, which has not passed it on. */
   #unconsumed = 0;
   #draining = false;
-  /** The exchange may part from it before all has been passed on, when the service wants no more of the request. */
+  /**
+   * The exchange may part from it before all has been passed on, when the service wants no more of the
+   * request.
+   */
   #stream: TunnelStream | undefined;
   #stall: StallWatch | undefined;
 
@@ -51,8 +57,8 @@ export class ResponseBody {
   }
 
   /**
-   * Learns what the head says, and where the body comes from. False when it is more than `limit` bytes, which bounds all but
-   * event streams.
+   * Learns what the head says, and where the body comes from. False when it is more than `limit` bytes, which
+   * bounds all but event streams.
    */
   begin(
     { contentLength, bodyless, isEventStream }: CheckedHead,
@@ -142,7 +148,10 @@ export class ResponseBody {
     return this.#res.backlog === 0 ? undefined : this.#bytes + this.#res.takenMark();
   }
 
-  /** Waits for the visitor no more. What he did not take is held no longer: a session has only so much room for that. */
+  /**
+   * Waits for the visitor no more. What he did not take is held no longer: a session has only so much room
+   * for that.
+   */
   stop(): void {
     this.#stall?.stop();
     const bytes = this.#unconsumed;

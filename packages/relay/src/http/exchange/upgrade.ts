@@ -3,7 +3,10 @@ import { carriedProtocols, headerValue, type ResponseHead, type TunnelStream } f
 import { areHeadersValid } from "../response-head.js";
 import type { Guard, VisitorRequest, VisitorResponse } from "../message.js";
 
-/** What the visitor may send before the 101: who sends more has no use for the answer, and could not be watched. */
+/**
+ * What the visitor may send before the 101: who sends more has no use for the answer, and could not be
+ * watched.
+ */
 const maxEarlyBytes = 65_536;
 
 /** Who is told of a connection that has left HTTP. */
@@ -20,8 +23,8 @@ export interface UpgradeOwner {
 }
 
 /**
- * The visitor's connection of an upgrade request. Until the 101 it is watched, so that a visitor who leaves is
- * noticed; after it, bytes go both ways, each direction with its own backpressure and its own end.
+ * The visitor's connection of an upgrade request. Until the 101 it is watched, so that a visitor who leaves
+ * is noticed; after it, bytes go both ways, each direction with its own backpressure and its own end.
  */
 export class UpgradeSocket {
   /** What the visitor offers and a tunnel may carry: one protocol, or a list in the visitor's order. */
@@ -49,7 +52,8 @@ export class UpgradeSocket {
     socket.on("data", (chunk: Buffer) => this.#run(() => this.#onData(chunk)));
     socket.on("end", () => {
       this.#visitorEnded = true;
-      // Nobody asks for an upgrade and then says that there is nothing to say; and who has left looks the same.
+      // Nobody asks for an upgrade and then says that there is nothing to say; and who has left looks the
+      // same.
       const owner = this.#owner;
       if (owner === undefined) socket.destroy();
       else {
@@ -77,7 +81,9 @@ export class UpgradeSocket {
     this.#stream = stream;
   }
 
-  /** Passes the 101 on; false when it is not one that can be. `owner` is told of the connection from then on. */
+  /**
+   * Passes the 101 on; false when it is not one that can be. `owner` is told of the connection from then on.
+   */
   accept(head: ResponseHead, owner: UpgradeOwner): boolean {
     if (this.#stream === undefined || !areHeadersValid(head.headers)) return false;
     const protocol = headerValue(head.headers, "upgrade") ?? this.protocol;
@@ -98,7 +104,10 @@ export class UpgradeSocket {
     return taken;
   }
 
-  /** All that was given to the visitor's connection has left. It does not say so itself once it has been ended. */
+  /**
+   * All that was given to the visitor's connection has left. It does not say so itself once it has been
+   * ended.
+   */
   onFlushed(): void {
     this.stop();
     this.#owner?.onVisitorFlushed();

@@ -16,6 +16,7 @@ import type { GuessedHead } from "./guessed-head.js";
 import { type HostResult, originForm, parseHost } from "./host.js";
 import { type Http1Request, Http1Response } from "../wire/http1.js";
 import { landing } from "../answer/landing.js";
+import { noteAt } from "../../tunnels/directory.js";
 import { tellRefusal } from "../../tunnels/refusal.js";
 import { reportFault } from "../../telemetry/report.js";
 import { type DeclaredBody, declaredBody } from "../declared-body.js";
@@ -225,9 +226,9 @@ export class Visitors {
     { method, path }: { method: string; path: string },
     limit: keyof Limits | undefined,
   ): void {
-    const { registry, options } = this.#context;
-    const { status } = relayError(code);
-    tellRefusal(registry.find(name), { code, status, method, path, limit }, options);
+    const { directory, options } = this.#context;
+    const refused = { code, status: relayError(code).status, method, path, limit };
+    noteAt(directory, name, options.logger, (route) => tellRefusal(route, refused, options));
   }
 
   /** Reports a request that belongs to no tunnel. */

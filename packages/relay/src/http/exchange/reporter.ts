@@ -1,0 +1,87 @@
+import type { RefusalCode } from "mcp-tunnel-protocol";
+import { withoutQuery } from "mcp-tunnel-shared";
+import type { LimitName, Limits } from "../../limits.js";
+import type { ExchangeCode, ExchangeOutcome, Traffic } from "../../telemetry/observer.js";
+import { noteAt } from "../../tunnels/directory.js";
+import { tellRefusal } from "../../tunnels/refusal.js";
+import type { Route } from "../../tunnels/route.js";
+import type { VisitorRequest } from "../message.js";
+import type { ExchangeContext } from "./context.js";
+import type { RouteLookup } from "./lookup.js";
+import type { ExchangeRequest } from "./request.js";
+
+/** Tells others of an exchange: the client of its tunnel, the observers, and the log of limits. */
+export class ExchangeReporter {
+  readonly #context: ExchangeContext;
+  readonly #req: VisitorRequest;
+  readonly #request: ExchangeRequest;
+  readonly #lookup: RouteLookup;
+  readonly #startedAt = performance.now();
+
+  constructor(context: ExchangeContext, req: VisitorRequest, request: ExchangeRequest, lookup: RouteLookup) {
+    this.#context = context;
+    this.#req = req;
+    this.#request = request;
+    this.#lookup = lookup;
+  }
+
+  /** A limit has taken effect. */
+  hitLimit(limit: LimitName): void {
+    const { name, visitor } = this.#request;
+    this.#context.limits.hit(limit, { address: visitor.address, name });
+  }
+
+  /**
+   * Tells the client that the relay has answered in its tunnel's place, or cut an answer. `status`: what the
+   * visitor gets; `undefined` when an answer is cut after its head.
+   */
+  refused(code: RefusalCode, status: number | undefined, limit?: keyof Limits): void {
+    // The reset of its stream says as much.
+    if (code === "invalid_response") return;
+    const { options } = this.#context;
+    const refused = { code, status, method: this.#req.method ?? "", path: this.#request.path, limit };
+    this.#note((route) => tellRefusal(route, refused, options));
+  }
+
+  /** The exchange is over. `code` and `detail` say why it did not end well. */
+  ended(
+    outcome: ExchangeOutcome,
+    status: number | undefined,
+    { requestBytes, responseBytes }: Traffic,
+    code?: ExchangeCode,
+    detail?: string,
+  ): void {
+    const { name, path, visitor } = this.#request;
+    const { route } = this.#lookup;
+    if (route !== undefined) route.count(requestBytes, responseBytes);
+    else this.#note((found) => found.count(requestBytes, responseBytes));
+    this.#context.observers.onEnd({
+      name,
+      address: visitor.address,
+      method: this.#req.method ?? "",
+      path: withoutQuery(path),
+      status,
+      requestBytes,
+      responseBytes,
+      durationMs: performance.now() - this.#startedAt,
+      outcome,
+      code,
+      detail,
+      wire: route?.wire,
+      requestId: visitor.requestId,
+      visitorRequestId: visitor.visitorRequestId,
+      httpVersion: this.#req.httpVersion,
+      headers: this.#req.rawHeaders,
+    });
+  }
+
+  /**
+   * A request that was refused before its route was looked for concerns the tunnel of its name all the same.
+   */
+  #note(use: (route: Route) => void): void {
+    const { directory, options } = this.#context;
+    const { route, isStarted } = this.#lookup;
+    if (route !== undefined) use(route);
+    else if (!isStarted) noteAt(directory, this.#request.name, options.logger, use);
+  }
+}

@@ -1,0 +1,137 @@
+import { closeCodes } from "mcp-tunnel-protocol";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Directory } from "../src/index.js";
+import { FakeClaimant } from "./directories.js";
+
+/** What a relay counts on, of every directory. `make` gives a new one that is empty. */
+export function directoryContract(what: string, make: () => Directory): void {
+  describe(`${what} as a directory`, () => {
+    const stops: (() => void)[] = [];
+    let directory: Directory;
+
+    beforeEach(() => {
+      directory = make();
+    });
+
+    afterEach(() => {
+      for (const stop of stops.splice(0)) stop();
+    });
+
+    const claim = async (claimant: FakeClaimant, mayEvict = true) => directory.claim(claimant, mayEvict);
+    const find = async (name: string) => directory.find(name);
+
+    /** Waits until the directory says that `name` has changed, after `action`. */
+    async function change(name: string, action: () => unknown): Promise<void> {
+      const told = new Promise<void>((resolve) => {
+        stops.push(directory.watch((changed) => changed === name && resolve()));
+      });
+      await action();
+      await told;
+    }
+
+    it("knows nobody at first", async () => {
+      expect(await find("app")).toBeUndefined();
+    });
+
+    it("finds who has claimed a name, and no other name", async () => {
+      const tunnel = new FakeClaimant("app", "a");
+      expect(await claim(tunnel)).toEqual({ displaced: undefined });
+      expect(await find("app")).toBe(tunnel);
+      expect(await find("ap")).toBeUndefined();
+      expect(await find("App")).toBeUndefined();
+    });
+
+    it("finds names that objects have as well", async () => {
+      expect(await find("constructor")).toBeUndefined();
+      const tunnel = new FakeClaimant("constructor", "a");
+      await claim(tunnel);
+      expect(await find("constructor")).toBe(tunnel);
+    });
+
+    it("gives a name to its newest claimant, and says who has lost it", async () => {
+      const first = new FakeClaimant("app", "a");
+      const second = new FakeClaimant("app", "b");
+      await claim(first);
+      expect(await claim(second)).toEqual({ displaced: first });
+      expect(await find("app")).toBe(second);
+    });
+
+    it("does not displace a tunnel of another client for one that may not evict", async () => {
+      const holder = new FakeClaimant("app", "a");
+      await claim(holder);
+      const refused = { refused: { code: closeCodes.evicted, reason: expect.any(String) } };
+      for (const other of [
+        new FakeClaimant("app", "b"),
+        new FakeClaimant("app", "a", "another token"),
+        new FakeClaimant("app", undefined),
+      ]) {
+        expect(await claim(other, false)).toEqual(refused);
+        await directory.release(other);
+        expect(await find("app")).toBe(holder);
+      }
+    });
+
+    it("gives a client that may not evict a free name, and the name of its own tunnel", async () => {
+      const first = new FakeClaimant("app", "a");
+      const second = new FakeClaimant("app", "a");
+      expect(await claim(first, false)).toEqual({ displaced: undefined });
+      expect(await claim(second, false)).toEqual({ displaced: first });
+      expect(await find("app")).toBe(second);
+    });
+
+    it("settles claims at once one after another: each but the last is displaced by another", async () => {
+      const tunnels = ["a", "b", "c"].map((instance) => new FakeClaimant("app", instance));
+      const results = await Promise.all(tunnels.map((tunnel) => claim(tunnel)));
+      const holder = await find("app");
+      const displaced = results.map((result) => ("displaced" in result ? result.displaced : result));
+      expect(new Set([holder, ...displaced])).toEqual(new Set([undefined, ...tunnels]));
+    });
+
+    it("frees the name of a tunnel that is over", async () => {
+      const tunnel = new FakeClaimant("app", "a");
+      await claim(tunnel);
+      await directory.release(tunnel);
+      expect(await find("app")).toBeUndefined();
+      await directory.release(tunnel);
+      expect(await claim(tunnel)).toEqual({ displaced: undefined });
+    });
+
+    it("does not take a name from the successor of a tunnel that is over", async () => {
+      const first = new FakeClaimant("app", "a");
+      const second = new FakeClaimant("app", "b");
+      await claim(first);
+      await claim(second);
+      await directory.release(first);
+      expect(await find("app")).toBe(second);
+    });
+
+    it("says when another look finds another route", async () => {
+      const tunnel = new FakeClaimant("app", "a");
+      tunnel.isAway = true;
+      await claim(tunnel);
+      await change("app", () => {
+        tunnel.isAway = false;
+        directory.changed(tunnel);
+      });
+      expect(await find("app")).toMatchObject({ isAway: false });
+      await change("app", () => directory.release(tunnel));
+      expect(await find("app")).toBeUndefined();
+    });
+
+    it("says so to all who watch, and not to those who have ended that", async () => {
+      const tunnel = new FakeClaimant("app", "a");
+      const told: string[] = [];
+      const stop = directory.watch(() => told.push("first"));
+      stops.push(directory.watch(() => told.push("second")));
+      await claim(tunnel);
+      await change("app", () => directory.changed(tunnel));
+      expect(told).toContain("first");
+      expect(told).toContain("second");
+      stop();
+      told.length = 0;
+      await change("app", () => directory.release(tunnel));
+      expect(told).not.toContain("first");
+      expect(told).toContain("second");
+    });
+  });
+}
