@@ -13,6 +13,7 @@ import type { Route, RouteHandler } from "../../tunnels/route.js";
 import { spareCookies } from "./clear-site-data.js";
 import type { ExchangeContext } from "./context.js";
 import { errorOfOpen, errorOfReset, relayError } from "../answer/errors.js";
+import { type Fault, faults } from "./faults.js";
 import { type LookupOwner, RouteLookup } from "./lookup.js";
 import { reportFault } from "../../telemetry/report.js";
 import { RequestBody, type RequestBodyOwner } from "./request-body.js";
@@ -95,7 +96,7 @@ export class Exchange
 
   /** Cuts the exchange: the relay stops. */
   cut(reason: string): void {
-    this.guard(() => this.#fail("tunnel_draining", reason));
+    this.guard(() => this.#fail({ code: "tunnel_draining", reason, reset: "cancelled" }));
   }
 
   /** Something in here failed that should not have: it costs this exchange and no other. */
@@ -108,7 +109,7 @@ export class Exchange
       return;
     }
     try {
-      this.#fail("internal_error", "a fault in the relay");
+      this.#fail(faults.internal);
     } catch (again) {
       reportFault(logger, this.#request.name, again);
       this.#res.cut(true);
@@ -136,7 +137,7 @@ export class Exchange
     // Before `open`: the stream may be reset while it is opened.
     this.#state = "waiting";
     this.#timer = setTimeout(
-      () => this.guard(() => this.#onResponseTimeout()),
+      () => this.guard(() => this.#fail(faults.noResponse)),
       this.#context.options.responseTimeoutMs,
     );
     try {
@@ -193,26 +194,21 @@ export class Exchange
   }
 
   onBodyTooLarge(): void {
-    this.#reporter.hitLimit("request_body");
-    const reason = "the request body is over the relay's limit";
-    this.#fail("request_too_large", reason, "maxRequestBodyBytes");
+    this.#fail(faults.requestTooLarge);
   }
 
   onBodyTimeout(): void {
-    this.#reporter.hitLimit("body_time");
-    this.#fail("request_timeout", "the visitor stopped sending", "bodyTimeoutMs");
+    this.#fail(faults.requestStopped);
   }
 
   onBodyStalled(): void {
-    const reason = "the tunnel takes no more of what the visitor sends";
     if (this.#context.exchanges.has(this)) {
-      this.#reporter.hitLimit("response_time");
-      this.#fail("tunnel_timeout", reason, "responseTimeoutMs");
+      this.#fail(faults.requestStalled);
       return;
     }
     // It has been answered: what is left of its request is given up.
     this.#requestBody.stop();
-    this.#leaveStream()?.reset("cancelled", reason);
+    this.#leaveStream()?.reset("cancelled", faults.requestStalled.reason);
     this.#req.abandon();
   }
 
@@ -226,12 +222,6 @@ export class Exchange
   }
 
   // ---- the response
-
-  #onResponseTimeout(): void {
-    this.#reporter.hitLimit("response_time");
-    const reason = "no response began within the relay's time limit";
-    this.#fail("tunnel_timeout", reason, "responseTimeoutMs");
-  }
 
   onInterim(head: ResponseHead): void {
     if (this.#state !== "waiting") return;
@@ -249,13 +239,11 @@ export class Exchange
     }
     const checked = checkResponseHead(head, this.#req.method ?? "GET");
     if (checked === undefined) {
-      this.#fail("invalid_response", "the response head is not valid HTTP");
+      this.#fail(faults.invalidHead);
       return;
     }
     if (!this.#responseBody.begin(checked, this.#context.options.maxResponseBodyBytes, this.#stream)) {
-      this.#reporter.hitLimit("response_body");
-      const reason = "the declared response length is over the relay's limit";
-      this.#fail("response_too_large", reason, "maxResponseBodyBytes");
+      this.#fail(faults.responseDeclaredTooLarge);
       return;
     }
     clearTimeout(this.#timer);
@@ -291,20 +279,16 @@ export class Exchange
       return;
     }
     body.count(chunk.length);
-    if (body.isTooLong) this.#fail("invalid_response", "the body is longer than its Content-Length");
-    else if (body.isOverLimit) {
-      this.#reporter.hitLimit("response_body");
-      const reason = "the response body is over the relay's limit";
-      this.#fail("response_too_large", reason, "maxResponseBodyBytes");
-    } else if (last && body.isWhole) {
+    if (body.isTooLong) this.#fail(faults.bodyTooLong);
+    else if (body.isOverLimit) this.#fail(faults.responseTooLarge);
+    else if (last && body.isWhole) {
       this.#state = "sent";
       body.end(chunk);
     } else body.write(chunk);
   }
 
   onVisitorStalled(): void {
-    this.#reporter.hitLimit("write_time");
-    this.#fail("visitor_stalled", "the visitor takes nothing", "writeTimeoutMs");
+    this.#fail(faults.visitorStalled);
   }
 
   onEnd(trailers: RawHeaders): void {
@@ -315,7 +299,7 @@ export class Exchange
     }
     if (this.#state !== "responding") return;
     if (!this.#responseBody.isWhole) {
-      this.#fail("invalid_response", "the body is shorter than its Content-Length");
+      this.#fail(faults.bodyTooShort);
       return;
     }
     this.#state = "sent";
@@ -333,7 +317,7 @@ export class Exchange
     const headers = isNamed ? head.headers : [...head.headers, "X-Request-Id", requestId];
     const accepted = { status: head.status, headers: this.#narrowed(headers) };
     if (upgrade?.accept(accepted, this) === true) this.#state = "upgraded";
-    else this.#fail("invalid_response", "a 101 that was not asked for, or is not valid HTTP");
+    else this.#fail(faults.invalidSwitch);
   }
 
   onVisitorBytes(bytes: number): void {
@@ -388,8 +372,9 @@ export class Exchange
   // ---- ends
 
   /** Something is wrong on this side of the tunnel: tell both ends, each as far as it can still be told. */
-  #fail(code: RelayErrorCode | "visitor_stalled", reason: string, limit?: keyof Limits): void {
-    this.#leaveStream()?.reset(resetCodeOf(code), reason);
+  #fail({ code, reason, reset, limit, hit }: Fault): void {
+    if (hit !== undefined) this.#reporter.hitLimit(hit);
+    this.#leaveStream()?.reset(reset, reason);
     if (this.#state === "waiting" || this.#state === "looking") {
       this.#refuse(code === "visitor_stalled" ? "internal_error" : code, { reason, limit });
       return;
@@ -490,18 +475,3 @@ export class Exchange
 }
 
 const ignore = (): void => {};
-
-/** What the client is told when the relay gives up. */
-function resetCodeOf(code: RelayErrorCode | "visitor_stalled") {
-  switch (code) {
-    case "tunnel_timeout":
-      return "upstream_timeout";
-    case "request_too_large":
-    case "response_too_large":
-      return "body_too_large";
-    case "invalid_response":
-      return "bad_message";
-    default:
-      return "cancelled";
-  }
-}
