@@ -2,7 +2,7 @@ import { connect as connectTls } from "node:tls";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { ClientErrors } from "../../packages/relay/src/http/server/client-error.js";
 import { Pipelines } from "../../packages/relay/src/http/server/pipelines.js";
-import { Visitors } from "../../packages/relay/src/http/route/visitors.js";
+import { Router } from "../../packages/relay/src/http/route/router.js";
 import { Http2Visitor } from "../../packages/relay/test/http2-support.js";
 import { startRelay, V1Client } from "../../packages/relay/test/support.js";
 import { closingAfterEach } from "../support/cleanup.js";
@@ -110,8 +110,8 @@ describe("a mistake of ours costs a connection, or one stream of it, and nothing
     throw new Error("a mistake of ours");
   };
   const get = "GET / HTTP/1.1\r\nHost: x.localhost\r\n\r\n";
-  const requests = vi.spyOn(Visitors.prototype, "onRequest");
-  const connects = vi.spyOn(Visitors.prototype, "onConnect");
+  const requests = vi.spyOn(Router.prototype, "onRequest");
+  const connects = vi.spyOn(Router.prototype, "onConnect");
   const handedOver = vi.spyOn(Pipelines.prototype, "handOver");
   const register = vi.spyOn(ClientErrors.prototype, "onError");
   afterAll(() => {

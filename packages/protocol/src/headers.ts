@@ -39,7 +39,7 @@ export function fieldPairs(headers: RawHeaders): [name: string, value: string][]
 }
 
 /** Returns the value of the first field called `name` (given in lower case), or `undefined`. */
-export function headerValue(headers: RawHeaders, name: string): string | undefined {
+export function headerValue(headers: readonly string[], name: string): string | undefined {
   for (let i = 0; i < headers.length; i += 2) {
     const field = headers[i] as string;
     if (field.length === name.length && field.toLowerCase() === name) return headers[i + 1];

@@ -15,7 +15,7 @@ export const exchangeOutcomes = [
   "cut",
 ] as const;
 
-/** Why an exchange did not end well. */
+/** Why an exchange did not end well, in words of the relay or of a client. */
 export type ExchangeCode = RefusalCode | ResetCode;
 
 /** One request and what became of it. Its texts are as strangers said them: escape control characters before you print them. */
@@ -36,10 +36,10 @@ export interface ExchangeRecord {
   durationMs: number;
   outcome: ExchangeOutcome;
   /**
-   * Why it was refused, or cut: the relay's error, or what the client reset the stream with. `undefined` for the
-   * other outcomes.
+   * Why it was refused, or cut: the relay's error, the code of a judge of one's own, or what the client reset the
+   * stream with. `undefined` for the other outcomes.
    */
-  code: ExchangeCode | undefined;
+  code: ExchangeCode | (string & {}) | undefined;
   /** What is known beside the code, in words; perhaps the client's. */
   detail: string | undefined;
   wire: Wire | undefined;

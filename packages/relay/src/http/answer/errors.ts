@@ -1,4 +1,5 @@
-import { type RelayErrorCode, type StreamReset, TunnelError } from "mcp-tunnel-protocol";
+import { type RefusalCode, type RelayErrorCode, type StreamReset, TunnelError } from "mcp-tunnel-protocol";
+import type { Refusal } from "./refusal.js";
 
 /**
  * Everything that the relay answers in a tunnel's place. None
@@ -148,8 +149,26 @@ interface RelayError {
   retryAfterS?: number;
 }
 
-export function relayError(code: RelayErrorCode): RelayError {
-  return relayErrors[code];
+/** One of the relay's own answers. */
+export interface RelayRefusal extends Refusal {
+  readonly code: RelayErrorCode;
+  readonly advice: string;
+}
+
+const refusals = Object.fromEntries(
+  Object.entries<RelayError>(relayErrors).map(([code, { status, text, advice, retryAfterS }]) => {
+    const fields = retryAfterS === undefined ? {} : { fields: ["Retry-After", String(retryAfterS)] };
+    return [code, { status, code, text, advice, ...fields }];
+  }),
+) as unknown as Readonly<Record<RelayErrorCode, RelayRefusal>>;
+
+export function relayError(code: RelayErrorCode): RelayRefusal {
+  return refusals[code];
+}
+
+/** The code by which a tunnel's client knows a refusal: `other` for one that is not the relay's own. */
+export function refusalCodeOf({ code }: Refusal): RefusalCode {
+  return Object.hasOwn(refusals, code) ? (code as RelayErrorCode) : "other";
 }
 
 /** Why no stream could be opened, as the visitor is told. */

@@ -5,6 +5,13 @@ const style =
   "code{padding:.15em .35em}pre{padding:1rem;overflow:auto}" +
   "small{opacity:.7}";
 
+const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+
+/** Text as it stands in HTML, between tags or in double quotes. */
+export function htmlText(text: string): string {
+  return text.replace(/[&<>"]/g, (char) => entities[char] as string);
+}
+
 /**
  * A page of the relay's own, which needs nothing from elsewhere. `title` and `body` are HTML: nothing that a visitor says
  * may stand in them.

@@ -1,8 +1,8 @@
 import { STATUS_CODES } from "node:http";
-import { headerValue, type RawHeaders, type RelayErrorCode } from "mcp-tunnel-protocol";
-import { relayError } from "./errors.js";
+import { headerValue, isBodyless, type RawHeaders } from "mcp-tunnel-protocol";
 import { jsonRpcError, maxJsonRpcBytes, mayBeJsonRpc } from "./json-rpc.js";
-import { page, pagePolicy } from "./page.js";
+import { htmlText, page, pagePolicy } from "./page.js";
+import type { Refusal } from "./refusal.js";
 import { StallWatch } from "../stall-watch.js";
 import type { Guard, VisitorRequest, VisitorResponse } from "../message.js";
 
@@ -33,6 +33,9 @@ export interface Refuser {
   guard: Guard;
 }
 
+/** A refusal, and what a page says besides: HTML, none where it is not one of the relay's own. */
+type Advised = Refusal & { readonly advice?: string };
+
 /**
  * Answers in the tunnel's place, in the form that the visitor understands: a JSON-RPC error object, a page, or
  * the plain text.
@@ -40,14 +43,14 @@ export interface Refuser {
 export function refuse(
   req: VisitorRequest,
   res: VisitorResponse,
-  code: RelayErrorCode,
+  refusal: Advised,
   requestId: string | undefined,
   body: BodyProgress,
   refuser: Refuser,
 ): void {
   const answer = (read: Buffer | undefined): void => {
     if (res.destroyed) return;
-    const { status, bytes } = send(req, res, code, requestId, { ...body, read }, refuser.guard);
+    const { status, bytes } = send(req, res, refusal, requestId, { ...body, read }, refuser.guard);
     watchTaken(res, refuser);
     refuser.sent(status, bytes);
   };
@@ -82,64 +85,63 @@ export function watchTaken(
 function send(
   req: VisitorRequest,
   res: VisitorResponse,
-  code: RelayErrorCode,
+  refusal: Advised,
   requestId: string | undefined,
   body: BodyProgress,
   guard: Guard,
 ): { status: number; bytes: number } {
-  const { status, retryAfterS } = relayError(code);
-  const { type, content } = represent(req, code, requestId, body.read);
+  const { status, code, fields = [] } = refusal;
+  const { type, content } = represent(req, refusal, requestId, body.read);
   const payload = Buffer.from(content);
   const pending = body.pending && !req.readableEnded;
   const small = body.contentLength !== undefined && body.contentLength <= smallBodyBytes;
-  const headers: RawHeaders = [
-    "Content-Type",
-    type,
-    "Content-Length",
-    String(payload.length),
-    "Cache-Control",
-    "no-store",
-    // Tells an operator at a glance whose 502 it is.
-    "X-Tunnel-Error",
-    code,
-  ];
-  if (type.startsWith("text/html")) headers.push("Content-Security-Policy", pagePolicy);
+  const headers: RawHeaders = [];
+  if (type !== undefined) headers.push("Content-Type", type);
+  // Not where there can be no body (RFC 9110 section 8.6).
+  if (!isBodyless("GET", status)) headers.push("Content-Length", String(payload.length));
+  if (headerValue(fields, "cache-control") === undefined) headers.push("Cache-Control", "no-store");
+  // Tells an operator at a glance whose 502 it is.
+  headers.push("X-Tunnel-Error", code);
+  if (type?.startsWith("text/html") === true) headers.push("Content-Security-Policy", pagePolicy);
   if (requestId !== undefined) headers.push("X-Request-Id", requestId);
-  if (retryAfterS !== undefined) headers.push("Retry-After", String(retryAfterS));
+  headers.push(...fields);
   if (status === 426) headers.push("Connection", "Upgrade, close", "Upgrade", "websocket");
   if (status === 426 || (pending && !small)) res.shouldKeepAlive = false;
   res.writeHead(status, headers);
   if (!pending) res.end(payload);
   else res.endEarly(payload, body.awaitsContinue ? "unsent" : small ? "small" : "large", guard);
-  return { status, bytes: req.method === "HEAD" ? 0 : payload.length };
+  return { status: res.statusCode, bytes: req.method === "HEAD" ? 0 : payload.length };
 }
 
 function represent(
   req: VisitorRequest,
-  code: RelayErrorCode,
+  refusal: Advised,
   requestId: string | undefined,
   read: Buffer | undefined,
-): { type: string; content: string } {
-  const { status, text } = relayError(code);
+): { type: string | undefined; content: string } {
+  const { status, code, text } = refusal;
+  // A 205 has no body either, but a length, which says so (RFC 9110 section 15.3.6).
+  if (text === "" || status === 205 || isBodyless("GET", status)) return { type: undefined, content: "" };
   if (mayBeJsonRpc(req.method ?? "", req.rawHeaders)) {
     const content = jsonRpcError(req.rawHeaders, read, code, status, text);
     if (content !== undefined) return { type: "application/json", content };
   }
   if (headerValue(req.rawHeaders, "accept")?.toLowerCase().includes("text/html") === true) {
-    return { type: "text/html; charset=utf-8", content: errorPage(code, requestId) };
+    return { type: "text/html; charset=utf-8", content: errorPage(refusal, requestId) };
   }
   return { type: "text/plain; charset=utf-8", content: text };
 }
 
-/** The texts are constants and the id is checked: there is nothing of the visitor's in the page. */
-function errorPage(code: RelayErrorCode, requestId: string | undefined): string {
-  const { status, text, advice } = relayError(code);
+/** The advice is a constant and the id is checked: what a visitor may have said stands in the text alone. */
+function errorPage(refusal: Advised, requestId: string | undefined): string {
+  const { status, advice } = refusal;
+  const text = htmlText(refusal.text);
+  const paragraph = advice === undefined ? "" : `<p>${advice}</p>\n`;
   const reference = requestId === undefined ? "" : `<br>Request ${requestId}`;
   return page(
     `${status} ${text}`,
     `<h1>${text}</h1>
-<p>${advice}</p>
-<p><small>${status} ${STATUS_CODES[status]}, from the tunnel relay and not from the service behind it${reference}</small></p>`,
+${paragraph}<p><small>${status} ${STATUS_CODES[status] ?? ""}, from the tunnel relay and not from the service behind it${reference}</small></p>`,
   );
 }
 

@@ -395,7 +395,7 @@ export class Exchange
     this.#state = "over";
     const { progress } = this.#requestBody;
     if (this.#context.draining) this.#res.shouldKeepAlive = false;
-    refuse(this.#req, this.#res, code, this.#request.visitor.requestId, progress, {
+    refuse(this.#req, this.#res, relayError(code), this.#request.visitor.requestId, progress, {
       writeTimeoutMs: this.#context.options.writeTimeoutMs,
       sent: (status, bytes) => {
         this.#responseBody.count(bytes);

@@ -16,7 +16,6 @@ export class ExchangeReporter {
   readonly #req: VisitorRequest;
   readonly #request: ExchangeRequest;
   readonly #lookup: RouteLookup;
-  readonly #startedAt = performance.now();
 
   constructor(context: ExchangeContext, req: VisitorRequest, request: ExchangeRequest, lookup: RouteLookup) {
     this.#context = context;
@@ -63,7 +62,7 @@ export class ExchangeReporter {
       status,
       requestBytes,
       responseBytes,
-      durationMs: performance.now() - this.#startedAt,
+      durationMs: performance.now() - this.#request.startedAt,
       outcome,
       code,
       detail,

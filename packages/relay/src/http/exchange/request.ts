@@ -4,6 +4,8 @@ import type { UpgradeSocket } from "./upgrade.js";
 
 /** What is known of a request before it is taken to its tunnel. */
 export interface ExchangeRequest {
+  /** When its head had come, by the monotonic clock, in milliseconds. */
+  startedAt: number;
   /** The name of the tunnel. */
   name: string;
   /** The target in origin form. */

@@ -11,7 +11,7 @@ import type { LimitReporter } from "../../telemetry/limit-reporter.js";
 import type { Limits } from "../../limits.js";
 import { closingMs } from "../../net/closing.js";
 import { Http2Request, Http2Response } from "../wire/http2.js";
-import type { Visitors } from "../route/visitors.js";
+import type { Router } from "../route/router.js";
 
 const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_NO_ERROR } = constants;
 
@@ -52,7 +52,7 @@ class SessionState {
 
 /** The HTTP/2 sessions of visitors, over connections that were accepted and negotiated elsewhere. */
 export class Http2Sessions {
-  readonly #visitors: Visitors;
+  readonly #router: Router;
   readonly #reporter: LimitReporter;
   readonly #sessions = new Map<Http2Session, SessionState>();
   readonly #limits: Limits;
@@ -61,8 +61,8 @@ export class Http2Sessions {
   #accepting: TLSSocket | undefined;
   #sweep: NodeJS.Timeout | undefined;
 
-  constructor(visitors: Visitors, limits: Limits, reporter: LimitReporter) {
-    this.#visitors = visitors;
+  constructor(router: Router, limits: Limits, reporter: LimitReporter) {
+    this.#router = router;
     this.#limits = limits;
     this.#reporter = reporter;
     this.#server = createServer({
@@ -85,7 +85,7 @@ export class Http2Sessions {
     this.#server.on(
       "stream",
       (stream: ServerHttp2Stream, _headers: object, _flags: number, fields: string[]) =>
-        visitors.guard(stream, () => this.#onStream(stream, fields)),
+        router.guard(stream, () => this.#onStream(stream, fields)),
     );
     // The session is closed, and nothing else concerned.
     this.#server.on("sessionError", () => {});
@@ -114,7 +114,7 @@ export class Http2Sessions {
     this.#sessions.set(session, state);
     session.on("close", () => this.#forget(session));
     session.setTimeout(this.#limits.idleTimeoutMs);
-    session.on("timeout", () => this.#visitors.guard(state.socket, () => this.#onIdle(session, state)));
+    session.on("timeout", () => this.#router.guard(state.socket, () => this.#onIdle(session, state)));
     this.#sweep ??= setInterval(() => this.#endThoseThatAreOver(), closingMs / 2).unref();
   }
 
@@ -163,7 +163,7 @@ export class Http2Sessions {
     // Gone before it was seen.
     if (session === undefined || state === undefined || session.destroyed) return;
     state.streams += 1;
-    const guard = (action: () => void): void => this.#visitors.guard(stream, action);
+    const guard = (action: () => void): void => this.#router.guard(stream, action);
     stream.on("close", () => {
       state.streams -= 1;
       guard(() => this.#countReset(stream, session, state));
@@ -175,10 +175,10 @@ export class Http2Sessions {
     if (request.method === "CONNECT" || (protocol !== undefined && protocol !== "websocket")) {
       response.writeHead(501, []);
       response.end();
-    } else if (protocol !== undefined) this.#visitors.onConnect(request, response, stream);
+    } else if (protocol !== undefined) this.#router.onConnect(request, response, stream);
     else {
       const expectation = headerValue(request.rawHeaders, "expect")?.toLowerCase();
-      this.#visitors.onRequest(request, response, expectation === "100-continue");
+      this.#router.onRequest(request, response, expectation === "100-continue");
     }
   }
   #countReset(stream: ServerHttp2Stream, session: Http2Session, state: SessionState): void {

@@ -12,7 +12,7 @@ import { closeGently } from "../../net/closing.js";
 import { Http1Request, Http1Response } from "../wire/http1.js";
 import { Http2Sessions } from "./http2-sessions.js";
 import { Pipelines } from "./pipelines.js";
-import type { Visitors } from "../route/visitors.js";
+import type { Router } from "../route/router.js";
 
 function http1Options(limits: Limits) {
   return {
@@ -56,7 +56,7 @@ export interface VisitorLimits {
 
 /** With `certificates` it speaks TLS, and HTTP/2 besides HTTP/1.1. */
 export function createVisitorServer(
-  visitors: Visitors,
+  router: Router,
   certificates: Certificates | undefined,
   limited: VisitorLimits,
 ): VisitorServer {
@@ -64,7 +64,7 @@ export function createVisitorServer(
   const options = http1Options(limits);
   if (certificates === undefined) {
     const server = createServer(options);
-    serveHttp1(server, visitors, limited);
+    serveHttp1(server, router, limited);
     connections.watch(server);
     return {
       server,
@@ -81,16 +81,16 @@ export function createVisitorServer(
   certificates.followFallback(({ cert, key }) => {
     server.setSecureContext({ cert, key, honorCipherOrder: true });
   });
-  serveHttp1(server, visitors, limited);
+  serveHttp1(server, router, limited);
   connections.watch(server);
-  const http2 = new Http2Sessions(visitors, limits, limited.reporter);
+  const http2 = new Http2Sessions(router, limits, limited.reporter);
   // Node's own server of both kinds lacks the time limits of its HTTP/1.1 one, so this is the latter, and what
   // chose HTTP/2 in the handshake goes elsewhere.
   const [acceptHttp1] = server.listeners("secureConnection") as ((socket: TLSSocket) => void)[];
   server.removeAllListeners("secureConnection");
   server.on("secureConnection", (socket) => {
     own(socket);
-    visitors.guard(socket, () => {
+    router.guard(socket, () => {
       if (socket.alpnProtocol === "h2") http2.accept(socket);
       else acceptHttp1?.call(server, socket);
     });
@@ -127,16 +127,16 @@ function closeConnections(server: AnyHttpServer): void {
  * Everything that Node's server hands over, or would answer by itself: 417 to an expectation, 400 to what is no HTTP, the
  * end of the connection to a CONNECT. Each entry is guarded from its first line on.
  */
-function serveHttp1(server: AnyHttpServer, visitors: Visitors, { reporter }: VisitorLimits): void {
+function serveHttp1(server: AnyHttpServer, router: Router, { reporter }: VisitorLimits): void {
   // Node would leave out what is beyond, in silence; here it is counted and refused.
   server.maxHeadersCount = 0;
   const pipelines = new Pipelines();
-  const clientErrors = new ClientErrors(pipelines, reporter, visitors);
+  const clientErrors = new ClientErrors(pipelines, reporter, router);
   const serve = (req: Http1Request, res: Http1Response, awaitsContinue: boolean): void => {
-    visitors.guard(res, () => {
+    router.guard(res, () => {
       // Node throws away what has come together with such a request: what follows may begin in mid-request.
       if (req.ignoresUpgrade) res.shouldKeepAlive = false;
-      if (pipelines.admit(req, res)) visitors.onRequest(req, res, awaitsContinue);
+      if (pipelines.admit(req, res)) router.onRequest(req, res, awaitsContinue);
     });
   };
   server.on("connection", own);
@@ -146,17 +146,17 @@ function serveHttp1(server: AnyHttpServer, visitors: Visitors, { reporter }: Vis
   server.on("checkExpectation", (req, res) => serve(req, res, false));
   server.on("clientError", (error: NodeJS.ErrnoException, connection) => {
     const socket = connection as Socket;
-    visitors.guard(socket, () => clientErrors.onError(error, socket));
+    router.guard(socket, () => clientErrors.onError(error, socket));
   });
   // Nothing else sets a time limit on connections.
   server.on("timeout", (socket) => {
     socket.destroy();
-    visitors.guard(socket, () => reporter.hit("idle_time"));
+    router.guard(socket, () => reporter.hit("idle_time"));
   });
   server.on("connect", (_req, connection) => {
     const socket = connection as Socket;
     own(socket);
-    visitors.guard(socket, () => {
+    router.guard(socket, () => {
       // A relay is no proxy for other hosts.
       const refuse = (): void =>
         closeGently(socket, bareAnswer("501 Not Implemented", "connect_not_supported"));
@@ -166,7 +166,7 @@ function serveHttp1(server: AnyHttpServer, visitors: Visitors, { reporter }: Vis
   server.on("upgrade", (req, connection, head) => {
     const socket = connection as Socket;
     own(socket);
-    visitors.guard(socket, () => pipelines.handOver(socket, () => visitors.onUpgrade(req, socket, head)));
+    router.guard(socket, () => pipelines.handOver(socket, () => router.onUpgrade(req, socket, head)));
   });
 }
 

@@ -124,7 +124,8 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
       return;
     }
     // The answer goes out whole; the connection is closed, or free for the next request, after the rest was read.
-    this.write(payload);
+    if (payload.length > 0) this.write(payload);
+    else this.flushHeaders();
     linger(this.req, (ended) => {
       guard(() => {
         if (ended || body === "large") this.end();

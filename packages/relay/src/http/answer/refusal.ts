@@ -1,0 +1,57 @@
+import { endToEndHeaders, FieldNames, firstProblem, isToken, text, wholeNumber } from "mcp-tunnel-protocol";
+import { z } from "zod";
+import { areHeadersValid } from "../response-head.js";
+
+/**
+ * What a visitor gets in the tunnel's place: an error, or any other final answer, such as a redirect to a login or the
+ * answer to a preflight. It is a JSON-RPC error object for a JSON-RPC request, a page for a browser, plain text for the rest.
+ */
+export interface Refusal {
+  /** From 200 to 599. A WebSocket over HTTP/2 gets 502 instead of a 2xx, which would say that it is open (RFC 8441). */
+  readonly status: number;
+  /**
+   * What `X-Tunnel-Error` says to the visitor and `reason` in the access log: a token, such as `login_required`. The tunnel's
+   * client is told of it as `other`, unless it is one of the relay's own codes.
+   */
+  readonly code: string;
+  /** For a person, in plain text. With an empty one the answer has no body; neither has one with status 204, 205 or 304. */
+  readonly text: string;
+  /**
+   * Header fields of the answer, `[name, value, name, value, ...]`, such as `["WWW-Authenticate", "Bearer"]`. None that the
+   * relay writes itself (`Content-Type`, `Content-Length`, `Content-Encoding`, `X-Request-Id`, `X-Tunnel-Error`), and none of
+   * the connection (`Connection`, `Transfer-Encoding`, ...). The relay's own `Cache-Control: no-store` gives way to another.
+   * Default none.
+   */
+  readonly fields?: readonly string[] | undefined;
+}
+
+/** Fields that describe the body, which the relay writes, or are its own word. */
+const relaysOwn = new FieldNames([
+  "content-encoding",
+  "content-length",
+  "content-type",
+  "x-request-id",
+  "x-tunnel-error",
+]);
+
+const what =
+  "header fields as [name, value, ...], without those of the connection and those that the relay writes";
+
+const refusalShape = z.object(
+  {
+    status: wholeNumber(200, 599),
+    code: text().refine(isToken, "a token, such as login_required"),
+    text: text(),
+    fields: z.array(text(), what).refine(areAnswerFields, what).optional(),
+  },
+  "a refusal with status, code and text, or undefined",
+);
+
+/** Says what is wrong with the word of a judge, who may be a program in JavaScript; `undefined`: nothing. */
+export function refusalFault(refusal: unknown): string | undefined {
+  return firstProblem(refusalShape, refusal)?.message;
+}
+
+function areAnswerFields(fields: string[]): boolean {
+  return areHeadersValid(fields) && endToEndHeaders(fields, relaysOwn).length === fields.length;
+}

@@ -1,0 +1,92 @@
+import { registrationPath } from "mcp-tunnel-protocol";
+import type { LimitName } from "../../limits.js";
+import { plainAddress } from "../../net/addresses.js";
+import { relayError, type RelayRefusal } from "../answer/errors.js";
+import type { ExchangeContext } from "../exchange/context.js";
+import { framingFault } from "./framing.js";
+import type { IncomingVisit } from "./visit.js";
+
+/** A judge of the relay's own: it answers at once, and in the relay's words. */
+type RelayJudge = (visit: IncomingVisit, context: ExchangeContext) => RelayRefusal | undefined;
+
+/**
+ * What every request has to pass, in this order, before anything is spent on it.
+ */
+export const relayJudges: readonly RelayJudge[] = [
+  framing,
+  headerCount,
+  targetLength,
+  host,
+  registration,
+  upgradeWithBody,
+  target,
+  // The last: it takes a place, which is given back when the visit is over.
+  occupancy,
+];
+
+/** The end of the request is beyond doubt: otherwise what follows may be a request or not. */
+function framing({ req }: IncomingVisit): RelayRefusal | undefined {
+  const fault = framingFault(req);
+  return fault === undefined ? undefined : relayError(fault);
+}
+
+/** Node keeps no such limit; it would leave out what is beyond, in silence. */
+function headerCount(visit: IncomingVisit, context: ExchangeContext): RelayRefusal | undefined {
+  if (visit.req.rawHeaders.length <= 2 * context.options.maxHeaderCount) return undefined;
+  hitLimit("header_count", visit, context);
+  return relayError("headers_too_large");
+}
+
+function targetLength(visit: IncomingVisit, context: ExchangeContext): RelayRefusal | undefined {
+  if ((visit.req.url ?? "").length <= context.options.maxUrlBytes) return undefined;
+  hitLimit("url_length", visit, context);
+  return relayError("url_too_long");
+}
+
+/** The request names one host, which is the domain or one label below it. */
+function host({ host: { kind }, path }: IncomingVisit): RelayRefusal | undefined {
+  if (kind === "missing") return relayError("missing_host");
+  if (kind === "invalid") return relayError("invalid_host");
+  // Clients may register on any host name.
+  return kind === "foreign" && !isRegistration(path) ? relayError("unserved_host") : undefined;
+}
+
+/** A registration has been taken out before if it comes as a WebSocket. Below a tunnel's name the path is the tunnel's. */
+function registration({ host: { kind }, path }: IncomingVisit): RelayRefusal | undefined {
+  return kind !== "tunnel" && isRegistration(path) ? relayError("registration_needs_websocket") : undefined;
+}
+
+/** Over HTTP/2, where an upgrade is demanded. Over HTTP/1.1 one with a body is none (http1.ts). */
+function upgradeWithBody({ host: { kind }, upgrade, body }: IncomingVisit): RelayRefusal | undefined {
+  const isRefused = kind === "tunnel" && upgrade !== undefined && body.isPresent;
+  return isRefused ? relayError("upgrade_with_body") : undefined;
+}
+
+/** The target is a path, or an http URL. */
+function target({ path }: IncomingVisit): RelayRefusal | undefined {
+  return path === "" ? relayError("invalid_target") : undefined;
+}
+
+/** The visitor's address has room for another request, over all tunnels. */
+function occupancy(visit: IncomingVisit, context: ExchangeContext): RelayRefusal | undefined {
+  if (visit.host.kind !== "tunnel") return undefined;
+  const { addressKeys, requests, limits } = context;
+  const { address } = visit.visitor;
+  const key = addressKeys.of(address);
+  if (key === undefined) return undefined;
+  if (requests.enter(key)) {
+    visit.addressKey = key;
+    return undefined;
+  }
+  limits.hit("requests_per_address", { address });
+  return relayError("too_many_requests");
+}
+
+function hitLimit(limit: LimitName, { req }: IncomingVisit, { limits }: ExchangeContext): void {
+  limits.hit(limit, { address: plainAddress(req.remoteAddress) });
+}
+
+/** Whether `path` is where clients register. */
+export function isRegistration(path: string): boolean {
+  return path === registrationPath || path.startsWith(`${registrationPath}?`);
+}

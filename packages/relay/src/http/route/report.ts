@@ -1,0 +1,68 @@
+import { withoutQuery } from "mcp-tunnel-shared";
+import type { Limits } from "../../limits.js";
+import { plainAddress } from "../../net/addresses.js";
+import type { ExchangeOutcome } from "../../telemetry/observer.js";
+import { noteAt } from "../../tunnels/directory.js";
+import { tellRefusal } from "../../tunnels/refusal.js";
+import { refusalCodeOf } from "../answer/errors.js";
+import type { Refusal } from "../answer/refusal.js";
+import type { ExchangeContext } from "../exchange/context.js";
+import type { IncomingVisit } from "./visit.js";
+
+/** What became of a visit that has not become an exchange. */
+export interface VisitEnd {
+  outcome: ExchangeOutcome;
+  /** By which code it was refused, if it was. */
+  code: string | undefined;
+  /** What the visitor got; `undefined` when that is nothing. */
+  status: number | undefined;
+  /** Bytes of the answer's body. */
+  bytes: number;
+}
+
+/** Tells the observers. `isNamed`: the request was good enough to be counted as one for its tunnel. */
+export function reportVisit(
+  { observers }: ExchangeContext,
+  visit: IncomingVisit,
+  { outcome, code, status, bytes }: VisitEnd,
+  isNamed: boolean,
+): void {
+  const visitor = isNamed ? visit.visitor : undefined;
+  observers.onEnd({
+    name: isNamed ? visit.name : undefined,
+    address: visitor?.address ?? plainAddress(visit.req.remoteAddress),
+    method: visit.method,
+    path: withoutQuery(visit.path),
+    status,
+    requestBytes: 0,
+    responseBytes: bytes,
+    durationMs: performance.now() - visit.startedAt,
+    outcome,
+    code,
+    detail: undefined,
+    wire: undefined,
+    requestId: visitor?.requestId,
+    visitorRequestId: visitor?.visitorRequestId,
+    httpVersion: visit.httpVersion,
+    headers: visit.req.rawHeaders,
+  });
+}
+
+/** What a tunnel's client is told of a request. */
+export interface Asked {
+  readonly method: string;
+  readonly path: string;
+}
+
+/** Tells the client of the tunnel of that name, if there is one, that a request was refused in its name, and by which limit. */
+export function tellClient(
+  { directory, options }: ExchangeContext,
+  name: string,
+  refusal: Refusal,
+  { method, path }: Asked,
+  limit: keyof Limits | undefined,
+): void {
+  const { status } = refusal;
+  const refused = { code: refusalCodeOf(refusal), status, method, path, limit };
+  noteAt(directory, name, options.logger, (route) => tellRefusal(route, refused, options));
+}

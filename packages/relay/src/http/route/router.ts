@@ -1,0 +1,189 @@
+import type { IncomingMessage } from "node:http";
+import type { ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { RelayErrorCode } from "mcp-tunnel-protocol";
+import type { Limits } from "../../limits.js";
+import { closeGently } from "../../net/closing.js";
+import type { ExchangeContext } from "../exchange/context.js";
+import { relayError, type RelayRefusal } from "../answer/errors.js";
+import { Exchange } from "../exchange/exchange.js";
+import type { GuessedHead } from "./guessed-head.js";
+import { originForm, parseHost } from "./host.js";
+import { type Http1Request, Http1Response } from "../wire/http1.js";
+import { isRegistration, relayJudges } from "./judges.js";
+import { landing } from "../answer/landing.js";
+import { reportFault } from "../../telemetry/report.js";
+import { reportVisit, tellClient } from "./report.js";
+import { declaredBody } from "../declared-body.js";
+import { type BodyProgress, refuse, watchTaken } from "../answer/respond.js";
+import { UpgradeSocket } from "../exchange/upgrade.js";
+import type { Guard, VisitorRequest, VisitorResponse } from "../message.js";
+import { IncomingVisit } from "./visit.js";
+
+/** By which limits requests are refused here. */
+const limitOfRefusal: Partial<Record<RelayErrorCode, keyof Limits>> = {
+  headers_too_large: "maxHeaderCount",
+  too_many_requests: "maxRequestsPerAddress",
+  url_too_long: "maxUrlBytes",
+};
+
+/** Takes over a client's connection to make a tunnel of it. */
+export type Register = (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+/**
+ * Decides what a request is: a registration, a visit to a tunnel or to the relay itself. First the host, then the
+ * path: the relay's own paths never shadow a tunnel's.
+ */
+export class Router {
+  readonly #context: ExchangeContext;
+  readonly #register: Register;
+
+  constructor(context: ExchangeContext, register: Register) {
+    this.#context = context;
+    this.#register = register;
+  }
+
+  /** `awaitsContinue`: the visitor sent `Expect: 100-continue` and has not been answered. Call it within {@link guard}. */
+  onRequest(req: VisitorRequest, res: VisitorResponse, awaitsContinue: boolean): void {
+    this.#route(req, res, awaitsContinue, undefined);
+  }
+
+  /** The connection is the relay's: Node reads it no more. */
+  onUpgrade(req: Http1Request, socket: Socket, head: Buffer): void {
+    this.guard(socket, () => {
+      const target = req.url ?? "/";
+      if (
+        isRegistration(target) &&
+        parseHost(req.rawHeaders, target, this.#context.options.domain).kind !== "invalid"
+      ) {
+        this.#register(req, socket, head);
+        return;
+      }
+      // What is not upgraded is answered over the same connection, once.
+      const res = new Http1Response(req);
+      res.shouldKeepAlive = false;
+      res.assignSocket(socket);
+      res.on("finish", () => {
+        res.detachSocket(socket);
+        closeGently(socket);
+        process.nextTick(() => res.emit("close"));
+      });
+      // Without this one a visitor who leaves would not be noticed.
+      const upgrade = new UpgradeSocket(req, res, socket, head, this.#guardOf(socket));
+      this.#route(req, res, false, upgrade);
+    });
+  }
+
+  /** A request for a WebSocket over HTTP/2 (RFC 8441). */
+  onConnect(req: VisitorRequest, res: VisitorResponse, stream: ServerHttp2Stream): void {
+    const target = req.url ?? "/";
+    this.guard(stream, () => {
+      if (isRegistration(target)) {
+        // Clients come by HTTP/1.1: a session of a visitor's size would slow their tunnel down.
+        const body = declaredBody(req, false);
+        const visit = new IncomingVisit(this.#context.options, req, res, target, body, undefined);
+        this.#refuse(visit, relayError("registration_needs_websocket"));
+        return;
+      }
+      const upgrade = new UpgradeSocket(req, res, stream, Buffer.alloc(0), this.#guardOf(stream));
+      this.#route(req, res, false, upgrade);
+    });
+  }
+
+  /** What has come over a connection is no request that can be read. It has been answered with 400. */
+  onUnreadable(address: string, reason: string): void {
+    this.#context.options.logger.info({ status: 400, reason, address }, "request not readable");
+  }
+
+  /** Node has not read a head, which has been answered. For whom it was can only be guessed. */
+  onRefusedHead(code: "headers_too_large" | "invalid_target", guessed: GuessedHead): void {
+    const host = parseHost(["Host", guessed.host], "/", this.#context.options.domain);
+    if (host.kind !== "tunnel") return;
+    const limit = code === "headers_too_large" ? "maxHeaderBytes" : undefined;
+    tellClient(this.#context, host.name, relayError(code), guessed, limit);
+  }
+
+  /**
+   * Runs what Node or a timer has called. Whatever fails there costs one response, or the connection: outside of here it
+   * would end the process of a program that embeds the relay.
+   */
+  guard(concerned: VisitorResponse | Duplex, action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      reportFault(this.#context.options.logger, undefined, error);
+      if ("cut" in concerned) concerned.cut(false);
+      // With a reason, so that a stream of HTTP/2 is reset and does not look complete.
+      else concerned.destroy(new Error("a fault in the relay", { cause: error }));
+    }
+  }
+
+  #guardOf(concerned: VisitorResponse | Duplex): Guard {
+    return (action) => this.guard(concerned, action);
+  }
+
+  #route(
+    req: VisitorRequest,
+    res: VisitorResponse,
+    awaitsContinue: boolean,
+    upgrade: UpgradeSocket | undefined,
+  ): void {
+    // Its next request shall find the relay that succeeds this one.
+    if (this.#context.draining) res.shouldKeepAlive = false;
+    const path = originForm(req.url ?? "/", req.method ?? "") ?? "";
+    const body = declaredBody(req, awaitsContinue);
+    const visit = new IncomingVisit(this.#context.options, req, res, path, body, upgrade);
+    for (const judge of relayJudges) {
+      const refusal = judge(visit, this.#context);
+      if (refusal === undefined) continue;
+      if (visit.host.kind === "tunnel") {
+        tellClient(this.#context, visit.host.name, refusal, visit, limitOfRefusal[refusal.code]);
+      }
+      this.#refuse(visit, refusal);
+      return;
+    }
+    if (visit.host.kind === "tunnel") this.#take(visit);
+    else this.#land(visit);
+  }
+
+  /** Takes a visit to its tunnel. */
+  #take(visit: IncomingVisit): void {
+    const exchange = new Exchange(this.#context, visit.req, visit.res, visit);
+    try {
+      exchange.start();
+    } catch (error) {
+      exchange.fault(error);
+    }
+  }
+
+  /** A visit to the domain itself. */
+  #land(visit: IncomingVisit): void {
+    const { req, res, path, body } = visit;
+    // Nobody wants it, and one that is not read would hold up the connection while an earlier answer is owed: its visitor
+    // could leave unnoticed.
+    if (body.isPresent) req.resume();
+    const { status, bytes } = landing(req, res, path, this.#context.publicUrl("myapp"));
+    const { writeTimeoutMs } = this.#context.options;
+    watchTaken(res, { writeTimeoutMs, guard: this.#guardOf(res) });
+    reportVisit(this.#context, visit, { outcome: "completed", code: undefined, status, bytes }, false);
+  }
+
+  #refuse(visit: IncomingVisit, refusal: RelayRefusal): void {
+    const { req, res, body } = visit;
+    const { code } = refusal;
+    // What follows the head may be a part of this request, or not: it is thrown away, and the connection with it.
+    const isClear = code !== "invalid_framing";
+    if (!isClear) {
+      res.shouldKeepAlive = false;
+      req.resume();
+    }
+    const progress: BodyProgress = { ...body, pending: body.isPresent && isClear, read: undefined };
+    refuse(req, res, refusal, undefined, progress, {
+      writeTimeoutMs: this.#context.options.writeTimeoutMs,
+      sent: (status, bytes) =>
+        reportVisit(this.#context, visit, { outcome: "refused", code, status, bytes }, false),
+      guard: this.#guardOf(res),
+    });
+  }
+}
