@@ -1,4 +1,5 @@
 import {
+  callback,
   checkLiveness,
   checkOptions,
   isName,
@@ -14,6 +15,7 @@ import { fileNumber, objectWith, portNumber, texts } from "./check.js";
 import { accessLog } from "./telemetry/access-log.js";
 import { trustedProxies, type TrustedProxies } from "./forwarded/forwarded.js";
 import { type AddressRanges, addressRanges } from "./net/addresses.js";
+import type { Judge } from "./http/route/judge.js";
 import { type InterimToProxies, interimToProxies } from "./http/wire/interim.js";
 import { defaultProxyHeaders, type ProxyHeaders, proxyHeaders } from "./forwarded/proxy-headers.js";
 import { type CookieDomain, cookieDomains } from "./http/exchange/set-cookie.js";
@@ -83,6 +85,24 @@ export interface RelayOptions extends LimitOptions {
   logger?: Logger;
   /** Writes every exchange down. Default: a line to `logger`. */
   accessLog?: RelayObserver;
+  /**
+   * Asked whether a request may pass to its tunnel, one after the other: when the relay's own checks have let it pass, and
+   * before anything waits for a client. The first that refuses gives the answer. Requests to the domain itself are not
+   * asked about. Default none.
+   * @example
+   * // Who has not logged in is sent to where that is done.
+   * createRelay({
+   *   domain: "tunnel.example.com",
+   *   judges: [
+   *     async (visit) => {
+   *       if (await isLoggedIn(visit.header("cookie"), visit.signal)) return undefined;
+   *       const fields = ["Location", "https://login.example.com/"];
+   *       return { status: 302, code: "login_required", text: "log in first", fields };
+   *     },
+   *   ],
+   * });
+   */
+  judges?: readonly Judge[];
   /** Told of every exchange and of what happens to tunnels; metrics are one of them. Default none. */
   observers?: readonly RelayObserver[];
 }
@@ -125,6 +145,7 @@ const optionShapes = {
   tls: tlsShape.optional(),
   logger: loggerShape.optional(),
   accessLog: observerShape.optional(),
+  judges: z.array(callback, "an array of functions").optional(),
   observers: z.array(observerShape, "an array of observers").optional(),
 } satisfies Record<Exclude<keyof RelayOptions, keyof LimitOptions | "liveness">, z.ZodType>;
 
@@ -153,6 +174,7 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
     liveness: options.liveness ?? {},
     logger: options.logger ?? silentLogger,
     accessLog: options.accessLog ?? accessLog(options.logger ?? silentLogger),
+    judges: options.judges ?? [],
     observers: options.observers ?? [],
   };
 }

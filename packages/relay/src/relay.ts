@@ -99,7 +99,7 @@ export function createRelay(options: RelayOptions): Relay {
   const admission = new Admission(resolved, addressKeys, limits);
   const registrar = new Registrar(resolved, tunnels, admission, limits, publicUrlOf);
   const clients = new ClientConnections(resolved, admission, registrar, limits);
-  const router = new Router(context, clients.onUpgrade);
+  const router = new Router(context, clients.onUpgrade, resolved.judges);
   const connections = new Connections(resolved, addressKeys, resolved.trustedProxies, limits);
   const limited = { limits: resolved, connections, reporter: limits };
   const visitorServer = createVisitorServer(router, tls?.certificates, limited);

@@ -13,8 +13,8 @@ export function htmlText(text: string): string {
 }
 
 /**
- * A page of the relay's own, which needs nothing from elsewhere. `title` and `body` are HTML: nothing that a visitor says
- * may stand in them.
+ * A page of the relay's own, which needs nothing from elsewhere. `title` and `body` are HTML: nothing that a
+ * visitor says may stand in them.
  */
 export function page(title: string, body: string): string {
   return `<!doctype html>

@@ -3,24 +3,32 @@ import { z } from "zod";
 import { areHeadersValid } from "../response-head.js";
 
 /**
- * What a visitor gets in the tunnel's place: an error, or any other final answer, such as a redirect to a login or the
- * answer to a preflight. It is a JSON-RPC error object for a JSON-RPC request, a page for a browser, plain text for the rest.
+ * What a visitor gets in the tunnel's place: an error, or any other final answer, such as a redirect to a
+ * login or the answer to a preflight. It is a JSON-RPC error object for a JSON-RPC request, a page for a
+ * browser, plain text for the rest.
  */
 export interface Refusal {
-  /** From 200 to 599. A WebSocket over HTTP/2 gets 502 instead of a 2xx, which would say that it is open (RFC 8441). */
+  /**
+   * From 200 to 599. A WebSocket over HTTP/2 gets 502 instead of a 2xx, which would say that it is open (RFC
+   * 8441).
+   */
   readonly status: number;
   /**
-   * What `X-Tunnel-Error` says to the visitor and `reason` in the access log: a token, such as `login_required`. The tunnel's
-   * client is told of it as `other`, unless it is one of the relay's own codes.
+   * What `X-Tunnel-Error` says to the visitor and `reason` in the access log: a token, such as
+   * `login_required`. The tunnel's client is told of errors (4xx and 5xx), by this code if it is one of the
+   * relay's own, else as `other`.
    */
   readonly code: string;
-  /** For a person, in plain text. With an empty one the answer has no body; neither has one with status 204, 205 or 304. */
+  /**
+   * For a person, in plain text. With an empty one the answer has no body; neither has one with status 204,
+   * 205 or 304.
+   */
   readonly text: string;
   /**
-   * Header fields of the answer, `[name, value, name, value, ...]`, such as `["WWW-Authenticate", "Bearer"]`. None that the
-   * relay writes itself (`Content-Type`, `Content-Length`, `Content-Encoding`, `X-Request-Id`, `X-Tunnel-Error`), and none of
-   * the connection (`Connection`, `Transfer-Encoding`, ...). The relay's own `Cache-Control: no-store` gives way to another.
-   * Default none.
+   * Header fields of the answer, `[name, value, name, value, ...]`, such as `["WWW-Authenticate", "Bearer"]`.
+   * None that the relay writes itself (`Content-Type`, `Content-Length`, `Content-Encoding`, `X-Request-Id`,
+   * `X-Tunnel-Error`), and none of the connection (`Connection`, `Transfer-Encoding`, ...). The relay's own
+   * `Cache-Control: no-store` gives way to another. Default none.
    */
   readonly fields?: readonly string[] | undefined;
 }

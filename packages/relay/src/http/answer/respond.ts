@@ -37,8 +37,8 @@ export interface Refuser {
 type Advised = Refusal & { readonly advice?: string };
 
 /**
- * Answers in the tunnel's place, in the form that the visitor understands: a JSON-RPC error object, a page, or
- * the plain text.
+ * Answers in the tunnel's place, in the form that the visitor understands: a JSON-RPC error object, a page,
+ * or the plain text.
  */
 export function refuse(
   req: VisitorRequest,
@@ -65,8 +65,8 @@ export function refuse(
 }
 
 /**
- * Cuts the connection of a visitor who does not take an answer of the relay's own: nothing else sets a time limit on it.
- * Call it once the answer has been ended.
+ * Cuts the connection of a visitor who does not take an answer of the relay's own: nothing else sets a time
+ * limit on it. Call it once the answer has been ended.
  */
 export function watchTaken(
   res: VisitorResponse,

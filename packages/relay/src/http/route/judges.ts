@@ -10,7 +10,8 @@ import type { IncomingVisit } from "./visit.js";
 type RelayJudge = (visit: IncomingVisit, context: ExchangeContext) => RelayRefusal | undefined;
 
 /**
- * What every request has to pass, in this order, before anything is spent on it.
+ * What every request has to pass, in this order, before anything is spent on it. The judges of a program that
+ * embeds the relay come after these (hearing.ts).
  */
 export const relayJudges: readonly RelayJudge[] = [
   framing,
@@ -51,7 +52,10 @@ function host({ host: { kind }, path }: IncomingVisit): RelayRefusal | undefined
   return kind === "foreign" && !isRegistration(path) ? relayError("unserved_host") : undefined;
 }
 
-/** A registration has been taken out before if it comes as a WebSocket. Below a tunnel's name the path is the tunnel's. */
+/**
+ * A registration has been taken out before if it comes as a WebSocket. Below a tunnel's name the path is the
+ * tunnel's.
+ */
 function registration({ host: { kind }, path }: IncomingVisit): RelayRefusal | undefined {
   return kind !== "tunnel" && isRegistration(path) ? relayError("registration_needs_websocket") : undefined;
 }

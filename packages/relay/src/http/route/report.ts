@@ -12,19 +12,21 @@ import type { IncomingVisit } from "./visit.js";
 /** What became of a visit that has not become an exchange. */
 export interface VisitEnd {
   outcome: ExchangeOutcome;
-  /** By which code it was refused, if it was. */
-  code: string | undefined;
   /** What the visitor got; `undefined` when that is nothing. */
   status: number | undefined;
   /** Bytes of the answer's body. */
   bytes: number;
+  /** By which code it was refused, if it was. */
+  code?: string;
+  /** What is known beside the code, in words. */
+  detail?: string | undefined;
 }
 
 /** Tells the observers. `isNamed`: the request was good enough to be counted as one for its tunnel. */
 export function reportVisit(
   { observers }: ExchangeContext,
   visit: IncomingVisit,
-  { outcome, code, status, bytes }: VisitEnd,
+  { outcome, status, bytes, code, detail }: VisitEnd,
   isNamed: boolean,
 ): void {
   const visitor = isNamed ? visit.visitor : undefined;
@@ -39,7 +41,7 @@ export function reportVisit(
     durationMs: performance.now() - visit.startedAt,
     outcome,
     code,
-    detail: undefined,
+    detail,
     wire: undefined,
     requestId: visitor?.requestId,
     visitorRequestId: visitor?.visitorRequestId,
@@ -54,7 +56,10 @@ export interface Asked {
   readonly path: string;
 }
 
-/** Tells the client of the tunnel of that name, if there is one, that a request was refused in its name, and by which limit. */
+/**
+ * Tells the client of the tunnel of that name, if there is one, that a request was refused in its name, and
+ * by which limit.
+ */
 export function tellClient(
   { directory, options }: ExchangeContext,
   name: string,

@@ -9,8 +9,10 @@ import type { ExchangeContext } from "../exchange/context.js";
 import { relayError, type RelayRefusal } from "../answer/errors.js";
 import { Exchange } from "../exchange/exchange.js";
 import type { GuessedHead } from "./guessed-head.js";
+import { Hearing } from "./hearing.js";
 import { originForm, parseHost } from "./host.js";
 import { type Http1Request, Http1Response } from "../wire/http1.js";
+import type { Judge } from "./judge.js";
 import { isRegistration, relayJudges } from "./judges.js";
 import { landing } from "../answer/landing.js";
 import { reportFault } from "../../telemetry/report.js";
@@ -32,19 +34,25 @@ const limitOfRefusal: Partial<Record<RelayErrorCode, keyof Limits>> = {
 export type Register = (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /**
- * Decides what a request is: a registration, a visit to a tunnel or to the relay itself. First the host, then the
- * path: the relay's own paths never shadow a tunnel's.
+ * Decides what a request is: a registration, a visit to a tunnel or to the relay itself. First the host, then
+ * the path: the relay's own paths never shadow a tunnel's.
  */
 export class Router {
   readonly #context: ExchangeContext;
   readonly #register: Register;
+  readonly #judges: readonly Judge[];
 
-  constructor(context: ExchangeContext, register: Register) {
+  /** `judges`: those of the program that embeds the relay. */
+  constructor(context: ExchangeContext, register: Register, judges: readonly Judge[]) {
     this.#context = context;
     this.#register = register;
+    this.#judges = judges;
   }
 
-  /** `awaitsContinue`: the visitor sent `Expect: 100-continue` and has not been answered. Call it within {@link guard}. */
+  /**
+   * `awaitsContinue`: the visitor sent `Expect: 100-continue` and has not been answered. Call it within
+   * {@link guard}.
+   */
   onRequest(req: VisitorRequest, res: VisitorResponse, awaitsContinue: boolean): void {
     this.#route(req, res, awaitsContinue, undefined);
   }
@@ -105,8 +113,8 @@ export class Router {
   }
 
   /**
-   * Runs what Node or a timer has called. Whatever fails there costs one response, or the connection: outside of here it
-   * would end the process of a program that embeds the relay.
+   * Runs what Node or a timer has called. Whatever fails there costs one response, or the connection: outside
+   * of here it would end the process of a program that embeds the relay.
    */
   guard(concerned: VisitorResponse | Duplex, action: () => void): void {
     try {
@@ -143,8 +151,16 @@ export class Router {
       this.#refuse(visit, refusal);
       return;
     }
-    if (visit.host.kind === "tunnel") this.#take(visit);
-    else this.#land(visit);
+    if (visit.host.kind !== "tunnel") this.#land(visit);
+    else if (this.#judges.length === 0) this.#take(visit);
+    else this.#hear(visit);
+  }
+
+  #hear(visit: IncomingVisit): void {
+    new Hearing(this.#context, this.#judges, visit, {
+      onAdmitted: () => this.#take(visit),
+      guard: this.#guardOf(visit.res),
+    }).start();
   }
 
   /** Takes a visit to its tunnel. */
@@ -160,19 +176,20 @@ export class Router {
   /** A visit to the domain itself. */
   #land(visit: IncomingVisit): void {
     const { req, res, path, body } = visit;
-    // Nobody wants it, and one that is not read would hold up the connection while an earlier answer is owed: its visitor
-    // could leave unnoticed.
+    // Nobody wants it, and one that is not read would hold up the connection while an earlier answer is owed:
+    // its visitor could leave unnoticed.
     if (body.isPresent) req.resume();
     const { status, bytes } = landing(req, res, path, this.#context.publicUrl("myapp"));
     const { writeTimeoutMs } = this.#context.options;
     watchTaken(res, { writeTimeoutMs, guard: this.#guardOf(res) });
-    reportVisit(this.#context, visit, { outcome: "completed", code: undefined, status, bytes }, false);
+    reportVisit(this.#context, visit, { outcome: "completed", status, bytes }, false);
   }
 
   #refuse(visit: IncomingVisit, refusal: RelayRefusal): void {
     const { req, res, body } = visit;
     const { code } = refusal;
-    // What follows the head may be a part of this request, or not: it is thrown away, and the connection with it.
+    // What follows the head may be a part of this request, or not: it is thrown away, and the connection with
+    // it.
     const isClear = code !== "invalid_framing";
     if (!isClear) {
       res.shouldKeepAlive = false;
@@ -182,7 +199,7 @@ export class Router {
     refuse(req, res, refusal, undefined, progress, {
       writeTimeoutMs: this.#context.options.writeTimeoutMs,
       sent: (status, bytes) =>
-        reportVisit(this.#context, visit, { outcome: "refused", code, status, bytes }, false),
+        reportVisit(this.#context, visit, { outcome: "refused", status, bytes, code }, false),
       guard: this.#guardOf(res),
     });
   }

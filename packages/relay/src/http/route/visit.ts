@@ -7,12 +7,14 @@ import { describeVisitor } from "../../forwarded/forwarded.js";
 import type { Visitor } from "../../forwarded/visitor.js";
 import type { VisitorRequest, VisitorResponse } from "../message.js";
 import { type HostResult, parseHost } from "./host.js";
+import type { Visit } from "./judge.js";
 
 /**
- * A request on its way past the judges, and what they find out about it. It is what its exchange is given in the end, so that
- * a request costs one object for both. What is not needed for each request is made when it is asked for.
+ * A request on its way past the judges, and what they find out about it. It is what its exchange is given in
+ * the end, so that a request costs one object for both. What is not needed for each request is made when it
+ * is asked for.
  */
-export class IncomingVisit implements ExchangeRequest {
+export class IncomingVisit implements Visit, ExchangeRequest {
   readonly startedAt = performance.now();
   readonly req: VisitorRequest;
   readonly res: VisitorResponse;
@@ -25,6 +27,7 @@ export class IncomingVisit implements ExchangeRequest {
   addressKey: string | undefined;
   readonly #options: ExchangeOptions;
   #visitor: Visitor | undefined;
+  #aborter: AbortController | undefined;
 
   constructor(
     options: ExchangeOptions,
@@ -52,8 +55,20 @@ export class IncomingVisit implements ExchangeRequest {
     return this.req.method ?? "";
   }
 
+  get headers(): readonly string[] {
+    return this.req.rawHeaders;
+  }
+
   get httpVersion(): string {
     return this.req.httpVersion;
+  }
+
+  get asksForUpgrade(): boolean {
+    return this.upgrade !== undefined;
+  }
+
+  get hasBody(): boolean {
+    return this.body.isPresent;
   }
 
   get visitor(): Visitor {
@@ -66,5 +81,28 @@ export class IncomingVisit implements ExchangeRequest {
       this.#options,
     );
     return this.#visitor;
+  }
+
+  get address(): string {
+    return this.visitor.address;
+  }
+
+  get scheme(): string {
+    return headerValue(this.visitor.add, "x-forwarded-proto") ?? this.req.scheme;
+  }
+
+  get signal(): AbortSignal {
+    this.#aborter ??= new AbortController();
+    return this.#aborter.signal;
+  }
+
+  header(name: string): string | undefined {
+    return headerValue(this.req.rawHeaders, name);
+  }
+
+  /** Nobody waits for a judge's word any more. A judge may ask for the signal only now. */
+  giveUp(): void {
+    this.#aborter ??= new AbortController();
+    this.#aborter.abort();
   }
 }

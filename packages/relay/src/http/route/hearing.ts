@@ -1,0 +1,176 @@
+import { printable, stackOf } from "mcp-tunnel-shared";
+import type { Limits } from "../../limits.js";
+import { relayError } from "../answer/errors.js";
+import { type Refusal, refusalFault } from "../answer/refusal.js";
+import { refuse } from "../answer/respond.js";
+import type { OpenExchange } from "../exchange/active-exchanges.js";
+import type { ExchangeContext } from "../exchange/context.js";
+import type { Judge } from "./judge.js";
+import { reportVisit, tellClient, type VisitEnd } from "./report.js";
+import type { IncomingVisit } from "./visit.js";
+
+/** What a hearing needs of the router. */
+export interface HearingOwner {
+  /** All judges let the visit pass. */
+  onAdmitted(): void;
+  /** Runs what a judge, Node or a timer has called, for this visit. */
+  guard(action: () => void): void;
+}
+
+/**
+ * Where a hearing stands.
+ *
+ *   judging -> over                   every judge lets it pass, or the visitor has left
+ *   judging -> answering -> over      refused: the answer is on its way
+ */
+type State = "judging" | "answering" | "over";
+
+/**
+ * A visit before the judges of the program that embeds the relay, one after the other. While one of them
+ * takes its time the visit counts as an open exchange: it keeps its place among its address's requests, a
+ * visitor who leaves ends it, and a relay that shuts down waits for it as long as for any other.
+ */
+export class Hearing implements OpenExchange {
+  place = -1;
+  readonly route = undefined;
+  readonly requestBytes = 0;
+  readonly responseBytes = 0;
+  readonly #context: ExchangeContext;
+  readonly #judges: readonly Judge[];
+  readonly #visit: IncomingVisit;
+  readonly #owner: HearingOwner;
+  #state: State = "judging";
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(context: ExchangeContext, judges: readonly Judge[], visit: IncomingVisit, owner: HearingOwner) {
+    this.#context = context;
+    this.#judges = judges;
+    this.#visit = visit;
+    this.#owner = owner;
+  }
+
+  start(): void {
+    this.#hear(0);
+  }
+
+  /** The relay stops. An answer that is on its way is cut with its connection. */
+  cut(reason: string): void {
+    if (this.#state !== "judging") return;
+    this.#visit.giveUp();
+    this.#owner.guard(() => this.#answer(relayError("tunnel_draining"), { detail: reason }));
+  }
+
+  /** `from`: the first judge that has not spoken. */
+  #hear(from: number): void {
+    for (let i = from; i < this.#judges.length; i++) {
+      let word: ReturnType<Judge> | undefined;
+      try {
+        word = this.#judges[i]?.(this.#visit);
+      } catch (error) {
+        this.#fail(stackOf(error));
+        return;
+      }
+      if (word === undefined) continue;
+      if (isPromise(word)) this.#await(word, i + 1);
+      else this.#refuse(word);
+      return;
+    }
+    this.#admit();
+  }
+
+  #await(word: PromiseLike<Refusal | undefined>, following: number): void {
+    this.#hold();
+    // For all of them together.
+    this.#timer ??= setTimeout(
+      () => this.#owner.guard(() => this.#onTimeout()),
+      this.#context.options.responseTimeoutMs,
+    );
+    const settle = (action: () => void): void => {
+      // Too late: the visitor has left, or has been answered.
+      if (this.#state === "judging") this.#owner.guard(action);
+    };
+    void Promise.resolve(word).then(
+      (said) => settle(() => (said === undefined ? this.#hear(following) : this.#refuse(said))),
+      (error: unknown) => settle(() => this.#fail(stackOf(error))),
+    );
+  }
+
+  #onTimeout(): void {
+    const { address, name } = this.#visit;
+    this.#context.limits.hit("response_time", { address, name });
+    this.#visit.giveUp();
+    this.#fail("it has not decided within the relay's time limit for a response", "responseTimeoutMs");
+  }
+
+  #admit(): void {
+    this.#state = "over";
+    clearTimeout(this.#timer);
+    if (this.#context.exchanges.delete(this)) this.#visit.res.unwatchClose(this.#onResponseClose);
+    this.#owner.onAdmitted();
+  }
+
+  #refuse(said: Refusal): void {
+    const fault = refusalFault(said);
+    if (fault === undefined) this.#answer(said);
+    else this.#fail(`what it answers is no refusal: ${fault}`);
+  }
+
+  /** The judge's fault: it costs this visit, and nobody else anything. */
+  #fail(error: string, limit?: keyof Limits): void {
+    this.#hold();
+    this.#context.options.logger.error({ name: printable(this.#visit.name), error }, "a judge failed");
+    this.#answer({ ...relayError("internal_error"), status: 500 }, { limit });
+  }
+
+  #answer(refusal: Refusal, why: { detail?: string; limit?: keyof Limits | undefined } = {}): void {
+    this.#hold();
+    this.#state = "answering";
+    clearTimeout(this.#timer);
+    const { options, draining } = this.#context;
+    const { req, res, body, visitor, name } = this.#visit;
+    if (draining) res.shouldKeepAlive = false;
+    // A redirect, or the answer to a preflight, is nothing that went wrong.
+    if (refusal.status >= 400) tellClient(this.#context, name, refusal, this.#visit, why.limit);
+    const progress = { ...body, pending: body.isPresent, read: undefined };
+    refuse(req, res, refusal, visitor.requestId, progress, {
+      writeTimeoutMs: options.writeTimeoutMs,
+      sent: (status, bytes) =>
+        this.#end({ outcome: "refused", status, bytes, code: refusal.code, detail: why.detail }),
+      guard: (action) => this.#owner.guard(action),
+    });
+  }
+
+  /** From here on it is an open exchange, until it is admitted or over. */
+  #hold(): void {
+    const { exchanges } = this.#context;
+    if (exchanges.has(this)) return;
+    exchanges.add(this);
+    this.#visit.req.on("error", ignore);
+    this.#visit.res.on("error", ignore);
+    this.#visit.res.watchClose(this.#onResponseClose);
+  }
+
+  /** The visitor has left: an answer that was handed over has ended it before. */
+  readonly #onResponseClose = (): void => {
+    if (!this.#context.exchanges.has(this)) return;
+    this.#visit.giveUp();
+    this.#owner.guard(() => this.#end({ outcome: "cancelled", status: undefined, bytes: 0 }));
+  };
+
+  #end(end: VisitEnd): void {
+    this.#state = "over";
+    clearTimeout(this.#timer);
+    if (!this.#context.exchanges.delete(this)) return;
+    const { res, addressKey } = this.#visit;
+    res.unwatchClose(this.#onResponseClose);
+    if (addressKey !== undefined) this.#context.requests.leave(addressKey);
+    reportVisit(this.#context, this.#visit, end, true);
+  }
+}
+
+const ignore = (): void => {};
+
+/** Programs have promises of their own kind, too. */
+function isPromise(word: unknown): word is PromiseLike<Refusal | undefined> {
+  return typeof (word as Partial<PromiseLike<unknown>> | null)?.then === "function";
+}
