@@ -83,12 +83,10 @@ export interface RelayOptions extends LimitOptions {
   liveness?: LivenessOptions;
   /** Default: nothing is logged. */
   logger?: Logger;
-  /** Writes every exchange down. Default: a line to `logger`. */
-  accessLog?: RelayObserver;
   /**
-   * Asked whether a request may pass to its tunnel, one after the other: when the relay's own checks have let it pass, and
-   * before anything waits for a client. The first that refuses gives the answer. Requests to the domain itself are not
-   * asked about. Default none.
+   * Asked whether a request may pass to its tunnel, one after the other: when the relay's own checks have let it
+   * pass, and before anything waits for a client. The first that refuses gives the answer. Requests to the domain
+   * itself are not asked about. Default none.
    * @example
    * // Who has not logged in is sent to where that is done.
    * createRelay({
@@ -103,7 +101,11 @@ export interface RelayOptions extends LimitOptions {
    * });
    */
   judges?: readonly Judge[];
-  /** Told of every exchange and of what happens to tunnels; metrics are one of them. Default none. */
+  /**
+   * Told of every exchange, of what happens to tunnels and of limits: access logs, metrics. Default
+   * `[accessLog(logger)]`, which writes a line to {@link logger} for each exchange; observers that are given take its
+   * place, and `[]` is none.
+   */
   observers?: readonly RelayObserver[];
 }
 
@@ -144,7 +146,6 @@ const optionShapes = {
   cookieDomain: oneOf(cookieDomains).optional(),
   tls: tlsShape.optional(),
   logger: loggerShape.optional(),
-  accessLog: observerShape.optional(),
   judges: z.array(callback, "an array of functions").optional(),
   observers: z.array(observerShape, "an array of observers").optional(),
 } satisfies Record<Exclude<keyof RelayOptions, keyof LimitOptions | "liveness">, z.ZodType>;
@@ -155,6 +156,7 @@ const known = [...Object.keys(optionShapes), "liveness", ...Object.keys(limitDef
 export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
   checkOptions(options, optionShapes, { known });
   if (options.liveness !== undefined) checkLiveness(options.liveness);
+  const logger = options.logger ?? silentLogger;
   return {
     domain: normalizeDomain(options.domain),
     port: options.port ?? 8080,
@@ -172,10 +174,9 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
     cookieDomain: options.cookieDomain ?? "narrow",
     tls: options.tls,
     liveness: options.liveness ?? {},
-    logger: options.logger ?? silentLogger,
-    accessLog: options.accessLog ?? accessLog(options.logger ?? silentLogger),
+    logger,
     judges: options.judges ?? [],
-    observers: options.observers ?? [],
+    observers: options.observers ?? [accessLog(logger)],
   };
 }
 

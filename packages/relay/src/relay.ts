@@ -77,7 +77,7 @@ export function createRelay(options: RelayOptions): Relay {
     publicUrl(resolved.publicUrl, name, domain, boundPort(visitorServer.server));
   const { directory } = resolved;
   const holds = new Holds(resolved, directory);
-  const observers = new Observers([resolved.accessLog, ...resolved.observers], logger);
+  const observers = new Observers(resolved.observers, logger);
   const limits = new LimitReporter(observers, logger);
   const addressKeys = new AddressKeys(resolved.limitExempt);
   const context: ExchangeContext = {

@@ -1,9 +1,19 @@
 import fc from "fast-check";
 import { pino } from "pino";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { printable } from "mcp-tunnel-shared";
+import { closingAfterEach } from "../../../test/support/cleanup.js";
+import { rawExchange } from "../../../test/support/visitor.js";
 import { createLogger } from "../src/cli/output/log-output.js";
-import { accessLog, combinedLog, type ExchangeRecord, jsonLog, type RelayObserver } from "../src/index.js";
+import {
+  accessLog,
+  combinedLog,
+  createRelay,
+  type ExchangeRecord,
+  jsonLog,
+  type RelayObserver,
+  type RelayOptions,
+} from "../src/index.js";
 
 const text = fc.string({ unit: "binary" });
 const record: fc.Arbitrary<ExchangeRecord> = fc.record({
@@ -66,4 +76,32 @@ it.each<[string, (write: (line: string) => void) => RelayObserver]>([
     log.onEnd({ ...exchange, address: "::1", name: said, method: said, path: said, detail: said });
     expect(line.trimEnd()).not.toContain(character);
   }
+});
+
+describe("the observers of a relay", () => {
+  const opened = closingAfterEach();
+
+  /** What a relay logs about a request for a tunnel that nobody has. */
+  async function logged(options: Partial<RelayOptions>): Promise<string[]> {
+    const messages: string[] = [];
+    const log = (_fields: object, message: string): void => void messages.push(message);
+    const logger = { debug: log, info: log, warn: log, error: log };
+    const place = { domain: "localhost", host: "127.0.0.1", port: 0 };
+    const relay = createRelay({ ...place, startupHoldMs: 0, logger, ...options });
+    opened({ close: () => relay.close(0) });
+    const { port } = await relay.listen();
+    await rawExchange(port, "GET / HTTP/1.1\r\nHost: a.localhost\r\nConnection: close\r\n\r\n");
+    return messages;
+  }
+
+  it("are one that writes a line to the logger, if none are given", async () => {
+    expect(await logged({})).toEqual(["request"]);
+  });
+
+  it("are none but those that are given", async () => {
+    const paths: string[] = [];
+    expect(await logged({ observers: [{ onEnd: ({ path }) => paths.push(path) }] })).toEqual([]);
+    expect(paths).toEqual(["/"]);
+    expect(await logged({ observers: [] })).toEqual([]);
+  });
 });

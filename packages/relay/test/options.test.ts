@@ -143,6 +143,7 @@ describe("the options of a relay", () => {
       { ...base, directory: new Map() },
       "directory is an object; it must be an object with the methods find, claim, release, changed, watch",
     ],
+    ["the access log, an observer now", { ...base, accessLog: { onEnd() {} } }, "no option 'accessLog'"],
     ["judges", { ...base, judges: () => {} }, "judges is a function; it must be an array of functions"],
     ["judges", { ...base, judges: [{}] }, "judges.0 is an object; it must be a function"],
     ["observers", { ...base, observers: { onEnd() {} } }, "observers is an object; it must be an array"],

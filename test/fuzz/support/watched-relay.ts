@@ -26,7 +26,7 @@ export class WatchedRelay {
       port: 0,
       startupHoldMs: 0,
       logger: watch,
-      accessLog: { onEnd() {} },
+      observers: [],
       ...options,
     });
     const { port } = await relay.listen();

@@ -54,13 +54,13 @@ function accessOutput(
   logFormat: LogFormat,
   log: LogOutput,
   logger: Logger,
-): RelayObserver {
+): RelayObserver | undefined {
   const isWritten = logLevel === "info" || logLevel === "debug";
   const format = asked ?? (isWritten ? logFormat : "off");
   const write = (line: string): void => log.write(line);
   switch (format) {
     case "off":
-      return { onEnd() {} };
+      return undefined;
     case "combined":
       return combinedLog(write);
     case "json":
@@ -74,7 +74,7 @@ async function start(
   command: Command,
   options: CliOptions,
   logger: Logger,
-  access: RelayObserver,
+  access: RelayObserver | undefined,
   output: LineOutput,
 ): Promise<void> {
   const adminOptions = adminOptionsOf(command);
@@ -82,8 +82,7 @@ async function start(
   const relayOptions = await relayOptionsOf(command, logger);
   const relay = createRelay({
     ...relayOptions,
-    accessLog: access,
-    observers: metrics === undefined ? [] : [metrics.observer],
+    observers: [access, metrics?.observer].filter((observer) => observer !== undefined),
   });
   const admin =
     adminOptions === undefined || metrics === undefined
