@@ -20,7 +20,7 @@ export const packages = {
   shared: {
     name: "mcp-tunnel-shared",
     knows: [],
-    modules: { "*": [], command: ["node:fs"] },
+    modules: { "*": [], command: ["node:fs", "node:v8"] },
     layers: [
       {
         "duration.ts": "durations as people write them",

@@ -1,8 +1,7 @@
-import { setFlagsFromString } from "node:v8";
 import { CommanderError } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { printable, printableLines, stackOf } from "mcp-tunnel-shared";
-import { endWithReader } from "mcp-tunnel-shared/command";
+import { endWithReader, letHeapGrow } from "mcp-tunnel-shared/command";
 import type { TunnelClient } from "mcp-tunnel-client";
 import { exitStatus, parseCommandLine } from "./options.js";
 import type { CliOptions } from "./options.js";
@@ -10,10 +9,7 @@ import { HumanRenderer, JsonRenderer } from "./render.js";
 import type { Renderer } from "./render.js";
 import { TerminalOutput } from "./terminal-output.js";
 
-// Buffers of what is on its way count toward the limit at which V8 collects the whole heap, which it sets by the size of a heap that
-// is small here: downloads made it do so 15 times a second, a third of the process's time. So the limit is always four times
-// the heap, which is V8's own choice for heaps that grow quickly. For this process only: a library's heap is not its own.
-setFlagsFromString("--heap-growing-percent=300");
+letHeapGrow();
 
 let onReaderGone = (): void => {};
 const output = new TerminalOutput(() => onReaderGone());

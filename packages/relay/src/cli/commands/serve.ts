@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { stackOf } from "mcp-tunnel-shared";
-import { LineOutput } from "mcp-tunnel-shared/command";
+import { letHeapGrow, LineOutput } from "mcp-tunnel-shared/command";
 import { type AdminServer, createAdminServer } from "../../admin/server.js";
 import { accessLog, combinedLog, jsonLog } from "../../telemetry/access-log.js";
 import type { LogFormat, Logger } from "../../telemetry/log.js";
@@ -11,7 +11,6 @@ import { publicUrl } from "../../tunnels/public-url.js";
 import { createRelay, type Relay } from "../../relay.js";
 import { version } from "../../version.js";
 import { createLogger, type LogOutput } from "../output/log-output.js";
-import { tendHeap } from "./heap.js";
 import type { CliOptions } from "../options/options.js";
 import { adminOptionsOf, readOptions, relayOptionsOf } from "../options/read-options.js";
 import { CommandFailure } from "../output/output.js";
@@ -28,6 +27,7 @@ export async function serve(command: Command): Promise<void> {
   if (unexpected !== undefined) {
     throw unusable(`unexpected argument '${unexpected}' (see mcp-tunnel --help)`);
   }
+  letHeapGrow();
   const options = readOptions(command);
   const format = options.logFormat ?? (process.stdout.isTTY ? "pretty" : "json");
   // One for all that is logged, so that no line comes to stand inside another.
@@ -112,7 +112,6 @@ async function start(
     );
   }
   surviveFaults(logger);
-  tendHeap();
   stopOnSignals(options, relay, admin, logger, output);
 }
 
