@@ -49,7 +49,7 @@ function idleTunnels(count: number): Workload {
 /** Longer than a ping interval, so that the pings are in it. */
 const idleMs = 20_000;
 
-/** Registering leaves garbage behind, which the relay gives back when it has been quiet for half a minute. */
+/** Registering leaves garbage behind: V8 gets some time to collect it. */
 function settle(): Promise<void> {
   return delay(45_000);
 }
