@@ -5,6 +5,7 @@ import { type Refusal, refusalFault } from "../answer/refusal.js";
 import { refuse } from "../answer/respond.js";
 import type { OpenExchange } from "../exchange/active-exchanges.js";
 import type { ExchangeContext } from "../exchange/context.js";
+import { isLater } from "../../tunnels/directory.js";
 import type { Judge } from "./judge.js";
 import { reportVisit, tellClient, type VisitEnd } from "./report.js";
 import type { IncomingVisit } from "./visit.js";
@@ -71,7 +72,7 @@ export class Hearing implements OpenExchange {
         return;
       }
       if (word === undefined) continue;
-      if (isPromise(word)) this.#await(word, i + 1);
+      if (isLater(word)) this.#await(word, i + 1);
       else this.#refuse(word);
       return;
     }
@@ -169,8 +170,3 @@ export class Hearing implements OpenExchange {
 }
 
 const ignore = (): void => {};
-
-/** Programs have promises of their own kind, too. */
-function isPromise(word: unknown): word is PromiseLike<Refusal | undefined> {
-  return typeof (word as Partial<PromiseLike<unknown>> | null)?.then === "function";
-}
