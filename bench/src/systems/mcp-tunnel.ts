@@ -12,7 +12,9 @@ export interface Checkout {
 }
 
 /** The one that this bench belongs to. */
-export const here: Checkout = checkoutAt(fileURLToPath(new URL("../../../..", import.meta.url)));
+export const here: Checkout = checkoutAt(
+  fileURLToPath(new URL("../../..", import.meta.resolve("mcp-tunnel"))),
+);
 
 function checkoutAt(folder: string): Checkout {
   const packages = join(folder, "packages");
