@@ -7,7 +7,7 @@ import { startCannedServer, startRawServer } from "../../../test/support/raw-ser
 import { startTunnelClient } from "../../client/src/client.js";
 import type { TunnelClient } from "../../client/src/client.js";
 import { HumanRenderer } from "../src/render.js";
-import type { RequestEvent } from "../../client/src/service/http/exchange.js";
+import type { RequestEvent } from "../../client/src/service/observer.js";
 import { startRig, visit } from "../../client/test/relay-side.js";
 import { TestRelay } from "../../client/test/test-relay.js";
 

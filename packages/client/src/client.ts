@@ -16,13 +16,15 @@ import { Attempts } from "./connect/attempts.js";
 import { Backoff } from "./connect/backoff.js";
 import { pickOnly, register } from "./connect/connect.js";
 import type { Registration } from "./connect/connect.js";
-import { ClientEmitter, runAside } from "./events.js";
+import { makeService } from "./create-service.js";
+import { ClientEmitter } from "./events.js";
 import type { ClientEvents } from "./events.js";
-import type { RequestEvent } from "./service/http/exchange.js";
-import { Forwarder } from "./service/http/forwarder.js";
 import { resolveOptions } from "./options.js";
 import type { ResolvedOptions, TunnelClientOptions } from "./options.js";
 import { refusedEvent } from "./refusals.js";
+import { Exchanges } from "./service/exchanges.js";
+import type { RequestEvent } from "./service/observer.js";
+import type { ServedTunnel } from "./service/service.js";
 import { nextState } from "./state.js";
 import type { ClientState, ClientStateName, ClientTransition } from "./state.js";
 import { openTunnel } from "./connect/tunnel.js";
@@ -45,11 +47,10 @@ const maxLeftSessions = 8;
  */
 export class TunnelClient {
   readonly #options: ResolvedOptions;
-  readonly #callbacks: Pick<TunnelClientOptions, "onConnected" | "onDisconnected" | "onEvicted">;
   readonly #events = new ClientEmitter();
   readonly #backoff = new Backoff();
   readonly #attempts: Attempts;
-  readonly #forwarder: Forwarder;
+  readonly #exchanges: Exchanges;
   /** Of all its sessions: a relay is not trusted to send few. */
   readonly #refusals = new RefusalGatherer((refusals) => {
     for (const refusal of refusals) this.#events.emit("refused", refusedEvent(refusal));
@@ -78,12 +79,8 @@ export class TunnelClient {
   /** @throws TunnelError `invalid_option`. */
   constructor(options: TunnelClientOptions) {
     this.#options = resolveOptions(options);
-    this.#callbacks = options;
-    this.#forwarder = new Forwarder(
-      this.#options,
-      (event) => this.#onExchange(event),
-      (warning) => this.#events.emit("warning", warning),
-    );
+    const service = makeService(this.#options);
+    this.#exchanges = new Exchanges(service, this.#options, (event) => this.#onExchange(event));
     this.#attempts = new Attempts({
       connect: (signal) => this.#connect(signal),
       adopt: (registration) => this.#adopt(registration),
@@ -119,7 +116,7 @@ export class TunnelClient {
 
   /** Requests and upgraded connections that are open now. */
   get openRequests(): number {
-    return this.#forwarder.open;
+    return this.#exchanges.open;
   }
 
   /** Calls `listener` for each event of that name: see {@link ClientEvents}. */
@@ -211,7 +208,6 @@ export class TunnelClient {
     const { url, subdomain } = acknowledge;
     const wire = this.#tunnel?.wire ?? "json";
     this.#events.emit("connected", { url, subdomain, wire, resumed: resumed || moved });
-    runAside(() => this.#callbacks.onConnected?.(url));
     this.#starting?.resolve();
     this.#starting = undefined;
   }
@@ -246,11 +242,27 @@ export class TunnelClient {
       onFault: (error) => this.#onFault(error),
       onRefused: (refusals) => this.#refusals.add(refusals),
     };
-    const { url, protocol, maxResponseBody } = registration.acknowledge;
-    const publicSide = { origin: new URL(url).origin, isForwardedOwn: protocol !== undefined };
-    const accept = this.#forwarder.acceptFor(publicSide, maxResponseBody);
-    const tunnel = openTunnel(registration, accept, handler, this.#options);
+    const served = this.#servedTunnel(registration);
+    const tunnel = openTunnel(
+      registration,
+      (stream, head, end) => this.#exchanges.accept(stream, head, end, served),
+      handler,
+      this.#options,
+    );
     return tunnel;
+  }
+
+  #servedTunnel({ acknowledge }: Registration): ServedTunnel {
+    const { url, protocol, maxResponseBody, visitorAddress } = acknowledge;
+    return {
+      url,
+      origin: new URL(url).origin,
+      isForwardedOwn: protocol !== undefined,
+      isVisitorOwn: visitorAddress === true,
+      maxResponseBody: maxResponseBody ?? Number.POSITIVE_INFINITY,
+      warn: (warning) => this.#events.emit("warning", warning),
+      fault: (error) => this.#onFault(error),
+    };
   }
 
   #onAttemptFailed(reason: unknown): void {
@@ -342,7 +354,6 @@ export class TunnelClient {
     this.#backoff.disconnected();
     this.#transition({ type: "lost", cause, atMs: performance.now() });
     this.#events.emit("disconnected", { cause });
-    runAside(() => this.#callbacks.onDisconnected?.());
     // The listener may have closed the client, and one that moved is trying already.
     if (this.#state.name === "reconnecting" && !this.#attempts.isActive) this.#scheduleAttempt(cause);
   }
@@ -385,12 +396,9 @@ export class TunnelClient {
     for (const tunnel of this.#draining) tunnel.destroy(lost);
     this.#tunnel?.destroy(lost);
     this.#tunnel = undefined;
-    await this.#forwarder.close();
+    await this.#exchanges.close();
     this.#refusals.end();
-    if (error?.code === "evicted") {
-      this.#events.emit("evicted", { reason: error.message });
-      runAside(() => this.#callbacks.onEvicted?.());
-    }
+    if (error?.code === "evicted") this.#events.emit("evicted", { reason: error.message });
     this.#events.emit("closed", { error });
     this.#starting?.reject(
       error ?? new TunnelError("session_closed", "the client was closed while it was connecting"),

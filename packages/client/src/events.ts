@@ -1,7 +1,9 @@
 import { EventEmitter } from "node:events";
-import type { TunnelError, Wire } from "mcp-tunnel-protocol";
-import type { RequestEvent } from "./service/http/exchange.js";
+import type { ResetCode, TunnelError, Wire } from "mcp-tunnel-protocol";
+import { runAside } from "./aside.js";
 import type { RefusedEvent } from "./refusals.js";
+import type { RequestEvent } from "./service/observer.js";
+import type { ClientWarning } from "./service/service.js";
 
 /**
  * What a {@link TunnelClient} tells, by event name. Texts are as the relay, visitors and the local service said them: control
@@ -29,16 +31,16 @@ export interface ClientEvents {
    */
   refused: [RefusedEvent];
   /**
-   * Something went wrong that does not end the client: the local service cannot be reached, an attempt to reach the
-   * relay failed. Need not be listened to.
+   * Something went wrong that does not end the client: the local service cannot be reached, a request handler threw
+   * (`internal`, with its stack). Need not be listened to.
    */
-  error: [{ code: string; message: string }];
+  error: [{ code: ResetCode; message: string }];
   /**
    * Something works differently through the tunnel, and a setting of the service or an option of the client
    * mends it. Each code is told once. `signed_metadata`: its OAuth metadata names the local origin and cannot
    * be rewritten. `redirects_to_https`: it redirects visitors to the URL that they asked for.
    */
-  warning: [{ code: string; message: string }];
+  warning: [ClientWarning];
   /** Over for good, and why if it was not asked to. */
   closed: [{ error: TunnelError | undefined }];
 }
@@ -57,16 +59,5 @@ export class ClientEmitter {
 
   emit<Name extends keyof ClientEvents>(name: Name, ...args: ClientEvents[Name]): void {
     if (this.#emitter.listenerCount(name) > 0) runAside(() => this.#emitter.emit(name, ...args));
-  }
-}
-
-/** Runs the user's code; what it throws becomes an uncaught exception of its own, and breaks nothing here. */
-export function runAside(action: () => unknown): void {
-  try {
-    action();
-  } catch (error) {
-    process.nextTick(() => {
-      throw error;
-    });
   }
 }

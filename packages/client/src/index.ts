@@ -12,10 +12,27 @@
 export { startTunnelClient, TunnelClient } from "./client.js";
 export type { ConnectedTunnelClient } from "./client.js";
 export { pickOnly } from "./connect/connect.js";
+export { createService } from "./create-service.js";
 export type { ClientEvents } from "./events.js";
-export type { RequestEvent } from "./service/http/exchange.js";
 export type { PickSubdomain, TunnelClientOptions } from "./options.js";
 export type { RefusedEvent } from "./refusals.js";
+export type { FetchHandler } from "./service/handler/fetch.js";
+export type { ExchangeObserver, ExchangeStart, ObserveExchange, RequestEvent } from "./service/observer.js";
+export type { ClientWarning, ServedTunnel, Service } from "./service/service.js";
+export type { ServiceOptions } from "./service-options.js";
 export type { ClientStateName } from "./state.js";
 export { TunnelError } from "mcp-tunnel-protocol";
-export type { LivenessOptions, RefusalCode, RefusalLimit, TunnelErrorCode, Wire } from "mcp-tunnel-protocol";
+export type {
+  AcceptedStream,
+  LivenessOptions,
+  RawHeaders,
+  RefusalCode,
+  RefusalLimit,
+  RequestHead,
+  ResetCode,
+  ResponseHead,
+  StreamHandler,
+  StreamReset,
+  TunnelErrorCode,
+  Wire,
+} from "mcp-tunnel-protocol";

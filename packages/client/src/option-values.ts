@@ -2,7 +2,8 @@
  * What a command has to know of the client's options before it needs the client itself, which takes longer to load than
  * the answer to a mistake or to `--help` may: values, defaults, bounds, and how a relay's URL is read.
  */
-export { checkSubdomain, parseForwardedHeaders, parseHostHeader, registerUrl } from "./options.js";
+export { checkSubdomain, registerUrl } from "./options.js";
+export { parseForwardedHeaders, parseHostHeader } from "./service-options.js";
 export {
   defaultOauthMetadata,
   defaultOrigin,

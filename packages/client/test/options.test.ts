@@ -260,7 +260,11 @@ describe("options", () => {
       { ...base, liveness: { pingIntervalMs: Infinity } },
       "pingIntervalMs is Infinity; it must be a number of milliseconds from 0 to 2147483647",
     ],
-    ["onEvicted", { ...base, onEvicted: true }, "onEvicted is a boolean; it must be a function"],
+    [
+      "observeExchange",
+      { ...base, observeExchange: true },
+      "observeExchange is a boolean; it must be a function",
+    ],
   ])("that are of the wrong kind are told: %s", (_what, given, message) => {
     expect(() => resolveOptions(given as TunnelClientOptions)).toThrow(
       expect.objectContaining({ code: "invalid_option", message: expect.stringContaining(message) }),

@@ -10,38 +10,53 @@ import type {
 } from "mcp-tunnel-protocol";
 import { linkedPair } from "mcp-tunnel-protocol/testing";
 import { bytesAt } from "../../../test/support/bytes.js";
-import type { RequestEvent } from "../src/service/http/exchange.js";
-import type { ClientWarning } from "../src/service/http/agreement/terms.js";
-import { Forwarder } from "../src/service/http/forwarder.js";
+import { makeService } from "../src/create-service.js";
+import { Exchanges } from "../src/service/exchanges.js";
+import type { RequestEvent } from "../src/service/observer.js";
+import type { ClientWarning, ServedTunnel, Service } from "../src/service/service.js";
 import { resolveOptions } from "../src/options.js";
 import type { TunnelClientOptions } from "../src/options.js";
 
-/** A forwarder for a local service, with the relay's end of its session in the test's hands. */
+/** A service behind the exchanges of a client, with the relay's end of its session in the test's hands. */
 export interface Rig {
   readonly relay: V1RelaySession;
-  readonly forwarder: Forwarder;
+  readonly service: Service;
   /** What was told of exchanges, in order. */
   readonly events: RequestEvent[];
   /** What the user of the client was warned of. */
   readonly warnings: ClientWarning[];
+  /** What the service threw. */
+  readonly faults: unknown[];
   close(): Promise<void>;
 }
 
-/** Joins a forwarder to a relay session in memory. */
-export function startRig(options: Partial<TunnelClientOptions>, sendWindow?: number): Rig {
+/** Joins the service that a client makes of these options to a relay session in memory. */
+export function startRig(
+  options: Partial<TunnelClientOptions>,
+  sendWindow?: number,
+  tunnel: Partial<ServedTunnel> = {},
+): Rig {
   const events: RequestEvent[] = [];
   const warnings: ClientWarning[] = [];
   const resolved = resolveOptions({ relayUrl: "relay.test", ...options });
-  const forwarder = new Forwarder(
-    resolved,
-    (event) => events.push(event),
-    (warning) => warnings.push(warning),
-  );
+  const faults: unknown[] = [];
+  const service = makeService(resolved);
+  const exchanges = new Exchanges(service, resolved, (event) => events.push(event));
+  const served: ServedTunnel = {
+    url: "https://demo.relay.test",
+    origin: "https://demo.relay.test",
+    isForwardedOwn: true,
+    isVisitorOwn: true,
+    maxResponseBody: Number.POSITIVE_INFINITY,
+    warn: (warning) => warnings.push(warning),
+    fault: (error) => faults.push(error),
+    ...tunnel,
+  };
   const quiet = { liveness: { pingIntervalMs: 0 } };
   const window = sendWindow === undefined ? {} : { receiveWindow: sendWindow };
   const relay = new V1RelaySession({ onClose() {} }, { ...quiet, ...window });
   const client = new V1ClientSession(
-    forwarder.acceptFor({ origin: "https://demo.relay.test", isForwardedOwn: true }),
+    (stream, head, end) => exchanges.accept(stream, head, end, served),
     { onClose() {} },
     { ...quiet, ...(sendWindow === undefined ? {} : { sendWindow }) },
   );
@@ -50,12 +65,13 @@ export function startRig(options: Partial<TunnelClientOptions>, sendWindow?: num
   client.attach(clientLink, 0);
   return {
     relay,
-    forwarder,
+    service,
     events,
     warnings,
+    faults,
     async close() {
       relay.close(1000, "");
-      await forwarder.close();
+      await exchanges.close();
     },
   };
 }

@@ -58,6 +58,7 @@ export {
   firstProblem,
   flag,
   milliseconds,
+  objectWith,
   oneOf,
   text,
   textOrUrl,

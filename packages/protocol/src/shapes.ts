@@ -77,3 +77,22 @@ export function milliseconds(min: number, max = Infinity): z.ZodType {
   // Not `z.number`, which takes no Infinity.
   return z.custom((value) => typeof value === "number" && value >= min && value <= max, what);
 }
+
+/** An object of a program's own with these methods; the instance of a class, or a function, is one as well. */
+export function objectWith<T>(
+  required: readonly (keyof T & string)[],
+  optional: readonly (keyof T & string)[] = [],
+): z.ZodType {
+  const rest = optional.length === 0 ? "" : `, and perhaps ${optional.join(", ")}`;
+  return z.custom(
+    (value) => {
+      const methods = Object(value) as Record<string, unknown>;
+      return (
+        methods === value &&
+        required.every((name) => typeof methods[name] === "function") &&
+        optional.every((name) => ["function", "undefined"].includes(typeof methods[name]))
+      );
+    },
+    `an object with the methods ${required.join(", ")}${rest}`,
+  );
+}

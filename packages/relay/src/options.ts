@@ -4,6 +4,7 @@ import {
   checkOptions,
   isName,
   type LivenessOptions,
+  objectWith,
   oneOf,
   text,
   unusable,
@@ -11,7 +12,7 @@ import {
 import { z } from "zod";
 import type { Authenticator } from "./auth/authenticator.js";
 import { openAuthenticator } from "./auth/open.js";
-import { fileNumber, objectWith, portNumber, texts } from "./check.js";
+import { fileNumber, portNumber, texts } from "./check.js";
 import { accessLog } from "./telemetry/access-log.js";
 import { trustedProxies, type TrustedProxies } from "./forwarded/forwarded.js";
 import { type AddressRanges, addressRanges } from "./net/addresses.js";

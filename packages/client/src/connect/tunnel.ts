@@ -10,13 +10,13 @@ import {
 import type {
   AcceptStream,
   Link,
-  RawHeaders,
   RegisterMessage,
+  RequestHead,
   SessionHandler,
   Wire,
 } from "mcp-tunnel-protocol";
 import type { Registration } from "./connect.js";
-import { ignored } from "../service/http/exchange.js";
+import { ignored } from "../service/service.js";
 import type { ResolvedOptions } from "../options.js";
 
 /** How long a session without a link is worth keeping when the relay does not say, in milliseconds. */
@@ -60,7 +60,8 @@ export function openTunnel(
   options: ResolvedOptions,
 ): Tunnel {
   const { protocol, visitorAddress } = registration.acknowledge;
-  const acceptChecked = visitorAddress === true ? accept : withoutVisitorField(accept);
+  const acceptChecked: AcceptStream =
+    visitorAddress === true ? accept : (stream, head, end) => accept(stream, withoutVisitorField(head), end);
   if (protocol === undefined) return new JsonTunnel(registration, acceptChecked, handler, options);
   if (protocol === 1) return new V1Tunnel(registration, acceptChecked, handler, options);
   throw new TunnelError(
@@ -72,15 +73,12 @@ export function openTunnel(
 const inAnySpelling = new AnySpelling([visitorField.toLowerCase()], []);
 
 /** For a relay that does not write the field: it is the visitor's own (PROTOCOL.md, "Heads and trailers"). */
-function withoutVisitorField(accept: AcceptStream): AcceptStream {
-  return (stream, head, end) => {
-    const headers: RawHeaders = [];
-    for (let i = 0; i < head.headers.length; i += 2) {
-      const name = head.headers[i] as string;
-      if (!inAnySpelling.has(name)) headers.push(name, head.headers[i + 1] as string);
-    }
-    return accept(stream, { ...head, headers }, end);
-  };
+function withoutVisitorField(head: RequestHead): RequestHead {
+  const isName = (i: number): boolean => inAnySpelling.has(head.headers[i - (i % 2)] as string);
+  for (let i = 0; i < head.headers.length; i += 2) {
+    if (isName(i)) return { ...head, headers: head.headers.filter((_, at) => !isName(at)) };
+  }
+  return head;
 }
 
 class V1Tunnel implements Tunnel {
@@ -103,7 +101,7 @@ class V1Tunnel implements Tunnel {
       liveness: options.liveness,
       receiveWindow: defaultWindow,
       sendWindow: acknowledge.window ?? defaultWindow,
-      // One more than the forwarder takes, which says `overloaded`: the visitor is told to come back.
+      // One more than the client serves, which says `overloaded`: the visitor is told to come back.
       maxStreams: options.maxStreams + 1,
     });
     this.#session.attach(link, 0);
@@ -181,7 +179,7 @@ class JsonTunnel implements Tunnel {
     };
     this.#session = new JsonClientSession(link, acceptUnlessFinishing, handler, {
       liveness: options.liveness,
-      // One more than the forwarder takes, which says `overloaded`: the visitor is told to come back.
+      // One more than the client serves, which says `overloaded`: the visitor is told to come back.
       maxStreams: options.maxStreams + 1,
     });
   }

@@ -1,4 +1,4 @@
-import { objectWith } from "../check.js";
+import { objectWith } from "mcp-tunnel-protocol";
 
 /**
  * What the relay needs of a logger; a pino one fits. Fields first, then a constant message. What fields say may be a stranger's

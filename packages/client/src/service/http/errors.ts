@@ -46,7 +46,7 @@ export function upstreamFailure(error: unknown, target: Target, connected: boole
   const text = messageOf(error);
   if (notSendable.has(code))
     return { code: "bad_message", message: `the request cannot be sent on: ${text}` };
-  if (error instanceof UnusableAnswer) return { code: "bad_message", message: `${target.origin} ${text}` };
+  if (error instanceof UnusableAnswer) return { code: "bad_message", message: `${target.name} ${text}` };
   // Of the body or its trailers: heads that a parser would refuse do not reach it.
   const refused = parserWords.exec(text);
   if (refused !== null) {
@@ -54,11 +54,11 @@ export function upstreamFailure(error: unknown, target: Target, connected: boole
     return upstreamFailure(invalidAnswer(why), target, connected);
   }
   if (connected)
-    return { code: "upstream_failed", message: `${target.origin} broke off the exchange: ${text}` };
+    return { code: "upstream_failed", message: `${target.name} broke off the exchange: ${text}` };
   const known = unreachable.get(code);
   const why = known === undefined ? (tlsFault(error) ?? text) : `${known}${addresses(error)}`;
   const hint = code === "ECONNREFUSED" ? " (is the local service running?)" : "";
-  return { code: "upstream_unreachable", message: `cannot reach ${target.origin}: ${why}${hint}` };
+  return { code: "upstream_unreachable", message: `cannot reach ${target.name}: ${why}${hint}` };
 }
 
 function errorCode(error: unknown): string {

@@ -26,14 +26,13 @@ export const forwardedHeaders = ["for", "host", "proto"] as const;
  */
 export const defaultForwardedHeaders = { publicName: "all", ownName: "for" } as const;
 
-/** What the forwarder has to know, checked and complete (options.ts at the root). */
+/** How requests are made fit for a service, and sent to it; checked and complete (service-options.ts at the root). */
 export interface ForwardingOptions {
   readonly target: Target;
   readonly hostHeader: HostHeader;
   readonly origin: OriginPolicy;
   readonly forwardedHeaders: ForwardedHeaders;
   readonly oauthMetadata: OauthMetadata;
-  readonly maxStreams: number;
   readonly connectTimeoutMs: number;
   readonly maxResponseHeadBytes: number;
 }

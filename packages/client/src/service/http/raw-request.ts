@@ -1,33 +1,35 @@
 import * as http from "node:http";
-import * as net from "node:net";
-import * as tls from "node:tls";
-import type { RawHeaders, StreamHandler, StreamReset } from "mcp-tunnel-protocol";
+import type { Socket } from "node:net";
+import type { RawHeaders, StreamHandler } from "mcp-tunnel-protocol";
 import { carriedProtocols, endToEndTrailers, fieldPairs, headerValue, isBodyless } from "mcp-tunnel-protocol";
+import { lengthOf } from "../request-head.js";
+import { ignored } from "../service.js";
+import type { Answer } from "./answer.js";
 import { readAfterRefusedWrite } from "./early-answer.js";
 import { upstreamFailure } from "./errors.js";
-import { ignored } from "./exchange.js";
-import type { Exchange } from "./exchange.js";
-import { lengthOf, localHeaders } from "./headers.js";
+import { localHeaders } from "./headers.js";
 import { parserMaxHeadBytes, ResponseNormaliser } from "./response-normaliser.js";
 import { UpgradedConnection } from "./upgrade.js";
-import type { Upstream } from "./upstream.js";
+import type { OwnConnection, Upstream } from "./upstream.js";
 
 /**
  * Sends a request on a connection of its own, with node:http: for what undici's dispatch cannot do. Upgrades, `Expect:
  * 100-continue`, `OPTIONS *`, trailers that a request announces, and a head that goes out before there is any body.
  */
-export function sendRaw(exchange: Exchange, upstream: Upstream, end: boolean): StreamHandler {
+export function sendRaw(answer: Answer, upstream: Upstream, end: boolean): StreamHandler {
   try {
-    return new RawRequest(exchange, upstream, end);
+    return new RawRequest(answer, upstream, end);
   } catch (error) {
     // node:http checks names and values as soon as it is given them.
-    exchange.fail(upstreamFailure(error, upstream.target, false));
+    answer.fail(upstreamFailure(error, upstream.target, false));
     return ignored;
   }
 }
 
-class RawRequest implements StreamHandler {
-  readonly #exchange: Exchange;
+class RawRequest implements StreamHandler, OwnConnection {
+  previous: OwnConnection | undefined;
+  next: OwnConnection | undefined;
+  readonly #answer: Answer;
   readonly #upstream: Upstream;
   readonly #request: http.ClientRequest;
   readonly #announced: number | undefined;
@@ -36,14 +38,15 @@ class RawRequest implements StreamHandler {
   #connected = false;
   /** The request's body has ended, or nobody wants more of it. */
   #bodyEnded = false;
+  #requestBytes = 0;
   /** What a visitor sent before the local service has answered its upgrade. */
   readonly #early: Buffer[] = [];
   #earlyEnd = false;
 
-  constructor(exchange: Exchange, upstream: Upstream, end: boolean) {
-    this.#exchange = exchange;
+  constructor(answer: Answer, upstream: Upstream, end: boolean) {
+    this.#answer = answer;
     this.#upstream = upstream;
-    const { head } = exchange;
+    const { head } = answer;
     const length = lengthOf(head.headers);
     this.#announced = typeof length === "number" ? length : undefined;
     this.#request = http.request({
@@ -60,23 +63,24 @@ class RawRequest implements StreamHandler {
       this.#bodyEnded = true;
       this.#request.end();
     } else this.#request.flushHeaders();
+    upstream.own.add(this);
   }
 
   onData(chunk: Buffer): void {
-    this.#exchange.requestBytes += chunk.length;
+    this.#requestBytes += chunk.length;
     if (this.#upgraded !== undefined) this.#upgraded.onData(chunk);
-    else if (this.#exchange.head.upgrade === true && this.#response === undefined) this.#early.push(chunk);
-    else if (this.#bodyEnded) this.#exchange.stream.consumed(chunk.length);
-    else if (this.#announced !== undefined && this.#exchange.requestBytes > this.#announced) {
+    else if (this.#answer.head.upgrade === true && this.#response === undefined) this.#early.push(chunk);
+    else if (this.#bodyEnded) this.#answer.stream.consumed(chunk.length);
+    else if (this.#announced !== undefined && this.#requestBytes > this.#announced) {
       this.#fail(new BodyLengthError("the request body is longer than announced"));
-    } else this.#request.write(chunk, () => this.#exchange.stream.consumed(chunk.length));
+    } else this.#request.write(chunk, () => this.#answer.stream.consumed(chunk.length));
   }
 
   onEnd(trailers: RawHeaders): void {
     if (this.#upgraded !== undefined) this.#upgraded.onEnd();
-    else if (this.#exchange.head.upgrade === true) this.#earlyEnd = true;
+    else if (this.#answer.head.upgrade === true) this.#earlyEnd = true;
     else if (this.#bodyEnded) return;
-    else if (this.#announced !== undefined && this.#exchange.requestBytes < this.#announced) {
+    else if (this.#announced !== undefined && this.#requestBytes < this.#announced) {
       this.#fail(new BodyLengthError("the request body is shorter than announced"));
     } else {
       this.#bodyEnded = true;
@@ -88,8 +92,8 @@ class RawRequest implements StreamHandler {
     }
   }
 
-  onReset(reason: StreamReset): void {
-    this.#exchange.cancelled(reason);
+  onReset(): void {
+    this.#answer.stop();
     this.#request.destroy();
     this.#upgraded?.destroy();
   }
@@ -99,8 +103,15 @@ class RawRequest implements StreamHandler {
     else this.#response?.resume();
   }
 
+  /** The client is closing. */
+  cut(): void {
+    this.#fail(new Error("the client was closed"));
+    this.#request.destroy();
+    this.#upgraded?.destroy();
+  }
+
   #headers(end: boolean): RawHeaders {
-    const { head, agreement } = this.#exchange;
+    const { head, agreement } = this.#answer;
     const headers = localHeaders(head, this.#upstream, agreement);
     if (head.upgrade === true) {
       headers.push("Connection", "Upgrade", "Upgrade", carriedProtocols(head.headers));
@@ -116,38 +127,17 @@ class RawRequest implements StreamHandler {
     return headers;
   }
 
-  /** A connection of its own, which may be half closed: an upgraded protocol may need one direction longer. */
-  #connect(): net.Socket {
-    const { target, connectTimeoutMs, lookup } = this.#upstream;
-    const address = {
-      host: target.hostname,
-      port: target.port,
-      allowHalfOpen: true,
-      ...lookup.connectOptions(target.hostname, connectTimeoutMs),
-    };
-    const socket = target.secure
-      ? tls.connect({
-          ...address,
-          ALPNProtocols: ["http/1.1"],
-          ...(net.isIP(target.hostname) === 0 ? { servername: target.hostname } : {}),
-        })
-      : net.connect(address);
-    const timer = setTimeout(() => {
-      socket.destroy(Object.assign(new Error("connect timed out"), { code: "ETIMEDOUT" }));
-    }, connectTimeoutMs);
-    socket.once(target.secure ? "secureConnect" : "connect", () => {
-      clearTimeout(timer);
-      lookup.connected(socket);
+  #connect(): Socket {
+    const socket = this.#upstream.connections.connect(() => {
       this.#connected = true;
     });
-    socket.once("close", () => clearTimeout(timer));
     readAfterRefusedWrite(socket);
     this.#normalise(socket);
-    return socket.setNoDelay(true);
+    return socket;
   }
 
-  #normalise(socket: net.Socket): void {
-    const { head } = this.#exchange;
+  #normalise(socket: Socket): void {
+    const { head } = this.#answer;
     const options = {
       upgrade: head.upgrade === true,
       expectsContinue: headerValue(head.headers, "expect") !== undefined,
@@ -159,44 +149,44 @@ class RawRequest implements StreamHandler {
 
   #listen(): void {
     const request = this.#request;
-    request.on("information", (info) => this.#exchange.sendInterim(info.statusCode, info.rawHeaders));
+    request.on("information", (info) => this.#answer.sendInterim(info.statusCode, info.rawHeaders));
     request.on("response", (response) => this.#onResponse(response));
     request.on("upgrade", (response, socket, head) => this.#onUpgrade(response, socket, head));
     request.on("error", (error) => this.#fail(error));
+    request.on("close", () => {
+      if (this.#upgraded === undefined) this.#upstream.own.delete(this);
+    });
   }
 
   #onResponse(response: http.IncomingMessage): void {
     this.#response = response;
     const status = response.statusCode as number;
-    const bodiless = isBodyless(this.#exchange.head.method, status);
-    const isSent = this.#exchange.sendHead(status, response.rawHeaders, bodiless);
+    const bodiless = isBodyless(this.#answer.head.method, status);
+    this.#answer.sendHead(status, response.rawHeaders, bodiless);
     this.#dropEarly();
-    if (!isSent) {
-      this.#request.destroy();
-      return;
-    }
     response.on("data", (chunk: Buffer) => {
-      if (!this.#exchange.write(chunk)) response.pause();
+      if (!this.#answer.write(chunk)) response.pause();
     });
     response.on("end", () => {
       if (!bodiless) {
         const trailers = response.rawTrailers;
-        this.#exchange.end(trailers.length === 0 ? undefined : trailers);
+        this.#answer.end(trailers.length === 0 ? undefined : trailers);
       }
       this.#bodyEnded = true;
-      this.#exchange.answered();
+      this.#answer.complete();
       this.#request.destroy();
     });
     response.on("error", (error) => this.#fail(error));
   }
 
-  #onUpgrade(response: http.IncomingMessage, socket: net.Socket, head: Buffer): void {
-    if (this.#exchange.finished) {
+  #onUpgrade(response: http.IncomingMessage, socket: Socket, head: Buffer): void {
+    if (this.#answer.isOver) {
       socket.destroy();
       return;
     }
-    this.#exchange.sendHead(101, response.rawHeaders, false);
-    this.#upgraded = new UpgradedConnection(this.#exchange, socket, this.#upstream.target);
+    this.#answer.sendHead(101, response.rawHeaders, false);
+    const onClosed = (): void => this.#upstream.own.delete(this);
+    this.#upgraded = new UpgradedConnection(this.#answer, socket, this.#upstream.target, onClosed);
     if (head.length > 0) this.#upgraded.send(head);
     for (const chunk of this.#early.splice(0)) this.#upgraded.onData(chunk);
     if (this.#earlyEnd) this.#upgraded.onEnd();
@@ -206,12 +196,12 @@ class RawRequest implements StreamHandler {
   #dropEarly(): void {
     let dropped = 0;
     for (const chunk of this.#early.splice(0)) dropped += chunk.length;
-    if (dropped > 0) this.#exchange.stream.consumed(dropped);
+    if (dropped > 0) this.#answer.stream.consumed(dropped);
   }
 
   #fail(error: Error): void {
-    if (this.#exchange.finished) return;
-    this.#exchange.fail(upstreamFailure(error, this.#upstream.target, this.#connected));
+    if (this.#answer.isOver) return;
+    this.#answer.fail(upstreamFailure(error, this.#upstream.target, this.#connected));
     this.#request.destroy();
   }
 }

@@ -1,9 +1,9 @@
 import { headerValue, isBodyless } from "mcp-tunnel-protocol";
 import type { RawHeaders, StreamHandler, StreamReset } from "mcp-tunnel-protocol";
+import type { Answer } from "./answer.js";
 import { RequestBody } from "./body.js";
 import type { LocalConnection } from "./connection.js";
 import { upstreamFailure } from "./errors.js";
-import type { Exchange } from "./exchange.js";
 import { localHeaders } from "./headers.js";
 import type { LocalClient, LocalHandler } from "./local-client.js";
 import { sendRaw } from "./raw-request.js";
@@ -28,6 +28,19 @@ const repeatableMethods: ReadonlySet<string> = new Set([
 /** What undici says when the service has closed or reset the connection. */
 const closedCodes: ReadonlySet<string> = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
 
+/** How far a request is, which decides where its body goes. */
+type Mode =
+  /** Its body is to come: the head waits for the first of it. */
+  | { readonly name: "awaiting body"; readonly timer: NodeJS.Timeout }
+  /** Sent with all of its body, of which a copy is kept if it may have to be sent again. */
+  | { readonly name: "sent whole"; readonly body: Buffer | null }
+  /** Sent, with a body that follows as it comes. */
+  | { readonly name: "sending"; readonly body: RequestBody }
+  /** Handed over: it goes out on a connection of its own. */
+  | { readonly name: "raw"; readonly request: StreamHandler };
+
+const sentWithoutBody: Mode = { name: "sent whole", body: null };
+
 /**
  * An ordinary request, sent with undici over a kept-alive connection.
  *
@@ -35,118 +48,128 @@ const closedCodes: ReadonlySet<string> = new Set(["UND_ERR_SOCKET", "ECONNRESET"
  * recipient drop them).
  */
 export class LocalRequest implements StreamHandler {
-  readonly exchange: Exchange;
+  readonly answer: Answer;
   readonly upstream: Upstream;
   /** How to speak to undici about the request that it has on a connection. */
   control: { abort(error: Error): void; resume(): void } | undefined;
-  #body: RequestBody | undefined;
-  /** The whole body, of a request that may have to be repeated. */
-  #whole: Buffer | null = null;
-  #sent = false;
+  #mode: Mode;
   #isRepeated = false;
-  #givenUp = false;
-  #firstByteTimer: NodeJS.Timeout | undefined;
-  #raw: StreamHandler | undefined;
 
-  constructor(exchange: Exchange, upstream: Upstream, end: boolean) {
-    this.exchange = exchange;
+  constructor(answer: Answer, upstream: Upstream, end: boolean) {
+    this.answer = answer;
     this.upstream = upstream;
-    if (end) this.#send(null);
-    else this.#firstByteTimer = setTimeout(() => this.#sendHeadAlone(), firstByteTimeoutMs);
+    if (end) {
+      this.#mode = sentWithoutBody;
+      this.#send(null);
+    } else {
+      const timer = setTimeout(() => this.#sendHeadAlone(), firstByteTimeoutMs);
+      this.#mode = { name: "awaiting body", timer };
+    }
   }
 
   onData(chunk: Buffer, last: boolean): void {
-    if (this.#raw !== undefined) {
-      this.#raw.onData(chunk, last);
-      return;
-    }
-    this.exchange.requestBytes += chunk.length;
-    if (this.#body !== undefined) {
-      this.#body.push(chunk);
-    } else if (this.#sent) {
-      this.exchange.stream.consumed(chunk.length);
-    } else if (last && chunk.length <= smallBodyBytes) {
-      // The whole body at once: no iteration, one write.
-      if (repeatableMethods.has(this.exchange.head.method)) this.#whole = chunk;
-      this.#send(chunk);
-      this.exchange.stream.consumed(chunk.length);
-    } else {
-      this.#body = new RequestBody(this.exchange.stream);
-      this.#body.push(chunk);
-      this.#send(this.#body);
+    const mode = this.#mode;
+    switch (mode.name) {
+      case "awaiting body":
+        clearTimeout(mode.timer);
+        if (last && chunk.length <= smallBodyBytes) this.#sendWhole(chunk);
+        else this.#sendBeginning(chunk);
+        return;
+      case "sent whole":
+        this.answer.stream.consumed(chunk.length);
+        return;
+      case "sending":
+        mode.body.push(chunk);
+        return;
+      case "raw":
+        mode.request.onData(chunk, last);
     }
   }
 
   onEnd(trailers: RawHeaders): void {
-    if (this.#raw !== undefined) this.#raw.onEnd(trailers);
-    else if (this.#body !== undefined) this.#body.end();
-    else if (!this.#sent) this.#send(null);
+    const mode = this.#mode;
+    switch (mode.name) {
+      case "awaiting body":
+        clearTimeout(mode.timer);
+        this.#mode = sentWithoutBody;
+        this.#send(null);
+        return;
+      case "sent whole":
+        return;
+      case "sending":
+        mode.body.end();
+        return;
+      case "raw":
+        mode.request.onEnd(trailers);
+    }
   }
 
   onReset(reason: StreamReset): void {
-    if (this.#raw !== undefined) {
-      this.#raw.onReset(reason);
+    const mode = this.#mode;
+    if (mode.name === "raw") {
+      mode.request.onReset(reason);
       return;
     }
-    clearTimeout(this.#firstByteTimer);
-    this.exchange.cancelled(reason);
-    this.#body?.abandon(reason);
+    this.answer.stop();
+    if (mode.name === "awaiting body") clearTimeout(mode.timer);
+    else if (mode.name === "sending") mode.body.abandon(reason);
     this.control?.abort(reason);
-    if (this.control !== undefined || !this.#sent) return;
-    this.#givenUp = true;
-    this.upstream.givenUp.count += 1;
-  }
-
-  /** undici has a connection for the request, or will have none. */
-  connectionMade(): void {
-    if (this.#givenUp) this.upstream.givenUp.count -= 1;
-    this.#givenUp = false;
   }
 
   onDrain(): void {
-    if (this.#raw !== undefined) {
-      this.#raw.onDrain?.();
-      return;
-    }
+    const mode = this.#mode;
+    if (mode.name === "raw") mode.request.onDrain?.();
     // Not at once: this may be called from within undici's parser, which cannot be entered twice.
-    queueMicrotask(() => this.control?.resume());
-  }
-
-  /** The exchange has failed for what the service answered: the rest of that is not wanted. */
-  stop(): void {
-    const error = new Error("the answer cannot be passed on");
-    this.stopBody(error);
-    this.control?.abort(error);
+    else queueMicrotask(() => this.control?.resume());
   }
 
   /** The response is complete, or there will be none (`error`): no more of the body is wanted. */
   stopBody(error?: Error): void {
-    this.#body?.abandon(error ?? new Error("the local service has answered in full"));
+    if (this.#mode.name !== "sending") return;
+    this.#mode.body.abandon(error ?? new Error("the local service has answered in full"));
   }
 
   /**
-   * Sends again what met the end of a connection that the service had closed as idle: the close crosses the request on the way.
-   * Once, over a new connection, and only what may be repeated (RFC 9112 section 9.3.1).
+   * Sends again what met the end of a connection that the service had closed as idle: the close crosses the request on
+   * the way. Once, over a new connection, and only what may be repeated (RFC 9112 section 9.3.1).
    */
   repeat(error: Error): boolean {
     const code = (error as NodeJS.ErrnoException).code ?? "";
-    if (this.#isRepeated || this.#body !== undefined || !closedCodes.has(code)) return false;
-    if (!repeatableMethods.has(this.exchange.head.method)) return false;
+    if (this.#isRepeated || this.#mode.name !== "sent whole" || !closedCodes.has(code)) return false;
+    if (!repeatableMethods.has(this.answer.head.method)) return false;
     this.#isRepeated = true;
     this.control = undefined;
-    this.#send(this.#whole);
+    this.#send(this.#mode.body);
     return true;
   }
 
+  /** The whole body at once: no iteration, one write. */
+  #sendWhole(body: Buffer): void {
+    const isKept = repeatableMethods.has(this.answer.head.method);
+    this.#mode = isKept ? { name: "sent whole", body } : sentWithoutBody;
+    this.#send(body);
+    this.answer.stream.consumed(body.length);
+  }
+
+  #sendBeginning(chunk: Buffer): void {
+    const body = new RequestBody(this.answer.stream);
+    this.#mode = { name: "sending", body };
+    body.push(chunk);
+    this.#send(body);
+  }
+
+  #sendHeadAlone(): void {
+    this.#mode = { name: "raw", request: sendRaw(this.answer, this.upstream, false) };
+  }
+
   #send(body: RequestBody | Buffer | null): void {
-    clearTimeout(this.#firstByteTimer);
-    this.#sent = true;
-    const { head } = this.exchange;
+    const { head, agreement } = this.answer;
+    this.upstream.pooled += 1;
     this.upstream.pool.dispatch(
       {
         method: head.method,
         path: head.path,
-        headers: localHeaders(head, this.upstream, this.exchange.agreement),
+        headers: localHeaders(head, this.upstream, agreement),
         // undici takes every async iterable; its types name only some.
         body: body as Buffer | null,
         // Only ever one request on a connection, so that none waits behind another.
@@ -154,10 +177,6 @@ export class LocalRequest implements StreamHandler {
       },
       new LocalResponse(this, this.#isRepeated),
     );
-  }
-
-  #sendHeadAlone(): void {
-    this.#raw = sendRaw(this.exchange, this.upstream, false);
   }
 }
 
@@ -169,7 +188,7 @@ class LocalResponse implements LocalHandler {
   readonly isRepeated: boolean;
   client: LocalClient | undefined;
   readonly #request: LocalRequest;
-  readonly #exchange: Exchange;
+  readonly #answer: Answer;
   #ended = false;
   #connection: LocalConnection | undefined;
   /** Bytes of the body that are to come, if the head tells its length. */
@@ -177,60 +196,60 @@ class LocalResponse implements LocalHandler {
 
   constructor(request: LocalRequest, isRepeated: boolean) {
     this.#request = request;
-    this.#exchange = request.exchange;
+    this.#answer = request.answer;
     this.isRepeated = isRepeated;
   }
 
   onConnect(abort: (error?: Error) => void): void {
-    this.#request.connectionMade();
     this.#connection = this.client?.connection;
     this.#connection?.begin();
     this.#request.control = { abort, resume: () => {} };
     // The visitor left while the connection was being made.
-    if (this.#exchange.finished) abort(new Error("the visitor went away"));
+    if (this.#answer.isOver) abort(new Error("the visitor went away"));
   }
 
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void): boolean {
     const headers = rawStrings(rawHeaders);
     if (status < 200) {
-      this.#exchange.sendInterim(status, headers);
+      this.#answer.sendInterim(status, headers);
       return true;
     }
     if (this.#request.control !== undefined) this.#request.control.resume = resume;
     if (this.#connection !== undefined) this.#connection.resume = resume;
-    this.#ended = isBodyless(this.#exchange.head.method, status);
+    this.#ended = isBodyless(this.#answer.head.method, status);
     const withheld = this.#connection?.responses.withheldLength;
     if (withheld !== undefined) headers.push("Content-Length", withheld);
     const length = headerValue(headers, "content-length");
     if (length !== undefined) this.#left = Number(length);
-    if (!this.#exchange.sendHead(status, headers, this.#ended)) this.#request.stop();
+    this.#answer.sendHead(status, headers, this.#ended);
     return true;
   }
 
   onData(chunk: Buffer): boolean {
     this.#left -= chunk.length;
-    // Not after the last byte, when nothing more comes to be held up: undici would not see that the response is complete, and
-    // take the close of an idle connection, 5 s later with Node's servers, for the end of one that is not.
-    return this.#exchange.write(chunk) || this.#left === 0 || this.#connection?.ended === true;
+    // Not after the last byte, when nothing more comes to be held up: undici would not see that the response is
+    // complete, and take the close of an idle connection, 5 s later with Node's servers, for the end of one that is not.
+    return this.#answer.write(chunk) || this.#left === 0 || this.#connection?.ended === true;
   }
 
   onComplete(trailers: Buffer[] | string[] | null): void {
+    this.#request.upstream.pooled -= 1;
     this.#connection?.finish();
     if (!this.#ended) {
       const isEmpty = trailers === null || trailers.length === 0;
-      this.#exchange.end(isEmpty ? undefined : rawStrings(trailers as Buffer[]));
+      this.#answer.end(isEmpty ? undefined : rawStrings(trailers as Buffer[]));
     }
     this.#request.stopBody();
-    this.#exchange.answered();
+    this.#answer.complete();
   }
 
   onError(error: Error): void {
-    this.#request.connectionMade();
-    if (this.#exchange.finished) return;
-    const connected = this.#request.control !== undefined;
+    const { upstream, control } = this.#request;
+    upstream.pooled -= 1;
+    if (this.#answer.isOver) return;
     if (this.#connection?.mayHaveBeenIdle === true && this.#request.repeat(error)) return;
     this.#request.stopBody(error);
-    this.#exchange.fail(upstreamFailure(error, this.#request.upstream.target, connected));
+    this.#answer.fail(upstreamFailure(error, upstream.target, control !== undefined));
   }
 }
 

@@ -3,7 +3,9 @@ import { isLoopback } from "mcp-tunnel-shared";
 
 /** The local service. Fixed at start: nothing that the relay sends can change where requests go. */
 export interface Target {
-  /** Scheme, host and port as a URL has them, for messages and for undici. */
+  /** What messages call it: its origin, or what it is in this program. */
+  readonly name: string;
+  /** Scheme, host and port as a URL has them, for undici. */
   readonly origin: string;
   readonly secure: boolean;
   /** A name or an address, IPv6 without brackets. `localhost` is tried as ::1 and as 127.0.0.1. */
@@ -16,6 +18,14 @@ export interface Target {
 /** The service on a port of this machine. */
 export function targetOfPort(port: number): Target {
   return parseTarget(`http://localhost:${port}`);
+}
+
+/**
+ * Stands for a service within this program, which messages call `name`. It is spoken to without TLS; the host is what
+ * an HTTP/1.1 request cannot do without.
+ */
+export function targetWithin(name: string): Target {
+  return { ...parseTarget("http://localhost"), name };
 }
 
 /** @throws TunnelError `invalid_option` for anything but the origin of an http or https URL. */
@@ -43,6 +53,7 @@ export function parseTarget(text: string): Target {
   const port = url.port === "" ? (secure ? 443 : 80) : Number(url.port);
   const hostname = url.hostname.replace(/^\[|\]$/g, "");
   return {
+    name: url.origin,
     origin: url.origin,
     secure,
     hostname,

@@ -1,39 +1,40 @@
 import type { Socket } from "node:net";
+import type { Answer } from "./answer.js";
 import { upstreamFailure } from "./errors.js";
-import type { Exchange } from "./exchange.js";
 import type { Target } from "./target.js";
 
 /** A connection that has left HTTP: bytes both ways, each direction ended by itself. */
 export class UpgradedConnection {
-  readonly #exchange: Exchange;
+  readonly #answer: Answer;
   readonly #socket: Socket;
   #localEnded = false;
   #visitorEnded = false;
 
-  constructor(exchange: Exchange, socket: Socket, target: Target) {
-    this.#exchange = exchange;
+  constructor(answer: Answer, socket: Socket, target: Target, onClosed: () => void) {
+    this.#answer = answer;
     this.#socket = socket;
     socket.setTimeout(0);
     socket.on("data", (chunk: Buffer) => this.send(chunk));
     socket.on("end", () => {
       this.#localEnded = true;
-      this.#exchange.end(undefined);
-      this.#finishIfDone();
+      this.#answer.end(undefined);
+      this.#stopIfDone();
     });
-    socket.on("error", (error) => this.#exchange.fail(upstreamFailure(error, target, true)));
+    socket.on("error", (error) => this.#answer.fail(upstreamFailure(error, target, true)));
     socket.on("close", () => {
       if (!this.#localEnded) {
         const error = new Error("the connection was closed");
-        this.#exchange.fail(upstreamFailure(error, target, true));
+        this.#answer.fail(upstreamFailure(error, target, true));
       }
-      this.#exchange.finish();
+      this.#answer.stop();
+      onClosed();
     });
   }
 
   /** Bytes of the local service. */
   send(chunk: Buffer): void {
-    if (this.#exchange.finished) return;
-    if (!this.#exchange.write(chunk)) this.#socket.pause();
+    if (this.#answer.isOver) return;
+    if (!this.#answer.write(chunk)) this.#socket.pause();
   }
 
   onDrain(): void {
@@ -42,20 +43,20 @@ export class UpgradedConnection {
 
   /** Bytes of the visitor. Credit goes back once they have left this process. */
   onData(chunk: Buffer): void {
-    this.#socket.write(chunk, () => this.#exchange.stream.consumed(chunk.length));
+    this.#socket.write(chunk, () => this.#answer.stream.consumed(chunk.length));
   }
 
   onEnd(): void {
     this.#visitorEnded = true;
     this.#socket.end();
-    this.#finishIfDone();
+    this.#stopIfDone();
   }
 
   destroy(): void {
     this.#socket.destroy();
   }
 
-  #finishIfDone(): void {
-    if (this.#localEnded && this.#visitorEnded) this.#exchange.finish();
+  #stopIfDone(): void {
+    if (this.#localEnded && this.#visitorEnded) this.#answer.stop();
   }
 }

@@ -1,6 +1,8 @@
-import { isIP } from "node:net";
-import { buildConnector, Pool } from "undici";
-import { ServiceLookup } from "../../net/lookup.js";
+import { Pool } from "undici";
+import type { buildConnector } from "undici";
+import { OpenList } from "../open-list.js";
+import type { Linked } from "../open-list.js";
+import type { Connections } from "./connections.js";
 import type { ForwardingOptions } from "./policies.js";
 import { readAfterRefusedWrite } from "./early-answer.js";
 import { headerPolicy } from "./headers.js";
@@ -8,39 +10,36 @@ import type { HeaderPolicy } from "./headers.js";
 import { LocalClient, maxIdleMs } from "./local-client.js";
 import { parserMaxHeadBytes } from "./response-normaliser.js";
 
-/** The local service, and the connections to it that wait for the next request. */
-export interface Upstream extends HeaderPolicy {
-  readonly pool: Pool;
-  readonly lookup: ServiceLookup;
-  readonly connectTimeoutMs: number;
-  /** The longest head of a response, in bytes. */
-  readonly maxHeadBytes: number;
-  /** Requests that were given up while undici is still making a connection for them, which nothing can stop. */
-  readonly givenUp: { count: number };
+/** A request on a connection of its own. */
+export interface OwnConnection extends Linked<OwnConnection> {
+  cut(): void;
 }
 
-export function createUpstream(options: ForwardingOptions): Upstream {
-  const { target, connectTimeoutMs, maxResponseHeadBytes: maxHeadBytes } = options;
-  const lookup = new ServiceLookup();
-  const connector = buildConnector({
-    timeout: connectTimeoutMs,
-    ...lookup.connectOptions(target.hostname, connectTimeoutMs),
-  });
+/** The local service, and the connections to it that wait for the next request. */
+export interface Upstream extends HeaderPolicy {
+  readonly connections: Connections;
+  readonly pool: Pool;
+  /** The longest head of a response, in bytes. */
+  readonly maxHeadBytes: number;
+  /**
+   * Requests that undici has, or will have. Among them are such as were given up while it is still making a connection
+   * for them, which nothing can stop.
+   */
+  pooled: number;
+  readonly own: OpenList<OwnConnection>;
+}
+
+export function createUpstream(options: ForwardingOptions, connections: Connections): Upstream {
+  const { target, maxResponseHeadBytes: maxHeadBytes } = options;
   const connect: buildConnector.connector = (connectOptions, callback) =>
-    connector(
-      // The name in the certificate is the target's; undici would take it from Host, which may be another. An address is not a
-      // name (RFC 6066 section 3).
-      { ...connectOptions, servername: isIP(target.hostname) === 0 ? target.hostname : "" },
-      (...result) => {
-        const [error, socket] = result;
-        if (error === null) {
-          lookup.connected(socket);
-          socket.prependListener("error", nameReset);
-          readAfterRefusedWrite(socket);
-        }
-        callback(...result);
-      },
-    );
+    connections.connector(connectOptions, (...result) => {
+      const [error, socket] = result;
+      if (error === null) {
+        socket.prependListener("error", nameReset);
+        readAfterRefusedWrite(socket);
+      }
+      callback(...result);
+    });
   const pool = new Pool(target.origin, {
     factory: (origin, clientOptions) => new LocalClient(origin, clientOptions, connect, maxHeadBytes),
     // As many as there are streams: event streams hold theirs for hours, and one that waited for a free
@@ -57,7 +56,7 @@ export function createUpstream(options: ForwardingOptions): Upstream {
     keepAliveMaxTimeout: maxIdleMs,
     keepAliveTimeoutThreshold: maxIdleMs,
   });
-  return { ...headerPolicy(options), connectTimeoutMs, maxHeadBytes, pool, lookup, givenUp: { count: 0 } };
+  return { ...headerPolicy(options), connections, pool, maxHeadBytes, pooled: 0, own: new OpenList() };
 }
 
 /**

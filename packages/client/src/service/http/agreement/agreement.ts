@@ -53,6 +53,15 @@ export class Agreement {
     return this.#publicName;
   }
 
+  /**
+   * What the service takes for its own origin, by the Host and the scheme that it is told: the public one, or the one
+   * that was written in its place.
+   */
+  get serviceOrigin(): string {
+    const { written } = this.#terms;
+    return written === undefined ? this.#public.origin : this.#toldOrigin(written);
+  }
+
   /** Puts the fields of a request, `headers`, in the words of the service. */
   settleRequest(headers: RawHeaders): void {
     for (let i = nextOf(requestNames, headers, 0); i !== -1; ) {

@@ -1,15 +1,9 @@
 import { headerValue, type RequestHead } from "mcp-tunnel-protocol";
+import type { ServedTunnel } from "../../service.js";
 import { originOf, References } from "./references.js";
 
 /** What the relay says of the tunnel that a request belongs to. */
-export interface PublicSide {
-  /** The origin that the relay made public. */
-  readonly origin: string;
-  /**
-   * The relay writes `X-Forwarded-Host` and `-Proto` itself. An original relay passes on those of visitors.
-   */
-  readonly isForwardedOwn: boolean;
-}
+export type PublicSide = Pick<ServedTunnel, "origin" | "isForwardedOwn">;
 
 /** What a visitor calls the service. */
 export interface PublicName {

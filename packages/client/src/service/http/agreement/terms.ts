@@ -1,4 +1,6 @@
 import type { HostHeader, OriginPolicy, ForwardingOptions } from "../policies.js";
+import { PerTunnel } from "../../per-tunnel.js";
+import type { ClientWarning } from "../../service.js";
 import { PublicNames, type PublicSide } from "./public-names.js";
 import { originOf, References } from "./references.js";
 
@@ -27,12 +29,6 @@ export interface Terms {
   readonly warn: (warning: ClientWarning) => void;
 }
 
-/** Something that works through the tunnel otherwise than without it, and what to do about it. */
-export interface ClientWarning {
-  readonly code: "signed_metadata" | "redirects_to_https";
-  readonly message: string;
-}
-
 export function termsOf(options: ForwardingOptions, tunnel: PublicSide, warn: Terms["warn"]): Terms {
   const { hostHeader, target, origin, forwardedHeaders } = options;
   const authority = writtenAuthority(hostHeader, target.authority);
@@ -49,6 +45,18 @@ export function termsOf(options: ForwardingOptions, tunnel: PublicSide, warn: Te
   const passesScheme = forwardedHeaders === "all" || forwardedHeaders.includes("proto");
   const publicNames = new PublicNames(tunnel);
   return { tunnel, publicNames, written, origin, passesScheme, rewritesMetadata, warn };
+}
+
+/** The terms of each tunnel. What the user has to know is told once for each kind, whichever the tunnel. */
+export function termsPerTunnel(options: ForwardingOptions): PerTunnel<Terms> {
+  const told = new Set<string>();
+  return new PerTunnel((tunnel) =>
+    termsOf(options, tunnel, (warning) => {
+      if (told.has(warning.code)) return;
+      told.add(warning.code);
+      tunnel.warn(warning);
+    }),
+  );
 }
 
 function writtenAuthority(hostHeader: HostHeader, own: string): string | undefined {

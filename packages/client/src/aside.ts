@@ -1,0 +1,10 @@
+/** Runs the user's code; what it throws becomes an uncaught exception of its own, and breaks nothing here. */
+export function runAside(action: () => unknown): void {
+  try {
+    action();
+  } catch (error) {
+    process.nextTick(() => {
+      throw error;
+    });
+  }
+}

@@ -1,0 +1,253 @@
+import type { RequestListener, Server } from "node:http";
+import {
+  callback,
+  flag,
+  maxTimerMs,
+  objectWith,
+  oneOf,
+  text,
+  textOrUrl,
+  unusable,
+  wholeNumber,
+} from "mcp-tunnel-protocol";
+import type { FetchHandler } from "./service/handler/fetch.js";
+import { greatestHeadBytes, leastHeadBytes } from "./service/http/response-normaliser.js";
+import {
+  defaultForwardedHeaders,
+  defaultOauthMetadata,
+  defaultOrigin,
+  forwardedHeaders,
+  oauthMetadataPolicies,
+  originPolicies,
+} from "./service/http/policies.js";
+import type {
+  ForwardedHeaders,
+  ForwardingOptions,
+  HostHeader,
+  OauthMetadata,
+  OriginPolicy,
+} from "./service/http/policies.js";
+import type { Service } from "./service/service.js";
+import { parseTarget, targetOfPort, targetWithin } from "./service/http/target.js";
+import type { Target } from "./service/http/target.js";
+
+/** What answers the visitors: exactly one of `port`, `target`, `handler`, `fetch` and `server`, and how it is told of them. */
+export interface ServiceOptions {
+  /**
+   * The port of a local HTTP service on this machine, 1-65535.
+   * @example startTunnelClient({ port: 3000, relayUrl: "https://tunnel.example.com" })
+   */
+  port?: number;
+  /** A local HTTP service as an origin, such as `http://localhost:3000` or `https://box.lan`. */
+  target?: string | URL;
+  /**
+   * A request handler of this program, in Node's form: an Express application, for example. Nothing listens for it.
+   * @example startTunnelClient({ handler: (req, res) => res.end("hello"), relayUrl: "https://tunnel.example.com" })
+   */
+  handler?: RequestListener;
+  /**
+   * A request handler of this program, in the web's form: the `fetch` of a Hono application, for example. The Request's
+   * URL is the public one. Neither form carries an upgrade; this one has no place for trailers, interim responses, and
+   * a body of GET and HEAD either.
+   * @example startTunnelClient({ fetch: () => new Response("hello"), relayUrl: "https://tunnel.example.com" })
+   */
+  fetch?: FetchHandler;
+  /**
+   * A server of `node:http` in this program, which need not listen: its requests, upgrades and other events are those
+   * of any connection. It stays the program's own, and is not closed with the client.
+   */
+  server?: Server;
+  /**
+   * Which Host the service sees. `"rewrite"`, the default with `port` and `target` and possible only there: its own
+   * name and port, which guards against DNS rebinding expect; what it says of itself is put in the visitor's words.
+   * `"preserve"`, the default with `handler`, `fetch` and `server`: the public name, which is the only one that they
+   * have. Any other value is sent as it is, and what the service says of itself by it is put in the visitor's words:
+   * `"localhost"` for a framework whose guard knows no other name.
+   */
+  hostHeader?: string;
+  /**
+   * What is done about `Origin`, and about a `Referer` of the tunnel's own public origin. `"rewrite"`
+   * (default): the tunnel's own public origin becomes the local service's own, where it sees its own Host;
+   * those of other web sites stay, so that the service can refuse them. `"keep"`: nothing. `"drop"`: `Origin`
+   * is removed, whatever it says, which removes that defence.
+   */
+  origin?: OriginPolicy;
+  /** The same as `origin: "drop"`. Default false. */
+  dropOrigin?: boolean;
+  /**
+   * Which of the relay's `X-Forwarded-For`, `-Host` and `-Proto` reach the local service: `"all"`, `"none"`,
+   * or some, as in `"for,proto"`. Without all of them no other `X-Forwarded-*` and no `Forwarded` passes
+   * either. Default: `"for"`, or `"all"` where the service sees the public name. Services that are made for a proxy in
+   * front of them may want all, and those that redirect to https `proto`.
+   */
+  forwardedHeaders?: string;
+  /**
+   * `"rewrite"` (default): the OAuth and OpenID Connect metadata that the local service has at their
+   * well-known paths (JSON, up to 256 KiB) name the public origin, where they name its own by the Host that
+   * it sees. `"keep"`: they stay as they are.
+   */
+  oauthMetadata?: OauthMetadata;
+  /** How long the local service may take to accept a connection, in milliseconds. Default 5,000. */
+  connectTimeoutMs?: number;
+  /** The longest head of a response of the local service, in bytes, up to 262,144. Default 65,536; a longer one gets 502. */
+  maxResponseHeadBytes?: number;
+}
+
+/** {@link ServiceOptions}, checked and complete. */
+export interface ResolvedService extends ForwardingOptions {
+  readonly form: ServiceForm;
+}
+
+/** What answers the visitors. With a form other than `target`, the target only stands for what is in this program. */
+export type ServiceForm =
+  | { readonly name: "target" }
+  | { readonly name: "handler"; readonly handler: RequestListener }
+  | { readonly name: "fetch"; readonly fetch: FetchHandler }
+  | { readonly name: "server"; readonly server: Server }
+  | { readonly name: "service"; readonly service: Service };
+
+/** What each option may be. What text has to say is looked at where it is read. */
+export const serviceShapes = {
+  port: wholeNumber(1, 65_535).optional(),
+  target: textOrUrl.optional(),
+  handler: callback.optional(),
+  fetch: callback.optional(),
+  server: objectWith<Server>(["emit", "on"]).optional(),
+  hostHeader: text().optional(),
+  origin: oneOf(originPolicies).optional(),
+  dropOrigin: flag.optional(),
+  forwardedHeaders: text().optional(),
+  oauthMetadata: oneOf(oauthMetadataPolicies).optional(),
+  connectTimeoutMs: wholeNumber(1).optional(),
+  maxResponseHeadBytes: wholeNumber(leastHeadBytes, greatestHeadBytes).optional(),
+} satisfies Record<keyof ServiceOptions, unknown>;
+
+const serviceOptionNames = Object.keys(serviceShapes) as (keyof ServiceOptions)[];
+
+/** What can be served, by the name of its option. */
+export const formNames = ["port", "target", "handler", "fetch", "server"] as const;
+
+type FormOptions = ServiceOptions & { readonly service?: Service };
+
+/**
+ * The service of options whose types have been checked. `names`: the options of which exactly one has to be given.
+ * @throws TunnelError `invalid_option`.
+ */
+export function resolveService(options: FormOptions, names: readonly (keyof FormOptions)[]): ResolvedService {
+  checkOneForm(options, names);
+  const form = formOf(options);
+  refuseUseless(options, form);
+  const hostHeader = options.hostHeader ?? (form.name === "target" ? "rewrite" : "preserve");
+  return {
+    form,
+    target: resolveTarget(options),
+    hostHeader: parseHostHeader(hostHeader),
+    origin: resolveOrigin(options.origin, options.dropOrigin ?? false),
+    forwardedHeaders: resolveForwardedHeaders(options.forwardedHeaders, hostHeader),
+    oauthMetadata: options.oauthMetadata ?? defaultOauthMetadata,
+    connectTimeoutMs: Math.min(options.connectTimeoutMs ?? 5_000, maxTimerMs),
+    maxResponseHeadBytes: options.maxResponseHeadBytes ?? 65_536,
+  };
+}
+
+function checkOneForm(options: FormOptions, names: readonly (keyof FormOptions)[]): void {
+  const given = names.filter((name) => options[name] !== undefined);
+  if (given.length === 0) {
+    throw unusable(`nothing is given to serve: give either ${either(names)}`, { options: names });
+  }
+  if (given.length > 1) {
+    throw unusable(`give either ${either(given)}: a client serves one of them`, { options: given });
+  }
+}
+
+/** `'a', 'b' or 'c'` */
+function either(names: readonly string[]): string {
+  const quoted = names.map((name) => `'${name}'`);
+  return `${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`;
+}
+
+function formOf({ handler, fetch, server, service }: FormOptions): ServiceForm {
+  if (handler !== undefined) return { name: "handler", handler };
+  if (fetch !== undefined) return { name: "fetch", fetch };
+  if (server !== undefined) return { name: "server", server };
+  return service === undefined ? { name: "target" } : { name: "service", service };
+}
+
+/** @throws TunnelError `invalid_option` for an option that would have no effect. */
+function refuseUseless(options: FormOptions, form: ServiceForm): void {
+  if (form.name === "target") return;
+  if (form.name === "service") {
+    const useless = serviceOptionNames.find((name) => options[name] !== undefined);
+    if (useless === undefined) return;
+    throw unusable(`${useless} has no effect with 'service': give it to createService`, {
+      options: [useless],
+    });
+  }
+  if (form.name === "fetch" && options.maxResponseHeadBytes !== undefined) {
+    throw unusable("maxResponseHeadBytes has no effect with 'fetch', whose answers have no head in bytes", {
+      options: ["maxResponseHeadBytes"],
+    });
+  }
+  if (options.hostHeader === "rewrite") {
+    throw unusable(
+      `'${form.name}' has no name of its own: with it, hostHeader takes 'preserve' or a host name`,
+      { options: ["hostHeader"] },
+    );
+  }
+  if (options.connectTimeoutMs !== undefined) {
+    throw unusable(`connectTimeoutMs has no effect with '${form.name}', to which no connection is made`, {
+      options: ["connectTimeoutMs"],
+    });
+  }
+}
+
+function resolveTarget({ port, target, server }: ServiceOptions): Target {
+  if (port !== undefined) return targetOfPort(port);
+  if (target !== undefined) return parseTarget(String(target));
+  return targetWithin(server === undefined ? "the request handler" : "the server");
+}
+
+/** What a Host field may hold (RFC 9110 section 7.2); the colon and brackets are for a port and IPv6. */
+const hostValue = /^[\w.~!$&'()*+,;=%:[\]-]+$/;
+
+/** @throws TunnelError `invalid_option`. */
+export function parseHostHeader(value: string): HostHeader {
+  if (value === "rewrite" || value === "preserve") return value;
+  // A name spelled like one of the two words is meant to be it.
+  if (!hostValue.test(value) || /^(?:rewrite|preserve)$/i.test(value)) {
+    throw unusable(`the host header '${value}' is neither 'rewrite' nor 'preserve' nor a host name`, {
+      options: ["hostHeader"],
+    });
+  }
+  return { value };
+}
+
+function resolveOrigin(policy: OriginPolicy | undefined, isDropped: boolean): OriginPolicy {
+  if (policy === undefined) return isDropped ? "drop" : defaultOrigin;
+  if (isDropped && policy !== "drop") {
+    throw unusable(`the origin cannot be '${policy}' and be dropped: give either 'origin' or 'drop-origin'`, {
+      options: ["origin", "dropOrigin"],
+    });
+  }
+  return policy;
+}
+
+function resolveForwardedHeaders(given: string | undefined, hostHeader: string): ForwardedHeaders {
+  const { publicName, ownName } = defaultForwardedHeaders;
+  return parseForwardedHeaders(given ?? (hostHeader === "preserve" ? publicName : ownName));
+}
+
+/** @throws TunnelError `invalid_option`. */
+export function parseForwardedHeaders(value: string): ForwardedHeaders {
+  if (value === "all") return value;
+  if (value === "none") return [];
+  return value.split(",").map((part) => {
+    const header = forwardedHeaders.find((one) => one === part.trim().toLowerCase());
+    if (header !== undefined) return header;
+    throw unusable(
+      "the forwarded headers are 'all', 'none' or some of 'for', 'host' and 'proto', as in 'for,proto', " +
+        `not '${value}'`,
+      { options: ["forwardedHeaders"] },
+    );
+  });
+}

@@ -1,0 +1,237 @@
+import { headerValue, isEventStreamType, StreamReset } from "mcp-tunnel-protocol";
+import type {
+  AcceptedStream,
+  RawHeaders,
+  RequestHead,
+  ResetCode,
+  ResponseHead,
+  StreamHandler,
+} from "mcp-tunnel-protocol";
+import { limitText } from "../refusals.js";
+import type { GuardedObserver, RequestEvent } from "./observer.js";
+import { ignored } from "./service.js";
+import type { ServedTunnel, Service } from "./service.js";
+
+/**
+ * What has come of the answer:
+ *
+ * ```
+ * waiting --head--> answering --end--> answered --the request too--> ending --a moment--> over
+ *      any of these --reset, by either end--> over
+ * ```
+ *
+ * `ending`: what was sent last may turn out not to be fit to travel, which the stream says a moment later.
+ */
+type State = "waiting" | "answering" | "answered" | "ending" | "over";
+
+/**
+ * One request and its answer, between the session and the service, whichever it is: the service has it for its stream,
+ * and the session for the stream's handler. It counts, holds the answer to the relay's limit, tells an observer, and
+ * knows when it is over.
+ */
+export class Exchange implements AcceptedStream, StreamHandler {
+  readonly startedAtMs = performance.now();
+  readonly #stream: AcceptedStream;
+  readonly #head: RequestHead;
+  readonly #tunnel: ServedTunnel;
+  readonly #onOver: (event: RequestEvent) => void;
+  #observer: GuardedObserver | undefined;
+  #service: StreamHandler = ignored;
+  #state: State = "waiting";
+  #requestEnded: boolean;
+  /** The final one, as the visitor gets it. */
+  #status: number | undefined;
+  #requestBytes = 0;
+  #responseBytes = 0;
+
+  /** `end`: the request has no body. */
+  constructor(
+    stream: AcceptedStream,
+    head: RequestHead,
+    end: boolean,
+    tunnel: ServedTunnel,
+    onOver: (event: RequestEvent) => void,
+  ) {
+    this.#stream = stream;
+    this.#head = head;
+    this.#requestEnded = end;
+    this.#tunnel = tunnel;
+    this.#onOver = onOver;
+  }
+
+  get id(): number {
+    return this.#stream.id;
+  }
+
+  /** Tells `observer` of all that follows. */
+  observe(observer: GuardedObserver): void {
+    this.#observer = observer;
+  }
+
+  /** Hands the request to the service. */
+  serve(service: Service): void {
+    try {
+      this.#service = service.accept(this, this.#head, this.#requestEnded, this.#tunnel);
+    } catch (error) {
+      this.#tunnel.fault(error);
+      this.reset("internal", "the service failed");
+    }
+  }
+
+  // ---- what the service says
+
+  sendInterim(head: ResponseHead): void {
+    if (this.#state !== "waiting") return;
+    if (this.#observer !== undefined) this.#observer.onInterim(head);
+    this.#stream.sendInterim(head);
+  }
+
+  sendHead(head: ResponseHead, end = false): void {
+    if (this.#state !== "waiting" || (!end && this.#isOverLimit(head))) return;
+    this.#state = "answering";
+    this.#status = head.status;
+    if (this.#observer !== undefined) this.#observer.onHead(head, end);
+    this.#stream.sendHead(head, end);
+    if (!end) return;
+    if (this.#observer !== undefined) this.#observer.onEnd([]);
+    this.#answered();
+  }
+
+  write(chunk: Buffer): boolean {
+    if (this.#state !== "answering") {
+      this.#refuseEarly();
+      return true;
+    }
+    this.#responseBytes += chunk.length;
+    if (this.#observer !== undefined) this.#observer.onData(chunk);
+    return this.#stream.write(chunk);
+  }
+
+  end(trailers?: RawHeaders): void {
+    if (this.#state !== "answering") {
+      this.#refuseEarly();
+      return;
+    }
+    if (this.#observer !== undefined) this.#observer.onEnd(trailers ?? []);
+    this.#stream.end(trailers);
+    this.#answered();
+  }
+
+  reset(code: ResetCode, message = ""): void {
+    switch (this.#state) {
+      case "waiting":
+      case "answering":
+        this.#fail(code, message);
+        return;
+      case "answered":
+        if (code !== "no_error") {
+          this.#fail(code, message);
+          return;
+        }
+        this.#stream.reset(code, message);
+        this.#endSoon();
+        return;
+      case "ending":
+      case "over":
+        // The answer is whole. What is left of the request, if anything, is not wanted.
+        if (code === "no_error") this.#stream.reset(code, message);
+    }
+  }
+
+  consumed(bytes: number): void {
+    this.#stream.consumed(bytes);
+  }
+
+  // ---- what the session says
+
+  onData(chunk: Buffer, last: boolean): void {
+    this.#requestBytes += chunk.length;
+    if (this.#observer !== undefined) this.#observer.onRequestData(chunk);
+    this.#service.onData(chunk, last);
+  }
+
+  onEnd(trailers: RawHeaders): void {
+    this.#requestEnded = true;
+    if (this.#observer !== undefined) this.#observer.onRequestEnd(trailers);
+    this.#service.onEnd(trailers);
+    if (this.#state === "answered") this.#endSoon();
+  }
+
+  onReset(reason: StreamReset): void {
+    // The relay could not use the head, or the wire not carry it: whatever the service said, the visitor got a 502.
+    if (reason.code === "bad_message" && this.#status !== undefined) this.#status = 502;
+    this.#finish(reason.code === "no_error" ? undefined : { code: reason.code, message: reason.message });
+    this.#service.onReset(reason);
+  }
+
+  onDrain(): void {
+    this.#service.onDrain?.();
+  }
+
+  // ---- ends
+
+  /** A body without a head would be a fault of the whole session to the relay. */
+  #refuseEarly(): void {
+    if (this.#state === "waiting") this.#fail("internal", "the service sent a body before its head");
+  }
+
+  /**
+   * The relay answers a body that is announced to be too long with an error. By the time that this end heard of it, it
+   * might have sent all of the body, and called the exchange a success.
+   */
+  #isOverLimit({ headers }: ResponseHead): boolean {
+    const { maxResponseBody } = this.#tunnel;
+    const length = headerValue(headers, "content-length");
+    if (length === undefined || !(Number(length) > maxResponseBody)) return false;
+    if (isEventStreamType(headerValue(headers, "content-type") ?? "")) return false;
+    const option = limitText({ option: "max-response-body", value: maxResponseBody, unit: "bytes" });
+    this.#refuse("body_too_large", `its answer of ${length} bytes is over the relay's ${option}`);
+    return true;
+  }
+
+  /** Cuts the exchange for what the service has answered, and tells it later, as a session does of such heads. */
+  #refuse(code: ResetCode, message: string): void {
+    this.#fail(code, message);
+    queueMicrotask(() => {
+      try {
+        this.#service.onReset(new StreamReset(code, message));
+      } catch (error) {
+        this.#tunnel.fault(error);
+      }
+    });
+  }
+
+  /** The visitor gets an error, or an answer that is visibly incomplete. */
+  #fail(code: ResetCode, message: string): void {
+    this.#status ??= code === "upstream_timeout" ? 504 : 502;
+    this.#stream.reset(code, message);
+    this.#finish({ code, message });
+  }
+
+  #answered(): void {
+    this.#state = "answered";
+    if (this.#requestEnded) this.#endSoon();
+  }
+
+  #endSoon(): void {
+    this.#state = "ending";
+    // Later than what the stream still has to tell: that the head, or the trailers, could not travel.
+    queueMicrotask(() => this.#finish(undefined));
+  }
+
+  #finish(error: RequestEvent["error"]): void {
+    if (this.#state === "over") return;
+    this.#state = "over";
+    const event = {
+      method: this.#head.method,
+      path: this.#head.path,
+      status: this.#status,
+      durationMs: performance.now() - this.startedAtMs,
+      requestBytes: this.#requestBytes,
+      responseBytes: this.#responseBytes,
+      error,
+    };
+    if (this.#observer !== undefined) this.#observer.onOver(event);
+    this.#onOver(event);
+  }
+}

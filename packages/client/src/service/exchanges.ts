@@ -1,0 +1,82 @@
+import type { AcceptedStream, RequestHead, StreamHandler } from "mcp-tunnel-protocol";
+import { runAside } from "../aside.js";
+import { Exchange } from "./exchange.js";
+import { GuardedObserver } from "./observer.js";
+import type { ExchangeObserver, ObserveExchange, RequestEvent } from "./observer.js";
+import { headFault } from "./request-head.js";
+import { ignored } from "./service.js";
+import type { ServedTunnel, Service } from "./service.js";
+
+export interface ExchangesOptions {
+  /** Requests and upgraded connections open at the same time. */
+  readonly maxStreams: number;
+  readonly observeExchange: ObserveExchange | undefined;
+}
+
+/**
+ * What the client puts around its service, and holds every kind of service to: requests that can be trusted to be
+ * requests, a number of them at a time, and a word about each.
+ */
+export class Exchanges implements Service {
+  #open = 0;
+  #count = 0;
+  readonly #service: Service;
+  readonly #maxStreams: number;
+  readonly #observe: ObserveExchange | undefined;
+  readonly #onOver: (event: RequestEvent) => void;
+
+  /** `onOver` is called once for each exchange. */
+  constructor(service: Service, options: ExchangesOptions, onOver: (event: RequestEvent) => void) {
+    this.#service = service;
+    this.#maxStreams = options.maxStreams;
+    this.#observe = options.observeExchange;
+    this.#onOver = (event) => {
+      this.#open -= 1;
+      onOver(event);
+    };
+  }
+
+  /** Exchanges that are open now. */
+  get open(): number {
+    return this.#open;
+  }
+
+  accept(stream: AcceptedStream, head: RequestHead, end: boolean, tunnel: ServedTunnel): StreamHandler {
+    this.#open += 1;
+    this.#count += 1;
+    const exchange = new Exchange(stream, head, end, tunnel, this.#onOver);
+    if (this.#observe !== undefined) this.#tell(this.#observe, exchange, head, tunnel);
+    const fault = headFault(head, end);
+    if (fault !== undefined) {
+      exchange.reset("bad_message", `the relay sent an unusable request: ${fault}`);
+      return ignored;
+    }
+    if (this.#open > this.#maxStreams || this.#leftBehind > this.#maxStreams) {
+      exchange.reset("overloaded", `the client already serves ${this.#maxStreams} requests`);
+      return ignored;
+    }
+    exchange.serve(this.#service);
+    return exchange;
+  }
+
+  /**
+   * What the service is at work on though its streams are over, such as a connection that is being made: a relay that
+   * gives each request up at once could have any number of them. The newest exchange has not reached the service.
+   */
+  get #leftBehind(): number {
+    return this.#service.open - (this.#open - 1);
+  }
+
+  #tell(observe: ObserveExchange, exchange: Exchange, head: RequestHead, tunnel: ServedTunnel): void {
+    let observer: ExchangeObserver | undefined;
+    const { startedAtMs } = exchange;
+    runAside(() => {
+      observer = observe({ id: this.#count, head, tunnel, startedAtMs });
+    });
+    if (observer !== undefined) exchange.observe(new GuardedObserver(observer));
+  }
+
+  close(): Promise<void> {
+    return this.#service.close();
+  }
+}

@@ -1,0 +1,186 @@
+import type {
+  AcceptedStream,
+  RawHeaders,
+  RequestHead,
+  StreamHandler,
+  StreamReset,
+} from "mcp-tunnel-protocol";
+import { Agreement } from "../http/agreement/agreement.js";
+import { termsPerTunnel } from "../http/agreement/terms.js";
+import type { Terms } from "../http/agreement/terms.js";
+import { Answer } from "../http/answer.js";
+import { RequestBody } from "../http/body.js";
+import { headerPolicy } from "../http/headers.js";
+import type { HeaderPolicy } from "../http/headers.js";
+import type { ForwardingOptions } from "../http/policies.js";
+import { OpenList } from "../open-list.js";
+import type { Linked } from "../open-list.js";
+import type { PerTunnel } from "../per-tunnel.js";
+import type { ServedTunnel, Service } from "../service.js";
+import { isForbiddenMethod, takesBody, webRequest } from "./web-request.js";
+
+/** A request handler in the web's form, as `TunnelClientOptions.fetch` takes it. */
+export type FetchHandler = (request: Request) => Response | Promise<Response>;
+
+/** What the handlers of a service have in common. */
+interface Handling {
+  readonly fetch: FetchHandler;
+  readonly policy: HeaderPolicy;
+  readonly open: OpenList<FetchExchange>;
+}
+
+/** Has each request answered by a function of this program, with no HTTP in between. */
+export class FetchService implements Service {
+  readonly #handling: Handling;
+  readonly #terms: PerTunnel<Terms>;
+
+  constructor(fetch: FetchHandler, options: ForwardingOptions) {
+    this.#handling = { fetch, policy: headerPolicy(options), open: new OpenList() };
+    this.#terms = termsPerTunnel(options);
+  }
+
+  /** Handlers that are at work, be it for visitors who have left, and answers that are on their way. */
+  get open(): number {
+    return this.#handling.open.size;
+  }
+
+  accept(stream: AcceptedStream, head: RequestHead, end: boolean, tunnel: ServedTunnel): StreamHandler {
+    const answer = new Answer(stream, head, new Agreement(this.#terms.of(tunnel), head));
+    const exchange = new FetchExchange(answer, end, tunnel);
+    void exchange.run(this.#handling);
+    return exchange;
+  }
+
+  /** A handler that does not heed its signal goes on: nothing can stop it. */
+  async close(): Promise<void> {
+    for (const exchange of this.#handling.open.toArray()) exchange.cut();
+  }
+}
+
+/** One request, from its head to the last byte that the handler has for it. */
+class FetchExchange implements StreamHandler, Linked<FetchExchange> {
+  previous: FetchExchange | undefined;
+  next: FetchExchange | undefined;
+  readonly #answer: Answer;
+  readonly #tunnel: ServedTunnel;
+  /** Undefined: there is none, or none that a Request could have. */
+  readonly #body: RequestBody | undefined;
+  readonly #abort = new AbortController();
+  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  /** Ends the wait for the visitor to take more. */
+  #onDrained: (() => void) | undefined;
+
+  constructor(answer: Answer, end: boolean, tunnel: ServedTunnel) {
+    this.#answer = answer;
+    this.#tunnel = tunnel;
+    const { method, upgrade } = answer.head;
+    if (!end && upgrade !== true && takesBody(method)) this.#body = new RequestBody(answer.stream);
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#body === undefined) this.#answer.stream.consumed(chunk.length);
+    else this.#body.push(chunk);
+  }
+
+  onEnd(): void {
+    this.#body?.end();
+  }
+
+  onReset(reason: StreamReset): void {
+    this.#answer.stop();
+    this.#stop(reason);
+  }
+
+  onDrain(): void {
+    this.#onDrained?.();
+  }
+
+  cut(): void {
+    const message = "the client was closed";
+    this.#answer.fail({ code: "upstream_failed", message });
+    this.#stop(new Error(message));
+  }
+
+  /** Has the handler answer. Never rejects. */
+  async run({ fetch, policy, open }: Handling): Promise<void> {
+    open.add(this);
+    try {
+      if (isForbiddenMethod(this.#answer.head.method)) this.#refuseMethod();
+      else await this.#send(await fetch(webRequest(this.#answer, policy, this.#body, this.#abort.signal)));
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      open.delete(this);
+    }
+  }
+
+  /** RFC 9110 section 15.6.2. */
+  #refuseMethod(): void {
+    this.#answer.sendHead(501, [], true);
+    this.#answer.complete();
+  }
+
+  async #send(response: Response): Promise<void> {
+    const { status, body } = response;
+    // The visitor left, or the client is closing.
+    if (this.#answer.isOver) {
+      await body?.cancel();
+      return;
+    }
+    if (!(status >= 200 && status <= 999))
+      throw new TypeError(`a response of status ${status} cannot be sent`);
+    // RFC 9110 section 6.4.1. A Response with such a status has no body.
+    const isBodiless = body === null || this.#answer.head.method === "HEAD";
+    this.#answer.sendHead(status, rawHeaders(response.headers), isBodiless);
+    if (!isBodiless) await this.#sendBody(body);
+    else await body?.cancel();
+    this.#body?.abandon(new Error("the request has been answered in full"));
+    if (!this.#answer.isOver) this.#answer.complete();
+  }
+
+  async #sendBody(body: ReadableStream<Uint8Array>): Promise<void> {
+    const reader = body.getReader();
+    this.#reader = reader;
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (this.#answer.isOver) return;
+      if (done) break;
+      if (!(value instanceof Uint8Array)) throw new TypeError("a chunk of the body is not a Uint8Array");
+      const chunk = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+      if (!this.#answer.write(chunk)) await this.#drained();
+    }
+    this.#answer.end(undefined);
+  }
+
+  /** Resolves when more may be written, or there is nobody left to write for. */
+  #drained(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onDrained = resolve;
+    });
+  }
+
+  /** What the handler threw is for this program alone to know. */
+  #fail(error: unknown): void {
+    // That it breaks off once its visitor has left is what it was asked to do.
+    if (this.#answer.isOver) return;
+    this.#tunnel.fault(error);
+    this.#answer.fail({ code: "upstream_failed", message: "the request handler failed" });
+    this.#stop(error);
+  }
+
+  /** Nobody waits for the answer any more. */
+  #stop(reason: unknown): void {
+    const error = reason instanceof Error ? reason : new Error(String(reason));
+    this.#body?.abandon(error);
+    this.#abort.abort(new DOMException(error.message, "AbortError"));
+    // A body that fails to be cancelled is of no use to anybody.
+    this.#reader?.cancel(error).catch(() => {});
+    this.#onDrained?.();
+  }
+}
+
+function rawHeaders(headers: Headers): RawHeaders {
+  const raw: RawHeaders = [];
+  for (const [name, value] of headers) raw.push(name, value);
+  return raw;
+}

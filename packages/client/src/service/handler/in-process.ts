@@ -1,0 +1,49 @@
+import { createServer, Server } from "node:http";
+import type { RequestListener } from "node:http";
+import { TunnelError } from "mcp-tunnel-protocol";
+import type { Connections } from "../http/connections.js";
+import { Forwarder } from "../http/forwarder.js";
+import type { ForwardingOptions } from "../http/policies.js";
+import { greatestHeadBytes } from "../http/response-normaliser.js";
+import type { Service } from "../service.js";
+import { connectionPair } from "./connection-pair.js";
+
+/**
+ * Forwards to a server of this program over connections within the process, so that it is all that it would be behind a
+ * port: kept-alive connections, upgrades, trailers, interim responses, timeouts.
+ * @throws TunnelError `invalid_option` for what is no Server of node:http.
+ */
+export function serverService(server: Server, options: ForwardingOptions): Service {
+  if (!(server instanceof Server)) {
+    // One with TLS waits for a handshake, and one of HTTP/2 speaks another language.
+    throw new TunnelError(
+      "invalid_option",
+      "server must be a Server of node:http, such as createServer() makes",
+    );
+  }
+  return new Forwarder(options, connectionsTo(server, false), connectionsTo(server, true));
+}
+
+/** The same for a request handler, whose server nobody else knows. */
+export function handlerService(handler: RequestListener, options: ForwardingOptions): Service {
+  // The relay's bounds are the only ones. The wire carries heads of so many bytes; Node writes them with more.
+  const server = createServer({ maxHeaderSize: 2 * greatestHeadBytes }, handler);
+  server.maxHeadersCount = 0;
+  return serverService(server, options);
+}
+
+function connectionsTo(server: Server, isEncrypted: boolean): Connections {
+  const connect = () => {
+    const pair = connectionPair(isEncrypted);
+    // The event that Node's documentation names for connections from elsewhere.
+    server.emit("connection", pair.server);
+    return pair.client;
+  };
+  return {
+    connector: (_options, callback) => callback(null, connect()),
+    connect(onConnected) {
+      onConnected();
+      return connect();
+    },
+  };
+}

@@ -1,0 +1,72 @@
+import { headerValue } from "mcp-tunnel-protocol";
+import type { RawHeaders } from "mcp-tunnel-protocol";
+import type { Answer } from "../http/answer.js";
+import type { RequestBody } from "../http/body.js";
+import { localHeaders } from "../http/headers.js";
+import type { HeaderPolicy } from "../http/headers.js";
+
+/** Methods of which a Request takes no body (WHATWG Fetch, "new Request(input, init)", step 35). */
+export function takesBody(method: string): boolean {
+  return method !== "GET" && method !== "HEAD";
+}
+
+/** Methods that a Request does not take at all (WHATWG Fetch, "forbidden method"), whatever their letter case. */
+export function isForbiddenMethod(method: string): boolean {
+  return /^(?:connect|trace|track)$/i.test(method);
+}
+
+/** The request in the web's form. `body`: undefined when it has none. */
+export function webRequest(
+  answer: Answer,
+  policy: HeaderPolicy,
+  body: RequestBody | undefined,
+  signal: AbortSignal,
+): Request {
+  const { head, agreement } = answer;
+  const headers = webHeaders(localHeaders(head, policy, agreement));
+  const url = agreement.serviceOrigin + webPath(head.path);
+  if (body === undefined) return new Request(url, { method: head.method, headers, signal });
+  const stream = webBody(answer, body);
+  return new Request(url, { method: head.method, headers, signal, body: stream, duplex: "half" });
+}
+
+/** A path as URLs have it. Its bytes beyond ASCII are escaped one by one: a URL would take each for a character. */
+function webPath(path: string): string {
+  const escaped = path.replace(/[\x80-\xff]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+  return escaped.startsWith("/") ? escaped : `/${escaped}`;
+}
+
+/** Repeats are joined with a comma, and cookies with a semicolon (RFC 9113 section 8.2.3). */
+function webHeaders(raw: RawHeaders): Headers {
+  const headers = new Headers();
+  for (let i = 0; i < raw.length; i += 2) {
+    const [name, value] = [raw[i] as string, raw[i + 1] as string];
+    const cookies = name.length === 6 && name.toLowerCase() === "cookie" ? headers.get("cookie") : null;
+    if (cookies === null) headers.append(name, value);
+    else headers.set("cookie", `${cookies}; ${value}`);
+  }
+  return headers;
+}
+
+/**
+ * The body as it is read: what the handler does not take stays in the visitor's hands. Chunks are copied, since they are
+ * parts of larger reads, and are Buffers, which `slice` and `toString` otherwise than the web's.
+ */
+function webBody({ stream, head }: Answer, body: RequestBody): ReadableStream<Uint8Array> {
+  let awaitsContinue = headerValue(head.headers, "expect")?.toLowerCase() === "100-continue";
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        if (awaitsContinue) stream.sendInterim({ status: 100, headers: [] });
+        awaitsContinue = false;
+        const { done, value } = await body.next();
+        if (done === true) controller.close();
+        else controller.enqueue(new Uint8Array(value));
+      },
+      cancel(reason) {
+        body.abandon(reason instanceof Error ? reason : new Error("the request body is not wanted any more"));
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}

@@ -1,0 +1,53 @@
+import * as net from "node:net";
+import * as tls from "node:tls";
+import { buildConnector } from "undici";
+import { ServiceLookup } from "../../net/lookup.js";
+import type { Target } from "./target.js";
+
+/** How connections to a service are made. */
+export interface Connections {
+  /** For undici. */
+  readonly connector: buildConnector.connector;
+  /**
+   * Makes a connection that may be half closed: an upgraded protocol may need one direction longer. `onConnected` is
+   * called once it stands.
+   */
+  connect(onConnected: () => void): net.Socket;
+}
+
+/** Connections to a port, with TLS where the target says so. */
+export function tcpConnections(target: Target, connectTimeoutMs: number): Connections {
+  const lookup = new ServiceLookup();
+  // The name in the certificate is the target's; undici would take it from Host, which may be another. An address is
+  // not a name (RFC 6066 section 3).
+  const servername = net.isIP(target.hostname) === 0 ? target.hostname : "";
+  const options = lookup.connectOptions(target.hostname, connectTimeoutMs);
+  const connector = buildConnector({ timeout: connectTimeoutMs, ...options });
+  return {
+    connector: (connectOptions, callback) =>
+      connector({ ...connectOptions, servername }, (...result) => {
+        if (result[0] === null) lookup.connected(result[1]);
+        callback(...result);
+      }),
+    connect(onConnected) {
+      const address = { host: target.hostname, port: target.port, allowHalfOpen: true, ...options };
+      const socket = target.secure
+        ? tls.connect({
+            ...address,
+            ALPNProtocols: ["http/1.1"],
+            ...(servername === "" ? {} : { servername }),
+          })
+        : net.connect(address);
+      const timer = setTimeout(() => {
+        socket.destroy(Object.assign(new Error("connect timed out"), { code: "ETIMEDOUT" }));
+      }, connectTimeoutMs);
+      socket.once(target.secure ? "secureConnect" : "connect", () => {
+        clearTimeout(timer);
+        lookup.connected(socket);
+        onConnected();
+      });
+      socket.once("close", () => clearTimeout(timer));
+      return socket.setNoDelay(true);
+    },
+  };
+}
