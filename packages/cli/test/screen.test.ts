@@ -39,17 +39,17 @@ const [red, green] = ["\u001b[31m", "\u001b[32m"];
 describe("a status on the screen", () => {
   it("is green for a visitor who got it whole, or left", () => {
     expect(lineOf({ ...event, status: 200, error: undefined })).toContain(`${green}200`);
-    const error = { code: "cancelled", message: "" };
+    const error = { code: "cancelled" as const, message: "" };
     expect(lineOf({ ...event, status: 200, error })).toContain(`${green}200`);
   });
 
   it("has beside it what the relay says of a visitor who did not wait", () => {
-    const error = { code: "cancelled", message: "the visitor stopped sending" };
+    const error = { code: "cancelled" as const, message: "the visitor stopped sending" };
     expect(lineOf({ ...event, status: undefined, error })).toContain(error.message);
   });
 
   it("is red for one who did not", () => {
-    const error = { code: "upstream_failed", message: "it broke off" };
+    const error = { code: "upstream_failed" as const, message: "it broke off" };
     expect(lineOf({ ...event, status: 200, error })).toContain(`${red}200`);
     expect(lineOf({ ...event, status: 999, error: undefined })).toContain(`${red}999`);
   });

@@ -17,7 +17,7 @@ import { OpenList } from "../open-list.js";
 import type { Linked } from "../open-list.js";
 import type { PerTunnel } from "../per-tunnel.js";
 import type { ServedTunnel, Service } from "../service.js";
-import { isForbiddenMethod, takesBody, webRequest } from "./web-request.js";
+import { awaitsContinue, isForbiddenMethod, takesBody, webRequest } from "./web-request.js";
 
 /** A request handler in the web's form, as `TunnelClientOptions.fetch` takes it. */
 export type FetchHandler = (request: Request) => Response | Promise<Response>;
@@ -104,8 +104,11 @@ class FetchExchange implements StreamHandler, Linked<FetchExchange> {
   /** Has the handler answer. Never rejects. */
   async run({ fetch, policy, open }: Handling): Promise<void> {
     open.add(this);
+    const { method, headers } = this.#answer.head;
     try {
-      if (isForbiddenMethod(this.#answer.head.method)) this.#refuseMethod();
+      // At once, as Node's servers do: a handler may answer with what it reads, and its head would be too late for it.
+      if (this.#body !== undefined && awaitsContinue(headers)) this.#answer.sendInterim(100, []);
+      if (isForbiddenMethod(method)) this.#refuseMethod();
       else await this.#send(await fetch(webRequest(this.#answer, policy, this.#body, this.#abort.signal)));
     } catch (error) {
       this.#fail(error);

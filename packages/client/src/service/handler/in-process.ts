@@ -40,7 +40,8 @@ function connectionsTo(server: Server, isEncrypted: boolean): Connections {
     return pair.client;
   };
   return {
-    connector: (_options, callback) => callback(null, connect()),
+    // Not at once: undici expects that a connection takes time, and would not notice one that stands already.
+    connector: (_options, callback) => process.nextTick(callback, null, connect()),
     connect(onConnected) {
       onConnected();
       return connect();

@@ -15,6 +15,11 @@ export function isForbiddenMethod(method: string): boolean {
   return /^(?:connect|trace|track)$/i.test(method);
 }
 
+/** The visitor waits for a 100 before he sends the body (RFC 9110 section 10.1.1). */
+export function awaitsContinue(headers: RawHeaders): boolean {
+  return headerValue(headers, "expect")?.toLowerCase() === "100-continue";
+}
+
 /** The request in the web's form. `body`: undefined when it has none. */
 export function webRequest(
   answer: Answer,
@@ -26,8 +31,7 @@ export function webRequest(
   const headers = webHeaders(localHeaders(head, policy, agreement));
   const url = agreement.serviceOrigin + webPath(head.path);
   if (body === undefined) return new Request(url, { method: head.method, headers, signal });
-  const stream = webBody(answer, body);
-  return new Request(url, { method: head.method, headers, signal, body: stream, duplex: "half" });
+  return new Request(url, { method: head.method, headers, signal, body: webBody(body), duplex: "half" });
 }
 
 /** A path as URLs have it. Its bytes beyond ASCII are escaped one by one: a URL would take each for a character. */
@@ -52,13 +56,10 @@ function webHeaders(raw: RawHeaders): Headers {
  * The body as it is read: what the handler does not take stays in the visitor's hands. Chunks are copied, since they are
  * parts of larger reads, and are Buffers, which `slice` and `toString` otherwise than the web's.
  */
-function webBody({ stream, head }: Answer, body: RequestBody): ReadableStream<Uint8Array> {
-  let awaitsContinue = headerValue(head.headers, "expect")?.toLowerCase() === "100-continue";
+function webBody(body: RequestBody): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        if (awaitsContinue) stream.sendInterim({ status: 100, headers: [] });
-        awaitsContinue = false;
         const { done, value } = await body.next();
         if (done === true) controller.close();
         else controller.enqueue(new Uint8Array(value));
