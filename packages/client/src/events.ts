@@ -31,8 +31,8 @@ export interface ClientEvents {
    */
   refused: [RefusedEvent];
   /**
-   * Something went wrong that does not end the client: the local service cannot be reached, a request handler threw
-   * (`internal`, with its stack). Need not be listened to.
+   * Something went wrong that does not end the client: the local service cannot be reached, a request handler
+   * threw (`internal`, with its stack). Need not be listened to.
    */
   error: [{ code: ResetCode; message: string }];
   /**

@@ -26,11 +26,11 @@ import type { ResolvedService, ServiceOptions } from "./service-options.js";
 /** Asked for a name when the relay offers patterns to pick from; each has at most one `*`. */
 export type PickSubdomain = (patterns: readonly string[]) => string | Promise<string>;
 
-/** How a client is reached and what it serves: exactly one of `service` and those that {@link ServiceOptions} names. */
+/** How the relay is reached, and what is served: exactly one of `service` and what {@link ServiceOptions} names. */
 export interface TunnelClientOptions extends ServiceOptions {
   /**
-   * What answers the visitors, instead of one that the client makes: a service of `createService` in a wrapper, or one
-   * of the user's own. It is the client's from then on, and closed with it.
+   * What answers the visitors, where the client does not make it: a service of `createService` in a wrapper, or
+   * one of the user's own. It is the client's from then on, and closed with it.
    */
   service?: Service;
   /**
@@ -68,8 +68,8 @@ export interface TunnelClientOptions extends ServiceOptions {
   /** When the connection to the relay counts as dead. Default: a ping after 15 s of silence, 10 s to answer. */
   liveness?: LivenessOptions;
   /**
-   * Asked of each exchange as it begins; what it returns is told of heads, bytes and ends as they pass. Default: nobody
-   * is told, and it costs nothing.
+   * Asked of each exchange as it begins; what it returns is told of heads, bytes and ends as they pass.
+   * Default: nobody is told, and it costs nothing.
    */
   observeExchange?: ObserveExchange;
 }

@@ -31,7 +31,10 @@ import type { Service } from "./service/service.js";
 import { parseTarget, targetOfPort, targetWithin } from "./service/http/target.js";
 import type { Target } from "./service/http/target.js";
 
-/** What answers the visitors: exactly one of `port`, `target`, `handler`, `fetch` and `server`, and how it is told of them. */
+/**
+ * What answers the visitors: exactly one of `port`, `target`, `handler`, `fetch` and `server`, and how it is
+ * told of them.
+ */
 export interface ServiceOptions {
   /**
    * The port of a local HTTP service on this machine, 1-65535.
@@ -41,28 +44,29 @@ export interface ServiceOptions {
   /** A local HTTP service as an origin, such as `http://localhost:3000` or `https://box.lan`. */
   target?: string | URL;
   /**
-   * A request handler of this program, in Node's form: an Express application, for example. Nothing listens for it.
-   * @example startTunnelClient({ handler: (req, res) => res.end("hello"), relayUrl: "https://tunnel.example.com" })
+   * A request handler of this program, in Node's form: an Express application, for example. Nothing listens
+   * for it.
+   * @example startTunnelClient({ handler: (req, res) => res.end("hello"), relayUrl: "tunnel.example.com" })
    */
   handler?: RequestListener;
   /**
-   * A request handler of this program, in the web's form: the `fetch` of a Hono application, for example. The Request's
-   * URL is the public one. Neither form carries an upgrade; this one has no place for trailers, interim responses, and
-   * a body of GET and HEAD either.
-   * @example startTunnelClient({ fetch: () => new Response("hello"), relayUrl: "https://tunnel.example.com" })
+   * A request handler of this program, in the web's form: the `fetch` of a Hono application, for example. The
+   * Request's URL is the public one. Neither form carries an upgrade; this one has no place for trailers,
+   * interim responses and the body of a GET or HEAD either.
+   * @example startTunnelClient({ fetch: () => new Response("hello"), relayUrl: "tunnel.example.com" })
    */
   fetch?: FetchHandler;
   /**
-   * A server of `node:http` in this program, which need not listen: its requests, upgrades and other events are those
-   * of any connection. It stays the program's own, and is not closed with the client.
+   * A server of `node:http` in this program, which need not listen: its requests, upgrades and other events
+   * are those of any connection. It stays the program's own, and is not closed with the client.
    */
   server?: Server;
   /**
-   * Which Host the service sees. `"rewrite"`, the default with `port` and `target` and possible only there: its own
-   * name and port, which guards against DNS rebinding expect; what it says of itself is put in the visitor's words.
-   * `"preserve"`, the default with `handler`, `fetch` and `server`: the public name, which is the only one that they
-   * have. Any other value is sent as it is, and what the service says of itself by it is put in the visitor's words:
-   * `"localhost"` for a framework whose guard knows no other name.
+   * Which Host the service sees. `"rewrite"`, the default with `port` and `target` and possible only there:
+   * its own name and port, which guards against DNS rebinding expect; what it says of itself is put in the
+   * visitor's words. `"preserve"`, the default with `handler`, `fetch` and `server`: the public name, which
+   * is the only one that they have. Any other value is sent as it is, and what the service says of itself by
+   * it is put in the visitor's words: `"localhost"` for a framework whose guard knows no other name.
    */
   hostHeader?: string;
   /**
@@ -77,8 +81,8 @@ export interface ServiceOptions {
   /**
    * Which of the relay's `X-Forwarded-For`, `-Host` and `-Proto` reach the local service: `"all"`, `"none"`,
    * or some, as in `"for,proto"`. Without all of them no other `X-Forwarded-*` and no `Forwarded` passes
-   * either. Default: `"for"`, or `"all"` where the service sees the public name. Services that are made for a proxy in
-   * front of them may want all, and those that redirect to https `proto`.
+   * either. Default: `"for"`, or `"all"` where the service sees the public name. Services that are made for a
+   * proxy in front of them may want all, and those that redirect to https `proto`.
    */
   forwardedHeaders?: string;
   /**
@@ -89,7 +93,10 @@ export interface ServiceOptions {
   oauthMetadata?: OauthMetadata;
   /** How long the local service may take to accept a connection, in milliseconds. Default 5,000. */
   connectTimeoutMs?: number;
-  /** The longest head of a response of the local service, in bytes, up to 262,144. Default 65,536; a longer one gets 502. */
+  /**
+   * The longest head of a response of the local service, in bytes, up to 262,144. Default 65,536; a longer
+   * one gets 502.
+   */
   maxResponseHeadBytes?: number;
 }
 
@@ -98,7 +105,10 @@ export interface ResolvedService extends ForwardingOptions {
   readonly form: ServiceForm;
 }
 
-/** What answers the visitors. With a form other than `target`, the target only stands for what is in this program. */
+/**
+ * What answers the visitors. With a form other than `target`, the target only stands for what is in this
+ * program.
+ */
 export type ServiceForm =
   | { readonly name: "target" }
   | { readonly name: "handler"; readonly handler: RequestListener }
@@ -130,7 +140,8 @@ export const formNames = ["port", "target", "handler", "fetch", "server"] as con
 type FormOptions = ServiceOptions & { readonly service?: Service };
 
 /**
- * The service of options whose types have been checked. `names`: the options of which exactly one has to be given.
+ * The service of options whose types have been checked. `names`: the options of which exactly one has to be
+ * given.
  * @throws TunnelError `invalid_option`.
  */
 export function resolveService(options: FormOptions, names: readonly (keyof FormOptions)[]): ResolvedService {

@@ -26,9 +26,10 @@ export const floodChunk = Buffer.alloc(16_384, "f");
  * The application of the contract suite as a Node handler:
  *
  * - `/hello` has a body, two cookies and a field; `/status/N` has no body;
- * - `/echo` sends the request's body back as it comes; `/sip` reads only when it is told to, then answers the length;
- * - `/early` answers without reading the body; `/hang` never answers; `/part` sends a part and never ends; `/flood`
- *   never ends either, and writes as fast as it may;
+ * - `/echo` sends the request's body back as it comes; `/sip` reads only when it is told to, then answers the
+ *   length;
+ * - `/early` answers without reading the body; `/hang` never answers; `/part` sends a part and never ends;
+ *   `/flood` never ends either, and writes as fast as it may;
  * - `/throw` fails before its head, `/cut` after a part of its body;
  * - `/trailers` and `/hints` use what HTTP/1.1 has beside heads and bodies.
  */

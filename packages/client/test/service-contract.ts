@@ -8,14 +8,19 @@ import type { Seen } from "./contract-app.js";
 import { startRig, upload, visit } from "./relay-side.js";
 import type { Rig } from "./relay-side.js";
 
-/** What a form of service carries beside requests and their answers. What it does not, it is shown to leave out. */
+/**
+ * What a form of service carries beside requests and their answers. What it does not, it is shown to leave
+ * out.
+ */
 export interface Carried {
   readonly upgrades: boolean;
   readonly interim: boolean;
   readonly trailers: boolean;
 }
 
-/** Has the application of contract-app.ts served in some form; `options` are those that a client takes for it. */
+/**
+ * Has the application of contract-app.ts served in some form; `options` are those that a client takes for it.
+ */
 export type ServeApp = (
   seen: Seen,
 ) => Promise<{ readonly options: Partial<TunnelClientOptions>; close(): Promise<void> }>;

@@ -25,9 +25,9 @@ import type { ServedTunnel, Service } from "./service.js";
 type State = "waiting" | "answering" | "answered" | "ending" | "over";
 
 /**
- * One request and its answer, between the session and the service, whichever it is: the service has it for its stream,
- * and the session for the stream's handler. It counts, holds the answer to the relay's limit, tells an observer, and
- * knows when it is over.
+ * One request and its answer, between the session and the service, whichever it is: the service has it for
+ * its stream, and the session for the stream's handler. It counts, holds the answer to the relay's limit,
+ * tells an observer, and knows when it is over.
  */
 export class Exchange implements AcceptedStream, StreamHandler {
   readonly startedAtMs = performance.now();
@@ -158,7 +158,8 @@ export class Exchange implements AcceptedStream, StreamHandler {
   }
 
   onReset(reason: StreamReset): void {
-    // The relay could not use the head, or the wire not carry it: whatever the service said, the visitor got a 502.
+    // The relay could not use the head, or the wire not carry it: whatever the service said, the visitor got
+    // a 502.
     if (reason.code === "bad_message" && this.#status !== undefined) this.#status = 502;
     this.#finish(reason.code === "no_error" ? undefined : { code: reason.code, message: reason.message });
     this.#service.onReset(reason);
@@ -176,8 +177,8 @@ export class Exchange implements AcceptedStream, StreamHandler {
   }
 
   /**
-   * The relay answers a body that is announced to be too long with an error. By the time that this end heard of it, it
-   * might have sent all of the body, and called the exchange a success.
+   * The relay answers a body that is announced to be too long with an error. By the time that this end heard
+   * of it, it might have sent all of the body, and called the exchange a success.
    */
   #isOverLimit({ headers }: ResponseHead): boolean {
     const { maxResponseBody } = this.#tunnel;
@@ -189,7 +190,9 @@ export class Exchange implements AcceptedStream, StreamHandler {
     return true;
   }
 
-  /** Cuts the exchange for what the service has answered, and tells it later, as a session does of such heads. */
+  /**
+   * Cuts the exchange for what the service has answered, and tells it later, as a session does of such heads.
+   */
   #refuse(code: ResetCode, message: string): void {
     this.#fail(code, message);
     queueMicrotask(() => {

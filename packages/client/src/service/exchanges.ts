@@ -14,8 +14,8 @@ export interface ExchangesOptions {
 }
 
 /**
- * What the client puts around its service, and holds every kind of service to: requests that can be trusted to be
- * requests, a number of them at a time, and a word about each.
+ * What the client puts around its service, and holds every kind of service to: requests that can be trusted
+ * to be requests, a number of them at a time, and a word about each.
  */
 export class Exchanges implements Service {
   #open = 0;
@@ -60,8 +60,9 @@ export class Exchanges implements Service {
   }
 
   /**
-   * What the service is at work on though its streams are over, such as a connection that is being made: a relay that
-   * gives each request up at once could have any number of them. The newest exchange has not reached the service.
+   * What the service is at work on though its streams are over, such as a connection that is being made: a
+   * relay that gives each request up at once could have any number of them. The newest exchange has not
+   * reached the service.
    */
   get #leftBehind(): number {
     return this.#service.open - (this.#open - 1);

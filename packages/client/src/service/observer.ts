@@ -8,7 +8,9 @@ export interface RequestEvent {
   readonly method: string;
   /** The request target, with its query. */
   readonly path: string;
-  /** The status that the visitor got, as far as this end knows; undefined when the exchange ended before one. */
+  /**
+   * The status that the visitor got, as far as this end knows; undefined when the exchange ended before one.
+   */
   readonly status: number | undefined;
   readonly durationMs: number;
   readonly requestBytes: number;
@@ -32,9 +34,9 @@ export interface ExchangeStart {
 export type ObserveExchange = (exchange: ExchangeStart) => ExchangeObserver | undefined;
 
 /**
- * Told of an exchange as it passes, as the visitor sent it and gets it. What it is given is on its way: it may not be
- * changed, and bytes that are to be kept have to be copied. It cannot hold anything up, and what it throws becomes an
- * uncaught exception that the exchange does not notice.
+ * Told of an exchange as it passes, as the visitor sent it and gets it. What it is given is on its way: it
+ * may not be changed, and bytes that are to be kept have to be copied. It cannot hold anything up, and what
+ * it throws becomes an uncaught exception that the exchange does not notice.
  */
 export interface ExchangeObserver {
   /** Bytes of the request's body, or of the visitor once the connection is upgraded. */

@@ -4,7 +4,10 @@ export interface Linked<Item> {
   next: Item | undefined;
 }
 
-/** What a service has open. A `Set` would keep what has long left it (`stream-table.ts` of the protocol says why). */
+/**
+ * What a service has open. A `Set` would keep what has long left it (`stream-table.ts` of the protocol says
+ * why).
+ */
 export class OpenList<Item extends Linked<Item>> {
   #newest: Item | undefined;
   #size = 0;

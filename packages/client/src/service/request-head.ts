@@ -2,8 +2,8 @@ import { carriedProtocols, isToken } from "mcp-tunnel-protocol";
 import type { RawHeaders, RequestHead } from "mcp-tunnel-protocol";
 
 /**
- * Says what is wrong with a request head, or nothing. The relay is not trusted: a target in absolute form or a
- * CONNECT would make a local service a proxy, a second length would split the request in two.
+ * Says what is wrong with a request head, or nothing. The relay is not trusted: a target in absolute form or
+ * a CONNECT would make a local service a proxy, a second length would split the request in two.
  */
 export function headFault(head: RequestHead, end: boolean): string | undefined {
   const { method, path } = head;
@@ -24,8 +24,8 @@ export function headFault(head: RequestHead, end: boolean): string | undefined {
 }
 
 /**
- * A path, byte for byte: no space and no control character, which would end the request line, and no fragment, at which
- * some services end it.
+ * A path, byte for byte: no space and no control character, which would end the request line, and no
+ * fragment, at which some services end it.
  */
 const originForm = /^\/[\x21\x22\x24-\x7e\x80-\xff]*$/;
 

@@ -7,8 +7,8 @@ const highWaterBytes = 65_536;
 type Callback = (error?: Error | null) => void;
 
 /**
- * Makes a connection within this process, of which each side is to its user what a TCP socket would be. `isEncrypted`:
- * the server is to take it for one with TLS.
+ * Makes a connection within this process, of which each side is to its user what a TCP socket would be.
+ * `isEncrypted`: the server is to take it for one with TLS.
  */
 export function connectionPair(isEncrypted: boolean): { readonly client: Socket; readonly server: Socket } {
   const client = new InProcessSocket(isEncrypted);
@@ -20,9 +20,9 @@ export function connectionPair(isEncrypted: boolean): { readonly client: Socket;
 }
 
 /**
- * One side. What is written arrives in a later turn, as it does through a kernel: libraries do not expect an answer from
- * within their own call. It is copied on its way, as a kernel would do: the writer may use its memory again, and the
- * reader change what it got.
+ * One side. What is written arrives in a later turn, as it does through a kernel: libraries do not expect an
+ * answer from within their own call. It is copied on its way, as a kernel would do: the writer may use its
+ * memory again, and the reader change what it got.
  */
 class InProcessSocket extends Duplex {
   /** True, as `tls.TLSSocket` has it, where the visitor came with TLS; frameworks take the scheme from it. */

@@ -106,7 +106,8 @@ class FetchExchange implements StreamHandler, Linked<FetchExchange> {
     open.add(this);
     const { method, headers } = this.#answer.head;
     try {
-      // At once, as Node's servers do: a handler may answer with what it reads, and its head would be too late for it.
+      // At once, as Node's servers do: a handler may answer with what it reads, and its head would be too
+      // late for it.
       if (this.#body !== undefined && awaitsContinue(headers)) this.#answer.sendInterim(100, []);
       if (isForbiddenMethod(method)) this.#refuseMethod();
       else await this.#send(await fetch(webRequest(this.#answer, policy, this.#body, this.#abort.signal)));

@@ -9,8 +9,8 @@ import type { Service } from "../service.js";
 import { connectionPair } from "./connection-pair.js";
 
 /**
- * Forwards to a server of this program over connections within the process, so that it is all that it would be behind a
- * port: kept-alive connections, upgrades, trailers, interim responses, timeouts.
+ * Forwards to a server of this program over connections within the process, so that it is all that it would
+ * be behind a port: kept-alive connections, upgrades, trailers, interim responses, timeouts.
  * @throws TunnelError `invalid_option` for what is no Server of node:http.
  */
 export function serverService(server: Server, options: ForwardingOptions): Service {
@@ -26,7 +26,8 @@ export function serverService(server: Server, options: ForwardingOptions): Servi
 
 /** The same for a request handler, whose server nobody else knows. */
 export function handlerService(handler: RequestListener, options: ForwardingOptions): Service {
-  // The relay's bounds are the only ones. The wire carries heads of so many bytes; Node writes them with more.
+  // The relay's bounds are the only ones. The wire carries heads of so many bytes; Node writes them with
+  // more.
   const server = createServer({ maxHeaderSize: 2 * greatestHeadBytes }, handler);
   server.maxHeadersCount = 0;
   return serverService(server, options);

@@ -10,7 +10,9 @@ export function takesBody(method: string): boolean {
   return method !== "GET" && method !== "HEAD";
 }
 
-/** Methods that a Request does not take at all (WHATWG Fetch, "forbidden method"), whatever their letter case. */
+/**
+ * Methods that a Request does not take at all (WHATWG Fetch, "forbidden method"), whatever their letter case.
+ */
 export function isForbiddenMethod(method: string): boolean {
   return /^(?:connect|trace|track)$/i.test(method);
 }
@@ -34,7 +36,10 @@ export function webRequest(
   return new Request(url, { method: head.method, headers, signal, body: webBody(body), duplex: "half" });
 }
 
-/** A path as URLs have it. Its bytes beyond ASCII are escaped one by one: a URL would take each for a character. */
+/**
+ * A path as URLs have it. Its bytes beyond ASCII are escaped one by one: a URL would take each for a
+ * character.
+ */
 function webPath(path: string): string {
   const escaped = path.replace(/[\x80-\xff]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
   return escaped.startsWith("/") ? escaped : `/${escaped}`;
@@ -53,8 +58,9 @@ function webHeaders(raw: RawHeaders): Headers {
 }
 
 /**
- * The body as it is read: what the handler does not take stays in the visitor's hands. Chunks are copied, since they are
- * parts of larger reads, and are Buffers, which `slice` and `toString` otherwise than the web's.
+ * The body as it is read: what the handler does not take stays in the visitor's hands. Chunks are copied,
+ * since they are parts of larger reads, and are Buffers, which `slice` and `toString` otherwise than the
+ * web's.
  */
 function webBody(body: RequestBody): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>(

@@ -5,8 +5,8 @@ import { HeldAnswer, withoutOwnBytes } from "./agreement/held-answer.js";
 import type { UpstreamFailure } from "./errors.js";
 
 /**
- * What a local service answers to one request, on its way to the visitor: in his words, without what speaks of the
- * connection to the service, and as metadata held back until it is whole.
+ * What a local service answers to one request, on its way to the visitor: in his words, without what speaks
+ * of the connection to the service, and as metadata held back until it is whole.
  */
 export class Answer {
   readonly stream: AcceptedStream;

@@ -9,8 +9,8 @@ export interface Connections {
   /** For undici. */
   readonly connector: buildConnector.connector;
   /**
-   * Makes a connection that may be half closed: an upgraded protocol may need one direction longer. `onConnected` is
-   * called once it stands.
+   * Makes a connection that may be half closed: an upgraded protocol may need one direction longer.
+   * `onConnected` is called once it stands.
    */
   connect(onConnected: () => void): net.Socket;
 }
@@ -18,8 +18,8 @@ export interface Connections {
 /** Connections to a port, with TLS where the target says so. */
 export function tcpConnections(target: Target, connectTimeoutMs: number): Connections {
   const lookup = new ServiceLookup();
-  // The name in the certificate is the target's; undici would take it from Host, which may be another. An address is
-  // not a name (RFC 6066 section 3).
+  // The name in the certificate is the target's; undici would take it from Host, which may be another. An
+  // address is not a name (RFC 6066 section 3).
   const servername = net.isIP(target.hostname) === 0 ? target.hostname : "";
   const options = lookup.connectOptions(target.hostname, connectTimeoutMs);
   const connector = buildConnector({ timeout: connectTimeoutMs, ...options });

@@ -20,7 +20,9 @@ export class Forwarder implements Service {
   readonly #secureUpstream: Upstream | undefined;
   readonly #terms: PerTunnel<Terms>;
 
-  /** `secure`: the connections that tell the service that the visitor has TLS. Default: none are told apart. */
+  /**
+   * `secure`: the connections that tell the service that the visitor has TLS. Default: none are told apart.
+   */
   constructor(options: ForwardingOptions, connections: Connections, secure?: Connections) {
     this.#upstream = createUpstream(options, connections);
     this.#secureUpstream = secure === undefined ? undefined : createUpstream(options, secure);

@@ -13,8 +13,9 @@ import { UpgradedConnection } from "./upgrade.js";
 import type { OwnConnection, Upstream } from "./upstream.js";
 
 /**
- * Sends a request on a connection of its own, with node:http: for what undici's dispatch cannot do. Upgrades, `Expect:
- * 100-continue`, `OPTIONS *`, trailers that a request announces, and a head that goes out before there is any body.
+ * Sends a request on a connection of its own, with node:http: for what undici's dispatch cannot do. Upgrades,
+ * `Expect: 100-continue`, `OPTIONS *`, trailers that a request announces, and a head that goes out before
+ * there is any body.
  */
 export function sendRaw(answer: Answer, upstream: Upstream, end: boolean): StreamHandler {
   try {

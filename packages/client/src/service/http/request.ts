@@ -10,16 +10,22 @@ import { sendRaw } from "./raw-request.js";
 import type { Upstream } from "./upstream.js";
 
 /**
- * How long the first byte of a body may take before the head is sent without it. undici writes the head together with
- * the first of the body; a visitor that waits for an answer before it sends any would wait for ever. Most bodies
- * arrive together with their head, so this passes unnoticed.
+ * How long the first byte of a body may take before the head is sent without it. undici writes the head
+ * together with the first of the body; a visitor that waits for an answer before it sends any would wait for
+ * ever. Most bodies arrive together with their head, so this passes unnoticed.
  */
 const firstByteTimeoutMs = 25;
 
-/** A body this small that comes whole is given to the connection at once, in bytes: it does not wait for more than that. */
+/**
+ * A body this small that comes whole is given to the connection at once, in bytes: it does not wait for more
+ * than that.
+ */
 const smallBodyBytes = 16_384;
 
-/** Methods that a proxy may repeat by itself: those idempotent by RFC 9110 section 9.2.2, and safe ones of other registrations. */
+/**
+ * Methods that a proxy may repeat by itself: those idempotent by RFC 9110 section 9.2.2, and safe ones of
+ * other registrations.
+ */
 const repeatableMethods: ReadonlySet<string> = new Set([
   ...["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"],
   ...["PROPFIND", "REPORT", "SEARCH", "QUERY"],
@@ -44,8 +50,8 @@ const sentWithoutBody: Mode = { name: "sent whole", body: null };
 /**
  * An ordinary request, sent with undici over a kept-alive connection.
  *
- * Not carried: trailers of a request that did not announce them. undici cannot send any (RFC 9110 section 6.5.1 lets a
- * recipient drop them).
+ * Not carried: trailers of a request that did not announce them. undici cannot send any (RFC 9110 section
+ * 6.5.1 lets a recipient drop them).
  */
 export class LocalRequest implements StreamHandler {
   readonly answer: Answer;
@@ -130,8 +136,8 @@ export class LocalRequest implements StreamHandler {
   }
 
   /**
-   * Sends again what met the end of a connection that the service had closed as idle: the close crosses the request on
-   * the way. Once, over a new connection, and only what may be repeated (RFC 9112 section 9.3.1).
+   * Sends again what met the end of a connection that the service had closed as idle: the close crosses the
+   * request on the way. Once, over a new connection, and only what may be repeated (RFC 9112 section 9.3.1).
    */
   repeat(error: Error): boolean {
     const code = (error as NodeJS.ErrnoException).code ?? "";
@@ -181,8 +187,9 @@ export class LocalRequest implements StreamHandler {
 }
 
 /**
- * What undici tells of the response, passed on as it comes. The older form of its handler: the newer one parses every head
- * into an object that nobody here looks at (measured: a twentieth of a busy client's CPU time).
+ * What undici tells of the response, passed on as it comes. The older form of its handler: the newer one
+ * parses every head into an object that nobody here looks at (measured: a twentieth of a busy client's CPU
+ * time).
  */
 class LocalResponse implements LocalHandler {
   readonly isRepeated: boolean;
@@ -227,8 +234,9 @@ class LocalResponse implements LocalHandler {
 
   onData(chunk: Buffer): boolean {
     this.#left -= chunk.length;
-    // Not after the last byte, when nothing more comes to be held up: undici would not see that the response is
-    // complete, and take the close of an idle connection, 5 s later with Node's servers, for the end of one that is not.
+    // Not after the last byte, when nothing more comes to be held up: undici would not see that the response
+    // is complete, and take the close of an idle connection, 5 s later with Node's servers, for the end of
+    // one that is not.
     return this.#answer.write(chunk) || this.#left === 0 || this.#connection?.ended === true;
   }
 

@@ -22,8 +22,8 @@ export interface Upstream extends HeaderPolicy {
   /** The longest head of a response, in bytes. */
   readonly maxHeadBytes: number;
   /**
-   * Requests that undici has, or will have. Among them are such as were given up while it is still making a connection
-   * for them, which nothing can stop.
+   * Requests that undici has, or will have. Among them are such as were given up while it is still making a
+   * connection for them, which nothing can stop.
    */
   pooled: number;
   readonly own: OpenList<OwnConnection>;
@@ -60,9 +60,9 @@ export function createUpstream(options: ForwardingOptions, connections: Connecti
 }
 
 /**
- * undici takes a reset for the proper end of a response whose connection closes after it: a body without a length would
- * look whole, and one that waits for its reader fails an assertion, with nobody to catch it. It does so by the code, and
- * takes any other for the error that it is.
+ * undici takes a reset for the proper end of a response whose connection closes after it: a body without a
+ * length would look whole, and one that waits for its reader fails an assertion, with nobody to catch it. It
+ * does so by the code, and takes any other for the error that it is.
  */
 function nameReset(error: NodeJS.ErrnoException): void {
   if (error.code === "ECONNRESET") error.code = "UND_ERR_SOCKET";
