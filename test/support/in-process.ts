@@ -15,8 +15,8 @@ export interface InProcessTunnel {
 }
 
 export interface InProcessOptions {
-  /** The local service's port. */
-  upstreamPort: number;
+  /** The local service's port; left out where `client` says what is served. */
+  upstreamPort?: number;
   relay?: Partial<RelayOptions>;
   client?: Partial<TunnelClientOptions>;
   /** Puts a fault proxy between the client and the relay. */
@@ -35,7 +35,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
   const { port: relayPort } = await relay.listen();
   const proxy = options.faults === true ? await startFaultProxy(relayPort) : undefined;
   const client = await startTunnelClient({
-    port: options.upstreamPort,
+    ...(options.upstreamPort === undefined ? {} : { port: options.upstreamPort }),
     relayUrl: `http://127.0.0.1:${proxy?.port ?? relayPort}`,
     token: "demo",
     subdomain: "demo",
