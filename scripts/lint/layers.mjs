@@ -124,13 +124,18 @@ export const packages = {
     knows: ["shared", "protocol"],
     layers: [
       {
+        "aside.ts": "code of the user's, run so that it breaks nothing here",
         "refusals.ts": "what the relay refused, in words",
         "state.ts": "the states of a client",
         "version.ts": "the version of the package",
         net: "names looked up, and errors of TLS explained",
       },
-      { "service/http": "the service behind HTTP: requests forwarded, answers brought back" },
+      { service: "what answers visitors, and one exchange with it" },
+      { "service/http": "a service behind HTTP: requests forwarded, answers brought back" },
+      { "service/handler": "a handler or a server of the program itself" },
+      { "service-options.ts": "what is served, and how it is told of visitors" },
       {
+        "create-service.ts": "the service that options stand for",
         "events.ts": "what a client tells its program",
         "options.ts": "what startTunnelClient takes, checked and complete",
       },

@@ -1,15 +1,16 @@
 import type { RequestListener, Server } from "node:http";
 import {
+  anyObject,
   callback,
   flag,
   maxTimerMs,
-  objectWith,
   oneOf,
   text,
   textOrUrl,
   unusable,
   wholeNumber,
 } from "mcp-tunnel-protocol";
+import type { OptionShape } from "mcp-tunnel-protocol";
 import type { FetchHandler } from "./service/handler/fetch.js";
 import { greatestHeadBytes, leastHeadBytes } from "./service/http/response-normaliser.js";
 import {
@@ -117,12 +118,12 @@ export type ServiceForm =
   | { readonly name: "service"; readonly service: Service };
 
 /** What each option may be. What text has to say is looked at where it is read. */
-export const serviceShapes = {
+export const serviceShapes: Record<keyof ServiceOptions, OptionShape> = {
   port: wholeNumber(1, 65_535).optional(),
   target: textOrUrl.optional(),
   handler: callback.optional(),
   fetch: callback.optional(),
-  server: objectWith<Server>(["emit", "on"]).optional(),
+  server: anyObject.optional(),
   hostHeader: text().optional(),
   origin: oneOf(originPolicies).optional(),
   dropOrigin: flag.optional(),
@@ -130,7 +131,7 @@ export const serviceShapes = {
   oauthMetadata: oneOf(oauthMetadataPolicies).optional(),
   connectTimeoutMs: wholeNumber(1).optional(),
   maxResponseHeadBytes: wholeNumber(leastHeadBytes, greatestHeadBytes).optional(),
-} satisfies Record<keyof ServiceOptions, unknown>;
+};
 
 const serviceOptionNames = Object.keys(serviceShapes) as (keyof ServiceOptions)[];
 

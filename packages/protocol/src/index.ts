@@ -53,6 +53,7 @@ export type {
   RegisterMessage,
 } from "./registration.js";
 export {
+  anyObject,
   callback,
   checkOptions,
   firstProblem,
@@ -64,6 +65,7 @@ export {
   textOrUrl,
   wholeNumber,
 } from "./shapes.js";
+export type { OptionShape } from "./shapes.js";
 export type {
   AcceptedStream,
   AcceptStream,

@@ -6,6 +6,9 @@ import { checkOptionNames, describeType, describeValue, unusable } from "./optio
  * the types. The message of a shape says what is wanted: "a whole number from 1".
  */
 
+/** What a value of an option has to be. */
+export type OptionShape = z.ZodType;
+
 /** What is wrong with a value. */
 interface Problem {
   message: string;
@@ -56,6 +59,7 @@ export function text(what = "a string"): z.ZodString {
 
 export const flag = z.boolean("a boolean");
 export const callback = z.custom((value) => typeof value === "function", "a function");
+export const anyObject = z.custom((value) => typeof value === "object" && value !== null, "an object");
 export const textOrUrl = z.custom(
   (value) => typeof value === "string" || value instanceof URL,
   "a string or a URL",

@@ -1,6 +1,6 @@
 import { createServer, Server } from "node:http";
 import type { RequestListener } from "node:http";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { unusable } from "mcp-tunnel-protocol";
 import type { Connections } from "../http/connections.js";
 import { Forwarder } from "../http/forwarder.js";
 import type { ForwardingOptions } from "../http/policies.js";
@@ -16,10 +16,9 @@ import { connectionPair } from "./connection-pair.js";
 export function serverService(server: Server, options: ForwardingOptions): Service {
   if (!(server instanceof Server)) {
     // One with TLS waits for a handshake, and one of HTTP/2 speaks another language.
-    throw new TunnelError(
-      "invalid_option",
-      "server must be a Server of node:http, such as createServer() makes",
-    );
+    throw unusable("server must be a Server of node:http, such as createServer() makes", {
+      options: ["server"],
+    });
   }
   return new Forwarder(options, connectionsTo(server, false), connectionsTo(server, true));
 }
