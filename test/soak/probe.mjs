@@ -18,7 +18,7 @@ const [{ V1RelaySession }, { V1ClientSession }, { V1Stream }, { WebSocketLink },
     import(new URL("v1/client-session.js", protocol).href),
     import(new URL("v1/stream.js", protocol).href),
     import(new URL("ws-link.js", protocol).href),
-    import(new URL(isRelay ? "http/exchange.js" : "forward/exchange.js", dist).href),
+    import(new URL(isRelay ? "http/exchange/exchange.js" : "service/exchange.js", dist).href),
   ]);
 const Session = isRelay ? V1RelaySession : V1ClientSession;
 /** @type {Record<string, Function>} */
@@ -27,9 +27,9 @@ const classes = { Session, V1Stream, WebSocketLink, Exchange };
 const occupancies = new Set();
 if (isRelay) {
   const { JsonRelaySession } = await import(new URL("json/relay-session.js", protocol).href);
-  const { Tunnel } = await import(new URL("tunnel.js", dist).href);
+  const { Tunnel } = await import(new URL("tunnels/tunnel.js", dist).href);
   const { Inbox } = await import(new URL("registration/inbox.js", dist).href);
-  const { Occupancy } = await import(new URL("limits/addresses.js", dist).href);
+  const { Occupancy } = await import(new URL("admission/addresses.js", dist).href);
   Object.assign(classes, { JsonRelaySession, Tunnel, Inbox });
   const { enter } = Occupancy.prototype;
   /** @param {string} key */

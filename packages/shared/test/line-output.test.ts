@@ -224,6 +224,17 @@ describe("the end", () => {
     expect(kernel.rest).toEqual([]);
   });
 
+  it("is not kept by a try of a full pipe that is just going on: the kernel answers it at once", async () => {
+    const output = open();
+    output.write(1, "a\n");
+    const ended = output.flush();
+    nextWrite().fail("EAGAIN");
+    // The next try goes to another thread, which a busy machine runs late.
+    vi.advanceTimersByTime(1_000);
+    expect(kernel.writes).toHaveLength(1);
+    expect(await ended).toBe(false);
+  });
+
   it("says that a write still waits in the kernel", async () => {
     const output = open();
     output.write(1, "a\n");

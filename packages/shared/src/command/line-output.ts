@@ -51,6 +51,10 @@ export class LineOutput {
   #lost = 0;
   /** The files of which the last write failed. */
   readonly #failing = new Set<number>();
+  /** The file of the write that is going on. */
+  #writingTo = 0;
+  /** Files that have said EAGAIN: the kernel keeps no write to them, it answers at once. */
+  readonly #nonBlocking = new Set<number>();
   #timer: NodeJS.Timeout | undefined;
   #retry: (() => void) | undefined;
   /** Set from the end of the process on: called when nothing waits any more. */
@@ -89,7 +93,7 @@ export class LineOutput {
         this.#waiting.length = 0;
         resolve(isStuck);
       };
-      const timer = setTimeout(() => finish(this.#state === "writing"), endTimeoutMs);
+      const timer = setTimeout(() => finish(this.#isInKernel), endTimeoutMs);
       this.#onEmpty = () => finish(false);
       clearTimeout(this.#timer);
       if (this.#state === "gathering") this.#writeGathered();
@@ -104,6 +108,11 @@ export class LineOutput {
     // `exit` would wait for a write that is in the kernel, which only a signal ends.
     process.removeAllListeners("SIGTERM");
     process.kill(process.pid, "SIGTERM");
+  }
+
+  /** A write waits there for its reader, and would keep the process. */
+  get #isInKernel(): boolean {
+    return this.#state === "writing" && !this.#nonBlocking.has(this.#writingTo);
   }
 
   #gather(): void {
@@ -134,6 +143,7 @@ export class LineOutput {
   /** `bytes`: what of the piece is not written yet. */
   #write(piece: Piece, bytes: Buffer): void {
     this.#state = "writing";
+    this.#writingTo = piece.fd;
     write(piece.fd, bytes, (error, written) => {
       if (error !== null) this.#onError(piece, bytes, error);
       else if (written < bytes.length) this.#write(piece, bytes.subarray(written));
@@ -144,6 +154,7 @@ export class LineOutput {
   #onError(piece: Piece, bytes: Buffer, error: NodeJS.ErrnoException): void {
     // A pipe that is full, and may not be waited for, is no failure.
     const isFull = error.code === "EAGAIN";
+    if (isFull) this.#nonBlocking.add(piece.fd);
     const isEnding = this.#onEmpty !== undefined;
     if (isFull || (this.#options.onFailed === undefined && !isEnding)) {
       this.#state = "retrying";
