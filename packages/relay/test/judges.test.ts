@@ -73,6 +73,10 @@ const refuses =
   () =>
     word as Refusal;
 
+const fails = (): never => {
+  throw new Error("nothing to be read here");
+};
+
 /** What the relay logged as an error. */
 function errorLog(): { logger: Logger; errors: { error?: string; name?: string; message: string }[] } {
   const errors: { error?: string; message: string }[] = [];
@@ -348,6 +352,32 @@ describe.each([
         message: "a judge failed",
       },
     ]);
+  });
+
+  it.each<[string, Judge]>([
+    [
+      "throws what has no words",
+      () => {
+        throw Object.create(null) as Error;
+      },
+    ],
+    ["answers what throws when it is read", refuses(Object.defineProperty({}, "status", { get: fails }))],
+    ["answers what throws when it is awaited", refuses(new Proxy({}, { get: fails }))],
+    ["answers later what throws", async () => Object.defineProperty({ ...refusal }, "code", { get: fails })],
+  ])("cost one request a 500, which keeps no place: one that %s", async (_what, judge) => {
+    const { logger, errors } = errorLog();
+    const { ask } = await over({ logger, maxRequestsPerAddress: 1, limitExempt: [], judges: [judge] });
+    for (const path of ["/first", "/second"]) {
+      expect(await ask({ path })).toMatchObject({ status: 500, text: "relay error" });
+    }
+    expect(errors).toMatchObject([{ message: "a judge failed" }, { message: "a judge failed" }]);
+  });
+
+  it("are read once: what was looked at is what is sent", async () => {
+    let looks = 0;
+    const fields = { get: () => (++looks > 2 ? ["X-A", "b\r\nX-C: d"] : ["X-A", "b"]), enumerable: true };
+    const { ask } = await over({ judges: [() => Object.defineProperty({ ...refusal }, "fields", fields)] });
+    expect(await ask()).toMatchObject({ status: 401, headers: { "x-a": "b" } });
   });
 
   it("that never decide are waited for as long as for a response", async () => {

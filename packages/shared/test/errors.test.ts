@@ -11,3 +11,18 @@ it("whatever is thrown has words", () => {
   delete error.stack;
   expect(stackOf(error)).toBe("it broke");
 });
+
+it.each([
+  ["an object without a prototype", Object.create(null)],
+  ["a proxy that was revoked", revoked()],
+])("says that it has no words for %s", (_what, thrown: unknown) => {
+  expect([messageOf(thrown), stackOf(thrown)]).toEqual(
+    Array(2).fill("what was thrown cannot be put into words"),
+  );
+});
+
+function revoked(): unknown {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+}

@@ -55,9 +55,13 @@ const refusalShape = z.object(
   "a refusal with status, code and text, or undefined",
 );
 
-/** Says what is wrong with the word of a judge, who may be a program in JavaScript; `undefined`: nothing. */
-export function refusalFault(refusal: unknown): string | undefined {
-  return firstProblem(refusalShape, refusal)?.message;
+/**
+ * Reads the word of a judge, who may be a program in JavaScript: as text, what is wrong with it. The refusal is
+ * a copy, so that what was looked at is what is sent.
+ */
+export function readRefusal(word: unknown): Refusal | string {
+  const problem = firstProblem(refusalShape, word);
+  return problem === undefined ? refusalShape.parse(word) : problem.message;
 }
 
 function areAnswerFields(fields: string[]): boolean {

@@ -1,7 +1,7 @@
 import { printable, stackOf } from "mcp-tunnel-shared";
 import type { Limits } from "../../limits.js";
 import { relayError } from "../answer/errors.js";
-import { type Refusal, refusalFault } from "../answer/refusal.js";
+import { readRefusal, type Refusal } from "../answer/refusal.js";
 import { refuse } from "../answer/respond.js";
 import type { OpenExchange } from "../exchange/active-exchanges.js";
 import type { ExchangeContext } from "../exchange/context.js";
@@ -51,7 +51,7 @@ export class Hearing implements OpenExchange {
   }
 
   start(): void {
-    this.#hear(0);
+    this.#judge(() => this.#hear(0));
   }
 
   /** The relay stops. An answer that is on its way is cut with its connection. */
@@ -64,19 +64,26 @@ export class Hearing implements OpenExchange {
   /** `from`: the first judge that has not spoken. */
   #hear(from: number): void {
     for (let i = from; i < this.#judges.length; i++) {
-      let word: ReturnType<Judge> | undefined;
-      try {
-        word = this.#judges[i]?.(this.#visit);
-      } catch (error) {
-        this.#fail(stackOf(error));
-        return;
-      }
+      const word = this.#judges[i]?.(this.#visit);
       if (word === undefined) continue;
       if (isLater(word)) this.#await(word, i + 1);
       else this.#refuse(word);
       return;
     }
     this.#admit();
+  }
+
+  /**
+   * Runs what asks a judge or reads its word, all of which may throw: a getter of what it answers, too. Once it
+   * is decided what the visitor gets, a fault is the relay's own.
+   */
+  #judge(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      if (this.#state !== "judging") throw error;
+      this.#fail(stackOf(error));
+    }
   }
 
   #await(word: PromiseLike<Refusal | undefined>, following: number): void {
@@ -88,7 +95,7 @@ export class Hearing implements OpenExchange {
     );
     const settle = (action: () => void): void => {
       // Too late: the visitor has left, or has been answered.
-      if (this.#state === "judging") this.#owner.guard(action);
+      if (this.#state === "judging") this.#owner.guard(() => this.#judge(action));
     };
     void Promise.resolve(word).then(
       (said) => settle(() => (said === undefined ? this.#hear(following) : this.#refuse(said))),
@@ -111,9 +118,9 @@ export class Hearing implements OpenExchange {
   }
 
   #refuse(said: Refusal): void {
-    const fault = refusalFault(said);
-    if (fault === undefined) this.#answer(said);
-    else this.#fail(`what it answers is no refusal: ${fault}`);
+    const refusal = readRefusal(said);
+    if (typeof refusal === "string") this.#fail(`what it answers is no refusal: ${refusal}`);
+    else this.#answer(refusal);
   }
 
   /** The judge's fault: it costs this visit, and nobody else anything. */
