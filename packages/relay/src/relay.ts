@@ -157,8 +157,8 @@ export function createRelay(options: RelayOptions): Relay {
     const { server } = visitorServer;
     const address = await listen(server, place, "port");
     server.on("error", onServerError);
-    holds.start();
     try {
+      holds.start();
       refuseClosed();
       await tls?.start(new URL(publicUrlOf("name")).port, connections);
       refuseClosed();

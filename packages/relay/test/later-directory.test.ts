@@ -6,7 +6,13 @@ import { describe, expect, it, vi } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { AddressKeys } from "../src/admission/addresses.js";
 import { Admission } from "../src/admission/admission.js";
-import { type Directory, MemoryDirectory, openAuthenticator, type RelayOptions } from "../src/index.js";
+import {
+  createRelay,
+  type Directory,
+  MemoryDirectory,
+  openAuthenticator,
+  type RelayOptions,
+} from "../src/index.js";
 import { resolveOptions } from "../src/options.js";
 import { Registrar } from "../src/registration/registrar.js";
 import { LimitReporter } from "../src/telemetry/limit-reporter.js";
@@ -427,6 +433,12 @@ describe("with a directory that answers later, a client", () => {
     ],
     ["rejects", { claim: () => Promise.reject(new Error("down")) }],
     ["answers with nonsense", { claim: () => Promise.resolve(undefined as never) }],
+    ["refuses with a code that closes nothing", { claim: () => ({ refused: { code: 12, reason: "no" } }) }],
+    [
+      "refuses, later, with the code of a connection that was lost",
+      { claim: () => Promise.resolve({ refused: { code: 1006, reason: "no" } }) },
+    ],
+    ["refuses without a reason", { claim: () => ({ refused: { code: 4002 } }) as never }],
   ])("may try again when the directory %s, and the next is served", async (_what, broken) => {
     const directory = Object.assign(new LaterDirectory(), broken);
     const { ask, v1, relay } = await setUp({ registrationTimeoutMs: 60_000 }, directory);
@@ -500,5 +512,34 @@ describe("relays that share a directory", () => {
     expect(await waiting.until(whole)).toMatch(/^HTTP\/1.1 200 /);
     // Although the relay that it comes back to has no tunnel of that name.
     await expect(client.resume()).rejects.toMatchObject({ code: closeCodes.evicted, reason: evictedReason });
+  });
+});
+
+describe("a relay whose directory", () => {
+  const fails = (): never => {
+    throw new Error("down");
+  };
+
+  it("cannot be watched does not listen", async () => {
+    const directory = Object.assign(new MemoryDirectory(), { watch: fails });
+    const relay = createRelay({ domain: "localhost", host: "127.0.0.1", port: 0, directory });
+    await expect(relay.listen()).rejects.toThrow("down");
+    // Nothing is open, so it may be tried again.
+    Reflect.deleteProperty(directory, "watch");
+    await relay.listen();
+    await relay.close(0);
+  });
+
+  it.each<[string, () => void]>([
+    ["throws", fails],
+    ["rejects", () => Promise.reject(new Error("down"))],
+  ])("%s when it is watched no longer ends all the same", async (_what, unwatch) => {
+    const directory = Object.assign(new MemoryDirectory(), { watch: () => unwatch });
+    const { relay, ask } = await setUp({}, directory);
+    const client = await ask();
+    await client.next();
+    await relay.close(0);
+    expect(await client.closed).toMatchObject({ code: closeCodes.goingAway });
+    await relay.logged("the directory failed");
   });
 });

@@ -4,6 +4,7 @@ import { describe, expect, it, vi } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import {
   createRelay,
+  type ExchangeRecord,
   MemoryDirectory,
   type RelayOptions,
   type Route,
@@ -257,5 +258,52 @@ describe("a tunnel of this relay", () => {
     visit();
     await client.accept();
     expect(seen).toEqual(["same"]);
+  });
+});
+
+describe("a route that fails", () => {
+  /** A route all of whose methods throw. */
+  class BrokenRoute extends FakeRoute {
+    readonly acceptsLater = false;
+
+    constructor() {
+      super(() => []);
+    }
+
+    override get takesRefusals(): boolean {
+      return true;
+    }
+
+    override get isAway(): boolean {
+      return false;
+    }
+
+    open(): never {
+      throw new Error("no open");
+    }
+
+    override count(): never {
+      throw new Error("no count");
+    }
+
+    override tellRefusals(): never {
+      throw new Error("no refusals");
+    }
+  }
+
+  it("costs its visitor a 502, of which the observers and the log hear", async () => {
+    const records: ExchangeRecord[] = [];
+    const errors: unknown[] = [];
+    const ignore = (): void => {};
+    const error = (fields: object): void => void errors.push((fields as { error: unknown }).error);
+    const { visit, relay } = await setUp(() => new BrokenRoute(), {
+      observers: [{ onEnd: (record) => records.push(record) }],
+      logger: { debug: ignore, info: ignore, warn: ignore, error },
+    });
+    expect(await visit().until(headWith("internal_error"))).toMatch(/^HTTP\/1.1 502 /);
+    await vi.waitFor(() => expect(records).toMatchObject([{ name: "app", status: 502, outcome: "refused" }]));
+    expect(relay.openExchanges).toBe(0);
+    const words = ["no open", "no refusals", "no count"];
+    expect(errors).toEqual(words.map((one) => expect.stringContaining(one) as string));
   });
 });

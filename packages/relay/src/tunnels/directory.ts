@@ -1,4 +1,6 @@
-import { closeCodes, evictedReason } from "mcp-tunnel-protocol";
+import { closeCodes, evictedReason, firstProblem, text, wholeNumber } from "mcp-tunnel-protocol";
+import { stackOf } from "mcp-tunnel-shared";
+import { z } from "zod";
 import type { Logger } from "../telemetry/log.js";
 import type { Route } from "./route.js";
 
@@ -113,6 +115,28 @@ export class MemoryDirectory implements Directory {
   }
 }
 
+/** Close codes that an endpoint may send (RFC 6455 section 7.4, and the registry of IANA). */
+const sendableCodes = wholeNumber(1_000, 4_999).refine(
+  (code) => (code < 1_015 && ![1_004, 1_005, 1_006].includes(code)) || code >= 3_000,
+  "a close code that may be sent, such as 4002",
+);
+const claimShape = z.object(
+  {
+    refused: z.object({ code: sendableCodes, reason: text() }, "a verdict, with code and reason").optional(),
+  },
+  "an object with 'displaced' or 'refused'",
+);
+
+/**
+ * Gives the result of a claim back if it is one: a directory may be a program's own.
+ * @throws Error when it is none.
+ */
+export function checkClaim(result: ClaimResult): ClaimResult {
+  const problem = firstProblem(claimShape, result);
+  if (problem === undefined) return result;
+  throw new Error(`the directory's answer to a claim is not usable: ${problem.message}`);
+}
+
 /** Whether an answer of a directory is not there yet. */
 export function isLater<T>(answer: T | Promise<T>): answer is Promise<T> {
   return typeof (answer as { then?: unknown } | null | undefined)?.then === "function";
@@ -140,16 +164,21 @@ export function noteAt(
   });
 }
 
-/** Runs what no request waits for. An error of the directory, at once or later, is logged. */
-export function unattended(logger: Logger, name: string, action: () => void | Promise<void>): void {
+/**
+ * Runs what no request waits for. An error of the directory, at once or later, is logged. `name`: the tunnel's,
+ * if it is about one.
+ */
+export function unattended(
+  logger: Logger,
+  name: string | undefined,
+  action: () => void | Promise<void>,
+): void {
   const report = (error: unknown): void => {
-    logger.error(
-      { name, error: error instanceof Error ? error.stack : String(error) },
-      "the directory failed",
-    );
+    logger.error({ name, error: stackOf(error) }, "the directory failed");
   };
   try {
-    action()?.then(undefined, report);
+    const later: unknown = action();
+    if (isLater(later)) later.then(undefined, report);
   } catch (error) {
     report(error);
   }

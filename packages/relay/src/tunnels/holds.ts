@@ -1,4 +1,5 @@
-import type { Directory } from "./directory.js";
+import type { Logger } from "../telemetry/log.js";
+import { type Directory, unattended } from "./directory.js";
 
 /** What a waiting request costs besides its body: its head, parsed, and its connection. */
 const requestBytes = 8_192;
@@ -14,7 +15,9 @@ interface Waiting {
   held: number;
 }
 
-export interface HoldLimits {
+/** What the relay can be told about requests that wait (options.ts). */
+export interface HoldOptions {
+  readonly logger: Logger;
   /** How many requests for one name wait at once. */
   maxHeldRequests: number;
   /** What all that wait may hold, over all names. */
@@ -29,15 +32,15 @@ export interface HoldLimits {
  * The directory says when to look again.
  */
 export class Holds {
-  readonly #limits: HoldLimits;
+  readonly #options: HoldOptions;
   readonly #directory: Directory;
   readonly #waiting = new Map<string, Waiting>();
   #heldBytes = 0;
   #startup: NodeJS.Timeout | undefined;
   #unwatch: (() => void) | undefined;
 
-  constructor(limits: HoldLimits, directory: Directory) {
-    this.#limits = limits;
+  constructor(options: HoldOptions, directory: Directory) {
+    this.#options = options;
     this.#directory = directory;
   }
 
@@ -49,17 +52,18 @@ export class Holds {
   /** The relay listens from now on. */
   start(): void {
     this.#unwatch = this.#directory.watch((name) => this.#wake(name));
-    if (this.#limits.startupHoldMs === 0) return;
+    if (this.#options.startupHoldMs === 0) return;
     this.#startup = setTimeout(() => {
       this.#startup = undefined;
       this.#wakeAll();
-    }, this.#limits.startupHoldMs);
+    }, this.#options.startupHoldMs);
     this.#startup.unref();
   }
 
   /** Nobody can come back any more. */
   stop(): void {
-    this.#unwatch?.();
+    // The end of a relay does not depend on its directory.
+    unattended(this.#options.logger, undefined, () => this.#unwatch?.());
     this.#unwatch = undefined;
     clearTimeout(this.#startup);
     this.#startup = undefined;
@@ -80,8 +84,8 @@ export class Holds {
   ): (() => void) | "maxHeldRequests" | "maxHeldBytes" {
     const waiting = this.#waiting.get(name) ?? { all: new Set(), held: 0 };
     const bytes = requestBytes + Math.min(bodyLength ?? bodyBytes, bodyBytes);
-    if (!isAsking && waiting.held >= this.#limits.maxHeldRequests) return "maxHeldRequests";
-    if (this.#heldBytes + bytes > this.#limits.maxHeldBytes) return "maxHeldBytes";
+    if (!isAsking && waiting.held >= this.#options.maxHeldRequests) return "maxHeldRequests";
+    if (this.#heldBytes + bytes > this.#options.maxHeldBytes) return "maxHeldBytes";
     const held = isAsking ? 0 : 1;
     this.#heldBytes += bytes;
     waiting.held += held;

@@ -1,6 +1,7 @@
 import { closeCodes, evictedReason, type TunnelError } from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
 import {
+  checkClaim,
   type Claimant,
   type ClaimResult,
   type ClientIdentity,
@@ -92,7 +93,8 @@ export class Tunnels implements TunnelObserver {
    */
   claim(tunnel: Tunnel, mayEvict: boolean): ClaimResult | Promise<ClaimResult> {
     const answer = this.#directory.claim(tunnel, mayEvict);
-    return isLater(answer) ? this.#awaitClaim(tunnel, answer) : answer;
+    if (!isLater(answer)) return checkClaim(answer);
+    return this.#awaitClaim(tunnel, Promise.resolve(answer).then(checkClaim));
   }
 
   async #awaitClaim(tunnel: Tunnel, answer: Promise<ClaimResult>): Promise<ClaimResult> {
@@ -106,7 +108,7 @@ export class Tunnels implements TunnelObserver {
     if (result !== "late") return result;
     unattended(this.#options.logger, tunnel.name, () =>
       answer.then((given) => {
-        if ("displaced" in given) this.withdraw(tunnel, given.displaced);
+        if (!("refused" in given)) this.withdraw(tunnel, given.displaced);
       }),
     );
     const reason = "the relay cannot tell who has the name";

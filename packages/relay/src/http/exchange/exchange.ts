@@ -5,6 +5,7 @@ import {
   type RelayErrorCode,
   type ResponseHead,
   type StreamReset,
+  TunnelError,
   type TunnelStream,
 } from "mcp-tunnel-protocol";
 import type { LimitName, Limits } from "../../limits.js";
@@ -146,6 +147,10 @@ export class Exchange
       if (this.#state === "waiting") this.#stream = stream;
       else return;
     } catch (error) {
+      // What a session throws says why; anything else is a mistake, of a route of a program's own perhaps.
+      if (!(error instanceof TunnelError)) {
+        reportFault(this.#context.options.logger, this.#request.name, error);
+      }
       const isFull = route.streamCount >= this.#context.options.maxStreamsPerTunnel;
       if (isFull) this.#reporter.hitLimit("streams_per_tunnel");
       this.#refuse(errorOfOpen(error), isFull ? { limit: "maxStreamsPerTunnel" } : {});

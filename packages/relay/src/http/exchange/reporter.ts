@@ -2,7 +2,8 @@ import type { RefusalCode } from "mcp-tunnel-protocol";
 import { withoutQuery } from "mcp-tunnel-shared";
 import type { LimitName, Limits } from "../../limits.js";
 import type { ExchangeCode, ExchangeOutcome, Traffic } from "../../telemetry/observer.js";
-import { noteAt } from "../../tunnels/directory.js";
+import { reportFault } from "../../telemetry/report.js";
+import { noteAt, unattended } from "../../tunnels/directory.js";
 import { tellRefusal } from "../../tunnels/refusal.js";
 import type { Route } from "../../tunnels/route.js";
 import type { VisitorRequest } from "../message.js";
@@ -52,8 +53,13 @@ export class ExchangeReporter {
   ): void {
     const { name, path, visitor } = this.#request;
     const { route } = this.#lookup;
-    if (route !== undefined) route.count(requestBytes, responseBytes);
-    else this.#note((found) => found.count(requestBytes, responseBytes));
+    try {
+      if (route !== undefined) route.count(requestBytes, responseBytes);
+      else this.#note((found) => found.count(requestBytes, responseBytes));
+    } catch (error) {
+      // A route may be a program's own. The observers hear of the exchange all the same.
+      reportFault(this.#context.options.logger, name, error);
+    }
     this.#context.observers.onEnd({
       name,
       address: visitor.address,
@@ -79,8 +85,9 @@ export class ExchangeReporter {
    */
   #note(use: (route: Route) => void): void {
     const { directory, options } = this.#context;
+    const { name } = this.#request;
     const { route, isStarted } = this.#lookup;
-    if (route !== undefined) use(route);
-    else if (!isStarted) noteAt(directory, this.#request.name, options.logger, use);
+    if (route !== undefined) unattended(options.logger, name, () => use(route));
+    else if (!isStarted) noteAt(directory, name, options.logger, use);
   }
 }
