@@ -87,7 +87,8 @@ export interface RelayOptions extends LimitOptions {
   /**
    * Asked whether a request may pass to its tunnel, one after the other: when the relay's own checks have let it
    * pass, and before anything waits for a client. The first that refuses gives the answer. Requests to the domain
-   * itself are not asked about. Default none.
+   * itself are not asked about. What waits for a judge that answers later counts toward `maxHeldBytes`; beyond
+   * it requests get 503. Default none.
    * @example
    * // Who has not logged in is sent to where that is done.
    * createRelay({

@@ -324,6 +324,33 @@ describe.each([
     expect(slow.visits).toHaveLength(2);
   });
 
+  it("that are slow hold no more than all requests that wait may", async () => {
+    const slow = new SlowJudge();
+    const limits: string[] = [];
+    const observers = [{ onEnd() {}, onLimit: (limit: string) => limits.push(limit) }];
+    // Enough for one request.
+    const { ask, client } = await over({ judges: [slow.judge], maxHeldBytes: 10_000, observers });
+    const first = ask();
+    await slow.asked();
+    const second = await ask();
+    expect(second).toMatchObject({ status: 503, headers: { "x-tunnel-error": "tunnel_overloaded" } });
+    expect((await slow.asked(2)).signal.aborted).toBe(true);
+    expect(limits).toEqual(["held_requests"]);
+    const [told] = await client.refusals(1);
+    expect(told).toMatchObject({ code: "tunnel_overloaded", limit: { option: "max-held-bytes" } });
+    slow.decide(refusal);
+    expect((await first).status).toBe(401);
+    // What is said about the second comes too late. The third has its room, and gives it back for the fourth.
+    slow.decide(refusal);
+    for (const nth of [3, 4]) {
+      const next = ask();
+      await slow.asked(nth);
+      slow.decide();
+      answer(await client.accept());
+      expect((await next).status).toBe(200);
+    }
+  });
+
   it.each<[string, Judge]>([
     [
       "throws",

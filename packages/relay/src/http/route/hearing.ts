@@ -42,6 +42,8 @@ export class Hearing implements OpenExchange {
   readonly #owner: HearingOwner;
   #state: State = "judging";
   #timer: NodeJS.Timeout | undefined;
+  /** What the request holds meanwhile is counted with that of the requests that wait for a client. */
+  #uncount: (() => void) | undefined;
 
   constructor(context: ExchangeContext, judges: readonly Judge[], visit: IncomingVisit, owner: HearingOwner) {
     this.#context = context;
@@ -101,6 +103,27 @@ export class Hearing implements OpenExchange {
       (said) => settle(() => (said === undefined ? this.#hear(following) : this.#refuse(said))),
       (error: unknown) => settle(() => this.#fail(stackOf(error))),
     );
+    this.#count();
+  }
+
+  #count(): void {
+    if (this.#uncount !== undefined) return;
+    const { holds, limits } = this.#context;
+    const { name, body, address } = this.#visit;
+    const counted = holds.wait(name, body.isPresent ? body.contentLength : 0, true, ignore);
+    if (typeof counted !== "string") {
+      this.#uncount = counted;
+      return;
+    }
+    limits.hit("held_requests", { address, name });
+    this.#visit.giveUp();
+    this.#answer(relayError("tunnel_overloaded"), { limit: counted });
+  }
+
+  /** It waits for no judge any more. */
+  #stopWaiting(): void {
+    clearTimeout(this.#timer);
+    this.#uncount?.();
   }
 
   #onTimeout(): void {
@@ -112,7 +135,7 @@ export class Hearing implements OpenExchange {
 
   #admit(): void {
     this.#state = "over";
-    clearTimeout(this.#timer);
+    this.#stopWaiting();
     if (this.#context.exchanges.delete(this)) this.#visit.res.unwatchClose(this.#onResponseClose);
     this.#owner.onAdmitted();
   }
@@ -133,7 +156,7 @@ export class Hearing implements OpenExchange {
   #answer(refusal: Refusal, why: { detail?: string; limit?: keyof Limits | undefined } = {}): void {
     this.#hold();
     this.#state = "answering";
-    clearTimeout(this.#timer);
+    this.#stopWaiting();
     const { options, draining } = this.#context;
     const { req, res, body, visitor, name } = this.#visit;
     if (draining) res.shouldKeepAlive = false;
@@ -167,7 +190,7 @@ export class Hearing implements OpenExchange {
 
   #end(end: VisitEnd): void {
     this.#state = "over";
-    clearTimeout(this.#timer);
+    this.#stopWaiting();
     if (!this.#context.exchanges.delete(this)) return;
     const { res, addressKey } = this.#visit;
     res.unwatchClose(this.#onResponseClose);
