@@ -26,3 +26,13 @@ function revoked(): unknown {
   revoke();
   return proxy;
 }
+
+it("what has no words is no second error", () => {
+  const silent = Object.defineProperty(new Error("x"), "stack", {
+    get() {
+      throw new Error("asked");
+    },
+  });
+  expect(stackOf(silent)).toBe("what was thrown cannot be put into words");
+  expect(stackOf(Object.assign(new Error("x"), { stack: 5 }))).toBe("5");
+});
