@@ -241,6 +241,7 @@ describe("a head that cannot travel", () => {
     ],
     ["with half a field", (stream) => stream.sendHead({ status: 200, headers: ["A"] })],
     ["with an impossible status", (stream) => stream.sendHead({ status: 1_000, headers: [] })],
+    ["with half a status", (stream) => stream.sendHead({ status: 200.5, headers: [] })],
     ["with an interim status", (stream) => stream.sendHead({ status: 103, headers: [] })],
     ["101 that nobody asked for", (stream) => stream.sendHead({ status: 101, headers: [] })],
     ["interim, too long", (stream) => stream.sendInterim({ status: 103, headers: tooLong })],

@@ -48,8 +48,9 @@ export function canTravel(text: string, before: number, fields: RawHeaders, maxB
 }
 
 /** The same for a response head: also the status must be three digits. */
-export function canTravelAsHead(text: string, head: ResponseHead): boolean {
-  return head.status >= 100 && head.status <= 999 && canTravel(text, 1, head.headers, maxHeadBytes);
+export function canTravelAsHead(text: string, { status, headers }: ResponseHead): boolean {
+  if (!Number.isInteger(status) || status < 100 || status > 999) return false;
+  return canTravel(text, 1, headers, maxHeadBytes);
 }
 
 const utf8 = new TextEncoder();
