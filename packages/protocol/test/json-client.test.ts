@@ -310,6 +310,46 @@ describe("responses of JsonClientSession", () => {
     ]);
   });
 
+  it.each(["at once", "with the body"])(
+    "ends the request that was answered %s all the same",
+    async (when) => {
+      const client = clientAndRawRelay({}, (stream, recorder) => {
+        if (when === "at once") answer(stream, [], "x");
+        recorder.onData = (chunk) => {
+          recorder.events.push(`data ${chunk.length}`);
+          if (when === "with the body") answer(stream, [], "x");
+        };
+      });
+      const { recorder, stream } = await accept(client, { ...request02, body: base64("abc") });
+      expect(recorder.events).toEqual(["data 3", "end"]);
+      stream.consumed(3);
+      // What nobody reads of it brakes nothing.
+      await client.relay.say({ ...request02, id: "2", body: base64(Buffer.alloc(17_000_000)) });
+      expect(await accept(client, { ...request02, id: "3" })).toBeDefined();
+    },
+  );
+
+  it("tells no more of a request whose answer ends with a reset", async () => {
+    const client = clientAndRawRelay({}, (stream) => {
+      answer(stream, [], "x");
+      stream.reset("no_error");
+    });
+    const { recorder } = await accept(client, { ...request02, body: base64("abc") });
+    expect(recorder.events).toEqual([]);
+  });
+
+  it.each([42, 101, 103, 200.5, 1_000, Number.NaN])("does not send a head of status %d", async (status) => {
+    for (const isAtOnce of [true, false]) {
+      const say = (stream: AcceptedStream): void => stream.sendHead({ status, headers: [] }, true);
+      const client = clientAndRawRelay({}, isAtOnce ? say : undefined);
+      const { stream, recorder } = await accept(client, request02);
+      if (!isAtOnce) say(stream);
+      expect(recorder.events).toEqual([...(isAtOnce ? [] : ["end"]), "reset bad_message"]);
+      await client.relay.settle();
+      expect(client.relay.received).toMatchObject([{ kind: "response_error" }]);
+    }
+  });
+
   it("keeps repeated fields: Set-Cookie by spellings that a map of strings holds apart", async () => {
     const client = clientAndRawRelay();
     const cookies = Array.from(

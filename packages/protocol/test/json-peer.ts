@@ -127,8 +127,11 @@ export interface Accepted {
   recorder: Recorder;
 }
 
-/** Our client's session and a raw relay. */
-export function clientAndRawRelay(options: JsonClientSessionOptions = {}) {
+/** Our client's session and a raw relay. `onAccept` may answer before it is known who handles the stream. */
+export function clientAndRawRelay(
+  options: JsonClientSessionOptions = {},
+  onAccept: (stream: AcceptedStream, recorder: Recorder) => void = () => {},
+) {
   const [near, far] = linkedPair();
   const owner = new Owner();
   const accepted: Accepted[] = [];
@@ -137,6 +140,7 @@ export function clientAndRawRelay(options: JsonClientSessionOptions = {}) {
     (stream, head, end) => {
       const recorder = new Recorder();
       accepted.push({ stream, head, end, recorder });
+      onAccept(stream, recorder);
       return recorder;
     },
     owner,

@@ -2,6 +2,7 @@ import { StreamReset, type ResetCode } from "../errors.js";
 import type { AcceptedStream, ResponseHead, StreamHandler } from "../tunnel.js";
 import { responseHeadersToWire, type WireHeaders } from "./headers.js";
 import type { StreamIntake } from "./intake.js";
+import { isFinalStatus, noFinalStatus } from "./messages.js";
 
 /**
  * How long an original relay waits for a response, in milliseconds: for all of it in version 0.1, for its
@@ -41,6 +42,10 @@ export abstract class ClientStream implements AcceptedStream {
   readonly #intake: StreamIntake;
   readonly #timer: NodeJS.Timeout;
   #heldBytes = 0;
+  /** The stream was reset, by either end: the handler hears no more of the request. */
+  #isCut = false;
+  /** Why it was cut before it was known who handles it. */
+  #untold: StreamReset | undefined;
 
   constructor(id: number, wireId: string, owner: ClientStreamOwner, intake: StreamIntake) {
     this.id = id;
@@ -66,6 +71,7 @@ export abstract class ClientStream implements AcceptedStream {
   protected abstract expire(): void;
 
   reset(code: ResetCode, _message?: string): void {
+    this.#isCut = true;
     if (this.state === "finished") return;
     this.sendFailure(code);
     this.finish();
@@ -82,14 +88,17 @@ export abstract class ClientStream implements AcceptedStream {
     return false;
   }
 
-  /** Hands over the request's body. */
+  /**
+   * Hands over the request's body, and its end. The handler may reset the stream in any of its callbacks. It
+   * may also have answered in full: a request that is answered before it has ended still ends.
+   */
   deliver(body: Buffer | undefined): void {
-    // The handler may reset the stream, or answer and finish it, in any of its callbacks.
-    if (body !== undefined && this.state !== "finished") {
-      this.#intake.received(body.length);
+    if (this.#untold !== undefined) this.handler?.onReset(this.#untold);
+    if (body !== undefined && !this.#isCut) {
+      if (this.state !== "finished") this.#intake.received(body.length);
       this.handler?.onData(body, true);
     }
-    if (this.state !== "finished") this.handler?.onEnd([]);
+    if (!this.#isCut) this.handler?.onEnd([]);
   }
 
   drained(): void {
@@ -99,8 +108,11 @@ export abstract class ClientStream implements AcceptedStream {
   /** The relay wants no answer any more, or the session is over. */
   lost(code: ResetCode, message: string): void {
     if (this.state === "finished") return;
+    this.#isCut = true;
     this.finish();
-    this.handler?.onReset(new StreamReset(code, message));
+    const reason = new StreamReset(code, message);
+    if (this.handler === undefined) this.#untold = reason;
+    else this.handler.onReset(reason);
   }
 
   /** The handler threw. */
@@ -116,9 +128,9 @@ export abstract class ClientStream implements AcceptedStream {
     this.lost(code, message);
   }
 
-  /** The fields as they travel; `undefined` when they cannot, which costs the stream. */
+  /** The fields as they travel; `undefined` when the head cannot, which costs the stream. */
   protected headersToWire(head: ResponseHead): WireHeaders | undefined {
-    const headers = responseHeadersToWire(head.headers);
+    const headers = isFinalStatus(head.status) ? responseHeadersToWire(head.headers) : noFinalStatus;
     if (typeof headers !== "string") return headers;
     this.cut("bad_message", `The response cannot travel: ${headers}`);
     return undefined;

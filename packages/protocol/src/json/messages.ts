@@ -85,12 +85,16 @@ export function readReply(message: Message): Reply | undefined {
 
 const malformed = (problem: string): Reply => ({ type: "malformed", problem });
 
-/** Only final heads: this wire has no interim ones and no upgrades, so a 1xx could never be followed by the rest. */
+/** This wire has no interim heads and no upgrades, so a 1xx could never be followed by the rest. */
+export function isFinalStatus(status: unknown): status is number {
+  return typeof status === "number" && Number.isInteger(status) && status >= 200 && status <= 999;
+}
+
+export const noFinalStatus = "status is not a whole number from 200 to 999";
+
 function readResponseHead(message: Message): ResponseHead | string {
   const { status } = message;
-  if (typeof status !== "number" || !Number.isInteger(status) || status < 200 || status > 999) {
-    return "status is not a whole number from 200 to 999";
-  }
+  if (!isFinalStatus(status)) return noFinalStatus;
   const headers = headersFromWire(message["headers"], statusBytes);
   return typeof headers === "string" ? headers : { status, headers };
 }
