@@ -67,14 +67,56 @@ describe("a service of the user's own", () => {
     ["a body", (stream) => stream.write(Buffer.from("body"))],
     ["an end", (stream) => stream.end()],
   ])("costs one request when it sends %s before a head, and not the session", async (_what, act) => {
+    const onReset = vi.fn<StreamHandler["onReset"]>();
     const rig = startWith(
       service((stream) => {
         act(stream);
-        return ignored;
+        return { ...ignored, onReset };
       }),
     );
     for (let i = 0; i < 2; i++) expect((await visit(rig.relay).cut()).code).toBe("internal");
     expect(rig.events).toMatchObject([{ status: 502 }, { status: 502 }]);
+    expect(onReset).toHaveBeenCalledTimes(2);
+  });
+
+  it.each<[string, unknown]>([
+    ["text", "body"],
+    ["long text", "body".repeat(100_000)],
+    ["another kind of bytes", new Uint8Array([65, 66])],
+    ["nothing", undefined],
+  ])("costs one request when its body is %s, of which the visitor gets no byte", async (_what, chunk) => {
+    const rig = startWith(
+      service((stream) => {
+        stream.sendHead({ status: 200, headers: [] });
+        stream.write(chunk as Buffer);
+        stream.end();
+        return ignored;
+      }),
+    );
+    for (let i = 0; i < 2; i++) {
+      const stream = visit(rig.relay);
+      expect((await stream.cut()).code).toBe("internal");
+      expect(stream.body.length).toBe(0);
+    }
+    expect(rig.events).toMatchObject([{ error: { code: "internal" } }, { error: { code: "internal" } }]);
+  });
+
+  it("breaks nothing by a wrong sum of what it has consumed", async () => {
+    const rig = startWith(
+      service((stream) => ({
+        ...ignored,
+        onData(chunk) {
+          stream.consumed(Number.NaN);
+          stream.consumed(-1);
+          stream.consumed(2 * chunk.length);
+        },
+        onEnd: () => void refuse(stream),
+      })),
+    );
+    for (let i = 0; i < 2; i++) {
+      const stream = visit(rig.relay, { method: "POST", body: Buffer.from("a body") });
+      expect((await stream.complete()).head?.status).toBe(401);
+    }
   });
 
   it("answers once, whatever it says afterwards", async () => {

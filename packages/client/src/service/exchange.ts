@@ -102,6 +102,12 @@ export class Exchange implements AcceptedStream, StreamHandler {
       this.#refuseEarly();
       return true;
     }
+    // The wire counts on its length in bytes. Of anything else, a frame would have holes, and in them what
+    // this program's memory held before.
+    if (!Buffer.isBuffer(chunk)) {
+      this.#refuse("internal", "the service sent a body that is not in Buffers");
+      return true;
+    }
     this.#responseBytes += chunk.length;
     if (this.#observer !== undefined) this.#observer.onData(chunk);
     return this.#stream.write(chunk);
@@ -139,7 +145,8 @@ export class Exchange implements AcceptedStream, StreamHandler {
   }
 
   consumed(bytes: number): void {
-    this.#stream.consumed(bytes);
+    // Not NaN: it would stay in the session's sums, and no stream had room any more.
+    if (bytes > 0) this.#stream.consumed(bytes);
   }
 
   // ---- what the session says
@@ -173,7 +180,7 @@ export class Exchange implements AcceptedStream, StreamHandler {
 
   /** A body without a head would be a fault of the whole session to the relay. */
   #refuseEarly(): void {
-    if (this.#state === "waiting") this.#fail("internal", "the service sent a body before its head");
+    if (this.#state === "waiting") this.#refuse("internal", "the service sent a body before its head");
   }
 
   /**
