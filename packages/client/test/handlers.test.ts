@@ -136,6 +136,23 @@ describe("a handler in Node's form", () => {
     expect((await visit(rig.relay).cut()).code).toBe("upstream_failed");
   });
 
+  it("whose listener to connections throws is served all the same, and the exception is told", async () => {
+    const server = createServer((_req, res) => res.end("served"));
+    server.on("connection", () => {
+      throw new Error("in a listener");
+    });
+    const before = process.listeners("uncaughtException");
+    process.removeAllListeners("uncaughtException");
+    const uncaught = once(process, "uncaughtException");
+    try {
+      const rig = start({ server });
+      expect((await visit(rig.relay).complete()).text).toBe("served");
+      expect((await uncaught)[0]).toMatchObject({ message: "in a listener" });
+    } finally {
+      for (const listener of before) process.on("uncaughtException", listener);
+    }
+  });
+
   it("can destroy the upgraded connection, which the visitor sees end", async () => {
     const server = createServer();
     server.on("upgrade", (_req: IncomingMessage, socket: Socket) => {
@@ -204,6 +221,13 @@ describe("a handler in the web's form", () => {
     await vi.waitFor(() => expect(rig.events.length).toBe(1));
   });
 
+  it.each(["get", "Head"])("is asked with %s as a Request spells it, which has no body", async (method) => {
+    const rig = start({ fetch: (request) => new Response(`${request.method} ${String(request.body)}`) });
+    const done = await visit(rig.relay, { method, body: Buffer.from("body") }).complete();
+    expect(done.text).toBe(`${method.toUpperCase()} null`);
+    expect(rig.faults).toEqual([]);
+  });
+
   it("is not asked with a method that a Request cannot have", async () => {
     const fetch = vi.fn(() => new Response());
     const rig = start({ fetch });
@@ -216,13 +240,43 @@ describe("a handler in the web's form", () => {
     ["an error for a response", () => Response.error()],
     ["no response", () => undefined as never],
     ["a body that was read", () => readResponse],
+    ["a body that somebody reads", () => lockedResponse],
+    ["a body that was read in part", () => begunResponse],
     ["a body of text", () => new Response(new ReadableStream({ start: (c) => c.enqueue("text") }))],
-  ])("has failed with %s, and its program is told why", async (_what, answer) => {
+  ])("has failed with %s, and its program is told why", async (what, answer) => {
     await readResponse.text().catch(() => {});
+    if (lockedResponse.body?.locked === false) lockedResponse.body.getReader();
+    const begun = begunResponse.body?.getReader();
+    await begun?.read();
+    begun?.releaseLock();
     const rig = start({ fetch: answer });
-    const reset = await visit(rig.relay).cut();
+    const stream = visit(rig.relay);
+    const reset = await stream.cut();
     expect([reset.code, reset.message]).toEqual(["upstream_failed", "the request handler failed"]);
+    if (!what.includes("text")) expect(stream.head).toBeUndefined();
     expect(rig.faults).toEqual([expect.any(TypeError)]);
+  });
+
+  it("may throw anything", async () => {
+    const thrown: unknown = Object.create(null);
+    const rig = start({
+      fetch: () => {
+        throw thrown;
+      },
+    });
+    expect((await visit(rig.relay).cut()).code).toBe("upstream_failed");
+    expect(rig.faults).toEqual([thrown]);
+    await vi.waitFor(() => expect(rig.service.open).toBe(0));
+  });
+
+  it.each<[string, () => Promise<void>]>([
+    ["never ends", () => new Promise(() => {})],
+    ["fails", () => Promise.reject(new Error("cancel"))],
+  ])("has answered a HEAD though the cancelling of its body %s", async (_what, cancel) => {
+    const rig = start({ fetch: () => new Response(new ReadableStream({ cancel })) });
+    expect((await visit(rig.relay, { method: "HEAD" }).complete()).head?.status).toBe(200);
+    await vi.waitFor(() => expect(rig.service.open).toBe(0));
+    expect([rig.events, rig.faults]).toMatchObject([[{ status: 200, error: undefined }], []]);
   });
 
   it("is told by its signal that the visitor left, and its body is cancelled", async () => {
@@ -259,6 +313,8 @@ describe("a handler in the web's form", () => {
 });
 
 const readResponse = new Response("read");
+const lockedResponse = new Response("locked");
+const begunResponse = new Response("begun");
 
 describe("a connection within the process", () => {
   it("delivers in a later turn, and a copy", async () => {
@@ -321,6 +377,23 @@ describe("a connection within the process", () => {
     await once(client, "end");
     client.write("late");
     expect((await once(client, "error"))[0]).toMatchObject({ code: "EPIPE" });
+  });
+
+  it("has timeouts of any length, and none once it is over", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const { client, server } = connectionPair(false);
+      const timedOut = vi.fn();
+      server.setTimeout(2 ** 40, timedOut);
+      vi.advanceTimersByTime(1_000);
+      client.destroy();
+      server.destroy();
+      server.setTimeout(1_000, timedOut);
+      expect(vi.getTimerCount()).toBe(0);
+      expect(timedOut).not.toHaveBeenCalled();
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("has a socket's timeout, which traffic puts off", async () => {

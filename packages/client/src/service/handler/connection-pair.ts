@@ -1,5 +1,6 @@
 import { Duplex } from "node:stream";
 import type { Socket } from "node:net";
+import { maxTimerMs } from "mcp-tunnel-protocol";
 
 /** What a side holds before the other has to wait, in bytes: that of Node's sockets since version 22. */
 const highWaterBytes = 65_536;
@@ -59,9 +60,11 @@ class InProcessSocket extends Duplex {
   // ---- what sockets have beside streams
 
   setTimeout(ms: number, listener?: () => void): this {
+    if (this.destroyed) return this;
     clearTimeout(this.#timer);
     this.timeout = ms;
-    this.#timer = ms > 0 ? setTimeout(() => this.emit("timeout"), ms).unref() : undefined;
+    const delayMs = Math.min(ms, maxTimerMs);
+    this.#timer = ms > 0 ? setTimeout(() => this.emit("timeout"), delayMs).unref() : undefined;
     if (listener !== undefined) {
       if (ms > 0) this.once("timeout", listener);
       else this.off("timeout", listener);

@@ -5,6 +5,7 @@ import type {
   StreamHandler,
   StreamReset,
 } from "mcp-tunnel-protocol";
+import { messageOf } from "mcp-tunnel-shared";
 import { Agreement } from "../http/agreement/agreement.js";
 import { termsPerTunnel } from "../http/agreement/terms.js";
 import type { Terms } from "../http/agreement/terms.js";
@@ -128,30 +129,32 @@ class FetchExchange implements StreamHandler, Linked<FetchExchange> {
     const { status, body } = response;
     // The visitor left, or the client is closing.
     if (this.#answer.isOver) {
-      await body?.cancel();
+      drop(body);
       return;
     }
     if (!(status >= 200 && status <= 999))
       throw new TypeError(`a response of status ${status} cannot be sent`);
     // RFC 9110 section 6.4.1. A Response with such a status has no body.
     const isBodiless = body === null || this.#answer.head.method === "HEAD";
+    // Before the head: a body that was read before is an error that the visitor can still be told.
+    const reader = isBodiless ? undefined : unreadBody(response, body).getReader();
+    this.#reader = reader;
     this.#answer.sendHead(status, rawHeaders(response.headers), isBodiless);
-    if (!isBodiless) await this.#sendBody(body);
-    else await body?.cancel();
+    if (reader === undefined) drop(body);
+    else await this.#sendBody(reader);
     this.#body?.abandon(new Error("the request has been answered in full"));
     if (!this.#answer.isOver) this.#answer.complete();
   }
 
-  async #sendBody(body: ReadableStream<Uint8Array>): Promise<void> {
-    const reader = body.getReader();
-    this.#reader = reader;
+  async #sendBody(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
     for (;;) {
       const { done, value } = await reader.read();
       if (this.#answer.isOver) return;
       if (done) break;
       if (!(value instanceof Uint8Array)) throw new TypeError("a chunk of the body is not a Uint8Array");
       const chunk = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-      if (!this.#answer.write(chunk)) await this.#drained();
+      // A wire may cut the stream for what was written last.
+      if (!this.#answer.write(chunk) && !this.#answer.isOver) await this.#drained();
     }
     this.#answer.end(undefined);
   }
@@ -174,13 +177,24 @@ class FetchExchange implements StreamHandler, Linked<FetchExchange> {
 
   /** Nobody waits for the answer any more. */
   #stop(reason: unknown): void {
-    const error = reason instanceof Error ? reason : new Error(String(reason));
+    const message = messageOf(reason);
+    const error = reason instanceof Error ? reason : new Error(message);
     this.#body?.abandon(error);
-    this.#abort.abort(new DOMException(error.message, "AbortError"));
-    // A body that fails to be cancelled is of no use to anybody.
-    this.#reader?.cancel(error).catch(() => {});
+    this.#abort.abort(new DOMException(message, "AbortError"));
+    drop(this.#reader, error);
     this.#onDrained?.();
   }
+}
+
+/** As service workers have it (Service Workers, "Handle Fetch"): neither disturbed nor locked. */
+function unreadBody({ bodyUsed }: Response, body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  if (bodyUsed) throw new TypeError("the body of the response has been read before");
+  return body;
+}
+
+/** Tells the source of a body that nobody wants the rest. Nobody waits for it, or for its failure, either. */
+function drop(body: Pick<ReadableStream, "cancel"> | null | undefined, reason?: Error): void {
+  body?.cancel(reason).catch(() => {});
 }
 
 function rawHeaders(headers: Headers): RawHeaders {

@@ -1,6 +1,7 @@
 import { createServer, Server } from "node:http";
 import type { RequestListener } from "node:http";
 import { unusable } from "mcp-tunnel-protocol";
+import { runAside } from "../../aside.js";
 import type { Connections } from "../http/connections.js";
 import { Forwarder } from "../http/forwarder.js";
 import type { ForwardingOptions } from "../http/policies.js";
@@ -35,8 +36,9 @@ export function handlerService(handler: RequestListener, options: ForwardingOpti
 function connectionsTo(server: Server, isEncrypted: boolean): Connections {
   const connect = () => {
     const pair = connectionPair(isEncrypted);
-    // The event that Node's documentation names for connections from elsewhere.
-    server.emit("connection", pair.server);
+    // The event that Node's documentation names for connections from elsewhere. What a listener throws would
+    // be an uncaught exception with a connection of the network, which goes on.
+    runAside(() => server.emit("connection", pair.server));
     return pair.client;
   };
   return {

@@ -5,9 +5,12 @@ import type { RequestBody } from "../http/body.js";
 import { localHeaders } from "../http/headers.js";
 import type { HeaderPolicy } from "../http/headers.js";
 
-/** Methods of which a Request takes no body (WHATWG Fetch, "new Request(input, init)", step 35). */
+/**
+ * Methods of which a Request takes no body (WHATWG Fetch, "new Request(input, init)", step 35), whatever their
+ * letter case, which it changes.
+ */
 export function takesBody(method: string): boolean {
-  return method !== "GET" && method !== "HEAD";
+  return !/^(?:get|head)$/i.test(method);
 }
 
 /**
