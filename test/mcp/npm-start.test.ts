@@ -56,6 +56,17 @@ describe.skipIf(missingProgram("curl"))("npm start", () => {
     await expect(once(connect(Number(url.port), "127.0.0.1"), "connect")).rejects.toThrow("ECONNREFUSED");
   });
 
+  it("stops all of it when npm is ended by SIGTERM, which does not reach what npm's shell has started", {
+    timeout: 120_000,
+  }, async () => {
+    const { demo, url } = await start("npm", ["start"]);
+    demo.child.kill("SIGTERM");
+    // Its output is closed when the last process that has it is gone.
+    await demo.exited;
+    expect(demo.stdout.at(-1)).toBe("Stopped.");
+    await expect(once(connect(Number(url.port), "127.0.0.1"), "connect")).rejects.toThrow("ECONNREFUSED");
+  });
+
   it("takes the next port when 8080 is taken, and ends with status 0", { timeout: 120_000 }, async () => {
     const blocker = createServer();
     blocker.on("error", () => {}); // Somebody else has the port: just as well.

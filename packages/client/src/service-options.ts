@@ -1,6 +1,5 @@
 import type { RequestListener, Server } from "node:http";
 import {
-  anyObject,
   callback,
   flag,
   maxTimerMs,
@@ -8,6 +7,7 @@ import {
   text,
   textOrUrl,
   unusable,
+  valueThat,
   wholeNumber,
 } from "mcp-tunnel-protocol";
 import type { OptionShape } from "mcp-tunnel-protocol";
@@ -117,13 +117,19 @@ export type ServiceForm =
   | { readonly name: "server"; readonly server: Server }
   | { readonly name: "service"; readonly service: Service };
 
+const isFunction = (value: unknown): boolean => typeof value === "function";
+const isObject = (value: unknown): boolean => typeof value === "object" && value !== null;
+
 /** What each option may be. What text has to say is looked at where it is read. */
 export const serviceShapes: Record<keyof ServiceOptions, OptionShape> = {
   port: wholeNumber(1, 65_535).optional(),
   target: textOrUrl.optional(),
   handler: callback.optional(),
-  fetch: callback.optional(),
-  server: anyObject.optional(),
+  fetch: valueThat(isFunction, "a function that takes a Request, such as app.fetch").optional(),
+  server: valueThat(
+    isObject,
+    "a Server of node:http; a function that takes requests is a handler",
+  ).optional(),
   hostHeader: text().optional(),
   origin: oneOf(originPolicies).optional(),
   dropOrigin: flag.optional(),
@@ -182,7 +188,11 @@ function formOf({ handler, fetch, server, service }: FormOptions): ServiceForm {
   if (handler !== undefined) return { name: "handler", handler };
   if (fetch !== undefined) return { name: "fetch", fetch };
   if (server !== undefined) return { name: "server", server };
-  return service === undefined ? { name: "target" } : { name: "service", service };
+  if (service === undefined) return { name: "target" };
+  if (typeof service.open === "number") return { name: "service", service };
+  throw unusable("service has no 'open', the number of requests that it is at work on", {
+    options: ["service"],
+  });
 }
 
 /** @throws TunnelError `invalid_option` for an option that would have no effect. */

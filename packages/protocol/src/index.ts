@@ -53,7 +53,6 @@ export type {
   RegisterMessage,
 } from "./registration.js";
 export {
-  anyObject,
   callback,
   checkOptions,
   firstProblem,
@@ -63,6 +62,7 @@ export {
   oneOf,
   text,
   textOrUrl,
+  valueThat,
   wholeNumber,
 } from "./shapes.js";
 export type { OptionShape } from "./shapes.js";

@@ -59,7 +59,6 @@ export function text(what = "a string"): z.ZodString {
 
 export const flag = z.boolean("a boolean");
 export const callback = z.custom((value) => typeof value === "function", "a function");
-export const anyObject = z.custom((value) => typeof value === "object" && value !== null, "an object");
 export const textOrUrl = z.custom(
   (value) => typeof value === "string" || value instanceof URL,
   "a string or a URL",
@@ -67,6 +66,11 @@ export const textOrUrl = z.custom(
 
 export function oneOf(values: readonly string[]): z.ZodType {
   return z.enum(values, `one of: ${values.join(", ")}`);
+}
+
+/** A value of which `isRight` holds; `what` it is, for the message. */
+export function valueThat(isRight: (value: unknown) => boolean, what: string): z.ZodType {
+  return z.custom(isRight, what);
 }
 
 /** A whole number within a range. */

@@ -16,7 +16,12 @@
 //   options, relay   everything that can be set; relay.ts puts the parts together
 //   admin/         the operator's listener: health, metrics, status
 //   cli/           the `mcp-tunnel` command
-export type { AuthenticationResult, Authenticator, Credentials } from "./auth/authenticator.js";
+export type {
+  AuthenticationResult,
+  Authenticator,
+  Credentials,
+  TokenGrant,
+} from "./auth/authenticator.js";
 export { openAuthenticator } from "./auth/open.js";
 export { providerAuthenticator } from "./auth/provider.js";
 export type { ProviderOptions } from "./auth/provider.js";
@@ -33,11 +38,13 @@ export { MemoryDirectory } from "./tunnels/directory.js";
 export type { Claimant, ClaimResult, ClientIdentity, Directory, Verdict } from "./tunnels/directory.js";
 export { defaultReservedNames } from "./tunnels/name.js";
 export type { Route, RouteHandler } from "./tunnels/route.js";
+export type { TunnelStateName, TunnelStatus } from "./tunnels/status.js";
 export type {
   ExchangeCode,
   ExchangeOutcome,
   ExchangeRecord,
   RelayObserver,
+  Traffic,
   TunnelEvent,
 } from "./telemetry/observer.js";
 export type { RelayOptions } from "./options.js";
@@ -47,3 +54,18 @@ export type { StaleKind, StaleSource } from "./files/staleness.js";
 export type { AcmeOptions } from "./tls/acme/options.js";
 export type { CertificateFiles } from "./tls/certificate.js";
 export type { TlsOptions } from "./tls/tls.js";
+export { closeCodes, TunnelError } from "mcp-tunnel-protocol";
+export type {
+  Carries,
+  LivenessOptions,
+  RawHeaders,
+  RefusalCode,
+  RequestHead,
+  ResetCode,
+  ResponseHead,
+  StreamHandler,
+  StreamReset,
+  TunnelErrorCode,
+  TunnelStream,
+  Wire,
+} from "mcp-tunnel-protocol";

@@ -71,7 +71,14 @@ export class Exchange implements AcceptedStream, StreamHandler {
   /** Hands the request to the service. */
   serve(service: Service): void {
     try {
-      this.#service = service.accept(this, this.#head, this.#requestEnded, this.#tunnel);
+      const handler: StreamHandler | undefined = service.accept(
+        this,
+        this.#head,
+        this.#requestEnded,
+        this.#tunnel,
+      );
+      if (handler === undefined) throw new TypeError("accept of the service returned no handler");
+      this.#service = handler;
     } catch (error) {
       this.#tunnel.fault(error);
       this.reset("internal", "the service failed");

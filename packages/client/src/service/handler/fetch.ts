@@ -125,7 +125,8 @@ class FetchExchange implements StreamHandler, Linked<FetchExchange> {
     this.#answer.complete();
   }
 
-  async #send(response: Response): Promise<void> {
+  async #send(response: unknown): Promise<void> {
+    if (!isResponse(response)) throw new TypeError("the request handler returned no Response");
     const { status, body } = response;
     // The visitor left, or the client is closing.
     if (this.#answer.isOver) {
@@ -184,6 +185,11 @@ class FetchExchange implements StreamHandler, Linked<FetchExchange> {
     drop(this.#reader, error);
     this.#onDrained?.();
   }
+}
+
+/** Not by its class: libraries have their own (undici, polyfills). */
+function isResponse(value: unknown): value is Response {
+  return typeof value === "object" && value !== null && "status" in value && "headers" in value;
 }
 
 /** As service workers have it (Service Workers, "Handle Fetch"): neither disturbed nor locked. */
