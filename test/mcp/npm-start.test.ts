@@ -60,10 +60,12 @@ describe.skipIf(missingProgram("curl"))("npm start", () => {
     timeout: 120_000,
   }, async () => {
     const { demo, url } = await start("npm", ["start"]);
+    const processes = existsSync("/proc") ? descendants(demo.pid) : [];
     demo.child.kill("SIGTERM");
     // Its output is closed when the last process that has it is gone.
     await demo.exited;
     expect(demo.stdout.at(-1)).toBe("Stopped.");
+    expect(processes.filter(isAlive)).toEqual([]);
     await expect(once(connect(Number(url.port), "127.0.0.1"), "connect")).rejects.toThrow("ECONNREFUSED");
   });
 
@@ -98,20 +100,22 @@ function descendants(pid: number): number[] {
 }
 
 function parentOf(pid: string): number | undefined {
-  try {
-    // The name in parentheses may hold spaces; the parent is the second field after it.
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ");
-    return Number(fields?.[1]);
-  } catch {
-    return undefined; // It has ended meanwhile.
-  }
+  const parent = statusFields(Number(pid))?.[1];
+  return parent === undefined ? undefined : Number(parent);
 }
 
+/** A process that has ended stays in the table until its parent takes note, and is no longer alive. */
 function isAlive(pid: number): boolean {
+  const state = statusFields(pid)?.[0];
+  return state !== undefined && state !== "Z";
+}
+
+/** The fields of a process from its state on; undefined when there is none. */
+function statusFields(pid: number): string[] | undefined {
   try {
-    process.kill(pid, 0);
-    return true;
+    // The name before them stands in parentheses, and may hold spaces.
+    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ");
   } catch {
-    return false;
+    return undefined;
   }
 }
