@@ -4,6 +4,8 @@ import { createServer as createTlsServer } from "node:https";
 import { createServer as createHttp2Server } from "node:http2";
 import type { IncomingMessage, RequestListener } from "node:http";
 import type { Socket } from "node:net";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it, vi } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { bytesAt } from "../../../test/support/bytes.js";
@@ -17,6 +19,9 @@ import { startRig, visit } from "./relay-side.js";
 import type { Rig } from "./relay-side.js";
 
 const closing = closingAfterEach();
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
 
 function start(options: Partial<TunnelClientOptions>, tunnel: Partial<ServedTunnel> = {}): Rig {
   return closing(startRig(options, undefined, tunnel));
@@ -295,6 +300,24 @@ describe("a handler in the web's form", () => {
     await vi.waitFor(() => expect(cancelled).toHaveBeenCalledTimes(1));
     expect(signal?.reason).toMatchObject({ name: "AbortError" });
     expect(rig.faults).toEqual([]);
+  });
+
+  it("is told by its signal though it has kept nothing else of the Request", async () => {
+    const rig = start({
+      fetch: ({ signal }) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener("abort", () => reject(signal.reason as Error));
+        }),
+    });
+    const streams = Array.from({ length: 10 }, () => visit(rig.relay).stream);
+    await vi.waitFor(() => expect(rig.service.open).toBe(10));
+    // A weak reference is looked at in a later turn.
+    for (let i = 0; i < 2; i++) {
+      collectGarbage();
+      await new Promise(setImmediate);
+    }
+    for (const stream of streams) stream.reset("cancelled");
+    await vi.waitFor(() => expect(rig.service.open).toBe(0));
   });
 
   it("that goes on though its visitor left is counted until it ends", async () => {

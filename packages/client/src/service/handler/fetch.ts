@@ -67,6 +67,11 @@ class FetchExchange implements StreamHandler, Linked<FetchExchange> {
   /** Undefined: there is none, or none that a Request could have. */
   readonly #body: RequestBody | undefined;
   readonly #abort = new AbortController();
+  /**
+   * Kept while the handler is at work. Node's Request has a signal of its own, which is not aborted any more
+   * once the Request has been collected, though a handler may hold the signal alone.
+   */
+  #request: Request | undefined;
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   /** Ends the wait for the visitor to take more. */
   #onDrained: (() => void) | undefined;
@@ -111,7 +116,10 @@ class FetchExchange implements StreamHandler, Linked<FetchExchange> {
       // late for it.
       if (this.#body !== undefined && awaitsContinue(headers)) this.#answer.sendInterim(100, []);
       if (isForbiddenMethod(method)) this.#refuseMethod();
-      else await this.#send(await fetch(webRequest(this.#answer, policy, this.#body, this.#abort.signal)));
+      else {
+        this.#request = webRequest(this.#answer, policy, this.#body, this.#abort.signal);
+        await this.#send(await fetch(this.#request));
+      }
     } catch (error) {
       this.#fail(error);
     } finally {
