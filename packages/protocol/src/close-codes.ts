@@ -8,7 +8,7 @@ export const closeCodes = {
   protocolError: 1002,
   /** A message was larger than this end takes. */
   tooLarge: 1009,
-  /** Something failed here. */
+  /** This end failed. */
   internal: 1011,
   /** The relay cannot take this client now; try again later. */
   tryAgainLater: 1013,

@@ -24,10 +24,10 @@ export type TunnelErrorCode =
   | "invalid_option"
   /** A call is not possible now, or not any more: a second `start`, say. */
   | "invalid_state"
-  /** Something of this machine, or another program, is not as it has to be: a port is taken, a file cannot be read. */
+  /** This machine, or another program, is in the way: a port is taken, a file cannot be read. */
   | "unavailable";
 
-/** What a program may want to know of an error beside its code. */
+/** Details of an error that a program may want beside its code. */
 export interface TunnelErrorDetails extends ErrorOptions {
   /** {@link TunnelError.options}. */
   options?: readonly string[];
@@ -35,22 +35,27 @@ export interface TunnelErrorDetails extends ErrorOptions {
   file?: string;
 }
 
-/** The one error class of this project: a stable `code`, a message that says what to do, the cause beneath. */
+/**
+ * The one error class of this project: a stable `code`, a message that says what to do, the cause beneath.
+ */
 export class TunnelError extends Error {
   readonly code: TunnelErrorCode;
   /**
-   * The options that the message is about, as they are called where they were given: `maxTunnels` in a program,
-   * `max-tunnels` on a command line and in a config file. Not there when it is about none.
+   * The names of the options that the message is about, as they are spelled where they were given:
+   * `maxTunnels` in a program, `max-tunnels` on a command line and in a config file. Absent when the message
+   * is about none.
    */
   declare readonly options?: readonly string[];
-  /** The path of the file that the message is about, as it was given. Not there when it is about none. */
+  /**
+   * The path of the file that the message is about, as it was given. Absent when the message is about none.
+   */
   declare readonly file?: string;
 
   constructor(code: TunnelErrorCode, message: string, details: TunnelErrorDetails = {}) {
     super(message, details);
     this.name = "TunnelError";
     this.code = code;
-    // Node prints an error with all of its properties, those without a value as well.
+    // Node prints all properties of an error, also those without a value.
     if (details.options !== undefined) this.options = details.options;
     if (details.file !== undefined) this.file = details.file;
   }
@@ -76,7 +81,7 @@ export const resetCodes = {
 
 export type ResetCode = keyof typeof resetCodes;
 
-/** What a stream's handler is told when the stream is cut. */
+/** The reason that a stream's handler gets when the stream is cut. */
 export class StreamReset extends Error {
   readonly code: ResetCode;
 

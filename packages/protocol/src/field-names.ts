@@ -4,14 +4,15 @@ export interface FieldSet {
 }
 
 /**
- * Field names, which are the same in any case (RFC 9110 section 5.1). Every field of every head is looked up in several of
- * these: most are told by their first letter and length alone and need no lower case.
+ * A set of field names, which are the same in any case (RFC 9110 section 5.1). Every field of every head is
+ * looked up in several of these sets. The first letter and the length rule out most fields, so that these
+ * need no lower case.
  */
 export class FieldNames implements FieldSet {
   readonly #names: ReadonlySet<string>;
   readonly #lengths: Int32Array;
 
-  /** `names` in lower case. */
+  /** `names`: in lower case. */
   constructor(names: Iterable<string>) {
     this.#names = new Set(names);
     this.#lengths = lengthsByLetter(this.#names);
@@ -23,16 +24,16 @@ export class FieldNames implements FieldSet {
 }
 
 /**
- * Field names in any spelling: with underscores for hyphens, or any other character that a name may have (RFC 9110 section
- * 5.6.2). The environment of CGI, and of what came after it (WSGI, Rack, PHP), knows no difference: `X.Real.IP` is
- * HTTP_X_REAL_IP too.
+ * A set of field names in any spelling: an underscore, or any other character that a name may have (RFC 9110
+ * section 5.6.2), counts as a hyphen. The environment of CGI and of its successors (WSGI, Rack, PHP) makes no
+ * difference between them: `X.Real.IP` is HTTP_X_REAL_IP too.
  */
 export class AnySpelling implements FieldSet {
   readonly #names: ReadonlySet<string>;
   readonly #prefixes: readonly string[];
   readonly #lengths: Int32Array;
 
-  /** `names`, and what names may begin with, in lower case and with hyphens. */
+  /** `names`, and the `prefixes` of further names: in lower case and with hyphens. */
   constructor(names: Iterable<string>, prefixes: readonly string[]) {
     this.#names = new Set(names);
     this.#prefixes = prefixes;
@@ -43,7 +44,7 @@ export class AnySpelling implements FieldSet {
   has(name: string): boolean {
     if (!isOfLength(this.#lengths, name)) return false;
     const lower = name.toLowerCase();
-    // Most names are spelled in the one way, and need no second look.
+    // Most names have the usual spelling and need no second look.
     if (this.#isNamed(lower)) return true;
     return oddSpelling.test(lower) && this.#isNamed(lower.replaceAll(oddSpellings, "-"));
   }
@@ -57,7 +58,7 @@ export class AnySpelling implements FieldSet {
 const oddSpelling = /[^a-z0-9-]/;
 const oddSpellings = /[^a-z0-9-]/g;
 
-/** Letters count the same in either case. */
+/** A letter has the same number in either case. */
 const letterOf = (name: string): number => name.charCodeAt(0) & 31;
 
 /** For each first letter: bit n says that some name has n characters, or n + 32. */
@@ -90,15 +91,19 @@ export const hopByHop = new FieldNames([
   "upgrade",
 ]);
 
-/** The relay's word on where a visitor is, if it is announced (PROTOCOL.md, "Heads and trailers"). */
+/**
+ * The field in which a relay gives the visitor's address, if it has announced the field (PROTOCOL.md, "Heads
+ * and trailers").
+ */
 export const visitorField = "X-Tunnel-Visitor";
 
 /**
- * Fields that a message is framed, routed, authenticated, understood or protected by, and those by which proxies speak of the
- * visitor. They stand in the head and nowhere else: after the body they would come too late, and for some recipients
- * replace what was said before it (RFC 9110 section 6.5.1). `Connection` cannot take them out of the head: its options are
- * for one hop, a sender may name none of these (RFC 9110 section 7.6.1), and who does wants the recipient to miss what
- * others have added ("hop-by-hop header abuse": CVE-2022-31813, CVE-2022-1388).
+ * Fields by which a message is framed, routed, authenticated, understood or protected, and fields in which
+ * proxies describe the visitor. They stand in the head and nowhere else. In trailers they would come too
+ * late, and some recipients would let them replace fields of the head (RFC 9110 section 6.5.1). `Connection`
+ * cannot take them out of the head: its options are for one hop, and a sender may name none of these fields
+ * (RFC 9110 section 7.6.1). A sender that names one wants the recipient to miss a field that others have
+ * added ("hop-by-hop header abuse": CVE-2022-31813, CVE-2022-1388).
  */
 export const headFields = new AnySpelling(
   [

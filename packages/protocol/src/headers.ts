@@ -8,21 +8,23 @@ export type RawHeaders = string[];
 
 /** The largest head that travels, in bytes, on either wire (PROTOCOL.md, section 2). */
 export const maxHeadBytes = 262_144;
-/** The most fields of a head or trailer section, on either wire: each costs more than its bytes. */
+/** The most fields of a head or trailer section, on either wire: a field costs more than its bytes. */
 export const maxFields = 2_048;
 
 /** Says why a head may not travel, if it is too large. `before`: bytes that come before its fields. */
 export function sizeFault(headers: RawHeaders, before: number): string | undefined {
   if (headers.length > 2 * maxFields) return `more than ${maxFields} header fields`;
   let bytes = before;
-  // As they stand in a head of version 1, each after an LF.
+  // Each text counts as in a head of version 1, where it stands after an LF.
   for (const text of headers) bytes += 1 + text.length;
   return bytes > maxHeadBytes ? `a head of more than ${maxHeadBytes} bytes` : undefined;
 }
 
 /** RFC 9110 section 5.6.2. */
 const token = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
-/** RFC 9110 section 5.5: visible characters, space, tab and obs-text. CR, LF and NUL would start a new line. */
+/**
+ * RFC 9110 section 5.5: visible characters, space, tab and obs-text. CR, LF and NUL would start a new line.
+ */
 const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** Whether `text` can be a field name or a method. */
@@ -31,7 +33,7 @@ export const isToken = (text: string): boolean => token.test(text);
 /** Whether `text`, one char for each byte, can be the value of a field. */
 export const isFieldValue = (text: string): boolean => fieldValue.test(text);
 
-/** The fields as Node takes trailers. */
+/** The fields as pairs, the form in which Node takes trailers. */
 export function fieldPairs(headers: RawHeaders): [name: string, value: string][] {
   const pairs: [string, string][] = [];
   for (let i = 0; i < headers.length; i += 2) pairs.push([headers[i] as string, headers[i + 1] as string]);
@@ -63,24 +65,30 @@ export function listValues(headers: RawHeaders, name: string): string[] {
   return values;
 }
 
-/** Whether a final response with the status has no body, whatever it says (RFC 9110 section 6.4.1). */
+/** Whether a final response with the status has no body, whatever its fields say (RFC 9110 section 6.4.1). */
 export function isBodylessStatus(status: number): boolean {
   return status === 204 || status === 304;
 }
 
-/** Whether a response to a request with the method has no body, whatever it says (RFC 9110 section 6.4.1). */
+/**
+ * Whether a response to a request with the method has no body, whatever its fields say (RFC 9110 section
+ * 6.4.1).
+ */
 export function isBodyless(method: string, status: number): boolean {
   return method === "HEAD" || isBodylessStatus(status);
 }
 
-/** Whether a `Content-Type` is that of an event stream (WHATWG HTML, "Server-sent events"), which has no bound. */
+/**
+ * Whether a `Content-Type` is that of an event stream (WHATWG HTML, "Server-sent events"), which has no
+ * bound.
+ */
 export function isEventStreamType(contentType: string): boolean {
   return /^text\/event-stream\b/i.test(contentType);
 }
 
 /**
- * Returns a copy without the hop-by-hop fields and without those that `Connection` names (RFC 9110 section
- * 7.6.1), but for {@link headFields}. `drop` lists further names.
+ * Returns a copy without the hop-by-hop fields and without the fields that `Connection` names (RFC 9110
+ * section 7.6.1). `Connection` cannot take out {@link headFields}. `drop` lists further names to leave out.
  */
 export function endToEndHeaders(headers: RawHeaders, drop?: FieldSet): RawHeaders {
   const named = connectionOptions(headers);
@@ -94,18 +102,24 @@ export function endToEndHeaders(headers: RawHeaders, drop?: FieldSet): RawHeader
 }
 
 /**
- * Returns what may be passed on of the trailers of a message: neither hop-by-hop fields nor such as belong into the head.
- * `drop` lists further names.
+ * Returns the trailers of a message that may be passed on, without hop-by-hop fields and fields that belong
+ * in the head. `drop` lists further names to leave out.
  */
 export function endToEndTrailers(trailers: RawHeaders, drop?: FieldSet): RawHeaders {
   const kept = endToEndHeaders(trailers, headFields);
   return drop === undefined ? kept : endToEndHeaders(kept, drop);
 }
 
-/** Options read of one `Connection` field: nobody honest lists as many, and whoever does pays for no more of them. */
+/**
+ * The most options that are read of one `Connection` field. An honest sender never lists as many, and a
+ * longer list costs no more time.
+ */
 const maxConnectionOptions = 1_000;
 
-/** The field names, in lower case, that `Connection` takes out; `undefined` when there are none, as nearly always. */
+/**
+ * The field names, in lower case, that `Connection` takes out; `undefined` when there are none, which is
+ * nearly always so.
+ */
 function connectionOptions(headers: RawHeaders): Set<string> | undefined {
   let named: Set<string> | undefined;
   for (let i = 0; i < headers.length; i += 2) {

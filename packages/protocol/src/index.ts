@@ -1,12 +1,12 @@
 // The parts, in the order in which a byte meets them:
 //   link.ts          one connection that carries messages (ws-link.ts over `ws`, testing/ in memory)
-//   registration.ts  the JSON messages that come before a session; names.ts  what they may ask for
-//   v1/              the binary protocol: frame, encode, decode, stream, streams, sender, session (PROTOCOL.md)
+//   registration.ts  the JSON messages that come before a session; names.ts  names of tunnels
+//   v1/              binary protocol: frame, encode, decode, stream, streams, sender, session (PROTOCOL.md)
 //   json/            the original's JSON wire, 0.1 and 0.2, behind the same interface
 //   tunnel.ts        that interface: sessions, streams and their handlers
-//   refusals.ts, refusal-gatherer.ts   what a relay refuses in a tunnel's name, as its client is told
+//   refusals.ts, refusal-gatherer.ts   requests that a relay refused, as it tells its client
 //   headers.ts, field-names.ts, upgrade-offer.ts, errors.ts, close-codes.ts   shared vocabulary
-//   options.ts, shapes.ts   how both ends look at the options that a program gives
+//   options.ts, shapes.ts   how both ends check the options that a program gives
 export { closeCodes, evictedReason, providerUnavailableReason } from "./close-codes.js";
 export { resetCodes, StreamReset, TunnelError } from "./errors.js";
 export type { ResetCode, TunnelErrorCode, TunnelErrorDetails } from "./errors.js";

@@ -3,32 +3,35 @@
  * tests. A session may outlive several links.
  */
 export interface Link {
-  /** Set by whoever owns the link now; messages that come while there is none are kept back. */
+  /** The handler of the link's present owner. While there is none, the link keeps messages back. */
   handler: LinkHandler | undefined;
   /** Bytes given to `send` that have not left this process. */
   readonly bufferedBytes: number;
   /** Sends one message: binary for a Buffer, text for a string. Nothing happens on a closed link. */
   send(message: Buffer | string): void;
-  /** Holds what is sent until `uncork`, so that it leaves in one write. Calls do not nest. */
+  /** Holds messages back until `uncork`, so that they leave in one write. Calls do not nest. */
   cork(): void;
   uncork(): void;
-  /** Asks for a sign of life; `onPong` follows. */
+  /** Asks the peer for a sign of life; `onPong` follows. */
   ping(): void;
-  /** Stops and restarts the delivery of messages; the peer is slowed down by the transport. */
+  /** Stops the delivery of messages until `resume`. Meanwhile the transport slows the peer down. */
   pause(): void;
   resume(): void;
-  /** Closes with a code and a reason (at most 123 bytes of UTF-8); cut off if the peer does not answer in time. */
+  /**
+   * Closes the connection with a code and a reason (at most 123 bytes of UTF-8). If the peer does not answer
+   * in time, the connection is cut.
+   */
   close(code: number, reason: string): void;
   /** Cuts the connection at once. */
   terminate(): void;
 }
 
-/** What happens on a link. Nothing is called after `onClose`. */
+/** Callbacks for the events of a link. None is called after `onClose`. */
 export interface LinkHandler {
   onMessage(message: Buffer | string): void;
-  /** `bufferedBytes` has fallen to nothing after some of it had to wait. */
+  /** `bufferedBytes` has fallen to 0 after some of the bytes had to wait. */
   onDrain?(): void;
   onPong?(): void;
-  /** The connection is gone. `code` is 1006 when the peer said nothing. */
+  /** The connection is gone. `code` is 1006 when the peer did not close it. */
   onClose(code: number, reason: string): void;
 }

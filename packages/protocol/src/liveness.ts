@@ -2,7 +2,7 @@ import type { Link } from "./link.js";
 import { maxTimerMs } from "./options.js";
 import { checkOptions, milliseconds } from "./shapes.js";
 
-/** When a link counts as dead. */
+/** Times after which a link counts as dead. */
 export interface LivenessOptions {
   /** Quiet time after which the peer is pinged, in milliseconds. Default 15,000; 0 turns liveness off. */
   pingIntervalMs?: number;
@@ -21,9 +21,9 @@ export function checkLiveness(options: LivenessOptions): void {
 }
 
 /**
- * Finds links that are half open: the peer is gone but no FIN or RST came. Pings with the WebSocket's own ping (RFC 6455
- * section 5.5.2), which every peer answers, an original too. Anything that arrives is a sign of life, so a
- * link that is busy with data is not cut because its pong waits behind the data.
+ * Finds links that are half open: the peer is gone but no FIN or RST came. It uses the WebSocket's own ping
+ * (RFC 6455 section 5.5.2), which every peer answers, an original too. Anything that arrives is a sign of
+ * life, so a link that is busy with data is not cut because its pong waits behind the data.
  */
 export class Liveness {
   /** Round-trip time of the last ping in milliseconds. */
@@ -43,11 +43,11 @@ export class Liveness {
     this.#intervalMs = options.pingIntervalMs ?? 15_000;
     this.#timeoutMs = options.pingTimeoutMs ?? 10_000;
     this.#onDead = onDead;
-    // At once, so that a round-trip time is known from the start.
+    // The first ping leaves at once, so that a round-trip time is known from the start.
     if (this.#intervalMs > 0) this.probe();
   }
 
-  /** Something arrived. Cheap: called for every message. */
+  /** Notes that something arrived. It is cheap because every message calls it. */
   heard(): void {
     this.#heard = true;
   }
@@ -58,12 +58,15 @@ export class Liveness {
     this.#pingedAt = undefined;
   }
 
-  /** Pings now; the link is dead unless something arrives within `timeoutMs`. For a machine that just woke. */
+  /**
+   * Pings now; the link is dead unless something arrives within `timeoutMs`. This is for a machine that has
+   * just woken.
+   */
   probe(timeoutMs = this.#timeoutMs): void {
     if (this.#stopped) return;
     clearTimeout(this.#timer);
     this.#heard = false;
-    // A ping that is still on its way is the one that the next pong answers.
+    // If an earlier ping is still on its way, the next pong answers that one.
     this.#pingedAt ??= performance.now();
     this.#link.ping();
     this.#timer = setTimeout(() => this.#deadline(), timeoutMs);

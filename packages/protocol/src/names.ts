@@ -7,14 +7,14 @@ export function isName(text: string): boolean {
 }
 
 /**
- * A pattern grants names: letters, digits, hyphens and at most one `*`, which stands for any run of
- * characters, the empty one included. Longer than a name it could never match.
+ * Whether `text` is a pattern that grants names: letters, digits, hyphens and at most one `*`. The `*` stands
+ * for any run of characters, the empty one included. A pattern that is longer than a name could never match.
  */
 export function isPattern(text: string): boolean {
   return text.length <= maxNameLength && /^[a-z0-9-]*(?:\*[a-z0-9-]*|[a-z0-9-])$/i.test(text);
 }
 
-/** Does `pattern` grant `name`? Case counts, as in the original. */
+/** Whether `pattern` grants `name`. Case counts, as in the original. */
 export function matchesPattern(pattern: string, name: string): boolean {
   const star = pattern.indexOf("*");
   if (star === -1) return name === pattern;

@@ -7,12 +7,12 @@ import {
   type Refusal,
 } from "./refusals.js";
 
-/** Between two that are handed on, in milliseconds. */
+/** The pause between two calls of `handOn`, in milliseconds. */
 const pauseMs = 1_000;
 
 /**
- * Counts refusals by code, status and limit, and hands them on at once, but at most once a second: the relay
- * does not flood its client, nor the client its listeners.
+ * Counts refusals by code, status and limit. They are handed on at once, but at most once a second, so that a
+ * relay does not flood its client and a client does not flood its listeners.
  */
 export class RefusalGatherer {
   readonly #handOn: (refusals: readonly Refusal[]) => boolean;
@@ -20,7 +20,10 @@ export class RefusalGatherer {
   #pause: NodeJS.Timeout | undefined;
   #isHeldUp = false;
 
-  /** `handOn` returns false when it cannot now, and is asked again after a pause or by {@link proceed}. */
+  /**
+   * `handOn` returns false when it cannot take the refusals now. It is called again after a pause, or by
+   * {@link proceed}.
+   */
   constructor(handOn: (refusals: readonly Refusal[]) => boolean) {
     this.#handOn = handOn;
   }
@@ -33,7 +36,7 @@ export class RefusalGatherer {
   #count(refusal: Refusal): void {
     const key = `${refusal.code} ${refusal.status ?? ""} ${refusal.limit?.option ?? ""}`;
     const known = this.#kinds.get(key);
-    // More kinds than there are is what a hostile relay says.
+    // Only a hostile relay names more kinds than exist.
     if (known === undefined && this.#kinds.size >= maxRefusalKinds) return;
     const count = Math.min((known?.count ?? 0) + refusal.count, maxRefusalCount);
     const method = known?.method ?? legible(refusal.method, maxMethodBytes);
@@ -41,19 +44,19 @@ export class RefusalGatherer {
     this.#kinds.set(key, { ...(known ?? refusal), count, method, path });
   }
 
-  /** What could not be handed on may be possible now. */
+  /** Tries again if `handOn` could not take the refusals before. */
   proceed(): void {
     if (this.#isHeldUp) this.flush();
   }
 
-  /** Hands on what there is, however long ago the last was. */
+  /** Hands on all refusals now, even within the pause. */
   flush(): void {
     clearTimeout(this.#pause);
     this.#pause = undefined;
     this.#isHeldUp = false;
     if (this.#kinds.size === 0) return;
     const refusals = [...this.#kinds.values()];
-    // Before the call, in which `add` may be called again.
+    // The pause begins before the call because `handOn` may call `add`.
     this.#pause = setTimeout(() => this.flush(), pauseMs);
     this.#pause.unref();
     this.#kinds.clear();
@@ -62,13 +65,13 @@ export class RefusalGatherer {
     this.#isHeldUp = true;
   }
 
-  /** Hands on what there is, for the last time. */
+  /** Hands on all refusals, for the last time. */
   end(): void {
     this.flush();
     clearTimeout(this.#pause);
   }
 
-  /** Takes out what has not been handed on. */
+  /** Removes and returns the refusals that have not been handed on. */
   take(): Refusal[] {
     clearTimeout(this.#pause);
     this.#pause = undefined;

@@ -1,6 +1,7 @@
 /**
- * What a relay answers in a tunnel's place, as `X-Tunnel-Error` says it to the visitor and REFUSED to the
- * client (PROTOCOL.md, "Refusals"). Those that concern no tunnel are among them: it is one enumeration.
+ * Codes of the answers that a relay gives in a tunnel's place. A visitor finds the code in `X-Tunnel-Error`,
+ * a client in REFUSED (PROTOCOL.md, "Refusals"). The codes of answers that concern no tunnel belong to the
+ * same enumeration.
  */
 export const relayErrorCodes = [
   "missing_host",
@@ -31,47 +32,56 @@ export const relayErrorCodes = [
 
 export type RelayErrorCode = (typeof relayErrorCodes)[number];
 
-/** The same, and `visitor_stalled`: cut, as the visitor took nothing; `other`: a code of a newer relay. */
+/**
+ * The codes of {@link relayErrorCodes} and two more. `visitor_stalled`: the relay cut the answer because the
+ * visitor took nothing. `other`: a code of a newer relay.
+ */
 export const refusalCodes = [...relayErrorCodes, "visitor_stalled", "other"] as const;
 
 export type RefusalCode = (typeof refusalCodes)[number];
 
-/** An option of the relay, by which it refused. */
+/** The option of the relay whose limit was the reason of a refusal. */
 export interface RefusalLimit {
-  /** As on its command line, without the hyphens before it: `max-request-body`. */
+  /** The name as on the relay's command line, without the hyphens before it: `max-request-body`. */
   readonly option: string;
   readonly value: number;
   readonly unit: "bytes" | "count" | "ms";
 }
 
-/** What a relay has answered, or cut, in a tunnel's name: all of one code, status and limit. */
+/**
+ * Answers that a relay has given, or cut, in a tunnel's name. All of them have the same code, status and
+ * limit.
+ */
 export interface Refusal {
-  /** What visitors got as `X-Tunnel-Error`, or one of the two that {@link refusalCodes} adds. */
+  /** The `X-Tunnel-Error` that visitors got, or one of the two codes that {@link refusalCodes} adds. */
   readonly code: RefusalCode;
   /** The status that visitors got; undefined when an answer was cut after its head. */
   readonly status: number | undefined;
-  /** How many there were of this kind since it was told last. */
+  /** Number of answers of this kind since the client was last told of the kind. */
   readonly count: number;
-  /** Of the first of them, cut at 16 characters; empty when it is not known. */
+  /** The method of the first of these requests, cut at 16 characters; empty when it is not known. */
   readonly method: string;
   /**
-   * Of the first of them, without the query, which may hold secrets, and cut at 200 characters; empty when it is
-   * not known.
+   * The path of the first of these requests, cut at 200 characters; empty when it is not known. The query is
+   * left out because it may hold secrets.
    */
   readonly path: string;
-  /** What was reached; undefined when no limit was. */
+  /** The limit that was reached; undefined when there was none. */
   readonly limit: RefusalLimit | undefined;
 }
 
 export const maxMethodBytes = 16;
 export const maxPathBytes = 200;
 
-/** What a visitor said, cut, in visible ASCII. It is a copy, since a part of a text would keep all of it. */
+/**
+ * Returns a visitor's text in visible ASCII, cut at `maxBytes`. The result is a copy because a slice would
+ * keep the whole text in memory.
+ */
 export function legible(text: string, maxBytes: number): string {
   const cut = text.length > maxBytes ? `${text.slice(0, maxBytes - 3)}...` : text;
   return Buffer.from(cut.replace(/[^!-~]/g, "?"), "latin1").toString("latin1");
 }
 
-/** Of one REFUSED; there are hardly as many codes, statuses and limits that go together. */
+/** The most kinds in one REFUSED. Hardly as many combinations of code, status and limit exist. */
 export const maxRefusalKinds = 32;
 export const maxRefusalCount = 999_999_999;

@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 /**
- * The messages before a session: JSON text, the original's, with optional fields of ours that an original
+ * The messages before a session: the original's JSON texts, with optional fields of ours, which an original
  * ignores (PROTOCOL.md, "Registration"). Unknown fields are ignored here too.
  */
 
@@ -21,19 +21,21 @@ const windowSize = z.number().int().min(16_384).max(0x7fffffff);
 const register = z.object({
   token: z.string().max(maxTokenLength),
   subdomain: z.string().max(1024).nullish(),
-  /** Binary protocol versions the client speaks, best last or first: the relay takes its highest. */
+  /** Binary protocol versions that the client speaks, in any order: the relay takes the highest. */
   protocol: z.array(z.number().int()).max(16).optional(),
-  /** Drawn once per client process: tells the relay that a returning client is the same one. */
+  /** Drawn once per client process, so that the relay knows a client that returns. */
   instance: secret.optional(),
   /** Bytes of one stream that the client takes before it returns credit. */
   window: windowSize.optional(),
   /** For the relay's log and status only. */
   client: z.object({ name: z.string().max(64), version: z.string().max(64) }).optional(),
-  /** This client process was registered before: it may not evict another one. `resume` implies it. */
+  /** This client process was registered before, so it may not evict another client. `resume` implies it. */
   returning: z.boolean().optional(),
-  /** The client was connected before, and wants to go on where it was. */
+  /** The client was connected before and wants to go on with its session. */
   resume: z.object({ session: z.string().max(128), secret, received: safeCount }).optional(),
-  /** The client takes what the relay tells of requests that it refused (PROTOCOL.md, "Refusals"). */
+  /**
+   * The client takes REFUSED, which tells it of requests that the relay refused (PROTOCOL.md, "Refusals").
+   */
   refusals: z.boolean().optional(),
 });
 
@@ -55,15 +57,17 @@ const acknowledge = z.object({
   url: z.string().max(4096),
   /** The binary version that both ends speak from the next message on; absent: the original's JSON. */
   protocol: z.number().int().optional(),
-  /** What the client needs to resume: present with `protocol`. */
+  /** Id and secret with which the client resumes; present with `protocol`. */
   session: z.object({ id: z.string().max(128), secret }).optional(),
   /** Bytes of one stream that the relay takes before it returns credit. */
   window: windowSize.optional(),
   /** How long the relay keeps the session after a lost link, in milliseconds. */
   resumeTimeoutMs: safeCount.optional(),
-  /** Present when the session that the client named goes on: how many bytes of it the relay has received. */
+  /**
+   * Present when the relay goes on with the client's session: how many bytes of it the relay has received.
+   */
   resumed: z.object({ received: safeCount }).optional(),
-  /** Every request says in `X-Tunnel-Visitor` where its visitor is. */
+  /** Every request gives its visitor's address in `X-Tunnel-Visitor`. */
   visitorAddress: z.boolean().optional(),
   /** The longest response body that the relay passes on, in bytes; event streams are exempt. */
   maxResponseBody: safeCount.optional(),
@@ -72,7 +76,10 @@ const acknowledge = z.object({
 /** relay -> client: registered. */
 export type AcknowledgeMessage = z.infer<typeof acknowledge>;
 
-/** In characters: a long list of patterns is a tenth of it, and parsing what is larger may take seconds. */
+/**
+ * The longest message, in characters. A long list of patterns takes a tenth of it, and to parse a larger
+ * message may take seconds.
+ */
 const maxMessageLength = 524_288;
 
 function parse<T>(schema: z.ZodType<T>, text: string): T | undefined {
@@ -87,7 +94,9 @@ function parse<T>(schema: z.ZodType<T>, text: string): T | undefined {
   return result.success ? result.data : undefined;
 }
 
-/** Each returns `undefined` for a message that is not of its kind: the original skips those. */
+/**
+ * Each of these returns `undefined` for a message of another kind, because the original skips such messages.
+ */
 export const parseRegister = (text: string): RegisterMessage | undefined => parse(register, text);
 export const parsePick = (text: string): PickMessage | undefined => parse(pick, text);
 export const parseOffer = (text: string): OfferMessage | undefined => parse(offer, text);

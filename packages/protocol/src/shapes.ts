@@ -2,21 +2,24 @@ import { z } from "zod";
 import { checkOptionNames, describeType, describeValue, unusable } from "./options.js";
 
 /**
- * What the values of options have to be. Programs in JavaScript, and values from elsewhere, are not held to
- * the types. The message of a shape says what is wanted: "a whole number from 1".
+ * Shapes of the values of options. TypeScript does not check programs in JavaScript, nor values from
+ * elsewhere. The message of a shape says what is wanted: "a whole number from 1".
  */
 
 /** What a value of an option has to be. */
 export type OptionShape = z.ZodType;
 
-/** What is wrong with a value. */
+/** A fault of a value. */
 interface Problem {
   message: string;
-  /** Where in it, as in `tls.files.0`; empty: all of it. */
+  /** The place in the value, such as `tls.files.0`; empty if the whole value is wrong. */
   path: string;
 }
 
-/** What is wrong first with a value, or `undefined`. `within`: the option that the value is of, if it is not the whole. */
+/**
+ * The first fault of a value, or `undefined`. `within`: the option that has the value, if it is part of an
+ * option.
+ */
 export function firstProblem(shape: z.ZodType, value: unknown, within?: string): Problem | undefined {
   const issue = shape.safeParse(value, { reportInput: true }).error?.issues[0];
   if (issue === undefined) return undefined;
@@ -32,15 +35,16 @@ export function firstProblem(shape: z.ZodType, value: unknown, within?: string):
 }
 
 interface OptionRules {
-  /** Every name that there is, if some values are looked at elsewhere. Default: those of the shapes. */
+  /** All names that exist, if some values are checked elsewhere. Default: the names of the shapes. */
   known?: readonly string[];
-  /** The option that they belong to, if they are not the whole. */
+  /** The option that has the names, if they are parts of an option. */
   within?: string;
 }
 
 /**
- * Looks at the names of options, and at their values.
- * @throws TunnelError `invalid_option` that names the first wrong one, what it is and what it must be.
+ * Checks the names of options and their values.
+ * @throws TunnelError `invalid_option` that names the first wrong option and says what it is and what it must
+ * be.
  */
 export function checkOptions(
   given: object,
@@ -52,7 +56,7 @@ export function checkOptions(
   if (problem !== undefined) throw unusable(problem.message, { options: [problem.path] });
 }
 
-/** A string; `what` it is, for the message. */
+/** A string. `what` describes it in the message. */
 export function text(what = "a string"): z.ZodString {
   return z.string(what);
 }
@@ -82,11 +86,11 @@ export function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): z.ZodNu
 /** A number of milliseconds within a range, whole or not. */
 export function milliseconds(min: number, max = Infinity): z.ZodType {
   const what = `a number of milliseconds from ${min}${max === Infinity ? "" : ` to ${max}`}`;
-  // Not `z.number`, which takes no Infinity.
+  // `z.number` would refuse Infinity.
   return z.custom((value) => typeof value === "number" && value >= min && value <= max, what);
 }
 
-/** An object of a program's own with these methods; the instance of a class, or a function, is one as well. */
+/** An object of the program with these methods. The instance of a class, and a function, fit as well. */
 export function objectWith<T>(
   required: readonly (keyof T & string)[],
   optional: readonly (keyof T & string)[] = [],

@@ -1,16 +1,17 @@
 import { isToken, listValues, type RawHeaders } from "./headers.js";
 
 /**
- * Protocols in which HTTP goes on: HTTP/2 in the clear, also by the names of its drafts, TLS (RFC 2817), and
- * what calls itself HTTP. Over a tunnel they would be a connection to the service on which requests are seen
- * by nobody between, with addresses of the visitor's own making (Bishop Fox, "h2c smuggling").
+ * Protocols in which HTTP goes on: HTTP/2 in the clear, also under the names of its drafts, TLS (RFC 2817),
+ * and every protocol that calls itself HTTP. Over a tunnel such a protocol would be a connection to the
+ * service whose requests neither relay nor client sees. A visitor could write any address into them (Bishop
+ * Fox, "h2c smuggling").
  */
 const hidesRequests = /^(?:h2c?|http|tls)(?:[-/]|$)/i;
 
 /**
- * Returns what of an `Upgrade` field a tunnel may carry, in its order; empty if there is nothing
- * (PROTOCOL.md, "Heads and trailers"). An offer to upgrade is no demand, and may be ignored (RFC 9110 section
- * 7.8).
+ * Returns the protocols of an `Upgrade` field that a tunnel may carry, in their order; an empty text if there
+ * are none (PROTOCOL.md, "Heads and trailers"). An offer to upgrade is no demand and may be ignored (RFC 9110
+ * section 7.8).
  */
 export function carriedProtocols(headers: RawHeaders): string {
   const offered = listValues(headers, "upgrade");
@@ -18,8 +19,8 @@ export function carriedProtocols(headers: RawHeaders): string {
 }
 
 /**
- * RFC 9110 section 7.8: `protocol-name ["/" protocol-version]`. What is none (`x h2c`, `"h2c"`, `h2c;q=1`) may be one to a service
- * that reads less strictly.
+ * Whether a text is a protocol: `protocol-name ["/" protocol-version]` (RFC 9110 section 7.8). A service that
+ * reads less strictly may take others for one too (`x h2c`, `"h2c"`, `h2c;q=1`).
  */
 function isProtocol(offered: string): boolean {
   const [name = "", version = "1", ...more] = offered.split("/");

@@ -4,21 +4,22 @@ import type { Link, LinkHandler } from "./link.js";
 
 const ignore = (): void => {};
 
-/** After so much work on a link's messages everything else has its turn before more of them, in milliseconds. */
+/** Time of work on a link's messages after which the rest of the process has its turn, in milliseconds. */
 const turnMs = 5;
 /** How long the peer may take to answer a close, in milliseconds. */
 const closeTimeoutMs = 5_000;
 
 /**
- * A {@link Link} over a `ws` WebSocket that is open. `socket` is the connection beneath it, which both ends of `ws` hand out
- * when they upgrade; it is needed to write several messages at once and to learn when they have left.
+ * A {@link Link} over an open WebSocket of `ws`. `socket` is the connection beneath it, which both ends of
+ * `ws` hand out when they upgrade. The link needs it to write several messages at once and to learn when they
+ * have left.
  */
 export class WebSocketLink implements Link {
   #handler: LinkHandler | undefined;
   readonly #early: (Buffer | string)[] = [];
   /** The owner has asked for a pause. */
   #paused = false;
-  /** Its messages wait, so that everything else has its turn. */
+  /** The link's messages wait, so that the rest of the process has its turn. */
   #resting = false;
   #busyMs = 0;
   #corked = false;
@@ -35,14 +36,14 @@ export class WebSocketLink implements Link {
       if (this.#closing) return;
       const message = isBinary ? data : data.toString("utf8");
       if (this.#handler === undefined || this.#early.length > 0) {
-        // Between two owners: nothing may be lost or overtaken, and little may pile up.
+        // Between two owners no message may be lost or overtaken, and few may pile up.
         this.#early.push(message);
         this.#pauseOrResume();
       } else this.#deliver(message, this.#handler);
     });
     ws.on("pong", () => this.#handler?.onPong?.());
     socket.on("drain", this.#onDrain);
-    // A WebSocket reports an error and then closes; the close is what matters to the owner.
+    // A WebSocket closes after it has reported an error, and the close is what matters to the owner.
     ws.on("error", ignore);
     ws.on("close", (code: number, reason: Buffer) => {
       clearTimeout(this.#closeTimer);
@@ -53,7 +54,10 @@ export class WebSocketLink implements Link {
     });
   }
 
-  /** Hands a message over. A peer whose messages cost much must not keep everything else in the process waiting. */
+  /**
+   * Hands a message to the owner. A peer whose messages cost much time must not keep the rest of the process
+   * waiting.
+   */
   #deliver(message: Buffer | string, handler: LinkHandler): void {
     const startedAt = performance.now();
     handler.onMessage(message);
@@ -90,7 +94,7 @@ export class WebSocketLink implements Link {
       return;
     }
     if (this.#early.length === 0) return;
-    // In the next turn, so that the new owner has finished its own set-up.
+    // The messages come in a microtask, so that the new owner has finished its own set-up.
     queueMicrotask(() => {
       for (let message = this.#early.shift(); message !== undefined; message = this.#early.shift()) {
         if (this.#handler === undefined) {
@@ -139,7 +143,7 @@ export class WebSocketLink implements Link {
   }
 
   close(code: number, reason: string): void {
-    // Nobody is left to answer, and the timer would keep the process alive for nothing.
+    // No peer is left to answer, and the timer would keep the process alive for nothing.
     if (this.#ws.readyState === this.#ws.CLOSED) return;
     this.#closing = true;
     // A paused WebSocket would not see the peer's close.
@@ -154,9 +158,9 @@ export class WebSocketLink implements Link {
   }
 }
 
-/** A close reason has at most 123 bytes (RFC 6455 section 5.5); cut between characters. */
+/** Cuts a close reason, between characters, to the 123 bytes that it may have (RFC 6455 section 5.5). */
 function clip(reason: string): string {
   if (Buffer.byteLength(reason) <= 123) return reason;
-  // A decoder that expects more keeps an incomplete character back.
+  // A decoder in a stream expects more and keeps an incomplete character back.
   return new TextDecoder().decode(Buffer.from(reason).subarray(0, 123), { stream: true });
 }

@@ -9,22 +9,23 @@ import { headBytes, readRequest, type Message } from "./messages.js";
 import { StreamingClientStream } from "./streaming-client-stream.js";
 import { WholeClientStream } from "./whole-client-stream.js";
 
-/** Bytes that wait for the link at which a sender is asked to wait. */
+/** A sender is asked to wait once this many bytes wait for the link. */
 const highWaterBytes = 1024 * 1024;
 export interface JsonClientSessionOptions {
   liveness?: LivenessOptions;
   /** Streams open at one time; a relay may not make the client hold more. Default 1024. */
   maxStreams?: number;
   /**
-   * Bytes held at one time, over all streams: heads of requests, and responses for a 0.1 relay that are not whole yet. A quarter
-   * as many may wait for whoever takes the requests' bodies. Default 67,108,864.
+   * Bytes held at one time, over all streams: heads of requests, and incomplete responses for a 0.1 relay. A
+   * quarter as many bytes of request bodies may wait for their readers. Default 67,108,864.
    */
   maxQueuedBytes?: number;
 }
 
 /**
- * The client's end of the original's JSON wire (JSON-WIRE.md). Requests that carry a `kind` come from a 0.2 relay and are
- * answered piece by piece; those without come from a 0.1 relay and are answered whole.
+ * The client's end of the original's JSON wire (JSON-WIRE.md). A request with a `kind` comes from a 0.2 relay
+ * and is answered piece by piece. A request without one comes from a 0.1 relay and is answered in one
+ * message.
  */
 export class JsonClientSession implements Session {
   #wire: Wire = "json";
@@ -39,7 +40,7 @@ export class JsonClientSession implements Session {
   readonly #maxQueuedBytes: number;
   #heldBytes = 0;
 
-  /** The relay has acknowledged; the session takes the link over. */
+  /** The session takes the link over once the relay has acknowledged the registration. */
   constructor(
     link: Link,
     accept: AcceptStream,
@@ -84,10 +85,10 @@ export class JsonClientSession implements Session {
     this.#connection.probe(timeoutMs);
   }
 
-  /** Says nothing: this wire has no word for it. */
+  /** Does nothing: this wire has no message for it. */
   goaway(): void {}
 
-  /** Resolves when no stream is open. What was sent may still be on its way: it leaves before a close. */
+  /** Resolves when no stream is open. Sent messages may still be on their way; they leave before a close. */
   idle(): Promise<void> {
     const idle = this.#idle.wait();
     if (this.#streams.size === 0) this.#idle.resolve();
@@ -113,11 +114,11 @@ export class JsonClientSession implements Session {
   }
 
   #onRequest(message: Message): void {
-    // An id in use cannot be told from the one that uses it.
+    // A second request with an id in use could not be told from the first.
     if (this.#streams.has(message.id)) return;
     const streaming = message.kind === "request";
     const request = readRequest(message);
-    // What has none of a 0.1 request is not one, and gets no answer: it may be a message of some other kind.
+    // A message without a method is no 0.1 request. It gets no answer because it may be of some other kind.
     if (typeof request === "string" && !streaming && message["method"] === undefined) return;
     if (this.#wire === "json") this.#wire = streaming ? "json-0.2" : "json-0.1";
 
@@ -129,7 +130,7 @@ export class JsonClientSession implements Session {
       intake,
     );
     intake.onStalled = () => guard(this.#handler, stream, () => stream.cut("overloaded", stalledReader));
-    // The original skips a request it cannot read and lets the visitor wait for the relay's timeout.
+    // The original skips a request that it cannot read, and the visitor waits for the relay's timeout.
     if (typeof request === "string") {
       stream.reset("bad_message", `The relay's request is not usable: ${request}`);
       return;

@@ -6,22 +6,22 @@ import { isFinalStatus, noFinalStatus } from "./messages.js";
 
 /**
  * How long an original relay waits for a response, in milliseconds: for all of it in version 0.1, for its
- * head in 0.2. The first never says when it stops waiting, the second does not when its visitor leaves before
- * the head.
+ * head in 0.2. A 0.1 relay never tells the client that it has stopped waiting. A 0.2 relay does not tell it
+ * if the visitor leaves before the head.
  */
 export const relayTimeoutMs = 30_000;
 
-/** What a stream needs of its session. */
+/** The part of a session that its streams use. */
 export interface ClientStreamOwner {
-  /** Sends the messages in one write. False: the link has more to send than it should; `drained` follows. */
+  /** Sends the messages in one write. Returns false when too much waits for the link; `drained` follows. */
   send(messages: readonly string[], stream: ClientStream): boolean;
-  /** Runs what a timer started: an error in the handler is the session's to report. */
+  /** Runs the action of a timer. The session reports an error that a handler throws in it. */
   guard(stream: ClientStream, action: () => void): void;
-  /** Takes note of bytes that are held, given back with a negative number; false when that is too many. */
+  /** Counts held bytes; a negative number gives bytes back. Returns false when the session holds too many. */
   hold(bytes: number): boolean;
   /**
-   * Whether what could leave may be held back. What all streams hold back goes to the link at once, which breaks under too
-   * much.
+   * Whether messages that could leave may be held back. All streams may release theirs at the same time, and
+   * a link breaks when too much waits for it.
    */
   mayHoldBack(): boolean;
   /** The stream is finished. */
@@ -29,8 +29,8 @@ export interface ClientStreamOwner {
 }
 
 /**
- * The client's side of an exchange; one subclass for each version of the wire. The request has arrived whole, so only the
- * response is left: `waiting` for its head, `streaming` its body, `finished`.
+ * The client's side of an exchange; one subclass for each version of the wire. The request has arrived in one
+ * message, so the state is that of the response: `waiting` for its head, `streaming` its body, `finished`.
  */
 export abstract class ClientStream implements AcceptedStream {
   readonly id: number;
@@ -55,7 +55,7 @@ export abstract class ClientStream implements AcceptedStream {
     this.#timer = this.after(relayTimeoutMs, () => this.expire());
   }
 
-  /** Dropped: the wire carries no interim heads. */
+  /** Drops the head: the wire carries no interim heads. */
   sendInterim(_head: ResponseHead): void {}
 
   abstract sendHead(head: ResponseHead, end?: boolean): void;
@@ -63,11 +63,11 @@ export abstract class ClientStream implements AcceptedStream {
   /** Trailers are dropped: the wire has no place for them. */
   abstract end(): void;
   /**
-   * Tells the relay that there will be no response, or no rest of it. It is not told the message, which may
-   * name addresses of this machine: original relays show visitors what they are told.
+   * Tells the relay that there will be no response, or no rest of it. The message of the reset is not sent
+   * because it may name addresses of this machine: an original relay shows visitors what a client tells it.
    */
   protected abstract sendFailure(code: ResetCode): void;
-  /** The relay waits no longer. */
+  /** The relay no longer waits for the response. */
   protected abstract expire(): void;
 
   reset(code: ResetCode, _message?: string): void {
@@ -81,7 +81,10 @@ export abstract class ClientStream implements AcceptedStream {
     this.#intake.consumed(bytes);
   }
 
-  /** Counts what is kept until the stream is finished; false when that is too much, and the stream is over. */
+  /**
+   * Counts bytes that are kept until the stream is finished. Returns false when the session holds too many,
+   * and the stream is over.
+   */
   hold(bytes: number): boolean {
     if (this.keep(bytes)) return true;
     this.cut("overloaded", "The client holds too much for requests that are open");
@@ -89,8 +92,8 @@ export abstract class ClientStream implements AcceptedStream {
   }
 
   /**
-   * Hands over the request's body, and its end. The handler may reset the stream in any of its callbacks. It
-   * may also have answered in full: a request that is answered before it has ended still ends.
+   * Hands the request's body, and its end, to the handler. The handler may reset the stream in any of its
+   * callbacks. It may also have answered in full: a request that is answered before it has ended still ends.
    */
   deliver(body: Buffer | undefined): void {
     if (this.#untold !== undefined) this.handler?.onReset(this.#untold);
@@ -105,7 +108,7 @@ export abstract class ClientStream implements AcceptedStream {
     if (this.state !== "finished") this.handler?.onDrain?.();
   }
 
-  /** The relay wants no answer any more, or the session is over. */
+  /** The relay no longer wants an answer, or the session is over. */
   lost(code: ResetCode, message: string): void {
     if (this.state === "finished") return;
     this.#isCut = true;
@@ -121,14 +124,14 @@ export abstract class ClientStream implements AcceptedStream {
     this.handler?.onReset(new StreamReset("internal", "internal error"));
   }
 
-  /** Ends the stream from this side: the relay and the handler are told. */
+  /** Ends the stream from this side and tells the relay and the handler. */
   cut(code: ResetCode, message: string): void {
     if (this.state === "finished") return;
     this.sendFailure(code);
     this.lost(code, message);
   }
 
-  /** The fields as they travel; `undefined` when the head cannot, which costs the stream. */
+  /** The fields as they travel. If they cannot travel, the stream is cut and the result is `undefined`. */
   protected headersToWire(head: ResponseHead): WireHeaders | undefined {
     const headers = isFinalStatus(head.status) ? responseHeadersToWire(head.headers) : noFinalStatus;
     if (typeof headers !== "string") return headers;
@@ -140,7 +143,10 @@ export abstract class ClientStream implements AcceptedStream {
     return this.#owner.send(messages, this);
   }
 
-  /** Counts what is kept, given back with a negative number or at the end; false when that is too much. */
+  /**
+   * Counts bytes that are kept. A negative number, or the end of the stream, gives them back. Returns false
+   * when the session holds too many.
+   */
   protected keep(bytes: number): boolean {
     this.#heldBytes += bytes;
     return this.#owner.hold(bytes);
@@ -150,7 +156,7 @@ export abstract class ClientStream implements AcceptedStream {
     return this.#owner.mayHoldBack();
   }
 
-  /** The relay has what it waits for. */
+  /** The relay has got the part of the response that it waits for. */
   protected stopTimer(): void {
     clearTimeout(this.#timer);
   }
@@ -164,7 +170,7 @@ export abstract class ClientStream implements AcceptedStream {
     this.stopTimer();
     this.#owner.hold(-this.#heldBytes);
     this.#heldBytes = 0;
-    // Once answered, a request may be dropped half read; what nobody reads must not brake the link for ever.
+    // A handler may drop an answered request half read. Its unread bytes must not brake the link for ever.
     this.#intake.release();
     this.#owner.remove(this);
   }

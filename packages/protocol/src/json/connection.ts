@@ -5,17 +5,20 @@ import { Liveness, type LivenessOptions } from "../liveness.js";
 import { Intake } from "./intake.js";
 import { isExcessive, parseMessage, type Message } from "./messages.js";
 
-/** What a {@link JsonConnection} tells the session that owns it. */
+/** Callbacks of a {@link JsonConnection} for its session. */
 export interface JsonConnectionHandler {
   onMessage(message: Message): void;
   onDrain(): void;
   /** `onMessage` threw; `onClose` follows. */
   onFault(error: unknown): void;
-  /** Called once, and nothing after it. */
+  /** Called once, as the last callback. */
   onClose(error: TunnelError, code: number, reason: string): void;
 }
 
-/** What both ends of the JSON wire do with their link: parse, watch that the peer is alive, brake, close. */
+/**
+ * The link of a session on the JSON wire. It parses messages, watches that the peer is alive, brakes and
+ * closes.
+ */
 export class JsonConnection {
   readonly intake: Intake;
   #closed = false;
@@ -25,7 +28,10 @@ export class JsonConnection {
   readonly #link: Link;
   readonly #livenessOptions: LivenessOptions;
   readonly #handler: JsonConnectionHandler;
-  /** What the peer does not take, in bytes, at which the session ends: as all bodies that an end may hold, in base64. */
+  /**
+   * Bytes that wait for the peer at which the session ends. All bodies that an end may hold fit into it in
+   * base64.
+   */
   readonly #maxUnsent: number;
 
   /** `maxQueuedBytes`: as in the sessions' options. */
@@ -71,7 +77,7 @@ export class JsonConnection {
     this.#link.uncork();
     if (this.#isOverfull || this.#link.bufferedBytes <= this.#maxUnsent) return;
     this.#isOverfull = true;
-    // In a later turn: this may be inside a call of a stream's handler.
+    // The session ends in a later turn because `send` may run inside a call of a stream's handler.
     setImmediate(this.#onOverfull);
   }
 
@@ -106,7 +112,7 @@ export class JsonConnection {
     try {
       this.#handler.onMessage(parsed);
     } catch (error) {
-      // Something in here failed that should not have. Nothing is known of the session's state any more.
+      // This is a fault of this package: the state of the session is not known any more.
       this.#handler.onFault(error);
       this.close(closeCodes.internal, "internal error");
     }
@@ -124,7 +130,7 @@ export class JsonConnection {
     return new Liveness(this.#link, this.#livenessOptions, () => this.#link.terminate());
   }
 
-  /** A paused link reads no pongs either: the silence is ours, and proves nothing about the peer. */
+  /** A paused link reads no pongs either, so silence proves nothing about the peer. */
   #onPauseOrResume(): void {
     if (this.#closed) return;
     if (this.intake.paused) {

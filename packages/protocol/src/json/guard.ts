@@ -1,6 +1,8 @@
 import type { SessionHandler } from "../tunnel.js";
 
-/** Runs code that calls a stream's handler. If that throws, its stream is cut and nothing else is touched. */
+/**
+ * Runs code that calls a stream's handler. If the code throws, the stream is cut and nothing else is touched.
+ */
 export function guard(session: SessionHandler, stream: { fault(): void }, action: () => void): void {
   try {
     action();
@@ -14,7 +16,7 @@ export function guard(session: SessionHandler, stream: { fault(): void }, action
   }
 }
 
-/** Promises that wait for a session to have no open stream. */
+/** Promises that resolve when a session has no open stream. */
 export class IdleWaiters {
   #waiters: (() => void)[] = [];
 

@@ -5,26 +5,36 @@ import { endToEndHeaders, type RawHeaders, sizeFault } from "../headers.js";
 /** Header fields as this wire carries them: one string per name. */
 export type WireHeaders = Record<string, string>;
 
-/** Dropped in both directions: the body travels with its own length, or in pieces without one. */
+/**
+ * `Content-Length` is dropped in both directions: the body travels with its own length, or in pieces without
+ * one.
+ */
 const droppedInResponses = new FieldNames(["content-length"]);
-/** `Expect` too: the request leaves only when its body is whole, so there is nothing left to wait for. */
+/**
+ * A request also drops `Expect`: it leaves only when its body is complete, so there is nothing left to wait
+ * for.
+ */
 const droppedInRequests = new FieldNames(["content-length", "expect"]);
 
-/** How many spellings {@link setCookieName} knows: two for each of the nine letters. */
+/** Number of spellings that {@link setCookieName} knows: each of the nine letters has two. */
 const maxSetCookies = 2 ** 9;
 
 /** Like {@link responseHeadersToWire}. `before`: bytes of the head before its fields. */
 export const requestHeadersToWire = (headers: RawHeaders, before: number): WireHeaders | string =>
   sizeFault(headers, before) ?? toWire(endToEndHeaders(headers, droppedInRequests));
 
-/** Returns what is wrong with fields that cannot travel: too many or too long, or more `Set-Cookie` than the map can hold. */
+/**
+ * Returns the fields as a map, or a text that says why they cannot travel: too many or too long, or more
+ * `Set-Cookie` fields than the map can hold.
+ */
 export const responseHeadersToWire = (headers: RawHeaders): WireHeaders | string =>
   sizeFault(headers, statusBytes) ?? toWire(endToEndHeaders(headers, droppedInResponses));
 
 /**
- * Folds repeated fields into a map with one value per name (JSON-WIRE.md, "Repeated header fields"): joined by a comma
- * (RFC 9110 section 5.3), `Cookie` by a semicolon (RFC 6265 section 5.4), and each `Set-Cookie`, which
- * cannot be joined (RFC 9110 section 5.3 again), under a spelling of its own.
+ * Turns fields into a map with one value per name (JSON-WIRE.md, "Repeated header fields"). The values of a
+ * repeated field are joined by a comma (RFC 9110 section 5.3), those of `Cookie` by a semicolon (RFC 6265
+ * section 5.4). The values of `Set-Cookie` cannot be joined (RFC 9110 section 5.3), so each of them gets a
+ * spelling of its own.
  */
 function toWire(headers: RawHeaders): WireHeaders | string {
   const fields = new Map<string, { name: string; value: string }>();
@@ -43,13 +53,14 @@ function toWire(headers: RawHeaders): WireHeaders | string {
     if (earlier === undefined) fields.set(lower, { name, value });
     else earlier.value += (lower === "cookie" ? "; " : ", ") + value;
   }
-  // fromEntries defines what it is given, so a field called `__proto__` stays a field.
+  // `fromEntries` defines properties, so a field called `__proto__` stays a field.
   return Object.fromEntries(Array.from(fields.values(), ({ name, value }) => [name, value]));
 }
 
 /**
- * The `index`th spelling of `set-cookie`: the bits of `index` say which letters are capitals. Header names are
- * caseless but the keys of a JSON object are not, and the original adds every key it finds as a field.
+ * The `index`th spelling of `set-cookie`: the bits of `index` say which letters are capitals. Case does not
+ * matter in field names, but it does in the keys of a JSON object. The original adds every key that it finds
+ * as a field.
  */
 function setCookieName(index: number): string {
   let bit = 1;
@@ -61,15 +72,16 @@ function setCookieName(index: number): string {
 }
 
 /**
- * Reads a header map. Besides strings it takes arrays of strings, which some clients may send for a repeated
- * field. Hop-by-hop fields and `Content-Length` are dropped. Returns what is wrong with anything else, or with fields that are
- * too many or too long; `before` are the bytes of the head before them.
+ * Reads a header map. A value is a string, or an array of strings, which some clients may send for a repeated
+ * field. Hop-by-hop fields and `Content-Length` are dropped. Returns a text that says what is wrong if a
+ * value is anything else, or if the fields are too many or too long. `before`: bytes of the head before its
+ * fields.
  */
 export function headersFromWire(value: unknown, before: number): RawHeaders | string {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return noMap;
   const headers: RawHeaders = [];
   for (const [key, held] of Object.entries(value)) {
-    // The many spellings were for the map's sake.
+    // The many spellings only kept the keys of the map apart.
     const name = key.length === 10 && key.toLowerCase() === "set-cookie" ? "Set-Cookie" : key;
     for (const one of Array.isArray(held) ? (held as unknown[]) : [held]) {
       if (typeof one !== "string") return noMap;
@@ -79,7 +91,7 @@ export function headersFromWire(value: unknown, before: number): RawHeaders | st
   return sizeFault(headers, before) ?? endToEndHeaders(headers, droppedInResponses);
 }
 
-/** A status, as it stands before the fields of a response's head. */
+/** Length of the status, which stands before the fields of a response's head. */
 export const statusBytes = 3;
 
 const noMap = "headers is not an object of strings";
@@ -87,8 +99,8 @@ const noMap = "headers is not an object of strings";
 const ascii = /^[^\u0080-\uffff]*$/;
 
 /**
- * Turns bytes (one char each) into text for JSON. The original writes its strings out as UTF-8, so bytes that are UTF-8
- * arrive as they were; other bytes above 0x7f are taken for ISO 8859-1.
+ * Turns bytes (one char each) into text for JSON. The original writes its strings out as UTF-8, so bytes that
+ * are UTF-8 arrive as they were; other bytes above 0x7f are taken for ISO 8859-1.
  */
 export function toWireText(bytes: string): string {
   if (ascii.test(bytes)) return bytes;

@@ -1,20 +1,20 @@
 import type { Link } from "../link.js";
 
-/** Bytes that a session holds at one time, over all streams, unless it is told otherwise. */
+/** Bytes that a session holds at one time, over all streams, by default. */
 export const defaultMaxQueuedBytes = 64 * 1024 * 1024;
-/** What of `maxQueuedBytes` may be handed to stream handlers and not consumed before the link is paused. */
+/** Share of `maxQueuedBytes` that stream handlers may hold unconsumed before the link is paused. */
 export const queuedShare = 0.25;
-/** How long the link may stay paused before whoever holds the most is cut, in milliseconds. */
+/** How long the link may stay paused before the stream that holds the most is cut, in milliseconds. */
 const stallTimeoutMs = 10_000;
 
-/** Why a stream was cut for the sake of others. */
-export const stalledReader = "Too much of what the tunnel brought is not read, most of it on this stream";
+/** The reason of a stream that was cut so that others can go on. */
+export const stalledReader = "Too many bytes from the tunnel are not read, most of them on this stream";
 
 /**
- * The only brake that this wire has. It knows no credit, so one slow reader can be stopped only by stopping the
- * whole link; the bound is set high enough that this is rare and low enough that memory stays small. Readers that keep
- * everybody else waiting are cut, the one that holds the most first: two visitors who never read must not be
- * able to stop a tunnel.
+ * The only brake of the JSON wire. The wire knows no credit, so one slow reader can be stopped only by
+ * stopping the whole link. The bound is set high enough that this is rare and low enough that memory stays
+ * small. Streams that keep all others waiting are cut, the one that holds the most first: two visitors who
+ * never read must not be able to stop a tunnel.
  */
 export class Intake {
   paused = false;
@@ -55,7 +55,10 @@ export class Intake {
     else this.#release(bytes);
   }
 
-  /** The stream brings no more: what it holds is no reason to stop the link any longer, which would make none of it less. */
+  /**
+   * No more bytes come for this stream. To stop the link would not make the bytes that it holds fewer, so
+   * they no longer count towards a pause.
+   */
   last(stream: StreamIntake): void {
     this.#release(stream.held);
     this.#linger(stream.held);
@@ -88,7 +91,10 @@ export class Intake {
     this.#timer.unref();
   }
 
-  /** Of the streams that have brought their last, or of the others. */
+  /**
+   * Cuts the stream that holds the most, of those that get no more bytes (`last`) or of the others. Returns
+   * false if there is none.
+   */
   #cutFattest(last: boolean): boolean {
     let fattest: StreamIntake | undefined;
     for (const stream of this.#holders) {
@@ -103,9 +109,9 @@ export class Intake {
 /** One stream's part of an {@link Intake}: it never gives back more than it took. */
 export class StreamIntake {
   held = 0;
-  /** It brings no more than it has brought. */
+  /** No more bytes come for this stream. */
   isLast = false;
-  /** Called when the stream has to go so that others can go on. */
+  /** Called when the stream is cut so that others can go on. */
   onStalled: () => void = () => {};
   readonly #intake: Intake;
 
@@ -118,7 +124,7 @@ export class StreamIntake {
     this.#intake.add(this, bytes);
   }
 
-  /** What comes with the next call of `received`, or has come, is the last. */
+  /** The bytes of the next call of `received`, or those that have come already, are the last. */
   last(): void {
     if (this.isLast) return;
     this.isLast = true;
@@ -131,7 +137,7 @@ export class StreamIntake {
     this.#intake.remove(this, given);
   }
 
-  /** Nobody will consume the rest. */
+  /** Gives back the rest, which no reader will consume. */
   release(): void {
     this.consumed(this.held);
   }

@@ -1,20 +1,27 @@
 import type { RequestHead, ResponseHead } from "../tunnel.js";
 import { fromWireText, headersFromWire, statusBytes, toWireText, type WireHeaders } from "./headers.js";
 
-/** A message that is a JSON object with an `id`; nothing else of it has been looked at. */
+/** A message that is a JSON object with an `id`; nothing else in it has been checked. */
 export type Message = { id: string; kind?: unknown } & Record<string, unknown>;
 
-/** An id is a UUID; it is held as long as its exchange, and is in every message about it. In characters. */
+/**
+ * The longest id, in characters. An id is a UUID. It is held as long as its exchange, and is in every message
+ * about it.
+ */
 const maxIdLength = 256;
-/** Text of a reason that is kept, in characters: what version 1 lets through. */
+/** The longest text of a reason that is kept, in characters: the same as in version 1. */
 const maxReasonLength = 1_024;
-/** What a message may have besides its body, in characters: a head of 256 KiB, and as much for escapes and structure. */
+/**
+ * The most that a message may have besides its body, in characters: a head of 256 KiB, and as much for
+ * escapes and structure.
+ */
 const maxBesideBody = 524_288;
 
 /**
- * Is it more than a message can have? Parsing costs by the structure, and most for what no message has: 16 MiB take 40 ms as one
- * string and 2 s as empty objects. So before a long message is parsed, the longest run of it without a quotation mark must be
- * its body, and the rest short.
+ * Whether a text is more than a message can have. The cost of parsing depends on the structure, and is
+ * highest for structures that no message has: 16 MiB take 40 ms as one string and 2 s as empty objects. So a
+ * long text is checked before it is parsed: its longest run without a quotation mark must be the body, and
+ * the rest must be short.
  */
 export function isExcessive(text: string): boolean {
   if (text.length <= maxBesideBody) return false;
@@ -28,7 +35,7 @@ export function isExcessive(text: string): boolean {
   return !/^[\w+/=-]*$/.test(body);
 }
 
-/** Returns `undefined` for text that is no such message; both ends skip those. */
+/** Returns `undefined` for a text that is no such message; both ends skip it. */
 export function parseMessage(text: string): Message | undefined {
   let value: unknown;
   try {
@@ -41,17 +48,17 @@ export function parseMessage(text: string): Message | undefined {
   return typeof id === "string" && id.length <= maxIdLength ? (value as Message) : undefined;
 }
 
-/** client -> relay. What a message about one response says; `malformed` says what is wrong with it. */
+/** client -> relay. The content of a message about one response; `malformed` says what is wrong with it. */
 export type Reply =
   /** 0.1: head and body, the body still in base64. */
   | { type: "whole"; head: ResponseHead; body: string }
-  /** 0.2, as are those below. */
+  /** 0.2, as are the types below. */
   | { type: "head"; head: ResponseHead }
   | { type: "chunk"; data: Buffer; last: boolean }
   | { type: "error"; message: string }
   | { type: "malformed"; problem: string };
 
-/** Returns `undefined` for a `kind` that is not a reply: the original skips those. */
+/** Returns `undefined` for a `kind` that is not a reply, because the original skips such messages. */
 export function readReply(message: Message): Reply | undefined {
   switch (message.kind) {
     case undefined: {
@@ -99,7 +106,7 @@ function readResponseHead(message: Message): ResponseHead | string {
   return typeof headers === "string" ? headers : { status, headers };
 }
 
-/** What a request's head holds, in bytes. */
+/** Bytes of a request's head. */
 export function headBytes({ method, path, headers }: RequestHead): number {
   let bytes = method.length + path.length;
   for (const text of headers) bytes += text.length;
@@ -112,7 +119,7 @@ export interface Request {
   body: Buffer | undefined;
 }
 
-/** Returns what is wrong with the message when it is not a request. */
+/** Returns a text that says what is wrong if the message is not a request. */
 export function readRequest(message: Message): Request | string {
   const { method, path, body } = message;
   if (typeof method !== "string" || method === "") return "method is missing";
@@ -154,16 +161,16 @@ export const writeError = (id: string, message: string): string =>
 /** The original sends `null` for an empty body. */
 const encodeBody = (body: Buffer): string | null => (body.length === 0 ? null : body.toString("base64"));
 
-/** How many bytes well-formed base64 of this length stands for. */
+/** Number of bytes that well-formed base64 of this length stands for. */
 export function base64Bytes(text: string): number {
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
   return (text.length / 4) * 3 - padding;
 }
 
-/** Decodes padded base64 (RFC 4648 section 4). Returns `undefined` when it is not that. */
+/** Decodes padded base64 (RFC 4648 section 4). Returns `undefined` for any other text. */
 export function decodeBase64(text: string): Buffer | undefined {
   if (text.length % 4 !== 0) return undefined;
   const bytes = Buffer.from(text, "base64");
-  // Node skips what it cannot decode, so foreign characters show as missing bytes.
+  // Node skips characters that it cannot decode, so they show as missing bytes.
   return bytes.length === base64Bytes(text) ? bytes : undefined;
 }

@@ -16,18 +16,22 @@ import { defaultMaxQueuedBytes, queuedShare, StreamIntake } from "./intake.js";
 import { readReply, writeCancel, type Message } from "./messages.js";
 import { RelayStream, type RelayStreamOwner } from "./relay-stream.js";
 
-/** How often the most that is held may wait for the link, with one more body in base64. The link breaks at twice as much. */
+/**
+ * Share of `maxQueuedBytes` that may wait for the link, with one more body in base64. The link breaks at a
+ * share of 2.
+ */
 const bodiesShare = 1.5;
 
 export interface JsonRelaySessionOptions {
   liveness?: LivenessOptions;
-  /** Largest body of a 0.1 response, in bytes; 0.2 bodies are for the receiver to count. Default 10 MiB. */
+  /** Largest body of a 0.1 response, in bytes; the receiver counts 0.2 bodies. Default 10 MiB. */
   maxResponseBody?: number;
   /** Streams open at one time. Default 1024. */
   maxStreams?: number;
   /**
-   * Bytes held at one time, over all streams: request bodies that are not whole yet, and as many of responses that are whole
-   * and wait for visitors. A quarter as many may wait for the link, and as many for visitors of responses that are not. Default 67,108,864.
+   * Bytes of incomplete request bodies held at one time, over all streams. As many bytes of complete
+   * responses may wait for visitors. A quarter as many bytes may wait for the link, and a quarter as many of
+   * incomplete responses for visitors. Default 67,108,864.
    */
   maxQueuedBytes?: number;
 }
@@ -35,8 +39,8 @@ export interface JsonRelaySessionOptions {
 const nothing: Carries = { upgrades: false, interim: false, trailers: false };
 
 /**
- * The relay's end of the original's JSON wire (JSON-WIRE.md). Serves 0.1 and 0.2 clients alike: the shape of each
- * response says which it is.
+ * The relay's end of the original's JSON wire (JSON-WIRE.md). It serves 0.1 and 0.2 clients alike: the shape
+ * of a response shows the client's version.
  */
 export class JsonRelaySession implements OpeningSession {
   readonly carries = nothing;
@@ -53,7 +57,7 @@ export class JsonRelaySession implements OpeningSession {
   readonly #maxQueuedBytes: number;
   readonly #owner: RelayStreamOwner;
 
-  /** The link is open and the client acknowledged; the session takes it over. */
+  /** The session takes over an open link whose client was acknowledged. */
   constructor(link: Link, handler: SessionHandler, options: JsonRelaySessionOptions = {}) {
     this.#handler = handler;
     this.#maxStreams = options.maxStreams ?? 1024;
@@ -116,15 +120,15 @@ export class JsonRelaySession implements OpeningSession {
     this.#connection.probe(timeoutMs);
   }
 
-  /** Says nothing: this wire has no word for it. */
+  /** Does nothing: this wire has no message for it. */
   goaway(): void {}
 
-  /** Says nothing: this wire has no word for it. */
+  /** Does nothing: this wire has no message for it. */
   tellRefused(): boolean {
     return false;
   }
 
-  /** Resolves when no stream is open. What was sent may still be on its way: it leaves before a close. */
+  /** Resolves when no stream is open. Sent messages may still be on their way; they leave before a close. */
   idle(): Promise<void> {
     const idle = this.#idle.wait();
     if (this.#streams.size === 0) this.#idle.resolve();
@@ -140,7 +144,8 @@ export class JsonRelaySession implements OpeningSession {
       maxResponseBody,
       send: (message) => this.#connection.send(message),
       cancel: (wireId) => {
-        // A 0.1 client would skip it, for want of a method. One that has not answered yet may be either.
+        // A 0.1 client would skip a cancel, which has no method. A client that has not answered yet may be
+        // 0.1 or 0.2.
         if (this.#wire !== "json-0.1") this.#connection.send(writeCancel(wireId));
       },
       remove: (stream) => {
@@ -163,7 +168,8 @@ export class JsonRelaySession implements OpeningSession {
   }
 
   #onMessage(message: Message): void {
-    // Unknown: cancelled a moment ago, answered already, or never ours.
+    // An unknown id belongs to a request that was cancelled a moment ago or answered already, or to none of
+    // ours.
     const stream = this.#streams.get(message.id);
     if (stream === undefined) return;
     const reply = readReply(message);

@@ -6,30 +6,36 @@ import { requestHeadersToWire } from "./headers.js";
 import { stalledReader, type StreamIntake } from "./intake.js";
 import { base64Bytes, decodeBase64, writeRequest, type Reply } from "./messages.js";
 
-/** What a stream needs of its session. */
+/** The part of a session that its streams use. */
 export interface RelayStreamOwner {
   readonly maxResponseBody: number;
   send(message: string): void;
-  /** Tells the client that nobody waits for this answer any more. */
+  /** Tells the client that no visitor waits for this answer any more. */
   cancel(wireId: string): void;
   /** The stream is finished. */
   remove(stream: RelayStream): void;
-  /** Takes note of collected bytes, given back with a negative number; false when that is too many. */
+  /**
+   * Counts collected bytes; a negative number gives bytes back. Returns false when the session holds too
+   * many.
+   */
   collect(bytes: number): boolean;
-  /** Whether a body of so many bytes may go to the link, which breaks when the client lets too much pile up. */
+  /**
+   * Whether a body of this many bytes may go to the link. The link breaks when the client lets too much pile
+   * up.
+   */
   mayQueue(bytes: number): boolean;
 }
 
 /**
- * The relay's side of an exchange. The request is collected until it is whole, since the wire carries it as one
- * message; the response is passed on as it comes.
+ * The relay's side of an exchange. The stream collects the request until it is complete, because the wire
+ * carries it as one message. It passes the response on as it comes.
  *
  *   collecting --end--> waiting --head--> streaming --last chunk--> finished
  *        \__________________\__(whole response, error, reset)___________/
  */
 export class RelayStream implements TunnelStream {
   readonly id: number;
-  /** The id on the wire: a UUID, as the original's. */
+  /** The id on the wire: a UUID, as in the original. */
   readonly wireId: string = randomUUID();
   #state: "collecting" | "waiting" | "streaming" | "finished" = "collecting";
   #body: Buffer[] = [];
@@ -57,7 +63,9 @@ export class RelayStream implements TunnelStream {
     return this.#state === "finished";
   }
 
-  /** Always true: nothing can leave before the whole is there, so waiting would be for ever. */
+  /**
+   * Always returns true: nothing can leave before the request is complete, so a writer would wait for ever.
+   */
   write(chunk: Buffer): boolean {
     if (this.#state !== "collecting") return true;
     this.#body.push(chunk);
@@ -88,7 +96,7 @@ export class RelayStream implements TunnelStream {
   }
 
   reset(_code: ResetCode, _message?: string): void {
-    // After the response has ended too: what the handler still holds will not be consumed any more.
+    // After the end of the response too: the handler will not consume what it still holds.
     this.#intake.release();
     if (this.#state === "finished") return;
     const sent = this.#state !== "collecting";
@@ -100,7 +108,7 @@ export class RelayStream implements TunnelStream {
     this.#intake.consumed(bytes);
   }
 
-  /** Handles what the client said about this stream. */
+  /** Handles a message of the client about this stream. */
   receive(reply: Reply): void {
     switch (reply.type) {
       case "whole":
@@ -116,7 +124,8 @@ export class RelayStream implements TunnelStream {
         else this.#refuse("response_chunk before response_head");
         return;
       case "error": {
-        // The original means only the first; a head that was sent cannot be taken back, only cut short.
+        // An original client sends this only before the head. After the head the response can only be cut
+        // short.
         const code = this.#state === "waiting" ? "upstream_unreachable" : "upstream_failed";
         this.#finish();
         this.#intake.release();
@@ -135,7 +144,10 @@ export class RelayStream implements TunnelStream {
     this.#handler.onReset(new StreamReset(code, message));
   }
 
-  /** Too much is held, most of it here. Of a stream that has ended, what still waits for the visitor is given up. */
+  /**
+   * Too much is held, most of it by this stream. If the stream has ended, the bytes that still wait for the
+   * visitor are given up.
+   */
   stalled(): void {
     this.reset("overloaded");
     this.#handler.onReset(new StreamReset("overloaded", stalledReader));
@@ -173,7 +185,7 @@ export class RelayStream implements TunnelStream {
     this.#state = "streaming";
     const bodiless = isBodyless(this.#head.method, head.status);
     this.#handler.onHead?.(head, bodiless);
-    // The chunk that says so comes later and finds nobody.
+    // The last chunk comes later, and its stream is gone.
     if (bodiless) this.#receiveEnd();
   }
 
@@ -183,7 +195,7 @@ export class RelayStream implements TunnelStream {
     if (last) this.#intake.last();
     if (data.length > 0) {
       this.#intake.received(data.length);
-      // It may have been too much.
+      // These bytes may have been too many, and the stream was cut.
       if (this.#isFinished) return;
       this.#handler.onData(data, last);
     }

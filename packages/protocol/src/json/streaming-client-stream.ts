@@ -3,16 +3,16 @@ import type { ResponseHead } from "../tunnel.js";
 import { ClientStream, relayTimeoutMs } from "./client-stream.js";
 import { writeChunk, writeError, writeHead } from "./messages.js";
 
-/** Largest piece of a 0.2 body in one message, in bytes before base64: the original's. */
+/** Largest piece of a 0.2 body in one message, in bytes before base64: as in the original. */
 const maxChunkBytes = 64 * 1024;
 /** How long a response may take from its head to its end to leave in one write, in milliseconds. */
 const gatherMs = 100;
 /** The longest response that leaves in one write, in bytes of its messages. */
 const maxGatheredBytes = 1024 * 1024;
-/** The same while the session may hold no more back. */
+/** The same limit while the session may hold no more back. */
 const leastGatheredBytes = 16 * 1024;
 
-/** What an original relay shows the visitor, after `upstream error: `. */
+/** Texts that an original relay shows the visitor, after `upstream error: `. */
 const failureTexts: Record<ResetCode, string> = {
   no_error: "there is no answer",
   cancelled: "the request was given up",
@@ -28,9 +28,9 @@ const failureTexts: Record<ResetCode, string> = {
 };
 
 /**
- * 0.2: head, chunks, and a last one. The original relay forgets to end its answer, unless it reads the last
- * chunk together with the head (JSON-WIRE.md, "Bodies"). So a response is held back for a moment, and leaves
- * in one write if it is complete by then.
+ * 0.2: a response is a head, chunks, and a last chunk. The original relay forgets to end its answer, unless
+ * it reads the last chunk together with the head (JSON-WIRE.md, "Bodies"). So a response is held back for a
+ * moment, and leaves in one write if it is complete by then.
  */
 export class StreamingClientStream extends ClientStream {
   /** Messages that wait for the end of the response; undefined once it goes piece by piece. */
@@ -68,7 +68,7 @@ export class StreamingClientStream extends ClientStream {
     this.finish();
   }
 
-  /** After the head too: the original relay then breaks its answer off, which is what should happen. */
+  /** Also after the head: the original relay then breaks its answer off, which is what should happen. */
   protected override sendFailure(code: ResetCode): void {
     this.#putLast(writeError(this.wireId, failureTexts[code]));
   }
@@ -100,7 +100,7 @@ export class StreamingClientStream extends ClientStream {
     }
   }
 
-  /** Sends what has been gathered; the rest goes as it comes. */
+  /** Sends the gathered messages. Later ones leave as they come. */
   #release(): boolean {
     const gathered = this.#gathered ?? [];
     this.#gathered = undefined;

@@ -30,7 +30,8 @@ export class WholeClientStream extends ClientStream {
       );
       return true;
     }
-    // What is whole goes to the link at once: it has to have room before more of them become whole.
+    // A complete response goes to the link at once. So the writer waits for room on the link before more
+    // responses become complete.
     return !this.hold(chunk.length) || this.send();
   }
 

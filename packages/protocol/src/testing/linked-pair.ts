@@ -1,6 +1,9 @@
 import type { Link, LinkHandler } from "../link.js";
 
-/** A pair of links in memory. Messages arrive in a later turn, in order, or by hand with `manual`. */
+/**
+ * A pair of links in memory. Messages arrive in order, in a later turn, or with `manual` by calls of
+ * `deliver`.
+ */
 export function linkedPair(options: { manual?: boolean } = {}): [MemoryLink, MemoryLink] {
   const left = new MemoryLink(options.manual ?? false);
   const right = new MemoryLink(options.manual ?? false);
@@ -52,7 +55,7 @@ export class MemoryLink implements Link {
 
   close(code: number, reason: string): void {
     if (this.closed !== undefined) return;
-    // What was sent before the close still arrives.
+    // Messages that were sent before the close still arrive.
     this.#end(code, reason);
     setImmediate(() => {
       this.peer.deliverAll();

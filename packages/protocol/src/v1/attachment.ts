@@ -6,27 +6,27 @@ import type { OnFrame } from "./decode.js";
 
 /** The session that a link is attached to. */
 export interface AttachmentOwner {
-  /** A message has come; without one, `decoder` has to proceed with those that came before. */
+  /** A message has come. Without `message`, `decoder` has to go on with the messages that came before. */
   onLinkMessage(attachment: Attachment, message?: Buffer | string): void;
-  /** What was sent has left. */
+  /** All sent bytes have left this process. */
   onLinkDrain(): void;
-  /** The link is closed. It may be one that was attached before. */
+  /** A link is closed, which may be one that was attached before. */
   onLinkClose(attachment: Attachment, code: number, reason: string): void;
   /** Nothing has come for too long: the link is as good as closed. */
   onLinkDead(): void;
 }
 
-/** A link that carries a session now, and what lasts as long as it does. */
+/** The link that carries a session now, with the parts that last as long as the link does. */
 export class Attachment implements LinkHandler {
   readonly link: Link;
   readonly decoder: Decoder;
   readonly liveness: Liveness;
-  /** The shortest round trip over this link, in milliseconds; another may go another way. */
+  /** The shortest round trip over this link, in milliseconds; another link may go another way. */
   minRttMs: number | undefined;
   readonly #owner: AttachmentOwner;
   #resting = false;
 
-  /** Pings. It is told what happens on the link once it is the link's handler. */
+  /** Begins to ping. The events of the link arrive here once this object is the link's handler. */
   constructor(link: Link, onFrame: OnFrame, liveness: LivenessOptions, owner: AttachmentOwner) {
     this.link = link;
     this.decoder = new Decoder(onFrame);
@@ -34,7 +34,10 @@ export class Attachment implements LinkHandler {
     this.liveness = new Liveness(link, liveness, () => owner.onLinkDead());
   }
 
-  /** Leaves the link to whoever comes next. Nothing is reported any more, not even of the message that is being decoded. */
+  /**
+   * Leaves the link to its next owner. Nothing is reported any more, not even the rest of the message that is
+   * being decoded.
+   */
   release(): void {
     this.liveness.stop();
     this.decoder.stop();
@@ -47,7 +50,7 @@ export class Attachment implements LinkHandler {
     if (!this.#resting && this.decoder.isBehind) this.#rest();
   }
 
-  /** Lets everything else have its turn before more of this link is dealt with. */
+  /** Gives the rest of the process its turn before more of this link's messages are decoded. */
   #rest(): void {
     this.#resting = true;
     this.link.pause();

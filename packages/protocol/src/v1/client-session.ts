@@ -7,7 +7,7 @@ import type { V1Options } from "./session.js";
 import { silence, V1Stream } from "./stream.js";
 import { Violation } from "./violation.js";
 
-/** Heads no larger are not counted among what is queued, in bytes: there are only so many streams. */
+/** Heads up to this size, in bytes, do not count as queued, because the number of streams is limited. */
 const smallHeadBytes = 16_384;
 
 /** The client's end of a version 1 session: it is told of each stream that the relay opens. */

@@ -5,30 +5,33 @@ import { Violation } from "./violation.js";
 
 export type OnFrame = (type: number, flags: number, streamId: number, payload: Buffer) => void;
 
-/** How long the frames of one message may keep everything else in the process waiting, in milliseconds, once they are many. */
+/** How long many frames of one message may keep the rest of the process waiting, in milliseconds. */
 const turnMs = 5;
-/** What is decoded between two looks at the clock, in bytes, and what a frame counts beside its own. Most messages see none. */
+/**
+ * Bytes that are decoded between two looks at the clock, and bytes that a frame counts beside its payload.
+ * Most messages are decoded without such a look.
+ */
 const clockBytes = 65_536;
 const frameOverheadBytes = 256;
 
 /**
- * Turns the bytes of one direction back into frames, however they were split. A payload that lies in one message is handed
- * over as a slice of it; only one that crosses messages is copied. Keeps at most one frame, and what there was no time for: two
- * million frames fit into one message.
+ * Turns the bytes of one direction back into frames, however they were split. A payload that lies in one
+ * message is handed over as a slice of it. Only a payload that crosses messages is copied. The decoder keeps
+ * at most one frame, and the bytes for which a turn had no time: two million frames fit into one message.
  */
 export class Decoder {
-  /** The header so far, once it has turned out to cross messages. */
+  /** The beginning of a header that has turned out to cross messages. */
   #header: Buffer | undefined;
   #headerHave = 0;
   #type = 0;
   #flags = 0;
   #streamId = 0;
   #length = -1;
-  /** The payload so far, once it has turned out to cross messages. */
+  /** The beginning of a payload that has turned out to cross messages. */
   #payload: Buffer | undefined;
   #payloadHave = 0;
   #stopped = false;
-  /** What is to be decoded in a later turn. */
+  /** Bytes that are to be decoded in a later turn. */
   #behind: Buffer[] = [];
   #sinceClock = 0;
   /** When the time of this turn is over; 0 before the first look at the clock. */
@@ -46,7 +49,7 @@ export class Decoder {
     this.#behind = [];
   }
 
-  /** Some of what was taken has to wait for a call of `proceed` in a later turn. */
+  /** Whether some of the bytes have to wait for a call of `proceed` in a later turn. */
   get isBehind(): boolean {
     return this.#behind.length > 0;
   }
@@ -61,7 +64,10 @@ export class Decoder {
     this.#decode(bytes);
   }
 
-  /** Goes on with what has to wait, as far as the time of another turn goes. @throws Violation */
+  /**
+   * Decodes the bytes that wait, as far as the time of another turn goes.
+   * @throws Violation
+   */
   proceed(): void {
     const behind = this.#behind;
     this.#behind = [];
@@ -80,7 +86,7 @@ export class Decoder {
     this.#until = 0;
   }
 
-  /** Whether what has been decoded in this turn has taken so long that everything else should have its turn. */
+  /** Whether decoding has taken so long in this turn that the rest of the process should have its turn. */
   #isTurnOver(): boolean {
     this.#sinceClock = 0;
     const now = performance.now();
@@ -108,7 +114,7 @@ export class Decoder {
         continue;
       }
       if (available === 0) return;
-      // At most `maxBytes` of the frame's type, which the header has been checked against.
+      // The length is at most `maxBytes` of the frame's type: the header was checked against it.
       this.#payload ??= Buffer.allocUnsafe(this.#length);
       const taken = Math.min(missing, available);
       bytes.copy(this.#payload, this.#payloadHave, at, at + taken);
@@ -127,7 +133,9 @@ export class Decoder {
     this.#onFrame(this.#type, this.#flags, this.#streamId, payload);
   }
 
-  /** Reads as much of a header as there is; `#length` tells whether it is complete. Returns the new position. */
+  /**
+   * Reads as much of a header as there is; `#length` tells whether it is complete. Returns the new position.
+   */
   #readHeader(bytes: Buffer, at: number): number {
     if (this.#headerHave === 0 && bytes.length - at >= headerBytes) {
       this.#parseHeader(bytes, at);
@@ -135,7 +143,7 @@ export class Decoder {
     }
     const taken = Math.min(headerBytes - this.#headerHave, bytes.length - at);
     if (taken === 0) return at;
-    // Not of Node's pool, all of which it would keep.
+    // Not from Node's pool: the header would keep the whole pool in memory.
     this.#header ??= Buffer.alloc(headerBytes);
     bytes.copy(this.#header, this.#headerHave, at, at + taken);
     this.#headerHave += taken;
@@ -177,8 +185,8 @@ function violation(what: string, type: number, flags: number, streamId: number, 
 }
 
 /**
- * The strings of a head or trailer section, `before` of which come before its fields; `undefined` when those are more than
- * {@link maxFields}. The rest of such a one is not looked at.
+ * The strings of a head or trailer section. `before`: how many of them come before its fields. Returns
+ * `undefined` for more than {@link maxFields} fields; then the rest is not looked at.
  */
 function strings(payload: Buffer, before: number): string[] | undefined {
   const most = before + 2 * maxFields;
@@ -186,7 +194,10 @@ function strings(payload: Buffer, before: number): string[] | undefined {
   return parts.length > most ? undefined : parts;
 }
 
-/** Returns `undefined` for a head with too many fields, as do those below. @throws Violation */
+/**
+ * Returns `undefined` for a head with too many fields, as do the functions below.
+ * @throws Violation
+ */
 export function decodeRequestHead(payload: Buffer, upgrade: boolean): RequestHead | undefined {
   const parts = strings(payload, 2);
   if (parts === undefined) return undefined;

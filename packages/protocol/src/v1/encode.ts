@@ -36,8 +36,9 @@ export function encodeTrailers(trailers: RawHeaders): string {
 const beyondOneByte = /[^\0-\xff]/;
 
 /**
- * Whether an encoded head or trailer section can travel: not too long, not too many fields, one byte per char, and no line
- * feed within a string, which would make two of it at the other end. `before`: strings before those of the fields.
+ * Whether an encoded head or trailer section can travel: not too long, not too many fields, one byte per
+ * char, and no line feed within a string, which the other end would read as two strings. `before`: number of
+ * strings before those of the fields.
  */
 export function canTravel(text: string, before: number, fields: RawHeaders, maxBytes: number): boolean {
   if (text.length > maxBytes || fields.length > 2 * maxFields) return false;
@@ -47,7 +48,7 @@ export function canTravel(text: string, before: number, fields: RawHeaders, maxB
   return strings === before + fields.length;
 }
 
-/** The same for a response head: also the status must be three digits. */
+/** The same for a response head, whose status must have three digits as well. */
 export function canTravelAsHead(text: string, { status, headers }: ResponseHead): boolean {
   if (!Number.isInteger(status) || status < 100 || status > 999) return false;
   return canTravel(text, 1, headers, maxHeadBytes);

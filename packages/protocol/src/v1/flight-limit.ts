@@ -1,19 +1,20 @@
-/** Before anything is known of a link, in bytes. */
+/** The limit before anything is known of a link, in bytes. */
 const firstBytes = 1_048_576;
-/** What may always be on its way: twice what a peer acknowledges at a time (PROTOCOL.md, section 7). */
+/** The lowest limit, in bytes: twice what a peer acknowledges at a time (PROTOCOL.md, section 7). */
 const leastBytes = 262_144;
 /** How long a peer may be busy with something else, in milliseconds, before the link runs dry. */
 const busyMs = 1;
-/** The rate is taken over so long at least, in milliseconds: acknowledgements come in bursts. */
+/** The shortest time over which the rate is taken, in milliseconds: acknowledgements come in bursts. */
 const leastEpochMs = 20;
-/** What a limit that has turned out too wide keeps of itself in each epoch. */
+/** The part of a limit that remains in each epoch when the limit has turned out too wide. */
 const decay = 7 / 8;
 
 /**
- * How many bytes may be sent and not acknowledged before DATA has to wait. The kernels' buffers between the two processes take
- * many megabytes if they are let, and a small response would have to wait for all of them. Twice what the link delivers in one
- * round trip keeps it full; the limit follows what is measured, and so it doubles with each round trip for as long as it
- * is what holds the sender back. More would only queue. (The idea of BBR, ACM Queue 14 (2016), without its pacing.)
+ * Limits the bytes that may be sent and not acknowledged; beyond the limit DATA has to wait. Without a limit
+ * the kernels' buffers between the two processes take many megabytes, and a small response would have to wait
+ * for all of them. Twice what the link delivers in one round trip keeps it full; more would only queue. The
+ * limit follows the measured rate, so it doubles with each round trip as long as the limit holds the sender
+ * back. (The idea of BBR, ACM Queue 14 (2016), without its pacing.)
  */
 export class FlightLimit {
   #bytes = firstBytes;
@@ -25,19 +26,21 @@ export class FlightLimit {
     return this.#bytes;
   }
 
-  /** The limit has held something back. */
+  /** Notes that the limit has held something back. */
   hit(): void {
     this.#hit = true;
   }
 
-  /** Another link may go another way. */
+  /** Starts over for another link, which may go another way. */
   restart(): void {
     this.#bytes = firstBytes;
     this.#epochStartMs = undefined;
     this.#hit = false;
   }
 
-  /** The peer has acknowledged `bytes` more. `minRttMs`: of the link when nothing waits on it. */
+  /**
+   * The peer has acknowledged `bytes` more. `minRttMs`: the round trip of the link when nothing waits on it.
+   */
   acknowledged(bytes: number, nowMs: number, minRttMs: number | undefined): void {
     if (this.#epochStartMs === undefined) {
       this.#epochStartMs = nowMs;

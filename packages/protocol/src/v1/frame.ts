@@ -1,8 +1,8 @@
 import { maxHeadBytes } from "../headers.js";
 
 /**
- * The frame layout of version 1 (PROTOCOL.md, section 2): a header of eight bytes (type and flags, 24-bit length,
- * stream id), then the payload.
+ * The frame layout of version 1 (PROTOCOL.md, section 2): a header of eight bytes (type and flags, 24-bit
+ * length, stream id), then the payload.
  */
 
 export const headerBytes = 8;
@@ -34,14 +34,14 @@ export const maxRefusedBytes = 16_384;
 
 interface FrameRule {
   maxBytes: number;
-  /** Exact payload length, where the type has one. */
+  /** Exact payload length, if the type has one. */
   exactBytes?: number;
   flags: number;
   /** Whether the stream id must be 0 (`session`) or must not be (`stream`). */
   scope: "session" | "stream";
 }
 
-/** What a receiver checks before it keeps any of a frame's payload, by type. */
+/** Rules by type, which a receiver checks before it keeps any of a frame's payload. */
 export const frameRules: ReadonlyArray<FrameRule | undefined> = [
   undefined,
   { maxBytes: 8, exactBytes: 8, flags: 0, scope: "session" },

@@ -2,17 +2,20 @@ import { writeFrameHeader } from "./encode.js";
 import { endFlag, frameTypes, headerBytes } from "./frame.js";
 import { Violation } from "./violation.js";
 
-/** Small frames of one burst share a slab; it is given up when the session falls quiet. */
+/** Length of a slab, which small frames of one burst share. It is given up when the session falls quiet. */
 const slabBytes = 32_768;
-/** Chunks up to this size are copied into the slab; larger ones go by reference (measured: PERFORMANCE rule 4). */
+/**
+ * Chunks up to this size are copied into the slab; larger ones go by reference (measured: PERFORMANCE rule
+ * 4).
+ */
 const copyBytes = 4_096;
 
 /**
- * The counted frames of one direction on their way to the peer: first the *batch* that gathers until it is sent, then what was
- * sent and is not acknowledged, kept to be sent again over another link.
+ * The counted frames of one direction on their way to the peer. The *batch* gathers frames until it is sent.
+ * Sent frames are kept until they are acknowledged, to be sent again over another link.
  *
- * Every buffer here is one WebSocket message and ends at a frame border or between a DATA header and its payload,
- * so the messages of one batch must be sent without anything between them.
+ * Every buffer here is one WebSocket message. It ends at a frame border or between a DATA header and its
+ * payload, so the messages of one batch must be sent without anything between them.
  */
 export class Outbox {
   #slab: Buffer | undefined;
@@ -24,7 +27,7 @@ export class Outbox {
   /** Offset of the first byte kept: all before it was acknowledged. */
   #keptFrom = 0;
   #sentTo = 0;
-  // Where the flags of the last frame of the batch stand, so that an end can still be put on it.
+  // Place of the flags of the batch's last frame, so that END can still be put on that frame.
   #lastSlab: Buffer | undefined;
   #lastAt = 0;
   #lastStream = 0;
@@ -70,8 +73,8 @@ export class Outbox {
   }
 
   /**
-   * Puts the END flag on the last frame of the batch if it is DATA or RESPONSE of this stream and has not left yet. So a head, a body
-   * and an end that are ready together are one or two frames.
+   * Puts the END flag on the last frame of the batch if it is DATA or RESPONSE of this stream and has not
+   * left yet. So a head, a body and an end that are ready together are one or two frames.
    */
   markEnd(streamId: number): boolean {
     const slab = this.#lastSlab;
@@ -82,7 +85,7 @@ export class Outbox {
     return true;
   }
 
-  /** Takes the batch: its messages are to be sent now, in order, or will be when a link comes. */
+  /** Takes the batch out. Its messages must be sent now, in order, or later when a link comes. */
   take(): Buffer[] {
     this.#seal();
     const batch = this.#batch;
@@ -118,7 +121,7 @@ export class Outbox {
     }
   }
 
-  /** All that is kept, to be sent again. */
+  /** The kept messages, to be sent again. */
   kept(): readonly Buffer[] {
     return this.#kept;
   }

@@ -13,7 +13,10 @@ import { Violation } from "./violation.js";
 
 const stringsOfKind = 6;
 
-/** One text with one char per byte. What is more, or other, than the wire takes is brought into shape. */
+/**
+ * The refusals as one text with one char per byte. Numbers and texts that the wire does not take are cut or
+ * changed to fit.
+ */
 export function encodeRefusals(refusals: readonly Refusal[]): string {
   return refusals
     .slice(0, maxRefusalKinds)

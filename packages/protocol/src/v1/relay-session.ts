@@ -18,7 +18,10 @@ import type { V1Options } from "./session.js";
 import { V1Stream } from "./stream.js";
 import { Violation } from "./violation.js";
 
-/** From this stream id on the client is asked to register anew; ids have 32 bits and never start over. */
+/**
+ * From this stream id on the relay asks the client to register anew, because ids have 32 bits and never start
+ * over.
+ */
 const lastComfortableId = 0xf000_0000;
 const lastId = 0xffff_fff0;
 
@@ -72,7 +75,7 @@ export class V1RelaySession extends V1Session implements OpeningSession {
     return stream;
   }
 
-  /** False while there is no link, and while the client does not acknowledge what it was sent. */
+  /** Returns false while there is no link, or while the client does not acknowledge what it was sent. */
   tellRefused(refusals: readonly Refusal[]): boolean {
     if (this.closed || !this.attached || !this.sender.hasRoom) return false;
     this.sender.text(frameTypes.refused, 0, encodeRefusals(refusals));

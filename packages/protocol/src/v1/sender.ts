@@ -4,31 +4,38 @@ import { FlightLimit } from "./flight-limit.js";
 import { Outbox } from "./outbox.js";
 import type { FramePort, TurnTaker } from "./ports.js";
 
-/** A batch this large is sent at once; alone, `setImmediate` makes both processes work in lockstep. */
+/** A batch this large is sent at once. With `setImmediate` alone both processes would work in lockstep. */
 const flushBytes = 8_192;
-/** DATA waits for its turn once this much has not left the process, so that heads and small bodies get ahead. */
+/**
+ * DATA waits for its turn once this many bytes have not left the process, so that heads and small bodies get
+ * ahead.
+ */
 const linkHighWaterBytes = 262_144;
-/** Chunks this small do not wait until so much more has piled up, or so many times as much is on its way. */
+/**
+ * Chunks up to `smallChunkBytes` wait only once `smallChunkHighWaterBytes` have piled up, or once
+ * `smallChunkFlights` times the flight limit is on its way.
+ */
 const smallChunkBytes = 4_096;
 const smallChunkHighWaterBytes = 1_048_576;
 const smallChunkFlights = 4;
-/** What one stream may send in its turn. */
+/** Bytes that one stream may send in its turn. */
 const turnBytes = 65_536;
 /**
- * DATA that goes out between two turns of the event loop. Each of many large bodies may bring megabytes in one turn, and a
- * small request that arrives meanwhile would wait for all of them (measured: 8 times as long at the median).
+ * Bytes of DATA that go out between two turns of the event loop. Each of many large bodies may bring
+ * megabytes in one turn, and a small request that arrives meanwhile would wait for all of them (measured: 8
+ * times as long at the median).
  */
 const loopTurnBytes = 131_072;
 
-/** What a sender tells its session. */
+/** Callback of a sender for its session. */
 export interface SenderOwner {
   /** The peer acknowledges nothing, and too much has piled up for it. */
   onOverfull(): void;
 }
 
 /**
- * Puts the counted frames of a session on its links: gathers them into batches, lets the streams' DATA take turns, and keeps
- * what the peer has not acknowledged.
+ * Puts the counted frames of a session on its links. It gathers them into batches, lets the streams' DATA
+ * take turns, and keeps the frames that the peer has not acknowledged.
  */
 export class Sender implements FramePort {
   readonly #owner: SenderOwner;
@@ -36,7 +43,10 @@ export class Sender implements FramePort {
   readonly #outbox = new Outbox();
   readonly #flight = new FlightLimit();
   #link: Link | undefined;
-  /** Have DATA that waits for a turn, in the order of their turns. It comes with its first use: most tunnels never need it. */
+  /**
+   * Streams with DATA that waits for a turn, in the order of their turns. The set is made with its first use:
+   * most tunnels never need it.
+   */
   #waiting: Set<TurnTaker> | undefined;
   #pumping = false;
   #turnScheduled = false;
@@ -58,14 +68,14 @@ export class Sender implements FramePort {
     return this.#outbox.unacknowledgedBytes + this.#outbox.batchBytes;
   }
 
-  /** Whether what the peer has not acknowledged leaves room for more. */
+  /** Whether the bytes that the peer has not acknowledged leave room for more. */
   get hasRoom(): boolean {
     return this.#outbox.unacknowledgedBytes < this.#maxUnacknowledged;
   }
 
   // ---- the link
 
-  /** Goes on over this link: what is not acknowledged is sent again. */
+  /** Goes on over this link, and sends again what is not acknowledged. */
   attach(link: Link): void {
     this.#link = link;
     this.#flight.restart();
@@ -74,7 +84,7 @@ export class Sender implements FramePort {
     this.pump();
   }
 
-  /** There is no link now: what is sent waits for the next one. */
+  /** Goes on without a link: frames wait for the next one. */
   detach(): void {
     this.#link = undefined;
   }
@@ -116,14 +126,15 @@ export class Sender implements FramePort {
   }
 
   /**
-   * A batch that small frames have filled leaves when the next one comes, not before: an end may still be put on the last of
-   * them. Otherwise one small response in seven ends in a frame of its own (measured: 8% of the CPU time of both ends).
+   * A batch that small frames have filled leaves when the next frame comes, not before: END may still be put
+   * on its last frame. Otherwise one small response in seven ends in a frame of its own (measured: 8% of the
+   * CPU time of both ends).
    */
   #makeWay(): void {
     if (this.#outbox.batchBytes >= flushBytes) this.flush();
   }
 
-  /** What the batch gathers leaves now, or with the next link. */
+  /** Sends the batch now, or with the next link. */
   flush(): void {
     if (this.#outbox.batchBytes > 0) this.#send(this.#outbox.take());
   }
@@ -169,9 +180,9 @@ export class Sender implements FramePort {
     if (this.#pumping || waiting === undefined || waiting.size === 0) return;
     this.#pumping = true;
     try {
-      // A stream that wants another turn goes to the end of the set, which the loop reaches again.
+      // A stream that wants another turn goes to the end of the set, and the loop reaches it again.
       for (const stream of waiting) {
-        // Also for small chunks, which do not wait unless their stream has much to send.
+        // Small chunks are held to this limit as well: they wait only if their stream has much to send.
         if (!this.canSendData(turnBytes)) break;
         waiting.delete(stream);
         if (this.#giveTurn(stream)) waiting.add(stream);
@@ -190,7 +201,7 @@ export class Sender implements FramePort {
     }
   }
 
-  /** What the batch gathers leaves in the next turn of the event loop, and DATA that has used this one up goes on. */
+  /** In the next turn of the event loop the batch leaves, and DATA that has used up this turn goes on. */
   #scheduleTurn(): void {
     if (this.#turnScheduled) return;
     this.#turnScheduled = true;
@@ -201,7 +212,7 @@ export class Sender implements FramePort {
     this.#turnScheduled = false;
     this.#sentThisTurn = 0;
     this.flush();
-    // Body stops well before; heads and resets do not wait.
+    // DATA stops well before this limit, but heads and resets do not wait.
     if (this.#outbox.unacknowledgedBytes > 2 * (this.#maxUnacknowledged + maxDataBytes))
       this.#owner.onOverfull();
     this.pump();

@@ -20,7 +20,10 @@ import { Violation } from "./violation.js";
 /** Bytes of one stream that each end takes before it returns credit, unless it announces another number. */
 export const defaultWindow = 1_048_576;
 
-/** Received bytes after which an ACK is due at once, and the time after which it is due anyway. */
+/**
+ * Received bytes after which an ACK is due at once, and the time after which it is due anyway, in
+ * milliseconds.
+ */
 const ackBytes = 131_072;
 const ackDelayMs = 100;
 
@@ -33,13 +36,13 @@ export interface V1Options {
   /** Streams open at the same time. Default 1,024 for the relay, 4,096 for the client. */
   maxStreams?: number;
   /**
-   * Received bytes, over all streams, that have not been passed on, and 256 for each chunk of them; beyond it the
-   * stream with the most is reset. Default 67,108,864.
+   * Received bytes, over all streams, that have not been passed on, and 256 for each chunk of them. Beyond
+   * this number the stream with the most is reset. Default 67,108,864.
    */
   maxQueuedBytes?: number;
   /**
-   * Bytes sent and not acknowledged at which streams have to wait, and no more are opened. At about twice as many the
-   * session ends: what is not body never waits. Default 33,554,432.
+   * Bytes sent and not acknowledged at which streams have to wait, and no more are opened. At about twice as
+   * many the session ends, because frames other than DATA never wait. Default 33,554,432.
    */
   maxUnacknowledgedBytes?: number;
   /** How much all windows of the session together may grow beyond their first size. Default 67,108,864. */
@@ -47,8 +50,8 @@ export interface V1Options {
 }
 
 /**
- * A version 1 session (PROTOCOL.md): streams over a link that may be lost and replaced. What the two ends do
- * differently stands in relay-session.ts and client-session.ts.
+ * A version 1 session (PROTOCOL.md): streams over a link that may be lost and replaced. relay-session.ts and
+ * client-session.ts add what the two ends do differently.
  */
 export abstract class V1Session implements ResumableSession {
   readonly wire = "v1";
@@ -59,7 +62,7 @@ export abstract class V1Session implements ResumableSession {
   #attachment: Attachment | undefined;
   #closed = false;
   readonly #liveness: LivenessOptions;
-  /** What leaves for the peer; streams put their frames there themselves. */
+  /** Sends the frames of this end; streams use it themselves. */
   protected readonly sender: Sender;
   #goawaySent = false;
   /** The peer has sent GOAWAY. */
@@ -132,11 +135,11 @@ export abstract class V1Session implements ResumableSession {
     this.#unlink()?.terminate();
     const attachment = new Attachment(link, this.#onFrame, this.#liveness, this.#ports);
     this.#attachment = attachment;
-    // The peer was told with the resumption what has been received, so nothing is owed.
+    // The resumption has told the peer how much was received, so no ACK is due.
     this.#receivedAcknowledged = this.#received;
     link.handler = attachment;
     this.sender.attach(link);
-    // The offset may have been the last acknowledgement that was missing.
+    // `peerReceived` may have been the last missing acknowledgement.
     this.#checkIdle();
   }
 
@@ -144,7 +147,9 @@ export abstract class V1Session implements ResumableSession {
     this.#attachment?.liveness.probe(timeoutMs);
   }
 
-  /** Cuts the link, as if the network had; the session waits for another. Nothing happens without a link. */
+  /**
+   * Cuts the link, as if the network had cut it; the session waits for another. Does nothing without a link.
+   */
   detach(cause: TunnelError): void {
     const link = this.#unlink();
     if (link === undefined) return;
@@ -152,7 +157,7 @@ export abstract class V1Session implements ResumableSession {
     this.handler.onDetached?.(cause);
   }
 
-  /** Takes the link away without a word to anybody. */
+  /** Takes the link away without a callback, and without a message to the peer. */
   #unlink(): Link | undefined {
     const attachment = this.#attachment;
     if (attachment === undefined) return undefined;
@@ -165,7 +170,8 @@ export abstract class V1Session implements ResumableSession {
   }
 
   #onLinkClose(attachment: Attachment, code: number, reason: string): void {
-    // A link that was closed before it got here says so later, when another may have taken its place.
+    // A link that was closed before it was attached reports it later, when another link may have taken its
+    // place.
     if (this.#attachment !== attachment) return;
     this.#unlink();
     const error = closeError(code, reason, this.peerAnswers);
@@ -188,7 +194,7 @@ export abstract class V1Session implements ResumableSession {
     this.#end(new TunnelError("session_closed", reason || "the session was closed"), code, reason);
   }
 
-  /** Ends the session with `error`, which every stream is told. A link is cut. */
+  /** Ends the session with `error`, tells every stream of it, and cuts the link. */
   destroy(error: TunnelError): void {
     if (this.#closed) return;
     this.#unlink()?.terminate();
@@ -239,7 +245,7 @@ export abstract class V1Session implements ResumableSession {
     }
   }
 
-  /** Something in here failed that should not have. Nothing is known of the session's state any more. */
+  /** A fault of this package: the state of the session is not known any more. */
   #fault(error: unknown): void {
     this.handler.onFault?.(error);
     this.close(closeCodes.internal, "internal error");
@@ -291,7 +297,7 @@ export abstract class V1Session implements ResumableSession {
     }
     const stream = this.streams.get(streamId);
     if (stream === undefined) {
-      if (this.wasOpened(streamId)) return; // It crossed the end of the stream.
+      if (this.wasOpened(streamId)) return; // The frame crossed the end of the stream.
       throw new Violation(`never opened: ${describeFrame(type, flags, streamId, payload.length)}`);
     }
     try {
@@ -330,14 +336,17 @@ export abstract class V1Session implements ResumableSession {
     else stream.receiveEnd(trailers, this.peerAnswers);
   }
 
-  /** Too many fields cost their stream only: the frame is well-formed (PROTOCOL.md, section 2). */
+  /** Cuts the stream alone for too many fields: the frame is well-formed (PROTOCOL.md, section 2). */
   protected refuseFields(stream: V1Stream): void {
     this.streams.cut(stream, new StreamReset("bad_message", `more than ${maxFields} header fields`));
   }
 
   // ---- what its parts tell the session
 
-  /** Only a class in here sees what is private, and closures would cost each tunnel half a kilobyte. */
+  /**
+   * The callbacks of the session's parts. Only a class inside `V1Session` sees its private members, and
+   * closures would cost each tunnel half a kilobyte.
+   */
   static readonly #Ports = class implements AttachmentOwner, SenderOwner, StreamsOwner {
     readonly #session: V1Session;
 
@@ -393,14 +402,17 @@ function resetName(code: number): ResetCode {
   return resetNames.get(code) ?? "internal";
 }
 
-/** What a close of the link means for the session (PROTOCOL.md, section 9): `session_lost` is what can be resumed. */
+/**
+ * The meaning of a link's close for the session (PROTOCOL.md, section 9). After `session_lost` the session
+ * can be resumed.
+ */
 function closeError(code: number, reason: string, peerIsClient: boolean): TunnelError {
   const said = reason === "" ? "" : `: ${reason}`;
   switch (code) {
     case closeCodes.normal:
       return new TunnelError("session_closed", `the peer ended the session${said}`);
     case closeCodes.goingAway:
-      // A client's process does not come back; a relay's session may, behind the same address.
+      // A client's process does not come back, but a relay's session may, behind the same address.
       if (!peerIsClient) break;
       return new TunnelError("session_closed", `the client is going away${said}`);
     case closeCodes.protocolError:

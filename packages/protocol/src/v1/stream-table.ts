@@ -5,10 +5,11 @@ const firstBuckets = 2;
 /**
  * The open streams of a session by id: a hash table whose chains run through the streams themselves.
  *
- * A `Map` that entries come to and leave all the time is rebuilt every so many of them, and V8 links each old table to the
- * next one. Once one of these has grown old, the young ones behind it are all kept until the next full collection,
- * and with them every stream and request that was open when its table was left behind (measured: 3 KB of each
- * request on its way through the old generation, and a fifth of a busy relay's CPU time).
+ * A `Map` whose entries come and go all the time is rebuilt again and again, and V8 links each old table to
+ * the next one. Once one of these tables has grown old, V8 keeps all young tables behind it until the next
+ * full collection. With them it keeps every stream and request that was open when its table was left behind
+ * (measured: 3 KB of each request on its way through the old generation, and a fifth of a busy relay's CPU
+ * time).
  */
 export class StreamTable {
   #buckets = new Array<V1Stream | undefined>(firstBuckets).fill(undefined);
@@ -24,14 +25,14 @@ export class StreamTable {
     return stream;
   }
 
-  /** Takes a stream whose id is not there. */
+  /** Takes a stream whose id is not in the table. */
   add(stream: V1Stream): void {
     if (this.#size === this.#buckets.length) this.#resize(2 * this.#size);
     this.#size += 1;
     this.#link(stream);
   }
 
-  /** Nothing happens when it is not there. */
+  /** Does nothing when the stream is not in the table. */
   delete(stream: V1Stream): void {
     const at = stream.id & (this.#buckets.length - 1);
     let before: V1Stream | undefined;
@@ -45,11 +46,11 @@ export class StreamTable {
     else before.next = stream.next;
     stream.next = undefined;
     this.#size -= 1;
-    // What a burst needed is not kept for ever: most tunnels are idle.
+    // The buckets of a burst are not kept for ever: most tunnels are idle.
     if (this.#size === 0 && this.#buckets.length > 32 * firstBuckets) this.#resize(firstBuckets);
   }
 
-  /** All of them, in no order. */
+  /** All streams, in no order. */
   toArray(): V1Stream[] {
     const all: V1Stream[] = [];
     for (const first of this.#buckets) {

@@ -8,28 +8,31 @@ import type { FramePort, TurnTaker } from "./ports.js";
 import { Violation } from "./violation.js";
 
 /**
- * What a queued chunk counts beside its bytes, about what it costs: a peer that sends single bytes must not get around the
- * limit on what is queued.
+ * Bytes that a queued chunk counts beside its own, about what the chunk costs. A peer that sends single bytes
+ * must not get around the limit on queued bytes.
  */
 const chunkOverheadBytes = 256;
 /** A read from a socket is at most this long, and so is the memory that a slice of it keeps. */
 const readBytes = 65_536;
 
-/** What a stream needs of its session's {@link Streams}. */
+/** The part of its session's {@link Streams} that a stream uses. */
 export interface StreamPort {
   readonly sender: FramePort;
-  /** What the stream holds in `queuedBytes` has become more (positive) or less. */
+  /** The stream's `queuedBytes` have become more (positive) or fewer. */
   queued(stream: V1Stream, delta: number): void;
-  /** The stream's handler threw: this ends the stream and no other. */
+  /** The stream's handler threw. Ends the stream and no other. */
   fault(stream: V1Stream, error: unknown): void;
-  /** Cuts the stream on this end's own account: the peer is told, and the handler in a later turn. */
+  /** Cuts the stream from this end: tells the peer at once, and the handler in a later turn. */
   cut(stream: V1Stream, reason: StreamReset): void;
-  /** How much wider than `window` a stream's window may become that took `bytes` in `elapsedMs`. */
+  /**
+   * Bytes by which a stream's window may become wider than `window`, if the stream took `bytes` in
+   * `elapsedMs`.
+   */
   extraWindow(window: number, bytes: number, elapsedMs: number): number;
   finished(stream: V1Stream, extraWindow: number): void;
 }
 
-/** `ending`: the end is known, but what comes before it is still being sent, or handed over. */
+/** `ending`: the end is known, but the bytes before it are still being sent, or handed over. */
 type Direction = "open" | "ending" | "ended";
 
 /** Takes the place of a handler that is not to be called any more. */
@@ -39,7 +42,7 @@ export const silence: StreamHandler = { onData() {}, onEnd() {}, onReset() {} };
 export class V1Stream implements AcceptedStream, TurnTaker {
   readonly id: number;
   handler: StreamHandler;
-  /** The {@link StreamTable}'s. */
+  /** The next stream in its chain of the {@link StreamTable}. */
   next: V1Stream | undefined;
   readonly #port: StreamPort;
   readonly #sender: FramePort;
@@ -53,7 +56,7 @@ export class V1Stream implements AcceptedStream, TurnTaker {
   #trailers = "";
   #wantsDrain = false;
   #saidBlocked = false;
-  /** A `no_error` that waits for the END that has to go before it. */
+  /** The message of a reset with `no_error` that waits until END has been sent. */
   #resetAfterEnd: string | undefined;
 
   // What the peer sends.
@@ -66,7 +69,7 @@ export class V1Stream implements AcceptedStream, TurnTaker {
   #unconsumed = 0;
   /** {@link chunkOverheadBytes} of the chunks in `#unconsumed`. */
   #overhead = 0;
-  /** The peer's head, as far as it is counted. */
+  /** Bytes of the peer's head that count as queued. */
   #headBytes = 0;
   #toReturn = 0;
   #epochBytes = 0;
@@ -92,7 +95,7 @@ export class V1Stream implements AcceptedStream, TurnTaker {
     this.#granted = windows.receive;
   }
 
-  /** Says who handles the stream, unless its end has come already. */
+  /** Sets the handler of an accepted stream, unless a reset with `no_error` already waits for END. */
   accepted(handler: StreamHandler): void {
     if (this.#resetAfterEnd === undefined) this.handler = handler;
   }
@@ -101,12 +104,12 @@ export class V1Stream implements AcceptedStream, TurnTaker {
     return this.#done;
   }
 
-  /** What the stream holds of the session's `queuedBytes`. */
+  /** The stream's part of the session's `queuedBytes`. */
   get queuedBytes(): number {
     return this.#unconsumed + this.#overhead + this.#headBytes;
   }
 
-  /** Counts the peer's head among what is queued until the stream is finished, which may be at once. */
+  /** Counts the peer's head as queued until the stream is finished. The stream may be finished at once. */
   holdHead(bytes: number): void {
     this.#headBytes = bytes;
     this.#port.queued(this, bytes);
@@ -116,7 +119,8 @@ export class V1Stream implements AcceptedStream, TurnTaker {
 
   sendInterim(head: ResponseHead): void {
     if (this.#done || this.#headSent || this.#local !== "open") return;
-    // A service that sends them without end must not end the session, as whatever cannot wait does.
+    // Interim heads are dropped when there is no room. Otherwise a service that sends them without end would
+    // end the session, because they cannot wait.
     if (!this.#sender.hasRoom) return;
     const text = encodeResponseHead(head);
     if (head.status >= 200 || head.status === 101 || !canTravelAsHead(text, head)) {
@@ -166,7 +170,8 @@ export class V1Stream implements AcceptedStream, TurnTaker {
       return;
     }
     if (code === "no_error" && this.#local === "ending") {
-      // "No more is wanted" comes after the END that is still in the queue, or it would cut what it leaves whole.
+      // The reset comes after the END that is still in the queue. Before the END it would cut the body, which
+      // it has to leave whole.
       this.handler = silence;
       this.#resetAfterEnd = message;
       return;
@@ -179,7 +184,10 @@ export class V1Stream implements AcceptedStream, TurnTaker {
     this.#port.fault(this, error);
   }
 
-  /** The session grants a turn. Sends `budget` bytes or a little more; true when there is more to send than that. */
+  /**
+   * The session grants a turn. Sends `budget` bytes or a little more. Returns true when there is more to send
+   * than that.
+   */
   pump(budget: number): boolean {
     let left = budget;
     for (let chunk = this.#queue[0]; chunk !== undefined && left > 0; chunk = this.#queue[0]) {
@@ -236,7 +244,7 @@ export class V1Stream implements AcceptedStream, TurnTaker {
     this.#port.cut(this, new StreamReset("bad_message", why));
   }
 
-  /** The END of this end's direction is on its way. Called also by the session for a REQUEST without a body. */
+  /** The END of this end's direction is on its way: the session has sent a REQUEST without a body. */
   localEndSent(): void {
     this.#localEnded();
   }
@@ -317,7 +325,10 @@ export class V1Stream implements AcceptedStream, TurnTaker {
     this.#remoteEnded(trailers);
   }
 
-  /** The direction counts as ended only now, so that an answer given while its last bytes are handed over hides no `onEnd`. */
+  /**
+   * The direction counts as ended only now. If it counted before, an answer given while the last bytes are
+   * handed over would finish the stream before `onEnd`.
+   */
   #remoteEnded(trailers: RawHeaders): void {
     if (this.#done) return;
     this.#remote = "ended";
@@ -334,8 +345,9 @@ export class V1Stream implements AcceptedStream, TurnTaker {
   }
 
   /**
-   * The peer ran out of credit. If this end kept up, the window is what holds it back, and it grows toward the
-   * link's bandwidth x delay; if data is queued here, the visitor is what holds it back, and it does not.
+   * The peer ran out of credit. If this end kept up, the window holds the peer back, and it grows toward the
+   * link's bandwidth x delay. If data is queued here, the visitor holds the peer back, and the window does
+   * not grow.
    */
   receiveBlocked(): void {
     if (this.#remote !== "open") throw violation(this.id, "BLOCKED after END");
@@ -351,12 +363,13 @@ export class V1Stream implements AcceptedStream, TurnTaker {
   }
 
   receiveReset(reason: StreamReset): void {
-    // After a whole response this only says that no more of the request is wanted: what was received stays.
+    // After a complete response `no_error` only says that no more of the request is wanted, so received bytes
+    // stay.
     this.#finish(!(reason.code === "no_error" && this.#remote === "ended"));
     this.tellReset(reason);
   }
 
-  /** The last that the handler hears. */
+  /** Tells the handler of the reset, which is its last callback. */
   tellReset(reason: StreamReset): void {
     const { handler } = this;
     this.handler = silence;
@@ -375,7 +388,7 @@ export class V1Stream implements AcceptedStream, TurnTaker {
     if (dropped > 0) this.#port.queued(this, -dropped);
   }
 
-  /** `cut`: what was received and not passed on will not be. */
+  /** `cut`: received bytes that have not been passed on will not be. */
   #finish(cut: boolean): void {
     if (this.#done) return;
     this.#done = true;
@@ -390,12 +403,13 @@ export class V1Stream implements AcceptedStream, TurnTaker {
 }
 
 /**
- * Copies a chunk that is but a small part of what was read with it and would keep all of it in memory: credit counts
- * only the chunk's own bytes. Not done for a stream whose chunks are passed on as they come.
+ * Copies a chunk that is only a small part of the bytes that were read with it. As a slice it would keep all
+ * of them in memory, but credit counts only the chunk's own bytes. A stream whose chunks are passed on as
+ * they come needs no copies.
  */
 function compact(chunk: Buffer): Buffer {
   if (chunk.length * 4 >= chunk.buffer.byteLength) return chunk;
-  // Not from Node's pool, whose slabs (64 KiB since Node 24) a single byte would keep as well.
+  // Not from Node's pool: a single byte would keep a whole slab of it (64 KiB since Node 24) as well.
   const copy = Buffer.allocUnsafeSlow(chunk.length);
   chunk.copy(copy);
   return copy;

@@ -6,7 +6,7 @@ import { StreamTable } from "./stream-table.js";
 
 const maxWindow = 33_554_432;
 
-/** What the streams need to know of their session. */
+/** The part of a session that its streams use. */
 export interface StreamsOwner {
   /** The shortest round trip of the link in milliseconds, while there is a link and once it is measured. */
   readonly minRttMs: number | undefined;
@@ -20,7 +20,10 @@ export interface StreamsLimits {
   maxWindowGrowthBytes: number;
 }
 
-/** The streams of a session, and what they share: the memory for what waits to be passed on, and for wider windows. */
+/**
+ * The streams of a session, and the memory that they share: for bytes that wait to be passed on, and for
+ * wider windows.
+ */
 export class Streams implements StreamPort {
   readonly sender: FramePort;
   readonly #owner: StreamsOwner;
@@ -28,7 +31,10 @@ export class Streams implements StreamPort {
   readonly #maxQueuedBytes: number;
   readonly #maxWindowGrowthBytes: number;
   readonly #open = new StreamTable();
-  /** Finished for the peer, but not everything has been passed on. It comes with its first use: most tunnels never need it. */
+  /**
+   * Streams that are finished for the peer, but have not passed everything on. The set is made with its first
+   * use: most tunnels never need it.
+   */
   #lingering: Set<V1Stream> | undefined;
   #queuedBytes = 0;
   #windowGrowth = 0;
@@ -41,7 +47,7 @@ export class Streams implements StreamPort {
     this.#maxWindowGrowthBytes = limits.maxWindowGrowthBytes;
   }
 
-  /** How many are open. */
+  /** Number of open streams. */
   get size(): number {
     return this.#open.size;
   }
@@ -60,7 +66,7 @@ export class Streams implements StreamPort {
     this.#open.add(stream);
   }
 
-  /** The session is over: every stream is told. */
+  /** Tells every stream that the session is over. */
   fail(reason: StreamReset): void {
     for (const stream of this.#open.toArray()) {
       try {
@@ -79,10 +85,11 @@ export class Streams implements StreamPort {
   }
 
   cut(stream: V1Stream, reason: StreamReset): void {
-    // A stream that lingers is finished; only the handler is there to be told.
+    // A stream that lingers is finished, but its handler still has to be told.
     if (stream.finished && stream.queuedBytes === 0) return;
     stream.reset(reason.code, reason.message);
-    // Not at once: this may be inside a call of the handler's own, or before it is known who handles the stream.
+    // The handler is not told at once: this may be inside a call of the handler, or before the stream has its
+    // handler.
     queueMicrotask(() => {
       try {
         stream.tellReset(reason);
@@ -121,8 +128,9 @@ export class Streams implements StreamPort {
   extraWindow(window: number, bytes: number, elapsedMs: number): number {
     const rttMs = this.#owner.minRttMs;
     if (rttMs === undefined || elapsedMs <= 0) return 0;
-    // Four times what was on the way during one round trip: while the window is the limit, the rate is one window
-    // per round trip, so it quadruples; once it is not, bandwidth x delay is well below it and it stays.
+    // Four times the bytes that were on the way during one round trip. While the window is the limit, the
+    // rate is one window per round trip, so the window quadruples. Once it is not the limit, bandwidth x
+    // delay is well below it, and the window stays.
     const wanted = Math.min(4 * (bytes / elapsedMs) * rttMs, maxWindow);
     const room = this.#maxWindowGrowthBytes - this.#windowGrowth;
     const extra = Math.floor(Math.min(wanted - window, room));
