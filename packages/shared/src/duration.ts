@@ -1,10 +1,11 @@
 const unitMs: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
 
-/** What {@link parseDuration} reads, for the message about what it does not. */
+/** The form that {@link parseDuration} reads, for messages about texts that it does not read. */
 export const durationForm = "a number with a unit, such as 500ms, 90s, 1.5m or 2h; without one it is seconds";
 
 /**
- * A duration as people write it, in whole milliseconds: `90s`, `1.5m`, `500ms`, `2h`, or `90` for seconds.
+ * Reads a duration as people write it, into whole milliseconds: `90s`, `1.5m`, `500ms`, `2h`, or `90` for
+ * seconds. Returns `undefined` for any other text.
  */
 export function parseDuration(text: string): number | undefined {
   const match = /^([0-9]{1,10}(?:\.[0-9]{1,10})?)(ms|s|m|h)?$/.exec(text.trim());
@@ -13,8 +14,8 @@ export function parseDuration(text: string): number | undefined {
 }
 
 /**
- * A number of milliseconds as {@link parseDuration} reads it, in the largest unit that it is whole in: `90s`,
- * `10m`.
+ * A number of milliseconds as {@link parseDuration} reads it, in the largest unit that gives a whole number:
+ * `90s`, `10m`.
  */
 export function formatDuration(ms: number): string {
   const units = Object.entries(unitMs);

@@ -1,6 +1,6 @@
 /**
- * What went wrong, in words: anything can be thrown. Attempts at several addresses fail as one error, which
- * has no words of its own.
+ * The message of an error, or of anything else that was thrown. Failed attempts at several addresses come as
+ * one `AggregateError`, which has no message of its own.
  */
 export function messageOf(error: unknown): string {
   return inWords(error, (known) =>
@@ -8,7 +8,7 @@ export function messageOf(error: unknown): string {
   );
 }
 
-/** What went wrong with the places in the code that it came through, for a report of a bug. */
+/** The message and the stack of an error, for a report of a bug. */
 export function stackOf(error: unknown): string {
   return inWords(error, ({ stack, message }) => stack ?? message);
 }

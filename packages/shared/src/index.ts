@@ -1,12 +1,12 @@
 /**
- * What both ends share and what is no part of their protocol. It imports nothing. What only their commands
- * need is in `command/`, under an entry point of its own.
+ * Code that both ends share and that is no part of their protocol. It imports nothing. Code that only their
+ * commands need is in `command/`, under an entry point of its own.
  *
- * - `printable.ts`: what strangers say, made fit for a terminal and for a log
+ * - `printable.ts`: texts of strangers, made fit for a terminal and for a log
  * - `size.ts`, `duration.ts`: numbers of bytes and spans of time as people write them
  * - `loopback.ts`: names and addresses of this machine
  * - `text.ts`: work on text that takes no longer than the text is long
- * - `errors.ts`: the words of whatever was thrown
+ * - `errors.ts`: the message of anything that was thrown
  */
 export { durationForm, formatDuration, parseDuration } from "./duration.js";
 export { messageOf, stackOf } from "./errors.js";

@@ -1,6 +1,6 @@
 /**
- * Takes every `character` from the end of `text`. A regular expression such as `/\/+$/` looks for the end at
- * each of them anew: it takes time as the square of their number.
+ * Removes every `character` from the end of `text`. A regular expression such as `/\/+$/` looks for the end
+ * anew at each such character, so its time grows with the square of their number.
  */
 export function withoutTrailing(text: string, character: string): string {
   let end = text.length;
@@ -15,8 +15,8 @@ export function withoutQuery(path: string): string {
 }
 
 /**
- * The lines of `text` as one, without the blank ones and without what indents them; `separator` stands
- * between them.
+ * The lines of `text` as one line, without blank lines and without indentation. `separator` stands between
+ * them.
  */
 export function oneLine(text: string, separator = " "): string {
   const lines = text.split("\n").map((line) => line.trim());

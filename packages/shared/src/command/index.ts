@@ -1,12 +1,12 @@
 /**
- * What the commands of both ends share. It imports Node's own modules alone: what it does with commander's
- * objects it does by their shape.
+ * Code that the commands of both ends share. It imports only Node's own modules: it knows commander's objects
+ * by their shape.
  *
  * - `heap.ts`: when V8 collects
  * - `options.ts`: names of variables, help
  * - `secret.ts`: secrets as flags and in files
  * - `line-output.ts`: lines that are written without waiting for their reader
- * - `standard-streams.ts`: the ends of the streams that Node writes itself
+ * - `standard-streams.ts`: what happens when a standard stream cannot be written
  */
 export { letHeapGrow } from "./heap.js";
 export { LineOutput } from "./line-output.js";

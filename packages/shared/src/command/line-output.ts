@@ -1,26 +1,26 @@
 import { write, writeSync } from "node:fs";
 
-/** So many characters are written without waiting for more. */
+/** Once this many characters have gathered, they are written without waiting for more. */
 const fullLength = 65_536;
-/** When a pipe that is full, or a disk, is tried again, in milliseconds. */
+/** Time after which a pipe that is full, or a disk, is tried again, in milliseconds. */
 const retryMs = 100;
 /** How long the end of the process waits for a reader, in milliseconds. */
 const endTimeoutMs = 1_000;
 
 export interface LineOutputOptions {
   /**
-   * How long a line may wait for others, in milliseconds: a write for each takes a tenth of a busy process's
-   * time.
+   * How long a line may wait for others, in milliseconds: one write for each line takes a tenth of a busy
+   * process's time.
    */
   gatherMs: number;
-  /** How many characters may wait for a reader. The lines beyond are lost. */
+  /** How many characters may wait for a reader. Lines beyond them are lost. */
   maxWaitingLength: number;
-  /** Told of the lines that are lost, once there is room again. */
+  /** Called with the number of lost lines, once there is room again. */
   onLost(lines: number): void;
   /**
-   * Told of a write that failed for good, because the reader has left (EPIPE) or the disk is full, say, and
-   * not again until one succeeds; the lines are lost. Default: they wait, and are tried again until they are
-   * written.
+   * Called when a write has failed for good, for example because the reader has left (EPIPE) or the disk is
+   * full, and not again until a write succeeds. The lines are lost. Default: the lines wait, and are tried
+   * again until they are written.
    */
   onFailed?(fd: number, error: NodeJS.ErrnoException): void;
 }
@@ -32,24 +32,24 @@ interface Piece {
 }
 
 /**
- * Writes lines to files that the process has open, its standard output and standard error, in one order,
- * since on a terminal they are read as one text. It never waits for a reader: neither a terminal that is
- * paused (Ctrl-S), nor a reader who has stopped, nor a full disk stops the process.
+ * Writes lines to files that the process has open, its standard output and standard error. All lines keep one
+ * order, because on a terminal they are read as one text. The process never waits for a reader: a terminal
+ * that is paused (Ctrl-S), a reader that has stopped, or a full disk does not stop it.
  *
- * A line waits for others (`gathering`), and all go out piece by piece (`writing`); a piece that cannot be
+ * A line waits for others (`gathering`), and all go out piece by piece (`writing`). A piece that cannot be
  * written now is tried again (`retrying`). At most one write is in the kernel at a time.
  */
 export class LineOutput {
   readonly #options: LineOutputOptions;
   #state: "idle" | "gathering" | "writing" | "retrying" = "idle";
-  /** What has to be written, but for the piece that is written now. */
+  /** Pieces that have to be written, except the piece that is written now. */
   readonly #waiting: Piece[] = [];
-  /** The characters of both. */
+  /** Characters of the waiting pieces and of the piece that is written now. */
   #waitingLength = 0;
-  /** How many pieces have gathered. */
+  /** Number of waiting pieces that have gathered and are due. */
   #due = 0;
   #lost = 0;
-  /** The files of which the last write failed. */
+  /** Files whose last write failed. */
   readonly #failing = new Set<number>();
   /** The file of the write that is going on. */
   #writingTo = 0;
@@ -57,16 +57,16 @@ export class LineOutput {
   readonly #nonBlocking = new Set<number>();
   #timer: NodeJS.Timeout | undefined;
   #retry: (() => void) | undefined;
-  /** Set from the end of the process on: called when nothing waits any more. */
+  /** Called when nothing waits any more. It is set at the end of the process. */
   #onEmpty: (() => void) | undefined;
 
   constructor(options: LineOutputOptions) {
     this.#options = options;
-    // An error that nobody caught ends the process at once.
+    // An uncaught error ends the process at once.
     process.on("exit", () => this.#writeRest());
   }
 
-  /** Takes a line with its end. */
+  /** Takes a line with its line feed. */
   write(fd: number, line: string): void {
     if (this.#waitingLength >= this.#options.maxWaitingLength) {
       this.#lost += 1;
@@ -81,9 +81,9 @@ export class LineOutput {
   }
 
   /**
-   * Writes what waits, at the end of the process: nothing may be written afterwards. Resolves when all is
-   * written or cannot be, after a second at the latest: with true when a write still waits for its reader in
-   * the kernel.
+   * Writes the waiting lines at the end of the process: nothing may be written afterwards. Resolves when all
+   * are written or cannot be, after a second at the latest. The result is true when a write still waits for
+   * its reader in the kernel.
    */
   flush(): Promise<boolean> {
     if (this.#state === "idle") return Promise.resolve(false);
@@ -101,11 +101,11 @@ export class LineOutput {
     });
   }
 
-  /** Ends the process when all is written, as {@link flush} does it, with `status`. */
+  /** Ends the process with `status` after a {@link flush}. */
   async exit(status: number): Promise<void> {
     const isStuck = await this.flush();
     if (!isStuck) process.exit(status);
-    // `exit` would wait for a write that is in the kernel, which only a signal ends.
+    // `exit` would wait for the write that is in the kernel. Only a signal ends such a write.
     process.removeAllListeners("SIGTERM");
     process.kill(process.pid, "SIGTERM");
   }
@@ -140,7 +140,7 @@ export class LineOutput {
     }
   }
 
-  /** `bytes`: what of the piece is not written yet. */
+  /** `bytes`: the part of the piece that is not written yet. */
   #write(piece: Piece, bytes: Buffer): void {
     this.#state = "writing";
     this.#writingTo = piece.fd;
@@ -152,7 +152,7 @@ export class LineOutput {
   }
 
   #onError(piece: Piece, bytes: Buffer, error: NodeJS.ErrnoException): void {
-    // A pipe that is full, and may not be waited for, is no failure.
+    // A full pipe that may not be waited for is no failure.
     const isFull = error.code === "EAGAIN";
     if (isFull) this.#nonBlocking.add(piece.fd);
     const isEnding = this.#onEmpty !== undefined;
@@ -171,7 +171,7 @@ export class LineOutput {
   #onWritten(piece: Piece): void {
     this.#failing.delete(piece.fd);
     this.#waitingLength -= piece.text.length;
-    // What is told of them is a line too, for which there has to be room.
+    // The message about lost lines is a line too, and needs room.
     if (this.#lost > 0 && this.#waitingLength <= this.#options.maxWaitingLength / 2) {
       const lost = this.#lost;
       this.#lost = 0;
@@ -185,7 +185,7 @@ export class LineOutput {
       try {
         writeSync(fd, text);
       } catch {
-        // There is nobody to tell.
+        // No output is left for a message.
       }
     }
   }

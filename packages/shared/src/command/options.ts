@@ -1,4 +1,4 @@
-/** What a commander `Command` knows of the values of its options. */
+/** The part of a commander `Command` that knows the values of its options. */
 export interface OptionValues {
   /** `key`: the option's name in camel case. */
   getOptionValue(key: string): unknown;
@@ -6,7 +6,7 @@ export interface OptionValues {
   getOptionValueSource(key: string): string | undefined;
 }
 
-/** What a commander `Option` knows of its own help. */
+/** The part of a commander `Option` that knows its own help. */
 interface OptionHelp {
   readonly description: string;
   readonly defaultValue?: string | number | boolean | undefined;
@@ -24,7 +24,7 @@ export function optionKey(option: string): string {
 }
 
 /**
- * What a person wrote to set an option: its variable if the value comes from the environment, its flag
+ * The name under which a person set an option: its variable if the value comes from the environment, its flag
  * otherwise.
  */
 export function sourceName(values: OptionValues, option: string): string {
@@ -33,7 +33,7 @@ export function sourceName(values: OptionValues, option: string): string {
 }
 
 /**
- * An option's line in the help. commander would add the variable to each, whose name follows from the
+ * An option's line in the help. commander would add the variable to each line, but its name follows from the
  * option's.
  */
 export function optionDescription({

@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { messageOf } from "../errors.js";
 import { optionKey, type OptionValues, sourceName } from "./options.js";
 
-/** The places that values come from; a later one wins. */
+/** The sources of values; a later one wins. */
 const sources = ["default", "config", "env", "cli"];
 
-/** What an error of {@link readSecret} is about. */
+/** Details of an error of {@link readSecret}. */
 interface SecretFault extends ErrorOptions {
   /** Names of options, as on the command line. */
   options: readonly string[];
@@ -14,11 +14,11 @@ interface SecretFault extends ErrorOptions {
 }
 
 /**
- * A secret that is given as it is (`--NAME`) or in a file (`--NAME-file`), so that it need not stand in the
- * process list. The command line wins over the environment, and that over a config file. A secret and a file
- * that come from one of these places exclude each other.
- * @throws Failure `invalid_option` for two from one place and for an empty file; `unavailable` for a file that
- * cannot be read.
+ * Reads a secret that is given as it is (`--NAME`) or in a file (`--NAME-file`), so that it need not stand in
+ * the process list. The command line wins over the environment, and the environment over a config file. A
+ * secret and a file from the same source exclude each other.
+ * @throws Failure `invalid_option` for a secret and a file from the same source, and for an empty file;
+ * `unavailable` for a file that cannot be read.
  */
 export function readSecret(
   values: OptionValues,

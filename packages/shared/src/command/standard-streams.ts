@@ -1,7 +1,7 @@
 /**
- * Ends the process when its standard output cannot be written: with status 0 when the reader has left, as `|
- * head` does before the end of a list or of the help, and with 1 and a word on the standard error otherwise.
- * Lines of a `LineOutput` do not pass here.
+ * Ends the process when its standard output cannot be written. The status is 0 when the reader has left, as
+ * `| head` does before the end of a list or of the help. Otherwise the status is 1, with a message on the
+ * standard error. Lines of a `LineOutput` do not pass here.
  */
 export function endWithReader(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
@@ -9,6 +9,6 @@ export function endWithReader(): void {
     process.stderr.write(`error: cannot write to the standard output: ${error.message}\n`);
     process.exit(1);
   });
-  // There is nobody to tell, and no reason to end.
+  // No stream is left for a message, and this is no reason to end.
   process.stderr.on("error", () => {});
 }
