@@ -3,11 +3,11 @@ import { FlightLimit } from "../src/v1/flight-limit.js";
 
 const megabyte = 1_000_000;
 
-/** A link with a bandwidth and a delay, on which as much is on its way as the limit allows. Returns the last limit. */
+/** Fills a link with a bandwidth and a delay up to the limit for `forMs`. Returns the limit at the end. */
 function saturate(limit: FlightLimit, bytesPerMs: number, rttMs: number, forMs: number): number {
   for (let now = 0; now < forMs; now += 5) {
     limit.hit();
-    // One limit's worth in each round trip, or what the link carries.
+    // Each round trip carries one limit's worth, or as much as the link can.
     const rate = Math.min(bytesPerMs, limit.bytes / rttMs);
     limit.acknowledged(rate * 5, now, rttMs);
   }
@@ -26,7 +26,7 @@ describe("the limit of what is on its way", () => {
 
   it("shrinks to what a slow link delivers while a small response would wait for more", () => {
     const bytes = saturate(new FlightLimit(), 2 * 1_000, 30, 3_000);
-    // 2 MB/s: an eighth of a second of it.
+    // An eighth of a second at 2 MB/s.
     expect(bytes).toBe(262_144);
   });
 

@@ -4,7 +4,8 @@ import { clientAndRawRelay, get, Recorder, relayAndRawClient } from "./json-peer
 import { clientWithRawRelay, listener, relayWithRawClient, turn } from "./support/raw-peer.js";
 import { END, frame, types } from "./support/wire.js";
 
-// A head is bounded in its bytes and in the number of its fields, on both wires and in both directions (PROTOCOL.md, section 2).
+// A head is bounded in its bytes and in the number of its fields, on both wires and in both directions
+// (PROTOCOL.md, section 2).
 
 const mostFields = 2_048;
 const mostBytes = 262_144;
@@ -48,7 +49,7 @@ describe("version 1", () => {
       expect(first.seen).not.toEqual([]);
       expect(first.seen.join()).not.toContain("reset");
       relay.open(get(), true, second);
-      // The frames are of stream 1 as they stand.
+      // The frames are of stream 1 and are rewritten to stream 2.
       for (let at = 0; at < bad.length; at += 8 + bad.readUIntBE(at + 1, 3)) bad.writeUInt32BE(2, at + 4);
       peer.send(bad);
       await turn();
@@ -69,7 +70,7 @@ describe("version 1", () => {
     expect(told.events).toEqual([]);
   });
 
-  it("what a local service sends beyond it does not leave, and has a name", async () => {
+  it("a response of a local service over the limits does not leave, and is reset with a reason", async () => {
     const { peer, streams } = clientWithRawRelay({}, () => listener());
     peer.send(frame(types.REQUEST | END, 1, "GET\n/"));
     streams.get(1)?.stream.sendHead({ status: 200, headers: tooMany });

@@ -59,10 +59,10 @@ describe("what Connection names", () => {
   });
 
   it("costs no more than the head is long", () => {
-    // Compared each with each, as a list in a list would be, these are billions of steps.
+    // A list within a list would compare each name with each, in billions of steps.
     const names = Array.from({ length: 50_000 }, (_, i) => `x-${i}`);
     const headers = ["Connection", names.join(","), ...fieldsOf(names)];
-    // A thousand of one field are read; no honest sender names as many.
+    // A thousand options of one field are read; no honest sender names as many.
     expect(endToEndHeaders(headers)).toEqual(fieldsOf(names.slice(1_000)));
     const many = [...names.flatMap((name) => ["Connection", name]), "X-Kept", "1"];
     expect(endToEndHeaders(many)).toEqual(["X-Kept", "1"]);

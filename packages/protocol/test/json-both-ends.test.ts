@@ -148,7 +148,7 @@ describe("liveness on the JSON wire", () => {
     relay.link.ping = () => {};
     vi.advanceTimersByTime(9_999);
     expect(relay.owner.closes).toEqual([]);
-    // Reading again, the peer's silence counts again.
+    // The link is read again, so the peer's silence counts again.
     stream.consumed(17_000_000);
     vi.advanceTimersByTime(500);
     expect(relay.owner.closes).toMatchObject([{ error: { code: "session_lost" } }]);
@@ -173,7 +173,7 @@ describe("hostile peers on the JSON wire", () => {
     fc.jsonValue(),
   );
   const bytes = fc.oneof(fc.base64String(), fc.string(), fc.constant(null), fc.jsonValue());
-  /** Messages that are nearly right about a handful of ids. */
+  /** Messages about a handful of ids that are nearly right. */
   const nearly = (ids: fc.Arbitrary<unknown>) =>
     fc.record(
       {

@@ -21,7 +21,7 @@ const fakeTimers = (): void => {
 
 type Client = ReturnType<typeof clientAndRawRelay>;
 
-/** Lets the relay send a request and returns what the client made of it. */
+/** Lets the relay send a request and returns the request as the client accepted it. */
 async function accept(client: Client, request: object): Promise<Accepted> {
   const before = client.accepted.length;
   await client.relay.say(request);
@@ -117,7 +117,7 @@ describe("requests to JsonClientSession", () => {
     expect(client.relay.received).toEqual([{ kind: "response_error", id, message: expect.any(String) }]);
     await client.relay.say({ ...request01, method: "GET", ...change });
     expect(client.relay.received.slice(1)).toEqual(
-      // Without a method and without a kind it is not a request at all.
+      // A message without a method and without a kind is no request at all.
       "method" in change && change.method === undefined
         ? []
         : [{ id, status: 502, headers: {}, body: base64("upstream error") }],
@@ -250,11 +250,11 @@ describe("responses of JsonClientSession", () => {
       one.write(Buffer.alloc(12_000));
     }
     await small.relay.settle();
-    // What is small is held back still.
+    // Small responses are still held back.
     expect(small.relay.received).toEqual([]);
     second.write(Buffer.alloc(12_000));
     await small.relay.settle();
-    // It is not refused for it.
+    // The response leaves and is not refused.
     expect(small.relay.received.map(({ kind, id: of }) => [kind, of])).toEqual([
       ["response_head", "2"],
       ["response_chunk", "2"],
@@ -263,7 +263,7 @@ describe("responses of JsonClientSession", () => {
     for (const one of [first, second, third]) one.end();
     await small.relay.settle();
     expect(small.relay.received).toHaveLength(10);
-    // What they held is free again.
+    // The bytes that they held are free again.
     const fourth = (await accept(small, { ...request02, id: "4" })).stream;
     fourth.sendHead({ status: 200, headers: [] });
     fourth.write(Buffer.alloc(15_000));
@@ -271,7 +271,7 @@ describe("responses of JsonClientSession", () => {
     expect(small.relay.received).toHaveLength(10);
   });
 
-  it("does not break the link by giving it at once what many responses to 0.2 have held back", async () => {
+  it("does not break the link when many responses to 0.2 that were held back leave at once", async () => {
     fakeTimers();
     const client = clientAndRawRelay({ maxQueuedBytes: 8_000_000 });
     const send = client.link.send.bind(client.link);
@@ -521,7 +521,7 @@ describe("the end of an exchange of JsonClientSession", () => {
       ["2", 502],
       ["1", 200],
     ]);
-    // What they held is free again.
+    // The bytes that they held are free again.
     const third = await accept(client, { ...request01, id: "3" });
     third.stream.sendHead({ status: 200, headers: [] });
     third.stream.write(Buffer.alloc(900_000));

@@ -13,7 +13,7 @@ import type {
 import { JsonClientSession, JsonRelaySession } from "mcp-tunnel-protocol";
 import { linkedPair, type MemoryLink } from "mcp-tunnel-protocol/testing";
 
-/** A stream handler that writes down what happens, and can be waited for. */
+/** A stream handler that writes its callbacks down, and can be waited for. */
 export class Recorder implements StreamHandler {
   /** `head 200`, `data abc`, `end`, `reset code`, `drain`, in order. */
   readonly events: string[] = [];
@@ -61,7 +61,7 @@ export class Recorder implements StreamHandler {
   }
 }
 
-/** A session's owner that writes down what happens. */
+/** A session's owner that writes its callbacks down. */
 export class Owner implements SessionHandler {
   readonly closes: { error: TunnelError; code: number | undefined; reason: string | undefined }[] = [];
   readonly faults: unknown[] = [];
@@ -103,7 +103,7 @@ export class RawPeer {
     await this.settle();
   }
 
-  /** Lets all that is on its way arrive, answers included. */
+  /** Lets all messages on their way arrive, answers included. */
   async settle(): Promise<void> {
     for (let turn = 0; turn < 6; turn++) await nextTurn();
   }

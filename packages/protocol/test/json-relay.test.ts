@@ -290,7 +290,7 @@ describe("limits and the end of JsonRelaySession", () => {
     first?.write(Buffer.alloc(40 * 1024 * 1024));
     second?.write(Buffer.alloc(30 * 1024 * 1024));
     expect(recorders.map((recorder) => recorder.events)).toEqual([[], ["reset overloaded"]]);
-    // What the second held is free again.
+    // The bytes that the second stream held are free again.
     const third = new Recorder();
     relay.session.open(get(), false, third).write(Buffer.alloc(20 * 1024 * 1024));
     expect(third.events).toEqual([]);
@@ -303,7 +303,7 @@ describe("limits and the end of JsonRelaySession", () => {
     const [large, small] = streams;
     large?.write(Buffer.alloc(600_000));
     small?.write(Buffer.alloc(300_000));
-    // They were opened when nothing waited.
+    // The streams were opened when nothing waited.
     relay.link.bufferedBytes = 1_000_000;
     for (const stream of streams) stream.end();
     await relay.client.settle();
@@ -331,7 +331,7 @@ describe("limits and the end of JsonRelaySession", () => {
     expect(other.recorder.events).toEqual(["head 200", "end"]);
   });
 
-  it("cuts who holds the most when the link has been paused for 10 s, then the next", async () => {
+  it("cuts the stream that holds the most when the link has been paused for 10 s, then the next", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const relay = relayAndRawClient();
     const [small, large, other] = [await ask(relay), await ask(relay), await ask(relay)];
@@ -348,7 +348,7 @@ describe("limits and the end of JsonRelaySession", () => {
     expect(large.recorder.events.at(-1)).toBe("reset overloaded");
     expect(small.recorder.events).toHaveLength(2);
     await relay.client.settle();
-    // Still over half of the bound.
+    // Over half of the bound is still held, so the link stays paused.
     expect(other.recorder.events).toEqual([]);
     vi.advanceTimersByTime(10_000);
     await relay.client.settle();
@@ -362,7 +362,7 @@ describe("limits and the end of JsonRelaySession", () => {
     return { id, status: 200, headers: {}, body: base64(Buffer.alloc(size)) };
   };
 
-  it("does not pause the link for responses that are there in whole, but bounds what waits of them", async () => {
+  it("does not pause the link for complete responses, but bounds their bytes that wait", async () => {
     const relay = relayAndRawClient({ maxQueuedBytes: 10_000_000 });
     const [small, large, last] = [await ask(relay), await ask(relay), await ask(relay)];
     await relay.client.say(whole(small.id, 4_000_000), whole(large.id, 5_000_000));
@@ -372,7 +372,7 @@ describe("limits and the end of JsonRelaySession", () => {
     expect(small.recorder.events.at(-1)).toBe("end");
     expect(large.recorder.events.at(-1)).toBe("reset overloaded");
     expect(last.recorder.events.at(-1)).toBe("end");
-    // The client is done with it: there is nothing that it could cancel.
+    // The client has finished its answer, so there is nothing to cancel.
     expect(relay.client.received.filter(({ kind }) => kind === "cancel")).toEqual([]);
   });
 

@@ -40,7 +40,7 @@ describe("a relay's session", () => {
 });
 
 describe("an error", () => {
-  it("has no data that nobody gave", () => {
+  it("has no properties for details that were not given", () => {
     expect(Object.keys(new TunnelError("timeout", "late")).toSorted()).toEqual(["code", "name"]);
     const cause = new Error("beneath");
     const error = new TunnelError("unavailable", "no file", { cause, options: ["cert"], file: "a.pem" });

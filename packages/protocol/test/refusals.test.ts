@@ -80,7 +80,7 @@ describe("REFUSED", () => {
             expect(error).toBeInstanceOf(Violation);
             return;
           }
-          // What a receiver was given it could say itself.
+          // The receiver could send the decoded refusals again.
           expect(decodeRefusals(Buffer.from(encodeRefusals(refusals), "latin1"))).toEqual(refusals);
         }),
         runs(500),
@@ -102,7 +102,7 @@ describe("refusals that are gathered", () => {
     return { code, status: 503, count: 1, method: "GET", path: "/", limit: undefined, ...more };
   }
 
-  /** A gatherer, and what it has handed on. */
+  /** A gatherer, and the refusals that it has handed on. */
   function start(isPossible = (): boolean => true) {
     const handed: { atMs: number; refusals: readonly Refusal[] }[] = [];
     const gatherer = new RefusalGatherer((refusals) => {
@@ -153,7 +153,7 @@ describe("refusals that are gathered", () => {
     isPossible = true;
     gatherer.proceed();
     expect(counts()).toEqual([[2]]);
-    // It was not held up: the pause stands.
+    // The gatherer was not held up, so the pause stands.
     gatherer.add([one("tunnel_reconnecting")]);
     gatherer.proceed();
     expect(counts()).toEqual([[2]]);
@@ -174,7 +174,7 @@ describe("refusals that are gathered", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("are few however many there are, and none is lost unless it is of no kind that there is", () => {
+  it("are handed on once a second at most and by kinds, and none is lost as long as the kinds are few", () => {
     const step = fc.record({
       afterMs: fc.constantFrom(0, 0, 0, 1, 300, 2_000),
       refusals: fc.array(refusal, { maxLength: 5 }),
@@ -189,7 +189,7 @@ describe("refusals that are gathered", () => {
         for (const { afterMs, refusals, isPossible: possible } of steps) {
           isPossible = possible;
           vi.advanceTimersByTime(afterMs);
-          // Of the codes alone there are fewer than the bound.
+          // Kinds by code alone are fewer than the bound.
           const some = refusals.map((given) => ({ ...given, count: 1, status: 502, limit: undefined }));
           for (const { code } of some) kinds.add(code);
           added += some.length;
@@ -209,7 +209,7 @@ describe("refusals that are gathered", () => {
     );
   });
 
-  it("are of 32 kinds at most, whatever limits a relay makes up", () => {
+  it("are of 32 kinds at most, even if a relay makes limits up", () => {
     const { gatherer, handed } = start();
     gatherer.add([one("other")]);
     for (let i = 0; i < 1_000; i++) {

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { StreamTable } from "../src/v1/stream-table.js";
 import type { V1Stream } from "../src/v1/stream.js";
 
-/** All that the table knows of a stream. */
+/** The properties of a stream that the table uses. */
 const streamOf = (id: number): V1Stream => ({ id, next: undefined }) as unknown as V1Stream;
 
 describe("the table of streams", () => {

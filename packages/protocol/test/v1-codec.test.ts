@@ -39,7 +39,7 @@ const vectors = JSON.parse(readFileSync(new URL("vectors/frames.json", import.me
 
 const unhex = (hex: string) => Buffer.from(hex.replaceAll(" ", ""), "hex");
 
-/** The frames that come out of these pieces, and the violation that ended it, if one did. */
+/** The frames that come out of these pieces, and the violation that ended the decoding, if there was one. */
 function decode(pieces: Iterable<Buffer>): { frames: WireFrame[]; violation: string | undefined } {
   const frames: WireFrame[] = [];
   const decoder = new Decoder((type, flags, stream, payload) =>
@@ -74,7 +74,10 @@ function* cut(bytes: Buffer, places: number[]): Generator<Buffer> {
 
 const byByte = (bytes: Buffer) => Array.from(bytes, (_, i) => bytes.subarray(i, i + 1));
 
-/** PROTOCOL.md section 2, the table: limits, flags, whether the payload has one length, whose stream id it is. */
+/**
+ * The table of PROTOCOL.md section 2: limits, flags, whether the payload has one length, and whether the
+ * stream id is the session's.
+ */
 const table: Record<TypeName, { max: number; exact?: true; flags: number; session?: true }> = {
   ACK: { max: 8, exact: true, flags: 0, session: true },
   REQUEST: { max: 262_144, flags: END | UPGRADE },
@@ -162,7 +165,7 @@ describe("the byte vectors", () => {
     const whole = decode([bytes]);
     expect(whole.frames).toEqual([]);
     expect(whole.violation).toBeDefined();
-    // The header alone is enough: nothing of the payload has to be kept to find out.
+    // The header alone shows the violation, so nothing of the payload has to be kept.
     expect(decode([bytes.subarray(0, 8)]).violation).toBe(whole.violation);
     expect(decode(byByte(bytes)).violation).toBe(whole.violation);
   });
@@ -269,7 +272,7 @@ describe("the decoder", () => {
           const pieces = decode(cut(bytes, places));
           expect(pieces.violation).toBe(whole.violation);
           expect(inWords(pieces.frames)).toEqual(inWords(whole.frames));
-          // What the independent parser sees before the violation is what came out.
+          // The frames that came out are those that the independent parser sees before the violation.
           const expected = parse(bytes);
           if (whole.violation === undefined) expect(inWords(whole.frames)).toEqual(inWords(expected));
           else expect(inWords(whole.frames)).toEqual(inWords(expected.slice(0, whole.frames.length)));
@@ -344,7 +347,7 @@ describe("a decoder between two messages", () => {
 });
 
 describe("heads and trailers", () => {
-  /** Any bytes but LF: what the wire carries, even where HTTP would not. */
+  /** Any bytes but LF: the wire carries them, even where HTTP would not. */
   const text = (minLength: number) =>
     fc
       .array(
@@ -455,7 +458,7 @@ describe("the outbox", () => {
       fc.assert(
         fc.property(fc.array(steps, { maxLength: 60 }), (plan) => {
           const outbox = new Outbox();
-          /** Frames appended, in order; `taken` of them have been sent; the peer has processed `processed`. */
+          /** Frames appended, in order. `taken` of them have been sent, `processed` are done at the peer. */
           const frames: WireFrame[] = [];
           let [taken, processed] = [0, 0];
           const sent: Buffer[] = [];

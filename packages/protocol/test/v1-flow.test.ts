@@ -18,12 +18,15 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Some turns of the event loop, over which a session sends what is too much for one. The fake clock gives each a millisecond. */
+/**
+ * Some turns of the event loop, over which a session sends frames that are too many for one turn. The fake
+ * clock gives each a millisecond.
+ */
 function turns(): void {
   vi.advanceTimersByTime(20);
 }
 
-/** What the session has sent, in words, since the last time. */
+/** The frames that the session has sent since the last call, in words. */
 function said(peer: RawPeer): string[] {
   turns();
   peer.link.deliverAll();
@@ -65,14 +68,14 @@ describe("credit", () => {
     expect(said(peer)).toEqual([]);
     stream.consumed(1);
     expect(said(peer)).toEqual(['CREDIT 1 "\\u0000\\u0000\\u0001ô"']);
-    // More than there was is not returned.
+    // Credit for more bytes than there were is not returned.
     stream.consumed(100_000);
     peer.send(frame(DATA, 1, Buffer.alloc(600)));
     stream.consumed(100);
     expect(said(peer)).toEqual(['CREDIT 1 "\\u0000\\u0000\\u0001ô"']);
     expect(client.queuedBytes).toBeGreaterThanOrEqual(500);
     expect(client.queuedBytes).toBeLessThanOrEqual(500 + 256);
-    // Nothing is returned for a direction that has ended.
+    // No credit is returned for a direction that has ended.
     peer.send(frame(DATA | END, 1, Buffer.alloc(500)));
     stream.consumed(1_000);
     expect(said(peer)).toEqual([]);
@@ -98,7 +101,10 @@ describe("credit", () => {
   });
 });
 
-/** A download over a network, read as fast as `bytesPerMs` allows. Returns how long it took, and what was held. */
+/**
+ * A download over a network, read as fast as `bytesPerMs` allows. Returns the time that it took, and the most
+ * bytes that were held.
+ */
 function transfer(options: {
   streams: number;
   bytes: number;
@@ -134,7 +140,7 @@ function transfer(options: {
   const [left, right] = network(options.delayMs, options.linkBytesPerMs);
   relay.attach(left, 0);
   client.attach(right, 0);
-  // The first pong: only then is the round trip known.
+  // The first pong comes: only then is the round trip known.
   vi.advanceTimersByTime(2 * options.delayMs + 1);
 
   function run() {
@@ -170,7 +176,8 @@ function transfer(options: {
       vi.advanceTimersByTime(1);
       read();
       queuedMost = Math.max(queuedMost, relay.queuedBytes);
-      // Written by the client and not passed on by the relay; the last chunk of each stream may wait at the client.
+      // Bytes that the client has written and the relay has not passed on; the last chunk of each stream may
+      // wait at the client.
       outMost = Math.max(outMost, sent - consumed - options.streams * 16 * kiB);
     }
     const tookMs = performance.now() - startedAt;
@@ -357,7 +364,7 @@ describe("what is queued over all streams", () => {
     expect(keeps(1)).toBeLessThan(16_384);
     peer.send(frame(DATA, 2, "z"), ballast(100_000));
     expect(keeps(2)).toBeLessThan(16_384);
-    // What makes up most of its message is never copied.
+    // A payload that makes up most of its message is never copied.
     expect(keeps(3)).toBeGreaterThan(100_000);
     expect([1, 2, 3].map((id) => kept.get(id)?.at(0))).toEqual([121, 122, 0]);
   });
@@ -376,7 +383,7 @@ describe("what is queued over all streams", () => {
 });
 
 describe("a congested link", () => {
-  /** A relay whose link holds what it is given until `transmit`. */
+  /** A relay whose link holds all messages back until `transmit`. */
   function congested() {
     const { relay, peer } = relayWithRawClient({ sendWindow: 100_000_000 });
     const link = peer.sessionLink;
@@ -397,7 +404,7 @@ describe("a congested link", () => {
     const { relay, peer, transmit } = congested();
     const heard = [listener(), listener(), listener()];
     const streams = heard.map((handler) => relay.open(get, false, handler));
-    // One in a few large chunks, one in socket-sized ones, one in small ones.
+    // One stream writes a few large chunks, one writes socket-sized chunks, one writes small chunks.
     const sizes = [3_000_000, 65_536, 4_000];
     for (const [i, size] of sizes.entries()) {
       for (let left = 3_000_000; left > 0; left -= size)
@@ -414,7 +421,7 @@ describe("a congested link", () => {
       peer.send(ack(received));
       return [...sent];
     };
-    // Those that wrote first have filled the link; from then on all get the same.
+    // The streams that wrote first have filled the link; from then on all get the same.
     const head = add();
     while (Math.max(...sent) < 3_000_000) {
       transmit();
@@ -452,7 +459,7 @@ describe("a congested link", () => {
     expect(relay.unacknowledgedBytes).toBeGreaterThan(500_000);
     expect(relay.unacknowledgedBytes).toBeLessThan(2_000_000);
     said(peer);
-    // Small ones go ahead all the same.
+    // Small chunks go ahead all the same.
     expect(relay.open({ ...get, path: "/small" }, false, listener()).write(Buffer.from("hello"))).toBe(true);
     expect(said(peer)).toEqual(['REQUEST 2 "GET\\n/small"', 'DATA 2 "hello"']);
     peer.send(ack(200_000));

@@ -4,7 +4,7 @@ import type { AcceptedStream, StreamHandler } from "mcp-tunnel-protocol";
 import { clientWithRawRelay, listener, relayWithRawClient, turn } from "./support/raw-peer.js";
 import { END, credit, describe as inWords, frame, reset, types } from "./support/wire.js";
 
-// What a stream's handler may do inside its own callbacks, and what becomes of it when it fails.
+// Actions of a stream's handler inside its own callbacks, and the end of a handler that fails.
 
 const { REQUEST, RESPONSE, DATA } = types;
 const get = { method: "GET", path: "/", headers: [] };
@@ -178,7 +178,7 @@ describe("a handler that throws", () => {
     expect(told.faults.length).toBe(1);
   });
 
-  it("when the session ends keeps nobody else from being told", () => {
+  it("when the session ends does not keep the other handlers from being told", () => {
     const { relay, told } = relayEnd();
     const handlers = [listener({ onReset: boom }), listener()];
     for (const handler of handlers) relay.open(get, false, handler);
@@ -216,7 +216,7 @@ describe("a handler that closes the session inside a callback", () => {
     };
     peer.send(frame(RESPONSE | END, 1, "200"), frame(RESPONSE | END, 2, "200"));
     if (how === "detach") {
-      // The frame in hand was processed, and counted; the next was neither.
+      // The present frame was processed and counted. The next frame was neither.
       expect(handlers.map(({ seen }) => seen)).toEqual([["head 200 end", "end"], []]);
       expect(relay.received).toBe(11);
       expect(told.events).toEqual(["detached timeout"]);

@@ -6,7 +6,7 @@ import { clientWithRawRelay, listener, relayWithRawClient } from "./support/raw-
 import type { RawPeer } from "./support/raw-peer.js";
 import { END, UPGRADE, ack, credit, frame, parse, reset, types } from "./support/wire.js";
 
-// A peer that says anything at all: whatever it does, the session goes on or ends with 1002, and stays small.
+// A peer that sends anything at all: the session always goes on or ends with 1002, and stays small.
 
 const { REQUEST, INTERIM, RESPONSE, DATA, BLOCKED, GOAWAY } = types;
 const limits = {
@@ -17,7 +17,9 @@ const limits = {
   maxWindowGrowthBytes: 16_384,
   maxStreams: 4,
 };
-/** Body up to its limit, and what does not wait up to where the session ends: PROTOCOL.md section 7. */
+/**
+ * DATA up to its limit, and other frames up to the limit at which the session ends (PROTOCOL.md section 7).
+ */
 const mostUnacknowledged = 2 * (limits.maxUnacknowledgedBytes + 262_144) + 262_144;
 
 beforeEach(() => {
@@ -30,7 +32,7 @@ afterEach(() => {
 });
 
 type Move =
-  /** Says what is right at this point: see {@link Manners}. */
+  /** Sends a frame that is right at this point: see {@link Manners}. */
   | {
       do: "behave";
       what: "request" | "head" | "data" | "end" | "reset";
@@ -39,7 +41,7 @@ type Move =
       end: boolean;
     }
   | { do: "behave"; what: "credit" | "blocked" | "interim" | "acknowledge"; stream: number; size: number }
-  /** Says this, whatever it means. */
+  /** Sends these bytes, right or wrong. */
   | { do: "say"; bytes: Buffer }
   | { do: "local"; how: "write" | "end" | "reset" | "consume" | "answer"; stream: number; size: number }
   | { do: "time"; ms: number };
@@ -114,7 +116,9 @@ const plans: fc.Arbitrary<Move[]> = fc.array(
   { minLength: 5, maxLength: 150, size: "max" },
 );
 
-/** What a peer may say at this point, so that a plan gets somewhere before its first violation. */
+/**
+ * The frames that a peer may send at this point, so that a plan gets somewhere before its first violation.
+ */
 class Manners {
   readonly #peer: RawPeer;
   readonly #isClient: boolean;
@@ -127,7 +131,7 @@ class Manners {
     this.#isClient = isClient;
   }
 
-  /** Takes in what the session has said since. */
+  /** Reads the frames that the session has sent since. */
   #listen(): void {
     this.#peer.link.deliverAll();
     const bytes = Buffer.concat([this.#rest, ...this.#peer.messages.splice(0)]);
@@ -218,7 +222,7 @@ function clientEnd(): Bench {
   return { session: client, peer, told, streams };
 }
 
-/** `expect` is too slow for what is checked after every move. */
+/** `expect` is too slow for the checks after every move. */
 function must(what: string, holds: boolean): void {
   if (!holds) throw new Error(`not so: ${what}`);
 }
@@ -237,7 +241,7 @@ async function play(plan: Move[], { session, peer, told, streams }: Bench, isRel
       else if (move.how === "consume") local?.consumed(move.size);
       else local?.sendHead?.({ status: 200, headers: [] });
     }
-    // oxlint-disable-next-line no-await-in-loop -- what is said in a later turn is said before the next move
+    // oxlint-disable-next-line no-await-in-loop -- frames of a later turn leave before the next move
     await Promise.resolve();
 
     must("no fault", told.faults.length === 0);
@@ -257,7 +261,7 @@ async function play(plan: Move[], { session, peer, told, streams }: Bench, isRel
   expect(vi.getTimerCount()).toBe(0);
 }
 
-describe("whatever its peer says, a session goes on or ends with 1002, and stays small", () => {
+describe("for any bytes of its peer, a session goes on or ends with 1002, and stays small", () => {
   it(
     "at the relay",
     async () => {

@@ -17,7 +17,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A peer that answers pings after `pongMs`, until it is `dead`: then nothing that is sent arrives anywhere. */
+/** A peer that answers pings after `pongMs`, until it is `dead`: then no message arrives anywhere. */
 function pongingPeer(pongMs = 20) {
   const peer = new RawPeer();
   const pings: number[] = [];
@@ -168,7 +168,7 @@ describe("an acknowledgement", () => {
     expect(said(peer)).toEqual([`ACK 0 ${JSON.stringify("\0".repeat(7) + "\u0018")}`]);
     vi.advanceTimersByTime(1 * seconds);
     expect(said(peer)).toEqual([]);
-    // An ACK is not for another ACK.
+    // No ACK is sent for an ACK.
     peer.send(ack(13));
     vi.advanceTimersByTime(1 * seconds);
     expect(said(peer)).toEqual([]);

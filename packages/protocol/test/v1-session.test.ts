@@ -9,7 +9,7 @@ import type { WireFrame } from "./support/wire.js";
 const get = { method: "GET", path: "/", headers: [] };
 const post = { ...get, method: "POST" };
 
-/** Records what a stream's handler is told, and returns credit at once. */
+/** Records a stream's callbacks, and returns credit at once. */
 function recorder(stream: () => { consumed(bytes: number): void }) {
   const seen: string[] = [];
   let body = Buffer.alloc(0);
@@ -182,7 +182,7 @@ describe("a version 1 session", () => {
     let written = 0;
     for (let i = 0; i < 4; i++) {
       const upload = relay.open(post, false, listener());
-      // The chunk that is told to wait is kept.
+      // The chunk at which the writer is told to wait is kept.
       do written += chunk.length;
       while (upload.write(chunk));
     }

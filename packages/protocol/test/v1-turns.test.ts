@@ -4,10 +4,11 @@ import { clientWithRawRelay, listener, relayWithRawClient, turn } from "./suppor
 import { END, frame, reset, types } from "./support/wire.js";
 
 /**
- * The attack: one message holds two million frames, each of which is legal and costs something. Until all are dealt with, nothing
- * else in the process is.
+ * The attack: one message holds two million frames, each of which is legal and costs something. The rest of
+ * the process waits until all are dealt with.
  *
- * The defence: after a few milliseconds the rest waits for another turn of the event loop, and the link with it.
+ * The defence: after a few milliseconds the rest waits for another turn of the event loop, and the link with
+ * it.
  */
 const mebibyte = 1_048_576;
 
@@ -37,7 +38,7 @@ describe("a message full of frames", () => {
       const flood = filled(one, 4 * mebibyte);
       peer.send(flood);
       expect(relay.received).toBeLessThan(before + flood.length);
-      // What comes on the link meanwhile waits for its turn.
+      // Messages that come on the link meanwhile wait for their turn.
       const last = listener();
       relay.open(get, true, last);
       peer.send(frame(types.RESPONSE | END, 3, "200"));

@@ -22,7 +22,9 @@ function relayEnd() {
   return { ...made, session: made.relay, heard };
 }
 
-/** A client with stream 1 (body to come), stream 2 (an upgrade) and stream 3 (finished); then ids rise from 4. */
+/**
+ * A client with stream 1 (body to come), stream 2 (an upgrade) and stream 3 (finished); then ids rise from 4.
+ */
 function clientEnd() {
   const made = clientWithRawRelay({ receiveWindow: 1_000, sendWindow: 1_000 });
   open.push(made.client);
@@ -93,7 +95,7 @@ describe("what a client may not say to a relay", () => {
     ["REFUSED", () => frame(REFUSED, 0, "url_too_long\n414\n1\n\n\n")],
   ])("%s", async (_name, message) => {
     const end = relayEnd();
-    // What it has sent so far, so that an ACK can be right or wrong about it.
+    // The frames sent so far, so that an ACK of them can be right or wrong.
     await end.peer.frames();
     end.peer.sendMessage(message());
     await expectViolation(end);
@@ -176,7 +178,7 @@ describe("what a relay may not say to a client", () => {
     peer.send(frame(DATA, 3, "late"), credit(3, 5), reset(3, 1), frame(types.END, 3));
     peer.send(frame(DATA, 1, Buffer.alloc(1_000)), frame(types.END, 1, "T\nv"), credit(1, 5));
     peer.send(frame(DATA, 2, "early"), frame(BLOCKED, 2));
-    // Ids may leave out any number; the highest there is ends them.
+    // Ids may leave out any number. The highest id ends them.
     peer.send(
       frame(REQUEST | END, 0x8000_0000, "GET\n/"),
       frame(REQUEST | END | UPGRADE, 0xffff_ffff, "GET\n/"),
@@ -192,7 +194,7 @@ describe("what a relay may not say to a client", () => {
     expect(inWords(await peer.frames()).at(-1)).toBe('RESPONSE 4294967295 "101"');
   });
 
-  it("says REFUSED to nobody who has not announced it", async () => {
+  it("ends the session for REFUSED that the client has not announced", async () => {
     const events: string[] = [];
     const told = { onClose: (error: TunnelError) => events.push(`closed ${error.code}`) };
     const client = new V1ClientSession(() => listener(), told, { liveness: { pingIntervalMs: 0 } });

@@ -8,7 +8,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it("waits for nobody when it is closed after the peer has closed", async () => {
+it("waits for no answer when it is closed after the peer has closed", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
   const peerClosed = new Promise((resolve) => {
@@ -27,7 +27,7 @@ it("waits for nobody when it is closed after the peer has closed", async () => {
     link.handler = {
       onMessage() {},
       onClose: (code, reason) => {
-        // As an owner does that gives up what has ended.
+        // Some owners close a link that has ended.
         link.close(1000, "");
         resolve([code, reason]);
       },
@@ -37,6 +37,6 @@ it("waits for nobody when it is closed after the peer has closed", async () => {
   await peerClosed;
   server.close();
   await once(server, "close");
-  // A timer left would hold the process until an answer came to a close that was never sent.
+  // A timer that was left would hold the process until the answer to a close that was never sent.
   expect(vi.getTimerCount()).toBe(0);
 });

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { messageOf, stackOf } from "../src/index.js";
 
-it("whatever is thrown has words", () => {
+it("anything that is thrown has a message", () => {
   const error = new Error("it broke");
   expect(messageOf(error)).toBe("it broke");
   expect(stackOf(error)).toMatch(/^Error: it broke\n +at .*errors\.test/);

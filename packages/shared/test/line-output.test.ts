@@ -3,11 +3,11 @@ import { LineOutput, type LineOutputOptions } from "../src/command/index.js";
 
 type Done = (error: Error | null, written: number) => void;
 
-/** A write that the kernel has, and that a test answers. */
+/** A write in the kernel, which a test answers. */
 interface Write {
   readonly fd: number;
   readonly bytes: Buffer;
-  /** All of it is written, or so many bytes. */
+  /** All bytes are written, or this many. */
   take(bytes?: number): void;
   fail(code: string): void;
 }
@@ -31,7 +31,7 @@ vi.mock("node:fs", () => ({
   },
 }));
 
-/** The write that the kernel has now. */
+/** The write that is in the kernel now. */
 function nextWrite(): Write {
   expect(kernel.writes).toHaveLength(1);
   return kernel.writes.shift() as Write;
@@ -126,13 +126,13 @@ describe("lines", () => {
     expect(nextWrite().bytes).toEqual(rest.bytes);
   });
 
-  it("beyond what may wait are lost, which is told when there is room again", () => {
+  it("beyond the limit are lost, and are reported when there is room again", () => {
     const output = open();
     for (let i = 0; i < 12; i++) output.write(1, `${"x".repeat(99)}\n`);
     vi.advanceTimersByTime(gatherMs);
     const write = nextWrite();
     expect(write.bytes).toHaveLength(1_000);
-    // What is in the kernel has not been read.
+    // The bytes in the kernel have not been read.
     output.write(1, "too much\n");
     expect(lost).toEqual([]);
     write.take();
@@ -158,7 +158,7 @@ describe("a write that fails", () => {
     expect(nextWrite().bytes.toString()).toBe("a\n");
   });
 
-  it("is told once and not tried again, where somebody is told", () => {
+  it("is reported once and not tried again, if there is a callback for it", () => {
     const failures: (string | undefined)[] = [];
     const output = open({
       onFailed(fd, { code }) {
@@ -218,7 +218,7 @@ describe("the end", () => {
       nextWrite().fail("EAGAIN");
       vi.advanceTimersByTime(100);
     }
-    // The last try came in the same moment as the end.
+    // The last try and the end came at the same moment.
     expect(await ended).toBe(false);
     onExit();
     expect(kernel.rest).toEqual([]);

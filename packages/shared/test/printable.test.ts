@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { oneLine, printable, printableJson, printableLines, withoutTrailing } from "../src/index.js";
 
-/** Spelled out, so that a mistake in what Unicode is asked for shows. */
+/** The list is spelled out, so that a wrong question about Unicode's properties shows. */
 const unseen = [
   ..."\u0000\t\n\r\u001b\u007f\u0080\u009b\u009f\u00a0\u00ad\u034f\u061c\u115f\u180e\u200b\u200d\u200e\u200f",
   ..."\u2028\u2029\u202a\u202e\u202f\u2060\u2063\u2066\u2069\u206f\u3000\u3164\ufe0f\ufeff\uffa0\ufff9\ufffb\ue000",

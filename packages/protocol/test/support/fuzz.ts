@@ -3,15 +3,19 @@ import fc, { type Parameters, type RunDetails } from "fast-check";
 import { expect } from "vitest";
 
 const factor = Math.max(0.01, Number(process.env["MCP_TUNNEL_FUZZ_RUNS"] ?? 1));
-/** How long each property is tried instead, in milliseconds: `npm run fuzz`. */
+/** Time for which each property is tried instead of a number of runs, in milliseconds: `npm run fuzz`. */
 const longMs = Number(process.env["MCP_TUNNEL_FUZZ_MS"] ?? 0);
 
-/** So that `npm test` tries the same cases each time, and fails for what was changed and nothing else. */
+/**
+ * The seed with which `npm test` tries the same cases each time, so that it fails only for a change in the
+ * code.
+ */
 const steadySeed = 20_260_101;
 
 /**
- * How often a property is tried. `MCP_TUNNEL_FUZZ_RUNS` multiplies it for long runs, which try new cases each time; a
- * failure prints its seed and its path, and `MCP_TUNNEL_FUZZ_SEED` and `MCP_TUNNEL_FUZZ_PATH` run with them again.
+ * How often a property is tried. `MCP_TUNNEL_FUZZ_RUNS` multiplies it for long runs, which try new cases each
+ * time. A failure prints its seed and its path; `MCP_TUNNEL_FUZZ_SEED` and `MCP_TUNNEL_FUZZ_PATH` run them
+ * again.
  */
 export function runs<Values>(numRuns: number): Parameters<Values> {
   const { MCP_TUNNEL_FUZZ_PATH: path } = process.env;
@@ -26,7 +30,10 @@ export function runs<Values>(numRuns: number): Parameters<Values> {
   };
 }
 
-/** For a test that tries a property: long runs take longer, and a failure is made smaller before it is told. */
+/**
+ * Time limit of a test that tries a property, in milliseconds. Long runs take longer, and a failing case is
+ * made smaller before it is reported.
+ */
 export const fuzzTimeoutMs = 20_000 * Math.max(1, factor) + 4 * longMs;
 
 /** One line for `npm run fuzz` to read. */
@@ -34,7 +41,7 @@ export interface FuzzReport {
   property: string;
   seed: number;
   runs: number;
-  /** What failed, if something did. */
+  /** The failure, if there was one. */
   finding?: { path: string; counterexample: string; error: string };
 }
 

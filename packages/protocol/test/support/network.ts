@@ -2,8 +2,8 @@ import { linkedPair } from "mcp-tunnel-protocol/testing";
 import type { MemoryLink } from "mcp-tunnel-protocol/testing";
 
 /**
- * A pair of links with a delay and a bandwidth, for faked time. What has not left yet is in `bufferedBytes`, as with a
- * socket.
+ * A pair of links with a delay and a bandwidth, for faked time. `bufferedBytes` has the bytes that have not
+ * left yet, as with a socket.
  */
 export function network(delayMs: number, bytesPerMs: number): [MemoryLink, MemoryLink] {
   const [left, right] = linkedPair({ manual: true });

@@ -11,10 +11,10 @@ import type { MemoryLink } from "mcp-tunnel-protocol/testing";
 import { parse } from "./wire.js";
 import type { WireFrame } from "./wire.js";
 
-/** The far end of a session's link, in the hands of the test: it says what it likes and hears everything. */
+/** The far end of a session's link, played by the test: it sends any bytes and records every message. */
 export class RawPeer {
   readonly link: MemoryLink;
-  /** What the session has sent over this link, message by message. */
+  /** Messages that the session has sent over this link. */
   readonly messages: Buffer[] = [];
   /** How the session closed the link. */
   closed: { code: number; reason: string } | undefined;
@@ -34,7 +34,10 @@ export class RawPeer {
     };
   }
 
-  /** Sends frames in one message; the session has dealt with them on return. What it throws is thrown here. */
+  /**
+   * Sends frames in one message; the session has dealt with them on return. An error that it throws is thrown
+   * here.
+   */
   send(...frames: Buffer[]): void {
     this.sendMessage(Buffer.concat(frames));
   }
@@ -44,7 +47,7 @@ export class RawPeer {
     this.sessionLink.deliverAll();
   }
 
-  /** All frames that the session has sent, once it has sent what it holds back for this turn. */
+  /** All frames that the session has sent, also those that it holds back until the end of this turn. */
   async frames(): Promise<WireFrame[]> {
     await turn();
     this.link.deliverAll();
@@ -52,12 +55,12 @@ export class RawPeer {
   }
 }
 
-/** A turn of the event loop: what was waiting for `setImmediate` has run. */
+/** A turn of the event loop, after which everything that waited for `setImmediate` has run. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 }
 
-/** Notes what a session tells its owner. */
+/** A session's owner that notes the callbacks. */
 export function owner(): SessionHandler & { events: string[]; faults: unknown[] } {
   const events: string[] = [];
   const faults: unknown[] = [];
@@ -72,7 +75,7 @@ export function owner(): SessionHandler & { events: string[]; faults: unknown[] 
   };
 }
 
-/** Notes what a stream's handler is told; it consumes nothing by itself. */
+/** A stream's handler that notes its callbacks. It consumes nothing by itself. */
 export function listener(also: Partial<StreamHandler> = {}): StreamHandler & { seen: string[] } {
   const seen: string[] = [];
   return {
@@ -104,7 +107,7 @@ export function listener(also: Partial<StreamHandler> = {}): StreamHandler & { s
   };
 }
 
-/** Without pings, so that only what a test is about is on the wire. */
+/** No pings, so that the wire carries only the frames of the test. */
 const quiet: V1Options = { liveness: { pingIntervalMs: 0 } };
 
 /** A relay's session whose client is the test. */

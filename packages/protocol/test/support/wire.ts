@@ -1,6 +1,6 @@
 /**
- * The frame layout once more, from PROTOCOL.md and with nothing of `src/v1`, so that a mistake there cannot hide behind
- * itself.
+ * The frame layout once more, from PROTOCOL.md and without any of `src/v1`, so that a mistake there cannot
+ * hide behind itself.
  */
 
 export const types = {

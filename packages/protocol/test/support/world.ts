@@ -14,15 +14,15 @@ import { bytesAt } from "../../../../test/support/bytes.js";
 export type SideName = "relay" | "client";
 const other = { relay: "client", client: "relay" } as const;
 
-/** How the handler at one end of a stream behaves by itself, inside its callbacks. */
+/** Behaviour of a stream's handler by itself, inside its callbacks. */
 export interface Behaviour {
-  /** Passes on what it gets at once. */
+  /** Passes on all data at once. */
   eager: boolean;
   /** Client: answers while it accepts. Relay: ends its direction when the response head comes. */
   early: boolean;
   /** Ends its own direction when the peer's ends. */
   endsOnEnd: boolean;
-  /** Writes this much when told that it may, a few times. */
+  /** Writes this much in `onDrain`, a few times. */
   writesOnDrain: number;
   /** Resets the stream at its n-th callback. */
   resetsAt: number | undefined;
@@ -44,7 +44,7 @@ export type Step =
   | { do: "connect"; lost: boolean }
   | { do: "congest"; side: SideName; bytes: number }
   | { do: "goaway"; side: SideName }
-  /** The relay tells of so many refusals. */
+  /** The relay tells of this many refusals. */
   | { do: "refused"; count: number };
 
 /** The bytes of one direction of a stream: any mistake in order, offset or stream shows. */
@@ -52,7 +52,7 @@ function pattern(id: number, from: SideName, offset: number, length: number): Bu
   return bytesAt(id * 100_003 + (from === "relay" ? 0 : 50_021) + offset, length);
 }
 
-/** One end of a stream: what the model knows it did, and what its handler was told. */
+/** One end of a stream: its actions, as the model knows them, and the callbacks of its handler. */
 class End {
   stream: (TunnelStream & Partial<AcceptedStream>) | undefined;
   written = 0;
@@ -185,14 +185,14 @@ class End {
 }
 
 /**
- * A relay's and a client's session over links that the test moves by the byte, and a model of every stream. Time
- * must be faked; nothing happens unless a step says so.
+ * A relay's and a client's session over links that the test moves by the byte, and a model of every stream.
+ * Time must be faked; nothing happens unless a step says so.
  */
 export class World {
   readonly problems: string[] = [];
   readonly events: string[] = [];
   readonly streams: { relay: End; client: End }[] = [];
-  /** What the relay has told of refusals, and what of it has come. */
+  /** Refusals that the relay has told of, and below those that have arrived. */
   readonly #toldRefusals: string[] = [];
   readonly #heardRefusals: string[] = [];
   readonly relay: V1RelaySession;
@@ -285,7 +285,7 @@ export class World {
         this.#refused(step.count);
         break;
     }
-    // What is said in a later turn is said before the next step.
+    // Frames of a later turn leave before the next step.
     await Promise.resolve();
   }
 
@@ -307,7 +307,7 @@ export class World {
     }
   }
 
-  /** The path says which it is, so that none is told twice, or out of order. */
+  /** The path numbers the refusal, so that a refusal told twice or out of order shows. */
   #refused(count: number): void {
     const path = `/${this.#toldRefusals.length}`;
     const refusal = {
@@ -326,7 +326,7 @@ export class World {
     return end?.stream === undefined ? undefined : end;
   }
 
-  /** Delivers the next `bytes` of what is on its way to `side`, in one message or as they were sent. */
+  /** Delivers the next `bytes` that are on their way to `side`, in one message or as they were sent. */
   deliver(side: SideName, bytes: number, whole: boolean): void {
     const link = this.#links[side];
     if (link === undefined) return;
@@ -351,7 +351,7 @@ export class World {
     for (const link of [relay, client]) {
       if (link === undefined) continue;
       link.inbox.length = 0;
-      // What is sent from now on goes nowhere, and the other end does not hear that this one is gone.
+      // Messages sent from now on go nowhere, and the other end does not hear that this end is gone.
       link.send = () => {};
       link.terminate = () => {};
     }
@@ -359,12 +359,12 @@ export class World {
     if (noticed !== "relay") this.client.detach(lost);
   }
 
-  /** The client comes back; `lost`: it never hears the relay's answer. */
+  /** The client comes back. `lost`: the relay's answer never reaches it. */
   connect(lost = false): void {
     if (this.isConnected) this.cut("client");
     if (this.client.attached) this.client.detach(new TunnelError("session_lost", "found out"));
     const [relay, client] = linkedPair({ manual: true });
-    // As the relay does it: the old link first, so that `received` stands still.
+    // The relay detaches the old link first, so that `received` stands still.
     this.relay.detach(new TunnelError("session_lost", "replaced"));
     const answer = this.relay.received;
     this.relay.attach(relay, this.client.received);
@@ -394,7 +394,7 @@ export class World {
       const left = relay.unacknowledgedBytes + client.unacknowledgedBytes;
       return `${relay.received + client.received} ${done} ${left}`;
     };
-    // In one round alone, as much may be sent as was acknowledged.
+    // One round alone may send as many bytes as were acknowledged, so the state of two rounds is compared.
     for (let before = ["", ""]; before.some((one) => one !== state()); ) {
       before = [...before.slice(1), state()];
       vi.advanceTimersByTime(150);
@@ -405,7 +405,7 @@ export class World {
     }
   }
 
-  /** What must hold once everything has settled. */
+  /** Checks the state that must hold once everything has settled. */
   check(): void {
     this.problems.push(...this.events);
     if (this.#heardRefusals.join() !== this.#toldRefusals.join()) {
