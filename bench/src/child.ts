@@ -6,18 +6,21 @@ import { delimiter, join } from "node:path";
 
 /** A process that the bench started and will stop. */
 export interface Child {
-  /** For the table, for example `relay`. */
+  /** The name in the table, for example `relay`. */
   readonly name: string;
   readonly pid: number;
   /** Rejects when the process ends before `stop` was called. */
   readonly failed: Promise<never>;
-  /** Sends SIGTERM. False when it had not ended of that within `limitMs` (default 3,000), and was killed. */
+  /**
+   * Sends SIGTERM. Resolves to false if the process did not end within `limitMs` (default 3,000) and was
+   * killed.
+   */
   stop(limitMs?: number): Promise<boolean>;
 }
 
 const running = new Set<{ kill(signal: NodeJS.Signals): boolean }>();
 
-// Nothing may be left behind when the bench ends by an error or by Ctrl-C.
+// No process may be left behind when the bench ends by an error or by Ctrl-C.
 process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
@@ -26,8 +29,9 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 }
 
 /**
- * Starts a program. Its standard output goes to the null device: what it costs to write logs is part of the
- * measurement, what it costs to keep them is not. Its errors go to a file in `folder`, shown if it fails.
+ * Starts a program. Its standard output goes to the null device: the cost of writing logs is part of the
+ * measurement, the cost of keeping them is not. Its errors go to a file in `folder`, which is shown if the
+ * program fails.
  */
 export function startChild(
   name: string,
@@ -51,7 +55,7 @@ export function startChild(
   void ended.then(() => running.delete(child));
   let stopping = false;
   const failed = ended.then((how): never => {
-    // Never settles once it is being stopped: nobody waits for it any more.
+    // Never settles once the process is being stopped: nobody waits for it any more.
     if (stopping) return new Promise<never>(() => {}) as never;
     throw new Error(`${name} ${how}: ${command} ${args.join(" ")}\n${tail(errorFile)}`);
   });
@@ -80,7 +84,7 @@ function tail(file: string): string {
   return readFileSync(file, "utf8").trimEnd().split("\n").slice(-12).join("\n");
 }
 
-/** Where a program lies, or undefined. */
+/** The path of a program, or undefined. */
 export function findProgram(name: string): string | undefined {
   // Debian puts nginx into /usr/sbin, which is not on every user's PATH.
   const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];

@@ -1,14 +1,14 @@
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 
-/** A link with a round trip and a capacity, as TCP proxy: what a laptop behind a wide network sees. */
+/** A link with a round trip and a capacity, as a TCP proxy: the network of a laptop far from its relay. */
 export interface DelayProxyOptions {
   readonly targetPort: number;
-  /** 0 picks a free one. */
+  /** 0 picks a free port. */
   readonly port: number;
   /** How long a byte travels, one way, in milliseconds. */
   readonly delayMs: number;
-  /** What the link carries in each direction, over all connections. */
+  /** Bytes that the link carries in each direction, over all connections. */
   readonly bytesPerSecond: number;
 }
 
@@ -30,9 +30,9 @@ export async function startDelayProxy(options: DelayProxyOptions): Promise<{ por
 }
 
 /**
- * One direction. Each piece is given the time at which it arrives: it enters the link when those before it have, and then
- * travels for the delay. Pieces are written when their time has come, as many as are due at once, so that the timer's
- * grain of a millisecond costs no throughput.
+ * One direction. Each piece gets the time at which it arrives: it enters the link when the pieces before it
+ * have entered, and then travels for the delay. All pieces that are due are written at once, so that the
+ * timer's grain of a millisecond costs no throughput.
  */
 class Link {
   readonly #delayMs: number;

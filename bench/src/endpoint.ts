@@ -6,23 +6,23 @@ import type { Child } from "./child.js";
 /** Where a workload sends its requests. */
 export interface Endpoint {
   readonly port: number;
-  /** The Host field: it names the tunnel where there is one. */
+  /** The Host field. It names the tunnel if there is one. */
   readonly host: string;
-  /** Who vouches for its certificate, as PEM. Absent: it does not speak TLS. */
+  /** The certificate authority that the load trusts, as PEM. Absent: the endpoint does not speak TLS. */
   readonly ca?: string | undefined;
   /** The processes between the load and the upstream, whose CPU time and memory count. */
   readonly processes: readonly Child[];
 }
 
-/** A GET and the status that says all is well. */
+/** A GET and the status that means that the endpoint serves. */
 export interface Probe {
   readonly path: string;
   readonly status: number;
 }
 
 /**
- * Waits until the probe succeeds through the endpoint, or, without one, until it answers anything. Programs say in many
- * ways that they are ready; this one is the same for all of them.
+ * Waits until the probe succeeds through the endpoint or, without a probe, until the endpoint gives any
+ * answer. Programs announce in many ways that they are ready; this check is the same for all of them.
  */
 export async function untilServing(
   endpoint: Endpoint,

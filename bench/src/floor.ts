@@ -5,9 +5,9 @@ import type { Duplex } from "node:stream";
 import { Pool, type Dispatcher } from "undici";
 
 /**
- * The floor: what a Node user pays for one reverse proxy with no tunnel at all. A `node:http` server and undici's
- * `dispatch`, raw headers, nothing that is not needed, so that the tunnel is compared with the best that Node does.
- * It is used by the bench alone and has no limits, no log and no error pages.
+ * The floor: the cost of one reverse proxy in Node with no tunnel at all. It is a `node:http` server and
+ * undici's `dispatch`, with raw headers and nothing that is not needed, so that the tunnel is compared with
+ * the best that Node does. Only the bench uses it. It has no limits, no log and no error pages.
  */
 export interface Floor {
   readonly port: number;
@@ -81,11 +81,14 @@ function endToEnd(raw: string[]): string[] {
   return kept;
 }
 
-/** What undici tells of the response. The older form of its handler: the newer one parses every head once more. */
+/**
+ * Receives undici's response. This is the older form of its handler: the newer form parses every head once
+ * more.
+ */
 class Answer implements Dispatcher.DispatchHandler {
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
-  /** Bytes of the body still to come, where the head says how many. */
+  /** Bytes of the body still to come, if the head tells the length. */
   #missing = -1;
   #done = false;
   #listensForDrain = false;

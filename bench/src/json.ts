@@ -1,7 +1,7 @@
 import { cpus, loadavg, release } from "node:os";
 import { processesOf, ratioOf, valueOf, type Verdict, type WorkloadResult } from "./results.js";
 
-/** All that was measured, for comparison with another run. */
+/** All measurements, for comparison with another run. */
 export function toJson(
   results: readonly WorkloadResult[],
   verdicts: readonly Verdict[],

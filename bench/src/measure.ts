@@ -4,7 +4,10 @@ import type { Sample, Workload } from "./workload.js";
 
 /** One cycle of one workload on one system. */
 export interface Measurement {
-  /** The workload's own metrics, and `cpu` (microseconds per operation, all processes) where there are operations. */
+  /**
+   * The workload's own metrics, and `cpu` (microseconds per operation, all processes) if there are
+   * operations.
+   */
   readonly values: Readonly<Record<string, number>>;
   readonly processes: readonly ProcessUse[];
 }
@@ -64,7 +67,7 @@ class Meter {
   measurement(sample: Sample): Measurement {
     const spent = this.#spent ?? this.#stop();
     const { operations } = sample;
-    // Nothing can be said of what one costs.
+    // The cost of one operation is unknown then.
     if (operations === 0) throw new Error("nothing was done in a whole cycle");
     const perOperation = (seconds: number): number => (seconds * 1e6) / (operations as number);
     const processes = this.#endpoint.processes.map((child, i) => ({

@@ -7,7 +7,7 @@ export function startNginx(name: string, file: string, folder: string, http: str
   const program = findProgram("nginx");
   if (program === undefined) throw new Error("nginx is not installed: apt-get install nginx");
   const config = join(folder, `${file}.conf`);
-  // One process, as with Node: a master with workers would be measured by adding them up.
+  // One process, as with Node: for a master with workers, the measurements would have to be added up.
   writeFileSync(
     config,
     `daemon off;
@@ -34,7 +34,7 @@ ${http}
   return startChild(name, program, ["-p", folder, "-e", "stderr", "-c", config], folder);
 }
 
-/** nginx as a reverse proxy that passes everything on as it comes, like the others. */
+/** nginx as a reverse proxy that passes everything on as it comes, like the other systems. */
 export async function startNginxProxy(
   upstreamPort: number,
   folder: string,

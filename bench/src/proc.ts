@@ -1,13 +1,13 @@
-// What the operating system says about a process. Linux only, like the programs that the bench drives.
+// Numbers of the operating system about a process. Linux only, like the programs that the bench drives.
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 
-/** USER_HZ, which Linux fixes at 100 towards programs, whatever the kernel's own tick is. */
+/** USER_HZ. Linux fixes it at 100 for programs, whatever the kernel's own tick is. */
 const ticksPerSecond = 100;
 
-/** Processor time that the process has used so far, in seconds, in user mode and in the kernel, all threads. */
+/** Processor time that the process has used so far, in seconds: user mode and kernel, all threads. */
 export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  // The second field is the program's name in parentheses, which may hold spaces.
+  // The second field is the program's name in parentheses. The name may hold spaces.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
 }
@@ -34,7 +34,7 @@ export function openSockets(pid: number): number {
     try {
       return readlinkSync(`${folder}/${name}`).startsWith("socket:");
     } catch {
-      // Closed in between.
+      // The socket was closed meanwhile.
       return false;
     }
   }).length;

@@ -1,7 +1,7 @@
 import type { Summary } from "./stats.js";
 import { processesOf, ratioOf, valueOf, type Verdict, type WorkloadResult } from "./results.js";
 
-/** A Markdown table of one workload, which reads well on a terminal too. */
+/** A Markdown table of one workload. It reads well on a terminal too. */
 export function workloadTable(result: WorkloadResult, systems: readonly string[]): string {
   const { workload } = result;
   const metrics = Object.entries(workload.metrics);

@@ -16,7 +16,7 @@ export function valueOf(result: WorkloadResult, system: string, metric: string):
   return values.length === 0 ? undefined : summarize(values);
 }
 
-/** The same, of the ratio to `base` in each round: what the machine did in that round has touched both. */
+/** The same, of the ratio to `base` in each round: a disturbance of the machine in one round touches both. */
 export function ratioOf(
   result: WorkloadResult,
   system: string,
@@ -75,11 +75,14 @@ export function processesOf(
   });
 }
 
-/** A target and what was measured for it. */
+/** A target and the measurement for it. */
 export interface Verdict {
   readonly target: Target;
   readonly measured: Summary;
-  /** `goal`, `limit` (within what must not be passed), `unclear` (beyond it by less than the spread) or `missed`. */
+  /**
+   * `goal`: reached. `limit`: only the limit is kept. `unclear`: beyond the limit by less than the spread.
+   * `missed`: beyond it by more.
+   */
   readonly verdict: "goal" | "limit" | "unclear" | "missed";
 }
 
@@ -92,7 +95,10 @@ export function judge(results: readonly WorkloadResult[], system: string): Verdi
   });
 }
 
-/** Whether the gate fails for it: beyond the limit, or beyond what holds until that is met, by more than the spread. */
+/**
+ * Whether the gate fails for this target: the measurement is beyond `held`, or else `limit`, by more than the
+ * spread.
+ */
 export function failsGate({ target, measured }: Verdict): boolean {
   return !mayReach(target, measured, target.held ?? target.limit);
 }
@@ -118,7 +124,7 @@ function reaches({ bound }: Target, value: number, wanted: number): boolean {
   return bound === "at-least" ? value >= wanted : value <= wanted;
 }
 
-/** Reaches it, or falls short by no more than the spread. */
+/** Whether the measurement reaches `wanted`, or falls short by no more than the spread. */
 function mayReach(target: Target, { median: middle, spread }: Summary, wanted: number): boolean {
   return reaches(target, target.bound === "at-least" ? middle + spread : middle - spread, wanted);
 }

@@ -1,7 +1,7 @@
 // The bench, in the order of a run:
-//   options.ts       what is asked for
-//   systems/         the ways from a load to an upstream: the floor, nginx, ours, and others that are on the PATH
-//   upstreams/       what they lead to
+//   options.ts       the arguments
+//   systems/         the ways from a load to an upstream: the floor, nginx, ours, and others on the PATH
+//   upstreams/       the services at the end of these ways
 //   workloads/       the loads, one kind each (load/ generates them)
 //   runner.ts        interleaves the systems in short cycles; measure.ts asks the OS what each cycle cost
 //   results.ts       medians, ratios in each round, and the verdicts on targets.ts
@@ -91,7 +91,7 @@ async function runTable({ only, quick, rounds, seconds, gate, json }: BenchOptio
   const runner = new Runner(folder);
   const results: WorkloadResult[] = [];
   for (const workload of chosen) {
-    // In the quick run the direct way takes part where a target is measured over it, and no time elsewhere.
+    // In the quick run, the direct way takes part only in workloads with a target that is measured over it.
     const skipsDirect = quick && options.systems === undefined && !isOverDirect(workload);
     const taking = skipsDirect ? systems.filter((system) => system !== direct) : systems;
     const result = await runner.run(workload, taking, rounds, seconds);
@@ -109,7 +109,7 @@ async function runTable({ only, quick, rounds, seconds, gate, json }: BenchOptio
   if (json !== undefined) {
     writeFileSync(json, `${JSON.stringify(toJson(results, verdicts, { rounds, seconds }), undefined, 2)}\n`);
   }
-  // Contenders may fail as they like; what is ours and what it is compared with may not.
+  // Contenders may fail as they like. Our own system and the floor may not.
   const failed = results.some(({ errors }) => errors.has(mcpTunnel.name) || errors.has(floor.name));
   if (failed || (gate && verdicts.some(failsGate))) process.exitCode = 1;
 }

@@ -11,8 +11,8 @@ import type { WorkloadResult } from "./results.js";
 const warmUpSeconds = 2;
 
 /**
- * Starts upstreams and systems when a workload first needs them and keeps them up, warm, to the end. Those that are not being
- * measured are idle.
+ * Starts upstreams and systems when a workload first needs them and keeps them up, warm, to the end. Systems
+ * that are not being measured are idle.
  */
 export class Runner {
   readonly #folder: string;
@@ -23,7 +23,10 @@ export class Runner {
     this.#folder = folder;
   }
 
-  /** One workload on those of the systems that take part: a warm-up, then rounds in which each gets a short turn. */
+  /**
+   * One workload on the systems that take part: a warm-up, then rounds in which each system gets a short
+   * turn.
+   */
   async run(
     workload: Workload,
     systems: readonly System[],
@@ -46,10 +49,10 @@ export class Runner {
       }
     };
     const total = Math.min(rounds, workload.maxRounds ?? rounds);
-    // Nothing is warmed up for a workload that starts its own processes, and that is the one with a single round.
+    // A workload that starts its own processes has a single round, and nothing to warm up.
     if (total > 1) for (const system of active) await attempt(system, seconds);
     for (let round = 0; round < total; round++) {
-      // Each in turn is the first, so that none always comes after the one that heats the machine up.
+      // The systems take turns in going first, so that none always follows the one that heats the machine up.
       const first = round % Math.max(active.length, 1);
       for (const system of [...active.slice(first), ...active.slice(0, first)]) {
         const measurement = await attempt(system, seconds);
@@ -69,7 +72,8 @@ export class Runner {
     const upstream = await this.#upstream(kind);
     const endpoint = await system.start(upstream.port, this.#folder);
     await untilServing(endpoint, upstream.ready);
-    // As warm as after an hour: the first workload, with a single connection, would measure how code is compiled.
+    // As warm as after an hour. Otherwise the first workload, with a single connection, would measure how
+    // code is compiled.
     if (kind === "static") await wrk(endpoint, { path: smallPath }, 64, warmUpSeconds, this.#folder);
     this.#endpoints.set(key, endpoint);
     return endpoint;

@@ -1,7 +1,10 @@
-/** The middle of several measurements and how far they lie apart. */
+/** The median of several measurements and their spread. */
 export interface Summary {
   readonly median: number;
-  /** Half the distance between the first and the third quartile: half of all rounds lie this close to the middle. */
+  /**
+   * Half the distance between the first and the third quartile: half of all rounds lie this close to the
+   * middle.
+   */
   readonly spread: number;
 }
 
@@ -12,7 +15,7 @@ export function summarize(values: readonly number[]): Summary {
   return { median: quantile(sorted, 0.5), spread: (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / 2 };
 }
 
-/** Of values in rising order, with linear interpolation. */
+/** A quantile of values in rising order, with linear interpolation. */
 export function quantile(sorted: readonly number[], q: number): number {
   const at = (sorted.length - 1) * q;
   const low = sorted[Math.floor(at)] as number;

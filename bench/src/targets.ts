@@ -1,17 +1,20 @@
-/** What is asked of the tunnel. */
+/** A demand on the tunnel. */
 export interface Target {
   readonly title: string;
   readonly workload: string;
   /** A metric of the workload, or `cpu` for CPU time per operation of all processes together. */
   readonly metric: string;
-  /** Of the floor's in the same round, over the direct way's, or as it is. */
+  /** A ratio to the floor in the same round, a difference to the direct way, or the plain value. */
   readonly as: "ratio" | "over-direct" | "value";
   readonly unit: string;
   /** `at-least` or `at-most` for both bounds. */
   readonly bound: "at-least" | "at-most";
-  /** What must not be passed. The gate fails beyond it. */
+  /** The bound that must not be passed. The gate fails beyond it. */
   readonly limit: number;
-  /** Beyond what the gate fails for as long as the limit is not met: no worse than it is known to be. */
+  /**
+   * The bound of the gate for as long as the limit is not met: the result may not get worse than it is known
+   * to be.
+   */
   readonly held?: number;
   readonly goal: number;
 }
@@ -32,8 +35,8 @@ export const targets: readonly Target[] = [
   ratio("requests per second, 64 connections", "get-64", "rps", "at-least", 0.75, 0.95),
   ratio("requests per second, 256 connections", "get-256", "rps", "at-least", 0.9, 1.05),
   ratio("requests per second, 16 connections", "get-16", "rps", "at-least", 0.5, 0.65),
-  // Processes are woken six times instead of four, which is two thirds of the floor's at best where waking is what costs. Measured
-  // here: .47 to .59 (docs/performance.md).
+  // Processes are woken six times instead of four. Where waking is the cost, this is two thirds of the
+  // floor's rate at best. Measured here: .47 to .59 (docs/performance.md).
   { ...ratio("requests per second, 1 connection", "get-1", "rps", "at-least", 0.75, 0.85), held: 0.45 },
   ratio("CPU per request, both processes, 64 connections", "get-64", "cpu", "at-most", 1.7, 1.35),
   ratio("download, 8 at once", "download-8", "rate", "at-least", 0.65, 0.85),

@@ -1,10 +1,10 @@
 import type { Endpoint } from "./endpoint.js";
 import type { Upstreams } from "./upstreams/upstreams.js";
 
-/** What a workload measures in one cycle: its metrics by name. */
+/** The measurements of a workload in one cycle: its metrics by name. */
 export interface Sample {
   readonly values: Readonly<Record<string, number>>;
-  /** What the processes' CPU time is divided by: requests, MiB, events. */
+  /** The divisor of the processes' CPU time: requests, MiB, events. */
   readonly operations?: number;
 }
 
@@ -13,12 +13,15 @@ export interface Metric {
   readonly better: "higher" | "lower";
 }
 
-/** What a workload is given besides the endpoint. */
+/** Arguments of a workload besides the endpoint. */
 export interface Cycle {
   readonly seconds: number;
   /** A folder for logs and files, removed when the bench ends. */
   readonly folder: string;
-  /** Wraps what CPU time and peak memory are measured over; the whole cycle if a workload does not call it. */
+  /**
+   * Wraps the part of the cycle over which CPU time and peak memory are measured. The whole cycle if a
+   * workload does not call it.
+   */
   readonly measured: <T>(action: () => Promise<T>) => Promise<T>;
 }
 
@@ -31,13 +34,13 @@ export interface Workload {
   readonly upstream: keyof Upstreams;
   /** The first is the main one. CPU per operation and peak memory are added by the runner. */
   readonly metrics: Readonly<Record<string, Metric>>;
-  /** What CPU time is given per: `request`, `MiB`, `event`. */
+  /** The unit of work for CPU time: `request`, `MiB`, `event`. */
   readonly operation?: string;
   /** Whether `--quick` runs it. */
   readonly quick?: boolean;
-  /** The systems that take part, where not all do. */
+  /** The systems that take part. Default: all. */
   readonly systems?: readonly string[];
-  /** Rounds, where a cycle is long and hardly varies. */
+  /** The most rounds, for a workload whose cycle is long and hardly varies. */
   readonly maxRounds?: number;
   run(endpoint: Endpoint, cycle: Cycle): Promise<Sample>;
 }

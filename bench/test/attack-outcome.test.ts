@@ -4,7 +4,7 @@ import { cells, type Outcome, passed } from "../src/attacks/outcome.js";
 
 const mebibyte = 1_048_576;
 
-/** How an attack went that did no harm. */
+/** The outcome of an attack that did no harm. */
 function outcome(name: string, changes: Partial<Outcome> = {}): Outcome {
   const attack = attacks.find((candidate) => candidate.name === name);
   if (attack === undefined) throw new Error(`no attack ${name}`);

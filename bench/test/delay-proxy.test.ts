@@ -4,7 +4,7 @@ import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { startDelayProxy } from "../src/delay-proxy.js";
 
-// Lower bounds only: a busy machine makes a link slower, and nothing makes it faster than it says.
+// Lower bounds only: a busy machine makes a link slower, and nothing makes it faster than its options.
 
 const cleanups: (() => void)[] = [];
 afterEach(() => {

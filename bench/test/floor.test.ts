@@ -6,8 +6,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { startFloor } from "../src/floor.js";
 
-// The floor is the measure of everything else. A proxy that loses a header or ignores a slow reader would be faster
-// than an honest one, and the tunnel would look slower than it is.
+// The floor is the measure of everything else. A proxy that loses a header or ignores a slow reader would be
+// faster than an honest proxy, and the tunnel would look slower than it is.
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -117,7 +117,7 @@ describe("the floor", () => {
     cleanups.push(() => socket.destroy());
     socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     await once(socket, "readable");
-    // Until nothing moves any more, however long that takes: what the kernel's buffers hold differs by machine.
+    // Until nothing moves any more, however long that takes: the kernel's buffers differ by machine.
     let before = -1;
     while (before !== written) {
       before = written;

@@ -1,4 +1,5 @@
-// An attacker in a process of its own: `attacker-main.js NAME PORT SECONDS`. Tells at the end how often it tried, and what went wrong that should not.
+// An attacker in a process of its own: `attacker-main.js NAME PORT SECONDS`. At the end it tells how often it
+// tried, and which things went wrong that should not.
 import { attacks } from "./attacks.js";
 import { Field } from "./field.js";
 

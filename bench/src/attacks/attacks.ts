@@ -5,7 +5,10 @@ import { byRelays } from "./kinds/relays.js";
 import { bySockets } from "./kinds/sockets.js";
 import { byVisitors } from "./kinds/visitors.js";
 
-/** All that the two programs are known to have to withstand, each as one machine can do it that does not mind being recognised. */
+/**
+ * All attacks that the relay and the client are known to have to withstand, each at the strength of one
+ * machine that does not hide its identity.
+ */
 export const attacks: readonly Attack[] = [
   ...byVisitors,
   ...bySockets,

@@ -3,15 +3,18 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as x509 from "@peculiar/x509";
 
-/** The files of a certificate for this machine that vouches for itself. */
+/** The files of a self-signed certificate for this machine. */
 export interface CertificateFiles {
   readonly cert: string;
   readonly key: string;
 }
 
-/** Makes one for `localhost`, the names of the honest tunnels below it and loopback, for a day. */
+/**
+ * Makes a certificate for `localhost`, the names of the honest tunnels below it and loopback, valid for a
+ * day.
+ */
 export async function createCertificate(folder: string): Promise<CertificateFiles> {
-  // The global one: Node's module has types of its own for the same thing.
+  // The global `crypto`: Node's module has types of its own for the same thing.
   x509.cryptoProvider.set(crypto);
   const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
   const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
@@ -25,7 +28,7 @@ export async function createCertificate(folder: string): Promise<CertificateFile
     notAfter: new Date(now + 86_400_000),
     extensions: [
       new x509.SubjectAlternativeNameExtension([
-        // One by one: Node takes no wildcard right below a name without a dot.
+        // Each name is listed: Node takes no wildcard right below a name without a dot.
         ...["localhost", "demo.localhost", "target.localhost"].map(
           (value) => ({ type: "dns", value }) as const,
         ),

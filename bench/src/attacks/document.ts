@@ -16,7 +16,7 @@ const header = [
   "Ended in s",
 ];
 
-/** The table with what was measured on which machine, as docs/security.md has it. `bounds` in words. */
+/** The table of the measurements and the machine, as docs/security.md has it. `bounds` in words. */
 export function document(rows: readonly (readonly string[])[], seconds: number, bounds: string): string {
   const date = new Date().toISOString().slice(0, 10);
   return [
@@ -27,8 +27,8 @@ export function document(rows: readonly (readonly string[])[], seconds: number, 
 }
 
 /**
- * These rows among those that docs/security.md has already, each in the place of the one of its name; new ones at the end. `rows`
- * begin with what was measured without an attack, of which the document keeps its own.
+ * The rows of docs/security.md with these `rows` among them: each replaces the row of its name, and new ones
+ * come at the end. The first of `rows` was measured without an attack; the document keeps its own.
  */
 export function withOthers(rows: readonly (readonly string[])[]): (readonly string[])[] {
   const [, text = ""] =
@@ -49,7 +49,7 @@ export function withOthers(rows: readonly (readonly string[])[]): (readonly stri
   return [...written.map((row) => measured.get(nameOf(row)) ?? row), ...added];
 }
 
-/** @throws Error when docs/security.md has no place for the table, or it is there already. */
+/** @throws Error when docs/security.md has no place for the table, or already has this table. */
 export function write(text: string): void {
   const before = readFileSync(file, "utf8");
   const after = before.replace(/(<!-- attacks -->\n)[^]*(<!-- end of attacks -->)/, `$1\n${text}\n\n$2`);

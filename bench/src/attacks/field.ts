@@ -3,24 +3,24 @@ import { connect as connectTls } from "node:tls";
 
 /** How a connection is made. */
 export interface LineOptions {
-  /** It stays half open when the relay has ended its half. */
+  /** The connection stays half open when the relay has ended its half. */
   readonly allowHalfOpen?: boolean;
   /** The protocol that is chosen in the handshake, over TLS. Default `http/1.1`. */
   readonly alpn?: "h2" | "http/1.1";
 }
 
-/** Where an attack takes place, as the attacker sees it. */
+/** The place of an attack, as the attacker sees it. */
 export class Field {
-  /** Of the relay that is attacked; where a hostile relay listens, if a client is. */
+  /** The port of the relay that is attacked. If a client is attacked: where the hostile relay listens. */
   readonly port: number;
   readonly untilMs: number;
   readonly tls: boolean;
-  /** What was tried so far: connections, requests, messages, whichever the attack is about. */
+  /** Attempts so far: connections, requests or messages, depending on the attack. */
   attempts = 0;
-  /** What should have gone well and did not, as far as only the attacker can tell. */
+  /** Things that should have gone well and did not, as far as only the attacker can tell. */
   readonly failures: Record<string, number> = {};
 
-  /** `untilMs`: when it is over, by `performance.now()`. */
+  /** `untilMs`: the end of the attack, by `performance.now()`. */
   constructor(port: number, untilMs: number, tls: boolean) {
     this.port = port;
     this.untilMs = untilMs;
@@ -31,7 +31,10 @@ export class Field {
     return performance.now() >= this.untilMs;
   }
 
-  /** Begins `perSecond` of them each second as long as fewer than `most` are going on, until it is over. */
+  /**
+   * Begins `perSecond` attempts each second until the attack is over, as long as fewer than `most` are going
+   * on.
+   */
   async paced(perSecond: number, most: number, begin: (i: number) => Promise<void>): Promise<void> {
     const startedAtMs = performance.now();
     const open = new Set<Promise<void>>();
@@ -57,7 +60,7 @@ export class Field {
     return `127.0.1.${1 + (i % addresses)}`;
   }
 
-  /** A connection from that address. */
+  /** A connection from the `i`th address. */
   connect(i: number, addresses = 1, { allowHalfOpen = false, alpn = "http/1.1" }: LineOptions = {}): Line {
     const place = {
       host: "127.0.0.1",
@@ -75,7 +78,7 @@ export class Field {
 /** A connection of which the attacker writes every byte. */
 export class Line {
   readonly socket: Socket;
-  /** Resolves when it is closed, which it is at the end of the attack. */
+  /** Resolves when the connection is closed, at the latest at the end of the attack. */
   readonly closed: Promise<void>;
   #head = "";
   readonly #headHeard: Promise<void>;
@@ -113,12 +116,15 @@ export class Line {
     void this.closed.then(() => clearInterval(timer));
   }
 
-  /** Writes `bytes` again and again as fast as they are taken, `atMost` bytes in all, until the connection is closed. */
+  /**
+   * Writes `bytes` again and again as fast as the other end takes them, `atMost` bytes in all, until the
+   * connection is closed.
+   */
   async flood(bytes: Buffer, atMost = Number.POSITIVE_INFINITY): Promise<void> {
     for (let sent = 0; sent < atMost && !this.socket.destroyed; sent += bytes.length) {
       const taken = this.socket.write(bytes);
       await new Promise<void>((resolve) => {
-        // Others have their turn as well, however fast the other end takes it.
+        // The other connections have their turn as well, however fast this one takes the bytes.
         if (taken) setImmediate(resolve);
         else this.socket.once("drain", resolve);
         void this.closed.then(resolve);
@@ -126,7 +132,7 @@ export class Line {
     }
   }
 
-  /** The head of the next answer, or all there was when the connection was closed. */
+  /** The head of the next answer, or everything that came if the connection was closed first. */
   async head(): Promise<string> {
     await this.#headHeard;
     return this.#head;

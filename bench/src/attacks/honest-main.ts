@@ -1,6 +1,6 @@
-// An honest visitor in a process of its own: `honest-main.js PORT [CA]`. Asks for something small 100 times a second over kept
-// connections, from an address of its own; for each message it gets, it tells how it went since the last one. With the file of a
-// certificate it asks over TLS.
+// An honest visitor in a process of its own: `honest-main.js PORT [CA]`. It asks for something small 100
+// times a second over kept connections, from an address of its own. For each message from its parent, it
+// reports how it fared since the last message. With the file of a certificate it asks over TLS.
 import { readFileSync } from "node:fs";
 import * as http from "node:http";
 import * as https from "node:https";
@@ -56,13 +56,13 @@ function ask(): void {
   req.end();
 }
 
-// As many as should have gone out by now, so that a late timer does not thin them out.
+// Sends as many requests as are due by now, so that a late timer does not thin them out.
 setInterval(() => {
   for (; sent < ((performance.now() - startedAtMs) / 1_000) * perSecond; sent++) ask();
 }, 10);
 
 process.on("message", () => {
-  // What is open belongs to what has been done to the relay so far.
+  // The report waits for open requests: they belong to the attack so far.
   const due = sent;
   const timer = setInterval(() => {
     if (over < due) return;

@@ -3,12 +3,14 @@ import { WebSocket } from "ws";
 import type { Field } from "./field.js";
 import { FrameReader } from "./wire.js";
 
-/** The binary protocol, or the original's JSON. */
+/** The binary protocol, or the original's JSON wire. */
 export type Wire = "v1" | "json";
 
-/** A client that holds a name and answers as no honest one would. It is gone when the attack is over. */
+/**
+ * A client that holds a name and answers as no honest client would. It disconnects when the attack is over.
+ */
 export class HostileClient {
-  /** Called with the id of each request: on v1 the number of the stream. */
+  /** Called with the id of each request. On v1 this is the number of the stream. */
   onRequest: (id: string) => void = () => {};
   readonly #socket: WebSocket;
   readonly #wire: Wire;
@@ -40,7 +42,7 @@ export class HostileClient {
     const protocol = wire === "v1" ? [1] : undefined;
     const message = { token: `token of ${name}`, subdomain: name, protocol };
     socket.on("open", () => socket.send(JSON.stringify(message)));
-    // Its failure is that of the first message, which never comes.
+    // A failed connection shows as the first message that never comes.
     socket.on("error", () => {});
     const isTaken = await Promise.race([
       once(socket, "message").then(
@@ -52,7 +54,7 @@ export class HostileClient {
     return isTaken ? new HostileClient(socket, wire) : undefined;
   }
 
-  /** What has been said and has not left yet, in bytes. */
+  /** Bytes written that have not left yet. */
   get backlog(): number {
     return this.#socket.bufferedAmount;
   }

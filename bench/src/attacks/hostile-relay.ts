@@ -3,7 +3,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import type { Wire } from "./hostile-client.js";
 import { bareFrame, FrameReader } from "./wire.js";
 
-/** A relay to which a client connects, and which asks of it what no honest one would. */
+/** A relay to which a client connects, and which asks the client for things that no honest relay would. */
 export class HostileRelay {
   readonly #server: WebSocketServer;
   readonly #wire: Wire;
@@ -48,12 +48,12 @@ export class Victim {
     socket.on("message", (data) => this.#read(data as Buffer));
   }
 
-  /** What has been said and not been taken, in bytes. */
+  /** Bytes written that the client has not taken yet. */
   get backlog(): number {
     return this.#socket.bufferedAmount;
   }
 
-  /** Sends a request with a body of 11 MB, or on v1 as much of it as there is credit for at first. */
+  /** Sends a request with a body of 11 MB. On v1 only the part for which there is credit at first. */
   upload(path: string, headers: readonly string[]): void {
     const id = this.#nextId++;
     if (this.#wire === "json") {
@@ -87,7 +87,7 @@ export class Victim {
     this.#socket.terminate();
   }
 
-  /** `body` in base64 goes along on the JSON wire only. */
+  /** `body`, in base64, is sent on the JSON wire only. */
   #request(id: number, method: string, path: string, headers: readonly string[], body: string): void {
     if (this.#wire === "v1") {
       const head = [method, path, "Host", "target.localhost", ...headers].join("\n");
@@ -112,7 +112,7 @@ export class Victim {
 }
 
 const bodyBytes = 11_000_001;
-/** As much of it as fits into a message of 16 MiB. */
+/** As much of the body as fits into a message of 16 MiB. */
 const base64Body = "eHh4".repeat(bodyBytes / 3);
-/** What a client takes of each stream before it gives credit, in bytes, unless it says otherwise. */
+/** Bytes that a client takes of each stream before it gives credit, unless it announces another number. */
 const initialCredit = 1_048_576;

@@ -1,4 +1,7 @@
-/** What a visitor says over HTTP/2 to ask `count` times for `path` of `host`, and nothing else (RFC 9113 section 3.4). */
+/**
+ * The bytes of an HTTP/2 visitor who asks `count` times for `path` of `host` and does nothing else (RFC 9113
+ * section 3.4).
+ */
 export function http2Requests(host: string, path: string, count: number): Buffer {
   const block = Buffer.concat([
     field(":method", "GET"),
@@ -21,7 +24,7 @@ function frame(type: number, flags: number, stream: number, payload: Buffer): Bu
   return Buffer.concat([header, payload]);
 }
 
-/** A field without compression: RFC 7541 section 6.2.2, with lengths below 127. */
+/** A field without compression (RFC 7541 section 6.2.2). Its lengths are below 127. */
 function field(name: string, value: string): Buffer {
   return Buffer.from(
     `\0${String.fromCharCode(name.length)}${name}${String.fromCharCode(value.length)}${value}`,

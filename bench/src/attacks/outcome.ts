@@ -2,9 +2,12 @@ import type { Attack } from "./attack.js";
 import type { HonestReport } from "./honest-main.js";
 import { type Ending, maxAdminMs, maxEndMs } from "./processes.js";
 
-/** What no attack may drive the victim's memory beyond. */
+/** The victim's memory may not go beyond this in any attack. */
 const maxPeakBytes = 512 * 1_048_576;
-/** What an honest visitor has to put up with at most, on two cores that the attacker and all the others share. */
+/**
+ * The most that an honest visitor has to put up with, on two cores that the attacker and all the others
+ * share.
+ */
 const maxP99Ms = 1_000;
 
 /** The bounds in words. */
@@ -12,15 +15,15 @@ export const bounds =
   `${maxPeakBytes / 1_048_576} MiB, no failure, a p99 of ${maxP99Ms.toLocaleString("en")} ms, no socket left, ` +
   `${maxEndMs / 1_000} s from SIGTERM to the end`;
 
-/** How one attack went. */
+/** The measurements of one attack. */
 export interface Outcome {
-  /** Undefined: what was measured without one. */
+  /** Undefined: measured without an attack. */
   readonly attack: Attack | undefined;
   readonly seconds: number;
   readonly attempts: number;
-  /** What the attacker found out of order. */
+  /** Failures that the attacker found. */
   readonly failures: Record<string, number>;
-  /** Undefined: the relay did not answer. */
+  /** Undefined: the relay did not answer its operator. */
   readonly limits: ReadonlyMap<string, number> | undefined;
   readonly idleBytes: number;
   readonly peakBytes: number;
@@ -28,7 +31,7 @@ export interface Outcome {
   readonly ending: Ending;
 }
 
-/** Which bounds an outcome is beyond. */
+/** The bounds that an outcome passed, each in words. Empty: it kept to all. */
 export function passed(outcome: Outcome): string[] {
   const { attack, seconds, honest, ending } = outcome;
   const found: string[] = [];
@@ -38,7 +41,7 @@ export function passed(outcome: Outcome): string[] {
   const failures = Object.entries(failuresOf(outcome)).map(([why, count]) => `${count} x ${why}`);
   if (failures.length > 0) found.push(`honest requests failed: ${failures.join("; ")}`);
   if (honest.p99Ms > maxP99Ms) found.push(`an honest p99 of ${honest.p99Ms.toFixed(0)} ms`);
-  // As many as were due, within what a busy machine's timers make of it.
+  // 60 of the 100 due each second: a busy machine's timers are late.
   if (honest.answered < seconds * 60) found.push(`only ${honest.answered} honest requests`);
   if (outcome.limits === undefined) found.push(`the relay gave no metrics within ${maxAdminMs / 1_000} s`);
   const left = leftOf(outcome);
@@ -47,7 +50,7 @@ export function passed(outcome: Outcome): string[] {
   return found.map((what) => `${attack?.name ?? "undisturbed"}: ${what}`);
 }
 
-/** Its row of the table. */
+/** The outcome's row of the table. */
 export function cells(outcome: Outcome): string[] {
   const { attack, attempts, honest, ending } = outcome;
   const limits = [...(outcome.limits ?? [])]

@@ -12,25 +12,31 @@ import { createCertificate } from "./certificate.js";
 import type { HonestReport } from "./honest-main.js";
 
 /**
- * The relay as a user would start it, with two tunnels: `target`, which is attacked, and `demo`, which an honest visitor uses. Each
- * has a client and a service of its own, and everything is a process. In an attack on a client, that of `target` is
- * connected to the attacker instead.
+ * The relay as a user would start it, with two tunnels: `target`, which is attacked, and `demo`, which an
+ * honest visitor uses. Each tunnel has a client and a service of its own, and each of them is a process. In
+ * an attack on a client, the client of `target` is connected to the attacker instead.
  */
 export interface Scene {
   /** The process that is attacked. */
   readonly victim: Child;
-  /** Where the relay listens, or where a hostile one has to. */
+  /** The port at which the relay listens, or a hostile relay has to. */
   readonly attackPort: number;
   readonly honest: HonestVisitor;
-  /** How often each limit of the relay took effect so far; undefined when it does not answer its operator. */
+  /**
+   * How often each limit of the relay took effect so far. Undefined when the relay does not answer its
+   * operator.
+   */
   limits(): Promise<ReadonlyMap<string, number> | undefined>;
-  /** Looks what is left when the attacker and the honest visitor have gone, and ends the victim as its user would. */
+  /**
+   * Counts the sockets left when the attacker and the honest visitor have gone, and ends the victim as its
+   * user would.
+   */
   end(): Promise<Ending>;
   stop(): Promise<void>;
 }
 
 export interface HonestVisitor {
-  /** How it went since the last time; waits for what is open. */
+  /** The visitor's requests since the last report. Waits for those that are open. */
   report(): Promise<HonestReport>;
 }
 
@@ -38,15 +44,20 @@ export interface HonestVisitor {
 export interface Ending {
   /** Sockets of the victim before anybody visited. */
   readonly socketsBefore: number;
-  /** Those that it still had when it had been left alone for as long as an unread connection may stay. */
+  /** Sockets that it still had after it had been left alone for as long as an unread connection may stay. */
   readonly socketsLeft: number;
-  /** From SIGTERM to the end of the process; undefined when it had to be killed. */
+  /** Time from SIGTERM to the end of the process. Undefined when it had to be killed. */
   readonly endedAfterMs: number | undefined;
 }
 
-/** How long the victim may take to close the connections of those who have left: its time limit for heads, and how often it looks. */
+/**
+ * How long the victim may take to close the connections of peers who have left: its time limit for heads,
+ * plus the interval at which it looks.
+ */
 const maxSocketsMs = 20_000;
-/** How long open exchanges may go on after SIGTERM, so that no row has to wait for the 30 s of the default. */
+/**
+ * How long open exchanges may go on after SIGTERM. Short, so that no row has to wait for the default of 30 s.
+ */
 const graceS = 5;
 /** How long the victim may take to end. */
 export const maxEndMs = 8_000;
@@ -63,7 +74,7 @@ export async function startScene(attack: Attack | undefined, folder: string): Pr
   const relayArgs = [
     ...["--domain", "localhost", "--host", "127.0.0.1", "--port", relayPort],
     ...["--admin-listen", `127.0.0.1:${adminPort}`],
-    // All are on loopback here, whose addresses are not counted otherwise.
+    // All peers are on loopback here, and the relay does not count loopback addresses by default.
     ...["--limit-exempt", "none", "--shutdown-grace", `${graceS}s`],
     ...(certificate === undefined ? [] : ["--tls-cert", certificate.cert, "--tls-key", certificate.key]),
     ...(attack?.relayArgs ?? []),
@@ -141,10 +152,10 @@ export async function startScene(attack: Attack | undefined, folder: string): Pr
   };
 }
 
-/** What an attacker tells of what it did. */
+/** The attacker's report. */
 export interface AttackerReport {
   readonly attempts: number;
-  /** What should have gone well and did not, as far as only the attacker can tell. */
+  /** Things that should have gone well and did not, as far as only the attacker can tell. */
   readonly failures: Record<string, number>;
 }
 
@@ -157,7 +168,7 @@ export async function runAttacker(attack: Attack, port: number, seconds: number)
     attacker.once("exit", (code) => reject(new Error(`the attacker ended with ${code}`)));
   });
   const report = await told;
-  // Its connections may take their time to close; they are over.
+  // The attack is over, but its connections may take their time to close.
   attacker.kill("SIGKILL");
   await exited;
   return report;

@@ -1,6 +1,7 @@
-// `npm run attacks -- [--seconds N] [--only NAMES] [--write]`: what each attack does to the relay, or the client, and to an honest
-// visitor. The relay, the clients, their services, the honest visitor and the attacker are processes of their own. Exit
-// status 1 when a bound is passed. --write puts the table into docs/security.md; with --only, these rows of it.
+// `npm run attacks -- [--seconds N] [--only NAMES] [--write]`: measures how each attack affects the relay, or
+// the client, and an honest visitor. The relay, the clients, their services, the honest visitor and the
+// attacker are processes of their own. Exit status 1 when a bound is passed. --write puts the table into
+// docs/security.md; with --only, these rows of it.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -5,7 +5,7 @@ const chunk = Buffer.alloc(65_536, "x");
 const server = createServer((req, res) => {
   const [, name, argument] = (req.url ?? "").split("/");
   res.on("error", () => {});
-  // Never answered, and not read either.
+  // This request is never answered, and its body is not read.
   if (name === "hang") return;
   if (name === "cookie") res.setHeader("set-cookie", `s=1; Domain=a${".".repeat(Number(argument))}a`);
   if (name !== "bytes") {

@@ -1,6 +1,6 @@
 import type { Line } from "./field.js";
 
-/** What makes a connection a WebSocket on which a client may register. */
+/** The request that turns a connection into a WebSocket on which a client may register. */
 export const handshake = [
   "GET /_tunnel/register HTTP/1.1",
   "Host: localhost",
@@ -30,7 +30,7 @@ export function frame(type: number, stream: number, payload: Buffer | string = "
   return message(kinds.binary, bareFrame(type, stream, payload));
 }
 
-/** The same without the message. */
+/** The same frame without the message around it. */
 export function bareFrame(type: number, stream: number, payload: Buffer | string = ""): Buffer {
   const bytes = Buffer.from(payload);
   const header = Buffer.alloc(8);
@@ -44,7 +44,7 @@ export function bareFrame(type: number, stream: number, payload: Buffer | string
 export class FrameReader {
   #rest: Buffer = Buffer.alloc(0);
 
-  /** The frames that are whole with these bytes. */
+  /** The frames that these bytes complete. */
   *read(bytes: Buffer): Generator<{ type: number; stream: number; payload: Buffer }> {
     this.#rest = Buffer.concat([this.#rest, bytes]);
     while (this.#rest.length >= 8) {
@@ -61,7 +61,7 @@ export class FrameReader {
   }
 }
 
-/** Becomes a client that holds `name`, over the wire that `protocol` says. */
+/** Registers a client that holds `name`, on the wire that `protocol` names. */
 export async function register(line: Line, name: string, protocol?: number[]): Promise<void> {
   line.say(handshake);
   if (!(await line.head()).includes(" 101 ")) {
@@ -69,7 +69,7 @@ export async function register(line: Line, name: string, protocol?: number[]): P
     return;
   }
   line.say(message(kinds.text, JSON.stringify({ token: `token of ${name}`, subdomain: name, protocol })));
-  // Its acknowledgement; or the end, if it was refused.
+  // The relay's acknowledgement, or the end of the connection if the relay refused.
   await new Promise<void>((resolve) => {
     line.socket.once("data", () => resolve());
     void line.closed.then(resolve);

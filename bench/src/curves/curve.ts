@@ -13,7 +13,7 @@ export interface Running {
   readonly endpoint: Endpoint;
 }
 
-/** What the processes spend from here on. */
+/** The CPU time and memory that the processes use from here on. */
 export class Spending {
   readonly #endpoint: Endpoint;
   readonly #before: number;

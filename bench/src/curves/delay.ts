@@ -11,7 +11,7 @@ import { startUpstream, type Upstream } from "../upstreams/upstreams.js";
 import { writePlot } from "./plots.js";
 
 const roundTripsMs = [1, 25, 100, 200];
-/** In Mbit/s: a household's line and one of an office. */
+/** In Mbit/s: a household's line and an office's line. */
 const capacities = [100, 1_000];
 const rounds = 3;
 const uploadBytes = 52_428_800;
@@ -25,7 +25,7 @@ interface Point {
   readonly rate: readonly [number, number];
 }
 
-/** What a link with a delay between client and relay costs, against raw TCP over the same link. */
+/** The cost of a link with a delay between client and relay, against raw TCP over the same link. */
 export async function runDelay(folder: string): Promise<void> {
   const upstream = await startUpstream("static", folder);
   const points: Point[] = [];
@@ -108,7 +108,7 @@ async function measurePoint(
     const measured = [];
     for (const endpoint of [tunnel, raw]) {
       await untilServing(endpoint, upstream.ready);
-      // Warm code and a measured round trip: a tunnel is up long before its first large download.
+      // Warm code and a measured round trip: a real tunnel is up long before its first large download.
       await wrk(endpoint, { path: smallPath }, 64, 2, folder);
       const downloads = [];
       const uploads = [];
@@ -132,7 +132,7 @@ async function measurePoint(
   }
 }
 
-/** MB/s of a single download of 100 MiB, request and all. */
+/** MB/s of a single download of 100 MiB, its request included. */
 async function oneDownload(endpoint: Endpoint): Promise<number> {
   const startedAt = performance.now();
   const download = new Downloads(endpoint, "/file/100m", 1, fileSizes["100m"]);

@@ -23,7 +23,7 @@ export async function scaleTunnels(upstreamPort: number, folder: string): Promis
     const tunnels = await openTunnels(relay.port, upstreamPort, count);
     const endpoint = { port: relay.port, host: "t1.localhost", processes: [relay.child] };
     const request = { path: smallPath, hosts: tunnels.hosts };
-    // Every tunnel once or more, so that all of them are active and warm.
+    // Every tunnel is asked at least once, so that all of them are active and warm.
     await wrk(endpoint, request, 64, count >= 1_000 ? 4 : 2, folder);
     const rates = [];
     const cpu = [];

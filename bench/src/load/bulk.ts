@@ -1,13 +1,13 @@
-// Large bodies both ways over plain sockets. An HTTP client library would spend more on them than the proxies do, and wrk
-// reads 8 KiB at a time.
+// Large bodies both ways over plain sockets. An HTTP client library would spend more on them than the proxies
+// do, and wrk reads 8 KiB at a time.
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import type { Endpoint } from "../endpoint.js";
 
-/** A system whose uploads stand still for so long has failed. */
+/** A system whose uploads stand still for this long has failed. */
 const stallMs = 10_000;
 
-/** One buffer for all reads of a connection: what arrives is counted and forgotten. */
+/** One buffer for all reads of a connection: the bytes are counted and forgotten. */
 const readBufferBytes = 262_144;
 
 /** Runs `connections` downloads, each again and again, until `stop` is called. */
@@ -103,7 +103,7 @@ function lengthOf(head: string): number {
   return Number(length);
 }
 
-/** Bytes per second of body that `connections` uploads get through, each again and again for about `seconds`. */
+/** Bytes per second of body that `connections` uploads send, each again and again for about `seconds`. */
 export async function upload(
   endpoint: Endpoint,
   path: string,

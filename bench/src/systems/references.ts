@@ -10,7 +10,7 @@ export const direct: System = {
   start: (upstreamPort) => Promise.resolve(plainEndpoint(upstreamPort, [])),
 };
 
-/** What everything is compared with. */
+/** The system with which all others are compared. */
 export const floor: System = {
   name: "floor",
   programs: [],

@@ -4,13 +4,13 @@ import type { Endpoint } from "../endpoint.js";
 /** A way from a load to an upstream: a proxy, a tunnel, or nothing. */
 export interface System {
   readonly name: string;
-  /** What has to be on the PATH; a system that lacks it is left out. */
+  /** Programs that have to be on the PATH. A system that lacks one is left out. */
   readonly programs: readonly string[];
-  /** Starts it in front of the service at `upstreamPort` of loopback. */
+  /** Starts the system in front of the service at `upstreamPort` of loopback. */
   start(upstreamPort: number, folder: string): Promise<Endpoint>;
 }
 
-/** For systems that care for no Host. */
+/** The endpoint of a system that does not look at Host. */
 export function plainEndpoint(port: number, processes: readonly Child[]): Endpoint {
   return { port, host: `127.0.0.1:${port}`, processes };
 }

@@ -1,5 +1,5 @@
-// The live upstream as a process: `node live-main.js PORT`. Event streams whose events carry the time at which they
-// were written, and a WebSocket echo.
+// The live upstream as a process: `node live-main.js PORT`. It has event streams whose events carry the time
+// at which they were written, and a WebSocket echo.
 import { createServer, type ServerResponse } from "node:http";
 import { WebSocketServer } from "ws";
 
@@ -14,7 +14,7 @@ function event(): string {
 }
 
 function tick(res: ServerResponse): void {
-  // Each stream has its own second, so that the events are spread out as those of strangers would be.
+  // Each stream starts at its own moment, so that the events are spread out as those of strangers would be.
   const timer = setInterval(() => res.write(event()), 1_000);
   ticking.add(res);
   res.on("close", () => {

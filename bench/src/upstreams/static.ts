@@ -20,7 +20,8 @@ export const smallPath = "/small";
 export const sinkPath = "/sink";
 
 /**
- * nginx with static answers: so much faster than any of the proxies that it takes little from what is measured.
+ * nginx with static answers. It is so much faster than any of the proxies that it hardly affects the
+ * measurements.
  */
 export async function startStaticUpstream(folder: string): Promise<{ port: number; child: Child }> {
   const files = join(folder, "file");

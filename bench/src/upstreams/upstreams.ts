@@ -15,7 +15,7 @@ export interface Upstreams {
 
 export interface Upstream {
   readonly port: number;
-  /** A request that tells that the way to it is open. */
+  /** A request that shows that the way to the upstream is open. */
   readonly ready: Probe;
   readonly child: Child;
 }
@@ -34,7 +34,7 @@ const starters: Record<keyof Upstreams, (folder: string) => Promise<Upstream>> =
     const main = fileURLToPath(import.meta.resolve("mcp-tunnel-example-basic/mcp-server.mjs"));
     const port = await freePort();
     const child = startChild("mcp", process.execPath, [main, port], folder);
-    // The server speaks POST alone, and says so.
+    // The server takes POST alone, and answers so.
     return { port, child, ready: { path: "/mcp", status: 405 } };
   },
 };

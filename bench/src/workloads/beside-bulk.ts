@@ -5,7 +5,7 @@ import type { Workload } from "../workload.js";
 
 const connections = 8;
 
-/** How much a small request waits for large downloads that share the tunnel with it. */
+/** The latency of small requests beside large downloads in the same tunnel. */
 export const besideBulk: Workload = {
   name: "beside-bulk",
   title: "small requests (8 connections) beside 8 downloads of 1 GiB",

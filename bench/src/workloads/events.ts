@@ -5,7 +5,9 @@ import type { Endpoint } from "../endpoint.js";
 import { median, quantile } from "../stats.js";
 import type { Workload } from "../workload.js";
 
-/** Opens an event stream over a connection of its own; `onEvent` is told how long each event was on its way. */
+/**
+ * Opens an event stream over a connection of its own. `onEvent` gets the time that each event was on its way.
+ */
 async function openStream(
   endpoint: Endpoint,
   path: string,
@@ -80,7 +82,8 @@ export const firstEvent: Workload = {
         arrived();
       });
       const socket = await stream;
-      // The request was written in this turn of the loop; making the connection is not part of it.
+      // The request was written in this turn of the loop. The time to make the connection is not part of the
+      // measurement.
       startedAt = performance.now();
       await arrival;
       socket.destroy();

@@ -4,7 +4,7 @@ import { cpuSeconds, residentBytes } from "../proc.js";
 import { startRelay } from "../systems/mcp-tunnel.js";
 import type { Workload } from "../workload.js";
 
-/** What a tunnel costs that nobody visits. */
+/** The cost of a tunnel that nobody visits. */
 function idleTunnels(count: number): Workload {
   return {
     name: `idle-${count}`,
@@ -19,7 +19,7 @@ function idleTunnels(count: number): Workload {
     },
     async run(_endpoint, { folder }) {
       const relay = await startRelay(folder);
-      // One tunnel first: what any relay and any client need is not what another tunnel costs.
+      // One tunnel first: the memory that any relay and any client need does not count as a tunnel's.
       const one = await openTunnels(relay.port, relay.port, 1);
       await settle();
       const before = { relay: residentBytes(relay.child.pid), client: residentBytes(one.pid) };
@@ -46,7 +46,7 @@ function idleTunnels(count: number): Workload {
   };
 }
 
-/** Longer than a ping interval, so that the pings are in it. */
+/** Longer than a ping interval, so that the time holds some pings. */
 const idleMs = 20_000;
 
 /** Registering leaves garbage behind: V8 gets some time to collect it. */

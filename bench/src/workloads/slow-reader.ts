@@ -6,7 +6,7 @@ import type { Workload } from "../workload.js";
 const bytesPerSecond = 1_000_000;
 const stepMs = 50;
 
-/** What piles up in the processes while one visitor reads a body of 1 GiB at 1 MB/s. */
+/** The memory of the processes while one visitor reads a body of 1 GiB at 1 MB/s. */
 export const slowReader: Workload = {
   name: "slow-reader",
   title: "one visitor reads 1 GiB at 1 MB/s",
@@ -33,7 +33,7 @@ export const slowReader: Workload = {
           if (chunk === null) break;
           taken += chunk.length;
         }
-        // Long enough to fill whatever can be filled, however short the other cycles are.
+        // Long enough to fill all buffers, however short the other cycles are.
         if (elapsedMs < Math.max(seconds, 4) * 1_000) return;
         clearInterval(timer);
         resolve();

@@ -3,7 +3,7 @@ import { type Endpoint, untilServing } from "../endpoint.js";
 import { sinkPath, smallPath } from "../upstreams/static.js";
 import type { Workload } from "../workload.js";
 
-/** What a browser sends, ten fields besides Host. */
+/** The fields that a browser sends: ten besides Host. */
 const browserHeaders = {
   Connection: "keep-alive",
   Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
@@ -48,8 +48,9 @@ function small(
 }
 
 /**
- * Has as many connections to the upstream as the load will need. The client gives up what has been idle for half
- * a second, as all has in the turns of others. To make them anew in each cycle is no part of a request's cost.
+ * Opens as many connections to the upstream as the load will need. The client closes connections that were
+ * idle for half a second, and all were idle while other systems had their turns. Making them anew is no part
+ * of a request's cost.
  */
 async function wake(endpoint: Endpoint, connections: number): Promise<void> {
   const probe = { path: smallPath, status: 200 };

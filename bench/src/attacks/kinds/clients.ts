@@ -4,7 +4,7 @@ import { frame, handshake, kinds, message, register } from "../wire.js";
 
 const mebibyte = 1_048_576;
 
-/** What clients do who mean harm, with their connections and messages. */
+/** Attacks by hostile clients, with their connections and messages. */
 export const byClients: readonly Attack[] = [
   {
     name: "registrations",
@@ -69,7 +69,7 @@ export const byClients: readonly Attack[] = [
         const line = field.connect(i, 10);
         await register(line, `ping-${i}`, [1]);
         line.socket.pause();
-        // Fast, but not so that the attacker's own work is all that this machine does.
+        // Fast, but not so fast that the attacker's own work keeps this machine busy.
         const timer = setInterval(() => line.socket.writableNeedDrain || line.say(pings), 50);
         await line.closed;
         clearInterval(timer);

@@ -23,7 +23,10 @@ const json = (headers: string): Answer => ({
   to: (id) => `{"kind":"response_head","id":"${id}","status":200,"headers":${headers}}`,
 });
 
-/** As many letters as a head has room for, all of them different for as long as possible: seconds for `domainToASCII`. */
+/**
+ * As many letters as a head has room for. They differ for as long as possible: `domainToASCII` takes seconds
+ * for them.
+ */
 const letters = Array.from({ length: 80_000 }, (_, n) =>
   String.fromCodePoint(0x4e00 + ((n * 7_919) % 20_000)),
 );
@@ -45,11 +48,11 @@ const cookies: readonly Answer[] = [
 const fatHeads: readonly Answer[] = [
   json(`{"X-A":"${"a".repeat(13_000_000)}"}`),
   json(`{${Array.from({ length: 600_000 }, (_, n) => `"${n.toString(36)}":"b"`).join(",")}}`),
-  // As many fields as fit into a frame of 256 KiB: a name of one letter each, and no value.
+  // As many fields as fit into a frame of 256 KiB: each has a name of one letter and no value.
   v1(Array.from({ length: 87_000 }, () => "a\n").join("\n")),
 ];
 
-/** A client that takes a name, a visit to it, and this answer. */
+/** Registers a client, visits its tunnel, and has the client give this answer. */
 async function answerOnce(field: Field, i: number, { wire, to }: Answer): Promise<void> {
   const name = `head-${i % 50}`;
   const client = await HostileClient.register(field, i, name, wire);
@@ -62,7 +65,7 @@ async function answerOnce(field: Field, i: number, { wire, to }: Answer): Promis
   client.close();
 }
 
-/** Heads of answers that cost the relay more than it asked for. */
+/** Heads of answers that cost the relay far more work than they cost the client. */
 export const byHeads: readonly Attack[] = [
   {
     name: "costly cookies",
@@ -96,7 +99,7 @@ export const byHeads: readonly Attack[] = [
       if (client === undefined) throw new Error("the hostile client was not let in");
       const streams: number[] = [];
       client.onRequest = (id) => streams.push(Number(id));
-      // Node sends no larger ones over HTTP/2.
+      // Node sends no larger heads over HTTP/2.
       const heads = [8_000, 30_000, 60_000].map((bytes) => `103\nLink\n</${"x".repeat(bytes)}>; rel=preload`);
       let sent = 0;
       const timer = setInterval(() => {

@@ -4,16 +4,22 @@ import type { Field } from "../field.js";
 import type { Wire } from "../hostile-client.js";
 import { HostileRelay, type Victim } from "../hostile-relay.js";
 
-/** Beyond this the attacker's own memory would fill up instead of the client's. */
+/** Beyond this backlog the attacker's own memory would fill up instead of the client's. */
 const maxBacklogBytes = 33_554_432;
-/** A client that has stopped reading hears of a broken connection when it has cut whoever held it up, one each 10 s. */
+/**
+ * A client that has stopped reading notices a broken connection only when it has cut the streams that held it
+ * up, one each 10 s.
+ */
 const maxAwayMs = 45_000;
-/** Fields of ordinary requests, and of such as the client sends over a connection of their own; on v1 only. */
+/**
+ * Fields of ordinary requests, and of requests that the client sends over a connection of their own. Used on
+ * v1 only.
+ */
 const fields: readonly (readonly string[])[] = [[], ["Trailer", "X-A"], ["Expect", "100-continue"]];
 
 /**
- * Uploads go on for two thirds of the time to a local service that reads none of them. Then the relay breaks the connection off: the
- * client must have come back and answer.
+ * For two thirds of the time, uploads go on to a local service that reads none of them. Then the relay breaks
+ * the connection off. The client must come back and answer.
  */
 async function flood(field: Field, wire: Wire, perSecond: number, most: number): Promise<void> {
   const relay = new HostileRelay(field.port, wire);
@@ -43,7 +49,7 @@ async function flood(field: Field, wire: Wire, perSecond: number, most: number):
   }
 }
 
-/** A hundred requests, one each 10 ms, all of which should be answered. */
+/** A hundred requests, one each 10 ms. The client should answer all of them. */
 async function askAround(client: Victim, fail: (why: string) => void): Promise<void> {
   const answers: Promise<number>[] = [];
   for (let i = 0; i < 100; i++) {
@@ -59,7 +65,7 @@ function untilOver(field: Field): number {
   return Math.max(0, field.untilMs - performance.now());
 }
 
-/** What a relay does that means harm to the laptops of its clients. */
+/** Attacks by a hostile relay on the laptops of its clients. */
 export const byRelays: readonly Attack[] = [
   {
     name: "hostile relay",

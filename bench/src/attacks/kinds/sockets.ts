@@ -2,9 +2,9 @@ import type { Attack } from "../attack.js";
 import { type Field, requestHead } from "../field.js";
 
 const connect = requestHead("CONNECT example.com:443");
-/** Node refuses what is expected here by itself. */
+/** An expectation that Node itself refuses. */
 const expectation = requestHead("GET /small", "Expect: y");
-/** What follows it in the same packet; each is handed over by another part of Node. */
+/** Requests that follow in the same packet. Another part of Node hands over each of them. */
 const followers = [
   requestHead("GET /echo", "Connection: Upgrade", "Upgrade: websocket"),
   requestHead("GET /_tunnel/register", "Connection: Upgrade", "Upgrade: websocket"),
@@ -12,8 +12,8 @@ const followers = [
 ];
 
 /**
- * Says `head` over a connection of its own and one more byte after the answer. Then a third of them stay, a third end their half,
- * and a third leave: nobody sees that who does not read.
+ * Sends `head` over a connection of its own, and one more byte after the answer. Then a third of these
+ * visitors stay, a third end their half, and a third leave. A relay that does not read sees none of this.
  */
 async function sayMore(field: Field, i: number, head: string): Promise<void> {
   const line = field.connect(i, 20, { allowHalfOpen: true });
@@ -25,7 +25,7 @@ async function sayMore(field: Field, i: number, head: string): Promise<void> {
   await line.closed;
 }
 
-/** What leaves connections behind that nobody reads, and nothing ends. */
+/** Attacks that leave connections behind that nobody reads and nothing ends. */
 export const bySockets: readonly Attack[] = [
   {
     name: "expectations",

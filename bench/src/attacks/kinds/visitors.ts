@@ -2,7 +2,7 @@ import type { Attack } from "../attack.js";
 import { requestHead } from "../field.js";
 import { register } from "../wire.js";
 
-/** What visitors do who mean harm. */
+/** Attacks by hostile visitors. */
 export const byVisitors: readonly Attack[] = [
   {
     name: "slow heads",
@@ -100,7 +100,8 @@ export const byVisitors: readonly Attack[] = [
     leavesSockets: true,
     async run(field) {
       const chunk = Buffer.alloc(65_536);
-      // With more, this machine's kernel runs out of memory for TCP: it holds every buffer of all four connections in a row.
+      // With more of them, this machine's kernel runs out of memory for TCP: it holds all buffers of the four
+      // connections in a row.
       await field.paced(20, 150, async (i) => {
         const line = field.connect(i);
         line.say(requestHead("POST /hang", "Content-Length: 5000000"));
