@@ -1,7 +1,9 @@
 import { configDefaults, defineConfig } from "vitest/config";
 import { CountsReporter } from "./scripts/counts-reporter.js";
 
-/** Tests with a command of their own, `npm run test:NAME`: they take a minute or more, for npm or pip alone. */
+/**
+ * Tests with a command of their own, `npm run test:NAME`: npm or pip alone takes a minute or more in them.
+ */
 const separate: Readonly<Record<string, string>> = {
   image: "test/packaging/image.test.ts",
   services: "test/services/**",
@@ -15,7 +17,8 @@ export default defineConfig(({ mode }) => ({
       ...configDefaults.exclude,
       ...Object.entries(separate).flatMap(([name, files]) => (name === mode ? [] : [files])),
     ],
-    // The machine that runs them may have two cores. End-to-end tests start processes of their own, and wait a third of their time.
+    // The machine that runs the tests may have two cores. End-to-end tests start processes of their own, and
+    // spend a third of their time waiting.
     maxWorkers: 3,
     testTimeout: 20_000,
     // Hooks start several processes, and each may take as long as startRelayCommand waits for it.

@@ -1,5 +1,5 @@
-// `npm run check`: everything that is judged without running the product. All steps run, whatever the earlier
-// ones found, so that one run tells the whole story; the exit status is 1 if any of them failed.
+// `npm run check`: all checks that do not run the product. All steps run, also after one that failed, so that
+// one run tells the whole story. The exit status is 1 if any step failed.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
@@ -10,7 +10,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const published = ["shared", "protocol", "relay", "client", "cli"];
 const commands = ["cli"];
 
-/** Runs a command of node_modules/.bin (or of the system) and returns what it said and whether it succeeded. */
+/** Runs a command of node_modules/.bin (or of the system). Returns its output and whether it succeeded. */
 function run(command, args, cwd = root) {
   const result = spawnSync(command, args, {
     cwd,
@@ -22,7 +22,7 @@ function run(command, args, cwd = root) {
   return { ok: result.status === 0, output };
 }
 
-/** Packs each published package as npm would and looks at the archive, which is what users get. */
+/** Packs each published package as npm would and checks the archive, which users get. */
 function packages() {
   const folder = mkdtempSync(join(tmpdir(), "mcp-tunnel-pack-"));
   try {
@@ -37,7 +37,7 @@ function packages() {
       if (file === undefined) return [{ ok: false, output: `npm pack named no archive:\n${packed.output}` }];
       const archive = join(folder, file);
       const lint = run("publint", ["run", archive, "--strict"]);
-      // A package of a command alone has no types.
+      // A package that is only a command has no types.
       if (commands.includes(name)) return [lint];
       return [lint, run("attw", [archive, "--profile", "esm-only", "--no-emoji", "--no-color"])];
     });
@@ -51,7 +51,7 @@ function merge(results) {
   return { ok: results.every((r) => r.ok), output: results.map((r) => r.output).join("") };
 }
 
-/** Nothing committed may depend on, or tell about, the machine it was written on. */
+/** No committed file may depend on the machine it was written on, or tell about it. */
 function machinePaths() {
   const registry = run("npm", ["config", "get", "registry"]).output.match(/https?:\/\/([^/\s]+)/)?.[1];
   const secrets = [root, homedir()].filter((path) => path.split("/").length > 2);

@@ -1,9 +1,9 @@
 import type { Reporter, TestModule, SerializedError } from "vitest/node";
 
 /**
- * Ends a run with one plain line, `N passed, N failed`, for readers of logs. A file that could not be loaded and an
- * error outside of any test count as failed. Under CI a skipped test fails the run: there, every program that a
- * test needs is installed, so a skip means that something was not tested.
+ * Ends a run with one plain line, `N passed, N failed`, for readers of logs. A file that could not be loaded
+ * and an error outside of any test count as failed. Under CI a skipped test fails the run: every program that
+ * a test needs is installed there, so a skip means that something was not tested.
  */
 export class CountsReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly SerializedError[]): void {

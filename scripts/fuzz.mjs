@@ -1,6 +1,6 @@
-// `npm run fuzz -- [--minutes N] [--seed S] [NAME ...]`: tries the properties about hostile peers, or those of the files
-// named, again and again with new seeds; `npm test` tries each a few times. Exit status 1 when one does not hold. What it
-// finds belongs into test/vectors, where it is tried for ever.
+// `npm run fuzz -- [--minutes N] [--seed S] [NAME ...]`: tries the properties about hostile peers, or those
+// of the files named, again and again with new seeds. `npm test` tries each a few times. Exit status 1 when a
+// property does not hold. Findings belong into test/vectors, where every run of the tests tries them.
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -25,12 +25,16 @@ const files =
     ? positionals
     : ["test/fuzz/", "packages/protocol/test/", "test/security/04-header-injection"];
 
-/** @typedef {{ property: string, seed: number, runs: number, finding?: { path: string, counterexample: string, error: string } }} Report */
+/**
+ * @typedef {{ path: string, counterexample: string, error: string }} Finding
+ * @typedef {{ property: string, seed: number, runs: number, finding?: Finding }} Report
+ */
 /** @type {Map<string, { runs: number, findings: number }>} */
 const properties = new Map();
 const findings = new Set();
 const folder = mkdtempSync(join(tmpdir(), "mcp-tunnel-fuzz-"));
-// So short that all have their turn several times; a finding in the first ones shall not keep the others from theirs.
+// So short that all properties have their turn several times. A finding in the first ones shall not keep the
+// others from theirs.
 const eachMs = Math.min(10_000, Math.max(2_000, totalMs / 60));
 const startedAtMs = performance.now();
 const deadlineMs = startedAtMs + totalMs;
@@ -84,7 +88,7 @@ async function tryAll(reportFile) {
   }
   const status = await new Promise((resolve) => child.on("close", resolve));
   const reports = readReports(reportFile);
-  // An error that no property caught is a finding as well, and only vitest knows about it.
+  // An error that no property caught is a finding as well. Only vitest knows about it.
   if (status !== 0 && reports.every((report) => report.finding === undefined)) {
     otherFailure = true;
     console.log(output);

@@ -1,9 +1,11 @@
-// Finds, and with `--fix` adds, what package-lock.json lacks for other platforms: `node scripts/lock.mjs [--fix]`.
+// Finds, and with `--fix` adds, the entries that package-lock.json lacks for other platforms:
+// `node scripts/lock.mjs [--fix]`.
 //
-// Native tools come as one optional package for each platform. npm leaves those out of the lock that its registry cannot
-// serve at the moment (a mirror may hold only some platforms), and then `npm ci` refuses the whole lock, everywhere.
-// What is added has the exact version that the tool names, and the platform that is in the package's own name, so
-// that npm skips it elsewhere; it has no checksum until somebody installs it on such a platform and saves the lock.
+// Native tools come as one optional package for each platform. npm leaves packages out of the lock that its
+// registry cannot serve at the moment (a mirror may hold only some platforms). Then `npm ci` refuses the
+// whole lock, everywhere. An added entry has the exact version that the tool names, and the platform that is
+// in the package's own name, so that npm skips it elsewhere. It has no checksum until somebody installs it on
+// such a platform and saves the lock.
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -29,7 +31,7 @@ if (!process.argv.includes("--fix")) {
 }
 for (const { name, version, dev } of missing) {
   const { os, cpu, libc } = platformOf(name);
-  // In npm's order of fields, so that its next run changes nothing.
+  // The fields are in npm's order, so that its next run changes nothing.
   lock.packages[`node_modules/${name}`] = {
     version,
     cpu,

@@ -1,5 +1,6 @@
-// `npm run release:pack -- FOLDER`: the packages as they are published, built, as archives in FOLDER. In a GitHub workflow they name the
-// repository: npm accepts a provenance only for packages that say where they come from.
+// `npm run release:pack -- FOLDER`: packs the packages as they are published, built, into archives in FOLDER.
+// In a GitHub workflow they name the repository: npm accepts a provenance only for packages that say where
+// they come from.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,7 +19,7 @@ const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository } = process.env
 mkdirSync(folder, { recursive: true });
 execFileSync(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-b", root]);
 for (const name of ["shared", "protocol", "relay", "client", "cli"]) {
-  // A copy, so that the manifest in the work tree stays what it is.
+  // A copy, so that the manifest in the work tree does not change.
   const copy = mkdtempSync(join(tmpdir(), "mcp-tunnel-release-"));
   try {
     cpSync(join(root, "packages", name), copy, {

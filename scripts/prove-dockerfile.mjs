@@ -1,11 +1,12 @@
-// Carries the steps of the Dockerfile out in a bare directory, one root for each stage, so that they are proven where
-// no container engine is at hand: what is copied is there, what is run succeeds, and the image's command starts.
+// Carries out the steps of the Dockerfile in a bare directory, one root for each stage, to prove them where
+// no container engine is at hand: the files to copy exist, the commands succeed, and the image's command
+// starts.
 //
 //   node scripts/prove-dockerfile.mjs [FOLDER]
 //
-// FOLDER (default: a new temporary one, removed at the end) receives the stages, and image.json, which tells how the last
-// one is run. What an engine would add is not proven:
-// the base image and its Node, the user's rights, and apt-get, which is only simulated where there is one.
+// FOLDER (default: a new temporary one, removed at the end) receives the stages, and image.json, which tells
+// how to run the last one. The parts that an engine would add are not proven: the base image and its Node,
+// the user's rights, and apt-get, which is only simulated if the machine has it.
 import { execFileSync, spawnSync } from "node:child_process";
 import {
   cpSync,
@@ -32,7 +33,10 @@ function parse(text) {
   });
 }
 
-/** What COPY from the context may take: the files of git, less what .dockerignore leaves out; its last match counts. */
+/**
+ * The files that COPY may take from the context: git's files, except those that .dockerignore leaves out. Its
+ * last match counts.
+ */
 function contextFiles() {
   const rules = readFileSync(join(repository, ".dockerignore"), "utf8")
     .split("\n")
@@ -55,7 +59,7 @@ function fail(message) {
   throw new Error(message);
 }
 
-/** As a JSON array; the other form would need a shell. */
+/** The instruction as a JSON array: the other form would need a shell. */
 function exec(text) {
   return JSON.parse(text.slice(text.indexOf("[")));
 }
@@ -118,7 +122,7 @@ class Stage {
       return;
     }
     if (/apt-get|rm -rf/.test(command)) fail(`RUN ${command}: not in a form that can be simulated`);
-    // Paths of the image as words of their own.
+    // Replaces paths of the image that are words of their own.
     const rewritten = command.replaceAll(
       /(^|\s)\/(app|src|usr\/local\/bin)(?=\/|\s|$)/g,
       `$1${this.root}/$2`,
@@ -195,7 +199,7 @@ const given = process.argv[2];
 const folder = given ?? mkdtempSync(join(tmpdir(), "mcp-tunnel-image-"));
 try {
   const image = proveDockerfile(folder);
-  // The init is of the base image's distribution; the rest of the command is ours.
+  // The init comes from the base image's distribution; the rest of the command is ours.
   const [command, ...args] = image.entrypoint.slice(image.entrypoint.indexOf("--") + 1);
   const version = execFileSync(command, [...args, "--version"], {
     env: image.environment(),

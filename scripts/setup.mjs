@@ -1,5 +1,5 @@
 // Makes a fresh clone ready: installs the locked dependencies when they are missing or out of date, then
-// builds. Run by `npm start`, `npm test` and `npm run check`, so that none of them needs a step before it.
+// builds. `npm start`, `npm test` and `npm run check` run it, so that none of them needs a step before it.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -7,7 +7,10 @@ import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
-/** Whether everything that package-lock.json names is there in that version, by npm's own record of what it installed. */
+/**
+ * Whether all packages of package-lock.json are installed in their versions, by npm's own record of the
+ * installation.
+ */
 function isInstalled() {
   let record;
   try {
@@ -16,7 +19,7 @@ function isInstalled() {
     return false;
   }
   return Object.entries(readPackages("package-lock.json")).every(
-    // Optional packages are those for other platforms; paths outside node_modules are the workspace's own.
+    // Optional packages belong to other platforms. Paths outside node_modules are the workspace's own.
     ([path, { version, optional, link }]) =>
       optional === true ||
       !path.includes("node_modules/") ||

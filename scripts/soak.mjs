@@ -1,4 +1,5 @@
-// `npm run soak -- [--minutes N]`: test/soak for so long (default 10). Exit status 1 if something is left behind.
+// `npm run soak -- [--minutes N]`: runs test/soak for that long (default 10). Exit status 1 if something is
+// left behind.
 import { spawnSync } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,5 +1,5 @@
-// `npm run test:node -- 24 [vitest arguments]`: the tests on another release of Node, from the npm package that holds its
-// binary. Nothing is left behind in the work tree.
+// `npm run test:node -- 24 [vitest arguments]`: runs the tests on another release of Node, from the npm
+// package that holds its binary. It leaves nothing behind in the work tree.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { arch, platform, tmpdir } from "node:os";

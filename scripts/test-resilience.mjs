@@ -1,5 +1,5 @@
-// `npm run test:resilience -- [NAME ...]`: the tests of test/resilience, or those named, at their full size, which takes
-// a quarter of an hour. `npm test` runs a part of each.
+// `npm run test:resilience -- [NAME ...]`: runs the tests of test/resilience, or those named, at their full
+// size, which takes a quarter of an hour. `npm test` runs a part of each.
 import { spawnSync } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,5 @@
-// `npm run release:version` calls it once the manifests have their new version: writes that into the sources.
+// `npm run release:version` calls this when the manifests have their new version. It writes the version into
+// the sources.
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,12 +1,13 @@
 #!/bin/sh
 # DNS records at Cloudflare for --acme-hook (see README.md). Not tested against the real service.
-# Needs curl and jq, CF_API_TOKEN (permission "DNS: edit" for the zone) and CF_ZONE_ID (shown on the zone's overview).
+# Needs curl and jq, CF_API_TOKEN (permission "DNS: edit" for the zone) and CF_ZONE_ID (shown on the zone's
+# overview).
 set -eu
 action=$1 record=$2 value=$3
 api="https://api.cloudflare.com/client/v4/zones/${CF_ZONE_ID:?}/dns_records"
 
 call() {
-  # The token goes by a file descriptor, so that it does not stand in the process list.
+  # A file descriptor passes the token, so that the process list does not show it.
   curl --silent --show-error --fail-with-body --max-time 30 \
     --header @/dev/fd/3 --header 'Content-Type: application/json' "$@" 3<<EOF
 Authorization: Bearer ${CF_API_TOKEN:?}

@@ -4,11 +4,11 @@
 set -eu
 action=$1 record=$2 value=$3
 api="https://api.digitalocean.com/v2/domains/${DO_DOMAIN:?}/records"
-# Names are told relative to the zone.
+# The API takes names relative to the zone.
 name=${record%".$DO_DOMAIN"}
 
 call() {
-  # The token goes by a file descriptor, so that it does not stand in the process list.
+  # A file descriptor passes the token, so that the process list does not show it.
   curl --silent --show-error --fail-with-body --max-time 30 \
     --header @/dev/fd/3 --header 'Content-Type: application/json' "$@" 3<<EOF
 Authorization: Bearer ${DO_API_TOKEN:?}

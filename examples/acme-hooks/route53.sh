@@ -1,12 +1,12 @@
 #!/bin/sh
 # DNS records at Amazon Route 53 for --acme-hook (see README.md). Not tested against the real service.
-# Needs the aws command with credentials for route53:ListResourceRecordSets, ChangeResourceRecordSets and GetChange,
-# jq, and HOSTED_ZONE_ID.
+# Needs the aws command with credentials for route53:ListResourceRecordSets, ChangeResourceRecordSets and
+# GetChange, jq, and HOSTED_ZONE_ID.
 set -eu
 action=$1 record=$2 value=$3
 zone=${HOSTED_ZONE_ID:?}
 
-# All values of a name are one record set here: the others have to be kept.
+# Route 53 keeps all values of a name in one record set: the other values have to be kept.
 current=$(aws route53 list-resource-record-sets --hosted-zone-id "$zone" --output json \
   --start-record-name "$record." --start-record-type TXT --max-items 1 |
   jq -c --arg name "$record." \
@@ -23,11 +23,11 @@ clear) wanted=$(printf %s "$current" | jq -c --argjson this "$this" '. - [$this]
 esac
 [ "$wanted" != "$current" ] || exit 0
 
-# A record set without values cannot be, so the last one is deleted with the set.
+# A record set without values is impossible, so the last value is deleted with the set.
 if [ "$wanted" = "[]" ]; then verb=DELETE values=$current; else verb=UPSERT values=$wanted; fi
 batch=$(jq -nc --arg verb "$verb" --arg name "$record." --argjson values "$values" \
   '{Changes: [{Action: $verb, ResourceRecordSet: {Name: $name, Type: "TXT", TTL: 60, ResourceRecords: $values}}]}')
 change=$(aws route53 change-resource-record-sets --hosted-zone-id "$zone" --change-batch "$batch" \
   --query ChangeInfo.Id --output text)
-# Returns when all of Route 53's name servers have it.
+# The command returns when all of Route 53's name servers have the change.
 aws route53 wait resource-record-sets-changed --id "$change"

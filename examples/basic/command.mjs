@@ -3,7 +3,7 @@ import { EventEmitter } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-/** Where each command is. */
+/** The path of each command. */
 const files = {
   "mcp-tunnel": new URL("../bin/mcp-tunnel.js", import.meta.resolve("mcp-tunnel")),
   "mcp-tunnel-client": import.meta.resolve("mcp-tunnel-cli/bin/mcp-tunnel-client.js"),
@@ -13,13 +13,13 @@ const files = {
 const startTimeoutMs = 15_000;
 
 /**
- * A command of one of the packages in a process of its own. Emits `line` with each JSON object that it prints, and
- * `end` when it is gone.
+ * A command of one of the packages in a process of its own. Emits `line` with each JSON object that the
+ * command prints, and `end` when the process is gone.
  */
 export class Command extends EventEmitter {
   #name;
   #child;
-  /** The last lines it printed, for the case that it fails. */
+  /** The last lines that the command printed, shown if it fails. */
   #said = [];
   #ended;
 
@@ -31,7 +31,8 @@ export class Command extends EventEmitter {
     super();
     this.#name = name;
     const file = fileURLToPath(files[name]);
-    // In a process group of its own: Ctrl-C in a terminal would otherwise reach it too, out of order.
+    // In a process group of its own. Otherwise Ctrl-C in a terminal would reach the command too, out of
+    // order.
     this.#child = spawn(process.execPath, [file, ...args], {
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
@@ -49,7 +50,7 @@ export class Command extends EventEmitter {
     createInterface({ input: this.#child.stderr }).on("line", (line) => this.#remember(line));
   }
 
-  /** What it is and its last words. */
+  /** The command's name and its last words. */
   get obituary() {
     return `${this.#name} ended; it said:\n${this.#said.join("\n")}`;
   }
@@ -74,7 +75,7 @@ export class Command extends EventEmitter {
     });
   }
 
-  /** Asks it to end, and resolves when it has. */
+  /** Asks the command to end, and resolves when it has ended. */
   stop() {
     this.#child.kill("SIGTERM");
     return this.#ended;

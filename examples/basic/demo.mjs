@@ -1,16 +1,16 @@
-// `npm start`: a relay, a real MCP server and the client that connects them, all on this machine.
-// The relay and the client are the commands that users run; only their arguments stand here.
+// `npm start`: a relay, a real MCP server and the client that connects them, all on this machine. The relay
+// and the client are the commands that users run; only their arguments are written here.
 import { createServer } from "node:net";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "./command.mjs";
 import { startMcpServer } from "./mcp-server.mjs";
 
-/** What runs, in the order in which it was started; it is stopped the other way round. */
+/** The running parts, in the order in which they were started. They are stopped in the opposite order. */
 const running = [];
 let stopping = false;
 
-// Before anything is started, or Ctrl-C would leave it behind.
+// Before anything is started. Otherwise an early Ctrl-C would leave processes behind.
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => void stop(0));
 
 try {
@@ -50,7 +50,7 @@ function run(name, args) {
 
 function explain(url, localPort) {
   const mcpUrl = `${url}/mcp`;
-  // npm runs this in the folder of the workspace; the person may stand elsewhere.
+  // npm runs this in the folder of the workspace; the person may be in another folder.
   const here = process.env.INIT_CWD ?? process.cwd();
   const mcpClient = relative(here, fileURLToPath(new URL("mcp-client.mjs", import.meta.url)));
   const listTools = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list" });
@@ -85,7 +85,10 @@ function fail(message) {
   void stop(1);
 }
 
-/** Ends everything once, however often it is asked: npm passes on the Ctrl-C that the terminal has sent already. */
+/**
+ * Ends everything once, however often it is called: npm passes on the Ctrl-C that the terminal has sent
+ * already.
+ */
 async function stop(status) {
   if (stopping) return;
   stopping = true;
@@ -95,7 +98,7 @@ async function stop(status) {
   process.exit(status);
 }
 
-/** The first port from `port` on that nobody on this machine uses. */
+/** The first port from `port` on that nothing on this machine uses. */
 async function freePort(port) {
   const probe = createServer();
   const free = await new Promise((resolve, reject) => {

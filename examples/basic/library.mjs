@@ -25,7 +25,7 @@ tunnel.on("disconnected", ({ cause }) =>
   console.log(`connection lost (${cause.message}); coming back by itself`),
 );
 tunnel.on("connected", ({ url }) => console.log(`connected again: ${url}`));
-// The end that nobody asked for: the relay refused, or another client took the name.
+// The tunnel ended although nobody stopped it: the relay refused, or another client took the name.
 tunnel.on("closed", ({ error }) => {
   if (error !== undefined) console.error(`tunnel closed: ${error.message}`);
   server.close();

@@ -10,8 +10,8 @@ if (url === undefined || !URL.canParse(url)) {
   process.exit(2);
 }
 
-// Browsers and curl take every name under .localhost as this machine (RFC 6761 section 6.3); the resolver that
-// Node asks often does not.
+// Browsers and curl take every name under .localhost as this machine (RFC 6761 section 6.3). Node asks a
+// resolver that often does not.
 const dispatcher = new Agent({
   connect: {
     lookup: (hostname, options, callback) =>

@@ -1,5 +1,5 @@
-// A small MCP server, built with the official SDK and served over streamable HTTP: three tools, one of them slow.
-// Alone: `node mcp-server.mjs [port]` (default 3000).
+// A small MCP server, built with the official SDK and served over streamable HTTP: three tools, one of them
+// slow. Alone: `node mcp-server.mjs [port]` (default 3000).
 import { createServer } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import {
@@ -58,10 +58,11 @@ function createTools() {
  * @returns {Promise<{ port: number, close: () => Promise<void> }>}
  */
 export async function startMcpServer(port = 0) {
-  // Answers both the 2026 revision, where every request stands alone, and the ones before it.
+  // Answers the 2026 revision, where every request stands alone, and the revisions before it.
   const mcp = createMcpHandler(createTools);
   const handle = toNodeHandler(mcp);
-  // The SDK's guards against DNS rebinding. The tunnel's client writes Host so that they let its requests pass.
+  // The SDK's guards against DNS rebinding. The tunnel's client writes a Host that lets its requests pass
+  // them.
   const hostIsLocal = localhostHostValidation();
   const originIsLocal = localhostOriginValidation();
   const server = createServer((req, res) => {

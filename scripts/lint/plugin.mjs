@@ -41,18 +41,18 @@ export function roomOf(file, heights) {
   return parted && posix.dirname(file) !== room ? undefined : room;
 }
 
-/** The file, as a path below src, that a relative import means. */
+/** The file that a relative import names, as a path below src. */
 export function targetOf(file, specifier) {
   return posix.join(posix.dirname(file), specifier).replace(/\.js$/, ".ts");
 }
 
-/** What is wrong with an import by a file in a room, or undefined. */
+/** The fault of an import by a file in a room, or undefined. */
 function fault(plan, room, file, specifier) {
   if (!specifier.startsWith(".")) return outsideFault(plan, room, specifier);
   const target = targetOf(file, specifier);
   if (target.startsWith("../")) return "An import must not leave the package's src.";
   const to = roomOf(target, plan.heights);
-  // A target in no room is reported itself.
+  // A target in no room has a report of its own.
   if (to === undefined || to === room) return undefined;
   const above = plan.heights.get(to) - plan.heights.get(room);
   if (above < 0) return undefined;

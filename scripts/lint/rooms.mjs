@@ -1,11 +1,11 @@
-// Counts what the layers are for: `node scripts/lint/rooms.mjs [folder of another checkout]`.
+// Counts what the layers shall improve: `node scripts/lint/rooms.mjs [folder of another checkout]`.
 //
 // Each package is counted by folder: a room is a folder directly below src, or a file beside it. This works
 // for any commit. Where layers.mjs has a room for every file, the package is counted by these rooms as well.
 // An import between rooms is an ordered pair of rooms, however many files of the one import files of the
-// other. Types count, and so does index.ts. Upward imports by folder are the fewest such pairs that any
-// order of the rooms leaves; by layers.mjs they are the pairs that break its order. A cycle is a largest set
-// of rooms, or files, that reach one another.
+// other. Types count, and so does index.ts. Upward imports by folder are the fewest such pairs that any order
+// of the rooms leaves; by layers.mjs they are the pairs that break its order. A cycle is a largest set of
+// rooms, or files, that reach one another.
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { heightsOf, roomOf, targetOf } from "./plugin.mjs";
@@ -13,7 +13,7 @@ import { heightsOf, roomOf, targetOf } from "./plugin.mjs";
 const root = resolve(process.argv[2] ?? join(import.meta.dirname, "..", ".."));
 
 /**
- * The files below a src folder, and which of each other they import.
+ * The files below a src folder, and the files of this folder that each of them imports.
  * @returns {Map<string, Set<string>>}
  */
 function importsOf(src) {
@@ -33,7 +33,7 @@ function importsOf(src) {
 }
 
 /**
- * The graph of the rooms, without what a room imports from itself.
+ * The graph of the rooms, without the imports inside a room.
  * @returns {Map<string, Set<string>>}
  */
 function between(graph, room) {
@@ -69,7 +69,7 @@ function reachable(graph, from) {
   return seen;
 }
 
-/** How many pairs the best order of the rooms leaves upward, from the best order of each smaller set. */
+/** The upward pairs that the best order of the rooms leaves, from the best order of each smaller set. */
 function fewestUpward(graph, cycle) {
   const ahead = cycle.map((room) => cycle.map((other) => (graph.get(room).has(other) ? 1 : 0)));
   const fewest = Array(2 ** cycle.length).fill(Infinity);
