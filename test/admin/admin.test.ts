@@ -24,7 +24,7 @@ const connect = async (relay: AdminRelay, subdomain: string) =>
 
 const adminPort = (relay: AdminRelay): number => Number(new URL(relay.admin).port);
 
-/** What `/api/tunnels` says. */
+/** The answer of `/api/tunnels`. */
 async function status(relay: AdminRelay) {
   const { text } = await ask(`${relay.admin}/api/tunnels`);
   return JSON.parse(text) as { relay: object; tunnels: { name: string; since: number; rttMs?: number }[] };
@@ -42,7 +42,7 @@ describe("health", () => {
     expect(await ask(`${relay.admin}/healthz`)).toMatchObject({ status: 200, json: { status: "ok" } });
     expect(await ask(`${relay.admin}/readyz`)).toMatchObject({ status: 200, json: { status: "ready" } });
 
-    // An open request holds the relay back, so that it can be watched while it drains.
+    // An open request holds the relay back, so that the test can watch it while it drains.
     const upstream = closing(await startUpstream());
     closing(await startClientCommand(upstream.port, relay.port, ["--subdomain", "app"]));
     const visitor = closing(createVisitor(relay.port));
@@ -72,7 +72,7 @@ describe("the admin API", () => {
     await visitor.text("new", "/echo", { method: "POST", body: "678" });
     const stream = await visitor.visit("new", "/sse");
     stream.body.on("error", () => {});
-    // What flows through a stream that goes on counts already: "data: 12345678\n\n".
+    // The bytes of an open stream count already: "data: 12345678\n\n".
     upstream.emit("12345678");
     await once(stream.body, "data");
 
@@ -125,7 +125,7 @@ describe("the admin API", () => {
     expect((await client.exited).code).not.toBe(0);
     expect(client.output).toContain("disconnected by the operator");
     expect((await status(relay)).tunnels).toEqual([]);
-    // Whoever starts it anew means it.
+    // An operator who starts the client anew means it.
     closing(await startClientCommand(9, relay.port, ["--subdomain", "app"]));
   });
 
@@ -149,7 +149,7 @@ describe("the admin API", () => {
         );
         expect(answer).toMatch(/^HTTP\/1.1 (404|421) /);
       }
-      // A tunnel's own paths are the tunnel's.
+      // The same paths below a tunnel's name belong to the tunnel.
       const visitor = closing(createVisitor(relay.port));
       expect((await visitor.text("app", path)).text).toBe(`GET ${path}`);
     }
@@ -182,8 +182,8 @@ describe("who may ask", () => {
     expect(relay.output).not.toContain("s3cret");
   });
 
-  // A page at http://evil.test whose name was made to point to 127.0.0.1 may read what it asks for, as far as
-  // the browser is concerned; what it cannot do is lie about its name.
+  // A page at http://evil.test whose name was made to point to 127.0.0.1 may, for the browser, read the
+  // answers to its requests. But it cannot lie about its name.
   it("without one: this machine, but no web page that has rebound its name", async () => {
     const relay = await startRelay();
     const port = adminPort(relay);

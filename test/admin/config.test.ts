@@ -197,7 +197,8 @@ hold-timeout: { seconds: 1 }
       ":2: acme-dir: the ACME directory",
     ],
   ])("that has %s is said to", async (_, text, mention) => {
-    // What the command does, without a process for each; those above show that it becomes status 2.
+    // Runs the command's function, without a process for each case. The tests above show that its refusal
+    // becomes status 2.
     const refusal = await check(write(text)).then(
       () => "nothing is wrong",
       (error: unknown) => String(error),

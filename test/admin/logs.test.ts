@@ -54,7 +54,7 @@ describe("the access log", () => {
     expect(Date.parse(time)).toBeGreaterThanOrEqual(started);
     expect(second?.slice(4)).toEqual(['GET /\\"%0a HTTP/1.1', "502", "16", "-", "a\\x09b\\x80"]);
     expect(relay.output).not.toContain("s3cret");
-    // The relay's own log goes on as it is.
+    // The access log leaves the relay's own log as it is.
     await relay.waitForJson({ msg: "tunnel registered" });
     expect(relay.json.some((line) => line["msg"] === "request")).toBe(false);
   });
@@ -94,7 +94,7 @@ describe("the access log", () => {
     ["pretty", /nobody GET \/x 502 16 B/],
     ["combined", /"GET \/x HTTP\/1\.1" 502 16 /],
   ])("as %s is written even where the relay itself only warns", async (format, form) => {
-    // The port is not told then.
+    // The relay does not tell its port then.
     const port = await freePort();
     const quiet = closing(
       runRelay([

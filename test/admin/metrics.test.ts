@@ -34,7 +34,7 @@ describe("the metrics", () => {
     const after = await Scrape.of(relay);
     expect(after.value("mcp_tunnel_requests_total", { status: "2xx", outcome: "completed" })).toBe(1);
     expect(after.value("mcp_tunnel_requests_total", { status: "4xx", outcome: "completed" })).toBe(1);
-    // RFC 9110 section 15 has what is above 599 taken for one of these.
+    // RFC 9110 section 15: a recipient takes a status above 599 for one of these.
     expect(after.value("mcp_tunnel_requests_total", { status: "5xx", outcome: "completed" })).toBe(1);
     expect(after.value("mcp_tunnel_requests_total", { status: "5xx", outcome: "refused" })).toBe(1);
     expect(after.value("mcp_tunnel_requests_total", { status: "4xx", outcome: "refused" })).toBe(1);
@@ -175,11 +175,11 @@ describe("the metrics", () => {
       new URL("../../examples/grafana/mcp-tunnel.json", import.meta.url),
       "utf8",
     );
-    // Nothing speaks TLS here, so nothing expires.
+    // This relay does not speak TLS, so it has no certificate that expires.
     expect(families.find(({ name }) => name.includes("certificate_expiry"))?.metrics).toEqual([]);
     const ours = names.filter((name) => name.startsWith("mcp_tunnel_"));
     for (const name of ours) expect(documented).toContain(`\`${name}\``);
-    // And the other way round: nothing is documented or drawn that is not there.
+    // And the other way round: the documents and the dashboard name no metric that does not exist.
     const known = new Set(names.flatMap((name) => [name, `${name}_bucket`, `${name}_count`, `${name}_sum`]));
     const mentioned = (documented + dashboard).match(/\b(?:mcp_tunnel|nodejs|process)_[a-z0-9_]+\b/g) ?? [];
     expect(mentioned.filter((name) => !known.has(name))).toEqual([]);

@@ -21,7 +21,7 @@ export async function startAdminRelay(
 export interface Answer {
   status: number;
   text: string;
-  /** What the API said, if that was JSON. */
+  /** The API's answer, if it was JSON. */
   json: Record<string, unknown> | undefined;
 }
 
@@ -38,7 +38,7 @@ export async function ask(
   };
 }
 
-/** The metrics of a relay, read by somebody else's parser. */
+/** The metrics of a relay, read by a parser from another project. */
 export class Scrape {
   readonly families;
 

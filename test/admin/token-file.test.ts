@@ -37,7 +37,7 @@ import { startOriginalClient } from "../support/original-client.js";
 import { startUpstream } from "../support/upstream.js";
 import { createVisitor } from "../support/visitor.js";
 
-// Tokens that are given out, changed and taken back while the relay runs.
+// Tokens that the operator gives out, changes and takes back while the relay runs.
 
 const closing = closingAfterEach();
 const folder = mkdtempSync(join(tmpdir(), "mcp-tunnel-tokens-"));
@@ -51,7 +51,7 @@ async function tokenCommand(...args: string[]): Promise<RunningCommand & { code:
   return Object.assign(command, { code });
 }
 
-/** How the command would end with these arguments, without a process for it. */
+/** The status and message with which the command would end with these arguments, without a process for it. */
 const failureOfCommand = (...args: string[]) =>
   createProgram()
     .parseAsync(args, { from: "user" })
@@ -73,7 +73,7 @@ async function startCommand(file: string, ...args: string[]) {
   return closing(await startRelayCommand(["--token-file", file, ...args]));
 }
 
-/** What the command would start, in this process. */
+/** The relay that the command would start, in this process. */
 async function startRelay(file: string) {
   const log = new LogWatch();
   const authenticator = await TokenFileAuthenticator.open(file, log.logger);
@@ -215,7 +215,7 @@ describe("a file that cannot be used", () => {
     await relay.waitFor(() =>
       relay.json.find(({ problem }) => /: Missing closing "quote/.test(String(problem))),
     );
-    // An editor that empties the file first, and a file that is gone for a moment.
+    // An editor may empty the file before it writes, and a file may be gone for a moment.
     replace(file, "");
     await relay.waitForJson({ problem: `${file}:1: the file: needs the key 'tokens' with a list of tokens` });
     renameSync(file, `${file}.away`);
@@ -309,7 +309,7 @@ describe("the token commands", () => {
     const [verb = "", ...rest] = args;
     const failure = await failureOfCommand("token", verb, "--token-file", file, ...rest);
     expect(failure).toEqual({ status: 2, message: expect.stringContaining(mention) });
-    // Where the command line is at fault, its help is that of the subcommand.
+    // If the command line is at fault, the message points to the help of the subcommand.
     if (verb === "create") expect(failure?.message).toMatch(/ \(see mcp-tunnel token create --help\)$/);
     expect(readFileSync(file, "utf8")).toBe("tokens: []\n");
   });
@@ -399,7 +399,7 @@ describe("beside a token file", () => {
   });
 });
 
-/** As editors do it: a new file in the place of the old one. */
+/** Replaces the file as editors do: a new file takes the place of the old one. */
 function replace(file: string, text: string): void {
   writeFileSync(`${file}.new`, text);
   renameSync(`${file}.new`, file);
@@ -418,7 +418,7 @@ function clientArgs(relayPort: number, token: string, subdomain: string): string
   ];
 }
 
-/** A client of the original's, which shows the close codes. */
+/** A client of the original's kind. It shows the close codes. */
 async function connect(relayPort: number, token: string, subdomain: string) {
   return closing(await startOriginalClient({ version: "0.2", relayPort, token, subdomain }));
 }

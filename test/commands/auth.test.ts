@@ -11,11 +11,11 @@ import { runAtTerminal } from "../support/terminal.js";
 import { startUpstream } from "../support/upstream.js";
 import { createVisitor } from "../support/visitor.js";
 
-// Who gets which name, asked of the two commands from outside.
+// The names that clients get, as the two commands show it from outside.
 
 const closing = closingAfterEach();
 
-/** What a client that is turned away says, and its exit status. */
+/** The last words of a client that is turned away, and its exit status. */
 async function turnedAway(relayPort: number, args: readonly string[]) {
   const client = closing(runClient(["3000", "--relay", `http://127.0.0.1:${relayPort}`, "--json", ...args]));
   const { code: status } = await client.exited;
@@ -53,7 +53,7 @@ describe("an open relay", () => {
 });
 
 describe("a relay with static tokens", () => {
-  /** The token that has the pattern, the name that is asked for, and whether it is granted. */
+  /** The token's pattern, the name that the client asks for, and whether the relay grants it. */
   const rows = [
     ["myapp", "myapp", true],
     ["myapp-*", "myapp-dev", true],

@@ -12,8 +12,8 @@ import { type RawServer, startRawServer } from "../support/raw-server.js";
 import { startUpstream, type Upstream } from "../support/upstream.js";
 import { createVisitor, rawExchange, type Visitor } from "../support/visitor.js";
 
-// What a visitor of the two commands gets when something goes wrong, row by row of the table in the relay's README; and
-// that the next request works.
+// The answers that a visitor of the two commands gets when something goes wrong, row by row of the table in
+// the relay's README. After each, the next request works.
 
 const closing = closingAfterEach();
 
@@ -93,7 +93,7 @@ describe("a visitor", () => {
   it("who asks for too much, with a length or without", async () => {
     const tooLarge = { status: 502, text: "tunnel response body too large" };
     expect(await visitor.text("app", "/bytes/100001")).toEqual(tooLarge);
-    // The head is on its way when it shows: a cut is the only word left.
+    // The relay notices it when the head is on its way already, so that it can only cut the answer.
     await expect(visitor.text("app", "/bytes/100001?chunked")).rejects.toThrow();
     expect((await visitor.text("app", "/bytes/100000")).text.length).toBeGreaterThan(0);
   });
@@ -154,7 +154,7 @@ describe("a local service", () => {
     const visitor = closing(createVisitor(relay.port));
     for (const [what, bytes] of garbage) {
       answer = bytes;
-      // What is none is told from what did not come.
+      // A service that answers garbage has another text than a service that answers nothing.
       const text = bytes === "" ? "upstream error" : "invalid response";
       expect(await visitor.text("app", "/"), what).toEqual({ status: 502, text });
     }
@@ -242,7 +242,7 @@ describe("secrets", () => {
     await client.close();
     await relay.close();
     expect(relay.output).not.toContain("s3cret");
-    // The client's own user sees the query, and nothing else.
+    // The client shows its own user the query, and no other secret.
     expect(client.output.replaceAll(secrets.query, "")).not.toContain("s3cret");
   });
 });

@@ -19,7 +19,9 @@ beforeEach(async () => {
   visitor = closing(createVisitor(port));
 });
 
-/** A relay whose standard output is `stdout`, and who is not heard of: it listens when it answers. */
+/**
+ * A relay that writes its log to `stdout`. The test does not read that: it asks the relay until it answers.
+ */
 async function startRelay(stdout: "pipe" | number, args: readonly string[] = []): Promise<ChildProcess> {
   const options = [
     "--domain",
@@ -62,7 +64,7 @@ describe("a relay whose log is not taken", () => {
 
   it.each(["json", "pretty"])("serves with a reader who has stopped, in the form %s", async (format) => {
     const relay = await startRelay("pipe", ["--log-format", format]);
-    // More than the pipe and the relay hold for the reader.
+    // More bytes than the pipe and the relay hold for the reader.
     const path = `/${"x".repeat(16_000)}`;
     for (let i = 0; i < 25; i++) {
       const statuses = await Promise.all(Array.from({ length: 20 }, () => visit(path)));
@@ -88,7 +90,7 @@ describe("a relay whose log is not taken", () => {
 
 interface RunningClient extends ChildProcess {
   upstream: Upstream;
-  /** The status of a visit to its tunnel. */
+  /** The status of a visit to the client's tunnel. */
   visit(path: string): Promise<number>;
 }
 
@@ -123,7 +125,7 @@ describe("a client whose lines are not taken", () => {
 
   it("serves with a reader who has stopped, and tells what is lost", async () => {
     const client = await startClient("pipe");
-    // More than the pipe and the client hold for the reader.
+    // More bytes than the pipe and the client hold for the reader.
     const path = `/status/200?${"x".repeat(14_000)}`;
     for (let i = 0; i < 10; i++) {
       const statuses = await Promise.all(Array.from({ length: 20 }, () => client.visit(path)));

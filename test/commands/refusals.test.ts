@@ -5,7 +5,7 @@ import { runAtTerminal } from "../support/terminal.js";
 import { startUpstream, type Upstream } from "../support/upstream.js";
 import { createVisitor, rawExchange, type Visitor } from "../support/visitor.js";
 
-// What whoever sits beside the local service sees of a request that the relay has refused.
+// The user of the client sees the requests that the relay has refused.
 
 const closing = closingAfterEach();
 
@@ -41,7 +41,7 @@ describe("the client command", () => {
     });
   });
 
-  // Expect goes another way to the service than other requests.
+  // A request with Expect reaches the service by another code path than other requests.
   it.each(["", "Expect: 100-continue\r\n"])(
     "calls an answer that the relay does not pass on what the visitor got, %j",
     async (field) => {
@@ -58,7 +58,7 @@ describe("the client command", () => {
         },
       });
       await abort;
-      // Cut in its midst, an answer has the status with which it began.
+      // An answer that was cut in the middle is shown with the status with which it began.
       await visitor.text("long", "/bytes/200000?chunked").catch(() => {});
       expect(await client.waitForJson({ event: "request", path: "/bytes/200000?chunked" })).toMatchObject({
         status: 200,

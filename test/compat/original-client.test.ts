@@ -13,19 +13,19 @@ import {
 } from "../support/original-client.js";
 import { createVisitor, rawExchange } from "../support/visitor.js";
 
-// Clients of the original, which never heard of this project, against the relay command.
+// Clients of the original, which do not know this project, against the relay command.
 
 const versions = ["0.1", "0.2"] as const;
 const closing = closingAfterEach();
 
-/** For all tests that ask for nothing else: each leaves it as it was. */
+/** The relay of all tests that need no options. Each test leaves it as it was. */
 let common: RelayCommand;
 beforeAll(async () => {
   common = await startRelayCommand();
 });
 afterAll(() => common.close());
 
-/** A relay with the tunnel `app` to come; one of the test's own if it takes options. */
+/** A relay for the tunnel `app`: the common relay, or one of the test's own if it takes options. */
 async function startRelay(args: readonly string[] = []) {
   const relay = args.length === 0 ? common : closing(await startRelayCommand(args));
   const visitor = closing(createVisitor(relay.port));
@@ -109,7 +109,7 @@ describe.each(versions)("an original client %s on the relay command", (version) 
     const answer = await visitor.visit("app", "/", { method: "PUT", body: request });
     expect(Buffer.from(await answer.body.arrayBuffer()).equals(response)).toBe(true);
     expect(arrived?.equals(request)).toBe(true);
-    // A whole body has a length; a stream of pieces has none.
+    // A whole body has a length. A stream of pieces has none.
     expect(answer.headers["content-length"]).toBe(version === "0.1" ? String(response.length) : undefined);
   });
 
@@ -288,7 +288,7 @@ describe("an original client 0.1 on the relay command", () => {
 });
 
 describe("an original client 0.2 on the relay command", () => {
-  /** A client whose requests are answered by the test. */
+  /** A client for whose requests the test writes the answers. */
   async function startManual(args: readonly string[] = []) {
     const { visitor, connect } = await startRelay(args);
     const replies: OriginalReply[] = [];
@@ -338,7 +338,7 @@ describe("an original client 0.2 on the relay command", () => {
       leaving.abort();
       if (!withHead) await expect(answering).rejects.toThrow();
       expect(await cancel).toBe(reply.request.id);
-      // The original still says that it is done; nobody minds.
+      // The original client still sends its last piece. The relay accepts that.
       reply.chunk("", true);
     }
     const next = visitor.text("app", "/");
@@ -375,7 +375,7 @@ describe("an original client 0.2 on the relay command", () => {
 
   it("serves on after many slow answers whose last pieces were still on their way when they ended", async () => {
     const { visitor, nextReply } = await startManual(["--max-response-body", "100000000"]);
-    // Together over the 16 MiB at which readers that hold too much stop the whole link.
+    // Together over 16 MiB. At that amount, slow visitors would make the relay stop reading the whole link.
     for (let i = 0; i < 6; i++) {
       const answering = visitor.visit("app", "/");
       (await nextReply()).answer(200, {}, Buffer.alloc(8_000_000));

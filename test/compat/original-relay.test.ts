@@ -7,7 +7,7 @@ import { startOriginalRelay, type OriginalRelayOptions } from "../support/origin
 import { startRawServer } from "../support/raw-server.js";
 import { startUpstream } from "../support/upstream.js";
 
-// The client command against relays of the original, which never heard of this project.
+// The client command against relays of the original, which do not know this project.
 
 const versions = ["0.1", "0.2"] as const;
 const closing = closingAfterEach();
@@ -26,13 +26,13 @@ async function start(
   return { upstream, relay, client };
 }
 
-/** The same, connected. */
+/** Starts both and waits until the client is connected. */
 async function connect(...parameters: Parameters<typeof start>) {
   const started = await start(...parameters);
   const { client, relay } = started;
   const ended = client.exited.then(() => Promise.reject(new Error(`the client ended:\n${client.output}`)));
   const tunnel = await Promise.race([relay.nextTunnel(), ended]);
-  // From here on its end is the test's business.
+  // From here on, the test itself deals with the end of the client.
   ended.catch(() => {});
   return { ...started, tunnel };
 }
@@ -125,7 +125,7 @@ describe.each(versions)("the client command on an original relay %s", (version) 
     });
   });
 
-  // The original shows visitors what it is told.
+  // The original relay shows visitors the client's message.
   it.each<[string, ((socket: Socket) => void) | "down", string, string]>([
     ["is down", "down", "the local service cannot be reached", "connection refused at"],
     [
@@ -244,7 +244,7 @@ describe.each(versions)("the client command on an original relay %s", (version) 
     relay.refuse = undefined;
     const again = await relay.nextTunnel();
     expect((await again.request({ path: "/status/200" }).answer).status).toBe(200);
-    // Any other reason is final, for those that return too.
+    // Any other reason is final, also for a client that returns.
     relay.refuse = "invalid token";
     again.drop();
     expect((await client.exited).code).toBe(3);
@@ -327,7 +327,7 @@ describe("the client command on an original relay 0.2", () => {
       upstream.emit(event);
       expect(String(await exchange.nextChunk())).toBe(`data: ${event}\n\n`);
     }
-    // The stream has no end of its own, and the client would wait for it when it is stopped.
+    // The stream has no end of its own, and a client that is stopped would wait for it.
     exchange.cancel();
   });
 

@@ -8,9 +8,9 @@ import { RunningCommand } from "../support/commands.js";
 import { freePort } from "../support/free-port.js";
 import { missingProgram } from "../support/requires.js";
 
-// Runs the commands of docs/deploy.md as they stand there, on one machine. What differs is put in their place below:
-// the domain is localhost, ports are free ones, /etc/mcp-tunnel is a folder of the test's own, and programs that a user has
-// installed are found in a folder of stand-ins.
+// Runs the commands of docs/deploy.md as they are written, on one machine. A few things are replaced: the
+// domain by localhost, the ports by free ones, /etc/mcp-tunnel by a folder of the test's own, and the
+// programs that a user has installed by stand-ins.
 
 const closing = closingAfterEach();
 const path = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url));
@@ -19,7 +19,7 @@ interface Block {
   line: number;
   marks: string[];
   text: string;
-  /** What it says, where the document shows it. */
+  /** The output of the command, if the document shows it. */
   shown: string | undefined;
 }
 
@@ -41,7 +41,7 @@ function readBlocks(markdown: string): Block[] {
   });
 }
 
-/** The shown text with `...` for anything. */
+/** A pattern for the shown text, in which `...` stands for anything. */
 function pattern(shown: string): RegExp {
   const escaped = shown.replaceAll(/[\\^$*+?.()|[\]{}]/g, String.raw`\$&`);
   return new RegExp(`^${escaped.replaceAll(String.raw`\.\.\.`, "[^]*").replaceAll(/ +/g, " +")}\\s*$`);
@@ -103,7 +103,7 @@ it.skipIf(missingProgram("curl"))(
       }
       const expected = shown === undefined ? undefined : pattern(here(shown));
       if (marks.includes("keeps-running")) {
-        // The last command takes the shell's place, so that ending it ends what it runs.
+        // `exec` replaces the shell by the last command, so that ending the shell ends the command.
         const command = start(here(text).replace(/\n(?=mcp-tunnel-client)/, "\nexec "));
         await command.waitFor(where, () => expected?.exec(command.output) ?? undefined);
       } else {
@@ -116,7 +116,7 @@ it.skipIf(missingProgram("curl"))(
       }
       ran.push(text);
     }
-    // The test would pass with nothing to run, too.
+    // Without this check, the test would also pass if it ran nothing.
     for (const part of ["config check", "curl -sS https://ann-demo", "status", "token revoke"]) {
       expect(ran.some((text) => text.includes(part))).toBe(true);
     }
@@ -124,7 +124,10 @@ it.skipIf(missingProgram("curl"))(
   120_000,
 );
 
-/** Programs that the document takes for granted: our commands as installed, sudo, and npm, which installs nothing here. */
+/**
+ * Programs that the document takes for granted: our commands as installed, sudo, and an npm that installs
+ * nothing here.
+ */
 function standIns(folder: string): { PATH: string } {
   const programs = join(folder, "bin");
   mkdirSync(programs);

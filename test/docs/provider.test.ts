@@ -25,7 +25,7 @@ async function startProvider(env: NodeJS.ProcessEnv = {}) {
 const startRelay = async (url: string, secret = "S3CRET") =>
   closing(await startRelayCommand(["--auth-url", url, "--auth-secret", secret]));
 
-/** What a client is told that is turned away. */
+/** The reason that the relay gives a client that it turns away. */
 async function refusal(relayPort: number, token: string, subdomain: string): Promise<string> {
   const client = startOriginalClient({ version: "0.2", relayPort, token, subdomain });
   return client.then(

@@ -4,7 +4,7 @@ import { limitList, limitText } from "../../packages/relay/src/limits.js";
 
 const text = readFileSync(new URL("../../docs/security.md", import.meta.url), "utf8");
 
-/** The cells of the table that begins with this head. */
+/** The cells of the table whose head begins with `head`. */
 function rows(head: string): string[][] {
   const from = text.split("\n").findIndex((line) => line.startsWith(`| ${head} `));
   const lines = text.split("\n").slice(from + 2);
@@ -38,7 +38,7 @@ it("docs/security.md has figures for the attacks, none of which passed a bound",
     const p99Ms = Number(latency?.split(", ")[1]?.replaceAll(",", ""));
     expect(p99Ms, attack).toBeLessThanOrEqual(Number(maxMs?.replaceAll(",", "")));
     expect(sockets, attack).toMatch(/^(0|\d+ unread)$/);
-    // And not "killed".
+    // A number of seconds, and not "killed".
     expect(Number(seconds), attack).toBeGreaterThanOrEqual(0);
   }
 });

@@ -8,7 +8,9 @@ const documents = readdirSync(join(root, "docs")).filter((name) => name.endsWith
 const read = (name: string): string => readFileSync(join(root, "docs", name), "utf8");
 const troubleshooting = read("troubleshooting.md");
 
-/** Everything that the programs may say, with strings that are put together over several lines in one piece. */
+/**
+ * All messages of the programs. Strings that the sources put together over several lines are in one piece.
+ */
 const sources = ["relay", "client", "cli", "protocol"]
   .flatMap((name) =>
     readdirSync(join(root, "packages", name, "src"), { recursive: true, encoding: "utf8" })
@@ -40,7 +42,7 @@ function rows(heads: readonly string[]): string[][] {
 const quoted = (text: string): string[] =>
   [...text.matchAll(/`([^`]+)`/g)].map((match) => match[1] as string);
 
-/** The parts of a message between what differs. */
+/** The fixed parts of a message, without the places marked `...`. */
 const fragments = (message: string): string[] =>
   message
     .split("...")
@@ -112,7 +114,7 @@ describe.each(documents)("docs/%s", (name) => {
       .filter((file) => file.endsWith(".ts") && (/[/\\]cli[/\\]/.test(file) || file.endsWith("limits.ts")))
       .map((file) => readFileSync(file, "utf8"))
       .join("\n");
-    // Those of commands that stand on the same line are not ours.
+    // The options of other commands on the same line are not ours.
     const ours = quoted(text).filter((code) => /^--[a-z-]+( |$)/.test(code));
     for (const code of ours) {
       const flag = code.split(" ")[0]?.slice(2) as string;

@@ -1,8 +1,8 @@
 import { type Browser, chromium } from "playwright-core";
 
 /**
- * Debian's Chromium, in which every name under `tunnel.test` is this machine, with further `args`. Check for `chromium` first
- * (requires.ts).
+ * Debian's Chromium, with further `args`. In it, every name under `tunnel.test` is this machine. Check for
+ * `chromium` first (requires.ts).
  */
 export function launchBrowser(args: readonly string[] = []): Promise<Browser> {
   return chromium.launch({

@@ -1,4 +1,7 @@
-/** Period of {@link bytesAt}: a prime, so that no buffer size divides it and a lost or doubled chunk always shows. */
+/**
+ * Period of {@link bytesAt}: a prime, so that no buffer size divides it and a lost or doubled chunk always
+ * shows.
+ */
 const period = 1_048_583;
 
 const block = makeBlock();
@@ -16,7 +19,10 @@ function makeBlock(): Buffer {
   return bytes;
 }
 
-/** The test body's bytes from `offset` on: always the same, so that any piece can be checked by itself. */
+/**
+ * The test body's bytes from `offset` on. They are always the same, so that any piece can be checked by
+ * itself.
+ */
 export function bytesAt(offset: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length);
   let done = 0;
@@ -24,9 +30,9 @@ export function bytesAt(offset: number, length: number): Buffer {
   return bytes;
 }
 
-/** Checks that what arrives in pieces is the test body from its start. */
+/** Checks that the pieces that arrive are the test body from its start. */
 export class ByteChecker {
-  /** Bytes seen so far, all of them right. */
+  /** Bytes seen so far, all of them correct. */
   length = 0;
 
   /** @throws Error naming the offset of the first wrong byte. */

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as x509 from "@peculiar/x509";
 
-// The global one: Node's module has types of its own for the same thing.
+// The global `crypto`: Node's module has types of its own for the same thing.
 x509.cryptoProvider.set(crypto);
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
@@ -19,9 +19,12 @@ export interface Pair {
 
 /** A certification authority of the test's own. */
 export interface Authority {
-  /** Its certificate as PEM: for `ca` and for NODE_EXTRA_CA_CERTS. */
+  /** The authority's certificate as PEM: for `ca` and for NODE_EXTRA_CA_CERTS. */
   readonly cert: string;
-  /** Makes a certificate for the names; valid since yesterday, for 30 days unless `days` says otherwise. */
+  /**
+   * Makes a certificate for the names, valid from yesterday on, for 30 days unless `days` gives another
+   * number.
+   */
   issue(names: readonly string[], options?: { days?: number }): Promise<Pair>;
 }
 
@@ -71,7 +74,7 @@ function validity(days: number): { notBefore: Date; notAfter: Date } {
 /** A temporary folder. `close` removes it. */
 export interface Folder {
   readonly path: string;
-  /** Writes a file into it and returns its path. */
+  /** Writes a file into the folder and returns its path. */
   write(name: string, content: string): string;
   close(): void;
 }

@@ -1,13 +1,13 @@
 import { afterEach } from "vitest";
 
 /**
- * Returns a function that takes what a test opened and gives it back; all of it is closed after the test, the last
- * opened first. Call it once at the top of a test file or `describe`.
+ * Returns a function that takes a thing that a test opened and returns it. All of them are closed after the
+ * test, the last opened first. Call this once at the top of a test file or `describe`.
  */
 export function closingAfterEach(): <T extends { close(): unknown }>(opened: T) => T {
   const open: { close(): unknown }[] = [];
   afterEach(async () => {
-    // Each is closed whatever the others do; the first failure is the one reported.
+    // Each is closed, even if closing another one failed. The first failure is reported.
     const failures: unknown[] = [];
     for (let last = open.pop(); last !== undefined; last = open.pop()) {
       try {

@@ -3,7 +3,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { SharedSocket } from "./shared-socket.js";
 
-/** The commands, as the `bin` entries of their packages name them. They run what is built. */
+/** The commands, as the `bin` entries of their packages name them. They run the built code. */
 export const commands = {
   relay: fileURLToPath(new URL("../../packages/relay/bin/mcp-tunnel.js", import.meta.url)),
   client: fileURLToPath(new URL("../../packages/cli/bin/mcp-tunnel-client.js", import.meta.url)),
@@ -15,13 +15,16 @@ export interface RunOptions {
   /** Set on top of the inherited environment. */
   env?: NodeJS.ProcessEnv;
   cwd?: string;
-  /** Makes it the leader of a process group, as a terminal does; `interrupt` then reaches the whole group. */
+  /**
+   * Makes the command the leader of a process group, as a terminal does. `interrupt` then reaches the whole
+   * group.
+   */
   ownGroup?: boolean;
-  /** A file of this process that it gets as its file 3. */
+  /** A file descriptor of this process that the command gets as its descriptor 3. */
   fd?: number;
 }
 
-/** A process under test, with everything it said. */
+/** A process under test, with all its output. */
 export class RunningCommand {
   readonly child: ChildProcess;
   /** Every line of stdout so far. */
@@ -30,7 +33,7 @@ export class RunningCommand {
   readonly stderr: string[] = [];
   /** The lines of stdout that are JSON objects. */
   readonly json: JsonLine[] = [];
-  /** Resolves when the process has ended and everything it said has been read. */
+  /** Resolves when the process has ended and its whole output has been read. */
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   readonly #waiters = new Set<() => void>();
   #ended = false;
@@ -67,7 +70,7 @@ export class RunningCommand {
         resolve({ code, signal });
       });
     });
-    // Whoever awaits it sees the error; whoever does not, learns of it from the wait that fails.
+    // A caller that awaits `exited` sees the error. For all others, the wait in progress fails.
     this.exited.catch(() => this.#wake());
   }
 
@@ -75,14 +78,14 @@ export class RunningCommand {
     return this.child.pid as number;
   }
 
-  /** Everything said, for error messages. */
+  /** The whole output, for error messages. */
   get output(): string {
     return [...this.stdout, ...this.stderr].join("\n");
   }
 
   /**
-   * Waits until `find` returns something, looking again whenever the process says something.
-   * @throws Error with all of its output, if the process ends first or `timeoutMs` (default 15,000) pass.
+   * Waits until `find` returns something. It looks again whenever the process writes something.
+   * @throws Error with the whole output, if the process ends first or `timeoutMs` (default 15,000) pass.
    */
   async waitFor<T>(what: string, find: () => T | undefined, timeoutMs = 15_000): Promise<T> {
     const deadline = performance.now() + timeoutMs;
@@ -104,19 +107,21 @@ export class RunningCommand {
     }
   }
 
-  /** Waits for a JSON line on stdout that has all of `fields`; `nth` (from 1) when there are several. */
+  /** Waits for a JSON line on stdout that has all of `fields`, or for the `nth` such line (from 1). */
   waitForJson(fields: JsonLine, nth = 1): Promise<JsonLine> {
     const matches = (line: JsonLine): boolean =>
       Object.entries(fields).every(([key, value]) => line[key] === value);
     return this.waitFor(`line with ${JSON.stringify(fields)}`, () => this.json.filter(matches)[nth - 1]);
   }
 
-  /** What Ctrl-C does in a terminal: SIGINT to the whole process group. Needs `ownGroup`. */
+  /** Does the same as Ctrl-C in a terminal: SIGINT to the whole process group. Needs `ownGroup`. */
   interrupt(): void {
     process.kill(-this.pid, "SIGINT");
   }
 
-  /** Sends SIGTERM, and SIGKILL if that has no effect within 10 seconds; resolves when the process is gone. */
+  /**
+   * Sends SIGTERM, and SIGKILL if that has no effect within 10 seconds. Resolves when the process is gone.
+   */
   async close(): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
     if (!this.#ended) this.child.kill("SIGTERM");
     const timer = setTimeout(() => this.child.kill("SIGKILL"), 10_000);
@@ -132,14 +137,14 @@ export class RunningCommand {
   }
 }
 
-/** A relay command that listens. */
+/** A relay command that is listening. */
 export interface RelayCommand extends RunningCommand {
   port: number;
 }
 
 /**
- * Starts the relay command with JSON logs for the domain `localhost`, on a free port unless `args` say otherwise, and
- * waits until it listens.
+ * Starts the relay command with JSON logs for the domain `localhost`, on a free port unless `args` give
+ * another, and waits until it listens.
  */
 export async function startRelayCommand(
   args: readonly string[] = [],
@@ -147,14 +152,16 @@ export async function startRelayCommand(
 ): Promise<RelayCommand> {
   const defaults = ["--host", "127.0.0.1", "--log-format", "json"];
   if (!args.includes("--domain")) defaults.push("--domain", "localhost");
-  // A name that nobody has is refused at once.
+  // So the relay refuses a name without a client at once.
   if (!args.includes("--startup-hold")) defaults.push("--startup-hold", "0");
   if (!args.includes("--port")) defaults.push("--port", "0");
   if (!args.includes("--public-url")) defaults.push("--public-url", "http://{subdomain}.{domain}:{port}");
   return listening(runRelay([...defaults, ...args], env));
 }
 
-/** The same on a socket that this process has bound: several relays may listen on it at once. */
+/**
+ * Starts the relay command on a socket that this process has bound. Several relays may listen on it at once.
+ */
 export async function startRelayCommandOn(
   socket: SharedSocket,
   args: readonly string[] = [],
@@ -171,7 +178,7 @@ export async function startRelayCommandOn(
     ],
     ...args,
   ];
-  // Only the process itself can say its own id beforehand.
+  // Only the process itself knows its own id beforehand.
   const script = 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"';
   return listening(new RunningCommand("sh", ["-c", script, process.execPath, ...relay], { fd: socket.fd }));
 }
@@ -181,7 +188,7 @@ async function listening(relay: RunningCommand): Promise<RelayCommand> {
   return Object.assign(relay, { port: port as number });
 }
 
-/** Runs the relay command as given: for tests of its flags. */
+/** Runs the relay command with these arguments alone: for tests of its flags. */
 export function runRelay(args: readonly string[], env?: NodeJS.ProcessEnv): RunningCommand {
   return new RunningCommand(process.execPath, [commands.relay, ...args], env === undefined ? {} : { env });
 }
@@ -205,12 +212,15 @@ export async function startClientCommand(
   return Object.assign(client, { url: url as string, subdomain: subdomain as string });
 }
 
-/** Runs the client command as given: for tests of its flags. */
+/** Runs the client command with these arguments alone: for tests of its flags. */
 export function runClient(args: readonly string[], env?: NodeJS.ProcessEnv): RunningCommand {
   return new RunningCommand(process.execPath, [commands.client, ...args], env === undefined ? {} : { env });
 }
 
-/** The environment without the variables that the commands look at, so that nobody's settings reach the tests. */
+/**
+ * The environment without the variables that the commands read, so that the settings of this machine's user
+ * do not reach the tests.
+ */
 function cleanEnvironment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const own = /^MCP_TUNNEL_|^(https?|all|no)_proxy$/i;
   const inherited = Object.entries(process.env).filter(([name]) => !own.test(name));

@@ -3,7 +3,7 @@ import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { startFaultProxy, type FaultProxy } from "./fault-proxy.js";
 
-/** Everything that tests of broken links believe about their proxy. */
+/** The properties of the proxy on which all tests of broken links depend. */
 describe("the fault proxy", () => {
   const server = createServer((socket) => {
     serverSide = socket;
@@ -35,7 +35,7 @@ describe("the fault proxy", () => {
     const received: Buffer[] = [];
     socket.on("error", () => {});
     socket.on("data", (chunk) => received.push(chunk));
-    // Not `once`: that would reject with the error that a cut is.
+    // Not `once`: it would reject with the error that the cut causes.
     const closed = new Promise((resolve) => socket.once("close", resolve));
     await once(socket, "connect");
     return { socket, received, closed };

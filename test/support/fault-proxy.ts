@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, Socket, type AddressInfo } from "node:net";
 import { reset } from "./reset.js";
 
-/** Which way bytes travel: `up` from the connecting side to the target, `down` back. */
+/** The direction of bytes: `up` from the connecting side to the target, `down` back. */
 export type Direction = "up" | "down";
 
 /** A TCP proxy between a client and its relay that breaks connections on command, the same way every time. */
@@ -18,26 +18,27 @@ export interface FaultProxy {
   delayMs: number;
   /** Lets at most this many bytes per second through, per connection and direction; 0 is no limit. */
   bytesPerSecond: number;
-  /** Where new connections go. */
+  /** The port to which new connections go. */
   targetPort: number;
   /** Refuses new connections (accepts and resets them) while true. */
   refusing: boolean;
   /** Resets every open connection now (RST on both sides). */
   cut(): void;
   /**
-   * Cuts the connection that carries it right after the `bytes`th byte from now in that direction: exactly so many
-   * arrive, and nothing more of the other direction. Once; 0 strikes before the next byte.
+   * Cuts a connection right after the `bytes`th byte from now in that direction: the connection that carries
+   * this byte. Exactly so many bytes arrive, and nothing more of the other direction. Once. 0 cuts before the
+   * next byte.
    */
   cutAfter(direction: Direction, bytes: number): void;
   /** Called when a cut ordered with `cutAfter` has struck. */
   onCut: () => void;
-  /** Takes back what was ordered with `cutAfter` and `corruptAt` and has not struck yet. */
+  /** Takes back the faults that `cutAfter` and `corruptAt` ordered and that have not struck yet. */
   clearFaults(): void;
   /** Flips the bits of the byte at `offset` from now in that direction. Once. */
   corruptAt(direction: Direction, offset: number): void;
   /**
-   * Stops forwarding on the connections that are open now, in both directions, without closing either side: what a
-   * vanished NAT entry looks like. New connections work.
+   * Stops forwarding on the connections that are open now, in both directions, without closing either side. A
+   * vanished NAT entry looks like this. New connections work.
    */
   halfOpen(): void;
   /** Resolves when the next connection has been accepted. */
@@ -74,7 +75,7 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
     new Lane("down", far, near, pair, state);
     for (const resolve of waiting.splice(0)) resolve();
   });
-  // As many may come at once as at the relay itself.
+  // The backlog is as long as the relay's own.
   server.listen({ port: 0, host: "127.0.0.1", backlog: 4_096 });
   await once(server, "listening");
   const proxy: FaultProxy = {
@@ -125,7 +126,7 @@ interface Fault {
   kind: "cut" | "corrupt";
 }
 
-/** What the lanes of all connections share. */
+/** State that the lanes of all connections share. */
 interface State {
   proxy: FaultProxy;
   faults: Fault[];
@@ -134,7 +135,7 @@ interface State {
 
 /** The two sockets of one proxied connection. */
 class Pair {
-  /** Set by `halfOpen`: nothing is forwarded any more, not even an end. */
+  /** Set by `halfOpen` and by a cut: nothing is forwarded any more, not even an end. */
   silent = false;
   readonly #sockets: readonly [Socket, Socket];
   #open = 2;
@@ -143,7 +144,7 @@ class Pair {
     this.#sockets = [near, far];
     for (const socket of this.#sockets) {
       socket.setNoDelay(true);
-      // An error of one side is passed on as a reset of the other, unless the pair has gone silent.
+      // An error of one side resets the other, unless the pair has gone silent.
       socket.on("error", () => {});
       socket.on("close", (hadError) => {
         this.#open -= 1;
@@ -168,11 +169,11 @@ class Lane {
   readonly #to: Socket;
   readonly #pair: Pair;
   readonly #state: State;
-  /** What is held back, in order, each with the time at which it is due. */
+  /** Pieces held back, in order, each with the time at which it is due. */
   readonly #held: { dueMs: number; action: () => void }[] = [];
   #timer: NodeJS.Timeout | undefined;
   #throttleTimer: NodeJS.Timeout | undefined;
-  /** When the bytes that were let through so far have passed the throttle. */
+  /** The time at which the bytes so far have passed the throttle. */
   #freeAtMs = 0;
   #throttled = false;
   #blocked = false;
@@ -187,7 +188,7 @@ class Lane {
       const throttledMs = this.#pass(chunk.length);
       this.#hold(throttledMs + state.proxy.delayMs, () => this.#forward(chunk));
       if (throttledMs === 0) return;
-      // The throttle pushes back; the delay does not, or it would be a throttle as well.
+      // The throttle slows the sender down. The delay does not; otherwise it would be a throttle as well.
       this.#throttled = true;
       this.#flow();
       this.#throttleTimer = setTimeout(() => {
@@ -208,7 +209,7 @@ class Lane {
       clearTimeout(this.#timer);
       clearTimeout(this.#throttleTimer);
       this.#held.length = 0;
-      // Read on, or the end of `from` would never be seen.
+      // Reading goes on: otherwise the end of `from` would never be seen.
       this.#throttled = false;
       this.#blocked = false;
       this.#flow();
@@ -220,7 +221,7 @@ class Lane {
     else this.#from.resume();
   }
 
-  /** In how many milliseconds `bytes` more will have passed the throttle. */
+  /** The milliseconds until `bytes` more will have passed the throttle. */
   #pass(bytes: number): number {
     const rate = this.#state.proxy.bytesPerSecond;
     if (rate === 0) return 0;
@@ -245,7 +246,7 @@ class Lane {
       this.#forward(chunk.subarray(at + 1));
       return;
     }
-    // The sender gets a reset. The receiver gets its bytes and then an end: a reset could overtake them.
+    // The sender gets a reset. The receiver gets its bytes and then an end: a reset could overtake the bytes.
     this.#state.forwarded[this.#direction] += at;
     this.#pair.silent = true;
     this.#to.end(chunk.subarray(0, at));
@@ -261,7 +262,7 @@ class Lane {
     this.#flow();
   }
 
-  /** A cut strikes between two bytes, so also at the end of what is sent; a corruption strikes a byte. */
+  /** A cut strikes between two bytes, so also at the end of a piece. A corruption strikes a byte. */
   #nextFault(start: number, length: number): Fault | undefined {
     return this.#state.faults
       .filter(({ direction, at, kind }) => {
@@ -271,7 +272,7 @@ class Lane {
       .toSorted((a, b) => a.at - b.at)[0];
   }
 
-  /** Runs `action` in `waitMs`, in order with everything held before, and at once when nothing has to wait. */
+  /** Runs `action` in `waitMs`, after all actions held before it. Runs it at once if nothing has to wait. */
   #hold(waitMs: number, action: () => void): void {
     this.#held.push({ dueMs: performance.now() + waitMs, action });
     if (this.#held.length === 1) this.#release();

@@ -3,13 +3,13 @@ import { startTunnelClient, type TunnelClient, type TunnelClientOptions } from "
 import { type FaultProxy, startFaultProxy } from "./fault-proxy.js";
 import { createVisitor, type Visitor } from "./visitor.js";
 
-/** A relay, a client and visitors in this process, for what the commands' own borders would hide. */
+/** A relay, a client and visitors in this process, for tests of things that separate processes would hide. */
 export interface InProcessTunnel {
   readonly relayPort: number;
   readonly client: TunnelClient;
   /** Visits `path` of the tunnel. */
   readonly visit: (path: string, options?: Parameters<Visitor["visit"]>[2]) => ReturnType<Visitor["visit"]>;
-  /** Between the client and the relay, when asked for with `faults`. */
+  /** The proxy between the client and the relay, if `faults` was set. */
   readonly proxy: FaultProxy | undefined;
   close(): Promise<void>;
 }
@@ -23,7 +23,7 @@ export interface InProcessOptions {
   faults?: boolean;
 }
 
-/** Starts all of it on free ports; the tunnel is called `demo`. */
+/** Starts all of them on free ports. The tunnel is called `demo`. */
 export async function startInProcess(options: InProcessOptions): Promise<InProcessTunnel> {
   const relay = createRelay({
     domain: "localhost",

@@ -5,8 +5,9 @@ import { dirname, join } from "node:path";
 import { missing } from "./requires.js";
 
 /**
- * The folder in the user's cache that `install` has filled, made once for each value of `key`. If that fails the tests are to be
- * skipped: then it returns nothing and tells the reason, `what` cannot be installed, or throws under CI.
+ * The folder in the user's cache that `install` has filled, made once for each value of `key`. If `install`
+ * fails, the caller has to skip its tests: the function returns undefined and tells on stderr why `what`
+ * cannot be installed. Under CI it throws.
  */
 export function installedOnce(
   kind: "python" | "node",
@@ -28,7 +29,10 @@ export function installedOnce(
   }
 }
 
-/** Puts it there when it is whole: several tests may install at once, and one may be interrupted. */
+/**
+ * Moves the folder into its place only when it is complete: several tests may install at once, and one may be
+ * interrupted.
+ */
 function installBeside(folder: string, install: (folder: string) => void): void {
   mkdirSync(dirname(folder), { recursive: true });
   const partial = mkdtempSync(`${folder}-`);

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 
-/** What keeps a process alive, or costs it memory: open sockets, servers, timers. */
+/** Resources that keep a process alive, or cost it memory: open sockets, servers, timers. */
 const counted = new Set(["TCPSocketWrap", "TCPServerWrap", "PipeWrap", "Timeout", "TLSWrap", "ProcessWrap"]);
 
 function activeResources(): Record<string, number> {
@@ -12,8 +12,8 @@ function activeResources(): Record<string, number> {
 }
 
 /**
- * Runs `work` and fails if it left sockets, servers or timers open in this process. Handles close over several turns
- * of the event loop, so it looks again until nothing is left or `timeoutMs` have passed.
+ * Runs `work` and fails if it left sockets, servers or timers open in this process. Handles close over
+ * several turns of the event loop, so the check is repeated until nothing is left or `timeoutMs` have passed.
  */
 export async function expectNoLeaks(work: () => Promise<void>, timeoutMs = 2_000): Promise<void> {
   const before = activeResources();

@@ -1,7 +1,7 @@
 import type { Logger } from "mcp-tunnel";
 import type { JsonLine } from "./commands.js";
 
-/** A logger whose lines can be waited for, as those of a command can. */
+/** A logger for whose lines a test can wait, as for a command's. */
 export class LogWatch {
   /** Every line so far, as the command would write it. */
   readonly json: JsonLine[] = [];
@@ -16,7 +16,10 @@ export class LogWatch {
     this.logger = { debug: log, info: log, warn: log, error: log };
   }
 
-  /** Waits until `find` returns something, looking again at every line. The test's own time limit ends it. */
+  /**
+   * Waits until `find` returns something. It looks again at every line. The test's own time limit ends the
+   * wait.
+   */
   async waitFor<T>(find: () => T | undefined): Promise<T> {
     for (;;) {
       const found = find();

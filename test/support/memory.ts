@@ -1,23 +1,27 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 
-/** Whether the operating system tells what {@link memoryRise} and {@link cpuMs} ask: Linux does. */
+/** Whether the operating system has the numbers for {@link memoryRise} and {@link cpuMs}: Linux does. */
 export const tellsMemory = existsSync("/proc/self/clear_refs");
 
 /**
- * Runs `work` and returns how much more memory each process held at its worst meanwhile than when it began, in bytes of
- * resident memory.
+ * Runs `work` and returns the rise of each process's resident memory, in bytes: from its value before to its
+ * peak meanwhile.
  */
 export async function memoryRise(pids: readonly number[], work: () => Promise<void>): Promise<number[]> {
   const before = pids.map((pid) => statusBytes(pid, "VmRSS"));
-  // The peak starts anew (proc(5)).
+  // Resets the peak (proc(5)).
   for (const pid of pids) writeFileSync(`/proc/${pid}/clear_refs`, "5");
   await work();
   return pids.map((pid, i) => statusBytes(pid, "VmHWM") - (before[i] as number));
 }
 
-/** The time that a process has spent on a processor so far, in milliseconds: unlike any clock, nobody else's work is in it. */
+/**
+ * The processor time that a process has used so far, in milliseconds. Unlike any clock, it does not count the
+ * work of other processes.
+ */
 export function cpuMs(pid: number): number {
-  // The fields after the name, which may hold anything (proc(5)); utime and stime count in 10 ms.
+  // The fields after the name, which may hold any characters (proc(5)). utime and stime count in units of 10
+  // ms.
   const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ").at(-1)?.split(" ") ?? [];
   return 10 * (Number(fields[11]) + Number(fields[12]));
 }

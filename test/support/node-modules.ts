@@ -3,13 +3,13 @@ import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs
 import { join } from "node:path";
 import { installedOnce } from "./installed.js";
 
-/** What npm reads of a folder. */
+/** The files of a folder that npm reads. */
 const manifests = ["package.json", "package-lock.json"];
 
 /**
- * A folder that holds what the package-lock.json of `folder` names: nothing there is installed with this repository's own packages.
- * It is made once, in the user's cache. If that fails the tests are to be skipped: then it returns nothing and tells the reason, or
- * throws under CI.
+ * A folder with the packages that the package-lock.json of `folder` names. They are not installed with this
+ * repository's own packages. The folder is made once, in the user's cache. If that fails, the caller has to
+ * skip its tests: the function returns undefined and tells the reason on stderr. Under CI it throws.
  */
 export function modulesOf(folder: string): string | undefined {
   return installedOnce(
@@ -25,8 +25,8 @@ export function modulesOf(folder: string): string | undefined {
 }
 
 /**
- * A copy of `folder` below the modules that it needs, since Node and bundlers look for them in the folders above a file.
- * What programs leave there goes with it.
+ * A copy of `folder` below the modules that it needs, because Node and bundlers look for modules in the
+ * folders above a file. Files that programs leave in the copy go with it.
  */
 export function copyBelow(modules: string, folder: string): { readonly path: string; close(): void } {
   const path = mkdtempSync(join(modules, "run-"));

@@ -1,10 +1,10 @@
 import { EventEmitter, once } from "node:events";
 import { WebSocket } from "ws";
 
-// A client that says exactly what the original client library says, message by message, written from the
-// description of its wire and sharing no code with this project's packages.
+// A client that sends exactly the messages of the original client library. It was written from the
+// description of the wire and shares no code with this project's packages.
 
-/** A request as it stands in the relay's message. */
+/** A request as the relay's message has it. */
 export interface OriginalRequest {
   kind?: string;
   id: string;
@@ -14,18 +14,18 @@ export interface OriginalRequest {
   body: string | null;
 }
 
-/** What the client may say about a request. 0.1 knows `whole` only. */
+/** The replies that a client has for a request. 0.1 knows `whole` only. */
 export interface OriginalReply {
   readonly request: OriginalRequest;
   /** The body, decoded. */
   readonly body: Buffer;
-  /** 0.1: the whole response. */
+  /** The whole response (0.1). */
   whole(status: number, headers?: Record<string, string>, body?: string | Buffer): void;
-  /** 0.2 */
+  /** The head of a response (0.2). */
   head(status: number, headers?: Record<string, string>): void;
   chunk(data: string | Buffer, last?: boolean): void;
   error(message: string): void;
-  /** The version's ordinary way of answering with a body. */
+  /** Answers with a body in the usual way of the version. */
   answer(status: number, headers?: Record<string, string>, body?: string | Buffer): void;
 }
 
@@ -34,25 +34,25 @@ export interface OriginalClientOptions {
   /** Port of the relay on loopback. */
   relayPort: number;
   token: string;
-  /** Default: `null` in the message. */
+  /** Default: the message has `null`. */
   subdomain?: string;
-  /** Answers an offer; default: the first name. */
+  /** Chooses a name of an offer. Default: the first. */
   pick?: (subdomains: string[]) => string;
-  /** Answers a request; default: 200 with the method and path. */
+  /** Answers a request. Default: 200 with the method and path. */
   onRequest?: (reply: OriginalReply) => void;
 }
 
 export interface OriginalClient {
-  /** From the relay's acknowledgement. */
+  /** The public URL in the relay's acknowledgement. */
   readonly url: string;
   readonly subdomain: string;
-  /** Every message of the relay, as it came. */
+  /** Every message of the relay, unchanged. */
   readonly received: readonly unknown[];
   /** Ids of requests that the relay cancelled (0.2). */
   readonly cancelled: readonly string[];
   /** Resolves with the id of the next cancelled request. */
   nextCancel(): Promise<string>;
-  /** Sends text as it is. */
+  /** Sends this text unchanged. */
   say(text: string): void;
   /** Resolves when the connection has ended. */
   readonly closed: Promise<{ code: number; reason: string }>;
@@ -87,7 +87,7 @@ export async function startOriginalClient(options: OriginalClientOptions): Promi
   const say = (text: string): void => socket.send(text);
 
   socket.on("message", (data, isBinary) => {
-    // The original skips binary messages; a relay that sends one to it has a fault that a test should see.
+    // The original skips binary messages. A relay that sends it one has a fault, and a test should see that.
     if (isBinary) throw new Error("the relay sent a binary message to a client that speaks JSON");
     const message = JSON.parse((data as Buffer).toString()) as Record<string, unknown>;
     received.push(message);
@@ -108,7 +108,7 @@ export async function startOriginalClient(options: OriginalClientOptions): Promi
   });
 
   await once(socket, "open");
-  // A close follows every error.
+  // Every error is followed by a close.
   socket.on("error", () => {});
   say(JSON.stringify({ token: options.token, subdomain: options.subdomain ?? null }));
   const refusal = await Promise.race([once(events, "acknowledged"), closed]);
@@ -135,7 +135,10 @@ const firstOf = (subdomains: string[]): string => subdomains[0] ?? "";
 const answerWithTarget = (reply: OriginalReply): void =>
   reply.answer(200, { "content-type": "text/plain" }, `${reply.request.method} ${reply.request.path}`);
 
-/** What the original's deserialiser demands of a request: fields of the right types, unknown ones ignored. */
+/**
+ * The demands of the original's deserialiser on a request: fields of the right types. It ignores unknown
+ * fields.
+ */
 function isRequest(message: object): message is OriginalRequest {
   const { id, method, path, headers, body } = message as Record<string, unknown>;
   return (

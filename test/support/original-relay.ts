@@ -3,12 +3,13 @@ import { EventEmitter, once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
 
-// A relay that reads and says exactly what the original relay does, message by message, written from the
-// description of its wire and sharing no code with this project's packages. It serves no visitors: a test asks through it.
+// A relay that reads and sends exactly the messages of the original relay. It was written from the
+// description of the wire and shares no code with this project's packages. It serves no visitors: a test asks
+// through it.
 
 export interface OriginalRelayOptions {
   version: "0.1" | "0.2";
-  /** Patterns to offer a client before it is acknowledged; default: no offer. */
+  /** Patterns to offer to a client before the acknowledgement. Default: no offer. */
   offer?: string[];
   /** Refuses every client with 4001 and this reason. Default: none. */
   refuse?: string | undefined;
@@ -17,14 +18,14 @@ export interface OriginalRelayOptions {
 /** A client's answer, as the original relay would pass it on to a visitor. */
 export interface OriginalAnswer {
   status: number;
-  /** In lower case, one entry for each field of the HTTP message. */
+  /** Names in lower case. One entry for each field of the HTTP message. */
   headers: [string, string][];
   body: Buffer;
-  /** The client gave up after the head (0.2): the visitor's answer breaks off. */
+  /** The client gave up after the head (0.2), so the visitor's answer breaks off. */
   broken: boolean;
   /**
-   * The last piece came in a later read than the head (0.2): something of the original may hold on to the
-   * body by then, and the visitor's answer, complete here, never ends there.
+   * The last piece came in a later read than the head (0.2). Some part of the original may hold on to the
+   * body by then, and then the visitor's answer, complete here, never ends.
    */
   leftOpen: boolean;
 }
@@ -36,20 +37,20 @@ export interface OriginalExchange {
   readonly head: Promise<Pick<OriginalAnswer, "status" | "headers">>;
   /** Resolves with the next piece of the body; with `undefined` after the last. */
   nextChunk(): Promise<Buffer | undefined>;
-  /** Resolves when the answer is whole, or broken. */
+  /** Resolves when the answer is complete or broken off. */
   readonly answer: Promise<OriginalAnswer>;
-  /** The visitor leaves: 0.2 says so, 0.1 cannot. */
+  /** The visitor leaves. 0.2 tells the client, 0.1 cannot. */
   cancel(): void;
 }
 
 /** A client that has registered. */
 export interface OriginalTunnel {
-  /** The registration as it came, the fields included that the original ignores. */
+  /** The registration as it came, also with fields that the original ignores. */
   readonly registration: Record<string, unknown>;
   readonly subdomain: string;
-  /** Every message after the registration, as it came. */
+  /** Every message after the registration, unchanged. */
   readonly received: readonly Record<string, unknown>[];
-  /** Messages that the original's deserialiser would not take. */
+  /** Messages that the original's deserialiser would refuse. */
   readonly skipped: readonly unknown[];
   request(request: {
     method?: string;
@@ -57,9 +58,9 @@ export interface OriginalTunnel {
     headers?: Record<string, string>;
     body?: string | Buffer;
   }): OriginalExchange;
-  /** Sends text as it is. */
+  /** Sends this text unchanged. */
   say(text: string): void;
-  /** As when another client registers the same name. */
+  /** Ends the tunnel as if another client had registered the same name. */
   evict(): void;
   /** Cuts the connection. */
   drop(): void;
@@ -68,9 +69,9 @@ export interface OriginalTunnel {
 
 export interface OriginalRelay {
   readonly port: number;
-  /** As in the options, from now on. */
+  /** The option `refuse`, from now on. */
   refuse: string | undefined;
-  /** Resolves with the next client that registers, acknowledged. */
+  /** Resolves with the next client that has registered and been acknowledged. */
   nextTunnel(): Promise<OriginalTunnel>;
   close(): Promise<void>;
 }
@@ -86,16 +87,16 @@ export async function startOriginalRelay(options: OriginalRelayOptions): Promise
     perMessageDeflate: false,
   });
   await once(server, "listening");
-  // Tunnels that nobody has asked for yet wait here.
+  // Tunnels for which no caller has asked yet wait here.
   const events = new EventEmitter<{ tunnel: [] }>();
   const waiting: OriginalTunnel[] = [];
   server.on("connection", (socket, { socket: connection }) => {
     const reads = { count: 0 };
-    // Before ws hears of them, which hands out each message of a read within it.
+    // This listener comes before the one of ws, which hands out all messages of a read at once.
     connection.prependListener("data", () => {
       reads.count += 1;
     });
-    // A close follows every error.
+    // Every error is followed by a close.
     socket.on("error", () => {});
     register(socket, { ...options, refuse: relay.refuse }, reads, (tunnel) => {
       waiting.push(tunnel);
@@ -118,7 +119,7 @@ export async function startOriginalRelay(options: OriginalRelayOptions): Promise
   return relay;
 }
 
-/** How often a connection has been read. */
+/** The number of reads from a connection so far. */
 interface Reads {
   readonly count: number;
 }
@@ -226,7 +227,7 @@ class Tunnel implements OriginalTunnel {
     this.#socket.terminate();
   }
 
-  /** Returns whether the message is one that the original can read, whatever its id. */
+  /** Returns whether the original can read the message, whatever its id. */
   #take01({ id, status, headers, body }: Record<string, unknown>): boolean {
     if (typeof id !== "string" || !isStatus(status) || !isStringMap(headers)) return false;
     if (body !== undefined && !isOptionalString(body)) return false;
@@ -252,7 +253,7 @@ class Tunnel implements OriginalTunnel {
       case "response_chunk": {
         const { data, last } = message;
         if (typeof data !== "string" || typeof last !== "boolean") return false;
-        // A chunk before its head is read and dropped, a last one too.
+        // The original reads a chunk before its head and drops it, even if it is the last chunk.
         if (exchange === undefined || !exchange.begun) return true;
         exchange.push(Buffer.from(data, "base64"));
         if (last) {
@@ -297,7 +298,7 @@ class Exchange implements OriginalExchange {
       broken: this.#state === "broken",
       leftOpen: this.#leftOpen,
     }));
-    // A test may be interested in one of them only.
+    // A test may look at only one of the two.
     this.head.catch(() => {});
     this.answer.catch(() => {});
   }
@@ -307,11 +308,11 @@ class Exchange implements OriginalExchange {
     return this.#unread.shift();
   }
 
-  /** `read`: the number of the one that brought it. */
+  /** `read`: the number of the read that brought the head. */
   begin(status: number, headers: Record<string, string>, read?: number): void {
     if (this.#head !== undefined) return;
     this.#headRead = read;
-    // The original appends one field for each key of the map and leaves out those that stay on the connection.
+    // The original adds one field for each key of the map, and leaves out the hop-by-hop fields.
     const fields = Object.entries(headers).map(([name, value]): [string, string] => [
       name.toLowerCase(),
       value,
@@ -331,7 +332,7 @@ class Exchange implements OriginalExchange {
     this.#events.emit("piece");
   }
 
-  /** Before the head the original makes one up. */
+  /** If there is no head yet, the original makes one up. */
   fail(message: string): void {
     if (this.#head !== undefined) {
       this.end(true);

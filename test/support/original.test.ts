@@ -3,7 +3,7 @@ import { closingAfterEach } from "./cleanup.js";
 import { OriginalClientRefused, startOriginalClient } from "./original-client.js";
 import { startOriginalRelay } from "./original-relay.js";
 
-// The scripted originals against each other: what they agree on is what the tests of compat/ hold our ends to.
+// The scripted originals against each other. The tests of compat/ hold our ends to the behaviour shown here.
 describe.each(["0.1", "0.2"] as const)("the scripted originals, version %s", (version) => {
   const closing = closingAfterEach();
 
@@ -57,7 +57,7 @@ describe.each(["0.1", "0.2"] as const)("the scripted originals, version %s", (ve
     );
     const tunnel = await relay.nextTunnel();
     const answer = await tunnel.request({}).answer;
-    // In 0.2 only the head is skipped, with the chunks that then belong to nothing.
+    // In 0.2 only the head is skipped. Its chunks then belong to no response.
     expect(tunnel.skipped).toHaveLength(1);
     expect(answer).toMatchObject({ status: 200, headers: [], body: Buffer.from("read") });
   });

@@ -7,18 +7,18 @@ import { freePort } from "./free-port.js";
 
 /** Debian's pebble, a certification authority for tests, with the DNS server that it asks. */
 export interface Pebble {
-  /** The URL of its directory. */
+  /** The URL of the authority's ACME directory. */
   readonly directory: string;
-  /** The file of the certificate of its HTTP server, for NODE_EXTRA_CA_CERTS. */
+  /** The file with the certificate of its HTTP server, for NODE_EXTRA_CA_CERTS. */
   readonly caFile: string;
-  /** Where the records of its DNS server are set. */
+  /** The URL at which a test sets the records of its DNS server. */
   readonly dnsAdmin: string;
-  /** The certificate with which it signs the others, as PEM. */
+  /** The root certificate of the authority, as PEM. */
   root(): Promise<string>;
   close(): Promise<void>;
 }
 
-/** Starts both. Their files go into `folder`. */
+/** Starts both programs. Their files go into `folder`. */
 export async function startPebble(folder: Folder): Promise<Pebble> {
   const [acme, management, dns, dnsManagement] = await Promise.all([
     freePort(),
@@ -48,7 +48,7 @@ export async function startPebble(folder: Folder): Promise<Pebble> {
   const pebble = new RunningCommand(
     "pebble",
     ["-config", config, "-strict", "-dnsserver", `127.0.0.1:${dns}`],
-    // It would wait up to 15 seconds before it looks at the records.
+    // By default pebble waits up to 15 seconds before it looks at the records.
     { env: { PEBBLE_VA_NOSLEEP: "1" } },
   );
   const says = (what: string) => (command: RunningCommand) =>

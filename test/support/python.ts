@@ -5,8 +5,9 @@ import { installedOnce } from "./installed.js";
 import { missingProgram } from "./requires.js";
 
 /**
- * The interpreter of a virtual environment that holds what `requirements`, a file of pip's, names. It is made once, in the user's
- * cache. If that fails the tests are to be skipped: then it returns nothing and tells the reason, or throws under CI.
+ * The interpreter of a virtual environment with the packages that `requirements`, a file of pip's, names. The
+ * environment is made once, in the user's cache. If that fails, the caller has to skip its tests: the
+ * function returns undefined and tells the reason on stderr. Under CI it throws.
  */
 export function pythonWith(requirements: string): string | undefined {
   if (missingProgram("python3")) return undefined;
@@ -21,6 +22,6 @@ export function pythonWith(requirements: string): string | undefined {
       execFileSync(join(target, "bin", "python"), [...pip, "--requirement", requirements], { stdio: "pipe" });
     },
   );
-  // `python -m` needs no path that the move into the cache would break.
+  // The caller runs `python -m`: that needs no path that the move into the cache would break.
   return folder === undefined ? undefined : join(folder, "bin", "python");
 }

@@ -7,7 +7,7 @@ export interface RawServer {
   close(): Promise<void>;
 }
 
-/** Starts one on a free port; `onConnection` owns each socket, errors are swallowed. */
+/** Starts a server on a free port. `onConnection` owns each socket; errors are swallowed. */
 export async function startRawServer(onConnection: (socket: Socket) => void): Promise<RawServer> {
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -28,7 +28,7 @@ export async function startRawServer(onConnection: (socket: Socket) => void): Pr
   };
 }
 
-/** A server that answers the first bytes of each connection with `answer` and ends. */
+/** Starts a server that answers the first bytes of each connection with `answer` and ends the connection. */
 export function startCannedServer(answer: string | Buffer): Promise<RawServer> {
   return startRawServer((socket) => socket.once("data", () => socket.end(answer)));
 }

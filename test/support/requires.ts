@@ -2,9 +2,9 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
 /**
- * Says whether a test has to be skipped because `name` is not installed: `describe.skipIf(missingProgram("nginx"))`.
- * Tells the reason on stderr. Under CI nothing may be skipped, so there it throws.
- * Debian's packages for what the tests need are listed in `.ci/run`.
+ * Whether a test has to be skipped because `name` is not installed:
+ * `describe.skipIf(missingProgram("nginx"))`. Tells the reason on stderr. Under CI no test may be skipped, so
+ * there it throws. `.ci/run` lists Debian's packages for the programs that the tests need.
  */
 export function missingProgram(name: string): boolean {
   // /usr/sbin holds nginx on Debian and is not on every user's PATH.

@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
 
 /**
- * Ends a connection at once, by a reset if it can be. Not while its end is on its way out: Node reports `reset EINVAL` then, and
- * the socket's `close` never comes.
+ * Ends a connection at once, by a reset if possible. A socket whose end is on its way out is destroyed
+ * instead: Node would report `reset EINVAL` then, and the socket's `close` would never come.
  */
 export function reset(socket: Socket): void {
   const isEnding = socket.writableEnded && !socket.writableFinished;

@@ -1,5 +1,5 @@
-// Preloaded (`node --import`) into programs of others: names under `.localhost` are this machine, as browsers and curl
-// know (RFC 6761 section 6.3) and not every system's resolver does.
+// Preloaded (`node --import`) into foreign programs: names under `.localhost` are this machine. Browsers and
+// curl know that (RFC 6761 section 6.3), but not every system's resolver does.
 import dns from "node:dns";
 
 const { lookup } = dns;

@@ -6,7 +6,10 @@ import { connect, type PeerCertificate } from "node:tls";
 import { type Authority, createAuthority, createFolder, type Folder } from "./certificates.js";
 import { type ClientCommand, type RelayCommand, startClientCommand, startRelayCommand } from "./commands.js";
 
-/** The domain of the relays that speak TLS, unless a test says otherwise. Nothing resolves it: visitors connect to loopback and name it. */
+/**
+ * The domain of the relays that speak TLS, unless a test chooses another. Nothing resolves it: visitors
+ * connect to loopback and name the domain.
+ */
 export const secureDomain = "tunnel.test";
 
 /** A relay command that speaks TLS with a certificate for all names below its domain, and for loopback. */
@@ -15,9 +18,9 @@ export interface SecureRelay {
   readonly port: number;
   readonly authority: Authority;
   readonly folder: Folder;
-  /** The files of the certificate. */
+  /** The files with the certificate and its key. */
   readonly files: { cert: string; key: string };
-  /** The authority's certificate, for NODE_EXTRA_CA_CERTS. */
+  /** The file of the authority's certificate, for NODE_EXTRA_CA_CERTS. */
   readonly caFile: string;
   /** Connects the client command over TLS. */
   connectClient(upstreamPort: number, name: string, args?: readonly string[]): Promise<ClientCommand>;
@@ -91,7 +94,8 @@ export async function connectHttp2Visitor(
     createConnection: () => connect({ host: "127.0.0.1", port, ca, servername: host, ALPNProtocols: ["h2"] }),
   });
   await once(session, "connect");
-  // Newer Nodes fail the session too for an answer that is no HTTP; who waits for it hears of that by its stream.
+  // Newer releases of Node fail the session too for an answer that is no HTTP. The stream already tells the
+  // test that waits.
   session.on("error", () => {});
   return session;
 }
@@ -104,9 +108,10 @@ export async function get(
 ): Promise<{ headers: IncomingHttpHeaders; status: number; body: string }> {
   const stream = session.request({ ":path": path, ...headers });
   const response = once(stream, "response");
-  // Now: a short answer that arrives in one piece is over before anybody who waits for its head goes on.
+  // Listens now: a short answer that arrives in one piece is over before a caller that waits for its head
+  // goes on.
   const closed = once(stream, "close");
-  // It fails together with `response`, which is looked at first.
+  // `closed` fails together with `response`, and `response` is looked at first.
   closed.catch(() => {});
   const chunks: Buffer[] = [];
   stream.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -115,7 +120,10 @@ export async function get(
   return { headers: head, status: head[":status"], body: Buffer.concat(chunks).toString("latin1") };
 }
 
-/** The certificate that whoever asks for `servername` gets (nothing: does not ask). */
+/**
+ * The certificate that a client gets that asks for `servername`. Without `servername` it does not ask for
+ * any.
+ */
 export async function certificateFor(port: number, servername?: string): Promise<PeerCertificate> {
   const socket = connect({
     host: "127.0.0.1",

@@ -1,8 +1,10 @@
 import * as net from "node:net";
 
-/** A TCP address that is taken and may be handed to several processes, as a service manager does (sd_listen_fds(3)). */
+/**
+ * A bound TCP address that may be handed to several processes, as a service manager does (sd_listen_fds(3)).
+ */
 export interface SharedSocket {
-  /** In this process. */
+  /** The descriptor in this process. */
   readonly fd: number;
   readonly port: number;
   close(): void;
@@ -15,8 +17,8 @@ interface TcpHandle {
 }
 
 /**
- * Binds a free port of loopback without listening, so that this process accepts nothing. Node has no public way to do
- * that; its cluster module does it with this function.
+ * Binds a free port of loopback without listening, so that this process accepts no connection. Node has no
+ * public way to do that. Its cluster module uses this function.
  */
 export function shareSocket(): SharedSocket {
   const { _createServerHandle: create } = net as unknown as {

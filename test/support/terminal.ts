@@ -4,13 +4,13 @@ import { readFileSync } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
 import { commands } from "./commands.js";
 
-/** A command at a terminal, as a person would use it. */
+/** A command at a terminal, as a person uses it. */
 export interface TerminalCommand {
-  /** Waits until this text is on the screen, later than what was seen before. */
+  /** Waits until this text is on the screen, after the text for which the test waited before. */
   see(text: string): Promise<void>;
   /** Keys, as a terminal sends them. */
   type(keys: string): void;
-  /** Sends a signal to the command itself, on Linux. */
+  /** Sends a signal to the command itself. Linux only. */
   kill(signal: NodeJS.Signals): void;
   /** Resolves when the command has ended. */
   readonly exited: Promise<unknown>;
@@ -24,7 +24,7 @@ export function runAtTerminal(
   columns = 100,
 ): TerminalCommand {
   const words = [process.execPath, commands[command], ...args].map((word) => `'${word}'`);
-  // A terminal that `script` makes for a pipe has no size.
+  // `stty` sets the size: a terminal that `script` makes for a pipe has none.
   const line = `stty rows 24 cols ${columns}; exec ${words.join(" ")}`;
   const child = spawn("script", ["--quiet", "--return", "--command", line, "/dev/null"], {
     stdio: ["pipe", "pipe", "inherit"],
@@ -56,7 +56,7 @@ export function runAtTerminal(
     },
     exited,
     async close() {
-      // The terminal's end is the command's, by SIGHUP.
+      // The end of the terminal ends the command, by SIGHUP.
       if (!ended) child.kill();
       await exited;
     },

@@ -11,14 +11,15 @@ import { bytesAt } from "./bytes.js";
 /** A request that reached the local service. */
 export interface UpstreamRequest {
   method: string;
-  /** As received, query included. */
+  /** The path as received, query included. */
   path: string;
   rawHeaders: string[];
   socket: Socket;
 }
 
 /**
- * The local service of the tests: an HTTP server on loopback that does whatever its path says. See the routes below.
+ * The local service of the tests: an HTTP server on loopback. The path of a request chooses the answer: see
+ * the routes below.
  */
 export interface Upstream {
   readonly port: number;
@@ -27,7 +28,10 @@ export interface Upstream {
   readonly requests: readonly UpstreamRequest[];
   /** Resolves with the next request, when its head has arrived. */
   nextRequest(): Promise<UpstreamRequest>;
-  /** Resolves with the path of the next exchange that is cut before the answer was whole, and when (performance.now). */
+  /**
+   * Resolves with the path of the next exchange that is cut before the answer was complete, and the time
+   * (performance.now).
+   */
   nextAbort(): Promise<{ path: string; atMs: number }>;
   /** Sends an event to every open `/sse` stream. */
   emit(data: string): void;
@@ -85,13 +89,13 @@ export async function startUpstream(port = 0): Promise<Upstream> {
     const url = new URL(path, "http://upstream.test");
     const [, name = "", argument = ""] = url.pathname.split("/");
     const route = routes[name] ?? plainRoutes["headers"];
-    // A visitor who leaves while a route is at work is part of many tests.
+    // A visitor may leave while a route is at work: many tests do that.
     void (async () => route?.(req, res, url, argument))().catch(() => res.destroy());
   });
   const upgraded = new Set<Socket>();
   const webSockets = new WebSocketServer({ noServer: true });
-  // Answers as an upgrade to any protocol and sends every byte back; `/refuse` says 403 instead, and `/websocket` is
-  // one that sends every message back.
+  // Answers an upgrade to any protocol and sends every byte back. `/refuse` answers 403 instead, and
+  // `/websocket` is a WebSocket that sends every message back.
   server.on("upgrade", (req: IncomingMessage, socket: Socket, head: Buffer) => {
     const { path } = received(req);
     socket.on("error", () => {});
@@ -141,7 +145,10 @@ export async function startUpstream(port = 0): Promise<Upstream> {
   };
 }
 
-/** What each first path segment does; the second one is `argument`. An unknown one does what `headers` does. */
+/**
+ * The routes by first path segment; the second segment is `argument`. An unknown first segment means
+ * `headers`.
+ */
 const plainRoutes: Record<string, Route> = {
   /** The request as it arrived, as JSON. */
   headers: async (req, res) => {
@@ -154,7 +161,7 @@ const plainRoutes: Record<string, Route> = {
     };
     res.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(answer));
   },
-  /** The request's body, piece by piece as it comes, with its type and length. */
+  /** The request's body, piece by piece as it comes, with the request's type and length. */
   echo: async (req, res) => {
     for (const name of ["content-type", "content-length", "content-encoding"]) {
       const value = req.headers[name];
@@ -201,7 +208,10 @@ const plainRoutes: Record<string, Route> = {
   reset: (req) => {
     req.socket.resetAndDestroy();
   },
-  /** `/cut/N`: announces twice as much, sends N bytes of the test body, and resets; with `?chunked`, without a length. */
+  /**
+   * `/cut/N`: announces twice as much, sends N bytes of the test body, and resets. With `?chunked`, without a
+   * length.
+   */
   cut: (req, res, url, argument) => {
     const length = Number(argument);
     if (!url.searchParams.has("chunked")) res.setHeader("content-length", length * 2);
@@ -229,7 +239,7 @@ const plainRoutes: Record<string, Route> = {
     res.setHeader("set-cookie", ["a=1; Path=/", "b=2; HttpOnly", "c=3, with comma; Secure"]);
     res.end("cookies\n");
   },
-  /** A gzipped body, as such. */
+  /** A gzipped body with its Content-Encoding. */
   gzip: (_req, res) => {
     const body = gzipSync("compressed ".repeat(100));
     res.writeHead(200, { "content-encoding": "gzip", "content-length": body.length }).end(body);
@@ -246,7 +256,7 @@ async function collect(req: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** Resolves when more may be written, or when nobody reads any more. */
+/** Resolves when the response takes more bytes, or when its visitor is gone. */
 function drained(res: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {

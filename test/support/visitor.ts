@@ -6,7 +6,10 @@ type VisitOptions = Omit<NonNullable<Parameters<typeof request>[1]>, "headers" |
   headers?: Record<string, string | string[]>;
 };
 
-/** A visitor of tunnels under `localhost`, on the relay that listens at `relayPort`. Close it, or sockets stay open. */
+/**
+ * A visitor of tunnels under `localhost`, on the relay that listens at `relayPort`. Close it, or sockets stay
+ * open.
+ */
 export interface Visitor {
   /** Requests `path` of the tunnel `name`. Read or dump the answer's body. */
   visit(name: string, path: string, options?: VisitOptions): Promise<Dispatcher.ResponseData<unknown>>;
@@ -16,7 +19,7 @@ export interface Visitor {
 }
 
 export function createVisitor(relayPort: number, domain = "localhost"): Visitor {
-  // undici gives up after 300 s of waiting; the relay's own limits are under test here.
+  // undici would give up after waiting 300 s. These tests are about the relay's own limits.
   const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
   const visit: Visitor["visit"] = (name, path, options = {}) =>
     request(`http://127.0.0.1:${relayPort}${path}`, {
@@ -34,7 +37,7 @@ export function createVisitor(relayPort: number, domain = "localhost"): Visitor 
   };
 }
 
-/** Sends `bytes` over a new connection and returns all that comes back until the other side ends it. */
+/** Sends `bytes` over a new connection and returns all bytes that come back until the other side ends it. */
 export async function rawExchange(port: number, bytes: string | Buffer): Promise<string> {
   const socket = connect({ port, host: "127.0.0.1" });
   const chunks: Buffer[] = [];
