@@ -7,7 +7,7 @@ import { Client as V1Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as V1Transport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { Agent, fetch as undiciFetch } from "undici";
 
-/** What the tests ask of an MCP client, whichever SDK it is built with. */
+/** The interface of an MCP client for the tests, the same for both SDKs. */
 export interface McpClient {
   listTools(): Promise<string[]>;
   /** Returns the text of the answer. */
@@ -59,7 +59,7 @@ export async function connectV1(url: string): Promise<McpClient> {
   );
 }
 
-/** What both SDKs have in common. */
+/** The part that the clients of both SDKs have in common. */
 interface SdkClient {
   listTools(): Promise<{ tools: { name: string }[] }>;
   callTool(

@@ -29,7 +29,7 @@ import { type LocalMcpServer, startV1Server } from "./servers.js";
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 type Arguments = Record<string, unknown>;
 
-/** A server with everything that the scenarios of `@modelcontextprotocol/conformance` ask of one. */
+/** A server with all features that the scenarios of `@modelcontextprotocol/conformance` use. */
 export function startConformanceServer(): Promise<LocalMcpServer> {
   return startV1Server(createConformanceServer, (port) => ({
     eventStore: new InMemoryEventStore(),
@@ -177,7 +177,7 @@ const tools: ToolFixture[] = [
     }),
   ),
   tool("test_reconnection", async ({ closeSSEStream }) => {
-    // The client has to come back with Last-Event-ID for the answer.
+    // The client has to come back with Last-Event-ID to get the answer.
     closeSSEStream?.();
     await delay(100);
     return [text("after the reconnection")];

@@ -24,12 +24,13 @@ const suite = join(
 const preload = new URL("../support/resolve-localhost.mjs", import.meta.url).href;
 
 /**
- * What this scenario wants is that a server on this machine turns other host names away; it fails any server that is not
- * at a URL of this machine's, so that its answer through a tunnel says nothing. The last test does what it does.
+ * This scenario demands that a server on this machine refuses other host names. It fails any server whose URL
+ * is not of this machine, so its result through a tunnel says nothing. The last test checks the same
+ * behaviour through the tunnel.
  */
 const localOnly = "dns-rebinding-protection";
 
-/** The checks of a scenario and how each came out, in order. */
+/** The checks of a scenario and the result of each, in order. */
 type Outcome = string[];
 
 describe("the conformance suite of MCP", () => {
@@ -69,7 +70,7 @@ describe("the conformance suite of MCP", () => {
       results,
     ];
     const command = closing(new RunningCommand(process.execPath, args));
-    // Its status only says whether all is well; each scenario is looked at below.
+    // The command's status only tells whether all scenarios succeeded. The test looks at each of them below.
     await command.exited;
     const outcomes = new Map<string, Outcome>();
     for (const name of (await readdir(results)).toSorted()) {
@@ -90,8 +91,8 @@ describe("the conformance suite of MCP", () => {
       run(`${tunnel.url}/mcp`),
     ]);
     expect(directly.size).toBeGreaterThanOrEqual(32);
-    // All of it succeeds, so what is equal is not two failures. The suite says that it speaks a revision of MCP to which
-    // the SDK sends no priming events, and warns that there are none.
+    // All checks succeed, so equal outcomes are not two failures. The suite says that it speaks a revision of
+    // MCP to which the SDK sends no priming events, and warns that there are none.
     const complaints = [...directly.values()].flat().filter((check) => /: (FAILURE|WARNING)/.test(check));
     expect(complaints.map((check) => check.split(" ")[0])).toEqual([
       "server-sse-priming-event:",

@@ -10,7 +10,10 @@ import { RunningCommand } from "../support/commands.js";
 import { missingProgram } from "../support/requires.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-/** A fresh clone installs and builds first; here both have been done, and a slow machine may still need a while. */
+/**
+ * A fresh clone installs and builds first. Here both have been done already, but a slow machine may still
+ * need a while.
+ */
 const startTimeoutMs = 60_000;
 
 /** The line of the demo's output that starts with `word`. */
@@ -49,7 +52,8 @@ describe.skipIf(missingProgram("curl"))("npm start", () => {
     const processes = existsSync("/proc") ? descendants(demo.pid) : [];
     expect(processes.length).toBeGreaterThanOrEqual(existsSync("/proc") ? 2 : 0);
     demo.interrupt();
-    // Not its status: the shell that npm starts may take the SIGINT for its own end, and npm then does too.
+    // The status is not checked: the shell that npm starts may end by the SIGINT itself, and then npm does
+    // too.
     await demo.exited;
     expect(demo.stdout.at(-1)).toBe("Stopped.");
     expect(processes.filter(isAlive)).toEqual([]);
@@ -71,7 +75,7 @@ describe.skipIf(missingProgram("curl"))("npm start", () => {
 
   it("takes the next port when 8080 is taken, and ends with status 0", { timeout: 120_000 }, async () => {
     const blocker = createServer();
-    blocker.on("error", () => {}); // Somebody else has the port: just as well.
+    blocker.on("error", () => {}); // Another program has the port: just as well.
     blocker.listen(8080, "127.0.0.1");
     closing(blocker);
     const { demo, url } = await start(process.execPath, ["scripts/start.mjs"]);
@@ -81,7 +85,7 @@ describe.skipIf(missingProgram("curl"))("npm start", () => {
   });
 });
 
-/** What a person does with a printed line: the shell runs it, and its output must be there without an error. */
+/** Runs a printed line in a shell, as a person would paste it. Returns its output; a failure rejects. */
 async function paste(line: string | undefined): Promise<string> {
   const { stdout } = await promisify(execFile)("sh", ["-c", line ?? "exit 1"], { cwd: root });
   return stdout;

@@ -62,8 +62,8 @@ describe.each(servers)("$server, through the tunnel", ({ start }) => {
       const endedMs = performance.now();
       expect(answer).toBe("counted to 4");
       expect(seen.map(({ progress }) => progress)).toEqual([1, 2, 3, 4]);
-      // The server pauses three times between the first report and its answer: a tunnel that gathers an answer
-      // before it passes it on would deliver all of it at once.
+      // The server pauses three times between the first report and its answer. A tunnel that gathers an
+      // answer before it passes it on would deliver all of it at once.
       expect(endedMs - (seen[0]?.atMs ?? endedMs)).toBeGreaterThan(200);
     });
 

@@ -26,14 +26,14 @@ export async function startV2Server(): Promise<LocalMcpServer> {
 
 type TransportOptions = NonNullable<ConstructorParameters<typeof StreamableHTTPServerTransport>[0]>;
 
-/** What a server on SDK v1 is made of: `McpServer` and the low-level `Server` both fit. */
+/** A server of SDK v1: `McpServer` and the low-level `Server` both fit. */
 interface V1Server {
   connect(transport: StreamableHTTPServerTransport): Promise<void>;
 }
 
 /**
- * A server built with SDK v1 the way its documentation shows: sessions, and a transport for each of them. `create`
- * makes the server of a session, `options` its transport.
+ * A server built with SDK v1 as its documentation shows: with sessions, and a transport for each session.
+ * `create` makes the server of a session, `options` gives the options of its transport.
  */
 export async function startV1Server(
   create: () => V1Server = createTools,

@@ -100,7 +100,7 @@ describe("the streams of MCP", () => {
       },
     );
     expect(answer.content).toEqual([{ type: "text", text: "counted to 8" }]);
-    // None was lost while nobody listened, and none came twice.
+    // No report was lost while the client did not listen, and none came twice.
     expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
     expect(resumed.some((lastEventId) => lastEventId !== null)).toBe(true);
     const line = await relay.waitForJson({ msg: "request", method: "POST", outcome: "cancelled" });

@@ -16,7 +16,7 @@ const closing = closingAfterEach();
 const manifestOf = (name: string): { version: string } =>
   JSON.parse(readFileSync(join(packages, name, "package.json"), "utf8")) as { version: string };
 
-/** A command in one CommonJS file, in a folder where no package is found. */
+/** A command in one CommonJS file, in a folder from which Node finds no package. */
 async function bundle(entry: string): Promise<string> {
   const outfile = join(closing(createFolder()).path, "command.cjs");
   await build({

@@ -16,7 +16,7 @@ interface Image {
   entrypoint: string[];
   healthcheck: string[];
   env: Record<string, string>;
-  /** The folder of its commands. */
+  /** The folder with the image's commands, for PATH. */
   path: string;
 }
 
@@ -25,16 +25,16 @@ describe("the image", () => {
     const folder = closing(createFolder());
     const proof = closing(
       new RunningCommand(process.execPath, [join(repository, "scripts/prove-dockerfile.mjs"), folder.path], {
-        // What was fetched once is good enough.
+        // npm may use packages that it has fetched before.
         env: { npm_config_prefer_offline: "true" },
       }),
     );
     expect((await proof.exited).code, proof.output).toBe(0);
-    // Thousands of files: too many for the hook that removes the rest.
+    // Thousands of files: too many for the hook that removes the other files.
     await rm(join(folder.path, "build"), { recursive: true });
     const image = JSON.parse(readFileSync(join(folder.path, "image.json"), "utf8")) as Image;
 
-    // The init is Debian's; what it starts is ours.
+    // The init comes from Debian; the command that it starts is ours.
     const [init, separator, command = "", ...args] = image.entrypoint;
     expect([init, separator]).toEqual(["tini", "--"]);
     expect(image.env["MCP_TUNNEL_ADMIN_LISTEN"]).toBe("127.0.0.1:9090");
@@ -61,7 +61,7 @@ describe("the image", () => {
     expect(await health(admin["port"] as number)).toBe(0);
     expect((await relay.close()).code).toBe(0);
     expect(await health(admin["port"] as number)).toBe(1);
-    // Nothing of the tests, the tools or the sources is in it.
+    // The image holds no tests, tools or sources.
     const files = execFileSync(
       "find",
       [join(folder.path, "image/app"), "-not", "-path", "*/node_modules/*"],

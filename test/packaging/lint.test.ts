@@ -9,7 +9,7 @@ import { closingAfterEach } from "../support/cleanup.js";
 const closing = closingAfterEach();
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 
-/** A folder with these files, given as paths and what they hold. */
+/** A folder with these files, given as paths and contents. */
 function tree(files: Record<string, string>): string {
   const folder = closing(createFolder()).path;
   for (const [path, source] of Object.entries(files)) {
@@ -19,7 +19,9 @@ function tree(files: Record<string, string>): string {
   return folder;
 }
 
-/** What the linter says of source files by the repository's own rules, but for those that need the types. */
+/**
+ * The linter's output for source files, by the repository's own rules, except the rules that need the types.
+ */
 function lint(files: Record<string, string>): string {
   const folder = tree(files);
   const config = JSON.parse(readFileSync(join(repository, ".oxlintrc.json"), "utf8")) as object;

@@ -11,7 +11,7 @@ const closing = closingAfterEach();
 const example = fileURLToPath(new URL("../../examples/systemd/mcp-tunnel.service", import.meta.url));
 
 describe.skipIf(missingProgram("systemd-analyze"))("the systemd unit", () => {
-  /** The unit with a command that is there: systemd looks. */
+  /** The unit with a command that exists: systemd checks that. */
   function unit(): string {
     const folder = closing(createFolder());
     const relay = fileURLToPath(new URL("../../packages/relay/bin/mcp-tunnel.js", import.meta.url));
@@ -32,7 +32,7 @@ describe.skipIf(missingProgram("systemd-analyze"))("the systemd unit", () => {
       encoding: "utf8",
     });
     const exposure = Number(/Overall exposure level for \S+: ([0-9.]+)/.exec(report)?.[1]);
-    // 10 is a service without any of it; V8 and the ports below 1024 have their price.
+    // 10 is a service without any protection. V8 and the ports below 1024 have their price.
     expect(exposure).toBeLessThan(2);
   });
 });

@@ -8,11 +8,11 @@ import { createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
 
 /**
- * The attack: an action's tag is moved to other code, or one of hundreds of development dependencies is taken over, and what runs in
- * the release workflow has the token that publishes to npm.
+ * The attack: somebody moves an action's tag to other code, or takes over one of hundreds of development
+ * dependencies. Then their code runs in the release workflow, with the token that publishes to npm.
  *
- * The defence: actions are what a digest says; what builds has no secret and may not write; what has a secret, or may write, runs
- * nothing that was installed, and takes what was built as a file.
+ * The defence: a digest fixes each action. A job that builds has no secret and may not write. A job that has
+ * a secret, or may write, runs no installed package, and takes the build as a file.
  */
 const closing = closingAfterEach();
 const repository = fileURLToPath(new URL("../..", import.meta.url));
@@ -48,7 +48,7 @@ const jobs = workflows.flatMap(({ file, workflow }) =>
   Object.entries(workflow.jobs).map(([name, job]) => ({ title: `${file}, ${name}`, name, job })),
 );
 
-/** Whether the job runs what npm has installed, or what the repository brings along. */
+/** Whether the job runs packages that npm has installed, or scripts of the repository. */
 const runsInstalled = ({ steps }: Job): boolean =>
   steps.some(({ run = "" }) => /\bnpm (ci|install|run|test|exec)\b|\bnpx\b|\.ci\/run|scripts\//.test(run));
 const holdsSecret = (job: Job): boolean => /\bsecrets\b|github\.token/.test(JSON.stringify(job));
@@ -113,7 +113,7 @@ describe("the release", () => {
     const work = closing(createFolder()).path;
     const bin = join(work, "bin");
     mkdirSync(bin);
-    // npm, which knows one of the versions.
+    // A stand-in for npm, to which one of the versions is known.
     writeFileSync(
       join(bin, "npm"),
       `#!/bin/sh

@@ -7,8 +7,9 @@ import { missingProgram } from "../support/requires.js";
 import { answerFile, curlAnswer, startAnswering, visitAnswer } from "./answers.js";
 
 /**
- * The promise: an answer of a local service reaches the visitor as it would directly, or through nginx. So the same answers, odd but
- * legal and odd and illegal, go through both, and where something else comes of one the file says why.
+ * The promise: an answer of a local service reaches the visitor as it would directly, or through nginx. So
+ * the same answers, odd and legal or odd and illegal, go through both. If the results differ, the file says
+ * why.
  */
 const { answers, reasons } = answerFile;
 const numbered = answers.map((vector, index) => ({ ...vector, index }));
@@ -45,9 +46,9 @@ describe("through the tunnel", () => {
     expect(await visitAnswer(relayPort, "app.tunnel.test", index, method)).toBe(visitor);
     await expect.poll(() => events.length).toBe(1);
     const [event] = events as [RequestEvent];
-    // What stands on the client's screen is what the visitor got, and says what is wrong with the answer.
+    // The client's screen shows the status that the visitor got, and the fault of the answer.
     if (visitor === "502") {
-      // No head has come, or a part of one.
+      // No head has come, or only a part of a head.
       const isMissing = /^(?:HTTP\/1\.1 100 Continue\r\n\r\n)?$/.test(bytes) || name.startsWith("the end ");
       expect(event).toMatchObject({
         status: 502,
@@ -80,7 +81,7 @@ describe.skipIf(missingProgram("nginx"))("through nginx", () => {
 
   it.each(numbered)("$name", async ({ index, method, visitor, nginx: differs }) => {
     const got = await visitAnswer(nginx.port, "app.tunnel.test", index, method);
-    // Another release may agree with the tunnel, and may have become different in what is listed.
+    // Another release of nginx may agree with the tunnel, and its results may differ from the listed ones.
     if (nginxVersion()?.startsWith("1.22.") === true) expect(got).toBe(differs ?? visitor);
     else if (differs === undefined) expect(got).toBe(visitor);
   });

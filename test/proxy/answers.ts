@@ -3,7 +3,9 @@ import { readFileSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
 import { type RawServer, startRawServer } from "../support/raw-server.js";
 
-/** An answer of a local service, and what comes of it; test/vectors/answers.json says in `about` what the fields mean. */
+/**
+ * An answer of a local service, and its results. `about` in test/vectors/answers.json explains the fields.
+ */
 export interface AnswerVector {
   readonly name: string;
   readonly origin: string;
@@ -24,7 +26,7 @@ export const answerFile = JSON.parse(
   readFileSync(new URL("../vectors/answers.json", import.meta.url), "utf8"),
 ) as AnswerFile;
 
-/** What the service writes. */
+/** The bytes that the service writes. */
 export function bytesOf({ bytes }: Pick<AnswerVector, "bytes">): Buffer {
   const text = bytes
     .replaceAll("{fields}", Array.from({ length: 400 }, (_, i) => `X-${i}: 1\r\n`).join(""))
@@ -32,7 +34,7 @@ export function bytesOf({ bytes }: Pick<AnswerVector, "bytes">): Buffer {
   return Buffer.from(text, "latin1");
 }
 
-/** A service that answers /answers/N with the Nth, and ends the connection. */
+/** A service that answers /answers/N with the Nth answer, and ends the connection. */
 export function startAnswering(answers: readonly Pick<AnswerVector, "bytes">[]): Promise<RawServer> {
   return startRawServer((socket) => {
     let received = "";
@@ -46,7 +48,10 @@ export function startAnswering(answers: readonly Pick<AnswerVector, "bytes">[]):
   });
 }
 
-/** What a visitor gets, in one line: the status, the fields that say something, the body; or that it does not come whole. */
+/**
+ * The visitor's result in one line: the status, the significant fields and the body, or that the answer was
+ * cut.
+ */
 export async function visitAnswer(
   port: number,
   host: string,
@@ -95,7 +100,7 @@ export async function visitAnswer(
 
 function described(response: IncomingMessage, body: Buffer, method: string): string {
   const status = response.statusCode as number;
-  // Whoever stands between has a text of its own.
+  // The relay and nginx each have a text of their own for it.
   if (status === 502) return "502";
   const shown = /^(?:x-(?!request-id)|link$|etag$|location$)/;
   const hasLength = status === 304 || method === "HEAD";
@@ -113,7 +118,7 @@ function described(response: IncomingMessage, body: Buffer, method: string): str
 const short = (text: string): string =>
   text.length <= 200 ? text : `${text.slice(0, 20)}... of ${text.length}`;
 
-/** What curl makes of it, asking the service itself, in the same words; what it says of its own fields is left out. */
+/** The result of curl, which asks the service itself, in the same words but without the fields. */
 export function curlAnswer(port: number, index: number, method = "GET"): Promise<string> {
   const args = ["-s", "-S", "--max-time", "5", "-o", "-", "-w", "%{stderr}%{http_code}"];
   if (method === "HEAD") args.push("-I", "-o", "/dev/null");

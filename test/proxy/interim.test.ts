@@ -11,11 +11,12 @@ import { startUpstream } from "../support/upstream.js";
 import { caddy, nginx, type ProxyProgram } from "./proxies.js";
 
 /**
- * The fault: nginx takes the first head that comes for the answer, and knows of no other but 101; 1.29 has learned to wait
- * after a 103, and after no other. Over HTTP/2 the visitor then gets nothing but a reset: a local service that sends early
- * hints cannot be reached.
+ * The fault: nginx takes the first head that comes for the answer, and knows of no other interim status than
+ * 101. Release 1.29 has learned to wait after a 103, and after no other. Over HTTP/2 the visitor then gets
+ * nothing but a reset: a local service that sends early hints cannot be reached.
  *
- * So visitors behind a trusted proxy get no interim heads unless the operator says that the proxy can take them.
+ * So visitors behind a trusted proxy get no interim heads unless the operator says that the proxy can take
+ * them.
  */
 const close = closingAfterEach();
 

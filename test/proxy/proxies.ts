@@ -6,7 +6,7 @@ import type { Folder, Pair } from "../support/certificates.js";
 import { RunningCommand } from "../support/commands.js";
 import { freePort } from "../support/free-port.js";
 
-/** A proxy in front of the relay, run with the example that users are given. */
+/** A proxy in front of the relay, which runs our example for users. */
 export interface Proxy {
   readonly httpPort: number;
   readonly httpsPort: number;
@@ -15,7 +15,7 @@ export interface Proxy {
 
 export interface ProxyProgram {
   readonly name: "nginx" | "caddy";
-  /** `changes`: further texts of the example, and what stands in their places. */
+  /** `changes`: further texts of the example, and their replacements. */
   start(
     folder: Folder,
     certificate: Pair,
@@ -24,7 +24,7 @@ export interface ProxyProgram {
   ): Promise<Proxy>;
 }
 
-/** The example's text with the names and ports of the test in place of those of the example. */
+/** The example's text, in which the names and ports of the test replace those of the example. */
 function adapt(file: string, replacements: Readonly<Record<string, string>>): string {
   let text = readFileSync(fileURLToPath(new URL(`../../examples/proxy/${file}`, import.meta.url)), "utf8");
   for (const [from, to] of Object.entries(replacements)) {
@@ -39,12 +39,12 @@ function files(folder: Folder, certificate: Pair, relayPort: number): Record<str
     "/etc/letsencrypt/live/tunnel.example.com/fullchain.pem": folder.write("fullchain.pem", certificate.cert),
     "/etc/letsencrypt/live/tunnel.example.com/privkey.pem": folder.write("privkey.pem", certificate.key),
     "127.0.0.1:8080": `127.0.0.1:${relayPort}`,
-    // After the paths, which contain it.
+    // These come after the paths, which contain this name.
     "tunnel.example.com": "tunnel.test",
   };
 }
 
-/** Neither program says when it listens. */
+/** Waits until the port answers: neither program says when it listens. */
 async function listening(command: RunningCommand, port: number): Promise<void> {
   const deadline = performance.now() + 15_000;
   for (;;) {
@@ -100,7 +100,7 @@ export const caddy: ProxyProgram = {
     const [httpPort, httpsPort] = [await freePort(), await freePort()];
     const site = adapt("Caddyfile", {
       ...changes,
-      // Nothing resolves the relay's name here, so that the client asks for this.
+      // Nothing resolves the relay's name here, so the client asks for 127.0.0.1.
       "tunnel.example.com, *.": "127.0.0.1, tunnel.example.com, *.",
       ...files(folder, certificate, relayPort),
     });

@@ -21,7 +21,7 @@ const host = "demo.tunnel.test";
 /** Another address of this machine, so that the visitor can be told from the proxy. */
 const visitorAddress = "127.0.0.2";
 
-/** What has to work behind any proxy. One file for each, since they can run at the same time. */
+/** The tests of any proxy. Each proxy has a file of its own, because files can run at the same time. */
 export function describeProxy(program: ProxyProgram): void {
   describe.skipIf(missingProgram(program.name))(
     `the relay behind ${program.name}, as in the example`,
@@ -41,7 +41,7 @@ export function describeProxy(program: ProxyProgram): void {
         return one;
       };
 
-      /** Connects a client through the proxy, as it would from elsewhere. */
+      /** Connects a client through the proxy, as a client elsewhere would. */
       const connectClient = (port: number, name: string) =>
         startClientCommand(
           port,
@@ -159,7 +159,7 @@ export function describeProxy(program: ProxyProgram): void {
         const session = await connectVisitor();
         const arrived = upstream.nextRequest();
         const http2 = session.request({ ":path": "/sse" });
-        // Not the response: over HTTP/2, nginx keeps its head back until something follows.
+        // Not the response: over HTTP/2, nginx keeps its head back until data follow.
         await arrived;
         for (const data of ["one", "two"]) {
           const both = Promise.all([once(http1, "data"), once(http2, "data")]);
@@ -229,7 +229,7 @@ export function describeProxy(program: ProxyProgram): void {
         expect((await aborted).path).toBe("/hang?left");
       });
 
-      // 60 seconds is what proxies wait unless they are told otherwise; `npm run test:long` waits longer than that.
+      // Proxies wait 60 seconds by default. `npm run test:long` waits longer than that.
       const slowMs = isLong ? 62_000 : 2_000;
       it(`waits for a call that takes ${slowMs} ms`, { timeout: 90_000 }, async () => {
         const session = await connectVisitor();

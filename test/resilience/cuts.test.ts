@@ -7,19 +7,22 @@ import { isFullRun, scaled } from "./scale.js";
 import { runScript, type ScriptSizes, startScriptedService } from "./script.js";
 import { nextEvent } from "./support.js";
 
-/** Runs go on side by side, since each mostly waits for its client to come back. */
+/** Runs go on side by side, because each mostly waits for its client to come back. */
 const laneCount = scaled(8, 32);
 
-/** A run takes a few seconds at most; one that never ends should say where it stands, before the test is out of time. */
+/**
+ * A run takes a few seconds at most. A run that never ends should tell its state before the test is out of
+ * time.
+ */
 const stuckAfterMs = 40_000;
 
 interface Cut {
   direction: Direction;
-  /** Bytes after the start of the run, or after the cut before. */
+  /** Bytes after the start of the run, or after the previous cut. */
   afterBytes: number;
 }
 
-/** @throws Error with what `describe` says, when `work` takes longer. */
+/** @throws Error with the text of `describe`, when `work` takes longer. */
 async function within<T>(limitMs: number, work: Promise<T>, describe: () => string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -32,7 +35,7 @@ async function within<T>(limitMs: number, work: Promise<T>, describe: () => stri
   }
 }
 
-/** A tunnel of its own, on which one script after the other is run. */
+/** A tunnel of its own, on which the scripts run one after the other. */
 class Lane {
   readonly #tunnel: InProcessTunnel;
 
@@ -44,7 +47,10 @@ class Lane {
     return new Lane(await startInProcess({ upstreamPort, faults: true }));
   }
 
-  /** Runs the script with the link cut at these places; what the visitors received, and how many cuts struck. */
+  /**
+   * Runs the script with the link cut at these places. Returns the bytes that the visitors received, and how
+   * many cuts struck.
+   */
   async run(sizes: ScriptSizes, cuts: readonly Cut[]): Promise<{ received: string[]; struck: number }> {
     const { client, relayPort, proxy } = this.#tunnel;
     if (proxy === undefined) throw new Error("there is no proxy");
@@ -67,12 +73,12 @@ class Lane {
     const received = await within(stuckAfterMs, runScript(relayPort, sizes, progress), describeRun);
     proxy.onCut = () => {};
     proxy.clearFaults();
-    // Also one that has ended for good will never be back.
+    // A client that has ended for good would never be back, so this finds it too.
     if (client.state !== "online") await within(stuckAfterMs, nextEvent(client, "connected"), describeRun);
     return { received, struck };
   }
 
-  /** How many bytes of the link a run takes that nothing disturbs. */
+  /** The number of bytes that an undisturbed run sends over the link. */
   async measure(sizes: ScriptSizes): Promise<{ received: string[]; bytes: Record<Direction, number> }> {
     const { proxy } = this.#tunnel;
     const before = { ...proxy?.forwarded } as Record<Direction, number>;
@@ -91,7 +97,7 @@ describe("the visitor's bytes are those of an undisturbed run", () => {
   let lanes: Lane[] = [];
 
   beforeAll(async () => {
-    // The pauses before a client comes back are drawn; they take all of the time and show nothing here.
+    // The pauses before a client comes back are random. They take most of the time and show nothing here.
     vi.spyOn(Math, "random").mockReturnValue(0);
     service = await startScriptedService();
     lanes = await Promise.all(Array.from({ length: laneCount }, () => Lane.start(service.port)));
@@ -103,7 +109,7 @@ describe("the visitor's bytes are those of an undisturbed run", () => {
     vi.restoreAllMocks();
   });
 
-  /** Runs all `cases`, each on whichever lane is free. Returns how many cuts struck. */
+  /** Runs all `cases`, each on a lane that is free. Returns how many cuts struck. */
   async function runAll(
     sizes: ScriptSizes,
     expected: string[],
@@ -137,7 +143,7 @@ describe("the visitor's bytes are those of an undisturbed run", () => {
         fc.record({ direction: fc.constant<Direction>("up"), afterBytes: fc.nat(bytes.up) }),
         fc.record({ direction: fc.constant<Direction>("down"), afterBytes: fc.nat(bytes.down) }),
       );
-      // The handshake and the registration of a client that comes back take about 700 bytes.
+      // A client that comes back takes about 700 bytes for the handshake and the registration.
       const later = fc.record({
         direction: fc.constantFrom<Direction>("up", "down"),
         afterBytes: fc.nat(1_500),
@@ -147,7 +153,7 @@ describe("the visitor's bytes are those of an undisturbed run", () => {
         fc.array(cuts, { minLength: laneCount, maxLength: laneCount }),
         async (cases) => void (await runAll(sizes, expected, cases)),
       );
-      // A smaller case would have to be looked for on lanes that may be stuck.
+      // Shrinking would have to run on lanes that may be stuck.
       await fc.assert(property, { ...(isFullRun ? { numRuns } : runs(numRuns)), endOnFailure: true });
     },
     scaled(60_000, 900_000),
@@ -163,7 +169,7 @@ describe("the visitor's bytes are those of an undisturbed run", () => {
       }
       const struck = await runAll(small, expected, cases);
       console.info(`${cases.length} places (${bytes.up} bytes up, ${bytes.down} down), ${struck} cuts`);
-      // An acknowledgement more or less moves the end of a run by a few bytes.
+      // One acknowledgement more or less moves the end of a run by a few bytes.
       expect(struck).toBeGreaterThan(cases.length * 0.95);
     }, 1_800_000);
   }

@@ -14,7 +14,7 @@ import { nextEvent } from "./support.js";
 
 const clientCount = 10;
 const cycles = scaled(300, 10_000);
-/** What a heap may be larger by at the end, beyond what it was after a fifth of the cycles. */
+/** The growth of the heap that is allowed after the first fifth of the cycles. */
 const heapNoiseBytes = 1_500_000;
 
 const opened = closingAfterEach();
@@ -24,7 +24,7 @@ const collectGarbage = runInNewContext("gc") as () => void;
 
 async function settledHeap(): Promise<number> {
   let bytes = Number.POSITIVE_INFINITY;
-  // What closes over several turns of the loop lets go of the rest in the end.
+  // Some objects close over several turns of the loop. They let go of the rest in the end.
   for (let i = 0; i < 5; i++) {
     await new Promise((resolve) => setTimeout(resolve, 20));
     collectGarbage();
@@ -40,8 +40,8 @@ function handles(): Record<string, number> {
 }
 
 /**
- * Runs a step so often that there are `cycles`, and fails if heap, handles or timers have grown since the first fifth
- * of them. Each step is a cycle of `clientCount` clients.
+ * Runs a step so often that there are `cycles`, and fails if heap, handles or timers have grown since the
+ * first fifth of them. Each step is a cycle of `clientCount` clients.
  */
 async function expectNoGrowth(step: (i: number) => Promise<void>): Promise<void> {
   const steps = cycles / clientCount;
@@ -61,7 +61,7 @@ async function expectNoGrowth(step: (i: number) => Promise<void>): Promise<void>
   }
 }
 
-/** Remembers nothing of its requests; `/events` stays open, the rest is answered. */
+/** Remembers nothing of its requests. `/events` stays open; all other requests are answered. */
 async function startService() {
   const open = new Set<ServerResponse>();
   const server = createServer((req, res) => {
@@ -92,7 +92,7 @@ let proxy: FaultProxy;
 let visitor: Visitor;
 
 async function setUp(resumeTimeoutMs: number): Promise<void> {
-  // No pauses: they would be all of the time. Not a mock, which would remember each call.
+  // No pauses: they would take most of the time. This is no mock, because a mock would remember each call.
   Math.random = () => 0;
   service = opened(await startService());
   relay = createRelay({ domain: "localhost", host: "127.0.0.1", port: 0, startupHoldMs: 0, resumeTimeoutMs });
@@ -122,7 +122,7 @@ describe(`nothing grows in ${cycles} cycles of`, () => {
     "links that break and are resumed, with exchanges open all along",
     async () => {
       await setUp(60_000);
-      // Their event streams end when they are cut.
+      // Their event streams end when a step cuts them.
       const clients = await startClients(0);
       for (const client of clients) opened(client);
       const streams = await Promise.all(names.map((name) => visitor.visit(name, "/events")));

@@ -31,7 +31,7 @@ class KeptConnection {
     });
   }
 
-  /** Asks for something with a body of at least one byte; the answer as text. */
+  /** Asks for a response with a body of at least one byte, and returns it as text. */
   async get(path: string, host = "demo.localhost"): Promise<string> {
     this.#received = "";
     this.#socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
@@ -61,13 +61,13 @@ class KeptConnection {
 
 let upstream: Upstream;
 let relay: Relay;
-/** Between the client and the relay. */
+/** The proxy between the client and the relay. */
 let proxy: FaultProxy;
 let client: TunnelClient;
 let visitor: Visitor;
 let port: number;
 
-/** The next process behind the same address, so to speak. */
+/** The next process behind the same address, as it were. */
 async function startSuccessor(): Promise<Relay> {
   const successor = createRelay({ domain: "localhost", host: "127.0.0.1", port });
   await successor.listen();
@@ -103,23 +103,23 @@ describe("a relay that drains", () => {
       KeptConnection,
     ];
     for (const connection of [one, two, three]) expect(await connection.get("/bytes/10")).toMatch(/ 200 /);
-    // Keeps the relay from ending, and the client on two relays.
+    // The event stream keeps the relay from ending, and the client on two relays.
     const long = await visitor.visit("demo", "/sse");
     const moved = nextEvent(client, "connected");
     const ended = relay.close(10_000);
     await startSuccessor();
     await moved;
 
-    // The client has long been at the successor; the connection is still with the old relay.
+    // The client has moved to the successor long ago. The visitor's connection is still with the old relay.
     const answer = await one.get("/bytes/11");
     expect(answer).toMatch(/^HTTP\/1.1 200 .*connection: close\r\n/is);
     await one.end();
-    // The relay's own answers, too.
+    // The relay's own answers close their connection, too.
     expect(await two.get("/", "localhost")).toMatch(/connection: close\r\n/i);
     const unknown = await three.get("/", "nobody.localhost");
     expect(unknown).toMatch(/^HTTP\/1.1 503 .*retry-after: 1\r\n.*tunnel draining$/is);
     expect(unknown).toMatch(/connection: close\r\n/i);
-    // And the event stream goes on to its end.
+    // The event stream goes on to its end.
     upstream.emit("still here");
     for await (const chunk of long.body) {
       expect(String(chunk)).toContain("still here");
@@ -137,14 +137,14 @@ describe("a relay that drains", () => {
     await kept.end();
     expect(performance.now() - beganAtMs).toBeGreaterThan(900);
     await ended;
-    // It does not take the whole grace period.
+    // The relay does not take the whole grace period.
     expect(performance.now() - beganAtMs).toBeLessThan(9_000);
   });
 
   it("ends at once when nobody is connected", async () => {
     await visitor.close();
     await client.close();
-    // No time passes: what waited for any would wait for ever.
+    // No time passes: a relay that waited for a timer would wait for ever.
     vi.useFakeTimers({ toFake: ["setTimeout", "setInterval"] });
     await relay.close(10_000);
     vi.useRealTimers();
@@ -168,7 +168,7 @@ describe("a relay that drains", () => {
     await ended;
     expect((await fresh.text("demo", "/status/202")).status).toBe(202);
     expect(client.state).toBe("online");
-    // However often it had to try while nobody listened.
+    // The number of attempts while no relay listened does not count.
     expect(events.filter((event) => event !== "reconnecting unreachable")).toEqual([
       "reconnecting draining",
       "connected true",

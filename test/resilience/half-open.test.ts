@@ -9,7 +9,7 @@ import { nextEvent } from "./support.js";
 
 const opened = closingAfterEach();
 
-/** A link whose other end has vanished: nothing that is sent arrives, and nothing ever comes. */
+/** A link whose other end has vanished: no sent byte arrives, and no byte ever comes. */
 class DeadLink implements Link {
   handler: LinkHandler | undefined;
   readonly bufferedBytes = 0;
@@ -39,7 +39,7 @@ describe("the defaults", () => {
         ? new V1RelaySession(handler)
         : new V1ClientSession(() => ({ onData() {}, onEnd() {}, onReset() {} }), handler);
     session.attach(link, 0);
-    // The link dies right after the first sign of life, just as a ping has been answered: the worst moment.
+    // The link dies right after a sign of life, when a ping has just been answered: this is the worst moment.
     link.handler?.onPong?.();
     vi.advanceTimersByTime(30_000);
     expect(causes).toMatchObject([{ code: "timeout" }]);
@@ -72,7 +72,7 @@ describe("a link on which packets are dropped silently, both ways", () => {
     const atMs = performance.now();
     proxy?.halfOpen();
     expect((await lost).cause.code).toBe("timeout");
-    // One interval and one timeout, and what a busy machine adds; with the defaults it would be 25 s.
+    // One interval and one timeout, and the delay of a busy machine. With the defaults it would be 25 s.
     expect(performance.now() - atMs).toBeLessThan(10_000);
     upstream.emit("sent while nothing arrives");
 
@@ -96,13 +96,13 @@ describe("a link on which packets are dropped silently, both ways", () => {
     proxy?.halfOpen();
     const again = nextEvent(client, "connected");
     const atMs = performance.now();
-    // The wall clock goes on while a machine sleeps; timers do not.
+    // While a machine sleeps, the wall clock goes on and timers do not.
     const now = Date.now();
     vi.spyOn(Date, "now").mockImplementation(() => now + 3_600_000);
     const event = await again;
     vi.restoreAllMocks();
     expect(event.resumed).toBe(true);
-    // And what a busy machine adds; without a look at the clock it would be 25 s.
+    // The delay of a busy machine is in it. Without a look at the clock it would be 25 s.
     expect(performance.now() - atMs).toBeLessThan(15_000);
     expect(await (await slow).body.text()).toBe("slow\n");
   });

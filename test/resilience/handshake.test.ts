@@ -30,7 +30,7 @@ it.each<Direction>(["up", "down"])(
       proxy.cutAfter(direction, cutAfter);
       const client = await startTunnelClient(options);
       proxy.clearFaults();
-      // A cut behind the acknowledgement is a lost connection, and resumed.
+      // A cut after the acknowledgement is a lost connection, which the client resumes.
       while (client.state !== "online") await new Promise((resolve) => setImmediate(resolve));
       expect((await visitor.text("demo", "/status/201")).status, `cut after ${cutAfter}`).toBe(201);
       expect(relay.tunnels(), `cut after ${cutAfter}`).toHaveLength(1);

@@ -27,7 +27,7 @@ async function startClient(subdomain = "demo"): Promise<TunnelClient> {
   return opened(await startTunnelClient({ port: upstream.port, relayUrl, subdomain }));
 }
 
-/** Takes the network away from all clients, until `proxy.refusing` is taken back. */
+/** Takes the network away from all clients, until the test resets `proxy.refusing`. */
 async function takeAway(...clients: TunnelClient[]): Promise<void> {
   const lost = clients.map((client) => nextEvent(client, "disconnected"));
   proxy.refusing = true;
@@ -51,7 +51,7 @@ describe("a relay that has just started", () => {
     await exchanges(3);
     await startClient();
     expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([201, 202]);
-    // Whose name is not there waits on.
+    // The visitor of a name without a client waits on.
     expect(relay.openExchanges).toBe(1);
     await visitor.close();
     await other;
@@ -62,7 +62,8 @@ describe("a relay that has just started", () => {
     const askedAtMs = performance.now();
     expect(await visitor.text("demo", "/")).toEqual({ status: 502, text: "tunnel not found" });
     expect(performance.now() - askedAtMs).toBeGreaterThan(200);
-    // Whoever waits for a client, and not for the start, gets 503 in the end.
+    // This relay does not hold the visitor any more. A visitor who waits for a client that is away gets 503
+    // in the end.
     expect((await visitor.text("demo", "/")).status).toBe(502);
   });
 
@@ -92,7 +93,7 @@ describe("what waits for clients that are away", () => {
     expect((await visitor.text("two", "/")).status).toBe(503);
     proxy.refusing = false;
     for (const { status } of await Promise.all(waiting)) expect(status).toBe(201);
-    // The room is free again.
+    // The waiting requests have given their room back.
     const back = clients.filter(({ state }) => state !== "online");
     await Promise.all(back.map((client) => nextEvent(client, "connected")));
     await takeAway(...clients);

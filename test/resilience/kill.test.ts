@@ -7,7 +7,7 @@ import { isFullRun, scaled } from "./scale.js";
 
 const opened = closingAfterEach();
 const slow = 60_000;
-/** How long a relay that has just started waits for its clients: its default, if the machine is not busy. */
+/** How long a relay that has just started waits for its clients: the default, if the machine is not busy. */
 const hold = scaled("20s", "2s");
 
 it(
@@ -31,9 +31,9 @@ it(
 
     expect(await open).toEqual({ status: 502, text: "tunnel dropped request" });
     expect(performance.now() - killedAtMs).toBeGreaterThan(3_990);
-    // With what a busy machine adds; the default would be a minute.
+    // The delay of a busy machine is in it. With the default it would be a minute.
     expect(performance.now() - killedAtMs).toBeLessThan(30_000);
-    // Nobody holds the name any more.
+    // No client holds the name any more.
     expect(await visitor.text("demo", "/")).toEqual({ status: 502, text: "tunnel not found" });
   },
   slow,
@@ -54,7 +54,7 @@ it(
 
     const again = opened(await startClientCommand(upstream.port, relay.port, ["--subdomain", "demo"]));
     expect(again.subdomain).toBe("demo");
-    // Long before the 60 s for which the session would have been kept.
+    // Long before the 60 s for which the relay would have kept the session.
     expect(await open).toEqual({ status: 502, text: "tunnel dropped request" });
     expect(await held).toEqual({ status: 201, text: "status 201\n" });
     expect((await visitor.text("demo", "/status/202")).status).toBe(202);
@@ -69,7 +69,8 @@ it(
     const relay = opened(await startRelayCommand());
     const client = opened(await startClientCommand(upstream.port, relay.port, ["--subdomain", "demo"]));
     const before = opened(createVisitor(relay.port));
-    // What was open ends with the process that held the visitor's connection; the local request is aborted.
+    // The open request ends with the process that held the visitor's connection. The client aborts its local
+    // request.
     const open = before.text("demo", "/hang").catch((error: unknown) => error);
     await upstream.nextRequest();
     const aborted = upstream.nextAbort();
@@ -86,7 +87,8 @@ it(
     const goneMs = Math.round(startedAtMs - goneAtMs);
     const backMs = Math.round(performance.now() - startedAtMs);
     console.info(`the client was back ${backMs} ms after a relay that was gone for ${goneMs} ms`);
-    // No pause is longer than the relay was gone; a busy machine may take any time for the rest.
+    // The client's pause is not longer than the relay was gone. A busy machine may take any time for the
+    // rest.
     expect(backMs).toBeLessThan(isFullRun ? Math.max(2_000, goneMs + 400) : 15_000);
     expect((await visit).status).toBe(201);
     expect((await aborted).path).toBe("/hang");
@@ -106,7 +108,7 @@ it(
     await relay.waitForJson({ msg: "tunnel closed" });
     const askedAtMs = performance.now();
     expect(await visitor.text("demo", "/")).toEqual({ status: 502, text: "tunnel not found" });
-    // It is not waited for: that would be for 15 s.
+    // The relay does not hold the request for the client: that would take 15 s.
     expect(performance.now() - askedAtMs).toBeLessThan(10_000);
   },
   slow,

@@ -9,16 +9,16 @@ import { createVisitor, type Visitor } from "../support/visitor.js";
 import { nextEvent } from "./support.js";
 
 /**
- * A way to the relay that can deliver once more what a connection brought to it. To the relay that is a connection
- * which its client gave up, and whose bytes a network that was gone for a while delivers when its successor is up.
+ * A way to the relay that can deliver the bytes of a connection once more. For the relay this is a connection
+ * that its client gave up: the network was gone for a while, and delivers its bytes when its successor is up.
  */
 class Recorder {
   readonly #server: Server;
   readonly #targetPort: number;
   readonly #near = new Set<Socket>();
-  /** What the newest connection has brought so far. */
+  /** The bytes that the newest connection has brought to the relay so far. */
   #chunks: Buffer[] = [];
-  /** Nothing that the relay says on new connections arrives, but for the WebSocket handshake. */
+  /** Drops all bytes of the relay on new connections, except the WebSocket handshake. */
   losesAnswers = false;
 
   private constructor(targetPort: number) {
@@ -58,16 +58,19 @@ class Recorder {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** What the newest connection has brought to the relay so far. */
+  /** The bytes that the newest connection has brought to the relay so far. */
   get recorded(): Buffer {
     return Buffer.concat(this.#chunks);
   }
 
-  /** Delivers that again, over a connection of its own; resolves when the relay has had its say and it is over. */
+  /**
+   * Delivers these bytes again, over a connection of its own. Resolves when the relay has answered and the
+   * connection is closed.
+   */
   async deliver(recorded: Buffer): Promise<void> {
     const socket = connect({ port: this.#targetPort, host: "127.0.0.1" });
     socket.on("error", () => {});
-    // Nobody is there to go on with it: it ends behind what was on its way.
+    // The client of this connection is gone: the connection ends after the bytes that were on their way.
     socket.end(recorded);
     socket.resume();
     await once(socket, "close");
@@ -90,9 +93,9 @@ let upstream: Upstream;
 let visitor: Visitor;
 let recorder: Recorder;
 let client: TunnelClient;
-/** What the client's first registration brought to the relay. */
+/** The bytes that the client's first registration brought to the relay. */
 let first: Buffer;
-/** The events of the client since it is registered. */
+/** The events of the client since it registered. */
 let events: string[];
 
 beforeEach(async () => {
@@ -121,10 +124,10 @@ async function serves(): Promise<void> {
   expect((await visitor.text("demo", "/status/201")).status).toBe(201);
 }
 
-/** Cuts the link, and returns what the client sends to go on with its session. */
+/** Cuts the link, and returns the bytes that the client sends to go on with its session. */
 async function resumption(): Promise<Buffer> {
   let recorded: Buffer | undefined;
-  // At once: what it sends from now on is not part of it.
+  // At once: the bytes that the client sends from now on are not part of the resumption.
   const listener = (): void => void (recorded = recorder.recorded);
   client.on("connected", listener);
   const again = nextEvent(client, "connected");
@@ -156,7 +159,7 @@ describe("a registration that was given up and arrives after its successor", () 
 
   it("costs nothing at all once the session has moved on", async () => {
     const late = await resumption();
-    // More than is sent without an acknowledgement.
+    // More bytes than the client sends without an acknowledgement.
     const body = Buffer.alloc(300_000, "x");
     const answer = await visitor.visit("demo", "/echo", { method: "POST", body });
     expect((await answer.body.arrayBuffer()).byteLength).toBe(body.length);

@@ -1,5 +1,6 @@
-// A service and a visitor of its own tunnel in a process of their own, so that the times it measures are not those of
-// a test that is busy with a thousand clients. Sends its port; is told which relay to ask, then to stop.
+// A service and a visitor of its own tunnel, in a process of their own: the times that it measures are not
+// those of a test that is busy with a thousand clients. It sends its port to the test. The test tells it
+// which relay to ask, then to stop.
 import { once } from "node:events";
 import { createServer, request } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";

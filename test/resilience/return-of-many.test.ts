@@ -10,7 +10,7 @@ import { scaled } from "./scale.js";
 
 const opened = closingAfterEach();
 const count = scaled(200, 1_000);
-/** All of them have one address here. */
+/** All clients come from one address here. */
 const limits = {
   MCP_TUNNEL_MAX_REGISTRATIONS_PER_MINUTE: "100000",
   MCP_TUNNEL_MAX_CONNECTIONS_PER_ADDRESS: "10000",
@@ -46,7 +46,7 @@ it(`${count} clients come back at once after a restart of the relay, and do not 
   const gate = opened(await startFaultProxy(relay.port));
   const options = { port: probe.port, relayUrl: `http://127.0.0.1:${gate.port}` };
   const clients: TunnelClient[] = [];
-  // Fifty at a time, so that the start of the test is no stampede of its own.
+  // Fifty clients at a time, so that the start of the test is no stampede of its own.
   for (let i = 0; i < count; i += 50) {
     const some = Array.from({ length: Math.min(50, count - i) }, (_, j) =>
       startTunnelClient({ ...options, subdomain: `client-${i + j}` }),
@@ -72,7 +72,7 @@ it(`${count} clients come back at once after a restart of the relay, and do not 
     await startRelayCommand(["--port", String(relay.port), "--startup-hold", "2s"], limits),
   );
   await probed.waitForJson({ event: "connected" }, 2);
-  // The tunnel that must not suffer is back first; then the others may come.
+  // The tunnel that must not suffer is back first. Then the other clients may come.
   probe.begin(again.port);
   gate.refusing = false;
   const startedAtMs = performance.now();
@@ -85,11 +85,12 @@ it(`${count} clients come back at once after a restart of the relay, and do not 
   );
   expect(failures).toBe(0);
   expect(served).toBeGreaterThan(0);
-  // As long as the relay would let a request wait for its client, on a machine that may have other work.
+  // The longest time that the relay lets a request wait for its client, on a machine that may have other
+  // work.
   expect(slowestMs).toBeLessThan(15_000);
-  // No pause is longer than the restart took.
+  // The pause of each client is at most as long as the restart took.
   expect(allBackMs).toBeLessThan(30_000);
-  // Nobody hammered at the closed door.
+  // The clients did not try too often while the relay refused them.
   expect(attempts / count).toBeLessThan(20);
   await Promise.all(clients.map((client) => client.close()));
 }, 180_000);

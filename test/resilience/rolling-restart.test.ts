@@ -16,7 +16,7 @@ const opened = closingAfterEach();
 const names = ["one", "two", "three", "four"];
 const restarts = scaled(1, 20);
 
-/** What visitors saw of a kind of request. */
+/** The visitors' results for one kind of request. */
 class Tally {
   served = 0;
   slowestMs = 0;
@@ -35,7 +35,7 @@ class Tally {
   }
 }
 
-/** Visitors who ask one thing after the other, each over connections of its own kind, until told to stop. */
+/** Visitors who ask one thing after the other until told to stop, each over connections of its own kind. */
 class Load {
   readonly kept = new Tally();
   readonly fresh = new Tally();
@@ -48,7 +48,7 @@ class Load {
     for (const name of names) {
       for (let i = 0; i < scaled(1, 4); i++) {
         workers.push(this.#worker(port, name, this.kept, this.#agent({ pipelining: 1, connections: 1 })));
-        // Without keep-alive: each request has a connection of its own.
+        // Without keep-alive, each request has a connection of its own.
         workers.push(this.#worker(port, name, this.fresh, this.#agent({ pipelining: 0 })));
       }
     }
@@ -105,7 +105,7 @@ it(
     const drainsMs: number[] = [];
     for (let restart = 0; restart < restarts; restart++) {
       await delay(500);
-      // What is open when the signal comes, and takes longer than all that is quick.
+      // These requests are open when the signal comes, and take longer than all the quick ones.
       const visitor = opened(createVisitor(socket.port));
       const slow = names.map((name) => visitor.text(name, "/slow?ms=1500"));
       const length = 3_000_000;
@@ -152,7 +152,7 @@ it("without a shared socket the port is free as soon as the old relay drains, an
   await first.waitForJson({ msg: "shutting down" });
   const second = opened(await startRelayCommand(["--port", String(port), "--startup-hold", "5s"]));
   const fresh = opened(createVisitor(port));
-  // The clients are on their way.
+  // The clients are still on their way.
   expect(
     (await Promise.all(names.map((name) => fresh.text(name, "/status/201")))).map(({ status }) => status),
   ).toEqual(names.map(() => 201));
@@ -165,7 +165,7 @@ it("without a shared socket the port is free as soon as the old relay drains, an
 it("a socket that is not the relay's alone, or meant for another process, is not taken", async () => {
   const socket = opened(shareSocket());
   const relay = opened(
-    // The process id of its parent, as a program gets it that does not clear its environment.
+    // A program that does not clear its environment passes on its own process id.
     await startRelayCommand([], { LISTEN_FDS: "1", LISTEN_PID: String(process.pid) }),
   );
   expect(relay.port).not.toBe(socket.port);

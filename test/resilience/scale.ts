@@ -1,6 +1,6 @@
 /**
- * How much of each test is run. `npm test` runs enough to find a mistake that is there; `npm run test:resilience` all that
- * the claims in docs/resilience.md are about, which takes a quarter of an hour.
+ * The size of each test. `npm test` runs enough of it to find an existing mistake. `npm run test:resilience`
+ * runs all that the claims in docs/resilience.md are about, which takes a quarter of an hour.
  */
 export const isFullRun = process.env["MCP_TUNNEL_TEST_FULL"] === "1";
 

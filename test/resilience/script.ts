@@ -3,10 +3,10 @@ import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { bytesAt } from "../support/bytes.js";
 
-/** The service of the scripted exchanges: everything it says is always the same, byte for byte. */
+/** The service of the scripted exchanges. All its answers are always the same, byte for byte. */
 export async function startScriptedService(): Promise<{ port: number; close(): Promise<void> }> {
   const server = createServer((req, res) => {
-    // The one thing that would change from run to run.
+    // The Date is the one field that would change from run to run.
     res.sendDate = false;
     const [, route, argument] = (req.url ?? "").split("/");
     if (route === "echo") req.pipe(res);
@@ -53,7 +53,7 @@ async function closed(server: Server): Promise<void> {
   await once(server, "close");
 }
 
-/** How much goes through in one run of the script. */
+/** The number of bytes in one run of the script. */
 export interface ScriptSizes {
   download: number;
   upload: number;
@@ -62,9 +62,9 @@ export interface ScriptSizes {
 }
 
 /**
- * Runs the script against the tunnel `demo`: a download, an upload that comes back, an event stream with trailers and
- * an upgraded connection, all at once. Returns what the visitors received, in an order that does not depend on time.
- * `progress` is told how much each has received so far.
+ * Runs the script against the tunnel `demo`: a download, an upload that comes back, an event stream with
+ * trailers and an upgraded connection, all at once. Returns the bytes that the visitors received, in an order
+ * that does not depend on time. `progress` gets the number of bytes that each visitor has received so far.
  */
 export async function runScript(
   relayPort: number,
@@ -90,7 +90,10 @@ export async function runScript(
   return received.map(normalized);
 }
 
-/** Sends the pieces one after the other and returns all that came back until the relay ended the connection. */
+/**
+ * Sends the pieces one after the other. Returns all bytes that came back until the relay ended the
+ * connection.
+ */
 async function exchange(
   port: number,
   report: (bytes: number) => void,
@@ -103,7 +106,7 @@ async function exchange(
     chunks.push(chunk);
     report(socket.bytesRead);
   });
-  // From now on: a refusal may have come, and its connection have ended, before the last piece is out.
+  // Listens now: a refusal may have come, and its connection have ended, before the last piece is sent.
   const closed = once(socket, "close");
   closed.catch(() => {});
   for (const piece of pieces) {
@@ -114,7 +117,7 @@ async function exchange(
   return Buffer.concat(chunks);
 }
 
-/** Upgrades, sends `bytes` once it may, and ends its direction when all of them have come back. */
+/** Upgrades, sends `bytes` when it may, and ends its direction when all of them have come back. */
 async function upgraded(port: number, report: (bytes: number) => void, bytes: Buffer): Promise<Buffer> {
   const socket = connect({ port, host: "127.0.0.1" });
   socket.write(
@@ -155,7 +158,7 @@ function dechunked(body: string): string {
     const length = Number.parseInt(body.slice(at, lineEnd), 16);
     if (!(length >= 0)) throw new Error(`no chunk at byte ${at} of ${body.length}`);
     at = lineEnd + 2;
-    // What follows the last chunk are trailers.
+    // The trailers follow the last chunk.
     if (length === 0) return `${result}\n--\n${body.slice(at)}`;
     result += body.slice(at, at + length);
     at += length + 2;

@@ -28,7 +28,7 @@ describe.skipIf(missingProgram("systemd-socket-activate"))(
         ]),
       );
       await relay.waitFor("socket", () => (relay.output.includes("Listening on") ? true : undefined));
-      // The first connection; it waits in the socket while the relay starts.
+      // The first connection waits in the socket while the relay starts.
       const client = opened(await startClientCommand(upstream.port, port, ["--subdomain", "demo"]));
       expect(client.subdomain).toBe("demo");
       expect(await relay.waitForJson({ msg: "listening" })).toMatchObject({ host: "127.0.0.1", port });
@@ -62,7 +62,7 @@ describe.skipIf(missingProgram("systemd-analyze"))("the units of examples/system
     const read = (name: string): string => readFileSync(new URL(name, units), "utf8");
     const names = ["mcp-tunnel.socket", "mcp-tunnel-redirect.socket"];
     for (const name of names) writeFileSync(join(folder, name), read(`rolling/${name}`));
-    // As a drop-in file would be read, with a command that is there: systemd looks.
+    // The unit with its drop-in file, and with a command that exists: systemd checks that.
     const service = `${read("mcp-tunnel.service")}\n${read("rolling/rolling.conf")}`;
     writeFileSync(
       join(folder, "mcp-tunnel@.service"),

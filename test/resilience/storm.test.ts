@@ -10,13 +10,13 @@ import { type InProcessTunnel, startInProcess } from "../support/in-process.js";
 import { startUpstream, type Upstream } from "../support/upstream.js";
 import { scaled } from "./scale.js";
 
-/** How many of each kind are going on at any moment, until the time is up. */
+/** The number of exchanges of each kind that are going on at any moment, until the time is up. */
 const perKind = 50;
 const durationMs = scaled(10_000, 60_000);
 const cutIntervalMs = 1_000;
 const cutCount = durationMs / cutIntervalMs;
 const bodyBytes = scaled(100_000, 400_000);
-/** So that exchanges last for several cuts, and a laptop can run this: per connection and direction. */
+/** Bytes per connection and direction: exchanges last for several cuts, and a laptop can run this. */
 const bytesPerSecond = 12_000_000;
 
 let upstream: Upstream;
@@ -55,7 +55,7 @@ it(
       else lost += 1;
     });
     client.on("disconnected", ({ cause }) => {
-      // The proxy says nothing: any other end of the link is a fault of one of the ends.
+      // The proxy resets connections without a word. Any other end of the link is a fault of client or relay.
       if (cause.code !== "session_lost") failures.push(`disconnected: ${inspect(cause)}`);
     });
     client.on("error", ({ code, message }) => void failures.push(`client: ${code}: ${message}`));
@@ -89,7 +89,7 @@ it(
     clearInterval(timer);
 
     console.info(`${cuts} cuts, ${resumed} resumptions;`, counts);
-    // What the relay says first: it tells more than a connection that ended.
+    // The relay's reasons come first: they tell more than a connection that ended.
     expect(reasons).toEqual([]);
     expect(failures).toEqual([]);
     expect(lost).toBe(0);
@@ -128,7 +128,7 @@ async function eventStream(seed: number): Promise<void> {
   same("status", statusCode, 200);
 }
 
-/** Each message is sent when the one before has come back. */
+/** Each message is sent when the previous one has come back. */
 async function webSocketEcho(seed: number): Promise<void> {
   const ws = new WebSocket(`ws://127.0.0.1:${tunnel.relayPort}/websocket`, {
     headers: { host: "demo.localhost" },

@@ -1,6 +1,6 @@
 import type { ClientEvents, TunnelClient } from "mcp-tunnel-client";
 
-/** The next event of that name. */
+/** The next event with that name. */
 export function nextEvent<Name extends keyof ClientEvents>(
   client: TunnelClient,
   name: Name,
