@@ -8,11 +8,13 @@ import { RawPeer } from "./support/raw-peers.js";
 import { RawVisitor, statuses } from "./support/raw-visitor.js";
 
 /**
- * The attack: get another's visitors. Register the name while its owner reconnects, evict it and stay, or have the
- * clean-up of one's own dead tunnel take the successor's entry away (the original did that).
+ * The attack: get another client's visitors. The thief registers the name while its owner reconnects, evicts
+ * the owner and stays, or has the clean-up of his own dead tunnel take the successor's entry away (the
+ * original did that).
  *
- * The defence: a token registers only the names that its patterns grant; the newest registration of those who may has the
- * name; a client that only returns evicts nobody; a tunnel that ends gives back what is still its own, and nothing else.
+ * The defence: a token registers only the names that its patterns grant. Among the clients that may have a
+ * name, the newest registration has it. A client that only returns evicts nobody. A tunnel that ends gives
+ * back only what is still its own.
  */
 let port: number;
 let stop: () => Promise<void>;
@@ -53,7 +55,7 @@ class Labelled {
     });
   }
 
-  /** Registers; gives the code when it is refused instead. */
+  /** Registers. Returns the close code if the relay refuses. */
   static async register(label: string, message: object): Promise<Labelled | number> {
     const ws = new WebSocket(`ws://127.0.0.1:${port}/_tunnel/register`, { perMessageDeflate: false });
     await once(ws, "open");
@@ -67,7 +69,7 @@ class Labelled {
   }
 }
 
-/** Who answers for the name; `undefined` when nobody does. */
+/** The label of the client that answers for the name. `undefined` when no client does. */
 async function answerer(name: string): Promise<string | undefined> {
   const visitor = new RawVisitor({ port });
   visitor.send(`GET / HTTP/1.1\r\nHost: ${name}.tunnel.test\r\nConnection: close\r\n\r\n`);
@@ -79,7 +81,7 @@ describe("a token without a right to the name", () => {
   it("does not get it: not from its owner, not while the owner is away, not when nobody has it", async () => {
     const attempt = { token: "other", subdomain: "app" };
     expect(await Labelled.register("thief", attempt)).toMatchObject({ label: "thief" });
-    // It got a name: its own.
+    // The thief got a name of its own.
     expect(await answerer("elsewhere")).toBe("thief");
     expect(await answerer("app")).toBeUndefined();
     const owner = (await Labelled.register("owner", { token: "owner" })) as Labelled;
@@ -101,7 +103,7 @@ describe("a token without a right to the name", () => {
     const guess = { session: session.id, secret: "x".repeat(session.secret.length), received: 0 };
     const unknown = { ...guess, session: "00000000-0000-4000-8000-000000000000" };
     for (const resume of [guess, unknown]) {
-      // Treated as a registration of its own, which this token has no right to.
+      // The relay treats it as a new registration, to which this token has no right.
       const result = await Labelled.register("thief", { token: "nobody's", resume });
       expect(result).toBe(4001);
     }
@@ -121,7 +123,10 @@ describe("two who may both have the name", () => {
     async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(action, { minLength: 2, maxLength: 10 }), async (actions) => {
-          /** Who holds the name, as the rules have it; a lost one keeps it from those who return. */
+          /**
+           * The client that holds the name by the rules. A lost client keeps the name from clients that
+           * return.
+           */
           let holder: { client: Labelled; who: string } | undefined;
           const all: Labelled[] = [];
           for (const [i, { who, does }] of actions.entries()) {
@@ -149,7 +154,8 @@ describe("two who may both have the name", () => {
                 holder = undefined;
               } else {
                 peer.ws.terminate();
-                // Its session is kept for a while, and the name with it; then both are gone.
+                // The relay keeps the lost client's session for a while, and the name with it. Then both are
+                // gone.
                 while (await isHeld());
                 holder = undefined;
               }
@@ -166,7 +172,7 @@ describe("two who may both have the name", () => {
     fuzzTimeoutMs * 2,
   );
 
-  /** A visitor is told whether the name's client is expected back. */
+  /** Whether the relay expects the name's client back: its answer to a visitor shows it. */
   async function isHeld(): Promise<boolean> {
     const visitor = new RawVisitor({ port });
     visitor.send("GET / HTTP/1.1\r\nHost: shared.tunnel.test\r\nConnection: close\r\n\r\n");

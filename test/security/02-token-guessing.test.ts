@@ -12,11 +12,12 @@ import { TestProvider } from "./support/provider.js";
 import { type Outcome, tryToRegister } from "./support/raw-peers.js";
 
 /**
- * The attack: try tokens until one fits, or learn one: from the time a comparison takes, from the process list, from a log,
- * or from a relay's provider by asking it as often as one likes.
+ * The attack: try tokens until one fits. Or learn one from the time of a comparison, from the process list or
+ * from a log, or by asking a relay's provider without end.
  *
- * The defence: digests compared in constant time; a budget of wrong tokens for each address, after which none from there is
- * looked at and the provider is not asked; secrets in files; no token in any log.
+ * The defence: digests are compared in constant time. Each address has a budget of wrong tokens: after that,
+ * the relay looks at no token from there and does not ask the provider. Secrets are in files. No token is in
+ * any log.
  */
 const close = closingAfterEach();
 
@@ -41,10 +42,10 @@ describe.each(["static", "provider"])("guessing against %s tokens", (mode) => {
     const guesses: Outcome[] = [];
     for (let i = 0; i < budget + 20; i++) guesses.push(await register(relay.port, `guess ${i}`, "127.0.0.1"));
     expect(guesses.slice(0, budget)).toEqual(new Array(budget).fill(4001));
-    // Told to come back later; a slot may have become free meanwhile.
+    // 1013 tells the client to come back later. A slot of the budget may have become free meanwhile.
     expect(guesses.slice(budget).filter((code) => code === 1013).length).toBeGreaterThanOrEqual(15);
     if (mode === "provider") expect(provider.asked).toBeLessThanOrEqual(budget + 5);
-    // Not even the right one is looked at from there, or the guesses would go on.
+    // The relay does not look at the right token from there either. Otherwise the guesses would go on.
     expect(await register(relay.port, "right", "127.0.0.1")).toBe(1013);
     expect(await register(relay.port, "right", "127.0.0.2")).toBe("app");
     const hits = (await Scrape.of(relay)).value("mcp_tunnel_limits_hit_total", { limit: "failed_tokens" });
@@ -92,7 +93,7 @@ describe("tokens that could be read somewhere", () => {
     await visitor.text("app", `/status/200?token=${token}`, { headers });
     await visitor.text("nobody", `/?token=${token}`, { headers });
     expect(await register(relay.port, `wrong-${token}`, "127.0.0.1")).toBe(4001);
-    // Hangs up on the provider, so that the failed call is logged as well.
+    // The provider hangs up, so that the relay logs the failed call as well.
     provider.answer = "reset";
     await register(relay.port, `wrong-${token}`, "127.0.0.1");
     await relay.waitFor(
@@ -108,7 +109,7 @@ describe("tokens that could be read somewhere", () => {
     }
     expect(relay.output).not.toContain(token);
     expect(relay.output).not.toContain(secret);
-    // The client shows its user the paths of his own visitors; what it was given stays with it.
+    // The client shows its user the paths of his own visitors. They may hold the token, other lines may not.
     const own = client.output.replaceAll(`/status/200?token=${token}`, "");
     expect(own).not.toContain(token);
   });

@@ -5,12 +5,13 @@ import { type RecordedRelay, startRecordedRelay } from "./support/servers.js";
 import { type HostVector, readVectors } from "./support/vectors.js";
 
 /**
- * The attack: a request names two hosts, or one that two readers take for different ones: in two Host fields, in an
- * absolute target besides Host, with userinfo, escapes or look-alikes. A cache, a filter or a proxy judges by the one, the
- * relay by the other, and the request reaches a tunnel it should not (J. Chen and others, "Host of Troubles", 2016).
+ * The attack: a request names two hosts, or one host that two readers understand in different ways: by two
+ * Host fields, an absolute target besides Host, userinfo, escapes or look-alikes. A cache, a filter or a
+ * proxy judges by the one host and the relay by the other. Then the request reaches a tunnel that it should
+ * not reach (J. Chen and others, "Host of Troubles", 2016).
  *
- * The defence: exactly one Host, of a strict grammar, that an absolute target has to repeat; the name is what stands
- * before exactly `.DOMAIN`.
+ * The defence: a request has exactly one Host, of a strict grammar, and an absolute target has to repeat it.
+ * The tunnel's name is the text before exactly `.DOMAIN`.
  */
 const { vectors } = readVectors("hosts");
 const named = vectors.map((vector) => ({ ...vector, as: JSON.stringify([...vector.host, vector.target]) }));
@@ -74,7 +75,7 @@ describe.each(["rewrite", "preserve"])(
         return;
       }
       expect(result).toBe("answered");
-      // What the service is told with "preserve" is one value as it came, and never a line more.
+      // With "preserve" the service gets one value, unchanged, and never a second line.
       expect(hostsIn(seen)).toEqual([hostHeader === "rewrite" ? own : (host[0] ?? own)]);
       expect(wholeBody(seen)).toBe("");
     });

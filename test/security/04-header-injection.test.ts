@@ -12,12 +12,14 @@ import { RawVisitor, statuses } from "./support/raw-visitor.js";
 import { readVectors, type ResponseVector } from "./support/vectors.js";
 
 /**
- * The attack: a tunnel's client answers with fields that hold line ends, framing of its own or no HTTP at all. Written out as
- * they are they would end the response and begin another one, which the visitor's browser or a cache in front takes for
- * the answer to the next request ("response splitting").
+ * The attack: a tunnel's client answers with fields that hold line ends, framing of its own or no HTTP at
+ * all. If the relay wrote them out unchanged, they would end the response and begin another one. The
+ * visitor's browser, or a cache in front, takes that one for the answer to the next request ("response
+ * splitting").
  *
- * The defence: status, names and values are checked before a byte leaves, the reason phrase is the relay's own, framing
- * and hop-by-hop fields are dropped, and a body that is not as long as announced costs the connection.
+ * The defence: the relay checks status, names and values before a byte leaves. The reason phrase is the
+ * relay's own. It drops framing and hop-by-hop fields. A body that is not as long as announced costs the
+ * connection.
  */
 let port: number;
 let stop: () => Promise<void>;
@@ -33,7 +35,7 @@ afterAll(() => stop());
 const name = (i: number): string => `app${i}`;
 let tunnels = 0;
 
-/** A tunnel of its own for each hostile answer, and a visitor who waits for it. */
+/** Makes a tunnel for one hostile answer, and a visitor who waits for that answer. */
 async function ask(
   at = port,
 ): Promise<{ hostile: RawPeer; visitor: RawVisitor; stream: number; host: string }> {
@@ -53,7 +55,10 @@ function responseFrames(stream: number, vector: Pick<ResponseVector, "status" | 
   ]);
 }
 
-/** Splits what came as a strict reader does. @throws Error for anything that is not a response of HTTP/1.1. */
+/**
+ * Splits the received text as a strict reader does.
+ * @throws Error for anything that is not a response of HTTP/1.1.
+ */
 function strictHead(received: string): { status: number; fields: string[]; rest: string } {
   const end = received.indexOf("\r\n\r\n");
   const [first, ...lines] = received.slice(0, end).split("\r\n");
@@ -77,7 +82,10 @@ async function visitHonest(): Promise<string> {
   return received;
 }
 
-/** A visitor comes to the relay itself, or to nginx in front of it, which keeps the connections that others use after him. */
+/**
+ * A visitor comes to the relay itself, or to nginx in front of it. nginx keeps its connections for the
+ * visitors after him.
+ */
 const ways = [
   ["at the relay", false],
   ["behind nginx", true],
@@ -98,7 +106,8 @@ describe.each(ways)("answers of a hostile client, %s", (_, isProxied) => {
     if (vector.expect === "violation") expect((await hostile.closed).code).toBe(1002);
     const text = await visitor.until((received) => isWhole(received, vector.body ?? "ok"));
     if (vector.expect === "cut") {
-      // Closed before anything that could pass for a whole response; nginx may have an error of its own for that.
+      // The relay closes before anything that looks like a whole response. nginx may have an error of its own
+      // for that.
       const received = nginx === undefined || text === "" ? await visitor.all() : text;
       expect(received).not.toMatch(/ok$/);
       return;
@@ -116,7 +125,7 @@ describe.each(ways)("answers of a hostile client, %s", (_, isProxied) => {
       case "violation":
         expect(status).toBe(502);
     }
-    // The next answer on the same connection is the next answer.
+    // The next request on the same connection gets its own answer.
     if (!visitor.socket.closed && vector.expect !== "violation") {
       const before = hostile.frames.length;
       const at = visitor.received.length;
@@ -130,7 +139,7 @@ describe.each(ways)("answers of a hostile client, %s", (_, isProxied) => {
     expect(strictHead(await visitHonest())).toMatchObject({ status: 200, rest: "honest" });
   });
 
-  /** Everything of the first response has come. */
+  /** Whether the whole first response has come. */
   function isWhole(received: string, body: string): boolean {
     const end = received.indexOf("\r\n\r\n");
     if (end === -1) return false;
@@ -142,7 +151,7 @@ describe.each(ways)("answers of a hostile client, %s", (_, isProxied) => {
   }
 });
 
-/** The local service may be somebody else's as well: what it answers is read by the client, which keeps the connection. */
+/** The local service may be hostile as well. The client reads its answers and keeps the connection. */
 describe("answers of a hostile service", () => {
   const ok = "HTTP/1.1 200 OK\r\n";
   let answer = "";
@@ -179,7 +188,7 @@ describe("answers of a hostile service", () => {
   const { responses, answers } = readVectors("heads");
   const poison = `${ok}Content-Length: 8\r\n\r\npoisoned`;
 
-  /** What the visitor gets of an answer that is written as it stands: its one response, if it is one. */
+  /** The visitor's response to an answer that the service writes unchanged. Undefined if there is none. */
   async function answered(bytes: string): Promise<{ status: number; text: string } | undefined> {
     answer = bytes;
     // A cut body ends with its connection.
@@ -212,7 +221,7 @@ describe("answers of a hostile service", () => {
     },
   );
 
-  /** A response as a service writes it that knows of no rules. */
+  /** The response as a service writes it that knows no rules. */
   function rendered({ status, headers }: ResponseVector): string {
     let head = `HTTP/1.1 ${status} Whatever\r\n`;
     for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
@@ -222,7 +231,7 @@ describe("answers of a hostile service", () => {
 });
 
 describe("any answer at all", () => {
-  // Printable characters, and those that end lines, names and strings.
+  // Printable characters, and characters that end lines, names and strings.
   const text = fc
     .array(
       fc.oneof(
@@ -257,7 +266,7 @@ describe("any answer at all", () => {
         fc.asyncProperty(status, headers, async (code, fields) => {
           const { hostile, visitor, stream } = await ask();
           hostile.send(responseFrames(stream, { status: code, headers: fields }));
-          // What follows on the tunnel shows that this was dealt with.
+          // The answer to the next request on the tunnel shows that the relay has dealt with this one.
           const before = hostile.frames.length;
           const next = new RawVisitor({ port });
           next.send(`GET / HTTP/1.1\r\nHost: ${name(tunnels - 1)}.tunnel.test\r\n\r\n`);
@@ -265,7 +274,7 @@ describe("any answer at all", () => {
           expect(strictHead(await next.until((received) => received.endsWith("next"))).rest).toBe("next");
           const received = await visitor.until((sofar) => statuses(sofar).length > 0);
           if (received === "") {
-            // None at all: the body was not as long as announced, and the head had not left yet.
+            // No answer: the body was not as long as announced, and the head had not left yet.
             expect(fields.findIndex((field) => field.toLowerCase() === "content-length") % 2).toBe(0);
           } else {
             expect([code, 502]).toContain(strictHead(received).status);

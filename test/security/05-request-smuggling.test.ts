@@ -7,21 +7,21 @@ import { type RecordedRelay, startRecordedRelay } from "./support/servers.js";
 import { bodyOf, bytesOf, readVectors } from "./support/vectors.js";
 
 /**
- * The attack: a request whose end two readers see in different places. What the second reader takes for the next
- * request was written by the attacker and is answered in somebody else's name, or its answer goes to somebody else
- * (J. Kettle, "HTTP Desync Attacks", 2019 and later).
+ * The attack: a request whose end two readers see in different places. The second reader takes some bytes for
+ * the next request that the attacker wrote. It answers them in the name of another visitor, or sends another
+ * visitor their answer (J. Kettle, "HTTP Desync Attacks", 2019 and later).
  *
- * The defence: what is ambiguous is refused and its connection closed; Transfer-Encoding is never passed on; each
- * hop frames the body anew from what was counted.
+ * The defence: the relay refuses an ambiguous request and closes its connection. It never passes
+ * Transfer-Encoding on. Each hop frames the body anew by the bytes that it counted.
  */
 const close = closingAfterEach();
 const { vectors } = readVectors("smuggling");
-/** Sends the vector and returns what came back until it was answered or the connection closed. */
+/** Sends the vector. Returns the bytes that came back until it was answered or the connection was closed. */
 async function send(port: number, text: string): Promise<{ received: string; closed: boolean }> {
   const visitor = new RawVisitor({ port });
   visitor.send(text);
   await visitor.until((received) => statuses(received).length > 0);
-  // Answered twice would show at once: both answers are to bytes that were sent together.
+  // A second answer would show at once: both would answer bytes that were sent together.
   await new Promise((resolve) => setImmediate(resolve));
   const result = {
     received: visitor.received,
@@ -33,7 +33,7 @@ async function send(port: number, text: string): Promise<{ received: string; clo
 
 let world: RecordedRelay;
 beforeAll(async () => {
-  // For the one that waits for more.
+  // Short, for the vector that waits for more bytes.
   world = await startRecordedRelay({ headerTimeoutMs: 600 });
 });
 afterAll(() => world.close());
@@ -105,7 +105,7 @@ describe("at the client, whose relay passes all of it on as it stands", () => {
       expect(seen).toMatch(/^\S+ \/vector HTTP\/1\.1\r\n/);
       expect(wholeBody(seen)).toBe(body);
     } else if (seen !== "") expect(wholeBody(seen)).toBeUndefined();
-    // Over the connection that was kept, if it was.
+    // The next request goes over the connection that the client has kept, if it has kept one.
     hostile.forget();
     expect(await hostile.send("GET\n/canary\nHost\nx")).toBe("answered");
     expect(hostile.used).toEqual([expect.stringMatching(/^GET \/canary HTTP\/1\.1\r\n[^]*\r\n\r\n$/)]);

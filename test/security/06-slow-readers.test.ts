@@ -14,12 +14,14 @@ import type { RawVisitor } from "./support/raw-visitor.js";
 import { startWorld, type World } from "./support/world.js";
 
 /**
- * The attack: ask for much and read little, or nothing. What the service has sent waits somewhere between it and the visitor:
- * if that is the relay's memory, a few hundred such visitors end the process; if it is the tunnel's connection, one
- * of them stops all others. The same from the other side: uploads that the service does not take.
+ * The attack: ask for much and read little, or nothing. The bytes that the service has sent wait somewhere
+ * between it and the visitor. If they wait in the relay's memory, a few hundred such visitors end the
+ * process. If they wait in the tunnel's connection, one visitor stops all others. The same from the other
+ * side: uploads that the service does not take.
  *
- * The defence: credit for each stream, given back only as the visitor takes, so that the service is what waits; a bound for what
- * one tunnel holds; and a time for visitors who take nothing at all.
+ * The defence: each stream has credit, which the relay gives back only as the visitor takes bytes, so that
+ * the service is the one that waits. There is a bound for the bytes that one tunnel holds, and a time limit
+ * for visitors who take nothing.
  */
 const close = closingAfterEach();
 const mebibyte = 1_048_576;
@@ -39,7 +41,7 @@ describe.skipIf(!tellsMemory)("memory", () => {
     const honest = close(await world.startHonest());
     const visitor = world.connect();
     visitor.received = "";
-    // Only what it has read counts, and that is little: 64 KiB at a time, 20 times a second.
+    // Only the bytes that this visitor has read count, and they are few: 64 KiB at a time, 20 times a second.
     visitor.socket.removeAllListeners("data");
     visitor.socket.pause();
     visitor.send(`${world.head("GET /bytes/1073741824")}\r\n`);
@@ -64,7 +66,7 @@ describe.skipIf(!tellsMemory)("memory", () => {
         visitor.socket.pause();
         visitor.send(`${world.head("GET /bytes/20000000")}\r\n`);
       }
-      // A paused socket hears of its end only when it reads on: the relay's count tells.
+      // A paused socket notices its end only when it reads on, so the relay's count tells.
       const cut = async (): Promise<number> =>
         (await world.limitHits("write_time")) + (await world.limitHits("queued_bytes")) - before;
       while ((await cut()) < stalled.length) await delay(100);
@@ -90,7 +92,7 @@ describe.skipIf(!tellsMemory)("memory", () => {
     const cut = (): WireFrame[] => hostile.frames.filter(({ type }) => type === types.RESET);
     const [rise] = await memoryRise([client.pid], async () => {
       for (let id = 1; id <= streams; id++) {
-        // Whoever upgrades may speak before the service has answered, which it never does.
+        // A visitor who upgrades may send before the service has answered, and this service never answers.
         hostile.send(frame(types.REQUEST | UPGRADE, id, "GET\n/hang\nUpgrade\nx"));
         for (let i = 0; i < 4; i++) hostile.send(frame(types.DATA, id, data));
       }
@@ -123,7 +125,7 @@ describe.skipIf(!tellsMemory)("memory", () => {
   });
 });
 
-it("who stops reading an event stream for good is cut, and the service hears of it", async () => {
+it("a visitor who stops reading an event stream for good is cut, and the service hears of it", async () => {
   const before = await world.limitHits("write_time");
   const visitor = world.connect();
   visitor.send(`${world.head("GET /sse")}\r\n`);
@@ -135,7 +137,7 @@ it("who stops reading an event stream for good is cut, and the service hears of 
   expect(await world.limitHits("write_time")).toBe(before + 1);
 });
 
-it("who is only quiet is not: an event stream may have nothing to say for long", async () => {
+it("a quiet event stream is not cut: it may have nothing to say for long", async () => {
   const visitor = world.connect();
   visitor.send(`${world.head("GET /sse")}\r\n`);
   await visitor.until((received) => received.includes("text/event-stream"));
@@ -150,7 +152,7 @@ it("a WebSocket whose visitor reads nothing is cut", async () => {
   visitor.send(`${world.head("GET /echo", "Connection: Upgrade", "Upgrade: anything")}\r\n`);
   await visitor.until((received) => received.includes(" 101 "));
   visitor.socket.pause();
-  // Everything comes back: 16 MiB are more than all buffers on the way hold.
+  // The service sends everything back: 16 MiB are more than all buffers on the way hold.
   for (let i = 0; i < 256; i++) visitor.send("x".repeat(65_536));
   while ((await world.limitHits("write_time")) === before) await delay(100);
 });
@@ -195,7 +197,7 @@ it("HTTP/2: a stream whose window stays shut is reset, the connection and its ot
   });
   session.on("error", () => {});
   close({ close: () => session.destroy() });
-  // Its window fills and is never opened again, since nobody reads.
+  // The stream's window fills and never opens again, because nobody reads.
   const stalled = session.request({ ":path": "/bytes/5000000" });
   stalled.on("error", () => {});
   const reset = new Promise<number>((resolve) => stalled.on("close", () => resolve(stalled.rstCode)));

@@ -7,13 +7,14 @@ import { startRecordedRelay } from "./support/servers.js";
 import { startWorld, type World } from "./support/world.js";
 
 /**
- * The attack: one machine with a slow line holds a server up by never finishing what it begins: a byte of a head now and
- * then (Slowloris), a body that is announced and trickles (R.U.D.Y.), connections that say nothing. Each costs the
- * attacker nothing and the server a connection, and perhaps a stream of a tunnel and a worker of the service.
+ * The attack: one machine with a slow line holds a server up with requests that never end: a byte of a head
+ * now and then (Slowloris), a body that is announced and trickles (R.U.D.Y.), connections that send nothing.
+ * Each of them costs the attacker nothing. It costs the server a connection, and perhaps a stream of a tunnel
+ * and a worker of the service.
  *
- * The defence: a head has its time however often a byte comes, a body may not pause for long, idle connections are
- * closed, and one address has only so many connections and requests; all of it before the tunnel hears anything where
- * that is possible.
+ * The defence: a head has a time limit however often a byte comes. A body may not pause for long. Idle
+ * connections are closed. One address has only so many connections and requests. If possible, all of this
+ * happens before the tunnel hears anything.
  */
 const close = closingAfterEach();
 let world: World;
@@ -41,7 +42,7 @@ it("a head that trickles is answered with 408, and the tunnel never hears of it"
     close(trickle((text) => visitor.send(text), "X-Slow: 1\r\n", 100));
   }
   const answers = await Promise.all(slow.map((visitor) => visitor.all()));
-  // To those whose next byte crossed the answer the kernel says only that the connection is gone.
+  // If a visitor's next byte crossed the answer, the kernel only tells that the connection is gone.
   for (const answer of answers)
     expect(answer).toMatch(/^$|^HTTP\/1\.1 408 .*X-Tunnel-Error: request_timeout/s);
   expect(world.upstream.requests.filter(({ path }) => path !== "/status/200")).toHaveLength(before);
@@ -68,7 +69,7 @@ it("a body that only trickles goes on, as it must on a slow line, but takes one 
     visitor.send(`${world.head("POST /hash", "Content-Length: 100000")}\r\n`);
     close(trickle((text) => visitor.send(text), "x", 100));
   }
-  // All have to be counted first: the service has heard of them.
+  // The relay must have counted all of them first: the service shows that it has.
   while (world.upstream.requests.filter(({ path }) => path === "/hash").length < 150) {
     await world.upstream.nextRequest();
   }
@@ -83,7 +84,7 @@ it("a body that only trickles goes on, as it must on a slow line, but takes one 
 it("connections of one address beyond its share are closed, and another address connects", async () => {
   const honest = close(await world.startHonest());
   const many = Array.from({ length: 260 }, () => world.connect());
-  // Those who may stay are closed as well, when they have said nothing for long enough.
+  // The connections within the limit are closed as well, when they have sent nothing for long enough.
   await Promise.all(many.map((visitor) => visitor.closed));
   expect(await world.limitHits("connections_per_address")).toBeGreaterThanOrEqual(60);
   await world.expectHonest(honest);

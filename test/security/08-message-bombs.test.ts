@@ -8,12 +8,12 @@ import type { RawVisitor } from "./support/raw-visitor.js";
 import { startWorld, type World } from "./support/world.js";
 
 /**
- * The attack: the WebSocket of a tunnel takes messages, and whoever gets in, with a token or before one is asked for, sends
- * one that never ends: of a gigabyte, of a million fragments, of single bytes, or of zeros that were compressed a thousandfold.
- * Or pings without end whose answers nobody reads.
+ * The attack: the WebSocket of a tunnel takes messages. Its client, with a token or before the relay asks for
+ * one, sends a message that never ends: of a gigabyte, of a million fragments, of single bytes, or of zeros
+ * that were compressed a thousandfold. Or it sends pings without end and reads no answer.
  *
- * The defence: a bound for what may come before a registration, one for each message, checked when its length is announced, one
- * for its fragments and pieces; no compression; and answers to pings do not pile up.
+ * The defence: bounds for the bytes before a registration, for each message (checked when its length is
+ * announced), and for its fragments and pieces. There is no compression. Answers to pings do not pile up.
  */
 const close = closingAfterEach();
 const mebibyte = 1_048_576;
@@ -36,7 +36,7 @@ const textBegins = 0x01;
 const continues = 0x00;
 const ping = 0x89;
 
-/** A connection that has become a WebSocket; what follows is up to the test. */
+/** A connection that has become a WebSocket. The test decides what follows. */
 async function upgraded(extensions = ""): Promise<RawVisitor> {
   const visitor = world.connect();
   visitor.send(
@@ -47,7 +47,7 @@ async function upgraded(extensions = ""): Promise<RawVisitor> {
   return visitor;
 }
 
-/** The same, registered. */
+/** The same connection, on which a client has registered `name`. */
 async function registered(name: string): Promise<RawVisitor> {
   const visitor = await upgraded();
   const message = JSON.stringify({ token: "t", subdomain: name, protocol: [1] });
@@ -56,13 +56,13 @@ async function registered(name: string): Promise<RawVisitor> {
   return visitor;
 }
 
-/** The code in the close frame that came last, if one did. */
+/** The code in the last close frame, if there was one. */
 function closeCode(received: string): number | undefined {
   const at = received.lastIndexOf("\x88");
   return at === -1 ? undefined : Buffer.from(received, "latin1").readUInt16BE(at + 2);
 }
 
-/** Writes `bytes` again and again until the other end has had enough, or `atMost` bytes have left. */
+/** Writes `bytes` again and again until the other end closes the connection, or `atMost` bytes have left. */
 async function flood(visitor: RawVisitor, bytes: Buffer, atMost: number): Promise<void> {
   for (let sent = 0; sent < atMost && !visitor.socket.destroyed; sent += bytes.length) {
     if (visitor.socket.write(bytes)) continue;

@@ -11,18 +11,18 @@ import { RawVisitor, statuses } from "./support/raw-visitor.js";
 import { readVectors } from "./support/vectors.js";
 
 /**
- * The attack: whoever holds the other end of a tunnel opens, reuses and names streams as it likes: ids that were used
- * before or never opened, frames out of order, lengths that are not what follows, credit beyond all bounds, more
- * streams than anybody can serve. What confuses the bookkeeping lets one visitor's bytes into another's response, or
- * takes the process down.
+ * The attack: the other end of a tunnel opens, reuses and names streams as it likes. It uses ids that were
+ * used before or never opened, frames out of order, wrong lengths, credit beyond all bounds, and more streams
+ * than anybody can serve. If that confuses the bookkeeping, one visitor's bytes get into another's response,
+ * or the process ends.
  *
- * The defence: ids rise strictly, every frame is checked against the state of its stream before anything is kept, and what
- * breaks the rules ends that session (1002) and no other.
+ * The defence: ids rise strictly. Every frame is checked against the state of its stream before anything is
+ * kept. A frame that breaks the rules ends its session (1002) and no other.
  */
 const { vectors } = readVectors("frames");
 const close = closingAfterEach();
 
-/** The bytes of a vector, {data:...} written out, in messages that are not too large by themselves. */
+/** The bytes of a vector, with {data:...} written out, in messages none of which is too large by itself. */
 function messagesOf(hex: string): Buffer[] {
   return hex.split(/(\{[^}]*\})/).flatMap((part) => {
     const [, stream, bytes, times] = /^\{data:(\d+):(\d+)x(\d+)\}$/.exec(part) ?? [];
@@ -40,7 +40,7 @@ async function startRelay(options = {}): Promise<number> {
 }
 
 function startClient(port: number, relayPort: number, options = {}): Promise<TunnelClient> {
-  // What hangs shall not hold the test's end up.
+  // No grace: a request that hangs shall not delay the end of the test.
   const relayUrl = `http://127.0.0.1:${relayPort}`;
   return startTunnelClient({ port, relayUrl, shutdownGraceMs: 0, ...options });
 }
@@ -53,7 +53,7 @@ function visit(port: number, name: string, path = "/"): RawVisitor {
 
 const statusIn = (received: string): boolean => statuses(received).length > 0;
 
-/** Between the relay and its clients there may be a proxy, which changes nothing about what arrives. */
+/** A proxy may be between the relay and its clients. It changes nothing about the bytes that arrive. */
 const ways = [
   ["directly", false],
   ["through nginx", true],
@@ -129,7 +129,7 @@ describe.each(ways)("a hostile relay that is reached %s", (_, isProxied) => {
     });
 
     it.each(toClient)("$name: $expect ($origin)", async ({ hex, expect: expected }) => {
-      // By its name: one that an earlier test sent away may still arrive.
+      // By the name of this test: a client that an earlier test sent away may still arrive.
       const subdomain = `app-${++count}`;
       const [hostile, client] = await Promise.all([
         relay.nextClient(subdomain),

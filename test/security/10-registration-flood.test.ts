@@ -9,17 +9,19 @@ import { RawVisitor } from "./support/raw-visitor.js";
 import { startWorld, type World } from "./support/world.js";
 
 /**
- * The attack: connect as a client does and say nothing, from many addresses, as often as possible: whoever waits for a
- * registration keeps memory and a place that an honest client needs. Or register thousands of names.
+ * The attack: connect as a client does and send nothing, from many addresses, as often as possible. Every
+ * connection that waits for a registration keeps memory, and a place that an honest client needs. Or register
+ * thousands of names.
  *
- * The defence: a short time for the registration message, a rate for each address, a number of places in all of which the
- * one that has been silent for longest makes way, and bounds for tunnels, in all and for each token.
+ * The defence: a short time for the registration message, a rate for each address, and a number of places in
+ * all, in which the connection that has been silent for longest makes way. There are bounds for tunnels, in
+ * all and for each token.
  */
 const close = closingAfterEach();
 const places = 100;
 const addresses = 50;
 const total = scaled(1_000, 10_000);
-/** For each address; about what the flood's own need until the newcomer is in. */
+/** For each address. About as many as the flood's own addresses use until the newcomer is in. */
 const perMinute = scaled(100, 300);
 let world: World;
 beforeAll(async () => {
@@ -56,13 +58,13 @@ it.skipIf(!tellsMemory)(
           visitor.send(handshake);
           await visitor.until((received) => received.includes("\r\n\r\n"));
           done += 1;
-          // Nothing more is said, and the connection stays for as long as the relay lets it.
+          // The visitor sends nothing more, and its connection stays for as long as the relay lets it.
           open.add(visitor);
           void visitor.closed.then(() => open.delete(visitor));
         }
       };
       const floods = Array.from({ length: addresses }, (_, i) => flood(`127.0.1.${i + 1}`));
-      // In the midst of it somebody honest arrives.
+      // In the middle of the flood an honest client arrives.
       while (done < total / 5) await delay(5);
       const newcomer = await startClientCommand(world.upstream.port, world.port, ["--subdomain", "newcomer"]);
       newcomerIsIn = true;
@@ -74,7 +76,7 @@ it.skipIf(!tellsMemory)(
     expect(open.size).toBeLessThan(places + 200);
     expect(rise).toBeLessThan(96 * 1_048_576);
     await world.expectHonest(honest);
-    // Those who still wait are out of time soon.
+    // The connections that still wait are soon out of time.
     while (open.size > 0) await delay(50);
     expect(await world.limitHits("registration_time")).toBeGreaterThan(0);
   },
@@ -106,11 +108,11 @@ it("tunnels are bounded for each token and in all, and those that are there stay
   expect(own).toEqual(["one-0", "one-1", "one-2", "one-3", "one-4", 4001]);
   const all: Outcome[] = [];
   for (let i = 0; i < 8; i++) all.push(await attempt(`token-${i}`, `many-${i}`));
-  // `demo` and the five are there: six more fit.
+  // `demo` and the five tunnels are there, so six more fit.
   expect(all).toEqual(["many-0", "many-1", "many-2", "many-3", "many-4", "many-5", 1013, 1013]);
   expect(await world.limitHits("tunnels_per_token")).toBe(1);
   expect(await world.limitHits("tunnels")).toBe(2);
-  // Taking one's own name over adds none.
+  // A token that takes its own name over adds no tunnel.
   expect(await attempt("one", "one-0")).toBe("one-0");
   const visitor = world.connect("127.0.0.2");
   visitor.send(`${world.head("GET /status/200", "Connection: close")}\r\n`);

@@ -10,11 +10,13 @@ import { tryToRegister } from "./support/raw-peers.js";
 import { type ProviderAnswer, TestProvider } from "./support/provider.js";
 
 /**
- * The attack: not on the relay but on the service that it asks about tokens: it hangs, lies, sends a gigabyte, or points
- * elsewhere. A relay that waits for ever, believes anything or dies of it is the worse for asking.
+ * The attack: it goes to the service that the relay asks about tokens. The service hangs, lies, sends a
+ * gigabyte, or points elsewhere. A relay that waits for ever, believes anything or ends by it suffers from
+ * asking.
  *
- * The defence: one deadline for the whole call, a bound for the answer, no redirects, one more attempt where the first failed
- * in a way that passes; whatever is not a proper yes is a no for new clients, and tunnels that are up stay up.
+ * The defence: one deadline for the whole call, a bound for the answer, no redirects, and one more attempt if
+ * the first failed in a way that passes. Any answer that is not a proper yes is a no for new clients. Tunnels
+ * that are up stay up.
  */
 const close = closingAfterEach();
 let provider: TestProvider;
@@ -37,7 +39,7 @@ beforeEach(() => {
   provider.asked = 0;
 });
 
-/** Registers; gives the name, or the code and reason of the refusal. */
+/** Registers. Returns the name, or the code and reason of the refusal. */
 async function register(
   port = relay.port,
 ): Promise<{ name?: string; code?: number; reason?: string; ms: number }> {
@@ -68,7 +70,7 @@ describe.each<[ProviderAnswer, number]>([
   });
 });
 
-it("one that hangs, or answers a byte at a time, is waited for five seconds, and visitors are not", async () => {
+it("a provider that hangs, or trickles, gets five seconds, and visitors do not wait for it", async () => {
   const other = close(await TestProvider.start({}));
   const otherRelay = close(await startAdminRelay(["--auth-url", other.url, "--auth-secret", "secret"]));
   provider.answer = "hang";
@@ -108,7 +110,7 @@ it("a provider that is gone altogether: tunnels that are up stay, and new ones c
   expect((await visitor.text("app", "/status/200")).status).toBe(200);
   provider.answer = "honest";
   expect(await register()).toMatchObject({ name: "new" });
-  // Its answers are not secrets, but what it was asked is: neither is in the log.
+  // The provider's answers are not secrets, but the relay's questions are. Neither is in the log.
   expect(relay.output).not.toContain('"good"');
 });
 
@@ -127,7 +129,7 @@ it("does not end a client that comes back to a restarted relay while the provide
       return event === "reconnecting" && String(message).includes("1013: auth provider unavailable");
     }),
   );
-  // Whoever was not there before is turned away.
+  // A client that was not there before is turned away.
   expect(await register(second.port)).toMatchObject(unavailable);
   provider.answer = "honest";
   await returning.waitForJson({ event: "connected", subdomain: "new" }, 2);

@@ -9,16 +9,17 @@ import { tryToRegister } from "./support/raw-peers.js";
 import { RawVisitor } from "./support/raw-visitor.js";
 
 /**
- * The attack: what a stranger sends ends up in front of the operator: a path with a line end that forges a line of the log, or
- * with the escape sequences of a terminal that hide one, retitle the window or worse; names without end that fill the
- * memory of whoever stores metrics by label; secrets that others may read in a log.
+ * The attack: a stranger's text reaches the operator. A path with a line end forges a line of the log. A path
+ * with the escape sequences of a terminal hides a line, retitles the window or worse. Names without end fill
+ * the memory of a program that stores metrics by label. Secrets get into a log that others may read.
  *
- * The defence: structured logs; control characters, and those that turn the direction of text, are escaped wherever a person
- * reads; no text of a stranger's is a label; header fields and queries are not logged at all.
+ * The defence: logs are structured. Wherever a person reads, control characters are escaped, and so are
+ * characters that turn the direction of text. No text of a stranger's is a label. Header fields and queries
+ * are not logged at all.
  */
 const close = closingAfterEach();
 
-/** Everything that could do something to a terminal or to a line. */
+/** All texts that could affect a terminal or a line. */
 const hostile = [
   "/%1b[2J%1b[31mfake",
   "/\x1b]0;owned\x07",
@@ -30,7 +31,7 @@ const hostile = [
 const isClean = (text: string): boolean =>
   /^[\t\x20-\x7e\u00a1-\u2027\u202f-\u2065\u206a-\uffff]*$/.test(text);
 
-/** The bytes of a request, escapes of this file turned into raw bytes where HTTP lets them through. */
+/** Sends the bytes of a request. Escapes of this file become raw bytes where HTTP lets them through. */
 async function visit(port: number, path: string): Promise<void> {
   const visitor = new RawVisitor({ port });
   visitor.send(
@@ -48,7 +49,7 @@ describe("the relay's log", () => {
       const relay = close(await startAdminRelayIn([...args, "--startup-hold", "0s"]));
       const before = relay.stdout.length;
       for (const path of hostile) await visit(relay.port, path);
-      // Names and programs that clients claim are somebody else's text as well.
+      // The names and programs that clients claim are a stranger's text as well.
       const claim = {
         token: "t",
         subdomain: "claims",
@@ -69,7 +70,7 @@ describe("the relay's log", () => {
     },
   );
 
-  /** The relay says where it listens in each format in another way. */
+  /** The line that says where the relay listens differs by format. */
   async function startAdminRelayIn(args: string[]) {
     if (!args.includes("pretty")) return startAdminRelay(args);
     const relay = runRelay(["--domain", "localhost", "--host", "127.0.0.1", "--port", "0", ...args]);

@@ -10,12 +10,14 @@ import { startRecordedRelay } from "./support/servers.js";
 import { readVectors, type PathVector } from "./support/vectors.js";
 
 /**
- * The attack: the client runs on a laptop, inside networks that the attacker does not reach. A relay that was taken
- * over, or a visitor with the right path, makes it send requests elsewhere: to another port, to the cloud's metadata
- * service, to whatever a redirect says. Or a body that ends early leaves a second request on the connection to the service.
+ * The attack: the client runs on a laptop, inside networks that the attacker does not reach. A relay that was
+ * taken over, or a visitor with the right path, makes the client send requests elsewhere: to another port, to
+ * the cloud's metadata service, to the target of a redirect. Or a body that ends early leaves a second
+ * request on the connection to the service.
  *
- * The defence: the target is fixed when the client starts and nothing that the relay sends is joined into a URL; the path
- * goes out byte for byte or not at all; redirects are passed on and not followed; every head and length is checked again.
+ * The defence: the target is fixed when the client starts, and no bytes of the relay are joined into a URL.
+ * The path goes out byte for byte or not at all. Redirects are passed on and not followed. Every head and
+ * length is checked again.
  */
 const close = closingAfterEach();
 const { vectors: paths } = readVectors("paths");
@@ -54,7 +56,7 @@ describe("a relay that was taken over", () => {
   afterAll(async () => {
     await hostile.close();
     await decoy.close();
-    // Not one of all these has made it leave its target.
+    // None of these requests has made the client leave its target.
     expect(decoyConnections).toBe(0);
   });
   beforeEach(() => hostile.forget());
@@ -101,7 +103,7 @@ describe("a relay that was taken over", () => {
     const [seen = ""] = hostile.used;
     if (vector.expect === "refuse") {
       expect(result).toBe("refused");
-      // What had left was not a whole request, and its connection is not used again.
+      // The bytes that left were not a whole request, and the client does not use the connection again.
       if (seen !== "") expect(wholeBody(seen)).toBeUndefined();
     } else if (vector.expect === "pass") {
       expect(result).toBe("answered");
@@ -111,7 +113,7 @@ describe("a relay that was taken over", () => {
       if (vector.never !== undefined) expect(seen).not.toContain(vector.never);
     }
     expect(seen).not.toMatch(/^X-Injected/m);
-    // The next request is on its own.
+    // The next request is on a connection without such bytes.
     hostile.forget();
     expect(await hostile.send("GET\n/canary\nHost\nx")).toBe("answered");
     expect(hostile.used).toEqual([expect.stringMatching(/^GET \/canary HTTP\/1\.1\r\n.*\r\n\r\n$/s)]);

@@ -4,11 +4,11 @@ import { RawVisitor, statuses } from "./support/raw-visitor.js";
 import { startRecordedRelay } from "./support/servers.js";
 
 /**
- * The attack: say in a header that one comes from 127.0.0.1, from the office, or by https, to a service that lets such
- * visitors in, or to a rate limit that counts by it.
+ * The attack: a visitor claims in a header to come from 127.0.0.1, from the office, or by https. Some
+ * services let such visitors in, and some rate limits count by the header.
  *
- * The defence: what a visitor says of his own origin is dropped, unless the connection comes from a proxy that the operator
- * trusts; from such a chain the last address counts that no trusted proxy vouches for.
+ * The defence: the relay drops a visitor's claims about his own origin, unless the connection comes from a
+ * proxy that the operator trusts. Of such a chain, the last address counts that is not a trusted proxy's.
  */
 const close = closingAfterEach();
 
@@ -77,7 +77,7 @@ it.each([
 describe("limits per address go by what can be believed", () => {
   const one = { maxRequestsPerAddress: 1, limitExempt: [] };
 
-  /** Two visitors at once, of whom the first has not got an answer yet. */
+  /** Two visitors at once. The first has not got an answer yet when the second asks. */
   async function two(options: object, first: string, second: string): Promise<number[]> {
     const world = close(await startRecordedRelay({ ...one, ...options }));
     const answers: number[] = [];
@@ -106,7 +106,7 @@ describe("limits per address go by what can be believed", () => {
     expect(await two(proxied, "X-Forwarded-For: 10.0.0.1\r\n", "X-Forwarded-For: 10.0.0.1\r\n")).toEqual([
       429, 200,
     ]);
-    // What stands before is the visitor's own claim, and garbage is nobody's address.
+    // The addresses before it are the visitor's own claim. Garbage is no address.
     expect(
       await two(proxied, "X-Forwarded-For: 1.1.1.1, 10.0.0.1\r\n", "X-Forwarded-For: 2.2.2.2, 10.0.0.1\r\n"),
     ).toEqual([429, 200]);

@@ -3,11 +3,11 @@ import { RawVisitor, statuses } from "./support/raw-visitor.js";
 import { type RecordedRelay, startRecordedRelay } from "./support/servers.js";
 
 /**
- * The attack: reach what is the relay's own, registration, health, metrics, the admin API, by a tunnel's name, or make the relay
- * answer for a path that is the tunnel's: by other spellings, methods and hosts.
+ * The attack: reach the relay's own paths (registration, health, metrics, the admin API) by a tunnel's name,
+ * or make the relay answer for a path of the tunnel: by other spellings, methods and hosts.
  *
- * The defence: the host decides first and the path afterwards. Nothing but registration, an upgrade on exactly one path, is
- * on this listener at all; on a tunnel's name every path is the tunnel's.
+ * The defence: the host decides first and the path afterwards. Of the relay's own paths, this listener has
+ * only the registration, an upgrade on exactly one path. On a tunnel's name every path belongs to the tunnel.
  */
 let world: RecordedRelay;
 beforeAll(async () => {

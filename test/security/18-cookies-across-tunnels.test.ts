@@ -10,16 +10,17 @@ import { missingProgram } from "../support/requires.js";
 import { RawVisitor } from "./support/raw-visitor.js";
 
 /**
- * The attack: tunnels are neighbours below one domain, which a cookie may cover: `Domain=tunnel.test`. One tunnel plants a
- * cookie that all others then get, with a session of its own choosing or a name that shadows theirs ("cookie tossing"),
- * or wants to see those that others set.
+ * The attack: tunnels are neighbours below one domain, which a cookie may cover: `Domain=tunnel.test`. One
+ * tunnel plants a cookie that all others then get, with a session of its own choosing or a name that shadows
+ * theirs ("cookie tossing"). Or it wants to see the cookies that others set.
  *
- * The defence: a Domain that covers more than the tunnel itself is taken out of Set-Cookie. What scripts set by themselves
- * the relay does not see: against that helps only the Public Suffix List (docs/security.md).
+ * The defence: the relay takes a Domain that covers more than the tunnel itself out of Set-Cookie. It does
+ * not see the cookies that scripts set by themselves: only the Public Suffix List helps against those
+ * (docs/security.md).
  */
 const close = closingAfterEach();
 
-/** A service that sets the cookies that it is told to, and shows those it gets. */
+/** A service that sets the given cookies, and shows the cookies that it gets. */
 function startCookieServer(cookies: readonly string[]): Promise<Server> {
   const server = createServer((req, res) => {
     res.setHeader("content-type", "text/plain");
@@ -84,7 +85,7 @@ it("takes out what covers the domain, and leaves everything else as it is", asyn
     "encoded=1",
     "twice=1; Domain=evil.tunnel.test",
     "own=1; Domain=evil.tunnel.test",
-    // A name with a quote in it is none: browsers drop such a cookie.
+    // A quote makes the name invalid: browsers drop such a cookie.
     'quoted="a; Domain=tunnel.test"; Path=/',
     "java=1",
     "java2=1; Path=/",
@@ -102,7 +103,7 @@ describe.skipIf(missingProgram("chromium"))("in Chromium", () => {
     const page = await browser.newPage();
     await page.goto(`http://evil.tunnel.test:${port}/set`);
     await page.goto(`http://evil.tunnel.test:${port}/`);
-    // Its own it has: the browser took them for the host that set them.
+    // The tunnel has its own cookies: the browser took them for the host that set them.
     expect(await page.textContent("body")).toMatch(/plain=1.*wide=1.*dotted=1/);
     await page.goto(`http://good.tunnel.test:${port}/`);
     expect(await page.textContent("body")).toBe("cookies: none");

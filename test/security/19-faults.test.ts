@@ -8,11 +8,11 @@ import { connectRawClient, tryToRegister } from "./support/raw-peers.js";
 import { RawVisitor, statuses } from "./support/raw-visitor.js";
 
 /**
- * The attack that nobody has thought of: some input makes the program itself fail. If that ends the process, whoever has
- * found it switches every tunnel off, as often as he likes.
+ * The attack that nobody has thought of: some input makes the program itself fail. If that ends the process,
+ * an attacker who has found the input switches every tunnel off, as often as he likes.
  *
- * The defence: what fails in one exchange costs that exchange, what fails in one tunnel that tunnel; what is caught nowhere is
- * logged with where it came from, and the process goes on.
+ * The defence: a failure in one exchange costs that exchange, a failure in one tunnel that tunnel. An error
+ * that is caught nowhere is logged with its origin, and the process goes on.
  */
 const close = closingAfterEach();
 const preload = { NODE_OPTIONS: `--import=${new URL("support/fault.mjs", import.meta.url).href}` };
@@ -32,7 +32,7 @@ it("a mistake that nobody catches is logged, and both commands go on", async () 
   const errors = logged.map(({ error }) => error).join("\n");
   expect(errors).toContain("a mistake in a timer");
   expect(errors).toContain("a mistake in a promise");
-  // With where it came from.
+  // The line names the origin of the error.
   expect(errors).toContain("fault.mjs");
   await client.waitFor("the client's report", () =>
     client.stderr.find((line) => line.includes("a mistake in a timer")),
@@ -125,7 +125,7 @@ describe("what the program that runs the relay brings along", () => {
     await answering(port, "app");
     const { ServerResponse } = await import("node:http");
     const { writeHead } = ServerResponse.prototype;
-    // Stands for a mistake anywhere below: the head of one response cannot be written.
+    // In place of a mistake anywhere below: the head of one response cannot be written.
     ServerResponse.prototype.writeHead = function (
       this: InstanceType<typeof ServerResponse>,
       ...args: unknown[]

@@ -14,16 +14,17 @@ import { createVisitor, rawExchange } from "../support/visitor.js";
 import { connectRawClient, type RawPeer } from "./support/raw-peers.js";
 
 /**
- * The attack: text that is cheap to send and takes long to read. The relay looked for the dots at the end of a cookie's `Domain` with a
- * regular expression that began anew at each of them: `Set-Cookie: s=1; Domain=a.....a` with 250,000 dots made a
- * visitor of another tunnel wait for 84 s. Any client can send that; so can a local service behind an ordinary client.
+ * The attack: text that is cheap to send and takes long to read. The relay looked for the dots at the end of
+ * a cookie's `Domain` with a regular expression that began anew at each of them:
+ * `Set-Cookie: s=1; Domain=a.....a` with 250,000 dots made a visitor of another tunnel wait for 84 s. Any
+ * client can send that; so can a local service behind an ordinary client.
  *
- * The defence: what is done with a stranger's text takes no longer than the text is long, by a rule of the linter where it is a
- * regular expression; and what cannot be what it should be is dropped unread.
+ * The defence: work on a stranger's text takes time in proportion to its length. For regular expressions, a
+ * rule of the linter demands it. A text that cannot be valid is dropped unread.
  */
 const close = closingAfterEach();
 
-/** No test here asserts a time: with work that is not linear, none of them ends before its time is up. */
+/** No test here asserts a time. If the work were not linear, none of them would end before its time is up. */
 const attacks: Record<string, string> = {
   "a run of dots": `s=1; Domain=a${".".repeat(250_000)}a`,
   "a run of spaces": `s=1; Domain=a${" ".repeat(250_000)}a`,
@@ -64,7 +65,7 @@ function answerAll(peer: RawPeer, wire: "v1" | "json", cookie: string): void {
 
 const request = "GET / HTTP/1.1\r\nHost: evil.localhost\r\nConnection: close\r\n\r\n";
 
-/** Visits `evil` so many times at once, and `good` before and after the answers; returns the last one. */
+/** Visits `evil` so many times at once, and `good` before and after the answers. Returns the last answer. */
 async function visitBoth(times = 1): Promise<string> {
   const evil = Promise.all(Array.from({ length: times }, () => rawExchange(relay.port, request)));
   const visitor = close(createVisitor(relay.port));
@@ -90,7 +91,7 @@ it("neither does a service behind an ordinary client", async () => {
   close(await startClientCommand(service.port, relay.port, ["--subdomain", "evil"]));
   const answer = await visitBoth(30);
   expect(answer).toContain("200 OK");
-  // What is no host name is no domain: the cookie stays, for the host that set it.
+  // A text that is no host name is no domain either. The cookie stays, for the host that set it.
   expect(answer).toMatch(/^set-cookie: s=1\r$/im);
 });
 
@@ -106,7 +107,8 @@ it("a reason of megabytes is not written into the log", async () => {
 });
 
 it("a visitor's body in pieces of a byte does not keep the client busy with its queue", async () => {
-  // What a client holds for one that the local service does not read yet: a window of a few megabytes, at worst byte by byte.
+  // The bytes that a client holds for a request that the local service does not read yet: a window of a few
+  // megabytes, at worst byte by byte.
   let consumed = 0;
   const stream = { consumed: (bytes: number) => (consumed += bytes) };
   const body = new RequestBody(stream as never);

@@ -11,12 +11,13 @@ import { socketsOpen } from "./support/open-sockets.js";
 import { allStatuses, RawVisitor } from "./support/raw-visitor.js";
 
 /**
- * Node's HTTP server answers some requests by itself and hands others over half done. `Expect: y` was answered with its own
- * 417, of which the relay did not know. An upgrade in the same packet then found the connection taken, and what was thrown
- * came out of a callback of Node's: a program that embeds the relay ended, and the command kept the connection for ever.
+ * Node's HTTP server answers some requests by itself and hands others over half done. It answered `Expect: y`
+ * with its own 417, of which the relay did not know. An upgrade in the same packet then found the connection
+ * taken, and the error came out of a callback of Node's: a program that embeds the relay ended, and the
+ * command kept the connection for ever.
  *
- * The defence: the relay takes every kind of request that Node can hand over, and owns the connection from then on. Whatever
- * fails between Node's callback and the exchange costs that connection.
+ * The defence: the relay takes every kind of request that Node can hand over, and owns the connection from
+ * then on. A failure between Node's callback and the exchange costs that connection.
  */
 const close = closingAfterEach();
 const certificate = createTestCertificate();

@@ -15,12 +15,13 @@ import { RawVisitor } from "./support/raw-visitor.js";
 import { createTestCertificate } from "./support/test-certificate.js";
 
 /**
- * A connection that the relay has answered, and neither reads nor closes, stays for as long as the other end likes: nobody
- * sees it leave. `CONNECT` and one more byte was enough, without a token. Some hundreds of them use up the connections that the
- * relay takes, and such a relay did not end on SIGTERM either, since it waited for them.
+ * The attack: a connection that the relay has answered, and neither reads nor closes, stays for as long as
+ * the other end likes, because nobody sees it leave. `CONNECT` and one more byte was enough, without a token.
+ * Some hundreds of them use up the connections that the relay takes. Such a relay did not end on SIGTERM
+ * either, because it waited for them.
  *
- * The defence: every connection that the relay holds is read or has a deadline, whatever state it is in. When the relay ends,
- * it cuts them all, also those that Node's server has forgotten.
+ * The defence: the relay reads every connection that it holds, or has a deadline for it, in every state. When
+ * the relay ends, it cuts all connections, also those that Node's server has forgotten.
  */
 const close = closingAfterEach();
 const certificate = createTestCertificate();
@@ -47,7 +48,9 @@ async function start(scheme: Scheme, options: Partial<RelayOptions> = {}): Promi
   return close(await startRelay({ ...limits, ...tls, ...options }));
 }
 
-/** A visitor who stays: he does not close when the relay does. `reads`: he takes what is sent to him. */
+/**
+ * A visitor who stays: he does not close when the relay does. `reads`: he takes the bytes that come to him.
+ */
 async function stay(port: number, scheme: Scheme, reads = true, alpn = "http/1.1"): Promise<Socket> {
   const options = { host: "127.0.0.1", port, allowHalfOpen: true };
   const socket =
@@ -61,7 +64,10 @@ async function stay(port: number, scheme: Scheme, reads = true, alpn = "http/1.1
   return socket;
 }
 
-/** The relay has let go of all but its visitors' own ends, and its end depends on none of them. */
+/**
+ * Waits until only the visitors' own ends are open, and then closes the relay: its end depends on none of
+ * them.
+ */
 async function expectGone(relay: TestRelay, visitors: number): Promise<void> {
   await expect.poll(socketsOpen, { timeout: 15_000, interval: 50 }).toBeLessThanOrEqual(visitors);
   await relay.close();
@@ -90,7 +96,8 @@ describe.each<Scheme>(["http", "https"])("over %s", (scheme) => {
   it("answers of the relay's own that nobody takes keep no connection", async () => {
     const relay = await start(scheme);
     const visitor = await stay(relay.port, scheme, false);
-    // Each whole by itself: a head that is not would have a deadline of its own. Node reads no more once answers pile up.
+    // Each request is complete: an incomplete head would have a deadline of its own. Node stops reading once
+    // answers pile up.
     const requests = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100);
     const ask = (): void => {
       while (!visitor.closed && visitor.write(requests));
@@ -107,7 +114,7 @@ describe.each<Scheme>(["http", "https"])("over %s", (scheme) => {
     await once(first, "data");
     first.destroy();
     const visitors = await Promise.all([1, 2, 3].map(() => stay(relay.port, scheme)));
-    // No WebSocket of a version that there is: another refusal, which comes first.
+    // No such WebSocket version exists. This is another refusal, which comes first.
     const odd = registration.replace("Version: 13", "Version: 99");
     for (const [i, visitor] of visitors.entries()) visitor.write(`${i === 0 ? odd : registration}late`);
     await expectGone(relay, 3);
@@ -132,13 +139,13 @@ describe.each<Scheme>(["http", "https"])("over %s", (scheme) => {
   it("the relay ends while connections say nothing at all, and while they are registering", async () => {
     const relay = await start(scheme, { idleTimeoutMs: 60_000, registrationTimeoutMs: 60_000 });
     await stay(relay.port, scheme);
-    // Not even a handshake, where there should be one.
+    // This one sends no handshake where the relay expects one.
     await stay(relay.port, "http");
     const client = await stay(relay.port, scheme);
     client.write(registration);
     const before = performance.now();
     await relay.close();
-    // Not the 5 s that a registration has to say goodbye, nor the 60 of the others.
+    // Neither the 5 s that a registration has to say goodbye, nor the 60 s of the other connections.
     expect(performance.now() - before).toBeLessThan(4_000);
   });
 });
@@ -152,7 +159,7 @@ describe("answers in a pipeline", () => {
     const { stream, wasReset } = await client.accept();
     stream.sendHead({ status: 200, headers: ["Content-Type", "text/event-stream"] });
     await visitor.until((received) => received.includes("\r\n\r\n"));
-    // So many that Node reads the connection no more.
+    // So many requests that Node stops reading the connection.
     visitor.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(300));
     await expect.poll(() => relay.records.length).toBeGreaterThan(100);
     visitor.close();
@@ -215,7 +222,7 @@ describe("over HTTP/2", () => {
     breaker.write(writer.bytes({ frame: [4, 0, 0, ""] }));
     breaker.write(writer.bytes({ head: [5, "new", Object.entries(fields)] }));
     const lost = await client.accept();
-    // Longer than any frame may be. The relay's HTTP/2 says goodbye and reads no more, and nobody is told.
+    // Longer than any frame may be. The relay's HTTP/2 says goodbye and reads no more, without an event.
     breaker.write(writer.bytes({ frame: [0, 0, 1, "", 7_000_000] }));
     expect((await lost.wasReset).code).toBe("cancelled");
 
@@ -231,7 +238,7 @@ describe("over HTTP/2", () => {
     const writer = new FrameWriter();
     const fields = { ":method": "GET", ":scheme": "https", ":authority": "x.localhost", ":path": "/" };
     visitor.write(preface, "latin1");
-    // An initial window of nothing for each stream.
+    // Each stream has an initial window of 0.
     visitor.write(writer.bytes({ frame: [4, 0, 0, "\0\x04\0\0\0\0"] }));
     visitor.write(writer.bytes({ head: [5, "new", Object.entries(fields)] }));
     const { stream, wasReset } = await client.accept();
@@ -275,7 +282,7 @@ describe("a tunnel that takes no more of what its visitor sends", () => {
     exchange.stream.sendHead({ status: 200, headers: end ? ["Content-Length", "0"] : [] }, end);
     await exchange.bytes(1_000_000);
     visitor.close();
-    // The client's two ends are left.
+    // The two ends of the client's connection are left.
     await expect.poll(socketsOpen, { timeout: 15_000, interval: 50 }).toBe(2);
     expect((await exchange.wasReset).code).toBe(end ? "cancelled" : "upstream_timeout");
   });
@@ -344,7 +351,7 @@ describe("an early answer, with more of the request to come", () => {
     stream.write(Buffer.alloc(size, "a"));
     stream.end();
     stream.reset("no_error");
-    // Longer than what is left of the request is read for.
+    // Longer than the relay goes on reading the rest of the request.
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     visitor.socket.resume();
     expect((await visitor.all()).split("\r\n\r\n")[1]?.length).toBe(size);
@@ -361,10 +368,10 @@ it("an answer that its visitor left behind is not whole", async () => {
   visitor.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
   const [, response] = (await once(server, "request")) as [Http1Request, Http1Response];
   visitor.socket.pause();
-  // More than any kernel takes of it.
+  // More than any kernel buffers.
   response.end(Buffer.alloc(50_000_000));
   visitor.socket.resetAndDestroy();
   await once(response, "close");
-  // Node's own `writableFinished` is true here, before Node 24.
+  // Before Node 24, Node's own `writableFinished` is true here.
   expect(response.isWhole).toBe(false);
 });

@@ -11,12 +11,13 @@ import { secureDomain, type SecureRelay, startSecureRelay } from "../support/sec
 import { RawPeer } from "./support/raw-peers.js";
 
 /**
- * The attack: interim heads (1xx) are the one thing that a tunnel may send to a visitor as often as it likes and that no window
- * holds back, neither the tunnel's nor HTTP/2's. A client sends a few hundred megabytes of them to visitors who read nothing: all of
- * it has to wait somewhere, and that was the relay's memory.
+ * The attack: a tunnel may send interim heads (1xx) to a visitor as often as it likes, and no window holds
+ * them back, neither the tunnel's nor HTTP/2's. Nothing else has that freedom. A client sends a few hundred
+ * megabytes of them to visitors who read nothing. All of these bytes have to wait somewhere, and that was the
+ * relay's memory.
  *
- * The defence: they are optional. What a visitor has not taken is bounded for each response, and the rest dropped. The exchange goes
- * on as if they had not been sent.
+ * The defence: interim heads are optional. For each response, the relay bounds the heads that the visitor has
+ * not taken, and drops the rest. The exchange goes on as if they had not been sent.
  */
 const close = closingAfterEach();
 const mebibyte = 1_048_576;
@@ -36,7 +37,7 @@ async function connectClient(name: string): Promise<RawPeer> {
   return close(peer);
 }
 
-/** Sends the frames again and again, so many bytes in all, and waits until the relay has dealt with them. */
+/** Sends the frames again and again, `bytes` in all, and waits until the relay has dealt with them. */
 async function flood(client: RawPeer, frames: Buffer, bytes: number): Promise<void> {
   const times = Math.ceil(bytes / frames.length);
   for (let i = 0; i < times; i++) client.send(frames);
@@ -46,13 +47,13 @@ async function flood(client: RawPeer, frames: Buffer, bytes: number): Promise<vo
   );
 }
 
-/** A megabyte of the frame for each of these streams in turn. */
+/** About a megabyte: the frame for each of these streams in turn. */
 function megabyteOf(payload: string, streams: readonly number[]): Buffer {
   const turn = Buffer.concat(streams.map((stream) => frame(types.INTERIM, stream, payload)));
   return Buffer.alloc(Math.ceil(mebibyte / turn.length) * turn.length, turn);
 }
 
-/** What stands between visitors and the relay, and passes nothing on while it is shut: nobody reads then. */
+/** A gate between visitors and the relay. While it is shut it passes nothing on, so that nobody reads. */
 interface Gate {
   readonly port: number;
   shut(): void;
@@ -178,7 +179,7 @@ it("a visitor that waits for a 100 gets it, however many others came before", as
   await flood(client, megabyteOf("102", [1]), mebibyte);
   client.send(frame(types.INTERIM, 1, "100"));
   while (!received.includes("100 Continue")) await once(socket, "data");
-  // Not all of 95,000.
+  // The visitor does not get all of the 95,000.
   expect(received.match(/ 102 /g)?.length).toBeLessThanOrEqual(10_000);
   socket.write("ok");
   expect((await client.next("DATA")).payload.toString()).toBe("ok");

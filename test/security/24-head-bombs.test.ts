@@ -7,12 +7,13 @@ import { statuses } from "./support/raw-visitor.js";
 import { startWorld, type World } from "./support/world.js";
 
 /**
- * The attack: a client answers with heads of 13 MB, which the JSON wire carries in one message, or with heads of 600,000 fields, or
- * with a message that is all structure. Each is parsed, checked field by field and written out several times over, and meanwhile the
- * relay does nothing else: an honest visitor of another tunnel waits for seconds.
+ * The attack: a client answers with heads of 13 MB, which the JSON wire carries in one message, or with heads
+ * of 600,000 fields, or with a message that is all structure. The relay parses each of them, checks it field
+ * by field and writes it out several times over. Meanwhile it does nothing else: an honest visitor of another
+ * tunnel waits for seconds.
  *
- * The defence: a head is bounded in its bytes and its fields, on both wires; a message that has more beside its body than a head is
- * refused before it is parsed.
+ * The defence: on both wires, the bytes and the fields of a head are bounded. A message whose part beside the
+ * body is larger than a head may be is refused before it is parsed.
  */
 const close = closingAfterEach();
 const mebibyte = 1_048_576;
@@ -22,10 +23,10 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-/** What four such answers may cost the relay, in milliseconds of processor time. Each took seconds. */
+/** The processor time that four such answers may cost the relay, in milliseconds. Each one took seconds. */
 const mostCpuMs = 2_000;
 
-/** Requests that a client of the JSON wire has heard. */
+/** The ids of the requests that a client of the JSON wire has received. */
 function idsHeardBy(client: RawPeer): string[] {
   const ids: string[] = [];
   client.ws.on("message", (data: Buffer) => {
@@ -70,7 +71,7 @@ describe.skipIf(!tellsMemory)("the JSON wire", () => {
     const cpuBefore = cpuMs(world.relay.pid);
     const [rise] = await memoryRise([world.relay.pid], async () => {
       for (const id of ids) client.send(bomb.replace("ID", id));
-      // Refused with their exchange, or with the session.
+      // The relay refuses the exchange, or ends the session.
       expect(new Set(await Promise.all(visits))).toEqual(new Set([502]));
     });
     expect(cpuMs(world.relay.pid) - cpuBefore).toBeLessThan(mostCpuMs);
@@ -119,7 +120,7 @@ describe("version 1", () => {
     client.send(frame(types.RESPONSE, stream, "200"));
     client.send(frame(types.DATA, stream, "x"));
     client.send(frame(types.END, stream, `a\n${"\na\n".repeat(3_000)}`));
-    // Cut, so that the body does not look whole.
+    // The body is cut, so that it does not look whole.
     expect((await visitor.all()).endsWith("0\r\n\r\n")).toBe(false);
   });
 });

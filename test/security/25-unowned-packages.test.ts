@@ -11,11 +11,12 @@ import { createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
 
 /**
- * The attack: the relay's page, a README or an example says `npx mcp-tunnel-client ... --token TOKEN`, and nobody owns that
- * package. Whoever registers the name runs code on the laptop of each reader, and gets the tokens.
+ * The attack: the relay's page, a README or an example says `npx mcp-tunnel-client ... --token TOKEN`, and
+ * nobody owns that package. A stranger who registers the name runs code on the laptop of each reader, and
+ * gets the tokens.
  *
- * The defence: nothing that the product says or shows installs a package of ours by its name. It is installed from a clone, by path,
- * and asks no registry for a package of ours then.
+ * The defence: the product says or shows no command that installs a package of ours by its name. The package
+ * is installed from a clone, by path, and then asks no registry for a package of ours.
  */
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const closing = closingAfterEach();
@@ -26,16 +27,19 @@ const verbs =
   /^(?:exec|x|dlx|i|in|ins|inst|insta|instal|isnt|isnta|isntal|isntall|install|ci|cit|it|add|create|init|innit|global|up|update|upgrade|link)$/;
 const ownName = /^(?:npm:)?(?:@[\w.-]+\/)?mcp-tunnel(?:-[\w.-]+)?(?:@.*)?$/;
 
-/** What of our names the text has a package manager fetch: the commands, as far as the name, and pages of a registry. */
+/**
+ * The names of ours that the text tells a package manager to fetch: the commands up to the name, and pages of
+ * a registry.
+ */
 function fetchedNames(text: string): string[] {
   const pages = text.match(/npmjs\.com\/package\/(?:@[\w.-]+\/)?mcp-tunnel[\w-]*/g) ?? [];
-  // Markup is no part of a command; what ends a command is a word of its own.
+  // Markup is no part of a command. The characters that end a command become a word of their own.
   const plain = text.replaceAll(/\\\r?\n/g, " ").replaceAll(/<[^<>\n]*>/g, " ");
   const words = plain.replaceAll(/\r?\n|[;|]|&&/g, " \n ").split(/[^\S\n]+/);
   const commands = words.flatMap((word, at) => {
     const command = bare(word);
     if (!runners.has(command) && !managers.has(command)) return [];
-    // In a list of arguments, as programs that start others are told of them, lines do not end the command.
+    // In a list of arguments, as for programs that start others, the end of a line does not end the command.
     const isListed = /["']/.test(word);
     const rest = words.slice(at + 1, at + 24).filter((next) => !isListed || next !== "\n");
     const end = rest.indexOf("\n");
@@ -51,7 +55,7 @@ function bare(word: string): string {
   return word.replaceAll(/^[^\w@.\-/\n]+|[^\w*\-/\n]+$/g, "");
 }
 
-/** What users read or run, without what only developers see. */
+/** The files that users read or run, without those that only developers see. */
 function* productFiles(folder = root): Generator<string> {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const { name } = entry;
@@ -106,7 +110,7 @@ describe("what the product says", () => {
       fetchedNames(readFileSync(path, "utf8")).map((line) => `${relative(root, path)}: ${line}`),
     );
     expect(found).toEqual([]);
-    // It would find nothing in nothing, too.
+    // Without this check, the test would also pass if it read no files.
     for (const part of [
       "README.md",
       "docs/deploy.md",

@@ -13,11 +13,12 @@ import { connectRawClient, tryToRegister } from "./support/raw-peers.js";
 import { RawVisitor, statuses } from "./support/raw-visitor.js";
 
 /**
- * The attack: a web page opens a WebSocket to the relay, as pages may to any host, and registers: on an open relay it takes over
- * whichever name it likes, with the help of anybody who reads it and can reach the relay.
+ * The attack: a web page opens a WebSocket to the relay, as pages may to any host, and registers. On an open
+ * relay it takes over any name it likes, with the help of any reader of the page who can reach the relay.
  *
- * The defence: browsers say that a page is behind a handshake, clients never do. Such a handshake gets 403, before anything is
- * counted for the address of the page's reader. The operator's listener lets no page in either.
+ * The defence: browsers tell in the handshake that a page is behind it, clients never do. Such a handshake
+ * gets 403 before anything is counted for the address of the page's reader. The operator's listener lets no
+ * page in either.
  */
 const closing = closingAfterEach();
 let relay: Relay;

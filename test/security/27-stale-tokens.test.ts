@@ -30,12 +30,14 @@ import { LogWatch } from "../support/log-watch.js";
 import { missingProgram } from "../support/requires.js";
 
 /**
- * The attack: a token leaks, and root revokes it. The file's owner was root, only its group was the relay's; the new file's group was
- * root's, the relay could not read it any more, and the thief's token went on working while the command had said `revoked`.
+ * The attack: a token leaks, and root revokes it. The file's owner was root, and only its group was the
+ * relay's. The new file's group was root's, so the relay could not read it any more. The thief's token went
+ * on working while the command had said `revoked`.
  *
- * The defence: the new file has the owner and the group of the old one, or nothing is changed. And a relay that cannot read what it
- * goes by says so wherever an operator looks, until it can. It waits neither for a pipe that somebody puts in the place of a file,
- * which held up the reload and the end of a relay that called itself ready, nor for long for a share that is away.
+ * The defence: the new file has the owner and the group of the old one, or the command changes nothing. And a
+ * relay that cannot read one of its files says so wherever an operator looks, until it can. It does not wait
+ * for a pipe in the place of a file: that held up the reload, and the end of a relay that called itself
+ * ready. It does not wait long for a share that is away either.
  */
 vi.mock("node:fs/promises", { spy: true });
 vi.mock("../../packages/relay/src/tls/acme/obtain.js", { spy: true });
@@ -50,7 +52,7 @@ const asNobody = (gid: number): string[] => [
   "--clear-groups",
 ];
 
-/** Whether another user can be played, who can also read this clone. */
+/** Whether the test cannot run as another user who can also read this clone. */
 function cannotSwitchUser(): boolean {
   if (process.getuid?.() !== 0) {
     process.stderr.write("skipped: only root can give files to others\n");
@@ -68,7 +70,7 @@ async function newTokens(): Promise<{ file: string; token: string; id: string }>
   return { file, ...(await createToken(file, { subdomains: ["app"] })) };
 }
 
-/** Puts a pipe in the place of a file: who opens it to read waits for a writer. */
+/** Puts a pipe in the place of a file. A program that opens it to read waits for a writer. */
 function makePipe(path: string): void {
   rmSync(path, { force: true });
   expect(spawnSync("mkfifo", [path]).status).toBe(0);
@@ -79,7 +81,7 @@ const access = (file: string) => {
   return { uid, gid, mode: mode & 0o777 };
 };
 
-/** What the relay says of itself to who asks it. */
+/** The relay's own answers to its operator. */
 async function said(relay: AdminRelay) {
   const ready = await ask(`${relay.admin}/readyz`);
   const scrape = await Scrape.of(relay);
@@ -91,13 +93,13 @@ async function said(relay: AdminRelay) {
   };
 }
 
-/** What the commands make of it for the operator. */
+/** The output of the commands for the operator. */
 async function shown(relay: AdminRelay): Promise<{ status: string; health: string }> {
   const status = runRelay(["status", "--admin", relay.admin]);
   const health = runRelay(["health", "--admin", relay.admin]);
   const live = runRelay(["health", "--live", "--admin", relay.admin]);
   const [, , { code }] = await Promise.all([status.exited, health.exited, live.exited]);
-  // Nothing should restart it: it goes on with what it has read.
+  // Nothing should restart the relay: it goes on with the data that it has read.
   expect(code).toBe(0);
   return { status: status.stdout.join("\n"), health: health.output };
 }
@@ -148,7 +150,7 @@ describe.skipIf(cannotSwitchUser())(
       expect(readFileSync(file, "utf8")).toBe(before);
       expect(access(file)).toEqual({ uid: nobody, gid: group, mode: 0o640 });
       expect(readdirSync(folder)).toEqual(["tokens.yaml"]);
-      // As a member of the group he may.
+      // The user may do it as a member of the group.
       const member = new RunningCommand("setpriv", [
         ...["--reuid", String(nobody), "--regid", String(nobody), "--groups", String(group)],
         ...[process.execPath, command, "token", "revoke", id, "--token-file", file],
@@ -207,7 +209,7 @@ describe("a token file", () => {
       });
       expect(stale.metric("tokens")).toBe(1);
       expect(stale.metric("certificate")).toBe(0);
-      // Which file it is stands nowhere where nobody has to say who he is.
+      // The relay names the file only to operators who have to authenticate.
       expect(JSON.stringify(stale.said)).not.toContain("yaml");
 
       rmSync(file, { recursive: true, force: true });

@@ -29,11 +29,13 @@ import { nextEvent } from "../resilience/support.js";
 import { connectRawClient, type RawPeer, startRawRelay, tryToRegister } from "./support/raw-peers.js";
 
 /**
- * The attack: a client with one token, which may have one tunnel, takes requests, says GOAWAY, keeps them, and registers the next
- * name. The session that it had left was in no limit and in no list, and no operator could end it: eight of them were open.
+ * The attack: a client with one token, which may have one tunnel, takes requests, says GOAWAY, keeps the
+ * requests, and registers the next name. The session that it had left was in no limit and in no list, and no
+ * operator could end it: eight of them were open.
  *
- * The defence: what a client leaves counts for its token, is shown and can be ended until it is over. Only one that the *relay*
- * asked to move does not count beside its successor, of the same process, token and name, and there is one such at a time.
+ * The defence: a session that a client leaves counts for its token, is shown and can be ended until it is
+ * over. Only a session that the *relay* asked to move does not count beside its successor, of the same
+ * process, token and name. There is one such session at a time.
  */
 const closing = closingAfterEach();
 const goaway = frame(types.GOAWAY, 0);
@@ -60,7 +62,7 @@ async function startRelay(options: Partial<RelayOptions> = {}) {
   return { relay, port, log, hit, visitor: closing(createVisitor(port)) };
 }
 
-/** A visitor's request that its client has and does not answer. */
+/** A visitor's request that its client has received and does not answer. */
 async function keepOpen(visitor: Visitor, peer: RawPeer, name: string): Promise<void> {
   const seen = peer.frames.length;
   visitor.visit(name, "/").catch(() => {});
@@ -75,7 +77,7 @@ async function leave(peer: RawPeer): Promise<void> {
   await heard;
 }
 
-/** Registration without sockets, where the test can say GOAWAY for the relay, and set the clock. */
+/** The registration without sockets. The test can say GOAWAY for the relay, and set the clock. */
 function createParts() {
   const options = resolveOptions({ domain: "localhost", maxTunnelsPerToken: 1 });
   const observers = new Observers([], silentLogger);
@@ -98,7 +100,7 @@ function createParts() {
     return clientEnd;
   };
   const all = () => [...tunnels.all()];
-  /** Asks the newest tunnel to move, with a request that keeps it. */
+  /** Asks the newest tunnel to move. An open request keeps it. */
   const askToMove = (): void => {
     const tunnel = all().at(-1);
     const handler = { onData() {}, onEnd() {}, onReset() {} };
@@ -119,7 +121,7 @@ describe("a session that its client leaves", () => {
       expect(outcome).toBe(closeCodes.tryAgainLater);
     }
     expect(hit).toEqual(Array.from({ length: 7 }, () => "tunnels_per_token"));
-    // The name is free, but not for a second tunnel of the token.
+    // The name is free, but this token may not have a second tunnel.
     expect((await tryToRegister(port, { token: "t", subdomain: "name-0" })).outcome).toBe(1013);
     const other = await tryToRegister(port, { token: "other", subdomain: "name-0" });
     closing(other.peer);
@@ -135,7 +137,7 @@ describe("a session that its client leaves", () => {
     const next = await tryToRegister(port, { token: "t", subdomain: "name-1" });
     closing(next.peer);
     expect(next.outcome).toBe("name-1");
-    // What holds a place and is not about to give it up is a refusal for good, as before.
+    // The place is held by a session that will not give it up soon, so the relay refuses for good, as before.
     expect((await tryToRegister(port, { token: "t", subdomain: "name-2" })).outcome).toBe(4001);
   });
 
@@ -186,7 +188,7 @@ describe("a session that its client leaves", () => {
     const handler = { onData() {}, onEnd() {}, onReset() {} };
     const stream = tunnel?.open({ method: "GET", path: "/", headers: [] }, true, handler);
     client.send(goaway);
-    /** Pings are answered meanwhile. */
+    /** Lets seconds pass. Pings are answered meanwhile. */
     const pass = async (seconds: number): Promise<void> => {
       for (let i = 0; i < seconds; i++) {
         vi.advanceTimersByTime(1_000);
@@ -194,7 +196,7 @@ describe("a session that its client leaves", () => {
       }
     };
     await pass(3_600);
-    // What is open may go on, and its name be another's.
+    // The open request may go on, and the name may go to another client.
     expect(all()).toMatchObject([{ isLeft: true, state: { name: "online" } }]);
     const denied = await register("b", { subdomain: "other" });
     await pass(1);
@@ -269,7 +271,7 @@ describe("a session that the relay asked to move", () => {
     const disconnect = runRelay(["disconnect", "app", "--admin", old.admin]);
     expect((await disconnect.exited).code).toBe(0);
     await old.waitForJson({ msg: "tunnel closed", name: "app", reason: "disconnected by the operator" });
-    // Nothing else was open.
+    // The relay had no other open request, so it ends.
     expect((await old.exited).code).toBe(0);
   });
 
@@ -280,12 +282,12 @@ describe("a session that the relay asked to move", () => {
     await register("a", { returning: true });
     expect(all()).toHaveLength(2);
     expect(all().map(({ isMoving }) => isMoving)).toEqual([true, false]);
-    // Neither another name nor the same one again makes a third.
+    // Neither another name nor the same name again makes a third session.
     const denied = await register("a", { subdomain: "other" });
     await vi.waitFor(() => expect(denied.closed?.code).toBe(4001));
     await register("a", { returning: true });
     expect(all()).toHaveLength(2);
-    // Nor does a second move: the oldest is over then.
+    // A second move does not either: the oldest session is over then.
     askToMove();
     await register("a", { returning: true });
     expect(all()).toHaveLength(2);
@@ -319,7 +321,8 @@ describe("a session that the relay asked to move", () => {
     const { register, all, askToMove } = createParts();
     const old = await register("a");
     askToMove();
-    // As one who returns he evicts nobody, and as a new one he does, in the open.
+    // If the stranger claims to return, he evicts nobody. If he registers anew, he takes the name over in the
+    // open.
     const returning = await register("a", { token: "other", returning: true });
     await vi.waitFor(() => expect(returning.closed?.code).toBe(4002));
     expect(all()).toHaveLength(1);
@@ -334,7 +337,7 @@ describe("a relay that asks for a move again and again", () => {
     const hostile = closing(await startRawRelay());
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
     const client = new TunnelClient({ port: 9, relayUrl: `http://127.0.0.1:${hostile.port}`, token: "t" });
-    // Twice, so that it does not wait for a relay that acknowledges nothing.
+    // The second call ends the client at once: it does not wait for a relay that acknowledges nothing.
     closing({ close: () => Promise.all([client.close(), client.close()]) });
     const pauses: number[] = [];
     client.on("reconnecting", ({ delayMs }) => pauses.push(delayMs));

@@ -6,15 +6,17 @@ import { RecordingClient } from "./support/recording-client.js";
 import { startRecordedRelay, startSecureRelay } from "./support/servers.js";
 
 /**
- * The attack: a proxy in front of the relay is trusted, and says who the visitor is in `X-Forwarded-For` and `-Proto`. It passes
- * everything else on that a visitor sends, and there are many more fields that a service takes for the word of a proxy:
- * `X-Real-IP: 127.0.0.1` makes the visitor a local one, `X-Forwarded-Prefix` and `X-Original-URL` choose another path.
+ * The attack: a proxy in front of the relay is trusted, and tells the visitor's origin in `X-Forwarded-For`
+ * and `-Proto`. It passes on everything else that a visitor sends, and a service takes many more fields for
+ * the word of a proxy: `X-Real-IP: 127.0.0.1` makes the visitor a local one, `X-Forwarded-Prefix` and
+ * `X-Original-URL` choose another path.
  *
- * The defence: of these fields, only those travel on that the operator says the proxy sets; by default the two.
+ * The defence: of these fields, only those travel on that the proxy sets, as the operator says. By default
+ * these are the two.
  */
 const close = closingAfterEach();
 
-/** What local services and their libraries believe. */
+/** The fields that local services and their libraries believe. */
 const claims = [
   ...["X-Real-IP", "Forwarded", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Ssl"],
   ...["X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-User", "X-Forwarded-Uri", "X-Forwarded"],
@@ -29,7 +31,7 @@ const inAllSpellings = claims.flatMap((name) => [
   name.toLowerCase(),
   name.replaceAll("-", "_"),
   name.replace("-", "_"),
-  // PHP's own server and lighttpd make the same variable of these.
+  // PHP's own server and lighttpd turn these into the same variable.
   name.replaceAll("-", "."),
   name.replaceAll("-", "~"),
 ]);
@@ -64,7 +66,7 @@ it("what a visitor claims in fields that the proxy does not set arrives nowhere"
   expect(values("x-forwarded-for")).toEqual(["10.1.2.3, 203.0.113.9, 127.0.0.1"]);
   expect(values("x-forwarded-host")).toEqual(["app.tunnel.test"]);
   expect(values("x-forwarded-proto")).toEqual(["https"]);
-  // Neither end of X-Forwarded-For, if the visitor begins it and the proxy is its last hop.
+  // Neither end of X-Forwarded-For: the visitor began it, and the last hop is a proxy.
   expect(values("x-tunnel-visitor")).toEqual(["203.0.113.9"]);
 });
 
@@ -93,7 +95,7 @@ describe("fields that the operator says the proxy sets", () => {
     expect(values("x-real-ip")).toEqual(["203.0.113.9"]);
     expect(values("x-forwarded-host")).toEqual(["shop.example"]);
     expect(values("x-request-id")).toEqual(["edge-1"]);
-    // Not among them here.
+    // This field is not in the operator's list here.
     expect(values("x-forwarded-proto")).toEqual(["http"]);
     expect(all).not.toContain("spoofed");
   });

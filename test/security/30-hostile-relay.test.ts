@@ -13,13 +13,14 @@ import type { RawVisitor } from "./support/raw-visitor.js";
 import { startWorld, type World } from "./support/world.js";
 
 /**
- * The attack: the JSON wire has no credit. A relay that was taken over sends the client a hundred bodies of 10 MB for a service that
- * is slow to take them, or asks for as many large responses that have to be collected. From the other
- * side: a client of the original's kind answers a hundred visitors who read nothing, each with 10 MB in one message. The last piece
- * of a body was never counted, as if it were always taken; here it is the whole body.
+ * The attack: the JSON wire has no credit. A relay that was taken over sends the client a hundred bodies of
+ * 10 MB for a service that is slow to take them, or asks for as many large responses that have to be
+ * collected. From the other side: a client of the original's kind answers a hundred visitors who read
+ * nothing, each with 10 MB in one message. The last piece of a body was never counted, as if it were always
+ * taken. Here the last piece is the whole body.
  *
- * The defence: what is held for all streams of a session is counted until it has been passed on. Beyond the bound the link is read
- * no further, or the stream with the most of it is cut.
+ * The defence: the bytes held for all streams of a session are counted until they have been passed on. Beyond
+ * the bound, the link is read no further, or the stream that holds the most is cut.
  */
 const close = closingAfterEach();
 const mebibyte = 1_048_576;
@@ -33,7 +34,7 @@ describe.skipIf(!tellsMemory)("a relay that was taken over", () => {
   let hostile: RawPeer;
   const stop: { close(): unknown }[] = [];
 
-  /** `acknowledge` says which wire; the service reads nothing, unless it is told what to answer. */
+  /** `acknowledge` chooses the wire. The service reads nothing, unless it gets an `answer`. */
   async function start(acknowledge: object, answer?: Buffer): Promise<void> {
     service = await startRawServer((socket) => {
       if (answer === undefined) socket.pause();
@@ -51,7 +52,9 @@ describe.skipIf(!tellsMemory)("a relay that was taken over", () => {
     for (const one of stop.splice(0)) await one.close();
   }
 
-  /** Sends, and waits until it has left; false when the client does not read it, which is as good. */
+  /**
+   * Sends a message and waits until it has left. False when the client does not read it, which is as good.
+   */
   function send(message: string | Buffer): Promise<boolean> {
     return Promise.race([
       new Promise<boolean>((resolve) => hostile.ws.send(message, () => resolve(true))),
@@ -116,7 +119,7 @@ describe.skipIf(!tellsMemory)("a relay that was taken over", () => {
   });
 });
 
-/** A service whose machine takes connections for it until its backlog is full: it is stopped (SIGSTOP). */
+/** A service that is stopped (SIGSTOP). Its machine takes connections for it until its backlog is full. */
 async function startStoppedService(): Promise<{ port: number }> {
   const script = `require("net").createServer().listen(0, "127.0.0.1", 1, function () { console.log(this.address().port) })`;
   const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
@@ -142,8 +145,9 @@ it("a relay that gives each request up at once cannot have connections made for 
   const refused = hostile.frames.filter(
     ({ type, payload }) => type === types.RESET && payload.readUInt16BE(0) === overloaded,
   );
-  // What the kernel takes for the service makes room: a few connections, or all of the first hundred, since a
-  // busy kernel answers what waits before it sees that the backlog is full. Then there is no room for more.
+  // The connections that the kernel takes for the service make room: a few, or all of the first hundred,
+  // because a busy kernel answers waiting connections before it sees that the backlog is full. Then there is
+  // no room for more.
   expect(refused.length).toBeGreaterThan(requests - 300);
 });
 
@@ -154,7 +158,7 @@ describe.skipIf(!tellsMemory)("a client of the original's kind", () => {
   });
   afterAll(() => world.close());
 
-  // 400 MB of JSON are read and written: a machine with other work takes three times as long.
+  // The test reads and writes 400 MB of JSON: a machine with other work takes three times as long.
   it("cannot fill the relay with whole answers that visitors do not read", { timeout: 60_000 }, async () => {
     const honest = close(await world.startHonest());
     const client = close(await connectRawClient(world.port, "whole", {}));
@@ -176,7 +180,7 @@ describe.skipIf(!tellsMemory)("a client of the original's kind", () => {
         ask("/").socket.pause();
         await once(client.ws, "message");
       }
-      // Behind all of them.
+      // This request comes after all of them.
       await ask("/small").until((received) => received.endsWith("ok"));
     });
     expect(rise).toBeLessThan(300 * mebibyte);

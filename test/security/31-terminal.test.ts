@@ -16,16 +16,18 @@ import { rawExchange } from "../support/visitor.js";
 import { connectRawClient, type RawPeer, startRawRelay, tryToRegister } from "./support/raw-peers.js";
 
 /**
- * The attack: a relay, a client or a visitor says something that a terminal obeys: a colour, a title, a cleared screen, a line that
- * was never written, a name that reads backwards or holds what nobody sees. The client wrote the method of a request as the
- * relay sent it; its JSON, and much of what the relay's commands say, held the controls of C1 and the marks that turn text.
+ * The attack: a relay, a client or a visitor sends text that a terminal obeys: a colour, a title, a cleared
+ * screen, a line that was never written, a name that reads backwards or holds characters that nobody sees.
+ * The client wrote the method of a request as the relay sent it. Its JSON, and much of the output of the
+ * relay's commands, held the controls of C1 and the marks that turn text.
  *
- * The defence: both programs write what others say by one function, which escapes whatever is obeyed or not seen; in JSON by the
- * escapes of JSON, so that whoever parses it gets what was said.
+ * The defence: both programs write a stranger's text by one function, which escapes all characters that a
+ * terminal obeys or that nobody sees. In JSON they are escaped as JSON, so that a parser gets the original
+ * text.
  */
 const close = closingAfterEach();
 
-/** Each of them stands between letters, so that the words around it show that it was there. */
+/** Each mark stands between letters, so that the words around it show that it was there. */
 const marks = [
   "\u001b]0;owned\u0007",
   "\u001b[2J",
@@ -45,16 +47,19 @@ const marks = [
   "\u{e0100}",
 ];
 const hostile = `x${marks.join("x")}x\r\nforged`;
-/** What fits into the reason of a close, after a letter that tells it from others. */
+/** As many marks as fit into the reason of a close, after a letter that tells this close from others. */
 const reason = (letter: string): string => `${letter}x${marks.slice(0, 12).join("x")}x`;
-/** The same in the bytes that a head holds, but for what would end the line. */
+/** The same text in the bytes that a head may hold, without the line end. */
 const hostileBytes = Buffer.from(`x${marks.join("x")}x\r`).toString("latin1");
 
 // oxlint-disable no-misleading-character-class
-/** What may not be written: spelled out anew, so that the function under test does not judge itself. */
+/**
+ * The characters that may not be written. They are spelled out anew, so that the tested function does not
+ * judge itself.
+ */
 const obeyed =
   /[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]|[\u{e0000}-\u{e0fff}]/gu;
-/** What the programs say for themselves at a terminal: colours, and the line ends that the terminal makes. */
+/** The programs' own output at a terminal: colours, and the line ends that the terminal makes. */
 const ownMarks = /\u001b\[[0-9;]*m|\r(?=\n)/g;
 
 type Mode = "plain" | "colour" | "json";
@@ -104,7 +109,7 @@ class Watched {
     }
   }
 
-  /** Waits for the end, and fails if anything was written that a terminal would obey. */
+  /** Waits for the end, and fails if the command wrote anything that a terminal would obey. */
   async expectHarmless(): Promise<void> {
     this.#child.kill();
     await this.#exited;
@@ -138,7 +143,7 @@ describe.each(modes)("the client's screen, %s", (mode) => {
     );
     const client = await startClient(relay.port, mode);
     const peer = await relay.nextClient();
-    // The method, the path, and why a request is cut.
+    // Three texts: the method, the path, and the reason why a request is cut.
     peer.send(frame(types.REQUEST | 0x80, 1, `M${hostileBytes}\n/`));
     peer.send(frame(types.REQUEST | 0x80, 2, `GET\n/P${hostileBytes}`));
     peer.send(frame(types.REQUEST, 3, "POST\n/reset"));
@@ -161,7 +166,7 @@ describe.each(modes)("the client's screen, %s", (mode) => {
     request("2", "GET", `/P${hostile}`);
     request("3", "GET", "/last");
     await client.until("/last");
-    // Whatever ends it, the client tells and tries again.
+    // For any close, the client tells the reason and tries again.
     peer.ws.close(4000, reason("C"));
     await client.until("Cx");
     await client.expectHarmless();
@@ -186,7 +191,7 @@ describe.each(modes)("the client's screen, %s", (mode) => {
       await client.expectHarmless();
       return;
     }
-    // The question moves the cursor itself.
+    // The question to the user moves the cursor itself.
     await client.close();
     const question = client.text.replaceAll(/\u001b\[[0-9;?]*[A-Za-z]|\r(?=\n)/g, "");
     expect(question.match(obeyed)).toBeNull();
@@ -208,7 +213,7 @@ describe.each(modes)("the client's screen, %s", (mode) => {
   });
 });
 
-/** Says everything that a client can say to a relay, over a wire. */
+/** Sends all texts that a client can send to a relay, over a wire. */
 async function speakAs(port: number, wire: "v1" | "json"): Promise<void> {
   const offers = wire === "v1" ? { protocol: [1] } : {};
   const peer: RawPeer = close(
@@ -298,7 +303,7 @@ interface HttpServer {
   close(): void;
 }
 
-/** Answers everything with this. */
+/** A server that gives this answer to every request. */
 async function startServer(status: number, body: object): Promise<HttpServer> {
   const server: Server = createServer((_req, res) => {
     res.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));

@@ -7,11 +7,11 @@ import { RawVisitor } from "./support/raw-visitor.js";
 import { startSecureRelay } from "./support/servers.js";
 
 /**
- * The attack: a cookie for the whole domain is made one of its own tunnel's, but only in final heads. In an interim one
- * (103 Early Hints), which some browsers and proxies read as they read any head, it reaches all tunnels. So does
- * `Clear-Site-Data`, by which all tunnels lose theirs.
+ * The attack: the relay narrows a cookie for the whole domain to its own tunnel, but only in final heads. In
+ * an interim head (103 Early Hints), which some browsers and proxies read as they read any head, the cookie
+ * reaches all tunnels. So does `Clear-Site-Data`, by which all tunnels lose theirs.
  *
- * The defence: interim heads are for hints (RFC 8297 section 2). Neither field is passed on in one.
+ * The defence: interim heads are for hints (RFC 8297 section 2). The relay passes neither field on in one.
  */
 const close = closingAfterEach();
 
@@ -26,7 +26,8 @@ async function hint(peer: RawPeer): Promise<void> {
   peer.answer(stream, "ok");
 }
 
-// Also where tunnels may share their cookies: what a 103 says may never have been the answer's.
+// This holds also where tunnels may share their cookies: the final answer need not have the fields of its
+// 103.
 it.each(["narrow", "keep"] as const)("they arrive nowhere (--cookie-domain %s)", async (cookieDomain) => {
   const relay = close(await startSecureRelay({ cookieDomain }));
   const hostile = close(await connectRawClient(relay.plainPort, "app"));

@@ -15,11 +15,12 @@ import { RawVisitor } from "./support/raw-visitor.js";
 import { startSecureRelay } from "./support/servers.js";
 
 /**
- * The attack: `Clear-Site-Data: "cookies"`, meant for a log-out page, has the browser forget all cookies of the registrable
- * domain, which is that of all tunnels. Whoever gets a visitor to look at one page, or one image, of his tunnel logs him out of
- * every other one, and of whatever else lives on the domain.
+ * The attack: `Clear-Site-Data: "cookies"`, meant for a log-out page, makes the browser forget all cookies of
+ * the registrable domain, which all tunnels share. If a visitor looks at one page, or one image, of the
+ * attacker's tunnel, he is logged out of every other tunnel, and of all other services on the domain.
  *
- * The defence: `"cookies"` is taken out, and `"*"` becomes everything but cookies; the rest is about the tunnel's own origin.
+ * The defence: the relay takes `"cookies"` out, and `"*"` becomes everything but cookies. The rest is about
+ * the tunnel's own origin.
  */
 const close = closingAfterEach();
 
@@ -137,10 +138,10 @@ it("--cookie-domain keep leaves it to the tunnels", async () => {
 });
 
 describe.skipIf(missingProgram("chromium"))("in Chromium", () => {
-  /** What the good tunnel gets of its own cookie after a visit to the evil one. */
+  /** The good tunnel's view of its own cookie after a visit to the evil one. */
   async function afterVisit(options: object): Promise<string | null> {
     const port = await startTunnels(options);
-    // Browsers heed the field where the connection is secure, or said to be.
+    // Browsers obey the field only on a secure connection, or on one that the user declared secure.
     const secure = `--unsafely-treat-insecure-origin-as-secure=http://evil.tunnel.test:${port}`;
     const browser = close(await launchBrowser([secure]));
     const page = await browser.newPage();

@@ -11,16 +11,17 @@ import { RecordingClient } from "./support/recording-client.js";
 import { startRecordedRelay, startSecureRelay } from "./support/servers.js";
 
 /**
- * The attack: what a visitor may not say in the head of a request he says after its body. Some servers merge trailers into the
- * head, as RFC 7230 still let them, or a framework reads both from one place: then `X-Forwarded-For: 127.0.0.1` is the visitor's
- * address after all, and a `Cookie` or `Host` another than was checked.
+ * The attack: a visitor sends after the body what he may not send in the head of a request. Some servers
+ * merge trailers into the head, as RFC 7230 still let them, or a framework reads both from one place. Then
+ * `X-Forwarded-For: 127.0.0.1` is the visitor's address after all, and a `Cookie` or `Host` is not the one
+ * that was checked.
  *
- * The defence: what is written or taken out in heads, and what only a head can say (RFC 9110 section 6.5.1), is dropped from
- * trailers, in every spelling, by both ends.
+ * The defence: both ends drop from trailers, in every spelling, all fields that they write or take out in
+ * heads, and the fields that only a head can have (RFC 9110 section 6.5.1).
  */
 const close = closingAfterEach();
 
-/** Of a request; of a response. */
+/** Names that a request may not have in its trailers, then those of a response. */
 const forbidden = [
   ...["X-Forwarded-For", "x_forwarded_for", "Forwarded", "X-Real-IP", "X-Request-Id", "X_Request_Id"],
   ...["Cookie", "Authorization", "Host", "Origin", "Expect", "Content-Type", "Content_Type", "Range"],
@@ -39,7 +40,7 @@ const forbiddenInAnswers = [
   ...["Access-Control-Allow-Origin", "Content-Disposition"],
 ];
 
-/** Only these are for after a body. */
+/** Only these may come after a body. */
 const allowed = [
   "X-Sum",
   "1",
@@ -107,7 +108,7 @@ describe("of a request", () => {
   });
 });
 
-/** The names that only a relay has to know: a relay that lies about a visitor's address can do so in the head. */
+/** Names that only a relay has to know. A relay that lies about a visitor's address can do so in the head. */
 const relayOnly = /^(cf-connecting-ip|true_client_ip|proxy|x-original-url)$/i;
 const known = (name: string): boolean => !relayOnly.test(name);
 

@@ -12,13 +12,15 @@ import { RawVisitor, statuses } from "./support/raw-visitor.js";
 import { startRecordedRelay } from "./support/servers.js";
 
 /**
- * The attack: `Connection` names fields that are for the next hop only, and whoever passes a message on takes them out. So
- * `Connection: host` takes the Host away, on which a service decides for whom a page is; `authorization` or `x-forwarded-for`
- * what a proxy had added, without which a service may take the request for one from its own machine; `content-length` what
- * tells the end of the body, so that the rest of it is the next request (N. Davison, "Abusing HTTP hop-by-hop request
- * headers", 2019; CVE-2022-31813). In an answer it takes out the policies that protect a browser.
+ * The attack: `Connection` names fields that are for the next hop only, and a hop takes them out of a message
+ * that it passes on. So `Connection: host` takes the Host away, by which a service decides for whom a page
+ * is. `authorization` or `x-forwarded-for` take away a field that a proxy had added: without it, a service
+ * may take the request for one from its own machine. `content-length` takes away the end of the body, so that
+ * the rest of it is the next request (N. Davison, "Abusing HTTP hop-by-hop request headers", 2019;
+ * CVE-2022-31813). In an answer it takes out the policies that protect a browser.
  *
- * The defence: what a message needs cannot be named away (RFC 9110 section 7.6.1: a sender may not name it).
+ * The defence: fields that a message needs cannot be named away (RFC 9110 section 7.6.1: a sender may not
+ * name them).
  */
 const close = closingAfterEach();
 
@@ -59,7 +61,7 @@ describe("a visitor's Connection", () => {
     const [data] = (await message) as [Buffer];
     const { headers } = JSON.parse(data.toString()) as { headers: Record<string, string> };
     const names = Object.keys(headers).map((name) => name.toLowerCase());
-    // This wire tells the length otherwise.
+    // This wire tells the length in another way.
     const expected = needed.map((name) => name.toLowerCase()).filter((name) => name !== "content-length");
     expect(names).toEqual(expect.arrayContaining(expected));
     expect(names).not.toContain("x-hop");
@@ -79,7 +81,7 @@ describe("the Connection of a relay that was taken over", () => {
   it("makes no second request of a body", async () => {
     const hostile = close(await HostileRelay.start());
     const inner = "GET /inner HTTP/1.1\r\nHost: somewhere.else\r\n\r\n";
-    // An announced trailer, or an Expect, is what has the client send it on a connection of its own.
+    // An announced trailer, or an Expect, makes the client send the request on a connection of its own.
     for (const reason of ["Trailer\nX-Sum", "Expect\nx"]) {
       hostile.forget();
       const length = `Content-Length\n${inner.length}`;

@@ -16,12 +16,14 @@ import { connectRawClient } from "./support/raw-peers.js";
 import { RawVisitor } from "./support/raw-visitor.js";
 
 /**
- * The attack: nginx in front of the relay takes what comes back for the answer of an application of its own. One with
- * `X-Accel-Redirect: /private/key` has it hand out the file of that `location` instead, which no request from outside may have:
- * whoever has a tunnel reads what is on the relay's host. Apache (`X-Sendfile`), lighttpd and LiteSpeed know the like.
+ * The attack: nginx in front of the relay takes every answer for one of its own application.
+ * `X-Accel-Redirect: /private/key` makes nginx hand out the file of that `location` instead, which no request
+ * from outside may have. So the owner of a tunnel reads files of the relay's host. Apache (`X-Sendfile`),
+ * lighttpd and LiteSpeed have similar fields.
  *
- * The defence: the example tells nginx to ignore these fields, and the relay takes out those by which something else is sent, for
- * whoever has another configuration. With them goes the one by which Envoy takes a whole relay for dead.
+ * The defence: the example tells nginx to ignore these fields. For operators with another configuration, the
+ * relay takes out the fields that make a server send something else. It also takes out the field by which
+ * Envoy takes a whole relay for dead.
  */
 const close = closingAfterEach();
 
@@ -34,7 +36,7 @@ beforeAll(async () => {
 });
 afterAll(() => folder.close());
 
-/** A location of the kind that applications protect by letting only themselves point to it. */
+/** Applications protect such a location: only they themselves can point to it. */
 const location = (): string => `location /private/ { internal; alias ${folder.path}/; }`;
 
 async function listen(answer: RequestListener): Promise<number> {
@@ -68,7 +70,7 @@ describe.skipIf(missingProgram("nginx"))("X-Accel-Redirect", () => {
       return visitor.all();
     };
     const servicePort = await listen(redirecting);
-    // The attack is real: without a relay between, this one does obey.
+    // The attack is real: without a relay between, this nginx obeys.
     expect(await visit(close(await startNginx(servicePort, location())).port)).toMatch(/the secret$/);
 
     const relay = createRelay({ domain: "tunnel.test", host: "127.0.0.1", port: 0 });
@@ -85,7 +87,7 @@ describe("fields that a server in front obeys", () => {
   const fields = [
     ...["X-Accel-Redirect", "x-sendfile", "X-Sendfile2", "X-LIGHTTPD-send-file", "X-Lighttpd-Send2File"],
     ...["X-LiteSpeed-Location", "X-Reproxy-URL", "X-Reproxy-File", "X-Reproxy-Service"],
-    // Cookies that Java's clients take for any domain, and what only the relay may say.
+    // Cookies that Java's clients take for any domain, and fields that only the relay may write.
     ...["X-Envoy-Immediate-Health-Check-Fail", "Set-Cookie2", "X-Tunnel-Error"],
   ].flatMap((name) => [name, "/private/key"]);
   const others = ["X-Accel-Buffering", "no", "Link", "</a.css>"];
@@ -110,7 +112,7 @@ describe("fields that a server in front obeys", () => {
     const received = await answered(head, status, type);
     expect(received).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
     expect(received).not.toContain("/private/key");
-    // It says how, not what: event streams need it where nginx buffers.
+    // This field tells how to send, not what. Event streams need it if nginx buffers.
     expect(received).toContain("X-Accel-Buffering: no\r\n");
   });
 

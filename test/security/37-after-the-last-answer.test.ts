@@ -5,12 +5,12 @@ import { socketsOpen } from "./support/open-sockets.js";
 import { allStatuses, RawVisitor } from "./support/raw-visitor.js";
 
 /**
- * Where a connection closes after an answer, whatever follows is no request. A second answer was sent to it nevertheless, which a
- * proxy in front could take for the answer to the request of somebody else. And bytes behind a request with `Connection:
- * close` cost that request its own answer.
+ * The attack: if a connection closes after an answer, the bytes after its request are no request. A second
+ * answer was sent to them nevertheless. A proxy in front could take it for the answer to another visitor's
+ * request. And bytes after a request with `Connection: close` cost that request its own answer.
  *
- * The defence: what comes behind the last request is read and thrown away, within bounds. The request is answered, then the
- * connection closes (RFC 9112 section 9.6).
+ * The defence: the relay reads the bytes after the last request and throws them away, within bounds. It
+ * answers the request, then the connection closes (RFC 9112 section 9.6).
  */
 const close = closingAfterEach();
 

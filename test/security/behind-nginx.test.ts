@@ -5,11 +5,12 @@ import { nginxVersion } from "./support/nginx.js";
 import { bodyOf, bytesOf, readVectors, type RequestVector } from "./support/vectors.js";
 
 /**
- * The vectors once more where most relays stand: behind nginx, with the client and a service behind them that all keep their
- * connections. Two readers in a row are what the attacks on hosts, framing and paths are about: nginx judges for itself, and
- * whatever it passes on must come out as if the relay had got nothing else. What nginx refuses stands in the vectors.
+ * The vectors once more where most relays run: behind nginx, with a client and a service that all keep their
+ * connections. The attacks on hosts, framing and paths need two readers in a row. nginx judges for itself.
+ * Every request that it passes on must come out as if the relay had received nothing else. The vectors list
+ * the requests that nginx refuses.
  */
-/** The one that the vectors' `nginx` was recorded with, Debian's. */
+/** The version of nginx (Debian's) with which the vectors' `nginx` was recorded. */
 const recordedVersion = "1.22.1";
 
 describe.skipIf(missingProgram("nginx"))("behind nginx", () => {
@@ -19,14 +20,18 @@ describe.skipIf(missingProgram("nginx"))("behind nginx", () => {
   });
   afterAll(() => chain?.close());
 
-  /** `recorded` and `expected`: with nginx in front, and without. */
+  /** `recorded`: the outcome with nginx in front. `expected`: without it. */
   function expectOutcome(outcome: string, recorded: string | undefined, expected: string): void {
-    // Another release of nginx may refuse more or less than the recorded one, and nothing else.
+    // Another release of nginx may refuse more or fewer requests than the recorded one. Nothing else may
+    // differ.
     if (nginxVersion() === recordedVersion) expect(outcome).toBe(recorded ?? expected);
     else expect([recorded ?? expected, expected, "refuses"]).toContain(outcome);
   }
 
-  /** Goes over the connections that nginx and the client have kept: poisoned, it would get another answer. */
+  /**
+   * Sends a request over the connections that nginx and the client have kept. A poisoned connection would
+   * give another answer.
+   */
   async function expectCleanNext(): Promise<void> {
     const path = `/canary-${Math.random().toString(36).slice(2)}`;
     const next = await chain.visit(chain.nginx.port, `GET ${path} HTTP/1.1\r\nHost: app.tunnel.test\r\n\r\n`);
@@ -62,7 +67,7 @@ describe.skipIf(missingProgram("nginx"))("behind nginx", () => {
       if (requests.length === 0) return status === 200 ? "base" : String(status);
       expect(requests).toHaveLength(1);
       const { rawHeaders } = requests[0] as Visit["requests"][number];
-      // The tunnel was chosen by what the service is told.
+      // The host that the service gets is the one by which the relay chose the tunnel.
       const forwarded = rawHeaders.findIndex((name) => name.toLowerCase() === "x-forwarded-host") + 1;
       expect(rawHeaders[forwarded]).toMatch(/^app\.tunnel\.test\.?(?::\d*)?$/i);
       return "tunnel:app";
@@ -107,7 +112,7 @@ describe.skipIf(missingProgram("nginx"))("behind nginx", () => {
         vector.nginx,
         vector.relay,
       );
-      // Byte for byte, or not at all.
+      // The request arrives byte for byte, or not at all.
       if (request !== undefined) {
         expect(visit.requests).toHaveLength(1);
         expect([request.method, request.path]).toEqual([method, vector.arrives ?? target]);
@@ -127,7 +132,8 @@ describe.skipIf(missingProgram("nginx"))("behind nginx", () => {
         expect(whole.length).toBeLessThanOrEqual(1);
         for (const { method, path, body, rawHeaders } of visit.requests) {
           expect([method, path]).toEqual([vector.method, vector.path]);
-          // What the visitor announced of it, and never more: the rest is a request of his own, to a host that is none.
+          // The bytes that the visitor announced as the body, and never more. The rest is a request of his
+          // own, to a host that does not exist.
           expect((vector.body ?? "").startsWith(body)).toBe(true);
           const fields = JSON.stringify(rawHeaders).toLowerCase();
           expect(fields).not.toContain("x-injected");

@@ -11,8 +11,8 @@ import { connectRawClient, type RawPeer } from "./support/raw-peers.js";
 import { RawVisitor, statuses } from "./support/raw-visitor.js";
 
 /**
- * Limits that no attack of its own stands for: each answers in its own words, is counted once for each time that it took
- * effect, and the next request that keeps to it is served.
+ * Limits without an attack of their own. Each has an answer of its own and is counted once for each time that
+ * it took effect. The next request that keeps to the limit is served.
  */
 const close = closingAfterEach();
 
@@ -50,7 +50,7 @@ function send({ port }: World, text: string): RawVisitor {
 const host = "Host: app.tunnel.test\r\n";
 const get = (line = "GET / HTTP/1.1", fields = ""): string => `${line}\r\n${host}${fields}\r\n`;
 
-/** The status of the first answer and the relay's name for the error, if it is one. */
+/** The status of the first answer, and the relay's name for the error if it is one. */
 async function answer(visitor: RawVisitor): Promise<[number | undefined, string | undefined]> {
   const received = await visitor.until((text) => text.includes("\r\n\r\n"));
   return [statuses(received)[0], /^X-Tunnel-Error: (.*)\r$/m.exec(received)?.[1]];
@@ -115,7 +115,7 @@ describe("a response", () => {
     world.client.send(
       Buffer.concat([frame(types.RESPONSE, stream, "200"), frame(types.DATA, stream, "five!")]),
     );
-    // Cut, so that it does not look whole.
+    // The body is cut, so that it does not look whole.
     expect(await coming.all()).not.toContain("\r\n0\r\n");
     expect(world.hits).toEqual(["response_body", "response_body"]);
     await expectServed(world);
@@ -239,7 +239,7 @@ describe("with TLS", () => {
         await once(socket, "secureConnect");
         expect(socket.alpnProtocol).toBe(protocol);
         const closed = once(socket.resume(), "close");
-        // One after the other, each ended from another side.
+        // The connections come one after the other, and the two ends take turns in closing them.
         if (i % 2 === 0) socket.destroy();
         else socket.write("no HTTP\r\n\r\n");
         await closed;

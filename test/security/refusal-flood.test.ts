@@ -7,13 +7,13 @@ import { connectRawClient, type RawPeer, startRawRelay } from "./support/raw-pee
 import { startWorld } from "./support/world.js";
 
 /**
- * The attack: the client shows what the relay refuses. A visitor sends as many requests that are refused as
+ * The attack: the client shows the requests that the relay refuses. A visitor sends as many such requests as
  * the relay can refuse, for a tunnel whose client would have to hear of each. Or a relay that was taken over
- * makes refusals up, with whatever it likes in them, so that the screen is full of them or obeys them, and
+ * invents refusals with any text it likes, so that they fill the screen or the screen obeys them, and
  * visitors have to wait.
  *
- * The defence: both ends count refusals by kind, and hand on what they have counted once a second. The texts
- * are short, of bytes that are seen, and escaped once more before they are printed.
+ * The defence: both ends count refusals by kind, and hand the counts on once a second. The texts are short
+ * and made of visible bytes. They are escaped once more before they are printed.
  */
 const close = closingAfterEach();
 
@@ -37,7 +37,7 @@ describe("a relay that was taken over", () => {
     for (let i = 0; i < 10; i++) relay.send(burst);
     relay.send(frame(types.REQUEST | END, 1, "GET\n/"));
     await relay.next("RESPONSE");
-    // It has come when the client says that it has processed it.
+    // All refusals before it have arrived when the client tells of this request.
     await client.waitForJson({ event: "request" });
     const seconds = (performance.now() - startedAt) / 1_000;
     expect(refusedLines(client).length).toBeGreaterThan(0);

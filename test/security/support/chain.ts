@@ -12,28 +12,31 @@ export interface ServedRequest {
   path: string;
   rawHeaders: readonly string[];
   body: string;
-  /** It came to its end. */
+  /** Whether the request came to its end. */
   whole: boolean;
 }
 
-/** What became of bytes that a visitor sent. */
+/** The fate of the bytes that a visitor sent. */
 export interface Visit {
   received: string;
-  /** The service's own; one after the other where there are several. */
+  /** The requests that the service received, one after the other. */
   requests: readonly ServedRequest[];
-  /** Of the first answer; `undefined` when there was none, or none with a head. */
+  /** The status of the first answer. `undefined` when there was no answer, or no head. */
   status: number | undefined;
-  /** The relay never heard of it: nginx answered by itself. */
+  /** nginx answered by itself, and the relay never saw the request. */
   byNginx: boolean;
 }
 
-/** nginx, a relay for the domain tunnel.test, the client under `app` and a service that keeps its connections, all in a row. */
+/**
+ * nginx, a relay for the domain tunnel.test, the client under `app` and a service that keeps its connections,
+ * in a row.
+ */
 export class Chain {
   readonly relayPort: number;
   readonly nginx: Nginx;
   readonly #stop: () => Promise<void>;
   readonly #service: Service;
-  /** Requests that the relay has told of. */
+  /** The number of requests that the relay has reported. */
   readonly #reported: () => number;
 
   private constructor(
@@ -58,7 +61,7 @@ export class Chain {
       domain: "tunnel.test",
       host: "127.0.0.1",
       port: 0,
-      // For what waits for more.
+      // Short, for vectors that wait for more bytes.
       headerTimeoutMs: 600,
       bodyTimeoutMs: 600,
       observers: [
@@ -93,7 +96,7 @@ export class Chain {
     );
   }
 
-  /** Sends `text` and returns when it was answered, or the connection closed. */
+  /** Sends `text` and returns when it was answered, or when the connection was closed. */
   async visit(port: number, text: string): Promise<Visit> {
     const requests: ServedRequest[] = [];
     this.#service.requests = requests;
@@ -101,7 +104,7 @@ export class Chain {
     const visitor = new RawVisitor({ port });
     visitor.send(text);
     await visitor.until((received) => statuses(received).length > 0);
-    // Answered twice would show at once: both answers are to bytes that were sent together.
+    // A second answer would show at once: both would answer bytes that were sent together.
     await new Promise((resolve) => setImmediate(resolve));
     const { received } = visitor;
     visitor.close();

@@ -1,4 +1,5 @@
-// Loaded into a command before it starts: SIGUSR2 makes a mistake that nobody catches, in a timer and in a promise.
+// Loaded into a command before it starts. SIGUSR2 makes an error that nothing catches, in a timer and in a
+// promise.
 process.on("SIGUSR2", () => {
   setTimeout(() => {
     throw new Error("a mistake in a timer");

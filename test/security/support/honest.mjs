@@ -1,6 +1,7 @@
-// An honest visitor in a process of its own, so that what it measures is the relay and not a test that is busy with an
-// attack: asks for /status/200 so many times a second over kept connections, from an address of its own, until it is
-// told to stop; then tells how it went. Says when the first answer has come. Arguments: port, host name, requests per second, local address.
+// An honest visitor in a process of its own, so that it measures the relay and not a test that is busy with
+// an attack. It asks for /status/200 so many times a second over kept connections, from an address of its
+// own, until it is told to stop. Then it reports how it fared. It also tells when the first answer has come.
+// Arguments: port, host name, requests per second, local address.
 import { Agent, request } from "node:http";
 
 const [port, host, rate, localAddress] = process.argv.slice(2);
@@ -36,7 +37,7 @@ function ask() {
   req.end();
 }
 
-// As many as should have gone out by now, so that a late timer does not thin them out.
+// Sends as many requests as are due by now, so that a late timer does not thin them out.
 const timer = setInterval(() => {
   const due = ((performance.now() - startedAtMs) / 1_000) * Number(rate);
   for (; sent < due; sent++) ask();

@@ -13,14 +13,17 @@ export interface HonestReport {
 }
 
 export interface HonestVisitor {
-  /** Waits for what is still open, and tells. */
+  /** Waits for open requests, and returns the report. */
   stop(): Promise<HonestReport>;
   close(): void;
 }
 
 const script = fileURLToPath(new URL("honest.mjs", import.meta.url));
 
-/** A visitor of `host` in a process of its own, from 127.0.0.2: no limit per address of an attack from 127.0.0.1 is its. */
+/**
+ * A visitor of `host` in a process of its own, from 127.0.0.2: attacks come from 127.0.0.1, so their limits
+ * per address do not count for him.
+ */
 export async function startHonestVisitor(
   port: number,
   host: string,

@@ -4,11 +4,14 @@ import { type RawServer, startRawServer } from "../../support/raw-server.js";
 import { type RawPeer, type RawRelay, startRawRelay } from "./raw-peers.js";
 import type { RequestVector } from "./vectors.js";
 
-/** A relay that was taken over, the client that trusts it no further than it must, and the client's local service. */
+/**
+ * A relay that was taken over, the client that trusts it no further than it must, and the client's local
+ * service.
+ */
 export class HostileRelay {
   readonly service: RawServer;
   readonly peer: RawPeer;
-  /** What came over each connection to the local service since `forget`. */
+  /** The bytes of each connection to the local service since `forget`. */
   connections: string[] = [];
   readonly #relay: RawRelay;
   readonly #client: TunnelClient;
@@ -30,7 +33,7 @@ export class HostileRelay {
 
   static async start(options: Partial<TunnelClientOptions> = {}): Promise<HostileRelay> {
     const connections: string[] = [];
-    // Answers whatever comes and keeps the connection: a lenient server.
+    // A lenient server: it answers any bytes and keeps the connection.
     const service = await startRawServer((socket) => {
       const index = connections.push("") - 1;
       socket.on("data", (chunk) => {
@@ -47,17 +50,17 @@ export class HostileRelay {
     return new HostileRelay(service, relay, peer, client, connections);
   }
 
-  /** Empties `connections`; those that are open stay what they are. */
+  /** Empties `connections`. Open connections stay open. */
   forget(): void {
     this.connections.fill("");
   }
 
-  /** What came over the connections that were used since `forget`. */
+  /** The bytes of the connections that were used since `forget`. */
   get used(): string[] {
     return this.connections.filter((text) => text !== "");
   }
 
-  /** Sends a request whose head is these lines, and returns what the client made of it. */
+  /** Sends a request whose head is these lines. Returns the client's reaction. */
   async send(head: string, vector: Partial<RequestVector> = {}): Promise<"answered" | "refused"> {
     const id = ++this.#stream;
     const { body, trailers, upgrade = false } = vector;
@@ -88,8 +91,8 @@ export function hostsIn(request: string): string[] {
 }
 
 /**
- * The body by the framing that the head announces, if it is there in whole and nothing is left over.
- * @throws Error when the head announces two.
+ * The body by the framing that the head announces, if it is complete and no byte is left over.
+ * @throws Error when the head announces two framings.
  */
 export function wholeBody(request: string): string | undefined {
   const end = request.indexOf("\r\n\r\n");

@@ -15,8 +15,9 @@ export interface Nginx {
 }
 
 /**
- * nginx as people put it in front of a relay: connections to the relay are kept and shared by all visitors, which is
- * what smuggling needs. Clients come through it as well. `locations`: what else the server has.
+ * nginx as people put it in front of a relay. It keeps its connections to the relay and shares them among all
+ * visitors, which smuggling needs. Clients come through it as well. `locations`: further text for the server
+ * block.
  */
 export async function startNginx(relayPort: number, locations = ""): Promise<Nginx> {
   const folder = mkdtempSync(join(tmpdir(), "mcp-tunnel-nginx-"));
@@ -76,7 +77,7 @@ http {
   };
 }
 
-/** nginx says nothing when it listens. */
+/** Waits until the port answers: nginx does not say when it listens. */
 async function listening(port: number, nginx: RunningCommand): Promise<void> {
   for (;;) {
     const socket = connect({ port, host: "127.0.0.1" });
@@ -93,9 +94,9 @@ async function listening(port: number, nginx: RunningCommand): Promise<void> {
 
 let version: string | undefined;
 
-/** The release that is installed. */
+/** The installed release. */
 export function nginxVersion(): string | undefined {
-  // It tells on standard error.
+  // nginx writes it on standard error.
   version ??= /nginx\/([\d.]+)/.exec(
     execFileSync("sh", ["-c", "nginx -v 2>&1"], { env, encoding: "utf8" }),
   )?.[1];

@@ -1,4 +1,4 @@
-/** Connections that this process has open, both ends of those to itself. */
+/** The number of open connections of this process. A connection to itself counts twice. */
 export function socketsOpen(): number {
   return process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap").length;
 }

@@ -3,13 +3,13 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 
 export type ProviderAnswer =
-  /** As it should. */
+  /** A correct answer. */
   | "honest"
   | "hang"
   | "reset"
   /** 500. */
   | "broken"
-  /** 500 once, then as it should. */
+  /** 500 once, then a correct answer. */
   | "broken once"
   | "reset once"
   /** A byte of its answer every second. */
@@ -19,17 +19,17 @@ export type ProviderAnswer =
   /** Sends the relay to another place, where everything is allowed. */
   | "redirect"
   | "not json"
-  /** 200 and every name there is, in a shape that is not the agreed one. */
+  /** 200 and every name, in a shape that is not the agreed one. */
   | "lying"
-  /** 200, and patterns that are none. */
+  /** 200, and patterns that are invalid. */
   | "odd patterns";
 
-/** An auth provider that does what the test says. */
+/** An auth provider that answers as the test says. */
 export class TestProvider {
   answer: ProviderAnswer = "honest";
-  /** How often it was asked. */
+  /** How many questions it got. */
   asked = 0;
-  /** Bytes of endless bodies that left. */
+  /** Bytes of endless bodies that it has sent. */
   sentBytes = 0;
   readonly urls: string[] = [];
   readonly secrets: unknown[] = [];
@@ -43,7 +43,7 @@ export class TestProvider {
     this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
-  /** `tokens`: the patterns of each. */
+  /** `tokens`: the patterns of each token. */
   static async start(tokens: Record<string, string[]>): Promise<TestProvider> {
     const server = createServer((req, res) => void provider.#handle(req, res));
     server.listen(0, "127.0.0.1");

@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { WebSocket, WebSocketServer } from "ws";
 import { frame, parse, types, type WireFrame } from "../../../packages/protocol/test/support/wire.js";
 
-/** One end of a tunnel's WebSocket in the hands of the test: it sends what it likes and hears everything. */
+/** One end of a tunnel's WebSocket in the hands of the test: it sends anything and sees all messages. */
 export class RawPeer {
   readonly ws: WebSocket;
   readonly closed: Promise<{ code: number; reason: string }>;
@@ -40,7 +40,10 @@ export class RawPeer {
     return this.until((frames) => frames.slice(from).find((candidate) => candidate.type === types[type]));
   }
 
-  /** Waits until `find` finds something in what was heard. @throws Error when the connection is closed before. */
+  /**
+   * Waits until `find` finds something in the received frames.
+   * @throws Error when the connection is closed before.
+   */
   async until<T>(find: (frames: readonly WireFrame[]) => T | undefined): Promise<T> {
     for (;;) {
       const found = find(this.frames);
@@ -56,7 +59,7 @@ export class RawPeer {
     }
   }
 
-  /** Answers a request in whole. */
+  /** Answers a request with a complete response. */
   answer(stream: number, text: string, headers: readonly string[] = []): void {
     const head = ["200", "Content-Length", String(text.length), ...headers].join("\n");
     this.send(Buffer.concat([frame(types.RESPONSE, stream, head), frame(types.DATA | 0x80, stream, text)]));
@@ -71,14 +74,14 @@ export class RawPeer {
   }
 }
 
-/** A client that registers and from then on does what the test says. `message` is merged into the registration. */
+/** A client that registers and then does what the test says. `message` is merged into the registration. */
 export async function connectRawClient(
   port: number,
   name: string,
   message: object = { protocol: [1] },
 ): Promise<RawPeer> {
   const ws = new WebSocket(`ws://127.0.0.1:${port}/_tunnel/register`, { perMessageDeflate: false });
-  // From the first byte: the relay may have requests for it at once.
+  // The peer listens from the first byte: the relay may have requests for it at once.
   const peer = new RawPeer(ws);
   await once(ws, "open");
   ws.send(JSON.stringify({ token: "t", subdomain: name, ...message }));
@@ -86,10 +89,13 @@ export async function connectRawClient(
   return peer;
 }
 
-/** How a registration went: the name, the code of the close, or the status of the answer to the handshake. */
+/**
+ * The result of a registration: the name, the code of the close, or the status of the answer to the
+ * handshake.
+ */
 export type Outcome = string | number;
 
-/** Registers from an address; the connection is `peer`'s if it got a name. */
+/** Registers from an address. If the client got a name, `peer` has the connection. */
 export async function tryToRegister(
   port: number,
   message: object,
@@ -112,15 +118,17 @@ export async function tryToRegister(
   return { outcome, peer };
 }
 
-/** A relay that registers every client and from then on does what the test says. */
+/** A relay that registers every client and then does what the test says. */
 export interface RawRelay {
   readonly port: number;
-  /** The connection of the next client that has registered, of those that ask for `name` if one is given. */
+  /**
+   * The connection of the next client that has registered. With `name`: of the next client that asked for it.
+   */
   nextClient(name?: string): Promise<RawPeer>;
   close(): Promise<void>;
 }
 
-/** `acknowledge` is merged into what the client is told. */
+/** `acknowledge` is merged into the acknowledgement for the client. */
 export async function startRawRelay(acknowledge: object = { protocol: 1 }): Promise<RawRelay> {
   const server = createServer();
   const webSockets = new WebSocketServer({ server, maxPayload: 1 << 26 });

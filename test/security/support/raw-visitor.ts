@@ -1,13 +1,13 @@
 import { connect, type NetConnectOpts, type Socket, type TcpNetConnectOpts } from "node:net";
 
-/** A connection of which the test writes and sees every byte, one char for each. */
+/** A connection whose bytes the test writes and sees itself, one char for each. */
 export class RawVisitor {
   readonly socket: Socket;
   received = "";
   readonly closed: Promise<void>;
   readonly #waiters = new Set<() => void>();
 
-  /** `options`: the port at least. `open` makes the connection, if it is to be another than one of TCP. */
+  /** `options`: at least the port. `open` makes the connection if it is not plain TCP. */
   constructor(options: NetConnectOpts, open: (options: TcpNetConnectOpts) => Socket = connect) {
     this.socket = open({ host: "127.0.0.1", ...options } as TcpNetConnectOpts);
     this.socket.setEncoding("latin1");
@@ -24,12 +24,12 @@ export class RawVisitor {
     });
   }
 
-  /** Sends what it is given; an empty line ends a head, and lines are as they are in the text. */
+  /** Sends the text unchanged. An empty line in it ends a head. */
   send(text: string): void {
     this.socket.write(text, "latin1");
   }
 
-  /** Waits until what has been received satisfies `done`, or the connection is closed. */
+  /** Waits until the received text satisfies `done`, or the connection is closed. */
   async until(done: (received: string) => boolean): Promise<string> {
     while (!done(this.received) && !this.socket.closed) {
       await new Promise<void>((resolve) => {
@@ -43,7 +43,7 @@ export class RawVisitor {
     return this.received;
   }
 
-  /** Everything until the other side closes. */
+  /** All received text, when the other side has closed. */
   async all(): Promise<string> {
     await this.closed;
     return this.received;
@@ -58,12 +58,12 @@ export class RawVisitor {
   }
 }
 
-/** The statuses of the final answers in these bytes, as far as they begin a line. */
+/** The statuses of the final answers in this text, if each begins a line. */
 export function statuses(received: string): number[] {
   return [...received.matchAll(/^HTTP\/1\.[01] ([2-9]\d\d)/gm)].map((match) => Number(match[1]));
 }
 
-/** The same for answers that follow one another without a line's end between them. */
+/** The same for answers that follow one another without a line end between them. */
 export function allStatuses(received: string): number[] {
   return [...received.matchAll(/HTTP\/1\.[01] ([2-9]\d\d) /g)].map((match) => Number(match[1]));
 }

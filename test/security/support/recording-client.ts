@@ -9,11 +9,11 @@ export interface TunnelRequest {
   head: RequestHead;
   body: string;
   trailers: RawHeaders;
-  /** It arrived whole. */
+  /** Whether it arrived complete. */
   whole: boolean;
 }
 
-/** A client of version 1 that notes every request and answers it, once it is whole, with 200 and `ok`. */
+/** A client of version 1 that records every request. It answers each complete request with 200 and `ok`. */
 export class RecordingClient {
   readonly requests: TunnelRequest[] = [];
   readonly #session: V1ClientSession;

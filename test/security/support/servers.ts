@@ -26,7 +26,10 @@ export async function startRecordedRelay(options: Partial<RelayOptions> = {}): P
   };
 }
 
-/** A relay in this process that speaks TLS, for visitors over HTTP/2, with a way in for clients and HTTP/1.1 that needs none. */
+/**
+ * A relay in this process that speaks TLS, for visitors over HTTP/2. Clients and HTTP/1.1 have an entrance
+ * without TLS.
+ */
 export interface SecureRelay {
   readonly securePort: number;
   readonly plainPort: number;

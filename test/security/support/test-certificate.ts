@@ -1,6 +1,6 @@
 import { createAuthority, createFolder } from "../../support/certificates.js";
 
-/** A certificate for `localhost`, made when it is first asked for. */
+/** A certificate for `localhost`, made at the first use. */
 export interface TestCertificate {
   files(): Promise<{ cert: string; key: string }>;
   close(): void;

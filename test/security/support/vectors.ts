@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** What the vector files under test/vectors hold; each says in `about` what its fields mean. */
+/** The contents of the vector files under test/vectors. `about` in each file explains the fields. */
 interface VectorFiles {
   hosts: { vectors: HostVector[] };
   paths: { vectors: PathVector[] };
@@ -81,13 +81,13 @@ export function readVectors<Name extends keyof VectorFiles>(name: Name): VectorF
   return JSON.parse(readFileSync(file, "utf8")) as VectorFiles[Name];
 }
 
-/** What a smuggling vector sends, to the tunnel `app` of the domain tunnel.test. */
+/** The bytes of a smuggling vector, for the tunnel `app` of the domain tunnel.test. */
 export function bytesOf({ request }: SmugglingVector): string {
   const text = request.replaceAll("{host}", "app.tunnel.test");
   return text.replace("{length}", String(text.length - text.indexOf("\r\n\r\n") - 4));
 }
 
-/** The body of the one request in it. */
+/** The body of the one request in the vector. */
 export function bodyOf(vector: SmugglingVector): string {
   const text = bytesOf(vector);
   return vector.body ?? text.slice(text.search(/[^\r\n]/)).replace(/^.*?\r\n\r\n/s, "");

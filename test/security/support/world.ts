@@ -6,7 +6,7 @@ import { startUpstream, type Upstream } from "../../support/upstream.js";
 import { type HonestReport, type HonestVisitor, startHonestVisitor } from "./honest.js";
 import { RawVisitor } from "./raw-visitor.js";
 
-/** The relay and the client as commands, a service behind them under `demo`, and somebody honest who uses it. */
+/** The relay and the client as commands, a service behind them under `demo`, and an honest visitor. */
 export interface World {
   readonly relay: AdminRelay;
   readonly client: ClientCommand;
@@ -14,24 +14,27 @@ export interface World {
   readonly port: number;
   /** How often a limit took effect so far. */
   limitHits(name: string): Promise<number>;
-  /** A connection to the relay, from an address of its own if it is given one. */
+  /** A connection to the relay, from `localAddress` if it is given. */
   connect(localAddress?: string): RawVisitor;
   /** The head of a request for the service, without its last line. */
   head(line: string, ...fields: string[]): string;
-  /** Resolves when it has had its first answer. */
+  /** Resolves when the visitor has had his first answer. */
   startHonest(): Promise<HonestVisitor>;
-  /** Stops the honest visitor, and fails if it had reason to complain. */
+  /** Stops the honest visitor, and fails if he had reason to complain. */
   expectHonest(visitor: HonestVisitor): Promise<HonestReport>;
   close(): Promise<void>;
 }
 
 /**
- * What an honest visitor has to put up with at the very most during an attack, on a machine that does much besides: it is
- * served while the attack goes on, not after it. How quickly it is on a machine of its own stands in docs/security.md.
+ * The most that an honest visitor has to put up with during an attack, on a machine that does much besides:
+ * he is served while the attack goes on, not after it. docs/security.md tells how quick the relay is on a
+ * machine of its own.
  */
 const honestP99Ms = 10_000;
 
-/** Loopback counts like any other address here: attacks come from 127.0.0.1, honest visitors from 127.0.0.2. */
+/**
+ * Loopback counts like any other address here. Attacks come from 127.0.0.1, honest visitors from 127.0.0.2.
+ */
 export async function startWorld(relayArgs: readonly string[] = []): Promise<World> {
   const [relay, upstream] = await Promise.all([
     startAdminRelay(["--limit-exempt", "none", "--access-log", "off", ...relayArgs]),
@@ -45,7 +48,7 @@ export async function startWorld(relayArgs: readonly string[] = []): Promise<Wor
     upstream,
     port: relay.port,
     async limitHits(name) {
-      // Its own connection each time: one that was kept may just be closing.
+      // A connection of its own each time: a kept connection may just be closing.
       const answer = await request(`${relay.admin}/metrics`, { reset: true });
       const scrape = new Scrape(await answer.body.text());
       return scrape.value("mcp_tunnel_limits_hit_total", { limit: name });
@@ -61,7 +64,7 @@ export async function startWorld(relayArgs: readonly string[] = []): Promise<Wor
     async expectHonest(visitor) {
       const report = await visitor.stop();
       expect(report.failures).toEqual({});
-      // One had its answer before the attack; how many follow depends on how long the attack takes.
+      // One answer came before the attack. The number after it depends on how long the attack takes.
       expect(report.sent).toBeGreaterThan(1);
       expect(report.p99Ms).toBeLessThan(honestP99Ms);
       return report;
