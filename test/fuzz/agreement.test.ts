@@ -6,8 +6,9 @@ import { References } from "../../packages/client/src/service/http/agreement/ref
 import { fuzzTimeoutMs, runs } from "../../packages/protocol/test/support/fuzz.js";
 import { bytes } from "./support/arbitraries.js";
 
-// What a service says in a field, whatever it is, stays as it is but for references to the service itself;
-// and no value of the greatest length that travels takes longer than it is long.
+// The value of a field that a service sends stays as it is, except for references to the service itself. This
+// holds for any value. And no value of the greatest length that travels takes more time than its length
+// justifies.
 
 const {
   redirectReference,
@@ -25,7 +26,7 @@ const redirects: [string, RedirectValue][] = [
   ["WWW-Authenticate", redirectChallenges],
 ];
 const own = References.toAuthority("localhost:80");
-/** What no generated value holds. */
+/** A text that no generated value holds. */
 const elsewhere = "m://ELSEWHERE";
 
 const pieces = fc.constantFrom(
@@ -33,7 +34,7 @@ const pieces = fc.constantFrom(
   ...["url", "URL=", "0", "5;", "resource_metadata", "resource_metadata=", "Bearer ", "rel=next", "a", "//"],
   ...["http://localhost.evil.test", "http://localhost:8", "http://x@localhost/", "https://localhost"],
 );
-/** What a reference may stand between. */
+/** The texts before and after a reference. */
 const places = [
   ["", ""],
   ["", "/"],
@@ -46,7 +47,7 @@ const places = [
   ['resource_metadata="', '/a"'],
   ["resource_metadata=", ","],
 ] as const;
-/** Values in which the service's own origin is written in one way, so that it can be put back. */
+/** Values that write the service's own origin in one way only, so that it can be put back. */
 const valueWithOwn = fc
   .tuple(
     fc.constantFrom(
@@ -79,7 +80,7 @@ describe.each(redirects)("%s", (_field, redirect) => {
       let led = 0;
       fc.assert(
         fc.property(valueWithOwn, ({ spelling, value }) => {
-          // By chance, another spelling than the one that is put back.
+          // The value may, by chance, hold another spelling than the one that is put back.
           fc.pre(!value.replaceAll(spelling, "").includes(":80"));
           const result = redirect(value, own, elsewhere);
           const marker = spelling.startsWith("//") ? "//ELSEWHERE" : elsewhere;

@@ -22,23 +22,26 @@ import { settle } from "./support/settle.js";
 import { type Service, startService } from "./support/service.js";
 import { knownPlans } from "./support/vectors.js";
 
-// Clients that say anything at all to the relay command, while visitors ask for their tunnel: whatever they do, the relay stays up,
-// says nothing of a fault, and the visitors of another tunnel get their answers.
+// Clients that send anything at all to the relay command, while visitors ask for their tunnel. The relay
+// stays up and reports no fault, and the visitors of another tunnel get their answers.
 
 /** Plain data, so that a finding can be kept in test/vectors/hostile-peers.json. */
 type Move =
   | FrameMove
-  /** A message in text. `$1` is the id of the newest request, `$2` the one before. */
+  /** A text message. `$1` is the id of the newest request, `$2` the id of the one before. */
   | { text: string }
-  /** Bytes on the connection below the WebSocket. */
+  /** Bytes on the connection, below the WebSocket. */
   | { raw: string }
-  /** A visitor of the tunnel says this. */
+  /** A visitor of the tunnel sends this. */
   | { visit: string }
   /** The newest visitor is gone. */
   | "leave"
-  /** Waits until the relay has taken in what was said. */
+  /** Waits until the relay has taken in the messages so far. */
   | "settle"
-  /** Loses the connection and resumes over another one, having received so many bytes (-1: as many as it has). */
+  /**
+   * Loses the connection and resumes over another one, having received so many bytes (-1: as many as it has
+   * received).
+   */
   | { resume: number }
   | { close: number };
 interface Plan {
@@ -85,7 +88,7 @@ const simpleVisit = fc
     visit: `${start} HTTP/1.1\r\nHost: evil.localhost\r\n${lines}\r\n${text}`,
   }));
 
-/** A response in frames, whole. */
+/** A complete response in frames. */
 const answer = fc
   .tuple(status, fields, fc.oneof(bytes(20), fc.constant(70_000)))
   .map(([code, pairs, content]): Move[] => [
@@ -140,7 +143,7 @@ class Attack {
   readonly #visitors: Socket[] = [];
   #ws: WebSocket | undefined;
   #socket: Socket | undefined;
-  /** Requests that came, by their stream or their id. */
+  /** The requests that came, by their stream or their id. */
   readonly #streams: number[] = [];
   readonly #ids: string[] = [];
   #heard = Buffer.alloc(0);

@@ -8,8 +8,8 @@ import { FuzzedTunnel } from "./support/relay.js";
 import { type Service, startService } from "./support/service.js";
 import { knownPlans } from "./support/vectors.js";
 
-// Visitors who have chosen HTTP/2 in the handshake and then say anything in frames, right and wrong ones, to the relay command:
-// whatever they do, it and the client stay up, say nothing of a fault, and the next visitors get their answers.
+// Visitors who have chosen HTTP/2 in the handshake and then send any frames, right and wrong ones, to the
+// relay command. Relay and client stay up and report no fault, and the next visitors get their answers.
 
 let identity: Identity;
 let service: Service;
@@ -35,7 +35,7 @@ describe("whatever visitors say in frames of HTTP/2", () => {
         const h2 = await tunnel.ready();
         await Promise.all(plan.map((one) => Peer.converse(one, { h2 })));
         await tunnel.expectWell();
-        // All have left.
+        // All visitors have left.
         await tunnel.expectNothingLeft();
       };
       const examples = knownPlans<Conversation[]>("sessions");

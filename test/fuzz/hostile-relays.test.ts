@@ -15,19 +15,19 @@ import { type Service, startService } from "./support/service.js";
 import { honestAnswer, Survivor } from "./support/survivor.js";
 import { knownPlans } from "./support/vectors.js";
 
-// A relay that says anything at all to the client command: whatever it does, the client stays up, or ends because it was told
-// that it is not wanted, and says nothing of a fault; it comes back, and serves an honest relay.
+// A relay that sends anything at all to the client command. The client stays up, or it ends because the relay
+// refused it. It reports no fault. It comes back, and serves an honest relay.
 
 /** Plain data, so that a finding can be kept in test/vectors/hostile-peers.json. */
 type Move =
   | FrameMove
   | { text: string }
-  /** Bytes on the connection below the WebSocket. */
+  /** Bytes on the connection, below the WebSocket. */
   | { raw: string }
   | "settle"
   | { close: number };
 interface Plan {
-  /** What the relay answers to the registration. */
+  /** The relay's answer to the registration. */
   acknowledge: unknown;
   moves: Move[];
 }
@@ -134,7 +134,10 @@ class HostileRelay {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** The next connection that has registered. `start` is called when the client has ended, which it may after a refusal. */
+  /**
+   * The next connection that has registered. Calls `ensure` when the client has ended, which it may do after
+   * a refusal.
+   */
   async #next(ensure: () => Promise<void>): Promise<{ ws: WebSocket; socket: Socket }> {
     const deadline = performance.now() + 15_000;
     while (performance.now() < deadline) {
@@ -215,7 +218,7 @@ beforeAll(async () => {
   service = await startService();
   relay = new HostileRelay();
   const port = await relay.listen();
-  // It comes back without a pause, or the pauses would be all of the time.
+  // The client comes back without a pause: pauses would take most of the time.
   const env = { NODE_OPTIONS: "--import=data:text/javascript,Math.random=()=>0" };
   const args = [
     String(service.port),
@@ -234,7 +237,7 @@ afterAll(async () => {
   await service.close();
 });
 
-/** Ended in an orderly way, failed for good, not configured for what the relay offers, refused, evicted. */
+/** Ended in an orderly way, failed for good, not configured for the relay's offer, refused, evicted. */
 const orderly = [0, 1, 2, 3, 4];
 async function ensure(): Promise<void> {
   client.check(orderly);

@@ -10,16 +10,17 @@ import { FuzzedTunnel } from "./support/relay.js";
 import { honestAnswer } from "./support/survivor.js";
 import { knownPlans } from "./support/vectors.js";
 
-// A local service that says anything at all to the client command, behind a relay command: whatever it does, both stay up, say
-// nothing of a fault, the visitor who asked is not left waiting, and the next one gets his answer and nothing else.
+// A local service that sends anything at all to the client command, behind a relay command. Relay and client
+// stay up and report no fault. The visitor who asked does not wait for ever, and the next visitor gets his
+// answer and nothing else.
 
 /** Plain data, so that a finding can be kept in test/vectors/hostile-peers.json. */
 interface Plan {
-  /** What the visitor says. */
+  /** The bytes that the visitor sends. */
   request: string;
-  /** How soon the service answers. */
+  /** The event after which the service answers. */
   after: "connection" | "request";
-  /** In so many pieces, with a turn of the loop between them. */
+  /** The answer, in so many pieces, with a turn of the loop between them. */
   says: string[];
   ends: "in order" | "by a reset";
 }
@@ -96,7 +97,10 @@ async function attack(socket: Socket, { says, ends }: Plan): Promise<void> {
   else if (!socket.destroyed) socket.resetAndDestroy();
 }
 
-/** Honest to those who ask for /honest/N on a connection of their own, and else what the plan says. */
+/**
+ * Honest to visitors who ask for /honest/N on a connection of their own. All others get the bytes of the
+ * plan.
+ */
 function serve(socket: Socket): void {
   const plan = current;
   if (plan?.after === "connection") {
@@ -121,7 +125,10 @@ function serve(socket: Socket): void {
   socket.on("end", () => socket.end());
 }
 
-/** A visitor who leaves when the relay ends his connection. Those who upgrade, or owe some of their body, leave by themselves. */
+/**
+ * A visitor who leaves when the relay ends his connection. Visitors who upgrade, or owe a part of their body,
+ * leave by themselves.
+ */
 async function visit(port: number, request: string): Promise<void> {
   const socket = connect({ port, host: "127.0.0.1" });
   socket.on("error", () => {});

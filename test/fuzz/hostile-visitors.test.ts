@@ -9,19 +9,21 @@ import { FuzzedTunnel } from "./support/relay.js";
 import { type Service, startService } from "./support/service.js";
 import { knownPlans } from "./support/vectors.js";
 
-// Visitors who say anything at all, to the relay command with a client command and a service behind it: whatever they do, both
-// stay up, say nothing of a fault, and the next visitor gets his answer.
+// Visitors who send anything at all to the relay command, with a client command and a service behind it.
+// Relay and client stay up and report no fault, and the next visitor gets his answer.
 
-/** What happens on one connection. Plain data, so that a finding can be kept in test/vectors/hostile-peers.json. */
+/**
+ * The events on one connection. Plain data, so that a finding can be kept in test/vectors/hostile-peers.json.
+ */
 type Move =
   | { say: string }
-  /** Waits for an answer, for a moment. */
+  /** Waits a moment for an answer. */
   | "listen"
   /** Ends its direction and listens on. */
   | "end"
   /** Ends the connection at once. */
   | "reset"
-  /** Takes nothing more. */
+  /** Reads nothing more. */
   | "deaf";
 type Plan = Move[][];
 
@@ -121,7 +123,10 @@ async function play(port: number, moves: Move[]): Promise<void> {
   socket.destroy();
 }
 
-/** The next bytes of an answer, or the end, or 15 ms in which nothing came: it may rightly be waiting for more. */
+/**
+ * Waits for the next bytes of an answer, for the end, or for 15 ms without either: the relay may rightly wait
+ * for more.
+ */
 async function answer(socket: Socket): Promise<void> {
   if (socket.destroyed) return;
   const signal = AbortSignal.timeout(15);

@@ -6,10 +6,10 @@ import { fuzzTimeoutMs, runs } from "../../packages/protocol/test/support/fuzz.j
 import { answerFile, bytesOf } from "../proxy/answers.js";
 import { body, bytes, damaged, fields, head, status } from "./support/arbitraries.js";
 
-// The one place where this project parses HTTP by hand: whatever a local service says, in whatever pieces, comes to the same, and
-// what reaches the parser behind is plain.
+// The one place where this project parses HTTP by hand. Any bytes of a local service give the same result in
+// any pieces, and the bytes that reach the parser behind are plain.
 
-/** What the parser gets, or why it gets nothing more. */
+/** The bytes that the parser gets, or the reason why it gets nothing more. */
 function read(pieces: readonly Buffer[], upgrade: boolean): { passed: string; error: string | undefined } {
   const socket = new Socket();
   const result = { passed: "", error: undefined as string | undefined };
@@ -148,7 +148,7 @@ function expectPlain(passed: string): void {
       expect(line).toMatch(/^(?:content-length: ?\d{1,15}|transfer-encoding: ?chunked)$/i);
     if (code === "101" || Number(code) >= 200) return;
     rest = rest.slice(end);
-    // The service has ended there.
+    // The service has ended its connection there.
     if (rest === "") return;
   }
 }

@@ -14,8 +14,8 @@ import { honestExchange, honestHttp2Exchange } from "./support/survivor.js";
 import { knownPlans } from "./support/vectors.js";
 import { WatchedRelay } from "./support/watched-relay.js";
 
-// What is left of visitors: whatever they said, and however they left or did not, the relay lets go of their connections in a
-// bounded time, serves the next visitor, and ends when it is told to.
+// The remains of visitors. Whatever they sent, and whether they left or not: the relay lets go of their
+// connections in a bounded time, serves the next visitor, and ends when it is told to.
 
 type Plan = Conversation[];
 
@@ -53,7 +53,7 @@ class Relays {
       ...{ tls: tls.port, h2: tls.port, handshake: tls.port },
       redirect: tls.redirectPort as number,
     };
-    // A program that uses createRelay would end.
+    // A program that uses createRelay would end by such an error.
     process.setUncaughtExceptionCaptureCallback((error) => this.#uncaught.push(error));
   }
 
@@ -68,12 +68,16 @@ class Relays {
     return new Relays(plain, tls, [...clients, service]);
   }
 
-  /** @throws Error unless there is nothing left of them within so many looks, and the next visitors are served. */
+  /**
+   * @throws Error unless nothing is left of the visitors after `looks` checks, and the next visitors are
+   * served.
+   */
   async expectNothingLeft(peers: readonly Peer[], looks: number): Promise<void> {
     const ports = peers.map(({ localPort }) => localPort);
     let held: number[] = [];
     let open = 0;
-    // Looks rather than time: a busy machine holds up the relay, which is in this process, as much as the test.
+    // The wait counts checks instead of time: a busy machine slows the relay, which is in this process, as
+    // much as the test.
     for (let look = 0; look < looks; look++) {
       held = this.#relays.flatMap((relay) => relay.held(ports));
       open = this.#relays.reduce((sum, { openExchanges }) => sum + openExchanges, 0);
@@ -109,7 +113,10 @@ class Relays {
   }
 }
 
-/** So short that what they end is over within a moment; a response may take as long as it likes. */
+/**
+ * So short that the connections that they end are over within a moment. A response may take as long as it
+ * likes.
+ */
 const short = {
   idleTimeoutMs: 400,
   headerTimeoutMs: 400,
@@ -122,8 +129,8 @@ const short = {
 const ways: readonly Way[] = ["plain", "tls", "h2", "handshake", "redirect"];
 
 /**
- * Says whether a plan leaves nothing behind. It looks so many times, 20 ms apart, until a plan has left something: then less
- * often, since smaller ones are tried.
+ * Judges whether a plan leaves nothing behind. It checks `looks` times, 20 ms apart, until a plan has left
+ * something. Then it checks less often, because smaller plans are tried.
  */
 function judgeOf(relays: Relays, looks: number): (plan: Plan) => Promise<void> {
   let patience = looks;
@@ -141,7 +148,7 @@ function judgeOf(relays: Relays, looks: number): (plan: Plan) => Promise<void> {
   };
 }
 
-/** Known plans as one: each of their visitors is judged by himself, and the wait is for all. */
+/** All known plans in one: each of their visitors is judged separately, and all share the wait. */
 function together(which: "stayers" | "terminations"): [Plan][] {
   return [[knownPlans<Plan>(which).flatMap(([plan]) => plan)]];
 }
@@ -175,7 +182,7 @@ describe("the connections of visitors", () => {
       await expectNoLeaks(async () => {
         const relays = await Relays.start({ ...short, responseTimeoutMs: 2_000 });
         try {
-          // A client that is sent away may take five seconds to say goodbye.
+          // A client that the relay sends away may take five seconds to say goodbye.
           await tryPlans(plans, judgeOf(relays, 600), { ...patientRuns(2), examples: together("stayers") });
         } finally {
           await relays.close();
@@ -198,10 +205,13 @@ describe("the connections of visitors", () => {
 });
 
 const graceMs = 1_000;
-/** What a busy machine may take besides. */
+/** The time that a busy machine may take besides. */
 const slackMs = 3_000;
 
-/** @throws Error unless relay commands, of which visitors are in the midst of the plan, end in time when they are told to. */
+/**
+ * @throws Error unless relay commands end in time when they are told to, while visitors are in the middle of
+ * the plan.
+ */
 async function expectEnd(plan: Plan): Promise<void> {
   const open: { close(): unknown }[] = [];
   const opened = <T extends { close(): unknown }>(one: T): T => {

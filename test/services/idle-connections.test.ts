@@ -8,10 +8,10 @@ import { createVisitor } from "../support/visitor.js";
 
 const python = pythonWith(fileURLToPath(new URL("requirements.txt", import.meta.url)));
 
-/** Services that close a connection that has been idle for this time, in milliseconds. */
+/** Services that close a connection after this idle time, in milliseconds. */
 const services: { name: string; idleMs: number; args: string[] }[] = [
   {
-    // Its default is 2 s.
+    // gunicorn's default is 2 s.
     name: "gunicorn",
     idleMs: 2_000,
     args: [
@@ -39,7 +39,7 @@ describe.skipIf(python === undefined)("a service that closes idle connections", 
 
   async function start(name: string, args: readonly string[], relayPort: number): Promise<void> {
     const service = closing(
-      // Without what it would leave in the tree.
+      // `-B`: Python leaves no files in the tree.
       new RunningCommand(python as string, ["-B", "-m", ...args], {
         cwd: fileURLToPath(new URL(".", import.meta.url)),
       }),
@@ -54,7 +54,10 @@ describe.skipIf(python === undefined)("a service that closes idle connections", 
     const relay = closing(await startRelayCommand());
     const visitor = closing(createVisitor(relay.port));
 
-    /** Bursts of POSTs as often as the service closes what the burst before has left idle. */
+    /**
+     * Bursts of POSTs, at the interval after which the service closes the idle connections of the previous
+     * burst.
+     */
     async function visits({ name, idleMs, args }: (typeof services)[number]): Promise<Map<string, number>> {
       await start(name, args, relay.port);
       const outcomes = new Map<string, number>();

@@ -1,6 +1,6 @@
-// Loaded into a command under test (--import). On SIGUSR2 it collects garbage and writes to stderr, as one line of JSON: the heap,
-// the open handles and timers, and how many addresses are counted as having something open; on SIGCONT: how many objects of
-// which class there are.
+// Loaded into a command under test (--import). On SIGUSR2 it collects garbage and writes one line of JSON to
+// stderr: the heap, the open handles and timers, and the number of addresses with open connections or
+// requests. On SIGCONT it writes the number of objects of each class.
 import { basename } from "node:path";
 import { queryObjects, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -11,7 +11,7 @@ const isRelay = basename(process.argv[1] ?? "") === "mcp-tunnel.js";
 const dist = new URL(`../../packages/${isRelay ? "relay" : "client"}/dist/`, import.meta.url);
 const protocol = new URL("../../packages/protocol/dist/", import.meta.url);
 
-/** The modules are those that the command uses: a URL is loaded once. */
+/** The modules of the command itself: a URL is loaded only once. */
 const [{ V1RelaySession }, { V1ClientSession }, { V1Stream }, { WebSocketLink }, { Exchange }] =
   await Promise.all([
     import(new URL("v1/relay-session.js", protocol).href),
@@ -43,7 +43,7 @@ process.on("SIGUSR2", () => void measure());
 
 async function measure() {
   let heapBytes = Number.POSITIVE_INFINITY;
-  // What closes over several turns of the loop lets go of the rest in the end.
+  // Some objects close over several turns of the loop. They let go of the rest in the end.
   for (let i = 0; i < 3; i++) {
     await new Promise((resolve) => setTimeout(resolve, 20));
     collectGarbage();
@@ -56,7 +56,7 @@ async function measure() {
   tell({ heapBytes, handles, addresses });
 }
 
-// Apart, since to look for the objects of one class takes half a second.
+// A signal of its own, because a search for the objects of one class takes half a second.
 process.on("SIGCONT", () => {
   tell(Object.fromEntries(Object.entries(classes).map(([name, one]) => [name, queryObjects(one)])));
 });

@@ -5,15 +5,15 @@ import { type ClientCommand, type RunningCommand, startClientCommand } from "../
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.js";
 import { Traffic } from "./traffic.js";
 
-// Traffic of all kinds, with broken links, evictions, bad clients and bad visitors; afterwards both commands hold what they
-// held before: heap, handles, objects, and what the relay counts. `npm test` runs it for seconds, `npm run soak` for as long
-// as one likes.
+// Traffic of all kinds, with broken links, evictions, bad clients and bad visitors. Afterwards both commands
+// hold as much as before: heap, handles, objects, and the numbers that the relay counts. `npm test` runs it
+// for seconds, `npm run soak` for as long as one likes.
 
 const minutes = Number(process.env["MCP_TUNNEL_SOAK_MINUTES"] ?? 0);
 const totalMs = minutes > 0 ? minutes * 60_000 : 4_000;
-/** What a heap may be larger by: what V8 learns about code that runs seldom. */
+/** The growth of a heap that is allowed: V8 learns about code that runs seldom. */
 const heapNoiseBytes = 2_500_000;
-/** Until idle connections have been closed by whoever closes them first. */
+/** The time until one of the two ends has closed each idle connection. */
 const settleMs = 30_000;
 
 interface Probe {
@@ -32,7 +32,7 @@ beforeAll(async () => {
   relay = await startAdminRelay(
     [
       ...["--resume-timeout", "1s", "--hold-timeout", "5s", "--header-timeout", "2s", "--idle-timeout", "3s"],
-      // Loopback is counted like any other address, and may do as much as this test wants.
+      // Loopback counts like any other address. It may do as much as this test wants.
       ...["--limit-exempt", "none", "--max-registrations-per-minute", "1000000", "--access-log", "off"],
     ],
     env,
@@ -59,7 +59,7 @@ async function probe<What extends object = Probe>(
   return (JSON.parse(line) as { probe: What }).probe;
 }
 
-/** What the relay counts as open. */
+/** The numbers of open things in the relay's metrics. */
 async function counted(): Promise<Record<string, number>> {
   const scrape = await Scrape.of(relay);
   return {
@@ -77,17 +77,17 @@ interface State {
   client: Probe;
 }
 
-/** Waits until nothing is open but the tunnel, and tells what both ends hold. */
+/** Waits until only the tunnel is open. Returns the numbers of both ends. */
 async function settled(): Promise<State> {
   const idle = { online: 1, away: 0, requests: 0, streams: 0, queuedBytes: 0 };
   await vi.waitFor(async () => expect(await counted()).toEqual(idle), { timeout: settleMs, interval: 200 });
   return vi.waitFor(
     async () => {
       const state = { counted: await counted(), relay: await probe(relay), client: await probe(client) };
-      // The link, and at the relay connections that were scraped over a moment ago.
+      // The link. At the relay also connections of a scrape a moment ago.
       expect(state.client.handles["TCPSocketWrap"]).toBe(1);
       expect(state.relay.handles["TCPSocketWrap"]).toBeLessThanOrEqual(3);
-      // The link's connection is all that is counted.
+      // Only the address of the link's connection is counted.
       expect(state.relay.addresses).toBe(1);
       return state;
     },
@@ -126,7 +126,7 @@ it(
     }
     const one = { Session: 1, V1Stream: 0, WebSocketLink: 1, Exchange: 0 };
     expect(objects).toEqual({ relay: { ...one, JsonRelaySession: 0, Tunnel: 1, Inbox: 0 }, client: one });
-    // They are still those that were started, and serve.
+    // Both are still the processes that were started, and they serve.
     expect([relay.child.exitCode, client.child.exitCode]).toEqual([null, null]);
   },
   totalMs + 4 * settleMs + 30_000,

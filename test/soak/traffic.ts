@@ -6,22 +6,24 @@ import { WebSocket } from "ws";
 import { bytesAt } from "../support/bytes.js";
 import type { FaultProxy } from "../support/fault-proxy.js";
 
-/** What a run of the traffic did, by kind. */
+/** The exchanges in a run of the traffic, by kind. */
 export type Tally = Record<string, number>;
 
 const host = "demo.localhost";
 const upload = bytesAt(0, 300_000);
 
-/** Honest and other traffic of all kinds at once, for a while; everything is closed again when `run` resolves. */
+/**
+ * Honest and other traffic of all kinds at once, for a while. Everything is closed again when `run` resolves.
+ */
 export class Traffic {
-  /** Straight to the relay: visitors. */
+  /** The relay's own port, for visitors. */
   readonly #port: number;
-  /** Between the client and the relay. */
+  /** The proxy between the client and the relay. */
   readonly #proxy: FaultProxy;
   #agent = new Agent();
   #untilMs = 0;
   readonly tally: Tally = {};
-  /** Answers that were wrong: cut off without a reason, or not what the service had said. */
+  /** Wrong answers: cut off without a reason, or different from the service's. */
   readonly wrong: string[] = [];
 
   constructor(port: number, proxy: FaultProxy) {
@@ -150,7 +152,7 @@ export class Traffic {
     other.terminate();
   }
 
-  /** One that has a request open when it is gone for good. */
+  /** A client that has a request open when it is gone for good. */
   async #lostClient(i: number): Promise<void> {
     const ws = await this.#webSocket();
     ws.send(
@@ -193,7 +195,7 @@ async function collect(res: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** Waits until what comes is as it should be. @throws Error when the connection is closed before. */
+/** Waits until `done` accepts the received text. @throws Error when the connection is closed before. */
 async function received(socket: Socket, done: (text: string) => boolean): Promise<void> {
   let text = "";
   for await (const chunk of socket.iterator({ destroyOnReturn: false })) {

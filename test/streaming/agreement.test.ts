@@ -9,15 +9,15 @@ import { startInProcess } from "../support/in-process.js";
 import { startOriginalRelay } from "../support/original-relay.js";
 import { connectHttp2Visitor, get, startSecureRelay, visitHttp1 } from "../support/secure.js";
 
-// A service knows of itself what Host says, which the client has written. What it says of itself has to be of
-// use to visitors all the same, on every way by which an answer travels.
+// A service knows itself by Host, which the client has written. The references to itself in its answers have
+// to be of use to visitors all the same, on every way that an answer takes.
 
 const closing = closingAfterEach();
 
-/** Where a service thinks that it is. */
+/** The service's own idea of its origin. */
 const originOf = (req: IncomingMessage) => `http://${req.headers.host}`;
 
-/** The fields in which it says so. */
+/** The fields in which the service names its origin. */
 const fieldsAt = (origin: string) => ({
   location: `${origin}/mcp/`,
   "content-location": `${origin}/a`,
@@ -28,7 +28,7 @@ const fieldsAt = (origin: string) => ({
 
 const metadataAt = (origin: string) => ({ resource: `${origin}/mcp`, authorization_servers: [`${origin}/`] });
 
-/** A service that says where it is, and what it was told. */
+/** A service that answers with its own origin, and with the request fields that name an origin. */
 async function startService(): Promise<number> {
   const upgraded = new Set<Socket>();
   const server = createServer((req, res) => {
@@ -71,7 +71,7 @@ async function textOf(response: IncomingMessage): Promise<string> {
   return text;
 }
 
-/** The request fields of a page that a tunnel at `origin` has served, and of WebDAV. */
+/** The request fields of a page that a tunnel at `origin` has served, and those of WebDAV. */
 const pageFields = (origin: string) => ({
   origin,
   referer: `${origin}/page`,

@@ -15,13 +15,13 @@ it("one transfer uses more of a link of 400 ms than a window for each round trip
   const { proxy, client } = tunnel;
   if (proxy === undefined) throw new Error("no proxy");
   proxy.delayMs = 200;
-  // Over another link, so that the round-trip time is measured anew.
+  // A new link, so that the round-trip time is measured anew.
   const back = new Promise<void>((resolve) => client.on("connected", () => resolve()));
   proxy.cut();
   await back;
 
   const length = 32 * 1_048_576;
-  /** With the first window, a mebibyte for each round trip. */
+  /** The time with the first window: a mebibyte for each round trip. */
   const heldBackMs = 32 * 400;
 
   const startedAtMs = performance.now();
@@ -35,7 +35,7 @@ it("one transfer uses more of a link of 400 ms than a window for each round trip
   const upload = await tunnel.visit("/hash", { method: "POST", body: bytesAt(0, length) });
   expect(await upload.body.json()).toMatchObject({ length });
   const uploadMs = performance.now() - uploadedAtMs;
-  // About a quarter of that was measured, on two busy cores.
+  // About a quarter of this was measured, on two busy cores.
   expect(downloadMs).toBeLessThan(heldBackMs);
   expect(uploadMs).toBeLessThan(heldBackMs);
 });

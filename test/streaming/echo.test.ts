@@ -17,7 +17,10 @@ afterAll(async () => {
   await upstream.close();
 });
 
-/** Sends the test body to the echo while its answer comes, and checks every byte; returns how many came. */
+/**
+ * Sends the test body to the echo while its answer comes, and checks every byte. Returns the number of bytes
+ * that came.
+ */
 async function echo(length: number, withLength: boolean): Promise<number> {
   const framing = withLength ? { "content-length": length } : { "transfer-encoding": "chunked" };
   const req = tunnel.request("/echo", { method: "POST", headers: framing });
@@ -48,13 +51,13 @@ describe("a body there and back", () => {
 
   it.skipIf(!tellsMemory)("of 100 MB is the same, and is nowhere held", { timeout: 60_000 }, async () => {
     const pids = [tunnel.relay.pid, tunnel.client.pid];
-    // What both processes take once: code, pools, the windows of a busy stream.
+    // Memory that both processes need once: code, pools, the windows of a busy stream.
     await echo(20_000_000, true);
     const rises = await memoryRise(pids, async () => {
       expect(await echo(100_000_000, true)).toBe(100_000_000);
       expect(await echo(100_000_000, false)).toBe(100_000_000);
     });
-    // About 15 MB were measured; a body held whole would be 100.
+    // About 15 MB were measured. A body that is held in memory would be 100 MB.
     for (const rise of rises) expect(rise).toBeLessThan(48_000_000);
   });
 

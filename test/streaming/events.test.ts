@@ -18,7 +18,7 @@ afterAll(async () => {
 });
 const closing = closingAfterEach();
 
-/** A visitor of an event stream: `event` is emitted with the data of each. */
+/** A visitor of an event stream: emits `event` with the data of each event. */
 async function openStream() {
   const events = new EventEmitter<{ event: [string] }>();
   const req = tunnel.request("/sse", { headers: { accept: "text/event-stream" } }).end();
@@ -37,7 +37,7 @@ async function openStream() {
 
 describe("an event stream", () => {
   it("has its head at once, and each event before the next one is sent", async () => {
-    // The local service sends nothing but the head until there is an event.
+    // The local service sends only the head until there is an event.
     const { res, next } = await openStream();
     expect(res.headers["content-type"]).toBe("text/event-stream");
     for (let i = 0; i < 20; i++) {
@@ -54,7 +54,8 @@ describe("an event stream", () => {
   });
 
   if (isLong) {
-    // The short version is silence.test.ts, on a fake clock. This one waits for the clocks within Node and the kernel too.
+    // silence.test.ts is the short version, on a fake clock. This one also waits for the clocks inside Node
+    // and the kernel.
     it("outlives ten minutes of silence", { timeout: 700_000 }, async () => {
       const { next } = await openStream();
       const call = response(tunnel.request("/slow?ms=595000", { method: "POST" }).end("{}"));
@@ -73,7 +74,8 @@ describe("an event stream", () => {
     const aborted = upstream.nextAbort();
     const leftAtMs = performance.now();
     req.destroy();
-    // The bench measures about a millisecond. The service hears of it by itself: nothing is sent to the visitor.
+    // The bench measures about a millisecond. The relay tells the service by itself: nothing is sent to the
+    // visitor.
     expect((await aborted).atMs - leftAtMs).toBeLessThan(1_000);
     expect(upstream.eventStreams).toBe(1);
     const received = other.next();

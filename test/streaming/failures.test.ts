@@ -9,7 +9,7 @@ import { body, type CommandTunnel, response, startTunnel } from "./support.js";
 
 let upstream: Upstream;
 let tunnel: CommandTunnel;
-/** A local service that says nothing by itself, and the tunnel to it. */
+/** A local service that sends nothing by itself, and the tunnel to it. */
 let service: RawService;
 let other: CommandTunnel;
 beforeAll(async () => {
@@ -24,7 +24,7 @@ afterAll(async () => {
 });
 const closing = closingAfterEach();
 
-/** What both ends say of the request to `path`, which is asked for once. */
+/** The log lines of both ends about the request to `path`, of which there is only one. */
 async function said(path: string, on = tunnel): Promise<{ relay: JsonLine; client: JsonLine }> {
   const withoutQuery = path.split("?")[0] as string;
   return {
@@ -49,7 +49,7 @@ describe("a local service that dies", () => {
   );
 
   it("in mid-body is not mistaken for one that ends its body with the connection", async () => {
-    // To this visitor the relay has neither a length nor chunks that it could break off.
+    // For this visitor (HTTP/1.0) the relay has neither a length nor chunks that it could break off.
     const visitor = closing(await rawVisitor(other.port));
     const reset = once(visitor.socket, "error") as Promise<[NodeJS.ErrnoException]>;
     visitor.write(`GET /half HTTP/1.0\r\nHost: ${other.host}\r\n\r\n`);
@@ -146,7 +146,7 @@ describe("a local service that answers before it has the whole request", () => {
     const length = 50_000_000;
     const req = other.request("/early", { method: "POST", headers: { "content-length": length } });
     const answered = response(req).then(async (res) => [res.statusCode, String(await body(res))]);
-    // It goes on sending, until the relay has heard enough.
+    // The visitor goes on sending, until the relay has received enough.
     const refused = new Promise<void>((resolve) => req.on("error", () => resolve()));
     req.write(bytesAt(0, length));
     const local = closing(await service.receiving(/POST \/early [^]*\r\n\r\n/));

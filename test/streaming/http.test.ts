@@ -18,7 +18,10 @@ const closing = closingAfterEach();
 
 let exchanges = 0;
 
-/** Sends a request, the lines of its head and then its body, and waits until its head has reached the local service. */
+/**
+ * Sends a request (the lines of its head, then its body), and waits until its head has reached the local
+ * service.
+ */
 async function exchange(lines: string[], body = ""): Promise<{ visitor: RawPeer; local: RawPeer }> {
   const visitor = closing(await rawVisitor(tunnel.port));
   const mark = `X-Exchange: ${(exchanges += 1)}`;
@@ -28,7 +31,7 @@ async function exchange(lines: string[], body = ""): Promise<{ visitor: RawPeer;
   return { visitor, local };
 }
 
-/** The lines of a head, without those that belong to one connection or name the exchange. */
+/** The lines of a head, without hop-by-hop fields and without the field that marks the exchange. */
 function headLines(text: string): string[] {
   const [head = ""] = text.split("\r\n\r\n");
   const perHop =

@@ -23,7 +23,7 @@ afterAll(async () => {
 });
 const closing = closingAfterEach();
 
-/** What the relay's log says of the request to `path`. */
+/** The line of the relay's log about the request to `path`. */
 function logged(path: string) {
   return tunnel.relay.waitForJson({ msg: "request", path });
 }
@@ -39,7 +39,7 @@ describe("the limit of request bodies", () => {
     const visitor = closing(await rawVisitor(tunnel.port));
     const head = `POST /hash/declared HTTP/1.1\r\nHost: ${tunnel.host}\r\n`;
     visitor.write(`${head}Content-Length: ${limit + 1}\r\nExpect: 100-continue\r\n\r\n`);
-    // No 100 before it: the visitor is spared the upload.
+    // No 100 comes before it, so the visitor is spared the upload.
     expect(await visitor.all()).toMatch(/^HTTP\/1.1 413 [^]*\r\n\r\nrequest body too large$/);
     expect(upstream.requests.length).toBe(before);
     expect(await logged("/hash/declared")).toMatchObject({ status: 413, outcome: "refused" });
@@ -51,7 +51,7 @@ describe("the limit of request bodies", () => {
     const head = `POST /hash/grows HTTP/1.1\r\nHost: ${tunnel.host}\r\n`;
     const reached = upstream.nextRequest();
     visitor.write(`${head}Transfer-Encoding: chunked\r\n\r\n`);
-    // Otherwise the relay may have had enough before the local service has heard anything.
+    // Otherwise the relay may have reached the limit before the local service has received anything.
     await reached;
     const chunk = `8000\r\n${"x".repeat(0x8000)}\r\n`;
     for (let sent = 0; sent <= limit; sent += 0x8000) visitor.write(chunk);

@@ -10,13 +10,15 @@ import { closingAfterEach } from "../support/cleanup.js";
 import { startClientCommand } from "../support/commands.js";
 
 /**
- * The fault: what curl and nginx take for an answer was none for the parser of the client's library, so that CGI scripts, old
- * servers and proxies of the visitor's own were 502 through the tunnel, and the client's screen said 200, or that the service
- * had broken off.
+ * The fault: curl and nginx accept some answers that the parser of the client's library refused. CGI scripts,
+ * old servers and proxies of the user's own gave 502 through the tunnel, and the client's screen said 200, or
+ * that the service had broken off.
  */
 const close = closingAfterEach();
 
-/** A local service that says `answer` to each request and keeps its connection; over TLS with a certificate. */
+/**
+ * A local service that sends `answer` to each request and keeps its connection. With `certificate`: over TLS.
+ */
 async function startService(answer: string, certificate?: Pair) {
   const connections = new Set<Socket>();
   const serve = (socket: Socket): void => {
@@ -71,7 +73,7 @@ async function startTunnel(answer: string, options: Partial<TunnelClientOptions>
   return { port, service, events };
 }
 
-/** One request on a connection of its own; `lines` of the head come after Host. */
+/** Makes one request on a connection of its own. `lines` of the head come after Host. */
 async function visit(
   port: number,
   lines = "",
@@ -109,7 +111,7 @@ describe("an answer that is odd and clear", () => {
     );
     expect(await visit(port)).toMatch(whole);
     expect(await visit(port, "Content-Length: 5\r\n", "hello")).toMatch(whole);
-    // These two go to the service with Node's own client: undici cannot send them.
+    // The client sends these two to the service with Node's own HTTP client: undici cannot send them.
     expect(await visit(port, "Expect: 100-continue\r\nContent-Length: 5\r\n", "hello")).toMatch(whole);
     expect(await visit(port, "Upgrade: echo\r\n", "", (received) => received.endsWith("ok"))).toMatch(whole);
     await expect.poll(() => events.length).toBe(4);

@@ -11,9 +11,10 @@ import { type CommandTunnel, startTunnel } from "./support.js";
 
 /**
  * The fault: Java's HttpClient and `curl --http2` offer to go on with HTTP/2 on the first request of each
- * connection, whatever it is. Of a POST the relay said 501, `an upgrade request may not have a body`.
+ * connection, also on a POST. The relay answered such a POST with 501,
+ * `an upgrade request may not have a body`.
  *
- * The mending: what is offered may be ignored (RFC 9110 section 7.8). Such a request is served as any other.
+ * The mending: a server may ignore an offer (RFC 9110 section 7.8). Such a request is served as any other.
  */
 let upstream: Upstream;
 let tunnel: CommandTunnel;
@@ -28,7 +29,7 @@ afterAll(async () => {
 const closing = closingAfterEach();
 const run = promisify(execFile);
 
-/** What the route `headers` of the local service says that it got. */
+/** The request as the route `headers` of the local service received it. */
 interface Seen {
   method: string;
   rawHeaders: string[];
@@ -130,7 +131,7 @@ describe.skipIf(missingProgram("curl"))("curl --http2", () => {
   });
 });
 
-// One file of source needs the compiler.
+// Java needs the compiler to run a source file.
 describe.skipIf(missingProgram("javac"))("Java's HttpClient", () => {
   it("posts one body after another", { timeout: 30_000 }, async () => {
     const source = fileURLToPath(new URL("Posts.java", import.meta.url));

@@ -2,10 +2,10 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { type RawServer, startRawServer } from "../support/raw-server.js";
 
-/** One end of a TCP connection of which every byte counts. */
+/** One end of a TCP connection whose every byte counts. */
 export class RawPeer {
   readonly socket: Socket;
-  /** All that came so far, one character for each byte. */
+  /** All bytes that came so far, one character for each. */
   received = "";
   #wake: () => void = () => {};
   readonly #closed: Promise<void>;
@@ -17,7 +17,7 @@ export class RawPeer {
       this.#wake();
     });
     this.#closed = new Promise((resolve) => {
-      socket.on("error", () => {}); // A reset closes it too.
+      socket.on("error", () => {}); // A reset closes the socket too.
       socket.on("close", () => {
         resolve();
         this.#wake();
@@ -29,7 +29,7 @@ export class RawPeer {
     this.socket.write(text, "latin1");
   }
 
-  /** Resolves with all that came so far once it matches. Rejects if the connection is closed before. */
+  /** Resolves with all bytes so far once they match. Rejects if the connection is closed before. */
   async until(pattern: RegExp): Promise<string> {
     while (!pattern.test(this.received)) {
       if (this.socket.destroyed) throw new Error(`closed before ${pattern}; it said:\n${this.received}`);
@@ -38,7 +38,7 @@ export class RawPeer {
     return this.received;
   }
 
-  /** Resolves with all that came when the other side has ended or cut the connection. */
+  /** Resolves with all bytes when the other side has ended or cut the connection. */
   async all(): Promise<string> {
     this.socket.once("end", () => this.socket.end());
     await this.#closed;
@@ -57,9 +57,9 @@ export async function rawVisitor(port: number): Promise<RawPeer> {
   return new RawPeer(socket);
 }
 
-/** A local service that says nothing by itself. */
+/** A local service that sends nothing by itself. */
 export interface RawService extends RawServer {
-  /** The connection over which the client sends what matches: a new one, or one that it keeps. */
+  /** The connection on which the client sends matching bytes: a new one, or one that it keeps. */
   receiving(pattern: RegExp): Promise<RawPeer>;
 }
 
@@ -68,7 +68,7 @@ export async function startRawService(): Promise<RawService> {
   const wakers = new Set<() => void>();
   const server = await startRawServer((socket) => {
     peers.push(new RawPeer(socket));
-    // After the peer's own listener.
+    // This listener comes after the peer's own.
     socket.on("data", () => {
       for (const wake of wakers) wake();
     });

@@ -6,8 +6,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type InProcessOptions, type InProcessTunnel, startInProcess } from "../support/in-process.js";
 
 /**
- * Lets `ms` pass on the clock of the relay and the client, a second at a time. After each, the event loop turns many
- * times as often as a ping and its pong need between two sockets of one process.
+ * Lets `ms` pass on the clock of the relay and the client, a second at a time. After each second, the event
+ * loop turns many times as often as a ping and its pong need between two sockets of one process.
  */
 async function letPass(ms: number): Promise<void> {
   for (let passedMs = 0; passedMs < ms; passedMs += 1_000) {
@@ -16,11 +16,11 @@ async function letPass(ms: number): Promise<void> {
   }
 }
 
-/** What waits for the event loop, and not for time, stays real. */
+/** Functions that wait for the event loop, and not for time, stay real. */
 const clock = ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date", "performance"] as const;
 
 describe("ten minutes without a byte", () => {
-  /** Requests that wait for an answer, in order of arrival; those for events have their head. */
+  /** Requests that wait for an answer, in order of arrival. Requests for events have their head already. */
   let waiting: ServerResponse[];
   const service = createServer((req, res) => {
     if (req.url === "/events") res.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
@@ -42,7 +42,7 @@ describe("ten minutes without a byte", () => {
     vi.useFakeTimers({ toFake: [...clock] });
   });
   afterEach(async () => {
-    // On the clock on which everything was started.
+    // The tunnel closes on the clock on which it was started.
     const closed = tunnel.close();
     await letPass(5_000);
     await closed;

@@ -13,7 +13,7 @@ import { body, type CommandTunnel, response, startTunnel } from "./support.js";
 
 const bodyBytes = 1_000_000_000;
 const bytesPerSecond = 1_000_000;
-/** The whole body, or enough of it to fill whatever can be filled. */
+/** The time for the whole body, or for enough of it to fill all buffers. */
 const readMs = isLong ? (bodyBytes / bytesPerSecond) * 1_000 : 5_000;
 
 let upstream: Upstream;
@@ -31,14 +31,16 @@ afterAll(async () => {
 });
 const closing = closingAfterEach();
 
-/** Begins to download; nothing is read of the body. */
+/** Begins to download, and reads nothing of the body. */
 async function download(path: string): Promise<IncomingMessage> {
   const req = tunnel.request(path).end();
   closing({ close: () => req.destroy() });
   return response(req);
 }
 
-/** Small requests one after the other until `isOver`; how long each took, in ms, shortest first. */
+/**
+ * Makes small requests one after the other until `isOver`. Returns the time of each in ms, shortest first.
+ */
 async function smallRequests(isOver: () => boolean): Promise<number[]> {
   const took: number[] = [];
   while (!isOver()) {
@@ -51,7 +53,7 @@ async function smallRequests(isOver: () => boolean): Promise<number[]> {
   return took.toSorted((a, b) => a - b);
 }
 
-/** Reads as much as is due at the rate, however late the timer is. */
+/** Reads as many bytes as are due at the rate, however late the timer is. */
 async function readSlowly(res: IncomingMessage, checker: ByteChecker, isOver: () => boolean): Promise<void> {
   const startedAtMs = performance.now();
   while (!isOver()) {
@@ -71,7 +73,7 @@ describe.skipIf(!tellsMemory)("one visitor who reads 1 MB/s of a gigabyte", () =
     const checker = new ByteChecker();
     const rises = await memoryRise(pids, async () => {
       const res = await download(`/bytes/${bodyBytes}`);
-      // In the long version until the body has ended, in the short one until time is up.
+      // The long version runs until the body has ended, the short one until time is up.
       let isOver = false;
       const ended = isLong ? once(res, "end") : delay(readMs);
       void ended.then(() => (isOver = true));
@@ -80,11 +82,11 @@ describe.skipIf(!tellsMemory)("one visitor who reads 1 MB/s of a gigabyte", () =
       await reading;
     });
     report({ rises, alone, beside });
-    // Its own pace, or near it: a busy machine takes some away.
+    // The visitor gets nearly his own rate: a busy machine takes some away.
     expect(checker.length).toBeGreaterThan((readMs / 1_000) * bytesPerSecond * 0.5);
     if (isLong) expect(checker.length).toBe(bodyBytes);
     for (const rise of rises) expect(rise).toBeLessThan(64_000_000);
-    // Measured: a few milliseconds. A visitor who stalled the others would stall them for good.
+    // A few milliseconds were measured. A visitor who stalled the others would stall them for good.
     expect(beside.at(-1)).toBeLessThan(2_000);
   });
 });
@@ -92,7 +94,7 @@ describe.skipIf(!tellsMemory)("one visitor who reads 1 MB/s of a gigabyte", () =
 describe("one visitor who reads nothing", () => {
   it("stalls neither downloads nor uploads nor event streams of others", { timeout: 60_000 }, async () => {
     const stalled = await Promise.all(Array.from({ length: 4 }, () => download(`/bytes/${bodyBytes}`)));
-    // They hold all that can be held: nothing more comes from the local service.
+    // All buffers of these visitors are full: no more bytes come from the local service for them.
     const checker = new ByteChecker();
     for await (const chunk of await download("/bytes/30000000")) checker.update(chunk as Buffer);
     expect(checker.length).toBe(30_000_000);
@@ -117,7 +119,7 @@ describe.skipIf(!tellsMemory)("a local service that reads nothing", () => {
     let uploads = 0;
     const service = await startRawServer(() => (uploads += 1));
     const sinks = closing(await startTunnel(service.port));
-    // Before the tunnel: while nobody reads what a visitor has sent, nobody sees that it has gone either.
+    // Before the tunnel: while nobody reads a visitor's bytes, nobody sees either that he has gone.
     closing(service);
     const length = 100_000_000;
     const rises = await memoryRise([sinks.relay.pid, sinks.client.pid], async () => {
@@ -128,7 +130,7 @@ describe.skipIf(!tellsMemory)("a local service that reads nothing", () => {
         req.write(Buffer.alloc(length));
         return req;
       });
-      // As long as any of it still goes anywhere.
+      // Waits until no more bytes go anywhere.
       for (let left = -1; ; ) {
         const now = reqs.reduce((sum, { socket }) => sum + (socket?.writableLength ?? length), 0);
         if (now === left && uploads === reqs.length) break;
@@ -136,12 +138,12 @@ describe.skipIf(!tellsMemory)("a local service that reads nothing", () => {
         await delay(500);
       }
     });
-    // A window for each of the eight, and buffers around them: 35 MB were measured, of 800.
+    // A window for each of the eight uploads, and buffers around them: 35 MB were measured, of 800.
     for (const rise of rises) expect(rise).toBeLessThan(64_000_000);
   });
 });
 
-/** What was measured, for those who run the long version. */
+/** Prints the measurements of the long version. */
 function report(measured: { rises: number[]; alone: number[]; beside: number[] }): void {
   if (!isLong) return;
   const [relay = 0, client = 0] = measured.rises.map((bytes) => (bytes / 1_048_576).toFixed(1));

@@ -37,7 +37,7 @@ describe.each([
     const accepted = once(server, "connection") as Promise<[ServerSocket]>;
     const visitor = io(tunnel.client.url, {
       transports: [...transports],
-      // Its types know of the browser only, where there is none.
+      // The types of the library only know the browser, where there is no agent.
       agent: localAgent as unknown as string,
       reconnection: false,
       forceNew: true,

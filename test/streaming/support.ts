@@ -11,7 +11,7 @@ import {
 export interface CommandTunnel {
   readonly relay: RelayCommand;
   readonly client: ClientCommand;
-  /** Where visitors connect. */
+  /** The port to which visitors connect. */
   readonly port: number;
   /** The Host that leads to the tunnel. */
   readonly host: string;
@@ -20,7 +20,7 @@ export interface CommandTunnel {
   close(): Promise<void>;
 }
 
-/** Bodies are as long as the tests like; the limits have a test of their own. */
+/** No limits on bodies, so that the tests can send any. The limits have a test of their own. */
 const unlimited = ["--max-request-body", "4000000000", "--max-response-body", "4000000000"];
 
 export async function startTunnel(

@@ -26,7 +26,7 @@ describe.skipIf(missingProgram("chromium"))("a Vite dev server in a browser", ()
     await writeFile(join(root, "index.html"), page);
     await writeFile(join(root, "main.js"), main);
     await writeFile(join(root, "text.js"), 'export const text = "before";');
-    // Nothing about the tunnel is configured, not even its host name.
+    // The server has no option for the tunnel, not even its host name.
     const vite = closing(
       await createServer({
         root,

@@ -10,7 +10,7 @@ import { body, type CommandTunnel, startTunnel } from "./support.js";
 
 let port: number;
 let tunnel: CommandTunnel;
-/** Speaks the subprotocol `notes.v2` and permessage-deflate, and lets nobody into `/private`. */
+/** A server for the subprotocol `notes.v2` and permessage-deflate. It refuses everybody at `/private`. */
 const server = new WebSocketServer({
   noServer: true,
   perMessageDeflate: { threshold: 0 },
@@ -41,12 +41,12 @@ const closing = closingAfterEach();
 function dial(path = "/", protocols: string[] = [], options: ClientOptions = {}): WebSocket {
   const url = `ws://127.0.0.1:${tunnel.port}${path}`;
   const ws = new WebSocket(url, protocols, { ...options, headers: { host: tunnel.host } });
-  ws.on("error", () => {}); // Whoever expects one awaits it.
+  ws.on("error", () => {}); // A test that expects an error awaits it.
   closing({ close: () => ws.terminate() });
   return ws;
 }
 
-/** A visitor's WebSocket and the one that the server has for it. */
+/** A visitor's WebSocket, and the server's WebSocket for it. */
 async function connected(protocols?: string[], options?: ClientOptions) {
   const accepted = once(server, "connection") as Promise<[WebSocket, IncomingMessage]>;
   const visitor = dial("/", protocols, options);
@@ -143,7 +143,8 @@ describe("a WebSocket", () => {
   it("speaks the subprotocol that the service chose", async () => {
     const { visitor, local } = await connected(["notes.v1", "notes.v2"]);
     expect([visitor.protocol, local.protocol]).toEqual(["notes.v2", "notes.v2"]);
-    // None of those offered: the service's answer names none, and the visitor's library takes offence.
+    // The service accepts none of the offered subprotocols. Its answer names none, so the visitor's library
+    // fails.
     const other = dial("/", ["notes.v9"]);
     const [error] = (await once(other, "error")) as [Error];
     expect(error.message).toBe("Server sent no subprotocol");
@@ -157,7 +158,7 @@ describe("a WebSocket", () => {
     local.send(text);
     expect((await received).data.toString()).toBe(text);
     const socket = Reflect.get(visitor, "_socket") as Socket;
-    // A megabyte of text; what the visitor was sent is a few kilobytes.
+    // The text is a megabyte. The visitor received a few kilobytes.
     expect(socket.bytesRead).toBeLessThan(50_000);
 
     const plain = await connected([], { perMessageDeflate: false });
@@ -174,7 +175,7 @@ describe("a WebSocket", () => {
 });
 
 describe("another protocol than WebSocket", () => {
-  /** Called with each connection on which an upgrade was taken. */
+  /** Called with each connection on which the service accepted an upgrade. */
   let accept: (socket: Socket) => void;
   let service: RawServer;
   let other: CommandTunnel;
@@ -192,7 +193,7 @@ describe("another protocol than WebSocket", () => {
     await service.close();
   });
 
-  /** A visitor after the 101, and the service's end. */
+  /** A visitor after the 101, and the service's end of the connection. */
   async function upgraded(path: string) {
     const local = new Promise<Socket>((resolve) => (accept = resolve));
     const visitor = connect({ port: other.port, host: "127.0.0.1", allowHalfOpen: true });
@@ -211,7 +212,7 @@ describe("another protocol than WebSocket", () => {
     const { visitor, local } = await upgraded("/first");
     visitor.end("all that I have to say");
     expect(await read(local)).toBe("all that I have to say");
-    // The visitor has finished. The service has not, and takes its time.
+    // The visitor has ended his direction. The service has not, and takes its time.
     local.write("I have ");
     expect(String((await once(visitor, "data"))[0])).toBe("I have ");
     local.end("more");
@@ -229,7 +230,7 @@ describe("another protocol than WebSocket", () => {
   });
 });
 
-/** What comes until the other side has finished. */
+/** All bytes until the other side has ended its direction. */
 async function read(socket: Socket): Promise<string> {
   const chunks: Buffer[] = [];
   socket.on("data", (chunk: Buffer) => chunks.push(chunk));

@@ -3,7 +3,7 @@ import { directWay, isFailure, journalOf, type Service, type Software } from "..
 import { type Relays, schemes, startRelays, type Way } from "../services/matrix/relays.js";
 import { allSoftware } from "../services/matrix/software/all.js";
 
-/** The defaults, and all that they could be. */
+/** All combinations of options; the empty string is the current defaults. */
 const combinations = ["", ...["keep", "rewrite", "drop"].flatMap(withForwarded)];
 
 function withForwarded(origin: string): string[] {
@@ -13,8 +13,9 @@ function withForwarded(origin: string): string[] {
 }
 
 /**
- * Which defaults of the client let the most services work without an option? This tries all of them with each server of the matrix, and
- * prints a table: which scenarios do not work, by their numbers, over http and over https.
+ * Finds the defaults of the client with which the most services work without an option. It tries all
+ * combinations with each server of the matrix and prints a table: the scenarios that do not work, by their
+ * numbers, over http and over https.
  */
 describe("the client's defaults", () => {
   let relays: Relays;
@@ -22,7 +23,7 @@ describe("the client's defaults", () => {
     relays = await startRelays();
   });
   afterAll(() => relays?.close());
-  /** How many scenarios work with each combination, over all software and both schemes. */
+  /** The number of scenarios that work with each combination, over all software and both schemes. */
   const working = new Map(combinations.map((options) => [options, 0]));
 
   async function survey({ name, scenarios }: Software, service: Service): Promise<string> {

@@ -105,10 +105,10 @@ if (!answer.ok) throw new Error("status " + answer.status);
       expect(again.json.filter(({ msg }) => msg === "asking for a certificate")).toEqual([]);
     });
 
-    /** Puts a certificate into the storage whose life is over by two thirds and a bit, and returns it. */
+    /** Stores a certificate that has passed a bit more than two thirds of its life, and returns it. */
     async function storeOldCertificate(storage: string): Promise<X509Certificate> {
       const authority = await createAuthority();
-      // Valid since yesterday, for a day and some minutes more.
+      // The certificate is valid since yesterday, for a day and some minutes more.
       const pair = await authority.issue(["tunnel.test", "*.tunnel.test"], { days: 1.01 });
       mkdirSync(join(storedIn(storage), ".."), { recursive: true });
       writeFileSync(storedIn(storage), pair.key + "\n" + pair.cert);
@@ -119,7 +119,7 @@ if (!answer.ok) throw new Error("status " + answer.status);
       const storage = join(folder.path, "due");
       const old = await storeOldCertificate(storage);
       const relay = await start(storage);
-      // In use before the relay listened.
+      // The relay uses it before it listens.
       await relay.waitForJson({ msg: "certificate in use" });
       expect(relay.json.findIndex(({ msg }) => msg === "certificate in use")).toBeLessThan(
         relay.json.findIndex(({ msg }) => msg === "listening"),

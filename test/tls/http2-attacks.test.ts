@@ -7,8 +7,9 @@ import type { ClientCommand } from "../support/commands.js";
 import { connectHttp2Visitor, get, type SecureRelay, startSecureRelay } from "../support/secure.js";
 import { startUpstream, type Upstream } from "../support/upstream.js";
 
-// Each test is one way to make an HTTP/2 server work for nothing, in raw frames, as no honest client would send them.
-// What they have in common: the attacker's session ends, the relay's memory stays, and the visitors next to it are served.
+// Each test is one way to make an HTTP/2 server work for nothing, in raw frames that no honest client would
+// send. In all of them, the attacker's session ends, the relay's memory stays, and the visitors next to it
+// are served.
 
 const frames = {
   data: 0,
@@ -33,7 +34,7 @@ function frame(type: number, flags: number, stream: number, payload: Buffer = Bu
   return Buffer.concat([header, payload]);
 }
 
-/** A field without compression: RFC 7541 section 6.2.2, with lengths below 127. */
+/** A field without compression (RFC 7541 section 6.2.2). Its lengths are below 127. */
 function field(name: string, value: string): Buffer {
   return Buffer.concat([
     Buffer.from([0x00, name.length]),
@@ -75,7 +76,7 @@ class Attacker {
     return attacker;
   }
 
-  /** Resolves when the bytes have left; whether the connection still stands. */
+  /** Resolves when the bytes have left. False when the connection is closed. */
   async send(...parts: Buffer[]): Promise<boolean> {
     if (this.socket.destroyed || !this.socket.writable) return false;
     await new Promise<void>((resolve) => {
@@ -89,7 +90,10 @@ class Attacker {
     return this.received.findLast(({ type }) => type === frames.goaway)?.payload.readUInt32BE(4);
   }
 
-  /** Waits for the head of a response: what there was instead is a reset of the stream, or the end of the session. */
+  /**
+   * Waits for the head of a response. Resolves with `reset` or `closed` if the stream was reset, or the
+   * session ended instead.
+   */
   async answer(stream: number): Promise<"head" | "reset" | "closed"> {
     for (;;) {
       const own = this.received.filter((one) => one.stream === stream);
@@ -157,7 +161,7 @@ afterAll(async () => {
 beforeEach(() => {
   residentBefore = residentBytes();
   return async () => {
-    // The next visitor is served, and what the attack cost is bounded.
+    // The next visitor is served, and the attack cost a bounded amount of memory.
     const session = opened(await connectHttp2Visitor(secure.port, "demo.tunnel.test", secure.authority.cert));
     expect((await get(session, "/headers")).status).toBe(200);
     expect(residentBytes() - residentBefore).toBeLessThan(100 * mebibyte);
@@ -181,10 +185,11 @@ describe("an HTTP/2 visitor with bad intentions", { timeout: 60_000 }, () => {
       if (!(await attacker.send(...burst))) break;
     }
     await attacker.closed;
-    // It does not always arrive: what the attacker still sends makes the kernel reset the connection, which overtakes it.
+    // The GOAWAY does not always arrive: the attacker's further bytes make the kernel reset the connection,
+    // and the reset overtakes it.
     expect([enhanceYourCalm, undefined]).toContain(attacker.goaway);
     await secure.relay.waitForJson({ msg: "limit reached", limit: "resets" });
-    // What slipped through is little: the exchanges were opened, and cancelled.
+    // Few requests slipped through: these exchanges were opened, and cancelled.
     expect(upstream.requests.length).toBeLessThan(1_000);
   });
 
@@ -231,7 +236,8 @@ describe("an HTTP/2 visitor with bad intentions", { timeout: 60_000 }, () => {
 
   it("cannot send a small head that is a large one when it is unpacked", async () => {
     const attacker = opened(await Attacker.connect(secure.port));
-    // One field goes into the table (RFC 7541 section 6.2.1), then it is named ten thousand times, a byte each.
+    // One field goes into the table (RFC 7541 section 6.2.1). Then the head names it ten thousand times, with
+    // a byte each.
     const name = "x";
     const value = "v".repeat(120);
     const indexed = Buffer.concat([
@@ -263,7 +269,7 @@ describe("an HTTP/2 visitor with bad intentions", { timeout: 60_000 }, () => {
       heads.push(frame(frames.headers, endStream | endHeaders, id, block));
     await attacker.send(...heads);
     while (attacker.resets < 50 && !attacker.socket.destroyed) await once(attacker.socket, "data");
-    // REFUSED_STREAM: these were not looked at.
+    // REFUSED_STREAM: the relay did not look at these requests.
     const refused = attacker.received.filter(({ type }) => type === frames.rstStream);
     expect(new Set(refused.map(({ payload }) => payload.readUInt32BE(0)))).toEqual(new Set([7]));
     expect(refused).toHaveLength(50);
@@ -280,7 +286,7 @@ describe("an HTTP/2 visitor with bad intentions", { timeout: 60_000 }, () => {
     attacker.socket.pause();
     const many = Buffer.concat(Array.from({ length: 10_000 }, () => one));
     let sent = 0;
-    // Either the relay ends the session, or it stops reading and the sockets' own buffers are all there is.
+    // Either the relay ends the session, or it stops reading, and only the sockets' own buffers fill.
     while (sent < 100 * mebibyte) {
       const going = await Promise.race([
         attacker.send(many),
@@ -319,7 +325,7 @@ describe("an HTTP/2 visitor with bad intentions", { timeout: 60_000 }, () => {
       );
       await attacker.answer(1);
     }
-    // Refused, or without the field.
+    // The relay refused the request, or passed it on without the field.
     const reached = upstream.requests.filter(({ path }) => path === "/smuggled");
     for (const { rawHeaders } of reached) {
       expect(rawHeaders.join("\n").toLowerCase()).not.toMatch(/x-a|x-b|x a|x-upper|gzip|chunked|close/);
@@ -332,7 +338,7 @@ describe("an HTTP/2 visitor with bad intentions", { timeout: 60_000 }, () => {
       frame(frames.headers, endHeaders, 1, head),
       frame(frames.data, endStream, 1, Buffer.from("more than one byte")),
     );
-    // Newer releases of Node end the session for it.
+    // Newer releases of Node end the session instead.
     expect(["reset", "closed"]).toContain(await attacker.answer(1));
   });
 });

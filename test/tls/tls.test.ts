@@ -156,7 +156,7 @@ describe("a relay with certificates that change", { timeout: 60_000 }, () => {
     expect(await subject("other.example")).toBe("other.example");
     expect(await subject("special.tunnel.test")).toBe("special.tunnel.test");
     expect(await subject("SPECIAL.tunnel.test")).toBe("special.tunnel.test");
-    // The first of two wildcards; the first of all where none fits.
+    // The first of two matching wildcards. If none matches: the first certificate of all.
     expect(await subject("any.tunnel.test")).toBe("tunnel.test");
     expect(await subject("a.b.tunnel.test")).toBe("tunnel.test");
     expect(await subject("unknown.example")).toBe("tunnel.test");
@@ -181,7 +181,7 @@ describe("a relay with certificates that change", { timeout: 60_000 }, () => {
     const before = await certificateFor(port, "demo.tunnel.test");
 
     const pair = await secure.authority.issue(["tunnel.test", "*.tunnel.test"]);
-    // As certbot does: one file after the other, each replaced at once.
+    // certbot does the same: it replaces one file after the other, each at once.
     writeFileSync(`${files.key}.new`, pair.key);
     writeFileSync(`${files.cert}.new`, pair.cert);
     renameSync(`${files.cert}.new`, files.cert);
@@ -193,7 +193,7 @@ describe("a relay with certificates that change", { timeout: 60_000 }, () => {
     expect((await certificateFor(port)).fingerprint256).toBe(after.fingerprint256);
     await emitted(upstream, "after", http1);
     expect((await http2.next()).value).toBe("data: after");
-    // Over the connection from before the change, new requests too.
+    // The old connection also serves new requests.
     expect((await get(session, "/headers")).status).toBe(200);
     expect(relay.json.filter(({ level }) => Number(level) >= 50)).toEqual([]);
     expect(relay.output).not.toContain("no certificate is for this name");
@@ -260,7 +260,7 @@ describe("a relay with TLS on another port than 443", { timeout: 60_000 }, () =>
     const relay = opened(runRelay([...where, ...files, ...args]));
     const listening = await relay.waitForJson({ msg: "listening" });
     expect(listening["urls"]).toBe("https://{subdomain}.tunnel.test");
-    // It comes after.
+    // This line comes after the one above.
     await relay.waitFor("open mode", () => relay.json.find(({ msg }) => String(msg).startsWith("open mode")));
     const warnings = relay.json.filter(({ msg }) =>
       String(msg).startsWith("the URLs of the tunnels have no port"),
@@ -289,7 +289,7 @@ describe("a relay that is given no certificate it could use", { timeout: 60_000 
     const [cert, key] = [folder.write("relay.pem", pair.cert), folder.write("relay.key", pair.key)];
     const otherKey = folder.write("other.key", other.key);
     const failing = async (message: RegExp, ...args: string[]): Promise<void> => {
-      // In this process: starting one for each takes longer than all the rest.
+      // In this process: a command for each case would take longer than all the rest.
       const failure = await createProgram()
         .parseAsync(["--domain", "tunnel.test", "--port", "0", ...args], { from: "user" })
         .then(() => undefined, failureOf);

@@ -106,7 +106,7 @@ describe.skipIf(missingProgram("chromium"))("Chromium", () => {
     });
     const secure = opened(await startSecureRelay());
     opened(await secure.connectClient((service.address() as AddressInfo).port, "demo"));
-    // Counts the browser's connections.
+    // The proxy counts the browser's connections.
     const proxy = opened(await startFaultProxy(secure.port));
 
     const browser = opened(await launchBrowser());
@@ -125,7 +125,7 @@ describe.skipIf(missingProgram("chromium"))("Chromium", () => {
     expect(echo).toEqual({ data: "echo of 100000", code: 1000, wasClean: true, protocol: "mcp" });
     expect(proxy.accepted).toBe(connections);
     expect(upgrades).toHaveLength(1);
-    // In lower case: it was not the browser that wrote this in HTTP/1.1.
+    // The names are in lower case: the browser did not write this request in HTTP/1.1.
     expect(upgrades[0]).toContain("sec-websocket-version");
     const protocols = await tab.evaluate<string[]>("window.protocols()");
     expect(new Set(protocols)).toEqual(new Set(["h2"]));

@@ -41,7 +41,7 @@ const harmless = fc.tuple(
   fc.constantFrom("X-A", "Accept", "Cookie", "Content-Type", "Referer"),
   fc.constantFrom("1", "a=b", "", "text/plain"),
 );
-/** Header fields. Mostly harmless ones: with a wrong one, a message seldom gets beyond the first parser. */
+/** Header fields, mostly harmless ones: a message with a wrong field seldom gets beyond the first parser. */
 export const fields: fc.Arbitrary<[string, string][]> = fc.oneof(
   { weight: 3, arbitrary: fc.array(harmless, { maxLength: 3 }) },
   { weight: 1, arbitrary: fc.array(fc.tuple(fieldName, fieldValue), { maxLength: 4 }) },
@@ -80,7 +80,7 @@ export const status = fc.oneof(
   { weight: 2, arbitrary: fc.constantFrom("100", "101", "103", "199", "999", "1000", "0", "2 0", "abc", "") },
 );
 
-/** A body with or without the framing that was announced. */
+/** A body with the framing that was announced, or with another. */
 export const body = fc.oneof(
   fc.constant(""),
   fc.constantFrom(
@@ -108,7 +108,7 @@ const lineEnd = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom("\n", "\r", "", " \r\n") },
 );
 
-/** The lines of a head, most of them ended as they should be. */
+/** The lines of a head. Most of them have a correct line end. */
 export function head(
   first: fc.Arbitrary<string>,
   also: fc.Arbitrary<[string, string][]> = fields,
@@ -119,7 +119,7 @@ export function head(
   });
 }
 
-/** Some bytes of `text` are not what they were, in a few cases. */
+/** The text with some bytes changed, in a few cases. */
 export function damaged(text: fc.Arbitrary<string>): fc.Arbitrary<string> {
   const change = fc.tuple(fc.nat(), fc.constantFrom("\0", "\n", "\r", " ", ":", "\x80", "x", ""));
   const changes = fc.oneof(
@@ -136,7 +136,10 @@ export function damaged(text: fc.Arbitrary<string>): fc.Arbitrary<string> {
   });
 }
 
-/** A frame as it stands in a plan: type and flags, stream (see {@link Frames}), payload as text or as a number of zeros, and a length that lies. */
+/**
+ * A frame as a plan has it: type and flags, stream (see {@link Frames}), payload as text or as a number of
+ * zeros, and a wrong length.
+ */
 export interface FrameMove {
   frame: [type: number, stream: number, payload: string | number, length?: number];
 }
@@ -173,7 +176,10 @@ const payloadOf: Record<number, fc.Arbitrary<string | number>> = {
   11: fc.array(refusal, { minLength: 1, maxLength: 3 }).map((all) => all.join("\n")),
 };
 
-/** A frame for a stream that may be there, mostly with a payload of its kind. `weights`: how often each type comes. */
+/**
+ * A frame for a stream that may exist, mostly with a payload of its kind. `weights`: how often each type
+ * comes.
+ */
 export function frames(weights: Record<number, number>): fc.Arbitrary<FrameMove> {
   const stream = fc.oneof(
     { weight: 12, arbitrary: fc.integer({ min: -4, max: -1 }) },

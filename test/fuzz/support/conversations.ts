@@ -2,9 +2,9 @@ import fc from "fast-check";
 import { bytes } from "./arbitraries.js";
 import { disorderly, type HeadMove, orderly, preface, type RawFrameMove } from "./http2-frames.js";
 
-// What happens on a visitor's connection, in order and out of it, down to how it is cut into packets.
+// The events on a visitor's connection, in order and out of it, down to the packets into which it is cut.
 
-/** Where a connection leads, and what is spoken below HTTP: `handshake` is TCP to the port of TLS. */
+/** The target of a connection, and the protocol below HTTP: `handshake` is TCP to the port of TLS. */
 export type Way = "plain" | "tls" | "h2" | "handshake" | "redirect" | "admin";
 
 export type Move =
@@ -13,24 +13,27 @@ export type Move =
   | HeadMove
   /** The first bytes of a real ClientHello. */
   | { hello: number }
-  /** Waits for an answer, for a moment. */
+  /** Waits a moment for an answer. */
   | "listen"
   /** Ends its direction. */
   | "end"
-  /** Takes nothing more, for now. */
+  /** Reads nothing more for now. */
   | "deaf"
-  /** Takes what comes again. */
+  /** Reads again. */
   | "hear";
 
 /** Plain data, so that a finding can be kept in test/vectors/hostile-peers.json. */
 export interface Conversation {
   way: Way;
   moves: Move[];
-  /** Where what is said without a pause is cut into packets: each is taken modulo its length. */
+  /**
+   * The places where bytes sent without a pause are cut into packets. Each is taken modulo the number of
+   * bytes.
+   */
   cuts: number[];
   /**
-   * How it ends: the visitor closes, or resets; or stays and takes nothing more, as a process does that was stopped, and
-   * perhaps goes on to send a byte now and then.
+   * The end of the connection. The visitor closes it, or resets it. Or he stays and reads nothing more, as a
+   * stopped process does, and perhaps goes on to send a byte now and then.
    */
   ending: "close" | "reset" | "stay" | "drip";
 }
@@ -77,7 +80,7 @@ const framings: fc.Arbitrary<[fields: string[], content: string]> = fc.constantF
   [["Content-Length: 0"], ""],
   [["Transfer-Encoding: chunked"], "5\r\nhello\r\n0\r\n\r\n"],
   [["Transfer-Encoding: chunked"], "5\r\nhello\r\n0\r\nX-T: v\r\n\r\n"],
-  // Not whole.
+  // Incomplete bodies.
   [["Content-Length: 50"], "hello"],
   [["Transfer-Encoding: chunked"], "5\r\nhel"],
   [["Content-Length: 6000000"], ""],
@@ -141,7 +144,7 @@ const malformed = fc.constantFrom(
 const late = fc.oneof(fc.constantFrom("x", "\r\n", "GET", "\x81\x80\0\0\0\0", "\x88\x80\0\0\0\0"), bytes(20));
 const text = fc.oneof(malformed, late).map((said): Move => ({ say: said }));
 
-/** What is done besides speaking. */
+/** Moves that send nothing. */
 const pause = fc.oneof(
   { weight: 6, arbitrary: fc.constant<Move>("listen") },
   { weight: 1, arbitrary: fc.constantFrom<Move>("end", "deaf", "hear") },
@@ -164,7 +167,7 @@ const handshake = fc.oneof(
 );
 const settings: Move = { frame: [4, 0, 0, ""] };
 
-/** How a session begins: nearly always as it should. */
+/** The beginning of a session, nearly always a correct one. */
 const opening = fc.oneof(
   { weight: 12, arbitrary: fc.constant<Move[]>([{ say: preface }, settings]) },
   {
@@ -192,12 +195,12 @@ function conversation(
 ): fc.Arbitrary<Conversation> {
   return fc.record(
     { way: fc.constant(way), moves, cuts, ending: fc.constantFrom(...endings) },
-    // So that a finding is printed as it stands in the vectors.
+    // So that a finding is printed in the form of the vectors.
     { noNullPrototype: true },
   );
 }
 
-/** Connections by each of `ways`, whose visitors leave at last, or do not. */
+/** Connections by each of `ways`. Their visitors leave in the end, or do not. */
 export function conversations(
   ways: readonly Way[],
   endings: readonly Conversation["ending"][],
@@ -219,7 +222,7 @@ export function conversations(
   );
 }
 
-/** HTTP/2 sessions of visitors who keep to no rule. */
+/** HTTP/2 sessions of visitors who keep no rule. */
 export const hostileSessions: fc.Arbitrary<Conversation> = conversation("h2", session(disorderly), [
   "close",
   "reset",

@@ -6,15 +6,15 @@ import { connect as connectTls } from "node:tls";
 import type { Conversation, Move, Way } from "./conversations.js";
 import { FrameWriter } from "./http2-frames.js";
 
-/** Where the ways lead, of one relay or of several. */
+/** The ports of the ways, of one relay or of several. */
 export type Ports = Partial<Record<Way, number>>;
 
-/** How long a visitor waits for something that need not come, in milliseconds. */
+/** How long a visitor waits for something that may not come, in milliseconds. */
 const momentMs = 15;
 
 /** A visitor of a plan and his connection. */
 export class Peer {
-  /** By which the relay knows him. */
+  /** The port by which the relay knows the visitor. */
   readonly localPort: number;
   readonly conversation: Conversation;
   readonly #raw: Socket;
@@ -33,10 +33,10 @@ export class Peer {
     });
   }
 
-  /** Plays the whole conversation. Nobody has left afterwards who says that he stays. */
+  /** Plays the whole conversation. A visitor whose ending is to stay has not left afterwards. */
   static async converse(conversation: Conversation, ports: Ports): Promise<Peer> {
     const { way, moves } = conversation;
-    // It sees the other side's end and stays.
+    // This end sees the other side's end and stays.
     const raw = connect({
       port: ports[way] as number,
       host: "127.0.0.1",
@@ -52,7 +52,7 @@ export class Peer {
     return peer;
   }
 
-  /** What a visitor who stays did not do. */
+  /** Makes a visitor who stays leave. */
   leave(): void {
     clearInterval(this.#dripping);
     this.#socket.destroy();
@@ -106,12 +106,15 @@ export class Peer {
       if (piece.length === 0) continue;
       if (this.#socket.destroyed || !this.#socket.writable) return;
       await this.#moment((done) => this.#socket.write(piece, done));
-      // A relay in this process reads it now, and not together with the next one.
+      // A relay in this process reads this piece now, and not together with the next one.
       await turn();
     }
   }
 
-  /** The next bytes of an answer, or the end; or nothing for a moment: it may rightly be waiting for more. */
+  /**
+   * Waits for the next bytes of an answer, for the end, or for a moment without either: the relay may rightly
+   * wait for more.
+   */
   async #answer(): Promise<void> {
     const hear = (done: () => void): void => {
       this.#socket.once("data", done);
@@ -134,7 +137,7 @@ export class Peer {
   }
 }
 
-/** @throws Error when the relay does not shake hands: that is no part of a plan. */
+/** @throws Error when the relay does not shake hands, because no plan depends on that. */
 async function handshake(raw: Socket, way: "tls" | "h2"): Promise<Socket> {
   const socket = connectTls({
     socket: raw,
@@ -149,7 +152,7 @@ async function handshake(raw: Socket, way: "tls" | "h2"): Promise<Socket> {
 
 let hello: Promise<Buffer> | undefined;
 
-/** What a TLS client says first. */
+/** The first bytes of a TLS client. */
 function clientHello(): Promise<Buffer> {
   hello ??= new Promise((resolve) => {
     const catcher = new Duplex({

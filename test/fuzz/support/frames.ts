@@ -2,8 +2,8 @@ import { frame } from "../../../packages/protocol/test/support/wire.js";
 import type { FrameMove } from "./arbitraries.js";
 
 /**
- * The bytes of a frame of a plan. A negative stream means one of those in `known`, counted from the newest (-1); with none known, and
- * for any other number, it is the number itself.
+ * The bytes of a frame of a plan. A negative stream is one of those in `known`, counted from the newest (-1).
+ * If none is known, and for any other number, the stream is the number itself.
  */
 export function frameBytes(
   { frame: [type, stream, payload, length] }: FrameMove,

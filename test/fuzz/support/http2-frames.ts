@@ -1,17 +1,20 @@
 import fc from "fast-check";
 import { bytes } from "./arbitraries.js";
 
-// HTTP/2 as its frames (RFC 9113 section 4), right and wrong ones, for visitors who do not care what they may say.
+// HTTP/2 as its frames (RFC 9113 section 4), right and wrong ones, for visitors who do not keep the rules.
 
-/** A stream by its number, the one that a head opens, or the one that was opened last. */
+/** A stream: its number, the stream that a head opens, or the stream that was opened last. */
 type Stream = number | "new" | "last";
 
-/** A frame as it stands in a plan. The payload is text with a byte for each char, or a number of zeros; `length` is one that lies. */
+/**
+ * A frame as a plan has it. The payload is text with a byte for each char, or a number of zeros. `length` is
+ * a wrong length.
+ */
 export interface RawFrameMove {
   frame: [type: number, flags: number, stream: Stream, payload: string | number, length?: number];
 }
 
-/** A frame of header fields, not compressed: HEADERS, or CONTINUATION where `type` says so. */
+/** A frame of header fields without compression: HEADERS, or the type in `type` (CONTINUATION). */
 export interface HeadMove {
   head: [flags: number, stream: Stream, fields: [string, string][], type?: number];
 }
@@ -138,7 +141,7 @@ const alsoSaid = fc.constantFrom<[string, string][]>(
   [["content-length", "5"]],
 );
 
-/** Requests that are whole, each of frames in the right order. */
+/** Complete requests, each with its frames in the right order. */
 const request: fc.Arbitrary<(RawFrameMove | HeadMove)[]> = fc.oneof(
   {
     weight: 6,
@@ -154,7 +157,7 @@ const request: fc.Arbitrary<(RawFrameMove | HeadMove)[]> = fc.oneof(
       .tuple(path, alsoSaid, authority, fc.constantFrom<string | number>("hello", 70_000), fc.nat(2))
       .map(([target, also, name, content, how]): (RawFrameMove | HeadMove)[] => {
         const head: HeadMove = { head: [endHeaders, "new", requestFields("POST", target, also, name)] };
-        // One frame carries 16 KiB until SETTINGS say otherwise.
+        // One frame carries 16 KiB, unless SETTINGS allow more.
         const size = typeof content === "number" ? 16_384 : content;
         const pieces = typeof content === "number" ? Math.ceil(content / 16_384) : 1;
         const body = Array.from(
@@ -164,7 +167,7 @@ const request: fc.Arbitrary<(RawFrameMove | HeadMove)[]> = fc.oneof(
         const end: (RawFrameMove | HeadMove)[] = [
           [{ frame: [types.data, endStream, "last", ""] } as RawFrameMove],
           [{ head: [endStream | endHeaders, "last", [["x-t", "v"]]] } as HeadMove],
-          // The visitor says nothing more, for now.
+          // The visitor sends nothing more for now.
           [],
         ][how] as (RawFrameMove | HeadMove)[];
         return [head, ...body, ...end];
@@ -226,7 +229,7 @@ const request: fc.Arbitrary<(RawFrameMove | HeadMove)[]> = fc.oneof(
   },
 );
 
-/** What a visitor may rightly say besides. */
+/** Other frames that a visitor may rightly send. */
 const control: fc.Arbitrary<RawFrameMove> = fc.oneof(
   fc.tuple(fc.constantFrom(0, 1, 2, 3, 4, 5, 6, 8, 0xf0f0), number32).map(
     ([id, value]): RawFrameMove => ({
@@ -249,13 +252,13 @@ const control: fc.Arbitrary<RawFrameMove> = fc.oneof(
   ),
 );
 
-/** What an honest visitor does: whole requests, with resets, windows and pings between them. */
+/** The frames of an honest visitor: complete requests, with resets, windows and pings between them. */
 export const orderly: fc.Arbitrary<(RawFrameMove | HeadMove)[]> = fc.oneof(
   { weight: 4, arbitrary: request },
   { weight: 1, arbitrary: control.map((one) => [one]) },
 );
 
-/** Heads with something wrong about their fields. */
+/** Heads with a fault in their fields. */
 const oddHead: fc.Arbitrary<HeadMove[]> = fc
   .tuple(
     path,
@@ -312,10 +315,10 @@ const continued: fc.Arbitrary<(RawFrameMove | HeadMove)[]> = fc
   ]);
 
 const wrongFrames = fc.constantFrom<(RawFrameMove | HeadMove)[]>(
-  // Data where there is no stream.
+  // Data without a stream.
   [{ frame: [types.data, 0, 7, "hello"] }],
   [{ frame: [types.data, endStream, 0, "hello"] }],
-  // Padding that is longer than what it is in.
+  // Padding that is longer than its frame.
   [
     { head: [endHeaders, "new", requestFields("POST", "/echo")] },
     { frame: [types.data, padded, "last", "\xffhello"] },
@@ -324,7 +327,7 @@ const wrongFrames = fc.constantFrom<(RawFrameMove | HeadMove)[]>(
   // A stream that depends on itself (RFC 7540 section 5.3.1).
   [{ frame: [types.priority, 0, 1, `${u32(1)}\x10`] }],
   [{ frame: [types.headers, withPriority | endHeaders | endStream, 1, `${u32(1)}\x10`] }],
-  // Wrong lengths for their kind.
+  // Wrong lengths for the type.
   [{ frame: [types.ping, 0, 0, "1234567"] }],
   [{ frame: [types.settings, 0, 0, "12345"] }],
   [{ frame: [types.settings, 1, 0, "123456"] }],
@@ -334,7 +337,7 @@ const wrongFrames = fc.constantFrom<(RawFrameMove | HeadMove)[]>(
   [{ frame: [types.priority, 0, 1, ""] }],
   [{ frame: [types.data, 0, 1, "", 0xffffff] }],
   [{ frame: [types.data, 0, 1, 16_385] }],
-  // What only a server may say.
+  // A frame that only a server may send.
   [{ frame: [types.pushPromise, endHeaders, 1, u32(2)] }],
   // A stream is opened twice, backwards, with a server's number.
   [
@@ -346,10 +349,10 @@ const wrongFrames = fc.constantFrom<(RawFrameMove | HeadMove)[]>(
     { head: [endStream | endHeaders, 3, requestFields("GET", "/")] },
   ],
   [{ head: [endStream | endHeaders, 2, requestFields("GET", "/")] }],
-  // Windows that go over, and that do not open.
+  // Windows that overflow, and windows that do not open.
   [{ frame: [types.windowUpdate, 0, 0, u32(0)] }],
   [{ frame: [types.windowUpdate, 0, 0, u32(0x7fffffff)] }],
-  // A head that names what no table has, and one that ends in its midst (RFC 7541).
+  // A head with an index that is in no table, and heads that end in the middle (RFC 7541).
   [{ frame: [types.headers, endStream | endHeaders, "new", "\xff\xff\xff\xff\x0f"] }],
   [{ frame: [types.headers, endStream | endHeaders, "new", "\x82\x87\x84\x41\x7f"] }],
   [{ frame: [types.headers, endStream | endHeaders, "new", "\x00\x85\xff\xff\xff\xff\xff"] }],
@@ -364,7 +367,7 @@ const flood = fc
   .tuple(control, fc.constantFrom(20, 300))
   .map(([one, count]): RawFrameMove[] => Array.from({ length: count }, () => one));
 
-/** Anything that comes in frames, mostly wrong. */
+/** Any frames, mostly wrong ones. */
 export const disorderly: fc.Arbitrary<(RawFrameMove | HeadMove)[]> = fc.oneof(
   { weight: 6, arbitrary: orderly },
   { weight: 3, arbitrary: oddHead },

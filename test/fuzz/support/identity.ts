@@ -1,11 +1,11 @@
 import { createAuthority, createFolder } from "../../support/certificates.js";
 
-/** What a relay for the domain `localhost` needs to speak TLS, and others to believe it. */
+/** The files for a relay that speaks TLS for the domain `localhost`, and for peers that trust it. */
 export interface Identity {
   readonly files: { cert: string; key: string };
-  /** For the relay command. */
+  /** The options of the relay command. */
   readonly relayArgs: readonly string[];
-  /** The authority's certificate, as it is and as a file. */
+  /** The authority's certificate: `ca` as text, `caFile` as a file. */
   readonly ca: string;
   readonly caFile: string;
   close(): void;

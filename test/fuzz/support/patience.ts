@@ -2,21 +2,21 @@ import fc, { type Arbitrary, type Parameters } from "fast-check";
 import { fuzzTimeoutMs, runs } from "../../../packages/protocol/test/support/fuzz.js";
 
 /**
- * {@link runs} for properties that take seconds, or fail by waiting in vain: making a finding smaller has to end some time, and
- * one run has to be over when the time is up, however little each property has.
+ * {@link runs} for properties that take seconds, or that fail by waiting in vain. Shrinking a finding has to
+ * end some time, and one run has to be over when the time is up, even if each property gets little of it.
  */
 export function patientRuns<Values>(numRuns: number): Parameters<Values> {
   const { interruptAfterTimeLimit: limitMs, ...others } = runs<Values>(numRuns);
   return { ...others, interruptAfterTimeLimit: limitMs === undefined ? 40_000 : Math.max(15_000, limitMs) };
 }
 
-/** For a test of such a property. */
+/** The time limit of a test with such a property. */
 export const patientTimeoutMs = 4 * fuzzTimeoutMs;
 
 /**
- * Tries `judge` with many plans. When the time is up fast-check no longer waits for the run that it is in;
- * that run would go on in the next test, and leave the processes that it started. So it is waited for, though
- * nobody asks any more what it found.
+ * Tries `judge` with many plans. When the time is up, fast-check no longer waits for the run that is going
+ * on. That run would continue in the next test, and leave the processes that it started. So this function
+ * waits for it, although nobody asks for its result any more.
  */
 export async function tryPlans<Plan>(
   plans: Arbitrary<Plan>,

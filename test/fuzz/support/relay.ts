@@ -11,11 +11,11 @@ export class FuzzedTunnel {
 
   readonly #ca: string | undefined;
 
-  /** With `identity` the relay speaks TLS. */
+  /** With `identity`, the relay speaks TLS. */
   constructor(servicePort: number, identity?: Identity) {
     this.#ca = identity?.ca;
     const args = ["--access-log", "off", "--resume-timeout", "200ms", "--hold-timeout", "200ms"];
-    // After which it asks whether a visitor of HTTP/2 is still there.
+    // After this time the relay asks whether a visitor of HTTP/2 is still there.
     if (identity !== undefined) args.push("--idle-timeout", "1s");
     this.relay = new Survivor(() => startAdminRelay([...args, ...(identity?.relayArgs ?? [])]));
     this.client = new Survivor(async () => {
@@ -29,14 +29,17 @@ export class FuzzedTunnel {
     });
   }
 
-  /** Starts what is not running. Returns the relay's port. */
+  /** Starts the commands that are not running. Returns the relay's port. */
   async ready(): Promise<number> {
     const { port } = await this.relay.get();
     await this.client.get();
     return port;
   }
 
-  /** @throws Error unless both are well and an honest visitor gets his answer, over each HTTP that there is. */
+  /**
+   * @throws Error unless both commands are well and an honest visitor gets his answer, over each version of
+   * HTTP.
+   */
   async expectWell(): Promise<void> {
     this.relay.check();
     this.client.check();
@@ -47,17 +50,17 @@ export class FuzzedTunnel {
     this.client.check();
   }
 
-  /** After attacks: nothing of them is left open. */
+  /** After attacks: checks that nothing of them is left open. */
   async expectNothingLeft(): Promise<void> {
     try {
       await vi.waitFor(() => this.#countLeft(), { timeout: 10_000, interval: 20 });
     } catch (error) {
-      // What is tried next begins with nothing.
+      // The next attempt begins with new commands.
       await this.client.kill();
       await this.relay.kill();
       throw error;
     }
-    // What was said late.
+    // Faults that the commands reported late.
     this.relay.check();
     this.client.check();
   }

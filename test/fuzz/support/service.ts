@@ -9,7 +9,7 @@ export interface Service {
   close(): Promise<void>;
 }
 
-/** A local service with a bit of everything, which remembers nothing however long it is used. */
+/** A local service with a bit of everything. It remembers nothing, however long it is used. */
 export async function startService(): Promise<Service> {
   const big = Buffer.alloc(300_000, "big ");
   const routes: Record<string, (res: ServerResponse) => void> = {
@@ -21,11 +21,11 @@ export async function startService(): Promise<Service> {
       for (let i = 0; i < 5; i++) res.write(`data: ${i}\n\n`);
       setTimeout(() => res.end("data: last\n\n"), 2);
     },
-    // An event stream in which nothing happens.
+    // An event stream without events.
     "/quiet": (res) => {
       res.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
     },
-    // More than the kernel holds for somebody who reads nothing, and without a limit of the relay's.
+    // More bytes than the kernel holds for a visitor who reads nothing, and below any limit of the relay.
     "/flood": (res) => {
       res.writeHead(200, { "content-type": "text/event-stream" });
       Readable.from(Array.from({ length: 40 }, () => big)).pipe(res);
@@ -41,7 +41,7 @@ export async function startService(): Promise<Service> {
     res.on("error", () => {});
     if (path.startsWith("/honest/")) res.end(honestAnswer(path));
     else if (path.startsWith("/echo")) req.pipe(res);
-    // Node has no trailers where there is no body.
+    // Node sends no trailers if there is no body.
     else (routes[req.method === "HEAD" ? "" : path] ?? ((res) => res.end("ok")))(res);
   });
   const upgraded = new Set<Socket>();

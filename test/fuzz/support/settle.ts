@@ -2,8 +2,9 @@ import { once } from "node:events";
 import { WebSocket } from "ws";
 
 /**
- * A ping and its answer: what was said before has been taken in. Or the end of the connection; or a second, since a connection
- * on which garbage was said may hear nothing more and wait for what it announced.
+ * Waits for a ping and its answer: then the other end has taken in all messages before. Or for the end of the
+ * connection. Or for a second, because after garbage the other end may wait for the bytes that it announced,
+ * and read nothing else.
  */
 export async function settle(ws: WebSocket): Promise<void> {
   if (ws.readyState !== WebSocket.OPEN) return;

@@ -3,10 +3,10 @@ import { request as requestSecurely } from "node:https";
 import type { RunningCommand } from "../../support/commands.js";
 import { connectHttp2Visitor, get } from "../../support/secure.js";
 
-/** What a command says when something happened that it did not expect. A code alone may be the other end's word. */
+/** The command's words for an unexpected error. An error code alone may come from the other end. */
 const fault = /"level":50|uncaught error|internal error/;
 
-/** A command that has to stay up whatever is done to it. */
+/** A command that has to stay up under any attack. */
 export class Survivor<Command extends RunningCommand> {
   readonly #start: () => Promise<Command>;
   #running: Command | undefined;
@@ -16,7 +16,7 @@ export class Survivor<Command extends RunningCommand> {
     this.#start = start;
   }
 
-  /** The command, started again if it has ended: a finding is made smaller by trying it again and again. */
+  /** The command. It is started again if it has ended: shrinking tries a finding again and again. */
   async get(): Promise<Command> {
     if (this.#running === undefined || this.#ended) {
       this.#running = await this.#start();
@@ -25,7 +25,7 @@ export class Survivor<Command extends RunningCommand> {
     return this.#running;
   }
 
-  /** The last of what it has said, for error messages. */
+  /** The last part of its output, for error messages. */
   get said(): string {
     return this.#running?.output.slice(-2_000) ?? "nothing";
   }
@@ -35,8 +35,9 @@ export class Survivor<Command extends RunningCommand> {
   }
 
   /**
-   * Looks at what it has said since the last time. `mayEnd`: with these statuses, for a reason that it has told.
-   * @throws Error when it has ended, or told of something that it did not expect.
+   * Checks the output since the last time. `mayEnd`: the command may have ended with these statuses, if it
+   * told a reason.
+   * @throws Error when the command has ended, or reported an unexpected error.
    */
   check(mayEnd: readonly number[] = []): void {
     const command = this.#running;
@@ -57,7 +58,7 @@ export class Survivor<Command extends RunningCommand> {
     await this.#running?.close();
   }
 
-  /** Ends it at once; the next {@link get} starts another one. */
+  /** Kills the command. The next {@link get} starts another one. */
   async kill(): Promise<void> {
     this.#running?.child.kill("SIGKILL");
     await this.#running?.exited;
@@ -68,7 +69,7 @@ let asked = 0;
 
 /**
  * A visitor who asks for /honest/N of a tunnel, over TLS if he trusts the authority `ca`.
- * @throws Error unless the answer is exactly what the service says to that.
+ * @throws Error unless the answer is exactly the service's answer to that.
  */
 export async function honestExchange(port: number, host = "demo.localhost", ca?: string): Promise<void> {
   asked += 1;
@@ -110,5 +111,5 @@ function expectHonest(status: number | undefined, text: string): void {
   throw new Error(`an honest visitor got ${status} ${JSON.stringify(text.slice(0, 200))}`);
 }
 
-/** What the services of these tests say to honest visitors. */
+/** The answer of these tests' services to honest visitors. */
 export const honestAnswer = (path: string): string => `the answer to ${path}`;

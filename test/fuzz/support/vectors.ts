@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 
-/** A plan that once did harm, with what it did. */
+/** A plan that once did harm, with the harm that it did. */
 interface HostilePlan {
   name: string;
   origin: string;
   plan: unknown;
 }
 
-/** The plans of test/vectors/hostile-peers.json for one property, to be tried before any others. */
+/** The plans of test/vectors/hostile-peers.json for one property. They are tried before all others. */
 export function knownPlans<Plan>(
   peer:
     | "visitors"

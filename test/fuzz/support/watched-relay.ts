@@ -2,10 +2,10 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import type { Socket } from "node:net";
 import { createRelay, type Logger, type Relay, type RelayOptions } from "mcp-tunnel";
 
-/** A relay in this process, under the eyes of the test: its sockets, and what goes wrong where nobody catches it. */
+/** A relay in this process that the test watches: its sockets, and the errors that nothing catches. */
 export class WatchedRelay {
   readonly port: number;
-  /** Where visitors are redirected to HTTPS, if they are. */
+  /** The port that redirects visitors to HTTPS, if there is one. */
   readonly redirectPort: number | undefined;
   readonly #relay: Relay;
   readonly #watch: Watch;
@@ -17,7 +17,10 @@ export class WatchedRelay {
     this.#watch = watch;
   }
 
-  /** Starts one on free ports of loopback, for the domain `localhost`. Only one at a time may be watched for faults. */
+  /**
+   * Starts a relay on free ports of loopback, for the domain `localhost`. Only one relay at a time may be
+   * watched for faults.
+   */
   static async start(options: Partial<RelayOptions>): Promise<WatchedRelay> {
     const watch = new Watch();
     const relay = createRelay({
@@ -33,28 +36,28 @@ export class WatchedRelay {
     return new WatchedRelay(relay, port, watch.redirectPort, watch);
   }
 
-  /** @throws Error when it logged one. */
+  /** @throws Error when the relay logged a fault. */
   expectNoFault(): void {
     const [fault] = this.#watch.faults.splice(0);
     if (fault !== undefined) throw new Error(`the relay told of a fault: ${fault}`);
   }
 
-  /** Requests that are open. */
+  /** The number of open requests. */
   get openExchanges(): number {
     return this.#relay.openExchanges;
   }
 
-  /** Which of these, the local ports of visitors, still have a socket here. */
+  /** Those of `ports`, the local ports of visitors, that still have a socket here. */
   held(ports: readonly number[]): number[] {
     return ports.filter((port) => this.#watch.isOpen(port));
   }
 
-  /** Ends these as a finding has left them, for the sake of what is tried next. */
+  /** Ends the connections that a finding has left, before the next attempt. */
   cut(ports: readonly number[]): void {
     this.#watch.cut(ports);
   }
 
-  /** A relay that a finding keeps from ending is made to. */
+  /** Ends the relay. If a finding keeps it from ending, its connections are cut. */
   async close(): Promise<void> {
     const closed = this.#relay.close(0);
     const timer = setTimeout(() => this.#watch.cut(), 1_000);
@@ -67,7 +70,7 @@ export class WatchedRelay {
 class Watch implements Logger {
   readonly faults: string[] = [];
   redirectPort: number | undefined;
-  /** By the port of the other end, which the next one to have it replaces. */
+  /** Sockets by the port of the other end. A new socket from the same port replaces the old one. */
   readonly #accepted = new Map<number, Socket>();
 
   constructor() {
@@ -98,7 +101,7 @@ class Watch implements Logger {
     this.faults.push(`${message} ${JSON.stringify(fields)}`);
   }
 
-  // It also hears of the sockets of other servers in this process, for which nobody asks.
+  // The channel also reports the sockets of other servers in this process. No test asks for those.
   readonly #onSocket = (message: unknown): void => {
     const { socket } = message as { socket: Socket };
     if (socket.remotePort !== undefined) this.#accepted.set(socket.remotePort, socket);

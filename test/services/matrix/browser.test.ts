@@ -12,7 +12,7 @@ import { startWebpack } from "./software/webpack.js";
 
 const isMissing = missingProgram("chromium") || missingNode();
 
-/** Puts `after` in the place of `before` in a file, as a developer does. */
+/** Replaces `before` in a file by `after`, as a developer does. */
 async function edit(file: string, before: string, after: string): Promise<void> {
   await writeFile(file, (await readFile(file, "utf8")).replace(before, after));
 }
@@ -25,7 +25,7 @@ describe.skipIf(isMissing).each(schemes)("a development server in a browser, ove
   });
   afterAll(() => relays?.close());
 
-  /** A page of the tunnel to the service, and how often it was loaded. */
+  /** A page of the tunnel to the service, and the number of times it was loaded. */
   async function visit(port: number): Promise<{ page: Page; loads: () => number }> {
     const tunnel = closing(await relays.connect(scheme, port, ""));
     const browser = closing(
@@ -44,7 +44,7 @@ describe.skipIf(isMissing).each(schemes)("a development server in a browser, ove
   it("takes a server action of Next's, and shows what was edited", { timeout: 90_000 }, async () => {
     const service = closing(await startNext());
     const { page, loads } = await visit(service.port);
-    // Once its script has taken the form over, it makes the request itself and the page stays.
+    // When its script has taken the form over, the script makes the request and the page stays.
     await page.waitForFunction(
       'Object.keys(document.querySelector("form")).some((key) => key.startsWith("__react"))',
     );

@@ -2,46 +2,53 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Relays, type Scheme, schemes, startRelays, type Tunnel, type Way } from "./relays.js";
 import { UserAgent } from "./user-agent.js";
 
-/** A local service that runs. */
+/** A running local service. */
 export interface Service {
   readonly port: number;
   close(): unknown;
 }
 
-/** What a user of the software does. It throws when something does not work that has to. */
+/** The steps of a user of the software. It throws when a necessary step does not work. */
 export type Scenario = (visitor: UserAgent) => Promise<void>;
 
-/** What one scenario needs through the tunnel. */
+/** The needs of one scenario through the tunnel. */
 export interface Need {
-  /** The client's options with which it works, as on the command line, or `none`: no option helps. */
+  /** The client's options with which the scenario works, as on the command line. `none`: no option helps. */
   readonly with: string;
-  /** The schemes for which it does not work without them. Default: both. */
+  /** The schemes over which the scenario does not work without them. Default: both. */
   readonly over?: readonly Scheme[];
-  /** Why it cannot work by default, for docs/services.md. */
+  /** The reason why it cannot work by default, for docs/services.md. */
   readonly why: string;
 }
 
-/** `works`: by default, over both schemes. */
+/** `works`: the scenario works by default, over both schemes. */
 export type Expectation = "works" | Need;
 
 /** A server of the matrix. */
 export interface Software {
-  /** As docs/services.md calls it. */
+  /** The name in docs/services.md. */
   readonly name: string;
-  /** Whether it cannot run here; says why. Only asked where it is to run, since the answer may take an installation. */
+  /**
+   * Whether the software cannot run here; it tells the reason. Only called where it is to run, because the
+   * answer may take an installation.
+   */
   missing(): boolean;
   /** Starts it on a free port, and waits until it answers. */
   start(): Promise<Service>;
   readonly scenarios: Readonly<Record<string, Scenario>>;
-  /** What is expected of each scenario through the tunnel. */
+  /** The expected result of each scenario through the tunnel. */
   readonly expected: Readonly<Record<string, Expectation>>;
-  /** Options of the client with which all that works by default works as well, for who needs them for another reason. */
+  /**
+   * Options of the client for users who need them for another reason: everything that works by default works
+   * with them too.
+   */
   readonly alsoWith?: readonly string[];
 }
 
 /**
- * The tests of some software: each scenario directly, then through the tunnel over both schemes, with the client's defaults and with
- * the options of {@link Software.expected}. A cell works when the visitor's journal is the one of direct access.
+ * The tests of some software: each scenario directly, then through the tunnel over both schemes, with the
+ * client's defaults and with the options of {@link Software.expected}. A cell works when the visitor's
+ * journal equals that of direct access.
  */
 export function describeMatrix(softwares: readonly Software[]): void {
   let relays: Relays;
@@ -58,14 +65,14 @@ export function describeMatrix(softwares: readonly Software[]): void {
         service = await software.start();
       }, 60_000);
       afterAll(async () => {
-        // One that did not come up has failed its test, and must not keep the service from its end.
+        // A tunnel that did not come up has failed its test. It must not keep the service from ending.
         for (const tunnel of await Promise.allSettled(tunnels.values())) {
           if (tunnel.status === "fulfilled") await tunnel.value.close();
         }
         await service?.close();
       });
 
-      /** The tunnel with these options, which stays for the scenarios that follow. */
+      /** The tunnel with these options. It stays for the scenarios that follow. */
       function tunnel(scheme: Scheme, options: string): Promise<Tunnel> {
         const key = `${scheme} ${options}`;
         const started = tunnels.get(key) ?? relays.connect(scheme, service.port, options);
@@ -99,7 +106,7 @@ export function describeMatrix(softwares: readonly Software[]): void {
           it(`does not work over ${scheme} by default: ${need.why}`, async () => {
             const seen = await journalOf(scenario, await tunnel(scheme, ""));
             expect(seen).not.toEqual(direct);
-            // The service itself has answered, not the tunnel for it.
+            // The service itself has answered. The tunnel has not answered in its place.
             expect(seen.join("\n")).not.toMatch(/-> 50[234]\b|ECONN/);
           });
           if (need.with === "none") continue;
@@ -117,7 +124,7 @@ export function directWay(service: Service): Way {
   return { origin: `http://localhost:${service.port}` };
 }
 
-/** What a new visitor sees; that the scenario failed is part of it. */
+/** The journal of a new visitor. A failure of the scenario is part of it. */
 export async function journalOf(scenario: Scenario, { origin, ca }: Way): Promise<string[]> {
   const visitor = new UserAgent(origin, ca);
   try {

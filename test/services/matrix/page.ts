@@ -1,6 +1,9 @@
 import type { Need, Software } from "./matrix.js";
 
-/** The tables of docs/services.md: what each software does through the tunnel as the tests of the matrix find it. */
+/**
+ * The tables of docs/services.md: the results of each software through the tunnel, as the tests of the matrix
+ * find them.
+ */
 export function servicesTables(softwares: readonly Software[]): string {
   const works = softwares.map(({ name, expected, alsoWith = [] }) => {
     const byDefault = Object.keys(expected).filter((scenario) => expected[scenario] === "works");
@@ -18,7 +21,7 @@ export function servicesTables(softwares: readonly Software[]): string {
   ].join("\n");
 }
 
-/** A row for each need: several scenarios may have one in common. */
+/** A row for each need. Several scenarios may have the same need. */
 function needRows({ name, expected }: Software): string[] {
   const scenarios = new Map<Need, string[]>();
   for (const [scenario, need] of Object.entries(expected)) {

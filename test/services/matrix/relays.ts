@@ -1,16 +1,16 @@
 import { startClientCommand, startRelayCommand } from "../../support/commands.js";
 import { startSecureRelay } from "../../support/secure.js";
 
-/** How visitors reach the relay. */
+/** The scheme by which visitors reach the relay. */
 export type Scheme = "http" | "https";
 
 export const schemes: readonly Scheme[] = ["http", "https"];
 
 /** A way to a service: the tunnel, or its own port. */
 export interface Way {
-  /** Where visitors find it, without a slash at the end. */
+  /** The origin at which visitors find the service, without a slash at the end. */
   readonly origin: string;
-  /** Whom they have to trust for it, as PEM. */
+  /** The certificate authority that visitors have to trust for it, as PEM. */
   readonly ca?: string;
 }
 
@@ -26,7 +26,10 @@ export interface Relays {
   close(): Promise<void>;
 }
 
-/** The domain of the tunnels: unlike `.test` and `.localhost` no development server takes it for its own machine's. */
+/**
+ * The domain of the tunnels. Unlike `.test` and `.localhost`, no development server takes it for a name of
+ * its own machine.
+ */
 const domain = "tunnel.example";
 
 export async function startRelays(): Promise<Relays> {

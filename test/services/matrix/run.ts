@@ -5,9 +5,9 @@ import { freePort } from "../../support/free-port.js";
 import type { Service } from "./matrix.js";
 
 /**
- * Starts a program that listens on the port it is told, and waits until it answers a request, with whatever status: most servers
- * do not say when they listen, and some say it too early.
- * @throws Error with all that it said, if it ends or does not answer within 30 s.
+ * Starts a program that listens on the given port, and waits until it answers a request, with any status.
+ * Most servers do not say when they listen, and some say it too early.
+ * @throws Error with the whole output, if the program ends or does not answer within 30 s.
  */
 export async function startServer(
   program: string,
@@ -16,7 +16,7 @@ export async function startServer(
 ): Promise<Service> {
   const port = await freePort();
   const command = new RunningCommand(program, args(port), options);
-  // Also of a request that the server has taken and never answers.
+  // The deadline also ends a request that the server has taken and never answers.
   const deadline = AbortSignal.timeout(30_000);
   while (!(await answers(port, deadline))) {
     if (deadline.aborted || command.child.exitCode !== null) {

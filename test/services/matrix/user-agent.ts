@@ -5,47 +5,53 @@ import { CookieJar } from "tough-cookie";
 import { Agent, fetch as undiciFetch, request } from "undici";
 import { WebSocket } from "ws";
 
-/** How a {@link UserAgent} asks for something. */
+/** The options of a request of a {@link UserAgent}. */
 export interface Ask {
   /** Default: GET. */
   method?: string;
   headers?: Record<string, string>;
-  /** A form as a browser sends it, or any other body with the Content-Type of its own in `headers`. */
+  /** A form as a browser sends it, or any other body, whose Content-Type is in `headers`. */
   body?: URLSearchParams | string;
-  /** The page that holds the link or the form, from which a browser takes Referer. Default: none for GET, the root for the rest. */
+  /**
+   * The page with the link or the form, from which a browser takes Referer. Default: none for GET, the root
+   * for other methods.
+   */
   from?: string;
-  /** As a page of this other origin asks, with the user's cookies: what services guard against. */
+  /**
+   * Asks as a page of this other origin does, with the user's cookies. Services guard against such requests.
+   */
   foreign?: string;
-  /** Default: follows redirects as a browser does, to the end. */
+  /** Default: follows all redirects, as a browser does. */
   redirect?: "follow" | "manual";
 }
 
 /** An answer, at the end of all redirects. */
 export interface Page {
   readonly status: number;
-  /** Where the redirects led. */
+  /** The URL at the end of the redirects. */
   readonly url: string;
   readonly headers: Record<string, string | string[] | undefined>;
   readonly text: string;
 }
 
-/** A WebSocket that is open. */
+/** An open WebSocket. */
 export interface Channel {
   readonly socket: WebSocket;
-  /** The messages since it opened, as they come; binary ones too. */
+  /** The messages since it opened, as they come, binary ones included. */
   messages(): AsyncIterableIterator<Buffer>;
 }
 
 const redirects = new Set([301, 302, 303, 307, 308]);
 
 /**
- * What a browser does that services depend on: it keeps cookies by the rules for domains, follows redirects, and names its origin
- * and the page it comes from. Names are all found on loopback. It journals each exchange with its own origin written as ORIGIN,
- * so that the journals of two ways to the same service can be compared.
+ * The behaviour of a browser on which services depend: it keeps cookies by the rules for domains, follows
+ * redirects, and names its origin and the page it comes from. It finds all names on loopback. It journals
+ * each exchange and writes its own origin as ORIGIN, so that the journals of two ways to the same service can
+ * be compared.
  */
 export class UserAgent {
   readonly journal: string[] = [];
-  /** For names of its own on the service. In the journal it is TOKEN, as all that is drawn by lot. */
+  /** For names of its own on the service. In the journal it is TOKEN, as all random texts. */
   readonly id: string = randomUUID();
   readonly cookies = new CookieJar();
   /** The service's origin as this visitor sees it, without a slash at the end. */
@@ -54,14 +60,16 @@ export class UserAgent {
   readonly #dispatcher: Agent;
   readonly #sockets: WebSocket[] = [];
 
-  /** `ca`: whom it trusts, as PEM. */
+  /** `ca`: the certificate authority that it trusts, as PEM. */
   constructor(origin: string, ca?: string) {
     this.origin = origin;
     this.#ca = ca;
     this.#dispatcher = new Agent({ connect: { lookup: loopback, ...(ca === undefined ? {} : { ca }) } });
   }
 
-  /** Asks for a path of the service, or any URL. Redirects lead anywhere on loopback, as those of a service may. */
+  /**
+   * Asks for a path of the service, or any URL. Redirects may lead anywhere on loopback, as a service's may.
+   */
   async open(pathOrUrl: string, ask: Ask = {}): Promise<Page> {
     let url = new URL(pathOrUrl, this.origin);
     let { method = "GET", body, headers = {} } = ask;
@@ -90,18 +98,25 @@ export class UserAgent {
     throw new Error(`too many redirects, the last one to ${this.mapped(url.href)}`);
   }
 
-  /** `fetch` for SDKs that take one: journalled, without cookies and without what only browsers send. */
+  /**
+   * `fetch` for SDKs that take one: journalled, without cookies and without the fields that only browsers
+   * send.
+   */
   readonly fetch: typeof fetch = async (input, init) => {
     const url = input instanceof Request ? input.url : String(input);
     // undici's Response has the shape of the global one; only their types differ.
     const answer = await undiciFetch(url, { ...(init as object), dispatcher: this.#dispatcher });
-    // The stream that MCP clients open beside their calls: chance says whether it is answered before they leave.
+    // MCP clients open a stream beside their calls. It is not journalled: chance decides whether it is
+    // answered before the client leaves.
     const isBeside = new Headers(init?.headers).get("accept") === "text/event-stream";
     if (!isBeside) this.note(`${init?.method ?? "GET"} ${url} -> ${answer.status}`);
     return answer as unknown as Response;
   };
 
-  /** Opens a WebSocket as a page of the service does, or one of `foreign`; the status if it is refused. */
+  /**
+   * Opens a WebSocket as a page of the service does, or as a page of `foreign`.
+   * @throws Refused with the status, if the service refuses it.
+   */
   async webSocket(
     path: string,
     { foreign, protocols = [] as string[], headers = {} } = {} as Offer,
@@ -116,7 +131,7 @@ export class UserAgent {
       ...(this.#ca === undefined ? {} : { ca: this.#ca }),
     });
     this.#sockets.push(socket);
-    // From the beginning: a service may speak first.
+    // Listens from the beginning: a service may speak first.
     const received = on(socket, "message", { close: ["close"] });
     const status = await new Promise<number>((resolve, reject) => {
       socket.once("upgrade", (response) => resolve(response.statusCode as number));
@@ -130,7 +145,7 @@ export class UserAgent {
     if (status !== 101) throw new Refused(status);
     async function* messages(): AsyncIterableIterator<Buffer> {
       for (;;) {
-        // Not by `for await`, which would end it for whoever listens on.
+        // Not by `for await`: it would end the iterator for a caller that listens on.
         const next = await received.next();
         if (next.done === true) return;
         yield Buffer.from((next.value as [Buffer])[0]);
@@ -144,7 +159,10 @@ export class UserAgent {
     this.journal.push(this.mapped(line));
   }
 
-  /** The text with the visitor's own origin as ORIGIN, its authority as AUTHORITY, and what is drawn by lot as TOKEN. */
+  /**
+   * The text in which the visitor's own origin is ORIGIN, its authority AUTHORITY, and each random text
+   * TOKEN.
+   */
   mapped(text: string): string {
     const { host } = new URL(this.origin);
     return text
@@ -171,7 +189,8 @@ export class UserAgent {
     if (!isSafe(method)) headers["origin"] = own;
     const from = ask.foreign ?? ask.from;
     if (from !== undefined) headers["referer"] = new URL(from, `${own}/`).href;
-    // Browsers say it to servers that nobody between could have read: the Secure Contexts standard, section 3.1.
+    // Browsers send this only to origins that nobody between could have read or changed: the Secure Contexts
+    // standard, section 3.1.
     if (url.protocol === "https:" || url.hostname === "localhost") {
       headers["sec-fetch-site"] =
         ask.foreign === undefined ? (from === undefined ? "none" : "same-origin") : "cross-site";
@@ -189,7 +208,7 @@ export class UserAgent {
     });
     const text = await stream.text();
     for (const value of [fields["set-cookie"] ?? []].flat()) {
-      // A cookie that a browser would not take is not stored; the journal of what follows shows it.
+      // A cookie that a browser would refuse is not stored. The journal of the next requests shows that.
       await this.cookies.setCookie(value, url.href, { ignoreError: true });
     }
     const location = fields["location"] === undefined ? "" : ` ${String(fields["location"])}`;
@@ -211,7 +230,7 @@ interface Offer {
   headers?: Record<string, string>;
 }
 
-/** A WebSocket handshake that was answered with another status than 101. */
+/** A WebSocket handshake that was answered with a status other than 101. */
 export class Refused extends Error {
   readonly status: number;
 

@@ -1,6 +1,6 @@
 """A page behind a login with Django's guard against forged requests, and the settings of a new project.
 
-What the environment's DJANGO_SETTINGS holds, as JSON, is set besides.
+The environment's DJANGO_SETTINGS, a JSON object, holds further settings.
 """
 
 import json

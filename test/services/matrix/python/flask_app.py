@@ -1,6 +1,7 @@
 """A page behind a login, with the session in a cookie and URLs that Flask builds whole.
 
-With PROXY_FIX in the environment it believes the X-Forwarded fields, as Flask's documentation shows for use behind a proxy.
+With PROXY_FIX in the environment it believes the X-Forwarded fields, as Flask's documentation shows for use
+behind a proxy.
 """
 
 import os

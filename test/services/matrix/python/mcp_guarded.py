@@ -1,4 +1,4 @@
-"""An MCP server of the Python SDK, with the guard against DNS rebinding that it has by default on localhost."""
+"""An MCP server of the Python SDK, with its guard against DNS rebinding, the default on localhost."""
 
 import sys
 

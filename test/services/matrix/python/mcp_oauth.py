@@ -1,6 +1,6 @@
 """An MCP server whose tools want a token, and the authorization server of the Python SDK itself beside it.
 
-It knows itself as http://localhost:PORT, and grants what it is asked for without a question to the user.
+Its own URL is http://localhost:PORT. It grants every request without a question to the user.
 """
 
 import secrets

@@ -51,7 +51,7 @@ function django(name: string, settings: object, alsoWith: readonly string[] = []
   };
 }
 
-/** What is recommended behind a proxy that speaks TLS. */
+/** The setting that Django recommends behind a proxy that speaks TLS. */
 const secureHeader = { SECURE_PROXY_SSL_HEADER: ["HTTP_X_FORWARDED_PROTO", "https"] };
 
 export const djangoByDefault = django("Django", {});
@@ -64,7 +64,7 @@ export const djangoForwardedHost = django(
   ["--origin keep --forwarded-headers all", "--host-header preserve"],
 );
 
-/** It believes X-Forwarded-Proto of this machine without being asked to. */
+/** gunicorn believes X-Forwarded-Proto of this machine by default. */
 export const djangoUnderGunicorn: Software = {
   ...djangoByDefault,
   name: "Django under gunicorn",

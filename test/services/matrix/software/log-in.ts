@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import type { Scenario } from "../matrix.js";
 
-/** Whose requests services refuse. */
+/** The origin of a page whose requests services refuse. */
 export const anotherSite = "https://another-site.test";
 
-/** The scenarios of a form at `/` that posts to `/login`, which redirects to `/welcome` by its whole URL. */
+/**
+ * The scenarios of a form at `/` that posts to `/login`, which redirects to the absolute URL of `/welcome`.
+ */
 export const logIn = {
   async "logs in, with a cookie and an absolute redirect"(visitor) {
     const { text: form } = await visitor.open("/");
@@ -20,7 +22,7 @@ export const logIn = {
   },
 } satisfies Record<string, Scenario>;
 
-/** The form's hidden fields as they came, and the user's name. */
+/** The form's hidden fields as they came, and a user name. */
 function filled(html: string): URLSearchParams {
   const fields = new URLSearchParams({ user: "ada" });
   for (const [input] of html.matchAll(/<input type="hidden"[^>]*>/g)) {

@@ -27,7 +27,7 @@ async function useTools(visitor: UserAgent, path: string): Promise<void> {
   }
 }
 
-/** A call of a tool as the script of a page makes it. */
+/** A call of a tool, as the script of a page sends it. */
 const initialize = {
   method: "POST",
   headers: { "content-type": "application/json", accept: "application/json, text/event-stream" },
@@ -49,7 +49,7 @@ const foreignPage: Scenario = async (visitor) => {
   );
 };
 
-/** Of a server at `/mcp` with guards against DNS rebinding. */
+/** The scenarios of a server at `/mcp` with guards against DNS rebinding. */
 export const mcpScenarios: Record<string, Scenario> = {
   "serves MCP clients": (visitor) => useTools(visitor, "/mcp"),
   "serves a page of its own origin": ownPage,
@@ -88,7 +88,10 @@ export const mcpGuarded: Software = {
   },
 };
 
-/** The user's side of OAuth: the browser follows the authorization URL, and the code comes back to the client's own page. */
+/**
+ * The user's side of OAuth: the browser follows the authorization URL, and the code comes back to the
+ * client's own page.
+ */
 class SignIn implements V2Provider {
   readonly redirectUrl = "http://127.0.0.1:9/callback";
   readonly clientMetadata = {
@@ -97,7 +100,7 @@ class SignIn implements V2Provider {
     grant_types: ["authorization_code", "refresh_token"],
     response_types: ["code"],
   };
-  /** What the browser was sent back with. */
+  /** The query with which the browser was sent back. */
   callback = new URLSearchParams();
   readonly #visitor: UserAgent;
   #client: OAuthClientInformationMixed | undefined;

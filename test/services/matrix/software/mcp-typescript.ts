@@ -8,7 +8,7 @@ const works = {
   "refuses a page of another site": "works",
 } as const;
 
-/** With its protection against DNS rebinding, which is off unless it is asked for. */
+/** With its protection against DNS rebinding, which is off by default. */
 export const mcpTypeScriptV1: Software = {
   name: "MCP SDK for TypeScript, version 1, with `enableDnsRebindingProtection`",
   missing: () => false,

@@ -4,11 +4,12 @@ import { anotherSite } from "./log-in.js";
 import { missingNode, type NodeService, startNode } from "./node.js";
 import type { Ask, UserAgent } from "../user-agent.js";
 
-/** What the page's form asks for: by the page's script, or by the browser itself. */
+/** The request of the page's form, made by the page's script or by the browser itself. */
 async function action(visitor: UserAgent, by: "script" | "browser"): Promise<Ask> {
   const { text } = await visitor.open("/");
   const id = /name="\$ACTION_ID_([0-9a-f]+)"/.exec(text)?.[1] as string;
-  // React's own encoding of the arguments, in which the form is the first of them and comes before it.
+  // React's own encoding of the arguments: the form is the first argument, and its fields come before the
+  // list.
   const fields =
     by === "script"
       ? [
@@ -68,7 +69,8 @@ export const next: Software = {
     },
     async "refuses the WebSocket of another site"(visitor) {
       await assert.rejects(visitor.webSocket("/_next/hmr?id=a-page", { foreign: anotherSite }));
-      // Next says it with a word that is no answer of HTTP: a browser learns nothing, a proxy makes it 502.
+      // Next refuses with a word that is no answer of HTTP. A browser learns nothing, and a proxy answers
+      // 502.
       visitor.journal.length = 0;
     },
   },

@@ -4,7 +4,7 @@ import { copyBelow, modulesOf } from "../../../support/node-modules.js";
 import type { Service } from "../matrix.js";
 import { startServer } from "../run.js";
 
-/** Where the services of the matrix are that need packages of npm. */
+/** The folder of the matrix's services that need packages of npm. */
 const nodeFolder = fileURLToPath(new URL("../node", import.meta.url));
 
 /** A service that runs in a folder of its own. */
@@ -14,15 +14,15 @@ export interface NodeService extends Service {
 
 let modules: string | undefined;
 
-/** Installs what they need at the first call; says whether that failed. */
+/** Installs the packages that they need, at the first call. Returns whether that failed. */
 export function missingNode(): boolean {
   modules ??= modulesOf(nodeFolder);
   return modules === undefined;
 }
 
 /**
- * Starts a script that listens, in a copy of `folder`, one of those of the services. The script is a path there, or of one of the
- * packages if it begins with `node_modules`.
+ * Starts a script that listens, in a copy of `folder`, one of the services' folders. The script is a path in
+ * it, or of one of the packages if it begins with `node_modules`.
  */
 export async function startNode(
   folder: string,
@@ -34,7 +34,7 @@ export async function startNode(
   try {
     const service = await startServer(process.execPath, (port) => [path, ...args(port)], {
       cwd: copy.path,
-      // Nobody is told that tests ran; nor is the program, of which some behave differently in them.
+      // No telemetry. And the program is not told that it is tested: some behave differently in tests.
       env: { NEXT_TELEMETRY_DISABLED: "1", NODE_ENV: "development" },
     });
     return {

@@ -4,12 +4,14 @@ import { pythonWith } from "../../../support/python.js";
 import type { Service } from "../matrix.js";
 import { startServer } from "../run.js";
 
-/** Where the Python services of the matrix are. */
+/** The folder of the matrix's Python services. */
 export const pythonFolder = fileURLToPath(new URL("../python", import.meta.url));
 
 let interpreter: string | undefined;
 
-/** Makes the interpreter that has what they import, at the first call; says whether that failed. */
+/**
+ * Makes the interpreter with the packages that they import, at the first call. Returns whether that failed.
+ */
 export function missingPython(): boolean {
   interpreter ??= pythonWith(`${pythonFolder}/requirements.txt`);
   return interpreter === undefined;
@@ -21,7 +23,7 @@ export function startPython(
   args: (port: number) => readonly string[],
   options: RunOptions = {},
 ): Promise<Service> {
-  // Without what it would leave in the tree.
+  // `-B`: Python leaves no files in the tree.
   return startServer(interpreter as string, (port) => ["-B", "-m", module, ...args(port)], {
     cwd: pythonFolder,
     ...options,

@@ -8,7 +8,7 @@ import { anotherSite, logIn } from "./log-in.js";
 
 const folder = fileURLToPath(new URL("../rails", import.meta.url));
 
-/** The one part of Rails that has no program. */
+/** Whether Action Cable is missing: it is the one part of Rails that has no program. */
 function missingActionCable(): boolean {
   if (spawnSync("ruby", ["-e", 'gem "actioncable"']).status === 0) return false;
   return missing("Action Cable is not installed; its package, ruby-actioncable, belongs in .ci/run");
@@ -40,6 +40,6 @@ export const rails: Software = {
     "welcomes over the WebSocket of Action Cable": "works",
     "refuses the WebSocket of another site": "works",
   },
-  // It believes X-Forwarded-Proto without being asked to.
+  // Rails believes X-Forwarded-Proto by default.
   alsoWith: ["--forwarded-headers for,proto"],
 };

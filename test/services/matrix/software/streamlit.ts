@@ -21,7 +21,7 @@ export const streamlit: Software = {
     async "runs the app over a WebSocket"(visitor) {
       await visitor.open("/_stcore/health");
       const { socket, messages } = await visitor.webSocket(stream, { protocols: ["streamlit"] });
-      // BackMsg of Streamlit's protocol buffers: run the script, field 11, with an empty state.
+      // A BackMsg of Streamlit's protocol buffers: run the script (field 11), with an empty state.
       socket.send(Buffer.from([0x5a, 0x00]));
       for await (const message of messages()) {
         if (message.includes("hello from Streamlit")) return;

@@ -4,7 +4,10 @@ import { anotherSite } from "./log-in.js";
 import { missingNode, startNode } from "./node.js";
 import type { UserAgent } from "../user-agent.js";
 
-/** The path of the WebSocket that a page opens to learn of changes, with the token that only its own pages can read. */
+/**
+ * The path of the WebSocket that tells a page of changes, with the token that only the server's own pages can
+ * read.
+ */
 async function socketPath(visitor: UserAgent): Promise<string> {
   const { text } = await visitor.open("/@vite/client", { from: "/" });
   return `/?token=${/wsToken = "([^"]+)"/.exec(text)?.[1]}`;

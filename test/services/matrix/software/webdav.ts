@@ -9,7 +9,7 @@ import type { UserAgent } from "../user-agent.js";
 
 const path = `${process.env["PATH"]}:/usr/sbin`;
 
-/** Starts a server on a folder of its own that is open to all. */
+/** Starts a server on a folder of its own. Everybody may write there. */
 async function serve(
   program: string,
   config: (folder: string, port: number) => string,

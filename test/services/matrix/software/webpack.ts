@@ -4,7 +4,7 @@ import type { Channel, UserAgent } from "../user-agent.js";
 import { anotherSite } from "./log-in.js";
 import { missingNode, type NodeService, startNode } from "./node.js";
 
-/** Where a page of webpack's finds its WebSocket, by the rules of webpack-dev-server/client. */
+/** The URL at which a page of webpack's finds its WebSocket, by the rules of webpack-dev-server/client. */
 async function socketUrl(visitor: UserAgent): Promise<string> {
   const { text } = await visitor.open("/main.js", { from: "/" });
   const query = new URLSearchParams(/webpack-dev-server\/client\/index\.js\?([^"\\]+)/.exec(text)?.[1]);
@@ -15,7 +15,7 @@ async function socketUrl(visitor: UserAgent): Promise<string> {
   return url.href;
 }
 
-/** What the server says first over a WebSocket. */
+/** The first message of the server over a WebSocket. */
 async function firstMessage({ messages }: Channel): Promise<{ type: string; data?: unknown }> {
   return JSON.parse(String((await messages().next()).value)) as { type: string };
 }
@@ -55,7 +55,7 @@ export const webpackDevServer: Software = {
   },
 };
 
-/** The server whose pages find its WebSocket where they were found themselves. */
+/** Starts a server whose pages look for its WebSocket at their own origin. */
 export function startWebpack(): Promise<NodeService> {
   return startNode("webpack", "serve.cjs", (port) => [String(port), "auto://0.0.0.0:0/ws"]);
 }

@@ -1,5 +1,5 @@
-// A log-in with Express: a session, a form that is taken from its own pages alone, an absolute redirect.
-// With `trust-proxy` it believes what a proxy on this machine says of the URL that was asked for.
+// A log-in with Express: a session, a form that only its own pages may send, an absolute redirect. With
+// `trust-proxy` it believes a proxy on this machine about the requested URL.
 import express from "express";
 import session from "express-session";
 

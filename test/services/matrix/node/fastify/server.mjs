@@ -1,5 +1,5 @@
-// A log-in with Fastify: a signed cookie, forms and WebSockets that are taken from its own pages alone, an absolute redirect.
-// With `trust-proxy` it believes what a proxy on this machine says of the URL that was asked for.
+// A log-in with Fastify: a signed cookie, forms and WebSockets that only its own pages may use, an absolute
+// redirect. With `trust-proxy` it believes a proxy on this machine about the requested URL.
 import cookie from "@fastify/cookie";
 import formbody from "@fastify/formbody";
 import websocket from "@fastify/websocket";

@@ -1,5 +1,5 @@
-// Starts webpack's development server on the port that it is told, as `webpack serve` does. Told a URL besides, it has its pages
-// look there for its WebSocket.
+// Starts webpack's development server on the given port, as `webpack serve` does. If a URL is given too, the
+// server's pages look there for its WebSocket.
 const webpack = require("webpack");
 const WebpackDevServer = require("webpack-dev-server");
 
