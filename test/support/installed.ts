@@ -24,7 +24,7 @@ export function installedOnce(
     return folder;
   } catch (error) {
     const { stderr, message } = error as Error & { stderr?: Buffer };
-    missing(`what ${what} names cannot be installed: ${stderr?.toString().trim() || message}`);
+    missing(`the packages that ${what} names cannot be installed: ${stderr?.toString().trim() || message}`);
     return undefined;
   }
 }

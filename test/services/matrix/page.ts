@@ -8,14 +8,14 @@ export function servicesTables(softwares: readonly Software[]): string {
   const works = softwares.map(({ name, expected, alsoWith = [] }) => {
     const byDefault = Object.keys(expected).filter((scenario) => expected[scenario] === "works");
     const as = alsoWith.map((options) => `\`${options}\``).join("; ");
-    return `| ${name} | ${byDefault.join("; ") || "nothing of what was tried"} | ${as} |`;
+    return `| ${name} | ${byDefault.join("; ") || "none of the scenarios"} | ${as} |`;
   });
   return [
-    "| Software | What works by default | And with |",
+    "| Software | Works by default | Works also with |",
     "|---|---|---|",
     ...works,
     "",
-    "| Software | What does not | What makes it work | Why |",
+    "| Software | Does not work by default | Works with | Why |",
     "|---|---|---|---|",
     ...softwares.flatMap(needRows),
   ].join("\n");

@@ -34,7 +34,9 @@ export const expressBehindProxy: Software = {
     ...logInWorks,
     "names itself in its pages by the URL that visitors have": {
       with: "--origin keep --forwarded-headers all",
-      why: "it takes its public name from X-Forwarded-Host and -Proto, which most others compare with Origin or refuse",
+      why:
+        "it takes its public name from X-Forwarded-Host and -Proto, " +
+        "which most other services compare with Origin or refuse",
     },
   },
   alsoWith: ["--forwarded-headers for,proto", "--origin keep --forwarded-headers all"],

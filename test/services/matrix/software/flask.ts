@@ -51,7 +51,9 @@ export const flaskWithProxyFix: Software = {
     "keeps a cookie for the domain that it knows itself by": "works",
     "names itself in its pages by the URL that visitors have": {
       with: "--forwarded-headers all",
-      why: "it believes X-Forwarded-Host and -Proto, which services are not told by default, since many compare them with Origin",
+      why:
+        "it believes X-Forwarded-Host and -Proto, which the client does not send by default " +
+        "because many services compare them with Origin",
     },
   },
 };

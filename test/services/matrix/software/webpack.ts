@@ -48,7 +48,9 @@ export const webpackDevServer: Software = {
     "shows the page and its script": "works",
     "says over the page's WebSocket what has changed": {
       with: "none",
-      why: "its script has the name and port at which the server listens in it: set `devServer.client.webSocketURL` to `auto://0.0.0.0:0/ws`",
+      why:
+        "its script holds the name and port at which the server listens: " +
+        "set `devServer.client.webSocketURL` to `auto://0.0.0.0:0/ws`",
     },
     "refuses the WebSocket of another site": "works",
     "refuses a script tag of another site": "works",
