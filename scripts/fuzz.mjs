@@ -46,7 +46,8 @@ for (let round = 1; performance.now() < deadlineMs; round++, seed++) {
   const runs = reports.reduce((sum, report) => sum + report.runs, 0);
   const minutes = ((performance.now() - startedAtMs) / 60_000).toFixed(1);
   console.log(
-    `${minutes} min: round ${round}, seed ${seed}: ${reports.length} properties, ${runs} runs, ${findings.size} findings in all`,
+    `${minutes} min: round ${round}, seed ${seed}: ${reports.length} properties, ${runs} runs, ` +
+      `${findings.size} findings in all`,
   );
   if (reports.length === 0) break;
 }

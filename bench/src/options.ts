@@ -28,7 +28,7 @@ export const usage = `npm run bench -- [options]
   --gate           exit with status 1 if a target's limit is missed by more than the spread
   --json FILE      everything that was measured
   --scaling        instead: how cost grows with tunnels, streams and body size; writes plots into docs/
-  --delay          instead: a link with a delay, against raw TCP through the same delay; writes plots into docs/
+  --delay          instead: a link with a delay, against raw TCP over the same link; writes plots into docs/
 
 Workloads: ${workloads.map((workload) => workload.name).join(", ")}`;
 

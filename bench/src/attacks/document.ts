@@ -20,7 +20,8 @@ const header = [
 export function document(rows: readonly (readonly string[])[], seconds: number, bounds: string): string {
   const date = new Date().toISOString().slice(0, 10);
   return [
-    `${date}, Node ${process.versions.node}, ${cpus().length} cores that everything shared, ${seconds} s of each attack. Bounds: ${bounds}.`,
+    `${date}, Node ${process.versions.node}, ${cpus().length} cores that everything shared, ` +
+      `${seconds} s of each attack. Bounds: ${bounds}.`,
     "",
     table(header, rows),
   ].join("\n");

@@ -28,7 +28,8 @@ const only = values.only?.split(",");
 const chosen = attacks.filter(({ name }) => only?.includes(name) ?? true);
 if (!(seconds > 0) || chosen.length === 0) {
   console.error(
-    `usage: npm run attacks -- [--seconds N] [--only NAMES] [--write]\n${attacks.map(({ name }) => name).join(", ")}`,
+    "usage: npm run attacks -- [--seconds N] [--only NAMES] [--write]\n" +
+      attacks.map(({ name }) => name).join(", "),
   );
   process.exit(2);
 }

@@ -42,7 +42,9 @@ export const byClients: readonly Attack[] = [
   },
   {
     name: "message bombs",
-    what: "clients whose messages never end, in large fragments, in empty ones, or of a gigabyte, registered and not",
+    what:
+      "clients whose messages never end, in large fragments, in empty ones, or of a gigabyte, " +
+      "registered and not",
     async run(field) {
       await field.paced(20, 50, async (i) => {
         const line = field.connect(i, 20);

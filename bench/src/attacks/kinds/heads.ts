@@ -69,7 +69,9 @@ async function answerOnce(field: Field, i: number, { wire, to }: Answer): Promis
 export const byHeads: readonly Attack[] = [
   {
     name: "costly cookies",
-    what: "clients, and a service, whose cookies take long to read: 250,000 dots, 80,000 letters or 120,000 accents in a `Domain`, 100,000 semicolons, 10,000 cookies",
+    what:
+      "clients, and a service, whose cookies take long to read: 250,000 dots, 80,000 letters or " +
+      "120,000 accents in a `Domain`, 100,000 semicolons, 10,000 cookies",
     async run(field) {
       await field.paced(8, 16, async (i) => {
         if (i % 2 === 0) {
@@ -85,14 +87,18 @@ export const byHeads: readonly Attack[] = [
   },
   {
     name: "fat heads",
-    what: "clients whose answers have heads of 13 MB, of 600,000 fields in 7 MB (both JSON), or of 87,000 fields in 256 KiB",
+    what:
+      "clients whose answers have heads of 13 MB, of 600,000 fields in 7 MB (both JSON), " +
+      "or of 87,000 fields in 256 KiB",
     async run(field) {
       await field.paced(4, 8, (i) => answerOnce(field, i, fatHeads[i % fatHeads.length] as Answer));
     },
   },
   {
     name: "interim heads",
-    what: "a client that sends 20 MB of interim heads a second to visitors who read nothing, over HTTP/1.1 and HTTP/2",
+    what:
+      "a client that sends 20 MB of interim heads a second to visitors who read nothing, " +
+      "over HTTP/1.1 and HTTP/2",
     tls: true,
     async run(field) {
       const client = await HostileClient.register(field, 0, "early", "v1");

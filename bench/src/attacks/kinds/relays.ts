@@ -69,7 +69,9 @@ function untilOver(field: Field): number {
 export const byRelays: readonly Attack[] = [
   {
     name: "hostile relay",
-    what: "requests with bodies of 11 MB on the original's wire, 160 at most, to a local service that reads none; then a broken link, and 100 requests that are to be answered",
+    what:
+      "requests with bodies of 11 MB on the original's wire, 160 at most, to a local service that reads " +
+      "none; then a broken link, and 100 requests that are to be answered",
     victim: "client",
     run: (field) => flood(field, "json", 50, 160),
   },

@@ -29,7 +29,9 @@ async function sayMore(field: Field, i: number, head: string): Promise<void> {
 export const bySockets: readonly Attack[] = [
   {
     name: "expectations",
-    what: "500 connections a second from 20 addresses with `Expect: y` and an upgrade behind it in one packet",
+    what:
+      "500 connections a second from 20 addresses with `Expect: y` and an upgrade behind it " +
+      "in one packet",
     async run(field) {
       await field.paced(500, 8_000, (i) => {
         const follower = followers[Math.floor(i / 3) % followers.length] as string;
@@ -39,7 +41,9 @@ export const bySockets: readonly Attack[] = [
   },
   {
     name: "connects",
-    what: "500 `CONNECT` a second from 20 addresses, a byte after the answer, and peers that stay or leave by half",
+    what:
+      "500 `CONNECT` a second from 20 addresses, a byte after the answer, and peers that stay " +
+      "or leave by half",
     async run(field) {
       await field.paced(500, 8_000, (i) => sayMore(field, i, connect));
     },
