@@ -27,29 +27,30 @@ import type { OauthMetadata, OriginPolicy } from "mcp-tunnel-client/options";
 import { environmentProxy } from "./environment-proxy.js";
 import { version } from "./version.js";
 
-/** What the command line and the environment say. */
+/** The options of the command line and the environment. */
 export interface CliOptions {
   readonly json: boolean;
   readonly client: TunnelClientOptions;
 }
 
-/** Why the command ended; in `--help` too. */
+/** Exit statuses, by why the command ended. `--help` lists them, too. */
 export const exitStatus = { ended: 0, failed: 1, usage: 2, refused: 3, evicted: 4 } as const;
 
 const description = `Gives a local MCP server, or any HTTP service, a public URL through an mcp-tunnel relay.
 
-The relay sends visitors' requests through one outgoing connection, so nothing on this machine has to be reachable. After a loss of that connection the client comes back by itself.`;
+The relay sends visitors' requests through one outgoing connection, so nothing on this machine has to be reachable. If that connection is lost, the client reconnects by itself.`;
 
 const epilogue = `
 Each option can also be set in the environment, as MCP_TUNNEL_ and its name:
-MCP_TUNNEL_TOKEN_FILE for --token-file. What the command line says wins.
+MCP_TUNNEL_TOKEN_FILE for --token-file. The command line wins.
 
 Examples:
   Publish http://localhost:3000 under the name that goes with the token
     $ mcp-tunnel-client 3000 --relay https://tunnel.example.com --token s3cret
 
   Ask for demo.tunnel.example.com; a relay without a scheme is wss://
-    $ mcp-tunnel-client localhost:8000 --relay tunnel.example.com --subdomain demo
+    $ mcp-tunnel-client localhost:8000 --relay tunnel.example.com \\
+        --subdomain demo
 
   For programs: one JSON object a line (connected, request, disconnected,
   reconnecting, refused, closing, evicted, warning, error)
@@ -78,8 +79,8 @@ interface Flags {
 }
 
 /**
- * Reads the command line. `--help`, `--version` and mistakes print and throw commander's error, which carries the exit
- * status.
+ * Reads the command line. For `--help`, `--version` and mistakes commander prints its text and throws an
+ * error that carries the exit status.
  * @throws CommanderError, or TunnelError `invalid_option`, or `unavailable` for a file that cannot be read.
  */
 export function parseCommandLine(args: readonly string[]): CliOptions {
@@ -125,31 +126,30 @@ function buildCommand(): Command {
         "the local service: a port of this machine, host:port, or http(s)://host:port",
       ).argParser(parseLocal),
     )
-    .addOption(
-      option("--relay <url>", "the relay: https://, http://, wss://, ws://, or no scheme for wss://"),
-    )
+    .addOption(option("--relay <url>", "the relay: an https, http, wss or ws URL; without a scheme, wss"))
     .addOption(
       option(
         "--proxy <url>",
-        "an HTTP proxy on the way to the relay; by default what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say",
+        "an HTTP proxy on the way to the relay; by default HTTPS_PROXY, HTTP_PROXY and NO_PROXY decide",
       ),
     )
     .addOption(
-      option("--token <token>", "what the relay knows you by; without one, a random token, for open relays"),
+      option("--token <token>", "the token that the relay knows; by default a random one, for open relays"),
     )
     .addOption(
       option("--token-file <path>", "read the token from a file, so that it is not in the process list"),
     )
     .addOption(
-      option("--subdomain <name>", "the name to ask for; by default the relay decides or offers").argParser(
-        checkedBy(checkSubdomain),
-      ),
+      option(
+        "--subdomain <name>",
+        "the name to ask for; by default the relay decides, or offers several names",
+      ).argParser(checkedBy(checkSubdomain)),
     )
     .addOption(
       option(
         "--host-header <value>",
-        "the Host that the local service sees: 'rewrite' to its own name and port, 'preserve' the public one, or " +
-          "send any other value as it is",
+        "the Host that the local service sees: 'rewrite' sends its own name and port, 'preserve' the " +
+          "public host, and any other value is sent as it is",
       )
         .default("rewrite")
         .argParser(checkedBy(parseHostHeader)),
@@ -158,10 +158,10 @@ function buildCommand(): Command {
       option(
         "--origin <policy>",
         "the public origin in Origin and Referer: 'keep' it, 'rewrite' it to the local service's own, or " +
-          "'drop' Origin, whatever it says",
+          "'drop' Origin, whatever its value",
       )
         .choices(originPolicies)
-        // The default is not set: whether it is given decides about --drop-origin.
+        // The default is not set, because --drop-origin depends on whether --origin is given.
         .default(undefined, defaultOrigin),
     )
     .addOption(new Option("--drop-origin", "the same as --origin drop"))
@@ -177,8 +177,8 @@ function buildCommand(): Command {
     .addOption(
       option(
         "--oauth-metadata <policy>",
-        "OAuth and OpenID metadata that names the local service by the Host that it sees: 'rewrite' it to " +
-          "the public origin, or 'keep' it",
+        "OAuth and OpenID metadata in which the local service has the name that it sees as Host: 'rewrite' " +
+          "that name to the public origin, or 'keep' it",
       )
         .choices(oauthMetadataPolicies)
         .default(defaultOauthMetadata),
@@ -186,19 +186,22 @@ function buildCommand(): Command {
     .addOption(
       option(
         "--max-response-head <bytes>",
-        `the longest head of an answer of the local service, up to ${greatestHeadBytes}, such as 128KiB`,
+        `the longest response head of the local service, such as 128KiB; ${greatestHeadBytes} at most`,
       )
         .default(65_536, exactBytes(65_536))
         .argParser(readHeadBytes),
     )
     .addOption(new Option("--json", "print one JSON object per event"))
     .addOption(
-      option("--max-reconnect-time <duration>", "give up after trying for so long, such as 90s or 10m")
+      option(
+        "--max-reconnect-time <duration>",
+        "how long to try to reach the relay before giving up, such as 90s",
+      )
         .default(undefined, "never")
         .argParser(readDuration),
     )
     .addOption(
-      option("--shutdown-grace <duration>", "on Ctrl-C or SIGTERM, let open requests finish for so long")
+      option("--shutdown-grace <duration>", "how long open requests may go on after Ctrl-C or SIGTERM")
         .default(30_000, formatDuration(30_000))
         .argParser(readDuration),
     )
@@ -212,7 +215,10 @@ function option(flags: string, text: string): Option {
   return created.env(environmentName(created.name()));
 }
 
-/** A switch, on the command line or in the environment, where commander would take any value for yes. */
+/**
+ * Whether a switch is on, by the command line or the environment. There commander would take any value for
+ * yes.
+ */
 function isOn(name: "json" | "drop-origin", given: boolean | undefined): boolean {
   if (given === true) return true;
   const variable = environmentName(name);
@@ -222,7 +228,10 @@ function isOn(name: "json" | "drop-origin", given: boolean | undefined): boolean
   throw unusable(`${variable} must be true or false, not '${value}'`, { options: [name] });
 }
 
-/** The two options of the library, which may not disagree. The command line wins over the environment. */
+/**
+ * The library's two options about `Origin`, which may not disagree. The command line wins over the
+ * environment.
+ */
 function readOrigin(flags: Flags, command: Command): Pick<TunnelClientOptions, "origin" | "dropOrigin"> {
   const { origin } = flags;
   if (origin === undefined) return { dropOrigin: isOn("drop-origin", flags.dropOrigin) };
@@ -233,8 +242,9 @@ function readOrigin(flags: Flags, command: Command): Pick<TunnelClientOptions, "
 }
 
 /**
- * A port, host:port, the host of which is this machine if it is left out, or a URL.
- * @throws InvalidArgumentError for anything else. What the URL may hold is checked later, as the library's `target`.
+ * Reads a port, host:port or a URL. A host that is left out is this machine.
+ * @throws InvalidArgumentError for anything else. The library checks the parts of the URL later, as its
+ * `target`.
  */
 export function parseLocal(text: string): Pick<TunnelClientOptions, "port" | "target"> {
   if (/^\d+$/.test(text)) return { port: Number(text) };
@@ -250,8 +260,9 @@ export function parseLocal(text: string): Pick<TunnelClientOptions, "port" | "ta
 }
 
 /**
- * A reader of what the library looks at too. commander tells of the mistakes, and says whether they stand in
- * the environment. It is not for what may hold a password: commander repeats the value.
+ * A reader of a value that the library checks, too. commander reports the mistakes, and says whether they
+ * come from the environment. The reader is not for values that may hold a password, because commander repeats
+ * the value.
  */
 function checkedBy(check: (text: string) => unknown): (text: string) => string {
   return (text) => {
@@ -280,7 +291,7 @@ function readHeadBytes(text: string): number {
   );
 }
 
-/** commander puts its suggestions on a second line. */
+/** A mistake in one line. commander puts its suggestions on a second line. */
 function mistake(text: string): string {
   return `${printable(oneLine(text))} (see mcp-tunnel-client --help)\n`;
 }

@@ -2,24 +2,33 @@ import { describeValue, maxFields, maxTimerMs, type RefusalLimit, unusable } fro
 import { exactBytes, formatDuration } from "mcp-tunnel-shared";
 
 /**
- * Every limit of the relay. Each is checked before memory is spent, and each that bites is told to
- * {@link RelayObserver.onLimit}.
+ * Every limit of the relay. The relay checks each limit before it spends memory. A limit that takes effect is
+ * reported to {@link RelayObserver.onLimit}.
  */
 export interface LimitOptions {
-  /** Connections open at once, visitors' and clients'. More are closed as they come. Default 10,000. */
+  /**
+   * Open connections of visitors and clients together. Further ones are closed as they come. Default 10,000.
+   */
   maxConnections?: number;
-  /** The same from one address (IPv4) or /64 (IPv6). A trusted proxy's own do not count. Default 1,000. */
+  /**
+   * Open connections from one IPv4 address or IPv6 /64. Those of a trusted proxy do not count. Default 1,000.
+   */
   maxConnectionsPerAddress?: number;
-  /** Requests and upgraded connections open at once from one address (or /64), over all tunnels. Default 500. */
+  /**
+   * Requests and upgraded connections open at once from one address (or /64), over all tunnels. Default 500.
+   */
   maxRequestsPerAddress?: number;
-  /** How long a connection may lie idle between two requests. Default 75,000: proxies keep theirs for 60 s. */
+  /**
+   * How long a connection may lie idle between two requests. Default 75,000, because proxies keep theirs for
+   * 60 s.
+   */
   idleTimeoutMs?: number;
   /** Requests and WebSockets open at once over one HTTP/2 connection. Default 100. */
   maxStreamsPerConnection?: number;
   /**
-   * Requests over one HTTP/2 connection that its visitor may give up in a second before they are answered, and ten times as
-   * many at once: a browser that leaves a page gives up what it was loading. Beyond it the connection is closed.
-   * Default 20.
+   * Requests over one HTTP/2 connection that its visitor may cancel each second before they are answered. Ten
+   * times as many may come at once, because a browser that leaves a page cancels all that it was loading.
+   * Beyond that the relay closes the connection. Default 20.
    */
   maxResetsPerSecond?: number;
   /** Longest request head, request line included. Default 32,768. */
@@ -28,7 +37,7 @@ export interface LimitOptions {
   maxHeaderCount?: number;
   /** Longest request target. Default 16,384. */
   maxUrlBytes?: number;
-  /** How long a request head may take, and a TLS handshake. Default 15,000. */
+  /** How long a request head, or a TLS handshake, may take. Default 15,000. */
   headerTimeoutMs?: number;
   /** Longest request body. Default 5,242,880. */
   maxRequestBodyBytes?: number;
@@ -37,51 +46,59 @@ export interface LimitOptions {
   /** Longest response body; event streams and upgraded connections are exempt. Default 10,485,760. */
   maxResponseBodyBytes?: number;
   /**
-   * Wait for a response head after the request's last byte, and how long a tunnel may take nothing of what a visitor
-   * sends. Default 600,000: MCP tool calls are long.
+   * How long the relay waits for a response head after the request's last byte, and how long a tunnel may
+   * accept nothing of what a visitor sends. Default 600,000, because MCP tool calls are long.
    */
   responseTimeoutMs?: number;
-  /** How long a visitor may take nothing of a response that waits for it. Default 60,000. */
+  /** How long a visitor may read nothing while response data waits for it. Default 60,000. */
   writeTimeoutMs?: number;
   /** Streams that one tunnel carries at once. Default 1,024. */
   maxStreamsPerTunnel?: number;
   /**
-   * Bytes that one tunnel holds for slow visitors, and requests not whole yet (JSON wire). Beyond it the stream with
-   * the most is cut. Default 67,108,864.
+   * Bytes that one tunnel holds: data for slow visitors and, on the JSON wire, requests that are not complete
+   * yet. Beyond it the relay cuts the stream that holds the most. Default 67,108,864.
    */
   maxQueuedBytesPerTunnel?: number;
   /** How many requests for one name wait at once for its client to come back. Default 256. */
   maxHeldRequests?: number;
   /**
-   * What all requests that wait may hold, over all names; each counts 8,192 bytes and what its body may fill of the
-   * buffers. Default 67,108,864.
+   * Memory that all waiting requests may hold, over all names. Each request counts 8,192 bytes and the part
+   * of the buffers that its body may fill. Default 67,108,864.
    */
   maxHeldBytes?: number;
-  /** How long they wait. Default 15,000. */
+  /** How long a request waits for a client to come back. Default 15,000. */
   holdTimeoutMs?: number;
   /**
-   * How long after the start a request for a name that nobody has registered waits for it: after a restart the clients need a moment
-   * to come back. Default 2,000.
+   * How long after the relay's start a request for an unregistered name waits for its client, because after a
+   * restart the clients need a moment to come back. Default 2,000.
    */
   startupHoldMs?: number;
-  /** How long the session of a lost connection is kept for its client. Default 60,000. */
+  /** How long the relay keeps the session of a lost connection for its client. Default 60,000. */
   resumeTimeoutMs?: number;
   /**
-   * Largest WebSocket message of a client. Default 16,777,216, or what a 0.1 client needs for a body of twice
-   * `maxResponseBodyBytes`, whichever is more: it sends each body whole.
+   * Largest WebSocket message of a client. Default 16,777,216, or more if a 0.1 client needs more for a body
+   * of twice `maxResponseBodyBytes`: such a client sends each body in one message.
    */
   maxMessageBytes?: number;
   /** Most fragments of one WebSocket message. Default 1,024. */
   maxMessageFragments?: number;
-  /** Clients that are connected and not registered yet. The one silent for longest makes way for another. Default 1,024. */
+  /**
+   * Connected clients that have not registered yet. Beyond it the relay closes the client that has been
+   * silent for longest. Default 1,024.
+   */
   maxPendingRegistrations?: number;
-  /** How long a client may take from connecting to its registration message. Default 5,000. */
+  /** How long a client may take from its connection to its registration message. Default 5,000. */
   registrationTimeoutMs?: number;
   /** How long a person at the client may take to pick one of the offered names. Default 120,000. */
   pickTimeoutMs?: number;
-  /** Registrations per minute, and at once, from one address (or /64). Resumptions do not count. Default 120. */
+  /**
+   * Registrations per minute, and at once, from one address (or /64). Resumptions do not count. Default 120.
+   */
   maxRegistrationsPerMinute?: number;
-  /** Refused tokens per minute, and at once, from one address (or /64); beyond it none is looked at. Default 30. */
+  /**
+   * Refused tokens per minute, and at once, from one address (or /64). Beyond it the relay checks no token
+   * from there. Default 30.
+   */
   maxFailedTokensPerMinute?: number;
   /** Tunnels at once. Default 5,000. */
   maxTunnels?: number;
@@ -89,7 +106,7 @@ export interface LimitOptions {
   maxTunnelsPerToken?: number;
 }
 
-/** The same, complete and checked. */
+/** All limits, with their defaults filled in, and checked. */
 export type Limits = Required<LimitOptions>;
 
 interface LimitDefinition {
@@ -97,23 +114,26 @@ interface LimitDefinition {
   flag: string;
   unit: "bytes" | "count" | "ms";
   default: number;
-  /** What the default depends on; `default` is the least. */
+  /** Describes a default that depends on another option. `default` is then its least value. */
   derived?: string;
   min: number;
-  /** For `--help`. */
+  /** The help of the option. docs/security.md repeats it. */
   text: string;
-  /** The name that is counted when it bites; none where an event of its own tells. */
+  /**
+   * The name under which the metrics count the limit. Absent if an event or another limit counts it, or
+   * nothing.
+   */
   name?: string;
 }
 
-/** In the order of `--help` and of docs/security.md. */
+/** All limits, in the order of `--help` and of docs/security.md. */
 export const limitDefinitions = {
   maxConnections: {
     flag: "max-connections",
     unit: "count",
     default: 10_000,
     min: 1,
-    text: "connections at once, visitors' and clients'",
+    text: "connections at once, of visitors and clients together",
     name: "connections",
   },
   maxConnectionsPerAddress: {
@@ -121,7 +141,7 @@ export const limitDefinitions = {
     unit: "count",
     default: 1_000,
     min: 1,
-    text: "the same from one IPv4 address or IPv6 /64",
+    text: "connections at once from one IPv4 address or IPv6 /64",
     name: "connections_per_address",
   },
   maxRequestsPerAddress: {
@@ -152,7 +172,7 @@ export const limitDefinitions = {
     unit: "count",
     default: 20,
     min: 1,
-    text: "HTTP/2 requests that one connection may give up, and ten times as many at once",
+    text: "HTTP/2 requests that a visitor may cancel a second over one connection; ten times that in a burst",
     name: "resets",
   },
   maxHeaderBytes: {
@@ -216,7 +236,7 @@ export const limitDefinitions = {
     unit: "ms",
     default: 600_000,
     min: 1,
-    text: "wait for a response to begin, or for the tunnel to take more of an upload",
+    text: "how long to wait for a response to begin, or for the tunnel to accept more of an upload",
     name: "response_time",
   },
   writeTimeoutMs: {
@@ -224,7 +244,7 @@ export const limitDefinitions = {
     unit: "ms",
     default: 60_000,
     min: 1,
-    text: "how long a visitor may take nothing of a response that waits",
+    text: "how long a visitor may read nothing while response data waits",
     name: "write_time",
   },
   maxStreamsPerTunnel: {
@@ -240,7 +260,7 @@ export const limitDefinitions = {
     unit: "bytes",
     default: 67_108_864,
     min: 1_048_576,
-    text: "what one tunnel holds for slow visitors",
+    text: "data that one tunnel may hold for slow visitors",
     name: "queued_bytes",
   },
   maxHeldRequests: {
@@ -256,7 +276,7 @@ export const limitDefinitions = {
     unit: "bytes",
     default: 67_108_864,
     min: 0,
-    text: "what all requests that wait may hold",
+    text: "memory that all waiting requests may hold",
   },
   holdTimeoutMs: {
     flag: "hold-timeout",
@@ -271,14 +291,14 @@ export const limitDefinitions = {
     unit: "ms",
     default: 2_000,
     min: 0,
-    text: "how long after the start requests wait for clients that come back to it",
+    text: "how long after the relay's start requests wait for clients to come back",
   },
   resumeTimeoutMs: {
     flag: "resume-timeout",
     unit: "ms",
     default: 60_000,
     min: 0,
-    text: "how long open exchanges survive a lost connection of their client",
+    text: "how long open exchanges wait for a client that has lost its connection",
   },
   maxMessageBytes: {
     flag: "max-message-size",
@@ -294,7 +314,7 @@ export const limitDefinitions = {
     unit: "count",
     default: 1_024,
     min: 1,
-    text: "most fragments of one",
+    text: "most fragments of one WebSocket message",
     name: "message_fragments",
   },
   maxPendingRegistrations: {
@@ -302,7 +322,7 @@ export const limitDefinitions = {
     unit: "count",
     default: 1_024,
     min: 1,
-    text: "clients that are connected and not registered yet",
+    text: "connected clients that have not registered yet",
     name: "pending_registrations",
   },
   registrationTimeoutMs: {
@@ -310,7 +330,7 @@ export const limitDefinitions = {
     unit: "ms",
     default: 5_000,
     min: 1,
-    text: "how long one may take to register",
+    text: "how long a client may take to register",
     name: "registration_time",
   },
   pickTimeoutMs: {
@@ -318,7 +338,7 @@ export const limitDefinitions = {
     unit: "ms",
     default: 120_000,
     min: 1,
-    text: "how long a person may take to pick one of the names on offer",
+    text: "how long a person may take to pick one of the offered names",
     name: "pick_time",
   },
   maxRegistrationsPerMinute: {
@@ -326,7 +346,7 @@ export const limitDefinitions = {
     unit: "count",
     default: 120,
     min: 1,
-    text: "registrations from one IPv4 address or IPv6 /64",
+    text: "registrations per minute from one IPv4 address or IPv6 /64",
     name: "registrations_per_address",
   },
   maxFailedTokensPerMinute: {
@@ -334,7 +354,7 @@ export const limitDefinitions = {
     unit: "count",
     default: 30,
     min: 1,
-    text: "refused tokens from one address, until none is looked at",
+    text: "refused tokens per minute from one address; beyond it no token from there is checked",
     name: "failed_tokens",
   },
   maxTunnels: {
@@ -357,10 +377,10 @@ export const limitDefinitions = {
 
 type NameOf<Definition> = Definition extends { name: infer Name } ? Name : never;
 
-/** What {@link RelayObserver.onLimit} is told. */
+/** A limit's name, as {@link RelayObserver.onLimit} gets it. */
 export type LimitName = NameOf<(typeof limitDefinitions)[keyof typeof limitDefinitions]>;
 
-/** In their order, for whoever goes through all of them. */
+/** All limits as a list, in their order. */
 export const limitList = Object.entries(limitDefinitions).map(([key, definition]) => ({
   key: key as keyof Limits,
   ...(definition as LimitDefinition & { name?: LimitName }),
@@ -378,20 +398,20 @@ export function limitText({ unit }: Pick<LimitDefinition, "unit">, value: number
   }
 }
 
-/** A limit as clients are told of it, when something is refused in the names of their tunnels. */
+/** A limit in the form that a client gets when the relay has refused a request in the name of its tunnel. */
 export function refusalLimit(key: keyof Limits, limits: Limits): RefusalLimit {
   const { flag: option, unit } = limitDefinitions[key];
   return { option, value: limits[key], unit };
 }
 
-/** The largest message that a WebSocket library counts in 32 bits. */
+/** The largest message that WebSocket libraries can count in 32 bits. */
 const maxMessage = 0x3fffffff;
 
 const greatest: Partial<Record<keyof Limits, number>> = {
-  // What HTTP/2 counts in.
+  // HTTP/2 counts streams in 31 bits.
   maxStreamsPerConnection: 0x7fffffff,
   maxHeaderBytes: 1_048_576,
-  // What the protocol carries, less what the relay adds.
+  // The protocol carries `maxFields`. The rest is for the fields that the relay adds.
   maxHeaderCount: maxFields - 48,
   maxMessageBytes: maxMessage,
   maxMessageFragments: 0x7fffffff,
@@ -424,8 +444,9 @@ export function resolveLimits(options: LimitOptions): Limits {
 }
 
 /**
- * A 0.1 client sends a whole body in one message. Over the limit it gets a 502 for its visitor as long as the
- * message is at most twice as large; beyond that the connection is closed before the memory is spent.
+ * The default of `maxMessageBytes`. A 0.1 client sends a whole body in one message. If the body is over its
+ * limit but not over twice the limit, the visitor gets a 502. Beyond that the relay closes the client's
+ * connection before it spends the memory.
  */
 function messageBytesFor(maxResponseBodyBytes: number): number {
   const twice = Math.ceil((maxResponseBodyBytes * 8) / 3) + 1_048_576;

@@ -15,17 +15,17 @@ const usageStatus = 2;
 /** How the program ends when it cannot do what it was told. */
 export interface Failure {
   status: number;
-  /** One line, but for those that list the mistakes of a file; `undefined` when all has been said. */
+  /** One line, or several if they list the mistakes of a file; `undefined` when everything has been said. */
   message: string | undefined;
 }
 
-/** The whole command, which throws rather than exits. */
+/** The whole command. It throws and does not exit. */
 export function createProgram(): Command {
   const program = createCommand(version)
     .configureOutput({ outputError: () => {} })
-    // What follows a subcommand's name belongs to the subcommand.
+    // Options that follow a subcommand's name belong to the subcommand.
     .enablePositionalOptions()
-    // Refused by `serve`, in better words.
+    // `serve` refuses them, in better words.
     .allowExcessArguments();
   program.action(async () => (await import("./commands/serve.js")).serve(program));
   addTokenCommands(program);
@@ -35,7 +35,7 @@ export function createProgram(): Command {
   return program;
 }
 
-/** A mistake is told with the command whose help explains it. */
+/** Adds to the message of a mistake the command whose help explains it. */
 function pointToHelp(command: Command, path: string): void {
   command.exitOverride((error) => {
     const isMistake = error.exitCode !== 0 && error.code !== "commander.help";
@@ -46,7 +46,7 @@ function pointToHelp(command: Command, path: string): void {
 }
 
 /**
- * What an error of the program means for whoever called it; `undefined`: nothing went wrong, `--help` say.
+ * The failure that an error of the program means; `undefined` when nothing went wrong, as with `--help`.
  * @throws unknown `error` itself, when it is a bug.
  */
 export function failureOf(error: unknown): Failure | undefined {

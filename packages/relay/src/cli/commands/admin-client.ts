@@ -13,10 +13,10 @@ export interface AdminAddress {
   secret: string | undefined;
 }
 
-/** For an answer that is at hand at the other end. */
+/** How long to wait for an answer, in milliseconds. The relay has it at hand. */
 const timeoutMs = 10_000;
 
-/** Reads `HOST:PORT` or a URL; addresses that mean "everywhere" are asked on loopback. */
+/** Reads `HOST:PORT` or a URL. An address that means "everywhere" becomes the loopback address. */
 export function readAdminUrl(text: string): string {
   if (/^https?:\/\//.test(text)) {
     if (URL.canParse(text)) return withoutTrailing(text, "/");
@@ -29,7 +29,7 @@ export function readAdminUrl(text: string): string {
 
 /**
  * Asks a relay's admin API.
- * @throws CommandFailure when it cannot be reached, is not ready or says no.
+ * @throws CommandFailure when the relay cannot be reached, is not ready or refuses the request.
  */
 export async function adminRequest(
   { url, secret }: AdminAddress,
@@ -58,13 +58,13 @@ export async function adminRequest(
   throw new CommandFailure(`the admin API at ${url} ${verb}: ${printable(said)}`);
 }
 
-/** What `/readyz` says, in words for a person. */
+/** The statuses of `/readyz`, in words for a person. */
 const notReady: Record<string, string> = {
   draining: "it is shutting down (draining)",
   "tokens are stale": "its tokens are stale; `mcp-tunnel status` says why",
 };
 
-/** Not `fetch`, which takes some ports for those of other protocols and refuses them. */
+/** Sends a request. `fetch` would refuse some ports, because it takes them for those of other protocols. */
 async function send(
   url: string,
   method: string,

@@ -17,9 +17,9 @@ interface StatusAnswer {
 export function addAdminCommands(program: Command): void {
   withAddress(program.command("status"))
     .description("show the tunnels of a running relay")
-    .option("--watch", "again and again, until Ctrl-C")
-    .option("--interval <SECONDS>", "how often with --watch", readSeconds, 2)
-    .option("--json", "as JSON; with --watch one line each time")
+    .option("--watch", "show them again and again, until Ctrl-C")
+    .option("--interval <SECONDS>", "seconds between two looks with --watch", readSeconds, 2)
+    .option("--json", "print JSON; with --watch one line each time")
     .action(status);
   withAddress(program.command("disconnect"))
     .description("close a tunnel; its client is told not to come back")
@@ -27,9 +27,9 @@ export function addAdminCommands(program: Command): void {
     .action(disconnect);
   withAddress(program.command("health"))
     .description(
-      "exit with status 0 if a relay is alive, takes tunnels and can read its token file, for health checks",
+      "for health checks: exit with status 0 if a relay is alive, takes tunnels and can read its token file",
     )
-    .option("--live", "only if it is alive: for what restarts a relay that is not")
+    .option("--live", "check only whether the relay is alive, to decide on a restart")
     .action(health);
 }
 
@@ -47,11 +47,13 @@ function withAddress(command: Command): Command {
       ),
     )
     .addOption(
-      new Option("--admin-secret-file <FILE>", "the same, from a file").env("MCP_TUNNEL_ADMIN_SECRET_FILE"),
+      new Option("--admin-secret-file <FILE>", "file that holds the --admin-secret").env(
+        "MCP_TUNNEL_ADMIN_SECRET_FILE",
+      ),
     );
 }
 
-/** @throws TunnelError `invalid_option` or `unavailable` for a secret that cannot be had. */
+/** @throws TunnelError `invalid_option` or `unavailable` when the secret cannot be read. */
 function addressOf(command: Command): AdminAddress {
   return {
     url: command.getOptionValue("admin") as string,

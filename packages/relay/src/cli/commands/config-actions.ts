@@ -10,7 +10,7 @@ import { adminOptionsOf, readOptions, relayOptionsOf } from "../options/read-opt
 import { writeLine } from "../output/output.js";
 import { ValueOption } from "../options/value-option.js";
 
-/** The command as it would start with the file. */
+/** The command, parsed as if it were started with the file. */
 function commandWith(file: string | undefined): Command {
   return createCommand(version)
     .exitOverride()
@@ -21,7 +21,8 @@ function commandWith(file: string | undefined): Command {
 export async function check(file: string): Promise<void> {
   const command = commandWith(file);
   readOptions(command);
-  // All the way to a relay that only would have to listen: options can be right one by one and wrong together.
+  // The check goes all the way to a relay that only has to listen: options can be right one by one and wrong
+  // together.
   try {
     adminOptionsOf(command);
     await createRelay(await relayOptionsOf(command, silentLogger)).close(0);
@@ -47,21 +48,21 @@ export function show(file: string | undefined): void {
     if (value === undefined || key === "config") continue;
     const source = command.getOptionValueSource(key) ?? "default";
     const node = document.createNode(shown(value, option));
-    // After the value, or before the first one of a list.
+    // The comment comes after the value, or before the first value of a list.
     node[isSeq(node) ? "commentBefore" : "comment"] = ` ${source}`;
     document.set(new Scalar(option.name()), node);
   }
   writeLine(document.toString({ lineWidth: 0 }).trimEnd());
 }
 
-/** As it would be written, `10m` or `127.0.0.1:9090`, and without what is secret. */
+/** A value as people write it, `10m` or `127.0.0.1:9090`, without secrets. */
 function shown(value: unknown, option: Option): unknown {
   if (!(option instanceof ValueOption)) return value;
   const { write } = option as ValueOption<unknown>;
   return Array.isArray(value) ? value.map(write) : numeric(write(value));
 }
 
-/** A number as one, so that YAML does not quote it. */
+/** Turns digits into a number, so that YAML does not quote them. */
 function numeric(text: string): string | number {
   return /^[0-9]+$/.test(text) ? Number(text) : text;
 }

@@ -7,12 +7,12 @@ export function addConfigCommands(program: Command): void {
   const config = program.command("config").description("look at a --config file");
   config
     .command("check")
-    .description("say what is wrong with a config file, with the lines; the environment counts as well")
+    .description("show the mistakes in a config file, with their lines; the environment counts as well")
     .argument("<FILE>")
     .action(async (file: string) => (await actions()).check(file));
   config
     .command("show")
-    .description("print the options that hold, with where they come from; secrets are left out")
+    .description("print the options in effect, and where each comes from; secrets are left out")
     .argument("[FILE]")
     .action(async (file: string | undefined) => (await actions()).show(file));
 }

@@ -18,7 +18,7 @@ import type { HostPort } from "../../net/host-port.js";
 
 /** How long a line of the log may wait for others, in milliseconds. */
 const gatherMs = 50;
-/** How many characters of it may wait for a reader. */
+/** How many characters of the log may wait for a reader. */
 const maxWaitingLength = 4_194_304;
 
 /** Runs the relay that the command line describes, until a signal. */
@@ -30,7 +30,7 @@ export async function serve(command: Command): Promise<void> {
   letHeapGrow();
   const options = readOptions(command);
   const format = options.logFormat ?? (process.stdout.isTTY ? "pretty" : "json");
-  // One for all that is logged, so that no line comes to stand inside another.
+  // All logs share one output, so that no line is written inside another.
   const output = new LineOutput({
     gatherMs,
     maxWaitingLength,
@@ -48,7 +48,7 @@ export async function serve(command: Command): Promise<void> {
   }
 }
 
-/** An access log that was asked for by its name is written whatever --log-level says. */
+/** The access log. A format that --access-log names is written whatever --log-level says. */
 function accessOutput(
   { accessLog: asked, logLevel }: CliOptions,
   logFormat: LogFormat,
@@ -90,7 +90,8 @@ async function start(
       : createAdminServer(relay, { ...adminOptions, metrics, version });
 
   const reads = relayOptions.tls !== undefined || relayOptions.authenticator?.reload !== undefined;
-  // A service manager's "reload" should not end a relay that has nothing to read; a terminal that is closed should.
+  // SIGHUP is a service manager's "reload", which should not end a relay that has nothing to read. It is also
+  // a terminal that closes, which should.
   if (reads || !process.stdout.isTTY) process.on("SIGHUP", () => void relay.reload());
   const { host, port } = await listening(relay.listen());
   const mode = relayOptions.authenticator?.mode;
@@ -116,8 +117,9 @@ async function start(
 }
 
 /**
- * What nobody caught is a bug, and its exchange or tunnel is stuck at worst until a limit ends it. Ending the process would
- * end all the others too, as often as somebody likes who has found how to cause it. (A rejected promise comes here as well.)
+ * An uncaught error is a bug. At worst its exchange or tunnel is stuck until a limit ends it. The end of the
+ * process would end all others too, as often as an attacker who has found the bug likes. (A rejected promise
+ * comes here as well.)
  */
 function surviveFaults(logger: Logger): void {
   process.on("uncaughtException", (error: unknown) => {
@@ -125,7 +127,7 @@ function surviveFaults(logger: Logger): void {
   });
 }
 
-/** A port that cannot be had is no mistake in the options: the same ones may do on another day. */
+/** A port that is not available is no mistake in the options: the same options may work on another day. */
 async function listening(address: Promise<HostPort>): Promise<HostPort> {
   try {
     return await address;
@@ -149,7 +151,7 @@ function stopOnSignals(
     const closed = relay.close(signalled ? 0 : options.shutdownGrace);
     if (signalled) return;
     signalled = true;
-    // Last: whoever watches should see that the relay drains.
+    // The admin listener closes last, so that operators see that the relay drains.
     void closed
       .then(() => admin?.close())
       .then(() => {

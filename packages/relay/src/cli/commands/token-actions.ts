@@ -12,7 +12,7 @@ export async function create(options: CreateOptions): Promise<void> {
     expires: options.expires,
     maxTunnels: options.maxTunnels,
   });
-  // Only the token on stdout, for `TOKEN=$(mcp-tunnel token create ...)`.
+  // Only the token goes to stdout, for `TOKEN=$(mcp-tunnel token create ...)`.
   process.stderr.write(`created token ${id}; it is shown only now, the file holds nothing but its digest:\n`);
   writeLine(token);
 }

@@ -3,7 +3,10 @@ import { isPattern } from "mcp-tunnel-protocol";
 import type { CreateOptions, FileOption, ListOptions } from "./token-options.js";
 import { parseExpiry } from "../../auth/expiry.js";
 
-/** Loaded when they are asked for, as every command's work is: what reads YAML takes longer to load than to run. */
+/**
+ * The work of a command is loaded when it is needed, because the YAML library takes longer to load than to
+ * run.
+ */
 const actions = () => import("./token-actions.js");
 
 /** `mcp-tunnel token create|list|revoke`: edits the file that `--token-file` follows. */
@@ -11,22 +14,22 @@ export function addTokenCommands(program: Command): void {
   const token = program.command("token").description("manage the tokens in a --token-file");
   token
     .command("create")
-    .description("draw a token, add its digest to the file, and print the token, this once")
+    .description("draw a token, add its digest to the file, and print the token, which is shown only once")
     .addOption(fileOption())
     .addOption(
-      new Option("--subdomain <PATTERN>", "name it may have, with at most one '*'; may be repeated")
+      new Option("--subdomain <PATTERN>", "name the token may have, with at most one '*'; may be repeated")
         .argParser(readPatterns)
         .makeOptionMandatory(),
     )
-    .option("--note <TEXT>", "whose it is")
-    .option("--expires <WHEN>", "when it ends: 30d, 12h, 2027-01-31 or 2027-01-31T18:00:00Z", readExpiry)
-    .option("--max-tunnels <N>", "how many tunnels it may have at once", readCount)
+    .option("--note <TEXT>", "a note, such as the owner of the token")
+    .option("--expires <WHEN>", "when it expires: 30d, 12h, 2027-01-31 or 2027-01-31T18:00:00Z", readExpiry)
+    .option("--max-tunnels <N>", "how many tunnels the token may have at once", readCount)
     .action(async (options: CreateOptions) => (await actions()).create(options));
   token
     .command("list")
     .description("show the tokens of the file")
     .addOption(fileOption())
-    .option("--json", "as JSON")
+    .option("--json", "print JSON")
     .action(async (options: ListOptions) => (await actions()).list(options));
   token
     .command("revoke")
@@ -37,7 +40,9 @@ export function addTokenCommands(program: Command): void {
 }
 
 function fileOption(): Option {
-  return new Option("--token-file <FILE>", "the file").env("MCP_TUNNEL_TOKEN_FILE").makeOptionMandatory();
+  return new Option("--token-file <FILE>", "file of tokens")
+    .env("MCP_TUNNEL_TOKEN_FILE")
+    .makeOptionMandatory();
 }
 
 function readPatterns(text: string, previous: string[] | undefined): string[] {
@@ -49,7 +54,7 @@ function readPatterns(text: string, previous: string[] | undefined): string[] {
 
 const unitMs: Record<string, number> = { h: 3_600_000, d: 86_400_000 };
 
-/** What is written to the file: a period from now as the time at which it ends. */
+/** The text for the file. A period from now becomes the time at which it ends. */
 function readExpiry(text: string): string {
   const [, count, unit] = /^([0-9]{1,6})([hd])$/.exec(text) ?? [];
   if (count !== undefined) {

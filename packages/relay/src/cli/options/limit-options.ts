@@ -4,7 +4,7 @@ import type { RelayOptions } from "../../options.js";
 import { ValueOption } from "./value-option.js";
 import { collect, readBytes, readCount, readDurationMs, readPositiveDurationMs } from "./values.js";
 
-/** What the command line says about limits; the numbers are there too, under their long names. */
+/** The options about limits. The limits themselves are there too, as numbers under their long names. */
 export interface LimitCliOptions {
   limitExempt?: string[];
 }
@@ -12,7 +12,7 @@ export interface LimitCliOptions {
 const readers = { bytes: readBytes, count: readCount };
 const placeholders = { bytes: "BYTES", count: "N", ms: "DURATION" };
 
-/** Those that people do set; the help shows them apart from the others. */
+/** The limits that people do set. The help shows them apart from the others. */
 const everyday = [
   "max-request-body",
   "max-response-body",
@@ -36,7 +36,7 @@ export const limitOptions: readonly Option[] = [
   }),
   new Option(
     "--limit-exempt <CIDR>",
-    "addresses that no limit per address applies to, or 'none'; may be repeated (default: loopback)",
+    "address or range to which no limit per address applies, or 'none'; may be repeated (default: loopback)",
   ).argParser(collect),
 ];
 

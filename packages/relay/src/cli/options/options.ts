@@ -20,7 +20,7 @@ import { collect, readDurationMs, readHostPort, readPort } from "./values.js";
 import { type TlsCliOptions, tlsOptions } from "./tls-options.js";
 import { SecretOption, ValueOption } from "./value-option.js";
 
-/** What the command line and the environment say. */
+/** The options of the command line, the environment and the config file. */
 export interface CliOptions extends TlsCliOptions, LimitCliOptions {
   domain: string;
   port: number;
@@ -43,8 +43,8 @@ export interface CliOptions extends TlsCliOptions, LimitCliOptions {
 }
 
 const where = "Where it listens and what it is called:";
-const who = "Who may register which names (none of these: everybody any name):";
-const encryption = "TLS (none of these: plain HTTP, for a proxy in front or for trying out):";
+const who = "Who may register which names (without these: everybody, any name):";
+const encryption = "TLS (without these: plain HTTP, for a proxy in front or for trying out):";
 const limits = "Limits:";
 const moreLimits = "More limits, against overload and abuse; the defaults suit most relays:";
 const logs = "Logs:";
@@ -73,17 +73,18 @@ Examples:
         --host 127.0.0.1 --trusted-proxy 127.0.0.1 \\
         --static-token s3cret-1:myapp --static-token 's3cret-2:dev-*'
 
-  Tokens that a service of yours knows: POST https://auth.example.com/api/verify
+  With a service of yours that checks tokens:
+  POST https://auth.example.com/api/verify
     $ mcp-tunnel --domain tunnel.example.com \\
         --auth-url https://auth.example.com --auth-secret S3CRET
 `;
 
-/** The command, without an action: whoever parses decides what to do. */
+/** The command without an action. The caller decides what to do with the options. */
 export function createCommand(version: string): Command {
   const command = new Command("mcp-tunnel")
     .description("The relay of mcp-tunnel: gives services behind clients a public HTTP name below a domain.")
     .version(version, "-V, --version", "print the version")
-    .helpOption("-h, --help", "print this")
+    .helpOption("-h, --help", "print this help")
     .addHelpText("after", examples)
     // The longest option leaves so much of 80 columns.
     .configureHelp({ optionDescription, minWidthToWrap: 35 })
@@ -102,28 +103,31 @@ export function createCommand(version: string): Command {
     where,
     new Option(
       "--public-url <TEMPLATE>",
-      "the URL that clients are told, with {subdomain}, {domain} and {port} in it",
+      "the URL that clients are told of their tunnels, with {subdomain}, {domain} and {port} in it",
     ).default(defaultPublicUrl),
   );
   add(
     where,
     new Option(
       "--trusted-proxy <CIDR>",
-      "address or range of a proxy that is believed about visitors; may be repeated",
+      "address or range of a proxy in front of the relay that is believed about visitors; may be repeated",
     ).argParser(collect),
   );
   add(
     where,
     new Option(
       "--trusted-proxy-headers <NAMES>",
-      "the fields about visitors that each such proxy sets itself, or appends to; the list replaces the default, so repeat what of it holds. One that it only passes on is the visitor's own word, and all others of the kind are dropped",
+      "the fields about visitors that every trusted proxy sets or appends to, separated by commas. The " +
+        "list replaces the default. Leave out a field that a proxy only passes on, because visitors could " +
+        "forge it. All other fields of the kind are dropped",
     ).default(defaultProxyHeaders.join(",")),
   );
   add(
     where,
     new Option(
       "--interim-to-proxies <MODE>",
-      "1xx responses to visitors behind such a proxy: drop them, since nginx before 1.29 loses the response that follows; or pass",
+      "1xx responses to visitors behind a trusted proxy: drop them, because nginx before 1.29 loses the " +
+        "response that follows, or pass them",
     )
       .choices(interimToProxies)
       .default("drop"),
@@ -132,7 +136,8 @@ export function createCommand(version: string): Command {
     where,
     new Option(
       "--cookie-domain <MODE>",
-      "narrow: a cookie for the whole domain stays with the tunnel that set it, and none clears the others'; keep: tunnels share them",
+      "narrow: a cookie for the whole domain stays with the tunnel that set it, and no tunnel clears the " +
+        "cookies of others; keep: tunnels share such cookies",
     )
       .choices(cookieDomains)
       .default("narrow"),
@@ -150,23 +155,23 @@ export function createCommand(version: string): Command {
     who,
     new Option(
       "--token-file <FILE>",
-      "tokens that 'mcp-tunnel token' manages; read again when it changes or on SIGHUP",
+      "file of tokens that 'mcp-tunnel token' manages; read again when it changes or on SIGHUP",
     ),
   );
-  add(who, new Option("--auth-url <URL>", "auth provider that knows the tokens"));
+  add(who, new Option("--auth-url <URL>", "auth provider, a service of yours that checks the tokens"));
   add(
     who,
     new SecretOption(
       "--auth-secret <SECRET>",
-      "what the auth provider knows this relay by; required with --auth-url",
+      "secret by which the auth provider knows this relay; required with --auth-url",
     ),
   );
-  add(who, new Option("--auth-secret-file <FILE>", "the same, from a file"));
+  add(who, new Option("--auth-secret-file <FILE>", "file that holds the --auth-secret"));
   add(
     who,
     new Option(
       "--reserved-names <NAMES>",
-      "names for those tokens only that spell them out, separated by commas",
+      "names, separated by commas, that a token gets only by spelling them out, not by '*'",
     ).default(defaultReservedNames.join(",")),
   );
 
@@ -192,7 +197,7 @@ export function createCommand(version: string): Command {
   );
   add(
     logs,
-    new Option("--log-level <LEVEL>", "the least that is logged: debug, info, warn, error or silent")
+    new Option("--log-level <LEVEL>", "least severe level that is logged: debug, info, warn, error or silent")
       .default("info")
       .choices(logLevels),
   );
@@ -208,14 +213,14 @@ export function createCommand(version: string): Command {
     operating,
     new Option(
       "--config <FILE>",
-      "YAML file of options under the names they have here; flags and environment win",
+      "YAML file of options, named as here without the dashes; flags and environment win",
     ),
   );
   add(
     operating,
     new ValueOption(
       "--admin-listen <HOST:PORT>",
-      "health, metrics and the admin API, on a listener of their own (default: none)",
+      "listener for health, metrics and the admin API, apart from visitors (default: none)",
       formatHostPort,
     ).argParser(readHostPort),
   );
@@ -223,10 +228,10 @@ export function createCommand(version: string): Command {
     operating,
     new SecretOption(
       "--admin-secret <SECRET>",
-      "what the admin API asks for; required unless it listens on a loopback address",
+      "secret that the admin API asks for; required unless it listens on a loopback address",
     ),
   );
-  add(operating, new Option("--admin-secret-file <FILE>", "the same, from a file"));
+  add(operating, new Option("--admin-secret-file <FILE>", "file that holds the --admin-secret"));
   for (const option of limitOptions.filter((limit) => !isEveryday(limit))) add(moreLimits, option);
   command.optionsGroup(other);
   return command;

@@ -28,7 +28,7 @@ function isRepeatable(option: Option): boolean {
   return option.parseArg === collect;
 }
 
-/** What the config file may hold, and how it is read. */
+/** The options that a config file may hold, and how they are read. */
 function configRules(command: Command): ConfigRules {
   const elsewhere = ["config", "version", "help"];
   return {
@@ -50,8 +50,8 @@ function configRules(command: Command): ConfigRules {
 }
 
 /**
- * The options of a parsed command; repeated ones from the environment are taken apart, and what neither flags nor
- * the environment say is taken from the config file.
+ * The options of a parsed command. Repeatable options from the environment are taken apart into their values.
+ * Options that neither flags nor the environment give are taken from the config file.
  * @throws TunnelError `invalid_option`; `unavailable` when that file cannot be read.
  */
 export function readOptions(command: Command): CliOptions {
@@ -61,7 +61,7 @@ export function readOptions(command: Command): CliOptions {
     const given = command.getOptionValue(key) as string[];
     const values = given.flatMap((value) => value.split(/[\n;]/)).map((value) => value.trim());
     const named = values.filter((value) => value !== "");
-    // Nothing but separators: hardly what was meant, and without tokens everybody would get in.
+    // A value of separators alone was hardly meant, and without tokens everybody would get in.
     if (named.length === 0)
       throw unusable(`${option.envVar} is set, but names nothing`, { options: [option.name()] });
     command.setOptionValueWithSource(key, named, "env");
@@ -90,8 +90,8 @@ function listOf(text: string): string[] {
 }
 
 /**
- * Where the operator's listener is to be, and its secret; `undefined`: nowhere. `command`: its options have
- * been read.
+ * The address of the operator's listener, and its secret; `undefined` when there is to be none. The options
+ * of `command` have been read before.
  * @throws TunnelError `invalid_option`; `unavailable` when the file of the secret cannot be read.
  */
 export function adminOptionsOf(command: Command): (HostPort & { secret: string | undefined }) | undefined {
@@ -102,7 +102,10 @@ export function adminOptionsOf(command: Command): (HostPort & { secret: string |
   return { ...adminListen, secret };
 }
 
-/** @throws TunnelError `invalid_option`; `unavailable` when the file of the tokens, or of a secret, cannot be read. */
+/**
+ * @throws TunnelError `invalid_option`; `unavailable` when the file of tokens, or of a secret, cannot be
+ * read.
+ */
 async function authenticatorOf(command: Command, logger: Logger): Promise<Authenticator> {
   const { staticToken = [], tokenFile, authUrl } = command.opts<CliOptions>();
   const secret = readSecret(command, "auth-secret", TunnelError);
@@ -132,8 +135,9 @@ async function authenticatorOf(command: Command, logger: Logger): Promise<Authen
 }
 
 /**
- * `command`: its options have been read.
- * @throws TunnelError `invalid_option`; `unavailable` when the file of the tokens, or of a secret, cannot be read.
+ * The options for `createRelay`. The options of `command` have been read before.
+ * @throws TunnelError `invalid_option`; `unavailable` when the file of tokens, or of a secret, cannot be
+ * read.
  */
 export async function relayOptionsOf(command: Command, logger: Logger): Promise<RelayOptions> {
   const options = command.opts<CliOptions>();

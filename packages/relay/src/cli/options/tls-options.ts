@@ -5,7 +5,7 @@ import type { TlsOptions } from "../../tls/tls.js";
 import { ValueOption } from "./value-option.js";
 import { collect, readDurationMs, readPort } from "./values.js";
 
-/** What the command line says about TLS. */
+/** The options about TLS. */
 export interface TlsCliOptions {
   tlsCert?: string[];
   tlsKey?: string[];
@@ -21,22 +21,23 @@ export const tlsOptions: readonly Option[] = [
   new Option(
     "--tls-cert <FILE>",
     "serve HTTPS and HTTP/2 at --port, with this certificate and its chain (PEM); read again when it changes or on " +
-      "SIGHUP; may be repeated, visitors get the one that is for their host name",
+      "SIGHUP; may be repeated: each visitor gets the certificate for the host name",
   ).argParser(collect),
   new Option("--tls-key <FILE>", "the key of each --tls-cert, in the same order").argParser(collect),
-  new Option("--http-redirect <PORT>", "send visitors of this port, such as 80, to HTTPS").argParser(
+  new Option("--http-redirect <PORT>", "redirect visitors of this port, such as 80, to HTTPS").argParser(
     readPort,
   ),
   new Option(
     "--acme-email <ADDRESS>",
-    "get and renew a certificate for DOMAIN and *.DOMAIN by ACME; says that you agree to the authority's terms",
+    "get and renew a certificate for DOMAIN and *.DOMAIN by ACME; with it you agree to the authority's terms",
   ),
   new Option(
     "--acme-hook <PROGRAM>",
-    "sets DNS records: called as PROGRAM set|clear _acme-challenge.DOMAIN VALUE; required with --acme-email",
+    "program that sets DNS records, called as PROGRAM set|clear _acme-challenge.DOMAIN VALUE; required " +
+      "with --acme-email",
   ),
-  new Option("--acme-dir <URL>", "directory of the authority (default: Let's Encrypt)"),
-  new Option("--acme-storage <FOLDER>", "holds the account's key and the certificate").default("acme"),
+  new Option("--acme-dir <URL>", "ACME directory of the authority (default: Let's Encrypt)"),
+  new Option("--acme-storage <FOLDER>", "folder for the account's key and the certificate").default("acme"),
   new ValueOption(
     "--acme-wait <DURATION>",
     "how long a new record takes until all name servers show it",
@@ -47,8 +48,8 @@ export const tlsOptions: readonly Option[] = [
 ];
 
 /**
- * `undefined` when the relay is to speak plain HTTP. `redirectFd`: a socket to use instead of the port of
- * `--http-redirect`.
+ * The relay's options for TLS; `undefined` when it is to speak plain HTTP. `redirectFd` is a socket to use
+ * instead of the port of `--http-redirect`.
  * @throws TunnelError `invalid_option`.
  */
 export function tlsOptionsOf(options: TlsCliOptions, redirectFd?: number): TlsOptions | undefined {

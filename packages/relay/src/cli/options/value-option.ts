@@ -1,10 +1,8 @@
 import { Option } from "commander";
 
-/**
- * An option that knows how its value is written: in the help, which shows the default, and by `config show`.
- */
+/** An option that knows how its value is written: its default in the help, and its value by `config show`. */
 export class ValueOption<Value> extends Option {
-  /** The other way round than `parseArg`. */
+  /** The reverse of `parseArg`. */
   readonly write: (value: Value) => string;
 
   constructor(flags: string, description: string, write: (value: Value) => string) {
@@ -17,7 +15,7 @@ export class ValueOption<Value> extends Option {
   }
 }
 
-/** An option whose value may be shown to nobody, or only what `write` leaves of it. */
+/** An option with a secret value. Only what `write` leaves of the value may be shown. */
 export class SecretOption extends ValueOption<string> {
   constructor(flags: string, description: string, write: (secret: string) => string = () => "***") {
     super(flags, description, write);

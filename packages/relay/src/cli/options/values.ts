@@ -40,7 +40,7 @@ export function readDurationMs(text: string): number {
   throw new InvalidArgumentError(`Expected ${durationForm}; at most 24 days.`);
 }
 
-/** The same, but not nothing. */
+/** The same, but above 0. */
 export function readPositiveDurationMs(text: string): number {
   const durationMs = readDurationMs(text);
   if (durationMs > 0) return durationMs;

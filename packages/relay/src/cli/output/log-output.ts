@@ -4,11 +4,11 @@ import { prettyFactory } from "pino-pretty";
 import { isoTime, type LogFormat, type Logger, type LogLevel } from "../../telemetry/log.js";
 import { formatHostPort } from "../../net/host-port.js";
 
-/** What a request's line says in its message. */
+/** The fields of a request that its message shows already. */
 const requestFields =
   "method,path,status,bytes,requestBytes,durationMs,outcome,reason,address,wire,requestId,visitorRequestId";
 
-/** Requests and listeners read as sentences; of the rest, what it is about comes first. */
+/** Requests and listeners read as sentences. In other lines name, reason and address follow the message. */
 function prettyMessage(line: Record<string, unknown>, messageKey: string): string {
   const { name, method, path, status, bytes, durationMs, outcome, reason, address, host, port } =
     line as Record<string, string | number | undefined>;
@@ -24,12 +24,15 @@ function prettyMessage(line: Record<string, unknown>, messageKey: string): strin
   return `${name ?? "-"} ${method} ${path} ${status ?? "-"} ${bytes} B ${durationMs} ms from ${address}${end}`;
 }
 
-/** Takes the lines of the log, each with its end. */
+/** Takes the lines of the log, each with its newline. */
 export interface LogOutput {
   write(line: string): void;
 }
 
-/** Whatever a line's fields say, and whoever said it, it is one line and nothing that a terminal obeys. */
+/**
+ * A logger. Whatever strangers put into the fields, an entry is one line and holds nothing that a terminal
+ * obeys.
+ */
 export function createLogger(output: LogOutput, format: LogFormat, level: LogLevel): Logger {
   const toText = format === "pretty" ? prettyText() : printableLines;
   return pino(
@@ -38,7 +41,7 @@ export function createLogger(output: LogOutput, format: LogFormat, level: LogLev
   );
 }
 
-/** Before colours come in, which are meant for the terminal. */
+/** Escapes the fields before the colours come in, because a terminal is to obey those. */
 function prettyText(): (line: string) => string {
   const pretty = prettyFactory(prettyOptions);
   return (line) => {

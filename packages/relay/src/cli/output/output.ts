@@ -1,9 +1,11 @@
 import { printableLines } from "mcp-tunnel-shared";
 
-/** The command could not do what it was asked for, though it was asked rightly: exit status 1, not 2. */
+/** The command failed, though its options are right: exit status 1, not 2. */
 export class CommandFailure extends Error {}
 
-/** A line, or several, on the standard output: some of it may be what strangers say. */
+/**
+ * Writes a line, or several, to the standard output, escaped because strangers may have written parts of it.
+ */
 export function writeLine(text: string): void {
   process.stdout.write(`${printableLines(text)}\n`);
 }

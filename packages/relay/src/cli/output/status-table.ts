@@ -5,7 +5,7 @@ import { table } from "./table.js";
 
 const head = ["NAME", "SINCE", "CLIENT", "VERSION", "RTT", "REQUESTS", "IN", "OUT", "OPEN", "STATE"];
 
-/** What the admin API says of the relay itself. */
+/** The state of the relay itself, as the admin API gives it. */
 export interface RelayState {
   version: string;
   startedAt: number;
@@ -14,7 +14,7 @@ export interface RelayState {
   stale?: readonly StaleSource[];
 }
 
-/** What a person sees of a relay. `now` is in milliseconds since 1970. */
+/** The status of a relay as lines for a person. `now` is in milliseconds since 1970. */
 export function statusTable(relay: RelayState, tunnels: readonly TunnelStatus[], now: number): string[] {
   const rows = tunnels
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))

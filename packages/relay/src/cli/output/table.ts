@@ -1,6 +1,6 @@
 import { printable } from "mcp-tunnel-shared";
 
-/** Columns as wide as their widest cell. Cells are what strangers may have chosen. */
+/** Columns as wide as their widest cell. Cells are escaped, because strangers may have chosen them. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const cells = [head, ...rows.map((row) => row.map(printable))];
   const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
