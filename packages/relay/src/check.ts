@@ -1,7 +1,7 @@
 import { text, wholeNumber } from "mcp-tunnel-protocol";
 import { z } from "zod";
 
-/** What the relay's options have to be, besides what both ends know (shapes.ts of the protocol package). */
+/** Shapes of the relay's options, besides those that both ends share (shapes.ts of the protocol package). */
 
 /** The path of a file, where its text may be given by mistake. */
 export const filePath = text().regex(/^[^\r\n]+$/, "the path of a file, not what is in it");

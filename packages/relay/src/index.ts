@@ -1,18 +1,19 @@
 // The relay, room by room, from the lowest: a room knows those above it in this list, and none below it.
-//   version, check, limits   how options are looked at; every limit with its default
+//   version, check, limits   shapes of options; every limit with its default
 //   files/         regular files, read again when they change
 //   net/           addresses and ranges of them, listening, connections that end in order
-//   config/        files in YAML whose mistakes are told with their lines
-//   telemetry/     the log, the access log, observers, and what is reported to them
-//   forwarded/     what is believed about a visitor's or client's address
-//   auth/          who may have which names
-//   tunnels/       who serves a name (Route, Directory), a name with its session, requests that wait
-//   admission/     who counts what for which limit
+//   config/        files in YAML, with the lines of their mistakes
+//   telemetry/     the log, the access log, observers, and the records that they get
+//   forwarded/     the address of a visitor or client, as far as it is believed
+//   auth/          which token may have which names
+//   tunnels/       names with their sessions, their holders, requests that wait for a client
+//   admission/     what each address has open, counted for the limits
 //   registration/  how a client gets a name
 //   tls/           certificates: from files or by ACME, chosen by host name, replaced while connections go on
 //   http/          visitors. message.ts: a request and its response, whichever HTTP; then, from the lowest:
-//                  wire/ gives them over HTTP/1.1 and HTTP/2, answer/ is what the relay says itself, exchange/
-//                  takes one to its tunnel, route/ decides what it is, server/ accepts connections
+//                  wire/ gives them over HTTP/1.1 and HTTP/2, answer/ makes the relay's own answers,
+//                  exchange/ takes a request to its tunnel, route/ finds that tunnel or a reason to refuse,
+//                  server/ accepts connections
 //   options, relay   everything that can be set; relay.ts puts the parts together
 //   admin/         the operator's listener: health, metrics, status
 //   cli/           the `mcp-tunnel` command

@@ -7,16 +7,17 @@ import { formatProblems, type Problem, YamlFile } from "./yaml.js";
 export interface ConfigRules {
   /** Every option that may stand in the file, under its long name. */
   options: readonly Option[];
-  /** The options that take several values: a list in the file. */
+  /** Whether an option takes several values, which are a list in the file. */
   isRepeatable(option: Option): boolean;
-  /** Looks closer at a value, by the option's long name. @throws TunnelError */
+  /** Further checks of a value, by the option's long name. They throw a TunnelError. */
   checks: Readonly<Record<string, (text: string) => unknown>>;
 }
 
 /**
- * Reads a config file: the names of the flags without their dashes, and the values that these take. The values are read
- * by the options' own readers, so that a flag and a key can never mean different things.
- * @throws TunnelError `invalid_option` with all problems and their lines; `unavailable` when it cannot be read.
+ * Reads a config file. Its keys are the flags without their dashes, and its values are those that the flags
+ * take. The options' own readers read the values, so that a flag and a key can never mean different things.
+ * @throws TunnelError `invalid_option` with all problems and their lines; `unavailable` when it cannot be
+ * read.
  */
 export function readConfigFile(path: string, rules: ConfigRules): Map<Option, unknown> {
   let text: string;
@@ -35,8 +36,8 @@ export function readConfigFile(path: string, rules: ConfigRules): Map<Option, un
 }
 
 /**
- * The lines of the keys that an error is about: those that are its options, or else those whose values are its file.
- * `path` was read before.
+ * The lines of the keys that an error is about: the keys that are its options or, if there are none, the keys
+ * whose value is its file. `path` is the config file, which has been read without mistakes before.
  */
 export function linesConcerned(path: string, { options = [], file: concerned }: TunnelError): number[] {
   const file = new YamlFile(readFileSync(path, "utf8"));
@@ -110,7 +111,7 @@ function readValue(node: Node | null, option: Option, rules: ConfigRules): ReadV
   return { value };
 }
 
-/** As it stands in the file: `0123` and `1.50` are names and tokens as often as numbers. */
+/** The text as it is in the file, because `0123` and `1.50` are names and tokens as often as numbers. */
 function textOf(scalar: Scalar): string {
   return scalar.source ?? "";
 }
@@ -123,7 +124,7 @@ function parseValue(option: Option, text: string, previous: unknown): unknown {
   return option.parseArg === undefined ? text : option.parseArg(text, previous);
 }
 
-/** People write the flag, or the variable. */
+/** Suggests the right key if somebody wrote the flag or the variable instead. */
 function hint(name: string, options: readonly Option[]): string {
   const likely = name
     .replace(/^-+|^MCP_TUNNEL_/g, "")

@@ -2,9 +2,9 @@ import { messageOf } from "mcp-tunnel-shared";
 import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument } from "yaml";
 import type { z } from "zod";
 
-/** What is wrong in a file, and where. */
+/** A mistake in a file, and its place. */
 export interface Problem {
-  /** From 1. */
+  /** Counted from 1. */
   line: number;
   message: string;
 }
@@ -18,16 +18,16 @@ export class YamlFile {
     this.document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false });
   }
 
-  /** What keeps the text from being YAML; duplicate keys are among it. */
+  /** Mistakes that keep the text from being YAML. Duplicate keys are among them. */
   get syntaxProblems(): Problem[] {
     return [...this.document.errors, ...this.document.warnings].map((error) => ({
       line: this.#lineOf(error.pos[0]),
-      // The first line says it, the others show the source, which may hold secrets.
+      // The first line names the mistake. The others show the source, which may hold secrets.
       message: error.message.split("\n", 1)[0] as string,
     }));
   }
 
-  /** The line of the value at `path`, or of the nearest one around it. */
+  /** The line of the value at `path`, or of the nearest value around it if there is none. */
   lineAt(path: readonly PropertyKey[]): number {
     for (let length = path.length; length >= 0; length -= 1) {
       const node = this.document.getIn(path.slice(0, length), true);
@@ -47,12 +47,12 @@ export class YamlFile {
     return offset === undefined ? this.lineAt(path) : this.#lineOf(offset);
   }
 
-  /** Where a node begins. */
+  /** The line in which a node begins. */
   lineOf(node: Node | null): number | undefined {
     return node?.range ? this.#lineOf(node.range[0]) : undefined;
   }
 
-  /** The contents if they follow `schema`, or everything that is wrong with them, in the order of the lines. */
+  /** The contents if they follow `schema`, or all mistakes in them, in the order of the lines. */
   read<T>(schema: z.ZodType<T>): { value: T } | { problems: Problem[] } {
     const syntax = this.syntaxProblems;
     if (syntax.length > 0) return { problems: syntax };
@@ -60,7 +60,7 @@ export class YamlFile {
     try {
       contents = this.document.toJS();
     } catch (error) {
-      // Aliases without an anchor, or more of them than any honest file has.
+      // An alias has no anchor, or there are more aliases than any honest file has.
       return { problems: [{ line: 1, message: messageOf(error) }] };
     }
     const result = schema.safeParse(contents);
@@ -86,7 +86,7 @@ export class YamlFile {
   }
 }
 
-/** One line per problem, as compilers write them: `file:line: what`. */
+/** One line per problem, as compilers write them: `file:line: message`. */
 export function formatProblems(file: string, problems: readonly Problem[]): string {
   return problems.map(({ line, message }) => `${file}:${line}: ${message}`).join("\n");
 }

@@ -4,20 +4,23 @@ import { FileTask, stampOf } from "./regular-file.js";
 const pollIntervalMs = 1_000;
 
 /**
- * Tells when one of several files that belong together has changed. It looks at them every second rather than listen
- * for events, which do not come for files behind a changed symbolic link (certbot, Kubernetes) or on network file
- * systems. Two looks have to agree first: whoever writes a certificate and then its key is not caught half-way.
+ * Reports when one of several files that belong together has changed. It looks at the files every second
+ * instead of listening for events, because these do not come for files behind a changed symbolic link
+ * (certbot, Kubernetes) or on network file systems. Two looks have to agree first, so that a program that
+ * writes a certificate and then its key is not caught half-way.
  */
 export class FileWatch {
   readonly #stamp: FileTask<string>;
   /**
-   * To be called when the files have changed. False: they are of no use, and it is called again as long as they are, with `isRetry`,
-   * because what is wrong may pass without a trace on them (too many open files, a share that is away).
+   * Called when the files have changed. It returns false if the files are of no use. It is then called again,
+   * with `isRetry`, until they are of use, because the problem may pass without a trace on the files (too
+   * many open files, a share that is away).
    */
   readonly changed: (isRetry: boolean) => Promise<boolean>;
   #timer: NodeJS.Timeout | undefined;
-  /** The state of the files at the last look, and the one that `changed` was told of. */
+  /** The state of the files at the last look. */
   #seen = "";
+  /** The state for which `changed` was called last; `undefined` if it has to be called again. */
   #told: string | undefined = "";
   #closed = false;
 
@@ -26,7 +29,10 @@ export class FileWatch {
     this.changed = changed;
   }
 
-  /** Begins to look. The files may have changed since they were read, so the first state is told, too. */
+  /**
+   * Starts the looks. `changed` is called for the first state too: the files may have changed since they were
+   * read.
+   */
   start(): void {
     if (this.#closed) return;
     this.#timer = setTimeout(() => void this.#look(), pollIntervalMs);
@@ -42,7 +48,7 @@ export class FileWatch {
     const stamp = await this.#stamp.run().catch(() => "stuck");
     if (this.#closed) return;
     if (stamp === this.#seen && stamp !== this.#told) {
-      // From before the contents are read, so that a change meanwhile is seen at the next look.
+      // The stamp is from before the contents are read, so that the next look sees a change in between.
       this.#told = (await this.changed(this.#told === undefined)) ? stamp : undefined;
     }
     this.#seen = stamp;

@@ -1,15 +1,15 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { open, stat } from "node:fs/promises";
 
-/** How long files may take before they count as not to be had, in milliseconds. */
+/** How long the file system may take before a file counts as unavailable, in milliseconds. */
 const fileTimeoutMs = 10_000;
 
-/** Without O_NONBLOCK the opening of a pipe waits until somebody writes to it. */
+/** Without O_NONBLOCK, opening a pipe waits until a writer opens it too. */
 const openFlags = constants.O_RDONLY | constants.O_NONBLOCK;
 
 /**
- * The text of a file that may have become anything while the relay runs.
- * @throws Error also when it is a pipe, a device or a folder.
+ * Reads the text of a file, whose path may have become anything while the relay runs.
+ * @throws Error when it cannot be read, or is a pipe, a device or a folder.
  */
 export async function readRegularFile(path: string): Promise<string> {
   const file = await open(path, openFlags);
@@ -21,7 +21,7 @@ export async function readRegularFile(path: string): Promise<string> {
   }
 }
 
-/** The same for what is read before the relay listens. */
+/** The same, synchronously, for files that are read before the relay listens. */
 export function readRegularFileSync(path: string): string {
   const file = openSync(path, openFlags);
   try {
@@ -36,7 +36,9 @@ function notRegular(): Error {
   return new Error("it is not a regular file");
 }
 
-/** What tells one state of a file from another; a file that cannot be looked at has a state, too. */
+/**
+ * A text that differs from one state of a file to another. A file that cannot be looked at has a state, too.
+ */
 export async function stampOf(path: string): Promise<string> {
   try {
     const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
@@ -47,8 +49,9 @@ export async function stampOf(path: string): Promise<string> {
 }
 
 /**
- * Work with files that may get stuck, as on a share that is away: it is waited for a while. What is stuck is not begun again beside
- * it, since it keeps one of the four threads that the process has for files and names.
+ * Work with files that may get stuck, as on a share that is away. Callers wait for a limited time. Stuck work
+ * is not started a second time, because it holds one of the four threads that the process has for files and
+ * names.
  */
 export class FileTask<T> {
   readonly #work: () => Promise<T>;
@@ -58,7 +61,7 @@ export class FileTask<T> {
     this.#work = work;
   }
 
-  /** @throws Error when the time is over, and what the work throws. */
+  /** @throws Error when the time is over, and every error of the work. */
   run(): Promise<T> {
     this.#going ??= this.#work().finally(() => {
       this.#going = undefined;
@@ -67,7 +70,10 @@ export class FileTask<T> {
   }
 }
 
-/** @throws Error when `work` takes longer than files may. It goes on all the same. */
+/**
+ * Waits for `work` as long as files may take.
+ * @throws Error when the time is over; the work goes on all the same.
+ */
 export async function withinFileTime<T>(work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {

@@ -1,22 +1,27 @@
 import { oneLine, printable } from "mcp-tunnel-shared";
 
-/** What a running relay reads again: its token file, a certificate in files, the certificate that it gets by ACME. */
+/**
+ * Sources that a running relay reads again: its token file, a certificate in files, a certificate from ACME.
+ */
 export type StaleKind = (typeof staleKinds)[number];
 
 export const staleKinds = ["tokens", "certificate", "acme"] as const;
 
-/** Something that could not be read again. What was read before still holds. */
+/** A source that could not be read again. What was read before still holds. */
 export interface StaleSource {
   kind: StaleKind;
   /** The file, or the URL of the ACME directory. */
   name: string;
-  /** What was wrong at the last try, in one line. */
+  /** The problem at the last try, in one line. */
   problem: string;
-  /** Since when, in milliseconds since 1970. */
+  /** Time of the first failure, in milliseconds since 1970. */
   since: number;
 }
 
-/** Knows whether one source is stale. A log line passes by; the operator has to be able to see it later as well. */
+/**
+ * Remembers whether one source is stale, because the operator has to see it later too, when the log line is
+ * gone.
+ */
 export class Staleness {
   readonly #kind: StaleKind;
   readonly #name: string;
@@ -31,7 +36,10 @@ export class Staleness {
     return this.#current;
   }
 
-  /** It could not be read. Returns whether that is news, so that a try every second does not fill the log. */
+  /**
+   * Records a failed try. Returns whether the problem is new, so that a try every second does not fill the
+   * log.
+   */
   failed(problem: string): boolean {
     const line = printable(oneLine(problem, "; "));
     const isNews = this.#current?.problem !== line;

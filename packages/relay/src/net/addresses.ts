@@ -8,7 +8,7 @@ export interface AddressRanges {
 }
 
 /**
- * Reads addresses and CIDR ranges. The error says `what` they are, and of which option.
+ * Reads addresses and CIDR ranges of the option `option`. Errors say `what` these are.
  * @throws TunnelError `invalid_option`.
  */
 export function addressRanges(ranges: readonly string[], what: string, option: string): AddressRanges {
@@ -29,14 +29,14 @@ export function addressRanges(ranges: readonly string[], what: string, option: s
   return {
     size: ranges.length,
     has(address) {
-      // The zone of a link-local address is this machine's own; BlockList does not take it.
+      // The zone of a link-local address has a meaning on this machine only. BlockList does not take it.
       const [unscoped = ""] = address.split("%");
       return list.check(unscoped, isIPv4(unscoped) ? "ipv4" : "ipv6");
     },
   };
 }
 
-/** An IPv4 address that came in over a dual-stack socket, written as IPv4. */
+/** Writes an IPv4 address that came in over a dual-stack socket as IPv4. Other addresses stay as they are. */
 export function plainAddress(address: string): string {
   const mapped = /^::ffff:([0-9.]+)$/i.exec(address)?.[1];
   return mapped !== undefined && isIPv4(mapped) ? mapped : address;

@@ -2,20 +2,22 @@ import { once } from "node:events";
 import type { AddressInfo, Server } from "node:net";
 import { TunnelError } from "mcp-tunnel-protocol";
 
-/** Where to listen: at an address of one's own choice, or on a socket that was opened by whoever started the process. */
+/** Where to listen: at a chosen address, or on a socket that was open when the process started. */
 export type ListenPlace = { host: string | undefined; port: number } | { fd: number };
 
 type PortKind = "port" | "redirect port" | "admin port";
 
 /**
- * Connections that may wait to be accepted; the system may allow fewer. After a restart a thousand clients and their visitors
- * come within a moment: with Node's 511 the rest would have to knock again, after one second, then three, then seven.
+ * Connections that may wait to be accepted. The system may allow fewer. After a restart a thousand clients
+ * and their visitors come within a moment. With Node's default of 511 the rest would have to try again, after
+ * one second, then three, then seven.
  */
 const backlog = 4_096;
 
 /**
- * Lets `server` listen and resolves with the address. `what` is the kind of port, for the message.
- * @throws TunnelError `unavailable` when the port cannot be had; `invalid_option` when the socket is not one to listen on.
+ * Makes `server` listen. Resolves with its address. `what` is the kind of port, for errors.
+ * @throws TunnelError `unavailable` when the port is not available; `invalid_option` when the file is no
+ * socket to listen on.
  */
 export async function listen(
   server: Server,
