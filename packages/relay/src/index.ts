@@ -6,7 +6,7 @@
 //   telemetry/     the log, the access log, observers, and the records that they get
 //   forwarded/     the address of a visitor or client, as far as it is believed
 //   auth/          which token may have which names
-//   tunnels/       names with their sessions, their holders, requests that wait for a client
+//   tunnels/       names with their sessions, the directory of who serves a name, requests that wait
 //   admission/     what each address has open, counted for the limits
 //   registration/  how a client gets a name
 //   tls/           certificates: from files or by ACME, chosen by host name, replaced while connections go on

@@ -5,26 +5,26 @@ import type { Visitor } from "./visitor.js";
 import type { ProxyHeaders } from "./proxy-headers.js";
 import { drawRequestId } from "./request-id.js";
 
-/** Proxies in front of the relay whose word on the visitor's address counts. */
+/** Proxies in front of the relay that are believed about the visitor's address. */
 export type TrustedProxies = AddressRanges;
 
 export function trustedProxies(ranges: readonly string[]): TrustedProxies {
   return addressRanges(ranges, "trusted proxy", "trustedProxies");
 }
 
-/** What proxies make ids of, and what does no harm in a log or a shell. */
+/** An id of a proxy: the characters that proxies use for ids, none of which does harm in a log or a shell. */
 const usableId = /^[A-Za-z0-9._:/+=@-]{1,128}$/;
 
-/** An id of the visitor's own: it stands in the log, and nothing in it ends a word there. */
+/** An id of the visitor's own, which goes into the log: it has no character that ends a word there. */
 const visitorsId = /^[\x21-\x7e]{1,255}$/;
 
-/** Who is believed about visitors, and in which fields. */
+/** The proxies that are believed about visitors, and the fields in which they are believed. */
 export interface ProxyTrust {
   readonly trustedProxies: TrustedProxies;
   readonly trustedProxyHeaders: ProxyHeaders;
 }
 
-/** Everything that a request's own headers may or may not say about the visitor is decided here. */
+/** Decides what a request's own fields may say about the visitor. */
 export function describeVisitor(
   peer: string,
   scheme: "http" | "https",
@@ -34,7 +34,7 @@ export function describeVisitor(
 ): Visitor {
   const peerAddress = plainAddress(peer);
   const { believed, others, drop } = trustedProxyHeaders;
-  // Where the proxy is known to set it, it is nobody else's to send.
+  // If trusted proxies set X-Request-Id, nobody else may send it.
   const given = believed.has("x-request-id") ? undefined : idField(rawHeaders);
   const visitorRequestId = given?.value;
   if (trustedProxies.size === 0 || isIP(peerAddress) === 0 || !trustedProxies.has(peerAddress)) {
@@ -45,7 +45,7 @@ export function describeVisitor(
   }
   const said = (name: string): string[] => (believed.has(name) ? listValues(rawHeaders, name) : []);
   const chain = said("x-forwarded-for");
-  // Of several, the last is the proxy's own: before it may stand the visitor's.
+  // Of several values the last is the proxy's own. Those before it may be the visitor's.
   const proto = said("x-forwarded-proto").at(-1)?.toLowerCase();
   const givenId = said("x-request-id").at(-1);
   const requestId = givenId !== undefined && usableId.test(givenId) ? givenId : drawRequestId();
@@ -57,7 +57,7 @@ export function describeVisitor(
     given ?? { name: "X-Request-Id", value: requestId },
     address,
   );
-  // Added like the relay's own, so that no `Connection` can take them out.
+  // Believed fields are added like the relay's own, so that no `Connection` can take them out.
   for (let i = 0; others !== undefined && i < rawHeaders.length; i += 2) {
     if (others.has(rawHeaders[i] as string)) add.push(rawHeaders[i] as string, rawHeaders[i + 1] as string);
   }
@@ -69,7 +69,7 @@ interface Field {
   value: string;
 }
 
-/** What the relay itself says of a request to the local service. */
+/** The fields that the relay itself writes for the local service. */
 function relayFields(chain: string, host: string, proto: string, id: Field, address: string): RawHeaders {
   const fields = ["X-Forwarded-For", chain, "X-Forwarded-Host", host, "X-Forwarded-Proto", proto];
   fields.push(id.name, id.value, visitorField, address);
@@ -77,8 +77,8 @@ function relayFields(chain: string, host: string, proto: string, id: Field, addr
 }
 
 /**
- * The `X-Request-Id` of the request as it came, name and value: signatures of webhooks cover it. Undefined if
- * it is no id, or if there are several, of which services take different ones.
+ * The `X-Request-Id` of the request as it came, name and value, because signatures of webhooks cover it.
+ * `undefined` if it is no id, or if there are several, because services differ in the one that they take.
  */
 function idField(rawHeaders: RawHeaders): Field | undefined {
   let field: Field | undefined;
@@ -91,10 +91,13 @@ function idField(rawHeaders: RawHeaders): Field | undefined {
   return field !== undefined && visitorsId.test(field.value) ? field : undefined;
 }
 
-/** Hops that are looked up. No request passes as many proxies; who sends more of them is himself at a trusted address. */
+/**
+ * How many hops are looked up, from the last one. No request passes as many proxies. Only a sender at a
+ * trusted address can send a longer chain of trusted hops.
+ */
 const maxHops = 100;
 
-/** The last hop that no trusted proxy vouches for: everything to its left is the visitor's own claim. */
+/** The last hop that is no trusted proxy. Everything to its left is the visitor's own claim. */
 function originator(chain: readonly string[], proxies: TrustedProxies): string {
   let believed = chain.at(-1) as string;
   for (const hop of chain.slice(-maxHops).toReversed()) {

@@ -1,11 +1,12 @@
 import { AnySpelling, FieldNames, type FieldSet, unusable } from "mcp-tunnel-protocol";
 
 /**
- * What local services and their libraries take for the word of a proxy in front of them, about the visitor's address, the
- * scheme, the host or the path: what request-ip, django-ipware, Rack, Rails, WebOb, Werkzeug, WebLogic, Symfony and the
- * networks that deliver for others (Cloudflare, Fastly, Akamai, Azure, Fly.io) read or write. Rack::Sendfile maps paths
- * by X-Accel-Mapping and X-Sendfile-Type as by a proxy's word (CVE-2025-61780). `Proxy` becomes the
- * HTTP_PROXY of a CGI program ("httpoxy", CVE-2016-5385).
+ * Fields that local services and their libraries take for the word of a proxy in front of them, about the
+ * visitor's address, the scheme, the host or the path. request-ip, django-ipware, Rack, Rails, WebOb,
+ * Werkzeug, WebLogic, Symfony and the networks that deliver for others (Cloudflare, Fastly, Akamai, Azure,
+ * Fly.io) read or write them. Rack::Sendfile takes X-Accel-Mapping and X-Sendfile-Type for a proxy's word,
+ * too, and maps paths by them (CVE-2025-61780). `Proxy` becomes the HTTP_PROXY of a CGI program ("httpoxy",
+ * CVE-2016-5385).
  */
 const forwardedNames = [
   ...["forwarded", "forwarded-for", "x-forwarded", "x-original-forwarded-for"],
@@ -27,25 +28,25 @@ const forwardedNames = [
   "x-vercel-forwarded-for",
   ...["proxy", "x-request-id"],
 ];
-/** Any `X-Forwarded-*`; and `X-Tunnel-*`, which is the relay's own. */
+/** All `X-Forwarded-*`, and all `X-Tunnel-*`, which belong to the relay. */
 const forwardedPrefixes = ["x-forwarded-", "x-tunnel-"];
 
-/** Fields that the relay writes itself, out of what a proxy says in them. */
+/** Fields that the relay writes itself, from the values that a proxy gives them. */
 const rewritten = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id"];
 
 /**
- * What a proxy sets that only appends to `X-Forwarded-For`. `X-Forwarded-Host` is not among them: many pass the visitor's own
- * on, and the relay makes one of `Host`.
+ * The fields of a proxy that sets no more than necessary: it appends to `X-Forwarded-For`. `X-Forwarded-Host`
+ * is not among them, because many proxies pass on the visitor's own, and the relay makes one of `Host`.
  */
 export const defaultProxyHeaders: readonly string[] = ["x-forwarded-for", "x-forwarded-proto"];
 
-/** Which fields trusted proxies are believed, and which are nobody's to send. */
+/** The fields in which trusted proxies are believed, and the fields that no request may bring. */
 export interface ProxyHeaders {
-  /** Names, in lower case, of what trusted proxies set. */
+  /** Names of the fields that trusted proxies set, in lower case. */
   readonly believed: ReadonlySet<string>;
-  /** Believed ones that travel on as they are; `undefined`: there are none. */
+  /** Believed fields that travel on as they are; `undefined` if there are none. */
   readonly others: FieldSet | undefined;
-  /** Fields of a request that do not travel on. Those that are believed are added again. */
+  /** Fields of a request that do not travel on. Believed fields among them are added again. */
   readonly drop: FieldSet;
 }
 
@@ -60,7 +61,10 @@ export function proxyHeaders(names: readonly string[]): ProxyHeaders {
   };
 }
 
-/** What belongs to the request itself, and would be lost with every visitor who comes without a proxy. */
+/**
+ * Fields of the request itself. As a proxy's fields they would be lost for visitors that come without a
+ * proxy.
+ */
 const ofTheRequest = [
   ...["authorization", "connection", "cookie", "expect", "host", "origin", "range", "referer", "te"],
   ...["trailer", "transfer-encoding", "upgrade", "user-agent"],

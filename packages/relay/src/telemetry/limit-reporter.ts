@@ -2,12 +2,14 @@ import type { Logger } from "./log.js";
 import type { Observers } from "./observers.js";
 import { type LimitName, limitList } from "../limits.js";
 
-/** An attack would fill the log: after a line about a limit there is none about the same for so long. */
+/**
+ * The least time between two log lines about the same limit, in milliseconds: an attack would fill the log.
+ */
 const quietMs = 60_000;
 
 const flags = new Map(limitList.map(({ name, flag }) => [name, flag]));
 
-/** Tells whoever wants to know that a limit took effect. */
+/** Tells the observers and the log that a limit took effect. */
 export class LimitReporter {
   readonly #observers: Observers;
   readonly #logger: Logger;

@@ -1,8 +1,9 @@
 import { objectWith } from "mcp-tunnel-protocol";
 
 /**
- * What the relay needs of a logger; a pino one fits. Fields first, then a constant message. What fields say may be a stranger's
- * words: what writes them where a terminal may read them has to escape control characters.
+ * The methods of a logger that the relay needs. A pino logger fits. Fields come first, then a constant
+ * message. Fields may hold a stranger's words, so a logger that writes where a terminal may show them has to
+ * escape control characters.
  */
 export interface Logger {
   debug(fields: object, message: string): void;
@@ -13,7 +14,7 @@ export interface Logger {
 
 export const loggerShape = objectWith<Logger>(["debug", "info", "warn", "error"]);
 
-/** For a relay that was given no logger. */
+/** The logger of a relay that was given none. */
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 export const logFormats = ["pretty", "json"] as const;
@@ -26,7 +27,7 @@ export type LogLevel = (typeof logLevels)[number];
 let lastMs = 0;
 let lastIso = "";
 
-/** A time in ISO 8601, spelled out once for all lines of a millisecond. */
+/** A time in ISO 8601. The text is built once for all lines of the same millisecond. */
 export function isoTime(ms: number): string {
   if (ms !== lastMs) {
     lastIso = new Date(ms).toISOString();

@@ -7,7 +7,7 @@ export type ExchangeOutcome = (typeof exchangeOutcomes)[number];
 export const exchangeOutcomes = [
   /** The visitor got a whole answer from the tunnel. */
   "completed",
-  /** The relay answered in the tunnel's place; `code` is that of the error. */
+  /** The relay answered in the tunnel's place; `code` is the code of the error. */
   "refused",
   /** The visitor went away before the answer was whole. */
   "cancelled",
@@ -18,29 +18,31 @@ export const exchangeOutcomes = [
 /** Why an exchange did not end well, in words of the relay or of a client. */
 export type ExchangeCode = RefusalCode | ResetCode;
 
-/** One request and what became of it. Its texts are as strangers said them: escape control characters before you print them. */
+/**
+ * One request and its outcome. Strangers wrote its texts: escape control characters before you print them.
+ */
 export interface ExchangeRecord {
   /** The name of the tunnel; `undefined` when the Host named none. */
   name: string | undefined;
-  /** Where the visitor is, as far as it can be believed. */
+  /** The visitor's address, as far as it can be believed. */
   address: string;
   method: string;
   /** The path without the query, which may hold secrets. */
   path: string;
   /** The status sent; `undefined` when none was. */
   status: number | undefined;
-  /** Body bytes received from the visitor. After an upgrade, upgraded ones too. */
+  /** Body bytes received from the visitor. After an upgrade, also the bytes of the upgraded connection. */
   requestBytes: number;
-  /** Body bytes sent to the visitor. After an upgrade, upgraded ones too. */
+  /** Body bytes sent to the visitor. After an upgrade, also the bytes of the upgraded connection. */
   responseBytes: number;
   durationMs: number;
   outcome: ExchangeOutcome;
   /**
-   * Why it was refused, or cut: the relay's error, the code of a judge of one's own, or what the client reset the
-   * stream with. `undefined` for the other outcomes.
+   * Why the exchange was refused or cut: the code of the relay's error, the code of a judge of the embedding
+   * program, or the code with which the client reset the stream. `undefined` for the other outcomes.
    */
   code: ExchangeCode | (string & {}) | undefined;
-  /** What is known beside the code, in words; perhaps the client's. */
+  /** Details beside the code, in words. The words may be the client's. */
   detail: string | undefined;
   wire: Wire | undefined;
   /**
@@ -52,11 +54,11 @@ export interface ExchangeRecord {
   visitorRequestId: string | undefined;
   /** `1.1`, `2.0`. */
   httpVersion: string;
-  /** The request's fields as received. They hold secrets: write out none but chosen ones. */
+  /** The request's fields as received. They hold secrets: write out chosen fields only. */
   headers: RawHeaders;
 }
 
-/** Bodies that went through, in bytes; after an upgrade, what was upgraded to as well. */
+/** Bytes of bodies that went through. After an upgrade, also the bytes of the upgraded connection. */
 export interface Traffic {
   /** From visitors. */
   requestBytes: number;
@@ -70,7 +72,7 @@ export type TunnelEvent = (typeof tunnelEvents)[number];
 export const tunnelEvents = [
   /** A client has a name. */
   "registered",
-  /** A client was turned away: its token, its name, a limit, or because it was a web page. */
+  /** A client was turned away because of its token, its name or a limit, or because it was a web page. */
   "refused",
   /** The connection of a resumable tunnel is lost. */
   "away",
@@ -82,13 +84,16 @@ export const tunnelEvents = [
   "evicted",
   /** The token was revoked, expired or lost the name. */
   "revoked",
-  /** A tunnel is over, for whichever reason. */
+  /** A tunnel is over, for any reason. */
   "closed",
 ] as const;
 
-/** Whoever wants to know what the relay does: access log, metrics. What it throws is logged and has no other effect. */
+/**
+ * Hears what the relay does: the access log, the metrics. An error that it throws is logged and has no other
+ * effect.
+ */
 export interface RelayObserver {
-  /** Called once for each request that arrived whole, when it is over. */
+  /** Called once for each request whose head arrived whole, when the request is over. */
   onEnd(exchange: ExchangeRecord): void;
   onTunnelEvent?(event: TunnelEvent): void;
   /** A limit took effect. */

@@ -3,7 +3,7 @@ import type { LimitName } from "../limits.js";
 import type { Logger } from "./log.js";
 import type { ExchangeRecord, RelayObserver, TunnelEvent } from "./observer.js";
 
-/** Everybody who wants to know, as one. Who throws keeps nobody else from hearing, and ends nothing. */
+/** All observers as one. An error of one observer is logged. It does not keep the others from hearing. */
 export class Observers implements Required<RelayObserver> {
   readonly #all: readonly RelayObserver[];
   readonly #logger: Logger;
