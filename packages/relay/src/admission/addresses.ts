@@ -1,13 +1,16 @@
 import { isIPv6 } from "node:net";
 import { type AddressRanges, plainAddress } from "../net/addresses.js";
 
-/** Addresses whose keys are remembered. */
+/** How many addresses are remembered with their keys. */
 const maxKnown = 4_096;
 
-/** Whose requests count together: an IPv4 address, or the IPv6 /64 that one household or machine has to itself. */
+/**
+ * The keys under which addresses count. Requests of one key count together: those of an IPv4 address, or of
+ * the IPv6 /64 that one household or machine has to itself.
+ */
 export class AddressKeys {
   readonly #exempt: AddressRanges;
-  /** Answers given: to look an address up in ranges costs a twentieth of a request. */
+  /** Keys found before, because the look-up of an address in ranges costs a twentieth of a request. */
   readonly #known = new Map<string, string | undefined>();
 
   /** `exempt`: addresses that no limit per address applies to. */
@@ -15,12 +18,13 @@ export class AddressKeys {
     this.#exempt = exempt;
   }
 
-  /** What to count `address` under; `undefined` when it is exempt. */
+  /** The key under which `address` counts; `undefined` when it is exempt. */
   of(address: string): string | undefined {
     const known = this.#known.get(address);
     if (known !== undefined || this.#known.has(address)) return known;
     const key = this.#find(address);
-    // Strangers choose their addresses; who comes again is soon known again.
+    // Strangers choose their addresses, so they may fill the map. An address that comes again is soon known
+    // again.
     if (this.#known.size >= maxKnown) this.#known.clear();
     this.#known.set(address, key);
     return key;
@@ -45,7 +49,7 @@ function prefix64(address: string): string {
   return `${[...head, ...zeros, ...tail].slice(0, 4).join(":")}::/64`;
 }
 
-/** How many things of each address are open. */
+/** Counts what each address has open: connections, say, or requests. */
 export class Occupancy {
   readonly #open = new Map<string, number>();
   readonly #max: number;
@@ -54,7 +58,7 @@ export class Occupancy {
     this.#max = max;
   }
 
-  /** Addresses of which something is open. */
+  /** The number of addresses that have something open. */
   get size(): number {
     return this.#open.size;
   }

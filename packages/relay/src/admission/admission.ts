@@ -5,14 +5,14 @@ import type { LimitReporter } from "../telemetry/limit-reporter.js";
 import type { Limits } from "../limits.js";
 import { TokenBuckets } from "./token-buckets.js";
 
-/** Whoever asks to register, as far as limits are concerned. */
+/** A client that asks to register, as far as limits are concerned. */
 export interface Applicant {
   address: string;
-  /** A trusted proxy names the address: its connection is not counted with the others of that address. */
+  /** Whether a trusted proxy named the address. Its connection has not been counted for that address then. */
   proxied: boolean;
 }
 
-/** Decides whose registration is looked at. */
+/** Decides which registrations the relay looks at. */
 export class Admission {
   readonly #keys: AddressKeys;
   readonly #reporter: LimitReporter;
@@ -28,7 +28,9 @@ export class Admission {
     this.#proxied = new Occupancy(limits.maxConnectionsPerAddress);
   }
 
-  /** Lets a client register over this connection, which counts until it closes; false: not now. */
+  /**
+   * Whether a client may register over this connection now. A proxy's connection then counts until it closes.
+   */
   admit({ address, proxied }: Applicant, connection: Duplex): boolean {
     const key = this.#keys.of(address);
     if (key === undefined) return true;
@@ -45,13 +47,16 @@ export class Admission {
     return true;
   }
 
-  /** It only went on with a session that it had: whoever knows the secret has been admitted before. */
+  /**
+   * Does not count a client that only resumed its session: with the session's secret it has been admitted
+   * before.
+   */
   resumed({ address }: Applicant): void {
     const key = this.#keys.of(address);
     if (key !== undefined) this.#registrations.refund(key);
   }
 
-  /** Whether a token from this address is looked at: after many wrong ones it is not, right or wrong. */
+  /** Whether a token from this address is checked. After many wrong tokens none is, right or wrong. */
   mayTryToken({ address }: Applicant): boolean {
     const key = this.#keys.of(address);
     if (key === undefined || this.#failures.has(key)) return true;
@@ -65,7 +70,7 @@ export class Admission {
   }
 }
 
-/** Tells tokens apart without keeping them. */
+/** A digest by which tokens can be told apart without keeping them. */
 export function tokenKey(token: string): string {
   return hash("sha256", token, "base64url");
 }

@@ -4,16 +4,18 @@ import { type AddressKeys, Occupancy } from "./addresses.js";
 import type { LimitReporter } from "../telemetry/limit-reporter.js";
 import type { Limits } from "../limits.js";
 
-/** An open connection. It knows its place, as exchanges do (http/exchange/active-exchanges.ts). */
+/**
+ * An open connection, with its place in the list, as exchanges have one (http/exchange/active-exchanges.ts).
+ */
 interface OpenConnection {
   readonly socket: Socket;
   place: number;
 }
 
 /**
- * The connections of all servers that are watched. Those that are too many are closed before a byte of them has been
- * read. The others can be cut all at once, whatever has become of them: Node's HTTP server forgets a connection once
- * it has handed it over for an upgrade or a CONNECT.
+ * The connections of all servers that are watched. Connections over a limit are closed before a byte of them
+ * has been read. All others can be cut at once, also those that Node's HTTP server has forgotten because it
+ * handed them over for an upgrade or a CONNECT.
  */
 export class Connections {
   readonly #keys: AddressKeys;
@@ -31,7 +33,10 @@ export class Connections {
     this.#addresses = new Occupancy(limits.maxConnectionsPerAddress);
   }
 
-  /** Watches every connection of `server`, whose own listeners have to be there already: they see only what may stay. */
+  /**
+   * Watches every connection of `server`. The server's own listeners have to be there already. They see only
+   * the connections that may stay.
+   */
   watch(server: Server): void {
     const serve = server.listeners("connection");
     server.removeAllListeners("connection");
@@ -41,7 +46,7 @@ export class Connections {
     });
   }
 
-  /** Cuts every connection. Those over TLS and HTTP/2 go with the socket below them. */
+  /** Cuts every connection. Connections over TLS and HTTP/2 end with the socket below them. */
   cut(): void {
     for (const { socket } of [...this.#open]) socket.destroy();
   }
@@ -53,7 +58,7 @@ export class Connections {
       socket.destroy();
       return false;
     }
-    // A proxy speaks for many; its visitors are counted by their requests.
+    // A proxy speaks for many visitors. These are counted by their requests.
     const key = address === "" || this.#proxies.has(address) ? undefined : this.#keys.of(address);
     if (key !== undefined && !this.#addresses.enter(key)) {
       this.#reporter.hit("connections_per_address", { address });
@@ -62,7 +67,7 @@ export class Connections {
     }
     const connection = { socket, place: this.#open.length };
     this.#open.push(connection);
-    // It closes once; `once` would take 150 bytes more for each connection.
+    // A socket closes once, so `on` will do. `once` would take 150 bytes more for each connection.
     socket.on("close", () => {
       this.#forget(connection);
       if (key !== undefined) this.#addresses.leave(key);

@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 
-/** How many addresses are remembered; of more, those not seen for longest are forgotten, and start afresh. */
+/** How many keys are remembered. Beyond it the key not seen for longest is forgotten, and starts afresh. */
 const maxKeys = 100_000;
 const minuteMs = 60_000;
 
@@ -9,12 +9,12 @@ interface Bucket {
   filledAt: number;
 }
 
-/** So many per minute for each key, and as many at once. */
+/** Gives each key so many tokens per minute, and as many at once. */
 export class TokenBuckets {
   readonly #perMinute: number;
-  /** A bucket that is not here is full, as one is that has not been touched for a minute. */
+  /** The buckets that are not full. A bucket is full again when it has not been touched for a minute. */
   readonly #buckets = new LRUCache<string, Bucket>({
-    // Not `max`, for which it would take the memory of all entries at once, 4 MB: few relays ever see so many.
+    // With `max` the cache would take the memory of all entries at once, 4 MB. Few relays ever see so many.
     maxSize: maxKeys,
     sizeCalculation: () => 1,
     ttl: minuteMs,
@@ -24,18 +24,18 @@ export class TokenBuckets {
     this.#perMinute = perMinute;
   }
 
-  /** Keys of which less than all is left. */
+  /** The number of keys whose bucket is not full. */
   get size(): number {
     this.#buckets.purgeStale();
     return this.#buckets.size;
   }
 
-  /** Whether one is left. */
+  /** Whether a token is left. */
   has(key: string): boolean {
     return this.#level(key) >= 1;
   }
 
-  /** Takes one; false when there is none. */
+  /** Takes a token; false when there is none. */
   take(key: string): boolean {
     const level = this.#level(key);
     if (level < 1) return false;
@@ -43,7 +43,7 @@ export class TokenBuckets {
     return true;
   }
 
-  /** Gives one back. */
+  /** Gives a token back. */
   refund(key: string): void {
     this.#buckets.set(key, { tokens: this.#level(key) + 1, filledAt: performance.now() });
   }

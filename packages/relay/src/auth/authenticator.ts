@@ -3,10 +3,10 @@ import { z } from "zod";
 import type { StaleSource } from "../files/staleness.js";
 import { grants, patternList } from "./patterns.js";
 
-/** What a client shows when it registers. */
+/** The credentials of a client that registers. */
 export interface Credentials {
   token: string;
-  /** The name it asks for, as it wrote it; `undefined` when it asks for none. */
+  /** The name that the client asks for, as it wrote it; `undefined` when it asks for none. */
   subdomain: string | undefined;
 }
 
@@ -14,33 +14,36 @@ export interface Credentials {
 export interface TokenGrant {
   /** Names the token in logs and in the status without giving it away. */
   readonly id: string;
-  /** How many tunnels it may have at once; `undefined`: any number. */
+  /** How many tunnels the token may have at once; `undefined` when it has no limit of its own. */
   readonly maxTunnels: number | undefined;
-  /** Why it may not have the name now (the reason of close code 4001); `undefined` when it may. */
+  /** Why the token may not have the name now (the reason of close code 4001); `undefined` when it may. */
   refusal(name: string): string | undefined;
-  /** Calls `changed` whenever `refusal` may answer differently than before. Returns how to stop that. */
+  /**
+   * Calls `changed` whenever `refusal` may answer differently than before. Returns a function that ends this.
+   */
   watch(changed: () => void): () => void;
 }
 
 /**
- * The patterns of the names that the token may have, or why it is turned away (the reason of close code 4001). A `grant` is
- * there if the token can be taken back; whoever registers a name by it has to watch it. `undecided`: nobody could tell
- * whether the token is good. It gets nothing, but a client that had a tunnel may ask again.
+ * `allowed`: the patterns of the names that the token may have. `refused`: why the client is turned away (the
+ * reason of close code 4001). A `grant` is there if the token can be taken back. Every tunnel that is
+ * registered with the token has to watch the grant. `undecided`: nobody could tell whether the token is good.
+ * Then the client gets nothing, but a client that had a tunnel may ask again.
  */
 export type AuthenticationResult =
   | { allowed: readonly string[]; grant?: TokenGrant }
   | { refused: string; undecided?: boolean };
 
-/** Decides who may register which names. */
+/** Decides which client may register which names. */
 export interface Authenticator {
   readonly mode: string;
-  /** Never rejects: what goes wrong is a refusal, so that nobody gets in because something is broken. */
+  /** Never rejects. A failure is a refusal, so that nobody gets in because something is broken. */
   authenticate(credentials: Credentials): Promise<AuthenticationResult>;
-  /** Looks at its source again, now. Never rejects. */
+  /** Reads its source again, now. Never rejects. */
   reload?(): Promise<void>;
-  /** What it could not read again, and still goes by as it was before. */
+  /** Sources that it could not read again. It goes on with what it read before. */
   readonly stale?: readonly StaleSource[];
-  /** Gives up what it holds (connections, watchers). */
+  /** Gives up its connections and watchers. */
   close?(): Promise<void>;
 }
 
@@ -51,8 +54,8 @@ const refusalShape = z.object({
 const permissionShape = z.object({ allowed: patternList }, "an object with 'allowed' or 'refused'");
 
 /**
- * Gives an answer back if it is one: an authenticator may be a program's own.
- * @throws Error when it is none; nobody gets in, or is offered a name, because something is broken.
+ * Returns an authenticator's answer if it is well formed, because an authenticator may be a program's own.
+ * @throws Error when it is not, so that nobody gets in, or is offered a name, because something is broken.
  */
 export function checkAnswer(answer: AuthenticationResult): AuthenticationResult {
   const problem = firstProblem("refused" in Object(answer) ? refusalShape : permissionShape, answer);
@@ -61,8 +64,8 @@ export function checkAnswer(answer: AuthenticationResult): AuthenticationResult 
 }
 
 /**
- * The name that a registration gets, or `undefined` when the client has to pick one:
- * the requested one if a pattern grants it; else the only pattern, if it is a plain name.
+ * The name that a registration gets: the requested name if a pattern grants it, else the only pattern if that
+ * is a plain name. `undefined` when the client has to pick a name.
  */
 export function resolveName(allowed: readonly string[], requested: string | undefined): string | undefined {
   if (requested !== undefined && grants(allowed, requested)) return requested;

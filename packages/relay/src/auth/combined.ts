@@ -1,6 +1,6 @@
 import type { AuthenticationResult, Authenticator } from "./authenticator.js";
 
-/** Asks one after the other until one lets the token in; the refusal is that of the last one. */
+/** Asks authenticators one after the other until one lets the token in. A refusal is that of the last one. */
 export function combinedAuthenticator(parts: readonly [Authenticator, ...Authenticator[]]): Authenticator {
   return {
     mode: parts.map(({ mode }) => mode).join(" + "),

@@ -3,8 +3,8 @@ const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d
 const dayMs = 24 * 60 * 60 * 1000;
 
 /**
- * Reads a date, which is meant to its end in UTC, or a time with its zone. Milliseconds since 1970; `undefined` when
- * it is neither.
+ * Reads a date or a time with its zone, as milliseconds since 1970. A date stands for its end in UTC.
+ * `undefined` when the text is neither.
  */
 export function parseExpiry(text: string): number | undefined {
   const isDate = date.test(text);

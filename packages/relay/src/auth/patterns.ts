@@ -1,7 +1,7 @@
 import { isPattern, matchesPattern } from "mcp-tunnel-protocol";
 import { z } from "zod";
 
-/** What is wanted of a program, or of a service, that says what a token may have. */
+/** The shape of the patterns that a program, or an auth provider, gives for a token. */
 export const patternList = z.array(
   z
     .string("a string")
@@ -9,7 +9,7 @@ export const patternList = z.array(
   "an array of subdomain patterns",
 );
 
-/** Does any of `patterns` grant `name`, as it was written or in lower case (which is what it becomes)? */
+/** Whether any of `patterns` grants `name`, as it was written or in lower case, which the relay will use. */
 export function grants(patterns: readonly string[], name: string): boolean {
   const lower = name.toLowerCase();
   return patterns.some((pattern) => matchesPattern(pattern, name) || matchesPattern(pattern, lower));

@@ -20,9 +20,9 @@ export interface ProviderOptions {
   url: string;
   /** Sent as `X-Relay-Secret`, so that the provider knows the relay. */
   secret: string;
-  /** For the whole call. Default 5,000. */
+  /** Time for the whole call. Default 5,000. */
   timeoutMs?: number;
-  /** The longest answer that is read. Default 65,536. */
+  /** The longest answer that the relay reads. Default 65,536. */
   maxAnswerBytes?: number;
   logger?: Logger;
 }
@@ -35,17 +35,22 @@ const optionShapes = {
   logger: loggerShape.optional(),
 } satisfies Record<keyof ProviderOptions, z.ZodType>;
 
-/** How long the second attempt waits, or up to twice as long: those whose first one failed together do not return so. */
+/**
+ * The least pause before the second attempt, in milliseconds. The pause is up to twice as long, at random, so
+ * that calls that failed together do not return together.
+ */
 const retryDelayMs = 100;
 
-/** The provider has failed, not the token. */
+/** The provider has failed, which says nothing about the token. */
 class ServerError extends Error {
   constructor(status: number) {
     super(`it answered ${status}`);
   }
 }
 
-/** Errors of a connection: a provider that restarts, or has just closed the one that was kept open. */
+/**
+ * Codes of errors that may pass: the provider restarts, or has just closed the connection that was kept open.
+ */
 const transientCodes: ReadonlySet<string> = new Set([
   "EAI_AGAIN",
   "ECONNREFUSED",
@@ -65,9 +70,10 @@ const rejected = z.object({ error: z.string().min(1) });
 const unavailable: AuthenticationResult = { refused: providerUnavailableReason, undecided: true };
 
 /**
- * Asks the provider about each token, and once more within the same time if it fails in a way that may pass. Fails closed:
- * any answer but a proper 200 turns the client away.
- * @throws TunnelError `invalid_option` when the URL is not an http or https one, among others.
+ * Asks the provider about each token. If the call fails in a way that may pass, it asks once more within the
+ * same time. It fails closed: every answer except a proper 200 turns the client away.
+ * @throws TunnelError `invalid_option` when an option is wrong, for example when the URL is no http or https
+ * URL.
  */
 export function providerAuthenticator(options: ProviderOptions): Authenticator {
   checkOptions(options, optionShapes);
@@ -85,7 +91,7 @@ export function providerAuthenticator(options: ProviderOptions): Authenticator {
       signal,
     });
     if (answer.statusCode >= 500) {
-      // Nobody reads on, so nobody else would hear of the end.
+      // Nobody reads the body, so only this listener takes its error.
       answer.body.on("error", () => {}).destroy();
       throw new ServerError(answer.statusCode);
     }
@@ -151,7 +157,7 @@ function rejectionReason(text: string): string {
   return "invalid token";
 }
 
-/** What went wrong, without the answer itself, which may hold anything. */
+/** Describes a failure without the answer itself, which may hold anything. */
 function describe(error: unknown): string {
   if (error instanceof z.ZodError) return 'the answer is not {"subdomains": [patterns]}';
   if (error instanceof SyntaxError) return "the answer is not JSON";

@@ -4,7 +4,7 @@ import type { Authenticator } from "./authenticator.js";
 
 /** A token and the patterns of the names it may register. */
 export interface StaticToken {
-  /** The token, or `sha256:` and its digest in 64 hex digits, so that it stands in no process list. */
+  /** The token, or `sha256:` and its digest in 64 hex digits, so that the token is in no process list. */
   token: string;
   subdomains: readonly string[];
 }
@@ -12,14 +12,15 @@ export interface StaticToken {
 const digestPrefix = "sha256:";
 const digestForm = /^sha256:[0-9a-f]{64}$/i;
 
-/** What to compare the digest of a client's token with. */
+/** The digest with which the digest of a client's token is compared. */
 function digestOf(token: string): Buffer {
   const isDigest = digestForm.test(token);
   return isDigest ? Buffer.from(token.slice(digestPrefix.length), "hex") : hash("sha256", token, "buffer");
 }
 
 /**
- * Reads `TOKEN:SUB[,SUB...]` or `sha256:HEX:SUB[,SUB...]`. The last colon divides, so that a token may contain some.
+ * Reads `TOKEN:SUB[,SUB...]` or `sha256:HEX:SUB[,SUB...]`. The last colon divides, so that a token may
+ * contain colons.
  * @throws TunnelError `invalid_option`; the message does not repeat the token.
  */
 export function parseStaticToken(text: string): StaticToken {
@@ -32,7 +33,10 @@ export function parseStaticToken(text: string): StaticToken {
   return token;
 }
 
-/** `what` begins the message. @throws TunnelError `invalid_option`; the message does not repeat the token. */
+/**
+ * `what` begins the messages.
+ * @throws TunnelError `invalid_option`; the message does not repeat the token.
+ */
 function checkToken(given: StaticToken, what: string): void {
   const { token, subdomains } = Object(given) as StaticToken;
   if (typeof token !== "string")
@@ -40,7 +44,7 @@ function checkToken(given: StaticToken, what: string): void {
   if (token === "") throw unusable(`${what}; the token is empty`);
   if (token.startsWith(digestPrefix) && !digestForm.test(token)) {
     throw unusable(
-      `${what}; a token that starts with sha256: is the digest of one, 64 hex digits, and this one is not`,
+      `${what}; a token that starts with sha256: has to be a digest of 64 hex digits, and this one is not`,
     );
   }
   if (!Array.isArray(subdomains)) {
@@ -56,7 +60,7 @@ function checkToken(given: StaticToken, what: string): void {
 
 /**
  * Knows a fixed set of tokens. A token given more than once has the patterns of all its entries.
- * @throws TunnelError `invalid_option` when a token or a pattern is none.
+ * @throws TunnelError `invalid_option` when a token or a pattern is not well formed.
  */
 export function staticAuthenticator(tokens: readonly StaticToken[]): Authenticator {
   if (!Array.isArray(tokens))
@@ -68,7 +72,8 @@ export function staticAuthenticator(tokens: readonly StaticToken[]): Authenticat
   return {
     mode: "static",
     async authenticate({ token }) {
-      // Digests of one length, compared in constant time, all of them: the time tells nothing about a token.
+      // All digests have one length and are compared in constant time, so that the time tells nothing about a
+      // token.
       const digest = hash("sha256", token, "buffer");
       const matching = known.filter((entry) => timingSafeEqual(entry.digest, digest));
       if (matching.length === 0) return { refused: "invalid token" };

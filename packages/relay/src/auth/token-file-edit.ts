@@ -8,21 +8,22 @@ import { formatProblems } from "../config/yaml.js";
 import { readRegularFile } from "../files/regular-file.js";
 import { parseTokenList, type TokenEntry, tokenDigest, tokenId } from "./token-list.js";
 
-/** How long another edit may take. */
+/** How long to wait for another edit, in milliseconds. */
 const lockTimeoutMs = 5_000;
 
 export interface NewToken {
   subdomains: readonly string[];
   note?: string | undefined;
-  /** As it is to stand in the file: a date or a time. */
+  /** A date or a time, as it is written into the file. */
   expires?: string | undefined;
   maxTunnels?: number | undefined;
 }
 
 /**
- * Draws a token and adds its digest to the file, which is created if need be. The token itself is only in what is
- * returned.
- * @throws TunnelError `unavailable` when the file cannot be read or changed; `invalid_option` when it has mistakes.
+ * Draws a token and adds its digest to the file, which is created if there is none. Only the result holds the
+ * token itself.
+ * @throws TunnelError `unavailable` when the file cannot be read or changed; `invalid_option` when it has
+ * mistakes.
  */
 export async function createToken(path: string, options: NewToken): Promise<{ token: string; id: string }> {
   const token = `mtt_${randomBytes(32).toString("base64url")}`;
@@ -41,7 +42,8 @@ export async function createToken(path: string, options: NewToken): Promise<{ to
 
 /**
  * Removes the token whose id starts with `id`.
- * @throws TunnelError as {@link createToken}; `invalid_option` also when no token or more than one has such an id.
+ * @throws TunnelError as {@link createToken}; `invalid_option` also when no token or more than one has such
+ * an id.
  */
 export async function revokeToken(path: string, id: string): Promise<TokenEntry> {
   let removed: TokenEntry | undefined;
@@ -81,7 +83,7 @@ function entriesOf(path: string, text: string): TokenEntry[] {
 
 type Change = { add: object } | { remove: number };
 
-/** Makes the change in the style in which the file is written: comments, order and the look of the rest stay. */
+/** Makes the change in the style of the file: comments, order and the look of the rest stay. */
 function changeList(text: string, change: Change): string {
   const isJson = text.trimStart().startsWith("{");
   return isJson ? changeJson(text, change) : changeYaml(text, change);
@@ -93,14 +95,14 @@ function changeYaml(text: string, change: Change): string {
   if ("remove" in change) document.deleteIn(["tokens", change.remove]);
   else {
     const entry = document.createNode(change.add);
-    // `tokens: []` and `tokens:` are what empty lists look like; what is added to them is written as a block.
+    // An empty list is written `tokens: []` or `tokens:`. Its first entry is written as a block.
     if (isSeq(list) && list.items.length > 0) list.add(entry);
     else document.set("tokens", document.createNode([entry]));
   }
   return document.toString({ lineWidth: 0 });
 }
 
-/** JSON has no comments, so nothing is lost; the YAML library would write it as one line. */
+/** JSON has no comments, so a new text loses nothing. The YAML library would write JSON as one line. */
 function changeJson(text: string, change: Change): string {
   const contents = JSON.parse(text) as { tokens: object[] | null };
   const tokens = contents.tokens ?? [];
@@ -109,8 +111,9 @@ function changeJson(text: string, change: Change): string {
 }
 
 /**
- * Replaces the contents of the file in one step, so that the relay reads either the old ones or the new ones.
- * The new ones are written beside it, to a file that only one process can create: it is the lock as well.
+ * Replaces the contents of the file in one step, so that the relay reads either the old or the new contents.
+ * The new contents are written to a file beside it that only one process can create. That file is the lock,
+ * too.
  */
 async function edit(path: string, change: (text: string) => string): Promise<void> {
   const target = await targetOf(path);
@@ -120,11 +123,12 @@ async function edit(path: string, change: (text: string) => string): Promise<voi
     const before = await stateOf(target);
     refuseOtherNames(path, before);
     const text = before === undefined ? newFile : await read(target);
-    // What is there must be right before it is changed, and what comes out of it is read once more.
+    // The list has to be well formed before the change, and is checked once more after it.
     entriesOf(path, text);
     const changed = change(text);
     entriesOf(path, changed);
-    // Before anything is in it: who may not give the file away changes nothing, and the tokens' digests are nobody else's.
+    // The new file gets its owner while it is empty. A user who may not give files away changes nothing then,
+    // and nobody else ever reads the digests of the tokens.
     if (before !== undefined) await takeAccess(lock, before, path);
     await lock.writeFile(changed);
     await lock.sync();
@@ -143,15 +147,16 @@ function cannotChange(path: string, why: string, cause?: unknown): TunnelError {
 }
 
 /**
- * The file that is replaced: where a symbolic link leads, so that the link stays.
- * @throws TunnelError `unavailable`, also when it leads nowhere: the relay may wait for a file at that place.
+ * The file that is replaced. Of a symbolic link this is the target, so that the link stays.
+ * @throws TunnelError `unavailable`, also when a link leads nowhere: the relay may wait for a file at that
+ * place.
  */
 async function targetOf(path: string): Promise<string> {
   try {
     return await realpath(path);
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
-    // A file that is there by now was made by another edit meanwhile, and is no link.
+    // A file that is there by now was made by another edit in the meantime, and is no link.
     const isLink =
       isMissing &&
       (await lstat(path)
@@ -163,18 +168,23 @@ async function targetOf(path: string): Promise<string> {
   }
 }
 
-/** Whoever reads the file by another of its names would go on reading the old one. */
+/**
+ * Refuses a file with hard links: a relay that reads it by another name would go on reading the old contents.
+ */
 function refuseOtherNames(path: string, before: Stats | undefined): void {
   const others = (before?.nlink ?? 1) - 1;
   if (others <= 0) return;
   throw cannotChange(
     path,
-    `the file has ${others} more ${others === 1 ? "name" : "names"} (hard links), by which the relay would go on ` +
-      "reading what it was; give the file one name, or use a symbolic link. Nothing was changed",
+    `the file has ${others} more ${others === 1 ? "name" : "names"} (hard links), by which a relay would ` +
+      "go on reading the old contents; give the file one name, or use a symbolic link. Nothing was changed",
   );
 }
 
-/** `undefined` when there is no such file yet. A file that cannot be looked at is not taken for none. */
+/**
+ * `undefined` when there is no such file yet. A file that cannot be looked at is an error, and not taken for
+ * absent.
+ */
 async function stateOf(target: string): Promise<Stats | undefined> {
   try {
     return await stat(target);
@@ -185,9 +195,10 @@ async function stateOf(target: string): Promise<Stats | undefined> {
 }
 
 /**
- * Gives the new file the owner, the group and the mode of the old one: the relay runs as somebody else than root, may owe its
- * access to the group alone, and has to go on reading the file. Access lists and extended attributes are not taken over, because
- * Node knows none of them; those that the folder hands down (`setfacl -d`) are there again.
+ * Gives the new file the owner, the group and the mode of the old one, because the relay has to go on reading
+ * it. The relay is not root, and may have its access by the group alone. Access lists and extended attributes
+ * are not taken over, because Node knows none of them. Those that the folder hands down (`setfacl -d`) are
+ * there again.
  */
 async function takeAccess(file: FileHandle, { uid, gid, mode }: Stats, path: string): Promise<void> {
   const made = await file.stat();
@@ -201,7 +212,7 @@ async function takeAccess(file: FileHandle, { uid, gid, mode }: Stats, path: str
       );
     });
   }
-  // After it: a change of the owner takes rights away.
+  // The mode comes after the owner, because a change of the owner takes rights away.
   await file.chmod(mode & 0o777);
 }
 

@@ -13,11 +13,11 @@ import { parseTokenList, type TokenEntry, tokenDigest, tokenId } from "./token-l
 /** How often the file is looked at, in milliseconds. */
 const pollIntervalMs = 500;
 
-/** A token of the file. It stays the same object while the file changes around it, so that its tunnels can watch it. */
+/** A token of the file. It stays the same object when the file changes, so that its tunnels can watch it. */
 class FileToken implements TokenGrant {
   readonly id: string;
   readonly #digest: Buffer;
-  /** `undefined` once the file does not have it any more. */
+  /** `undefined` once the file no longer has the token. */
   #entry: TokenEntry | undefined;
   readonly #watchers = new Set<() => void>();
 
@@ -44,7 +44,7 @@ class FileToken implements TokenGrant {
     return this.#entry?.subdomains ?? [];
   }
 
-  /** Why it gives no right to anything. */
+  /** Why the token gives no rights; `undefined` when it does. */
   get invalid(): string | undefined {
     if (this.#entry === undefined) return "token revoked";
     return (this.#entry.expiresAt ?? Infinity) <= Date.now() ? "token expired" : undefined;
@@ -62,7 +62,10 @@ class FileToken implements TokenGrant {
     return () => this.#watchers.delete(watcher);
   }
 
-  /** Takes the state of the file over; `undefined`: it does not have the token any more. Returns whether it differs. */
+  /**
+   * Takes over the entry of the file, `undefined` if the file no longer has the token. Returns whether it
+   * differs.
+   */
   replace(entry: TokenEntry | undefined): boolean {
     if (isDeepStrictEqual(entry, this.#entry)) return false;
     this.#entry = entry;
@@ -76,9 +79,9 @@ class FileToken implements TokenGrant {
 }
 
 /**
- * Knows the tokens of a file, and follows the file: it is read again when it changes and by {@link reload}. A file that
- * cannot be read or is not well formed changes nothing: it is logged, the tokens stay what they were, and {@link stale} says so
- * until it can be read again.
+ * Knows the tokens of a file, and reads the file again when it changes and on {@link reload}. A file that
+ * cannot be read or is not well formed changes no tokens. It is logged, and {@link stale} says so until the
+ * file can be read again.
  */
 export class TokenFileAuthenticator implements Authenticator {
   readonly mode = "token file";
@@ -88,7 +91,10 @@ export class TokenFileAuthenticator implements Authenticator {
   readonly #staleness: Staleness;
   readonly #look: FileTask<string>;
   readonly #reading: FileTask<TokensRead>;
-  /** The state of the file that was read last, good or bad; `undefined` when it is to be read again whatever its state is. */
+  /**
+   * The state of the file when it was read last, good or bad; `undefined` when it has to be read again in any
+   * case.
+   */
   #readStamp: string | undefined;
   /** The state of the file at the last look. */
   #seenStamp: string;
@@ -97,7 +103,10 @@ export class TokenFileAuthenticator implements Authenticator {
   #reloading: Promise<void> = Promise.resolve();
   #closed = false;
 
-  /** @throws TunnelError `unavailable` when the file cannot be read; `invalid_option` when it has mistakes, with their lines. */
+  /**
+   * @throws TunnelError `unavailable` when the file cannot be read; `invalid_option` when it has mistakes,
+   * with their lines.
+   */
   static async open(path: string, logger: Logger): Promise<TokenFileAuthenticator> {
     const read = await readTokens(path);
     if ("problems" in read) {
@@ -132,7 +141,7 @@ export class TokenFileAuthenticator implements Authenticator {
   async authenticate({ token }: Credentials): Promise<AuthenticationResult> {
     const digest = Buffer.from(tokenDigest(token));
     let known: FileToken | undefined;
-    // All of them, so that the time tells nothing about a token (10,000 take 3 ms).
+    // All tokens are compared, so that the time tells nothing about a token (10,000 take 3 ms).
     for (const candidate of this.#tokens.values()) if (candidate.hasDigest(digest)) known = candidate;
     if (known === undefined) return { refused: "invalid token" };
     if (known.invalid !== undefined) return { refused: known.invalid };
@@ -144,13 +153,13 @@ export class TokenFileAuthenticator implements Authenticator {
     return this.#afterOthers(false);
   }
 
-  /** One after the other: the last one to read is the last one to be believed. */
+  /** Reloads follow one another, so that the last to read is the last to be believed. */
   #afterOthers(isRetry: boolean): Promise<void> {
     this.#reloading = this.#reloading.then(() => this.#reload(isRetry));
     return this.#reloading;
   }
 
-  /** Waits for no file. */
+  /** Does not wait for a file that is being read. */
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#pollTimer);
@@ -165,8 +174,8 @@ export class TokenFileAuthenticator implements Authenticator {
 
   async #poll(): Promise<void> {
     const stamp = await this.#look.run().catch(() => "stuck");
-    // Two looks at the same state: an editor that writes in place is not interrupted half-way, when a file cut
-    // short could still be well formed and lack the tokens at its end.
+    // Two looks have to see the same state. Half-way through an edit in place the file is cut short. It could
+    // still be well formed then, and lack the tokens at its end.
     if (stamp === this.#seenStamp && stamp !== this.#readStamp && !this.#closed) {
       await this.#afterOthers(this.#readStamp === undefined);
     }
@@ -179,7 +188,8 @@ export class TokenFileAuthenticator implements Authenticator {
     if (this.#closed) return;
     const file = this.#path;
     const read = await this.#reading.run().catch((error: unknown) => {
-      // That may pass without a trace on the file: too many open files, a share that is away, rights of the folder.
+      // Such a failure may pass without a trace on the file: too many open files, a share that is away,
+      // rights of the folder.
       return { stamp: undefined, problems: messageOf(error) };
     });
     if (this.#closed) return;
@@ -234,12 +244,12 @@ export class TokenFileAuthenticator implements Authenticator {
   }
 }
 
-/** The state of a file and what it holds in it, or what is wrong with that. */
+/** The state of a file, and its tokens or its mistakes. */
 type TokensRead = { stamp: string } & ({ entries: TokenEntry[] } | { problems: string });
 
 /** @throws TunnelError `unavailable` when the file cannot be read. */
 async function readTokens(path: string): Promise<TokensRead> {
-  // Before the contents, so that a change in between is seen at the next look.
+  // The stamp is taken before the contents, so that the next look sees a change in between.
   const stamp = await stampOf(path);
   let text: string;
   try {

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { type Problem, YamlFile } from "../config/yaml.js";
 import { parseExpiry } from "./expiry.js";
 
-/** One token as a token file knows it: by its digest. */
+/** One token of a token file, which knows it by its digest. */
 export interface TokenEntry {
   /** SHA-256 of the token, 64 lower case hex digits. */
   sha256: string;
@@ -51,7 +51,7 @@ const entry = z
 
 const tokenList = z
   .strictObject(
-    // A null is what `tokens:` with nothing below it means.
+    // `tokens:` with nothing below it means null.
     { tokens: z.array(entry, { error: "needs a list of tokens" }).nullable() },
     { error: "needs the key 'tokens' with a list of tokens" },
   )
@@ -76,7 +76,7 @@ export function tokenDigest(token: string): string {
   return hash("sha256", token, "hex");
 }
 
-/** What people and logs call a token. */
+/** The name of a token for people and in logs. */
 export function tokenId(sha256: string): string {
   return sha256.slice(0, 12);
 }
