@@ -11,7 +11,7 @@ import {
 import { staleKinds, type StaleSource } from "../files/staleness.js";
 import { tunnelStates, type TunnelStatus } from "../tunnels/status.js";
 
-/** What is looked at when the metrics are asked for. */
+/** The values that are read when the metrics are asked for. */
 export interface MetricsSource {
   readonly draining: boolean;
   readonly openExchanges: number;
@@ -23,7 +23,7 @@ export interface MetricsSource {
 
 /** The relay's metrics (docs/metrics.md). */
 export interface Metrics {
-  /** Counts; goes into {@link RelayOptions.observers}. */
+  /** The observer that counts. It goes into {@link RelayOptions.observers}. */
   readonly observer: RelayObserver;
   /** The text that Prometheus reads. */
   text(source: MetricsSource): Promise<string>;
@@ -31,23 +31,26 @@ export interface Metrics {
   close(): void;
 }
 
-/** By the first digit of the status; 0 for none. */
+/** The classes of statuses, by the first digit; 0 for no status. */
 const statusClasses = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"] as const;
-/** The place among {@link statusClasses}. RFC 9110 section 15 has 600-999 taken for a 5xx. */
+/** The place among {@link statusClasses}. A status of 600 to 999 counts as a 5xx (RFC 9110 section 15). */
 const classOf = (status: number | undefined): number => Math.min(5, Math.floor((status ?? 0) / 100));
 
-/** Counted for every request, and handed over when somebody asks: that is cheaper than to ask the series each time. */
+/**
+ * A count of requests, which is added to its series when the metrics are asked for. That is cheaper than to
+ * add to the series with each request.
+ */
 interface Tally {
   count: number;
   readonly series: Counter.Internal;
 }
 
-/** From a page that is quick to a tool call that is slow, in seconds. */
+/** From a quick page to a slow tool call, in seconds. */
 const durationBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600];
 
 /**
- * Counts what the relay does, in a registry of its own. No label is a text that somebody outside can choose: neither
- * names nor paths, or a stranger could fill the memory of whoever stores them.
+ * Counts what the relay does, in a registry of its own. No label is a text that a stranger can choose, such
+ * as a name or a path, because strangers could fill the memory of the system that stores the metrics.
  */
 export function createMetrics(version: string): Metrics {
   const registry = new Registry();
@@ -104,7 +107,7 @@ export function createMetrics(version: string): Metrics {
   const gauge = (name: string, help: string): Gauge => new Gauge({ name, help, registers });
   const tunnels = new Gauge({
     name: "mcp_tunnel_tunnels",
-    help: "Tunnels, by whether their client is there, is expected back, or is leaving.",
+    help: "Tunnels, by state: their client is there, is expected back, or is leaving.",
     labelNames: ["state"],
     registers,
   });
@@ -123,14 +126,14 @@ export function createMetrics(version: string): Metrics {
   );
   const stale = new Gauge({
     name: "mcp_tunnel_stale_sources",
-    help: "What could not be read or renewed again, so that an old state of it still holds, by what it is.",
+    help: "Sources that could not be read or renewed again, so that their old state still holds, by kind.",
     labelNames: ["kind"],
     registers,
   });
   const draining = gauge("mcp_tunnel_draining", "1 while the relay is shutting down.");
 
-  // Every series is there from the start: a rate over one that appears with its first count misses that count. They
-  // are also looked up once and not for each request.
+  // Every series is there from the start, because a rate over a series that appears with its first count
+  // misses that count. Each series is also looked up once, and not for each request.
   const series = <T extends string>(counter: Counter<T>, labels: Record<T, string>): Counter.Internal => {
     const found = counter.labels(labels);
     found.inc(0);
@@ -149,7 +152,7 @@ export function createMetrics(version: string): Metrics {
   );
   const eventSeries = new Map(tunnelEvents.map((event) => [event, series(happenings, { event })]));
 
-  /** Of the requests that are over; those that go on are added when somebody looks. */
+  /** Traffic of the requests that are over. That of open requests is added when the metrics are asked for. */
   const over: Traffic = { requestBytes: 0, responseBytes: 0 };
   const setTo = (counter: Counter, value: number): void => {
     counter.reset();

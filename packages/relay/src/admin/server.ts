@@ -13,21 +13,24 @@ export interface AdminOptions {
   host: string;
   /** 0 takes any free one. */
   port: number;
-  /** What `Authorization: Bearer` has to carry. Required when `host` is not a loopback address. */
+  /** The secret that `Authorization: Bearer` has to carry. Required when `host` is not a loopback address. */
   secret?: string | undefined;
   metrics: Metrics;
   /** Shown in the status. */
   version: string;
 }
 
-/** The operator's listener: health, metrics, the tunnels. Apart from the visitors' one, so that none of it is public. */
+/**
+ * The operator's listener: health, metrics, the tunnels. It is apart from the visitors', so that none of it
+ * is public.
+ */
 export interface AdminServer {
-  /** @throws TunnelError `unavailable` when the port cannot be had. */
+  /** @throws TunnelError `unavailable` when the port is not available. */
   listen(): Promise<{ host: string; port: number }>;
   close(): Promise<void>;
 }
 
-/** @throws TunnelError `invalid_option` when others than this machine could reach `host` without a secret. */
+/** @throws TunnelError `invalid_option` when other machines could reach `host` without a secret. */
 export function checkAdminAccess(host: string, secret: string | undefined): void {
   if (secret !== undefined || isOwn(host)) return;
   throw unusable(
@@ -47,7 +50,7 @@ export function createAdminServer(relay: Relay, options: AdminOptions): AdminSer
       else res.destroy();
     });
   });
-  // A peer that takes no answer, or says nothing, holds no connection for longer.
+  // A peer that takes no answer, or says nothing, loses its connection after this time.
   server.timeout = 30_000;
   // Nothing listens for upgrades, so Node takes them for ordinary requests.
   return {
@@ -64,8 +67,8 @@ export function createAdminServer(relay: Relay, options: AdminOptions): AdminSer
 }
 
 /**
- * Whether `host` means this machine to everybody. A name below `localhost` does to browsers; to other
- * programs it means what their resolver says.
+ * Whether `host` means this machine to all programs. A name below `localhost` does so to browsers only. To
+ * other programs it means what their resolver says.
  */
 function isOwn(host: string): boolean {
   return host === "localhost" || isLoopbackAddress(host);
@@ -85,7 +88,7 @@ class AdminRequests {
 
   async answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const path = (req.url ?? "/").split("?", 1)[0] as string;
-    // Whoever asks whether it is alive has no secret, and learns nothing else.
+    // A health check has no secret, and learns nothing else.
     if (path === "/healthz") return this.#get(req, res, () => send(res, 200, { status: "ok" }));
     if (path === "/readyz") {
       return this.#get(req, res, () => {
@@ -101,7 +104,7 @@ class AdminRequests {
     send(res, 404, { error: "no such path; there are /healthz, /readyz, /metrics and /api/tunnels" });
   }
 
-  /** Why this request may not be answered. */
+  /** Why this request may not be answered; `undefined` when it may. */
   #refusal(req: IncomingMessage): { status: number; error: string } | undefined {
     if (this.#secretDigest !== undefined) {
       const [, given] = /^Bearer +([^ ].*)$/i.exec(req.headers.authorization ?? "") ?? [];
@@ -109,9 +112,10 @@ class AdminRequests {
       if (given !== undefined && timingSafeEqual(sha256(given), this.#secretDigest)) return undefined;
       return { status: 401, error: "needs 'Authorization: Bearer SECRET' with the relay's --admin-secret" };
     }
-    // Everybody on this machine is let in, web pages in its browsers are not: a page whose name was made to point here
-    // (DNS rebinding) sends its own name as Host. Any other page sends its Origin, or, for what it embeds or links to and cannot
-    // read, in which relation it stands to here; a person who types the address is in none.
+    // All users of this machine are let in, but not web pages in its browsers. A page whose name was made to
+    // point here (DNS rebinding) sends its own name as Host. Any other page sends its Origin or, for
+    // something that it embeds or links to and cannot read, its relation to this site in Sec-Fetch-Site. For
+    // a person who types the address this relation is `none`.
     if (!this.#isOwnName(req.headers.host ?? "")) {
       return { status: 403, error: "the Host is not a name of this listener" };
     }
@@ -153,7 +157,7 @@ class AdminRequests {
   }
 
   #tunnel(req: IncomingMessage, res: ServerResponse, name: string): void {
-    // The last one has the name, if one has.
+    // Of several tunnels the last one has the name, if any has it.
     const tunnel = this.#relay.tunnels().findLast((candidate) => candidate.name === name);
     if (tunnel === undefined) return send(res, 404, { error: `no tunnel is called '${name.slice(0, 63)}'` });
     if (req.method === "DELETE") {
@@ -166,8 +170,9 @@ class AdminRequests {
 }
 
 /**
- * A relay that goes by old tokens lets revoked ones in and new ones not: it is not ready, as one is not that starts with such a
- * file. One whose certificate is old still serves with it. Which files, and why, is only for who has the secret.
+ * A relay with stale tokens lets revoked tokens in and new ones not. So it is not ready, just as a relay does
+ * not start with such a file. A relay with a stale certificate still serves with it. The answer does not say
+ * which files are stale, and why, because only a holder of the secret may know that.
  */
 function readiness({ draining, stale }: Relay): { status: string; stale: StaleKind[] } {
   const kinds = [...new Set(stale.map(({ kind }) => kind))];

@@ -3,9 +3,9 @@ import { createSecureContext, type SecureContext } from "node:tls";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { readRegularFile, readRegularFileSync } from "../files/regular-file.js";
 
-/** Where a certificate and its key lie, as PEM. */
+/** The paths of a certificate and its key, both as PEM. */
 export interface CertificateFiles {
-  /** The certificate, followed by the intermediate ones (certbot calls it `fullchain.pem`). */
+  /** The certificate, followed by the intermediate certificates (certbot calls the file `fullchain.pem`). */
   cert: string;
   /** Its private key, not encrypted. */
   key: string;
@@ -19,8 +19,8 @@ export class Certificate {
   readonly leaf: X509Certificate;
 
   /**
-   * `source` says in errors where it comes from.
-   * @throws TunnelError `invalid_option` when the two are no certificate and its key.
+   * `source` says in errors where the certificate comes from.
+   * @throws TunnelError `invalid_option` when `cert` is no certificate, or `key` is not its key.
    */
   constructor(cert: string, key: string, source: string) {
     const invalid = (what: string, cause?: unknown): TunnelError =>
@@ -46,7 +46,10 @@ export class Certificate {
     this.key = key;
   }
 
-  /** @throws TunnelError `unavailable` when the files cannot be read; `invalid_option` when they are not what they should be. */
+  /**
+   * @throws TunnelError `unavailable` when the files cannot be read; `invalid_option` when they are no
+   * certificate and its key.
+   */
   static readSync({ cert, key }: CertificateFiles): Certificate {
     const readPem = (path: string): string => {
       try {
@@ -75,7 +78,7 @@ export class Certificate {
     return new Date(this.leaf.validTo);
   }
 
-  /** Is it for this host name? By the subject alternative names only, as browsers do. */
+  /** Whether the certificate is for this host name. Only subject alternative names count, as in browsers. */
   covers(name: string, wildcards: boolean): boolean {
     return this.leaf.checkHost(name, { subject: "never", wildcards, partialWildcards: false }) !== undefined;
   }

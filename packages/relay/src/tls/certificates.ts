@@ -6,17 +6,17 @@ import { type StaleKind, type StaleSource, Staleness } from "../files/staleness.
 import { Certificate, type CertificateFiles } from "./certificate.js";
 import { FileWatch } from "../files/file-watch.js";
 
-/** Where a certificate comes from; it may have none yet. */
+/** A source of a certificate. It may have none yet. */
 export interface CertificateSource {
   name: string;
   certificate: Certificate | undefined;
-  /** Whether a newer one could not be had. */
+  /** Whether the source failed to give a newer certificate. */
   readonly staleness: Staleness;
 }
 
 /**
- * The certificates of a relay. A connection gets the one that is current when its handshake begins and keeps it, so
- * that replacing one touches no open connection.
+ * The certificates of a relay. A connection keeps the certificate that is current when its handshake begins,
+ * so a new certificate touches no open connection.
  */
 export class Certificates {
   readonly #logger: Logger;
@@ -29,29 +29,32 @@ export class Certificates {
     this.#logger = logger;
   }
 
-  /** What a connection gets that asks for no name, or for one that no certificate has. */
+  /** The certificate for connections that ask for no name, or for a name that no certificate has. */
   get fallback(): Certificate | undefined {
     return this.#sources.find((source) => source.certificate !== undefined)?.certificate;
   }
 
-  /** When the first of those in use expires. */
+  /** When the first of the certificates in use expires. */
   get expiry(): Date | undefined {
     const times = this.#sources.flatMap(({ certificate }) => certificate?.notAfter.getTime() ?? []);
     return times.length === 0 ? undefined : new Date(Math.min(...times));
   }
 
-  /** Those that could not be read, or renewed, again. */
+  /** The sources that could not be read, or renewed, again. */
   get stale(): StaleSource[] {
     return this.#sources.flatMap(({ staleness }) => staleness.current ?? []);
   }
 
-  /** Calls `changed` with the {@link fallback} that there is, and with each later one. */
+  /** Calls `changed` with the {@link fallback}, if there is one, and with each later one. */
   followFallback(changed: (certificate: Certificate) => void): void {
     this.#onFallback = changed;
     if (this.fallback !== undefined) changed(this.fallback);
   }
 
-  /** The certificate for a host name: one that spells it out before one with a wildcard, then in the given order. */
+  /**
+   * The certificate for a host name. A certificate that spells the name out goes before one with a wildcard,
+   * and otherwise the given order decides.
+   */
   find(name: string): Certificate | undefined {
     const certificates = this.#sources.flatMap(({ certificate }) => certificate ?? []);
     return (
@@ -69,9 +72,10 @@ export class Certificates {
   };
 
   /**
-   * Serves the files, and follows them once {@link watch} is called. Files that are not usable later on change nothing,
-   * are logged, and are {@link stale} until they are.
-   * @throws TunnelError as {@link Certificate.readSync}, when they are not usable now.
+   * Serves the certificate of the files, and follows the files once {@link watch} is called. If they are not
+   * usable later on, the old certificate stays. The files are logged, and are {@link stale} until they are
+   * usable again.
+   * @throws TunnelError as {@link Certificate.readSync}, when the files are not usable now.
    */
   addFiles(files: CertificateFiles): void {
     const source = this.addSource("certificate", files.cert);
@@ -99,7 +103,10 @@ export class Certificates {
     this.#watches.push(new FileWatch([files.cert, files.key], read));
   }
 
-  /** Makes room for a certificate that comes by {@link replace}; the order of the calls is the order of preference. */
+  /**
+   * Adds a source whose certificate comes by {@link replace}. The order of the calls is the order of
+   * preference.
+   */
   addSource(kind: StaleKind, name: string): CertificateSource {
     const source: CertificateSource = { name, certificate: undefined, staleness: new Staleness(kind, name) };
     this.#sources.push(source);
@@ -132,7 +139,7 @@ export class Certificates {
     await Promise.all(this.#watches.map((watch) => watch.changed(false)));
   }
 
-  /** Follows the files no longer. */
+  /** Stops following the files. */
   close(): void {
     this.#closed = true;
     for (const watch of this.#watches) watch.close();

@@ -13,13 +13,13 @@ import { Certificates } from "./certificates.js";
 /** How a relay speaks TLS. At least one of `files` and `acme` is needed. */
 export interface TlsOptions {
   /**
-   * Certificates, each chosen by the names in it; the first one also serves whoever asks for none of them. They are
-   * read again when they change. Default none.
+   * Certificates, each chosen by the names in it. The first one also serves visitors that ask for none of
+   * these names. The files are read again when they change. Default none.
    */
   files?: readonly CertificateFiles[];
   /** Get a certificate for the domain and all names below it, and renew it. Default: no. */
   acme?: AcmeOptions;
-  /** Port at which HTTP requests are sent to HTTPS; 0 takes any free one. Default none. */
+  /** Port at which HTTP requests are redirected to HTTPS; 0 takes any free one. Default none. */
   redirectPort?: number;
   /** Number of an open file that is a listening socket, to use instead of `redirectPort`. */
   redirectFd?: number;
@@ -40,16 +40,19 @@ export const tlsShape = z.strictObject(
   "an object",
 );
 
-/** What TLS has to know of its relay. */
+/** The facts about its relay that TLS has to know. */
 interface TlsRelay {
   readonly domain: string;
   readonly host: string | undefined;
-  /** Makes the server, not yet listening, that sends visitors to HTTPS at `httpsPort`, the port that they see; empty for 443. */
+  /**
+   * Makes the server that redirects visitors to HTTPS. It does not listen yet. `httpsPort` is the port that
+   * visitors see; empty for 443.
+   */
   readonly redirectServer: (httpsPort: string) => Server;
   readonly logger: Logger;
 }
 
-/** All of a relay's TLS that has to be started and stopped. */
+/** The parts of a relay's TLS that have to be started and stopped. */
 export class Tls {
   readonly certificates: Certificates;
   readonly #acme: AcmeRenewal | undefined;
@@ -59,7 +62,9 @@ export class Tls {
   readonly #logger: Logger;
   #closeRedirect: () => void = () => {};
 
-  /** @throws TunnelError `invalid_option` or `unavailable` when the certificates are not usable, among others. */
+  /**
+   * @throws TunnelError `invalid_option` or `unavailable` when the certificates are not usable, among others.
+   */
   constructor(options: TlsOptions, relay: TlsRelay) {
     const { domain, host, logger } = relay;
     if (options.acme === undefined && (options.files ?? []).length === 0) {
@@ -79,16 +84,18 @@ export class Tls {
   }
 
   /**
-   * Fetches what was stored by an earlier run; before the relay listens.
-   * @throws TunnelError `unavailable` or `invalid_option` when the ACME storage cannot be read or is not usable.
+   * Loads the certificate that an earlier run has stored. To be called before the relay listens.
+   * @throws TunnelError `unavailable` or `invalid_option` when the ACME storage cannot be read or is not
+   * usable.
    */
   async load(): Promise<void> {
     await this.#acme?.load();
   }
 
   /**
-   * `httpsPort` is the port that visitors see; empty for 443. `connections` bounds those of the redirect as well.
-   * @throws TunnelError `unavailable` when the port of the redirect cannot be had, among others.
+   * `httpsPort` is the port that visitors see; empty for 443. `connections` also bounds the connections of
+   * the redirect.
+   * @throws TunnelError `unavailable` when, for example, the port of the redirect is not available.
    */
   async start(httpsPort: string, connections: Connections): Promise<void> {
     if (this.#redirectPlace !== undefined) await this.#redirect(this.#redirectPlace, httpsPort, connections);
@@ -109,9 +116,9 @@ export class Tls {
     this.#logger.info(address, "redirecting to HTTPS");
   }
 
-  /** A relay whose certificate is for other names looks as if it worked, until somebody visits it. */
+  /** Warns of a relay whose certificate is for other names: it seems to work until somebody visits it. */
   #warnOfNames(): void {
-    // One that is still to come by ACME is for all of them.
+    // A certificate that is still to come by ACME is for all names.
     if (this.certificates.fallback === undefined) return;
     const names = [this.#domain, `*.${this.#domain}`];
     for (const name of names) {
@@ -125,7 +132,7 @@ export class Tls {
     return this.certificates.reload();
   }
 
-  /** Stops whatever is at work besides the connections of visitors. */
+  /** Stops everything except the connections of visitors. */
   close(): void {
     this.certificates.close();
     this.#acme?.close();

@@ -2,14 +2,15 @@ import { execFile } from "node:child_process";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
 
-/** A hook may wait until the record is everywhere, but not for ever. */
+/** How long a hook may run. It may wait until the record is everywhere, but not for ever. */
 const hookTimeoutMs = 600_000;
-/** How much of what a failing hook said goes into the error. */
+/** How many characters of a failing hook's output go into the error. */
 const saidChars = 1_000;
 
 /**
- * Runs the hook. No shell is between: the arguments are what they are.
- * @throws TunnelError `unavailable` when it cannot be started, or fails, with what it said.
+ * Runs the hook without a shell, so that its arguments arrive as they are.
+ * @throws TunnelError `unavailable` when the hook cannot be started or fails. The message has the hook's
+ * output.
  */
 export function runHook(
   hook: string,

@@ -9,10 +9,13 @@ import type { AcmeStorage } from "./storage.js";
 /** How long one request to the authority may take. */
 const requestTimeoutMs = 60_000;
 
-/** A challenge and the record that meets it. */
-/** How often the authority is asked whether it is done: most are within seconds, none should take five minutes. */
+/**
+ * How often the relay asks whether the authority is done. Most authorities are done within seconds, and none
+ * should take five minutes.
+ */
 const polling = { backoffMin: 1_000, backoffMax: 30_000, backoffAttempts: 14 };
 
+/** A challenge and the record that meets it. */
 interface Proof {
   authorization: Authorization;
   challenge: Authorization["challenges"][number];
@@ -21,8 +24,9 @@ interface Proof {
 }
 
 /**
- * Gets a certificate for `domain` and `*.domain`: an order, a TXT record for each name (RFC 8555 section 8.4: only
- * this kind of challenge is good for a wildcard), and the records are cleared again, whatever became of the order.
+ * Gets a certificate for `domain` and `*.domain`. The relay makes an order and sets a TXT record for each
+ * name (RFC 8555 section 8.4: only this kind of challenge is good for a wildcard). It clears the records
+ * again, whatever became of the order.
  */
 export async function obtainCertificate(
   domain: string,
@@ -31,14 +35,14 @@ export async function obtainCertificate(
   logger: Logger,
   signal: AbortSignal,
 ): Promise<Certificate> {
-  // Loaded here: a relay that does not use it does not pay for it.
+  // The library is loaded here, so that a relay without ACME does not pay for it.
   const { default: acme } = await import("acme-client");
   acme.axios.defaults.timeout = requestTimeoutMs;
 
   let accountKey = await storage.accountKey();
   if (accountKey === undefined) {
     accountKey = String(await acme.crypto.createPrivateEcdsaKey());
-    // Before it is used: an account without its key is lost.
+    // The key is saved before it is used, because an account without its key is lost.
     await storage.saveAccountKey(accountKey);
   }
   const client = new acme.Client({ directoryUrl: options.directory, accountKey, ...polling });
@@ -84,7 +88,8 @@ async function prove(
   if (proofs.length === 0) return;
   const attempted: Proof[] = [];
   try {
-    // One after the other: many providers lose one of two changes of a record at the same time.
+    // The hook runs for one name after the other: many DNS providers lose one of two changes of a record at
+    // the same time.
     for (const proof of proofs) {
       attempted.push(proof);
       await runHook(options.hook, "set", proof.record, proof.value, signal);
@@ -96,7 +101,7 @@ async function prove(
     }
   } finally {
     for (const { record, value } of attempted) {
-      // A record that stays does no harm; it is no reason to lose the certificate.
+      // A record that stays does no harm, and is no reason to lose the certificate.
       await runHook(options.hook, "clear", record, value).catch((error: unknown) =>
         logger.warn({ record, error: String(error) }, "the ACME record was not cleared"),
       );

@@ -6,12 +6,15 @@ const defaultDirectory = "https://acme-v02.api.letsencrypt.org/directory";
 
 /** How the relay gets its certificate from a certification authority that speaks ACME (RFC 8555). */
 export interface AcmeOptions {
-  /** Where the authority writes when something is wrong. Giving it says that you agree to the authority's terms. */
+  /**
+   * The address to which the authority reports problems. If you give it, you agree to the authority's terms.
+   */
   email: string;
   /**
-   * A program that sets and clears the TXT records by which the authority sees who owns the domain. It is called as
-   * `HOOK set|clear _acme-challenge.<domain> <value>` and answers with its exit status, 0 for success. `set` adds a
-   * value to those that are there: a domain and its wildcard need two at once.
+   * A program that sets and clears the TXT records by which the authority sees that you own the domain. It is
+   * called as `HOOK set|clear _acme-challenge.<domain> <value>` and answers with its exit status, 0 for
+   * success. `set` adds a value to those that are there, because a domain and its wildcard need two values at
+   * once.
    */
   hook: string;
   /** The authority's directory. Default: Let's Encrypt. */

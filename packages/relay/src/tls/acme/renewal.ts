@@ -7,16 +7,19 @@ import { obtainCertificate } from "./obtain.js";
 import { type AcmeOptions, type ResolvedAcmeOptions, resolveAcmeOptions } from "./options.js";
 import { AcmeStorage } from "./storage.js";
 
-/** The clock may be set and the machine may sleep: how long a wait is trusted, in milliseconds. */
+/** The longest wait before the clock is looked at again, because it may be set and the machine may sleep. */
 const longestWaitMs = 3_600_000;
-/** The first wait after a failure; it doubles with each further one. Let's Encrypt allows 5 failures in an hour. */
+/**
+ * The first wait after a failure; it doubles with each further one. Let's Encrypt allows 5 failures in an
+ * hour.
+ */
 const firstRetryMs = 120_000;
 const longestRetryMs = 6 * 3_600_000;
 
 /**
- * When a certificate is renewed, in milliseconds since the epoch: after two thirds of its life, as Let's Encrypt
- * advises, and up to a twentieth of it later (`jitter` is 0 to 1), so that relays set up together do not all come
- * at once.
+ * When a certificate is renewed, in milliseconds since the epoch: after two thirds of its life, as Let's
+ * Encrypt advises, and up to a twentieth of its life later (`jitter` is 0 to 1), so that relays set up
+ * together do not all come at once.
  */
 export function renewalTime(notBefore: Date, notAfter: Date, jitter: number): number {
   const lifetimeMs = notAfter.getTime() - notBefore.getTime();
@@ -28,7 +31,7 @@ export function retryDelayMs(failures: number, jitter: number): number {
   return Math.min(firstRetryMs * 2 ** (failures - 1), longestRetryMs) * (1 + jitter / 4);
 }
 
-/** Keeps the certificate of the relay's domain fresh, from the first one on. Serving never waits for it. */
+/** Gets the first certificate of the relay's domain, and renews it. Serving never waits for this. */
 export class AcmeRenewal {
   readonly #domain: string;
   readonly #options: ResolvedAcmeOptions;
@@ -60,7 +63,7 @@ export class AcmeRenewal {
     if (stored !== undefined) this.#certificates.replace(this.#source, stored);
   }
 
-  /** Goes about the renewal when it is due, or about the first certificate now. */
+  /** Begins to renew the certificate when that is due, or to get the first certificate now. */
   start(): void {
     if (this.#source.certificate === undefined) {
       this.#logger.warn({}, "no certificate yet: HTTPS begins to work when the first one is there");
@@ -68,7 +71,7 @@ export class AcmeRenewal {
     this.#schedule(0);
   }
 
-  /** Goes about nothing more. A record that is set at this moment may stay. */
+  /** Ends all renewals. A record that is being set at this moment may stay. */
   close(): void {
     clearTimeout(this.#timer);
     this.#stopped.abort();
@@ -110,7 +113,7 @@ export class AcmeRenewal {
       const unsaved = await this.#save(certificate);
       this.#certificates.replace(this.#source, certificate);
       if (unsaved !== undefined) this.#source.staleness.failed(unsaved);
-      // Whatever the certificate says of itself, the authority is not asked again at once.
+      // Whatever dates the certificate has, the relay does not ask the authority again at once.
       this.#schedule(firstRetryMs);
     } catch (error) {
       if (this.#stopped.signal.aborted) return;
@@ -126,7 +129,10 @@ export class AcmeRenewal {
     }
   }
 
-  /** Returns why it could not be saved. It is good all the same, and the authority gives out only so many. */
+  /**
+   * Returns why the certificate could not be saved. It is good all the same, and the authority issues only a
+   * limited number.
+   */
   async #save(certificate: Certificate): Promise<string | undefined> {
     try {
       await this.#storage.saveCertificate(this.#domain, certificate);

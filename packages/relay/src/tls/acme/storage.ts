@@ -5,11 +5,14 @@ import { TunnelError } from "mcp-tunnel-protocol";
 import { readRegularFile, withinFileTime } from "../../files/regular-file.js";
 import { Certificate } from "../certificate.js";
 
-/** Holds what has to outlive the process: the account's key, and the certificate with its key. */
+/** Stores the account's key, and the certificate with its key, because these have to outlive the process. */
 export class AcmeStorage {
   readonly #folder: string;
 
-  /** Each authority has a folder of its own: a certificate of a test authority is not served as a real one. */
+  /**
+   * Each authority has a folder of its own, so that a test authority's certificate is not served as a real
+   * one.
+   */
   constructor(folder: string, directory: string) {
     const { host, pathname } = new URL(directory);
     this.#folder = join(folder, `${host}${pathname}`.replace(/[^a-z0-9.]+/gi, "-"));
@@ -24,18 +27,21 @@ export class AcmeStorage {
     return this.#write("account.key", pem);
   }
 
-  /** @throws TunnelError `unavailable` when it cannot be read; `invalid_option` when it is no certificate with its key. */
+  /**
+   * @throws TunnelError `unavailable` when the file cannot be read; `invalid_option` when it is no
+   * certificate with its key.
+   */
   async certificate(domain: string): Promise<Certificate | undefined> {
     const pem = await this.#read(`${domain}.pem`);
     if (pem === undefined) return undefined;
-    // Apart: OpenSSL does not promise to look for one among the others.
+    // Key and certificates are taken apart, because OpenSSL does not promise to find one among the others.
     const blocks = pem.match(/-----BEGIN ([A-Z ]+)-----[^-]*-----END \1-----\n?/g) ?? [];
     const isKey = (block: string): boolean => block.startsWith("-----BEGIN PRIVATE KEY");
     const cert = blocks.filter((block) => !isKey(block)).join("");
     return new Certificate(cert, blocks.filter(isKey).join(""), join(this.#folder, `${domain}.pem`));
   }
 
-  /** Key and certificate in one file: no reader ever sees one without the other. */
+  /** Writes key and certificate to one file, so that no reader ever sees one without the other. */
   saveCertificate(domain: string, certificate: Certificate): Promise<void> {
     return this.#write(`${domain}.pem`, `${certificate.key.trimEnd()}\n${certificate.cert.trimEnd()}\n`);
   }
