@@ -14,18 +14,19 @@ letHeapGrow();
 let onReaderGone = (): void => {};
 const output = new TerminalOutput(() => onReaderGone());
 
-// For help and questions, which are not written by `output`.
+// Help and questions are not written by `output`, which looks after itself.
 endWithReader();
 
 async function main(args: readonly string[]): Promise<number> {
   let options: CliOptions;
   let client: TunnelClient;
-  // A question that is open would keep the process, and the terminal in its mode.
+  // An open question would keep the process alive, and the terminal in its mode.
   const asking = new AbortController();
   const ask = (patterns: readonly string[]): Promise<string> => pick(patterns, asking.signal);
   try {
     options = parseCommandLine(args);
-    // Loaded when it is needed: with its HTTP library it takes half of the time that a mistake or --help takes to answer.
+    // The client is loaded when it is needed: with its HTTP library it would take half of the time in which
+    // the command answers a mistake or --help.
     const { TunnelClient } = await import("mcp-tunnel-client");
     client = new TunnelClient({ ...options.client, ...(askable(options) ? { pick: ask } : {}) });
   } catch (error) {
@@ -38,7 +39,10 @@ async function main(args: readonly string[]): Promise<number> {
   return run(client, renderer, () => asking.abort());
 }
 
-/** Serves until closed, by a signal or for good. `stopAsking` takes a question at the terminal back. */
+/**
+ * Serves until a signal or an error ends it, and returns the exit status. `stopAsking` takes a question at
+ * the terminal back.
+ */
 async function run(client: TunnelClient, renderer: Renderer, stopAsking: () => void): Promise<number> {
   renderer.follow(client);
   const closed = new Promise<TunnelError | undefined>((resolve) => {
@@ -51,19 +55,19 @@ async function run(client: TunnelClient, renderer: Renderer, stopAsking: () => v
   };
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.on(signal, close);
-  // What nobody caught is a bug. One request at most is lost by it; without this the tunnel would be.
+  // An uncaught error is a bug. It costs one request at most. Without this listener it would cost the tunnel.
   process.on("uncaughtException", (error: unknown) => {
     output.err(`internal error, please report it: ${printableLines(stackOf(error))}`);
   });
-  // Nobody reads any more: `mcp-tunnel-client ... | head`.
-  // Not again: a second call cuts, and Ctrl-C ends the reader of a pipeline too.
+  // The reader has left: `mcp-tunnel-client ... | head`. The client is closed once only, because a second
+  // call cuts, and Ctrl-C ends the reader of a pipeline too.
   onReaderGone = () => {
     if (client.state !== "closing") close();
   };
-  // Its failure is that of `closed`.
+  // Its failure also comes with `closed`.
   client.start().catch(() => {});
   const error = await closed;
-  // From here on a signal does what it does to any process.
+  // From here on signals have their usual effect.
   for (const signal of signals) process.off(signal, close);
   if (error === undefined) return exitStatus.ended;
   renderer.failed(error);
@@ -83,7 +87,10 @@ function statusOf(error: TunnelError): number {
   }
 }
 
-/** commander has printed its own mistakes, and help and version, which are none. */
+/**
+ * The exit status for a mistake. commander has printed its own mistakes, and help and version, which are
+ * none.
+ */
 function usageStatus(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.ended : exitStatus.usage;
   if (!(error instanceof TunnelError)) throw error;
@@ -91,7 +98,7 @@ function usageStatus(error: unknown): number {
   return exitStatus.usage;
 }
 
-/** Loaded when it is needed, which is seldom. */
+/** Asks for a name. The code for that is loaded when it is needed, which is seldom. */
 async function pick(patterns: readonly string[], signal: AbortSignal): Promise<string> {
   const { pickAtTerminal } = await import("./pick.js");
   return pickAtTerminal(patterns, signal);
@@ -102,5 +109,6 @@ function askable(options: CliOptions): boolean {
   return !options.json && process.stdin.isTTY && process.stdout.isTTY;
 }
 
-// No await at the top of the module: a bundle of one file is CommonJS, which has none.
+// There is no await at the top of the module, because a bundle of one file is CommonJS, which does not allow
+// it.
 void main(process.argv.slice(2)).then((status) => output.exit(status));

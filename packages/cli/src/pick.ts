@@ -3,10 +3,13 @@ import { pickOnly } from "mcp-tunnel-client";
 import { isName, matchesPattern, maxNameLength } from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
 
-// Ctrl-D: Node's readline stops reading at it, and the prompt knows Ctrl-C and Esc only, so that it would never be answered.
+// Node's readline stops reading at Ctrl-D, but the prompt knows only Ctrl-C and Esc, and would never end.
 updateSettings({ aliases: { "\u0004": "cancel" } });
 
-/** Lets a person at a terminal choose from the relay's offer; what leaves no choice is not asked. `signal` takes the question back. */
+/**
+ * Lets a person at a terminal choose from the relay's offer. An offer that leaves no choice is no question.
+ * `signal` takes the question back.
+ */
 export async function pickAtTerminal(patterns: readonly string[], signal?: AbortSignal): Promise<string> {
   if (patterns.length === 0 || (patterns.length === 1 && !patterns[0]?.includes("*")))
     return pickOnly(patterns);
@@ -37,7 +40,7 @@ export async function pickAtTerminal(patterns: readonly string[], signal?: Abort
 /** Why a name cannot be used for a pattern with one `*`; undefined when it can. */
 export function nameFault(name: string, pattern: string): string | undefined {
   if (!matchesPattern(pattern, name)) return `The name has to be like ${printable(pattern)}`;
-  // The relay takes it in lower case.
+  // The relay takes the name in lower case.
   if (isName(name.toLowerCase())) return undefined;
   return `A name has 1 to ${maxNameLength} letters, digits and inner hyphens`;
 }

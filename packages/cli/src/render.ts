@@ -3,7 +3,7 @@ import type { TunnelError } from "mcp-tunnel-protocol";
 import { printable, printableJson } from "mcp-tunnel-shared";
 import type { RefusedEvent, RequestEvent, TunnelClient } from "mcp-tunnel-client";
 
-/** Where lines go. */
+/** The place to which lines go. */
 export interface Output {
   out(line: string): void;
   err(line: string): void;
@@ -11,14 +11,14 @@ export interface Output {
 }
 
 /**
- * Tells a person, or a program, what the client does. Visitors, services and relays say much of it, and nothing of theirs is
- * written as they said it.
+ * Tells a person, or a program, what the client does. Much of the text comes from visitors, services and
+ * relays. All of that is escaped.
  */
 export interface Renderer {
   follow(client: TunnelClient): void;
-  /** The client is asked to end, with so many requests open. */
+  /** The client is asked to end while so many requests are open. */
   closing(openRequests: number): void;
-  /** Why the command fails. */
+  /** The command fails with this error. */
   failed(error: TunnelError): void;
 }
 
@@ -61,7 +61,7 @@ export class JsonRenderer implements Renderer {
   }
 
   failed(error: TunnelError): void {
-    // It has been told already, in its own words.
+    // An eviction has been told already, by its own event.
     if (error.code !== "evicted") this.#line("error", reason(error));
   }
 
@@ -74,7 +74,7 @@ function reason(error: TunnelError): { code: string; message: string } {
   return { code: error.code, message: error.message };
 }
 
-/** Reasons of one outage that are kept to not tell them twice. */
+/** How many reasons of one outage are remembered, so that they are not told twice. */
 const maxReasons = 16;
 
 export class HumanRenderer implements Renderer {
@@ -82,7 +82,10 @@ export class HumanRenderer implements Renderer {
   readonly #local: string;
   readonly #colors: ReturnType<typeof picocolors.createColors>;
   #url: string | undefined;
-  /** The reasons given since the link was lost: attempts fail in turn for two of them, and none need be read twice. */
+  /**
+   * The reasons told since the link was lost. Attempts may fail for two reasons in turn, which need not be
+   * read twice.
+   */
   readonly #told = new Set<string>();
 
   /** `local`: the service, as a person would name it. */
@@ -114,7 +117,7 @@ export class HumanRenderer implements Renderer {
     client.on("warning", ({ message }) => this.#output.err(yellow(`warning: ${printable(message)}`)));
     client.on("refused", (event) => this.#output.out(this.#refused(event)));
     client.on("error", ({ code, message }) => {
-      // What belongs to a request stands on its line.
+      // The error of a request is on the line of that request.
       if (code === "internal") this.#output.err(red(printable(message)));
     });
   }
@@ -129,10 +132,10 @@ export class HumanRenderer implements Renderer {
     if (error.code !== "evicted") this.#output.err(this.#colors.red(`error: ${printable(error.message)}`));
   }
 
-  /** Whether the reason for a failed attempt has not been told, as it is from now on. */
+  /** Whether the reason for a failed attempt is new. From now on it counts as told. */
   #isNews(reason: string): boolean {
     if (this.#told.has(reason)) return false;
-    // A relay whose reason is another each time fills no memory.
+    // A relay that gives another reason each time must not fill the memory.
     if (this.#told.size >= maxReasons) this.#told.clear();
     this.#told.add(reason);
     return true;
@@ -153,7 +156,7 @@ export class HumanRenderer implements Renderer {
     const status = event.status === undefined ? dim(" - ") : this.#status(event.status, failed);
     const line = `${printable(event.method).padEnd(6)} ${printable(event.path)} ${status} ${dim(duration(event.durationMs))}`;
     if (event.error === undefined) return line;
-    // The relay's words: besides of visitors who left, it tells so of those who stopped sending.
+    // The relay's words follow even then, because `cancelled` also stands for a visitor that stopped sending.
     return `${line} ${(cancelled ? dim : red)(printable(event.error.message))}`;
   }
 
@@ -166,7 +169,7 @@ export class HumanRenderer implements Renderer {
     return `${line} ${red(`${what} ${printable(message)}`)}${others}`;
   }
 
-  /** `failed`: the visitor did not get all of it, or not this. */
+  /** `failed`: the visitor got only a part of the response, or another response. */
   #status(status: number, failed: boolean): string {
     const { green, cyan, yellow, red } = this.#colors;
     const color = failed || status >= 500 ? red : status >= 400 ? yellow : status >= 300 ? cyan : green;

@@ -17,7 +17,7 @@ export class TerminalOutput implements Output {
   readonly #onReaderGone: () => void;
   #isReaderGone = false;
 
-  /** `onReaderGone`: nobody reads the standard output any more, as after `| head`. */
+  /** `onReaderGone` is called when nobody reads the standard output any more, as after `| head`. */
   constructor(onReaderGone: () => void) {
     this.#onReaderGone = onReaderGone;
     this.#lines = new LineOutput({
@@ -42,14 +42,14 @@ export class TerminalOutput implements Output {
   }
 
   #onFailed(fd: number, error: NodeJS.ErrnoException): void {
-    // There is nobody to tell that what is told is lost.
+    // Nobody reads the standard error, so nobody can be told of the loss.
     if (fd === 2) return;
     if (error.code === "EPIPE") {
       this.#isReaderGone = true;
       this.#onReaderGone();
       return;
     }
-    // A full disk, say. The tunnel is worth more than its lines.
+    // The disk is full, say. The tunnel is worth more than its lines.
     this.err(`cannot write to the standard output (${error.message}): lines are lost`);
   }
 }

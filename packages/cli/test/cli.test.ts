@@ -187,7 +187,8 @@ describe("a running client", () => {
     await person.waitFor("the URL", () => person.stdout.find((line) => line.includes("demo.relay.test")));
     for (const _ of [1, 2]) await visit(relay.session as never, { path }).complete();
     await person.waitFor("both requests", () => person.stdout.filter((line) => line.includes(path))[1]);
-    // Over another pipe, which may be read later. What is still in it comes before the end.
+    // The warning comes over another pipe, which may be read later. The rest of that pipe comes before the
+    // end.
     await person.waitFor("the warning", () => person.stderr[0]);
     await person.close();
     expect(person.stderr.filter((line) => line.includes("warning"))).toEqual([`warning: ${message}`]);
@@ -224,7 +225,7 @@ describe("a running client", () => {
     expect(await other.exited).toEqual({ code: 0, signal: null });
   });
 
-  // What it says about its end fails too, and must not be taken for another reason to end.
+  // The lines about its end fail too, and must not be taken for another reason to end.
   it("ends when nobody reads its lines any more", async () => {
     await relay.close();
     const client = run([String(upstream.port), "--relay", relay.url, "--json"]);
@@ -269,7 +270,7 @@ describe("a running client", () => {
     closing({ close: () => rm(folder, { recursive: true }) });
     const file = join(folder, "token");
     await writeFile(file, "s3cret\n");
-    // What is said on the command line wins over the environment.
+    // The command line wins over the environment.
     const client = run([String(upstream.port), "--relay", relay.url, "--json", "--token-file", file], {
       MCP_TUNNEL_TOKEN: "other",
     });

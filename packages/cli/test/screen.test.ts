@@ -12,11 +12,11 @@ import { startRig, visit } from "../../client/test/relay-side.js";
 import { TestRelay } from "../../client/test/test-relay.js";
 
 /**
- * The fault: the client told of the status that the service had said, in green, when the relay had answered 502 in its place.
+ * The fault: the client showed the service's status, in green, when the relay had answered 502 in its place.
  */
 const closing = closingAfterEach();
 
-/** The lines about what a client tells, as a person sees them. */
+/** The lines about a client's events, as a person sees them. */
 function linesOf(events: readonly (readonly [string, object])[], colors = false): string[] {
   const client = new EventEmitter();
   const lines: string[] = [];
