@@ -54,7 +54,10 @@ it("lines of JSON are those that pino would write, whatever stands in them", () 
   );
 });
 
-/** What the client's screen shows as an escape, but for what Unicode has not assigned or leaves to others. */
+/**
+ * Characters that the client's screen shows as escapes, except those that Unicode has not assigned or leaves
+ * to others.
+ */
 const unseen = Array.from({ length: 0x10_ffff + 1 }, (_, code) => String.fromCodePoint(code)).filter(
   (character) => !/[\p{Cn}\p{Co}\p{Cs}]/u.test(character) && printable(character) !== character,
 );

@@ -19,7 +19,7 @@ describe("the renewal of a certificate", () => {
     const minutes = (failures: number): number => retryDelayMs(failures, 0) / 60_000;
     expect([1, 2, 3, 4, 5, 8, 9, 1_000].map(minutes)).toEqual([2, 4, 8, 16, 32, 256, 360, 360]);
     expect(retryDelayMs(1, 1)).toBe(150_000);
-    // What Let's Encrypt allows is five failures in an hour.
+    // Let's Encrypt allows five failures in an hour.
     expect(minutes(1) + minutes(2) + minutes(3) + minutes(4) + minutes(5)).toBeGreaterThan(60);
   });
 });

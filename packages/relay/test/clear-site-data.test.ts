@@ -14,9 +14,9 @@ it.each([
   ['"*", "cookies", "*"', allButCookies],
   ['"cache", "*"', allButCookies],
   ['"storage:bucket-1", "from-the-future"', '"storage:bucket-1", "from-the-future"'],
-  // Future finer kinds of the same.
+  // Finer kinds of cookies, which may come.
   ['"cookies:partitioned"', undefined],
-  // Quoted pairs, single quotes, none, some that are open, something in them that some reader may skip.
+  // Quoted pairs, single quotes, no quotes, open quotes, and in quotes a character that some reader may skip.
   ['"cook\\ies"', undefined],
   ['"\\*"', undefined],
   ["'cookies'", undefined],

@@ -50,7 +50,7 @@ describe("a mistake on the command line", () => {
     ["an option without its value", ["--domain"], "--domain"],
     ["an argument", [...domain, "8080"], "8080"],
   ])("(%s) gets one clear line and status 2", async (_, args, mention) => {
-    // In this process: starting one for each takes longer than all the rest.
+    // The program runs in this process, because a process for each mistake takes longer than all other tests.
     const failure = await createProgram()
       .parseAsync(args, { from: "user" })
       .then(() => undefined, failureOf);
@@ -118,7 +118,7 @@ describe("the command", () => {
     ]) {
       expect(text).toContain(flag);
     }
-    // It is read on terminals of 80 columns.
+    // The help is read on terminals of 80 columns.
     expect(help.stdout.filter((line) => line.length > 80)).toEqual([]);
     const short = opened(runRelay(["-h"]));
     expect((await short.exited).code).toBe(0);

@@ -88,7 +88,7 @@ describe("a request", () => {
     expect(valueOf("TraceParent")).toBe("00-0AF7651916cd43dd8448eb211c80319c-B7AD6B7169203331-01");
     expect(headers.filter((text) => /^x-request-id$/i.test(text))).toEqual(["x-request-ID"]);
     expect(valueOf("x-request-ID")).toBe("bb56;ts=1");
-    // What is logged and answered stays the relay's own word.
+    // The log and the answer keep the relay's own id.
     stream.sendHead({ status: 204, headers: [] }, true);
     const answer = await visitor.until(ending("\r\n\r\n"));
     const record = await relay.record(1);
@@ -118,7 +118,7 @@ describe("a request", () => {
     const piece = Buffer.alloc(2 ** 20);
     for (let i = 0; i < 32; i++) visitor.socket.write(piece);
     await exchange.bytes(2 ** 20);
-    // The window is used up. What the visitor could not send stays with it.
+    // The window is used up. The visitor keeps the data that it could not send.
     expect(visitor.socket.writableLength).toBeGreaterThan(2 ** 20);
     exchange.consuming = true;
     exchange.stream.consumed(exchange.chunks.reduce((sum, chunk) => sum + chunk.length, 0));
@@ -288,7 +288,7 @@ describe("a response", () => {
     const { stream } = await client.accept();
     stream.sendInterim({ status: 103, headers: ["Link", "</a>; rel=preload", "X-More", "1"] });
     await visitor.until(ending("\r\n\r\n"));
-    // Nobody asked for this one.
+    // The visitor did not ask for this one.
     stream.sendInterim({ status: 100, headers: [] });
     stream.sendHead({ status: 200, headers: ["Content-Length", "0"] }, true);
     expect(await visitor.until((text) => text.includes("200"))).toMatch(
@@ -384,7 +384,7 @@ describe("a response", () => {
     stream.reset("upstream_failed", "connection reset");
     const received = await visitor.all();
     expect(received).toMatch(/^HTTP\/1\.1 413 .*X-A: 1\r\n/s);
-    // No last chunk: it is not whole.
+    // The last chunk is missing, so the response is not complete.
     expect(received).toMatch(/\r\n\r\n$/);
   });
 
@@ -549,7 +549,8 @@ describe("an upgrade", () => {
     exchange.stream.sendHead({ status: 200, headers: ["Content-Length", "2"] });
     exchange.stream.write(Buffer.from("ok"));
     exchange.stream.end();
-    // Node's parser has stopped behind it: what came with it is lost, and the visitor has to know.
+    // Node's parser has stopped behind the request. Data that came with it is lost, and the visitor has to
+    // know.
     expect(await visitor.all()).toMatch(/^HTTP\/1.1 200 [^]*Connection: close[^]*\r\n\r\nok$/);
   });
 

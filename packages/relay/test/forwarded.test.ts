@@ -74,7 +74,7 @@ describe("X-Forwarded-*", () => {
         "X-Tunnel-Visitor",
         "203.0.113.9",
       ]);
-      // 1.1.1.1 is what the visitor claims; the last address that no trusted proxy has is the visitor's.
+      // The visitor claims 1.1.1.1. Its real address is the last one that no trusted proxy has.
       expect(visitor.address).toBe("203.0.113.9");
     },
   );

@@ -26,7 +26,7 @@ describe("the Host of a request", () => {
     expect(parse(host)).toEqual({ kind: "base" });
   });
 
-  // The original took the first label whatever came after it.
+  // The original took the first label, and ignored the rest.
   it.each([
     "myapp.example.com",
     "myapp.tunnel.test.example.com",

@@ -13,7 +13,7 @@ import { connect as connectTls } from "node:tls";
 type Headers = IncomingHttpHeaders & IncomingHttpStatusHeader;
 
 /**
- * A way in without TLS, for clients that the tests script: whatever comes is passed on to the relay over TLS, as
+ * A way in without TLS, for clients that the tests script. It passes all data on to the relay over TLS, as
  * HTTP/1.1.
  */
 export async function plainEntrance(relayPort: number): Promise<{ port: number; close(): void }> {
@@ -41,14 +41,16 @@ export async function plainEntrance(relayPort: number): Promise<{ port: number; 
   };
 }
 
-/** A request over HTTP/2 and what came back. */
+/** A request over HTTP/2 and its response. */
 export class Http2Exchange {
   readonly stream: ClientHttp2Stream;
   readonly interim: Headers[] = [];
   trailers: IncomingHttpHeaders | undefined;
   /** Resolves with the final head; rejects when the stream ends without one. */
   readonly head: Promise<Headers>;
-  /** Resolves when the stream is closed, with how: the code of the reset (0 for none) and whether the body ended. */
+  /**
+   * Resolves when the stream is closed, with the code of the reset (0 for none) and whether the body ended.
+   */
   readonly closed: Promise<{ code: number; ended: boolean }>;
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
@@ -93,7 +95,7 @@ export class Http2Exchange {
     return this.#bytes;
   }
 
-  /** Waits until so many bytes of body have come. */
+  /** Waits until this many bytes of the body have come. */
   async until(bytes: number): Promise<void> {
     while (this.#bytes < bytes) {
       await new Promise<void>((resolve) => {
@@ -119,7 +121,7 @@ export class Http2Visitor {
     return visitor;
   }
 
-  /** Asks the tunnel `app`; without a `body` the request has none, with `null` it is left open. */
+  /** Sends a request to the tunnel `app`. Without `body` it has no body; with `null` it is left open. */
   request(headers: OutgoingHttpHeaders, body?: string | Buffer | null): Http2Exchange {
     const stream = this.session.request(
       { ":authority": "app.localhost", ...headers },

@@ -117,7 +117,7 @@ describe("a request over HTTP/2", () => {
     slow.consuming = false;
     const chunk = Buffer.alloc(65_536);
     let sent = 0;
-    // Until nothing more leaves, and the windows of the whole way are full.
+    // The loop ends when nothing more leaves, and the windows of the whole way are full.
     while (stream.write(chunk)) sent += chunk.length;
     stream.on("drain", () => {
       while (stream.write(chunk)) sent += chunk.length;
@@ -201,7 +201,8 @@ describe("a request over HTTP/2", () => {
 
   it("cannot be a CONNECT to anything but a WebSocket", async () => {
     const { visitor } = await tunnel();
-    // Ended at once: the client of Node 22.23 forgets an answer that RST_STREAM with NO_ERROR follows (RFC 9113 section 8.1).
+    // The request ends at once, because the client of Node 22.23 forgets an answer that is followed by
+    // RST_STREAM with NO_ERROR (RFC 9113 section 8.1).
     expect((await visitor.request({ ":method": "CONNECT" }).read().head)[":status"]).toBe(501);
     const other = visitor.request({ ":method": "CONNECT", ":protocol": "webtransport", ":path": "/" });
     expect((await other.read().head)[":status"]).toBe(501);
@@ -341,7 +342,7 @@ describe("a response over HTTP/2", () => {
     const slow = visitor.request({});
     const exchange = await client.accept();
     exchange.stream.sendHead({ status: 200, headers: [] });
-    // More than the visitor's window: it stays with the relay.
+    // The data is more than the visitor's window, so it stays with the relay.
     exchange.stream.write(Buffer.alloc(900_000));
     await slow.head;
     exchange.stream.reset("upstream_failed", "gone");

@@ -35,14 +35,14 @@ describe("patterns", () => {
 
 describe("the order in which a name is resolved", () => {
   it.each<[string[], string | undefined, string | undefined]>([
-    // The requested one, if a pattern grants it.
+    // The client gets the requested name, if a pattern grants it.
     [["a", "b-*"], "b-1", "b-1"],
     [["a", "b-*"], "a", "a"],
     [["*"], "x", "x"],
-    // Else the only pattern, if it is a name, even if another was requested.
+    // Else it gets the only pattern, if that is a name, even if another was requested.
     [["a"], "other", "a"],
     [["a"], undefined, "a"],
-    // Else the client has to pick.
+    // Else it has to pick.
     [["a-*"], undefined, undefined],
     [["a-*"], "b", undefined],
     [["a", "b"], undefined, undefined],

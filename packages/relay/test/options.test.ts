@@ -242,10 +242,10 @@ describe("a relay that listens", () => {
           (error: unknown) => error,
         );
         for (let i = 0; i < times; i += 1) await wait();
-        // The second call hurries the first, wherever that is.
+        // The second call hurries the first, at any point.
         await Promise.all([relay.close(), relay.close(0)]);
         const refusal = failure("invalid_state", "the relay was closed: make another one");
-        // Some turns later it may have opened.
+        // Some turns later the relay may have opened.
         const results = wait === nextTurn && times > 0 ? [refusal, "listens"] : [refusal];
         expect(results).toContainEqual(await listening);
         await expect(relay.listen()).rejects.toThrow(failure("invalid_state", "the relay was closed"));

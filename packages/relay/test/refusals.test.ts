@@ -9,7 +9,7 @@ import { Http2Visitor, plainEntrance } from "./http2-support.js";
 import { RawVisitor, ScriptedClient, startRelay, V1Client } from "./support.js";
 
 /**
- * The fault: that the relay had refused a request in the name of a tunnel was seen by the visitor alone. The
+ * The fault: when the relay refused a request in the name of a tunnel, only the visitor saw that. The
  * developer, whose upload of 6 MB failed, saw nothing at all, and looked for the mistake in the service.
  */
 const opened = closingAfterEach();
@@ -298,7 +298,7 @@ describe("while the client is away", () => {
     client.cut();
     await relay.logged("tunnel away");
     for (let i = 0; i < 5; i++) visit(`GET /${i} HTTP/1.1`);
-    // By then two wait.
+    // When three have been refused, two wait.
     await relay.record(3);
     vi.advanceTimersByTime(15_000);
     await relay.record(5);
@@ -319,13 +319,13 @@ describe("while the client is away", () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     client.cut();
     await relay.logged("tunnel away");
-    // When the second of the two has been answered, the first waits.
+    // When the second request has been answered, the first one waits.
     visit("GET /waits HTTP/1.1", "GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n");
     await relay.record(1);
     vi.advanceTimersByTime(30_000);
     await relay.record(3);
     vi.useRealTimers();
-    // A stranger who takes the name has no business with it, nor has a process of another token.
+    // A stranger that takes the name does not hear of it, and neither does a process with another token.
     const stranger = await V1Client.connect(relay.port, "app", {
       refusals: true,
       instance: "a process of somebody else",
@@ -370,7 +370,7 @@ describe("a client that has not announced it", () => {
     const visitor = opened(new RawVisitor(relay.port));
     visitor.request("GET /longer-than-that HTTP/1.1\n");
     await relay.record(1);
-    // A frame of that kind would be before this one.
+    // A frame about refusals would be before this one.
     opened(new RawVisitor(relay.port)).request("GET /ok HTTP/1.1");
     expect((await client.accept()).head.path).toBe("/ok");
     expect(client.refused).toEqual([]);

@@ -188,7 +188,7 @@ describe("registration", () => {
     }
     const client = await register({ token: "one" });
     expect(await client.next()).toMatchObject({ subdomain: "app" });
-    // The one who has been thinking for longest; the others may go on.
+    // The client that has been silent for longest is closed. The others may go on.
     expect((await undecided[0]?.closed)?.code).toBe(1006);
     undecided[2]?.send({ subdomain: "dev-1" });
     expect(await undecided[2]?.next()).toMatchObject({ subdomain: "dev-1" });
@@ -200,7 +200,7 @@ describe("registration", () => {
     whole.send({ token: "t".repeat(70_000) });
     await whole.closed;
 
-    // A message that never ends: its declared length is within what a response may have.
+    // This message never ends. Its declared length is within the limit of a response.
     const socket = connect(relay.port, "127.0.0.1");
     opened({ close: () => socket.destroy() });
     socket.on("error", () => {});
@@ -239,7 +239,7 @@ describe("eviction", () => {
       if (previous !== undefined) {
         expect(await previous.closed).toEqual({ code: 4002, reason: evictedReason });
       }
-      // In the original the clean-up of the evicted one took the name from its successor.
+      // In the original the clean-up of the evicted client took the name from its successor.
       expect(await visitor.text("app", "/")).toEqual({ status: 200, text: `client ${i}` });
       previous = client;
     }
@@ -289,7 +289,7 @@ describe("eviction", () => {
       V1Client.connect(relay.port, "app", { ...fields, instance: "another's instance" }),
     ).rejects.toMatchObject({ code: 4002, reason: evictedReason });
     await holder.resume();
-    // A name that nobody has is for anybody, and one's own is one's own.
+    // Every client may have a free name, and its own name again.
     const other = await v1("other", { ...fields, instance: "another's instance" });
     await v1("other", { ...fields, instance: "another's instance" });
     await vi.waitFor(() => expect(other.detached).toHaveLength(1));
@@ -299,9 +299,10 @@ describe("eviction", () => {
     const { v1 } = await setUp();
     const instance = "one and the same";
     const first = await v1("app", { instance });
-    // It lost the acknowledgement, say, and registers afresh.
+    // The client lost the acknowledgement, say, and registers afresh.
     await v1("app", { instance });
-    // Not an end: if it is the newer one that was lost on its way for a while, its client comes back.
+    // The error does not end the client: if this connection is the newer one, late on its way, its client
+    // comes back.
     await vi.waitFor(() => expect(first.detached).toMatchObject([{ code: "session_lost" }]));
     await expect(first.resume()).rejects.toThrow("did not resume");
   });
@@ -426,7 +427,7 @@ describe("a client that loses its connection", () => {
     const visitor = opened(new RawVisitor(relay.port));
     visitor.request("GET /left HTTP/1.1");
     const stays = opened(new RawVisitor(relay.port));
-    // Ends the connection once the request is out.
+    // The visitor ends its connection once the request is out.
     visitor.socket.end();
     expect(await relay.record(1)).toMatchObject({ path: "/left", outcome: "cancelled" });
     stays.request("GET /stays HTTP/1.1");
@@ -450,7 +451,7 @@ describe("a relay that is shutting down", () => {
     expect(answer.headers["connection"]).toBe("close");
     await answer.body.dump();
     await closed;
-    // For the client the link is gone; it finds the next relay by itself.
+    // For the client the link is gone. It finds the next relay by itself.
     await vi.waitFor(() => expect(client.detached[0]?.message).toContain("1001"));
   });
 

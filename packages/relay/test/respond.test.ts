@@ -51,7 +51,8 @@ describe("the relay's own answers", () => {
     expect(relayErrors[errorOfOpen(error)]).toMatchObject({ status, text });
   });
 
-  // Clients of MCP take these for the server's word, and start a new session or fall back to an old transport.
+  // MCP clients take these statuses for the server's, and start a new session or fall back to an old
+  // transport.
   it("never say 400, 404 or 405 about a tunnel", () => {
     for (const [code, { status }] of Object.entries(relayErrors)) {
       if (code.startsWith("tunnel") || code.includes("response") || code.startsWith("upstream")) {
@@ -226,7 +227,7 @@ describe("a body that nobody wants", () => {
   it("costs the connection when it is large; the answer arrives all the same", async () => {
     const { raw } = await setUp();
     const visitor = raw("POST / HTTP/1.1\nHost: nobody.localhost\nContent-Length: 100000000", "abc");
-    // More than fits into the socket buffers: a reset would overtake the answer.
+    // The body is more than the socket buffers hold, so a reset would overtake the answer.
     for (let i = 0; i < 4; i++) visitor.socket.write(Buffer.alloc(2 ** 20));
     expect(await visitor.all()).toMatch(
       /^HTTP\/1.1 413 [^]*Connection: close\r\n[^]*request body too large$/,

@@ -16,7 +16,7 @@ import { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import WebSocket from "ws";
 import { createRelay, type ExchangeRecord, type RelayOptions } from "../src/index.js";
 
-/** A relay for the domain `localhost` on a free port, and what its observer was told. */
+/** A relay for the domain `localhost` on a free port, and the records that its observer got. */
 export interface TestRelay {
   port: number;
   records: ExchangeRecord[];
@@ -39,7 +39,7 @@ export async function startRelay(options: Partial<RelayOptions> = {}): Promise<T
     domain: "localhost",
     host: "127.0.0.1",
     port: 0,
-    // A name that nobody has is refused at once.
+    // A request for a name without a client is refused at once.
     startupHoldMs: 0,
     logger: { debug: log, info: log, warn: log, error: log },
     observers: [
@@ -70,7 +70,7 @@ export async function startRelay(options: Partial<RelayOptions> = {}): Promise<T
   };
 }
 
-/** A WebSocket at the registration path that says exactly what it is told. */
+/** A WebSocket at the registration path that sends exactly what a test gives it. */
 export class ScriptedClient {
   readonly ws: WebSocket;
   readonly closed: Promise<{ code: number; reason: string }>;
@@ -143,7 +143,7 @@ export class AcceptedExchange implements StreamHandler {
   /** Resolves with the trailers when the visitor's direction has ended. */
   readonly ended: Promise<RawHeaders>;
   readonly wasReset: Promise<StreamReset>;
-  /** Whether data is taken in as it comes. */
+  /** Whether data is consumed as it comes. */
   consuming = true;
   onDrain: () => void = () => {};
   #end!: (trailers: RawHeaders) => void;
@@ -165,7 +165,7 @@ export class AcceptedExchange implements StreamHandler {
     return Buffer.concat(this.chunks).toString("latin1");
   }
 
-  /** Waits until so many bytes of body have come. */
+  /** Waits until this many bytes of the body have come. */
   async bytes(count: number): Promise<void> {
     while (this.chunks.reduce((sum, chunk) => sum + chunk.length, 0) < count) {
       await new Promise<void>((resolve) => {
@@ -197,7 +197,7 @@ export class V1Client {
   readonly detached: TunnelError[] = [];
   readonly closed: Promise<{ error: TunnelError; code: number | undefined }>;
   goaways = 0;
-  /** What it was told of refusals, message by message. */
+  /** The refusals that it was told, message by message. */
   readonly refused: (readonly Refusal[])[] = [];
   readonly #accepted: AcceptedExchange[] = [];
   readonly #port: number;
@@ -267,7 +267,7 @@ export class V1Client {
     return this.#accepted.shift() as AcceptedExchange;
   }
 
-  /** Cuts the connection as a network would, for this end at once. */
+  /** Cuts the connection as a network would. This end knows at once. */
   cut(): void {
     this.link.terminate();
   }
@@ -277,7 +277,7 @@ export class V1Client {
     return { resume: { session, secret, received: this.session.received } };
   }
 
-  /** Comes back and goes on with the session. */
+  /** Reconnects and resumes the session. */
   async resume(): Promise<void> {
     const { link, acknowledge } = await registerV1(this.#port, { token: "t", ...this.resumeFields });
     if (acknowledge.resumed === undefined) {
@@ -352,7 +352,7 @@ export class RawVisitor {
     return this.received;
   }
 
-  /** The head and what came of the body when the connection is closed by the relay. */
+  /** All that came until the relay closed the connection: the head and the body, or a part of it. */
   async all(): Promise<string> {
     await this.closed;
     return this.received;

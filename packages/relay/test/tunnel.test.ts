@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Tunnel } from "../src/tunnels/tunnel.js";
 import { AcceptedExchange } from "./support.js";
 
-/** What the relay does when a client that was asked to register anew has done so, at the same relay. */
+/** A client was asked to register anew, and has done so at the same relay. */
 describe("a session that its client was asked to leave", () => {
   const closed = vi.fn();
   let tunnel: Tunnel;
@@ -70,7 +70,7 @@ describe("a session that its client was asked to leave", () => {
     exchange?.stream.end();
     await vi.waitFor(() => expect(stream.ended()).toBe(true));
     await vi.waitFor(() => expect(closed).toHaveBeenCalledTimes(1));
-    // The close travels, as everything on a link does.
+    // The close arrives later, as everything on a link does.
     await vi.waitFor(() => expect(clientLink.closed?.code).toBe(1000));
   });
 
