@@ -4,17 +4,17 @@ import { z } from "zod";
 import type { Logger } from "../telemetry/log.js";
 import type { Route } from "./route.js";
 
-/** Which client a tunnel is of. */
+/** The client of a tunnel. */
 export interface ClientIdentity {
   /** Drawn once for each client process; `undefined` for an original. */
   readonly instance: string | undefined;
-  /** Stands for the token: tunnels of one token have the same. */
+  /** Stands for the token: all tunnels of one token have the same owner. */
   readonly owner: string;
   /** The client's address. */
   readonly address: string;
 }
 
-/** Why a client has no tunnel, or none any more: what it is told. */
+/** What a client is told when it gets no tunnel, or when its tunnel was taken away. */
 export interface Verdict {
   /** Close code. */
   readonly code: number;
@@ -25,30 +25,30 @@ export interface Verdict {
 export interface Claimant extends Route {
   readonly name: string;
   readonly info: ClientIdentity;
-  /** Is this a tunnel of that client? */
+  /** Whether this is a tunnel of `client`. */
   isOfClient(client: ClientIdentity): boolean;
   /**
-   * Another tunnel, of the client `by`, has the name now. A tunnel of the same client gives way to its
-   * successor; one of another client is closed with 4002. The relay calls this for the tunnel that a claim
-   * has displaced, which may be one of another relay. The directory calls it for a tunnel of this relay that
-   * has lost its name to another relay.
+   * Another tunnel, of the client `by`, has the name now. If `by` is this tunnel's client as well, the tunnel
+   * gives way to its successor. Otherwise it is closed with 4002. The relay calls this for the tunnel that a
+   * claim has displaced, which may be a tunnel of another relay. The directory calls it for a tunnel of this
+   * relay that has lost its name to another relay.
    */
   displace(by: ClientIdentity): void;
 }
 
-/** A claim is granted, and the tunnel `displaced` has lost the name by it; or it is refused. */
+/** The directory grants a claim, by which the tunnel `displaced` has lost the name, or refuses it. */
 export type ClaimResult = { readonly displaced: Claimant | undefined } | { readonly refused: Verdict };
 
 /**
- * Who serves which name. A directory answers at once or later; an answer at once costs a request no turn of
- * the event loop. An error that it throws, or rejects with, ends the request or the registration that it was
- * asked for, and nothing else.
+ * Knows who serves which name. A directory answers at once or later. An answer at once costs a request no
+ * turn of the event loop. An error that the directory throws, or rejects with, ends only the request or the
+ * registration that asked.
  */
 export interface Directory {
   /**
-   * Who serves `name`; `undefined`: nobody. The relay asks for each request, and again for a request that
-   * waits when the directory says that something has changed. It waits for an answer as long as for a client
-   * that is away.
+   * The route that serves `name`; `undefined` if there is none. The relay asks for each request. For a
+   * request that waits it asks again when the directory says that something has changed. The relay waits for
+   * an answer as long as for a client that is away.
    */
   find(name: string): Route | undefined | Promise<Route | undefined>;
   /**
@@ -59,16 +59,18 @@ export interface Directory {
    */
   claim(claimant: Claimant, mayEvict: boolean): ClaimResult | Promise<ClaimResult>;
   /**
-   * Frees the name, if `claimant` still has it: a tunnel that was evicted is cleaned up after its successor
-   * has taken the name, which must not lose it by that.
+   * Frees the name if `claimant` still has it. An evicted tunnel is cleaned up after its successor has taken
+   * the name, and the successor must not lose the name by that.
    */
   release(claimant: Claimant): void | Promise<void>;
-  /** `claimant` takes requests from now on, or is away. This means nothing if it has lost its name. */
+  /**
+   * `claimant` takes requests from now on, or is away. This means nothing if `claimant` has lost its name.
+   */
   changed(claimant: Claimant): void;
   /**
-   * Calls `listener` with a name when `find` gives another route than before, or one in another state. A call
-   * without a reason costs only a look. Returns how to end this. The relay watches from its start until it
-   * drains.
+   * Calls `listener` with a name when `find` gives another route than before, or a route in another state. A
+   * needless call costs only a look. Returns a function that ends the calls. The relay watches from its start
+   * until it drains.
    */
   watch(listener: (name: string) => void): () => void;
 }
@@ -85,7 +87,7 @@ export class MemoryDirectory implements Directory {
   claim(claimant: Claimant, mayEvict: boolean): ClaimResult {
     const { name, info } = claimant;
     const displaced = this.#claimants.get(name);
-    // Two clients that both return would evict each other in turns for ever: only a fresh start evicts.
+    // Two clients that both return would evict each other in turns for ever, so only a fresh start evicts.
     if (displaced !== undefined && !mayEvict && !displaced.isOfClient(info)) {
       return { refused: { code: closeCodes.evicted, reason: evictedReason } };
     }
@@ -128,8 +130,8 @@ const claimShape = z.object(
 );
 
 /**
- * Gives the result of a claim back if it is one: a directory may be a program's own.
- * @throws Error when it is none.
+ * Checks the result of a claim, which may come from a directory of the embedding program, and returns it.
+ * @throws Error if it is not the result of a claim.
  */
 export function checkClaim(result: ClaimResult): ClaimResult {
   const problem = firstProblem(claimShape, result);
@@ -137,14 +139,14 @@ export function checkClaim(result: ClaimResult): ClaimResult {
   throw new Error(`the directory's answer to a claim is not usable: ${problem.message}`);
 }
 
-/** Whether an answer of a directory is not there yet. */
+/** Whether the answer of a directory or a judge comes later. */
 export function isLater<T>(answer: T | Promise<T>): answer is Promise<T> {
   return typeof (answer as { then?: unknown } | null | undefined)?.then === "function";
 }
 
 /**
- * Calls `use` with the route of `name`, if there is one: in this turn, if the directory answers in it. No
- * request waits for this, so an error of the directory is only logged.
+ * Calls `use` with the route of `name`, if there is one, and in this turn if the directory answers at once.
+ * No request waits for this, so an error of the directory is only logged.
  */
 export function noteAt(
   directory: Directory,
@@ -165,8 +167,8 @@ export function noteAt(
 }
 
 /**
- * Runs what no request waits for. An error of the directory, at once or later, is logged. `name`: the tunnel's,
- * if it is about one.
+ * Runs an action that no request waits for. An error of the directory, at once or later, is logged. `name`: the
+ * name of the tunnel, if the action is about one.
  */
 export function unattended(
   logger: Logger,

@@ -4,14 +4,14 @@ import { type Directory, unattended } from "./directory.js";
 /** What a waiting request costs besides its body: its head, parsed, and its connection. */
 const requestBytes = 8_192;
 /**
- * As much of a body as is read before anybody asks for it: the window of an HTTP/2 stream, less with
+ * Body bytes that Node takes in before the relay reads them: the window of an HTTP/2 stream, and less with
  * HTTP/1.1.
  */
 const bodyBytes = 262_144;
 
 interface Waiting {
   readonly all: Set<() => void>;
-  /** Those of them that wait for a client. */
+  /** How many of them wait for a client. */
   held: number;
 }
 
@@ -20,9 +20,9 @@ export interface HoldOptions {
   readonly logger: Logger;
   /** How many requests for one name wait at once. */
   maxHeldRequests: number;
-  /** What all that wait may hold, over all names. */
+  /** How many bytes all requests that wait may hold, over all names. */
   maxHeldBytes: number;
-  /** How long after the start a name that nobody has is waited for. */
+  /** How long after the start requests wait for a name that nobody has. */
   startupHoldMs: number;
 }
 
@@ -44,7 +44,7 @@ export class Holds {
     this.#directory = directory;
   }
 
-  /** A name that nobody has may be about to be registered. */
+  /** The relay has just started: a name that nobody has may be registered in a moment. */
   get startingUp(): boolean {
     return this.#startup !== undefined;
   }
@@ -60,7 +60,7 @@ export class Holds {
     this.#startup.unref();
   }
 
-  /** Nobody can come back any more. */
+  /** The relay drains: no client can come back any more. */
   stop(): void {
     // The end of a relay does not depend on its directory.
     unattended(this.#options.logger, undefined, () => this.#unwatch?.());
@@ -72,9 +72,9 @@ export class Holds {
 
   /**
    * Calls `again`, perhaps more than once, when another look at `name` may find another route. `bodyLength`
-   * is that of the request, as far as it is known. `isAsking`: the request waits for an answer of the
-   * directory or of a judge, and not for a client. Requests that do are not counted for their name, only their
-   * bytes. Returns how to end the wait, or the limit that forbids it.
+   * is that of the request, as far as it is known. `isAsking`: the request waits for the answer of a directory
+   * or a judge, and not for a client. The limit of a name leaves such a request out, the limit of bytes does
+   * not. Returns a function that ends the wait, or the limit that forbids it.
    */
   wait(
     name: string,

@@ -1,14 +1,14 @@
 import { isName, unusable } from "mcp-tunnel-protocol";
 
 /**
- * Names that a visitor takes for the operator's own. A pattern with a `*`, and open mode, do not grant them;
- * a token whose patterns spell one out does.
+ * Names that a visitor takes for the operator's own. Neither a pattern with a `*` nor open mode grants such a
+ * name. A token grants it if one of its patterns spells it out.
  */
 export const defaultReservedNames: readonly string[] = ["admin", "api", "mail", "relay", "status", "www"];
 
 /**
- * The name of a tunnel in the form in which it is kept, or why it cannot be had.
- * `allowed` are the patterns of the token that asks.
+ * The name of a tunnel in the form in which the relay keeps it, or the reason why the client cannot have it.
+ * `allowed` are the patterns of the client's token.
  */
 export function admitName(
   text: string,
@@ -25,13 +25,13 @@ export function admitName(
   return { name };
 }
 
-/** Keeps a close reason under its 123 bytes, the explanation at its end included. */
+/** Shortens a name that a client sent, so that the close reason around it fits into 123 bytes. */
 export function shorten(text: string): string {
   return text.length > 40 ? `${text.slice(0, 40)}...` : text;
 }
 
 /**
- * The domain under which the tunnels have their names, lower case, without a final dot.
+ * The domain below which the tunnels have their names, in lower case and without a final dot.
  * @throws TunnelError `invalid_option`.
  */
 export function normalizeDomain(text: string): string {

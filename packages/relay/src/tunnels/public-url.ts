@@ -1,7 +1,7 @@
 import { unusable } from "mcp-tunnel-protocol";
 import { withoutTrailing } from "mcp-tunnel-shared";
 
-/** How the public URL of a tunnel is written, unless the operator says otherwise. */
+/** The template of a tunnel's public URL, unless the operator gives another. */
 export const defaultPublicUrl = "https://{subdomain}.{domain}";
 
 /** The public URL of the tunnel `subdomain`. */

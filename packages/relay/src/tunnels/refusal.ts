@@ -12,12 +12,13 @@ export interface RefusedRequest {
   method: string;
   /** The target in origin form, with its query; empty when it is not known. */
   path: string;
-  /** By which limit it was refused. */
+  /** The limit by which it was refused. */
   limit?: keyof Limits | undefined;
 }
 
 /**
- * Tells the client of a route that a request was refused in its name: no other sign of it reaches the client.
+ * Tells the client of a route that a request was refused in its name. No other sign of the request reaches
+ * the client.
  */
 export function tellRefusal(
   route: Route,

@@ -3,22 +3,22 @@ import type { ResumableSession } from "mcp-tunnel-protocol";
 import type { Verdict } from "./directory.js";
 import type { Tunnel } from "./tunnel.js";
 
-/** How many sessions that were taken away are remembered; beyond it the oldest are forgotten first. */
+/** How many sessions that were taken away the relay remembers. Beyond that it forgets the oldest first. */
 const maxVerdicts = 10_000;
 
-/** How long they are: a laptop may have slept over it. */
+/** How long the relay remembers them, in milliseconds: the client's laptop may be asleep for hours. */
 const verdictMs = 86_400_000;
 
 export interface ResumableTunnel {
   tunnel: Tunnel;
   session: ResumableSession;
-  /** SHA-256, base64url: a third of what a buffer of its own takes. */
+  /** SHA-256, base64url. This text takes a third of the memory of a buffer. */
   secretDigest: string;
 }
 
 const digestOf = (secret: string): string => hash("sha256", secret, "base64url");
 
-/** The sessions that a returning client can go on with, by their ids. */
+/** The sessions that a returning client can resume, by their ids. */
 export class ResumableSessions {
   readonly #sessions = new Map<string, ResumableTunnel>();
   /** By the ids of the sessions, in order of time. */
@@ -40,7 +40,10 @@ export class ResumableSessions {
       : undefined;
   }
 
-  /** Forgets a session that is over. With a verdict it is not to be gone on with, nor to begin anew. */
+  /**
+   * Forgets a session that is over. With a verdict, a client that returns to this session is refused, and
+   * gets no new session either.
+   */
   delete(id: string, verdict?: Verdict): void {
     if (this.#sessions.delete(id) && verdict !== undefined) this.#remember(id, verdict);
   }

@@ -1,6 +1,6 @@
 import type { Carries, Refusal, RequestHead, StreamHandler, TunnelStream, Wire } from "mcp-tunnel-protocol";
 
-/** What a route tells of a request beside what happens on its stream. */
+/** What a route tells of a request, besides the events of the request's stream. */
 export interface RouteHandler extends StreamHandler {
   /**
    * A pool has given the request to one of its tunnels. The pool calls this before `open` returns. The
@@ -18,15 +18,17 @@ export interface RouteHandler extends StreamHandler {
 
 /** Who serves a name: a tunnel of this relay, a tunnel of another relay, or one of several tunnels. */
 export interface Route {
-  /** It takes no requests now, and will again: they wait. The directory says when to look again. */
+  /**
+   * The route takes no requests now but will again, so requests wait. The directory says when to look again.
+   */
   readonly isAway: boolean;
   /**
-   * Whether it takes a request is known only after `open` has returned: it calls `onAccepted` or `onRefused`
-   * then. A request that it refuses may be taken by another route. A tunnel of this relay knows at once, and
-   * throws.
+   * The route decides only after `open` has returned whether it takes the request, and then calls
+   * `onAccepted` or `onRefused`. Another route may take a request that was refused. A tunnel of this relay
+   * decides at once: its `open` throws.
    */
   readonly acceptsLater: boolean;
-  /** What it can carry; one object for all routes of a kind, since it is asked for with each request. */
+  /** What the route can carry. One object for all routes of a kind, because each request asks for it. */
   readonly carries: Carries;
   /** For the access log; `undefined` while there is no session. */
   readonly wire: Wire | undefined;
@@ -34,7 +36,7 @@ export interface Route {
   readonly streamCount: number;
   /** Bytes that wait for its client, or for the client's acknowledgement. */
   readonly queuedBytes: number;
-  /** Its client wants to know what is refused in its name. */
+  /** The client wants to know which requests are refused in its name. */
   readonly takesRefusals: boolean;
   /**
    * Opens a stream for a request. With `end` there is no body.
@@ -43,6 +45,6 @@ export interface Route {
   open(head: RequestHead, end: boolean, handler: RouteHandler): TunnelStream;
   /** Takes note of a request that is over, with the bytes of its bodies. */
   count(requestBytes: number, responseBytes: number): void;
-  /** Tells its client, if that takes it, what was refused in its name. */
+  /** Tells the client which requests were refused in its name, if it wants to know. */
   tellRefusals(refusals: readonly Refusal[]): void;
 }

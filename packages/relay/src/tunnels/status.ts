@@ -11,8 +11,8 @@ export interface TunnelStatus {
   name: string;
   url: string;
   /**
-   * `away`: its client is expected back. `leaving`: its client opens another one, of itself or because the
-   * relay asked it to.
+   * `away`: the client is expected back. `leaving`: the client opens another tunnel, by its own decision or
+   * because the relay asked it to.
    */
   state: TunnelStateName;
   /** When it was registered, in milliseconds since 1970. */
@@ -21,16 +21,16 @@ export interface TunnelStatus {
   address: string;
   /** What the client calls itself; originals say nothing. */
   client: { name: string; version: string } | undefined;
-  /** The id of its token, where a token file names it. */
+  /** The id of its token, if a token file names one. */
   token: string | undefined;
   wire: Wire | undefined;
   /** Round-trip time to the client, in milliseconds, once measured. */
   rttMs: number | undefined;
   /** Requests that are over. */
   requests: number;
-  /** Body bytes from visitors, of requests that are going on as well. */
+  /** Body bytes from visitors, open requests included. */
   requestBytes: number;
-  /** Body bytes to visitors, of responses that are going on as well. */
+  /** Body bytes to visitors, open responses included. */
   responseBytes: number;
   /** Requests that are open. */
   streams: number;
@@ -38,7 +38,7 @@ export interface TunnelStatus {
   queuedBytes: number;
 }
 
-/** `open`: what went through its exchanges that are going on. */
+/** `open`: the bytes that went through its open exchanges so far. */
 export function tunnelStatus(tunnel: Tunnel, open: Traffic | undefined): TunnelStatus {
   const { name, url, address, client, grant } = tunnel.info;
   return {
@@ -59,7 +59,7 @@ export function tunnelStatus(tunnel: Tunnel, open: Traffic | undefined): TunnelS
   };
 }
 
-/** That it leaves says more than whether its client has a connection at the moment. */
+/** `leaving` comes first, because it says more than whether the client has a connection at the moment. */
 function stateOf(tunnel: Tunnel): TunnelStateName {
   if (tunnel.isLeft || tunnel.isMoving) return "leaving";
   return tunnel.state.name === "away" ? "away" : "online";

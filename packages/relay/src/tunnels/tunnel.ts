@@ -28,14 +28,14 @@ const leftTimeoutMs = 10_000;
 
 const nothing: Carries = { upgrades: false, interim: false, trailers: false };
 
-/** Who holds a name. */
+/** A name, and the client that holds it. */
 export interface TunnelInfo extends ClientIdentity {
   name: string;
   /** Where visitors reach it. */
   url: string;
   /** What the client calls itself. */
   client: { name: string; version: string } | undefined;
-  /** What it was registered by, if that can be taken back. */
+  /** The grant by which the tunnel was registered, if it can be revoked. */
   grant: TokenGrant | undefined;
   /** The client wants to know what is refused in the tunnel's name, and speaks the wire that can say it. */
   takesRefusals: boolean;
@@ -55,7 +55,7 @@ export type TunnelState =
 
 /** What a tunnel tells its manager. */
 export interface TunnelObserver {
-  /** Another tunnel has its name now, of the client `by`. */
+  /** Another tunnel has the name now, of the client `by`. */
   onDisplaced(tunnel: Tunnel, by: ClientIdentity): void;
   onAway(tunnel: Tunnel, cause: TunnelError): void;
   onBack(tunnel: Tunnel): void;
@@ -63,7 +63,7 @@ export interface TunnelObserver {
   onLost(tunnel: Tunnel): void;
   /** The token has no right to the name any more; `onClosed` follows. */
   onRevoked(tunnel: Tunnel, reason: string): void;
-  /** The client opens a tunnel elsewhere and takes no new requests; what is open goes on. */
+  /** The client opens a tunnel elsewhere and takes no new requests. Open exchanges go on. */
   onLeaving(tunnel: Tunnel): void;
   /** Called once. */
   onClosed(tunnel: Tunnel, cause: TunnelError): void;
@@ -80,12 +80,12 @@ export class Tunnel implements SessionHandler, Claimant {
   #session: OpeningSession | undefined;
   #resumeId: string | undefined;
   #dismissal: Verdict | undefined;
-  /** Bodies of the exchanges that are over, in bytes. */
+  /** The exchanges that are over, and the bytes of their bodies. */
   readonly traffic = { requests: 0, requestBytes: 0, responseBytes: 0 };
   #unwatch: (() => void) | undefined;
   #isLeft = false;
   #leftTimer: NodeJS.Timeout | undefined;
-  /** It comes with its first use: most tunnels never need it. */
+  /** Made at its first use, because most tunnels never need it. */
   #refusals: RefusalGatherer | undefined;
   #tellsNoMore = false;
   readonly #observer: TunnelObserver;
@@ -106,7 +106,10 @@ export class Tunnel implements SessionHandler, Claimant {
     return this.#state;
   }
 
-  /** Its client is expected, or there is none any more: what its directory knows of it is out of date. */
+  /**
+   * The tunnel takes no requests. Its client is expected, or the client has gone and the directory's entry is
+   * out of date.
+   */
   get isAway(): boolean {
     return this.#state.name !== "online" || this.#isLeft;
   }
@@ -119,7 +122,7 @@ export class Tunnel implements SessionHandler, Claimant {
     return this.#session?.wire;
   }
 
-  /** What its wire can carry; nothing while there is no session. */
+  /** What the tunnel's wire can carry: nothing while there is no session. */
   get carries(): Carries {
     return this.#session?.carries ?? nothing;
   }
@@ -140,7 +143,10 @@ export class Tunnel implements SessionHandler, Claimant {
     return this.info.takesRefusals;
   }
 
-  /** Gives the tunnel its session, whose handler it is; `resumeId` when it can outlive its link. */
+  /**
+   * Gives the tunnel its session, whose handler the tunnel is. `resumeId`: the id of a session that can
+   * outlive its link.
+   */
   serve(session: OpeningSession, resumeId?: string): void {
     this.#session = session;
     this.#resumeId = resumeId;
@@ -153,7 +159,7 @@ export class Tunnel implements SessionHandler, Claimant {
     });
   }
 
-  /** By what the session is known to a client that returns. */
+  /** The id by which a returning client names the session. */
   get resumeId(): string | undefined {
     return this.#resumeId;
   }
@@ -166,8 +172,9 @@ export class Tunnel implements SessionHandler, Claimant {
 
   /**
    * The client is back over `link`, having received the first `received` bytes of the session.
-   * @throws TunnelError when that is not possible; the tunnel is closed then, unless the client has received
-   * more already: such a registration was given up, and held up on its way until after its successor.
+   * @throws TunnelError when the session cannot be resumed. The tunnel is closed then, unless the session
+   * knows that the client has received more: such a registration was given up by the client, and was delayed
+   * on its way until after its successor.
    */
   attach(session: ResumableSession, link: Link, received: number): void {
     try {
@@ -183,14 +190,14 @@ export class Tunnel implements SessionHandler, Claimant {
   }
 
   /**
-   * Is this the tunnel of that client process? Originals do not say which they are. A process has one token:
-   * whoever shows the secret of another's process gains nothing by it.
+   * Whether this is the tunnel of that client process. Originals do not say which process they are. A process
+   * has one token, so the secret of a process is of no use to anybody who has another token.
    */
   isOfClient({ instance, owner }: ClientIdentity): boolean {
     return instance !== undefined && this.info.instance === instance && this.info.owner === owner;
   }
 
-  /** Its client has said that it goes: the name is free, and what is open goes on. */
+  /** The client has said that it leaves (GOAWAY): the name is free, and open exchanges go on. */
   get isLeft(): boolean {
     return this.#isLeft;
   }
@@ -207,7 +214,7 @@ export class Tunnel implements SessionHandler, Claimant {
     this.traffic.responseBytes += responseBytes;
   }
 
-  /** Tells the client, if it takes that, what was refused in the tunnel's name: at most once a second. */
+  /** Tells the client what was refused in the tunnel's name, if it wants to know: at most once a second. */
   tellRefusals(refusals: readonly Refusal[]): void {
     if (!this.info.takesRefusals || this.#tellsNoMore || refusals.length === 0) return;
     this.#refusals ??= new RefusalGatherer((gathered) => this.#sendRefusals(gathered));
@@ -218,7 +225,9 @@ export class Tunnel implements SessionHandler, Claimant {
     return this.#session?.tellRefused(refusals) === true;
   }
 
-  /** What its client has not been told when the tunnel is over. Nothing is gathered any more. */
+  /**
+   * The refusals that the client had not been told when the tunnel ended. No more are gathered from now on.
+   */
   takeRefusals(): readonly Refusal[] {
     this.#tellsNoMore = true;
     return this.#refusals?.take() ?? [];
@@ -228,24 +237,26 @@ export class Tunnel implements SessionHandler, Claimant {
     this.#observer.onDisplaced(this, by);
   }
 
-  /** Another client has the name now; this one is told so. */
+  /** Another client has the name now, and the client of this tunnel is told so. */
   evict(): void {
     this.close(closeCodes.evicted, evictedReason);
   }
 
   /**
-   * Tells the client to register anew; what is open goes on. One that is away finds nobody to come back to.
+   * Tells the client to register anew. Open exchanges go on. If the client is away, the tunnel is closed: the
+   * client could not come back to a relay that drains.
    */
   drain(): void {
     if (this.#state.name === "away") this.close(closeCodes.goingAway, goingAway);
     else this.#session?.goaway();
   }
 
-  /** Its client has registered anew. It has given this session up, unless it was asked to leave it. */
+  /** The client has registered anew. It has given this session up, unless the relay asked it to move. */
   replace(): void {
     const session = this.#session;
     const reason = "the same client has registered anew";
-    // If the client is still there after all, what replaced it was held up on its way: it has to come back.
+    // If the client is still there after all, the registration that replaced it was delayed on its way. The
+    // code makes the client come back.
     if (session === undefined || !this.isMoving) this.close(closeCodes.goingAway, reason);
     else void session.idle().then(() => this.close(closeCodes.normal, reason));
   }
@@ -256,12 +267,12 @@ export class Tunnel implements SessionHandler, Claimant {
     else this.#session.close(code, reason);
   }
 
-  /** Why it was closed before it had a session: as its client has to be told. */
+  /** Why the tunnel was closed before it had a session, for the client. */
   get dismissal(): Verdict | undefined {
     return this.#dismissal;
   }
 
-  // ---- the session's word
+  // ---- from the session
 
   onDetached(cause: TunnelError): void {
     if (this.#state.name !== "online") return;
@@ -292,8 +303,8 @@ export class Tunnel implements SessionHandler, Claimant {
   }
 
   /**
-   * Ends a session that its client has left when nothing is open on it at two looks, so that it keeps no
-   * place in the token's limit for ever. What is open has limits of its own.
+   * Ends a session that its client has left, once two looks in a row find nothing open on it. Otherwise the
+   * session would keep its place in the token's limit for ever. Open exchanges have limits of their own.
    */
   #awaitEnd(wasIdle: boolean): void {
     if (this.#state.name === "closed") return;

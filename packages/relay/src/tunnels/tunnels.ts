@@ -20,27 +20,27 @@ import { ResumableSessions } from "./resumption.js";
 import { goingAway, type Tunnel, type TunnelObserver } from "./tunnel.js";
 import { UntoldRefusals } from "./untold.js";
 
-/** What the relay can be told about its tunnels (options.ts). */
+/** The relay's options about its tunnels (options.ts). */
 export interface TunnelsOptions extends Limits {
   readonly logger: Logger;
 }
 
-/** All tunnels that have a session, those that no longer hold their name included. */
+/** All tunnels that have a session, including those that no longer hold their name. */
 export class Tunnels implements TunnelObserver {
-  /** Those that their clients can come back to. */
+  /** The sessions that their clients can come back to. */
   readonly sessions = new ResumableSessions();
   /** In the order in which they were registered. */
   readonly #all = new Set<Tunnel>();
   /**
-   * Those of them that have their names, by name. What a tunnel's end means is decided at once, wherever the
-   * directory is.
+   * The tunnels that hold their names, by name. They are known here as well as in the directory, because what
+   * a tunnel's end means is decided at once.
    */
   readonly #holders = new Map<string, Tunnel>();
-  /** Those that the directory has not given their names yet. They have no session. */
+  /** The tunnels that the directory has not given their names yet. They have no session. */
   readonly #claiming = new Set<Tunnel>();
   /**
-   * Those that the relay asked to move, and that still have streams while a successor has their name: one for
-   * each name.
+   * The tunnels that the relay asked to move, and that still have streams while a successor has their name.
+   * There is one for each name at most.
    */
   readonly #succeeded = new Map<string, Tunnel>();
   readonly #untold = new UntoldRefusals();
@@ -57,24 +57,24 @@ export class Tunnels implements TunnelObserver {
     this.#limits = limits;
   }
 
-  /** They have been told to register elsewhere, and no more should be added. */
+  /** The clients have been told to register elsewhere, and no more tunnels should be added. */
   get draining(): boolean {
     return this.#draining;
   }
 
   /**
-   * Every tunnel that is not over, the newest of a name last: who has its name is after those that have lost
-   * it or left it.
+   * Every tunnel that is not over, in the order of registration. So the tunnel that has a name comes after
+   * those that have lost or left that name.
    */
   all(): Iterable<Tunnel> {
     return this.#all;
   }
 
   /**
-   * The tunnels that count beside one that takes `name`. The holder of the name makes way and does not count.
-   * A tunnel that the relay asked to move does not count beside its successor, or no client at its limit
-   * could move. A tunnel that its client has left counts until it is over, and one that claims another name
-   * counts already.
+   * The tunnels that count beside a tunnel that takes `name`. The holder of the name makes way and does not
+   * count. A tunnel that the relay asked to move does not count beside its successor, because otherwise no
+   * client at its limit could move. A tunnel that its client has left counts until it is over. A tunnel that
+   * claims another name counts already.
    */
   *countedBeside(name: string): Iterable<Tunnel> {
     const holder = this.#holders.get(name);
@@ -88,8 +88,8 @@ export class Tunnels implements TunnelObserver {
   }
 
   /**
-   * Claims its name for a tunnel that has no session yet; {@link add} or {@link withdraw} has to follow. The
-   * answer comes later only if the directory's does; after `registrationTimeoutMs` it is a refusal.
+   * Claims its name for a tunnel that has no session yet. {@link add} or {@link withdraw} has to follow. The
+   * answer comes later only if the directory's does. After `registrationTimeoutMs` it is a refusal.
    */
   claim(tunnel: Tunnel, mayEvict: boolean): ClaimResult | Promise<ClaimResult> {
     const answer = this.#directory.claim(tunnel, mayEvict);
@@ -98,7 +98,7 @@ export class Tunnels implements TunnelObserver {
   }
 
   async #awaitClaim(tunnel: Tunnel, answer: Promise<ClaimResult>): Promise<ClaimResult> {
-    // The tunnel counts for its token from now on, or two claims at once would pass for one.
+    // The tunnel counts for its token from now on. Otherwise two claims at once would count as one.
     this.#claiming.add(tunnel);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<"late">((resolve) => {
@@ -116,7 +116,7 @@ export class Tunnels implements TunnelObserver {
   }
 
   /**
-   * Gives the name of a registration back that becomes no tunnel. `displaced` has lost the name all the same.
+   * Releases the name of a registration that becomes no tunnel. `displaced` has lost the name all the same.
    */
   withdraw(tunnel: Tunnel, displaced: Claimant | undefined): void {
     this.#claiming.delete(tunnel);
@@ -151,7 +151,10 @@ export class Tunnels implements TunnelObserver {
     this.#changed(tunnel);
   }
 
-  /** Tells the clients to register elsewhere, also those that are about to be added. What is open goes on. */
+  /**
+   * Tells the clients to register elsewhere. Open exchanges go on. The registrar tells the clients that are
+   * about to be added, because it looks at {@link draining}.
+   */
   drain(): void {
     this.#draining = true;
     for (const tunnel of this.#all) tunnel.drain();
@@ -162,7 +165,7 @@ export class Tunnels implements TunnelObserver {
     for (const tunnel of [...this.#all]) tunnel.close(closeCodes.goingAway, goingAway);
   }
 
-  /** Closes all that goes by `name` for good, at the operator's wish; false when there is nothing. */
+  /** Closes every tunnel of `name` for good, at the operator's wish. False when there is none. */
   disconnect(name: string): boolean {
     const reason = "disconnected by the operator";
     const tunnels = [...this.#all, ...this.#claiming].filter((tunnel) => tunnel.name === name);
@@ -179,7 +182,7 @@ export class Tunnels implements TunnelObserver {
     this.#observers.onTunnelEvent(event);
   }
 
-  /** Sees to it that a client whose connection is lost hears of it when it returns. */
+  /** Keeps the reason, so that a client whose connection is lost hears it when it returns. */
   #dismiss(tunnel: Tunnel, reason: string): void {
     if (tunnel.resumeId === undefined) return;
     this.sessions.delete(tunnel.resumeId, { code: closeCodes.authenticationFailed, reason });
@@ -198,7 +201,7 @@ export class Tunnels implements TunnelObserver {
     unattended(this.#options.logger, tunnel.name, () => this.#directory.release(tunnel));
   }
 
-  // ---- the tunnels' word
+  // ---- from the tunnels
 
   onDisplaced(tunnel: Tunnel, by: ClientIdentity): void {
     const { name } = tunnel;
@@ -207,19 +210,19 @@ export class Tunnels implements TunnelObserver {
     const succeeded = this.#succeeded.get(name);
     const own = succeeded?.isOfClient(tunnel.info) === true ? succeeded : undefined;
     if (!tunnel.isOfClient(by)) {
-      // A tunnel that has no session yet is not known to anybody.
+      // The log and the observers do not know a tunnel that has no session yet.
       if (isTold) {
         const { address } = tunnel.info;
         this.#options.logger.warn({ name, address, by: by.address }, "tunnel evicted");
         this.tell("evicted");
       }
       this.#evict(tunnel);
-      // It is the client that is evicted, with all that it has under this name.
+      // The client is evicted, so its other tunnel of this name ends as well.
       if (own !== undefined) this.#evict(own);
       return;
     }
     if (tunnel.isMoving && isTold) {
-      // One at a time: a client that moves again has had its time to finish what it had before.
+      // One at a time: a client that moves again has had its time to finish its older exchanges.
       own?.close(closeCodes.goingAway, "the same client has moved again");
       this.#succeeded.set(name, tunnel);
     }
@@ -269,26 +272,27 @@ export class Tunnels implements TunnelObserver {
     if (this.#succeeded.get(tunnel.name) === tunnel) this.#succeeded.delete(tunnel.name);
     this.tell("closed");
     this.#options.logger.info({ name: tunnel.name, reason: printable(cause.message) }, "tunnel closed");
-    // Late, because the requests that wait look for a successor now.
+    // Late, because this wakes the requests that wait, and they look for a successor.
     this.#release(tunnel);
     this.#passOnRefusals(tunnel);
   }
 
   /**
-   * What the client of a tunnel that is over has not heard is for the tunnel that it has now, or will have.
+   * Gives the refusals that the client of an ended tunnel has not heard to the tunnel that it has now, or
+   * keeps them for its next one.
    */
   #passOnRefusals(tunnel: Tunnel): void {
     const refusals = tunnel.takeRefusals();
     const holder = this.#holders.get(tunnel.name);
     if (holder?.isOfClient(tunnel.info) === true) holder.tellRefusals(refusals);
-    // A process that has said goodbye has no other.
+    // A client that has said that it leaves has no next one.
     else if (!tunnel.isLeft) this.#untold.keep(tunnel.info, refusals);
   }
 
   onOverloaded(tunnel: Tunnel): void {
     this.#limits.hit("queued_bytes", { name: tunnel.name });
     const limit = "maxQueuedBytesPerTunnel";
-    // The session does not say whose stream it was, and mostly an answer had begun.
+    // The session does not say which request's stream it was, and mostly an answer had begun.
     const cut = { code: "tunnel_overloaded", status: undefined, method: "", path: "", limit } as const;
     tellRefusal(tunnel, cut, this.#options);
   }

@@ -1,7 +1,7 @@
 import type { Refusal } from "mcp-tunnel-protocol";
 import type { TunnelInfo } from "./tunnel.js";
 
-/** Of how many ended tunnels refusals are kept; beyond it the oldest are forgotten first. */
+/** How many ended tunnels have their refusals kept. Beyond that the oldest are forgotten first. */
 const maxTunnels = 1_024;
 
 /** How long they are kept, in milliseconds. */
@@ -38,7 +38,8 @@ export class UntoldRefusals {
 }
 
 /**
- * By client process, token and name. Undefined: the client is not told, or does not say which process it is.
+ * The key of a client process, its token and the name. `undefined` if the client does not want to know of
+ * refusals, or does not say which process it is.
  */
 function keyOf({ takesRefusals, instance, owner, name }: TunnelInfo): string | undefined {
   return takesRefusals && instance !== undefined ? JSON.stringify([instance, owner, name]) : undefined;
