@@ -13,7 +13,7 @@ import { goingAway } from "../tunnels/tunnel.js";
 import type { Registrar, RegistrationProgress } from "./registrar.js";
 import { webPageField } from "./web-page.js";
 
-/** What a client may send before it is registered, WebSocket framing included. */
+/** How many bytes a client may send before it is registered, WebSocket framing included. */
 const maxRegistrationBytes = 65_536;
 
 /** The connections of clients until they are registered: who is let in, and how many at once. */
@@ -25,9 +25,9 @@ export class ClientConnections {
   readonly #webSockets: WebSocketServer;
   /** Clients that are connected and not registered yet. */
   readonly #pending = new Set<Link>();
-  /** Those of them that have said nothing usable, the oldest first. */
+  /** Pending clients that have said nothing usable, the oldest first. */
   readonly #silent = new Set<Link>();
-  /** Those that were asked to pick a name and have not, the oldest first. */
+  /** Pending clients that were asked to pick a name and have not picked one, the oldest first. */
   readonly #picking = new Set<Link>();
   #accepting = true;
 
@@ -44,14 +44,15 @@ export class ClientConnections {
     this.#webSockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
-      // A bomb risk and a cost: what is worth compressing is compressed by the service.
+      // Compression is a bomb risk and a cost, and a service compresses by itself what is worth it.
       perMessageDeflate: false,
       maxPayload: options.maxMessageBytes,
       maxFragments: options.maxMessageFragments,
-      // What a message comes in, in pieces of at least so many bytes but for the last: each costs more than it holds.
+      // Chunks in which one message may come: for the largest, chunks of 256 bytes on average. Each chunk
+      // costs memory besides the bytes that it holds.
       maxBufferedChunks: Math.max(4_096, Math.ceil(options.maxMessageBytes / 256)),
     });
-    // By itself `ws` would answer and wait for as long as it takes the peer to read that.
+    // `ws` by itself would answer, and would wait for the peer to read that however long it takes.
     this.#webSockets.on("wsClientError", (error, socket) => {
       refuseUpgrade(socket, "400 Bad Request", "Sec-WebSocket-Version: 13", error.message);
     });
@@ -62,7 +63,7 @@ export class ClientConnections {
     const applicant = this.#applicant(req);
     const field = webPageField(req.rawHeaders);
     if (field !== undefined) {
-      // First, so that a page uses up nothing of what the clients at its reader's address may do.
+      // First, so that a page uses up nothing of the limits of the clients at its reader's address.
       const text = `tunnel registration is not for web pages: the request has ${field}`;
       this.#registrar.onRefused(403, text, applicant.address);
       refuseUpgrade(socket, "403 Forbidden", "X-Tunnel-Error: registration_by_web_page", text);
@@ -99,9 +100,10 @@ export class ClientConnections {
   }
 
   /**
-   * Sees to it that one more client can register; false when it cannot. Who says nothing makes way, the oldest first: an
-   * honest client says what it wants within a round trip, and is gone from here when the flood reaches it. Then those that
-   * do not pick a name: people take their time for that, and one token is enough to be asked any number of times.
+   * Makes room for one more client to register; false when that is not possible. A silent client makes way
+   * first, the oldest before the others: an honest client says what it wants within a round trip, and is no
+   * longer among the silent ones when a flood reaches it. Then a client makes way that has not picked a name:
+   * people take their time for that, and an attacker needs only one token to be asked any number of times.
    */
   #makeRoom(address: string): boolean {
     if (this.#pending.size < this.#options.maxPendingRegistrations) return true;
@@ -113,7 +115,10 @@ export class ClientConnections {
     return true;
   }
 
-  /** On its own, so that the listener keeps nothing of the registration for as long as the tunnel lasts. */
+  /**
+   * A method of its own, so that the listener keeps nothing of the registration in memory for as long as the
+   * tunnel lasts.
+   */
   #watch(ws: WebSocket, address: string): void {
     ws.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH") this.#limits.hit("message_bytes", { address });
@@ -121,7 +126,7 @@ export class ClientConnections {
     });
   }
 
-  /** Lets a client register; `already` bytes have come with its upgrade. */
+  /** Lets a client register. `already`: how many bytes have come with its upgrade. */
   #welcome(link: Link, socket: Duplex, already: number, applicant: Applicant): void {
     const uncount = limitBytes(socket, already, () => {
       this.#limits.hit("message_bytes", { address: applicant.address });
@@ -132,7 +137,7 @@ export class ClientConnections {
     this.#silent.add(link);
     const progress: RegistrationProgress = {
       onHeard: () => this.#silent.delete(link),
-      // Gone already, when it has made way meanwhile.
+      // The client may have had to make way meanwhile.
       onAsked: () => this.#pending.has(link) && this.#picking.add(link),
       onPicked: () => this.#picking.delete(link),
     };
@@ -149,13 +154,13 @@ export class ClientConnections {
   }
 }
 
-/** `field`: one of the answer's own, with what the client or its user should know. */
+/** Refuses an upgrade. `field`: a header field that tells the client more, such as `Retry-After: 1`. */
 function refuseUpgrade(socket: Duplex, status: string, field: string, text = ""): void {
   const length = `Content-Type: text/plain\r\nContent-Length: ${text.length}`;
   closeGently(socket, `HTTP/1.1 ${status}\r\nConnection: close\r\n${length}\r\n${field}\r\n\r\n${text}`);
 }
 
-/** Calls `exceeded` when too many bytes have come, until the returned function is called. */
+/** Calls `exceeded` when too many bytes have come. The function that it returns ends the count. */
 function limitBytes(socket: Duplex, already: number, exceeded: () => void): () => void {
   let bytes = already;
   const onData = (chunk: Buffer): void => {

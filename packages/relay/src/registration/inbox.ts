@@ -16,7 +16,7 @@ export class Inbox implements LinkHandler {
   }
 
   /**
-   * The next message that `parse` can read; the others are skipped, as the original does.
+   * The next message that `parse` can read. Other messages are skipped, as the original does.
    * @throws TunnelError `timeout` after `timeoutMs` in all, `session_lost` when the peer leaves.
    */
   async next<T>(parse: (text: string) => T | undefined, timeoutMs: number): Promise<T> {
@@ -34,7 +34,8 @@ export class Inbox implements LinkHandler {
   }
 
   onMessage(message: Buffer | string): void {
-    // Nobody reads what comes while the token is checked, or binary: the bytes are counted elsewhere.
+    // Binary messages are not read, nor is text while the token is checked. ClientConnections limits the
+    // bytes.
     if (typeof message === "string") this.#messages.push(message);
     this.#wake?.();
   }

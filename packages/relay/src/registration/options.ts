@@ -4,7 +4,7 @@ import type { ProxyTrust } from "../forwarded/forwarded.js";
 import type { Limits } from "../limits.js";
 import type { Logger } from "../telemetry/log.js";
 
-/** What the relay can be told about clients and their registrations (options.ts at the root). */
+/** The relay's options about clients and their registrations (options.ts at the root). */
 export interface RegistrationOptions extends Limits, ProxyTrust {
   readonly authenticator: Authenticator;
   readonly reservedNames: ReadonlySet<string>;

@@ -23,7 +23,7 @@ import { goingAway, Tunnel, type TunnelInfo } from "../tunnels/tunnel.js";
 import type { Tunnels } from "../tunnels/tunnels.js";
 import { Inbox } from "./inbox.js";
 
-/** Why a registration ends without a tunnel: what the client is told. */
+/** Ends a registration without a tunnel. The client is told code and reason. */
 class Refusal extends Error {
   readonly code: number;
 
@@ -99,7 +99,8 @@ export class Registrar {
     const result = checkAnswer(await authenticator.authenticate({ token: message.token, subdomain }));
     if ("refused" in result) {
       if (result.undecided !== true) this.#admission.tokenFailed(applicant);
-      // A refusal is for good: an outage of the provider should not end the clients that come back meanwhile.
+      // A client takes a refusal for final, but an outage of the provider should not end the clients that
+      // come back meanwhile.
       const mayAskAgain = result.undecided === true && isReturning(message);
       throw new Refusal(
         mayAskAgain ? closeCodes.tryAgainLater : closeCodes.authenticationFailed,
@@ -119,8 +120,8 @@ export class Registrar {
   }
 
   /**
-   * The token may have changed while a person picked a name; it, and all together, may have only so many
-   * tunnels.
+   * Checks the grant again, because the token may have changed while a person picked a name. Then checks the
+   * number of tunnels, of this token and of all.
    */
   #checkCount(owner: string, name: string, grant: TokenGrant | undefined, address: string): void {
     const refused = grant?.refusal(name);
@@ -150,7 +151,7 @@ export class Registrar {
     }
   }
 
-  /** Lets the client pick one of the patterns' names. */
+  /** Lets the client pick a name that matches one of the patterns. */
   async #offer(
     link: Link,
     inbox: Inbox,
@@ -169,7 +170,7 @@ export class Registrar {
     throw new Refusal(closeCodes.authenticationFailed, reason);
   }
 
-  /** Goes on with the session that the client names; false when it is not known. */
+  /** Resumes the session that the client names; false when the relay does not know it. */
   #resume(link: Link, message: RegisterMessage, address: string): boolean {
     const { resume } = message;
     if (resume === undefined || !speaksV1(message)) return false;
@@ -178,7 +179,7 @@ export class Registrar {
     const found = this.#tunnels.sessions.find(resume.session, resume.secret);
     if (found === undefined) return false;
     const { tunnel, session } = found;
-    // Before `attach`, which sends at once: the acknowledgement is the last message that is text.
+    // Before `attach`, which sends at once, because the acknowledgement is the last text message.
     this.#acknowledge(link, {
       ...this.#v1Terms(tunnel),
       session: { id: resume.session, secret: resume.secret },
@@ -206,7 +207,7 @@ export class Registrar {
     return new Tunnel(info, this.#options.resumeTimeoutMs, this.#tunnels);
   }
 
-  /** Gives the client its name and its session: in this turn, if the directory answers in it. */
+  /** Gives the client its name and its session, in this turn if the directory answers at once. */
   async #begin(link: Link, inbox: Inbox, tunnel: Tunnel, message: RegisterMessage): Promise<void> {
     let displaced: Claimant | undefined;
     try {
@@ -223,7 +224,7 @@ export class Registrar {
     this.#tunnels.add(tunnel, displaced);
   }
 
-  /** The directory may have taken its time: what was looked at before the claim may be different by now. */
+  /** Repeats the checks from before the claim: the directory may have taken its time to answer. */
   #checkClaimed(inbox: Inbox, { name, info, dismissal }: Tunnel): void {
     if (dismissal !== undefined) throw new Refusal(dismissal.code, dismissal.reason);
     const refused = info.grant?.refusal(name);
@@ -231,7 +232,7 @@ export class Registrar {
     this.#checkOpen(inbox);
   }
 
-  /** Something took time, as people do who pick a name: the client may be gone, or the relay going. */
+  /** Picking a name, for example, takes time: the client may have left meanwhile, or the relay may drain. */
   #checkOpen(inbox: Inbox): void {
     if (!inbox.isOpen || this.#tunnels.draining) throw new Refusal(closeCodes.tryAgainLater, goingAway);
   }
@@ -251,7 +252,7 @@ export class Registrar {
       this.#acknowledge(link, { ...this.#v1Terms(tunnel), session: credentials });
       session.attach(link, 0);
     } else {
-      // An original is answered in its own words.
+      // An original gets no field that it does not know.
       const said = message.protocol === undefined ? {} : { visitorAddress: true };
       this.#acknowledge(link, { subdomain: tunnel.name, url: tunnel.info.url, ...said });
       tunnel.serve(
@@ -281,7 +282,7 @@ export class Registrar {
     link.send(JSON.stringify(message));
   }
 
-  /** A client is turned away: `code` is that of the close or the status. */
+  /** A client is turned away. `code` is the close code or the HTTP status. */
   onRefused(code: number, reason: string, address: string): void {
     this.#tunnels.tell("refused");
     this.#options.logger.info({ code, reason: printable(reason), address }, "registration refused");
@@ -296,7 +297,7 @@ export class Registrar {
     }
     this.#tunnels.tell("refused");
     if (error instanceof TunnelError) {
-      // Late, gone, or a session that cannot be resumed: it may come back.
+      // The client was late, has left, or cannot resume its session. It may come back.
       logger.debug({ reason: printable(error.message), address }, "registration failed");
       const late = error.code === "timeout";
       link.close(
@@ -316,7 +317,7 @@ function speaksV1(message: RegisterMessage): boolean {
   return supportedProtocols.includes(v1) && message.protocol?.includes(v1) === true;
 }
 
-/** It had a tunnel before. Originals do not say. */
+/** Whether the client had a tunnel before. Originals do not say so. */
 function isReturning(message: RegisterMessage): boolean {
   return message.returning === true || message.resume !== undefined;
 }
