@@ -10,7 +10,9 @@ export interface DeclaredBody {
   awaitsContinue: boolean;
 }
 
-/** What the head says about the body; Node has checked that it says it once (RFC 9112 section 6.3). */
+/**
+ * Reads the head's declaration of the body. Node has checked that there is only one (RFC 9112 section 6.3).
+ */
 export function declaredBody(req: VisitorRequest, awaitsContinue: boolean): DeclaredBody {
   const length = headerValue(req.rawHeaders, "content-length");
   if (length !== undefined) {

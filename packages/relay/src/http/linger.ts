@@ -1,13 +1,13 @@
 import type { VisitorRequest } from "./message.js";
 
-/** What is still read of a request body that nobody wants any more. */
+/** How much of an unwanted request body is still read, in bytes and in milliseconds. */
 const lingerBytes = 1_048_576;
 const lingerMs = 2_000;
 
 /**
- * Reads on and throws away, until the request ends or enough has come, then calls `done`, once. A connection
- * that is closed with unread bytes is reset by the kernel, and the reset can overtake the answer
- * (RFC 9112 section 9.6).
+ * Reads the rest of a request and throws it away, until the request ends or enough has come. Then calls
+ * `done`, once. The kernel resets a connection that is closed with unread bytes, and the reset can overtake
+ * the answer (RFC 9112 section 9.6).
  */
 export function linger(req: VisitorRequest, done: (ended: boolean) => void): void {
   let bytes = 0;

@@ -1,7 +1,7 @@
 import type { RawHeaders, ResponseHead } from "mcp-tunnel-protocol";
 
 /**
- * What the relay needs of a visitor's request, whichever HTTP it came by. The shape is that of Node's
+ * What the relay needs of a visitor's request, over HTTP/1.1 or HTTP/2. The shape is that of Node's
  * IncomingMessage, so that HTTP/1.1 (http1.ts) costs no adapter; HTTP/2 has one (http2.ts).
  */
 export interface VisitorRequest {
@@ -19,7 +19,7 @@ export interface VisitorRequest {
   /** The other end of the connection; empty when it is gone already. */
   readonly remoteAddress: string;
   readonly scheme: "http" | "https";
-  /** Requests share the connection: it is not their bodies' ends that tell them apart. */
+  /** Requests share the connection in frames (HTTP/2): none begins where another's body ends. */
   readonly isMultiplexed: boolean;
   /** A body follows whose length the head does not tell. */
   readonly hasUnsizedBody: boolean;
@@ -30,18 +30,18 @@ export interface VisitorRequest {
   off(event: "end" | "close", listener: () => void): this;
   pause(): unknown;
   resume(): unknown;
-  /** Takes no more of the body, after the response: whatever of the connection that costs. */
+  /** Takes no more of the body after the response, even if that costs the connection. */
   abandon(): void;
 }
 
-/** Runs `action`, which Node or a timer has called, and takes what is thrown there. */
+/** Runs `action` for an event of Node or a timer, and catches the errors that it throws. */
 export type Guard = (action: () => void) => void;
 
 /** How far the visitor is with a body that the relay does not want. */
 export type UnwantedBody =
-  /** It waits for a 100 before it sends any. */
+  /** The visitor waits for a 100 before it sends any. */
   | "unsent"
-  /** It is worth reading to its end, which spares the connection. */
+  /** The body is short enough to be read to its end, which spares the connection. */
   | "small"
   | "large";
 
@@ -50,23 +50,24 @@ export interface VisitorResponse {
   readonly headersSent: boolean;
   readonly statusCode: number;
   readonly destroyed: boolean;
-  /** The response was handed over whole, to a visitor who was still there. */
+  /** The whole response was handed over, to a visitor who was still there. */
   readonly isWhole: boolean;
-  /** What waits for the visitor, in bytes. */
+  /** Bytes that wait for the visitor. */
   readonly backlog: number;
   /**
-   * Together with the bytes written so far, a number that stays the same as long as the visitor takes nothing. It may
-   * change by any amount when he does. Only who watches for a stall (stall-watch.ts) should ask.
+   * A number that gives, added to the bytes written so far, a sum that stays the same as long as the visitor
+   * takes nothing. The sum may change by any amount when the visitor takes something. Only a watch for stalls
+   * (stall-watch.ts) should call this.
    */
   takenMark(): number;
   /** Calls `listener` once all of the response has been handed over, or never. */
   onceWritten(listener: () => void): void;
-  /** False: nothing more comes over this connection. */
+  /** False: the connection closes after this response. */
   shouldKeepAlive: boolean;
   /** Can trailers follow the body? Known once the head is written. */
   readonly takesTrailers: boolean;
   writeContinue(): void;
-  /** Passes an interim head on (102 to 199), if it can be. */
+  /** Passes an interim head on (102 to 199), if that is possible. */
   sendInterim(head: ResponseHead): void;
   writeHead(status: number, headers: RawHeaders): unknown;
   flushHeaders(): void;
@@ -75,20 +76,23 @@ export interface VisitorResponse {
   addTrailers(trailers: readonly [string, string][]): void;
   end(chunk?: Buffer): unknown;
   /**
-   * Ends although the request goes on, so that the visitor gets the answer and the connection stays in order. `guard` runs
-   * what happens later.
+   * Ends the response although the request goes on, so that the visitor gets the answer and the connection
+   * stays in order. `guard` runs the events that come later.
    */
   endEarly(payload: Buffer, body: UnwantedBody, guard: Guard): void;
   /**
-   * Answers an upgrade request with the switch to `protocol`; raw bytes may follow. False when the service's answer
-   * is not one that the visitor could be given.
+   * Answers an upgrade request with the switch to `protocol`. Raw bytes may follow. False when the service's
+   * answer cannot be passed on to the visitor.
    */
   switchProtocols(protocol: string, headers: RawHeaders): boolean;
-  /** Breaks off, so that the response does not look complete. `hasLength`: its head tells the length of the body. */
+  /**
+   * Breaks the response off, so that it does not look complete. `hasLength`: its head tells the body's
+   * length.
+   */
   cut(hasLength: boolean): void;
   on(event: "error", listener: () => void): this;
   once(event: "drain", listener: () => void): this;
-  /** `listener` is called when the response was handed over, or the visitor is gone; perhaps more than once. */
+  /** Calls `listener` when the response was handed over, or the visitor is gone; perhaps more than once. */
   watchClose(listener: () => void): void;
   unwatchClose(listener: () => void): void;
 }

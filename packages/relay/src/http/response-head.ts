@@ -11,7 +11,10 @@ import {
   type ResponseHead,
 } from "mcp-tunnel-protocol";
 
-/** A tunnel is not believed: what it calls a header must be one, or it could write the visitor's next response. */
+/**
+ * Whether the header fields of a tunnel are valid. A tunnel is not trusted: with an invalid field it could
+ * write the visitor's next response.
+ */
 export function areHeadersValid(headers: RawHeaders): boolean {
   if (headers.length % 2 !== 0) return false;
   for (let i = 0; i < headers.length; i += 2) {
@@ -21,10 +24,11 @@ export function areHeadersValid(headers: RawHeaders): boolean {
 }
 
 /**
- * By these a server in front of the relay is told to send something else in the place of the response: a file of its own, or what
- * it gets from another address; or, as Envoy, to ask the relay no more. They are for nginx, Apache, lighttpd, LiteSpeed, Perlbal
- * and Envoy to hear from services that they trust. A tunnel is none of those, whoever is in front, and to visitors they say
- * nothing.
+ * Fields by which a service tells the server in front of it to send something else in place of the response:
+ * a file of that server, or the answer from another address. Envoy's field tells it to send the relay no more
+ * requests. nginx, Apache, lighttpd, LiteSpeed, Perlbal and Envoy take these fields from services that they
+ * trust. A tunnel is not such a service, whichever server is in front, and the fields mean nothing to
+ * visitors.
  */
 const obeyedInFront: readonly string[] = [
   "x-accel-redirect",
@@ -40,12 +44,12 @@ const obeyedInFront: readonly string[] = [
   "x-sendfile2",
 ];
 /**
- * What no head of a tunnel's may have: the above, the relay's own word, and the cookies of RFC 2965, which no browser knows any
- * more and some that are none still take, for any domain.
+ * Fields that no head of a tunnel may have: those above, the relay's own `X-Tunnel-Error`, and the cookies of
+ * RFC 2965. No browser knows these cookies any more, but some other clients still take them, for any domain.
  */
 export const notATunnels: readonly string[] = [...obeyedInFront, "set-cookie2", "x-tunnel-error"];
 const notInFinalHeads = new FieldNames(notATunnels);
-/** Nor may a response's trailers, where browsers look for nothing of the kind. */
+/** Fields that no trailers of a response may have. Browsers look for none of them there. */
 export const notInResponseTrailers = new FieldNames([...notATunnels, "alt-svc"]);
 
 /** A final response head, ready to be sent. */
@@ -56,7 +60,7 @@ export interface CheckedHead {
   /** No body follows, whatever the headers say (RFC 9112 section 6.3). */
   bodyless: boolean;
   isEventStream: boolean;
-  /** The service has named the exchange itself. */
+  /** The service has set `X-Request-Id` itself. */
   hasRequestId: boolean;
 }
 
@@ -74,7 +78,7 @@ export function checkResponseHead(head: ResponseHead, method: string): CheckedHe
     const value = headers[i + 1] as string;
     switch (name.length === 12 || name.length === 14 ? name.toLowerCase() : "") {
       case "content-length":
-        // Two lengths are two ideas of where the next response begins; repeated or not, one is enough.
+        // Two lengths may mean two places where the next response begins. Two equal ones are refused as well.
         if (contentLength !== undefined || !/^[0-9]{1,15}$/.test(value)) return undefined;
         contentLength = Number(value);
         break;
@@ -92,15 +96,16 @@ export function checkResponseHead(head: ResponseHead, method: string): CheckedHe
   return { headers: kept, contentLength, bodyless, isEventStream, hasRequestId };
 }
 
-/** Not in heads of responses without a body: 204, 205 (RFC 9110 section 8.6). */
+/** A field that is not in heads of responses without a body: 204, 205 (RFC 9110 section 8.6). */
 export const lengthField = new FieldNames(["content-length"]);
 
-/** Not in a 101 either, which has no body, nor a place for what replaces one. */
+/** Fields that are not in a 101: it has no body, so nothing can tell its length or stand in its place. */
 export const notInSwitch = new FieldNames(["content-length", ...notATunnels]);
 
 /**
- * Not in interim heads. They are for hints (RFC 8297 section 2); a browser that heeds what changes its own state would do so
- * for a response that may never come, and what is made of the final head (set-cookie.ts, clear-site-data.ts) is not made of them.
+ * Fields that are not in interim heads, which are for hints (RFC 8297 section 2). A browser that heeds a
+ * field that changes its own state would do so for a response that may never come. Besides, the relay changes
+ * cookies and `Clear-Site-Data` in final heads only (set-cookie.ts, clear-site-data.ts).
  */
 export const notInInterim = new FieldNames([
   "clear-site-data",
@@ -109,7 +114,7 @@ export const notInInterim = new FieldNames([
   ...notATunnels,
 ]);
 
-/** What may be passed on of a message's trailers; `drop` lists further names. */
+/** The trailers of a message that may be passed on. `drop`: further names to leave out. */
 export function checkTrailers(trailers: RawHeaders, drop?: FieldSet): RawHeaders {
   return areHeadersValid(trailers) ? endToEndTrailers(trailers, drop) : [];
 }

@@ -1,6 +1,6 @@
 /**
- * Finds a visitor who takes nothing of what waits for it. Costs nothing while everything is taken: it looks twice in
- * `timeoutMs`, and only once something has had to wait.
+ * Finds a visitor, or a tunnel, that takes nothing of the data that waits for it. The watch costs nothing
+ * while everything is taken: it looks twice in `timeoutMs`, and only once something has had to wait.
  */
 export class StallWatch {
   #waiting = false;
@@ -12,8 +12,9 @@ export class StallWatch {
   readonly #onStall: () => void;
 
   /**
-   * `progress` is a number that changes when something was taken, or `undefined` when nothing waits any more. `onStall` is called once, when it has not changed for
-   * `timeoutMs`, or half as long again at most.
+   * `progress` gives a number that changes when something was taken, or `undefined` when nothing waits any
+   * more. `onStall` is called once, when the number has not changed for `timeoutMs`, or for half as long
+   * again at most.
    */
   constructor(timeoutMs: number, progress: () => number | undefined, onStall: () => void) {
     this.#timeoutMs = timeoutMs;

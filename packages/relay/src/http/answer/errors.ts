@@ -2,9 +2,9 @@ import { type RefusalCode, type RelayErrorCode, type StreamReset, TunnelError } 
 import type { Refusal } from "./refusal.js";
 
 /**
- * Everything that the relay answers in a tunnel's place. None
- * of those that concern a tunnel is a 404, 400 or 405: MCP clients take these for the server's own word and
- * start a new session or fall back to an old transport.
+ * Every error that the relay answers in a tunnel's place. An error that concerns a tunnel is never a 404, 400
+ * or 405: MCP clients take these for the server's own answer, and start a new session or fall back to an old
+ * transport.
  */
 export const relayErrors = {
   missing_host: {
@@ -141,7 +141,7 @@ export const relayErrors = {
 
 interface RelayError {
   status: number;
-  /** The original's words where it has some: programs may look for them. */
+  /** The original's words, if it has this error, because programs may look for them. */
   text: string;
   /** For a person in front of a browser. HTML. */
   advice: string;

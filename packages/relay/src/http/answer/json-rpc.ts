@@ -1,17 +1,17 @@
 import { type RawHeaders, headerValue } from "mcp-tunnel-protocol";
 import { z } from "zod";
 
-/** The most that is read of a request only to find its id. */
+/** How many bytes of a request are read, at most, only to find its id. */
 export const maxJsonRpcBytes = 65_536;
 
 const request = z.object({ jsonrpc: z.literal("2.0"), id: z.union([z.string(), z.number()]).optional() });
 
-/** May this request be a JSON-RPC one? Its body says more, if anybody has it. */
+/** Whether this may be a JSON-RPC request, by its head. Only the body tells for certain. */
 export function mayBeJsonRpc(method: string, headers: RawHeaders): boolean {
   return method === "POST" && /^application\/json\b/i.test(headerValue(headers, "content-type") ?? "");
 }
 
-/** Do the headers alone tell an MCP client? Every one of them takes an event stream as the answer. */
+/** Whether the headers alone show an MCP client. Every MCP client accepts an event stream as the answer. */
 function isMcp(headers: RawHeaders): boolean {
   if (headerValue(headers, "accept")?.toLowerCase().includes("text/event-stream") === true) return true;
   return ["mcp-protocol-version", "mcp-session-id", "mcp-method"].some(
@@ -20,8 +20,9 @@ function isMcp(headers: RawHeaders): boolean {
 }
 
 /**
- * The error object that a JSON-RPC client understands, or `undefined` when the request is not JSON-RPC. `body` is
- * what was read of the request; when it is not whole, the id cannot be told and is null.
+ * The error object that a JSON-RPC client understands, or `undefined` when the request is not JSON-RPC.
+ * `body`: what was read of the request. Without the whole of it the id is not known, and the error's id is
+ * null.
  */
 export function jsonRpcError(
   headers: RawHeaders,
@@ -40,7 +41,10 @@ export function jsonRpcError(
   });
 }
 
-/** The request's id; null when it has none (a notification), `undefined` when the body is not a JSON-RPC request. */
+/**
+ * The request's id; null when it has none (a notification), `undefined` when the body is not a JSON-RPC
+ * request.
+ */
 function requestId(body: Buffer | undefined): string | number | null | undefined {
   if (body === undefined || body.length > maxJsonRpcBytes) return undefined;
   try {

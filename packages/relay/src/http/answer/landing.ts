@@ -2,8 +2,8 @@ import { page, pagePolicy } from "./page.js";
 import type { VisitorRequest, VisitorResponse } from "../message.js";
 
 /**
- * Answers with what the domain itself shows: nothing about who is connected, and nothing about the operator.
- * `exampleUrl`: the public URL of a tunnel `myapp`. Returns the status and the bytes of the body.
+ * Answers a request to the domain itself. The page says nothing about clients, and nothing about the
+ * operator. `exampleUrl`: the public URL of a tunnel `myapp`. Returns the status and the bytes of the body.
  */
 export function landing(
   req: VisitorRequest,
@@ -32,8 +32,8 @@ export function landing(
 }
 
 function landingPage(exampleUrl: string): string {
-  // No way to install the client stands here: whoever owned the package name that it named would get the tokens.
-  // Only what belongs to a host name is left of the operator's template.
+  // The page does not say how to install the client: the owner of a package that it named would get the
+  // tokens. Of the operator's template only scheme, host and port are shown.
   const { origin } = new URL(exampleUrl);
   const relay = origin.replace("//myapp.", "//");
   return page(

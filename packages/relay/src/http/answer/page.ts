@@ -7,14 +7,14 @@ const style =
 
 const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 
-/** Text as it stands in HTML, between tags or in double quotes. */
+/** Text escaped for HTML, between tags or in double quotes. */
 export function htmlText(text: string): string {
   return text.replace(/[&<>"]/g, (char) => entities[char] as string);
 }
 
 /**
- * A page of the relay's own, which needs nothing from elsewhere. `title` and `body` are HTML: nothing that a
- * visitor says may stand in them.
+ * A page of the relay's own, which loads nothing from elsewhere. `title` and `body` are HTML: text of a
+ * visitor may stand in them only if it is escaped.
  */
 export function page(title: string, body: string): string {
   return `<!doctype html>

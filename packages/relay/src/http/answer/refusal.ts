@@ -14,26 +14,26 @@ export interface Refusal {
    */
   readonly status: number;
   /**
-   * What `X-Tunnel-Error` says to the visitor and `reason` in the access log: a token, such as
-   * `login_required`. The tunnel's client is told of errors (4xx and 5xx), by this code if it is one of the
-   * relay's own, else as `other`.
+   * A token such as `login_required`: the value of `X-Tunnel-Error` for the visitor, and of `reason` in the
+   * access log. The tunnel's client is told of errors (4xx and 5xx), by this code if it is one of the relay's
+   * own, else as `other`.
    */
   readonly code: string;
   /**
-   * For a person, in plain text. With an empty one the answer has no body; neither has one with status 204,
+   * Plain text for a person. With an empty text the answer has no body. Nor has an answer with status 204,
    * 205 or 304.
    */
   readonly text: string;
   /**
    * Header fields of the answer, `[name, value, name, value, ...]`, such as `["WWW-Authenticate", "Bearer"]`.
-   * None that the relay writes itself (`Content-Type`, `Content-Length`, `Content-Encoding`, `X-Request-Id`,
-   * `X-Tunnel-Error`), and none of the connection (`Connection`, `Transfer-Encoding`, ...). The relay's own
-   * `Cache-Control: no-store` gives way to another. Default none.
+   * Not allowed are fields that the relay writes itself (`Content-Type`, `Content-Length`,
+   * `Content-Encoding`, `X-Request-Id`, `X-Tunnel-Error`) and fields of the connection (`Connection`,
+   * `Transfer-Encoding`, ...). A `Cache-Control` replaces the relay's own `no-store`. Default none.
    */
   readonly fields?: readonly string[] | undefined;
 }
 
-/** Fields that describe the body, which the relay writes, or are its own word. */
+/** Fields that only the relay writes. */
 const relaysOwn = new FieldNames([
   "content-encoding",
   "content-length",
@@ -56,8 +56,8 @@ const refusalShape = z.object(
 );
 
 /**
- * Reads the word of a judge, who may be a program in JavaScript: as text, what is wrong with it. The refusal is
- * a copy, so that what was looked at is what is sent.
+ * Reads the answer of a judge, which JavaScript does not check. The result is a text if something is wrong with
+ * it. The refusal is a copy, so that the relay sends what it has checked.
  */
 export function readRefusal(word: unknown): Refusal | string {
   const problem = firstProblem(refusalShape, word);

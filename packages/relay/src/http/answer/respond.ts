@@ -6,7 +6,7 @@ import type { Refusal } from "./refusal.js";
 import { StallWatch } from "../stall-watch.js";
 import type { Guard, VisitorRequest, VisitorResponse } from "../message.js";
 
-/** Bodies up to this length are read to their end rather than paid for with the connection. */
+/** Bodies up to this length are read to their end, which spares the connection. */
 const smallBodyBytes = 65_536;
 /** How long an error waits for the rest of a small JSON-RPC request, whose id it should carry. */
 const idTimeoutMs = 1_000;
@@ -19,21 +19,21 @@ export interface BodyProgress {
   contentLength: number | undefined;
   /** The visitor waits for a 100 before it sends any. */
   awaitsContinue: boolean;
-  /** All that was read so far, where it was kept. */
+  /** All that was read so far, if it was kept. */
   read: Buffer | undefined;
 }
 
-/** Who answers in a tunnel's place. */
+/** What an answer in a tunnel's place needs of the part of the relay that gives it. */
 export interface Refuser {
   /** How long the visitor may take nothing of the answer, in milliseconds. */
   readonly writeTimeoutMs: number;
   /** The answer has been handed over, with this status and so many bytes of body. */
   sent(status: number, bytes: number): void;
-  /** Runs what happens later. */
+  /** Runs the events that come later. */
   guard: Guard;
 }
 
-/** A refusal, and what a page says besides: HTML, none where it is not one of the relay's own. */
+/** A refusal, and its advice on a page: HTML. Only the relay's own refusals have advice. */
 type Advised = Refusal & { readonly advice?: string };
 
 /**
@@ -65,8 +65,8 @@ export function refuse(
 }
 
 /**
- * Cuts the connection of a visitor who does not take an answer of the relay's own: nothing else sets a time
- * limit on it. Call it once the answer has been ended.
+ * Cuts the connection of a visitor who does not take an answer of the relay's own, because nothing else
+ * limits the time for it. Call this once the answer has been ended.
  */
 export function watchTaken(
   res: VisitorResponse,
@@ -97,7 +97,7 @@ function send(
   const small = body.contentLength !== undefined && body.contentLength <= smallBodyBytes;
   const headers: RawHeaders = [];
   if (type !== undefined) headers.push("Content-Type", type);
-  // Not where there can be no body (RFC 9110 section 8.6).
+  // Not in an answer that can have no body (RFC 9110 section 8.6).
   if (!isBodyless("GET", status)) headers.push("Content-Length", String(payload.length));
   if (headerValue(fields, "cache-control") === undefined) headers.push("Cache-Control", "no-store");
   // Tells an operator at a glance whose 502 it is.
@@ -120,7 +120,7 @@ function represent(
   read: Buffer | undefined,
 ): { type: string | undefined; content: string } {
   const { status, code, text } = refusal;
-  // A 205 has no body either, but a length, which says so (RFC 9110 section 15.3.6).
+  // A 205 has no body either, but a length of 0 that says so (RFC 9110 section 15.3.6).
   if (text === "" || status === 205 || isBodyless("GET", status)) return { type: undefined, content: "" };
   if (mayBeJsonRpc(req.method ?? "", req.rawHeaders)) {
     const content = jsonRpcError(req.rawHeaders, read, code, status, text);
@@ -132,7 +132,7 @@ function represent(
   return { type: "text/plain; charset=utf-8", content: text };
 }
 
-/** The advice is a constant and the id is checked: what a visitor may have said stands in the text alone. */
+/** The advice is a constant, and the id is checked. Only the text may hold words of a visitor. */
 function errorPage(refusal: Advised, requestId: string | undefined): string {
   const { status, advice } = refusal;
   const text = htmlText(refusal.text);
@@ -145,7 +145,7 @@ ${paragraph}<p><small>${status} ${STATUS_CODES[status] ?? ""}, from the tunnel r
   );
 }
 
-/** Reads a body that is expected to be small; gives `undefined` when it is not, or does not end in time. */
+/** Reads a body that should be small. Gives `undefined` when it is too large or does not end in time. */
 function collect(req: VisitorRequest, done: (body: Buffer | undefined) => void): void {
   const chunks: Buffer[] = [];
   let bytes = 0;

@@ -3,19 +3,19 @@ import type { Route } from "../../tunnels/route.js";
 
 /** What {@link ActiveExchanges} needs of an exchange. */
 export interface OpenExchange extends Readonly<Traffic> {
-  /** Where it is among them; -1 when it is not. Only {@link ActiveExchanges} sets it. */
+  /** Its index in the list of them; -1 when it is not there. Only {@link ActiveExchanges} sets it. */
   place: number;
-  /** Where it was taken last. */
+  /** The route to which it was taken last. */
   readonly route: Route | undefined;
   /** Cuts the exchange: the relay stops. */
   cut(reason: string): void;
 }
 
-/** The exchanges that are going on, and when there are none. */
+/** The exchanges that are going on. Tells when there have been none for a while. */
 export class ActiveExchanges {
   /**
-   * Each knows its place. A Set would keep them until the next full collection (stream-table.ts in the
-   * protocol package).
+   * Each exchange knows its place. A Set would keep them in memory until the next full collection
+   * (stream-table.ts in the protocol package).
    */
   readonly #active: OpenExchange[] = [];
   #quiet: { readonly ms: number; readonly resolve: () => void } | undefined;
@@ -30,7 +30,9 @@ export class ActiveExchanges {
     clearTimeout(this.#quietTimer);
   }
 
-  /** What went through those that are going on so far, by their routes; `undefined`: they have none yet. */
+  /**
+   * The bytes of open exchanges so far, by route. The key `undefined` is for those that have no route yet.
+   */
   traffic(): Map<Route | undefined, Traffic> {
     const traffic = new Map<Route | undefined, Traffic>();
     for (const { route, requestBytes, responseBytes } of this.#active) {
@@ -46,7 +48,7 @@ export class ActiveExchanges {
     return exchange.place >= 0;
   }
 
-  /** False when it was not among them any more. */
+  /** Removes an exchange. False when it was not among them any more. */
   delete(exchange: OpenExchange): boolean {
     const { place } = exchange;
     if (place < 0) return false;
@@ -60,7 +62,7 @@ export class ActiveExchanges {
     return true;
   }
 
-  /** Resolves when none has been going on for `ms` without a break, or after `cut`. Call it once. */
+  /** Resolves when no exchange has been going on for `ms` without a break, or after `cut`. Call it once. */
   quiet(ms: number): Promise<void> {
     return new Promise((resolve) => {
       this.#quiet = { ms, resolve };
@@ -73,7 +75,7 @@ export class ActiveExchanges {
     this.#quietTimer = setTimeout(this.#quiet.resolve, this.#quiet.ms);
   }
 
-  /** Cuts all of them; there will be no others. */
+  /** Cuts all exchanges. No others will follow. */
   cut(reason: string): void {
     for (const exchange of [...this.#active]) exchange.cut(reason);
     clearTimeout(this.#quietTimer);

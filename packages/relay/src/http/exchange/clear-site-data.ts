@@ -1,9 +1,9 @@
 import type { RawHeaders } from "mcp-tunnel-protocol";
 
 /**
- * Keeps each `Clear-Site-Data` from clearing cookies. Everything else in it is about the origin, which is the tunnel's own, but
- * `"cookies"` means those of the registrable domain and of all hosts below it, so every other tunnel's as well
- * (https://www.w3.org/TR/clear-site-data/#clear-cookies).
+ * Keeps each `Clear-Site-Data` from clearing cookies. Everything else in the field concerns the origin, which
+ * is the tunnel's own. But `"cookies"` means the cookies of the registrable domain and of all hosts below it,
+ * so those of every other tunnel as well (https://www.w3.org/TR/clear-site-data/#clear-cookies).
  */
 export function spareCookies(headers: RawHeaders): RawHeaders {
   let spared: RawHeaders | undefined;
@@ -20,7 +20,9 @@ export function spareCookies(headers: RawHeaders): RawHeaders {
   return spared ?? headers;
 }
 
-/** All that `"*"` stands for, but cookies: those of the specification, and those that browsers have added. */
+/**
+ * All types that `"*"` stands for except cookies: those of the specification, and those that browsers added.
+ */
 const allButCookies = [
   '"cache"',
   '"clientHints"',
@@ -31,8 +33,9 @@ const allButCookies = [
 ];
 
 /**
- * The value is a list of quoted strings. Browsers divide it at each comma and compare what is between; a reader by the letter
- * knows quoted pairs as well (`"cook\ies"`). So only plain words stay: anything else means nothing, or hides something.
+ * The value is a list of quoted strings. Browsers divide it at each comma and compare the text between. A
+ * reader that follows the grammar to the letter knows quoted pairs as well (`"cook\ies"`). So only plain
+ * words stay: anything else means nothing, or hides something.
  */
 function withoutCookies(value: string): string {
   const kept = new Set<string>();

@@ -10,7 +10,7 @@ import type { Observers } from "../../telemetry/observers.js";
 import type { Directory } from "../../tunnels/directory.js";
 import type { ActiveExchanges } from "./active-exchanges.js";
 
-/** What the relay can be told about visitors and their exchanges (options.ts). */
+/** The relay's options about visitors and their exchanges (options.ts). */
 export interface ExchangeOptions extends Limits, ProxyTrust {
   readonly domain: string;
   readonly interimToProxies: InterimToProxies;
@@ -23,15 +23,15 @@ export interface ExchangeContext {
   readonly options: ExchangeOptions;
   readonly directory: Directory;
   readonly observers: Observers;
-  /** The public URL of a tunnel of that name. Known once the relay listens. */
+  /** The public URL of the tunnel `name`. Known once the relay listens. */
   readonly publicUrl: (name: string) => string;
   /** The exchanges that are going on. */
   readonly exchanges: ActiveExchanges;
   readonly limits: LimitReporter;
-  /** Requests of each address that are going on. */
+  /** Open requests of each address. */
   readonly requests: Occupancy;
   readonly addressKeys: AddressKeys;
-  /** Those of them that wait for a client. */
+  /** Requests that wait for a client. */
   readonly holds: Holds;
   /** The relay is shutting down: connections are closed after their answer. */
   draining: boolean;

@@ -29,11 +29,11 @@ import type { UpgradeOwner } from "./upgrade.js";
 import type { VisitorRequest, VisitorResponse } from "../message.js";
 
 /**
- * Where an exchange stands. The request's body goes on in any of them.
+ * The state of an exchange. The request's body goes on in any of them.
  *
  *   looking -> waiting                  the route is found, and the stream is open
  *   waiting -> looking                  the route does not take the request after all
- *   waiting -> responding -> sent       head, body, all of it handed to the visitor's connection
+ *   waiting -> responding -> sent       the head, the body, all handed to the visitor's connection
  *   waiting -> upgraded                 raw bytes both ways
  *   any -> over
  */
@@ -47,7 +47,7 @@ export class Exchange
   readonly #req: VisitorRequest;
   readonly #res: VisitorResponse;
   readonly #request: ExchangeRequest;
-  /** Where it is among the {@link ActiveExchanges}; -1 when it is not. */
+  /** Its index in the {@link ActiveExchanges}; -1 when it is not there. */
   place = -1;
   #state: State = "looking";
   #stream: TunnelStream | undefined;
@@ -69,7 +69,7 @@ export class Exchange
     context.exchanges.add(this);
   }
 
-  /** Where it was taken last. */
+  /** The route to which the request was taken last. */
   get route(): Route | undefined {
     return this.#lookup.route;
   }
@@ -100,11 +100,11 @@ export class Exchange
     this.guard(() => this.#fail({ code: "tunnel_draining", reason, reset: "cancelled" }));
   }
 
-  /** Something in here failed that should not have: it costs this exchange and no other. */
+  /** A fault in the relay's own code. It costs this exchange and no other. */
   fault(error: unknown): void {
     const { logger } = this.#context.options;
     reportFault(logger, this.#request.name, error);
-    // It was answering in the tunnel's place.
+    // The fault was in an answer in the tunnel's place.
     if (this.#state === "over") {
       this.#res.cut(true);
       return;
@@ -117,7 +117,7 @@ export class Exchange
     }
   }
 
-  /** For everything that does not come from the stream, whose session has a guard of its own. */
+  /** Guards every event that does not come from the stream: the stream's session has a guard of its own. */
   guard(action: () => void): void {
     try {
       action();
@@ -168,7 +168,7 @@ export class Exchange
     const stream = this.#stream;
     if (stream === undefined) return;
     const carries = this.route?.carries;
-    // The client of a wire with interim heads answers the expectation itself, or lets the local service do
+    // On a wire with interim heads the client answers the expectation itself, or lets the local service do
     // so.
     if (carries?.interim !== true) this.#requestBody.continue();
     if (body.isPresent) this.#requestBody.pump(stream);
@@ -183,7 +183,7 @@ export class Exchange
     this.guard(() => this.#lookup.startAgain());
   }
 
-  /** Has no more to do with the stream, and returns it. */
+  /** Parts from the stream, and returns it. */
   #leaveStream(): TunnelStream | undefined {
     const stream = this.#stream;
     this.#stream = undefined;
@@ -211,7 +211,7 @@ export class Exchange
       this.#fail(faults.requestStalled);
       return;
     }
-    // It has been answered: what is left of its request is given up.
+    // The request has been answered. The rest of its body is given up.
     this.#requestBody.stop();
     this.#leaveStream()?.reset("cancelled", faults.requestStalled.reason);
     this.#req.abandon();
@@ -256,12 +256,12 @@ export class Exchange
     if (this.#context.draining) this.#res.shouldKeepAlive = false;
     if (!checked.hasRequestId) checked.headers.push("X-Request-Id", this.#request.visitor.requestId);
     this.#res.writeHead(head.status, this.#narrowed(checked.headers));
-    // Not before: a head that could not be written leaves room for an error in its place.
+    // Not before: if the head cannot be written, an error can still be answered in its place.
     this.#state = "responding";
-    // Refused: what the visitor would have said after a 101 will not be said.
+    // The upgrade was refused: there will be no data from the visitor on the stream.
     if (this.#request.upgrade !== undefined) this.#stream?.end();
-    // What arrived together with the head leaves together with it; an event stream's head does not wait for
-    // more.
+    // Data that arrived together with the head leaves together with it. The head of an event stream does not
+    // wait for more.
     if (!end) process.nextTick(() => this.#flushHead());
   }
 
@@ -341,9 +341,9 @@ export class Exchange
     this.#responseBody.flushed();
   }
 
-  /** What waits for the visitor of an upgraded connection has to be taken in time, however little it is. */
+  /** The visitor of an upgraded connection has to take in time what waits for it, however little that is. */
   #watchLast(): void {
-    // A session of HTTP/2 is always read.
+    // An HTTP/2 session is always read, so it notices by itself that the visitor has left.
     if (!this.#req.isMultiplexed && this.#res.backlog > 0) this.#responseBody.watchVisitor();
   }
 
@@ -354,21 +354,22 @@ export class Exchange
 
   onReset(reason: StreamReset): void {
     this.#leaveStream();
-    // What waits for a slow visitor is cut with its stream when too much is queued on the tunnel.
+    // `overloaded`: too much is queued on the tunnel, so data that waits for a slow visitor is cut with its
+    // stream.
     if (this.#state === "sent" && reason.code !== "overloaded") {
-      // Answered early: the service wants no more of the body.
+      // The service has answered early, and wants no more of the body.
       if (this.#requestBody.isComing) this.#requestBody.discard();
       return;
     }
     const isWaiting = this.#state === "waiting";
-    // The client knows of any other: it gave the reason itself, or got it with a reset.
+    // The client knows any other reason: it gave the reason itself, or got it with a reset.
     if (reason.code === "session_lost") {
       this.#reporter.refused(
         "tunnel_dropped_request",
         isWaiting ? relayError("tunnel_dropped_request").status : undefined,
       );
     }
-    // The client knows the relay's limit, and what its service announces.
+    // The client knows the relay's limit, and resets a response whose announced length is above it.
     if (isWaiting && reason.code === "body_too_large") this.#reporter.hitLimit("response_body");
     if (isWaiting) this.#answer(errorOfReset(reason), reason.message);
     else this.#destroy(reason.code, reason.message);
@@ -376,7 +377,7 @@ export class Exchange
 
   // ---- ends
 
-  /** Something is wrong on this side of the tunnel: tell both ends, each as far as it can still be told. */
+  /** Something is wrong on this side of the tunnel. Tells both ends, as far as each can still be told. */
   #fail({ code, reason, reset, limit, hit }: Fault): void {
     if (hit !== undefined) this.#reporter.hitLimit(hit);
     this.#leaveStream()?.reset(reset, reason);
@@ -414,8 +415,8 @@ export class Exchange
   #destroy(code: ExchangeCode, detail: string): void {
     if (this.#state === "over") return;
     const status = this.#status;
-    // A service that refuses an upload answers and breaks off. Its head may have come together with the
-    // reset.
+    // A service that refuses an upload answers and breaks off. The head of its answer may have come together
+    // with the reset.
     if (this.#state === "responding" && this.#responseBody.bytes === 0) this.#res.flushHeaders();
     this.#state = "over";
     this.#stopTimers();
@@ -448,11 +449,11 @@ export class Exchange
       this.#report("cancelled", status);
       return;
     }
-    // No `drain` follows once a response has been ended: what was still buffered then has left by now.
+    // Node emits no `drain` once a response has been ended. Data that was buffered then has left by now.
     if (this.#state === "upgraded") this.#request.upgrade?.onFlushed();
     else this.#responseBody.flushed();
-    // The rest of a request that was answered early still goes to the service, until it says that it wants no
-    // more.
+    // The rest of a request that was answered early still goes to the service, until the service says that it
+    // wants no more.
     if (this.#requestBody.isComing) {
       this.#requestBody.goOn();
       this.#req.once("close", () => this.guard(() => this.#onLateBodyClose()));

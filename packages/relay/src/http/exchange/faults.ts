@@ -1,15 +1,15 @@
 import type { RelayErrorCode, ResetCode } from "mcp-tunnel-protocol";
 import type { LimitName, Limits } from "../../limits.js";
 
-/** What is wrong with an exchange on this side of its tunnel, as each is told who is concerned. */
+/** Something wrong with an exchange on this side of its tunnel, in the words for each party. */
 export interface Fault {
-  /** For the visitor, the observers and the client: what the relay answers, or why it has cut an answer. */
+  /** For the visitor, the observers and the client: the relay's answer, or why it has cut an answer. */
   readonly code: RelayErrorCode | "visitor_stalled";
   /** For the observers, and for the client with the reset. */
   readonly reason: string;
-  /** With which the stream is reset. */
+  /** The code with which the stream is reset. */
   readonly reset: ResetCode;
-  /** The limit that was reached, for the client; and its name for the observers. */
+  /** The limit that was reached, for the client. `hit`: its name for the observers. */
   readonly limit?: keyof Limits;
   readonly hit?: LimitName;
 }

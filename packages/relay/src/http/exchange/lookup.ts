@@ -5,7 +5,7 @@ import type { Holds } from "../../tunnels/holds.js";
 import type { Route } from "../../tunnels/route.js";
 import type { DeclaredBody } from "../declared-body.js";
 
-/** How often a request is taken elsewhere because a route that was found has refused it. */
+/** How often a request looks for another route because the one that it found has refused it. */
 const maxRefusals = 5;
 
 /** What lookups share. */
@@ -13,7 +13,7 @@ export interface LookupContext {
   readonly directory: Directory;
   readonly holds: Holds;
   readonly options: Pick<Limits, "holdTimeoutMs">;
-  /** The relay is shutting down: nobody comes back to it. */
+  /** The relay is shutting down: no client comes back to it. */
   readonly draining: boolean;
 }
 
@@ -25,19 +25,19 @@ export interface LookupOwner {
   /** The route takes requests now. */
   onFound(route: Route): void;
   /**
-   * No route takes the request. `limit`: by which limit it may not wait, or not any longer; `hit`: under
-   * which name that limit is reported.
+   * No route takes the request. `limit`: the limit by which it may not wait, or not any longer. `hit`: the
+   * name under which that limit is reported.
    */
   onUnserved(code: RelayErrorCode, limit?: keyof Limits, hit?: LimitName): void;
 }
 
-/** Finds who serves a name, and waits for a client that is expected back, within bounds. */
+/** Finds the route of a name. Waits within bounds for a client that is expected back. */
 export class RouteLookup {
-  /** The route that was found last, which may be away; of a pool, the member that has taken the request. */
+  /** The route that was found last, which may be away. Of a pool: the tunnel that has taken the request. */
   route: Route | undefined;
   #isStarted = false;
   #leaveHold: (() => void) | undefined;
-  /** The directory's answer, while it is waited for. */
+  /** The directory's answer, while the lookup waits for it. */
   #answer: Promise<Route | undefined> | undefined;
   /** Something has changed since the directory was asked: its answer may be older. */
   #isStale = false;
@@ -48,7 +48,7 @@ export class RouteLookup {
   readonly #name: string;
   readonly #body: DeclaredBody;
 
-  /** `body`: that of the request, which waits as well. */
+  /** `body`: the request's body, which waits as well. */
   constructor(owner: LookupOwner, context: LookupContext, name: string, body: DeclaredBody) {
     this.#owner = owner;
     this.#context = context;
@@ -68,14 +68,14 @@ export class RouteLookup {
     else this.#settle(found);
   }
 
-  /** The route that was found has refused the request after all: there may be another by now. */
+  /** The route that was found has refused the request after all. There may be another route by now. */
   startAgain(): void {
     this.#refusals += 1;
     if (this.#refusals > maxRefusals) this.#owner.onUnserved("tunnel_reconnecting");
     else this.start();
   }
 
-  /** Nobody waits for a route any longer. */
+  /** Ends the lookup: the request waits no longer for a route. */
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -90,7 +90,7 @@ export class RouteLookup {
       this.stop();
       this.#owner.onFound(route);
     }
-    // Its client is at the relay that succeeds this one, or will be: so should the visitor.
+    // The client is at the relay that succeeds this one, or will be. The visitor should go there as well.
     else if (draining) this.#owner.onUnserved("tunnel_draining");
     else if (route !== undefined || holds.startingUp) {
       this.route = route;
@@ -101,7 +101,7 @@ export class RouteLookup {
   #await(answer: Promise<Route | undefined>): void {
     this.#isStale = false;
     this.#answer = answer;
-    // A thenable of a program's own may call back at once.
+    // A thenable of an embedding program may call back at once.
     void Promise.resolve(answer).then(
       (route) => {
         if (this.#answer === answer) this.#owner.guard(() => this.#onAnswer(route));
@@ -120,7 +120,7 @@ export class RouteLookup {
     else this.#settle(route);
   }
 
-  /** `isAsking`: for the directory's answer, not for a client. */
+  /** `isAsking`: the request waits for the directory's answer, not for a client. */
   #wait(isAsking: boolean): void {
     const { holds, options } = this.#context;
     const length = this.#body.isPresent ? this.#body.contentLength : 0;
@@ -131,12 +131,12 @@ export class RouteLookup {
       return;
     }
     this.#leaveHold = held;
-    // Over all of its holds: a client that comes and goes does not keep its visitors for ever.
+    // One timer for all holds of a request, so that a client that comes and goes keeps no visitor for ever.
     this.#timer ??= setTimeout(() => this.#owner.guard(() => this.#onTimeout()), options.holdTimeoutMs);
   }
 
   #again(): void {
-    // It may have been stopped by another that was woken in the same turn.
+    // Another request that was woken in the same turn may have stopped this one.
     if (this.#leaveHold === undefined) return;
     if (this.#answer !== undefined) {
       this.#isStale = true;

@@ -36,7 +36,7 @@ export class ExchangeReporter {
    * visitor gets; `undefined` when an answer is cut after its head.
    */
   refused(code: RefusalCode, status: number | undefined, limit?: keyof Limits): void {
-    // The reset of its stream says as much.
+    // The reset of the stream tells the client as much.
     if (code === "invalid_response") return;
     const { options } = this.#context;
     const refused = { code, status, method: this.#req.method ?? "", path: this.#request.path, limit };
@@ -81,7 +81,8 @@ export class ExchangeReporter {
   }
 
   /**
-   * A request that was refused before its route was looked for concerns the tunnel of its name all the same.
+   * Calls `use` with the request's route. A request that was refused before the lookup concerns the tunnel of
+   * its name as well.
    */
   #note(use: (route: Route) => void): void {
     const { directory, options } = this.#context;

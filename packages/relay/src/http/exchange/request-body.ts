@@ -11,19 +11,19 @@ import type { VisitorRequest, VisitorResponse } from "../message.js";
 
 /** What a request's body tells its exchange. */
 export interface RequestBodyOwner {
-  /** Some of it has come while no response has begun. */
+  /** A piece of the body has come while no response has begun. */
   onBodyProgress(): void;
   onBodyTooLarge(): void;
-  /** The visitor has stopped sending it. */
+  /** The visitor has stopped sending the body. */
   onBodyTimeout(): void;
   /**
-   * The tunnel takes no more of it. Meanwhile nobody reads the connection, and a visitor who has left is not
-   * noticed.
+   * The tunnel takes no more of the body. Meanwhile nobody reads the connection, so the relay does not notice
+   * that a visitor has left.
    */
   onBodyStalled(): void;
-  /** Runs what no session guards. */
+  /** Runs an event that no session guards. */
   guard(action: () => void): void;
-  /** What is thrown where no session guards. */
+  /** Takes an error that was thrown where no session guards. */
   fault(error: unknown): void;
 }
 
@@ -36,20 +36,20 @@ export class RequestBody {
   readonly #req: VisitorRequest;
   readonly #res: VisitorResponse;
   readonly #declared: DeclaredBody;
-  /** Fields that no visitor may send, after the body as little as before it. */
+  /** Fields that no visitor may send, neither before the body nor after it. */
   readonly #droppedFields: FieldSet;
   readonly #options: BodyLimits;
-  /** Where it goes; `undefined` when nobody wants more of it. */
+  /** The stream to which the body goes; `undefined` when nobody wants more of it. */
   #stream: TunnelStream | undefined;
   /** The request was taken to the tunnel, and no response has begun: the visitor has to go on sending. */
   #isAwaited = false;
   #awaitsContinue: boolean;
   #timer: NodeJS.Timeout | undefined;
-  /** It waits for the tunnel. */
+  /** The body waits for the tunnel. */
   #paused = false;
-  /** Watches over the times when it waits for the tunnel. */
+  /** Limits the time for which the body waits for the tunnel. */
   #stall: StallWatch | undefined;
-  /** Its first piece, where an error may need the JSON-RPC id in it. */
+  /** The first piece of the body, if an error may need the JSON-RPC id in it. */
   #start: Buffer | undefined;
 
   constructor(
@@ -68,27 +68,27 @@ export class RequestBody {
     this.#awaitsContinue = body.awaitsContinue;
   }
 
-  /** Received so far. */
+  /** Bytes received so far. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Counts bytes that come another way: of an upgraded connection. */
+  /** Counts bytes that come another way: those of an upgraded connection. */
   count(bytes: number): void {
     this.#bytes += bytes;
   }
 
-  /** Its head alone says that it is too large. */
+  /** The declared length alone is too large. */
   get isDeclaredTooLarge(): boolean {
     return (this.#declared.contentLength ?? 0) > this.#options.maxRequestBodyBytes;
   }
 
-  /** Some of it has not come yet. */
+  /** A part of the body has not come yet. */
   get isComing(): boolean {
     return this.#declared.isPresent && !this.#req.readableEnded;
   }
 
-  /** For an answer in the tunnel's place. */
+  /** What an answer in the tunnel's place needs to know. */
   get progress(): BodyProgress {
     return {
       pending: this.isComing,
@@ -98,7 +98,7 @@ export class RequestBody {
     };
   }
 
-  /** Takes it to the stream, until {@link leave}. */
+  /** Takes the body to the stream, until {@link leave}. */
   pump(stream: TunnelStream): void {
     const req = this.#req;
     this.#stream = stream;
@@ -118,7 +118,7 @@ export class RequestBody {
     });
   }
 
-  /** Nobody wants more of it on the stream, and the exchange sees to what is left of it. */
+  /** Nobody wants more of the body on the stream. The exchange decides about the rest of it. */
   leave(): void {
     this.#stream = undefined;
   }
@@ -142,7 +142,7 @@ export class RequestBody {
     this.waits();
   }
 
-  /** The tunnel has to take some of it in time. Also for bytes that come another way. */
+  /** Data waits, and the tunnel has to take some of it in time. Also for bytes of an upgraded connection. */
   waits(): void {
     this.#stall ??= new StallWatch(
       this.#options.responseTimeoutMs,
@@ -152,7 +152,7 @@ export class RequestBody {
     this.#stall.waits();
   }
 
-  /** The tunnel has taken what was waiting. */
+  /** The tunnel has taken the data that waited. */
   taken(): void {
     this.#stall?.flushed();
   }
@@ -165,7 +165,7 @@ export class RequestBody {
     this.#req.resume();
   }
 
-  /** Tells a visitor who waits for it to send the body. Once (RFC 9110 section 10.1.1). */
+  /** Tells a visitor who waits for a 100 to send the body. Once (RFC 9110 section 10.1.1). */
   continue(): void {
     if (!this.#awaitsContinue) return;
     this.#awaitsContinue = false;
@@ -173,14 +173,14 @@ export class RequestBody {
     this.#watch();
   }
 
-  /** A response has begun: the visitor may take its time now, both may be speaking by turns. */
+  /** A response has begun. The visitor may take its time now, because the two may speak in turns. */
   answered(): void {
     this.#isAwaited = false;
     clearTimeout(this.#timer);
     this.#start = undefined;
   }
 
-  /** Neither the visitor nor the tunnel is held to any time any more. */
+  /** Ends the time limits of the visitor and of the tunnel. */
   stop(): void {
     this.#isAwaited = false;
     clearTimeout(this.#timer);
@@ -203,7 +203,7 @@ export class RequestBody {
 
   #watch(): void {
     this.#timer ??= setTimeout(() => {
-      // It is the tunnel that does not take any.
+      // The tunnel takes nothing, so it is not the visitor who has stopped.
       if (this.#paused) this.#timer?.refresh();
       else this.#owner.guard(() => this.#owner.onBodyTimeout());
     }, this.#options.bodyTimeoutMs);

@@ -14,6 +14,6 @@ export interface ExchangeRequest {
   body: DeclaredBody;
   /** The connection, when the visitor asks to leave HTTP. */
   upgrade: UpgradeSocket | undefined;
-  /** Under what it counts among its address's requests; `undefined`: it does not. */
+  /** The key under which it counts among its address's requests; `undefined` if it does not count. */
   addressKey: string | undefined;
 }

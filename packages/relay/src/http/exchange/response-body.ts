@@ -4,8 +4,8 @@ import { StallWatch } from "../stall-watch.js";
 import type { VisitorResponse } from "../message.js";
 
 /**
- * The end of a body is not counted when it is no longer, in bytes: nearly all are, and a visitor's connection
- * holds more.
+ * The last chunk of a body is reported as passed on at once if it has no more bytes than this. Nearly all
+ * have no more, and the buffers of a visitor's connection hold more anyway.
  */
 const smallBytes = 16_384;
 
@@ -13,13 +13,13 @@ const smallBytes = 16_384;
 export interface ResponseBodyOwner {
   /** The visitor has taken nothing for too long. */
   onVisitorStalled(): void;
-  /** Runs what no session guards. */
+  /** Runs an event that no session guards. */
   guard(action: () => void): void;
 }
 
 /**
- * The body of a response on its way to the visitor. The stream hears of what the visitor's connection has
- * passed on, so a visitor who is slow slows the stream down.
+ * The body of a response on its way to the visitor. The stream hears how many bytes the visitor's connection
+ * has passed on, so a slow visitor slows the stream down.
  */
 export class ResponseBody {
   #bytes = 0;
@@ -29,12 +29,12 @@ export class ResponseBody {
   #length: number | undefined;
   #limit = Number.POSITIVE_INFINITY;
   #isAbsent = false;
-  /** Given to the visitor's connection, which has not passed it on. */
+  /** Bytes given to the visitor's connection, which has not passed them on. */
   #unconsumed = 0;
   #draining = false;
   /**
-   * The exchange may part from it before all has been passed on, when the service wants no more of the
-   * request.
+   * The stream that the body comes from. The exchange may part from it before all bytes have been passed on,
+   * when the service wants no more of the request.
    */
   #stream: TunnelStream | undefined;
   #stall: StallWatch | undefined;
@@ -46,7 +46,7 @@ export class ResponseBody {
     this.#writeTimeoutMs = writeTimeoutMs;
   }
 
-  /** Given to the visitor so far. */
+  /** Bytes given to the visitor so far. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -57,8 +57,8 @@ export class ResponseBody {
   }
 
   /**
-   * Learns what the head says, and where the body comes from. False when it is more than `limit` bytes, which
-   * bounds all but event streams.
+   * Takes the checked head, and the stream that the body comes from. False when the declared length is over
+   * `limit` bytes. The limit holds for all bodies except event streams.
    */
   begin(
     { contentLength, bodyless, isEventStream }: CheckedHead,
@@ -75,32 +75,32 @@ export class ResponseBody {
     return true;
   }
 
-  /** The head tells its length. */
+  /** The head tells the length of the body. */
   get hasLength(): boolean {
     return this.#length !== undefined;
   }
 
-  /** None follows the head, whatever is received. */
+  /** No body follows the head, whatever the tunnel sends. */
   get isAbsent(): boolean {
     return this.#isAbsent;
   }
 
-  /** More is counted than its head says. */
+  /** More bytes are counted than the head says. */
   get isTooLong(): boolean {
     return this.#length !== undefined && this.#bytes > this.#length;
   }
 
-  /** More is counted than the relay lets through. */
+  /** More bytes are counted than the relay lets through. */
   get isOverLimit(): boolean {
     return this.#bytes > this.#limit;
   }
 
-  /** Nothing is missing of what its head says. */
+  /** No byte is missing of the length in the head. */
   get isWhole(): boolean {
     return this.#isAbsent || this.#bytes >= (this.#length ?? 0);
   }
 
-  /** Passes a chunk on that has been counted. */
+  /** Passes on a chunk that has been counted. */
   write(chunk: Buffer): void {
     if (this.#res.write(chunk)) {
       this.#stream?.consumed(chunk.length);
@@ -113,7 +113,7 @@ export class ResponseBody {
     this.#res.once("drain", () => this.#owner.guard(() => this.flushed()));
   }
 
-  /** Ends the response, with the last chunk, which has been counted, if there is one. */
+  /** Ends the response. `chunk`: the last one, which has been counted, if there is one. */
   end(chunk?: Buffer): void {
     this.#res.end(chunk);
     const bytes = chunk?.length ?? 0;
@@ -133,7 +133,7 @@ export class ResponseBody {
     this.#stream?.consumed(bytes);
   }
 
-  /** Something waits for the visitor, who has to take some of it in time. */
+  /** Data waits for the visitor, who has to take some of it in time. */
   watchVisitor(): void {
     this.#stall ??= new StallWatch(
       this.#writeTimeoutMs,
@@ -149,8 +149,8 @@ export class ResponseBody {
   }
 
   /**
-   * Waits for the visitor no more. What he did not take is held no longer: a session has only so much room
-   * for that.
+   * Waits for the visitor no more. Data that the visitor did not take is released, because a session has only
+   * so much room for it.
    */
   stop(): void {
     this.#stall?.stop();

@@ -5,9 +5,9 @@ export const cookieDomains = ["narrow", "keep"] as const;
 export type CookieDomain = (typeof cookieDomains)[number];
 
 /**
- * Takes the `Domain` out of each `Set-Cookie` whose domain is `domain` or one above it: the browser then keeps the cookie
- * for the tunnel that set it. With the attribute every other tunnel would get it, and could be made to believe one
- * that a neighbour had planted ("cookie tossing").
+ * Takes the `Domain` out of each `Set-Cookie` whose domain is `domain` or one above it. The browser then
+ * keeps the cookie for the tunnel that set it. With the attribute every other tunnel would get the cookie,
+ * and could be made to believe a cookie that a neighbour had planted ("cookie tossing").
  */
 export function narrowCookies(headers: RawHeaders, domain: string): RawHeaders {
   let narrowed: RawHeaders | undefined;
@@ -24,12 +24,13 @@ export function narrowCookies(headers: RawHeaders, domain: string): RawHeaders {
 }
 
 /**
- * A Domain with its semicolon. The attributes are what browsers take for them (RFC 6265 section 5.2): what follows the first
- * semicolon, divided by semicolons whatever quotes there are. What is before it, the cookie, stays as it is.
+ * A `Domain` attribute with its semicolon. Browsers take the text behind the first semicolon for attributes,
+ * and divide it at semicolons whatever quotes there are (RFC 6265 section 5.2). The cookie, which is before
+ * the first semicolon, stays as it is.
  */
 const domainAttribute = /;\s*domain\s*(?:=([^;]*))?(?=;|$)/gi;
 
-/** Domains read of one cookie: browsers go by one. */
+/** How many `Domain` attributes of one cookie are read. Browsers use only one. */
 const maxDomains = 16;
 
 function withoutWideDomain(cookie: string, domain: string): string {
@@ -45,17 +46,18 @@ const maxHostLength = 253;
 /** Visible ASCII without the percent sign. */
 const asWritten = /^[!-$&-~]*$/;
 
-/** Some that are no browsers read a name without the quotes around it (java.net.CookieManager). */
+/** Some clients other than browsers read a name without the quotes around it (java.net.CookieManager). */
 function withoutQuotes(text: string): string {
   const isQuoted = text.length > 1 && (text[0] === '"' || text[0] === "'") && text.at(-1) === text[0];
   return isQuoted ? text.slice(1, -1).trim() : text;
 }
 
-/** Does a cookie for `text` go to all of `domain`? */
+/** Whether a cookie with the domain `text` goes to all of `domain`. */
 function covers(text: string, domain: string): boolean {
   const trimmed = withoutQuotes(text.trim());
-  // What is no host name is no domain to any browser either, and nobody misses it. What some browsers would make one of first (RFC 6265
-  // section 5.1.2), and others refuse, is not worth the time of asking what it means.
+  // Text that is no host name is no domain for any browser either, and nobody misses it. Some browsers would
+  // first convert such text to a host name (RFC 6265 section 5.1.2), and others refuse it: its meaning is not
+  // worth the time.
   if (trimmed.length > maxHostLength || !asWritten.test(trimmed)) return true;
   const host = withoutTrailing(trimmed.replace(/^\.+/, ""), ".").toLowerCase();
   return host === "" || domain === host || domain.endsWith(`.${host}`);

@@ -4,36 +4,36 @@ import { areHeadersValid } from "../response-head.js";
 import type { Guard, VisitorRequest, VisitorResponse } from "../message.js";
 
 /**
- * What the visitor may send before the 101: who sends more has no use for the answer, and could not be
- * watched.
+ * Bytes that the visitor may send before the 101. A visitor who sends more has no use for the answer, and
+ * could not be watched.
  */
 const maxEarlyBytes = 65_536;
 
-/** Who is told of a connection that has left HTTP. */
+/** What a connection that has left HTTP tells its exchange. */
 export interface UpgradeOwner {
   onVisitorBytes(bytes: number): void;
   /** The visitor's bytes have to wait for the tunnel, until {@link UpgradeSocket.onDrain}. */
   onVisitorPaused(): void;
-  /** The visitor has ended his direction, after which nothing is read any more. */
+  /** The visitor has ended its direction. Nothing more is read from it. */
   onVisitorEnd(): void;
-  /** All that waited for the visitor has left. */
+  /** All data that waited for the visitor has left. */
   onVisitorFlushed(): void;
-  /** Runs what happens on the connection. */
+  /** Runs the events of the connection. */
   guard: Guard;
 }
 
 /**
- * The visitor's connection of an upgrade request. Until the 101 it is watched, so that a visitor who leaves
- * is noticed; after it, bytes go both ways, each direction with its own backpressure and its own end.
+ * The visitor's connection of an upgrade request. Until the 101 the relay reads it, to notice a visitor who
+ * leaves. After the 101 bytes go both ways, each direction with its own backpressure and its own end.
  */
 export class UpgradeSocket {
-  /** What the visitor offers and a tunnel may carry: one protocol, or a list in the visitor's order. */
+  /** The protocols that the visitor offers and a tunnel may carry: one, or a list in the visitor's order. */
   readonly protocol: string;
   readonly #res: VisitorResponse;
   readonly #socket: Duplex;
-  /** Guards the connection until it has an owner. */
+  /** Runs the connection's events until it has an owner. */
   readonly #guard: Guard;
-  /** Once the switch was accepted. */
+  /** Known once the switch was accepted. */
   #owner: UpgradeOwner | undefined;
   #stream: TunnelStream | undefined;
   #early: Buffer[] = [];
@@ -42,7 +42,7 @@ export class UpgradeSocket {
   #serviceEnded = false;
   #unconsumed = 0;
 
-  /** `head` is what came with the request's last packet. From here on the connection is read. */
+  /** `head`: the bytes behind the request in its last packet. From here on the connection is read. */
   constructor(req: VisitorRequest, res: VisitorResponse, socket: Duplex, head: Buffer, guard: Guard) {
     this.#guard = guard;
     this.#res = res;
@@ -52,8 +52,7 @@ export class UpgradeSocket {
     socket.on("data", (chunk: Buffer) => this.#run(() => this.#onData(chunk)));
     socket.on("end", () => {
       this.#visitorEnded = true;
-      // Nobody asks for an upgrade and then says that there is nothing to say; and who has left looks the
-      // same.
+      // No visitor asks for an upgrade and then has nothing to say. A visitor who has left looks the same.
       const owner = this.#owner;
       if (owner === undefined) socket.destroy();
       else {
@@ -66,7 +65,7 @@ export class UpgradeSocket {
     socket.on("drain", () => this.#run(() => this.onFlushed()));
   }
 
-  /** The visitor has ended his direction. */
+  /** The visitor has ended its direction. */
   get visitorEnded(): boolean {
     return this.#visitorEnded;
   }
@@ -82,7 +81,7 @@ export class UpgradeSocket {
   }
 
   /**
-   * Passes the 101 on; false when it is not one that can be. `owner` is told of the connection from then on.
+   * Passes the 101 on; false when that is not possible. `owner` is told of the connection from then on.
    */
   accept(head: ResponseHead, owner: UpgradeOwner): boolean {
     if (this.#stream === undefined || !areHeadersValid(head.headers)) return false;
@@ -96,7 +95,7 @@ export class UpgradeSocket {
     return true;
   }
 
-  /** False when it has to wait for the visitor. */
+  /** Sends data to the visitor. False when it has to wait for the visitor. */
   onData(chunk: Buffer): boolean {
     const taken = this.#socket.write(chunk);
     if (taken) this.#stream?.consumed(chunk.length);
@@ -105,15 +104,15 @@ export class UpgradeSocket {
   }
 
   /**
-   * All that was given to the visitor's connection has left. It does not say so itself once it has been
-   * ended.
+   * All data that was given to the visitor's connection has left. A connection that has been ended does not
+   * say so itself.
    */
   onFlushed(): void {
     this.stop();
     this.#owner?.onVisitorFlushed();
   }
 
-  /** What the visitor did not take is held no longer. */
+  /** Releases the data that the visitor did not take. */
   stop(): void {
     const bytes = this.#unconsumed;
     this.#unconsumed = 0;
