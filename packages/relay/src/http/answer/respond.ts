@@ -100,7 +100,7 @@ function send(
   // Not in an answer that can have no body (RFC 9110 section 8.6).
   if (!isBodyless("GET", status)) headers.push("Content-Length", String(payload.length));
   if (headerValue(fields, "cache-control") === undefined) headers.push("Cache-Control", "no-store");
-  // Tells an operator at a glance whose 502 it is.
+  // Shows an operator at a glance whether a 502 is the relay's or the service's.
   headers.push("X-Tunnel-Error", code);
   if (type?.startsWith("text/html") === true) headers.push("Content-Security-Policy", pagePolicy);
   if (requestId !== undefined) headers.push("X-Request-Id", requestId);

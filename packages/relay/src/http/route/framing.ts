@@ -1,12 +1,13 @@
 import type { VisitorRequest } from "../message.js";
 
 /**
- * Is it beyond doubt where this request ends? Node's parser refuses most that is in doubt, but not a request of HTTP/1.0
- * with Transfer-Encoding, one whose Transfer-Encoding is empty, or a version that is none (RFC 9112 sections 2.3 and 6.1).
+ * The fault of a request whose end is in doubt; `undefined` if it is not. Node's parser refuses most such
+ * requests. It does not refuse a request of HTTP/1.0 with Transfer-Encoding, a request whose
+ * Transfer-Encoding is empty, or a version that does not exist (RFC 9112 sections 2.3 and 6.1).
  */
 export function framingFault(req: VisitorRequest): "invalid_framing" | "unsupported_version" | undefined {
   const { httpVersion, rawHeaders } = req;
-  // HTTP/2 has frames, and its own ways to say otherwise are refused by Node.
+  // HTTP/2 has frames, and Node refuses fields that contradict them.
   if (httpVersion === "2.0" && req.isMultiplexed) return undefined;
   if (httpVersion !== "1.1" && httpVersion !== "1.0") return "unsupported_version";
   let hasCoding = false;

@@ -1,7 +1,9 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 
-/** What can be made out of a request that Node has not read. Nothing is decided by it: it is for the client's screen. */
+/**
+ * A guess at a request that Node has not read. It is for the client's screen only: nothing is decided by it.
+ */
 export interface GuessedHead {
   host: string;
   /** Empty when it is not known. */
@@ -10,15 +12,16 @@ export interface GuessedHead {
   path: string;
 }
 
-/** How much of what came last is looked at, in bytes. */
+/** How many bytes of the last packet are looked at. */
 const lookedAtBytes = 65_536;
 const requestLine = /^([A-Z]{1,16}) (\/[^\s?#]{0,1000})/;
 const hostField = /\r\nhost:[ \t]{0,8}([a-z0-9.:-]{1,255})\r\n/i;
 
 /**
- * Guesses for whom a request was that Node has not read. `packet`: what came last over the connection, which is the
- * whole head unless it came in pieces. Behind TLS, the name that the visitor named in the handshake is good enough, but
- * not for what was asked: a proxy may use one connection for several names, and a tunnel hears of no other's requests.
+ * Guesses for which host a request was that Node has not read. `packet`: the last bytes that came over the
+ * connection, which are the whole head unless it came in pieces. If they show no host, the name that the
+ * visitor gave in the TLS handshake does. Method and path are left out then: a proxy may use one connection
+ * for several names, and a tunnel must not hear of another's requests.
  */
 export function guessHead(packet: Buffer | undefined, socket: Socket): GuessedHead | undefined {
   const text = packet?.toString("latin1", 0, lookedAtBytes) ?? "";

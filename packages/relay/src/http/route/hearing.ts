@@ -14,12 +14,12 @@ import type { IncomingVisit } from "./visit.js";
 export interface HearingOwner {
   /** All judges let the visit pass. */
   onAdmitted(): void;
-  /** Runs what a judge, Node or a timer has called, for this visit. */
+  /** Runs an event of a judge, of Node or of a timer for this visit. */
   guard(action: () => void): void;
 }
 
 /**
- * Where a hearing stands.
+ * The state of a hearing.
  *
  *   judging -> over                   every judge lets it pass, or the visitor has left
  *   judging -> answering -> over      refused: the answer is on its way
@@ -27,9 +27,9 @@ export interface HearingOwner {
 type State = "judging" | "answering" | "over";
 
 /**
- * A visit before the judges of the program that embeds the relay, one after the other. While one of them
- * takes its time the visit counts as an open exchange: it keeps its place among its address's requests, a
- * visitor who leaves ends it, and a relay that shuts down waits for it as long as for any other.
+ * A visit before the judges of the program that embeds the relay, one after the other. While a judge takes
+ * its time, the visit counts as an open exchange: it keeps its place among its address's requests, a visitor
+ * who leaves ends it, and a relay that shuts down waits for it as long as for any exchange.
  */
 export class Hearing implements OpenExchange {
   place = -1;
@@ -63,7 +63,7 @@ export class Hearing implements OpenExchange {
     this.#owner.guard(() => this.#answer(relayError("tunnel_draining"), { detail: reason }));
   }
 
-  /** `from`: the first judge that has not spoken. */
+  /** Asks the judges. `from`: the first that has not answered. */
   #hear(from: number): void {
     for (let i = from; i < this.#judges.length; i++) {
       const word = this.#judges[i]?.(this.#visit);
@@ -76,8 +76,8 @@ export class Hearing implements OpenExchange {
   }
 
   /**
-   * Runs what asks a judge or reads its word, all of which may throw: a getter of what it answers, too. Once it
-   * is decided what the visitor gets, a fault is the relay's own.
+   * Runs an action that asks a judge or reads its answer. All of this may throw, a getter of the answer too.
+   * Once the visitor's answer is decided, a fault is the relay's own.
    */
   #judge(action: () => void): void {
     try {
@@ -90,13 +90,13 @@ export class Hearing implements OpenExchange {
 
   #await(word: PromiseLike<Refusal | undefined>, following: number): void {
     this.#hold();
-    // For all of them together.
+    // One time limit for all judges together.
     this.#timer ??= setTimeout(
       () => this.#owner.guard(() => this.#onTimeout()),
       this.#context.options.responseTimeoutMs,
     );
     const settle = (action: () => void): void => {
-      // Too late: the visitor has left, or has been answered.
+      // Otherwise the answer comes too late: the visitor has left, or has been answered.
       if (this.#state === "judging") this.#owner.guard(() => this.#judge(action));
     };
     void Promise.resolve(word).then(
@@ -146,7 +146,7 @@ export class Hearing implements OpenExchange {
     else this.#answer(refusal);
   }
 
-  /** The judge's fault: it costs this visit, and nobody else anything. */
+  /** A fault of the judge. It costs only this visit. */
   #fail(error: string, limit?: keyof Limits): void {
     this.#hold();
     this.#context.options.logger.error({ name: printable(this.#visit.name), error }, "a judge failed");
@@ -160,7 +160,7 @@ export class Hearing implements OpenExchange {
     const { options, draining } = this.#context;
     const { req, res, body, visitor, name } = this.#visit;
     if (draining) res.shouldKeepAlive = false;
-    // A redirect, or the answer to a preflight, is nothing that went wrong.
+    // A redirect, or the answer to a preflight, is no error.
     if (refusal.status >= 400) tellClient(this.#context, name, refusal, this.#visit, why.limit);
     const progress = { ...body, pending: body.isPresent, read: undefined };
     refuse(req, res, refusal, visitor.requestId, progress, {
@@ -171,7 +171,7 @@ export class Hearing implements OpenExchange {
     });
   }
 
-  /** From here on it is an open exchange, until it is admitted or over. */
+  /** From here on the visit counts as an open exchange, until it is admitted or over. */
   #hold(): void {
     const { exchanges } = this.#context;
     if (exchanges.has(this)) return;
@@ -181,7 +181,7 @@ export class Hearing implements OpenExchange {
     this.#visit.res.watchClose(this.#onResponseClose);
   }
 
-  /** The visitor has left: an answer that was handed over has ended it before. */
+  /** The visitor has left. An answer that was handed over would have ended the hearing before. */
   readonly #onResponseClose = (): void => {
     if (!this.#context.exchanges.has(this)) return;
     this.#visit.giveUp();

@@ -1,4 +1,4 @@
-/** Where a request wants to go, judged by its Host alone. */
+/** The destination of a request, by its Host alone. */
 export type HostResult =
   /** The name of a tunnel: exactly one label below the domain. It need not exist. */
   | { kind: "tunnel"; name: string }
@@ -18,16 +18,18 @@ const base: HostResult = { kind: "base" };
 /** uri-host [":" port] (RFC 9110 section 7.2), names and addresses only: no userinfo, no percent-encoding. */
 const grammar = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?$/;
 
-/** The host name in lower case without port and final dot; `undefined` when it does not follow the grammar. */
+/**
+ * The host name in lower case without port and final dot; `undefined` when it does not follow the grammar.
+ */
 function hostName(value: string): string | undefined {
   const name = grammar.exec(value.toLowerCase())?.[1];
   return name?.endsWith(".") === true ? name.slice(0, -1) : name;
 }
 
 /**
- * Decides by the raw header fields, because Node lets several Host fields through and shows the first
- * one only: two parts of a chain that each look at another one could be led to different tunnels.
- * `target` is the request target as received.
+ * Finds the host in the raw header fields, because Node lets several Host fields through and shows only the
+ * first. Two servers in a row that look at different ones could be led to different tunnels. `target` is the
+ * request target as received.
  */
 export function parseHost(rawHeaders: readonly string[], target: string, domain: string): HostResult {
   let value: string | undefined;
@@ -53,14 +55,16 @@ export function parseHost(rawHeaders: readonly string[], target: string, domain:
 
 const absoluteForm = /^https?:\/\/([^/?#]*)/i;
 
-/** The authority of an absolute-form target (RFC 9112 section 3.2.2); `undefined` for the usual origin form. */
+/**
+ * The authority of an absolute-form target (RFC 9112 section 3.2.2); `undefined` for the usual origin form.
+ */
 function targetAuthority(target: string): string | undefined {
   return target.startsWith("/") ? undefined : absoluteForm.exec(target)?.[1];
 }
 
 /**
- * The target in origin form, byte for byte as received where it is one already; the `*` of OPTIONS stays. `undefined`
- * when it is none of these and no absolute http URL.
+ * The target in origin form. A target that has this form already stays byte for byte as received, and so does
+ * the `*` of OPTIONS. An absolute http URL is converted. `undefined` for any other target.
  */
 export function originForm(target: string, method: string): string | undefined {
   // A fragment is not sent (RFC 9112 section 3.2); readers differ about where such a path ends.

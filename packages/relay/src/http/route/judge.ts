@@ -8,16 +8,15 @@ export interface Visit {
   /** The request target with its query, as received: `/mcp?x=1`, or `*` (OPTIONS). */
   readonly path: string;
   /**
-   * The fields as received, `[name, value, name, value, ...]`. They hold secrets: write out none but chosen
-   * ones.
+   * The fields as received, `[name, value, name, value, ...]`. They hold secrets: log only chosen fields.
    */
   readonly headers: readonly string[];
   /**
-   * Where the visitor is, as far as it can be believed: what the local service gets as `X-Tunnel-Visitor`.
+   * The visitor's address, as far as it can be believed: the local service gets it as `X-Tunnel-Visitor`.
    */
   readonly address: string;
   /**
-   * What the visitor used, as far as it can be believed: what the local service gets as `X-Forwarded-Proto`.
+   * The visitor's scheme, as far as it can be believed: the local service gets it as `X-Forwarded-Proto`.
    */
   readonly scheme: string;
   /** `1.1`, `2.0`. */
@@ -27,7 +26,8 @@ export interface Visit {
   /** A body follows the head. */
   readonly hasBody: boolean;
   /**
-   * Aborted when nobody waits for a judge any more: the visitor has left, the time is up, or the relay ends.
+   * Aborted when nobody waits for the judge any more: the visitor has left, the time is up, or the relay
+   * ends.
    */
   readonly signal: AbortSignal;
   /**
@@ -37,8 +37,9 @@ export interface Visit {
 }
 
 /**
- * Decides whether a request may pass to its tunnel: `undefined` lets it pass, a refusal is the answer. With a
- * promise it waits; the request's body is not read meanwhile. A judge that throws, rejects, answers anything
- * else or has not settled within `responseTimeoutMs` refuses with 500 `internal_error`, and the log says why.
+ * Decides whether a request may pass to its tunnel: `undefined` lets it pass, and a refusal is the answer.
+ * The request waits for a promise, and its body is not read meanwhile. If a judge throws, rejects, gives
+ * anything else or has not settled within `responseTimeoutMs`, the answer is 500 `internal_error`, and the
+ * log says why.
  */
 export type Judge = (visit: Visit) => Refusal | undefined | Promise<Refusal | undefined>;

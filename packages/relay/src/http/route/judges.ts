@@ -10,8 +10,8 @@ import type { IncomingVisit } from "./visit.js";
 type RelayJudge = (visit: IncomingVisit, context: ExchangeContext) => RelayRefusal | undefined;
 
 /**
- * What every request has to pass, in this order, before anything is spent on it. The judges of a program that
- * embeds the relay come after these (hearing.ts).
+ * The judges that every request has to pass, in this order, before anything is spent on it. The judges of a
+ * program that embeds the relay come after these (hearing.ts).
  */
 export const relayJudges: readonly RelayJudge[] = [
   framing,
@@ -21,17 +21,20 @@ export const relayJudges: readonly RelayJudge[] = [
   registration,
   upgradeWithBody,
   target,
-  // The last: it takes a place, which is given back when the visit is over.
+  // Last, because it takes a place, which is given back when the visit is over.
   occupancy,
 ];
 
-/** The end of the request is beyond doubt: otherwise what follows may be a request or not. */
+/** The end of the request is beyond doubt. Otherwise the bytes behind it may be a request, or not. */
 function framing({ req }: IncomingVisit): RelayRefusal | undefined {
   const fault = framingFault(req);
   return fault === undefined ? undefined : relayError(fault);
 }
 
-/** Node keeps no such limit; it would leave out what is beyond, in silence. */
+/**
+ * The head has not too many fields. Node would not refuse those beyond its limit, but silently leave them
+ * out.
+ */
 function headerCount(visit: IncomingVisit, context: ExchangeContext): RelayRefusal | undefined {
   if (visit.req.rawHeaders.length <= 2 * context.options.maxHeaderCount) return undefined;
   hitLimit("header_count", visit, context);
@@ -53,14 +56,17 @@ function host({ host: { kind }, path }: IncomingVisit): RelayRefusal | undefined
 }
 
 /**
- * A registration has been taken out before if it comes as a WebSocket. Below a tunnel's name the path is the
- * tunnel's.
+ * The request is no registration: one that comes as a WebSocket does not get here. Below a tunnel's name the
+ * path is the tunnel's.
  */
 function registration({ host: { kind }, path }: IncomingVisit): RelayRefusal | undefined {
   return kind !== "tunnel" && isRegistration(path) ? relayError("registration_needs_websocket") : undefined;
 }
 
-/** Over HTTP/2, where an upgrade is demanded. Over HTTP/1.1 one with a body is none (http1.ts). */
+/**
+ * An upgrade has no body. HTTP/2 demands an upgrade. HTTP/1.1 offers it: with a body it is ignored
+ * (http1.ts).
+ */
 function upgradeWithBody({ host: { kind }, upgrade, body }: IncomingVisit): RelayRefusal | undefined {
   const isRefused = kind === "tunnel" && upgrade !== undefined && body.isPresent;
   return isRefused ? relayError("upgrade_with_body") : undefined;

@@ -9,20 +9,22 @@ import type { Refusal } from "../answer/refusal.js";
 import type { ExchangeContext } from "../exchange/context.js";
 import type { IncomingVisit } from "./visit.js";
 
-/** What became of a visit that has not become an exchange. */
+/** The end of a visit that has not become an exchange. */
 export interface VisitEnd {
   outcome: ExchangeOutcome;
-  /** What the visitor got; `undefined` when that is nothing. */
+  /** The status that the visitor got; `undefined` if there was no answer. */
   status: number | undefined;
   /** Bytes of the answer's body. */
   bytes: number;
-  /** By which code it was refused, if it was. */
+  /** The code of the refusal, if it was refused. */
   code?: string;
-  /** What is known beside the code, in words. */
+  /** More than the code says, in words. */
   detail?: string | undefined;
 }
 
-/** Tells the observers. `isNamed`: the request was good enough to be counted as one for its tunnel. */
+/**
+ * Tells the observers. `isNamed`: the request has passed the relay's own judges, and counts for its tunnel.
+ */
 export function reportVisit(
   { observers }: ExchangeContext,
   visit: IncomingVisit,

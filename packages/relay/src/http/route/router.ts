@@ -23,7 +23,7 @@ import { UpgradeSocket } from "../exchange/upgrade.js";
 import type { Guard, VisitorRequest, VisitorResponse } from "../message.js";
 import { IncomingVisit } from "./visit.js";
 
-/** By which limits requests are refused here. */
+/** The limits behind the refusals of the relay's own judges. */
 const limitOfRefusal: Partial<Record<RelayErrorCode, keyof Limits>> = {
   headers_too_large: "maxHeaderCount",
   too_many_requests: "maxRequestsPerAddress",
@@ -34,8 +34,8 @@ const limitOfRefusal: Partial<Record<RelayErrorCode, keyof Limits>> = {
 export type Register = (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /**
- * Decides what a request is: a registration, a visit to a tunnel or to the relay itself. First the host, then
- * the path: the relay's own paths never shadow a tunnel's.
+ * Decides what a request is: a registration, a visit to a tunnel or to the relay itself. The host decides
+ * before the path, so the relay's own paths never shadow a tunnel's.
  */
 export class Router {
   readonly #context: ExchangeContext;
@@ -57,7 +57,7 @@ export class Router {
     this.#route(req, res, awaitsContinue, undefined);
   }
 
-  /** The connection is the relay's: Node reads it no more. */
+  /** The connection belongs to the relay now: Node no longer reads it. */
   onUpgrade(req: Http1Request, socket: Socket, head: Buffer): void {
     this.guard(socket, () => {
       const target = req.url ?? "/";
@@ -68,7 +68,7 @@ export class Router {
         this.#register(req, socket, head);
         return;
       }
-      // What is not upgraded is answered over the same connection, once.
+      // A request that is not upgraded gets its answer over the same connection, which closes after it.
       const res = new Http1Response(req);
       res.shouldKeepAlive = false;
       res.assignSocket(socket);
@@ -77,7 +77,7 @@ export class Router {
         closeGently(socket);
         process.nextTick(() => res.emit("close"));
       });
-      // Without this one a visitor who leaves would not be noticed.
+      // This reads the connection. Otherwise the relay would not notice a visitor who leaves.
       const upgrade = new UpgradeSocket(req, res, socket, head, this.#guardOf(socket));
       this.#route(req, res, false, upgrade);
     });
@@ -88,7 +88,8 @@ export class Router {
     const target = req.url ?? "/";
     this.guard(stream, () => {
       if (isRegistration(target)) {
-        // Clients come by HTTP/1.1: a session of a visitor's size would slow their tunnel down.
+        // Clients come by HTTP/1.1: an HTTP/2 session has windows made for visitors, which would slow a
+        // tunnel down.
         const body = declaredBody(req, false);
         const visit = new IncomingVisit(this.#context.options, req, res, target, body, undefined);
         this.#refuse(visit, relayError("registration_needs_websocket"));
@@ -99,12 +100,12 @@ export class Router {
     });
   }
 
-  /** What has come over a connection is no request that can be read. It has been answered with 400. */
+  /** Bytes that came over a connection could not be read as a request. They have been answered with 400. */
   onUnreadable(address: string, reason: string): void {
     this.#context.options.logger.info({ status: 400, reason, address }, "request not readable");
   }
 
-  /** Node has not read a head, which has been answered. For whom it was can only be guessed. */
+  /** Node has not read a head, which has been answered. Its tunnel can only be guessed. */
   onRefusedHead(code: "headers_too_large" | "invalid_target", guessed: GuessedHead): void {
     const host = parseHost(["Host", guessed.host], "/", this.#context.options.domain);
     if (host.kind !== "tunnel") return;
@@ -113,8 +114,8 @@ export class Router {
   }
 
   /**
-   * Runs what Node or a timer has called. Whatever fails there costs one response, or the connection: outside
-   * of here it would end the process of a program that embeds the relay.
+   * Runs an event of Node or of a timer. An error in it costs one response, or the connection. Without this
+   * guard it would end the process of a program that embeds the relay.
    */
   guard(concerned: VisitorResponse | Duplex, action: () => void): void {
     try {
@@ -122,7 +123,7 @@ export class Router {
     } catch (error) {
       reportFault(this.#context.options.logger, undefined, error);
       if ("cut" in concerned) concerned.cut(false);
-      // With a reason, so that a stream of HTTP/2 is reset and does not look complete.
+      // With an error, so that a stream of HTTP/2 is reset and does not look complete.
       else concerned.destroy(new Error("a fault in the relay", { cause: error }));
     }
   }
@@ -137,7 +138,7 @@ export class Router {
     awaitsContinue: boolean,
     upgrade: UpgradeSocket | undefined,
   ): void {
-    // Its next request shall find the relay that succeeds this one.
+    // The visitor's next request should reach the relay that succeeds this one.
     if (this.#context.draining) res.shouldKeepAlive = false;
     const path = originForm(req.url ?? "/", req.method ?? "") ?? "";
     const body = declaredBody(req, awaitsContinue);
@@ -176,8 +177,8 @@ export class Router {
   /** A visit to the domain itself. */
   #land(visit: IncomingVisit): void {
     const { req, res, path, body } = visit;
-    // Nobody wants it, and one that is not read would hold up the connection while an earlier answer is owed:
-    // its visitor could leave unnoticed.
+    // Nobody wants the body. Unread it would hold up the connection while an earlier answer is owed, and the
+    // visitor could leave unnoticed.
     if (body.isPresent) req.resume();
     const { status, bytes } = landing(req, res, path, this.#context.publicUrl("myapp"));
     const { writeTimeoutMs } = this.#context.options;
@@ -188,8 +189,8 @@ export class Router {
   #refuse(visit: IncomingVisit, refusal: RelayRefusal): void {
     const { req, res, body } = visit;
     const { code } = refusal;
-    // What follows the head may be a part of this request, or not: it is thrown away, and the connection with
-    // it.
+    // The bytes behind the head may be a part of this request, or not. They are thrown away, and the
+    // connection is closed.
     const isClear = code !== "invalid_framing";
     if (!isClear) {
       res.shouldKeepAlive = false;

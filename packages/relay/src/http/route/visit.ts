@@ -10,9 +10,8 @@ import { type HostResult, parseHost } from "./host.js";
 import type { Visit } from "./judge.js";
 
 /**
- * A request on its way past the judges, and what they find out about it. It is what its exchange is given in
- * the end, so that a request costs one object for both. What is not needed for each request is made when it
- * is asked for.
+ * A request on its way past the judges, and their findings. In the end its exchange gets the same object, so
+ * that a request costs one object for both. Parts that few requests need are made when they are asked for.
  */
 export class IncomingVisit implements Visit, ExchangeRequest {
   readonly startedAt = performance.now();
@@ -23,7 +22,7 @@ export class IncomingVisit implements Visit, ExchangeRequest {
   readonly path: string;
   readonly body: DeclaredBody;
   readonly upgrade: UpgradeSocket | undefined;
-  /** Under what it counts among its address's requests; `undefined`: it does not. */
+  /** The key under which it counts among its address's requests; `undefined` if it does not count. */
   addressKey: string | undefined;
   readonly #options: ExchangeOptions;
   #visitor: Visitor | undefined;
@@ -100,7 +99,7 @@ export class IncomingVisit implements Visit, ExchangeRequest {
     return headerValue(this.req.rawHeaders, name);
   }
 
-  /** Nobody waits for a judge's word any more. A judge may ask for the signal only now. */
+  /** Nobody waits for a judge any more. Aborts the signal, also for a judge that asks for it only later. */
   giveUp(): void {
     this.#aborter ??= new AbortController();
     this.#aborter.abort();

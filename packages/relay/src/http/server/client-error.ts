@@ -8,7 +8,7 @@ import type { Pipelines } from "./pipelines.js";
 
 const tooLate = { limit: "header_time", status: "408 Request Timeout", code: "request_timeout" } as const;
 
-/** What Node can complain of that is a limit of ours. */
+/** Node's errors that mean a limit of the relay. */
 const limitOf: Readonly<Record<string, { limit: LimitName; status: string; code: string }>> = {
   HPE_HEADER_OVERFLOW: {
     limit: "header_bytes",
@@ -22,39 +22,42 @@ const badRequest: { status: string; code: string; text?: string } = {
   status: "400 Bad Request",
   code: "invalid_request",
 };
-/** Node takes no byte beyond ASCII in a target; nginx and many a client do. Over HTTP/2 it reaches the local service. */
+/**
+ * Node takes no byte beyond ASCII in a target. nginx and many clients do. Over HTTP/2 such a target reaches
+ * the local service.
+ */
 const badTarget: typeof badRequest = {
   status: "400 Bad Request",
   code: "invalid_target",
   text: "invalid request target: what is not printable ASCII has to be percent-encoded",
 };
 
-/** Of these the client of the tunnel is told, as far as it can be said which. */
+/** Errors that the tunnel's client is told, as far as its tunnel can be guessed. */
 const toldCodes: Readonly<Record<string, "headers_too_large" | "invalid_target">> = {
   HPE_HEADER_OVERFLOW: "headers_too_large",
   HPE_INVALID_URL: "invalid_target",
 };
 
-/** What Node complains of; `rawPacket` is what came last over the connection. */
+/** An error of Node's. `rawPacket`: the last bytes that came over the connection. */
 type ClientError = NodeJS.ErrnoException & { reason?: string; rawPacket?: Buffer };
 
-/** Who is told of what was answered here. */
+/** Is told of the requests that were answered here. */
 export interface ClientErrorObserver {
   /** A request could not be read and was answered with 400; `reason` is Node's. */
   onUnreadable(address: string, reason: string): void;
-  /** A head was over the limit, or its target had what Node does not take, and that was the answer. */
+  /** A head was over the limit, or its target had bytes that Node does not take, and the answer said so. */
   onRefusedHead(code: "headers_too_large" | "invalid_target", guessed: GuessedHead): void;
 }
 
 /**
- * Answers what Node cannot read as HTTP, as Node would, and closes the connection: after a message that two
- * readers may read differently, nothing that follows can be trusted (RFC 9112 section 11.2).
+ * Answers bytes that Node cannot read as HTTP, as Node would do, and closes the connection. After a message
+ * that two readers may read differently, nothing that follows can be trusted (RFC 9112 section 11.2).
  */
 export class ClientErrors {
   readonly #pipelines: Pipelines;
   readonly #reporter: LimitReporter;
   readonly #observer: ClientErrorObserver;
-  /** How much had been read of a connection when the first byte came that belongs to no request. */
+  /** How many bytes a connection had brought when the first bytes came that belong to no request. */
   readonly #lateFrom = new WeakMap<Socket, number>();
 
   constructor(pipelines: Pipelines, reporter: LimitReporter, observer: ClientErrorObserver) {
@@ -63,13 +66,13 @@ export class ClientErrors {
     this.#observer = observer;
   }
 
-  /** Node calls it again for whatever else comes over the same connection. */
+  /** Node calls this again for everything else that comes over the same connection. */
   onError(error: ClientError, socket: Socket): void {
     if (isClosing(socket)) return;
     const known = limitOf[error.code ?? ""];
     const address = plainAddress(socket.remoteAddress ?? "");
     if (known !== undefined) this.#reporter.hit(known.limit, { address });
-    // Nobody is there who could read an answer.
+    // The TLS handshake is not over: nobody could read an answer.
     if ((socket as { secureConnecting?: boolean }).secureConnecting === true) {
       socket.destroy(error);
       return;
@@ -80,8 +83,9 @@ export class ClientErrors {
       this.#awaitAnswer(socket);
       return;
     }
-    // In the midst of a response, or before one that is still to come, an answer would be taken for that one. Unless it is
-    // that request itself that is bad, in its body. After the last answer nothing is said any more.
+    // In the midst of a response, or before a response that is still to come, an answer would be taken for
+    // that response. A request that is bad itself, in its body, is answered all the same. After the last
+    // answer nothing more is sent.
     const isOwn = response?.socket === socket && !response.headersSent && !response.req.complete;
     const isAnswerable = isOwed ? isOwn : response?.shouldKeepAlive !== false;
     if (!socket.writable || error.code === "ECONNRESET" || !isAnswerable) {
@@ -94,7 +98,7 @@ export class ClientErrors {
     const unreadable = error.code === "HPE_INVALID_URL" ? badTarget : badRequest;
     const { status, code, text }: typeof badRequest = known ?? unreadable;
     closeGently(socket, bareAnswer(status, code, text));
-    // The exchange hears at once that its request will not be whole.
+    // So the exchange hears at once that its request will not be whole.
     if (isOwn) socket.destroySoon();
   }
 
@@ -105,14 +109,14 @@ export class ClientErrors {
   }
 
   /**
-   * Something has come behind a request after which the connection closes. It is no reason not to answer that request:
-   * it is thrown away, and the connection closes after the answer (RFC 9112 section 9.6).
+   * Bytes have come behind a request after which the connection closes. That request is answered all the
+   * same. The bytes are thrown away, and the connection closes after the answer (RFC 9112 section 9.6).
    */
   #awaitAnswer(socket: Socket): void {
     const from = this.#lateFrom.get(socket);
     if (from === undefined) {
       this.#lateFrom.set(socket, socket.bytesRead);
-      // Node calls it once the answer has been written; without more ado it would close at once.
+      // Node calls this once the answer has been written. Its own `destroySoon` would close at once.
       socket.destroySoon = () => closeGently(socket);
     } else if (socket.bytesRead - from > maxLateBytes) socket.destroy();
   }

@@ -19,16 +19,16 @@ const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_NO_ERROR } = constants;
 const resetBurstS = 10;
 
 /**
- * What is known of a visitor's session. Streams that end in a reset before they were answered cost the relay an exchange
- * and the visitor nothing (CVE-2023-44487), so they are counted.
+ * The state of a visitor's session. A stream that is reset before it was answered costs the relay an exchange
+ * and the visitor nothing (CVE-2023-44487), so such resets are counted.
  */
 class SessionState {
   /** The connection below it. */
   readonly socket: TLSSocket;
   streams = 0;
-  /** It was asked whether it is still there. */
+  /** The visitor was sent a ping, and has not answered it. */
   awaitsPong = false;
-  /** It was found to be over, and its connection is still there. */
+  /** A sweep has found the session to be over, and its connection still open. */
   isOver = false;
   readonly #resetsPerSecond: number;
   #allowance: number;
@@ -68,15 +68,15 @@ export class Http2Sessions {
     this.#server = createServer({
       maxSessionInvalidFrames: 100,
       maxSessionRejectedStreams: 100,
-      // Cookies come in pieces, and each counts.
+      // A cookie field comes in pieces, and each piece counts.
       maxHeaderListPairs: limits.maxHeaderCount,
       settings: {
         // Node's default is 2^32-1.
         maxConcurrentStreams: limits.maxStreamsPerConnection,
-        // HTTP/2 counts 32 for each field besides its text.
+        // HTTP/2 counts 32 bytes for each field besides its text.
         maxHeaderListSize: limits.maxHeaderBytes + 32 * limits.maxHeaderCount,
-        // What a visitor may send ahead of a tunnel that is slow to take it, for each stream. 64 KiB, the default,
-        // would hold uploads at 5 Mbit/s over a line of 100 ms.
+        // Bytes that a visitor may send on each stream before a slow tunnel takes them. The default of 64 KiB
+        // would limit uploads to 5 Mbit/s over a line of 100 ms.
         initialWindowSize: 262_144,
         enableConnectProtocol: true,
       },
@@ -87,7 +87,7 @@ export class Http2Sessions {
       (stream: ServerHttp2Stream, _headers: object, _flags: number, fields: string[]) =>
         router.guard(stream, () => this.#onStream(stream, fields)),
     );
-    // The session is closed, and nothing else concerned.
+    // Node closes the session, and nothing else is concerned.
     this.#server.on("sessionError", () => {});
   }
 
@@ -109,7 +109,7 @@ export class Http2Sessions {
   }
 
   #onSession(session: Http2Session): void {
-    // Node makes the session while the connection is given to it.
+    // Node makes the session while it is given the connection (accept).
     const state = new SessionState(this.#accepting as TLSSocket, this.#limits.maxResetsPerSecond);
     this.#sessions.set(session, state);
     session.on("close", () => this.#forget(session));
@@ -125,8 +125,9 @@ export class Http2Sessions {
     } else if (state.awaitsPong) {
       session.destroy(new Error("the visitor answers no ping"));
     } else {
-      // Silence alone is no reason: an event stream may be quiet for hours. But a visitor may have left: after a frame that
-      // breaks the protocol, nghttp2 says goodbye and reads no more, of which Node does not tell.
+      // Silence alone is no reason: an event stream may be quiet for hours. But the visitor may have left.
+      // After a frame that breaks the protocol nghttp2 says goodbye and reads no more, and Node emits no
+      // event for that.
       state.awaitsPong = true;
       session.ping((error) => {
         if (error === null) state.awaitsPong = false;
@@ -143,9 +144,10 @@ export class Http2Sessions {
   }
 
   /**
-   * Node ends a session's connection once all that was written has left, and waits for the visitor to close his end. A
-   * visitor who reads nothing or stays would keep it for ever. Many things end a session, some of them inside of Node,
-   * so those that are over are looked for.
+   * Ends the connections of sessions that are over. Node ends such a connection once all written data has
+   * left, and waits for the visitor to close the other direction. A visitor who reads nothing, or stays,
+   * would keep the connection for ever. Many things end a session, some of them inside Node, so a sweep looks
+   * for the sessions that are over.
    */
   #endThoseThatAreOver(): void {
     for (const [session, state] of this.#sessions) {
@@ -156,11 +158,11 @@ export class Http2Sessions {
   }
 
   #onStream(stream: ServerHttp2Stream, fields: string[]): void {
-    // Also of one that is gone already.
+    // Also for a stream that is gone already.
     stream.on("error", () => {});
     const { session } = stream;
     const state = session === undefined ? undefined : this.#sessions.get(session);
-    // Gone before it was seen.
+    // The stream was gone before the relay saw it.
     if (session === undefined || state === undefined || session.destroyed) return;
     state.streams += 1;
     const guard = (action: () => void): void => this.#router.guard(stream, action);
@@ -182,7 +184,7 @@ export class Http2Sessions {
     }
   }
   #countReset(stream: ServerHttp2Stream, session: Http2Session, state: SessionState): void {
-    // By the visitor, or because of a mistake that the visitor made on purpose (CVE-2025-8671).
+    // The visitor has reset the stream, or has caused the reset by a mistake on purpose (CVE-2025-8671).
     const unanswered = stream.rstCode !== NGHTTP2_NO_ERROR && !stream.headersSent;
     if (!unanswered || session.destroyed || state.allowsReset()) return;
     this.#reporter.hit("resets", { address: session.socket.remoteAddress });

@@ -4,9 +4,9 @@ import { reportFault } from "../../telemetry/report.js";
 import type { Logger } from "../../telemetry/log.js";
 
 /**
- * An HTTP server, not yet listening, that sends visitors to the same address over HTTPS. 308 keeps the method and
- * the body. Only hosts below `domain` are redirected, so that it leads nobody elsewhere. `httpsPort` is the port that
- * visitors see. `timeoutMs`: how long a request may take, and the visitor to take the answer.
+ * An HTTP server, not yet listening, that sends visitors to the same address over HTTPS. 308 keeps the method
+ * and the body. Only hosts below `domain` are redirected, so that it leads nobody elsewhere. `httpsPort` is
+ * the port that visitors see. `timeoutMs`: how long a request may take, and the visitor to take the answer.
  */
 export function createRedirectServer(
   domain: string,
@@ -21,7 +21,7 @@ export function createRedirectServer(
     connectionsCheckingInterval: Math.min(5_000, Math.ceil(timeoutMs / 3)),
     requireHostHeader: false,
   });
-  // An answer that nobody takes holds no connection for longer.
+  // A visitor who does not take the answer keeps the connection no longer than this.
   server.timeout = timeoutMs;
   const redirect = (req: IncomingMessage, res: ServerResponse): void => {
     try {
@@ -31,7 +31,8 @@ export function createRedirectServer(
       res.destroy();
     }
   };
-  // Node would answer an expectation by itself. The body is not read: closing spares the visitor to send it.
+  // Node would answer an expectation by itself. The body is not read: the close spares the visitor sending
+  // it.
   server.on("request", redirect).on("checkContinue", redirect).on("checkExpectation", redirect);
   return server;
 }

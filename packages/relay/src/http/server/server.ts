@@ -20,24 +20,24 @@ function http1Options(limits: Limits) {
     ServerResponse: Http1Response,
     maxHeaderSize: limits.maxHeaderBytes,
     headersTimeout: limits.headerTimeoutMs,
-    // Node's 30 s could double it.
+    // Node's interval of 30 s could double the time.
     connectionsCheckingInterval: Math.min(5_000, Math.ceil(limits.headerTimeoutMs / 3)),
     // A body may stream for hours.
     requestTimeout: 0,
     keepAliveTimeout: limits.idleTimeoutMs,
     noDelay: true,
-    // Finds visitors who vanished without a word while nothing is sent to them.
+    // Finds visitors who vanished while nothing is sent to them.
     keepAlive: true,
     keepAliveInitialDelay: 60_000,
-    // More than Node 20's 16 KiB of response is on its way before the tunnel is told to wait.
+    // So much of a response may be on its way before the tunnel is told to wait: more than Node 20's 16 KiB.
     highWaterMark: 65_536,
     insecureHTTPParser: false,
-    // Refused here, in words of our own; Node says nothing but 400.
+    // The relay refuses such a request itself, and says why. Node says only 400.
     requireHostHeader: false,
   } satisfies ServerOptions<typeof Http1Request, typeof Http1Response>;
 }
 
-/** What visitors and clients reach. */
+/** The server that visitors and clients connect to. */
 export interface VisitorServer {
   /** Not yet listening. */
   readonly server: Server;
@@ -47,14 +47,14 @@ export interface VisitorServer {
   cut(): void;
 }
 
-/** What the server keeps its visitors to. */
+/** The limits that the server applies to visitors. */
 export interface VisitorLimits {
   readonly limits: Limits;
   readonly connections: Connections;
   readonly reporter: LimitReporter;
 }
 
-/** With `certificates` it speaks TLS, and HTTP/2 besides HTTP/1.1. */
+/** Makes the server. With `certificates` it speaks TLS, and HTTP/2 besides HTTP/1.1. */
 export function createVisitorServer(
   router: Router,
   certificates: Certificates | undefined,
@@ -84,8 +84,8 @@ export function createVisitorServer(
   serveHttp1(server, router, limited);
   connections.watch(server);
   const http2 = new Http2Sessions(router, limits, limited.reporter);
-  // Node's own server of both kinds lacks the time limits of its HTTP/1.1 one, so this is the latter, and what
-  // chose HTTP/2 in the handshake goes elsewhere.
+  // Node's server for both versions lacks the time limits of its HTTP/1.1 server. So this is the HTTP/1.1
+  // server, and a connection that chose HTTP/2 in the handshake goes elsewhere.
   const [acceptHttp1] = server.listeners("secureConnection") as ((socket: TLSSocket) => void)[];
   server.removeAllListeners("secureConnection");
   server.on("secureConnection", (socket) => {
@@ -111,8 +111,8 @@ export function createVisitorServer(
 type AnyHttpServer = HttpServer<typeof Http1Request, typeof Http1Response>;
 
 /**
- * Without what an HTTP server does besides: it closes idle connections, on which the next request may be on its way,
- * and watches no more over slow ones.
+ * Only stops listening. The `close` of an HTTP server also closes idle connections, on which the next request
+ * may be on its way, and no longer watches over slow ones.
  */
 function stopListening(server: AnyHttpServer): void {
   Server.prototype.close.call(server);
@@ -124,17 +124,19 @@ function closeConnections(server: AnyHttpServer): void {
 }
 
 /**
- * Everything that Node's server hands over, or would answer by itself: 417 to an expectation, 400 to what is no HTTP, the
- * end of the connection to a CONNECT. Each entry is guarded from its first line on.
+ * Takes everything that Node's server hands over or would answer by itself: 417 to an expectation, 400 to
+ * bytes that are no HTTP, the end of the connection to a CONNECT. Each listener is guarded from its first
+ * line on.
  */
 function serveHttp1(server: AnyHttpServer, router: Router, { reporter }: VisitorLimits): void {
-  // Node would leave out what is beyond, in silence; here it is counted and refused.
+  // Node would silently leave out the fields beyond its limit. The relay counts and refuses them (judges.ts).
   server.maxHeadersCount = 0;
   const pipelines = new Pipelines();
   const clientErrors = new ClientErrors(pipelines, reporter, router);
   const serve = (req: Http1Request, res: Http1Response, awaitsContinue: boolean): void => {
     router.guard(res, () => {
-      // Node throws away what has come together with such a request: what follows may begin in mid-request.
+      // Node throws away bytes that came together with such a request: the next ones may begin in
+      // mid-request.
       if (req.ignoresUpgrade) res.shouldKeepAlive = false;
       if (pipelines.admit(req, res)) router.onRequest(req, res, awaitsContinue);
     });
@@ -142,13 +144,13 @@ function serveHttp1(server: AnyHttpServer, router: Router, { reporter }: Visitor
   server.on("connection", own);
   server.on("request", (req, res) => serve(req, res, false));
   server.on("checkContinue", (req, res) => serve(req, res, true));
-  // What else is expected is the local service's to meet or to refuse (RFC 9110 section 10.1.1).
+  // The local service meets or refuses any other expectation (RFC 9110 section 10.1.1).
   server.on("checkExpectation", (req, res) => serve(req, res, false));
   server.on("clientError", (error: NodeJS.ErrnoException, connection) => {
     const socket = connection as Socket;
     router.guard(socket, () => clientErrors.onError(error, socket));
   });
-  // Nothing else sets a time limit on connections.
+  // Only keepAliveTimeout sets a timeout on connections, so this one was idle.
   server.on("timeout", (socket) => {
     socket.destroy();
     router.guard(socket, () => reporter.hit("idle_time"));
@@ -170,12 +172,14 @@ function serveHttp1(server: AnyHttpServer, router: Router, { reporter }: Visitor
   });
 }
 
-/** A connection is the relay's from here on: what goes wrong with it, at any time, is nobody else's concern. */
+/** Takes a connection over. Whatever goes wrong with it, at any time, concerns nobody else. */
 function own(socket: Duplex): void {
   // Each pipelined request listens to its connection.
   socket.setMaxListeners(0);
   socket.on("error", ignore);
 }
 
-/** Made once: a listener that is made in a handler keeps the request for as long as the connection lives. */
+/**
+ * Made once: a listener made in a handler would keep the request in memory as long as the connection lives.
+ */
 function ignore(): void {}

@@ -22,9 +22,10 @@ export class Http1Request extends IncomingMessage implements VisitorRequest {
   #isUpgrade: boolean | undefined;
 
   /**
-   * Read by Node before it goes on behind the head: true makes it hand the connection over, false has it read
-   * a body as of any request. An upgrade that is offered with a body is ignored (RFC 9110 section 7.8), since
-   * the body could not be told from what follows in the new protocol; so is one to what no tunnel carries.
+   * Node reads this before it goes on behind the head. If it is true, Node hands the connection over. If it
+   * is false, Node reads a body as for any request. An upgrade that is offered with a body is ignored (RFC
+   * 9110 section 7.8), because the body could not be told from the bytes of the new protocol. An upgrade to a
+   * protocol that no tunnel carries is ignored as well.
    */
   get upgrade(): boolean {
     if (!this.#offersUpgrade) return false;
@@ -34,7 +35,9 @@ export class Http1Request extends IncomingMessage implements VisitorRequest {
     return this.#isUpgrade;
   }
 
-  /** Written by Node: in its constructor, before this class has fields, then with what the parser says. */
+  /**
+   * Node writes this in its constructor, before this class has fields, and then with the parser's finding.
+   */
   set upgrade(value: unknown) {
     if (#offersUpgrade in this) this.#offersUpgrade = value === true;
   }
@@ -69,19 +72,22 @@ export class Http1Request extends IncomingMessage implements VisitorRequest {
 export class Http1Response extends ServerResponse<Http1Request> implements VisitorResponse {
   #watchesConnection = false;
   #isWhole = false;
-  /** It comes with its first use: few responses have interim heads. */
+  /** Made at its first use, because few responses have interim heads. */
   #interim: InterimHeads | undefined;
 
   get takesTrailers(): boolean {
     return this.chunkedEncoding;
   }
 
-  /** Node's own word does not help: a response is finished as well when its connection was destroyed with what waited in it. */
+  /**
+   * Node's `writableFinished` does not tell: it is true as well if the connection was destroyed with data
+   * waiting in it.
+   */
   get isWhole(): boolean {
     return this.#isWhole;
   }
 
-  /** Called when Node has handed the response over, and by whoever does that in its place. */
+  /** Called when the response was handed over, by Node or by the router in Node's place. */
   override detachSocket(socket: Socket): void {
     this.#isWhole = !socket.destroyed;
     super.detachSocket(socket);
@@ -93,21 +99,21 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
   }
 
   takenMark(): number {
-    // An earlier answer goes first over the same connection, which is read meanwhile. Node reads it no more when too much
-    // waits; then it is the visitor who has to take something.
+    // Without a connection of its own the response waits for an earlier one, and that is no stall. But Node
+    // no longer reads the connection when too much waits, and then the visitor has to take something.
     return this.socket === null && !this.req.socket.isPaused() ? performance.now() : -this.backlog;
   }
 
   get backlog(): number {
-    // The connection's own count moves only when everything written in one go has left. What the kernel has taken of that
-    // is what Node's own socket timeout goes by.
+    // The connection's own count moves only when everything written in one go has left. `writeQueueSize` also
+    // shows how much of that the kernel has taken. Node's own socket timeout uses it as well.
     const handle = (this.socket as { _handle?: { writeQueueSize?: number } } | null)?._handle;
     return this.writableLength + (handle?.writeQueueSize ?? 0);
   }
 
   /**
-   * Node can only send a 102 without fields and a 103 with `Link`, so the head is written to the connection directly.
-   * Interim heads are optional: where they cannot go they are dropped.
+   * Node can only send a 102 without fields and a 103 with `Link`, so the head is written to the connection
+   * directly. Interim heads are optional, so a head that cannot go out is dropped.
    */
   sendInterim(head: ResponseHead): void {
     // No connection: an earlier pipelined request is still being answered. HTTP/1.0 knows no interim heads.
@@ -123,7 +129,8 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
       this.end(payload);
       return;
     }
-    // The answer goes out whole; the connection is closed, or free for the next request, after the rest was read.
+    // The whole answer goes out now. Once the rest of the request was read, the connection is closed, or free
+    // for the next request.
     if (payload.length > 0) this.write(payload);
     else this.flushHeaders();
     linger(this.req, (ended) => {
@@ -141,9 +148,10 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
   }
 
   cut(hasLength: boolean): void {
-    // Where the end of the connection is the end of the body, only a reset says that it was not the end.
+    // If the end of the connection marks the end of the body, only a reset shows that the body is not whole.
     const delimitedByClose = !this.chunkedEncoding && !hasLength;
-    // Before its turn it would wait for that, on a connection that Node has stopped to read because of what waits.
+    // A response before its turn would wait for that, on a connection that Node no longer reads because too
+    // much waits.
     if (this.socket === null && this.req.socket.isPaused()) this.req.socket.destroy();
     if (delimitedByClose && this.socket !== null && isResettable(this.socket)) this.socket.resetAndDestroy();
     else this.destroy();
@@ -151,7 +159,8 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
 
   watchClose(listener: () => void): void {
     this.on("close", listener);
-    // A pipelined request has no connection of its own until those before it are answered, and hears of no close.
+    // A pipelined request has no connection of its own until those before it are answered, and hears of no
+    // close.
     if (this.socket !== null) return;
     this.#watchesConnection = true;
     this.req.socket.once("close", listener);
@@ -163,8 +172,8 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
 }
 
 /**
- * Node resets connections of TCP only, and not while an end waits to be written. Over TLS it is the missing goodbye that says
- * that the body is not whole (RFC 8446 section 6.1).
+ * Node can reset only TCP connections, and not while an end waits to be written. Over TLS the missing
+ * `close_notify` shows that the body is not whole (RFC 8446 section 6.1).
  */
 function isResettable(socket: Socket): boolean {
   return (socket as Partial<TLSSocket>).encrypted !== true && !socket.writableEnded;

@@ -14,7 +14,7 @@ import type { Guard, UnwantedBody, VisitorRequest, VisitorResponse } from "../me
 
 const { NGHTTP2_NO_ERROR } = constants;
 
-/** A request over HTTP/2, told as one over HTTP/1.1. */
+/** A request over HTTP/2, in the form of a request over HTTP/1.1. */
 export class Http2Request implements VisitorRequest {
   readonly method: string;
   readonly url: string;
@@ -39,7 +39,7 @@ export class Http2Request implements VisitorRequest {
     this.rawHeaders = headers;
     if (this.protocol !== undefined) {
       this.method = "GET";
-      // The local service speaks the handshake of HTTP/1.1, in which the visitor had no part.
+      // The local service speaks the handshake of HTTP/1.1, which the visitor does not take part in.
       const key = randomBytes(16).toString("base64");
       headers.push("connection", "upgrade", "upgrade", this.protocol, "sec-websocket-key", key);
     }
@@ -57,7 +57,7 @@ export class Http2Request implements VisitorRequest {
   }
 
   get hasUnsizedBody(): boolean {
-    // What follows a CONNECT is no body.
+    // The bytes that follow a CONNECT are no body.
     return this.protocol === undefined && !this.#stream.endAfterHeaders;
   }
 
@@ -84,26 +84,29 @@ export class Http2Request implements VisitorRequest {
     this.#stream.resume();
   }
 
-  /** Costs nothing but the stream (RFC 9113 section 8.1). */
+  /** This costs only the stream (RFC 9113 section 8.1). */
   abandon(): void {
     this.#stream.close(NGHTTP2_NO_ERROR);
   }
 }
 
-/** Looks at what waits for a visitor for which a changed window counts as progress: ten times as long as he may take nothing. */
+/**
+ * For how many looks at an unchanged backlog a changed window counts as progress: ten times as long as a
+ * visitor may take nothing.
+ */
 const maxWindowLooks = 20;
 
 /** The response to a request over HTTP/2. */
 export class Http2Response implements VisitorResponse {
   statusCode = 200;
-  /** Without effect: a session that is to end is told so as a whole. */
+  /** This has no effect: a session is ended as a whole. */
   shouldKeepAlive = true;
   readonly takesTrailers: boolean;
   readonly #request: Http2Request;
   readonly #stream: ServerHttp2Stream;
-  /** It comes with its first use: few responses have interim heads. */
+  /** Made at its first use, because few responses have interim heads. */
   #interim: InterimHeads | undefined;
-  /** What waited at the last look, and how often it has been the same. */
+  /** How many bytes waited at the last look. `#looks`: how often in a row the number was the same. */
   #waiting = -1;
   #looks = 0;
   #ended = false;
@@ -111,11 +114,12 @@ export class Http2Response implements VisitorResponse {
   #trailers: OutgoingHttpHeaders = {};
   #onClose: (() => void) | undefined;
 
-  /** `guard` runs what happens on the stream. */
+  /** `guard` runs the events of the stream. */
   constructor(request: Http2Request, stream: ServerHttp2Stream, guard: Guard) {
     this.#request = request;
     this.#stream = stream;
-    // Holding the end of each body back for trailers that hardly ever come costs a frame: only where they are wanted.
+    // Only for a visitor who wants trailers: they hardly ever come, and holding back the end of a body for
+    // them costs a frame.
     this.takesTrailers = headerValue(request.rawHeaders, "te")?.toLowerCase().includes("trailers") === true;
     stream.on("finish", () => guard(this.#onFinish));
     stream.on("wantTrailers", () => guard(() => stream.sendTrailers(this.#trailers)));
@@ -130,15 +134,15 @@ export class Http2Response implements VisitorResponse {
   }
 
   /**
-   * Node's own word does not help: a stream that the visitor resets is finished too, and one that ends in order may
-   * close a moment before it is.
+   * Node's `writableFinished` alone does not tell: it is true as well for a stream that the visitor has
+   * reset. And a stream that ends in order may close a moment before it is finished.
    */
   get isWhole(): boolean {
     const { writableFinished, destroyed, rstCode } = this.#stream;
     return this.#ended && (writableFinished || destroyed) && rstCode === NGHTTP2_NO_ERROR;
   }
 
-  /** What follows the response waits for it by itself. */
+  /** Calls at once: everything that follows on the stream waits for the response by itself. */
   onceWritten(listener: () => void): void {
     listener();
   }
@@ -148,8 +152,8 @@ export class Http2Response implements VisitorResponse {
   }
 
   takenMark(): number {
-    // What was written in one go counts until all of it has left; meanwhile the session's window tells. Not for ever: a visitor
-    // can change that by a word, without taking anything.
+    // Bytes that were written in one go count until all of them have left. Meanwhile the session's window
+    // shows progress, but not for ever: a visitor can change the window without taking anything.
     const { bufferSize, session } = this.#stream;
     this.#looks = bufferSize === this.#waiting ? this.#looks + 1 : 0;
     this.#waiting = bufferSize;
@@ -161,7 +165,7 @@ export class Http2Response implements VisitorResponse {
   }
 
   sendInterim(head: ResponseHead): void {
-    // Whatever waits in the session: heads leave it in their order.
+    // This counts everything that waits in the session, because heads leave it in their order.
     const isAllSent = this.#stream.session?.state.outboundQueueSize === 0;
     this.#interim ??= new InterimHeads();
     if (!this.#interim.admit(head, isAllSent)) return;
@@ -170,21 +174,22 @@ export class Http2Response implements VisitorResponse {
   }
 
   writeHead(status: number, headers: RawHeaders): void {
-    // To a CONNECT, 2xx would say that the other protocol has begun (RFC 9110 section 9.3.6). What is above 599 is a 5xx to those
-    // who do not know it (section 15), and Node sends none over HTTP/2.
+    // To a CONNECT, a 2xx would say that the other protocol has begun (RFC 9110 section 9.3.6). A receiver
+    // that does not know a status above 599 takes it for a 5xx (section 15), and Node sends no such status
+    // over HTTP/2.
     this.statusCode =
       this.#request.protocol !== undefined && status < 300 ? 502 : status > 599 ? 500 : status;
     if (this.destroyed) return;
-    // Node ends the stream for a 205 as well, after which a length would be a lie.
+    // Node ends the stream of a 205 as well, so a length in the head would be a lie.
     const kept = status === 205 ? endToEndHeaders(headers, lengthField) : headers;
     this.#stream.respond(toHttp2(this.statusCode, kept), { waitForTrailers: this.takesTrailers });
   }
 
-  /** The head waits for nothing. */
+  /** Does nothing, because a head does not wait. */
   flushHeaders(): void {}
 
   write(chunk: Buffer): boolean {
-    // Node has ended the body itself where the status allows none.
+    // Node has ended the body itself if the status allows none.
     if (this.destroyed || this.#stream.writableEnded) return true;
     return this.#stream.write(chunk);
   }
@@ -201,7 +206,7 @@ export class Http2Response implements VisitorResponse {
 
   endEarly(payload: Buffer, body: UnwantedBody, guard: Guard): void {
     this.end(payload);
-    // Nobody reads, and #onFinish sees to that.
+    // Nobody reads the request, so #onFinish abandons it.
     if (body === "unsent") return;
     linger(this.#request, (ended) => {
       if (!ended) guard(() => this.#request.abandon());
@@ -210,7 +215,8 @@ export class Http2Response implements VisitorResponse {
 
   switchProtocols(_protocol: string, headers: RawHeaders): boolean {
     if (this.#request.protocol === undefined || this.destroyed) return false;
-    // The visitor has no key to check the answer with, so the one who sent it does (RFC 6455 section 4.1).
+    // The visitor has no key to check the answer with. The relay, which sent the key, checks it (RFC 6455
+    // section 4.1).
     const key = headerValue(this.#request.rawHeaders, "sec-websocket-key") ?? "";
     if (headerValue(headers, "sec-websocket-accept") !== acceptOf(key)) return false;
     this.#switched = true;
@@ -219,7 +225,7 @@ export class Http2Response implements VisitorResponse {
     return true;
   }
 
-  /** `close` would end the body first, as if it were whole; an error resets the stream. */
+  /** Resets the stream by an error: `close` would end the body first, as if it were whole. */
   cut(): void {
     this.#stream.destroy(new Error("the response was cut"));
   }
@@ -267,12 +273,12 @@ function toHttp1(fields: RawHeaders): { pseudo: Record<string, string>; headers:
     const value = fields[i + 1] as string;
     if (name.startsWith(":")) {
       pseudo[name] = value;
-      // A Host besides stays, unless it says the same: then there are two, and the request is refused.
+      // A Host that says something else stays as well. Then there are two, and the request is refused.
       if (name === ":authority") headers.push("host", value);
     } else if (name === "host" && value === pseudo[":authority"]) {
-      // Said already.
+      // The `:authority` has said the same already.
     } else if (name === "cookie" && cookieAt !== undefined) {
-      // In pieces for the sake of compression only (section 8.2.3).
+      // A cookie is in pieces only for the sake of compression (section 8.2.3).
       headers[cookieAt] += `; ${value}`;
     } else {
       if (name === "cookie") cookieAt = headers.length + 1;
@@ -291,10 +297,12 @@ const notInHttp2 = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
-/** Fields that do not survive being joined with commas. Of the others Node refuses to send some twice. */
+/**
+ * Fields that do not survive being joined with commas. Others are joined: Node refuses to send some twice.
+ */
 const keptApart = new Set(["set-cookie", "www-authenticate", "proxy-authenticate"]);
 
-/** `status` is left out for trailers. */
+/** The fields as Node takes them for HTTP/2. `status` is left out for trailers. */
 function toHttp2(status: number | undefined, headers: RawHeaders): OutgoingHttpHeaders {
   const fields: OutgoingHttpHeaders = Object.create(null) as OutgoingHttpHeaders;
   if (status !== undefined) fields[":status"] = status;
@@ -315,5 +323,5 @@ function acceptOf(key: string): string {
   return createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
 }
 
-/** What belongs to the handshake of HTTP/1.1 besides (RFC 8441 section 5). */
+/** Fields that belong only to the handshake of HTTP/1.1 (RFC 8441 section 5), or that no tunnel may send. */
 const noHandshake = new FieldNames(["content-length", "sec-websocket-accept", ...notATunnels]);

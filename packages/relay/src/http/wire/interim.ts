@@ -4,23 +4,24 @@ import type { ResponseHead } from "mcp-tunnel-protocol";
 export const interimToProxies = ["drop", "pass"] as const;
 export type InterimToProxies = (typeof interimToProxies)[number];
 
-/** What of one response's interim heads may wait for its visitor, in bytes. */
+/** How many bytes of one response's interim heads may wait for the visitor. */
 const maxUnsentBytes = 16_384;
-/** How many of them are passed on: one each second for nearly three hours. */
+/** How many interim heads of a response are passed on: one each second for nearly three hours. */
 const maxHeads = 10_000;
-/** What a head and each of its fields count beside their text, about what they cost. */
+/** Bytes that a head, and each of its fields, count besides their text. That is about their cost. */
 const headBytes = 256;
 const fieldBytes = 32;
 
 /**
- * Decides which interim heads of a response are passed on. They are optional (RFC 9110 section 15.2) and nothing holds them
- * back: neither the tunnel's credit nor HTTP/2's windows. So those that the visitor does not read are not kept, but dropped.
+ * Decides which interim heads of a response are passed on. They are optional (RFC 9110 section 15.2), and
+ * nothing holds them back: neither the tunnel's credit nor HTTP/2's windows. So a head that the visitor does
+ * not read is dropped, and not kept.
  */
 export class InterimHeads {
   #passed = 0;
   #unsentBytes = 0;
 
-  /** Whether the head may go out. `isAllSent`: none that went before it waits for the visitor. */
+  /** Whether the head may go out. `isAllSent`: no head before it still waits for the visitor. */
   admit({ headers }: ResponseHead, isAllSent: boolean): boolean {
     if (isAllSent) this.#unsentBytes = 0;
     let bytes = headBytes + (fieldBytes * headers.length) / 2;
