@@ -1,19 +1,20 @@
-// The relay, room by room, from the lowest: a room knows those above it in this list, and none below it.
-//   version, check, limits   shapes of options; every limit with its default
+// The relay, room by room, from the lowest: a room knows only rooms above it in this list.
+// (scripts/lint/layers.mjs has the exact layers.)
+//   check, version   the check of a value that a program gave; the package's version
+//   config/        the config file: YAML, with the line of each mistake
 //   files/         regular files, read again when they change
 //   net/           addresses and ranges of them, listening, connections that end in order
-//   config/        files in YAML, with the lines of their mistakes
-//   telemetry/     the log, the access log, observers, and the records that they get
-//   forwarded/     the address of a visitor or client, as far as it is believed
-//   auth/          which token may have which names
-//   tunnels/       names with their sessions, the directory of who serves a name, requests that wait
-//   admission/     what each address has open, counted for the limits
-//   registration/  how a client gets a name
+//   limits         every limit with its default
+//   forwarded/     the address of a visitor or client, as far as a proxy's word about it is believed
+//   telemetry/     the log, the access log, observers, and reports to them
+//   admission/     the limits of one address, and of all together
+//   auth/          who may have which names
 //   tls/           certificates: from files or by ACME, chosen by host name, replaced while connections go on
-//   http/          visitors. message.ts: a request and its response, whichever HTTP; then, from the lowest:
-//                  wire/ gives them over HTTP/1.1 and HTTP/2, answer/ makes the relay's own answers,
-//                  exchange/ takes a request to its tunnel, route/ finds that tunnel or a reason to refuse,
-//                  server/ accepts connections
+//   tunnels/       who serves a name (Route, Directory), a name with its session, requests that wait
+//   registration/  how a client gets a name
+//   http/          visitors. message.ts: a request and its response over either HTTP; then, from the lowest:
+//                  wire/ (HTTP/1.1, HTTP/2), answer/ (the relay's own answers), exchange/ (a request on its
+//                  way through a tunnel), route/ (its destination, and the judges), server/ (connections)
 //   options, relay   everything that can be set; relay.ts puts the parts together
 //   admin/         the operator's listener: health, metrics, status
 //   cli/           the `mcp-tunnel` command

@@ -28,7 +28,7 @@ import { type Directory, MemoryDirectory } from "./tunnels/directory.js";
 import { defaultReservedNames, normalizeDomain } from "./tunnels/name.js";
 import type { RelayObserver } from "./telemetry/observer.js";
 
-/** What a relay can be told. Only `domain` has no default. */
+/** The options of a relay. Only `domain` has no default. */
 export interface RelayOptions extends LimitOptions {
   /** Base domain: the tunnel `myapp` is at `myapp.<domain>`. */
   domain: string;
@@ -36,20 +36,23 @@ export interface RelayOptions extends LimitOptions {
   port?: number;
   /** Address to bind. Default: all, IPv4 and IPv6. */
   host?: string;
-  /** Number of an open file that is a listening socket, to use instead of `host` and `port`: see docs/restarts.md. */
+  /**
+   * Number of an open file that is a listening socket, to use instead of `host` and `port`: see
+   * docs/restarts.md.
+   */
   fd?: number;
   /**
-   * How a tunnel's public URL is written for its client. `{subdomain}`, `{domain}` and `{port}` are filled in.
-   * Default `https://{subdomain}.{domain}`.
+   * How a tunnel's public URL is written for its client. `{subdomain}`, `{domain}` and `{port}` are filled
+   * in. Default `https://{subdomain}.{domain}`.
    */
   publicUrl?: string;
-  /** Who may register which names. Default: everybody any name. */
+  /** Decides who may register which names. Default: everybody may register any name. */
   authenticator?: Authenticator;
   /**
-   * Who serves which name. Default: a new {@link MemoryDirectory}, which knows the tunnels of this relay.
-   * Relays of one process may share one; each then serves the tunnels of all. A request waits for the answer
-   * of a directory that answers later as for a client that is away: `holdTimeoutMs` and `maxHeldBytes` bound
-   * that.
+   * Knows who serves which name. Default: a new {@link MemoryDirectory}, which knows the tunnels of this
+   * relay. Relays of one process may share a directory. Each of them then serves the tunnels of all. If a
+   * directory answers later, a request waits for the answer as for a client that is away, within
+   * `holdTimeoutMs` and `maxHeldBytes`.
    */
   directory?: Directory;
   /** Names that need a token which spells them out. Default {@link defaultReservedNames}. */
@@ -57,40 +60,45 @@ export interface RelayOptions extends LimitOptions {
   /** Addresses and CIDR ranges of proxies whose {@link trustedProxyHeaders} are believed. Default none. */
   trustedProxies?: readonly string[];
   /**
-   * The fields about visitors that these proxies set themselves: what a proxy only passes on is the visitor's own word. All other
-   * fields of the kind (`X-Forwarded-*`, `Forwarded`, `X-Real-IP`, `CF-Connecting-IP` and so on) are dropped, whoever sends
-   * them, in any spelling. Default {@link defaultProxyHeaders}: `X-Forwarded-For` and `X-Forwarded-Proto`.
+   * The fields about visitors that these proxies set themselves. A field that a proxy only passes on is the
+   * visitor's own word. All other fields of this kind (`X-Forwarded-*`, `Forwarded`, `X-Real-IP`,
+   * `CF-Connecting-IP` and so on) are dropped from every sender and in any spelling. Default
+   * {@link defaultProxyHeaders}: `X-Forwarded-For` and `X-Forwarded-Proto`.
    */
   trustedProxyHeaders?: readonly string[];
   /**
-   * What becomes of interim responses (1xx, but for 100 and 101) to visitors who come through a trusted proxy. `drop` (default)
-   * sends none, because nginx before 1.29 loses the response behind one; `pass` sends them as to everybody else.
+   * What happens to interim responses (1xx, except 100 and 101) for visitors who come through a trusted
+   * proxy. `drop` (default) sends none, because nginx before 1.29 loses the response behind an interim one.
+   * `pass` sends them as to all other visitors.
    */
   interimToProxies?: InterimToProxies;
   /**
-   * Addresses and CIDR ranges that no limit per address applies to. Default loopback: whoever reaches that is on this
-   * machine already, and a proxy there that was not declared as one would otherwise pass for a single visitor.
+   * Addresses and CIDR ranges that no limit per address applies to. Default loopback: its peers are on this
+   * machine already, and a proxy there that was not declared as trusted would otherwise pass for a single
+   * visitor.
    */
   limitExempt?: readonly string[];
   /**
-   * What becomes of a cookie whose `Domain` covers more than its own tunnel. `narrow` (default) takes the attribute away, so
-   * that it stays with its tunnel, and keeps `Clear-Site-Data` from clearing the cookies of all tunnels; `keep` lets tunnels share
-   * them.
+   * What happens to a cookie whose `Domain` covers more than its own tunnel. `narrow` (default) takes the
+   * attribute away, so that the cookie stays with its tunnel. It also keeps `Clear-Site-Data` from clearing
+   * the cookies of all tunnels. `keep` lets tunnels share cookies.
    */
   cookieDomain?: CookieDomain;
-  /** Speak HTTPS and HTTP/2 instead of HTTP. Default: a proxy does that, or nobody. */
+  /**
+   * Makes the relay speak HTTPS and HTTP/2 instead of HTTP. Default: it speaks HTTP, perhaps behind a proxy.
+   */
   tls?: TlsOptions;
   /** When a client counts as gone. */
   liveness?: LivenessOptions;
   /** Default: nothing is logged. */
   logger?: Logger;
   /**
-   * Asked whether a request may pass to its tunnel, one after the other: when the relay's own checks have let it
-   * pass, and before anything waits for a client. The first that refuses gives the answer. Requests to the domain
-   * itself are not asked about. What waits for a judge that answers later counts toward `maxHeldBytes`; beyond
-   * it requests get 503. Default none.
+   * Functions that decide whether a request may pass to its tunnel. They are asked one after the other, once
+   * the relay's own checks have let the request pass, and before it waits for a client. The first that
+   * refuses gives the answer. A request to the domain itself does not come before them. Requests that wait for
+   * a judge's later answer count toward `maxHeldBytes`. Beyond that, requests get 503. Default none.
    * @example
-   * // Who has not logged in is sent to where that is done.
+   * // A visitor who has not logged in is sent to the login page.
    * createRelay({
    *   domain: "tunnel.example.com",
    *   judges: [
@@ -104,14 +112,14 @@ export interface RelayOptions extends LimitOptions {
    */
   judges?: readonly Judge[];
   /**
-   * Told of every exchange, of what happens to tunnels and of limits: access logs, metrics. Default
-   * `[accessLog(logger)]`, which writes a line to {@link logger} for each exchange; observers that are given take its
-   * place, and `[]` is none.
+   * Observers of every exchange, of the tunnels' events and of limits, such as access logs and metrics.
+   * Default `[accessLog(logger)]`, which writes a line to {@link logger} for each exchange. Given observers
+   * take its place, and `[]` means none.
    */
   observers?: readonly RelayObserver[];
 }
 
-/** The same, complete and checked. */
+/** The options, complete and checked. */
 export interface ResolvedRelayOptions
   extends Limits,
     Required<
@@ -131,7 +139,7 @@ export interface ResolvedRelayOptions
 
 const observerShape = objectWith<RelayObserver>(["onEnd"], ["onTunnelEvent", "onLimit"]);
 
-/** What each option may be. What text has to say is looked at where it is read. */
+/** The shape of each option. The content of a text is checked where it is read. */
 const optionShapes = {
   domain: text("a host name such as tunnel.example.com"),
   port: portNumber.optional(),

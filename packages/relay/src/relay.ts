@@ -25,43 +25,55 @@ import { Tls } from "./tls/tls.js";
 import { goingAway } from "./tunnels/tunnel.js";
 import { Tunnels } from "./tunnels/tunnels.js";
 
-/** How long nothing is asked for before a relay that shuts down closes the connections of visitors. */
+/** For how long no request may be open before a relay that shuts down closes visitors' connections. */
 const quietMs = 1_000;
 
-/** How long connections that are cut may take to close, so that the last of what was written leaves. */
+/** How long connections that are cut may take to close, so that the last written bytes leave. */
 const cutMs = 500;
 
 /** A relay in this process. */
 export interface Relay {
   /**
-   * Starts to listen and resolves with the address. Call it once, or again if it failed: nothing stays open then.
-   * @throws TunnelError `unavailable` when a port cannot be had; `invalid_state` when the relay listens already or was closed,
-   * also meanwhile; `invalid_option` when what it was told to listen on is no socket for that.
+   * Starts to listen and resolves with the address. Call it once. If it fails, nothing stays open, and it may
+   * be called again.
+   * @throws TunnelError `unavailable` when a port cannot be had; `invalid_state` when the relay listens
+   * already or was closed, also meanwhile; `invalid_option` when the open file `fd` is no socket to listen
+   * on.
    */
   listen(): Promise<{ host: string; port: number }>;
   /**
-   * Ends in order: takes no more connections and tunnels, asks the clients to go elsewhere, lets open exchanges
-   * finish for up to `graceMs` (default 30,000) and serves what visitors who are connected still ask for meanwhile, cuts the
-   * rest. A second call with a shorter time hurries the first.
+   * Shuts down in order. The relay takes no more connections and tunnels, and asks the clients to go
+   * elsewhere. Open exchanges may finish for up to `graceMs` (default 30,000), and visitors who are connected
+   * are served meanwhile. Then the rest is cut. A second call with a shorter time hurries the first.
    */
   close(graceMs?: number): Promise<void>;
-  /** Reads certificates and tokens again, changed or not. Files that are not usable are logged and change nothing. */
+  /**
+   * Reads certificates and tokens again, changed or not. Files that are not usable are logged and change
+   * nothing.
+   */
   reload(): Promise<void>;
-  /** It is on its way out and takes no new tunnels. */
+  /** The relay shuts down, and takes no new tunnels. */
   readonly draining: boolean;
   /** Requests that are going on. */
   readonly openExchanges: number;
-  /** What went through those so far. Observers are told of it when they are over. */
+  /** Body bytes of these requests so far. Observers are told of a request when it is over. */
   openTraffic(): Traffic;
-  /** When the first of the certificates in use expires; `undefined` without TLS, or before ACME has brought one. */
+  /**
+   * When the first of the certificates in use expires; `undefined` without TLS, or before ACME has brought
+   * one.
+   */
   readonly certificateExpiry: Date | undefined;
-  /** Files and certificates that could not be read or renewed again, for which what was there before still holds. */
+  /** Files and certificates that could not be read or renewed again. Their former content is still in use. */
   readonly stale: readonly StaleSource[];
-  /** The tunnels that there are now. Of those of one name the last has it; the others, and perhaps the last, are `leaving`. */
+  /**
+   * The tunnels that are open now. Of several with one name the last has it. The others, and perhaps the
+   * last, are `leaving`.
+   */
   tunnels(): TunnelStatus[];
   /**
-   * Closes the tunnel `name` for good, and those that have left this name and are not over: the client is told not to come back,
-   * now or, if its connection is lost, when it returns within a day. False when there is none.
+   * Closes the tunnel `name` for good, and the tunnels that have left this name and are not over. The client
+   * is told not to come back: now or, if its connection is lost, when it returns within a day. False when
+   * there is no such tunnel.
    */
   disconnect(name: string): boolean;
 }
@@ -113,9 +125,9 @@ export function createRelay(options: RelayOptions): Relay {
       graceMs = ms;
     };
     context.draining = true;
-    // What is half open cannot be closed: a port that is not had yet would be had afterwards.
+    // A relay that is half open cannot be closed: it would get its port afterwards.
     if (opening !== undefined) await opening.catch(() => {});
-    // The port is free first, for the process that takes over.
+    // The port becomes free first, for the process that takes over.
     const { server } = visitorServer;
     const closed = server.listening ? once(server, "close") : Promise.resolve();
     visitorServer.drain();
@@ -132,18 +144,18 @@ export function createRelay(options: RelayOptions): Relay {
         clearTimeout(timer);
         timer = setTimeout(resolve, ms);
       };
-      // A connection that is quiet for that long is not one that was about to bring a request.
+      // A connection that has been quiet for that long was not about to bring a request.
       void Promise.race([context.exchanges.quiet(quietMs), closed]).then(() => {
         clearTimeout(timer);
         resolve();
       });
     });
 
-    // Exchanges before sessions: an answer of the relay's own says more than a dropped one.
+    // Exchanges before sessions: an answer of the relay's own says more than a dropped request.
     context.exchanges.cut(goingAway);
     tunnels.close();
     visitorServer.cut();
-    // Most are gone by now, in order; the end depends on no peer.
+    // Most connections have ended in order by now. The others are cut, so that the end depends on no peer.
     const late = setTimeout(() => connections.cut(), cutMs);
     await closed;
     clearTimeout(late);
@@ -173,7 +185,7 @@ export function createRelay(options: RelayOptions): Relay {
     }
   }
 
-  /** What goes wrong with one connection while accepting is no reason to end. */
+  /** An error while a connection is accepted is no reason to end. */
   function onServerError(error: Error): void {
     logger.error({ error: String(error) }, "server error");
   }

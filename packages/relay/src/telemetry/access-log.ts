@@ -3,7 +3,10 @@ import { printable } from "mcp-tunnel-shared";
 import { isoTime, type Logger } from "./log.js";
 import type { ExchangeRecord, RelayObserver } from "./observer.js";
 
-/** One line per exchange. Header fields and queries stay out of it: they hold tokens and cookies. */
+/**
+ * Writes one line per exchange. Header fields and queries stay out of it, because they hold tokens and
+ * cookies.
+ */
 export function accessLog(logger: Logger): RelayObserver {
   return {
     onEnd(exchange) {
@@ -30,14 +33,14 @@ export function accessLog(logger: Logger): RelayObserver {
   };
 }
 
-/** The code, and after a colon what is known beside it. */
+/** The code, and the detail after a colon. */
 function reasonOf({ code, detail }: ExchangeRecord): string | undefined {
   return detail === undefined ? code : `${code}: ${detail}`;
 }
 
 /**
- * The same as lines of JSON, in the shape that pino gives them, which would take four times as long (measured: a tenth of a
- * busy relay's CPU time). `write` is given a line with its end.
+ * The same as lines of JSON, in the shape that pino gives them. pino would take four times as long (measured:
+ * a tenth of a busy relay's CPU time). `write` gets each line with its line end.
  */
 export function jsonLog(write: (line: string) => void): RelayObserver {
   return { onEnd: (exchange) => write(jsonLine(exchange, isoTime(Date.now()))) };
@@ -62,7 +65,7 @@ function jsonLine(exchange: ExchangeRecord, time: string): string {
   );
 }
 
-/** What stands in a JSON string as it is, and in a log does no harm: nearly every text. */
+/** Text that needs no escape in a JSON string and does no harm in a log: nearly every text. */
 const plain = /^[ !#-[\]-~]*$/;
 
 function json(text: string): string {
@@ -74,8 +77,8 @@ function tenths(ms: number): number {
 }
 
 /**
- * The same in Apache's combined form, for the tools that read it. It has no place for the tunnel's name. `write` is given
- * a line with its end.
+ * The same in Apache's combined form, for the tools that read it. The form has no place for the tunnel's
+ * name. `write` gets each line with its line end.
  */
 export function combinedLog(write: (line: string) => void): RelayObserver {
   return { onEnd: (exchange) => write(`${combinedLine(exchange, new Date())}\n`) };
@@ -84,14 +87,14 @@ export function combinedLog(write: (line: string) => void): RelayObserver {
 function combinedLine(exchange: ExchangeRecord, now: Date): string {
   const { address, method, path, httpVersion, status, responseBytes, headers } = exchange;
   const request = quoted(`${method} ${path} HTTP/${httpVersion}`);
-  // Where the visitor came from may hold secrets in its query just as the path.
+  // The referrer's query may hold secrets, as the path's may.
   const referrer = quoted(headerValue(headers, "referer")?.split(/[?#]/, 1)[0] ?? "-");
   const agent = quoted(headerValue(headers, "user-agent") ?? "-");
   const bytes = responseBytes === 0 ? "-" : responseBytes;
   return `${address} - - [${apacheTime(now)}] ${request} ${status ?? "-"} ${bytes} ${referrer} ${agent}`;
 }
 
-/** In Apache's quotes: what would end them, and what is no visible ASCII character, is escaped. */
+/** Text in Apache's quotes. Quotes, backslashes and all characters except printable ASCII are escaped. */
 function quoted(text: string): string {
   const escaped = text.replace(/["\\]/g, "\\$&").replace(/[^\x20-\x7e]/g, (char) => {
     return `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`;
