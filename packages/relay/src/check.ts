@@ -3,7 +3,7 @@ import { z } from "zod";
 
 /** Shapes of the relay's options, besides those that both ends share (shapes.ts of the protocol package). */
 
-/** The path of a file, where its text may be given by mistake. */
+/** The path of a file. A text of several lines is refused: it is the contents, given by mistake. */
 export const filePath = text().regex(/^[^\r\n]+$/, "the path of a file, not what is in it");
 export const texts = z.array(text(), "an array of strings");
 export const portNumber = wholeNumber(0, 65_535);
