@@ -5,8 +5,8 @@ import { Violation } from "./violation.js";
 /** Length of a slab, which small frames of one burst share. It is given up when the session falls quiet. */
 const slabBytes = 32_768;
 /**
- * Chunks up to this size are copied into the slab; larger ones go by reference (measured: PERFORMANCE rule
- * 4).
+ * Chunks up to this size are copied into the slab. Larger ones go by reference, which saves a copy (measured:
+ * docs/performance.md, "What was tried").
  */
 const copyBytes = 4_096;
 
