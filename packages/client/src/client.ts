@@ -32,18 +32,27 @@ import type { Tunnel } from "./connect/tunnel.js";
 import { version } from "./version.js";
 import { WakeWatch } from "./connect/wake.js";
 
-/** How soon a connection has to prove itself after the machine woke or the network changed, in milliseconds. */
+/**
+ * How long the relay may take to answer a probe after the machine woke or the network changed, in
+ * milliseconds.
+ */
 const probeTimeoutMs = 5_000;
 
-/** A relay that asks for a move with every session would else be answered as fast as the network is, in milliseconds. */
+/**
+ * The shortest time between two moves, in milliseconds. Without it, a relay that asks every session to move
+ * would keep the client registering as fast as the network allows.
+ */
 const movePauseMs = 1_000;
 
-/** Sessions that the client has left at the relay's wish and still serves. Relays end theirs when they have drained. */
+/**
+ * Most sessions that the client has left at the relay's wish and still serves. A relay ends such a session
+ * once it has drained.
+ */
 const maxLeftSessions = 8;
 
 /**
- * A client: registers a local service with a relay and serves its visitors until closed. It comes back by itself after
- * a loss; a refusal, an eviction and `close` end it.
+ * A client registers a local service with a relay and serves its visitors until it is closed. It comes back
+ * by itself after a loss. A refusal, an eviction and `close` end it.
  */
 export class TunnelClient {
   readonly #options: ResolvedOptions;
@@ -51,22 +60,22 @@ export class TunnelClient {
   readonly #backoff = new Backoff();
   readonly #attempts: Attempts;
   readonly #exchanges: Exchanges;
-  /** Of all its sessions: a relay is not trusted to send few. */
+  /** Gathers the refusals of all sessions, because a relay is not trusted to send few. */
   readonly #refusals = new RefusalGatherer((refusals) => {
     for (const refusal of refusals) this.#events.emit("refused", refusedEvent(refusal));
     return true;
   });
-  /** Tells the relay that a returning client is the same one. */
+  /** The secret by which a relay knows a returning client again. */
   readonly #instance = randomBytes(18).toString("base64url");
 
   #state: ClientState = { name: "connecting" };
   #public: { readonly url: string; readonly subdomain: string } | undefined;
-  /** Picked from an offer, and asked for from then on. */
+  /** The name that was picked from an offer. The client asks for it from then on. */
   #pickedName: string | undefined;
   #isPicking = false;
-  /** The newest session; it has no link while the client reconnects. None while the client moves. */
+  /** The newest session. It has no link while the client reconnects. Undefined while the client moves. */
   #tunnel: Tunnel | undefined;
-  /** Sessions whose relay is shutting down. They serve what comes until it ends them. */
+  /** Sessions whose relay is shutting down. Each serves visitors until the relay ends it. */
   readonly #draining = new Set<Tunnel>();
   #isStarted = false;
   #startedAtMs = 0;
@@ -131,11 +140,12 @@ export class TunnelClient {
   }
 
   /**
-   * Registers; resolves when the tunnel is up. Call it once: a second call is an `invalid_state` and changes nothing, and
-   * whoever wants to try again makes another client.
+   * Registers, and resolves when the tunnel is up. Call it once: a second call is an `invalid_state` and
+   * changes nothing. To try again, make another client.
    * @throws TunnelError when the relay refuses (`refused`, `evicted`), when its offer could not be answered
-   * (`invalid_option`), when it cannot be reached and `waitForRelay` is not set (`unreachable`, `timeout`,
-   * `protocol_error`), when `close` was called meanwhile (`session_closed`) or before (`invalid_state`).
+   * (`invalid_option`), when the relay cannot be reached and `waitForRelay` is not set (`unreachable`,
+   * `timeout`, `protocol_error`), when `close` was called meanwhile (`session_closed`) or before
+   * (`invalid_state`).
    */
   start(): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -156,8 +166,8 @@ export class TunnelClient {
   }
 
   /**
-   * Says goodbye: the relay sends no new requests, open ones finish within the grace period (`shutdownGraceMs`), then
-   * everything is closed. A second call cuts what is still open.
+   * Closes the client. The relay sends no new requests, open requests finish within the grace period
+   * (`shutdownGraceMs`), and then everything is closed. A second call cuts the requests that are still open.
    */
   close(): Promise<void> {
     if (this.#closing !== undefined) this.#closing.cut();
@@ -177,7 +187,8 @@ export class TunnelClient {
     const resume = this.#tunnel?.resume;
     return {
       token: this.#options.token,
-      // After a loss, the name that visitors know, whatever the relay would choose now.
+      // After a loss the client asks for the name that visitors know, because the relay might choose another
+      // one now.
       subdomain: this.#public?.subdomain ?? this.#pickedName ?? this.#options.subdomain ?? null,
       protocol: [...supportedProtocols],
       instance: this.#instance,
@@ -212,7 +223,7 @@ export class TunnelClient {
     this.#starting = undefined;
   }
 
-  /** Goes on with the session there was, or opens a new one; says which. */
+  /** Resumes the session that was lost (true), or opens a new one (false). */
   #adopt(registration: Registration): boolean {
     const old = this.#tunnel;
     this.#tunnel = undefined;
@@ -295,11 +306,12 @@ export class TunnelClient {
     }
   }
 
-  /** The machine woke or the network changed: what was waited for may be possible now, what was up may be gone. */
+  /** The machine woke or the network changed. So an attempt may succeed now, and a connection may be dead. */
   #onWake(): void {
-    // Who is being asked for a name should not be asked again; if the relay is gone, the next attempt asks for it.
+    // A user who is being asked for a name should not be asked again. If the relay is gone, the next attempt
+    // asks for the picked name.
     if (this.#isPicking) return;
-    // One that is going on began in another network, or before the machine slept.
+    // An attempt that is under way began in another network, or before the machine slept.
     if (this.#attempts.isActive) this.#attempts.begin();
     else this.#tunnel?.probe(probeTimeoutMs);
   }
@@ -321,7 +333,7 @@ export class TunnelClient {
     const isNewest = tunnel === this.#tunnel;
     if (isNewest) this.#tunnel = undefined;
     const { name } = this.#state;
-    // A client that moves has lost what served it when the last of the relays that it leaves is gone.
+    // A moving client has lost its tunnel when the last of the relays that it leaves is gone.
     const isLoss = isNewest ? name === "online" : name === "moving" && this.#draining.size === 0;
     if (!isLoss) return;
     const onPurpose = code === closeCodes.normal && tunnel.isNormalCloseFinal && isNewest;
@@ -331,7 +343,8 @@ export class TunnelClient {
 
   #onGoaway(tunnel: Tunnel): void {
     if (tunnel !== this.#tunnel || this.#state.name !== "online") return;
-    // Nothing is lost: what is open goes on, and visitors who are connected to the old relay may still send requests.
+    // Nothing is lost: open exchanges go on, and visitors who are connected to the old relay may still send
+    // requests.
     this.#transition({ type: "goaway" });
     this.#tunnel = undefined;
     this.#draining.add(tunnel);
@@ -354,7 +367,7 @@ export class TunnelClient {
     this.#backoff.disconnected();
     this.#transition({ type: "lost", cause, atMs: performance.now() });
     this.#events.emit("disconnected", { cause });
-    // The listener may have closed the client, and one that moved is trying already.
+    // The listener may have closed the client. A client that moved is already trying.
     if (this.#state.name === "reconnecting" && !this.#attempts.isActive) this.#scheduleAttempt(cause);
   }
 
@@ -415,10 +428,11 @@ export class TunnelClient {
 export type ConnectedTunnelClient = TunnelClient & { readonly url: string; readonly subdomain: string };
 
 /**
- * Makes a local service public: resolves once it is registered, and goes on in the background.
+ * Makes a local service public. Resolves once the client is registered, and serves in the background.
  *
  * @example
- * const tunnel = await startTunnelClient({ port: 3000, relayUrl: "https://tunnel.example.com", token: "secret" });
+ * const relayUrl = "https://tunnel.example.com";
+ * const tunnel = await startTunnelClient({ port: 3000, relayUrl, token: "secret" });
  * console.log(tunnel.url);
  * await tunnel.close();
  * @throws TunnelError: see {@link TunnelClient.start}.
@@ -429,12 +443,15 @@ export async function startTunnelClient(options: TunnelClientOptions): Promise<C
   return client as ConnectedTunnelClient;
 }
 
-/** Whether trying again cannot help: the relay said no, or the user has to decide. */
+/** Whether another attempt cannot help, because the relay refused or the user has to decide. */
 function isFinal(error: TunnelError): boolean {
   return error.code === "refused" || error.code === "evicted" || error.code === "invalid_option";
 }
 
-/** What the relay would take for no answer at all. Whether the name is one that it offers, it says itself. */
+/**
+ * Refuses a value that the relay would not take for an answer at all. The relay checks whether it offers the
+ * name.
+ */
 function checkPicked(name: unknown): string {
   if (typeof name === "string" && name.length <= maxNameLength) return name;
   const given = typeof name === "string" ? `one of ${name.length}` : describeType(name);
@@ -445,6 +462,6 @@ function checkPicked(name: unknown): string {
 
 function toTunnelError(reason: unknown): TunnelError {
   if (reason instanceof TunnelError) return reason;
-  // Only `pick` is not ours.
+  // Only `pick` is the user's own code.
   return unusable(`no name was picked: ${messageOf(reason)}`, { cause: reason, options: ["pick"] });
 }

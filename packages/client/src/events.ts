@@ -6,17 +6,23 @@ import type { RequestEvent } from "./service/observer.js";
 import type { ClientWarning } from "./service/service.js";
 
 /**
- * What a {@link TunnelClient} tells, by event name. Texts are as the relay, visitors and the local service said them: control
- * characters in them are for the listener to escape, before a terminal obeys them.
+ * The events of a {@link TunnelClient}. Their texts are as the relay, visitors and the local service said
+ * them. A listener has to escape control characters in them before it prints them, or a terminal obeys them.
  */
 export interface ClientEvents {
-  /** Registered. `resumed`: what was open before goes on; false for the first time and for a new session. */
+  /**
+   * The client is registered. `resumed`: open exchanges go on. It is false the first time and for a new
+   * session.
+   */
   connected: [{ url: string; subdomain: string; wire: Wire; resumed: boolean }];
-  /** The connection to the relay is gone. Not told of a relay that shuts down and is succeeded by another in time. */
+  /**
+   * The connection to the relay is gone. This event does not come if a relay shuts down and another one takes
+   * over in time.
+   */
   disconnected: [{ cause: TunnelError }];
   /**
-   * Another attempt follows after `delayMs`; `attempt` counts from 1 since the last stable connection. With a `cause`
-   * of the code `draining` nothing is lost yet: the relay is shutting down and still serves.
+   * Another attempt follows after `delayMs`. `attempt` counts from 1 since the last stable connection. If the
+   * code of `cause` is `draining`, nothing is lost yet: the relay is shutting down and still serves.
    */
   reconnecting: [{ attempt: number; delayMs: number; cause: TunnelError }];
   /** Another client has taken the name. `closed` follows. */
@@ -25,27 +31,28 @@ export interface ClientEvents {
   request: [RequestEvent];
   /**
    * The relay has answered requests in the tunnel's name, or cut answers, because of a limit of its own or
-   * because this client was away. Each event stands for all of a kind; there are at most 32 kinds, and one
-   * event for each in a second. A request that had reached this client before has its `request` as well.
-   * Older relays say nothing.
+   * because this client was away. Each event stands for all refusals of a kind. There are at most 32 kinds,
+   * and one event a second for each of them. A request that had reached this client before has its `request`
+   * event as well. Older relays report no refusals.
    */
   refused: [RefusedEvent];
   /**
-   * Something went wrong that does not end the client: the local service cannot be reached, a request handler
-   * threw (`internal`, with its stack). Need not be listened to.
+   * A fault that does not end the client: the local service cannot be reached, or a request handler threw
+   * (`internal`, with its stack). This event needs no listener.
    */
   error: [{ code: ResetCode; message: string }];
   /**
    * Something works differently through the tunnel, and a setting of the service or an option of the client
-   * mends it. Each code is told once. `signed_metadata`: its OAuth metadata names the local origin and cannot
-   * be rewritten. `redirects_to_https`: it redirects visitors to the URL that they asked for.
+   * mends it. Each code comes once. `signed_metadata`: the service's OAuth metadata names the local origin
+   * and cannot be rewritten. `redirects_to_https`: the service redirects visitors to the URL that they asked
+   * for.
    */
   warning: [ClientWarning];
-  /** Over for good, and why if it was not asked to. */
+  /** The client has ended for good. `error` says why, unless `close` ended it. */
   closed: [{ error: TunnelError | undefined }];
 }
 
-/** An emitter that neither demands a listener for `error` nor lets a listener break what it listens to. */
+/** An emitter that needs no listener for `error`. A listener that throws does not break the client. */
 export class ClientEmitter {
   readonly #emitter = new EventEmitter();
 

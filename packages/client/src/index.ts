@@ -1,19 +1,20 @@
-// The client, room by room, from the lowest: a room knows those above it in this list, and none below it.
-//   version, aside, state, refusals   the life of a client, one union of states; what the relay refuses, in words
-//   net/         names of this machine, and what TLS fails by
-//   service/     what answers visitors. service.ts says what that is; exchanges.ts and exchange.ts stand around
-//                any of it: they check, count, bound, report, and tell an observer (observer.ts)
-//     http/      the forwarder. forwarder.ts accepts, request.ts sends on (raw-request.ts and upgrade.ts what is
-//                not ordinary), connections.ts and target.ts keep it pointed at one place, headers.ts and
-//                agreement/ have each side hear of the service what it calls it itself, answer.ts sends what
-//                comes back
-//     handler/   what is in this program. in-process.ts has the forwarder speak to a server that does not
-//                listen, fetch.ts asks a handler in the web's form
-//   options, service-options   what the user gives, checked once and completed; create-service.ts: the service
-//                that comes of it; option-values.ts: what a command shows of it
-//   connect/     one attempt after another to register (attempts.ts, backoff.ts, wake.ts, connect.ts), and
-//                tunnel.ts: the session that comes of it, on either wire, and how to go on with it
-//   events, client   drives it: registers, comes back after a loss, closes, tells
+// The client, room by room, from the lowest: a room knows the rooms above it in this list, and none below it.
+//   version, aside, state, refusals   the life of a client, as one union of states; the relay's refusals in
+//                words
+//   net/         names of this machine, and causes of TLS errors
+//   service/     answers visitors. service.ts defines a service. exchanges.ts and exchange.ts stand around
+//                every service: they check, count, limit and report, and tell an observer (observer.ts)
+//     http/      the forwarder. forwarder.ts accepts requests. request.ts sends the ordinary ones on,
+//                raw-request.ts and upgrade.ts the others. connections.ts and target.ts keep the forwarder
+//                pointed at one place. headers.ts and agreement/ translate between the service's own name and
+//                the public one. answer.ts sends the answer back
+//     handler/   servers and handlers in this program. in-process.ts has the forwarder speak to a server that
+//                does not listen, fetch.ts asks a handler in the web's form
+//   options, service-options   the user's options, checked once and completed; create-service.ts makes the
+//                service of them; option-values.ts: the part that a command shows
+//   connect/     attempts to register, one after another (attempts.ts, backoff.ts, wake.ts, connect.ts);
+//                tunnel.ts: the session that follows, on either wire, and how to resume it
+//   events, client   the client itself: it registers, comes back after a loss, closes, and tells of all that
 export { startTunnelClient, TunnelClient } from "./client.js";
 export type { ConnectedTunnelClient } from "./client.js";
 export { pickOnly } from "./connect/connect.js";

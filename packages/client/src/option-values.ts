@@ -1,6 +1,7 @@
 /**
- * What a command has to know of the client's options before it needs the client itself, which takes longer to load than
- * the answer to a mistake or to `--help` may: values, defaults, bounds, and how a relay's URL is read.
+ * Values, defaults and bounds of the client's options, and how a relay's URL is read. A command needs them
+ * before it needs the client itself. To load the client takes longer than an answer to a mistake or to
+ * `--help` may take.
  */
 export { checkSubdomain, registerUrl } from "./options.js";
 export { parseForwardedHeaders, parseHostHeader } from "./service-options.js";

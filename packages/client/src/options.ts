@@ -23,14 +23,17 @@ import { withoutPassword } from "./service/http/target.js";
 import { formNames, resolveService, serviceShapes } from "./service-options.js";
 import type { ResolvedService, ServiceOptions } from "./service-options.js";
 
-/** Asked for a name when the relay offers patterns to pick from; each has at most one `*`. */
+/** Picks a name when the relay offers patterns. Each pattern has at most one `*`. */
 export type PickSubdomain = (patterns: readonly string[]) => string | Promise<string>;
 
-/** How the relay is reached, and what is served: exactly one of `service` and what {@link ServiceOptions} names. */
+/**
+ * How the relay is reached, and what is served: exactly one of `service` and the forms in
+ * {@link ServiceOptions}.
+ */
 export interface TunnelClientOptions extends ServiceOptions {
   /**
-   * What answers the visitors, where the client does not make it: a service of `createService` in a wrapper, or
-   * one of the user's own. It is the client's from then on, and closed with it.
+   * A service that the client does not make itself: a service of `createService` in a wrapper, or one of the
+   * user's own. The client owns it from then on, and closes it.
    */
   service?: Service;
   /**
@@ -39,13 +42,14 @@ export interface TunnelClientOptions extends ServiceOptions {
    */
   relayUrl: string;
   /**
-   * An HTTP proxy through which the relay is reached (CONNECT, RFC 9110 section 9.3.6): `http://` or `https://`, with user and
-   * password if it asks for them. Default: none; the command, and only it, looks for one in the environment.
+   * An HTTP proxy through which the relay is reached (CONNECT, RFC 9110 section 9.3.6): `http://` or
+   * `https://`, with user and password if it asks for them. Default: no proxy. Only the command looks for a
+   * proxy in the environment.
    */
   proxyUrl?: string | URL;
   /**
-   * What the relay knows this client by. Default: drawn at random, which an open relay takes; the name
-   * derived from it is then another one with each start.
+   * The token by which the relay knows this client. Default: a random token, which an open relay accepts. The
+   * name that is derived from a random token changes with each start.
    */
   token?: string;
   /** The name to ask for. Default: the relay decides, or offers patterns to pick from. */
@@ -53,23 +57,31 @@ export interface TunnelClientOptions extends ServiceOptions {
   /** Chooses from the relay's offer. Default: the only pattern if it has no `*`, an error otherwise. */
   pick?: PickSubdomain;
   /**
-   * Whether the first connection is tried again like a lost one. Default false: `startTunnelClient` rejects
-   * when the relay cannot be reached.
+   * Whether the client tries again when its first connection fails, as it does after a loss. Default false:
+   * `startTunnelClient` rejects when the relay cannot be reached.
    */
   waitForRelay?: boolean;
   /** How long to try to come back after a loss, in milliseconds. Default Infinity: never give up. */
   maxReconnectTimeMs?: number;
   /** How long `close()` lets open requests finish, in milliseconds. Default 30,000. */
   shutdownGraceMs?: number;
-  /** Requests and upgraded connections open at the same time; more are refused with 503. Default 1,024. */
+  /**
+   * Most requests and upgraded connections that are open at the same time. More are refused with 503. Default
+   * 1,024.
+   */
   maxStreams?: number;
-  /** How long the relay may take to open the WebSocket, and again to answer the registration. Default 10,000. */
+  /**
+   * How long the relay may take to open the WebSocket, and again to answer the registration, in milliseconds.
+   * Default 10,000.
+   */
   registerTimeoutMs?: number;
-  /** When the connection to the relay counts as dead. Default: a ping after 15 s of silence, 10 s to answer. */
+  /**
+   * When the connection to the relay counts as dead. Default: a ping after 15 s of silence, 10 s to answer.
+   */
   liveness?: LivenessOptions;
   /**
-   * Asked of each exchange as it begins; what it returns is told of heads, bytes and ends as they pass.
-   * Default: nobody is told, and it costs nothing.
+   * Called for each exchange as it begins. The observer that it returns is told of heads, bytes and ends as
+   * they pass. Default: no observer, and no cost.
    */
   observeExchange?: ObserveExchange;
 }
@@ -92,7 +104,7 @@ export interface ResolvedOptions extends ResolvedService {
   readonly observeExchange: ObserveExchange | undefined;
 }
 
-/** What each option may be. What text has to say is looked at where it is read. */
+/** The type of each option. The content of a text is checked where the text is read. */
 const shapes = {
   ...serviceShapes,
   service: objectWith<Service>(["accept", "close"]).optional(),
@@ -109,7 +121,10 @@ const shapes = {
   observeExchange: callback.optional(),
 } satisfies Record<Exclude<keyof TunnelClientOptions, "liveness">, unknown>;
 
-/** @throws TunnelError `invalid_option`, with a message that names the option, what it was given and what it takes. */
+/**
+ * @throws TunnelError `invalid_option`, with a message that names the option, the given value and what the
+ * option takes.
+ */
 export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
   checkOptions(options, shapes, { known: [...Object.keys(shapes), "liveness"] });
   if (options.liveness !== undefined) checkLiveness(options.liveness);
@@ -131,8 +146,8 @@ export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
 }
 
 /**
- * The registration endpoint of a relay given the way users write it: a path in front of it stays, so that a relay may sit
- * below a prefix of a reverse proxy.
+ * The registration endpoint of a relay, whose URL is given the way users write it. A path in that URL stays
+ * in front of the endpoint, so that a relay may sit below a prefix of a reverse proxy.
  */
 export function registerUrl(relayUrl: string): string {
   const given = relayUrl.trim();
@@ -192,7 +207,7 @@ export function checkSubdomain(subdomain: string): string {
       options: ["subdomain"],
     });
   }
-  // The relay knows what it allows. This only keeps out what no host name can begin with.
+  // The relay knows which names it allows. This check only keeps out texts that no host name can begin with.
   if (subdomain.length > maxNameLength || !/^[\w-]+$/.test(subdomain)) {
     throw unusable(
       `the subdomain '${subdomain}' is not a name: up to ${maxNameLength} letters, digits and inner hyphens`,

@@ -1,13 +1,18 @@
 import type { Refusal, RefusalCode, RefusalLimit } from "mcp-tunnel-protocol";
 import { formatBytes } from "mcp-tunnel-shared";
 
-/** What the relay answered, or cut, in the tunnel's name; see `refused` in {@link ClientEvents}. */
+/**
+ * Requests that the relay answered in the tunnel's name, or answers that it cut. See `refused` in
+ * {@link ClientEvents}.
+ */
 export interface RefusedEvent extends Refusal {
   /** The reason in words. */
   readonly message: string;
 }
 
-/** What is known of a limit's option, such as `--max-request-body (5 MiB)`, goes where `{limit}` stands. */
+/**
+ * The reasons by code. `{limit}` stands for the option of the limit, such as `--max-request-body (5 MiB)`.
+ */
 const texts: Partial<Record<RefusalCode, string>> = {
   headers_too_large: "request head over {limit}",
   internal_error: "a fault in the relay, whose log says more",
@@ -46,7 +51,7 @@ export function limitText(limit: RefusalLimit | undefined): string {
 function valueText({ value, unit }: RefusalLimit): string {
   switch (unit) {
     case "bytes":
-      // A limit is told exactly: 2000 bytes are not 2.0 KiB.
+      // A limit is shown exactly: 2000 bytes are not 2.0 KiB.
       return value % 1_024 === 0 ? formatBytes(value) : `${value} B`;
     case "ms":
       return value > 60_000 && value % 60_000 === 0 ? `${value / 60_000} min` : `${value / 1_000} s`;

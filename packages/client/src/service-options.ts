@@ -33,8 +33,8 @@ import { parseTarget, targetOfPort, targetWithin } from "./service/http/target.j
 import type { Target } from "./service/http/target.js";
 
 /**
- * What answers the visitors: exactly one of `port`, `target`, `handler`, `fetch` and `server`, and how it is
- * told of them.
+ * The service that answers the visitors: exactly one of `port`, `target`, `handler`, `fetch` and `server`.
+ * The other options say how it is told of visitors.
  */
 export interface ServiceOptions {
   /**
@@ -45,58 +45,59 @@ export interface ServiceOptions {
   /** A local HTTP service as an origin, such as `http://localhost:3000` or `https://box.lan`. */
   target?: string | URL;
   /**
-   * A request handler of this program, in Node's form: an Express application, for example. Nothing listens
+   * A request handler of this program, in Node's form: an Express application, for example. No port is opened
    * for it.
    * @example startTunnelClient({ handler: (req, res) => res.end("hello"), relayUrl: "tunnel.example.com" })
    */
   handler?: RequestListener;
   /**
    * A request handler of this program, in the web's form: the `fetch` of a Hono application, for example. The
-   * Request's URL is the public one. Neither form carries an upgrade; this one has no place for trailers,
-   * interim responses and the body of a GET or HEAD either.
+   * Request's URL is the public one. Neither form of handler carries an upgrade. The web's form also has no
+   * place for trailers, interim responses and the body of a GET or HEAD.
    * @example startTunnelClient({ fetch: () => new Response("hello"), relayUrl: "tunnel.example.com" })
    */
   fetch?: FetchHandler;
   /**
-   * A server of `node:http` in this program, which need not listen: its requests, upgrades and other events
-   * are those of any connection. It stays the program's own, and is not closed with the client.
+   * A server of `node:http` in this program. It need not listen: it gets requests, upgrades and other events
+   * as from any connection. It stays the program's own, and is not closed with the client.
    */
   server?: Server;
   /**
-   * Which Host the service sees. `"rewrite"`, the default with `port` and `target` and possible only there:
-   * its own name and port, which guards against DNS rebinding expect; what it says of itself is put in the
-   * visitor's words. `"preserve"`, the default with `handler`, `fetch` and `server`: the public name, which
-   * is the only one that they have. Any other value is sent as it is, and what the service says of itself by
-   * it is put in the visitor's words: `"localhost"` for a framework whose guard knows no other name.
+   * The Host that the service sees. `"rewrite"` is the default with `port` and `target`, and possible only
+   * with them. The service sees its own name and port, which guards against DNS rebinding expect. Where its
+   * answers contain that name, visitors get the public one. `"preserve"` is the default with `handler`,
+   * `fetch` and `server`: the public name, which is the only name that they have. Any other value is sent as
+   * it is, and visitors get the public name in its place, too. An example is `"localhost"`, for a framework
+   * whose guard knows no other name.
    */
   hostHeader?: string;
   /**
-   * What is done about `Origin`, and about a `Referer` of the tunnel's own public origin. `"rewrite"`
-   * (default): the tunnel's own public origin becomes the local service's own, where it sees its own Host;
-   * those of other web sites stay, so that the service can refuse them. `"keep"`: nothing. `"drop"`: `Origin`
-   * is removed, whatever it says, which removes that defence.
+   * What the client does with `Origin`, and with a `Referer` of the tunnel's own public origin. `"rewrite"`
+   * (default): the tunnel's own public origin becomes the local service's own, if the service sees its own
+   * Host. Origins of other web sites stay, so that the service can refuse them. `"keep"`: both fields stay as
+   * they are. `"drop"`: every `Origin` and such a `Referer` are removed, which removes that defence.
    */
   origin?: OriginPolicy;
   /** The same as `origin: "drop"`. Default false. */
   dropOrigin?: boolean;
   /**
    * Which of the relay's `X-Forwarded-For`, `-Host` and `-Proto` reach the local service: `"all"`, `"none"`,
-   * or some, as in `"for,proto"`. Without all of them no other `X-Forwarded-*` and no `Forwarded` passes
-   * either. Default: `"for"`, or `"all"` where the service sees the public name. Services that are made for a
-   * proxy in front of them may want all, and those that redirect to https `proto`.
+   * or some, as in `"for,proto"`. Except with `"all"`, no other `X-Forwarded-*` and no `Forwarded` reaches it
+   * either. Default: `"for"`, or `"all"` if the service sees the public name. A service that is made for a
+   * proxy in front of it may want all of them. A service that redirects to https may want `proto`.
    */
   forwardedHeaders?: string;
   /**
-   * `"rewrite"` (default): the OAuth and OpenID Connect metadata that the local service has at their
-   * well-known paths (JSON, up to 256 KiB) name the public origin, where they name its own by the Host that
-   * it sees. `"keep"`: they stay as they are.
+   * What the client does with the OAuth and OpenID Connect metadata that the local service has at the
+   * well-known paths (JSON, up to 256 KiB). `"rewrite"` (default): if they name the service's own origin, by
+   * the Host that it sees, visitors get the public origin in its place. `"keep"`: they stay as they are.
    */
   oauthMetadata?: OauthMetadata;
   /** How long the local service may take to accept a connection, in milliseconds. Default 5,000. */
   connectTimeoutMs?: number;
   /**
-   * The longest head of a response of the local service, in bytes, up to 262,144. Default 65,536; a longer
-   * one gets 502.
+   * The longest head of a response of the local service, in bytes, up to 262,144. Default 65,536. If a head
+   * is longer, the visitor gets 502.
    */
   maxResponseHeadBytes?: number;
 }
@@ -107,8 +108,7 @@ export interface ResolvedService extends ForwardingOptions {
 }
 
 /**
- * What answers the visitors. With a form other than `target`, the target only stands for what is in this
- * program.
+ * The kind of service. With a form other than `target`, the target only stands for something in this program.
  */
 export type ServiceForm =
   | { readonly name: "target" }
@@ -120,7 +120,7 @@ export type ServiceForm =
 const isFunction = (value: unknown): boolean => typeof value === "function";
 const isObject = (value: unknown): boolean => typeof value === "object" && value !== null;
 
-/** What each option may be. What text has to say is looked at where it is read. */
+/** The type of each option. The content of a text is checked where the text is read. */
 export const serviceShapes: Record<keyof ServiceOptions, OptionShape> = {
   port: wholeNumber(1, 65_535).optional(),
   target: textOrUrl.optional(),
@@ -141,14 +141,13 @@ export const serviceShapes: Record<keyof ServiceOptions, OptionShape> = {
 
 const serviceOptionNames = Object.keys(serviceShapes) as (keyof ServiceOptions)[];
 
-/** What can be served, by the name of its option. */
+/** The options that name a service. */
 export const formNames = ["port", "target", "handler", "fetch", "server"] as const;
 
 type FormOptions = ServiceOptions & { readonly service?: Service };
 
 /**
- * The service of options whose types have been checked. `names`: the options of which exactly one has to be
- * given.
+ * The service of options whose types have been checked. Exactly one of the options `names` has to be given.
  * @throws TunnelError `invalid_option`.
  */
 export function resolveService(options: FormOptions, names: readonly (keyof FormOptions)[]): ResolvedService {
@@ -229,13 +228,13 @@ function resolveTarget({ port, target, server }: ServiceOptions): Target {
   return targetWithin(server === undefined ? "the request handler" : "the server");
 }
 
-/** What a Host field may hold (RFC 9110 section 7.2); the colon and brackets are for a port and IPv6. */
+/** The characters of a Host field (RFC 9110 section 7.2). The colon and brackets are for a port and IPv6. */
 const hostValue = /^[\w.~!$&'()*+,;=%:[\]-]+$/;
 
 /** @throws TunnelError `invalid_option`. */
 export function parseHostHeader(value: string): HostHeader {
   if (value === "rewrite" || value === "preserve") return value;
-  // A name spelled like one of the two words is meant to be it.
+  // A value that differs from one of the two words only in letter case is meant to be that word.
   if (!hostValue.test(value) || /^(?:rewrite|preserve)$/i.test(value)) {
     throw unusable(`the host header '${value}' is neither 'rewrite' nor 'preserve' nor a host name`, {
       options: ["hostHeader"],

@@ -14,16 +14,18 @@ export type ClientState =
   /** Before the first registration. */
   | { readonly name: "connecting" }
   | { readonly name: "online" }
-  /** Asked to register anew; the relay that asked still serves. */
+  /** The relay has asked the client to register anew, and still serves. */
   | { readonly name: "moving" }
-  /** Registered before, and not now; what was open may go on once it is again. */
+  /**
+   * The client was registered before and is not now. Open exchanges may go on once it is registered again.
+   */
   | { readonly name: "reconnecting"; readonly cause: TunnelError; readonly sinceMs: number }
-  /** Asked to end; what is open may finish. */
+  /** The client was asked to end. Open exchanges may finish. */
   | { readonly name: "closing" }
-  /** Over. Without an error it was asked to. */
+  /** The client has ended. Without an error, it was asked to end. */
   | { readonly name: "closed"; readonly error: TunnelError | undefined };
 
-/** As users see it: a client that moves is online. */
+/** The state as users see it: a client that moves is online. */
 export type ClientStateName = Exclude<ClientState["name"], "moving">;
 
 export type ClientTransition =
@@ -35,7 +37,10 @@ export type ClientTransition =
   | { readonly type: "close" }
   | { readonly type: "ended"; readonly error?: TunnelError };
 
-/** The only place that decides what may follow what. Returns the same state for what has no effect in it. */
+/**
+ * Decides, as the only place, which state follows. Returns the same state if the transition has no effect in
+ * it.
+ */
 export function nextState(state: ClientState, transition: ClientTransition): ClientState {
   if (state.name === "closed") return state;
   switch (transition.type) {

@@ -1,2 +1,5 @@
-/** This package's version, for the relay's log. Written by scripts/versions.mjs: in a bundle there is no package.json beside this. */
+/**
+ * This package's version, for the relay's log. scripts/versions.mjs writes it, because a bundle has no
+ * package.json beside it.
+ */
 export const version = "0.1.0";

@@ -4,17 +4,20 @@ import { anotherAttempt } from "./connect.js";
 import type { Registration } from "./connect.js";
 
 export interface AttemptsOptions {
-  /** Registers once. `signal` gives it up. */
+  /** Registers once. `signal` gives the attempt up. */
   connect(signal: AbortSignal): Promise<Registration>;
-  /** Goes on with the session there was (true), or opens a new one. What it throws is a failure of the attempt. */
+  /**
+   * Resumes the session that was lost (true), or opens a new one (false). If it throws, the attempt has
+   * failed.
+   */
   adopt(registration: Registration): boolean;
   onRegistered(registration: Registration, resumed: boolean): void;
   onFailed(reason: unknown): void;
 }
 
 /**
- * Attempts to register, one at a time: now, or after a wait. What comes of one that was given up, or that another has
- * replaced, is thrown away.
+ * Attempts to register, one at a time: now, or after a wait. The result of an attempt that was given up or
+ * replaced is thrown away.
  */
 export class Attempts {
   readonly #options: AttemptsOptions;
@@ -25,12 +28,12 @@ export class Attempts {
     this.#options = options;
   }
 
-  /** An attempt is going on, or will. */
+  /** An attempt is under way, or planned. */
   get isActive(): boolean {
     return this.#running !== undefined || this.#timer !== undefined;
   }
 
-  /** Begins one, in the place of any that is going on or waited for. */
+  /** Begins an attempt, in the place of any that is under way or planned. */
   begin(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -66,7 +69,7 @@ export class Attempts {
       resumed = this.#options.adopt(registration);
     } catch (error) {
       link.close(closeCodes.protocolError, messageOf(error));
-      // Whoever was told of what ended may have stopped all attempts.
+      // A listener that was told of the ended session may have stopped all attempts.
       this.#onFailed(attempt, error);
       return;
     }

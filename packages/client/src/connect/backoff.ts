@@ -1,29 +1,36 @@
-/** The longest first wait, in milliseconds: the link alone may have broken, with the relay up. */
+/**
+ * The longest first wait, in milliseconds. It is short because the relay may be up, and only the link have
+ * broken.
+ */
 const baseMs = 100;
-/** The longest wait there is. */
+/** The longest wait of all, in milliseconds. */
 const capMs = 30_000;
 /**
- * Beyond this a wait is no longer than the trouble has lasted so far. Small draws in the beginning would else let the bound run far
- * ahead: one client in twenty would come back more than 2 s after a relay that was gone for one (simulated), the last one 12 s.
+ * Beyond this, in milliseconds, a wait is no longer than the trouble has lasted so far. Otherwise small draws
+ * in the beginning would let the bound run far ahead. If a relay was gone for 1 s, one client in twenty would
+ * come back more than 2 s after the relay, and the last client 12 s after it (simulated).
  */
 const aheadMs = 1_600;
-/** A connection that lasted this long proves that the relay takes us; before that, an accepted one counts as a failure. */
+/**
+ * A connection that lasted this long, in milliseconds, proves that the relay accepts us. A shorter
+ * connection counts as a failure.
+ */
 export const stableAfterMs = 10_000;
 /**
- * A resumed connection that lasted this long proves that the relay is well and the way to it is not: waiting longer
- * would spare nobody, and open requests wait too.
+ * A resumed connection that lasted this long, in milliseconds, proves that the relay is well and only the way
+ * to it is not. A longer wait would spare the relay nothing, and open requests wait too.
  */
 export const usefulAfterMs = 300;
-/** So the bound then stays at 400 ms. */
+/** Most attempts that still count after such a connection. So the bound then stays at 400 ms. */
 const usefulAttempts = 2;
 
 /**
- * Exponential backoff with full jitter: each wait is drawn evenly between nothing and a bound that doubles. The
- * jitter spreads the clients of a relay that restarts; without it they would come back in waves.
+ * Exponential backoff with full jitter: each wait is drawn evenly between nothing and a bound that doubles.
+ * The jitter spreads the clients of a relay that restarts. Without it they would come back in waves.
  */
 export class Backoff {
   #attempts = 0;
-  /** When the first of them was made. */
+  /** When the first of these attempts was made. */
   #troubledSinceMs = 0;
   #online: { readonly sinceMs: number; readonly resumed: boolean } | undefined;
   readonly #random: () => number;

@@ -20,12 +20,12 @@ import { tlsFault } from "../net/tls-errors.js";
 import { version } from "../version.js";
 
 /**
- * The largest message taken, in bytes. The original's JSON wire carries request bodies whole and in base64, 5 MiB of
- * them by default.
+ * The largest message that the client takes, in bytes. The original's JSON wire carries request bodies whole
+ * and in base64, 5 MiB of them by default.
  */
 const maxMessageBytes = 16 * 1024 * 1024;
 
-/** The relays send each message in one. */
+/** Most fragments of a message. Relays send each message in one fragment. */
 const maxMessageFragments = 1_024;
 
 export interface RegisterRequest {
@@ -41,19 +41,23 @@ export interface RegisterRequest {
   readonly signal: AbortSignal;
 }
 
-/** Why an attempt is given up that another one replaces. The relay may not take that for the end of the session. */
+/**
+ * The reason for which an attempt is given up when another one replaces it. The relay must not take that for
+ * the end of the session.
+ */
 export const anotherAttempt = "another attempt is made";
 
-/** The relay has taken us; the next message on the link belongs to the session. */
+/** The relay has accepted us. The next message on the link belongs to the session. */
 export interface Registration {
   readonly link: WebSocketLink;
   readonly acknowledge: AcknowledgeMessage;
 }
 
 /**
- * One attempt to register: opens the WebSocket, says who we are, picks from an offer, waits for the acknowledgement.
- * @throws TunnelError `refused` and `evicted` (final); `unreachable`, `timeout`, `protocol_error` (worth another try);
- * `session_closed` after `signal`; whatever `pick` throws.
+ * One attempt to register: opens the WebSocket, says who we are, picks from an offer, waits for the
+ * acknowledgement.
+ * @throws TunnelError `refused` and `evicted` (final); `unreachable`, `timeout`, `protocol_error` (worth
+ * another try); `session_closed` after `signal`; any error that `pick` throws.
  */
 export async function register(request: RegisterRequest): Promise<Registration> {
   const link = await openLink(request);
@@ -68,7 +72,7 @@ function openLink(request: RegisterRequest): Promise<WebSocketLink> {
       reject(givenUp());
       return;
     }
-    // Ends what `ws` knows nothing of yet: the connection to a proxy that has not answered.
+    // Ends the connection to a proxy that has not answered, of which `ws` knows nothing yet.
     const opening = new AbortController();
     const agent =
       proxyUrl === undefined ? undefined : new HttpsProxyAgent(proxyUrl, { signal: opening.signal, lookup });
@@ -116,8 +120,9 @@ function openLink(request: RegisterRequest): Promise<WebSocketLink> {
 }
 
 /**
- * Masking keeps what is sent from looking like something else to intermediaries that read along (RFC 6455 section
- * 10.3). Inside TLS, or inside this machine, none does, and it is the larger part of sending a byte.
+ * Masking keeps data from looking like something else to intermediaries that read along (RFC 6455 section
+ * 10.3). Inside TLS, or inside this machine, no intermediary reads along, and masking is the larger part of
+ * the work of sending a byte.
  */
 function masked({ registerUrl, proxyUrl }: RegisterRequest): boolean {
   const { protocol, hostname } = new URL(registerUrl);
@@ -185,7 +190,7 @@ class RegistrationAttempt {
     this.#settle.resolve({ link: this.#link, acknowledge });
   }
 
-  /** The relay's clock for registering does not run while a person thinks; neither does ours. */
+  /** The clocks for registering do not run while a person thinks: neither the relay's nor ours. */
   async #pick(patterns: readonly string[]): Promise<void> {
     this.#picking = "now";
     clearTimeout(this.#timer);
@@ -199,7 +204,10 @@ class RegistrationAttempt {
     }
   }
 
-  /** While a person thinks, the relay may lose patience: the answer is still wanted, for the next attempt. */
+  /**
+   * The relay may close the connection while a person thinks. The answer is still wanted, for the next
+   * attempt.
+   */
   #onClose(error: TunnelError): void {
     if (this.#picking === "now") this.#closed = error;
     else this.#fail(error);
@@ -210,7 +218,8 @@ class RegistrationAttempt {
     if (this.#done) return;
     this.#finish();
     this.#link.handler = undefined;
-    // Otherwise without a word: if the relay has taken us and its answer was lost, the next attempt goes on from there.
+    // Otherwise no goodbye is said. If the relay has accepted us and its answer was lost, the next attempt
+    // resumes that session.
     if (isGoodbye) this.#link.close(closeCodes.normal, "");
     else this.#link.terminate();
     this.#settle.reject(error);
@@ -223,7 +232,7 @@ class RegistrationAttempt {
   }
 }
 
-/** What needs no person: the only pattern, if it is a name. */
+/** Picks without a person: the only pattern, if it is a name. */
 export function pickOnly(patterns: readonly string[]): string {
   const [only] = patterns;
   if (only === undefined) throw new TunnelError("refused", "the relay allows this token no name at all");
@@ -245,8 +254,8 @@ function closeError({ message }: RegisterRequest, code: number, reason: string):
   const said = reason === "" ? `code ${code}` : `code ${code}: ${reason}`;
   switch (code) {
     case closeCodes.authenticationFailed:
-      // An original relay has no other code for it; ours says 1013 to a client that returns. A new one is
-      // told at once.
+      // An original relay has no other code for an unavailable provider. Ours says 1013 to a client that
+      // returns. A client that registers for the first time is told at once.
       if (message.returning === true && reason === providerUnavailableReason) break;
       return new TunnelError("refused", `the relay refused the registration: ${reason || "no reason given"}`);
     case closeCodes.evicted:
@@ -263,7 +272,10 @@ function unexpectedAnswer(registerUrl: string, response: IncomingMessage): Tunne
   return new TunnelError("unreachable", `${registerUrl} answered ${answer}: ${question}`);
 }
 
-/** Where a redirect leads, as the URL of a relay and without a query; undefined if the answer is no redirect. */
+/**
+ * The target of a redirect, as the URL of a relay and without a query. Undefined if the answer is no
+ * redirect.
+ */
 function redirection(registerUrl: string, { statusCode = 0, headers }: IncomingMessage): string | undefined {
   const { location } = headers;
   const base = registerUrl.replace(/^ws/, "http");
@@ -287,14 +299,14 @@ function unreachable({ registerUrl, proxyUrl }: RegisterRequest, why: string, ca
 }
 
 function relayFailed(request: RegisterRequest, error: Error): TunnelError {
-  // What a server does that expects TLS; a relay that ends does the same.
+  // A server that expects TLS resets the connection. A relay that ends does the same.
   const hungUp =
     request.registerUrl.startsWith("ws:") && (error as NodeJS.ErrnoException).code === "ECONNRESET";
   const hint = hungUp ? " (does it speak TLS? then use https://)" : "";
   return unreachable(request, `${tlsFault(error) ?? messageOf(error)}${hint}`, error);
 }
 
-/** The proxy has not answered yet: what went wrong says nothing of the relay. */
+/** The proxy has not answered yet, so the error says nothing of the relay. */
 function proxyFailed(request: RegisterRequest, error: Error): TunnelError {
   const fault = tlsFault(error);
   return unreachable(request, fault === undefined ? messageOf(error) : `of the proxy: ${fault}`, error);

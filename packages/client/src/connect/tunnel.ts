@@ -19,20 +19,22 @@ import type { Registration } from "./connect.js";
 import { ignored } from "../service/service.js";
 import type { ResolvedOptions } from "../options.js";
 
-/** How long a session without a link is worth keeping when the relay does not say, in milliseconds. */
+/** How long a session without a link is worth keeping if the relay does not say, in milliseconds. */
 const defaultResumeTimeoutMs = 60_000;
 
-/** A session with the relay, whichever wire it speaks, and what it takes to go on with it over another link. */
+/** A session with the relay, on either wire, which may go on over another link. */
 export interface Tunnel {
   readonly wire: Wire;
   /**
-   * The relay closes normally only what it ends on purpose (PROTOCOL.md, section 9). An original closes like that
-   * for any reason.
+   * The relay closes a session normally only if it ends the session on purpose (PROTOCOL.md, section 9). An
+   * original relay closes normally for any reason.
    */
   readonly isNormalCloseFinal: boolean;
   readonly streamCount: number;
   readonly rttMs: number | undefined;
-  /** What the next registration says, so that this session goes on; undefined when it cannot. */
+  /**
+   * The part of the next registration that resumes this session. Undefined if the session cannot be resumed.
+   */
   readonly resume: RegisterMessage["resume"];
   probe(timeoutMs: number): void;
   /**
@@ -42,10 +44,10 @@ export interface Tunnel {
   goOn(link: Link, relayReceived: number): void;
   /** The link is gone: keeps the session as long as the relay does. */
   keep(): void;
-  /** Takes no new streams; resolves when those that are open have finished, or cannot. */
+  /** Takes no new streams. Resolves when the open streams have finished, or cannot finish. */
   finish(): Promise<void>;
   close(code: number, reason: string): void;
-  /** Gives up without a word: every stream ends with `error`. */
+  /** Gives the session up: every stream ends with `error`. */
   destroy(error: TunnelError): void;
 }
 
@@ -72,7 +74,10 @@ export function openTunnel(
 
 const inAnySpelling = new AnySpelling([visitorField.toLowerCase()], []);
 
-/** For a relay that does not write the field: it is the visitor's own (PROTOCOL.md, "Heads and trailers"). */
+/**
+ * Removes the field if the relay does not write it, because then the visitor wrote it (PROTOCOL.md, "Heads
+ * and trailers").
+ */
 function withoutVisitorField(head: RequestHead): RequestHead {
   const isName = (i: number): boolean => inAnySpelling.has(head.headers[i - (i % 2)] as string);
   for (let i = 0; i < head.headers.length; i += 2) {
@@ -101,7 +106,8 @@ class V1Tunnel implements Tunnel {
       liveness: options.liveness,
       receiveWindow: defaultWindow,
       sendWindow: acknowledge.window ?? defaultWindow,
-      // One more than the client serves, which says `overloaded`: the visitor is told to come back.
+      // One stream more than the client serves. The client refuses it as `overloaded`, so that the visitor is
+      // told to come back.
       maxStreams: options.maxStreams + 1,
     });
     this.#session.attach(link, 0);
@@ -142,7 +148,8 @@ class V1Tunnel implements Tunnel {
     if (!this.#session.attached) {
       this.destroy(new TunnelError("session_lost", "the client was closed while the relay was away"));
     }
-    // What the relay opens before it hears of this is served: `idle` waits until it has heard.
+    // Streams that the relay opens before it hears of this are served: `idle` waits until the relay has
+    // heard.
     this.#session.goaway();
     return this.#session.idle();
   }
@@ -179,7 +186,8 @@ class JsonTunnel implements Tunnel {
     };
     this.#session = new JsonClientSession(link, acceptUnlessFinishing, handler, {
       liveness: options.liveness,
-      // One more than the client serves, which says `overloaded`: the visitor is told to come back.
+      // One stream more than the client serves. The client refuses it as `overloaded`, so that the visitor is
+      // told to come back.
       maxStreams: options.maxStreams + 1,
     });
   }

@@ -1,19 +1,21 @@
 import { networkInterfaces } from "node:os";
 
 const pollMs = 1_000;
-/** A tick later than this means that the machine slept, or the process was stopped. */
+/**
+ * A tick that is later than this, in milliseconds, means that the machine slept or the process was stopped.
+ */
 const jumpMs = 5_000;
 
 /**
- * Notices what makes a connection worth checking, or an attempt worth making, at once: the machine woke up, or its network
- * addresses changed.
+ * Notices that the machine woke up or that its network addresses changed. Both are a reason to check a
+ * connection, or to make an attempt, at once.
  */
 export class WakeWatch {
   readonly #timer: NodeJS.Timeout;
   readonly #onWake: () => void;
-  // The wall clock: the monotonic one stands still while a machine sleeps, on Linux and macOS.
+  // The wall clock, because the monotonic clock stands still while a machine sleeps, on Linux and macOS.
   #lastTick = Date.now();
-  /** The last ones known. */
+  /** The last known addresses. */
   #addresses = localAddresses();
 
   constructor(onWake: () => void) {
@@ -37,7 +39,10 @@ export class WakeWatch {
   }
 }
 
-/** All addresses of this machine that lead anywhere else, as one string to compare; undefined if they are not known now. */
+/**
+ * All addresses of this machine that lead to other machines, as one string to compare. Undefined if they are
+ * not known now.
+ */
 function localAddresses(): string | undefined {
   const addresses: string[] = [];
   try {
@@ -45,7 +50,7 @@ function localAddresses(): string | undefined {
       for (const { internal, address } of list ?? []) if (!internal) addresses.push(address);
     }
   } catch {
-    // Asking the system takes a file descriptor, and the program may have used up its own.
+    // This call needs a file descriptor, and the program may have used up its own.
     return undefined;
   }
   return addresses.sort().join(" ");

@@ -5,14 +5,19 @@ import { isLocalhost } from "mcp-tunnel-shared";
 
 const ipv6: LookupAddress = { address: "::1", family: 6 };
 const ipv4: LookupAddress = { address: "127.0.0.1", family: 4 };
-/** In the order in which browsers and curl try them. A service often listens on one of them only. */
+/**
+ * The loopback addresses in the order in which browsers and curl try them. A service often listens on one of
+ * them only.
+ */
 const loopback: LookupAddress[] = [ipv6, ipv4];
 
 /**
- * Looks names up as the system does, but those of this machine: they are its loopback addresses, whatever a resolver says
- * (RFC 6761 section 6.3). Some know `localhost` as one of the two only, and names below it not at all.
+ * Looks names up as the system does, except names of this machine. Those are its loopback addresses, whatever
+ * a resolver says (RFC 6761 section 6.3). Some resolvers know `localhost` as only one of the two, and names
+ * below it not at all.
  *
- * For connections that try one address after the other (`autoSelectFamily`): a single address is left to the system.
+ * This is for connections that try one address after the other (`autoSelectFamily`). The system looks up a
+ * single address.
  */
 export const lookup: LookupFunction = (hostname, options, callback) => {
   if (options.all === true && isLocalhost(hostname)) process.nextTick(callback, null, loopback);
@@ -20,12 +25,13 @@ export const lookup: LookupFunction = (hostname, options, callback) => {
 };
 
 /**
- * How long 127.0.0.1 is tried before ::1 once the service was found there, in milliseconds. Not longer, nor for as long as
- * connections succeed: a service that was away for a moment may be back at ::1, and another program be at 127.0.0.1.
+ * How long 127.0.0.1 is tried before ::1 once the service was found there, in milliseconds. It is short, and
+ * successful connections do not prolong it: a service that was away for a moment may be back at ::1, and
+ * another program may be at 127.0.0.1.
  */
 const foundMs = 1_000;
 
-/** What `net.connect` and `tls.connect` take of it. */
+/** Options for `net.connect` and `tls.connect`. */
 interface ServiceConnectOptions {
   autoSelectFamily: boolean;
   autoSelectFamilyAttemptTimeout?: number;
@@ -33,8 +39,9 @@ interface ServiceConnectOptions {
 }
 
 /**
- * {@link lookup} for the connections to one service of this machine. To be refused at ::1 first takes each of them a quarter of a
- * millisecond (measured), so the address at which the service was found goes first for a moment.
+ * {@link lookup} for the connections to one service of this machine. A connection that is refused at ::1
+ * first takes a quarter of a millisecond longer (measured). So the address at which the service was found
+ * goes first for a moment.
  */
 export class ServiceLookup {
   #ipv4UntilMs = 0;
@@ -46,8 +53,9 @@ export class ServiceLookup {
   };
 
   /**
-   * How connections are made to `hostname` within `timeoutMs`. Node gives an address up after 250 ms for the next one, as is right
-   * over a network. On this machine that is a busy moment: nobody is at the other address, and it refuses at once if so.
+   * How connections are made to `hostname` within `timeoutMs`. Node gives up an address after 250 ms and
+   * tries the next one, which is right over a network. On this machine such a delay means that the machine is
+   * busy, because an address at which nothing listens refuses at once.
    */
   connectOptions(hostname: string, timeoutMs: number): ServiceConnectOptions {
     const own = { autoSelectFamily: true, lookup: this.lookup };

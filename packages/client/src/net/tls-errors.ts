@@ -7,14 +7,14 @@ const untrusted: ReadonlySet<string> = new Set([
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 ]);
 
-/** What an error says of the TLS of the other end, and what to do about it; undefined for one that says nothing of it. */
+/** Explains an error about the TLS of the other end, with advice. Undefined for any other error. */
 export function tlsFault(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code = "", message }: NodeJS.ErrnoException = error;
   if (untrusted.has(code)) {
     return `${message} (set NODE_EXTRA_CA_CERTS to the file of the certificate that signed it)`;
   }
-  // The same error has another code when writing notices it first.
+  // The same error has another code if a write notices it first.
   const isPlain = code === "EPROTO" && message.includes("wrong version number");
   if (isPlain || code === "ERR_SSL_WRONG_VERSION_NUMBER") return "it answers without TLS: use http://";
   return undefined;

@@ -13,21 +13,22 @@ import { ignored } from "./service.js";
 import type { ServedTunnel, Service } from "./service.js";
 
 /**
- * What has come of the answer:
+ * The state of the answer:
  *
  * ```
  * waiting --head--> answering --end--> answered --the request too--> ending --a moment--> over
  *      any of these --reset, by either end--> over
  * ```
  *
- * `ending`: what was sent last may turn out not to be fit to travel, which the stream says a moment later.
+ * `ending`: the head or the trailers that were sent last may turn out not to be fit to travel. The stream
+ * says so a moment later.
  */
 type State = "waiting" | "answering" | "answered" | "ending" | "over";
 
 /**
- * One request and its answer, between the session and the service, whichever it is: the service has it for
- * its stream, and the session for the stream's handler. It counts, holds the answer to the relay's limit,
- * tells an observer, and knows when it is over.
+ * One request and its answer, between the session and any kind of service. To the service it is the stream,
+ * and to the session it is the stream's handler. It counts bytes, keeps the answer to the relay's limit,
+ * tells an observer, and knows when the exchange is over.
  */
 export class Exchange implements AcceptedStream, StreamHandler {
   readonly startedAtMs = performance.now();
@@ -39,7 +40,7 @@ export class Exchange implements AcceptedStream, StreamHandler {
   #service: StreamHandler = ignored;
   #state: State = "waiting";
   #requestEnded: boolean;
-  /** The final one, as the visitor gets it. */
+  /** The final status, as the visitor gets it. */
   #status: number | undefined;
   #requestBytes = 0;
   #responseBytes = 0;
@@ -85,7 +86,7 @@ export class Exchange implements AcceptedStream, StreamHandler {
     }
   }
 
-  // ---- what the service says
+  // ---- from the service
 
   sendInterim(head: ResponseHead): void {
     if (this.#state !== "waiting") return;
@@ -146,7 +147,7 @@ export class Exchange implements AcceptedStream, StreamHandler {
         return;
       case "ending":
       case "over":
-        // The answer is whole. What is left of the request, if anything, is not wanted.
+        // The answer is complete. The rest of the request, if any, is not wanted.
         if (code === "no_error") this.#stream.reset(code, message);
     }
   }
@@ -156,7 +157,7 @@ export class Exchange implements AcceptedStream, StreamHandler {
     if (bytes > 0) this.#stream.consumed(bytes);
   }
 
-  // ---- what the session says
+  // ---- from the session
 
   onData(chunk: Buffer, last: boolean): void {
     this.#requestBytes += chunk.length;
@@ -172,8 +173,8 @@ export class Exchange implements AcceptedStream, StreamHandler {
   }
 
   onReset(reason: StreamReset): void {
-    // The relay could not use the head, or the wire not carry it: whatever the service said, the visitor got
-    // a 502.
+    // The relay could not use the head, or the wire could not carry it. So the visitor got a 502, whatever
+    // the service said.
     if (reason.code === "bad_message" && this.#status !== undefined) this.#status = 502;
     this.#finish(reason.code === "no_error" ? undefined : { code: reason.code, message: reason.message });
     this.#service.onReset(reason);
@@ -185,14 +186,14 @@ export class Exchange implements AcceptedStream, StreamHandler {
 
   // ---- ends
 
-  /** A body without a head would be a fault of the whole session to the relay. */
+  /** The relay would take a body without a head for a fault of the whole session. */
   #refuseEarly(): void {
     if (this.#state === "waiting") this.#refuse("internal", "the service sent a body before its head");
   }
 
   /**
-   * The relay answers a body that is announced to be too long with an error. By the time that this end heard
-   * of it, it might have sent all of the body, and called the exchange a success.
+   * The relay answers with an error if the announced body is too long. The client checks the length as well:
+   * before it hears of that error, it might have sent the whole body and called the exchange a success.
    */
   #isOverLimit({ headers }: ResponseHead): boolean {
     const { maxResponseBody } = this.#tunnel;
@@ -205,7 +206,8 @@ export class Exchange implements AcceptedStream, StreamHandler {
   }
 
   /**
-   * Cuts the exchange for what the service has answered, and tells it later, as a session does of such heads.
+   * Cuts the exchange because of the service's answer. The service is told later, as a session does with such
+   * heads.
    */
   #refuse(code: ResetCode, message: string): void {
     this.#fail(code, message);
@@ -232,7 +234,7 @@ export class Exchange implements AcceptedStream, StreamHandler {
 
   #endSoon(): void {
     this.#state = "ending";
-    // Later than what the stream still has to tell: that the head, or the trailers, could not travel.
+    // Later, because the stream may still have to tell that the head, or the trailers, could not travel.
     queueMicrotask(() => this.#finish(undefined));
   }
 

@@ -14,8 +14,8 @@ export interface ExchangesOptions {
 }
 
 /**
- * What the client puts around its service, and holds every kind of service to: requests that can be trusted
- * to be requests, a number of them at a time, and a word about each.
+ * Stands around the client's service, of any kind. It lets only well-formed requests through, limits how many
+ * are open at a time, and reports each of them.
  */
 export class Exchanges implements Service {
   #open = 0;
@@ -60,9 +60,9 @@ export class Exchanges implements Service {
   }
 
   /**
-   * What the service is at work on though its streams are over, such as a connection that is being made: a
-   * relay that gives each request up at once could have any number of them. The newest exchange has not
-   * reached the service.
+   * Work of the service whose streams are over, such as a connection that is being made. A relay that gives
+   * each request up at once could cause any amount of it. The newest exchange has not reached the service
+   * yet.
    */
   get #leftBehind(): number {
     return this.#service.open - (this.#open - 1);

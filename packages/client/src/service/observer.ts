@@ -2,14 +2,15 @@ import type { RawHeaders, RequestHead, ResetCode, ResponseHead } from "mcp-tunne
 import { runAside } from "../aside.js";
 import type { ServedTunnel } from "./service.js";
 
-/** What is told of an exchange once it is over. */
+/** The report of an exchange that is over. */
 export interface RequestEvent {
-  /** From the relay, as the rest is: escape control characters before printing it. */
+  /** The method comes from the relay, as the rest does: escape control characters before you print it. */
   readonly method: string;
   /** The request target, with its query. */
   readonly path: string;
   /**
-   * The status that the visitor got, as far as this end knows; undefined when the exchange ended before one.
+   * The status that the visitor got, as far as this end knows. Undefined if the exchange ended before a
+   * status.
    */
   readonly status: number | undefined;
   readonly durationMs: number;
@@ -30,13 +31,13 @@ export interface ExchangeStart {
   readonly startedAtMs: number;
 }
 
-/** Asked of each exchange as it begins; undefined: this one is of no interest. */
+/** Called for each exchange as it begins. Undefined means that this exchange is of no interest. */
 export type ObserveExchange = (exchange: ExchangeStart) => ExchangeObserver | undefined;
 
 /**
- * Told of an exchange as it passes, as the visitor sent it and gets it. What it is given is on its way: it
- * may not be changed, and bytes that are to be kept have to be copied. It cannot hold anything up, and what
- * it throws becomes an uncaught exception that the exchange does not notice.
+ * An observer is told of heads and bytes as they pass, as the visitor sent them and gets them. They are on
+ * their way: an observer may not change them, and has to copy bytes that it wants to keep. An observer cannot
+ * hold anything up. Anything that it throws becomes an uncaught exception that the exchange does not notice.
  */
 export interface ExchangeObserver {
   /** Bytes of the request's body, or of the visitor once the connection is upgraded. */
@@ -51,11 +52,11 @@ export interface ExchangeObserver {
   onData?(chunk: Buffer): void;
   /** The answer is complete. Trailers are mostly empty. */
   onEnd?(trailers: RawHeaders): void;
-  /** The last call, with what the event `request` tells too. */
+  /** The last call, with the same report as the event `request`. */
   onOver?(event: RequestEvent): void;
 }
 
-/** An observer that can break nothing. */
+/** Wraps an observer, so that it can break nothing. */
 export class GuardedObserver implements Required<ExchangeObserver> {
   readonly #observer: ExchangeObserver;
 

@@ -1,12 +1,12 @@
-/** What may be in an {@link OpenList}, whose chain runs through it. */
+/** An item of an {@link OpenList}, with the links of the list. */
 export interface Linked<Item> {
   previous: Item | undefined;
   next: Item | undefined;
 }
 
 /**
- * What a service has open. A `Set` would keep what has long left it (`stream-table.ts` of the protocol says
- * why).
+ * The open requests or connections of a service. A `Set` would keep items that have long left it
+ * (`stream-table.ts` of the protocol says why).
  */
 export class OpenList<Item extends Linked<Item>> {
   #newest: Item | undefined;
@@ -16,7 +16,7 @@ export class OpenList<Item extends Linked<Item>> {
     return this.#size;
   }
 
-  /** Takes an item that is not there. */
+  /** Adds an item that is not in the list. */
   add(item: Item): void {
     item.previous = this.#newest;
     if (this.#newest !== undefined) this.#newest.next = item;
@@ -24,7 +24,7 @@ export class OpenList<Item extends Linked<Item>> {
     this.#size += 1;
   }
 
-  /** Takes out an item that is there. */
+  /** Removes an item that is in the list. */
   delete(item: Item): void {
     if (item.next === undefined) this.#newest = item.previous;
     else item.next.previous = item.previous;

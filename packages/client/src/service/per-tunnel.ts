@@ -1,6 +1,9 @@
 import type { ServedTunnel } from "./service.js";
 
-/** What a service makes of each tunnel, once. A client has one tunnel at a time, or a few while it moves. */
+/**
+ * Values that a service makes once for each tunnel. A client has one tunnel at a time, or a few while it
+ * moves.
+ */
 export class PerTunnel<Made> {
   readonly #make: (tunnel: ServedTunnel) => Made;
   readonly #all = new WeakMap<ServedTunnel, Made>();

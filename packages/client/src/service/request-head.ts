@@ -2,8 +2,8 @@ import { carriedProtocols, isToken } from "mcp-tunnel-protocol";
 import type { RawHeaders, RequestHead } from "mcp-tunnel-protocol";
 
 /**
- * Says what is wrong with a request head, or nothing. The relay is not trusted: a target in absolute form or
- * a CONNECT would make a local service a proxy, a second length would split the request in two.
+ * Names the fault of a request head, if there is one. The relay is not trusted. A target in absolute form or
+ * a CONNECT would turn a local service into a proxy, and a second length would split the request in two.
  */
 export function headFault(head: RequestHead, end: boolean): string | undefined {
   const { method, path } = head;
@@ -24,12 +24,12 @@ export function headFault(head: RequestHead, end: boolean): string | undefined {
 }
 
 /**
- * A path, byte for byte: no space and no control character, which would end the request line, and no
- * fragment, at which some services end it.
+ * A path, byte for byte. It has no space and no control character, which would end the request line, and no
+ * fragment, at which some services would end the path.
  */
 const originForm = /^\/[\x21\x22\x24-\x7e\x80-\xff]*$/;
 
-/** The announced length of a body; `invalid` when there are several, or it is not a number. */
+/** The announced length of a body. `invalid` if there are several lengths, or the length is not a number. */
 export function lengthOf(headers: RawHeaders): number | undefined | "invalid" {
   let length: number | undefined;
   for (let i = 0; i < headers.length; i += 2) {

@@ -1,61 +1,66 @@
 import type { AcceptedStream, RequestHead, StreamHandler } from "mcp-tunnel-protocol";
 
 /**
- * What answers the visitors of a tunnel: a local HTTP service behind the forwarder, a request handler of this
- * program, or something of the user's own. A gate or an inspector wraps a service and is one.
+ * A service answers the visitors of a tunnel. It is a local HTTP service behind the forwarder, a request
+ * handler of this program, or an object of the user's own. A gate or an inspector wraps a service and is
+ * itself a service.
  *
  * A service answers on the stream: any number of `sendInterim`, one `sendHead`, `write` until it returns
- * false and again from `onDrain` on, `end`. It says `consumed` of what it has taken of the request, or the
- * visitor is held up. Once it has answered and wants no more of the request, it says `reset("no_error")`. Any
- * other reset says that it has failed: before its head the visitor gets an error of the relay, after it an
- * answer that is visibly cut off.
+ * false and again from `onDrain` on, `end`. It calls `consumed` for the bytes of the request that it has
+ * taken, or the visitor is held up. Once it has answered and wants no more of the request, it calls
+ * `reset("no_error")`. Any other reset says that the service has failed. Before its head the visitor then
+ * gets an error of the relay, after it an answer that is visibly cut off.
  *
- * Requests that reach a service are fit to be sent on: a method and a path in origin form (or `OPTIONS *`),
- * and one Content-Length at most. Fields that speak of a single connection (RFC 9110 section 7.6.1) are its
- * own to drop, both ways.
+ * Requests that reach a service are fit to be sent on. They have a method, a path in origin form (or
+ * `OPTIONS *`), and one Content-Length at most. The service itself has to drop fields that speak of a single
+ * connection (RFC 9110 section 7.6.1), both ways.
  */
 export interface Service {
   /**
    * Takes a stream: a request with its answer, or an upgraded connection. `end` says that the request has no
    * body (`onEnd` is called all the same). `tunnel` is the same object for all streams of a session. An
-   * exception is told as a fault of the service, and costs this request alone.
+   * exception is reported as a fault of the service, and costs only this request.
    */
   accept(stream: AcceptedStream, head: RequestHead, end: boolean, tunnel: ServedTunnel): StreamHandler;
   /**
-   * What it is at work on. That may be more than the streams that are open: a visitor may have left before
-   * the work for him could be stopped. The client takes no new requests while more than `maxStreams` of these
-   * are left behind.
+   * How many requests and connections the service is at work on. There may be more of them than open streams,
+   * because a visitor may have left before the work for him could be stopped. The client takes no new
+   * requests while the service is at work on more than `maxStreams` whose streams are over.
    */
   readonly open: number;
-  /** Cuts what is open and lets go of everything. Nothing is accepted afterwards. */
+  /** Cuts all that is open and releases everything. Nothing is accepted afterwards. */
   close(): Promise<void>;
 }
 
-/** What a service may know of the tunnel that it answers for. One object for each session with a relay. */
+/** The tunnel that a service answers for. There is one object for each session with a relay. */
 export interface ServedTunnel {
   /** The public URL, as the relay has acknowledged it. */
   readonly url: string;
   /** The origin of {@link url}: scheme, host and port. */
   readonly origin: string;
   /**
-   * The relay writes `X-Forwarded-Host` and `-Proto` itself. An original relay passes on those of visitors.
+   * The relay writes `X-Forwarded-Host` and `-Proto` itself. An original relay passes on the visitors' own.
    */
   readonly isForwardedOwn: boolean;
   /**
-   * The relay writes `X-Tunnel-Visitor`, the visitor's address, itself. Where not, no request has the field.
+   * The relay writes `X-Tunnel-Visitor`, the visitor's address, itself. If it does not, no request has the
+   * field.
    */
   readonly isVisitorOwn: boolean;
-  /** The longest body of an answer that the relay passes on, in bytes; `Infinity`: it did not say. */
+  /**
+   * The longest body of an answer that the relay passes on, in bytes; `Infinity` if the relay did not say.
+   */
   readonly maxResponseBody: number;
-  /** Tells the user of the client of something that he can mend. */
+  /** Warns the user of the client of something that he can mend. */
   warn(warning: ClientWarning): void;
   /**
-   * Tells the user of the client of an exception in the service's own code: event `error`, with its stack.
+   * Reports an exception in the service's own code to the user of the client: the event `error`, with its
+   * stack.
    */
   fault(error: unknown): void;
 }
 
-/** Something that works through the tunnel otherwise than without it, and what to do about it. */
+/** Something that works differently through the tunnel, and how to mend it. */
 export interface ClientWarning {
   readonly code: "signed_metadata" | "redirects_to_https";
   readonly message: string;

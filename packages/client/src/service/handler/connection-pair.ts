@@ -2,33 +2,37 @@ import { Duplex } from "node:stream";
 import type { Socket } from "node:net";
 import { maxTimerMs } from "mcp-tunnel-protocol";
 
-/** What a side holds before the other has to wait, in bytes: that of Node's sockets since version 22. */
+/** Bytes that a side holds before the other side has to wait, as with Node's sockets since version 22. */
 const highWaterBytes = 65_536;
 
 type Callback = (error?: Error | null) => void;
 
 /**
- * Makes a connection within this process, of which each side is to its user what a TCP socket would be.
- * `isEncrypted`: the server is to take it for one with TLS.
+ * Makes a connection within this process. To its user each side is like a TCP socket. `isEncrypted`: the
+ * server is to take it for a connection with TLS.
  */
 export function connectionPair(isEncrypted: boolean): { readonly client: Socket; readonly server: Socket } {
   const client = new InProcessSocket(isEncrypted);
   const server = new InProcessSocket(isEncrypted);
   client.connectTo(server);
   server.connectTo(client);
-  // What HTTP libraries use of a Socket is there; what it has of an operating system's is not.
+  // Each side has what HTTP libraries use of a Socket. It has nothing that only an operating system's socket
+  // has.
   return { client: client as unknown as Socket, server: server as unknown as Socket };
 }
 
 /**
- * One side. What is written arrives in a later turn, as it does through a kernel: libraries do not expect an
- * answer from within their own call. It is copied on its way, as a kernel would do: the writer may use its
- * memory again, and the reader change what it got.
+ * One side of a connection. Bytes arrive in a later turn, as through a kernel, because libraries do not
+ * expect an answer from within their own call. Bytes are copied on their way, as a kernel would do: the
+ * writer may use its memory again, and the reader may change the bytes that it got.
  */
 class InProcessSocket extends Duplex {
-  /** True, as `tls.TLSSocket` has it, where the visitor came with TLS; frameworks take the scheme from it. */
+  /** True, as with `tls.TLSSocket`, if the visitor came with TLS. Frameworks take the scheme from it. */
   readonly encrypted: true | undefined;
-  /** Where a forwarder on this machine would be: what a service says of proxies and of loopback holds. */
+  /**
+   * The address of a forwarder on this machine, so that a service's settings for proxies and for loopback
+   * hold.
+   */
   readonly remoteAddress = "127.0.0.1";
   readonly remoteFamily = "IPv4";
   readonly remotePort = 0;
@@ -38,13 +42,13 @@ class InProcessSocket extends Duplex {
   readonly connecting = false;
   bytesRead = 0;
   bytesWritten = 0;
-  /** Of `setTimeout`, in milliseconds; undefined: none. */
+  /** The time of `setTimeout`, in milliseconds; undefined if there is none. */
   timeout: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #peer: InProcessSocket | undefined;
-  /** Tells the other side that there is room again for what it writes. */
+  /** Tells the other side that there is room again for its bytes. */
   #onRoom: Callback | undefined;
-  /** The other side has all that this one will ever say, and knows it. */
+  /** The other side has been told that this side has ended or reset the connection. */
   #hasEnded = false;
 
   constructor(isEncrypted: boolean) {
@@ -101,7 +105,7 @@ class InProcessSocket extends Duplex {
     return this;
   }
 
-  /** Ends, and is gone once all that was written has left. */
+  /** Ends this side, and destroys it once all written bytes have left. */
   destroySoon(): void {
     if (this.writable) this.end();
     if (this.writableFinished) this.destroy();
@@ -155,7 +159,10 @@ class InProcessSocket extends Duplex {
     callback();
   }
 
-  /** As with TCP: who closes without having read everything resets the connection, who has, ends it. */
+  /**
+   * As with TCP, a side that closes without having read everything resets the connection. Otherwise it ends
+   * the connection.
+   */
   override _destroy(error: Error | null, callback: Callback): void {
     clearTimeout(this.#timer);
     const onRoom = this.#onRoom;
@@ -180,7 +187,7 @@ class InProcessSocket extends Duplex {
   }
 }
 
-/** A copy. */
+/** Copies a chunk. */
 function bytesOf(chunk: string | Buffer, encoding: BufferEncoding): Buffer {
   return typeof chunk === "string" ? Buffer.from(chunk, encoding) : Buffer.from(chunk);
 }

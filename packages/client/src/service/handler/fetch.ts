@@ -23,14 +23,14 @@ import { awaitsContinue, isForbiddenMethod, takesBody, webRequest } from "./web-
 /** A request handler in the web's form, as `TunnelClientOptions.fetch` takes it. */
 export type FetchHandler = (request: Request) => Response | Promise<Response>;
 
-/** What the handlers of a service have in common. */
+/** The parts that all exchanges of a service share. */
 interface Handling {
   readonly fetch: FetchHandler;
   readonly policy: HeaderPolicy;
   readonly open: OpenList<FetchExchange>;
 }
 
-/** Has each request answered by a function of this program, with no HTTP in between. */
+/** Has a function of this program answer each request, with no HTTP in between. */
 export class FetchService implements Service {
   readonly #handling: Handling;
   readonly #terms: PerTunnel<Terms>;
@@ -40,7 +40,7 @@ export class FetchService implements Service {
     this.#terms = termsPerTunnel(options);
   }
 
-  /** Handlers that are at work, be it for visitors who have left, and answers that are on their way. */
+  /** Handlers that are at work, also for visitors who have left, and answers that are on their way. */
   get open(): number {
     return this.#handling.open.size;
   }
@@ -64,7 +64,7 @@ class FetchExchange implements StreamHandler, Linked<FetchExchange> {
   next: FetchExchange | undefined;
   readonly #answer: Answer;
   readonly #tunnel: ServedTunnel;
-  /** Undefined: there is none, or none that a Request could have. */
+  /** Undefined if there is no body, or none that a Request could have. */
   readonly #body: RequestBody | undefined;
   readonly #abort = new AbortController();
   /**
@@ -112,8 +112,8 @@ class FetchExchange implements StreamHandler, Linked<FetchExchange> {
     open.add(this);
     const { method, headers } = this.#answer.head;
     try {
-      // At once, as Node's servers do: a handler may answer with what it reads, and its head would be too
-      // late for it.
+      // The 100 goes out at once, as with Node's servers. A handler may answer with a body that it makes of
+      // the request's body: a 100 that waited for the first read would come after the final head.
       if (this.#body !== undefined && awaitsContinue(headers)) this.#answer.sendInterim(100, []);
       if (isForbiddenMethod(method)) this.#refuseMethod();
       else {
@@ -143,7 +143,7 @@ class FetchExchange implements StreamHandler, Linked<FetchExchange> {
     }
     if (!(status >= 200 && status <= 999))
       throw new TypeError(`a response of status ${status} cannot be sent`);
-    // RFC 9110 section 6.4.1. A Response with such a status has no body.
+    // RFC 9110 section 6.4.1. A Response whose status allows no body has none.
     const isBodiless = body === null || this.#answer.head.method === "HEAD";
     // Before the head: a body that was read before is an error that the visitor can still be told.
     const reader = isBodiless ? undefined : unreadBody(response, body).getReader();
@@ -168,16 +168,16 @@ class FetchExchange implements StreamHandler, Linked<FetchExchange> {
     this.#answer.end(undefined);
   }
 
-  /** Resolves when more may be written, or there is nobody left to write for. */
+  /** Resolves when more may be written, or when nobody waits for the answer any more. */
   #drained(): Promise<void> {
     return new Promise((resolve) => {
       this.#onDrained = resolve;
     });
   }
 
-  /** What the handler threw is for this program alone to know. */
+  /** Only this program may know what the handler threw. */
   #fail(error: unknown): void {
-    // That it breaks off once its visitor has left is what it was asked to do.
+    // A handler that breaks off once its visitor has left does what its signal asks.
     if (this.#answer.isOver) return;
     this.#tunnel.fault(error);
     this.#answer.fail({ code: "upstream_failed", message: "the request handler failed" });

@@ -10,13 +10,13 @@ import type { Service } from "../service.js";
 import { connectionPair } from "./connection-pair.js";
 
 /**
- * Forwards to a server of this program over connections within the process, so that it is all that it would
- * be behind a port: kept-alive connections, upgrades, trailers, interim responses, timeouts.
- * @throws TunnelError `invalid_option` for what is no Server of node:http.
+ * Forwards to a server of this program over connections within the process. So the server has all that it
+ * would have behind a port: kept-alive connections, upgrades, trailers, interim responses, timeouts.
+ * @throws TunnelError `invalid_option` if `server` is no Server of node:http.
  */
 export function serverService(server: Server, options: ForwardingOptions): Service {
   if (!(server instanceof Server)) {
-    // One with TLS waits for a handshake, and one of HTTP/2 speaks another language.
+    // A server with TLS waits for a handshake, and a server of HTTP/2 speaks another language.
     throw unusable("server must be a Server of node:http, such as createServer() makes", {
       options: ["server"],
     });
@@ -24,10 +24,10 @@ export function serverService(server: Server, options: ForwardingOptions): Servi
   return new Forwarder(options, connectionsTo(server, false), connectionsTo(server, true));
 }
 
-/** The same for a request handler, whose server nobody else knows. */
+/** The same for a request handler, in a server that nobody else knows. */
 export function handlerService(handler: RequestListener, options: ForwardingOptions): Service {
-  // The relay's bounds are the only ones. The wire carries heads of so many bytes; Node writes them with
-  // more.
+  // The relay's limits are the only ones. The wire carries heads of up to `greatestHeadBytes`, and Node
+  // writes them with more bytes.
   const server = createServer({ maxHeaderSize: 2 * greatestHeadBytes }, handler);
   server.maxHeadersCount = 0;
   return serverService(server, options);
@@ -42,7 +42,8 @@ function connectionsTo(server: Server, isEncrypted: boolean): Connections {
     return pair.client;
   };
   return {
-    // Not at once: undici expects that a connection takes time, and would not notice one that stands already.
+    // Later, because undici expects that a connection takes time, and would not notice one that stands
+    // already.
     connector: (_options, callback) => process.nextTick(callback, null, connect()),
     connect(onConnected) {
       onConnected();

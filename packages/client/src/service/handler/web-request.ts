@@ -6,26 +6,26 @@ import { localHeaders } from "../http/headers.js";
 import type { HeaderPolicy } from "../http/headers.js";
 
 /**
- * Methods of which a Request takes no body (WHATWG Fetch, "new Request(input, init)", step 35), whatever their
- * letter case, which it changes.
+ * Whether a Request of this method takes a body (WHATWG Fetch, "new Request(input, init)", step 35). A Request
+ * changes the letter case of such a method.
  */
 export function takesBody(method: string): boolean {
   return !/^(?:get|head)$/i.test(method);
 }
 
 /**
- * Methods that a Request does not take at all (WHATWG Fetch, "forbidden method"), whatever their letter case.
+ * Whether a Request does not take the method at all (WHATWG Fetch, "forbidden method"), in any letter case.
  */
 export function isForbiddenMethod(method: string): boolean {
   return /^(?:connect|trace|track)$/i.test(method);
 }
 
-/** The visitor waits for a 100 before he sends the body (RFC 9110 section 10.1.1). */
+/** Whether the visitor waits for a 100 before he sends the body (RFC 9110 section 10.1.1). */
 export function awaitsContinue(headers: RawHeaders): boolean {
   return headerValue(headers, "expect")?.toLowerCase() === "100-continue";
 }
 
-/** The request in the web's form. `body`: undefined when it has none. */
+/** The request in the web's form. `body` is undefined if the request has none. */
 export function webRequest(
   answer: Answer,
   policy: HeaderPolicy,
@@ -40,7 +40,7 @@ export function webRequest(
 }
 
 /**
- * A path as URLs have it. Its bytes beyond ASCII are escaped one by one: a URL would take each for a
+ * The path as URLs have it. Bytes beyond ASCII are escaped one by one, because a URL would take each for a
  * character.
  */
 function webPath(path: string): string {
@@ -48,7 +48,7 @@ function webPath(path: string): string {
   return escaped.startsWith("/") ? escaped : `/${escaped}`;
 }
 
-/** Repeats are joined with a comma, and cookies with a semicolon (RFC 9113 section 8.2.3). */
+/** Repeated fields are joined with a comma, and cookies with a semicolon (RFC 9113 section 8.2.3). */
 function webHeaders(raw: RawHeaders): Headers {
   const headers = new Headers();
   for (let i = 0; i < raw.length; i += 2) {
@@ -61,9 +61,9 @@ function webHeaders(raw: RawHeaders): Headers {
 }
 
 /**
- * The body as it is read: what the handler does not take stays in the visitor's hands. Chunks are copied,
- * since they are parts of larger reads, and are Buffers, which `slice` and `toString` otherwise than the
- * web's.
+ * The body, read only as fast as the handler takes it: the rest stays with the visitor. Chunks are copied for
+ * two reasons. They are parts of larger reads. And they are Buffers, whose `slice` and `toString` differ from
+ * those of the web.
  */
 function webBody(body: RequestBody): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>(

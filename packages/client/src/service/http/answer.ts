@@ -5,14 +5,15 @@ import { HeldAnswer, withoutOwnBytes } from "./agreement/held-answer.js";
 import type { UpstreamFailure } from "./errors.js";
 
 /**
- * What a local service answers to one request, on its way to the visitor: in his words, without what speaks
- * of the connection to the service, and as metadata held back until it is whole.
+ * The answer of a local service to one request, on its way to the visitor. References to the service get the
+ * public name. Fields that speak of the connection to the service are dropped. Metadata is held back until it
+ * is complete.
  */
 export class Answer {
   readonly stream: AcceptedStream;
   readonly head: RequestHead;
   readonly agreement: Agreement;
-  /** An answer whose head goes out with its body, because it depends on it. */
+  /** An answer whose head goes out with its body, because the head depends on the body. */
   #held: HeldAnswer | undefined;
   #isOver = false;
 
@@ -22,13 +23,13 @@ export class Answer {
     this.agreement = agreement;
   }
 
-  /** Nothing that the service says is wanted any more: it has answered, failed, or the visitor left. */
+  /** No more of the answer is wanted: the service has answered or failed, or the visitor left. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
   sendInterim(status: number, headers: RawHeaders): void {
-    // 101 is a final head, and only ever the answer to an upgrade.
+    // A 101 is a final head, and only ever the answer to an upgrade.
     if (status === 101) return;
     const kept = endToEndHeaders(headers);
     this.agreement.settleAnswer(kept);
@@ -41,7 +42,8 @@ export class Answer {
     this.agreement.settleAnswer(kept);
     if (status === 101) kept.push("Connection", "Upgrade", "Upgrade", headerValue(headers, "upgrade") ?? "");
     if (!this.agreement.concernsBody(status, kept)) this.stream.sendHead({ status, headers: kept }, end);
-    // What a GET would get is not known: what it depends on may be left out (RFC 9110 section 9.3.2).
+    // The body that a GET would get is not known, and fields that depend on it may be left out (RFC 9110
+    // section 9.3.2).
     else if (end) this.stream.sendHead({ status, headers: withoutOwnBytes(kept) }, end);
     else this.#held = new HeldAnswer(status, kept);
   }
@@ -64,7 +66,7 @@ export class Answer {
     this.stream.end(isRewritten ? withoutOwnBytes(kept) : kept);
   }
 
-  /** Sends what was held with another body, or as it is; says which. */
+  /** Sends the held answer, with another body (true) or as it is (false). */
   #sendSettled({ status, headers, body }: HeldAnswer): boolean {
     const settled = this.agreement.settleBody(body);
     if (settled === undefined) {
@@ -79,7 +81,7 @@ export class Answer {
     return true;
   }
 
-  /** Sends what was held as it is; says whether more may be written. */
+  /** Sends the held answer as it is, and returns whether more may be written. */
   #release(): boolean {
     if (this.#held === undefined) return true;
     const { status, headers, body } = this.#held;
@@ -88,7 +90,7 @@ export class Answer {
     return body.length === 0 || this.stream.write(body);
   }
 
-  /** The answer is complete; what is left of the request's body is not wanted (PROTOCOL.md, section 3). */
+  /** The answer is complete. The rest of the request's body is not wanted (PROTOCOL.md, section 3). */
   complete(): void {
     this.#isOver = true;
     this.stream.reset("no_error");
@@ -98,7 +100,7 @@ export class Answer {
   fail(failure: UpstreamFailure): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    // As far as it came: a visitor without the tunnel would have it too.
+    // The visitor gets the part that came, as he would without the tunnel.
     this.#release();
     this.stream.reset(failure.code, failure.message);
   }

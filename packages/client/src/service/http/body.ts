@@ -6,17 +6,19 @@ interface Waiting {
 }
 
 /**
- * A request body between a stream, which pushes, and undici, which pulls. undici asks for the next chunk when it has
- * written the one before and the socket has drained, so credit goes back exactly as fast as the local
- * service reads. What is queued here is bounded by the stream's window.
+ * A request body between a stream, which pushes, and undici, which pulls. undici asks for the next chunk when
+ * it has written the one before and the socket has drained. So credit goes back exactly as fast as the local
+ * service reads. The stream's window bounds the bytes that are queued here.
  */
 export class RequestBody implements AsyncIterableIterator<Buffer, undefined> {
   readonly #stream: AcceptedStream;
   #queue: Buffer[] = [];
-  /** The queue of a while ago, from which chunks are taken: `shift` would move all of a long array for each. */
+  /**
+   * The earlier queue, from which chunks are taken. `shift` would move all of a long array for each chunk.
+   */
   #leaving: (Buffer | undefined)[] = [];
   #taken = 0;
-  /** Bytes that undici has taken and not yet asked on from. */
+  /** Bytes of the chunk that undici has taken, until it asks for the next one. */
   #lent = 0;
   #ended = false;
   #abandoned = false;
@@ -48,7 +50,9 @@ export class RequestBody implements AsyncIterableIterator<Buffer, undefined> {
     this.#waiting = undefined;
   }
 
-  /** Nobody reads any more: what comes is dropped, and undici's loop over the body is ended if it still waits. */
+  /**
+   * Nobody reads any more. Later bytes are dropped, and undici's loop over the body ends if it still waits.
+   */
   abandon(error: Error): void {
     if (this.#abandoned) return;
     this.#abandoned = true;

@@ -10,16 +10,16 @@ export interface Connections {
   readonly connector: buildConnector.connector;
   /**
    * Makes a connection that may be half closed: an upgraded protocol may need one direction longer.
-   * `onConnected` is called once it stands.
+   * `onConnected` is called once the connection stands.
    */
   connect(onConnected: () => void): net.Socket;
 }
 
-/** Connections to a port, with TLS where the target says so. */
+/** Connections to a port, with TLS if the target says so. */
 export function tcpConnections(target: Target, connectTimeoutMs: number): Connections {
   const lookup = new ServiceLookup();
-  // The name in the certificate is the target's; undici would take it from Host, which may be another. An
-  // address is not a name (RFC 6066 section 3).
+  // The certificate has to be for the target's name. undici would take the name from Host, which may be
+  // another one. An address is not a name (RFC 6066 section 3).
   const servername = net.isIP(target.hostname) === 0 ? target.hostname : "";
   const options = lookup.connectOptions(target.hostname, connectTimeoutMs);
   const connector = buildConnector({ timeout: connectTimeoutMs, ...options });

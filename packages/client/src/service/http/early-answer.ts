@@ -3,9 +3,10 @@ import type { Socket } from "node:net";
 type Callback = (error?: Error | null) => void;
 
 /**
- * Lets a connection outlive a write that its other end has refused. A service may answer before it has read the whole request,
- * and close: writing fails then, while the answer lies in the kernel, unread, and Node would give up both. So such a write just does
- * not complete. What reading brings is the answer, or the end or the error that says that there is none.
+ * Lets a connection outlive a write that its other end has refused. A service may answer before it has read
+ * the whole request, and close the connection. Writing fails then, while the answer lies unread in the
+ * kernel, and Node would give up both. So such a write just does not complete. Reading brings the answer, or
+ * else an end or an error if there is none.
  */
 export function readAfterRefusedWrite(socket: Socket): void {
   const unlessRefused = (callback: Callback): Callback => {
@@ -19,7 +20,7 @@ export function readAfterRefusedWrite(socket: Socket): void {
   if (writev !== undefined) socket._writev = (chunks, callback) => writev(chunks, unlessRefused(callback));
 }
 
-/** The other end has closed or reset the connection, so that reading will soon tell. */
+/** The other end has closed or reset the connection, so that reading will soon show the outcome. */
 function isRefusal(error: NodeJS.ErrnoException | null | undefined): boolean {
   return error?.code === "EPIPE" || error?.code === "ECONNRESET";
 }

@@ -4,7 +4,7 @@ import { tlsFault } from "../../net/tls-errors.js";
 import { invalidAnswer, UnusableAnswer } from "./response-head.js";
 import type { Target } from "./target.js";
 
-/** Why the local service did not answer, in the words of the protocol and of a person. */
+/** Why the local service did not answer: as a code of the protocol, and as a message for people. */
 export interface UpstreamFailure {
   readonly code: ResetCode;
   readonly message: string;
@@ -33,13 +33,16 @@ const notSendable: ReadonlySet<string> = new Set([
   "ERR_UNESCAPED_CHARACTERS",
 ]);
 
-/** How undici and node:http say that their parser refused something, and what; not that the connection ended too early. */
+/**
+ * Messages of undici and node:http about something that their parser refused, except a connection that ended
+ * too early.
+ */
 const parserWords =
   /^(?:Response does not match the HTTP\/1\.1 protocol \((?!Invalid EOF state)(.*)\)|Parse Error: (?!Invalid EOF state)(.*))$/;
 
 /**
- * Translates an error of undici, node:http, net or tls. `connected` tells a connection that broke from one that
- * never was: the error alone does not.
+ * Translates an error of undici, node:http, net or tls. `connected` tells a connection that broke from a
+ * connection that was never made, because the error alone does not.
  */
 export function upstreamFailure(error: unknown, target: Target, connected: boolean): UpstreamFailure {
   const code = errorCode(error);
@@ -47,7 +50,7 @@ export function upstreamFailure(error: unknown, target: Target, connected: boole
   if (notSendable.has(code))
     return { code: "bad_message", message: `the request cannot be sent on: ${text}` };
   if (error instanceof UnusableAnswer) return { code: "bad_message", message: `${target.name} ${text}` };
-  // Of the body or its trailers: heads that a parser would refuse do not reach it.
+  // The parser refused the body or its trailers. Heads that a parser would refuse do not reach it.
   const refused = parserWords.exec(text);
   if (refused !== null) {
     const why = refused[1] ?? refused[2] ?? text;
@@ -62,7 +65,7 @@ export function upstreamFailure(error: unknown, target: Target, connected: boole
 }
 
 function errorCode(error: unknown): string {
-  // The first of several is only that ::1 is not there, on a machine without IPv6.
+  // On a machine without IPv6, the first of several errors only says that ::1 is not there.
   if (error instanceof AggregateError && error.errors.some((one) => errorCode(one) === "ECONNREFUSED")) {
     return "ECONNREFUSED";
   }
@@ -70,7 +73,10 @@ function errorCode(error: unknown): string {
   return String(error.code);
 }
 
-/** Where it was tried: `localhost` is two addresses, and a service often listens on one of them only. */
+/**
+ * The addresses that were tried. `localhost` is two addresses, and a service often listens on only one of
+ * them.
+ */
 function addresses(error: unknown): string {
   const tried = new Set<string>();
   for (const one of error instanceof AggregateError ? error.errors : [error]) {

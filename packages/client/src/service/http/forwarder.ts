@@ -16,12 +16,13 @@ import type { Upstream } from "./upstream.js";
 /** Takes the streams of every session and sends each on to a service that speaks HTTP/1.1. */
 export class Forwarder implements Service {
   readonly #upstream: Upstream;
-  /** For requests of visitors who came with TLS, where the service is shown the difference. */
+  /** For requests of visitors who came with TLS, if the service is shown the difference. */
   readonly #secureUpstream: Upstream | undefined;
   readonly #terms: PerTunnel<Terms>;
 
   /**
-   * `secure`: the connections that tell the service that the visitor has TLS. Default: none are told apart.
+   * `secure`: the connections that tell the service that the visitor has TLS. Default: the service is not
+   * told.
    */
   constructor(options: ForwardingOptions, connections: Connections, secure?: Connections) {
     this.#upstream = createUpstream(options, connections);

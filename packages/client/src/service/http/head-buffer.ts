@@ -1,6 +1,9 @@
 const [lf, cr] = [0x0a, 0x0d];
 
-/** The bytes of a head that comes in pieces, and what came behind it. Each byte is copied and looked at a bounded number of times. */
+/**
+ * The bytes of a head that comes in pieces, and the bytes behind it. Each byte is copied and looked at a
+ * bounded number of times.
+ */
 export class HeadBuffer {
   #bytes: Buffer = Buffer.alloc(0);
   #start = 0;
@@ -14,7 +17,7 @@ export class HeadBuffer {
     return this.#end - this.#start;
   }
 
-  /** What has come, which stays as it is until the next `append`. */
+  /** The bytes that have come. They stay as they are until the next `append`. */
   get bytes(): Buffer {
     return this.#bytes.subarray(this.#start, this.#end);
   }
@@ -32,7 +35,7 @@ export class HeadBuffer {
     this.#skipBlankLines();
   }
 
-  /** The length of the head with its empty line, as soon as it has come. */
+  /** The length of the head with its empty line, as soon as the head has come. */
   headLength(): number | undefined {
     for (;;) {
       const found = this.#bytes.subarray(this.#unsearched, this.#end).indexOf(lf);
@@ -50,7 +53,7 @@ export class HeadBuffer {
     }
   }
 
-  /** Takes the first bytes away. */
+  /** Removes the first bytes. */
   skip(length: number): void {
     this.#start += length;
     this.#unsearched = this.#start;
@@ -59,7 +62,7 @@ export class HeadBuffer {
 
   #grow(more: number): void {
     const { bytes } = this;
-    // Not the chunk's own memory, which belongs to others.
+    // New memory, because the chunk's own belongs to others.
     const larger = Buffer.allocUnsafeSlow(Math.max(4_096, 2 * (bytes.length + more)));
     bytes.copy(larger);
     this.#unsearched -= this.#start;

@@ -9,9 +9,9 @@ import type { Target } from "./target.js";
 export interface HeaderPolicy {
   readonly target: Target;
   readonly hostHeader: HostHeader;
-  /** Fields that do not reach it. */
+  /** Fields that do not reach the service. */
   readonly drop: FieldSet;
-  /** The same of a request for metadata that is rewritten. */
+  /** The same for a request for metadata that is rewritten. */
   readonly dropForMetadata: FieldSet;
 }
 
@@ -28,11 +28,11 @@ export function headerPolicy({
 
 function allForwardedBut(passed: readonly string[]): FieldSet {
   const names = new FieldNames(passed.map((name) => `x-forwarded-${name}`));
-  // Looked up for every field of every request: of the many that begin with x, few go on with f.
+  // This runs for every field of every request. Many names begin with `x-`, but few of them go on with an f.
   return { has: (name) => hasF(name) && forwardedFields.has(name) && !names.has(name) };
 }
 
-/** In the place where `Forwarded` and `X-Forwarded-*` have it, in either case. */
+/** Whether a name has an f where `Forwarded` or `X-Forwarded-*` have it, in either case. */
 function hasF(name: string): boolean {
   return (name.charCodeAt(0) | 0x20) === 0x66 || (name.charCodeAt(2) | 0x20) === 0x66;
 }
@@ -41,13 +41,13 @@ function union(one: FieldSet, other: FieldSet): FieldSet {
   return { has: (name) => one.has(name) || other.has(name) };
 }
 
-/** Also such as an original relay passes on as visitors send them. */
+/** In any spelling, because an original relay passes such fields on as visitors send them. */
 const forwardedFields = new AnySpelling(["forwarded"], ["x-forwarded-"]);
 
 /**
- * Returns the fields for the local service: exactly one Host, first; hop-by-hop fields dropped, whatever the
- * relay did about them (it is not trusted to); those that speak of the service in its own words; everything
- * else in order, repeats and letter case kept.
+ * Returns the fields for the local service. Exactly one Host comes first. Hop-by-hop fields are dropped,
+ * because the relay is not trusted to do so. Fields that refer to the service use its own name. Everything
+ * else stays in order, with repeats and letter case.
  */
 export function localHeaders(head: RequestHead, policy: HeaderPolicy, agreement: Agreement): RawHeaders {
   const { isForMetadata } = agreement;

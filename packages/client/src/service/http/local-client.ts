@@ -3,21 +3,25 @@ import type { buildConnector, Dispatcher } from "undici";
 import { LocalConnection } from "./connection.js";
 
 /**
- * How long a connection may have been idle that gets another request, in milliseconds. The service may close it just then: the
- * request is lost, and most may not be repeated. Services count in whole seconds (gunicorn closes after 2 s, uvicorn may after 1 s),
- * so this is half of the shortest time. A new connection on loopback costs a tenth of a millisecond.
+ * The longest idle time of a connection that gets another request, in milliseconds. The service may close an
+ * idle connection just then. The request is lost, and most requests may not be repeated. Services count in
+ * whole seconds (gunicorn closes after 2 s, uvicorn may after 1 s), so this is half of the shortest time. A
+ * new connection on loopback costs a tenth of a millisecond.
  */
 export const maxIdleMs = 500;
 
-/** What sends a request, and hears of the response. */
+/** Sends a request, and is told of the response. */
 export interface LocalHandler extends Dispatcher.DispatchHandler {
-  /** It has been sent before, over a connection that had been idle: this time it gets a new one. */
+  /**
+   * The request has been sent before, over a connection that had been idle. This time it gets a new
+   * connection.
+   */
   readonly isRepeated: boolean;
-  /** Where it has been sent, set before it is. */
+  /** The client that sends the request, set before it does. */
   client: LocalClient | undefined;
 }
 
-/** undici's client, with what it has of connections: one at a time. */
+/** undici's client, which has one connection at a time, with a view of that connection. */
 export class LocalClient extends Client {
   readonly #newest: { connection: LocalConnection | undefined };
 
@@ -35,7 +39,7 @@ export class LocalClient extends Client {
     this.#newest = newest;
   }
 
-  /** The one that it reads and writes, or that it has had last. */
+  /** The connection that the client reads and writes, or the last one that it had. */
   get connection(): LocalConnection | undefined {
     return this.#newest.connection;
   }
@@ -43,7 +47,7 @@ export class LocalClient extends Client {
   override dispatch(options: Dispatcher.DispatchOptions, handler: LocalHandler): boolean {
     handler.client = this;
     const { connection } = this;
-    // undici's own timer is late where the event loop was busy. undici connects anew once the close is done.
+    // undici's own timer is late if the event loop was busy. undici connects anew once the close is done.
     if (connection !== undefined && (handler.isRepeated || connection.idleMs > maxIdleMs)) connection.close();
     return super.dispatch(options, handler);
   }

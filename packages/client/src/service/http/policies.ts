@@ -9,7 +9,7 @@ export type OriginPolicy = (typeof originPolicies)[number];
 export const originPolicies = ["keep", "rewrite", "drop"] as const;
 export const defaultOrigin: OriginPolicy = "rewrite";
 
-/** What is done about OAuth metadata: see `TunnelClientOptions.oauthMetadata`. */
+/** What the client does with OAuth metadata: see `TunnelClientOptions.oauthMetadata`. */
 export type OauthMetadata = (typeof oauthMetadataPolicies)[number];
 
 export const oauthMetadataPolicies = ["rewrite", "keep"] as const;
@@ -21,12 +21,16 @@ export type ForwardedHeader = (typeof forwardedHeaders)[number];
 
 export const forwardedHeaders = ["for", "host", "proto"] as const;
 /**
- * By whether the service is told the public name. Where it is told its own, the public host and scheme would
- * contradict it: most services compare `Origin` with one of them, some with the other.
+ * The defaults for a service that is told the public name, and for a service that is told its own. The public
+ * host and scheme would contradict its own name: most services compare `Origin` with one of the two, some
+ * with the other.
  */
 export const defaultForwardedHeaders = { publicName: "all", ownName: "for" } as const;
 
-/** How requests are made fit for a service, and sent to it; checked and complete (service-options.ts at the root). */
+/**
+ * How requests are made fit for a service, and sent to it; checked and complete (service-options.ts at the
+ * root).
+ */
 export interface ForwardingOptions {
   readonly target: Target;
   readonly hostHeader: HostHeader;

@@ -13,9 +13,9 @@ import { UpgradedConnection } from "./upgrade.js";
 import type { OwnConnection, Upstream } from "./upstream.js";
 
 /**
- * Sends a request on a connection of its own, with node:http: for what undici's dispatch cannot do. Upgrades,
- * `Expect: 100-continue`, `OPTIONS *`, trailers that a request announces, and a head that goes out before
- * there is any body.
+ * Sends a request on a connection of its own, with node:http. This is for requests that undici's dispatch
+ * cannot send: upgrades, `Expect: 100-continue`, `OPTIONS *`, trailers that a request announces, and a head
+ * that goes out before there is any body.
  */
 export function sendRaw(answer: Answer, upstream: Upstream, end: boolean): StreamHandler {
   try {
@@ -40,7 +40,7 @@ class RawRequest implements StreamHandler, OwnConnection {
   /** The request's body has ended, or nobody wants more of it. */
   #bodyEnded = false;
   #requestBytes = 0;
-  /** What a visitor sent before the local service has answered its upgrade. */
+  /** Bytes that a visitor sent before the local service has answered the upgrade. */
   readonly #early: Buffer[] = [];
   #earlyEnd = false;
 
@@ -57,7 +57,7 @@ class RawRequest implements StreamHandler, OwnConnection {
       maxHeaderSize: parserMaxHeadBytes(upstream.maxHeadBytes),
       createConnection: () => this.#connect(),
     });
-    // Node would leave out what is beyond 2,000 fields, in silence.
+    // Node would silently leave out the fields beyond 2,000.
     this.#request.maxHeadersCount = 0;
     this.#listen();
     if (end || head.upgrade === true) {
@@ -86,7 +86,7 @@ class RawRequest implements StreamHandler, OwnConnection {
     } else {
       this.#bodyEnded = true;
       if (trailers.length > 0 && this.#announced === undefined) {
-        // The relay is not trusted to have dropped what does not belong there.
+        // The relay is not trusted to have dropped fields that do not belong in trailers.
         this.#request.addTrailers(fieldPairs(endToEndTrailers(trailers)));
       }
       this.#request.end();
@@ -118,7 +118,8 @@ class RawRequest implements StreamHandler, OwnConnection {
       headers.push("Connection", "Upgrade", "Upgrade", carriedProtocols(head.headers));
     } else {
       headers.push("Connection", "close");
-      // Named for every method: node:http would leave it out for GET or DELETE and send the body bare.
+      // The coding is named for every method: node:http would leave it out for GET or DELETE and send the
+      // body bare.
       if (!end && this.#announced === undefined) {
         headers.push("Transfer-Encoding", "chunked");
         const trailer = headerValue(head.headers, "trailer");
@@ -193,7 +194,7 @@ class RawRequest implements StreamHandler, OwnConnection {
     if (this.#earlyEnd) this.#upgraded.onEnd();
   }
 
-  /** The upgrade was refused: what came for the other protocol goes nowhere. */
+  /** The upgrade was refused, so bytes for the other protocol are dropped. */
   #dropEarly(): void {
     let dropped = 0;
     for (const chunk of this.#early.splice(0)) dropped += chunk.length;
@@ -207,7 +208,10 @@ class RawRequest implements StreamHandler, OwnConnection {
   }
 }
 
-/** The relay sent another body than it announced; passing it on would leave the local service out of step. */
+/**
+ * The relay sent a body of another length than it announced. Passing it on would leave the local service out
+ * of step.
+ */
 class BodyLengthError extends Error {
   readonly code = "UND_ERR_REQ_CONTENT_LENGTH_MISMATCH";
 }

@@ -10,39 +10,40 @@ import { sendRaw } from "./raw-request.js";
 import type { Upstream } from "./upstream.js";
 
 /**
- * How long the first byte of a body may take before the head is sent without it. undici writes the head
- * together with the first of the body; a visitor that waits for an answer before it sends any would wait for
- * ever. Most bodies arrive together with their head, so this passes unnoticed.
+ * How long the first byte of a body may take before the head is sent without it, in milliseconds. undici
+ * writes the head together with the first part of the body. So a visitor that waits for an answer before it
+ * sends a body would wait for ever. Most bodies arrive together with their head, so this wait passes
+ * unnoticed.
  */
 const firstByteTimeoutMs = 25;
 
 /**
- * A body this small that comes whole is given to the connection at once, in bytes: it does not wait for more
- * than that.
+ * A whole body of at most this many bytes is given to the connection at once. No more than this may wait
+ * there.
  */
 const smallBodyBytes = 16_384;
 
 /**
- * Methods that a proxy may repeat by itself: those idempotent by RFC 9110 section 9.2.2, and safe ones of
- * other registrations.
+ * Methods that a proxy may repeat by itself: the idempotent methods of RFC 9110 section 9.2.2, and safe
+ * methods of other registrations.
  */
 const repeatableMethods: ReadonlySet<string> = new Set([
   ...["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"],
   ...["PROPFIND", "REPORT", "SEARCH", "QUERY"],
 ]);
 
-/** What undici says when the service has closed or reset the connection. */
+/** undici's codes for a connection that the service has closed or reset. */
 const closedCodes: ReadonlySet<string> = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
 
-/** How far a request is, which decides where its body goes. */
+/** The progress of a request, which decides where its body goes. */
 type Mode =
-  /** Its body is to come: the head waits for the first of it. */
+  /** The body is still to come, and the head waits for its first part. */
   | { readonly name: "awaiting body"; readonly timer: NodeJS.Timeout }
-  /** Sent with all of its body, of which a copy is kept if it may have to be sent again. */
+  /** Sent with the whole body, which is kept if the request may have to be sent again. */
   | { readonly name: "sent whole"; readonly body: Buffer | null }
   /** Sent, with a body that follows as it comes. */
   | { readonly name: "sending"; readonly body: RequestBody }
-  /** Handed over: it goes out on a connection of its own. */
+  /** Handed over: the request goes out on a connection of its own. */
   | { readonly name: "raw"; readonly request: StreamHandler };
 
 const sentWithoutBody: Mode = { name: "sent whole", body: null };
@@ -50,13 +51,13 @@ const sentWithoutBody: Mode = { name: "sent whole", body: null };
 /**
  * An ordinary request, sent with undici over a kept-alive connection.
  *
- * Not carried: trailers of a request that did not announce them. undici cannot send any (RFC 9110 section
- * 6.5.1 lets a recipient drop them).
+ * Trailers of a request that did not announce them are not carried, because undici cannot send any (RFC 9110
+ * section 6.5.1 lets a recipient drop them).
  */
 export class LocalRequest implements StreamHandler {
   readonly answer: Answer;
   readonly upstream: Upstream;
-  /** How to speak to undici about the request that it has on a connection. */
+  /** Controls the request that undici has on a connection. */
   control: { abort(error: Error): void; resume(): void } | undefined;
   #mode: Mode;
   #isRepeated = false;
@@ -125,7 +126,7 @@ export class LocalRequest implements StreamHandler {
   onDrain(): void {
     const mode = this.#mode;
     if (mode.name === "raw") mode.request.onDrain?.();
-    // Not at once: this may be called from within undici's parser, which cannot be entered twice.
+    // Later, because this may be called from within undici's parser, which cannot be entered twice.
     else queueMicrotask(() => this.control?.resume());
   }
 
@@ -136,8 +137,9 @@ export class LocalRequest implements StreamHandler {
   }
 
   /**
-   * Sends again what met the end of a connection that the service had closed as idle: the close crosses the
-   * request on the way. Once, over a new connection, and only what may be repeated (RFC 9112 section 9.3.1).
+   * Sends a request again that met the end of a connection which the service had closed as idle: the close
+   * crosses the request on the way. This happens once, over a new connection, and only if the request may be
+   * repeated (RFC 9112 section 9.3.1). Returns whether the request was sent.
    */
   repeat(error: Error): boolean {
     const code = (error as NodeJS.ErrnoException).code ?? "";
@@ -187,7 +189,7 @@ export class LocalRequest implements StreamHandler {
 }
 
 /**
- * What undici tells of the response, passed on as it comes. The older form of its handler: the newer one
+ * Passes on the response as undici reports it. This is the older form of undici's handler. The newer form
  * parses every head into an object that nobody here looks at (measured: a twentieth of a busy client's CPU
  * time).
  */
@@ -234,9 +236,9 @@ class LocalResponse implements LocalHandler {
 
   onData(chunk: Buffer): boolean {
     this.#left -= chunk.length;
-    // Not after the last byte, when nothing more comes to be held up: undici would not see that the response
-    // is complete, and take the close of an idle connection, 5 s later with Node's servers, for the end of
-    // one that is not.
+    // undici is not stopped after the last byte, because nothing more comes that could be held up. A stopped
+    // undici would not see that the response is complete. It would take the close of the idle connection, 5 s
+    // later with Node's servers, for the end of an incomplete response.
     return this.#answer.write(chunk) || this.#left === 0 || this.#connection?.ended === true;
   }
 
@@ -261,7 +263,7 @@ class LocalResponse implements LocalHandler {
   }
 }
 
-/** HTTP/1.1 heads are bytes; one character each keeps them as they are. */
+/** HTTP/1.1 heads are bytes. One character for each byte keeps them as they are. */
 function rawStrings(raw: Buffer[]): RawHeaders {
   const headers: RawHeaders = new Array<string>(raw.length);
   for (let i = 0; i < raw.length; i++) headers[i] = (raw[i] as Buffer).toString("latin1");

@@ -1,8 +1,8 @@
 import { isBodylessStatus, isFieldValue, isToken } from "mcp-tunnel-protocol";
 
-/** What {@link scanHead} says when the head's end has not come. */
+/** The result of {@link scanHead} if the head's end has not come. */
 export const incomplete = 0;
-/** What {@link scanHead} says of a head that {@link readHead} has to look at. */
+/** The result of {@link scanHead} for a head that {@link readHead} has to look at. */
 export const unclear = -1;
 
 /** RFC 9110 section 5.6.2: by the code of a byte, whether a token may hold it. */
@@ -14,15 +14,15 @@ const [tab, lf, cr, space, colon] = [0x09, 0x0a, 0x0d, 0x20, 0x3a];
 const [zero, nine] = [0x30, 0x39];
 
 /**
- * Finds the end of the head that begins a chunk, if every parser reads that head alike: the index of the first byte behind it, or
- * {@link incomplete} or {@link unclear}. Every response of a local service passes here, most of them clean and in one piece, so
- * it is one pass over the bytes that keeps nothing.
+ * Finds the end of the head that begins a chunk, if every parser reads that head alike. Returns the index of
+ * the first byte behind the head, or {@link incomplete} or {@link unclear}. Every response of a local service
+ * passes here, and most are clean and in one piece. So this is one pass over the bytes that keeps nothing.
  */
 export function scanHead(bytes: Uint8Array): number {
   const { length } = bytes;
   if (length < 14) return incomplete;
   if (!startsWithHttp1(bytes) || bytes[8] !== space) return unclear;
-  // A 1xx is followed by another head, and readHead knows what to do with each.
+  // Another head follows a 1xx, and readHead knows what to do with each head.
   if ((bytes[9] as number) <= 0x31 || !isDigit(bytes[9]) || !isDigit(bytes[10]) || !isDigit(bytes[11])) {
     return unclear;
   }
@@ -48,7 +48,7 @@ export function scanHead(bytes: Uint8Array): number {
     const nameLength = at - name;
     at += 1;
     if (nameLength === 14 && isName(bytes, name, "content-length")) {
-      // One framing, and one whose value is as plain as can be.
+      // A clean head has one field of framing, and its value is as plain as can be.
       if (isFramed || isBodyless) return unclear;
       isFramed = true;
       if (bytes[at] === space) at += 1;
@@ -81,7 +81,7 @@ function startsWithHttp1(bytes: Uint8Array): boolean {
   );
 }
 
-/** 204 or 304, whose length, if they have one, is not that of a body that follows. */
+/** A 204 or 304. Its length, if it has one, is not that of a body that follows. */
 function hasNoBody(bytes: Uint8Array): boolean {
   return bytes[10] === zero && bytes[11] === 0x34 && (bytes[9] === 0x32 || bytes[9] === 0x33);
 }
@@ -93,7 +93,8 @@ function isDigit(byte: number | undefined): boolean {
 /** `name` is in lower case. */
 function isName(bytes: Uint8Array, at: number, name: string): boolean {
   for (let i = 0; i < name.length; i++) {
-    // A hyphen has the bit that makes a letter small, and what is no letter becomes none.
+    // The bit 0x20 makes a letter small. A hyphen has it already, and no other character becomes a letter by
+    // it.
     if (((bytes[at + i] as number) | 0x20) !== name.charCodeAt(i)) return false;
   }
   return true;
@@ -112,13 +113,16 @@ export function invalidAnswer(why: string): UnusableAnswer {
   return new UnusableAnswer(`answered, but its answer is not valid HTTP: ${why}`);
 }
 
-/** What the exchange allows a head to be. */
+/** The parts of the exchange that decide how a head is read. */
 export interface HeadContext {
   /** The request asked to leave HTTP. */
   readonly upgrade: boolean;
   /** The request asked for a 100 (RFC 9110 section 10.1.1). */
   readonly expectsContinue: boolean;
-  /** The parser behind takes the Content-Length of a 304 for that of a body: leave it out, and say what it was. */
+  /**
+   * The parser behind would take the Content-Length of a 304 for the length of a body. The field is left out,
+   * and its value returned.
+   */
   readonly withholdsLength: boolean;
 }
 
@@ -126,18 +130,21 @@ export interface HeadContext {
 export interface PlainHead {
   readonly status: number;
   readonly isInterim: boolean;
-  /** Line ends, framing or letters were not as they should be: what else the service does on this connection is not relied on. */
+  /**
+   * Line ends, framing or characters were not as they should be. So the service is not trusted with another
+   * request on this connection.
+   */
   readonly isOdd: boolean;
-  /** The status line and the fields, without the empty line; undefined for a 100 that nobody waits for. */
+  /** The status line and the fields, without the empty line. Undefined for a 100 that nobody waits for. */
   readonly text: string | undefined;
   /** The Content-Length of a 304 (RFC 9110 section 8.6), which is not in `text`. */
   readonly withheldLength: string | undefined;
 }
 
 /**
- * Reads a whole head, one char for each byte, its empty last line included. The one place where this project parses HTTP by hand:
- * what curl and nginx understand, and parsers for the hostile public do not, becomes what all of them understand. What can be
- * understood in two ways is refused.
+ * Reads a whole head, with one char for each byte, its empty last line included. This is the only place where
+ * this project parses HTTP by hand. A head that curl and nginx understand, and parsers for the hostile public
+ * do not, is put in a form that all of them understand. A head that can be understood in two ways is refused.
  * @throws UnusableAnswer
  */
 export function readHead(head: string, context: HeadContext): PlainHead {
@@ -150,7 +157,7 @@ export function readHead(head: string, context: HeadContext): PlainHead {
   }
   const isInterim = status < 200 && status !== 101;
   const fields = new Fields(lines.slice(1));
-  // RFC 9112 section 6.3: none of them has a body, whatever it says.
+  // RFC 9112 section 6.3: responses with these statuses have no body, whatever their fields say.
   const isBodyless = status < 200 || isBodylessStatus(status);
   const coding = fields.takeCoding();
   const length = fields.takeLength();
@@ -175,7 +182,8 @@ export function readHead(head: string, context: HeadContext): PlainHead {
 }
 
 /**
- * RFC 9112 section 2.2: a CR alone ends a line for some. RFC 9110 section 5.5: a NUL ends it for others.
+ * A CR alone ends a line for some parsers (RFC 9112 section 2.2), and a NUL for others (RFC 9110 section
+ * 5.5).
  * @throws UnusableAnswer
  */
 export function refuseStrayCharacters(head: string): void {
@@ -184,15 +192,16 @@ export function refuseStrayCharacters(head: string): void {
 }
 
 /**
- * RFC 9112 section 4; with any number of spaces before the status, as nginx takes it. What comes over HTTP/1.1 and calls itself
- * HTTP/2, as answers of PHP do, is HTTP/1.1 for curl too; a higher minor version is the one that is known (RFC 9110 section 6.2).
+ * Parses a status line (RFC 9112 section 4), with any number of spaces before the status, as nginx allows
+ * them. An answer over HTTP/1.1 that calls itself HTTP/2, as answers of PHP do, is taken for HTTP/1.1, as
+ * curl does. A higher minor version is taken for the one that is known (RFC 9110 section 6.2).
  */
 function parseStatusLine(line: string) {
   const match = /^HTTP\/(1\.\d|2(?:\.0)?)( +)(\d+)(?:[ \t](.*))?$/.exec(line);
   const [, version, blanks, status = "", reason = ""] = match ?? [];
   if (match === null) throw invalidAnswer("its first line is not one of HTTP/1.0 or HTTP/1.1");
   if (!/^[1-9]\d\d$/.test(status)) throw invalidAnswer("its status is not a number from 100 to 999");
-  // What a parser makes of it is of no use: the reason phrase does not travel.
+  // The parser needs no odd reason phrase, because reason phrases do not travel.
   return {
     version: version === "1.0" ? version : "1.1",
     status,
@@ -201,7 +210,7 @@ function parseStatusLine(line: string) {
   };
 }
 
-/** The fields of a head, those taken out that say where its body ends. */
+/** The fields of a head. Those that say where the body ends are kept apart. */
 class Fields {
   isOdd = false;
   text = "";
@@ -227,7 +236,8 @@ class Fields {
     const lowerCase = name.toLowerCase();
     const isFraming = lowerCase === "content-length" || lowerCase === "transfer-encoding";
     if (name.length < end) {
-      // RFC 9112 section 5.1 has proxies take it out. Where it hides the framing, it does so from some and not from others.
+      // RFC 9112 section 5.1 has proxies take the blank out. In a field of framing, the blank hides the
+      // framing from some parsers and not from others.
       if (isFraming) throw invalidAnswer(`a blank between ${name} and its colon`);
       this.isOdd = true;
     }
@@ -257,7 +267,10 @@ class Fields {
     return value;
   }
 
-  /** Whether the body is chunked. `identity` was once the name for no coding at all (RFC 2616 section 3.6), and empty ones are none. */
+  /**
+   * Whether the body is chunked. `identity` was once the name for no coding at all (RFC 2616 section 3.6),
+   * and empty elements are no codings.
+   */
   takeCoding(): boolean {
     const codings = this.#codings.filter((coding) => coding !== "identity" && coding !== "");
     if (codings.length < this.#codings.length) this.isOdd = true;
@@ -269,7 +282,10 @@ class Fields {
   }
 }
 
-/** Only what RFC 9110 section 5.6.3 calls so: `trim` would take obs-text as well. In steps, since a pattern would try each of many. */
+/**
+ * Removes only the blanks of RFC 9110 section 5.6.3: `trim` would remove obs-text as well. It goes step by
+ * step, because a pattern would try again at each of many blanks.
+ */
 function trimBlanks(text: string): string {
   let [start, end] = [0, text.length];
   while (start < end && isBlank(text, start)) start += 1;

@@ -12,32 +12,40 @@ import {
 
 /** The longest head that the wire carries, in bytes (PROTOCOL.md, section 2). */
 export const greatestHeadBytes = 262_144;
-/** Less would be too little for many services. */
+/** The least limit for heads, in bytes. Less would be too little for many services. */
 export const leastHeadBytes = 1_024;
 
-/** What a connection to the local service allows. */
+/** Options for a connection to the local service. */
 export interface NormaliserOptions extends HeadContext {
   /** The longest head, in bytes. */
   readonly maxHeadBytes: number;
 }
 
-/** What parsers are told: the normaliser keeps to the limit, and adds a field of its own to some heads. */
+/**
+ * The limit that parsers are told. The normaliser itself keeps to `maxHeadBytes`, and adds a field of its own
+ * to some heads.
+ */
 export const parserMaxHeadBytes = (maxHeadBytes: number): number => maxHeadBytes + 64;
 
 /**
- * Stands between a connection to the local service and the parser of its responses, undici's or Node's, which are made for the
- * public and refuse much that curl and nginx understand. A clean head passes as it is, an odd one is rewritten
- * (`response-head.ts`), and the connection is closed after the response; what cannot be understood, or in two ways, is refused.
+ * Stands between a connection to the local service and the parser of its responses. The parsers of undici and
+ * Node are made for the public, and refuse much that curl and nginx understand. A clean head passes as it is.
+ * An odd head is rewritten (`response-head.ts`), and the connection is closed after the response. A head that
+ * cannot be understood, or in two ways, is refused.
  *
- * It knows where a head begins without knowing where a body ends, because nothing is pipelined: the first byte that follows a
- * request, or an interim head, begins one, and everything behind the final head belongs to that response.
+ * The normaliser knows where a head begins without knowing where a body ends, because nothing is pipelined.
+ * The first byte after a request or an interim head begins a head. Everything behind the final head belongs
+ * to that response.
  */
 export class ResponseNormaliser {
-  /** The Content-Length of the 304 that was read last, where the parser must not see it. */
+  /** The Content-Length of the 304 that was read last, if the parser must not see it. */
   withheldLength: string | undefined;
   /** Bytes have come since the last request was written, though the parser may not have got them. */
   isAnswering = false;
-  /** Bytes that come while no request is under way go to the parser at once, which refuses them: no answer may wait for its question. */
+  /**
+   * Bytes that come while no request is under way go to the parser at once, which refuses them: no answer may
+   * wait for its request.
+   */
   #state: "idle" | "head" | "rest";
   readonly #socket: Socket;
   readonly #options: NormaliserOptions;
@@ -45,13 +53,14 @@ export class ResponseNormaliser {
   #held: HeadBuffer | undefined;
   #isOdd = false;
 
-  /** `isAsked`: a request is under way. Every other one is announced by {@link requested}. */
+  /** `isAsked`: a request is under way. Every other request is announced by {@link requested}. */
   constructor(socket: Socket, options: NormaliserOptions, isAsked: boolean) {
     this.#socket = socket;
     this.#options = options;
     this.#state = isAsked ? "head" : "idle";
     this.#pass = socket.push.bind(socket);
-    // Where Node hands over what it has read, of TLS too. A stream in between would cost more than all the rest.
+    // Node hands over the bytes that it has read here, with TLS too. A stream in between would cost more than
+    // all the rest.
     socket.push = (chunk: Buffer | null) => {
       return this.#state === "head" ? this.#receive(chunk) : this.#pass(chunk);
     };
@@ -89,7 +98,7 @@ export class ResponseNormaliser {
     const rest = this.#held?.bytes.toString("latin1") ?? "";
     if (rest === "") return this.#pass(null);
     try {
-      // Of a service that ends its lines with CR alone, no line has come.
+      // If a service ends its lines with CR alone, no line has come.
       refuseStrayCharacters(rest.replace(/\r$/, ""));
       throw new Error("the connection ended within the head of its answer");
     } catch (error) {
@@ -98,7 +107,7 @@ export class ResponseNormaliser {
     }
   }
 
-  /** Hands on what is whole of the heads that have come. */
+  /** Passes on the heads that have come in full. */
   #readHeld(held: HeadBuffer): boolean {
     for (;;) {
       const { bytes } = held;
@@ -107,7 +116,7 @@ export class ResponseNormaliser {
       if ((length ?? bytes.length) > this.#options.maxHeadBytes) throw tooLarge(this.#options.maxHeadBytes);
       if (length === undefined) return true;
       this.#isOdd ||= held.hasBlankLines;
-      // In pieces or not, the same comes of it.
+      // A clean head is treated the same, whether it came in pieces or not.
       if (!this.#isOdd && scanHead(bytes) > incomplete) return this.#passFinal(bytes, undefined);
       const head = readHead(bytes.toString("latin1", 0, length), this.#options);
       this.#isOdd ||= head.isOdd;
@@ -130,7 +139,7 @@ export class ResponseNormaliser {
   }
 }
 
-/** As far as it has come: a banner of another protocol may never end a line. */
+/** Looks only at the bytes that have come, because a banner of another protocol may never end a line. */
 function beginsWithHttp(bytes: Buffer): boolean {
   const begun = bytes.toString("latin1", 0, 5);
   return "HTTP/".startsWith(begun) || begun === "\r";

@@ -1,9 +1,9 @@
 import { unusable } from "mcp-tunnel-protocol";
 import { isLoopback } from "mcp-tunnel-shared";
 
-/** The local service. Fixed at start: nothing that the relay sends can change where requests go. */
+/** The local service. It is fixed at the start: nothing that the relay sends can change where requests go. */
 export interface Target {
-  /** What messages call it: its origin, or what it is in this program. */
+  /** The name in messages: the service's origin, or words for something in this program. */
   readonly name: string;
   /** Scheme, host and port as a URL has them, for undici. */
   readonly origin: string;
@@ -21,8 +21,8 @@ export function targetOfPort(port: number): Target {
 }
 
 /**
- * Stands for a service within this program, which messages call `name`. It is spoken to without TLS; the host is what
- * an HTTP/1.1 request cannot do without.
+ * Stands for a service within this program, which messages call `name`. Requests go to it without TLS. It has
+ * a host because an HTTP/1.1 request cannot do without one.
  */
 export function targetWithin(name: string): Target {
   return { ...parseTarget("http://localhost"), name };
@@ -59,12 +59,12 @@ export function parseTarget(text: string): Target {
     hostname,
     port,
     // Services that only listen on this machine often guard against DNS rebinding, and some want the port in
-    // Host even where it is the default one.
+    // Host even if it is the default port.
     authority: isLoopback(hostname) ? `${url.hostname}:${port}` : url.host,
   };
 }
 
-/** What can be shown of a URL, or of what should be one. */
+/** The part that may be shown of a URL, or of a text that should be a URL. */
 export function withoutPassword(url: string): string {
   const at = url.lastIndexOf("@");
   if (at === -1) return url;

@@ -3,7 +3,7 @@ import type { Answer } from "./answer.js";
 import { upstreamFailure } from "./errors.js";
 import type { Target } from "./target.js";
 
-/** A connection that has left HTTP: bytes both ways, each direction ended by itself. */
+/** A connection that has left HTTP: bytes go both ways, and each direction ends by itself. */
 export class UpgradedConnection {
   readonly #answer: Answer;
   readonly #socket: Socket;

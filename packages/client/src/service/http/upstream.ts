@@ -22,8 +22,8 @@ export interface Upstream extends HeaderPolicy {
   /** The longest head of a response, in bytes. */
   readonly maxHeadBytes: number;
   /**
-   * Requests that undici has, or will have. Among them are such as were given up while it is still making a
-   * connection for them, which nothing can stop.
+   * Requests that undici has, or will have. Some of them may have been given up while undici is still making
+   * a connection for them, which nothing can stop.
    */
   pooled: number;
   readonly own: OpenList<OwnConnection>;
@@ -42,12 +42,12 @@ export function createUpstream(options: ForwardingOptions, connections: Connecti
     });
   const pool = new Pool(target.origin, {
     factory: (origin, clientOptions) => new LocalClient(origin, clientOptions, connect, maxHeadBytes),
-    // As many as there are streams: event streams hold theirs for hours, and one that waited for a free
-    // connection would wait for ever. What bounds them is `maxStreams`.
+    // There are as many connections as streams. Event streams hold theirs for hours, and a request that
+    // waited for a free connection would wait for ever. `maxStreams` limits the connections.
     connections: null,
     pipelining: 1,
-    // How long a response may take, or pause, is the relay's affair; a tool call of an hour and a quiet
-    // event stream are both legal.
+    // The relay decides how long a response may take or pause. A tool call of an hour and a quiet event
+    // stream are both legal.
     headersTimeout: 0,
     bodyTimeout: 0,
     maxHeaderSize: parserMaxHeadBytes(maxHeadBytes),
@@ -60,9 +60,9 @@ export function createUpstream(options: ForwardingOptions, connections: Connecti
 }
 
 /**
- * undici takes a reset for the proper end of a response whose connection closes after it: a body without a
- * length would look whole, and one that waits for its reader fails an assertion, with nobody to catch it. It
- * does so by the code, and takes any other for the error that it is.
+ * undici takes a reset for the proper end of a response whose connection closes after it. A body without a
+ * length would look complete, and a body that waits for its reader would fail an assertion that nobody can
+ * catch. undici does so by the code of the error, and takes any other code for the error that it is.
  */
 function nameReset(error: NodeJS.ErrnoException): void {
   if (error.code === "ECONNRESET") error.code = "UND_ERR_SOCKET";

@@ -28,17 +28,17 @@ const answerNames = new FieldNames([...answerValues.keys(), "set-cookie", "acces
 const requestNames = new FieldNames(["destination", "if", "origin", "referer"]);
 
 /**
- * What is said in one exchange about who the service is. It is told another Host than the visitor asked for,
- * so whatever it says of itself has to be said in the visitor's words, and what the visitor says of it in its
- * own.
+ * Translates between the two names of the service in one exchange. The service is told another Host than the
+ * visitor asked for. So references to itself in its answers get the public name, and references to it in the
+ * visitor's requests get its own name.
  */
 export class Agreement {
   readonly #terms: Terms;
   readonly #head: RequestHead;
-  /** The request asks for OAuth metadata, which speaks of the service too. */
+  /** The request asks for OAuth metadata, which refers to the service too. */
   readonly isForMetadata: boolean;
   #publicName: PublicName | undefined;
-  /** The visitor's Origin, where the service was told another, and that. */
+  /** The visitor's Origin (`from`), and the Origin that the service was told in its place (`to`). */
   #replacedOrigin: { readonly from: string; readonly to: string } | undefined;
 
   constructor(terms: Terms, head: RequestHead) {
@@ -47,22 +47,22 @@ export class Agreement {
     this.isForMetadata = terms.rewritesMetadata && asksForMetadata(head);
   }
 
-  /** What the visitor calls the service. */
+  /** The visitor's name for the service. */
   get #public(): PublicName {
     this.#publicName ??= this.#terms.publicNames.of(this.#head);
     return this.#publicName;
   }
 
   /**
-   * What the service takes for its own origin, by the Host and the scheme that it is told: the public one, or the one
-   * that was written in its place.
+   * The origin that the service takes for its own, by the Host and the scheme that it is told: the public
+   * origin, or the one that was written in its place.
    */
   get serviceOrigin(): string {
     const { written } = this.#terms;
     return written === undefined ? this.#public.origin : this.#toldOrigin(written);
   }
 
-  /** Puts the fields of a request, `headers`, in the words of the service. */
+  /** Gives the service its own name in the fields of a request, `headers`. */
   settleRequest(headers: RawHeaders): void {
     for (let i = nextOf(requestNames, headers, 0); i !== -1; ) {
       const settled = this.#requestValue((headers[i] as string).toLowerCase(), headers[i + 1] as string);
@@ -72,7 +72,7 @@ export class Agreement {
     }
   }
 
-  /** Puts the fields of an answer, interim or final, or of its trailers, in the visitor's words. */
+  /** Gives the service its public name in the fields of an answer, interim or final, or of its trailers. */
   settleAnswer(headers: RawHeaders): void {
     const { written } = this.#terms;
     if (written === undefined) return;
@@ -82,12 +82,12 @@ export class Agreement {
     }
   }
 
-  /** Whether an answer is to be held until {@link settleBody} can say what its body becomes. */
+  /** Whether an answer has to be held until {@link settleBody} can decide about its body. */
   concernsBody(status: number, headers: RawHeaders): boolean {
     return this.isForMetadata && mayBeMetadata(status, headers);
   }
 
-  /** The body of metadata in the visitor's words; undefined if it stays as it is. */
+  /** The body of metadata with the service's public name. Undefined if the body stays as it is. */
   settleBody(body: Buffer): Buffer | undefined {
     const { tunnel, written, warn } = this.#terms;
     if (written === undefined) return undefined;
@@ -97,7 +97,7 @@ export class Agreement {
       code: "signed_metadata",
       message:
         `${this.#head.path} is signed, so visitors are told ${written.origins[written.scheme]}, where they cannot reach the service: ` +
-        // Not what this visitor asked, which may have any port.
+        // Not the origin that this visitor asked for, which may have any port.
         `set its public URL to ${tunnel.origin}`,
     });
     return undefined;
@@ -119,8 +119,9 @@ export class Agreement {
   }
 
   /**
-   * A service that redirects to https what comes without, and is not told that the visitor has TLS, would do so for ever. Only the user
-   * of the client can say that it may believe X-Forwarded-Proto, and only the operator of the relay whose word that is.
+   * Warns of an endless redirect. A service that redirects http to https, and is not told that the visitor
+   * has TLS, redirects for ever. Only the user of the client can say that the service may believe
+   * X-Forwarded-Proto. Only the operator of the relay can say whose word that field is.
    */
   #checkRedirect(said: string, settled: string): void {
     const { tunnel, passesScheme, warn } = this.#terms;
@@ -139,15 +140,15 @@ export class Agreement {
   }
 
   /**
-   * The service's own origin, as it makes it up of Host and what it is told of the scheme: that of the
-   * request that reaches it, unless X-Forwarded-Proto says another.
+   * The service's own origin, as it makes it of Host and the scheme that it is told. That is the scheme of
+   * the request that reaches it, unless X-Forwarded-Proto says another.
    */
   #toldOrigin({ origins, scheme }: WrittenName): string {
     const told = this.#terms.passesScheme ? headerValue(this.#head.headers, "x-forwarded-proto") : undefined;
     return origins[told === "http" || told === "https" ? told : scheme];
   }
 
-  /** Undefined: the field is left out. */
+  /** The value for the service. Undefined: the field is left out. */
   #requestValue(name: string, value: string): string | undefined {
     const { written, origin } = this.#terms;
     switch (name) {
@@ -155,7 +156,7 @@ export class Agreement {
       case "if": {
         if (written === undefined) return value;
         const redirect = name === "if" ? redirectTaggedLists : redirectReference;
-        // WebDAV servers compare it with the scheme that they speak.
+        // WebDAV servers compare the reference with the scheme that they speak.
         return redirect(value, this.#public.references, written.origins[written.scheme]);
       }
       case "referer": {
@@ -181,8 +182,8 @@ export class Agreement {
 
 /**
  * The index of the next field that is one of `names`, from `start` on, or -1. This loop runs over every field
- * of every head, and stands alone because it is ten times slower (measured) as a part of the loops that
- * change what it finds.
+ * of every head. It stands alone, because it is ten times slower (measured) as a part of the loops that
+ * change the fields it finds.
  */
 function nextOf(names: FieldNames, headers: RawHeaders, start: number): number {
   for (let i = start; i < headers.length; i += 2) if (names.has(headers[i] as string)) return i;

@@ -1,13 +1,14 @@
 import { Redirection } from "./references.js";
 import type { References } from "./references.js";
 
-// Where the references stand in the values of fields. Each scan goes over a value once, whatever is in it.
+// These scans find the references in the values of fields. Each scan goes over a value once, whatever the
+// value holds.
 
 const [tab, space, quote, apostrophe, comma] = [0x09, 0x20, 0x22, 0x27, 0x2c];
 const [openParenthesis, closeParenthesis, dot, zero, nine] = [0x28, 0x29, 0x2e, 0x30, 0x39];
 const [semicolon, lessThan, equals, backslash] = [0x3b, 0x3c, 0x3d, 0x5c];
 
-/** A value with its references to some origins led to another one. */
+/** Returns `value` with its references to the origins `from` led to the origin `to`. */
 export type RedirectValue = (value: string, from: References, to: string) => string;
 
 /** The whole value is one reference: `Location`, `Destination`. */
@@ -41,7 +42,8 @@ export const redirectRefresh: RedirectValue = (value, from, to) => {
 };
 
 /**
- * The references in `<...>`, but not in a quoted parameter. `inParentheses`: whether those in `(...)` are references too.
+ * The references in `<...>`, but not in a quoted parameter. `inParentheses`: whether `<...>` in `(...)` are
+ * references too.
  */
 function redirectBracketed(inParentheses: boolean): RedirectValue {
   return (value, from, to) => {
@@ -67,12 +69,14 @@ function redirectBracketed(inParentheses: boolean): RedirectValue {
 export const redirectLinks = redirectBracketed(true);
 
 /**
- * The resources that lists of `If` speak of (RFC 4918 section 10.4.2). In the parentheses of a list stand
- * state tokens, which are names and not places.
+ * The resources that lists of `If` apply to (RFC 4918 section 10.4.2). The parentheses of a list hold state
+ * tokens, which are names and not places.
  */
 export const redirectTaggedLists = redirectBracketed(false);
 
-/** The parameter `resource_metadata` of each challenge (RFC 9728 section 5.1), be its value quoted or not. */
+/**
+ * The parameter `resource_metadata` of each challenge (RFC 9728 section 5.1), with a quoted or bare value.
+ */
 export const redirectChallenges: RedirectValue = (value, from, to) => {
   const redirection = new Redirection(value, from, to);
   for (let at = 0; at < value.length; ) {
@@ -101,8 +105,8 @@ export const redirectChallenges: RedirectValue = (value, from, to) => {
 };
 
 /**
- * `Set-Cookie` without `Domain` if its last one, which counts (RFC 6265 section 5.3), is `host`, in lower
- * case.
+ * `Set-Cookie` without `Domain` if its last `Domain`, which counts (RFC 6265 section 5.3), is `host`. `host`
+ * is in lower case.
  */
 export function withoutDomain(cookie: string, host: string): string {
   if (!/domain/i.test(cookie)) return cookie;

@@ -1,7 +1,7 @@
 import type { RawHeaders } from "mcp-tunnel-protocol";
 import { maxMetadataBytes, ofOwnBytes } from "./metadata.js";
 
-/** An answer that is held back until it is whole, so that its body can be another one. */
+/** An answer that is held back until it is complete, so that its body can be replaced. */
 export class HeldAnswer {
   readonly status: number;
   readonly headers: RawHeaders;
@@ -20,7 +20,7 @@ export class HeldAnswer {
     return this.#bytes <= maxMetadataBytes;
   }
 
-  /** What has come of the body. */
+  /** The part of the body that has come. */
   get body(): Buffer {
     return Buffer.concat(this.#chunks, this.#bytes);
   }

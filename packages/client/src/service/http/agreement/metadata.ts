@@ -7,8 +7,8 @@ import type { References } from "./references.js";
 export const maxMetadataBytes = 262_144;
 
 /**
- * Where OAuth and OpenID Connect have their metadata: RFC 9728 section 3.1, RFC 8414 section 3.1, and OpenID
- * Connect Discovery section 4, which appends to the path of the issuer where the others insert before it.
+ * The paths of metadata of OAuth and OpenID Connect: RFC 9728 section 3.1, RFC 8414 section 3.1, and OpenID
+ * Connect Discovery section 4. The last appends to the path of the issuer, and the others insert before it.
  */
 const insertedPath =
   /^\/\.well-known\/(?:oauth-protected-resource|oauth-authorization-server|openid-configuration)(?:\/|$)/;
@@ -23,8 +23,8 @@ export function asksForMetadata({ method, path }: RequestHead): boolean {
 }
 
 /**
- * Fields of a request for metadata that do not reach the service: a coded answer could not be read, and what
- * the visitor has of an earlier one, or wants a part of, is not what the service has.
+ * Fields of a request for metadata that do not reach the service. A coded answer could not be read.
+ * Conditions and ranges refer to a rewritten answer, which is not the document that the service has.
  */
 export const notAskedOfMetadata = new FieldNames([
   ...["accept-encoding", "range", "if-range", "if-match", "if-none-match", "if-modified-since"],
@@ -47,17 +47,20 @@ export function mayBeMetadata(status: number, headers: RawHeaders): boolean {
   return Number(headerValue(headers, "content-length") ?? 0) <= maxMetadataBytes;
 }
 
-/** What {@link settleMetadata} makes of a document. */
+/** The result of {@link settleMetadata}. */
 export interface SettledMetadata {
   /** The document with the public origin. */
   readonly body: Buffer;
-  /** It is signed: with another origin it would not be valid, and with the local one it is of no use. */
+  /**
+   * The document is signed: with another origin it would not be valid, and with the local origin it is of no
+   * use.
+   */
   readonly isSigned: boolean;
 }
 
 /**
- * Leads the references of a metadata document `from` the service's own origin `to` the public one. Undefined:
- * there are none, or it is no such document.
+ * Leads the references of a metadata document `from` the service's own origin `to` the public one. Undefined
+ * if there are none, or if it is no such document.
  */
 export function settleMetadata(bytes: Buffer, from: References, to: string): SettledMetadata | undefined {
   try {
@@ -88,7 +91,7 @@ function isObject(value: unknown): value is JsonObject {
 /** Members that list identifiers of servers: RFC 9728 sections 2 and 4. */
 const lists = ["authorization_servers", "protected_resources"];
 
-/** Says whether anything has changed. */
+/** Returns whether anything has changed. */
 function settleMembers(document: JsonObject, settle: (text: string) => string): boolean {
   let isChanged = settleReferences(document, settle);
   for (const name of lists) {
@@ -118,8 +121,8 @@ function settleReferences(object: JsonObject, settle: (text: string) => string):
 }
 
 /**
- * RFC 8414 section 2, RFC 9728 section 2, OpenID Connect Discovery section 3 and Session Management section
- * 3.3; and whatever else is registered by the same endings.
+ * The members of RFC 8414 section 2, RFC 9728 section 2, OpenID Connect Discovery section 3 and Session
+ * Management section 3.3, and all others that are registered with the same endings.
  */
 function isReference(name: string): boolean {
   return (

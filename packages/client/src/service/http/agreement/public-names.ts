@@ -5,21 +5,22 @@ import { originOf, References } from "./references.js";
 /** What the relay says of the tunnel that a request belongs to. */
 export type PublicSide = Pick<ServedTunnel, "origin" | "isForwardedOwn">;
 
-/** What a visitor calls the service. */
+/** A visitor's name for the service. */
 export interface PublicName {
-  /** The origin that the visitor asked. */
+  /** The origin that the visitor asked for. */
   readonly origin: string;
   /**
-   * To the tunnel's own origins: the one that the visitor asked, and the one that the relay made public,
-   * which is the right one behind a proxy that does not tell the scheme. Exact in the scheme as well: a page
-   * that came without TLS is a stranger to one with TLS.
+   * References to the tunnel's own origins: the origin that the visitor asked for, and the origin that the
+   * relay made public. The latter is right behind a proxy that does not tell the scheme. The scheme has to
+   * match as well, because a page that came without TLS is a stranger to a page with TLS.
    */
   readonly references: References;
 }
 
 /**
- * What the visitors of a session call the service. One tunnel may be reached over http and https, and at
- * several ports, but nearly all requests ask the same origin as the one before: what is made of it is kept.
+ * The visitors' names for the service in a session. One tunnel may be reached over http and https, and at
+ * several ports. But nearly all requests ask for the same origin as the request before, so the last name is
+ * kept.
  */
 export class PublicNames {
   readonly #tunnel: PublicSide;
@@ -34,7 +35,7 @@ export class PublicNames {
     this.#asked = this.#acknowledged;
   }
 
-  /** The one by which a request asks. */
+  /** The name by which a request asks. */
   of({ headers }: RequestHead): PublicName {
     if (!this.#tunnel.isForwardedOwn) return this.#acknowledged;
     const host = headerValue(headers, "x-forwarded-host") ?? "";
@@ -48,9 +49,9 @@ export class PublicNames {
   }
 
   /**
-   * The https that the relay made public is not given up for http at the same place: a proxy with TLS that the
-   * relay does not know as one says nothing of its own, and a page that came without TLS would be taken for one
-   * of the tunnel's.
+   * If the relay made https public, http at the same host and port does not replace it. A relay that does not
+   * know the proxy with TLS in front of it writes `http`, and a page that came without TLS would be taken for
+   * one of the tunnel's.
    */
   #named(host: string, scheme: string): PublicName {
     // A trusted proxy in front of the relay may have said anything.

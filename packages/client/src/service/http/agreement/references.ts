@@ -18,7 +18,7 @@ const slash = 0x2f;
 
 /**
  * Finds out which references (RFC 3986 section 4.1) lead to one of several origins that mean the same server.
- * Such with user information do not: what else stands in front of a path is not this project's to judge.
+ * References with user information do not: this project does not judge what else stands in front of a path.
  */
 export class References {
   readonly #prefixes: readonly string[];
@@ -27,14 +27,14 @@ export class References {
     this.#prefixes = [...new Set(prefixes)];
   }
 
-  /** To the server called `authority`, whatever the scheme: also those that name none (`//host/path`). */
+  /** References to the server called `authority`, with any scheme or with none (`//host/path`). */
   static toAuthority(authority: string): References {
     const absolute = [...spellings("http", authority), ...spellings("https", authority)];
     const schemeless = absolute.map((prefix) => prefix.slice(prefix.indexOf("//")));
     return new References([...absolute, ...schemeless]);
   }
 
-  /** To one of `origins`, as {@link originOf} writes them. */
+  /** References to one of `origins`, as {@link originOf} writes them. */
   static toOrigins(origins: readonly string[]): References {
     return new References(
       origins.flatMap((origin) => {
@@ -44,13 +44,16 @@ export class References {
     );
   }
 
-  /** Where the path begins of a reference to them that is `text` from `start` to `end`; otherwise -1. */
+  /**
+   * Takes `text` from `start` to `end` for a reference, and returns the index where its path begins. Returns
+   * -1 if the reference leads elsewhere.
+   */
   pathOf(text: string, start: number, end: number): number {
     const first = text.charCodeAt(start) | 0x20;
     if (first !== 0x68 && first !== slash) return -1;
     for (const prefix of this.#prefixes) {
       const behind = start + prefix.length;
-      // Whatever else follows belongs to the host or the port, for one recipient or another.
+      // Any other character belongs to the host or the port, for one recipient or another.
       if (behind > end || !(behind === end || isDelimiter(text.charCodeAt(behind)))) continue;
       if (text.slice(start, behind).toLowerCase() === prefix) return behind;
     }
@@ -58,10 +61,10 @@ export class References {
   }
 }
 
-/** What ends an authority (RFC 3986 section 3.2): `/`, `?` or `#`. */
+/** The characters that end an authority (RFC 3986 section 3.2): `/`, `?` or `#`. */
 const isDelimiter = (code: number): boolean => code === slash || code === 0x3f || code === 0x23;
 
-/** A text that is copied with some of its references led elsewhere, and is the same in everything else. */
+/** Copies a text with some of its references led elsewhere. Everything else stays the same. */
 export class Redirection {
   readonly #text: string;
   readonly #from: References;

@@ -8,14 +8,14 @@ import { originOf, References } from "./references.js";
 export interface WrittenName {
   /** The service's own origins by scheme. */
   readonly origins: { readonly http: string; readonly https: string };
-  /** The scheme by which it is reached. */
+  /** The scheme by which the service is reached. */
   readonly scheme: "http" | "https";
   /** Without the port, in lower case. */
   readonly host: string;
   readonly references: References;
 }
 
-/** What all exchanges of a session have in common. */
+/** The settings that all exchanges of a session share. */
 export interface Terms {
   readonly tunnel: PublicSide;
   readonly publicNames: PublicNames;
@@ -25,7 +25,7 @@ export interface Terms {
   /** The service is told the visitor's scheme (`X-Forwarded-Proto`). */
   readonly passesScheme: boolean;
   readonly rewritesMetadata: boolean;
-  /** Told of something that the user of the client has to know. */
+  /** Tells the user of the client something that he has to know. */
   readonly warn: (warning: ClientWarning) => void;
 }
 
@@ -47,7 +47,7 @@ export function termsOf(options: ForwardingOptions, tunnel: PublicSide, warn: Te
   return { tunnel, publicNames, written, origin, passesScheme, rewritesMetadata, warn };
 }
 
-/** The terms of each tunnel. What the user has to know is told once for each kind, whichever the tunnel. */
+/** The terms of each tunnel. Each kind of warning is told once, whichever the tunnel. */
 export function termsPerTunnel(options: ForwardingOptions): PerTunnel<Terms> {
   const told = new Set<string>();
   return new PerTunnel((tunnel) =>
