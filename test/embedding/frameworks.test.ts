@@ -21,14 +21,15 @@ import { closingAfterEach } from "../support/cleanup.js";
 import { startInProcess } from "../support/in-process.js";
 
 /**
- * Applications of this program that nothing listens for, behind a relay and a client in this process. The
- * tunnel's public URL is `https://demo.tunnel.test`: no framework takes that name for its own machine.
+ * Applications of this program without a listening port, behind a relay and a client in this process. The
+ * tunnel's public URL is `https://demo.tunnel.test`, because no framework takes that name for its own
+ * machine.
  */
 
 const closing = closingAfterEach();
 const host = "demo.tunnel.test";
 
-/** Serves what `client` says, and checks that no port but the relay's is open for it. */
+/** Serves the application in the options `client`, and checks that only the relay's port is open for it. */
 async function serve(client: Partial<TunnelClientOptions>, relay: Partial<RelayOptions> = {}) {
   const tunnel = closing(await startInProcess({ relay: { domain: "tunnel.test", ...relay }, client }));
   expect(process.getActiveResourcesInfo().filter((name) => name === "TCPServerWrap").length).toBe(1);
@@ -165,7 +166,7 @@ it("Hono answers as it is, in the web's form", async () => {
   let text = "";
   for await (const chunk of events.body) {
     text += String(chunk);
-    // Leaves, of which the stream is told.
+    // The visitor leaves, and the stream is told so.
     if (text.includes("id: 3")) break;
   }
   expect(events.headers["content-type"]).toContain("text/event-stream");

@@ -8,13 +8,14 @@ import { RunningCommand, startRelayCommand } from "../support/commands.js";
 import { createVisitor } from "../support/visitor.js";
 
 /**
- * The examples of packages/client/README.md about what a program serves by itself, run as they are written.
+ * Runs the examples of packages/client/README.md about servers and handlers of a program, as they are
+ * written.
  */
 
 const page = readFileSync(new URL("../../packages/client/README.md", import.meta.url), "utf8");
 const section = page.slice(page.indexOf("## Servers and handlers"), page.indexOf("## What it does not do"));
 const examples = [...section.matchAll(/```js\n(.*?)```/gs)].map(([, code = ""]) => code);
-// Where the packages that the examples import can be found.
+// The folder in which the packages that the examples import are found.
 const cwd = fileURLToPath(new URL("..", import.meta.url));
 
 describe("the examples of the client's page", () => {

@@ -85,7 +85,7 @@ describe("a request that says where the service is", () => {
       const asked = ["Origin", page, "Referer", `${page}/x`, "Destination", `${page}/y`];
       const headers = [...visitorHeaders, "X-Forwarded-Proto", scheme, ...asked];
       const { seen, agreement } = exchange({ forwardedHeaders }, headers);
-      // WebDAV servers look at the connection.
+      // WebDAV servers look at the scheme of the connection.
       const local = [`${own}://localhost:19090`, `${own}://localhost:19090/x`, "http://localhost:19090/y"];
       expect(seen.slice(-6).filter((_, i) => i % 2 === 1)).toEqual(local);
       expect(answered(agreement, "Access-Control-Allow-Origin", `${own}://localhost:19090`)).toBe(page);
@@ -149,7 +149,7 @@ describe("the origin that the visitor asked", () => {
     expect(location(exchange({ forwardedHeaders: "none" }, headers))).toBe("http://demo.b.test/x");
   });
 
-  it("is the acknowledged one behind a proxy that does not tell the scheme, and a page without TLS a stranger there", () => {
+  it("is the acknowledged https one, and not http, behind a proxy that does not tell the scheme", () => {
     const seen = (origin: string) =>
       exchange({}, [...visitorHeaders, "X-Forwarded-Proto", "http", "Origin", origin]).seen.at(-1);
     expect(seen("https://demo.tunnel.test")).toBe("http://localhost:19090");
@@ -157,7 +157,7 @@ describe("the origin that the visitor asked", () => {
   });
 });
 
-describe("a service that redirects to https what comes without", () => {
+describe("a service that redirects http to https", () => {
   const path = "/a?b";
   const redirect = (client: Partial<TunnelClientOptions>, location: string, scheme = "https") => {
     const warnings: string[] = [];

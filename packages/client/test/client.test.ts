@@ -165,7 +165,7 @@ describe("startTunnelClient", () => {
   });
 
   it("says what may be wrong with the scheme of the relay's URL", async () => {
-    // As a server does that expects TLS.
+    // A server that expects TLS does the same.
     const silent = closing(await startCannedServer(""));
     await expect(newClient({ relayUrl: `http://127.0.0.1:${silent.port}` }).start()).rejects.toMatchObject({
       code: "unreachable",
@@ -180,7 +180,7 @@ describe("startTunnelClient", () => {
 
   it("does not wait for ever for a relay that says nothing", async () => {
     relay.answer = () => "silence";
-    // The connection counts too, and may take a while on a busy machine.
+    // The time for the connection counts too, which may be long on a busy machine.
     await expect(newClient({ registerTimeoutMs: 1_000 }).start()).rejects.toMatchObject({ code: "timeout" });
     const mute = closing(await startRawServer(() => {}));
     const relayUrl = `http://127.0.0.1:${mute.port}`;
@@ -429,7 +429,7 @@ describe("after a loss of the connection", () => {
     vi.spyOn(Math, "random").mockReturnValue(0.999999);
     const client = await startClient();
     await relay.crash();
-    // The waits have grown; the next attempt alone would take a while.
+    // The waits have grown, so that the next attempt by itself would take a while.
     await vi.waitFor(
       async () => expect((await next(client, "reconnecting")).delayMs).toBeGreaterThan(3_000),
       {
@@ -440,7 +440,7 @@ describe("after a loss of the connection", () => {
     await relay.listen();
     const again = next(client, "connected");
     const askedAt = performance.now();
-    // Only the wall clock: the timers are real.
+    // Only the wall clock jumps. The timers are real.
     vi.setSystemTime(Date.now() + 600_000);
     await again;
     vi.useRealTimers();
@@ -477,7 +477,7 @@ describe("a relay that shuts down", () => {
     expect(relay.registrations.at(-1)).toMatchObject({ returning: true });
     expect(relay.registrations.at(-1)).not.toHaveProperty("resume");
     expect(session()).not.toBe(old);
-    // Both serve, the old one also after it had nothing to do.
+    // Both sessions serve. The old one does so even after it had nothing to do.
     expect((await visit(old).complete()).head?.status).toBe(200);
     expect((await slow.complete()).text).toBe("slow\n");
     await old.idle();
@@ -497,7 +497,7 @@ describe("a relay that shuts down", () => {
     client.on("reconnecting", (event) => attempts.push(event));
     relay.stopListening();
     old.goaway();
-    // The first attempt is made at once; after its failure the next one waits.
+    // The first attempt is made at once. After its failure the next attempt waits.
     while (attempts.length < 2) await next(client, "reconnecting");
     expect(attempts[0]).toMatchObject({ attempt: 1, delayMs: 0 });
     expect(client.state).toBe("online");

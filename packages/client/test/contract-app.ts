@@ -4,15 +4,15 @@ import { pipeline } from "node:stream/promises";
 import type { Duplex } from "node:stream";
 import { once } from "node:events";
 
-/** What a service of the contract suite has seen. */
+/** Facts that a service of the contract suite has seen. */
 export interface Seen {
-  /** Paths of exchanges that it was told the end of, before it had answered in full. */
+  /** Paths of exchanges whose end the service was told before it had answered in full. */
   readonly aborted: string[];
   /** Bytes that `/flood` has written so far. */
   flooded: number;
   /** Bytes that `/sip` has read so far. */
   sipped: number;
-  /** Has `/sip` read on, once it is asked for. */
+  /** Makes `/sip` read on. Defined once `/sip` was requested. */
   readOn: (() => void) | undefined;
 }
 
@@ -29,9 +29,9 @@ export const floodChunk = Buffer.alloc(16_384, "f");
  * - `/echo` sends the request's body back as it comes; `/sip` reads only when it is told to, then answers the
  *   length;
  * - `/early` answers without reading the body; `/hang` never answers; `/part` sends a part and never ends;
- *   `/flood` never ends either, and writes as fast as it may;
+ *   `/flood` never ends and writes as fast as it may;
  * - `/throw` fails before its head, `/cut` after a part of its body;
- * - `/trailers` and `/hints` use what HTTP/1.1 has beside heads and bodies.
+ * - `/trailers` and `/hints` use parts of HTTP/1.1 beside heads and bodies.
  */
 export function nodeApp(seen: Seen): RequestListener {
   return (req, res) => {
@@ -109,7 +109,7 @@ export function nodeServer(seen: Seen): Server {
   return server;
 }
 
-/** The same application as a handler in the web's form, as far as that goes. */
+/** The same application as a handler in the web's form, as far as that form can do it. */
 export function webApp(seen: Seen): (request: Request) => Response | Promise<Response> {
   return async (request) => {
     const path = new URL(request.url).pathname;

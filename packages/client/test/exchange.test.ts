@@ -10,7 +10,7 @@ import type { Rig } from "./relay-side.js";
 
 const closing = closingAfterEach();
 
-/** A service that does with each stream what the test says. */
+/** A service whose work on each stream the test decides. */
 function service(accept: (stream: AcceptedStream) => StreamHandler, open = () => 0): Service {
   return {
     accept,
@@ -25,7 +25,7 @@ function startWith(made: Service, maxStreams = 10, tunnel: Partial<ServedTunnel>
   return closing(startRig({ service: made, maxStreams }, undefined, tunnel));
 }
 
-/** A gate: it answers at once, and takes nothing of the request. */
+/** A gate that answers at once, and takes nothing of the request. */
 function refuse(stream: AcceptedStream): StreamHandler {
   stream.sendHead({ status: 401, headers: ["WWW-Authenticate", "Bearer"] });
   stream.write(Buffer.from("no"));
@@ -221,7 +221,7 @@ describe("a service of the user's own", () => {
 });
 
 describe("an observer of exchanges", () => {
-  /** Observes all exchanges of a service on a port; tells each call as a line. */
+  /** Observes all exchanges of a service on a port, and writes each call as a line. */
   async function observed(): Promise<{ rig: Rig; starts: ExchangeStart[]; told: string[] }> {
     const upstream = closing(await startUpstream());
     const [starts, told]: [ExchangeStart[], string[]] = [[], []];

@@ -15,7 +15,7 @@ import type { Rig } from "./relay-side.js";
 
 const closing = closingAfterEach();
 
-/** An HTTP server of the test's own on loopback. */
+/** The test's own HTTP server on loopback. */
 async function serve(
   listener: RequestListener,
 ): Promise<{ port: number; server: Server; close(): Promise<void> }> {
@@ -33,7 +33,7 @@ async function serve(
   });
 }
 
-/** A server of which the test sees every byte of the request, and answers it by hand. */
+/** A server without HTTP: the test sees every byte of the request, and answers by hand. */
 async function listenRaw(): Promise<{ port: number; socket: Promise<Socket>; close(): Promise<void> }> {
   let accepted: (socket: Socket) => void;
   const socket = new Promise<Socket>((resolve) => (accepted = resolve));
@@ -157,7 +157,8 @@ describe("an ordinary request", () => {
     expect(rig.events[0]).toMatchObject({ status: undefined, error: { code: "cancelled" } });
   });
 
-  // A Node server closes a connection that has been idle for 5 s, and to it one is idle once the kernel has the answer.
+  // A Node server closes a connection that has been idle for 5 s. To the server a connection is idle once the
+  // kernel has the answer.
   it.each([70_000, 100_000, 200_000])(
     "carries all %i bytes although the service closes its connection while the visitor does not read",
     async (length) => {
@@ -219,7 +220,7 @@ describe("an ordinary request", () => {
     const lazy = visit(rigOfBig.relay);
     lazy.reading = false;
     await lazy.until(() => lazy.body.length === 65_536);
-    // Another visitor is not held up, and by then the service would have sent all of it.
+    // Other visitors are not held up. By the end of their requests the service would have sent everything.
     for (let i = 0; i < 20; i++) await visit(slow.relay, { path: "/bytes/300000" }).complete();
     expect(lazy.body.length).toBe(65_536);
     expect(sent).toBeLessThan(length);
@@ -237,7 +238,7 @@ describe("an ordinary request", () => {
     const visitor = visit(other.relay, { method: "POST", headers, body: "open" });
     const progress = upload(visitor, length);
     const reader = await socket;
-    // What fits in the windows and the sockets' buffers has gone; the rest has to wait.
+    // The bytes that fit in the windows and the sockets' buffers have gone. The rest has to wait.
     await delay(300);
     expect(progress.written).toBeLessThan(length / 2);
     let received = 0;
@@ -321,7 +322,7 @@ describe("a local service that fails", () => {
     expect(reset.message).toContain("connection refused");
     expect(reset.message).toContain(`127.0.0.1:${gone.port}`);
     expect(rig.events[0]).toMatchObject({ status: 502, error: { code: "upstream_unreachable" } });
-    // It comes back, and so do the answers.
+    // The service comes back, and so do the answers.
     closing(await startUpstream(gone.port));
     expect((await visit(rig.relay).complete()).head?.status).toBe(200);
   });
@@ -372,7 +373,7 @@ describe("a local service that fails", () => {
     },
   );
 
-  it("is not believed to have finished when it resets a connection whose end would be the body's", async () => {
+  it("has failed when it resets a connection whose end would be the end of the body", async () => {
     const { port, socket } = await listenRaw();
     const rig = closing(startRig({ port }));
     const stream = visit(rig.relay);
@@ -383,7 +384,7 @@ describe("a local service that fails", () => {
     expect((await stream.cut()).code).toBe("upstream_failed");
   });
 
-  it("may reset its connection while the answer waits for the visitor, and costs only that request", async () => {
+  it("costs one request when it resets its connection while the answer waits for the visitor", async () => {
     const { port, socket } = await listenRaw();
     const rig = closing(startRig({ port }, 65_536));
     const stream = visit(rig.relay, { method: "POST", body: "open" });
@@ -393,8 +394,8 @@ describe("a local service that fails", () => {
     await readUntil(local, "first");
     local.write("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 900000\r\n\r\n");
     local.write(bytesAt(0, 400_000));
-    // The window is used up, so the client has stopped reading. It hears of the reset when it writes, and has to tell the visitor
-    // once he has read what came before.
+    // The window is used up, so the client has stopped reading. The client hears of the reset when it writes,
+    // and has to tell the visitor once he has read the earlier bytes.
     await stream.until(() => stream.body.length === 65_536);
     local.resetAndDestroy();
     stream.pump = () => {};
@@ -589,7 +590,7 @@ describe("an upgrade", () => {
     stream.stream.write(Buffer.from("ping"));
     stream.stream.end();
     expect(await readUntil(await socket, "ping")).toBe("ping");
-    // The visitor has finished; the local service has not.
+    // The visitor has finished, and the local service has not.
     (await socket).write(" and more");
     await stream.until(() => stream.text === "first and more");
     expect(stream.trailers).toBeUndefined();

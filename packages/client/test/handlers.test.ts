@@ -68,7 +68,7 @@ describe("what is served", () => {
 });
 
 describe("a handler in Node's form", () => {
-  /** What `req` says of its connection and of the names in its head. */
+  /** Answers with the facts of `req` about its connection and the names in its head. */
   const tell: RequestListener = (req, res) => {
     const { remoteAddress, remoteFamily } = req.socket;
     const encrypted = (req.socket as { encrypted?: boolean }).encrypted === true;
@@ -118,7 +118,7 @@ describe("a handler in Node's form", () => {
     const rig = start({ handler: (req, res) => res.end(String(req.rawHeaders.length / 2)) });
     const fields = Array.from({ length: 2_000 }, (_, i) => [`X-${i}`, "x".repeat(100)]).flat();
     const done = await visit(rig.relay, { headers: ["Host", "demo.relay.test", ...fields] }).complete();
-    // One more: undici's own Connection.
+    // The one more is undici's own Connection.
     expect([done.head?.status, done.text]).toEqual([200, "2002"]);
   });
 

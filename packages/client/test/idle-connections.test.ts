@@ -28,7 +28,10 @@ interface Scripted {
   readonly sockets: Socket[];
 }
 
-/** A client before a service that does with each request what `answer` does. Requests are small: each is one read. */
+/**
+ * A client in front of a service that answers each request with `answer`. Requests are small, so that each is
+ * one read.
+ */
 async function startScripted(answer: (socket: Socket, request: Seen) => void): Promise<Scripted> {
   const seen: Seen[] = [];
   const sockets: Socket[] = [];
@@ -60,7 +63,7 @@ const closes: [string, (socket: Socket) => unknown][] = [
 
 describe("a connection to the local service that has been idle", () => {
   beforeEach(() => {
-    // The time that is measured, and not undici's timer: that may be late.
+    // This fakes the time that the client measures, and not undici's timer, which may be late.
     vi.useFakeTimers({ toFake: ["performance"] });
   });
   afterEach(() => {
@@ -76,7 +79,8 @@ describe("a connection to the local service that has been idle", () => {
   });
 
   it.each(["GET", "POST"])("carries no %s once the service may have closed it", async (method) => {
-    // gunicorn does after 2 s, and uvicorn can be told to after 1 s: the close and a request cross each other.
+    // gunicorn closes after 2 s, and uvicorn can be told to close after 1 s. The close and a request cross
+    // each other.
     const { rig, seen, sockets } = await startScripted((socket, { nth }) => {
       if (nth > 1) socket.resetAndDestroy();
       else socket.write(ok);
@@ -87,7 +91,7 @@ describe("a connection to the local service that has been idle", () => {
     const done = await visit(rig.relay, { ...post, method }).complete();
     expect(done.text).toBe("ok");
     expect(seen.map(({ connection }) => connection)).toEqual([1, 2]);
-    // It is not left open either.
+    // The connection is not left open either.
     await closed;
   });
 });
@@ -114,7 +118,10 @@ describe("how long a connection to the local service may be idle", () => {
 });
 
 describe.each(closes)("a service that %s an idle connection under a request", (_how, close) => {
-  /** Leaves two connections idle; either is closed when it gets another request, and so is a new one when `rest` says so. */
+  /**
+   * Leaves two connections idle. The service closes either of them when it gets another request. `rest`
+   * decides about new connections.
+   */
   async function startClosing(rest: (socket: Socket) => unknown = (socket) => socket.write(ok)) {
     const waiting: Socket[] = [];
     const scripted = await startScripted((socket, { connection, nth }) => {
@@ -132,7 +139,7 @@ describe.each(closes)("a service that %s an idle connection under a request", (_
     const body = method === "GET" ? "" : "whole";
     const done = await visit(rig.relay, { method, ...(body && { body: Buffer.from(body) }) }).complete();
     expect(done.text).toBe("ok");
-    // Not over the other idle one, which would meet the same end.
+    // The other idle connection is not used, because it would meet the same end.
     expect(seen.map(({ connection }) => connection > 2)).toEqual([false, true]);
     expect(seen.map((request) => [request.method, request.body])).toEqual([
       [method, body],
@@ -199,7 +206,7 @@ describe("a service over TLS", () => {
         socket.on("error", () => {});
         socket.on("data", () => {
           seen[nth - 1] = (seen[nth - 1] ?? 0) + 1;
-          // The alert that ends TLS are bytes, and none of an answer.
+          // The alert that ends TLS consists of bytes, but not of an answer.
           if (seen[nth - 1] === 2) socket.end();
           else socket.write(ok);
         });

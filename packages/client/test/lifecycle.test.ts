@@ -31,7 +31,7 @@ describe("the backoff", () => {
 
   it("brings a client back within 2 s of a relay that was gone for up to 2 s, whatever is drawn", () => {
     for (let goneMs = 0; goneMs <= 2_000; goneMs += 50) {
-      // The worst that can be drawn: nothing for a while, which lets the bound double, and then the whole of it.
+      // The worst draws: nothing for a while, which lets the bound double, and then the whole bound.
       for (let quick = 0; quick < 20; quick++) {
         let now = 0;
         let attempts = 0;

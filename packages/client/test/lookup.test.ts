@@ -45,7 +45,7 @@ async function serveOn(address: string): Promise<number> {
 }
 
 beforeEach(() => {
-  // A resolver that knows no name of this machine: musl's does not know those below `localhost`.
+  // A resolver that knows no name of this machine. musl's resolver does not know the names below `localhost`.
   system.mockReset();
   system.mockImplementation((name: string, _options: unknown, callback: (error: Error) => void) =>
     process.nextTick(callback, new Error(`getaddrinfo ENOTFOUND ${name}`)),
@@ -163,7 +163,7 @@ describe("where a service was found", () => {
     const service = new ServiceLookup();
     service.connected(at("IPv4"));
     const socket = connect({ port, host: "localhost", ...service.connectOptions("localhost", 5_000) });
-    // Node's limit for one of several addresses passes before it hears that it is connected.
+    // Node's time limit for one of several addresses passes before Node hears that it is connected.
     socket.once("connectionAttempt", () =>
       process.nextTick(() => {
         for (const startedAt = performance.now(); performance.now() - startedAt < 300; );

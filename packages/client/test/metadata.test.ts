@@ -39,7 +39,7 @@ async function serve(listener: RequestListener, options: Partial<TunnelClientOpt
   return { rig, requests, port };
 }
 
-/** The metadata of a server at `origin`, for whoever asks by its Host. */
+/** The metadata of a server at `origin`. */
 const resourceOf = (origin: string) => ({
   resource: `${origin}/mcp`,
   authorization_servers: [`${origin}/`, "https://login.example.com/"],
@@ -47,7 +47,7 @@ const resourceOf = (origin: string) => ({
   bearer_methods_supported: ["header"],
 });
 
-/** By `fields`, which `Host` says where it is. */
+/** Serves the metadata of a server whose origin is made of the request's Host. The answer has `fields`. */
 const resource =
   (fields: Record<string, string> = {}): RequestListener =>
   (req, res) => {
@@ -101,7 +101,7 @@ describe("what OAuth metadata says", () => {
       service_documentation: `${origin}/docs`,
       protected_resources: [`${origin}/a`, 5, "https://other.test"],
       mtls_endpoint_aliases: { token_endpoint: `${origin}/mtls`, other: local },
-      // None of these is a reference, or leads to the service.
+      // None of these members is a reference, or leads to the service.
       userinfo_endpoint: "https://login.example.com/",
       revocation_endpoint: "http://127.0.0.1:19090/",
       introspection_endpoint: "//localhost:19090/",
@@ -200,7 +200,7 @@ describe("OAuth metadata through the tunnel", () => {
       const document = { ...resourceOf(`http://${req.headers.host}`), signed_metadata: "e30.e30.x" };
       res.writeHead(200, { ...json, etag: '"1"' }).end(JSON.stringify(document));
     });
-    // What the user is told to set is no visitor's choice.
+    // No visitor decides what the user is told to set.
     const headers = ["X-Forwarded-Host", "demo.relay.test:4444", "X-Forwarded-Proto", "https"];
     for (const _ of [1, 2]) {
       const done = await visit(rig.relay, { path: resourcePath, headers }).complete();

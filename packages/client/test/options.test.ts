@@ -125,7 +125,7 @@ describe("the local service", () => {
     ["http://127.0.0.1:80/", "127.0.0.1", 80, "127.0.0.1:80"],
     ["https://[::1]:8443", "::1", 8443, "[::1]:8443"],
     ["https://localhost", "localhost", 443, "localhost:443"],
-    // Elsewhere a default port is not written, as browsers do.
+    // For other machines a default port is left out, as browsers do.
     ["http://box.lan", "box.lan", 80, "box.lan"],
     ["https://box.lan:8443", "box.lan", 8443, "box.lan:8443"],
   ])("%s", (given, hostname, port, authority) => {

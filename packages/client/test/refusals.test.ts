@@ -138,7 +138,7 @@ describe("a client", () => {
     });
   });
 
-  it("tells of them in few events, however many a relay sends, and of the last before it closes", async () => {
+  it("tells of many refusals in few events, and of the last before the client closes", async () => {
     const { client, session, events } = await start();
     const startedAt = performance.now();
     for (let i = 0; i < 5_000; i++) session.tellRefused([refusal("tunnel_timeout"), refusal("url_too_long")]);

@@ -21,11 +21,11 @@ import type { TunnelClientOptions } from "../src/options.js";
 export interface Rig {
   readonly relay: V1RelaySession;
   readonly service: Service;
-  /** What was told of exchanges, in order. */
+  /** The reports of exchanges, in order. */
   readonly events: RequestEvent[];
-  /** What the user of the client was warned of. */
+  /** The warnings for the user of the client. */
   readonly warnings: ClientWarning[];
-  /** What the service threw. */
+  /** Errors that the service threw. */
   readonly faults: unknown[];
   close(): Promise<void>;
 }
@@ -156,7 +156,7 @@ export class Visit implements StreamHandler {
   }
 }
 
-/** Writes `length` bytes of the test body as fast as the stream takes them; tells how far it got. */
+/** Writes `length` bytes of the test body as fast as the stream takes them, and returns its progress. */
 export function upload(
   handler: Visit,
   length: number,
@@ -177,7 +177,7 @@ export function upload(
   return progress;
 }
 
-/** Opens a stream for a request; a body given here is sent whole and ended. */
+/** Opens a stream for a request. A body that is given here is sent whole and ended. */
 export function visit(
   relay: OpeningSession,
   request: Partial<RequestHead> & { body?: Buffer | "open" } = {},

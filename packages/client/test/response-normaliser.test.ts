@@ -6,7 +6,7 @@ import type { NormaliserOptions } from "../src/service/http/response-normaliser.
 
 const undici = { upgrade: false, expectsContinue: false, withholdsLength: true, maxHeadBytes: 65_536 };
 
-/** A connection on which what the parser gets is written down. */
+/** A connection that records the bytes that the parser gets. */
 function connection(options: Partial<NormaliserOptions> = {}, isAsked = true) {
   const socket = new Socket();
   const passed: (Buffer | null)[] = [];
@@ -20,7 +20,7 @@ function connection(options: Partial<NormaliserOptions> = {}, isAsked = true) {
   return {
     normaliser,
     passed,
-    /** Reads until something is refused, as Node does. */
+    /** Reads until the parser refuses something, as Node does. */
     read(...pieces: (Buffer | null)[]): void {
       for (const piece of pieces) if (error === undefined) socket.push(piece);
     },
@@ -69,7 +69,7 @@ describe("an answer in pieces", () => {
       return performance.now() - startedAt;
     };
     time(10_000);
-    // Quadratic, it would take 400 times as long.
+    // A quadratic search would take 400 times as long.
     expect(time(200_000)).toBeLessThan(100 * Math.max(1, time(10_000)));
   });
 });
@@ -86,7 +86,7 @@ describe("what a pattern would try again and again", () => {
     const reading = connection({ maxHeadBytes: 262_144 });
     const startedAt = performance.now();
     reading.read(Buffer.from(text));
-    // Quadratic, it would take half a minute.
+    // A quadratic search would take half a minute.
     expect(performance.now() - startedAt).toBeLessThan(3_000);
   });
 });

@@ -9,8 +9,8 @@ import { startRig, upload, visit } from "./relay-side.js";
 import type { Rig } from "./relay-side.js";
 
 /**
- * What a form of service carries beside requests and their answers. What it does not, it is shown to leave
- * out.
+ * The parts of HTTP that a form of service carries beside requests and their answers. The suite shows that a
+ * service leaves out the parts that it does not carry.
  */
 export interface Carried {
   readonly upgrades: boolean;
@@ -19,7 +19,7 @@ export interface Carried {
 }
 
 /**
- * Has the application of contract-app.ts served in some form; `options` are those that a client takes for it.
+ * Serves the application of contract-app.ts in some form. A client that is given `options` serves that form.
  */
 export type ServeApp = (
   seen: Seen,
@@ -32,7 +32,7 @@ const upgrade = {
   body: "open" as const,
 };
 
-/** What every service owes, whatever it does with a request. */
+/** The duties of every service, whatever it does with a request. */
 export function serviceContract(name: string, serve: ServeApp, carried: Carried): void {
   const closing = closingAfterEach();
 
@@ -42,7 +42,7 @@ export function serviceContract(name: string, serve: ServeApp, carried: Carried)
     return { seen, rig: closing(startRig(served.options, sendWindow)) };
   }
 
-  /** Nothing is at work any more, and every exchange was told of once. */
+  /** Waits until nothing is at work any more and every exchange was reported once. */
   async function settled(rig: Rig, exchanges: number): Promise<void> {
     await vi.waitFor(() => expect(rig.service.open).toBe(0));
     await vi.waitFor(() => expect(rig.events.length).toBe(exchanges));
@@ -125,7 +125,7 @@ export function serviceContract(name: string, serve: ServeApp, carried: Carried)
         }
       };
       const stopped = await calm();
-      // What the window, and the buffers of two kernels, hold.
+      // The window and the buffers of two kernels hold this much.
       expect(stopped).toBeLessThan(8 * 1024 * 1024);
       stream.reading = true;
       stream.stream.consumed(stream.body.length);

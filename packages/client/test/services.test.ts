@@ -47,7 +47,7 @@ serviceContract(
   { upgrades: false, interim: false, trailers: false },
 );
 
-/** As a gate or an inspector does it: everything passes through its hands. */
+/** A wrapper like a gate or an inspector: everything passes through its hands. */
 function wrapped(inner: Service): Service {
   return {
     accept: (stream, head, end, tunnel) => inner.accept(stream, head, end, tunnel),

@@ -8,12 +8,12 @@ import { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import { WebSocketServer } from "ws";
 import { reset } from "../../../test/support/reset.js";
 
-/** What the test relay does with a registration. */
+/** The answer of the test relay to a registration. */
 export type Answer =
   | { readonly accept: string }
   | { readonly offer: readonly string[] }
   | { readonly close: number; readonly reason?: string }
-  /** Says nothing. */
+  /** The relay does not answer. */
   | "silence";
 
 interface Kept {
@@ -22,11 +22,11 @@ interface Kept {
 }
 
 /**
- * A relay without visitors: it registers clients as the test says and hands their sessions to it. Version 1 sessions are kept
- * when their link is lost, as long as `keeps` is true.
+ * A relay without visitors: it registers clients as the test says and hands their sessions to it. While
+ * `keeps` is true, it keeps version 1 sessions whose link is lost.
  */
 export class TestRelay {
-  /** Whether version 1 is spoken. */
+  /** Whether the relay speaks version 1. */
   v1 = true;
   keeps = true;
   resumeTimeoutMs = 60_000;
@@ -85,7 +85,9 @@ export class TestRelay {
     for (const socket of this.#sockets) reset(socket);
   }
 
-  /** Ends the process, so to speak: nothing listens, all connections are cut, no session is remembered. */
+  /**
+   * Acts as if the process had ended: nothing listens, all connections are cut, and no session is remembered.
+   */
   async crash(): Promise<void> {
     this.#server.close();
     this.cut();
@@ -96,7 +98,7 @@ export class TestRelay {
     if (this.#server.listening) await once(this.#server, "close");
   }
 
-  /** Stops taking connections; those that are open stay. */
+  /** Takes no more connections. Open connections stay. */
   stopListening(): void {
     this.#server.close();
   }
@@ -108,7 +110,7 @@ export class TestRelay {
     if (listening) await this.until(() => this.#sockets.size === 0);
   }
 
-  /** Waits until `condition` holds; it is looked at whenever something happens here. */
+  /** Waits until `condition` holds. It is checked whenever something happens here. */
   async until(condition: (relay: this) => boolean): Promise<void> {
     while (!condition(this)) {
       await new Promise<void>((resolve) => {
