@@ -11,10 +11,15 @@ import {
 
 export type Asked = "find" | "claim" | "release" | "changed";
 
-/** A directory that is asked over a network, as it were: what it does, and each of its answers, come a turn later. */
+/**
+ * A directory that acts as if it were asked over a network: its actions and its answers come a turn later.
+ */
 export class LaterDirectory implements Directory {
   readonly names = new MemoryDirectory();
-  /** What comes before the directory does anything, and before it answers. A test may make it fail, or wait. */
+  /**
+   * Run before the directory does anything (`before`), and before it answers (`after`). A test may make them
+   * fail, or wait.
+   */
   before: (asked: Asked, name: string) => Promise<unknown> = () => nextTurn();
   after: (asked: Asked, name: string) => Promise<unknown> = () => nextTurn();
 

@@ -33,7 +33,7 @@ async function setUp(options: Partial<RelayOptions> = {}, directory: Directory =
   };
   const v1 = async (name = "app", more: object = {}) =>
     opened(await V1Client.connect(relay.port, name, more));
-  /** A client that has said what it wants, and has not been answered. */
+  /** A client that has sent its registration, and has not been answered. */
   const ask = async (more: object = {}) => {
     const client = opened(await ScriptedClient.connect(relay.port));
     client.send({ token: "t", subdomain: "app", protocol: [1], ...more });
@@ -52,7 +52,7 @@ function createParts(directory: Directory) {
   return { registrar, tunnels };
 }
 
-/** Something that happens when the test says so, and how often it has been waited for. */
+/** An event that happens when the test says so. It counts how often it has been waited for. */
 class Gate {
   #open!: () => void;
   readonly opened = new Promise<void>((resolve) => {
@@ -74,7 +74,10 @@ class Gate {
   }
 }
 
-/** For `before` and `after` of a directory: everything comes a turn later, and what is `asked` when the gate is open. */
+/**
+ * For `before` and `after` of a directory: `asked` goes on once the gate is open, and everything else a turn
+ * later.
+ */
 function at(asked: Asked, gate: Gate) {
   return (what: Asked): Promise<unknown> => (what === asked ? gate.pass() : nextTurn());
 }
@@ -188,7 +191,8 @@ describe("with a directory that answers later, a visitor", () => {
     const directory = new LaterDirectory();
     const gate = new Gate();
     directory.before = at("find", gate);
-    // For the heads of two. That only one may wait for a client is no matter.
+    // The bytes are enough for the heads of two requests. The limit of one request that waits for a client
+    // does not count here.
     const { visit, v1 } = await setUp({ maxHeldBytes: 20_000, maxHeldRequests: 1 }, directory);
     const client = await v1();
     const visitors = [visit(), visit()];
@@ -404,7 +408,7 @@ describe("with a directory that answers later, a client", () => {
     await vi.waitFor(() => expect(directory.names.find("app")).toBeUndefined());
   });
 
-  it("is told to come back when the directory takes too long, and what it gets late is released", async () => {
+  it("is told to come back when the directory takes too long, and its late name is released", async () => {
     const directory = new LaterDirectory();
     const gate = new Gate();
     directory.before = at("claim", gate);
@@ -418,7 +422,7 @@ describe("with a directory that answers later, a client", () => {
     await released.reached();
     released.open();
     expect(directory.names.find("app")).toBeUndefined();
-    // It is in no limit.
+    // The client counts in no limit.
     await v1("other");
   });
 
@@ -510,7 +514,7 @@ describe("relays that share a directory", () => {
     const newer = await there.v1("app", { token: "other" });
     await answerNext(newer);
     expect(await waiting.until(whole)).toMatch(/^HTTP\/1.1 200 /);
-    // Although the relay that it comes back to has no tunnel of that name.
+    // This holds although the relay to which the client comes back has no tunnel of that name.
     await expect(client.resume()).rejects.toMatchObject({ code: closeCodes.evicted, reason: evictedReason });
   });
 });
