@@ -1,7 +1,7 @@
 // `npm run check`: all checks that do not run the product. All steps run, also after one that failed, so that
 // one run tells the whole story. The exit status is 1 if any step failed.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -77,6 +77,27 @@ function machinePaths() {
   return { ok: found.length === 0, output: found.join("\n") };
 }
 
+/** Comments and documents are read in columns as narrow as the code's (lineWidth in biome.json). */
+function columns() {
+  const width = JSON.parse(readFileSync(join(root, "biome.json"), "utf8")).formatter.lineWidth;
+  const files = run("git", ["ls-files", "-z", "*.ts", "*.mjs", "*.md", ":!.changeset", ":!*CHANGELOG.md"]);
+  const found = [];
+  for (const file of files.output.split("\0").filter((name) => existsSync(join(root, name)) && name !== "")) {
+    const isProse = file.endsWith(".md");
+    // Between markers such as <!-- attacks --> a program writes.
+    let isCode = false;
+    for (const [i, line] of readFileSync(join(root, file), "utf8").split("\n").entries()) {
+      if (isProse && /^\s*(```|~~~|<!-- (end of )?attacks)/.test(line)) isCode = !isCode;
+      // Tables cannot be wrapped, nor can one long word or code span. The formatter wraps code.
+      const isRead = isProse ? !isCode && !/^\s*(\||<!--|\[)/.test(line) : /^\s*(\/\/|\/?\*)/.test(line);
+      if (isRead && Array.from(line).length > width && / /.test(line.trim().replaceAll(/`[^`]*`/g, ""))) {
+        found.push(`${file}:${i + 1}: ${Array.from(line).length} columns`);
+      }
+    }
+  }
+  return { ok: found.length === 0, output: found.join("\n") };
+}
+
 const steps = [
   { name: "types of the packages and the bench (tsc -b)", run: () => run("tsc", ["-b", ".", "bench"]) },
   { name: "types of the tests", run: () => run("tsc", ["-p", "test", "--noEmit"]) },
@@ -90,6 +111,7 @@ const steps = [
   { name: "published packages (publint, attw)", run: packages },
   { name: "lock file complete", run: () => run("node", ["scripts/lock.mjs"]) },
   { name: "no machine paths", run: machinePaths },
+  { name: "columns of comments and documents", run: columns },
 ];
 
 const failed = [];
