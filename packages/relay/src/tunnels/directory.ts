@@ -167,8 +167,8 @@ export function noteAt(
 }
 
 /**
- * Runs an action that no request waits for. An error of the directory, at once or later, is logged. `name`: the
- * name of the tunnel, if the action is about one.
+ * Runs an action that no request waits for. An error of the directory, at once or later, is logged. `name`:
+ * the name of the tunnel, if the action is about one.
  */
 export function unattended(
   logger: Logger,

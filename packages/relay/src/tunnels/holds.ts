@@ -28,8 +28,8 @@ export interface HoldOptions {
 
 /**
  * The requests that wait for a client, because it is reconnecting, or because the relay has only just started
- * and its clients are on their way back to it. Requests that wait for the directory's answer, or for a judge's,
- * are among them. The directory says when to look again.
+ * and its clients are on their way back to it. Requests that wait for the directory's answer, or for a
+ * judge's, are among them. The directory says when to look again.
  */
 export class Holds {
   readonly #options: HoldOptions;
@@ -72,9 +72,9 @@ export class Holds {
 
   /**
    * Calls `again`, perhaps more than once, when another look at `name` may find another route. `bodyLength`
-   * is that of the request, as far as it is known. `isAsking`: the request waits for the answer of a directory
-   * or a judge, and not for a client. The limit of a name leaves such a request out, the limit of bytes does
-   * not. Returns a function that ends the wait, or the limit that forbids it.
+   * is that of the request, as far as it is known. `isAsking`: the request waits for the answer of a
+   * directory or a judge, and not for a client. The limit of a name leaves such a request out, the limit of
+   * bytes does not. Returns a function that ends the wait, or the limit that forbids it.
    */
   wait(
     name: string,

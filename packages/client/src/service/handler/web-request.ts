@@ -6,8 +6,8 @@ import { localHeaders } from "../http/headers.js";
 import type { HeaderPolicy } from "../http/headers.js";
 
 /**
- * Whether a Request of this method takes a body (WHATWG Fetch, "new Request(input, init)", step 35). A Request
- * changes the letter case of such a method.
+ * Whether a Request of this method takes a body (WHATWG Fetch, "new Request(input, init)", step 35). A
+ * Request changes the letter case of such a method.
  */
 export function takesBody(method: string): boolean {
   return !/^(?:get|head)$/i.test(method);

@@ -56,8 +56,8 @@ const refusalShape = z.object(
 );
 
 /**
- * Reads the answer of a judge, which JavaScript does not check. The result is a text if something is wrong with
- * it. The refusal is a copy, so that the relay sends what it has checked.
+ * Reads the answer of a judge, which JavaScript does not check. The result is a text if something is wrong
+ * with it. The refusal is a copy, so that the relay sends what it has checked.
  */
 export function readRefusal(word: unknown): Refusal | string {
   const problem = firstProblem(refusalShape, word);
