@@ -37,8 +37,9 @@ export interface ClientEvents {
    */
   refused: [RefusedEvent];
   /**
-   * A fault that does not end the client: the local service cannot be reached, or a request handler threw
-   * (`internal`, with its stack). This event needs no listener.
+   * A fault that does not end the client: the local service cannot be reached, or a `fetch` handler or a
+   * `service` threw (`internal`, with its stack). A `handler` in Node's form that throws, or rejects, is no
+   * event: it is an uncaught exception, as in any server of node:http. This event needs no listener.
    */
   error: [{ code: ResetCode; message: string }];
   /**

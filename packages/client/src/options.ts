@@ -52,7 +52,12 @@ export interface TunnelClientOptions extends ServiceOptions {
    * name that is derived from a random token changes with each start.
    */
   token?: string;
-  /** The name to ask for. Default: the relay decides, or offers patterns to pick from. */
+  /**
+   * The name to ask for. Default: the relay decides, or offers patterns to pick from. If the token allows
+   * exactly one name, the relay gives that name, also if the client asks for another, and does not say so:
+   * the client's `subdomain` is the name that it got. If the token allows several names, and not the one that
+   * was asked for, the relay offers them.
+   */
   subdomain?: string;
   /** Chooses from the relay's offer. Default: the only pattern if it has no `*`, an error otherwise. */
   pick?: PickSubdomain;
@@ -72,7 +77,9 @@ export interface TunnelClientOptions extends ServiceOptions {
   maxStreams?: number;
   /**
    * How long the relay may take to open the WebSocket, and again to answer the registration, in milliseconds.
-   * Default 10,000.
+   * The error is `unreachable` if the WebSocket does not open in time, also if a peer accepts the connection
+   * and says nothing. It is `timeout` if the WebSocket is open and the registration gets no answer. Default
+   * 10,000.
    */
   registerTimeoutMs?: number;
   /**

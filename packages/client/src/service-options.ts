@@ -46,7 +46,7 @@ export interface ServiceOptions {
   target?: string | URL;
   /**
    * A request handler of this program, in Node's form: an Express application, for example. No port is opened
-   * for it.
+   * for it. If it throws or rejects, that is an uncaught exception, as in any server of node:http.
    * @example startTunnelClient({ handler: (req, res) => res.end("hello"), relayUrl: "tunnel.example.com" })
    */
   handler?: RequestListener;

@@ -34,8 +34,8 @@ const cutMs = 500;
 /** A relay in this process. */
 export interface Relay {
   /**
-   * Starts to listen and resolves with the address. Call it once. If it fails, nothing stays open, and it may
-   * be called again.
+   * Starts to listen and resolves with the address. Call it until it has succeeded once: if it fails, nothing
+   * stays open, and it may be called again.
    * @throws TunnelError `unavailable` when a port cannot be had; `invalid_state` when the relay listens
    * already or was closed, also meanwhile; `invalid_option` when the open file `fd` is no socket to listen
    * on.

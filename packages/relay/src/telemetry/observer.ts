@@ -95,6 +95,7 @@ export const tunnelEvents = [
 export interface RelayObserver {
   /** Called once for each request whose head arrived whole, when the request is over. */
   onEnd(exchange: ExchangeRecord): void;
+  /** Something has happened to a tunnel. Only the relay's log says to which. */
   onTunnelEvent?(event: TunnelEvent): void;
   /** A limit took effect. */
   onLimit?(limit: LimitName): void;

@@ -16,8 +16,15 @@ export interface ClientIdentity {
 
 /** What a client is told when it gets no tunnel, or when its tunnel was taken away. */
 export interface Verdict {
-  /** Close code. */
+  /**
+   * The close code of the client's WebSocket, by which the client decides what to do (PROTOCOL.md section 9).
+   * A directory may give one of three codes. 4001 (refused) and 4002 (evicted: another client has the name)
+   * end the client. After 1013 (try again later) the client tries again, with growing pauses. A client that
+   * was never connected does so only with `waitForRelay`, which the command sets. It treats any other code
+   * like 1013.
+   */
   readonly code: number;
+  /** For the user of the client. It is cut to the 123 bytes for which a close frame has room. */
   readonly reason: string;
 }
 
@@ -36,7 +43,10 @@ export interface Claimant extends Route {
   displace(by: ClientIdentity): void;
 }
 
-/** The directory grants a claim, by which the tunnel `displaced` has lost the name, or refuses it. */
+/**
+ * The directory grants a claim, by which the tunnel `displaced` has lost the name, or refuses it. The client
+ * of a refused claim is sent away with the verdict.
+ */
 export type ClaimResult = { readonly displaced: Claimant | undefined } | { readonly refused: Verdict };
 
 /**
