@@ -186,7 +186,7 @@ function buildCommand(): Command {
     .addOption(
       option(
         "--max-response-head <bytes>",
-        `the longest response head of the local service, such as 128KiB; ${greatestHeadBytes} at most`,
+        `the longest response head of the local service, such as 128KiB; ${exactBytes(greatestHeadBytes)} at most`,
       )
         .default(65_536, exactBytes(65_536))
         .argParser(readHeadBytes),
