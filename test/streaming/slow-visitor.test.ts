@@ -138,8 +138,9 @@ describe.skipIf(!tellsMemory)("a local service that reads nothing", () => {
         await delay(500);
       }
     });
-    // A window for each of the eight uploads, and buffers around them: 35 MB were measured, of 800.
-    for (const rise of rises) expect(rise).toBeLessThan(64_000_000);
+    // A window for each of the eight uploads, and buffers around them. Of 800 MB, 35 to 45 were measured on
+    // Node 20, and 41 in the relay and up to 69 in the client on Node 24.
+    for (const rise of rises) expect(rise).toBeLessThan(100_000_000);
   });
 });
 
