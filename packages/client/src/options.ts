@@ -119,13 +119,13 @@ const shapes = {
   proxyUrl: textOrUrl.optional(),
   token: text().optional(),
   subdomain: text().optional(),
-  pick: callback.optional(),
+  pick: callback().optional(),
   waitForRelay: flag.optional(),
   maxReconnectTimeMs: milliseconds(0).optional(),
   shutdownGraceMs: milliseconds(0).optional(),
   maxStreams: wholeNumber(1).optional(),
   registerTimeoutMs: wholeNumber(1).optional(),
-  observeExchange: callback.optional(),
+  observeExchange: callback().optional(),
 } satisfies Record<Exclude<keyof TunnelClientOptions, "liveness">, unknown>;
 
 /**

@@ -4,10 +4,10 @@ import {
   flag,
   maxTimerMs,
   oneOf,
+  someObject,
   text,
   textOrUrl,
   unusable,
-  valueThat,
   wholeNumber,
 } from "mcp-tunnel-protocol";
 import type { OptionShape } from "mcp-tunnel-protocol";
@@ -117,19 +117,13 @@ export type ServiceForm =
   | { readonly name: "server"; readonly server: Server }
   | { readonly name: "service"; readonly service: Service };
 
-const isFunction = (value: unknown): boolean => typeof value === "function";
-const isObject = (value: unknown): boolean => typeof value === "object" && value !== null;
-
 /** The type of each option. The content of a text is checked where the text is read. */
 export const serviceShapes: Record<keyof ServiceOptions, OptionShape> = {
   port: wholeNumber(1, 65_535).optional(),
   target: textOrUrl.optional(),
-  handler: callback.optional(),
-  fetch: valueThat(isFunction, "a function that takes a Request, such as app.fetch").optional(),
-  server: valueThat(
-    isObject,
-    "a Server of node:http; a function that takes requests is a handler",
-  ).optional(),
+  handler: callback().optional(),
+  fetch: callback("a function that takes a Request, such as app.fetch").optional(),
+  server: someObject("a Server of node:http; a function that takes requests is a handler").optional(),
   hostHeader: text().optional(),
   origin: oneOf(originPolicies).optional(),
   dropOrigin: flag.optional(),

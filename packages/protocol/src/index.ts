@@ -60,9 +60,9 @@ export {
   milliseconds,
   objectWith,
   oneOf,
+  someObject,
   text,
   textOrUrl,
-  valueThat,
   wholeNumber,
 } from "./shapes.js";
 export type { OptionShape } from "./shapes.js";

@@ -62,7 +62,6 @@ export function text(what = "a string"): z.ZodString {
 }
 
 export const flag = z.boolean("a boolean");
-export const callback = z.custom((value) => typeof value === "function", "a function");
 export const textOrUrl = z.custom(
   (value) => typeof value === "string" || value instanceof URL,
   "a string or a URL",
@@ -72,9 +71,14 @@ export function oneOf(values: readonly string[]): z.ZodType {
   return z.enum(values, `one of: ${values.join(", ")}`);
 }
 
-/** A value of which `isRight` holds; `what` it is, for the message. */
-export function valueThat(isRight: (value: unknown) => boolean, what: string): z.ZodType {
-  return z.custom(isRight, what);
+/** A function; `what` it is, for the message. */
+export function callback(what = "a function"): z.ZodType {
+  return z.custom((value) => typeof value === "function", what);
+}
+
+/** An object, which may be an array; `what` it is, for the message. */
+export function someObject(what: string): z.ZodType {
+  return z.custom((value) => typeof value === "object" && value !== null, what);
 }
 
 /** A whole number within a range. */

@@ -156,7 +156,7 @@ const optionShapes = {
   cookieDomain: oneOf(cookieDomains).optional(),
   tls: tlsShape.optional(),
   logger: loggerShape.optional(),
-  judges: z.array(callback, "an array of functions").optional(),
+  judges: z.array(callback(), "an array of functions").optional(),
   observers: z.array(observerShape, "an array of observers").optional(),
 } satisfies Record<Exclude<keyof RelayOptions, keyof LimitOptions | "liveness">, z.ZodType>;
 
