@@ -5,6 +5,7 @@ import { printable } from "mcp-tunnel-shared";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { rawExchange } from "../../../test/support/visitor.js";
 import { createLogger } from "../src/cli/output/log-output.js";
+import { isoTime } from "../src/telemetry/log.js";
 import {
   accessLog,
   combinedLog,
@@ -107,4 +108,10 @@ describe("the observers of a relay", () => {
     expect(paths).toEqual(["/"]);
     expect(await logged({ observers: [] })).toEqual([]);
   });
+});
+
+it("gives a line the time of a Date, whatever was asked for before", () => {
+  const second = Date.UTC(2026, 10, 29, 23, 59, 59);
+  const times = [second, second + 7, second + 999, second + 1_000, second + 999, 0, 1, second + 86_400_042];
+  expect(times.map(isoTime)).toEqual(times.map((ms) => new Date(ms).toISOString()));
 });

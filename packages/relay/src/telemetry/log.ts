@@ -24,14 +24,17 @@ export type AccessLogFormat = (typeof accessLogFormats)[number];
 export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-let lastMs = 0;
-let lastIso = "";
+let lastSecond = Number.NaN;
+let upToSecond = "";
 
-/** A time in ISO 8601. The text is built once for all lines of the same millisecond. */
+/**
+ * A time in ISO 8601. `ms`: a whole number. All but the milliseconds is built once for all lines of a second.
+ */
 export function isoTime(ms: number): string {
-  if (ms !== lastMs) {
-    lastIso = new Date(ms).toISOString();
-    lastMs = ms;
+  const second = Math.floor(ms / 1_000);
+  if (second !== lastSecond) {
+    upToSecond = new Date(ms).toISOString().slice(0, -4);
+    lastSecond = second;
   }
-  return lastIso;
+  return `${upToSecond}${String(ms - second * 1_000).padStart(3, "0")}Z`;
 }

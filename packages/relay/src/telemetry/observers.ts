@@ -14,7 +14,13 @@ export class Observers implements Required<RelayObserver> {
   }
 
   onEnd(exchange: ExchangeRecord): void {
-    this.#tell((observer) => observer.onEnd(exchange));
+    for (const observer of this.#all) {
+      try {
+        observer.onEnd(exchange);
+      } catch (error) {
+        this.#onFault(error);
+      }
+    }
   }
 
   onTunnelEvent(event: TunnelEvent): void {
@@ -30,8 +36,12 @@ export class Observers implements Required<RelayObserver> {
       try {
         tell(observer);
       } catch (error) {
-        this.#logger.error({ error: stackOf(error) }, "an observer failed");
+        this.#onFault(error);
       }
     }
+  }
+
+  #onFault(error: unknown): void {
+    this.#logger.error({ error: stackOf(error) }, "an observer failed");
   }
 }

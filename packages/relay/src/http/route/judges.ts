@@ -6,24 +6,24 @@ import type { ExchangeContext } from "../exchange/context.js";
 import { framingFault } from "./framing.js";
 import type { IncomingVisit } from "./visit.js";
 
-/** A judge of the relay's own: it answers at once, and in the relay's words. */
-type RelayJudge = (visit: IncomingVisit, context: ExchangeContext) => RelayRefusal | undefined;
-
 /**
- * The judges that every request has to pass, in this order, before anything is spent on it. The judges of a
- * program that embeds the relay come after these (hearing.ts).
+ * Asks the judges that every request has to pass, in this order, before anything is spent on it. They answer
+ * at once, and in the relay's words. The judges of a program that embeds the relay come after these
+ * (hearing.ts).
  */
-export const relayJudges: readonly RelayJudge[] = [
-  framing,
-  headerCount,
-  targetLength,
-  host,
-  registration,
-  upgradeWithBody,
-  target,
-  // Last, because it takes a place, which is given back when the visit is over.
-  occupancy,
-];
+export function relayRefusal(visit: IncomingVisit, context: ExchangeContext): RelayRefusal | undefined {
+  return (
+    framing(visit) ??
+    headerCount(visit, context) ??
+    targetLength(visit, context) ??
+    host(visit) ??
+    registration(visit) ??
+    upgradeWithBody(visit) ??
+    target(visit) ??
+    // Last, because it takes a place, which is given back when the visit is over.
+    occupancy(visit, context)
+  );
+}
 
 /** The end of the request is beyond doubt. Otherwise the bytes behind it may be a request, or not. */
 function framing({ req }: IncomingVisit): RelayRefusal | undefined {

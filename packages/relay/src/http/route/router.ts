@@ -13,7 +13,7 @@ import { Hearing } from "./hearing.js";
 import { originForm, parseHost } from "./host.js";
 import { type Http1Request, Http1Response } from "../wire/http1.js";
 import type { Judge } from "./judge.js";
-import { isRegistration, relayJudges } from "./judges.js";
+import { isRegistration, relayRefusal } from "./judges.js";
 import { landing } from "../answer/landing.js";
 import { reportFault } from "../../telemetry/report.js";
 import { reportVisit, tellClient } from "./report.js";
@@ -143,16 +143,13 @@ export class Router {
     const path = originForm(req.url ?? "/", req.method ?? "") ?? "";
     const body = declaredBody(req, awaitsContinue);
     const visit = new IncomingVisit(this.#context.options, req, res, path, body, upgrade);
-    for (const judge of relayJudges) {
-      const refusal = judge(visit, this.#context);
-      if (refusal === undefined) continue;
+    const refusal = relayRefusal(visit, this.#context);
+    if (refusal !== undefined) {
       if (visit.host.kind === "tunnel") {
         tellClient(this.#context, visit.host.name, refusal, visit, limitOfRefusal[refusal.code]);
       }
       this.#refuse(visit, refusal);
-      return;
-    }
-    if (visit.host.kind !== "tunnel") this.#land(visit);
+    } else if (visit.host.kind !== "tunnel") this.#land(visit);
     else if (this.#judges.length === 0) this.#take(visit);
     else this.#hear(visit);
   }
