@@ -148,9 +148,30 @@ export const packages = {
     ],
   },
 
+  stdio: {
+    name: "mcp-tunnel-stdio",
+    knows: ["shared", "protocol"],
+    layers: [
+      {
+        "events.ts": "what the person who runs a server is told of it",
+        "message.ts": "a JSON-RPC message, and what the bridge reads of it",
+      },
+      {
+        "options.ts": "what a server and the bridge to it take, checked and complete",
+        "pipe.ts": "a server's process, as the bridge sees it",
+      },
+      { child: "a server's process and its group, from start to end" },
+      { http: "the bridge's own answers, and streams of events" },
+      { legacy: "revisions up to 2025-11-25: a session and a process for each visitor" },
+      { modern: "revision 2026-07-28: one process for all requests" },
+      { "server.ts": "one server: requests taken to the era that they are of" },
+      { "index.ts": "the package's entry" },
+    ],
+  },
+
   cli: {
     name: "mcp-tunnel-cli",
-    knows: ["shared", "protocol", "client"],
+    knows: ["shared", "protocol", "client", "stdio"],
     layers: [
       {
         "environment-proxy.ts": "the proxy that the environment names",
