@@ -1,0 +1,23 @@
+import type { ResolvedStdioOptions } from "../options.js";
+
+/** A command as the person has written it, for messages. It is not made for a shell. */
+export function commandLine({ command, args }: ResolvedStdioOptions): string {
+  const words = [command, ...args].map((word) => (/^[^\s'"]+$/.test(word) ? word : JSON.stringify(word)));
+  return `'${words.join(" ")}'`;
+}
+
+/** What became of a process. */
+export function exitInWords(status: number | null, signal: NodeJS.Signals | null): string {
+  return signal === null ? `has ended with status ${status}` : `was ended by ${signal}`;
+}
+
+const downloaders = /^(?:npx|uvx|bunx|pnpx|npm|pnpm|yarn|bun|uv|pipx|docker|podman)(?:\.cmd|\.exe)?$/;
+
+/** Why a process may be silent after its start. */
+export function silenceInWords(options: ResolvedStdioOptions, silentMs: number): string {
+  const name = options.command.split(/[/\\]/).at(-1) ?? "";
+  const guess = downloaders.test(name)
+    ? `; ${name} may be downloading a package`
+    : "; is it an MCP server on stdio?";
+  return `${commandLine(options)} has said nothing for ${silentMs / 1_000} s${guess}`;
+}
