@@ -7,11 +7,14 @@ import type { Started } from "./spawn.js";
  * `killGraceMs` more SIGKILL (MCP, "Lifecycle": Shutdown, stdio).
  */
 export class Ending {
+  /** Whether the server was told to end by a signal: it took too long. */
+  hasSignalled = false;
   #timer: NodeJS.Timeout;
 
   constructor(started: Started, { exitGraceMs, killGraceMs }: ResolvedStdioOptions) {
     started.stdin.end();
     this.#timer = setTimeout(() => {
+      this.hasSignalled = true;
       signalGroup(started, "SIGTERM");
       this.#timer = setTimeout(() => signalGroup(started, "SIGKILL"), killGraceMs);
     }, exitGraceMs);

@@ -43,7 +43,7 @@ export class Lines {
   }
 
   #take(part: Buffer): void {
-    if (this.#state !== "line") return;
+    if (part.length === 0 || this.#state !== "line") return;
     const bytes = this.#heldBytes + part.length;
     // A CR before the LF is no part of the line. It may be the one byte too many.
     if (bytes > this.#maxBytes + 1 || (bytes > this.#maxBytes && part.at(-1) !== carriageReturn)) {

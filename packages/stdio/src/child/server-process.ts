@@ -9,8 +9,8 @@ import type { StdioEvent } from "../events.js";
 import type { ResolvedStdioOptions } from "../options.js";
 import type { Pipe, PipeEnd, PipeOwner } from "../pipe.js";
 
-/** Bytes of a line of stderr, or of a stray line of stdout, that the person is told. */
-const toldLineBytes = 8_192;
+/** Of a line of stderr (in bytes), and of a stray line of stdout (in characters), the person is told so much. */
+const toldLineLength = 8_192;
 /** After how long without a word of a new server the person is told, in milliseconds. */
 const silentMs = 10_000;
 /** How long what a server has written before its end may take to arrive, in milliseconds. */
@@ -103,7 +103,9 @@ export class ServerProcess implements Pipe {
   }
 
   end(): Promise<void> {
-    this.#end("ended", "the bridge ended it");
+    const state = this.#state;
+    if (state.name === "last words") this.#state = { ...state, end: { ...state.end, code: "ended" } };
+    else this.#end("ended", "the bridge ended it");
     return this.ended;
   }
 
@@ -125,7 +127,7 @@ export class ServerProcess implements Pipe {
       this.#stderr.add(line);
       this.#tell({ type: "stderr", line });
     };
-    const lines = new Lines({ onLine, onLongLine: (start) => onLine(`${start} ...`) }, toldLineBytes);
+    const lines = new Lines({ onLine, onLongLine: (start) => onLine(`${start} ...`) }, toldLineLength);
     stderr.on("data", (chunk: Buffer) => lines.push(chunk));
     stderr.on("end", () => lines.finish());
     stderr.on("error", () => {});
@@ -136,8 +138,8 @@ export class ServerProcess implements Pipe {
     if (line.trim() === "" || !this.#isHeard) return;
     const messages = messagesOf(line);
     if (messages === undefined) {
-      const told = Buffer.from(line.slice(0, toldLineBytes)).toString("utf8", 0, toldLineBytes);
-      this.#tell({ type: "stray", line: told.length < line.length ? `${told} ...` : line });
+      const isLong = line.length > toldLineLength;
+      this.#tell({ type: "stray", line: isLong ? `${line.slice(0, toldLineLength)} ...` : line });
       return;
     }
     this.#endSilence();
@@ -171,8 +173,8 @@ export class ServerProcess implements Pipe {
     const state = this.#state;
     if (state.name === "running") {
       this.#state = { name: "ending", code, cause, ending: new Ending(this.#started, this.#options) };
-    } else if (state.name === "ending" && state.code === "exited") {
-      // The server was about to end by itself. The reason that comes later is the stronger one.
+    } else if (state.name === "ending" && state.code === "exited" && code !== "exited") {
+      // The server had closed a stream. What its owner wants, or what it did besides, says more.
       this.#state = { ...state, code, cause };
     } else return;
     // A server that waits for its stdout to be read would not end.
@@ -198,7 +200,7 @@ export class ServerProcess implements Pipe {
   #endOf(status: number | null, signal: NodeJS.Signals | null): PipeEnd {
     const state = this.#state;
     const what = `${commandLine(this.#options)} ${exitInWords(status, signal)}`;
-    if (state.name === "ending" && (state.code !== "exited" || signal !== null)) {
+    if (state.name === "ending" && (state.code !== "exited" || state.ending.hasSignalled)) {
       return { code: state.code, message: `${what}, after ${state.cause}` };
     }
     const code = shellFailures.has(status) && !this.#hasSpoken ? "not_started" : "exited";

@@ -10,6 +10,9 @@ import { serverEnvironment, type Environment } from "./environment.js";
 import { findProgram } from "./program.js";
 import { supervisorArguments } from "./supervisor.js";
 
+/** POSIX's shell. Linux and the BSDs have it here. On macOS it is bash. */
+const shell = "/bin/sh";
+
 /** A process that was started, with its streams. */
 export interface Started {
   readonly child: ChildProcess;
@@ -38,8 +41,8 @@ export function startServer(options: ResolvedStdioOptions): Started | PipeEnd {
 function onPosix(options: ResolvedStdioOptions, environment: Environment): Started | PipeEnd {
   const program = findProgram(options.command, options.cwd, environment);
   if (typeof program !== "string") return program;
-  const command = [program, ...options.args];
-  const child = spawn("/bin/sh", supervisorArguments(command, options.killGraceMs), {
+  const args = supervisorArguments(shell, program, options.args, environment, options.killGraceMs);
+  const child = spawn(shell, args, {
     cwd: options.cwd,
     env: environment,
     // A session and a process group of its own, whose leader the server becomes.

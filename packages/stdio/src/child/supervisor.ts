@@ -1,3 +1,5 @@
+import type { Environment } from "./environment.js";
+
 /**
  * What is run for a server on POSIX. Node starts `/bin/sh` with {@link startScript} as the leader of a session
  * and of a process group of its own. The script starts a watcher in the group and becomes the server, which
@@ -17,7 +19,7 @@ export const serverEnded = "ended\n";
 const leftoverGraceSeconds = 1;
 
 /**
- * Arguments: the watcher's script, the kill grace in seconds, the command.
+ * Arguments: the shell, the watcher's script, the kill grace in seconds, the command.
  *
  * - The subshell has ended before the server begins: the server has no child that it does not know.
  * - The watcher holds nothing of the server's but its group: no pipe and no directory.
@@ -28,22 +30,24 @@ const startScript = `
 (
   trap '' HUP INT QUIT TERM
   cd /
-  PATH=/usr/bin:/bin:$PATH /bin/sh -c "$1" mcp-tunnel-watcher "$2" "$$" <&3 3<&- >/dev/null 2>&1 &
+  PATH=/usr/bin:/bin:$PATH "$0" -c "$1" mcp-tunnel-watcher "$2" "$$" <&3 3<&- >/dev/null 2>&1 &
 )
 shift 2
 exec "$@" 3<&-`;
 
 /**
  * Arguments: the kill grace in seconds, the number of the group. A group of two has the watcher and `ps` only:
- * nothing was left behind. Where there is no `ps`, or another one, the grace is waited for.
+ * nothing was left behind, apart from zombies (Z), which wait for the system to take note of their end. Where
+ * there is no `ps`, or another one, the grace is waited for.
  */
 const watchScript = `
 grace=$1
 read -r order
 if [ "$order" = ended ]; then
-  grace=${leftoverGraceSeconds} members=0
-  for group in $(exec ps -A -o pgid=); do
-    [ "$group" = "$2" ] && members=$((members + 1))
+  grace=${leftoverGraceSeconds} members=0 state=
+  for word in $(exec ps -A -o stat= -o pgid=); do
+    [ "$word" = "$2" ] && [ "$state" = "\${state#Z}" ] && members=$((members + 1))
+    state=$word
   done
   [ $members = 2 ] && exit
 fi
@@ -51,8 +55,25 @@ kill -TERM 0
 sleep "$grace"
 kill -KILL 0`;
 
-/** The arguments of `/bin/sh`. sleep(1) takes whole seconds only, by POSIX. */
-export function supervisorArguments(command: readonly string[], killGraceMs: number): string[] {
+/** The arguments of a shell that runs `program`, which is a path. sleep(1) takes whole seconds only, by POSIX. */
+export function supervisorArguments(
+  shell: string,
+  program: string,
+  args: readonly string[],
+  environment: Environment,
+  killGraceMs: number,
+): string[] {
   const graceSeconds = String(Math.ceil(killGraceMs / 1_000));
-  return ["-c", startScript, "sh", watchScript, graceSeconds, ...command];
+  const command = [...unshellable(program, environment), program, ...args];
+  return ["-c", startScript, shell, watchScript, graceSeconds, ...command];
+}
+
+/**
+ * Variables whose names a shell does not know, such as npm's `npm_config_//HOST/:_authToken`. Debian's shell
+ * does not pass them on, so env(1) adds them again. It would take a path with `=` for one more of them.
+ */
+function unshellable(program: string, environment: Environment): string[] {
+  const lost = Object.entries(environment).filter(([name]) => !/^[A-Za-z_]\w*$/.test(name));
+  if (lost.length === 0 || program.includes("=")) return [];
+  return ["/usr/bin/env", "--", ...lost.map(([name, value]) => `${name}=${value}`)];
 }
