@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 
-export interface LinesOwner {
+interface LinesOwner {
   /** A line without its end: LF, or CR and LF. */
   onLine(line: string): void;
   /** The beginning of a line that is longer than allowed. What follows of it is dropped. */

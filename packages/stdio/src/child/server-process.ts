@@ -25,7 +25,7 @@ type Told = StdioEvent extends infer Event
     ? Omit<Event, "process">
     : never
   : never;
-export type Tell = (event: Told) => void;
+type Tell = (event: Told) => void;
 
 type State =
   | { readonly name: "running" }
@@ -105,7 +105,7 @@ export class ServerProcess implements Pipe {
   end(): Promise<void> {
     const state = this.#state;
     if (state.name === "last words") this.#state = { ...state, end: { ...state.end, code: "ended" } };
-    else this.#end("ended", "the bridge ended it");
+    else this.#end("ended", "the bridge has no more use for it");
     return this.ended;
   }
 
@@ -201,7 +201,7 @@ export class ServerProcess implements Pipe {
     const state = this.#state;
     const what = `${commandLine(this.#options)} ${exitInWords(status, signal)}`;
     if (state.name === "ending" && (state.code !== "exited" || state.ending.hasSignalled)) {
-      return { code: state.code, message: `${what}, after ${state.cause}` };
+      return { code: state.code, message: `${what}, because ${state.cause}` };
     }
     const code = shellFailures.has(status) && !this.#hasSpoken ? "not_started" : "exited";
     return { code, message: what };

@@ -14,7 +14,7 @@ describe("the end of a server", () => {
     await server.pipe.end();
     expect(await server.end).toEqual({
       code: "ended",
-      message: `'sh -c "cat; exit 5"' has ended with status 5, after the bridge ended it`,
+      message: `'sh -c "cat; exit 5"' has ended with status 5, because the bridge has no more use for it`,
     });
     expect(server.test.events.map(({ type }) => type)).toEqual(["started", "ended"]);
   });
@@ -23,7 +23,9 @@ describe("the end of a server", () => {
     const server = openShell(`echo '${message}'; sleep 1000 & wait`, { exitGraceMs: 1 });
     await server.test.until(() => server.messages.length === 1);
     await server.pipe.end();
-    expect((await server.end).message).toContain("was ended by SIGTERM, after the bridge ended it");
+    expect((await server.end).message).toContain(
+      "was ended by SIGTERM, because the bridge has no more use for it",
+    );
   });
 
   it("comes with SIGKILL to its group if it does not listen", async () => {

@@ -42,7 +42,7 @@ describe("what a server writes to stdout", () => {
     });
     const { code, message } = await server.end;
     expect(code).toBe("message_too_long");
-    expect(message).toContain("after it wrote a line of more than 1000 bytes (maxMessageBytes)");
+    expect(message).toContain("because it wrote a line of more than 1000 bytes (maxMessageBytes)");
   });
 
   it("arrives if it was written just before the end, however long, and also in a pause", async () => {
@@ -122,7 +122,7 @@ describe("what is sent to a server", () => {
     for (let n = 0; n < 10; n++) server.pipe.send(notification(n));
     const { code, message } = await server.end;
     expect(code).toBe("exited");
-    expect(message).toContain("was ended by SIGTERM, after it closed its stdin");
+    expect(message).toContain("was ended by SIGTERM, because it closed its stdin");
     expect(server.pipe.send("{}")).toBe(true);
   });
 });

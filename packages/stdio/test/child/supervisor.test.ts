@@ -92,16 +92,21 @@ describe.each(shells)("the supervisor in %s", (path) => {
       "/bin/sh",
       [
         "-c",
-        `exec 9>"$FIFO"; trap 'sleep 0.3; echo done >&9; exit 3' TERM; echo >&9; while :; do sleep 0.05; done`,
+        `exec 9>"$FIFO"
+        (trap '' TERM; echo >&9; exec sleep 1000) &
+        trap 'echo done >&9; exit 3' TERM; echo >&9; while :; do sleep 0.05; done`,
       ],
       { FIFO: fifo.path },
-      1,
+      1_001,
     );
-    await fifo.lines(1);
+    await fifo.lines(2);
+    const startMs = performance.now();
     control.destroy();
     expect(await exit).toEqual([3, null]);
     await fifo.gone;
-    expect(fifo.text()).toBe("\ndone\n");
+    expect(fifo.text()).toBe("\n\ndone\n");
+    // Clocks may differ by a little.
+    expect(performance.now() - startMs).toBeGreaterThan(1_900);
   });
 
   it("ends what a server has left behind", async () => {
