@@ -103,9 +103,7 @@ export class ServerProcess implements Pipe {
   }
 
   end(): Promise<void> {
-    const state = this.#state;
-    if (state.name === "last words") this.#state = { ...state, end: { ...state.end, code: "ended" } };
-    else this.#end("ended", "the bridge has no more use for it");
+    this.#end("ended", "the bridge has no more use for it");
     return this.ended;
   }
 
@@ -176,6 +174,8 @@ export class ServerProcess implements Pipe {
     } else if (state.name === "ending" && state.code === "exited" && code !== "exited") {
       // The server had closed a stream. What its owner wants, or what it did besides, says more.
       this.#state = { ...state, code, cause };
+    } else if (state.name === "last words" && state.end.code === "exited" && code !== "exited") {
+      this.#state = { ...state, end: { code, message: `${state.end.message}; ${cause}` } };
     } else return;
     // A server that waits for its stdout to be read would not end.
     this.#started.stdout.resume();
@@ -203,8 +203,7 @@ export class ServerProcess implements Pipe {
     if (state.name === "ending" && (state.code !== "exited" || state.ending.hasSignalled)) {
       return { code: state.code, message: `${what}, because ${state.cause}` };
     }
-    const code = shellFailures.has(status) && !this.#hasSpoken ? "not_started" : "exited";
-    return { code, message: what };
+    return { code: "exited", message: what };
   }
 
   #onClosed(stream: unknown): void {
@@ -219,12 +218,19 @@ export class ServerProcess implements Pipe {
     this.#state = { name: "gone" };
     this.#started.stdout.destroy();
     this.#started.stderr.destroy();
-    const { code } = state.end;
-    const message = code === "ended" ? state.end.message : this.#stderr.after(state.end.message);
+    const { code, message } = this.#finalEnd(state.end);
     if (code === "ended") this.#tell({ type: "ended", message });
     else this.#tell({ type: "failed", code, message });
     this.#owner.onEnd({ code, message });
     this.#onEnded();
+  }
+
+  /** What became of the server, when all that it has said is known. */
+  #finalEnd(end: PipeEnd): PipeEnd {
+    if (end.code === "ended") return end;
+    const isShell = shellFailures.has(this.#started.child.exitCode) && !this.#hasSpoken;
+    const code = end.code === "exited" && isShell ? "not_started" : end.code;
+    return { code, message: this.#stderr.after(end.message) };
   }
 }
 

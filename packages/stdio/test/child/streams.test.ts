@@ -45,6 +45,18 @@ describe("what a server writes to stdout", () => {
     expect(message).toContain("because it wrote a line of more than 1000 bytes (maxMessageBytes)");
   });
 
+  it("is bounded also if the server ends behind it", async () => {
+    const server = openShell("head -c 1001 /dev/zero | tr '\\0' x", { maxMessageBytes: 1_000 });
+    expect((await server.end).code).toBe("message_too_long");
+  });
+
+  it("tells a server that has ended with a shell's status from one that a shell could not start", async () => {
+    const server = openShell(`echo '${notification(1)}'; exit 127`);
+    expect((await server.end).code).toBe("exited");
+    expect(server.messages).toEqual([notification(1)]);
+    expect((await openShell("exit 127").end).code).toBe("not_started");
+  });
+
   it("arrives if it was written just before the end, however long, and also in a pause", async () => {
     const padding = "x".repeat(1_000_000);
     const server = openShell(
