@@ -155,6 +155,7 @@ export const packages = {
       {
         "events.ts": "what the person who runs a server is told of it",
         "message.ts": "a JSON-RPC message, and what the bridge reads of it",
+        "version.ts": "the version of the package",
       },
       {
         "options.ts": "what a server and the bridge to it take, checked and complete",
