@@ -10,8 +10,11 @@ export type StdioEvent =
   | { readonly type: "stderr"; readonly process: number; readonly line: string }
   /** A line of its standard output that is no message, and was passed to nobody. */
   | { readonly type: "stray"; readonly process: number; readonly line: string }
-  /** Something that the person should know, such as a process that has said nothing for a while. */
-  | { readonly type: "notice"; readonly process: number; readonly message: string };
+  /**
+   * Something that the person should know, such as a process that has said nothing for a while. `process` is left
+   * out if no number is known.
+   */
+  | { readonly type: "notice"; readonly process?: number; readonly message: string };
 
 /** What a process was started for: one session, all requests of revision 2026-07-28, or to ask what it speaks. */
 export type ProcessPurpose = "session" | "shared" | "probe";
