@@ -1,0 +1,54 @@
+import { metaOf, paramsOf, type RequestMessage } from "../message.js";
+import { decodeHeaderValue } from "./header-values.js";
+import { protocolVersionKey } from "./meta-keys.js";
+import { mismatch, type Refusal } from "./refusal.js";
+
+/**
+ * The member of `params` that `Mcp-Name` repeats (MCP 2026-07-28, Streamable HTTP, "Standard Request Headers", and
+ * the tasks extension).
+ */
+const namedBy = new Map([
+  ["tools/call", "name"],
+  ["prompts/get", "name"],
+  ["resources/read", "uri"],
+  ["tasks/get", "taskId"],
+  ["tasks/update", "taskId"],
+  ["tasks/cancel", "taskId"],
+]);
+
+/**
+ * The part of the checks of header fields that `@modelcontextprotocol/server` does in its own endpoint alone:
+ * fields that a request must have, and `Mcp-Name`. The order and the words are the SDK's, so that hosts see no
+ * difference.
+ */
+export function checkStandardHeaders({ headers }: Request, request: RequestMessage): Refusal | undefined {
+  const { method } = request.value;
+  if (headers.get("mcp-protocol-version") === null) {
+    const version = String(metaOf(request)?.[protocolVersionKey]);
+    const body = `the body envelope names protocol version ${version} but the required MCP-Protocol-Version header is absent`;
+    return mismatch("(missing)", body);
+  }
+  if (headers.get("mcp-method") === null)
+    return mismatch(
+      "(missing)",
+      `the body names method ${method} but the required Mcp-Method header is absent`,
+    );
+  const member = namedBy.get(method);
+  if (member === undefined) return undefined;
+  return checkName(headers.get("mcp-name"), member, paramsOf(request)?.[member]);
+}
+
+function checkName(header: string | null, member: string, value: unknown): Refusal | undefined {
+  const name = typeof value === "string" ? value : undefined;
+  if (header === null) {
+    if (name === undefined) return undefined;
+    const body = `the body carries params.${member}="${name}" but the required Mcp-Name header is absent`;
+    return mismatch("(missing)", body);
+  }
+  const decoded = decodeHeaderValue(header);
+  if (decoded === undefined)
+    return mismatch(header, "the Mcp-Name header carries an invalid Base64 sentinel value");
+  if (name === undefined || decoded === name) return undefined;
+  const body = `the body carries params.${member}="${name}" but the Mcp-Name header names "${decoded}"`;
+  return mismatch(header, body);
+}
