@@ -26,15 +26,15 @@ interface Call {
 }
 
 /**
- * How long a request that was cancelled is taken into account, in milliseconds. Servers need not answer one (MCP
- * 2026-07-28, "Cancellation"), so that its end is not always seen.
+ * How long a request that was cancelled is taken into account, in milliseconds. Servers need not answer one
+ * (MCP 2026-07-28, "Cancellation"), so that its end is not always seen.
  */
 const cancelledMs = 60_000;
 const maxCancelled = 10_000;
 
 /**
- * The requests to one process that have no answer yet, of all visitors. Each has a number that no other request
- * to the process has: it is the id and the progress token that the server sees.
+ * The requests to one process that have no answer yet, of all visitors. Each has a number that no other
+ * request to the process has: it is the id and the progress token that the server sees.
  */
 export class Calls {
   readonly #pending = new Map<number, Call>();
@@ -56,8 +56,8 @@ export class Calls {
   }
 
   /**
-   * Forgets a request whose caller is gone. What the server still says about it is dropped. False: the request had
-   * ended before.
+   * Forgets a request whose caller is gone. What the server still says about it is dropped. False: the
+   * request had ended before.
    */
   cancel(number: number): boolean {
     const call = this.#pending.get(number);
@@ -68,18 +68,17 @@ export class Calls {
     return true;
   }
 
-  /** Takes an answer to its caller. False: nobody has asked for it. */
-  answer(message: ResponseMessage): boolean {
+  /** Takes an answer to its caller. An answer to a request that was cancelled is dropped. */
+  answer(message: ResponseMessage): void {
     const number = message.value.id;
-    if (typeof number !== "number") return false;
+    if (typeof number !== "number") return;
     const call = this.#pending.get(number);
     this.#pending.delete(number);
-    if (call === undefined) return this.#cancelled.delete(number);
-    call.caller.answer(toVisitor(message, number, call.names), message);
-    return true;
+    this.#cancelled.delete(number);
+    call?.caller.answer(toVisitor(message, number, call.names), message);
   }
 
-  /** Takes a notification to the caller whom it concerns. False: there is none, or it cannot be told who it is. */
+  /** Takes a notification to the caller whom it concerns. False: nobody can be told to be the one. */
   notify(message: NotificationMessage): boolean {
     const number = this.#concernedBy(message);
     const call = number === undefined ? undefined : this.#pending.get(number);
@@ -106,9 +105,9 @@ export class Calls {
   }
 
   /**
-   * The request that a notification concerns which names none: the only one that the server can be working on.
-   * Subscriptions do not count, because what is sent for them names them. A request that was cancelled counts,
-   * because the server may still be working on it: its messages are nobody else's business.
+   * The request that a notification concerns which names none: the only one that the server can be working
+   * on. Subscriptions do not count, because what is sent for them names them. A request that was cancelled
+   * counts, because the server may still be working on it: its messages are nobody else's business.
    */
   #onlyOutstanding(): number | undefined {
     this.#forgetCancelled();

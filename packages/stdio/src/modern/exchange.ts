@@ -13,8 +13,8 @@ type State =
   | { readonly name: "over" };
 
 /**
- * The statuses with which an error is answered that is the first message to the visitor, as the SDK's endpoint of
- * revision 2026-07-28 answers them. Other errors, such as those of a tool, have status 200.
+ * The statuses with which an error is answered that is the first message to the visitor, as the SDK's
+ * endpoint of revision 2026-07-28 answers them. Other errors, such as those of a tool, have status 200.
  */
 const statusOfError = new Map<unknown, number>([
   [errorCodes.parseError, 400],
@@ -28,8 +28,8 @@ const statusOfError = new Map<unknown, number>([
 
 /**
  * The HTTP answer to one request: JSON if the first message for the visitor is the answer itself, otherwise a
- * stream of events. A request that gets no message for `keepAliveMs` is given the stream, because comments on it
- * keep proxies from giving the connection up.
+ * stream of events. A request that gets no message for `keepAliveMs` is given the stream, because comments on
+ * it keep proxies from giving the connection up.
  */
 export class Exchange {
   readonly response: Promise<Response>;
@@ -42,8 +42,8 @@ export class Exchange {
 
   /**
    * @param request One that was not aborted yet.
-   * @param onGone The visitor is gone, or takes too little: nothing can be sent any more. It is not called once
-   *   the exchange has ended.
+   * @param onGone The visitor is gone, or takes too little: nothing can be sent any more. It is not called
+   *   once the exchange has ended.
    */
   constructor(request: Request, id: RequestId, keepAliveMs: number, onGone: () => void) {
     this.#id = id;

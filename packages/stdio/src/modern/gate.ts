@@ -1,16 +1,14 @@
-import type { InboundLegacyRoute } from "@modelcontextprotocol/server";
+import type * as Sdk from "@modelcontextprotocol/server";
 import { errorCodes, isObject, isRequest, type Message } from "../message.js";
 import { firstModernVersion, isModernVersion } from "./looks-modern.js";
 import type { Refusal } from "./refusal.js";
 import { checkStandardHeaders } from "./standard-headers.js";
 import { ToolHeaders } from "./tool-headers.js";
 
-type Sdk = typeof import("@modelcontextprotocol/server");
-
-let sdk: Promise<Sdk> | undefined;
+let sdk: Promise<typeof Sdk> | undefined;
 
 /** The SDK takes 0.1 s to load, and servers of earlier revisions never need it. */
-function loadSdk(): Promise<Sdk> {
+function loadSdk(): Promise<typeof Sdk> {
   sdk ??= import("@modelcontextprotocol/server");
   return sdk;
 }
@@ -65,7 +63,7 @@ export class Gate {
   }
 
   /** What an endpoint of revision 2026-07-28 alone answers to a message of an earlier one. */
-  #refuseLegacy({ reason, requestedVersion }: InboundLegacyRoute): Refusal {
+  #refuseLegacy({ reason, requestedVersion }: Sdk.InboundLegacyRoute): Refusal {
     if (reason !== "response") return this.#unsupported(requestedVersion);
     return {
       httpStatus: 400,
@@ -76,8 +74,8 @@ export class Gate {
 }
 
 /**
- * The revisions from 2026-07-28 on that a server names in its answer to `server/discover`, or in the error that
- * refuses the revision of the question. `undefined`: it names none.
+ * The revisions from 2026-07-28 on that a server names in its answer to `server/discover`, or in the error
+ * that refuses the revision of the question. `undefined`: it names none.
  */
 export function modernVersionsOf({ value }: Message): readonly string[] | undefined {
   const { result, error } = value;

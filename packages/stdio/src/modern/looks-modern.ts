@@ -10,9 +10,9 @@ export function isModernVersion(version: unknown): boolean {
 }
 
 /**
- * Whether a POST has to be judged by the rules of revision 2026-07-28, be it well made or not: its header names
- * that revision or a later one, or its message has the member that names one. An `initialize` without the header
- * is the handshake of the earlier revisions, unless it names a modern revision.
+ * Whether a POST has to be judged by the rules of revision 2026-07-28, be it well made or not: its header
+ * names that revision or a later one, or its message has the member that names one. An `initialize` without
+ * the header is the handshake of the earlier revisions, unless it names a modern revision.
  */
 export function looksModern(request: Request, message: Message): boolean {
   if (isModernVersion(request.headers.get("mcp-protocol-version"))) return true;

@@ -43,8 +43,9 @@ export class Probe {
   }
 
   /**
-   * Whether the server speaks revision 2026-07-28, as far as that is known within `probeTimeoutMs`. The question
-   * stays open longer: a server that answers late is asked nothing again. Callers share one question.
+   * Whether the server speaks revision 2026-07-28, as far as that is known within `probeTimeoutMs`. The
+   * question stays open longer: a server that answers late is asked nothing again. Callers share one
+   * question.
    */
   isModern(): Promise<boolean> {
     if (this.#state.name === "not asked") {
@@ -73,9 +74,9 @@ export class Probe {
   }
 
   /**
-   * A server that answers with an error, or not at all, is of an earlier revision. One that exits may be so, too:
-   * some exit when the first request is not `initialize`. The same is seen of a command that does not work at all.
-   * A second process, which is sent `initialize`, tells them apart.
+   * A server that answers with an error, or not at all, is of an earlier revision. One that exits may be so,
+   * too: some exit when the first request is not `initialize`. The same is seen of a command that does not
+   * work at all. A second process, which is sent `initialize`, tells them apart.
    */
   async #judge(): Promise<Verdict> {
     const silence = this.#after(this.#options.startTimeoutMs, "silence" as const);

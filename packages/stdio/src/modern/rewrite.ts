@@ -20,9 +20,9 @@ const idPath = ["id"];
 const tokenPath = ["params", "_meta", "progressToken"];
 
 /**
- * The text of a request for the server: `number` takes the place of the visitor's id and progress token, because
- * visitors who share a process may choose the same ones. Its answer to `subscriptions/listen` names the
- * subscription by the id of the request, so that the number names it as well.
+ * The text of a request for the server: `number` takes the place of the visitor's id and progress token,
+ * because visitors who share a process may choose the same ones. Its answer to `subscriptions/listen` names
+ * the subscription by the id of the request, so that the number names it as well.
  */
 export function toServer({ text }: RequestMessage, number: number): { text: string; names: VisitorNames } {
   const to = String(number);

@@ -61,11 +61,15 @@ export class SharedProcess implements PipeOwner {
    * @returns Gives the request up: the process is told that it was cancelled, and the caller is told no more.
    */
   request(request: RequestMessage, caller: Caller): () => void {
+    // A request that was sent is not kept: it may be long, and its answer may take long.
+    let unsent: RequestMessage | undefined = request;
     let number: number | undefined;
     const waiting = {
       length: request.text.length,
       send: () => {
-        const call = this.#calls.add(request, caller);
+        if (unsent === undefined) return;
+        const call = this.#calls.add(unsent, caller);
+        unsent = undefined;
         number = call.number;
         this.#write(call.text);
       },
@@ -119,7 +123,7 @@ export class SharedProcess implements PipeOwner {
     this.#waiting.clear();
     this.#waitingLength = 0;
     this.#calls.fail(end);
-    for (const { fail } of waiting) fail(end);
+    for (const message of waiting) message.fail(end);
   }
 
   #onResponse(message: ResponseMessage): void {

@@ -3,7 +3,7 @@ import { isNotification, isRequest, type Message, type RequestMessage } from "..
 import type { Backoff } from "../child/backoff.js";
 import type { ProcessPurpose } from "../events.js";
 import type { ResolvedStdioOptions } from "../options.js";
-import type { OpenPipe } from "../pipe.js";
+import type { OpenPipe, PipeEnd } from "../pipe.js";
 import { Exchange } from "./exchange.js";
 import { Gate } from "./gate.js";
 import { Probe } from "./probe.js";
@@ -13,15 +13,25 @@ import { SharedProcess } from "./shared-process.js";
 /** Requests that may wait for an answer at the same time. More get 503. */
 const maxRequests = 1_000;
 
-/** What visitors are told. They are not told what the command is, or what it has said. */
+/**
+ * What visitors are told, among it why there is no answer (`PipeEnd.code`). They are not told what the
+ * command is, or what it has said.
+ */
 const texts = {
   starting: "The MCP server has failed and is not started again yet",
   busy: "The MCP server has too many requests to answer",
-  ended: "The MCP server has ended before it answered. The request is not sent again",
   closed: "The MCP server is closed",
-} as const;
+  not_found: "The MCP server could not be started",
+  not_started: "The MCP server could not be started",
+  exited: "The MCP server has ended before it answered. The request is not sent again",
+  message_too_long: "The MCP server has sent a message that is too long, and was ended",
+  ended: "The MCP server was ended before it answered",
+} satisfies Record<PipeEnd["code"] | "starting" | "busy" | "closed", string>;
 
-/** A server of revision 2026-07-28: one process answers the requests of all visitors, because each stands alone. */
+/**
+ * A server of revision 2026-07-28: one process answers the requests of all visitors, because each stands
+ * alone.
+ */
 export class SharedServer {
   readonly #options: ResolvedStdioOptions;
   readonly #open: (purpose: ProcessPurpose) => OpenPipe;
@@ -52,8 +62,8 @@ export class SharedServer {
   }
 
   /**
-   * Whether the server speaks revision 2026-07-28. It is asked once. False is said for the time being if it does
-   * not answer within `probeTimeoutMs`, or could not be started.
+   * Whether the server speaks revision 2026-07-28. It is asked once. False is said for the time being if it
+   * does not answer within `probeTimeoutMs`, or could not be started.
    */
   probe(): Promise<boolean> {
     return this.#isClosed ? Promise.resolve(false) : this.#probe.isModern();
@@ -92,14 +102,14 @@ export class SharedServer {
         exchange.answer(text, answer);
       },
       end: () => exchange.end(),
-      fail: () => exchange.fail(texts.ended, this.#backoff.waitMs),
+      fail: ({ code }) => exchange.fail(texts[code], this.#backoff.waitMs),
     });
     return exchange.response;
   }
 
   /**
-   * A notification that names a request is not passed on: a visitor leaves to cancel a request (MCP 2026-07-28,
-   * Streamable HTTP), and the id may be another visitor's as well. No process is started for one.
+   * A notification that names a request is not passed on: a visitor leaves to cancel a request (MCP
+   * 2026-07-28, Streamable HTTP), and the id may be another visitor's as well. No process is started for one.
    */
   async #notify(message: Message): Promise<Response> {
     const process = this.#current;
@@ -138,8 +148,8 @@ export class SharedServer {
 
   #tellOfStray(method: string): void {
     const message =
-      `The server has sent ${method} without saying which request it belongs to, while it was working on none ` +
-      "or on several. Nobody got it. Further ones are not reported.";
+      `The server has sent ${method} without saying which request it belongs to, ` +
+      "while it was working on none or on several. Nobody got it. Further ones are not reported.";
     this.#options.onEvent({ type: "notice", message });
   }
 }

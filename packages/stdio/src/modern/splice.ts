@@ -16,8 +16,8 @@ export interface Spliced {
   readonly found: readonly (string | undefined)[];
 }
 
-// The kinds of tokens (jsonc-parser, enum SyntaxKind). The types of the package declare them as a `const enum`,
-// which a module that is compiled by itself cannot read.
+// The kinds of tokens (jsonc-parser, enum SyntaxKind). The types of the package declare them as a
+// `const enum`, which a module that is compiled by itself cannot read.
 const openBrace = 1;
 const closeBrace = 2;
 const openBracket = 3;
@@ -29,9 +29,9 @@ const numericLiteral = 11;
 const endOfText = 17;
 
 /**
- * Replaces values inside JSON text. All else stays as it is: white space, the order of members, numbers that no
- * double can hold. A member that is there twice is replaced twice, because programs disagree about which one
- * counts.
+ * Replaces values inside JSON text. All else stays as it is: white space, the order of members, numbers that
+ * no double can hold. A member that is there twice is replaced twice, because programs disagree about which
+ * one counts.
  *
  * @param json JSON that has been parsed already: faults of its grammar are not looked for. It may be nested
  *   deeper than the stack of a recursive reader.

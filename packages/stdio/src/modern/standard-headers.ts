@@ -4,8 +4,8 @@ import { protocolVersionKey } from "./meta-keys.js";
 import { mismatch, type Refusal } from "./refusal.js";
 
 /**
- * The member of `params` that `Mcp-Name` repeats (MCP 2026-07-28, Streamable HTTP, "Standard Request Headers", and
- * the tasks extension).
+ * The member of `params` that `Mcp-Name` repeats (MCP 2026-07-28, Streamable HTTP, "Standard Request
+ * Headers", and the tasks extension).
  */
 const namedBy = new Map([
   ["tools/call", "name"],
@@ -18,15 +18,14 @@ const namedBy = new Map([
 
 /**
  * The part of the checks of header fields that `@modelcontextprotocol/server` does in its own endpoint alone:
- * fields that a request must have, and `Mcp-Name`. The order and the words are the SDK's, so that hosts see no
- * difference.
+ * fields that a request must have, and `Mcp-Name`. The order and the words are the SDK's, so that hosts see
+ * no difference.
  */
 export function checkStandardHeaders({ headers }: Request, request: RequestMessage): Refusal | undefined {
   const { method } = request.value;
   if (headers.get("mcp-protocol-version") === null) {
-    const version = String(metaOf(request)?.[protocolVersionKey]);
-    const body = `the body envelope names protocol version ${version} but the required MCP-Protocol-Version header is absent`;
-    return mismatch("(missing)", body);
+    const named = `the body envelope names protocol version ${String(metaOf(request)?.[protocolVersionKey])}`;
+    return mismatch("(missing)", `${named} but the required MCP-Protocol-Version header is absent`);
   }
   if (headers.get("mcp-method") === null)
     return mismatch(

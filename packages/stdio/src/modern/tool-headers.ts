@@ -17,7 +17,10 @@ const maxDepth = 64;
 const declarationKey = "x-mcp-header";
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const decimal = /^-?\d+(\.\d+)?$/;
-/** Keywords with schemas below which no member is declared, because whether they apply depends on the arguments. */
+/**
+ * Keywords with schemas below which no member is declared, because whether they apply depends on the
+ * arguments.
+ */
 const schemaKeywords = [
   ...[
     "items",
@@ -33,9 +36,9 @@ const schemaKeywords = [
 const schemaMapKeywords = ["patternProperties", "dependentSchemas", "$defs", "definitions"];
 
 /**
- * The header fields `Mcp-Param-*` that tools declare by `x-mcp-header` in their `inputSchema` (MCP 2026-07-28,
- * Streamable HTTP, "Custom Headers from Tool Parameters"). The bridge learns them from the answers to `tools/list`
- * that pass through.
+ * The header fields `Mcp-Param-*` that tools declare by `x-mcp-header` in their `inputSchema` (MCP
+ * 2026-07-28, Streamable HTTP, "Custom Headers from Tool Parameters"). The bridge learns them from the
+ * answers to `tools/list` that pass through.
  */
 export class ToolHeaders {
   readonly #tools = new Map<string, readonly Declaration[]>();
@@ -57,8 +60,9 @@ export class ToolHeaders {
   }
 
   /**
-   * Compares the header fields of a `tools/call` with its arguments. A tool that no visitor has listed yet is not
-   * checked: the bridge asks the server nothing of its own, and the arguments, which are what counts, pass anyway.
+   * Compares the header fields of a `tools/call` with its arguments. A tool that no visitor has listed yet is
+   * not checked: the bridge asks the server nothing of its own, and the arguments, which are what counts,
+   * pass anyway.
    */
   check({ headers }: Request, call: RequestMessage): Refusal | undefined {
     if (call.value.method !== "tools/call") return undefined;
@@ -96,7 +100,10 @@ function primitiveText(value: unknown): string | undefined {
   return typeof value === "string" || typeof value === "boolean" ? String(value) : undefined;
 }
 
-/** The declarations of a schema: none if one of them is against the rules, which makes the tool's schema invalid. */
+/**
+ * The declarations of a schema: none if one of them is against the rules, which makes the tool's schema
+ * invalid.
+ */
 function declarationsOf(schema: unknown): readonly Declaration[] {
   const declarations: Declaration[] = [];
   const isSound = gather(schema, [], true, declarations);
@@ -135,7 +142,7 @@ function isDeclaration(declaration: {
   return isPrimitive && typeof declaration.name === "string" && token.test(declaration.name);
 }
 
-function* branchesOf(schema: JsonObject): Generator<unknown> {
+function* branchesOf(schema: JsonObject): Generator {
   for (const keyword of schemaKeywords) {
     const below = schema[keyword];
     if (Array.isArray(below)) yield* below as unknown[];

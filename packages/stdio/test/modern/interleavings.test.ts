@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { isObject, type JsonObject } from "../../src/message.js";
+import type { SharedServer } from "../../src/modern/shared-server.js";
 import { post, received, scriptedServer, started, textsOf, type ScriptedProcess } from "./scripted-server.js";
 
 const subscriptionId = "io.modelcontextprotocol/subscriptionId";
@@ -33,92 +34,80 @@ const steps = fc.array(
   { maxLength: 60 },
 );
 
-/** One run: visitors who use the same names, and a server that works for all of them at once. */
-class Run {
-  readonly #process: ScriptedProcess;
-  readonly #numbers: readonly unknown[];
-  readonly #leaving: readonly AbortController[];
-  /** The marks of the messages that each visitor has to get, in their order. */
-  readonly expected: number[][];
-  readonly #isOver: boolean[];
-  readonly hasLeft: boolean[];
-  #mark = 0;
+/** A request of a visitor that is on its way. */
+class Running {
+  readonly visitor: Visitor;
+  readonly leaving = new AbortController();
+  readonly texts: Promise<string[]>;
+  /** The marks of the messages that the visitor has to get, in their order. */
+  readonly expected: number[] = [];
+  state: "open" | "answered" | "left" = "open";
 
-  constructor(process: ScriptedProcess, visitors: readonly Visitor[], leaving: readonly AbortController[]) {
-    this.#process = process;
-    this.#leaving = leaving;
-    // Each request carries the index of its visitor, so that the server's numbers can be told apart.
-    const requests = process.messages as { id: unknown; params: { index: number } }[];
-    this.#numbers = visitors.map(({ index }) => requests.find(({ params }) => params.index === index)!.id);
-    this.expected = visitors.map(() => []);
-    this.#isOver = visitors.map(() => false);
-    this.hasLeft = visitors.map(() => false);
+  constructor(server: SharedServer, visitor: Visitor) {
+    this.visitor = visitor;
+    this.texts = this.#post(server);
   }
 
-  take({ does, visitor: index }: Step, { kind }: Visitor): void {
-    const isOver = this.#isOver[index]!;
+  async #post(server: SharedServer): Promise<string[]> {
+    const { index, id, token, kind } = this.visitor;
+    const method = kind === "call" ? "custom/call" : "subscriptions/listen";
+    const { signal } = this.leaving;
+    const posted = post(method, { id, params: { index }, meta: { progressToken: token }, signal });
+    const response = await server.post(...posted);
+    return response.status === 499 ? [] : textsOf(response);
+  }
+
+  /** Does a step. `mark`: what the message is told by. */
+  take(does: Step["does"], process: ScriptedProcess, mark: number): void {
     // A server says nothing of a request that it has answered. Of one that was cancelled it may.
-    if (isOver && !(does === "late" && this.hasLeft[index])) return;
+    if (this.state === "answered" || (this.state === "left" && does !== "late")) return;
     if (does === "leave") {
-      this.#leaving[index]!.abort();
-      this.#isOver[index] = this.hasLeft[index] = true;
+      this.leaving.abort();
+      this.state = "left";
       return;
     }
-    const mark = this.#mark++;
-    if (!isOver) this.expected[index]!.push(mark);
-    this.#process.say(this.#message(does, kind, this.#numbers[index], mark));
-    if (does === "answer" || does === "refuse") this.#isOver[index] = true;
+    if (this.state === "open") this.expected.push(mark);
+    if (does === "answer" || does === "refuse") this.state = "answered";
+    process.say(this.#message(does, this.#numberIn(process), mark));
   }
 
-  /** Answers all that is still open. */
-  finish(visitors: readonly Visitor[]): void {
-    for (const visitor of visitors) this.take({ does: "answer", visitor: visitor.index }, visitor);
+  #numberIn(process: ScriptedProcess): unknown {
+    const requests = process.messages as { id: unknown; params: { index?: number } }[];
+    return requests.find(({ params }) => params.index === this.visitor.index)?.id;
   }
 
-  #message(does: Step["does"], kind: Visitor["kind"], number: unknown, mark: number): JsonObject {
+  #message(does: Step["does"], number: unknown, mark: number): JsonObject {
     if (does === "refuse")
       return { jsonrpc: "2.0", id: number, error: { code: -1, message: "No", data: { mark } } };
-    const stamp = kind === "listen" ? { [subscriptionId]: number } : {};
+    const isListen = this.visitor.kind === "listen";
+    const stamp = isListen ? { [subscriptionId]: number } : {};
     if (does === "answer") return { jsonrpc: "2.0", id: number, result: { mark, _meta: stamp } };
-    if (does === "event" && kind === "listen")
+    if (does === "event" && isListen)
       return { jsonrpc: "2.0", method: "notifications/tools/list_changed", params: { mark, _meta: stamp } };
     return { jsonrpc: "2.0", method: "notifications/progress", params: { progressToken: number, mark } };
   }
 }
 
-it("every message reaches the visitor whom it is for, under that visitor's names, and nobody else", async () => {
+it("every message reaches the visitor whom it is for, under that visitor's names, and no other", async () => {
   await fc.assert(
     fc.asyncProperty(visitors, steps, async (chosen, script) => {
-      const all: Visitor[] = chosen.map((visitor, index) => ({ ...visitor, index }));
       const { server, processes } = scriptedServer();
-      const leaving = all.map(() => new AbortController());
-      const bodies = all.map(async ({ index, id, token, kind }) => {
-        const method = kind === "call" ? "custom/call" : "subscriptions/listen";
-        const { signal } = leaving[index]!;
-        const response = await server.post(
-          ...post(method, { id, params: { index }, meta: { progressToken: token }, signal }),
-        );
-        return response.status === 499 ? [] : textsOf(response);
-      });
+      const all = chosen.map((visitor, index) => new Running(server, { ...visitor, index }));
       const process = await started(processes);
       await received(process, all.length);
-      const run = new Run(process, all, leaving);
-      for (const step of script) {
-        const visitor = all[step.visitor % all.length]!;
-        run.take({ ...step, visitor: visitor.index }, visitor);
-        if (step.does === "late") await nextTurn();
+      for (const [mark, { does, visitor }] of script.entries()) {
+        all.at(visitor % all.length)?.take(does, process, mark);
+        if (does === "late") await nextTurn();
       }
-      run.finish(all);
+      for (const [index, running] of all.entries()) running.take("answer", process, script.length + index);
 
-      for (const [index, texts] of (await Promise.all(bodies)).entries()) {
-        const { id, token } = all[index]!;
-        const messages = texts.map((text) => JSON.parse(text) as JsonObject);
-        expect(messages.map(markOf)).toEqual(run.expected[index]);
-        for (const message of messages)
-          for (const name of namesIn(message, id, token)) expect(name).toBe(true);
+      for (const { visitor, expected, texts } of all) {
+        const messages = (await texts).map((text) => JSON.parse(text) as JsonObject);
+        expect(messages.map(markOf)).toEqual(expected);
+        for (const message of messages) expect(hasNamesOf(visitor, message)).toBe(true);
       }
       const cancels = process.messages.filter(({ method }) => method === "notifications/cancelled");
-      expect(cancels).toHaveLength(run.hasLeft.filter(Boolean).length);
+      expect(cancels).toHaveLength(all.filter(({ state }) => state === "left").length);
       await server.close();
     }),
     { numRuns: 300 },
@@ -131,13 +120,13 @@ function markOf(message: JsonObject): unknown {
 }
 
 /** Whether each name in the message is the one that the visitor uses. */
-function namesIn(message: JsonObject, id: string | number, token: string | number): boolean[] {
+function hasNamesOf({ id, token }: Visitor, message: JsonObject): boolean {
   const params = isObject(message["params"]) ? message["params"] : {};
   const holder = isObject(message["result"]) ? message["result"] : params;
   const meta = isObject(holder["_meta"]) ? holder["_meta"] : {};
-  return [
-    ...("id" in message ? [message["id"] === id] : []),
-    ...("progressToken" in params ? [params["progressToken"] === token] : []),
-    ...(subscriptionId in meta ? [meta[subscriptionId] === id] : []),
-  ];
+  return (
+    (!("id" in message) || message["id"] === id) &&
+    (!("progressToken" in params) || params["progressToken"] === token) &&
+    (!(subscriptionId in meta) || meta[subscriptionId] === id)
+  );
 }

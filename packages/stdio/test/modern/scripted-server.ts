@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { onTestFinished } from "vitest";
 import type { ProcessPurpose, StdioEvent } from "../../src/events.js";
 import { parseMessage, type JsonObject } from "../../src/message.js";
 import { SharedServer } from "../../src/modern/shared-server.js";
@@ -7,17 +8,16 @@ import type { Pipe, PipeEnd, PipeOwner } from "../../src/pipe.js";
 
 /** A process that says what the test says. */
 export class ScriptedProcess implements Pipe {
+  readonly purpose: ProcessPurpose;
   /** The texts that the process was sent. */
   readonly received: string[] = [];
   /** Whether `send` asks for a pause. */
   isFull = false;
-  #owner: PipeOwner;
+  readonly #owner: PipeOwner;
   #isGone = false;
 
-  constructor(
-    readonly purpose: ProcessPurpose,
-    owner: PipeOwner,
-  ) {
+  constructor(purpose: ProcessPurpose, owner: PipeOwner) {
+    this.purpose = purpose;
     this.#owner = owner;
   }
 
@@ -113,7 +113,9 @@ export function scriptedServer(options: Partial<StdioOptions> = {}) {
     processes.push(process);
     return process;
   };
-  return { server: new SharedServer(resolved, open, backoff), processes, events, backoff };
+  const server = new SharedServer(resolved, open, backoff);
+  onTestFinished(() => server.close());
+  return { server, processes, events, backoff };
 }
 
 const meta = {
@@ -168,7 +170,7 @@ export async function textsOf(response: Response): Promise<string[]> {
 }
 
 export function eventsOf(body: string): string[] {
-  return [...body.matchAll(/^data: (.*)$/gm)].map(([, data]) => data!);
+  return [...body.matchAll(/^data: (.*)$/gm)].map(([, data = ""]) => data);
 }
 
 export async function messagesOf(response: Response): Promise<JsonObject[]> {
@@ -182,6 +184,9 @@ export async function received(process: ScriptedProcess, count: number): Promise
 
 /** Waits until so many processes were started. */
 export async function started(processes: readonly ScriptedProcess[], count = 1): Promise<ScriptedProcess> {
-  while (processes.length < count) await nextTurn();
-  return processes[count - 1]!;
+  for (;;) {
+    const process = processes[count - 1];
+    if (process !== undefined) return process;
+    await nextTurn();
+  }
 }

@@ -14,10 +14,14 @@ describe("a request", () => {
     const ids = process.messages.map((message) => message["id"]);
     expect(new Set(ids).size).toBe(2);
     for (const id of ids.toReversed()) process.say({ jsonrpc: "2.0", id, result: { of: id } });
-    const [first, second] = await Promise.all(answers);
-    expect(first!.headers.get("content-type")).toBe("application/json");
-    expect(await messagesOf(first!)).toEqual([{ jsonrpc: "2.0", id: "a", result: { of: ids[0] } }]);
-    expect(await messagesOf(second!)).toEqual([{ jsonrpc: "2.0", id: "b", result: { of: ids[1] } }]);
+    const responses = await Promise.all(answers);
+    expect(responses.map(({ headers }) => headers.get("content-type"))).toEqual(
+      Array(2).fill("application/json"),
+    );
+    expect(await Promise.all(responses.map(messagesOf))).toEqual([
+      [{ jsonrpc: "2.0", id: "a", result: { of: ids[0] } }],
+      [{ jsonrpc: "2.0", id: "b", result: { of: ids[1] } }],
+    ]);
     expect(processes.map(({ purpose }) => purpose)).toEqual(["shared"]);
   });
 
@@ -25,10 +29,11 @@ describe("a request", () => {
     const { server, processes } = scriptedServer();
     const envelope = (token: string) =>
       `"_meta" : {"progressToken":${token}, "io.modelcontextprotocol/protocolVersion":"2026-07-28",` +
-      `"io.modelcontextprotocol/clientInfo":{"version":"1","name":"t"},"io.modelcontextprotocol/clientCapabilities":{}}`;
+      '"io.modelcontextprotocol/clientInfo":{"version":"1","name":"t"},' +
+      '"io.modelcontextprotocol/clientCapabilities":{}}';
     const text = (id: string, token: string) =>
-      `{ "method":"tools/call", "params":{"name":"t","arguments":{"z":1.0,"a":123456789012345678901,"b":1e400},` +
-      `${envelope(token)}},  "id": ${id},"jsonrpc":"2.0"}`;
+      '{ "method":"tools/call", "params":{"name":"t","arguments":{"z":1.0,"a":123456789012345678901,' +
+      `"b":1e400},${envelope(token)}},  "id": ${id},"jsonrpc":"2.0"}`;
     const answering = server.post(...postText(text("1", '"t-1"')));
     const process = await started(processes);
     await received(process, 1);
@@ -446,7 +451,7 @@ describe("a process that ends", () => {
     await server.close();
     expect((await waiting).status).toBe(503);
     expect(backoff.failures).toBe(0);
-    expect(processes[0]!.isGone).toBe(true);
+    expect(processes.map(({ isGone }) => isGone)).toEqual([true]);
   });
 
   it("counts as a good start once it has answered", async () => {
