@@ -296,6 +296,27 @@ describe("a notification that names no request", () => {
     expect(await messagesOf(await second)).toHaveLength(2);
   });
 
+  it("belongs to the next request a minute after a cancelled one, at once after a subscription", async () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    const { server, processes } = scriptedServer();
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    void server.post(...post("tools/call", { params: { name: "t" }, signal }));
+    const process = await started(processes);
+    await received(process, 1);
+    leaving.abort();
+    vi.advanceTimersByTime(60_000);
+    const leavingToo = new AbortController();
+    void server.post(...post("subscriptions/listen", { signal: leavingToo.signal }));
+    await received(process, 3);
+    leavingToo.abort();
+    const answering = server.post(...post("tools/call", { params: { name: "t" } }));
+    await received(process, 5);
+    process.say(note);
+    process.answer();
+    expect(await messagesOf(await answering)).toHaveLength(2);
+  });
+
   it("about progress that nobody asked for is dropped", async () => {
     const { server, processes, events } = scriptedServer();
     const answering = server.post(...post("tools/call", { params: { name: "t" } }));
@@ -443,6 +464,21 @@ describe("a process that ends", () => {
     expect(next.purpose).toBe("shared");
     expect(next.messages).toMatchObject([{ method: "tools/list" }]);
   });
+
+  it.each(["not_found", "not_started", "message_too_long"] as const)(
+    "as %s says so to visitors, and no more",
+    async (code) => {
+      const { server, processes, backoff } = scriptedServer();
+      const waiting = server.post(...post("tools/list"));
+      const process = await started(processes);
+      await received(process, 1);
+      process.exit(code);
+      const response = await waiting;
+      expect(response.status).toBe(503);
+      expect(await response.text()).toMatch(/could not be started|too long/);
+      expect(backoff.failures).toBe(1);
+    },
+  );
 
   it("because the server is closed is no failure", async () => {
     const { server, processes, backoff } = scriptedServer();
