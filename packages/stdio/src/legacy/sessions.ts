@@ -1,0 +1,173 @@
+import { formatDuration } from "mcp-tunnel-shared";
+import { namesEventStream } from "../http/accept.js";
+import { jsonResponse, unavailable } from "../http/answers.js";
+import { EventStream, eventStreamHeaders } from "../http/event-stream.js";
+import {
+  errorCodes,
+  isObject,
+  isRequest,
+  type Message,
+  type RequestId,
+  type RequestMessage,
+} from "../message.js";
+import type { ResolvedStdioOptions } from "../options.js";
+import type { OpenPipe } from "../pipe.js";
+import type { Backoff } from "../child/backoff.js";
+import { invalidRequest, sessionIdRequired, sessionNotFound } from "./refusals.js";
+import { Session } from "./session.js";
+
+/** How long a session has to be unused before it may be ended for a new one, in milliseconds. */
+const evictableMs = 60_000;
+
+/** After how long a visitor may try again when all sessions are in use, in milliseconds. */
+const fullRetryMs = 10_000;
+
+/** The sessions of revisions up to 2025-11-25, each with a server of its own. */
+export class Sessions {
+  readonly #options: ResolvedStdioOptions;
+  readonly #open: OpenPipe;
+  readonly #backoff: Pick<Backoff, "waitMs" | "failed" | "succeeded">;
+  readonly #sessions = new Map<string, Session>();
+  /** Servers of ended sessions that are not gone yet. */
+  readonly #leaving = new Set<Promise<void>>();
+  #isClosed = false;
+
+  constructor(
+    options: ResolvedStdioOptions,
+    open: OpenPipe,
+    backoff: Pick<Backoff, "waitMs" | "failed" | "succeeded">,
+  ) {
+    this.#options = options;
+    this.#open = open;
+    this.#backoff = backoff;
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** `isBatch`: the messages came as an array. */
+  async post(request: Request, messages: readonly Message[], isBatch: boolean): Promise<Response> {
+    const initialize = messages.find(isInitialize);
+    if (initialize === undefined) {
+      const session = this.#find(request, firstId(messages));
+      return session instanceof Session ? session.post(request, messages, isBatch) : session;
+    }
+    if (isBatch) return invalidRequest("Only one initialization request is allowed", null);
+    if (this.#sessions.has(request.headers.get("Mcp-Session-Id") ?? "")) {
+      return invalidRequest("Server already initialized", initialize.value.id);
+    }
+    return this.#initialize(request, initialize);
+  }
+
+  async get(request: Request): Promise<Response> {
+    const session = this.#find(request);
+    return session instanceof Session ? session.get(request) : session;
+  }
+
+  /** Resolves once the session's server is being ended. */
+  async delete(request: Request): Promise<Response> {
+    const session = this.#find(request);
+    if (!(session instanceof Session)) return session;
+    void session.end();
+    return new Response(null, { status: 200 });
+  }
+
+  /** Ends all sessions. Resolves when their servers are gone. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const session of this.#sessions.values()) void session.end();
+    await Promise.all(this.#leaving);
+  }
+
+  #find(request: Request, id: RequestId | null = null): Session | Response {
+    const sessionId = request.headers.get("Mcp-Session-Id");
+    if (sessionId === null) return sessionIdRequired(id);
+    const session = this.#sessions.get(sessionId);
+    if (session?.isOpen !== true) return sessionNotFound(id);
+    return session.refusalOf(request, id) ?? session;
+  }
+
+  async #initialize(request: Request, message: RequestMessage): Promise<Response> {
+    const { id } = message.value;
+    if (this.#isClosed) return unavailable("The MCP server is closed", fullRetryMs, id);
+    const { waitMs } = this.#backoff;
+    if (waitMs > 0) return unavailable("The MCP server could not be started", waitMs, id);
+    if (request.signal.aborted) return unavailable("The client has left", fullRetryMs, id);
+    if (!this.#makeRoom()) return unavailable("All sessions are in use", fullRetryMs, id);
+    const session = new Session(
+      this.#options,
+      this.#open,
+      {
+        onEnded: ({ id: ended }, gone) => {
+          this.#sessions.delete(ended);
+          this.#leaving.add(gone);
+          void gone.then(() => this.#leaving.delete(gone));
+        },
+      },
+      message,
+      request.signal,
+    );
+    this.#sessions.set(session.id, session);
+    const outcome = await session.started;
+    switch (outcome.type) {
+      case "answered":
+        this.#backoff.succeeded();
+        return this.#answer(request, session, outcome.answer);
+      case "server ended":
+        this.#backoff.failed();
+        return unavailable("The MCP server could not be started", this.#backoff.waitMs, id);
+      case "timed out":
+        this.#backoff.failed();
+        this.#options.onEvent({ type: "notice", message: timeoutNotice(this.#options) });
+        return unavailable("The MCP server has not answered in time", this.#backoff.waitMs, id);
+      case "visitor left":
+      case "closed":
+        return unavailable("The MCP server is closed", fullRetryMs, id);
+    }
+  }
+
+  /** A server that refuses `initialize` has no session: the visitor learns why, and may try another way. */
+  #answer(request: Request, session: Session, answer: Message): Response {
+    const error = answer.value["error"];
+    if (isObject(error)) void session.end();
+    if (isObject(error) && error["code"] === errorCodes.unsupportedVersion) {
+      return jsonResponse(answer.text, 400);
+    }
+    const headers = isObject(error) ? {} : session.headers;
+    if (!namesEventStream(request)) return jsonResponse(answer.text, 200, headers);
+    const stream = new EventStream({ onTaken: () => {}, onGone: () => {} }, this.#options.keepAliveMs);
+    stream.send(answer.text);
+    stream.end();
+    return new Response(stream.body, { headers: { ...eventStreamHeaders, ...headers } });
+  }
+
+  /** Whether there may be one session more. The one that was not used for the longest time may end for it. */
+  #makeRoom(): boolean {
+    const { maxSessions } = this.#options;
+    // Servers that are slow to end are processes too. Sessions that come and go must not heap them up.
+    if (this.#sessions.size + this.#leaving.size >= 2 * maxSessions) return false;
+    if (this.#sessions.size < maxSessions) return true;
+    const [longest] = [...this.#sessions.values()].sort((one, other) => other.idleMs - one.idleMs);
+    if (longest === undefined || longest.idleMs < evictableMs) return false;
+    void longest.end();
+    return true;
+  }
+}
+
+function timeoutNotice({ command, startTimeoutMs }: ResolvedStdioOptions): string {
+  return (
+    `${command} has not answered initialize within ${formatDuration(startTimeoutMs)}, and was ended. ` +
+    "If it has much to download or to load, run it once by itself, or allow it more time"
+  );
+}
+
+function isInitialize(message: Message): message is RequestMessage {
+  return isRequest(message) && message.value.method === "initialize";
+}
+
+/** The id for an error that answers all messages of a POST: that of the only request. */
+function firstId(messages: readonly Message[]): RequestId | null {
+  const [message] = messages;
+  return messages.length === 1 && message !== undefined && isRequest(message) ? message.value.id : null;
+}
