@@ -158,11 +158,12 @@ export const packages = {
         "version.ts": "the version of the package",
       },
       {
+        "batch.ts": "several messages in one array",
         "options.ts": "what a server and the bridge to it take, checked and complete",
         "pipe.ts": "a server's process, as the bridge sees it",
       },
       { child: "a server's process and its group, from start to end" },
-      { http: "the bridge's own answers, and streams of events" },
+      { http: "requests read, the bridge's own answers, and streams of events" },
       { legacy: "revisions up to 2025-11-25: a session and a process for each visitor" },
       { modern: "revision 2026-07-28: one process for all requests" },
       { "server.ts": "one server: requests taken to the era that they are of" },

@@ -126,6 +126,20 @@ export function resolveOptions(options: StdioOptions): ResolvedStdioOptions {
     killGraceMs: options.killGraceMs ?? 5_000,
     minRestartDelayMs: options.minRestartDelayMs ?? 500,
     maxRestartDelayMs: options.maxRestartDelayMs ?? 30_000,
-    onEvent: options.onEvent ?? (() => {}),
+    onEvent: unbreaking(options.onEvent ?? (() => {})),
+  };
+}
+
+/** A program's callback that fails is that program's fault, and costs no visitor anything. */
+function unbreaking(onEvent: OnStdioEvent): OnStdioEvent {
+  return (event) => {
+    try {
+      onEvent(event);
+    } catch (error) {
+      // As Node does with what a program's own timer throws.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   };
 }

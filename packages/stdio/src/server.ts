@@ -1,5 +1,6 @@
 import { Backoff } from "./child/backoff.js";
 import { Processes } from "./child/processes.js";
+import { unavailable } from "./http/answers.js";
 import { Endpoint, methodNotAllowed } from "./http/endpoint.js";
 import { unsupportedRevision } from "./legacy/revisions.js";
 import { Sessions } from "./legacy/sessions.js";
@@ -50,6 +51,7 @@ export function createStdioServer(options: StdioOptions): StdioServer {
       }
       if (await shared.probe()) return shared.post(request, message);
       const id = isRequest(message) ? message.value.id : null;
+      if (shared.waitMs > 0) return unavailable("The MCP server could not be started", shared.waitMs, id);
       return unsupportedRevision(revisionOf(request, message), id);
     },
     // Revision 2026-07-28 has neither.

@@ -135,12 +135,12 @@ describe("a command that does not work", () => {
     for (const response of [
       await send(server, "POST", {}, initialize),
       await send(server, "POST", {}, initialize),
+      await send(server, "POST", headers, message),
     ]) {
       expect(response.status).toBe(503);
       expect(response.headers.get("Retry-After")).toBe("1");
       expect(await response.text()).not.toContain("no-such-command");
     }
-    expect((await send(server, "POST", headers, message)).status).toBe(400);
   });
 });
 

@@ -1,4 +1,4 @@
-import { messagesOf } from "./batch.js";
+import { messagesOf } from "./messages.js";
 import { commandLine, exitInWords, silenceInWords } from "./describe.js";
 import { Ending } from "./ending.js";
 import { Lines } from "./lines.js";

@@ -8,8 +8,8 @@ import {
   type RequestId,
 } from "../message.js";
 import type { ResolvedStdioOptions } from "../options.js";
+import { messagesOfBatch } from "../batch.js";
 import { errorResponse } from "./answers.js";
-import { textsOfObjects } from "./batch.js";
 import { BodyReader, noJson, refuse } from "./body.js";
 
 /** Messages in one batch, as many as MCP's SDKs take. */
@@ -92,9 +92,7 @@ function readOne(text: string, value: unknown): readonly Message[] | Response {
 function readBatch(text: string, values: readonly unknown[]): readonly Message[] | Response {
   if (values.length === 0) return invalid("the batch is empty");
   if (values.length > maxBatchMessages) return invalid(`Batch must not exceed ${maxBatchMessages} messages`);
-  if (!values.every(isMessageValue)) return invalid("not a batch of JSON-RPC messages");
-  const texts = textsOfObjects(text);
-  return values.map((value, index) => ({ text: onOneLine(texts[index]!), value }));
+  return messagesOfBatch(text, values) ?? invalid("not a batch of JSON-RPC messages");
 }
 
 function invalid(reason: string, id: RequestId | null = null): Response {

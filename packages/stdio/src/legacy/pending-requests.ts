@@ -63,6 +63,12 @@ export class PendingRequests {
     return another === undefined ? request?.post.reply : undefined;
   }
 
+  /** Whether the visitor of any of them is there. */
+  get areWaitedFor(): boolean {
+    for (const { post } of this.#requests.values()) if (post.reply.isWaitedFor) return true;
+    return false;
+  }
+
   /** The newest stream of a reply: one whose visitor is there, if there is any. */
   get newestStream(): ResumableStream | undefined {
     const streams = Array.from(this.#requests.values(), ({ post }) => post.reply.stream);

@@ -9,6 +9,8 @@ export interface Reply {
    * What else belongs to the requests can be sent here. `undefined`: the response has room for answers alone.
    */
   readonly stream: ResumableStream | undefined;
+  /** The visitor is there. A visitor with a stream may come back. */
+  readonly isWaitedFor: boolean;
   answer(text: string): void;
   /** All answers have come that will. */
   finish(): void;
@@ -24,6 +26,10 @@ export class StreamedReply implements Reply {
     this.#streams = streams;
   }
 
+  get isWaitedFor(): boolean {
+    return this.stream.isConnected;
+  }
+
   answer(text: string): void {
     this.stream.send(text);
   }
@@ -37,18 +43,27 @@ export class StreamedReply implements Reply {
 export class GatheredReply implements Reply {
   readonly stream = undefined;
   readonly response: Promise<Response>;
+  readonly #signal: AbortSignal;
   readonly #isBatch: boolean;
   readonly #headers: Record<string, string>;
   readonly #answers: string[] = [];
   #resolve: (response: Response) => void = () => {};
 
-  /** `isBatch`: the requests came as an array, and so do the answers. */
-  constructor(isBatch: boolean, headers: Record<string, string>) {
+  /**
+   * `signal`: that of the visitor's HTTP request. `isBatch`: the requests came as an array, and so do the
+   * answers.
+   */
+  constructor(signal: AbortSignal, isBatch: boolean, headers: Record<string, string>) {
+    this.#signal = signal;
     this.#isBatch = isBatch;
     this.#headers = headers;
     this.response = new Promise((resolve) => {
       this.#resolve = resolve;
     });
+  }
+
+  get isWaitedFor(): boolean {
+    return !this.#signal.aborted;
   }
 
   answer(text: string): void {

@@ -149,6 +149,8 @@ export class Session {
   }
 
   #onMessage(message: Message): void {
+    // A server that is at work for a visitor who may come back uses the session.
+    if (this.#idleTimer !== undefined && this.#pending.size > 0) this.#rest();
     if (this.#state.type === "starting" && this.#state.first.isAnsweredBy(message)) {
       const { first } = this.#state;
       this.#state = { type: "open", revision: revisionOf(message) };
@@ -173,7 +175,9 @@ export class Session {
       return new Response(null, { status: 202 });
     }
     if (!namesEventStream(request)) {
-      const reply = new GatheredReply(isBatch, this.headers);
+      const { signal } = request;
+      const reply = new GatheredReply(signal, isBatch, this.headers);
+      signal.addEventListener("abort", () => this.#rest(), { once: true });
       this.#ask(messages, requests, reply);
       return reply.response;
     }
@@ -239,10 +243,11 @@ export class Session {
   /** Counts the time in which nothing uses the session, from now on if nothing does. */
   #rest(): void {
     clearTimeout(this.#idleTimer);
+    this.#idleTimer = undefined;
     this.#idleSinceMs = Number.POSITIVE_INFINITY;
     if (this.#state.type !== "open") return;
-    // The stream of a POST is open as long as one of its requests is pending.
-    if (this.#pending.size > 0 || this.#get.isConnected || this.#outlet.waiting > 0) return;
+    // A request whose visitor has left may never be answered. It keeps no session for ever.
+    if (this.#pending.areWaitedFor || this.#get.isConnected || this.#outlet.waiting > 0) return;
     this.#idleSinceMs = performance.now();
     this.#idleTimer = setTimeout(() => void this.end(), this.#options.sessionIdleMs);
   }

@@ -15,8 +15,11 @@ export interface Caller {
   answer(text: string, message: ResponseMessage): void;
   /** The server has ended one of its own accord: there will be no answer. The last call. */
   end(): void;
-  /** The process has ended, and with it all requests. The last call. */
-  fail(end: PipeEnd): void;
+  /**
+   * The process has ended, and with it all requests. `wasSent`: it may have begun to work on the request. The
+   * last call.
+   */
+  fail(end: PipeEnd, wasSent: boolean): void;
 }
 
 interface Call {
@@ -95,7 +98,9 @@ export class Calls {
   fail(end: PipeEnd): void {
     const calls = [...this.#pending.values()];
     this.#pending.clear();
-    for (const { caller } of calls) caller.fail(end);
+    // A process that was never there has got nothing.
+    const wasSent = end.code !== "not_found" && end.code !== "not_started";
+    for (const { caller } of calls) caller.fail(end, wasSent);
   }
 
   #concernedBy(message: NotificationMessage): number | undefined {

@@ -75,10 +75,15 @@ export class Exchange {
     this.#end(text, () => jsonResponse(text, statusOfError.get(code) ?? 200));
   }
 
-  /** There will be no answer. A visitor who was sent nothing may try again. */
-  fail(message: string, retryAfterMs: number): void {
+  /**
+   * There will be no answer. `retryAfterMs`: when the visitor may try again; `undefined` if the server may have
+   * begun to work on the request, which is then not to be repeated by a host that does so on 503.
+   */
+  fail(message: string, retryAfterMs: number | undefined): void {
     const text = errorText(this.#id, errorCodes.internalError, message);
-    this.#end(text, () => unavailable(message, retryAfterMs, this.#id));
+    this.#end(text, () =>
+      retryAfterMs === undefined ? jsonResponse(text) : unavailable(message, retryAfterMs, this.#id),
+    );
   }
 
   /** Ends a stream that has no answer. */

@@ -73,7 +73,7 @@ export class SharedProcess implements PipeOwner {
         number = call.number;
         this.#write(call.text);
       },
-      fail: (end: PipeEnd) => caller.fail(end),
+      fail: (end: PipeEnd) => caller.fail(end, false),
     };
     this.#send(waiting);
     return () => {

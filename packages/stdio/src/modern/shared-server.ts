@@ -69,6 +69,11 @@ export class SharedServer {
     return this.#isClosed ? Promise.resolve(false) : this.#probe.isModern();
   }
 
+  /** How long until a server is started again that could not be started, or has failed, in milliseconds. */
+  get waitMs(): number {
+    return this.#current === undefined ? this.#backoff.waitMs : 0;
+  }
+
   /** Answers a POST whose message {@link looksModern}. */
   async post(request: Request, message: Message): Promise<Response> {
     const refusal = await this.#gate.check(request, message);
@@ -77,8 +82,7 @@ export class SharedServer {
     if (!isRequest(message)) throw new TypeError("A response cannot pass the gate");
     const { id } = message.value;
     if (this.#isClosed) return unavailable(texts.closed, this.#options.maxRestartDelayMs, id);
-    if (this.#current === undefined && this.#backoff.waitMs > 0)
-      return unavailable(texts.starting, this.#backoff.waitMs, id);
+    if (this.waitMs > 0) return unavailable(texts.starting, this.waitMs, id);
     if (request.signal.aborted) return new Response(null, { status: 499 });
     this.#current ??= this.#start("shared");
     if (!this.#hasRoom(this.#current, message)) return unavailable(texts.busy, 1_000, id);
@@ -102,7 +106,7 @@ export class SharedServer {
         exchange.answer(text, answer);
       },
       end: () => exchange.end(),
-      fail: ({ code }) => exchange.fail(texts[code], this.#backoff.waitMs),
+      fail: ({ code }, wasSent) => exchange.fail(texts[code], wasSent ? undefined : this.#backoff.waitMs),
     });
     return exchange.response;
   }

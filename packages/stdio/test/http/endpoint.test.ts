@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { textsOfObjects } from "../../src/http/batch.js";
+import { textsOfObjects } from "../../src/batch.js";
 import { Endpoint } from "../../src/http/endpoint.js";
 import type { Message } from "../../src/message.js";
 

@@ -253,16 +253,15 @@ describe("the end of a session", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("does not come while a request is pending or a GET stream is open", async () => {
+  it("does not come while a visitor waits for an answer or has a GET stream open", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
     const rig = bench({ sessionIdleMs: 10_000 });
     const visitor = await rig.visitor();
-    const call1 = await visitor.post(call(1));
-    // A visitor who leaves does not cancel its request.
-    await call1.body!.cancel();
+    const call1 = new EventReader(await visitor.post(call(1)));
     await vi.advanceTimersByTimeAsync(1_000_000);
     const get = new EventReader(await visitor.get());
     visitor.server.say({ id: 1, result: {} });
+    await call1.rest();
     await vi.advanceTimersByTimeAsync(1_000_000);
     expect(rig.sessions.size).toBe(1);
     await get.leave();
@@ -271,6 +270,27 @@ describe("the end of a session", () => {
     await vi.advanceTimersByTimeAsync(1);
     expect(rig.sessions.size).toBe(0);
   });
+
+  it.each(["text/event-stream", "application/json"])(
+    "comes if a visitor has left a call that is never answered (%s)",
+    async (accept) => {
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+      const rig = bench({ sessionIdleMs: 10_000 });
+      const visitor = await rig.visitor();
+      const leaving = new AbortController();
+      const posted = visitor.post(call(1), { Accept: accept }, leaving.signal);
+      if (accept === "text/event-stream") await (await posted).body!.cancel();
+      while (visitor.server.received.length < 2) await new Promise(setImmediate);
+      leaving.abort();
+      await vi.advanceTimersByTimeAsync(9_999);
+      // A server that is still at work keeps its session: the visitor may come back for the rest.
+      visitor.server.say({ method: "notifications/message", params: {} });
+      await vi.advanceTimersByTimeAsync(9_999);
+      expect(rig.sessions.size).toBe(1);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(rig.sessions.size).toBe(0);
+    },
+  );
 
   it("comes with close(), which waits for the servers and leaves no timer", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });

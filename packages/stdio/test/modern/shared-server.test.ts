@@ -444,8 +444,9 @@ describe("a process that ends", () => {
     process.exit();
 
     const answer = await silent;
-    expect(answer.status).toBe(503);
-    expect(answer.headers.get("retry-after")).toBe("1");
+    // The server may have begun to work on it. A host would send it again after a 503.
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get("retry-after")).toBeNull();
     const [error] = await messagesOf(answer);
     expect(error).toMatchObject({ id: "silent", error: { code: -32_603 } });
     expect(JSON.stringify(error)).not.toContain("secret");
@@ -474,7 +475,7 @@ describe("a process that ends", () => {
       await received(process, 1);
       process.exit(code);
       const response = await waiting;
-      expect(response.status).toBe(503);
+      expect(response.status).toBe(code === "message_too_long" ? 200 : 503);
       expect(await response.text()).toMatch(/could not be started|too long/);
       expect(backoff.failures).toBe(1);
     },
@@ -485,7 +486,8 @@ describe("a process that ends", () => {
     const waiting = server.post(...post("tools/list"));
     await received(await started(processes), 1);
     await server.close();
-    expect((await waiting).status).toBe(503);
+    const [answer] = await messagesOf(await waiting);
+    expect(answer).toMatchObject({ error: { code: -32_603 } });
     expect(backoff.failures).toBe(0);
     expect(processes.map(({ isGone }) => isGone)).toEqual([true]);
   });

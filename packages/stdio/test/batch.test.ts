@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { messagesOf } from "../../src/child/batch.js";
+import { messagesOf } from "../src/child/messages.js";
 
 describe("the messages of a line", () => {
   it("are one, with its own text", () => {
