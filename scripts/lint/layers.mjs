@@ -155,10 +155,13 @@ export const packages = {
       {
         "events.ts": "what the person who runs a server is told of it",
         "message.ts": "a JSON-RPC message, and what the bridge reads of it",
+        "paths.ts": "where each of several servers answers",
         "version.ts": "the version of the package",
+        config: "the files in which hosts keep their servers",
       },
       {
         "batch.ts": "several messages in one array",
+        "event-text.ts": "what happens, as lines of text",
         "options.ts": "what a server and the bridge to it take, checked and complete",
         "pipe.ts": "a server's process, as the bridge sees it",
       },
@@ -167,7 +170,8 @@ export const packages = {
       { legacy: "revisions up to 2025-11-25: a session and a process for each visitor" },
       { modern: "revision 2026-07-28: one process for all requests" },
       { "server.ts": "one server: requests taken to the era that they are of" },
-      { "index.ts": "the package's entry" },
+      { "servers.ts": "several servers, each at a path of its own" },
+      { "index.ts": "the package's entry", command: "the command mcp-tunnel-stdio" },
     ],
   },
 
@@ -177,14 +181,21 @@ export const packages = {
     layers: [
       {
         "environment-proxy.ts": "the proxy that the environment names",
+        "flags.ts": "how flags and variables are read",
+        "mcp-addresses.ts": "the public addresses of MCP servers",
         "pick.ts": "the choice of a name from the relay's offer",
-        "render.ts": "what happens, as lines of text",
+        "path-service.ts": "a service for each of some paths",
         "version.ts": "the version of the package",
       },
       {
-        "options.ts": "flags and variables, read",
+        "mcp-options.ts": "which MCP servers are served",
+        "render.ts": "what happens, as lines of text",
+      },
+      {
+        "options.ts": "the command line, read",
         "terminal-output.ts": "the lines, on a terminal or in a file",
       },
+      { "mcp-servers.ts": "the MCP servers that the command starts or reaches, as one service" },
       { "main.ts": "the command mcp-tunnel-client" },
     ],
   },

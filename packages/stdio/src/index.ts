@@ -5,6 +5,15 @@
 //   modern/      revision 2026-07-28: one process for all requests
 //   child/       a process and its group, from start to end, behind the interface in pipe.ts
 //   message.ts, options.ts, events.ts   shared vocabulary
+// Around them:
+//   config/      the files in which hosts keep their servers
+//   servers.ts   several servers behind one handler, each at a path of its own (paths.ts)
+//   command/     the command mcp-tunnel-stdio
 export { createStdioServer, type StdioServer } from "./server.js";
 export { eras, type Era, type StdioOptions } from "./options.js";
+export { eventText } from "./event-text.js";
 export type { OnStdioEvent, ProcessPurpose, StdioEvent } from "./events.js";
+export type { CommandEntry, McpServerEntry, UrlEntry } from "./config/entry.js";
+export { readMcpConfig, type ReadMcpConfigOptions } from "./config/read.js";
+export { mcpPath, nameAt, notFound } from "./paths.js";
+export { createMcpServers, type McpServers, type McpServersOptions } from "./servers.js";

@@ -1,0 +1,163 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { parseEnv } from "node:util";
+import { firstProblem, flag, text, unusable } from "mcp-tunnel-protocol";
+import { messageOf } from "mcp-tunnel-shared";
+import { z } from "zod";
+import type { NamedValue } from "./file.js";
+import { expand, UnknownPlaceholder } from "./placeholders.js";
+import type { Places } from "./placeholders.js";
+
+/** A server that is started. */
+export interface CommandEntry {
+  readonly kind: "command";
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Variables on top of the environment; `undefined` takes one out. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+}
+
+/** A server that is reached over HTTP. */
+export interface UrlEntry {
+  readonly kind: "url";
+  readonly name: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export type McpServerEntry = CommandEntry | UrlEntry;
+
+/** The members that count. Hosts add their own (`alwaysAllow`, `autoApprove`, `timeout`), which do not. */
+const shape = z.object(
+  {
+    type: text().optional(),
+    command: text().optional(),
+    args: z.array(text(), "an array of strings").optional(),
+    // VS Code takes numbers, and takes a variable out for null.
+    env: z
+      .record(
+        z.string(),
+        z.union([z.string(), z.number(), z.null()], "a string, a number or null"),
+        "an object of strings",
+      )
+      .optional(),
+    envFile: text().optional(),
+    cwd: text().optional(),
+    url: text().optional(),
+    headers: z.record(z.string(), text(), "an object of strings").optional(),
+    disabled: flag.optional(),
+  },
+  "an object",
+);
+
+type Given = z.infer<typeof shape>;
+
+/** The names that hosts have for a server over streamable HTTP. */
+const httpTypes = ["http", "streamable-http", "streamableHttp"];
+
+/** Reads the entries of one file. Values of `env` and `headers` are in no message: they may be secrets. */
+export class EntryReader {
+  readonly #file: string;
+  readonly #places: Places;
+
+  constructor(file: string, places: Places) {
+    this.#file = file;
+    this.#places = places;
+  }
+
+  /** Whether the entry asks to be left out. */
+  isDisabled({ value }: NamedValue): boolean {
+    return typeof value === "object" && value !== null && "disabled" in value && value.disabled === true;
+  }
+
+  /** @throws TunnelError `invalid_option` that names the file, the server and the member. */
+  read({ name, value }: NamedValue): McpServerEntry {
+    const problem = firstProblem(shape, value);
+    if (problem !== undefined) throw this.#unusable(name, problem.message);
+    const given = value as Given;
+    return this.#kindOf(name, given) === "command" ? this.#command(name, given) : this.#url(name, given);
+  }
+
+  #kindOf(name: string, { type, command, url }: Given): "command" | "url" {
+    if (type === "sse") {
+      const message =
+        "type is 'sse', the transport of 2024-11-05, which does not work below another path: " +
+        "forward that server alone, with mcp-tunnel-client <host:port>";
+      throw this.#unusable(name, message);
+    }
+    if (type !== undefined && type !== "stdio" && !httpTypes.includes(type)) {
+      throw this.#unusable(name, `type is '${type}'; it must be 'stdio' or 'http'`);
+    }
+    if (type === undefined && command !== undefined && url !== undefined) {
+      throw this.#unusable(name, "it has both 'command' and 'url': give it one of them, or a 'type'");
+    }
+    const kind = type === undefined ? (command === undefined ? "url" : "command") : undefined;
+    return kind ?? (type === "stdio" ? "command" : "url");
+  }
+
+  #command(name: string, given: Given): CommandEntry {
+    const command = this.#expand(name, "command", given.command ?? "");
+    if (command === "") throw this.#unusable(name, "command must be the name or the path of a program");
+    const { project } = this.#places;
+    const cwd = resolve(project, this.#expand(name, "cwd", given.cwd ?? ""));
+    return {
+      kind: "command",
+      name,
+      command,
+      args: (given.args ?? []).map((arg, index) => this.#expand(name, `args.${index}`, arg)),
+      env: { ...this.#envFile(name, given.envFile), ...this.#env(name, given.env ?? {}) },
+      cwd,
+    };
+  }
+
+  #env(name: string, given: NonNullable<Given["env"]>): Record<string, string | undefined> {
+    const entries = Object.entries(given).map(([key, value]) => [
+      key,
+      value === null ? undefined : this.#expand(name, `env.${key}`, String(value)),
+    ]);
+    return Object.fromEntries(entries) as Record<string, string | undefined>;
+  }
+
+  /** VS Code and Cursor: a file of variables, which those in `env` win over. */
+  #envFile(name: string, given: string | undefined): Record<string, string | undefined> {
+    if (given === undefined) return {};
+    const path = resolve(this.#places.project, this.#expand(name, "envFile", given));
+    try {
+      return parseEnv(readFileSync(path, "utf8"));
+    } catch (error) {
+      throw this.#unusable(name, `envFile cannot be read: ${messageOf(error)}`);
+    }
+  }
+
+  #url(name: string, given: Given): UrlEntry {
+    if (given.url === undefined) {
+      const what = given.type === undefined ? "it has neither 'command' nor 'url'" : "it has no 'url'";
+      throw this.#unusable(name, `${what}: one of them says what the server is`);
+    }
+    const url = this.#expand(name, "url", given.url);
+    // The URL is not shown: keys are often a part of it.
+    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+      throw this.#unusable(name, "url must be an http or https URL, such as http://localhost:3000/mcp");
+    }
+    const headers = Object.entries(given.headers ?? {}).map(([key, value]) => [
+      key,
+      this.#expand(name, `headers.${key}`, value),
+    ]);
+    return { kind: "url", name, url, headers: Object.fromEntries(headers) as Record<string, string> };
+  }
+
+  #expand(name: string, member: string, value: string): string {
+    try {
+      return expand(value, this.#places);
+    } catch (error) {
+      if (!(error instanceof UnknownPlaceholder)) throw error;
+      throw this.#unusable(name, `${member} uses ${error.message}`);
+    }
+  }
+
+  #unusable(name: string, message: string): Error {
+    return unusable(`${this.#file}: the server '${name}': ${message}`, { file: this.#file });
+  }
+}

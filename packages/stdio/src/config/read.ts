@@ -1,0 +1,44 @@
+import { basename, dirname, resolve } from "node:path";
+import { unusable } from "mcp-tunnel-protocol";
+import { EntryReader } from "./entry.js";
+import type { McpServerEntry } from "./entry.js";
+import { readServers } from "./file.js";
+import type { NamedValue } from "./file.js";
+
+export interface ReadMcpConfigOptions {
+  /** The names of the servers to read. Default: all that are not `disabled`. */
+  servers?: readonly string[];
+}
+
+/**
+ * Reads the MCP servers in a config file of Claude Desktop, Claude Code, Cursor (`mcpServers`) or VS Code
+ * (`servers`). `${...}` is replaced. Relative paths start at the file's project: its folder, or the folder
+ * above one whose name begins with a dot (`.vscode`, `.cursor`). Entries that are not asked for may be wrong.
+ * @throws TunnelError `unavailable` for a file that cannot be read; `invalid_option`, with a message that
+ * names the file, the server and the member, what it is and what it must be.
+ */
+export function readMcpConfig(file: string, { servers }: ReadMcpConfigOptions = {}): McpServerEntry[] {
+  const entries = new EntryReader(file, { project: projectOf(file), env: process.env });
+  const named = readServers(file);
+  const chosen =
+    servers === undefined
+      ? named.filter((server) => !entries.isDisabled(server))
+      : servers.map((name) => find(name, named, file));
+  if (chosen.length === 0) {
+    const why = named.length === 0 ? "it is empty" : "all are disabled: name those to serve";
+    throw unusable(`${file} has no MCP servers: ${why}`, { file });
+  }
+  return [...new Set(chosen)].map((server) => entries.read(server));
+}
+
+function find(name: string, named: readonly NamedValue[], file: string): NamedValue {
+  const found = named.find((server) => server.name === name);
+  if (found !== undefined) return found;
+  const names = named.map((server) => `'${server.name}'`).join(", ");
+  throw unusable(`${file} has no server '${name}'; it has ${names || "none"}`, { file });
+}
+
+function projectOf(file: string): string {
+  const folder = dirname(resolve(file));
+  return basename(folder).startsWith(".") ? dirname(folder) : folder;
+}

@@ -1,0 +1,27 @@
+/** Where a server of several answers: `/<name>/mcp`, with the name as one segment of a URL's path. */
+export function mcpPath(name: string): string {
+  // A shell would read these characters in a URL that a person pastes. encodeURIComponent leaves them.
+  const segment = encodeURIComponent(name).replaceAll(/[!'()*]/g, (character) => {
+    return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+  });
+  return `/${segment}/mcp`;
+}
+
+/** The name of the server that the path of a URL leads to, however much of the name is escaped. */
+export function nameAt(pathname: string): string | undefined {
+  const segment = /^\/([^/]+)\/mcp$/.exec(pathname)?.[1];
+  if (segment === undefined) return undefined;
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The answer for every other path. It names no server, because strangers ask. It is not JSON-RPC: a host that
+ * looks for OAuth metadata at `/.well-known/` reads from it that there is no authorization.
+ */
+export function notFound(): Response {
+  return new Response("Not found\n", { status: 404, headers: { "Content-Type": "text/plain" } });
+}
