@@ -3,6 +3,7 @@ import { TunnelError } from "mcp-tunnel-protocol";
 import { printable, printableLines, stackOf } from "mcp-tunnel-shared";
 import { endWithReader, letHeapGrow } from "mcp-tunnel-shared/command";
 import type { TunnelClient } from "mcp-tunnel-client";
+import type { McpServers, OnServerEvent } from "./mcp-servers.js";
 import { exitStatus, parseCommandLine } from "./options.js";
 import type { CliOptions } from "./options.js";
 import { HumanRenderer, JsonRenderer } from "./render.js";
@@ -18,25 +19,39 @@ const output = new TerminalOutput(() => onReaderGone());
 endWithReader();
 
 async function main(args: readonly string[]): Promise<number> {
-  let options: CliOptions;
   let client: TunnelClient;
+  let renderer: Renderer;
+  let mcp: McpServers | undefined;
   // An open question would keep the process alive, and the terminal in its mode.
   const asking = new AbortController();
   const ask = (patterns: readonly string[]): Promise<string> => pick(patterns, asking.signal);
   try {
-    options = parseCommandLine(args);
+    const options = parseCommandLine(args);
     // The client is loaded when it is needed: with its HTTP library it would take half of the time in which
     // the command answers a mistake or --help.
     const { TunnelClient } = await import("mcp-tunnel-client");
-    client = new TunnelClient({ ...options.client, ...(askable(options) ? { pick: ask } : {}) });
+    mcp = await openMcp(options, (...event) => renderer.server(...event));
+    const { port, target } = options.client;
+    const local = mcp?.title ?? String(target ?? `http://localhost:${port}`);
+    renderer = options.json ? new JsonRenderer(output) : new HumanRenderer(output, local);
+    client = new TunnelClient({
+      ...options.client,
+      ...(mcp === undefined ? {} : { service: mcp.service }),
+      ...(askable(options) ? { pick: ask } : {}),
+    });
+    renderer.follow(client, mcp?.places);
   } catch (error) {
     return usageStatus(error);
   }
-  const { port, target } = options.client;
-  const renderer = options.json
-    ? new JsonRenderer(output)
-    : new HumanRenderer(output, String(target ?? `http://localhost:${port}`));
+  mcp?.probe();
   return run(client, renderer, () => asking.abort());
+}
+
+/** The MCP servers that are served in place of a local service. The bridge is loaded when it is needed. */
+async function openMcp({ mcp }: CliOptions, onEvent: OnServerEvent): Promise<McpServers | undefined> {
+  if (mcp === undefined) return undefined;
+  const { openMcpServers } = await import("./mcp-servers.js");
+  return openMcpServers(mcp, onEvent);
 }
 
 /**
@@ -44,7 +59,6 @@ async function main(args: readonly string[]): Promise<number> {
  * the terminal back.
  */
 async function run(client: TunnelClient, renderer: Renderer, stopAsking: () => void): Promise<number> {
-  renderer.follow(client);
   const closed = new Promise<TunnelError | undefined>((resolve) => {
     client.on("closed", ({ error }) => resolve(error));
   });

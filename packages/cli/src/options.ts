@@ -1,22 +1,13 @@
-import { Argument, Command, InvalidArgumentError, Option } from "commander";
-import { maxTimerMs, TunnelError, unusable } from "mcp-tunnel-protocol";
-import {
-  durationForm,
-  exactBytes,
-  formatDuration,
-  oneLine,
-  parseBytes,
-  parseDuration,
-  printable,
-} from "mcp-tunnel-shared";
-import { environmentName, optionDescription, readSecret } from "mcp-tunnel-shared/command";
-import type { TunnelClientOptions } from "mcp-tunnel-client";
+import { Argument, Command, Option } from "commander";
+import { TunnelError, unusable } from "mcp-tunnel-protocol";
+import { exactBytes, formatDuration, oneLine, printable } from "mcp-tunnel-shared";
+import { optionDescription, readSecret } from "mcp-tunnel-shared/command";
+import type { ServiceOptions, TunnelClientOptions } from "mcp-tunnel-client";
 import {
   checkSubdomain,
   defaultOauthMetadata,
   defaultOrigin,
   greatestHeadBytes,
-  leastHeadBytes,
   oauthMetadataPolicies,
   originPolicies,
   parseForwardedHeaders,
@@ -25,18 +16,23 @@ import {
 } from "mcp-tunnel-client/options";
 import type { OauthMetadata, OriginPolicy } from "mcp-tunnel-client/options";
 import { environmentProxy } from "./environment-proxy.js";
+import { checkedBy, isOn, option, parseLocal, readDuration, readHeadBytes } from "./flags.js";
+import { addMcpOptions, readMcpOptions, splitArguments } from "./mcp-options.js";
+import type { McpFlags, McpOptions } from "./mcp-options.js";
 import { version } from "./version.js";
 
 /** The options of the command line and the environment. */
 export interface CliOptions {
   readonly json: boolean;
   readonly client: TunnelClientOptions;
+  /** What is served if `client` names no service. */
+  readonly mcp: McpOptions | undefined;
 }
 
 /** Exit statuses, by why the command ended. `--help` lists them, too. */
 export const exitStatus = { ended: 0, failed: 1, usage: 2, refused: 3, evicted: 4 } as const;
 
-const description = `Gives a local MCP server, or any HTTP service, a public URL through an mcp-tunnel relay.
+const description = `Gives a local MCP server, over HTTP or stdio, or any HTTP service, a public URL through an mcp-tunnel relay.
 
 The relay sends visitors' requests through one outgoing connection, so nothing on this machine has to be reachable. If that connection is lost, the client reconnects by itself.`;
 
@@ -52,8 +48,13 @@ Examples:
     $ mcp-tunnel-client localhost:8000 --relay tunnel.example.com \\
         --subdomain demo
 
+  Publish an MCP server that speaks over stdin and stdout, at /mcp
+    $ mcp-tunnel-client --stdio --visitor-auth none \\
+        --relay https://tunnel.example.com \\
+        -- npx -y @modelcontextprotocol/server-everything stdio
+
   For programs: one JSON object a line (connected, request, disconnected,
-  reconnecting, refused, closing, evicted, warning, error)
+  reconnecting, refused, closing, evicted, warning, error, server)
     $ mcp-tunnel-client 5173 --relay ws://127.0.0.1:8080 --json
 
 Exit status:
@@ -63,7 +64,7 @@ Exit status:
   3  the relay refused the token or the name, or its operator closed the tunnel
   4  evicted: another client has taken the name`;
 
-interface Flags {
+interface Flags extends McpFlags {
   relay?: string;
   proxy?: string;
   subdomain?: string;
@@ -84,10 +85,14 @@ interface Flags {
  * @throws CommanderError, or TunnelError `invalid_option`, or `unavailable` for a file that cannot be read.
  */
 export function parseCommandLine(args: readonly string[]): CliOptions {
+  const { own, command: serverCommand } = splitArguments(args);
   const command = buildCommand();
-  command.parse(args, { from: "user" });
+  command.parse(own, { from: "user" });
   const flags = command.opts<Flags>();
-  const local = command.processedArgs[0] as Pick<TunnelClientOptions, "port" | "target">;
+  const local = command.processedArgs[0] as Pick<TunnelClientOptions, "port" | "target"> | undefined;
+  const forwarding = readForwarding(flags, command);
+  const mcp = readMcpOptions(flags, local !== undefined, serverCommand, forwarding);
+  if (mcp?.servers.form === "command") refuseForwarding(command);
   const { relay } = flags;
   if (relay === undefined) {
     throw unusable("no relay is given: add --relay <url>, or set MCP_TUNNEL_RELAY", { options: ["relay"] });
@@ -96,17 +101,13 @@ export function parseCommandLine(args: readonly string[]): CliOptions {
   const proxyUrl = flags.proxy ?? environmentProxy(registerUrl(relay));
   return {
     json: isOn("json", flags.json),
+    mcp,
     client: {
-      ...local,
+      ...(mcp === undefined ? { ...local, ...forwarding } : {}),
       relayUrl: relay,
       ...(proxyUrl === undefined ? {} : { proxyUrl }),
       ...(token === undefined ? {} : { token }),
       ...(flags.subdomain === undefined ? {} : { subdomain: flags.subdomain }),
-      hostHeader: flags.hostHeader,
-      ...readOrigin(flags, command),
-      ...(flags.forwardedHeaders === undefined ? {} : { forwardedHeaders: flags.forwardedHeaders }),
-      oauthMetadata: flags.oauthMetadata,
-      maxResponseHeadBytes: flags.maxResponseHead,
       ...(flags.maxReconnectTime === undefined ? {} : { maxReconnectTimeMs: flags.maxReconnectTime }),
       shutdownGraceMs: flags.shutdownGrace,
       waitForRelay: true,
@@ -115,14 +116,14 @@ export function parseCommandLine(args: readonly string[]): CliOptions {
 }
 
 function buildCommand(): Command {
-  return new Command("mcp-tunnel-client")
+  const command = new Command("mcp-tunnel-client")
     .description(description)
     .version(version, "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
     .configureHelp({ optionDescription })
     .addArgument(
       new Argument(
-        "<local>",
+        "[local]",
         "the local service: a port of this machine, host:port, or http(s)://host:port",
       ).argParser(parseLocal),
     )
@@ -208,24 +209,37 @@ function buildCommand(): Command {
     .addHelpText("after", epilogue)
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(mistake(text)) });
+  return addMcpOptions(command);
 }
 
-function option(flags: string, text: string): Option {
-  const created = new Option(flags, text);
-  return created.env(environmentName(created.name()));
+/** The options about a service behind HTTP. */
+const forwardingOptions = {
+  hostHeader: "host-header",
+  origin: "origin",
+  dropOrigin: "drop-origin",
+  forwardedHeaders: "forwarded-headers",
+  oauthMetadata: "oauth-metadata",
+  maxResponseHead: "max-response-head",
+};
+
+/** @throws TunnelError `invalid_option` for an option that would have no effect. */
+function refuseForwarding(command: Command): void {
+  for (const [key, name] of Object.entries(forwardingOptions)) {
+    // Variables are often set once for several clients.
+    if (command.getOptionValueSource(key) !== "cli") continue;
+    throw unusable(`--${name} has no effect with --stdio: no HTTP goes to that server`, { options: [name] });
+  }
 }
 
-/**
- * Whether a switch is on, by the command line or the environment. There commander would take any value for
- * yes.
- */
-function isOn(name: "json" | "drop-origin", given: boolean | undefined): boolean {
-  if (given === true) return true;
-  const variable = environmentName(name);
-  const value = process.env[variable]?.toLowerCase() ?? "";
-  if (["1", "true", "yes", "on"].includes(value)) return true;
-  if (["", "0", "false", "no", "off"].includes(value)) return false;
-  throw unusable(`${variable} must be true or false, not '${value}'`, { options: [name] });
+/** How a service behind HTTP is told of visitors. */
+function readForwarding(flags: Flags, command: Command): ServiceOptions {
+  return {
+    hostHeader: flags.hostHeader,
+    ...readOrigin(flags, command),
+    ...(flags.forwardedHeaders === undefined ? {} : { forwardedHeaders: flags.forwardedHeaders }),
+    oauthMetadata: flags.oauthMetadata,
+    maxResponseHeadBytes: flags.maxResponseHead,
+  };
 }
 
 /**
@@ -239,56 +253,6 @@ function readOrigin(flags: Flags, command: Command): Pick<TunnelClientOptions, "
   if (isOfCommandLine && flags.dropOrigin !== true) return { origin };
   if (!isOfCommandLine && flags.dropOrigin === true) return { origin: "drop" };
   return { origin, dropOrigin: isOn("drop-origin", flags.dropOrigin) };
-}
-
-/**
- * Reads a port, host:port or a URL. A host that is left out is this machine.
- * @throws InvalidArgumentError for anything else. The library checks the parts of the URL later, as its
- * `target`.
- */
-export function parseLocal(text: string): Pick<TunnelClientOptions, "port" | "target"> {
-  if (/^\d+$/.test(text)) return { port: Number(text) };
-  // A URL parser would take `localhost:3000` for the scheme "localhost".
-  const [, host, rest] = /^([\w.-]*|\[.*\])(:\d+(?:\/.*)?)$/.exec(text) ?? [];
-  const target = host === undefined ? text : `http://${host || "localhost"}${rest}`;
-  if (!/^https?:\/\//i.test(target) || !URL.canParse(target)) {
-    throw new InvalidArgumentError(
-      "It takes a port, such as 3000, host:port, such as localhost:3000 or [::1]:3000, or http(s)://host:port.",
-    );
-  }
-  return { target };
-}
-
-/**
- * A reader of a value that the library checks, too. commander reports the mistakes, and says whether they
- * come from the environment. The reader is not for values that may hold a password, because commander repeats
- * the value.
- */
-function checkedBy(check: (text: string) => unknown): (text: string) => string {
-  return (text) => {
-    try {
-      check(text);
-    } catch (error) {
-      if (!(error instanceof TunnelError)) throw error;
-      throw new InvalidArgumentError(error.message);
-    }
-    return text;
-  };
-}
-
-/** A duration, in milliseconds: `90s`, `1.5m`, or `90` for seconds. */
-export function readDuration(text: string): number {
-  const ms = parseDuration(text);
-  if (ms !== undefined && ms <= maxTimerMs) return ms;
-  throw new InvalidArgumentError(`It takes ${durationForm}; at most 24 days.`);
-}
-
-function readHeadBytes(text: string): number {
-  const bytes = parseBytes(text) ?? 0;
-  if (bytes >= leastHeadBytes && bytes <= greatestHeadBytes) return bytes;
-  throw new InvalidArgumentError(
-    `It takes a number of bytes from ${leastHeadBytes} to ${greatestHeadBytes}, such as 128KiB.`,
-  );
 }
 
 /** A mistake in one line. commander puts its suggestions on a second line. */

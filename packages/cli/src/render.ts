@@ -2,6 +2,9 @@ import picocolors from "picocolors";
 import type { TunnelError } from "mcp-tunnel-protocol";
 import { printable, printableJson } from "mcp-tunnel-shared";
 import type { RefusedEvent, RequestEvent, TunnelClient } from "mcp-tunnel-client";
+import type { StdioEvent } from "mcp-tunnel-stdio";
+import { addressesOf } from "./mcp-addresses.js";
+import type { McpPlace } from "./mcp-addresses.js";
 
 /** The place to which lines go. */
 export interface Output {
@@ -15,7 +18,13 @@ export interface Output {
  * relays. All of that is escaped.
  */
 export interface Renderer {
-  follow(client: TunnelClient): void;
+  /** `places`: the MCP servers that the client serves in place of a local service. Default: none. */
+  follow(client: TunnelClient, places?: readonly McpPlace[]): void;
+  /**
+   * A process of an MCP server does or says something. `name`: that in the config file, if there is one.
+   * `text`: the event in words.
+   */
+  server(name: string | undefined, event: StdioEvent, text: string): void;
   /** The client is asked to end while so many requests are open. */
   closing(openRequests: number): void;
   /** The command fails with this error. */
@@ -29,8 +38,11 @@ export class JsonRenderer implements Renderer {
     this.#output = output;
   }
 
-  follow(client: TunnelClient): void {
-    client.on("connected", (event) => this.#line("connected", event));
+  follow(client: TunnelClient, places: readonly McpPlace[] = []): void {
+    client.on("connected", (event) => {
+      const servers = addressesOf(event, places).map(({ name, url }) => ({ name: name ?? null, url }));
+      this.#line("connected", places.length === 0 ? event : { ...event, servers });
+    });
     client.on("disconnected", ({ cause }) => this.#line("disconnected", reason(cause)));
     client.on("reconnecting", ({ attempt, delayMs, cause }) => {
       this.#line("reconnecting", { attempt, delayMs: Math.round(delayMs), ...reason(cause) });
@@ -54,6 +66,10 @@ export class JsonRenderer implements Renderer {
     });
     client.on("error", (event) => this.#line("error", event));
     client.on("warning", (event) => this.#line("warning", event));
+  }
+
+  server(name: string | undefined, event: StdioEvent): void {
+    this.#line("server", { server: name ?? null, ...event });
   }
 
   closing(openRequests: number): void {
@@ -95,11 +111,11 @@ export class HumanRenderer implements Renderer {
     this.#colors = picocolors.createColors(output.colors);
   }
 
-  follow(client: TunnelClient): void {
+  follow(client: TunnelClient, places: readonly McpPlace[] = []): void {
     const { green, yellow, red } = this.#colors;
-    client.on("connected", ({ url, resumed }) => {
+    client.on("connected", ({ url, subdomain, resumed }) => {
       this.#told.clear();
-      if (url !== this.#url) this.#banner(url);
+      if (url !== this.#url) this.#banner({ url, subdomain }, places);
       else this.#output.out(green(resumed ? "connected again, nothing lost" : "connected again"));
       this.#url = url;
     });
@@ -122,6 +138,13 @@ export class HumanRenderer implements Renderer {
     });
   }
 
+  server(name: string | undefined, event: StdioEvent, text: string): void {
+    const { dim, yellow, red } = this.#colors;
+    const color = { failed: red, stray: yellow, notice: yellow, started: dim, ended: dim, stderr: dim };
+    const prefix = dim(`${printable(name ?? "server")}[${event.process}]`);
+    this.#output.err(`${prefix} ${color[event.type](printable(text))}`);
+  }
+
   closing(openRequests: number): void {
     if (openRequests === 0) return;
     const requests = openRequests === 1 ? "1 request" : `${openRequests} requests`;
@@ -141,11 +164,18 @@ export class HumanRenderer implements Renderer {
     return true;
   }
 
-  #banner(url: string): void {
-    const { bold, cyan, dim } = this.#colors;
+  #banner(tunnel: { url: string; subdomain: string }, places: readonly McpPlace[]): void {
+    const { bold, cyan, dim, yellow } = this.#colors;
+    const addresses = addressesOf(tunnel, places);
+    const urls = places.length === 0 ? [tunnel.url] : addresses.map(({ url }) => url);
     this.#output.out("");
-    this.#output.out(`  ${bold(cyan(printable(url)))}`);
+    for (const url of urls) this.#output.out(`  ${bold(cyan(printable(url)))}`);
     this.#output.out(`  ${dim(`-> ${printable(this.#local)}`)}`);
+    this.#output.out("");
+    if (places.length === 0) return;
+    for (const { addCommand } of addresses) this.#output.out(printable(addCommand));
+    this.#output.out("");
+    this.#output.out(yellow("Everybody who knows or guesses a URL can use its server with your rights."));
     this.#output.out("");
   }
 

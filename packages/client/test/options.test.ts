@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { environmentProxy } from "../../cli/src/environment-proxy.js";
-import { parseCommandLine, parseLocal, readDuration } from "../../cli/src/options.js";
+import { parseLocal, readDuration } from "../../cli/src/flags.js";
+import { parseCommandLine } from "../../cli/src/options.js";
 import { registerUrl, resolveOptions } from "../src/options.js";
 import type { TunnelClientOptions } from "../src/options.js";
 import { parseTarget } from "../src/service/http/target.js";

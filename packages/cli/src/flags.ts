@@ -1,0 +1,89 @@
+import { InvalidArgumentError, Option } from "commander";
+import { maxTimerMs, TunnelError, unusable } from "mcp-tunnel-protocol";
+import { durationForm, parseBytes, parseDuration } from "mcp-tunnel-shared";
+import { environmentName } from "mcp-tunnel-shared/command";
+import type { TunnelClientOptions } from "mcp-tunnel-client";
+import { greatestHeadBytes, leastHeadBytes } from "mcp-tunnel-client/options";
+
+/** An option that the environment can set, too. */
+export function option(flags: string, text: string): Option {
+  const created = new Option(flags, text);
+  return created.env(environmentName(created.name()));
+}
+
+/**
+ * Whether a switch is on, by the command line or the environment. There commander would take any value for
+ * yes.
+ */
+export function isOn(name: "json" | "drop-origin" | "stdio", given: boolean | undefined): boolean {
+  if (given === true) return true;
+  const variable = environmentName(name);
+  const value = process.env[variable]?.toLowerCase() ?? "";
+  if (["1", "true", "yes", "on"].includes(value)) return true;
+  if (["", "0", "false", "no", "off"].includes(value)) return false;
+  throw unusable(`${variable} must be true or false, not '${value}'`, { options: [name] });
+}
+
+/**
+ * Reads a port, host:port or a URL. A host that is left out is this machine.
+ * @throws InvalidArgumentError for anything else. The library checks the parts of the URL later, as its
+ * `target`.
+ */
+export function parseLocal(text: string): Pick<TunnelClientOptions, "port" | "target"> {
+  if (/^\d+$/.test(text)) return { port: Number(text) };
+  // A URL parser would take `localhost:3000` for the scheme "localhost".
+  const [, host, rest] = /^([\w.-]*|\[.*\])(:\d+(?:\/.*)?)$/.exec(text) ?? [];
+  const target = host === undefined ? text : `http://${host || "localhost"}${rest}`;
+  if (!/^https?:\/\//i.test(target) || !URL.canParse(target)) {
+    throw new InvalidArgumentError(
+      "It takes a port, such as 3000, host:port, such as localhost:3000 or [::1]:3000, or http(s)://host:port.",
+    );
+  }
+  return { target };
+}
+
+/**
+ * A reader of a value that the library checks, too. commander reports the mistakes, and says whether they
+ * come from the environment. The reader is not for values that may hold a password, because commander repeats
+ * the value.
+ */
+export function checkedBy(check: (text: string) => unknown): (text: string) => string {
+  return (text) => {
+    try {
+      check(text);
+    } catch (error) {
+      if (!(error instanceof TunnelError)) throw error;
+      throw new InvalidArgumentError(error.message);
+    }
+    return text;
+  };
+}
+
+/** A duration, in milliseconds: `90s`, `1.5m`, or `90` for seconds. */
+export function readDuration(text: string): number {
+  const ms = parseDuration(text);
+  if (ms !== undefined && ms <= maxTimerMs) return ms;
+  throw new InvalidArgumentError(`It takes ${durationForm}; at most 24 days.`);
+}
+
+export function readHeadBytes(text: string): number {
+  const bytes = parseBytes(text) ?? 0;
+  if (bytes >= leastHeadBytes && bytes <= greatestHeadBytes) return bytes;
+  throw new InvalidArgumentError(
+    `It takes a number of bytes from ${leastHeadBytes} to ${greatestHeadBytes}, such as 128KiB.`,
+  );
+}
+
+/** A size in bytes, such as 32MiB. */
+export function readSize(text: string): number {
+  const bytes = parseBytes(text) ?? 0;
+  if (bytes >= 1) return bytes;
+  throw new InvalidArgumentError("It takes a number of bytes from 1, such as 32MiB.");
+}
+
+/** A whole number from 1. */
+export function readCount(text: string): number {
+  const count = /^\d+$/.test(text) ? Number(text) : 0;
+  if (count >= 1 && Number.isSafeInteger(count)) return count;
+  throw new InvalidArgumentError("It takes a whole number from 1.");
+}

@@ -1,0 +1,129 @@
+import { createService } from "mcp-tunnel-client";
+import type { FetchHandler, Service } from "mcp-tunnel-client";
+import { unusable } from "mcp-tunnel-protocol";
+import {
+  createMcpServers,
+  createStdioServer,
+  eventText,
+  mcpPath,
+  nameAt,
+  notFound,
+  readMcpConfig,
+} from "mcp-tunnel-stdio";
+import type { McpServerEntry, StdioEvent, UrlEntry } from "mcp-tunnel-stdio";
+import type { McpPlace } from "./mcp-addresses.js";
+import type { McpOptions } from "./mcp-options.js";
+import { PathService } from "./path-service.js";
+
+/** `name`: that in the config file, if there is one. `text`: the event in words. */
+export type OnServerEvent = (name: string | undefined, event: StdioEvent, text: string) => void;
+
+/** MCP servers behind one service. */
+export interface McpServers {
+  /** To close it ends all processes. */
+  readonly service: Service;
+  readonly places: readonly McpPlace[];
+  /** What is served, for the person at the terminal. */
+  readonly title: string;
+  /** Starts the server once, so that a broken command shows before a host connects. */
+  probe(): void;
+}
+
+/** @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read. */
+export function openMcpServers(options: McpOptions, onEvent: OnServerEvent): McpServers {
+  const { servers } = options;
+  return servers.form === "command"
+    ? openCommand(servers.command, servers.args, options, onEvent)
+    : openConfig(servers.file, servers.names, options, onEvent);
+}
+
+function openCommand(
+  command: string,
+  args: readonly string[],
+  { limits }: McpOptions,
+  onEvent: OnServerEvent,
+): McpServers {
+  const server = createStdioServer({
+    ...limits,
+    command,
+    args,
+    onEvent: (event) => onEvent(undefined, event, eventText(event)),
+  });
+  const path = "/mcp";
+  const fetch: FetchHandler = (request) =>
+    new URL(request.url).pathname === path ? server.fetch(request) : notFound();
+  return {
+    service: closingWith(createService({ fetch }), server),
+    places: [{ name: undefined, path }],
+    title: [command, ...args].join(" "),
+    probe: () => {
+      // A failure is an event, too.
+      server.probe().catch(() => {});
+    },
+  };
+}
+
+function openConfig(
+  file: string,
+  names: readonly string[] | undefined,
+  { limits, forwarding }: McpOptions,
+  onEvent: OnServerEvent,
+): McpServers {
+  const entries = readMcpConfig(file, names === undefined ? {} : { servers: names });
+  const commands = entries.filter((entry) => entry.kind === "command");
+  const urls = entries.filter((entry) => entry.kind === "url");
+  for (const entry of urls) refuseCredentials(entry, file);
+  const servers = createMcpServers(commands, {
+    ...limits,
+    onEvent: (name, event) => onEvent(name, event, eventText(event)),
+  });
+  const destinations = urls.map(({ name, url }) => {
+    const { origin, pathname } = new URL(url);
+    const service = createService({ ...forwarding, target: origin });
+    return [name, { service, path: pathname }] as const;
+  });
+  const others = closingWith(createService({ fetch: servers.fetch }), servers);
+  return {
+    service: new PathService(new Map(destinations), nameAt, others),
+    places: entries.map(({ name }: McpServerEntry) => ({ name, path: mcpPath(name) })),
+    title: file,
+    // Servers of a file are started when they are asked.
+    probe: () => {},
+  };
+}
+
+/**
+ * A server elsewhere knows the person by what the entry holds. Nothing of it may serve strangers.
+ * @throws TunnelError `invalid_option`.
+ */
+function refuseCredentials({ name, url, headers }: UrlEntry, file: string): void {
+  const { username, password, search } = new URL(url);
+  const what =
+    Object.keys(headers).length > 0
+      ? "'headers'"
+      : username !== "" || password !== ""
+        ? "a user or a password in its 'url'"
+        : search === ""
+          ? undefined
+          : "a query in its 'url'";
+  if (what === undefined) return;
+  throw unusable(
+    `${file}: the server '${name}' has ${what}: with --visitor-auth none everybody could use that server as you. ` +
+      "Name the servers that everybody may use: --server <name>",
+    { options: ["visitor-auth"], file },
+  );
+}
+
+/** The service, with what it answers from closed behind it. */
+function closingWith(service: Service, source: { close(): Promise<void> }): Service {
+  return {
+    accept: (stream, head, end, tunnel) => service.accept(stream, head, end, tunnel),
+    get open() {
+      return service.open;
+    },
+    async close() {
+      await service.close();
+      await source.close();
+    },
+  };
+}
