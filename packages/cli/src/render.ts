@@ -141,8 +141,8 @@ export class HumanRenderer implements Renderer {
   server(name: string | undefined, event: StdioEvent, text: string): void {
     const { dim, yellow, red } = this.#colors;
     const color = { failed: red, stray: yellow, notice: yellow, started: dim, ended: dim, stderr: dim };
-    const prefix = dim(`${printable(name ?? "server")}[${event.process}]`);
-    this.#output.err(`${prefix} ${color[event.type](printable(text))}`);
+    const process = event.process === undefined ? "" : `[${event.process}]`;
+    this.#output.err(`${dim(printable(name ?? "server") + process)} ${color[event.type](printable(text))}`);
   }
 
   closing(openRequests: number): void {

@@ -19,7 +19,7 @@ async function main(args: readonly string[]): Promise<number> {
     const server = createStdioServer({
       command,
       args: rest,
-      onEvent: (event) => console.error(`[${event.process}] ${printable(eventText(event))}`),
+      onEvent: (event) => console.error(printable(eventText(event))),
     });
     const http = await listen((request) => server.fetch(request), host, port);
     console.log(http.url);
