@@ -15,7 +15,7 @@ function text(value) {
   return { content: [{ type: "text", text: String(value) }] };
 }
 
-function createTools() {
+export function createTools() {
   const server = new McpServer({ name: "mcp-tunnel-example", version: "1.0.0" });
   server.registerTool(
     "add",

@@ -7,6 +7,7 @@ import type { SharedSocket } from "./shared-socket.js";
 export const commands = {
   relay: fileURLToPath(new URL("../../packages/relay/bin/mcp-tunnel.js", import.meta.url)),
   client: fileURLToPath(new URL("../../packages/cli/bin/mcp-tunnel-client.js", import.meta.url)),
+  stdio: fileURLToPath(new URL("../../packages/stdio/bin/mcp-tunnel-stdio.js", import.meta.url)),
 };
 
 export type JsonLine = Record<string, unknown>;

@@ -1,0 +1,168 @@
+import { EventEmitter } from "node:events";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { beforeEach, describe, expect, it } from "vitest";
+import { createFolder } from "../../../test/support/certificates.js";
+import { closingAfterEach } from "../../../test/support/cleanup.js";
+import { runClient } from "../../../test/support/commands.js";
+import type { RunningCommand } from "../../../test/support/commands.js";
+import { startUpstream } from "../../../test/support/upstream.js";
+import type { TunnelClient } from "../../client/src/client.js";
+import { visit } from "../../client/test/relay-side.js";
+import type { Visit } from "../../client/test/relay-side.js";
+import { TestRelay } from "../../client/test/test-relay.js";
+import { eventText } from "../../stdio/src/event-text.js";
+import type { StdioEvent } from "../../stdio/src/events.js";
+import type { McpPlace } from "../src/mcp-addresses.js";
+import { HumanRenderer } from "../src/render.js";
+
+const closing = closingAfterEach();
+const server = fileURLToPath(new URL("../../../examples/basic/stdio-server.mjs", import.meta.url));
+
+/** What a person sees at the start, and of events. */
+function screen(places: readonly McpPlace[], url: string, events: readonly StdioEvent[] = []): string[] {
+  const client = new EventEmitter();
+  const lines: string[] = [];
+  const add = (line: string): number => lines.push(line);
+  const renderer = new HumanRenderer({ out: add, err: add, colors: false }, "mcp.json");
+  renderer.follow(client as unknown as TunnelClient, places);
+  client.emit("connected", { url, subdomain: "demo", resumed: false });
+  for (const event of events) renderer.server(places[0]?.name, event, eventText(event));
+  return lines;
+}
+
+describe("the screen", () => {
+  it("has each server's URL, and a line to paste", () => {
+    const places = [
+      { name: "files", path: "/files/mcp" },
+      { name: "@a/play wright (x)", path: "/%40a%2Fplay%20wright%20%28x%29/mcp" },
+      { name: "漢", path: "/%E6%BC%A2/mcp" },
+    ];
+    const lines = screen(places, "https://demo.relay.test");
+    expect(lines).toEqual([
+      "",
+      "  https://demo.relay.test/files/mcp",
+      "  https://demo.relay.test/%40a%2Fplay%20wright%20%28x%29/mcp",
+      "  https://demo.relay.test/%E6%BC%A2/mcp",
+      "  -> mcp.json",
+      "",
+      "claude mcp add --transport http files https://demo.relay.test/files/mcp",
+      "claude mcp add --transport http a-play-wright-x- https://demo.relay.test/%40a%2Fplay%20wright%20%28x%29/mcp",
+      "claude mcp add --transport http server https://demo.relay.test/%E6%BC%A2/mcp",
+      "",
+      "Everybody who knows or guesses a URL can use its server with your rights.",
+      "",
+    ]);
+    // A terminal of 80 columns shows these on one line each. A long name or URL is the person's own.
+    for (const line of lines.filter((text) => !text.includes("%"))) expect(line.length).toBeLessThan(80);
+  });
+
+  it("has a URL of the relay's that a shell takes for nothing else", () => {
+    const lines = screen([{ name: undefined, path: "/mcp" }], "https://x$(touch${IFS}it);'.test/base/");
+    expect(lines).toContain(
+      String.raw`claude mcp add --transport http demo 'https://x$(touch${"${IFS}"}it);'\''.test/base/mcp'`,
+    );
+  });
+
+  it("has what processes do and say, of each server and process", () => {
+    const events: StdioEvent[] = [
+      { type: "started", process: 1, purpose: "probe" },
+      { type: "stderr", process: 1, line: "\u001b[2Jlistening" },
+      { type: "stray", process: 1, line: "hello" },
+      { type: "failed", process: 2, code: "not_found", message: "'npxx' was not found: is it on the PATH?" },
+      { type: "notice", message: "a notification belongs to no request" },
+      { type: "ended", process: 1, message: "has ended" },
+    ];
+    expect(
+      screen([{ name: "files", path: "/files/mcp" }], "https://demo.relay.test", events).slice(-6),
+    ).toEqual([
+      "files[1] started to ask which revisions it speaks",
+      "files[1] \\u001b[2Jlistening",
+      "files[1] wrote to stdout what is no message: hello",
+      "files[2] 'npxx' was not found: is it on the PATH?",
+      "files a notification belongs to no request",
+      "files[1] has ended",
+    ]);
+  });
+});
+
+describe("a client of MCP servers", () => {
+  let relay: TestRelay;
+  beforeEach(async () => {
+    relay = closing(await new TestRelay().listen());
+  });
+
+  function run(args: readonly string[]): RunningCommand {
+    return closing(
+      runClient(["--visitor-auth", "none", "--relay", relay.url, "--subdomain", "demo", ...args]),
+    );
+  }
+
+  const initialize = (): Visit =>
+    visit(relay.session as never, {
+      method: "POST",
+      path: "/mcp",
+      headers: ["Content-Type", "application/json", "Accept", "application/json, text/event-stream"],
+      body: Buffer.from(
+        JSON.stringify({
+          jsonrpc: "2.0",
+          id: 1,
+          method: "initialize",
+          params: {
+            protocolVersion: "2025-11-25",
+            capabilities: {},
+            clientInfo: { name: "test", version: "1" },
+          },
+        }),
+      ),
+    });
+
+  it("tells programs where they are, and what they do", async () => {
+    const client = run(["--stdio", "--json", "--", process.execPath, server]);
+    expect(await client.waitForJson({ event: "connected" })).toMatchObject({
+      url: "https://demo.relay.test",
+      servers: [{ name: null, url: "https://demo.relay.test/mcp" }],
+    });
+    // Before any visitor has come.
+    await client.waitForJson({ event: "server", server: null, type: "started", purpose: "probe" });
+    const done = await initialize().complete();
+    expect([done.head?.status, done.text]).toEqual([200, expect.stringContaining("mcp-tunnel-example")]);
+    await client.waitForJson({ event: "server", server: null, type: "started", purpose: "session" });
+    for (const path of ["/", "/mcp/x", "/.well-known/oauth-protected-resource/mcp"]) {
+      const other = await visit(relay.session as never, { path }).complete();
+      expect([other.head?.status, other.text]).toEqual([404, "Not found\n"]);
+    }
+  });
+
+  it("shows a broken command at once, and serves on", async () => {
+    const client = run(["--stdio", "--json", "--", "no-such-command"]);
+    await client.waitForJson({ event: "connected" });
+    const { message } = await client.waitForJson({ event: "server", type: "failed", code: "not_found" });
+    expect(message).toContain("no-such-command");
+    const done = await initialize().complete();
+    expect(done.head?.status).toBe(503);
+    expect(done.text).not.toContain("no-such-command");
+    client.child.kill("SIGINT");
+    expect(await client.exited).toEqual({ code: 0, signal: null });
+  });
+
+  it("forwards servers that are reached over HTTP, by the path of their own", async () => {
+    const upstream = closing(await startUpstream());
+    const file = join(closing(createFolder()).path, "mcp.json");
+    const url = `http://localhost:${upstream.port}/echo`;
+    writeFileSync(file, JSON.stringify({ servers: { "my api": { type: "http", url } } }));
+    const client = run(["--mcp-config", file, "--json"]);
+    expect(await client.waitForJson({ event: "connected" })).toMatchObject({
+      servers: [{ name: "my api", url: "https://demo.relay.test/my%20api/mcp" }],
+    });
+    const path = "/my%20api/mcp?x=1";
+    const body = Buffer.from("hello");
+    const done = await visit(relay.session as never, { method: "POST", path, body }).complete();
+    expect([done.head?.status, done.text]).toEqual([200, "hello"]);
+    expect(upstream.requests[0]?.path).toBe("/echo?x=1");
+    expect(upstream.requests[0]?.rawHeaders).toContain(`localhost:${upstream.port}`);
+    const other = await visit(relay.session as never, { path: "/echo" }).complete();
+    expect([other.head?.status, other.text]).toEqual([404, "Not found\n"]);
+  });
+});
