@@ -25,6 +25,8 @@ async function bundle(entry: string): Promise<string> {
     bundle: true,
     platform: "node",
     format: "cjs",
+    // The CommonJS form of jsonc-parser looks for its own files in a way that esbuild does not follow.
+    mainFields: ["module", "main"],
     target: "node20.19",
     logLevel: "error",
   });
@@ -34,8 +36,17 @@ async function bundle(entry: string): Promise<string> {
 const run = (file: string, ...args: string[]): RunningCommand =>
   closing(new RunningCommand(process.execPath, [file, ...args]));
 
+/** Whether there is a process with this id. */
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 describe("a version in the sources", () => {
-  it.each(["client", "cli", "relay"])("is that of the manifest: %s", async (name) => {
+  it.each(["client", "cli", "relay", "stdio"])("is that of the manifest: %s", async (name) => {
     const { version } = (await import(join(packages, name, "dist", "version.js"))) as { version: string };
     expect(version).toBe(manifestOf(name).version);
   });
@@ -59,6 +70,34 @@ describe("commands that were bundled into one CommonJS file each", () => {
     const visitor = closing(createVisitor(Number(port)));
     expect(await visitor.text("one", "/bytes/5")).toMatchObject({ status: 200 });
     expect(upstream.requests.map(({ path }) => path)).toEqual(["/bytes/5"]);
+  });
+
+  it("serve a server on stdio, with whatever ends its processes", async () => {
+    const files = await Promise.all([bundle("relay/dist/cli/main.js"), bundle("cli/dist/main.js")]);
+    const relay = run(
+      files[0],
+      ...["--domain", "localhost", "--host", "127.0.0.1", "--port", "0", "--log-format", "json"],
+    );
+    const { port } = await relay.waitForJson({ msg: "listening" });
+    const answer = `process.stdin.once("data", (data) => {
+      console.log(JSON.stringify({ jsonrpc: "2.0", id: JSON.parse(data).id, result: { pid: process.pid } }));
+    })`;
+    const client = run(
+      files[1],
+      ...["--stdio", "--visitor-auth", "none", "--relay", `http://127.0.0.1:${String(port)}`],
+      ...["--subdomain", "one", "--json", "--", process.execPath, "-e", answer],
+    );
+    await client.waitForJson({ event: "connected" });
+    const visitor = closing(createVisitor(Number(port)));
+    const reply = await visitor.text("one", "/mcp", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params: {} }),
+    });
+    expect(reply).toMatchObject({ status: 200 });
+    const { result } = JSON.parse(reply.text) as { result: { pid: number } };
+    await client.close();
+    await expect.poll(() => isAlive(result.pid)).toBe(false);
   });
 
   it("say their version", async () => {

@@ -130,7 +130,7 @@ echo "$@" >> "${join(work, "said")}"
     const published = readFileSync(join(work, "said"), "utf8").trim().split("\n");
     const options = "--access public --provenance --ignore-scripts";
     expect(published).toEqual(
-      ["mcp-tunnel-shared", "mcp-tunnel", "mcp-tunnel-client", "mcp-tunnel-cli"].map(
+      ["mcp-tunnel-shared", "mcp-tunnel", "mcp-tunnel-client", "mcp-tunnel-stdio", "mcp-tunnel-cli"].map(
         (name) => `publish ./packages/${name}-1.2.3.tgz ${options}`,
       ),
     );
@@ -149,7 +149,14 @@ echo "$@" >> "${join(work, "said")}"
     const { version } = JSON.parse(readFileSync(join(repository, "packages/relay/package.json"), "utf8")) as {
       version: string;
     };
-    const packages = { shared: "-shared", protocol: "-protocol", relay: "", client: "-client", cli: "-cli" };
+    const packages = {
+      shared: "-shared",
+      protocol: "-protocol",
+      relay: "",
+      client: "-client",
+      stdio: "-stdio",
+      cli: "-cli",
+    };
     expect(readdirSync(work).toSorted()).toEqual(
       Object.values(packages)
         .map((name) => `mcp-tunnel${name}-${version}.tgz`)
