@@ -1,5 +1,6 @@
-// `npm start`: a relay, a real MCP server and the client that connects them, all on this machine. The relay
-// and the client are the commands that users run; only their arguments are written here.
+// `npm start`: a relay, two real MCP servers, one over HTTP and one over stdin and stdout, and the clients that
+// connect them, all on this machine. The relay and the clients are the commands that users run; only their
+// arguments are written here.
 import { createServer } from "node:net";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -27,16 +28,18 @@ try {
   const mcpServer = await startMcpServer();
   running.push({ stop: () => mcpServer.close() });
 
-  const client = run("mcp-tunnel-client", [
-    String(mcpServer.port),
-    `--relay=http://127.0.0.1:${port}`,
-    "--token=demo",
-    "--subdomain=demo",
-    "--json",
+  const to = [`--relay=http://127.0.0.1:${port}`, "--token=demo", "--json"];
+  const client = run("mcp-tunnel-client", [String(mcpServer.port), "--subdomain=demo", ...to]);
+  const stdioServer = [process.execPath, fileURLToPath(new URL("stdio-server.mjs", import.meta.url))];
+  const stdioClient = run("mcp-tunnel-client", [
+    ...["--stdio", "--visitor-auth=none", "--subdomain=stdio", ...to, "--"],
+    ...stdioServer,
   ]);
-  const { url } = await client.ready((line) => line.event === "connected");
-  explain(url, mcpServer.port);
-  client.on("line", showRequest);
+  const [{ url }, { servers }] = await Promise.all(
+    [client, stdioClient].map((one) => one.ready((line) => line.event === "connected")),
+  );
+  explain(url, mcpServer.port, servers[0].url);
+  for (const one of [client, stdioClient]) one.on("line", showRequest);
 } catch (error) {
   fail(`The demo could not start: ${error instanceof Error ? error.message : String(error)}`);
 }
@@ -48,7 +51,7 @@ function run(name, args) {
   return command;
 }
 
-function explain(url, localPort) {
+function explain(url, localPort, stdioUrl) {
   const mcpUrl = `${url}/mcp`;
   // npm runs this in the folder of the workspace; the person may be in another folder.
   const here = process.env.INIT_CWD ?? process.cwd();
@@ -57,18 +60,22 @@ function explain(url, localPort) {
   console.log(`
   Public URL        ${url}
   Local MCP server  http://127.0.0.1:${localPort}/mcp
+  The same tools, from a server that the client starts and speaks to over stdio:
+  Public URL        ${stdioUrl}
 
   From another terminal, with curl:
 
 curl -sS ${mcpUrl} -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' -d '${listTools}'
 
-  With the official MCP client:
+  With the official MCP client, first over HTTP and then over stdio:
 
 node ${shellWord(mcpClient)} ${mcpUrl}
+node ${shellWord(mcpClient)} ${stdioUrl}
 
   From Claude Code, where the system resolves names under .localhost:
 
 claude mcp add --transport http demo ${mcpUrl}
+claude mcp add --transport http stdio ${stdioUrl}
 
   Ctrl-C stops all of it. Requests:
 `);

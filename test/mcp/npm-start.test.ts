@@ -16,9 +16,9 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
  */
 const startTimeoutMs = 60_000;
 
-/** The line of the demo's output that starts with `word`. */
-const lineWith = (demo: RunningCommand, word: string): string | undefined =>
-  demo.stdout.find((line) => line.startsWith(`${word} `));
+/** The lines of the demo's output that start with `word`. */
+const linesWith = (demo: RunningCommand, word: string): string[] =>
+  demo.stdout.filter((line) => line.startsWith(`${word} `));
 
 describe.skipIf(missingProgram("curl"))("npm start", () => {
   const closing = closingAfterEach();
@@ -34,20 +34,22 @@ describe.skipIf(missingProgram("curl"))("npm start", () => {
     const { demo, url } = await start("npm", ["start"]);
     expect(url.hostname).toBe("demo.localhost");
 
-    const curl = await paste(lineWith(demo, "curl"));
-    expect(curl).toContain('"name":"slow_count"');
+    const [curlLine] = linesWith(demo, "curl");
+    expect(await paste(curlLine)).toContain('"name":"slow_count"');
 
-    const mcp = await paste(lineWith(demo, "node"));
-    expect(mcp).toContain("tool add: Adds two numbers");
-    expect(mcp).toContain("add 2 and 3: 5");
-    expect(mcp).toContain("progress: 3 of 3");
-    expect(mcp).toContain("slow_count: counted to 3");
+    // The server over HTTP, and the one on stdio.
+    const clients = linesWith(demo, "node");
+    expect(clients).toHaveLength(2);
+    for (const line of clients) {
+      const mcp = await paste(line);
+      expect(mcp).toContain("tool add: Adds two numbers");
+      expect(mcp).toContain("add 2 and 3: 5");
+      expect(mcp).toContain("progress: 3 of 3");
+      expect(mcp).toContain("slow_count: counted to 3");
+    }
 
-    // One line for each request that went through the tunnel.
-    await demo.waitFor(
-      "request lines",
-      () => demo.stdout.filter((line) => line.startsWith("POST /mcp 200"))[3],
-    );
+    // One line for each request that went through a tunnel.
+    await demo.waitFor("request lines", () => linesWith(demo, "POST /mcp 200")[7]);
 
     const processes = existsSync("/proc") ? descendants(demo.pid) : [];
     expect(processes.length).toBeGreaterThanOrEqual(existsSync("/proc") ? 2 : 0);
