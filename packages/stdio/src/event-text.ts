@@ -6,7 +6,10 @@ const purposes: Record<ProcessPurpose, string> = {
   probe: "started to ask which revisions it speaks",
 };
 
-/** An event as a line for the person at a terminal. Servers' own words are in it as they are. */
+/**
+ * An event in words, for the person at a terminal. The end of a process may have several lines. Servers' own
+ * words are in it as they are.
+ */
 export function eventText(event: StdioEvent): string {
   switch (event.type) {
     case "started":
