@@ -1,6 +1,6 @@
-// `npm start`: a relay, two real MCP servers, one over HTTP and one over stdin and stdout, and the clients that
-// connect them, all on this machine. The relay and the clients are the commands that users run; only their
-// arguments are written here.
+// `npm start`: a relay, two real MCP servers, one over HTTP and one over stdin and stdout, and the clients
+// that connect them, all on this machine. The relay and the clients are the commands that users run; only
+// their arguments are written here.
 import { createServer } from "node:net";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";

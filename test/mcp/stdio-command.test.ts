@@ -138,8 +138,8 @@ describe("mcp-tunnel-stdio", () => {
   });
 
   /**
-   * The attack: a web page whose name leads to this machine (DNS rebinding) asks the server, with the rights of the
-   * person who looks at the page.
+   * The attack: a web page whose name leads to this machine (DNS rebinding) asks the server, with the rights
+   * of the person who looks at the page.
    */
   it("answers no web page", async () => {
     const command = start(["--port", "0", "--", "no-such-command"]);

@@ -2,6 +2,8 @@ import { Option } from "commander";
 import type { Command } from "commander";
 import { unusable } from "mcp-tunnel-protocol";
 import { exactBytes, formatDuration } from "mcp-tunnel-shared";
+import { environmentName, sourceName } from "mcp-tunnel-shared/command";
+import type { OptionValues } from "mcp-tunnel-shared/command";
 import type { ServiceOptions } from "mcp-tunnel-client";
 import type { StdioOptions } from "mcp-tunnel-stdio";
 import { isOn, option, readCount, readDuration, readSize } from "./flags.js";
@@ -46,8 +48,8 @@ const stdioExample =
 
 /**
  * Takes the command of a server off the arguments: it has options of its own.
- * @throws TunnelError `invalid_option` if `--stdio` is there and `--` is not. The options of that command would
- * be taken for unknown ones of this.
+ * @throws TunnelError `invalid_option` if `--stdio` is there and `--` is not. The options of that command
+ * would be taken for unknown ones of this.
  */
 export function splitArguments(args: readonly string[]): SplitArguments {
   const at = args.indexOf("--");
@@ -108,21 +110,24 @@ export function addMcpOptions(command: Command): Command {
  */
 export function readMcpOptions(
   flags: McpFlags,
+  values: OptionValues,
   hasLocal: boolean,
   command: SplitArguments["command"],
   forwarding: ServiceOptions,
 ): McpOptions | undefined {
   const isStdio = isOn("stdio", flags.stdio);
   const { mcpConfig: file, server: names } = flags;
+  const stdioName = flags.stdio === true ? "--stdio" : environmentName("stdio");
+  const configName = sourceName(values, "mcp-config");
   if (command !== undefined && !isStdio) {
     throw unusable("a command after -- is for --stdio: add it", { options: ["stdio"] });
   }
   if (names !== undefined && file === undefined) {
     throw unusable("--server names a server in a file: add --mcp-config <file>", { options: ["server"] });
   }
-  checkOneForm([hasLocal && "<local>", isStdio && "--stdio", file !== undefined && "--mcp-config"]);
+  checkOneForm([hasLocal && "<local>", isStdio && stdioName, file !== undefined && configName]);
   if (hasLocal) return undefined;
-  if (flags.visitorAuth === undefined) throw withoutAuth(isStdio ? "--stdio" : "--mcp-config");
+  if (flags.visitorAuth === undefined) throw withoutAuth(isStdio ? stdioName : configName);
   const limits = limitsOf(flags);
   if (file !== undefined) return { servers: { form: "config", file, names }, limits, forwarding };
   const [program, ...args] = command ?? [];

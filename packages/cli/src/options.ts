@@ -91,7 +91,7 @@ export function parseCommandLine(args: readonly string[]): CliOptions {
   const flags = command.opts<Flags>();
   const local = command.processedArgs[0] as Pick<TunnelClientOptions, "port" | "target"> | undefined;
   const forwarding = readForwarding(flags, command);
-  const mcp = readMcpOptions(flags, local !== undefined, serverCommand, forwarding);
+  const mcp = readMcpOptions(flags, command, local !== undefined, serverCommand, forwarding);
   if (mcp?.servers.form === "command") refuseForwarding(command);
   const { relay } = flags;
   if (relay === undefined) {

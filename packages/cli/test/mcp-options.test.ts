@@ -114,6 +114,11 @@ describe("mistakes on the command line", () => {
     ],
     [["3000", ...stdio, "--", "x"], /<local> and --stdio exclude each other: give one of them/],
     [["3000", "--mcp-config", "x", ...relay], /<local> and --mcp-config exclude each other/],
+    [
+      ["3000", ...relay],
+      /<local> and MCP_TUNNEL_STDIO and MCP_TUNNEL_MCP_CONFIG exclude each other/,
+      { MCP_TUNNEL_STDIO: "1", MCP_TUNNEL_MCP_CONFIG: "x" },
+    ],
     [[...stdio, "--mcp-config", "x", "--", "x"], /--stdio and --mcp-config exclude each other/],
     [[...relay, "--", "npx"], /a command after -- is for --stdio: add it/],
     [["3000", ...relay, "--server", "a"], /--server names a server in a file: add --mcp-config <file>/],

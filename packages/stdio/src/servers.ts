@@ -20,8 +20,8 @@ export interface McpServers {
 }
 
 /**
- * Serves each command of a config file at a path of its own. A server is started when it is first asked. If it
- * fails, it alone answers 503.
+ * Serves each command of a config file at a path of its own. A server is started when it is first asked. If
+ * it fails, it alone answers 503.
  *
  * @example
  * const entries = readMcpConfig(".mcp.json").filter((entry) => entry.kind === "command");
