@@ -44,7 +44,18 @@ async function main(args: readonly string[]): Promise<number> {
     return usageStatus(error);
   }
   mcp?.probe();
-  return run(client, renderer, () => asking.abort());
+  return run(client, renderer, {
+    // An open question would keep the process, too.
+    drain: () => {
+      asking.abort();
+      mcp?.drain();
+    },
+  });
+}
+
+/** What else has to let go when the client is asked to end. */
+interface Drained {
+  drain(): void;
 }
 
 /** The MCP servers that are served in place of a local service. The bridge is loaded when it is needed. */
@@ -54,18 +65,24 @@ async function openMcp({ mcp }: CliOptions, onEvent: OnServerEvent): Promise<Mcp
   return openMcpServers(mcp, onEvent);
 }
 
-/**
- * Serves until a signal or an error ends it, and returns the exit status. `stopAsking` takes a question at
- * the terminal back.
- */
-async function run(client: TunnelClient, renderer: Renderer, stopAsking: () => void): Promise<number> {
+/** Serves until a signal or an error ends it, and returns the exit status. */
+async function run(client: TunnelClient, renderer: Renderer, others: Drained): Promise<number> {
   const closed = new Promise<TunnelError | undefined>((resolve) => {
     client.on("closed", ({ error }) => resolve(error));
   });
+  let isClosing = false;
   const close = (): void => {
-    stopAsking();
-    if (client.state !== "closing") renderer.closing(client.openRequests);
-    void client.close();
+    if (isClosing) {
+      void client.close();
+      return;
+    }
+    isClosing = true;
+    others.drain();
+    // The requests that end by this have ended in the next turn.
+    setImmediate(() => {
+      renderer.closing(client.openRequests);
+      void client.close();
+    });
   };
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.on(signal, close);
@@ -76,7 +93,7 @@ async function run(client: TunnelClient, renderer: Renderer, stopAsking: () => v
   // The reader has left: `mcp-tunnel-client ... | head`. The client is closed once only, because a second
   // call cuts, and Ctrl-C ends the reader of a pipeline too.
   onReaderGone = () => {
-    if (client.state !== "closing") close();
+    if (!isClosing) close();
   };
   // Its failure also comes with `closed`.
   client.start().catch(() => {});

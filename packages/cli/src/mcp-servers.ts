@@ -27,6 +27,8 @@ export interface McpServers {
   readonly title: string;
   /** Starts the server once, so that a broken command shows before a host connects. */
   probe(): void;
+  /** Ends the streams that hosts keep open without waiting for an answer. */
+  drain(): void;
 }
 
 /** @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read. */
@@ -60,6 +62,7 @@ function openCommand(
       // A failure is an event, too.
       server.probe().catch(() => {});
     },
+    drain: () => server.drain(),
   };
 }
 
@@ -89,6 +92,7 @@ function openConfig(
     title: file,
     // Servers of a file are started when they are asked.
     probe: () => {},
+    drain: () => servers.drain(),
   };
 }
 

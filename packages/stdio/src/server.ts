@@ -19,6 +19,11 @@ export interface StdioServer {
   fetch(request: Request): Promise<Response>;
   /** Whether the server speaks revision 2026-07-28. It is asked at the first call, unless `era` tells. */
   probe(): Promise<boolean>;
+  /**
+   * Ends the streams on which nobody waits for an answer: GET streams and subscriptions. Hosts keep them open
+   * for as long as they run, so that whoever waits for open requests before {@link close} would wait in vain.
+   */
+  drain(): void;
   /** Ends all processes. Resolves when they are gone. */
   close(): Promise<void>;
   /** The open sessions of revisions up to 2025-11-25. */
@@ -66,6 +71,10 @@ export function createStdioServer(options: StdioOptions): StdioServer {
   return {
     fetch: (request) => endpoint.fetch(request),
     probe: () => shared.probe(),
+    drain() {
+      sessions.drain();
+      shared.drain();
+    },
     async close() {
       await Promise.all([sessions.close(), shared.close()]);
       await processes.close();

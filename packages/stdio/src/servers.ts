@@ -15,6 +15,8 @@ export interface McpServersOptions
 export interface McpServers {
   /** Answers for the server at `/<name>/mcp`, and with 404 for every other path. */
   readonly fetch: (request: Request) => Promise<Response>;
+  /** {@link StdioServer.drain} of all servers. */
+  drain(): void;
   /** Ends all processes. */
   close(): Promise<void>;
 }
@@ -51,6 +53,9 @@ export function createMcpServers(
       const name = nameAt(new URL(request.url).pathname);
       const server = name === undefined ? undefined : servers.get(name);
       return server === undefined ? notFound() : server.fetch(request);
+    },
+    drain: () => {
+      for (const server of servers.values()) server.drain();
     },
     close: async () => {
       await Promise.all([...servers.values()].map((server) => server.close()));

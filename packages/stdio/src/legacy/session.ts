@@ -140,6 +140,11 @@ export class Session {
     return this.#streamed(body);
   }
 
+  /** Ends the GET stream, on which nobody waits for an answer. Its visitor may come back for it. */
+  drain(): void {
+    if (this.#get.isConnected) this.#get.cut();
+  }
+
   /** Ends the session and its server. Resolves when the server is gone. */
   end(): Promise<void> {
     if (this.#state.type === "ended") return this.#state.gone;

@@ -73,6 +73,11 @@ export class Sessions {
     return new Response(null, { status: 200 });
   }
 
+  /** Ends the streams on which nobody waits for an answer. */
+  drain(): void {
+    for (const session of this.#sessions.values()) session.drain();
+  }
+
   /** Ends all sessions. Resolves when their servers are gone. */
   async close(): Promise<void> {
     this.#isClosed = true;

@@ -94,6 +94,16 @@ export class Calls {
     return true;
   }
 
+  /** Ends all subscriptions. Returns their numbers. */
+  endSubscriptions(): number[] {
+    const ended = [...this.#pending].filter(([, { isSubscription }]) => isSubscription);
+    for (const [number, { caller }] of ended) {
+      this.#pending.delete(number);
+      caller.end();
+    }
+    return ended.map(([number]) => number);
+  }
+
   /** Tells all callers that there will be no answers. */
   fail(end: PipeEnd): void {
     const calls = [...this.#pending.values()];

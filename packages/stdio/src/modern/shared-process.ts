@@ -93,6 +93,11 @@ export class SharedProcess implements PipeOwner {
     });
   }
 
+  /** Ends all subscriptions, for the callers and for the process. */
+  endSubscriptions(): void {
+    for (const number of this.#calls.endSubscriptions()) this.#write(cancellation(number));
+  }
+
   /** Ends the process. Resolves when it is gone. */
   end(): Promise<void> {
     return this.#pipe.end();

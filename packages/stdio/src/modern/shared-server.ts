@@ -89,6 +89,11 @@ export class SharedServer {
     return this.#exchange(this.#current, request, message);
   }
 
+  /** Ends the streams on which nobody waits for an answer. */
+  drain(): void {
+    for (const process of this.#processes) process.endSubscriptions();
+  }
+
   /** Ends the processes. Requests that wait are told so. */
   async close(): Promise<void> {
     this.#isClosed = true;

@@ -323,6 +323,20 @@ describe("the end of a session", () => {
   });
 });
 
+describe("drain()", () => {
+  it("ends GET streams, and no answer that a visitor waits for", async () => {
+    const rig = bench();
+    const visitor = await rig.visitor();
+    const get = new EventReader(await visitor.get());
+    const answer = new EventReader(await visitor.post(call(1)));
+    rig.sessions.drain();
+    expect(await get.rest()).toEqual([]);
+    visitor.server.say({ id: 1, result: {} });
+    expect(await answer.rest()).toHaveLength(1);
+    expect(rig.sessions.size).toBe(1);
+  });
+});
+
 describe("a thousand sessions, dropped in every way,", () => {
   it("leave no timer and no session", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });

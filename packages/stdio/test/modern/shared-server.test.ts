@@ -430,6 +430,32 @@ describe("a process that takes no more", () => {
   });
 });
 
+describe("drain()", () => {
+  it("ends subscriptions, for the server too, and no answer that a visitor waits for", async () => {
+    const { server, processes } = scriptedServer();
+    const listening = server.post(...post("subscriptions/listen", { id: "listen" }));
+    const calling = server.post(...post("tools/list", { id: "list" }));
+    const process = await started(processes);
+    await received(process, 2);
+    const ids = new Map(process.messages.map(({ method, id }) => [method, id]));
+    const acknowledged = { _meta: { [subscriptionId]: ids.get("subscriptions/listen") } };
+    process.say({
+      jsonrpc: "2.0",
+      method: "notifications/subscriptions/acknowledged",
+      params: acknowledged,
+    });
+    const stream = await listening;
+    server.drain();
+    expect(await messagesOf(stream)).toHaveLength(1);
+    expect(process.last).toMatchObject({
+      method: "notifications/cancelled",
+      params: { requestId: ids.get("subscriptions/listen") },
+    });
+    process.say({ jsonrpc: "2.0", id: ids.get("tools/list"), result: {} });
+    expect(await messagesOf(await calling)).toEqual([{ jsonrpc: "2.0", id: "list", result: {} }]);
+  });
+});
+
 describe("a process that ends", () => {
   it("fails what waits, and is followed by another that is sent none of it again", async () => {
     const { server, processes, backoff } = scriptedServer();
