@@ -10,6 +10,8 @@ export interface Endpoint {
   readonly host: string;
   /** The certificate authority that the load trusts, as PEM. Absent: the endpoint does not speak TLS. */
   readonly ca?: string | undefined;
+  /** What shows that it serves, if that is something else than for the upstream. */
+  readonly ready?: Probe;
   /** The processes between the load and the upstream, whose CPU time and memory count. */
   readonly processes: readonly Child[];
 }

@@ -19,7 +19,7 @@ import { targetTable, workloadTable } from "./report.js";
 import { failsGate, judge, type WorkloadResult } from "./results.js";
 import { Runner } from "./runner.js";
 import { contenders } from "./systems/contenders.js";
-import { mcpTunnel, tunnelOf } from "./systems/mcp-tunnel.js";
+import { mcpTunnel, mcpTunnelStdio, tunnelOf } from "./systems/mcp-tunnel.js";
 import { direct, floor, nginx } from "./systems/references.js";
 import type { System } from "./systems/system.js";
 import { targets } from "./targets.js";
@@ -59,7 +59,7 @@ function requirePrograms(): void {
 }
 
 function chooseSystems(): System[] {
-  const known = [direct, nginx, mcpTunnel, ...contenders];
+  const known = [direct, nginx, mcpTunnel, mcpTunnelStdio, ...contenders];
   const wanted =
     options.systems ?? (options.quick ? ["direct", "mcp-tunnel"] : known.map((system) => system.name));
   const unknown = wanted.find((name) => !known.some((system) => system.name === name));

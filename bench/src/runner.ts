@@ -35,7 +35,10 @@ export class Runner {
   ): Promise<WorkloadResult> {
     const errors = new Map<string, string>();
     const measured = new Map<string, Measurement[]>();
-    let active = systems.filter((system) => workload.systems?.includes(system.name) ?? true);
+    let active = systems.filter(
+      ({ name, upstream }) =>
+        (workload.systems?.includes(name) ?? true) && (upstream ?? workload.upstream) === workload.upstream,
+    );
     const attempt = async (system: System, length: number): Promise<Measurement | undefined> => {
       try {
         const endpoint = await this.#endpoint(system, workload.upstream);
@@ -71,7 +74,7 @@ export class Runner {
     if (known !== undefined) return known;
     const upstream = await this.#upstream(kind);
     const endpoint = await system.start(upstream.port, this.#folder);
-    await untilServing(endpoint, upstream.ready);
+    await untilServing(endpoint, endpoint.ready ?? upstream.ready);
     // As warm as after an hour. Otherwise the first workload, with a single connection, would measure how
     // code is compiled.
     if (kind === "static") await wrk(endpoint, { path: smallPath }, 64, warmUpSeconds, this.#folder);

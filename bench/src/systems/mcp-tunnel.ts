@@ -42,7 +42,17 @@ export async function startRelay(folder: string, checkout = here): Promise<{ por
 
 /** A client that registers the name `bench`. */
 export function startClient(relayPort: number, upstreamPort: number, folder: string, checkout = here): Child {
-  const args = [upstreamPort, "--relay", `http://127.0.0.1:${relayPort}`, "--subdomain", "bench"];
+  return startClientFor([upstreamPort], relayPort, folder, checkout);
+}
+
+/** `service`: the arguments that say what is served. They come last, because they may name a command. */
+function startClientFor(
+  service: readonly (string | number)[],
+  relayPort: number,
+  folder: string,
+  checkout: Checkout,
+): Child {
+  const args = ["--relay", `http://127.0.0.1:${relayPort}`, "--subdomain", "bench", ...service];
   return startChild("client", process.execPath, [checkout.client, ...args], folder);
 }
 
@@ -60,6 +70,22 @@ function tunnelSystem(name: string, checkout: Checkout): System {
 
 /** The relay and the client of this repository, as built commands with their defaults. */
 export const mcpTunnel = tunnelSystem("mcp-tunnel", here);
+
+/** The same for the MCP server's tools in a process that the client starts and speaks to over stdin and stdout. */
+export const mcpTunnelStdio: System = {
+  name: "mcp-tunnel-stdio",
+  programs: [],
+  upstream: "mcp",
+  async start(_upstreamPort, folder) {
+    const relay = await startRelay(folder);
+    const server = fileURLToPath(import.meta.resolve("mcp-tunnel-example-basic/stdio-server.mjs"));
+    const service = ["--stdio", "--visitor-auth", "none", "--", process.execPath, server];
+    const client = startClientFor(service, relay.port, folder, here);
+    // A GET needs a session.
+    const ready = { path: "/mcp", status: 400 };
+    return { port: relay.port, host: "bench.localhost", processes: [relay.child, client], ready };
+  },
+};
 
 /**
  * The relay and the client of another checkout, so that a change can be measured against the code before it.

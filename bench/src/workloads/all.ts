@@ -3,7 +3,7 @@ import { besideBulk } from "./beside-bulk.js";
 import { bulkWorkloads } from "./bulk.js";
 import { eventFanOut, firstEvent } from "./events.js";
 import { idleWorkloads } from "./idle-tunnels.js";
-import { mcpCall } from "./mcp-call.js";
+import { mcpCall, mcpCallLegacy } from "./mcp-call.js";
 import { slowReader } from "./slow-reader.js";
 import { smallWorkloads } from "./small.js";
 import { webSockets } from "./web-sockets.js";
@@ -15,6 +15,7 @@ export const workloads: readonly Workload[] = [
   besideBulk,
   firstEvent,
   mcpCall,
+  mcpCallLegacy,
   eventFanOut,
   webSockets,
   slowReader,

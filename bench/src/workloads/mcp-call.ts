@@ -4,22 +4,38 @@ import { Agent, fetch } from "undici";
 import { median, quantile } from "../stats.js";
 import type { Workload } from "../workload.js";
 
-/** Calls of a tool, one after the other, with the official SDK at both ends. */
-export const mcpCall: Workload = {
-  name: "mcp-call",
-  title: "MCP tool call, official SDK, one after the other",
+const common = {
   upstream: "mcp",
-  quick: true,
-  systems: ["direct", "floor", "nginx", "mcp-tunnel", "against", "frp"],
+  systems: ["direct", "floor", "nginx", "mcp-tunnel", "mcp-tunnel-stdio", "against", "frp"],
   operation: "call",
   metrics: { p50: { unit: "ms", better: "lower" }, p99: { unit: "ms", better: "lower" } },
-  async run(endpoint, { seconds, measured }) {
+} as const;
+
+/** Calls of a tool, one after the other, with the official SDK at both ends. */
+export const mcpCall: Workload = {
+  ...common,
+  name: "mcp-call",
+  title: "MCP tool call, official SDK, one after the other",
+  quick: true,
+  run: callOneByOne("auto"),
+};
+
+/** The same in the revisions before 2026-07-28, which begin with `initialize`. */
+export const mcpCallLegacy: Workload = {
+  ...common,
+  name: "mcp-call-legacy",
+  title: "the same in revision 2025-11-25",
+  run: callOneByOne("legacy"),
+};
+
+function callOneByOne(mode: "auto" | "legacy"): Workload["run"] {
+  return async (endpoint, { seconds, measured }) => {
     const host = endpoint.host.split(":")[0];
     const dispatcher = new Agent({
       // Node asks a resolver that may not know names under .localhost (RFC 6761 section 6.3).
       connect: { lookup: (_hostname, options, callback) => lookup("127.0.0.1", options, callback) },
     });
-    const client = new Client({ name: "bench", version: "1.0.0" }, { versionNegotiation: { mode: "auto" } });
+    const client = new Client({ name: "bench", version: "1.0.0" }, { versionNegotiation: { mode } });
     const transport = new StreamableHTTPClientTransport(new URL(`http://${host}:${endpoint.port}/mcp`), {
       // The SDK types its `fetch` with the global Request and Response; undici's have the same shape.
       fetch: ((input: string, init: object) => fetch(input, { ...init, dispatcher })) as never,
@@ -44,5 +60,5 @@ export const mcpCall: Workload = {
       await client.close();
       await dispatcher.close();
     }
-  },
-};
+  };
+}
