@@ -39,7 +39,7 @@ export function startConformanceServer(): Promise<LocalMcpServer> {
   }));
 }
 
-function createConformanceServer(): Server {
+export function createConformanceServer(): Server {
   const server = new Server(
     { name: "conformance", version: "1.0.0" },
     {

@@ -222,7 +222,7 @@ export function runClient(args: readonly string[], env?: NodeJS.ProcessEnv): Run
  * The environment without the variables that the commands read, so that the settings of this machine's user
  * do not reach the tests.
  */
-function cleanEnvironment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+export function cleanEnvironment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const own = /^MCP_TUNNEL_|^(https?|all|no)_proxy$/i;
   const inherited = Object.entries(process.env).filter(([name]) => !own.test(name));
   return { ...Object.fromEntries(inherited), ...extra };

@@ -12,10 +12,11 @@ import type { Service } from "./matrix.js";
 export async function startServer(
   program: string,
   args: (port: number) => readonly string[],
-  options: RunOptions = {},
+  options: RunOptions | ((port: number) => RunOptions) = {},
 ): Promise<Service> {
   const port = await freePort();
-  const command = new RunningCommand(program, args(port), options);
+  const runOptions = typeof options === "function" ? options(port) : options;
+  const command = new RunningCommand(program, args(port), runOptions);
   // The deadline also ends a request that the server has taken and never answers.
   const deadline = AbortSignal.timeout(30_000);
   while (!(await answers(port, deadline))) {
