@@ -57,10 +57,19 @@ export class PendingRequests {
     return this.#byToken.get(progressToken)?.post.reply;
   }
 
-  /** The reply that a message belongs to that names no request: that of the only request. */
+  /**
+   * The reply that a message belongs to that names no request: that of the only request. One that was cancelled
+   * does not count, because its server may never answer it. All are of one visitor, who may see what belongs to
+   * either.
+   */
   get onlyReply(): Reply | undefined {
-    const [request, another] = this.#requests.values();
-    return another === undefined ? request?.post.reply : undefined;
+    let only: Reply | undefined;
+    for (const { givingUp, post } of this.#requests.values()) {
+      if (givingUp !== undefined) continue;
+      if (only !== undefined) return undefined;
+      only = post.reply;
+    }
+    return only;
   }
 
   /** Whether the visitor of any of them is there. */

@@ -82,6 +82,15 @@ describe("a message of the server", () => {
     expect(await nextOf(get)).toBe("sampling/createMessage 2");
   });
 
+  it("goes to the only request that was not cancelled", async () => {
+    const visitor = await bench().visitor();
+    await posted(visitor, 1);
+    const other = await posted(visitor, 2);
+    await visitor.post(notification("notifications/cancelled", { requestId: 1 }));
+    visitor.server.say(log("other"));
+    expect(await nextOf(other)).toBe("other");
+  });
+
   it("waits for the GET stream if there is none, in order", async () => {
     const visitor = await bench().visitor();
     for (const data of [1, 2, 3]) visitor.server.say(log(data));
