@@ -18,6 +18,6 @@ export function silenceInWords(options: ResolvedStdioOptions, silentMs: number):
   const name = options.command.split(/[/\\]/).at(-1) ?? "";
   const guess = downloaders.test(name)
     ? `; ${name} may be downloading a package`
-    : "; is it an MCP server on stdio?";
+    : "; it is slow to start, or no MCP server on stdio";
   return `${commandLine(options)} has said nothing for ${silentMs / 1_000} s${guess}`;
 }

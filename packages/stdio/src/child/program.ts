@@ -21,7 +21,9 @@ export function findProgram(command: string, cwd: string, environment: Environme
   }
   if (command.includes("/")) {
     const path = resolve(cwd, command);
-    return unusableProgram(path) ?? path;
+    const problem = unusableProgram(path);
+    if (problem?.code !== "not_found") return problem ?? path;
+    return { ...problem, message: `${problem.message}${argumentsInside(command) ?? ""}` };
   }
   const searched = environment["PATH"] ?? defaultPath;
   let unusable: PipeEnd | undefined;
@@ -31,12 +33,21 @@ export function findProgram(command: string, cwd: string, environment: Environme
     if (problem === undefined) return path;
     if (problem.code === "not_started") unusable ??= problem;
   }
+  const advice =
+    argumentsInside(command) ??
+    ` Install it, or write its whole path. The PATH is ${searched === "" ? "empty." : searched}`;
   return (
     unusable ?? {
       code: "not_found",
-      message: `The command '${command}' was not found on the PATH: ${searched === "" ? "it is empty" : searched}`,
+      message: `The command '${command}' was not found on the PATH.${advice}`,
     }
   );
+}
+
+/** Advice for a whole command line in the place of the command, which a shell would have taken apart. */
+function argumentsInside(command: string): string | undefined {
+  if (!/\s/.test(command)) return undefined;
+  return " If the words after its first are arguments, write them as such: each by itself.";
 }
 
 function unusableDirectory(path: string): string | undefined {

@@ -103,7 +103,7 @@ export class ServerProcess implements Pipe {
   }
 
   end(): Promise<void> {
-    this.#end("ended", "the bridge has no more use for it");
+    this.#end("ended", "it is not needed any more");
     return this.ended;
   }
 

@@ -14,7 +14,7 @@ describe("the end of a server", () => {
     await server.pipe.end();
     expect(await server.end).toEqual({
       code: "ended",
-      message: `'sh -c "cat; exit 5"' has ended with status 5, because the bridge has no more use for it`,
+      message: `'sh -c "cat; exit 5"' has ended with status 5, because it is not needed any more`,
     });
     expect(server.test.events.map(({ type }) => type)).toEqual(["started", "ended"]);
   });
@@ -23,9 +23,7 @@ describe("the end of a server", () => {
     const server = openShell(`echo '${message}'; sleep 1000 & wait`, { exitGraceMs: 1 });
     await server.test.until(() => server.messages.length === 1);
     await server.pipe.end();
-    expect((await server.end).message).toContain(
-      "was ended by SIGTERM, because the bridge has no more use for it",
-    );
+    expect((await server.end).message).toContain("was ended by SIGTERM, because it is not needed any more");
   });
 
   it("comes with SIGKILL to its group if it does not listen", async () => {

@@ -81,8 +81,18 @@ describe("a server that cannot be started", () => {
   it("was not found on the PATH", async () => {
     expect(await endOf({ command: "no-such-program", env: { PATH: "/nowhere:/bin" } })).toEqual({
       code: "not_found",
-      message: "The command 'no-such-program' was not found on the PATH: /nowhere:/bin",
+      message:
+        "The command 'no-such-program' was not found on the PATH. Install it, or write its whole path. " +
+        "The PATH is /nowhere:/bin",
     });
+  });
+
+  it.each([
+    ["npx -y server", "The command 'npx -y server' was not found on the PATH."],
+    ["/opt/npx -y @scope/server", "There is no program '/opt/npx -y @scope/server'."],
+  ])("has its arguments in the name: %s", async (command, what) => {
+    const advice = " If the words after its first are arguments, write them as such: each by itself.";
+    expect(await endOf({ command })).toEqual({ code: "not_found", message: what + advice });
   });
 
   it("is not where its path says", async () => {

@@ -152,7 +152,7 @@ describe("a server that says nothing", () => {
     expect(silent.test.events.at(-1)).toEqual({
       type: "notice",
       process: 1,
-      message: `'sh -c "read line; read line; echo x >&2; cat"' has said nothing for 10 s; is it an MCP server on stdio?`,
+      message: `'sh -c "read line; read line; echo x >&2; cat"' has said nothing for 10 s; it is slow to start, or no MCP server on stdio`,
     });
     silent.pipe.send("");
     await silent.test.until(() => silent.test.lines("stderr").length === 1);
