@@ -2,6 +2,7 @@ import { createService } from "mcp-tunnel-client";
 import type { FetchHandler, Service } from "mcp-tunnel-client";
 import { unusable } from "mcp-tunnel-protocol";
 import {
+  commandText,
   createMcpServers,
   createStdioServer,
   eventText,
@@ -57,7 +58,7 @@ function openCommand(
   return {
     service: closingWith(createService({ fetch }), server),
     places: [{ name: undefined, path }],
-    title: [command, ...args].join(" "),
+    title: commandText(command, args),
     probe: () => {
       // A failure is an event, too.
       server.probe().catch(() => {});

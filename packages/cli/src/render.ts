@@ -177,7 +177,8 @@ export class HumanRenderer implements Renderer {
     if (places.length === 0) return;
     for (const { addCommand } of addresses) this.#output.out(printable(addCommand));
     this.#output.out("");
-    this.#output.out(yellow("Everybody who knows or guesses a URL can use its server with your rights."));
+    const what = places.length === 1 ? "this URL can use the server" : "a URL can use its server";
+    this.#output.out(yellow(`Everybody who knows or guesses ${what} with your rights.`));
     this.#output.out("");
   }
 

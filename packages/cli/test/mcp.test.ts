@@ -58,6 +58,11 @@ describe("the screen", () => {
     for (const line of lines.filter((text) => !text.includes("%"))) expect(line.length).toBeLessThan(80);
   });
 
+  it("speaks of the only URL as that", () => {
+    const lines = screen([{ name: undefined, path: "/mcp" }], "https://demo.relay.test");
+    expect(lines).toContain("Everybody who knows or guesses this URL can use the server with your rights.");
+  });
+
   it("has a URL of the relay's that a shell takes for nothing else", () => {
     const lines = screen([{ name: undefined, path: "/mcp" }], "https://x$(touch${IFS}it);'.test/base/");
     expect(lines).toContain(
@@ -145,6 +150,12 @@ describe("a client of MCP servers", () => {
     expect(done.text).not.toContain("no-such-command");
     client.child.kill("SIGINT");
     expect(await client.exited).toEqual({ code: 0, signal: null });
+  });
+
+  it("shows the command with its words apart", async () => {
+    const client = run(["--stdio", "--", "no-such-command", "/my files"]);
+    const shown = await client.waitFor("command", () => client.stdout.find((line) => line.includes("->")));
+    expect(shown).toBe('  -> no-such-command "/my files"');
   });
 
   it("forwards servers that are reached over HTTP, by the path of their own", async () => {

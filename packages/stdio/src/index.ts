@@ -11,6 +11,7 @@
 //   command/     the command mcp-tunnel-stdio
 export { createStdioServer, type StdioServer } from "./server.js";
 export { eras, type Era, type StdioOptions } from "./options.js";
+export { commandText } from "./child/describe.js";
 export { eventText } from "./event-text.js";
 export type { OnStdioEvent, ProcessPurpose, StdioEvent } from "./events.js";
 export type { CommandEntry, McpServerEntry, UrlEntry } from "./config/entry.js";

@@ -1,9 +1,13 @@
 import type { ResolvedStdioOptions } from "../options.js";
 
-/** A command as the person has written it, for messages. It is not made for a shell. */
+/** A command as the person has written it. It shows where each word ends, and is not made for a shell. */
+export function commandText(command: string, args: readonly string[]): string {
+  return [command, ...args].map((word) => (/^[^\s'"]+$/.test(word) ? word : JSON.stringify(word))).join(" ");
+}
+
+/** The same in quotes, for messages. */
 export function commandLine({ command, args }: ResolvedStdioOptions): string {
-  const words = [command, ...args].map((word) => (/^[^\s'"]+$/.test(word) ? word : JSON.stringify(word)));
-  return `'${words.join(" ")}'`;
+  return `'${commandText(command, args)}'`;
 }
 
 /** What became of a process. */
