@@ -92,7 +92,10 @@ export function parseCommandLine(args: readonly string[]): CliOptions {
   const local = command.processedArgs[0] as Pick<TunnelClientOptions, "port" | "target"> | undefined;
   const forwarding = readForwarding(flags, command);
   const mcp = readMcpOptions(flags, command, local !== undefined, serverCommand, forwarding);
-  if (mcp?.servers.form === "command") refuseForwarding(command);
+  if (mcp?.servers.form === "command") {
+    refuseUnused(command, forwardingOptions, "with --stdio: no HTTP goes to that server");
+  }
+  if (mcp === undefined) refuseUnused(command, stdioLimits, "without --stdio or --mcp-config");
   const { relay } = flags;
   if (relay === undefined) {
     throw unusable("no relay is given: add --relay <url>, or set MCP_TUNNEL_RELAY", { options: ["relay"] });
@@ -212,7 +215,7 @@ function buildCommand(): Command {
   return addMcpOptions(command);
 }
 
-/** The options about a service behind HTTP. */
+/** The options about a service behind HTTP: keys of {@link Flags} and their names. */
 const forwardingOptions = {
   hostHeader: "host-header",
   origin: "origin",
@@ -222,12 +225,21 @@ const forwardingOptions = {
   maxResponseHead: "max-response-head",
 };
 
+/** The limits of MCP servers on stdio. */
+const stdioLimits = {
+  stdioEra: "stdio-era",
+  stdioSessions: "stdio-sessions",
+  stdioIdle: "stdio-idle",
+  stdioStartTimeout: "stdio-start-timeout",
+  stdioMaxMessage: "stdio-max-message",
+};
+
 /** @throws TunnelError `invalid_option` for an option that would have no effect. */
-function refuseForwarding(command: Command): void {
-  for (const [key, name] of Object.entries(forwardingOptions)) {
+function refuseUnused(command: Command, names: Readonly<Record<string, string>>, why: string): void {
+  for (const [key, name] of Object.entries(names)) {
     // Variables are often set once for several clients.
     if (command.getOptionValueSource(key) !== "cli") continue;
-    throw unusable(`--${name} has no effect with --stdio: no HTTP goes to that server`, { options: [name] });
+    throw unusable(`--${name} has no effect ${why}`, { options: [name] });
   }
 }
 

@@ -124,6 +124,7 @@ describe("mistakes on the command line", () => {
     [["3000", ...relay, "--server", "a"], /--server names a server in a file: add --mcp-config <file>/],
     [["3000", ...relay, "--visitor-auth", "oauth"], /--visitor-auth.*Allowed choices are none/],
     [[...stdio, "--host-header", "x", "--", "x"], /--host-header has no effect with --stdio/],
+    [["3000", ...relay, "--stdio-idle", "5m"], /--stdio-idle has no effect without --stdio or --mcp-config/],
     [[...stdio, "--stdio-era", "new", "--", "x"], /--stdio-era.*auto, legacy, modern/],
     [[...stdio, "--stdio-sessions", "0", "--", "x"], /--stdio-sessions.*a whole number from 1/],
     [[...stdio, "--stdio-max-message", "0", "--", "x"], /--stdio-max-message.*such as 32MiB/],
