@@ -1,6 +1,6 @@
 import { createService } from "mcp-tunnel-client";
 import type { FetchHandler, Service } from "mcp-tunnel-client";
-import { unusable } from "mcp-tunnel-protocol";
+import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import {
   commandText,
   createMcpServers,
@@ -73,7 +73,7 @@ function openConfig(
   { limits, forwarding }: McpOptions,
   onEvent: OnServerEvent,
 ): McpServers {
-  const entries = readMcpConfig(file, names === undefined ? {} : { servers: names });
+  const entries = readEntries(file, names);
   const commands = entries.filter((entry) => entry.kind === "command");
   const urls = entries.filter((entry) => entry.kind === "url");
   for (const entry of urls) refuseCredentials(entry, file);
@@ -95,6 +95,20 @@ function openConfig(
     probe: () => {},
     drain: () => servers.drain(),
   };
+}
+
+/** @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read. */
+function readEntries(file: string, names: readonly string[] | undefined): McpServerEntry[] {
+  if (names !== undefined) return readMcpConfig(file, { servers: names });
+  try {
+    return readMcpConfig(file);
+  } catch (error) {
+    if (!(error instanceof TunnelError) || error.options?.includes("servers") !== true) throw error;
+    throw unusable(`${error.message}. --server <name> serves only those that you name`, {
+      options: ["server"],
+      file,
+    });
+  }
 }
 
 /**

@@ -144,6 +144,17 @@ describe("mistakes on the command line", () => {
     expect(command.stdout).toEqual([]);
   });
 
+  it("are in one server of several, which can be left out", async () => {
+    const file = configFile({ ok: { command: "x" }, wrong: { command: "y", args: "z" } });
+    const problem = `error: ${file}: the server 'wrong': args is a string; it must be an array of strings`;
+    const all = run(["--mcp-config", file, ...none, ...relay]);
+    expect(await all.exited).toEqual({ code: 2, signal: null });
+    expect(all.stderr).toEqual([`${problem}. --server <name> serves only those that you name`]);
+    const named = run(["--mcp-config", file, "--server", "wrong", ...none, ...relay]);
+    expect(await named.exited).toEqual({ code: 2, signal: null });
+    expect(named.stderr).toEqual([problem]);
+  });
+
   it.each([
     [{ headers: { Authorization: "Bearer s3cret" } }, "'headers'"],
     [{ url: "https://me:s3cret@x.test/mcp" }, "a user or a password in its 'url'"],

@@ -158,6 +158,8 @@ export class EntryReader {
   }
 
   #unusable(name: string, message: string): Error {
-    return unusable(`${this.#file}: the server '${name}': ${message}`, { file: this.#file });
+    // An entry counts only if `servers` chooses it.
+    const about = { file: this.#file, options: ["servers"] };
+    return unusable(`${this.#file}: the server '${name}': ${message}`, about);
   }
 }

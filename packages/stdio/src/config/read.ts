@@ -15,7 +15,8 @@ export interface ReadMcpConfigOptions {
  * (`servers`). `${...}` is replaced. Relative paths start at the file's project: its folder, or the folder
  * above one whose name begins with a dot (`.vscode`, `.cursor`). Entries that are not asked for may be wrong.
  * @throws TunnelError `unavailable` for a file that cannot be read; `invalid_option`, with a message that
- * names the file, the server and the member, what it is and what it must be.
+ * names the file, the server and the member, what it is and what it must be. Its `options` name `servers` if
+ * another choice of servers would do.
  */
 export function readMcpConfig(file: string, { servers }: ReadMcpConfigOptions = {}): McpServerEntry[] {
   const entries = new EntryReader(file, { project: projectOf(file), env: process.env });
@@ -25,8 +26,9 @@ export function readMcpConfig(file: string, { servers }: ReadMcpConfigOptions = 
       ? named.filter((server) => !entries.isDisabled(server))
       : servers.map((name) => find(name, named, file));
   if (chosen.length === 0) {
-    const why = named.length === 0 ? "it is empty" : "all are disabled: name those to serve";
-    throw unusable(`${file} has no MCP servers: ${why}`, { file });
+    if (named.length === 0) throw unusable(`${file} has no MCP servers: it is empty`, { file });
+    const message = `${file} has no MCP servers: all are disabled: name those to serve`;
+    throw unusable(message, { file, options: ["servers"] });
   }
   return [...new Set(chosen)].map((server) => entries.read(server));
 }
