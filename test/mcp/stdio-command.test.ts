@@ -101,7 +101,7 @@ describe("mcp-tunnel-client", () => {
     expect(id).toBe(7);
     expect(error.message).not.toContain("no key");
     const told = await client.waitForJson({ event: "server", server: "broken", type: "failed" });
-    expect(told["message"]).toContain("no key");
+    expect(told["stderr"]).toEqual(["no key"]);
 
     const mcp = closing(await connectV2(`http://two.localhost:${relay.port}/good%20one/mcp`, "auto"));
     expect(await mcp.callTool("count", { to: 0, label: "none" })).toBe("none");

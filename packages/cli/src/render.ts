@@ -1,6 +1,6 @@
 import picocolors from "picocolors";
 import type { TunnelError } from "mcp-tunnel-protocol";
-import { printable, printableJson, printableLines } from "mcp-tunnel-shared";
+import { printable, printableJson } from "mcp-tunnel-shared";
 import type { RefusedEvent, RequestEvent, TunnelClient } from "mcp-tunnel-client";
 import type { StdioEvent } from "mcp-tunnel-stdio";
 import { addressesOf } from "./mcp-addresses.js";
@@ -142,9 +142,7 @@ export class HumanRenderer implements Renderer {
     const { dim, yellow, red } = this.#colors;
     const color = { failed: red, stray: yellow, notice: yellow, started: dim, ended: dim, stderr: dim };
     const process = event.process === undefined ? "" : `[${event.process}]`;
-    this.#output.err(
-      `${dim(printable(name ?? "server") + process)} ${color[event.type](printableLines(text))}`,
-    );
+    this.#output.err(`${dim(printable(name ?? "server") + process)} ${color[event.type](printable(text))}`);
   }
 
   closing(openRequests: number): void {

@@ -75,7 +75,7 @@ describe("the screen", () => {
       { type: "started", process: 1, purpose: "probe" },
       { type: "stderr", process: 1, line: "\u001b[2Jlistening" },
       { type: "stray", process: 1, line: "hello" },
-      { type: "failed", process: 2, code: "exited", message: "it ended. It said:\n  \u0007no key" },
+      { type: "failed", process: 2, code: "exited", message: "it ended: \u0007no key", stderr: ["no key"] },
       { type: "notice", message: "a notification belongs to no request" },
       { type: "ended", process: 1, message: "has ended" },
     ];
@@ -85,7 +85,7 @@ describe("the screen", () => {
       "files[1] started to ask which revisions it speaks",
       "files[1] \\u001b[2Jlistening",
       "files[1] wrote to stdout what is no message: hello",
-      "files[2] it ended. It said:\n  \\u0007no key",
+      "files[2] it ended: \\u0007no key",
       "files a notification belongs to no request",
       "files[1] has ended",
     ]);

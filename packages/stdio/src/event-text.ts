@@ -7,7 +7,7 @@ const purposes: Record<ProcessPurpose, string> = {
 };
 
 /**
- * An event in words, for the person at a terminal. The end of a process may have several lines. Servers' own
+ * An event in words, for the person at a terminal, who has seen the lines of stderr as they came. Servers' own
  * words are in it as they are.
  */
 export function eventText(event: StdioEvent): string {

@@ -4,8 +4,17 @@ export type StdioEvent =
   | { readonly type: "started"; readonly process: number; readonly purpose: ProcessPurpose }
   /** A process has ended as it should. */
   | { readonly type: "ended"; readonly process: number; readonly message: string }
-  /** A process could not be started, or has ended before its time. */
-  | { readonly type: "failed"; readonly process: number; readonly code: string; readonly message: string }
+  /**
+   * A process could not be started, or has ended before its time. `stderr`: the last lines of its standard error,
+   * each of which was an event of its own. Left out if it was not started.
+   */
+  | {
+      readonly type: "failed";
+      readonly process: number;
+      readonly code: string;
+      readonly message: string;
+      readonly stderr?: readonly string[];
+    }
   /** A line of a process's standard error. */
   | { readonly type: "stderr"; readonly process: number; readonly line: string }
   /** A line of its standard output that is no message, and was passed to nobody. */

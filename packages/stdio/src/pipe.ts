@@ -36,7 +36,7 @@ export interface PipeEnd {
    * - `ended`: the bridge has ended it
    */
   readonly code: "not_found" | "not_started" | "exited" | "message_too_long" | "ended";
-  /** For the person at the terminal: what was run, what became of it, and the last lines of its stderr. */
+  /** For the person at the terminal: what was run, and what became of it. */
   readonly message: string;
 }
 

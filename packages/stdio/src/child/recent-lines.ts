@@ -1,4 +1,4 @@
-/** Lines and characters of stderr that a message about a failed server has. */
+/** Lines and characters of stderr that the event of a failed server has. */
 const maxLines = 20;
 const maxCharacters = 4_096;
 
@@ -17,11 +17,7 @@ export class RecentLines {
     }
   }
 
-  /** `message`, and the lines below it. */
-  after(message: string): string {
-    if (this.#lines.length === 0) return `${message}. It wrote nothing to stderr.`;
-    return [`${message}. The last lines of its stderr:`, ...this.#lines.map((line) => `  ${line}`)].join(
-      "\n",
-    );
+  get all(): readonly string[] {
+    return [...this.#lines];
   }
 }

@@ -220,7 +220,7 @@ export class ServerProcess implements Pipe {
     this.#started.stderr.destroy();
     const { code, message } = this.#finalEnd(state.end);
     if (code === "ended") this.#tell({ type: "ended", message });
-    else this.#tell({ type: "failed", code, message });
+    else this.#tell({ type: "failed", code, message, stderr: this.#stderr.all });
     this.#owner.onEnd({ code, message });
     this.#onEnded();
   }
@@ -230,7 +230,8 @@ export class ServerProcess implements Pipe {
     if (end.code === "ended") return end;
     const isShell = shellFailures.has(this.#started.child.exitCode) && !this.#hasSpoken;
     const code = end.code === "exited" && isShell ? "not_started" : end.code;
-    return { code, message: this.#stderr.after(end.message) };
+    const isSilent = this.#stderr.all.length === 0;
+    return { code, message: isSilent ? `${end.message}. It wrote nothing to stderr.` : end.message };
   }
 }
 

@@ -1,6 +1,6 @@
 import { CommanderError } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { printable, printableLines } from "mcp-tunnel-shared";
+import { printable } from "mcp-tunnel-shared";
 import { endWithReader } from "mcp-tunnel-shared/command";
 import { eventText } from "../event-text.js";
 import { parseCommandLine } from "./options.js";
@@ -19,7 +19,7 @@ async function main(args: readonly string[]): Promise<number> {
     const server = createStdioServer({
       command,
       args: rest,
-      onEvent: (event) => console.error(printableLines(eventText(event))),
+      onEvent: (event) => console.error(printable(eventText(event))),
     });
     const http = await listen((request) => server.fetch(request), host, port);
     console.log(http.url);
