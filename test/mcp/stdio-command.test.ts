@@ -156,6 +156,16 @@ describe("mcp-tunnel-stdio", () => {
     expect(await statusOf("/other", json)).toBe(404);
   });
 
+  it("warns of an address that others reach", async () => {
+    const warning = "Everybody who reaches this port can use the server with your rights.";
+    // Others do not reach this one. It is written so that the command cannot know.
+    const command = start(["--port", "0", "--host", "127.1", "--", "no-such-command"]);
+    await command.waitFor("warning", () => command.stderr.find((line) => line === warning));
+    const own = start(["--port", "0", "--", "no-such-command"]);
+    await own.waitFor("failure", () => own.stderr.find((line) => line.includes("no-such-command")));
+    expect(own.stderr).not.toContain(warning);
+  });
+
   it("says what is wrong, and that a port is taken", async () => {
     const first = start(["--port", "0", "--", "x"]);
     const { port } = new URL(await first.waitFor("URL", () => first.stdout[0]));

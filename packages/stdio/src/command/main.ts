@@ -1,6 +1,6 @@
 import { CommanderError } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { printable } from "mcp-tunnel-shared";
+import { isLoopback, printable } from "mcp-tunnel-shared";
 import { endWithReader } from "mcp-tunnel-shared/command";
 import { eventText } from "../event-text.js";
 import { parseCommandLine } from "./options.js";
@@ -23,6 +23,9 @@ async function main(args: readonly string[]): Promise<number> {
     });
     const http = await listen((request) => server.fetch(request), host, port);
     console.log(http.url);
+    if (!isLoopback(host)) {
+      console.error("Everybody who reaches this port can use the server with your rights.");
+    }
     // A failure is an event, too.
     server.probe().catch(() => {});
     await signal();
