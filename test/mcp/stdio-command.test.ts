@@ -108,7 +108,10 @@ describe("mcp-tunnel-client", () => {
     const said = client.json.filter(({ type }) => type === "stderr").map(({ line }) => line);
     expect(said).toContainEqual(expect.stringMatching(/^ANSWER=42 /));
     for (const path of ["/", "/good%20one", "/other/mcp", "/.well-known/oauth-protected-resource"]) {
-      expect(await visitor.text("two", path)).toEqual({ status: 404, text: "Not found\n" });
+      expect(await visitor.text("two", path)).toEqual({
+        status: 404,
+        text: "Not found: the MCP server is at /<name>/mcp\n",
+      });
     }
     const ids = processIds(client);
     await mcp.close();

@@ -54,7 +54,7 @@ function openCommand(
   });
   const path = "/mcp";
   const fetch: FetchHandler = (request) =>
-    new URL(request.url).pathname === path ? server.fetch(request) : notFound();
+    new URL(request.url).pathname === path ? server.fetch(request) : notFound(path);
   return {
     service: closingWith(createService({ fetch }), server),
     places: [{ name: undefined, path }],

@@ -136,7 +136,7 @@ describe("a client of MCP servers", () => {
     await client.waitForJson({ event: "server", server: null, type: "started", purpose: "session" });
     for (const path of ["/", "/mcp/x", "/.well-known/oauth-protected-resource/mcp"]) {
       const other = await visit(relay.session as never, { path }).complete();
-      expect([other.head?.status, other.text]).toEqual([404, "Not found\n"]);
+      expect([other.head?.status, other.text]).toEqual([404, "Not found: the MCP server is at /mcp\n"]);
     }
   });
 
@@ -174,6 +174,6 @@ describe("a client of MCP servers", () => {
     expect(upstream.requests[0]?.path).toBe("/echo?x=1");
     expect(upstream.requests[0]?.rawHeaders).toContain(`localhost:${upstream.port}`);
     const other = await visit(relay.session as never, { path: "/echo" }).complete();
-    expect([other.head?.status, other.text]).toEqual([404, "Not found\n"]);
+    expect([other.head?.status, other.text]).toEqual([404, "Not found: the MCP server is at /<name>/mcp\n"]);
   });
 });

@@ -70,7 +70,10 @@ it("each server answers at its path, and one that fails fails alone", async () =
 
   for (const path of ["/", "/mcp", "/other/mcp", "/two", "/.well-known/oauth-protected-resource/two/mcp"]) {
     const response = await servers.fetch(initialize(path));
-    expect([response.status, await response.text()]).toEqual([404, "Not found\n"]);
+    expect([response.status, await response.text()]).toEqual([
+      404,
+      "Not found: the MCP server is at /<name>/mcp\n",
+    ]);
   }
 });
 

@@ -52,7 +52,7 @@ export async function listen(handler: Handler, host: string, port: number): Prom
 }
 
 function atMcp(handler: Handler): Handler {
-  return async (request) => (new URL(request.url).pathname === "/mcp" ? handler(request) : notFound());
+  return async (request) => (new URL(request.url).pathname === "/mcp" ? handler(request) : notFound("/mcp"));
 }
 
 function guarded(handler: Handler): Handler {
