@@ -13,6 +13,7 @@ import {
 import type { ResolvedStdioOptions } from "../options.js";
 import type { OpenPipe } from "../pipe.js";
 import type { Backoff } from "../child/backoff.js";
+import { commandLine } from "../child/describe.js";
 import { invalidRequest, sessionIdRequired, sessionNotFound } from "./refusals.js";
 import { Session } from "./session.js";
 
@@ -30,6 +31,8 @@ export class Sessions {
   readonly #sessions = new Map<string, Session>();
   /** Servers of ended sessions that are not gone yet. */
   readonly #leaving = new Set<Promise<void>>();
+  /** Whether the person knows that all sessions are in use. */
+  #hasToldOfFull = false;
   #isClosed = false;
 
   constructor(
@@ -99,7 +102,11 @@ export class Sessions {
     const { waitMs } = this.#backoff;
     if (waitMs > 0) return unavailable("The MCP server could not be started", waitMs, id);
     if (request.signal.aborted) return unavailable("The client has left", fullRetryMs, id);
-    if (!this.#makeRoom()) return unavailable("All sessions are in use", fullRetryMs, id);
+    if (!this.#makeRoom()) {
+      this.#tellOfFull();
+      return unavailable("All sessions are in use", fullRetryMs, id);
+    }
+    this.#hasToldOfFull = false;
     const session = new Session(
       this.#options,
       this.#open,
@@ -147,6 +154,12 @@ export class Sessions {
     return new Response(stream.body, { headers: { ...eventStreamHeaders, ...headers } });
   }
 
+  #tellOfFull(): void {
+    if (this.#hasToldOfFull) return;
+    this.#hasToldOfFull = true;
+    this.#options.onEvent({ type: "notice", message: fullNotice(this.#options) });
+  }
+
   /** Whether there may be one session more. The one that was not used for the longest time may end for it. */
   #makeRoom(): boolean {
     const { maxSessions } = this.#options;
@@ -160,10 +173,18 @@ export class Sessions {
   }
 }
 
-function timeoutNotice({ command, startTimeoutMs }: ResolvedStdioOptions): string {
+function timeoutNotice(options: ResolvedStdioOptions): string {
   return (
-    `${command} has not answered initialize within ${formatDuration(startTimeoutMs)}, and was ended. ` +
-    "If it has much to download or to load, run it once by itself, or allow it more time"
+    `${commandLine(options)} has not answered initialize within ${formatDuration(options.startTimeoutMs)}, ` +
+    "and was ended. It is no MCP server on stdio, or it has much to download or to load: " +
+    "run it once by itself, or allow it more time (startTimeoutMs)"
+  );
+}
+
+function fullNotice({ maxSessions }: ResolvedStdioOptions): string {
+  return (
+    `All sessions are in use (maxSessions: ${maxSessions}). A new client gets 503 until one of them ends, ` +
+    `or was unused for ${formatDuration(evictableMs)}`
   );
 }
 

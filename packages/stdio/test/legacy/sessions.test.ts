@@ -71,13 +71,13 @@ describe("initialize", () => {
 
   it("answers 503 if the server does not answer in time, and ends it", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
-    const rig = bench({ startTimeoutMs: 60_000 }, never);
+    const rig = bench({ startTimeoutMs: 60_000, args: ["--all"] }, never);
     const answer = rig.stranger().post(initialize);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(await errorOf(await answer)).toMatchObject({ status: 503, id: 0 });
     expect(rig.pipes.opened.at(0)!.isEnding).toBe(true);
     expect(rig.backoff.failures).toBe(1);
-    expect(rig.notices[0]).toContain("server has not answered initialize within 1m");
+    expect(rig.notices[0]).toContain("'server --all' has not answered initialize within 1m");
   });
 
   it("ends the server if the visitor leaves meanwhile, which is no failure", async () => {
@@ -385,8 +385,12 @@ describe("the number of sessions", () => {
     const full = await rig.stranger().post(initialize);
     expect(full.headers.get("Retry-After")).not.toBeNull();
     expect(await errorOf(full)).toMatchObject({ status: 503, id: 0 });
+    await rig.stranger().post(initialize);
+    expect(rig.notices).toEqual([expect.stringMatching(/^All sessions are in use \(maxSessions: 3\)/)]);
     await vi.advanceTimersByTimeAsync(1);
     await rig.visitor();
+    await rig.stranger().post(initialize);
+    expect(rig.notices).toHaveLength(2);
     expect(third.server.isEnding).toBe(true);
     expect(second.server.isEnding).toBe(false);
     expect(first.server.isEnding).toBe(false);
