@@ -86,5 +86,7 @@ export function createStdioServer(options: StdioOptions): StdioServer {
 }
 
 function revisionOf(request: Request, message: Message): string {
-  return request.headers.get("MCP-Protocol-Version") ?? String(metaOf(message)?.[protocolVersionKey]);
+  const asked = request.headers.get("MCP-Protocol-Version") ?? metaOf(message)?.[protocolVersionKey];
+  // A visitor may have written an object, and String() throws for some.
+  return typeof asked === "string" ? asked : "(no text)";
 }

@@ -101,6 +101,17 @@ describe("a server of an earlier revision", () => {
       expect((await send(server, "POST", {}, initialize)).status).toBe(200);
     },
   );
+
+  it.each([{ toString: 1 }, [[]], 1])("answers so to a revision that is no text: %j", async (revision) => {
+    const server = serverOf(legacy, { era: "legacy" });
+    const params = { _meta: { "io.modelcontextprotocol/protocolVersion": revision } };
+    const response = await send(server, "POST", {}, { jsonrpc: "2.0", id: 1, method: "ping", params });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({
+      id: 1,
+      error: { code: -32_000, message: expect.stringContaining("Unsupported protocol version: (no text)") },
+    });
+  });
 });
 
 describe("a server of revision 2026-07-28", () => {

@@ -15,6 +15,8 @@ const maxTools = 1_000;
 const maxDepth = 64;
 
 const declarationKey = "x-mcp-header";
+/** Revision 2026-07-28 allows no `number`. The SDK compares such fields all the same. */
+const types: readonly unknown[] = ["string", "integer", "boolean", "number"];
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const decimal = /^-?\d+(\.\d+)?$/;
 /**
@@ -67,7 +69,9 @@ export class ToolHeaders {
   check({ headers }: Request, call: RequestMessage): Refusal | undefined {
     if (call.value.method !== "tools/call") return undefined;
     const params = paramsOf(call);
-    for (const declaration of this.#tools.get(String(params?.["name"])) ?? []) {
+    const name = params?.["name"];
+    if (typeof name !== "string") return undefined;
+    for (const declaration of this.#tools.get(name) ?? []) {
       const refusal = checkField(headers, declaration, params?.["arguments"]);
       if (refusal !== undefined) return refusal;
     }
@@ -137,9 +141,9 @@ function isDeclaration(declaration: {
   name: unknown;
   type: unknown;
 }): declaration is Declaration {
-  // Revision 2026-07-28 allows no `number`. The SDK compares such fields all the same.
-  const isPrimitive = ["string", "integer", "boolean", "number"].includes(String(declaration.type));
-  return isPrimitive && typeof declaration.name === "string" && token.test(declaration.name);
+  return (
+    types.includes(declaration.type) && typeof declaration.name === "string" && token.test(declaration.name)
+  );
 }
 
 function* branchesOf(schema: JsonObject): Generator {

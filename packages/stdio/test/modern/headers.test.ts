@@ -160,6 +160,7 @@ describe("the header fields of a request", () => {
     ["an alternative", { oneOf: [{ properties: { b: { type: "string", "x-mcp-header": "B" } } }] }],
     ["a definition", { $defs: { d: { type: "string", "x-mcp-header": "B" } } }],
     ["an object", { properties: { b: { type: "object", "x-mcp-header": "B" } } }],
+    ["a type that has no text", { properties: { b: { type: { toString: 1 }, "x-mcp-header": "B" } } }],
     ["a name that is no token", { properties: { b: { type: "string", "x-mcp-header": "B B" } } }],
     [
       "two names that differ in case",
@@ -201,6 +202,13 @@ describe("the header fields of a request", () => {
     expect((await server.post(...call("t1000", { region: "eu" }))).status).toBe(400);
     void server.post(...call("t0", { region: "eu" }));
     await received(process, 2);
+  });
+
+  it("of a tool whose name is no text are not looked for", async () => {
+    const { server, process } = await answeringServer();
+    const response = await server.post(...post("tools/call", { params: { name: { toString: 1 } } }));
+    expect(response.status).toBe(200);
+    expect(process.last).toMatchObject({ params: { name: { toString: 1 } } });
   });
 
   it("do not matter for a posted response, which this revision has not", async () => {
