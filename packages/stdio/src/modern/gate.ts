@@ -1,9 +1,23 @@
 import type * as Sdk from "@modelcontextprotocol/server";
 import { errorCodes, isObject, isRequest, type Message } from "../message.js";
 import { firstModernVersion, isModernVersion } from "./looks-modern.js";
+import { hasOneReading } from "./one-reading.js";
 import type { Refusal } from "./refusal.js";
 import { checkStandardHeaders } from "./standard-headers.js";
 import { ToolHeaders } from "./tool-headers.js";
+
+const ambiguous: Refusal = {
+  httpStatus: 400,
+  code: errorCodes.invalidRequest,
+  message: "Invalid Request: a member is there twice, or differs in case from one of JSON-RPC or MCP",
+};
+
+/** A server that does not look for an id first would cancel the request of another visitor. */
+const noSuchRequest: Refusal = {
+  httpStatus: 404,
+  code: errorCodes.methodNotFound,
+  message: "Method not found",
+};
 
 let sdk: Promise<typeof Sdk> | undefined;
 
@@ -42,7 +56,9 @@ export class Gate {
     if (route.kind === "legacy") return this.#refuseLegacy(route);
     const { revision } = route.classification;
     if (!this.#speaks(revision)) return this.#unsupported(revision);
+    if (!hasOneReading(message.text)) return ambiguous;
     if (!isRequest(message)) return undefined;
+    if (message.value.method === "notifications/cancelled") return noSuchRequest;
     return checkStandardHeaders(request, message) ?? this.#tools.check(request, message);
   }
 

@@ -39,13 +39,40 @@ const endOfText = 17;
 export function splice(json: string, edits: readonly Edit[]): Spliced {
   const deepest = Math.max(...edits.map((edit) => edit.path.length));
   const found: (string | undefined)[] = edits.map(() => undefined);
-  // The member that is being read in each open object, from the outermost. An array has none.
+  let text = "";
+  let copied = 0;
+  walk(json, deepest, {
+    onValue(members, depth, start, end, isNumber) {
+      for (const [index, { path, from, to }] of edits.entries()) {
+        if (path.length !== depth || path.some((member, level) => members[level] !== member)) continue;
+        const value = json.slice(start, end);
+        if (from !== undefined && !(isNumber && Number(value) === from)) continue;
+        found[index] = value;
+        text += json.slice(copied, start) + to;
+        copied = end;
+        break;
+      }
+    },
+  });
+  return { text: text + json.slice(copied), found };
+}
+
+/** The member that is being read in each open object, from the outermost. An array has none. */
+type Members = readonly (string | undefined)[];
+
+interface Visitor {
+  /** A member begins. Its name is the last of the `depth` members that count. */
+  onMember?(members: Members, depth: number): void;
+  /** A member's value is a string or a number. */
+  onValue?(members: Members, depth: number, start: number, end: number, isNumber: boolean): void;
+}
+
+/** Reads the members of all objects that are nested in no more than `deepest - 1` others, as they are written. */
+export function walk(json: string, deepest: number, visitor: Visitor): void {
   const members: (string | undefined)[] = [];
   const scanner = createScanner(json, true);
   let depth = 0;
   let name = "";
-  let text = "";
-  let copied = 0;
   for (let kind: number = scanner.scan(); kind !== endOfText; kind = scanner.scan()) {
     if (kind === openBrace || kind === openBracket) depth++;
     else if (kind === closeBrace || kind === closeBracket) depth--;
@@ -58,6 +85,7 @@ export function splice(json: string, edits: readonly Edit[]): Spliced {
         break;
       case colon:
         members[depth - 1] = name;
+        visitor.onMember?.(members, depth);
         break;
       case stringLiteral:
       case numericLiteral: {
@@ -67,18 +95,9 @@ export function splice(json: string, edits: readonly Edit[]): Spliced {
         }
         const start = scanner.getTokenOffset();
         const end = start + scanner.getTokenLength();
-        for (const [index, { path, from, to }] of edits.entries()) {
-          if (path.length !== depth || path.some((member, level) => members[level] !== member)) continue;
-          const value = json.slice(start, end);
-          if (from !== undefined && !(kind === numericLiteral && Number(value) === from)) continue;
-          found[index] = value;
-          text += json.slice(copied, start) + to;
-          copied = end;
-          break;
-        }
+        visitor.onValue?.(members, depth, start, end, kind === numericLiteral);
         break;
       }
     }
   }
-  return { text: text + json.slice(copied), found };
 }

@@ -368,6 +368,57 @@ describe("a notification of a visitor", () => {
   });
 });
 
+describe("a message that programs read differently", () => {
+  const meta = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",
+    "io.modelcontextprotocol/clientInfo":{"name":"test","version":"1"},
+    "io.modelcontextprotocol/clientCapabilities":{}`;
+  const listing = (more: string, rest = "") =>
+    `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{${meta},"progressToken":1}${rest}}${more}}`;
+
+  it.each([
+    ["an id in another case", listing(',"ID":1')],
+    ["two ids", listing(',"id":1')],
+    ["two ids, one of them escaped", listing(',"\\u0069d":1')],
+    ["two methods", listing(',"method":"tools/list"')],
+    ["a method in another case", listing(',"Method":"notifications/cancelled"')],
+    ["params in another case", listing(',"Params":{}')],
+    ["params with a long s", listing(',"param\u017f":{}')],
+    [
+      "two progress tokens",
+      listing("", "").replace('"progressToken":1', '"progressToken":1,"progressToken":2'),
+    ],
+    ["a progress token with the sign for kelvin", listing("").replace("progressToken", "progressTo\u212aen")],
+    ["_meta in another case", listing("", ',"_META":{"progressToken":1}')],
+    ["an id in another case in a notification", listing("").replace('"id"', '"iD"')],
+    ["a request to cancel in another case", listing("", ',"requestID":1')],
+  ])("does not pass: %s", async (_what, text) => {
+    const { server, processes } = scriptedServer();
+    const response = await server.post(...postText(text));
+    expect(response.status).toBe(400);
+    expect(await messagesOf(response)).toMatchObject([{ error: { code: -32_600 } }]);
+    expect(processes).toEqual([]);
+  });
+
+  it("passes if they differ in what names no request", async () => {
+    const { server, processes } = scriptedServer();
+    const text = listing(
+      "",
+      ',"arguments":{"id":1,"ID":2,"id":3,"_meta":{"progressToken":1,"ProgressToken":2}}',
+    );
+    void server.post(...postText(text));
+    const process = await started(processes);
+    await received(process, 1);
+    expect(process.received[0]).toContain('"arguments":{"id":1,"ID":2,"id":3');
+  });
+
+  it("does not pass as a request that cancels another", async () => {
+    const { server, processes } = scriptedServer();
+    const response = await server.post(...post("notifications/cancelled", { params: { requestId: 1 } }));
+    expect(response.status).toBe(404);
+    expect(processes).toEqual([]);
+  });
+});
+
 describe("a process that takes no more", () => {
   it("gets the next messages in their order when it takes more, and none of visitors who left", async () => {
     const { server, processes } = scriptedServer();
