@@ -1,5 +1,5 @@
 import { createScanner } from "jsonc-parser";
-import { isMessageValue, onOneLine, type Message } from "./message.js";
+import { detached, isMessageValue, onOneLine, type Message } from "./message.js";
 
 /**
  * The messages of a batch: an array of messages, which revision 2025-03-26 alone has. Each keeps the text that it
@@ -11,7 +11,7 @@ import { isMessageValue, onOneLine, type Message } from "./message.js";
 export function messagesOfBatch(text: string, values: readonly unknown[]): Message[] | undefined {
   if (values.length === 0 || !values.every(isMessageValue)) return undefined;
   const texts = textsOfObjects(text);
-  return values.map((value, index) => ({ text: onOneLine(texts[index] as string), value }));
+  return values.map((value, index) => ({ text: onOneLine(detached(texts[index] as string)), value }));
 }
 
 /**

@@ -1,3 +1,5 @@
+import { Buffer } from "node:buffer";
+
 /** The id of a JSON-RPC request (JSON-RPC 2.0 section 4). MCP allows no null. */
 export type RequestId = string | number;
 
@@ -36,6 +38,28 @@ export function onOneLine(text: string): string {
   return /[\r\n]/.test(text) ? text.replaceAll(/[\r\n]+/g, " ") : text;
 }
 
+/**
+ * A part of a text, on its own. V8 keeps the whole text as long as a part that was cut out of it: an id would
+ * hold 32 MiB of message.
+ */
+export function detached(part: string): string {
+  return Buffer.from(part).toString();
+}
+
+/**
+ * The message with as much of its value as its way depends on, for one that may have to wait. A value can take
+ * twenty times the memory of its text.
+ */
+export function light<M extends Message>(message: M): M {
+  const { id, method } = message.value;
+  const value: JsonObject = {
+    ...("id" in message.value && { id }),
+    method,
+    params: { requestId: cancelledOf(message), _meta: { progressToken: progressTokenOf(message) } },
+  };
+  return { text: message.text, value } as M;
+}
+
 /** Reads JSON text as a message. `undefined` if it is no JSON, or not the JSON of one JSON-RPC message. */
 export function parseMessage(text: string): Message | undefined {
   let value: unknown;
@@ -49,7 +73,7 @@ export function parseMessage(text: string): Message | undefined {
 
 /** Whether a value is the value of a JSON-RPC message. Members that JSON-RPC does not know are allowed. */
 export function isMessageValue(value: unknown): value is JsonObject {
-  if (!isObject(value) || value["jsonrpc"] !== "2.0") return false;
+  if (!isObject(value) || value["jsonrpc"] !== "2.0" || hasLongToken(value)) return false;
   if (typeof value["method"] === "string") return !("id" in value) || isRequestId(value["id"]);
   return (
     ("result" in value || isObject(value["error"])) && (value["id"] === null || isRequestId(value["id"]))
@@ -68,8 +92,19 @@ export function isResponse(message: Message): message is ResponseMessage {
   return typeof message.value["method"] !== "string";
 }
 
+/**
+ * An id is kept as long as its request is pending, and so is a progress token. They may not be longer than this,
+ * in characters. Those of MCP's SDKs are numbers.
+ */
+const maxIdLength = 1_024;
+
 export function isRequestId(value: unknown): value is RequestId {
-  return typeof value === "string" || typeof value === "number";
+  return typeof value === "number" || (typeof value === "string" && value.length <= maxIdLength);
+}
+
+function hasLongToken(value: JsonObject): boolean {
+  const token = metaOf({ text: "", value })?.["progressToken"];
+  return typeof token === "string" && !isRequestId(token);
 }
 
 export function isObject(value: unknown): value is JsonObject {

@@ -44,7 +44,10 @@ export class BodyReader {
       const rest = decode(decoder);
       if (rest === undefined) return noJson();
       parts.push(rest);
-      return await use(parts.join(""));
+      const text = parts.join("");
+      // The parts would be kept beside the whole, as long as the message waits.
+      parts.length = 0;
+      return await use(text);
     } finally {
       this.#heldBytes -= ownBytes;
     }

@@ -6,6 +6,7 @@ import {
   errorCodes,
   isObject,
   isRequest,
+  light,
   type Message,
   type RequestId,
   type RequestMessage,
@@ -54,13 +55,13 @@ export class Sessions {
     const initialize = messages.find(isInitialize);
     if (initialize === undefined) {
       const session = this.#find(request, firstId(messages));
-      return session instanceof Session ? session.post(request, messages, isBatch) : session;
+      return session instanceof Session ? session.post(request, messages.map(light), isBatch) : session;
     }
     if (isBatch) return invalidRequest("Only one initialization request is allowed", null);
     if (this.#sessions.has(request.headers.get("Mcp-Session-Id") ?? "")) {
       return invalidRequest("Server already initialized", initialize.value.id);
     }
-    return this.#initialize(request, initialize);
+    return this.#initialize(request, light(initialize));
   }
 
   async get(request: Request): Promise<Response> {

@@ -1,5 +1,6 @@
 import {
   cancelledOf,
+  detached,
   isResponse,
   metaOf,
   progressOf,
@@ -30,7 +31,8 @@ export function toServer({ text }: RequestMessage, number: number): { text: stri
     { path: idPath, to },
     { path: tokenPath, to },
   ]);
-  return { text: rewritten, names: { id: found[0] ?? "null", progressToken: found[1] } };
+  const [id = "null", progressToken] = found.map((name) => (name === undefined ? undefined : detached(name)));
+  return { text: rewritten, names: { id, progressToken } };
 }
 
 /** The text of a server's message for the visitor whose request has the number. */

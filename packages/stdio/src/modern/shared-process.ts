@@ -4,6 +4,7 @@ import {
   isNotification,
   isRequest,
   isResponse,
+  light,
   type Message,
   type NotificationMessage,
   type RequestMessage,
@@ -62,7 +63,7 @@ export class SharedProcess implements PipeOwner {
    */
   request(request: RequestMessage, caller: Caller): () => void {
     // A request that was sent is not kept: it may be long, and its answer may take long.
-    let unsent: RequestMessage | undefined = request;
+    let unsent: RequestMessage | undefined = light(request);
     let number: number | undefined;
     const waiting = {
       length: request.text.length,
