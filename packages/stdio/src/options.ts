@@ -48,7 +48,10 @@ export interface StdioOptions {
   probeTimeoutMs?: number;
   /** The longest message, in bytes, of a visitor (413) and of a server (it is ended). Default 32 MiB. */
   maxMessageBytes?: number;
-  /** Bytes of visitors' messages that are being received, over all requests. More get 503. Default 128 MiB. */
+  /**
+   * Bytes of visitors' messages that are being received, over all requests. More get 503, but for messages of up to
+   * 64 KiB, for which there is an eighth more. Default 128 MiB.
+   */
   maxReceivingBytes?: number;
   /**
    * Messages of a server that wait for a visitor's GET stream, and events that are kept for `Last-Event-ID`, for

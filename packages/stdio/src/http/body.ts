@@ -6,6 +6,14 @@ import type { ResolvedStdioOptions } from "../options.js";
 /** After how long a visitor may try again when there was no room for the message, in milliseconds. */
 const retryMs = 1_000;
 
+/**
+ * Messages up to this length get room beyond the budget, in bytes: a few visitors with long messages that they
+ * never complete, or that wait for a slow server, would keep all others out.
+ */
+const shortBytes = 65_536;
+/** How much there is of that room, as a part of the budget. */
+const roomForShort = 1 / 8;
+
 /** Reads the bodies of requests, within one budget for all of them. */
 export class BodyReader {
   readonly #options: Pick<ResolvedStdioOptions, "maxMessageBytes" | "maxReceivingBytes">;
@@ -34,7 +42,8 @@ export class BodyReader {
         this.#heldBytes += chunk.byteLength;
         // The loop's end cancels the body: the rest is not read.
         if (ownBytes > maxMessageBytes) return tooLong(maxMessageBytes);
-        if (this.#heldBytes > maxReceivingBytes) {
+        const room = ownBytes > shortBytes ? 1 : 1 + roomForShort;
+        if (this.#heldBytes > room * maxReceivingBytes) {
           return unavailable("The server is receiving too many messages", retryMs);
         }
         const part = decode(decoder, chunk);

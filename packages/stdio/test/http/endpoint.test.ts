@@ -190,6 +190,28 @@ describe("the length of messages", () => {
     expect((await third).status).toBe(200);
   });
 
+  it("is not used up for short messages by long ones", async () => {
+    const { fetch } = endpoint({ maxMessageBytes: 400_000, maxReceivingBytes: 400_000 });
+    const uploads: ReadableStreamDefaultController<Uint8Array>[] = [];
+    const unfinished = (bytes: number) =>
+      new ReadableStream<Uint8Array>({
+        start(controller) {
+          uploads.push(controller);
+          controller.enqueue(new Uint8Array(bytes).fill(32));
+        },
+      });
+    const long = [unfinished(200_000), unfinished(200_000)].map((body) => fetch("POST", body));
+    expect((await fetch("POST", unfinished(70_000))).status).toBe(503);
+    expect((await fetch("POST", ping)).status).toBe(202);
+    const short = fetch("POST", unfinished(49_990));
+    expect((await fetch("POST", ping)).status).toBe(503);
+    uploads.at(0)!.close();
+    uploads.at(1)!.close();
+    uploads.at(3)!.close();
+    await Promise.all([...long, short]);
+    expect((await fetch("POST", ping)).status).toBe(202);
+  });
+
   it("is given back by a visitor who leaves in the middle", async () => {
     const { fetch } = endpoint({ maxReceivingBytes: ping.length });
     const broken = new ReadableStream({
