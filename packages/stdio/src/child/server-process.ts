@@ -13,6 +13,8 @@ import type { Pipe, PipeEnd, PipeOwner } from "../pipe.js";
 const toldLineLength = 8_192;
 /** After how long without a word of a new server the person is told, in milliseconds. */
 const silentMs = 10_000;
+/** Bytes that may wait for a server to read them, besides the longest message. */
+const unreadBytes = 1_048_576;
 /** How long what a server has written before its end may take to arrive, in milliseconds. */
 const lastWordsMs = 500;
 
@@ -91,7 +93,13 @@ export class ServerProcess implements Pipe {
         this.#tell({ type: "notice", message: silenceInWords(this.#options, silentMs) });
       }, silentMs);
     }
-    return this.#started.stdin.write(`${text}\n`);
+    const { stdin } = this.#started;
+    const takesMore = stdin.write(`${text}\n`);
+    // Visitors' messages wait elsewhere while the server does not read. What the bridge answers it does not.
+    if (stdin.writableLength > this.#options.maxMessageBytes + unreadBytes) {
+      this.#end("exited", "it sends requests, and reads none of the answers");
+    }
+    return takesMore;
   }
 
   pause(): void {

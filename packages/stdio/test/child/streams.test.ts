@@ -124,6 +124,16 @@ describe("what is sent to a server", () => {
     expect(server.pipe.send(notification(3))).toBe(true);
   });
 
+  it("is bounded: a server that has answers to its own requests, and does not read them, is ended", async () => {
+    const server = openShell("exec sleep 1000", { maxMessageBytes: 1_000, exitGraceMs: 0 });
+    const answer = "x".repeat(1_000);
+    // More than the bound and the buffers of any system hold.
+    for (let n = 0; n < 4_000; n++) server.pipe.send(answer);
+    const { code, message } = await server.end;
+    expect(code).toBe("exited");
+    expect(message).toContain("because it sends requests, and reads none of the answers");
+  });
+
   it("is dropped when the server is gone or has closed its stdin, and does no harm", async () => {
     const fifo = makeFifo();
     const server = openShell(`exec <&-; exec 9>"$FIFO"; echo >&9; exec sleep 1000`, {
