@@ -18,6 +18,9 @@ const unreadBytes = 1_048_576;
 /** How long what a server has written before its end may take to arrive, in milliseconds. */
 const lastWordsMs = 500;
 
+/** How long a watcher may take once its server has ended, in milliseconds. It needs little more than a second. */
+const watcherMs = 10_000;
+
 /** Statuses of a shell that cannot run a program: it is none, or what runs it is missing (POSIX, "sh"). */
 const shellFailures: ReadonlySet<number | null> = new Set([126, 127]);
 
@@ -83,7 +86,7 @@ export class ServerProcess implements Pipe {
     stdin.on("error", () => this.#end("exited", "it closed its stdin"));
     this.#readStdout();
     this.#readStderr();
-    this.cleared = Promise.all([this.ended, watcherGone(started)]).then(() => {});
+    this.cleared = clearedAfter(this.ended, started);
   }
 
   send(text: string): boolean {
@@ -243,12 +246,19 @@ export class ServerProcess implements Pipe {
   }
 }
 
-/** The watcher holds its end of the pipe until the group is gone, and is the last of it. */
-function watcherGone({ watcher }: Started): Promise<void> {
-  if (watcher === undefined) return Promise.resolve();
-  return new Promise((resolve) => {
+/**
+ * The watcher holds its end of the pipe until the group is gone, and is the last of it. One that its server has
+ * stopped (SIGSTOP) stays: it is not waited for, and not killed by a number that another may have by then.
+ */
+async function clearedAfter(ended: Promise<void>, { watcher }: Started): Promise<void> {
+  if (watcher === undefined) return ended;
+  const gone = new Promise<void>((resolve) => {
     watcher.on("error", () => {});
     watcher.once("close", () => resolve());
     watcher.resume();
   });
+  await ended;
+  const patience = setTimeout(() => watcher.destroy(), watcherMs);
+  await gone;
+  clearTimeout(patience);
 }

@@ -1,12 +1,14 @@
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { makeFifo, openShell, processesWith, TestProcesses } from "./open-server.js";
 import { expectNoLeaks } from "../../../../test/support/leaks.js";
 
 const message = '{"jsonrpc":"2.0","method":"ready"}';
 /** A grandchild that ignores SIGTERM and holds none of the server's own streams. */
 const stubborn = `(trap '' TERM; echo up >&9; exec sleep 1000 </dev/null >/dev/null 2>&1) &`;
+
+afterEach(() => void vi.useRealTimers());
 
 describe("the end of a server", () => {
   it("comes with the end of its stdin", async () => {
@@ -58,6 +60,26 @@ describe("the end of a server", () => {
     server.pipe.send("");
     expect((await server.end).code).toBe("exited");
     await fifo.gone;
+  });
+
+  it("is not put off for ever by a watcher that the server has stopped", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const server = openShell(
+      `for p in $(ps -A -o pid= -o pgid= | awk -v g=$$ '$2 == g && $1 != g { print $1 }'); do
+        kill -STOP $p 2>/dev/null && echo $p
+      done; read line`,
+    );
+    await server.test.until(() => server.test.lines("stray").length > 0);
+    const stopped = server.test.lines("stray").map(Number);
+    onTestFinished(() => stopped.forEach((pid) => process.kill(pid, "SIGKILL")));
+    server.pipe.send("");
+    await server.end;
+    const closed = server.test.processes.close();
+    await vi.advanceTimersByTimeAsync(9_999);
+    expect(server.test.processes.size).toBe(1);
+    await vi.advanceTimersByTimeAsync(1);
+    await closed;
+    expect(server.test.processes.size).toBe(0);
   });
 
   it("is not put off by a grandchild that holds its streams", async () => {
