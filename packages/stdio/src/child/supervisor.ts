@@ -24,6 +24,7 @@ const leftoverGraceSeconds = 1;
  * - The subshell has ended before the server begins: the server has no child that it does not know.
  * - The watcher holds nothing of the server's but its group: no pipe and no directory.
  * - The `trap` comes first. What ignores a signal passes that on to the programs that it starts, `sleep` too.
+ * - The subshell fails when the system has no more processes. There is no server without a watcher.
  * - A subshell's `$$` is the number of the shell, which is the leader and so names the group.
  */
 const startScript = `
@@ -31,7 +32,7 @@ const startScript = `
   trap '' HUP INT QUIT TERM
   cd /
   PATH=/usr/bin:/bin:$PATH "$0" -c "$1" mcp-tunnel-watcher "$2" "$$" <&3 3<&- >/dev/null 2>&1 &
-)
+) || exit
 shift 2
 exec "$@" 3<&-`;
 
