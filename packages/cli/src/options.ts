@@ -267,7 +267,12 @@ function readOrigin(flags: Flags, command: Command): Pick<TunnelClientOptions, "
   return { origin, dropOrigin: isOn("drop-origin", flags.dropOrigin) };
 }
 
-/** A mistake in one line. commander puts its suggestions on a second line. */
+/**
+ * A mistake in one line. commander puts its suggestions on a second line. A command, or an option of one letter,
+ * is what a person gives who wants to start an MCP server.
+ */
 function mistake(text: string): string {
-  return `${printable(oneLine(text))} (see mcp-tunnel-client --help)\n`;
+  const isCommand = /too many arguments|unknown option '-\w'/.test(text);
+  const hint = isCommand ? "; an MCP server's command goes to the end, as in --stdio -- npx -y ..." : "";
+  return `${printable(oneLine(text))}${hint} (see mcp-tunnel-client --help)\n`;
 }

@@ -103,6 +103,10 @@ export class HumanRenderer implements Renderer {
    * read twice.
    */
   readonly #told = new Set<string>();
+  /** Processes that were started to ask a server something, by the start of their lines. */
+  readonly #probes = new Set<string>();
+  /** The server of `--stdio` has failed, and none of its processes was started since. */
+  #isBroken = false;
 
   /** `local`: the service, as a person would name it. */
   constructor(output: Output, local: string) {
@@ -142,7 +146,21 @@ export class HumanRenderer implements Renderer {
     const { dim, yellow, red } = this.#colors;
     const color = { failed: red, stray: yellow, notice: yellow, started: dim, ended: dim, stderr: dim };
     const process = event.process === undefined ? "" : `[${event.process}]`;
-    this.#output.err(`${dim(printable(name ?? "server") + process)} ${color[event.type](printable(text))}`);
+    const start = printable(name ?? "server") + process;
+    const isOfOnly = name === undefined && (event.type === "started" || event.type === "failed");
+    if (isOfOnly) this.#isBroken = event.type === "failed";
+    if (this.#isRoutine(event, start)) return;
+    this.#output.err(`${dim(start)} ${color[event.type](printable(text))}`);
+  }
+
+  /** Whether an event says only that a server was asked something, and that all went well. */
+  #isRoutine(event: StdioEvent, start: string): boolean {
+    if (event.type === "started" && event.purpose === "probe") {
+      this.#probes.add(start);
+      return true;
+    }
+    if (event.type !== "ended" && event.type !== "failed") return false;
+    return this.#probes.delete(start) && event.type === "ended";
   }
 
   closing(openRequests: number): void {
@@ -178,6 +196,8 @@ export class HumanRenderer implements Renderer {
     const what = places.length === 1 ? "this URL can use the server" : "a URL can use its server";
     this.#output.out(yellow(`Everybody who knows or guesses ${what} with your rights.`));
     this.#output.out("");
+    // What looks like a success is what stays in view.
+    if (this.#isBroken) this.#output.err(this.#colors.red("The server does not start: see above."));
   }
 
   #request(event: RequestEvent): string {

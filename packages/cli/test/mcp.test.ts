@@ -21,14 +21,21 @@ const closing = closingAfterEach();
 const server = fileURLToPath(new URL("../../../examples/basic/stdio-server.mjs", import.meta.url));
 
 /** What a person sees at the start, and of events. */
-function screen(places: readonly McpPlace[], url: string, events: readonly StdioEvent[] = []): string[] {
+function screen(
+  places: readonly McpPlace[],
+  url: string,
+  events: readonly StdioEvent[] = [],
+  eventsBefore: readonly StdioEvent[] = [],
+): string[] {
   const client = new EventEmitter();
   const lines: string[] = [];
   const add = (line: string): number => lines.push(line);
   const renderer = new HumanRenderer({ out: add, err: add, colors: false }, "mcp.json");
   renderer.follow(client as unknown as TunnelClient, places);
+  const tell = (event: StdioEvent): void => renderer.server(places[0]?.name, event, eventText(event));
+  eventsBefore.forEach(tell);
   client.emit("connected", { url, subdomain: "demo", resumed: false });
-  for (const event of events) renderer.server(places[0]?.name, event, eventText(event));
+  events.forEach(tell);
   return lines;
 }
 
@@ -72,7 +79,7 @@ describe("the screen", () => {
 
   it("has what processes do and say, of each server and process", () => {
     const events: StdioEvent[] = [
-      { type: "started", process: 1, purpose: "probe" },
+      { type: "started", process: 1, purpose: "session" },
       { type: "stderr", process: 1, line: "\u001b[2Jlistening" },
       { type: "stray", process: 1, line: "hello" },
       { type: "failed", process: 2, code: "exited", message: "it ended: \u0007no key", stderr: ["no key"] },
@@ -82,13 +89,39 @@ describe("the screen", () => {
     expect(
       screen([{ name: "files", path: "/files/mcp" }], "https://demo.relay.test", events).slice(-6),
     ).toEqual([
-      "files[1] started to ask which revisions it speaks",
+      "files[1] started for a session",
       "files[1] \\u001b[2Jlistening",
       "files[1] wrote to stdout what is no message: hello",
       "files[2] it ended: \\u0007no key",
       "files a notification belongs to no request",
       "files[1] has ended",
     ]);
+  });
+});
+
+describe("a server that is asked which revisions it speaks", () => {
+  const place = { name: undefined, path: "/mcp" };
+  const url = "https://demo.relay.test";
+
+  it("is no news if all goes well", () => {
+    const events: StdioEvent[] = [
+      { type: "started", process: 1, purpose: "probe" },
+      { type: "ended", process: 1, message: "has ended" },
+    ];
+    expect(screen([place], url, [], events)).toEqual(screen([place], url));
+  });
+
+  it("is told of below the URL if it does not start", () => {
+    const failed = { type: "failed", code: "not_found", message: "was not found" } as const;
+    const events: StdioEvent[] = [
+      { type: "started", process: 1, purpose: "probe" },
+      { ...failed, process: 1 },
+    ];
+    const lines = screen([place], url, [], events);
+    expect(lines.at(0)).toBe("server[1] was not found");
+    expect(lines.at(-1)).toBe("The server does not start: see above.");
+    const again: StdioEvent[] = [...events, { type: "started", process: 2, purpose: "session" }];
+    expect(screen([place], url, [], again).at(-1)).toBe("");
   });
 });
 
