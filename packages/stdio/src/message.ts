@@ -35,7 +35,13 @@ export interface ResponseMessage extends Message {
 
 /** The text of a message on one line. Line ends between the parts of JSON have no meaning (RFC 8259 section 2). */
 export function onOneLine(text: string): string {
-  return /[\r\n]/.test(text) ? text.replaceAll(/[\r\n]+/g, " ") : text;
+  if (!/[\r\n]/.test(text)) return text;
+  // Text that is mostly line ends takes replaceAll() seconds for 32 MiB, in which nothing else is done.
+  const bytes = Buffer.from(text);
+  for (const lineEnd of [0x0a, 0x0d]) {
+    for (let at = bytes.indexOf(lineEnd); at !== -1; at = bytes.indexOf(lineEnd, at + 1)) bytes[at] = 0x20;
+  }
+  return bytes.toString();
 }
 
 /**

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { textsOfObjects } from "../../src/batch.js";
 import { Endpoint } from "../../src/http/endpoint.js";
-import type { Message } from "../../src/message.js";
+import { onOneLine, type Message } from "../../src/message.js";
 
 interface Posted {
   readonly messages: readonly Message[];
@@ -154,6 +154,10 @@ describe("the endpoint", () => {
     const message = posted.at(0)!.messages.at(0)!;
     expect(message.text).not.toMatch(/[\r\n]/);
     expect(JSON.parse(message.text)).toEqual(JSON.parse(ping));
+  });
+
+  it("keeps the characters of a message that it puts on one line", () => {
+    expect(onOneLine('{"a":"é😀"\r\n,\n"b": 1\r}')).toBe('{"a":"é😀"  , "b": 1 }');
   });
 });
 
