@@ -3,7 +3,8 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
 import { messagesOfBatch } from "../src/batch.js";
-import { parseMessage, type Message } from "../src/message.js";
+import { isRequest, parseMessage, type Message } from "../src/message.js";
+import { MessageQueue } from "../src/legacy/message-queue.js";
 import { Sessions } from "../src/legacy/sessions.js";
 import { SharedProcess } from "../src/modern/shared-process.js";
 import { toServer } from "../src/modern/rewrite.js";
@@ -73,6 +74,12 @@ it("the value of a message is not kept while it waits for the shared process", a
   pipes.opened.at(0)!.drain();
   expect(pipes.opened.at(0)!.received).toHaveLength(2);
   await process.end();
+});
+
+it("the value of a server's message is not kept while it waits for a GET stream", async () => {
+  const queue = new MessageQueue(10, 1_000, () => {});
+  expect(await isKept(call("a"), (message) => queue.push(message))).toBe(false);
+  expect(queue.takeAll().map(isRequest)).toEqual([true]);
 });
 
 it("a text is not kept for the sake of a part of it", () => {

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { Message } from "../message.js";
+import { light, type Message } from "../message.js";
 
 /** Messages of a server that wait for the visitor's GET stream, within bounds. */
 export class MessageQueue {
@@ -18,7 +18,8 @@ export class MessageQueue {
 
   push(message: Message): void {
     const bytes = Buffer.byteLength(message.text);
-    this.#messages.add({ message, bytes });
+    // The bounds are those of the text.
+    this.#messages.add({ message: light(message), bytes });
     this.#bytes += bytes;
     for (const oldest of this.#messages) {
       if (this.#messages.size <= this.#maxMessages && this.#bytes <= this.#maxBytes) return;
