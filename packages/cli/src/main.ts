@@ -45,17 +45,17 @@ async function main(args: readonly string[]): Promise<number> {
   }
   mcp?.probe();
   return run(client, renderer, {
-    // An open question would keep the process, too.
-    drain: () => {
-      asking.abort();
-      mcp?.drain();
-    },
+    drain: () => mcp?.drain(),
+    stopAsking: () => asking.abort(),
   });
 }
 
 /** What else has to let go when the client is asked to end. */
-interface Drained {
+interface Others {
+  /** Ends the streams of MCP servers on which nobody waits for an answer. */
   drain(): void;
+  /** Takes a question at the terminal back. It would keep the process. */
+  stopAsking(): void;
 }
 
 /** The MCP servers that are served in place of a local service. The bridge is loaded when it is needed. */
@@ -66,7 +66,7 @@ async function openMcp({ mcp }: CliOptions, onEvent: OnServerEvent): Promise<Mcp
 }
 
 /** Serves until a signal or an error ends it, and returns the exit status. */
-async function run(client: TunnelClient, renderer: Renderer, others: Drained): Promise<number> {
+async function run(client: TunnelClient, renderer: Renderer, others: Others): Promise<number> {
   const closed = new Promise<TunnelError | undefined>((resolve) => {
     client.on("closed", ({ error }) => resolve(error));
   });
@@ -80,6 +80,8 @@ async function run(client: TunnelClient, renderer: Renderer, others: Drained): P
     others.drain();
     // The requests that end by this have ended in the next turn.
     setImmediate(() => {
+      // Not before: a client whose question is taken back ends for want of a name, unless it is being closed.
+      others.stopAsking();
       renderer.closing(client.openRequests);
       void client.close();
     });

@@ -37,7 +37,10 @@ describe("mistakes on the command line", () => {
     [["3000", "--relay", "https://user:secret@x"], /nothing else/],
     [["3000", "--relay"], /argument missing/],
     [["3000", "--rely", "x"], /unknown option '--rely' \(Did you mean --relay\?\)/],
-    [["npx", "-y", "server"], /unknown option '-y'; an MCP server's command goes to the end, as in --stdio --/],
+    [
+      ["npx", "-y", "server"],
+      /unknown option '-y'; an MCP server's command goes to the end, as in --stdio --/,
+    ],
     [["node", "server.js"], /too many arguments.*; an MCP server's command goes to the end/],
     [["3000", "--relay", "x", "--token", ""], /token is empty/],
     [

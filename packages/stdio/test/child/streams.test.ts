@@ -119,9 +119,8 @@ describe("what is sent to a server", () => {
     expect(server.drains).toBe(0);
     opened.end("\n");
     await server.test.until(() => server.drains === 1);
-    expect(server.pipe.send(notification(2, "x".repeat(4_000_000)))).toBe(false);
-    await server.test.until(() => server.drains === 2);
-    expect(server.pipe.send(notification(3))).toBe(true);
+    // The server reads now: the system may take any of this at once.
+    expect(server.pipe.send(notification(2))).toBe(true);
   });
 
   it("is bounded: a server that has answers to its own requests, and does not read them, is ended", async () => {
