@@ -64,6 +64,7 @@ export class Session {
   /** Streams of POSTs that more waits on than should. The server is not read meanwhile. */
   readonly #full = new Set<ResumableStream>();
   #state: State;
+  #isHeardOf = false;
   #idleTimer: NodeJS.Timeout | undefined;
   /** On the clock of `performance.now()`. */
   #idleSinceMs = Number.POSITIVE_INFINITY;
@@ -103,6 +104,11 @@ export class Session {
     return this.#state.type === "open";
   }
 
+  /** Whether the visitor has made a request in the session. */
+  get isHeardOf(): boolean {
+    return this.#isHeardOf;
+  }
+
   /** How long nothing has used the session, in milliseconds. 0 while something does. */
   get idleMs(): number {
     return Math.max(0, performance.now() - this.#idleSinceMs);
@@ -121,6 +127,7 @@ export class Session {
   }
 
   async post(request: Request, messages: readonly Message[], isBatch: boolean): Promise<Response> {
+    this.#isHeardOf = true;
     if (this.#outlet.waiting >= maxPending) return tooMuchPending();
     const answer = this.#outlet.turn(request.signal, () => this.#handOver(request, messages, isBatch));
     this.#rest();
@@ -130,6 +137,7 @@ export class Session {
   }
 
   get(request: Request): Response {
+    this.#isHeardOf = true;
     if (!allowsEventStream(request)) return notAcceptable();
     const lastEventId = request.headers.get("Last-Event-ID");
     if (lastEventId !== null && lastEventId !== "") return this.#resume(lastEventId);

@@ -20,6 +20,11 @@ import { Session } from "./session.js";
 
 /** How long a session has to be unused before it may be ended for a new one, in milliseconds. */
 const evictableMs = 60_000;
+/**
+ * The same for a session of which nothing was heard since it began. A client sends a notification at once
+ * (`notifications/initialized`), but one that has left before it got the answer knows of no session.
+ */
+const unheardMs = 5_000;
 
 /** After how long a visitor may try again when all sessions are in use, in milliseconds. */
 const fullRetryMs = 10_000;
@@ -167,10 +172,11 @@ export class Sessions {
     // Servers that are slow to end are processes too. Sessions that come and go must not heap them up.
     if (this.#sessions.size + this.#leaving.size >= 2 * maxSessions) return false;
     if (this.#sessions.size < maxSessions) return true;
-    const [longest] = [...this.#sessions.values()].sort((one, other) => other.idleMs - one.idleMs);
-    if (longest === undefined || longest.idleMs < evictableMs) return false;
-    void longest.end();
-    return true;
+    const [longest] = [...this.#sessions.values()]
+      .filter(({ isHeardOf, idleMs }) => idleMs >= (isHeardOf ? evictableMs : unheardMs))
+      .sort((one, other) => other.idleMs - one.idleMs);
+    void longest?.end();
+    return longest !== undefined;
   }
 }
 

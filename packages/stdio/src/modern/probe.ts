@@ -74,9 +74,10 @@ export class Probe {
   }
 
   /**
-   * A server that answers with an error, or not at all, is of an earlier revision. One that exits may be so,
-   * too: some exit when the first request is not `initialize`. The same is seen of a command that does not
-   * work at all. A second process, which is sent `initialize`, tells them apart.
+   * A server that answers with an error is of an earlier revision. One that exits may be so, too: some exit
+   * when the first request is not `initialize`. The same is seen of a command that does not work at all. A
+   * second process, which is sent `initialize`, tells them apart. A server that says nothing may not have
+   * started yet, or may ignore what it does not know. The same process is sent `initialize` then.
    */
   async #judge(): Promise<Verdict> {
     const silence = this.#after(this.#options.startTimeoutMs, "silence" as const);
@@ -86,13 +87,23 @@ export class Probe {
       this.#owner.onModern(process, outcome.answer);
       return "modern";
     }
-    if (outcome === "silence" || "answer" in outcome) {
+    if (outcome === "silence") return this.#judgeSilent(process);
+    if ("answer" in outcome) {
       void process.end();
       return "legacy";
     }
     const isLegacy = outcome.end.code === "exited" && (await this.#takesInitialize(silence));
     if (isLegacy) return "legacy";
     if (outcome.end.code !== "ended") this.#backoff.failed();
+    return "not known";
+  }
+
+  async #judgeSilent(process: SharedProcess): Promise<Verdict> {
+    const longer = this.#after(this.#options.probeTimeoutMs, "silence" as const);
+    const outcome = await Promise.race([ask(process, initialize), longer]);
+    void process.end();
+    if (outcome !== "silence" && "answer" in outcome && "result" in outcome.answer.value) return "legacy";
+    this.#backoff.failed();
     return "not known";
   }
 

@@ -379,6 +379,7 @@ describe("the number of sessions", () => {
     const rig = bench({ maxSessions: 3 });
     const [first, second, third] = [await rig.visitor(), await rig.visitor(), await rig.visitor()];
     const busy = await first.post(call(1));
+    await third.post(notification("notifications/initialized"));
     await vi.advanceTimersByTimeAsync(30_000);
     await second.post(notification("x"));
     await vi.advanceTimersByTimeAsync(29_999);
@@ -395,6 +396,18 @@ describe("the number of sessions", () => {
     expect(second.server.isEnding).toBe(false);
     expect(first.server.isEnding).toBe(false);
     await busy.body!.cancel();
+  });
+
+  it("has room again soon if nothing was heard of a session since it began", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    const rig = bench({ maxSessions: 2 });
+    const [known, unheard] = [await rig.visitor(), await rig.visitor()];
+    await known.post(notification("notifications/initialized"));
+    await vi.advanceTimersByTimeAsync(4_999);
+    expect((await rig.stranger().post(initialize)).status).toBe(503);
+    await vi.advanceTimersByTimeAsync(1);
+    expect((await rig.stranger().post(initialize)).status).toBe(200);
+    expect([known.server.isEnding, unheard.server.isEnding]).toEqual([false, true]);
   });
 
   it("counts servers that take their time to end, from twice as many on", async () => {

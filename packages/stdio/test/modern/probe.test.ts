@@ -100,16 +100,35 @@ describe("a server that is asked what it speaks", () => {
     expect(processes).toHaveLength(1);
   });
 
-  it("is legacy if it says nothing for startTimeoutMs", async () => {
+  it("is legacy if it says nothing for startTimeoutMs, and answers initialize then", async () => {
     const { server, process, processes, answer } = await asked({
       probeTimeoutMs: 5_000,
       startTimeoutMs: 60_000,
     });
-    vi.advanceTimersByTime(60_000);
+    await vi.advanceTimersByTimeAsync(60_000);
     expect(await answer).toBe(false);
+    expect(process.last).toMatchObject({ method: "initialize" });
+    process.answer({ result: { protocolVersion: "2025-11-25", capabilities: {} } });
     await vi.waitFor(() => expect(process.isGone).toBe(true));
     expect(await server.probe()).toBe(false);
     expect(processes).toHaveLength(1);
+  });
+
+  it("is not known if it says nothing to initialize either, and is asked again after a pause", async () => {
+    const { server, process, processes, answer, backoff } = await asked({
+      probeTimeoutMs: 5_000,
+      startTimeoutMs: 60_000,
+    });
+    await vi.advanceTimersByTimeAsync(65_000);
+    expect(await answer).toBe(false);
+    await vi.waitFor(() => expect(process.isGone).toBe(true));
+    expect(backoff.failures).toBe(1);
+    expect(await server.probe()).toBe(false);
+    expect(processes).toHaveLength(1);
+    backoff.waitMs = 0;
+    void server.probe();
+    expect(processes).toHaveLength(2);
+    await server.close();
   });
 
   it.each(["not_found", "not_started", "message_too_long"] as const)(
