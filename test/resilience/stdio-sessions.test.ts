@@ -184,7 +184,8 @@ it(`${endedCount} sessions that end in every way leave nothing in the program th
     });
     const send: Send = (init) => bridge.fetch(new Request("http://mcp.localhost/mcp", init));
     for (let round = 0; round < rounds; round++) await openAll({ send });
-    // Sessions that nobody uses end here. Their timers, like the others, would go on for longer than is waited.
+    // Sessions that nobody uses end here. Their timers, like the others, would go on for longer than is
+    // waited.
     await bridge.close();
     expect(bridge.sessions).toBe(0);
     await vi.waitFor(() => expect(pids()).toEqual([]), slow);

@@ -71,7 +71,10 @@ function tunnelSystem(name: string, checkout: Checkout): System {
 /** The relay and the client of this repository, as built commands with their defaults. */
 export const mcpTunnel = tunnelSystem("mcp-tunnel", here);
 
-/** The same for the MCP server's tools in a process that the client starts and speaks to over stdin and stdout. */
+/**
+ * The same for the MCP server's tools in a process that the client starts and speaks to over stdin and
+ * stdout.
+ */
 export const mcpTunnelStdio: System = {
   name: "mcp-tunnel-stdio",
   programs: [],

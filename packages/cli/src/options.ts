@@ -268,8 +268,8 @@ function readOrigin(flags: Flags, command: Command): Pick<TunnelClientOptions, "
 }
 
 /**
- * A mistake in one line. commander puts its suggestions on a second line. A command, or an option of one letter,
- * is what a person gives who wants to start an MCP server.
+ * A mistake in one line. commander puts its suggestions on a second line. A command, or an option of one
+ * letter, is what a person gives who wants to start an MCP server.
  */
 function mistake(text: string): string {
   const isCommand = /too many arguments|unknown option '-\w'/.test(text);

@@ -2,8 +2,8 @@ import { createScanner } from "jsonc-parser";
 import { detached, isMessageValue, onOneLine, type Message } from "./message.js";
 
 /**
- * The messages of a batch: an array of messages, which revision 2025-03-26 alone has. Each keeps the text that it
- * was written in. `undefined` if the array is empty, or has anything else in it.
+ * The messages of a batch: an array of messages, which revision 2025-03-26 alone has. Each keeps the text
+ * that it was written in. `undefined` if the array is empty, or has anything else in it.
  *
  * @param text The JSON of the array.
  * @param values The parsed array.
@@ -15,8 +15,8 @@ export function messagesOfBatch(text: string, values: readonly unknown[]): Messa
 }
 
 /**
- * The texts of the objects in an array. A parsed and rewritten object would lose numbers beyond doubles. The work
- * takes no recursion, so that no depth of the JSON is too deep.
+ * The texts of the objects in an array. A parsed and rewritten object would lose numbers beyond doubles. The
+ * work takes no recursion, so that no depth of the JSON is too deep.
  */
 export function textsOfObjects(text: string): string[] {
   const scanner = createScanner(text, true);

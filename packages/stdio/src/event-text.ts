@@ -7,8 +7,8 @@ const purposes: Record<ProcessPurpose, string> = {
 };
 
 /**
- * An event in words, for the person at a terminal, who has seen the lines of stderr as they came. Servers' own
- * words are in it as they are.
+ * An event in words, for the person at a terminal, who has seen the lines of stderr as they came. Servers'
+ * own words are in it as they are.
  */
 export function eventText(event: StdioEvent): string {
   switch (event.type) {

@@ -33,7 +33,10 @@ export interface ResponseMessage extends Message {
   readonly value: JsonObject & { readonly id: RequestId | null };
 }
 
-/** The text of a message on one line. Line ends between the parts of JSON have no meaning (RFC 8259 section 2). */
+/**
+ * The text of a message on one line. Line ends between the parts of JSON have no meaning (RFC 8259 section
+ * 2).
+ */
 export function onOneLine(text: string): string {
   if (!/[\r\n]/.test(text)) return text;
   // Text that is mostly line ends takes replaceAll() seconds for 32 MiB, in which nothing else is done.
@@ -53,8 +56,8 @@ export function detached(part: string): string {
 }
 
 /**
- * The message with as much of its value as its way depends on, for one that may have to wait. A value can take
- * twenty times the memory of its text.
+ * The message with as much of its value as its way depends on, for one that may have to wait. A value can
+ * take twenty times the memory of its text.
  */
 export function light<M extends Message>(message: M): M {
   const { id, method } = message.value;
@@ -99,8 +102,8 @@ export function isResponse(message: Message): message is ResponseMessage {
 }
 
 /**
- * An id is kept as long as its request is pending, and so is a progress token. They may not be longer than this,
- * in characters. Those of MCP's SDKs are numbers.
+ * An id is kept as long as its request is pending, and so is a progress token. They may not be longer than
+ * this, in characters. Those of MCP's SDKs are numbers.
  */
 const maxIdLength = 1_024;
 

@@ -19,9 +19,9 @@ export function nameAt(pathname: string): string | undefined {
 }
 
 /**
- * The answer for every other path. Hosts show it to a person who has left the path out of the URL. It names no
- * server (`path` is `/<name>/mcp` of several), because strangers ask. It is not JSON-RPC: a host that looks for
- * OAuth metadata at `/.well-known/` reads from it that there is no authorization.
+ * The answer for every other path. Hosts show it to a person who has left the path out of the URL. It names
+ * no server (`path` is `/<name>/mcp` of several), because strangers ask. It is not JSON-RPC: a host that
+ * looks for OAuth metadata at `/.well-known/` reads from it that there is no authorization.
  */
 export function notFound(path: "/mcp" | "/<name>/mcp"): Response {
   const text = `Not found: the MCP server is at ${path}\n`;

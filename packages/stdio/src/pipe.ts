@@ -1,8 +1,8 @@
 import type { Message } from "./message.js";
 
 /**
- * A server's process as a pipe for messages. This is all that the bridge knows of it: another binding, such as
- * HTTP/2 over the same two streams, would be another pipe.
+ * A server's process as a pipe for messages. This is all that the bridge knows of it: another binding, such
+ * as HTTP/2 over the same two streams, would be another pipe.
  */
 export interface Pipe {
   /** Sends a message: JSON on one line. False asks for a pause until {@link PipeOwner.onDrain}. */
@@ -40,5 +40,7 @@ export interface PipeEnd {
   readonly message: string;
 }
 
-/** Starts a server's process. It never throws: a command that cannot be started ends at once, in a later turn. */
+/**
+ * Starts a server's process. It never throws: a command that cannot be started ends at once, in a later turn.
+ */
 export type OpenPipe = (owner: PipeOwner) => Pipe;

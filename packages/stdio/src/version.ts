@@ -1,5 +1,5 @@
 /**
- * This package's version, for the servers that are asked what they speak. scripts/versions.mjs writes it, because
- * a bundle has no package.json beside it.
+ * This package's version, for the servers that are asked what they speak. scripts/versions.mjs writes it,
+ * because a bundle has no package.json beside it.
  */
 export const version = "0.1.0";

@@ -27,7 +27,8 @@ export class Ending {
 }
 
 function signalGroup({ child, pid }: Started, signal: "SIGTERM" | "SIGKILL"): void {
-  // Node has not reported the end of the server: its number is its own until then, and so is that of its group.
+  // Node has not reported the end of the server: its number is its own until then, and so is that of its
+  // group.
   if (child.exitCode !== null || child.signalCode !== null) return;
   if (process.platform === "win32") return endTree(pid, signal === "SIGKILL");
   try {

@@ -12,7 +12,8 @@ interface LinesOwner {
 
 /**
  * Splits a stream of UTF-8 into lines. The bytes of a line are put together first and decoded then, because a
- * character may lie across two chunks. A line's bytes are copied a few times at most, however small the chunks.
+ * character may lie across two chunks. A line's bytes are copied a few times at most, however small the
+ * chunks.
  */
 export class Lines {
   readonly #owner: LinesOwner;

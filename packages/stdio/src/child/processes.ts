@@ -26,7 +26,8 @@ export class Processes {
   }
 
   /**
-   * Ends all processes. Resolves when they and their groups are gone. What is opened from now on ends at once.
+   * Ends all processes. Resolves when they and their groups are gone. What is opened from now on ends at
+   * once.
    */
   async close(): Promise<void> {
     this.#state = "closed";

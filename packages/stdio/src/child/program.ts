@@ -8,8 +8,9 @@ import type { Environment } from "./environment.js";
 const defaultPath = "/usr/bin:/bin";
 
 /**
- * Finds the program of a command before it is started, as execvp(3) would: a name without a slash on the PATH of
- * the server, everything else from its working directory. The person is told more clearly by this than by a shell.
+ * Finds the program of a command before it is started, as execvp(3) would: a name without a slash on the PATH
+ * of the server, everything else from its working directory. The person is told more clearly by this than by
+ * a shell.
  */
 export function findProgram(command: string, cwd: string, environment: Environment): string | PipeEnd {
   const noDirectory = unusableDirectory(cwd);

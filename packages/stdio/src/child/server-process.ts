@@ -9,7 +9,9 @@ import type { StdioEvent } from "../events.js";
 import type { ResolvedStdioOptions } from "../options.js";
 import type { Pipe, PipeEnd, PipeOwner } from "../pipe.js";
 
-/** Of a line of stderr (in bytes), and of a stray line of stdout (in characters), the person is told so much. */
+/**
+ * Of a line of stderr (in bytes), and of a stray line of stdout (in characters), the person is told so much.
+ */
 const toldLineLength = 8_192;
 /** After how long without a word of a new server the person is told, in milliseconds. */
 const silentMs = 10_000;
@@ -18,7 +20,9 @@ const unreadBytes = 1_048_576;
 /** How long what a server has written before its end may take to arrive, in milliseconds. */
 const lastWordsMs = 500;
 
-/** How long a watcher may take once its server has ended, in milliseconds. It needs little more than a second. */
+/**
+ * How long a watcher may take once its server has ended, in milliseconds. It needs little more than a second.
+ */
 const watcherMs = 10_000;
 
 /** Statuses of a shell that cannot run a program: it is none, or what runs it is missing (POSIX, "sh"). */
@@ -247,8 +251,9 @@ export class ServerProcess implements Pipe {
 }
 
 /**
- * The watcher holds its end of the pipe until the group is gone, and is the last of it. One that its server has
- * stopped (SIGSTOP) stays: it is not waited for, and not killed by a number that another may have by then.
+ * The watcher holds its end of the pipe until the group is gone, and is the last of it. One that its server
+ * has stopped (SIGSTOP) stays: it is not waited for, and not killed by a number that another may have by
+ * then.
  */
 async function clearedAfter(ended: Promise<void>, { watcher }: Started): Promise<void> {
   if (watcher === undefined) return ended;

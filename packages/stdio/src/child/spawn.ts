@@ -25,8 +25,8 @@ export interface Started {
 }
 
 /**
- * Starts the server. No argument is read by a shell: on POSIX the shell's script has them as its own arguments,
- * on Windows cross-spawn escapes them for the `.cmd` files that npx and others are.
+ * Starts the server. No argument is read by a shell: on POSIX the shell's script has them as its own
+ * arguments, on Windows cross-spawn escapes them for the `.cmd` files that npx and others are.
  */
 export function startServer(options: ResolvedStdioOptions): Started | PipeEnd {
   const environment = serverEnvironment(options.env);
@@ -53,8 +53,8 @@ function onPosix(options: ResolvedStdioOptions, environment: Environment): Start
 }
 
 /**
- * Windows has no process groups. `taskkill` ends the tree of processes, but nobody does so when this process is
- * killed: the servers there end by their closed stdin only.
+ * Windows has no process groups. `taskkill` ends the tree of processes, but nobody does so when this process
+ * is killed: the servers there end by their closed stdin only.
  */
 function onWindows(options: ResolvedStdioOptions, environment: Environment): Started | PipeEnd {
   const child = spawnOnWindows(options.command, [...options.args], {

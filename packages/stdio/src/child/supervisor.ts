@@ -1,9 +1,9 @@
 import type { Environment } from "./environment.js";
 
 /**
- * What is run for a server on POSIX. Node starts `/bin/sh` with {@link startScript} as the leader of a session
- * and of a process group of its own. The script starts a watcher in the group and becomes the server, which
- * thus has the number that Node knows, and Node sees the server's own end.
+ * What is run for a server on POSIX. Node starts `/bin/sh` with {@link startScript} as the leader of a
+ * session and of a process group of its own. The script starts a watcher in the group and becomes the server,
+ * which thus has the number that Node knows, and Node sees the server's own end.
  *
  * The watcher waits for the end of file on its way to this process, which comes however this process ends, by
  * `kill -9` too. It signals its own group as group 0: no number is stored that another process could have by
@@ -37,9 +37,9 @@ shift 2
 exec "$@" 3<&-`;
 
 /**
- * Arguments: the kill grace in seconds, the number of the group. A group of two has the watcher and `ps` only:
- * nothing was left behind, apart from zombies (Z), which wait for the system to take note of their end. Where
- * there is no `ps`, or another one, the grace is waited for.
+ * Arguments: the kill grace in seconds, the number of the group. A group of two has the watcher and `ps`
+ * only: nothing was left behind, apart from zombies (Z), which wait for the system to take note of their end.
+ * Where there is no `ps`, or another one, the grace is waited for.
  */
 const watchScript = `
 grace=$1
@@ -56,7 +56,9 @@ kill -TERM 0
 sleep "$grace"
 kill -KILL 0`;
 
-/** The arguments of a shell that runs `program`, which is a path. sleep(1) takes whole seconds only, by POSIX. */
+/**
+ * The arguments of a shell that runs `program`, which is a path. sleep(1) takes whole seconds only, by POSIX.
+ */
 export function supervisorArguments(
   shell: string,
   program: string,

@@ -7,8 +7,8 @@ import type { ResolvedStdioOptions } from "../options.js";
 const retryMs = 1_000;
 
 /**
- * Messages up to this length get room beyond the budget, in bytes: a few visitors with long messages that they
- * never complete, or that wait for a slow server, would keep all others out.
+ * Messages up to this length get room beyond the budget, in bytes: a few visitors with long messages that
+ * they never complete, or that wait for a slow server, would keep all others out.
  */
 const shortBytes = 65_536;
 /** How much there is of that room, as a part of the budget. */

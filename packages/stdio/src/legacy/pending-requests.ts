@@ -58,9 +58,9 @@ export class PendingRequests {
   }
 
   /**
-   * The reply that a message belongs to that names no request: that of the only request. One that was cancelled
-   * does not count, because its server may never answer it. All are of one visitor, who may see what belongs to
-   * either.
+   * The reply that a message belongs to that names no request: that of the only request. One that was
+   * cancelled does not count, because its server may never answer it. All are of one visitor, who may see
+   * what belongs to either.
    */
   get onlyReply(): Reply | undefined {
     let only: Reply | undefined;

@@ -1,8 +1,8 @@
 import { walk } from "./splice.js";
 
 /**
- * The members that tell a request from those of other visitors, or decide whether a message may pass. They are
- * found by their paths without case.
+ * The members that tell a request from those of other visitors, or decide whether a message may pass. They
+ * are found by their paths without case.
  */
 const pathsByFolded = new Map(
   ["id", "method", "params", "params/_meta", "params/requestId", "params/_meta/progressToken"].map((path) => [
@@ -13,8 +13,8 @@ const pathsByFolded = new Map(
 
 /**
  * Whether all programs read the same in those members. Programs disagree about a member that is there twice
- * (RFC 8259 section 4), and Go's `encoding/json` takes `ID` for `id`. A visitor could give a request the number
- * of another visitor's in that way, who would then get the answer.
+ * (RFC 8259 section 4), and Go's `encoding/json` takes `ID` for `id`. A visitor could give a request the
+ * number of another visitor's in that way, who would then get the answer.
  */
 export function hasOneReading(json: string): boolean {
   const seen = new Set<string>();

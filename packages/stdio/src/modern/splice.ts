@@ -67,7 +67,9 @@ interface Visitor {
   onValue?(members: Members, depth: number, start: number, end: number, isNumber: boolean): void;
 }
 
-/** Reads the members of all objects that are nested in no more than `deepest - 1` others, as they are written. */
+/**
+ * Reads the members of all objects that are nested in no more than `deepest - 1` others, as they are written.
+ */
 export function walk(json: string, deepest: number, visitor: Visitor): void {
   const members: (string | undefined)[] = [];
   const scanner = createScanner(json, true);

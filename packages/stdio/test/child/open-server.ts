@@ -135,7 +135,9 @@ export function makeFifo(): Fifo {
   };
 }
 
-/** The numbers of the processes that have `mark` in the environment that they were started with. Linux only. */
+/**
+ * The numbers of the processes that have `mark` in the environment that they were started with. Linux only.
+ */
 export function processesWith(mark: string): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
