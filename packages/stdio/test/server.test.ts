@@ -158,17 +158,20 @@ describe("a command that does not work", () => {
 describe("close()", () => {
   it("ends all processes, and what starts as well", async () => {
     const ended: number[] = [];
-    let started = 0;
+    let onSecond: () => void = () => {};
     const server = serverOf(legacy, {
       onEvent: (event) => {
-        if (event.type === "started") started++;
+        if (event.type === "started" && event.process === 2) onSecond();
         if (event.type === "ended") ended.push(event.process);
       },
     });
     await (await send(server, "POST", {}, initialize)).text();
+    // The second process has no time to answer.
+    const closed = new Promise<void>((resolve) => {
+      onSecond = () => queueMicrotask(() => resolve(server.close()));
+    });
     const starting = send(server, "POST", {}, initialize);
-    await expect.poll(() => started).toBe(2);
-    await server.close();
+    await closed;
     expect((await starting).status).toBe(503);
     expect(new Set(ended)).toEqual(new Set([1, 2]));
     expect((await send(server, "POST", {}, initialize)).status).toBe(503);
