@@ -5,6 +5,7 @@ import { afterEach, expect, it } from "vitest";
 import { Backoff } from "../../packages/stdio/src/child/backoff.js";
 import { Processes } from "../../packages/stdio/src/child/processes.js";
 import type { StdioEvent } from "../../packages/stdio/src/events.js";
+import { Unread } from "../../packages/stdio/src/http/unread.js";
 import { parseMessage } from "../../packages/stdio/src/message.js";
 import { looksModern } from "../../packages/stdio/src/modern/looks-modern.js";
 import { SharedServer } from "../../packages/stdio/src/modern/shared-server.js";
@@ -30,10 +31,17 @@ async function bridge() {
     },
   });
   const processes = new Processes(options);
-  const server = new SharedServer(options, (purpose) => processes.open(purpose), new Backoff(options));
+  const unread = new Unread(options.maxUnreadBytes);
+  const server = new SharedServer(
+    options,
+    (purpose) => processes.open(purpose),
+    new Backoff(options),
+    unread,
+  );
   closing.push(async () => {
     await server.close();
     await processes.close();
+    unread.close();
     expect(processes.size).toBe(0);
   });
   expect(await server.probe()).toBe(true);

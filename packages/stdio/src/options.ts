@@ -54,6 +54,11 @@ export interface StdioOptions {
    */
   maxReceivingBytes?: number;
   /**
+   * Bytes of answers and events that visitors have not taken yet, over all requests. An answer beyond it
+   * becomes an error, unless it has up to 4 KiB, and a stream of events is cut. Default 128 MiB.
+   */
+  maxUnreadBytes?: number;
+  /**
    * Messages of a server that wait for a visitor's GET stream, and events that are kept for `Last-Event-ID`, for
    * each session. Default 1,000 of either.
    */
@@ -94,6 +99,7 @@ const shapes = {
   probeTimeoutMs: milliseconds(1).optional(),
   maxMessageBytes: wholeNumber(1).optional(),
   maxReceivingBytes: wholeNumber(1).optional(),
+  maxUnreadBytes: wholeNumber(1).optional(),
   maxKeptMessages: wholeNumber(0).optional(),
   maxKeptBytes: wholeNumber(0).optional(),
   keepAliveMs: milliseconds(1).optional(),
@@ -122,6 +128,7 @@ export function resolveOptions(options: StdioOptions): ResolvedStdioOptions {
     probeTimeoutMs: options.probeTimeoutMs ?? 5_000,
     maxMessageBytes: options.maxMessageBytes ?? 33_554_432,
     maxReceivingBytes: options.maxReceivingBytes ?? 134_217_728,
+    maxUnreadBytes: options.maxUnreadBytes ?? 134_217_728,
     maxKeptMessages: options.maxKeptMessages ?? 1_000,
     maxKeptBytes: options.maxKeptBytes ?? 4_194_304,
     keepAliveMs: options.keepAliveMs ?? 15_000,

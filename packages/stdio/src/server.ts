@@ -2,6 +2,7 @@ import { Backoff } from "./child/backoff.js";
 import { Processes } from "./child/processes.js";
 import { unavailable } from "./http/answers.js";
 import { Endpoint, methodNotAllowed } from "./http/endpoint.js";
+import { Unread } from "./http/unread.js";
 import { unsupportedRevision } from "./legacy/revisions.js";
 import { Sessions } from "./legacy/sessions.js";
 import { isRequest, metaOf, type Message } from "./message.js";
@@ -39,10 +40,16 @@ export interface StdioServer {
 export function createStdioServer(options: StdioOptions): StdioServer {
   const resolved = resolveOptions(options);
   const processes = new Processes(resolved);
+  const unread = new Unread(resolved.maxUnreadBytes);
   // A process that is asked for its revision may exit at a request that it does not know. Sessions must not
   // wait for that.
-  const sessions = new Sessions(resolved, processes.open("session"), new Backoff(resolved));
-  const shared = new SharedServer(resolved, (purpose) => processes.open(purpose), new Backoff(resolved));
+  const sessions = new Sessions(resolved, processes.open("session"), new Backoff(resolved), unread);
+  const shared = new SharedServer(
+    resolved,
+    (purpose) => processes.open(purpose),
+    new Backoff(resolved),
+    unread,
+  );
 
   const isOfModernKind = (request: Request): boolean =>
     resolved.era === "modern" || isModernVersion(request.headers.get("MCP-Protocol-Version"));
@@ -78,6 +85,8 @@ export function createStdioServer(options: StdioOptions): StdioServer {
     async close() {
       await Promise.all([sessions.close(), shared.close()]);
       await processes.close();
+      // Visitors had time to take what they were told of the end.
+      unread.close();
     },
     get sessions() {
       return sessions.size;

@@ -4,6 +4,7 @@ import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
 import { messagesOfBatch } from "../src/batch.js";
 import { isRequest, parseMessage, type Message } from "../src/message.js";
+import { Unread } from "../src/http/unread.js";
 import { MessageQueue } from "../src/legacy/message-queue.js";
 import { Sessions } from "../src/legacy/sessions.js";
 import { SharedProcess } from "../src/modern/shared-process.js";
@@ -34,7 +35,12 @@ const post = (headers: Record<string, string> = {}) =>
 
 async function openSession() {
   const pipes = new FakePipes((pipe) => answerInitialize(pipe));
-  const sessions = new Sessions(resolveOptions({ command: "server" }), pipes.open, new FakeBackoff());
+  const sessions = new Sessions(
+    resolveOptions({ command: "server" }),
+    pipes.open,
+    new FakeBackoff(),
+    new Unread(1_000_000),
+  );
   const opened = await sessions.post(post(), [parseMessage(JSON.stringify(initialize))!], false);
   return {
     sessions,
@@ -45,7 +51,12 @@ async function openSession() {
 
 it("the value of a message is not kept while its session starts", async () => {
   const pipes = new FakePipes();
-  const sessions = new Sessions(resolveOptions({ command: "server" }), pipes.open, new FakeBackoff());
+  const sessions = new Sessions(
+    resolveOptions({ command: "server" }),
+    pipes.open,
+    new FakeBackoff(),
+    new Unread(1_000_000),
+  );
   expect(await isKept(initialize, (message) => void sessions.post(post(), [message], false))).toBe(false);
   expect(pipes.opened).toHaveLength(1);
   await sessions.close();

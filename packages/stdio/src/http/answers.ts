@@ -1,8 +1,40 @@
-import { errorText, type RequestId } from "../message.js";
+import { errorCodes, errorText, type RequestId } from "../message.js";
+import { shortBytes, type Unread } from "./unread.js";
+import { UnreadBody } from "./unread-body.js";
 
 /** A response whose body is JSON. */
 export function jsonResponse(text: string, status = 200, headers: Record<string, string> = {}): Response {
-  return new Response(text, { status, headers: { "Content-Type": "application/json", ...headers } });
+  return new Response(text, { status, headers: jsonHeaders(headers) });
+}
+
+/** The server's answer to the request `id` as JSON, or an error in its place if there is no room for it. */
+export function jsonAnswer(
+  unread: Unread,
+  id: RequestId,
+  text: string,
+  status = 200,
+  headers: Record<string, string> = {},
+): Response {
+  const body = new UnreadBody(unread);
+  if (!body.write(text)) body.force(tooMuchUnread(id));
+  return unreadJson(body, status, headers);
+}
+
+/** A response whose JSON has been written into `body`. */
+export function unreadJson(body: UnreadBody, status: number, headers: Record<string, string>): Response {
+  body.end();
+  // A short answer is worth no stream.
+  const content = body.bytes <= shortBytes ? body.takeAll() : body.open();
+  return new Response(content, { status, headers: jsonHeaders(headers) });
+}
+
+/** The text of the error in place of an answer that there is no room for. */
+export function tooMuchUnread(id: RequestId): string {
+  return errorText(id, errorCodes.internalError, "Too many answers wait to be taken");
+}
+
+function jsonHeaders(headers: Record<string, string>): Record<string, string> {
+  return { "Content-Type": "application/json", ...headers };
 }
 
 interface ErrorDetails {

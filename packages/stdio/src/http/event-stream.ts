@@ -1,4 +1,7 @@
-import { Buffer } from "node:buffer";
+import { tooMuchUnread } from "./answers.js";
+import type { RequestId } from "../message.js";
+import type { Unread } from "./unread.js";
+import { UnreadBody } from "./unread-body.js";
 
 /** Bytes that may wait for a visitor before {@link EventStream.send} asks for a pause. */
 const highWaterBytes = 1_048_576;
@@ -8,7 +11,17 @@ export interface EventStreamOwner {
   onTaken(): void;
   /** The visitor is gone, or wants no more. It is not called after `end`. */
   onGone(): void;
+  /** The visitor has taken nothing for 30 s of what waits. It is not called after `end`. */
+  onStalled(): void;
 }
+
+/**
+ * What became of an event.
+ * - `sent`: the visitor has it, or it waits with the others
+ * - `full`: it waits, and so much does that there should be a pause until `onTaken`
+ * - `refused`: it is gone. Too much waits for all visitors together
+ */
+export type Sent = "sent" | "full" | "refused";
 
 /**
  * The body of a response of type `text/event-stream` (WHATWG HTML, "Server-sent events"), one message an event.
@@ -17,62 +30,57 @@ export interface EventStreamOwner {
  */
 export class EventStream {
   readonly body: ReadableStream<Uint8Array>;
+  readonly #unread: UnreadBody;
   readonly #owner: EventStreamOwner;
   readonly #keepAliveMs: number;
-  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #keepAlive: NodeJS.Timeout | undefined;
   #isFull = false;
+  #isOver = false;
 
-  constructor(owner: EventStreamOwner, keepAliveMs: number) {
+  constructor(owner: EventStreamOwner, keepAliveMs: number, unread: Unread) {
     this.#owner = owner;
     this.#keepAliveMs = keepAliveMs;
-    this.body = new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => {
-          this.#controller = controller;
-        },
-        pull: () => this.#onPull(),
-        cancel: () => this.#onCancel(),
+    this.#unread = new UnreadBody(unread, {
+      onTaken: () => this.#onTaken(),
+      onGone: () => {
+        this.#leave();
+        owner.onGone();
       },
-      { highWaterMark: highWaterBytes, size: (chunk) => chunk?.byteLength ?? 0 },
-    );
+      onStalled: () => owner.onStalled(),
+    });
+    this.body = this.#unread.open();
     this.#rest();
   }
 
-  /**
-   * Sends one event. `data`: the text of a message, on one line. False asks for a pause until `onTaken`; a
-   * message that is sent all the same waits with the others.
-   */
-  send(data: string, eventId?: string): boolean {
-    return this.#write(`event: message\n${eventId === undefined ? "" : `id: ${eventId}\n`}data: ${data}\n\n`);
+  /** Sends one event. `data`: the text of a message, on one line. */
+  send(data: string, eventId?: string): Sent {
+    if (this.#isOver) return "sent";
+    if (!this.#unread.write(eventText(data, eventId))) return "refused";
+    this.#isFull = this.#unread.bytes >= highWaterBytes;
+    this.#rest();
+    return this.#isFull ? "full" : "sent";
   }
 
   /** Gives the visitor an id from which the stream can be resumed, before there is a message. */
   prime(eventId: string): void {
-    this.#write(`id: ${eventId}\ndata: \n\n`);
-  }
-
-  /** Bytes that wait for the visitor. */
-  get backlog(): number {
-    return Math.max(0, highWaterBytes - (this.#controller?.desiredSize ?? highWaterBytes));
+    this.#unread.force(`id: ${eventId}\ndata: \n\n`);
+    this.#rest();
   }
 
   /** Ends the stream behind what has been sent. Nothing is reported any more. */
   end(): void {
-    const controller = this.#leave();
-    controller?.close();
+    this.#leave();
+    this.#unread.end();
   }
 
-  #write(text: string): boolean {
-    const controller = this.#controller;
-    if (controller === undefined) return true;
-    controller.enqueue(Buffer.from(text));
-    this.#isFull = (controller.desiredSize ?? 1) <= 0;
-    this.#rest();
-    return !this.#isFull;
+  /** Ends it behind the answer to the request `id`, or an error in its place if there is no room for it. */
+  answer(id: RequestId, text: string): void {
+    if (this.send(text) === "refused") this.#unread.force(eventText(tooMuchUnread(id)));
+    this.end();
   }
 
   #rest(): void {
+    if (this.#isOver) return;
     if (this.#keepAlive === undefined) {
       this.#keepAlive = setTimeout(() => this.#onKeepAlive(), this.#keepAliveMs);
     } else this.#keepAlive.refresh();
@@ -80,26 +88,24 @@ export class EventStream {
 
   #onKeepAlive(): void {
     // A visitor who takes nothing gets no comments either: they would pile up.
-    if (this.backlog === 0) this.#write(": keepalive\n\n");
-    else this.#rest();
+    if (this.#unread.bytes === 0) this.#unread.force(": keepalive\n\n");
+    this.#rest();
   }
 
-  #onPull(): void {
-    if (!this.#isFull) return;
+  #onTaken(): void {
+    if (!this.#isFull || this.#unread.bytes >= highWaterBytes) return;
     this.#isFull = false;
     this.#owner.onTaken();
   }
 
-  #onCancel(): void {
-    if (this.#leave() !== undefined) this.#owner.onGone();
-  }
-
-  #leave(): ReadableStreamDefaultController<Uint8Array> | undefined {
-    const controller = this.#controller;
-    this.#controller = undefined;
+  #leave(): void {
+    this.#isOver = true;
     clearTimeout(this.#keepAlive);
-    return controller;
   }
+}
+
+function eventText(data: string, eventId?: string): string {
+  return `event: message\n${eventId === undefined ? "" : `id: ${eventId}\n`}data: ${data}\n\n`;
 }
 
 /** The fields of a response whose body is an {@link EventStream}. */

@@ -120,7 +120,7 @@ export class PendingRequests {
     if (progressToken !== undefined && this.#byToken.get(progressToken) === request) {
       this.#byToken.delete(progressToken);
     }
-    if (text !== undefined) post.reply.answer(text);
+    if (text !== undefined) post.reply.answer(id, text);
     post.open--;
     if (post.open === 0) post.reply.finish();
     this.#onSettled();

@@ -1,5 +1,7 @@
-import { Buffer } from "node:buffer";
-import { jsonResponse } from "../http/answers.js";
+import { tooMuchUnread, unreadJson } from "../http/answers.js";
+import type { Unread } from "../http/unread.js";
+import { UnreadBody } from "../http/unread-body.js";
+import type { RequestId } from "../message.js";
 import type { ResumableStream } from "./resumable-stream.js";
 import type { SessionStreams } from "./streams.js";
 
@@ -11,7 +13,8 @@ export interface Reply {
   readonly stream: ResumableStream | undefined;
   /** The visitor is there. A visitor with a stream may come back. */
   readonly isWaitedFor: boolean;
-  answer(text: string): void;
+  /** `id`: that of the request. */
+  answer(id: RequestId, text: string): void;
   /** All answers have come that will. */
   finish(): void;
 }
@@ -30,7 +33,7 @@ export class StreamedReply implements Reply {
     return this.stream.isConnected;
   }
 
-  answer(text: string): void {
+  answer(_id: RequestId, text: string): void {
     this.stream.send(text);
   }
 
@@ -46,37 +49,41 @@ export class GatheredReply implements Reply {
   readonly #signal: AbortSignal;
   readonly #isBatch: boolean;
   readonly #headers: Record<string, string>;
-  readonly #answers: string[] = [];
+  readonly #body: UnreadBody;
   #resolve: (response: Response) => void = () => {};
 
   /**
    * `signal`: that of the visitor's HTTP request. `isBatch`: the requests came as an array, and so do the
    * answers.
    */
-  constructor(signal: AbortSignal, isBatch: boolean, headers: Record<string, string>) {
+  constructor(unread: Unread, signal: AbortSignal, isBatch: boolean, headers: Record<string, string>) {
     this.#signal = signal;
     this.#isBatch = isBatch;
     this.#headers = headers;
+    this.#body = new UnreadBody(unread);
     this.response = new Promise((resolve) => {
       this.#resolve = resolve;
     });
+    signal.addEventListener("abort", () => this.#body.abort("the visitor has left"), { once: true });
   }
 
   get isWaitedFor(): boolean {
     return !this.#signal.aborted;
   }
 
-  answer(text: string): void {
-    this.#answers.push(text);
+  answer(id: RequestId, text: string): void {
+    const before = !this.#isBatch ? "" : this.#body.bytes === 0 ? "[" : ",";
+    if (!this.#body.write(before + text)) this.#body.force(before + tooMuchUnread(id));
   }
 
   finish(): void {
-    const text = this.#isBatch ? `[${this.#answers.join(",")}]` : this.#answers[0];
-    this.#resolve(
-      // A request that was cancelled may have no answer.
-      text === undefined || this.#answers.length === 0
-        ? new Response(null, { status: 202, headers: this.#headers })
-        : jsonResponse(text, 200, { ...this.#headers, "Content-Length": String(Buffer.byteLength(text)) }),
-    );
+    // A request that was cancelled may have no answer.
+    if (this.#body.bytes === 0) {
+      this.#resolve(new Response(null, { status: 202, headers: this.#headers }));
+      return;
+    }
+    if (this.#isBatch) this.#body.force("]");
+    const length = { "Content-Length": String(this.#body.bytes) };
+    this.#resolve(unreadJson(this.#body, 200, { ...this.#headers, ...length }));
   }
 }

@@ -1,8 +1,6 @@
 import { EventStream } from "../http/event-stream.js";
+import type { Unread } from "../http/unread.js";
 import { eventId, type Event, type EventStore, type NumberedStream } from "./event-store.js";
-
-/** How long a visitor may take nothing of what waits for it, in milliseconds. */
-const stalledMs = 30_000;
 
 export interface ResumableStreamOwner {
   /** More waits for the visitor than should. `onTaken` follows in any case. */
@@ -20,9 +18,10 @@ export class ResumableStream implements NumberedStream {
   readonly id: string;
   readonly #store: EventStore<ResumableStream>;
   readonly #keepAliveMs: number;
+  readonly #unread: Unread;
   readonly #owner: ResumableStreamOwner;
   #connection: EventStream | undefined;
-  #stalled: NodeJS.Timeout | undefined;
+  #isFull = false;
   #last = 0;
   #isFinished = false;
 
@@ -31,11 +30,13 @@ export class ResumableStream implements NumberedStream {
     id: string,
     store: EventStore<ResumableStream>,
     keepAliveMs: number,
+    unread: Unread,
     owner: ResumableStreamOwner,
   ) {
     this.id = id;
     this.#store = store;
     this.#keepAliveMs = keepAliveMs;
+    this.#unread = unread;
     this.#owner = owner;
   }
 
@@ -50,7 +51,7 @@ export class ResumableStream implements NumberedStream {
 
   /** More waits for the visitor than should. */
   get isFull(): boolean {
-    return this.#stalled !== undefined;
+    return this.#isFull;
   }
 
   /** There will be no more events. */
@@ -108,27 +109,22 @@ export class ResumableStream implements NumberedStream {
           this.#disconnect();
           this.#owner.onGone(this);
         },
+        onStalled: () => this.cut(),
       },
       this.#keepAliveMs,
+      this.#unread,
     );
     this.#connection = connection;
     return connection;
   }
 
   #write({ id, text }: Event): void {
-    const connection = this.#connection;
-    if (connection === undefined || connection.send(text, id) || this.isFull) return;
-    this.#watch(connection);
+    const sent = this.#connection?.send(text, id);
+    // An event after one that is missing would have the visitor believe that it has both.
+    if (sent === "refused") this.cut();
+    if (sent !== "full" || this.#isFull) return;
+    this.#isFull = true;
     this.#owner.onFull(this);
-  }
-
-  /** Cuts the visitor off, unless less waits for it after a while. */
-  #watch(connection: EventStream): void {
-    const { backlog } = connection;
-    this.#stalled = setTimeout(() => {
-      if (connection.backlog < backlog) this.#watch(connection);
-      else this.cut();
-    }, stalledMs);
   }
 
   #disconnect(): void {
@@ -138,9 +134,8 @@ export class ResumableStream implements NumberedStream {
   }
 
   #onTaken(): void {
-    if (!this.isFull) return;
-    clearTimeout(this.#stalled);
-    this.#stalled = undefined;
+    if (!this.#isFull) return;
+    this.#isFull = false;
     this.#owner.onTaken(this);
   }
 }

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { formatBytes } from "mcp-tunnel-shared";
 import { allowsEventStream, namesEventStream } from "../http/accept.js";
 import { eventStreamHeaders } from "../http/event-stream.js";
+import type { Unread } from "../http/unread.js";
 import {
   cancelledOf,
   errorCodes,
@@ -54,6 +55,7 @@ export class Session {
   /** What became of the first request. After anything but an answer the session has ended. */
   readonly started: Promise<FirstOutcome>;
   readonly #options: ResolvedStdioOptions;
+  readonly #unread: Unread;
   readonly #owner: SessionOwner;
   readonly #pipe: Pipe;
   readonly #outlet: Outlet;
@@ -73,13 +75,15 @@ export class Session {
   constructor(
     options: ResolvedStdioOptions,
     open: OpenPipe,
+    unread: Unread,
     owner: SessionOwner,
     initialize: RequestMessage,
     signal: AbortSignal,
   ) {
     this.#options = options;
+    this.#unread = unread;
     this.#owner = owner;
-    this.#streams = new SessionStreams(options);
+    this.#streams = new SessionStreams(options, unread);
     this.#get = this.#streams.add({ onFull: () => {}, onTaken: () => {}, onGone: () => this.#rest() });
     this.#serverMessages = new ServerMessages(options, this.#pending, this.#get, {
       answer: (text) => this.#outlet.send(text),
@@ -189,7 +193,7 @@ export class Session {
     }
     if (!namesEventStream(request)) {
       const { signal } = request;
-      const reply = new GatheredReply(signal, isBatch, this.headers);
+      const reply = new GatheredReply(this.#unread, signal, isBatch, this.headers);
       signal.addEventListener("abort", () => this.#rest(), { once: true });
       this.#ask(messages, requests, reply);
       return reply.response;

@@ -1,7 +1,8 @@
 import { formatDuration } from "mcp-tunnel-shared";
 import { namesEventStream } from "../http/accept.js";
-import { jsonResponse, unavailable } from "../http/answers.js";
+import { jsonAnswer, unavailable } from "../http/answers.js";
 import { EventStream, eventStreamHeaders } from "../http/event-stream.js";
+import type { Unread } from "../http/unread.js";
 import {
   errorCodes,
   isObject,
@@ -34,6 +35,7 @@ export class Sessions {
   readonly #options: ResolvedStdioOptions;
   readonly #open: OpenPipe;
   readonly #backoff: Pick<Backoff, "waitMs" | "failed" | "succeeded">;
+  readonly #unread: Unread;
   readonly #sessions = new Map<string, Session>();
   /** Servers of ended sessions that are not gone yet. */
   readonly #leaving = new Set<Promise<void>>();
@@ -45,10 +47,12 @@ export class Sessions {
     options: ResolvedStdioOptions,
     open: OpenPipe,
     backoff: Pick<Backoff, "waitMs" | "failed" | "succeeded">,
+    unread: Unread,
   ) {
     this.#options = options;
     this.#open = open;
     this.#backoff = backoff;
+    this.#unread = unread;
   }
 
   get size(): number {
@@ -116,6 +120,7 @@ export class Sessions {
     const session = new Session(
       this.#options,
       this.#open,
+      this.#unread,
       {
         onEnded: ({ id: ended }, gone) => {
           this.#sessions.delete(ended);
@@ -131,7 +136,7 @@ export class Sessions {
     switch (outcome.type) {
       case "answered":
         this.#backoff.succeeded();
-        return this.#answer(request, session, outcome.answer);
+        return this.#answer(request, session, id, outcome.answer);
       case "server ended":
         this.#backoff.failed();
         return unavailable("The MCP server could not be started", this.#backoff.waitMs, id);
@@ -146,17 +151,17 @@ export class Sessions {
   }
 
   /** A server that refuses `initialize` has no session: the visitor learns why, and may try another way. */
-  #answer(request: Request, session: Session, answer: Message): Response {
+  #answer(request: Request, session: Session, id: RequestId, answer: Message): Response {
     const error = answer.value["error"];
     if (isObject(error)) void session.end();
     if (isObject(error) && error["code"] === errorCodes.unsupportedVersion) {
-      return jsonResponse(answer.text, 400);
+      return jsonAnswer(this.#unread, id, answer.text, 400);
     }
     const headers = isObject(error) ? {} : session.headers;
-    if (!namesEventStream(request)) return jsonResponse(answer.text, 200, headers);
-    const stream = new EventStream({ onTaken: () => {}, onGone: () => {} }, this.#options.keepAliveMs);
-    stream.send(answer.text);
-    stream.end();
+    if (!namesEventStream(request)) return jsonAnswer(this.#unread, id, answer.text, 200, headers);
+    const owner = { onTaken: () => {}, onGone: () => {}, onStalled: () => {} };
+    const stream = new EventStream(owner, this.#options.keepAliveMs, this.#unread);
+    stream.answer(id, answer.text);
     return new Response(stream.body, { headers: { ...eventStreamHeaders, ...headers } });
   }
 

@@ -1,4 +1,5 @@
 import type { ResolvedStdioOptions } from "../options.js";
+import type { Unread } from "../http/unread.js";
 import { EventStore, parseEventId, type Event } from "./event-store.js";
 import { ResumableStream, type ResumableStreamOwner } from "./resumable-stream.js";
 
@@ -11,12 +12,14 @@ interface Resumption {
 /** The streams of a session that a visitor may come back to, with their events. */
 export class SessionStreams {
   readonly #keepAliveMs: number;
+  readonly #unread: Unread;
   readonly #streams = new Map<string, ResumableStream>();
   readonly #store: EventStore<ResumableStream>;
   #count = 0;
 
-  constructor({ maxKeptMessages, maxKeptBytes, keepAliveMs }: ResolvedStdioOptions) {
+  constructor({ maxKeptMessages, maxKeptBytes, keepAliveMs }: ResolvedStdioOptions, unread: Unread) {
     this.#keepAliveMs = keepAliveMs;
+    this.#unread = unread;
     this.#store = new EventStore(maxKeptMessages, maxKeptBytes, (stream) => {
       if (stream.isFinished) this.#streams.delete(stream.id);
     });
@@ -25,7 +28,7 @@ export class SessionStreams {
   /** Makes a stream. The first has the id `0`. */
   add(owner: ResumableStreamOwner): ResumableStream {
     const id = (this.#count++).toString(36);
-    const stream = new ResumableStream(id, this.#store, this.#keepAliveMs, owner);
+    const stream = new ResumableStream(id, this.#store, this.#keepAliveMs, this.#unread, owner);
     this.#streams.set(id, stream);
     return stream;
   }

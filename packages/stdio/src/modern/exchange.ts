@@ -1,5 +1,6 @@
-import { jsonResponse, unavailable } from "../http/answers.js";
+import { jsonAnswer, jsonResponse, unavailable } from "../http/answers.js";
 import { EventStream, eventStreamHeaders } from "../http/event-stream.js";
+import type { Unread } from "../http/unread.js";
 import { errorCodes, errorText, isObject, type Message, type RequestId } from "../message.js";
 
 type State =
@@ -35,6 +36,7 @@ export class Exchange {
   readonly response: Promise<Response>;
   readonly #id: RequestId;
   readonly #keepAliveMs: number;
+  readonly #unread: Unread;
   readonly #signal: AbortSignal;
   readonly #onAbort = (): void => this.#leave();
   readonly #onGone: () => void;
@@ -45,9 +47,10 @@ export class Exchange {
    * @param onGone The visitor is gone, or takes too little: nothing can be sent any more. It is not called
    *   once the exchange has ended.
    */
-  constructor(request: Request, id: RequestId, keepAliveMs: number, onGone: () => void) {
+  constructor(request: Request, id: RequestId, keepAliveMs: number, unread: Unread, onGone: () => void) {
     this.#id = id;
     this.#keepAliveMs = keepAliveMs;
+    this.#unread = unread;
     this.#signal = request.signal;
     this.#onGone = onGone;
     let settle: (response: Response) => void = () => {};
@@ -63,16 +66,15 @@ export class Exchange {
   notify(text: string): void {
     const streaming = this.#stream();
     if (streaming === undefined) return;
-    if (streaming.isFull) {
-      this.#end(errorText(this.#id, errorCodes.internalError, "Too many messages waited to be taken"));
-      this.#onGone();
-    } else streaming.isFull = !streaming.stream.send(text);
+    const sent = streaming.isFull ? "refused" : streaming.stream.send(text);
+    if (sent === "refused") this.#giveUp();
+    else streaming.isFull = sent === "full";
   }
 
   /** Sends the answer, and ends the exchange. */
   answer(text: string, { value }: Message): void {
     const code = isObject(value["error"]) ? value["error"]["code"] : undefined;
-    this.#end(text, () => jsonResponse(text, statusOfError.get(code) ?? 200));
+    this.#end(text, () => jsonAnswer(this.#unread, this.#id, text, statusOfError.get(code) ?? 200));
   }
 
   /**
@@ -98,8 +100,7 @@ export class Exchange {
     const state = this.#over();
     if (state.name === "streaming") {
       // A visitor who is behind gets the last message all the same: there are no more to come.
-      state.stream.send(text);
-      state.stream.end();
+      state.stream.answer(this.#id, text);
     } else if (state.name === "silent" && respond !== undefined) state.resolve(respond());
   }
 
@@ -107,8 +108,12 @@ export class Exchange {
     const state = this.#state;
     if (state.name !== "silent") return state.name === "streaming" ? state : undefined;
     clearTimeout(state.timer);
-    const owner = { onTaken: () => this.#onTaken(), onGone: () => this.#leave() };
-    const stream = new EventStream(owner, this.#keepAliveMs);
+    const owner = {
+      onTaken: () => this.#onTaken(),
+      onGone: () => this.#leave(),
+      onStalled: () => this.#giveUp(),
+    };
+    const stream = new EventStream(owner, this.#keepAliveMs, this.#unread);
     const streaming: State = { name: "streaming", stream, isFull: false };
     this.#state = streaming;
     state.resolve(new Response(stream.body, { headers: eventStreamHeaders }));
@@ -117,6 +122,12 @@ export class Exchange {
 
   #onTaken(): void {
     if (this.#state.name === "streaming") this.#state.isFull = false;
+  }
+
+  /** Cuts off a visitor who takes too little. */
+  #giveUp(): void {
+    this.#end(errorText(this.#id, errorCodes.internalError, "Too many messages waited to be taken"));
+    this.#onGone();
   }
 
   #leave(): void {

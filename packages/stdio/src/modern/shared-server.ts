@@ -1,4 +1,5 @@
 import { unavailable } from "../http/answers.js";
+import type { Unread } from "../http/unread.js";
 import { isNotification, isRequest, type Message, type RequestMessage } from "../message.js";
 import type { Backoff } from "../child/backoff.js";
 import type { ProcessPurpose } from "../events.js";
@@ -36,6 +37,7 @@ export class SharedServer {
   readonly #options: ResolvedStdioOptions;
   readonly #open: (purpose: ProcessPurpose) => OpenPipe;
   readonly #backoff: Pick<Backoff, "waitMs" | "failed" | "succeeded">;
+  readonly #unread: Unread;
   readonly #gate = new Gate();
   readonly #probe: Probe;
   /** All processes that were started here and are not gone. */
@@ -48,10 +50,12 @@ export class SharedServer {
     options: ResolvedStdioOptions,
     open: (purpose: ProcessPurpose) => OpenPipe,
     backoff: Pick<Backoff, "waitMs" | "failed" | "succeeded">,
+    unread: Unread,
   ) {
     this.#options = options;
     this.#open = open;
     this.#backoff = backoff;
+    this.#unread = unread;
     this.#probe = new Probe(options, backoff, {
       start: () => this.#start("probe"),
       onModern: (process, answer) => {
@@ -103,7 +107,7 @@ export class SharedServer {
 
   #exchange(process: SharedProcess, request: Request, message: RequestMessage): Promise<Response> {
     const { id, method } = message.value;
-    const exchange = new Exchange(request, id, this.#options.keepAliveMs, () => giveUp());
+    const exchange = new Exchange(request, id, this.#options.keepAliveMs, this.#unread, () => giveUp());
     const giveUp = process.request(message, {
       notify: (text) => exchange.notify(text),
       answer: (text, answer) => {

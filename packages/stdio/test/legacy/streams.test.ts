@@ -382,7 +382,6 @@ describe("a visitor who reads slowly", () => {
     await vi.advanceTimersByTimeAsync(29_999);
     // It takes something, but still too much waits.
     await nextOf(stream);
-    await vi.advanceTimersByTimeAsync(1);
     await vi.advanceTimersByTimeAsync(29_999);
     expect(visitor.server.isPaused).toBe(true);
     await vi.advanceTimersByTimeAsync(1);

@@ -1,4 +1,5 @@
 import { Endpoint } from "../../src/http/endpoint.js";
+import { Unread } from "../../src/http/unread.js";
 import { Sessions } from "../../src/legacy/sessions.js";
 import { resolveOptions, type StdioOptions } from "../../src/options.js";
 import { FakePipes, type FakePipe } from "../support/fake-pipe.js";
@@ -42,6 +43,7 @@ export class Bench {
   readonly notices: string[] = [];
   readonly pipes: FakePipes;
   readonly sessions: Sessions;
+  readonly unread: Unread;
   readonly #endpoint: Endpoint;
 
   constructor(
@@ -56,8 +58,13 @@ export class Bench {
       },
       ...options,
     });
-    this.sessions = new Sessions(resolved, this.pipes.open, this.backoff);
+    this.unread = new Unread(resolved.maxUnreadBytes);
+    this.sessions = new Sessions(resolved, this.pipes.open, this.backoff, this.unread);
     this.#endpoint = new Endpoint(resolved, this.sessions);
+  }
+
+  handle(request: Request): Promise<Response> {
+    return this.#endpoint.fetch(request);
   }
 
   fetch(
@@ -66,9 +73,7 @@ export class Bench {
     body?: string,
     signal?: AbortSignal,
   ): Promise<Response> {
-    return this.#endpoint.fetch(
-      new Request(url, { method, headers, body: body ?? null, signal: signal ?? null }),
-    );
+    return this.handle(new Request(url, { method, headers, body: body ?? null, signal: signal ?? null }));
   }
 
   /** Opens a session. */
@@ -85,8 +90,9 @@ export class Bench {
     return new Visitor(this, headers);
   }
 
-  close(): Promise<void> {
-    return this.sessions.close();
+  async close(): Promise<void> {
+    await this.sessions.close();
+    this.unread.close();
   }
 }
 

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 import type { ProcessPurpose, StdioEvent } from "../../src/events.js";
+import { Unread } from "../../src/http/unread.js";
 import { parseMessage, type JsonObject } from "../../src/message.js";
 import { SharedServer } from "../../src/modern/shared-server.js";
 import { resolveOptions, type StdioOptions } from "../../src/options.js";
@@ -113,9 +114,13 @@ export function scriptedServer(options: Partial<StdioOptions> = {}) {
     processes.push(process);
     return process;
   };
-  const server = new SharedServer(resolved, open, backoff);
-  onTestFinished(() => server.close());
-  return { server, processes, events, backoff };
+  const unread = new Unread(resolved.maxUnreadBytes);
+  const server = new SharedServer(resolved, open, backoff, unread);
+  onTestFinished(async () => {
+    await server.close();
+    unread.close();
+  });
+  return { server, processes, events, backoff, unread };
 }
 
 const meta = {
