@@ -37,7 +37,9 @@ export interface StdioOptions {
   era?: Era;
   /** Sessions, each with a process of its own, at the same time. More get 503. Default 32. */
   maxSessions?: number;
-  /** After how long without a request or an open stream a session ends, in milliseconds. Default 30 minutes. */
+  /**
+   * After how long without a request or an open stream a session ends, in milliseconds. Default 30 minutes.
+   */
   sessionIdleMs?: number;
   /**
    * How long a process may take to answer the first request, in milliseconds: `npx` may have to download it.
@@ -49,8 +51,8 @@ export interface StdioOptions {
   /** The longest message, in bytes, of a visitor (413) and of a server (it is ended). Default 32 MiB. */
   maxMessageBytes?: number;
   /**
-   * Bytes of visitors' messages that are being received, over all requests. More get 503, but for messages of up to
-   * 64 KiB, for which there is an eighth more. Default 128 MiB.
+   * Bytes of visitors' messages that are being received, over all requests. More get 503, but for messages of
+   * up to 64 KiB, for which there is an eighth more. Default 128 MiB.
    */
   maxReceivingBytes?: number;
   /**
@@ -59,8 +61,8 @@ export interface StdioOptions {
    */
   maxUnreadBytes?: number;
   /**
-   * Messages of a server that wait for a visitor's GET stream, and events that are kept for `Last-Event-ID`, for
-   * each session. Default 1,000 of either.
+   * Messages of a server that wait for a visitor's GET stream, and events that are kept for `Last-Event-ID`,
+   * for each session. Default 1,000 of either.
    */
   maxKeptMessages?: number;
   /** Bytes of either. Default 4 MiB. */
@@ -72,8 +74,8 @@ export interface StdioOptions {
   /** How long after SIGTERM a process and its group get SIGKILL, in milliseconds. Default 5,000. */
   killGraceMs?: number;
   /**
-   * The pause before a server is started again that has ended by itself, in milliseconds. It doubles with each
-   * failure, up to the second number. Meanwhile requests get 503. Default 500 and 30,000.
+   * The pause before a server is started again that has ended by itself, in milliseconds. It doubles with
+   * each failure, up to the second number. Meanwhile requests get 503. Default 500 and 30,000.
    */
   minRestartDelayMs?: number;
   maxRestartDelayMs?: number;

@@ -24,9 +24,9 @@ export interface EventStreamOwner {
 export type Sent = "sent" | "full" | "refused";
 
 /**
- * The body of a response of type `text/event-stream` (WHATWG HTML, "Server-sent events"), one message an event.
- * A comment is sent after each pause of `keepAliveMs`: it keeps proxies from giving the connection up, and it
- * finds out whether the visitor is still there.
+ * The body of a response of type `text/event-stream` (WHATWG HTML, "Server-sent events"), one message an
+ * event. A comment is sent after each pause of `keepAliveMs`: it keeps proxies from giving the connection up,
+ * and it finds out whether the visitor is still there.
  */
 export class EventStream {
   readonly body: ReadableStream<Uint8Array>;

@@ -78,8 +78,8 @@ export class Exchange {
   }
 
   /**
-   * There will be no answer. `retryAfterMs`: when the visitor may try again; `undefined` if the server may have
-   * begun to work on the request, which is then not to be repeated by a host that does so on 503.
+   * There will be no answer. `retryAfterMs`: when the visitor may try again; `undefined` if the server may
+   * have begun to work on the request, which is then not to be repeated by a host that does so on 503.
    */
   fail(message: string, retryAfterMs: number | undefined): void {
     const text = errorText(this.#id, errorCodes.internalError, message);
