@@ -1,14 +1,15 @@
 import { createService } from "mcp-tunnel-client";
-import type { FetchHandler, Service } from "mcp-tunnel-client";
+import type { Service } from "mcp-tunnel-client";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import {
+  atOnlyPath,
   commandText,
   createMcpServers,
   createStdioServer,
   eventText,
   mcpPath,
   nameAt,
-  notFound,
+  onlyPath,
   readMcpConfig,
 } from "mcp-tunnel-stdio";
 import type { McpServerEntry, StdioEvent, UrlEntry } from "mcp-tunnel-stdio";
@@ -52,12 +53,10 @@ function openCommand(
     args,
     onEvent: (event) => onEvent(undefined, event, eventText(event)),
   });
-  const path = "/mcp";
-  const fetch: FetchHandler = (request) =>
-    new URL(request.url).pathname === path ? server.fetch(request) : notFound(path);
+  const fetch = atOnlyPath((request) => server.fetch(request));
   return {
     service: closingWith(createService({ fetch }), server),
-    places: [{ name: undefined, path }],
+    places: [{ name: undefined, path: onlyPath }],
     title: commandText(command, args),
     probe: () => {
       // A failure is an event, too.

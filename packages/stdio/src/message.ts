@@ -162,6 +162,8 @@ export const errorCodes = {
   sessionNotFound: -32_001,
   unsupportedVersion: -32_022,
   headerMismatch: -32_020,
+  /** The client has not declared a capability that the request needs. */
+  missingCapability: -32_021,
 } as const;
 
 /** The text of an error response of the bridge's own. */

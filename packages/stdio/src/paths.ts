@@ -1,3 +1,15 @@
+/** A request handler in the web's form. */
+type Handler = (request: Request) => Promise<Response>;
+
+/** Where the only server answers. */
+export const onlyPath = "/mcp";
+
+/** Has `handler` answer for the only server, and nobody for any other path. */
+export function atOnlyPath(handler: Handler): Handler {
+  return async (request) =>
+    new URL(request.url).pathname === onlyPath ? handler(request) : notFound(onlyPath);
+}
+
 /** Where a server of several answers: `/<name>/mcp`, with the name as one segment of a URL's path. */
 export function mcpPath(name: string): string {
   // A shell would read these characters in a URL that a person pastes. encodeURIComponent leaves them.
@@ -23,7 +35,7 @@ export function nameAt(pathname: string): string | undefined {
  * no server (`path` is `/<name>/mcp` of several), because strangers ask. It is not JSON-RPC: a host that
  * looks for OAuth metadata at `/.well-known/` reads from it that there is no authorization.
  */
-export function notFound(path: "/mcp" | "/<name>/mcp"): Response {
+export function notFound(path: typeof onlyPath | "/<name>/mcp"): Response {
   const text = `Not found: the MCP server is at ${path}\n`;
   return new Response(text, { status: 404, headers: { "Content-Type": "text/plain" } });
 }

@@ -11,7 +11,8 @@ import { SharedProcess } from "../src/modern/shared-process.js";
 import { toServer } from "../src/modern/rewrite.js";
 import { resolveOptions } from "../src/options.js";
 import { FakePipes } from "./support/fake-pipe.js";
-import { answerInitialize, call, FakeBackoff, initialize } from "./legacy/visitor.js";
+import { answerInitialize, call, initialize } from "./legacy/visitor.js";
+import { FakeBackoff } from "./support/fake-backoff.js";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;

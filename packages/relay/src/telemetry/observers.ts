@@ -14,6 +14,7 @@ export class Observers implements Required<RelayObserver> {
   }
 
   onEnd(exchange: ExchangeRecord): void {
+    // As `#tell`, without a function for each exchange.
     for (const observer of this.#all) {
       try {
         observer.onEnd(exchange);

@@ -10,7 +10,7 @@ import {
 } from "@modelcontextprotocol/server";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { isLoopback, messageOf } from "mcp-tunnel-shared";
-import { notFound } from "../paths.js";
+import { atOnlyPath, onlyPath } from "../paths.js";
 
 type Handler = (request: Request) => Promise<Response>;
 
@@ -28,7 +28,7 @@ interface Listening {
  * @throws TunnelError `unavailable`.
  */
 export async function listen(handler: Handler, host: string, port: number): Promise<Listening> {
-  const answer = atMcp(isLoopback(host) ? guarded(handler) : handler);
+  const answer = atOnlyPath(isLoopback(host) ? guarded(handler) : handler);
   const listener = getRequestListener(answer, { overrideGlobalObjects: false });
   const server = createServer((req, res) => void listener(req, res));
   try {
@@ -41,7 +41,7 @@ export async function listen(handler: Handler, host: string, port: number): Prom
   }
   const { address, family, port: bound } = server.address() as AddressInfo;
   return {
-    url: `http://${family === "IPv6" ? `[${address}]` : address}:${bound}/mcp`,
+    url: `http://${family === "IPv6" ? `[${address}]` : address}:${bound}${onlyPath}`,
     async close() {
       const closed = once(server, "close");
       server.close();
@@ -49,10 +49,6 @@ export async function listen(handler: Handler, host: string, port: number): Prom
       await closed;
     },
   };
-}
-
-function atMcp(handler: Handler): Handler {
-  return async (request) => (new URL(request.url).pathname === "/mcp" ? handler(request) : notFound("/mcp"));
 }
 
 function guarded(handler: Handler): Handler {

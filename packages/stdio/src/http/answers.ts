@@ -54,8 +54,16 @@ export function errorResponse(
   return jsonResponse(errorText(id, code, message, data), status, headers);
 }
 
+/** 400 for what is no sound JSON-RPC, or out of place. */
+export function invalidRequest(reason: string, id: RequestId | null = null): Response {
+  return errorResponse(400, errorCodes.invalidRequest, `Invalid Request: ${reason}`, { id });
+}
+
 /** 503 with the time after which the host should try again, in milliseconds. */
 export function unavailable(message: string, retryAfterMs: number, id: RequestId | null = null): Response {
   const seconds = Math.max(1, Math.ceil(retryAfterMs / 1_000));
-  return errorResponse(503, -32_603, message, { id, headers: { "Retry-After": String(seconds) } });
+  return errorResponse(503, errorCodes.internalError, message, {
+    id,
+    headers: { "Retry-After": String(seconds) },
+  });
 }

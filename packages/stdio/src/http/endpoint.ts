@@ -1,15 +1,7 @@
-import {
-  errorCodes,
-  isMessageValue,
-  isObject,
-  isRequestId,
-  onOneLine,
-  type Message,
-  type RequestId,
-} from "../message.js";
+import { errorCodes, isMessageValue, isObject, isRequestId, onOneLine, type Message } from "../message.js";
 import type { ResolvedStdioOptions } from "../options.js";
 import { messagesOfBatch } from "../batch.js";
-import { errorResponse } from "./answers.js";
+import { errorResponse, invalidRequest } from "./answers.js";
 import { BodyReader, noJson, refuse } from "./body.js";
 
 /** Messages in one batch, as many as MCP's SDKs take. */
@@ -86,17 +78,14 @@ export function methodNotAllowed(allow: string): Response {
 function readOne(text: string, value: unknown): readonly Message[] | Response {
   if (isMessageValue(value)) return [{ text: onOneLine(text), value }];
   const id = isObject(value) && isRequestId(value["id"]) ? value["id"] : null;
-  return invalid("not a JSON-RPC message", id);
+  return invalidRequest("not a JSON-RPC message", id);
 }
 
 function readBatch(text: string, values: readonly unknown[]): readonly Message[] | Response {
-  if (values.length === 0) return invalid("the batch is empty");
-  if (values.length > maxBatchMessages) return invalid(`Batch must not exceed ${maxBatchMessages} messages`);
-  return messagesOfBatch(text, values) ?? invalid("not a batch of JSON-RPC messages");
-}
-
-function invalid(reason: string, id: RequestId | null = null): Response {
-  return errorResponse(400, errorCodes.invalidRequest, `Invalid Request: ${reason}`, { id });
+  if (values.length === 0) return invalidRequest("the batch is empty");
+  if (values.length > maxBatchMessages)
+    return invalidRequest(`Batch must not exceed ${maxBatchMessages} messages`);
+  return messagesOfBatch(text, values) ?? invalidRequest("not a batch of JSON-RPC messages");
 }
 
 /**

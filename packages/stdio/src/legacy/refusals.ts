@@ -26,11 +26,6 @@ export function secondStream(): Response {
   return errorResponse(409, errorCodes.badRequest, "Conflict: Only one SSE stream is allowed per session");
 }
 
-/** 400 for messages that are sound JSON-RPC, and out of place. */
-export function invalidRequest(reason: string, id: RequestId | null): Response {
-  return errorResponse(400, errorCodes.invalidRequest, `Invalid Request: ${reason}`, { id });
-}
-
 export function tooMuchPending(id: RequestId | null = null): Response {
   return unavailable("Too many requests of this session are pending", retryMs, id);
 }

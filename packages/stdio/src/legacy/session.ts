@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { formatBytes } from "mcp-tunnel-shared";
 import { allowsEventStream, namesEventStream } from "../http/accept.js";
+import { invalidRequest } from "../http/answers.js";
 import { eventStreamHeaders } from "../http/event-stream.js";
 import type { Unread } from "../http/unread.js";
 import {
@@ -19,14 +20,7 @@ import { FirstAnswer, type FirstOutcome } from "./first-answer.js";
 import { Outlet } from "./outlet.js";
 import { PendingRequests } from "./pending-requests.js";
 import { GatheredReply, StreamedReply, type Reply } from "./reply.js";
-import {
-  eventsNotKept,
-  invalidRequest,
-  notAcceptable,
-  secondStream,
-  sessionNotFound,
-  tooMuchPending,
-} from "./refusals.js";
+import { eventsNotKept, notAcceptable, secondStream, sessionNotFound, tooMuchPending } from "./refusals.js";
 import type { ResumableStream } from "./resumable-stream.js";
 import { legacyRevisions, primingSince, unsupportedRevision } from "./revisions.js";
 import { ServerMessages } from "./server-messages.js";

@@ -1,6 +1,6 @@
 import { formatDuration } from "mcp-tunnel-shared";
 import { namesEventStream } from "../http/accept.js";
-import { jsonAnswer, unavailable } from "../http/answers.js";
+import { invalidRequest, jsonAnswer, unavailable } from "../http/answers.js";
 import { EventStream, eventStreamHeaders } from "../http/event-stream.js";
 import type { Unread } from "../http/unread.js";
 import {
@@ -16,7 +16,7 @@ import type { ResolvedStdioOptions } from "../options.js";
 import type { OpenPipe } from "../pipe.js";
 import type { Backoff } from "../child/backoff.js";
 import { commandLine } from "../child/describe.js";
-import { invalidRequest, sessionIdRequired, sessionNotFound } from "./refusals.js";
+import { sessionIdRequired, sessionNotFound } from "./refusals.js";
 import { Session } from "./session.js";
 
 /** How long a session has to be unused before it may be ended for a new one, in milliseconds. */

@@ -22,8 +22,7 @@ const statusOfError = new Map<unknown, number>([
   [errorCodes.invalidRequest, 400],
   [errorCodes.methodNotFound, 404],
   [errorCodes.headerMismatch, 400],
-  /** The client has not declared a capability that the request needs. */
-  [-32_021, 400],
+  [errorCodes.missingCapability, 400],
   [errorCodes.unsupportedVersion, 400],
 ]);
 

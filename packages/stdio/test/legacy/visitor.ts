@@ -2,6 +2,7 @@ import { Endpoint } from "../../src/http/endpoint.js";
 import { Unread } from "../../src/http/unread.js";
 import { Sessions } from "../../src/legacy/sessions.js";
 import { resolveOptions, type StdioOptions } from "../../src/options.js";
+import { FakeBackoff } from "../support/fake-backoff.js";
 import { FakePipes, type FakePipe } from "../support/fake-pipe.js";
 
 const url = "http://bridge.test/mcp";
@@ -16,23 +17,6 @@ export const initialize = {
 export function answerInitialize(pipe: FakePipe, revision = "2025-11-25"): void {
   const { id } = pipe.received.at(0)!;
   pipe.say({ id, result: { protocolVersion: revision, capabilities: {}, serverInfo: { name: "fake" } } });
-}
-
-/** Counts what the sessions tell of starts, and says how long none is allowed. */
-export class FakeBackoff {
-  waitMs = 0;
-  failures = 0;
-  successes = 0;
-
-  failed(): void {
-    this.failures++;
-    this.waitMs = 500;
-  }
-
-  succeeded(): void {
-    this.successes++;
-    this.waitMs = 0;
-  }
 }
 
 /**

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 import type { ProcessPurpose, StdioEvent } from "../../src/events.js";
 import { Unread } from "../../src/http/unread.js";
+import { FakeBackoff } from "../support/fake-backoff.js";
 import { parseMessage, type JsonObject } from "../../src/message.js";
 import { SharedServer } from "../../src/modern/shared-server.js";
 import { resolveOptions, type StdioOptions } from "../../src/options.js";
@@ -81,28 +82,11 @@ export class ScriptedProcess implements Pipe {
   }
 }
 
-/** A pause of a fixed length after each failure. */
-export class ScriptedBackoff {
-  waitMs = 0;
-  failures = 0;
-  successes = 0;
-
-  failed(): void {
-    this.failures++;
-    this.waitMs = 500;
-  }
-
-  succeeded(): void {
-    this.successes++;
-    this.waitMs = 0;
-  }
-}
-
 /** A server whose processes do what the test says. */
 export function scriptedServer(options: Partial<StdioOptions> = {}) {
   const processes: ScriptedProcess[] = [];
   const events: StdioEvent[] = [];
-  const backoff = new ScriptedBackoff();
+  const backoff = new FakeBackoff();
   const resolved = resolveOptions({
     command: "server",
     era: "modern",
