@@ -175,9 +175,37 @@ export const packages = {
     ],
   },
 
+  gate: {
+    name: "mcp-tunnel-gate",
+    knows: ["shared", "protocol", "client"],
+    layers: [
+      {
+        "events.ts": "what the person who runs a gate is told of it",
+        "grants.ts": "what OAuth keeps over restarts",
+        "paths.ts": "the paths that the gate answers itself",
+        "visit.ts": "a visitor's request, and what is decided about it",
+      },
+      { "options.ts": "what a gate takes" },
+      {
+        "option-values.ts": "the entry /options: what a command shows of the options",
+        "declaration.ts": "what a relay is told of a gate",
+        "tries.ts": "how often each visitor may try",
+        credentials: "keys, passwords and addresses",
+        state: "the entry /state: what was drawn, and what lasts, in files",
+      },
+      { oauth: "the authorization server, its tokens and its metadata" },
+      { consent: "the pages on which people consent, and who may" },
+      { "gate.ts": "the gate, which decides about each visit" },
+      {
+        "index.ts": "the package's entry",
+        "service.ts": "the entry /service: a gate before the service of a tunnel",
+      },
+    ],
+  },
+
   cli: {
     name: "mcp-tunnel-cli",
-    knows: ["shared", "protocol", "client", "stdio"],
+    knows: ["shared", "protocol", "client", "stdio", "gate"],
     layers: [
       {
         "environment-proxy.ts": "the proxy that the environment names",

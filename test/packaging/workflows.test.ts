@@ -130,7 +130,7 @@ echo "$@" >> "${join(work, "said")}"
     const published = readFileSync(join(work, "said"), "utf8").trim().split("\n");
     const options = "--access public --provenance --ignore-scripts";
     expect(published).toEqual(
-      ["mcp-tunnel-shared", "mcp-tunnel", "mcp-tunnel-client", "mcp-tunnel-stdio", "mcp-tunnel-cli"].map(
+      ["mcp-tunnel-shared", "mcp-tunnel", "mcp-tunnel-client", "mcp-tunnel-stdio", "mcp-tunnel-gate", "mcp-tunnel-cli"].map(
         (name) => `publish ./packages/${name}-1.2.3.tgz ${options}`,
       ),
     );
@@ -155,6 +155,7 @@ echo "$@" >> "${join(work, "said")}"
       relay: "",
       client: "-client",
       stdio: "-stdio",
+      gate: "-gate",
       cli: "-cli",
     };
     expect(readdirSync(work).toSorted()).toEqual(

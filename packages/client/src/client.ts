@@ -254,6 +254,7 @@ export class TunnelClient {
       onRefused: (refusals) => this.#refusals.add(refusals),
     };
     const served = this.#servedTunnel(registration);
+    this.#exchanges.begin(served);
     const tunnel = openTunnel(
       registration,
       (stream, head, end) => this.#exchanges.accept(stream, head, end, served),

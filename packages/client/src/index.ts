@@ -24,7 +24,7 @@ export type { PickSubdomain, TunnelClientOptions } from "./options.js";
 export type { RefusedEvent } from "./refusals.js";
 export type { FetchHandler } from "./service/handler/fetch.js";
 export type { ExchangeObserver, ExchangeStart, ObserveExchange, RequestEvent } from "./service/observer.js";
-export type { ClientWarning, ServedTunnel, Service } from "./service/service.js";
+export type { ClientWarning, DeclaredGate, ServedTunnel, Service } from "./service/service.js";
 export type { ServiceOptions } from "./service-options.js";
 export type { ClientStateName } from "./state.js";
 export { TunnelError } from "mcp-tunnel-protocol";

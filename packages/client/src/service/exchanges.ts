@@ -5,7 +5,7 @@ import { GuardedObserver } from "./observer.js";
 import type { ExchangeObserver, ObserveExchange, RequestEvent } from "./observer.js";
 import { headFault } from "./request-head.js";
 import { ignored } from "./service.js";
-import type { ServedTunnel, Service } from "./service.js";
+import type { DeclaredGate, ServedTunnel, Service } from "./service.js";
 
 export interface ExchangesOptions {
   /** Requests and upgraded connections open at the same time. */
@@ -17,7 +17,7 @@ export interface ExchangesOptions {
  * Stands around the client's service, of any kind. It lets only well-formed requests through, limits how many
  * are open at a time, and reports each of them.
  */
-export class Exchanges implements Service {
+export class Exchanges {
   #open = 0;
   #count = 0;
   readonly #service: Service;
@@ -39,6 +39,15 @@ export class Exchanges implements Service {
   /** Exchanges that are open now. */
   get open(): number {
     return this.#open;
+  }
+
+  get gate(): DeclaredGate | undefined {
+    return this.#service.gate;
+  }
+
+  /** @throws any error of the service. */
+  begin(tunnel: ServedTunnel): void {
+    this.#service.begin?.(tunnel);
   }
 
   accept(stream: AcceptedStream, head: RequestHead, end: boolean, tunnel: ServedTunnel): StreamHandler {

@@ -28,8 +28,23 @@ export interface Service {
    * requests while the service is at work on more than `maxStreams` whose streams are over.
    */
   readonly open: number;
+  /** What the relay is told of the gate in front of the service. Default: there is none. */
+  readonly gate?: DeclaredGate;
+  /**
+   * Called for each tunnel before its first request. If it throws a `TunnelError`, the client ends with it: a
+   * gate that cannot work on this tunnel lets nobody in.
+   */
+  begin?(tunnel: ServedTunnel): void;
   /** Cuts all that is open and releases everything. Nothing is accepted afterwards. */
   close(): Promise<void>;
+}
+
+/** A gate decides who may visit a service. This is what a relay knows of it. */
+export interface DeclaredGate {
+  /** The kinds of proofs that let a visitor in, such as `bearer`; empty if only his address decides. */
+  readonly kinds: readonly string[];
+  /** The same for two gates with the same settings, so that only such gates serve one name together. */
+  readonly digest: string;
 }
 
 /** The tunnel that a service answers for. There is one object for each session with a relay. */

@@ -1,0 +1,24 @@
+/**
+ * Who may visit a service.
+ *
+ * - `gate.ts`: the gate, which decides about each visit
+ * - `credentials/`: keys, passwords and addresses
+ * - `oauth/`: the authorization server, its tokens and its metadata
+ * - `consent/`: the pages on which people consent, and who may
+ * - `state/` (entry `/state`): what was drawn, and what lasts, in files
+ * - `service.ts` (entry `/service`): a gate before the service of a tunnel
+ */
+export type { GateDeclaration } from "./declaration.js";
+export type { ApprovalKind, GateEvent } from "./events.js";
+export type { Gate } from "./gate.js";
+export { memoryStorage } from "./grants.js";
+export type { GrantInfo, GrantStorage, StoredGrants, StoredRecord } from "./grants.js";
+export type {
+  BasicUser,
+  BearerKey,
+  GateKind,
+  GateOptions,
+  LoginOptions,
+  OAuthOptions,
+} from "./options.js";
+export type { Answer, Identity, Verdict, Visit } from "./visit.js";

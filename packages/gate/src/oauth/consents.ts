@@ -1,0 +1,67 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ApprovalKind } from "../events.js";
+
+/** A host's request for a grant, which waits for somebody's consent. */
+export interface ConsentRequest {
+  /** Unguessable. It stands in the path of the page. */
+  readonly id: string;
+  readonly client: ConsentClient;
+  /** The URL of what would be granted. */
+  readonly resource: string;
+  readonly expiresAtMs: number;
+  /** Somebody has approved it already, in the terminal: the page has only to go on. */
+  readonly approved: Approval | undefined;
+}
+
+export interface ConsentClient {
+  readonly id: string;
+  /** The name that the client gave itself. Anybody may call himself anything. */
+  readonly name: string;
+  /** The host of its metadata document, which proves that the client is that host's; undefined: it registered itself. */
+  readonly documentHost: string | undefined;
+  /** Where the answer goes. */
+  readonly redirectUri: string;
+  /** The answer goes to a program on the computer of whoever consents. */
+  readonly isLoopback: boolean;
+}
+
+export interface Approval {
+  readonly by: ApprovalKind;
+  /** `owner`, or an e-mail address. */
+  readonly user: string;
+}
+
+/** The requests that wait, as the pages see them. */
+export interface Consents {
+  /**
+   * The request with this id, if this browser made it: it shows the cookie. `undefined` if it is over, or
+   * another browser's.
+   */
+  find(id: string, req: IncomingMessage, res: ServerResponse): Promise<ConsentRequest | undefined>;
+  /** Remembers that somebody else than the browser has approved. */
+  approve(id: string, approval: Approval): void;
+  /** Makes the grant, and sends the browser on. */
+  grant(id: string, approval: Approval, req: IncomingMessage, res: ServerResponse): Promise<void>;
+  /** Sends the browser back with `access_denied`. */
+  deny(id: string, req: IncomingMessage, res: ServerResponse): Promise<void>;
+}
+
+/** The pages on which people consent. */
+export interface ConsentPages {
+  /**
+   * Answers requests for {@link ownPaths.consent} and {@link ownPaths.loggedIn}. `origin`: the public one.
+   */
+  handle(req: IncomingMessage, res: ServerResponse, about: PageVisit): Promise<void>;
+  /** A page for an error of the authorization endpoint, which may not be sent back to the client. */
+  error(res: ServerResponse, status: number, title: string, text: string): void;
+  /** {@link Gate.approve} */
+  approve(number: string): boolean;
+  /** A passcode that holds from now on. */
+  renew(passcode: string): void;
+  close(): void;
+}
+
+export interface PageVisit {
+  readonly origin: string;
+  readonly address: string | undefined;
+}

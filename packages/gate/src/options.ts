@@ -1,0 +1,62 @@
+import type { GateEvent } from "./events.js";
+import type { GrantStorage } from "./grants.js";
+
+/** The kinds of proofs by which a visitor may come in. */
+export const gateKinds = ["bearer", "basic", "oauth"] as const;
+export type GateKind = (typeof gateKinds)[number];
+
+/** A key that a visitor shows as `Authorization: Bearer KEY` or `X-API-Key: KEY`. */
+export interface BearerKey {
+  /** For the service and for the screen. */
+  readonly name: string;
+  /** At least 16 visible characters of ASCII. */
+  readonly key: string;
+}
+
+/** A user of HTTP Basic authentication (RFC 7617). */
+export interface BasicUser {
+  /** Without a colon. */
+  readonly name: string;
+  readonly password: string;
+}
+
+/** An OpenID provider that says who somebody is. */
+export interface LoginOptions {
+  /** The issuer, an https URL. */
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly clientSecret?: string;
+  /** Who may come in: e-mail addresses that the provider has verified, or `@example.com` for a whole domain. */
+  readonly allowEmails: readonly string[];
+}
+
+/** OAuth 2.1 for MCP hosts. At least one of `passcode`, `terminal` and `login` has to be there. */
+export interface OAuthOptions {
+  /** What the pages call the thing behind the gate, such as the name of the tunnel. Default: the host. */
+  readonly title?: string;
+  /** A visitor who knows it may approve. At least 80 bits. */
+  readonly passcode?: string;
+  /** The owner may approve by the number that the page shows: {@link Gate.approve}. Default false. */
+  readonly terminal?: boolean;
+  readonly login?: LoginOptions;
+  /** Where grants are kept. Default: in memory. */
+  readonly storage?: GrantStorage;
+  /**
+   * Whether `iss` is announced and sent in authorization responses (RFC 9207). Codex 0.143 and 0.144 fail when
+   * it is. Default true.
+   */
+  readonly issParameter?: boolean;
+}
+
+/**
+ * A gate in front of a service. Any of the proofs that are given lets a visitor in. If none is given, only
+ * `allowAddresses` decides.
+ */
+export interface GateOptions {
+  readonly bearer?: { readonly keys: readonly BearerKey[] };
+  readonly basic?: { readonly users: readonly BasicUser[] };
+  readonly oauth?: OAuthOptions;
+  /** Addresses and CIDR ranges from which visitors may come, beside their proof. Default: all. */
+  readonly allowAddresses?: readonly string[];
+  readonly onEvent?: (event: GateEvent) => void;
+}

@@ -1,0 +1,1 @@
+export type { Gate } from "./gate.js";

@@ -1,0 +1,1 @@
+export type { GrantStorage } from "../grants.js";
