@@ -10,6 +10,8 @@ export interface Endpoint {
   readonly host: string;
   /** The certificate authority that the load trusts, as PEM. Absent: the endpoint does not speak TLS. */
   readonly ca?: string | undefined;
+  /** Fields that every request needs, besides Host. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** What shows that it serves, if that is something else than for the upstream. */
   readonly ready?: Probe;
   /** The processes between the load and the upstream, whose CPU time and memory count. */
@@ -50,7 +52,8 @@ export async function untilServing(
 function statusOf(endpoint: Endpoint, path: string): Promise<string> {
   return new Promise((resolve) => {
     const { port, host, ca } = endpoint;
-    const options = { host: "127.0.0.1", port, path, agent: false, headers: { host }, timeout: 2_000 };
+    const headers = { host, ...endpoint.headers };
+    const options = { host: "127.0.0.1", port, path, agent: false, headers, timeout: 2_000 };
     const req = ca === undefined ? request(options) : requestSecurely({ ...options, ca, servername: host });
     req.on("response", (res) => {
       resolve(String(res.statusCode));

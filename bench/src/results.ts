@@ -1,5 +1,5 @@
 import type { Measurement } from "./measure.js";
-import { median, summarize, type Summary } from "./stats.js";
+import { meanOf, median, summarize, type Mean, type Summary } from "./stats.js";
 import { targets, type Target } from "./targets.js";
 import type { Workload } from "./workload.js";
 
@@ -73,6 +73,24 @@ export function processesOf(
       peakBytes: Math.max(...uses.map((use) => use.peakBytes)),
     };
   });
+}
+
+/**
+ * The ratio of the CPU time for each operation that one process spends in two systems, round by round;
+ * `undefined` if fewer than two rounds have both.
+ */
+export function processRatio(
+  result: WorkloadResult,
+  system: string,
+  base: string,
+  process: string,
+): Mean | undefined {
+  const ofRound = (name: string, round: number): number =>
+    result.rounds.get(name)?.[round]?.processes.find((use) => use.name === process)?.cpu ?? Number.NaN;
+  const rounds = result.rounds.get(system)?.length ?? 0;
+  const ratios = Array.from({ length: rounds }, (_, i) => ofRound(system, i) / ofRound(base, i));
+  const known = ratios.filter((ratio) => Number.isFinite(ratio));
+  return known.length < 2 ? undefined : meanOf(known);
 }
 
 /** A target and the measurement for it. */

@@ -15,11 +15,11 @@ import { runDelay } from "./curves/delay.js";
 import { runScaling } from "./curves/scaling.js";
 import { toJson } from "./json.js";
 import { parseOptions, usage, type BenchOptions } from "./options.js";
-import { targetTable, workloadTable } from "./report.js";
-import { failsGate, judge, type WorkloadResult } from "./results.js";
+import { show, targetTable, workloadTable } from "./report.js";
+import { failsGate, judge, processRatio, type WorkloadResult } from "./results.js";
 import { Runner } from "./runner.js";
 import { contenders } from "./systems/contenders.js";
-import { mcpTunnel, mcpTunnelStdio, tunnelOf } from "./systems/mcp-tunnel.js";
+import { mcpTunnel, mcpTunnelBearer, mcpTunnelStdio, tunnelOf } from "./systems/mcp-tunnel.js";
 import { direct, floor, nginx } from "./systems/references.js";
 import type { System } from "./systems/system.js";
 import { targets } from "./targets.js";
@@ -59,7 +59,7 @@ function requirePrograms(): void {
 }
 
 function chooseSystems(): System[] {
-  const known = [direct, nginx, mcpTunnel, mcpTunnelStdio, ...contenders];
+  const known = [direct, nginx, mcpTunnel, mcpTunnelBearer, mcpTunnelStdio, ...contenders];
   const wanted =
     options.systems ?? (options.quick ? ["direct", "mcp-tunnel"] : known.map((system) => system.name));
   const unknown = wanted.find((name) => !known.some((system) => system.name === name));
@@ -102,6 +102,13 @@ async function runTable({ only, quick, rounds, seconds, gate, json }: BenchOptio
         systems.map((system) => system.name),
       )}\n`,
     );
+    const gate = processRatio(result, mcpTunnelBearer.name, mcpTunnel.name, "client");
+    if (gate !== undefined) {
+      const [mean, low, high] = [gate.mean, gate.low, gate.high].map((value) => show(value));
+      console.log(
+        `The client's CPU with a bearer key, over that without: ${mean}, 95% from ${low} to ${high}\n`,
+      );
+    }
   }
   await runner.close();
   const verdicts = judge(results, mcpTunnel.name);

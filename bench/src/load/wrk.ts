@@ -68,7 +68,7 @@ export async function wrk(
 }
 
 function luaScript(endpoint: Endpoint, request: WrkRequest): string {
-  const headers = { Host: endpoint.host, ...request.headers };
+  const headers = { Host: endpoint.host, ...endpoint.headers, ...request.headers };
   const lines = [`wrk.method = ${quote(request.method ?? "GET")}`];
   for (const [name, value] of Object.entries(headers)) {
     lines.push(`wrk.headers[${quote(name)}] = ${quote(value)}`);

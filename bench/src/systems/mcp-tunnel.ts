@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -70,6 +71,25 @@ function tunnelSystem(name: string, checkout: Checkout): System {
 
 /** The relay and the client of this repository, as built commands with their defaults. */
 export const mcpTunnel = tunnelSystem("mcp-tunnel", here);
+
+/** The same with a gate in the client, which asks every request for a key. */
+export const mcpTunnelBearer: System = {
+  name: "mcp-tunnel-bearer",
+  programs: [],
+  upstream: "static",
+  async start(upstreamPort, folder) {
+    const relay = await startRelay(folder);
+    const key = randomBytes(24).toString("base64url");
+    const gate = ["--visitor-auth", "bearer", "--visitor-key", `bench:${key}`];
+    const client = startClientFor([upstreamPort, ...gate], relay.port, folder, here);
+    return {
+      port: relay.port,
+      host: "bench.localhost",
+      headers: { Authorization: `Bearer ${key}` },
+      processes: [relay.child, client],
+    };
+  },
+};
 
 /**
  * The same for the MCP server's tools in a process that the client starts and speaks to over stdin and
