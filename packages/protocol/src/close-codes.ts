@@ -25,3 +25,9 @@ export const evictedReason = "evicted: another client registered with the same t
  * The original's words for 4001 when its auth provider is down or slow, so that it cannot judge the token.
  */
 export const providerUnavailableReason = "auth provider unavailable";
+
+/**
+ * How the reason for 4001 begins if a relay wants a gate and the client declares none that is enough. What
+ * follows is for clients that do not know the case.
+ */
+export const gateRequiredReason = "this relay takes only tunnels with a gate";

@@ -7,7 +7,7 @@
 //   refusals.ts, refusal-gatherer.ts   requests that a relay refused, as it tells its client
 //   headers.ts, field-names.ts, upgrade-offer.ts, errors.ts, close-codes.ts   shared vocabulary
 //   options.ts, shapes.ts   how both ends check the options that a program gives
-export { closeCodes, evictedReason, providerUnavailableReason } from "./close-codes.js";
+export { closeCodes, evictedReason, gateRequiredReason, providerUnavailableReason } from "./close-codes.js";
 export { resetCodes, StreamReset, TunnelError } from "./errors.js";
 export type { ResetCode, TunnelErrorCode, TunnelErrorDetails } from "./errors.js";
 export { AnySpelling, FieldNames, visitorField } from "./field-names.js";
@@ -43,6 +43,7 @@ export {
   parseOffer,
   parsePick,
   parseRegister,
+  registeredGate,
   registrationPath,
   supportedProtocols,
 } from "./registration.js";
@@ -50,6 +51,7 @@ export type {
   AcknowledgeMessage,
   OfferMessage,
   PickMessage,
+  RegisteredGate,
   RegisterMessage,
 } from "./registration.js";
 export {

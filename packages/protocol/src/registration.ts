@@ -18,6 +18,24 @@ const safeCount = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const secret = z.string().min(16).max(128);
 const windowSize = z.number().int().min(16_384).max(0x7fffffff);
 
+const gateKind = /^[a-z0-9-]{1,16}$/;
+const gateDigest = /^[\x21-\x7e]{1,128}$/;
+
+/** What a client declares of the gate before its service. */
+export const registeredGate = z.object(
+  {
+    /** The kinds of proofs that let a visitor in. Empty if only his address decides. */
+    kinds: z
+      .array(z.string("a word").regex(gateKind, "a word of 1 to 16 of a-z, 0-9 and -"), "an array of words")
+      .max(8, "an array of up to 8 words"),
+    /** The same for gates with the same settings. */
+    digest: z.string("a string").regex(gateDigest, "1 to 128 visible characters of ASCII"),
+  },
+  "an object with kinds and digest",
+);
+
+export type RegisteredGate = z.infer<typeof registeredGate>;
+
 const register = z.object({
   token: z.string().max(maxTokenLength),
   subdomain: z.string().max(1024).nullish(),
@@ -37,6 +55,11 @@ const register = z.object({
    * The client takes REFUSED, which tells it of requests that the relay refused (PROTOCOL.md, "Refusals").
    */
   refusals: z.boolean().optional(),
+  /**
+   * The gate before the client's service. One of another form counts as none: the message holds without it,
+   * so that a form of later versions keeps no client out of a relay that wants no gate.
+   */
+  gate: registeredGate.optional().catch(undefined),
 });
 
 /** client -> relay, first message. */
