@@ -185,6 +185,7 @@ export class TunnelClient {
 
   #registerMessage(): RegisterMessage {
     const resume = this.#tunnel?.resume;
+    const { gate } = this.#exchanges;
     return {
       token: this.#options.token,
       // After a loss the client asks for the name that visitors know, because the relay might choose another
@@ -195,6 +196,7 @@ export class TunnelClient {
       window: defaultWindow,
       client: { name: "mcp-tunnel-client", version },
       refusals: true,
+      ...(gate === undefined ? {} : { gate: { kinds: [...gate.kinds], digest: gate.digest } }),
       ...(this.#public === undefined ? {} : { returning: true }),
       ...(resume === undefined ? {} : { resume }),
     };

@@ -1,9 +1,11 @@
 import type { RequestListener, Server } from "node:http";
 import {
   callback,
+  firstProblem,
   flag,
   maxTimerMs,
   oneOf,
+  registeredGate,
   someObject,
   text,
   textOrUrl,
@@ -182,10 +184,22 @@ function formOf({ handler, fetch, server, service }: FormOptions): ServiceForm {
   if (fetch !== undefined) return { name: "fetch", fetch };
   if (server !== undefined) return { name: "server", server };
   if (service === undefined) return { name: "target" };
-  if (typeof service.open === "number") return { name: "service", service };
+  if (typeof service.open === "number") {
+    checkGate(service);
+    return { name: "service", service };
+  }
   throw unusable("service has no 'open', the number of requests that it is at work on", {
     options: ["service"],
   });
+}
+
+/**
+ * Checks what the service declares of its gate. A relay would take a malformed declaration for none.
+ * @throws TunnelError `invalid_option`.
+ */
+function checkGate({ gate }: Service): void {
+  const problem = gate === undefined ? undefined : firstProblem(registeredGate, gate, "service.gate");
+  if (problem !== undefined) throw unusable(problem.message, { options: [problem.path] });
 }
 
 /** @throws TunnelError `invalid_option` for an option that would have no effect. */

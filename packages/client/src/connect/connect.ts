@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import {
   closeCodes,
+  gateRequiredReason,
   parseAcknowledge,
   parseOffer,
   providerUnavailableReason,
@@ -257,11 +258,22 @@ function closeError({ message }: RegisterRequest, code: number, reason: string):
       // An original relay has no other code for an unavailable provider. Ours says 1013 to a client that
       // returns. A client that registers for the first time is told at once.
       if (message.returning === true && reason === providerUnavailableReason) break;
+      if (reason.startsWith(gateRequiredReason)) return new TunnelError("refused", gateRequired(message));
       return new TunnelError("refused", `the relay refused the registration: ${reason || "no reason given"}`);
     case closeCodes.evicted:
       return new TunnelError("evicted", reason || "another client holds the name");
   }
   return new TunnelError("unreachable", `the relay closed the connection while registering (${said})`);
+}
+
+/** What to do is told in the client's own words. Those of the relay are a stranger's. */
+function gateRequired({ gate }: RegisterMessage): string {
+  const own = gate === undefined ? "has none" : `declares ${gate.kinds.join(", ") || "addresses alone"}`;
+  return (
+    "the relay takes only tunnels with a gate that asks visitors for a proof (bearer, basic or oauth), and " +
+    `this one ${own}: add --visitor-auth oauth,bearer to the command, or put a gate before the service ` +
+    "of a program"
+  );
 }
 
 function unexpectedAnswer(registerUrl: string, response: IncomingMessage): TunnelError {

@@ -41,9 +41,15 @@ export interface Service {
 
 /** A gate decides who may visit a service. This is what a relay knows of it. */
 export interface DeclaredGate {
-  /** The kinds of proofs that let a visitor in, such as `bearer`; empty if only his address decides. */
+  /**
+   * The kinds of proofs that let a visitor in: `bearer`, `basic`, `oauth`. Up to 8 words of 1 to 16 of `a-z`,
+   * `0-9` and `-`. Empty if only his address decides.
+   */
   readonly kinds: readonly string[];
-  /** The same for two gates with the same settings, so that only such gates serve one name together. */
+  /**
+   * The same for two gates with the same settings, so that only such gates serve one name together. 1 to 128
+   * visible characters of ASCII. It must not reveal any of the settings.
+   */
   readonly digest: string;
 }
 
