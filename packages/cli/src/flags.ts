@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option } from "commander";
 import { maxTimerMs, TunnelError, unusable } from "mcp-tunnel-protocol";
 import { durationForm, parseBytes, parseDuration } from "mcp-tunnel-shared";
-import { environmentName } from "mcp-tunnel-shared/command";
+import { environmentName, readSwitch } from "mcp-tunnel-shared/command";
 import type { TunnelClientOptions } from "mcp-tunnel-client";
 import { greatestHeadBytes, leastHeadBytes } from "mcp-tunnel-client/options";
 
@@ -11,16 +11,13 @@ export function option(flags: string, text: string): Option {
   return created.env(environmentName(created.name()));
 }
 
-/**
- * Whether a switch is on, by the command line or the environment. There commander would take any value for
- * yes.
- */
+/** Whether a switch is on, by the command line or the environment. */
 export function isOn(name: "json" | "drop-origin" | "stdio", given: boolean | undefined): boolean {
   if (given === true) return true;
   const variable = environmentName(name);
-  const value = process.env[variable]?.toLowerCase() ?? "";
-  if (["1", "true", "yes", "on"].includes(value)) return true;
-  if (["", "0", "false", "no", "off"].includes(value)) return false;
+  const value = process.env[variable] ?? "";
+  const isSet = readSwitch(value);
+  if (isSet !== undefined) return isSet;
   throw unusable(`${variable} must be true or false, not '${value}'`, { options: [name] });
 }
 

@@ -11,7 +11,7 @@
 export { letHeapGrow } from "./heap.js";
 export { LineOutput } from "./line-output.js";
 export type { LineOutputOptions } from "./line-output.js";
-export { environmentName, optionDescription, sourceName } from "./options.js";
+export { environmentName, optionDescription, readSwitch, sourceName } from "./options.js";
 export type { OptionValues } from "./options.js";
 export { readSecret } from "./secret.js";
 export { endWithReader } from "./standard-streams.js";

@@ -24,6 +24,17 @@ export function optionKey(option: string): string {
 }
 
 /**
+ * What a variable says of a switch; `undefined` if it is neither yes nor no. commander would take any value
+ * for yes.
+ */
+export function readSwitch(value: string): boolean | undefined {
+  const word = value.toLowerCase();
+  if (["1", "true", "yes", "on"].includes(word)) return true;
+  if (["", "0", "false", "no", "off"].includes(word)) return false;
+  return undefined;
+}
+
+/**
  * The name under which a person set an option: its variable if the value comes from the environment, its flag
  * otherwise.
  */
