@@ -2,6 +2,7 @@ import {
   callback,
   checkLiveness,
   checkOptions,
+  flag,
   isName,
   type LivenessOptions,
   objectWith,
@@ -57,6 +58,13 @@ export interface RelayOptions extends LimitOptions {
   directory?: Directory;
   /** Names that need a token which spells them out. Default {@link defaultReservedNames}. */
   reservedNames?: readonly string[];
+  /**
+   * Refuses clients that do not declare a gate which asks each visitor for a proof: `bearer`, `basic` or
+   * `oauth`. A gate that looks at addresses alone is not enough, and clients of the original declare none. A
+   * relay cannot check what a client declares. So this guards against the mistakes of people who may
+   * register, and not against their intent. Default false.
+   */
+  requireVisitorAuth?: boolean;
   /** Addresses and CIDR ranges of proxies whose {@link trustedProxyHeaders} are believed. Default none. */
   trustedProxies?: readonly string[];
   /**
@@ -149,6 +157,7 @@ const optionShapes = {
   authenticator: objectWith<Authenticator>(["authenticate"], ["reload", "close"]).optional(),
   directory: objectWith<Directory>(["find", "claim", "release", "changed", "watch"]).optional(),
   reservedNames: texts.optional(),
+  requireVisitorAuth: flag.optional(),
   trustedProxies: texts.optional(),
   trustedProxyHeaders: texts.optional(),
   interimToProxies: oneOf(interimToProxies).optional(),
@@ -176,6 +185,7 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
     authenticator: options.authenticator ?? openAuthenticator,
     directory: options.directory ?? new MemoryDirectory(),
     reservedNames: new Set((options.reservedNames ?? defaultReservedNames).map(checkReserved)),
+    requireVisitorAuth: options.requireVisitorAuth ?? false,
     trustedProxies: trustedProxies(options.trustedProxies ?? []),
     trustedProxyHeaders: proxyHeaders(options.trustedProxyHeaders ?? defaultProxyHeaders),
     interimToProxies: options.interimToProxies ?? "drop",

@@ -24,6 +24,7 @@ describe("a session that its client was asked to leave", () => {
       grant: undefined,
       owner: "o",
       takesRefusals: false,
+      gate: undefined,
     };
     tunnel = new Tunnel(info, 60_000, {
       onDisplaced: nothing,

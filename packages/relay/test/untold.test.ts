@@ -22,6 +22,7 @@ function infoOf(more: Partial<TunnelInfo> = {}): TunnelInfo {
     grant: undefined,
     owner: "o",
     takesRefusals: true,
+    gate: undefined,
     ...more,
   };
 }

@@ -9,6 +9,7 @@ import {
   tunnelEvents,
 } from "../telemetry/observer.js";
 import { staleKinds, type StaleSource } from "../files/staleness.js";
+import { asksForProof } from "../tunnels/gate.js";
 import { tunnelStates, type TunnelStatus } from "../tunnels/status.js";
 
 /** The values that are read when the metrics are asked for. */
@@ -111,6 +112,10 @@ export function createMetrics(version: string): Metrics {
     labelNames: ["state"],
     registers,
   });
+  const gated = gauge(
+    "mcp_tunnel_tunnels_gated",
+    "Tunnels whose client declares a gate that asks each visitor for a proof: bearer, basic or oauth.",
+  );
   const open = gauge(
     "mcp_tunnel_requests_open",
     "Requests that are going on, upgraded connections included.",
@@ -185,6 +190,7 @@ export function createMetrics(version: string): Metrics {
       const all = source.tunnels();
       for (const state of tunnelStates)
         tunnels.set({ state }, all.filter((one) => one.state === state).length);
+      gated.set(all.filter(({ gate }) => asksForProof(gate)).length);
       streams.set(sum(all, (tunnel) => tunnel.streams));
       queued.set(sum(all, (tunnel) => tunnel.queuedBytes));
       open.set(source.openExchanges);

@@ -8,6 +8,7 @@ import type { Logger } from "../telemetry/log.js";
 export interface RegistrationOptions extends Limits, ProxyTrust {
   readonly authenticator: Authenticator;
   readonly reservedNames: ReadonlySet<string>;
+  readonly requireVisitorAuth: boolean;
   readonly liveness: LivenessOptions;
   readonly logger: Logger;
 }

@@ -2,6 +2,7 @@ import {
   type AcknowledgeMessage,
   closeCodes,
   defaultWindow,
+  gateRequiredReason,
   JsonRelaySession,
   type Link,
   parsePick,
@@ -16,6 +17,7 @@ import { checkAnswer, resolveName, type TokenGrant } from "../auth/authenticator
 import { grants } from "../auth/patterns.js";
 import { type Admission, type Applicant, tokenKey } from "../admission/admission.js";
 import type { LimitReporter } from "../telemetry/limit-reporter.js";
+import { asksForProof } from "../tunnels/gate.js";
 import { admitName, shorten } from "../tunnels/name.js";
 import type { RegistrationOptions } from "./options.js";
 import { type Claimant, isLater } from "../tunnels/directory.js";
@@ -107,6 +109,7 @@ export class Registrar {
         result.refused,
       );
     }
+    this.#checkGate(message);
     const wanted =
       resolveName(result.allowed, subdomain) ?? (await this.#offer(link, inbox, result.allowed, progress));
     const admitted = admitName(wanted, result.allowed, this.#options.reservedNames);
@@ -117,6 +120,14 @@ export class Registrar {
     this.#checkOpen(inbox);
     const wants = { name: admitted.name, address, owner, grant: result.grant };
     await this.#begin(link, inbox, this.#tunnelOf(message, wants), message);
+  }
+
+  /** A resumed session does not come here: it keeps the gate with which it was registered. */
+  #checkGate({ gate }: RegisterMessage): void {
+    if (!this.#options.requireVisitorAuth || asksForProof(gate?.kinds)) return;
+    // Most clients that are told this are originals or older than gates, so the reason says what to do.
+    const reason = `${gateRequiredReason}: use mcp-tunnel-client with --visitor-auth oauth,bearer`;
+    throw new Refusal(closeCodes.authenticationFailed, reason);
   }
 
   /**
@@ -203,6 +214,7 @@ export class Registrar {
       owner,
       grant,
       takesRefusals: speaksV1(message) && message.refusals === true,
+      gate: message.gate,
     };
     return new Tunnel(info, this.#options.resumeTimeoutMs, this.#tunnels);
   }

@@ -24,6 +24,11 @@ export interface TunnelStatus {
   /** The id of its token, if a token file names one. */
   token: string | undefined;
   wire: Wire | undefined;
+  /**
+   * The kinds of proofs that the gate before its service asks visitors for, such as `bearer`: empty if only
+   * their address decides, `null` without a gate. The client says so, and nothing checks it.
+   */
+  gate: readonly string[] | null;
   /** Round-trip time to the client, in milliseconds, once measured. */
   rttMs: number | undefined;
   /** Requests that are over. */
@@ -40,7 +45,7 @@ export interface TunnelStatus {
 
 /** `open`: the bytes that went through its open exchanges so far. */
 export function tunnelStatus(tunnel: Tunnel, open: Traffic | undefined): TunnelStatus {
-  const { name, url, address, client, grant } = tunnel.info;
+  const { name, url, address, client, grant, gate } = tunnel.info;
   return {
     name,
     url,
@@ -50,6 +55,7 @@ export function tunnelStatus(tunnel: Tunnel, open: Traffic | undefined): TunnelS
     client,
     token: grant?.id,
     wire: tunnel.wire,
+    gate: gate?.kinds ?? null,
     rttMs: tunnel.session?.rttMs,
     requests: tunnel.traffic.requests,
     requestBytes: tunnel.traffic.requestBytes + (open?.requestBytes ?? 0),

@@ -6,6 +6,7 @@ import {
   type OpeningSession,
   type Refusal,
   RefusalGatherer,
+  type RegisteredGate,
   type RequestHead,
   type ResumableSession,
   type SessionHandler,
@@ -39,6 +40,8 @@ export interface TunnelInfo extends ClientIdentity {
   grant: TokenGrant | undefined;
   /** The client wants to know what is refused in the tunnel's name, and speaks the wire that can say it. */
   takesRefusals: boolean;
+  /** The gate before the client's service, as the client declares it. It holds for the whole session. */
+  gate: RegisteredGate | undefined;
 }
 
 /**

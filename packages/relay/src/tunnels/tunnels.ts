@@ -9,6 +9,7 @@ import {
   isLater,
   unattended,
 } from "./directory.js";
+import { gateText } from "./gate.js";
 import { tellRefusal } from "./refusal.js";
 import { reportFault } from "../telemetry/report.js";
 import type { LimitReporter } from "../telemetry/limit-reporter.js";
@@ -130,7 +131,7 @@ export class Tunnels implements TunnelObserver {
    */
   add(tunnel: Tunnel, displaced: Claimant | undefined): void {
     const { logger } = this.#options;
-    const { name, url, address, client } = tunnel.info;
+    const { name, url, address, client, gate } = tunnel.info;
     this.#claiming.delete(tunnel);
     this.#all.add(tunnel);
     this.#holders.set(name, tunnel);
@@ -143,6 +144,7 @@ export class Tunnels implements TunnelObserver {
         address,
         wire: tunnel.wire,
         token: tunnel.info.grant?.id,
+        gate: gateText(gate?.kinds),
         client: client === undefined ? undefined : printable(`${client.name} ${client.version}`),
       },
       "tunnel registered",

@@ -33,6 +33,7 @@ export interface CliOptions extends TlsCliOptions, LimitCliOptions {
   authUrl?: string;
   tokenFile?: string;
   reservedNames: string;
+  requireVisitorAuth?: boolean;
   cookieDomain: CookieDomain;
   shutdownGrace: number;
   logFormat?: LogFormat;
@@ -173,6 +174,14 @@ export function createCommand(version: string): Command {
       "--reserved-names <NAMES>",
       "names, separated by commas, that a token gets only by spelling them out, not by '*'",
     ).default(defaultReservedNames.join(",")),
+  );
+
+  add(
+    who,
+    new Option(
+      "--require-visitor-auth",
+      "refuse clients that declare no gate which asks visitors for a key, a password or OAuth",
+    ),
   );
 
   for (const option of tlsOptions) add(encryption, option);

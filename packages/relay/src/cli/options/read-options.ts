@@ -1,6 +1,6 @@
 import type { Command, Option } from "commander";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
-import { readSecret } from "mcp-tunnel-shared/command";
+import { readSecret, readSwitch } from "mcp-tunnel-shared/command";
 import { checkAdminAccess } from "../../admin/server.js";
 import type { Authenticator } from "../../auth/authenticator.js";
 import { combinedAuthenticator } from "../../auth/combined.js";
@@ -49,12 +49,8 @@ function configRules(command: Command): ConfigRules {
   };
 }
 
-/**
- * The options of a parsed command. Repeatable options from the environment are taken apart into their values.
- * Options that neither flags nor the environment give are taken from the config file.
- * @throws TunnelError `invalid_option`; `unavailable` when that file cannot be read.
- */
-export function readOptions(command: Command): CliOptions {
+/** Repeatable options from the environment are taken apart into their values. */
+function readLists(command: Command): void {
   for (const option of command.options.filter(isRepeatable)) {
     const key = option.attributeName();
     if (command.getOptionValueSource(key) !== "env") continue;
@@ -66,6 +62,29 @@ export function readOptions(command: Command): CliOptions {
       throw unusable(`${option.envVar} is set, but names nothing`, { options: [option.name()] });
     command.setOptionValueWithSource(key, named, "env");
   }
+}
+
+/** Switches from the environment are on or off, as their value says. */
+function readSwitches(command: Command): void {
+  for (const option of command.options) {
+    const key = option.attributeName();
+    const { envVar } = option;
+    if (envVar === undefined || !option.isBoolean()) continue;
+    if (command.getOptionValueSource(key) !== "env") continue;
+    const isOn = readSwitch(process.env[envVar] ?? "");
+    if (isOn === undefined) throw unusable(`${envVar} must be true or false`, { options: [option.name()] });
+    command.setOptionValueWithSource(key, isOn, "env");
+  }
+}
+
+/**
+ * The options of a parsed command. Options that neither flags nor the environment give are taken from the
+ * config file.
+ * @throws TunnelError `invalid_option`; `unavailable` when that file cannot be read.
+ */
+export function readOptions(command: Command): CliOptions {
+  readLists(command);
+  readSwitches(command);
   const { config } = command.opts<CliOptions>();
   if (config !== undefined) {
     for (const [option, value] of readConfigFile(config, configRules(command))) {
@@ -151,6 +170,7 @@ export async function relayOptionsOf(command: Command, logger: Logger): Promise<
     publicUrl: options.publicUrl,
     authenticator: await authenticatorOf(command, logger),
     reservedNames: listOf(options.reservedNames),
+    requireVisitorAuth: options.requireVisitorAuth ?? false,
     trustedProxies: options.trustedProxy ?? [],
     trustedProxyHeaders: listOf(options.trustedProxyHeaders),
     interimToProxies: options.interimToProxies,

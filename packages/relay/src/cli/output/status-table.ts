@@ -1,9 +1,10 @@
 import { formatBytes, printable } from "mcp-tunnel-shared";
 import type { StaleSource } from "../../files/staleness.js";
 import type { TunnelStatus } from "../../tunnels/status.js";
+import { gateText } from "../../tunnels/gate.js";
 import { table } from "./table.js";
 
-const head = ["NAME", "SINCE", "CLIENT", "VERSION", "RTT", "REQUESTS", "IN", "OUT", "OPEN", "STATE"];
+const head = ["NAME", "SINCE", "CLIENT", "VERSION", "GATE", "RTT", "REQUESTS", "IN", "OUT", "OPEN", "STATE"];
 
 /** The state of the relay itself, as the admin API gives it. */
 export interface RelayState {
@@ -23,6 +24,8 @@ export function statusTable(relay: RelayState, tunnels: readonly TunnelStatus[],
       period(now - tunnel.since),
       tunnel.address,
       tunnel.client === undefined ? "-" : `${tunnel.client.name} ${tunnel.client.version}`,
+      // The answer of an older relay does not tell.
+      gateText(tunnel.gate) ?? "-",
       tunnel.rttMs === undefined ? "-" : `${tunnel.rttMs.toFixed(tunnel.rttMs < 10 ? 1 : 0)} ms`,
       String(tunnel.requests),
       formatBytes(tunnel.requestBytes),
