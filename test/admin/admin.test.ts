@@ -237,11 +237,11 @@ describe("the commands", () => {
     await connect(relay, "app");
     const table = (await run(relay, "status")).stdout;
     expect(table).toMatch(
-      /: 1 tunnel\n\nNAME +SINCE +CLIENT +VERSION +RTT +REQUESTS +IN +OUT +OPEN +STATE\n/,
+      /: 1 tunnel\n\nNAME +SINCE +CLIENT +VERSION +GATE +RTT +REQUESTS +IN +OUT +OPEN +STATE\n/,
     );
-    expect(table).toMatch(/^app +\d+s +127\.0\.0\.1 +- +\S+( ms)? +0 +0 B +0 B +0 +online$/m);
+    expect(table).toMatch(/^app +\d+s +127\.0\.0\.1 +- +- +\S+( ms)? +0 +0 B +0 B +0 +online$/m);
     expect(JSON.parse((await run(relay, "status", "--json")).stdout).tunnels).toMatchObject([
-      { name: "app" },
+      { name: "app", gate: null },
     ]);
 
     const watch = closing(

@@ -75,6 +75,19 @@ log-level: info
     expect(shown.stdout.join("\n")).not.toMatch(/0123|two:/);
   });
 
+  it("turns a switch on or off, and a variable wins", async () => {
+    const config = write("domain: a.test\nrequire-visitor-auth: true\n");
+    expect((await run(["config", "check", config])).stdout).toEqual([`${config}: ok`]);
+    const shown = await run(["config", "show", config]);
+    expect(shown.stdout).toContain("require-visitor-auth: true # config");
+    const other = await run(["config", "show", config], { MCP_TUNNEL_REQUIRE_VISITOR_AUTH: "off" });
+    expect(other.stdout).toContain("require-visitor-auth: false # env");
+    const word = write("domain: a.test\nrequire-visitor-auth: bearer\n");
+    expect((await run(["config", "check", word])).stderr).toContain(
+      `${word}:2: require-visitor-auth: has to be true or false`,
+    );
+  });
+
   it("is found through the environment", async () => {
     const config = write("domain: from.file.test\n");
     const relay = closing(

@@ -5,12 +5,15 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { OpeningSession } from "mcp-tunnel-protocol";
 import { bytesAt } from "../../../test/support/bytes.js";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
+import { declaring } from "../../../test/support/gated.js";
 import { startCannedServer, startRawServer } from "../../../test/support/raw-server.js";
 import { startUpstream } from "../../../test/support/upstream.js";
 import type { Upstream } from "../../../test/support/upstream.js";
 import { startTunnelClient, TunnelClient } from "../src/client.js";
+import { createService } from "../src/create-service.js";
 import type { ClientEvents } from "../src/events.js";
 import type { TunnelClientOptions } from "../src/options.js";
+import type { DeclaredGate, Service } from "../src/service/service.js";
 import { upload, visit } from "./relay-side.js";
 import { TestRelay } from "./test-relay.js";
 
@@ -55,6 +58,10 @@ function next<Name extends keyof ClientEvents>(
     client.on(name, listener);
   });
 }
+
+/** The local service behind a gate that lets everybody in. */
+const gatedBy = (gate: DeclaredGate | undefined): Service =>
+  declaring(gate, createService({ port: upstream.port }));
 
 function session(): OpeningSession {
   if (relay.session === undefined) throw new Error("no client is registered");
@@ -109,6 +116,39 @@ describe("startTunnelClient", () => {
     });
     expect(client.state).toBe("closed");
     expect(relay.registrations.length).toBe(1);
+  });
+
+  it.each<[string, DeclaredGate | undefined]>([
+    ["has none", undefined],
+    ["declares addresses alone", { kinds: [], digest: "x" }],
+    ["declares later", { kinds: ["later"], digest: "x" }],
+  ])("says what to do when the relay wants a gate and the service %s", async (own, gate) => {
+    relay.answer = () => ({
+      close: 4001,
+      reason: "this relay takes only tunnels with a gate: \u001b[31mpay",
+    });
+    const service = gatedBy(gate);
+    const client = closing(new TunnelClient({ service, relayUrl: relay.url, waitForRelay: true }));
+    await expect(client.start()).rejects.toMatchObject({
+      code: "refused",
+      message:
+        "the relay takes only tunnels with a gate that asks visitors for a proof (bearer, basic or oauth), " +
+        `and this one ${own}: add --visitor-auth oauth,bearer to the command, or put a gate before the ` +
+        "service of a program",
+    });
+    expect(relay.registrations).toHaveLength(1);
+  });
+
+  it("declares the gate of its service with every registration, and none if it has none", async () => {
+    const gate = { kinds: ["bearer"], digest: "x" };
+    const client = closing(new TunnelClient({ service: gatedBy(gate), relayUrl: relay.url }));
+    await client.start();
+    relay.cut();
+    await next(client, "connected");
+    expect(relay.registrations.map((message) => message.gate)).toEqual([gate, gate]);
+    await client.close();
+    await startClient();
+    expect(relay.registrations.at(-1)).not.toHaveProperty("gate");
   });
 
   it("rejects when the relay cannot be reached, unless told to wait", async () => {

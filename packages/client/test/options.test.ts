@@ -5,6 +5,7 @@ import { parseLocal, readDuration } from "../../cli/src/flags.js";
 import { parseCommandLine } from "../../cli/src/options.js";
 import { registerUrl, resolveOptions } from "../src/options.js";
 import type { TunnelClientOptions } from "../src/options.js";
+import type { Service } from "../src/service/service.js";
 import { parseTarget } from "../src/service/http/target.js";
 
 const base = { relayUrl: "relay.test", port: 3000 };
@@ -179,6 +180,34 @@ describe("the local service", () => {
   it("is either a port or a target", () => {
     expect(() => resolveOptions({ relayUrl: "relay.test" })).toThrow(/either/);
     expect(() => resolveOptions({ ...base, target: "http://localhost:1" })).toThrow(/either/);
+  });
+});
+
+describe("the gate of a service", () => {
+  const resolve = (gate: unknown) => {
+    const service = { accept: () => {}, open: 0, close: () => {}, gate } as unknown as Service;
+    return resolveOptions({ relayUrl: "relay.test", service });
+  };
+
+  it.each([undefined, { kinds: [], digest: "x" }, { kinds: ["oauth", "later"], digest: "x" }])(
+    "may be %j",
+    (gate) => expect(resolve(gate).form).toMatchObject({ name: "service", service: { gate } }),
+  );
+
+  // A relay would take these for no gate.
+  it.each<[unknown, string]>([
+    ["bearer", "service.gate is a string; it must be an object with kinds and digest"],
+    [{ kinds: "bearer" }, "service.gate.kinds is a string; it must be an array of words"],
+    [
+      { kinds: ["Bearer"], digest: "x" },
+      "service.gate.kinds.0 is the string 'Bearer'; it must be a word of 1 to 16 of a-z, 0-9 and -",
+    ],
+    [
+      { kinds: ["bearer"], digest: "" },
+      "service.gate.digest is the string ''; it must be 1 to 128 visible characters of ASCII",
+    ],
+  ])("is refused when it is %j", (gate, message) => {
+    expect(() => resolve(gate)).toThrow(message);
   });
 });
 

@@ -80,6 +80,12 @@ describe("a mistake on the command line", () => {
     expect(relay.stderr[0]).toContain("MCP_TUNNEL_PORT");
   });
 
+  it("is a variable of a switch that says neither yes nor no", async () => {
+    const relay = opened(runRelay(domain, { MCP_TUNNEL_REQUIRE_VISITOR_AUTH: "bearer" }));
+    expect((await relay.exited).code).toBe(2);
+    expect(relay.stderr).toEqual(["error: MCP_TUNNEL_REQUIRE_VISITOR_AUTH must be true or false"]);
+  });
+
   it("does not open the relay to everybody: tokens of the environment that are none", async () => {
     const relay = opened(runRelay(domain, { MCP_TUNNEL_STATIC_TOKEN: " ; " }));
     expect((await relay.exited).code).toBe(2);

@@ -81,6 +81,11 @@ describe("the options of a relay", () => {
       { ...base, reservedNames: "www" },
       "reservedNames is a string; it must be an array of strings",
     ],
+    [
+      "requireVisitorAuth",
+      { ...base, requireVisitorAuth: "yes" },
+      "requireVisitorAuth is a string; it must be a boolean",
+    ],
     ["reservedNames", { ...base, reservedNames: [5] }, "reservedNames.0 is a number; it must be a string"],
     ["trustedProxies", { ...base, trustedProxies: "::1" }, "trustedProxies is a string; it must be an array"],
     [

@@ -14,7 +14,7 @@ import {
 } from "mcp-tunnel-protocol";
 import { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import WebSocket from "ws";
-import { createRelay, type ExchangeRecord, type RelayOptions } from "../src/index.js";
+import { createRelay, type ExchangeRecord, type RelayOptions, type TunnelStatus } from "../src/index.js";
 
 /** A relay for the domain `localhost` on a free port, and the records that its observer got. */
 export interface TestRelay {
@@ -24,6 +24,7 @@ export interface TestRelay {
   record(nth: number): Promise<ExchangeRecord>;
   /** Waits until this message has been logged. */
   logged(message: string): Promise<void>;
+  tunnels(): TunnelStatus[];
   close(graceMs?: number): Promise<void>;
 }
 
@@ -66,6 +67,7 @@ export async function startRelay(options: Partial<RelayOptions> = {}): Promise<T
     async logged(message) {
       while (!messages.includes(message)) await new Promise<void>((resolve) => waiters.push(resolve));
     },
+    tunnels: () => relay.tunnels(),
     close: (graceMs = 0) => relay.close(graceMs),
   };
 }
