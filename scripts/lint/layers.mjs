@@ -20,9 +20,10 @@ export const packages = {
   shared: {
     name: "mcp-tunnel-shared",
     knows: [],
-    modules: { "*": [], command: ["node:fs", "node:v8"] },
+    modules: { "*": [], "addresses.ts": ["node:net"], command: ["node:fs", "node:v8"] },
     layers: [
       {
+        "addresses.ts": "addresses of visitors, and ranges of them",
         "duration.ts": "durations as people write them",
         "errors.ts": "what was thrown, in words",
         "loopback.ts": "names and addresses of this machine",

@@ -1,13 +1,15 @@
 /**
- * Code that both ends share and that is no part of their protocol. It imports nothing. Code that only their
- * commands need is in `command/`, under an entry point of its own.
+ * Code that both ends share and that is no part of their protocol. It imports nothing but what Node
+ * brings. Code that only their commands need is in `command/`, under an entry point of its own.
  *
  * - `printable.ts`: texts of strangers, made fit for a terminal and for a log
  * - `size.ts`, `duration.ts`: numbers of bytes and spans of time as people write them
+ * - `addresses.ts`: addresses of visitors, ranges of them, and the keys under which they count
  * - `loopback.ts`: names and addresses of this machine
  * - `text.ts`: work on text that takes no longer than the text is long
  * - `errors.ts`: the message of anything that was thrown
  */
+export { addressKey, AddressRanges, plainAddress } from "./addresses.js";
 export { durationForm, formatDuration, parseDuration } from "./duration.js";
 export { messageOf, stackOf } from "./errors.js";
 export { isLocalhost, isLoopback, isLoopbackAddress } from "./loopback.js";

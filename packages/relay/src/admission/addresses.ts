@@ -1,13 +1,9 @@
-import { isIPv6 } from "node:net";
-import { type AddressRanges, plainAddress } from "../net/addresses.js";
+import { addressKey, type AddressRanges, plainAddress } from "mcp-tunnel-shared";
 
 /** How many addresses are remembered with their keys. */
 const maxKnown = 4_096;
 
-/**
- * The keys under which addresses count. Requests of one key count together: those of an IPv4 address, or of
- * the IPv6 /64 that one household or machine has to itself.
- */
+/** The keys under which addresses count, found once for each address. */
 export class AddressKeys {
   readonly #exempt: AddressRanges;
   /** Keys found before, because the look-up of an address in ranges costs a twentieth of a request. */
@@ -32,21 +28,8 @@ export class AddressKeys {
 
   #find(address: string): string | undefined {
     const plain = plainAddress(address);
-    if (this.#exempt.has(plain)) return undefined;
-    return isIPv6(plain) ? prefix64(plain) : plain;
+    return this.#exempt.has(plain) ? undefined : addressKey(plain);
   }
-}
-
-/** The first four groups. */
-function prefix64(address: string): string {
-  const [unscoped = ""] = address.split("%");
-  // The shortest form of RFC 5952, in hexadecimal throughout.
-  const canonical = new URL(`http://[${unscoped}]`).hostname.slice(1, -1);
-  const [before = "", after] = canonical.split("::");
-  const head = before === "" ? [] : before.split(":");
-  const tail = after === undefined || after === "" ? [] : after.split(":");
-  const zeros = new Array<string>(8 - head.length - tail.length).fill("0");
-  return `${[...head, ...zeros, ...tail].slice(0, 4).join(":")}::/64`;
 }
 
 /** Counts what each address has open: connections, say, or requests. */

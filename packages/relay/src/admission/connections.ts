@@ -1,5 +1,5 @@
 import type { Server, Socket } from "node:net";
-import { type AddressRanges, plainAddress } from "../net/addresses.js";
+import { type AddressRanges, plainAddress } from "mcp-tunnel-shared";
 import { type AddressKeys, Occupancy } from "./addresses.js";
 import type { LimitReporter } from "../telemetry/limit-reporter.js";
 import type { Limits } from "../limits.js";

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { listValues, type RawHeaders, visitorField } from "mcp-tunnel-protocol";
-import { type AddressRanges, addressRanges, plainAddress } from "../net/addresses.js";
+import { type AddressRanges, plainAddress } from "mcp-tunnel-shared";
+import { addressRanges } from "../net/addresses.js";
 import type { Visitor } from "./visitor.js";
 import type { ProxyHeaders } from "./proxy-headers.js";
 import { drawRequestId } from "./request-id.js";

@@ -1,6 +1,6 @@
 import { registrationPath } from "mcp-tunnel-protocol";
 import type { LimitName } from "../../limits.js";
-import { plainAddress } from "../../net/addresses.js";
+import { plainAddress } from "mcp-tunnel-shared";
 import { relayError, type RelayRefusal } from "../answer/errors.js";
 import type { ExchangeContext } from "../exchange/context.js";
 import { framingFault } from "./framing.js";

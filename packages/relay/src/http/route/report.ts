@@ -1,6 +1,5 @@
-import { withoutQuery } from "mcp-tunnel-shared";
+import { plainAddress, withoutQuery } from "mcp-tunnel-shared";
 import type { Limits } from "../../limits.js";
-import { plainAddress } from "../../net/addresses.js";
 import type { ExchangeOutcome } from "../../telemetry/observer.js";
 import { noteAt } from "../../tunnels/directory.js";
 import { tellRefusal } from "../../tunnels/refusal.js";

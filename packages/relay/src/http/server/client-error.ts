@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import type { LimitReporter } from "../../telemetry/limit-reporter.js";
 import type { LimitName } from "../../limits.js";
 import { closeGently, isClosing, maxLateBytes } from "../../net/closing.js";
-import { plainAddress } from "../../net/addresses.js";
+import { plainAddress } from "mcp-tunnel-shared";
 import { type GuessedHead, guessHead } from "../route/guessed-head.js";
 import type { Pipelines } from "./pipelines.js";
 
