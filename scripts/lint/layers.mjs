@@ -56,6 +56,7 @@ export const packages = {
         "refusal-gatherer.ts": "refusals gathered into few messages",
       },
       {
+        "json-rpc.ts": "what is answered to MCP clients in the place of their server",
         "shapes.ts": "what values of options have to be",
         "tunnel.ts": "sessions and streams: what both wires implement",
         "upgrade-offer.ts": "which upgrades a request offers",

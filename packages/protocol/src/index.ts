@@ -5,6 +5,7 @@
 //   json/            the original's JSON wire, 0.1 and 0.2, behind the same interface
 //   tunnel.ts        that interface: sessions, streams and their handlers
 //   refusals.ts, refusal-gatherer.ts   requests that a relay refused, as it tells its client
+//   json-rpc.ts      what is answered to MCP clients in the place of their server
 //   headers.ts, field-names.ts, upgrade-offer.ts, errors.ts, close-codes.ts   shared vocabulary
 //   options.ts, shapes.ts   how both ends check the options that a program gives
 export { closeCodes, evictedReason, gateRequiredReason, providerUnavailableReason } from "./close-codes.js";
@@ -26,6 +27,7 @@ export {
   maxFields,
 } from "./headers.js";
 export type { RawHeaders } from "./headers.js";
+export { isMcp, jsonRpcRefusal, mayBeJsonRpc } from "./json-rpc.js";
 export { JsonClientSession } from "./json/client-session.js";
 export type { JsonClientSessionOptions } from "./json/client-session.js";
 export { JsonRelaySession } from "./json/relay-session.js";

@@ -1,23 +1,10 @@
-import { type RawHeaders, headerValue } from "mcp-tunnel-protocol";
+import { isMcp, jsonRpcRefusal, type RawHeaders } from "mcp-tunnel-protocol";
 import { z } from "zod";
 
 /** How many bytes of a request are read, at most, only to find its id. */
 export const maxJsonRpcBytes = 65_536;
 
 const request = z.object({ jsonrpc: z.literal("2.0"), id: z.union([z.string(), z.number()]).optional() });
-
-/** Whether this may be a JSON-RPC request, by its head. Only the body tells for certain. */
-export function mayBeJsonRpc(method: string, headers: RawHeaders): boolean {
-  return method === "POST" && /^application\/json\b/i.test(headerValue(headers, "content-type") ?? "");
-}
-
-/** Whether the headers alone show an MCP client. Every MCP client accepts an event stream as the answer. */
-function isMcp(headers: RawHeaders): boolean {
-  if (headerValue(headers, "accept")?.toLowerCase().includes("text/event-stream") === true) return true;
-  return ["mcp-protocol-version", "mcp-session-id", "mcp-method"].some(
-    (name) => headerValue(headers, name) !== undefined,
-  );
-}
 
 /**
  * The error object that a JSON-RPC client understands, or `undefined` when the request is not JSON-RPC.
@@ -33,12 +20,7 @@ export function jsonRpcError(
 ): string | undefined {
   const id = requestId(body);
   if (id === undefined && !isMcp(headers)) return undefined;
-  // -32000 is the first of the codes that JSON-RPC leaves to the server.
-  return JSON.stringify({
-    jsonrpc: "2.0",
-    id: id ?? null,
-    error: { code: -32000, message: text, data: { code, status } },
-  });
+  return jsonRpcRefusal({ id: id ?? null, code, status, text });
 }
 
 /**

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
-import { headerValue, isBodyless, type RawHeaders } from "mcp-tunnel-protocol";
-import { jsonRpcError, maxJsonRpcBytes, mayBeJsonRpc } from "./json-rpc.js";
+import { headerValue, isBodyless, mayBeJsonRpc, type RawHeaders } from "mcp-tunnel-protocol";
+import { jsonRpcError, maxJsonRpcBytes } from "./json-rpc.js";
 import { htmlText, page, pagePolicy } from "./page.js";
 import type { Refusal } from "./refusal.js";
 import { StallWatch } from "../stall-watch.js";

@@ -1,6 +1,6 @@
-import type { FieldSet, TunnelStream } from "mcp-tunnel-protocol";
+import { type FieldSet, mayBeJsonRpc, type TunnelStream } from "mcp-tunnel-protocol";
 import type { Limits } from "../../limits.js";
-import { maxJsonRpcBytes, mayBeJsonRpc } from "../answer/json-rpc.js";
+import { maxJsonRpcBytes } from "../answer/json-rpc.js";
 import type { DeclaredBody } from "../declared-body.js";
 import { linger } from "../linger.js";
 import type { BodyProgress } from "../answer/respond.js";
