@@ -1,0 +1,100 @@
+import type { GrantInfo, GrantStorage } from "../grants.js";
+import type { BearerKey } from "../options.js";
+
+/** What can be drawn. */
+export const secretKinds = ["key", "passcode"] as const;
+export type SecretKind = (typeof secretKinds)[number];
+
+/** What was drawn for a slot. */
+export interface Secrets {
+  /** The key that was drawn, or none. Its name is {@link drawnKeyName}. */
+  readonly keys: readonly BearerKey[];
+  readonly passcode?: string;
+}
+
+/** Which tunnels a slot belongs to. The same three always have the same slot. */
+export interface SlotOptions {
+  /** The relay's URL, as it was given. Two spellings of one URL are the same relay. */
+  readonly relayUrl: string;
+  /** The relay's token. Only its digest is kept. */
+  readonly token: string | undefined;
+  /** The name that the relay is asked for. */
+  readonly subdomain: string | undefined;
+  /** Default: {@link stateFolder}. */
+  readonly folder?: string;
+  /** Something that the person should know: grants could not be written, say. */
+  readonly onNotice: (text: string) => void;
+}
+
+/** What lasts for the tunnels of one relay, token and name. Held by the client that runs the tunnel. */
+export interface Slot {
+  /** The folder of the slot. */
+  readonly path: string;
+  /** The files in which secrets are, if they were drawn. Each holds its secret and a line feed. */
+  readonly files: Readonly<Record<SecretKind, string>>;
+  /** What the relay called the tunnel when it was there last. */
+  readonly last: { readonly name: string; readonly url: string } | undefined;
+  readonly storage: GrantStorage;
+  /** What was drawn so far. @throws TunnelError `unavailable`. */
+  secrets(): Secrets;
+  /**
+   * Draws what is wanted and was not drawn yet. `secrets` in the result is all that was ever drawn.
+   * @throws TunnelError `unavailable`.
+   */
+  draw(wanted: Readonly<Record<SecretKind, boolean>>, drawPasscode: () => string): Promise<Drawn>;
+  /**
+   * Remembers what the relay has called the tunnel, for `auth list` and to find the slot again by its name.
+   * @throws TunnelError `unavailable`.
+   */
+  named(tunnel: NamedTunnel): Promise<void>;
+  /** Another process has rotated secrets: these are all that hold from now on. One listener at most. */
+  onRenewed(listener: (secrets: Secrets) => void): void;
+  /** Closes {@link storage} too, and lets go. */
+  close(): Promise<void>;
+}
+
+export interface Drawn {
+  readonly secrets: Secrets;
+  /** What was drawn by this call, and has to be shown. */
+  readonly drawnNow: Readonly<Record<SecretKind, boolean>>;
+}
+
+export interface NamedTunnel {
+  readonly name: string;
+  readonly url: string;
+  /** The kinds of proofs that the gate takes. */
+  readonly kinds: readonly string[];
+}
+
+/** A slot, as a process sees it that does not run its tunnel. */
+export interface SlotInfo {
+  /** The folder of the slot. Everything about it can be forgotten by removing the folder. */
+  readonly path: string;
+  /** The relay, as an https or http URL. */
+  readonly relay: string;
+  /** A token was given. */
+  readonly hasToken: boolean;
+  /** The name that the relay was asked for. */
+  readonly asked: string | undefined;
+  /** The name that the relay gave last. Undefined: the tunnel was never there. */
+  readonly name: string | undefined;
+  readonly url: string | undefined;
+  /** The kinds of proofs that the gate took when the tunnel was there last. */
+  readonly kinds: readonly string[];
+  /** When the tunnel was registered last, in milliseconds since 1970. */
+  readonly lastNamedMs: number | undefined;
+  /** A client runs the tunnel now. */
+  readonly isRunning: boolean;
+  readonly files: Readonly<Record<SecretKind, string>>;
+  readonly drawn: Readonly<Record<SecretKind, boolean>>;
+  /** Without those that were revoked and wait for a client. */
+  readonly grants: readonly GrantInfo[];
+  /** Why something of the slot could not be read, in words. The rest is shown all the same. */
+  readonly problem: string | undefined;
+}
+
+/**
+ * Whether a client has taken what another process left for it. `waiting`: it takes effect when the tunnel is
+ * started the next time.
+ */
+export type Taken = "taken" | "waiting";
