@@ -11,6 +11,10 @@
  *         asked/                what other processes have left for that client: grants to revoke, new secrets
  */
 export type { GrantStorage } from "../grants.js";
+export { stateFolder } from "./folder.js";
+export { openSlot } from "./open-slot.js";
+export { findSlots, listSlots, revoke, rotate } from "./others.js";
+export { readSecrets } from "./secret-files.js";
 export { secretKinds } from "./slot.js";
 export type {
   Drawn,
@@ -22,12 +26,3 @@ export type {
   SlotOptions,
   Taken,
 } from "./slot.js";
-// Functions that follow:
-//   stateFolder(): string
-//   openSlot(options: SlotOptions): Promise<Slot>
-//   listSlots(folder?: string): SlotInfo[]
-//   findSlots(name: string, options?: { relayUrl?: string; folder?: string }): SlotInfo[]
-//   readSecrets(slot: SlotInfo): Secrets
-//   revoke(slot: SlotInfo, grants: readonly string[] | "all"): Promise<Taken>
-//   rotate(slot: SlotInfo, kinds: readonly SecretKind[], drawPasscode: () => string):
-//     Promise<{ secrets: Secrets; taken: Taken }>

@@ -7,7 +7,7 @@ export type SecretKind = (typeof secretKinds)[number];
 
 /** What was drawn for a slot. */
 export interface Secrets {
-  /** The key that was drawn, or none. Its name is {@link drawnKeyName}. */
+  /** The key that was drawn, or none. Its name is `default`. */
   readonly keys: readonly BearerKey[];
   readonly passcode?: string;
 }
@@ -20,7 +20,7 @@ export interface SlotOptions {
   readonly token: string | undefined;
   /** The name that the relay is asked for. */
   readonly subdomain: string | undefined;
-  /** Default: {@link stateFolder}. */
+  /** Default: `stateFolder()`. */
   readonly folder?: string;
   /** Something that the person should know: grants could not be written, say. */
   readonly onNotice: (text: string) => void;
@@ -70,10 +70,10 @@ export interface NamedTunnel {
 export interface SlotInfo {
   /** The folder of the slot. Everything about it can be forgotten by removing the folder. */
   readonly path: string;
-  /** The relay, as an https or http URL. */
-  readonly relay: string;
+  /** The relay, as an https or http URL. Undefined, like the rest, if `slot.json` cannot be read. */
+  readonly relay: string | undefined;
   /** A token was given. */
-  readonly hasToken: boolean;
+  readonly hasToken: boolean | undefined;
   /** The name that the relay was asked for. */
   readonly asked: string | undefined;
   /** The name that the relay gave last. Undefined: the tunnel was never there. */

@@ -1,0 +1,180 @@
+import { randomBytes } from "node:crypto";
+import type { Stats } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
+import { link, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { messageOf } from "mcp-tunnel-shared";
+import type { z } from "zod";
+
+// Files that nobody else may read, in folders that nobody else may change.
+//
+// Files are created with mode 0600, and never narrowed afterwards. A file that others may read is an error:
+// what is in it may have been read, and a silent chmod would hide that. A folder is never narrowed either.
+// MCP_TUNNEL_STATE_DIR may name a folder that has other uses, and `chmod 700 /tmp` by root ends a machine's
+// day. On Windows the folder of the user has an access list that keeps others out, and modes mean nothing.
+
+/** Without O_NONBLOCK, opening a pipe waits until a writer opens it too. Windows knows neither flag. */
+const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** A file that is being written has this at its end, behind a random part. */
+const unfinished = ".tmp";
+/** After this time nobody writes an unfinished file any more, in milliseconds. */
+const leftoverMs = 60_000;
+
+/**
+ * Makes a folder, or checks one that is there. `readable`: others may look into it.
+ * @throws TunnelError `unavailable` if it cannot be made, or belongs or is open to others.
+ */
+export function ensureFolder(path: string, { readable }: { readable: boolean }): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw unavailable("make", path, error);
+  }
+  let stats: Stats;
+  try {
+    stats = lstatSync(path);
+  } catch (error) {
+    throw unavailable("look at", path, error);
+  }
+  if (!stats.isDirectory()) throw unsafe(path, "is a symbolic link, which is not followed: name its target");
+  checkAccess(path, stats, readable ? 0o022 : 0o077);
+}
+
+/**
+ * The text of a file; undefined if there is none.
+ * @throws TunnelError `unavailable` if it cannot be read, or belongs or is open to others.
+ */
+export function readPrivate(path: string): string | undefined {
+  try {
+    const file = openSync(path, readFlags);
+    try {
+      const stats = fstatSync(file);
+      if (!stats.isFile()) throw new Error("it is not a regular file");
+      checkAccess(path, stats, 0o077);
+      return readFileSync(file, "utf8");
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return undefined;
+    if (error instanceof TunnelError) throw error;
+    // Linux and macOS say ELOOP, FreeBSD EMLINK.
+    if (code === "ELOOP" || code === "EMLINK")
+      throw unsafe(path, "is a symbolic link, which is not followed");
+    throw unavailable("read", path, error);
+  }
+}
+
+/**
+ * What a file of JSON holds; undefined if there is no file. `without`: what moving it away costs.
+ * @throws TunnelError `unavailable`, also if the file is broken: what is in it is never given up silently.
+ */
+export function readJson<T>(path: string, shape: z.ZodType<T>, without: string): T | undefined {
+  const text = readPrivate(path);
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // The message of JSON.parse quotes the text, which may be a secret.
+    throw broken(path, "it is not JSON", without);
+  }
+  const { data, error } = shape.safeParse(value);
+  const [issue] = error?.issues ?? [];
+  if (issue !== undefined) throw broken(path, [...issue.path, issue.message].join(": "), without);
+  return data;
+}
+
+/**
+ * Puts a text in place of what a file holds. Whoever reads the file, or kills this process, finds either the
+ * old text or the new.
+ * @throws TunnelError `unavailable`.
+ */
+export async function writePrivate(path: string, text: string): Promise<void> {
+  await withUnfinished(path, text, (temporary) => rename(temporary, path));
+}
+
+/**
+ * The same for a file that is not there yet. Of several processes that try, one succeeds. Returns whether
+ * it was this one.
+ * @throws TunnelError `unavailable`.
+ */
+export function createPrivate(path: string, text: string): Promise<boolean> {
+  return withUnfinished(path, text, async (temporary) => {
+    try {
+      await link(temporary, path);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+      throw error;
+    } finally {
+      await rm(temporary, { force: true });
+    }
+  });
+}
+
+/** Removes what processes have left behind that were killed while they wrote. */
+export function removeLeftovers(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name);
+    if (!name.endsWith(unfinished)) continue;
+    const { mtimeMs } = lstatSync(path, { throwIfNoEntry: false }) ?? { mtimeMs: Number.POSITIVE_INFINITY };
+    if (Date.now() - mtimeMs > leftoverMs) rmSync(path, { force: true });
+  }
+}
+
+export function broken(path: string, why: string, without: string): TunnelError {
+  const message = `${path} is broken (${why}): mend it, or move it away. ${without}`;
+  return new TunnelError("unavailable", message, { file: path });
+}
+
+async function withUnfinished<T>(
+  path: string,
+  text: string,
+  finish: (temporary: string) => Promise<T>,
+): Promise<T> {
+  const temporary = `${path}.${randomBytes(8).toString("hex")}${unfinished}`;
+  try {
+    await writeFile(temporary, text, { mode: 0o600, flag: "wx", flush: true });
+    return await finish(temporary);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {});
+    throw unavailable("write", path, error);
+  }
+}
+
+function checkAccess(path: string, { uid, mode }: Stats, forbidden: number): void {
+  const own = process.getuid?.();
+  if (own === undefined) return;
+  if (uid !== own) throw unsafe(path, `belongs to another user (${uid}, and this is ${own})`);
+  if ((mode & forbidden) === 0) return;
+  const wanted = (mode & 0o777 & ~forbidden).toString(8).padStart(3, "0");
+  throw unsafe(
+    path,
+    `is open to others (mode ${(mode & 0o777).toString(8)}): 'chmod ${wanted}' closes it. ` +
+      "Secrets that others may have read have to be renewed",
+  );
+}
+
+function unsafe(path: string, why: string): TunnelError {
+  const message = `${path} ${why}; MCP_TUNNEL_STATE_DIR names another folder`;
+  return new TunnelError("unavailable", message, { file: path });
+}
+
+function unavailable(what: string, path: string, error: unknown): TunnelError {
+  const message = `cannot ${what} ${path}: ${messageOf(error)}`;
+  return new TunnelError("unavailable", message, { cause: error, file: path });
+}

@@ -1,0 +1,173 @@
+import { join } from "node:path";
+import { messageOf } from "mcp-tunnel-shared";
+import { z } from "zod";
+import type { GrantStorage, StoredGrants } from "../grants.js";
+import type { AskedFolder } from "./asked.js";
+import { readJson, writePrivate } from "./files.js";
+import type { Holder } from "./holder.js";
+
+const shape = z.object({
+  version: z.literal(1, "it is not of version 1, the one that this version of the program knows"),
+  origin: z.string(),
+  grants: z.array(
+    z.object({
+      id: z.string().min(1),
+      clientId: z.string(),
+      clientName: z.string(),
+      user: z.string(),
+      sinceMs: z.number(),
+      lastUsedMs: z.number(),
+    }),
+  ),
+  records: z.array(
+    z.object({
+      model: z.string(),
+      id: z.string(),
+      payload: z.record(z.string(), z.unknown()),
+      expiresAtMs: z.number().optional(),
+    }),
+  ),
+  keys: z.object({ cookies: z.array(z.string()), jwks: z.array(z.record(z.string(), z.unknown())) }),
+});
+
+/** The grants of a slot; undefined if there were none yet. @throws TunnelError `unavailable`. */
+export function readGrants(slot: string): StoredGrants | undefined {
+  const without = "The tunnel then starts without grants, and every host has to log in again";
+  // JSON leaves out what is undefined, and `expiresAtMs` reads the same when it is left out.
+  return readJson(grantPath(slot), shape, without) as StoredGrants | undefined;
+}
+
+export interface GrantFileOptions {
+  /** The folder of the slot. */
+  readonly slot: string;
+  readonly holder: Holder;
+  readonly asked: AskedFolder;
+  readonly onNotice: (text: string) => void;
+}
+
+/**
+ * Keeps grants in `grants.json`. Only the holder of the slot writes the file, so that no lock is needed. One
+ * write is going on at a time. Changes during a write make one more write.
+ *
+ * If the slot is taken between the check and the write, one snapshot of the former holder may replace one of
+ * the new. The new holder's next change mends that, and the relay closes the former holder with 4002.
+ */
+export class GrantFile implements GrantStorage {
+  readonly #options: GrantFileOptions;
+  readonly #path: string;
+  /** `due`: the write begins at the end of this turn, so that all changes of the turn are one write. */
+  #state: "idle" | "due" | "writing" | "closed" = "idle";
+  /** What has to be written. */
+  #snapshot: (() => StoredGrants) | undefined;
+  /** The ids in the file, as far as this process has read or written it. */
+  #written: ReadonlySet<string> = new Set();
+  /** Revocations that the gate was told of, and whose files were not removed yet. */
+  readonly #told = new Set<string>();
+  #listener: ((grants: readonly string[]) => void) | undefined;
+  #write: Promise<void> = Promise.resolve();
+  /** The person was told why nothing can be written. */
+  #isFailing = false;
+
+  constructor(options: GrantFileOptions) {
+    this.#options = options;
+    this.#path = grantPath(options.slot);
+  }
+
+  read(): StoredGrants | undefined {
+    const stored = readGrants(this.#options.slot);
+    this.#written = idsOf(stored);
+    return stored;
+  }
+
+  changed(snapshot: () => StoredGrants): void {
+    this.#snapshot = snapshot;
+    this.retry();
+  }
+
+  /** The listener is called at once for what was revoked while no client ran. */
+  onRevoke(listener: (grants: readonly string[]) => void): void {
+    this.#listener = listener;
+    this.look();
+  }
+
+  /** Looks for grants that another process has revoked. @throws Error of the file system. */
+  look(): void {
+    if (this.#listener === undefined) return;
+    const news = this.#options.asked.read().revoked.filter((id) => !this.#told.has(id));
+    if (news.length === 0) return;
+    for (const id of news) this.#told.add(id);
+    this.#listener(news);
+    // The gate may not know the grants, and so may have nothing to write: a client was killed between the
+    // write and the removal.
+    if (this.#state === "idle") void this.#begin();
+  }
+
+  /** Writes what could not be written before. */
+  retry(): void {
+    if (this.#state !== "idle" || this.#snapshot === undefined) return;
+    this.#state = "due";
+    setImmediate(() => {
+      if (this.#state === "due") void this.#begin();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#listener = undefined;
+    if (this.#state === "writing") await this.#write;
+    if (this.#state !== "closed" && this.#snapshot !== undefined) await this.#begin();
+    this.#state = "closed";
+  }
+
+  #begin(): Promise<void> {
+    this.#state = "writing";
+    this.#write = this.#writeAll();
+    return this.#write;
+  }
+
+  async #writeAll(): Promise<void> {
+    try {
+      if (!(await this.#options.holder.keep()))
+        throw new Error("another client of the same name was started");
+      while (this.#snapshot !== undefined) await this.#writeOne(this.#snapshot);
+      this.#isFailing = false;
+      this.#acknowledge();
+    } catch (error) {
+      if (!this.#isFailing) {
+        this.#options.onNotice(
+          `grants are not kept: ${messageOf(error)}. Until they are, they end with this process`,
+        );
+      }
+      this.#isFailing = true;
+    }
+    this.#state = "idle";
+  }
+
+  async #writeOne(snapshot: () => StoredGrants): Promise<void> {
+    const stored = snapshot();
+    this.#snapshot = undefined;
+    try {
+      await writePrivate(this.#path, `${JSON.stringify(stored)}\n`);
+    } catch (error) {
+      this.#snapshot ??= snapshot;
+      throw error;
+    }
+    this.#written = idsOf(stored);
+  }
+
+  /** Only a grant that is in the file no more is revoked for good. */
+  #acknowledge(): void {
+    for (const id of this.#told) {
+      if (this.#written.has(id)) continue;
+      this.#options.asked.removeRevoked(id);
+      this.#told.delete(id);
+    }
+  }
+}
+
+function grantPath(slot: string): string {
+  return join(slot, "grants.json");
+}
+
+function idsOf(stored: StoredGrants | undefined): ReadonlySet<string> {
+  return new Set(stored?.grants.map(({ id }) => id));
+}
