@@ -41,7 +41,11 @@ export interface GrantStorage {
   read(): StoredGrants | undefined;
   /** Something has changed: `snapshot()` is to be written soon. Failures become notices to the person. */
   changed(snapshot: () => StoredGrants): void;
-  /** Another process revokes grants by their ids. */
+  /**
+   * Another process revokes grants by their ids. The listener is called at once for those that were revoked
+   * while nobody ran the gate: {@link read} still has them. A revocation counts as taken once a snapshot
+   * without the grant was written, so the listener has to lead to {@link changed}.
+   */
   onRevoke(listener: (grants: readonly string[]) => void): void;
   /** Writes what waits to be written, and lets go. */
   close(): Promise<void>;
