@@ -82,7 +82,8 @@ export class AskedFolder {
 
 /**
  * Calls `look` when something may have changed in a folder: upon events, and every second. Events alone are
- * not enough: on network file systems there are none of other machines, and the kernel may have no watch left.
+ * not enough: on network file systems there are none of other machines, and the kernel may have no watch
+ * left.
  */
 export class FolderWatch {
   readonly #timer: NodeJS.Timeout;

@@ -15,7 +15,8 @@ export interface System {
  * - macOS: `~/Library/Application Support/mcp-tunnel`
  * - Windows: `%LOCALAPPDATA%\mcp-tunnel`
  *
- * The package env-paths has other places: it knows no state on macOS and Windows, and adds `-nodejs` or `Log`.
+ * The package env-paths has other places: it knows no state on macOS and Windows, and adds `-nodejs` or
+ * `Log`.
  */
 export function stateFolder(
   { platform, env, home }: System = { platform: process.platform, env: process.env, home: homedir() },

@@ -7,9 +7,10 @@ import { readPrivate, writePrivate } from "./files.js";
 const heldHere = new Set<string>();
 
 /**
- * Who runs the tunnel of a slot, and so writes `grants.json` and `slot.json`: the client that was started last,
- * as with the name at the relay. Its process id and a random mark stand in the file `holder`. A client that has
- * lost the slot to another keeps its grants in memory, and takes the slot again once the other has ended.
+ * Who runs the tunnel of a slot, and so writes `grants.json` and `slot.json`: the client that was started
+ * last, as with the name at the relay. Its process id and a random mark stand in the file `holder`. A client
+ * that has lost the slot to another keeps its grants in memory, and takes the slot again once the other has
+ * ended.
  */
 export class Holder {
   readonly #path: string;
@@ -25,12 +26,19 @@ export class Holder {
     heldHere.add(this.#mark);
   }
 
-  /** Takes the slot if nobody else holds it. Returns whether it is held. @throws TunnelError `unavailable`. */
-  async keep(): Promise<boolean> {
+  /** Another client has the slot. @throws TunnelError `unavailable`. */
+  get isLost(): boolean {
     const found = readHolder(this.#path);
-    if (found?.mark === this.#mark) return true;
-    if (found !== undefined && isAlive(found)) return false;
-    await this.take();
+    return found !== undefined && found.mark !== this.#mark && isAlive(found);
+  }
+
+  /**
+   * Takes the slot if nobody else holds it. Returns whether it is held.
+   * @throws TunnelError `unavailable`.
+   */
+  async keep(): Promise<boolean> {
+    if (this.isLost) return false;
+    if (readHolder(this.#path)?.mark !== this.#mark) await this.take();
     return true;
   }
 

@@ -12,13 +12,13 @@ import type { SlotFile } from "./slot-file.js";
 import { newSlotFile, readSlotFile, slotFolderName, writeSlotFile } from "./slot-file.js";
 
 /**
- * Opens the slot of a tunnel, and holds it from then on. Everything that can fail about files fails here or in
- * `draw`, before the tunnel is registered.
+ * Opens the slot of a tunnel, and holds it from then on. Everything that can fail about files fails here or
+ * in `draw`, before the tunnel is registered.
  *
- * Two clients may have one slot at a time. If they asked for a name, the relay closes the first with 4002, and
- * the second holds the slot (holder.ts). If neither did, both may run under names that the relay drew. They
- * then share key and passcode, as runs of such a tunnel one after the other do, but only the second keeps its
- * grants.
+ * Two clients may have one slot at a time. If they asked for a name, the relay closes the first with 4002,
+ * and the second holds the slot (holder.ts). If neither did, both may run under names that the relay drew.
+ * They then share key and passcode, as runs of such a tunnel one after the other do, but only the second
+ * keeps its grants.
  * @throws TunnelError `unavailable`; `invalid_option` if the relay's URL is none.
  */
 export async function openSlot(options: SlotOptions): Promise<Slot> {
@@ -37,8 +37,8 @@ export async function openSlot(options: SlotOptions): Promise<Slot> {
   }
   if (options.subdomain === undefined && isHeld(path)) {
     options.onNotice(
-      "another tunnel without a name runs at this relay, with the same keys: from now on only the grants of " +
-        "this one are kept and listed. Names of their own keep them apart",
+      "another tunnel without a name runs at this relay, with the same keys: from now on only the grants " +
+        "of this one are kept and listed. Names of their own keep them apart",
     );
   }
   const holder = new Holder(path);
@@ -102,7 +102,7 @@ class HeldSlot implements Slot {
   onRenewed(listener: (secrets: Secrets) => void): void {
     this.#onRenewed = listener;
     // Secrets may have been rotated since they were read.
-    this.#renew([]);
+    this.#renew();
   }
 
   async close(): Promise<void> {
@@ -122,8 +122,7 @@ class HeldSlot implements Slot {
     try {
       this.#grants.look();
       this.#grants.retry();
-      const { renewals } = this.#parts.asked.read();
-      if (renewals.length > 0) this.#renew(renewals);
+      this.#renew();
       this.#isFailing = false;
     } catch (error) {
       if (!this.#isFailing) this.#parts.onNotice(`keys and grants are not renewed: ${messageOf(error)}`);
@@ -131,12 +130,19 @@ class HeldSlot implements Slot {
     }
   }
 
-  /** `renewals` were read before the secrets, so that no rotation is acknowledged that was not seen. */
-  #renew(renewals: readonly string[]): void {
+  /**
+   * Secrets are read at every look, whether or not somebody has left word of a rotation. Of two clients with
+   * this slot the other may have removed that already, and the old key would open this tunnel for ever.
+   */
+  #renew(): void {
     if (this.#onRenewed === undefined) return;
+    const { asked, holder } = this.#parts;
+    // These are read before the secrets, so that no rotation is acknowledged that was not seen.
+    const { renewals } = asked.read();
     const before = this.#known;
     const secrets = this.secrets();
     if (before !== undefined && before !== this.#known) this.#onRenewed(secrets);
-    for (const name of renewals) this.#parts.asked.remove(name);
+    if (renewals.length === 0 || holder.isLost) return;
+    for (const name of renewals) asked.remove(name);
   }
 }

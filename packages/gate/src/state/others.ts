@@ -55,8 +55,8 @@ export async function revoke(
 }
 
 /**
- * Draws secrets anew. What was drawn before is worth nothing as soon as a client that runs the tunnel has taken
- * that. It is waited for up to 2 s.
+ * Draws secrets anew. What was drawn before is worth nothing as soon as a client that runs the tunnel has
+ * taken that. It is waited for up to 2 s.
  * @throws TunnelError `unavailable`.
  */
 export async function rotate(

@@ -8,9 +8,10 @@ import { secretKinds } from "./slot.js";
 // gate, but then every restart would end the configuration of every host, or the person would keep the key in
 // a worse place. Whoever can read the files can also read the relay's token and the memory of the client.
 //
-// Each secret has a file of its own, so that every write is a whole value. In one file for both, a client that
-// adds a passcode could write back the key that `auth rotate` has just replaced. So no lock is needed: a draw
-// creates the file if there is none (of two clients one draws, and both use that), a rotation replaces it.
+// Each secret has a file of its own, so that every write is a whole value. In one file for both, a client
+// that adds a passcode could write back the key that `auth rotate` has just replaced. So no lock is needed: a
+// draw creates the file if there is none (of two clients one draws, and both use that), a rotation replaces
+// it.
 
 /** The name of a key that was drawn, as the service and the screen see it. */
 export const drawnKeyName = "default";

@@ -1,0 +1,195 @@
+import { chmodSync, existsSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { closingAfterEach } from "../../../../test/support/cleanup.js";
+import { findSlots, listSlots, openSlot, readSecrets, revoke, rotate } from "../../src/state/index.js";
+import type { Slot, SlotOptions } from "../../src/state/index.js";
+import { readGrants } from "../../src/state/grant-file.js";
+import { client, drawPasscode, grant, runProgram, slotOptions, stored, TestFolder } from "./support.js";
+
+const closing = closingAfterEach();
+const newFolder = (): string => closing(new TestFolder()).path;
+const both = { key: true, passcode: true };
+const asked = (slot: { path: string }): string[] => readdirSync(join(slot.path, "asked"));
+
+/** A slot that was used, and is not open any more. */
+async function usedSlot(
+  folder: string,
+  name: string,
+  given: Partial<SlotOptions> = {},
+  ids: readonly string[] = [],
+): Promise<Slot> {
+  const slot = await openSlot(slotOptions(folder, { subdomain: name, ...given }));
+  await slot.draw({ key: true, passcode: false }, drawPasscode);
+  await slot.named({ name, url: `https://${name}.tunnel.example.com`, kinds: ["bearer"] });
+  if (ids.length > 0) slot.storage.changed(() => stored(ids));
+  await slot.close();
+  return slot;
+}
+
+describe("the list of slots", () => {
+  it("is empty where nothing was kept yet, and makes no folder", () => {
+    const folder = join(newFolder(), "state");
+    expect(listSlots(folder)).toEqual([]);
+    expect(existsSync(folder)).toBe(false);
+  });
+
+  it("says what is known of each, the one that was there last first", async () => {
+    const folder = newFolder();
+    const old = await usedSlot(folder, "old-name", { token: undefined, subdomain: undefined });
+    const slot = await usedSlot(folder, "calm-otter", {}, ["one"]);
+    const [first, second] = listSlots(folder);
+    expect(first).toEqual({
+      path: slot.path,
+      relay: "https://tunnel.example.com",
+      hasToken: true,
+      asked: "calm-otter",
+      name: "calm-otter",
+      url: "https://calm-otter.tunnel.example.com",
+      kinds: ["bearer"],
+      lastNamedMs: expect.any(Number),
+      isRunning: false,
+      files: slot.files,
+      drawn: { key: true, passcode: false },
+      grants: [grant("one")],
+      problem: undefined,
+    });
+    expect(second).toMatchObject({ path: old.path, name: "old-name", asked: undefined, hasToken: false });
+  });
+
+  it("shows a slot with a broken file, says so, and shows the others", async () => {
+    const folder = newFolder();
+    const slot = await usedSlot(folder, "calm-otter");
+    await usedSlot(folder, "other");
+    writeFileSync(join(slot.path, "grants.json"), "{", { mode: 0o600 });
+    const found = findSlots("calm-otter", { folder });
+    expect(found).toMatchObject([{ grants: [], problem: expect.stringContaining("grants.json is broken") }]);
+    writeFileSync(join(slot.path, "slot.json"), "{", { mode: 0o600 });
+    expect(listSlots(folder)).toMatchObject([
+      { name: "other", problem: undefined },
+      { name: undefined, relay: undefined, problem: expect.stringContaining("slot.json is broken") },
+    ]);
+  });
+
+  it("has nothing of other folders and files", async () => {
+    const folder = newFolder();
+    await usedSlot(folder, "calm-otter");
+    writeFileSync(join(folder, "notes"), "");
+    expect(listSlots(folder)).toHaveLength(1);
+  });
+
+  it("finds slots by the name that they have or asked for, and by the relay in any spelling", async () => {
+    const folder = newFolder();
+    const here = await usedSlot(folder, "calm-otter");
+    const there = await usedSlot(folder, "calm-otter", { relayUrl: "http://localhost:8080" });
+    const asking = await openSlot(slotOptions(folder, { subdomain: "wanted" }));
+    await asking.named({ name: "given", url: "https://given.tunnel.example.com", kinds: [] });
+    await asking.close();
+    const paths = (...given: Parameters<typeof findSlots>) => findSlots(...given).map(({ path }) => path);
+    expect(paths("calm-otter", { folder }).toSorted()).toEqual([here.path, there.path].toSorted());
+    expect(paths("calm-otter", { folder, relayUrl: "ws://LOCALHOST:8080/" })).toEqual([there.path]);
+    expect(paths("wanted", { folder })).toEqual([asking.path]);
+    expect(paths("given", { folder })).toEqual([asking.path]);
+    expect(paths("nobody", { folder })).toEqual([]);
+  });
+});
+
+describe("while no client runs", () => {
+  it("a revoked grant waits for the next start, and is not listed", async () => {
+    const folder = newFolder();
+    const slot = await usedSlot(folder, "calm-otter", {}, ["one", "two"]);
+    expect(await revoke(slot, ["one"])).toBe("waiting");
+    expect(await revoke(slot, ["one"])).toBe("waiting");
+    expect(listSlots(folder)[0]?.grants).toEqual([grant("two")]);
+    expect(await revoke(slot, "all")).toBe("waiting");
+    expect(listSlots(folder)[0]?.grants).toEqual([]);
+  });
+
+  it("ids that differ by case alone are two, on every file system", async () => {
+    const folder = newFolder();
+    const slot = await usedSlot(folder, "calm-otter", {}, ["aB/..", "Ab/.."]);
+    await revoke(slot, ["aB/.."]);
+    expect(listSlots(folder)[0]?.grants).toEqual([grant("Ab/..")]);
+  });
+
+  it("a rotated key waits for the next start, and the passcode stays", async () => {
+    const folder = newFolder();
+    const before = await openSlot(slotOptions(folder));
+    const { secrets } = await before.draw(both, drawPasscode);
+    await before.close();
+    const rotated = await rotate(before, ["key"], drawPasscode);
+    expect(rotated.taken).toBe("waiting");
+    expect(rotated.secrets.passcode).toBe(secrets.passcode);
+    expect(rotated.secrets.keys).not.toEqual(secrets.keys);
+    const again = closing(await openSlot(slotOptions(folder)));
+    expect(again.secrets()).toEqual(rotated.secrets);
+    again.onRenewed(() => expect.unreachable("nothing is new"));
+    expect(asked(again)).toEqual([]);
+  });
+
+  it("nothing is written into a slot that is open to others", async () => {
+    const slot = await usedSlot(newFolder(), "calm-otter");
+    chmodSync(slot.path, 0o755);
+    await expect(rotate(slot, ["key"], drawPasscode)).rejects.toThrow("is open to others (mode 755)");
+    await expect(revoke(slot, "all")).rejects.toThrow("is open to others (mode 755)");
+  });
+});
+
+describe("while a client runs in a process of its own", () => {
+  // The functions wait 2 s for the client. With this clock they wait as long as a busy machine takes.
+  beforeEach(() => vi.useFakeTimers({ toFake: ["performance"] }));
+  afterEach(() => vi.useRealTimers());
+
+  it("a grant is revoked there at once, and is gone from the file before that is said", async () => {
+    const folder = newFolder();
+    const slot = await usedSlot(folder, "calm-otter", {}, ["one", "two"]);
+    const running = closing(runProgram(folder, client));
+    await running.waitForJson({ ready: true, grants: "one,two" });
+    expect(listSlots(folder)[0]?.isRunning).toBe(true);
+    expect(await revoke(slot, ["one"])).toBe("taken");
+    expect(readGrants(slot.path)?.grants).toEqual([grant("two")]);
+    await running.waitForJson({ revoked: "one" });
+    expect(await revoke(slot, "all")).toBe("taken");
+    expect(readGrants(slot.path)?.grants).toEqual([]);
+  });
+
+  it("secrets are renewed there at once", async () => {
+    const folder = newFolder();
+    const running = closing(runProgram(folder, client));
+    const { key } = await running.waitForJson({ ready: true });
+    const slot = listSlots(folder).at(0)!;
+    const { secrets, taken } = await rotate(slot, ["key"], drawPasscode);
+    expect(taken).toBe("taken");
+    expect(secrets.keys[0]?.key).not.toBe(key);
+    await running.waitForJson({ key: secrets.keys[0]?.key, passcode: "the words of the client" });
+    expect(readSecrets(slot)).toEqual(secrets);
+  });
+
+  it("a revocation outlives a client that is killed, whenever that is", async () => {
+    // The client is killed after it was told. Whether the grant was gone from the file by then or not, the
+    // next client does not have it.
+    const folder = newFolder();
+    for (let round = 0; round < 4; round++) {
+      const id = `grant-${round}`;
+      const slot = await usedSlot(folder, "calm-otter", {}, [id]);
+      const running = closing(runProgram(folder, client));
+      await running.waitForJson({ ready: true, grants: id });
+      const revoking = revoke(slot, [id]);
+      await running.waitForJson({ revoked: id });
+      running.child.kill("SIGKILL");
+      await running.exited;
+      // Nobody is left who could take it, if it was not taken: the time is over.
+      vi.advanceTimersByTime(3_000);
+      if ((await revoking) === "taken") expect(readGrants(slot.path)?.grants).toEqual([]);
+      expect(listSlots(folder)[0]).toMatchObject({ grants: [], isRunning: false });
+    }
+  });
+});
+
+it("a client whose gate has no grants does not take a revocation: that is said after a while", async () => {
+  const folder = newFolder();
+  const slot = await usedSlot(folder, "calm-otter", {}, ["one"]);
+  closing(await openSlot(slotOptions(folder)));
+  expect(await revoke(slot, ["one"])).toBe("waiting");
+  expect(asked(slot)).toHaveLength(1);
+});
