@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, type FSWatcher, readdirSync, rmSync, watch } from "node:fs";
+import { existsSync, type FSWatcher, rmSync, watch } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { createPrivate } from "./files.js";
+import { createPrivate, namesIn } from "./files.js";
 import { mayBeHeld } from "./holder.js";
 import type { Taken } from "./slot.js";
 
@@ -37,9 +37,9 @@ export class AskedFolder {
     this.#slot = slot;
   }
 
-  /** @throws Error of the file system. */
+  /** @throws TunnelError `unavailable`. */
   read(): Asked {
-    const names = existsSync(this.path) ? readdirSync(this.path) : [];
+    const names = namesIn(this.path);
     return {
       revoked: names.map(revokedBy).filter((id) => id !== undefined),
       renewals: names.filter((name) => /^renew-[0-9a-f]+$/.test(name)),

@@ -11,8 +11,8 @@ import {
   readFileSync,
   rmSync,
 } from "node:fs";
-import { link, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { link, open, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
 import type { z } from "zod";
@@ -48,7 +48,7 @@ export function ensureFolder(path: string, { readable }: { readable: boolean }):
   } catch (error) {
     throw unavailable("look at", path, error);
   }
-  if (!stats.isDirectory()) throw unsafe(path, "is a symbolic link, which is not followed: name its target");
+  if (!stats.isDirectory()) throw unsafe(path, "is a symbolic link, which is not followed");
   checkAccess(path, stats, readable ? 0o022 : 0o077);
 }
 
@@ -126,9 +126,22 @@ export function createPrivate(path: string, text: string): Promise<boolean> {
   });
 }
 
+/**
+ * The names in a folder; none if there is no folder.
+ * @throws TunnelError `unavailable`.
+ */
+export function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw unavailable("read", folder, error);
+  }
+}
+
 /** Removes what processes have left behind that were killed while they wrote. */
 export function removeLeftovers(folder: string): void {
-  for (const name of readdirSync(folder)) {
+  for (const name of namesIn(folder)) {
     const path = join(folder, name);
     if (!name.endsWith(unfinished)) continue;
     const { mtimeMs } = lstatSync(path, { throwIfNoEntry: false }) ?? { mtimeMs: Number.POSITIVE_INFINITY };
@@ -149,10 +162,26 @@ async function withUnfinished<T>(
   const temporary = `${path}.${randomBytes(8).toString("hex")}${unfinished}`;
   try {
     await writeFile(temporary, text, { mode: 0o600, flag: "wx", flush: true });
-    return await finish(temporary);
+    const result = await finish(temporary);
+    await syncFolder(dirname(path));
+    return result;
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
     throw unavailable("write", path, error);
+  }
+}
+
+/**
+ * The new name outlives a power cut too. A revocation that was acknowledged must not come back with an older
+ * file. Windows does not know this, and writes its journal in order.
+ */
+async function syncFolder(path: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const folder = await open(path);
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
   }
 }
 
@@ -164,13 +193,13 @@ function checkAccess(path: string, { uid, mode }: Stats, forbidden: number): voi
   const wanted = (mode & 0o777 & ~forbidden).toString(8).padStart(3, "0");
   throw unsafe(
     path,
-    `is open to others (mode ${(mode & 0o777).toString(8)}): 'chmod ${wanted}' closes it. ` +
-      "Secrets that others may have read have to be renewed",
+    `is open to others (mode ${(mode & 0o777).toString(8)}): close it with 'chmod ${wanted}', and renew the ` +
+      "secrets that others may have read",
   );
 }
 
 function unsafe(path: string, why: string): TunnelError {
-  const message = `${path} ${why}; MCP_TUNNEL_STATE_DIR names another folder`;
+  const message = `${path} ${why}. MCP_TUNNEL_STATE_DIR can name a folder elsewhere`;
   return new TunnelError("unavailable", message, { file: path });
 }
 

@@ -59,8 +59,6 @@ export class GrantFile implements GrantStorage {
   #state: "idle" | "due" | "writing" | "closed" = "idle";
   /** What has to be written. */
   #snapshot: (() => StoredGrants) | undefined;
-  /** The ids in the file, as far as this process has read or written it. */
-  #written: ReadonlySet<string> = new Set();
   /** Revocations that the gate was told of, and whose files were not removed yet. */
   readonly #told = new Set<string>();
   #listener: ((grants: readonly string[]) => void) | undefined;
@@ -74,9 +72,7 @@ export class GrantFile implements GrantStorage {
   }
 
   read(): StoredGrants | undefined {
-    const stored = readGrants(this.#options.slot);
-    this.#written = idsOf(stored);
-    return stored;
+    return readGrants(this.#options.slot);
   }
 
   changed(snapshot: () => StoredGrants): void {
@@ -90,7 +86,7 @@ export class GrantFile implements GrantStorage {
     this.look();
   }
 
-  /** Looks for grants that another process has revoked. @throws Error of the file system. */
+  /** Looks for grants that another process has revoked. @throws TunnelError `unavailable`. */
   look(): void {
     if (this.#listener === undefined) return;
     const news = this.#options.asked.read().revoked.filter((id) => !this.#told.has(id));
@@ -143,21 +139,21 @@ export class GrantFile implements GrantStorage {
   }
 
   async #writeOne(snapshot: () => StoredGrants): Promise<void> {
-    const stored = snapshot();
     this.#snapshot = undefined;
     try {
-      await writePrivate(this.#path, `${JSON.stringify(stored)}\n`);
+      await writePrivate(this.#path, `${JSON.stringify(snapshot())}\n`);
     } catch (error) {
       this.#snapshot ??= snapshot;
       throw error;
     }
-    this.#written = idsOf(stored);
   }
 
-  /** Only a grant that is in the file no more is revoked for good. */
+  /** Only a grant that is in the file no more is revoked for good, whoever wrote the file last. */
   #acknowledge(): void {
+    if (this.#told.size === 0) return;
+    const kept = new Set(readGrants(this.#options.slot)?.grants.map(({ id }) => id));
     for (const id of this.#told) {
-      if (this.#written.has(id)) continue;
+      if (kept.has(id)) continue;
       this.#options.asked.removeRevoked(id);
       this.#told.delete(id);
     }
@@ -166,8 +162,4 @@ export class GrantFile implements GrantStorage {
 
 function grantPath(slot: string): string {
   return join(slot, "grants.json");
-}
-
-function idsOf(stored: StoredGrants | undefined): ReadonlySet<string> {
-  return new Set(stored?.grants.map(({ id }) => id));
 }

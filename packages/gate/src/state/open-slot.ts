@@ -125,7 +125,8 @@ class HeldSlot implements Slot {
       this.#renew();
       this.#isFailing = false;
     } catch (error) {
-      if (!this.#isFailing) this.#parts.onNotice(`keys and grants are not renewed: ${messageOf(error)}`);
+      if (!this.#isFailing)
+        this.#parts.onNotice(`neither revocations nor new keys arrive: ${messageOf(error)}`);
       this.#isFailing = true;
     }
   }

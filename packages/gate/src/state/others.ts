@@ -1,9 +1,8 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { TunnelError } from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
 import { AskedFolder } from "./asked.js";
-import { ensureFolder } from "./files.js";
+import { ensureFolder, namesIn } from "./files.js";
 import { stateFolder } from "./folder.js";
 import { readGrants } from "./grant-file.js";
 import { isHeld } from "./holder.js";
@@ -81,12 +80,7 @@ function reach(slot: string): AskedFolder {
 function slotFolders(folder: string): string[] {
   if (!existsSync(folder)) return [];
   ensureFolder(folder, { readable: true });
-  try {
-    return readdirSync(folder).filter(isSlotFolderName);
-  } catch (error) {
-    const message = `cannot read ${folder}: ${messageOf(error)}`;
-    throw new TunnelError("unavailable", message, { cause: error, file: folder });
-  }
+  return namesIn(folder).filter(isSlotFolderName);
 }
 
 /** Undefined: a client was killed as it made the folder, and nothing is in it. */

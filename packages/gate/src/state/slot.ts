@@ -43,11 +43,16 @@ export interface Slot {
    */
   draw(wanted: Readonly<Record<SecretKind, boolean>>, drawPasscode: () => string): Promise<Drawn>;
   /**
-   * Remembers what the relay has called the tunnel, for `auth list` and to find the slot again by its name.
+   * Remembers what the relay has called the tunnel, for `auth list` and to find the slot again by its name. A
+   * client that has lost the slot to another changes nothing.
    * @throws TunnelError `unavailable`.
    */
   named(tunnel: NamedTunnel): Promise<void>;
-  /** Another process has rotated secrets: these are all that hold from now on. One listener at most. */
+  /**
+   * Another process has rotated secrets: these are all that hold from now on. The listener is called at once
+   * if they were rotated since they were read. There is one listener at most.
+   * @throws TunnelError `unavailable`.
+   */
   onRenewed(listener: (secrets: Secrets) => void): void;
   /** Closes {@link storage} too, and lets go. */
   close(): Promise<void>;

@@ -64,7 +64,7 @@ describe.runIf(hasModes)("files that nobody else may read", () => {
     mkdirSync(path);
     chmodSync(path, 0o750);
     expect(() => ensureFolder(path, { readable: false })).toThrow(
-      "is open to others (mode 750): 'chmod 700'",
+      "is open to others (mode 750): close it with 'chmod 700'",
     );
     expect(modeOf(path)).toBe("750");
   });
@@ -75,7 +75,9 @@ describe.runIf(hasModes)("files that nobody else may read", () => {
     chmodSync(path, 0o755);
     ensureFolder(path, { readable: true });
     chmodSync(path, 0o1777);
-    expect(() => ensureFolder(path, { readable: true })).toThrow("is open to others (mode 777): 'chmod 755'");
+    expect(() => ensureFolder(path, { readable: true })).toThrow(
+      "is open to others (mode 777): close it with 'chmod 755'",
+    );
   });
 
   it.runIf(isRoot)("are not read if they belong to somebody else", () => {

@@ -22,6 +22,11 @@ const grantFile = (slot: Slot): string => join(slot.path, "grants.json");
 const idsIn = (slot: Slot): string[] =>
   JSON.parse(readFileSync(grantFile(slot), "utf8")).grants.map(({ id }: { id: string }) => id);
 
+/** What another process leaves. */
+function revokeByHand(slot: Slot, id: string): void {
+  writeFileSync(join(slot.path, "asked", `revoke-${Buffer.from(id).toString("hex")}`), "", { mode: 0o600 });
+}
+
 /** A slot whose grants are `ids`, not open any more. */
 async function slotWith(folder: string, ids: readonly string[]): Promise<Slot> {
   const slot = await openSlot(slotOptions(folder));
@@ -136,6 +141,23 @@ describe("two clients of one slot", () => {
     expect(notices).toEqual([expect.stringContaining("another client of the same name was started")]);
   });
 
+  it("the first, which has the slot again, does not take a revocation for done that the file does not show", async () => {
+    // The second has made a grant, somebody has revoked it, and the second was killed before it knew.
+    const folder = newFolder();
+    const first = await open(folder);
+    first.storage.read();
+    const second = await openSlot(slotOptions(folder));
+    second.storage.changed(() => stored(["of the second"]));
+    await second.close();
+    revokeByHand(first, "of the second");
+    const told: string[] = [];
+    first.storage.onRevoke((ids) => told.push(...ids));
+    await first.close();
+    expect(told).toEqual(["of the second"]);
+    expect(idsIn(first)).toEqual(["of the second"]);
+    expect(readdirSync(join(first.path, "asked"))).toHaveLength(1);
+  });
+
   it("the first keeps its grants again once the second has ended", async () => {
     const folder = newFolder();
     const first = await open(folder);
@@ -157,11 +179,7 @@ describe("two clients of one slot", () => {
 });
 
 describe("grants that were revoked while no client ran", () => {
-  const revokeByHand = (slot: Slot, id: string): void => {
-    writeFileSync(join(slot.path, "asked", `revoke-${Buffer.from(id).toString("hex")}`), "", { mode: 0o600 });
-  };
-
-  it("are revoked before the first visit, and the word of it goes after they are gone from the file", async () => {
+  it("are revoked before the first visit, and the word of it stays until they are gone from the file", async () => {
     const folder = newFolder();
     revokeByHand(await slotWith(folder, ["one", "two"]), "one");
     const slot = await open(folder);
