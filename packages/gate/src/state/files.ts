@@ -193,8 +193,8 @@ function checkAccess(path: string, { uid, mode }: Stats, forbidden: number): voi
   const wanted = (mode & 0o777 & ~forbidden).toString(8).padStart(3, "0");
   throw unsafe(
     path,
-    `is open to others (mode ${(mode & 0o777).toString(8)}): close it with 'chmod ${wanted}', and renew the ` +
-      "secrets that others may have read",
+    `is open to others (mode ${(mode & 0o777).toString(8)}): close it with 'chmod ${wanted}', and renew ` +
+      "the secrets that others may have read",
   );
 }
 

@@ -122,8 +122,8 @@ export class GrantFile implements GrantStorage {
 
   async #writeAll(): Promise<void> {
     try {
-      if (!(await this.#options.holder.keep()))
-        throw new Error("another client of the same name was started");
+      const isHeld = await this.#options.holder.keep();
+      if (!isHeld) throw new Error("another client was started with the same relay, token and name");
       while (this.#snapshot !== undefined) await this.#writeOne(this.#snapshot);
       this.#isFailing = false;
       this.#acknowledge();

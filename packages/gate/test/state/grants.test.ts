@@ -89,9 +89,9 @@ describe("grants", () => {
     await expect.poll(() => notices, { timeout: 10_000 }).toHaveLength(1);
     expect(notices[0]).toContain(`cannot write ${grantFile(slot)}`);
     gate.grant("two");
-    while (gate.snapshots < 2) await nextTurn();
-    rmdirSync(grantFile(slot));
     // Nothing changes any more. The slot tries again by itself.
+    await expect.poll(() => gate.snapshots, { timeout: 10_000 }).toBeGreaterThan(2);
+    rmdirSync(grantFile(slot));
     await expect
       .poll(() => existsSync(grantFile(slot)) && idsIn(slot), { timeout: 10_000 })
       .toEqual(["one", "two"]);
@@ -138,10 +138,10 @@ describe("two clients of one slot", () => {
     firstGate.grant("three");
     await first.close();
     expect(idsIn(second)).toEqual(["one", "two"]);
-    expect(notices).toEqual([expect.stringContaining("another client of the same name was started")]);
+    expect(notices).toEqual([expect.stringContaining("another client was started")]);
   });
 
-  it("the first, which has the slot again, does not take a revocation for done that the file does not show", async () => {
+  it("the first, back in the slot, takes no revocation for done that the file does not show", async () => {
     // The second has made a grant, somebody has revoked it, and the second was killed before it knew.
     const folder = newFolder();
     const first = await open(folder);
@@ -179,7 +179,7 @@ describe("two clients of one slot", () => {
 });
 
 describe("grants that were revoked while no client ran", () => {
-  it("are revoked before the first visit, and the word of it stays until they are gone from the file", async () => {
+  it("are revoked before the first visit, and the mark stays until the file has them no more", async () => {
     const folder = newFolder();
     revokeByHand(await slotWith(folder, ["one", "two"]), "one");
     const slot = await open(folder);

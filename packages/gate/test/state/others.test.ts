@@ -139,6 +139,13 @@ describe("while no client runs", () => {
     expect(asked(again)).toEqual([]);
   });
 
+  it("a killed client does not seem to run because this process has its number, as in containers", async () => {
+    const folder = newFolder();
+    const slot = await usedSlot(folder, "calm-otter");
+    writeFileSync(join(slot.path, "holder"), `${process.pid} 0123456789abcdef\n`, { mode: 0o600 });
+    expect(listSlots(folder)[0]?.isRunning).toBe(false);
+  });
+
   it("nothing is written into a slot that is open to others", async () => {
     const slot = await usedSlot(newFolder(), "calm-otter");
     chmodSync(slot.path, 0o755);
@@ -194,6 +201,19 @@ it("a revocation outlives a client that is killed, whenever that is", async () =
     if ((await revoking) === "taken") expect(readGrants(slot.path)?.grants).toEqual([]);
     expect(listSlots(folder)[0]).toMatchObject({ grants: [], isRunning: false });
   }
+});
+
+it("of two clients with one slot both renew their keys, and only the holder says so", async () => {
+  const folder = newFolder();
+  const first = closing(await openSlot(slotOptions(folder)));
+  await first.draw(both, drawPasscode);
+  const renewed: unknown[] = [];
+  first.onRenewed((secrets) => renewed.push(secrets));
+  const second = closing(await openSlot(slotOptions(folder)));
+  const { secrets, taken } = await rotate(second, ["key"], drawPasscode);
+  expect({ renewed, taken }).toEqual({ renewed: [secrets], taken: "waiting" });
+  second.onRenewed(() => expect.unreachable("the second has read no other secrets before"));
+  expect(asked(second)).toEqual([]);
 });
 
 it("a client whose gate has no grants does not take a revocation: that is said after a while", async () => {

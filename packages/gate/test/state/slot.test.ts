@@ -118,6 +118,14 @@ describe("what is drawn", () => {
     expect(later.secrets).toEqual({ ...secrets, passcode: "the words of the passcode" });
   });
 
+  it("is drawn by one of several clients that start at once, and is the same for all", async () => {
+    const folder = newFolder();
+    const slots = await Promise.all(["a", "b", "c", "d"].map(() => open(folder)));
+    const drawn = await Promise.all(slots.map((slot) => slot.draw(both, drawPasscode)));
+    for (const kind of secretKinds) expect(drawn.filter(({ drawnNow }) => drawnNow[kind])).toHaveLength(1);
+    expect(new Set(drawn.map(({ secrets }) => secrets.keys.at(0)!.key)).size).toBe(1);
+  });
+
   it("is in files that hold nothing else, so that a script can read them", async () => {
     const slot = await open(newFolder());
     const { secrets } = await slot.draw(both, drawPasscode);
