@@ -1,14 +1,29 @@
 /**
  * What was drawn, and what lasts, in files.
  *
- *     <state folder>/           stateFolder(): MCP_TUNNEL_STATE_DIR, or the place that the system has for it
- *       <slot>/                 one for each relay, token and asked name: a digest of the three
- *         slot.json             which relay and name that is, and what the relay called the tunnel
- *         key                   the bearer key that was drawn
- *         passcode              the passcode that was drawn
- *         grants.json           what OAuth keeps over restarts
- *         holder                the client that runs the tunnel
- *         asked/                what other processes have left for that client: grants to revoke, new secrets
+ *     <state folder>/       stateFolder(): MCP_TUNNEL_STATE_DIR, or the place that the system has for it
+ *       <slot>/             one for each relay, token and asked name: a digest of the three
+ *         slot.json         which relay and name that is, and what the relay called the tunnel
+ *         key               the bearer key that was drawn
+ *         passcode          the passcode that was drawn
+ *         grants.json       what OAuth keeps over restarts
+ *         holder            the client that runs the tunnel
+ *         asked/            what other processes have left for that client: grants to revoke, word of new keys
+ *
+ * No lock is needed, so none is left behind by a process that was killed:
+ *
+ * - `slot.json` and `grants.json` are written by the holder alone
+ * - `key` and `passcode` are whole values: a draw creates them, a rotation replaces them
+ * - files in `asked/` are created by others, and removed by the holder, which is its acknowledgement
+ *
+ * Every file is replaced in one step, so that a reader finds the old text or the new (files.ts). Of two
+ * clients with one slot the second is the holder, as it has the name at the relay, which closes the first
+ * with 4002. Nothing is removed because it was not used for long: the key may stand in the configuration of a
+ * host.
+ *
+ * The parts: `folder.ts`, `files.ts` (who may read them, and how they are written), `slot.ts` (what a slot
+ * is), `slot-file.ts`, `secret-files.ts`, `grant-file.ts`, `holder.ts`, `asked.ts`, `open-slot.ts` (for the
+ * client that runs the tunnel), `others.ts` (for all other processes).
  */
 export type { GrantStorage } from "../grants.js";
 export { stateFolder } from "./folder.js";
