@@ -1,13 +1,31 @@
 import type { RequestListener } from "node:http";
-import type { GateDeclaration } from "./declaration.js";
-import type { BearerKey } from "./options.js";
-import type { Verdict, Visit } from "./visit.js";
+import { FieldNames, headerValue, type RawHeaders, unusable } from "mcp-tunnel-protocol";
+import * as answers from "./answers.js";
+import { allowedAddresses } from "./credentials/allowed-addresses.js";
+import { BasicUsers } from "./credentials/basic-users.js";
+import { bearerKeys } from "./credentials/bearer-keys.js";
+import { declare, type GateDeclaration } from "./declaration.js";
+import type { GateEvent } from "./events.js";
+import { FieldReader, identityFields, type ProofField } from "./fields.js";
+import type { OAuth } from "./oauth/oauth.js";
+import { checkGateOptions } from "./option-shapes.js";
+import type { BearerKey, GateOptions, OAuthOptions } from "./options.js";
+import { isOAuthWellKnown, isPublic } from "./paths.js";
+import { Proofs } from "./proofs.js";
+import { RefusedEvents } from "./refused-events.js";
+import type { Answer, Identity, Verdict, Visit } from "./visit.js";
 
 /** Decides who may visit a service. It knows no tunnel: `gated` (entry `/service`) puts it before one. */
 export interface Gate {
-  /** What a relay is told of the gate. */
+  /**
+   * What a relay is told of the gate. Its digest is that of the settings with which the gate was made:
+   * {@link renew} does not change it.
+   */
   readonly declaration: GateDeclaration;
-  /** The gate decides by the visitor's address, so somebody has to say it. */
+  /**
+   * The gate decides by the visitor's address, so somebody has to say it. Passwords of fewer than 16
+   * characters need it as well, because the limit of tries is one for each address.
+   */
   readonly needsAddress: boolean;
   /**
    * Gets ready for visits at a public origin. Called before its first visit, and again for another origin.
@@ -25,8 +43,177 @@ export interface Gate {
    * now.
    */
   approve(number: string): boolean;
-  /** Keys and passcode that hold from now on. Grants stay. */
+  /**
+   * Keys and passcode that hold from now on. Grants stay.
+   * @throws TunnelError `invalid_option` for keys that cannot be used, or that the gate has no use for. The
+   * old ones hold then.
+   */
   renew(secrets: { readonly keys?: readonly BearerKey[]; readonly passcode?: string }): void;
   /** Writes what waits to be written, and lets go. */
   close(): Promise<void>;
+}
+
+/**
+ * Makes a gate. All that can fail happens here or in {@link Gate.begin}, before the first visit.
+ *
+ * @example
+ * const gate = await createGate({ bearer: { keys: [{ name: "laptop", key: process.env.VISITOR_KEY }] } });
+ * @throws TunnelError `invalid_option`.
+ */
+export async function createGate(options: GateOptions): Promise<Gate> {
+  checkGateOptions(options);
+  const { bearer, basic, allowAddresses, onEvent } = options;
+  const keys = bearer === undefined ? undefined : bearerKeys(bearer.keys);
+  const users = basic === undefined ? undefined : new BasicUsers(basic.users);
+  const isAllowed = allowAddresses === undefined ? undefined : allowedAddresses(allowAddresses);
+  // Later, so that what a listener throws is an uncaught exception of its own, and breaks nothing here.
+  const tell = (event: GateEvent): void => queueMicrotask(() => onEvent?.(event));
+  const declaration = await declare(options);
+  const oauth = options.oauth === undefined ? undefined : await loadOAuth(options.oauth, tell);
+  return new Judge(declaration, new Proofs(keys, users, oauth), {
+    oauth,
+    isAllowed,
+    needsAddress: isAllowed !== undefined || users?.isGuessable === true,
+    refused: new RefusedEvents(tell),
+  });
+}
+
+/** OAuth is most of the code, and few gates need it. */
+async function loadOAuth(options: OAuthOptions, tell: (event: GateEvent) => void): Promise<OAuth> {
+  const [{ createOAuth }, { createConsentPages }] = await Promise.all([
+    import("./oauth/create.js"),
+    import("./consent/pages.js"),
+  ]);
+  return createOAuth(options, (consents) => createConsentPages(options, consents, tell), tell);
+}
+
+interface Parts {
+  readonly oauth: OAuth | undefined;
+  readonly isAllowed: ((address: string | undefined) => boolean) | undefined;
+  readonly needsAddress: boolean;
+  readonly refused: RefusedEvents;
+}
+
+class Judge implements Gate {
+  readonly declaration: GateDeclaration;
+  readonly needsAddress: boolean;
+  readonly pages: RequestListener;
+  readonly #proofs: Proofs;
+  readonly #parts: Parts;
+  readonly #fields: FieldReader;
+
+  constructor(declaration: GateDeclaration, proofs: Proofs, parts: Parts) {
+    this.declaration = declaration;
+    this.needsAddress = parts.needsAddress;
+    this.pages = parts.oauth?.pages ?? ((_req, res) => res.writeHead(404).end());
+    this.#proofs = proofs;
+    this.#parts = parts;
+    this.#fields = new FieldReader({ authorization: proofs.any, apiKey: proofs.keys !== undefined });
+  }
+
+  begin(origin: string): void {
+    this.#parts.oauth?.begin(origin);
+  }
+
+  judge(visit: Visit): Verdict {
+    const { method, target, headers, address } = visit;
+    const { oauth, isAllowed } = this.#parts;
+    const fields = this.#fields.read(headers);
+    // A service worker of the service would answer the gate's pages in the browsers of those who consent.
+    if (fields.isServiceWorker) return answer(answers.serviceWorkerRefused(visit));
+    if (isPublic(method, target) && headerValue(headers, "upgrade") === undefined) {
+      return { kind: "pass", headers: publicFields(fields.others), identity: undefined };
+    }
+    // The list holds for the gate's own pages, too. A list that let strangers reach some of what is behind it
+    // would surprise its owner, who can add the address of the browser in which he consents.
+    if (isAllowed !== undefined && !isAllowed(address)) return this.#refuse(visit, answers.addressRefused);
+    if (oauth?.owns(target) === true) return { kind: "page" };
+    if (!this.#proofs.any) return { kind: "pass", headers: fields.others, identity: undefined };
+    // If discovery found the service's own OAuth, or anything, some hosts would send no key any more (Cursor).
+    if (oauth === undefined && isOAuthWellKnown(target)) return answer(answers.noMetadata(visit));
+    const requested = method === "OPTIONS" ? preflightOf(headers) : undefined;
+    if (requested !== undefined) return answer(answers.preflight(requested));
+    if (fields.isAmbiguous) return answer(answers.ambiguous(visit));
+    const finding = this.#proofs.check(fields, visit);
+    switch (finding.kind) {
+      case "known":
+        return admit(fields.others, finding.identity, finding.rest);
+      case "tooManyTries":
+        return this.#refuse(visit, (about) => answers.tooManyTries(about, finding.waitSeconds));
+      case "unknown": {
+        const challenges = this.#challenges(visit, finding.isTokenWrong);
+        return this.#refuse(visit, (about) => answers.unauthorized(about, challenges, finding.wasWrong));
+      }
+    }
+  }
+
+  #refuse(visit: Visit, answerOf: (visit: Visit) => Answer): Verdict {
+    this.#parts.refused.add(visit.address);
+    return answer(answerOf(visit));
+  }
+
+  /** The values of `WWW-Authenticate` (RFC 9110 section 11.6.1), what most clients can do first. */
+  #challenges(visit: Visit, isTokenWrong: boolean): string[] {
+    const { oauth } = this.#parts;
+    const challenges: string[] = [];
+    if (oauth !== undefined) challenges.push(oauth.challenge(visit, isTokenWrong));
+    else if (this.#proofs.keys !== undefined) {
+      // RFC 6750 section 3: without a token there is no error either.
+      challenges.push(`Bearer realm="mcp-tunnel"${isTokenWrong ? ', error="invalid_token"' : ""}`);
+    }
+    if (this.#proofs.users !== undefined) challenges.push('Basic realm="mcp-tunnel", charset="UTF-8"');
+    return challenges;
+  }
+
+  approve(number: string): boolean {
+    return this.#parts.oauth?.approve(number) ?? false;
+  }
+
+  renew({ keys, passcode }: { readonly keys?: readonly BearerKey[]; readonly passcode?: string }): void {
+    const { oauth } = this.#parts;
+    if (keys !== undefined && this.#proofs.keys === undefined) throw useless("bearer");
+    if (passcode !== undefined && oauth === undefined) throw useless("oauth");
+    const renewed = keys === undefined ? this.#proofs.keys : bearerKeys(keys);
+    if (passcode !== undefined) oauth?.renew(passcode);
+    this.#proofs.keys = renewed;
+  }
+
+  async close(): Promise<void> {
+    this.#parts.refused.close();
+    await this.#parts.oauth?.close();
+  }
+}
+
+function useless(option: string): Error {
+  return unusable(`the gate was made without ${option}`, { options: [option] });
+}
+
+function answer(given: Answer): Verdict {
+  return { kind: "answer", answer: given };
+}
+
+function admit(others: RawHeaders, identity: Identity, rest: readonly ProofField[]): Verdict {
+  for (const { name, value } of rest) others.push(name, value);
+  others.push(...identityFields(identity));
+  return { kind: "pass", headers: others, identity };
+}
+
+/**
+ * The fields of a request that has no proof and passes. Frameworks let some other fields change the path or
+ * the method of a request: `X-Original-URL` (CVE-2018-14773), `X-HTTP-Method-Override`.
+ */
+const publicNames = new FieldNames([
+  ...["host", "accept", "accept-encoding", "user-agent", "x-request-id", "x-tunnel-visitor"],
+  ...["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"],
+]);
+
+function publicFields(fields: RawHeaders): RawHeaders {
+  return fields.filter((_, at) => publicNames.has(fields[at - (at % 2)] as string));
+}
+
+/** What a preflight asks for; undefined if the request is none. */
+function preflightOf(headers: RawHeaders): Parameters<typeof answers.preflight>[0] | undefined {
+  const method = headerValue(headers, "access-control-request-method");
+  if (method === undefined || headerValue(headers, "origin") === undefined) return undefined;
+  return { method, headers: headerValue(headers, "access-control-request-headers") };
 }

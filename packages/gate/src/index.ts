@@ -2,6 +2,7 @@
  * Who may visit a service.
  *
  * - `gate.ts`: the gate, which decides about each visit
+ * - `handler.ts`: a gate before a request handler, without a tunnel
  * - `credentials/`: keys, passwords and addresses
  * - `oauth/`: the authorization server, its tokens and its metadata
  * - `consent/`: the pages on which people consent, and who may
@@ -10,9 +11,12 @@
  */
 export type { GateDeclaration } from "./declaration.js";
 export type { ApprovalKind, GateEvent } from "./events.js";
+export { createGate } from "./gate.js";
 export type { Gate } from "./gate.js";
 export { memoryStorage } from "./grants.js";
 export type { GrantInfo, GrantStorage, StoredGrants, StoredRecord } from "./grants.js";
+export { gatedHandler, gatedUpgrade } from "./handler.js";
+export type { MountOptions } from "./handler.js";
 export type {
   BasicUser,
   BearerKey,

@@ -1,1 +1,107 @@
+import { createService } from "mcp-tunnel-client";
+import type { ServedTunnel, Service } from "mcp-tunnel-client";
+import { headerValue, unusable } from "mcp-tunnel-protocol";
+import type { AcceptedStream, RequestHead, StreamHandler } from "mcp-tunnel-protocol";
+import type { Gate } from "./gate.js";
+import { pageFields } from "./page-fields.js";
+import type { Answer } from "./visit.js";
+
 export type { Gate } from "./gate.js";
+
+/**
+ * Puts a gate before the service of a tunnel. The result is a service, which owns both from then on and closes
+ * them. Give it to one client.
+ *
+ * @example
+ * const gate = await createGate({ bearer: { keys: [{ name: "laptop", key: process.env.VISITOR_KEY }] } });
+ * const service = gated(createService({ port: 3000 }), gate);
+ * const tunnel = await startTunnelClient({ service, relayUrl: "https://tunnel.example.com" });
+ */
+export function gated(service: Service, gate: Gate): Service {
+  return new GatedService(service, gate);
+}
+
+class GatedService implements Service {
+  readonly #service: Service;
+  readonly #gate: Gate;
+  /** Answers visits to the gate's own pages. Made for the first of them. */
+  #pages: Service | undefined;
+  /** The tunnels that have begun. More than one only while a client moves. */
+  readonly #begun = new WeakSet<ServedTunnel>();
+  #newest: ServedTunnel | undefined;
+  #origin: string | undefined;
+
+  constructor(service: Service, gate: Gate) {
+    this.#service = service;
+    this.#gate = gate;
+  }
+
+  get open(): number {
+    return this.#service.open + (this.#pages?.open ?? 0);
+  }
+
+  get gate(): Gate["declaration"] {
+    return this.#gate.declaration;
+  }
+
+  begin(tunnel: ServedTunnel): void {
+    if (this.#gate.needsAddress && !tunnel.isVisitorOwn) {
+      throw unusable(
+        "the gate decides by the visitors' addresses, which this relay does not tell: use a relay that does, " +
+          "or leave out the allowed addresses and give passwords of 16 characters or more",
+        { options: ["allowAddresses", "basic"] },
+      );
+    }
+    if (tunnel.origin !== this.#origin) {
+      this.#gate.begin(tunnel.origin);
+      this.#origin = tunnel.origin;
+    }
+    this.#service.begin?.(tunnel);
+    this.#begun.add(tunnel);
+    this.#newest = tunnel;
+  }
+
+  accept(stream: AcceptedStream, head: RequestHead, end: boolean, tunnel: ServedTunnel): StreamHandler {
+    // A program that mounts the service by itself may have left it out. Nobody comes in if it fails.
+    if (tunnel !== this.#newest && !this.#begun.has(tunnel)) this.begin(tunnel);
+    const { method, path: target, headers } = head;
+    const { origin } = tunnel;
+    const address = tunnel.isVisitorOwn ? headerValue(headers, "x-tunnel-visitor") : undefined;
+    const verdict = this.#gate.judge({ method, target, headers, address, origin });
+    switch (verdict.kind) {
+      case "pass":
+        return this.#service.accept(stream, { ...head, headers: verdict.headers }, end, tunnel);
+      case "page": {
+        this.#pages ??= createService({ handler: this.#gate.pages });
+        const fields = pageFields(headers, origin, address);
+        return this.#pages.accept(stream, { method, path: target, headers: fields }, end, tunnel);
+      }
+      case "answer":
+        return send(stream, verdict.answer, method, end);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#service.close(), this.#pages?.close()]);
+    await this.#gate.close();
+  }
+}
+
+/** Answers at once. The rest of the request is not wanted. */
+function send(
+  stream: AcceptedStream,
+  { status, headers, body }: Answer,
+  method: string,
+  end: boolean,
+): StreamHandler {
+  const isWhole = method === "HEAD" || body === "";
+  stream.sendHead({ status, headers }, isWhole);
+  if (!isWhole) {
+    stream.write(Buffer.from(body));
+    stream.end();
+  }
+  if (!end) stream.reset("no_error");
+  return unread;
+}
+
+const unread: StreamHandler = { onData() {}, onEnd() {}, onReset() {} };

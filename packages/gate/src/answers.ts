@@ -1,0 +1,81 @@
+import { isIP } from "node:net";
+import { isMcp, jsonRpcRefusal, mayBeJsonRpc, type RawHeaders } from "mcp-tunnel-protocol";
+import type { Answer, Visit } from "./visit.js";
+
+/**
+ * Browser clients may read each answer of the gate. Cookies and stored passwords do not come with the `*`
+ * (WHATWG Fetch, "CORS check"), so no page can use those of its reader.
+ */
+const readable = ["Access-Control-Allow-Origin", "*"];
+
+/** Refuses a visit: to an MCP client in its own words. `code`: stable, for programs. */
+function refusal(visit: Visit, status: number, code: string, text: string, fields: RawHeaders = []): Answer {
+  const isJsonRpc = mayBeJsonRpc(visit.method, visit.headers) || isMcp(visit.headers);
+  // The gate reads no bodies, so it does not know the id (JSON-RPC 2.0 section 5: it is null then).
+  const body = isJsonRpc ? jsonRpcRefusal({ id: null, code, status, text }) : `${text}\n`;
+  return {
+    status,
+    headers: [
+      ...["Content-Type", isJsonRpc ? "application/json" : "text/plain; charset=utf-8"],
+      ...["Content-Length", String(Buffer.byteLength(body)), "Cache-Control", "no-store"],
+      ...["X-Content-Type-Options", "nosniff", ...readable, ...fields],
+    ],
+    body,
+  };
+}
+
+/** `challenges`: a field of its own for each, because some clients read only the first of a list. */
+export function unauthorized(visit: Visit, challenges: readonly string[], wasWrong: boolean): Answer {
+  const text = wasWrong
+    ? "The key, the token or the password is not valid here."
+    : "This needs a key, a token or a password.";
+  return refusal(visit, 401, "unauthorized", text, [
+    ...challenges.flatMap((challenge) => ["WWW-Authenticate", challenge]),
+    ...["Access-Control-Expose-Headers", "WWW-Authenticate"],
+  ]);
+}
+
+/** `waitSeconds`: until the address may try again. */
+export function tooManyTries(visit: Visit, waitSeconds: number): Answer {
+  return refusal(visit, 429, "too_many_tries", "Too many wrong passwords came from this address.", [
+    ...["Retry-After", String(waitSeconds), "Access-Control-Expose-Headers", "Retry-After"],
+  ]);
+}
+
+export function addressRefused(visit: Visit): Answer {
+  // The visitor is told his own address, which he may want to have added.
+  const { address } = visit;
+  const from = address === undefined || isIP(address) === 0 ? "" : `, ${address},`;
+  return refusal(visit, 403, "address_refused", `Visits from this address${from} are not allowed.`);
+}
+
+export function serviceWorkerRefused(visit: Visit): Answer {
+  return refusal(visit, 403, "service_worker_refused", "There are no service workers behind this gate.");
+}
+
+export function ambiguous(visit: Visit): Answer {
+  return refusal(visit, 400, "ambiguous_proof", "Authorization or X-API-Key came more than once.");
+}
+
+/** For a target in absolute form, and for a page of the gate on a connection that would leave HTTP. */
+export function badTarget(visit: Visit): Answer {
+  return refusal(visit, 400, "bad_target", "There is nothing to be asked in this way.");
+}
+
+export function noMetadata(visit: Visit): Answer {
+  return refusal(visit, 404, "no_oauth", "There is no OAuth here: a key or a password is needed.");
+}
+
+/**
+ * Answers a preflight (WHATWG Fetch, "CORS-preflight fetch"), which never has a proof. What follows it has
+ * one or is refused, and the service itself says which pages may read its answers.
+ */
+export function preflight(requested: {
+  readonly method: string;
+  readonly headers: string | undefined;
+}): Answer {
+  const fields = ["Access-Control-Allow-Methods", requested.method];
+  // By name: a `*` would not stand for Authorization.
+  if (requested.headers !== undefined) fields.push("Access-Control-Allow-Headers", requested.headers);
+  return { status: 204, headers: [...readable, ...fields, "Access-Control-Max-Age", "600"], body: "" };
+}

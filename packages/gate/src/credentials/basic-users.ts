@@ -1,0 +1,49 @@
+import { unusable } from "mcp-tunnel-protocol";
+import type { BasicUser } from "../options.js";
+import type { Identity } from "../visit.js";
+import { Digests } from "./digests.js";
+import { checkName } from "./names.js";
+
+/**
+ * A password that is as long as this needs no limit of tries, as a key needs none. Of shorter ones strangers
+ * would guess some.
+ */
+const unguessableLength = 16;
+
+/** The users of HTTP Basic authentication (RFC 7617). */
+export class BasicUsers {
+  readonly #digests = new Digests<Identity>();
+  /** Some password could be guessed, if a visitor might try as often as he likes. */
+  readonly isGuessable: boolean;
+
+  /**
+   * Errors name a user and never show a password.
+   * @throws TunnelError `invalid_option`.
+   */
+  constructor(users: readonly BasicUser[]) {
+    const options = ["basic"];
+    if (users.length === 0) throw unusable("basic has no users: nobody could come in", { options });
+    const names = new Set<string>();
+    for (const { name, password } of users) {
+      checkName(name, "the name of a user", options);
+      // RFC 7617 section 2: the first colon ends the name.
+      if (name.includes(":")) throw unusable(`the user '${name}' has a colon in his name`, { options });
+      if (names.has(name.normalize("NFC"))) throw unusable(`two users have the name '${name}'`, { options });
+      names.add(name.normalize("NFC"));
+      if (password === "") throw unusable(`the password of the user '${name}' is empty`, { options });
+      if (/\p{Cc}/u.test(password)) {
+        throw unusable(`the password of the user '${name}' has a control character`, { options });
+      }
+      this.#digests.add(normal(`${name}:${password}`), { user: name });
+    }
+    this.isGuessable = users.some(({ password }) => password.length < unguessableLength);
+  }
+
+  /** Whose `credentials` these are: the part of the field after the scheme. */
+  find(credentials: string): Identity | undefined {
+    return this.#digests.find(normal(Buffer.from(credentials, "base64").toString("utf8")));
+  }
+}
+
+/** Keyboards of some systems write an accent as a character of its own (RFC 8265 section 4.1: NFC). */
+const normal = (text: string): string => text.normalize("NFC");

@@ -1,0 +1,35 @@
+import { unusable } from "mcp-tunnel-protocol";
+import type { BearerKey } from "../options.js";
+import type { Identity } from "../visit.js";
+import { Digests } from "./digests.js";
+import { checkName } from "./names.js";
+
+/** Shorter keys could be guessed: strangers try thousands a second, and no limit holds for keys. */
+const minKeyLength = 16;
+const visibleAscii = /^[\x21-\x7e]*$/;
+
+/**
+ * Reads the keys of a gate. Errors name a key and never show it.
+ * @throws TunnelError `invalid_option`.
+ */
+export function bearerKeys(keys: readonly BearerKey[]): Digests<Identity> {
+  const options = ["bearer"];
+  if (keys.length === 0) throw unusable("bearer has no keys: nobody could come in", { options });
+  const digests = new Digests<Identity>();
+  const names = new Set<string>();
+  for (const { name, key } of keys) {
+    checkName(name, "the name of a key", options);
+    if (names.has(name)) throw unusable(`two keys have the name '${name}'`, { options });
+    names.add(name);
+    if (key.length < minKeyLength || !visibleAscii.test(key)) {
+      throw unusable(
+        `the key '${name}' cannot be used: a key has at least ${minKeyLength} visible characters of ASCII`,
+        { options },
+      );
+    }
+    if (!digests.add(key, { user: name })) {
+      throw unusable(`the key '${name}' is the same as another one: give each its own`, { options });
+    }
+  }
+  return digests;
+}

@@ -1,0 +1,110 @@
+import { AnySpelling, type RawHeaders } from "mcp-tunnel-protocol";
+import { isOwnCookie, ownCookieMark } from "./paths.js";
+
+/** A field that may be a proof for the gate, as it came. */
+export interface ProofField {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** The fields of a visit, taken apart. */
+export interface VisitFields {
+  /** What the service may get of the fields, whoever the visitor is: no proofs, no cookies of the gate. */
+  readonly others: RawHeaders;
+  readonly authorization: ProofField | undefined;
+  readonly apiKey: ProofField | undefined;
+  /** A proof came twice. The gate and the service might each read another one. */
+  readonly isAmbiguous: boolean;
+  /** A browser asks for the script of a service worker (Service Workers, "Update"). */
+  readonly isServiceWorker: boolean;
+}
+
+/** Takes the fields of visits apart, for a gate that knows which of them are proofs. */
+export class FieldReader {
+  readonly #taken: AnySpelling;
+
+  /** Fields that are no proof for this gate stay among the others. */
+  constructor(proofs: { readonly authorization: boolean; readonly apiKey: boolean }) {
+    const names = ["cookie", "service-worker"];
+    if (proofs.authorization) names.push("authorization");
+    if (proofs.apiKey) names.push("x-api-key");
+    this.#taken = new AnySpelling(names, ["x-tunnel-"]);
+  }
+
+  /** One pass: it runs for every request. */
+  read(headers: RawHeaders): VisitFields {
+    const others: RawHeaders = [];
+    let authorization: ProofField | undefined;
+    let apiKey: ProofField | undefined;
+    let isAmbiguous = false;
+    let isServiceWorker = false;
+    for (let i = 0; i < headers.length; i += 2) {
+      const name = headers[i] as string;
+      const value = headers[i + 1] as string;
+      if (!this.#taken.has(name)) {
+        others.push(name, value);
+        continue;
+      }
+      switch (name.toLowerCase()) {
+        case "authorization":
+          isAmbiguous ||= authorization !== undefined;
+          authorization = { name, value };
+          break;
+        case "x-api-key":
+          isAmbiguous ||= apiKey !== undefined;
+          apiKey = { name, value };
+          break;
+        case "cookie":
+          pushCookies(others, name, value);
+          break;
+        case "service-worker":
+          isServiceWorker = true;
+          break;
+        case "x-tunnel-visitor":
+          // Whoever mounts the gate lets this field in only if it is not the visitor's own.
+          others.push(name, value);
+          break;
+        default:
+        // The field is X-Tunnel-User or one of its relatives, or a name that a service behind CGI could take
+        // for one of the fields above: `X_API_Key`.
+      }
+    }
+    return { others, authorization, apiKey, isAmbiguous, isServiceWorker };
+  }
+}
+
+function pushCookies(to: RawHeaders, name: string, value: string): void {
+  if (!value.includes(ownCookieMark)) {
+    to.push(name, value);
+    return;
+  }
+  const kept = value.split(";").filter((cookie) => !isOwnCookie(cookie.split("=", 1)[0] as string));
+  if (kept.length > 0) to.push(name, kept.join(";").trim());
+}
+
+/**
+ * The fields that tell the service who visits. Only visible ASCII and inner spaces stand as they are. Other
+ * characters, and `%`, are written as in URLs, their UTF-8 in `%XX`: `decodeURIComponent` gives the name.
+ */
+export function identityFields(identity: {
+  readonly user: string;
+  readonly client?: string;
+  readonly scope?: string;
+}): RawHeaders {
+  const fields = ["X-Tunnel-User", asFieldValue(identity.user)];
+  if (identity.client !== undefined) fields.push("X-Tunnel-Client", asFieldValue(identity.client));
+  if (identity.scope !== undefined) fields.push("X-Tunnel-Scope", asFieldValue(identity.scope));
+  return fields;
+}
+
+const plain = /^[\x21-\x24\x26-\x7e]+(?: [\x21-\x24\x26-\x7e]+)*$/;
+
+function asFieldValue(text: string): string {
+  if (plain.test(text)) return text;
+  // A lone surrogate becomes U+FFFD, where `encodeURIComponent` would throw.
+  return Buffer.from(text, "utf8")
+    .toString("latin1")
+    .replaceAll(/[^\x21-\x24\x26-\x7e]/g, (char) => {
+      return `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
+    });
+}

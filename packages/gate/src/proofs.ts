@@ -1,0 +1,106 @@
+import type { BasicUsers } from "./credentials/basic-users.js";
+import type { Digests } from "./credentials/digests.js";
+import type { ProofField, VisitFields } from "./fields.js";
+import type { OAuth } from "./oauth/oauth.js";
+import { Tries } from "./tries.js";
+import type { Identity, Visit } from "./visit.js";
+
+/**
+ * How often an address may send a wrong password of HTTP Basic authentication, each minute. People choose
+ * weak passwords, and a browser sends a stale one once, not ten times.
+ */
+const triesPerMinute = 10;
+
+/** What the proofs of a visit are worth. */
+export type Finding =
+  /** `rest`: the fields that are none of the gate's proofs, which the service may get. */
+  | { readonly kind: "known"; readonly identity: Identity; readonly rest: readonly ProofField[] }
+  /** `wasWrong`: something was shown, and is not valid. `isTokenWrong`: it was shown as a Bearer token. */
+  | { readonly kind: "unknown"; readonly wasWrong: boolean; readonly isTokenWrong: boolean }
+  | { readonly kind: "tooManyTries"; readonly waitSeconds: number };
+
+const nothingShown: Finding = { kind: "unknown", wasWrong: false, isTokenWrong: false };
+
+/** Checks what visitors show. */
+export class Proofs {
+  readonly users: BasicUsers | undefined;
+  readonly #oauth: OAuth | undefined;
+  readonly #tries = new Tries(triesPerMinute);
+  /** May be replaced at any time. */
+  keys: Digests<Identity> | undefined;
+
+  constructor(keys: Digests<Identity> | undefined, users: BasicUsers | undefined, oauth: OAuth | undefined) {
+    this.keys = keys;
+    this.users = users;
+    this.#oauth = oauth;
+  }
+
+  /** Whether anything but an address lets a visitor in. */
+  get any(): boolean {
+    return this.keys !== undefined || this.users !== undefined || this.#oauth !== undefined;
+  }
+
+  check({ authorization, apiKey }: VisitFields, visit: Visit): Finding {
+    const byKey = apiKey === undefined ? undefined : this.keys?.find(apiKey.value);
+    if (byKey !== undefined) {
+      const isOwn = authorization === undefined || this.#isOwn(authorization.value, visit);
+      return { kind: "known", identity: byKey, rest: isOwn ? [] : [authorization] };
+    }
+    const found =
+      authorization === undefined ? nothingShown : this.#checkAuthorization(authorization.value, visit);
+    // A key that is not the gate's may be the service's own.
+    if (found.kind === "known" && apiKey !== undefined) return { ...found, rest: [apiKey] };
+    if (found.kind === "unknown" && apiKey !== undefined) return { ...found, wasWrong: true };
+    return found;
+  }
+
+  #checkAuthorization(value: string, visit: Visit): Finding {
+    const { scheme, credentials } = split(value);
+    if (scheme === "bearer") {
+      const identity = this.#findToken(credentials, visit);
+      if (identity !== undefined) return { kind: "known", identity, rest: [] };
+      return { kind: "unknown", wasWrong: true, isTokenWrong: true };
+    }
+    if (scheme === "basic" && this.users !== undefined) {
+      return this.#checkPassword(this.users, credentials, visit.address);
+    }
+    return { kind: "unknown", wasWrong: true, isTokenWrong: false };
+  }
+
+  #findToken(token: string, visit: Visit): Identity | undefined {
+    return this.keys?.find(token) ?? this.#oauth?.identify(token, visit);
+  }
+
+  /**
+   * An address that has failed too often has to wait with the right password, too. If that let it in, the
+   * answer would still tell a guesser which password is right. Neighbours who share an address with a guesser
+   * wait with him. Keys and tokens, which nobody guesses, go on working there.
+   */
+  #checkPassword(users: BasicUsers, credentials: string, address: string | undefined): Finding {
+    const waitSeconds = this.#tries.waitSeconds(address);
+    if (waitSeconds > 0) return { kind: "tooManyTries", waitSeconds };
+    const identity = users.find(credentials);
+    if (identity !== undefined) return { kind: "known", identity, rest: [] };
+    this.#tries.failed(address);
+    return { kind: "unknown", wasWrong: true, isTokenWrong: false };
+  }
+
+  /**
+   * Whether an Authorization beside a right key is a proof for the gate as well, which the service must not
+   * get. A password counts as one unread. Otherwise a visitor with a key could guess passwords without limit,
+   * at a service that shows what it gets.
+   */
+  #isOwn(value: string, visit: Visit): boolean {
+    const { scheme, credentials } = split(value);
+    if (scheme === "basic") return this.users !== undefined;
+    return scheme === "bearer" && this.#findToken(credentials, visit) !== undefined;
+  }
+}
+
+/** RFC 9110 section 11.4: a scheme in any letter case, and what follows the spaces behind it. */
+function split(value: string): { readonly scheme: string; readonly credentials: string } {
+  const trimmed = value.trim();
+  const space = trimmed.indexOf(" ");
+  if (space === -1) return { scheme: trimmed.toLowerCase(), credentials: "" };
+  return { scheme: trimmed.slice(0, space).toLowerCase(), credentials: trimmed.slice(space).trim() };
+}
