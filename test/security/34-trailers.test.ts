@@ -26,7 +26,7 @@ const forbidden = [
   ...["X-Forwarded-For", "x_forwarded_for", "Forwarded", "X-Real-IP", "X-Request-Id", "X_Request_Id"],
   ...["Cookie", "Authorization", "Host", "Origin", "Expect", "Content-Type", "Content_Type", "Range"],
   ...["If-Match", "X-Forwarded-Port", "CF-Connecting-IP", "true_client_ip", "X-Tunnel-Visitor", "Proxy"],
-  ...["Sec-Fetch-Site", "X-Original-URL", "Content-Disposition"],
+  ...["Sec-Fetch-Site", "X-Original-URL", "Content-Disposition", "X-Tunnel-User", "x_tunnel_scope"],
 ];
 const forbiddenInAnswers = [
   ...["Set-Cookie", "Set_Cookie", "Clear-Site-Data", "X-Request-Id", "X-Tunnel-Error", "Content-Type"],

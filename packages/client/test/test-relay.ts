@@ -29,6 +29,8 @@ export class TestRelay {
   /** Whether the relay speaks version 1. */
   v1 = true;
   keeps = true;
+  /** Whether the relay announces that it writes `X-Tunnel-Visitor`. */
+  visitorAddress = false;
   resumeTimeoutMs = 60_000;
   answer: (message: RegisterMessage) => Answer = (message) => ({ accept: message.subdomain ?? "drawn" });
   readonly registrations: RegisterMessage[] = [];
@@ -159,7 +161,8 @@ export class TestRelay {
   }
 
   #accept(link: WebSocketLink, subdomain: string, message: RegisterMessage): void {
-    const acknowledge = { subdomain, url: `https://${subdomain}.relay.test` };
+    const announced = this.visitorAddress ? { visitorAddress: true } : {};
+    const acknowledge = { subdomain, url: `https://${subdomain}.relay.test`, ...announced };
     if (!this.v1) {
       link.send(JSON.stringify(acknowledge));
       this.session = new JsonRelaySession(link, { onClose: (_error, code) => this.#onEnded(code) });

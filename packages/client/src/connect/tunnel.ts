@@ -62,8 +62,8 @@ export function openTunnel(
   options: ResolvedOptions,
 ): Tunnel {
   const { protocol, visitorAddress } = registration.acknowledge;
-  const acceptChecked: AcceptStream =
-    visitorAddress === true ? accept : (stream, head, end) => accept(stream, withoutVisitorField(head), end);
+  const acceptChecked: AcceptStream = (stream, head, end) =>
+    accept(stream, withoutTunnelFields(head, visitorAddress === true), end);
   if (protocol === undefined) return new JsonTunnel(registration, acceptChecked, handler, options);
   if (protocol === 1) return new V1Tunnel(registration, acceptChecked, handler, options);
   throw new TunnelError(
@@ -72,19 +72,32 @@ export function openTunnel(
   );
 }
 
-const inAnySpelling = new AnySpelling([visitorField.toLowerCase()], []);
+const tunnelFields = new AnySpelling([], ["x-tunnel-"]);
 
 /**
- * Removes the field if the relay does not write it, because then the visitor wrote it (PROTOCOL.md, "Heads
- * and trailers").
+ * Removes the fields by which the ends of a tunnel speak to the local service, because the visitor wrote them
+ * (PROTOCOL.md, "Heads and trailers"). Our relay has done so; the client does not rely on it.
+ * `isVisitorOwn`: the relay writes `X-Tunnel-Visitor`, so that this field stays.
  */
-function withoutVisitorField(head: RequestHead): RequestHead {
-  const isName = (i: number): boolean => inAnySpelling.has(head.headers[i - (i % 2)] as string);
-  for (let i = 0; i < head.headers.length; i += 2) {
-    if (isName(i)) return { ...head, headers: head.headers.filter((_, at) => !isName(at)) };
+function withoutTunnelFields(head: RequestHead, isVisitorOwn: boolean): RequestHead {
+  const { headers } = head;
+  // This runs for every request, and nearly none has such a field.
+  for (let i = 0; i < headers.length; i += 2) {
+    if (isForeign(headers[i] as string, isVisitorOwn)) {
+      return {
+        ...head,
+        headers: headers.filter((_, at) => !isForeign(headers[at - (at % 2)] as string, isVisitorOwn)),
+      };
+    }
   }
   return head;
 }
+
+function isForeign(name: string, isVisitorOwn: boolean): boolean {
+  return tunnelFields.has(name) && !(isVisitorOwn && name.toLowerCase() === lowerVisitorField);
+}
+
+const lowerVisitorField = visitorField.toLowerCase();
 
 class V1Tunnel implements Tunnel {
   readonly wire = "v1";

@@ -1,4 +1,4 @@
-import { headerValue, isEventStreamType, StreamReset } from "mcp-tunnel-protocol";
+import { endToEndTrailers, headerValue, isEventStreamType, StreamReset } from "mcp-tunnel-protocol";
 import type {
   AcceptedStream,
   RawHeaders,
@@ -168,7 +168,8 @@ export class Exchange implements AcceptedStream, StreamHandler {
   onEnd(trailers: RawHeaders): void {
     this.#requestEnded = true;
     if (this.#observer !== undefined) this.#observer.onRequestEnd(trailers);
-    this.#service.onEnd(trailers);
+    // The relay is not trusted to have dropped fields that do not belong in trailers.
+    this.#service.onEnd(trailers.length === 0 ? trailers : endToEndTrailers(trailers));
     if (this.#state === "answered") this.#endSoon();
   }
 

@@ -12,8 +12,9 @@ import type { AcceptedStream, RequestHead, StreamHandler } from "mcp-tunnel-prot
  * gets an error of the relay, after it an answer that is visibly cut off.
  *
  * Requests that reach a service are fit to be sent on. They have a method, a path in origin form (or
- * `OPTIONS *`), and one Content-Length at most. The service itself has to drop fields that speak of a single
- * connection (RFC 9110 section 7.6.1), both ways.
+ * `OPTIONS *`), and one Content-Length at most. No visitor has written a field whose name begins with
+ * `X-Tunnel-`. Their trailers have no fields that belong in a head. The service itself has to drop fields
+ * that speak of a single connection (RFC 9110 section 7.6.1), both ways.
  */
 export interface Service {
   /**

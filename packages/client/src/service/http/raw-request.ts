@@ -1,7 +1,7 @@
 import * as http from "node:http";
 import type { Socket } from "node:net";
 import type { RawHeaders, StreamHandler } from "mcp-tunnel-protocol";
-import { carriedProtocols, endToEndTrailers, fieldPairs, headerValue, isBodyless } from "mcp-tunnel-protocol";
+import { carriedProtocols, fieldPairs, headerValue, isBodyless } from "mcp-tunnel-protocol";
 import { lengthOf } from "../request-head.js";
 import { ignored } from "../service.js";
 import type { Answer } from "./answer.js";
@@ -86,8 +86,7 @@ class RawRequest implements StreamHandler, OwnConnection {
     } else {
       this.#bodyEnded = true;
       if (trailers.length > 0 && this.#announced === undefined) {
-        // The relay is not trusted to have dropped fields that do not belong in trailers.
-        this.#request.addTrailers(fieldPairs(endToEndTrailers(trailers)));
+        this.#request.addTrailers(fieldPairs(trailers));
       }
       this.#request.end();
     }
