@@ -1,3 +1,4 @@
+import type * as nodeCrypto from "node:crypto";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { allowedAddresses } from "../src/credentials/allowed-addresses.js";
 import { BasicUsers } from "../src/credentials/basic-users.js";
@@ -9,8 +10,8 @@ const { timingSafeEqual } = vi.hoisted(() => ({
   timingSafeEqual: vi.fn<(a: Buffer, b: Buffer) => boolean>(),
 }));
 
-vi.mock(import("node:crypto"), async (original) => {
-  const crypto = await original();
+vi.mock("node:crypto", async (original) => {
+  const crypto = await original<typeof nodeCrypto>();
   timingSafeEqual.mockImplementation(crypto.timingSafeEqual);
   return { ...crypto, timingSafeEqual };
 });
