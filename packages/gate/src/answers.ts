@@ -66,16 +66,20 @@ export function noMetadata(visit: Visit): Answer {
   return refusal(visit, 404, "no_oauth", "There is no OAuth here: a key or a password is needed.");
 }
 
+/** What a page of another site asks for before it sends a request. */
+export interface Requested {
+  readonly method: string;
+  /** Names of fields, with commas between them. */
+  readonly names: string | undefined;
+}
+
 /**
  * Answers a preflight (WHATWG Fetch, "CORS-preflight fetch"), which never has a proof. What follows it has
  * one or is refused, and the service itself says which pages may read its answers.
  */
-export function preflight(requested: {
-  readonly method: string;
-  readonly headers: string | undefined;
-}): Answer {
-  const fields = ["Access-Control-Allow-Methods", requested.method];
+export function preflight({ method, names }: Requested): Answer {
+  const fields = ["Access-Control-Allow-Methods", method];
   // By name: a `*` would not stand for Authorization.
-  if (requested.headers !== undefined) fields.push("Access-Control-Allow-Headers", requested.headers);
+  if (names !== undefined) fields.push("Access-Control-Allow-Headers", names);
   return { status: 204, headers: [...readable, ...fields, "Access-Control-Max-Age", "600"], body: "" };
 }

@@ -1,5 +1,12 @@
 import type { RequestListener } from "node:http";
-import { FieldNames, headerValue, type RawHeaders, unusable } from "mcp-tunnel-protocol";
+import {
+  FieldNames,
+  headerValue,
+  isFieldValue,
+  isToken,
+  type RawHeaders,
+  unusable,
+} from "mcp-tunnel-protocol";
 import * as answers from "./answers.js";
 import { allowedAddresses } from "./credentials/allowed-addresses.js";
 import { BasicUsers } from "./credentials/basic-users.js";
@@ -211,9 +218,11 @@ function publicFields(fields: RawHeaders): RawHeaders {
   return fields.filter((_, at) => publicNames.has(fields[at - (at % 2)] as string));
 }
 
-/** What a preflight asks for; undefined if the request is none. */
-function preflightOf(headers: RawHeaders): Parameters<typeof answers.preflight>[0] | undefined {
+/** What a preflight asks for, which the answer repeats; undefined if the request is none. */
+function preflightOf(headers: RawHeaders): answers.Requested | undefined {
   const method = headerValue(headers, "access-control-request-method");
-  if (method === undefined || headerValue(headers, "origin") === undefined) return undefined;
-  return { method, headers: headerValue(headers, "access-control-request-headers") };
+  const names = headerValue(headers, "access-control-request-headers");
+  if (method === undefined || !isToken(method) || headerValue(headers, "origin") === undefined)
+    return undefined;
+  return names === undefined || isFieldValue(names) ? { method, names } : undefined;
 }

@@ -1,7 +1,9 @@
 import { STATUS_CODES } from "node:http";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { AnySpelling, type RawHeaders, unusable, visitorField } from "mcp-tunnel-protocol";
+import { plainAddress } from "mcp-tunnel-shared";
 import { badTarget } from "./answers.js";
 import type { Gate } from "./gate.js";
 import { pageFields } from "./page-fields.js";
@@ -39,7 +41,7 @@ export function gatedHandler(
         setFields(req, verdict.headers);
         return handler(req, res);
       case "page":
-        setFields(req, pageFields(req.rawHeaders, origin, req.socket.remoteAddress));
+        setFields(req, pageFields(req.rawHeaders, origin, addressOf(req.socket)));
         return gate.pages(req, res);
       case "answer":
         return respond(req, res, verdict.answer);
@@ -85,7 +87,12 @@ const visitors = new AnySpelling([visitorField.toLowerCase()], []);
 
 function visitOf({ method = "", url = "", rawHeaders, socket }: IncomingMessage, origin: string): Visit {
   const headers = rawHeaders.filter((_, at) => !visitors.has(rawHeaders[at - (at % 2)] as string));
-  return { method, target: url, headers, address: socket.remoteAddress, origin };
+  return { method, target: url, headers, address: addressOf(socket), origin };
+}
+
+/** Undefined once the visitor has left. */
+function addressOf({ remoteAddress }: Socket): string | undefined {
+  return remoteAddress === undefined ? undefined : plainAddress(remoteAddress);
 }
 
 function judge(gate: Gate, req: IncomingMessage, origin: string): Verdict {
