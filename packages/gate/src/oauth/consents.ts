@@ -6,10 +6,10 @@ export interface ConsentRequest {
   /** Unguessable. It stands in the path of the page. */
   readonly id: string;
   readonly client: ConsentClient;
-  /** The URL of what would be granted. */
+  /** The URL of what would be granted. Several URLs have spaces between. */
   readonly resource: string;
   readonly expiresAtMs: number;
-  /** Somebody has approved it already, in the terminal: the page has only to go on. */
+  /** Somebody has approved it already: the page has only to go on. */
   readonly approved: Approval | undefined;
 }
 
@@ -38,7 +38,7 @@ export interface Consents {
    * another browser's.
    */
   find(id: string, req: IncomingMessage, res: ServerResponse): Promise<ConsentRequest | undefined>;
-  /** Remembers that somebody else than the browser has approved. */
+  /** Remembers that the request was approved, and by whom. The browser gets its grant when it comes again. */
   approve(id: string, approval: Approval): void;
   /** Makes the grant, and sends the browser on. */
   grant(id: string, approval: Approval, req: IncomingMessage, res: ServerResponse): Promise<void>;
