@@ -130,9 +130,14 @@ echo "$@" >> "${join(work, "said")}"
     const published = readFileSync(join(work, "said"), "utf8").trim().split("\n");
     const options = "--access public --provenance --ignore-scripts";
     expect(published).toEqual(
-      ["mcp-tunnel-shared", "mcp-tunnel", "mcp-tunnel-client", "mcp-tunnel-stdio", "mcp-tunnel-gate", "mcp-tunnel-cli"].map(
-        (name) => `publish ./packages/${name}-1.2.3.tgz ${options}`,
-      ),
+      [
+        "mcp-tunnel-shared",
+        "mcp-tunnel",
+        "mcp-tunnel-client",
+        "mcp-tunnel-stdio",
+        "mcp-tunnel-gate",
+        "mcp-tunnel-cli",
+      ].map((name) => `publish ./packages/${name}-1.2.3.tgz ${options}`),
     );
     expect(readFileSync(output, "utf8")).toContain("published=true");
   });
