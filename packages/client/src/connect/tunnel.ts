@@ -94,7 +94,9 @@ function withoutTunnelFields(head: RequestHead, isVisitorOwn: boolean): RequestH
 }
 
 function isForeign(name: string, isVisitorOwn: boolean): boolean {
-  return tunnelFields.has(name) && !(isVisitorOwn && name.toLowerCase() === lowerVisitorField);
+  // Many names begin with `x-`, but few of them go on with a `t`, in either case.
+  if ((name.charCodeAt(2) | 0x20) !== 0x74 || !tunnelFields.has(name)) return false;
+  return !(isVisitorOwn && name.toLowerCase() === lowerVisitorField);
 }
 
 const lowerVisitorField = visitorField.toLowerCase();
