@@ -43,7 +43,7 @@ export class Proofs {
   check({ authorization, apiKey }: VisitFields, visit: Visit): Finding {
     const byKey = apiKey === undefined ? undefined : this.keys?.find(apiKey.value);
     if (byKey !== undefined) {
-      const isOwn = authorization === undefined || this.#isOwn(authorization.value, visit);
+      const isOwn = authorization === undefined || this.#isOwn(authorization.value);
       return { kind: "known", identity: byKey, rest: isOwn ? [] : [authorization] };
     }
     const found =
@@ -57,7 +57,7 @@ export class Proofs {
   #checkAuthorization(value: string, visit: Visit): Finding {
     const { scheme, credentials } = split(value);
     if (scheme === "bearer") {
-      const identity = this.#findToken(credentials, visit);
+      const identity = this.keys?.find(credentials) ?? this.#oauth?.identify(credentials, visit);
       if (identity !== undefined) return { kind: "known", identity, rest: [] };
       return { kind: "unknown", wasWrong: true, isTokenWrong: true };
     }
@@ -65,10 +65,6 @@ export class Proofs {
       return this.#checkPassword(this.users, credentials, visit.address);
     }
     return { kind: "unknown", wasWrong: true, isTokenWrong: false };
-  }
-
-  #findToken(token: string, visit: Visit): Identity | undefined {
-    return this.keys?.find(token) ?? this.#oauth?.identify(token, visit);
   }
 
   /**
@@ -86,14 +82,16 @@ export class Proofs {
   }
 
   /**
-   * Whether an Authorization beside a right key is a proof for the gate as well, which the service must not
-   * get. A password counts as one unread. Otherwise a visitor with a key could guess passwords without limit,
-   * at a service that shows what it gets.
+   * Whether an Authorization beside a right key may be a proof for the gate as well, which the service must
+   * not get. A password counts as one unread. Otherwise a visitor with a key could guess passwords without
+   * limit, at a service that shows what it gets. So does any token where there is OAuth: a token that is not
+   * valid at this path may be valid at another.
    */
-  #isOwn(value: string, visit: Visit): boolean {
+  #isOwn(value: string): boolean {
     const { scheme, credentials } = split(value);
     if (scheme === "basic") return this.users !== undefined;
-    return scheme === "bearer" && this.#findToken(credentials, visit) !== undefined;
+    if (scheme !== "bearer") return false;
+    return this.#oauth !== undefined || this.keys?.find(credentials) !== undefined;
   }
 }
 
