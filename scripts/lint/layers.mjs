@@ -195,6 +195,7 @@ export const packages = {
         "fields.ts": "the fields of a visit, taken apart",
         "option-shapes.ts": "the types of the options, checked",
         "option-values.ts": "the entry /options: what a command shows of the options",
+        "own-login.ts": "a look whether the service asks for a login of its own",
         "page-fields.ts": "the fields for the gate's own pages",
         "refused-events.ts": "refusals, told once a second",
         state: "the entry /state: what was drawn, and what lasts, in files",

@@ -46,7 +46,7 @@ export interface ClientEvents {
    * Something works differently through the tunnel, and a setting of the service or an option of the client
    * mends it. Each code comes once. `signed_metadata`: the service's OAuth metadata names the local origin
    * and cannot be rewritten. `redirects_to_https`: the service redirects visitors to the URL that they asked
-   * for.
+   * for. `own_login`: the service behind a gate asks for a token of its own, which no visitor can show it.
    */
   warning: [ClientWarning];
   /** The client has ended for good. `error` says why, unless `close` ended it. */

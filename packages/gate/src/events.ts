@@ -32,7 +32,10 @@ export type GateEvent =
       readonly clientName: string | undefined;
       readonly address: string | undefined;
     }
-  /** Visitors without a valid proof were refused. `count` since the last event of this kind: at most one a second. */
+  /**
+   * Visitors without a valid proof were refused. `count` since the last event of this kind: at most one a
+   * second.
+   */
   | { readonly type: "refused"; readonly count: number; readonly address: string | undefined }
   /** Something that the person should know, as text. */
   | { readonly type: "notice"; readonly text: string };

@@ -36,13 +36,14 @@ export interface Gate {
   readonly needsAddress: boolean;
   /**
    * Gets ready for visits at a public origin. Called before its first visit, and again for another origin.
-   * @throws TunnelError `invalid_option` if the gate cannot work there: OAuth over plain http beyond loopback.
+   * @throws TunnelError `invalid_option` if the gate cannot work there: OAuth over plain http beyond
+   * loopback.
    */
   begin(origin: string): void;
   judge(visit: Visit): Verdict;
   /**
-   * Answers visits whose verdict is `page`. `Host` and `X-Forwarded-Proto` have to be the public origin's, and
-   * `X-Tunnel-Visitor` the visitor's address, if it is known: whoever mounts the gate writes them.
+   * Answers visits whose verdict is `page`. `Host` and `X-Forwarded-Proto` have to be the public origin's,
+   * and `X-Tunnel-Visitor` the visitor's address, if it is known: whoever mounts the gate writes them.
    */
   readonly pages: RequestListener;
   /**
@@ -136,7 +137,8 @@ class Judge implements Gate {
     if (isAllowed !== undefined && !isAllowed(address)) return this.#refuse(visit, answers.addressRefused);
     if (oauth?.owns(target) === true) return { kind: "page" };
     if (!this.#proofs.any) return { kind: "pass", headers: fields.others, identity: undefined };
-    // If discovery found the service's own OAuth, or anything, some hosts would send no key any more (Cursor).
+    // If discovery found the service's own OAuth, or anything, some hosts would send no key any more
+    // (Cursor).
     if (oauth === undefined && isOAuthWellKnown(target)) return answer(answers.noMetadata(visit));
     const requested = method === "OPTIONS" ? preflightOf(headers) : undefined;
     if (requested !== undefined) return answer(answers.preflight(requested));

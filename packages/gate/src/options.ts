@@ -26,7 +26,9 @@ export interface LoginOptions {
   readonly issuer: string;
   readonly clientId: string;
   readonly clientSecret?: string;
-  /** Who may come in: e-mail addresses that the provider has verified, or `@example.com` for a whole domain. */
+  /**
+   * Who may come in: e-mail addresses that the provider has verified, or `@example.com` for a whole domain.
+   */
   readonly allowEmails: readonly string[];
 }
 
@@ -42,8 +44,8 @@ export interface OAuthOptions {
   /** Where grants are kept. Default: in memory. */
   readonly storage?: GrantStorage;
   /**
-   * Whether `iss` is announced and sent in authorization responses (RFC 9207). Codex 0.143 and 0.144 fail when
-   * it is. Default true.
+   * Whether `iss` is announced and sent in authorization responses (RFC 9207). Codex 0.143 and 0.144 fail
+   * when it is. Default true.
    */
   readonly issParameter?: boolean;
 }

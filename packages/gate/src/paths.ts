@@ -20,7 +20,10 @@ export const ownPaths = {
 /** Protected resource metadata (RFC 9728 section 3). The path of the resource may follow. */
 export const resourceMetadata = "/.well-known/oauth-protected-resource";
 
-/** Where clients look for authorization server metadata (RFC 8414 section 3, OpenID Connect Discovery 1.0 section 4). */
+/**
+ * Where clients look for authorization server metadata (RFC 8414 section 3, OpenID Connect Discovery 1.0
+ * section 4).
+ */
 export const serverMetadata = [
   "/.well-known/oauth-authorization-server",
   "/.well-known/openid-configuration",

@@ -3,14 +3,15 @@ import type { ServedTunnel, Service } from "mcp-tunnel-client";
 import { headerValue, unusable } from "mcp-tunnel-protocol";
 import type { AcceptedStream, RequestHead, StreamHandler } from "mcp-tunnel-protocol";
 import type { Gate } from "./gate.js";
+import { OwnLoginWatch } from "./own-login.js";
 import { pageFields } from "./page-fields.js";
 import type { Answer } from "./visit.js";
 
 export type { Gate } from "./gate.js";
 
 /**
- * Puts a gate before the service of a tunnel. The result is a service, which owns both from then on and closes
- * them. Give it to one client.
+ * Puts a gate before the service of a tunnel. The result is a service, which owns both from then on and
+ * closes them. Give it to one client.
  *
  * @example
  * const gate = await createGate({ bearer: { keys: [{ name: "laptop", key: process.env.VISITOR_KEY }] } });
@@ -24,6 +25,8 @@ export function gated(service: Service, gate: Gate): Service {
 class GatedService implements Service {
   readonly #service: Service;
   readonly #gate: Gate;
+  /** Not for a gate that leaves `Authorization` to the service. */
+  readonly #ownLogin: OwnLoginWatch | undefined;
   /** Answers visits to the gate's own pages. Made for the first of them. */
   #pages: Service | undefined;
   /** The tunnels that have begun. More than one only while a client moves. */
@@ -34,6 +37,7 @@ class GatedService implements Service {
   constructor(service: Service, gate: Gate) {
     this.#service = service;
     this.#gate = gate;
+    this.#ownLogin = gate.declaration.kinds.length > 0 ? new OwnLoginWatch() : undefined;
   }
 
   get open(): number {
@@ -70,7 +74,12 @@ class GatedService implements Service {
     const verdict = this.#gate.judge({ method, target, headers, address, origin });
     switch (verdict.kind) {
       case "pass":
-        return this.#service.accept(stream, { ...head, headers: verdict.headers }, end, tunnel);
+        return this.#service.accept(
+          this.#ownLogin === undefined ? stream : this.#ownLogin.over(stream, tunnel),
+          { ...head, headers: verdict.headers },
+          end,
+          tunnel,
+        );
       case "page": {
         this.#pages ??= createService({ handler: this.#gate.pages });
         const fields = pageFields(headers, origin, address);

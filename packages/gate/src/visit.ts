@@ -9,7 +9,8 @@ export interface Visit {
   /** The visitor's address, as far as somebody who is believed has said it. */
   readonly address: string | undefined;
   /**
-   * The public origin of the service: scheme, host and port, without a slash. It never comes from the request.
+   * The public origin of the service: scheme, host and port, without a slash. It never comes from the
+   * request.
    */
   readonly origin: string;
 }

@@ -374,7 +374,10 @@ describe("ways around a gate", () => {
     expect(outcome(gate.judge(visitOf([], { method, target })))).toEqual([]);
   });
 
-  /** He asks for what is public, and says in a field that some frameworks believe that he means something else. */
+  /**
+   * He asks for what is public, and says in a field that some frameworks believe that he means something
+   * else.
+   */
   it("is none that a field leads to, where no proof is needed", async () => {
     const gate = await gateOf({ bearer });
     const target = "/.well-known/acme-challenge/a";

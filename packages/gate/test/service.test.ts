@@ -50,12 +50,12 @@ interface Behind {
 }
 
 /** A service that answers at once, and remembers what it got. */
-function behind(): Behind {
+function behind(status = 204, headers: RawHeaders = []): Behind {
   const [reached, begun]: [RawHeaders[], ServedTunnel[]] = [[], []];
   const service: Service = {
     accept(stream, head) {
       reached.push(head.headers);
-      stream.sendHead({ status: 204, headers: [] }, true);
+      stream.sendHead({ status, headers }, true);
       return { onData: (chunk) => stream.consumed(chunk.length), onEnd() {}, onReset() {} };
     },
     open: 0,
@@ -75,6 +75,32 @@ async function start(
 }
 
 const host = ["Host", "demo.relay.test"];
+
+describe("a service with a login of its own behind a gate", () => {
+  const withKey = { headers: [...host, "Authorization", `Bearer ${key}`] };
+
+  async function warnings(status: number, challenge: string, options: GateOptions): Promise<string[]> {
+    const codes: string[] = [];
+    const inner = behind(status, ["WWW-Authenticate", challenge]);
+    const service = gated(inner.service, await createGate(options));
+    const rig = closing(startRig({ service }, undefined, { warn: ({ code }) => codes.push(code) }));
+    for (let i = 0; i < 30; i++) await visit(rig.relay, withKey).complete();
+    return codes;
+  }
+
+  it("is told of once, because no visitor can show two tokens", async () => {
+    expect(await warnings(401, "Bearer resource_metadata=x", { bearer })).toEqual(["own_login"]);
+  });
+
+  it("is another thing than a refusal, or a login by password", async () => {
+    expect(await warnings(403, "Bearer", { bearer })).toEqual([]);
+    expect(await warnings(401, "Basic realm=x", { bearer })).toEqual([]);
+  });
+
+  it("works behind a list of addresses, which takes nothing", async () => {
+    expect(await warnings(401, "Bearer", { allowAddresses: ["0.0.0.0/0", "::/0"] })).toEqual([]);
+  });
+});
 
 describe("a gate before a service", () => {
   it("lets only those in who have a proof, and takes it from them", async () => {

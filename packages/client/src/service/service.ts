@@ -84,7 +84,7 @@ export interface ServedTunnel {
 
 /** Something that works differently through the tunnel, and how to mend it. */
 export interface ClientWarning {
-  readonly code: "signed_metadata" | "redirects_to_https";
+  readonly code: "signed_metadata" | "redirects_to_https" | "own_login";
   readonly message: string;
 }
 

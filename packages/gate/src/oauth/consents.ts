@@ -17,7 +17,10 @@ export interface ConsentClient {
   readonly id: string;
   /** The name that the client gave itself. Anybody may call himself anything. */
   readonly name: string;
-  /** The host of its metadata document, which proves that the client is that host's; undefined: it registered itself. */
+  /**
+   * The host of its metadata document, which proves that the client is that host's; undefined: it registered
+   * itself.
+   */
   readonly documentHost: string | undefined;
   /** Where the answer goes. */
   readonly redirectUri: string;

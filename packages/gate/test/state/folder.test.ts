@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
 import { stateFolder, type System } from "../../src/state/folder.js";
 
-const home = "/home/ada";
+const home = "/homes/ada";
 const cases: [what: string, folder: string, system: System][] = [
-  ["Linux", "/home/ada/.local/state/mcp-tunnel", { platform: "linux", env: {}, home }],
+  ["Linux", "/homes/ada/.local/state/mcp-tunnel", { platform: "linux", env: {}, home }],
   [
     "Linux with XDG_STATE_HOME",
     "/srv/state/mcp-tunnel",
@@ -11,13 +11,13 @@ const cases: [what: string, folder: string, system: System][] = [
   ],
   [
     "Linux with a relative XDG_STATE_HOME, which the specification has ignored",
-    "/home/ada/.local/state/mcp-tunnel",
+    "/homes/ada/.local/state/mcp-tunnel",
     { platform: "linux", env: { XDG_STATE_HOME: "state" }, home },
   ],
   [
     "macOS, whatever XDG_STATE_HOME says",
-    "/Users/ada/Library/Application Support/mcp-tunnel",
-    { platform: "darwin", env: { XDG_STATE_HOME: "/srv/state" }, home: "/Users/ada" },
+    "/people/ada/Library/Application Support/mcp-tunnel",
+    { platform: "darwin", env: { XDG_STATE_HOME: "/srv/state" }, home: "/people/ada" },
   ],
   [
     "Windows",
@@ -41,7 +41,7 @@ const cases: [what: string, folder: string, system: System][] = [
   ],
   [
     "an empty MCP_TUNNEL_STATE_DIR, which is none",
-    "/home/ada/.local/state/mcp-tunnel",
+    "/homes/ada/.local/state/mcp-tunnel",
     { platform: "linux", env: { MCP_TUNNEL_STATE_DIR: "", XDG_STATE_HOME: "" }, home },
   ],
 ];
