@@ -5,6 +5,7 @@ import { CountsReporter } from "./scripts/counts-reporter.js";
  * Tests with a command of their own, `npm run test:NAME`: npm or pip alone takes a minute or more in them.
  */
 const separate: Readonly<Record<string, string>> = {
+  hosts: "test/hosts/**",
   image: "test/packaging/image.test.ts",
   services: "test/services/**",
   stdio: "test/stdio/**",
