@@ -33,15 +33,18 @@ interface V1Server {
 
 /**
  * A server built with SDK v1 as its documentation shows: with sessions, and a transport for each session.
- * `create` makes the server of a session, `options` gives the options of its transport.
+ * `create` makes the server of a session, `options` gives the options of its transport. `fields` stand in
+ * each answer.
  */
 export async function startV1Server(
   create: () => V1Server = createTools,
   options: (port: number) => Partial<TransportOptions> = () => ({}),
+  fields: Readonly<Record<string, string>> = {},
 ): Promise<LocalMcpServer> {
   const transports = new Map<string, StreamableHTTPServerTransport>();
 
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    for (const [name, value] of Object.entries(fields)) res.setHeader(name, value);
     const sessionId = req.headers["mcp-session-id"];
     const known = typeof sessionId === "string" ? transports.get(sessionId) : undefined;
     if (known !== undefined) return known.handleRequest(req, res);
