@@ -1,17 +1,19 @@
 /**
- * Code that the commands of both ends share. It imports only Node's own modules: it knows commander's objects
- * by their shape.
+ * Code that the commands of both ends share. It imports only Node's own modules, and those of this package: it
+ * knows commander's objects by their shape.
  *
  * - `heap.ts`: when V8 collects
  * - `options.ts`: names of variables, help
  * - `secret.ts`: secrets as flags and in files
  * - `line-output.ts`: lines that are written without waiting for their reader
+ * - `table.ts`: columns of text
  * - `standard-streams.ts`: what happens when a standard stream cannot be written
  */
 export { letHeapGrow } from "./heap.js";
 export { LineOutput } from "./line-output.js";
 export type { LineOutputOptions } from "./line-output.js";
-export { environmentName, optionDescription, readSwitch, sourceName } from "./options.js";
+export { environmentName, optionDescription, optionKey, readSwitch, sourceName } from "./options.js";
 export type { OptionValues } from "./options.js";
 export { readSecret } from "./secret.js";
 export { endWithReader } from "./standard-streams.js";
+export { table } from "./table.js";

@@ -1,8 +1,8 @@
 import { printable, printableJson } from "mcp-tunnel-shared";
+import { table } from "mcp-tunnel-shared/command";
 import { createToken, listTokens, revokeToken } from "../../auth/token-file-edit.js";
 import { type TokenEntry, tokenId } from "../../auth/token-list.js";
 import { writeLine } from "../output/output.js";
-import { table } from "../output/table.js";
 import type { CreateOptions, FileOption, ListOptions } from "./token-options.js";
 
 export async function create(options: CreateOptions): Promise<void> {

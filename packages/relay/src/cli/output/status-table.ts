@@ -1,8 +1,8 @@
 import { formatBytes, printable } from "mcp-tunnel-shared";
+import { table } from "mcp-tunnel-shared/command";
 import type { StaleSource } from "../../files/staleness.js";
 import type { TunnelStatus } from "../../tunnels/status.js";
 import { gateText } from "../../tunnels/gate.js";
-import { table } from "./table.js";
 
 const head = ["NAME", "SINCE", "CLIENT", "VERSION", "GATE", "RTT", "REQUESTS", "IN", "OUT", "OPEN", "STATE"];
 

@@ -1,4 +1,4 @@
-import { printable } from "mcp-tunnel-shared";
+import { printable } from "../printable.js";
 
 /** Columns as wide as their widest cell. Cells are escaped, because strangers may have chosen them. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
