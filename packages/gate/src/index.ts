@@ -9,6 +9,7 @@
  * - `state/` (entry `/state`): what was drawn, and what lasts, in files
  * - `service.ts` (entry `/service`): a gate before the service of a tunnel
  */
+export { drawPasscode } from "./credentials/passcode.js";
 export type { GateDeclaration } from "./declaration.js";
 export type { ApprovalKind, GateEvent } from "./events.js";
 export { createGate } from "./gate.js";
