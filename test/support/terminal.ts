@@ -22,13 +22,14 @@ export function runAtTerminal(
   command: keyof typeof commands,
   args: readonly string[],
   columns = 100,
+  env: NodeJS.ProcessEnv = {},
 ): TerminalCommand {
   const words = [process.execPath, commands[command], ...args].map((word) => `'${word}'`);
   // `stty` sets the size: a terminal that `script` makes for a pipe has none.
   const line = `stty rows 24 cols ${columns}; exec ${words.join(" ")}`;
   const child = spawn("script", ["--quiet", "--return", "--command", line, "/dev/null"], {
     stdio: ["pipe", "pipe", "inherit"],
-    env: { ...process.env, TERM: "xterm", NO_COLOR: "1" },
+    env: { ...process.env, TERM: "xterm", NO_COLOR: "1", ...env },
   });
   const exited = once(child, "close");
   let screen = "";

@@ -3,12 +3,18 @@ import { TunnelError } from "mcp-tunnel-protocol";
 import { printable, printableLines, stackOf } from "mcp-tunnel-shared";
 import { endWithReader, letHeapGrow } from "mcp-tunnel-shared/command";
 import type { TunnelClient } from "mcp-tunnel-client";
+import type { GateEvent } from "mcp-tunnel-gate";
+import { Approvals } from "./approvals.js";
+import { bounding } from "./gate-events.js";
 import type { McpServers, OnServerEvent } from "./mcp-servers.js";
+import { openMcpWarning, watchForOpenMcp } from "./open-mcp-watch.js";
 import { exitStatus, parseCommandLine } from "./options.js";
 import type { CliOptions } from "./options.js";
-import { HumanRenderer, JsonRenderer } from "./render.js";
+import { JsonRenderer } from "./render-json.js";
+import { HumanRenderer } from "./render.js";
 import type { Renderer } from "./render.js";
 import { TerminalOutput } from "./terminal-output.js";
+import type { VisitorGate } from "./visitor-gate.js";
 
 letHeapGrow();
 
@@ -19,9 +25,12 @@ const output = new TerminalOutput(() => onReaderGone());
 endWithReader();
 
 async function main(args: readonly string[]): Promise<number> {
+  if (args[0] === "auth") return runAuth(args.slice(1));
   let client: TunnelClient;
   let renderer: Renderer;
   let mcp: McpServers | undefined;
+  let gate: VisitorGate | undefined;
+  let approvals: Approvals | undefined;
   // An open question would keep the process alive, and the terminal in its mode.
   const asking = new AbortController();
   const ask = (patterns: readonly string[]): Promise<string> => pick(patterns, asking.signal);
@@ -29,25 +38,47 @@ async function main(args: readonly string[]): Promise<number> {
     const options = parseCommandLine(args);
     // The client is loaded when it is needed: with its HTTP library it would take half of the time in which
     // the command answers a mistake or --help.
-    const { TunnelClient } = await import("mcp-tunnel-client");
+    const { createService, TunnelClient } = await import("mcp-tunnel-client");
     mcp = await openMcp(options, (...event) => renderer.server(...event));
-    const { port, target } = options.client;
+    const { port, target } = options.local ?? {};
     const local = mcp?.title ?? String(target ?? `http://localhost:${port}`);
     renderer = options.json ? new JsonRenderer(output) : new HumanRenderer(output, local);
+    if (options.visitors !== undefined && askable(options)) {
+      approvals = new Approvals(process.stdin, (number) => gate?.approve(number));
+    }
+    gate = await openGate(
+      options,
+      bounding((event, others) => {
+        const canApprove = event.type === "asked" && approvals?.begin() === true;
+        renderer.gate(event, others, canApprove);
+      }),
+    );
+    const service = gate?.guard(mcp?.service ?? createService(options.local ?? {})) ?? mcp?.service;
     client = new TunnelClient({
       ...options.client,
-      ...(mcp === undefined ? {} : { service: mcp.service }),
+      ...(service === undefined ? options.local : { service }),
       ...(askable(options) ? { pick: ask } : {}),
+      ...(options.isOpenByDefault
+        ? { observeExchange: watchForOpenMcp(() => renderer.warn(...openMcpWarning)) }
+        : {}),
     });
-    renderer.follow(client, mcp?.places);
+    renderer.follow(client, mcp?.places, gate?.auth);
+    client.on("connected", (tunnel) => gate?.named(tunnel));
   } catch (error) {
+    await gate?.close();
     return usageStatus(error);
   }
   mcp?.probe();
-  return run(client, renderer, {
+  const status = await run(client, renderer, {
     drain: () => mcp?.drain(),
-    stopAsking: () => asking.abort(),
+    stopAsking: () => {
+      asking.abort();
+      approvals?.stop();
+    },
   });
+  approvals?.stop();
+  await gate?.close();
+  return status;
 }
 
 /** What else has to let go when the client is asked to end. */
@@ -59,10 +90,36 @@ interface Others {
 }
 
 /** The MCP servers that are served in place of a local service. The bridge is loaded when it is needed. */
-async function openMcp({ mcp }: CliOptions, onEvent: OnServerEvent): Promise<McpServers | undefined> {
+async function openMcp(
+  { mcp, visitors }: CliOptions,
+  onEvent: OnServerEvent,
+): Promise<McpServers | undefined> {
   if (mcp === undefined) return undefined;
   const { openMcpServers } = await import("./mcp-servers.js");
-  return openMcpServers(mcp, onEvent);
+  return openMcpServers(mcp, (visitors?.kinds.length ?? 0) > 0, onEvent);
+}
+
+/** The gate before the service, if visitors have to prove something. It is loaded when it is needed. */
+async function openGate(
+  options: CliOptions,
+  onEvent: (event: GateEvent) => void,
+): Promise<VisitorGate | undefined> {
+  if (options.visitors === undefined) return undefined;
+  const { openVisitorGate } = await import("./visitor-gate.js");
+  const isPersonThere = askable(options);
+  const isTerminal = !options.json && process.stdout.isTTY;
+  return openVisitorGate(options.visitors, options.client, { isTerminal, isPersonThere }, onEvent);
+}
+
+/** `mcp-tunnel-client auth`: a service is never called that. */
+async function runAuth(args: readonly string[]): Promise<number> {
+  const { authCommand } = await import("./auth-command.js");
+  try {
+    await authCommand(args, output);
+    return exitStatus.ended;
+  } catch (error) {
+    return usageStatus(error);
+  }
 }
 
 /** Serves until a signal or an error ends it, and returns the exit status. */

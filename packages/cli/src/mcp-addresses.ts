@@ -7,7 +7,7 @@ export interface McpPlace {
   readonly path: string;
 }
 
-interface McpAddress {
+export interface McpAddress {
   readonly name: string | undefined;
   readonly url: string;
   /** What a person pastes into a shell to use the server in Claude Code. */
@@ -32,6 +32,6 @@ function claudeName(name: string): string {
 }
 
 /** The relay gives the URL. A shell must not run what could be hidden in it. */
-function shellWord(text: string): string {
+export function shellWord(text: string): string {
   return /^[\w./:%~-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

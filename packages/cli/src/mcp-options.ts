@@ -28,7 +28,6 @@ export interface McpFlags {
   stdio?: boolean;
   mcpConfig?: string;
   server?: string[];
-  visitorAuth?: "none";
   stdioEra?: NonNullable<StdioOptions["era"]>;
   stdioSessions?: number;
   stdioIdle?: number;
@@ -44,7 +43,7 @@ export interface SplitArguments {
 }
 
 const stdioExample =
-  "mcp-tunnel-client --stdio --visitor-auth none --relay <url> -- npx -y @modelcontextprotocol/server-everything stdio";
+  "mcp-tunnel-client --stdio --relay <url> -- npx -y @modelcontextprotocol/server-everything stdio";
 
 /**
  * Takes the command of a server off the arguments: it has options of its own.
@@ -75,11 +74,6 @@ export function addMcpOptions(command: Command): Command {
     option("--server <name>", "a server of --mcp-config to serve; can be given several times")
       .default(undefined, "all that are not disabled")
       .argParser((name: string, others: string[] | undefined) => [...(others ?? []), name]),
-    option(
-      "--visitor-auth <kind>",
-      "how visitors prove who they are. --stdio and --mcp-config need it; 'none': everybody who knows or " +
-        "guesses the URL can use the servers with your rights",
-    ).choices(["none"]),
     option(
       "--stdio-era <era>",
       "the MCP revisions of the servers: 'legacy' up to 2025-11-25, 'modern' from 2026-07-28, or 'auto' to ask them",
@@ -127,7 +121,6 @@ export function readMcpOptions(
   }
   checkOneForm([hasLocal && "<local>", isStdio && stdioName, file !== undefined && configName]);
   if (hasLocal) return undefined;
-  if (flags.visitorAuth === undefined) throw withoutAuth(isStdio ? stdioName : configName);
   const limits = limitsOf(flags);
   if (file !== undefined) return { servers: { form: "config", file, names }, limits, forwarding };
   const [program, ...args] = command ?? [];
@@ -143,13 +136,6 @@ function checkOneForm(forms: readonly (string | false)[]): void {
     );
   }
   if (given.length > 1) throw unusable(`${given.join(" and ")} exclude each other: give one of them`);
-}
-
-function withoutAuth(form: string): Error {
-  const message =
-    `${form} needs --visitor-auth none, because nothing checks visitors yet. It means that everybody who knows ` +
-    "or guesses the URL can use the MCP server with your rights: your files, your accounts";
-  return unusable(message, { options: ["visitor-auth"] });
 }
 
 function limitsOf(flags: McpFlags): StdioLimits {

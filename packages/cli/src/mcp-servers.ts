@@ -1,6 +1,6 @@
 import { createService } from "mcp-tunnel-client";
-import type { Service } from "mcp-tunnel-client";
-import { TunnelError, unusable } from "mcp-tunnel-protocol";
+import type { Service, ServiceOptions } from "mcp-tunnel-client";
+import { isFieldValue, isToken, TunnelError, unusable } from "mcp-tunnel-protocol";
 import {
   atOnlyPath,
   commandText,
@@ -16,6 +16,7 @@ import type { McpServerEntry, StdioEvent, UrlEntry } from "mcp-tunnel-stdio";
 import type { McpPlace } from "./mcp-addresses.js";
 import type { McpOptions } from "./mcp-options.js";
 import { PathService } from "./path-service.js";
+import type { Destination } from "./path-service.js";
 
 /** `name`: that in the config file, if there is one. `text`: the event in words. */
 export type OnServerEvent = (name: string | undefined, event: StdioEvent, text: string) => void;
@@ -33,12 +34,15 @@ export interface McpServers {
   drain(): void;
 }
 
-/** @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read. */
-export function openMcpServers(options: McpOptions, onEvent: OnServerEvent): McpServers {
+/**
+ * `isGuarded`: visitors have to prove that they may come.
+ * @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read.
+ */
+export function openMcpServers(options: McpOptions, isGuarded: boolean, onEvent: OnServerEvent): McpServers {
   const { servers } = options;
   return servers.form === "command"
     ? openCommand(servers.command, servers.args, options, onEvent)
-    : openConfig(servers.file, servers.names, options, onEvent);
+    : openConfig(servers.file, servers.names, options, isGuarded, onEvent);
 }
 
 function openCommand(
@@ -70,21 +74,18 @@ function openConfig(
   file: string,
   names: readonly string[] | undefined,
   { limits, forwarding }: McpOptions,
+  isGuarded: boolean,
   onEvent: OnServerEvent,
 ): McpServers {
   const entries = readEntries(file, names);
   const commands = entries.filter((entry) => entry.kind === "command");
   const urls = entries.filter((entry) => entry.kind === "url");
-  for (const entry of urls) refuseCredentials(entry, file);
+  if (!isGuarded) for (const entry of urls) refuseCredentials(entry, file);
   const servers = createMcpServers(commands, {
     ...limits,
     onEvent: (name, event) => onEvent(name, event, eventText(event)),
   });
-  const destinations = urls.map(({ name, url }) => {
-    const { origin, pathname } = new URL(url);
-    const service = createService({ ...forwarding, target: origin });
-    return [name, { service, path: pathname }] as const;
-  });
+  const destinations = urls.map((entry) => [entry.name, destinationOf(entry, file, forwarding)] as const);
   const others = closingWith(createService({ fetch: servers.fetch }), servers);
   return {
     service: new PathService(new Map(destinations), nameAt, others),
@@ -94,6 +95,33 @@ function openConfig(
     probe: () => {},
     drain: () => servers.drain(),
   };
+}
+
+/**
+ * Where the requests for an entry go, with all by which the server there knows the person.
+ * @throws TunnelError `invalid_option`.
+ */
+function destinationOf(
+  { name, url, headers }: UrlEntry,
+  file: string,
+  forwarding: ServiceOptions,
+): Destination {
+  const { origin, pathname, search, username, password } = new URL(url);
+  const fields = Object.entries(headers);
+  if (username !== "" || password !== "") {
+    const userinfo = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    fields.push(["Authorization", `Basic ${Buffer.from(userinfo).toString("base64")}`]);
+  }
+  for (const [field, value] of fields) {
+    if (isToken(field) && isFieldValue(value)) continue;
+    // The value is not shown: it may be a key.
+    throw unusable(`${file}: the server '${name}': headers.${field} is no field of HTTP`, {
+      options: ["servers"],
+      file,
+    });
+  }
+  const service = createService({ ...forwarding, target: origin });
+  return { service, path: pathname, query: search, headers: fields.flat() };
 }
 
 /** @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read. */
@@ -126,8 +154,8 @@ function refuseCredentials({ name, url, headers }: UrlEntry, file: string): void
           : "a query in its 'url'";
   if (what === undefined) return;
   throw unusable(
-    `${file}: the server '${name}' has ${what}: with --visitor-auth none everybody could use that server as you. ` +
-      "Name the servers that everybody may use: --server <name>",
+    `${file}: the server '${name}' has ${what}: without a proof of visitors everybody could use that server as ` +
+      "you. Leave --visitor-auth at its default, or name the servers that everybody may use: --server <name>",
     { options: ["visitor-auth"], file },
   );
 }

@@ -20,13 +20,21 @@ import { checkedBy, isOn, option, parseLocal, readDuration, readHeadBytes } from
 import { addMcpOptions, readMcpOptions, splitArguments } from "./mcp-options.js";
 import type { McpFlags, McpOptions } from "./mcp-options.js";
 import { version } from "./version.js";
+import { addVisitorOptions, readVisitorOptions } from "./visitor-options.js";
+import type { VisitorFlags, VisitorOptions } from "./visitor-options.js";
 
 /** The options of the command line and the environment. */
 export interface CliOptions {
   readonly json: boolean;
+  /** All but the service. */
   readonly client: TunnelClientOptions;
-  /** What is served if `client` names no service. */
+  /** The local service to serve; undefined: `mcp` is served. */
+  readonly local: ServiceOptions | undefined;
   readonly mcp: McpOptions | undefined;
+  /** Who may visit; undefined: everybody. */
+  readonly visitors: VisitorOptions | undefined;
+  /** Nobody has asked for it that everybody may visit. */
+  readonly isOpenByDefault: boolean;
 }
 
 /** Exit statuses, by why the command ended. `--help` lists them, too. */
@@ -38,7 +46,8 @@ The relay sends visitors' requests through one outgoing connection, so nothing o
 
 const epilogue = `
 Each option can also be set in the environment, as MCP_TUNNEL_ and its name:
-MCP_TUNNEL_TOKEN_FILE for --token-file. The command line wins.
+MCP_TUNNEL_TOKEN_FILE for --token-file. The command line wins. What is drawn
+for visitors, and what they were granted, is kept in MCP_TUNNEL_STATE_DIR.
 
 Examples:
   Publish http://localhost:3000 under the name that goes with the token
@@ -49,12 +58,14 @@ Examples:
         --subdomain demo
 
   Publish an MCP server that speaks over stdin and stdout, at /mcp
-    $ mcp-tunnel-client --stdio --visitor-auth none \\
-        --relay https://tunnel.example.com \\
+    $ mcp-tunnel-client --stdio --relay https://tunnel.example.com \\
         -- npx -y @modelcontextprotocol/server-everything stdio
 
+  See again, renew and take back what lets visitors in
+    $ mcp-tunnel-client auth --help
+
   For programs: one JSON object a line (connected, request, disconnected,
-  reconnecting, refused, closing, evicted, warning, error, server)
+  reconnecting, refused, closing, evicted, warning, error, server, auth)
     $ mcp-tunnel-client 5173 --relay ws://127.0.0.1:8080 --json
 
 Exit status:
@@ -64,7 +75,7 @@ Exit status:
   3  the relay refused the token or the name, or its operator closed the tunnel
   4  evicted: another client has taken the name`;
 
-interface Flags extends McpFlags {
+interface Flags extends McpFlags, VisitorFlags {
   relay?: string;
   proxy?: string;
   subdomain?: string;
@@ -96,6 +107,7 @@ export function parseCommandLine(args: readonly string[]): CliOptions {
     refuseUnused(command, forwardingOptions, "with --stdio: no HTTP goes to that server");
   }
   if (mcp === undefined) refuseUnused(command, stdioLimits, "without --stdio or --mcp-config");
+  const visitors = readVisitorOptions(flags, command, mcp !== undefined);
   const { relay } = flags;
   if (relay === undefined) {
     throw unusable("no relay is given: add --relay <url>, or set MCP_TUNNEL_RELAY", { options: ["relay"] });
@@ -104,9 +116,11 @@ export function parseCommandLine(args: readonly string[]): CliOptions {
   const proxyUrl = flags.proxy ?? environmentProxy(registerUrl(relay));
   return {
     json: isOn("json", flags.json),
+    local: mcp === undefined ? { ...local, ...forwarding } : undefined,
     mcp,
+    visitors,
+    isOpenByDefault: visitors === undefined && flags.visitorAuth === undefined,
     client: {
-      ...(mcp === undefined ? { ...local, ...forwarding } : {}),
       relayUrl: relay,
       ...(proxyUrl === undefined ? {} : { proxyUrl }),
       ...(token === undefined ? {} : { token }),
@@ -212,7 +226,7 @@ function buildCommand(): Command {
     .addHelpText("after", epilogue)
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(mistake(text)) });
-  return addMcpOptions(command);
+  return addVisitorOptions(addMcpOptions(command));
 }
 
 /** The options about a service behind HTTP: keys of {@link Flags} and their names. */

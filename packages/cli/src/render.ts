@@ -1,10 +1,13 @@
 import picocolors from "picocolors";
 import type { TunnelError } from "mcp-tunnel-protocol";
-import { printable, printableJson } from "mcp-tunnel-shared";
+import { printable } from "mcp-tunnel-shared";
 import type { RefusedEvent, RequestEvent, TunnelClient } from "mcp-tunnel-client";
 import type { StdioEvent } from "mcp-tunnel-stdio";
+import type { GateEvent } from "mcp-tunnel-gate";
 import { addressesOf } from "./mcp-addresses.js";
-import type { McpPlace } from "./mcp-addresses.js";
+import type { McpAddress, McpPlace } from "./mcp-addresses.js";
+import { gateEventHint, gateEventText, readyLines, toldPath } from "./visitor-lines.js";
+import type { VisitorAuth } from "./visitor-lines.js";
 
 /** The place to which lines go. */
 export interface Output {
@@ -18,76 +21,27 @@ export interface Output {
  * relays. All of that is escaped.
  */
 export interface Renderer {
-  /** `places`: the MCP servers that the client serves in place of a local service. Default: none. */
-  follow(client: TunnelClient, places?: readonly McpPlace[]): void;
+  /**
+   * `places`: the MCP servers that the client serves in place of a local service. Default: none. `auth`: who
+   * may visit. Default: everybody.
+   */
+  follow(client: TunnelClient, places?: readonly McpPlace[], auth?: VisitorAuth): void;
   /**
    * A process of an MCP server does or says something. `name`: that in the config file, if there is one.
    * `text`: the event in words.
    */
   server(name: string | undefined, event: StdioEvent, text: string): void;
+  /**
+   * Something happens at the gate. `others`: how many events of the kind were left out before. `canApprove`:
+   * the person may type the number of a page now.
+   */
+  gate(event: GateEvent, others: number, canApprove: boolean): void;
+  /** Something that the person should know. `code`: for programs. */
+  warn(code: string, message: string): void;
   /** The client is asked to end while so many requests are open. */
   closing(openRequests: number): void;
   /** The command fails with this error. */
   failed(error: TunnelError): void;
-}
-
-export class JsonRenderer implements Renderer {
-  readonly #output: Output;
-
-  constructor(output: Output) {
-    this.#output = output;
-  }
-
-  follow(client: TunnelClient, places: readonly McpPlace[] = []): void {
-    client.on("connected", (event) => {
-      const servers = addressesOf(event, places).map(({ name, url }) => ({ name: name ?? null, url }));
-      this.#line("connected", places.length === 0 ? event : { ...event, servers });
-    });
-    client.on("disconnected", ({ cause }) => this.#line("disconnected", reason(cause)));
-    client.on("reconnecting", ({ attempt, delayMs, cause }) => {
-      this.#line("reconnecting", { attempt, delayMs: Math.round(delayMs), ...reason(cause) });
-    });
-    client.on("evicted", (event) => this.#line("evicted", { message: event.reason }));
-    client.on("request", (event) => {
-      const { method, path, status, durationMs, requestBytes, responseBytes, error } = event;
-      this.#line("request", {
-        method,
-        path,
-        status: status ?? null,
-        durationMs: Math.round(durationMs * 10) / 10,
-        bytes: responseBytes,
-        requestBytes,
-        ...(error === undefined ? {} : { error }),
-      });
-    });
-    client.on("refused", ({ code, status, count, method, path, limit, message }) => {
-      const about = { code, status: status ?? null, count, method, path, message };
-      this.#line("refused", limit === undefined ? about : { ...about, limit });
-    });
-    client.on("error", (event) => this.#line("error", event));
-    client.on("warning", (event) => this.#line("warning", event));
-  }
-
-  server(name: string | undefined, event: StdioEvent): void {
-    this.#line("server", { server: name ?? null, ...event });
-  }
-
-  closing(openRequests: number): void {
-    this.#line("closing", { openRequests });
-  }
-
-  failed(error: TunnelError): void {
-    // An eviction has been told already, by its own event.
-    if (error.code !== "evicted") this.#line("error", reason(error));
-  }
-
-  #line(event: string, fields: object): void {
-    this.#output.out(printableJson({ event, ...fields }));
-  }
-}
-
-function reason(error: TunnelError): { code: string; message: string } {
-  return { code: error.code, message: error.message };
 }
 
 /** How many reasons of one outage are remembered, so that they are not told twice. */
@@ -98,6 +52,7 @@ export class HumanRenderer implements Renderer {
   readonly #local: string;
   readonly #colors: ReturnType<typeof picocolors.createColors>;
   #url: string | undefined;
+  #subdomain: string | undefined;
   /**
    * The reasons told since the link was lost. Attempts may fail for two reasons in turn, which need not be
    * read twice.
@@ -115,11 +70,12 @@ export class HumanRenderer implements Renderer {
     this.#colors = picocolors.createColors(output.colors);
   }
 
-  follow(client: TunnelClient, places: readonly McpPlace[] = []): void {
+  follow(client: TunnelClient, places: readonly McpPlace[] = [], auth?: VisitorAuth): void {
     const { green, yellow, red } = this.#colors;
     client.on("connected", ({ url, subdomain, resumed }) => {
       this.#told.clear();
-      if (url !== this.#url) this.#banner({ url, subdomain }, places);
+      this.#subdomain = subdomain;
+      if (url !== this.#url) this.#banner({ url, subdomain }, places, auth);
       else this.#output.out(green(resumed ? "connected again, nothing lost" : "connected again"));
       this.#url = url;
     });
@@ -134,7 +90,7 @@ export class HumanRenderer implements Renderer {
     });
     client.on("evicted", ({ reason: why }) => this.#output.err(red(printable(why))));
     client.on("request", (event) => this.#output.out(this.#request(event)));
-    client.on("warning", ({ message }) => this.#output.err(yellow(`warning: ${printable(message)}`)));
+    client.on("warning", ({ code, message }) => this.warn(code, message));
     client.on("refused", (event) => this.#output.out(this.#refused(event)));
     client.on("error", ({ code, message }) => {
       // The error of a request is on the line of that request.
@@ -163,6 +119,25 @@ export class HumanRenderer implements Renderer {
     return this.#probes.delete(start) && event.type === "ended";
   }
 
+  gate(event: GateEvent, others: number, canApprove: boolean): void {
+    const { bold, dim, green, yellow } = this.#colors;
+    const color = {
+      asked: bold,
+      granted: green,
+      revoked: yellow,
+      denied: yellow,
+      refused: dim,
+      notice: yellow,
+    };
+    this.#output.err(color[event.type](printable(gateEventText(event, others))));
+    const hint = gateEventHint(event, canApprove, this.#subdomain);
+    if (hint !== undefined) this.#output.err(printable(hint));
+  }
+
+  warn(_code: string, message: string): void {
+    this.#output.err(this.#colors.yellow(`warning: ${printable(message)}`));
+  }
+
   closing(openRequests: number): void {
     if (openRequests === 0) return;
     const requests = openRequests === 1 ? "1 request" : `${openRequests} requests`;
@@ -182,22 +157,38 @@ export class HumanRenderer implements Renderer {
     return true;
   }
 
-  #banner(tunnel: { url: string; subdomain: string }, places: readonly McpPlace[]): void {
-    const { bold, cyan, dim, yellow } = this.#colors;
+  #banner(
+    tunnel: { url: string; subdomain: string },
+    places: readonly McpPlace[],
+    auth: VisitorAuth | undefined,
+  ): void {
+    const { bold, cyan, dim } = this.#colors;
     const addresses = addressesOf(tunnel, places);
     const urls = places.length === 0 ? [tunnel.url] : addresses.map(({ url }) => url);
     this.#output.out("");
     for (const url of urls) this.#output.out(`  ${bold(cyan(printable(url)))}`);
     this.#output.out(`  ${dim(`-> ${printable(this.#local)}`)}`);
     this.#output.out("");
-    if (places.length === 0) return;
-    for (const { addCommand } of addresses) this.#output.out(printable(addCommand));
-    this.#output.out("");
-    const what = places.length === 1 ? "this URL can use the server" : "a URL can use its server";
-    this.#output.out(yellow(`Everybody who knows or guesses ${what} with your rights.`));
-    this.#output.out("");
+    if (auth !== undefined) this.#ready(auth, addresses, tunnel.subdomain);
+    else if (places.length > 0) this.#open(addresses);
     // What looks like a success is what stays in view.
     if (this.#isBroken) this.#output.err(this.#colors.red("The server does not start: see above."));
+  }
+
+  #ready(auth: VisitorAuth, addresses: readonly McpAddress[], subdomain: string): void {
+    const { bold } = this.#colors;
+    for (const { text, isValue } of readyLines(auth, addresses, subdomain)) {
+      this.#output.out(isValue ? bold(printable(text)) : printable(text));
+    }
+  }
+
+  /** Everybody may use the MCP servers. */
+  #open(addresses: readonly McpAddress[]): void {
+    for (const { addCommand } of addresses) this.#output.out(printable(addCommand));
+    this.#output.out("");
+    const what = addresses.length === 1 ? "this URL can use the server" : "a URL can use its server";
+    this.#output.out(this.#colors.yellow(`Everybody who knows or guesses ${what} with your rights.`));
+    this.#output.out("");
   }
 
   #request(event: RequestEvent): string {
@@ -205,7 +196,7 @@ export class HumanRenderer implements Renderer {
     const cancelled = event.error?.code === "cancelled";
     const failed = event.error !== undefined && !cancelled;
     const status = event.status === undefined ? dim(" - ") : this.#status(event.status, failed);
-    const line = `${printable(event.method).padEnd(6)} ${printable(event.path)} ${status} ${dim(duration(event.durationMs))}`;
+    const line = `${printable(event.method).padEnd(6)} ${printable(toldPath(event.path))} ${status} ${dim(duration(event.durationMs))}`;
     if (event.error === undefined) return line;
     // The relay's words follow even then, because `cancelled` also stands for a visitor that stopped sending.
     return `${line} ${(cancelled ? dim : red)(printable(event.error.message))}`;

@@ -25,7 +25,7 @@ function configFile(servers: object): string {
 
 describe("the command of a server on stdio", () => {
   it("is all that stands behind the first --", () => {
-    const { mcp, client } = parseCommandLine([
+    const { mcp, client, local } = parseCommandLine([
       ...["--stdio", ...none, ...relay, "--", "npx", "-y", "x", "--relay", "y", "--", "z"],
     ]);
     expect(mcp?.servers).toEqual({
@@ -34,6 +34,7 @@ describe("the command of a server on stdio", () => {
       args: ["-y", "x", "--relay", "y", "--", "z"],
     });
     expect(client).not.toHaveProperty("hostHeader");
+    expect(local).toBeUndefined();
   });
 
   it("has limits, which also come from the environment", () => {
@@ -69,12 +70,6 @@ it("servers of a file are chosen by name, and those behind HTTP are told of visi
   });
 });
 
-it("a port takes --visitor-auth none, which changes nothing", () => {
-  const given = parseCommandLine(["3000", ...none, ...relay]);
-  expect(given).toEqual(parseCommandLine(["3000", ...relay]));
-  expect(given.mcp).toBeUndefined();
-});
-
 it("the defaults in the help are those of the library", async () => {
   const help = run(["--help"]);
   await help.exited;
@@ -104,14 +99,6 @@ describe("mistakes on the command line", () => {
     ],
     [stdio, /--stdio takes the command .* after --/],
     [[...stdio, "--"], /--stdio takes the command .* after --/],
-    [
-      ["--stdio", ...relay, "--", "x"],
-      /--stdio needs --visitor-auth none, .* everybody who knows or guesses the URL can use .* with your rights/,
-    ],
-    [
-      ["--mcp-config", "x", ...relay],
-      /--mcp-config needs --visitor-auth none, because nothing checks visitors/,
-    ],
     [["3000", ...stdio, "--", "x"], /<local> and --stdio exclude each other: give one of them/],
     [["3000", "--mcp-config", "x", ...relay], /<local> and --mcp-config exclude each other/],
     [
@@ -122,7 +109,6 @@ describe("mistakes on the command line", () => {
     [[...stdio, "--mcp-config", "x", "--", "x"], /--stdio and --mcp-config exclude each other/],
     [[...relay, "--", "npx"], /a command after -- is for --stdio: add it/],
     [["3000", ...relay, "--server", "a"], /--server names a server in a file: add --mcp-config <file>/],
-    [["3000", ...relay, "--visitor-auth", "oauth"], /--visitor-auth.*Allowed choices are none/],
     [[...stdio, "--host-header", "x", "--", "x"], /--host-header has no effect with --stdio/],
     [["3000", ...relay, "--stdio-idle", "5m"], /--stdio-idle has no effect without --stdio or --mcp-config/],
     [[...stdio, "--stdio-era", "new", "--", "x"], /--stdio-era.*auto, legacy, modern/],
@@ -164,26 +150,27 @@ describe("mistakes on the command line", () => {
     const command = run(["--mcp-config", file, ...none, ...relay]);
     expect(await command.exited).toEqual({ code: 2, signal: null });
     expect(command.stderr).toEqual([
-      `error: ${file}: the server 'api' has ${what}: with --visitor-auth none everybody could use that server ` +
-        "as you. Name the servers that everybody may use: --server <name>",
+      `error: ${file}: the server 'api' has ${what}: without a proof of visitors everybody could use that ` +
+        "server as you. Leave --visitor-auth at its default, or name the servers that everybody may use: " +
+        "--server <name>",
     ]);
   });
 });
 
-describe("the bridge", () => {
-  /** Writes the URL of each module of the bridge, and of the MCP SDK, as it is loaded. */
+describe("the bridge, the gate and OAuth", () => {
+  /** Writes the URL of each of their modules as it is loaded. What the help needs of the gate is left out. */
   const watch = `import { register } from "node:module";
     register("data:text/javascript," + encodeURIComponent(\`
       import { writeSync } from "node:fs";
       export async function load(url, context, next) {
-        if (/packages.stdio|modelcontextprotocol/.test(url)) writeSync(2, "LOADED " + url + "\\\\n");
+        if (/packages.stdio|modelcontextprotocol|packages.gate.dist.(?!option|paths)|oidc-provider/.test(url)) writeSync(2, "LOADED " + url + "\\\\n");
         return next(url, context);
       }\`));`;
   const env = { NODE_OPTIONS: `--import "data:text/javascript,${encodeURIComponent(watch)}"` };
   const loaded = ({ stderr }: RunningCommand): string[] => stderr.filter((line) => line.startsWith("LOADED"));
 
   it.each([[["--help"]], [["3000", ...relay, "--max-reconnect-time", "0"]]])(
-    "is not loaded for %j",
+    "are not loaded for %j",
     async (args) => {
       const command = run(args, env);
       await command.exited;
@@ -191,9 +178,17 @@ describe("the bridge", () => {
     },
   );
 
-  it("is loaded for --stdio", async () => {
-    const command = run(["--stdio", ...none, ...relay, "--max-reconnect-time", "0", "--", "no-such"], env);
-    await command.exited;
-    expect(loaded(command).join("\n")).toContain("packages/stdio/dist/server.js");
+  it("are loaded for what needs them", async () => {
+    const giveUp = [...relay, "--max-reconnect-time", "0"];
+    const bridge = run(["--stdio", ...none, ...giveUp, "--", "no-such"], env);
+    await bridge.exited;
+    expect(loaded(bridge).join("\n")).toContain("packages/stdio/dist/server.js");
+    expect(loaded(bridge).join("\n")).not.toContain("packages/gate");
+    const file = join(closing(createFolder()).path, "keys");
+    writeFileSync(file, "0123456789abcdef");
+    const gate = run(["3000", "--visitor-auth", "bearer", "--visitor-key-file", file, ...giveUp], env);
+    await gate.exited;
+    expect(loaded(gate).join("\n")).toContain("packages/gate/dist/gate.js");
+    expect(loaded(gate).join("\n")).not.toMatch(/oidc-provider|packages.stdio/);
   });
 });

@@ -8,6 +8,7 @@ import { serviceContract } from "../../client/test/service-contract.js";
 import { PathService } from "../src/path-service.js";
 
 const closing = closingAfterEach();
+const bare = { query: "", headers: [] };
 const keyOf = (pathname: string): string | undefined => /^\/(\w+)\/mcp$/.exec(pathname)?.[1];
 
 serviceContract(
@@ -15,7 +16,11 @@ serviceContract(
   async (seen) => {
     const others = createService({ server: nodeServer(seen) });
     const elsewhere = createService({ fetch: () => new Response("elsewhere") });
-    const service = new PathService(new Map([["a", { service: elsewhere, path: "/" }]]), keyOf, others);
+    const service = new PathService(
+      new Map([["a", { ...bare, service: elsewhere, path: "/" }]]),
+      keyOf,
+      others,
+    );
     return { options: { service }, close: async () => {} };
   },
   { upgrades: true, interim: true, trailers: true },
@@ -31,7 +36,11 @@ it("a service is asked for its own path, with the visitor's query", async () => 
     },
   });
   const target = createService({ port: upstream.port });
-  const service = new PathService(new Map([["api", { service: target, path: "/echo" }]]), keyOf, others);
+  const service = new PathService(
+    new Map([["api", { ...bare, service: target, path: "/echo" }]]),
+    keyOf,
+    others,
+  );
   const rig = closing(startRig({ service }));
   const asked = async (path: string): Promise<string> =>
     (await visit(rig.relay, { method: "POST", path, body: Buffer.from("api") }).complete()).text;
@@ -45,10 +54,31 @@ it("a service is asked for its own path, with the visitor's query", async () => 
   expect(upstream.requests).toHaveLength(3);
 });
 
+it("a service gets the fields and the query that are its own, and none of the visitor's in their place", async () => {
+  const upstream = closing(await startUpstream());
+  const others = createService({ fetch: () => new Response("others") });
+  const own = {
+    service: createService({ port: upstream.port }),
+    path: "/echo",
+    query: "?key=1",
+    headers: ["X-API-Key", "own", "Authorization", "Basic b3du"],
+  };
+  const rig = closing(startRig({ service: new PathService(new Map([["api", own]]), keyOf, others) }));
+  const headers = ["x-api-key", "a", "X_Api_Key", "b", "AUTHORIZATION", "Bearer c", "X-Other", "d"];
+  for (const path of ["/api/mcp", "/api/mcp?x=2"]) await visit(rig.relay, { path, headers }).complete();
+  expect(upstream.requests.map(({ path }) => path)).toEqual(["/echo?key=1", "/echo?key=1&x=2"]);
+  const rawHeaders = upstream.requests[0]?.rawHeaders ?? [];
+  const named = /^(x.api.key|authorization|x-other)$/i;
+  const seen = rawHeaders.flatMap((text, i) =>
+    i % 2 === 0 && named.test(text) ? [text, rawHeaders[i + 1]] : [],
+  );
+  expect(seen).toEqual(["X-Other", "d", "X-API-Key", "own", "Authorization", "Basic b3du"]);
+});
+
 it("what is open is counted and cut in all of them", async () => {
   const upstream = closing(await startUpstream());
   const service = new PathService(
-    new Map([["api", { service: createService({ port: upstream.port }), path: "/hang" }]]),
+    new Map([["api", { ...bare, service: createService({ port: upstream.port }), path: "/hang" }]]),
     keyOf,
     createService({ fetch: () => new Promise<Response>(() => {}) }),
   );

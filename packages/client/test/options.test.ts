@@ -338,9 +338,9 @@ describe("options", () => {
   it("knows --drop-origin as another name, and what the command line says wins over the environment", () => {
     const read = (args: string[], environment: Record<string, string> = {}) => {
       for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
-      const { client } = parseCommandLine(["3000", "--relay", "relay.test", ...args]);
+      const { client, local } = parseCommandLine(["3000", "--relay", "relay.test", ...args]);
       vi.unstubAllEnvs();
-      return resolveOptions(client).origin;
+      return resolveOptions({ ...client, ...local }).origin;
     };
     expect(read(["--drop-origin"])).toBe("drop");
     expect(read(["--drop-origin", "--origin", "drop"])).toBe("drop");
@@ -356,7 +356,8 @@ describe("options", () => {
   });
 
   it("are the same on the command line as in the library where nothing is given", () => {
-    const given = parseCommandLine(["3000", "--relay", "relay.test"]).client;
+    const { client, local } = parseCommandLine(["3000", "--relay", "relay.test"]);
+    const given = { ...client, ...local };
     const { origin, forwardedHeaders, oauthMetadata, hostHeader } = resolveOptions(given);
     const library = resolveOptions(base);
     expect({ origin, forwardedHeaders, oauthMetadata, hostHeader }).toEqual({
@@ -369,9 +370,9 @@ describe("options", () => {
 
   it("reads the longest head as a number of bytes, with or without a unit", () => {
     const read = (given: string) =>
-      parseCommandLine(["3000", "--relay", "relay.test", "--max-response-head", given]).client;
-    expect(read("131072").maxResponseHeadBytes).toBe(131_072);
-    expect(read("128KiB").maxResponseHeadBytes).toBe(131_072);
+      parseCommandLine(["3000", "--relay", "relay.test", "--max-response-head", given]).local;
+    expect(read("131072")?.maxResponseHeadBytes).toBe(131_072);
+    expect(read("128KiB")?.maxResponseHeadBytes).toBe(131_072);
   });
 
   it("reads durations with a unit, seconds without", () => {

@@ -1,0 +1,219 @@
+import { Command } from "commander";
+import { drawPasscode } from "mcp-tunnel-gate";
+import type { GrantInfo } from "mcp-tunnel-gate";
+import { findSlots, listSlots, readSecrets, revoke, rotate, secretKinds } from "mcp-tunnel-gate/state";
+import type { SecretKind, Secrets, SlotInfo, Taken } from "mcp-tunnel-gate/state";
+import { unusable } from "mcp-tunnel-protocol";
+import type { TunnelError } from "mcp-tunnel-protocol";
+import { oneLine, printable, printableJson } from "mcp-tunnel-shared";
+import { table } from "mcp-tunnel-shared/command";
+import type { Output } from "./render.js";
+
+const description = `Shows, renews and takes back what lets visitors in: keys and passcodes that were drawn, and what was granted by OAuth. A running client takes every change at once.
+
+<name> is the tunnel's name, such as demo in demo.tunnel.example.com. It may be left out if there is only one. All of it is kept in MCP_TUNNEL_STATE_DIR, by default a folder of the user's own.`;
+
+interface Common {
+  relay?: string;
+  json?: true;
+}
+
+/**
+ * Runs `mcp-tunnel-client auth`.
+ * @throws CommanderError for help and for mistakes that commander has printed; TunnelError `invalid_option`
+ * if there is no such tunnel or grant, or `unavailable` for files that cannot be read or written.
+ */
+export async function authCommand(args: readonly string[], output: Output): Promise<void> {
+  const program = new Command("mcp-tunnel-client auth")
+    .description(description)
+    .helpOption("-h, --help", "print this help")
+    .helpCommand(false)
+    .exitOverride()
+    .configureOutput({
+      outputError: (text, write) =>
+        write(`${printable(oneLine(text))} (see mcp-tunnel-client auth --help)\n`),
+    });
+  add(program, "show [name]", "show the key and the passcode that were drawn for a tunnel").action(
+    (name: string | undefined, flags: Common) => show(slotOf(name, flags), flags, output),
+  );
+  add(
+    program,
+    "list [name]",
+    "list what was granted: who may visit, since when, and when he last did",
+  ).action((name: string | undefined, flags: Common) => list(name, flags, output));
+  add(program, "revoke <name> [id...]", "take grants back, by their ids in the list")
+    .option("--all", "all grants of the tunnel")
+    .action((name: string, ids: string[], flags: Common & { all?: true }) =>
+      revokeGrants(slotOf(name, flags), ids, flags, output),
+    );
+  add(program, "rotate [name]", "draw a new key and a new passcode; grants stay")
+    .option("--key", "only the key")
+    .option("--passcode", "only the passcode")
+    .action((name: string | undefined, flags: Common & Partial<Record<SecretKind, true>>) =>
+      rotateSecrets(slotOf(name, flags), flags, output),
+    );
+  await program.parseAsync(args, { from: "user" });
+}
+
+function add(program: Command, usage: string, text: string): Command {
+  return program
+    .command(usage)
+    .description(text)
+    .helpOption("-h, --help", "print this help")
+    .option("--relay <url>", "the tunnel's relay, if several relays have one of that name")
+    .option("--json", "print one JSON object");
+}
+
+// ---- which tunnel
+
+/**
+ * The tunnel that is meant. Of those that had a name at one relay, with another token each, it is the one
+ * that was there last.
+ * @throws TunnelError `invalid_option`.
+ */
+function slotOf(name: string | undefined, { relay }: Common): SlotInfo {
+  const found = slotsOf(name, relay);
+  const [slot] = found;
+  if (slot === undefined) throw unknownTunnel(name, relay);
+  const isOne = found.every((one) => one.relay === slot.relay && nameOf(one) === nameOf(slot));
+  if (isOne) return slot;
+  const choice = name === undefined ? "give its name" : "choose by --relay <url>";
+  const all = found.map((one) => `${nameOf(one)} at ${one.relay}`).join(", ");
+  throw unusable(`there are several tunnels: ${all}; ${choice}`, { options: ["relay"] });
+}
+
+function slotsOf(name: string | undefined, relay: string | undefined): SlotInfo[] {
+  if (name !== undefined) return findSlots(name, relay === undefined ? {} : { relayUrl: relay });
+  if (relay === undefined) return listSlots();
+  throw unusable("--relay chooses among tunnels of one name: give the name", { options: ["relay"] });
+}
+
+function unknownTunnel(name: string | undefined, relay: string | undefined): TunnelError {
+  if (name === undefined) return unusable("nothing was drawn or granted for any tunnel of this user");
+  const at = relay === undefined ? "" : ` at ${relay}`;
+  const known = listSlots().map(nameOf);
+  const others = known.length === 0 ? "" : `; there are ${known.join(", ")}`;
+  return unusable(`nothing is known of a tunnel '${name}'${at}${others}`);
+}
+
+/** What a person calls the tunnel of a slot. */
+function nameOf({ name, asked }: SlotInfo): string {
+  return name ?? asked ?? "(not named yet)";
+}
+
+// ---- what is done with it
+
+function show(slot: SlotInfo, { json }: Common, output: Output): void {
+  const secrets = readSecrets(slot);
+  const [key] = secrets.keys;
+  if (key === undefined && secrets.passcode === undefined) throw nothingDrawn(slot);
+  if (json === true) {
+    output.out(printableJson({ ...aboutOf(slot), ...shown(secrets), files: filesOf(slot) }));
+    return;
+  }
+  for (const line of lines(slot, secrets)) output.out(line);
+}
+
+function lines(slot: SlotInfo, secrets: Secrets): string[] {
+  const { key, passcode } = shown(secrets);
+  return [
+    ...(slot.url === undefined ? [] : [`URL       ${printable(slot.url)}`]),
+    ...(passcode === undefined ? [] : [`Passcode  ${passcode}`]),
+    ...(key === undefined ? [] : [`Key       ${key}`]),
+  ];
+}
+
+function list(name: string | undefined, flags: Common, output: Output): void {
+  const slots = slotsOf(name, flags.relay);
+  if (slots.length === 0 && name !== undefined) throw unknownTunnel(name, flags.relay);
+  if (flags.json === true) {
+    const tunnels = slots.map((slot) => ({ ...aboutOf(slot), grants: slot.grants }));
+    output.out(printableJson({ tunnels }));
+    return;
+  }
+  for (const { problem } of slots) if (problem !== undefined) output.err(`warning: ${printable(problem)}`);
+  const rows = slots.flatMap((slot) => slot.grants.map((grant) => rowOf(slot, grant)));
+  if (rows.length === 0) output.out("Nothing is granted.");
+  else
+    for (const line of table(["TUNNEL", "ID", "CLIENT", "USER", "SINCE", "LAST USE"], rows)) output.out(line);
+}
+
+function rowOf(slot: SlotInfo, { id, clientName, user, sinceMs, lastUsedMs }: GrantInfo): string[] {
+  return [nameOf(slot), id, short(clientName), short(user), minuteOf(sinceMs), minuteOf(lastUsedMs)];
+}
+
+async function revokeGrants(
+  slot: SlotInfo,
+  ids: readonly string[],
+  { all, json }: Common & { all?: true },
+  output: Output,
+): Promise<void> {
+  if ((all === true) === ids.length > 0) {
+    throw unusable("give the ids of grants, as `mcp-tunnel-client auth list` shows them, or --all");
+  }
+  const unknown = ids.find((id) => !slot.grants.some((grant) => grant.id === id));
+  if (unknown !== undefined) {
+    throw unusable(`the tunnel ${nameOf(slot)} has no grant '${unknown}': see mcp-tunnel-client auth list`);
+  }
+  const revoked = all === true ? slot.grants.map(({ id }) => id) : ids;
+  const taken = await revoke(slot, all === true ? "all" : ids);
+  if (json === true) output.out(printableJson({ ...aboutOf(slot), revoked, taken }));
+  else output.out(`${revoked.length === 1 ? "1 grant" : `${revoked.length} grants`} revoked${when(taken)}`);
+}
+
+async function rotateSecrets(
+  slot: SlotInfo,
+  flags: Common & Partial<Record<SecretKind, true>>,
+  output: Output,
+): Promise<void> {
+  const asked = secretKinds.filter((kind) => flags[kind] === true);
+  const kinds = secretKinds.filter((kind) => (asked.length === 0 ? slot.drawn[kind] : asked.includes(kind)));
+  const missing = kinds.length === 0 ? true : kinds.some((kind) => !slot.drawn[kind]);
+  if (missing) throw nothingDrawn(slot, asked);
+  const { secrets, taken } = await rotate(slot, kinds, drawPasscode);
+  if (flags.json === true) {
+    output.out(printableJson({ ...aboutOf(slot), rotated: kinds, files: filesOf(slot), taken }));
+    return;
+  }
+  output.out(`New: ${kinds.join(" and ")}${when(taken)}`);
+  if (process.stdout.isTTY) for (const line of lines(slot, secrets)) output.out(line);
+  else for (const kind of kinds) output.out(`${kind} is in ${slot.files[kind]}`);
+}
+
+// ---- words
+
+function nothingDrawn(slot: SlotInfo, asked: readonly SecretKind[] = []): TunnelError {
+  const what = asked.length === 0 ? "nothing" : `no ${asked.join(" and no ")}`;
+  return unusable(
+    `${what} was drawn for the tunnel ${nameOf(slot)}: what you gave it by options is not kept`,
+  );
+}
+
+function when(taken: Taken): string {
+  return taken === "taken"
+    ? "; the running client has taken it."
+    : ". No client runs: it takes effect with the next start.";
+}
+
+function aboutOf({ name, asked, url, relay, kinds, isRunning }: SlotInfo): object {
+  return { name: name ?? asked ?? null, url: url ?? null, relay, kinds, isRunning };
+}
+
+function shown({ keys, passcode }: Secrets): { key?: string; passcode?: string } {
+  const key = keys[0]?.key;
+  return { ...(passcode === undefined ? {} : { passcode }), ...(key === undefined ? {} : { key }) };
+}
+
+function filesOf({ files, drawn }: SlotInfo): object {
+  return Object.fromEntries(secretKinds.filter((kind) => drawn[kind]).map((kind) => [kind, files[kind]]));
+}
+
+/** Names that strangers choose must not push the other columns out of view. */
+function short(name: string): string {
+  return name.length <= 24 ? name : `${name.slice(0, 21)}...`;
+}
+
+/** In the time of this machine: `2026-11-30 09:05`. */
+function minuteOf(ms: number): string {
+  return new Date(ms).toLocaleString("sv-SE", { dateStyle: "short", timeStyle: "short" });
+}

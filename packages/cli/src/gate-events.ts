@@ -1,0 +1,35 @@
+import type { GateEvent } from "mcp-tunnel-gate";
+
+/** Least time between two events of one kind that strangers can bring about, in milliseconds. */
+const pauseMs = 1_000;
+
+/** `others`: how many events of the kind were left out before this one. */
+export type OnGateEvent = (event: GateEvent, others: number) => void;
+
+/** Whether strangers bring an event about as often as they like. A wrong number is the owner's own. */
+function isOfStrangers(event: GateEvent): boolean {
+  if (event.type === "denied") return event.reason !== "wrong_number";
+  return event.type === "asked" || event.type === "refused";
+}
+
+/**
+ * Passes events on, and of those that strangers bring about one a second of each kind, so that they cannot
+ * fill the screen or a log.
+ */
+export function bounding(onEvent: OnGateEvent): (event: GateEvent) => void {
+  const last = new Map<string, { atMs: number; others: number }>();
+  return (event) => {
+    if (!isOfStrangers(event)) {
+      onEvent(event, 0);
+      return;
+    }
+    const before = last.get(event.type);
+    const nowMs = performance.now();
+    if (before !== undefined && nowMs - before.atMs < pauseMs) {
+      before.others += 1;
+      return;
+    }
+    last.set(event.type, { atMs: nowMs, others: 0 });
+    onEvent(event, before?.others ?? 0);
+  };
+}

@@ -1,0 +1,82 @@
+import type { TunnelError } from "mcp-tunnel-protocol";
+import { printableJson } from "mcp-tunnel-shared";
+import type { TunnelClient } from "mcp-tunnel-client";
+import type { GateEvent } from "mcp-tunnel-gate";
+import type { StdioEvent } from "mcp-tunnel-stdio";
+import { addressesOf } from "./mcp-addresses.js";
+import type { McpPlace } from "./mcp-addresses.js";
+import type { Output, Renderer } from "./render.js";
+import { toldPath } from "./visitor-lines.js";
+import type { VisitorAuth } from "./visitor-lines.js";
+
+/** One JSON object for each event. */
+export class JsonRenderer implements Renderer {
+  readonly #output: Output;
+
+  constructor(output: Output) {
+    this.#output = output;
+  }
+
+  follow(client: TunnelClient, places: readonly McpPlace[] = [], auth?: VisitorAuth): void {
+    client.on("connected", (event) => {
+      const servers = addressesOf(event, places).map(({ name, url }) => ({ name: name ?? null, url }));
+      this.#line("connected", {
+        ...event,
+        ...(places.length === 0 ? {} : { servers }),
+        ...(auth === undefined ? {} : { visitorAuth: { kinds: auth.kinds, secretFiles: auth.files } }),
+      });
+    });
+    client.on("disconnected", ({ cause }) => this.#line("disconnected", reason(cause)));
+    client.on("reconnecting", ({ attempt, delayMs, cause }) => {
+      this.#line("reconnecting", { attempt, delayMs: Math.round(delayMs), ...reason(cause) });
+    });
+    client.on("evicted", (event) => this.#line("evicted", { message: event.reason }));
+    client.on("request", (event) => {
+      const { method, path, status, durationMs, requestBytes, responseBytes, error } = event;
+      this.#line("request", {
+        method,
+        path: toldPath(path),
+        status: status ?? null,
+        durationMs: Math.round(durationMs * 10) / 10,
+        bytes: responseBytes,
+        requestBytes,
+        ...(error === undefined ? {} : { error }),
+      });
+    });
+    client.on("refused", ({ code, status, count, method, path, limit, message }) => {
+      const about = { code, status: status ?? null, count, method, path, message };
+      this.#line("refused", limit === undefined ? about : { ...about, limit });
+    });
+    client.on("error", (event) => this.#line("error", event));
+    client.on("warning", (event) => this.#line("warning", event));
+  }
+
+  server(name: string | undefined, event: StdioEvent): void {
+    this.#line("server", { server: name ?? null, ...event });
+  }
+
+  gate(event: GateEvent, others: number): void {
+    this.#line("auth", others === 0 ? event : { ...event, others });
+  }
+
+  warn(code: string, message: string): void {
+    this.#line("warning", { code, message });
+  }
+
+  closing(openRequests: number): void {
+    this.#line("closing", { openRequests });
+  }
+
+  failed(error: TunnelError): void {
+    // An eviction has been told already, by its own event.
+    if (error.code !== "evicted") this.#line("error", reason(error));
+  }
+
+  #line(event: string, fields: object): void {
+    this.#output.out(printableJson({ event, ...fields }));
+  }
+}
+
+function reason(error: TunnelError): { code: string; message: string } {
+  return { code: error.code, message: error.message };
+}
