@@ -100,6 +100,36 @@ describe("commands that were bundled into one CommonJS file each", () => {
     await expect.poll(() => isAlive(result.pid)).toBe(false);
   });
 
+  it("let visitors in by a key, with OAuth beside it", async () => {
+    const files = await Promise.all([bundle("relay/dist/cli/main.js"), bundle("cli/dist/main.js")]);
+    const upstream = closing(await startUpstream());
+    const relay = run(
+      files[0],
+      ...["--domain", "localhost", "--host", "127.0.0.1", "--port", "0", "--log-format", "json"],
+    );
+    const { port } = await relay.waitForJson({ msg: "listening" });
+    const state = closing(createFolder());
+    const key = "0123456789abcdef";
+    const client = closing(
+      new RunningCommand(
+        process.execPath,
+        [
+          ...[files[1], String(upstream.port), "--relay", `http://127.0.0.1:${String(port)}`, "--json"],
+          ...["--subdomain", "one", "--visitor-auth", "oauth,bearer"],
+          ...["--visitor-key-file", state.write("keys", key)],
+        ],
+        { env: { MCP_TUNNEL_STATE_DIR: join(state.path, "state") } },
+      ),
+    );
+    await client.waitForJson({ event: "connected" });
+    const visitor = closing(createVisitor(Number(port)));
+    expect(await visitor.text("one", "/bytes/5")).toMatchObject({ status: 401 });
+    const headers = { "x-api-key": key };
+    expect(await visitor.text("one", "/bytes/5", { headers })).toMatchObject({ status: 200 });
+    const metadata = await visitor.text("one", "/.well-known/oauth-authorization-server");
+    expect(metadata).toMatchObject({ status: 200, text: expect.stringContaining("authorization_endpoint") });
+  });
+
   it("say their version", async () => {
     const client = run(await bundle("cli/dist/main.js"), "--version");
     await client.exited;

@@ -4,6 +4,9 @@ import type { ExchangeObserver, ExchangeStart, ObserveExchange } from "mcp-tunne
 /** The longest request that is looked at, in bytes. `tools/list` needs about 100. */
 const maxBytes = 4_096;
 
+/** How many requests are looked at. A service that was never asked for tools by then is no MCP server. */
+const maxLooks = 1_000;
+
 /** Fields by which a visitor may prove who he is. A service that is asked with one may have looked at it. */
 const proofs = ["authorization", "x-api-key", "cookie"];
 
@@ -21,8 +24,10 @@ export const openMcpWarning = [
  */
 export function watchForOpenMcp(onOpen: () => void): ObserveExchange {
   let isFound = false;
+  let looks = 0;
   return (start) => {
-    if (isFound || !mayListTools(start)) return undefined;
+    if (isFound || looks >= maxLooks || !mayListTools(start)) return undefined;
+    looks += 1;
     return new ToolsListObserver(() => {
       if (isFound) return;
       isFound = true;

@@ -51,3 +51,9 @@ it.each<[string, Exchange]>([
 ])("says nothing of a request that is %s", (_, exchange) => {
   expect(warningsOf([exchange])).toBe(0);
 });
+
+it("does not look for ever at a service that has no tools", () => {
+  const others = (length: number): Exchange[] => Array.from({ length }, () => ({ body: '{"name":"x"}' }));
+  expect(warningsOf([...others(999), {}])).toBe(1);
+  expect(warningsOf([...others(1_000), {}])).toBe(0);
+});
