@@ -28,14 +28,14 @@ export interface VisitorFlags {
   oidcIssuer?: string;
   oidcClientId?: string;
   allowEmail?: string[];
-  oauthIss?: "on" | "off";
+  visitorAuthIss?: "on" | "off";
 }
 
 /** The options that need a kind of proof. */
 const optionsOf: Readonly<Record<GateKind, readonly string[]>> = {
   bearer: ["visitor-key", "visitor-key-file"],
   basic: ["visitor-user", "visitor-user-file"],
-  oauth: ["oidc-issuer", "oidc-client-id", "oidc-client-secret-file", "allow-email", "oauth-iss"],
+  oauth: ["oidc-issuer", "oidc-client-id", "oidc-client-secret-file", "allow-email", "visitor-auth-iss"],
 };
 
 /** Adds the flags that say who may visit. */
@@ -83,7 +83,7 @@ export function addVisitorOptions(command: Command): Command {
         "several times",
     ).argParser(addItems),
     option(
-      "--oauth-iss <switch>",
+      "--visitor-auth-iss <switch>",
       "whether answers of the login say who issued them (RFC 9207); 'off' for Codex 0.143 and 0.144, which " +
         "fail if they do",
     )
@@ -119,7 +119,7 @@ export function readVisitorOptions(
     users,
     allowAddresses,
     login: kinds.includes("oauth") ? readLogin(flags, values) : undefined,
-    issParameter: flags.oauthIss !== "off",
+    issParameter: flags.visitorAuthIss !== "off",
   };
 }
 

@@ -92,7 +92,7 @@ describe("who may visit", () => {
 
   it("is said by an OpenID provider", () => {
     vi.stubEnv("MCP_TUNNEL_OIDC_ISSUER", "https://login.test");
-    vi.stubEnv("MCP_TUNNEL_OAUTH_ISS", "off");
+    vi.stubEnv("MCP_TUNNEL_VISITOR_AUTH_ISS", "off");
     const file = fileWith("s3cret\n");
     const login = [
       "--oidc-client-id",
@@ -127,7 +127,10 @@ describe("mistakes about visitors", () => {
     [["--visitor-key", "s3cret"], /--visitor-key has no effect without --visitor-auth bearer/],
     [["--visitor-auth", "bearer", "--visitor-user", "a:b"], /--visitor-user has no effect without .* basic/],
     [["--visitor-auth", "none", "--visitor-key", "s3cret"], /--visitor-key has no effect without/],
-    [["--visitor-auth", "bearer", "--oauth-iss", "off"], /--oauth-iss has no effect without .* oauth/],
+    [
+      ["--visitor-auth", "bearer", "--visitor-auth-iss", "off"],
+      /--visitor-auth-iss has no effect without .* oauth/,
+    ],
     [["--visitor-auth", "bearer", "--visitor-key-file", "no-such-file"], /--visitor-key-file: ENOENT/],
     [
       ["--visitor-auth", "bearer", "--visitor-key-file", "a", "--visitor-key", "b"],
