@@ -1,6 +1,6 @@
-// Preloaded (`node --import`) into the client command: the hosts' names lead to a global address, as they do in
-// the world, and connections to port 443 go to the server at HOSTS_DOCUMENTS_PORT of this machine. So the command
-// fetches documents as it always does, with all its checks.
+// Preloaded (`node --import`) into the client command: the hosts' names lead to a global address, as they do
+// in the world, and connections to port 443 go to the server at HOSTS_DOCUMENTS_PORT of this machine. So the
+// command fetches documents as it always does, with all its checks.
 import { Resolver } from "node:dns/promises";
 import { Socket } from "node:net";
 

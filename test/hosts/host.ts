@@ -44,8 +44,8 @@ export interface Host {
   /** The one that it likes most comes first. It takes the first one that the server announces. */
   readonly authMethods: readonly AuthMethod[];
   /**
-   * How it finds the resource's metadata: from the challenge of a 401; at the address of RFC 9728 section 3.1,
-   * without looking at the challenge; at the root alone; or not at all (revision 2025-03-26).
+   * How it finds the resource's metadata: from the challenge of a 401; at the address of RFC 9728 section
+   * 3.1, without looking at the challenge; at the root alone; or not at all (revision 2025-03-26).
    */
   readonly finds: "by challenge" | "by address" | "at the root" | "nothing";
   /** Where it looks for the authorization server's metadata: in this order, until there is an answer. */

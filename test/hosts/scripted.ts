@@ -82,7 +82,9 @@ export class ScriptedHost {
     return this.#mcp.callTool(name, args, this.#token);
   }
 
-  /** What the server answers to a request with this token. Default: the token of the login, if there was one. */
+  /**
+   * What the server answers to a request with this token. Default: the token of the login, if there was one.
+   */
   visit(token: string | undefined = this.#token): Promise<Answer> {
     return this.#mcp.send({ jsonrpc: "2.0", id: 7, method: "ping" }, token);
   }

@@ -37,7 +37,10 @@ export class World {
     return { NODE_EXTRA_CA_CERTS: this.#secure.caFile };
   }
 
-  /** Connections of a visitor with an address of his own: what is limited for each address is not at issue here. */
+  /**
+   * Connections of a visitor with an address of his own: what is limited for each address is not at issue
+   * here.
+   */
   visitor(): Agent {
     this.#addresses += 1;
     return new Agent({

@@ -1,6 +1,6 @@
 /**
- * Code that the commands of both ends share. It imports only Node's own modules, and those of this package: it
- * knows commander's objects by their shape.
+ * Code that the commands of both ends share. It imports only Node's own modules, and those of this package:
+ * it knows commander's objects by their shape.
  *
  * - `heap.ts`: when V8 collects
  * - `options.ts`: names of variables, help
