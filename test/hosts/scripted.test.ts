@@ -34,7 +34,13 @@ describe("hosts as they are known", () => {
     local = await startV1Server(createCurious, undefined, forPages);
     const port = String(local.port);
     published = await world.publish("demo", [port, "--visitor-auth", "oauth,bearer"]);
-    withoutIss = await world.publish("old", [port, "--visitor-auth", "oauth,bearer", "--oauth-iss", "off"]);
+    withoutIss = await world.publish("old", [
+      port,
+      "--visitor-auth",
+      "oauth,bearer",
+      "--visitor-auth-iss",
+      "off",
+    ]);
   });
   afterAll(async () => {
     await withoutIss?.close();
