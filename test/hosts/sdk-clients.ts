@@ -32,10 +32,12 @@ export class Keeper {
   readonly saved: Saved = {};
   /** The authorization URLs that would have been opened in a browser. */
   readonly opened: URL[] = [];
-  readonly redirectUrl = "http://127.0.0.1:43117/callback";
+  readonly redirectUrl: string;
   readonly clientMetadataUrl?: string;
 
-  constructor(by: "registration" | "document") {
+  /** Nothing listens at the default `redirectUrl`. */
+  constructor(by: "registration" | "document", redirectUrl = "http://127.0.0.1:43117/callback") {
+    this.redirectUrl = redirectUrl;
     if (by === "document") this.clientMetadataUrl = sdkDocument.client_id;
   }
 

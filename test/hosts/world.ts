@@ -4,7 +4,8 @@ import { Agent } from "undici";
 import { createTools } from "../mcp/servers.js";
 import { createFolder, type Folder } from "../support/certificates.js";
 import { type JsonLine, runClient } from "../support/commands.js";
-import { type SecureRelay, startSecureRelay } from "../support/secure.js";
+import { secureDomain, type SecureRelay, startSecureRelay } from "../support/secure.js";
+import { runAtTerminal, type TerminalCommand } from "../support/terminal.js";
 import { type Documents, startDocuments } from "./documents.js";
 import { hosts } from "./hosts.js";
 import type { Person } from "./person.js";
@@ -57,6 +58,19 @@ export class World {
    * comes last.
    */
   async publish(name: string, args: readonly string[]): Promise<Published> {
+    const { env, common } = this.#client(name);
+    const command = runClient([...common, "--json", ...args], env);
+    const connected = await command.waitForJson({ event: "connected" });
+    return new Published(command, connected, env);
+  }
+
+  /** The same at a terminal, 80 columns wide. What is drawn shows on its screen, once. */
+  publishAtTerminal(name: string, args: readonly string[]): TerminalCommand {
+    const { env, common } = this.#client(name);
+    return runAtTerminal("client", [...common, ...args], 80, env);
+  }
+
+  #client(name: string): { env: NodeJS.ProcessEnv; common: string[] } {
     const env = {
       ...this.env,
       ...this.documents.env,
@@ -64,10 +78,12 @@ export class World {
       MCP_TUNNEL_STATE_DIR: this.#folder.path,
     };
     const relayUrl = `https://127.0.0.1:${this.#secure.port}`;
-    const common = ["--relay", relayUrl, "--subdomain", name, "--token", "hosts", "--json"];
-    const command = runClient([...common, ...args], env);
-    const connected = await command.waitForJson({ event: "connected" });
-    return new Published(command, connected, env);
+    return { env, common: ["--relay", relayUrl, "--subdomain", name, "--token", "hosts"] };
+  }
+
+  /** The public URL of a path of a tunnel. */
+  url(name: string, path: string): string {
+    return `https://${name}.${secureDomain}:${this.#secure.port}${path}`;
   }
 
   async close(): Promise<void> {

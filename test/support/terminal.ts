@@ -8,6 +8,8 @@ import { commands } from "./commands.js";
 export interface TerminalCommand {
   /** Waits until this text is on the screen, after the text for which the test waited before. */
   see(text: string): Promise<void>;
+  /** The same for a pattern. Returns what matched. */
+  seeMatch(pattern: RegExp): Promise<string>;
   /** Keys, as a terminal sends them. */
   type(keys: string): void;
   /** Sends a signal to the command itself. Linux only. */
@@ -40,13 +42,27 @@ export function runAtTerminal(
   child.on("close", () => {
     ended = true;
   });
+  /** `what` is waited for, and found on the screen by `find`. */
+  async function wait(what: string, find: () => { at: number; text: string } | undefined): Promise<string> {
+    for (;;) {
+      const found = find();
+      if (found !== undefined) {
+        screen = screen.slice(found.at + found.text.length);
+        return found.text;
+      }
+      if (ended) throw new Error(`the command ended without ${what}; it said:\n${screen}`);
+      await Promise.race([once(child.stdout, "data"), exited]);
+    }
+  }
   return {
     async see(text) {
-      while (!screen.includes(text)) {
-        if (ended) throw new Error(`the command ended without "${text}"; it said:\n${screen}`);
-        await Promise.race([once(child.stdout, "data"), exited]);
-      }
-      screen = screen.slice(screen.indexOf(text) + text.length);
+      await wait(`"${text}"`, () => (screen.includes(text) ? { at: screen.indexOf(text), text } : undefined));
+    },
+    seeMatch(pattern) {
+      return wait(String(pattern), () => {
+        const match = pattern.exec(screen);
+        return match === null ? undefined : { at: match.index, text: match[0] };
+      });
     },
     type(keys) {
       child.stdin.write(keys);
