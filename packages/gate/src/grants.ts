@@ -23,8 +23,6 @@ export interface StoredGrants {
   readonly grants: readonly GrantInfo[];
   /** Records of the authorization server, by model and id. */
   readonly records: readonly StoredRecord[];
-  /** Keys that sign cookies and id tokens. */
-  readonly keys: { readonly cookies: readonly string[]; readonly jwks: readonly object[] };
 }
 
 export interface StoredRecord {

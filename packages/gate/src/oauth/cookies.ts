@@ -1,8 +1,8 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { ownCookieMark } from "../paths.js";
 
-/** All names of the gate's cookies begin so: see `isOwnCookie` in paths.ts. */
-const stem = "mcp-tunnel~";
+const stem = `${ownCookieMark}~`;
 
 /**
  * More flows than a person has under way in one browser. The oldest go, so that a browser's head stays small.

@@ -165,7 +165,7 @@ export class Records {
       if (models[model].lasts) records.push(...[...entries.values()].filter((entry) => !isExpired(entry)));
     }
     const grants = [...this.#grants.values()].filter(({ id }) => this.find("Grant", id) !== undefined);
-    return { version: 1, origin, grants, records, keys: noKeys };
+    return { version: 1, origin, grants, records };
   }
 
   #of(model: Model): Map<string, Entry> {
@@ -232,9 +232,6 @@ export class Records {
     if (models[model].lasts) this.#events.changed();
   }
 }
-
-/** Cookies are proved by a key of the process, since flows end with it. No id token is given out. */
-const noKeys = { cookies: [], jwks: [] };
 
 export const toMinute = (timeMs: number): number => Math.floor(timeMs / minuteMs) * minuteMs;
 

@@ -27,7 +27,6 @@ const shape = z.object({
       expiresAtMs: z.number().optional(),
     }),
   ),
-  keys: z.object({ cookies: z.array(z.string()), jwks: z.array(z.record(z.string(), z.unknown())) }),
 });
 
 /** The grants of a slot; undefined if there were none yet. @throws TunnelError `unavailable`. */

@@ -103,7 +103,7 @@ describe("grants", () => {
     ["it is not JSON", ""],
     ["version: it is not of version 1", JSON.stringify({ ...stored([]), version: 2 })],
     ["grants: 0: id", JSON.stringify({ ...stored([]), grants: [{}] })],
-    ["keys: cookies", JSON.stringify({ ...stored([]), keys: { jwks: [] } })],
+    ["records: 0: model", JSON.stringify({ ...stored([]), records: [{}] })],
   ])("in a broken file are an error, and not lost silently: %s", async (why, text) => {
     const slot = await open(newFolder());
     writeFileSync(grantFile(slot), text, { mode: 0o600 });
@@ -115,7 +115,7 @@ describe("grants", () => {
     expect(readFileSync(grantFile(slot), "utf8")).toBe(text);
   });
 
-  it("that others may read are an error: whoever holds the cookie keys could forge a consent", async () => {
+  it("that others may read are an error: they say who uses what, and when", async () => {
     const slot = await slotWith(newFolder(), ["one"]);
     chmodSync(grantFile(slot), 0o644);
     const again = await open(join(slot.path, ".."));

@@ -42,7 +42,6 @@ export function stored(ids: readonly string[]): StoredGrants {
       payload: { grantId: id, scope: "mcp" },
       expiresAtMs: 5_000_000,
     })),
-    keys: { cookies: ["a cookie key"], jwks: [{ kty: "OKP", crv: "Ed25519", d: "x", x: "y" }] },
   };
 }
 
@@ -91,7 +90,6 @@ export const client = `
   const grants = new Map(slot.storage.read()?.grants.map((grant) => [grant.id, grant]));
   const changed = () => slot.storage.changed(() => ({
     version: 1, origin: "https://calm-otter.tunnel.example.com", grants: [...grants.values()], records: [],
-    keys: { cookies: [], jwks: [] },
   }));
   slot.storage.onRevoke((ids) => {
     for (const id of ids) grants.delete(id);
