@@ -182,6 +182,7 @@ export const packages = {
     knows: ["shared", "protocol", "client"],
     layers: [
       {
+        "crowd.ts": "who leaves a place that is full",
         "events.ts": "what the person who runs a gate is told of it",
         "grants.ts": "what OAuth keeps over restarts",
         "paths.ts": "the paths that the gate answers itself",

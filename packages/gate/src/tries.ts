@@ -1,5 +1,5 @@
 import { LRUCache } from "lru-cache";
-import { addressKey, plainAddress } from "mcp-tunnel-shared";
+import { crowdOf } from "./crowd.js";
 
 /**
  * How many addresses are remembered. Of more, the one that has not tried for longest is forgotten. An
@@ -36,20 +36,19 @@ export class Tries {
    * address that nobody has told has no limit.
    */
   waitSeconds(address: string | undefined): number {
-    if (address === undefined) return 0;
-    const owedMs = (this.#earnedBackAtMs.get(keyOf(address)) ?? 0) - performance.now();
+    const key = crowdOf(address);
+    if (key === undefined) return 0;
+    const owedMs = (this.#earnedBackAtMs.get(key) ?? 0) - performance.now();
     const allowedMs = minuteMs - minuteMs / this.#perMinute;
     return Math.max(0, Math.ceil((owedMs - allowedMs) / 1_000));
   }
 
   /** The address has tried, and was wrong. */
   failed(address: string | undefined): void {
-    if (address === undefined) return;
-    const key = keyOf(address);
+    const key = crowdOf(address);
+    if (key === undefined) return;
     const now = performance.now();
     const fromMs = Math.max(now, this.#earnedBackAtMs.get(key) ?? 0);
     this.#earnedBackAtMs.set(key, fromMs + minuteMs / this.#perMinute);
   }
 }
-
-const keyOf = (address: string): string => addressKey(plainAddress(address));

@@ -55,6 +55,7 @@ export async function startPages(options: OAuthOptions, publicOrigin?: string): 
       const found = waiting.get(id);
       return found !== undefined && holds(found, req) ? found.request : undefined;
     },
+    again: () => false,
     approve(id, approved) {
       const found = waiting.get(id) as Waiting;
       found.request = { ...found.request, approved };

@@ -14,7 +14,7 @@ import {
   register,
   startOAuth,
 } from "./oauth-rig.js";
-import type { OAuthRig } from "./oauth-rig.js";
+import type { Browser, OAuthRig } from "./oauth-rig.js";
 
 const closing = closingAfterEach();
 const start = async (options?: Parameters<typeof startOAuth>[0]): Promise<OAuthRig> =>
@@ -125,16 +125,33 @@ describe("registration (RFC 7591)", () => {
     expect((await register(rig, {}, { address: "203.0.113.10" })).status).toBe(201);
   });
 
-  it("forgets the oldest clients without a grant in a flood, and keeps those with one", async () => {
+  it("forgets clients of a flood, and none with a grant, or for which somebody is asked", async () => {
     const storage = new FakeStorage();
     const rig = await start({ storage });
     const connected = await connect(rig);
     const unused = (await register(rig)).json.client_id;
-    for (let n = 0; n < 200; n += 1) await register(rig);
-    expect(storage.stored.records.filter(({ model }) => model === "Client")).toHaveLength(201);
+    const asked = (await register(rig)).json.client_id;
+    rig.decide = () => "wait";
+    const browser = rig.browser();
+    const params = { client_id: asked, code_challenge: drawPkce().challenge };
+    const page = (await browser.get(authorizeTarget(params))).headers.location ?? "";
+    for (let n = 0; n < 201; n += 1) await register(rig);
+    rig.decide = () => "grant";
+    expect((await browser.follow(page)).headers.location).toContain("code=");
+    expect(storage.stored.records.filter(({ model }) => model === "Client")).toHaveLength(202);
     expect((await refresh(rig, connected.clientId, connected.refresh)).status).toBe(200);
     // Claude registers anew on 401.
-    expect(await refresh(rig, unused, "x")).toMatchObject({ status: 401, json: { error: "invalid_client" } });
+    expect(await refresh(rig, unused, "x")).toMatchObject({
+      status: 401,
+      json: { error: "invalid_client" },
+    });
+  });
+
+  it("forgets clients of the addresses that register most: ten flooders push out nobody else", async () => {
+    const rig = await start();
+    const mine = (await register(rig, {}, { address: "192.0.2.1" })).json.client_id;
+    for (let n = 0; n < 250; n += 1) await register(rig, {}, { address: `203.0.113.${n % 10}` });
+    expect((await redeem(rig, await logIn(rig, { client_id: mine }))).status).toBe(200);
   });
 });
 
@@ -162,12 +179,23 @@ describe("the authorization endpoint", () => {
     expect(reply.text).toContain("This sign-in cannot go on");
   });
 
-  it("tells a host by a redirect what is wrong once it is sure whom it talks to", async () => {
+  it.each([
+    ["a challenge that is none", { code_challenge: "short" }],
+    ["no challenge", { code_challenge: undefined }],
+    ["a response type that is not given", { response_type: "token" }],
+    ["a resource of somebody else", { resource: "https://evil.test/" }],
+  ])("is no open redirector to where a stranger has registered himself: %s", async (_case, change) => {
+    // Anybody may register a client. A mistake on purpose would send a browser on unasked (RFC 9700 section
+    // 4.11.2), from an address that people trust.
     const rig = await start();
     const { json } = await register(rig);
-    const target = authorizeTarget({ client_id: json.client_id, code_challenge: "short" });
+    const target = authorizeTarget({ client_id: json.client_id, code_challenge: challenge, ...change });
     const reply = await rig.browser().get(target);
-    expect(reply.headers.location).toMatch(`${redirectUri}?error=invalid_request`);
+    expect(reply.status).toBe(400);
+    expect(reply.headers).not.toHaveProperty("location");
+    expect(reply.text).toContain("has asked in a wrong way");
+    // The host hears of it if the person follows the link.
+    expect(reply.text).toMatch(/ https:\/\/host\.test\/callback[?#]error=[a-z_]+&error_description=./);
   });
 
   it("answers in the query, whatever response mode is asked for: no page with a script", async () => {
@@ -198,17 +226,22 @@ describe("the authorization endpoint", () => {
     expect([...statuses]).toEqual([303, 429]);
   });
 
-  it("forgets the oldest requests of a flood, and goes on", async () => {
-    const rig = await start();
+  it("lets a flood push out its own requests, and nobody else's", async () => {
+    // Twenty strangers begin as many flows as they may. Somebody else thinks about his consent meanwhile.
+    const rig = await start({ decide: () => "wait" });
     const { json } = await register(rig);
     const target = authorizeTarget({ client_id: json.client_id, code_challenge: challenge });
-    rig.decide = () => "wait";
+    const begin = async (browser: Browser, address?: string) =>
+      (await browser.get(target, address === undefined ? {} : { address })).headers.location ?? "";
     const browser = rig.browser();
-    const page = (await browser.get(target)).headers.location ?? "";
-    for (let n = 0; n < 1_000; n += 1) await rig.ask(target);
-    expect((await browser.get(page)).status).toBe(403);
+    const page = await begin(browser, "192.0.2.1");
+    const flooder = rig.browser();
+    const first = await begin(flooder, "203.0.113.0");
+    for (let n = 1; n < 1_100; n += 1) await rig.ask(target, { address: `203.0.113.${n % 20}` });
+    expect((await browser.get(page)).status).toBe(200);
+    expect((await flooder.get(first)).status).toBe(403);
     rig.decide = () => "grant";
-    expect((await rig.browser().follow(target)).headers.location).toContain("code=");
+    expect((await browser.follow(page)).headers.location).toContain("code=");
   });
 });
 

@@ -17,6 +17,7 @@ import {
   refresh,
   register,
   startOAuth,
+  stopClock,
 } from "./oauth-rig.js";
 import type { OAuthRig } from "./oauth-rig.js";
 
@@ -30,13 +31,6 @@ afterEach(() => {
   vi.useRealTimers();
   for (const spy of spies) expect(spy).not.toHaveBeenCalled();
 });
-
-/** From here on the clock stands still, and goes on by `pass` alone. */
-function stopClock(): (seconds: number) => void {
-  let now = Date.now();
-  vi.useFakeTimers({ toFake: ["Date"], now });
-  return (seconds) => vi.setSystemTime((now += seconds * 1_000));
-}
 
 describe("a host that registers itself", () => {
   it("gets a token that is good for the whole origin, and may be refreshed", async () => {
@@ -65,7 +59,7 @@ describe("a host that registers itself", () => {
     expect(rig.events).toMatchObject([{ type: "granted", clientName: "Test host", user: "owner" }]);
   });
 
-  it.each(["login", "consent", "select_account", "consent login", "create"])(
+  it.each(["login", "consent", "select_account", "consent login", "create", "none"])(
     "may ask for prompt=%s, since somebody is asked in any case",
     async (prompt) => {
       const rig = await start();
@@ -74,19 +68,6 @@ describe("a host that registers itself", () => {
       expect((await redeem(rig, login)).status).toBe(200);
     },
   );
-
-  it("is told at once, with prompt=none, that somebody has to be asked", async () => {
-    const rig = await start();
-    const { json } = await register(rig);
-    const { challenge } = drawPkce();
-    const target = authorizeTarget({ client_id: json.client_id, code_challenge: challenge, prompt: "none" });
-    const reply = await rig.browser().get(target);
-    expect(Object.fromEntries(answerOf(reply))).toMatchObject({
-      error: "consent_required",
-      state: "st4te",
-      iss: origin,
-    });
-  });
 
   it.each(["client_secret_basic", "client_secret_post"])("may prove itself by %s", async (method) => {
     const storage = new FakeStorage();
@@ -128,9 +109,8 @@ describe("a host that registers itself", () => {
       const browser = rig.browser();
       const target = authorizeTarget({ client_id: json.client_id, code_challenge: drawPkce().challenge });
       expect(answerOf(await browser.follow(target)).get("iss")).toBe(issParameter ? origin : null);
-      expect(answerOf(await browser.get(`${target}&prompt=none`)).get("iss")).toBe(
-        issParameter ? origin : null,
-      );
+      rig.decide = () => "deny";
+      expect(answerOf(await browser.follow(target)).get("iss")).toBe(issParameter ? origin : null);
       const metadata = await rig.ask("/.well-known/oauth-authorization-server");
       const announced = { authorization_response_iss_parameter_supported: true };
       if (issParameter) expect(metadata.json).toMatchObject(announced);
@@ -226,7 +206,7 @@ describe("a code", () => {
       { code_challenge: drawPkce().challenge, code_challenge_method: undefined },
     ]) {
       const reply = await rig.browser().follow(authorizeTarget({ client_id: json.client_id, ...change }));
-      expect(answerOf(reply).get("error")).toBe("invalid_request");
+      expect(reply.text).toContain(`${redirectUri}?error=invalid_request`);
     }
   });
 
@@ -310,7 +290,7 @@ describe("a token", () => {
       code_challenge: drawPkce().challenge,
       resource,
     });
-    expect(answerOf(await rig.browser().follow(target)).get("error")).toBe("invalid_target");
+    expect((await rig.browser().follow(target)).text).toContain(`${redirectUri}?error=invalid_target`);
   });
 
   it("is not given for a resource that nobody consented to", async () => {
@@ -478,7 +458,7 @@ describe("the origin", () => {
 });
 
 describe("browsers", () => {
-  it("keep one cookie for each flow, which no other host can set, and lose it at the end", async () => {
+  it("keep one cookie for each flow, which no other host can set, and lose it after the end", async () => {
     const rig = await start();
     const browser = rig.browser();
     const { json } = await register(rig);
@@ -493,8 +473,8 @@ describe("browsers", () => {
       expect(line).toMatch(/HttpOnly; SameSite=Lax/);
       expect(line).not.toMatch(/domain/i);
     }
-    // What is left is what the browser is known by, for consents that are remembered.
-    expect([...browser.cookies.keys()]).toEqual(["__Host-mcp-tunnel~known"]);
+    // The last ones are for a minute, in which the browser may be sent on once more.
+    expect(browser.setCookies.at(-1)).toContain("; Max-Age=60;");
   });
 
   it("keep no cookies with __Host- on plain http", async () => {
@@ -561,42 +541,69 @@ describe("browsers", () => {
     expect((await attacker.follow(page)).headers.location).toContain("code=");
   });
 
-  it("are asked once for a client and a redirect, while the grant lasts", async () => {
-    const storage = new FakeStorage();
-    const rig = await start({ storage });
-    const browser = rig.browser();
+  it("are asked each time: a stranger's link to a client that its reader has let in before", async () => {
+    // All users of a host in the cloud share one client and one redirect URI. A stranger begins to connect at
+    // that host, and sends the link to somebody who uses it too. Without a question the code would go to the
+    // host at once, and some hosts take it for the stranger's account.
+    const rig = await start();
+    const victim = rig.browser();
     const { json } = await register(rig);
-    await logIn(rig, { client_id: json.client_id }, browser);
-    const asked = async (params: Readonly<Record<string, string>>, from = browser) => {
-      rig.decide = () => "wait";
-      const target = authorizeTarget({
-        client_id: json.client_id,
-        code_challenge: drawPkce().challenge,
-        ...params,
-      });
-      return JSON.parse((await from.follow(target)).text).approved === undefined;
-    };
-    expect(await asked({})).toBe(false);
-    expect(await asked({ resource: `${origin}/a` })).toBe(true);
-    expect(await asked({}, rig.browser())).toBe(true);
-    storage.revoke(storage.stored.grants.map(({ id }) => id));
-    expect(await asked({})).toBe(true);
+    await logIn(rig, { client_id: json.client_id }, victim);
+    rig.decide = () => "wait";
+    const link = authorizeTarget({ client_id: json.client_id, code_challenge: drawPkce().challenge });
+    const { status, text } = await victim.follow(link);
+    expect([status, JSON.parse(text).client.redirectUri]).toEqual([200, redirectUri]);
+    expect(JSON.parse(text)).not.toHaveProperty("approved");
   });
 
   it.each(["http://127.0.0.1:33418/", "cursor://anysphere.cursor-mcp/oauth/callback"])(
-    "are always asked when the answer goes to %s: any program could wait there",
+    "are told when the answer goes to %s: any program could wait there",
     async (uri) => {
-      const rig = await start();
-      const browser = rig.browser();
+      const rig = await start({ decide: () => "wait" });
       const { json } = await register(rig, { redirect_uris: [uri] });
-      await logIn(rig, { client_id: json.client_id, redirect_uri: uri }, browser);
-      rig.decide = () => "wait";
       const params = { client_id: json.client_id, code_challenge: drawPkce().challenge, redirect_uri: uri };
-      const { text } = await browser.follow(authorizeTarget(params));
+      const { text } = await rig.browser().follow(authorizeTarget(params));
       expect(JSON.parse(text)).toMatchObject({ client: { isLoopback: true, redirectUri: uri } });
-      expect(JSON.parse(text)).not.toHaveProperty("approved");
     },
   );
+
+  it("go on once more with the same code, until the host has used it", async () => {
+    // A browser asks whether it may open the program, and the person presses "Go on" again.
+    const rig = await start({ decide: () => "wait" });
+    const browser = rig.browser();
+    const { json } = await register(rig);
+    const pkce = drawPkce();
+    const target = authorizeTarget({ client_id: json.client_id, code_challenge: pkce.challenge });
+    const page = (await browser.get(target)).headers.location ?? "";
+    rig.decide = () => "grant";
+    const { location = "" } = (await browser.follow(page)).headers;
+    const stranger = rig.browser();
+    expect((await browser.follow(page)).headers.location).toBe(location);
+    expect((await browser.follow(page.replace("consent", "authorize"))).headers.location).toBe(location);
+    expect((await stranger.follow(page)).status).toBe(403);
+    expect((await stranger.follow(page.replace("consent", "authorize"))).status).toBe(400);
+
+    const code = new URL(location).searchParams.get("code") ?? "";
+    const tokens = await redeem(rig, { clientId: json.client_id, code, pkce, redirectUri });
+    // A code that comes twice ends its grant, so the browser does not bring it again.
+    expect((await browser.follow(page)).status).toBe(403);
+    expect((await browser.follow(page.replace("consent", "authorize"))).status).toBe(400);
+    expect(identifyAt(rig, tokens.json.access_token)).toBeDefined();
+    expect(rig.events.map(({ type }) => type)).toEqual(["granted"]);
+  });
+
+  it("do not go on any more when the code is over", async () => {
+    const pass = stopClock();
+    const rig = await start({ decide: () => "wait" });
+    const browser = rig.browser();
+    const { json } = await register(rig);
+    const target = authorizeTarget({ client_id: json.client_id, code_challenge: drawPkce().challenge });
+    const page = (await browser.get(target)).headers.location ?? "";
+    rig.decide = () => "grant";
+    await browser.follow(page);
+    pass(61);
+    expect((await browser.follow(page)).status).toBe(403);
+  });
 
   it("make one grant when the form is sent twice", async () => {
     const rig = await start({ decide: () => "wait" });

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer, request } from "node:http";
 import type { IncomingHttpHeaders, Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { vi } from "vitest";
 import type { GateEvent } from "../src/events.js";
 import type { GrantStorage, StoredGrants } from "../src/grants.js";
 import type { Network } from "../src/oauth/client-documents.js";
@@ -75,6 +76,7 @@ export async function startOAuth(options: RigOptions = {}): Promise<OAuthRig> {
       async handle(req, res) {
         const id = (req.url ?? "").slice(ownPaths.consent.length);
         const found = await consents.find(id, req, res);
+        if (found === undefined && consents.again(id, req, res)) return;
         if (found === undefined) return void res.writeHead(403).end("not yours, or over");
         const approval = found.approved ?? { by: "passcode" as const, user: "owner" };
         const decision = rig.decide(id, consents);
@@ -82,8 +84,8 @@ export async function startOAuth(options: RigOptions = {}): Promise<OAuthRig> {
         if (decision === "deny") return await consents.deny(id, req, res);
         res.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(found));
       },
-      error(res, status, title, text) {
-        res.writeHead(status, { "Content-Type": "text/html" }).end(`${title}: ${text}`);
+      error(res, status, { title, text, back = "" }) {
+        res.writeHead(status, { "Content-Type": "text/html" }).end(`${title}: ${text} ${back}`);
       },
       approve: () => false,
       renew() {},
@@ -307,4 +309,11 @@ export class FakeStorage implements GrantStorage {
   }
 
   async close(): Promise<void> {}
+}
+
+/** From here on the clock stands still, and goes on by the result alone. Undone by `vi.useRealTimers`. */
+export function stopClock(): (seconds: number) => void {
+  let now = Date.now();
+  vi.useFakeTimers({ toFake: ["Date"], now });
+  return (seconds) => vi.setSystemTime((now += seconds * 1_000));
 }

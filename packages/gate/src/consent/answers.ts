@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
-import type { Asked } from "./asked.js";
-import { html } from "./html.js";
+import type { Problem } from "../oauth/consents.js";
+import { type Asked, shown } from "./asked.js";
+import { type Html, html } from "./html.js";
 import { goOnPage, type Page, sendPage } from "./layout.js";
 import { pathOf } from "./targets.js";
 
@@ -17,6 +18,19 @@ export function sendError(
   fields?: Readonly<Record<string, string>>,
 ): void {
   sendPage(res, status, { title, body: html`<h1>${title}</h1>\n<p>${text}</p>` }, fields);
+}
+
+/** An error of the authorization endpoint. Every text of it may be a stranger's. */
+export function sendProblem(res: ServerResponse, status: number, { title, text, back }: Problem): void {
+  const link = back === undefined ? undefined : linkBack(new URL(back));
+  sendPage(res, status, {
+    title: shown(title),
+    body: html`<h1>${shown(title)}</h1>\n<p>${shown(text, 500)}</p>${link}`,
+  });
+}
+
+function linkBack({ href, host, protocol }: URL): Html {
+  return html`\n<p><a href="${href}" rel="noreferrer">Go back to ${shown(host || protocol)}</a></p>`;
 }
 
 /** The same for all requests that cannot be found, so that it tells nothing about them. */

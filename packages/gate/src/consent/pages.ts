@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { GateEvent } from "../events.js";
-import type { ConsentPages, ConsentRequest, Consents, PageVisit } from "../oauth/consents.js";
+import type { ConsentPages, ConsentRequest, Consents, PageVisit, Problem } from "../oauth/consents.js";
 import type { OAuthOptions } from "../options.js";
 import { Tries } from "../tries.js";
 import {
@@ -11,6 +11,7 @@ import {
   notSignedIn,
   sendError,
   sendOver,
+  sendProblem,
   startAgain,
 } from "./answers.js";
 import { type Asked, askedBy, shown } from "./asked.js";
@@ -100,8 +101,8 @@ class Pages implements ConsentPages {
     }
   }
 
-  error(res: ServerResponse, status: number, title: string, text: string): void {
-    sendError(res, status, shown(title), shown(text, 500));
+  error(res: ServerResponse, status: number, problem: Problem): void {
+    sendProblem(res, status, problem);
   }
 
   approve(number: string): boolean {
@@ -144,7 +145,7 @@ class Pages implements ConsentPages {
   async #openRequest(visit: Visit): Promise<ConsentRequest | undefined> {
     const { id, req, res } = visit;
     const request = await this.#find(visit);
-    if (request === undefined) sendOver(res);
+    if (request === undefined) this.#sendOnOrOver(visit);
     else if (request.approved === undefined || req.method === "HEAD") return request;
     else await this.#parts.consents.grant(id, request.approved, req, res);
     return undefined;
@@ -252,7 +253,14 @@ class Pages implements ConsentPages {
     const { id, req, res, search } = visit;
     const isMeant = this.#tokens.isRight(new URLSearchParams(search).get("token"), id, "cancel");
     const request = isMeant ? await this.#find(visit) : undefined;
-    return request === undefined ? sendOver(res) : this.#parts.consents.deny(id, req, res);
+    if (request !== undefined) return this.#parts.consents.deny(id, req, res);
+    return isMeant ? this.#sendOnOrOver(visit) : sendOver(res);
+  }
+
+  /** The button "Go on" was pressed once more: the browser has shown the page for longer than it took. */
+  #sendOnOrOver({ id, req, res }: Visit): void {
+    const isSent = this.#parts.consents.again(id, req, res);
+    if (!isSent) sendOver(res);
   }
 
   #find({ id, req, res }: Visit): Promise<ConsentRequest | undefined> {

@@ -1,4 +1,4 @@
-import { addressKey, plainAddress } from "mcp-tunnel-shared";
+import { crowdOf, firstToLeave } from "../crowd.js";
 
 /** A request for consent that waits for a word from elsewhere. */
 export interface Waiting {
@@ -10,8 +10,8 @@ export interface Waiting {
 
 /**
  * Requests that wait, each under a key of its own. When there are too many, the oldest leaves: of the address
- * that asks, or of all. So whoever comes last always gets in, and a stranger who asks without end keeps out
- * mostly himself.
+ * that asks, or of the one that has most here. So whoever comes last always gets in, and a stranger who asks
+ * without end keeps out himself.
  */
 export class WaitingRoom<T extends Waiting> {
   /** In the order in which they came. */
@@ -27,14 +27,12 @@ export class WaitingRoom<T extends Waiting> {
   /** A request waits only once: its earlier key is worth nothing from now on. */
   add(key: string, waiting: T): void {
     this.#removeWhere((other) => other.request === waiting.request || isOver(other));
-    const address = keyOf(waiting);
-    const neighbours = [...this.#waiting].filter(([, other]) => keyOf(other) === address);
-    const [oldest] = this.#waiting.keys();
-    if (address !== undefined && neighbours.length >= this.#maxForAddress) {
-      this.#waiting.delete((neighbours[0] as [string, T])[0]);
-    } else if (oldest !== undefined && this.#waiting.size >= this.#max) {
-      this.#waiting.delete(oldest);
-    }
+    const crowd = crowdOf(waiting.address);
+    const all = [...this.#waiting].map(([other, { address }]) => [other, crowdOf(address)] as const);
+    const neighbours = all.filter(([, other]) => other === crowd);
+    if (crowd !== undefined && neighbours.length >= this.#maxForAddress)
+      this.#remove(firstToLeave(neighbours));
+    else if (all.length >= this.#max) this.#remove(firstToLeave(all));
     this.#waiting.set(key, waiting);
   }
 
@@ -58,13 +56,13 @@ export class WaitingRoom<T extends Waiting> {
     return undefined;
   }
 
+  #remove(key: string | undefined): void {
+    if (key !== undefined) this.#waiting.delete(key);
+  }
+
   #removeWhere(isUnwanted: (waiting: T) => boolean): void {
     for (const [key, waiting] of this.#waiting) if (isUnwanted(waiting)) this.#waiting.delete(key);
   }
 }
 
 const isOver = ({ expiresAtMs }: Waiting): boolean => expiresAtMs <= Date.now();
-
-function keyOf({ address }: Waiting): string | undefined {
-  return address === undefined ? undefined : addressKey(plainAddress(address));
-}

@@ -1,4 +1,6 @@
 import type { Adapter, AdapterFactory, AdapterPayload } from "oidc-provider";
+import { addressOf } from "./address.js";
+import type { Library } from "./load.js";
 import { digest, isModel } from "./records.js";
 import type { Model, Records } from "./records.js";
 
@@ -12,26 +14,36 @@ const refreshGraceSeconds = 60;
 /** Ids that are no secrets. All others are kept as digests. */
 const publicIds: ReadonlySet<Model> = new Set(["Client", "Grant"]);
 
+/** The id under which a record is kept. */
+export function keyOf(model: Model, id: string): string {
+  return publicIds.has(model) ? id : digest(id);
+}
+
 /** The authorization server's way to its records. */
-export function adapterFor(records: Records): AdapterFactory {
-  return (model) => (isModel(model) ? new RecordsAdapter(model, records) : new NoAdapter());
+export function adapterFor(records: Records, { Provider }: Library): AdapterFactory {
+  const visitor = (): string | undefined => addressOf(Provider.ctx?.req);
+  return (model) => (isModel(model) ? new RecordsAdapter(model, records, visitor) : new NoAdapter());
 }
 
 class RecordsAdapter implements Adapter {
   readonly #model: Model;
   readonly #records: Records;
+  /** The address of the visitor whose request is being answered. */
+  readonly #visitor: () => string | undefined;
 
-  constructor(model: Model, records: Records) {
+  constructor(model: Model, records: Records, visitor: () => string | undefined) {
     this.#model = model;
     this.#records = records;
+    this.#visitor = visitor;
   }
 
-  async upsert(id: string, payload: AdapterPayload, expiresInSeconds: number | undefined): Promise<void> {
-    this.#records.put(this.#model, this.#key(id), withoutSecrets(payload), expiresInSeconds);
+  async upsert(id: string, payload: AdapterPayload, ttlSeconds: number | undefined): Promise<void> {
+    const origin = { ttlSeconds, address: this.#visitor() };
+    this.#records.put(this.#model, keyOf(this.#model, id), withoutSecrets(payload), origin);
   }
 
   async find(id: string): Promise<AdapterPayload | undefined> {
-    const entry = this.#records.find(this.#model, this.#key(id));
+    const entry = this.#records.find(this.#model, keyOf(this.#model, id));
     if (entry === undefined) return undefined;
     const { consumed, ...payload } = entry.payload;
     // A client's properties have to be the same each time: the library keeps clients by their digest.
@@ -41,11 +53,11 @@ class RecordsAdapter implements Adapter {
   }
 
   async consume(id: string): Promise<void> {
-    this.#records.consume(this.#model, this.#key(id));
+    this.#records.consume(this.#model, keyOf(this.#model, id));
   }
 
   async destroy(id: string): Promise<void> {
-    this.#records.remove(this.#model, this.#key(id));
+    this.#records.remove(this.#model, keyOf(this.#model, id));
   }
 
   async revokeByGrantId(grantId: string): Promise<void> {
@@ -55,10 +67,6 @@ class RecordsAdapter implements Adapter {
   // Sessions and user codes alone are found in these ways.
   async findByUid(): Promise<undefined> {}
   async findByUserCode(): Promise<undefined> {}
-
-  #key(id: string): string {
-    return publicIds.has(this.#model) ? id : digest(id);
-  }
 }
 
 /**

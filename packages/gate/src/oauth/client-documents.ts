@@ -5,6 +5,7 @@ import { AddressRanges } from "mcp-tunnel-shared";
 import { LRUCache } from "lru-cache";
 import { Agent, buildConnector, request } from "undici";
 import { Tries } from "../tries.js";
+import { addressOf } from "./address.js";
 import type { Records } from "./records.js";
 
 const maxDocumentBytes = 5 * 1_024;
@@ -63,8 +64,7 @@ export class ClientDocuments {
    */
   mayFetch(url: string, req: IncomingMessage | undefined): boolean {
     if (this.#records.hasGrant(url) || this.#recent.has(url)) return true;
-    const address = req?.headers["x-tunnel-visitor"];
-    if (typeof address !== "string") return true;
+    const address = addressOf(req);
     if (this.#tries.waitSeconds(address) > 0) return false;
     this.#tries.failed(address);
     return true;
@@ -122,7 +122,7 @@ export class ClientDocuments {
         body,
       } = await request(url, { dispatcher: agent, signal, headers });
       const text = statusCode === 200 ? await body.text() : "";
-      if (statusCode === 200) this.#records.put("ClientDocument", url.href, { document: text }, undefined);
+      if (statusCode === 200) this.#records.put("ClientDocument", url.href, { document: text }, {});
       return { status: statusCode, text, cacheControl: String(fields["cache-control"] ?? "") };
     } finally {
       await agent.destroy();

@@ -8,12 +8,11 @@ import { clientAuthMethods, signingAlgorithm } from "./metadata.js";
 import type { Records } from "./records.js";
 import { resourceAt } from "./resources.js";
 import { scope } from "./scope.js";
-import { waitSeconds } from "./waiting.js";
+import { codeSeconds, waitSeconds } from "./waiting.js";
 
 const accessTokenSeconds = 8 * 3_600;
 /** Sliding: each refresh gives a token that lasts as long again. */
 const refreshTokenSeconds = 30 * 24 * 3_600;
-const codeSeconds = 60;
 /** A grant lasts until its first refresh token is fetched, and then as long as that. */
 const unusedGrantSeconds = 300;
 
@@ -42,7 +41,7 @@ export function configurationOf(parts: ConfigurationParts): Configuration {
   );
 
   return {
-    adapter: adapterFor(records),
+    adapter: adapterFor(records, library),
     jwks: { keys: [parts.signingKey] },
     routes: {
       authorization: ownPaths.authorize,

@@ -41,6 +41,11 @@ export interface Consents {
    * another browser's.
    */
   find(id: string, req: IncomingMessage, res: ServerResponse): Promise<ConsentRequest | undefined>;
+  /**
+   * Sends the browser on again, if it made the request and somebody has answered. False if it did not, or the
+   * host has the answer already.
+   */
+  again(id: string, req: IncomingMessage, res: ServerResponse): boolean;
   /** Remembers that the request was approved, and by whom. The browser gets its grant when it comes again. */
   approve(id: string, approval: Approval): void;
   /** Makes the grant, and sends the browser on. */
@@ -55,13 +60,22 @@ export interface ConsentPages {
    * Answers requests for {@link ownPaths.consent} and {@link ownPaths.loggedIn}. `origin`: the public one.
    */
   handle(req: IncomingMessage, res: ServerResponse, about: PageVisit): Promise<void>;
-  /** A page for an error of the authorization endpoint, which may not be sent back to the client. */
-  error(res: ServerResponse, status: number, title: string, text: string): void;
+  /**
+   * A page for an error of the authorization endpoint. `back`: where a person may go to tell the client, by a
+   * link.
+   */
+  error(res: ServerResponse, status: number, problem: Problem): void;
   /** {@link Gate.approve} */
   approve(number: string): boolean;
   /** A passcode that holds from now on. */
   renew(passcode: string): void;
   close(): void;
+}
+
+export interface Problem {
+  readonly title: string;
+  readonly text: string;
+  readonly back?: string;
 }
 
 export interface PageVisit {

@@ -30,6 +30,11 @@ export class FlowCookies {
     // Browsers send the cookies that are oldest first (RFC 6265 section 5.4).
     const kept = new Set(alive.slice(Math.max(0, alive.length - maxFlows + 1)));
     for (const flow of flows) if (!kept.has(flow)) this.end(origin, flow, res);
+    this.keep(origin, id, lifetimeSeconds, res);
+  }
+
+  /** Lets the browser keep the mark for so long from now on. */
+  keep(origin: string, id: string, lifetimeSeconds: number, res: ServerResponse): void {
     setCookie(res, origin, { suffix: id, value: this.#proof(id), maxAgeSeconds: lifetimeSeconds });
   }
 
@@ -58,7 +63,7 @@ interface OwnCookie {
 /**
  * The name of a cookie at a public origin. Over https it has the prefix `__Host-`. A browser then takes the
  * cookie from this host alone, so that another tunnel below the same domain cannot set it (RFC 6265bis
- * section 4.1.3.2). `suffix`: what it is for, in letters, digits, `-` and `_`.
+ * section 4.1.3.2). `suffix`: the id of the flow, in letters, digits, `-` and `_`.
  */
 function nameOf(origin: string, suffix: string): string {
   return `${isHttps(origin) ? "__Host-" : ""}${stem}${suffix}`;
@@ -66,18 +71,15 @@ function nameOf(origin: string, suffix: string): string {
 
 const isHttps = (origin: string): boolean => origin.startsWith("https:");
 
-export function setCookie(res: ServerResponse, origin: string, cookie: OwnCookie): void {
+function setCookie(res: ServerResponse, origin: string, cookie: OwnCookie): void {
   const pair = `${nameOf(origin, cookie.suffix)}=${cookie.value}`;
   const attributes = `Path=/; HttpOnly; SameSite=Lax; Max-Age=${cookie.maxAgeSeconds}`;
   res.appendHeader("Set-Cookie", `${pair}; ${attributes}${isHttps(origin) ? "; Secure" : ""}`);
 }
 
-export function readCookie(origin: string, suffix: string, req: IncomingMessage): string | undefined {
+function readCookie(origin: string, suffix: string, req: IncomingMessage): string | undefined {
   return cookiesOf(req).find(([name]) => name === nameOf(origin, suffix))?.[1];
 }
-
-/** The cookie that says which consents a browser is known for. It is no flow's. */
-export const knownSuffix = "known";
 
 /** The ids of the flows that a browser has cookies of, the oldest first. */
 function flowsOf(origin: string, req: IncomingMessage): string[] {
@@ -85,7 +87,7 @@ function flowsOf(origin: string, req: IncomingMessage): string[] {
   return cookiesOf(req)
     .filter(([name]) => name.startsWith(start))
     .map(([name]) => name.slice(start.length))
-    .filter((suffix) => /^[\w-]+$/.test(suffix) && suffix !== knownSuffix);
+    .filter((suffix) => /^[\w-]+$/.test(suffix));
 }
 
 function cookiesOf(req: IncomingMessage): [name: string, value: string][] {

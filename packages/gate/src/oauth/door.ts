@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { ownPaths } from "../paths.js";
 import { Tries } from "../tries.js";
+import { addressOf } from "./address.js";
 import type { ConsentPages } from "./consents.js";
 import { ownTarget, resourceDocument, serverDocument } from "./metadata.js";
 import { scope } from "./scope.js";
@@ -89,15 +90,6 @@ export function createDoor(parts: DoorParts): RequestListener {
 
 const notHere = { error: "not_found" };
 
-/**
- * The visitor's address as whoever mounts the gate says it. Without one there is no limit for each address,
- * and the limits for all hold.
- */
-function addressOf(req: IncomingMessage): string | undefined {
-  const address = req.headers["x-tunnel-visitor"];
-  return typeof address === "string" && address !== "" ? address : undefined;
-}
-
 /** Counts a request, or refuses it. `pages`: a person is told, and not a program. */
 function isTooMany(
   tries: Tries,
@@ -112,7 +104,8 @@ function isTooMany(
   }
   if (pages !== undefined) {
     res.setHeader("Retry-After", seconds);
-    pages.error(res, 429, "Too many sign-ins from here", `Try again in ${seconds} seconds.`);
+    const text = `Try again in ${seconds} seconds.`;
+    pages.error(res, 429, { title: "Too many sign-ins from here", text });
     return true;
   }
   const error_description = `too many requests: try again in ${seconds} s`;
@@ -162,14 +155,13 @@ const passed: ReadonlySet<string> = new Set([
 /**
  * Takes from an authorization request what has no meaning here and would make the library refuse it: scopes
  * that are not known, `openid` and what goes with it, response modes that need a page with a script. Consent
- * is asked for each time, so that no prompt but `none` makes a difference.
+ * is asked for each time, so that no prompt makes a difference.
  */
 function narrowQuery(url: string): URLSearchParams {
   const [, query = ""] = url.split(/\?(.*)/s);
   const asked = new URLSearchParams(query);
   const narrowed = new URLSearchParams();
   for (const [name, value] of asked) if (passed.has(name)) narrowed.append(name, value);
-  if (asked.get("prompt") === "none") narrowed.set("prompt", "none");
   narrowed.set("scope", scope);
   return narrowed;
 }

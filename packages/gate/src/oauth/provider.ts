@@ -6,7 +6,7 @@ import type { ConfigurationParts } from "./configuration.js";
 import type { ConsentPages } from "./consents.js";
 import type { FlowCookies } from "./cookies.js";
 import { digest } from "./records.js";
-import { waitSeconds } from "./waiting.js";
+import { codeSeconds, waitSeconds } from "./waiting.js";
 import type { WaitingConsents } from "./waiting.js";
 
 export interface ProviderParts extends ConfigurationParts {
@@ -44,14 +44,19 @@ export function createProvider(parts: ProviderParts): Provider {
     const flow = resumedFlow(ctx.path);
     const { cookie = "" } = ctx.req.headers;
     const isOwner = flow !== undefined && cookies.has(origin, flow, ctx.req);
+    const former = isOwner ? waiting.sentTo(flow) : undefined;
+    if (former !== undefined) return sendOn(ctx, former);
     // The library gets the cookie that it would have set, and no other.
     ctx.req.headers.cookie = isOwner ? `${provider.cookieName("resume")}=${flow}` : "";
     await next();
     ctx.req.headers.cookie = cookie;
     ctx.res.removeHeader("Set-Cookie");
+    const location = wayOut(ctx);
+    if (location !== undefined && !parts.issParameter) sendOn(ctx, withoutIss(location, origin));
     if (isOwner) {
-      cookies.end(origin, flow, ctx.res);
-      waiting.remove(flow);
+      waiting.sent(flow, wayOut(ctx));
+      if (location === undefined) cookies.end(origin, flow, ctx.res);
+      else cookies.keep(origin, flow, codeSeconds, ctx.res);
     }
     const started: unknown = ctx.state["started"];
     if (typeof started === "string") {
@@ -80,17 +85,46 @@ function refuseUnknownClients(ctx: Context): void {
   if (isUnknown && ctx.status === 400) ctx.status = 401;
 }
 
-function answerPerson(ctx: Context, { origin, issParameter, pages }: ProviderParts): void {
-  const location = ctx.response.get("Location");
-  if (!issParameter && location !== "") {
-    ctx.set("Location", location.replace(`&iss=${encodeURIComponent(origin)}`, ""));
-    ctx.body = "";
-  }
+function answerPerson(ctx: Context, { pages }: ProviderParts): void {
   const problem: { out: ErrorOut; error: Error } | undefined = ctx.state["problem"];
-  if (problem === undefined) return;
-  ctx.respond = false;
   const { status } = ctx;
-  pages.error(ctx.res, status, "This sign-in cannot go on", explain(problem.out, problem.error));
+  const back = ctx.path === ownPaths.authorize ? wayOut(ctx) : undefined;
+  if (problem === undefined && back === undefined) return;
+  // What the library has written goes.
+  ctx.body = null;
+  ctx.remove("Location");
+  ctx.respond = false;
+  if (problem !== undefined) {
+    pages.error(ctx.res, status, { title, text: explain(problem.out, problem.error) });
+  } else if (back !== undefined) pages.error(ctx.res, 400, { title, text: askedWrongly(back), back });
+}
+
+const withoutIss = (location: string, origin: string): string =>
+  location.replace(`&iss=${encodeURIComponent(origin)}`, "");
+
+/** Where the answer sends the browser, if that is not to a page of the gate. */
+function wayOut(ctx: Context): string | undefined {
+  const location = ctx.res.getHeader("Location");
+  return typeof location !== "string" || location.startsWith(ownPaths.consent) ? undefined : location;
+}
+
+const title = "This sign-in cannot go on";
+
+function sendOn(ctx: Context, location: string): void {
+  ctx.status = 303;
+  ctx.set({ Location: location, "Cache-Control": "no-store" });
+  ctx.body = "";
+}
+
+/**
+ * The client is to hear of an error before anybody was asked. It gets to know by a link: anybody may register
+ * a client, and the gate would be an open redirector to wherever he likes (RFC 9700 section 4.11.2).
+ */
+function askedWrongly(location: string): string {
+  // What would have been the answer to `response_type=token` stands behind a `#`.
+  const answer = new URLSearchParams(location.slice(location.search(/[?#]/) + 1));
+  const why = answer.get("error_description") ?? answer.get("error") ?? "the error is not known";
+  return `The app that sent you here has asked in a wrong way: ${why}.`;
 }
 
 /**

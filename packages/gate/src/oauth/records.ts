@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { AdapterPayload } from "oidc-provider";
+import { crowdOf, firstToLeave } from "../crowd.js";
 import type { GrantInfo, StoredGrants, StoredRecord } from "../grants.js";
 
 /** What the authorization server has stored under an id of one of its models. */
@@ -8,6 +9,8 @@ export interface Entry {
   readonly id: string;
   readonly payload: AdapterPayload;
   expiresAtMs: number | undefined;
+  /** Whose request stored it: see `crowdOf`. Not known any more after a restart. */
+  readonly crowd?: string | undefined;
 }
 
 /** The models of oidc-provider that are kept at all, and whether they are kept over restarts. */
@@ -29,9 +32,11 @@ export function isModel(name: string): name is Model {
   return Object.hasOwn(models, name);
 }
 
-/** Anybody may register a client or begin a flow, so the number of what is kept for them is bounded. */
+/**
+ * Anybody may register a client, so the number of those without a grant is bounded. Interactions are bounded
+ * by the requests that wait: see waiting.ts.
+ */
 const maxUnused: Partial<Record<Model, number>> = { Client: 200, ClientDocument: 50 };
-const maxInteractions = 1_000;
 /**
  * For each grant. Used refresh tokens are kept to notice that one comes back. A host refreshes three times a
  * day, so these are the ones of a month.
@@ -78,13 +83,21 @@ export class Records {
     return entry === undefined || isExpired(entry) ? undefined : entry;
   }
 
-  put(model: Model, id: string, payload: AdapterPayload, ttlSeconds: number | undefined): void {
+  /** `address`: of the visitor whose request stores it. */
+  put(
+    model: Model,
+    id: string,
+    payload: AdapterPayload,
+    {
+      ttlSeconds,
+      address,
+    }: { readonly ttlSeconds?: number | undefined; readonly address?: string | undefined },
+  ): void {
     this.#sweep();
     const expiresAtMs = ttlSeconds === undefined ? undefined : Date.now() + ttlSeconds * 1_000;
-    this.#insert({ model, id, payload, expiresAtMs });
+    this.#insert({ model, id, payload, expiresAtMs, crowd: crowdOf(address) });
     if (model === "RefreshToken" && expiresAtMs !== undefined) this.#extend(payload.grantId, expiresAtMs);
     this.#dropUnused(model);
-    if (model === "Interaction") dropOldest(this.#of("Interaction"), maxInteractions);
     this.#changed(model);
   }
 
@@ -205,14 +218,23 @@ export class Records {
     entry.payload.exp = Math.floor(expiresAtMs / 1_000);
   }
 
-  /** Of clients without a grant, the oldest go. */
+  /** Of clients that nobody uses one leaves if they are too many: see `firstToLeave`. */
   #dropUnused(model: Model): void {
     const most = maxUnused[model];
-    if (most === undefined) return;
     const clients = this.#of(model);
-    const used = new Set([...this.#grants.values()].map(({ clientId }) => clientId));
-    const unused = [...clients.keys()].filter((id) => !used.has(id));
-    for (const id of unused.slice(0, Math.max(0, unused.length - most))) clients.delete(id);
+    if (most === undefined || clients.size <= most) return;
+    const used = this.#clientsInUse();
+    const unused = [...clients.values()].filter(({ id }) => !used.has(id));
+    if (unused.length <= most) return;
+    const id = firstToLeave(unused.map((entry) => [entry.id, entry.crowd] as const));
+    if (id !== undefined) clients.delete(id);
+  }
+
+  /** Ids of clients that have a grant, or for which somebody is asked for one. */
+  #clientsInUse(): ReadonlySet<unknown> {
+    const used = new Set<unknown>([...this.#grants.values()].map(({ clientId }) => clientId));
+    for (const { payload } of this.#of("Interaction").values()) used.add(payload.params?.["client_id"]);
+    return used;
   }
 
   #sweep(): void {
@@ -236,10 +258,3 @@ export class Records {
 export const toMinute = (timeMs: number): number => Math.floor(timeMs / minuteMs) * minuteMs;
 
 const isExpired = ({ expiresAtMs }: Entry): boolean => expiresAtMs !== undefined && expiresAtMs <= Date.now();
-
-function dropOldest(entries: Map<string, Entry>, most: number): void {
-  for (const id of entries.keys()) {
-    if (entries.size <= most) return;
-    entries.delete(id);
-  }
-}

@@ -2,26 +2,38 @@ import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { KoaContextWithOIDC, Provider } from "oidc-provider";
 import { isLoopback } from "mcp-tunnel-shared";
+import { crowdOf, firstToLeave } from "../crowd.js";
 import type { GateEvent } from "../events.js";
 import { ownPaths } from "../paths.js";
+import { keyOf } from "./adapter.js";
+import { addressOf } from "./address.js";
 import type { Approval, ConsentRequest, Consents } from "./consents.js";
 import type { FlowCookies } from "./cookies.js";
 import { toMinute } from "./records.js";
 import type { Records } from "./records.js";
-import { Remembered } from "./remembered.js";
 import { resourceAt } from "./resources.js";
 import { documentHostOf, scope } from "./scope.js";
 
 /** For how long a request waits for consent, in seconds. */
 export const waitSeconds = 600;
+/** A code is good for this long, in seconds. So long a browser may be sent to the host again. */
+export const codeSeconds = 60;
 const maxWaiting = 1_000;
 
 interface Waiting {
   request: ConsentRequest;
   /** Resource indicators as the client wrote them. */
   readonly indicators: readonly string[];
-  /** Somebody has answered: the browser has only to be sent on. */
-  isAnswered: boolean;
+  /** Who keeps a place among those who wait: see `firstToLeave`. */
+  readonly crowd: string | undefined;
+  /** Until when it waits, or the browser may be sent on again. In milliseconds since 1970. */
+  untilMs: number;
+  state:
+    | { readonly kind: "waits" }
+    /** Somebody has answered: the browser has only to be sent on. */
+    | { readonly kind: "answered" }
+    /** The browser was sent to the host with the answer. */
+    | { readonly kind: "sent"; readonly location: string };
 }
 
 /** Where the requests of an origin are answered. */
@@ -36,7 +48,6 @@ export class WaitingConsents implements Consents {
   readonly #cookies: FlowCookies;
   readonly #onEvent: (event: GateEvent) => void;
   readonly #waiting = new Map<string, Waiting>();
-  readonly #remembered = new Remembered();
   #place: Place | undefined;
 
   constructor(records: Records, cookies: FlowCookies, onEvent: (event: GateEvent) => void) {
@@ -49,7 +60,6 @@ export class WaitingConsents implements Consents {
   moveTo(place: Place): void {
     this.#place = place;
     this.#waiting.clear();
-    this.#remembered.clear();
   }
 
   /** A host's request has passed the checks of the authorization endpoint, and waits from now on. */
@@ -74,31 +84,57 @@ export class WaitingConsents implements Consents {
       expiresAtMs: Date.now() + waitSeconds * 1_000,
       approved: undefined,
     };
-    for (const oldest of this.#waiting.keys()) {
-      if (this.isAlive(oldest) && this.#waiting.size < maxWaiting) break;
-      this.#waiting.delete(oldest);
-    }
-    this.#waiting.set(id, { request, indicators, isAnswered: false });
+    this.#makeRoom();
+    this.#waiting.set(id, {
+      ...{ request, indicators, crowd: crowdOf(addressOf(ctx.req)) },
+      ...{ untilMs: request.expiresAtMs, state: { kind: "waits" } },
+    });
+  }
+
+  #makeRoom(): void {
+    for (const id of this.#waiting.keys()) if (!this.isAlive(id)) this.#remove(id);
+    if (this.#waiting.size < maxWaiting) return;
+    const id = firstToLeave([...this.#waiting].map(([other, { crowd }]) => [other, crowd] as const));
+    if (id !== undefined) this.#remove(id);
   }
 
   isAlive(id: string): boolean {
     const waiting = this.#waiting.get(id);
-    return waiting !== undefined && waiting.request.expiresAtMs > Date.now();
+    return waiting !== undefined && waiting.untilMs > Date.now();
   }
 
-  /** The flow is over: the answer goes to the host. */
-  remove(id: string): void {
-    this.#waiting.delete(id);
+  /** The browser goes to the host with the answer. Without a `location` it does not, and the flow is over. */
+  sent(id: string, location: string | undefined): void {
+    const waiting = this.#waiting.get(id);
+    if (waiting === undefined || location === undefined) return this.#remove(id);
+    waiting.state = { kind: "sent", location };
+    waiting.untilMs = Math.min(waiting.untilMs, Date.now() + codeSeconds * 1_000);
+  }
+
+  /**
+   * Where the flow's browser was sent with the answer. Undefined if it was not, and once the host has used
+   * the code: a code that comes twice ends its grant.
+   */
+  sentTo(id: string): string | undefined {
+    const state = this.isAlive(id) ? this.#waiting.get(id)?.state : undefined;
+    if (state?.kind !== "sent") return undefined;
+    const code = new URL(state.location).searchParams.get("code");
+    if (code === null) return state.location;
+    const record = this.#records.find("AuthorizationCode", keyOf("AuthorizationCode", code));
+    return record === undefined || record.payload.consumed !== undefined ? undefined : state.location;
   }
 
   async find(id: string, req: IncomingMessage): Promise<ConsentRequest | undefined> {
     const waiting = this.#find(id, req);
-    if (waiting === undefined || waiting.isAnswered) return undefined;
-    const { request } = waiting;
-    if (request.approved !== undefined) return request;
-    const known = this.#remembered.find(this.#here().origin, request, req);
-    const isValid = known !== undefined && this.#records.grants.has(known.grantId);
-    return isValid ? { ...request, approved: known.approval } : request;
+    return waiting?.state.kind === "waits" ? waiting.request : undefined;
+  }
+
+  again(id: string, req: IncomingMessage, res: ServerResponse): boolean {
+    const waiting = this.#find(id, req);
+    if (waiting === undefined || waiting.state.kind === "waits") return false;
+    if (waiting.state.kind === "sent" && this.sentTo(id) === undefined) return false;
+    goOn(id, res);
+    return true;
   }
 
   approve(id: string, approval: Approval): void {
@@ -108,11 +144,10 @@ export class WaitingConsents implements Consents {
 
   async grant(id: string, approval: Approval, req: IncomingMessage, res: ServerResponse): Promise<void> {
     const waiting = this.#find(id, req);
-    if (waiting !== undefined && !waiting.isAnswered) {
+    if (waiting?.state.kind === "waits") {
       // Set before the first wait: a form that is sent twice makes one grant.
-      waiting.isAnswered = true;
+      waiting.state = { kind: "answered" };
       const grantId = await this.#makeGrant(waiting, approval);
-      this.#remembered.add(this.#here().origin, waiting.request, { grantId, approval }, { req, res });
       await this.#answer(id, { login: { accountId: approval.user }, consent: { grantId } });
     }
     goOn(id, res);
@@ -120,11 +155,16 @@ export class WaitingConsents implements Consents {
 
   async deny(id: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
     const waiting = this.#find(id, req);
-    if (waiting !== undefined && !waiting.isAnswered) {
-      waiting.isAnswered = true;
+    if (waiting?.state.kind === "waits") {
+      waiting.state = { kind: "answered" };
       await this.#answer(id, { error: "access_denied", error_description: "the request was declined" });
     }
     goOn(id, res);
+  }
+
+  #remove(id: string): void {
+    this.#waiting.delete(id);
+    this.#records.remove("Interaction", keyOf("Interaction", id));
   }
 
   #find(id: string, req: IncomingMessage): Waiting | undefined {
