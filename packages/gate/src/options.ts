@@ -17,6 +17,7 @@ export interface BearerKey {
 export interface BasicUser {
   /** Without a colon. */
   readonly name: string;
+  /** At most 200 characters. */
   readonly password: string;
 }
 

@@ -115,6 +115,13 @@ describe("users", () => {
     expect(find("Jörg".normalize("NFD"), "übel: ja".normalize("NFD"))).toEqual({ user: "Jörg" });
   });
 
+  it("are nobody's if they are too long to be brought to a normal form quickly", () => {
+    // A stranger sends accents by the thousand, each in the wrong place.
+    const right = Buffer.from("ann:swordfish").toString("base64");
+    expect(known.find(right.padEnd(4_096))).toEqual({ user: "ann" });
+    expect(known.find(right.padEnd(4_097))).toBeUndefined();
+  });
+
   it("cannot be guessed with passwords of 16 characters or more", () => {
     expect(known.isGuessable).toBe(true);
     expect(new BasicUsers([{ name: "a", password: "x".repeat(16) }]).isGuessable).toBe(false);
@@ -133,6 +140,11 @@ describe("users", () => {
       `two users have the name '${"ö".normalize("NFD")}'`,
     ],
     ["one without a password", [{ name: "a", password: "" }], "the password of the user 'a' is empty"],
+    [
+      "one with a long password",
+      [{ name: "a", password: "secret".repeat(40) }],
+      "the password of the user 'a' is longer than 200 characters",
+    ],
     [
       "a password with a control character",
       [{ name: "a", password: "secret\0" }],

@@ -10,6 +10,13 @@ import { checkName } from "./names.js";
  */
 const unguessableLength = 16;
 
+/**
+ * Longer ones are nobody's. A stranger's text of 24 KB, with its accents in the wrong order, would take half a
+ * second to bring to its normal form, which is quadratic. One of this length takes a millisecond.
+ */
+const maxCredentials = 4_096;
+const maxPasswordLength = 200;
+
 /** The users of HTTP Basic authentication (RFC 7617). */
 export class BasicUsers {
   readonly #digests = new Digests<Identity>();
@@ -31,6 +38,10 @@ export class BasicUsers {
       if (names.has(name.normalize("NFC"))) throw unusable(`two users have the name '${name}'`, { options });
       names.add(name.normalize("NFC"));
       if (password === "") throw unusable(`the password of the user '${name}' is empty`, { options });
+      if (password.length > maxPasswordLength) {
+        const message = `the password of the user '${name}' is longer than ${maxPasswordLength} characters`;
+        throw unusable(message, { options });
+      }
       if (/\p{Cc}/u.test(password)) {
         throw unusable(`the password of the user '${name}' has a control character`, { options });
       }
@@ -41,6 +52,7 @@ export class BasicUsers {
 
   /** Whose `credentials` these are: the part of the field after the scheme. */
   find(credentials: string): Identity | undefined {
+    if (credentials.length > maxCredentials) return undefined;
     return this.#digests.find(normal(Buffer.from(credentials, "base64").toString("utf8")));
   }
 }
