@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { ownPaths } from "../src/paths.js";
 import {
@@ -19,6 +19,10 @@ import type { Browser, OAuthRig } from "./oauth-rig.js";
 const closing = closingAfterEach();
 const start = async (options?: Parameters<typeof startOAuth>[0]): Promise<OAuthRig> =>
   closing(await startOAuth(options));
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 describe("registration (RFC 7591)", () => {
   it("takes a mixed list of redirect URIs, such as Cursor's", async () => {
@@ -60,6 +64,21 @@ describe("registration (RFC 7591)", () => {
     ["https://localhost/callback"],
     ["/relative"],
     [`https://host.test/${"a".repeat(1_000)}`],
+    // One program takes what stands before the sign for the host, and another what stands behind it.
+    ["https://claude.ai@evil.test/"],
+    ["https://claude.ai:443@evil.test/"],
+    ["https://evil.test\\@claude.ai/"],
+    ["http://localhost@evil.test/"],
+    ["http://[::1]@evil.test/"],
+    ["http://localhost.evil.test/"],
+    ["http://127.0.0.1.evil.test/"],
+    ["http://0.0.0.0/"],
+    ["java\tscript:alert(1)"],
+    [" javascript:alert(1)"],
+    ["https://host.test/\u202e"],
+    ["https://\u0430pple.com/"],
+    ["intent://x#Intent;end"],
+    ["blob:https://host.test/"],
   ])("refuses the redirect URI %s", async (uri) => {
     const rig = await start();
     const reply = await register(rig, { redirect_uris: [redirectUri, uri] });
@@ -101,8 +120,8 @@ describe("registration (RFC 7591)", () => {
       },
     });
     expect(json).toMatchObject({ client_name: "n".repeat(200), token_endpoint_auth_method: "none" });
-    expect(storage.written).not.toMatch(/169\.254|127\.0\.0\.1|software_statement|contacts/);
     expect((await redeem(rig, await logIn(rig, { client_id: json.client_id }))).status).toBe(200);
+    expect(storage.written).not.toMatch(/169\.254|127\.0\.0\.1|software_statement|contacts/);
   });
 
   it("refuses what is no JSON object, and what is too long", async () => {
@@ -112,6 +131,28 @@ describe("registration (RFC 7591)", () => {
       const reply = await rig.ask(ownPaths.register, { method: "POST", headers, body });
       expect(reply).toMatchObject({ status: 400, json: { error: "invalid_request" } });
     }
+  });
+
+  it("writes no file for a stranger: clients are kept with the next grant, or at the end", async () => {
+    // Each registration would have everything written anew, megabytes in the end.
+    const storage = new FakeStorage();
+    const rig = await startOAuth({ storage });
+    const { json } = await register(rig);
+    expect(storage.written).toBeUndefined();
+    await rig.close();
+    const again = await start({ storage });
+    expect((await redeem(again, await logIn(again, { client_id: json.client_id }))).status).toBe(200);
+  });
+
+  it("ends when its body never does", async () => {
+    const rig = await start();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const headers = { "content-type": "application/json", "content-length": "20" };
+    const asking = rig.ask(ownPaths.register, { method: "POST", headers, body: "{" });
+    const cut = expect(asking).rejects.toThrow("socket hang up");
+    await vi.waitUntil(() => vi.getTimerCount() > 0);
+    await vi.advanceTimersByTimeAsync(10_000);
+    await cut;
   });
 
   it("is limited for each visitor's address, and never for others", async () => {
@@ -157,6 +198,36 @@ describe("registration (RFC 7591)", () => {
 
 describe("the authorization endpoint", () => {
   const { challenge } = drawPkce();
+
+  it.each([
+    ["http://localhost/cb", "http://localhost:1@evil.test/cb"],
+    ["http://localhost/cb", "http://localhost:80\\@evil.test/cb"],
+    ["http://localhost/cb", "http://u:p@localhost:9/cb"],
+    ["http://localhost/cb", "http://localhost:9/cb?x=1"],
+    ["http://localhost/cb", "http://localhost:9/cb#f"],
+    ["http://localhost/cb", "http://localhost.evil.test/cb"],
+    ["http://localhost/cb", "http://127.0.0.1:9/cb"],
+    ["http://localhost/cb", "https://localhost:9/cb"],
+    ["http://[::1]/cb", "http://[::1]:9@evil.test/cb"],
+    ["https://host.test/cb", "https://host.test:8443/cb"],
+    ["https://host.test/cb", "https://HOST.test/cb"],
+    ["https://host.test/cb", "https://host.test./cb"],
+    ["https://host.test/cb", "https://host.test/cb/"],
+    ["https://host.test/cb", "https://host.test/cb?"],
+    ["https://host.test/cb", "https://host.test/c%62"],
+    ["https://host.test/cb", "https://host.test/cb/../evil"],
+    ["cursor://a", "cursor://a:9"],
+  ])(
+    "compares redirect URIs byte for byte but for the port of loopback: %s is not %s",
+    async (known, asked) => {
+      const rig = await start({ decide: () => "wait" });
+      const { json } = await register(rig, { redirect_uris: [known] });
+      const params = { client_id: json.client_id, code_challenge: challenge, redirect_uri: asked };
+      const reply = await rig.browser().get(authorizeTarget(params));
+      expect([reply.status, reply.headers.location]).toEqual([400, undefined]);
+      expect(reply.text).not.toContain(asked);
+    },
+  );
 
   it.each([
     ["an unknown client", { client_id: "unknown", redirect_uri: "https://evil.test/" }],
@@ -215,6 +286,15 @@ describe("the authorization endpoint", () => {
       "cache-control": "no-store",
       "content-security-policy": expect.stringContaining("frame-ancestors 'none'") as string,
     });
+  });
+
+  it("keeps nothing of a request that is longer than hosts make them", async () => {
+    // A thousand of them wait at a time, each with its `state`.
+    const rig = await start();
+    const { json } = await register(rig);
+    const params = { client_id: json.client_id, code_challenge: challenge, state: "s".repeat(8_192) };
+    const reply = await rig.browser().get(authorizeTarget(params));
+    expect([reply.status, reply.headers["set-cookie"]]).toEqual([414, undefined]);
   });
 
   it("is limited for each visitor's address", async () => {

@@ -10,9 +10,12 @@ import type { Records } from "./records.js";
 
 const maxDocumentBytes = 5 * 1_024;
 const timeoutMs = 3_000;
-/** How many documents one address may have fetched in a minute, and how many are fetched at a time. */
+/**
+ * How many documents one address may have fetched in a minute, and how many are fetched at a time. Documents
+ * that come slowly take all places only if dozens of addresses ask for them.
+ */
 const fetchesPerMinute = 20;
-const maxConcurrent = 10;
+const maxConcurrent = 50;
 
 /** The library asks twice when a document is no good: once more as it makes the page of error. */
 const recentMs = 10_000;

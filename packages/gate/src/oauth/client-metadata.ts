@@ -5,6 +5,9 @@ const maxRedirectUris = 10;
 const maxRedirectUriLength = 1_000;
 const maxNameLength = 200;
 
+/** Browsers take a backslash for a slash, and others do not. Neither it nor other letters belong in a URI. */
+const uriCharacters = /^[!-[\]-~]+$/;
+
 /**
  * What is kept of what a client says of itself. All else is dropped: some of it would have the gate fetch
  * URLs.
@@ -28,6 +31,7 @@ export function narrowMetadata(metadata: ClientMetadata, refuse: (reason: string
       `redirect_uris must be 1 to ${maxRedirectUris} URIs of at most ${maxRedirectUriLength} characters`,
     );
   }
+  if (!uris.every(isClear)) refuse("redirect_uris must be URIs of visible ASCII, without a user");
   const { client_name: name } = metadata;
   if (typeof name === "string" && name.trim() !== "")
     metadata.client_name = name.trim().slice(0, maxNameLength);
@@ -42,4 +46,11 @@ export function narrowMetadata(metadata: ClientMetadata, refuse: (reason: string
   metadata.application_type = "native";
   metadata.grant_types = [...grantTypes];
   metadata.response_types = ["code"];
+}
+
+/** All programs read the same host out of it. */
+function isClear(uri: string): boolean {
+  if (!uriCharacters.test(uri) || !URL.canParse(uri)) return false;
+  const { username, password } = new URL(uri);
+  return username === "" && password === "";
 }

@@ -98,6 +98,7 @@ export async function createOAuth(
     renew: (passcode) => pages.renew(passcode),
     async close() {
       pages.close();
+      if (records.hasMore) write();
       await storage.close();
     },
   };

@@ -13,6 +13,12 @@ import { scope } from "./scope.js";
 const registrationsPerMinute = 30;
 const flowsPerMinute = 60;
 
+/** In characters. A flow keeps what it was begun with, and strangers may begin a thousand. */
+const maxAuthorizeTarget = 8 * 1_024;
+
+/** How long the body of a request may take. Forms and metadata are a few kilobytes. */
+const bodyTimeoutMs = 10_000;
+
 export interface DoorParts {
   readonly title: string | undefined;
   readonly issParameter: boolean;
@@ -28,6 +34,7 @@ export function createDoor(parts: DoorParts): RequestListener {
   const flows = new Tries(flowsPerMinute);
 
   function handle(req: IncomingMessage, res: ServerResponse): void {
+    limitBody(req);
     const here = parts.here();
     const target = ownTarget(req.url ?? "");
     // The issuer is the tunnel's, never a header's. A request for another host has come in by mistake.
@@ -59,6 +66,7 @@ export function createDoor(parts: DoorParts): RequestListener {
       case ownPaths.authorize:
         if (req.method !== "GET") return sendJson(res, 405, notHere, { Allow: "GET" });
         harden(res);
+        if ((req.url ?? "").length > maxAuthorizeTarget) return parts.pages.error(res, 414, tooLong);
         if (isTooMany(flows, address, res, parts.pages)) return;
         req.url = `${path}?${narrowQuery(req.url ?? "").toString()}`;
         return library(req, res);
@@ -89,6 +97,20 @@ export function createDoor(parts: DoorParts): RequestListener {
 }
 
 const notHere = { error: "not_found" };
+const tooLong = {
+  title: "This sign-in cannot go on",
+  text: "The app that sent you here asks for more than fits into a request.",
+};
+
+/** Cuts a request whose body never ends. */
+function limitBody(req: IncomingMessage): void {
+  if (req.method !== "POST") return;
+  const timer = setTimeout(() => {
+    if (!req.complete) req.destroy();
+  }, bodyTimeoutMs);
+  timer.unref();
+  req.once("close", () => clearTimeout(timer));
+}
 
 /** Counts a request, or refuses it. `pages`: a person is told, and not a program. */
 function isTooMany(

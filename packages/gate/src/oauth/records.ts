@@ -13,17 +13,21 @@ export interface Entry {
   readonly crowd?: string | undefined;
 }
 
-/** The models of oidc-provider that are kept at all, and whether they are kept over restarts. */
+/**
+ * The models of oidc-provider that are kept at all, and whether they are kept over restarts: `soon` is written
+ * at once, `later` with whatever is written next. Strangers may store what is written later, and should not
+ * have a file of megabytes written each time.
+ */
 const models = {
   /** Clients that registered themselves. */
-  Client: { lasts: true },
-  Grant: { lasts: true },
-  AccessToken: { lasts: true },
-  RefreshToken: { lasts: true },
-  AuthorizationCode: { lasts: false },
-  Interaction: { lasts: false },
+  Client: { lasts: "later" },
+  Grant: { lasts: "soon" },
+  AccessToken: { lasts: "soon" },
+  RefreshToken: { lasts: "soon" },
+  AuthorizationCode: { lasts: "no" },
+  Interaction: { lasts: "no" },
   /** Metadata documents as they were read last: see client-documents.ts. */
-  ClientDocument: { lasts: true },
+  ClientDocument: { lasts: "later" },
 } as const;
 
 export type Model = keyof typeof models;
@@ -68,10 +72,16 @@ export class Records {
   readonly #ofGrant = new Map<string, Set<Entry>>();
   readonly #grants = new Map<string, GrantInfo>();
   #sweptAtMs = 0;
+  #hasMore = false;
 
   constructor(events: RecordsEvents) {
     this.#events = events;
     this.clear();
+  }
+
+  /** Something is to be written later, and was not yet. */
+  get hasMore(): boolean {
+    return this.#hasMore;
   }
 
   get grants(): ReadonlyMap<string, GrantInfo> {
@@ -173,9 +183,11 @@ export class Records {
   }
 
   snapshot(origin: string): StoredGrants {
+    this.#hasMore = false;
     const records: StoredRecord[] = [];
     for (const [model, entries] of this.#entries) {
-      if (models[model].lasts) records.push(...[...entries.values()].filter((entry) => !isExpired(entry)));
+      if (models[model].lasts !== "no")
+        records.push(...[...entries.values()].filter((entry) => !isExpired(entry)));
     }
     const grants = [...this.#grants.values()].filter(({ id }) => this.find("Grant", id) !== undefined);
     return { version: 1, origin, grants, records };
@@ -251,7 +263,8 @@ export class Records {
   }
 
   #changed(model: Model): void {
-    if (models[model].lasts) this.#events.changed();
+    if (models[model].lasts === "later") this.#hasMore = true;
+    if (models[model].lasts === "soon") this.#events.changed();
   }
 }
 
