@@ -1,6 +1,8 @@
 import { randomInt } from "node:crypto";
 import { expect, it, vi } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
+import type { ServerResponse } from "node:http";
+import { sendProblem } from "../src/consent/answers.js";
 import { html } from "../src/consent/html.js";
 import { Numbers } from "../src/consent/terminal.js";
 import {
@@ -160,8 +162,13 @@ it("bounds the numbers that wait, and lets whoever comes last in", () => {
     Array.from({ length: 200 }, (_, count) => numbers.of(`${prefix}, ${count}`)).filter(Boolean).length;
   expect(open("one address")).toBe(4);
   expect(numbers.of("the owner's")).toBeDefined();
-  for (let count = 0; count < 200; count += 1) ask(`many addresses, ${count}`, undefined);
-  expect(open("many addresses")).toBe(100);
+  // Of many addresses that ask, those leave first that have asked for most.
+  for (let count = 0; count < 200; count += 1) ask(`many addresses, ${count}`, `192.0.2.${2 + (count % 50)}`);
+  expect(open("one address") + open("many addresses")).toBe(99);
+  expect(numbers.of("the owner's")).toBeDefined();
+  for (let count = 0; count < 200; count += 1) ask(`nobody knows, ${count}`, undefined);
+  expect(open("one address") + open("many addresses") + open("nobody knows")).toBe(99);
+  expect(numbers.of("the owner's")).toBeDefined();
   const last = ask("the owner's again", "192.0.2.1");
   expect(numbers.take(last)).toBe("the owner's again");
 });
@@ -175,6 +182,23 @@ it("reads no form without end, and nothing that is no form", async () => {
   const text = await browser.send(page.url, { method: "POST", body: "act=cancel" });
   expect(text.status).toBe(415);
   expect(world.events).toEqual([]);
+});
+
+it("shows the error of a sign-in with all of a stranger's texts as text, and leads nowhere by itself", async () => {
+  // An app that anybody registered asks in a wrong way. The person may tell it, by a link.
+  const res = { writeHead: vi.fn(), end: vi.fn() };
+  const text = '<script>"\u202e';
+  const back = 'https://evil.example/"><b>?error=x&state=<i>';
+  sendProblem(res as unknown as ServerResponse, 400, { title: "No", text, back });
+  const page = String(res.end.mock.calls[0]?.[0]);
+  expect(page).toContain("<p>&lt;script&gt;&quot;\\u202e</p>");
+  expect(page).toContain(
+    '<a href="https://evil.example/%22%3E%3Cb%3E?error=x&amp;state=%3Ci%3E" rel="noreferrer">',
+  );
+  expect(page).toContain(">Go back to evil.example</a>");
+  expect(page).not.toMatch(/<script|<b>|<i>|http-equiv="refresh"/);
+  sendProblem(res as unknown as ServerResponse, 400, { title: "No", text, back: "cursor://x/y?error=z" });
+  expect(String(res.end.mock.calls[1]?.[0])).toContain(">Go back to cursor:</a>");
 });
 
 it("escapes what stands in a template, wherever it stands", () => {

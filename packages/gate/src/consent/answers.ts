@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Problem } from "../oauth/consents.js";
-import { type Asked, shown } from "./asked.js";
+import { type Asked, maxHost, shown } from "./asked.js";
 import { type Html, html } from "./html.js";
 import { goOnPage, type Page, sendPage } from "./layout.js";
 import { pathOf } from "./targets.js";
@@ -30,7 +30,8 @@ export function sendProblem(res: ServerResponse, status: number, { title, text, 
 }
 
 function linkBack({ href, host, protocol }: URL): Html {
-  return html`\n<p><a href="${href}" rel="noreferrer">Go back to ${shown(host || protocol)}</a></p>`;
+  const place = /^https?:$/.test(protocol) ? host : protocol;
+  return html`\n<p><a href="${href}" rel="noreferrer">Go back to ${shown(place, maxHost)}</a></p>`;
 }
 
 /** The same for all requests that cannot be found, so that it tells nothing about them. */

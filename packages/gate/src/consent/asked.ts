@@ -4,7 +4,7 @@ import type { ConsentClient, ConsentRequest } from "../oauth/consents.js";
 /** Longer names of strangers are cut, so that they push nothing else out of sight. */
 const maxName = 64;
 /** Names in the DNS have 253 characters at most, and a port may follow. */
-const maxHost = 260;
+export const maxHost = 260;
 const maxPlaces = 5;
 
 /** What a host asks for, fit to be shown: every text is bounded and without characters that nobody sees. */
