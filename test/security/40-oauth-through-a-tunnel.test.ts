@@ -146,6 +146,18 @@ describe("the pages", () => {
     }
   });
 
+  it("lead to the same answer again until the host has it, and not to a second grant", async () => {
+    // The person presses "Go on" once more, or reloads. A code that comes twice would end the grant.
+    const revokedBefore = app.events.filter(({ type }) => type === "revoked").length;
+    const asking = await beginToConnect(app);
+    const answer = await consent(asking);
+    const again = await asking.browser.open(nextOf(await asking.browser.open(asking.path)));
+    expect(nextOf(again)).toBe(answer.href);
+    expect((await askTokens(app, redemption(asking, answer))).status).toBe(200);
+    expect((await asking.browser.open(asking.path)).status).toBe(404);
+    expect(app.events.filter(({ type }) => type === "revoked")).toHaveLength(revokedBefore);
+  });
+
   it("send nobody on before he has pressed a button", async () => {
     const { clientId } = await beginToConnect(app);
     const wrong = { client_id: clientId, redirect_uri: "https://host.test/callback", response_type: "code" };

@@ -1,4 +1,4 @@
-import { EventEmitter, once } from "node:events";
+import { type EventEmitter, once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import { request } from "node:https";
 import type { AddressInfo } from "node:net";
