@@ -173,6 +173,33 @@ it("bounds the numbers that wait, and lets whoever comes last in", () => {
   expect(numbers.take(last)).toBe("the owner's again");
 });
 
+it("lets no address fill the owner's screen", async () => {
+  // A stranger begins flows without end, each under another name, and asks and cancels as fast as he can.
+  const world = await start();
+  const stranger = new Browser(world.origin, "192.0.2.9");
+  const statuses = new Set<number>();
+  for (let count = 0; count < 30; count += 1) {
+    const page = await stranger.get(world.ask(stranger, { name: `Name ${count}` }));
+    statuses.add((await stranger.press(page, "ask")).status);
+    await stranger.goOn(await stranger.press(page, "cancel"));
+  }
+  expect([...statuses]).toEqual([303, 429]);
+  expect(world.events.length).toBe(20);
+  const owner = new Browser(world.origin, "192.0.2.1");
+  await owner.press(await owner.get(world.ask(owner)), "ask");
+  expect(world.events.at(-1)).toMatchObject({ type: "asked", address: "192.0.2.1" });
+});
+
+it("tells once that somebody has cancelled, however often he presses the button", async () => {
+  const world = await start();
+  const browser = new Browser(world.origin);
+  const page = await browser.get(world.ask(browser));
+  for (let count = 0; count < 3; count += 1) await browser.press(page, "cancel");
+  expect(world.events).toEqual([]);
+  await browser.goOn(await browser.press(page, "cancel"));
+  expect(world.events).toMatchObject([{ type: "denied", reason: "cancelled" }]);
+});
+
 it("reads no form without end, and nothing that is no form", async () => {
   const world = await start();
   const browser = new Browser(world.origin);

@@ -25,6 +25,8 @@ import { Numbers } from "./terminal.js";
 
 /** Of passcodes, by each address. */
 const triesPerMinute = 5;
+/** How often an address may have something written on the owner's screen. A stranger would fill it. */
+const eventsPerMinute = 20;
 
 /** By passcode or number, nobody knows more of who approves. */
 const owner = "owner";
@@ -69,6 +71,7 @@ class Pages implements ConsentPages {
   readonly #tokens = new FormTokens();
   readonly #numbers = new Numbers();
   readonly #tries = new Tries(triesPerMinute);
+  readonly #events = new Tries(eventsPerMinute);
 
   constructor(options: OAuthOptions, parts: Parts) {
     this.#title = options.title;
@@ -167,7 +170,6 @@ class Pages implements ConsentPages {
     const asked = this.#asked(request);
     switch (form.get("act") as Act | null) {
       case "cancel":
-        this.#denied("cancelled", visit, asked);
         return sendPage(res, 200, cancelledPage(asked, id, this.#tokens.of(id, "cancel")));
       case "passcode":
         if (this.#parts.passcode === undefined) break;
@@ -206,9 +208,16 @@ class Pages implements ConsentPages {
   }
 
   #askOwner({ id, res, address }: Visit, { expiresAtMs }: ConsentRequest, asked: Asked): void {
+    const waitSeconds = this.#events.waitSeconds(address);
+    if (waitSeconds > 0) {
+      const text = `Try again in ${secondsInWords(waitSeconds)}.`;
+      const page = backPage("Too many requests from your network", text, id);
+      return sendPage(res, 429, page, { "Retry-After": String(waitSeconds) });
+    }
     const { isNew } = this.#numbers.draw({ request: id, address, expiresAtMs });
     if (isNew) {
       const { clientName, answer } = asked;
+      this.#events.failed(address);
       this.#parts.onEvent({ type: "asked", clientName, redirectHost: answer.name, address });
     }
     sendTo(res, `${pathOf(id)}/waiting`);
@@ -253,7 +262,10 @@ class Pages implements ConsentPages {
     const { id, req, res, search } = visit;
     const isMeant = this.#tokens.isRight(new URLSearchParams(search).get("token"), id, "cancel");
     const request = isMeant ? await this.#find(visit) : undefined;
-    if (request !== undefined) return this.#parts.consents.deny(id, req, res);
+    if (request !== undefined) {
+      this.#denied("cancelled", visit, this.#asked(request));
+      return this.#parts.consents.deny(id, req, res);
+    }
     return isMeant ? this.#sendOnOrOver(visit) : sendOver(res);
   }
 
@@ -280,6 +292,8 @@ class Pages implements ConsentPages {
   }
 
   #denied(reason: DenialReason, { address }: Visit, asked?: Asked): void {
+    if (this.#events.waitSeconds(address) > 0) return;
+    this.#events.failed(address);
     this.#parts.onEvent({ type: "denied", reason, clientName: asked?.clientName, address });
   }
 }
