@@ -35,9 +35,11 @@ export const serverMetadata = [
  */
 export const ownCookieMark = "mcp-tunnel";
 
+const ownCookie = new RegExp(`^\\s*(?:__Host-|__Secure-)?${ownCookieMark}`);
+
 /** `name`: of a cookie, perhaps with spaces around it. */
 export function isOwnCookie(name: string): boolean {
-  return /^\s*(?:__Host-|__Secure-)?mcp-tunnel/.test(name);
+  return ownCookie.test(name);
 }
 
 /**

@@ -328,6 +328,22 @@ describe("a document", () => {
     expect(internet.requests).toHaveLength(21);
   });
 
+  it("that comes slowly keeps only its own readers waiting", async () => {
+    // Two strangers ask for all the slow documents that they may, at once.
+    const internet = await startInternet((req, res) => {
+      if (req.url === "/client.json") res.end(JSON.stringify(documentOf({ client_id: mine })));
+      else res.writeHead(200).write("{");
+    });
+    const mine = "https://host.example/client.json";
+    const rig = await start(internet);
+    const slow = Array.from({ length: 40 }, (_, n) =>
+      begin(rig, `https://host.example/${n}`, { address: `203.0.113.${n % 2}` }),
+    );
+    await vi.waitUntil(() => internet.requests.length === slow.length);
+    expect((await begin(rig, mine, { address: "192.0.2.1" })).status).toBe(303);
+    for (const { status } of await Promise.all(slow)) expect(status).toBe(400);
+  });
+
   it("holds while its site is down: a client with a grant stays connected", async () => {
     let now = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now });
