@@ -190,6 +190,7 @@ export const packages = {
       },
       { "options.ts": "what a gate takes" },
       {
+        "admitted.ts": "a stream that was let in, until it is over",
         "answers.ts": "what the gate answers itself",
         credentials: "keys, passwords and addresses",
         "declaration.ts": "what a relay is told of a gate",

@@ -1,5 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type GatedTunnel, type GatedWorld, passcode, startGatedWorld } from "./support/gated-world.js";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import {
+  type GatedTunnel,
+  type GatedWorld,
+  passcode,
+  startGatedWorld,
+  streamPath,
+} from "./support/gated-world.js";
 import {
   askTokens,
   beginToConnect,
@@ -79,7 +85,11 @@ describe("a grant", () => {
 
   it("is over when its code comes twice: somebody has read it on the way", async () => {
     const { tokens, answer, ...asking } = await connect(app);
+    // What is open ends, too. Otherwise a thief who listens would hear on.
+    const listening = expect(app.ask(streamPath, bearing(tokens.access_token))).rejects.toThrow("aborted");
+    await vi.waitUntil(() => app.canary.lines.includes(`GET ${streamPath}`));
     expect((await askTokens(app, redemption(asking, answer))).status).toBe(400);
+    await listening;
     expect((await app.ask("/mcp", bearing(tokens.access_token))).status).toBe(401);
   });
 });

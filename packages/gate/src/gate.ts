@@ -57,6 +57,11 @@ export interface Gate {
    * old ones hold then.
    */
   renew(secrets: { readonly keys?: readonly BearerKey[]; readonly passcode?: string }): void;
+  /**
+   * Visits that were let in might not be any more: a grant is over, or other keys hold. Whoever mounts the
+   * gate judges again those that are not over.
+   */
+  onLess(listener: () => void): void;
   /** Writes what waits to be written, and lets go. */
   close(): Promise<void>;
 }
@@ -76,13 +81,19 @@ export async function createGate(options: GateOptions): Promise<Gate> {
   const isAllowed = allowAddresses === undefined ? undefined : allowedAddresses(allowAddresses);
   // Later, so that what a listener throws is an uncaught exception of its own, and breaks nothing here.
   const tell = (event: GateEvent): void => queueMicrotask(() => onEvent?.(event));
+  const less = new Less();
   const declaration = await declare(options);
-  const oauth = options.oauth === undefined ? undefined : await loadOAuth(options.oauth, tell);
+  const tellOfOAuth = (event: GateEvent): void => {
+    tell(event);
+    if (event.type === "revoked") less.happened();
+  };
+  const oauth = options.oauth === undefined ? undefined : await loadOAuth(options.oauth, tellOfOAuth);
   return new Judge(declaration, new Proofs(keys, users, oauth), {
     oauth,
     isAllowed,
     needsAddress: isAllowed !== undefined || users?.isGuessable === true,
     refused: new RefusedEvents(tell),
+    less,
   });
 }
 
@@ -100,6 +111,23 @@ interface Parts {
   readonly isAllowed: ((address: string | undefined) => boolean) | undefined;
   readonly needsAddress: boolean;
   readonly refused: RefusedEvents;
+  readonly less: Less;
+}
+
+/** Tells whoever mounts the gate that fewer may visit now. */
+class Less {
+  readonly #listeners: (() => void)[] = [];
+
+  add(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** In a later turn: what made it fewer is not complete yet. */
+  happened(): void {
+    queueMicrotask(() => {
+      for (const listener of this.#listeners) listener();
+    });
+  }
 }
 
 class Judge implements Gate {
@@ -185,6 +213,11 @@ class Judge implements Gate {
     const renewed = keys === undefined ? this.#proofs.keys : bearerKeys(keys);
     if (passcode !== undefined) oauth?.renew(passcode);
     this.#proofs.keys = renewed;
+    if (keys !== undefined) this.#parts.less.happened();
+  }
+
+  onLess(listener: () => void): void {
+    this.#parts.less.add(listener);
   }
 
   async close(): Promise<void> {

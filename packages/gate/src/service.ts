@@ -2,10 +2,11 @@ import { createService } from "mcp-tunnel-client";
 import type { ServedTunnel, Service } from "mcp-tunnel-client";
 import { headerValue, unusable } from "mcp-tunnel-protocol";
 import type { AcceptedStream, RequestHead, StreamHandler } from "mcp-tunnel-protocol";
+import { Admitted } from "./admitted.js";
 import type { Gate } from "./gate.js";
 import { OwnLoginWatch } from "./own-login.js";
 import { pageFields } from "./page-fields.js";
-import type { Answer } from "./visit.js";
+import type { Answer, Visit } from "./visit.js";
 
 export type { Gate } from "./gate.js";
 
@@ -29,6 +30,8 @@ class GatedService implements Service {
   readonly #ownLogin: OwnLoginWatch | undefined;
   /** Answers visits to the gate's own pages. Made for the first of them. */
   #pages: Service | undefined;
+  /** The visits that were let in by a proof, and are not over. */
+  readonly #admitted = new Map<Admitted, Visit>();
   /** The tunnels that have begun. More than one only while a client moves. */
   readonly #begun = new WeakSet<ServedTunnel>();
   #newest: ServedTunnel | undefined;
@@ -38,6 +41,7 @@ class GatedService implements Service {
     this.#service = service;
     this.#gate = gate;
     this.#ownLogin = gate.declaration.kinds.length > 0 ? new OwnLoginWatch() : undefined;
+    gate.onLess(() => this.#judgeAgain());
   }
 
   get open(): number {
@@ -71,15 +75,18 @@ class GatedService implements Service {
     const { method, path: target, headers } = head;
     const { origin } = tunnel;
     const address = tunnel.isVisitorOwn ? headerValue(headers, "x-tunnel-visitor") : undefined;
-    const verdict = this.#gate.judge({ method, target, headers, address, origin });
+    const visit = { method, target, headers, address, origin };
+    const verdict = this.#gate.judge(visit);
     switch (verdict.kind) {
-      case "pass":
-        return this.#service.accept(
-          this.#ownLogin === undefined ? stream : this.#ownLogin.over(stream, tunnel),
-          { ...head, headers: verdict.headers },
-          end,
-          tunnel,
-        );
+      case "pass": {
+        const passed = { ...head, headers: verdict.headers };
+        const watched = this.#ownLogin === undefined ? stream : this.#ownLogin.over(stream, tunnel);
+        if (verdict.identity === undefined) return this.#service.accept(watched, passed, end, tunnel);
+        const admitted = new Admitted(watched, end, (over) => this.#admitted.delete(over));
+        admitted.serve(this.#service.accept(admitted, passed, end, tunnel));
+        if (!admitted.isOver) this.#admitted.set(admitted, visit);
+        return admitted;
+      }
       case "page": {
         this.#pages ??= createService({ handler: this.#gate.pages });
         const fields = pageFields(headers, origin, address);
@@ -87,6 +94,12 @@ class GatedService implements Service {
       }
       case "answer":
         return send(stream, verdict.answer, method, end);
+    }
+  }
+
+  #judgeAgain(): void {
+    for (const [admitted, visit] of this.#admitted) {
+      if (this.#gate.judge(visit).kind !== "pass") admitted.cut();
     }
   }
 

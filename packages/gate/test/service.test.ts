@@ -1,6 +1,6 @@
 import { createService } from "mcp-tunnel-client";
 import type { ServedTunnel, Service } from "mcp-tunnel-client";
-import type { RawHeaders } from "mcp-tunnel-protocol";
+import type { RawHeaders, StreamReset } from "mcp-tunnel-protocol";
 import { describe, expect, it, vi } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { nodeServer } from "../../client/test/contract-app.js";
@@ -10,7 +10,7 @@ import { serviceContract } from "../../client/test/service-contract.js";
 import { createGate } from "../src/gate.js";
 import type { GateOptions } from "../src/options.js";
 import { gated } from "../src/service.js";
-import { fakeOAuth, key, keys, origin, users } from "./support.js";
+import { fakeOAuth, key, keys, origin, otherKey, users } from "./support.js";
 
 const calls: string[] = [];
 vi.mock(import("../src/oauth/create.js"), () => ({ createOAuth: async () => fakeOAuth(calls) }));
@@ -152,6 +152,30 @@ describe("a gate before a service", () => {
       upgrade: true,
       headers: [...headers, "X-Tunnel-User", "laptop"],
     });
+  });
+
+  it("ends what is open when the key that let it in holds no more, and nothing else", async () => {
+    // Somebody holds an event stream open with a key that he has stolen. The owner draws another.
+    const over: unknown[] = [];
+    const accept: Service["accept"] = (stream, head) => {
+      stream.sendHead({ status: 200, headers: [] });
+      const onReset = ({ code }: StreamReset): void => void over.push([head.path, code]);
+      return { onData: (chunk) => stream.consumed(chunk.length), onEnd: () => stream.end(), onReset };
+    };
+    const gate = await createGate({ bearer });
+    const rig = closing(startRig({ service: gated({ ...behind().service, accept }, gate) }));
+    const open = (path: string, shown: string) =>
+      visit(rig.relay, { path, method: "POST", headers: [...host, "X-API-Key", shown], body: "open" });
+    const [stolen, good, finished] = [open("/stolen", key), open("/good", otherKey), open("/finished", key)];
+    finished.stream.end();
+    await finished.complete();
+    await Promise.all([stolen, good].map((one) => one.until(() => one.head !== undefined)));
+
+    gate.renew({ keys: [{ name: "server", key: otherKey }] });
+    expect((await stolen.cut()).code).toBe("refused");
+    expect(over).toEqual([["/stolen", "refused"]]);
+    good.stream.end();
+    expect((await good.complete()).reset).toBeUndefined();
   });
 
   it("believes the relay about addresses, if it has announced them", async () => {

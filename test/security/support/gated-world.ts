@@ -19,6 +19,9 @@ export const allKinds: GateOptions = {
   oauth: { passcode },
 };
 
+/** Where the service begins an answer that it never ends. */
+export const streamPath = "/mcp/stream";
+
 /** A service that remembers each byte that reaches it, and tells who asks. */
 export interface Canary {
   readonly port: number;
@@ -35,6 +38,7 @@ export async function startCanary(): Promise<Canary> {
   const server = createServer((req, res) => {
     lines.push(`${req.method} ${req.url}`);
     req.resume();
+    if (req.url === streamPath) return void res.write("open");
     res.end(JSON.stringify(req.rawHeaders));
   });
   server.on("connection", (socket) => {
