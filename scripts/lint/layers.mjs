@@ -27,6 +27,7 @@ export const packages = {
         "duration.ts": "durations as people write them",
         "errors.ts": "what was thrown, in words",
         "loopback.ts": "names and addresses of this machine",
+        "open-list.ts": "what is open now, in a list that keeps nothing else",
         "printable.ts": "strangers' text made fit for a terminal or a log",
         "size.ts": "sizes in bytes as people write them",
         "text.ts": "work on text that takes no longer than the text is long",

@@ -7,12 +7,15 @@
  * - `addresses.ts`: addresses of visitors, ranges of them, and the keys under which they count
  * - `loopback.ts`: names and addresses of this machine
  * - `text.ts`: work on text that takes no longer than the text is long
+ * - `open-list.ts`: what is open now
  * - `errors.ts`: the message of anything that was thrown
  */
 export { addressKey, AddressRanges, plainAddress } from "./addresses.js";
 export { durationForm, formatDuration, parseDuration } from "./duration.js";
 export { messageOf, stackOf } from "./errors.js";
 export { isLocalhost, isLoopback, isLoopbackAddress } from "./loopback.js";
+export { OpenList } from "./open-list.js";
+export type { Linked } from "./open-list.js";
 export { printable, printableJson, printableLines } from "./printable.js";
 export { exactBytes, formatBytes, parseBytes } from "./size.js";
 export { oneLine, withoutQuery, withoutTrailing } from "./text.js";

@@ -5,7 +5,8 @@ import type {
   StreamHandler,
   StreamReset,
 } from "mcp-tunnel-protocol";
-import { messageOf } from "mcp-tunnel-shared";
+import { messageOf, OpenList } from "mcp-tunnel-shared";
+import type { Linked } from "mcp-tunnel-shared";
 import { Agreement } from "../http/agreement/agreement.js";
 import { termsPerTunnel } from "../http/agreement/terms.js";
 import type { Terms } from "../http/agreement/terms.js";
@@ -14,8 +15,6 @@ import { RequestBody } from "../http/body.js";
 import { headerPolicy } from "../http/headers.js";
 import type { HeaderPolicy } from "../http/headers.js";
 import type { ForwardingOptions } from "../http/policies.js";
-import { OpenList } from "../open-list.js";
-import type { Linked } from "../open-list.js";
 import type { PerTunnel } from "../per-tunnel.js";
 import type { ServedTunnel, Service } from "../service.js";
 import { awaitsContinue, isForbiddenMethod, takesBody, webRequest } from "./web-request.js";

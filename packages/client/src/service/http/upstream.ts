@@ -1,7 +1,7 @@
 import { Pool } from "undici";
 import type { buildConnector } from "undici";
-import { OpenList } from "../open-list.js";
-import type { Linked } from "../open-list.js";
+import { OpenList } from "mcp-tunnel-shared";
+import type { Linked } from "mcp-tunnel-shared";
 import type { Connections } from "./connections.js";
 import type { ForwardingOptions } from "./policies.js";
 import { readAfterRefusedWrite } from "./early-answer.js";

@@ -5,8 +5,8 @@ export interface Linked<Item> {
 }
 
 /**
- * The open requests or connections of a service. A `Set` would keep items that have long left it
- * (`stream-table.ts` of the protocol says why).
+ * Open requests or connections. A `Set` would keep items that have long left it (`stream-table.ts` of the
+ * protocol says why).
  */
 export class OpenList<Item extends Linked<Item>> {
   #newest: Item | undefined;
