@@ -143,9 +143,10 @@ export class TunnelClient {
    * Registers, and resolves when the tunnel is up. Call it once: a second call is an `invalid_state` and
    * changes nothing. To try again, make another client.
    * @throws TunnelError when the relay refuses (`refused`, `evicted`), when its offer could not be answered
-   * (`invalid_option`), when `waitForRelay` is not set and no WebSocket to the relay opens (`unreachable`),
-   * the relay does not answer the registration (`timeout`) or answers wrongly (`protocol_error`), when
-   * `close` was called meanwhile (`session_closed`) or before (`invalid_state`).
+   * or the service cannot work on the tunnel (`invalid_option`), when `waitForRelay` is not set and no
+   * WebSocket to the relay opens (`unreachable`), the relay does not answer the registration (`timeout`) or
+   * answers wrongly (`protocol_error`), when `close` was called meanwhile (`session_closed`) or before
+   * (`invalid_state`).
    */
   start(): Promise<void> {
     return new Promise((resolve, reject) => {

@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { TunnelError } from "mcp-tunnel-protocol";
 import type { OpeningSession } from "mcp-tunnel-protocol";
 import { bytesAt } from "../../../test/support/bytes.js";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
@@ -150,6 +151,45 @@ describe("startTunnelClient", () => {
     await startClient();
     expect(relay.registrations.at(-1)).not.toHaveProperty("gate");
   });
+
+  it.each<[string, () => void, string]>([
+    [
+      "an error of the project",
+      () => {
+        throw new TunnelError("invalid_option", "the gate does not work there");
+      },
+      "the gate does not work there",
+    ],
+    [
+      "any other error",
+      () => {
+        throw new TypeError("a bug");
+      },
+      "the service does not begin at https://demo.relay.test: a bug",
+    ],
+  ])(
+    "ends when the service begins with %s, at the first tunnel and at a later one",
+    async (_, fail, message) => {
+      const begun: string[] = [];
+      let begin = fail;
+      const service = { ...gatedBy(undefined), begin: () => begin() };
+      const options = { service, relayUrl: relay.url, subdomain: "demo", waitForRelay: true };
+      const end = { code: "invalid_option", message };
+      await expect(startTunnelClient(options)).rejects.toMatchObject(end);
+      begin = () => void begun.push("begin");
+      const client = closing(await startTunnelClient(options));
+      relay.cut();
+      await next(client, "connected");
+      // A resumed session is the same tunnel.
+      expect([relay.resumptions, begun.length]).toEqual([1, 1]);
+      begin = fail;
+      const closed = next(client, "closed");
+      relay.keeps = false;
+      relay.cut();
+      expect(await closed).toMatchObject({ error: end });
+      expect(client.state).toBe("closed");
+    },
+  );
 
   it("rejects when the relay cannot be reached, unless told to wait", async () => {
     await relay.crash();

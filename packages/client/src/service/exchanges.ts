@@ -1,4 +1,6 @@
+import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import type { AcceptedStream, RequestHead, StreamHandler } from "mcp-tunnel-protocol";
+import { messageOf } from "mcp-tunnel-shared";
 import { runAside } from "../aside.js";
 import { Exchange } from "./exchange.js";
 import { GuardedObserver } from "./observer.js";
@@ -45,9 +47,15 @@ export class Exchanges {
     return this.#service.gate;
   }
 
-  /** @throws any error of the service. */
+  /** @throws TunnelError `invalid_option`: the service cannot work on this tunnel. */
   begin(tunnel: ServedTunnel): void {
-    this.#service.begin?.(tunnel);
+    try {
+      this.#service.begin?.(tunnel);
+    } catch (error) {
+      if (error instanceof TunnelError && error.code === "invalid_option") throw error;
+      const message = `the service does not begin at ${tunnel.url}: ${messageOf(error)}`;
+      throw unusable(message, { cause: error, options: ["service"] });
+    }
   }
 
   accept(stream: AcceptedStream, head: RequestHead, end: boolean, tunnel: ServedTunnel): StreamHandler {

@@ -32,8 +32,9 @@ export interface Service {
   /** What the relay is told of the gate in front of the service. Default: there is none. */
   readonly gate?: DeclaredGate;
   /**
-   * Called for each tunnel before its first request. If it throws a `TunnelError`, the client ends with it: a
-   * gate that cannot work on this tunnel lets nobody in.
+   * Called for each tunnel before its first request. A session that is resumed is the same tunnel. If it
+   * throws, the client ends, because another attempt would meet the same tunnel: with the `invalid_option`
+   * that was thrown, or with one whose cause is what was thrown.
    */
   begin?(tunnel: ServedTunnel): void;
   /** Cuts all that is open and releases everything. Nothing is accepted afterwards. */
