@@ -140,9 +140,10 @@ class HeldSlot implements Slot {
     const { asked, holder } = this.#parts;
     // These are read before the secrets, so that no rotation is acknowledged that was not seen.
     const { renewals } = asked.read();
-    const before = this.#known;
-    const secrets = this.secrets();
-    if (before !== undefined && before !== this.#known) this.#onRenewed(secrets);
+    const secrets = readSecrets(this);
+    // If the listener cannot use them, the next look tries again, and no rotation is acknowledged.
+    if (this.#known !== undefined && this.#known !== JSON.stringify(secrets)) this.#onRenewed(secrets);
+    this.#know(secrets);
     if (renewals.length === 0 || holder.isLost) return;
     for (const name of renewals) asked.remove(name);
   }

@@ -50,8 +50,9 @@ export interface Slot {
   named(tunnel: NamedTunnel): Promise<void>;
   /**
    * Another process has rotated secrets: these are all that hold from now on. The listener is called at once
-   * if they were rotated since they were read. There is one listener at most.
-   * @throws TunnelError `unavailable`.
+   * if they were rotated since they were read. There is one listener at most. If it throws, it is called
+   * again every second, and the other process is told that nobody has taken the secrets yet.
+   * @throws TunnelError `unavailable`, and what the listener throws at once.
    */
   onRenewed(listener: (secrets: Secrets) => void): void;
   /** Closes {@link storage} too, and lets go. */

@@ -216,6 +216,22 @@ it("of two clients with one slot both renew their keys, and only the holder says
   expect(asked(second)).toEqual([]);
 });
 
+it("a rotation that the gate cannot use is not taken, and is tried again", async () => {
+  const notices: string[] = [];
+  const slot = closing(
+    await openSlot(slotOptions(newFolder(), { onNotice: (text) => void notices.push(text) })),
+  );
+  await slot.draw(both, drawPasscode);
+  let canUse = false;
+  slot.onRenewed(() => {
+    if (!canUse) throw new Error("the gate cannot use them");
+  });
+  expect((await rotate(slot, ["key"], drawPasscode)).taken).toBe("waiting");
+  expect(notices).toEqual(["neither revocations nor new keys arrive: the gate cannot use them"]);
+  canUse = true;
+  await vi.waitFor(() => expect(asked(slot)).toEqual([]), 5_000);
+});
+
 it("a client whose gate has no grants does not take a revocation: that is said after a while", async () => {
   const folder = newFolder();
   const slot = await usedSlot(folder, "calm-otter", {}, ["one"]);
