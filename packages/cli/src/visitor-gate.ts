@@ -25,7 +25,7 @@ export interface VisitorGate {
   approve(number: string): boolean;
   /** The relay has said what the tunnel is called. */
   named(tunnel: { readonly subdomain: string; readonly url: string }): void;
-  /** Lets go of the files. Call it once the service is closed. */
+  /** Closes the gate, and lets go of the files. Call it once the service is closed. */
   close(): Promise<void>;
 }
 
@@ -45,7 +45,7 @@ export async function openVisitorGate(
   };
   if (!wanted.key && !visitors.kinds.includes("oauth")) {
     const gate = await createGate(gateOptions(visitors, { keys: [] }, surroundings, undefined, onEvent));
-    return new OpenGate(gate, undefined, authOf(visitors, surroundings, undefined, undefined), onEvent);
+    return new CommandGate(gate, undefined, authOf(visitors, surroundings, undefined, undefined), onEvent);
   }
   const slot = await openSlot({
     relayUrl: client.relayUrl,
@@ -64,7 +64,7 @@ export async function openVisitorGate(
       });
       onEvent({ type: "notice", text: "what lets visitors in was renewed: mcp-tunnel-client auth show" });
     });
-    return new OpenGate(gate, slot, authOf(visitors, surroundings, slot, drawn), onEvent);
+    return new CommandGate(gate, slot, authOf(visitors, surroundings, slot, drawn), onEvent);
   } catch (error) {
     await slot.close();
     throw error;
@@ -95,7 +95,7 @@ function oauthOptions(
   slot: Slot | undefined,
 ): OAuthOptions {
   return {
-    // Who names a provider wants it to decide, and nobody else.
+    // A person who names a provider wants it to decide, and nobody else.
     ...(login === undefined ? { terminal: isPersonThere } : { login }),
     ...(login === undefined && passcode !== undefined ? { passcode } : {}),
     ...(slot === undefined ? {} : { storage: slot.storage }),
@@ -126,12 +126,11 @@ function authOf(
   };
 }
 
-class OpenGate implements VisitorGate {
+class CommandGate implements VisitorGate {
   readonly auth: VisitorAuth;
   readonly #gate: Gate;
   readonly #slot: Slot | undefined;
   readonly #onEvent: (event: GateEvent) => void;
-  #isGuarding = false;
 
   constructor(gate: Gate, slot: Slot | undefined, auth: VisitorAuth, onEvent: (event: GateEvent) => void) {
     this.#gate = gate;
@@ -141,7 +140,6 @@ class OpenGate implements VisitorGate {
   }
 
   guard(service: Service): Service {
-    this.#isGuarding = true;
     return gated(service, this.#gate);
   }
 
@@ -156,8 +154,8 @@ class OpenGate implements VisitorGate {
   }
 
   async close(): Promise<void> {
-    // The service that it guards has closed it.
-    if (!this.#isGuarding) await this.#gate.close();
+    // The service that it guards has closed it already, if that was closed.
+    await this.#gate.close();
     await this.#slot?.close();
   }
 }

@@ -35,7 +35,9 @@ export interface Gate {
    */
   readonly needsAddress: boolean;
   /**
-   * Gets ready for visits at a public origin. Called before its first visit, and again for another origin.
+   * Gets ready for visits at a public origin. Called before the first visit of each tunnel. For the origin
+   * that the gate is ready for it does nothing. Keys and passwords hold at every origin. Of OAuth, the
+   * grants of the origin before are over.
    * @throws TunnelError `invalid_option` if the gate cannot work there: OAuth over plain http beyond
    * loopback.
    */
@@ -43,7 +45,8 @@ export interface Gate {
   judge(visit: Visit): Verdict;
   /**
    * Answers visits whose verdict is `page`. `Host` and `X-Forwarded-Proto` have to be the public origin's,
-   * and `X-Tunnel-Visitor` the visitor's address, if it is known: whoever mounts the gate writes them.
+   * and `X-Tunnel-Visitor` the visitor's address, if it is known. The program that mounts the gate writes
+   * them.
    */
   readonly pages: RequestListener;
   /**
@@ -62,7 +65,7 @@ export interface Gate {
    * gate judges again those that are not over.
    */
   onLess(listener: () => void): void;
-  /** Writes what waits to be written, and lets go. */
+  /** Writes what waits to be written, and lets go. A second call does nothing. */
   close(): Promise<void>;
 }
 
@@ -71,7 +74,8 @@ export interface Gate {
  *
  * @example
  * const gate = await createGate({ bearer: { keys: [{ name: "laptop", key: process.env.VISITOR_KEY }] } });
- * @throws TunnelError `invalid_option`.
+ * @throws TunnelError `invalid_option`; `unavailable` if the OpenID provider of {@link LoginOptions} does not
+ *   answer, or the storage cannot be read.
  */
 export async function createGate(options: GateOptions): Promise<Gate> {
   checkGateOptions(options);
@@ -137,6 +141,7 @@ class Judge implements Gate {
   readonly #proofs: Proofs;
   readonly #parts: Parts;
   readonly #fields: FieldReader;
+  #closed: Promise<void> | undefined;
 
   constructor(declaration: GateDeclaration, proofs: Proofs, parts: Parts) {
     this.declaration = declaration;
@@ -220,7 +225,12 @@ class Judge implements Gate {
     this.#parts.less.add(listener);
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     this.#parts.refused.close();
     await this.#parts.oauth?.close();
   }

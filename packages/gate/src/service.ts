@@ -8,8 +8,6 @@ import { OwnLoginWatch } from "./own-login.js";
 import { pageFields } from "./page-fields.js";
 import type { Answer, Visit } from "./visit.js";
 
-export type { Gate } from "./gate.js";
-
 /**
  * Puts a gate before the service of a tunnel. The result is a service, which owns both from then on and
  * closes them. Give it to one client.
@@ -32,10 +30,8 @@ class GatedService implements Service {
   #pages: Service | undefined;
   /** The visits that were let in by a proof, and are not over. */
   readonly #admitted = new Map<Admitted, Visit>();
-  /** The tunnels that have begun. More than one only while a client moves. */
+  /** The tunnels that have begun. More than one serves only while a client moves. */
   readonly #begun = new WeakSet<ServedTunnel>();
-  #newest: ServedTunnel | undefined;
-  #origin: string | undefined;
 
   constructor(service: Service, gate: Gate) {
     this.#service = service;
@@ -60,18 +56,14 @@ class GatedService implements Service {
         { options: ["allowAddresses", "basic"] },
       );
     }
-    if (tunnel.origin !== this.#origin) {
-      this.#gate.begin(tunnel.origin);
-      this.#origin = tunnel.origin;
-    }
+    this.#gate.begin(tunnel.origin);
     this.#service.begin?.(tunnel);
     this.#begun.add(tunnel);
-    this.#newest = tunnel;
   }
 
   accept(stream: AcceptedStream, head: RequestHead, end: boolean, tunnel: ServedTunnel): StreamHandler {
     // A program that mounts the service by itself may have left it out. Nobody comes in if it fails.
-    if (tunnel !== this.#newest && !this.#begun.has(tunnel)) this.begin(tunnel);
+    if (!this.#begun.has(tunnel)) this.begin(tunnel);
     const { method, path: target, headers } = head;
     const { origin } = tunnel;
     const address = tunnel.isVisitorOwn ? headerValue(headers, "x-tunnel-visitor") : undefined;
@@ -104,8 +96,12 @@ class GatedService implements Service {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#service.close(), this.#pages?.close()]);
-    await this.#gate.close();
+    try {
+      await Promise.all([this.#service.close(), this.#pages?.close()]);
+    } finally {
+      // Grants that wait to be written are written even if the service fails to close.
+      await this.#gate.close();
+    }
   }
 }
 

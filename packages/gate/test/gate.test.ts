@@ -228,7 +228,7 @@ describe("a gate with OAuth", () => {
     gate.begin(origin);
     expect([gate.approve("42"), gate.approve("43")]).toEqual([true, false]);
     gate.renew({ passcode: "new" });
-    await gate.close();
+    await Promise.all([gate.close(), gate.close()]);
     expect(calls).toEqual([`begin ${origin}`, "renew new", "close"]);
     expect((await gateOf({ bearer })).approve("42")).toBe(false);
   });

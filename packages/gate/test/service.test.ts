@@ -211,16 +211,26 @@ describe("a gate before a service", () => {
     },
   );
 
-  it("begins once for each tunnel, and anew for another origin", async () => {
+  it("begins for each tunnel, and closes the gate behind the service", async () => {
     calls.splice(0);
     const inner = behind();
     const service = gated(inner.service, await createGate({ oauth }));
     const tunnel = (at: string): ServedTunnel => ({ origin: at, isVisitorOwn: true }) as ServedTunnel;
     for (const at of [origin, origin, "https://other.relay.test"]) service.begin?.(tunnel(at));
-    expect(calls).toEqual([`begin ${origin}`, "begin https://other.relay.test"]);
+    expect(calls).toEqual([`begin ${origin}`, `begin ${origin}`, "begin https://other.relay.test"]);
     expect(inner.begun.map((one) => one.origin)).toEqual([origin, origin, "https://other.relay.test"]);
     await service.close();
     expect(calls.at(-1)).toBe("close");
+  });
+
+  it("closes the gate although the service fails to close", async () => {
+    calls.splice(0);
+    const close = async (): Promise<void> => {
+      throw new Error("a bug of the service");
+    };
+    const service = gated({ ...behind().service, close }, await createGate({ oauth }));
+    await expect(service.close()).rejects.toThrow("a bug of the service");
+    expect(calls).toEqual(["close"]);
   });
 });
 
