@@ -192,7 +192,7 @@ function nothingDrawn(slot: SlotInfo, asked: readonly SecretKind[] = []): Tunnel
 function when(taken: Taken): string {
   return taken === "taken"
     ? "; the running client has taken it."
-    : ". No client runs: it takes effect with the next start.";
+    : ". No running client has taken it yet: it takes effect with the next start.";
 }
 
 function aboutOf({ name, asked, url, relay, kinds, isRunning }: SlotInfo): object {

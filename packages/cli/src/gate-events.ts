@@ -6,10 +6,13 @@ const pauseMs = 1_000;
 /** `others`: how many events of the kind were left out before this one. */
 export type OnGateEvent = (event: GateEvent, others: number) => void;
 
-/** Whether strangers bring an event about as often as they like. A wrong number is the owner's own. */
-function isOfStrangers(event: GateEvent): boolean {
-  if (event.type === "denied") return event.reason !== "wrong_number";
-  return event.type === "asked" || event.type === "refused";
+/**
+ * The kind of an event that strangers bring about as often as they like. A wrong number is the owner's own,
+ * and the gate itself gathers refused requests.
+ */
+function kindOf(event: GateEvent): string | undefined {
+  if (event.type === "asked") return "asked";
+  return event.type === "denied" && event.reason !== "wrong_number" ? event.reason : undefined;
 }
 
 /**
@@ -19,17 +22,18 @@ function isOfStrangers(event: GateEvent): boolean {
 export function bounding(onEvent: OnGateEvent): (event: GateEvent) => void {
   const last = new Map<string, { atMs: number; others: number }>();
   return (event) => {
-    if (!isOfStrangers(event)) {
+    const kind = kindOf(event);
+    if (kind === undefined) {
       onEvent(event, 0);
       return;
     }
-    const before = last.get(event.type);
+    const before = last.get(kind);
     const nowMs = performance.now();
     if (before !== undefined && nowMs - before.atMs < pauseMs) {
       before.others += 1;
       return;
     }
-    last.set(event.type, { atMs: nowMs, others: 0 });
+    last.set(kind, { atMs: nowMs, others: 0 });
     onEvent(event, before?.others ?? 0);
   };
 }

@@ -134,8 +134,7 @@ export function gateEventText(event: GateEvent, others: number): string {
       return `access denied${who}${from(event.address)}: ${deniedBecause[event.reason]}${more}`;
     }
     case "refused": {
-      const count = event.count + others;
-      const requests = count === 1 ? "1 request" : `${count} requests`;
+      const requests = event.count === 1 ? "1 request" : `${event.count} requests`;
       return `refused without a proof: ${requests}${from(event.address)}`;
     }
     case "notice":
