@@ -9,7 +9,7 @@ export interface ProofField {
 
 /** The fields of a visit, taken apart. */
 export interface VisitFields {
-  /** What the service may get of the fields, whoever the visitor is: no proofs, no cookies of the gate. */
+  /** The fields that the service may get from any visitor: no proofs, no cookies of the gate. */
   readonly others: RawHeaders;
   readonly authorization: ProofField | undefined;
   readonly apiKey: ProofField | undefined;
@@ -61,7 +61,7 @@ export class FieldReader {
             isServiceWorker = true;
             continue;
           case "x-tunnel-visitor":
-            // Whoever mounts the gate lets this field in only if it is not the visitor's own.
+            // The program that mounts the gate lets this field in only if it is not the visitor's own.
             break;
           default:
             // The field is X-Tunnel-User or one of its relatives, or a name that a service behind CGI could

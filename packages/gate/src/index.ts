@@ -14,7 +14,6 @@ export type { GateDeclaration } from "./declaration.js";
 export type { ApprovalKind, GateEvent } from "./events.js";
 export { createGate } from "./gate.js";
 export type { Gate } from "./gate.js";
-export { memoryStorage } from "./grants.js";
 export type { GrantInfo, GrantStorage, StoredGrants, StoredRecord } from "./grants.js";
 export { gatedHandler, gatedUpgrade } from "./handler.js";
 export type { MountOptions } from "./handler.js";

@@ -3,7 +3,7 @@ import { crowdOf } from "./crowd.js";
 
 /**
  * How many addresses are remembered. Of more, the one that has not tried for longest is forgotten. An
- * attacker gains nothing by it: whoever has that many addresses has as many tries without it.
+ * attacker gains nothing by it: with that many addresses he has as many tries anyway.
  */
 const maxAddresses = 10_000;
 const minuteMs = 60_000;

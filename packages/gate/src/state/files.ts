@@ -99,8 +99,8 @@ export function readJson<T>(path: string, shape: z.ZodType<T>, without: string):
 }
 
 /**
- * Puts a text in place of what a file holds. Whoever reads the file, or kills this process, finds either the
- * old text or the new.
+ * Puts a text in place of what a file holds. A reader finds either the old text or the new, also if this
+ * process is killed meanwhile.
  * @throws TunnelError `unavailable`.
  */
 export async function writePrivate(path: string, text: string): Promise<void> {

@@ -147,7 +147,7 @@ export class GrantFile implements GrantStorage {
     }
   }
 
-  /** Only a grant that is in the file no more is revoked for good, whoever wrote the file last. */
+  /** A grant is revoked for good once it is gone from the file. Another client may have written that last. */
   #acknowledge(): void {
     if (this.#told.size === 0) return;
     const kept = new Set(readGrants(this.#options.slot)?.grants.map(({ id }) => id));

@@ -1,7 +1,7 @@
 /**
  * What was drawn, and what lasts, in files.
  *
- *     <state folder>/       stateFolder(): MCP_TUNNEL_STATE_DIR, or the place that the system has for it
+ *     <state folder>/       MCP_TUNNEL_STATE_DIR, or the place that the system has for it
  *       <slot>/             one for each relay, token and asked name: a digest of the three
  *         slot.json         which relay and name that is, and what the relay called the tunnel
  *         key               the bearer key that was drawn
@@ -25,8 +25,6 @@
  * is), `slot-file.ts`, `secret-files.ts`, `grant-file.ts`, `holder.ts`, `asked.ts`, `open-slot.ts` (for the
  * client that runs the tunnel), `others.ts` (for all other processes).
  */
-export type { GrantStorage } from "../grants.js";
-export { stateFolder } from "./folder.js";
 export { openSlot } from "./open-slot.js";
 export { findSlots, listSlots, revoke, rotate } from "./others.js";
 export { readSecrets } from "./secret-files.js";

@@ -6,7 +6,7 @@ import { secretKinds } from "./slot.js";
 
 // Secrets are kept as they are, because `auth show` has to show them again. A digest would be enough for the
 // gate, but then every restart would end the configuration of every host, or the person would keep the key in
-// a worse place. Whoever can read the files can also read the relay's token and the memory of the client.
+// a worse place. A person who can read the files can also read the relay's token and the client's memory.
 //
 // Each secret has a file of its own, so that every write is a whole value. In one file for both, a client
 // that adds a passcode could write back the key that `auth rotate` has just replaced. So no lock is needed: a

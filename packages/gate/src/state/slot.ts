@@ -20,7 +20,7 @@ export interface SlotOptions {
   readonly token: string | undefined;
   /** The name that the relay is asked for. */
   readonly subdomain: string | undefined;
-  /** Default: `stateFolder()`. */
+  /** The state folder. Default: `MCP_TUNNEL_STATE_DIR`, or the place that the system has for it. */
   readonly folder?: string;
   /** Something that the person should know: grants could not be written, say. */
   readonly onNotice: (text: string) => void;
