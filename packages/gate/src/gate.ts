@@ -50,14 +50,14 @@ export interface Gate {
    */
   readonly pages: RequestListener;
   /**
-   * The owner types the number that a page shows. True if somebody waited with that number: he has his grant
-   * now.
+   * The owner types the number that a page shows. True if somebody waited with that number: the grant is made
+   * when his browser looks again.
    */
   approve(number: string): boolean;
   /**
    * Keys and passcode that hold from now on. Grants stay.
-   * @throws TunnelError `invalid_option` for keys that cannot be used, or that the gate has no use for. The
-   * old ones hold then.
+   * @throws TunnelError `invalid_option` for a key or a passcode that cannot be used, or that the gate has no
+   * use for. The old ones hold then.
    */
   renew(secrets: { readonly keys?: readonly BearerKey[]; readonly passcode?: string }): void;
   /**
@@ -96,6 +96,7 @@ export async function createGate(options: GateOptions): Promise<Gate> {
     oauth,
     isAllowed,
     needsAddress: isAllowed !== undefined || users?.isGuessable === true,
+    hasPasscode: options.oauth?.passcode !== undefined,
     refused: new RefusedEvents(tell),
     less,
   });
@@ -114,6 +115,7 @@ interface Parts {
   readonly oauth: OAuth | undefined;
   readonly isAllowed: ((address: string | undefined) => boolean) | undefined;
   readonly needsAddress: boolean;
+  readonly hasPasscode: boolean;
   readonly refused: RefusedEvents;
   readonly less: Less;
 }
@@ -212,9 +214,9 @@ class Judge implements Gate {
   }
 
   renew({ keys, passcode }: { readonly keys?: readonly BearerKey[]; readonly passcode?: string }): void {
-    const { oauth } = this.#parts;
+    const { oauth, hasPasscode } = this.#parts;
     if (keys !== undefined && this.#proofs.keys === undefined) throw useless("bearer");
-    if (passcode !== undefined && oauth === undefined) throw useless("oauth");
+    if (passcode !== undefined && !hasPasscode) throw useless("oauth.passcode");
     const renewed = keys === undefined ? this.#proofs.keys : bearerKeys(keys);
     if (passcode !== undefined) oauth?.renew(passcode);
     this.#proofs.keys = renewed;

@@ -231,6 +231,8 @@ describe("a gate with OAuth", () => {
     await Promise.all([gate.close(), gate.close()]);
     expect(calls).toEqual([`begin ${origin}`, "renew new", "close"]);
     expect((await gateOf({ bearer })).approve("42")).toBe(false);
+    const byTerminal = await gateOf({ oauth: { terminal: true } });
+    expect(() => byTerminal.renew({ passcode: "new" })).toThrow(/made without oauth.passcode/);
   });
 
   it("keeps its cookies from the service, and leaves it the others", async () => {
