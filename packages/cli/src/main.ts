@@ -179,13 +179,14 @@ function statusOf(error: TunnelError): number {
 
 /**
  * The exit status for a mistake. commander has printed its own mistakes, and help and version, which are
- * none.
+ * none. A file that cannot be read is a mistake too, but an OpenID provider that does not answer is none: the
+ * same command may work another time.
  */
 function usageStatus(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.ended : exitStatus.usage;
   if (!(error instanceof TunnelError)) throw error;
   output.err(`error: ${printable(error.message)}`);
-  return exitStatus.usage;
+  return error.code === "unavailable" && error.file === undefined ? exitStatus.failed : exitStatus.usage;
 }
 
 /** Asks for a name. The code for that is loaded when it is needed, which is seldom. */

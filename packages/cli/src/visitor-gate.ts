@@ -31,7 +31,8 @@ export interface VisitorGate {
 
 /**
  * Makes the gate, and draws what was not given. All that can fail fails here, before the tunnel is asked for.
- * @throws TunnelError `invalid_option`, or `unavailable` for files that cannot be read or written.
+ * @throws TunnelError `invalid_option`, or `unavailable` for files that cannot be read or written, and for an
+ * OpenID provider that does not answer.
  */
 export async function openVisitorGate(
   visitors: VisitorOptions,

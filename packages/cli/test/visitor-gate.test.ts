@@ -158,6 +158,14 @@ describe("a service on a port", () => {
   });
 });
 
+it("a provider that does not answer is no mistake: status 1, so that a supervisor tries again", async () => {
+  const login = ["--oidc-issuer", "http://127.0.0.1:1", "--oidc-client-id", "x", "--allow-email", "a@x.test"];
+  const client = run(["3000", "--visitor-auth", "oauth", ...login]);
+  expect(await client.exited).toEqual({ code: 1, signal: null });
+  expect(client.stderr).toEqual([expect.stringMatching(/^error: the OpenID provider http:\/\/127/)]);
+  expect(relay.registrations).toEqual([]);
+});
+
 it("a server elsewhere gets what its entry has for it, and the visitor's proof does not get there", async () => {
   const upstream = closing(await startUpstream());
   const file = join(state, "mcp.json");
