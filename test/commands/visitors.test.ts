@@ -180,7 +180,7 @@ describe.skipIf(missingProgram("script"))("at a terminal", () => {
     client.type("000\r");
     await client.see("No page shows that number.");
     client.type(`${number}\r`);
-    await expect.poll(() => host.isApproved()).toBe(true);
+    await expect.poll(() => host.isApproved(), { timeout: 10_000 }).toBe(true);
     const token = await host.token();
     await client.see('"Host of a test" has access now (by you)');
     await client.see("To end it: mcp-tunnel-client auth revoke app");
