@@ -75,21 +75,13 @@ class HeldSlot implements Slot {
     this.#watch = new FolderWatch(parts.asked.path, () => this.#look());
   }
 
-  get last(): Slot["last"] {
-    return this.#file.last;
-  }
-
   get storage(): GrantStorage {
     return this.#grants;
   }
 
-  secrets(): Secrets {
-    return this.#know(readSecrets(this));
-  }
-
   async draw(wanted: Readonly<Record<SecretKind, boolean>>, drawPasscode: () => string): Promise<Drawn> {
     const drawn = await drawMissing(this.path, wanted, drawPasscode);
-    this.#know(drawn.secrets);
+    this.#known = JSON.stringify(drawn.secrets);
     return drawn;
   }
 
@@ -111,11 +103,6 @@ class HeldSlot implements Slot {
     this.#watch.close();
     await this.#grants.close();
     this.#parts.holder.release();
-  }
-
-  #know(secrets: Secrets): Secrets {
-    this.#known = JSON.stringify(secrets);
-    return secrets;
   }
 
   #look(): void {
@@ -142,8 +129,9 @@ class HeldSlot implements Slot {
     const { renewals } = asked.read();
     const secrets = readSecrets(this);
     // If the listener cannot use them, the next look tries again, and no rotation is acknowledged.
-    if (this.#known !== undefined && this.#known !== JSON.stringify(secrets)) this.#onRenewed(secrets);
-    this.#know(secrets);
+    const text = JSON.stringify(secrets);
+    if (this.#known !== undefined && this.#known !== text) this.#onRenewed(secrets);
+    this.#known = text;
     if (renewals.length === 0 || holder.isLost) return;
     for (const name of renewals) asked.remove(name);
   }

@@ -32,11 +32,7 @@ export interface Slot {
   readonly path: string;
   /** The files in which secrets are, if they were drawn. Each holds its secret and a line feed. */
   readonly files: Readonly<Record<SecretKind, string>>;
-  /** What the relay called the tunnel when it was there last. */
-  readonly last: { readonly name: string; readonly url: string } | undefined;
   readonly storage: GrantStorage;
-  /** What was drawn so far. @throws TunnelError `unavailable`. */
-  secrets(): Secrets;
   /**
    * Draws what is wanted and was not drawn yet. `secrets` in the result is all that was ever drawn.
    * @throws TunnelError `unavailable`.

@@ -134,7 +134,7 @@ describe("while no client runs", () => {
     expect(rotated.secrets.passcode).toBe(secrets.passcode);
     expect(rotated.secrets.keys).not.toEqual(secrets.keys);
     const again = closing(await openSlot(slotOptions(folder)));
-    expect(again.secrets()).toEqual(rotated.secrets);
+    expect((await again.draw(both, drawPasscode)).secrets).toEqual(rotated.secrets);
     again.onRenewed(() => expect.unreachable("nothing is new"));
     expect(asked(again)).toEqual([]);
   });

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { closingAfterEach } from "../../../../test/support/cleanup.js";
 import { expectNoLeaks } from "../../../../test/support/leaks.js";
-import { openSlot, readSecrets, rotate, secretKinds } from "../../src/state/index.js";
+import { listSlots, openSlot, readSecrets, rotate, secretKinds } from "../../src/state/index.js";
 import type { SecretKind, Secrets, Slot, SlotOptions } from "../../src/state/index.js";
 import { drawPasscode, FakeGate, relayUrl, slotOptions, TestFolder } from "./support.js";
 
@@ -22,7 +22,7 @@ describe("a slot", () => {
     async (spelling) => {
       const folder = newFolder();
       const { secrets } = await (await open(folder)).draw(both, drawPasscode);
-      expect((await open(folder, { relayUrl: spelling })).secrets()).toEqual(secrets);
+      expect(readSecrets(await open(folder, { relayUrl: spelling }))).toEqual(secrets);
     },
   );
 
@@ -36,7 +36,7 @@ describe("a slot", () => {
   ])("is another for another %s", async (_what, other) => {
     const folder = newFolder();
     await (await open(folder)).draw(both, drawPasscode);
-    expect((await open(folder, other)).secrets()).toEqual({ keys: [] });
+    expect(readSecrets(await open(folder, other))).toEqual({ keys: [] });
   });
 
   it("without a name is found again under whatever name the relay gave", async () => {
@@ -50,8 +50,11 @@ describe("a slot", () => {
     });
     await first.close();
     const second = await open(folder, { subdomain: undefined });
-    expect(second.secrets()).toEqual(secrets);
-    expect(second.last).toMatchObject({ name: "calm-otter", url: "https://calm-otter.tunnel.example.com" });
+    expect(readSecrets(second)).toEqual(secrets);
+    expect(listSlots(folder)[0]).toMatchObject({
+      name: "calm-otter",
+      url: "https://calm-otter.tunnel.example.com",
+    });
   });
 
   it("does not keep the relay's token, in no file and in no name of a file", async () => {
@@ -143,7 +146,7 @@ describe("what is drawn", () => {
         file: slot.files.key,
         message: expect.stringContaining("move it away"),
       });
-      expect(() => slot.secrets()).toThrow(fault);
+      expect(() => readSecrets(slot)).toThrow(fault);
       await expect(slot.draw(both, drawPasscode)).rejects.toEqual(fault);
       expect(readFileSync(slot.files.key, "utf8")).toBe(text);
     },
@@ -152,7 +155,7 @@ describe("what is drawn", () => {
   it("is not shown by the message about a file that holds too much", async () => {
     const slot = await open(newFolder());
     writeFileSync(slot.files.key, "mt_secret-of-the-first-line\nmt_another\n", { mode: 0o600 });
-    expect(() => slot.secrets()).toThrow(expect.not.stringContaining("secret-of"));
+    expect(() => readSecrets(slot)).toThrow(expect.not.stringContaining("secret-of"));
   });
 });
 
