@@ -1,40 +1,65 @@
+import type { ServedTunnel } from "mcp-tunnel-client";
 import { StreamReset } from "mcp-tunnel-protocol";
 import type { AcceptedStream, RawHeaders, ResetCode, ResponseHead, StreamHandler } from "mcp-tunnel-protocol";
+import type { Linked } from "mcp-tunnel-shared";
+import type { Visit } from "./visit.js";
 
 const message = "what the visitor has shown holds no more";
+
+/** The gate that has let a stream in. It is told how the stream goes on. */
+export interface Admission {
+  /** The service answers. */
+  onHead(head: ResponseHead, tunnel: ServedTunnel): void;
+  /** The service has taken the stream, which is not over. `onOver` follows. */
+  onOpen(admitted: Admitted): void;
+  onOver(admitted: Admitted): void;
+}
 
 /**
  * A stream that a gate has let in, until it is over. To the service it is the stream, and to the client the
  * stream's handler. Event streams and WebSockets last for hours, and end with the proof that let them in.
  */
-export class Admitted implements AcceptedStream, StreamHandler {
+export class Admitted implements AcceptedStream, StreamHandler, Linked<Admitted> {
+  previous: Admitted | undefined;
+  next: Admitted | undefined;
+  readonly visit: Visit;
   readonly #stream: AcceptedStream;
-  readonly #onOver: (admitted: Admitted) => void;
-  #isOver = false;
+  readonly #tunnel: ServedTunnel;
+  readonly #admission: Admission;
   #service: StreamHandler | undefined;
   /** Which directions have ended. */
   #isAnswered = false;
   #isRequestOver: boolean;
+  #isOver = false;
 
   /** `end`: the request has no body. */
-  constructor(stream: AcceptedStream, end: boolean, onOver: (admitted: Admitted) => void) {
+  constructor(
+    stream: AcceptedStream,
+    visit: Visit,
+    end: boolean,
+    tunnel: ServedTunnel,
+    admission: Admission,
+  ) {
     this.#stream = stream;
+    this.visit = visit;
     this.#isRequestOver = end;
-    this.#onOver = onOver;
-  }
-
-  get isOver(): boolean {
-    return this.#isOver;
+    this.#tunnel = tunnel;
+    this.#admission = admission;
   }
 
   serve(service: StreamHandler): void {
     this.#service = service;
+    if (!this.#isOver) this.#admission.onOpen(this);
   }
 
   /** The visitor may not be here any more. */
   cut(): void {
-    this.#service?.onReset(new StreamReset("refused", message));
     this.reset("refused", message);
+    try {
+      this.#service?.onReset(new StreamReset("refused", message));
+    } catch (error) {
+      this.#tunnel.fault(error);
+    }
   }
 
   // ---- from the service
@@ -48,6 +73,7 @@ export class Admitted implements AcceptedStream, StreamHandler {
   }
 
   sendHead(head: ResponseHead, end?: boolean): void {
+    this.#admission.onHead(head, this.#tunnel);
     this.#stream.sendHead(head, end);
     if (end === true) this.#answered();
   }
@@ -97,7 +123,8 @@ export class Admitted implements AcceptedStream, StreamHandler {
   }
 
   #over(): void {
+    if (this.#isOver) return;
     this.#isOver = true;
-    this.#onOver(this);
+    if (this.#service !== undefined) this.#admission.onOver(this);
   }
 }

@@ -2,11 +2,13 @@ import { createService } from "mcp-tunnel-client";
 import type { ServedTunnel, Service } from "mcp-tunnel-client";
 import { headerValue, unusable } from "mcp-tunnel-protocol";
 import type { AcceptedStream, RequestHead, StreamHandler } from "mcp-tunnel-protocol";
+import { OpenList } from "mcp-tunnel-shared";
 import { Admitted } from "./admitted.js";
+import type { Admission } from "./admitted.js";
 import type { Gate } from "./gate.js";
 import { OwnLoginWatch } from "./own-login.js";
 import { pageFields } from "./page-fields.js";
-import type { Answer, Visit } from "./visit.js";
+import type { Answer } from "./visit.js";
 
 /**
  * Puts a gate before the service of a tunnel. The result is a service, which owns both from then on and
@@ -24,19 +26,22 @@ export function gated(service: Service, gate: Gate): Service {
 class GatedService implements Service {
   readonly #service: Service;
   readonly #gate: Gate;
-  /** Not for a gate that leaves `Authorization` to the service. */
-  readonly #ownLogin: OwnLoginWatch | undefined;
+  readonly #ownLogin = new OwnLoginWatch();
   /** Answers visits to the gate's own pages. Made for the first of them. */
   #pages: Service | undefined;
-  /** The visits that were let in by a proof, and are not over. */
-  readonly #admitted = new Map<Admitted, Visit>();
+  /** The streams that were let in by a proof, and are not over. */
+  readonly #admitted = new OpenList<Admitted>();
+  readonly #admission: Admission = {
+    onHead: (head, tunnel) => this.#ownLogin.look(head, tunnel),
+    onOpen: (admitted) => this.#admitted.add(admitted),
+    onOver: (admitted) => this.#admitted.delete(admitted),
+  };
   /** The tunnels that have begun. More than one serves only while a client moves. */
   readonly #begun = new WeakSet<ServedTunnel>();
 
   constructor(service: Service, gate: Gate) {
     this.#service = service;
     this.#gate = gate;
-    this.#ownLogin = gate.declaration.kinds.length > 0 ? new OwnLoginWatch() : undefined;
     gate.onLess(() => this.#judgeAgain());
   }
 
@@ -72,11 +77,10 @@ class GatedService implements Service {
     switch (verdict.kind) {
       case "pass": {
         const passed = { ...head, headers: verdict.headers };
-        const watched = this.#ownLogin === undefined ? stream : this.#ownLogin.over(stream, tunnel);
-        if (verdict.identity === undefined) return this.#service.accept(watched, passed, end, tunnel);
-        const admitted = new Admitted(watched, end, (over) => this.#admitted.delete(over));
+        // Nothing was shown, so nothing is taken from the service, and nothing can hold no more.
+        if (verdict.identity === undefined) return this.#service.accept(stream, passed, end, tunnel);
+        const admitted = new Admitted(stream, visit, end, tunnel, this.#admission);
         admitted.serve(this.#service.accept(admitted, passed, end, tunnel));
-        if (!admitted.isOver) this.#admitted.set(admitted, visit);
         return admitted;
       }
       case "page": {
@@ -90,8 +94,8 @@ class GatedService implements Service {
   }
 
   #judgeAgain(): void {
-    for (const [admitted, visit] of this.#admitted) {
-      if (this.#gate.judge(visit).kind !== "pass") admitted.cut();
+    for (const admitted of this.#admitted.toArray()) {
+      if (this.#gate.judge(admitted.visit).kind !== "pass") admitted.cut();
     }
   }
 
