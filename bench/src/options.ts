@@ -8,6 +8,8 @@ export interface BenchOptions {
   readonly systems: readonly string[] | undefined;
   readonly rounds: number;
   readonly seconds: number;
+  /** The systems are started anew for each round. */
+  readonly fresh: boolean;
   readonly quick: boolean;
   readonly gate: boolean;
   readonly json: string | undefined;
@@ -25,6 +27,7 @@ export const usage = `npm run bench -- [options]
   --against DIR    another checkout of this repository, built: in the table as "against"
   --rounds N       cycles of each workload on each system (default 7, quick 3)
   --seconds S      length of a cycle (default 3, quick 1)
+  --fresh          start the systems anew for each round: two processes of the same program differ
   --gate           exit with status 1 if a target's limit is missed by more than the spread
   --json FILE      everything that was measured
   --scaling        instead: how cost grows with tunnels, streams and body size; writes plots into docs/
@@ -38,6 +41,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
     args: [...args],
     options: {
       quick: { type: "boolean", default: false },
+      fresh: { type: "boolean", default: false },
       gate: { type: "boolean", default: false },
       scaling: { type: "boolean", default: false },
       delay: { type: "boolean", default: false },
@@ -60,6 +64,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
     rounds: count("--rounds", values.rounds, values.quick ? 3 : 7),
     seconds: count("--seconds", values.seconds, values.quick ? 1 : 3),
     quick: values.quick,
+    fresh: values.fresh,
     gate: values.gate,
     json: values.json,
     against: values.against,

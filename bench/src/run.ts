@@ -83,7 +83,8 @@ function isOverDirect({ name }: Workload): boolean {
   return targets.some(({ workload, as }) => workload === name && as === "over-direct");
 }
 
-async function runTable({ only, quick, rounds, seconds, gate, json }: BenchOptions): Promise<void> {
+async function runTable(options: BenchOptions): Promise<void> {
+  const { only, quick, rounds, seconds, gate, json } = options;
   const systems = chooseSystems();
   const chosen = workloads.filter(
     (workload) => only?.includes(workload.name) ?? (!quick || workload.quick === true),
@@ -94,7 +95,7 @@ async function runTable({ only, quick, rounds, seconds, gate, json }: BenchOptio
     // In the quick run, the direct way takes part only in workloads with a target that is measured over it.
     const skipsDirect = quick && options.systems === undefined && !isOverDirect(workload);
     const taking = skipsDirect ? systems.filter((system) => system !== direct) : systems;
-    const result = await runner.run(workload, taking, rounds, seconds);
+    const result = await runner.run(workload, taking, options);
     results.push(result);
     console.log(
       `${workloadTable(

@@ -6,6 +6,7 @@ import { measure, type Measurement } from "./measure.js";
 import type { System } from "./systems/system.js";
 import { startUpstream, type Upstream, type Upstreams } from "./upstreams/upstreams.js";
 import type { Workload } from "./workload.js";
+import type { BenchOptions } from "./options.js";
 import type { WorkloadResult } from "./results.js";
 
 const warmUpSeconds = 2;
@@ -30,8 +31,7 @@ export class Runner {
   async run(
     workload: Workload,
     systems: readonly System[],
-    rounds: number,
-    seconds: number,
+    { rounds, seconds, fresh }: Pick<BenchOptions, "rounds" | "seconds" | "fresh">,
   ): Promise<WorkloadResult> {
     const errors = new Map<string, string>();
     const measured = new Map<string, Measurement[]>();
@@ -53,8 +53,9 @@ export class Runner {
     };
     const total = Math.min(rounds, workload.maxRounds ?? rounds);
     // A workload that starts its own processes has a single round, and nothing to warm up.
-    if (total > 1) for (const system of active) await attempt(system, seconds);
+    if (total > 1 && !fresh) for (const system of active) await attempt(system, seconds);
     for (let round = 0; round < total; round++) {
+      if (fresh) await this.#stopSystems();
       // The systems take turns in going first, so that none always follows the one that heats the machine up.
       const first = round % Math.max(active.length, 1);
       for (const system of [...active.slice(first), ...active.slice(0, first)]) {
@@ -90,9 +91,14 @@ export class Runner {
     return upstream;
   }
 
-  async close(): Promise<void> {
+  async #stopSystems(): Promise<void> {
     const children = [...this.#endpoints.values()].flatMap((endpoint) => endpoint.processes);
-    for (const { child } of this.#upstreams.values()) children.push(child);
+    this.#endpoints.clear();
     await Promise.all(children.map((child) => child.stop()));
+  }
+
+  async close(): Promise<void> {
+    await this.#stopSystems();
+    await Promise.all([...this.#upstreams.values()].map(({ child }) => child.stop()));
   }
 }

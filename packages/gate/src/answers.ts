@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { isMcp, jsonRpcRefusal, mayBeJsonRpc, type RawHeaders } from "mcp-tunnel-protocol";
+import { type GateKind, gateKinds } from "./options.js";
 import type { Answer, Visit } from "./visit.js";
 
 /**
@@ -24,11 +25,22 @@ function refusal(visit: Visit, status: number, code: string, text: string, field
   };
 }
 
-/** `challenges`: a field of its own for each, because some clients read only the first of a list. */
-export function unauthorized(visit: Visit, challenges: readonly string[], wasWrong: boolean): Answer {
-  const text = wasWrong
-    ? "The key, the token or the password is not valid here."
-    : "This needs a key, a token or a password.";
+/** What a gate wants to be shown, in words. */
+const wanted: Readonly<Record<GateKind, string>> = { oauth: "a token", bearer: "a key", basic: "a password" };
+
+/**
+ * `challenges`: a field of its own for each, because some clients read only the first of a list. `kinds`:
+ * those that the gate takes.
+ */
+export function unauthorized(
+  visit: Visit,
+  kinds: readonly GateKind[],
+  challenges: readonly string[],
+  wasWrong: boolean,
+): Answer {
+  const words = gateKinds.filter((kind) => kinds.includes(kind)).map((kind) => wanted[kind]);
+  const list = [words.slice(0, -1).join(", "), words.at(-1)].filter((part) => part !== "").join(" or ");
+  const text = wasWrong ? `What was shown is not valid here: this needs ${list}.` : `This needs ${list}.`;
   return refusal(visit, 401, "unauthorized", text, [
     ...challenges.flatMap((challenge) => ["WWW-Authenticate", challenge]),
     ...["Access-Control-Expose-Headers", "WWW-Authenticate"],

@@ -33,12 +33,19 @@ export type GateEvent =
       readonly address: string | undefined;
     }
   /**
-   * Visitors without a valid proof were refused. `count` since the last event of this kind: at most one a
-   * second.
+   * Visitors were refused: their proof is missing or wrong, or their address is not among those that are
+   * allowed. `count` since the last event of this kind and reason: at most one a second.
    */
-  | { readonly type: "refused"; readonly count: number; readonly address: string | undefined }
+  | {
+      readonly type: "refused";
+      readonly reason: RefusedReason;
+      readonly count: number;
+      readonly address: string | undefined;
+    }
   /** Something that the person should know, as text. */
   | { readonly type: "notice"; readonly text: string };
+
+export type RefusedReason = "proof" | "address";
 
 /** How a grant is approved. */
 export type ApprovalKind = "passcode" | "terminal" | "login";

@@ -12,7 +12,7 @@ import { allowedAddresses } from "./credentials/allowed-addresses.js";
 import { BasicUsers } from "./credentials/basic-users.js";
 import { bearerKeys } from "./credentials/bearer-keys.js";
 import { declare, type GateDeclaration } from "./declaration.js";
-import type { GateEvent } from "./events.js";
+import type { GateEvent, RefusedReason } from "./events.js";
 import { FieldReader, identityFields, type ProofField } from "./fields.js";
 import type { OAuth } from "./oauth/oauth.js";
 import { checkGateOptions } from "./option-shapes.js";
@@ -97,7 +97,7 @@ export async function createGate(options: GateOptions): Promise<Gate> {
     isAllowed,
     needsAddress: isAllowed !== undefined || users?.isGuessable === true,
     hasPasscode: options.oauth?.passcode !== undefined,
-    refused: new RefusedEvents(tell),
+    refused: { proof: new RefusedEvents("proof", tell), address: new RefusedEvents("address", tell) },
     less,
   });
 }
@@ -116,7 +116,7 @@ interface Parts {
   readonly isAllowed: ((address: string | undefined) => boolean) | undefined;
   readonly needsAddress: boolean;
   readonly hasPasscode: boolean;
-  readonly refused: RefusedEvents;
+  readonly refused: Readonly<Record<RefusedReason, RefusedEvents>>;
   readonly less: Less;
 }
 
@@ -169,7 +169,8 @@ class Judge implements Gate {
     }
     // The list holds for the gate's own pages, too. A list that let strangers reach some of what is behind it
     // would surprise its owner, who can add the address of the browser in which he consents.
-    if (isAllowed !== undefined && !isAllowed(address)) return this.#refuse(visit, answers.addressRefused);
+    if (isAllowed !== undefined && !isAllowed(address))
+      return this.#refuse(visit, answers.addressRefused, "address");
     if (oauth?.owns(target) === true) return { kind: "page" };
     if (!this.#proofs.any) return { kind: "pass", headers: fields.others, identity: undefined };
     // If discovery found the service's own OAuth, or anything, some hosts would send no key any more
@@ -186,13 +187,16 @@ class Judge implements Gate {
         return this.#refuse(visit, (about) => answers.tooManyTries(about, finding.waitSeconds));
       case "unknown": {
         const challenges = this.#challenges(visit, finding.isTokenWrong);
-        return this.#refuse(visit, (about) => answers.unauthorized(about, challenges, finding.wasWrong));
+        const { kinds } = this.declaration;
+        return this.#refuse(visit, (about) =>
+          answers.unauthorized(about, kinds, challenges, finding.wasWrong),
+        );
       }
     }
   }
 
-  #refuse(visit: Visit, answerOf: (visit: Visit) => Answer): Verdict {
-    this.#parts.refused.add(visit.address);
+  #refuse(visit: Visit, answerOf: (visit: Visit) => Answer, reason: RefusedReason = "proof"): Verdict {
+    this.#parts.refused[reason].add(visit.address);
     return answer(answerOf(visit));
   }
 
@@ -233,7 +237,7 @@ class Judge implements Gate {
   }
 
   async #close(): Promise<void> {
-    this.#parts.refused.close();
+    for (const refused of Object.values(this.#parts.refused)) refused.close();
     await this.#parts.oauth?.close();
   }
 }

@@ -46,6 +46,11 @@ export function checkGateOptions(options: GateOptions): void {
   if (options.basic !== undefined) checkOptions(options.basic, basic, { within: "basic" });
   if (options.oauth !== undefined) {
     checkOptions(options.oauth, oauth, { within: "oauth" });
+    const { passcode, terminal, login: upstream } = options.oauth;
+    if (passcode === undefined && terminal !== true && upstream === undefined) {
+      const ways = ["oauth.passcode", "oauth.terminal", "oauth.login"];
+      throw unusable(`nobody could consent: give one of ${ways.join(", ")}`, { options: ways });
+    }
     if (options.oauth.login !== undefined) {
       checkOptions(options.oauth.login, login, { within: "oauth.login" });
     }

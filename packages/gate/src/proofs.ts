@@ -1,5 +1,5 @@
 import type { BasicUsers } from "./credentials/basic-users.js";
-import type { Digests } from "./credentials/digests.js";
+import type { Secrets } from "./credentials/secrets.js";
 import type { ProofField, VisitFields } from "./fields.js";
 import type { OAuth } from "./oauth/oauth.js";
 import { Tries } from "./tries.js";
@@ -27,9 +27,9 @@ export class Proofs {
   readonly #oauth: OAuth | undefined;
   readonly #tries = new Tries(triesPerMinute);
   /** May be replaced at any time. */
-  keys: Digests<Identity> | undefined;
+  keys: Secrets<Identity> | undefined;
 
-  constructor(keys: Digests<Identity> | undefined, users: BasicUsers | undefined, oauth: OAuth | undefined) {
+  constructor(keys: Secrets<Identity> | undefined, users: BasicUsers | undefined, oauth: OAuth | undefined) {
     this.keys = keys;
     this.users = users;
     this.#oauth = oauth;
@@ -97,6 +97,10 @@ export class Proofs {
 
 /** RFC 9110 section 11.4: a scheme in any letter case, and what follows the spaces behind it. */
 function split(value: string): { readonly scheme: string; readonly credentials: string } {
+  // Nearly all write it so, and this runs for every request.
+  if (value.startsWith("Bearer ") && value.charCodeAt(7) !== 0x20 && !value.endsWith(" ")) {
+    return { scheme: "bearer", credentials: value.slice(7) };
+  }
   const trimmed = value.trim();
   const space = trimmed.indexOf(" ");
   if (space === -1) return { scheme: trimmed.toLowerCase(), credentials: "" };

@@ -1,15 +1,17 @@
-import type { GateEvent } from "./events.js";
+import type { GateEvent, RefusedReason } from "./events.js";
 
 const pauseMs = 1_000;
 
-/** Tells of visits that were refused: at once, and at most once a second. */
+/** Tells of visits that were refused for one reason: at once, and at most once a second. */
 export class RefusedEvents {
+  readonly #reason: RefusedReason;
   readonly #tell: (event: GateEvent) => void;
   #count = 0;
   #address: string | undefined;
   #pause: NodeJS.Timeout | undefined;
 
-  constructor(tell: (event: GateEvent) => void) {
+  constructor(reason: RefusedReason, tell: (event: GateEvent) => void) {
+    this.#reason = reason;
     this.#tell = tell;
   }
 
@@ -23,7 +25,12 @@ export class RefusedEvents {
   #flush(): void {
     this.#pause = undefined;
     if (this.#count === 0) return;
-    const event = { type: "refused", count: this.#count, address: this.#address } as const;
+    const event = {
+      type: "refused",
+      reason: this.#reason,
+      count: this.#count,
+      address: this.#address,
+    } as const;
     this.#count = 0;
     this.#pause = setTimeout(() => this.#flush(), pauseMs);
     this.#pause.unref();

@@ -109,7 +109,6 @@ export async function startPages(options: OAuthOptions, publicOrigin?: string): 
     },
     expire: (path) => waiting.delete(path.slice(ownPaths.consent.length)),
     async close() {
-      pages.close();
       await closeServer(server);
       if (fault !== undefined) throw fault;
     },

@@ -1,9 +1,10 @@
 import type * as nodeCrypto from "node:crypto";
+import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { allowedAddresses } from "../src/credentials/allowed-addresses.js";
 import { BasicUsers } from "../src/credentials/basic-users.js";
 import { bearerKeys } from "../src/credentials/bearer-keys.js";
-import { Digests } from "../src/credentials/digests.js";
+import { Secrets } from "../src/credentials/secrets.js";
 import { basic, key, keys, otherKey, users } from "./support.js";
 
 const { timingSafeEqual } = vi.hoisted(() => ({
@@ -18,28 +19,48 @@ vi.mock("node:crypto", async (original) => {
 
 afterEach(() => void timingSafeEqual.mockClear());
 
+/** Without the zero that no field and no password has. */
+const secret = fc
+  .string({ unit: "grapheme", minLength: 1, maxLength: 40 })
+  .filter((text) => !text.includes("\0"));
+
 describe("the comparison of secrets", () => {
   /**
    * An attacker measures how long the gate takes to refuse a guess. If it stopped at the first candidate that
    * fits, or at the first character that does not, the time would tell him how near he is.
    */
-  it("compares digests of one length with every candidate, wherever the right one stands", () => {
-    const digests = new Digests<number>();
+  it("compares all of what was shown with every candidate, wherever the right one stands", () => {
+    const known = new Secrets<number>();
     const secrets = ["one", "two, which is longer", "three"];
-    secrets.forEach((secret, at) => digests.add(secret, at));
-    for (const shown of [...secrets, "", "tw", "another".repeat(1_000)]) {
+    secrets.forEach((secret, at) => known.add(secret, at));
+    for (const shown of [...secrets, "", "tw", "another".repeat(1_000), "one", "on"]) {
       timingSafeEqual.mockClear();
-      expect(digests.find(shown)).toBe(secrets.includes(shown) ? secrets.indexOf(shown) : undefined);
+      expect(known.find(shown)).toBe(secrets.includes(shown) ? secrets.indexOf(shown) : undefined);
       expect(timingSafeEqual).toHaveBeenCalledTimes(3);
-      for (const [known, given] of timingSafeEqual.mock.calls) {
-        expect([known.length, given.length]).toEqual([32, 32]);
+      for (const [candidate, given] of timingSafeEqual.mock.calls) {
+        expect([candidate.length, given.length]).toEqual([24, 24]);
       }
     }
   });
 
+  it("takes no text for a secret that only begins with it, or is a part of it", () => {
+    const property = fc.property(
+      fc.array(secret, { minLength: 1, maxLength: 5 }),
+      fc.array(secret, { maxLength: 5 }),
+      fc.string({ unit: "grapheme" }),
+      (secrets, others, more) => {
+        const known = new Secrets<string>();
+        for (const one of secrets) known.add(one, one);
+        const tried = [...others, ...secrets.flatMap((one) => [one, one + more, more + one, one.slice(1)])];
+        for (const shown of tried) expect(known.find(shown)).toBe(secrets.find((one) => one === shown));
+      },
+    );
+    fc.assert(property);
+  });
+
   it("has no owner twice for one secret", () => {
-    const digests = new Digests<number>();
-    expect([digests.add("one", 1), digests.add("one", 2), digests.find("one")]).toEqual([true, false, 1]);
+    const known = new Secrets<number>();
+    expect([known.add("one", 1), known.add("one", 2), known.find("one")]).toEqual([true, false, 1]);
   });
 });
 

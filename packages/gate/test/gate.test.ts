@@ -537,7 +537,7 @@ describe("the body of a refusal", () => {
       id: null,
       error: {
         code: -32000,
-        message: "This needs a key, a token or a password.",
+        message: "This needs a key.",
         data: { code: "unauthorized", status: 401 },
       },
     });
@@ -548,12 +548,25 @@ describe("the body of a refusal", () => {
   it("is text for others", async () => {
     const gate = await gateOf({ bearer });
     expect(gate.judge(visitOf(["Accept", "text/html", "X-API-Key", "wrong"]))).toMatchObject({
-      answer: { status: 401, body: "The key, the token or the password is not valid here.\n" },
+      answer: { status: 401, body: "What was shown is not valid here: this needs a key.\n" },
     });
   });
 });
 
 describe("events of refusals", () => {
+  it("say whether the proof or the address was at fault", async () => {
+    const events: GateEvent[] = [];
+    const onEvent = (event: GateEvent): number => events.push(event);
+    const gate = await gateOf({ bearer, allowAddresses: ["192.0.2.1"], onEvent });
+    gate.judge(visitOf(["X-API-Key", key], { address: "192.0.2.2" }));
+    gate.judge(visitOf([], { address: "192.0.2.1" }));
+    await gate.close();
+    expect(events).toEqual([
+      { type: "refused", reason: "address", count: 1, address: "192.0.2.2" },
+      { type: "refused", reason: "proof", count: 1, address: "192.0.2.1" },
+    ]);
+  });
+
   it("come at once, and at most once a second", async () => {
     const events: GateEvent[] = [];
     const gate = await gateOf({ bearer, onEvent: (event) => events.push(event) });
@@ -563,12 +576,12 @@ describe("events of refusals", () => {
       return Promise.resolve();
     };
     await refuse("192.0.2.1");
-    expect(events).toEqual([{ type: "refused", count: 1, address: "192.0.2.1" }]);
+    expect(events).toEqual([{ type: "refused", reason: "proof", count: 1, address: "192.0.2.1" }]);
     await refuse("192.0.2.2");
     await refuse("192.0.2.3");
     expect(events.length).toBe(1);
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(events[1]).toEqual({ type: "refused", count: 2, address: "192.0.2.3" });
+    expect(events[1]).toEqual({ type: "refused", reason: "proof", count: 2, address: "192.0.2.3" });
     await vi.advanceTimersByTimeAsync(10_000);
     expect(events.length).toBe(2);
     await refuse("192.0.2.4");
@@ -640,6 +653,11 @@ describe("options of a gate", () => {
       "a wrong name within",
       { oauth: { passkode: "x" } },
       "there is no option 'passkode' in oauth; did you mean 'passcode'?",
+    ],
+    [
+      "OAuth without a way to consent",
+      { oauth: { terminal: false } },
+      "nobody could consent: give one of oauth.passcode, oauth.terminal, oauth.login",
     ],
     [
       "a login without an issuer",

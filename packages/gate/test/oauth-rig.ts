@@ -89,7 +89,6 @@ export async function startOAuth(options: RigOptions = {}): Promise<OAuthRig> {
       },
       approve: () => false,
       renew() {},
-      close() {},
     };
   };
   const { network, origin: at = origin, decide: _decide, ...oauthOptions } = options;

@@ -107,7 +107,7 @@ describe("a gate before a service", () => {
     const { rig, reached } = await start({ bearer });
     const refused = await visit(rig.relay).complete();
     expect(refused.head?.status).toBe(401);
-    expect(refused.text).toBe("This needs a key, a token or a password.\n");
+    expect(refused.text).toBe("This needs a key.\n");
     const passed = await visit(rig.relay, {
       headers: [...host, "Authorization", `Bearer ${key}`],
     }).complete();

@@ -1,4 +1,4 @@
-import { closeCodes } from "mcp-tunnel-protocol";
+import { closeCodes, TunnelError } from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
 import { anotherAttempt } from "./connect.js";
 import type { Registration } from "./connect.js";
@@ -68,7 +68,9 @@ export class Attempts {
     try {
       resumed = this.#options.adopt(registration);
     } catch (error) {
-      link.close(closeCodes.protocolError, messageOf(error));
+      const isOwn = error instanceof TunnelError && error.code === "invalid_option";
+      if (isOwn) link.close(closeCodes.normal, "the client cannot serve at this URL");
+      else link.close(closeCodes.protocolError, messageOf(error));
       // A listener that was told of the ended session may have stopped all attempts.
       this.#onFailed(attempt, error);
       return;

@@ -103,7 +103,7 @@ function passcodeForm({ title }: Asked, forms: Forms, problem: string | undefine
 ${hidden(forms, "passcode")}
 ${isBad ? html`<p class="note error" id="problem" role="alert">${problem}</p>` : undefined}
 <label for="passcode">Passcode</label>
-<p class="hint" id="hint">It was shown to the owner when <bdi>${title}</bdi> was started.</p>
+<p class="hint" id="hint">The owner of <bdi>${title}</bdi> has it.</p>
 <input id="passcode" name="passcode" type="text" required autocomplete="off" autocapitalize="none"
 autocorrect="off" spellcheck="false" aria-describedby="${isBad ? "problem hint" : "hint"}"${
     isBad ? html` aria-invalid="true" autofocus` : undefined

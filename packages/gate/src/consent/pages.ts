@@ -123,9 +123,6 @@ class Pages implements ConsentPages {
     this.#parts.passcode?.renew(passcode);
   }
 
-  /** Nothing here holds a timer or a connection. */
-  close(): void {}
-
   async #showRequest(visit: Visit): Promise<void> {
     const request = await this.#openRequest(visit);
     if (request === undefined) return;

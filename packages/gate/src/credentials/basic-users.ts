@@ -1,7 +1,7 @@
 import { unusable } from "mcp-tunnel-protocol";
 import type { BasicUser } from "../options.js";
 import type { Identity } from "../visit.js";
-import { Digests } from "./digests.js";
+import { Secrets } from "./secrets.js";
 import { checkName } from "./names.js";
 
 /**
@@ -19,7 +19,7 @@ const maxPasswordLength = 200;
 
 /** The users of HTTP Basic authentication (RFC 7617). */
 export class BasicUsers {
-  readonly #digests = new Digests<Identity>();
+  readonly #secrets = new Secrets<Identity>();
   /** Some password could be guessed, if a visitor might try as often as he likes. */
   readonly isGuessable: boolean;
 
@@ -45,7 +45,7 @@ export class BasicUsers {
       if (/\p{Cc}/u.test(password)) {
         throw unusable(`the password of the user '${name}' has a control character`, { options });
       }
-      this.#digests.add(normal(`${name}:${password}`), { user: name });
+      this.#secrets.add(normal(`${name}:${password}`), { user: name });
     }
     this.isGuessable = users.some(({ password }) => password.length < unguessableLength);
   }
@@ -53,7 +53,7 @@ export class BasicUsers {
   /** Whose `credentials` these are: the part of the field after the scheme. */
   find(credentials: string): Identity | undefined {
     if (credentials.length > maxCredentials) return undefined;
-    return this.#digests.find(normal(Buffer.from(credentials, "base64").toString("utf8")));
+    return this.#secrets.find(normal(Buffer.from(credentials, "base64").toString("utf8")));
   }
 }
 

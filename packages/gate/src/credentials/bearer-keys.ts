@@ -1,7 +1,7 @@
 import { unusable } from "mcp-tunnel-protocol";
 import type { BearerKey } from "../options.js";
 import type { Identity } from "../visit.js";
-import { Digests } from "./digests.js";
+import { Secrets } from "./secrets.js";
 import { checkName } from "./names.js";
 
 /** Shorter keys could be guessed: strangers try thousands a second, and no limit holds for keys. */
@@ -12,10 +12,10 @@ const visibleAscii = /^[\x21-\x7e]*$/;
  * Reads the keys of a gate. Errors name a key and never show it.
  * @throws TunnelError `invalid_option`.
  */
-export function bearerKeys(keys: readonly BearerKey[]): Digests<Identity> {
+export function bearerKeys(keys: readonly BearerKey[]): Secrets<Identity> {
   const options = ["bearer"];
   if (keys.length === 0) throw unusable("bearer has no keys: nobody could come in", { options });
-  const digests = new Digests<Identity>();
+  const secrets = new Secrets<Identity>();
   const names = new Set<string>();
   for (const { name, key } of keys) {
     checkName(name, "the name of a key", options);
@@ -27,9 +27,9 @@ export function bearerKeys(keys: readonly BearerKey[]): Digests<Identity> {
         { options },
       );
     }
-    if (!digests.add(key, { user: name })) {
+    if (!secrets.add(key, { user: name })) {
       throw unusable(`the key '${name}' is the same as another one: give each its own`, { options });
     }
   }
-  return digests;
+  return secrets;
 }

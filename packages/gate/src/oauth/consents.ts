@@ -69,7 +69,6 @@ export interface ConsentPages {
   approve(number: string): boolean;
   /** A passcode that holds from now on. */
   renew(passcode: string): void;
-  close(): void;
 }
 
 export interface Problem {

@@ -3,17 +3,19 @@ import type { VisitorRequest, VisitorResponse } from "../message.js";
 
 /**
  * Answers a request to the domain itself. The page says nothing about clients, and nothing about the
- * operator. `exampleUrl`: the public URL of a tunnel `myapp`. Returns the status and the bytes of the body.
+ * operator. `exampleUrl`: the public URL of a tunnel `myapp`. `requireVisitorAuth`: tunnels need a gate.
+ * Returns the status and the bytes of the body.
  */
 export function landing(
   req: VisitorRequest,
   res: VisitorResponse,
   path: string,
   exampleUrl: string,
+  requireVisitorAuth: boolean,
 ): { status: number; bytes: number } {
   const isPage = path === "/" || path.startsWith("/?");
   const readable = req.method === "GET" || req.method === "HEAD";
-  const content = isPage ? landingPage(exampleUrl) : "not found";
+  const content = isPage ? landingPage(exampleUrl, requireVisitorAuth) : "not found";
   const status = !isPage ? 404 : readable ? 200 : 405;
   const headers = [
     "Content-Type",
@@ -31,11 +33,14 @@ export function landing(
   return { status, bytes: req.method === "HEAD" ? 0 : payload.length };
 }
 
-function landingPage(exampleUrl: string): string {
+function landingPage(exampleUrl: string, requireVisitorAuth: boolean): string {
   // The page does not say how to install the client: the owner of a package that it named would get the
   // tokens. Of the operator's template only scheme, host and port are shown.
   const { origin } = new URL(exampleUrl);
   const relay = origin.replace("//myapp.", "//");
+  // Where visitors come over plain http, OAuth cannot work.
+  const kinds = relay.startsWith("https:") ? "oauth,bearer" : "bearer";
+  const gate = requireVisitorAuth ? ` --visitor-auth ${kinds}` : "";
   return page(
     new URL(relay).host,
     `<h1>A tunnel relay</h1>
@@ -44,6 +49,6 @@ function landingPage(exampleUrl: string): string {
 <p>Whoever runs this relay gives out the client and tokens. With both, this opens that tunnel for a service on port 3000:</p>
 <pre>mcp-tunnel-client 3000 \\
   --relay ${relay} \\
-  --subdomain myapp --token TOKEN</pre>`,
+  --subdomain myapp --token TOKEN${gate}</pre>`,
   );
 }

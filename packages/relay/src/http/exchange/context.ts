@@ -15,6 +15,7 @@ export interface ExchangeOptions extends Limits, ProxyTrust {
   readonly domain: string;
   readonly interimToProxies: InterimToProxies;
   readonly cookieDomain: CookieDomain;
+  readonly requireVisitorAuth: boolean;
   readonly logger: Logger;
 }
 

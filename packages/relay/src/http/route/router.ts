@@ -177,7 +177,8 @@ export class Router {
     // Nobody wants the body. Unread it would hold up the connection while an earlier answer is owed, and the
     // visitor could leave unnoticed.
     if (body.isPresent) req.resume();
-    const { status, bytes } = landing(req, res, path, this.#context.publicUrl("myapp"));
+    const { publicUrl, options } = this.#context;
+    const { status, bytes } = landing(req, res, path, publicUrl("myapp"), options.requireVisitorAuth);
     const { writeTimeoutMs } = this.#context.options;
     watchTaken(res, { writeTimeoutMs, guard: this.#guardOf(res) });
     reportVisit(this.#context, visit, { outcome: "completed", status, bytes }, false);

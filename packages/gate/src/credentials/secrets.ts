@@ -1,0 +1,45 @@
+import { timingSafeEqual } from "node:crypto";
+
+/** Of the longest character in UTF-8. */
+const maxCharacterBytes = 4;
+
+/**
+ * Secrets, each with an owner.
+ *
+ * How long a search takes says nothing about the secrets but the length of the longest: what was shown is
+ * written into memory of that length, and all of it is compared with every candidate, found or not. Nothing
+ * is looked up by what was shown. SHA-256 digests in their place would take four times as long (measured: 0.5
+ * µs against 0.13), and hide nothing from anybody who reads the memory of this process: the options of the
+ * gate are in it as well.
+ */
+export class Secrets<Owner> {
+  #candidates: readonly { readonly padded: Buffer; readonly owner: Owner }[] = [];
+  /** What was shown last, with zeros behind it. No secret has a zero in it. */
+  #shown = Buffer.alloc(0);
+  #shownBytes = 0;
+
+  /** False if the secret has an owner already. */
+  add(secret: string, owner: Owner): boolean {
+    if (this.find(secret) !== undefined) return false;
+    // One character more than the longest fits whole, so that it is compared as well.
+    const width = Math.max(this.#shown.length, Buffer.byteLength(secret) + maxCharacterBytes);
+    const added = { padded: Buffer.from(secret), owner };
+    this.#candidates = [...this.#candidates, added].map(({ padded, owner: its }) => {
+      return { padded: Buffer.concat([padded], width), owner: its };
+    });
+    this.#shown = Buffer.alloc(width);
+    this.#shownBytes = 0;
+    return true;
+  }
+
+  find(shown: string): Owner | undefined {
+    const written = this.#shown.write(shown);
+    if (written < this.#shownBytes) this.#shown.fill(0, written, this.#shownBytes);
+    this.#shownBytes = written;
+    let found: Owner | undefined;
+    for (const { padded, owner } of this.#candidates) {
+      if (timingSafeEqual(padded, this.#shown)) found = owner;
+    }
+    return found;
+  }
+}
