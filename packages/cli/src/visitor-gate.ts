@@ -2,9 +2,11 @@ import type { Service, TunnelClientOptions } from "mcp-tunnel-client";
 import { createGate, drawPasscode } from "mcp-tunnel-gate";
 import type { Gate, GateEvent, GateOptions, OAuthOptions } from "mcp-tunnel-gate";
 import { gated } from "mcp-tunnel-gate/service";
-import { openSlot } from "mcp-tunnel-gate/state";
-import type { Drawn, Secrets, Slot } from "mcp-tunnel-gate/state";
-import { messageOf } from "mcp-tunnel-shared";
+import { hasSlot, openSlot } from "mcp-tunnel-gate/state";
+import type { Drawn, SecretKind, Secrets, Slot } from "mcp-tunnel-gate/state";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { isLoopback, messageOf } from "mcp-tunnel-shared";
+import type { McpPlace } from "./mcp-addresses.js";
 import type { VisitorAuth } from "./visitor-lines.js";
 import type { VisitorOptions } from "./visitor-options.js";
 
@@ -23,8 +25,8 @@ export interface VisitorGate {
   guard(service: Service): Service;
   /** {@link Gate.approve} */
   approve(number: string): boolean;
-  /** The relay has said what the tunnel is called. */
-  named(tunnel: { readonly subdomain: string; readonly url: string }): void;
+  /** The relay has said what the tunnel is called. `places`: of MCP servers; none for another service. */
+  named(tunnel: { readonly subdomain: string; readonly url: string }, places: readonly McpPlace[]): void;
   /** Closes the gate, and lets go of the files. Call it once the service is closed. */
   close(): Promise<void>;
 }
@@ -44,32 +46,46 @@ export async function openVisitorGate(
     key: visitors.kinds.includes("bearer") && visitors.keys.length === 0,
     passcode: visitors.kinds.includes("oauth") && visitors.login === undefined,
   };
-  if (!wanted.key && !visitors.kinds.includes("oauth")) {
-    const gate = await createGate(gateOptions(visitors, { keys: [] }, surroundings, undefined, onEvent));
-    return new CommandGate(gate, undefined, authOf(visitors, surroundings, undefined, undefined), onEvent);
+  const { relayUrl, token, subdomain } = client;
+  const tunnel = { relayUrl, token, subdomain };
+  // A gate that keeps nothing opens no slot, but what was kept before has to say that it is not in use.
+  if (!wanted.key && !visitors.kinds.includes("oauth") && !hasSlot(tunnel)) {
+    const gate = await makeGate(gateOptions(visitors, { keys: [] }, surroundings, undefined, onEvent));
+    const auth = authOf(visitors, surroundings, wanted, undefined, undefined);
+    return new CommandGate(gate, undefined, auth, onEvent);
   }
-  const slot = await openSlot({
-    relayUrl: client.relayUrl,
-    token: client.token,
-    subdomain: client.subdomain,
-    onNotice: (text) => onEvent({ type: "notice", text }),
-  });
+  const slot = await openSlot({ ...tunnel, onNotice: (text) => onEvent({ type: "notice", text }) });
   try {
     const drawn = await slot.draw(wanted, drawPasscode);
-    const options = gateOptions(visitors, drawn.secrets, surroundings, slot, onEvent);
-    const gate = await createGate(options);
-    slot.onRenewed((secrets) => {
-      gate.renew({
-        ...(wanted.key && secrets.keys.length > 0 ? { keys: secrets.keys } : {}),
-        ...(wanted.passcode && secrets.passcode !== undefined ? { passcode: secrets.passcode } : {}),
-      });
+    const gate = await makeGate(gateOptions(visitors, drawn.secrets, surroundings, slot, onEvent));
+    slot.onRenewed(({ keys, passcode }) => {
+      gate.renew({ ...(keys.length > 0 ? { keys } : {}), ...(passcode === undefined ? {} : { passcode }) });
       onEvent({ type: "notice", text: "what lets visitors in was renewed: mcp-tunnel-client auth show" });
     });
-    return new CommandGate(gate, slot, authOf(visitors, surroundings, slot, drawn), onEvent);
+    return new CommandGate(gate, slot, authOf(visitors, surroundings, wanted, slot, drawn), onEvent);
   } catch (error) {
     await slot.close();
     throw error;
   }
+}
+
+/** @throws TunnelError, which names options as the command does. */
+async function makeGate(options: GateOptions): Promise<Gate> {
+  try {
+    return await createGate(options);
+  } catch (error) {
+    if (!(error instanceof TunnelError)) throw error;
+    error.message = error.message.replace(/^allowEmails\b/, "--allow-email") + causeOf(error);
+    throw error;
+  }
+}
+
+/** Why nothing was fetched: `fetch` itself says only that it failed. */
+function causeOf({ message, cause }: TunnelError): string {
+  let deepest: unknown = cause;
+  while (deepest instanceof Error && deepest.cause !== undefined) deepest = deepest.cause;
+  const why = deepest === undefined ? "" : messageOf(deepest);
+  return why === "" || message.includes(why) ? "" : ` (${why})`;
 }
 
 function gateOptions(
@@ -105,13 +121,14 @@ function oauthOptions(
 }
 
 function authOf(
-  { kinds, keys, login }: VisitorOptions,
+  { kinds, login }: VisitorOptions,
   { isTerminal }: Surroundings,
+  wanted: Readonly<Record<SecretKind, boolean>>,
   slot: Slot | undefined,
   drawn: Drawn | undefined,
 ): VisitorAuth {
-  const key = keys.length === 0 ? drawn?.secrets.keys[0]?.key : undefined;
-  const passcode = login === undefined ? drawn?.secrets.passcode : undefined;
+  const key = wanted.key ? drawn?.secrets.keys[0]?.key : undefined;
+  const passcode = wanted.passcode ? drawn?.secrets.passcode : undefined;
   return {
     kinds,
     shown: {
@@ -132,6 +149,7 @@ class CommandGate implements VisitorGate {
   readonly #gate: Gate;
   readonly #slot: Slot | undefined;
   readonly #onEvent: (event: GateEvent) => void;
+  #hasWarned = false;
 
   constructor(gate: Gate, slot: Slot | undefined, auth: VisitorAuth, onEvent: (event: GateEvent) => void) {
     this.#gate = gate;
@@ -148,10 +166,26 @@ class CommandGate implements VisitorGate {
     return this.#gate.approve(number);
   }
 
-  named({ subdomain: name, url }: { readonly subdomain: string; readonly url: string }): void {
-    this.#slot?.named({ name, url, kinds: this.auth.kinds }).catch((error: unknown) => {
+  named(
+    { subdomain: name, url }: { readonly subdomain: string; readonly url: string },
+    places: readonly McpPlace[],
+  ): void {
+    this.#warnOfPlainHttp(new URL(url));
+    const { kinds, loginIssuer } = this.auth;
+    this.#slot?.named({ name, url, kinds, places, loginIssuer }).catch((error: unknown) => {
       this.#onEvent({ type: "notice", text: messageOf(error) });
     });
+  }
+
+  /** OAuth does not even begin there. */
+  #warnOfPlainHttp({ protocol, hostname }: URL): void {
+    const { kinds } = this.auth;
+    const isSent = kinds.includes("bearer") || kinds.includes("basic");
+    if (this.#hasWarned || !isSent || protocol !== "http:" || isLoopback(hostname)) return;
+    this.#hasWarned = true;
+    const text =
+      "warning: visitors send their keys and passwords over plain http, and everybody on the way can read them";
+    this.#onEvent({ type: "notice", text });
   }
 
   async close(): Promise<void> {

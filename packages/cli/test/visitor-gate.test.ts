@@ -141,7 +141,8 @@ describe("a service on a port", () => {
     expect(client.stderr.at(-1)).toMatch(/^error: .*address/);
   });
 
-  it.each([
+  const login = ["--visitor-auth", "oauth", "--oidc-issuer", "https://x.test", "--oidc-client-id", "x"];
+  it.each<[string, string[], RegExp?]>([
     ["a short key", ["--visitor-auth", "bearer", "--visitor-key", "s3cret"]],
     ["a key in other characters", ["--visitor-auth", "bearer", "--visitor-key", "s3cret s3cret s3cret"]],
     ["a range that is none", ["--allow-ip", "192.0.2.0/33"]],
@@ -149,20 +150,21 @@ describe("a service on a port", () => {
       "an issuer that is none",
       ["--visitor-auth", "oauth", "--oidc-issuer", "x", "--oidc-client-id", "x", "--allow-email", "a@x.test"],
     ],
-  ])("is not served with %s", async (_, args) => {
+    ["an address that is none", [...login, "--allow-email", "foo"], /^error: --allow-email needs .*"foo"/],
+  ])("is not served with %s", async (_, args, message = /^error: /) => {
     const client = run(["3000", ...args]);
     expect(await client.exited).toEqual({ code: 2, signal: null });
-    expect(client.stderr).toEqual([expect.stringMatching(/^error: /)]);
+    expect(client.stderr).toEqual([expect.stringMatching(message)]);
     expect(client.output).not.toContain("s3cret");
     expect(relay.registrations).toEqual([]);
   });
 });
 
 it("a provider that does not answer is no mistake: status 1, so that a supervisor tries again", async () => {
-  const login = ["--oidc-issuer", "http://127.0.0.1:1", "--oidc-client-id", "x", "--allow-email", "a@x.test"];
+  const login = ["--oidc-issuer", "http://127.0.0.1:2", "--oidc-client-id", "x", "--allow-email", "a@x.test"];
   const client = run(["3000", "--visitor-auth", "oauth", ...login]);
   expect(await client.exited).toEqual({ code: 1, signal: null });
-  expect(client.stderr).toEqual([expect.stringMatching(/^error: the OpenID provider http:\/\/127/)]);
+  expect(client.stderr).toEqual([expect.stringMatching(/^error: the OpenID provider http:\/\/127.*ECONN/)]);
   expect(relay.registrations).toEqual([]);
 });
 

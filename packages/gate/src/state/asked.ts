@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, type FSWatcher, rmSync, watch } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { createPrivate, namesIn } from "./files.js";
+import { createPrivate, namesIn, namesInLater } from "./files.js";
 import { mayBeHeld } from "./holder.js";
 import type { Taken } from "./slot.js";
 
@@ -39,11 +39,12 @@ export class AskedFolder {
 
   /** @throws TunnelError `unavailable`. */
   read(): Asked {
-    const names = namesIn(this.path);
-    return {
-      revoked: names.map(revokedBy).filter((id) => id !== undefined),
-      renewals: names.filter((name) => /^renew-[0-9a-f]+$/.test(name)),
-    };
+    return askedBy(namesIn(this.path));
+  }
+
+  /** The same for a client that runs. @throws TunnelError `unavailable`. */
+  async readLater(): Promise<Asked> {
+    return askedBy(await namesInLater(this.path));
   }
 
   removeRevoked(id: string): void {
@@ -103,6 +104,13 @@ export class FolderWatch {
     clearInterval(this.#timer);
     this.#watcher?.close();
   }
+}
+
+function askedBy(names: readonly string[]): Asked {
+  return {
+    revoked: names.map(revokedBy).filter((id) => id !== undefined),
+    renewals: names.filter((name) => /^renew-[0-9a-f]+$/.test(name)),
+  };
 }
 
 /** Ids are written in hex: they may differ by case alone, and macOS and Windows take such names for one. */

@@ -11,7 +11,7 @@ import {
   readFileSync,
   rmSync,
 } from "node:fs";
-import { link, open, rename, rm, writeFile } from "node:fs/promises";
+import { link, open, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
@@ -60,22 +60,47 @@ export function readPrivate(path: string): string | undefined {
   try {
     const file = openSync(path, readFlags);
     try {
-      const stats = fstatSync(file);
-      if (!stats.isFile()) throw new Error("it is not a regular file");
-      checkAccess(path, stats, 0o077);
+      checkFile(path, fstatSync(file));
       return readFileSync(file, "utf8");
     } finally {
       closeSync(file);
     }
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT") return undefined;
-    if (error instanceof TunnelError) throw error;
-    // Linux and macOS say ELOOP, FreeBSD EMLINK.
-    if (code === "ELOOP" || code === "EMLINK")
-      throw unsafe(path, "is a symbolic link, which is not followed");
-    throw unavailable("read", path, error);
+    return noText(path, error);
   }
+}
+
+/**
+ * The same for a client that runs: a network file system may let it wait, and visitors must not wait with it.
+ * @throws TunnelError `unavailable`.
+ */
+export async function readPrivateLater(path: string): Promise<string | undefined> {
+  try {
+    const file = await open(path, readFlags);
+    try {
+      checkFile(path, await file.stat());
+      return await file.readFile("utf8");
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    return noText(path, error);
+  }
+}
+
+function checkFile(path: string, stats: Stats): void {
+  if (!stats.isFile()) throw new Error("it is not a regular file");
+  checkAccess(path, stats, 0o077);
+}
+
+/** Nothing if there is no such file. @throws TunnelError `unavailable` if it could not be read. */
+function noText(path: string, error: unknown): undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "ENOENT") return undefined;
+  if (error instanceof TunnelError) throw error;
+  // Linux and macOS say ELOOP, FreeBSD EMLINK.
+  if (code === "ELOOP" || code === "EMLINK") throw unsafe(path, "is a symbolic link, which is not followed");
+  throw unavailable("read", path, error);
 }
 
 /**
@@ -134,9 +159,22 @@ export function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw unavailable("read", folder, error);
+    return noNames(folder, error);
   }
+}
+
+/** The same for a client that runs. @throws TunnelError `unavailable`. */
+export async function namesInLater(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    return noNames(folder, error);
+  }
+}
+
+function noNames(folder: string, error: unknown): string[] {
+  if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+  throw unavailable("read", folder, error);
 }
 
 /** Removes what processes have left behind that were killed while they wrote. */

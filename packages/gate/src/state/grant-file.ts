@@ -82,13 +82,13 @@ export class GrantFile implements GrantStorage {
   /** The listener is called at once for what was revoked while no client ran. */
   onRevoke(listener: (grants: readonly string[]) => void): void {
     this.#listener = listener;
-    this.look();
+    this.take(this.#options.asked.read().revoked);
   }
 
-  /** Looks for grants that another process has revoked. @throws TunnelError `unavailable`. */
-  look(): void {
+  /** Another process has revoked these grants: the gate is told, unless it was already. */
+  take(revoked: readonly string[]): void {
     if (this.#listener === undefined) return;
-    const news = this.#options.asked.read().revoked.filter((id) => !this.#told.has(id));
+    const news = revoked.filter((id) => !this.#told.has(id));
     if (news.length === 0) return;
     for (const id of news) this.#told.add(id);
     this.#listener(news);

@@ -25,13 +25,14 @@
  * is), `slot-file.ts`, `secret-files.ts`, `grant-file.ts`, `holder.ts`, `asked.ts`, `open-slot.ts` (for the
  * client that runs the tunnel), `others.ts` (for all other processes).
  */
-export { openSlot } from "./open-slot.js";
+export { hasSlot, openSlot } from "./open-slot.js";
 export { findSlots, listSlots, revoke, rotate } from "./others.js";
 export { readSecrets } from "./secret-files.js";
 export { secretKinds } from "./slot.js";
 export type {
   Drawn,
   NamedTunnel,
+  Place,
   SecretKind,
   Secrets,
   Slot,

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf } from "mcp-tunnel-shared";
 import type { GrantStorage } from "../grants.js";
@@ -6,10 +7,19 @@ import { ensureFolder, removeLeftovers } from "./files.js";
 import { stateFolder } from "./folder.js";
 import { GrantFile } from "./grant-file.js";
 import { Holder, isHeld } from "./holder.js";
-import { drawMissing, readSecrets, secretFiles } from "./secret-files.js";
+import { drawMissing, readSecrets, readSecretsLater, secretFiles, secretsOf } from "./secret-files.js";
 import type { Drawn, NamedTunnel, SecretKind, Secrets, Slot, SlotOptions } from "./slot.js";
+import { secretKinds } from "./slot.js";
 import type { SlotFile } from "./slot-file.js";
 import { newSlotFile, readSlotFile, slotFolderName, writeSlotFile } from "./slot-file.js";
+
+/**
+ * Whether something was kept for a tunnel before: {@link openSlot} would make nothing new.
+ * @throws TunnelError `invalid_option` if the relay's URL is none.
+ */
+export function hasSlot(options: Omit<SlotOptions, "onNotice">): boolean {
+  return existsSync(join(options.folder ?? stateFolder(), slotFolderName(options)));
+}
 
 /**
  * Opens the slot of a tunnel, and holds it from then on. Everything that can fail about files fails here or
@@ -37,8 +47,9 @@ export async function openSlot(options: SlotOptions): Promise<Slot> {
   }
   if (options.subdomain === undefined && isHeld(path)) {
     options.onNotice(
-      "another tunnel without a name runs at this relay, with the same keys: from now on only the grants " +
-        "of this one are kept and listed. Names of their own keep them apart",
+      "another client runs with this relay and token, which asked for no name either, and has the same " +
+        "keys. From now on only the grants of this one are kept and listed. If the relay gives both the same " +
+        "name, it ends the other one. If the token has several names, to ask for one each keeps them apart",
     );
   }
   const holder = new Holder(path);
@@ -59,9 +70,16 @@ class HeldSlot implements Slot {
   readonly #grants: GrantFile;
   readonly #watch: FolderWatch;
   #file: SlotFile;
-  /** What the program was given last, as text. */
-  #known: string | undefined;
+  /** What was drawn, and the gate uses. */
+  #uses: Readonly<Record<SecretKind, boolean>> = { key: false, passcode: false };
+  /** What the program was given last, of what it uses. */
+  #known: Secrets | undefined;
   #onRenewed: ((secrets: Secrets) => void) | undefined;
+  /** Kinds whose files are gone. The person was told. */
+  readonly #gone = new Set<SecretKind>();
+  #looking: Promise<void> | undefined;
+  /** Something has changed during a look. */
+  #isLookDue = false;
   /** The person was told why nothing can be read. */
   #isFailing = false;
   #isClosed = false;
@@ -81,38 +99,62 @@ class HeldSlot implements Slot {
 
   async draw(wanted: Readonly<Record<SecretKind, boolean>>, drawPasscode: () => string): Promise<Drawn> {
     const drawn = await drawMissing(this.path, wanted, drawPasscode);
-    this.#known = JSON.stringify(drawn.secrets);
+    this.#uses = wanted;
+    this.#known = this.#used(drawn.secrets);
     return drawn;
   }
 
-  async named({ name, url, kinds }: NamedTunnel): Promise<void> {
+  async named({ name, url, kinds, places, loginIssuer }: NamedTunnel): Promise<void> {
     if (!(await this.#parts.holder.keep())) return;
-    this.#file = { ...this.#file, last: { name, url, kinds: [...kinds], atMs: Date.now() } };
+    const about = { name, url, kinds: [...kinds], places: [...places], loginIssuer };
+    this.#file = { ...this.#file, last: { ...about, uses: this.#uses, atMs: Date.now() } };
     await writeSlotFile(this.path, this.#file);
   }
 
   onRenewed(listener: (secrets: Secrets) => void): void {
     this.#onRenewed = listener;
     // Secrets may have been rotated since they were read.
-    this.#renew();
+    const { renewals } = this.#parts.asked.read();
+    this.#renew(renewals, readSecrets(this));
   }
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#watch.close();
+    await this.#looking;
     await this.#grants.close();
     this.#parts.holder.release();
   }
 
+  /** One look at a time. What changes meanwhile is seen by one more. */
   #look(): void {
+    this.#isLookDue = true;
+    this.#looking ??= this.#lookAll().finally(() => {
+      this.#looking = undefined;
+    });
+  }
+
+  async #lookAll(): Promise<void> {
+    while (this.#isLookDue && !this.#isClosed) {
+      this.#isLookDue = false;
+      await this.#lookOnce();
+    }
+  }
+
+  async #lookOnce(): Promise<void> {
     try {
-      this.#grants.look();
+      // What is asked is read before the secrets, so that no rotation is acknowledged that was not seen.
+      const { revoked, renewals } = await this.#parts.asked.readLater();
+      if (this.#isClosed) return;
+      this.#grants.take(revoked);
       this.#grants.retry();
-      this.#renew();
+      const secrets = await readSecretsLater(this);
+      if (this.#isClosed) return;
+      this.#renew(renewals, secrets);
       this.#isFailing = false;
     } catch (error) {
-      if (!this.#isFailing)
+      if (!this.#isFailing && !this.#isClosed)
         this.#parts.onNotice(`neither revocations nor new keys arrive: ${messageOf(error)}`);
       this.#isFailing = true;
     }
@@ -122,17 +164,39 @@ class HeldSlot implements Slot {
    * Secrets are read at every look, whether or not somebody has left word of a rotation. Of two clients with
    * this slot the other may have removed that already, and the old key would open this tunnel for ever.
    */
-  #renew(): void {
+  #renew(renewals: readonly string[], found: Secrets): void {
     if (this.#onRenewed === undefined) return;
     const { asked, holder } = this.#parts;
-    // These are read before the secrets, so that no rotation is acknowledged that was not seen.
-    const { renewals } = asked.read();
-    const secrets = readSecrets(this);
+    const secrets = this.#used(found);
     // If the listener cannot use them, the next look tries again, and no rotation is acknowledged.
-    const text = JSON.stringify(secrets);
-    if (this.#known !== undefined && this.#known !== text) this.#onRenewed(secrets);
-    this.#known = text;
+    const isNew = this.#known !== undefined && JSON.stringify(this.#known) !== JSON.stringify(secrets);
+    if (isNew) this.#onRenewed(secrets);
+    this.#known = secrets;
     if (renewals.length === 0 || holder.isLost) return;
     for (const name of renewals) asked.remove(name);
+  }
+
+  /** Of all that was found, what the gate uses. A secret whose file is gone holds as before. */
+  #used(found: Secrets): Secrets {
+    const values = { key: found.keys[0]?.key, passcode: found.passcode };
+    const known = { key: this.#known?.keys[0]?.key, passcode: this.#known?.passcode };
+    for (const kind of secretKinds) {
+      if (!this.#uses[kind]) values[kind] = undefined;
+      else if (values[kind] !== undefined) this.#gone.delete(kind);
+      else if (known[kind] !== undefined) {
+        values[kind] = known[kind];
+        this.#tellGone(kind);
+      }
+    }
+    return secretsOf(values.key, values.passcode);
+  }
+
+  #tellGone(kind: SecretKind): void {
+    if (this.#gone.has(kind)) return;
+    this.#gone.add(kind);
+    this.#parts.onNotice(
+      `${this.files[kind]} is gone: the ${kind} that it held lets visitors in until this process ends, or ` +
+        "another one is drawn",
+    );
   }
 }

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf } from "mcp-tunnel-shared";
+import type { GrantInfo } from "../grants.js";
 import { AskedFolder } from "./asked.js";
 import { ensureFolder, namesIn } from "./files.js";
 import { stateFolder } from "./folder.js";
@@ -83,7 +84,15 @@ function slotFolders(folder: string): string[] {
   return namesIn(folder).filter(isSlotFolderName);
 }
 
-/** Undefined: a client was killed as it made the folder, and nothing is in it. */
+/** The last use is known to the minute, and so may seem to come before the grant. */
+function inOrder(grant: GrantInfo): GrantInfo {
+  return { ...grant, lastUsedMs: Math.max(grant.lastUsedMs, grant.sinceMs) };
+}
+
+/**
+ * Undefined: nothing is in it. A client was killed as it made the folder, or has never got a name for its
+ * tunnel, and nothing was drawn for it.
+ */
 function readSlot(path: string): SlotInfo | undefined {
   let problem: string | undefined;
   const attempt = <T>(read: () => T): T | undefined => {
@@ -98,8 +107,11 @@ function readSlot(path: string): SlotInfo | undefined {
   const file = attempt(() => readSlotFile(path));
   if (file === undefined && problem === undefined) return undefined;
   const files = secretFiles(path);
+  const drawn = { key: existsSync(files.key), passcode: existsSync(files.passcode) };
   const revoked = attempt(() => new AskedFolder(path).read().revoked) ?? [];
   const grants = attempt(() => readGrants(path)?.grants) ?? [];
+  const isUsed = file?.last !== undefined || drawn.key || drawn.passcode || grants.length > 0;
+  if (!isUsed && problem === undefined) return undefined;
   return {
     path,
     relay: file?.relay,
@@ -108,11 +120,14 @@ function readSlot(path: string): SlotInfo | undefined {
     name: file?.last?.name,
     url: file?.last?.url,
     kinds: file?.last?.kinds ?? [],
+    places: file?.last?.places ?? [],
+    loginIssuer: file?.last?.loginIssuer,
+    uses: file?.last?.uses ?? { key: true, passcode: true },
     lastNamedMs: file?.last?.atMs,
     isRunning: attempt(() => isHeld(path)) ?? false,
     files,
-    drawn: { key: existsSync(files.key), passcode: existsSync(files.passcode) },
-    grants: grants.filter(({ id }) => !revoked.includes(id)),
+    drawn,
+    grants: grants.filter(({ id }) => !revoked.includes(id)).map(inOrder),
     problem,
   };
 }

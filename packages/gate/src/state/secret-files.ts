@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { broken, createPrivate, readPrivate, writePrivate } from "./files.js";
+import { broken, createPrivate, readPrivate, readPrivateLater, writePrivate } from "./files.js";
 import type { Drawn, SecretKind, Secrets } from "./slot.js";
 import { secretKinds } from "./slot.js";
 
@@ -21,7 +21,9 @@ function drawKey(): string {
   return `mt_${randomBytes(32).toString("base64url")}`;
 }
 
-export function secretFiles(folder: string): Readonly<Record<SecretKind, string>> {
+type SecretPaths = Readonly<Record<SecretKind, string>>;
+
+export function secretFiles(folder: string): SecretPaths {
   return { key: join(folder, "key"), passcode: join(folder, "passcode") };
 }
 
@@ -29,9 +31,17 @@ export function secretFiles(folder: string): Readonly<Record<SecretKind, string>
  * What was drawn for a slot.
  * @throws TunnelError `unavailable`.
  */
-export function readSecrets({ files }: { readonly files: Readonly<Record<SecretKind, string>> }): Secrets {
-  const key = readSecret(files, "key");
-  const passcode = readSecret(files, "passcode");
+export function readSecrets({ files }: { readonly files: SecretPaths }): Secrets {
+  return secretsOf(readSecret(files, "key"), readSecret(files, "passcode"));
+}
+
+/** The same for a client that runs. @throws TunnelError `unavailable`. */
+export async function readSecretsLater({ files }: { readonly files: SecretPaths }): Promise<Secrets> {
+  const key = secretIn(files, "key", await readPrivateLater(files.key));
+  return secretsOf(key, secretIn(files, "passcode", await readPrivateLater(files.passcode)));
+}
+
+export function secretsOf(key: string | undefined, passcode: string | undefined): Secrets {
   return {
     keys: key === undefined ? [] : [{ name: drawnKeyName, key }],
     ...(passcode === undefined ? {} : { passcode }),
@@ -71,8 +81,12 @@ function draw(kind: SecretKind, drawPasscode: () => string): string {
 /** A passcode may be words with spaces between. */
 const shapes = { key: /^[\x21-\x7e]{16,}$/, passcode: /^[\x20-\x7e]{16,}$/ };
 
-function readSecret(files: Readonly<Record<SecretKind, string>>, kind: SecretKind): string | undefined {
-  const text = readPrivate(files[kind]);
+function readSecret(files: SecretPaths, kind: SecretKind): string | undefined {
+  return secretIn(files, kind, readPrivate(files[kind]));
+}
+
+/** @throws TunnelError `unavailable` if the text of the file is no secret. */
+function secretIn(files: SecretPaths, kind: SecretKind, text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   const secret = text.trimEnd();
   if (shapes[kind].test(secret)) return secret;

@@ -13,7 +13,15 @@ const shape = z.object({
   asked: z.string().optional(),
   /** What the relay has called the tunnel, when it was there last. */
   last: z
-    .object({ name: z.string(), url: z.string(), kinds: z.array(z.string()), atMs: z.number() })
+    .object({
+      name: z.string(),
+      url: z.string(),
+      kinds: z.array(z.string()),
+      uses: z.object({ key: z.boolean(), passcode: z.boolean() }),
+      places: z.array(z.object({ name: z.string().optional(), path: z.string() })),
+      loginIssuer: z.string().optional(),
+      atMs: z.number(),
+    })
     .optional(),
 });
 
@@ -51,7 +59,7 @@ export function relayName(relayUrl: string): string {
  * The name of a slot's folder: a digest, so that it has no part of the token. Nobody else sees it either.
  * @throws TunnelError `invalid_option` if the relay's URL is none.
  */
-export function slotFolderName({ relayUrl, token, subdomain }: SlotOptions): string {
+export function slotFolderName({ relayUrl, token, subdomain }: Omit<SlotOptions, "onNotice">): string {
   const parts = [relayName(relayUrl), token ?? null, subdomain ?? null];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
 }

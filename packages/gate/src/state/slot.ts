@@ -34,7 +34,8 @@ export interface Slot {
   readonly files: Readonly<Record<SecretKind, string>>;
   readonly storage: GrantStorage;
   /**
-   * Draws what is wanted and was not drawn yet. `secrets` in the result is all that was ever drawn.
+   * Draws what is wanted and was not drawn yet. `secrets` in the result is all that was ever drawn. What is
+   * wanted is what the gate uses: {@link SlotInfo.uses} says so from {@link named} on.
    * @throws TunnelError `unavailable`.
    */
   draw(wanted: Readonly<Record<SecretKind, boolean>>, drawPasscode: () => string): Promise<Drawn>;
@@ -45,9 +46,10 @@ export interface Slot {
    */
   named(tunnel: NamedTunnel): Promise<void>;
   /**
-   * Another process has rotated secrets: these are all that hold from now on. The listener is called at once
-   * if they were rotated since they were read. There is one listener at most. If it throws, it is called
-   * again every second, and the other process is told that nobody has taken the secrets yet.
+   * Another process has rotated secrets: these are all that hold from now on, of those that {@link draw} was
+   * asked for. The listener is called at once if they were rotated since they were read. There is one listener
+   * at most. If it throws, it is called again every second, and the other process is told that nobody has
+   * taken the secrets yet. A secret whose file is gone holds on.
    * @throws TunnelError `unavailable`, and what the listener throws at once.
    */
   onRenewed(listener: (secrets: Secrets) => void): void;
@@ -66,6 +68,17 @@ export interface NamedTunnel {
   readonly url: string;
   /** The kinds of proofs that the gate takes. */
   readonly kinds: readonly string[];
+  /** Where MCP servers answer. Empty: the service is something else. */
+  readonly places: readonly Place[];
+  /** The OpenID provider that says who may come in by OAuth; undefined: the owner does, or a passcode. */
+  readonly loginIssuer?: string | undefined;
+}
+
+/** Where an MCP server answers. */
+export interface Place {
+  /** Its name, if the tunnel has several. */
+  readonly name?: string | undefined;
+  readonly path: string;
 }
 
 /** A slot, as a process sees it that does not run its tunnel. */
@@ -83,6 +96,15 @@ export interface SlotInfo {
   readonly url: string | undefined;
   /** The kinds of proofs that the gate took when the tunnel was there last. */
   readonly kinds: readonly string[];
+  /** Where MCP servers answered then. */
+  readonly places: readonly Place[];
+  /** {@link NamedTunnel.loginIssuer} of then. */
+  readonly loginIssuer: string | undefined;
+  /**
+   * Which of what can be drawn the gate used then: none of a kind that was given by options. All of it, if the
+   * tunnel was never there.
+   */
+  readonly uses: Readonly<Record<SecretKind, boolean>>;
   /** When the tunnel was registered last, in milliseconds since 1970. */
   readonly lastNamedMs: number | undefined;
   /** A client runs the tunnel now. */

@@ -174,7 +174,7 @@ describe("two clients of one slot", () => {
     await open(folder, { subdomain: undefined });
     const notices: string[] = [];
     await open(folder, { subdomain: undefined, onNotice: (text) => notices.push(text) });
-    expect(notices).toEqual([expect.stringContaining("another tunnel without a name runs at this relay")]);
+    expect(notices).toEqual([expect.stringContaining("another client runs with this relay and token")]);
   });
 });
 

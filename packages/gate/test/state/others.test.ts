@@ -1,11 +1,11 @@
-import { chmodSync, existsSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { closingAfterEach } from "../../../../test/support/cleanup.js";
 import { findSlots, listSlots, openSlot, readSecrets, revoke, rotate } from "../../src/state/index.js";
-import type { Slot, SlotOptions } from "../../src/state/index.js";
+import type { Secrets, Slot, SlotOptions } from "../../src/state/index.js";
 import { FolderWatch } from "../../src/state/asked.js";
 import { readGrants } from "../../src/state/grant-file.js";
 import {
@@ -33,7 +33,7 @@ async function usedSlot(
 ): Promise<Slot> {
   const slot = await openSlot(slotOptions(folder, { subdomain: name, ...given }));
   await slot.draw({ key: true, passcode: false }, drawPasscode);
-  await slot.named({ name, url: `https://${name}.tunnel.example.com`, kinds: ["bearer"] });
+  await slot.named({ name, url: `https://${name}.tunnel.example.com`, kinds: ["bearer"], places: [] });
   if (ids.length > 0) slot.storage.changed(() => stored(ids));
   await slot.close();
   return slot;
@@ -59,6 +59,9 @@ describe("the list of slots", () => {
       name: "calm-otter",
       url: "https://calm-otter.tunnel.example.com",
       kinds: ["bearer"],
+      places: [],
+      loginIssuer: undefined,
+      uses: { key: true, passcode: false },
       lastNamedMs: expect.any(Number),
       isRunning: false,
       files: slot.files,
@@ -67,6 +70,37 @@ describe("the list of slots", () => {
       problem: undefined,
     });
     expect(second).toMatchObject({ path: old.path, name: "old-name", asked: undefined, hasToken: false });
+  });
+
+  it("says what the gate used, and where its MCP servers were", async () => {
+    const folder = newFolder();
+    const places = [{ name: "files", path: "/files/mcp" }];
+    const loginIssuer = "https://login.test";
+    const tunnel = { name: "calm-otter", url: "https://calm-otter.tunnel.example.com", kinds: ["oauth"] };
+    // Its key was drawn by the one before. This one has keys of its own.
+    await usedSlot(folder, "calm-otter");
+    const slot = await openSlot(slotOptions(folder));
+    await slot.named({ ...tunnel, places, loginIssuer });
+    await slot.close();
+    expect(listSlots(folder)).toMatchObject([
+      { ...tunnel, places, loginIssuer, drawn: { key: true }, uses: { key: false, passcode: false } },
+    ]);
+  });
+
+  it("has no slot of a client that never got a name and has drawn nothing", async () => {
+    const folder = newFolder();
+    const slot = closing(await openSlot(slotOptions(folder)));
+    expect(listSlots(folder)).toEqual([]);
+    await slot.draw(both, drawPasscode);
+    expect(listSlots(folder)).toMatchObject([{ name: undefined, asked: "calm-otter", isRunning: true }]);
+  });
+
+  it("has no grant that was used before it was made: its last use is known to the minute", async () => {
+    const folder = newFolder();
+    const slot = await usedSlot(folder, "calm-otter");
+    const early = { ...stored(["one"]), grants: [{ ...grant("one"), sinceMs: 65_000, lastUsedMs: 60_000 }] };
+    writeFileSync(join(slot.path, "grants.json"), JSON.stringify(early), { mode: 0o600 });
+    expect(listSlots(folder)[0]?.grants).toMatchObject([{ sinceMs: 65_000, lastUsedMs: 65_000 }]);
   });
 
   it("shows a slot with a broken file, says so, and shows the others", async () => {
@@ -95,7 +129,7 @@ describe("the list of slots", () => {
     const here = await usedSlot(folder, "calm-otter");
     const there = await usedSlot(folder, "calm-otter", { relayUrl: "http://localhost:8080" });
     const asking = await openSlot(slotOptions(folder, { subdomain: "wanted" }));
-    await asking.named({ name: "given", url: "https://given.tunnel.example.com", kinds: [] });
+    await asking.named({ name: "given", url: "https://given.tunnel.example.com", kinds: [], places: [] });
     await asking.close();
     const paths = (...given: Parameters<typeof findSlots>) => findSlots(...given).map(({ path }) => path);
     expect(paths("calm-otter", { folder }).toSorted()).toEqual([here.path, there.path].toSorted());
@@ -232,6 +266,47 @@ it("a rotation that the gate cannot use is not taken, and is tried again", async
   await vi.waitFor(() => expect(asked(slot)).toEqual([]), 5_000);
 });
 
+it("a secret that the gate does not use is nothing new", async () => {
+  const slot = closing(await openSlot(slotOptions(newFolder())));
+  await slot.draw(both, drawPasscode);
+  await slot.draw({ key: true, passcode: false }, drawPasscode);
+  const renewed: Secrets[] = [];
+  slot.onRenewed((secrets) => void renewed.push(secrets));
+  expect((await rotate(slot, ["passcode"], drawPasscode)).taken).toBe("taken");
+  const { secrets } = await rotate(slot, ["key"], drawPasscode);
+  expect(renewed).toEqual([{ keys: secrets.keys }]);
+});
+
+it("a secret whose file is removed holds on, and the person is told once", async () => {
+  const notices: string[] = [];
+  const slot = closing(
+    await openSlot(slotOptions(newFolder(), { onNotice: (text) => void notices.push(text) })),
+  );
+  const { secrets } = await slot.draw(both, drawPasscode);
+  const renewed: Secrets[] = [];
+  slot.onRenewed((given) => void renewed.push(given));
+  rmSync(slot.files.key);
+  const { secrets: rotated } = await rotate(slot, ["passcode"], drawPasscode);
+  expect(rotated.keys).toEqual([]);
+  await expect.poll(() => renewed, { timeout: 10_000 }).toEqual([{ ...rotated, keys: secrets.keys }]);
+  expect(notices).toEqual([expect.stringContaining(`${slot.files.key} is gone: the key that it held lets`)]);
+  expect((await rotate(slot, ["key"], drawPasscode)).secrets.keys).not.toEqual(secrets.keys);
+  await expect.poll(() => renewed, { timeout: 10_000 }).toHaveLength(2);
+  expect(notices).toHaveLength(1);
+});
+
+it("a revocation arrives although a secret cannot be read", async () => {
+  const folder = newFolder();
+  const before = await usedSlot(folder, "calm-otter", {}, ["one"]);
+  const notices: string[] = [];
+  const slot = closing(await openSlot(slotOptions(folder, { onNotice: (text) => void notices.push(text) })));
+  const gate = new FakeGate(slot.storage);
+  writeFileSync(slot.files.key, "short\n", { mode: 0o600 });
+  expect(await revoke(before, ["one"])).toBe("taken");
+  expect([...gate.ids]).toEqual([]);
+  await expect.poll(() => notices, { timeout: 10_000 }).toHaveLength(1);
+});
+
 it("a client whose gate has no grants does not take a revocation: that is said after a while", async () => {
   const folder = newFolder();
   const slot = await usedSlot(folder, "calm-otter", {}, ["one"]);
@@ -269,11 +344,8 @@ describe("a client that is started again and again, while grants are made and re
           }
           await Promise.all(revoking);
           await slot.close();
-          expect(
-            listSlots(folder.path)
-              .at(0)
-              ?.grants.filter(({ id }) => revoked.has(id)),
-          ).toEqual([]);
+          const listed = listSlots(folder.path).flatMap(({ grants }) => grants);
+          expect(listed.filter(({ id }) => revoked.has(id))).toEqual([]);
           const last = new FakeGate((slot = await openSlot(slotOptions(folder.path))).storage);
           expect([...last.ids].filter((id) => revoked.has(id))).toEqual([]);
         } finally {

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { closingAfterEach } from "../../../../test/support/cleanup.js";
 import { expectNoLeaks } from "../../../../test/support/leaks.js";
-import { listSlots, openSlot, readSecrets, rotate, secretKinds } from "../../src/state/index.js";
+import { hasSlot, listSlots, openSlot, readSecrets, rotate, secretKinds } from "../../src/state/index.js";
 import type { SecretKind, Secrets, Slot, SlotOptions } from "../../src/state/index.js";
 import { drawPasscode, FakeGate, relayUrl, slotOptions, TestFolder } from "./support.js";
 
@@ -36,6 +36,8 @@ describe("a slot", () => {
   ])("is another for another %s", async (_what, other) => {
     const folder = newFolder();
     await (await open(folder)).draw(both, drawPasscode);
+    expect(hasSlot(slotOptions(folder))).toBe(true);
+    expect(hasSlot(slotOptions(folder, other))).toBe(false);
     expect(readSecrets(await open(folder, other))).toEqual({ keys: [] });
   });
 
@@ -47,6 +49,7 @@ describe("a slot", () => {
       name: "calm-otter",
       url: "https://calm-otter.tunnel.example.com",
       kinds: ["bearer"],
+      places: [],
     });
     await first.close();
     const second = await open(folder, { subdomain: undefined });
@@ -62,7 +65,12 @@ describe("a slot", () => {
     const token = "mtt_the-token-of-this-relay";
     const slot = await open(folder, { token });
     await slot.draw(both, drawPasscode);
-    await slot.named({ name: "calm-otter", url: "https://calm-otter.tunnel.example.com", kinds: [] });
+    await slot.named({
+      name: "calm-otter",
+      url: "https://calm-otter.tunnel.example.com",
+      kinds: [],
+      places: [],
+    });
     const paths = readdirSync(folder, { recursive: true, encoding: "utf8" });
     const texts = paths
       .map((path) => join(folder, path))
