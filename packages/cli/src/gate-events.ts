@@ -17,23 +17,36 @@ function kindOf(event: GateEvent): string | undefined {
 
 /**
  * Passes events on, and of those that strangers bring about one a second of each kind, so that they cannot
- * fill the screen or a log.
+ * fill the screen or a log. The last one of those that are held back comes when the second is over, with the
+ * count of the others. The timers for that keep no process.
  */
 export function bounding(onEvent: OnGateEvent): (event: GateEvent) => void {
-  const last = new Map<string, { atMs: number; others: number }>();
+  const held = new Map<string, Held>();
+  const pause = (kind: string): void => {
+    held.set(kind, { last: undefined, count: 0 });
+    setTimeout(() => {
+      const { last, count } = held.get(kind) as Held;
+      held.delete(kind);
+      if (last === undefined) return;
+      pause(kind);
+      onEvent(last, count - 1);
+    }, pauseMs).unref();
+  };
   return (event) => {
     const kind = kindOf(event);
-    if (kind === undefined) {
-      onEvent(event, 0);
+    const before = kind === undefined ? undefined : held.get(kind);
+    if (before !== undefined) {
+      before.last = event;
+      before.count += 1;
       return;
     }
-    const before = last.get(kind);
-    const nowMs = performance.now();
-    if (before !== undefined && nowMs - before.atMs < pauseMs) {
-      before.others += 1;
-      return;
-    }
-    last.set(kind, { atMs: nowMs, others: 0 });
-    onEvent(event, before?.others ?? 0);
+    if (kind !== undefined) pause(kind);
+    onEvent(event, 0);
   };
+}
+
+/** What was held back since the last event of its kind. */
+interface Held {
+  last: GateEvent | undefined;
+  count: number;
 }
