@@ -1,6 +1,8 @@
+import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Interface } from "node:readline";
+import { promisify } from "node:util";
 
 /** How long the terminal is read after somebody has asked, in milliseconds. A page waits no longer. */
 const askedMs = 600_000;
@@ -12,17 +14,21 @@ const askedMs = 600_000;
 export class Approvals {
   readonly #input: NodeJS.ReadableStream;
   readonly #onNumber: (number: string) => void;
-  readonly #mayRead: () => boolean;
+  readonly #mayRead: () => boolean | Promise<boolean>;
   #reading: { readonly lines: Interface; timer: NodeJS.Timeout } | undefined;
+  /** How often it was stopped. */
+  #stops = 0;
   readonly #onContinued = (): void => {
-    if (!this.#mayRead()) this.stop();
+    // The answer may take a while, and nothing is read meanwhile.
+    this.stop();
+    void this.begin();
   };
 
   /** `mayRead`: for tests. */
   constructor(
     input: NodeJS.ReadableStream,
     onNumber: (number: string) => void,
-    mayRead: () => boolean = isForeground,
+    mayRead: () => boolean | Promise<boolean> = isForeground,
   ) {
     this.#input = input;
     this.#onNumber = onNumber;
@@ -32,8 +38,9 @@ export class Approvals {
   /**
    * Somebody asks. False if nobody can answer here: the command runs in the background, or has had Ctrl-D.
    */
-  begin(): boolean {
-    if (!this.#input.readable || !this.#mayRead()) return false;
+  async begin(): Promise<boolean> {
+    const stops = this.#stops;
+    if (!(await this.#mayRead()) || !this.#input.readable || stops !== this.#stops) return false;
     if (this.#reading === undefined) {
       const lines = createInterface({ input: this.#input, terminal: false });
       lines.on("line", (line) => {
@@ -54,6 +61,7 @@ export class Approvals {
 
   /** Leaves the terminal alone. */
   stop(): void {
+    this.#stops += 1;
     const reading = this.#reading;
     if (reading === undefined) return;
     this.#reading = undefined;
@@ -70,18 +78,34 @@ export class Approvals {
 
 /**
  * Whether the process may read its terminal. A process in the background (`mcp-tunnel-client ... &`) is
- * stopped by the system when it tries (SIGTTIN), so that a stranger who asks would stop the tunnel. Only
- * Linux tells a program of JavaScript (proc_pid_stat(5): fields 5 and 8). Elsewhere the answer is yes.
+ * stopped by the system when it tries (SIGTTIN), so that a stranger who asks would stop the tunnel. Linux
+ * tells it in a file (proc_pid_stat(5): fields 5 and 8), and other systems by the program ps.
  */
-function isForeground(): boolean {
-  if (process.platform !== "linux") return true;
+function isForeground(): boolean | Promise<boolean> {
+  // There is no background of this kind.
+  if (process.platform === "win32") return true;
   try {
     const stat = readFileSync("/proc/self/stat", "latin1");
     // The name of the program, in brackets, may have spaces and brackets.
     const [, , , group, , , foreground] = stat.slice(stat.lastIndexOf(")") + 1).split(" ");
     // Without a controlling terminal nothing is in the background.
-    return group === foreground || foreground === "-1";
+    if (group !== undefined && foreground !== undefined) return group === foreground || foreground === "-1";
   } catch {
-    return true;
+    // It is not Linux.
+  }
+  return isForegroundByPs(process.pid);
+}
+
+/** How long ps may take, in milliseconds. */
+const psTimeoutMs = 1_000;
+
+/** A `+` among the letters of the state stands for the foreground. Without ps nothing is read. */
+export async function isForegroundByPs(pid: number, ps = "ps"): Promise<boolean> {
+  try {
+    const options = { timeout: psTimeoutMs };
+    const { stdout } = await promisify(execFile)(ps, ["-o", "stat=", "-p", String(pid)], options);
+    return stdout.includes("+");
+  } catch {
+    return false;
   }
 }
