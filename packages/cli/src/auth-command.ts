@@ -7,7 +7,9 @@ import { unusable } from "mcp-tunnel-protocol";
 import type { TunnelError } from "mcp-tunnel-protocol";
 import { oneLine, printable, printableJson } from "mcp-tunnel-shared";
 import { table } from "mcp-tunnel-shared/command";
+import { addressesOf, shellWord } from "./mcp-addresses.js";
 import type { Output } from "./render.js";
+import { hostLines } from "./visitor-lines.js";
 
 const description = `Shows, renews and takes back what lets visitors in: keys and passcodes that were drawn, and what was granted by OAuth. A running client takes every change at once.
 
@@ -72,14 +74,17 @@ function add(program: Command, usage: string, text: string): Command {
  * @throws TunnelError `invalid_option`.
  */
 function slotOf(name: string | undefined, { relay }: Common): SlotInfo {
-  const found = slotsOf(name, relay);
+  const all = slotsOf(name, relay);
+  const named = all.filter(hasName);
+  // Nobody can mean one without a name while there are others: its client waits for its name.
+  const found = named.length > 0 ? named : all;
   const [slot] = found;
   if (slot === undefined) throw unknownTunnel(name, relay);
   const isOne = found.every((one) => one.relay === slot.relay && nameOf(one) === nameOf(slot));
   if (isOne) return slot;
   const choice = name === undefined ? "give its name" : "choose by --relay <url>";
-  const all = found.map((one) => `${nameOf(one)} at ${one.relay}`).join(", ");
-  throw unusable(`there are several tunnels: ${all}; ${choice}`, { options: ["relay"] });
+  const list = found.map((one) => `${nameOf(one)} at ${one.relay}`).join(", ");
+  throw unusable(`there are several tunnels: ${list}; ${choice}`, { options: ["relay"] });
 }
 
 function slotsOf(name: string | undefined, relay: string | undefined): SlotInfo[] {
@@ -91,9 +96,13 @@ function slotsOf(name: string | undefined, relay: string | undefined): SlotInfo[
 function unknownTunnel(name: string | undefined, relay: string | undefined): TunnelError {
   if (name === undefined) return unusable("nothing was drawn or granted for any tunnel of this user");
   const at = relay === undefined ? "" : ` at ${relay}`;
-  const known = listSlots().map(nameOf);
-  const others = known.length === 0 ? "" : `; there are ${known.join(", ")}`;
+  const known = [...new Set(listSlots().filter(hasName).map(nameOf))];
+  const others = known.length === 0 ? "" : `; there ${known.length === 1 ? "is" : "are"} ${known.join(", ")}`;
   return unusable(`nothing is known of a tunnel '${name}'${at}${others}`);
+}
+
+function hasName({ name, asked }: SlotInfo): boolean {
+  return name !== undefined || asked !== undefined;
 }
 
 /** What a person calls the tunnel of a slot. */
@@ -105,22 +114,35 @@ function nameOf({ name, asked }: SlotInfo): string {
 
 function show(slot: SlotInfo, { json }: Common, output: Output): void {
   const secrets = readSecrets(slot);
-  const [key] = secrets.keys;
-  if (key === undefined && secrets.passcode === undefined) throw nothingDrawn(slot);
+  if (drawnOf(slot).length === 0) throw nothingDrawn(slot, secretKinds);
+  const unused = drawnOf(slot).filter((kind) => !slot.uses[kind]);
   if (json === true) {
-    output.out(printableJson({ ...aboutOf(slot), ...shown(secrets), files: filesOf(slot) }));
+    output.out(printableJson({ ...aboutOf(slot), ...shown(slot, secrets), files: filesOf(slot), unused }));
     return;
   }
   for (const line of lines(slot, secrets)) output.out(line);
+  for (const kind of unused) output.out(notInUse(slot, kind));
 }
 
+/** What each of what can be drawn is for. */
+const kindOf = { key: "bearer", passcode: "oauth" } as const;
+
+/** What the start of the client said, with what was drawn. */
 function lines(slot: SlotInfo, secrets: Secrets): string[] {
-  const { key, passcode } = shown(secrets);
-  return [
-    ...(slot.url === undefined ? [] : [`URL       ${printable(slot.url)}`]),
-    ...(passcode === undefined ? [] : [`Passcode  ${passcode}`]),
-    ...(key === undefined ? [] : [`Key       ${key}`]),
-  ];
+  const { url, name = "", places } = slot;
+  const auth = {
+    // The tunnel was never there: what was drawn says what its client wanted.
+    kinds: url === undefined ? drawnOf(slot).map((kind) => kindOf[kind]) : slot.kinds,
+    shown: shown(slot, secrets),
+    files: filesOf(slot),
+    loginIssuer: slot.loginIssuer,
+  };
+  const addresses = url === undefined ? [] : addressesOf({ url, subdomain: name }, places);
+  const urls = places.length === 0 && url !== undefined ? [url] : addresses.map((address) => address.url);
+  const shownUrls = urls.length === 0 ? [] : [...urls.map((one) => `  ${one}`), ""];
+  const texts = [...shownUrls, ...hostLines(auth, addresses, url).map(({ text }) => text)];
+  if (texts.at(-1) === "") texts.pop();
+  return texts.map(printable);
 }
 
 function list(name: string | undefined, flags: Common, output: Output): void {
@@ -156,8 +178,9 @@ async function revokeGrants(
     throw unusable(`the tunnel ${nameOf(slot)} has no grant '${unknown}': see mcp-tunnel-client auth list`);
   }
   const revoked = all === true ? slot.grants.map(({ id }) => id) : ids;
-  const taken = await revoke(slot, all === true ? "all" : ids);
-  if (json === true) output.out(printableJson({ ...aboutOf(slot), revoked, taken }));
+  const taken = revoked.length === 0 ? undefined : await revoke(slot, all === true ? "all" : ids);
+  if (json === true) output.out(printableJson({ ...aboutOf(slot), revoked, taken: taken ?? null }));
+  else if (taken === undefined) output.out("Nothing to revoke.");
   else output.out(`${revoked.length === 1 ? "1 grant" : `${revoked.length} grants`} revoked${when(taken)}`);
 }
 
@@ -167,26 +190,40 @@ async function rotateSecrets(
   output: Output,
 ): Promise<void> {
   const asked = secretKinds.filter((kind) => flags[kind] === true);
-  const kinds = secretKinds.filter((kind) => (asked.length === 0 ? slot.drawn[kind] : asked.includes(kind)));
-  const missing = kinds.length === 0 ? true : kinds.some((kind) => !slot.drawn[kind]);
-  if (missing) throw nothingDrawn(slot, asked);
+  const drawn = drawnOf(slot);
+  const used = drawn.filter((kind) => slot.uses[kind]);
+  const kinds = asked.length > 0 ? asked : used.length > 0 ? used : drawn;
+  const missing = kinds.length === 0 ? secretKinds : kinds.filter((kind) => !slot.drawn[kind]);
+  if (missing.length > 0) throw nothingDrawn(slot, missing);
+  const unused = kinds.filter((kind) => !slot.uses[kind]);
   const { secrets, taken } = await rotate(slot, kinds, drawPasscode);
   if (flags.json === true) {
-    output.out(printableJson({ ...aboutOf(slot), rotated: kinds, files: filesOf(slot), taken }));
+    output.out(printableJson({ ...aboutOf(slot), rotated: kinds, files: filesOf(slot), unused, taken }));
     return;
   }
-  output.out(`New: ${kinds.join(" and ")}${when(taken)}`);
-  if (process.stdout.isTTY) for (const line of lines(slot, secrets)) output.out(line);
-  else for (const kind of kinds) output.out(`${kind} is in ${slot.files[kind]}`);
+  output.out(`New: ${kinds.join(" and ")}${unused.length < kinds.length ? when(taken) : "."}`);
+  for (const kind of unused) output.out(notInUse(slot, kind));
+  const name = shellWord(nameOf(slot));
+  output.out(`Grants stay: mcp-tunnel-client auth revoke ${name} --all takes them back.`);
+  if (!process.stdout.isTTY) for (const kind of kinds) output.out(`${kind} is in ${slot.files[kind]}`);
+  else for (const line of ["", ...lines(slot, secrets)]) output.out(line);
 }
 
 // ---- words
 
-function nothingDrawn(slot: SlotInfo, asked: readonly SecretKind[] = []): TunnelError {
-  const what = asked.length === 0 ? "nothing" : `no ${asked.join(" and no ")}`;
+function nothingDrawn(slot: SlotInfo, missing: readonly SecretKind[]): TunnelError {
   return unusable(
-    `${what} was drawn for the tunnel ${nameOf(slot)}: what you gave it by options is not kept`,
+    `no ${missing.join(" and no ")} was drawn for the tunnel ${nameOf(slot)}: what you gave it by options is ` +
+      "not kept",
   );
+}
+
+function notInUse({ files }: SlotInfo, kind: SecretKind): string {
+  return `The ${kind} in ${files[kind]} is not in use by the client that ran last.`;
+}
+
+function drawnOf({ drawn }: SlotInfo): SecretKind[] {
+  return secretKinds.filter((kind) => drawn[kind]);
 }
 
 function when(taken: Taken): string {
@@ -195,17 +232,22 @@ function when(taken: Taken): string {
     : ". No running client has taken it yet: it takes effect with the next start.";
 }
 
-function aboutOf({ name, asked, url, relay, kinds, isRunning }: SlotInfo): object {
-  return { name: name ?? asked ?? null, url: url ?? null, relay, kinds, isRunning };
+function aboutOf({ name, asked, url, relay, kinds, isRunning, path }: SlotInfo): object {
+  return { name: name ?? asked ?? null, url: url ?? null, relay, kinds, isRunning, path };
 }
 
-function shown({ keys, passcode }: Secrets): { key?: string; passcode?: string } {
+/** What lets visitors in, of what was drawn. */
+function shown({ uses }: SlotInfo, { keys, passcode }: Secrets): Partial<Record<SecretKind, string>> {
   const key = keys[0]?.key;
-  return { ...(passcode === undefined ? {} : { passcode }), ...(key === undefined ? {} : { key }) };
+  return {
+    ...(passcode === undefined || !uses.passcode ? {} : { passcode }),
+    ...(key === undefined || !uses.key ? {} : { key }),
+  };
 }
 
-function filesOf({ files, drawn }: SlotInfo): object {
-  return Object.fromEntries(secretKinds.filter((kind) => drawn[kind]).map((kind) => [kind, files[kind]]));
+function filesOf(slot: SlotInfo): Partial<Record<SecretKind, string>> {
+  const used = drawnOf(slot).filter((kind) => slot.uses[kind]);
+  return Object.fromEntries(used.map((kind) => [kind, slot.files[kind]]));
 }
 
 /** Names that strangers choose must not push the other columns out of view. */

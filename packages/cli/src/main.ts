@@ -44,14 +44,18 @@ async function main(args: readonly string[]): Promise<number> {
     const local = mcp?.title ?? String(target ?? `http://localhost:${port}`);
     renderer = options.json ? new JsonRenderer(output) : new HumanRenderer(output, local);
     if (options.visitors !== undefined && askable(options)) {
-      approvals = new Approvals(process.stdin, (number) => gate?.approve(number));
+      approvals = new Approvals(process.stdin, (number) => {
+        if (gate?.approve(number) !== true) return;
+        renderer.gate({ type: "notice", text: "Approved; its page goes on." }, 0, false);
+      });
     }
+    const tell = async (event: GateEvent, others: number): Promise<void> => {
+      const canApprove = event.type === "asked" && (await approvals?.begin()) === true;
+      renderer.gate(event, others, canApprove);
+    };
     gate = await openGate(
       options,
-      bounding((event, others) => {
-        const canApprove = event.type === "asked" && approvals?.begin() === true;
-        renderer.gate(event, others, canApprove);
-      }),
+      bounding((event, others) => void tell(event, others)),
     );
     const service = gate?.guard(mcp?.service ?? createService(options.local ?? {})) ?? mcp?.service;
     client = new TunnelClient({
@@ -63,7 +67,7 @@ async function main(args: readonly string[]): Promise<number> {
         : {}),
     });
     renderer.follow(client, mcp?.places, gate?.auth);
-    client.on("connected", (tunnel) => gate?.named(tunnel));
+    client.on("connected", (tunnel) => gate?.named(tunnel, mcp?.places ?? []));
   } catch (error) {
     await gate?.close();
     return usageStatus(error);
@@ -160,6 +164,9 @@ async function run(client: TunnelClient, renderer: Renderer, others: Others): Pr
   // From here on signals have their usual effect.
   for (const signal of signals) process.off(signal, close);
   if (error === undefined) return exitStatus.ended;
+  // The library names its own option.
+  const [words, ours] = ["ask for one of them as the subdomain", "ask for one of them by --subdomain"];
+  error.message = error.message.replace(words, ours);
   renderer.failed(error);
   return statusOf(error);
 }

@@ -3,16 +3,19 @@ import { withoutTrailing } from "mcp-tunnel-shared";
 /** Where an MCP server answers. */
 export interface McpPlace {
   /** Its name in the config file; `undefined` for the only server. */
-  readonly name: string | undefined;
+  readonly name?: string | undefined;
   readonly path: string;
 }
 
 export interface McpAddress {
   readonly name: string | undefined;
   readonly url: string;
-  /** What a person pastes into a shell to use the server in Claude Code. */
-  readonly addCommand: string;
+  /** What a person pastes into a shell to use the server in Claude Code: {@link addLines}. */
+  readonly addCommand: { readonly start: string; readonly url: string };
 }
+
+/** Terminals are seldom narrower, and what is pasted from a line that wraps may have breaks in it. */
+const columns = 80;
 
 /** The public addresses of MCP servers behind a tunnel. */
 export function addressesOf(
@@ -21,9 +24,18 @@ export function addressesOf(
 ): McpAddress[] {
   return places.map(({ name, path }) => {
     const address = withoutTrailing(url, "/") + path;
-    const addCommand = `claude mcp add --transport http ${claudeName(name ?? subdomain)} ${shellWord(address)}`;
-    return { name, url: address, addCommand };
+    const start = `claude mcp add --transport http ${claudeName(name ?? subdomain)}`;
+    return { name, url: address, addCommand: { start, url: shellWord(address) } };
   });
+}
+
+/** The lines of the command that adds a server to Claude Code, with an option if there is one. */
+export function addLines({ addCommand: { start, url } }: McpAddress, option?: string): string[] {
+  const rest = option === undefined ? [] : [option];
+  const end = option === undefined ? "" : " \\";
+  const isShort = `${start} ${url}${end}`.length <= columns;
+  const lines = isShort ? [`${start} ${url}`, ...rest] : [start, url, ...rest];
+  return lines.map((line, i) => (i === lines.length - 1 ? line : `${line} \\`));
 }
 
 /** Claude Code takes letters, digits, hyphens and underscores. A hyphen at the start would be an option. */

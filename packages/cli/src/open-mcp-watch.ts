@@ -14,8 +14,8 @@ const proofs = ["authorization", "x-api-key", "cookie"];
 export const openMcpWarning = [
   "open_mcp_server",
   "tools/list was answered without authentication: everybody who knows or guesses the URL can use this MCP " +
-    "server with your rights. --visitor-auth oauth,bearer lets in those whom you allow; --visitor-auth none " +
-    "says that you mean it",
+    "server with your rights. --visitor-auth oauth,bearer (or bearer, where the relay has no https) lets in " +
+    "those whom you allow; --visitor-auth none says that you mean it",
 ] as const;
 
 /**

@@ -4,9 +4,9 @@ import { printable } from "mcp-tunnel-shared";
 import type { RefusedEvent, RequestEvent, TunnelClient } from "mcp-tunnel-client";
 import type { StdioEvent } from "mcp-tunnel-stdio";
 import type { GateEvent } from "mcp-tunnel-gate";
-import { addressesOf } from "./mcp-addresses.js";
+import { addLines, addressesOf } from "./mcp-addresses.js";
 import type { McpAddress, McpPlace } from "./mcp-addresses.js";
-import { gateEventHint, gateEventText, readyLines, toldPath } from "./visitor-lines.js";
+import { againLines, gateEventHint, gateEventText, hostLines, isPoll, shownPath } from "./visitor-lines.js";
 import type { VisitorAuth } from "./visitor-lines.js";
 
 /** The place to which lines go. */
@@ -89,7 +89,10 @@ export class HumanRenderer implements Renderer {
       this.#output.err(yellow(`${printable(cause.message)}; ${what}`));
     });
     client.on("evicted", ({ reason: why }) => this.#output.err(red(printable(why))));
-    client.on("request", (event) => this.#output.out(this.#request(event)));
+    client.on("request", (event) => {
+      const isOfGate = auth?.kinds.includes("oauth") === true && isPoll(event);
+      if (!isOfGate) this.#output.out(this.#request(event));
+    });
     client.on("warning", ({ code, message }) => this.warn(code, message));
     client.on("refused", (event) => this.#output.out(this.#refused(event)));
     client.on("error", ({ code, message }) => {
@@ -106,7 +109,9 @@ export class HumanRenderer implements Renderer {
     const isOfOnly = name === undefined && (event.type === "started" || event.type === "failed");
     if (isOfOnly) this.#isBroken = event.type === "failed";
     if (this.#isRoutine(event, start)) return;
-    this.#output.err(`${dim(start)} ${color[event.type](printable(text))}`);
+    // At the end each process has such a line, and its start says already which one it is.
+    const said = event.type === "ended" ? text.replace(/^'.*' (?=(?:has|was) ended )/, "") : text;
+    this.#output.err(`${dim(start)} ${color[event.type](printable(said))}`);
   }
 
   /** Whether an event says only that a server was asked something, and that all went well. */
@@ -169,22 +174,27 @@ export class HumanRenderer implements Renderer {
     for (const url of urls) this.#output.out(`  ${bold(cyan(printable(url)))}`);
     this.#output.out(`  ${dim(`-> ${printable(this.#local)}`)}`);
     this.#output.out("");
-    if (auth !== undefined) this.#ready(auth, addresses, tunnel.subdomain);
+    if (auth !== undefined) this.#ready(auth, addresses, tunnel);
     else if (places.length > 0) this.#open(addresses);
     // What looks like a success is what stays in view.
     if (this.#isBroken) this.#output.err(this.#colors.red("The server does not start: see above."));
   }
 
-  #ready(auth: VisitorAuth, addresses: readonly McpAddress[], subdomain: string): void {
+  #ready(
+    auth: VisitorAuth,
+    addresses: readonly McpAddress[],
+    { url, subdomain }: { url: string; subdomain: string },
+  ): void {
     const { bold } = this.#colors;
-    for (const { text, isValue } of readyLines(auth, addresses, subdomain)) {
+    const lines = [...hostLines(auth, addresses, url), ...againLines(auth, subdomain)];
+    for (const { text, isValue } of lines) {
       this.#output.out(isValue ? bold(printable(text)) : printable(text));
     }
   }
 
   /** Everybody may use the MCP servers. */
   #open(addresses: readonly McpAddress[]): void {
-    for (const { addCommand } of addresses) this.#output.out(printable(addCommand));
+    for (const line of addresses.flatMap((address) => addLines(address))) this.#output.out(printable(line));
     this.#output.out("");
     const what = addresses.length === 1 ? "this URL can use the server" : "a URL can use its server";
     this.#output.out(this.#colors.yellow(`Everybody who knows or guesses ${what} with your rights.`));
@@ -196,7 +206,7 @@ export class HumanRenderer implements Renderer {
     const cancelled = event.error?.code === "cancelled";
     const failed = event.error !== undefined && !cancelled;
     const status = event.status === undefined ? dim(" - ") : this.#status(event.status, failed);
-    const line = `${printable(event.method).padEnd(6)} ${printable(toldPath(event.path))} ${status} ${dim(duration(event.durationMs))}`;
+    const line = `${printable(event.method).padEnd(6)} ${printable(shownPath(event.path))} ${status} ${dim(duration(event.durationMs))}`;
     if (event.error === undefined) return line;
     // The relay's words follow even then, because `cancelled` also stands for a visitor that stopped sending.
     return `${line} ${(cancelled ? dim : red)(printable(event.error.message))}`;

@@ -1,24 +1,33 @@
 import type { GateEvent } from "mcp-tunnel-gate";
 import type { GateKind } from "mcp-tunnel-gate/options";
 import { ownPrefix } from "mcp-tunnel-gate/options";
-import { withoutQuery } from "mcp-tunnel-shared";
-import { shellWord } from "./mcp-addresses.js";
+import type { RequestEvent } from "mcp-tunnel-client";
+import { withoutQuery, withoutTrailing } from "mcp-tunnel-shared";
+import { addLines, shellWord } from "./mcp-addresses.js";
 import type { McpAddress } from "./mcp-addresses.js";
 
-/** What the person, or the program, at this end is told of who may visit. */
-export interface VisitorAuth {
-  readonly kinds: readonly GateKind[];
-  /** What was drawn at this start and goes to a terminal: it is shown once. */
+/** How visitors come in, for those who tell their hosts. */
+export interface HostAuth {
+  readonly kinds: readonly string[];
+  /** What was drawn and is shown. */
   readonly shown: { readonly key?: string; readonly passcode?: string };
-  /** The files (0600) of all that was drawn, at this start or before. */
+  /** The files (0600) of all that was drawn and is used. */
   readonly files: { readonly key?: string; readonly passcode?: string };
-  /** The files are named on the screen, because there is no terminal for secrets. */
-  readonly namesFiles: boolean;
   /**
    * Who says that a visitor may come by OAuth: an OpenID provider, or the owner by passcode and at the
    * terminal.
    */
   readonly loginIssuer: string | undefined;
+}
+
+/**
+ * What the person, or the program, at this end is told of who may visit. What was drawn at this start, and
+ * goes to a terminal, is shown once.
+ */
+export interface VisitorAuth extends HostAuth {
+  readonly kinds: readonly GateKind[];
+  /** The files are named on the screen, because there is no terminal for secrets. */
+  readonly namesFiles: boolean;
 }
 
 /**
@@ -29,6 +38,23 @@ export function toldPath(path: string): string {
   return path.startsWith(ownPrefix) ? withoutQuery(path) : path;
 }
 
+/** The pages on which people consent. The id of the request follows, and perhaps a word. */
+const consentPath = /^(\/\.mcp-tunnel\/consent\/)[^/]+(?:\/(\w+))?$/;
+
+/** The same on a screen, where the ids of requests would fill the lines. */
+export function shownPath(path: string): string {
+  return toldPath(path).replace(consentPath, "$1...");
+}
+
+/**
+ * A browser in which somebody waits for an approval looks again every few seconds. On a screen these lines
+ * would tear apart the number that the owner is typing.
+ */
+export function isPoll({ method, path, status, error }: RequestEvent): boolean {
+  const isAnswered = error === undefined && status !== undefined && status < 400;
+  return isAnswered && method === "GET" && consentPath.exec(toldPath(path))?.[2] === "waiting";
+}
+
 /** A line to read, or one to paste. */
 export interface ReadyLine {
   readonly text: string;
@@ -37,17 +63,27 @@ export interface ReadyLine {
 }
 
 /**
- * What a person gives to each kind of host. `addresses`: of MCP servers; none for another service. `name`:
- * the tunnel's.
+ * What a person gives to each kind of host. `addresses`: of MCP servers; none for another service. `url`: the
+ * tunnel's; undefined if it has none yet.
  */
-export function readyLines(auth: VisitorAuth, addresses: readonly McpAddress[], name: string): ReadyLine[] {
-  const { kinds, shown, files } = auth;
+export function hostLines(
+  { kinds, shown, files, loginIssuer }: HostAuth,
+  addresses: readonly McpAddress[],
+  url: string | undefined,
+): ReadyLine[] {
   const lines: ReadyLine[] = [];
   const say = (text: string): number => lines.push({ text, isValue: false });
   const give = (text: string): number => lines.push({ text, isValue: true });
+  const hosts = "Claude, ChatGPT, Cursor, VS Code: give them";
   if (kinds.includes("oauth")) {
-    say("Claude, ChatGPT, Cursor, VS Code: give them the URL alone, and sign in");
-    if (auth.loginIssuer !== undefined) say(`with your account at ${auth.loginIssuer}`);
+    if (addresses.length > 1) say(`${hosts} one of these URLs, and sign in`);
+    else if (addresses.length === 1) say(`${hosts} the URL alone, and sign in`);
+    else {
+      // An MCP server is seldom at the root.
+      say(`${hosts} the URL of your MCP server,`);
+      say(`${url === undefined ? "" : `often ${withoutTrailing(url, "/")}/mcp, `}and sign in`);
+    }
+    if (loginIssuer !== undefined) say(`with your account at ${loginIssuer}`);
     else if (shown.passcode === undefined) say("with the passcode.");
     else {
       say("with this passcode:");
@@ -56,18 +92,15 @@ export function readyLines(auth: VisitorAuth, addresses: readonly McpAddress[], 
     say("");
   }
   if (kinds.includes("bearer")) {
-    const key = shown.key ?? "KEY";
+    const field = `Authorization: Bearer ${shown.key ?? "KEY"}`;
     if (addresses.length > 0) say("Claude Code, Codex, SDKs and all others that send headers:");
     else say("Programs that send headers:");
-    for (const { addCommand } of addresses) {
-      give(`${addCommand} \\`);
-      give(`--header "Authorization: Bearer ${key}"`);
-    }
-    if (addresses.length === 0) give(`  Authorization: Bearer ${key}`);
+    for (const address of addresses) addLines(address, `--header "${field}"`).forEach(give);
+    if (addresses.length === 0) give(`  ${field}`);
     say("");
   } else if (kinds.includes("oauth") && addresses.length > 0) {
     say("Claude Code, which signs in by /mcp:");
-    for (const { addCommand } of addresses) give(addCommand);
+    for (const address of addresses) addLines(address).forEach(give);
     say("");
   }
   if (kinds.includes("basic")) {
@@ -78,21 +111,30 @@ export function readyLines(auth: VisitorAuth, addresses: readonly McpAddress[], 
     say("Visitors need no proof: their address decides (--allow-ip).");
     say("");
   }
+  if (kinds.includes("bearer") && files.key === undefined) {
+    say("KEY is one of --visitor-key or its file.");
+    say("");
+  }
+  return lines;
+}
+
+/** Where the person finds again what was drawn. `name`: the tunnel's. */
+export function againLines({ kinds, shown, files, namesFiles }: VisitorAuth, name: string): ReadyLine[] {
   const drawn = [
     kinds.includes("bearer") && files.key !== undefined && { what: "KEY", file: files.key },
     kinds.includes("oauth") && files.passcode !== undefined && { what: "passcode", file: files.passcode },
   ].filter((one) => one !== false);
-  if (auth.namesFiles) for (const { what, file } of drawn) say(`${what} is in ${file}`);
-  else if (drawn.length > 0) {
+  if (drawn.length === 0) return [];
+  const texts: string[] = [];
+  if (namesFiles) texts.push(...drawn.map(({ what, file }) => `${what} is in ${file}`));
+  else {
     const isShown = shown.key !== undefined || shown.passcode !== undefined;
     const what = isShown
       ? "This is shown once. See it again:"
       : `${drawn.map((one) => one.what).join(" and ")}:`;
-    say(`${what} mcp-tunnel-client auth show ${shellWord(name)}`);
+    texts.push(`${what} mcp-tunnel-client auth show ${shellWord(name)}`);
   }
-  if (kinds.includes("bearer") && files.key === undefined) say("KEY is one of --visitor-key or its file.");
-  if (lines.at(-1)?.text !== "") say("");
-  return lines;
+  return [...texts, ""].map((text) => ({ text, isValue: false }));
 }
 
 /** Names that strangers choose must not push everything else off the screen. */
@@ -119,7 +161,7 @@ export function gateEventText(event: GateEvent, others: number): string {
     case "asked":
       return (
         `${quoted(event.clientName)} asks for access${from(event.address)}${more}; ` +
-        `the answer goes to ${short(event.redirectHost)}`
+        `the answer goes to ${targetOf(event.redirectHost)}`
       );
     case "granted": {
       const by = { passcode: "by passcode", terminal: "by you", login: "by login" }[event.by];
@@ -152,6 +194,12 @@ const deniedBecause: Readonly<Record<Exclude<DeniedReason, "wrong_number">, stri
   cancelled: "cancelled",
   expired: "nobody approved in time",
 };
+
+/** An address of loopback and an app's own scheme are on the computer of whoever asks, not on this one. */
+function targetOf(redirectHost: string): string {
+  const isProgram = redirectHost === "this computer" || redirectHost.endsWith(":");
+  return isProgram ? "a program on the visitor's computer" : short(redirectHost);
+}
 
 function quoted(name: string): string {
   return `"${short(name)}"`;

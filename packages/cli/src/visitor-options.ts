@@ -169,32 +169,54 @@ function refuseWithoutKind(values: OptionValues, kinds: readonly GateKind[], isB
   }
 }
 
+/** As the gate takes them. It would name the key alone, and not where that stands. */
+const keyShape = /^[\x21-\x7e]{16,}$/;
+
 /** The name comes before the first colon. The first key without a name is `default`. */
 function readKeys(values: OptionValues): BearerKey[] {
   let unnamed = 0;
-  return readLines(values, "visitor-key").map((given) => {
-    const line = given.trim();
+  return readLines(values, "visitor-key").map(({ text, place }) => {
+    const line = text.trim();
     const at = line.indexOf(":");
-    if (at !== -1) return { name: line.slice(0, at), key: line.slice(at + 1) };
+    const key = line.slice(at + 1);
+    if (!keyShape.test(key)) {
+      const message = `${place}: a key has at least 16 visible characters of ASCII, without spaces`;
+      throw unusable(message, { options: ["visitor-key"] });
+    }
+    if (at !== -1) return { name: line.slice(0, at), key };
     unnamed += 1;
-    return { name: unnamed === 1 ? "default" : `default-${unnamed}`, key: line };
+    return { name: unnamed === 1 ? "default" : `default-${unnamed}`, key };
   });
 }
 
 function readUsers(values: OptionValues): BasicUser[] {
-  return readLines(values, "visitor-user").map((line, i) => {
-    const at = line.indexOf(":");
-    if (at > 0) return { name: line.slice(0, at), password: line.slice(at + 1) };
-    const message = `user ${i + 1} of --visitor-user or its file is not NAME:PASSWORD`;
-    throw unusable(message, { options: ["visitor-user"] });
+  return readLines(values, "visitor-user").map(({ text, place }) => {
+    const at = text.indexOf(":");
+    if (at > 0) return { name: text.slice(0, at), password: text.slice(at + 1) };
+    throw unusable(`${place} is not NAME:PASSWORD`, { options: ["visitor-user"] });
   });
 }
 
+interface Line {
+  readonly text: string;
+  /** For messages, since the text is a secret: `line 2 of --visitor-key-file keys.txt`. */
+  readonly place: string;
+}
+
 /** @throws TunnelError `invalid_option` if an option is there and holds nothing. */
-function readLines(values: OptionValues, name: string): string[] {
-  const text = readSecret(values, name, TunnelError);
-  if (text === undefined) return [];
-  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== "" && !line.startsWith("#"));
+function readLines(values: OptionValues, name: string): Line[] {
+  const all = readSecret(values, name, TunnelError);
+  if (all === undefined) return [];
+  const isOfOption = values.getOptionValue(optionKey(name)) === all;
+  const file = `${name}-file`;
+  const placeOf = (number: number): string =>
+    isOfOption
+      ? `${sourceName(values, name)}, number ${number}`
+      : `line ${number} of ${sourceName(values, file)} ${String(values.getOptionValue(optionKey(file)))}`;
+  const lines = all
+    .split(/\r?\n/)
+    .map((text, i) => ({ text, place: placeOf(i + 1) }))
+    .filter(({ text }) => text.trim() !== "" && !text.startsWith("#"));
   if (lines.length > 0) return lines;
   throw unusable(`--${name} or its file holds nothing`, { options: [name] });
 }

@@ -55,14 +55,14 @@ describe("the screen", () => {
       "  -> mcp.json",
       "",
       "claude mcp add --transport http files https://demo.relay.test/files/mcp",
-      "claude mcp add --transport http a-play-wright-x- https://demo.relay.test/%40a%2Fplay%20wright%20%28x%29/mcp",
+      "claude mcp add --transport http a-play-wright-x- \\",
+      "https://demo.relay.test/%40a%2Fplay%20wright%20%28x%29/mcp",
       "claude mcp add --transport http server https://demo.relay.test/%E6%BC%A2/mcp",
       "",
       "Everybody who knows or guesses a URL can use its server with your rights.",
       "",
     ]);
-    // A terminal of 80 columns shows these on one line each. A long name or URL is the person's own.
-    for (const line of lines.filter((text) => !text.includes("%"))) expect(line.length).toBeLessThan(80);
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
   });
 
   it("speaks of the only URL as that", () => {
@@ -72,9 +72,13 @@ describe("the screen", () => {
 
   it("has a URL of the relay's that a shell takes for nothing else", () => {
     const lines = screen([{ name: undefined, path: "/mcp" }], "https://x$(touch${IFS}it);'.test/base/");
-    expect(lines).toContain(
-      String.raw`claude mcp add --transport http demo 'https://x$(touch${"${IFS}"}it);'\''.test/base/mcp'`,
-    );
+    expect(lines.slice(4)).toEqual([
+      "claude mcp add --transport http demo \\",
+      String.raw`'https://x$(touch${"${IFS}"}it);'\''.test/base/mcp'`,
+      "",
+      expect.stringContaining("with your rights"),
+      "",
+    ]);
   });
 
   it("has what processes do and say, of each server and process", () => {
@@ -84,7 +88,7 @@ describe("the screen", () => {
       { type: "stray", process: 1, line: "hello" },
       { type: "failed", process: 2, code: "exited", message: "it ended: \u0007no key", stderr: ["no key"] },
       { type: "notice", message: "a notification belongs to no request" },
-      { type: "ended", process: 1, message: "has ended" },
+      { type: "ended", process: 1, message: "'npx it's' has ended with status 0, because it is unused" },
     ];
     expect(
       screen([{ name: "files", path: "/files/mcp" }], "https://demo.relay.test", events).slice(-6),
@@ -94,7 +98,7 @@ describe("the screen", () => {
       "files[1] wrote to stdout what is no message: hello",
       "files[2] it ended: \\u0007no key",
       "files a notification belongs to no request",
-      "files[1] has ended",
+      "files[1] has ended with status 0, because it is unused",
     ]);
   });
 });

@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events";
 import { describe, expect, it } from "vitest";
 import type { TunnelClient } from "../../client/src/client.js";
+import type { McpPlace } from "../src/mcp-addresses.js";
 import { JsonRenderer } from "../src/render-json.js";
 import { HumanRenderer } from "../src/render.js";
 import type { Renderer } from "../src/render.js";
@@ -17,7 +18,7 @@ const auth: VisitorAuth = {
   namesFiles: false,
   loginIssuer: undefined,
 };
-const mcp = [{ name: undefined, path: "/mcp" }];
+const mcp: readonly McpPlace[] = [{ name: undefined, path: "/mcp" }];
 
 /** What is told at the start. */
 function linesOf(given: Partial<VisitorAuth>, places = mcp, make = human): string[] {
@@ -103,6 +104,45 @@ describe("the screen of a tunnel with a gate", () => {
     ]);
   });
 
+  it("says of a port that an MCP server is seldom at its root", () => {
+    expect(linesOf({ shown: { key, passcode } }, []).slice(4)).toEqual([
+      "Claude, ChatGPT, Cursor, VS Code: give them the URL of your MCP server,",
+      "often https://demo.relay.test/mcp, and sign in",
+      "with this passcode:",
+      `  ${passcode}`,
+      "",
+      "Programs that send headers:",
+      `  Authorization: Bearer ${key}`,
+      "",
+      "This is shown once. See it again: mcp-tunnel-client auth show demo",
+      "",
+    ]);
+  });
+
+  it("has URLs to choose from for several servers, and breaks lines that are too long for a terminal", () => {
+    const places = [
+      { name: "files", path: "/files/mcp" },
+      { name: "customer-records", path: "/customer-records/mcp" },
+    ];
+    const lines = linesOf({ kinds: ["bearer", "oauth"], shown: { key } }, places);
+    expect(lines.slice(5)).toEqual([
+      "Claude, ChatGPT, Cursor, VS Code: give them one of these URLs, and sign in",
+      "with the passcode.",
+      "",
+      "Claude Code, Codex, SDKs and all others that send headers:",
+      "claude mcp add --transport http files https://demo.relay.test/files/mcp \\",
+      `--header "Authorization: Bearer ${key}"`,
+      "claude mcp add --transport http customer-records \\",
+      "https://demo.relay.test/customer-records/mcp \\",
+      `--header "Authorization: Bearer ${key}"`,
+      "",
+      "This is shown once. See it again: mcp-tunnel-client auth show demo",
+      "",
+    ]);
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
+    expect(linesOf({ kinds: ["oauth"] }, places).at(-4)).toBe("https://demo.relay.test/customer-records/mcp");
+  });
+
   it("has no lines of MCP hosts for a service that may be something else", () => {
     expect(linesOf({ kinds: ["bearer"], shown: { key } }, []).slice(4)).toEqual([
       "Programs that send headers:",
@@ -133,6 +173,15 @@ describe("what happens at the gate", () => {
     [
       gateEventText({ type: "asked", ...client, redirectHost: "claude.ai" }, 2),
       '"Claude" asks for access from 192.0.2.1 (and 2 more); the answer goes to claude.ai',
+    ],
+    // Of the visitor, who may be anywhere. Such an answer is nothing that the owner would see here.
+    [
+      gateEventText({ type: "asked", ...client, redirectHost: "this computer" }, 0),
+      '"Claude" asks for access from 192.0.2.1; the answer goes to a program on the visitor\'s computer',
+    ],
+    [
+      gateEventText({ type: "asked", ...client, redirectHost: "cursor:" }, 0),
+      '"Claude" asks for access from 192.0.2.1; the answer goes to a program on the visitor\'s computer',
     ],
     [
       gateEventText({ type: "granted", ...client, grant: "g1", user: "owner", by: "terminal" }, 0),
@@ -169,5 +218,38 @@ describe("what happens at the gate", () => {
       ),
       "If that is you, type the number that its page shows, and Enter.",
     ]);
+  });
+});
+
+describe("requests for the gate's own pages", () => {
+  const request = { method: "GET", status: 200, durationMs: 1, requestBytes: 0, responseBytes: 0 };
+  const page = `/.mcp-tunnel/consent/${"x".repeat(43)}`;
+
+  function linesOfRequests(given: VisitorAuth | undefined, requests: readonly object[]): string[] {
+    const client = new EventEmitter();
+    const lines: string[] = [];
+    human(lines).follow(client as unknown as TunnelClient, [], given);
+    for (const event of requests) client.emit("request", { ...request, ...event });
+    return lines;
+  }
+
+  it("are short, and those by which a waiting browser looks again do not tear apart what is typed", () => {
+    const lines = linesOfRequests(auth, [
+      { path: page },
+      { path: page, method: "POST", status: 303 },
+      { path: `${page}/waiting` },
+      { path: `${page}/waiting`, status: 404 },
+      { path: `${page}/cancel?token=t0p`, status: 303 },
+    ]);
+    expect(lines).toEqual([
+      "GET    /.mcp-tunnel/consent/... 200 1.0 ms",
+      "POST   /.mcp-tunnel/consent/... 303 1.0 ms",
+      "GET    /.mcp-tunnel/consent/... 404 1.0 ms",
+      "GET    /.mcp-tunnel/consent/... 303 1.0 ms",
+    ]);
+  });
+
+  it("are the service's where there is no such gate", () => {
+    expect(linesOfRequests(undefined, [{ path: `${page}/waiting` }])).toHaveLength(1);
   });
 });

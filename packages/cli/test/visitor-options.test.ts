@@ -122,7 +122,11 @@ describe("mistakes about visitors", () => {
     [["--visitor-auth", "basic"], /basic lets nobody in: add --visitor-user-file/],
     [
       ["--visitor-auth", "basic", "--visitor-user", "s3cret"],
-      /user 1 of --visitor-user .* is not NAME:PASSWORD/,
+      /--visitor-user, number 1 is not NAME:PASSWORD/,
+    ],
+    [
+      ["--visitor-auth", "bearer", "--visitor-key", key, "--visitor-key", "s3cret"],
+      /--visitor-key, number 2: a key has at least 16 visible characters of ASCII, without spaces/,
     ],
     [["--visitor-key", "s3cret"], /--visitor-key has no effect without --visitor-auth bearer/],
     [["--visitor-auth", "bearer", "--visitor-user", "a:b"], /--visitor-user has no effect without .* basic/],
@@ -161,6 +165,18 @@ describe("mistakes about visitors", () => {
     expect(command.stderr[0]).toMatch(message);
     expect(command.output).not.toContain("s3cret");
   });
+});
+
+it.each([
+  ["a key", "visitor-key", `# keys\n\nci:${key}\nann:s3cret s3cret s3cret\n`, /: a key has at least 16/],
+  ["a user", "visitor-user", "# users\n\nann:1\ns3cret\n", / is not NAME:PASSWORD/],
+])("a line of a file that is not %s is named by its number", (_, option, text, message) => {
+  const file = fileWith(text);
+  const kind = option === "visitor-key" ? "bearer" : "basic";
+  const args = ["3000", "--visitor-auth", kind, `--${option}-file`, file];
+  expect(() => visitorsOf(args)).toThrow(`line 4 of --${option}-file ${file}`);
+  expect(() => visitorsOf(args)).toThrow(message);
+  expect(() => visitorsOf(args)).toThrow(expect.not.stringContaining("s3cret"));
 });
 
 it("a variable for several clients has no effect where --visitor-auth says so", () => {
