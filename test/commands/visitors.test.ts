@@ -1,4 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, it } from "vitest";
 import { createFolder } from "../support/certificates.js";
@@ -180,6 +182,7 @@ describe.skipIf(missingProgram("script"))("at a terminal", () => {
     client.type("000\r");
     await client.see("No page shows that number.");
     client.type(`${number}\r`);
+    await client.see("Approved; its page goes on.");
     await expect.poll(() => host.isApproved(), { timeout: 10_000 }).toBe(true);
     const token = await host.token();
     await client.see('"Host of a test" has access now (by you)');
@@ -222,7 +225,10 @@ describe("mcp-tunnel-client auth", () => {
     );
 
     const rotated = await auth("rotate", "app");
-    expect(rotated.stdout[0]).toBe("New: key and passcode; the running client has taken it.");
+    expect(rotated.stdout.slice(0, 2)).toEqual([
+      "New: key and passcode; the running client has taken it.",
+      "Grants stay: mcp-tunnel-client auth revoke app --all takes them back.",
+    ]);
     expect(await statusWith(`Bearer ${String(key)}`)).toBe(401);
     const renewed = await jsonOf("show");
     expect(renewed["key"]).not.toBe(key);
@@ -232,11 +238,82 @@ describe("mcp-tunnel-client auth", () => {
     expect(await jsonOf("revoke", "app", "--all")).toMatchObject({ name: "app", taken: "taken" });
     expect(await statusWith(`Bearer ${token}`)).toBe(401);
     expect((await auth("list")).stdout).toEqual(["Nothing is granted."]);
+    expect((await auth("revoke", "app", "--all")).stdout).toEqual(["Nothing to revoke."]);
 
     await client.close();
     const drawn = [key, passcode, renewed["key"], renewed["passcode"], token];
     for (const secret of drawn) expect(client.output).not.toContain(secret);
     expect(client.output).not.toContain("code_challenge");
+  });
+
+  it("shows the lines of the start again, and where all of it is kept", async () => {
+    const client = closing(runClient(["--json", ...args], env));
+    await client.waitForJson({ event: "connected" });
+    // The relay's name comes to the slot a moment later.
+    await expect
+      .poll(() => jsonOf("show"), { timeout: 10_000 })
+      .toMatchObject({ name: "app", url: expect.anything() });
+    const { key, passcode } = await jsonOf("show");
+    const url = `http://app.localhost:${relay.port}/mcp`;
+    expect((await auth("show")).stdout).toEqual([
+      `  ${url}`,
+      "",
+      "Claude, ChatGPT, Cursor, VS Code: give them the URL alone, and sign in",
+      "with this passcode:",
+      `  ${String(passcode)}`,
+      "",
+      "Claude Code, Codex, SDKs and all others that send headers:",
+      `claude mcp add --transport http app ${url} \\`,
+      `--header "Authorization: Bearer ${String(key)}"`,
+    ]);
+    const { tunnels } = (await jsonOf("list")) as { tunnels: { path: string }[] };
+    expect(existsSync(join(tunnels[0]?.path ?? "", "slot.json"))).toBe(true);
+  });
+
+  it("names no key that was drawn before, when the gate has keys of its own", async () => {
+    const first = closing(runClient(["--json", ...args], env));
+    await first.waitForJson({ event: "connected" });
+    const { key } = await jsonOf("show");
+    await first.close();
+
+    const file = join(closing(createFolder()).path, "keys");
+    writeFileSync(file, `${"k".repeat(16)}\n`);
+    const second = closing(runClient(["--json", "--visitor-key-file", file, ...args], env));
+    const { visitorAuth } = await second.waitForJson({ event: "connected" });
+    expect(Object.keys((visitorAuth as { secretFiles: object }).secretFiles)).toEqual(["passcode"]);
+    await expect.poll(() => jsonOf("show", "app"), { timeout: 10_000 }).toMatchObject({ unused: ["key"] });
+    const shown = await auth("show", "app");
+    expect(shown.output).not.toContain(key);
+    expect(shown.stdout).toContain('--header "Authorization: Bearer KEY"');
+    expect(shown.stdout.at(-1)).toMatch(/^The key in .* is not in use by the client that ran last\.$/);
+    expect((await auth("rotate", "app")).stdout[0]).toBe("New: passcode; the running client has taken it.");
+    const unused = await auth("rotate", "app", "--key");
+    expect(unused.stdout.slice(0, 2)).toEqual([
+      "New: key.",
+      expect.stringMatching(/^The key in .* is not in use by the client that ran last\.$/),
+    ]);
+    await second.close();
+
+    // A gate of keys alone keeps nothing, and would open no slot if there were none.
+    const only = ["--json", "--visitor-auth", "bearer", "--visitor-key-file", file, ...args];
+    const third = closing(runClient(only, env));
+    await third.waitForJson({ event: "connected" });
+    await expect
+      .poll(() => jsonOf("show", "app"), { timeout: 10_000 })
+      .toMatchObject({ unused: ["key", "passcode"] });
+  });
+
+  it("names only what was not drawn", async () => {
+    const client = closing(runClient(["--json", "--visitor-auth", "bearer", ...args], env));
+    await client.waitForJson({ event: "connected" });
+    const command = await auth("rotate", "app", "--key", "--passcode");
+    expect(await command.exited).toEqual({ code: 2, signal: null });
+    expect(command.stderr).toEqual([
+      "error: no passcode was drawn for the tunnel app: what you gave it by options is not kept",
+    ]);
+    expect((await auth("show", "x")).stderr).toEqual([
+      "error: nothing is known of a tunnel 'x'; there is app",
+    ]);
   });
 
   it("says what is not there: status 2", async () => {
@@ -261,7 +338,7 @@ describe("mcp-tunnel-client auth", () => {
     await second.waitForJson({ event: "connected" });
     for (const [words, message] of [
       [["show"], /there are several tunnels: (app|other) at .*; give its name/],
-      [["show", "x"], /nothing is known of a tunnel 'x'; there are /],
+      [["show", "x"], /nothing is known of a tunnel 'x'; there are (app, other|other, app)$/],
       [["revoke", "app"], /give the ids of grants, .*, or --all/],
       [["revoke", "app", "x"], /the tunnel app has no grant 'x'/],
     ] as const) {
@@ -291,4 +368,24 @@ it("over plain http beyond this machine OAuth is not offered, and bearer is name
   const client = closing(runClient([...to, ...args.slice(args.indexOf("--token"))], env));
   expect(await client.exited).toEqual({ code: 2, signal: null });
   expect(client.stderr.at(-1)).toMatch(/^error: .*plain http.*bearer/);
+});
+
+it("over plain http beyond this machine the person is told once that keys can be read", async () => {
+  const plain = closing(
+    await startRelayCommand(["--domain", "tunnel.test", "--public-url", "http://{subdomain}.{domain}"]),
+  );
+  const to = ["--json", "--relay", `http://127.0.0.1:${plain.port}`, "--visitor-auth", "bearer"];
+  const client = closing(runClient([...to, ...args.slice(args.indexOf("--token"))], env));
+  const { text } = await client.waitForJson({ event: "auth", type: "notice" });
+  expect(text).toContain("keys and passwords over plain http");
+});
+
+it("a token with several names is told of the option that chooses one", async () => {
+  const strict = closing(await startRelayCommand(["--static-token", "t:app,other"]));
+  const to = ["--relay", `http://127.0.0.1:${strict.port}`, "--token", "t"];
+  const client = closing(runClient([...to, ...args.slice(args.indexOf("--stdio"))], env));
+  expect(await client.exited).toEqual({ code: 2, signal: null });
+  expect(client.stderr.at(-1)).toBe(
+    "error: the relay allows this token names like 'app', 'other': ask for one of them by --subdomain",
+  );
 });
