@@ -38,7 +38,7 @@ try {
   const [{ url }, { servers }] = await Promise.all(
     [client, stdioClient].map((one) => one.ready((line) => line.event === "connected")),
   );
-  explain(url, mcpServer.port, servers[0].url);
+  explain(port, url, mcpServer.port, servers[0].url);
   for (const one of [client, stdioClient]) one.on("line", showRequest);
 } catch (error) {
   fail(`The demo could not start: ${error instanceof Error ? error.message : String(error)}`);
@@ -51,7 +51,7 @@ function run(name, args) {
   return command;
 }
 
-function explain(url, localPort, stdioUrl) {
+function explain(port, url, localPort, stdioUrl) {
   const mcpUrl = `${url}/mcp`;
   // npm runs this in the folder of the workspace; the person may be in another folder.
   const here = process.env.INIT_CWD ?? process.cwd();
@@ -76,6 +76,11 @@ node ${shellWord(mcpClient)} ${stdioUrl}
 
 claude mcp add --transport http demo ${mcpUrl}
 claude mcp add --transport http stdio ${stdioUrl}
+
+  Both servers are open to everybody who reaches port ${port}, which only programs of
+  this machine do. For others the client has a gate, with a key and a login:
+
+mcp-tunnel-client --stdio --visitor-auth oauth,bearer --relay <url> -- <command>
 
   Ctrl-C stops all of it. Requests:
 `);

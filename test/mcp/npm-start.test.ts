@@ -34,6 +34,9 @@ describe.skipIf(missingProgram("curl"))("npm start", () => {
     const { demo, url } = await start("npm", ["start"]);
     expect(url.hostname).toBe("demo.localhost");
 
+    expect(demo.stdout.join(" ")).toContain(`open to everybody who reaches port ${url.port}`);
+    expect(linesWith(demo, "mcp-tunnel-client")).toEqual([expect.stringContaining("--visitor-auth")]);
+
     const [curlLine] = linesWith(demo, "curl");
     expect(await paste(curlLine)).toContain('"name":"slow_count"');
 
