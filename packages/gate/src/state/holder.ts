@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { readPrivate, writePrivate } from "./files.js";
+import { readPrivate, readPrivateLater, writePrivate } from "./files.js";
 
 /** Marks that clients of this process hold. */
 const heldHere = new Set<string>();
@@ -28,8 +28,7 @@ export class Holder {
 
   /** Another client has the slot. @throws TunnelError `unavailable`. */
   get isLost(): boolean {
-    const found = readHolder(this.#path);
-    return found !== undefined && found.mark !== this.#mark && isAlive(found);
+    return this.#isOther(readHolder(this.#path));
   }
 
   /**
@@ -37,9 +36,14 @@ export class Holder {
    * @throws TunnelError `unavailable`.
    */
   async keep(): Promise<boolean> {
-    if (this.isLost) return false;
-    if (readHolder(this.#path)?.mark !== this.#mark) await this.take();
+    const found = holderIn(await readPrivateLater(this.#path));
+    if (this.#isOther(found)) return false;
+    if (found?.mark !== this.#mark) await this.take();
     return true;
+  }
+
+  #isOther(found: Found | undefined): boolean {
+    return found !== undefined && found.mark !== this.#mark && isAlive(found);
   }
 
   release(): void {
@@ -75,7 +79,11 @@ function holderPath(folder: string): string {
 }
 
 function readHolder(path: string): Found | undefined {
-  const [, pid, mark] = /^(\d{1,10}) ([0-9a-f]{16})\n$/.exec(readPrivate(path) ?? "") ?? [];
+  return holderIn(readPrivate(path));
+}
+
+function holderIn(text: string | undefined): Found | undefined {
+  const [, pid, mark] = /^(\d{1,10}) ([0-9a-f]{16})\n$/.exec(text ?? "") ?? [];
   return pid === undefined || mark === undefined ? undefined : { pid: Number(pid), mark };
 }
 

@@ -3,7 +3,7 @@
  *
  *     <state folder>/       MCP_TUNNEL_STATE_DIR, or the place that the system has for it
  *       <slot>/             one for each relay, token and asked name: a digest of the three
- *         slot.json         which relay and name that is, and what the relay called the tunnel
+ *         slot.json         which relay and name that is, and what the tunnel was when it was there last
  *         key               the bearer key that was drawn
  *         passcode          the passcode that was drawn
  *         grants.json       what OAuth keeps over restarts

@@ -46,10 +46,11 @@ export async function openSlot(options: SlotOptions): Promise<Slot> {
     await writeSlotFile(path, file);
   }
   if (options.subdomain === undefined && isHeld(path)) {
+    const single = "If the token has a single name, the relay ends that client. Otherwise a";
     options.onNotice(
-      "another client runs with this relay and token, which asked for no name either, and has the same " +
-        "keys. From now on only the grants of this one are kept and listed. If the relay gives both the same " +
-        "name, it ends the other one. If the token has several names, to ask for one each keeps them apart",
+      "another client without a name of its own runs at this relay, with the same keys: from now on only the " +
+        "grants of this one are kept and listed. " +
+        `${options.token === undefined ? "A" : single} name for each keeps them apart`,
     );
   }
   const holder = new Holder(path);

@@ -47,9 +47,9 @@ export interface Slot {
   named(tunnel: NamedTunnel): Promise<void>;
   /**
    * Another process has rotated secrets: these are all that hold from now on, of those that {@link draw} was
-   * asked for. The listener is called at once if they were rotated since they were read. There is one listener
-   * at most. If it throws, it is called again every second, and the other process is told that nobody has
-   * taken the secrets yet. A secret whose file is gone holds on.
+   * asked for. The listener is called at once if they were rotated since they were read. There is one
+   * listener at most. If it throws, it is called again every second, and the other process is told that
+   * nobody has taken the secrets yet. A secret whose file is gone holds on.
    * @throws TunnelError `unavailable`, and what the listener throws at once.
    */
   onRenewed(listener: (secrets: Secrets) => void): void;
@@ -101,8 +101,8 @@ export interface SlotInfo {
   /** {@link NamedTunnel.loginIssuer} of then. */
   readonly loginIssuer: string | undefined;
   /**
-   * Which of what can be drawn the gate used then: none of a kind that was given by options. All of it, if the
-   * tunnel was never there.
+   * Which of what can be drawn the gate used then: none of a kind that was given by options. All of it, if
+   * the tunnel was never there.
    */
   readonly uses: Readonly<Record<SecretKind, boolean>>;
   /** When the tunnel was registered last, in milliseconds since 1970. */

@@ -174,7 +174,10 @@ describe("two clients of one slot", () => {
     await open(folder, { subdomain: undefined });
     const notices: string[] = [];
     await open(folder, { subdomain: undefined, onNotice: (text) => notices.push(text) });
-    expect(notices).toEqual([expect.stringContaining("another client runs with this relay and token")]);
+    const both = "another client without a name of its own runs at this relay, with the same keys";
+    expect(notices).toEqual([expect.stringContaining(both)]);
+    // No name can be asked for with a token that has only one.
+    expect(notices[0]).toContain("If the token has a single name, the relay ends that client");
   });
 });
 
