@@ -177,7 +177,8 @@ export function gateEventText(event: GateEvent, others: number): string {
     }
     case "refused": {
       const requests = event.count === 1 ? "1 request" : `${event.count} requests`;
-      return `refused without a proof: ${requests}${from(event.address)}`;
+      const why = event.reason === "address" ? "not among --allow-ip" : "without a proof";
+      return `refused ${why}: ${requests}${from(event.address)}`;
     }
     case "notice":
       return event.text;

@@ -20,7 +20,7 @@ it("what strangers bring about comes once a second of each kind, and the rest is
   const asked: GateEvent = { type: "asked", clientName: "x", redirectHost: "x.test", address: undefined };
   const denied: GateEvent = { type: "denied", reason: "wrong_passcode", clientName: "x", address: undefined };
   const limited: GateEvent = { ...denied, reason: "too_many_tries" };
-  const refused: GateEvent = { type: "refused", count: 500, address: undefined };
+  const refused: GateEvent = { type: "refused", reason: "proof", count: 500, address: undefined };
   const granted: GateEvent = { type: "granted", grant: "1", clientName: "x", user: "owner", by: "passcode" };
   for (let i = 0; i < 100; i++) tell(asked);
   tell(denied);

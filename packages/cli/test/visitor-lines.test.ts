@@ -197,7 +197,7 @@ describe("what happens at the gate", () => {
       'access denied for "Claude" from 192.0.2.1: the passcode was wrong (and 1 more)',
     ],
     [
-      gateEventText({ type: "refused", count: 7, address: undefined }, 0),
+      gateEventText({ type: "refused", reason: "proof", count: 7, address: undefined }, 0),
       "refused without a proof: 7 requests",
     ],
   ])("is a line: %s", (text, expected) => {
