@@ -15,11 +15,11 @@ import { runDelay } from "./curves/delay.js";
 import { runScaling } from "./curves/scaling.js";
 import { toJson } from "./json.js";
 import { parseOptions, usage, type BenchOptions } from "./options.js";
-import { show, targetTable, workloadTable } from "./report.js";
+import { targetTable, workloadTable } from "./report.js";
 import { failsGate, judge, processRatio, type WorkloadResult } from "./results.js";
 import { Runner } from "./runner.js";
 import { contenders } from "./systems/contenders.js";
-import { mcpTunnel, mcpTunnelBearer, mcpTunnelStdio, tunnelOf } from "./systems/mcp-tunnel.js";
+import { mcpTunnel, mcpTunnelBearer, mcpTunnelKey, mcpTunnelStdio, tunnelOf } from "./systems/mcp-tunnel.js";
 import { direct, floor, nginx } from "./systems/references.js";
 import type { System } from "./systems/system.js";
 import { targets } from "./targets.js";
@@ -59,9 +59,10 @@ function requirePrograms(): void {
 }
 
 function chooseSystems(): System[] {
-  const known = [direct, nginx, mcpTunnel, mcpTunnelBearer, mcpTunnelStdio, ...contenders];
+  const usual = [direct, nginx, mcpTunnel, mcpTunnelStdio, ...contenders];
+  const known = [...usual, mcpTunnelKey, mcpTunnelBearer];
   const wanted =
-    options.systems ?? (options.quick ? ["direct", "mcp-tunnel"] : known.map((system) => system.name));
+    options.systems ?? (options.quick ? ["direct", "mcp-tunnel"] : usual.map((system) => system.name));
   const unknown = wanted.find((name) => !known.some((system) => system.name === name));
   if (unknown !== undefined) {
     console.error(`bench: there is no system '${unknown}'; known are ${known.map((s) => s.name).join(", ")}`);
@@ -103,12 +104,12 @@ async function runTable(options: BenchOptions): Promise<void> {
         systems.map((system) => system.name),
       )}\n`,
     );
-    const gate = processRatio(result, mcpTunnelBearer.name, mcpTunnel.name, "client");
-    if (gate !== undefined) {
-      const [mean, low, high] = [gate.mean, gate.low, gate.high].map((value) => show(value));
-      console.log(
-        `The client's CPU with a bearer key, over that without: ${mean}, 95% from ${low} to ${high}\n`,
-      );
+    for (const base of [mcpTunnelKey, mcpTunnel]) {
+      const gate = processRatio(result, mcpTunnelBearer.name, base.name, "client");
+      if (gate === undefined) continue;
+      const { mean, low, high } = gate;
+      const interval = `${mean.toFixed(3)}, 95% from ${low.toFixed(3)} to ${high.toFixed(3)}`;
+      console.log(`The client's CPU with ${mcpTunnelBearer.name} over that with ${base.name}: ${interval}\n`);
     }
   }
   await runner.close();

@@ -72,24 +72,33 @@ function tunnelSystem(name: string, checkout: Checkout): System {
 /** The relay and the client of this repository, as built commands with their defaults. */
 export const mcpTunnel = tunnelSystem("mcp-tunnel", here);
 
-/** The same with a gate in the client, which asks every request for a key. */
-export const mcpTunnelBearer: System = {
-  name: "mcp-tunnel-bearer",
-  programs: [],
-  upstream: "static",
-  async start(upstreamPort, folder) {
-    const relay = await startRelay(folder);
-    const key = randomBytes(24).toString("base64url");
-    const gate = ["--visitor-auth", "bearer", "--visitor-key", `bench:${key}`];
-    const client = startClientFor([upstreamPort, ...gate], relay.port, folder, here);
-    return {
-      port: relay.port,
-      host: "bench.localhost",
-      headers: { Authorization: `Bearer ${key}` },
-      processes: [relay.child, client],
-    };
-  },
-};
+/** The same for visitors who show a key. */
+function systemWithKey(name: string, gate: (key: string) => readonly string[]): System {
+  return {
+    name,
+    programs: [],
+    upstream: "static",
+    async start(upstreamPort, folder) {
+      const relay = await startRelay(folder);
+      const key = randomBytes(24).toString("base64url");
+      const client = startClientFor([upstreamPort, ...gate(key)], relay.port, folder, here);
+      return {
+        port: relay.port,
+        host: "bench.localhost",
+        headers: { Authorization: `Bearer ${key}` },
+        processes: [relay.child, client],
+      };
+    },
+  };
+}
+
+/** With a gate in the client, which asks every request for the key. */
+export const mcpTunnelBearer = systemWithKey("mcp-tunnel-bearer", (key) => [
+  ...["--visitor-auth", "bearer", "--visitor-key", `bench:${key}`],
+]);
+
+/** Without a gate: the same requests pass to the service. What is more with a gate is the gate's cost. */
+export const mcpTunnelKey = systemWithKey("mcp-tunnel-key", () => []);
 
 /**
  * The same for the MCP server's tools in a process that the client starts and speaks to over stdin and
