@@ -6,8 +6,8 @@ import { askTokens, beginToConnect, connect, formToken, redemption } from "./sup
  * The attack: somebody reads a log, an event of `--json`, a picture of a screen, or a page with an error, and
  * finds what opens the gate.
  *
- * The defence: secrets are kept as digests, no text of an answer or an event has any, and what was shown comes
- * back in no answer.
+ * The defence: no text of an answer or an event has a secret of the gate, and what was shown comes back in no
+ * answer.
  */
 const said: string[] = [];
 const log = (...what: unknown[]): void => void said.push(JSON.stringify(what));

@@ -2,7 +2,9 @@ import type { ServedTunnel } from "mcp-tunnel-client";
 import { headerValue } from "mcp-tunnel-protocol";
 import type { ResponseHead } from "mcp-tunnel-protocol";
 
-/** A service that asks for a login asks for it at once. So a few answers tell, and later ones cost nothing. */
+/**
+ * A service that asks for a login asks for it at once. So a few answers tell, and later ones cost nothing.
+ */
 const watchedAnswers = 20;
 
 /**

@@ -11,8 +11,8 @@ import { checkName } from "./names.js";
 const unguessableLength = 16;
 
 /**
- * Longer ones are nobody's. A stranger's text of 24 KB, with its accents in the wrong order, would take half a
- * second to bring to its normal form, which is quadratic. One of this length takes a millisecond.
+ * Longer ones are nobody's. A stranger's text of 24 KB, with its accents in the wrong order, would take half
+ * a second to bring to its normal form, which is quadratic. One of this length takes a millisecond.
  */
 const maxCredentials = 4_096;
 const maxPasswordLength = 200;

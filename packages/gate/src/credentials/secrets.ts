@@ -2,6 +2,8 @@ import { timingSafeEqual } from "node:crypto";
 
 /** Of the longest character in UTF-8. */
 const maxCharacterBytes = 4;
+/** Stands behind a text. No text in UTF-8 has this byte in it. */
+const end = 0xff;
 
 /**
  * Secrets, each with an owner.
@@ -13,8 +15,8 @@ const maxCharacterBytes = 4;
  * gate are in it as well.
  */
 export class Secrets<Owner> {
-  #candidates: readonly { readonly padded: Buffer; readonly owner: Owner }[] = [];
-  /** What was shown last, with zeros behind it. No secret has a zero in it. */
+  #candidates: readonly { readonly secret: string; readonly padded: Buffer; readonly owner: Owner }[] = [];
+  /** What was shown last. */
   #shown = Buffer.alloc(0);
   #shownBytes = 0;
 
@@ -23,18 +25,20 @@ export class Secrets<Owner> {
     if (this.find(secret) !== undefined) return false;
     // One character more than the longest fits whole, so that it is compared as well.
     const width = Math.max(this.#shown.length, Buffer.byteLength(secret) + maxCharacterBytes);
-    const added = { padded: Buffer.from(secret), owner };
-    this.#candidates = [...this.#candidates, added].map(({ padded, owner: its }) => {
-      return { padded: Buffer.concat([padded], width), owner: its };
+    const all = [...this.#candidates, { secret, owner }];
+    this.#candidates = all.map((one) => {
+      const padded = Buffer.alloc(width, end);
+      padded.write(one.secret);
+      return { secret: one.secret, padded, owner: one.owner };
     });
-    this.#shown = Buffer.alloc(width);
+    this.#shown = Buffer.alloc(width, end);
     this.#shownBytes = 0;
     return true;
   }
 
   find(shown: string): Owner | undefined {
     const written = this.#shown.write(shown);
-    if (written < this.#shownBytes) this.#shown.fill(0, written, this.#shownBytes);
+    if (written < this.#shownBytes) this.#shown.fill(end, written, this.#shownBytes);
     this.#shownBytes = written;
     let found: Owner | undefined;
     for (const { padded, owner } of this.#candidates) {

@@ -79,8 +79,8 @@ export async function createOAuth(
       if (former !== undefined && former !== origin && count > 0) {
         onEvent({ type: "notice", text: movedText(former, origin) });
       }
-      // For good, and in the storage too. Somebody else may have the former name now, and its hosts show their
-      // tokens there.
+      // For good, and in the storage too. Somebody else may have the former name now, and its hosts show
+      // their tokens there.
       records.clear();
       const provider = providerAt(origin);
       waiting.moveTo({ origin, provider });

@@ -14,9 +14,9 @@ export interface Entry {
 }
 
 /**
- * The models of oidc-provider that are kept at all, and whether they are kept over restarts: `soon` is written
- * at once, `later` with whatever is written next. Strangers may store what is written later, and should not
- * have a file of megabytes written each time.
+ * The models of oidc-provider that are kept at all, and whether they are kept over restarts: `soon` is
+ * written at once, `later` with whatever is written next. Strangers may store what is written later, and
+ * should not have a file of megabytes written each time.
  */
 const models = {
   /** Clients that registered themselves. */

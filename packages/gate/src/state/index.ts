@@ -8,7 +8,7 @@
  *         passcode          the passcode that was drawn
  *         grants.json       what OAuth keeps over restarts
  *         holder            the client that runs the tunnel
- *         asked/            what other processes have left for that client: grants to revoke, word of new keys
+ *         asked/            what others have left for that client: grants to revoke, word of new keys
  *
  * No lock is needed, so none is left behind by a process that was killed:
  *
