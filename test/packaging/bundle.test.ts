@@ -5,7 +5,7 @@ import { build } from "esbuild";
 import { describe, expect, it } from "vitest";
 import { createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
-import { RunningCommand } from "../support/commands.js";
+import { type JsonLine, RunningCommand } from "../support/commands.js";
 
 import { startUpstream } from "../support/upstream.js";
 import { createVisitor } from "../support/visitor.js";
@@ -52,15 +52,16 @@ describe("a version in the sources", () => {
   });
 });
 
+async function startRelay(file: string): Promise<JsonLine> {
+  const args = ["--domain", "localhost", "--host", "127.0.0.1", "--port", "0", "--log-format", "json"];
+  return run(file, ...args).waitForJson({ msg: "listening" });
+}
+
 describe("commands that were bundled into one CommonJS file each", () => {
   it("carry a request through a tunnel", async () => {
     const files = await Promise.all([bundle("relay/dist/cli/main.js"), bundle("cli/dist/main.js")]);
     const upstream = closing(await startUpstream());
-    const relay = run(
-      files[0],
-      ...["--domain", "localhost", "--host", "127.0.0.1", "--port", "0", "--log-format", "json"],
-    );
-    const { port } = await relay.waitForJson({ msg: "listening" });
+    const { port } = await startRelay(files[0]);
     const client = run(
       files[1],
       ...[String(upstream.port), "--relay", `http://127.0.0.1:${String(port)}`],
@@ -74,11 +75,7 @@ describe("commands that were bundled into one CommonJS file each", () => {
 
   it("serve a server on stdio, with whatever ends its processes", async () => {
     const files = await Promise.all([bundle("relay/dist/cli/main.js"), bundle("cli/dist/main.js")]);
-    const relay = run(
-      files[0],
-      ...["--domain", "localhost", "--host", "127.0.0.1", "--port", "0", "--log-format", "json"],
-    );
-    const { port } = await relay.waitForJson({ msg: "listening" });
+    const { port } = await startRelay(files[0]);
     const answer = `process.stdin.once("data", (data) => {
       console.log(JSON.stringify({ jsonrpc: "2.0", id: JSON.parse(data).id, result: { pid: process.pid } }));
     })`;
@@ -103,11 +100,7 @@ describe("commands that were bundled into one CommonJS file each", () => {
   it("let visitors in by a key, with OAuth beside it", async () => {
     const files = await Promise.all([bundle("relay/dist/cli/main.js"), bundle("cli/dist/main.js")]);
     const upstream = closing(await startUpstream());
-    const relay = run(
-      files[0],
-      ...["--domain", "localhost", "--host", "127.0.0.1", "--port", "0", "--log-format", "json"],
-    );
-    const { port } = await relay.waitForJson({ msg: "listening" });
+    const { port } = await startRelay(files[0]);
     const state = closing(createFolder());
     const key = "0123456789abcdef";
     const client = closing(

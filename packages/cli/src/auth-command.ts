@@ -9,11 +9,14 @@ import { oneLine, printable, printableJson } from "mcp-tunnel-shared";
 import { table } from "mcp-tunnel-shared/command";
 import { addressesOf, shellWord } from "./mcp-addresses.js";
 import type { Output } from "./render.js";
-import { hostLines } from "./visitor-lines.js";
+import { hostLines, short } from "./visitor-lines.js";
 
 const description = `Shows, renews and takes back what lets visitors in: keys and passcodes that were drawn, and what was granted by OAuth. A running client takes every change at once.
 
 <name> is the tunnel's name, such as demo in demo.tunnel.example.com. It may be left out if there is only one. All of it is kept in MCP_TUNNEL_STATE_DIR, by default a folder of the user's own.`;
+
+/** Of the columns that strangers fill, in characters. */
+const maxColumn = 24;
 
 interface Common {
   relay?: string;
@@ -161,7 +164,14 @@ function list(name: string | undefined, flags: Common, output: Output): void {
 }
 
 function rowOf(slot: SlotInfo, { id, clientName, user, sinceMs, lastUsedMs }: GrantInfo): string[] {
-  return [nameOf(slot), id, short(clientName), short(user), minuteOf(sinceMs), minuteOf(lastUsedMs)];
+  return [
+    nameOf(slot),
+    id,
+    short(clientName, maxColumn),
+    short(user, maxColumn),
+    minuteOf(sinceMs),
+    minuteOf(lastUsedMs),
+  ];
 }
 
 async function revokeGrants(
@@ -248,11 +258,6 @@ function shown({ uses }: SlotInfo, { keys, passcode }: Secrets): Partial<Record<
 function filesOf(slot: SlotInfo): Partial<Record<SecretKind, string>> {
   const used = drawnOf(slot).filter((kind) => slot.uses[kind]);
   return Object.fromEntries(used.map((kind) => [kind, slot.files[kind]]));
-}
-
-/** Names that strangers choose must not push the other columns out of view. */
-function short(name: string): string {
-  return name.length <= 24 ? name : `${name.slice(0, 21)}...`;
 }
 
 /** In the time of this machine: `2026-11-30 09:05`. */

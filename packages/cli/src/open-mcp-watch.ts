@@ -1,4 +1,4 @@
-import { headerValue } from "mcp-tunnel-protocol";
+import { headerValue, mayBeJsonRpc } from "mcp-tunnel-protocol";
 import type { ExchangeObserver, ExchangeStart, ObserveExchange } from "mcp-tunnel-client";
 
 /** The longest request that is looked at, in bytes. `tools/list` needs about 100. */
@@ -37,10 +37,7 @@ export function watchForOpenMcp(onOpen: () => void): ObserveExchange {
 }
 
 function mayListTools({ head: { method, headers } }: ExchangeStart): boolean {
-  if (method !== "POST") return false;
-  const type = headerValue(headers, "content-type") ?? "";
-  if (!/^application\/json\b/i.test(type)) return false;
-  return !proofs.some((name) => headerValue(headers, name) !== undefined);
+  return mayBeJsonRpc(method, headers) && !proofs.some((name) => headerValue(headers, name) !== undefined);
 }
 
 class ToolsListObserver implements ExchangeObserver {

@@ -75,17 +75,9 @@ async function makeGate(options: GateOptions): Promise<Gate> {
     return await createGate(options);
   } catch (error) {
     if (!(error instanceof TunnelError)) throw error;
-    error.message = error.message.replace(/^allowEmails\b/, "--allow-email") + causeOf(error);
+    error.message = error.message.replace(/^allowEmails\b/, "--allow-email");
     throw error;
   }
-}
-
-/** Why nothing was fetched: `fetch` itself says only that it failed. */
-function causeOf({ message, cause }: TunnelError): string {
-  let deepest: unknown = cause;
-  while (deepest instanceof Error && deepest.cause !== undefined) deepest = deepest.cause;
-  const why = deepest === undefined ? "" : messageOf(deepest);
-  return why === "" || message.includes(why) ? "" : ` (${why})`;
 }
 
 function gateOptions(

@@ -1,6 +1,6 @@
 import type { GateEvent } from "mcp-tunnel-gate";
 import type { GateKind } from "mcp-tunnel-gate/options";
-import { ownPrefix } from "mcp-tunnel-gate/options";
+import { ownPaths, ownPrefix } from "mcp-tunnel-gate/options";
 import type { RequestEvent } from "mcp-tunnel-client";
 import { withoutQuery, withoutTrailing } from "mcp-tunnel-shared";
 import { addLines, shellWord } from "./mcp-addresses.js";
@@ -38,12 +38,13 @@ export function toldPath(path: string): string {
   return path.startsWith(ownPrefix) ? withoutQuery(path) : path;
 }
 
-/** The pages on which people consent. The id of the request follows, and perhaps a word. */
-const consentPath = /^(\/\.mcp-tunnel\/consent\/)[^/]+(?:\/(\w+))?$/;
-
-/** The same on a screen, where the ids of requests would fill the lines. */
+/** The same on a screen, where the ids of requests for consent would fill the lines. */
 export function shownPath(path: string): string {
-  return toldPath(path).replace(consentPath, "$1...");
+  return isOfConsent(path) ? `${ownPaths.consent}...` : toldPath(path);
+}
+
+function isOfConsent(path: string): boolean {
+  return path.startsWith(ownPaths.consent);
 }
 
 /**
@@ -52,7 +53,7 @@ export function shownPath(path: string): string {
  */
 export function isPoll({ method, path, status, error }: RequestEvent): boolean {
   const isAnswered = error === undefined && status !== undefined && status < 400;
-  return isAnswered && method === "GET" && consentPath.exec(toldPath(path))?.[2] === "waiting";
+  return isAnswered && method === "GET" && isOfConsent(path) && toldPath(path).endsWith("/waiting");
 }
 
 /** A line to read, or one to paste. */
@@ -137,9 +138,6 @@ export function againLines({ kinds, shown, files, namesFiles }: VisitorAuth, nam
   return [...texts, ""].map((text) => ({ text, isValue: false }));
 }
 
-/** Names that strangers choose must not push everything else off the screen. */
-const maxNameLength = 60;
-
 /** What to do about an event, if there is something. `tunnel`: its name. */
 export function gateEventHint(
   event: GateEvent,
@@ -210,6 +208,7 @@ function from(address: string | undefined): string {
   return address === undefined ? "" : ` from ${address}`;
 }
 
-function short(text: string): string {
-  return text.length <= maxNameLength ? text : `${text.slice(0, maxNameLength - 3)}...`;
+/** Names that strangers choose must not push everything else off the screen. */
+export function short(text: string, max = 60): string {
+  return text.length <= max ? text : `${text.slice(0, max - 3)}...`;
 }

@@ -4,7 +4,7 @@ import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { optionKey, readSecret, sourceName } from "mcp-tunnel-shared/command";
 import type { OptionValues } from "mcp-tunnel-shared/command";
 import type { BasicUser, BearerKey, LoginOptions } from "mcp-tunnel-gate";
-import { gateKinds } from "mcp-tunnel-gate/options";
+import { gateKinds, keyShape } from "mcp-tunnel-gate/options";
 import type { GateKind } from "mcp-tunnel-gate/options";
 import { option } from "./flags.js";
 
@@ -169,9 +169,6 @@ function refuseWithoutKind(values: OptionValues, kinds: readonly GateKind[], isB
   }
 }
 
-/** As the gate takes them. It would name the key alone, and not where that stands. */
-const keyShape = /^[\x21-\x7e]{16,}$/;
-
 /** The name comes before the first colon. The first key without a name is `default`. */
 function readKeys(values: OptionValues): BearerKey[] {
   let unnamed = 0;
@@ -179,6 +176,7 @@ function readKeys(values: OptionValues): BearerKey[] {
     const line = text.trim();
     const at = line.indexOf(":");
     const key = line.slice(at + 1);
+    // The gate would name the key alone, and not where it stands.
     if (!keyShape.test(key)) {
       const message = `${place}: a key has at least 16 visible characters of ASCII, without spaces`;
       throw unusable(message, { options: ["visitor-key"] });

@@ -1,4 +1,4 @@
 /** Values of the options that a command needs before it loads the gate. */
-export { gateKinds } from "./options.js";
+export { gateKinds, keyShape } from "./options.js";
 export type { GateKind } from "./options.js";
-export { ownPrefix } from "./paths.js";
+export { ownPaths, ownPrefix } from "./paths.js";

@@ -5,11 +5,17 @@ import type { GrantStorage } from "./grants.js";
 export const gateKinds = ["bearer", "basic", "oauth"] as const;
 export type GateKind = (typeof gateKinds)[number];
 
+/**
+ * At least 16 visible characters of ASCII. Shorter keys could be guessed: strangers try thousands a second,
+ * and no limit holds for keys.
+ */
+export const keyShape = /^[\x21-\x7e]{16,}$/;
+
 /** A key that a visitor shows as `Authorization: Bearer KEY` or `X-API-Key: KEY`. */
 export interface BearerKey {
   /** For the service and for the screen. */
   readonly name: string;
-  /** At least 16 visible characters of ASCII. */
+  /** {@link keyShape} */
   readonly key: string;
 }
 

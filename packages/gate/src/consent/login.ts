@@ -116,9 +116,18 @@ export async function createLogin(options: LoginOptions): Promise<Login> {
     });
     return new Login(config, emails, issuer.host);
   } catch (error) {
-    const message = `the OpenID provider ${issuer.href} did not say how it is used: ${messageOf(error)}`;
+    const message = `the OpenID provider ${issuer.href} did not say how it is used: ${withCause(error)}`;
     throw new TunnelError("unavailable", message, { cause: error, options: ["issuer"] });
   }
+}
+
+/** `fetch` itself says only that it failed. */
+function withCause(error: unknown): string {
+  const message = messageOf(error);
+  let deepest = error;
+  while (deepest instanceof Error && deepest.cause !== undefined) deepest = deepest.cause;
+  const why = messageOf(deepest);
+  return message.includes(why) ? message : `${message} (${why})`;
 }
 
 function issuerOf(text: string): URL {

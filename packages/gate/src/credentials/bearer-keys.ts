@@ -1,12 +1,8 @@
 import { unusable } from "mcp-tunnel-protocol";
-import type { BearerKey } from "../options.js";
+import { type BearerKey, keyShape } from "../options.js";
 import type { Identity } from "../visit.js";
 import { Secrets } from "./secrets.js";
 import { checkName } from "./names.js";
-
-/** Shorter keys could be guessed: strangers try thousands a second, and no limit holds for keys. */
-const minKeyLength = 16;
-const visibleAscii = /^[\x21-\x7e]*$/;
 
 /**
  * Reads the keys of a gate. Errors name a key and never show it.
@@ -21,11 +17,10 @@ export function bearerKeys(keys: readonly BearerKey[]): Secrets<Identity> {
     checkName(name, "the name of a key", options);
     if (names.has(name)) throw unusable(`two keys have the name '${name}'`, { options });
     names.add(name);
-    if (key.length < minKeyLength || !visibleAscii.test(key)) {
-      throw unusable(
-        `the key '${name}' cannot be used: a key has at least ${minKeyLength} visible characters of ASCII`,
-        { options },
-      );
+    if (!keyShape.test(key)) {
+      throw unusable(`the key '${name}' cannot be used: a key has at least 16 visible characters of ASCII`, {
+        options,
+      });
     }
     if (!secrets.add(key, { user: name })) {
       throw unusable(`the key '${name}' is the same as another one: give each its own`, { options });

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { broken, createPrivate, readPrivate, readPrivateLater, writePrivate } from "./files.js";
+import { keyShape } from "../options.js";
 import type { Drawn, SecretKind, Secrets } from "./slot.js";
 import { secretKinds } from "./slot.js";
 
@@ -79,7 +80,7 @@ function draw(kind: SecretKind, drawPasscode: () => string): string {
 }
 
 /** A passcode may be words with spaces between. */
-const shapes = { key: /^[\x21-\x7e]{16,}$/, passcode: /^[\x20-\x7e]{16,}$/ };
+const shapes = { key: keyShape, passcode: /^[\x20-\x7e]{16,}$/ };
 
 function readSecret(files: SecretPaths, kind: SecretKind): string | undefined {
   return secretIn(files, kind, readPrivate(files[kind]));
