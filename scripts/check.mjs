@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const published = ["shared", "protocol", "relay", "client", "stdio", "gate", "cli"];
+const published = ["shared", "protocol", "relay", "client", "stdio", "gate", "inspector", "cli"];
 const commands = ["cli"];
 
 /** Runs a command of node_modules/.bin (or of the system). Returns its output and whether it succeeded. */
@@ -101,6 +101,10 @@ function columns() {
 const steps = [
   { name: "types of the packages and the bench (tsc -b)", run: () => run("tsc", ["-b", ".", "bench"]) },
   { name: "types of the tests", run: () => run("tsc", ["-p", "test", "--noEmit"]) },
+  {
+    name: "types of the inspector's page",
+    run: () => run("tsc", ["-p", join("packages", "inspector", "page")]),
+  },
   { name: "types of the scripts and examples", run: () => run("tsc", ["-p", "tsconfig.tools.json"]) },
   {
     name: "lint, layers and import cycles (oxlint, type-aware)",

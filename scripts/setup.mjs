@@ -49,3 +49,4 @@ if (!isInstalled()) {
   run("npm", ["ci", "--no-audit", "--no-fund"]);
 }
 run(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-b"]);
+run(process.execPath, [join(root, "packages", "inspector", "build-page.mjs")]);

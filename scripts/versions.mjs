@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 const packages = join(dirname(fileURLToPath(import.meta.url)), "..", "packages");
 
-for (const name of ["client", "cli", "relay", "stdio"]) {
+for (const name of ["client", "cli", "inspector", "relay", "stdio"]) {
   const { version } = JSON.parse(readFileSync(join(packages, name, "package.json"), "utf8"));
   const file = join(packages, name, "src", "version.ts");
   const source = readFileSync(file, "utf8");

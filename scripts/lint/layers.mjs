@@ -216,9 +216,41 @@ export const packages = {
     ],
   },
 
+  inspector: {
+    name: "mcp-tunnel-inspector",
+    knows: ["shared", "protocol", "client"],
+    layers: [
+      {
+        "limits.ts": "bounds of what is kept",
+        "model.ts": "the entry /model: what the API speaks",
+        "reading.ts": "what was read of the MCP messages of one entry",
+        "rpc.ts": "what is read of a JSON-RPC message",
+        secrets: "what is hidden, and how it is told",
+        sse: "an event stream, split into its events",
+        "version.ts": "the version of the package",
+      },
+      {
+        "captured.ts": "one entry of the ring, as the other rooms read it",
+        "servers.ts": "processes of MCP servers on stdio",
+      },
+      { capture: "what passes, kept within bounds" },
+      { mcp: "sessions, calls and their timelines, read from what is kept" },
+      { views: "entries as the API and exports show them" },
+      { query: "which entries match the filters" },
+      { record: "a HAR file, written as exchanges end" },
+      { replay: "requests that are sent to the service again" },
+      { server: "the page and its API, on this machine alone" },
+      { "inspector.ts": "the parts, put together" },
+      {
+        "index.ts": "the package's entry",
+        "lines.ts": "the entry /lines: what a terminal tells of requests",
+      },
+    ],
+  },
+
   cli: {
     name: "mcp-tunnel-cli",
-    knows: ["shared", "protocol", "client", "stdio", "gate"],
+    knows: ["shared", "protocol", "client", "stdio", "gate", "inspector"],
     layers: [
       {
         "approvals.ts": "numbers that the person types while somebody waits",

@@ -136,6 +136,7 @@ echo "$@" >> "${join(work, "said")}"
         "mcp-tunnel-client",
         "mcp-tunnel-stdio",
         "mcp-tunnel-gate",
+        "mcp-tunnel-inspector",
         "mcp-tunnel-cli",
       ].map((name) => `publish ./packages/${name}-1.2.3.tgz ${options}`),
     );
@@ -161,6 +162,7 @@ echo "$@" >> "${join(work, "said")}"
       client: "-client",
       stdio: "-stdio",
       gate: "-gate",
+      inspector: "-inspector",
       cli: "-cli",
     };
     expect(readdirSync(work).toSorted()).toEqual(

@@ -89,7 +89,7 @@ export class Exchanges {
     let observer: ExchangeObserver | undefined;
     const { startedAtMs } = exchange;
     runAside(() => {
-      observer = observe({ id: this.#count, head, tunnel, startedAtMs });
+      observer = observe({ id: this.#count, head, tunnel, streamId: exchange.id, startedAtMs });
     });
     if (observer !== undefined) exchange.observe(new GuardedObserver(observer));
   }

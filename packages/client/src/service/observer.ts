@@ -27,6 +27,8 @@ export interface ExchangeStart {
   /** The request as the relay sent it, before anything is rewritten for the service. */
   readonly head: RequestHead;
   readonly tunnel: ServedTunnel;
+  /** The id of the stream that the service is given. It is unique for `tunnel`. */
+  readonly streamId: number;
   /** On the clock of `performance.now()`, in milliseconds. */
   readonly startedAtMs: number;
 }

@@ -1,0 +1,115 @@
+import type { RawHeaders, RequestHead, ResponseHead } from "mcp-tunnel-protocol";
+import type { RefusedEvent, RequestEvent } from "mcp-tunnel-client";
+import type { McpReading } from "./reading.js";
+
+/**
+ * One entry of the ring, as the other rooms read it. Heads are the objects that passed: nobody may change
+ * them.
+ */
+export interface Captured {
+  /** Counts what was captured from 1. */
+  readonly id: number;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  /** The request as the relay sent it, before a gate. Of a replay: what the service gets. */
+  readonly head: RequestHead;
+  /** The request as the service got it, if somebody between has changed it. */
+  readonly serviceHead: RequestHead | undefined;
+  /** The exchange of which this is a replay. */
+  readonly replayOf: number | undefined;
+  readonly requestBody: CapturedBody;
+  readonly requestTrailers: RawHeaders;
+  readonly requestEndMs: number | undefined;
+  readonly interim: readonly { readonly atMs: number; readonly head: ResponseHead }[];
+  readonly response: ResponseHead | undefined;
+  readonly headMs: number | undefined;
+  readonly firstByteMs: number | undefined;
+  /** Undefined for event streams and WebSockets, which have {@link events} or {@link socket}. */
+  readonly responseBody: CapturedBody;
+  readonly responseTrailers: RawHeaders;
+  /** Of an answer that is an event stream without a Content-Encoding. */
+  readonly events: CapturedEvents | undefined;
+  readonly socket: CapturedSocket | undefined;
+  /** The report of the exchange, once it is over. */
+  readonly over: RequestEvent | undefined;
+  /** Set: this is no exchange, but what the relay has refused. Its head has the method and the path. */
+  readonly refusal: RefusedEvent | undefined;
+  /** What the room mcp has read of it. It belongs to that room. */
+  mcp: McpReading | undefined;
+  /** Adds to the bytes that this entry counts in the ring: what is kept because of it elsewhere. */
+  grow(bytes: number): void;
+}
+
+export interface CapturedBody {
+  /** Bytes that passed. */
+  readonly bytes: number;
+  /** The first of them, up to the bound. */
+  bufferOf(): Buffer;
+  /** Bytes that {@link bufferOf} has. */
+  readonly kept: number;
+  /** Not kept at all, because too much came at once. */
+  readonly missed: boolean;
+}
+
+export interface CapturedEvent {
+  readonly atMs: number;
+  /** Empty: `message`. */
+  readonly event: string;
+  readonly id: string | undefined;
+  readonly data: string;
+  readonly isComment: boolean;
+  readonly bytes: number;
+  /** The data is longer than what is kept of it. */
+  readonly isCut: boolean;
+}
+
+export interface CapturedEvents {
+  /** The newest that fit. */
+  readonly kept: readonly CapturedEvent[];
+  readonly dropped: number;
+}
+
+export interface CapturedMessage {
+  readonly atMs: number;
+  readonly from: "visitor" | "service";
+  readonly kind: "text" | "binary" | "ping" | "pong" | "close";
+  readonly data: Buffer;
+  readonly bytes: number;
+  readonly isCut: boolean;
+}
+
+export interface CapturedSocket {
+  readonly kept: readonly CapturedMessage[];
+  readonly dropped: number;
+  /** Why no further messages can be read. */
+  readonly unread: string | undefined;
+}
+
+/** Told of what is captured, in order, at once. It must be quick. */
+export interface CaptureListener {
+  /** A new entry. */
+  begun?(entry: Captured): void;
+  /** The request is complete. */
+  requested?(entry: Captured): void;
+  /** The final head is there. */
+  answered?(entry: Captured): void;
+  /** An event of an event stream. */
+  event?(entry: Captured, event: CapturedEvent): void;
+  /** A message of a WebSocket. */
+  message?(entry: Captured, message: CapturedMessage): void;
+  /** The exchange is over. */
+  over?(entry: Captured): void;
+  /** The entry has left the ring. */
+  gone?(entry: Captured): void;
+}
+
+/** All that is kept now. */
+export interface Ring {
+  /** From the oldest to the newest. */
+  entries(): Iterable<Captured>;
+  find(id: number): Captured | undefined;
+  readonly size: number;
+  readonly bytes: number;
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+}

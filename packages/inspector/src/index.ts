@@ -1,0 +1,10 @@
+export type {
+  Inspector,
+  InspectorOptions,
+  InspectorPage,
+  ListenOptions,
+  Recording,
+  RecordOptions,
+  ReplayEvent,
+  ServerEvent,
+} from "./inspector.js";
