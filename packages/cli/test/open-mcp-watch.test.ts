@@ -18,7 +18,7 @@ function warningsOf(exchanges: readonly Exchange[]): number {
   const observe = watchForOpenMcp(() => warnings++);
   for (const { method = "POST", headers = json, body = list, status = 200 } of exchanges) {
     const head = { method, path: "/mcp", headers };
-    const start: ExchangeStart = { id: 1, head, tunnel: {} as ServedTunnel, startedAtMs: 0 };
+    const start: ExchangeStart = { id: 1, head, tunnel: {} as ServedTunnel, streamId: 1, startedAtMs: 0 };
     const observer = observe(start);
     const bytes = Buffer.from(body);
     observer?.onRequestData?.(bytes.subarray(0, 10));
