@@ -19,7 +19,14 @@ import { targetTable, workloadTable } from "./report.js";
 import { failsGate, judge, processRatio, type WorkloadResult } from "./results.js";
 import { Runner } from "./runner.js";
 import { contenders } from "./systems/contenders.js";
-import { mcpTunnel, mcpTunnelBearer, mcpTunnelKey, mcpTunnelStdio, tunnelOf } from "./systems/mcp-tunnel.js";
+import {
+  mcpTunnel,
+  mcpTunnelBearer,
+  mcpTunnelInspect,
+  mcpTunnelKey,
+  mcpTunnelStdio,
+  tunnelOf,
+} from "./systems/mcp-tunnel.js";
 import { direct, floor, nginx } from "./systems/references.js";
 import type { System } from "./systems/system.js";
 import { targets } from "./targets.js";
@@ -60,7 +67,7 @@ function requirePrograms(): void {
 
 function chooseSystems(): System[] {
   const usual = [direct, nginx, mcpTunnel, mcpTunnelStdio, ...contenders];
-  const known = [...usual, mcpTunnelKey, mcpTunnelBearer];
+  const known = [...usual, mcpTunnelKey, mcpTunnelBearer, mcpTunnelInspect];
   const wanted =
     options.systems ?? (options.quick ? ["direct", "mcp-tunnel"] : usual.map((system) => system.name));
   const unknown = wanted.find((name) => !known.some((system) => system.name === name));
@@ -84,6 +91,13 @@ function isOverDirect({ name }: Workload): boolean {
   return targets.some(({ workload, as }) => workload === name && as === "over-direct");
 }
 
+/** What the client does besides, and the same requests without it. */
+const additions = [
+  [mcpTunnelBearer, mcpTunnelKey],
+  [mcpTunnelBearer, mcpTunnel],
+  [mcpTunnelInspect, mcpTunnel],
+] as const;
+
 async function runTable(options: BenchOptions): Promise<void> {
   const { only, quick, rounds, seconds, gate, json } = options;
   const systems = chooseSystems();
@@ -104,12 +118,12 @@ async function runTable(options: BenchOptions): Promise<void> {
         systems.map((system) => system.name),
       )}\n`,
     );
-    for (const base of [mcpTunnelKey, mcpTunnel]) {
-      const gate = processRatio(result, mcpTunnelBearer.name, base.name, "client");
-      if (gate === undefined) continue;
-      const { mean, low, high } = gate;
+    for (const [more, base] of additions) {
+      const ratio = processRatio(result, more.name, base.name, "client");
+      if (ratio === undefined) continue;
+      const { mean, low, high } = ratio;
       const interval = `${mean.toFixed(3)}, 95% from ${low.toFixed(3)} to ${high.toFixed(3)}`;
-      console.log(`The client's CPU with ${mcpTunnelBearer.name} over that with ${base.name}: ${interval}\n`);
+      console.log(`The client's CPU with ${more.name} over that with ${base.name}: ${interval}\n`);
     }
   }
   await runner.close();

@@ -100,6 +100,17 @@ export const mcpTunnelBearer = systemWithKey("mcp-tunnel-bearer", (key) => [
 /** Without a gate: the same requests pass to the service. What is more with a gate is the gate's cost. */
 export const mcpTunnelKey = systemWithKey("mcp-tunnel-key", () => []);
 
+/** With the inspector, whose page nobody looks at. */
+export const mcpTunnelInspect: System = {
+  name: "mcp-tunnel-inspect",
+  programs: [],
+  async start(upstreamPort, folder) {
+    const relay = await startRelay(folder);
+    const client = startClientFor([upstreamPort, "--inspect", "127.0.0.1:0"], relay.port, folder, here);
+    return { port: relay.port, host: "bench.localhost", processes: [relay.child, client] };
+  },
+};
+
 /**
  * The same for the MCP server's tools in a process that the client starts and speaks to over stdin and
  * stdout.
