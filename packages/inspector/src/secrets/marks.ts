@@ -1,0 +1,70 @@
+import { createHmac } from "node:crypto";
+
+/** A part of a text that is a secret. */
+export interface Secret {
+  readonly start: number;
+  readonly end: number;
+  /** Stands before and after the mark, where a number was. */
+  readonly quote?: string;
+}
+
+/** What stands in the place of secrets, and what they were. */
+export class Marks {
+  readonly #key: Buffer | undefined;
+  /** The secrets by their marks; without a key, by themselves. */
+  readonly #values = new Map<string, string>();
+
+  /** `key`: that of the marks. Undefined: all secrets look the same, and nobody can ask for one. */
+  constructor(key: Buffer | undefined) {
+    this.#key = key;
+  }
+
+  get count(): number {
+    return this.#values.size;
+  }
+
+  find(mark: string): string | undefined {
+    return this.#key && this.#values.get(mark);
+  }
+
+  markOf(value: string): string {
+    if (value === "" || isMark(value)) return value;
+    if (this.#key === undefined) {
+      this.#values.set(value, value);
+      return "[hidden]";
+    }
+    const mark = createHmac("sha256", this.#key).update(value).digest("hex").slice(0, 8);
+    this.#values.set(mark, value);
+    return `[hidden:${mark}]`;
+  }
+
+  /** Replaces the secrets, which may overlap, and come in any order. */
+  replace(text: string, secrets: readonly Secret[]): string {
+    if (secrets.length === 0) return text;
+    const parts: string[] = [];
+    let done = 0;
+    for (const { start, end, quote = "" } of joined(secrets)) {
+      parts.push(text.slice(done, start), quote, this.markOf(text.slice(start, end)), quote);
+      done = end;
+    }
+    parts.push(text.slice(done));
+    return parts.join("");
+  }
+}
+
+/** What was hidden already stays as it is, so that its mark can still be looked up. */
+function isMark(value: string): boolean {
+  return /^\[hidden(?::[\da-f]{8})?\]$/.test(value);
+}
+
+function joined(secrets: readonly Secret[]): Secret[] {
+  // Of those that begin at one place, the first has its end and its quote.
+  const sorted = [...secrets].sort((a, b) => a.start - b.start || b.end - a.end);
+  const all: Secret[] = [];
+  for (const secret of sorted) {
+    const last = all.at(-1);
+    if (last === undefined || secret.start >= last.end) all.push(secret);
+    else if (secret.end > last.end) all[all.length - 1] = { ...last, end: secret.end };
+  }
+  return all;
+}

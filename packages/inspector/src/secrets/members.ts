@@ -1,0 +1,121 @@
+import type { Secret } from "./marks.js";
+import { isSecretMember, isSecretOnlyAsText } from "./names.js";
+
+/** Longer names are not looked at. */
+const name = /[^"'\\\r\n]{1,128}/y;
+const number = /-?\d[\d.eE+-]*/y;
+/** Of a header field in JSON: the scheme stays visible. */
+const scheme = /(?:basic|bearer|digest|dpop|negotiate|token) +/iy;
+
+/** A quotation mark, and how many backslashes stand before it. */
+interface Quote {
+  readonly mark: string;
+  readonly escapes: number;
+}
+
+/**
+ * Finds the values of members with secret names, in JSON at any depth, and in JSON that is a string of
+ * another JSON text, at any depth as well. The text need not be complete, and need not be JSON: Python's
+ * quotation marks are read too.
+ *
+ * Each quotation mark is taken for the start of a name. What follows it is read at most once, so the time is
+ * in proportion to the text.
+ */
+export function findMembers(text: string, found: (secret: Secret) => void): void {
+  const quotes = /["']/g;
+  for (let match = quotes.exec(text); match !== null; match = quotes.exec(text)) {
+    const quote = { mark: match[0], escapes: escapesBefore(text, match.index) };
+    const value = valueAfterName(text, match.index + 1, quote);
+    if (value === undefined) continue;
+    const end = readValue(text, value, quote, found);
+    quotes.lastIndex = Math.max(end, quotes.lastIndex);
+  }
+}
+
+/** Where the value begins, if what begins at `start` is a secret name. */
+function valueAfterName(text: string, start: number, quote: Quote): number | undefined {
+  const nameEnd = endOf(name, text, start);
+  if (nameEnd === undefined) return undefined;
+  const afterName = afterQuote(text, nameEnd, quote);
+  if (afterName === undefined) return undefined;
+  const colon = afterSpace(text, afterName);
+  if (text[colon] !== ":") return undefined;
+  const value = afterSpace(text, colon + 1);
+  const given = text.slice(start, nameEnd);
+  if (!isSecretMember(given)) return undefined;
+  return /[\d-]/.test(text[value] ?? "") && isSecretOnlyAsText(given) ? undefined : value;
+}
+
+/** Tells the value that begins at `start`, or the values of a list. Returns where to go on. */
+function readValue(text: string, start: number, quote: Quote, found: (secret: Secret) => void): number {
+  if (text[start] !== "[") return readScalar(text, start, quote, found) ?? start;
+  let at = start + 1;
+  for (;;) {
+    const end = readScalar(text, afterSpace(text, at), quote, found);
+    if (end === undefined) return at;
+    const comma = afterSpace(text, end);
+    if (text[comma] !== ",") return comma;
+    at = comma + 1;
+  }
+}
+
+/** Returns the end of a string or a number that begins at `start`. Undefined: it is something else. */
+function readScalar(
+  text: string,
+  start: number,
+  quote: Quote,
+  found: (secret: Secret) => void,
+): number | undefined {
+  for (const mark of ['"', "'"]) {
+    const inside = afterQuote(text, start, { mark, escapes: quote.escapes });
+    if (inside === undefined) continue;
+    const end = stringEnd(text, inside, { mark, escapes: quote.escapes });
+    found({ start: Math.min(endOf(scheme, text, inside) ?? inside, end), end });
+    return afterQuote(text, end, { mark, escapes: quote.escapes }) ?? end;
+  }
+  const end = endOf(number, text, start);
+  if (end !== undefined) found({ start, end, quote: "\\".repeat(quote.escapes) + quote.mark });
+  return end;
+}
+
+/**
+ * Where a string ends, without the backslashes of its last quotation mark. In a text that was quoted n times,
+ * its own marks have b = 2^n - 1 backslashes. A mark inside the string has b more and one, and each backslash
+ * inside is 2 (b + 1) of them.
+ */
+export function stringEnd(text: string, start: number, { mark, escapes }: Quote): number {
+  const unit = 2 * (escapes + 1);
+  for (let at = text.indexOf(mark, start); at !== -1; at = text.indexOf(mark, at + 1)) {
+    const before = Math.min(escapesBefore(text, at), at - start);
+    if (before % unit !== unit - 1) return at - Math.min(before, escapes);
+  }
+  return text.length;
+}
+
+export function escapesBefore(text: string, at: number): number {
+  let start = at;
+  while (start > 0 && text[start - 1] === "\\") start -= 1;
+  return at - start;
+}
+
+/** White space of JSON, also as it stands in a JSON text that is itself a JSON string. */
+function afterSpace(text: string, start: number): number {
+  let at = start;
+  for (;;) {
+    while (/\s/.test(text[at] ?? "")) at += 1;
+    let escape = at;
+    while (text[escape] === "\\") escape += 1;
+    if (escape === at || !/[nrt]/.test(text[escape] ?? "")) return at;
+    at = escape + 1;
+  }
+}
+
+function afterQuote(text: string, at: number, { mark, escapes }: Quote): number | undefined {
+  for (let i = 0; i < escapes; i += 1) if (text[at + i] !== "\\") return undefined;
+  return text[at + escapes] === mark ? at + escapes + 1 : undefined;
+}
+
+function endOf(sticky: RegExp, text: string, at: number): number | undefined {
+  sticky.lastIndex = at;
+  return sticky.test(text) ? sticky.lastIndex : undefined;
+}
