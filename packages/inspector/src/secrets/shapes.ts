@@ -13,6 +13,7 @@ const serviceKey =
 
 /** The credentials of RFC 6750, wherever they stand. */
 const bearer = /(?:(?<![\w-])|(?<=%[\dA-Fa-f]{2})|(?<=\\[nrt]))bearer(?: {1,4}|%20|\+)([\w\-.~+/]{3,}=*)/gi;
+const inField = /authorization\\*["']? {0,4}[:=] {0,4}\\*["']?$/i;
 const basic =
   /(?:(?<![\w-])|(?<=%[\dA-Fa-f]{2})|(?<=\\[nrt]))basic(?: {1,4}|%20|\+)([A-Za-z\d+/]{4,}={0,2})/gi;
 const authority = /:(?:\/\/|\\+\/\\+\/)/g;
@@ -25,7 +26,10 @@ const privateKey = /-----BEGIN [A-Z\d ]{0,40}PRIVATE KEY-----/g;
 export function findShapes(text: string, found: (secret: Secret) => void): void {
   for (const match of text.matchAll(webToken)) found(whole(match));
   for (const match of text.matchAll(serviceKey)) if (isServiceKey(match[0])) found(whole(match));
-  for (const match of text.matchAll(bearer)) if (isDrawn(match[1] ?? "")) found(lastPart(match));
+  for (const match of text.matchAll(bearer)) {
+    const before = text.slice(Math.max(match.index - 32, 0), match.index);
+    if (isDrawn(match[1] ?? "") || inField.test(before)) found(lastPart(match));
+  }
   for (const match of text.matchAll(basic)) if (isBasic(match[1] ?? "")) found(lastPart(match));
   findPrivateKeys(text, found);
   findUserinfo(text, found);
@@ -39,7 +43,7 @@ function isServiceKey(text: string): boolean {
 /** `Bearer` stands before words too, as in `Bearer token`, and before the parameters of a challenge. */
 function isDrawn(text: string): boolean {
   if (/^[a-z_]+=$/.test(text)) return false;
-  return /\d/.test(text) || text.length >= 20 || text.length === 3;
+  return /\d/.test(text) || text.length >= 20;
 }
 
 /** RFC 7617: a name, a colon and a password in base64. */
