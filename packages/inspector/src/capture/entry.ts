@@ -182,7 +182,8 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
     this.#tunnel = undefined;
     this.over = report;
     // A service of the user's own may reset a stream with anything as the message.
-    if (typeof report.error?.message === "string") this.#otherCost += stringBytes + report.error.message.length;
+    if (typeof report.error?.message === "string")
+      this.#otherCost += stringBytes + report.error.message.length;
     this.events?.end();
     this.socket?.end();
     this.#count();

@@ -109,8 +109,9 @@ export class EntryRing implements Ring {
       for (const listener of this.#listeners) how(listener, entry, detail);
     } finally {
       this.#telling -= 1;
+      // After a listener that throws as well: the bound must not depend on listeners.
+      this.fit();
     }
-    this.fit();
   }
 
   /** Lets the entries before `untilId` go. */
