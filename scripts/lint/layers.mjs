@@ -27,6 +27,7 @@ export const packages = {
         "duration.ts": "durations as people write them",
         "errors.ts": "what was thrown, in words",
         "loopback.ts": "names and addresses of this machine",
+        "mcp-header-value.ts": "values that header fields of MCP repeat from a message",
         "open-list.ts": "what is open now, in a list that keeps nothing else",
         "printable.ts": "strangers' text made fit for a terminal or a log",
         "size.ts": "sizes in bytes as people write them",
@@ -223,12 +224,12 @@ export const packages = {
       {
         "limits.ts": "bounds of what is kept",
         "model.ts": "the entry /model: what the API speaks",
-        "reading.ts": "what was read of the MCP messages of one entry",
         "rpc.ts": "what is read of a JSON-RPC message",
         secrets: "what is hidden, and how it is told",
         sse: "an event stream, split into its events",
         "version.ts": "the version of the package",
       },
+      { "reading.ts": "what was read of the MCP messages of one entry" },
       {
         "captured.ts": "one entry of the ring, as the other rooms read it",
         "servers.ts": "processes of MCP servers on stdio",

@@ -6,6 +6,7 @@
  * - `size.ts`, `duration.ts`: numbers of bytes and spans of time as people write them
  * - `addresses.ts`: addresses of visitors, ranges of them, and the keys under which they count
  * - `loopback.ts`: names and addresses of this machine
+ * - `mcp-header-value.ts`: values that header fields of MCP repeat from a message
  * - `text.ts`: work on text that takes no longer than the text is long
  * - `open-list.ts`: what is open now
  * - `errors.ts`: the message of anything that was thrown
@@ -14,6 +15,7 @@ export { addressKey, AddressRanges, plainAddress } from "./addresses.js";
 export { durationForm, formatDuration, parseDuration } from "./duration.js";
 export { messageOf, stackOf } from "./errors.js";
 export { isLocalhost, isLoopback, isLoopbackAddress } from "./loopback.js";
+export { decodeHeaderValue } from "./mcp-header-value.js";
 export { OpenList } from "./open-list.js";
 export type { Linked } from "./open-list.js";
 export { printable, printableJson, printableLines } from "./printable.js";

@@ -1,5 +1,5 @@
+import { decodeHeaderValue } from "mcp-tunnel-shared";
 import { metaOf, paramsOf, type RequestMessage } from "../message.js";
-import { decodeHeaderValue } from "./header-values.js";
 import { protocolVersionKey } from "./meta-keys.js";
 import { mismatch, type Refusal } from "./refusal.js";
 

@@ -1,5 +1,5 @@
+import { decodeHeaderValue } from "mcp-tunnel-shared";
 import { isObject, paramsOf, type JsonObject, type Message, type RequestMessage } from "../message.js";
-import { decodeHeaderValue } from "./header-values.js";
 import { mismatch, type Refusal } from "./refusal.js";
 
 /** A member of a tool's arguments that the header field `Mcp-Param-<name>` repeats. */

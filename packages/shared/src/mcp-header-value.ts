@@ -1,5 +1,3 @@
-import { Buffer } from "node:buffer";
-
 const start = "=?base64?";
 const end = "?=";
 const canonicalBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
