@@ -1,15 +1,26 @@
+/** The id of a JSON-RPC request (JSON-RPC 2.0 section 4), and a progress token of MCP. */
+export type RpcId = string | number;
+
 /** What the inspector reads of a JSON-RPC message. Anything may stand where it is not expected. */
 export interface RpcMessage {
   readonly kind: "request" | "notification" | "result" | "error";
   readonly method: string | undefined;
-  readonly id: string | number | null | undefined;
+  readonly id: RpcId | null | undefined;
   readonly params: Readonly<Record<string, unknown>>;
   readonly result: Readonly<Record<string, unknown>> | undefined;
   readonly error: { readonly code: number | undefined; readonly message: string } | undefined;
 }
 
+/** An id is kept as long as its request. Of a longer one, so many characters count. */
+const maxIdLength = 256;
+
 /** The messages in a text: one, those of a batch, or none if it is not JSON-RPC. */
 export function readMessages(text: string): RpcMessage[] {
+  return readPlaces(text).filter((message) => message !== undefined);
+}
+
+/** The same, with undefined in the place of what is no message. */
+export function readPlaces(text: string): (RpcMessage | undefined)[] {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -17,20 +28,34 @@ export function readMessages(text: string): RpcMessage[] {
     return [];
   }
   const all: unknown[] = Array.isArray(value) ? value : [value];
-  return all.map(readMessage).filter((message) => message !== undefined);
+  return all.map(readMessage);
 }
 
-function readMessage(value: unknown): RpcMessage | undefined {
+/** The message that a value is. Undefined if it is none. */
+export function readMessage(value: unknown): RpcMessage | undefined {
   if (!isObject(value) || value["jsonrpc"] !== "2.0") return undefined;
   const { id: givenId, method: givenMethod, params, result, error } = value;
-  const id =
-    typeof givenId === "string" || typeof givenId === "number" || givenId === null ? givenId : undefined;
+  const id = givenId === null ? null : readId(givenId);
   const method = typeof givenMethod === "string" ? givenMethod : undefined;
   const read = { method, id, params: isObject(params) ? params : {}, result: undefined, error: undefined };
   if (method !== undefined) return { ...read, kind: id == null ? "notification" : "request" };
   if (error !== undefined) return { ...read, kind: "error", error: readError(error) };
   if (result !== undefined) return { ...read, kind: "result", result: isObject(result) ? result : {} };
   return undefined;
+}
+
+/** An id or a progress token. */
+export function readId(value: unknown): RpcId | undefined {
+  if (typeof value === "string") return value.length > maxIdLength ? cutTo(value, maxIdLength) : value;
+  return typeof value === "number" ? value : undefined;
+}
+
+/**
+ * The start of a text, on its own. V8 keeps the whole text as long as a part that was cut out of it: an id
+ * would hold a whole body.
+ */
+export function cutTo(text: string, maxLength: number): string {
+  return Buffer.from(text.slice(0, maxLength)).toString();
 }
 
 function readError(error: unknown): { code: number | undefined; message: string } {
@@ -59,10 +84,20 @@ export function subjectOf({ method, params }: RpcMessage): string | undefined {
 
 /** The first text of a tool's result that says that the tool has failed. */
 export function toolErrorOf({ result }: RpcMessage): string | undefined {
-  if (result?.["isError"] !== true) return undefined;
+  return result?.["isError"] === true ? (firstTextOf(result) ?? "") : undefined;
+}
+
+/** The first text of the content of a tool's result. */
+export function firstTextOf(result: Readonly<Record<string, unknown>>): string | undefined {
   const content: unknown[] = Array.isArray(result["content"]) ? result["content"] : [];
   const first = content.find((part) => isObject(part) && typeof part["text"] === "string");
-  return isObject(first) ? String(first["text"]) : "";
+  return isObject(first) ? String(first["text"]) : undefined;
+}
+
+/** The `_meta` of `params` or of a result. */
+export function metaOf(holder: Readonly<Record<string, unknown>> | undefined): Record<string, unknown> {
+  const meta = holder?.["_meta"];
+  return isObject(meta) ? meta : {};
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

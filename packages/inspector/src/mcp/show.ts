@@ -1,0 +1,131 @@
+import type { Captured, Ring } from "../captured.js";
+import type { CallDetail, McpCall, McpSession, SummaryMcp, TimelineItem, ToolInfo } from "../model.js";
+import type { CallReading, McpReading, MessagePlace } from "../reading.js";
+import { bodyText } from "./body-text.js";
+import { limitsBeside } from "./host-limits.js";
+import { messageSpans } from "./json-spans.js";
+import { memberText } from "./peek.js";
+
+export type Hide = (text: string) => string;
+
+/** What the list tells of an exchange. */
+export function summaryOfReading(read: McpReading, hide: Hide): SummaryMcp | undefined {
+  const { method, name, messages, session, calls } = read;
+  if (method === undefined) return undefined;
+  const error = calls.find((call) => call.error !== undefined)?.error;
+  return {
+    method,
+    ...(name !== undefined && { name: hide(name) }),
+    ...(messages > 1 && { batch: messages }),
+    ...(session !== undefined && { session }),
+    ...(error !== undefined && { error: { ...error, message: hide(error.message) } }),
+  };
+}
+
+export function shownCall(call: CallReading, hide: Hide): McpCall {
+  const { name, durationMs, error, lastProgress, replayOf } = call;
+  return {
+    key: call.key,
+    exchange: call.exchange,
+    session: call.session,
+    method: hide(call.method),
+    ...(name !== undefined && { name: hide(name) }),
+    id: typeof call.id === "string" ? hide(call.id) : (call.id ?? ""),
+    startedAt: call.startedAt,
+    ...(durationMs !== undefined && { durationMs }),
+    outcome: call.outcome,
+    ...(error !== undefined && { error: { ...error, message: hide(error.message) } }),
+    ...(lastProgress !== undefined && { lastProgress: shownProgress(lastProgress, hide) }),
+    counts: { progress: call.progress, logs: call.logs, requests: call.requests },
+    notes: call.notes.map(({ code, text }) => ({ code, text: hide(text) })),
+    requestBytes: call.requestBytes,
+    responseBytes: call.responseBytes,
+    ...(replayOf !== undefined && { replayOf }),
+  };
+}
+
+function shownProgress(
+  progress: NonNullable<CallReading["lastProgress"]>,
+  hide: Hide,
+): NonNullable<CallReading["lastProgress"]> {
+  return progress.message === undefined ? progress : { ...progress, message: hide(progress.message) };
+}
+
+interface Around {
+  readonly ring: Ring;
+  readonly session: McpSession;
+  readonly tool: ToolInfo | undefined;
+  readonly hide: Hide;
+  /** How many secrets `hide` has replaced. */
+  readonly hidden: () => number;
+}
+
+export function shownDetail(call: CallReading, { ring, session, tool, hide, hidden }: Around): CallDetail {
+  const texts = new MessageTexts(ring);
+  const asked = call.timeline[0] && texts.find(call.timeline[0].place);
+  const answered = call.answer && texts.find(call.answer);
+  const params = asked === undefined ? undefined : memberText(asked, "params");
+  const result =
+    answered === undefined ? undefined : (memberText(answered, "result") ?? memberText(answered, "error"));
+  const { durationMs = Date.now() - call.startedAt } = call;
+  const detail = {
+    ...shownCall(call, hide),
+    sessionInfo: session,
+    request: hide(asked ?? ""),
+    ...(params !== undefined && { params: hide(params) }),
+    ...(result !== undefined && { result: hide(result) }),
+    timeline: call.timeline.map((item): TimelineItem => {
+      const { place, text, method, ...rest } = item;
+      const message = texts.find(place);
+      return {
+        ...rest,
+        ...(method !== undefined && { method: hide(method) }),
+        text: hide(text),
+        ...(message !== undefined && { message: hide(message) }),
+        exchange: place.exchange,
+      };
+    }),
+    limits: limitsBeside(durationMs),
+    ...(tool !== undefined && { tool }),
+  };
+  return { ...detail, hidden: hidden() };
+}
+
+/** Finds the texts of messages in what is kept. A body is taken apart once, however many are asked for. */
+class MessageTexts {
+  readonly #ring: Ring;
+  readonly #parts = new Map<string, readonly string[]>();
+
+  constructor(ring: Ring) {
+    this.#ring = ring;
+  }
+
+  find({ exchange, part, event, position }: MessagePlace): string | undefined {
+    const entry = part && this.#ring.find(exchange);
+    if (entry === undefined || part === undefined) return undefined;
+    const key = `${exchange} ${part} ${event}`;
+    let messages = this.#parts.get(key);
+    if (messages === undefined) {
+      const text = part === "events" ? eventText(entry, event) : bodyOf(entry, part);
+      messages = text === undefined ? [] : messagesIn(text);
+      this.#parts.set(key, messages);
+    }
+    return messages[position];
+  }
+}
+
+function messagesIn(text: string): string[] {
+  return messageSpans(text).map(({ from, to }) => text.slice(from, to));
+}
+
+function bodyOf(entry: Captured, part: "request" | "answer"): string | undefined {
+  return part === "request"
+    ? bodyText(entry.requestBody, entry.head.headers)?.text
+    : entry.response && bodyText(entry.responseBody, entry.response.headers)?.text;
+}
+
+/** The data of the event with this number, counted from the first. The newest of them are kept. */
+function eventText({ events, mcp }: Captured, event: number): string | undefined {
+  if (events === undefined || mcp === undefined) return undefined;
+  return events.kept[event - (mcp.events - events.kept.length)]?.data;
+}

@@ -1,0 +1,124 @@
+import type { ToolInfo } from "../model.js";
+import { isObject } from "../rpc.js";
+import { textOrPart } from "./words.js";
+
+/** A member of a tool's arguments that the header field `Mcp-Param-<name>` repeats (MCP 2026-07-28). */
+export interface ParameterHeader {
+  readonly name: string;
+  readonly path: readonly string[];
+}
+
+interface KeptTool {
+  readonly text: string;
+  readonly bytes: number;
+  readonly headers: readonly ParameterHeader[];
+}
+
+/** Bytes of tools that are kept of one session. */
+const maxKeptBytes = 256 * 1_024;
+/** Tools that are kept of one session: each costs more than its bytes. */
+const maxKeptTools = 1_000;
+/** Bytes from which on a list of tools fills so much of a model's context that hosts complain. */
+const largeListBytes = 100_000;
+/** How deep a schema is read for header fields, and how many it may declare. */
+const maxDepth = 8;
+const maxHeaders = 32;
+
+/** The last answer to `tools/list` of one session, with all its pages. */
+export class ToolList {
+  /** All tools of the answer. */
+  count = 0;
+  bytes = 0;
+  /** Bytes that are held here. */
+  keptBytes = 0;
+  readonly #tools = new Map<string, KeptTool>();
+
+  /** Adds the tools of one page. */
+  add(result: Readonly<Record<string, unknown>>): void {
+    const tools: unknown[] = Array.isArray(result["tools"]) ? result["tools"] : [];
+    for (const tool of tools) {
+      const text = jsonText(tool);
+      const bytes = Buffer.byteLength(text);
+      this.count += 1;
+      this.bytes += bytes;
+      if (!isObject(tool) || typeof tool["name"] !== "string" || this.#tools.has(tool["name"])) continue;
+      if (this.keptBytes + bytes > maxKeptBytes || this.#tools.size >= maxKeptTools) continue;
+      this.keptBytes += bytes;
+      this.#tools.set(tool["name"], { text, bytes, headers: headersOf(tool["inputSchema"]) });
+    }
+  }
+
+  get isLarge(): boolean {
+    return this.bytes > largeListBytes;
+  }
+
+  headersOf(tool: string): readonly ParameterHeader[] {
+    return this.#tools.get(tool)?.headers ?? [];
+  }
+
+  /** `hide` replaces secrets in texts. */
+  find(name: string, hide: (text: string) => string): ToolInfo | undefined {
+    const kept = this.#tools.get(name);
+    return kept && toolInfo(kept, hide);
+  }
+
+  all(hide: (text: string) => string): ToolInfo[] {
+    return [...this.#tools.values()].map((kept) => toolInfo(kept, hide));
+  }
+}
+
+function toolInfo({ text, bytes }: KeptTool, hide: (text: string) => string): ToolInfo {
+  const tool = JSON.parse(text) as Record<string, unknown>;
+  const hints = isObject(tool["annotations"]) ? tool["annotations"] : {};
+  const { title = hints["title"], description, inputSchema } = tool;
+  const readOnly = hints["readOnlyHint"] === true;
+  return {
+    name: hide(String(tool["name"])),
+    ...(typeof title === "string" && { title: hide(title) }),
+    ...(typeof description === "string" && { description: hide(description) }),
+    inputSchema: withoutSecrets(inputSchema, hide),
+    readOnly,
+    idempotent: hints["idempotentHint"] === true,
+    // Without a hint, a tool counts as one that destroys (MCP, ToolAnnotations).
+    destructive: !readOnly && hints["destructiveHint"] !== false,
+    bytes,
+  };
+}
+
+function withoutSecrets(schema: unknown, hide: (text: string) => string): unknown {
+  const text = JSON.stringify(schema) as string | undefined;
+  if (text === undefined) return {};
+  const hidden = hide(text);
+  try {
+    return hidden === text ? schema : JSON.parse(hidden);
+  } catch {
+    return {};
+  }
+}
+
+/** JSON text. A value that is nested too deep for it has none. */
+function jsonText(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+/** The header fields that a schema declares by `x-mcp-header`. */
+function headersOf(schema: unknown): ParameterHeader[] {
+  const found: ParameterHeader[] = [];
+  gather(schema, [], found);
+  return found;
+}
+
+function gather(schema: unknown, path: readonly string[], found: ParameterHeader[]): void {
+  if (!isObject(schema) || path.length > maxDepth) return;
+  const name = schema["x-mcp-header"];
+  if (typeof name === "string" && path.length > 0 && found.length < maxHeaders)
+    found.push({ name: textOrPart(name, 100), path });
+  const { properties } = schema;
+  if (!isObject(properties)) return;
+  for (const [key, below] of Object.entries(properties))
+    gather(below, [...path, textOrPart(key, 100)], found);
+}

@@ -1,0 +1,75 @@
+import { cutTo, firstTextOf, isObject, type RpcMessage } from "../rpc.js";
+import { inputRequestsOf } from "./modern.js";
+
+/** How long a text in a timeline is, in characters. */
+const maxWords = 200;
+
+/** A text that is kept: the whole of it, or its start. */
+export function textOrPart(text: string, maxLength: number): string {
+  return text.length <= maxLength ? text : `${cutTo(text, maxLength)}…`;
+}
+
+/** A result in a few words. */
+export function wordsOfResult(message: RpcMessage): string {
+  const asked = inputRequestsOf(message);
+  if (message.result?.["resultType"] === "input_required")
+    return `asks for ${asked.length === 1 ? "an answer" : `${asked.length} answers`} first`;
+  return textOrPart(firstTextOf(message.result ?? {}) ?? "", maxWords);
+}
+
+/** An error in a few words. */
+export function wordsOfError({ error }: RpcMessage): string {
+  const message = textOrPart(error?.message ?? "", maxWords);
+  return error?.code === undefined ? message : `${error.code} ${message}`.trim();
+}
+
+/** A report of progress in a few words. */
+export function wordsOfProgress({ params }: RpcMessage): string {
+  const { progress, total, message } = params;
+  const count = typeof total === "number" ? `${Number(progress)} of ${total}` : String(Number(progress));
+  return typeof message === "string" ? `${count}: ${textOrPart(message, maxWords)}` : count;
+}
+
+/** A log message in a few words. */
+export function wordsOfLog({ params }: RpcMessage): string {
+  const { level, data, logger } = params;
+  const about = typeof logger === "string" ? ` (${textOrPart(logger, 50)})` : "";
+  const said = typeof data === "string" ? data : readable(data);
+  return textOrPart(
+    `${typeof level === "string" ? textOrPart(level, 20) : "log"}${about}: ${said}`,
+    maxWords,
+  );
+}
+
+/** A request of the server in a few words. */
+export function wordsOfServerRequest(method: string, params: Readonly<Record<string, unknown>>): string {
+  const { message } = params;
+  if (typeof message === "string") return textOrPart(message, maxWords);
+  const messages: unknown[] = Array.isArray(params["messages"]) ? params["messages"] : [];
+  const first = messages[0];
+  const content = isObject(first) ? first["content"] : undefined;
+  const text = isObject(content) ? content["text"] : undefined;
+  return typeof text === "string" ? textOrPart(text, maxWords) : textOrPart(method, maxWords);
+}
+
+/** What the client answers to a request of the server, in a few words. */
+export function wordsOfAnswer(answer: Readonly<Record<string, unknown>>): string {
+  const { action, content, roots } = answer;
+  if (typeof action === "string") return textOrPart(action, maxWords);
+  if (isObject(content) && typeof content["text"] === "string") return textOrPart(content["text"], maxWords);
+  return Array.isArray(roots) ? `${roots.length} roots` : "";
+}
+
+/** Why something was cancelled. */
+export function wordsOfCancel({ params }: RpcMessage): string {
+  const { reason } = params;
+  return typeof reason === "string" ? textOrPart(reason, maxWords) : "";
+}
+
+function readable(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? "";
+  } catch {
+    return "";
+  }
+}
