@@ -20,6 +20,8 @@ const maxKeptBytes = 256 * 1_024;
 const maxKeptTools = 1_000;
 /** Bytes from which on a list of tools fills so much of a model's context that hosts complain. */
 const largeListBytes = 100_000;
+/** How deep a tool is nested that is kept. JSON of one that is much deeper cannot be written. */
+const maxToolDepth = 100;
 /** How deep a schema is read for header fields, and how many it may declare. */
 const maxDepth = 8;
 const maxHeaders = 32;
@@ -37,11 +39,12 @@ export class ToolList {
   add(result: Readonly<Record<string, unknown>>): void {
     const tools: unknown[] = Array.isArray(result["tools"]) ? result["tools"] : [];
     for (const tool of tools) {
-      const text = jsonText(tool);
+      const text = isShallow(tool, maxToolDepth) ? JSON.stringify(tool) : "";
       const bytes = Buffer.byteLength(text);
       this.count += 1;
       this.bytes += bytes;
-      if (!isObject(tool) || typeof tool["name"] !== "string" || this.#tools.has(tool["name"])) continue;
+      if (text === "" || !isObject(tool) || typeof tool["name"] !== "string") continue;
+      if (this.#tools.has(tool["name"])) continue;
       if (this.keptBytes + bytes > maxKeptBytes || this.#tools.size >= maxKeptTools) continue;
       this.keptBytes += bytes;
       this.#tools.set(tool["name"], { text, bytes, headers: headersOf(tool["inputSchema"]) });
@@ -96,13 +99,10 @@ function withoutSecrets(schema: unknown, hide: (text: string) => string): unknow
   }
 }
 
-/** JSON text. A value that is nested too deep for it has none. */
-function jsonText(value: unknown): string {
-  try {
-    return JSON.stringify(value) ?? "";
-  } catch {
-    return "";
-  }
+/** Whether a value is nested no deeper than so many levels. It never looks deeper than that. */
+function isShallow(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  return levels > 0 && Object.values(value).every((below) => isShallow(below, levels - 1));
 }
 
 /** The header fields that a schema declares by `x-mcp-header`. */
