@@ -1,0 +1,53 @@
+import { headerValue, isEventStreamType } from "mcp-tunnel-protocol";
+import type { Captured } from "../captured.js";
+import type { EntryKind, EntryState, ExchangeSummary, SummaryMcp } from "../model.js";
+import { defined, type ViewContext } from "./context.js";
+
+/** A row of the list. */
+export function summaryOf(entry: Captured, { hider, mcp }: ViewContext): ExchangeSummary {
+  const { over, refusal, head } = entry;
+  const error = over?.error;
+  return defined<ExchangeSummary>({
+    id: entry.id,
+    kind: kindOf(entry),
+    state: stateOf(entry),
+    startedAt: entry.startedAt,
+    method: head.method,
+    path: hider.target(head.path),
+    status: over?.status ?? entry.response?.status ?? refusal?.status,
+    durationMs: over?.durationMs,
+    waitMs: entry.headMs,
+    requestBytes: over?.requestBytes ?? entry.requestBody.bytes,
+    responseBytes: over?.responseBytes ?? entry.responseBody.bytes,
+    error: error && { code: error.code, message: hider.text(error.message) },
+    mcp: mcpOf(mcp.summary(entry), hider),
+    user: headerValue((entry.serviceHead ?? head).headers, "x-tunnel-user"),
+    replayOf: entry.replayOf,
+    refusal: refusal && { code: refusal.code, count: refusal.count, message: refusal.message },
+  });
+}
+
+export function kindOf({ refusal, socket, head, response, events }: Captured): EntryKind {
+  if (refusal !== undefined) return "refused";
+  if (socket !== undefined || (head.upgrade === true && response === undefined)) return "websocket";
+  const type = response && headerValue(response.headers, "content-type");
+  return events !== undefined || isEventStreamType(type ?? "") ? "stream" : "http";
+}
+
+export function stateOf({ refusal, over }: Captured): EntryState {
+  if (refusal !== undefined) return "failed";
+  if (over === undefined) return "open";
+  if (over.error === undefined) return "done";
+  return over.error.code === "cancelled" ? "cancelled" : "failed";
+}
+
+/** The URI of a resource, and what a server says of an error, may have secrets in them. */
+function mcpOf(mcp: SummaryMcp | undefined, hider: ViewContext["hider"]): SummaryMcp | undefined {
+  if (mcp === undefined) return undefined;
+  const { name, error } = mcp;
+  return {
+    ...mcp,
+    ...(name === undefined ? {} : { name: hider.text(name) }),
+    ...(error === undefined ? {} : { error: { ...error, message: hider.text(error.message) } }),
+  };
+}
