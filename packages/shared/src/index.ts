@@ -6,16 +6,27 @@
  * - `size.ts`, `duration.ts`: numbers of bytes and spans of time as people write them
  * - `addresses.ts`: addresses of visitors, ranges of them, and the keys under which they count
  * - `loopback.ts`: names and addresses of this machine
- * - `mcp-header-value.ts`: values that header fields of MCP repeat from a message
  * - `text.ts`: work on text that takes no longer than the text is long
  * - `open-list.ts`: what is open now
+ * - `json.ts`: JSON text, changed in places
+ * - `mcp-headers.ts`: header fields that repeat parts of a message of MCP
  * - `errors.ts`: the message of anything that was thrown
  */
 export { addressKey, AddressRanges, plainAddress } from "./addresses.js";
 export { durationForm, formatDuration, parseDuration } from "./duration.js";
 export { messageOf, stackOf } from "./errors.js";
+export { isObject, splice, walkJson } from "./json.js";
+export type { JsonEdit, JsonObject } from "./json.js";
 export { isLocalhost, isLoopback, isLoopbackAddress } from "./loopback.js";
-export { decodeHeaderValue } from "./mcp-header-value.js";
+export {
+  decodeHeaderValue,
+  encodeHeaderValue,
+  mcpNameMember,
+  mcpParamHeaders,
+  mcpParamText,
+  mcpParamValue,
+} from "./mcp-headers.js";
+export type { McpParamHeader } from "./mcp-headers.js";
 export { OpenList } from "./open-list.js";
 export type { Linked } from "./open-list.js";
 export { printable, printableJson, printableLines } from "./printable.js";

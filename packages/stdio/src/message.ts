@@ -1,10 +1,8 @@
 import { Buffer } from "node:buffer";
+import { isObject, type JsonObject } from "mcp-tunnel-shared";
 
 /** The id of a JSON-RPC request (JSON-RPC 2.0 section 4). MCP allows no null. */
 export type RequestId = string | number;
-
-/** A JSON object whose members are not known. */
-export type JsonObject = Record<string, unknown>;
 
 /**
  * One JSON-RPC message on its way between a visitor and a server. The bridge passes `text` on as it came. It
@@ -114,10 +112,6 @@ export function isRequestId(value: unknown): value is RequestId {
 function hasLongToken(value: JsonObject): boolean {
   const token = metaOf({ text: "", value })?.["progressToken"];
   return typeof token === "string" && !isRequestId(token);
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** The `params` of a message, if they are an object. */

@@ -1,4 +1,5 @@
-import { errorCodes, isMessageValue, isObject, isRequestId, onOneLine, type Message } from "../message.js";
+import { isObject } from "mcp-tunnel-shared";
+import { errorCodes, isMessageValue, isRequestId, onOneLine, type Message } from "../message.js";
 import type { ResolvedStdioOptions } from "../options.js";
 import { messagesOfBatch } from "../batch.js";
 import { errorResponse, invalidRequest } from "./answers.js";

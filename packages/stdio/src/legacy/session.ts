@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { formatBytes } from "mcp-tunnel-shared";
+import { formatBytes, isObject } from "mcp-tunnel-shared";
 import { allowsEventStream, namesEventStream } from "../http/accept.js";
 import { invalidRequest } from "../http/answers.js";
 import { eventStreamHeaders } from "../http/event-stream.js";
@@ -7,7 +7,6 @@ import type { Unread } from "../http/unread.js";
 import {
   cancelledOf,
   errorCodes,
-  isObject,
   isRequest,
   isResponse,
   type Message,

@@ -1,11 +1,10 @@
-import { formatDuration } from "mcp-tunnel-shared";
+import { formatDuration, isObject } from "mcp-tunnel-shared";
 import { namesEventStream } from "../http/accept.js";
 import { invalidRequest, jsonAnswer, unavailable } from "../http/answers.js";
 import { EventStream, eventStreamHeaders } from "../http/event-stream.js";
 import type { Unread } from "../http/unread.js";
 import {
   errorCodes,
-  isObject,
   isRequest,
   light,
   type Message,

@@ -1,7 +1,8 @@
+import { isObject } from "mcp-tunnel-shared";
 import { jsonAnswer, jsonResponse, unavailable } from "../http/answers.js";
 import { EventStream, eventStreamHeaders } from "../http/event-stream.js";
 import type { Unread } from "../http/unread.js";
-import { errorCodes, errorText, isObject, type Message, type RequestId } from "../message.js";
+import { errorCodes, errorText, type Message, type RequestId } from "../message.js";
 
 type State =
   /** Nothing was sent to the visitor yet. */

@@ -1,5 +1,6 @@
 import type * as Sdk from "@modelcontextprotocol/server";
-import { errorCodes, isObject, isRequest, type Message } from "../message.js";
+import { isObject } from "mcp-tunnel-shared";
+import { errorCodes, isRequest, type Message } from "../message.js";
 import { firstModernVersion, isModernVersion } from "./looks-modern.js";
 import { hasOneReading } from "./one-reading.js";
 import type { Refusal } from "./refusal.js";

@@ -1,4 +1,4 @@
-import { walk } from "./splice.js";
+import { walkJson } from "mcp-tunnel-shared";
 
 /**
  * The members that tell a request from those of other visitors, or decide whether a message may pass. They
@@ -19,7 +19,7 @@ const pathsByFolded = new Map(
 export function hasOneReading(json: string): boolean {
   const seen = new Set<string>();
   let isPlain = true;
-  walk(json, 3, {
+  walkJson(json, 3, {
     onMember(members, depth) {
       const path = members.slice(0, depth).join("/");
       const meant = pathsByFolded.get(folded(path));

@@ -1,5 +1,6 @@
+import { isObject } from "mcp-tunnel-shared";
 import type { Backoff } from "../child/backoff.js";
-import { isObject, type RequestMessage, type ResponseMessage } from "../message.js";
+import type { RequestMessage, ResponseMessage } from "../message.js";
 import type { ResolvedStdioOptions } from "../options.js";
 import type { PipeEnd } from "../pipe.js";
 import { version } from "../version.js";

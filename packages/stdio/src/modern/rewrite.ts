@@ -1,3 +1,4 @@
+import { splice, type JsonEdit } from "mcp-tunnel-shared";
 import {
   cancelledOf,
   detached,
@@ -8,7 +9,6 @@ import {
   type RequestMessage,
 } from "../message.js";
 import { subscriptionIdKey } from "./meta-keys.js";
-import { splice, type Edit } from "./splice.js";
 
 /** What a visitor calls a request, as JSON text. */
 export interface VisitorNames {
@@ -37,7 +37,7 @@ export function toServer({ text }: RequestMessage, number: number): { text: stri
 
 /** The text of a server's message for the visitor whose request has the number. */
 export function toVisitor(message: Message, number: number, { id, progressToken }: VisitorNames): string {
-  const edits: Edit[] = [];
+  const edits: JsonEdit[] = [];
   if (isResponse(message)) {
     edits.push({ path: idPath, from: number, to: id });
     edits.push({ path: ["result", "_meta", subscriptionIdKey], from: number, to: id });

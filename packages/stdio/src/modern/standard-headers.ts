@@ -1,20 +1,7 @@
-import { decodeHeaderValue } from "mcp-tunnel-shared";
+import { decodeHeaderValue, mcpNameMember } from "mcp-tunnel-shared";
 import { metaOf, paramsOf, type RequestMessage } from "../message.js";
 import { protocolVersionKey } from "./meta-keys.js";
 import { mismatch, type Refusal } from "./refusal.js";
-
-/**
- * The member of `params` that `Mcp-Name` repeats (MCP 2026-07-28, Streamable HTTP, "Standard Request
- * Headers", and the tasks extension).
- */
-const namedBy = new Map([
-  ["tools/call", "name"],
-  ["prompts/get", "name"],
-  ["resources/read", "uri"],
-  ["tasks/get", "taskId"],
-  ["tasks/update", "taskId"],
-  ["tasks/cancel", "taskId"],
-]);
 
 /**
  * The part of the checks of header fields that `@modelcontextprotocol/server` does in its own endpoint alone:
@@ -32,7 +19,7 @@ export function checkStandardHeaders({ headers }: Request, request: RequestMessa
       "(missing)",
       `the body names method ${method} but the required Mcp-Method header is absent`,
     );
-  const member = namedBy.get(method);
+  const member = mcpNameMember(method);
   if (member === undefined) return undefined;
   return checkName(headers.get("mcp-name"), member, paramsOf(request)?.[member]);
 }

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { isObject, type JsonObject } from "../../src/message.js";
+import { isObject, type JsonObject } from "mcp-tunnel-shared";
 import type { SharedServer } from "../../src/modern/shared-server.js";
 import { post, received, scriptedServer, started, textsOf, type ScriptedProcess } from "./scripted-server.js";
 

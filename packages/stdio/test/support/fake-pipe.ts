@@ -1,4 +1,5 @@
-import { parseMessage, type JsonObject } from "../../src/message.js";
+import type { JsonObject } from "mcp-tunnel-shared";
+import { parseMessage } from "../../src/message.js";
 import type { OpenPipe, Pipe, PipeEnd, PipeOwner } from "../../src/pipe.js";
 
 /** A server without a process: a test says what it says. */

@@ -1,7 +1,12 @@
-import { createScanner } from "jsonc-parser";
+/** A JSON object whose members are not known. */
+export type JsonObject = Record<string, unknown>;
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
 
 /** A string or a number inside JSON text that is replaced where it stands. */
-export interface Edit {
+export interface JsonEdit {
   /** The names of the members on the way to it, from the outermost. */
   readonly path: readonly string[];
   /** The JSON text that takes its place. */
@@ -10,23 +15,11 @@ export interface Edit {
   readonly from?: number;
 }
 
-export interface Spliced {
+interface Spliced {
   readonly text: string;
   /** What stood at the path of each edit, as JSON text. The last one counts if a member is there twice. */
   readonly found: readonly (string | undefined)[];
 }
-
-// The kinds of tokens (jsonc-parser, enum SyntaxKind). The types of the package declare them as a
-// `const enum`, which a module that is compiled by itself cannot read.
-const openBrace = 1;
-const closeBrace = 2;
-const openBracket = 3;
-const closeBracket = 4;
-const comma = 5;
-const colon = 6;
-const stringLiteral = 10;
-const numericLiteral = 11;
-const endOfText = 17;
 
 /**
  * Replaces values inside JSON text. All else stays as it is: white space, the order of members, numbers that
@@ -36,12 +29,12 @@ const endOfText = 17;
  * @param json JSON that has been parsed already: faults of its grammar are not looked for. It may be nested
  *   deeper than the stack of a recursive reader.
  */
-export function splice(json: string, edits: readonly Edit[]): Spliced {
+export function splice(json: string, edits: readonly JsonEdit[]): Spliced {
   const deepest = Math.max(...edits.map((edit) => edit.path.length));
   const found: (string | undefined)[] = edits.map(() => undefined);
   let text = "";
   let copied = 0;
-  walk(json, deepest, {
+  walkJson(json, deepest, {
     onValue(members, depth, start, end, isNumber) {
       for (const [index, { path, from, to }] of edits.entries()) {
         if (path.length !== depth || path.some((member, level) => members[level] !== member)) continue;
@@ -70,36 +63,63 @@ interface Visitor {
 /**
  * Reads the members of all objects that are nested in no more than `deepest - 1` others, as they are written.
  */
-export function walk(json: string, deepest: number, visitor: Visitor): void {
+export function walkJson(json: string, deepest: number, visitor: Visitor): void {
   const members: (string | undefined)[] = [];
-  const scanner = createScanner(json, true);
   let depth = 0;
   let name = "";
-  for (let kind: number = scanner.scan(); kind !== endOfText; kind = scanner.scan()) {
-    if (kind === openBrace || kind === openBracket) depth++;
-    else if (kind === closeBrace || kind === closeBracket) depth--;
+  let at = 0;
+  while (at < json.length) {
+    const start = at;
+    const kind = json[at] as string;
+    at = endOfToken(json, at, kind);
+    if (kind === "{" || kind === "[") depth++;
+    else if (kind === "}" || kind === "]") depth--;
     if (depth === 0 || depth > deepest) continue;
     switch (kind) {
-      case openBrace:
-      case openBracket:
-      case comma:
+      case "{":
+      case "[":
+      case ",":
         members[depth - 1] = undefined;
         break;
-      case colon:
+      case ":":
         members[depth - 1] = name;
         visitor.onMember?.(members, depth);
         break;
-      case stringLiteral:
-      case numericLiteral: {
-        if (members[depth - 1] === undefined) {
-          name = scanner.getTokenValue();
-          break;
-        }
-        const start = scanner.getTokenOffset();
-        const end = start + scanner.getTokenLength();
-        visitor.onValue?.(members, depth, start, end, kind === numericLiteral);
+      case '"':
+        if (members[depth - 1] === undefined) name = textOf(json.slice(start, at));
+        else visitor.onValue?.(members, depth, start, at, false);
         break;
-      }
+      default:
+        if (numeric.test(kind) && members[depth - 1] !== undefined)
+          visitor.onValue?.(members, depth, start, at, true);
     }
   }
+}
+
+/** What a number begins with, and what it goes on with. */
+const numeric = /[-0-9]/;
+const inNumber = /[-+.0-9eE]/;
+
+/** Where the token that begins at `at` ends. A letter of `true`, `false` or `null` counts as a token. */
+function endOfToken(json: string, at: number, kind: string): number {
+  if (kind === '"') return endOfString(json, at);
+  let end = at + 1;
+  if (numeric.test(kind)) while (end < json.length && inNumber.test(json[end] as string)) end++;
+  return end;
+}
+
+/** Strings can be most of a text: they are searched for their end, not read. */
+function endOfString(json: string, at: number): number {
+  for (let end = json.indexOf('"', at + 1); end !== -1; end = json.indexOf('"', end + 1)) {
+    let before = end - 1;
+    while (json[before] === "\\") before--;
+    // An even number of backslashes: each pair stands for one, and none of them for the quotation mark.
+    if ((end - before) % 2 === 1) return end + 1;
+  }
+  return json.length;
+}
+
+/** A string of JSON. Strings of an array are read as well, though nobody asks for them. */
+function textOf(literal: string): string {
+  return literal.includes("\\") ? (JSON.parse(literal) as string) : literal.slice(1, -1);
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { splice } from "../../src/modern/splice.js";
+import { splice } from "../src/json.js";
 
 const id = [{ path: ["id"], to: "7" }];
 
