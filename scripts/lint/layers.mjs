@@ -136,6 +136,7 @@ export const packages = {
         net: "names looked up, and errors of TLS explained",
       },
       { service: "what answers visitors, and one exchange with it" },
+      { "own-exchange.ts": "the entry /own-exchange: requests that a wrapper of a service sends to it" },
       { "service/http": "a service behind HTTP: requests forwarded, answers brought back" },
       { "service/handler": "a handler or a server of the program itself" },
       { "service-options.ts": "what is served, and how it is told of visitors" },
