@@ -1,4 +1,9 @@
 import type { ObserveExchange, Service, TunnelClient } from "mcp-tunnel-client";
+import type { ReplayEvent } from "./replay/event.js";
+import type { ServerEvent } from "./servers.js";
+
+export type { ReplayEvent } from "./replay/event.js";
+export type { ServerEvent } from "./servers.js";
 
 export interface InspectorOptions {
   /** The service, as a person would name it. Default: `the local service`. */
@@ -11,30 +16,6 @@ export interface InspectorOptions {
   readonly privatePaths?: readonly string[];
   /** Called when a replay begins, and when it is over. Default: nobody is told. */
   readonly onReplay?: (event: ReplayEvent) => void;
-}
-
-/** A request that the user of the inspector has sent to the service again. */
-export interface ReplayEvent {
-  /** The id of the replay, and of the exchange that it repeats. */
-  readonly id: number;
-  readonly replayOf: number;
-  readonly method: string;
-  readonly path: string;
-  /** Undefined when it begins. */
-  readonly status: number | undefined;
-  readonly durationMs: number | undefined;
-  readonly error: { readonly code: string; readonly message: string } | undefined;
-  /** What it is in MCP: `tools/call`, and the name of the tool. */
-  readonly mcp: { readonly method: string; readonly name?: string } | undefined;
-}
-
-/** What a process of an MCP server on stdio does. An event of mcp-tunnel-stdio fits. */
-export interface ServerEvent {
-  readonly type: "started" | "ended" | "failed" | "stderr" | "stray" | "notice";
-  readonly process?: number;
-  readonly purpose?: string;
-  readonly message?: string;
-  readonly line?: string;
 }
 
 /** Where the page is. */

@@ -1,0 +1,14 @@
+/** A request that the user of the inspector has sent to the service again. */
+export interface ReplayEvent {
+  /** The id of the replay, and of the exchange that it repeats. */
+  readonly id: number;
+  readonly replayOf: number;
+  readonly method: string;
+  readonly path: string;
+  /** Undefined when it begins. */
+  readonly status: number | undefined;
+  readonly durationMs: number | undefined;
+  readonly error: { readonly code: string; readonly message: string } | undefined;
+  /** What it is in MCP: `tools/call`, and the name of the tool. */
+  readonly mcp: { readonly method: string; readonly name?: string } | undefined;
+}
