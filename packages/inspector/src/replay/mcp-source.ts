@@ -1,0 +1,36 @@
+import { headerValue } from "mcp-tunnel-protocol";
+import type { Captured } from "../captured.js";
+import type { McpView } from "../mcp/view.js";
+import type { Era, ToolInfo } from "../model.js";
+import { readMessages } from "../rpc.js";
+import type { RpcMessage } from "../rpc.js";
+
+/** What replays need to know of MCP. */
+export type McpSource = Pick<McpView, "initializeOf" | "sessions" | "summary" | "tool">;
+
+/** The era in which an entry was sent. Undefined if it is no part of MCP, or of its oldest transport. */
+export function eraOf(entry: Captured, mcp: McpSource): Era | undefined {
+  if (headerValue(entry.head.headers, "mcp-session-id") !== undefined) return "legacy";
+  const key = mcp.summary(entry)?.session;
+  return key === undefined ? undefined : mcp.sessions().find((session) => session.key === key)?.era;
+}
+
+/** The tool of the entry's session with that name. */
+export function toolOf(entry: Captured, name: string, mcp: McpSource): ToolInfo | undefined {
+  const key = mcp.summary(entry)?.session;
+  return key === undefined ? undefined : mcp.tool(key, name);
+}
+
+/**
+ * Whether a request was answered on an event stream of another exchange: the transport HTTP with SSE of
+ * revision 2024-11-05. A later server never says 202 to a request.
+ */
+export function isOfOldTransport(entry: Captured, mcp: McpSource): boolean {
+  if (entry.response?.status !== 202 || eraOf(entry, mcp) !== "legacy") return false;
+  return messagesOf(entry.head.headers, entry.requestBody.bufferOf()).some(({ kind }) => kind === "request");
+}
+
+/** The messages of MCP in a body: none if it is packed, or something else. */
+export function messagesOf(headers: readonly string[], body: Buffer): RpcMessage[] {
+  return headerValue(headers, "content-encoding") === undefined ? readMessages(body.toString()) : [];
+}

@@ -1,0 +1,167 @@
+import type { Service } from "mcp-tunnel-client";
+import type { Recorder } from "../capture/recorder.js";
+import type { Captured } from "../captured.js";
+import type { ReplayAnswer, ReplayRequest } from "../model.js";
+import { subjectOf } from "../rpc.js";
+import type { RpcMessage } from "../rpc.js";
+import { Allowance } from "./allowance.js";
+import { editedRequest } from "./edited.js";
+import type { Edit } from "./edited.js";
+import type { ReplayEvent } from "./event.js";
+import { warningOf, whyNot } from "./judgement.js";
+import { eraOf, isOfOldTransport, messagesOf, toolOf } from "./mcp-source.js";
+import type { McpSource } from "./mcp-source.js";
+import { withMcpFields, withNewId } from "./modern.js";
+import type { Outgoing } from "./outgoing.js";
+import { ReplayProblem } from "./problem.js";
+import { Replay } from "./replay.js";
+import type { Call, Plan } from "./replay.js";
+import type { Way } from "./sending.js";
+import { WrappedService } from "./wrapped.js";
+
+export interface ReplayerOptions {
+  /** The secret that the page shows as a mark, in the details of an entry. */
+  readonly secretOf: (entry: Captured, mark: string) => string | undefined;
+  /** Called when a replay begins, and when it is over. */
+  readonly onReplay?: (event: ReplayEvent) => void;
+}
+
+/**
+ * Sends captured requests again, as they were or edited. They go to the service that was wrapped, in this
+ * program, and nowhere else: a request has no say in where that service is, and redirects are not followed.
+ */
+export class Replayer {
+  readonly #recorder: Recorder;
+  readonly #mcp: McpSource;
+  readonly #options: ReplayerOptions;
+  readonly #allowance = new Allowance();
+  readonly #open = new Set<Replay>();
+  /** Undefined before there is a service, and after its end. */
+  #wrapped: WrappedService | undefined;
+
+  constructor(recorder: Recorder, mcp: McpSource, options: ReplayerOptions) {
+    this.#recorder = recorder;
+    this.#mcp = mcp;
+    this.#options = options;
+  }
+
+  /** The service for the client, or for a gate. Replays go to the service itself. Call it once. */
+  wrap(service: Service): Service {
+    this.#wrapped = new WrappedService(service, this.#recorder, () => this.close());
+    return this.#wrapped;
+  }
+
+  /** Why an entry cannot be sent again. */
+  whyNot(entry: Captured): string | undefined {
+    if (this.#mcp.summary(entry)?.method === "(answer)") {
+      return "It answers a request of the server, which asks nothing in another session.";
+    }
+    if (isOfOldTransport(entry, this.#mcp)) {
+      return "Its answer came on another event stream (HTTP with SSE, revision 2024-11-05).";
+    }
+    return whyNot(entry);
+  }
+
+  /** What may happen again if an entry is sent as it is. */
+  warning(entry: Captured): string | undefined {
+    const { method, headers } = entry.head;
+    return this.#warning(entry, method, messagesOf(headers, entry.requestBody.bufferOf()));
+  }
+
+  /**
+   * Sends an entry again. The answer comes once the request is on its way. In a session of its own that takes
+   * as long as the server takes to begin the session.
+   * @throws ReplayProblem
+   */
+  async replay(entry: Captured, { confirmed, edit = {} }: ReplayRequest): Promise<ReplayAnswer> {
+    const problem = this.whyNot(entry);
+    if (problem !== undefined) throw new ReplayProblem(409, "cannot_replay", problem);
+    const way = this.#wayOf(entry);
+    const plan = this.#plan(entry, edit);
+    const { head, body } = plan.request;
+    const messages = messagesOf(head.headers, body);
+    const warning = this.#warning(entry, head.method, messages);
+    if (warning !== undefined && confirmed !== true) {
+      throw new ReplayProblem(409, "needs_confirmation", warning);
+    }
+    this.#allowance.take();
+    const replay = new Replay(way, plan);
+    this.#open.add(replay);
+    const call = await replay.begin(() => {
+      this.#open.delete(replay);
+      this.#allowance.give();
+    });
+    void this.#tell(call, plan.request, messages[0]);
+    return { id: call.entry.id };
+  }
+
+  /** Ends an open replay. `id`: of any of its requests. False if there is none. */
+  cancel(id: number): boolean {
+    for (const replay of this.#open) {
+      if (!replay.has(id)) continue;
+      replay.cancel();
+      return true;
+    }
+    return false;
+  }
+
+  /** Ends all replays. None can begin afterwards. */
+  close(): void {
+    this.#wrapped = undefined;
+    for (const replay of this.#open) replay.close();
+  }
+
+  #wayOf({ id }: Captured): Way {
+    const tunnel = this.#wrapped?.tunnel;
+    if (this.#wrapped === undefined || tunnel === undefined) {
+      const message = "the client has not been connected yet: try again once it is online";
+      throw new ReplayProblem(409, "not_connected", message);
+    }
+    return { service: this.#wrapped.service, tunnel, recorder: this.#recorder, replayOf: id };
+  }
+
+  #plan(entry: Captured, edit: Edit): Plan {
+    const request = editedRequest(entry, edit, (mark) => this.#options.secretOf(entry, mark));
+    const alone: Plan = { request, session: "none", initialize: undefined };
+    switch (eraOf(entry, this.#mcp)) {
+      case undefined:
+        return alone;
+      case "legacy": {
+        const [first] = messagesOf(request.head.headers, request.body);
+        if (first?.method === "initialize") return { ...alone, session: "begins" };
+        return { request, session: "own", initialize: this.#mcp.initializeOf(entry) };
+      }
+      case "modern": {
+        const { headers } = entry.serviceHead ?? entry.head;
+        const toolNamed = (name: string) => toolOf(entry, name, this.#mcp);
+        const fit = edit.body === undefined ? request : withMcpFields(request, headers, toolNamed);
+        return { ...alone, request: withNewId(fit) };
+      }
+    }
+  }
+
+  #warning(entry: Captured, method: string, messages: readonly RpcMessage[]): string | undefined {
+    const isOwnSession = eraOf(entry, this.#mcp) === "legacy";
+    return warningOf(method, messages, isOwnSession, (name) => toolOf(entry, name, this.#mcp));
+  }
+
+  async #tell({ entry, over }: Call, { head }: Outgoing, message: RpcMessage | undefined): Promise<void> {
+    const { onReplay } = this.#options;
+    if (onReplay === undefined || entry.replayOf === undefined) return;
+    const name = message && subjectOf(message);
+    const method = message?.method;
+    const begun: ReplayEvent = {
+      id: entry.id,
+      replayOf: entry.replayOf,
+      method: head.method,
+      path: head.path,
+      status: undefined,
+      durationMs: undefined,
+      error: undefined,
+      mcp: method === undefined ? undefined : { method, ...(name === undefined ? {} : { name }) },
+    };
+    onReplay(begun);
+    const { status, durationMs, error } = await over;
+    onReplay({ ...begun, status, durationMs, error });
+  }
+}
