@@ -51,6 +51,11 @@ export class Replayer {
     return this.#wrapped;
   }
 
+  /** Replays that are not over. */
+  get open(): number {
+    return this.#open.size;
+  }
+
   /** Why an entry cannot be sent again. */
   whyNot(entry: Captured): string | undefined {
     if (this.#mcp.summary(entry)?.method === "(answer)") {
