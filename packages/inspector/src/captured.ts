@@ -15,6 +15,8 @@ export interface Captured {
   readonly head: RequestHead;
   /** The request as the service got it, if somebody between has changed it. */
   readonly serviceHead: RequestHead | undefined;
+  /** The service was given the request. If not, a gate has answered, or the client has refused it. */
+  readonly reachedService: boolean;
   /** The exchange of which this is a replay. */
   readonly replayOf: number | undefined;
   readonly requestBody: CapturedBody;

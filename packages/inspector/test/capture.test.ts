@@ -52,6 +52,7 @@ describe("an exchange", () => {
       firstByteMs: 20,
       responseTrailers: ["X-B", "2"],
       serviceHead: undefined,
+      reachedService: false,
       events: undefined,
       socket: undefined,
       refusal: undefined,
@@ -211,8 +212,10 @@ describe("what the service gets", () => {
     const recording = new Recording();
     const { entry } = recording.begin();
     const head = requestHead({ headers: ["Host", "demo.test", "X-User", "me"] });
+    expect(entry.reachedService).toBe(false);
     recording.recorder.passed(recording.tunnel, recording.streamId, head);
     expect(entry.serviceHead).toBe(head);
+    expect(entry.reachedService).toBe(true);
   });
 
   it("is not kept if it is the same head, or an equal one", () => {
@@ -221,6 +224,7 @@ describe("what the service gets", () => {
     for (const head of [entry.head, { ...entry.head }, structuredClone(entry.head)]) {
       recording.recorder.passed(recording.tunnel, recording.streamId, head);
       expect(entry.serviceHead).toBeUndefined();
+      expect(entry.reachedService).toBe(true);
     }
   });
 

@@ -127,6 +127,7 @@ export class FakeExchange {
     this.entry = {
       id,
       startedAt,
+      reachedService: true,
       head,
       serviceHead: served,
       replayOf,

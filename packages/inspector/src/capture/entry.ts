@@ -46,6 +46,7 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
   readonly replayOf: number | undefined;
   readonly refusal: RefusedEvent | undefined;
   serviceHead: RequestHead | undefined = undefined;
+  reachedService: boolean;
   requestTrailers = noFields;
   requestEndMs: number | undefined = undefined;
   interim = noInterim;
@@ -78,6 +79,7 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
     this.id = ring.nextId;
     this.head = head;
     this.replayOf = replayOf;
+    this.reachedService = replayOf !== undefined;
     this.refusal = refusal;
     this.#ring = ring;
     this.#load = load;
@@ -106,6 +108,7 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
   }
 
   passed(head: RequestHead): void {
+    this.reachedService = true;
     if (this.#state !== "open" || isSame(head, this.head)) return;
     this.serviceHead = head;
     this.#otherCost += requestHeadCost(head);

@@ -45,6 +45,7 @@ export function captured(given: CapturedGiven = {}): Captured {
     id: (lastId += 1),
     startedAt: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
     serviceHead: undefined,
+    reachedService: true,
     replayOf: undefined,
     requestTrailers: [],
     requestEndMs: 1,
