@@ -9,7 +9,6 @@ import {
   maxFields,
 } from "mcp-tunnel-protocol";
 import type { RawHeaders, RequestHead } from "mcp-tunnel-protocol";
-import { isObject } from "mcp-tunnel-shared";
 import type { Captured } from "../captured.js";
 import type { Field, ReplayRequest } from "../model.js";
 import { withField } from "./outgoing.js";
@@ -39,7 +38,6 @@ export function editedRequest(
   edit: Edit,
   secretOf: (mark: string) => string | undefined,
 ): Outgoing {
-  checkShape(edit);
   const { method, path, headers } = entry.serviceHead ?? entry.head;
   const whole = (text: string): string => withSecrets(text, secretOf);
   const isSameBody = edit.body === undefined;
@@ -54,7 +52,7 @@ export function editedRequest(
     edit.headers === undefined
       ? headers
       : editedFields(
-          headers,
+          entry,
           edit.headers.map(([name, value]) => [name, whole(value)]),
         );
   const head: RequestHead = {
@@ -70,29 +68,6 @@ export function editedRequest(
   return { head, body, trailers };
 }
 
-/** The API takes JSON of any shape. */
-function checkShape(edit: unknown): void {
-  if (isObject(edit)) {
-    const { method, path, headers, body } = edit;
-    const areTexts = [method, path, body].every((value) => value === undefined || isText(value));
-    if (areTexts && (headers === undefined || areFields(headers))) return;
-  }
-  throw badRequest('"edit" has texts "method", "path" and "body", and "headers": a list of [name, value]');
-}
-
-function isText(value: unknown): boolean {
-  return typeof value === "string";
-}
-
-function areFields(value: unknown): boolean {
-  return (
-    Array.isArray(value) &&
-    (value as unknown[]).every(
-      (field) => Array.isArray(field) && field.length === 2 && (field as unknown[]).every(isText),
-    )
-  );
-}
-
 const marks = /\[hidden:([0-9a-f]{8})\]/g;
 
 function withSecrets(text: string, secretOf: (mark: string) => string | undefined): string {
@@ -105,22 +80,30 @@ function withSecrets(text: string, secretOf: (mark: string) => string | undefine
 
 /**
  * The user's fields, with the captured ones that belong to the tunnel. The page may send those back as they
- * were, or leave them out.
+ * were, or leave them out. It may also send back what a gate has taken out, such as the visitor's proof: that
+ * stays out.
  */
-function editedFields(captured: RawHeaders, edited: readonly Field[]): RawHeaders {
-  const fixed = fieldPairs(captured).filter(([name]) => tunnelFields.has(name));
+function editedFields({ head, serviceHead = head }: Captured, edited: readonly Field[]): RawHeaders {
+  const visitors = fieldPairs(head.headers);
+  const services = fieldPairs(serviceHead.headers);
+  const fixed = services.filter(([name]) => tunnelFields.has(name));
   const free: Field[] = [];
-  for (const [name, value] of edited) {
+  for (const field of edited) {
+    const [name, value] = field;
     if (!isToken(name)) throw badRequest(`${JSON.stringify(name)} is no name of a header field`);
     if (!isFieldValue(value)) {
       throw badRequest(`the value of ${name} has a character that no header field can have`);
     }
-    if (!tunnelFields.has(name)) free.push([name, value]);
-    else if (!fixed.some((field) => field[0] === name && field[1] === value)) {
-      throw badRequest(`${name} belongs to the tunnel: it cannot be changed here`);
-    }
+    const wasThere = isAmong(visitors, field) || isAmong(services, field);
+    if (tunnelFields.has(name)) {
+      if (!wasThere) throw badRequest(`${name} belongs to the tunnel: it cannot be changed here`);
+    } else if (!wasThere || isAmong(services, field)) free.push(field);
   }
   return [...fixed, ...free].flat();
+}
+
+function isAmong(fields: readonly Field[], [name, value]: Field): boolean {
+  return fields.some((field) => field[0].toLowerCase() === name.toLowerCase() && field[1] === value);
 }
 
 function fieldsFor(given: RawHeaders, body: Buffer, isSameBody: boolean): RawHeaders {

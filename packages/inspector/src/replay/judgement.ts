@@ -15,6 +15,7 @@ export function whyNot(entry: Captured): string | undefined {
       ? "The request is not complete yet."
       : "The request has never been complete: the visitor left, or nobody wanted the rest.";
   }
+  if (!entry.reachedService) return "The service never got it: a gate, or the client, has answered it.";
   if (body.missed) return "Its body was not kept, because too much came at once.";
   if (body.kept < body.bytes) return `Only the first ${body.kept} bytes of its body are kept.`;
   return undefined;

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createService } from "mcp-tunnel-client";
+import { fieldPairs } from "mcp-tunnel-protocol";
 import { describe, expect, it } from "vitest";
 import { closingAfterEach } from "../../../../test/support/cleanup.js";
 import type { ReplayRequest } from "../../src/model.js";
@@ -106,9 +107,6 @@ describe("a replay reaches the configured service alone", () => {
     ["a name that is empty", { headers: [["", "1"]] }],
     ["a CONNECT", { method: "CONNECT" }],
     ["a method with a second line", { method: "GET / HTTP/1.1\r\nX: " }],
-    ["a field that is no pair", { headers: [["X-A"]] as unknown as [string, string][] }],
-    ["a body that is no text", { body: 7 as unknown as string }],
-    ["no edit at all", null as unknown as object],
     ["a mark of nothing", { body: "[hidden:0123abcd]" }],
   ])("%s is refused", async (_what, edit) => {
     const { replays, seen } = await start();
@@ -149,5 +147,39 @@ describe("a replay reaches the configured service alone", () => {
       [replay.id, original.id, undefined],
       [replay.id, original.id, 200],
     ]);
+  });
+
+  // The proof that a gate asks for is for the gate alone: a service could use it to visit in that name.
+  describe("what a visitor has shown to a gate does not reach the service", () => {
+    const serviceHead = {
+      method: "GET",
+      path: "/a",
+      headers: [...visitorFields.slice(0, 6), "X-Tunnel-User", "ada", "Accept", "*/*"],
+    };
+    const gated = () =>
+      captured({ path: "/a", headers: [...visitorFields, "Accept", "*/*"], entry: { serviceHead } });
+
+    it("by a replay as it is", async () => {
+      const { replays } = await start();
+      expect((await replayed(replays, gated())).head.headers).toEqual(serviceHead.headers);
+    });
+
+    it("by a replay in which the page has all fields of the visitor", async () => {
+      const { replays } = await start();
+      const headers = [...fieldPairs([...visitorFields, "Accept", "*/*"]), ["X-Mine", "1"] as const];
+      const replay = await replayed(replays, gated(), { headers });
+      // The fields of the tunnel come first.
+      expect(replay.head.headers).toEqual([
+        ...["Host", "demo.relay.test", "X-Tunnel-Visitor", "192.0.2.7", "X-Tunnel-User", "ada"],
+        ...["X-Forwarded-For", "192.0.2.7", "Accept", "*/*", "X-Mine", "1"],
+      ]);
+    });
+
+    it("by a replay of what the gate has answered itself", async () => {
+      const { replays, seen } = await start();
+      const refused = captured({ headers: visitorFields, status: 401, entry: { reachedService: false } });
+      await expect(replays.replayer.replay(refused, {})).rejects.toMatchObject({ code: "cannot_replay" });
+      expect(seen).toEqual([]);
+    });
   });
 });
