@@ -221,7 +221,8 @@ export const packages = {
 
   inspector: {
     name: "mcp-tunnel-inspector",
-    knows: ["shared", "protocol", "client"],
+    // Its own name leads to the files of the page, which a build of their own has made.
+    knows: ["shared", "protocol", "client", "inspector"],
     layers: [
       {
         "limits.ts": "bounds of what is kept",

@@ -1,0 +1,101 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { guard, sendProblem } from "./answer.js";
+import { authorityOf, listenAt, loopbackAddress } from "./address.js";
+import { apiRoutes } from "./api.js";
+import type { StreamHub } from "./hub.js";
+import { PageFiles } from "./page-files.js";
+import type { ServerParts } from "./parts.js";
+import { problemOf } from "./problem.js";
+import { answerOf, type Route } from "./routes.js";
+import { brokenRule, isApi, type PagePlace } from "./rules.js";
+import { PageSecret } from "./secret.js";
+import { Streams } from "./streams.js";
+
+/** Connections at once. A browser has six for one page. */
+const maxConnections = 64;
+/** A program that says no more for so long loses its connection. Streams are exempt. */
+const idleMs = 30_000;
+const headersTimeoutMs = 10_000;
+const requestTimeoutMs = 30_000;
+
+export interface PageServer {
+  /** With the secret behind the `#`. Browsers send that part of a URL to nobody. */
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  readonly secret: string;
+  /** Ends all streams and connections. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves the page and its API. It keeps no process from its end: only a tunnel does.
+ * @throws TunnelError `invalid_option` for a host that other machines may reach, `unavailable` if the port is
+ *   taken.
+ */
+export async function openPage(
+  parts: ServerParts,
+  hub: StreamHub,
+  { host = "127.0.0.1", port: wantedPort = 0 }: { readonly host?: string; readonly port?: number } = {},
+): Promise<PageServer> {
+  const address = loopbackAddress(host);
+  const files = await PageFiles.load();
+  const server = createServer({
+    maxHeaderSize: 16_384,
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    // Fields that come twice are seen as such, and not half of them.
+    joinDuplicateHeaders: true,
+  });
+  server.maxConnections = maxConnections;
+  server.timeout = idleMs;
+  const port = await listenAt(server, address, wantedPort);
+  // A connection that cannot be accepted, because of too many open files, is no reason to end.
+  server.on("error", () => {});
+  server.on("connection", (socket) => socket.unref());
+  server.unref();
+
+  const authority = authorityOf(address, port);
+  const place: PagePlace = { authority, origin: `http://${authority}`, secret: new PageSecret() };
+  const streams = new Streams(hub, parts);
+  const routes = apiRoutes(parts, streams);
+  server.on("request", (req, res) => void answer(req, res, place, files, routes));
+  return {
+    url: `${place.origin}/#${place.secret.text}`,
+    host: address,
+    port,
+    secret: place.secret.text,
+    async close() {
+      streams.close();
+      await closed(server);
+    },
+  };
+}
+
+async function answer(
+  req: IncomingMessage,
+  res: ServerResponse,
+  place: PagePlace,
+  files: PageFiles,
+  routes: readonly Route[],
+): Promise<void> {
+  res.on("error", () => {});
+  guard(res);
+  try {
+    const broken = brokenRule(req, place);
+    if (broken !== undefined) throw broken;
+    if (isApi(req.url ?? "")) await answerOf(routes, req)(res);
+    else files.answer(req, res);
+  } catch (error) {
+    sendProblem(req, res, problemOf(error));
+  }
+}
+
+async function closed(server: Server): Promise<void> {
+  if (!server.listening) return;
+  const over = once(server, "close");
+  server.close();
+  server.closeAllConnections();
+  await over;
+}

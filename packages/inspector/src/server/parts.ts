@@ -1,0 +1,57 @@
+import type { Captured, Ring } from "../captured.js";
+import type {
+  CallDetail,
+  ExchangeDetail,
+  ExchangeSummary,
+  InspectorState,
+  McpSession,
+  ReplayAnswer,
+  ReplayRequest,
+  ServerState,
+  SessionDetail,
+} from "../model.js";
+
+/** The parts of an inspector that the page shows and drives. */
+export interface ServerParts {
+  readonly ring: Ring;
+  readonly mcp: McpPart;
+  readonly replayer: ReplayPart;
+  readonly servers: { states(): readonly ServerState[] };
+  readonly views: ViewsPart;
+  state(): InspectorState;
+  /** Whether anything new is captured. */
+  pause(paused: boolean): void;
+  /** Forgets all that was captured. */
+  clear(): void;
+}
+
+export interface McpPart {
+  sessions(): readonly McpSession[];
+  session(key: string): SessionDetail | undefined;
+  /** The keys of the calls that an entry carries. */
+  callsOf(entry: Captured): readonly string[];
+}
+
+export interface ReplayPart {
+  /** Throws what {@link problemOf} reads: an error with the properties `status` and `code`. */
+  replay(entry: Captured, request: ReplayRequest): ReplayAnswer;
+  /** False if no replay with that id is open. */
+  cancel(id: number): boolean;
+}
+
+/** How entries are shown. Secrets are marked in details and calls, and hidden for good in exports. */
+export interface ViewsPart {
+  summary(entry: Captured): ExchangeSummary;
+  detail(entry: Captured): Shown<ExchangeDetail>;
+  call(key: string): Shown<CallDetail> | undefined;
+  curl(entry: Captured): string;
+  /** A HAR without entries: JSON text that ends with `"entries":[` and what follows them. */
+  har(): readonly [before: string, after: string];
+  harEntry(entry: Captured): object;
+}
+
+/** A view, and the secrets that were hidden in it by their marks. */
+export interface Shown<View> {
+  readonly view: View;
+  find(mark: string): string | undefined;
+}
