@@ -44,7 +44,6 @@ describe("exchanges", () => {
     const { id } = page.add(captured({ path: "/one" }));
     expect((await page.ask(`/api/exchanges/${id}`)).json()).toMatchObject({ id, path: "/one", hidden: 1 });
     expect((await page.ask(`/api/exchanges/${id}/hidden/0123abcd`)).json()).toEqual({ value: "s3cret" });
-    expect((await page.ask(`/api/exchanges/${id}/hidden/ca11ca11`)).json()).toEqual({ value: "other" });
     expect((await page.ask(`/api/exchanges/${id}/hidden/00000000`)).status).toBe(404);
     const curl = await page.ask(`/api/exchanges/${id}/curl`);
     expect([curl.text, curl.headers["content-type"]]).toEqual(["curl /one", "text/plain; charset=utf-8"]);
@@ -114,9 +113,7 @@ describe("replays", () => {
     const why = Object.assign(new Error("read the warning"), { status: 409, code: "needs_confirmation" });
     await open({
       replayer: {
-        replay: () => {
-          throw why;
-        },
+        replay: () => Promise.reject(why),
         cancel: () => false,
       },
     });

@@ -61,17 +61,6 @@ export function apiRoutes(parts: ServerParts, streams: Streams): readonly Route[
     res.end(after);
   };
 
-  /** A call may have a secret that stands in another exchange, such as the stream of a session. */
-  const hiddenValue = (entry: Captured, mark: string): string | undefined => {
-    const value = views.detail(entry).find(mark);
-    if (value !== undefined) return value;
-    for (const key of mcp.callsOf(entry)) {
-      const inCall = views.call(key)?.find(mark);
-      if (inCall !== undefined) return inCall;
-    }
-    return undefined;
-  };
-
   return [
     route("/api/state", { GET: ({ res }) => sendJson(res, parts.state()) }),
     route("/api/stream", {
@@ -88,11 +77,11 @@ export function apiRoutes(parts: ServerParts, streams: Streams): readonly Route[
       },
     }),
     route("/api/exchanges/ID", {
-      GET: ({ res, args: [id] }) => sendJson(res, views.detail(entryOf(id)).view),
+      GET: ({ res, args: [id] }) => sendJson(res, views.detail(entryOf(id))),
     }),
     route("/api/exchanges/ID/hidden/MARK", {
       GET: ({ res, args: [id, mark = ""] }) => {
-        const value = hiddenValue(entryOf(id), mark);
+        const value = views.hidden(entryOf(id), mark);
         if (value === undefined)
           throw notFound("nothing with this mark is hidden in this exchange (any more)");
         sendJson(res, { value });
@@ -102,7 +91,7 @@ export function apiRoutes(parts: ServerParts, streams: Streams): readonly Route[
     route("/api/exchanges/ID/replay", {
       POST: async ({ req, res, args: [id] }) => {
         const request = readReplayRequest(await readJson(req));
-        sendJson(res, replayer.replay(entryOf(id), request), 202);
+        sendJson(res, await replayer.replay(entryOf(id), request), 202);
       },
     }),
     route("/api/exchanges/ID/cancel", {
@@ -124,7 +113,7 @@ export function apiRoutes(parts: ServerParts, streams: Streams): readonly Route[
       GET: ({ res, args: [key = ""] }) => {
         const call = views.call(key);
         if (call === undefined) throw notFound("no call with this key is kept (any more)");
-        sendJson(res, call.view);
+        sendJson(res, call);
       },
     }),
     route("/api/servers", { GET: ({ res }) => sendJson(res, { servers: servers.states() }) }),

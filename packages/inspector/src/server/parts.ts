@@ -28,13 +28,11 @@ export interface ServerParts {
 export interface McpPart {
   sessions(): readonly McpSession[];
   session(key: string): SessionDetail | undefined;
-  /** The keys of the calls that an entry carries. */
-  callsOf(entry: Captured): readonly string[];
 }
 
 export interface ReplayPart {
-  /** Throws what {@link problemOf} reads: an error with the properties `status` and `code`. */
-  replay(entry: Captured, request: ReplayRequest): ReplayAnswer;
+  /** Resolves once the request is on its way. Its errors have the properties `status` and `code`. */
+  replay(entry: Captured, request: ReplayRequest): Promise<ReplayAnswer>;
   /** False if no replay with that id is open. */
   cancel(id: number): boolean;
 }
@@ -42,16 +40,12 @@ export interface ReplayPart {
 /** How entries are shown. Secrets are marked in details and calls, and hidden for good in exports. */
 export interface ViewsPart {
   summary(entry: Captured): ExchangeSummary;
-  detail(entry: Captured): Shown<ExchangeDetail>;
-  call(key: string): Shown<CallDetail> | undefined;
+  detail(entry: Captured): ExchangeDetail;
+  call(key: string): CallDetail | undefined;
+  /** The secret that has this mark in the details of an entry or of its calls. */
+  hidden(entry: Captured, mark: string): string | undefined;
   curl(entry: Captured): string;
-  /** A HAR without entries: JSON text that ends with `"entries":[` and what follows them. */
+  /** A HAR without entries: JSON text that ends with `"entries":[`, and what follows the entries. */
   har(): readonly [before: string, after: string];
   harEntry(entry: Captured): object;
-}
-
-/** A view, and the secrets that were hidden in it by their marks. */
-export interface Shown<View> {
-  readonly view: View;
-  find(mark: string): string | undefined;
 }

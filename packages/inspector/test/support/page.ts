@@ -71,26 +71,20 @@ export async function openTestPage(changes: Partial<ServerParts> = {}): Promise<
         const session = sessions.find((one) => one.key === key);
         return session && { session, calls: [], tools: [] };
       },
-      callsOf: ({ id }) => [`${id}.0`],
     },
     replayer: {
       replay: (entry, request) => {
         asked.push([entry.id, request]);
-        return { id: 77 };
+        return Promise.resolve({ id: 77 });
       },
       cancel: (id) => id === 77,
     },
     servers: { states: () => [] },
     views: {
       summary: summaryOfTest,
-      detail: (entry) => ({
-        view: { ...summaryOfTest(entry), hidden: 1 } as never,
-        find: (mark) => (mark === "0123abcd" ? "s3cret" : undefined),
-      }),
-      call: (key) =>
-        key.endsWith(".0")
-          ? { view: { key } as never, find: (mark) => (mark === "ca11ca11" ? "other" : undefined) }
-          : undefined,
+      detail: (entry) => ({ ...summaryOfTest(entry), hidden: 1 }) as never,
+      call: (key) => (key.endsWith(".0") ? ({ key } as never) : undefined),
+      hidden: (_entry, mark) => (mark === "0123abcd" ? "s3cret" : undefined),
       curl: ({ head }) => `curl ${head.path}`,
       har: () => ['{"log":{"entries":[', "]}}"],
       harEntry: ({ id }) => ({ _id: id }),
