@@ -7,6 +7,7 @@ import { CountsReporter } from "./scripts/counts-reporter.js";
 const separate: Readonly<Record<string, string>> = {
   hosts: "test/hosts/**",
   image: "test/packaging/image.test.ts",
+  inspector: "test/inspector/**",
   services: "test/services/**",
   stdio: "test/stdio/**",
   survey: "test/survey/**",
