@@ -1,0 +1,75 @@
+import { useSignalEffect } from "@preact/signals";
+import { access } from "./api.ts";
+import { ComparePage } from "./actions/compare.tsx";
+import { Header } from "./header.tsx";
+import { useFilters } from "./filtering.ts";
+import { notice } from "./notice.ts";
+import { go, route } from "./route.ts";
+import { StatusBar } from "./status-bar.tsx";
+import { McpPage } from "./views/mcp.tsx";
+import { ServersPage } from "./views/servers.tsx";
+import { TrafficPage } from "./views/traffic.tsx";
+
+export function App() {
+  if (access.value !== "ok") return <NoSecret isRefused={access.value === "refused"} />;
+  return <Inspector />;
+}
+
+function Inspector() {
+  useFilters();
+  useSignalEffect(() => {
+    document.title = `${titleOf()} - mcp-tunnel inspector`;
+  });
+  return (
+    <div class="app">
+      <Header />
+      <View />
+      <StatusBar />
+      <div class="notice-place" role="status">
+        {notice.value !== undefined && (
+          <p class={notice.value.isError ? "notice error" : "notice"}>{notice.value.text}</p>
+        )}
+      </div>
+    </div>
+  );
+}
+
+function View() {
+  const { view, compare } = route.value;
+  if (compare !== undefined) {
+    return <ComparePage a={compare[0]} b={compare[1]} onClose={() => go({ compare: undefined })} />;
+  }
+  switch (view) {
+    case "traffic":
+      return <TrafficPage />;
+    case "mcp":
+      return <McpPage />;
+    case "servers":
+      return <ServersPage />;
+  }
+}
+
+function titleOf(): string {
+  const { view, compare, id } = route.value;
+  if (compare !== undefined) return `Compare ${compare[0]} and ${compare[1]}`;
+  if (view === "mcp") return "MCP";
+  if (view === "servers") return "Servers";
+  return id === undefined ? "Traffic" : `Exchange ${id}`;
+}
+
+function NoSecret({ isRefused }: { readonly isRefused: boolean }) {
+  return (
+    <main class="no-secret">
+      <h1>mcp-tunnel inspector</h1>
+      <p role="alert">
+        {isRefused
+          ? "This page belongs to an earlier start of the client, or its secret is not right."
+          : "This page shows private requests, so it opens only with its secret."}
+      </p>
+      <p>
+        Open the whole URL that the terminal shows after <code>Inspector</code>, with everything after the{" "}
+        <code>#</code>.
+      </p>
+    </main>
+  );
+}

@@ -1,0 +1,154 @@
+import { useState } from "preact/hooks";
+import { messageOf, sendJson } from "./api.ts";
+import { copyText } from "./clipboard.ts";
+import { saveHar } from "./har.ts";
+import { say } from "./notice.ts";
+import { Dialog } from "./parts/dialog.tsx";
+import { Link } from "./parts/link.tsx";
+import { printable } from "./parts/text.tsx";
+import { route, type View } from "./route.ts";
+import { link, servers, state } from "./store.ts";
+import type { InspectorState } from "../../src/model.ts";
+
+export function Header() {
+  return (
+    <header class="top">
+      <div class="top-line">
+        <h1 class="brand">
+          mcp-tunnel <span>inspector</span>
+        </h1>
+        <Where />
+        <Actions />
+      </div>
+      <Tabs />
+    </header>
+  );
+}
+
+/** What is published, and where. */
+function Where() {
+  if (state.value === undefined) return <div class="where" />;
+  const { service, url } = state.value;
+  return (
+    <div class="where">
+      <Connection connection={state.value.connection} />
+      {url !== undefined && (
+        <button
+          type="button"
+          class="button quiet where-url"
+          title="Copy the public URL"
+          onClick={() => void copyText(url, "the public URL")}
+        >
+          <span class="cut">{printable(url, true)}</span>
+          <span class="where-copy">copy</span>
+        </button>
+      )}
+      <span class="where-service cut" title={printable(service, true)}>
+        <span aria-hidden="true">→ </span>
+        <span class="offscreen">to </span>
+        {printable(service, true)}
+      </span>
+    </div>
+  );
+}
+
+const connections: Readonly<
+  Record<InspectorState["connection"], readonly [className: string, text: string]>
+> = {
+  online: ["good", "online"],
+  connecting: ["warn", "connecting"],
+  reconnecting: ["warn", "reconnecting"],
+  closed: ["bad", "closed"],
+};
+
+function Connection({ connection }: Pick<InspectorState, "connection">) {
+  const [className, text] = connections[connection];
+  return (
+    <span class={`pill ${className}`}>
+      <span class="offscreen">The tunnel is </span>
+      {text}
+    </span>
+  );
+}
+
+function Actions() {
+  const [isClearing, setClearing] = useState(false);
+  const isPaused = state.value?.paused === true;
+  const isOff = link.value.kind !== "live";
+  return (
+    <div class="actions">
+      <button
+        type="button"
+        class={isPaused ? "button on" : "button"}
+        disabled={isOff}
+        title={isPaused ? "Keep new requests again (p)" : "Keep nothing new; requests go on (p)"}
+        onClick={() => void togglePause()}
+      >
+        {isPaused ? "Resume capture" : "Pause capture"}
+      </button>
+      <button type="button" class="button" disabled={isOff} onClick={() => setClearing(true)}>
+        Clear
+      </button>
+      <button
+        type="button"
+        class="button"
+        disabled={isOff}
+        title="Save what the filters match as a HAR file, secrets hidden"
+        onClick={() => void saveHar(route.peek().filters)}
+      >
+        Export HAR
+      </button>
+      {isClearing && <ClearDialog onClose={() => setClearing(false)} />}
+    </div>
+  );
+}
+
+export async function togglePause(): Promise<void> {
+  const paused = state.peek()?.paused !== true;
+  try {
+    state.value = await sendJson<InspectorState>("POST", "pause", { paused });
+  } catch (error) {
+    say(messageOf(error), true);
+  }
+}
+
+function ClearDialog({ onClose }: { readonly onClose: () => void }) {
+  const clear = async (): Promise<void> => {
+    try {
+      await sendJson("DELETE", "exchanges");
+      say("All exchanges are deleted");
+    } catch (error) {
+      say(messageOf(error), true);
+    }
+    onClose();
+  };
+  return (
+    <Dialog title="Delete all exchanges?" onClose={onClose}>
+      <p>All that was captured is deleted, also what the filters do not show. Recordings in files stay.</p>
+      <div class="dialog-actions">
+        <button type="button" class="button danger" onClick={() => void clear()}>
+          Delete all
+        </button>
+        <button type="button" class="button" onClick={onClose}>
+          Cancel
+        </button>
+      </div>
+    </Dialog>
+  );
+}
+
+function Tabs() {
+  const { view, compare } = route.value;
+  const tab = (name: View, text: string) => (
+    <Link to={{ view: name, compare: undefined }} isCurrent={compare === undefined && view === name}>
+      {text}
+    </Link>
+  );
+  return (
+    <nav class="tabs" aria-label="Views">
+      {tab("traffic", "Traffic")}
+      {tab("mcp", "MCP")}
+      {(servers.value.length > 0 || view === "servers") && tab("servers", "Servers")}
+    </nav>
+  );
+}

@@ -1,0 +1,87 @@
+import { type ComponentChildren, createContext } from "preact";
+import { useContext, useState } from "preact/hooks";
+import { getJson, messageOf } from "../api.ts";
+import { bytesText } from "../format.ts";
+import { say } from "../notice.ts";
+
+/** The exchange that the texts below belong to, so that a hidden value can be asked for. */
+export const ExchangeOfTexts = createContext<number | undefined>(undefined);
+
+/** Longer texts are cut until the user wants all: browsers take long to lay a long line out. */
+const shownLength = 16 * 1_024;
+/** The text of a stranger may have any number of marks. Those after these stand as text. */
+const maxMarks = 200;
+
+/**
+ * A text of strangers. Control characters and those that change the direction of a text, or are not seen, are
+ * shown as symbols and escapes. Each hidden secret gets a button.
+ */
+export function Plain({ text, oneLine = false }: { readonly text: string; readonly oneLine?: boolean }) {
+  const [isWhole, setWhole] = useState(false);
+  const isCut = !isWhole && text.length > shownLength;
+  return (
+    <>
+      {withMarks(printable(isCut ? text.slice(0, shownLength) : text, oneLine))}
+      {isCut && (
+        <>
+          {"… "}
+          <button type="button" class="link" onClick={() => setWhole(true)}>
+            show all ({bytesText(text.length)})
+          </button>
+        </>
+      )}
+    </>
+  );
+}
+
+function withMarks(text: string): ComponentChildren {
+  // Even places are text, odd ones are marks.
+  const parts = text.split(/\[hidden:([0-9a-f]{8})\]/, maxMarks * 2 + 1);
+  if (parts.length === 1) return text;
+  const shown = parts.reduce((sum, part, i) => sum + (i % 2 === 0 ? part.length : part.length + 9), 0);
+  return (
+    <>
+      {parts.map((part, i) => (i % 2 === 0 ? part : <Hidden key={i} mark={part} />))}
+      {text.slice(shown)}
+    </>
+  );
+}
+
+function Hidden({ mark }: { readonly mark: string }) {
+  const exchange = useContext(ExchangeOfTexts);
+  const [value, setValue] = useState<string | undefined>(undefined);
+  if (value !== undefined) return <span class="revealed">{printable(value, true)}</span>;
+  if (exchange === undefined) return <span class="hidden-mark">hidden {mark}</span>;
+  const ask = async (): Promise<void> => {
+    try {
+      setValue((await getJson<{ value: string }>(`exchanges/${exchange}/hidden/${mark}`)).value);
+    } catch (error) {
+      say(messageOf(error), true);
+    }
+  };
+  return (
+    <button type="button" class="hidden-mark" title={`Secret ${mark}`} onClick={() => void ask()}>
+      hidden <span class="hidden-show">show</span>
+      <span class="offscreen"> the secret {mark}</span>
+    </button>
+  );
+}
+
+// Controls (C0, DEL, C1), soft hyphen, marks of direction, invisible spaces and joiners, line and paragraph
+// separators, interlinear annotations, tags, and halves of surrogate pairs.
+const unseen =
+  // oxlint-disable-next-line no-misleading-character-class -- each is meant alone
+  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}\ud800-\udfff]/gu;
+
+/** A text without characters that cannot be seen. `oneLine`: ends of lines and tabs are symbols too. */
+export function printable(text: string, oneLine = false): string {
+  return text.replace(unseen, (character, at: number) => {
+    const code = character.codePointAt(0)!;
+    if (!oneLine && (code === 9 || code === 10)) return character;
+    if (!oneLine && code === 13 && text[at + 1] === "\n") return "";
+    if (code < 32) return String.fromCodePoint(0x24_00 + code);
+    if (code === 127) return "\u2421";
+    const hex = code.toString(16);
+    return hex.length > 4 ? `\\u{${hex}}` : `\\u${hex.padStart(4, "0")}`;
+  });
+}

@@ -1,0 +1,3 @@
+export function McpPage() {
+  return <main class="page" />;
+}
