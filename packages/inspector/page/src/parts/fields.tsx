@@ -1,0 +1,19 @@
+import type { Field } from "../../../src/model.ts";
+import { Plain, printable } from "./text.tsx";
+
+/** Header or trailer fields, in their order. */
+export function Fields({ fields }: { readonly fields: readonly Field[] }) {
+  return (
+    <dl class="fields">
+      {fields.map(([name, value], i) => (
+        // A name may come more than once.
+        <div key={`${i} ${name}`}>
+          <dt>{printable(name, true)}</dt>
+          <dd>
+            <Plain text={value} oneLine />
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}

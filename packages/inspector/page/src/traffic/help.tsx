@@ -1,0 +1,37 @@
+import { Dialog } from "../parts/dialog.tsx";
+
+const keys: readonly (readonly [key: string, what: string])[] = [
+  ["j  ↓", "next exchange"],
+  ["k  ↑", "previous exchange"],
+  ["Home  End", "newest, oldest"],
+  ["Page Up  Page Down", "a page up, down"],
+  ["Enter", "show the details"],
+  ["Escape", "close the details"],
+  ["/", "search"],
+  ["e", "errors only, or all"],
+  ["f", "all filters"],
+  ["r", "replay"],
+  ["c", "mark for comparison, then compare"],
+  ["y", "copy as curl"],
+  ["p", "pause or resume the capture"],
+  ["?", "this list"],
+];
+
+export function HelpDialog({ onClose }: { readonly onClose: () => void }) {
+  return (
+    <Dialog title="Keys" onClose={onClose}>
+      <dl class="keys">
+        {keys.map(([key, what]) => (
+          <div key={key}>
+            <dt>
+              {key.split("  ").map((each) => (
+                <kbd key={each}>{each}</kbd>
+              ))}
+            </dt>
+            <dd>{what}</dd>
+          </div>
+        ))}
+      </dl>
+    </Dialog>
+  );
+}

@@ -1,0 +1,119 @@
+import type { ExchangeSummary } from "../../../src/model.ts";
+import { bytesText, durationText, timeText } from "../format.ts";
+import { printable } from "../parts/text.tsx";
+import { marked } from "./marking.ts";
+
+export interface RowProps {
+  readonly entry: ExchangeSummary;
+  /** From the top of the list, from 0. */
+  readonly index: number;
+  readonly top: number;
+  /** The row that has, or would get, the focus. */
+  readonly isActive: boolean;
+  /** Its details are shown. */
+  readonly isOpen: boolean;
+  readonly onOpen: (id: number) => void;
+  readonly onFocus: (id: number) => void;
+}
+
+export function Row({ entry, index, top, isActive, isOpen, onOpen, onFocus }: RowProps) {
+  const { id, method, path, mcp } = entry;
+  return (
+    <div
+      role="row"
+      class={isOpen ? "row open" : "row"}
+      data-id={id}
+      // The header is the first row.
+      aria-rowindex={index + 2}
+      aria-selected={isOpen}
+      tabIndex={isActive ? 0 : -1}
+      style={{ transform: `translateY(${top}px)` }}
+      onClick={() => onOpen(id)}
+      onFocus={() => onFocus(id)}
+    >
+      <span role="gridcell" class="cell time">
+        {timeText(entry.startedAt)}
+      </span>
+      <span role="gridcell" class="cell method">
+        {printable(method, true)}
+      </span>
+      <span role="gridcell" class="cell path">
+        <span class="cut" title={printable(path, true)}>
+          {printable(path, true)}
+        </span>
+        <Marks entry={entry} />
+      </span>
+      <span role="gridcell" class="cell state">
+        <Status entry={entry} />
+      </span>
+      <span role="gridcell" class="cell mcp-cell">
+        {mcp !== undefined && <McpSubject mcp={mcp} />}
+      </span>
+      <span role="gridcell" class="cell number duration">
+        {entry.durationMs !== undefined && durationText(entry.durationMs)}
+      </span>
+      <span role="gridcell" class="cell number size">
+        {entry.kind !== "refused" && bytesText(entry.requestBytes + entry.responseBytes)}
+      </span>
+    </div>
+  );
+}
+
+/** The status, with a color and a word for what is no plain answer. */
+export function Status({ entry }: { readonly entry: ExchangeSummary }) {
+  const { status, state, kind } = entry;
+  if (state === "open" && status === undefined) return <span class="pulse muted">waiting</span>;
+  if (state === "failed" || kind === "refused") {
+    return (
+      <span class="bad">
+        {status ?? "cut"}
+        <span class="offscreen">{kind === "refused" ? " refused by the relay" : " failed"}</span>
+      </span>
+    );
+  }
+  if (status === undefined) return <span class="muted">left</span>;
+  return <span class={classOf(status)}>{status}</span>;
+}
+
+function classOf(status: number): string {
+  if (status >= 500) return "bad";
+  if (status >= 400) return "warn";
+  return status >= 300 || status < 200 ? "muted" : "good";
+}
+
+function McpSubject({ mcp }: { readonly mcp: NonNullable<ExchangeSummary["mcp"]> }) {
+  const method = printable(mcp.method, true);
+  const name = mcp.name === undefined ? "" : printable(mcp.name, true);
+  const error = mcp.error === undefined ? "" : printable(mcp.error.message, true);
+  return (
+    <span class="cut" title={[method, name, error].filter((text) => text !== "").join(" ")}>
+      {mcp.error !== undefined && (
+        <span class="bad">
+          <span aria-hidden="true">✕ </span>
+          <span class="offscreen">error: </span>
+        </span>
+      )}
+      <span class="mcp">{method}</span>
+      {name !== "" && ` ${name}`}
+      {mcp.batch !== undefined && <span class="muted"> +{mcp.batch - 1}</span>}
+    </span>
+  );
+}
+
+function Marks({ entry }: { readonly entry: ExchangeSummary }) {
+  const { id, kind, state, replayOf, refusal, user } = entry;
+  return (
+    <>
+      {marked.value === id && <span class="badge mcp">A</span>}
+      {replayOf !== undefined && <span class="badge mcp">replay of {replayOf}</span>}
+      {refusal !== undefined && (
+        <span class="badge bad">refused{refusal.count > 1 && ` ×${refusal.count.toLocaleString("en")}`}</span>
+      )}
+      {kind === "websocket" && <span class="badge">WebSocket</span>}
+      {kind === "stream" && <span class="badge">events</span>}
+      {state === "open" && kind !== "http" && <span class="badge good">open</span>}
+      {state === "cancelled" && <span class="badge">visitor left</span>}
+      {user !== undefined && <span class="badge cut user">{printable(user, true)}</span>}
+    </>
+  );
+}
