@@ -13,13 +13,11 @@ import type { InspectorState } from "../../src/model.ts";
 export function Header() {
   return (
     <header class="top">
-      <div class="top-line">
-        <h1 class="brand">
-          mcp-tunnel <span>inspector</span>
-        </h1>
-        <Where />
-        <Actions />
-      </div>
+      <h1 class="brand">
+        mcp-tunnel <span>inspector</span>
+      </h1>
+      <Where />
+      <Actions />
       <Tabs />
     </header>
   );
@@ -27,10 +25,10 @@ export function Header() {
 
 /** What is published, and where. */
 function Where() {
-  if (state.value === undefined) return <div class="where" />;
+  if (state.value === undefined) return null;
   const { service, url } = state.value;
   return (
-    <div class="where">
+    <>
       <Connection connection={state.value.connection} />
       {url !== undefined && (
         <button
@@ -48,7 +46,7 @@ function Where() {
         <span class="offscreen">to </span>
         {printable(service, true)}
       </span>
-    </div>
+    </>
   );
 }
 
@@ -74,7 +72,7 @@ function Connection({ connection }: Pick<InspectorState, "connection">) {
 function Actions() {
   const [isClearing, setClearing] = useState(false);
   const isPaused = state.value?.paused === true;
-  const isOff = link.value.kind !== "live";
+  const isOff = link.value.kind === "connecting" || link.value.kind === "lost";
   return (
     <div class="actions">
       <button
@@ -84,7 +82,8 @@ function Actions() {
         title={isPaused ? "Keep new requests again (p)" : "Keep nothing new; requests go on (p)"}
         onClick={() => void togglePause()}
       >
-        {isPaused ? "Resume capture" : "Pause capture"}
+        {isPaused ? "Resume" : "Pause"}
+        <Longer text=" capture" />
       </button>
       <button type="button" class="button" disabled={isOff} onClick={() => setClearing(true)}>
         Clear
@@ -96,11 +95,17 @@ function Actions() {
         title="Save what the filters match as a HAR file, secrets hidden"
         onClick={() => void saveHar(route.peek().filters)}
       >
-        Export HAR
+        <Longer text="Export " />
+        HAR
       </button>
       {isClearing && <ClearDialog onClose={() => setClearing(false)} />}
     </div>
   );
+}
+
+/** A part of a name that a narrow window has no place for. Screen readers read it anyway. */
+function Longer({ text }: { readonly text: string }) {
+  return <span class="longer">{text}</span>;
 }
 
 export async function togglePause(): Promise<void> {

@@ -1,9 +1,9 @@
+import "./style.css";
 import { render } from "preact";
 import { access } from "./api.ts";
 import { App } from "./app.tsx";
 import { followHistory } from "./route.ts";
 import { secretOf, takeSecret } from "./secret.ts";
-import "./style.css";
 
 takeSecret();
 if (secretOf() === undefined) access.value = "missing";

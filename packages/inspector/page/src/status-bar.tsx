@@ -7,8 +7,12 @@ export function StatusBar() {
     <footer class="status">
       <p class="status-news" role="status">
         {newsOf()}
+        {state.value !== undefined && state.value.missed.exchanges + state.value.missed.bodies > 0 && (
+          // The counts beside it change often, and are not read out.
+          <span class="offscreen"> Not all is captured, as too much came at once.</span>
+        )}
       </p>
-      <p class="status-kept">{keptOf()}</p>
+      <Kept />
     </footer>
   );
 }
@@ -22,15 +26,17 @@ function newsOf(): string {
   return "";
 }
 
-function keptOf(): string {
-  if (state.value === undefined) return "";
+function Kept() {
+  if (state.value === undefined) return null;
   const { kept, missed } = state.value;
-  const parts = [
-    `${countText(kept.exchanges, "exchange")} kept, ${bytesText(kept.bytes)} of ${bytesText(kept.maxBytes)}`,
-  ];
+  const parts: string[] = [];
   if (missed.exchanges > 0) parts.push(`${countText(missed.exchanges, "exchange")} not captured under load`);
   if (missed.bodies > 0) {
     parts.push(`${countText(missed.bodies, "body", "bodies")} not kept under load`);
   }
-  return parts.join(" · ");
+  const isMissed = parts.length > 0;
+  parts.push(
+    `${countText(kept.exchanges, "exchange")} kept, ${bytesText(kept.bytes)} of ${bytesText(kept.maxBytes)}`,
+  );
+  return <p class={isMissed ? "status-kept warn" : "status-kept"}>{parts.join(" · ")}</p>;
 }

@@ -17,7 +17,13 @@ export function EventsView({ events, dropped }: EventsProps) {
         <li key={dropped + i} class={event.comment === true ? "event comment" : "event"}>
           <p class="event-head">
             <span class="event-time">+{durationText(event.atMs)}</span>
-            <span>{event.comment === true ? "comment" : printable(event.event, true) || "message"}</span>
+            {event.comment === true ? (
+              <span>
+                comment: <Plain text={event.data} oneLine />
+              </span>
+            ) : (
+              <span>{printable(event.event, true) || "message"}</span>
+            )}
             {event.id !== undefined && (
               <span class="muted cut" title={printable(event.id, true)}>
                 id {printable(event.id, true)}
@@ -26,7 +32,7 @@ export function EventsView({ events, dropped }: EventsProps) {
             <span class="muted">{bytesText(event.bytes)}</span>
             {event.cut === true && <span class="badge warn">cut</span>}
           </p>
-          {event.comment !== true && looksLikeJson(event.data) ? (
+          {event.comment === true ? null : looksLikeJson(event.data) ? (
             <JsonView text={event.data} />
           ) : (
             <pre class="text">

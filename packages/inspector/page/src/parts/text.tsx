@@ -14,7 +14,7 @@ const maxMarks = 200;
 
 /**
  * A text of strangers. Control characters and those that change the direction of a text, or are not seen, are
- * shown as symbols and escapes. Each hidden secret gets a button.
+ * shown as escapes. Each hidden secret gets a button.
  */
 export function Plain({ text, oneLine = false }: { readonly text: string; readonly oneLine?: boolean }) {
   const [isWhole, setWhole] = useState(false);
@@ -73,14 +73,14 @@ const unseen =
   // oxlint-disable-next-line no-misleading-character-class -- each is meant alone
   /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}\ud800-\udfff]/gu;
 
-/** A text without characters that cannot be seen. `oneLine`: ends of lines and tabs are symbols too. */
+/** A text without characters that cannot be seen. `oneLine`: ends of lines and tabs are escapes too. */
 export function printable(text: string, oneLine = false): string {
   return text.replace(unseen, (character, at: number) => {
     const code = character.codePointAt(0)!;
     if (!oneLine && (code === 9 || code === 10)) return character;
     if (!oneLine && code === 13 && text[at + 1] === "\n") return "";
-    if (code < 32) return String.fromCodePoint(0x24_00 + code);
-    if (code === 127) return "\u2421";
+    const short = code === 9 ? "\\t" : code === 10 ? "\\n" : code === 13 ? "\\r" : undefined;
+    if (short !== undefined) return short;
     const hex = code.toString(16);
     return hex.length > 4 ? `\\u{${hex}}` : `\\u${hex.padStart(4, "0")}`;
   });

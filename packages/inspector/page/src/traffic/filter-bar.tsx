@@ -217,9 +217,10 @@ function Typed({ name, label, inputRef, inputMode, placeholder, class: className
   const own = useRef<HTMLInputElement>(null);
   const input = inputRef ?? own;
   const value = route.value.filters[name] ?? "";
-  // What is being typed is not replaced by what the route had before.
+  // While the user types, the route follows the field, and it lags behind.
   useEffect(() => {
-    if (input.current !== null && input.current.value !== value) input.current.value = value;
+    const field = input.current;
+    if (field !== null && field !== document.activeElement) field.value = value;
   }, [value]);
   return (
     <input

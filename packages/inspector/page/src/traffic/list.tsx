@@ -104,19 +104,24 @@ export function ExchangeList() {
     if (route.peek().id !== undefined) open(entry.id);
   }
 
-  const isFocused = (): boolean => scroller.current?.contains(document.activeElement) === true;
   const page = Math.max(1, Math.floor(box.height / rowHeight) - 1);
+  // Keys may come faster than the list is drawn.
+  const rowNow = (): number => Math.max(0, rowOf(active.peek()));
   // The first move goes to the row that would get the focus.
-  const move = (by: number) => () => moveTo(isFocused() || openId !== undefined ? activeRow + by : activeRow);
+  const move = (by: number) => () => {
+    const isFocused = wantsFocus.current || scroller.current?.contains(document.activeElement) === true;
+    moveTo(isFocused || route.peek().id !== undefined ? rowNow() + by : rowNow());
+  };
   useKeys({ j: move(1), k: move(-1) });
 
   function onKeyDown(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const now = rowNow();
     const moves: Readonly<Record<string, number>> = {
-      ArrowDown: activeRow + 1,
-      ArrowUp: activeRow - 1,
-      PageDown: activeRow + page,
-      PageUp: activeRow - page,
+      ArrowDown: now + 1,
+      ArrowUp: now - 1,
+      PageDown: now + page,
+      PageUp: now - page,
       Home: 0,
       End: count - 1,
     };
@@ -126,7 +131,7 @@ export function ExchangeList() {
       moveTo(target);
     } else if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
-      const entry = atRow(activeRow);
+      const entry = atRow(now);
       if (entry !== undefined) open(entry.id);
     }
   }

@@ -17,7 +17,9 @@ export interface RowProps {
 }
 
 export function Row({ entry, index, top, isActive, isOpen, onOpen, onFocus }: RowProps) {
-  const { id, method, path, mcp } = entry;
+  const { id, method, mcp } = entry;
+  const path = withoutMarks(printable(entry.path, true));
+  const time = timeText(entry.startedAt);
   return (
     <div
       role="row"
@@ -32,14 +34,15 @@ export function Row({ entry, index, top, isActive, isOpen, onOpen, onFocus }: Ro
       onFocus={() => onFocus(id)}
     >
       <span role="gridcell" class="cell time">
-        {timeText(entry.startedAt)}
+        {time.slice(0, 8)}
+        <span class="ms">{time.slice(8)}</span>
       </span>
       <span role="gridcell" class="cell method">
         {printable(method, true)}
       </span>
       <span role="gridcell" class="cell path">
-        <span class="cut" title={printable(path, true)}>
-          {printable(path, true)}
+        <span class="cut" title={path}>
+          {path}
         </span>
         <Marks entry={entry} />
       </span>
@@ -59,10 +62,15 @@ export function Row({ entry, index, top, isActive, isOpen, onOpen, onFocus }: Ro
   );
 }
 
+/** The details have a button for each hidden value. A row has no place for its mark. */
+function withoutMarks(text: string): string {
+  return text.replaceAll(/\[hidden:[0-9a-f]{8}\]/g, "[hidden]");
+}
+
 /** The status, with a color and a word for what is no plain answer. */
 export function Status({ entry }: { readonly entry: ExchangeSummary }) {
   const { status, state, kind } = entry;
-  if (state === "open" && status === undefined) return <span class="pulse muted">waiting</span>;
+  if (state === "open" && status === undefined) return <span class="pulse muted">open</span>;
   if (state === "failed" || kind === "refused") {
     return (
       <span class="bad">
@@ -71,7 +79,7 @@ export function Status({ entry }: { readonly entry: ExchangeSummary }) {
       </span>
     );
   }
-  if (status === undefined) return <span class="muted">left</span>;
+  if (status === undefined) return <span class="muted">none</span>;
   return <span class={classOf(status)}>{status}</span>;
 }
 
