@@ -244,7 +244,10 @@ export const packages = {
       { record: "a HAR file, written as exchanges end" },
       { replay: "requests that are sent to the service again" },
       { server: "the page and its API, on this machine alone" },
-      { "inspector.ts": "the parts, put together" },
+      {
+        "inspector.ts": "the parts, put together",
+        lines: "what is read of a request for its line",
+      },
       {
         "index.ts": "the package's entry",
         "lines.ts": "the entry /lines: what a terminal tells of requests",
@@ -262,16 +265,19 @@ export const packages = {
         "flags.ts": "how flags and variables are read",
         "gate-events.ts": "events of a gate, no more than a person can read",
         "mcp-addresses.ts": "the public addresses of MCP servers",
+        "observing-all.ts": "several observers of exchanges as one",
         "open-mcp-watch.ts": "an MCP server that tells everybody its tools",
         "pick.ts": "the choice of a name from the relay's offer",
         "path-service.ts": "a service for each of some paths",
         "version.ts": "the version of the package",
       },
       {
+        "inspect-options.ts": "what is kept of requests, and where it is shown, as options",
         "mcp-options.ts": "which MCP servers are served",
         "visitor-lines.ts": "who may visit, and what happens at the gate, in words",
         "visitor-options.ts": "who may visit, as options",
       },
+      { "request-line.ts": "a request, as a line of text" },
       { "render.ts": "what happens, as lines of text" },
       {
         "auth-command.ts": "the command mcp-tunnel-client auth",
@@ -280,6 +286,7 @@ export const packages = {
         "terminal-output.ts": "the lines, on a terminal or in a file",
       },
       {
+        "inspect.ts": "the inspector, with its page and its file",
         "mcp-servers.ts": "the MCP servers that the command starts or reaches, as one service",
         "visitor-gate.ts": "the gate before the service, and what it keeps in files",
       },

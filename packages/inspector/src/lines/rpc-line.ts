@@ -1,0 +1,111 @@
+import { headerValue } from "mcp-tunnel-protocol";
+import type { RawHeaders } from "mcp-tunnel-protocol";
+import { oneLine } from "mcp-tunnel-shared";
+import type { Hider } from "../secrets/hide.js";
+import { isObject, readMessages, subjectOf, toolErrorOf } from "../rpc.js";
+import type { RpcMessage } from "../rpc.js";
+
+/** What a request is in MCP, in the few words for which a line has room. */
+export interface LineMcp {
+  /**
+   * The method of its first message. `(answer)` if the visitor answers requests of the server, and their
+   * method is not known.
+   */
+  readonly method: string;
+  /** Name of the tool or the prompt, or URI of the resource. */
+  readonly name?: string;
+  /** Of `initialize`: what the client calls itself, and its version. */
+  readonly client?: string;
+  /** The visitor answers a request of the server that had this method. */
+  readonly isAnswer?: true;
+  /** How many messages the request has, if there are more than one. */
+  readonly batch?: number;
+  /** The first error of the answer. */
+  readonly error?: LineError;
+}
+
+/** A JSON-RPC error, or a tool's result with `isError`, which has no code. */
+export interface LineError {
+  readonly code?: number;
+  /** Its first words, in one line. May be empty. */
+  readonly message: string;
+}
+
+/** The longest text of a stranger that a line may have, in characters. */
+const maxTextLength = 200;
+
+/** A message that says of itself that it is an error, in a text of messages that are mostly none. */
+const mayFail = /"error"\s*:|"isError"\s*:\s*true/;
+
+/**
+ * What a request is, by its body. `methodOf` knows the method of a request of the server by its id. Undefined
+ * if it is no JSON-RPC.
+ */
+export function readRequest(
+  text: string,
+  hider: Hider,
+  methodOf: (id: RpcMessage["id"]) => string | undefined,
+): LineMcp | undefined {
+  const messages = readMessages(text);
+  const [first] = messages;
+  if (first === undefined) return undefined;
+  const batch = messages.length === 1 ? {} : { batch: messages.length };
+  if (first.method === undefined) {
+    const error = first.error === undefined ? {} : { error: errorOf(first.error, hider) };
+    const asked = methodOf(first.id);
+    return { method: asked ?? "(answer)", isAnswer: true, ...batch, ...error };
+  }
+  const name = subjectOf(first);
+  const client = first.method === "initialize" ? clientOf(first) : undefined;
+  return {
+    method: words(first.method),
+    ...(name === undefined ? {} : { name: words(hider.text(name)) }),
+    ...(client === undefined ? {} : { client: words(client) }),
+    ...batch,
+  };
+}
+
+/**
+ * What a request is, by the fields `Mcp-Method` and `Mcp-Name` (MCP 2026-07-28, "Streamable HTTP"), for one
+ * whose body is too long to be read.
+ */
+export function readFields(headers: RawHeaders, hider: Hider): LineMcp | undefined {
+  const method = headerValue(headers, "mcp-method");
+  if (method === undefined) return undefined;
+  const name = headerValue(headers, "mcp-name");
+  return { method: words(method), ...(name === undefined ? {} : { name: words(hider.text(name)) }) };
+}
+
+/** The first error in an answer, or in an event of an answer. */
+export function readError(text: string, hider: Hider): LineError | undefined {
+  // Most answers are none, and need no parser.
+  if (!mayFail.test(text)) return undefined;
+  for (const message of readMessages(text)) {
+    if (message.error !== undefined) return errorOf(message.error, hider);
+    const failed = toolErrorOf(message);
+    if (failed !== undefined) return { message: words(hider.text(failed)) };
+  }
+  return undefined;
+}
+
+/** The requests of the server in an event, which the visitor will answer. */
+export function readServerRequests(text: string): RpcMessage[] {
+  if (!text.includes('"method"') || !text.includes('"id"')) return [];
+  return readMessages(text).filter(({ kind }) => kind === "request");
+}
+
+function errorOf({ code, message }: NonNullable<RpcMessage["error"]>, hider: Hider): LineError {
+  return { ...(code === undefined ? {} : { code }), message: words(hider.text(message)) };
+}
+
+function clientOf({ params }: RpcMessage): string | undefined {
+  const info = params["clientInfo"];
+  const { name, version } = isObject(info) ? info : {};
+  if (typeof name !== "string") return undefined;
+  return typeof version === "string" ? `${name} ${version}` : name;
+}
+
+/** The first words of a text, in one line. */
+function words(text: string): string {
+  return oneLine(text.slice(0, maxTextLength));
+}
