@@ -1,3 +1,4 @@
+export { createInspector } from "./inspector.js";
 export type {
   Inspector,
   InspectorOptions,

@@ -1,6 +1,17 @@
+import { randomBytes } from "node:crypto";
 import type { ObserveExchange, Service, TunnelClient } from "mcp-tunnel-client";
+import { Recorder } from "./capture/recorder.js";
+import type { CaptureListener } from "./captured.js";
+import { defaultMaxBytes, defaultMaxExchanges } from "./limits.js";
+import { McpView } from "./mcp/view.js";
+import type { InspectorState } from "./model.js";
 import type { ReplayEvent } from "./replay/event.js";
-import type { ServerEvent } from "./servers.js";
+import { Replayer } from "./replay/replayer.js";
+import { StreamHub } from "./server/hub.js";
+import type { ServerParts } from "./server/parts.js";
+import { type ServerEvent, Servers } from "./servers.js";
+import { version } from "./version.js";
+import { Views } from "./views/views.js";
 
 export type { ReplayEvent } from "./replay/event.js";
 export type { ServerEvent } from "./servers.js";
@@ -78,4 +89,149 @@ export interface Inspector {
   record(file: string, options?: RecordOptions): Promise<Recording>;
   /** Closes the page and the recordings. */
   close(): Promise<void>;
+}
+
+/**
+ * @example
+ * const inspector = createInspector();
+ * const service = inspector.inspected(createService({ port: 3000 }));
+ * const tunnel = await startTunnelClient({ service, observeExchange: inspector.observe, relayUrl });
+ * inspector.follow(tunnel);
+ * console.log((await inspector.listen()).url);
+ */
+export function createInspector(options: InspectorOptions = {}): Inspector {
+  return new LocalInspector(options);
+}
+
+class LocalInspector implements Inspector {
+  readonly #serviceName: string;
+  readonly #startedAt = Date.now();
+  readonly #recorder: Recorder;
+  readonly #mcp: McpView;
+  readonly #views: Views;
+  readonly #replayer: Replayer;
+  readonly #servers = new Servers();
+  readonly #hub = new StreamHub();
+  /** Told of all that is captured. A recording joins them. */
+  readonly #listeners: CaptureListener[] = [];
+  /** What `close` closes: the page, and recordings. */
+  readonly #opened: { close(): Promise<void> }[] = [];
+  #connection: InspectorState["connection"] = "connecting";
+  #url: string | undefined;
+
+  constructor({
+    serviceName = "the local service",
+    maxBytes = defaultMaxBytes,
+    maxExchanges = defaultMaxExchanges,
+    privatePaths = [],
+    onReplay,
+  }: InspectorOptions) {
+    this.#serviceName = serviceName;
+    this.#recorder = new Recorder({ maxBytes, maxExchanges }, this.#listeners);
+    this.#mcp = new McpView(
+      this.#recorder.ring,
+      (keys, gone) => this.#hub.sessionsChanged(keys, gone),
+      () => this.#views.hider(),
+    );
+    this.#replayer = new Replayer(this.#recorder, this.#mcp, {
+      secretOf: (entry, mark) => this.#views.hidden(entry, mark),
+      ...(onReplay === undefined ? {} : { onReplay }),
+    });
+    this.#views = new Views({
+      mcp: this.#mcp,
+      key: randomBytes(32),
+      privatePaths,
+      publicUrl: () => this.#url,
+      whyNot: (entry) => this.#replayer.whyNot(entry),
+      warning: (entry) => this.#replayer.warning(entry),
+    });
+    // What is read as MCP is there when the others are told.
+    this.#listeners.push(this.#mcp, this.#hub);
+    this.#recorder.onChange = () => this.#hub.stateChanged();
+    this.#servers.onChange = () => this.#hub.serversChanged();
+  }
+
+  get observe(): ObserveExchange {
+    return this.#recorder.observe;
+  }
+
+  inspected(service: Service): Service {
+    return this.#replayer.wrap(service);
+  }
+
+  follow(client: TunnelClient): void {
+    if (client.url !== undefined) this.#connected(client.url);
+    client.on("connected", ({ url }) => this.#connected(url));
+    client.on("disconnected", () => this.#setConnection("reconnecting"));
+    client.on("closed", () => this.#setConnection("closed"));
+    client.on("refused", (event) => this.#recorder.refused(event));
+  }
+
+  #connected(url: string): void {
+    this.#url = url;
+    this.#setConnection("online");
+  }
+
+  #setConnection(connection: InspectorState["connection"]): void {
+    this.#connection = connection;
+    this.#hub.stateChanged();
+  }
+
+  server(name: string | undefined, event: ServerEvent): void {
+    this.#servers.tell(name, event);
+  }
+
+  async listen(options: ListenOptions = {}): Promise<InspectorPage> {
+    // A run that only records needs no server.
+    const { openPage } = await import("./server/page-server.js");
+    const page = await openPage(this.#parts(), this.#hub, options);
+    this.#opened.push(page);
+    return page;
+  }
+
+  async record(file: string, options: RecordOptions = {}): Promise<Recording> {
+    const { openRecording } = await import("./record/recording.js");
+    const recording = await openRecording(file, options, this.#views);
+    this.#listeners.push(recording);
+    this.#opened.push(recording);
+    return recording;
+  }
+
+  async close(): Promise<void> {
+    this.#replayer.close();
+    await Promise.all(this.#opened.map((opened) => opened.close()));
+  }
+
+  #parts(): ServerParts {
+    return {
+      ring: this.#recorder.ring,
+      mcp: this.#mcp,
+      replayer: this.#replayer,
+      servers: this.#servers,
+      views: this.#views,
+      state: () => this.#state(),
+      pause: (paused) => {
+        this.#recorder.paused = paused;
+      },
+      clear: () => {
+        this.#recorder.clear();
+        this.#mcp.clear();
+        this.#hub.cleared();
+      },
+    };
+  }
+
+  #state(): InspectorState {
+    const { ring, paused, missed } = this.#recorder;
+    return {
+      version,
+      service: this.#serviceName,
+      ...(this.#url === undefined ? {} : { url: this.#url }),
+      connection: this.#connection,
+      paused,
+      startedAt: this.#startedAt,
+      kept: { exchanges: ring.size, bytes: ring.bytes, maxExchanges: ring.maxEntries, maxBytes: ring.maxBytes },
+      missed,
+    };
+  }
 }
