@@ -4,9 +4,12 @@ import { printable, printableLines, stackOf } from "mcp-tunnel-shared";
 import { endWithReader, letHeapGrow } from "mcp-tunnel-shared/command";
 import type { TunnelClient } from "mcp-tunnel-client";
 import type { GateEvent } from "mcp-tunnel-gate";
+import type { Inspector } from "mcp-tunnel-inspector";
+import { observeLines } from "mcp-tunnel-inspector/lines";
 import { Approvals } from "./approvals.js";
 import { bounding } from "./gate-events.js";
 import type { McpServers, OnServerEvent } from "./mcp-servers.js";
+import { observingAll } from "./observing-all.js";
 import { openMcpWarning, watchForOpenMcp } from "./open-mcp-watch.js";
 import { exitStatus, parseCommandLine } from "./options.js";
 import type { CliOptions } from "./options.js";
@@ -30,6 +33,7 @@ async function main(args: readonly string[]): Promise<number> {
   let renderer: Renderer;
   let mcp: McpServers | undefined;
   let gate: VisitorGate | undefined;
+  let inspector: Inspector | undefined;
   let approvals: Approvals | undefined;
   // An open question would keep the process alive, and the terminal in its mode.
   const asking = new AbortController();
@@ -39,7 +43,10 @@ async function main(args: readonly string[]): Promise<number> {
     // The client is loaded when it is needed: with its HTTP library it would take half of the time in which
     // the command answers a mistake or --help.
     const { createService, TunnelClient } = await import("mcp-tunnel-client");
-    mcp = await openMcp(options, (...event) => renderer.server(...event));
+    mcp = await openMcp(options, (name, event, text) => {
+      renderer.server(name, event, text);
+      inspector?.server(name, event);
+    });
     const { port, target } = options.local ?? {};
     const local = mcp?.title ?? String(target ?? `http://localhost:${port}`);
     renderer = options.json ? new JsonRenderer(output) : new HumanRenderer(output, local);
@@ -57,19 +64,31 @@ async function main(args: readonly string[]): Promise<number> {
       options,
       bounding((event, others) => void tell(event, others)),
     );
-    const service = gate?.guard(mcp?.service ?? createService(options.local ?? {})) ?? mcp?.service;
+    const inner = mcp?.service ?? createService(options.local ?? {});
+    inspector = await openInspector(options, local, mcp?.origins ?? [local], renderer);
+    const inspected = inspector?.inspected(inner) ?? inner;
+    const watch = options.isOpenByDefault
+      ? watchForOpenMcp(() => renderer.warn(...openMcpWarning))
+      : undefined;
+    const lines = observeLines({
+      opened: (line) => renderer.opened(line),
+      over(line) {
+        renderer.request(line);
+        watch?.(line);
+      },
+    });
     client = new TunnelClient({
       ...options.client,
-      ...(service === undefined ? options.local : { service }),
+      service: gate?.guard(inspected) ?? inspected,
+      observeExchange: inspector === undefined ? lines : observingAll([inspector.observe, lines]),
       ...(askable(options) ? { pick: ask } : {}),
-      ...(options.isOpenByDefault
-        ? { observeExchange: watchForOpenMcp(() => renderer.warn(...openMcpWarning)) }
-        : {}),
     });
+    inspector?.follow(client);
     renderer.follow(client, mcp?.places, gate?.auth);
     client.on("connected", (tunnel) => gate?.named(tunnel, mcp?.places ?? []));
   } catch (error) {
     await gate?.close();
+    await inspector?.close();
     return usageStatus(error);
   }
   mcp?.probe();
@@ -82,6 +101,8 @@ async function main(args: readonly string[]): Promise<number> {
   });
   approvals?.stop();
   await gate?.close();
+  // All requests are over, so a recording has all of them.
+  await inspector?.close();
   return status;
 }
 
@@ -101,6 +122,18 @@ async function openMcp(
   if (mcp === undefined) return undefined;
   const { openMcpServers } = await import("./mcp-servers.js");
   return openMcpServers(mcp, (visitors?.kinds.length ?? 0) > 0, onEvent);
+}
+
+/** The inspector, if something is to be kept. It is loaded when it is needed. */
+async function openInspector(
+  { inspect }: CliOptions,
+  serviceName: string,
+  origins: readonly string[],
+  renderer: Renderer,
+): Promise<Inspector | undefined> {
+  if (inspect === undefined) return undefined;
+  const { openCommandInspector } = await import("./inspect.js");
+  return openCommandInspector(inspect, serviceName, origins, renderer);
 }
 
 /** The gate before the service, if visitors have to prove something. It is loaded when it is needed. */

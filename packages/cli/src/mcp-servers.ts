@@ -26,6 +26,8 @@ export interface McpServers {
   /** To close it ends all processes. */
   readonly service: Service;
   readonly places: readonly McpPlace[];
+  /** Where servers are that are reached over HTTP. */
+  readonly origins: readonly string[];
   /** What is served, for the person at the terminal. */
   readonly title: string;
   /** Starts the server once, so that a broken command shows before a host connects. */
@@ -61,6 +63,7 @@ function openCommand(
   return {
     service: closingWith(createService({ fetch }), server),
     places: [{ name: undefined, path: onlyPath }],
+    origins: [],
     title: commandText(command, args),
     probe: () => {
       // A failure is an event, too.
@@ -90,6 +93,7 @@ function openConfig(
   return {
     service: new PathService(new Map(destinations), nameAt, others),
     places: entries.map(({ name }: McpServerEntry) => ({ name, path: mcpPath(name) })),
+    origins: urls.map(({ url }) => new URL(url).origin),
     title: file,
     // Servers of a file are started when they are asked.
     probe: () => {},

@@ -17,6 +17,8 @@ import {
 import type { OauthMetadata, OriginPolicy } from "mcp-tunnel-client/options";
 import { environmentProxy } from "./environment-proxy.js";
 import { checkedBy, isOn, option, parseLocal, readDuration, readHeadBytes } from "./flags.js";
+import { addInspectOptions, readInspectOptions } from "./inspect-options.js";
+import type { InspectFlags, InspectOptions } from "./inspect-options.js";
 import { addMcpOptions, readMcpOptions, splitArguments } from "./mcp-options.js";
 import type { McpFlags, McpOptions } from "./mcp-options.js";
 import { version } from "./version.js";
@@ -35,6 +37,8 @@ export interface CliOptions {
   readonly visitors: VisitorOptions | undefined;
   /** Nobody has asked for it that everybody may visit. */
   readonly isOpenByDefault: boolean;
+  /** What is kept of the requests; undefined: nothing. */
+  readonly inspect: InspectOptions | undefined;
 }
 
 /** Exit statuses, by why the command ended. `--help` lists them, too. */
@@ -64,8 +68,13 @@ Examples:
   See again, renew and take back what lets visitors in
     $ mcp-tunnel-client auth --help
 
-  For programs: one JSON object a line (connected, request, disconnected,
-  reconnecting, refused, closing, evicted, warning, error, server, auth)
+  See each request in a browser, and keep all of them in a file
+    $ mcp-tunnel-client 3000 --relay tunnel.example.com \\
+        --inspect --record traffic.har
+
+  For programs: one JSON object a line (connected, opened, request, refused,
+  disconnected, reconnecting, closing, evicted, warning, error, server, auth,
+  inspector, replay)
     $ mcp-tunnel-client 5173 --relay ws://127.0.0.1:8080 --json
 
 Exit status:
@@ -75,7 +84,7 @@ Exit status:
   3  the relay refused the token or the name, or its operator closed the tunnel
   4  evicted: another client has taken the name`;
 
-interface Flags extends McpFlags, VisitorFlags {
+interface Flags extends McpFlags, VisitorFlags, InspectFlags {
   relay?: string;
   proxy?: string;
   subdomain?: string;
@@ -114,12 +123,14 @@ export function parseCommandLine(args: readonly string[]): CliOptions {
   }
   const token = readSecret(command, "token", TunnelError);
   const proxyUrl = flags.proxy ?? environmentProxy(registerUrl(relay));
+  const json = isOn("json", flags.json);
   return {
-    json: isOn("json", flags.json),
+    json,
     local: mcp === undefined ? { ...local, ...forwarding } : undefined,
     mcp,
     visitors,
     isOpenByDefault: visitors === undefined && flags.visitorAuth === undefined,
+    inspect: readInspectOptions(flags, command, !json && process.stdout.isTTY),
     client: {
       relayUrl: relay,
       ...(proxyUrl === undefined ? {} : { proxyUrl }),
@@ -226,7 +237,7 @@ function buildCommand(): Command {
     .addHelpText("after", epilogue)
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(mistake(text)) });
-  return addVisitorOptions(addMcpOptions(command));
+  return addInspectOptions(addVisitorOptions(addMcpOptions(command)));
 }
 
 /** The options about a service behind HTTP: keys of {@link Flags} and their names. */

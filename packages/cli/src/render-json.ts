@@ -2,6 +2,8 @@ import type { TunnelError } from "mcp-tunnel-protocol";
 import { printableJson } from "mcp-tunnel-shared";
 import type { TunnelClient } from "mcp-tunnel-client";
 import type { GateEvent } from "mcp-tunnel-gate";
+import type { ReplayEvent } from "mcp-tunnel-inspector";
+import type { Line, LineMcp, OpenLine, RequestLine } from "mcp-tunnel-inspector/lines";
 import type { StdioEvent } from "mcp-tunnel-stdio";
 import { addressesOf } from "./mcp-addresses.js";
 import type { McpPlace } from "./mcp-addresses.js";
@@ -31,24 +33,50 @@ export class JsonRenderer implements Renderer {
       this.#line("reconnecting", { attempt, delayMs: Math.round(delayMs), ...reason(cause) });
     });
     client.on("evicted", (event) => this.#line("evicted", { message: event.reason }));
-    client.on("request", (event) => {
-      const { method, path, status, durationMs, requestBytes, responseBytes, error } = event;
-      this.#line("request", {
-        method,
-        path: toldPath(path),
-        status: status ?? null,
-        durationMs: Math.round(durationMs * 10) / 10,
-        bytes: responseBytes,
-        requestBytes,
-        ...(error === undefined ? {} : { error }),
-      });
-    });
     client.on("refused", ({ code, status, count, method, path, limit, message }) => {
       const about = { code, status: status ?? null, count, method, path, message };
       this.#line("refused", limit === undefined ? about : { ...about, limit });
     });
     client.on("error", (event) => this.#line("error", event));
     client.on("warning", (event) => this.#line("warning", event));
+  }
+
+  opened({ status, ...line }: OpenLine): void {
+    const { method, path, ...about } = aboutOf(line);
+    this.#line("opened", { method, path, status, ...about });
+  }
+
+  request(line: RequestLine): void {
+    const { status, durationMs, requestBytes, responseBytes, error, events } = line;
+    const { method, path, ...about } = aboutOf(line);
+    this.#line("request", {
+      method,
+      path,
+      status: status ?? null,
+      durationMs: tenths(durationMs),
+      bytes: responseBytes,
+      requestBytes,
+      ...(error === undefined ? {} : { error }),
+      ...about,
+      ...(events === undefined ? {} : { events }),
+    });
+  }
+
+  replay({ id, replayOf, method, path, status, durationMs, error, mcp }: ReplayEvent): void {
+    this.#line("replay", {
+      id,
+      replayOf,
+      method,
+      path,
+      // Its beginning has neither.
+      ...(durationMs === undefined ? {} : { status: status ?? null, durationMs: tenths(durationMs) }),
+      ...(error === undefined ? {} : { error }),
+      ...(mcp === undefined ? {} : { mcp }),
+    });
+  }
+
+  inspector(url: string): void {
+    this.#line("inspector", { url });
   }
 
   server(name: string | undefined, event: StdioEvent): void {
@@ -75,6 +103,26 @@ export class JsonRenderer implements Renderer {
   #line(event: string, fields: object): void {
     this.#output.out(printableJson({ event, ...fields }));
   }
+}
+
+/** What is said of a request, whether it is over or not. */
+function aboutOf({ id, kind, startedAt, method, path, mcp }: Line) {
+  return {
+    method,
+    path: toldPath(path),
+    id,
+    kind,
+    startedAt: new Date(startedAt).toISOString(),
+    ...(mcp === undefined ? {} : { mcp: mcpOf(mcp) }),
+  };
+}
+
+function mcpOf({ isAnswer, ...mcp }: LineMcp) {
+  return isAnswer === true ? { ...mcp, answer: true } : mcp;
+}
+
+function tenths(ms: number): number {
+  return Math.round(ms * 10) / 10;
 }
 
 function reason(error: TunnelError): { code: string; message: string } {

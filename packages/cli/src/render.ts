@@ -1,12 +1,15 @@
 import picocolors from "picocolors";
 import type { TunnelError } from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
-import type { RefusedEvent, RequestEvent, TunnelClient } from "mcp-tunnel-client";
+import type { RefusedEvent, TunnelClient } from "mcp-tunnel-client";
+import type { ReplayEvent } from "mcp-tunnel-inspector";
+import type { OpenLine, RequestLine } from "mcp-tunnel-inspector/lines";
 import type { StdioEvent } from "mcp-tunnel-stdio";
 import type { GateEvent } from "mcp-tunnel-gate";
 import { addLines, addressesOf } from "./mcp-addresses.js";
 import type { McpAddress, McpPlace } from "./mcp-addresses.js";
-import { againLines, gateEventHint, gateEventText, hostLines, isPoll, shownPath } from "./visitor-lines.js";
+import { RequestLines } from "./request-line.js";
+import { againLines, gateEventHint, gateEventText, hostLines, isPoll } from "./visitor-lines.js";
 import type { VisitorAuth } from "./visitor-lines.js";
 
 /** The place to which lines go. */
@@ -14,6 +17,8 @@ export interface Output {
   out(line: string): void;
   err(line: string): void;
   readonly colors: boolean;
+  /** The width of the terminal to which `out` goes. Undefined if there is none. */
+  readonly columns?: number | undefined;
 }
 
 /**
@@ -26,6 +31,14 @@ export interface Renderer {
    * may visit. Default: everybody.
    */
   follow(client: TunnelClient, places?: readonly McpPlace[], auth?: VisitorAuth): void;
+  /** A stream or a connection stays open. */
+  opened(line: OpenLine): void;
+  /** A request is over. */
+  request(line: RequestLine): void;
+  /** The user of the inspector has sent a request again. Called when that begins, and when it is over. */
+  replay(event: ReplayEvent): void;
+  /** The inspector's page is at `url`, which has a secret in it. */
+  inspector(url: string): void;
   /**
    * A process of an MCP server does or says something. `name`: that in the config file, if there is one.
    * `text`: the event in words.
@@ -51,7 +64,11 @@ export class HumanRenderer implements Renderer {
   readonly #output: Output;
   readonly #local: string;
   readonly #colors: ReturnType<typeof picocolors.createColors>;
+  readonly #requests: RequestLines;
   #url: string | undefined;
+  #inspectorUrl: string | undefined;
+  /** There is a gate at which people consent. */
+  #hasConsent = false;
   #subdomain: string | undefined;
   /**
    * The reasons told since the link was lost. Attempts may fail for two reasons in turn, which need not be
@@ -68,10 +85,12 @@ export class HumanRenderer implements Renderer {
     this.#output = output;
     this.#local = local;
     this.#colors = picocolors.createColors(output.colors);
+    this.#requests = new RequestLines(output.colors, () => output.columns);
   }
 
   follow(client: TunnelClient, places: readonly McpPlace[] = [], auth?: VisitorAuth): void {
     const { green, yellow, red } = this.#colors;
+    this.#hasConsent = auth?.kinds.includes("oauth") === true;
     client.on("connected", ({ url, subdomain, resumed }) => {
       this.#told.clear();
       this.#subdomain = subdomain;
@@ -89,16 +108,31 @@ export class HumanRenderer implements Renderer {
       this.#output.err(yellow(`${printable(cause.message)}; ${what}`));
     });
     client.on("evicted", ({ reason: why }) => this.#output.err(red(printable(why))));
-    client.on("request", (event) => {
-      const isOfGate = auth?.kinds.includes("oauth") === true && isPoll(event);
-      if (!isOfGate) this.#output.out(this.#request(event));
-    });
     client.on("warning", ({ code, message }) => this.warn(code, message));
     client.on("refused", (event) => this.#output.out(this.#refused(event)));
     client.on("error", ({ code, message }) => {
       // The error of a request is on the line of that request.
       if (code === "internal") this.#output.err(red(printable(message)));
     });
+  }
+
+  opened(line: OpenLine): void {
+    this.#output.out(this.#requests.opened(line));
+  }
+
+  request(line: RequestLine): void {
+    if (!this.#hasConsent || !isPoll(line)) this.#output.out(this.#requests.request(line));
+  }
+
+  replay(event: ReplayEvent): void {
+    // Its beginning is on the page, where the user is.
+    if (event.durationMs !== undefined) this.#output.out(this.#requests.replay(event));
+  }
+
+  inspector(url: string): void {
+    this.#inspectorUrl = url;
+    // The banner has it, too.
+    if (this.#url !== undefined) this.#output.out(this.#inspectorLine(url));
   }
 
   server(name: string | undefined, event: StdioEvent, text: string): void {
@@ -173,6 +207,7 @@ export class HumanRenderer implements Renderer {
     this.#output.out("");
     for (const url of urls) this.#output.out(`  ${bold(cyan(printable(url)))}`);
     this.#output.out(`  ${dim(`-> ${printable(this.#local)}`)}`);
+    if (this.#inspectorUrl !== undefined) this.#output.out(this.#inspectorLine(this.#inspectorUrl));
     this.#output.out("");
     if (auth !== undefined) this.#ready(auth, addresses, tunnel);
     else if (places.length > 0) this.#open(addresses);
@@ -201,40 +236,14 @@ export class HumanRenderer implements Renderer {
     this.#output.out("");
   }
 
-  #request(event: RequestEvent): string {
-    const { dim, red } = this.#colors;
-    const cancelled = event.error?.code === "cancelled";
-    const failed = event.error !== undefined && !cancelled;
-    const status = event.status === undefined ? dim(" - ") : this.#status(event.status, failed);
-    const line = `${printable(event.method).padEnd(6)} ${printable(shownPath(event.path))} ${status} ${dim(duration(event.durationMs))}`;
-    if (event.error === undefined) return line;
-    // The relay's words follow even then, because `cancelled` also stands for a visitor that stopped sending.
-    return `${line} ${(cancelled ? dim : red)(printable(event.error.message))}`;
+  #inspectorLine(url: string): string {
+    return `  ${this.#colors.dim(`Inspector ${url}`)}`;
   }
 
   #refused({ method, path, status, count, message }: RefusedEvent): string {
-    const { dim, red } = this.#colors;
-    const what = status === undefined ? "cut by the relay:" : "refused by the relay:";
-    const others = count === 1 ? "" : dim(` (and ${count - 1} more)`);
-    const shown = status === undefined ? dim(" - ") : this.#status(status, false);
-    const line = `${printable(method || "-").padEnd(6)} ${printable(path || "-")} ${shown}`;
-    return `${line} ${red(`${what} ${printable(message)}`)}${others}`;
+    // The status says that it was refused.
+    const what = status === undefined ? `cut by the relay: ${message}` : `relay: ${message}`;
+    const others = count === 1 ? "" : ` (and ${count - 1} more)`;
+    return this.#requests.refused(method, path, status, what, others);
   }
-
-  /** `failed`: the visitor got only a part of the response, or another response. */
-  #status(status: number, failed: boolean): string {
-    const { green, cyan, yellow, red } = this.#colors;
-    const color = failed || status >= 500 ? red : status >= 400 ? yellow : status >= 300 ? cyan : green;
-    return color(String(status));
-  }
-}
-
-function duration(ms: number): string {
-  if (ms < 9.95) {
-    // Not `toFixed`, which costs more than the rest of the line.
-    const tenths = Math.round(ms * 10);
-    return `${Math.floor(tenths / 10)}.${tenths % 10} ms`;
-  }
-  if (ms < 9_950) return `${Math.round(ms)} ms`;
-  return `${(ms / 1_000).toFixed(ms < 99_500 ? 1 : 0)} s`;
 }

@@ -28,6 +28,11 @@ export class TerminalOutput implements Output {
     });
   }
 
+  get columns(): number | undefined {
+    // A terminal that does not know its size says 0.
+    return isatty(1) && process.stdout.columns > 0 ? process.stdout.columns : undefined;
+  }
+
   out(line: string): void {
     if (!this.#isReaderGone) this.#lines.write(1, `${line}\n`);
   }
