@@ -70,9 +70,9 @@ describe("the client command", () => {
     const args = [String(upstream.port), "--relay", `http://127.0.0.1:${relay.port}`, "--subdomain", "shown"];
     const terminal = closing(runAtTerminal("client", args, 80));
     await terminal.see(`http://shown.localhost:${relay.port}`);
-    await visitor.text("shown", "/", tooLarge);
-    const line = "POST   / 413 refused by the relay: request body over --max-request-body (1 MiB)";
-    expect(line.length).toBeLessThanOrEqual(80);
+    await visitor.text("shown", "/upload", tooLarge);
+    const line = "POST /upload 413 relay: request body over --max-request-body (1 MiB)";
+    expect("12:03:07 ".length + line.length).toBeLessThanOrEqual(80);
     await terminal.see(`${line}\r\n`);
   });
 });

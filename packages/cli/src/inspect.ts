@@ -47,7 +47,7 @@ async function openPage(
   renderer: Pick<Renderer, "inspector" | "warn">,
 ): Promise<void> {
   try {
-    const { url } = await listen(inspector, place, new Set(origins.map(portOf)));
+    const { url } = await listenBeside(inspector, place, new Set(origins.map(portOf)));
     renderer.inspector(url);
   } catch (error) {
     if (!(error instanceof TunnelError)) throw error;
@@ -57,11 +57,12 @@ async function openPage(
 }
 
 /**
- * The page never has the port of the local service. While that is down, visitors would get the page in its
- * place. `localPorts`: those ports.
+ * Listens at `place`, or at the first of the usual ports that is free. The page never has the port of a local
+ * service: while that is down, visitors would get the page in its place.
+ * @throws TunnelError `invalid_option` for a port of `localPorts`, or `unavailable` for one that is taken.
  */
-async function listen(
-  inspector: Inspector,
+export async function listenBeside(
+  inspector: Pick<Inspector, "listen">,
   { host, port }: PagePlace,
   localPorts: ReadonlySet<number>,
 ): Promise<InspectorPage> {

@@ -99,7 +99,8 @@ export class RequestLines {
     const said = note === undefined ? "" : printable(note.text);
     const others = [time, mark, verb, statusText(status), words, name, end];
     const length = others.reduce((sum, part) => (part === "" ? sum : sum + part.length + 1), 0);
-    const target = this.#fit(printable(shownPath(path)), length + Math.min(said.length, errorLength) + 1);
+    const beside = said === "" ? 0 : 1 + Math.min(said.length, errorLength);
+    const target = this.#fit(printable(shownPath(path)), length + beside);
     const tail = note?.isForeign === true ? this.#cut(said, length + target.length + 1) : said;
     const shown = [
       dim(time),

@@ -80,6 +80,24 @@ describe("mistakes on the command line", () => {
       { MCP_TUNNEL_RELAY: "x", MCP_TUNNEL_TOKEN_FILE: "no-such-file" },
     ],
     [["3000"], /token is empty/, { MCP_TUNNEL_RELAY: "x", MCP_TUNNEL_TOKEN: "" }],
+    [
+      ["--inspect", "3000", "--relay", "x"],
+      /Put the service first: mcp-tunnel-client 3000 --inspect, or give an address: --inspect 127\.0\.0\.1:3000/,
+    ],
+    [["3000", "--relay", "x", "--inspect", "0.0.0.0:4040"], /an address of this machine alone and a port/],
+    [
+      ["3000", "--relay", "x", "--inspect", "example.com:4040"],
+      /an address of this machine alone and a port/,
+    ],
+    [["3000", "--relay", "x", "--inspect", "127.0.0.1:65536"], /an address of this machine alone and a port/],
+    [["3000", "--relay", "x", "--inspect", "::1:4040"], /an address of this machine alone and a port/],
+    [["3000"], /MCP_TUNNEL_INSPECT.*is invalid/, { MCP_TUNNEL_RELAY: "x", MCP_TUNNEL_INSPECT: "maybe" }],
+    [
+      ["3000", "--relay", "x", "--inspect", "127.0.0.1:3000"],
+      /--inspect: port 3000 is the local service's own: give the page another one/,
+    ],
+    [["3000", "--relay", "x", "--record", ""], /--record names no file/],
+    [["3000", "--relay", "x", "--record", "no-such-folder/x.har"], /no-such-folder/],
   ];
   it.each(mistakes)("%j: one line, and status 2", async (args, message, env) => {
     const command = run(args, env);
@@ -118,7 +136,7 @@ describe("a running client", () => {
     expect(client.output).toContain(`-> http://localhost:${upstream.port}`);
     await visit(relay.session as never, { path: "/status/404" }).complete();
     await client.waitFor("a request", () =>
-      client.stdout.find((line) => /^GET {4}\/status\/404 404 [\d.]+ ms$/.test(line)),
+      client.stdout.find((line) => /^\d\d:\d\d:\d\d GET {2}\/status\/404 404 [\d.]+ ms$/.test(line)),
     );
     await upstream.close();
     await visit(relay.session as never, { path: "/" }).cut();
@@ -163,6 +181,9 @@ describe("a running client", () => {
       durationMs: expect.any(Number),
       bytes: 5,
       requestBytes: 5,
+      id: 1,
+      kind: "http",
+      startedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
     });
     relay.cut();
     await client.waitForJson({ event: "disconnected", code: "session_lost" });

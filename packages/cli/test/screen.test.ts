@@ -17,43 +17,16 @@ import { TestRelay } from "../../client/test/test-relay.js";
 const closing = closingAfterEach();
 
 /** The lines about a client's events, as a person sees them. */
-function linesOf(events: readonly (readonly [string, object])[], colors = false): string[] {
+function linesOf(events: readonly (readonly [string, object])[]): string[] {
   const client = new EventEmitter();
   const lines: string[] = [];
   const add = (line: string) => lines.push(line);
-  new HumanRenderer({ out: add, err: add, colors }, "http://localhost:3000").follow(
+  new HumanRenderer({ out: add, err: add, colors: false }, "http://localhost:3000").follow(
     client as unknown as TunnelClient,
   );
   for (const [name, event] of events) client.emit(name, event);
   return lines;
 }
-
-/** The line of a request. */
-function lineOf(event: RequestEvent): string | undefined {
-  return linesOf([["request", event]], true)[0];
-}
-
-const event = { method: "GET", path: "/", durationMs: 1, requestBytes: 0, responseBytes: 0 };
-const [red, green] = ["\u001b[31m", "\u001b[32m"];
-
-describe("a status on the screen", () => {
-  it("is green for a visitor who got it whole, or left", () => {
-    expect(lineOf({ ...event, status: 200, error: undefined })).toContain(`${green}200`);
-    const error = { code: "cancelled" as const, message: "" };
-    expect(lineOf({ ...event, status: 200, error })).toContain(`${green}200`);
-  });
-
-  it("has beside it what the relay says of a visitor who did not wait", () => {
-    const error = { code: "cancelled" as const, message: "the visitor stopped sending" };
-    expect(lineOf({ ...event, status: undefined, error })).toContain(error.message);
-  });
-
-  it("is red for one who did not", () => {
-    const error = { code: "upstream_failed" as const, message: "it broke off" };
-    expect(lineOf({ ...event, status: 200, error })).toContain(`${red}200`);
-    expect(lineOf({ ...event, status: 999, error: undefined })).toContain(`${red}999`);
-  });
-});
 
 it("an outage is told with each of its reasons once, though attempts fail for two in turn", () => {
   const connected = ["connected", { url: "http://demo.relay.test", resumed: true }] as const;

@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events";
 import { describe, expect, it } from "vitest";
 import type { TunnelClient } from "../../client/src/client.js";
+import type { RequestLine } from "../../inspector/src/lines.js";
 import type { McpPlace } from "../src/mcp-addresses.js";
 import { JsonRenderer } from "../src/render-json.js";
 import { HumanRenderer } from "../src/render.js";
@@ -222,15 +223,23 @@ describe("what happens at the gate", () => {
 });
 
 describe("requests for the gate's own pages", () => {
-  const request = { method: "GET", status: 200, durationMs: 1, requestBytes: 0, responseBytes: 0 };
+  const request: RequestLine = {
+    ...{ id: 1, kind: "http", startedAt: 0, method: "GET", path: "/", mcp: undefined, headers: [] },
+    ...{ status: 200, durationMs: 1, requestBytes: 0, responseBytes: 0, error: undefined },
+    ...{ wasOpen: false, events: undefined },
+  };
   const page = `/.mcp-tunnel/consent/${"x".repeat(43)}`;
 
-  function linesOfRequests(given: VisitorAuth | undefined, requests: readonly object[]): string[] {
+  function linesOfRequests(
+    given: VisitorAuth | undefined,
+    requests: readonly Partial<RequestLine>[],
+  ): string[] {
     const client = new EventEmitter();
     const lines: string[] = [];
-    human(lines).follow(client as unknown as TunnelClient, [], given);
-    for (const event of requests) client.emit("request", { ...request, ...event });
-    return lines;
+    const renderer = human(lines);
+    renderer.follow(client as unknown as TunnelClient, [], given);
+    for (const fields of requests) renderer.request({ ...request, ...fields });
+    return lines.map((line) => line.replace(/^\d\d:\d\d:\d\d /, ""));
   }
 
   it("are short, and those by which a waiting browser looks again do not tear apart what is typed", () => {
@@ -242,10 +251,10 @@ describe("requests for the gate's own pages", () => {
       { path: `${page}/cancel?token=t0p`, status: 303 },
     ]);
     expect(lines).toEqual([
-      "GET    /.mcp-tunnel/consent/... 200 1.0 ms",
-      "POST   /.mcp-tunnel/consent/... 303 1.0 ms",
-      "GET    /.mcp-tunnel/consent/... 404 1.0 ms",
-      "GET    /.mcp-tunnel/consent/... 303 1.0 ms",
+      "GET  /.mcp-tunnel/consent/... 200 1.0 ms",
+      "POST /.mcp-tunnel/consent/... 303 1.0 ms",
+      "GET  /.mcp-tunnel/consent/... 404 1.0 ms",
+      "GET  /.mcp-tunnel/consent/... 303 1.0 ms",
     ]);
   });
 
