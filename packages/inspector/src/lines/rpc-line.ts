@@ -49,21 +49,21 @@ export function readRequest(
   const messages = readMessages(text);
   const [first] = messages;
   if (first === undefined) return undefined;
-  const batch = messages.length === 1 ? {} : { batch: messages.length };
+  const mcp: Writable<LineMcp> = { method: words(first.method ?? methodOf(first.id) ?? "(answer)") };
   if (first.method === undefined) {
-    const error = first.error === undefined ? {} : { error: errorOf(first.error, hider) };
-    const asked = methodOf(first.id);
-    return { method: asked ?? "(answer)", isAnswer: true, ...batch, ...error };
+    mcp.isAnswer = true;
+    if (first.error !== undefined) mcp.error = errorOf(first.error, hider);
+  } else {
+    const name = subjectOf(first);
+    if (name !== undefined) mcp.name = words(hider.text(name));
+    const client = first.method === "initialize" ? clientOf(first) : undefined;
+    if (client !== undefined) mcp.client = words(client);
   }
-  const name = subjectOf(first);
-  const client = first.method === "initialize" ? clientOf(first) : undefined;
-  return {
-    method: words(first.method),
-    ...(name === undefined ? {} : { name: words(hider.text(name)) }),
-    ...(client === undefined ? {} : { client: words(client) }),
-    ...batch,
-  };
+  if (messages.length > 1) mcp.batch = messages.length;
+  return mcp;
 }
+
+type Writable<T> = { -readonly [Name in keyof T]: T[Name] };
 
 /**
  * What a request is, by the fields `Mcp-Method` and `Mcp-Name` (MCP 2026-07-28, "Streamable HTTP"), for one
@@ -107,5 +107,6 @@ function clientOf({ params }: RpcMessage): string | undefined {
 
 /** The first words of a text, in one line. */
 function words(text: string): string {
-  return oneLine(text.slice(0, maxTextLength));
+  const first = text.length > maxTextLength ? text.slice(0, maxTextLength) : text;
+  return first.includes("\n") ? oneLine(first) : first;
 }
