@@ -3,7 +3,7 @@ import { printableJson } from "mcp-tunnel-shared";
 import type { TunnelClient } from "mcp-tunnel-client";
 import type { GateEvent } from "mcp-tunnel-gate";
 import type { ReplayEvent } from "mcp-tunnel-inspector";
-import type { Line, LineMcp, OpenLine, RequestLine } from "mcp-tunnel-inspector/lines";
+import type { LineMcp, OpenLine, RequestLine } from "mcp-tunnel-inspector/lines";
 import type { StdioEvent } from "mcp-tunnel-stdio";
 import { addressesOf } from "./mcp-addresses.js";
 import type { McpPlace } from "./mcp-addresses.js";
@@ -41,38 +41,41 @@ export class JsonRenderer implements Renderer {
     client.on("warning", (event) => this.#line("warning", event));
   }
 
-  opened({ status, ...line }: OpenLine): void {
-    const { method, path, ...about } = aboutOf(line);
-    this.#line("opened", { method, path, status, ...about });
+  opened({ id, kind, startedAt, method, path, status, mcp }: OpenLine): void {
+    this.#line("opened", {
+      method,
+      path: toldPath(path),
+      status,
+      id,
+      kind,
+      startedAt: new Date(startedAt).toISOString(),
+      mcp: mcpOf(mcp),
+    });
   }
 
+  // What is undefined is left out of JSON.
   request(line: RequestLine): void {
-    const { status, durationMs, requestBytes, responseBytes, error, events } = line;
-    const { method, path, ...about } = aboutOf(line);
+    const { id, kind, startedAt, method, path, status, durationMs, mcp, error, events } = line;
     this.#line("request", {
       method,
-      path,
+      path: toldPath(path),
       status: status ?? null,
       durationMs: tenths(durationMs),
-      bytes: responseBytes,
-      requestBytes,
-      ...(error === undefined ? {} : { error }),
-      ...about,
-      ...(events === undefined ? {} : { events }),
+      bytes: line.responseBytes,
+      requestBytes: line.requestBytes,
+      error,
+      id,
+      kind,
+      startedAt: new Date(startedAt).toISOString(),
+      mcp: mcpOf(mcp),
+      events,
     });
   }
 
   replay({ id, replayOf, method, path, status, durationMs, error, mcp }: ReplayEvent): void {
-    this.#line("replay", {
-      id,
-      replayOf,
-      method,
-      path,
-      // Its beginning has neither.
-      ...(durationMs === undefined ? {} : { status: status ?? null, durationMs: tenths(durationMs) }),
-      ...(error === undefined ? {} : { error }),
-      ...(mcp === undefined ? {} : { mcp }),
-    });
+    // Its beginning has neither a status nor a duration.
+    const end = durationMs === undefined ? {} : { status: status ?? null, durationMs: tenths(durationMs) };
+    this.#line("replay", { id, replayOf, method, path: toldPath(path), ...end, error, mcp });
   }
 
   inspector(url: string): void {
@@ -105,20 +108,10 @@ export class JsonRenderer implements Renderer {
   }
 }
 
-/** What is said of a request, whether it is over or not. */
-function aboutOf({ id, kind, startedAt, method, path, mcp }: Line) {
-  return {
-    method,
-    path: toldPath(path),
-    id,
-    kind,
-    startedAt: new Date(startedAt).toISOString(),
-    ...(mcp === undefined ? {} : { mcp: mcpOf(mcp) }),
-  };
-}
-
-function mcpOf({ isAnswer, ...mcp }: LineMcp) {
-  return isAnswer === true ? { ...mcp, answer: true } : mcp;
+function mcpOf(mcp: LineMcp | undefined): object | undefined {
+  if (mcp?.isAnswer !== true) return mcp;
+  const { isAnswer: answer, ...rest } = mcp;
+  return { ...rest, answer };
 }
 
 function tenths(ms: number): number {
