@@ -72,7 +72,7 @@ describe("lines beside each other", () => {
     const random = () => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647;
     for (let round = 0; round < 200; round += 1) {
       const lines = () =>
-        Array.from({ length: Math.floor(random() * 9) }, () => "abc"[Math.floor(random() * 3)]!);
+        Array.from({ length: Math.floor(random() * 9) }, () => "abc".charAt(Math.floor(random() * 3)));
       const [left, right] = [lines(), lines()];
       const rows = diffLines(left, right);
       expect(rows.map((row) => row.left).filter((line) => line !== undefined)).toEqual(left);

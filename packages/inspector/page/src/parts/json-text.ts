@@ -150,7 +150,7 @@ const maxFormattedDepth = 40;
 /** As text, a value on each line, indented by two spaces. */
 export function formatJson(node: JsonNode, depth = 0): string {
   const parts = partsOf(node);
-  if (parts === undefined || parts.length === 0 || depth >= maxFormattedDepth) return node.raw;
+  if (parts.length === 0 || depth >= maxFormattedDepth) return node.raw;
   const indent = "  ".repeat(depth);
   const lines = parts.map(
     ({ key, value }) =>
@@ -160,8 +160,28 @@ export function formatJson(node: JsonNode, depth = 0): string {
   return `${first}\n${lines.join(",\n")}\n${indent}${last}`;
 }
 
-/** Members of an object, items of an array; undefined for all else. */
-export function partsOf(node: JsonNode): readonly { key?: string; value: JsonNode }[] | undefined {
-  if (node.kind === "object") return node.members;
-  return node.kind === "array" ? node.items.map((value) => ({ value })) : undefined;
+/** The first members of an object or items of an array; none of all else. */
+export function partsOf(
+  node: JsonNode,
+  limit = Number.POSITIVE_INFINITY,
+): readonly { readonly key?: string; readonly value: JsonNode }[] {
+  if (node.kind === "object") return node.members.slice(0, limit);
+  return node.kind === "array" ? node.items.slice(0, limit).map((value) => ({ value })) : [];
+}
+
+/** How many parts a value has. */
+export function sizeOf(node: JsonNode): number {
+  if (node.kind === "object") return node.members.length;
+  return node.kind === "array" ? node.items.length : 0;
+}
+
+/** The value of the last member of that name, which is what JSON.parse would take. */
+export function memberOf(node: JsonNode | undefined, key: string): JsonNode | undefined {
+  return node?.kind === "object" ? node.members.findLast((member) => member.key === key)?.value : undefined;
+}
+
+/** The text of a member that is a string. */
+export function textOf(node: JsonNode | undefined, key: string): string | undefined {
+  const member = memberOf(node, key);
+  return member?.kind === "string" ? member.value : undefined;
 }
