@@ -1,4 +1,4 @@
-import { type JsonNode, partsOf, readJson } from "../parts/json-text.js";
+import { type JsonNode, memberOf, partsOf, readJson } from "../parts/json-text.ts";
 
 /** How a person gives a value. `json`: as JSON text, for all that has no control of its own. */
 export type Control =
@@ -53,7 +53,7 @@ function groupFields(
   const properties = new Map(isSchema(schema["properties"]) ? Object.entries(schema["properties"]) : []);
   const required = new Set(Array.isArray(schema["required"]) ? (schema["required"] as unknown[]) : []);
   // The last member of a name counts, as it does for JSON.parse.
-  const values = new Map((value === undefined ? [] : partsOf(value))?.map((part) => [part.key!, part.value]));
+  const values = new Map((value === undefined ? [] : partsOf(value)).map((part) => [part.key!, part.value]));
   return [...new Set([...properties.keys(), ...values.keys()])].map((name) => {
     const property = properties.get(name);
     return fieldOf(name, isSchema(property) ? property : {}, root, values.get(name), {
@@ -293,11 +293,6 @@ function writeNumber(
 /** The message with other arguments; all else stays as it was written. */
 export function withArguments(message: JsonNode, json: string): string | undefined {
   return replaceMember(message, "params", (params) => replaceMember(params, "arguments", () => json));
-}
-
-/** The value of the last member of that name, or undefined. */
-export function memberOf(node: JsonNode | undefined, key: string): JsonNode | undefined {
-  return node?.kind === "object" ? node.members.findLast((member) => member.key === key)?.value : undefined;
 }
 
 function replaceMember(
