@@ -188,13 +188,17 @@ function msText(ms: number | undefined): string {
   return ms === undefined ? "not over" : durationText(ms);
 }
 
-/** How long each waited for the service and took, on one scale. */
+/** How long each waited for the head of the answer, and took, on one scale. */
 function Times({ sides }: { readonly sides: readonly Side[] }) {
   const longestMs = Math.max(1, ...sides.map(({ exchange }) => exchange.durationMs ?? 0));
   return (
     <div class="compare-times" aria-hidden="true">
-      {sides.map(({ exchange: { durationMs = 0, waitMs = 0 } }, place) => (
+      {sides.map(({ exchange: { id, durationMs = 0, waitMs = 0 } }, place) => (
         <div key={place} class="compare-time">
+          <span>Exchange {id}</span>{" "}
+          <span class="muted">
+            {durationText(waitMs)} to the head, {durationText(durationMs)} in all
+          </span>
           <div class="compare-took" style={{ width: `${(durationMs / longestMs) * 100}%` }}>
             <div
               class="compare-wait"
@@ -203,7 +207,6 @@ function Times({ sides }: { readonly sides: readonly Side[] }) {
           </div>
         </div>
       ))}
-      <p class="muted">Dark: until the head of the answer.</p>
     </div>
   );
 }

@@ -30,7 +30,7 @@ export function ReplayDialog({ detail, onClose }: ReplayProps) {
   const isThere = callKey === undefined || data !== undefined || problem !== undefined;
   const what = data?.name ?? detail.mcp?.name ?? detail.mcp?.method ?? `${detail.method} ${detail.path}`;
   return (
-    <Dialog title={`Send ${printable(shortened(what), true)} again`} onClose={onClose}>
+    <Dialog title={`Send again: ${printable(shortened(what), true)}`} onClose={onClose}>
       {detail.noReplay !== undefined ? (
         <p>
           <Plain text={detail.noReplay} />

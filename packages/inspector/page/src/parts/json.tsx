@@ -2,7 +2,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { copyText } from "../clipboard.ts";
 import { bytesText, countText } from "../format.ts";
 import { allClosed, allOpen, type JsonFolds, type JsonRow, rowsOf, shownAtOnce } from "./json-rows.ts";
-import { type JsonNode, readJson, sizeOf } from "./json-text.ts";
+import { type JsonNode, partsOf, readJson, sizeOf } from "./json-text.ts";
 import { Plain } from "./text.tsx";
 import "./json.css";
 
@@ -29,13 +29,14 @@ export function JsonView({ text, label = "JSON" }: JsonProps) {
   );
 }
 
-const allFolded: JsonFolds = { open: new Map(), shown: new Map() };
+const noFolds: JsonFolds = { open: new Map(), shown: new Map() };
 
 function Tree({ root, label }: { readonly root: JsonNode; readonly label: string }) {
-  const [folds, setFolds] = useState(allFolded);
+  const [folds, setFolds] = useState(noFolds);
   const [active, setActive] = useState("");
   const tree = useRef<HTMLDivElement>(null);
   const rows = useMemo(() => rowsOf(root, folds), [root, folds]);
+  const isNested = partsOf(root, shownAtOnce).some(({ value }) => sizeOf(value) > 0);
   // The active row may be folded away: then the root can be reached by Tab.
   const reached = rows.some((row) => idOf(row) === active) ? active : "";
   const lost = useRef(false);
@@ -73,27 +74,15 @@ function Tree({ root, label }: { readonly root: JsonNode; readonly label: string
 
   return (
     <div class="json">
-      {sizeOf(root) > 0 && (
-        <div class="json-tools">
-          <button
-            type="button"
-            class="link"
-            onClick={() => setFolds({ open: allOpen(root), shown: new Map() })}
-          >
-            Expand all
-          </button>
-          <button
-            type="button"
-            class="link"
-            onClick={() => setFolds({ open: allClosed(rows), shown: new Map() })}
-          >
-            Collapse all
-          </button>
-          <button type="button" class="link" onClick={() => copyValue(root)}>
-            Copy
-          </button>
-        </div>
-      )}
+      <div class="json-tools">
+        {isNested && (
+          <>
+            <Tool text="Expand all" onClick={() => setFolds({ ...noFolds, open: allOpen(root) })} />
+            <Tool text="Collapse all" onClick={() => setFolds({ ...noFolds, open: allClosed(rows) })} />
+          </>
+        )}
+        <Tool text="Copy" onClick={() => copyValue(root)} />
+      </div>
       <div class="json-tree" role="tree" aria-label={label} ref={tree} onKeyDown={onKey}>
         {rows.map((row) => (
           <Row
@@ -106,6 +95,14 @@ function Tree({ root, label }: { readonly root: JsonNode; readonly label: string
         ))}
       </div>
     </div>
+  );
+}
+
+function Tool({ text, onClick }: { readonly text: string; readonly onClick: () => void }) {
+  return (
+    <button type="button" class="link" onClick={onClick}>
+      {text}
+    </button>
   );
 }
 

@@ -86,6 +86,11 @@ function Process({ child }: { readonly child: ServerProcess }) {
   );
 }
 
+/** Many servers color their lines, as if they wrote to a terminal (ECMA-48, 8.3.117: SGR). */
+function withoutColors(line: string): string {
+  return line.replaceAll(/\u001b\[[0-9;]*m/g, "");
+}
+
 /** The newest stays in sight while the user has not scrolled up. */
 function Lines({ child: { process, lines } }: { readonly child: ServerProcess }) {
   const box = useRef<HTMLDivElement>(null);
@@ -114,7 +119,7 @@ function Lines({ child: { process, lines } }: { readonly child: ServerProcess })
               stray
             </span>
           )}
-          <span class="line-text">{printable(text, true)}</span>
+          <span class="line-text">{printable(withoutColors(text), true)}</span>
         </p>
       ))}
     </div>

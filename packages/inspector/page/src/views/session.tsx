@@ -34,6 +34,14 @@ export function SessionPane({ sessionKey, callKey }: SessionProps) {
           {session !== undefined && (
             <p class="calls-facts">
               <Era session={session} /> <SessionState session={session} />
+              {callKey === undefined ? (
+                // Beside the calls there may be no room for it.
+                <button type="button" class="link about-jump" onClick={showAbout}>
+                  About this session
+                </button>
+              ) : (
+                <Link to={{ call: undefined }}>About this session</Link>
+              )}
               <Link
                 to={{
                   view: "traffic",
@@ -46,7 +54,6 @@ export function SessionPane({ sessionKey, callKey }: SessionProps) {
               </Link>
             </p>
           )}
-          {callKey !== undefined && <Link to={{ call: undefined }}>About this session</Link>}
         </header>
         {problem !== undefined && data === undefined && <p class="pane-word">{problem}</p>}
         {data !== undefined && <Calls calls={data.calls} callKey={callKey} />}
@@ -197,14 +204,20 @@ function CallRow({ call, isCurrent, isReached }: CallRowProps) {
       <span class="call-more cut muted">
         <span class="mono">{timeText(call.startedAt).slice(0, 8)}</span>
         {call.replayOf !== undefined && ` · replay of ${call.replayOf}`}
-        {extras.length > 0 && ` · ${extras.join(", ")}`}
         {notes.length > 0 && <span class="warn"> · ⚠ {countText(notes.length, "note")}</span>}
+        {extras.length > 0 && ` · ${extras.join(", ")}`}
       </span>
       <span class="call-outcome">
         <Outcome call={call} />
       </span>
     </Link>
   );
+}
+
+function showAbout(): void {
+  const about = document.querySelector<HTMLElement>(".about");
+  about?.scrollIntoView();
+  about?.focus();
 }
 
 interface AboutProps {
@@ -232,8 +245,8 @@ function About({ session, tools, calls }: AboutProps) {
     ["Server can", session.serverCapabilities && capabilitiesText(session.serverCapabilities)],
   ];
   return (
-    <section class="pane about" aria-label="About this session">
-      <dl class="facts">
+    <section class="pane about" aria-label="About this session" tabIndex={-1}>
+      <dl class="about-facts">
         {facts.map(
           ([name, value]) =>
             value !== undefined && (

@@ -15,13 +15,23 @@ export function SessionList() {
       {all.length === 0 ? (
         link.value.kind === "live" && <NoSessions />
       ) : (
-        <ul class="session-list" onKeyDown={moveAmongLinks}>
-          {all.map((session, place) => (
-            <li key={session.key}>
-              <SessionRow session={session} isReached={place === 0} />
-            </li>
-          ))}
-        </ul>
+        <>
+          <div class="session-row session-heads" aria-hidden="true">
+            <span>Client</span>
+            <span>Server</span>
+            <span>Revision</span>
+            <span>Calls</span>
+            <span>tools/list</span>
+            <span class="session-when">Began</span>
+          </div>
+          <ul onKeyDown={moveAmongLinks}>
+            {all.map((session, place) => (
+              <li key={session.key}>
+                <SessionRow session={session} isReached={place === 0} />
+              </li>
+            ))}
+          </ul>
+        </>
       )}
     </main>
   );
@@ -36,7 +46,7 @@ function SessionRow({ session, isReached }: { readonly session: McpSession; read
         {session.user !== undefined && <span class="muted"> as {printable(session.user, true)}</span>}
       </span>
       <span class="session-server cut">
-        <span class="muted">to </span>
+        <span class="session-to muted">to </span>
         {serverText(session)} <span class="muted mono">{printable(session.path, true)}</span>
       </span>
       <span class="session-facts">

@@ -55,17 +55,19 @@ function Item({ item }: { readonly item: TimelineItem }) {
   const [className, word] = kinds[item.kind];
   return (
     <>
-      <time class="timeline-at mono muted">+{durationText(Math.max(0, item.atMs))}</time>
+      <time class="timeline-at mono muted">+{item.atMs <= 0 ? "0 ms" : durationText(item.atMs)}</time>
       <span class="timeline-from" title={item.from === "client" ? "From the client" : "From the server"}>
         <span aria-hidden="true">{item.from === "client" ? "→" : "←"}</span>
         <span class="offscreen">from the {item.from}: </span>
       </span>
       <div class="timeline-what">
-        <span class={`badge ${className}`}>{word}</span>{" "}
-        {item.method !== undefined && <span class="mono muted">{printable(item.method, true)} </span>}
-        <span class="timeline-text">
-          <Plain text={item.text} />
-        </span>
+        <p>
+          <span class={`badge ${className}`}>{word}</span>{" "}
+          {item.method !== undefined && <span class="mono muted">{printable(item.method, true)} </span>}
+          <span class="timeline-text">
+            <Plain text={item.text} />
+          </span>
+        </p>
         {item.message !== undefined && <Folded summary="Message" text={item.message} />}
       </div>
     </>
