@@ -22,5 +22,6 @@ export function useKeys(keys: Keys): void {
 }
 
 function isTyping(target: EventTarget | null): boolean {
-  return target instanceof Element && target.closest("input, textarea, select, [contenteditable]") !== null;
+  const fields = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
+  return target instanceof Element && target.closest(fields) !== null;
 }

@@ -8,14 +8,17 @@ export interface DialogProps {
   readonly children: ComponentChildren;
 }
 
-/** A modal dialog. The browser keeps the focus in it, and gives it back. */
+/** A modal dialog. The browser keeps the focus in it. */
 export function Dialog({ title, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
   useEffect(() => {
-    const opened = dialog.current;
-    opened?.showModal();
-    return () => opened?.close();
+    const focused = document.activeElement;
+    dialog.current?.showModal();
+    // Preact takes the dialog out of the document first. Then the browser gives the focus back to nobody.
+    return () => {
+      if (focused instanceof HTMLElement) focused.focus();
+    };
   }, []);
   return (
     <dialog
@@ -25,7 +28,8 @@ export function Dialog({ title, onClose, children }: DialogProps) {
         event.preventDefault();
         onClose();
       }}
-      onClick={(event) => {
+      // A click may begin in a text that is selected, and end beside the dialog.
+      onPointerDown={(event) => {
         if (event.target === dialog.current) onClose();
       }}
     >
