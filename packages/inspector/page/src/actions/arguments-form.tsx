@@ -39,12 +39,14 @@ export function ArgumentsForm({ call, fields, onSend, children }: ArgumentsProps
         fields={fields}
         draft={draft}
         problems={problems}
-        onChange={(id, text) => {
-          const next = new Map(draft);
-          if (text === undefined) next.delete(id);
-          else next.set(id, text);
-          setDraft(next);
-        }}
+        onChange={(id, text) =>
+          setDraft((before) => {
+            const next = new Map(before);
+            if (text === undefined) next.delete(id);
+            else next.set(id, text);
+            return next;
+          })
+        }
       />
       {children}
     </form>

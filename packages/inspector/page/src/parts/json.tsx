@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { copyText } from "../clipboard.ts";
 import { bytesText, countText } from "../format.ts";
 import { allClosed, allOpen, type JsonFolds, type JsonRow, rowsOf, shownAtOnce } from "./json-rows.ts";
@@ -40,7 +40,7 @@ function Tree({ root, label }: { readonly root: JsonNode; readonly label: string
   // The active row may be folded away: then the root can be reached by Tab.
   const reached = rows.some((row) => idOf(row) === active) ? active : "";
   const lost = useRef(false);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (lost.current) itemsOf(tree.current)[rows.findIndex((row) => idOf(row) === active)]?.focus();
     lost.current = false;
   });

@@ -7,7 +7,7 @@ import { Link } from "../parts/link.tsx";
 import { useLive } from "../parts/live.ts";
 import { moveAmongLinks } from "../parts/rows.ts";
 import { printable } from "../parts/text.tsx";
-import { go } from "../route.ts";
+import { go, route } from "../route.ts";
 import { sessions } from "../store.ts";
 import { CallName, Outcome, outcomes } from "../parts/outcome.tsx";
 import { clientText, Era, serverText, SessionState } from "./sessions.tsx";
@@ -93,8 +93,11 @@ function Calls({
   );
   const current = matching.findIndex(({ key }) => key === callKey);
   const step = (by: number): void => {
-    const next = matching[current === -1 ? 0 : current + by];
-    if (next !== undefined) go({ call: next.key }, callKey === undefined ? "push" : "replace");
+    // Keys may come faster than what is shown.
+    const { call } = route.peek();
+    const at = matching.findIndex(({ key }) => key === call);
+    const next = matching[at === -1 ? 0 : at + by];
+    if (next !== undefined) go({ call: next.key }, call === undefined ? "push" : "replace");
   };
   useKeys({
     j: () => step(1),
