@@ -191,7 +191,11 @@ class LocalInspector implements Inspector {
 
   async record(file: string, options: RecordOptions = {}): Promise<Recording> {
     const { openRecording } = await import("./record/recording.js");
-    const recording = await openRecording(file, options, this.#views);
+    const recording = await openRecording(file, options, {
+      mcp: this.#mcp,
+      newHider: () => this.#views.exportHider(),
+      publicUrl: () => this.#url,
+    });
     this.#listeners.push(recording);
     this.#opened.push(recording);
     return recording;
