@@ -126,6 +126,7 @@ function pathMatcher(privatePaths: readonly string[]): (path: string) => boolean
 
 /** Without escapes that are not needed, `.` and `..`. */
 function normalized(path: string): string {
+  if (!/[%.\\]/.test(path)) return path;
   try {
     return decodeURIComponent(new URL(path, "http://path.invalid").pathname);
   } catch {

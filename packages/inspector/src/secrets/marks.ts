@@ -11,7 +11,8 @@ export interface Secret {
 /** What stands in the place of secrets, and what they were. */
 export class Marks {
   readonly #key: Buffer | undefined;
-  /** The secrets by their marks; without a key, by themselves. */
+  /** The marks of the secrets, and the other way round. */
+  readonly #marks = new Map<string, string>();
   readonly #values = new Map<string, string>();
 
   /** `key`: that of the marks. Undefined: all secrets look the same, and nobody can ask for one. */
@@ -20,20 +21,24 @@ export class Marks {
   }
 
   get count(): number {
-    return this.#values.size;
+    return this.#marks.size;
   }
 
   find(mark: string): string | undefined {
-    return this.#key && this.#values.get(mark);
+    return this.#values.get(mark);
   }
 
   markOf(value: string): string {
     if (value === "" || isMark(value)) return value;
-    if (this.#key === undefined) {
-      this.#values.set(value, value);
-      return "[hidden]";
-    }
-    const mark = createHmac("sha256", this.#key).update(value).digest("hex").slice(0, 8);
+    const known = this.#marks.get(value);
+    if (known !== undefined) return known;
+    const shown = this.#key === undefined ? "[hidden]" : this.#marked(this.#key, value);
+    this.#marks.set(value, shown);
+    return shown;
+  }
+
+  #marked(key: Buffer, value: string): string {
+    const mark = createHmac("sha256", key).update(value).digest("hex").slice(0, 8);
     this.#values.set(mark, value);
     return `[hidden:${mark}]`;
   }

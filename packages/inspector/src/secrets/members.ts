@@ -2,7 +2,10 @@ import type { Secret } from "./marks.js";
 import { isSecretMember, isSecretOnlyAsText } from "./names.js";
 
 /** Longer names are not looked at. */
-const name = /[^"'\\\r\n]{1,128}/y;
+const maxNameLength = 128;
+const doubleQuote = 0x22;
+const singleQuote = 0x27;
+const backslash = 0x5c;
 const number = /-?\d[\d.eE+-]*/y;
 /** Of a header field in JSON: the scheme stays visible. */
 const scheme = /(?:basic|bearer|digest|dpop|negotiate|token) +/iy;
@@ -22,28 +25,36 @@ interface Quote {
  * in proportion to the text.
  */
 export function findMembers(text: string, found: (secret: Secret) => void): void {
-  const quotes = /["']/g;
-  for (let match = quotes.exec(text); match !== null; match = quotes.exec(text)) {
-    const quote = { mark: match[0], escapes: escapesBefore(text, match.index) };
-    const value = valueAfterName(text, match.index + 1, quote);
-    if (value === undefined) continue;
-    const end = readValue(text, value, quote, found);
-    quotes.lastIndex = Math.max(end, quotes.lastIndex);
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code !== doubleQuote && code !== singleQuote) continue;
+    const quote = { mark: code === doubleQuote ? '"' : "'", escapes: escapesBefore(text, at) };
+    const value = valueAfterName(text, at + 1, quote);
+    // What follows a value is looked at again, because it may be the quotation mark of the next name.
+    if (value !== undefined) at = Math.max(at, readValue(text, value, quote, found) - 1);
   }
 }
 
 /** Where the value begins, if what begins at `start` is a secret name. */
 function valueAfterName(text: string, start: number, quote: Quote): number | undefined {
-  const nameEnd = endOf(name, text, start);
-  if (nameEnd === undefined) return undefined;
-  const afterName = afterQuote(text, nameEnd, quote);
+  const nameEnd = endOfName(text, start);
+  const afterName = nameEnd === start ? undefined : afterQuote(text, nameEnd, quote);
   if (afterName === undefined) return undefined;
   const colon = afterSpace(text, afterName);
   if (text[colon] !== ":") return undefined;
+  const name = text.slice(start, nameEnd);
+  if (!isSecretMember(name)) return undefined;
   const value = afterSpace(text, colon + 1);
-  const given = text.slice(start, nameEnd);
-  if (!isSecretMember(given)) return undefined;
-  return /[\d-]/.test(text[value] ?? "") && isSecretOnlyAsText(given) ? undefined : value;
+  return /[\d-]/.test(text[value] ?? "") && isSecretOnlyAsText(name) ? undefined : value;
+}
+
+function endOfName(text: string, start: number): number {
+  const last = Math.min(start + maxNameLength, text.length);
+  for (let at = start; at < last; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === doubleQuote || code === singleQuote || code === backslash || code < 0x20) return at;
+  }
+  return last;
 }
 
 /** Tells the value that begins at `start`, or the values of a list. Returns where to go on. */
@@ -94,7 +105,7 @@ export function stringEnd(text: string, start: number, { mark, escapes }: Quote)
 
 export function escapesBefore(text: string, at: number): number {
   let start = at;
-  while (start > 0 && text[start - 1] === "\\") start -= 1;
+  while (start > 0 && text.charCodeAt(start - 1) === backslash) start -= 1;
   return at - start;
 }
 
@@ -102,12 +113,16 @@ export function escapesBefore(text: string, at: number): number {
 function afterSpace(text: string, start: number): number {
   let at = start;
   for (;;) {
-    while (/\s/.test(text[at] ?? "")) at += 1;
+    while (isSpace(text.charCodeAt(at))) at += 1;
     let escape = at;
-    while (text[escape] === "\\") escape += 1;
+    while (text.charCodeAt(escape) === backslash) escape += 1;
     if (escape === at || !/[nrt]/.test(text[escape] ?? "")) return at;
     at = escape + 1;
   }
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || (code >= 0x09 && code <= 0x0d);
 }
 
 function afterQuote(text: string, at: number, { mark, escapes }: Quote): number | undefined {

@@ -58,8 +58,21 @@ export function isSecretField(name: string): boolean {
   return words.includes("key") || words.at(-1) === "auth" || words.some((word) => secretFieldWord.test(word));
 }
 
+/** The names that were asked for last: a text has the same few over and over. */
+const known = new Map<string, boolean>();
+const maxKnown = 1_000;
+
 /** The name of a member of a JSON object, or of a variable in any text. */
 export function isSecretMember(name: string): boolean {
+  const before = known.get(name);
+  if (before !== undefined) return before;
+  const isSecret = readMember(name);
+  if (known.size >= maxKnown) known.clear();
+  known.set(name, isSecret);
+  return isSecret;
+}
+
+function readMember(name: string): boolean {
   // The working directory, in a list of the variables of a process.
   if (name === "PWD" || name === "OLDPWD") return false;
   const compact = withoutNumber(name.toLowerCase().replaceAll(/[^a-z0-9]/g, ""));

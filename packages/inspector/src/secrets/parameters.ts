@@ -58,7 +58,7 @@ function nameBefore(text: string, end: number, from: number): { name: string; is
   let start = end;
   while (start > first && /[\w.\-%[\]]/.test(text[start - 1] as string)) start -= 1;
   const raw = text.slice(start, end);
-  const separators = [...raw.matchAll(encodedSeparator)];
+  const separators = raw.includes("%") ? [...raw.matchAll(encodedSeparator)] : [];
   const last = separators.at(-1);
   if (last !== undefined) return { name: decoded(raw.slice(last.index + 3)), isQuery: true };
   const before = text.slice(Math.max(start - 5, 0), start);

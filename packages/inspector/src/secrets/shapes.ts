@@ -5,17 +5,21 @@ import type { Secret } from "./marks.js";
  * first part alone is no secret, and looks like any JSON in base64, such as the cursor of a list.
  */
 const webToken =
-  /(?:(?<![\w-])|(?<=%[\dA-Fa-f]{2})|(?<=\\[nrt]))eyJ[\w-]{8,}(?:(?:\.[\w-]*){2,4}|\.eyJ[\w-]*)/g;
+  /eyJ(?<=(?:(?<![\w-])|(?<=%[\dA-Fa-f]{2})|(?<=\\[nrt]))eyJ)[\w-]{8,}(?:(?:\.[\w-]*){2,4}|\.eyJ[\w-]*)/g;
 
 /** Keys of well-known services, which begin with a word of their own. */
 const serviceKey =
-  /(?:(?<![\w-])|(?<=%[\dA-Fa-f]{2})|(?<=\\[nrt]))(?:(?:A3T[A-Z]|AKIA|ASIA)[A-Z\d]{16}(?![A-Za-z\d])|AIza[\w-]{30,}|gh[oprsu]_[A-Za-z\d]{20,}|(?:dop_v1_|figd_|github_pat_|glpat-|glsa_|GOCSPX-|hf_|lin_api_|mtt?_|npm_|ntn_|pypi-|rk_live_|rk_test_|sbp_|shpat_|sk_live_|sk_test_|whsec_)[\w-]{16,}|xapp-[\w-]{10,}|xox[abeoprs]-[\w-]{10,}|SG\.[\w-]{16,}\.[\w-]{16,}|ya29\.[\w-]{20,}|sk-[\w-]{20,})/g;
+  /(?:(?:A3T[A-Z]|AKIA|ASIA)[A-Z\d]{16}(?![A-Za-z\d])|AIza[\w-]{30,}|gh[oprsu]_[A-Za-z\d]{20,}|(?:dop_v1_|figd_|github_pat_|glpat-|glsa_|GOCSPX-|hf_|lin_api_|mtt?_|npm_|ntn_|pypi-|rk_live_|rk_test_|sbp_|shpat_|sk_live_|sk_test_|whsec_)[\w-]{16,}|xapp-[\w-]{10,}|xox[abeoprs]-[\w-]{10,}|SG\.[\w-]{16,}\.[\w-]{16,}|ya29\.[\w-]{20,}|sk-[\w-]{20,})/g;
+
+/** What a text ends with where a word may begin: an escape of a URL or of JSON may stand before it. */
+const isBegin = /(?:^|[^\w-]|%[\dA-Fa-f]{2}|\\[nrt])$/;
 
 /** The credentials of RFC 6750, wherever they stand. */
-const bearer = /(?:(?<![\w-])|(?<=%[\dA-Fa-f]{2})|(?<=\\[nrt]))bearer(?: {1,4}|%20|\+)([\w\-.~+/]{3,}=*)/gi;
+const bearer =
+  /bearer(?<=(?:(?<![\w-])|(?<=%[\dA-Fa-f]{2})|(?<=\\[nrt]))bearer)(?: {1,4}|%20|\+)([\w\-.~+/]{3,}=*)/gi;
 const inField = /authorization\\*["']? {0,4}[:=] {0,4}\\*["']?$/i;
 const basic =
-  /(?:(?<![\w-])|(?<=%[\dA-Fa-f]{2})|(?<=\\[nrt]))basic(?: {1,4}|%20|\+)([A-Za-z\d+/]{4,}={0,2})/gi;
+  /basic(?<=(?:(?<![\w-])|(?<=%[\dA-Fa-f]{2})|(?<=\\[nrt]))basic)(?: {1,4}|%20|\+)([A-Za-z\d+/]{4,}={0,2})/gi;
 const authority = /:(?:\/\/|\\+\/\\+\/)/g;
 const authorityEnd = /[/?#\s"'<>\\]/g;
 /** Longer user names and passwords are not looked for. */
@@ -25,7 +29,11 @@ const privateKey = /-----BEGIN [A-Z\d ]{0,40}PRIVATE KEY-----/g;
 /** Finds texts that are secrets, whatever their name. Each sign is looked at a bounded number of times. */
 export function findShapes(text: string, found: (secret: Secret) => void): void {
   for (const match of text.matchAll(webToken)) found(whole(match));
-  for (const match of text.matchAll(serviceKey)) if (isServiceKey(match[0])) found(whole(match));
+  for (const match of text.matchAll(serviceKey)) {
+    if (isServiceKey(match[0]) && isBegin.test(text.slice(Math.max(match.index - 3, 0), match.index))) {
+      found(whole(match));
+    }
+  }
   for (const match of text.matchAll(bearer)) {
     const before = text.slice(Math.max(match.index - 32, 0), match.index);
     if (isDrawn(match[1] ?? "") || inField.test(before)) found(lastPart(match));
