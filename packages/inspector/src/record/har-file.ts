@@ -1,0 +1,141 @@
+import { randomBytes } from "node:crypto";
+import { constants } from "node:fs";
+import { copyFile, type FileHandle, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+
+/** Between two entries of the list. */
+const separator = ",\n";
+
+/**
+ * A HAR file that can be read at any time, also after this process was killed: what is new is written into a
+ * copy, which then takes the place of the file. On file systems that can do it, the copy shares its bytes
+ * with the file (reflink).
+ */
+export class HarFile {
+  /** The file itself, if the given path is a link: the link stays. */
+  readonly #path: string;
+  readonly #trailer: (missed: number) => string;
+  /** Bytes before the trailer. */
+  #end: number;
+  #size: number;
+  #isEmpty = true;
+
+  private constructor(path: string, head: string, trailer: (missed: number) => string) {
+    this.#path = path;
+    this.#trailer = trailer;
+    this.#end = Buffer.byteLength(head);
+    this.#size = this.#end + Buffer.byteLength(trailer(0));
+  }
+
+  /**
+   * Writes an archive without entries, readable for its owner alone. A file that is there is replaced, once
+   * the new one is complete.
+   */
+  static async create(given: string, head: string, trailer: (missed: number) => string): Promise<HarFile> {
+    const path = await resolved(given);
+    await removeLeftovers(path);
+    const file = new HarFile(path, head, trailer);
+    await file.#replace(async (part) => {
+      const handle = await open(part, "wx", 0o600);
+      await closing(handle, () => handle.writeFile(head + trailer(0)));
+    });
+    return file;
+  }
+
+  /** Bytes of the file. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /**
+   * Adds entries, as long as the file stays within `maxBytes`. Returns false if one did not fit: then that
+   * one and the rest are left out.
+   */
+  async add(entries: AsyncIterable<string>, missed: number, maxBytes: number): Promise<boolean> {
+    const trailer = Buffer.from(this.#trailer(missed));
+    let end = this.#end;
+    let isEmpty = this.#isEmpty;
+    let fits = true;
+    await this.#replace(async (part) => {
+      const { size } = await stat(this.#path);
+      if (size !== this.#size) throw new Error("somebody else has changed it");
+      await copyFile(this.#path, part, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      const handle = await open(part, "r+");
+      await closing(handle, async () => {
+        for await (const entry of entries) {
+          const bytes = Buffer.from((isEmpty ? "" : separator) + entry);
+          fits = end + bytes.length + trailer.length <= maxBytes;
+          if (!fits) break;
+          await writeAll(handle, bytes, end);
+          end += bytes.length;
+          isEmpty = false;
+        }
+        await writeAll(handle, trailer, end);
+        await handle.truncate(end + trailer.length);
+      });
+    });
+    this.#end = end;
+    this.#size = end + trailer.length;
+    this.#isEmpty = isEmpty;
+    return fits;
+  }
+
+  /** Puts what `write` has made into the place of the file. If that fails, the file is as it was. */
+  async #replace(write: (part: string) => Promise<void>): Promise<void> {
+    const part = `${this.#path}.${process.pid}-${randomBytes(4).toString("hex")}.part`;
+    try {
+      await write(part);
+      await rename(part, this.#path);
+    } catch (error) {
+      await rm(part, { force: true }).catch(() => {});
+      throw error;
+    }
+  }
+}
+
+async function resolved(path: string): Promise<string> {
+  try {
+    const found = await realpath(path);
+    if (!(await stat(found)).isFile()) throw new Error("it is no file");
+    return found;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    return join(await realpath(dirname(path)), basename(path));
+  }
+}
+
+/** Copies that killed processes have left. They are as long as the file, and have its texts. */
+async function removeLeftovers(path: string): Promise<void> {
+  const folder = dirname(path);
+  const prefix = `${basename(path)}.`;
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(prefix)) continue;
+    const pid = /^(\d+)-[\da-f]{8}\.part$/.exec(name.slice(prefix.length))?.[1];
+    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(folder, name), { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
+}
+
+/** A write may take fewer bytes than it was given, as on a disk that becomes full. */
+async function writeAll(handle: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
+}
+
+async function closing(handle: FileHandle, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } finally {
+    await handle.close();
+  }
+}

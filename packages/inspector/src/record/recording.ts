@@ -1,0 +1,195 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { TunnelError } from "mcp-tunnel-client";
+import { formatBytes, messageOf } from "mcp-tunnel-shared";
+import type { Captured, CaptureListener } from "../captured.js";
+import type { Hider } from "../secrets/hide.js";
+import type { McpOf } from "../views/context.js";
+import { harEntryOf, harOf } from "../views/har.js";
+import { HarFile } from "./har-file.js";
+
+const defaultMaxFileBytes = 64 * 1_024 * 1_024;
+/** Bytes of entries that wait to be written. Beyond that, entries are left out. */
+const maxWaitingBytes = 16 * 1_024 * 1_024;
+/** What an entry takes besides its bodies. */
+const entryBytes = 4_096;
+
+export interface RecordingOptions {
+  /** The longest file, in bytes. Default: 64 MiB. */
+  readonly maxBytes?: number;
+  /** Called once if nothing more is recorded. Default: nobody is told. */
+  readonly onEnded?: (why: string) => void;
+}
+
+export interface RecordingContext {
+  readonly mcp: McpOf;
+  /** One that tells nothing of secrets, for one entry. */
+  readonly newHider: () => Hider;
+  readonly publicUrl: () => string | undefined;
+}
+
+/** How often is written: after `minMs` at the soonest, and so that writing takes `share` of the time at most. */
+export interface Pace {
+  readonly minMs: number;
+  readonly share: number;
+}
+
+interface Waiting {
+  readonly entry: Captured;
+  readonly bytes: number;
+}
+
+/** `idle`: nothing waits. `waiting`: for the time to write. `closed`: what was left is written. */
+type State = "idle" | "waiting" | "writing" | "ended" | "closed";
+
+/**
+ * Writes exchanges that are over into a file.
+ * @throws TunnelError `unavailable` if the file cannot be written.
+ */
+export async function openRecording(
+  path: string,
+  options: RecordingOptions,
+  context: RecordingContext,
+  pace: Pace = { minMs: 2_000, share: 0.05 },
+): Promise<HarRecording> {
+  const [head, end] = emptyArchive(context);
+  const trailer = (missed: number) => (missed === 0 ? end : end.replace("]", `],"_missed":${missed}`));
+  try {
+    return new HarRecording(path, await HarFile.create(path, head, trailer), options, context, pace);
+  } catch (error) {
+    const message = `cannot write ${path}: ${messageOf(error)}`;
+    throw new TunnelError("unavailable", message, { cause: error, file: path });
+  }
+}
+
+/** What stands before the entries of an archive, and after them. */
+function emptyArchive({ mcp, newHider, publicUrl }: RecordingContext): [head: string, end: string] {
+  const text = JSON.stringify(harOf([], { mcp, hider: newHider(), publicUrl: publicUrl() }));
+  const entries = '"entries":[';
+  const start = text.lastIndexOf(entries) + entries.length;
+  return [text.slice(0, start), `${text.slice(start)}\n`];
+}
+
+export class HarRecording implements CaptureListener {
+  readonly #path: string;
+  readonly #file: HarFile;
+  readonly #maxBytes: number;
+  readonly #onEnded: (why: string) => void;
+  readonly #context: RecordingContext;
+  readonly #pace: Pace;
+  #state: State = "idle";
+  #ended: string | undefined;
+  #waiting: Waiting[] = [];
+  #waitingBytes = 0;
+  #missed = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  /** Before that, nothing is written. On the clock of `performance.now()`. */
+  #notBeforeMs = 0;
+
+  constructor(
+    path: string,
+    file: HarFile,
+    { maxBytes = defaultMaxFileBytes, onEnded = () => {} }: RecordingOptions,
+    context: RecordingContext,
+    pace: Pace,
+  ) {
+    this.#path = path;
+    this.#file = file;
+    this.#maxBytes = maxBytes;
+    this.#onEnded = onEnded;
+    this.#context = context;
+    this.#pace = pace;
+    this.#notBeforeMs = performance.now() + pace.minMs;
+  }
+
+  /** Why nothing more is recorded. */
+  get ended(): string | undefined {
+    return this.#ended;
+  }
+
+  begun(entry: Captured): void {
+    if (entry.refusal !== undefined) this.#add(entry);
+  }
+
+  over(entry: Captured): void {
+    if (entry.refusal === undefined) this.#add(entry);
+  }
+
+  /** Writes what waits. Nothing more is recorded afterwards. */
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#writing;
+    // What came while it was written waits for the time to write again.
+    clearTimeout(this.#timer);
+    if (this.#state === "waiting") this.#writing = this.#write();
+    await this.#writing;
+    if (this.#state !== "ended") this.#state = "closed";
+    clearTimeout(this.#timer);
+  }
+
+  /** Only takes note of it: this is called while bytes pass. */
+  #add(entry: Captured): void {
+    if (this.#state === "ended" || this.#state === "closed") return;
+    const bytes = bytesOf(entry);
+    if (this.#waitingBytes + bytes > maxWaitingBytes) {
+      this.#missed += 1;
+      return;
+    }
+    this.#waiting.push({ entry, bytes });
+    this.#waitingBytes += bytes;
+    if (this.#state === "idle") this.#writeLater();
+  }
+
+  #writeLater(): void {
+    this.#state = "waiting";
+    this.#timer = setTimeout(
+      () => {
+        this.#writing = this.#write();
+      },
+      Math.max(0, this.#notBeforeMs - performance.now()),
+    ).unref();
+  }
+
+  async #write(): Promise<void> {
+    this.#state = "writing";
+    const startMs = performance.now();
+    const entries = this.#waiting;
+    this.#waiting = [];
+    try {
+      const fits = await this.#file.add(this.#texts(entries), this.#missed, this.#maxBytes);
+      if (!fits) this.#end(`${this.#path} is full (${formatBytes(this.#maxBytes)})`);
+    } catch (error) {
+      this.#end(`cannot write ${this.#path}: ${messageOf(error)}`);
+    }
+    if (this.#ended !== undefined) return;
+    const nowMs = performance.now();
+    const { minMs, share } = this.#pace;
+    this.#notBeforeMs = Math.max(startMs + minMs, nowMs + (nowMs - startMs) * (1 / share - 1));
+    if (this.#waiting.length === 0) this.#state = "idle";
+    else this.#writeLater();
+  }
+
+  /** One by one, because an entry may take milliseconds to be written as JSON, and others have to go on. */
+  async *#texts(entries: readonly Waiting[]): AsyncGenerator<string> {
+    const { mcp, newHider, publicUrl } = this.#context;
+    for (const { entry, bytes } of entries) {
+      await turn();
+      yield JSON.stringify(harEntryOf(entry, { mcp, hider: newHider(), publicUrl: publicUrl() }));
+      this.#waitingBytes -= bytes;
+    }
+  }
+
+  #end(why: string): void {
+    this.#state = "ended";
+    this.#ended = why;
+    this.#waiting = [];
+    this.#onEnded(why);
+  }
+}
+
+function bytesOf({ requestBody, responseBody, events, socket }: Captured): number {
+  let bytes = entryBytes + requestBody.kept + responseBody.kept;
+  for (const event of events?.kept ?? []) bytes += event.data.length;
+  for (const message of socket?.kept ?? []) bytes += message.data.length;
+  return bytes;
+}

@@ -1,0 +1,235 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import type { Captured } from "../src/captured.js";
+import { type HarRecording, openRecording, type RecordingOptions } from "../src/record/recording.js";
+import { createHider } from "../src/secrets/hide.js";
+import { captured, type CapturedGiven } from "./support/captured.js";
+import { harContext } from "./support/views.js";
+
+const childPath = fileURLToPath(new URL("support/record-child.mjs", import.meta.url));
+let folder: string;
+let file: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "recording-"));
+  file = join(folder, "traffic.har");
+});
+afterEach(async () => rm(folder, { recursive: true, force: true }));
+
+interface Log {
+  entries: { _id: number; request: { url: string } }[];
+  _missed?: number;
+}
+
+async function logIn(path = file): Promise<Log> {
+  return (JSON.parse(await readFile(path, "utf8")) as { log: Log }).log;
+}
+
+async function idsIn(path = file): Promise<number[]> {
+  return (await logIn(path)).entries.map((entry) => entry._id);
+}
+
+const context = {
+  mcp: harContext().mcp,
+  newHider: () => createHider({ key: undefined, privatePaths: [] }),
+  publicUrl: () => "https://a.example",
+};
+
+async function record(options: RecordingOptions = {}, path = file): Promise<HarRecording> {
+  const recording = await openRecording(path, options, context, { minMs: 0, share: 1 });
+  onTestFinished(() => recording.close());
+  return recording;
+}
+
+function over(recording: HarRecording, given: CapturedGiven = {}): Captured {
+  const entry = captured(given);
+  recording.begun(entry);
+  recording.over(entry);
+  return entry;
+}
+
+describe("a recording", () => {
+  it("is an archive from the start, readable for its owner alone", async () => {
+    await record();
+    expect(await idsIn()).toEqual([]);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    expect(await readdir(folder)).toEqual(["traffic.har"]);
+  });
+
+  it("has each exchange once it is over, in order, without secrets", async () => {
+    const recording = await record();
+    const first = over(recording, { path: "/a?token=s3cr3t", answer: "é\u2028" });
+    await vi.waitFor(async () => expect(await idsIn()).toEqual([first.id]));
+    const others = [1, 2, 3].map(() => over(recording));
+    const open = captured({ status: null });
+    recording.begun(open);
+    await recording.close();
+    expect(await idsIn()).toEqual([first, ...others].map(({ id }) => id));
+    expect(await readFile(file, "utf8")).not.toContain("s3cr3t");
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    over(recording);
+    await recording.close();
+    expect(await idsIn()).toHaveLength(4);
+    expect(recording.ended).toBeUndefined();
+  });
+
+  it("has what the relay has refused, once", async () => {
+    const recording = await record();
+    const refusal = {
+      code: "invalid_host",
+      status: 400,
+      count: 2,
+      method: "GET",
+      path: "/",
+      limit: undefined,
+    };
+    const entry = over(recording, {
+      status: null,
+      entry: { refusal: { ...refusal, message: "why" } as never },
+    });
+    await recording.close();
+    expect(await idsIn()).toEqual([entry.id]);
+  });
+
+  it("is written every two seconds at most, and less often if that takes long", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const recording = await openRecording(file, {}, context);
+    const { id } = over(recording);
+    await vi.advanceTimersByTimeAsync(1_990);
+    expect(await idsIn()).toEqual([]);
+    await vi.advanceTimersByTimeAsync(20);
+    vi.useRealTimers();
+    await vi.waitFor(async () => expect(await idsIn()).toEqual([id]));
+    await recording.close();
+  });
+
+  it("takes the place of a file that was there, and keeps a link to it", async () => {
+    await writeFile(file, "old");
+    await chmod(file, 0o644);
+    const link = join(folder, "link.har");
+    await symlink(file, link);
+    const recording = await record({}, link);
+    const { id } = over(recording);
+    await recording.close();
+    expect((await lstat(link)).isSymbolicLink()).toBe(true);
+    expect(await idsIn()).toEqual([id]);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+  });
+
+  it("leaves a file alone if it cannot write", async () => {
+    await mkdir(file);
+    await expect(record()).rejects.toMatchObject({ code: "unavailable", file });
+    await expect(record({}, join(folder, "no", "a.har"))).rejects.toMatchObject({ code: "unavailable" });
+    await expect(record({}, "/dev/null")).rejects.toMatchObject({ code: "unavailable" });
+  });
+
+  it("removes what a killed recording has left, and nothing else", async () => {
+    const child = spawn(process.execPath, ["-e", ""]);
+    await once(child, "exit");
+    await writeFile(`${file}.${child.pid}-01234567.part`, "left");
+    const others = [
+      `traffic.har.${process.pid}-01234567.part`,
+      "traffic.har.part",
+      "other.har.1-01234567.part",
+    ];
+    for (const name of others) await writeFile(join(folder, name), "mine");
+    await record();
+    expect((await readdir(folder)).sort()).toEqual([...others, "traffic.har"].sort());
+  });
+});
+
+describe("a recording ends", () => {
+  it("when the file is as long as it may be, and says so once", async () => {
+    const onEnded = vi.fn<(why: string) => void>();
+    const recording = await record({ maxBytes: 20_000, onEnded });
+    for (let i = 0; i < 100; i += 1) over(recording, { answer: "x".repeat(1_000) });
+    await vi.waitFor(() => expect(recording.ended).toBeDefined());
+    over(recording);
+    await recording.close();
+    expect(onEnded.mock.calls).toEqual([[`${file} is full (19.5 KiB)`]]);
+    expect((await stat(file)).size).toBeLessThanOrEqual(20_000);
+    expect((await idsIn()).length).toBeGreaterThan(5);
+  });
+
+  it("when its folder is gone", async () => {
+    const onEnded = vi.fn<(why: string) => void>();
+    const recording = await record({ onEnded });
+    await rm(folder, { recursive: true });
+    over(recording);
+    await recording.close();
+    expect(onEnded).toHaveBeenCalledOnce();
+    expect(recording.ended).toContain(`cannot write ${file}: ENOENT`);
+  });
+
+  it("when the disk is full", async () => {
+    // A limit of the system stands for the disk. Writing fails in the midst of an entry.
+    const command = `ulimit -f 300; exec "$0" "$@"`;
+    const child = spawn("bash", ["-c", command, process.execPath, childPath, file]);
+    const [text] = (await Promise.all([once(child.stderr, "data"), once(child, "exit")]))[0] as [Buffer];
+    expect(text.toString()).toBe(`cannot write ${file}: EFBIG: file too large, write\n`);
+    expect((await idsIn()).length).toBeGreaterThan(0);
+    expect(await readdir(folder)).toEqual(["traffic.har"]);
+  });
+
+  it("when somebody else has changed the file, which stays as it is", async () => {
+    const recording = await record();
+    await writeFile(file, "mine");
+    over(recording);
+    await recording.close();
+    expect(recording.ended).toBe(`cannot write ${file}: somebody else has changed it`);
+    expect(await readFile(file, "utf8")).toBe("mine");
+    expect(await readdir(folder)).toEqual(["traffic.har"]);
+  });
+});
+
+it("counts what it leaves out because too much waits", async () => {
+  const recording = await record();
+  const answer = Buffer.alloc(256 * 1_024, "a");
+  for (let i = 0; i < 100; i += 1) over(recording, { answer });
+  await vi.waitFor(async () => expect(await idsIn()).not.toEqual([]));
+  over(recording);
+  await recording.close();
+  const { entries, _missed: missed = 0 } = await logIn();
+  expect(missed).toBeGreaterThan(30);
+  expect(entries.length + missed).toBe(101);
+});
+
+it("is an archive whenever its process is killed", async () => {
+  // The user ends a long run by `kill -9`, or the machine takes the process for want of memory.
+  const counts: number[] = [];
+  for (let run = 0; run < 24; run += 1) {
+    const path = join(folder, `${run}.har`);
+    const recording = spawn(process.execPath, [childPath, path], { stdio: ["ignore", "pipe", "inherit"] });
+    await once(recording.stdout, "data");
+    // Any moment: while it copies, writes, or renames.
+    await delay(Math.random() * 150);
+    const exited = once(recording, "exit");
+    recording.kill("SIGKILL");
+    expect(await exited).toEqual([null, "SIGKILL"]);
+    const ids = await idsIn(path);
+    // Some may have been left out because too many waited.
+    expect(ids).toEqual([...new Set(ids)].sort((a, b) => a - b));
+    counts.push(ids.length);
+  }
+  expect(Math.max(...counts)).toBeGreaterThan(1);
+}, 120_000);
