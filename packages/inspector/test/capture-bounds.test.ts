@@ -14,9 +14,9 @@ import {
   report,
   requestHead,
   responseHead,
+  textFrame,
+  webSocket,
 } from "./support/exchange.js";
-
-const webSocket = responseHead(101, "Upgrade", "WebSocket");
 
 /** An exchange of the test, and what it has told of it. */
 interface Open {
@@ -28,11 +28,9 @@ interface Open {
 type Step = (recording: Recording, exchange: Open | undefined) => void;
 
 const sizes = fc.oneof(fc.nat(50), fc.nat(5_000), fc.nat(120_000));
-const frame = (size: number): Buffer =>
-  Buffer.concat([Buffer.from([0x82, 126, size >> 8, size & 255]), Buffer.alloc(size)]);
 const chunks = fc.oneof(
   sizes.map((size) => Buffer.alloc(size, 0x61)),
-  fc.nat(60_000).map(frame),
+  fc.nat(60_000).map((size) => textFrame("x".repeat(size))),
   fc
     .tuple(sizes, fc.boolean())
     .map(([size, ends]) => Buffer.from(`data: é😀${"x".repeat(size)}${ends ? "\n\n" : ""}`)),

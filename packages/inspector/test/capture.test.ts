@@ -10,6 +10,8 @@ import {
   requestHead,
   responseHead,
   someTunnel,
+  textFrame,
+  webSocket,
 } from "./support/exchange.js";
 
 afterEach(() => {
@@ -111,15 +113,15 @@ describe("an exchange", () => {
   });
 
   it("is kept whatever a service of the user's own sends for a head, trailers and a message", () => {
-    const { entry, observer } = new Recording().begin();
     for (const wrong of [undefined, null, {}, "text", [1, 2], [undefined]] as never[]) {
+      const { entry, observer } = new Recording().begin();
       observer.onInterim({ status: 103, headers: wrong });
       observer.onHead({ status: 200, headers: wrong }, false);
       observer.onEnd(wrong);
+      observer.onOver(report({ error: { code: "internal", message: wrong } }));
+      expect(entry).toMatchObject({ response: { status: 200, headers: [] }, responseTrailers: [] });
+      expect(entry.interim[0]?.head.headers).toEqual([]);
     }
-    observer.onOver(report({ error: { code: "internal", message: null as never } }));
-    expect(entry).toMatchObject({ response: { status: 200, headers: [] }, responseTrailers: [] });
-    expect(entry.interim[0]?.head.headers).toEqual([]);
   });
 });
 
@@ -204,6 +206,71 @@ describe("an upgraded connection", () => {
     expect(entry.requestBody).toMatchObject({ bytes: 8, kept: 0 });
     expect(entry.responseBody).toMatchObject({ bytes: 2, kept: 0 });
     expect([entry.socket, entry.events]).toEqual([undefined, undefined]);
+  });
+});
+
+describe("a WebSocket", () => {
+  it("is kept as its messages of both sides, those too that came before the answer", () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    const recording = new Recording();
+    const { entry, observer } = recording.begin({ upgrade: true });
+    lend((chunk) => observer.onRequestData(chunk), maskedFrame("early"));
+    vi.advanceTimersByTime(7);
+    observer.onHead(webSocket, false);
+    lend((chunk) => observer.onData(chunk), textFrame("hello"));
+    lend((chunk) => observer.onRequestData(chunk), maskedFrame("late"));
+    expect(entry.socket).toMatchObject({ dropped: 0, unread: undefined });
+    expect(entry.socket!.kept.map(({ atMs, from, data }) => [atMs, from, String(data)])).toEqual([
+      [7, "visitor", "early"],
+      [7, "service", "hello"],
+      [7, "visitor", "late"],
+    ]);
+    expect(entry.requestBody).toMatchObject({ bytes: 21, kept: 0 });
+    expect(entry.responseBody).toMatchObject({ bytes: 7, kept: 0 });
+    observer.onOver(report({ status: 101 }));
+    expect(recording.told).toEqual([
+      "begun 1",
+      "answered 1",
+      "message 1",
+      "message 1",
+      "message 1",
+      "over 1",
+    ]);
+  });
+
+  it("keeps its newest messages", () => {
+    const { entry, observer } = new Recording().begin({ upgrade: true });
+    observer.onHead(webSocket, false);
+    for (let i = 0; i < 100; i++)
+      lend((chunk) => observer.onData(chunk), textFrame(`${i} ${"x".repeat(9_000)}`));
+    const { kept, dropped } = entry.socket!;
+    expect(kept.length).toBeGreaterThan(20);
+    expect(dropped).toBe(100 - kept.length);
+    expect(String(kept.at(-1)!.data)).toMatch(/^99 x/);
+  });
+
+  it("is not read any more when too much comes at once, and says so", () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    const recording = new Recording();
+    const { entry, observer } = recording.begin({ upgrade: true });
+    observer.onHead(webSocket, false);
+    const frame = textFrame("x".repeat(60_000));
+    for (let i = 0; i < 2_000; i++) observer.onData(frame);
+    const { unread } = entry.socket!;
+    expect(unread).toBe("too much came at once");
+    expect(entry.responseBody).toMatchObject({ bytes: 2_000 * frame.length, missed: true });
+    expect(recording.recorder.missed).toEqual({ exchanges: 0, bodies: 1 });
+    observer.onOver(report());
+    expect(entry.socket).toMatchObject({ unread });
+  });
+
+  it("is not read if too much came before the answer, and says so", () => {
+    const { entry, observer } = new Recording().begin({ upgrade: true });
+    lend((chunk) => observer.onRequestData(chunk), Buffer.alloc(maxBodyBytes + 1));
+    observer.onHead(webSocket, false);
+    lend((chunk) => observer.onData(chunk), textFrame("a"));
+    expect(entry.socket).toMatchObject({ kept: [], unread: "the visitor sent too much before the answer" });
+    expect(entry.requestBody).toMatchObject({ bytes: maxBodyBytes + 1, kept: 0 });
   });
 });
 
@@ -454,6 +521,12 @@ describe("the recorder", () => {
     expect(recording.recorder.missed.bodies).toBe(1);
   });
 });
+
+/** A text message as a visitor sends it. The mask is zero. */
+function maskedFrame(text: string): Buffer {
+  const [first, length, ...data] = textFrame(text);
+  return Buffer.from([first!, 0x80 | length!, 0, 0, 0, 0, ...data]);
+}
 
 const refusal = {
   code: "too_many_requests",

@@ -9,9 +9,13 @@ import type { CapturedEvent, CapturedMessage } from "../captured.js";
 /** An entry with its bodies, its heads and its report, without what is in them. */
 export const entryBytes = 1_024;
 /** A Buffer with memory of its own, besides that memory. */
-export const bufferBytes = 256;
+export const bufferBytes = 384;
 /** A string, besides its characters. */
 export const stringBytes = 32;
+/** What reads a WebSocket, without what it holds. */
+export const readerBytes = 4_096;
+/** What splits an event stream, without what it holds. */
+export const splitterBytes = 1_024;
 /** A slot of an array. */
 const slotBytes = 8;
 /** An event or a message, without what is in it. */

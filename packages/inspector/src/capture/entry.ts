@@ -110,8 +110,9 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
   passed(head: RequestHead): void {
     this.reachedService = true;
     if (this.#state !== "open" || isSame(head, this.head)) return;
-    this.serviceHead = head;
+    if (this.serviceHead !== undefined) this.#otherCost -= requestHeadCost(this.serviceHead);
     this.#otherCost += requestHeadCost(head);
+    this.serviceHead = head;
     this.#settle();
   }
 
@@ -131,7 +132,7 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
   onRequestEnd(trailers: RawHeaders): void {
     if (this.#state !== "open") return;
     this.requestEndMs = this.#nowMs();
-    this.requestTrailers = this.#keep(trailers);
+    this.requestTrailers = this.#keep(trailers, this.requestTrailers);
     this.#count();
     this.#ring.tell(requested, this, undefined);
   }
@@ -144,7 +145,7 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
   }
 
   onHead(head: ResponseHead, end: boolean): void {
-    if (this.#state !== "open") return;
+    if (this.#state !== "open" || this.response !== undefined) return;
     this.headMs = this.#nowMs();
     this.response = this.#keepHead(head);
     if (head.status === 101) this.#upgrade(this.response);
@@ -175,7 +176,7 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
 
   onEnd(trailers: RawHeaders): void {
     if (this.#state !== "open") return;
-    this.responseTrailers = this.#keep(trailers);
+    this.responseTrailers = this.#keep(trailers, this.responseTrailers);
     this.#settle();
   }
 
@@ -254,14 +255,15 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
     return this.#state === "left" || this.#state === "evicted";
   }
 
-  #keep(fields: RawHeaders): RawHeaders {
+  /** Counts fields that are kept in the place of others. */
+  #keep(fields: RawHeaders, others: RawHeaders): RawHeaders {
     const sound = soundFields(fields);
-    this.#otherCost += fieldsCost(sound);
+    this.#otherCost += fieldsCost(sound) - fieldsCost(others);
     return sound;
   }
 
   #keepHead(head: ResponseHead): ResponseHead {
-    const headers = this.#keep(head.headers);
+    const headers = this.#keep(head.headers, noFields);
     return headers === head.headers ? head : { ...head, headers };
   }
 

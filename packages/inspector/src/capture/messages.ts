@@ -1,7 +1,7 @@
 import type { RawHeaders } from "mcp-tunnel-protocol";
 import type { CapturedMessage, CapturedSocket } from "../captured.js";
 import { readingBytes } from "../limits.js";
-import { messageCost } from "./costs.js";
+import { messageCost, readerBytes } from "./costs.js";
 import type { Load } from "./load.js";
 import { Newest } from "./newest.js";
 import { SocketReader } from "./socket.js";
@@ -42,7 +42,7 @@ export class SocketMessages implements CapturedSocket {
 
   /** Memory that is held. */
   get held(): number {
-    return this.#newest.held + (this.#reader?.pending ?? 0);
+    return this.#newest.held + (this.#reader === undefined ? 0 : readerBytes + this.#reader.pending);
   }
 
   visitor(chunk: Buffer): void {
@@ -75,7 +75,16 @@ export class SocketMessages implements CapturedSocket {
       this.#newest.dropped += 1;
       return;
     }
-    this.#newest.add(message);
-    this.#onMessage(message);
+    const kept = { ...message, data: ofItsOwn(message.data) };
+    this.#newest.add(kept);
+    this.#onMessage(kept);
   }
+}
+
+/** A small Buffer is mostly a piece of Node's pool, and would keep all 8 KiB of it. */
+function ofItsOwn(data: Buffer): Buffer {
+  if (data.length === data.buffer.byteLength) return data;
+  const copy = Buffer.allocUnsafeSlow(data.length);
+  data.copy(copy);
+  return copy;
 }

@@ -1,7 +1,7 @@
 import type { CapturedEvent, CapturedEvents } from "../captured.js";
 import { maxEventBytes, readingBytes } from "../limits.js";
 import { EventSplitter, type SplitEvent } from "../sse/splitter.js";
-import { eventCost } from "./costs.js";
+import { eventCost, splitterBytes } from "./costs.js";
 import type { Load } from "./load.js";
 import { Newest } from "./newest.js";
 
@@ -33,7 +33,7 @@ export class StreamEvents implements CapturedEvents {
 
   /** Memory that is held. */
   get held(): number {
-    return this.#newest.held + (this.#splitter?.pending ?? 0);
+    return this.#newest.held + (this.#splitter === undefined ? 0 : splitterBytes + this.#splitter.pending);
   }
 
   push(chunk: Buffer): void {

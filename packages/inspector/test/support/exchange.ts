@@ -17,6 +17,21 @@ export const responseHead = (status: number, ...headers: string[]): ResponseHead
 export const jsonAnswer = responseHead(200, "Content-Type", "application/json");
 export const eventStream = responseHead(200, "Content-Type", "text/event-stream");
 
+export const webSocket = responseHead(101, "Upgrade", "WebSocket");
+
+/** A WebSocket's text message as a service sends it: in one frame, without a mask (RFC 6455 section 5.2). */
+export function textFrame(text: string): Buffer {
+  const data = Buffer.from(text);
+  const length = Buffer.alloc(data.length < 126 ? 2 : 4);
+  length[0] = 0x81;
+  if (data.length < 126) length[1] = data.length;
+  else {
+    length[1] = 126;
+    length.writeUInt16BE(data.length, 2);
+  }
+  return Buffer.concat([length, data]);
+}
+
 export const report = (given: Partial<RequestEvent> = {}): RequestEvent => ({
   method: "GET",
   path: "/",
