@@ -38,7 +38,10 @@ export class EventSplitter {
   readonly #line = new BoundedBytes();
   /** Bytes of that line, with those that are not kept. */
   #lineBytes = 0;
-  /** The lines of data, with a line feed between them. */
+  /** The only line of data so far: most events have no other, and need no copy of its bytes. */
+  #first: string | undefined;
+  #firstBytes = 0;
+  /** The lines of data, with a line feed between them, once there is more than one. */
   readonly #data = new BoundedBytes();
   #hasData = false;
   #event = "";
@@ -58,7 +61,8 @@ export class EventSplitter {
 
   /** Bytes that are held for an unfinished event. */
   get pending(): number {
-    return this.#line.held + this.#data.held + 2 * this.#namesLength;
+    const texts = this.#namesLength + (this.#first?.length ?? 0);
+    return this.#line.held + this.#data.held + 2 * texts;
   }
 
   /** Takes the next bytes. `chunk` is only lent: what is kept of it is copied. */
@@ -101,7 +105,7 @@ export class EventSplitter {
 
   /** Bytes that the event may still keep. */
   get #room(): number {
-    return Math.max(0, this.#maxEventBytes - this.#data.length - this.#namesLength);
+    return Math.max(0, this.#maxEventBytes - this.#firstBytes - this.#data.length - this.#namesLength);
   }
 
   /** A byte order mark at the beginning of the stream is no part of it. */
@@ -155,6 +159,18 @@ export class EventSplitter {
 
   #onData(from: Buffer, start: number, end: number, isCut: boolean): void {
     const most = this.#maxEventBytes - this.#namesLength;
+    if (!this.#hasData && !isCut && end - start <= most) {
+      this.#hasData = true;
+      this.#first = decode(from, start, end, false);
+      this.#firstBytes = end - start;
+      return;
+    }
+    if (this.#first !== undefined) {
+      const first = Buffer.from(this.#first);
+      this.#data.append(first, 0, first.length, most);
+      this.#first = undefined;
+      this.#firstBytes = 0;
+    }
     if (this.#hasData) this.#data.append(lineFeed, 0, 1, most);
     this.#data.append(from, start, end, most);
     this.#hasData = true;
@@ -176,7 +192,7 @@ export class EventSplitter {
     const event = {
       event: this.#event,
       id: this.#id,
-      data: decode(bytes, 0, bytes.length, this.#isCut),
+      data: this.#first ?? decode(bytes, 0, bytes.length, this.#isCut),
       isComment: false,
       bytes: this.#bytes,
       isCut: this.#isCut,
@@ -187,6 +203,8 @@ export class EventSplitter {
   }
 
   #reset(): void {
+    this.#first = undefined;
+    this.#firstBytes = 0;
     this.#data.clear();
     this.#hasData = false;
     this.#event = "";
