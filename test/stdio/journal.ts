@@ -4,6 +4,14 @@ import { mustDiffer } from "./must-differ.js";
 /** A JSON-RPC message, as a client's transport has read it. */
 export type Message = Record<string, unknown>;
 
+/** A message, as a client's transport has sent or received it. */
+export interface Passed {
+  readonly from: "client" | "server";
+  readonly message: Message;
+  /** By `performance.now()`, in milliseconds. */
+  readonly atMs: number;
+}
+
 /** What a client has seen during one of its steps. */
 export interface Step {
   readonly name: string;
@@ -28,6 +36,8 @@ const patienceMs = 15_000;
  */
 export class Journal {
   readonly steps: Step[] = [{ name: "before the first step", seen: [] }];
+  /** All messages, as they are. An error that came with a status that fits it is the answer. */
+  readonly passed: Passed[] = [];
   /** What was received, without the responses, since the step began. */
   #received: Message[] = [];
   #onReceived = (): void => {};
@@ -40,7 +50,11 @@ export class Journal {
     const send = transport.send.bind(transport);
     transport.send = (message: Message, options) => {
       this.#sent(message);
-      return send(message, options);
+      return send(message, options).catch((error: unknown) => {
+        const { id } = message;
+        if (id !== undefined) this.#pass("server", { id, error: errorIn(error as Failure) });
+        throw error;
+      });
     };
     // A client may take its listener back for a while, and put it in again.
     const watching = new WeakSet<object>();
@@ -102,7 +116,12 @@ export class Journal {
     });
   }
 
+  #pass(from: Passed["from"], message: Message): void {
+    this.passed.push({ from, message, atMs: performance.now() });
+  }
+
   #sent(message: Message): void {
+    this.#pass("client", message);
     const { id, method } = message;
     if (typeof method !== "string" || id === undefined) return;
     const count = (this.#counts.get(method) ?? 0) + 1;
@@ -111,6 +130,7 @@ export class Journal {
   }
 
   #receive(message: Message): void {
+    this.#pass("server", message);
     if (message["method"] !== undefined) this.#received.push(message);
     this.#note("received", message);
     this.#onReceived();
