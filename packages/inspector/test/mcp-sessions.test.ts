@@ -184,8 +184,12 @@ describe("sessions in general", () => {
     rig.changes.length = 0;
     const call = rig.post(toolCall(1, "add"), { headers });
     expect(rig.changes).toEqual([{ keys: ["s1"], gone: [] }]);
+    // Nobody has looked: what comes next is no news.
+    call.events().event(notification("notifications/progress"));
+    expect(rig.changes).toHaveLength(1);
     expect(rig.onlySession).toMatchObject({ calls: 2, open: 1 });
     rig.forget(call);
+    expect(rig.changes).toHaveLength(2);
     expect(rig.onlySession).toMatchObject({ calls: 1, open: 0 });
   });
 

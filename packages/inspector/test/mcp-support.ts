@@ -29,6 +29,12 @@ export interface Made {
   readonly maxKept?: number;
 }
 
+interface Answered {
+  readonly status?: number;
+  readonly headers?: Fields;
+  readonly atMs?: number;
+}
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** A room of MCP, with a ring of fakes in it. */
@@ -87,8 +93,9 @@ export class Rig {
 
   get onlySession(): McpSession {
     const { sessions } = this;
-    if (sessions.length !== 1) throw new Error(`${sessions.length} sessions`);
-    return sessions[0] as McpSession;
+    const [only] = sessions;
+    if (only === undefined || sessions.length > 1) throw new Error(`${sessions.length} sessions`);
+    return only;
   }
 
   call(key: string): McpCall {
@@ -168,7 +175,7 @@ export class FakeExchange {
   }
 
   /** A whole answer of JSON. */
-  json(body: unknown, { status = 200, headers = {} as Fields, atMs = 5 } = {}): this {
+  json(body: unknown, { status = 200, headers = {}, atMs = 5 }: Answered = {}): this {
     this.head(status, { "content-type": "application/json", ...headers });
     this.entry.responseBody = this.#body(body);
     return this.end(atMs);

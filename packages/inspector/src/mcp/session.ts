@@ -46,6 +46,8 @@ export class Session {
   readonly isAnsweredElsewhere: boolean;
   /** What was told of it, as long as nothing has changed. */
   shown: McpSession | undefined;
+  /** Listeners know that it has changed, and nobody has looked since. */
+  isToldOf = false;
   /** In order. */
   readonly calls = new Set<CallReading>();
   readonly openCalls = new Set<CallReading>();

@@ -72,7 +72,7 @@ export class Sessions {
 
   changed(session: Session): void {
     session.shown = undefined;
-    if (this.#byKey.has(session.key)) this.#changed.add(session.key);
+    if (!session.isToldOf && this.#byKey.has(session.key)) this.#changed.add(session.key);
   }
 
   /** What outlives the exchanges has grown. The texts of the quietest sessions go if it is too much. */
@@ -100,10 +100,14 @@ export class Sessions {
     this.tell();
   }
 
-  /** Tells of all that has changed since it was told last. */
+  /** Tells of all that has changed, once until somebody looks at it again. */
   tell(): void {
     if (this.#changed.size === 0 && this.#gone.size === 0) return;
     const [changed, gone] = [[...this.#changed], [...this.#gone]];
+    for (const key of changed) {
+      const session = this.#byKey.get(key);
+      if (session !== undefined) session.isToldOf = true;
+    }
     this.#changed.clear();
     this.#gone.clear();
     this.#onChanged(changed, gone);
