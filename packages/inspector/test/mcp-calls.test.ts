@@ -299,6 +299,11 @@ describe("revision 2026-07-28", () => {
       "8 server server_request elicitation/create Which colour?",
       "100 client client_answer  colour: accept",
     ]);
+    // What the items have in common is told once.
+    const messages = rig.view
+      .call(asking.key, fakeHider())
+      ?.timeline.map(({ message }) => message !== undefined);
+    expect(messages).toEqual([true, true, false, true]);
     expect(rig.timeline(again.key)).toEqual([
       "0 client request tools/call choose",
       "0 client client_answer  colour: accept",
@@ -461,6 +466,26 @@ describe("what cannot be read as a whole", () => {
       outcome: "ok",
       result: JSON.stringify(text("3")),
     });
+  });
+
+  it("is read at its end if it is an event stream that is encoded", () => {
+    const { rig, headers } = opened();
+    const call = rig.post(toolCall(1, "add", {}, { progressToken: 1 }), { headers });
+    const events = [progress(1, 1), progress(1, 2), result(1, text("3"))];
+    const stream = events.map((message) => `event: message\ndata: ${JSON.stringify(message)}\n\n`).join("");
+    const encoded = { "content-type": "text/event-stream", "content-encoding": "gzip" };
+    call.json(gzipSync(`: keepalive\n\n${stream}`), { headers: encoded });
+    const detail = rig.view.call(call.key, fakeHider());
+    expect(detail).toMatchObject({ outcome: "ok", counts: { progress: 2 }, notes: [] });
+    expect(detail?.timeline.at(-1)?.message).toBe(JSON.stringify(result(1, text("3"))));
+  });
+
+  it("is said to be so if events were left out because too much came at once", () => {
+    const { rig, headers } = opened();
+    const call = rig.post(toolCall(1, "add"), { headers }).events();
+    call.entry.responseBody = { bytes: 90, kept: 0, missed: true, bufferOf: () => Buffer.alloc(0) };
+    call.end();
+    expect(rig.call(call.key)).toMatchObject({ outcome: "ok", notes: [{ code: "not_read" }] });
   });
 
   it("is only counted if its encoding is not known, or if it is a bomb", () => {

@@ -1,6 +1,7 @@
 import type { Captured, Ring } from "../captured.js";
 import type { CallDetail, McpCall, McpSession, SummaryMcp, TimelineItem, ToolInfo } from "../model.js";
 import type { CallReading, McpReading, MessagePlace } from "../reading.js";
+import { answerTexts } from "./answer-texts.js";
 import { bodyText } from "./body-text.js";
 import { limitsBeside } from "./host-limits.js";
 import { messageSpans } from "./json-spans.js";
@@ -68,6 +69,7 @@ export function shownDetail(call: CallReading, { ring, session, tool, hide, hidd
   const result =
     answered === undefined ? undefined : (memberText(answered, "result") ?? memberText(answered, "error"));
   const { durationMs = Date.now() - call.startedAt } = call;
+  const told = new Set<MessagePlace>();
   const detail = {
     ...shownCall(call, hide),
     sessionInfo: session,
@@ -76,7 +78,9 @@ export function shownDetail(call: CallReading, { ring, session, tool, hide, hidd
     ...(result !== undefined && { result: hide(result) }),
     timeline: call.timeline.map((item): TimelineItem => {
       const { place, text, method, ...rest } = item;
-      const message = texts.find(place);
+      // Several items may tell of one message, which may be long. It stands with the first of them.
+      const message = told.has(place) ? undefined : texts.find(place);
+      told.add(place);
       return {
         ...rest,
         ...(method !== undefined && { method: hide(method) }),
@@ -94,7 +98,8 @@ export function shownDetail(call: CallReading, { ring, session, tool, hide, hidd
 /** Finds the texts of messages in what is kept. A body is taken apart once, however many are asked for. */
 class MessageTexts {
   readonly #ring: Ring;
-  readonly #parts = new Map<string, readonly string[]>();
+  readonly #texts = new Map<string, readonly string[]>();
+  readonly #messages = new Map<string, readonly string[]>();
 
   constructor(ring: Ring) {
     this.#ring = ring;
@@ -103,25 +108,33 @@ class MessageTexts {
   find({ exchange, part, event, position }: MessagePlace): string | undefined {
     const entry = part && this.#ring.find(exchange);
     if (entry === undefined || part === undefined) return undefined;
-    const key = `${exchange} ${part} ${event}`;
-    let messages = this.#parts.get(key);
-    if (messages === undefined) {
-      const text = part === "events" ? eventText(entry, event) : bodyOf(entry, part);
-      messages = text === undefined ? [] : messagesIn(text);
-      this.#parts.set(key, messages);
-    }
+    if (part === "events") return messagesIn(eventText(entry, event))[position];
+    const messages = found(this.#messages, `${exchange} ${part} ${event}`, () => {
+      const texts = found(this.#texts, `${exchange} ${part}`, () => textsOf(entry, part));
+      return messagesIn(texts[event]);
+    });
     return messages[position];
   }
 }
 
-function messagesIn(text: string): string[] {
-  return messageSpans(text).map(({ from, to }) => text.slice(from, to));
+function found<T>(cache: Map<string, T>, key: string, make: () => T): T {
+  let value = cache.get(key);
+  if (value === undefined) {
+    value = make();
+    cache.set(key, value);
+  }
+  return value;
 }
 
-function bodyOf(entry: Captured, part: "request" | "answer"): string | undefined {
-  return part === "request"
-    ? bodyText(entry.requestBody, entry.head.headers)?.text
-    : entry.response && bodyText(entry.responseBody, entry.response.headers)?.text;
+function textsOf(entry: Captured, part: "request" | "answer"): readonly string[] {
+  if (part === "answer") return answerTexts(entry)?.texts ?? [];
+  const body = bodyText(entry.requestBody, entry.head.headers);
+  return body === undefined ? [] : [body.text];
+}
+
+function messagesIn(text: string | undefined): string[] {
+  if (text === undefined) return [];
+  return messageSpans(text).map(({ from, to }) => text.slice(from, to));
 }
 
 /** The data of the event with this number, counted from the first. The newest of them are kept. */

@@ -2,9 +2,9 @@ import { headerValue } from "mcp-tunnel-protocol";
 import { withoutQuery } from "mcp-tunnel-shared";
 import type { CaptureListener, Captured, CapturedEvent, Ring } from "../captured.js";
 import type { CallDetail, McpSession, SessionDetail, SummaryMcp, ToolInfo } from "../model.js";
-import type { CallReading, McpReading } from "../reading.js";
+import type { CallReading, McpReading, MessagePlace } from "../reading.js";
 import { isObject, readPlaces, type RpcMessage } from "../rpc.js";
-import { bodyText } from "./body-text.js";
+import { answerTexts } from "./answer-texts.js";
 import { isSameClient, looseGroup, openStreamSession } from "./grouping.js";
 import { peekPlaces } from "./peek.js";
 import type { Room } from "./room.js";
@@ -81,12 +81,7 @@ export class McpView implements CaptureListener {
     read.events += 1;
     if (event.isComment || event.data === "") return;
     const at = entry.startedAt + event.atMs;
-    const messages = placesIn(event.data, event.isCut);
-    for (const [position, message] of messages.entries()) {
-      if (message === undefined) continue;
-      const bytes = Math.round(event.bytes / messages.length);
-      takeFromServer(this.#room, read, { message, place: { ...place, position }, at, bytes });
-    }
+    this.#takeAll(read, placesIn(event.data, event.isCut), { place, at, bytes: event.bytes });
     this.#sessions.tell();
   }
 
@@ -167,22 +162,34 @@ export class McpView implements CaptureListener {
     entry.mcp = { ...nothing, session: session.key, calls: [] };
   }
 
-  /** Reads an answer that is no event stream. False: there is one that cannot be read. */
+  /** Reads an answer that was not read event by event. False: something of it cannot be read. */
   #readAnswer(entry: Captured, read: McpReading, at: number): boolean {
-    const { response, responseBody, over } = entry;
-    if (response === undefined || entry.events !== undefined || read.calls.length === 0) return true;
-    // It is only a part.
-    if (over?.error !== undefined || responseBody.bytes === 0) return true;
-    const body = bodyText(responseBody, response.headers);
-    if (body === undefined) return false;
-    const messages = placesIn(body.text, body.isCut);
+    const { events, responseBody, over } = entry;
+    if (events !== undefined) return !responseBody.missed;
+    // An answer that was broken off is only a part.
+    if (read.calls.length === 0 || responseBody.bytes === 0 || over?.error !== undefined) return true;
+    const answer = answerTexts(entry);
+    if (answer === undefined) return false;
+    const { texts, isCut } = answer;
+    for (const [event, text] of texts.entries()) {
+      const place = { exchange: entry.id, part: "answer", event } as const;
+      const bytes = texts.length === 1 ? responseBody.bytes : Buffer.byteLength(text);
+      this.#takeAll(read, placesIn(text, isCut && texts.length === 1), { place, at, bytes });
+    }
+    return !isCut;
+  }
+
+  /** Takes the messages of one text. */
+  #takeAll(
+    read: McpReading,
+    messages: readonly (RpcMessage | undefined)[],
+    { place, at, bytes }: { place: Omit<MessagePlace, "position">; at: number; bytes: number },
+  ): void {
+    const each = Math.round(bytes / messages.length);
     for (const [position, message] of messages.entries()) {
       if (message === undefined) continue;
-      const bytes = Math.round(responseBody.bytes / messages.length);
-      const place = { exchange: entry.id, part: "answer", event: 0, position } as const;
-      takeFromServer(this.#room, read, { message, place, at, bytes });
+      takeFromServer(this.#room, read, { message, place: { ...place, position }, at, bytes: each });
     }
-    return !body.isCut;
   }
 
   // ---- what is told
@@ -257,8 +264,8 @@ export class McpView implements CaptureListener {
   }
 
   #info(session: Session, hider: Hider | undefined): McpSession {
-    if (hider !== undefined) return session.info(this.#hide(hider));
     session.isToldOf = false;
+    if (hider !== undefined) return session.info(this.#hide(hider));
     session.shown ??= session.info(this.#hide(undefined));
     return session.shown;
   }
