@@ -1,7 +1,11 @@
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
 import { createStdioServer } from "mcp-tunnel-stdio";
 import type { CallDetail, McpSession } from "mcp-tunnel-inspector/model";
 import { describe, expect, it } from "vitest";
+import { localFetch } from "../mcp/clients.js";
 import { connect, type Generation, type Session } from "../stdio/clients.js";
+import { Journal } from "../stdio/journal.js";
 import { bothErasScenario } from "../stdio/scenarios/both-eras.js";
 import { everythingScenario } from "../stdio/scenarios/everything.js";
 import { everything, installed, missingNpmServers, sdk2, type StdioServer } from "../stdio/servers.js";
@@ -24,12 +28,12 @@ async function overBridge({ command, args, env = {} }: StdioServer): Promise<Ins
   return closing(await startInspected({ fetch: (request) => bridge.fetch(request) }));
 }
 
-/** server-everything with its own Streamable HTTP. */
-async function overHttp(): Promise<Inspected> {
+/** server-everything with a transport of its own. */
+async function overHttp(transport: "streamableHttp" | "sse"): Promise<Inspected> {
   const port = await freePort();
   const script = installed("@modelcontextprotocol/server-everything/dist/index.js");
   const command = closing(
-    new RunningCommand(process.execPath, [script, "streamableHttp"], { env: { PORT: String(port) } }),
+    new RunningCommand(process.execPath, [script, transport], { env: { PORT: String(port) } }),
   );
   await command.waitFor("its port", () => (command.output.includes(String(port)) ? true : undefined));
   return closing(await startInspected({ port }));
@@ -147,7 +151,7 @@ interface Input {
 describe.skipIf(isMissing)("a session with server-everything is shown as the client saw it", () => {
   const ways = [
     ["behind the bridge", () => overBridge(everything())],
-    ["on its own Streamable HTTP", overHttp],
+    ["on its own Streamable HTTP", () => overHttp("streamableHttp")],
   ] as const;
   for (const [way, start] of ways) {
     it.each(["v1", "v2 auto"] as const)(
@@ -175,6 +179,25 @@ describe.skipIf(isMissing)("a session with server-everything is shown as the cli
       },
     );
   }
+});
+
+it.skipIf(isMissing)("a session over the older HTTP with SSE is shown as the client saw it", async () => {
+  const inspected = await overHttp("sse");
+  const local = closing(localFetch());
+  const transport = new SSEClientTransport(new URL(`${inspected.origin}/sse`), { fetch: local.fetch });
+  const journal = new Journal();
+  journal.watch(transport);
+  const client = closing(new Client({ name: "mcp-tunnel-tests", version: "1.0.0" }));
+  await client.connect(transport);
+  await client.listTools();
+  await client.callTool({ name: "get-sum", arguments: { a: 1, b: 2 } });
+  const slow = { name: "trigger-long-running-operation", arguments: { duration: 0.2, steps: 4 } };
+  await client.callTool(slow, undefined, { onprogress: () => {} });
+  await client.callTool({ name: "nothing" });
+  const { sessions, calls } = await callsTold(inspected);
+  expectSame(calls, callsSeen(journal.passed), false);
+  expect(calls.map(({ counts }) => counts.progress)).toContain(4);
+  expect(sessions).toMatchObject([{ path: "/sse", era: "legacy", calls: 5, errors: 1, open: 0 }]);
 });
 
 describe("a session with a server of both eras is shown as the client saw it", () => {
