@@ -252,6 +252,17 @@ describe("what stays open", () => {
   });
 });
 
+it("hides values that look like secrets, in targets, names and errors", () => {
+  const told = new Told();
+  expect(told.pass({ path: "/mcp?token=s3cret&page=2" })?.path).toBe("/mcp?token=[hidden]&page=2");
+  const uri = "https://example.test/?api_key=s3cret";
+  expect(told.mcp({ body: rpc({ id: 1, method: "resources/read", params: { uri } }) })?.name).not.toContain(
+    "s3cret",
+  );
+  const error = { code: 1, message: "no: Authorization: Bearer s3cret-token-1" };
+  expect(told.mcp({ body: call, answer: rpc({ id: 1, error }) })?.error?.message).not.toContain("s3cret");
+});
+
 // The attack: visitors begin more requests than there is memory for what is read of them.
 it("reads no more at once than it has memory for, and reads again when that is free", () => {
   const told = new Told();

@@ -1,11 +1,11 @@
 import type { ExchangeObserver, ExchangeStart, ObserveExchange, RequestEvent } from "mcp-tunnel-client";
 import { headerValue, isEventStreamType, mayBeJsonRpc } from "mcp-tunnel-protocol";
 import type { RawHeaders, ResponseHead } from "mcp-tunnel-protocol";
-import { createHider } from "../secrets/hide.js";
 import { EventSplitter } from "../sse/splitter.js";
 import type { SplitEvent } from "../sse/splitter.js";
 import { Asked } from "./asked.js";
 import { HeldBytes, maxReadBytes, ShortBody } from "./held-bytes.js";
+import { LineHider } from "./line-hider.js";
 import type { LineEvents, LineKind } from "./line.js";
 import { readError, readFields, readRequest, readServerRequests } from "./rpc-line.js";
 import type { LineError, LineMcp } from "./rpc-line.js";
@@ -19,8 +19,7 @@ const quietStreamMs = 5_000;
 /** What all exchanges have in common. */
 class Reader {
   readonly events: LineEvents;
-  /** Without a key, so all secrets read alike: there is nobody who could ask for one. */
-  readonly hider = createHider({ key: undefined, privatePaths: [] });
+  readonly hider = new LineHider();
   readonly memory = new HeldBytes();
   readonly asked = new Asked();
 
@@ -117,7 +116,7 @@ class LineObserver implements ExchangeObserver {
       kind: this.#kind,
       startedAt: this.#startedAt,
       method: head.method,
-      path: this.#path(),
+      path: this.#reader.hider.target(head.path),
       mcp: this.#mcpWithError(),
       status: event.status,
       durationMs: event.durationMs,
@@ -134,7 +133,7 @@ class LineObserver implements ExchangeObserver {
     if (isComment) return;
     this.#events += 1;
     if (isCut) return;
-    const { asked, hider } = this.#reader;
+    const { hider, asked } = this.#reader;
     if (this.#mcp !== undefined) this.#error ??= readError(data, hider);
     for (const message of readServerRequests(data)) asked.add(this.#start.head.headers, message);
   }
@@ -154,12 +153,12 @@ class LineObserver implements ExchangeObserver {
     this.#wasOpen = true;
     const { id, head } = this.#start;
     const about = { id, kind: this.#kind, startedAt: this.#startedAt, method: head.method };
-    this.#reader.events.opened({ ...about, path: this.#path(), mcp: this.#mcpWithError(), status });
-  }
-
-  #path(): string {
-    const { path } = this.#start.head;
-    return path.includes("?") ? this.#reader.hider.target(path) : path;
+    this.#reader.events.opened({
+      ...about,
+      path: this.#reader.hider.target(head.path),
+      mcp: this.#mcpWithError(),
+      status,
+    });
   }
 
   #mcpWithError(): LineMcp | undefined {

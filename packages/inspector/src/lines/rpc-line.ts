@@ -1,9 +1,9 @@
 import { headerValue } from "mcp-tunnel-protocol";
 import type { RawHeaders } from "mcp-tunnel-protocol";
 import { oneLine } from "mcp-tunnel-shared";
-import type { Hider } from "../secrets/hide.js";
 import { isObject, readMessages, subjectOf, toolErrorOf } from "../rpc.js";
 import type { RpcMessage } from "../rpc.js";
+import type { LineHider } from "./line-hider.js";
 
 /** What a request is in MCP, in the few words for which a line has room. */
 export interface LineMcp {
@@ -43,7 +43,7 @@ const mayFail = /"error"\s*:|"isError"\s*:\s*true/;
  */
 export function readRequest(
   text: string,
-  hider: Hider,
+  hider: LineHider,
   methodOf: (id: RpcMessage["id"]) => string | undefined,
 ): LineMcp | undefined {
   const messages = readMessages(text);
@@ -55,7 +55,7 @@ export function readRequest(
     if (first.error !== undefined) mcp.error = errorOf(first.error, hider);
   } else {
     const name = subjectOf(first);
-    if (name !== undefined) mcp.name = words(hider.text(name));
+    if (name !== undefined) mcp.name = nameText(name, hider);
     const client = first.method === "initialize" ? clientOf(first) : undefined;
     if (client !== undefined) mcp.client = words(client);
   }
@@ -69,15 +69,15 @@ type Writable<T> = { -readonly [Name in keyof T]: T[Name] };
  * What a request is, by the fields `Mcp-Method` and `Mcp-Name` (MCP 2026-07-28, "Streamable HTTP"), for one
  * whose body is too long to be read.
  */
-export function readFields(headers: RawHeaders, hider: Hider): LineMcp | undefined {
+export function readFields(headers: RawHeaders, hider: LineHider): LineMcp | undefined {
   const method = headerValue(headers, "mcp-method");
   if (method === undefined) return undefined;
   const name = headerValue(headers, "mcp-name");
-  return { method: words(method), ...(name === undefined ? {} : { name: words(hider.text(name)) }) };
+  return { method: words(method), ...(name === undefined ? {} : { name: nameText(name, hider) }) };
 }
 
 /** The first error in an answer, or in an event of an answer. */
-export function readError(text: string, hider: Hider): LineError | undefined {
+export function readError(text: string, hider: LineHider): LineError | undefined {
   // Most answers are none, and need no parser.
   if (!mayFail.test(text)) return undefined;
   for (const message of readMessages(text)) {
@@ -94,7 +94,7 @@ export function readServerRequests(text: string): RpcMessage[] {
   return readMessages(text).filter(({ kind }) => kind === "request");
 }
 
-function errorOf({ code, message }: NonNullable<RpcMessage["error"]>, hider: Hider): LineError {
+function errorOf({ code, message }: NonNullable<RpcMessage["error"]>, hider: LineHider): LineError {
   return { ...(code === undefined ? {} : { code }), message: words(hider.text(message)) };
 }
 
@@ -103,6 +103,13 @@ function clientOf({ params }: RpcMessage): string | undefined {
   const { name, version } = isObject(info) ? info : {};
   if (typeof name !== "string") return undefined;
   return typeof version === "string" ? `${name} ${version}` : name;
+}
+
+/** The name of a tool, say, in which there is nothing to hide. */
+const plainName = /^[\w.-]{1,64}$/;
+
+function nameText(name: string, hider: LineHider): string {
+  return plainName.test(name) ? name : words(hider.text(name));
 }
 
 /** The first words of a text, in one line. */
