@@ -5,7 +5,6 @@ import { endWithReader, letHeapGrow } from "mcp-tunnel-shared/command";
 import type { TunnelClient } from "mcp-tunnel-client";
 import type { GateEvent } from "mcp-tunnel-gate";
 import type { Inspector } from "mcp-tunnel-inspector";
-import { observeLines } from "mcp-tunnel-inspector/lines";
 import { Approvals } from "./approvals.js";
 import { bounding } from "./gate-events.js";
 import type { McpServers, OnServerEvent } from "./mcp-servers.js";
@@ -43,6 +42,7 @@ async function main(args: readonly string[]): Promise<number> {
     // The client is loaded when it is needed: with its HTTP library it would take half of the time in which
     // the command answers a mistake or --help.
     const { createService, TunnelClient } = await import("mcp-tunnel-client");
+    const { observeLines } = await import("mcp-tunnel-inspector/lines");
     mcp = await openMcp(options, (name, event, text) => {
       renderer.server(name, event, text);
       inspector?.server(name, event);

@@ -1,0 +1,35 @@
+import { expect, it } from "vitest";
+import type { ExchangeObserver, ExchangeStart, ServedTunnel } from "mcp-tunnel-client";
+import { observingAll } from "../src/observing-all.js";
+
+const start: ExchangeStart = {
+  ...{ id: 1, head: { method: "GET", path: "/", headers: [] }, tunnel: {} as ServedTunnel },
+  ...{ streamId: 1, startedAtMs: 0 },
+};
+
+/** An observer that notes what it is told. */
+function noting(notes: string[], name: string): ExchangeObserver {
+  const note = (what: string) => (): void => void notes.push(`${name} ${what}`);
+  return {
+    ...{ onRequestData: note("request"), onRequestEnd: note("request end"), onInterim: note("interim") },
+    ...{ onHead: note("head"), onData: note("data"), onEnd: note("end"), onOver: note("over") },
+  };
+}
+
+it("tells each exchange to all who want it", () => {
+  const notes: string[] = [];
+  const only: ExchangeObserver = {};
+  expect(observingAll([() => undefined, () => only])(start)).toBe(only);
+  expect(observingAll([() => undefined])(start)).toBeUndefined();
+  const both = observingAll([() => noting(notes, "a"), () => ({}), () => noting(notes, "b")])(start);
+  both?.onRequestData?.(Buffer.from("x"));
+  both?.onRequestEnd?.([]);
+  both?.onInterim?.({ status: 103, headers: [] });
+  both?.onHead?.({ status: 200, headers: [] }, false);
+  both?.onData?.(Buffer.from("x"));
+  both?.onEnd?.([]);
+  const sizes = { durationMs: 1, requestBytes: 1, responseBytes: 1 };
+  both?.onOver?.({ method: "GET", path: "/", status: 200, ...sizes, error: undefined });
+  const told = ["request", "request end", "interim", "head", "data", "end", "over"];
+  expect(notes).toEqual(told.flatMap((what) => [`a ${what}`, `b ${what}`]));
+});
