@@ -191,11 +191,7 @@ class LocalInspector implements Inspector {
 
   async record(file: string, options: RecordOptions = {}): Promise<Recording> {
     const { openRecording } = await import("./record/recording.js");
-    const recording = await openRecording(file, options, {
-      mcp: this.#mcp,
-      newHider: () => this.#views.exportHider(),
-      publicUrl: () => this.#url,
-    });
+    const recording = await openRecording(file, options, this.#views);
     this.#listeners.push(recording);
     this.#opened.push(recording);
     return recording;
@@ -234,7 +230,12 @@ class LocalInspector implements Inspector {
       connection: this.#connection,
       paused,
       startedAt: this.#startedAt,
-      kept: { exchanges: ring.size, bytes: ring.bytes, maxExchanges: ring.maxEntries, maxBytes: ring.maxBytes },
+      kept: {
+        exchanges: ring.size,
+        bytes: ring.bytes,
+        maxExchanges: ring.maxEntries,
+        maxBytes: ring.maxBytes,
+      },
       missed,
     };
   }

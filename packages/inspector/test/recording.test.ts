@@ -19,7 +19,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { Captured } from "../src/captured.js";
 import { type HarRecording, openRecording, type RecordingOptions } from "../src/record/recording.js";
-import { createHider } from "../src/secrets/hide.js";
+import { Views } from "../src/views/views.js";
 import { captured, type CapturedGiven } from "./support/captured.js";
 import { harContext } from "./support/views.js";
 
@@ -46,11 +46,14 @@ async function idsIn(path = file): Promise<number[]> {
   return (await logIn(path)).entries.map((entry) => entry._id);
 }
 
-const context = {
+const context = new Views({
   mcp: harContext().mcp,
-  newHider: () => createHider({ key: undefined, privatePaths: [] }),
+  key: Buffer.alloc(32),
+  privatePaths: [],
   publicUrl: () => "https://a.example",
-};
+  whyNot: () => undefined,
+  warning: () => undefined,
+});
 
 async function record(options: RecordingOptions = {}, path = file): Promise<HarRecording> {
   const recording = await openRecording(path, options, context, { minMs: 0, share: 1 });

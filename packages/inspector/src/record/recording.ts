@@ -2,9 +2,6 @@ import { setImmediate as turn } from "node:timers/promises";
 import { TunnelError } from "mcp-tunnel-client";
 import { formatBytes, messageOf } from "mcp-tunnel-shared";
 import type { Captured, CaptureListener } from "../captured.js";
-import type { Hider } from "../secrets/hide.js";
-import type { McpOf } from "../views/context.js";
-import { harEntryOf, harOf } from "../views/har.js";
 import { HarFile } from "./har-file.js";
 
 const defaultMaxFileBytes = 64 * 1_024 * 1_024;
@@ -20,11 +17,11 @@ export interface RecordingOptions {
   readonly onEnded?: (why: string) => void;
 }
 
+/** Entries as an export has them, without secrets. */
 export interface RecordingContext {
-  readonly mcp: McpOf;
-  /** One that tells nothing of secrets, for one entry. */
-  readonly newHider: () => Hider;
-  readonly publicUrl: () => string | undefined;
+  /** An archive without entries: what stands before the entries, and after them. */
+  har(): readonly [before: string, after: string];
+  harEntry(entry: Captured): object;
 }
 
 /** How often is written: after `minMs` at the soonest, and so that writing takes `share` of the time at most. */
@@ -51,7 +48,7 @@ export async function openRecording(
   context: RecordingContext,
   pace: Pace = { minMs: 2_000, share: 0.05 },
 ): Promise<HarRecording> {
-  const [head, end] = emptyArchive(context);
+  const [head, end] = context.har();
   const trailer = (missed: number) => (missed === 0 ? end : end.replace("]", `],"_missed":${missed}`));
   try {
     return new HarRecording(path, await HarFile.create(path, head, trailer), options, context, pace);
@@ -59,14 +56,6 @@ export async function openRecording(
     const message = `cannot write ${path}: ${messageOf(error)}`;
     throw new TunnelError("unavailable", message, { cause: error, file: path });
   }
-}
-
-/** What stands before the entries of an archive, and after them. */
-function emptyArchive({ mcp, newHider, publicUrl }: RecordingContext): [head: string, end: string] {
-  const text = JSON.stringify(harOf([], { mcp, hider: newHider(), publicUrl: publicUrl() }));
-  const entries = '"entries":[';
-  const start = text.lastIndexOf(entries) + entries.length;
-  return [text.slice(0, start), `${text.slice(start)}\n`];
 }
 
 export class HarRecording implements CaptureListener {
@@ -171,10 +160,9 @@ export class HarRecording implements CaptureListener {
 
   /** One by one, because an entry may take milliseconds to be written as JSON, and others have to go on. */
   async *#texts(entries: readonly Waiting[]): AsyncGenerator<string> {
-    const { mcp, newHider, publicUrl } = this.#context;
     for (const { entry, bytes } of entries) {
       await turn();
-      yield JSON.stringify(harEntryOf(entry, { mcp, hider: newHider(), publicUrl: publicUrl() }));
+      yield JSON.stringify(this.#context.harEntry(entry));
       this.#waitingBytes -= bytes;
     }
   }

@@ -63,11 +63,6 @@ export class Views {
     return createHider({ key, privatePaths });
   }
 
-  /** Hides secrets for good: what leaves this machine has no marks. */
-  exportHider(): Hider {
-    return createHider({ key: undefined, privatePaths: this.#options.privatePaths });
-  }
-
   curl(entry: Captured): string {
     return curlOf(entry, this.#exporting());
   }
@@ -87,8 +82,9 @@ export class Views {
     return { hider: this.hider(), mcp: this.#options.mcp };
   }
 
+  /** What leaves this machine has no marks. */
   #exporting(): { hider: Hider; mcp: McpOf; publicUrl: string | undefined } {
-    const { mcp, publicUrl } = this.#options;
-    return { hider: this.exportHider(), mcp, publicUrl: publicUrl() };
+    const { mcp, privatePaths, publicUrl } = this.#options;
+    return { hider: createHider({ key: undefined, privatePaths }), mcp, publicUrl: publicUrl() };
   }
 }

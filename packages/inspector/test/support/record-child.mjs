@@ -2,21 +2,22 @@
 // cannot go on. Says when it has begun, and why it has ended.
 import { Buffer } from "node:buffer";
 import { openRecording } from "../../dist/record/recording.js";
+import { Views } from "../../dist/views/views.js";
 
-const hider = {
-  fields: (headers) => headers,
-  target: (path) => path,
-  text: (text) => text,
-  body: (text) => text,
-  count: 0,
-  find: () => undefined,
-};
 const mcp = { summary: () => undefined, callsOf: () => [], call: () => undefined };
 const data = Buffer.alloc(20_000, "words ");
 const body = { bytes: data.length, kept: data.length, missed: false, bufferOf: () => data };
 const over = { status: 200, durationMs: 1, requestBytes: 0, responseBytes: data.length, error: undefined };
 
-const context = { mcp, newHider: () => hider, publicUrl: () => "https://a.example" };
+const nothing = () => undefined;
+const context = new Views({
+  mcp,
+  key: Buffer.alloc(32),
+  privatePaths: [],
+  publicUrl: () => "https://a.example",
+  whyNot: nothing,
+  warning: nothing,
+});
 const recording = await openRecording(process.argv[2], {}, context, { minMs: 0, share: 1 });
 process.stdout.write("recording\n");
 for (let id = 1; recording.ended === undefined; id += 1) {
