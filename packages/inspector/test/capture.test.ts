@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import type { Entry } from "../src/capture/entry.js";
 import type { Captured } from "../src/captured.js";
 import { maxBodyBytes, maxEventBytes, maxInterimHeads } from "../src/limits.js";
 import {
@@ -424,7 +425,7 @@ describe("the ring", () => {
     const { ring } = recording.recorder;
     expect([...ring.entries()]).toHaveLength(ring.size);
     let cost = 0;
-    for (const entry of ring.entries()) cost += entry.cost;
+    for (const entry of ring.entries()) cost += (entry as Entry).cost;
     expect(ring.bytes).toBe(cost);
   });
 });
@@ -524,8 +525,9 @@ describe("the recorder", () => {
 
 /** A text message as a visitor sends it. The mask is zero. */
 function maskedFrame(text: string): Buffer {
-  const [first, length, ...data] = textFrame(text);
-  return Buffer.from([first!, 0x80 | length!, 0, 0, 0, 0, ...data]);
+  const frame = textFrame(text);
+  frame.writeUInt8(0x80 | frame.readUInt8(1), 1);
+  return Buffer.concat([frame.subarray(0, 2), Buffer.alloc(4), frame.subarray(2)]);
 }
 
 const refusal = {

@@ -1,6 +1,6 @@
 import type { RequestHead } from "mcp-tunnel-protocol";
 import type { ExchangeObserver, ObserveExchange, RefusedEvent, ServedTunnel } from "mcp-tunnel-client";
-import type { Captured, CaptureListener } from "../captured.js";
+import type { Captured, CaptureListener, Ring } from "../captured.js";
 import { type Beginning, Entry } from "./entry.js";
 import { Load } from "./load.js";
 import { EntryRing } from "./ring.js";
@@ -15,7 +15,7 @@ export interface RecorderOptions {
 
 /** Captures exchanges, and tells listeners of them. It holds up nothing, and gives way under load. */
 export class Recorder {
-  readonly ring: EntryRing;
+  readonly #ring: EntryRing;
   /** Called when `paused` or `missed` has changed, and after `clear`. It is called often under load. */
   onChange: (() => void) | undefined;
   readonly #load = new Load(() => this.onChange?.());
@@ -25,7 +25,11 @@ export class Recorder {
   #uncapturedStream = 0;
 
   constructor({ maxBytes, maxExchanges }: RecorderOptions, listeners: readonly CaptureListener[]) {
-    this.ring = new EntryRing({ maxBytes, maxEntries: maxExchanges }, listeners);
+    this.#ring = new EntryRing({ maxBytes, maxEntries: maxExchanges }, listeners);
+  }
+
+  get ring(): Ring {
+    return this.#ring;
   }
 
   /** The option `observeExchange` of a client. */
@@ -63,7 +67,7 @@ export class Recorder {
   /** The service gets `head` on that stream. It may be the head that was observed. */
   passed(tunnel: ServedTunnel, streamId: number, head: RequestHead): void {
     if (this.#uncapturedOf === tunnel && this.#uncapturedStream === streamId) return;
-    this.ring.findOpen(tunnel, streamId)?.passed(head);
+    this.#ring.findOpen(tunnel, streamId)?.passed(head);
   }
 
   /** The relay has refused requests. Listeners are told that an entry has begun, and of nothing else. */
@@ -75,14 +79,14 @@ export class Recorder {
 
   /** Drops all entries, those of open exchanges too. */
   clear(): void {
-    this.ring.clear();
+    this.#ring.clear();
     this.onChange?.();
   }
 
   #begin(beginning: Beginning): Entry {
-    const entry = new Entry(this.ring, this.#load, beginning);
-    this.ring.add(entry);
-    this.ring.tell(begun, entry, undefined);
+    const entry = new Entry(this.#ring, this.#load, beginning);
+    this.#ring.add(entry);
+    this.#ring.tell(begun, entry, undefined);
     return entry;
   }
 }

@@ -17,7 +17,7 @@ export interface RingEntry extends Captured {
   left(): void;
 }
 
-export interface RingBounds {
+interface RingBounds {
   readonly maxBytes: number;
   readonly maxEntries: number;
 }
