@@ -26,7 +26,7 @@ export interface Captured {
   readonly response: ResponseHead | undefined;
   readonly headMs: number | undefined;
   readonly firstByteMs: number | undefined;
-  /** Undefined for event streams and WebSockets, which have {@link events} or {@link socket}. */
+  /** Only counted of event streams and upgraded connections, which have {@link events} or {@link socket}. */
   readonly responseBody: CapturedBody;
   readonly responseTrailers: RawHeaders;
   /** Of an answer that is an event stream without a Content-Encoding. */
@@ -49,7 +49,10 @@ export interface CapturedBody {
   bufferOf(): Buffer;
   /** Bytes that {@link bufferOf} has. */
   readonly kept: number;
-  /** Not kept at all, because too much came at once. */
+  /**
+   * Not kept at all, because too much came at once. Of event streams and WebSockets: some events or messages
+   * are not kept.
+   */
   readonly missed: boolean;
 }
 
@@ -68,6 +71,7 @@ export interface CapturedEvent {
 export interface CapturedEvents {
   /** The newest that fit. */
   readonly kept: readonly CapturedEvent[];
+  /** Events and comments that were read and are not kept. */
   readonly dropped: number;
 }
 
@@ -87,7 +91,10 @@ export interface CapturedSocket {
   readonly unread: string | undefined;
 }
 
-/** Told of what is captured, in order, at once. It must be quick. */
+/**
+ * Told of what is captured, in order, at once. It must be quick. What is too much for the ring leaves it when
+ * all listeners have been told. Of what the relay has refused, it is told `begun` and `gone` alone.
+ */
 export interface CaptureListener {
   /** A new entry. */
   begun?(entry: Captured): void;
@@ -101,7 +108,7 @@ export interface CaptureListener {
   message?(entry: Captured, message: CapturedMessage): void;
   /** The exchange is over. */
   over?(entry: Captured): void;
-  /** The entry has left the ring. */
+  /** The entry has left the ring. If it was open, it has nothing but its head after this call. */
   gone?(entry: Captured): void;
 }
 
