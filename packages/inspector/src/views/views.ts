@@ -13,11 +13,11 @@ export interface ViewsOptions {
   readonly key: Buffer;
   readonly privatePaths: readonly string[];
   /** The tunnel's URL, once it has one. */
-  publicUrl(): string | undefined;
+  readonly publicUrl: () => string | undefined;
   /** Why an entry cannot be sent again. */
-  whyNot(entry: Captured): string | undefined;
+  readonly whyNot: (entry: Captured) => string | undefined;
   /** What may happen again if an entry is sent as it is. */
-  warning(entry: Captured): string | undefined;
+  readonly warning: (entry: Captured) => string | undefined;
 }
 
 /**
