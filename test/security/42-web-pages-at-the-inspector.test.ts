@@ -5,6 +5,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { captured } from "../../packages/inspector/test/support/captured.js";
 import { openTestPage, type TestPage } from "../../packages/inspector/test/support/page.js";
+import { openPage } from "../../packages/inspector/src/server/page-server.js";
 import { launchBrowser } from "../support/browser.js";
 import { missingProgram } from "../support/requires.js";
 
@@ -174,11 +175,10 @@ describe.skipIf(skip).each(hosts)("a page of %s", (host) => {
       page.waitForEvent("popup"),
       run(`window.opened = window.open(origin + "/#" + secret)`),
     ]);
-    await opened.waitForLoadState();
+    await opened.getByText("another page has led here").waitFor();
     expect(statuses).toEqual([403]);
-    expect(await opened.textContent("body")).toContain("another page has led here");
     // Cross-Origin-Opener-Policy has cut the two apart.
-    expect(await run(`return opened.closed`)).toBe("true");
+    await expect.poll(() => run(`return opened.closed`)).toBe("true");
     expect(await run(`return window.opener === null`, opened)).toBe("true");
   });
 });
@@ -221,8 +221,15 @@ describe.skipIf(skip)("a page whose own name leads to the inspector", () => {
 
 describe.skipIf(skip)("the inspector's own page", () => {
   openPageFirst();
-  it("reads all that the others could not", async () => {
+  beforeEach(async () => {
+    // From the same page, the browser would only change the fragment.
+    await page.goto("about:blank");
     await page.goto(inspector.url);
+    // It takes the secret out of what others may see of a tab: its URL and its history.
+    await expect.poll(() => page.url(), { timeout: 10_000 }).toBe(`${origin}/`);
+  });
+
+  it("reads all that the others could not", async () => {
     expect(
       await run(`return await (await fetch("/api/exchanges", { headers: ${authorized} })).text()`),
     ).toContain(mark);
@@ -230,8 +237,6 @@ describe.skipIf(skip)("the inspector's own page", () => {
   });
 
   it("leaves its secret to no other page of the tab", async () => {
-    await page.goto(inspector.url);
-    await expect.poll(() => page.url()).not.toContain(inspector.secret);
     const { port } = others.address() as AddressInfo;
     await page.goto(`http://127.0.0.1:${port}/`);
     const stored = await run(
@@ -253,7 +258,49 @@ describe.skipIf(skip)("the inspector's own page", () => {
       "base-uri",
     ],
   ])("may not do what only a hostile script would: %s", async (source, refusal) => {
-    await page.goto(inspector.url);
     expect(await run(source)).toContain(refusal);
+  });
+});
+
+/**
+ * A server that had this address and port before has left a service worker in the browser. It answers in the
+ * place of whatever comes later, and sees URLs with their fragments. The first visit is lost: only another
+ * address helps against somebody who has prepared that (docs/security.md). But the worker does not stay.
+ */
+describe.skipIf(skip)("a service worker of an earlier server at the inspector's address", () => {
+  openPageFirst();
+
+  it("is thrown out by the browser", { timeout: 60_000 }, async () => {
+    const worker = `
+      addEventListener("install", () => skipWaiting());
+      addEventListener("activate", (event) => event.waitUntil(clients.claim()));
+      addEventListener("fetch", (event) => event.respondWith(new Response("evil")));`;
+    const earlier = createServer((req, res) => {
+      const isWorker = req.url === "/worker.js";
+      res.setHeader("content-type", isWorker ? "text/javascript" : "text/html").end(isWorker ? worker : "");
+    });
+    earlier.listen(0, "127.0.0.1");
+    await once(earlier, "listening");
+    const { port } = earlier.address() as AddressInfo;
+    await page.goto(`http://127.0.0.1:${port}/`);
+    const ready = `navigator.serviceWorker.register("/worker.js").then(() => navigator.serviceWorker.ready)`;
+    await page.evaluate(`${ready}.then(() => undefined)`);
+    await page.goto("about:blank");
+    earlier.close();
+    earlier.closeAllConnections();
+    await once(earlier, "close");
+
+    const later = await openPage(inspector.parts, inspector.hub, { port });
+    const isEvil = async (): Promise<boolean | undefined> => {
+      await page.goto("about:blank");
+      return (await page.goto(later.url))?.fromServiceWorker();
+    };
+    try {
+      expect(await isEvil()).toBe(true);
+      // Chromium looks for a new worker a second after the last visit.
+      await expect.poll(isEvil, { timeout: 45_000, interval: 2_500 }).toBe(false);
+    } finally {
+      await later.close();
+    }
   });
 });

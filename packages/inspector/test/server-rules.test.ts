@@ -248,6 +248,12 @@ it("every answer has the guards, and none lets another origin read it", async ()
   );
 });
 
+it("browsers are told to drop a service worker that another server has left", async () => {
+  const script = await page.ask("/sw.js", { headers: { "service-worker": "script" } });
+  expect([script.status, script.headers["clear-site-data"]]).toEqual([404, '"storage"']);
+  expect((await page.ask("/")).headers["clear-site-data"]).toBeUndefined();
+});
+
 describe("bodies", () => {
   it.each([
     "text/plain",

@@ -31,8 +31,17 @@ const guards: Readonly<Record<string, string>> = {
   "Cache-Control": "no-store",
 };
 
-export function guard(res: ServerResponse): void {
+export function guard(req: IncomingMessage, res: ServerResponse): void {
   for (const [name, value] of Object.entries(guards)) res.setHeader(name, value);
+  if (req.headers["service-worker"] === "script") evictWorkers(res);
+}
+
+/**
+ * This page has no service worker. One that the browser asks for is of a server that had this address and
+ * this port before. It would go on answering in this page's place, and would get its URL with the secret.
+ */
+function evictWorkers(res: ServerResponse): void {
+  res.setHeader("Clear-Site-Data", '"storage"');
 }
 
 export function sendJson(res: ServerResponse, value: object, status = 200): void {

@@ -81,7 +81,7 @@ async function answer(
   routes: readonly Route[],
 ): Promise<void> {
   res.on("error", () => {});
-  guard(res);
+  guard(req, res);
   try {
     const broken = brokenRule(req, place);
     if (broken !== undefined) throw broken;
