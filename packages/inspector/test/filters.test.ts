@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import type { Captured } from "../src/captured.js";
 import type { ExchangeSummary } from "../src/model.js";
@@ -76,11 +77,17 @@ describe("a text", () => {
     expect(matches("text=haystack", captured(given))).toBe(false);
   });
 
-  it("is not looked for in encoded bodies, nor in bodies when another filter says no", () => {
-    const encoded = captured({ answer: "needle", answerHeaders: ["Content-Encoding", "gzip"] });
-    expect(matches("text=needle", encoded)).toBe(false);
+  it("is found in encoded bodies, even if only their beginning is there", () => {
+    const answerHeaders = ["Content-Encoding", "gzip"];
+    const whole = gzipSync(`needle ${"and much more ".repeat(1_000)}`);
+    expect(matches("text=needle", captured({ answer: whole, answerHeaders }))).toBe(true);
+    expect(matches("text=needle", captured({ answer: whole.subarray(0, 60), answerHeaders }))).toBe(true);
+    expect(matches("text=needle", captured({ answer: "needle", answerHeaders }))).toBe(false);
+  });
+
+  it("is not looked for in bodies when another filter says no, or a head has it", () => {
     const requestBody = {
-      ...encoded.requestBody,
+      ...captured().requestBody,
       kept: 1,
       bufferOf: () => {
         throw new Error("was read");

@@ -1,6 +1,7 @@
-import { headerValue, type RawHeaders, type ResponseHead } from "mcp-tunnel-protocol";
-import type { Captured } from "../captured.js";
+import type { RawHeaders, ResponseHead } from "mcp-tunnel-protocol";
+import type { Captured, CapturedBody } from "../captured.js";
 import type { EntryKind, ExchangeSummary, Filters } from "../model.js";
+import { decode } from "../views/encodings.js";
 
 /** A filter that says nothing, or something that nobody can mean. */
 export class FilterError extends Error {
@@ -161,13 +162,13 @@ function hasText(entry: Captured, part: string): boolean {
   );
 }
 
-/** Bodies under a Content-Encoding are not searched: undoing it for a whole list would take seconds. */
+/** What of a body cannot be decoded is not searched. */
 function isBodyWith(
-  body: Captured["requestBody"],
+  body: CapturedBody,
   { headers }: Pick<ResponseHead, "headers">,
   has: (text: string) => boolean,
 ): boolean {
   if (body.kept === 0) return false;
-  const encoding = headerValue(headers, "content-encoding") ?? "identity";
-  return encoding.toLowerCase() === "identity" && has(body.bufferOf().toString());
+  const decoded = decode(body.bufferOf(), headers);
+  return "data" in decoded && has(decoded.data.toString());
 }
