@@ -42,11 +42,6 @@ export class HarFile {
     return file;
   }
 
-  /** Bytes of the file. */
-  get size(): number {
-    return this.#size;
-  }
-
   /**
    * Adds entries, as long as the file stays within `maxBytes`. Returns false if one did not fit: then that
    * one and the rest are left out.

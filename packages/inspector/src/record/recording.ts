@@ -143,9 +143,10 @@ export class HarRecording implements CaptureListener {
     this.#state = "writing";
     const startMs = performance.now();
     const entries = this.#waiting;
+    const missed = this.#missed;
     this.#waiting = [];
     try {
-      const fits = await this.#file.add(this.#texts(entries), this.#missed, this.#maxBytes);
+      const fits = await this.#file.add(this.#texts(entries), missed, this.#maxBytes);
       if (!fits) this.#end(`${this.#path} is full (${formatBytes(this.#maxBytes)})`);
     } catch (error) {
       this.#end(`cannot write ${this.#path}: ${messageOf(error)}`);
@@ -154,7 +155,7 @@ export class HarRecording implements CaptureListener {
     const nowMs = performance.now();
     const { minMs, share } = this.#pace;
     this.#notBeforeMs = Math.max(startMs + minMs, nowMs + (nowMs - startMs) * (1 / share - 1));
-    if (this.#waiting.length === 0) this.#state = "idle";
+    if (this.#waiting.length === 0 && this.#missed === missed) this.#state = "idle";
     else this.#writeLater();
   }
 

@@ -29,7 +29,7 @@ export function findMembers(text: string, found: (secret: Secret) => void): void
     const code = text.charCodeAt(at);
     if (code !== doubleQuote && code !== singleQuote) continue;
     const quote = { mark: code === doubleQuote ? '"' : "'", escapes: escapesBefore(text, at) };
-    const value = valueAfterName(text, at + 1, quote);
+    const value = valueAfterName(text, at + 1, quote) ?? valueOfPair(text, at + 1, quote);
     // What follows a value is looked at again, because it may be the quotation mark of the next name.
     if (value !== undefined) at = Math.max(at, readValue(text, value, quote, found) - 1);
   }
@@ -38,14 +38,33 @@ export function findMembers(text: string, found: (secret: Secret) => void): void
 /** Where the value begins, if what begins at `start` is a secret name. */
 function valueAfterName(text: string, start: number, quote: Quote): number | undefined {
   const nameEnd = endOfName(text, start);
-  const afterName = nameEnd === start ? undefined : afterQuote(text, nameEnd, quote);
-  if (afterName === undefined) return undefined;
-  const colon = afterSpace(text, afterName);
-  if (text[colon] !== ":") return undefined;
+  const value = nameEnd === start ? undefined : afterSign(text, afterQuote(text, nameEnd, quote), ":");
+  if (value === undefined) return undefined;
   const name = text.slice(start, nameEnd);
   if (!isSecretMember(name)) return undefined;
-  const value = afterSpace(text, colon + 1);
   return /[\d-]/.test(text[value] ?? "") && isSecretOnlyAsText(name) ? undefined : value;
+}
+
+/** Where the value of `{"name":"API_KEY","value":` begins. Lists of header fields and of variables have such. */
+function valueOfPair(text: string, start: number, quote: Quote): number | undefined {
+  const key = ["name", "key"].find((given) => text.startsWith(given, start));
+  if (key === undefined) return undefined;
+  const given = afterSign(text, afterQuote(text, start + key.length, quote), ":");
+  const name = given && afterQuote(text, given, quote);
+  if (name === undefined) return undefined;
+  const nameEnd = endOfName(text, name);
+  const next = afterSign(text, afterQuote(text, nameEnd, quote), ",");
+  const member = next && afterQuote(text, next, quote);
+  if (member === undefined || !text.startsWith("value", member)) return undefined;
+  if (!isSecretMember(text.slice(name, nameEnd))) return undefined;
+  return afterSign(text, afterQuote(text, member + "value".length, quote), ":");
+}
+
+/** Where to go on after a sign with white space around it, if it comes next. */
+function afterSign(text: string, start: number | undefined, sign: string): number | undefined {
+  if (start === undefined) return undefined;
+  const at = afterSpace(text, start);
+  return text[at] === sign ? afterSpace(text, at + 1) : undefined;
 }
 
 function endOfName(text: string, start: number): number {
