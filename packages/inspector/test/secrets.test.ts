@@ -69,6 +69,46 @@ describe("secrets in texts", () => {
     );
   });
 
+  it("leaves JSON parseable, whatever stands in it", () => {
+    const piece = fc.constantFrom(
+      "a",
+      " ",
+      '"',
+      "\\",
+      "\n",
+      "'",
+      ":",
+      ",",
+      "]",
+      "?",
+      "&",
+      "token",
+      "=",
+      "Bearer ",
+      "%3D",
+    );
+    const text = fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join(""));
+    const name = fc.constantFrom("a", "name", "key", "value", "token", "password", "pass", "apiKeys");
+    const tree = fc.letrec<{ value: unknown }>((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 4 },
+        text,
+        fc.integer(),
+        fc.array(tie("value"), { maxLength: 4 }),
+        fc.dictionary(name, tie("value"), { maxKeys: 4 }),
+      ),
+    })).value;
+    fc.assert(
+      fc.property(tree, fc.boolean(), (value, isNested) => {
+        const json = JSON.stringify(value, null, 1);
+        const hidden = hider().text(isNested ? JSON.stringify({ text: json }) : json);
+        const shown = JSON.parse(hidden) as { text: string };
+        if (isNested) JSON.parse(shown.text);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
   it("hides nothing of a secret in a JSON text that is cut off anywhere", () => {
     const secret = 'QQQ"QQ\\QQ';
     const text = JSON.stringify({ text: JSON.stringify({ a: 1, token: secret, b: [2] }) });

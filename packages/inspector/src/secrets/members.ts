@@ -98,7 +98,7 @@ function readScalar(
 ): number | undefined {
   for (const mark of ['"', "'"]) {
     const inside = afterQuote(text, start, { mark, escapes: quote.escapes });
-    if (inside === undefined) continue;
+    if (inside === undefined || (mark !== quote.mark && isAfterString(text, inside))) continue;
     const end = stringEnd(text, inside, { mark, escapes: quote.escapes });
     found({ start: Math.min(endOf(scheme, text, inside) ?? inside, end), end });
     return afterQuote(text, end, { mark, escapes: quote.escapes }) ?? end;
@@ -115,11 +115,24 @@ function readScalar(
  */
 export function stringEnd(text: string, start: number, { mark, escapes }: Quote): number {
   const unit = 2 * (escapes + 1);
-  for (let at = text.indexOf(mark, start); at !== -1; at = text.indexOf(mark, at + 1)) {
+  for (let at = start; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code !== doubleQuote && code !== singleQuote) continue;
     const before = Math.min(escapesBefore(text, at), at - start);
-    if (before % unit !== unit - 1) return at - Math.min(before, escapes);
+    if (text[at] === mark) {
+      if (before % unit !== unit - 1) return at - Math.min(before, escapes);
+    } else if (mark === "'" && isAfterString(text, at + 1)) {
+      // The end of the JSON string in which this stands. Its quotation mark may be escaped.
+      return at - before;
+    }
   }
   return text.length;
+}
+
+/** Whether what begins at `start` follows a string in JSON, and does not begin one. */
+export function isAfterString(text: string, start: number): boolean {
+  const at = afterSpace(text, start);
+  return at === text.length || ",:]}".includes(text[at] as string);
 }
 
 export function escapesBefore(text: string, at: number): number {

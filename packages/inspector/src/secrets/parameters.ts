@@ -1,5 +1,5 @@
 import type { Secret } from "./marks.js";
-import { escapesBefore, stringEnd } from "./members.js";
+import { escapesBefore, isAfterString, stringEnd } from "./members.js";
 import { isSecretMember, isSecretParameter } from "./names.js";
 
 const maxNameLength = 128;
@@ -79,6 +79,7 @@ function valueAfter(text: string, start: number, isEncoded: boolean, isQuery: bo
   while (text[quoteAt] === "\\") quoteAt += 1;
   const mark = text[quoteAt];
   if (mark === '"' || mark === "'") {
+    if (isAfterString(text, quoteAt + 1)) return { start, end: start };
     const escapes = Math.min(escapesBefore(text, quoteAt), quoteAt - start);
     return { start: quoteAt + 1, end: stringEnd(text, quoteAt + 1, { mark, escapes }) };
   }
