@@ -1,3 +1,4 @@
+import * as zlib from "node:zlib";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import type { RefusedEvent, RequestEvent } from "mcp-tunnel-client";
@@ -21,6 +22,9 @@ const refusal: RefusedEvent = {
   limit: undefined,
   message: "request body over --max-request-body (5 MiB)",
 };
+
+/** From Node 22.15 on. */
+const { zstdCompressSync } = zlib as { zstdCompressSync?: (this: void, data: string) => Buffer };
 
 describe("a row of the list", () => {
   it("has what is known of an exchange that is over", () => {
@@ -215,7 +219,7 @@ describe("a body", () => {
     expect(body("12", "text/plain")).toMatchObject({ json: false });
   });
 
-  it.each([
+  it.each<[string, Buffer]>([
     ["gzip", gzipSync(text)],
     ["x-gzip", gzipSync(text)],
     ["deflate", deflateSync(text)],
@@ -223,6 +227,7 @@ describe("a body", () => {
     ["br", brotliCompressSync(text)],
     ["GZIP", gzipSync(text)],
     ["identity, br", brotliCompressSync(text)],
+    ...(zstdCompressSync === undefined ? [] : [["zstd", zstdCompressSync(text)] satisfies [string, Buffer]]),
   ])("is shown without its Content-Encoding %s, whole or cut", (encoding, data) => {
     const shown = body(data, "text/plain", {}, encoding);
     expect(shown).toMatchObject({
