@@ -33,6 +33,9 @@ beforeEach(async () => {
 });
 afterEach(async () => rm(folder, { recursive: true, force: true }));
 
+/** Waits for what the file has, or the recording says. The machine may be busy. */
+const eventually = (condition: () => void | Promise<void>) => vi.waitFor(condition, { timeout: 15_000 });
+
 interface Log {
   entries: { _id: number; request: { url: string } }[];
   _missed?: number;
@@ -79,7 +82,7 @@ describe("a recording", () => {
   it("has each exchange once it is over, in order, without secrets", async () => {
     const recording = await record();
     const first = over(recording, { path: "/a?token=s3cr3t", answer: "é\u2028" });
-    await vi.waitFor(async () => expect(await idsIn()).toEqual([first.id]));
+    await eventually(async () => expect(await idsIn()).toEqual([first.id]));
     const others = [1, 2, 3].map(() => over(recording));
     const open = captured({ status: null });
     recording.begun(open);
@@ -122,7 +125,7 @@ describe("a recording", () => {
     expect(await idsIn()).toEqual([]);
     await vi.advanceTimersByTimeAsync(20);
     vi.useRealTimers();
-    await vi.waitFor(async () => expect(await idsIn()).toEqual([id]));
+    await eventually(async () => expect(await idsIn()).toEqual([id]));
     await recording.close();
   });
 
@@ -166,7 +169,7 @@ describe("a recording ends", () => {
     const onEnded = vi.fn<(why: string) => void>();
     const recording = await record({ maxBytes: 20_000, onEnded });
     for (let i = 0; i < 100; i += 1) over(recording, { answer: "x".repeat(1_000) });
-    await vi.waitFor(() => expect(recording.ended).toBeDefined());
+    await eventually(() => expect(recording.ended).toBeDefined());
     over(recording);
     await recording.close();
     expect(onEnded.mock.calls).toEqual([[`${file} is full (19.5 KiB)`]]);
@@ -209,7 +212,7 @@ it("counts what it leaves out because too much waits", async () => {
   const recording = await record();
   const answer = Buffer.alloc(256 * 1_024, "a");
   for (let i = 0; i < 100; i += 1) over(recording, { answer });
-  await vi.waitFor(async () => expect(await idsIn()).not.toEqual([]));
+  await eventually(async () => expect(await idsIn()).not.toEqual([]));
   over(recording);
   await recording.close();
   const { entries, _missed: missed = 0 } = await logIn();
