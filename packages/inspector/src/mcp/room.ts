@@ -26,13 +26,20 @@ export function addItem(room: Room, call: CallReading, item: TimelineReading): v
     timeline.splice(Math.max(old, 1), 1);
     return;
   }
-  grow(room, call, itemBytes + 2 * (item.text.length + (item.method?.length ?? 0)));
+  grow(room, call, itemBytes + textBytes(item.text, item.method));
 }
 
 export function addNote(room: Room, call: CallReading, note: CallNote): void {
   if (call.notes.length >= maxNotes) return;
   call.notes.push(note);
-  grow(room, call, noteBytes + 2 * note.text.length);
+  grow(room, call, noteBytes + textBytes(note.text));
+}
+
+/** What texts take in memory at most, in bytes. */
+export function textBytes(...texts: readonly unknown[]): number {
+  let length = 0;
+  for (const text of texts) if (typeof text === "string") length += text.length;
+  return 2 * length;
 }
 
 /** The exchange, and with it the call, may leave the ring because of it. */

@@ -1,9 +1,9 @@
 import type { Captured } from "../captured.js";
-import type { CallReading, McpReading, MessagePlace } from "../reading.js";
+import type { CallReading, McpReading, MessagePlace, TimelineReading } from "../reading.js";
 import { isObject, readId, type RpcMessage, toolErrorOf } from "../rpc.js";
 import { overLimits } from "./host-limits.js";
 import { inputRequestsOf, serverOf } from "./modern.js";
-import { addItem, addNote, type Room, sinceStart, touchCall } from "./room.js";
+import { addItem, addNote, grow, type Room, sinceStart, textBytes, touchCall } from "./room.js";
 import { identityOf, namesOf, type Session } from "./session.js";
 import { ToolList } from "./tool-list.js";
 import { unfinishedMark } from "./visitor.js";
@@ -21,6 +21,9 @@ const maxMessage = 500;
 const maxName = 300;
 /** Requests in one result that asks for input of which the timeline tells. */
 const maxAsked = 20;
+
+/** About what a request of the server that waits for its answer takes in memory, in bytes. */
+const askedBytes = 150;
 
 /** A message of the server, and where and when it came. */
 export interface Arrived {
@@ -90,6 +93,7 @@ function conclude(room: Room, session: Session, call: CallReading, { message, pl
     const failed = message.kind === "error" ? "error" : "tool_error";
     session.settle(call, message.kind === "error" || toolError !== undefined ? failed : "ok", atMs);
     call.error = errorOf(message, toolError);
+    grow(room, call, textBytes(call.error?.message));
   }
   const isError = message.kind === "error";
   const text = isError ? wordsOfError(message) : wordsOfResult(message);
@@ -165,30 +169,36 @@ function takeRequest(room: Room, session: Session, call: CallReading, arrived: A
   const { message, place, at } = arrived;
   const method = textOrPart(message.method ?? "", maxName);
   call.requests += 1;
-  if (message.id != null) session.ask(call, message.id, method);
+  if (message.id != null && session.ask(call, message.id, method)) {
+    grow(room, call, askedBytes + textBytes(message.id, method));
+  }
   const text = wordsOfServerRequest(method, message.params);
   const atMs = sinceStart(call, at);
   addItem(room, call, { atMs, from: "server", kind: "server_request", method, text, place });
 }
 
 function takeNotification(room: Room, call: CallReading, { message, place, at }: Arrived): void {
-  const method = textOrPart(message.method ?? "", maxName);
-  const item = { atMs: sinceStart(call, at), from: "server", method, place } as const;
-  switch (method) {
+  const atMs = sinceStart(call, at);
+  const add = (kind: TimelineReading["kind"], method: string, text: string): void =>
+    addItem(room, call, { atMs, from: "server", kind, method, text, place });
+  // Names that stand here take no memory for each message.
+  switch (message.method) {
     case "notifications/progress":
       call.progress += 1;
+      // It takes the place of the one before.
+      if (call.lastProgress === undefined) grow(room, call, 2 * maxMessage);
       call.lastProgress = progressOf(message);
-      addItem(room, call, { ...item, kind: "progress", text: wordsOfProgress(message) });
+      add("progress", "notifications/progress", wordsOfProgress(message));
       return;
     case "notifications/message":
       call.logs += 1;
-      addItem(room, call, { ...item, kind: "log", text: wordsOfLog(message) });
+      add("log", "notifications/message", wordsOfLog(message));
       return;
     case "notifications/cancelled":
-      addItem(room, call, { ...item, kind: "cancel", text: wordsOfCancel(message) });
+      add("cancel", "notifications/cancelled", wordsOfCancel(message));
       return;
     default:
-      addItem(room, call, { ...item, kind: "notification", text: "" });
+      add("notification", textOrPart(message.method ?? "", maxName), "");
   }
 }
 

@@ -23,7 +23,9 @@ export interface SessionStart {
 /** Requests of a server that wait for an answer, and calls that wait for one to be made again. */
 const maxWaiting = 64;
 const maxName = 200;
-const maxCapabilities = 50;
+/** Capabilities that are named, and how much of each name, in characters. */
+const maxCapabilities = 30;
+const maxCapability = 60;
 
 const failures: ReadonlySet<CallOutcome> = new Set(["error", "tool_error", "cut"]);
 
@@ -135,13 +137,14 @@ export class Session {
 
   // ---- what the server asks
 
-  /** The server asks the client for something during a call. */
-  ask(call: CallReading, id: RpcId, method: string): void {
-    if (call.asked.length >= maxWaiting || !this.calls.has(call)) return;
+  /** The server asks the client for something during a call. False: there are too many such requests. */
+  ask(call: CallReading, id: RpcId, method: string): boolean {
+    if (call.asked.length >= maxWaiting || !this.calls.has(call)) return false;
     call.asked.push(id);
     this.#asking.delete(id);
     this.#asking.set(id, { call, method });
     dropOldest(this.#asking);
+    return true;
   }
 
   /** Takes the request of the server that has this id. It is answered once. */
@@ -233,5 +236,5 @@ export function namesOf(capabilities: unknown): readonly string[] | undefined {
   if (!isObject(capabilities)) return undefined;
   return Object.keys(capabilities)
     .slice(0, maxCapabilities)
-    .map((name) => textOrPart(name, maxName));
+    .map((name) => textOrPart(name, maxCapability));
 }

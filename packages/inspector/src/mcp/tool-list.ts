@@ -14,10 +14,11 @@ interface KeptTool {
   readonly headers: readonly ParameterHeader[];
 }
 
-/** Bytes of tools that are kept of one session. */
+/** What the kept tools of one session may take, in bytes. */
 const maxKeptBytes = 256 * 1_024;
-/** Tools that are kept of one session: each costs more than its bytes. */
-const maxKeptTools = 1_000;
+/** About what a tool, and a header field of it, take in memory besides the text. */
+const toolBytes = 300;
+const headerBytes = 300;
 /** Bytes from which on a list of tools fills so much of a model's context that hosts complain. */
 const largeListBytes = 100_000;
 /** How deep a tool is nested that is kept. JSON of one that is much deeper cannot be written. */
@@ -31,7 +32,7 @@ export class ToolList {
   /** All tools of the answer. */
   count = 0;
   bytes = 0;
-  /** Bytes that are held here. */
+  /** What is held here, in bytes of memory. */
   keptBytes = 0;
   readonly #tools = new Map<string, KeptTool>();
 
@@ -45,9 +46,11 @@ export class ToolList {
       this.bytes += bytes;
       if (text === "" || !isObject(tool) || typeof tool["name"] !== "string") continue;
       if (this.#tools.has(tool["name"])) continue;
-      if (this.keptBytes + bytes > maxKeptBytes || this.#tools.size >= maxKeptTools) continue;
-      this.keptBytes += bytes;
-      this.#tools.set(tool["name"], { text, bytes, headers: headersOf(tool["inputSchema"]) });
+      const headers = headersOf(tool["inputSchema"]);
+      const cost = bytes + toolBytes + headerBytes * headers.length;
+      if (this.keptBytes + cost > maxKeptBytes) continue;
+      this.keptBytes += cost;
+      this.#tools.set(tool["name"], { text, bytes, headers });
     }
   }
 

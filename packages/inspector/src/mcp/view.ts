@@ -81,7 +81,7 @@ export class McpView implements CaptureListener {
     read.events += 1;
     if (event.isComment || event.data === "") return;
     const at = entry.startedAt + event.atMs;
-    this.#takeAll(read, placesIn(event.data, event.isCut), { place, at, bytes: event.bytes });
+    this.#takeAll(read, placesIn(event.data, event.isCut), place, { at, bytes: event.bytes });
     this.#sessions.tell();
   }
 
@@ -174,7 +174,7 @@ export class McpView implements CaptureListener {
     for (const [event, text] of texts.entries()) {
       const place = { exchange: entry.id, part: "answer", event } as const;
       const bytes = texts.length === 1 ? responseBody.bytes : Buffer.byteLength(text);
-      this.#takeAll(read, placesIn(text, isCut && texts.length === 1), { place, at, bytes });
+      this.#takeAll(read, placesIn(text, isCut && texts.length === 1), place, { at, bytes });
     }
     return !isCut;
   }
@@ -183,12 +183,14 @@ export class McpView implements CaptureListener {
   #takeAll(
     read: McpReading,
     messages: readonly (RpcMessage | undefined)[],
-    { place, at, bytes }: { place: Omit<MessagePlace, "position">; at: number; bytes: number },
+    { exchange, part, event }: Omit<MessagePlace, "position">,
+    { at, bytes }: { readonly at: number; readonly bytes: number },
   ): void {
     const each = Math.round(bytes / messages.length);
     for (const [position, message] of messages.entries()) {
       if (message === undefined) continue;
-      takeFromServer(this.#room, read, { message, place: { ...place, position }, at, bytes: each });
+      const place = { exchange, part, event, position };
+      takeFromServer(this.#room, read, { message, place, at, bytes: each });
     }
   }
 

@@ -7,7 +7,7 @@ import { headerDisagreements } from "./header-notes.js";
 import { sessionOf, sessionWithId, takeInitialize } from "./grouping.js";
 import { inputResponsesOf } from "./modern.js";
 import { peekPlaces } from "./peek.js";
-import { addItem, addNote, type Room, sinceStart, touchCall } from "./room.js";
+import { addItem, addNote, type Room, sinceStart, textBytes, touchCall } from "./room.js";
 import type { Session } from "./session.js";
 import { textOrPart, wordsOfAnswer, wordsOfCancel, wordsOfError } from "./words.js";
 
@@ -26,7 +26,7 @@ const maxCalls = 100;
 const maxName = 300;
 /** About what a reading, and a call in it, take in memory without their texts, in bytes. */
 const readingBytes = 200;
-const callBytes = 800;
+const callBytes = 900;
 const mark = Buffer.from('"jsonrpc"');
 
 /**
@@ -55,7 +55,7 @@ function readPost(room: Room, entry: Captured, isComplete: boolean): McpReading 
   const read = reading(session, first, messages.all.length, calls);
   room.sessions.touch(session, entry.startedAt);
   entry.mcp = read;
-  let bytes = readingBytes;
+  let bytes = readingBytes + textBytes(read.method, read.name);
   for (const [position, message] of messages.all.entries()) {
     // What was read so far may have been too much for the ring.
     if (entry.mcp !== read) break;
@@ -69,7 +69,7 @@ function readPost(room: Room, entry: Captured, isComplete: boolean): McpReading 
     const call = callOf(entry, session, message, place, messages.all.length);
     calls.push(call);
     session.add(call);
-    bytes += callBytes + 2 * (call.method.length + (call.name?.length ?? 0));
+    bytes += callBytes + textBytes(call.method, call.name, call.id, call.progressToken);
     takeAnswers(room, session, call, message, place);
     if (messages.all.length === 1) noteHeaders(room, entry, session, call, message);
     if (message.method === "initialize") takeInitialize(room, session, message);
