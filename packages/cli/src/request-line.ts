@@ -75,7 +75,7 @@ export class RequestLines {
 
   replay({ method, path, status, durationMs, error, mcp }: ReplayEvent): string {
     const took = durationMs === undefined ? "sent" : durationText(durationMs);
-    const note = error === undefined ? undefined : { text: error.message, isError: true };
+    const note = error === undefined ? noteOf(mcp?.error) : { text: error.message, isError: true };
     const failed = error !== undefined;
     return this.#line({ mark: "replay", method, path, status, failed, mcp, took, note });
   }

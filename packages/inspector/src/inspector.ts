@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { ObserveExchange, Service, TunnelClient } from "mcp-tunnel-client";
+import { withoutQuery } from "mcp-tunnel-shared";
 import { Recorder } from "./capture/recorder.js";
 import type { CaptureListener } from "./captured.js";
 import { defaultMaxBytes, defaultMaxExchanges } from "./limits.js";
@@ -135,7 +136,7 @@ class LocalInspector implements Inspector {
     );
     this.#replayer = new Replayer(this.#recorder, this.#mcp, {
       secretOf: (entry, mark) => this.#views.hidden(entry, mark),
-      ...(onReplay === undefined ? {} : { onReplay }),
+      ...(onReplay === undefined ? {} : { onReplay: (event) => onReplay(this.#told(event)) }),
     });
     this.#views = new Views({
       mcp: this.#mcp,
@@ -175,6 +176,15 @@ class LocalInspector implements Inspector {
   #setConnection(connection: InspectorState["connection"]): void {
     this.#connection = connection;
     this.#hub.stateChanged();
+  }
+
+  /** What is told of a replay leaves the ring, too. */
+  #told(event: ReplayEvent): ReplayEvent {
+    const entry = this.#recorder.ring.find(event.id);
+    // Others have pushed it out of the ring.
+    if (entry === undefined) return { ...event, path: withoutQuery(event.path) };
+    const { path, mcp } = this.#views.exportedSummary(entry);
+    return { ...event, path, mcp };
   }
 
   server(name: string | undefined, event: ServerEvent): void {

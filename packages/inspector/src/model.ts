@@ -358,7 +358,7 @@ export type StreamMessage =
   | { readonly type: "exchanges"; readonly exchanges: readonly ExchangeSummary[] }
   /** They are not kept any more, or do not match any more. */
   | { readonly type: "gone"; readonly ids: readonly number[] }
-  /** All that was sent before is void, because it was cleared, or because this reader was too slow. */
+  /** All that was sent before is void, because it was cleared. */
   | { readonly type: "reset" }
   /** New or changed sessions, and keys of those that are gone. */
   | { readonly type: "sessions"; readonly sessions: readonly McpSession[]; readonly gone: readonly string[] }

@@ -4,11 +4,18 @@ export interface ReplayEvent {
   readonly id: number;
   readonly replayOf: number;
   readonly method: string;
+  /** Secrets are hidden in it. */
   readonly path: string;
   /** Undefined when it begins. */
   readonly status: number | undefined;
   readonly durationMs: number | undefined;
   readonly error: { readonly code: string; readonly message: string } | undefined;
   /** What it is in MCP: `tools/call`, and the name of the tool. */
-  readonly mcp: { readonly method: string; readonly name?: string } | undefined;
+  readonly mcp:
+    | {
+        readonly method: string;
+        readonly name?: string;
+        readonly error?: { readonly code?: number; readonly message: string };
+      }
+    | undefined;
 }

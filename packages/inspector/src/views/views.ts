@@ -63,6 +63,10 @@ export class Views {
     return createHider({ key, privatePaths });
   }
 
+  exportedSummary(entry: Captured): ExchangeSummary {
+    return summaryOf(entry, this.#exporting());
+  }
+
   curl(entry: Captured): string {
     return curlOf(entry, this.#exporting());
   }
