@@ -47,7 +47,7 @@ function seenCall(sent: Passed, requests: readonly Passed[], passed: readonly Pa
     }),
     items: passed
       .slice(from, until + 1)
-      .flatMap((one) => kindOf(one, id).map((kind) => ({ from: one.from, kind }))),
+      .flatMap((one) => kindOf(one, id, token).map((kind) => ({ from: one.from, kind }))),
   };
 }
 
@@ -67,15 +67,19 @@ function outcomeOf({ from, message }: Passed): string {
   return (message["result"] as { isError?: boolean }).isError === true ? "tool_error" : "ok";
 }
 
-function kindOf({ from, message }: Passed, id: unknown): string[] {
+/** A server that resumes a stream may repeat answers and progress of earlier requests: they are none of it. */
+function kindOf({ from, message }: Passed, id: unknown, token: unknown): string[] {
   const { method } = message;
   if (from === "client") {
     if (method === undefined) return ["client_answer"];
     if (method === "notifications/cancelled") return ["cancel"];
     return message["id"] === id ? ["request"] : [];
   }
-  if (method === undefined) return [message["error"] === undefined ? "result" : "error"];
-  if (method === "notifications/progress") return ["progress"];
+  if (method === undefined) {
+    if (message["id"] !== id) return [];
+    return [message["error"] === undefined ? "result" : "error"];
+  }
+  if (method === "notifications/progress") return progressTokenOf(message) === token ? ["progress"] : [];
   return message["id"] === undefined ? [] : ["server_request"];
 }
 
