@@ -12,7 +12,7 @@ export interface SeenCall {
   readonly progress: number;
   /** Until the answer, in milliseconds. Undefined if there was none. */
   readonly durationMs: number | undefined;
-  /** Whether no other request was open at any time from its start to its end. */
+  /** Whether all that came from its start to its end belongs to it: no other request was open. */
   readonly isAlone: boolean;
   /** What happened until its end, in order, as items of a timeline. It is all its own if it was alone. */
   readonly items: readonly { readonly from: string; readonly kind: string }[];
@@ -41,14 +41,21 @@ function seenCall(sent: Passed, requests: readonly Passed[], passed: readonly Pa
     progress: passed.filter(({ message }) => token !== undefined && progressTokenOf(message) === token)
       .length,
     durationMs: answer?.from === "server" ? answer.atMs - sent.atMs : undefined,
-    isAlone: requests.every((other) => {
-      const otherFrom = passed.indexOf(other);
-      return other === sent || otherFrom > until || endOf(other, passed) < from;
-    }),
+    isAlone:
+      requests.every((other) => {
+        const otherFrom = passed.indexOf(other);
+        return other === sent || otherFrom > until || endOf(other, passed) < from;
+      }) && !repeatsRequests(passed, until),
     items: passed
       .slice(from, until + 1)
       .flatMap((one) => kindOf(one, id, token).map((kind) => ({ from: one.from, kind }))),
   };
+}
+
+/** Whether the server has made a request twice until then, which one that resumes a stream may do. */
+function repeatsRequests(passed: readonly Passed[], until: number): boolean {
+  const asked = passed.slice(0, until).filter(({ from, message }) => from === "server" && isRequest(message));
+  return new Set(asked.map(({ message }) => message["id"])).size < asked.length;
 }
 
 /** Where a request has ended: with its answer, or because the client has cancelled it. */

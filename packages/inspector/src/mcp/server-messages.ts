@@ -68,7 +68,7 @@ function callOfMessage(session: Session, read: McpReading, message: RpcMessage):
     return read.calls.find(({ progressToken }) => progressToken === token) ?? session.callWithToken(token);
   const cancelled = method === "notifications/cancelled" ? readId(params["requestId"]) : undefined;
   if (cancelled !== undefined) {
-    const asking = session.asked(cancelled) ?? read.calls.find((call) => call.id === cancelled);
+    const asking = session.asked(cancelled)?.call ?? read.calls.find((call) => call.id === cancelled);
     if (asking !== undefined) return asking;
   }
   if (read.calls.length === 0) return session.onlyOpen;

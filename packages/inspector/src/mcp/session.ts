@@ -147,16 +147,9 @@ export class Session {
     return true;
   }
 
-  /** Takes the request of the server that has this id. It is answered once. */
-  takeAsked(id: RpcId): { readonly call: CallReading; readonly method: string } | undefined {
-    const asked = this.#asking.get(id);
-    this.#asking.delete(id);
-    return asked;
-  }
-
-  /** The request of the server that has this id. */
-  asked(id: RpcId): CallReading | undefined {
-    return this.#asking.get(id)?.call;
+  /** The request of the server that has this id. A server that resumes a stream may repeat it. */
+  asked(id: RpcId): { readonly call: CallReading; readonly method: string } | undefined {
+    return this.#asking.get(id);
   }
 
   /** The result of a call says that the client has to make it again, with answers. */

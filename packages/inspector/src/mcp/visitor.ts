@@ -205,7 +205,7 @@ function takeFromVisitor(
     addItem(room, call, { atMs, from: "client", kind: "cancel", method: message.method, text, place });
     return;
   }
-  const asked = message.id == null ? undefined : session.takeAsked(message.id);
+  const asked = message.id == null ? undefined : session.asked(message.id);
   if (asked === undefined) return;
   const { call, method } = asked;
   const text = message.result === undefined ? wordsOfError(message) : wordsOfAnswer(message.result);
