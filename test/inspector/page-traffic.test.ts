@@ -27,8 +27,8 @@ interface TraceEvent {
 }
 
 /**
- * Milliseconds of CPU time of each task of the page's main thread. A `longtask` of PerformanceObserver has the
- * time on the clock, most of which is other programs' on a busy machine.
+ * Milliseconds of CPU time of each task of the page's main thread. A `longtask` of PerformanceObserver has
+ * the time on the clock, most of which is other programs' on a busy machine.
  */
 function tasksOf(trace: Buffer): number[] {
   const { traceEvents } = JSON.parse(trace.toString()) as { traceEvents: TraceEvent[] };
@@ -221,6 +221,13 @@ describe.skipIf(missingProgram("chromium"))("the list of traffic", () => {
     await page.getByRole("dialog").waitFor({ state: "detached" });
     await page.keyboard.press("p");
     await page.getByText("Capture is paused").waitFor();
+
+    await page.getByRole("button", { name: "Keys" }).click();
+    await page.getByRole("checkbox", { name: "Letters and signs are keys" }).uncheck();
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await page.keyboard.press("/");
+    expect(await page.evaluate(() => document.activeElement?.tagName)).toBe("BUTTON");
   });
 
   it("says what was missed under load", async () => {

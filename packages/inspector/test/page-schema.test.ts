@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { draftOf, fieldsOf, withArguments, writeFields } from "../page/src/actions/schema.js";
+import { draftOf, withArguments, writeFields } from "../page/src/actions/draft.js";
+import { fieldsOf } from "../page/src/actions/schema.js";
 import { type JsonNode, readJson } from "../page/src/parts/json-text.js";
 
 function nodeOf(text: string): JsonNode {

@@ -1,7 +1,10 @@
 import { useSignalEffect } from "@preact/signals";
+import { useState } from "preact/hooks";
 import { access } from "./api.ts";
 import { ComparePage } from "./actions/compare.tsx";
-import { Header } from "./header.tsx";
+import { Header, togglePause } from "./header.tsx";
+import { HelpDialog } from "./help.tsx";
+import { useKeys } from "./keys.ts";
 import { useFilters } from "./filtering.ts";
 import { notice } from "./notice.ts";
 import { go, route } from "./route.ts";
@@ -16,7 +19,9 @@ export function App() {
 }
 
 function Inspector() {
+  const [isHelpOpen, setHelpOpen] = useState(false);
   useFilters();
+  useKeys({ p: () => void togglePause(), "?": () => setHelpOpen(true) });
   useSignalEffect(() => {
     document.title = `${titleOf()} - mcp-tunnel inspector`;
   });
@@ -24,7 +29,8 @@ function Inspector() {
     <div class="app">
       <Header />
       <View />
-      <StatusBar />
+      <StatusBar onHelp={() => setHelpOpen(true)} />
+      {isHelpOpen && <HelpDialog onClose={() => setHelpOpen(false)} />}
       <div class="notice-place" role="status">
         {notice.value !== undefined && (
           <p class={notice.value.isError ? "notice error" : "notice"}>{notice.value.text}</p>
@@ -67,8 +73,7 @@ function NoSecret({ isRefused }: { readonly isRefused: boolean }) {
           : "This page shows private requests, so it opens only with its secret."}
       </p>
       <p>
-        Open the whole URL that the terminal shows after <code>Inspector</code>, with everything after the{" "}
-        <code>#</code>.
+        Open the URL that the terminal shows, with everything after its <code>#</code>.
       </p>
     </main>
   );

@@ -60,7 +60,7 @@ const connections: Readonly<
 };
 
 function Connection({ connection }: Pick<InspectorState, "connection">) {
-  const [className, text] = connections[connection];
+  const [className, text] = link.value.kind === "lost" ? ["muted", "unknown"] : connections[connection];
   return (
     <span class={`pill ${className}`}>
       <span class="offscreen">The tunnel is </span>

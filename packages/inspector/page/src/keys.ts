@@ -1,16 +1,29 @@
+import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { stored } from "./storage.ts";
 
 export type Keys = Readonly<Record<string, (event: KeyboardEvent) => void>>;
 
+const storageKey = "mcp-tunnel-inspector-keys";
+
+/** Programs for speech type letters that nobody meant as keys, so keys can be turned off (WCAG 2.1.4). */
+export const areKeysOn = signal(stored(() => localStorage.getItem(storageKey)) !== "off");
+
+export function turnKeys(areOn: boolean): void {
+  areKeysOn.value = areOn;
+  stored(() => localStorage.setItem(storageKey, areOn ? "on" : "off"));
+}
+
 /**
- * Keys for a whole view, by `KeyboardEvent.key`. They are off while the user types, while a dialog is open, and
- * with a modifier other than Shift. A later caller does not replace an earlier one.
+ * Keys for a whole view, by `KeyboardEvent.key`. They are off while the user types, while a dialog is open,
+ * and with a modifier other than Shift. A later caller does not replace an earlier one.
  */
 export function useKeys(keys: Keys): void {
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
       if (isTyping(event.target) || document.querySelector("dialog[open]") !== null) return;
+      if (event.key.length === 1 && !areKeysOn.peek()) return;
       const act = Object.hasOwn(keys, event.key) ? keys[event.key] : undefined;
       if (act === undefined) return;
       event.preventDefault();

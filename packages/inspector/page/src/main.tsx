@@ -8,8 +8,8 @@ import { secretOf, takeSecret } from "./secret.ts";
 takeSecret();
 if (secretOf() === undefined) access.value = "missing";
 followHistory();
-// The URL of a new start differs from that of an earlier one in its fragment alone, so a browser does not load
-// the page anew.
+// The URL of a new start differs from that of an earlier one in its fragment alone, so a browser does not
+// load the page anew.
 addEventListener("hashchange", () => {
   if (takeSecret()) location.reload();
 });

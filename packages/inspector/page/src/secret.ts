@@ -1,3 +1,5 @@
+import { stored } from "./storage.ts";
+
 const storageKey = "mcp-tunnel-inspector-secret";
 let secret: string | undefined;
 
@@ -25,13 +27,4 @@ export function secretOf(): string | undefined {
 export function forgetSecret(): void {
   secret = undefined;
   stored(() => sessionStorage.removeItem(storageKey));
-}
-
-/** A browser that refuses storage to pages throws. Then the secret lasts until the page is left. */
-function stored<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch {
-    return undefined;
-  }
 }

@@ -2,7 +2,7 @@ import { bytesText, countText } from "./format.ts";
 import { link, state } from "./store.ts";
 
 /** What the user has to know of the capture. Only what is of consequence is told to screen readers. */
-export function StatusBar() {
+export function StatusBar({ onHelp }: { readonly onHelp: () => void }) {
   return (
     <footer class="status">
       <p class="status-news" role="status">
@@ -13,6 +13,9 @@ export function StatusBar() {
         )}
       </p>
       <Kept />
+      <button type="button" class="link" onClick={onHelp}>
+        Keys
+      </button>
     </footer>
   );
 }

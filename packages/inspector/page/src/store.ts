@@ -52,7 +52,7 @@ export function positionOf(all: readonly ExchangeSummary[], id: number): number 
 
 let stop: AbortController | undefined;
 
-/** Follows what matches the filters, and again after each loss of the connection. Replaces what was followed. */
+/** Follows what matches these filters from now on, and again after each loss of the connection. */
 export function follow(filters: Filters): void {
   stop?.abort();
   stop = new AbortController();

@@ -36,7 +36,7 @@ export interface Fixtures {
   sessions: SessionDetail[];
   calls: CallDetail[];
   servers: ServerState[];
-  /** Which entries match a query. Default: all. A thrown error is a filter that the API does not understand. */
+  /** Which entries match a query. Default: all. A thrown error: the API does not understand the filter. */
   matches?: (entry: ExchangeSummary, filters: URLSearchParams) => boolean;
 }
 

@@ -3,7 +3,8 @@ import { useMemo, useRef, useState } from "preact/hooks";
 import type { CallDetail } from "../../../src/model.ts";
 import { readJson } from "../parts/json-text.ts";
 import { Plain, printable } from "../parts/text.tsx";
-import { type Draft, draftOf, type FormField, withArguments, writeFields } from "./schema.ts";
+import { type Draft, draftOf, withArguments, writeFields } from "./draft.ts";
+import type { FormField } from "./schema.ts";
 
 export interface ArgumentsProps {
   readonly call: CallDetail;
@@ -104,10 +105,15 @@ const hints: Readonly<Record<FormField["control"]["kind"], string>> = {
 function Description({ field: { id, description } }: { readonly field: FormField }) {
   if (description === undefined) return null;
   return (
-    <p class="form-said muted" id={`said${id}`}>
+    <p class="form-said muted" id={idOf("said", id)}>
       <Plain text={description} />
     </p>
   );
+}
+
+/** An id of the document: names of arguments may have spaces, which part ids. */
+function idOf(use: string, field: string): string {
+  return use + field.replaceAll(/[^\w/-]/g, (character) => `.${character.charCodeAt(0)}`);
 }
 
 const maxRows = 10;
@@ -125,19 +131,19 @@ function Field({
   const change = (next: string): void =>
     onChange(id, next === "" && !(required && control.kind === "text") ? undefined : next);
   const common = {
-    id: `field${id}`,
+    id: idOf("field", id),
     name: id,
     class: control.kind === "json" || control.kind === "list" ? "field mono" : "field",
     "aria-required": required,
     "aria-invalid": problem !== undefined,
     "aria-describedby":
-      [field.description !== undefined && `said${id}`, problem !== undefined && `problem${id}`]
+      [field.description !== undefined && idOf("said", id), problem !== undefined && idOf("problem", id)]
         .filter(Boolean)
         .join(" ") || undefined,
   };
   return (
     <div class="form-field">
-      <label for={`field${id}`}>
+      <label for={idOf("field", id)}>
         <FieldName field={field} />
       </label>
       <Description field={field} />
@@ -169,7 +175,7 @@ function Field({
         />
       )}
       {problem !== undefined && (
-        <p class="bad" id={`problem${id}`}>
+        <p class="bad" id={idOf("problem", id)}>
           {printable(problem, true)}
         </p>
       )}

@@ -107,7 +107,7 @@ export function RawForm({ detail, call, onSend, children }: RawProps) {
       )}
       {detail.hidden > 0 && (
         <p class="muted">
-          A mark such as <code>[hidden:…]</code> stands for a secret. Leave it, and the secret itself is sent.
+          A mark such as <code>[hidden:…]</code> stands for a secret, which is sent if you leave it.
         </p>
       )}
       {problem !== undefined && (
@@ -122,9 +122,7 @@ export function RawForm({ detail, call, onSend, children }: RawProps) {
 
 function bodyOf({ request: { body } }: ExchangeDetail): string | undefined {
   if (body.form === "none") return "";
-  return body.form === "text" && body.kept === body.bytes && body.encoding === undefined
-    ? body.text
-    : undefined;
+  return body.form === "text" && body.kept === body.bytes ? body.text : undefined;
 }
 
 function pretty(json: string): string {

@@ -39,6 +39,8 @@ export function BodyView({ body, what }: { readonly body: Body; readonly what: s
 
 function TextBody({ body, what }: { readonly body: Body & { form: "text" }; readonly what: string }) {
   const [isRaw, setRaw] = useState(false);
+  // The tree has its own button for a copy.
+  const isTree = body.json && !isRaw;
   return (
     <>
       <div class="body-head">
@@ -50,11 +52,13 @@ function TextBody({ body, what }: { readonly body: Body & { form: "text" }; read
             {isRaw ? "as a tree" : "as sent"}
           </button>
         )}
-        <button type="button" class="link" onClick={() => void copyText(body.text, `the ${what}`)}>
-          copy
-        </button>
+        {!isTree && (
+          <button type="button" class="link" onClick={() => void copyText(body.text, `the ${what}`)}>
+            copy
+          </button>
+        )}
       </div>
-      {body.json && !isRaw ? (
+      {isTree ? (
         <JsonView text={body.text} />
       ) : (
         <pre class="text">

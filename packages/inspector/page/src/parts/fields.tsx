@@ -10,7 +10,7 @@ export function Fields({ fields }: { readonly fields: readonly Field[] }) {
         <div key={`${i} ${name}`}>
           <dt>{printable(name, true)}</dt>
           <dd>
-            <Plain text={value} oneLine />
+            <Plain text={value} oneLine limit={2_000} />
           </dd>
         </div>
       ))}

@@ -1,6 +1,6 @@
 /**
- * JSON as it was written. `JSON.parse` would round long numbers and drop repeated keys, and a person who looks
- * for a fault needs to see both.
+ * JSON as it was written. `JSON.parse` would round long numbers and drop repeated keys, and a person who
+ * looks for a fault needs to see both.
  */
 export type JsonNode = JsonObject | JsonArray | JsonString | JsonPlain;
 

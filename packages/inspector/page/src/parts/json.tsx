@@ -1,8 +1,9 @@
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { copyText } from "../clipboard.ts";
-import { bytesText, countText } from "../format.ts";
+import { countText } from "../format.ts";
 import { allClosed, allOpen, type JsonFolds, type JsonRow, rowsOf, shownAtOnce } from "./json-rows.ts";
 import { type JsonNode, partsOf, readJson, sizeOf } from "./json-text.ts";
+import { JsonValue } from "./json-value.tsx";
 import { Plain } from "./text.tsx";
 import "./json.css";
 
@@ -33,25 +34,23 @@ const noFolds: JsonFolds = { open: new Map(), shown: new Map() };
 
 function Tree({ root, label }: { readonly root: JsonNode; readonly label: string }) {
   const [folds, setFolds] = useState(noFolds);
-  const [active, setActive] = useState("");
   const tree = useRef<HTMLDivElement>(null);
   const rows = useMemo(() => rowsOf(root, folds), [root, folds]);
   const isNested = partsOf(root, shownAtOnce).some(({ value }) => sizeOf(value) > 0);
-  // The active row may be folded away: then the root can be reached by Tab.
-  const reached = rows.some((row) => idOf(row) === active) ? active : "";
-  const lost = useRef(false);
+  /** The row that gets the focus when it is there. */
+  const next = useRef<string | undefined>(undefined);
   useLayoutEffect(() => {
-    if (lost.current) itemsOf(tree.current)[rows.findIndex((row) => idOf(row) === active)]?.focus();
-    lost.current = false;
+    const items = itemsOf(tree.current);
+    if (next.current !== undefined) items[rows.findIndex((row) => idOf(row) === next.current)]?.focus();
+    next.current = undefined;
+    // The row to which Tab has led may be folded away.
+    if (items.every(({ tabIndex }) => tabIndex !== 0)) items[0]!.tabIndex = 0;
   });
 
   const turn = (row: JsonRow): void => {
     if (row.kind === "more") {
-      const firstNew = `${row.path}.${row.next - shownAtOnce}`;
       setFolds({ ...folds, shown: new Map(folds.shown).set(row.path, row.next) });
-      // The row that was pressed goes away.
-      setActive(firstNew);
-      lost.current = true;
+      next.current = `${row.path}.${row.next - shownAtOnce}`;
     } else if (row.opens !== undefined) {
       setFolds({ ...folds, open: new Map(folds.open).set(row.path, !row.isOpen) });
     }
@@ -83,15 +82,9 @@ function Tree({ root, label }: { readonly root: JsonNode; readonly label: string
         )}
         <Tool text="Copy" onClick={() => copyValue(root)} />
       </div>
-      <div class="json-tree" role="tree" aria-label={label} ref={tree} onKeyDown={onKey}>
+      <div class="json-tree" role="tree" aria-label={label} ref={tree} onKeyDown={onKey} onFocusIn={reach}>
         {rows.map((row) => (
-          <Row
-            key={idOf(row)}
-            row={row}
-            isReached={idOf(row) === reached}
-            onReach={() => setActive(idOf(row))}
-            onTurn={() => turn(row)}
-          />
+          <Row key={idOf(row)} row={row} onTurn={() => turn(row)} />
         ))}
       </div>
     </div>
@@ -112,6 +105,19 @@ function idOf({ kind, path }: JsonRow): string {
 
 function itemsOf(tree: HTMLElement | null): HTMLElement[] {
   return [...(tree?.querySelectorAll<HTMLElement>("[role=treeitem]") ?? [])];
+}
+
+/**
+ * Tab leads to the row that had the focus last (a roving tabindex). Not by a new drawing: it would take long
+ * for each key in a tree of thousands of rows.
+ */
+function reach({ currentTarget, target }: FocusEvent): void {
+  const item = target instanceof Element && target.closest<HTMLElement>("[role=treeitem]");
+  if (!(item instanceof HTMLElement) || !(currentTarget instanceof HTMLElement)) return;
+  for (const other of currentTarget.querySelectorAll<HTMLElement>("[role=treeitem][tabindex='0']")) {
+    other.tabIndex = -1;
+  }
+  item.tabIndex = 0;
 }
 
 /** Where a key leads, as in any tree (ARIA Authoring Practices). Undefined: it leads nowhere. */
@@ -150,15 +156,13 @@ function copyValue(node: JsonNode): void {
 
 interface RowProps {
   readonly row: JsonRow;
-  readonly isReached: boolean;
-  readonly onReach: () => void;
   readonly onTurn: () => void;
 }
 
 /** Deeper values are not moved further to the right. */
 const maxIndent = 20;
 
-function Row({ row, isReached, onReach, onTurn }: RowProps) {
+function Row({ row, onTurn }: RowProps) {
   const opens = row.kind === "value" && row.opens !== undefined;
   const onClick = (event: MouseEvent): void => {
     const isOther = event.target instanceof Element && event.target.closest("button") !== null;
@@ -173,10 +177,8 @@ function Row({ row, isReached, onReach, onTurn }: RowProps) {
       aria-expanded={row.kind === "value" && opens ? row.isOpen : undefined}
       aria-posinset={row.kind === "value" ? row.place + 1 : undefined}
       aria-setsize={row.kind === "value" ? row.siblings : undefined}
-      aria-selected={isReached}
-      tabIndex={isReached ? 0 : -1}
+      tabIndex={-1}
       style={{ "--level": String(Math.min(row.level - 1, maxIndent)) }}
-      onFocus={onReach}
       onClick={onClick}
     >
       <span class="json-turn" aria-hidden="true">
@@ -195,7 +197,7 @@ function Row({ row, isReached, onReach, onTurn }: RowProps) {
                 <span class="json-colon">: </span>
               </span>
             )}
-            <Value node={row.node} opens={row.opens} isOpen={row.isOpen} />
+            <JsonValue node={row.node} opens={row.opens} isOpen={row.isOpen} />
           </span>
           <button
             type="button"
@@ -210,61 +212,5 @@ function Row({ row, isReached, onReach, onTurn }: RowProps) {
         </>
       )}
     </div>
-  );
-}
-
-interface ValueProps {
-  readonly node: JsonNode;
-  readonly opens: JsonNode | undefined;
-  readonly isOpen: boolean;
-}
-
-function Value({ node, opens, isOpen }: ValueProps) {
-  if (node.kind === "string") {
-    if (opens === undefined) return <Quoted value={node.value} />;
-    return (
-      <>
-        <span class="json-inner">JSON in a string</span>{" "}
-        {isOpen ? (
-          <span class="json-size">{bytesText(node.value.length)}</span>
-        ) : (
-          <Quoted value={node.value} />
-        )}
-      </>
-    );
-  }
-  if (node.kind === "object" || node.kind === "array") {
-    if (sizeOf(node) === 0) return <span class="json-size">{node.kind === "object" ? "{}" : "[]"}</span>;
-    return <span class="json-size">{sizeText(node, isOpen)}</span>;
-  }
-  return <span class={`json-${node.kind}`}>{node.raw}</span>;
-}
-
-function sizeText(node: JsonNode, isOpen: boolean): string {
-  if (node.kind === "array") return `[${countText(sizeOf(node), "item")}]`;
-  if (node.kind !== "object" || isOpen) return `{${countText(sizeOf(node), "member")}}`;
-  const keys = node.members.slice(0, 4).map(({ key }) => (key.length > 20 ? `${key.slice(0, 20)}…` : key));
-  return `{ ${keys.join(", ")}${node.members.length > keys.length ? ", …" : ""} }`;
-}
-
-/** Longer strings are cut until the user wants all. */
-const shownLength = 400;
-
-function Quoted({ value }: { readonly value: string }) {
-  const [isWhole, setWhole] = useState(false);
-  const isCut = !isWhole && value.length > shownLength;
-  const quoted = JSON.stringify(isCut ? value.slice(0, shownLength) : value);
-  return (
-    <span class="json-string">
-      <Plain text={isCut ? quoted.slice(0, -1) : quoted} oneLine />
-      {isCut && (
-        <>
-          {"… "}
-          <button type="button" class="link" onClick={() => setWhole(true)}>
-            show all ({bytesText(value.length)})
-          </button>
-        </>
-      )}
-    </span>
   );
 }

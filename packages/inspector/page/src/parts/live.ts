@@ -9,10 +9,10 @@ export interface Loaded<T> {
 
 const nothing = { data: undefined, problem: undefined };
 
-/**
- * Gets what the API has under a path, and again for each new `version`. One request at a time: a busy session
- * changes ten times a second.
- */
+/** From one answer to the next request, in milliseconds. A busy session changes ten times a second. */
+const restMs = 300;
+
+/** Gets what the API has under a path, and again for each new `version`: at once, or after a rest. */
 export function useLive<T>(path: string | undefined, version: unknown): Loaded<T> {
   const [loaded, setLoaded] = useState<Loaded<T> & { readonly path: string | undefined }>({
     ...nothing,
@@ -35,6 +35,7 @@ export function useLive<T>(path: string | undefined, version: unknown): Loaded<T
             setLoaded((before) => ({ path, data: before.path === path ? before.data : undefined, problem }));
           }
         }
+        await new Promise((resolve) => setTimeout(resolve, restMs));
         // The state may have changed while the answer was awaited.
       } while ((state as string) === "stale" && !stop.signal.aborted);
       state = "idle";

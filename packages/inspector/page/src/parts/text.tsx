@@ -8,20 +8,28 @@ import { say } from "../notice.ts";
 export const ExchangeOfTexts = createContext<number | undefined>(undefined);
 
 /** Longer texts are cut until the user wants all: browsers take long to lay a long line out. */
-const shownLength = 16 * 1_024;
+const defaultLimit = 16 * 1_024;
 /** The text of a stranger may have any number of marks. Those after these stand as text. */
 const maxMarks = 200;
+
+export interface PlainProps {
+  readonly text: string;
+  /** Ends of lines and tabs are escapes too. */
+  readonly oneLine?: boolean;
+  /** How much is shown until the user wants all, in characters. Default: 16,384. */
+  readonly limit?: number;
+}
 
 /**
  * A text of strangers. Control characters and those that change the direction of a text, or are not seen, are
  * shown as escapes. Each hidden secret gets a button.
  */
-export function Plain({ text, oneLine = false }: { readonly text: string; readonly oneLine?: boolean }) {
+export function Plain({ text, oneLine = false, limit = defaultLimit }: PlainProps) {
   const [isWhole, setWhole] = useState(false);
-  const isCut = !isWhole && text.length > shownLength;
+  const isCut = !isWhole && text.length > limit;
   return (
     <>
-      {withMarks(printable(isCut ? text.slice(0, shownLength) : text, oneLine))}
+      {withMarks(printable(isCut ? text.slice(0, limit) : text, oneLine))}
       {isCut && (
         <>
           {"… "}
@@ -41,7 +49,7 @@ function withMarks(text: string): ComponentChildren {
   const shown = parts.reduce((sum, part, i) => sum + (i % 2 === 0 ? part.length : part.length + 9), 0);
   return (
     <>
-      {parts.map((part, i) => (i % 2 === 0 ? part : <Hidden key={i} mark={part} />))}
+      {parts.map((part, i) => (i % 2 === 0 ? part : <Hidden key={`${i} ${part}`} mark={part} />))}
       {text.slice(shown)}
     </>
   );
@@ -68,10 +76,10 @@ function Hidden({ mark }: { readonly mark: string }) {
 }
 
 // Controls (C0, DEL, C1), soft hyphen, marks of direction, invisible spaces and joiners, line and paragraph
-// separators, interlinear annotations, tags, and halves of surrogate pairs.
+// separators, fillers, interlinear annotations, tags, and halves of surrogate pairs.
 const unseen =
   // oxlint-disable-next-line no-misleading-character-class -- each is meant alone
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}\ud800-\udfff]/gu;
+  /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\u{e0000}-\u{e007f}\ud800-\udfff]/gu;
 
 /** A text without characters that cannot be seen. `oneLine`: ends of lines and tabs are escapes too. */
 export function printable(text: string, oneLine = false): string {

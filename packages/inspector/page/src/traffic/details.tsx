@@ -84,7 +84,7 @@ function Loaded({ detail, isGone, onClose }: LoadedProps) {
           <h2>
             <span class="detail-method">{printable(detail.method, true)}</span>{" "}
             <span class="mono">
-              <Plain text={detail.path} oneLine />
+              <Plain text={detail.path} oneLine limit={400} />
             </span>
           </h2>
           <CloseButton onClose={onClose} />
@@ -107,7 +107,7 @@ function Loaded({ detail, isGone, onClose }: LoadedProps) {
             {forService !== undefined && (
               <Fold name="forService" title="As the service got it">
                 <p class="mono target">
-                  {printable(detail.method, true)} <Plain text={forService.path} oneLine />
+                  {printable(detail.method, true)} <Plain text={forService.path} oneLine limit={2_000} />
                 </p>
                 <Fields fields={forService.headers} />
               </Fold>

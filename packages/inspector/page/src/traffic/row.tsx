@@ -3,6 +3,9 @@ import { bytesText, durationText, timeText } from "../format.ts";
 import { printable } from "../parts/text.tsx";
 import { marked } from "./marking.ts";
 
+/** No window is as wide. */
+const maxPathLength = 500;
+
 export interface RowProps {
   readonly entry: ExchangeSummary;
   /** From the top of the list, from 0. */
@@ -18,7 +21,7 @@ export interface RowProps {
 
 export function Row({ entry, index, top, isActive, isOpen, onOpen, onFocus }: RowProps) {
   const { id, method, mcp } = entry;
-  const path = withoutMarks(printable(entry.path, true));
+  const path = withoutMarks(printable(entry.path.slice(0, maxPathLength), true));
   const time = timeText(entry.startedAt);
   return (
     <div

@@ -1,9 +1,11 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { CompareWith } from "./compare-with.tsx";
 import { ReplayOf } from "../actions/replay.tsx";
 import type { CallDetail, CallNote } from "../../../src/model.ts";
+import { messageOf, sendJson } from "../api.ts";
 import { bytesText, durationText, timeText } from "../format.ts";
 import { useKeys } from "../keys.ts";
+import { say } from "../notice.ts";
 import { Folded } from "../parts/folded.tsx";
 import { JsonView } from "../parts/json.tsx";
 import { memberOf, readJson } from "../parts/json-text.ts";
@@ -20,15 +22,14 @@ import { ToolView } from "./tool.tsx";
 
 /** One call, live while it is open. */
 export function CallPane({ callKey }: { readonly callKey: string }) {
-  const [isOver, setOver] = useState(false);
+  const isOver = useRef(false);
+  const version = useRef(sessions.peek());
   // A call that is over does not change any more. A call that was just sent has no session yet.
-  const { data, problem } = useLive<CallDetail>(
-    `calls/${encodeURIComponent(callKey)}`,
-    isOver ? "over" : sessions.value,
-  );
+  if (!isOver.current) version.current = sessions.value;
+  const { data, problem } = useLive<CallDetail>(`calls/${encodeURIComponent(callKey)}`, version.current);
   const session = data?.session;
   useEffect(() => {
-    if (data !== undefined && data.outcome !== "open") setOver(true);
+    isOver.current = data !== undefined && data.outcome !== "open";
     if (session !== undefined && route.peek().session !== session) go({ session }, "replace");
   }, [data]);
   return (
@@ -62,7 +63,7 @@ function Call({ call }: { readonly call: CallDetail }) {
       <Limits call={call} />
       <h3>{call.method === "tools/call" ? "Arguments" : "Parameters"}</h3>
       {params === undefined ? <p class="muted">None.</p> : <Arguments params={params} method={call.method} />}
-      <h3>Result</h3>
+      <h3>{call.outcome === "error" ? "Error" : "Result"}</h3>
       {result === undefined ? <NoResult call={call} /> : <ResultView text={result} />}
       {timeline.length > 0 && (
         <>
@@ -114,10 +115,15 @@ function CallHead({ call }: { readonly call: CallDetail }) {
         >
           Replay or edit…
         </button>
+        {call.replayOf !== undefined && call.outcome === "open" && (
+          <button type="button" class="button danger" onClick={() => void cancel(call.exchange)}>
+            Cancel the replay
+          </button>
+        )}
         <CompareWith call={call} />
         <Link
           class="button as-link"
-          to={{ view: "traffic", id: call.exchange, session: undefined, call: undefined, filters: {} }}
+          to={{ view: "traffic", id: call.exchange, session: undefined, call: undefined }}
         >
           Exchange {call.exchange}
         </Link>
@@ -127,14 +133,22 @@ function CallHead({ call }: { readonly call: CallDetail }) {
   );
 }
 
+async function cancel(exchange: number): Promise<void> {
+  try {
+    await sendJson("POST", `exchanges/${exchange}/cancel`);
+  } catch (error) {
+    say(messageOf(error), true);
+  }
+}
+
 /** What to do about it. */
 const advice: Readonly<Record<CallNote["code"], string>> = {
   header_mismatch:
     "A server of the revision 2026-07-28 refuses this with -32020. It is the client that has to be mended.",
   over_limit:
-    "Send progress while it runs, where the host counts that, or give the work an id and let the host ask for the result.",
+    "Send progress while it runs, if the host counts that, or give the work an id to ask for its result.",
   large_tools_list:
-    "Shorten descriptions and schemas, or offer fewer tools: the host puts all of them into each conversation.",
+    "Shorten descriptions and schemas, or offer fewer tools: all of them go into each conversation.",
   unknown_session: "The server has forgotten the session, as after a restart. Let the host connect again.",
   no_answer: "Look at the log of the server: it may have ended, or closed the connection.",
   not_read: "Its bytes are in Traffic.",
@@ -148,8 +162,8 @@ function Notes({ notes }: { readonly notes: readonly CallNote[] }) {
         <li key={place}>
           <strong>
             <Plain text={note.text} />
-          </strong>{" "}
-          {advice[note.code]}
+          </strong>
+          <p>{advice[note.code]}</p>
         </li>
       ))}
     </ul>
@@ -170,7 +184,7 @@ function Arguments({ params, method }: { readonly params: string; readonly metho
   );
 }
 
-function NoResult({ call: { outcome } }: { readonly call: CallDetail }) {
+function NoResult({ call: { outcome, lastProgress } }: { readonly call: CallDetail }) {
   const words: Readonly<Record<CallDetail["outcome"], string>> = {
     open: "Not yet: the call is still running.",
     ok: "It is not kept any more.",
@@ -179,5 +193,26 @@ function NoResult({ call: { outcome } }: { readonly call: CallDetail }) {
     cancelled: "None: the client has taken the call back.",
     cut: "None: the answer ended before it was complete.",
   };
-  return <p class="muted">{words[outcome]}</p>;
+  return (
+    <>
+      <p class="muted">{words[outcome]}</p>
+      {outcome === "open" && lastProgress !== undefined && <Progress of={lastProgress} />}
+    </>
+  );
+}
+
+/** How far a call is that runs. Without a total, nobody knows how far that is. */
+function Progress({
+  of: { progress, total, message },
+}: {
+  readonly of: NonNullable<CallDetail["lastProgress"]>;
+}) {
+  const value = total === undefined ? {} : { value: progress };
+  return (
+    <p class="progress">
+      <progress aria-label="Progress" max={total ?? 1} {...value} />{" "}
+      {total === undefined ? progress : `${progress} of ${total}`}
+      {message !== undefined && `: ${printable(message, true)}`}
+    </p>
+  );
 }

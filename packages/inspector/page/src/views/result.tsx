@@ -1,3 +1,4 @@
+import { useMemo } from "preact/hooks";
 import { bytesText, countText } from "../format.ts";
 import { Folded } from "../parts/folded.tsx";
 import { JsonView } from "../parts/json.tsx";
@@ -6,7 +7,7 @@ import { Plain, printable } from "../parts/text.tsx";
 
 /** A result by what is in it: content of a tool, of resources, of a prompt. All else is JSON. */
 export function ResultView({ text }: { readonly text: string }) {
-  const reading = readJson(text);
+  const reading = useMemo(() => readJson(text), [text]);
   if (!("node" in reading)) return <JsonView text={text} label="Result" />;
   const blocks = blocksOf(reading.node);
   const structured = memberOf(reading.node, "structuredContent");
@@ -107,7 +108,7 @@ interface TextBlockProps {
 }
 
 function TextBlock({ kind, more, text }: TextBlockProps) {
-  const isJson = /^\s*[[{]/.test(text) && "node" in readJson(text);
+  const isJson = useMemo(() => /^\s*[[{]/.test(text) && "node" in readJson(text), [text]);
   return (
     <>
       <BlockKind kind={isJson ? `${kind}, JSON` : kind} more={more} />

@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import { useState } from "preact/hooks";
-import type { CallOutcome, McpCall, McpSession, SessionDetail } from "../../../src/model.ts";
-import { bytesText, countText, durationText, timeText } from "../format.ts";
+import type { CallOutcome, McpCall, SessionDetail } from "../../../src/model.ts";
+import { countText, durationText, timeText } from "../format.ts";
 import { useKeys } from "../keys.ts";
 import { Link } from "../parts/link.tsx";
 import { useLive } from "../parts/live.ts";
@@ -9,9 +9,9 @@ import { moveAmongLinks } from "../parts/rows.ts";
 import { printable } from "../parts/text.tsx";
 import { go, route } from "../route.ts";
 import { sessions } from "../store.ts";
+import { About } from "./about.tsx";
 import { CallName, Outcome, outcomes } from "../parts/outcome.tsx";
-import { clientText, Era, serverText, SessionState } from "./sessions.tsx";
-import { ToolView } from "./tool.tsx";
+import { clientText, Era, SessionState } from "./sessions.tsx";
 
 export interface SessionProps {
   readonly sessionKey: string;
@@ -221,67 +221,4 @@ function showAbout(): void {
   const about = document.querySelector<HTMLElement>(".about");
   about?.scrollIntoView();
   about?.focus();
-}
-
-interface AboutProps {
-  readonly session: McpSession;
-  readonly tools: SessionDetail["tools"];
-  readonly calls: readonly McpCall[];
-}
-
-function About({ session, tools, calls }: AboutProps) {
-  const notes = calls.reduce((sum, call) => sum + call.notes.length, 0);
-  const listed = session.tools;
-  const facts: readonly (readonly [string, string | undefined])[] = [
-    ["Client", clientText(session)],
-    ["User", session.user && printable(session.user, true)],
-    ["Server", serverText(session)],
-    ["Path", printable(session.path, true)],
-    ["Revision", session.protocolVersion && printable(session.protocolVersion, true)],
-    ["Session id", session.id && printable(session.id, true)],
-    ["From", timeText(session.startedAt)],
-    ["Last seen", timeText(session.lastAt)],
-    ["Ended", session.endedAt === undefined ? undefined : timeText(session.endedAt)],
-    ["Calls", `${session.calls}, ${countText(session.errors, "error")}, ${countText(notes, "note")}`],
-    ["tools/list", listed && `${countText(listed.count, "tool")}, ${bytesText(listed.bytes)}`],
-    ["Client can", session.clientCapabilities && capabilitiesText(session.clientCapabilities)],
-    ["Server can", session.serverCapabilities && capabilitiesText(session.serverCapabilities)],
-  ];
-  return (
-    <section class="pane about" aria-label="About this session" tabIndex={-1}>
-      <dl class="about-facts">
-        {facts.map(
-          ([name, value]) =>
-            value !== undefined && (
-              <div key={name}>
-                <dt>{name}</dt>
-                <dd>{value}</dd>
-              </div>
-            ),
-        )}
-      </dl>
-      <h3>Tools</h3>
-      {tools.length === 0 && <p class="muted">No answer to tools/list has been seen in this session.</p>}
-      {listed !== undefined && (
-        <p class="muted">
-          Every conversation pays for these {bytesText(listed.bytes)} with its context: about{" "}
-          {countText(Math.round(listed.bytes / bytesForToken), "token")}.
-        </p>
-      )}
-      <ul class="tool-list">
-        {tools.map((tool) => (
-          <li key={tool.name}>
-            <ToolView tool={tool} />
-          </li>
-        ))}
-      </ul>
-    </section>
-  );
-}
-
-/** A rule of thumb for English and JSON. */
-const bytesForToken = 4;
-
-function capabilitiesText(names: readonly string[]): string {
-  return names.length === 0 ? "nothing special" : printable(names.join(", "), true);
 }

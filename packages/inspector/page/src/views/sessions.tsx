@@ -1,3 +1,4 @@
+import { useState } from "preact/hooks";
 import type { McpSession } from "../../../src/model.ts";
 import { bytesText, countText, timeText } from "../format.ts";
 import { Link } from "../parts/link.tsx";
@@ -6,8 +7,12 @@ import { printable } from "../parts/text.tsx";
 import { link, sessions, state } from "../store.ts";
 import { copyText } from "../clipboard.ts";
 
+/** Some hosts open a session for each call. */
+const shownAtOnce = 200;
+
 /** All sessions, the newest first. */
 export function SessionList() {
+  const [shown, setShown] = useState(shownAtOnce);
   const all = [...sessions.value].sort((a, b) => b.startedAt - a.startedAt);
   return (
     <main class="page mcp-sessions">
@@ -25,12 +30,17 @@ export function SessionList() {
             <span class="session-when">Began</span>
           </div>
           <ul onKeyDown={moveAmongLinks}>
-            {all.map((session, place) => (
+            {all.slice(0, shown).map((session, place) => (
               <li key={session.key}>
                 <SessionRow session={session} isReached={place === 0} />
               </li>
             ))}
           </ul>
+          {all.length > shown && (
+            <button type="button" class="button calls-more" onClick={() => setShown(shown + shownAtOnce)}>
+              {countText(all.length - shown, "older session")}
+            </button>
+          )}
         </>
       )}
     </main>

@@ -1,19 +1,13 @@
-import { useState } from "preact/hooks";
-import { togglePause } from "../header.tsx";
-import { useKeys } from "../keys.ts";
 import { isWide } from "../media.ts";
 import { route } from "../route.ts";
 import { Details } from "../traffic/details.tsx";
 import { FilterBar } from "../traffic/filter-bar.tsx";
-import { HelpDialog } from "../traffic/help.tsx";
 import { ExchangeList } from "../traffic/list.tsx";
 import "../traffic/traffic.css";
 
 /** What went through the tunnel, the newest on top, and one exchange in all its parts. */
 export function TrafficPage() {
-  const [isHelpOpen, setHelpOpen] = useState(false);
   const { id } = route.value;
-  useKeys({ p: () => void togglePause(), "?": () => setHelpOpen(true) });
   return (
     <main class={id === undefined ? "page traffic" : "page traffic with-details"}>
       {/* Under the details nothing can be seen, so nothing there may have the focus. */}
@@ -22,7 +16,6 @@ export function TrafficPage() {
         <ExchangeList />
       </div>
       {id !== undefined && <Details id={id} />}
-      {isHelpOpen && <HelpDialog onClose={() => setHelpOpen(false)} />}
     </main>
   );
 }
