@@ -83,7 +83,7 @@ describe.skipIf(missingProgram("chromium"))("actions of the inspector's page", (
     expect(await sent(server, press(dialog, "Send again"))).toEqual({});
     await dialog.waitFor({ state: "detached" });
     await page.getByText("not there yet").waitFor();
-    expect(page.url()).toContain("call=50.0");
+    await expect.poll(() => page.url()).toContain("call=50.0");
 
     server.fixtures.calls = [callOf("50.0", { session: "s3", replayOf: 11 })];
     server.push({ type: "sessions", sessions: [sessions[2]!.session], gone: [] });
@@ -247,7 +247,7 @@ describe.skipIf(missingProgram("chromium"))("actions of the inspector's page", (
   it("shows two calls side by side", async () => {
     const { page } = await open("?view=mcp&session=s1&call=16.0");
     await page.getByRole("combobox", { name: "Compare with another call" }).selectOption({ value: "11" });
-    expect(page.url()).toContain("compare=11-16");
+    await expect.poll(() => page.url()).toContain("compare=11-16");
     await page.getByRole("row", { name: "Outcome ok tool error" }).waitFor();
     await page.getByRole("heading", { name: "Arguments the same" }).waitFor();
     await page.getByRole("button", { name: "13 equal lines: show" }).click();

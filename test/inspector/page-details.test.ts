@@ -282,10 +282,10 @@ describe.skipIf(missingProgram("chromium"))("the details of an exchange", () => 
     await page.goBack();
     await page.locator("[role=row][data-id='1']").click();
     await details.getByRole("link", { name: "show the call" }).click();
-    expect(new URL(page.url()).search).toBe("?view=mcp&id=1&session=s1&call=1.0");
+    await expect.poll(() => new URL(page.url()).search).toBe("?view=mcp&id=1&session=s1&call=1.0");
     await page.goBack();
     await details.getByRole("link", { name: "replay of 2" }).click();
-    expect(new URL(page.url()).searchParams.get("id")).toBe("2");
+    await expect.poll(() => new URL(page.url()).searchParams.get("id")).toBe("2");
   });
 
   it("says why there is no replay", async () => {

@@ -44,7 +44,7 @@ describe.skipIf(missingProgram("chromium"))("MCP on the inspector's page", () =>
     await page.getByText("sampling, elicitation, roots").waitFor();
     await page.getByRole("link", { name: /trigger-long-running-operation/ }).click();
     await page.getByRole("heading", { name: /trigger-long-running-operation tools\/call/ }).waitFor();
-    expect(page.url()).toContain("?view=mcp&session=s1&call=12.0");
+    await expect.poll(() => page.url()).toContain("?view=mcp&session=s1&call=12.0");
     await page.keyboard.press("Escape");
     await page.getByText("sampling, elicitation, roots").waitFor();
     await page.keyboard.press("Escape");
@@ -73,11 +73,11 @@ describe.skipIf(missingProgram("chromium"))("MCP on the inspector's page", () =>
     await page.keyboard.press("j");
     await page.keyboard.press("j");
     await page.keyboard.press("k");
-    expect(page.url()).toContain("call=16.0");
+    await page.waitForURL((url) => url.searchParams.get("call") === "16.0");
     await rows.first().focus();
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("Enter");
-    expect(page.url()).toContain("call=15.0");
+    await expect.poll(() => page.url()).toContain("call=15.0");
 
     await page.keyboard.press("/");
     await page.keyboard.type("NOT FOUND");

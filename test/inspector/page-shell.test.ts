@@ -25,7 +25,7 @@ describe.skipIf(missingProgram("chromium"))("the shell of the inspector's page",
     const { page, server } = await open();
     await page.goto(server.url("?view=mcp"));
     await page.getByText("online").waitFor();
-    expect(page.url()).toBe(`${server.origin}/?view=mcp`);
+    await expect.poll(() => page.url()).toBe(`${server.origin}/?view=mcp`);
     await page.reload();
     await page.getByText("online").waitFor();
   });

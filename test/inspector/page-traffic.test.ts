@@ -116,7 +116,7 @@ describe.skipIf(missingProgram("chromium"))("the list of traffic", () => {
 
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "GET /items/200" }).waitFor();
-    expect(new URL(page.url()).search).toBe("?id=200");
+    await expect.poll(() => new URL(page.url()).search).toBe("?id=200");
     await page.keyboard.press("j");
     await page.getByRole("heading", { name: "GET /items/199" }).waitFor();
     await page.keyboard.press("Escape");
@@ -189,7 +189,7 @@ describe.skipIf(missingProgram("chromium"))("the list of traffic", () => {
     await page.keyboard.press("/");
     await page.keyboard.type("ada j");
     await expect.poll(() => server.requests.at(-1)?.path).toBe("stream?method=POST&text=ada+j&errors=1");
-    expect(new URL(page.url()).search).toBe("?method=POST&text=ada+j&errors=1");
+    await expect.poll(() => new URL(page.url()).search).toBe("?method=POST&text=ada+j&errors=1");
 
     await page.reload();
     await page.getByText("1 of 31 kept", { exact: true }).waitFor();
@@ -198,7 +198,7 @@ describe.skipIf(missingProgram("chromium"))("the list of traffic", () => {
     await page.getByText("31 of 31 kept", { exact: true }).waitFor();
     await page.getByRole("link", { name: "MCP", exact: true }).click();
     await page.getByRole("link", { name: "Traffic", exact: true }).click();
-    expect(new URL(page.url()).search).toBe("?text=ada+j&errors=1");
+    await expect.poll(() => new URL(page.url()).search).toBe("?text=ada+j&errors=1");
 
     await page.keyboard.press("f");
     await page.getByLabel("Status", { exact: true }).fill("x");

@@ -1,6 +1,7 @@
 // Records exchanges into the file that is its argument, until it is killed or
 // cannot go on. Says when it has begun, and why it has ended.
 import { Buffer } from "node:buffer";
+import { statSync } from "node:fs";
 import { openRecording } from "../../dist/record/recording.js";
 import { Views } from "../../dist/views/views.js";
 
@@ -9,6 +10,7 @@ const data = Buffer.alloc(20_000, "words ");
 const body = { bytes: data.length, kept: data.length, missed: false, bufferOf: () => data };
 const over = { status: 200, durationMs: 1, requestBytes: 0, responseBytes: data.length, error: undefined };
 
+const path = process.argv[2];
 const nothing = () => undefined;
 const context = new Views({
   mcp,
@@ -18,7 +20,8 @@ const context = new Views({
   whyNot: nothing,
   warning: nothing,
 });
-const recording = await openRecording(process.argv[2], {}, context, { minMs: 0, share: 1 });
+const recording = await openRecording(path, {}, context, { minMs: 0, share: 1 });
+const emptySize = statSync(path).size;
 process.stdout.write("recording\n");
 for (let id = 1; recording.ended === undefined; id += 1) {
   recording.over({
@@ -33,6 +36,8 @@ for (let id = 1; recording.ended === undefined; id += 1) {
     responseTrailers: [],
     over,
   });
-  await new Promise((resolve) => setImmediate(resolve));
+  // The first entry is in the file before the others come, or a file without room for all would have none.
+  do await new Promise((resolve) => setImmediate(resolve));
+  while (recording.ended === undefined && statSync(path).size === emptySize);
 }
 process.stderr.write(`${recording.ended}\n`);
