@@ -133,7 +133,9 @@ function isExtra(kind: string, isModern: boolean): boolean {
   return isModern && (kind === "server_request" || kind === "client_answer");
 }
 
-/** In revision 2026-07-28 a server asks by a result, and the client makes its request again with the answers. */
+/**
+ * In revision 2026-07-28 a server asks by a result, and the client makes its request again with the answers.
+ */
 function expectInput(told: CallDetail, { params, result }: SeenCall): void {
   const asked = Object.keys((result as Input | undefined)?.inputRequests ?? {}).length;
   const answered = Object.keys((params as Input | undefined)?.inputResponses ?? {}).length;

@@ -74,7 +74,9 @@ function outcomeOf({ from, message }: Passed): string {
   return (message["result"] as { isError?: boolean }).isError === true ? "tool_error" : "ok";
 }
 
-/** A server that resumes a stream may repeat answers and progress of earlier requests: they are none of it. */
+/**
+ * A server that resumes a stream may repeat answers and progress of earlier requests: they are none of it.
+ */
 function kindOf({ from, message }: Passed, id: unknown, token: unknown): string[] {
   const { method } = message;
   if (from === "client") {

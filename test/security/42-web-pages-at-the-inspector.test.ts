@@ -10,11 +10,11 @@ import { launchBrowser } from "../support/browser.js";
 import { missingProgram } from "../support/requires.js";
 
 /**
- * The attack: the developer has the inspector open and reads another page meanwhile: an advertisement, a chat,
- * a readme. That page cannot leave the browser, but it can have the browser ask 127.0.0.1 for things. It
- * wants to read what was captured (keys, answers of the MCP server), or to send a call again: the service
- * does what the page likes. This worked against MCP Inspector (CVE-2025-49596) and against servers of the
- * SDK (CVE-2025-66414).
+ * The attack: the developer has the inspector open and reads another page meanwhile: an advertisement, a
+ * chat, a readme. That page cannot leave the browser, but it can have the browser ask 127.0.0.1 for things.
+ * It wants to read what was captured (keys, answers of the MCP server), or to send a call again: the service
+ * does what the page likes. This worked against MCP Inspector (CVE-2025-49596) and against servers of the SDK
+ * (CVE-2025-66414).
  *
  * The defence: each request has to name the inspector's address as its Host, to come from no other page, and
  * to show in a header field a secret that no page can guess. The hostile page of these tests even knows the

@@ -12,8 +12,8 @@ const usualPorts = Array.from({ length: 20 }, (_, i) => 4_040 + i);
 const maxTries = 3;
 
 /**
- * The inspector of the command, with its page and its file. `serviceName`: the service, as a person would name
- * it. `origins`: where it is.
+ * The inspector of the command, with its page and its file. `serviceName`: the service, as a person would
+ * name it. `origins`: where it is.
  * @throws TunnelError `invalid_option` for a place where there can be no page, or `unavailable` for a file
  *   that cannot be written.
  */

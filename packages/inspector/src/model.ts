@@ -12,8 +12,8 @@
 export type EntryKind = "http" | "stream" | "websocket" | "refused";
 
 /**
- * `open`: still going on. `done`: it ended well, whatever its status. `failed`: the visitor got an error of the
- * tunnel, or only a part. `cancelled`: the visitor has left.
+ * `open`: still going on. `done`: it ended well, whatever its status. `failed`: the visitor got an error of
+ * the tunnel, or only a part. `cancelled`: the visitor has left.
  */
 export type EntryState = "open" | "done" | "failed" | "cancelled";
 
@@ -98,7 +98,9 @@ export interface MessageDetail {
   readonly body: Body;
 }
 
-/** `bytes`: as they passed. `kept`: how many of them are shown. `encoding`: Content-Encoding that was undone. */
+/**
+ * `bytes`: as they passed. `kept`: how many of them are shown. `encoding`: Content-Encoding that was undone.
+ */
 export type Body =
   | { readonly form: "none" }
   | {
@@ -223,7 +225,9 @@ export interface McpCall {
   readonly error?: { readonly code?: number; readonly message: string };
   readonly lastProgress?: { readonly progress: number; readonly total?: number; readonly message?: string };
   readonly counts: { readonly progress: number; readonly logs: number; readonly requests: number };
-  /** Things that the user should know: header fields that disagree with the body, a limit of hosts exceeded. */
+  /**
+   * Things that the user should know: header fields that disagree with the body, a limit of hosts exceeded.
+   */
   readonly notes: readonly CallNote[];
   readonly requestBytes: number;
   readonly responseBytes: number;

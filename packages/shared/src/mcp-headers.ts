@@ -21,7 +21,9 @@ export function mcpNameMember(method: string): string | undefined {
 const start = "=?base64?";
 const end = "?=";
 const canonicalBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-/** Visible ASCII, with spaces and tabs inside. A recipient takes off those at the ends (RFC 9110 section 5.5). */
+/**
+ * Visible ASCII, with spaces and tabs inside. A recipient takes off those at the ends (RFC 9110 section 5.5).
+ */
 const plain = /^(?![ \t])[\t\x20-\x7e]*(?<![ \t])$/;
 
 /**
@@ -40,7 +42,9 @@ export function decodeHeaderValue(value: string): string | undefined {
   }
 }
 
-/** The value of an `Mcp-Name` or `Mcp-Param-*` field that stands for a text. See {@link decodeHeaderValue}. */
+/**
+ * The value of an `Mcp-Name` or `Mcp-Param-*` field that stands for a text. See {@link decodeHeaderValue}.
+ */
 export function encodeHeaderValue(text: string): string {
   return plain.test(text) && !isEncoded(text) ? text : start + Buffer.from(text).toString("base64") + end;
 }
@@ -98,9 +102,9 @@ export function mcpParamText(value: unknown): string | undefined {
 }
 
 /**
- * The header fields `Mcp-Param-*` that a tool declares by `x-mcp-header` in its `inputSchema` (MCP 2026-07-28,
- * Streamable HTTP, "Custom Headers from Tool Parameters"): none if a declaration is against the rules, which
- * makes the tool's schema invalid.
+ * The header fields `Mcp-Param-*` that a tool declares by `x-mcp-header` in its `inputSchema` (MCP
+ * 2026-07-28, Streamable HTTP, "Custom Headers from Tool Parameters"): none if a declaration is against the
+ * rules, which makes the tool's schema invalid.
  */
 export function mcpParamHeaders(schema: unknown): readonly McpParamHeader[] {
   const declarations: McpParamHeader[] = [];

@@ -53,7 +53,9 @@ export class Recorder {
     this.onChange?.();
   }
 
-  /** Exchanges that were not captured, and bodies of which something was not, because too much came at once. */
+  /**
+   * Exchanges that were not captured, and bodies of which something was not, because too much came at once.
+   */
   get missed(): { readonly exchanges: number; readonly bodies: number } {
     return this.#load.missed;
   }

@@ -69,7 +69,9 @@ export class EntryRing implements Ring {
     }
   }
 
-  /** The newest entry on that stream. It is one of the last, unless somebody has thought about it for long. */
+  /**
+   * The newest entry on that stream. It is one of the last, unless somebody has thought about it for long.
+   */
   findOpen(tunnel: ServedTunnel, streamId: number): RingEntry | undefined {
     for (let id = this.#nextId - 1; id >= this.#oldestId; id--) {
       const entry = this.find(id);

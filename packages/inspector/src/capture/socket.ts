@@ -171,7 +171,8 @@ class Side {
       this.#handler.failed(`more came at once from the ${this.#from} than could be inflated`);
       return;
     }
-    // A copy: a receiver keeps what it is given, and unmasks it, while the chunk is on its way to the other end.
+    // A copy: a receiver keeps what it is given, and unmasks it, while the chunk is on its way to the other
+    // end.
     receiver.write(Buffer.from(chunk));
   }
 

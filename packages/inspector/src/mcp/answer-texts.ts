@@ -12,8 +12,8 @@ export interface AnswerTexts {
 }
 
 /**
- * The texts of an answer that was not captured event by event: the body, or the data of each event if it is an
- * event stream with a Content-Encoding. Undefined if it cannot be read.
+ * The texts of an answer that was not captured event by event: the body, or the data of each event if it is
+ * an event stream with a Content-Encoding. Undefined if it cannot be read.
  */
 export function answerTexts({ response, responseBody }: Captured): AnswerTexts | undefined {
   if (response === undefined) return undefined;

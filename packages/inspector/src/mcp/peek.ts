@@ -12,8 +12,8 @@ const peekedBelow = new Set([
 /**
  * What can be read of JSON-RPC messages whose text was cut off: whole ones of a batch, and the start of the
  * one that was cut. Programs write the id before or after the rest, so it may be missing. A request without
- * its id looks like a notification: {@link RpcMessage.kind} follows the method's name then. Undefined stands in
- * the place of what is no message.
+ * its id looks like a notification: {@link RpcMessage.kind} follows the method's name then. Undefined stands
+ * in the place of what is no message.
  */
 export function peekPlaces(text: string): (RpcMessage | undefined)[] {
   const whole = wholeSpan(text);

@@ -113,7 +113,9 @@ function errorOf(message: RpcMessage, toolError: string | undefined): CallReadin
   return { ...(code !== undefined && { code }), message: textOrPart(text, maxMessage) };
 }
 
-/** A result of revision 2026-07-28 may ask for something: the client makes its request again, with answers. */
+/**
+ * A result of revision 2026-07-28 may ask for something: the client makes its request again, with answers.
+ */
 function takeInputRequests(
   room: Room,
   session: Session,

@@ -100,7 +100,9 @@ function messagesOf(
   return { all: body.isCut ? peekPlaces(body.text) : readPlaces(body.text), isCut: body.isCut };
 }
 
-/** Revision 2026-07-28 names method and subject in header fields: they tell what a body was that was not kept. */
+/**
+ * Revision 2026-07-28 names method and subject in header fields: they tell what a body was that was not kept.
+ */
 function unread(room: Room, entry: Captured): McpReading {
   const { headers } = entry.head;
   const method = headerValue(headers, "mcp-method");
@@ -240,7 +242,9 @@ function takeAnswers(
   if (before !== undefined) touchCall(room, before, call.startedAt);
 }
 
-/** Tells which call a request continues: by the state that the server has given, or else by what it is about. */
+/**
+ * Tells which call a request continues: by the state that the server has given, or else by what it is about.
+ */
 export function unfinishedMark({ method, name }: CallReading, state: unknown): string {
   const told = typeof state === "string" ? `${state.length} ${textOrPart(state, 100)}` : "";
   return `${method}\n${name ?? ""}\n${told}`;

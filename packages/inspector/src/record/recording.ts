@@ -24,7 +24,9 @@ export interface RecordingContext {
   harEntry(entry: Captured): object;
 }
 
-/** How often is written: after `minMs` at the soonest, and so that writing takes `share` of the time at most. */
+/**
+ * How often is written: after `minMs` at the soonest, and so that writing takes `share` of the time at most.
+ */
 export interface Pace {
   readonly minMs: number;
   readonly share: number;

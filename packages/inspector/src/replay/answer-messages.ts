@@ -8,7 +8,9 @@ import type { AnswerReader } from "./sending.js";
 /** Bytes of the longest message of a server that is read. */
 const maxMessageBytes = 256 * 1_024;
 
-/** Reads the messages of MCP in an answer: the events of a stream as they come, or one JSON body at its end. */
+/**
+ * Reads the messages of MCP in an answer: the events of a stream as they come, or one JSON body at its end.
+ */
 export class AnswerMessages implements AnswerReader {
   head: ResponseHead | undefined;
   readonly #onMessage: (message: RpcMessage) => void;

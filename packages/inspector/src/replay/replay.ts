@@ -14,8 +14,8 @@ const maxDurationMs = 600_000;
 export interface Plan {
   readonly request: Outgoing;
   /**
-   * `none`: a request that stands alone. `own`: a request of a session of MCP, for which one is begun. `begins`:
-   * the request begins a session itself.
+   * `none`: a request that stands alone. `own`: a request of a session of MCP, for which one is begun.
+   * `begins`: the request begins a session itself.
    */
   readonly session: "none" | "own" | "begins";
   readonly initialize: Initialize | undefined;

@@ -45,7 +45,9 @@ function valueAfterName(text: string, start: number, quote: Quote): number | und
   return /[\d-]/.test(text[value] ?? "") && isSecretOnlyAsText(name) ? undefined : value;
 }
 
-/** Where the value of `{"name":"API_KEY","value":` begins. Lists of header fields and of variables have such. */
+/**
+ * Where the value of `{"name":"API_KEY","value":` begins. Lists of header fields and of variables have such.
+ */
 function valueOfPair(text: string, start: number, quote: Quote): number | undefined {
   const key = ["name", "key"].find((given) => text.startsWith(given, start));
   if (key === undefined) return undefined;

@@ -75,7 +75,9 @@ function messageDetail(message: CapturedMessage, hider: Hider): SocketMessage {
   });
 }
 
-/** The text of a body, as its type and its bytes say. Undefined: it is none. It may be cut off in a character. */
+/**
+ * The text of a body, as its type and its bytes say. Undefined: it is none. It may be cut off in a character.
+ */
 export function textOf(data: Buffer, contentType: string): string | undefined {
   if (binaryType.test(contentType)) return undefined;
   const charset = /;\s*charset="?([\w:.-]+)/i.exec(contentType)?.[1];

@@ -19,7 +19,9 @@ export interface CurlContext {
   readonly publicUrl: string | undefined;
 }
 
-/** A command for a shell (bash, zsh, ksh, or another of POSIX 2024) that sends the request of `entry` again. */
+/**
+ * A command for a shell (bash, zsh, ksh, or another of POSIX 2024) that sends the request of `entry` again.
+ */
 export function curlOf(entry: Captured, { hider, publicUrl }: CurlContext): string {
   const { method, headers, path } = entry.head;
   const origin = withoutTrailing(publicUrl ?? originOf(headers), "/");

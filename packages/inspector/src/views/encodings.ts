@@ -66,7 +66,8 @@ function decodeWithin(
   decoder: (data: Buffer, options: DecodeOptions) => Buffer,
   data: Buffer,
 ): { data: Buffer; used: number } {
-  // A decoder stops at the bound, and its output is lost. So each of the 18 steps costs no more than the bound.
+  // A decoder stops at the bound, and its output is lost. So each of the 18 steps costs no more than the
+  // bound.
   for (let used = data.length; ; used = Math.floor(used / 2)) {
     try {
       return { data: decoder(data.subarray(0, used), { maxOutputLength: maxDecodedBytes }), used };
