@@ -33,6 +33,13 @@ import { targets } from "./targets.js";
 import type { Workload } from "./workload.js";
 import { workloads } from "./workloads/all.js";
 
+/** What the client does besides, and the same requests without it. */
+const additions = [
+  [mcpTunnelBearer, mcpTunnelKey],
+  [mcpTunnelBearer, mcpTunnel],
+  [mcpTunnelInspect, mcpTunnel],
+] as const;
+
 const options = readOptions();
 requirePrograms();
 const folder = mkdtempSync(join(tmpdir(), "mcp-tunnel-bench-"));
@@ -90,13 +97,6 @@ function chooseSystems(): System[] {
 function isOverDirect({ name }: Workload): boolean {
   return targets.some(({ workload, as }) => workload === name && as === "over-direct");
 }
-
-/** What the client does besides, and the same requests without it. */
-const additions = [
-  [mcpTunnelBearer, mcpTunnelKey],
-  [mcpTunnelBearer, mcpTunnel],
-  [mcpTunnelInspect, mcpTunnel],
-] as const;
 
 async function runTable(options: BenchOptions): Promise<void> {
   const { only, quick, rounds, seconds, gate, json } = options;

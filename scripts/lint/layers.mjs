@@ -265,7 +265,7 @@ export const packages = {
         "flags.ts": "how flags and variables are read",
         "gate-events.ts": "events of a gate, no more than a person can read",
         "mcp-addresses.ts": "the public addresses of MCP servers",
-        "observing-all.ts": "several observers of exchanges as one",
+        "observing-both.ts": "several observers of exchanges as one",
         "open-mcp-watch.ts": "an MCP server that tells everybody its tools",
         "pick.ts": "the choice of a name from the relay's offer",
         "path-service.ts": "a service for each of some paths",

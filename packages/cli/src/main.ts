@@ -8,7 +8,7 @@ import type { Inspector } from "mcp-tunnel-inspector";
 import { Approvals } from "./approvals.js";
 import { bounding } from "./gate-events.js";
 import type { McpServers, OnServerEvent } from "./mcp-servers.js";
-import { observingAll } from "./observing-all.js";
+import { observingBoth } from "./observing-both.js";
 import { openMcpWarning, watchForOpenMcp } from "./open-mcp-watch.js";
 import { exitStatus, parseCommandLine } from "./options.js";
 import type { CliOptions } from "./options.js";
@@ -80,7 +80,7 @@ async function main(args: readonly string[]): Promise<number> {
     client = new TunnelClient({
       ...options.client,
       service: gate?.guard(inspected) ?? inspected,
-      observeExchange: inspector === undefined ? lines : observingAll([inspector.observe, lines]),
+      observeExchange: inspector === undefined ? lines : observingBoth(inspector.observe, lines),
       ...(askable(options) ? { pick: ask } : {}),
     });
     inspector?.follow(client);

@@ -13,6 +13,8 @@ const maxWaitingLength = 1_048_576;
  */
 export class TerminalOutput implements Output {
   readonly colors = isatty(1) && process.env["NO_COLOR"] === undefined;
+  /** Asked once, because each answer is a call of the system. */
+  readonly #isTerminal = isatty(1);
   readonly #lines: LineOutput;
   readonly #onReaderGone: () => void;
   #isReaderGone = false;
@@ -30,7 +32,7 @@ export class TerminalOutput implements Output {
 
   get columns(): number | undefined {
     // A terminal that does not know its size says 0.
-    return isatty(1) && process.stdout.columns > 0 ? process.stdout.columns : undefined;
+    return this.#isTerminal && process.stdout.columns > 0 ? process.stdout.columns : undefined;
   }
 
   out(line: string): void {

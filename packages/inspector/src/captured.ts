@@ -3,8 +3,7 @@ import type { RefusedEvent, RequestEvent } from "mcp-tunnel-client";
 import type { McpReading } from "./reading.js";
 
 /**
- * One entry of the ring, as the other rooms read it. Heads are the objects that passed: nobody may change
- * them.
+ * One entry of the ring, as the other rooms read it. Nobody may change its heads.
  */
 export interface Captured {
   /** Counts what was captured from 1. */

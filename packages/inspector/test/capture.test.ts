@@ -60,8 +60,8 @@ describe("an exchange", () => {
       socket: undefined,
       refusal: undefined,
     });
-    expect(entry.response).toBe(jsonAnswer);
-    expect(entry.over).toBe(over);
+    expect(entry.response).toEqual(jsonAnswer);
+    expect(entry.over).toEqual(over);
     expect(recording.told).toEqual(["begun 1", "requested 1", "answered 1", "over 1"]);
   });
 
@@ -282,7 +282,7 @@ describe("what the service gets", () => {
     const head = requestHead({ headers: ["Host", "demo.test", "X-User", "me"] });
     expect(entry.reachedService).toBe(false);
     recording.recorder.passed(recording.tunnel, recording.streamId, head);
-    expect(entry.serviceHead).toBe(head);
+    expect(entry.serviceHead).toEqual(head);
     expect(entry.reachedService).toBe(true);
   });
 
@@ -308,7 +308,7 @@ describe("what the service gets", () => {
     expect(
       recording.entries.map(({ serviceHead }) => serviceHead).filter((kept) => kept !== undefined),
     ).toEqual([head]);
-    expect(entry.serviceHead).toBe(head);
+    expect(entry.serviceHead).toEqual(head);
   });
 
   it("is not kept once the exchange is over, nor of one that was not captured", () => {
@@ -440,7 +440,7 @@ describe("the recorder", () => {
     expect(recording.observe()).toBeUndefined();
     recording.recorder.refused({ ...refusal, count: 1 });
     observer.onHead(jsonAnswer, true);
-    expect(entry.response).toBe(jsonAnswer);
+    expect(entry.response).toEqual(jsonAnswer);
     recording.recorder.paused = false;
     expect(recording.observe()).toBeDefined();
     expect(recording.entries.map(({ id }) => id)).toEqual([1, 2]);

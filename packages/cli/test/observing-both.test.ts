@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { ExchangeObserver, ExchangeStart, ServedTunnel } from "mcp-tunnel-client";
-import { observingAll } from "../src/observing-all.js";
+import { observingBoth } from "../src/observing-both.js";
 
 const start: ExchangeStart = {
   ...{ id: 1, head: { method: "GET", path: "/", headers: [] }, tunnel: {} as ServedTunnel },
@@ -16,12 +16,17 @@ function noting(notes: string[], name: string): ExchangeObserver {
   };
 }
 
-it("tells each exchange to all who want it", () => {
+it("tells each exchange to those who want it", () => {
   const notes: string[] = [];
   const only: ExchangeObserver = {};
-  expect(observingAll([() => undefined, () => only])(start)).toBe(only);
-  expect(observingAll([() => undefined])(start)).toBeUndefined();
-  const both = observingAll([() => noting(notes, "a"), () => ({}), () => noting(notes, "b")])(start);
+  const nobody = (): undefined => undefined;
+  expect(observingBoth(nobody, () => only)(start)).toBe(only);
+  expect(observingBoth(() => only, nobody)(start)).toBe(only);
+  expect(observingBoth(nobody, nobody)(start)).toBeUndefined();
+  const both = observingBoth(
+    () => noting(notes, "a"),
+    () => noting(notes, "b"),
+  )(start);
   both?.onRequestData?.(Buffer.from("x"));
   both?.onRequestEnd?.([]);
   both?.onInterim?.({ status: 103, headers: [] });
