@@ -6,7 +6,16 @@ import type { Workload } from "../workload.js";
 
 const common = {
   upstream: "mcp",
-  systems: ["direct", "floor", "nginx", "mcp-tunnel", "mcp-tunnel-stdio", "against", "frp"],
+  systems: [
+    "direct",
+    "floor",
+    "nginx",
+    "mcp-tunnel",
+    "mcp-tunnel-stdio",
+    "mcp-tunnel-inspect",
+    "against",
+    "frp",
+  ],
   operation: "call",
   metrics: { p50: { unit: "ms", better: "lower" }, p99: { unit: "ms", better: "lower" } },
 } as const;

@@ -8,6 +8,8 @@ import { Body, noBody } from "./body.js";
 import { entryBytes, fieldsCost, stringBytes } from "./costs.js";
 import type { Load } from "./load.js";
 import { SocketMessages } from "./messages.js";
+import { packRequest, packResponse, unpackRequest, unpackResponse } from "./packed-heads.js";
+import type { PackedHead } from "./packed-heads.js";
 import type { EntryRing, RingEntry } from "./ring.js";
 import { StreamEvents } from "./stream-events.js";
 import { answered, event, message, over, requested } from "./telling.js";
@@ -42,15 +44,12 @@ const noInterim: { atMs: number; head: ResponseHead }[] = [];
 export class Entry implements RingEntry, Required<ExchangeObserver> {
   readonly id: number;
   readonly startedAt = Date.now();
-  readonly head: RequestHead;
   readonly replayOf: number | undefined;
   readonly refusal: RefusedEvent | undefined;
-  serviceHead: RequestHead | undefined = undefined;
   reachedService: boolean;
   requestTrailers = noFields;
   requestEndMs: number | undefined = undefined;
   interim = noInterim;
-  response: ResponseHead | undefined = undefined;
   headMs: number | undefined = undefined;
   firstByteMs: number | undefined = undefined;
   responseTrailers = noFields;
@@ -59,6 +58,11 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
   over: RequestEvent | undefined = undefined;
   mcp: McpReading | undefined = undefined;
   cost: number;
+  readonly #isUpgradeRequest: boolean;
+  /** Heads that passed while the exchange is open, and packed ones afterwards. */
+  #head: RequestHead | PackedHead;
+  #serviceHead: RequestHead | PackedHead | undefined = undefined;
+  #response: ResponseHead | PackedHead | undefined = undefined;
   readonly #ring: EntryRing;
   readonly #load: Load;
   readonly #startedAtMs: number;
@@ -77,7 +81,8 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
   constructor(ring: EntryRing, load: Load, beginning: Beginning) {
     const { head, startedAtMs, replayOf, refusal, tunnel, streamId } = beginning;
     this.id = ring.nextId;
-    this.head = copyOf(head);
+    this.#head = head;
+    this.#isUpgradeRequest = head.upgrade === true;
     this.replayOf = replayOf;
     this.reachedService = replayOf !== undefined;
     this.refusal = refusal;
@@ -88,6 +93,18 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
     this.#streamId = streamId;
     this.#otherCost = entryBytes + requestHeadCost(head);
     this.cost = this.#otherCost;
+  }
+
+  get head(): RequestHead {
+    return this.#unpacked(this.#head);
+  }
+
+  get serviceHead(): RequestHead | undefined {
+    return this.#serviceHead === undefined ? undefined : this.#unpacked(this.#serviceHead);
+  }
+
+  get response(): ResponseHead | undefined {
+    return typeof this.#response === "string" ? unpackResponse(this.#response) : this.#response;
   }
 
   get requestBody(): CapturedBody {
@@ -112,7 +129,7 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
     if (this.#state !== "open" || isSame(head, this.head)) return;
     if (this.serviceHead !== undefined) this.#otherCost -= requestHeadCost(this.serviceHead);
     this.#otherCost += requestHeadCost(head);
-    this.serviceHead = copyOf(head);
+    this.#serviceHead = head;
     this.#settle();
   }
 
@@ -145,11 +162,12 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
   }
 
   onHead(head: ResponseHead, end: boolean): void {
-    if (this.#state !== "open" || this.response !== undefined) return;
+    if (this.#state !== "open" || this.#response !== undefined) return;
     this.headMs = this.#nowMs();
-    this.response = this.#keepHead(head);
-    if (head.status === 101) this.#upgrade(this.response);
-    else if (!end && !isBodyless(this.head.method, head.status) && hasEvents(this.response)) {
+    const kept = this.#keepHead(head);
+    this.#response = kept;
+    if (head.status === 101) this.#upgrade(kept);
+    else if (!end && !isBodyless(this.head.method, head.status) && hasEvents(kept)) {
       this.events = new StreamEvents(
         (next) => this.#onEvent(next),
         () => this.#nowMs(),
@@ -192,6 +210,21 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
     this.socket?.end();
     this.#count();
     this.#ring.tell(over, this, undefined);
+    this.#pack();
+  }
+
+  #pack(): void {
+    if (typeof this.#head !== "string") this.#head = packRequest(this.#head) ?? this.#head;
+    if (typeof this.#serviceHead === "object") {
+      this.#serviceHead = packRequest(this.#serviceHead) ?? this.#serviceHead;
+    }
+    if (typeof this.#response === "object") {
+      this.#response = packResponse(this.#response) ?? this.#response;
+    }
+  }
+
+  #unpacked(head: RequestHead | PackedHead): RequestHead {
+    return typeof head === "string" ? unpackRequest(head, this.#isUpgradeRequest) : head;
   }
 
   // ---- from the ring
@@ -204,12 +237,12 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
     if (this.#state !== "evicted") return;
     // The head stays, because the exchange has it anyway.
     this.#tunnel = undefined;
-    this.serviceHead = undefined;
+    this.#serviceHead = undefined;
     this.#request = undefined;
     this.#answer = undefined;
     this.requestTrailers = noFields;
     this.interim = noInterim;
-    this.response = undefined;
+    this.#response = undefined;
     this.responseTrailers = noFields;
     this.events?.end();
     this.events = undefined;
@@ -264,7 +297,7 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
 
   #keepHead(head: ResponseHead): ResponseHead {
     const headers = this.#keep(head.headers, noFields);
-    return { status: head.status, headers: headers.slice() };
+    return headers === head.headers ? head : { ...head, headers };
   }
 
   /** Tells the ring what the entry costs. */
@@ -287,17 +320,6 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
   #nowMs(): number {
     return performance.now() - this.#startedAtMs;
   }
-}
-
-/**
- * V8 notes for each place in the code whether what is made there lives long. If it does, all that is made
- * there goes to the old generation at once, for requests that are not captured, too, and stays for seconds.
- * So what lives long here is made here. The strings are those that passed.
- */
-function copyOf({ method, path, headers, upgrade }: RequestHead): RequestHead {
-  const copy: RequestHead = { method, path, headers: headers.slice() };
-  if (upgrade === true) copy.upgrade = true;
-  return copy;
 }
 
 function requestHeadCost({ method, path, headers }: RequestHead): number {
