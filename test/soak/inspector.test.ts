@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer, get, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import {
   type ClientCommand,
@@ -34,7 +35,7 @@ let page: URL;
 beforeAll(async () => {
   service = createServer((request, response) => {
     if (request.url === "/events") openStream(response);
-    else void download(response);
+    else download(response);
   });
   service.listen(0, "127.0.0.1");
   await once(service, "listening");
@@ -69,12 +70,9 @@ function openStream(response: ServerResponse): void {
   response.on("close", () => listeners.delete(response));
 }
 
-async function download(response: ServerResponse): Promise<void> {
+function download(response: ServerResponse): void {
   response.writeHead(200, { "Content-Type": "application/octet-stream", "Content-Length": downloadBytes });
-  for (let sent = 0; sent < downloadBytes && !response.destroyed; sent += piece.length) {
-    if (!response.write(piece)) await Promise.race([once(response, "drain"), once(response, "close")]);
-  }
-  response.end();
+  Readable.from(Array.from({ length: downloadBytes / piece.length }, () => piece)).pipe(response);
 }
 
 async function visit(name: string, path: string): Promise<IncomingMessage> {
