@@ -88,8 +88,8 @@ function readAddress(text: string): boolean | Address {
   if (isOn !== undefined) return isOn;
   if (!text.includes(":")) {
     throw new InvalidArgumentError(
-      `It takes HOST:PORT. Put the service first: mcp-tunnel-client ${text} --inspect, or give an address: ` +
-        `--inspect ${defaultHost}:${/^\d+$/.test(text) ? text : "4040"}.`,
+      `It takes HOST:PORT, such as ${defaultHost}:${/^\d+$/.test(text) ? text : "4040"}. If ${text} is the ` +
+        `service, put it first: mcp-tunnel-client ${text} --inspect.`,
     );
   }
   const [, name = "", digits = ""] = /^(.*):(\d{1,5})$/.exec(text) ?? [];

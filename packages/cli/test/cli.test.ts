@@ -82,7 +82,7 @@ describe("mistakes on the command line", () => {
     [["3000"], /token is empty/, { MCP_TUNNEL_RELAY: "x", MCP_TUNNEL_TOKEN: "" }],
     [
       ["--inspect", "3000", "--relay", "x"],
-      /Put the service first: mcp-tunnel-client 3000 --inspect, or give an address: --inspect 127\.0\.0\.1:3000/,
+      /such as 127\.0\.0\.1:3000\. If 3000 is the service, put it first: mcp-tunnel-client 3000 --inspect/,
     ],
     [["3000", "--relay", "x", "--inspect", "0.0.0.0:4040"], /an address of this machine alone and a port/],
     [
