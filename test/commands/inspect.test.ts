@@ -116,10 +116,17 @@ describe("a recording", () => {
     }
   });
 
+  it("is named on the screen", async () => {
+    const folder = closing(createFolder());
+    const file = join(folder.path, "traffic.har");
+    const client = closing(runClient([...args, "--record", file]));
+    await client.waitFor("its line", () => client.stdout.find((line) => line === `  Recording ${file}`));
+  });
+
   it("that cannot be written keeps the command from starting", async () => {
     const client = closing(runClient([...args, "--record", join("no-such-folder", "x.har")]));
     expect(await client.exited).toEqual({ code: 2, signal: null });
-    expect(client.stderr).toEqual([expect.stringContaining("no-such-folder")]);
+    expect(client.stderr).toEqual([expect.stringMatching(/no-such-folder.*: the folder does not exist$/)]);
   });
 });
 

@@ -21,7 +21,7 @@ export async function openCommandInspector(
   { page, file }: InspectOptions,
   serviceName: string,
   origins: readonly string[],
-  renderer: Pick<Renderer, "inspector" | "replay" | "warn">,
+  renderer: Pick<Renderer, "inspector" | "recording" | "replay" | "warn">,
 ): Promise<Inspector> {
   const inspector = createInspector({
     serviceName,
@@ -31,6 +31,7 @@ export async function openCommandInspector(
   try {
     if (file !== undefined) {
       await inspector.record(file, { onEnded: (why) => renderer.warn("recording_ended", why) });
+      renderer.recording(file);
     }
     if (page !== undefined) await openPage(inspector, page, origins, renderer);
   } catch (error) {

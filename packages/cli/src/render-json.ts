@@ -82,6 +82,10 @@ export class JsonRenderer implements Renderer {
     this.#line("inspector", { url });
   }
 
+  recording(): void {
+    // Who starts the command for a program has named the file.
+  }
+
   server(name: string | undefined, event: StdioEvent): void {
     this.#line("server", { server: name ?? null, ...event });
   }

@@ -39,6 +39,8 @@ export interface Renderer {
   replay(event: ReplayEvent): void;
   /** The inspector's page is at `url`, which has a secret in it. */
   inspector(url: string): void;
+  /** What passes is written into `file`. */
+  recording(file: string): void;
   /**
    * A process of an MCP server does or says something. `name`: that in the config file, if there is one.
    * `text`: the event in words.
@@ -67,6 +69,7 @@ export class HumanRenderer implements Renderer {
   readonly #requests: RequestLines;
   #url: string | undefined;
   #inspectorUrl: string | undefined;
+  #recordedFile: string | undefined;
   /** There is a gate at which people consent. */
   #hasConsent = false;
   #subdomain: string | undefined;
@@ -133,6 +136,10 @@ export class HumanRenderer implements Renderer {
     this.#inspectorUrl = url;
     // The banner has it, too.
     if (this.#url !== undefined) this.#output.out(this.#inspectorLine(url));
+  }
+
+  recording(file: string): void {
+    this.#recordedFile = file;
   }
 
   server(name: string | undefined, event: StdioEvent, text: string): void {
@@ -208,6 +215,9 @@ export class HumanRenderer implements Renderer {
     for (const url of urls) this.#output.out(`  ${bold(cyan(printable(url)))}`);
     this.#output.out(`  ${dim(`-> ${printable(this.#local)}`)}`);
     if (this.#inspectorUrl !== undefined) this.#output.out(this.#inspectorLine(this.#inspectorUrl));
+    if (this.#recordedFile !== undefined) {
+      this.#output.out(`  ${dim(`Recording ${printable(this.#recordedFile)}`)}`);
+    }
     this.#output.out("");
     if (auth !== undefined) this.#ready(auth, addresses, tunnel);
     else if (places.length > 0) this.#open(addresses);

@@ -95,7 +95,16 @@ async function resolved(path: string): Promise<string> {
     return found;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    return join(await realpath(dirname(path)), basename(path));
+    return join(await folderOf(path), basename(path));
+  }
+}
+
+async function folderOf(path: string): Promise<string> {
+  try {
+    return await realpath(dirname(path));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    throw new Error("the folder does not exist", { cause: error });
   }
 }
 
