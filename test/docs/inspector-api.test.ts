@@ -44,7 +44,7 @@ describe("docs/inspector-api.md", () => {
     expect(JSON.parse(readFileSync(join(folder, "mcp.har"), "utf8"))).toHaveProperty("log");
     expect(inspector.asked).toEqual([
       [1, { confirmed: true }],
-      [1, { edit: { body: '{"a": 2}' } }],
+      [1, { confirmed: true, edit: { path: "/mcp?again" } }],
     ]);
 
     // It never ends.
