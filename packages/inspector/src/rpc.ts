@@ -1,3 +1,5 @@
+import { isObject } from "mcp-tunnel-shared";
+
 /** The id of a JSON-RPC request (JSON-RPC 2.0 section 4), and a progress token of MCP. */
 export type RpcId = string | number;
 
@@ -107,8 +109,4 @@ export function firstTextOf(result: Readonly<Record<string, unknown>>): string |
 export function metaOf(holder: Readonly<Record<string, unknown>> | undefined): Record<string, unknown> {
   const meta = holder?.["_meta"];
   return isObject(meta) ? meta : {};
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,7 @@
 import { headerValue } from "mcp-tunnel-protocol";
 import type { RawHeaders } from "mcp-tunnel-protocol";
-import { oneLine } from "mcp-tunnel-shared";
-import { isObject, readMessages, subjectOf, toolErrorOf } from "../rpc.js";
+import { isObject, oneLine } from "mcp-tunnel-shared";
+import { readMessages, subjectOf, toolErrorOf } from "../rpc.js";
 import type { RpcMessage } from "../rpc.js";
 import type { LineHider } from "./line-hider.js";
 

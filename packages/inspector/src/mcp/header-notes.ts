@@ -1,21 +1,13 @@
 import { headerValue, type RawHeaders } from "mcp-tunnel-protocol";
-import { decodeHeaderValue } from "mcp-tunnel-shared";
-import { isObject, metaOf, type RpcMessage } from "../rpc.js";
+import {
+  decodeHeaderValue,
+  mcpNameMember,
+  mcpParamText,
+  mcpParamValue,
+  type McpParamHeader,
+} from "mcp-tunnel-shared";
+import { metaOf, type RpcMessage } from "../rpc.js";
 import { protocolVersionKey } from "./modern.js";
-import type { ParameterHeader } from "./tool-list.js";
-
-/**
- * The member of `params` that `Mcp-Name` repeats (MCP 2026-07-28, Streamable HTTP, "Standard Request
- * Headers", and the tasks extension).
- */
-const namedBy = new Map([
-  ["tools/call", "name"],
-  ["prompts/get", "name"],
-  ["resources/read", "uri"],
-  ["tasks/get", "taskId"],
-  ["tasks/update", "taskId"],
-  ["tasks/cancel", "taskId"],
-]);
 
 /** How much of a value is told in a note, in characters. */
 const maxTold = 100;
@@ -27,20 +19,18 @@ const maxTold = 100;
 export function headerDisagreements(
   headers: RawHeaders,
   message: RpcMessage,
-  declared: readonly ParameterHeader[],
+  declared: readonly McpParamHeader[],
 ): string[] {
   const { method, params } = message;
   const told = [
     disagreement(headers, "MCP-Protocol-Version", "_meta", metaOf(params)[protocolVersionKey]),
     disagreement(headers, "Mcp-Method", "method", method),
   ];
-  const member = namedBy.get(method ?? "");
+  const member = mcpNameMember(method ?? "");
   if (member !== undefined) told.push(disagreement(headers, "Mcp-Name", `params.${member}`, params[member]));
-  for (const { name, path } of declared) {
-    let value: unknown = params["arguments"];
-    for (const below of path)
-      value = isObject(value) && Object.hasOwn(value, below) ? value[below] : undefined;
-    told.push(disagreement(headers, `Mcp-Param-${name}`, `arguments.${path.join(".")}`, value));
+  for (const header of declared) {
+    const value = mcpParamValue(params["arguments"], header);
+    told.push(disagreement(headers, `Mcp-Param-${header.name}`, `arguments.${header.path.join(".")}`, value));
   }
   return told.filter((text) => text !== undefined);
 }
@@ -52,7 +42,7 @@ function disagreement(
   member: string,
   value: unknown,
 ): string | undefined {
-  const expected = textOf(value);
+  const expected = mcpParamText(value);
   if (expected === undefined) return undefined;
   const given = headerValue(headers, field.toLowerCase());
   const says = `${member} is ${quoted(expected)}`;
@@ -61,20 +51,6 @@ function disagreement(
   if (decoded === undefined) return `${says}, but the base64 in the header field ${field} is broken`;
   if (decoded === expected || (typeof value === "number" && Number(decoded) === value)) return undefined;
   return `${says}, but the header field ${field} says ${quoted(decoded)}`;
-}
-
-function textOf(value: unknown): string | undefined {
-  switch (typeof value) {
-    case "string":
-      return value;
-    case "boolean":
-      return String(value);
-    case "number":
-      // The spelling of such a number in JSON is not known.
-      return Number.isInteger(value) && !Number.isSafeInteger(value) ? undefined : String(value);
-    default:
-      return undefined;
-  }
 }
 
 function quoted(text: string): string {

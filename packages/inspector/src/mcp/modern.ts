@@ -1,4 +1,5 @@
-import { isObject, metaOf, type RpcMessage } from "../rpc.js";
+import { isObject } from "mcp-tunnel-shared";
+import { metaOf, type RpcMessage } from "../rpc.js";
 
 // What tells revision 2026-07-28 of MCP from those before it.
 

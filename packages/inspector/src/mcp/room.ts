@@ -3,6 +3,7 @@ import type { Ring } from "../captured.js";
 import type { CallReading, TimelineReading } from "../reading.js";
 import type { Session } from "./session.js";
 import type { Sessions } from "./sessions.js";
+import { textBytes } from "./words.js";
 
 /** What the readers of messages work on. */
 export interface Room {
@@ -33,13 +34,6 @@ export function addNote(room: Room, call: CallReading, note: CallNote): void {
   if (call.notes.length >= maxNotes) return;
   call.notes.push(note);
   grow(room, call, noteBytes + textBytes(note.text));
-}
-
-/** What texts take in memory at most, in bytes. */
-export function textBytes(...texts: readonly unknown[]): number {
-  let length = 0;
-  for (const text of texts) if (typeof text === "string") length += text.length;
-  return 2 * length;
 }
 
 /** The exchange, and with it the call, may leave the ring because of it. */

@@ -1,13 +1,15 @@
+import { isObject } from "mcp-tunnel-shared";
 import type { Captured } from "../captured.js";
 import type { CallReading, McpReading, MessagePlace, TimelineReading } from "../reading.js";
-import { isObject, readId, type RpcMessage, toolErrorOf } from "../rpc.js";
+import { readId, type RpcMessage, toolErrorOf } from "../rpc.js";
 import { overLimits } from "./host-limits.js";
 import { inputRequestsOf, serverOf } from "./modern.js";
-import { addItem, addNote, grow, type Room, sinceStart, textBytes, touchCall } from "./room.js";
+import { addItem, addNote, grow, type Room, sinceStart, touchCall } from "./room.js";
 import { identityOf, namesOf, type Session } from "./session.js";
 import { ToolList } from "./tool-list.js";
 import { unfinishedMark } from "./visitor.js";
 import {
+  textBytes,
   textOrPart,
   wordsOfCancel,
   wordsOfError,

@@ -1,6 +1,7 @@
+import { isObject } from "mcp-tunnel-shared";
 import type { CallOutcome, Era, McpSession } from "../model.js";
 import type { CallReading } from "../reading.js";
-import { isObject, type RpcId } from "../rpc.js";
+import { type RpcId } from "../rpc.js";
 import type { ToolList } from "./tool-list.js";
 import { textOrPart } from "./words.js";
 

@@ -1,17 +1,11 @@
+import { isObject, mcpParamHeaders, type McpParamHeader } from "mcp-tunnel-shared";
 import type { ToolInfo } from "../model.js";
-import { isObject } from "../rpc.js";
-import { textOrPart } from "./words.js";
-
-/** A member of a tool's arguments that the header field `Mcp-Param-<name>` repeats (MCP 2026-07-28). */
-export interface ParameterHeader {
-  readonly name: string;
-  readonly path: readonly string[];
-}
+import { textBytes } from "./words.js";
 
 interface KeptTool {
   readonly text: string;
   readonly bytes: number;
-  readonly headers: readonly ParameterHeader[];
+  readonly headers: readonly McpParamHeader[];
 }
 
 /** What the kept tools of one session may take, in bytes. */
@@ -23,9 +17,6 @@ const headerBytes = 300;
 const largeListBytes = 100_000;
 /** How deep a tool is nested that is kept. JSON of one that is much deeper cannot be written. */
 const maxToolDepth = 100;
-/** How deep a schema is read for header fields, and how many it may declare. */
-const maxDepth = 8;
-const maxHeaders = 32;
 
 /** The last answer to `tools/list` of one session, with all its pages. */
 export class ToolList {
@@ -46,8 +37,8 @@ export class ToolList {
       this.bytes += bytes;
       if (text === "" || !isObject(tool) || typeof tool["name"] !== "string") continue;
       if (this.#tools.has(tool["name"])) continue;
-      const headers = headersOf(tool["inputSchema"]);
-      const cost = bytes + toolBytes + headerBytes * headers.length;
+      const headers = mcpParamHeaders(tool["inputSchema"]);
+      const cost = bytes + toolBytes + costOf(headers);
       if (this.keptBytes + cost > maxKeptBytes) continue;
       this.keptBytes += cost;
       this.#tools.set(tool["name"], { text, bytes, headers });
@@ -58,7 +49,7 @@ export class ToolList {
     return this.bytes > largeListBytes;
   }
 
-  headersOf(tool: string): readonly ParameterHeader[] {
+  headersOf(tool: string): readonly McpParamHeader[] {
     return this.#tools.get(tool)?.headers ?? [];
   }
 
@@ -102,26 +93,14 @@ function withoutSecrets(schema: unknown, hide: (text: string) => string): unknow
   }
 }
 
+function costOf(headers: readonly McpParamHeader[]): number {
+  let cost = headerBytes * headers.length;
+  for (const { name, path } of headers) cost += textBytes(name, ...path);
+  return cost;
+}
+
 /** Whether a value is nested no deeper than so many levels. It never looks deeper than that. */
 function isShallow(value: unknown, levels: number): boolean {
   if (typeof value !== "object" || value === null) return true;
   return levels > 0 && Object.values(value).every((below) => isShallow(below, levels - 1));
-}
-
-/** The header fields that a schema declares by `x-mcp-header`. */
-function headersOf(schema: unknown): ParameterHeader[] {
-  const found: ParameterHeader[] = [];
-  gather(schema, [], found);
-  return found;
-}
-
-function gather(schema: unknown, path: readonly string[], found: ParameterHeader[]): void {
-  if (!isObject(schema) || path.length > maxDepth) return;
-  const name = schema["x-mcp-header"];
-  if (typeof name === "string" && path.length > 0 && found.length < maxHeaders)
-    found.push({ name: textOrPart(name, 100), path });
-  const { properties } = schema;
-  if (!isObject(properties)) return;
-  for (const [key, below] of Object.entries(properties))
-    gather(below, [...path, textOrPart(key, 100)], found);
 }

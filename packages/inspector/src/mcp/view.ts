@@ -1,9 +1,9 @@
 import { headerValue } from "mcp-tunnel-protocol";
-import { withoutQuery } from "mcp-tunnel-shared";
+import { isObject, withoutQuery } from "mcp-tunnel-shared";
 import type { CaptureListener, Captured, CapturedEvent, Ring } from "../captured.js";
 import type { CallDetail, McpSession, SessionDetail, SummaryMcp, ToolInfo } from "../model.js";
 import type { CallReading, McpReading, MessagePlace } from "../reading.js";
-import { isObject, readPlaces, type RpcMessage } from "../rpc.js";
+import { readPlaces, type RpcMessage } from "../rpc.js";
 import { answerTexts } from "./answer-texts.js";
 import { isSameClient, looseGroup, openStreamSession } from "./grouping.js";
 import { peekPlaces } from "./peek.js";

@@ -1,15 +1,16 @@
 import { headerValue, isMcp, mayBeJsonRpc } from "mcp-tunnel-protocol";
+import { isObject } from "mcp-tunnel-shared";
 import type { Captured } from "../captured.js";
 import type { CallReading, McpReading, MessagePlace } from "../reading.js";
-import { isObject, metaOf, readId, readMessage, readPlaces, type RpcMessage, subjectOf } from "../rpc.js";
+import { metaOf, readId, readMessage, readPlaces, type RpcMessage, subjectOf } from "../rpc.js";
 import { bodyText } from "./body-text.js";
 import { headerDisagreements } from "./header-notes.js";
 import { sessionOf, sessionWithId, takeInitialize } from "./grouping.js";
 import { inputResponsesOf } from "./modern.js";
 import { peekPlaces } from "./peek.js";
-import { addItem, addNote, type Room, sinceStart, textBytes, touchCall } from "./room.js";
+import { addItem, addNote, type Room, sinceStart, touchCall } from "./room.js";
 import type { Session } from "./session.js";
-import { textOrPart, wordsOfAnswer, wordsOfCancel, wordsOfError } from "./words.js";
+import { textBytes, textOrPart, wordsOfAnswer, wordsOfCancel, wordsOfError } from "./words.js";
 
 /** Of an exchange in which there is nothing to read. */
 export const nothing: McpReading = Object.freeze({
@@ -24,6 +25,8 @@ export const nothing: McpReading = Object.freeze({
 /** Calls of one batch that are kept. */
 const maxCalls = 100;
 const maxName = 300;
+/** Names of arguments are of any length. */
+const maxNote = 600;
 /** About what a reading, and a call in it, take in memory without their texts, in bytes. */
 const readingBytes = 200;
 const callBytes = 900;
@@ -183,7 +186,7 @@ function noteHeaders(
   if (session.start.era !== "modern") return;
   const declared = call.method === "tools/call" ? (session.tools?.headersOf(call.name ?? "") ?? []) : [];
   for (const text of headerDisagreements(entry.head.headers, message, declared))
-    addNote(room, call, { code: "header_mismatch", text });
+    addNote(room, call, { code: "header_mismatch", text: textOrPart(text, maxNote) });
 }
 
 // ---- other messages of the visitor

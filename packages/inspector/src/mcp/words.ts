@@ -1,4 +1,5 @@
-import { cutTo, firstTextOf, isObject, type RpcMessage } from "../rpc.js";
+import { isObject } from "mcp-tunnel-shared";
+import { cutTo, firstTextOf, type RpcMessage } from "../rpc.js";
 import { inputRequestsOf } from "./modern.js";
 
 /** How long a text in a timeline is, in characters. */
@@ -7,6 +8,13 @@ const maxWords = 200;
 /** A text that is kept: the whole of it, or its start. */
 export function textOrPart(text: string, maxLength: number): string {
   return text.length <= maxLength ? text : `${cutTo(text, maxLength)}…`;
+}
+
+/** What texts take in memory at most, in bytes. */
+export function textBytes(...texts: readonly unknown[]): number {
+  let length = 0;
+  for (const text of texts) if (typeof text === "string") length += text.length;
+  return 2 * length;
 }
 
 /** A result in a few words. */

@@ -1,4 +1,4 @@
-import { isObject } from "../rpc.js";
+import { isObject } from "mcp-tunnel-shared";
 import type { Field, ReplayRequest } from "../model.js";
 import { ApiProblem } from "./problem.js";
 
