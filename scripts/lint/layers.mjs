@@ -225,6 +225,7 @@ export const packages = {
     knows: ["shared", "protocol", "client", "inspector"],
     layers: [
       {
+        "encodings.ts": "a Content-Encoding, undone",
         "limits.ts": "bounds of what is kept",
         "model.ts": "the entry /model: what the API speaks",
         "rpc.ts": "what is read of a JSON-RPC message",
@@ -232,7 +233,10 @@ export const packages = {
         sse: "an event stream, split into its events",
         "version.ts": "the version of the package",
       },
-      { "reading.ts": "what was read of the MCP messages of one entry" },
+      {
+        lines: "what is read of a request for its line, with nothing of the ring",
+        "reading.ts": "what was read of the MCP messages of one entry",
+      },
       {
         "captured.ts": "one entry of the ring, as the other rooms read it",
         "servers.ts": "processes of MCP servers on stdio",
@@ -244,10 +248,7 @@ export const packages = {
       { record: "a HAR file, written as exchanges end" },
       { replay: "requests that are sent to the service again" },
       { server: "the page and its API, on this machine alone" },
-      {
-        "inspector.ts": "the parts, put together",
-        lines: "what is read of a request for its line",
-      },
+      { "inspector.ts": "the parts, put together" },
       {
         "index.ts": "the package's entry",
         "lines.ts": "the entry /lines: what a terminal tells of requests",

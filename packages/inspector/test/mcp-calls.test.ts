@@ -1,4 +1,4 @@
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import {
   failure,
@@ -369,6 +369,18 @@ describe("revision 2026-07-28", () => {
       'arguments.where.count is "3", but the header field Mcp-Param-Count is missing',
     ]);
   });
+
+  it("expects no Mcp-Param fields of a tool whose declarations are against the rules", () => {
+    const rig = new Rig();
+    const properties = {
+      region: { type: "string", "x-mcp-header": "Region" },
+      where: { type: "string", "x-mcp-header": "region" },
+    };
+    const tool = { name: "find", inputSchema: { type: "object", properties } };
+    rig.request(modern(0, "tools/list")).json(result(0, { tools: [tool] }));
+    const call = rig.request(modern(1, "tools/call", { name: "find", arguments: { region: "eu" } }));
+    expect(rig.call(call.key).notes).toEqual([]);
+  });
 });
 
 describe("the tools of a session", () => {
@@ -458,10 +470,15 @@ describe("what cannot be read as a whole", () => {
     exchange.json(result(1));
   });
 
-  it("is decoded if it is encoded", () => {
+  it.each([
+    ["gzip", "gzip", gzipSync],
+    ["br", "br", brotliCompressSync],
+    ["deflate", "deflate", deflateSync],
+    ["deflate without a head of zlib", "deflate", deflateRawSync],
+  ])("is decoded if it is encoded: %s", (_name, coding, encode) => {
     const { rig, headers } = opened();
     const call = rig.post(toolCall(1, "add"), { headers });
-    call.json(gzipSync(JSON.stringify(result(1, text("3")))), { headers: { "content-encoding": "gzip" } });
+    call.json(encode(JSON.stringify(result(1, text("3")))), { headers: { "content-encoding": coding } });
     expect(rig.view.call(call.key, fakeHider())).toMatchObject({
       outcome: "ok",
       result: JSON.stringify(text("3")),

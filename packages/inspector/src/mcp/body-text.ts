@@ -1,6 +1,6 @@
-import { brotliDecompressSync, constants, gunzipSync, inflateSync } from "node:zlib";
-import { headerValue, type RawHeaders } from "mcp-tunnel-protocol";
+import type { RawHeaders } from "mcp-tunnel-protocol";
 import type { CapturedBody } from "../captured.js";
+import { decode } from "../encodings.js";
 import { maxBodyBytes } from "../limits.js";
 
 /** The text of a body. */
@@ -10,20 +10,8 @@ export interface BodyText {
   readonly isCut: boolean;
 }
 
-type Decoder = (bytes: Buffer) => Buffer;
-
-/** A bomb of a few bytes may not become more than what is kept of any body. */
-const bounds = { maxOutputLength: maxBodyBytes };
-/** What was kept of a body may end within a block. */
-const partial = { ...bounds, finishFlush: constants.Z_SYNC_FLUSH };
-
-const decoders = new Map<string, Decoder>([
-  ["identity", (bytes) => bytes],
-  ["gzip", (bytes) => gunzipSync(bytes, partial)],
-  ["x-gzip", (bytes) => gunzipSync(bytes, partial)],
-  ["deflate", (bytes) => inflateSync(bytes, partial)],
-  ["br", (bytes) => brotliDecompressSync(bytes, bounds)],
-]);
+/** A bomb of a few bytes may not become more than what is kept of any body, nor take the time of many. */
+const bounds = { maxBytes: maxBodyBytes, inPart: false };
 
 /**
  * The text of what is kept of a body, its Content-Encoding undone. Undefined if nothing is kept, or if the
@@ -31,11 +19,6 @@ const decoders = new Map<string, Decoder>([
  */
 export function bodyText(body: CapturedBody, headers: RawHeaders): BodyText | undefined {
   if (body.missed || body.kept === 0) return undefined;
-  const encoding = headerValue(headers, "content-encoding")?.trim().toLowerCase() ?? "identity";
-  try {
-    const bytes = decoders.get(encoding)?.(body.bufferOf());
-    return bytes === undefined ? undefined : { text: bytes.toString(), isCut: body.kept < body.bytes };
-  } catch {
-    return undefined;
-  }
+  const decoded = decode(body.bufferOf(), headers, bounds);
+  return "why" in decoded ? undefined : { text: decoded.data.toString(), isCut: body.kept < body.bytes };
 }

@@ -1,7 +1,7 @@
 import type { RawHeaders, ResponseHead } from "mcp-tunnel-protocol";
 import type { Captured, CapturedBody } from "../captured.js";
 import type { EntryKind, ExchangeSummary, Filters } from "../model.js";
-import { decode } from "../views/encodings.js";
+import { decode } from "../encodings.js";
 
 /** A filter that says nothing, or something that nobody can mean. */
 export class FilterError extends Error {

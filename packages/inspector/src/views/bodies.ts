@@ -3,7 +3,7 @@ import type { Captured, CapturedBody, CapturedEvent, CapturedMessage } from "../
 import type { Body, EventDetail, SocketDetail, SocketMessage } from "../model.js";
 import type { Hider } from "../secrets/hide.js";
 import { defined } from "./context.js";
-import { decode } from "./encodings.js";
+import { decode } from "../encodings.js";
 
 /** Types whose bytes are no text, whatever they look like. */
 const binaryType =

@@ -2,12 +2,18 @@ import * as zlib from "node:zlib";
 import { listValues, type RawHeaders } from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
 
-/** Bytes that a body may grow to. */
-const maxDecodedBytes = 1_024 * 1_024;
-
 interface DecodeOptions {
+  /** Bytes that the data may grow to. Default: 1 MiB. */
+  readonly maxBytes?: number;
+  /** Data that grows beyond that is decoded in part, which takes more time. Default: true. */
+  readonly inPart?: boolean;
+}
+
+interface DecoderOptions {
   readonly maxOutputLength: number;
 }
+
+type Decoder = (data: Buffer, options: DecoderOptions) => Buffer;
 
 /** Node has no Zstandard before 22.15. */
 interface MaybeZstd {
@@ -20,7 +26,7 @@ const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH } = zlib.constants;
 
 /** A flush in the place of the end: a body that is not whole is decoded as far as it goes. */
 const partial = { finishFlush: Z_SYNC_FLUSH };
-const decoders: Readonly<Record<string, (data: Buffer, options: DecodeOptions) => Buffer>> = {
+const decoders: Readonly<Record<string, Decoder>> = {
   br: (data, options) => {
     return zlib.brotliDecompressSync(data, { ...options, finishFlush: BROTLI_OPERATION_FLUSH });
   },
@@ -38,12 +44,16 @@ const decoders: Readonly<Record<string, (data: Buffer, options: DecodeOptions) =
 };
 
 /** `used`: how many of the given bytes have become `data`. */
-export type Decoded =
+type Decoded =
   | { readonly data: Buffer; readonly used: number; readonly encoding: string | undefined }
   | { readonly why: string };
 
 /** Undoes the Content-Encoding of a body of which only the beginning may be there. */
-export function decode(data: Buffer, headers: RawHeaders): Decoded {
+export function decode(
+  data: Buffer,
+  headers: RawHeaders,
+  { maxBytes = 1_024 * 1_024, inPart = true }: DecodeOptions = {},
+): Decoded {
   const codings = listValues(headers, "content-encoding")
     .map((coding) => coding.toLowerCase())
     .filter((coding) => coding !== "identity");
@@ -55,22 +65,21 @@ export function decode(data: Buffer, headers: RawHeaders): Decoded {
   const decoder = Object.hasOwn(decoders, name) ? decoders[name] : undefined;
   if (decoder === undefined) return { why: `its Content-Encoding ${encoding} is not known here` };
   try {
-    return { ...decodeWithin(decoder, data), encoding };
+    return inPart
+      ? { ...decodeWithin(decoder, data, maxBytes), encoding }
+      : { data: decoder(data, { maxOutputLength: maxBytes }), used: data.length, encoding };
   } catch (error) {
     return { why: `its Content-Encoding ${encoding} cannot be undone: ${messageOf(error)}` };
   }
 }
 
 /** Of a body that grows beyond the bound, so much is decoded that it stays within. */
-function decodeWithin(
-  decoder: (data: Buffer, options: DecodeOptions) => Buffer,
-  data: Buffer,
-): { data: Buffer; used: number } {
+function decodeWithin(decoder: Decoder, data: Buffer, maxBytes: number): { data: Buffer; used: number } {
   // A decoder stops at the bound, and its output is lost. So each of the 18 steps costs no more than the
   // bound.
   for (let used = data.length; ; used = Math.floor(used / 2)) {
     try {
-      return { data: decoder(data.subarray(0, used), { maxOutputLength: maxDecodedBytes }), used };
+      return { data: decoder(data.subarray(0, used), { maxOutputLength: maxBytes }), used };
     } catch (error) {
       if (used <= 1 || !isTooLong(error)) throw error;
     }
