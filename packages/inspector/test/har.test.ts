@@ -4,6 +4,9 @@ import type { RequestEvent } from "mcp-tunnel-client";
 import { describe, expect, it } from "vitest";
 import type { CallDetail } from "../src/model.js";
 import { harOf } from "../src/views/har.js";
+import type { Hider } from "../src/secrets/hide.js";
+import { Views } from "../src/views/views.js";
+import { request, Rig } from "./mcp-support.js";
 import { captured, type CapturedGiven } from "./support/captured.js";
 import { harContext } from "./support/views.js";
 
@@ -39,6 +42,23 @@ describe("an archive", () => {
     expect(validate({ log: { version: "1.2", creator: { name: "a", version: "1" }, entries: [{}] } })).toBe(
       false,
     );
+  });
+
+  it("has no marks by which secrets could be asked for, in what was read of MCP either", () => {
+    const rig = new Rig((): Hider => views.hider());
+    const views: Views = new Views({
+      mcp: rig.view,
+      key: Buffer.alloc(32, 1),
+      privatePaths: [],
+      publicUrl: () => undefined,
+      whyNot: () => undefined,
+      warning: () => undefined,
+    });
+    const { entry } = rig.post(request(1, "resources/read", { uri: "https://a.example/?token=s3cr3t" }));
+    expect(views.summary(entry).mcp?.name).toMatch(/token=\[hidden:[\da-f]{8}\]$/);
+    expect(JSON.stringify(views.harEntry(entry))).toContain('"name":"https://a.example/?token=[hidden]"');
+    expect(JSON.stringify(views.harEntry(entry))).not.toContain("[hidden:");
+    expect(views.exportedSummary(entry).mcp?.name).toBe("https://a.example/?token=[hidden]");
   });
 
   it("has requests and answers", () => {

@@ -48,7 +48,8 @@ export class Rig {
   onGrow: (entry: Captured) => void = () => {};
   #last = 0;
 
-  constructor() {
+  /** `createHider`: of the room itself, where nobody gives one. */
+  constructor(createHider = fakeHider) {
     const { entries } = this;
     const ring: Ring = {
       entries: () => entries.values(),
@@ -60,7 +61,7 @@ export class Rig {
       maxEntries: 2_000,
       maxBytes: 1,
     };
-    this.view = new McpView(ring, (keys, gone) => this.changes.push({ keys, gone }), fakeHider);
+    this.view = new McpView(ring, (keys, gone) => this.changes.push({ keys, gone }), createHider);
   }
 
   /** An exchange whose request is complete. */

@@ -87,15 +87,6 @@ describe("a row of the list", () => {
     const serviceHead = { method: "GET", path: "/", headers: ["X-Tunnel-User", "ada"] };
     expect(summary({ entry: { serviceHead, replayOf: 4 } })).toMatchObject({ user: "ada", replayOf: 4 });
   });
-
-  it("hides secrets in what MCP adds", () => {
-    const mcp = {
-      method: "resources/read",
-      name: "https://a.example/?token=s3cr3t",
-      error: { message: "no password=s3cr3t" },
-    };
-    expect(JSON.stringify(summaryOf(captured(), harContext({ mcp })))).not.toContain("s3cr3t");
-  });
 });
 
 describe("one exchange", () => {

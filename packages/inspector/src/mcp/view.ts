@@ -4,6 +4,7 @@ import type { CaptureListener, Captured, CapturedEvent, Ring } from "../captured
 import type { CallDetail, McpSession, SessionDetail, SummaryMcp, ToolInfo } from "../model.js";
 import type { CallReading, McpReading, MessagePlace } from "../reading.js";
 import { readPlaces, type RpcMessage } from "../rpc.js";
+import type { Hider } from "../secrets/hide.js";
 import { answerTexts } from "./answer-texts.js";
 import { isSameClient, looseGroup, openStreamSession } from "./grouping.js";
 import { peekPlaces } from "./peek.js";
@@ -18,11 +19,7 @@ import { textOrPart } from "./words.js";
 const maxId = 300;
 
 /** What replaces secrets in the texts of one answer. */
-interface Hider {
-  text(text: string): string;
-  /** How many different secrets it has replaced. */
-  readonly count: number;
-}
+type TextHider = Pick<Hider, "text" | "count">;
 
 /** What has opened a session of the revisions up to 2025-11-25. */
 export interface Initialize {
@@ -40,18 +37,17 @@ export class McpView implements CaptureListener {
   readonly #ring: Ring;
   readonly #sessions: Sessions;
   readonly #room: Room;
-  readonly #createHider: () => Hider;
+  readonly #createHider: () => TextHider;
 
   /**
-   * @param onChanged Told the keys of sessions that have changed or are gone, at once. It is told of a
-   * session
+   * @param onChanged Told the keys of sessions that have changed or are gone, at once. It is told of a session
    *   again once somebody has looked at it by {@link sessions} or {@link session}.
    * @param createHider Makes what hides secrets where a caller gives none.
    */
   constructor(
     ring: Ring,
     onChanged: (keys: readonly string[], gone: readonly string[]) => void,
-    createHider: () => Hider,
+    createHider: () => TextHider,
   ) {
     this.#ring = ring;
     this.#sessions = new Sessions(onChanged);
@@ -197,8 +193,8 @@ export class McpView implements CaptureListener {
 
   // ---- what is told
 
-  /** Undefined if the exchange is none of MCP, or was not read yet. */
-  summary({ mcp: read }: Captured, hider?: Hider): SummaryMcp | undefined {
+  /** Undefined if the exchange is none of MCP, or was not read yet. `hider`: that of an export, say. */
+  summary({ mcp: read }: Captured, hider?: TextHider): SummaryMcp | undefined {
     if (read === undefined || read === nothing) return undefined;
     const isKnown = this.#sessions.get(read.session) !== undefined;
     const known = isKnown ? read : { ...read, session: undefined };
@@ -206,11 +202,11 @@ export class McpView implements CaptureListener {
   }
 
   /** The one that was quiet longest is the first. */
-  sessions(hider?: Hider): McpSession[] {
+  sessions(hider?: TextHider): McpSession[] {
     return Array.from(this.#sessions.all(), (session) => this.#info(session, hider));
   }
 
-  session(key: string, hider?: Hider): SessionDetail | undefined {
+  session(key: string, hider?: TextHider): SessionDetail | undefined {
     const session = this.#sessions.get(key);
     if (session === undefined) return undefined;
     const hide = this.#hide(hider);
@@ -221,7 +217,7 @@ export class McpView implements CaptureListener {
     };
   }
 
-  call(key: string, hider: Hider): CallDetail | undefined {
+  call(key: string, hider: TextHider): CallDetail | undefined {
     const found = this.#find(key);
     if (found === undefined) return undefined;
     const { call, session } = found;
@@ -266,7 +262,7 @@ export class McpView implements CaptureListener {
     return call !== undefined && session !== undefined ? { call, session } : undefined;
   }
 
-  #info(session: Session, hider: Hider | undefined): McpSession {
+  #info(session: Session, hider: TextHider | undefined): McpSession {
     session.isToldOf = false;
     if (hider !== undefined) return session.info(this.#hide(hider));
     session.shown ??= session.info(this.#hide(undefined));
@@ -274,7 +270,7 @@ export class McpView implements CaptureListener {
   }
 
   /** A hider is made when there is a text to look at. */
-  #hide(given: Hider | undefined): (text: string) => string {
+  #hide(given: TextHider | undefined): (text: string) => string {
     let hider = given;
     return (text) => {
       hider ??= this.#createHider();

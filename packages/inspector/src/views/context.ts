@@ -1,14 +1,8 @@
-import type { Captured } from "../captured.js";
-import type { CallDetail, SummaryMcp } from "../model.js";
+import type { McpView } from "../mcp/view.js";
 import type { Hider } from "../secrets/hide.js";
 
 /** What the room mcp knows of entries. */
-export interface McpOf {
-  summary(entry: Captured): SummaryMcp | undefined;
-  /** The keys of the calls that an entry carries. */
-  callsOf(entry: Captured): string[];
-  call(key: string, hider: Hider): CallDetail | undefined;
-}
+export type McpOf = Pick<McpView, "summary" | "callsOf" | "call">;
 
 /** What a view of an entry needs besides the entry. */
 export interface ViewContext {

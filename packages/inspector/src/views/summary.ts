@@ -1,6 +1,6 @@
 import { headerValue, isEventStreamType } from "mcp-tunnel-protocol";
 import type { Captured } from "../captured.js";
-import type { EntryKind, EntryState, ExchangeSummary, SummaryMcp } from "../model.js";
+import type { EntryKind, EntryState, ExchangeSummary } from "../model.js";
 import { defined, type ViewContext } from "./context.js";
 
 /** A row of the list. */
@@ -20,7 +20,7 @@ export function summaryOf(entry: Captured, { hider, mcp }: ViewContext): Exchang
     requestBytes: over?.requestBytes ?? entry.requestBody.bytes,
     responseBytes: over?.responseBytes ?? entry.responseBody.bytes,
     error: error && { code: error.code, message: hider.text(error.message) },
-    mcp: mcpOf(mcp.summary(entry), hider),
+    mcp: mcp.summary(entry, hider),
     user: headerValue((entry.serviceHead ?? head).headers, "x-tunnel-user"),
     replayOf: entry.replayOf,
     refusal: refusal && { code: refusal.code, count: refusal.count, message: refusal.message },
@@ -39,15 +39,4 @@ export function stateOf({ refusal, over }: Captured): EntryState {
   if (over === undefined) return "open";
   if (over.error === undefined) return "done";
   return over.error.code === "cancelled" ? "cancelled" : "failed";
-}
-
-/** The URI of a resource, and what a server says of an error, may have secrets in them. */
-function mcpOf(mcp: SummaryMcp | undefined, hider: ViewContext["hider"]): SummaryMcp | undefined {
-  if (mcp === undefined) return undefined;
-  const { name, error } = mcp;
-  return {
-    ...mcp,
-    ...(name === undefined ? {} : { name: hider.text(name) }),
-    ...(error === undefined ? {} : { error: { ...error, message: hider.text(error.message) } }),
-  };
 }
