@@ -1,3 +1,4 @@
+import { headerValue } from "mcp-tunnel-protocol";
 import type { RawHeaders, RequestHead, ResponseHead } from "mcp-tunnel-protocol";
 import type { RefusedEvent, RequestEvent } from "mcp-tunnel-client";
 import type { McpReading } from "./reading.js";
@@ -120,4 +121,19 @@ export interface Ring {
   readonly bytes: number;
   readonly maxEntries: number;
   readonly maxBytes: number;
+}
+
+/**
+ * The user of the gate. Only a head that the service got tells it: some relays let a visitor write the field
+ * himself, and a gate replaces it.
+ */
+export function userOf({ replayOf, serviceHead, head }: Captured): string | undefined {
+  const told = serviceHead ?? (replayOf === undefined ? undefined : head);
+  const value = told && headerValue(told.headers, "x-tunnel-user");
+  if (value === undefined) return undefined;
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
 }

@@ -87,6 +87,15 @@ describe("a row of the list", () => {
     const serviceHead = { method: "GET", path: "/", headers: ["X-Tunnel-User", "ada"] };
     expect(summary({ entry: { serviceHead, replayOf: 4 } })).toMatchObject({ user: "ada", replayOf: 4 });
   });
+
+  it("has the user's name as the gate knows it", () => {
+    const serviceHead = { method: "GET", path: "/", headers: ["X-Tunnel-User", "J%C3%B6rg 100%25"] };
+    expect(summary({ entry: { serviceHead } }).user).toBe("Jörg 100%");
+  });
+
+  it("takes no user from a visitor, to whom some relays leave the field", () => {
+    expect(summary({ headers: ["X-Tunnel-User", "root"] }).user).toBeUndefined();
+  });
 });
 
 describe("one exchange", () => {

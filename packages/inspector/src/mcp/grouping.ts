@@ -1,6 +1,6 @@
 import { headerValue } from "mcp-tunnel-protocol";
 import { withoutQuery } from "mcp-tunnel-shared";
-import type { Captured } from "../captured.js";
+import { userOf, type Captured } from "../captured.js";
 import { metaOf, type RpcMessage } from "../rpc.js";
 import { clientOf, isModern, protocolVersionKey } from "./modern.js";
 import type { Room } from "./room.js";
@@ -12,18 +12,6 @@ const maxName = 300;
 const maxPath = 500;
 /** JSON text of the `params` of an `initialize`, in characters. */
 const maxInitialize = 32 * 1_024;
-
-/** The user of the gate. Only the service's head tells it: there, nobody else can have written the field. */
-function userOf(entry: Captured): string | undefined {
-  const head = entry.replayOf === undefined ? entry.serviceHead : (entry.serviceHead ?? entry.head);
-  const value = head && headerValue(head.headers, "x-tunnel-user");
-  if (value === undefined) return undefined;
-  try {
-    return textOrPart(decodeURIComponent(value), maxName);
-  } catch {
-    return textOrPart(value, maxName);
-  }
-}
 
 /** The session that a message of the visitor belongs to. */
 export function sessionOf(room: Room, entry: Captured, message: RpcMessage): Session {
@@ -77,7 +65,9 @@ function newSession(
 ): Session {
   const path = textOrPart(withoutQuery(entry.head.path), maxPath);
   const isReplay = entry.replayOf !== undefined;
-  const start = { era, path, user: userOf(entry), at: entry.startedAt, isReplay };
+  const user = userOf(entry);
+  const named = user && textOrPart(user, maxName);
+  const start = { era, path, user: named, at: entry.startedAt, isReplay };
   return room.sessions.open({ ...start, isAnsweredElsewhere });
 }
 

@@ -1,5 +1,5 @@
 import { headerValue, isEventStreamType } from "mcp-tunnel-protocol";
-import type { Captured } from "../captured.js";
+import { userOf, type Captured } from "../captured.js";
 import type { EntryKind, EntryState, ExchangeSummary } from "../model.js";
 import { defined, type ViewContext } from "./context.js";
 
@@ -21,7 +21,7 @@ export function summaryOf(entry: Captured, { hider, mcp }: ViewContext): Exchang
     responseBytes: over?.responseBytes ?? entry.responseBody.bytes,
     error: error && { code: error.code, message: hider.text(error.message) },
     mcp: mcp.summary(entry, hider),
-    user: headerValue((entry.serviceHead ?? head).headers, "x-tunnel-user"),
+    user: userOf(entry),
     replayOf: entry.replayOf,
     refusal: refusal && { code: refusal.code, count: refusal.count, message: refusal.message },
   });
