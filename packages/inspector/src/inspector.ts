@@ -1,20 +1,25 @@
 import { randomBytes } from "node:crypto";
 import type { ObserveExchange, Service, TunnelClient } from "mcp-tunnel-client";
+import { callback, checkOptions, someObject, text, TunnelError, wholeNumber } from "mcp-tunnel-protocol";
 import { withoutQuery } from "mcp-tunnel-shared";
 import { Recorder } from "./capture/recorder.js";
 import type { CaptureListener } from "./captured.js";
 import { defaultMaxBytes, defaultMaxExchanges } from "./limits.js";
 import { McpView } from "./mcp/view.js";
 import type { InspectorState } from "./model.js";
+import type { RecordOptions } from "./record/recording.js";
 import type { ReplayEvent } from "./replay/event.js";
 import { Replayer } from "./replay/replayer.js";
 import { StreamHub } from "./server/hub.js";
+import type { InspectorPage, ListenOptions } from "./server/page-server.js";
 import type { ServerParts } from "./server/parts.js";
 import { type ServerEvent, Servers } from "./servers.js";
 import { version } from "./version.js";
 import { Views } from "./views/views.js";
 
+export type { RecordOptions } from "./record/recording.js";
 export type { ReplayEvent } from "./replay/event.js";
+export type { InspectorPage, ListenOptions } from "./server/page-server.js";
 export type { ServerEvent } from "./servers.js";
 
 export interface InspectorOptions {
@@ -30,35 +35,19 @@ export interface InspectorOptions {
   readonly onReplay?: (event: ReplayEvent) => void;
 }
 
-/** Where the page is. */
-export interface InspectorPage {
-  /** With the secret, in the fragment. */
-  readonly url: string;
-  readonly host: string;
-  readonly port: number;
-  readonly secret: string;
-  close(): Promise<void>;
-}
-
-export interface ListenOptions {
-  /** An address of this machine (loopback). Default: 127.0.0.1. */
-  readonly host?: string;
-  /** Default: 0, any port that is free. */
-  readonly port?: number;
-}
+const shapes = {
+  serviceName: text().optional(),
+  maxBytes: wholeNumber(1).optional(),
+  maxExchanges: wholeNumber(1).optional(),
+  privatePaths: someObject("an array of paths").optional(),
+  onReplay: callback().optional(),
+} satisfies Record<keyof InspectorOptions, unknown>;
 
 export interface Recording {
   /** Why nothing more is recorded, once the file is as long as it may be or cannot be written. */
   readonly ended: string | undefined;
   /** Writes what is left. */
   close(): Promise<void>;
-}
-
-export interface RecordOptions {
-  /** The longest file, in bytes. Default: 64 MiB. */
-  readonly maxBytes?: number;
-  /** Called once if nothing more is recorded. */
-  readonly onEnded?: (why: string) => void;
 }
 
 /**
@@ -78,21 +67,22 @@ export interface Inspector {
   /** Tells the page of a process of an MCP server on stdio. `name`: that in the config file. */
   server(name: string | undefined, event: ServerEvent): void;
   /**
-   * Serves the page on this machine. Call it once.
+   * Serves the page on this machine, each time with a secret of its own.
    * @throws TunnelError `invalid_option` for a host that is not of this machine, `unavailable` if the port is
-   *   taken.
+   *   taken, `invalid_state` after {@link close}.
    */
   listen(options?: ListenOptions): Promise<InspectorPage>;
   /**
    * Writes each exchange that is over to a HAR file (HTTP Archive 1.2), which is valid at any time.
-   * @throws TunnelError `unavailable` if the file cannot be written.
+   * @throws TunnelError `unavailable` if the file cannot be written, `invalid_state` after {@link close}.
    */
   record(file: string, options?: RecordOptions): Promise<Recording>;
-  /** Closes the page and the recordings. */
+  /** Cuts replays that are open, closes the page, and writes what the recordings have not written yet. */
   close(): Promise<void>;
 }
 
 /**
+ * @throws TunnelError `invalid_option`
  * @example
  * const inspector = createInspector();
  * const service = inspector.inspected(createService({ port: 3000 }));
@@ -101,7 +91,12 @@ export interface Inspector {
  * console.log((await inspector.listen()).url);
  */
 export function createInspector(options: InspectorOptions = {}): Inspector {
+  checkOptions(options, shapes);
   return new LocalInspector(options);
+}
+
+interface Closable {
+  close(): Promise<void>;
 }
 
 class LocalInspector implements Inspector {
@@ -116,7 +111,8 @@ class LocalInspector implements Inspector {
   /** Told of all that is captured. A recording joins them. */
   readonly #listeners: CaptureListener[] = [];
   /** What `close` closes: the page, and recordings. */
-  readonly #opened: { close(): Promise<void> }[] = [];
+  readonly #opened: Closable[] = [];
+  #state: "open" | "closed" = "open";
   #connection: InspectorState["connection"] = "connecting";
   #url: string | undefined;
 
@@ -194,20 +190,28 @@ class LocalInspector implements Inspector {
   async listen(options: ListenOptions = {}): Promise<InspectorPage> {
     // A run that only records needs no server.
     const { openPage } = await import("./server/page-server.js");
-    const page = await openPage(this.#parts(), this.#hub, options);
-    this.#opened.push(page);
-    return page;
+    return this.#kept(await openPage(this.#parts(), this.#hub, options));
   }
 
   async record(file: string, options: RecordOptions = {}): Promise<Recording> {
     const { openRecording } = await import("./record/recording.js");
-    const recording = await openRecording(file, options, this.#views);
+    const recording = await this.#kept(await openRecording(file, options, this.#views));
     this.#listeners.push(recording);
-    this.#opened.push(recording);
     return recording;
   }
 
+  /** What has been opened while the inspector was closed is closed as well. */
+  async #kept<Opened extends Closable>(opened: Opened): Promise<Opened> {
+    if (this.#state === "open") {
+      this.#opened.push(opened);
+      return opened;
+    }
+    await opened.close();
+    throw new TunnelError("invalid_state", "the inspector is closed");
+  }
+
   async close(): Promise<void> {
+    this.#state = "closed";
     this.#replayer.close();
     await Promise.all(this.#opened.map((opened) => opened.close()));
   }
@@ -219,7 +223,7 @@ class LocalInspector implements Inspector {
       replayer: this.#replayer,
       servers: this.#servers,
       views: this.#views,
-      state: () => this.#state(),
+      state: () => this.#inspectorState(),
       pause: (paused) => {
         this.#recorder.paused = paused;
       },
@@ -231,7 +235,7 @@ class LocalInspector implements Inspector {
     };
   }
 
-  #state(): InspectorState {
+  #inspectorState(): InspectorState {
     const { ring, paused, missed } = this.#recorder;
     return {
       version,

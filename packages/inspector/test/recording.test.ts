@@ -18,7 +18,7 @@ import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { Captured } from "../src/captured.js";
-import { type HarRecording, openRecording, type RecordingOptions } from "../src/record/recording.js";
+import { type HarRecording, openRecording, type RecordOptions } from "../src/record/recording.js";
 import { Views } from "../src/views/views.js";
 import { captured, type CapturedGiven } from "./support/captured.js";
 import { harContext } from "./support/views.js";
@@ -58,7 +58,7 @@ const context = new Views({
   warning: () => undefined,
 });
 
-async function record(options: RecordingOptions = {}, path = file): Promise<HarRecording> {
+async function record(options: RecordOptions = {}, path = file): Promise<HarRecording> {
   const recording = await openRecording(path, options, context, { minMs: 0, share: 1 });
   onTestFinished(() => recording.close());
   return recording;

@@ -1,7 +1,9 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { TunnelError } from "mcp-tunnel-client";
+import { callback, checkOptions, wholeNumber } from "mcp-tunnel-protocol";
 import { formatBytes, messageOf } from "mcp-tunnel-shared";
 import type { Captured, CaptureListener } from "../captured.js";
+import type { Views } from "../views/views.js";
 import { HarFile } from "./har-file.js";
 
 const defaultMaxFileBytes = 64 * 1_024 * 1_024;
@@ -10,19 +12,20 @@ const maxWaitingBytes = 16 * 1_024 * 1_024;
 /** What an entry takes besides its bodies. */
 const entryBytes = 4_096;
 
-export interface RecordingOptions {
+export interface RecordOptions {
   /** The longest file, in bytes. Default: 64 MiB. */
   readonly maxBytes?: number;
   /** Called once if nothing more is recorded. Default: nobody is told. */
   readonly onEnded?: (why: string) => void;
 }
 
+const shapes = {
+  maxBytes: wholeNumber(1).optional(),
+  onEnded: callback().optional(),
+} satisfies Record<keyof RecordOptions, unknown>;
+
 /** Entries as an export has them, without secrets. */
-export interface RecordingContext {
-  /** An archive without entries: what stands before the entries, and after them. */
-  har(): readonly [before: string, after: string];
-  harEntry(entry: Captured): object;
-}
+type Exports = Pick<Views, "har" | "harEntry">;
 
 /**
  * How often is written: after `minMs` at the soonest, and so that writing takes `share` of the time at most.
@@ -42,18 +45,19 @@ type State = "idle" | "waiting" | "writing" | "ended" | "closed";
 
 /**
  * Writes exchanges that are over into a file.
- * @throws TunnelError `unavailable` if the file cannot be written.
+ * @throws TunnelError `invalid_option`, or `unavailable` if the file cannot be written.
  */
 export async function openRecording(
   path: string,
-  options: RecordingOptions,
-  context: RecordingContext,
+  options: RecordOptions,
+  exported: Exports,
   pace: Pace = { minMs: 2_000, share: 0.05 },
 ): Promise<HarRecording> {
-  const [head, end] = context.har();
+  checkOptions(options, shapes);
+  const [head, end] = exported.har();
   const trailer = (missed: number) => (missed === 0 ? end : end.replace("]", `],"_missed":${missed}`));
   try {
-    return new HarRecording(path, await HarFile.create(path, head, trailer), options, context, pace);
+    return new HarRecording(path, await HarFile.create(path, head, trailer), options, exported, pace);
   } catch (error) {
     const message = `cannot write ${path}: ${messageOf(error)}`;
     throw new TunnelError("unavailable", message, { cause: error, file: path });
@@ -65,7 +69,7 @@ export class HarRecording implements CaptureListener {
   readonly #file: HarFile;
   readonly #maxBytes: number;
   readonly #onEnded: (why: string) => void;
-  readonly #context: RecordingContext;
+  readonly #exports: Exports;
   readonly #pace: Pace;
   #state: State = "idle";
   #ended: string | undefined;
@@ -80,15 +84,15 @@ export class HarRecording implements CaptureListener {
   constructor(
     path: string,
     file: HarFile,
-    { maxBytes = defaultMaxFileBytes, onEnded = () => {} }: RecordingOptions,
-    context: RecordingContext,
+    { maxBytes = defaultMaxFileBytes, onEnded = () => {} }: RecordOptions,
+    exported: Exports,
     pace: Pace,
   ) {
     this.#path = path;
     this.#file = file;
     this.#maxBytes = maxBytes;
     this.#onEnded = onEnded;
-    this.#context = context;
+    this.#exports = exported;
     this.#pace = pace;
     this.#notBeforeMs = performance.now() + pace.minMs;
   }
@@ -165,7 +169,7 @@ export class HarRecording implements CaptureListener {
   async *#texts(entries: readonly Waiting[]): AsyncGenerator<string> {
     for (const { entry, bytes } of entries) {
       await turn();
-      yield JSON.stringify(this.#context.harEntry(entry));
+      yield JSON.stringify(this.#exports.harEntry(entry));
       this.#waitingBytes -= bytes;
     }
   }

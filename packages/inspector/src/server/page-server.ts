@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { checkOptions, text, wholeNumber } from "mcp-tunnel-protocol";
 import { guard, sendProblem } from "./answer.js";
 import { authorityOf, listenAt, loopbackAddress } from "./address.js";
 import { apiRoutes } from "./api.js";
@@ -19,26 +20,43 @@ const idleMs = 30_000;
 const headersTimeoutMs = 10_000;
 const requestTimeoutMs = 30_000;
 
-export interface PageServer {
+/** Where the page is. */
+export interface InspectorPage {
   /** With the secret behind the `#`. Browsers send that part of a URL to nobody. */
   readonly url: string;
+  /** An address, without brackets. */
   readonly host: string;
   readonly port: number;
+  /** It opens the API, and is another one at each start. */
   readonly secret: string;
   /** Ends all streams and connections. */
   close(): Promise<void>;
 }
 
+export interface ListenOptions {
+  /** An address of this machine alone (loopback), or `localhost`, which is 127.0.0.1. Default: 127.0.0.1. */
+  readonly host?: string;
+  /** Default: 0, any port that is free. */
+  readonly port?: number;
+}
+
+const shapes = {
+  host: text().optional(),
+  port: wholeNumber(0, 65_535).optional(),
+} satisfies Record<keyof ListenOptions, unknown>;
+
 /**
  * Serves the page and its API. It keeps no process from its end: only a tunnel does.
- * @throws TunnelError `invalid_option` for a host that other machines may reach, `unavailable` if the port is
+ * @throws TunnelError `invalid_option`, also for a host that other machines may reach, `unavailable` if the port is
  *   taken.
  */
 export async function openPage(
   parts: ServerParts,
   hub: StreamHub,
-  { host = "127.0.0.1", port: wantedPort = 0 }: { readonly host?: string; readonly port?: number } = {},
-): Promise<PageServer> {
+  options: ListenOptions = {},
+): Promise<InspectorPage> {
+  checkOptions(options, shapes);
+  const { host = "127.0.0.1", port: wantedPort = 0 } = options;
   const address = loopbackAddress(host);
   const files = await PageFiles.load();
   const server = createServer({

@@ -3,11 +3,11 @@ import { createInterface } from "node:readline";
 import type { Captured, Ring } from "../../src/captured.js";
 import type { ExchangeSummary, InspectorState, McpSession, StreamMessage } from "../../src/model.js";
 import { StreamHub } from "../../src/server/hub.js";
-import { openPage, type PageServer } from "../../src/server/page-server.js";
+import { openPage, type InspectorPage } from "../../src/server/page-server.js";
 import type { ServerParts } from "../../src/server/parts.js";
 
 /** A page with parts that tests hold in their hands. */
-export interface TestPage extends PageServer {
+export interface TestPage extends InspectorPage {
   readonly entries: Map<number, Captured>;
   readonly hub: StreamHub;
   readonly parts: ServerParts;
