@@ -186,6 +186,17 @@ describe("a call", () => {
     ]);
   });
 
+  it("is told of an exchange that is over when that has left the ring, as to a recording", () => {
+    const { rig, headers } = opened();
+    const call = rig.post(toolCall(1, "add"), { headers }).json(result(1));
+    const open = rig.post(toolCall(2, "add"), { headers }).events();
+    rig.forget(call);
+    rig.forget(open);
+    expect(rig.view.summary(call.entry)).toMatchObject({ method: "tools/call", name: "add" });
+    expect(rig.view.summary(open.entry)).toBeUndefined();
+    expect(rig.onlySession.calls).toBe(1);
+  });
+
   it("whose answer ends without a result was cut, until the answer comes on another stream", () => {
     const { rig, headers } = opened();
     const call = rig.post(toolCall(1, "wait"), { headers }).events().end(20);
@@ -197,7 +208,7 @@ describe("a call", () => {
     expect(rig.onlySession.errors).toBe(1);
     const resumed = rig.request({ method: "GET", headers, startedAt: 1_050 }).events();
     resumed.event(result(1, text("late")), 10);
-    expect(rig.call(call.key)).toMatchObject({ outcome: "ok", durationMs: 60 });
+    expect(rig.call(call.key)).toMatchObject({ outcome: "ok", durationMs: 60, notes: [] });
     expect(rig.call(call.key).error).toBeUndefined();
     expect(rig.onlySession.errors).toBe(0);
     expect(rig.view.call(call.key, fakeHider())?.result).toBe(JSON.stringify(text("late")));

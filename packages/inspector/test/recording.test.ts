@@ -20,7 +20,9 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 
 import type { Captured } from "../src/captured.js";
 import { type HarRecording, openRecording, type RecordOptions } from "../src/record/recording.js";
 import { Views } from "../src/views/views.js";
+import { Recorder } from "../src/capture/recorder.js";
 import { captured, type CapturedGiven } from "./support/captured.js";
+import { report, requestHead, someTunnel } from "./support/exchange.js";
 import { harContext } from "./support/views.js";
 
 const childPath = fileURLToPath(new URL("support/record-child.mjs", import.meta.url));
@@ -218,6 +220,23 @@ it("counts what it leaves out because too much waits", async () => {
   const { entries, _missed: missed = 0 } = await logIn();
   expect(missed).toBeGreaterThan(30);
   expect(entries.length + missed).toBe(101);
+});
+
+it("counts what left the ring before it was over, and keeps what was over", async () => {
+  const recording = await record();
+  const recorder = new Recorder({ maxBytes: 1_000_000, maxExchanges: 1 }, [recording]);
+  const tunnel = someTunnel();
+  const begin = (streamId: number) =>
+    recorder.observe({ id: streamId, head: requestHead(), tunnel, streamId, startedAtMs: performance.now() });
+  const long = begin(1);
+  const short = begin(2);
+  short?.onOver?.(report());
+  begin(3);
+  long?.onOver?.(report());
+  await recording.close();
+  const { entries, _missed: missed } = await logIn();
+  expect(entries.map((entry) => entry._id)).toEqual([2]);
+  expect(missed).toBe(1);
 });
 
 it("is an archive whenever its process is killed", async () => {

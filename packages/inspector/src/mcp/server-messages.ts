@@ -88,6 +88,10 @@ function answeredCall(session: Session, read: McpReading, id: RpcMessage["id"]):
 function conclude(room: Room, session: Session, call: CallReading, { message, place, at }: Arrived): void {
   if (call.answer !== undefined) return;
   call.answer = place;
+  // A server may end the stream of an answer, and go on in one that resumes it (MCP 2025-11-25, Streamable
+  // HTTP).
+  const stale = call.notes.findIndex(({ code }) => code === "no_answer");
+  if (stale !== -1) call.notes.splice(stale, 1);
   const atMs = sinceStart(call, at);
   const toolError = toolErrorOf(message);
   // A call that the client took back may be answered all the same, and one that was cut on another stream.

@@ -93,8 +93,8 @@ export class McpView implements CaptureListener {
 
   gone(entry: Captured): void {
     const read = entry.mcp;
-    // What still comes of it is not read any more.
-    entry.mcp = nothing;
+    // What still comes of it is not read any more. A recording may have yet to tell what was read.
+    if (entry.over === undefined) entry.mcp = nothing;
     for (const call of read?.calls ?? []) {
       const session = this.#sessions.get(call.session);
       if (session === undefined) continue;

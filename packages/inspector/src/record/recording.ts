@@ -110,6 +110,11 @@ export class HarRecording implements CaptureListener {
     if (entry.refusal === undefined) this.#add(entry);
   }
 
+  /** One that leaves the ring before it is over tells no more of itself. */
+  gone(entry: Captured): void {
+    if (entry.refusal === undefined && entry.over === undefined) this.#miss();
+  }
+
   /** Writes what waits. Nothing more is recorded afterwards. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
@@ -127,11 +132,16 @@ export class HarRecording implements CaptureListener {
     if (this.#state === "ended" || this.#state === "closed") return;
     const bytes = bytesOf(entry);
     if (this.#waitingBytes + bytes > maxWaitingBytes) {
-      this.#missed += 1;
+      this.#miss();
       return;
     }
     this.#waiting.push({ entry, bytes });
     this.#waitingBytes += bytes;
+    if (this.#state === "idle") this.#writeLater();
+  }
+
+  #miss(): void {
+    this.#missed += 1;
     if (this.#state === "idle") this.#writeLater();
   }
 
