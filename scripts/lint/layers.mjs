@@ -221,8 +221,7 @@ export const packages = {
 
   inspector: {
     name: "mcp-tunnel-inspector",
-    // Its own name leads to the files of the page, which a build of their own has made.
-    knows: ["shared", "protocol", "client", "inspector"],
+    knows: ["shared", "protocol", "client"],
     layers: [
       {
         "encodings.ts": "a Content-Encoding, undone",

@@ -17,7 +17,7 @@ export class PageFiles {
 
   /** Loads them. A client that shows no page never does. */
   static async load(): Promise<PageFiles> {
-    const { files } = await import("mcp-tunnel-inspector/page");
+    const { files } = await import("#page");
     return new PageFiles(
       new Map(
         Object.entries(files).map(([path, { type, gzipped }]) => [

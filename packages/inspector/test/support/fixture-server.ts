@@ -11,7 +11,7 @@ import type {
   SessionDetail,
   StreamMessage,
 } from "mcp-tunnel-inspector/model";
-import { files } from "mcp-tunnel-inspector/page";
+import { files } from "#page";
 import { detailOf, stateOf } from "./fixtures.js";
 
 /** The headers with which the inspector serves its page. */
