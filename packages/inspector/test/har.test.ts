@@ -6,7 +6,7 @@ import type { CallDetail } from "../src/model.js";
 import { harOf } from "../src/views/har.js";
 import type { Hider } from "../src/secrets/hide.js";
 import { Views } from "../src/views/views.js";
-import { request, Rig } from "./mcp-support.js";
+import { request, Rig } from "./support/mcp-rig.js";
 import { captured, type CapturedGiven } from "./support/captured.js";
 import { harContext } from "./support/views.js";
 

@@ -11,7 +11,7 @@ import {
   Rig,
   text,
   toolCall,
-} from "./mcp-support.js";
+} from "./support/mcp-rig.js";
 
 /** A rig with an open session of the earlier era. Exchange 1 has opened it. */
 function opened(): { rig: Rig; headers: Readonly<Record<string, string>> } {

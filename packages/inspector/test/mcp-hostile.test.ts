@@ -10,7 +10,7 @@ import {
   result,
   Rig,
   toolCall,
-} from "./mcp-support.js";
+} from "./support/mcp-rig.js";
 
 // Both ends are strangers to the inspector: a visitor sends any bytes, and so may a service. What they send
 // must cost time and memory in proportion, break nothing, and say nothing about others' calls.

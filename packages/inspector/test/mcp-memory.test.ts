@@ -11,7 +11,7 @@ import {
   Rig,
   text,
   toolCall,
-} from "./mcp-support.js";
+} from "./support/mcp-rig.js";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;

@@ -11,7 +11,7 @@ import {
   Rig,
   text,
   toolCall,
-} from "./mcp-support.js";
+} from "./support/mcp-rig.js";
 
 describe("sessions of the earlier era", () => {
   it("are found by Mcp-Session-Id, and know both sides", () => {

@@ -1,7 +1,8 @@
 import type { ResetCode, ResponseHead } from "mcp-tunnel-protocol";
-import type { Captured, CapturedBody, CapturedEvent, Ring } from "../src/captured.js";
-import { McpView } from "../src/mcp/view.js";
-import type { McpCall, McpSession } from "../src/model.js";
+import type { Captured, CapturedBody, CapturedEvent, Ring } from "../../src/captured.js";
+import { McpView } from "../../src/mcp/view.js";
+import type { McpCall, McpSession } from "../../src/model.js";
+import { bodyOf, captured } from "./captured.js";
 
 type Fields = Readonly<Record<string, string>>;
 
@@ -132,27 +133,15 @@ export class FakeExchange {
     const head = { method, path, headers: headers.flat() };
     const served =
       user === undefined ? undefined : { ...head, headers: [...head.headers, "X-Tunnel-User", user] };
+    const entry = captured({ ...head, status: null });
     this.entry = {
+      ...entry,
       id,
       startedAt,
-      reachedService: true,
-      head,
       serviceHead: served,
       replayOf,
       requestBody: this.#body(body),
-      requestTrailers: [],
       requestEndMs: 0,
-      interim: [],
-      response: undefined,
-      headMs: undefined,
-      firstByteMs: undefined,
-      responseBody: this.#body(undefined),
-      responseTrailers: [],
-      events: undefined,
-      socket: undefined,
-      over: undefined,
-      refusal: undefined,
-      mcp: undefined,
       grow: (bytes) => {
         rig.grown.set(id, (rig.grown.get(id) ?? 0) + bytes);
         rig.onGrow(this.entry);
@@ -220,8 +209,7 @@ export class FakeExchange {
   #body(body: unknown): CapturedBody {
     const text = typeof body === "string" ? body : JSON.stringify(body);
     const bytes = Buffer.isBuffer(body) ? body : Buffer.from(text ?? "");
-    const kept = bytes.subarray(0, this.#maxKept);
-    return { bytes: bytes.length, kept: kept.length, missed: false, bufferOf: () => kept };
+    return bodyOf(bytes.subarray(0, this.#maxKept), bytes.length);
   }
 }
 
