@@ -52,7 +52,11 @@ class BothObservers implements Required<ExchangeObserver> {
   }
 
   onOver(event: RequestEvent): void {
-    this.#one.onOver?.(event);
-    this.#other.onOver?.(event);
+    // After a fault of one, the other still has to tell, and to let go of what it holds.
+    try {
+      this.#one.onOver?.(event);
+    } finally {
+      this.#other.onOver?.(event);
+    }
   }
 }

@@ -38,3 +38,18 @@ it("tells each exchange to those who want it", () => {
   const told = ["request", "request end", "interim", "head", "data", "end", "over"];
   expect(notes).toEqual(told.flatMap((what) => [`a ${what}`, `b ${what}`]));
 });
+
+it("tells one that an exchange is over, whatever the other makes of it", () => {
+  const notes: string[] = [];
+  const faulty = (): ExchangeObserver => ({
+    onOver() {
+      throw new Error("a fault");
+    },
+  });
+  const both = observingBoth(faulty, () => noting(notes, "b"))(start);
+  const sizes = { durationMs: 1, requestBytes: 1, responseBytes: 1 };
+  const over = (): void =>
+    both?.onOver?.({ method: "GET", path: "/", status: 200, ...sizes, error: undefined });
+  expect(over).toThrow("a fault");
+  expect(notes).toEqual(["b over"]);
+});
