@@ -1,6 +1,7 @@
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import {
+  type FakeExchange,
   failure,
   fakeHider,
   modern,
@@ -404,20 +405,21 @@ describe("the tools of a session", () => {
       inputSchema: schema,
       annotations,
     });
-    const list = (params: object, tools: readonly object[]): void => {
+    const list = (params: object, tools: readonly object[]): FakeExchange =>
       rig.post(request(1, "tools/list", params), { headers }).json(result(1, { tools }));
-    };
     list({}, [tool("old")]);
     list({}, [tool("read", { readOnlyHint: true }), tool("write")]);
-    list({ cursor: "c" }, [tool("again", { idempotentHint: true, destructiveHint: false, title: "Again" })]);
+    const { entry } = list({ cursor: "c" }, [
+      tool("again", { idempotentHint: true, destructiveHint: false, title: "Again" }),
+    ]);
     expect(rig.onlySession.tools?.count).toBe(3);
     expect(rig.view.session("s1")?.tools).toMatchObject([
       { name: "read", readOnly: true, idempotent: false, destructive: false, inputSchema: schema },
       { name: "write", readOnly: false, idempotent: false, destructive: true, description: "does write" },
       { name: "again", readOnly: false, idempotent: true, destructive: false, title: "Again" },
     ]);
-    expect(rig.view.tool("s1", "write")?.bytes).toBe(JSON.stringify(tool("write")).length);
-    expect(rig.view.tool("s1", "old")).toBeUndefined();
+    expect(rig.view.tool(entry, "write")?.bytes).toBe(JSON.stringify(tool("write")).length);
+    expect(rig.view.tool(entry, "old")).toBeUndefined();
     const call = rig.post(toolCall(2, "write"), { headers });
     expect(rig.view.call(call.key, fakeHider())?.tool).toMatchObject({ name: "write" });
   });

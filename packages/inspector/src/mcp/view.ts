@@ -1,7 +1,7 @@
 import { headerValue } from "mcp-tunnel-protocol";
 import { isObject, withoutQuery } from "mcp-tunnel-shared";
 import type { CaptureListener, Captured, CapturedEvent, Ring } from "../captured.js";
-import type { CallDetail, McpSession, SessionDetail, SummaryMcp, ToolInfo } from "../model.js";
+import type { CallDetail, Era, McpSession, SessionDetail, SummaryMcp, ToolInfo } from "../model.js";
 import type { CallReading, McpReading, MessagePlace } from "../reading.js";
 import { readPlaces, type RpcMessage } from "../rpc.js";
 import type { Hider } from "../secrets/hide.js";
@@ -240,8 +240,14 @@ export class McpView implements CaptureListener {
     return read?.calls.map(({ key }) => key) ?? [];
   }
 
-  tool(sessionKey: string, name: string): ToolInfo | undefined {
-    return this.#sessions.get(sessionKey)?.tools?.find(name, (text) => text);
+  /** The era of the visitor's messages in an exchange. Undefined if it has none. */
+  era({ mcp: read }: Captured): Era | undefined {
+    return read?.method === undefined ? undefined : this.#sessions.get(read.session)?.start.era;
+  }
+
+  /** A tool of the session of an exchange, with its secrets. */
+  tool({ mcp: read }: Captured, name: string): ToolInfo | undefined {
+    return this.#sessions.get(read?.session)?.tools?.find(name, (text) => text);
   }
 
   /** What has opened the session of an exchange. Undefined if it is not known, or of revision 2026-07-28. */

@@ -1,24 +1,17 @@
 import { headerValue } from "mcp-tunnel-protocol";
 import type { Captured } from "../captured.js";
 import type { McpView } from "../mcp/view.js";
-import type { Era, ToolInfo } from "../model.js";
+import type { Era } from "../model.js";
 import { readMessages } from "../rpc.js";
 import type { RpcMessage } from "../rpc.js";
 
 /** What replays need to know of MCP. */
-export type McpSource = Pick<McpView, "initializeOf" | "sessions" | "summary" | "tool">;
+export type McpSource = Pick<McpView, "era" | "initializeOf" | "summary" | "tool">;
 
 /** The era in which an entry was sent. Undefined if it is no part of MCP, or of its oldest transport. */
 export function eraOf(entry: Captured, mcp: McpSource): Era | undefined {
   if (headerValue(entry.head.headers, "mcp-session-id") !== undefined) return "legacy";
-  const key = mcp.summary(entry)?.session;
-  return key === undefined ? undefined : mcp.sessions().find((session) => session.key === key)?.era;
-}
-
-/** The tool of the entry's session with that name. */
-export function toolOf(entry: Captured, name: string, mcp: McpSource): ToolInfo | undefined {
-  const key = mcp.summary(entry)?.session;
-  return key === undefined ? undefined : mcp.tool(key, name);
+  return mcp.era(entry);
 }
 
 /**

@@ -9,7 +9,7 @@ import { editedRequest } from "./edited.js";
 import type { Edit } from "./edited.js";
 import type { ReplayEvent } from "./event.js";
 import { warningOf, whyNot } from "./judgement.js";
-import { eraOf, isOfOldTransport, messagesOf, toolOf } from "./mcp-source.js";
+import { eraOf, isOfOldTransport, messagesOf } from "./mcp-source.js";
 import type { McpSource } from "./mcp-source.js";
 import { withMcpFields, withNewId } from "./modern.js";
 import type { Outgoing } from "./outgoing.js";
@@ -119,7 +119,7 @@ export class Replayer {
   #wayOf({ id }: Captured): Way {
     const tunnel = this.#wrapped?.tunnel;
     if (this.#wrapped === undefined || tunnel === undefined) {
-      const message = "the client has not been connected yet: try again once it is online";
+      const message = "the client has not been connected yet, or is closed: there is nobody to send it to";
       throw new ReplayProblem(409, "not_connected", message);
     }
     return { service: this.#wrapped.service, tunnel, recorder: this.#recorder, replayOf: id };
@@ -138,7 +138,7 @@ export class Replayer {
       }
       case "modern": {
         const { headers } = entry.serviceHead ?? entry.head;
-        const toolNamed = (name: string) => toolOf(entry, name, this.#mcp);
+        const toolNamed = (name: string) => this.#mcp.tool(entry, name);
         const fit = edit.body === undefined ? request : withMcpFields(request, headers, toolNamed);
         return { ...alone, request: withNewId(fit) };
       }
@@ -147,7 +147,7 @@ export class Replayer {
 
   #warning(entry: Captured, method: string, messages: readonly RpcMessage[]): string | undefined {
     const isOwnSession = eraOf(entry, this.#mcp) === "legacy";
-    return warningOf(method, messages, isOwnSession, (name) => toolOf(entry, name, this.#mcp));
+    return warningOf(method, messages, isOwnSession, (name) => this.#mcp.tool(entry, name));
   }
 
   async #tell({ entry, over }: Call, { head }: Outgoing, message: RpcMessage | undefined): Promise<void> {

@@ -9,7 +9,7 @@ import { Replayer } from "../../src/replay/replayer.js";
 /** Nothing is of MCP. */
 export const noMcp: McpSource = {
   summary: () => undefined,
-  sessions: () => [],
+  era: () => undefined,
   tool: () => undefined,
   initializeOf: () => undefined,
 };
@@ -19,7 +19,7 @@ export function mcpOf(era: "legacy" | "modern", given: Partial<McpSource> = {}):
   return {
     ...noMcp,
     summary: () => ({ method: "tools/call", session: "s1" }),
-    sessions: () => [{ key: "s1", era, path: "/mcp", startedAt: 0, lastAt: 0, calls: 1, errors: 0, open: 0 }],
+    era: () => era,
     ...given,
   };
 }
