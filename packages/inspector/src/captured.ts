@@ -40,6 +40,9 @@ export interface Captured {
   mcp: McpReading | undefined;
   /** Adds to the bytes that this entry counts in the ring: what is kept because of it elsewhere. */
   grow(bytes: number): void;
+  /** Keeps the bodies although the entry may leave the ring. {@link letGo} has to follow. */
+  hold(): void;
+  letGo(): void;
 }
 
 export interface CapturedBody {
@@ -108,7 +111,10 @@ export interface CaptureListener {
   message?(entry: Captured, message: CapturedMessage): void;
   /** The exchange is over. */
   over?(entry: Captured): void;
-  /** The entry has left the ring. If it was open, it has nothing but its head after this call. */
+  /**
+   * The entry has left the ring. If it was open, it has nothing but its head after this call. Otherwise it has
+   * lost its bodies, unless somebody holds it.
+   */
   gone?(entry: Captured): void;
 }
 

@@ -350,15 +350,28 @@ describe("the ring", () => {
     expect(recording.told.slice(-1)).toEqual(["begun 3"]);
   });
 
-  it("leaves an entry that was over as it was, for those who hold it", () => {
+  it("keeps the bodies of an entry that has left for those who hold it, and uses their memory again", () => {
     const recording = new Recording({ maxExchanges: 1 });
-    const { entry, observer } = recording.begin();
-    observer.onHead(jsonAnswer, false);
-    lend((chunk) => observer.onData(chunk), "{}");
-    observer.onOver(report());
-    recording.begin();
-    expect(recording.told).toContain("gone 1");
-    expect(entry.responseBody.bufferOf().toString()).toBe("{}");
+    const answered = (text: string): Captured => {
+      const { entry, observer } = recording.begin();
+      observer.onHead(jsonAnswer, false);
+      lend((chunk) => observer.onData(chunk), text.repeat(100_000));
+      observer.onOver(report());
+      return entry;
+    };
+    const textOf = ({ responseBody }: Captured): string => responseBody.bufferOf().toString();
+    const held = answered("a");
+    held.hold();
+    const left = answered("b");
+    expect(textOf(held)).toBe("a".repeat(100_000));
+    const last = answered("c");
+    expect([textOf(left), textOf(last)]).toEqual(["", "c".repeat(100_000)]);
+    expect(textOf(held)).toBe("a".repeat(100_000));
+    held.letGo();
+    expect(textOf(held)).toBe("");
+    expect(held.responseBody).toMatchObject({ bytes: 100_000, kept: 0 });
+    answered("d");
+    expect(textOf(answered("e"))).toBe("e".repeat(100_000));
   });
 
   it("lets even the newest entry go if it does not fit alone", () => {

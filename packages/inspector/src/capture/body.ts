@@ -1,14 +1,16 @@
 import type { CapturedBody } from "../captured.js";
 import { maxBodyBytes } from "../limits.js";
+import { blockBytes, type Blocks } from "./blocks.js";
 import { bufferBytes, stringBytes } from "./costs.js";
 import type { Load } from "./load.js";
 
 /** The longest first chunk that is kept as a string. */
 const maxTextBytes = 4_096;
-/** The smallest and the largest block that is made for more than what comes at once. */
+/** The smallest block for what follows. */
 const minBlockBytes = 512;
-const maxSpareBytes = 16_384;
 const nothing = Buffer.alloc(0);
+/** Replaced before the first block is added. */
+const noBlocks: Buffer[] = [];
 
 /** The body of an exchange that has none. */
 export const noBody: CapturedBody = { bytes: 0, kept: 0, missed: false, bufferOf: () => nothing };
@@ -25,9 +27,14 @@ export class Body implements CapturedBody {
    * with memory of its own costs a microsecond and more of garbage collection.
    */
   #text = "";
-  /** What came after that. The last block may have room left. */
-  #blocks: Buffer[] | undefined;
+  /** What came after that. The last one may have room left. */
+  #own: Buffer[] = noBlocks;
   #room = 0;
+  readonly #blocks: Blocks;
+
+  constructor(blocks: Blocks) {
+    this.#blocks = blocks;
+  }
 
   /** Counts bytes that are not kept. */
   count(bytes: number): void {
@@ -51,18 +58,18 @@ export class Body implements CapturedBody {
     this.forget();
   }
 
-  /** Keeps nothing any more. */
+  /** Keeps nothing any more. What was kept may be overwritten from now on. */
   forget(): void {
     this.kept = 0;
     this.held = 0;
     this.#text = "";
-    this.#blocks = undefined;
+    for (const block of this.#own) if (block.length === blockBytes) this.#blocks.give(block);
+    this.#own = noBlocks;
     this.#room = 0;
   }
 
   bufferOf(): Buffer {
-    const blocks = this.#blocks ?? [];
-    return Buffer.concat([Buffer.from(this.#text, "latin1"), ...blocks], this.kept);
+    return Buffer.concat([Buffer.from(this.#text, "latin1"), ...this.#own], this.kept);
   }
 
   #keep(chunk: Buffer, length: number): void {
@@ -75,21 +82,29 @@ export class Body implements CapturedBody {
   }
 
   #append(chunk: Buffer, length: number): void {
-    this.#blocks ??= [];
-    let at = 0;
-    if (this.#room > 0) {
-      const last = this.#blocks.at(-1) as Buffer;
-      at = chunk.copy(last, last.length - this.#room, 0, Math.min(length, this.#room));
-      this.#room -= at;
+    if (this.#own === noBlocks) this.#own = [];
+    let at = this.#fill(chunk, 0, length);
+    while (at < length) {
+      const block = this.#newBlock(length - at);
+      this.#own.push(block);
+      this.#room = block.length;
+      this.held += bufferBytes + block.length;
+      at = this.#fill(chunk, at, length);
     }
-    if (at === length) return;
-    // Many small chunks share a block, which is as long as what came before them.
-    const spare = Math.max(minBlockBytes, Math.min(this.kept, maxSpareBytes));
-    const size = this.kept === 0 ? length : Math.max(length - at, spare);
-    const block = Buffer.allocUnsafeSlow(size);
-    chunk.copy(block, 0, at, length);
-    this.#blocks.push(block);
-    this.#room = size - (length - at);
-    this.held += bufferBytes + size;
+  }
+
+  /** Copies into what is left of the last block. Returns where it has stopped. */
+  #fill(chunk: Buffer, from: number, to: number): number {
+    if (this.#room === 0) return from;
+    const last = this.#own.at(-1) as Buffer;
+    const copied = chunk.copy(last, last.length - this.#room, from, Math.min(to, from + this.#room));
+    this.#room -= copied;
+    return from + copied;
+  }
+
+  /** Small bodies get small blocks. Many small chunks share one, which is as long as what came before them. */
+  #newBlock(needed: number): Buffer {
+    const size = Math.max(needed, minBlockBytes, this.kept);
+    return size > blockBytes / 2 ? this.#blocks.take() : Buffer.allocUnsafeSlow(size);
   }
 }

@@ -39,7 +39,7 @@ const noInterim: { atMs: number; head: ResponseHead }[] = [];
  * ```
  *
  * `evicted`: its observer stays for as long as the exchange. So it lets go of what it had, and keeps nothing
- * more. An entry that was over stays as it was, for those who still hold it.
+ * more. An entry that was over keeps all but its bodies, and these too while somebody holds it.
  */
 export class Entry implements RingEntry, Required<ExchangeObserver> {
   readonly id: number;
@@ -70,6 +70,8 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
   /** Undefined once the exchange is over: the session of an entry may be long gone. */
   #tunnel: ServedTunnel | undefined;
   #state: "open" | "over" | "left" | "evicted" = "open";
+  /** How many need its bodies although it may leave the ring. */
+  #holders = 0;
   #request: Body | undefined;
   #answer: Body | undefined;
   /** What heads and trailers cost, and what other rooms keep. */
@@ -137,7 +139,7 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
 
   onRequestData(chunk: Buffer): void {
     if (this.#state !== "open") return;
-    this.#request ??= new Body();
+    this.#request ??= new Body(this.#ring.blocks);
     if (this.#isUpgraded) {
       this.#request.count(chunk.length);
       this.socket?.visitor(chunk);
@@ -181,7 +183,7 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
 
   onData(chunk: Buffer): void {
     if (this.#state !== "open") return;
-    this.#answer ??= new Body();
+    this.#answer ??= new Body(this.#ring.blocks);
     this.firstByteMs ??= this.#nowMs();
     if (this.#isUpgraded || this.events !== undefined) {
       this.#answer.count(chunk.length);
@@ -234,6 +236,7 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
   }
 
   left(): void {
+    if (this.#holders === 0) this.#freeBodies();
     if (this.#state !== "evicted") return;
     // The head stays, because the exchange has it anyway.
     this.#tunnel = undefined;
@@ -249,6 +252,21 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
     this.socket?.end();
     this.socket = undefined;
     this.mcp = undefined;
+  }
+
+  hold(): void {
+    this.#holders += 1;
+  }
+
+  letGo(): void {
+    this.#holders -= 1;
+    if (this.#holders === 0 && this.#hasLeft) this.#freeBodies();
+  }
+
+  /** Their memory is used for others. */
+  #freeBodies(): void {
+    this.#request?.forget();
+    this.#answer?.forget();
   }
 
   // ---- an upgraded connection, and an event stream

@@ -1,6 +1,7 @@
 import type { RequestHead } from "mcp-tunnel-protocol";
 import type { ServedTunnel } from "mcp-tunnel-client";
 import type { Captured, CaptureListener, Ring } from "../captured.js";
+import { Blocks } from "./blocks.js";
 import { gone, type Tell } from "./telling.js";
 
 /** An entry, as the ring keeps it. */
@@ -30,6 +31,8 @@ interface RingBounds {
 export class EntryRing implements Ring {
   readonly maxEntries: number;
   readonly maxBytes: number;
+  /** Of the bodies of its entries. */
+  readonly blocks = new Blocks();
   readonly #listeners: readonly CaptureListener[];
   readonly #places: (RingEntry | undefined)[] = [];
   #oldestId = 1;

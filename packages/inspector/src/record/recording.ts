@@ -135,6 +135,7 @@ export class HarRecording implements CaptureListener {
       this.#miss();
       return;
     }
+    entry.hold();
     this.#waiting.push({ entry, bytes });
     this.#waitingBytes += bytes;
     if (this.#state === "idle") this.#writeLater();
@@ -179,7 +180,9 @@ export class HarRecording implements CaptureListener {
   async *#texts(entries: readonly Waiting[]): AsyncGenerator<string> {
     for (const { entry, bytes } of entries) {
       await turn();
-      yield JSON.stringify(this.#exports.harEntry(entry));
+      const text = JSON.stringify(this.#exports.harEntry(entry));
+      entry.letGo();
+      yield text;
       this.#waitingBytes -= bytes;
     }
   }

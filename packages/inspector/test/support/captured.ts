@@ -68,6 +68,8 @@ export function captured(given: CapturedGiven = {}): Captured {
     refusal: undefined,
     mcp: undefined,
     grow() {},
+    hold() {},
+    letGo() {},
     head: { method, path, headers, ...(socket === undefined ? {} : { upgrade: true }) },
     response: status === null ? undefined : { status, headers: answerHeaders },
     requestBody,

@@ -35,6 +35,8 @@ for (let id = 1; recording.ended === undefined; id += 1) {
     requestTrailers: [],
     responseTrailers: [],
     over,
+    hold: nothing,
+    letGo: nothing,
   });
   // The first entry is in the file before the others come, or a file without room for all would have none.
   do await new Promise((resolve) => setImmediate(resolve));
