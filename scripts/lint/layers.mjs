@@ -229,6 +229,7 @@ export const packages = {
         "model.ts": "the entry /model: what the API speaks",
         "rpc.ts": "what is read of a JSON-RPC message",
         secrets: "what is hidden, and how it is told",
+        "slices.ts": "work that leaves the tunnel its time",
         sse: "an event stream, split into its events",
         "version.ts": "the version of the package",
       },

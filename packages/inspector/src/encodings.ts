@@ -1,9 +1,13 @@
 import * as zlib from "node:zlib";
 import { listValues, type RawHeaders } from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
+import { maxBodyBytes } from "./limits.js";
+
+/** Bytes that a body may grow to. All of them are searched for secrets while nothing else goes on. */
+const maxDecodedBytes = 2 * maxBodyBytes;
 
 interface DecodeOptions {
-  /** Bytes that the data may grow to. Default: 1 MiB. */
+  /** Bytes that the data may grow to. Default: 512 KiB. */
   readonly maxBytes?: number;
   /** Data that grows beyond that is decoded in part, which takes more time. Default: true. */
   readonly inPart?: boolean;
@@ -52,7 +56,7 @@ type Decoded =
 export function decode(
   data: Buffer,
   headers: RawHeaders,
-  { maxBytes = 1_024 * 1_024, inPart = true }: DecodeOptions = {},
+  { maxBytes = maxDecodedBytes, inPart = true }: DecodeOptions = {},
 ): Decoded {
   const codings = listValues(headers, "content-encoding")
     .map((coding) => coding.toLowerCase())

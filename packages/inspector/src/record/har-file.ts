@@ -44,10 +44,11 @@ export class HarFile {
 
   /**
    * Adds entries, as long as the file stays within `maxBytes`. Returns false if one did not fit: then that
-   * one and the rest are left out.
+   * one and the rest are left out. `missed` is asked for once the entries are there.
    */
-  async add(entries: AsyncIterable<string>, missed: number, maxBytes: number): Promise<boolean> {
-    const trailer = Buffer.from(this.#trailer(missed));
+  async add(entries: AsyncIterable<string>, missed: () => number, maxBytes: number): Promise<boolean> {
+    const longestTrailer = Buffer.byteLength(this.#trailer(Number.MAX_SAFE_INTEGER));
+    let trailer = Buffer.alloc(0);
     let end = this.#end;
     let isEmpty = this.#isEmpty;
     let fits = true;
@@ -59,12 +60,13 @@ export class HarFile {
       await closing(handle, async () => {
         for await (const entry of entries) {
           const bytes = Buffer.from((isEmpty ? "" : separator) + entry);
-          fits = end + bytes.length + trailer.length <= maxBytes;
+          fits = end + bytes.length + longestTrailer <= maxBytes;
           if (!fits) break;
           await writeAll(handle, bytes, end);
           end += bytes.length;
           isEmpty = false;
         }
+        trailer = Buffer.from(this.#trailer(missed()));
         await writeAll(handle, trailer, end);
         await handle.truncate(end + trailer.length);
       });

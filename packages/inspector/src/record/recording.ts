@@ -1,14 +1,20 @@
-import { setImmediate as turn } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import { TunnelError } from "mcp-tunnel-client";
 import { callback, checkOptions, wholeNumber } from "mcp-tunnel-protocol";
 import { formatBytes, messageOf } from "mcp-tunnel-shared";
 import type { Captured, CaptureListener } from "../captured.js";
+import { Slice } from "../slices.js";
 import type { Views } from "../views/views.js";
 import { HarFile } from "./har-file.js";
 
 const defaultMaxFileBytes = 64 * 1_024 * 1_024;
 /** Bytes of entries that wait to be written. Beyond that, entries are left out. */
 const maxWaitingBytes = 16 * 1_024 * 1_024;
+/**
+ * How long the end of the program waits for what is left, in milliseconds. Strangers can have thousands of
+ * entries wait that take half a second each.
+ */
+const closingMs = 10_000;
 /** What an entry takes besides its bodies. */
 const entryBytes = 4_096;
 
@@ -78,6 +84,8 @@ export class HarRecording implements CaptureListener {
   #missed = 0;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
+  /** After that, entries are left out. On the clock of `performance.now()`. */
+  #untilMs = Infinity;
   /** Before that, nothing is written. On the clock of `performance.now()`. */
   #notBeforeMs = 0;
 
@@ -117,6 +125,7 @@ export class HarRecording implements CaptureListener {
 
   /** Writes what waits. Nothing more is recorded afterwards. */
   async close(): Promise<void> {
+    this.#untilMs = performance.now() + closingMs;
     clearTimeout(this.#timer);
     await this.#writing;
     // What came while it was written waits for the time to write again.
@@ -160,10 +169,11 @@ export class HarRecording implements CaptureListener {
     this.#state = "writing";
     const startMs = performance.now();
     const entries = this.#waiting;
-    const missed = this.#missed;
     this.#waiting = [];
+    let missed = this.#missed;
+    const missedAtEnd = (): number => (missed = this.#missed);
     try {
-      const fits = await this.#file.add(this.#texts(entries), missed, this.#maxBytes);
+      const fits = await this.#file.add(this.#texts(entries), missedAtEnd, this.#maxBytes);
       if (!fits) this.#end(`${this.#path} is full (${formatBytes(this.#maxBytes)})`);
     } catch (error) {
       this.#end(`cannot write ${this.#path}: ${messageOf(error)}`);
@@ -176,14 +186,26 @@ export class HarRecording implements CaptureListener {
     else this.#writeLater();
   }
 
-  /** One by one, because an entry may take milliseconds to be written as JSON, and others have to go on. */
+  /**
+   * One by one, because an entry may take long to be written as JSON, and others have to go on. Once it is
+   * closed, nobody else is left.
+   */
   async *#texts(entries: readonly Waiting[]): AsyncGenerator<string> {
+    let slice = new Slice();
     for (const { entry, bytes } of entries) {
       await turn();
+      if (slice.isOver && this.#untilMs === Infinity) {
+        await delay(slice.pauseMs);
+        slice = new Slice();
+      }
+      this.#waitingBytes -= bytes;
+      if (performance.now() >= this.#untilMs) {
+        this.#missed += 1;
+        continue;
+      }
       const text = JSON.stringify(this.#exports.harEntry(entry));
       entry.letGo();
       yield text;
-      this.#waitingBytes -= bytes;
     }
   }
 

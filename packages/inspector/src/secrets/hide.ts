@@ -3,7 +3,7 @@ import { withoutTrailing } from "mcp-tunnel-shared";
 import { Marks, type Secret } from "./marks.js";
 import { findMembers } from "./members.js";
 import { isSecretField } from "./names.js";
-import { findInMultipart, findInQuery, findInText, findPrivateQueries } from "./parameters.js";
+import { findInMultipart, findInQuery, findInText, findPrivateQueries, unescaped } from "./parameters.js";
 import { findShapes } from "./shapes.js";
 
 /**
@@ -119,17 +119,21 @@ export function createHider({ key, privatePaths }: HiderOptions): Hider {
 
 /** Whether a path is one of those, or below it, however it is written. */
 function pathMatcher(privatePaths: readonly string[]): (path: string) => boolean {
-  const roots = privatePaths.map((path) => withoutTrailing(path, "/"));
+  const given = privatePaths.map((path) => withoutTrailing(path, "/"));
+  const roots = [...new Set([...given, ...given.map(normalized)])];
+  const lastNames = roots.map((root) => root.slice(root.lastIndexOf("/") + 1));
   const isBelow = (path: string) => roots.some((root) => path === root || path.startsWith(`${root}/`));
-  return (path) => roots.length > 0 && (isBelow(path) || isBelow(normalized(path)));
+  return (path) => {
+    if (isBelow(path)) return true;
+    if (!/[%.\\]/.test(path)) return false;
+    // A text may have a path at every second sign. To parse those that are none of these takes too long.
+    const plain = unescaped(path);
+    return lastNames.some((name) => plain.includes(name)) && isBelow(normalized(path));
+  };
 }
 
 /** Without escapes that are not needed, `.` and `..`. */
 function normalized(path: string): string {
-  if (!/[%.\\]/.test(path)) return path;
-  try {
-    return decodeURIComponent(new URL(path, "http://path.invalid").pathname);
-  } catch {
-    return path;
-  }
+  const base = "http://path.invalid";
+  return URL.canParse(path, base) ? unescaped(new URL(path, base).pathname) : path;
 }

@@ -8,6 +8,9 @@ export interface Secret {
   readonly quote?: string;
 }
 
+/** Secrets of one view that have marks. A mark is a hash, and a text of strangers may have 100,000 secrets. */
+const maxMarked = 5_000;
+
 /** What stands in the place of secrets, and what they were. */
 export class Marks {
   readonly #key: Buffer | undefined;
@@ -32,7 +35,8 @@ export class Marks {
     if (value === "" || isMark(value)) return value;
     const known = this.#marks.get(value);
     if (known !== undefined) return known;
-    const shown = this.#key === undefined ? "[hidden]" : this.#marked(this.#key, value);
+    const shown =
+      this.#key === undefined || this.#values.size >= maxMarked ? "[hidden]" : this.#marked(this.#key, value);
     this.#marks.set(value, shown);
     return shown;
   }

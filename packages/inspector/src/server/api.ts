@@ -2,13 +2,13 @@ import type { ServerResponse } from "node:http";
 import type { Captured } from "../captured.js";
 import type { ExchangeSummary } from "../model.js";
 import { readFilters } from "../query/filters.js";
+import { inSlices } from "../slices.js";
 import { sendJson, sendNothing, sendText } from "./answer.js";
 import { readJson } from "./body.js";
 import type { ServerParts } from "./parts.js";
 import { ApiProblem } from "./problem.js";
 import { readPaused, readReplayRequest } from "./request-bodies.js";
 import { type Answer, type Route, route } from "./routes.js";
-import { inSlices } from "./slices.js";
 import type { Streams } from "./streams.js";
 
 /** Exchanges that a list has unless `limit` says another number. */

@@ -1,10 +1,10 @@
 import type { ServerResponse } from "node:http";
 import type { Captured } from "../captured.js";
 import type { ExchangeSummary, StreamMessage } from "../model.js";
+import { Slice } from "../slices.js";
 import type { ChangeReader, Changes } from "./hub.js";
 import { Outline } from "./outline.js";
 import type { ServerParts } from "./parts.js";
-import { pauseMs, sliceMs } from "./slices.js";
 
 /** Exchanges of one message. */
 const maxExchanges = 200;
@@ -111,7 +111,7 @@ export class StreamReader implements ChangeReader {
 
   /** False: it goes on later. The last message of those that load may be empty. */
   #tellExchanges(): boolean {
-    const until = performance.now() + sliceMs;
+    const slice = new Slice();
     const ids = [...this.#exchanges.pending].sort((one, other) => one - other);
     const isLoading = this.#state === "loading";
     for (let told = 0; told < ids.length || (isLoading && told === 0); ) {
@@ -120,15 +120,15 @@ export class StreamReader implements ChangeReader {
       for (const id of ids.slice(told, told + maxExchanges)) {
         this.#settle(id, exchanges, gone);
         told++;
-        if (performance.now() > until) break;
+        if (slice.isOver) break;
       }
       const isLast = told >= ids.length;
       if (gone.length > 0) this.#send({ type: "gone", ids: gone });
       if (exchanges.length > 0 || (isLast && isLoading)) this.#send({ type: "exchanges", exchanges });
       if (isLast) return true;
       if (this.#isFull) return false;
-      if (performance.now() > until) {
-        this.#goOnLater();
+      if (slice.isOver) {
+        this.#goOnLater(slice.pauseMs);
         return false;
       }
     }
@@ -143,7 +143,7 @@ export class StreamReader implements ChangeReader {
     } else if (this.#exchanges.settle(id, false)) gone.push(id);
   }
 
-  #goOnLater(): void {
+  #goOnLater(pauseMs: number): void {
     this.#pause = setTimeout(() => {
       this.#pause = undefined;
       this.#tell();
