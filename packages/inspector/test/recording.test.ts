@@ -2,11 +2,13 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   chmod,
+  lchown,
   lstat,
   mkdir,
   mkdtemp,
   readdir,
   readFile,
+  rename,
   rm,
   stat,
   symlink,
@@ -144,6 +146,62 @@ describe("a recording", () => {
     expect((await stat(file)).mode & 0o777).toBe(0o600);
   });
 
+  it("follows no link that another user has made", async () => {
+    // In /tmp, say, where the name of the recording can be guessed, to a file of the user's own.
+    const own = join(folder, "precious");
+    await writeFile(own, "precious");
+    await symlink(own, file);
+    if (process.getuid?.() === 0) await lchown(file, 12_345, 12_345);
+    else vi.spyOn(process, "getuid").mockReturnValue(12_345);
+    onTestFinished(() => void vi.restoreAllMocks());
+    const message = expect.stringContaining("a link that another user has made") as string;
+    await expect(record()).rejects.toMatchObject({ code: "unavailable", message });
+    expect(await readFile(own, "utf8")).toBe("precious");
+  });
+
+  it("begins beside what looks like its leftovers and cannot be removed", async () => {
+    await mkdir(`${file}.999999999-0123abcd.part`);
+    await record();
+    expect(await idsIn()).toEqual([]);
+  });
+
+  it("leaves the tunnel three times as long as an entry takes, until it is closed", async () => {
+    const times: { start: number; end: number }[] = [];
+    const slow = {
+      har: () => context.har(),
+      harEntry(entry: Captured) {
+        const start = performance.now();
+        while (performance.now() < start + 40);
+        times.push({ start, end: performance.now() });
+        return context.harEntry(entry);
+      },
+    };
+    const recording = await openRecording(file, {}, slow, { minMs: 0, share: 1 });
+    const entries = [1, 2, 3].map(() => over(recording));
+    await eventually(async () => expect(await idsIn()).toEqual(entries.map(({ id }) => id)));
+    for (const [i, { start }] of times.slice(1).entries()) {
+      expect(start - (times[i]?.end ?? 0)).toBeGreaterThan(110);
+    }
+    await recording.close();
+  });
+
+  it("leaves out at its end what would take too long, and says how much", async () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const slow = {
+      har: () => context.har(),
+      harEntry(entry: Captured) {
+        vi.advanceTimersByTime(4_000);
+        return context.harEntry(entry);
+      },
+    };
+    const recording = await openRecording(file, {}, slow, { minMs: 60_000, share: 1 });
+    const entries = [1, 2, 3, 4, 5].map(() => over(recording));
+    await recording.close();
+    expect(await idsIn()).toEqual(entries.slice(0, 3).map(({ id }) => id));
+    expect((await logIn())._missed).toBe(2);
+  });
+
   it("leaves a file alone if it cannot write", async () => {
     await mkdir(file);
     await expect(record()).rejects.toMatchObject({ code: "unavailable", file });
@@ -208,6 +266,17 @@ describe("a recording ends", () => {
     expect(await readFile(file, "utf8")).toBe("mine");
     expect(await readdir(folder)).toEqual(["traffic.har"]);
   });
+});
+
+it("ends when somebody has put another file of the same size in its place", async () => {
+  const onEnded = vi.fn<(why: string) => void>();
+  const recording = await record({ onEnded });
+  const text = await readFile(file, "utf8");
+  await rename(file, `${file}.old`);
+  await writeFile(file, text);
+  over(recording);
+  await eventually(() => expect(onEnded).toHaveBeenCalledTimes(1));
+  expect(await readFile(file, "utf8")).toBe(text);
 });
 
 it("counts what it leaves out because too much waits", async () => {

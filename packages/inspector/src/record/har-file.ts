@@ -1,6 +1,16 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { copyFile, type FileHandle, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import {
+  copyFile,
+  type FileHandle,
+  lstat,
+  open,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 /** Between two entries of the list. */
@@ -18,6 +28,8 @@ export class HarFile {
   /** Bytes before the trailer. */
   #end: number;
   #size: number;
+  /** The number of the file, by which another one with the same name and size is known. */
+  #inode = 0;
   #isEmpty = true;
 
   private constructor(path: string, head: string, trailer: (missed: number) => string) {
@@ -53,8 +65,8 @@ export class HarFile {
     let isEmpty = this.#isEmpty;
     let fits = true;
     await this.#replace(async (part) => {
-      const { size } = await stat(this.#path);
-      if (size !== this.#size) throw new Error("somebody else has changed it");
+      const { ino, size } = await lstat(this.#path);
+      if (size !== this.#size || ino !== this.#inode) throw new Error("somebody else has changed it");
       await copyFile(this.#path, part, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
       const handle = await open(part, "r+");
       await closing(handle, async () => {
@@ -82,7 +94,9 @@ export class HarFile {
     const part = `${this.#path}.${process.pid}-${randomBytes(4).toString("hex")}.part`;
     try {
       await write(part);
+      const { ino } = await lstat(part);
       await rename(part, this.#path);
+      this.#inode = ino;
     } catch (error) {
       await rm(part, { force: true }).catch(() => {});
       throw error;
@@ -92,6 +106,7 @@ export class HarFile {
 
 async function resolved(path: string): Promise<string> {
   try {
+    await refuseForeignLink(path);
     const found = await realpath(path);
     if (!(await stat(found)).isFile()) throw new Error("it is no file");
     return found;
@@ -110,6 +125,18 @@ async function folderOf(path: string): Promise<string> {
   }
 }
 
+/**
+ * In a folder that all may write to, such as /tmp, somebody else may have put a link to a file of this user.
+ * That file would be replaced. Linux follows no such link (`fs.protected_symlinks`), but here it is resolved
+ * by hand, because the new file takes the place of what it leads to.
+ */
+async function refuseForeignLink(path: string): Promise<void> {
+  const found = await lstat(path);
+  const user = process.getuid?.();
+  if (user === undefined || !found.isSymbolicLink() || [user, 0].includes(found.uid)) return;
+  throw new Error("it is a link that another user has made");
+}
+
 /** Copies that killed processes have left. They are as long as the file, and have its texts. */
 async function removeLeftovers(path: string): Promise<void> {
   const folder = dirname(path);
@@ -117,7 +144,8 @@ async function removeLeftovers(path: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (!name.startsWith(prefix)) continue;
     const pid = /^(\d+)-[\da-f]{8}\.part$/.exec(name.slice(prefix.length))?.[1];
-    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(folder, name), { force: true });
+    // What cannot be removed is somebody else's.
+    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(folder, name)).catch(() => {});
   }
 }
 
