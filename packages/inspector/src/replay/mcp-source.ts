@@ -1,4 +1,5 @@
 import { headerValue } from "mcp-tunnel-protocol";
+import { withoutQuery } from "mcp-tunnel-shared";
 import type { Captured } from "../captured.js";
 import type { McpView } from "../mcp/view.js";
 import type { Era } from "../model.js";
@@ -6,12 +7,25 @@ import { readMessages } from "../rpc.js";
 import type { RpcMessage } from "../rpc.js";
 
 /** What replays need to know of MCP. */
-export type McpSource = Pick<McpView, "era" | "initializeOf" | "summary" | "tool">;
+export type McpSource = Pick<McpView, "era" | "initializeOf" | "sessions" | "summary" | "tool">;
 
 /** The era in which an entry was sent. Undefined if it is no part of MCP, or of its oldest transport. */
 export function eraOf(entry: Captured, mcp: McpSource): Era | undefined {
-  if (headerValue(entry.head.headers, "mcp-session-id") !== undefined) return "legacy";
-  return mcp.era(entry);
+  const era = mcp.era(entry);
+  const isNamed = headerValue(entry.head.headers, "mcp-session-id") !== undefined;
+  if (isNamed && (era !== undefined || isEndpoint(entry.head.path, mcp))) return "legacy";
+  return era;
+}
+
+/**
+ * Whether a server of MCP has answered at this path. A visitor can give any request the looks of MCP: to
+ * begin a session there would be a POST that its path has never had, and its `ping` may order something.
+ */
+export function isEndpoint(target: string, mcp: McpSource): boolean {
+  const path = withoutQuery(target);
+  return mcp
+    .sessions()
+    .some(({ path: known, server, tools }) => known === path && (server ?? tools) !== undefined);
 }
 
 /**

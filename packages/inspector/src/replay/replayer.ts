@@ -1,7 +1,8 @@
 import type { Service } from "mcp-tunnel-client";
+import type { RequestHead } from "mcp-tunnel-protocol";
 import type { Recorder } from "../capture/recorder.js";
 import type { Captured } from "../captured.js";
-import type { ReplayAnswer, ReplayRequest } from "../model.js";
+import type { ReplayAnswer, ReplayRequest, ToolInfo } from "../model.js";
 import { subjectOf } from "../rpc.js";
 import type { RpcMessage } from "../rpc.js";
 import { Allowance } from "./allowance.js";
@@ -9,7 +10,7 @@ import { editedRequest } from "./edited.js";
 import type { Edit } from "./edited.js";
 import type { ReplayEvent } from "./event.js";
 import { warningOf, whyNot } from "./judgement.js";
-import { eraOf, isOfOldTransport, messagesOf } from "./mcp-source.js";
+import { eraOf, isEndpoint, isOfOldTransport, messagesOf } from "./mcp-source.js";
 import type { McpSource } from "./mcp-source.js";
 import { withMcpFields, withNewId } from "./modern.js";
 import type { Outgoing } from "./outgoing.js";
@@ -69,8 +70,8 @@ export class Replayer {
 
   /** What may happen again if an entry is sent as it is. */
   warning(entry: Captured): string | undefined {
-    const { method, headers } = entry.head;
-    return this.#warning(entry, method, messagesOf(headers, entry.requestBody.bufferOf()));
+    const { head, requestBody } = entry;
+    return this.#warning(entry, head, messagesOf(head.headers, requestBody.bufferOf()));
   }
 
   /**
@@ -85,7 +86,7 @@ export class Replayer {
     const plan = this.#plan(entry, edit);
     const { head, body } = plan.request;
     const messages = messagesOf(head.headers, body);
-    const warning = this.#warning(entry, head.method, messages);
+    const warning = this.#warning(entry, head, messages);
     if (warning !== undefined && confirmed !== true) {
       throw new ReplayProblem(409, "needs_confirmation", warning);
     }
@@ -145,9 +146,15 @@ export class Replayer {
     }
   }
 
-  #warning(entry: Captured, method: string, messages: readonly RpcMessage[]): string | undefined {
+  #warning(entry: Captured, { method, path }: RequestHead, given: readonly RpcMessage[]): string | undefined {
+    const messages = given.length > 0 && isEndpoint(path, this.#mcp) ? given : [];
     const isOwnSession = eraOf(entry, this.#mcp) === "legacy";
-    return warningOf(method, messages, isOwnSession, (name) => this.#mcp.tool(entry, name));
+    // A tool is parsed each time that it is asked for, and a batch may have thousands of calls of one.
+    const tools = new Map<string, ToolInfo | undefined>();
+    return warningOf(method, messages, isOwnSession, (name) => {
+      if (!tools.has(name)) tools.set(name, this.#mcp.tool(entry, name));
+      return tools.get(name);
+    });
   }
 
   async #tell({ entry, over }: Call, { head }: Outgoing, message: RpcMessage | undefined): Promise<void> {

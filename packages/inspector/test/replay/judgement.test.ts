@@ -25,6 +25,12 @@ const toolOf = (name: string): ToolInfo | undefined => (Object.hasOwn(tools, nam
 const rpc = (method: string, params: object = {}) => ({ jsonrpc: "2.0", id: 1, method, params });
 const call = (name: unknown) => rpc("tools/call", { name });
 
+const service = {
+  open: 0,
+  accept: () => ({ onData() {}, onEnd() {}, onReset() {} }),
+  close: async () => {},
+};
+
 describe("what may happen again", () => {
   it.each<[string, string, unknown]>([
     ["GET", "GET", undefined],
@@ -67,21 +73,42 @@ describe("what may happen again", () => {
 
   it("is asked about before it is sent, and so is what an edit may do", async () => {
     const mcp = mcpOf("modern", { tool: (_session, name) => toolOf(name) });
-    const { replayer } = startReplays(
-      { open: 0, accept: () => ({ onData() {}, onEnd() {}, onReset() {} }), close: async () => {} },
-      mcp,
-    );
-    const harmless = captured({ method: "POST", body: JSON.stringify(call("look")) });
+    const { replayer } = startReplays(service, mcp);
+    const harmless = captured({ method: "POST", path: "/mcp", body: JSON.stringify(call("look")) });
     expect(replayer.warning(harmless)).toBe(undefined);
     await replayer.replay(harmless, {});
     const needs = { status: 409, code: "needs_confirmation" };
     const body = JSON.stringify(call("send"));
     await expect(replayer.replay(harmless, { edit: { body } })).rejects.toMatchObject(needs);
     await expect(replayer.replay(captured(), { edit: { method: "DELETE" } })).rejects.toMatchObject(needs);
-    const harmful = captured({ method: "POST", body });
+    const harmful = captured({ method: "POST", path: "/mcp", body });
     expect(replayer.warning(harmful)).toMatch(/"send"/);
     await expect(replayer.replay(harmful, { confirmed: false })).rejects.toMatchObject(needs);
     await replayer.replay(harmful, { confirmed: true });
+    replayer.close();
+  });
+
+  it("is asked about where no server of MCP has answered, whatever a request looks like", async () => {
+    // A visitor orders something, and the order says that it is a ping.
+    const { replayer } = startReplays(service, mcpOf("modern"));
+    const body = JSON.stringify({ ...rpc("ping"), item: "bread" });
+    const order = captured({ method: "POST", path: "/orders", body });
+    const edited = replayer.replay(captured({ method: "POST", path: "/mcp", body }), {
+      edit: { path: "/orders" },
+    });
+    for (const replay of [replayer.replay(order, {}), edited]) {
+      await expect(replay).rejects.toMatchObject({ status: 409, code: "needs_confirmation" });
+    }
+    replayer.close();
+  });
+
+  it("is found out with one look at each tool, however often a batch calls it", () => {
+    let looks = 0;
+    const mcp = mcpOf("legacy", { tool: (_session, name) => ((looks += 1), toolOf(name)) });
+    const { replayer } = startReplays(service, mcp);
+    const body = JSON.stringify(Array(3_000).fill(call("look")));
+    expect(replayer.warning(captured({ method: "POST", path: "/mcp", body }))).toBe(undefined);
+    expect(looks).toBe(1);
     replayer.close();
   });
 });

@@ -106,6 +106,29 @@ describe("a session of its own", () => {
     });
   });
 
+  it("is not begun for a visitor who has put an Mcp-Session-Id into any request", async () => {
+    // The user sends a GET again that changes nothing, and its path would get a POST that nobody has read.
+    const { service, got } = server(() => json({}));
+    const mcp = mcpOf("legacy", { summary: () => undefined });
+    const replays = closing(startReplays(service, mcp));
+    const named = (method: string) =>
+      captured({ method, path: "/orders/7", headers: ["Mcp-Session-Id", "x"] });
+    await replayed(replays, named("GET"));
+    expect(got.map(({ method }) => method)).toEqual(["GET"]);
+    const again = replays.replayer.replay(named("DELETE"), {});
+    await expect(again).rejects.toMatchObject({ status: 409, code: "needs_confirmation" });
+    expect(got.length).toBe(1);
+  });
+
+  it("is begun for the stream and the end of a session where a server of MCP has answered", async () => {
+    const { service, got } = server(wellDone);
+    const mcp = mcpOf("legacy", { summary: () => undefined });
+    const replays = closing(startReplays(service, mcp));
+    const entry = captured({ method: "DELETE", path: "/mcp?a=1", headers: ["Mcp-Session-Id", "x"] });
+    await replays.replayer.replay(entry, {});
+    expect(got.map(({ method }) => method).slice(0, 2)).toEqual(["POST", "POST"]);
+  });
+
   it("takes an answer from a stream that stays open", async () => {
     const { service } = server((got) =>
       got.message.method === "initialize"

@@ -16,10 +16,14 @@ export const noMcp: McpSource = {
 
 /** Everything is of one session of the era. */
 export function mcpOf(era: "legacy" | "modern", given: Partial<McpSource> = {}): McpSource {
+  const counts = { calls: 1, errors: 0, open: 0 };
+  const server = { name: "server" };
+  const session = { key: "s1", era, path: "/mcp", server, startedAt: 0, lastAt: 0, ...counts };
   return {
     ...noMcp,
     summary: () => ({ method: "tools/call", session: "s1" }),
     era: () => era,
+    sessions: () => [session],
     ...given,
   };
 }
