@@ -83,6 +83,13 @@ describe("a row of the list", () => {
     expect(row).toMatchObject({ state: "failed", status: 413, refusal: { code, count, message } });
   });
 
+  it("names no user whom the visitor has named himself", () => {
+    const headers = ["X-Tunnel-User", "admin"];
+    expect(summaryOf(captured({ headers }), harContext()).user).toBe(undefined);
+    const refused = captured({ headers, status: 401, entry: { reachedService: false } });
+    expect(summaryOf(refused, harContext()).user).toBe(undefined);
+  });
+
   it("tells the user of the gate, and of what it is a replay", () => {
     const serviceHead = { method: "GET", path: "/", headers: ["X-Tunnel-User", "ada"] };
     expect(summary({ entry: { serviceHead, replayOf: 4 } })).toMatchObject({ user: "ada", replayOf: 4 });

@@ -10,6 +10,7 @@ import { Replayer } from "../../src/replay/replayer.js";
 export const noMcp: McpSource = {
   summary: () => undefined,
   era: () => undefined,
+  sessions: () => [],
   tool: () => undefined,
   initializeOf: () => undefined,
 };
