@@ -73,6 +73,12 @@ const liars: Readonly<Record<string, [fields: Record<string, string>, body: () =
     () => Buffer.from(`[${Array(20_000).fill('{"jsonrpc":"2.0"}').join()}]`),
   ],
   "quotes and escapes": [{ "content-type": "application/json" }, () => Buffer.from('"\\'.repeat(120_000))],
+  "escapes that are none": [{ "content-type": "text/plain" }, () => Buffer.from("%=%?".repeat(60_000))],
+  "the same, packed": [{ "content-encoding": "gzip" }, () => gzipSync("%=%?%&".repeat(170_000))],
+  "a list of secrets": [
+    { "content-type": "application/json", "content-encoding": "gzip" },
+    () => gzipSync(`{"token":[${Array.from({ length: 140_000 }, (_, i) => i).join()}]}`),
+  ],
   "names of secrets": [{ "content-type": "text/plain" }, () => Buffer.from("token=".repeat(40_000))],
 };
 

@@ -127,6 +127,12 @@ describe("a request of MCP", () => {
     expect(new Told().mcp({ body })).toBeUndefined();
   });
 
+  it("has no secret that only the line's end cuts off", () => {
+    const name = `test://a?token=${"s3cret".repeat(2_000)}&b=${"%=".repeat(9_000)}`;
+    const mcp = new Told().mcp({ body: rpc({ id: 1, method: "resources/read", params: { uri: name } }) });
+    expect(mcp?.name).toBe("test://a?token=[hidden]");
+  });
+
   it("does not make a line long, however long its names are", () => {
     const mcp = new Told().mcp({ body: rpc({ id: 1, method: "m".repeat(999) }) });
     expect(mcp?.method).toHaveLength(200);

@@ -33,6 +33,11 @@ export interface LineError {
 
 /** The longest text of a stranger that a line may have, in characters. */
 const maxTextLength = 200;
+/**
+ * How much of it is searched for secrets, in characters. A search through 64 KiB takes as long as a hundred
+ * requests, and any visitor can send such a name.
+ */
+const maxSearched = 4_096;
 
 /** A message that says of itself that it is an error, in a text of messages that are mostly none. */
 const mayFail = /"error"\s*:|"isError"\s*:\s*true/;
@@ -83,7 +88,7 @@ export function readError(text: string, hider: LineHider): LineError | undefined
   for (const message of readMessages(text)) {
     if (message.error !== undefined) return errorOf(message.error, hider);
     const failed = toolErrorOf(message);
-    if (failed !== undefined) return { message: words(hider.text(failed)) };
+    if (failed !== undefined) return { message: hiddenWords(failed, hider) };
   }
   return undefined;
 }
@@ -95,7 +100,7 @@ export function readServerRequests(text: string): RpcMessage[] {
 }
 
 function errorOf({ code, message }: NonNullable<RpcMessage["error"]>, hider: LineHider): LineError {
-  return { ...(code === undefined ? {} : { code }), message: words(hider.text(message)) };
+  return { ...(code === undefined ? {} : { code }), message: hiddenWords(message, hider) };
 }
 
 function clientOf({ params }: RpcMessage): string | undefined {
@@ -109,7 +114,11 @@ function clientOf({ params }: RpcMessage): string | undefined {
 const plainName = /^[\w.-]{1,64}$/;
 
 function nameText(name: string, hider: LineHider): string {
-  return plainName.test(name) ? name : words(hider.text(name));
+  return plainName.test(name) ? name : hiddenWords(name, hider);
+}
+
+function hiddenWords(text: string, hider: LineHider): string {
+  return words(hider.text(text.slice(0, maxSearched)));
 }
 
 /** The first words of a text, in one line. */

@@ -58,7 +58,7 @@ function nameBefore(text: string, end: number, from: number): { name: string; is
   let start = end;
   while (start > first && /[\w.\-%[\]]/.test(text[start - 1] as string)) start -= 1;
   const raw = text.slice(start, end);
-  const last = raw.includes("%") ? [...raw.matchAll(encodedSeparator)].at(-1) : undefined;
+  const last = /%[23]/.test(raw) ? [...raw.matchAll(encodedSeparator)].at(-1) : undefined;
   if (last !== undefined) return { name: decoded(raw.slice(last.index + 3)), isQuery: true };
   const before = text.slice(Math.max(start - 5, 0), start);
   // `&` and `?` as some write them in JSON.
