@@ -13,6 +13,7 @@ import {
   text,
   toolCall,
 } from "./support/mcp-rig.js";
+import { wordsOfError } from "../src/mcp/words.js";
 
 /** A rig with an open session of the earlier era. Exchange 1 has opened it. */
 function opened(): { rig: Rig; headers: Readonly<Record<string, string>> } {
@@ -392,6 +393,33 @@ describe("revision 2026-07-28", () => {
     rig.request(modern(0, "tools/list")).json(result(0, { tools: [tool] }));
     const call = rig.request(modern(1, "tools/call", { name: "find", arguments: { region: "eu" } }));
     expect(rig.call(call.key).notes).toEqual([]);
+  });
+
+  it("tells no secrets in notes, where nothing but their names gives them away", () => {
+    const rig = new Rig();
+    const properties = {
+      apiKey: { type: "string", "x-mcp-header": "Key-Of-Mine" },
+      other: { type: "string", "x-mcp-header": "Password" },
+    };
+    const tool = { name: "find", inputSchema: { type: "object", properties } };
+    rig.request(modern(0, "tools/list")).json(result(0, { tools: [tool] }));
+    const made = modern(1, "tools/call", { name: "find", arguments: { apiKey: "hunter", other: "hunter" } });
+    const headers = {
+      ...made.headers,
+      "mcp-param-key-of-mine": "hunter-2",
+      "mcp-param-password": "hunter-3",
+    };
+    const { notes } = rig.call(rig.request({ ...made, headers }).key);
+    expect(notes.map(({ code }) => code)).toEqual(["header_mismatch", "header_mismatch"]);
+    expect(JSON.stringify(notes)).not.toContain("hunter");
+  });
+
+  it("shows no start of a key that is cut off", () => {
+    const cut = (text: string) => wordsOfError({ error: { code: undefined, message: text } } as never);
+    const key = "sk-0123456789abcdefghijklmnop";
+    expect(cut(`${"x".repeat(180)} ${key} more`)).toBe(`${"x".repeat(180)} …`);
+    expect(cut("x".repeat(300))).toBe(`${"x".repeat(200)}…`);
+    expect(cut(`key ${key}`)).toBe(`key ${key}`);
   });
 });
 

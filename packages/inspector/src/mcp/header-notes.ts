@@ -7,6 +7,7 @@ import {
   type McpParamHeader,
 } from "mcp-tunnel-shared";
 import { metaOf, type RpcMessage } from "../rpc.js";
+import { isSecretField, isSecretMember } from "../secrets/names.js";
 import { protocolVersionKey } from "./modern.js";
 
 /** How much of a value is told in a note, in characters. */
@@ -45,6 +46,9 @@ function disagreement(
   const expected = mcpParamText(value);
   if (expected === undefined) return undefined;
   const given = headerValue(headers, field.toLowerCase());
+  // In a sentence, nothing else gives a secret away.
+  const isSecret = isSecretField(field) || isSecretMember(member.slice(member.lastIndexOf(".") + 1));
+  const quoted = isSecret ? () => "a secret" : quotedPart;
   const says = `${member} is ${quoted(expected)}`;
   if (given === undefined) return `${says}, but the header field ${field} is missing`;
   const decoded = decodeHeaderValue(given);
@@ -53,6 +57,6 @@ function disagreement(
   return `${says}, but the header field ${field} says ${quoted(decoded)}`;
 }
 
-function quoted(text: string): string {
+function quotedPart(text: string): string {
   return JSON.stringify(text.length > maxTold ? `${text.slice(0, maxTold)}…` : text);
 }

@@ -9,6 +9,7 @@ import { identityOf, namesOf, type Session } from "./session.js";
 import { ToolList } from "./tool-list.js";
 import { unfinishedMark } from "./visitor.js";
 import {
+  firstWords,
   textBytes,
   textOrPart,
   wordsOfCancel,
@@ -113,10 +114,10 @@ function conclude(room: Room, session: Session, call: CallReading, { message, pl
 }
 
 function errorOf(message: RpcMessage, toolError: string | undefined): CallReading["error"] {
-  if (toolError !== undefined) return { message: textOrPart(toolError, maxMessage) };
+  if (toolError !== undefined) return { message: firstWords(toolError, maxMessage) };
   if (message.error === undefined) return undefined;
   const { code, message: text } = message.error;
-  return { ...(code !== undefined && { code }), message: textOrPart(text, maxMessage) };
+  return { ...(code !== undefined && { code }), message: firstWords(text, maxMessage) };
 }
 
 /**
@@ -215,7 +216,7 @@ function progressOf({ params }: RpcMessage): NonNullable<CallReading["lastProgre
   return {
     progress: typeof progress === "number" ? progress : 0,
     ...(typeof total === "number" && { total }),
-    ...(typeof message === "string" && { message: textOrPart(message, maxMessage) }),
+    ...(typeof message === "string" && { message: firstWords(message, maxMessage) }),
   };
 }
 
