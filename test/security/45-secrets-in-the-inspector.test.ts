@@ -112,6 +112,9 @@ async function sendSecrets(): Promise<void> {
     authorization: `Bearer ${secret("Authorization")}`,
   };
   await visit("/mcp", headers, rpc({ id: 1, method: "tools/call", params: call }));
+  world.inspector.server("files", { type: "started", process: 1, purpose: "session" });
+  const line = `listening, with API_KEY=${secret("line of a server")}`;
+  world.inspector.server("files", { type: "stderr", process: 1, line });
 }
 
 function expectHidden(where: string, text: string): void {

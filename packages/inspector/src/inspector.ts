@@ -106,7 +106,7 @@ class LocalInspector implements Inspector {
   readonly #mcp: McpView;
   readonly #views: Views;
   readonly #replayer: Replayer;
-  readonly #servers = new Servers();
+  readonly #servers = new Servers((text) => this.#views.exportedText(text));
   readonly #hub = new StreamHub();
   /** Told of all that is captured. A recording joins them. */
   readonly #listeners: CaptureListener[] = [];

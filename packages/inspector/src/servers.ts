@@ -46,10 +46,18 @@ interface Server {
 export class Servers {
   /** Called after each change. It must be quick. */
   onChange: () => void = () => {};
+  readonly #hide: (text: string) => string;
+  /** The lines as they are shown. Most are looked at many times, and to look for secrets takes long. */
+  readonly #shown = new WeakMap<Line, Line>();
   /** In the order in which they were heard of. Their names are those of one config file. */
   readonly #servers = new Map<string | undefined, Server>();
   /** From the oldest to the newest. */
   #processes: Process[] = [];
+
+  /** `hide` replaces the secrets in a text. Programs write their settings into such lines, and requests. */
+  constructor(hide: (text: string) => string) {
+    this.#hide = hide;
+  }
 
   /** `name`: that in the config file. Undefined for the server of `--stdio`. */
   tell(name: string | undefined, event: ServerEvent): void {
@@ -79,10 +87,35 @@ export class Servers {
   states(): ServerState[] {
     return [...this.#servers.values()].map((server) => ({
       ...(server.name === undefined ? {} : { name: server.name }),
-      processes: this.#processes.filter((process) => process.server === server).map(stateOf),
+      processes: this.#processes
+        .filter((process) => process.server === server)
+        .map((process) => this.#stateOf(process)),
       started: server.started,
       failed: server.failed,
     }));
+  }
+
+  #stateOf(process: Process): ServerProcess {
+    const { number, purpose, state, startedAt, endedAt, message, lines, dropped } = process;
+    return {
+      process: number,
+      purpose,
+      state,
+      startedAt,
+      ...(endedAt === undefined ? {} : { endedAt }),
+      ...(message === undefined ? {} : { message: this.#hide(message) }),
+      lines: lines.map((line) => this.#lineOf(line)),
+      dropped,
+    };
+  }
+
+  #lineOf(line: Line): Line {
+    let shown = this.#shown.get(line);
+    if (shown === undefined) {
+      shown = { ...line, text: this.#hide(line.text) };
+      this.#shown.set(line, shown);
+    }
+    return shown;
   }
 
   #serverOf(name: string | undefined): Server {
@@ -146,18 +179,4 @@ function keepLine(process: Process, line: string, isStray: boolean): void {
 
 function cut(message: string | undefined): string | undefined {
   return message?.slice(0, maxMessageLength);
-}
-
-function stateOf(process: Process): ServerProcess {
-  const { number, purpose, state, startedAt, endedAt, message, lines, dropped } = process;
-  return {
-    process: number,
-    purpose,
-    state,
-    startedAt,
-    ...(endedAt === undefined ? {} : { endedAt }),
-    ...(message === undefined ? {} : { message }),
-    lines: [...lines],
-    dropped,
-  };
 }

@@ -3,9 +3,24 @@ import { Servers } from "../src/servers.js";
 
 const started = (process: number, purpose = "session") => ({ type: "started" as const, process, purpose });
 
+const serversOf = () => new Servers((text) => text.replaceAll("s3cret", "[hidden]"));
+
 describe("Servers", () => {
+  it("hides secrets in lines and messages, looking at each line once", () => {
+    const hide = vi.fn((text: string) => text.replaceAll("s3cret", "[hidden]"));
+    const servers = new Servers(hide);
+    servers.tell("a", started(1));
+    servers.tell("a", { type: "stderr", process: 1, line: "API_KEY=s3cret" });
+    servers.tell("a", { type: "stray", process: 1, line: "s3cret" });
+    servers.states();
+    servers.states();
+    expect(hide).toHaveBeenCalledTimes(2);
+    servers.tell("a", { type: "ended", process: 1, message: "exit: s3cret" });
+    expect(JSON.stringify(servers.states())).not.toContain("s3cret");
+  });
+
   it("tells what each process was started for, how it goes on, and its last lines", () => {
-    const servers = new Servers();
+    const servers = serversOf();
     servers.onChange = vi.fn();
     servers.tell("files", started(1, "probe"));
     servers.tell("files", { type: "stderr", process: 1, line: "hello" });
@@ -66,7 +81,7 @@ describe("Servers", () => {
   });
 
   it("takes a process that fails later for the one that was started", () => {
-    const servers = new Servers();
+    const servers = serversOf();
     servers.tell(undefined, started(1));
     servers.tell(undefined, { type: "failed", process: 1, message: "exit code 3" });
     expect(servers.states()[0]).toMatchObject({ started: 1, failed: 1, processes: [{ state: "failed" }] });
@@ -74,7 +89,7 @@ describe("Servers", () => {
   });
 
   it("keeps the last 200 lines of a process, within 64 KiB, and counts the others", () => {
-    const servers = new Servers();
+    const servers = serversOf();
     servers.tell(undefined, started(1));
     for (let i = 1; i <= 1_000; i++)
       servers.tell(undefined, { type: "stderr", process: 1, line: `line ${i}` });
@@ -89,7 +104,7 @@ describe("Servers", () => {
   });
 
   it("keeps 50 processes, and those that run before those that do not", () => {
-    const servers = new Servers();
+    const servers = serversOf();
     servers.tell("long", started(1));
     for (let i = 1; i <= 100; i++) {
       servers.tell("short", started(i));
@@ -105,7 +120,7 @@ describe("Servers", () => {
   });
 
   it("ignores what is said of a process that is gone", () => {
-    const servers = new Servers();
+    const servers = serversOf();
     servers.tell("a", { type: "stderr", process: 7, line: "late" });
     servers.tell("a", { type: "notice", process: 7, message: "late" });
     expect(servers.states()).toEqual([{ name: "a", processes: [], started: 0, failed: 0 }]);

@@ -63,6 +63,11 @@ export class Views {
     return createHider({ key, privatePaths });
   }
 
+  /** A text that belongs to no entry, by which its secrets could be asked for. */
+  exportedText(text: string): string {
+    return this.#exporting().hider.text(text);
+  }
+
   exportedSummary(entry: Captured): ExchangeSummary {
     return summaryOf(entry, this.#exporting());
   }
