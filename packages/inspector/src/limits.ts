@@ -18,5 +18,10 @@ export const capturedPerSecond = {
   exchanges: { sustained: 1_000, burst: 2_000 },
   bytes: { sustained: 64 * 1_024 * 1_024, burst: 64 * 1_024 * 1_024 },
 } as const;
+/**
+ * Bytes of packed bodies that are read as MCP in a second, unpacked. A visitor has 300 bytes become 256 KiB,
+ * whose reading takes six milliseconds.
+ */
+export const unpackedPerSecond = { sustained: 8 * 1_024 * 1_024, burst: 16 * 1_024 * 1_024 } as const;
 /** Bytes that the reading of an event or a message counts as, because its work is more than its bytes. */
 export const readingBytes = 4_096;

@@ -1,5 +1,6 @@
-import { describe, expect, it } from "vitest";
-import { maxBodyBytes } from "../src/limits.js";
+import { gzipSync } from "node:zlib";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { maxBodyBytes, unpackedPerSecond } from "../src/limits.js";
 import {
   failure,
   fakeHider,
@@ -237,4 +238,22 @@ it("a flood of sessions stays within 200, and of ids within what each is cut to"
   }
   expect(rig.sessions).toHaveLength(200);
   expect(JSON.stringify(rig.sessions).length).toBeLessThan(500_000);
+});
+
+// A few hundred bytes become 256 KiB that take milliseconds to be read, and nobody has been let in for them.
+it("a flood of packed requests is read as far as there is time for it", () => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const rig = new Rig();
+  const one = JSON.stringify(request(1, "ping"));
+  const packed = gzipSync(one.padEnd(maxBodyBytes));
+  const headers = { "content-encoding": "gzip" };
+  const read = (): number => {
+    const posts = Array.from({ length: 200 }, () => rig.post(packed, { headers }));
+    return posts.filter(({ entry }) => rig.view.summary(entry) !== undefined).length;
+  };
+  expect(read()).toBe(unpackedPerSecond.burst / maxBodyBytes);
+  vi.advanceTimersByTime(1_000);
+  expect(read()).toBe(unpackedPerSecond.sustained / maxBodyBytes);
+  expect(rig.view.summary(rig.post(one).entry)).toMatchObject({ method: "ping" });
 });

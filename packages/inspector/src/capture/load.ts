@@ -31,7 +31,7 @@ export class Load {
 }
 
 /** A bucket of tokens. The clock is read only when they are used up. */
-class Allowance {
+export class Allowance {
   readonly #perMs: number;
   readonly #burst: number;
   #left: number;

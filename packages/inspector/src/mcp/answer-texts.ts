@@ -3,6 +3,7 @@ import type { Captured } from "../captured.js";
 import { maxBodyBytes } from "../limits.js";
 import { EventSplitter } from "../sse/splitter.js";
 import { bodyText } from "./body-text.js";
+import type { Room } from "./room.js";
 
 /** The texts of an answer in which messages may stand. */
 export interface AnswerTexts {
@@ -15,9 +16,12 @@ export interface AnswerTexts {
  * The texts of an answer that was not captured event by event: the body, or the data of each event if it is
  * an event stream with a Content-Encoding. Undefined if it cannot be read.
  */
-export function answerTexts({ response, responseBody }: Captured): AnswerTexts | undefined {
+export function answerTexts(
+  { response, responseBody }: Captured,
+  unpacked?: Room["unpacked"],
+): AnswerTexts | undefined {
   if (response === undefined) return undefined;
-  const body = bodyText(responseBody, response.headers);
+  const body = bodyText(responseBody, response.headers, unpacked);
   const isStream = isEventStreamType(headerValue(response.headers, "content-type") ?? "");
   if (body === undefined || !isStream) return body && { texts: [body.text], isCut: body.isCut };
   const texts: string[] = [];

@@ -9,6 +9,8 @@ import { textBytes } from "./words.js";
 export interface Room {
   readonly ring: Ring;
   readonly sessions: Sessions;
+  /** How much may be read of packed bodies now. */
+  readonly unpacked: { take(bytes: number): boolean };
 }
 
 /** Items of one timeline. Of more, old reports of progress and logs go, which come in thousands. */

@@ -1,6 +1,8 @@
 import { headerValue } from "mcp-tunnel-protocol";
 import { isObject, withoutQuery } from "mcp-tunnel-shared";
+import { Allowance } from "../capture/load.js";
 import type { CaptureListener, Captured, CapturedEvent, Ring } from "../captured.js";
+import { unpackedPerSecond } from "../limits.js";
 import type { CallDetail, Era, McpSession, SessionDetail, SummaryMcp, ToolInfo } from "../model.js";
 import type { CallReading, McpReading, MessagePlace } from "../reading.js";
 import { readPlaces, type RpcMessage } from "../rpc.js";
@@ -51,7 +53,7 @@ export class McpView implements CaptureListener {
   ) {
     this.#ring = ring;
     this.#sessions = new Sessions(onChanged);
-    this.#room = { ring, sessions: this.#sessions };
+    this.#room = { ring, sessions: this.#sessions, unpacked: new Allowance(unpackedPerSecond) };
     this.#createHider = createHider;
   }
 
@@ -165,7 +167,7 @@ export class McpView implements CaptureListener {
     if (events !== undefined) return !responseBody.missed;
     // An answer that was broken off is only a part.
     if (read.calls.length === 0 || responseBody.bytes === 0 || over?.error !== undefined) return true;
-    const answer = answerTexts(entry);
+    const answer = answerTexts(entry, this.#room.unpacked);
     if (answer === undefined) return false;
     const { texts, isCut } = answer;
     for (const [event, text] of texts.entries()) {

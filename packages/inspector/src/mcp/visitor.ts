@@ -49,7 +49,7 @@ export function readVisitor(room: Room, entry: Captured, isComplete: boolean): M
 }
 
 function readPost(room: Room, entry: Captured, isComplete: boolean): McpReading | undefined {
-  const messages = messagesOf(entry);
+  const messages = messagesOf(room, entry);
   if (messages === undefined) return isComplete ? unread(room, entry) : undefined;
   const first = messages.all.find((message) => message !== undefined);
   if (first === undefined) return isComplete ? nothing : undefined;
@@ -93,12 +93,13 @@ function readPost(room: Room, entry: Captured, isComplete: boolean): McpReading 
  * spares the other JSON that passes from being parsed.
  */
 function messagesOf(
+  { unpacked }: Room,
   entry: Captured,
 ): { readonly all: readonly (RpcMessage | undefined)[]; readonly isCut: boolean } | undefined {
   const { requestBody, head } = entry;
   const isEncoded = headerValue(head.headers, "content-encoding") !== undefined;
   const isOne = isEncoded || isMcp(head.headers) || requestBody.bufferOf().includes(mark);
-  const body = isOne ? bodyText(requestBody, head.headers) : undefined;
+  const body = isOne ? bodyText(requestBody, head.headers, unpacked) : undefined;
   if (body === undefined) return undefined;
   return { all: body.isCut ? peekPlaces(body.text) : readPlaces(body.text), isCut: body.isCut };
 }
