@@ -172,7 +172,8 @@ describe("a reader who reads nothing", () => {
     expect(written).toHaveLength(toldBefore + 1);
     isWelcome = true;
     res.emit("drain");
-    await vi.waitFor(() => expect(written.slice(toldBefore).flatMap(idsIn)).toHaveLength(1_000));
+    // The hub may tell of some of them once more meanwhile.
+    await vi.waitFor(() => expect(new Set(written.slice(toldBefore).flatMap(idsIn)).size).toBe(1_000));
     expect(written.filter(({ type }) => type === "gone")).toEqual([{ type: "gone", ids: [old.id] }]);
     leave();
     reader.close();
