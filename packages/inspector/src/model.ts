@@ -1,6 +1,7 @@
 /**
- * The entry /model: what the API of the inspector speaks, as JSON. The page and other programs read these types. Texts of
- * strangers come as they were, except that secrets are replaced: whoever shows them has to escape them.
+ * The entry /model: what the API of the inspector speaks, as JSON. The page and other programs read these
+ * types. Texts of strangers come as they were, except that secrets are replaced: whoever shows them has to
+ * escape them.
  *
  * A secret stands as `[hidden:MARK]` in every text. A mark is 8 hexadecimal digits, the same for the same
  * secret in one run. `GET /api/exchanges/ID/hidden/MARK` tells the secret. Exports have `[hidden]`.

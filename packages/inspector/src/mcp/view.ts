@@ -42,8 +42,8 @@ export class McpView implements CaptureListener {
   readonly #createHider: () => TextHider;
 
   /**
-   * @param onChanged Told the keys of sessions that have changed or are gone, at once. It is told of a session
-   *   again once somebody has looked at it by {@link sessions} or {@link session}.
+   * @param onChanged Told the keys of sessions that have changed or are gone, at once. It is told of a
+   *   session again once somebody has looked at it by {@link sessions} or {@link session}.
    * @param createHider Makes what hides secrets where a caller gives none.
    */
   constructor(

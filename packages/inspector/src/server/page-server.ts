@@ -47,8 +47,8 @@ const shapes = {
 
 /**
  * Serves the page and its API. It keeps no process from its end: only a tunnel does.
- * @throws TunnelError `invalid_option`, also for a host that other machines may reach, `unavailable` if the port is
- *   taken.
+ * @throws TunnelError `invalid_option`, also for a host that other machines may reach, `unavailable` if the
+ *   port is taken.
  */
 export async function openPage(
   parts: ServerParts,
