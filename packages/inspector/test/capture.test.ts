@@ -65,6 +65,16 @@ describe("an exchange", () => {
     expect(recording.told).toEqual(["begun 1", "requested 1", "answered 1", "over 1"]);
   });
 
+  it("that is a replay takes no less time than its parts", () => {
+    vi.useFakeTimers({ toFake: ["Date", "performance"], now: 1_000_000 });
+    const { recorder } = new Recording();
+    const { entry, observer } = recorder.begin(requestHead(), 1);
+    vi.advanceTimersByTime(5);
+    observer.onHead?.(responseHead(204), true);
+    observer.onOver?.(report({ durationMs: 4 }));
+    expect(entry).toMatchObject({ headMs: 5, over: { durationMs: 5 } });
+  });
+
   it("without bodies has empty ones", () => {
     const { entry, observer } = new Recording().begin();
     observer.onHead(responseHead(204), true);

@@ -205,6 +205,8 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
     this.#state = "over";
     this.#tunnel = undefined;
     this.over = { ...report };
+    // The exchange of a replay begins a moment after its entry, whose other times would exceed this one.
+    if (this.replayOf !== undefined) this.over = { ...report, durationMs: this.#nowMs() };
     // A service of the user's own may reset a stream with anything as the message.
     if (typeof report.error?.message === "string")
       this.#otherCost += stringBytes + report.error.message.length;
