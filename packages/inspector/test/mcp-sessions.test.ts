@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   clientInfo,
+  fakeHider,
   initialize,
   initialized,
   modern,
@@ -226,6 +227,23 @@ describe("sessions in general", () => {
     const rig = new Rig();
     rig.post(initialize(), { replayOf: 7 }).json(initialized(), { headers: { "mcp-session-id": "r" } });
     expect(rig.onlySession.replay).toBe(true);
+  });
+
+  it("that a replay has opened know the tools of the session that is repeated", () => {
+    const rig = new Rig();
+    const headers = openSession(rig);
+    const add = { name: "add", inputSchema: {}, annotations: { readOnlyHint: true } };
+    rig.post(request(1, "tools/list"), { headers }).json(result(1, { tools: [add] }));
+    let replayOf = rig.post(toolCall(2, "add"), { headers }).json(result(2)).entry.id;
+    for (const id of ["first", "of the first"]) {
+      const own = { "mcp-session-id": id };
+      rig.post(initialize(), { replayOf }).json(initialized(), { headers: own });
+      const { entry } = rig.post(toolCall(2, "add"), { headers: own, replayOf }).json(result(2));
+      replayOf = entry.id;
+      expect(rig.view.call(`${entry.id}.0`, fakeHider())?.tool, id).toMatchObject({ readOnly: true });
+      expect(rig.view.tool(rig.sessions.at(-1)?.key ?? "", "add"), id).toMatchObject({ readOnly: true });
+      expect(rig.sessions.at(-1), id).not.toHaveProperty("tools");
+    }
   });
 
   it("are gone after clear, and what is still open harms nothing", () => {

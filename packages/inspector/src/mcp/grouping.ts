@@ -67,8 +67,15 @@ function newSession(
   const isReplay = entry.replayOf !== undefined;
   const user = userOf(entry);
   const named = user && textOrPart(user, maxName);
-  const start = { era, path, user: named, at: entry.startedAt, isReplay };
+  const repeats = repeatedSession(room, entry);
+  const start = { era, path, user: named, at: entry.startedAt, isReplay, repeats };
   return room.sessions.open({ ...start, isAnsweredElsewhere });
+}
+
+/** The visitor's session of which a replay repeats something. */
+function repeatedSession({ ring, sessions }: Room, { replayOf }: Captured): string | undefined {
+  const repeated = replayOf === undefined ? undefined : sessions.get(ring.find(replayOf)?.mcp?.session);
+  return repeated?.start.repeats ?? repeated?.key;
 }
 
 /** The session of a stream that carries all answers (the transport HTTP with SSE of MCP 2024-11-05). */

@@ -19,6 +19,8 @@ export interface SessionStart {
   readonly user: string | undefined;
   readonly startedAt: number;
   readonly isReplay: boolean;
+  /** The key of the visitor's session of which it repeats something. */
+  readonly repeats: string | undefined;
 }
 
 /** Requests of a server that wait for an answer, and calls that wait for one to be made again. */

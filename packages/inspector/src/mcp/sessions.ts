@@ -14,6 +14,7 @@ export interface NewSession {
   readonly user: string | undefined;
   readonly at: number;
   readonly isReplay: boolean;
+  readonly repeats: string | undefined;
   readonly isAnsweredElsewhere: boolean;
 }
 

@@ -16,6 +16,7 @@ import type { Session } from "./session.js";
 import { endpointGroup, idGroup, Sessions } from "./sessions.js";
 import { shownCall, shownDetail, summaryOfReading } from "./show.js";
 import { nothing, readVisitor } from "./visitor.js";
+import type { ToolList } from "./tool-list.js";
 import { textOrPart } from "./words.js";
 
 const maxId = 300;
@@ -229,7 +230,7 @@ export class McpView implements CaptureListener {
       session: session.info(hide),
       tool:
         call.method === "tools/call" && call.name !== undefined
-          ? session.tools?.find(call.name, hide)
+          ? this.#toolsOf(session)?.find(call.name, hide)
           : undefined,
       hide,
       hidden: () => hider.count,
@@ -249,7 +250,8 @@ export class McpView implements CaptureListener {
 
   /** A tool of the session of an exchange, with its secrets. */
   tool({ mcp: read }: Captured, name: string): ToolInfo | undefined {
-    return this.#sessions.get(read?.session)?.tools?.find(name, (text) => text);
+    const session = this.#sessions.get(read?.session);
+    return session && this.#toolsOf(session)?.find(name, (text) => text);
   }
 
   /** What has opened the session of an exchange. Undefined if it is not known, or of revision 2026-07-28. */
@@ -268,6 +270,11 @@ export class McpView implements CaptureListener {
     const call = this.#ring.find(Number.parseInt(key, 10))?.mcp?.calls.find((one) => one.key === key);
     const session = this.#sessions.get(call?.session);
     return call !== undefined && session !== undefined ? { call, session } : undefined;
+  }
+
+  /** A session of the inspector's own asks for no tools. It has those of the one that it repeats. */
+  #toolsOf({ tools, start }: Session): ToolList | undefined {
+    return tools ?? this.#sessions.get(start.repeats)?.tools;
   }
 
   #info(session: Session, hider: TextHider | undefined): McpSession {
