@@ -86,6 +86,54 @@ describe.each(versions)("the client command on an original relay %s", (version) 
     expect(seen).not.toContain("10.0.0.1");
   });
 
+  it("shows in the inspector what passed, and sends it again", async () => {
+    const { client, tunnel } = await connect({ version }, [
+      ...["--token", "secret", "--subdomain", "app", "--inspect", "127.0.0.1:0"],
+    ]);
+    const { url } = await client.waitForJson({ event: "inspector" });
+    const { origin, hash } = new URL(String(url));
+    const ask = async (path: string, init: RequestInit = {}): Promise<Record<string, unknown>> => {
+      const headers = {
+        authorization: `Bearer ${hash.slice(1)}`,
+        "content-type": "application/json",
+        origin,
+      };
+      const answer = await fetch(`${origin}/api/${path}`, { ...init, headers });
+      return (await answer.json()) as Record<string, unknown>;
+    };
+    const call = { jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "add" } };
+    await tunnel.request({
+      method: "POST",
+      path: "/echo?key=s3cret",
+      headers: {
+        "content-type": "application/json",
+        "x-tunnel-visitor": "10.0.0.1",
+        "x-tunnel-user": "root",
+      },
+      body: JSON.stringify(call),
+    }).answer;
+    const seen = await ask("exchanges/1");
+    expect(seen).toMatchObject({
+      state: "done",
+      path: expect.stringMatching(/^\/echo\?key=\[hidden:\w{8}\]$/) as string,
+      status: 200,
+      mcp: { method: "tools/call", name: "add" },
+      request: { body: { text: JSON.stringify(call) } },
+      response: { body: { text: JSON.stringify(call) } },
+    });
+    // The visitor has written these.
+    expect(seen).not.toHaveProperty("visitor");
+    expect(seen).not.toHaveProperty("user");
+    await tunnel.request({ path: "/sse?count=3" }).answer;
+    const events = { body: { form: "events", events: Array.from({ length: 3 }, () => ({})) } };
+    expect(await ask("exchanges/2")).toMatchObject({ kind: "stream", response: events });
+    const said = tunnel.received.length;
+    const { id } = await ask("exchanges/2/replay", { method: "POST", body: "{}" });
+    await client.waitForJson({ event: "replay", id, status: 200 });
+    // The answer to a replay is for the inspector alone.
+    expect(tunnel.received).toHaveLength(said);
+  });
+
   it("keeps every Set-Cookie", async () => {
     const { tunnel } = await connect({ version });
     const { headers } = await tunnel.request({ path: "/cookies" }).answer;
