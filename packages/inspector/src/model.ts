@@ -68,7 +68,10 @@ export interface ExchangeDetail extends ExchangeSummary {
   /** The visitor's address, if the relay says it. */
   readonly visitor?: string;
   readonly request: MessageDetail;
-  /** The head as the service got it. Left out if it is the visitor's own. */
+  /**
+   * The head as a gate has changed it. Left out if it is the visitor's own. A service on a port may get
+   * another `Host` and `Origin` still.
+   */
   readonly forService?: { readonly path: string; readonly headers: readonly Field[] };
   readonly interim: readonly {
     readonly atMs: number;

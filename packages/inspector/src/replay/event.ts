@@ -15,6 +15,8 @@ export interface ReplayEvent {
     | {
         readonly method: string;
         readonly name?: string;
+        /** The key of the session in which the inspector shows it. */
+        readonly session?: string;
         readonly error?: { readonly code?: number; readonly message: string };
       }
     | undefined;
