@@ -107,7 +107,7 @@ export interface CaptureListener {
   answered?(entry: Captured): void;
   /** An event of an event stream. */
   event?(entry: Captured, event: CapturedEvent): void;
-  /** A message of a WebSocket. */
+  /** A message of a WebSocket. If it was compressed, it may come after `over`. */
   message?(entry: Captured, message: CapturedMessage): void;
   /** The exchange is over. */
   over?(entry: Captured): void;

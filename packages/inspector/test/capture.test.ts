@@ -1,3 +1,4 @@
+import { constants, deflateRawSync } from "node:zlib";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Entry } from "../src/capture/entry.js";
 import type { Captured } from "../src/captured.js";
@@ -247,6 +248,29 @@ describe("a WebSocket", () => {
       "message 1",
       "over 1",
     ]);
+  });
+
+  it("has the messages that are still being inflated when it ends, and holds nothing for them then", async () => {
+    const recording = new Recording();
+    const { entry, observer } = recording.begin({ upgrade: true });
+    const deflate = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+    observer.onHead(
+      { ...webSocket, headers: [...webSocket.headers, "Sec-WebSocket-Extensions", deflate] },
+      false,
+    );
+    // RFC 7692 section 7.2.1: the last four bytes of the flush are left out.
+    const packed = deflateRawSync("hello", { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
+    observer.onData(Buffer.from([0xc1, packed.length, ...packed]));
+    observer.onData(Buffer.from([0x88, 2, 0x03, 0xe8]));
+    observer.onOver(report({ status: 101 }));
+    const bytes = recording.recorder.ring.bytes;
+    await vi.waitFor(() => expect(recording.recorder.ring.bytes).toBeLessThan(bytes));
+    expect(entry.socket!.kept.map(({ kind, data }) => [kind, String(data)])).toEqual([
+      ["text", "hello"],
+      ["close", "1000"],
+    ]);
+    expect(entry.socket).toMatchObject({ dropped: 0, unread: undefined });
+    expect(recording.told.slice(2)).toEqual(["over 1", "message 1", "message 1"]);
   });
 
   it("keeps its newest messages", () => {

@@ -211,7 +211,7 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
     if (typeof report.error?.message === "string")
       this.#otherCost += stringBytes + report.error.message.length;
     this.events?.end();
-    this.socket?.end();
+    this.socket?.finish(() => this.#count());
     this.#count();
     this.#ring.tell(over, this, undefined);
     this.#pack();

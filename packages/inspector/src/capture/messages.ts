@@ -53,6 +53,19 @@ export class SocketMessages implements CapturedSocket {
     if (this.#mayRead(chunk)) this.#reader?.service(chunk);
   }
 
+  /**
+   * The connection has ended. What is still being inflated is told later, and then `onFinished` is called:
+   * nothing is held for it any more.
+   */
+  finish(onFinished: () => void): void {
+    const reader = this.#reader;
+    reader?.finish(() => {
+      if (this.#reader !== reader) return;
+      this.end();
+      onFinished();
+    });
+  }
+
   /** Reads nothing any more. `why` is told if messages may follow. */
   end(why?: string): void {
     this.#unread = this.unread ?? why;

@@ -29,6 +29,8 @@ export class SocketReader {
   readonly #service: Side | undefined;
   #state: "reading" | "unread" | "closed" = "reading";
   #unread: string | undefined;
+  /** Set while only what is still being inflated is read. */
+  #onFinished: (() => void) | undefined;
 
   /** `nowMs`: the time of a message, since the start of the exchange. */
   constructor(
@@ -62,9 +64,25 @@ export class SocketReader {
     if (this.#state === "reading") this.#service?.push(chunk);
   }
 
+  /**
+   * No more bytes come. Calls `onFinished` once, as soon as nothing waits to be inflated any more: at once, or
+   * after the last messages.
+   */
+  finish(onFinished: () => void): void {
+    if (this.#state !== "reading" || !this.#isBusy) {
+      this.close();
+      onFinished();
+      return;
+    }
+    this.#onFinished = onFinished;
+    this.#visitor?.close();
+    this.#service?.close();
+  }
+
   /** Releases everything. No message comes afterwards. */
   close(): void {
     this.#state = "closed";
+    this.#onFinished = undefined;
     this.#visitor?.close();
     this.#service?.close();
   }
@@ -103,20 +121,38 @@ export class SocketReader {
         this.#onMessage({ atMs: this.#nowMs(), from, kind, data: kept, bytes, isCut });
       },
       failed: (why) => this.#stop(why),
+      ended: () => {
+        if (!this.#isBusy) this.#finished();
+      },
     });
+  }
+
+  get #isBusy(): boolean {
+    return this.#visitor?.isBusy === true || this.#service?.isBusy === true;
+  }
+
+  #finished(): void {
+    const onFinished = this.#onFinished;
+    if (onFinished === undefined) return;
+    this.close();
+    onFinished();
   }
 
   #stop(why: string): void {
     if (this.#state !== "reading") return;
+    const onFinished = this.#onFinished;
     this.close();
     this.#state = "unread";
     this.#unread = why;
+    onFinished?.();
   }
 }
 
 interface SideHandler {
   message(kind: CapturedMessage["kind"], data: Buffer, bytes: number): void;
   failed(why: string): void;
+  /** All that was pushed before the close is read. */
+  ended(): void;
 }
 
 /** The frames that come from one end. */
@@ -148,7 +184,10 @@ class Side {
       inflater?.cleanup();
       this.#inflaterBytes = 0;
     };
-    receiver.on("finish", release);
+    receiver.on("finish", () => {
+      release();
+      handler.ended();
+    });
     receiver.on("error", (error) => {
       release();
       handler.failed(this.#faultOf(error));
@@ -161,6 +200,11 @@ class Side {
     const parts = receiver._buffers.length + receiver._fragments.length;
     const bytes = receiver._bufferedBytes + receiver._messageLength + receiver.writableLength;
     return bytes + partBytes * parts + this.#inflaterBytes;
+  }
+
+  /** Something is being inflated, or waits for that. */
+  get isBusy(): boolean {
+    return !this.#receiver.destroyed && this.#receiver.writableLength > 0;
   }
 
   push(chunk: Buffer): void {
