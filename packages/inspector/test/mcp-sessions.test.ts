@@ -241,7 +241,7 @@ describe("sessions in general", () => {
       const { entry } = rig.post(toolCall(2, "add"), { headers: own, replayOf }).json(result(2));
       replayOf = entry.id;
       expect(rig.view.call(`${entry.id}.0`, fakeHider())?.tool, id).toMatchObject({ readOnly: true });
-      expect(rig.view.tool(rig.sessions.at(-1)?.key ?? "", "add"), id).toMatchObject({ readOnly: true });
+      expect(rig.view.tool(entry, "add"), id).toMatchObject({ readOnly: true });
       expect(rig.sessions.at(-1), id).not.toHaveProperty("tools");
     }
   });
