@@ -5,8 +5,11 @@ import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import type { InspectOptions, PagePlace } from "./inspect-options.js";
 import type { Renderer } from "./render.js";
 
+/** NFS has it (lockd), and so no browser opens a page there (the bad ports of the Fetch standard). */
+const badPort = 4_045;
+
 /** The port of such pages since ngrok, and the next ones. */
-const usualPorts = Array.from({ length: 20 }, (_, i) => 4_040 + i);
+const usualPorts = Array.from({ length: 20 }, (_, i) => 4_040 + i).filter((port) => port !== badPort);
 
 /** How many ports are tried if any will do. Only the local service's own is none. */
 const maxTries = 3;

@@ -110,6 +110,11 @@ describe("the page", () => {
     expect(await listen(new Machine(all, [50_000]), undefined)).toBe(50_000);
   });
 
+  it("is not at 4045, where no browser opens a page", async () => {
+    const taken = [4_040, 4_041, 4_042, 4_043, 4_044];
+    expect(await listen(new Machine(taken), undefined)).toBe(4_046);
+  });
+
   it("is exactly where it is wanted", async () => {
     expect(await listen(new Machine([]), 5_000)).toBe(5_000);
     await expect(listen(new Machine([5_000]), 5_000)).rejects.toMatchObject({ code: "unavailable" });
