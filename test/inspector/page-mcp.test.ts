@@ -86,6 +86,10 @@ describe.skipIf(missingProgram("chromium"))("MCP on the inspector's page", () =>
     await page.getByRole("combobox", { name: "Outcome" }).selectOption("tool error");
     await expect.poll(() => rows.count()).toBe(1);
     await page.getByRole("combobox", { name: "Tool or method" }).selectOption("weather");
+    await page.waitForURL(
+      ({ search }) => search === "?view=mcp&session=s1&call=15.0&called=weather&outcome=tool_error",
+    );
+    await page.reload();
     await page.getByText("No call matches.").waitFor();
     await page.getByRole("button", { name: "Show all" }).click();
     await expect.poll(() => rows.count()).toBe(calls.length);
@@ -236,6 +240,35 @@ describe.skipIf(missingProgram("chromium"))("MCP on the inspector's page", () =>
     await page.getByText('{"content":[{"type":"te', { exact: true }).waitFor();
   });
 
+  it("shows no control character of a name, and the order of right-to-left texts", async () => {
+    const folded = {
+      outer: { "\u202egnp": 1, "": 2 },
+      "": "",
+      "\u05e9\u05dc\u05d5\u05dd": "\u0645\u0631\u062d\u0628\u0627",
+    };
+    const page = await openResult(folded);
+    const tree = page.getByRole("tree", { name: "Result" });
+    await page.locator(".json", { has: tree }).getByRole("button", { name: "Collapse all" }).click();
+    await tree.getByText('{ \\u202egnp, "" }').waitFor();
+    await tree
+      .getByRole("treeitem")
+      .filter({ hasText: /^"": ""/ })
+      .waitFor();
+    // The name stands on the left of its value, though both are written to the left.
+    const row = tree.getByRole("treeitem").filter({ hasText: "\u05e9" });
+    const [name, value] = await Promise.all(
+      [".json-key", ".json-string"].map((part) => row.locator(part).boundingBox()),
+    );
+    expect(name!.x + name!.width).toBeLessThanOrEqual(value!.x + 1);
+  });
+
+  it("gives each time in a timeline one line", async () => {
+    const { page } = await open("?view=mcp&session=s1&call=12.0");
+    const time = page.locator(".timeline-at").last();
+    expect(await time.innerText()).toBe("+1 min 11 s");
+    expect((await time.boundingBox())?.height).toBeLessThan(30);
+  });
+
   it("says that a call is not kept any more", async () => {
     const { page } = await open("?view=mcp&session=s1&call=99.0");
     await page.getByText("not kept any more").waitFor();
@@ -265,47 +298,40 @@ describe.skipIf(missingProgram("chromium"))("MCP on the inspector's page", () =>
     expect(await bottom()).toBeLessThan(2);
   });
 
-  describe.each([
-    { viewport: { width: 1_280, height: 800 }, colorScheme: "light" },
-    { viewport: { width: 390, height: 844 }, colorScheme: "dark" },
-  ] as const)("is accessible: $viewport.width px, $colorScheme", (options) => {
-    async function expectWell(page: Page): Promise<void> {
-      await expectAccessible(page);
-      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(options.viewport.width);
-    }
+  describe("is accessible", { timeout: 60_000 }, () => {
     const show = async (query: string, fixtures: Partial<Fixtures> = {}): Promise<Page> =>
-      (await open(query, fixtures, { ...options, bypassCSP: true })).page;
+      (await open(query, fixtures, { bypassCSP: true })).page;
 
     it("without a session", async () => {
       const page = await show("?view=mcp", { sessions: [] });
       await page.getByRole("heading", { name: "No MCP yet" }).waitFor();
-      await expectWell(page);
+      await expectAccessible(page);
     });
 
     it("the sessions", async () => {
       const page = await show("?view=mcp");
       await page.getByRole("link", { name: /Claude/ }).waitFor();
-      await expectWell(page);
+      await expectAccessible(page);
     });
 
     it("a session, with the schema of a tool", async () => {
       const page = await show("?view=mcp&session=s1");
       await page.locator(".about summary").last().click();
       await page.getByRole("tree").waitFor();
-      await expectWell(page);
+      await expectAccessible(page);
     });
 
     it("a call with an image, a secret and JSON", async () => {
       const page = await show("?view=mcp&session=s1&call=15.0");
       await page.getByRole("img").waitFor();
-      await expectWell(page);
+      await expectAccessible(page);
     });
 
     it("a call with notes and a timeline, its messages unfolded", async () => {
       const page = await show("?view=mcp&session=s1&call=12.0");
       await page.locator(".timeline").waitFor();
       for (const message of await page.locator(".timeline summary").all()) await message.click();
-      await expectWell(page);
+      await expectAccessible(page);
     });
 
     it("servers on stdio, with a long line", async () => {
@@ -314,7 +340,7 @@ describe.skipIf(missingProgram("chromium"))("MCP on the inspector's page", () =>
         servers: [{ processes: [processOf({ lines })], started: 1, failed: 0 }],
       });
       await page.getByText("stray").waitFor();
-      await expectWell(page);
+      await expectAccessible(page);
     });
   });
 });

@@ -2,19 +2,19 @@ import { areKeysOn, turnKeys } from "./keys.ts";
 import { Dialog } from "./parts/dialog.tsx";
 
 const keys: readonly (readonly [key: string, what: string])[] = [
-  ["j  ↓", "next exchange"],
-  ["k  ↑", "previous exchange"],
+  ["j  ↓", "next request or call"],
+  ["k  ↑", "previous request or call"],
   ["Home  End", "newest, oldest"],
   ["Page Up  Page Down", "a page up, down"],
   ["Enter", "show the details"],
-  ["Escape", "close the details"],
+  ["Escape", "close the details, or go back"],
   ["/", "search"],
   ["e", "errors only, or all"],
   ["f", "all filters"],
-  ["r", "replay"],
-  ["c", "mark for comparison, then compare"],
+  ["r", "replay or edit"],
+  ["c", "mark, then compare"],
   ["y", "copy as curl"],
-  ["p", "pause or resume the capture"],
+  ["p", "pause, or resume"],
   ["?", "this list"],
 ];
 

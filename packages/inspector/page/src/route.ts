@@ -16,6 +16,15 @@ export interface Route {
   readonly compare: readonly [a: number, b: number] | undefined;
   /** Filters of the list of traffic. */
   readonly filters: Filters;
+  /** Filters of the calls of a session. They stay from one session to the next. */
+  readonly callFilters: CallFilters;
+}
+
+export interface CallFilters {
+  readonly text?: string;
+  /** The name of a tool, a prompt or a resource, or a method without one. */
+  readonly tool?: string;
+  readonly outcome?: string;
 }
 
 export type FilterName = keyof Filters;
@@ -33,6 +42,12 @@ const filterParams: readonly (readonly [FilterName, string])[] = [
   ["slower", "slower"],
   ["kind", "kind"],
   ["replays", "replays"],
+];
+
+const callParams: readonly (readonly [keyof CallFilters, string])[] = [
+  ["text", "find"],
+  ["tool", "called"],
+  ["outcome", "outcome"],
 ];
 
 const current = signal(readRoute(location.search));
@@ -80,11 +95,6 @@ export function queryOf(filters: Filters): string {
 function readRoute(search: string): Route {
   const params = new URLSearchParams(search);
   const view = views.find((name) => name === params.get("view")) ?? "traffic";
-  const filters: Partial<Record<FilterName, string>> = {};
-  for (const [name, param] of filterParams) {
-    const value = params.get(param);
-    if (value !== null && value !== "") filters[name] = value;
-  }
   const pair = /^(\d{1,15})-(\d{1,15})$/.exec(params.get("compare") ?? "");
   const id = /^\d{1,15}$/.exec(params.get("id") ?? "");
   return {
@@ -93,11 +103,24 @@ function readRoute(search: string): Route {
     session: params.get("session") ?? undefined,
     call: params.get("call") ?? undefined,
     compare: pair === null ? undefined : [Number(pair[1]), Number(pair[2])],
-    filters: filters as Filters,
+    filters: readParams(params, filterParams) as Filters,
+    callFilters: readParams(params, callParams),
   };
 }
 
-function hrefOfRoute({ view, id, session, call, compare, filters }: Route): string {
+function readParams<Name extends string>(
+  params: URLSearchParams,
+  names: readonly (readonly [Name, string])[],
+): Partial<Record<Name, string>> {
+  const values: Partial<Record<Name, string>> = {};
+  for (const [name, param] of names) {
+    const value = params.get(param);
+    if (value !== null && value !== "") values[name] = value;
+  }
+  return values;
+}
+
+function hrefOfRoute({ view, id, session, call, compare, filters, callFilters }: Route): string {
   const params = new URLSearchParams();
   if (view !== "traffic") params.set("view", view);
   if (id !== undefined) params.set("id", String(id));
@@ -106,6 +129,10 @@ function hrefOfRoute({ view, id, session, call, compare, filters }: Route): stri
   if (compare !== undefined) params.set("compare", compare.join("-"));
   for (const [name, param] of filterParams) {
     const value = filters[name];
+    if (value !== undefined && value !== "") params.set(param, value);
+  }
+  for (const [name, param] of callParams) {
+    const value = callFilters[name];
     if (value !== undefined && value !== "") params.set(param, value);
   }
   return params.size === 0 ? location.pathname : `${location.pathname}?${params}`;

@@ -42,8 +42,8 @@ export function ComparePage({ a, b, onClose }: CompareProps) {
       {[left, right].map(
         ({ problem }, place) =>
           problem !== undefined && (
-            <p key={place} class="pane-word bad">
-              {place === 0 ? a : b}: {problem}
+            <p key={place} class="bad" role="alert">
+              Exchange {place === 0 ? a : b}: {problem}
             </p>
           ),
       )}

@@ -28,16 +28,47 @@ export function ReplayDialog({ detail, onClose }: ReplayProps) {
     callKey,
   );
   const isThere = callKey === undefined || data !== undefined || problem !== undefined;
+  const [isEdited, setEdited] = useState(false);
+  const [isAsking, setAsking] = useState(false);
+  const leave = (): void => {
+    if (isEdited) setAsking(true);
+    else onClose();
+  };
   const what = data?.name ?? detail.mcp?.name ?? detail.mcp?.method ?? `${detail.method} ${detail.path}`;
   return (
-    <Dialog title={`Send again: ${printable(shortened(what), true)}`} onClose={onClose}>
+    <Dialog title={`Send again: ${printable(shortened(what), true)}`} onClose={leave}>
+      {isAsking && <LeaveDialog onLeave={onClose} onStay={() => setAsking(false)} />}
       {detail.noReplay !== undefined ? (
         <p>
           <Plain text={detail.noReplay} />
         </p>
       ) : (
-        isThere && <Sending detail={detail} call={data} onClose={onClose} />
+        isThere && (
+          <Sending
+            detail={detail}
+            call={data}
+            onEdit={() => setEdited(true)}
+            onLeave={leave}
+            onClose={onClose}
+          />
+        )
       )}
+    </Dialog>
+  );
+}
+
+function LeaveDialog({ onLeave, onStay }: { readonly onLeave: () => void; readonly onStay: () => void }) {
+  return (
+    <Dialog title="Discard what you have changed?" onClose={onStay}>
+      <p>It has not been sent.</p>
+      <div class="dialog-actions">
+        <button type="button" class="button danger" onClick={onLeave}>
+          Discard
+        </button>
+        <button type="button" class="button" onClick={onStay}>
+          Go on editing
+        </button>
+      </div>
     </Dialog>
   );
 }
@@ -62,12 +93,18 @@ type Mode = "same" | "arguments" | "raw";
 interface SendingProps {
   readonly detail: ExchangeDetail;
   readonly call: CallDetail | undefined;
+  /** Called when anything was typed or chosen in a form. */
+  readonly onEdit: () => void;
+  readonly onLeave: () => void;
+  /** Called when it was sent. */
   readonly onClose: () => void;
 }
 
-function Sending({ detail, call, onClose }: SendingProps) {
+function Sending({ detail, call, onEdit, onLeave, onClose }: SendingProps) {
   const fields = call === undefined ? undefined : argumentFields(call);
   const [mode, setMode] = useState<Mode>("same");
+  // A form that was left for another one keeps what was typed.
+  const [opened, setOpened] = useState<ReadonlySet<Mode>>(new Set());
   const [warning, setWarning] = useState(detail.replayWarning);
   const [isConfirmed, setConfirmed] = useState(false);
   const [isSending, setSending] = useState(false);
@@ -109,6 +146,7 @@ function Sending({ detail, call, onClose }: SendingProps) {
               type="checkbox"
               checked={isConfirmed}
               onChange={(event) => setConfirmed(event.currentTarget.checked)}
+              onInput={(event) => event.stopPropagation()}
             />{" "}
             Send it all the same
           </label>
@@ -127,7 +165,7 @@ function Sending({ detail, call, onClose }: SendingProps) {
         >
           {mode === "same" ? "Send again" : "Send edited"}
         </button>
-        <button type="button" class="button" onClick={onClose}>
+        <button type="button" class="button" onClick={onLeave}>
           Cancel
         </button>
       </div>
@@ -150,7 +188,10 @@ function Sending({ detail, call, onClose }: SendingProps) {
               name="replay-mode"
               class="offscreen"
               checked={name === mode}
-              onChange={() => setMode(name)}
+              onChange={() => {
+                setMode(name);
+                setOpened(new Set(opened).add(name));
+              }}
             />
             {text}
           </label>
@@ -167,15 +208,19 @@ function Sending({ detail, call, onClose }: SendingProps) {
           {end}
         </form>
       )}
-      {mode === "arguments" && call !== undefined && fields !== undefined && (
-        <ArgumentsForm call={call} fields={fields} onSend={(body) => void send({ body })}>
-          {end}
-        </ArgumentsForm>
+      {opened.has("arguments") && call !== undefined && fields !== undefined && (
+        <div hidden={mode !== "arguments"} onInput={onEdit}>
+          <ArgumentsForm call={call} fields={fields} onSend={(body) => void send({ body })}>
+            {mode === "arguments" && end}
+          </ArgumentsForm>
+        </div>
       )}
-      {mode === "raw" && (
-        <RawForm detail={detail} call={call} onSend={(edit) => void send(edit)}>
-          {end}
-        </RawForm>
+      {opened.has("raw") && (
+        <div hidden={mode !== "raw"} onInput={onEdit}>
+          <RawForm detail={detail} call={call} onSend={(edit) => void send(edit)}>
+            {mode === "raw" && end}
+          </RawForm>
+        </div>
       )}
     </>
   );

@@ -49,12 +49,12 @@ function TextBody({ body, what }: { readonly body: Body & { form: "text" }; read
         </h4>
         {body.json && (
           <button type="button" class="link" aria-pressed={isRaw} onClick={() => setRaw(!isRaw)}>
-            {isRaw ? "as a tree" : "as sent"}
+            {isRaw ? "As a tree" : "As sent"}
           </button>
         )}
         {!isTree && (
           <button type="button" class="link" onClick={() => void copyText(body.text, `the ${what}`)}>
-            copy
+            Copy
           </button>
         )}
       </div>

@@ -28,18 +28,23 @@ export function Dialog({ title, onClose, children }: DialogProps) {
         event.preventDefault();
         onClose();
       }}
+      // Chromium closes it without asking for a second Escape with nothing typed or clicked in between.
+      onClose={() => {
+        dialog.current?.showModal();
+        onClose();
+      }}
       // A click may begin in a text that is selected, and end beside the dialog.
       onPointerDown={(event) => {
         if (event.target === dialog.current) onClose();
       }}
     >
       <div class="dialog-inner">
-        <header class="dialog-head">
+        <div class="dialog-head">
           <h2 id={titleId}>{title}</h2>
           <button type="button" class="button quiet" onClick={onClose}>
             Close
           </button>
-        </header>
+        </div>
         {children}
       </div>
     </dialog>

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { bytesText, countText } from "../format.ts";
 import { type JsonNode, sizeOf } from "./json-text.ts";
-import { Plain } from "./text.tsx";
+import { Plain, printable } from "./text.tsx";
 
 interface ValueProps {
   readonly node: JsonNode;
@@ -34,8 +34,15 @@ export function JsonValue({ node, opens, isOpen }: ValueProps) {
 function sizeText(node: JsonNode, isOpen: boolean): string {
   if (node.kind === "array") return `[${countText(sizeOf(node), "item")}]`;
   if (node.kind !== "object" || isOpen) return `{${countText(sizeOf(node), "member")}}`;
-  const keys = node.members.slice(0, 4).map(({ key }) => (key.length > 20 ? `${key.slice(0, 20)}…` : key));
+  const keys = node.members
+    .slice(0, 4)
+    .map(({ key }) => keyText(key.length > 20 ? `${key.slice(0, 20)}…` : key));
   return `{ ${keys.join(", ")}${node.members.length > keys.length ? ", …" : ""} }`;
+}
+
+/** An empty key would not be seen. */
+function keyText(key: string): string {
+  return key === "" ? '""' : printable(key, true);
 }
 
 /** Longer strings are cut until the user wants all. */

@@ -193,7 +193,11 @@ function Row({ row, onTurn }: RowProps) {
           <span class="json-line">
             {row.label !== undefined && (
               <span class={typeof row.label === "number" ? "json-place" : "json-key"}>
-                {typeof row.label === "number" ? row.label : <Plain text={row.label} oneLine />}
+                {typeof row.label === "number" ? (
+                  row.label
+                ) : (
+                  <Plain text={row.label === "" ? '""' : row.label} oneLine />
+                )}
                 <span class="json-colon">: </span>
               </span>
             )}

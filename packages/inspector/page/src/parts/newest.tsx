@@ -19,7 +19,11 @@ export function Newest<T>({ items, dropped, one, children }: NewestProps<T>) {
   const from = Math.max(0, items.length - shown);
   return (
     <>
-      {dropped > 0 && <p class="muted">{countText(dropped, one)} before these are not kept.</p>}
+      {dropped > 0 && (
+        <p class="muted">
+          {countText(dropped, one)} before these {dropped === 1 ? "is" : "are"} not kept.
+        </p>
+      )}
       {from > 0 && (
         <button type="button" class="link" onClick={() => setShown(shown + shownAtOnce)}>
           show earlier ones ({from.toLocaleString("en")} hidden)

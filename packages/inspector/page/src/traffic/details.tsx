@@ -39,15 +39,16 @@ export function Details({ id }: { readonly id: number }) {
   }, [id]);
   return (
     <section class="details" aria-label={`Exchange ${id}`} tabIndex={-1} ref={panel}>
+      {/* It stays in sight: over the list it is the only way back, where no key Escape is. */}
+      <div class="detail-close">
+        <CloseButton onClose={close} />
+      </div>
       <ExchangeOfTexts.Provider value={id}>
         {state.kind === "loaded" ? (
-          <Loaded key={id} detail={state.detail} isGone={state.isGone} onClose={close} />
+          <Loaded key={id} detail={state.detail} isGone={state.isGone} />
         ) : (
           <header class="detail-head">
-            <div class="detail-title">
-              <h2>Exchange {id}</h2>
-              <CloseButton onClose={close} />
-            </div>
+            <h2>Exchange {id}</h2>
             {state.kind === "failed" && (
               <p class="bad" role="alert">
                 {printable(state.message)}
@@ -72,23 +73,19 @@ function CloseButton({ onClose }: { readonly onClose: () => void }) {
 interface LoadedProps {
   readonly detail: ExchangeDetail;
   readonly isGone: boolean;
-  readonly onClose: () => void;
 }
 
-function Loaded({ detail, isGone, onClose }: LoadedProps) {
+function Loaded({ detail, isGone }: LoadedProps) {
   const { request, response, forService, interim, socket, timing } = detail;
   return (
     <>
       <header class="detail-head">
-        <div class="detail-title">
-          <h2>
-            <span class="detail-method">{printable(detail.method, true)}</span>{" "}
-            <span class="mono">
-              <Plain text={detail.path} oneLine limit={400} />
-            </span>
-          </h2>
-          <CloseButton onClose={onClose} />
-        </div>
+        <h2>
+          <span class="detail-method">{printable(detail.method, true)}</span>{" "}
+          <span class="mono">
+            <Plain text={detail.path} oneLine limit={240} />
+          </span>
+        </h2>
         <Facts detail={detail} />
         {detail.kind !== "refused" && <Actions detail={detail} isGone={isGone} />}
         {isGone && (
@@ -201,7 +198,7 @@ function Actions({ detail, isGone }: { readonly detail: ExchangeDetail; readonly
   return (
     <div class="detail-actions">
       <button type="button" class="button primary" disabled={!canReplay} onClick={() => setReplaying(true)}>
-        Replay…
+        Replay or edit…
       </button>
       <button type="button" class="button" onClick={() => markOrCompare(id)}>
         {compareText}

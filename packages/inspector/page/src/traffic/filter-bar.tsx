@@ -31,7 +31,7 @@ const labels: Readonly<Record<FilterName, string>> = {
 const inPanel: readonly (readonly [FilterName, placeholder: string])[] = [
   ["method", "GET,POST"],
   ["path", "/mcp"],
-  ["status", "404, 5xx, 200-299"],
+  ["status", "404, 5xx"],
   ["mcp", "tools/call"],
   ["tool", "name or URI"],
   ["slower", "ms"],

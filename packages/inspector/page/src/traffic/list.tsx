@@ -4,7 +4,8 @@ import type { ExchangeSummary } from "../../../src/model.ts";
 import { countText } from "../format.ts";
 import { useKeys } from "../keys.ts";
 import { go, queryOf, route } from "../route.ts";
-import { entries, link, positionOf } from "../store.ts";
+import { entries, link, positionOf, state } from "../store.ts";
+import { printable } from "../parts/text.tsx";
 import { Row } from "./row.tsx";
 import { rowWindow, scrolledTo } from "./window.ts";
 
@@ -215,6 +216,7 @@ export function ExchangeList() {
 
 function Empty() {
   if (link.value.kind === "connecting") return null;
+  const url = state.value?.url;
   const isFiltered = queryOf(route.value.filters) !== "";
   return (
     <div class="empty">
@@ -224,7 +226,10 @@ function Empty() {
           Clear the filters
         </button>
       ) : (
-        <p class="muted">They show up here as they come through the tunnel.</p>
+        <p class="muted">
+          They show up here as they come to{" "}
+          {url === undefined ? "the tunnel" : <code>{printable(url, true)}</code>}.
+        </p>
       )}
     </div>
   );

@@ -116,7 +116,11 @@ function Marks({ entry }: { readonly entry: ExchangeSummary }) {
   return (
     <>
       {marked.value === id && <span class="badge mcp">A</span>}
-      {replayOf !== undefined && <span class="badge mcp">replay of {replayOf}</span>}
+      {replayOf !== undefined && (
+        <span class="badge mcp">
+          replay<span class="wider"> of {replayOf}</span>
+        </span>
+      )}
       {refusal !== undefined && (
         <span class="badge bad">refused{refusal.count > 1 && ` ×${refusal.count.toLocaleString("en")}`}</span>
       )}

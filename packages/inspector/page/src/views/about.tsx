@@ -21,7 +21,7 @@ export function About({ session, tools, calls }: AboutProps) {
     ["Path", printable(session.path, true)],
     ["Revision", session.protocolVersion && printable(session.protocolVersion, true)],
     ["Session id", session.id && printable(session.id, true)],
-    ["From", timeText(session.startedAt)],
+    ["Began", timeText(session.startedAt)],
     ["Last seen", timeText(session.lastAt)],
     ["Ended", session.endedAt === undefined ? undefined : timeText(session.endedAt)],
     ["Calls", `${session.calls}, ${countText(session.errors, "error")}, ${countText(notes, "note")}`],
@@ -31,6 +31,7 @@ export function About({ session, tools, calls }: AboutProps) {
   ];
   return (
     <section class="pane about" aria-label="About this session" tabIndex={-1}>
+      <h2>About this session</h2>
       <dl class="about-facts">
         {facts.map(
           ([name, value]) =>
@@ -47,7 +48,7 @@ export function About({ session, tools, calls }: AboutProps) {
       {listed !== undefined && (
         <p class="muted">
           Every conversation pays for these {bytesText(listed.bytes)} with its context: about{" "}
-          {countText(Math.round(listed.bytes / bytesForToken), "token")}.
+          {countText(roughly(listed.bytes / bytesForToken), "token")}.
         </p>
       )}
       <ul class="tool-list">
@@ -63,6 +64,11 @@ export function About({ session, tools, calls }: AboutProps) {
 
 /** A rule of thumb for English and JSON. */
 const bytesForToken = 4;
+
+/** Two digits: it is no more than a guess. */
+function roughly(count: number): number {
+  return Number(count.toPrecision(2));
+}
 
 function capabilitiesText(names: readonly string[]): string {
   return names.length === 0 ? "nothing special" : printable(names.join(", "), true);

@@ -109,7 +109,7 @@ function CallHead({ call }: { readonly call: CallDetail }) {
       <div class="call-actions">
         <button
           type="button"
-          class="button"
+          class="button primary"
           title="Send it again, as it was or edited (r)"
           onClick={() => setReplaying(true)}
         >

@@ -114,6 +114,8 @@ function TextBlock({ kind, more, text }: TextBlockProps) {
       <BlockKind kind={isJson ? `${kind}, JSON` : kind} more={more} />
       {isJson ? (
         <JsonView text={text} label="Text" />
+      ) : text === "" ? (
+        <p class="muted">Empty.</p>
       ) : (
         <pre class="text">
           <Plain text={text} />

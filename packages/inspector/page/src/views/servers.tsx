@@ -81,7 +81,11 @@ function Process({ child }: { readonly child: ServerProcess }) {
       ) : (
         <Lines child={child} />
       )}
-      {dropped > 0 && <p class="muted">{countText(dropped, "earlier line")} are not kept any more.</p>}
+      {dropped > 0 && (
+        <p class="muted">
+          {countText(dropped, "earlier line")} {dropped === 1 ? "is" : "are"} not kept any more.
+        </p>
+      )}
     </article>
   );
 }

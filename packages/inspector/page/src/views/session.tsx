@@ -1,4 +1,3 @@
-import { signal } from "@preact/signals";
 import { useState } from "preact/hooks";
 import type { CallOutcome, McpCall, SessionDetail } from "../../../src/model.ts";
 import { countText, durationText, timeText } from "../format.ts";
@@ -7,7 +6,7 @@ import { Link } from "../parts/link.tsx";
 import { useLive } from "../parts/live.ts";
 import { moveAmongLinks } from "../parts/rows.ts";
 import { printable } from "../parts/text.tsx";
-import { go, route } from "../route.ts";
+import { type CallFilters, go, route } from "../route.ts";
 import { sessions } from "../store.ts";
 import { About } from "./about.tsx";
 import { CallName, Outcome, outcomes } from "../parts/outcome.tsx";
@@ -65,13 +64,6 @@ export function SessionPane({ sessionKey, callKey }: SessionProps) {
   );
 }
 
-/** Stays while the user goes from one session to another. */
-const filters = signal<{ readonly text: string; readonly tool: string; readonly outcome: string }>({
-  text: "",
-  tool: "",
-  outcome: "",
-});
-
 const shownAtOnce = 200;
 
 function Calls({
@@ -82,7 +74,7 @@ function Calls({
   readonly callKey: string | undefined;
 }) {
   const [shown, setShown] = useState(shownAtOnce);
-  const { text, tool, outcome } = filters.value;
+  const { text = "", tool = "", outcome = "" } = route.value.callFilters;
   const names = [...new Set(calls.map(({ name, method }) => name ?? method))].sort();
   const wanted = text.toLowerCase();
   const matching = calls.filter(
@@ -104,8 +96,8 @@ function Calls({
     k: () => step(-1),
     "/": () => document.querySelector<HTMLElement>(".calls-text")?.focus(),
   });
-  const change = (by: Partial<typeof filters.value>): void => {
-    filters.value = { ...filters.value, ...by };
+  const change = (by: CallFilters): void => {
+    go({ callFilters: { ...route.peek().callFilters, ...by } }, "replace");
     setShown(shownAtOnce);
   };
   return (
