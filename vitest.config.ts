@@ -8,6 +8,7 @@ const separate: Readonly<Record<string, string>> = {
   hosts: "test/hosts/**",
   image: "test/packaging/image.test.ts",
   inspector: "test/inspector/**",
+  pictures: "test/pictures/**",
   services: "test/services/**",
   stdio: "test/stdio/**",
   survey: "test/survey/**",
