@@ -224,7 +224,6 @@ export const packages = {
     knows: ["shared", "protocol", "client"],
     layers: [
       {
-        "encodings.ts": "a Content-Encoding, undone",
         "limits.ts": "bounds of what is kept",
         "model.ts": "the entry /model: what the API speaks",
         "rpc.ts": "what is read of a JSON-RPC message",
@@ -234,6 +233,7 @@ export const packages = {
         "version.ts": "the version of the package",
       },
       {
+        "encodings.ts": "a Content-Encoding, undone",
         lines: "what is read of a request for its line, with nothing of the ring",
         "reading.ts": "what was read of the MCP messages of one entry",
       },

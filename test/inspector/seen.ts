@@ -76,8 +76,8 @@ function outcomeOf({ from, message }: Passed): string {
 
 /**
  * Answers and progress of earlier requests are none of it. SDK 1.32's client resumes the stream of a POST a
- * second after an answer that is an error, as if none had come. server-everything then sends all events since,
- * those of other streams too. Both do so without a tunnel.
+ * second after an answer that is an error, as if none had come. server-everything then sends all events
+ * since, those of other streams too. Both do so without a tunnel.
  */
 function kindOf({ from, message }: Passed, id: unknown, token: unknown): string[] {
   const { method } = message;

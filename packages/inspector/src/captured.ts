@@ -112,8 +112,8 @@ export interface CaptureListener {
   /** The exchange is over. */
   over?(entry: Captured): void;
   /**
-   * The entry has left the ring. If it was open, it has nothing but its head after this call. Otherwise it has
-   * lost its bodies, unless somebody holds it.
+   * The entry has left the ring. If it was open, it has nothing but its head after this call. Otherwise it
+   * has lost its bodies, unless somebody holds it.
    */
   gone?(entry: Captured): void;
 }

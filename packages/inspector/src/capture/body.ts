@@ -102,7 +102,9 @@ export class Body implements CapturedBody {
     return from + copied;
   }
 
-  /** Small bodies get small blocks. Many small chunks share one, which is as long as what came before them. */
+  /**
+   * Small bodies get small blocks. Many small chunks share one, which is as long as what came before them.
+   */
   #newBlock(needed: number): Buffer {
     const size = Math.max(needed, minBlockBytes, this.kept);
     return size > blockBytes / 2 ? this.#blocks.take() : Buffer.allocUnsafeSlow(size);

@@ -65,8 +65,8 @@ export class SocketReader {
   }
 
   /**
-   * No more bytes come. Calls `onFinished` once, as soon as nothing waits to be inflated any more: at once, or
-   * after the last messages.
+   * No more bytes come. Calls `onFinished` once, as soon as nothing waits to be inflated any more: at once,
+   * or after the last messages.
    */
   finish(onFinished: () => void): void {
     if (this.#state !== "reading" || !this.#isBusy) {

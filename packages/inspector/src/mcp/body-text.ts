@@ -19,7 +19,8 @@ const unlimited: Room["unpacked"] = { take: () => true };
 
 /**
  * The text of what is kept of a body, its Content-Encoding undone. Undefined if nothing is kept, or if the
- * encoding is not known, or if the text is longer than what is kept of a body, or than what `unpacked` allows.
+ * encoding is not known, or if the text is longer than what is kept of a body, or than what `unpacked`
+ * allows.
  */
 export function bodyText(
   body: CapturedBody,

@@ -8,7 +8,9 @@ export interface Secret {
   readonly quote?: string;
 }
 
-/** Secrets of one view that have marks. A mark is a hash, and a text of strangers may have 100,000 secrets. */
+/**
+ * Secrets of one view that have marks. A mark is a hash, and a text of strangers may have 100,000 secrets.
+ */
 const maxMarked = 5_000;
 
 /** What stands in the place of secrets, and what they were. */
