@@ -226,6 +226,27 @@ describe.skipIf(missingProgram("chromium"))("the screens of the inspector's page
     expect((await path.boundingBox())?.width).toBeGreaterThan(25);
   });
 
+  it("have a head in which nothing lies over anything else, however long the service is called", async () => {
+    const state = stateOf({ service: "npx -y @modelcontextprotocol/server-everything stdio" });
+    const { page } = closing(
+      await openPage(browser, { state, servers: [{ started: 0, failed: 0, processes: [] }] }, "", {
+        viewport: { width: 390, height: 844 },
+      }),
+    );
+    const right = async (selector: string): Promise<number> =>
+      page
+        .locator(selector)
+        .last()
+        .evaluate((element) => element.getBoundingClientRect().right);
+    const left = async (selector: string): Promise<number> =>
+      page.locator(selector).evaluate((element) => element.getBoundingClientRect().left);
+    expect(await right(".brand span")).toBeLessThanOrEqual(await left(".actions"));
+    expect(await right(".tabs a")).toBeLessThanOrEqual(await left(".where-service"));
+    expect(await page.locator(".actions").evaluate((element) => element.getBoundingClientRect().right)).toBe(
+      390 - 12,
+    );
+  });
+
   it("name calls where keys move through them", async () => {
     const { page } = closing(await openPage(browser));
     await page.keyboard.press("?");

@@ -237,7 +237,7 @@ function Problem({ detail }: { readonly detail: ExchangeDetail }) {
   if (mcp?.error === undefined) return null;
   return (
     <p class="callout bad">
-      <strong>{mcp.error.code === undefined ? "MCP error" : `JSON-RPC error ${mcp.error.code}`}: </strong>
+      <strong>{mcp.error.code === undefined ? "Tool error" : `JSON-RPC error ${mcp.error.code}`}: </strong>
       <Plain text={mcp.error.message} />
     </p>
   );

@@ -56,7 +56,13 @@ function Call({ call }: { readonly call: CallDetail }) {
       <Notes notes={call.notes} />
       {error !== undefined && (
         <p class="call-error" role="note">
-          <strong>{error.code === undefined ? "Error" : `Error ${error.code}`}</strong>{" "}
+          <strong>
+            {error.code === undefined
+              ? call.outcome === "tool_error"
+                ? "Tool error"
+                : "Error"
+              : `Error ${error.code}`}
+          </strong>{" "}
           <Plain text={error.message} />
         </p>
       )}
