@@ -184,5 +184,6 @@ echo "$@" >> "${join(work, "said")}"
         },
       });
     }
-  });
+    // npm packs eight packages.
+  }, 60_000);
 });

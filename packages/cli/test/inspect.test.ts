@@ -76,9 +76,9 @@ describe("the options", () => {
   });
 
   it("say what to do when they have swallowed the service", () => {
-    expect(() => read(["--inspect", "3000"])).toThrow(/mcp-tunnel-client 3000 --inspect.*127\.0\.0\.1:3000/);
+    expect(() => read(["--inspect", "3000"])).toThrow(/127\.0\.0\.1:3000.*mcp-tunnel-client 3000 --inspect/);
     expect(() => read(["--inspect", "myapp"])).toThrow(
-      /mcp-tunnel-client myapp --inspect.*127\.0\.0\.1:4040/,
+      /127\.0\.0\.1:4040.*mcp-tunnel-client myapp --inspect/,
     );
   });
 

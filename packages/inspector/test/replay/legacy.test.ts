@@ -109,7 +109,7 @@ describe("a session of its own", () => {
   it("is not begun for a visitor who has put an Mcp-Session-Id into any request", async () => {
     // The user sends a GET again that changes nothing, and its path would get a POST that nobody has read.
     const { service, got } = server(() => json({}));
-    const mcp = mcpOf("legacy", { summary: () => undefined });
+    const mcp = mcpOf("legacy", { summary: () => undefined, era: () => undefined });
     const replays = closing(startReplays(service, mcp));
     const named = (method: string) =>
       captured({ method, path: "/orders/7", headers: ["Mcp-Session-Id", "x"] });
