@@ -6,6 +6,7 @@ import { expect, it } from "vitest";
 import { Recorder } from "../../packages/inspector/src/capture/recorder.js";
 import type { Captured } from "../../packages/inspector/src/captured.js";
 import { Replayer } from "../../packages/inspector/src/replay/replayer.js";
+import { noMcp } from "../../packages/inspector/test/support/replay-rig.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { startInProcess } from "../support/in-process.js";
 
@@ -16,9 +17,7 @@ const closing = closingAfterEach();
 it("a replay goes past the gate, and no visitor's key comes with it", async () => {
   const seen: { key: string | undefined; user: unknown }[] = [];
   const recorder = new Recorder({ maxBytes: 1_000_000, maxExchanges: 100 }, []);
-  const replayer = new Replayer(recorder, { summary: () => undefined } as never, {
-    secretOf: () => undefined,
-  });
+  const replayer = new Replayer(recorder, noMcp, { secretOf: () => undefined });
   const inner = createService({
     handler: (req, res) => {
       seen.push({ key: req.headers.authorization, user: req.headers["x-tunnel-user"] });

@@ -136,9 +136,10 @@ export async function everythingScenario(session: Session): Promise<void> {
   }
   await step("the task's state", () => session.call("tasks/get", { taskId }));
 
-  // The server never answers it, and takes no note of it: it goes on to report progress.
+  // The server never answers it, and takes no note of it: it goes on to report progress. It takes long enough
+  // for the client to give it up before its end.
   await step("a call that is given up fails", async () => {
-    const call = cancelling(session, "trigger-long-running-operation", { duration: 0.3, steps: 3 });
+    const call = cancelling(session, "trigger-long-running-operation", { duration: 1.2, steps: 3 });
     await journal.received("notifications/progress", 3);
     return call;
   });
