@@ -120,7 +120,8 @@ it.skipIf(!tellsMemory)(
     );
     for (const stream of open) stream.destroy();
     expect(kept["bytes"]).toBeLessThanOrEqual(64 * mebibyte);
-    expect(kept["exchanges"]).toBeGreaterThan(streams);
+    // In the long run the ring is full, and downloads have pushed the streams out of it.
+    if (minutes > 1) expect(kept["bytes"]).toBeGreaterThan(60 * mebibyte);
     expect(more - base).toBeLessThan(maxMoreBytes);
   },
   totalMs + 60_000,
