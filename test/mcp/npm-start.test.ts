@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { closingAfterEach } from "../support/cleanup.js";
 import { RunningCommand } from "../support/commands.js";
 import { missingProgram } from "../support/requires.js";
@@ -74,7 +74,8 @@ describe.skipIf(missingProgram("curl"))("npm start", () => {
     // Its output is closed when the last process that has it is gone.
     await demo.exited;
     expect(demo.stdout.at(-1)).toBe("Stopped.");
-    expect(processes.filter(isAlive)).toEqual([]);
+    // A process closes its files a moment before it is gone.
+    await vi.waitFor(() => expect(processes.filter(isAlive)).toEqual([]));
     await expect(once(connect(Number(url.port), "127.0.0.1"), "connect")).rejects.toThrow("ECONNREFUSED");
   });
 
