@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { localFetch } from "../mcp/clients.js";
 import { connect, type Generation, type Session } from "../stdio/clients.js";
 import { Journal } from "../stdio/journal.js";
-import { bothErasScenario } from "../stdio/scenarios/both-eras.js";
+import { sdk2Scenario } from "../stdio/scenarios/both-eras.js";
 import { everythingScenario } from "../stdio/scenarios/everything.js";
 import { everything, installed, missingNpmServers, sdk2, type StdioServer } from "../stdio/servers.js";
 import { closingAfterEach } from "../support/cleanup.js";
@@ -203,24 +203,12 @@ it.skipIf(isMissing)("a session over the older HTTP with SSE is shown as the cli
 });
 
 describe("a session with a server of both eras is shown as the client saw it", () => {
-  const scenario = bothErasScenario({
-    scheme: "sdk2",
-    tools: {
-      count: { to: 5, pauseMs: 0 },
-      cancelled: "cancelled",
-      changes: {
-        touch: "notifications/resources/updated",
-        grow: "notifications/tools/list_changed",
-      },
-      more: ["media", "open"],
-    },
-  });
   it.each(["v1", "v2 legacy", "v2 auto"] as const)(
     "by the client %s",
     { timeout: 120_000 },
     async (generation) => {
       const inspected = await overBridge(sdk2());
-      const { session, seen } = await run(inspected, generation, scenario);
+      const { session, seen } = await run(inspected, generation, sdk2Scenario);
       expect(session.isModern).toBe(generation === "v2 auto");
       const { sessions, calls } = await callsTold(inspected);
       expectSame(calls, seen, session.isModern);

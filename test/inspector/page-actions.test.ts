@@ -1,5 +1,5 @@
-import type { Browser, Locator } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Locator } from "playwright-core";
+import { describe, expect, it } from "vitest";
 import type { ExchangeDetail, ReplayRequest } from "mcp-tunnel-inspector/model";
 import {
   type Fixtures,
@@ -9,7 +9,7 @@ import {
 } from "../../packages/inspector/test/support/fixture-server.js";
 import { detailOf, messageOf, summaryOf, textOf } from "../../packages/inspector/test/support/fixtures.js";
 import { callOf, calls, sessions } from "../../packages/inspector/test/support/mcp-fixtures.js";
-import { launchBrowser } from "../support/browser.js";
+import { browserForAll } from "../support/browser.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { missingProgram } from "../support/requires.js";
 import { expectAccessible, type OpenedPage, openPage } from "./page-world.js";
@@ -32,11 +32,7 @@ function exchangeOf(id: number, changes: Partial<ExchangeDetail> = {}): Exchange
 
 describe.skipIf(missingProgram("chromium"))("actions of the inspector's page", () => {
   const closing = closingAfterEach();
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await launchBrowser();
-  });
-  afterAll(() => browser?.close());
+  const browser = browserForAll();
 
   const open = async (
     query: string,
@@ -44,7 +40,7 @@ describe.skipIf(missingProgram("chromium"))("actions of the inspector's page", (
     options: Parameters<typeof openPage>[3] = {},
   ): Promise<OpenedPage> => {
     const defaults = { sessions: [...sessions], calls: [...calls], detail: (id: number) => exchangeOf(id) };
-    return closing(await openPage(browser, { ...defaults, ...fixtures }, query, options));
+    return closing(await openPage(browser(), { ...defaults, ...fixtures }, query, options));
   };
 
   /** Opens the dialog of a call of the tool `book`. */

@@ -1,8 +1,7 @@
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { ExchangeDetail, ExchangeSummary } from "mcp-tunnel-inspector/model";
 import { detailOf, messageOf, summaryOf, textOf } from "../../packages/inspector/test/support/fixtures.js";
-import { launchBrowser } from "../support/browser.js";
+import { browserForAll } from "../support/browser.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { missingProgram } from "../support/requires.js";
 import { expectAccessible, type OpenedPage, openPage } from "./page-world.js";
@@ -11,11 +10,7 @@ type Changes = Parameters<typeof detailOf>[1];
 
 describe.skipIf(missingProgram("chromium"))("the details of an exchange", () => {
   const closing = closingAfterEach();
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await launchBrowser();
-  });
-  afterAll(() => browser?.close());
+  const browser = browserForAll();
 
   /** Opens the details of exchange 1. */
   async function open(
@@ -26,7 +21,7 @@ describe.skipIf(missingProgram("chromium"))("the details of an exchange", () => 
     const entry = summaryOf(1, summary);
     const opened = closing(
       await openPage(
-        browser,
+        browser(),
         {
           exchanges: [entry, summaryOf(2)],
           hidden: { "0123abcd": "sk-live-\u001b7" },
@@ -160,7 +155,7 @@ describe.skipIf(missingProgram("chromium"))("the details of an exchange", () => 
     const entry = summaryOf(1, { kind: "stream", state: "open" });
     const { page, server } = closing(
       await openPage(
-        browser,
+        browser(),
         {
           exchanges: [entry],
           detail: () =>

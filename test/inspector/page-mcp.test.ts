@@ -1,10 +1,10 @@
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
 import type { ServerProcess } from "mcp-tunnel-inspector/model";
 import type { Fixtures } from "../../packages/inspector/test/support/fixture-server.js";
 import { startedAt } from "../../packages/inspector/test/support/fixtures.js";
 import { callOf, calls, pngBase64, sessions } from "../../packages/inspector/test/support/mcp-fixtures.js";
-import { launchBrowser } from "../support/browser.js";
+import { browserForAll } from "../support/browser.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { missingProgram } from "../support/requires.js";
 import { expectAccessible, type OpenedPage, openPage } from "./page-world.js";
@@ -15,11 +15,7 @@ function processOf(changes: Partial<ServerProcess> = {}): ServerProcess {
 
 describe.skipIf(missingProgram("chromium"))("MCP on the inspector's page", () => {
   const closing = closingAfterEach();
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await launchBrowser();
-  });
-  afterAll(() => browser?.close());
+  const browser = browserForAll();
 
   const open = async (
     query: string,
@@ -27,7 +23,7 @@ describe.skipIf(missingProgram("chromium"))("MCP on the inspector's page", () =>
     options: Parameters<typeof openPage>[3] = {},
   ): Promise<OpenedPage> =>
     closing(
-      await openPage(browser, { sessions: [...sessions], calls: [...calls], ...fixtures }, query, options),
+      await openPage(browser(), { sessions: [...sessions], calls: [...calls], ...fixtures }, query, options),
     );
 
   /** What a single call shows of a result. */

@@ -1,5 +1,5 @@
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
 import type { ExchangeSummary } from "mcp-tunnel-inspector/model";
 import {
   type Fixtures,
@@ -14,7 +14,7 @@ import {
   textOf,
 } from "../../packages/inspector/test/support/fixtures.js";
 import { callOf, calls, sessions } from "../../packages/inspector/test/support/mcp-fixtures.js";
-import { launchBrowser } from "../support/browser.js";
+import { browserForAll } from "../support/browser.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { missingProgram } from "../support/requires.js";
 import { expectAccessible, openPage } from "./page-world.js";
@@ -198,22 +198,18 @@ const screens: Readonly<Record<string, Screen>> = {
 
 describe.skipIf(missingProgram("chromium"))("the screens of the inspector's page", () => {
   const closing = closingAfterEach();
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await launchBrowser();
-  });
-  afterAll(() => browser?.close());
+  const browser = browserForAll();
 
   it.each(Object.keys(screens))("are accessible: %s", { timeout: 60_000 }, async (name) => {
     const { query, fixtures, act, text } = screens[name] as Screen;
-    const { page, server } = closing(await openPage(browser, fixtures, query, { bypassCSP: true }));
+    const { page, server } = closing(await openPage(browser(), fixtures, query, { bypassCSP: true }));
     await act?.(page, server);
     await page.getByText(text).first().waitFor();
     await expectAccessible(page);
   });
 
   it("have one line for the state of the page, in a wide window", async () => {
-    const { page, server } = closing(await openPage(browser, { exchanges }));
+    const { page, server } = closing(await openPage(browser(), { exchanges }));
     await lose(page, server);
     await page.getByText("The inspector does not answer").waitFor();
     expect((await page.locator("footer").boundingBox())?.height).toBeLessThan(30);
@@ -221,7 +217,7 @@ describe.skipIf(missingProgram("chromium"))("the screens of the inspector's page
 
   it("leave room for the path of each exchange beside its marks", async () => {
     const entry = summaryOf(22, { kind: "stream", state: "open", replayOf: 3, user: "ada@example.com" });
-    const { page } = closing(await openPage(browser, { exchanges: [...exchanges, entry] }, "?id=22"));
+    const { page } = closing(await openPage(browser(), { exchanges: [...exchanges, entry] }, "?id=22"));
     const path = page.locator("[data-id='22'] .path > .cut").first();
     expect((await path.boundingBox())?.width).toBeGreaterThan(25);
   });
@@ -229,7 +225,7 @@ describe.skipIf(missingProgram("chromium"))("the screens of the inspector's page
   it("have a head in which nothing lies over anything else, however long the service is called", async () => {
     const state = stateOf({ service: "npx -y @modelcontextprotocol/server-everything stdio" });
     const { page } = closing(
-      await openPage(browser, { state, servers: [{ started: 0, failed: 0, processes: [] }] }, "", {
+      await openPage(browser(), { state, servers: [{ started: 0, failed: 0, processes: [] }] }, "", {
         viewport: { width: 390, height: 844 },
       }),
     );
@@ -248,7 +244,7 @@ describe.skipIf(missingProgram("chromium"))("the screens of the inspector's page
   });
 
   it("name calls where keys move through them", async () => {
-    const { page } = closing(await openPage(browser));
+    const { page } = closing(await openPage(browser()));
     await page.keyboard.press("?");
     await page.getByText("next request or call").waitFor();
   });

@@ -1,22 +1,18 @@
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
 import { type Fixtures, FixtureServer } from "../../packages/inspector/test/support/fixture-server.js";
 import { sessionOf, summaryOf } from "../../packages/inspector/test/support/fixtures.js";
-import { launchBrowser } from "../support/browser.js";
+import { browserForAll } from "../support/browser.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { missingProgram } from "../support/requires.js";
 
 describe.skipIf(missingProgram("chromium"))("the shell of the inspector's page", () => {
   const closing = closingAfterEach();
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await launchBrowser();
-  });
-  afterAll(() => browser?.close());
+  const browser = browserForAll();
 
   async function open(fixtures: Partial<Fixtures> = {}): Promise<{ page: Page; server: FixtureServer }> {
     const server = closing(await FixtureServer.start(fixtures));
-    const context = closing(await browser.newContext());
+    const context = closing(await browser().newContext());
     const page = await context.newPage();
     return { page, server };
   }

@@ -1,9 +1,9 @@
-import type { Browser, Locator, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Locator, Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
 import type { ExchangeSummary } from "mcp-tunnel-inspector/model";
 import type { Fixtures } from "../../packages/inspector/test/support/fixture-server.js";
 import { stateOf, summaryOf } from "../../packages/inspector/test/support/fixtures.js";
-import { launchBrowser } from "../support/browser.js";
+import { browserForAll } from "../support/browser.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { missingProgram } from "../support/requires.js";
 import { expectAccessible, type OpenedPage, openPage } from "./page-world.js";
@@ -41,17 +41,13 @@ function tasksOf(trace: Buffer): number[] {
 
 describe.skipIf(missingProgram("chromium"))("the list of traffic", () => {
   const closing = closingAfterEach();
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await launchBrowser();
-  });
-  afterAll(() => browser?.close());
+  const browser = browserForAll();
 
   const open = async (
     fixtures: Partial<Fixtures> = {},
     query = "",
     options: Parameters<typeof openPage>[3] = {},
-  ): Promise<OpenedPage> => closing(await openPage(browser, fixtures, query, options));
+  ): Promise<OpenedPage> => closing(await openPage(browser(), fixtures, query, options));
 
   it("shows the newest exchange on top, and each new one as it comes", async () => {
     const { page, server } = await open({ exchanges: many(3) });
@@ -76,7 +72,7 @@ describe.skipIf(missingProgram("chromium"))("the list of traffic", () => {
   }, async () => {
     const { page } = await open({ exchanges: many(2_000) });
     await page.getByText("2,000 kept", { exact: true }).waitFor();
-    await browser.startTracing(page, { categories: ["disabled-by-default-devtools.timeline"] });
+    await browser().startTracing(page, { categories: ["disabled-by-default-devtools.timeline"] });
     const { most, longest } = await page.locator(".grid-rows").evaluate(async (scroller) => {
       let rows = 0;
       let longestMs = 0;
@@ -96,7 +92,7 @@ describe.skipIf(missingProgram("chromium"))("the list of traffic", () => {
     await row(page, 1).waitFor();
     expect(most).toBeLessThanOrEqual(60);
     expect(most).toBeGreaterThan(20);
-    const tasks = tasksOf(await browser.stopTracing());
+    const tasks = tasksOf(await browser().stopTracing());
     expect(tasks.length).toBeGreaterThan(30);
     expect(Math.max(...tasks)).toBeLessThan(200);
     // A `longtask` has the time on the clock, most of which is other programs' on a busy machine.

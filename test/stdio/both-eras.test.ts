@@ -1,5 +1,5 @@
 import { describeServers } from "./compare.js";
-import { bothErasScenario } from "./scenarios/both-eras.js";
+import { bothErasScenario, sdk2Scenario } from "./scenarios/both-eras.js";
 import { timeScenario } from "./scenarios/time.js";
 import { features, missingPythonServers, sdk2, time } from "./servers.js";
 
@@ -33,18 +33,7 @@ describeServers([
     name: "a `serveStdio` of the TypeScript SDK 2",
     missing: () => false,
     server: sdk2,
-    scenario: bothErasScenario({
-      scheme: "sdk2",
-      tools: {
-        count: { to: 5, pauseMs: 0 },
-        cancelled: "cancelled",
-        changes: {
-          touch: "notifications/resources/updated",
-          grow: "notifications/tools/list_changed",
-        },
-        more: ["media", "open"],
-      },
-    }),
+    scenario: sdk2Scenario,
     sends: { legacy: [...asked, ...told, "notifications/message"], modern: told },
   },
 ]);

@@ -1,4 +1,5 @@
 import { type Browser, chromium } from "playwright-core";
+import { afterAll, beforeAll } from "vitest";
 
 /**
  * Debian's Chromium, with further `args`. In it, every name under `tunnel.test` is this machine. Check for
@@ -20,4 +21,14 @@ export function launchBrowser(args: readonly string[] = []): Promise<Browser> {
       ...args,
     ],
   });
+}
+
+/** The same for all tests of a `describe`, from the first to the last. They ask for it while they run. */
+export function browserForAll(): () => Browser {
+  let browser: Browser | undefined;
+  beforeAll(async () => {
+    browser = await launchBrowser();
+  });
+  afterAll(() => browser?.close());
+  return () => browser as Browser;
 }

@@ -2,6 +2,7 @@ import { headerValue } from "mcp-tunnel-protocol";
 import type { RawHeaders, RequestHead, ResponseHead } from "mcp-tunnel-protocol";
 import type { RefusedEvent, RequestEvent } from "mcp-tunnel-client";
 import type { McpReading } from "./reading.js";
+import type { SplitEvent } from "./sse/splitter.js";
 
 /**
  * One entry of the ring, as the other rooms read it. Nobody may change its heads.
@@ -59,16 +60,9 @@ export interface CapturedBody {
   readonly missed: boolean;
 }
 
-export interface CapturedEvent {
+export interface CapturedEvent extends SplitEvent {
+  /** Since the start of the exchange. */
   readonly atMs: number;
-  /** Empty: `message`. */
-  readonly event: string;
-  readonly id: string | undefined;
-  readonly data: string;
-  readonly isComment: boolean;
-  readonly bytes: number;
-  /** The data is longer than what is kept of it. */
-  readonly isCut: boolean;
 }
 
 export interface CapturedEvents {

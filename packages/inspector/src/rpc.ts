@@ -1,4 +1,4 @@
-import { isObject } from "mcp-tunnel-shared";
+import { detached, isObject } from "mcp-tunnel-shared";
 
 /** The id of a JSON-RPC request (JSON-RPC 2.0 section 4), and a progress token of MCP. */
 export type RpcId = string | number;
@@ -57,16 +57,9 @@ const nothing: Readonly<Record<string, unknown>> = {};
 
 /** An id or a progress token. */
 export function readId(value: unknown): RpcId | undefined {
-  if (typeof value === "string") return value.length > maxIdLength ? cutTo(value, maxIdLength) : value;
+  if (typeof value === "string")
+    return value.length > maxIdLength ? detached(value.slice(0, maxIdLength)) : value;
   return typeof value === "number" ? value : undefined;
-}
-
-/**
- * The start of a text, on its own. V8 keeps the whole text as long as a part that was cut out of it: an id
- * would hold a whole body.
- */
-export function cutTo(text: string, maxLength: number): string {
-  return Buffer.from(text.slice(0, maxLength)).toString();
 }
 
 function readError(error: unknown): { code: number | undefined; message: string } {

@@ -31,4 +31,4 @@ export { OpenList } from "./open-list.js";
 export type { Linked } from "./open-list.js";
 export { printable, printableJson, printableLines } from "./printable.js";
 export { exactBytes, formatBytes, parseBytes } from "./size.js";
-export { oneLine, withoutQuery, withoutTrailing } from "./text.js";
+export { detached, oneLine, withoutQuery, withoutTrailing } from "./text.js";

@@ -1,5 +1,6 @@
 import { createScanner } from "jsonc-parser";
-import { detached, isMessageValue, onOneLine, type Message } from "./message.js";
+import { detached } from "mcp-tunnel-shared";
+import { isMessageValue, onOneLine, type Message } from "./message.js";
 
 /**
  * The messages of a batch: an array of messages, which revision 2025-03-26 alone has. Each keeps the text

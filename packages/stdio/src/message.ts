@@ -46,14 +46,6 @@ export function onOneLine(text: string): string {
 }
 
 /**
- * A part of a text, on its own. V8 keeps the whole text as long as a part that was cut out of it: an id would
- * hold 32 MiB of message.
- */
-export function detached(part: string): string {
-  return Buffer.from(part).toString();
-}
-
-/**
  * The message with as much of its value as its way depends on, for one that may have to wait. A value can
  * take twenty times the memory of its text.
  */

@@ -84,3 +84,17 @@ export function bothErasScenario({ scheme, tools }: Own): (session: Session) => 
     await step("the model is asked beside a call that was given up", tool("think"));
   };
 }
+
+/** The same for `test/stdio/sdk2-server.mjs`. */
+export const sdk2Scenario = bothErasScenario({
+  scheme: "sdk2",
+  tools: {
+    count: { to: 5, pauseMs: 0 },
+    cancelled: "cancelled",
+    changes: {
+      touch: "notifications/resources/updated",
+      grow: "notifications/tools/list_changed",
+    },
+    more: ["media", "open"],
+  },
+});

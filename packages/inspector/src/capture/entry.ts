@@ -31,7 +31,7 @@ const noInterim: { atMs: number; head: ResponseHead }[] = [];
 
 /**
  * One exchange: it observes the exchange, and keeps what the ring has room for. Each request has one, so it
- * has no timers, and keeps heads as they are.
+ * has no timers, and keeps heads as they are until the exchange is over.
  *
  * ```
  * open --the exchange is over--> over --leaves the ring--> left
@@ -204,9 +204,10 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
     if (this.#state !== "open") return;
     this.#state = "over";
     this.#tunnel = undefined;
-    this.over = { ...report };
-    // The exchange of a replay begins a moment after its entry, whose other times would exceed this one.
-    if (this.replayOf !== undefined) this.over = { ...report, durationMs: this.#nowMs() };
+    // The exchange of a replay begins a moment after its entry, whose other times would exceed its duration.
+    const durationMs = this.replayOf === undefined ? report.durationMs : this.#nowMs();
+    // V8 notes where long-lived objects are made. The copy keeps it from taking all reports for such ones.
+    this.over = { ...report, durationMs };
     // A service of the user's own may reset a stream with anything as the message.
     if (typeof report.error?.message === "string")
       this.#otherCost += stringBytes + report.error.message.length;

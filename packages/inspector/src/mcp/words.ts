@@ -1,5 +1,5 @@
-import { isObject } from "mcp-tunnel-shared";
-import { cutTo, firstTextOf, type RpcMessage } from "../rpc.js";
+import { detached, isObject } from "mcp-tunnel-shared";
+import { firstTextOf, type RpcMessage } from "../rpc.js";
 import { inputRequestsOf } from "./modern.js";
 
 /** How long a text in a timeline is, in characters. */
@@ -7,7 +7,7 @@ const maxWords = 200;
 
 /** A text that is kept: the whole of it, or its start. */
 export function textOrPart(text: string, maxLength: number): string {
-  return text.length <= maxLength ? text : `${cutTo(text, maxLength)}…`;
+  return text.length <= maxLength ? text : `${detached(text.slice(0, maxLength))}…`;
 }
 
 /** What texts take in memory at most, in bytes. */

@@ -2,7 +2,7 @@ import { STATUS_CODES } from "node:http";
 import { headerValue } from "mcp-tunnel-protocol";
 import { withoutTrailing } from "mcp-tunnel-shared";
 import type { Captured } from "../captured.js";
-import type { Body, CallDetail, Field, SocketDetail } from "../model.js";
+import type { Body, CallDetail, ExchangeSummary, Field, SocketDetail } from "../model.js";
 import { version } from "../version.js";
 import { socketOf } from "./bodies.js";
 import { defined, type ViewContext } from "./context.js";
@@ -37,8 +37,8 @@ export function harEntryOf(entry: Captured, context: HarContext): object {
   return defined<object>({
     startedDateTime: new Date(entry.startedAt).toISOString(),
     time: timings.send + timings.wait + timings.receive,
-    request: harRequestOf(entry, context),
-    response: harResponseOf(entry, context),
+    request: harRequestOf(entry, context, summary.path),
+    response: harResponseOf(entry, context, summary),
     cache: {},
     timings,
     comment: commentOf(entry, socket),
@@ -54,10 +54,10 @@ export function harEntryOf(entry: Captured, context: HarContext): object {
   });
 }
 
-function harRequestOf(entry: Captured, context: HarContext): object {
+/** `path`: with its secrets hidden. */
+function harRequestOf(entry: Captured, context: HarContext, path: string): object {
   const { head, requestBody, socket } = entry;
   const { headers, body } = requestOf(entry, context);
-  const path = context.hider.target(head.path);
   const origin = withoutTrailing(context.publicUrl ?? originOf(entry), "/");
   return defined<object>({
     method: head.method,
@@ -73,9 +73,12 @@ function harRequestOf(entry: Captured, context: HarContext): object {
   });
 }
 
-function harResponseOf(entry: Captured, context: HarContext): object {
+function harResponseOf(
+  entry: Captured,
+  context: HarContext,
+  { status = 0, error, refusal }: ExchangeSummary,
+): object {
   const response = responseOf(entry, context);
-  const { status = 0, error, refusal } = summaryOf(entry, context);
   const headers = response?.headers ?? [];
   const type = headers.find(isNamed("content-type"))?.[1] ?? "";
   return defined<object>({

@@ -6,6 +6,7 @@ import type {
   CapturedEvents,
   CapturedMessage,
   CapturedSocket,
+  Ring,
 } from "../../src/captured.js";
 
 /** What a test says of an entry. Everything else is that of a GET that was answered with 200 and no body. */
@@ -122,4 +123,18 @@ function socketOf(
     };
   });
   return { kept, dropped, unread };
+}
+
+/** A ring of entries by their ids, which never lets one go. */
+export function ringOf(entries: ReadonlyMap<number, Captured>): Ring {
+  return {
+    entries: () => entries.values(),
+    find: (id) => entries.get(id),
+    get size() {
+      return entries.size;
+    },
+    bytes: 0,
+    maxEntries: 2_000,
+    maxBytes: 1_000,
+  };
 }

@@ -1,8 +1,8 @@
 import type { ResetCode, ResponseHead } from "mcp-tunnel-protocol";
-import type { Captured, CapturedBody, CapturedEvent, Ring } from "../../src/captured.js";
+import type { Captured, CapturedBody, CapturedEvent } from "../../src/captured.js";
 import { McpView } from "../../src/mcp/view.js";
 import type { McpCall, McpSession } from "../../src/model.js";
-import { bodyOf, captured } from "./captured.js";
+import { bodyOf, captured, ringOf } from "./captured.js";
 
 type Fields = Readonly<Record<string, string>>;
 
@@ -52,16 +52,7 @@ export class Rig {
   /** `createHider`: of the room itself, where nobody gives one. */
   constructor(createHider = fakeHider) {
     const { entries } = this;
-    const ring: Ring = {
-      entries: () => entries.values(),
-      find: (id) => entries.get(id),
-      get size() {
-        return entries.size;
-      },
-      bytes: 0,
-      maxEntries: 2_000,
-      maxBytes: 1,
-    };
+    const ring = ringOf(entries);
     this.view = new McpView(ring, (keys, gone) => this.changes.push({ keys, gone }), createHider);
   }
 

@@ -1,10 +1,11 @@
 import { request, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { createInterface } from "node:readline";
-import type { Captured, Ring } from "../../src/captured.js";
+import type { Captured } from "../../src/captured.js";
 import type { ExchangeSummary, InspectorState, McpSession, StreamMessage } from "../../src/model.js";
 import { StreamHub } from "../../src/server/hub.js";
 import { openPage, type InspectorPage } from "../../src/server/page-server.js";
 import type { ServerParts } from "../../src/server/parts.js";
+import { ringOf } from "./captured.js";
 
 /** A page with parts that tests hold in their hands. */
 export interface TestPage extends InspectorPage {
@@ -53,16 +54,7 @@ export async function openTestPage(changes: Partial<ServerParts> = {}): Promise<
   const sessions: McpSession[] = [];
   const hub = new StreamHub();
   let paused = false;
-  const ring: Ring = {
-    entries: () => entries.values(),
-    find: (id) => entries.get(id),
-    get size() {
-      return entries.size;
-    },
-    bytes: 0,
-    maxEntries: 2_000,
-    maxBytes: 1_000,
-  };
+  const ring = ringOf(entries);
   const parts: ServerParts = {
     ring,
     mcp: {

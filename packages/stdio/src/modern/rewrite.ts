@@ -1,7 +1,6 @@
-import { splice, type JsonEdit } from "mcp-tunnel-shared";
+import { detached, splice, type JsonEdit } from "mcp-tunnel-shared";
 import {
   cancelledOf,
-  detached,
   isResponse,
   metaOf,
   progressOf,

@@ -14,6 +14,17 @@ const tallRowHeightPx = 50;
 /** A narrower list shows each row on two lines. */
 const narrowPx = 520;
 
+/** Names and classes of the cells of a row. */
+const columns = [
+  ["Time", "time"],
+  ["Method", "method"],
+  ["Path", "path"],
+  ["Status", "state"],
+  ["MCP", "mcp-cell"],
+  ["Duration", "number duration"],
+  ["Size", "number size"],
+] as const;
+
 /** The row that has the focus, or had it last. */
 const active = signal<number | undefined>(undefined);
 
@@ -154,27 +165,11 @@ export function ExchangeList() {
       >
         <div role="rowgroup" class="grid-head">
           <div role="row" class="row-head" aria-rowindex={1}>
-            <span role="columnheader" class="cell time">
-              Time
-            </span>
-            <span role="columnheader" class="cell method">
-              Method
-            </span>
-            <span role="columnheader" class="cell path">
-              Path
-            </span>
-            <span role="columnheader" class="cell state">
-              Status
-            </span>
-            <span role="columnheader" class="cell mcp-cell">
-              MCP
-            </span>
-            <span role="columnheader" class="cell number duration">
-              Duration
-            </span>
-            <span role="columnheader" class="cell number size">
-              Size
-            </span>
+            {columns.map(([name, className]) => (
+              <span key={name} role="columnheader" class={`cell ${className}`}>
+                {name}
+              </span>
+            ))}
           </div>
         </div>
         <div
