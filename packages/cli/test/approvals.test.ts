@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { RunningCommand } from "../../../test/support/commands.js";
 import { missingProgram } from "../../../test/support/requires.js";
-import { Approvals, isForegroundByPs } from "../src/approvals.js";
+import { Approvals, isForegroundByPs } from "../src/tunnel/approvals.js";
 
 const closing = closingAfterEach();
 

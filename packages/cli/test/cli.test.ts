@@ -8,7 +8,7 @@ import type { RunningCommand } from "../../../test/support/commands.js";
 import { startRawServer } from "../../../test/support/raw-server.js";
 import { startUpstream } from "../../../test/support/upstream.js";
 import type { Upstream } from "../../../test/support/upstream.js";
-import { nameFault, pickAtTerminal } from "../src/pick.js";
+import { nameFault, pickAtTerminal } from "../src/tunnel/pick.js";
 import { printable } from "mcp-tunnel-shared";
 import { visit } from "../../client/test/relay-side.js";
 import { TestRelay } from "../../client/test/test-relay.js";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { GateEvent } from "mcp-tunnel-gate";
-import { bounding } from "../src/gate-events.js";
-import { gateEventText } from "../src/visitor-lines.js";
+import { bounding } from "../src/tunnel/gate-events.js";
+import { gateEventText } from "../src/render/visitor-lines.js";
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { TunnelError } from "mcp-tunnel-protocol";
 import type { InspectorPage, ListenOptions } from "mcp-tunnel-inspector";
-import { addInspectOptions, readInspectOptions } from "../src/inspect-options.js";
-import type { InspectFlags, InspectOptions } from "../src/inspect-options.js";
-import { listenBeside } from "../src/inspect.js";
+import { addInspectOptions, readInspectOptions } from "../src/options/inspect-options.js";
+import type { InspectFlags, InspectOptions } from "../src/options/inspect-options.js";
+import { listenBeside } from "../src/tunnel/inspect.js";
 import { Command } from "commander";
 
 /** What a command line asks for. */

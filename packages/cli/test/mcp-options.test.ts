@@ -6,8 +6,8 @@ import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { runClient } from "../../../test/support/commands.js";
 import type { RunningCommand } from "../../../test/support/commands.js";
 import { resolveOptions } from "../../stdio/src/options.js";
-import { readCount, readDuration, readSize } from "../src/flags.js";
-import { parseCommandLine } from "../src/options.js";
+import { readCount, readDuration, readSize } from "../src/options/flags.js";
+import { parseCommandLine } from "../src/options/command-line.js";
 
 const closing = closingAfterEach();
 const relay = ["--relay", "ws://127.0.0.1:9"];
@@ -27,7 +27,7 @@ describe("the command of a server on stdio", () => {
   it("is all that stands behind the first --", () => {
     const { mcp, client, local } = parseCommandLine([
       ...["--stdio", ...none, ...relay, "--", "npx", "-y", "x", "--relay", "y", "--", "z"],
-    ]);
+    ]).tunnel;
     expect(mcp?.servers).toEqual({
       form: "command",
       command: "npx",
@@ -44,7 +44,7 @@ describe("the command of a server on stdio", () => {
     vi.stubEnv("MCP_TUNNEL_STDIO_IDLE", "5m");
     try {
       const limits = ["--stdio-sessions", "3", "--stdio-start-timeout", "2m", "--stdio-max-message", "1MiB"];
-      const { mcp } = parseCommandLine([...relay, ...limits, "--", "x"]);
+      const { mcp } = parseCommandLine([...relay, ...limits, "--", "x"]).tunnel;
       expect(mcp).toMatchObject({
         servers: { command: "x", args: [] },
         limits: {
@@ -63,7 +63,7 @@ describe("the command of a server on stdio", () => {
 
 it("servers of a file are chosen by name, and those behind HTTP are told of visitors as others are", () => {
   const file = ["--mcp-config", "mcp.json", "--server", "a", "--server", "b", "--host-header", "preserve"];
-  expect(parseCommandLine([...file, ...none, ...relay]).mcp).toMatchObject({
+  expect(parseCommandLine([...file, ...none, ...relay]).tunnel.mcp).toMatchObject({
     servers: { form: "config", file: "mcp.json", names: ["a", "b"] },
     forwarding: { hostHeader: "preserve" },
     limits: {},

@@ -14,8 +14,8 @@ import type { Visit } from "../../client/test/relay-side.js";
 import { TestRelay } from "../../client/test/test-relay.js";
 import { eventText } from "../../stdio/src/event-text.js";
 import type { StdioEvent } from "../../stdio/src/events.js";
-import type { McpPlace } from "../src/mcp-addresses.js";
-import { HumanRenderer } from "../src/render.js";
+import type { McpPlace } from "../src/render/mcp-addresses.js";
+import { HumanRenderer } from "../src/render/human.js";
 
 const closing = closingAfterEach();
 const server = fileURLToPath(new URL("../../../examples/basic/stdio-server.mjs", import.meta.url));

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { ExchangeObserver, ExchangeStart, ServedTunnel } from "mcp-tunnel-client";
-import { observingBoth } from "../src/observing-both.js";
+import { observingBoth } from "../src/tunnel/observing-both.js";
 
 const start: ExchangeStart = {
   ...{ id: 1, head: { method: "GET", path: "/", headers: [] }, tunnel: {} as ServedTunnel },

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { ExchangeStart, ServedTunnel } from "mcp-tunnel-client";
 import { observeLines } from "../../inspector/src/lines.js";
-import { watchForOpenMcp } from "../src/open-mcp-watch.js";
+import { watchForOpenMcp } from "../src/tunnel/open-mcp-watch.js";
 
 const list = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list" });
 const json = ["Content-Type", "application/json; charset=utf-8"];

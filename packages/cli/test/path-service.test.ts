@@ -5,7 +5,7 @@ import { createService } from "../../client/src/create-service.js";
 import { nodeServer } from "../../client/test/contract-app.js";
 import { startRig, visit } from "../../client/test/relay-side.js";
 import { serviceContract } from "../../client/test/service-contract.js";
-import { PathService } from "../src/path-service.js";
+import { PathService } from "../src/tunnel/path-service.js";
 
 const closing = closingAfterEach();
 const bare = { query: "", headers: [] };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { OpenLine, RequestLine } from "../../inspector/src/lines.js";
-import { RequestLines } from "../src/request-line.js";
+import { RequestLines } from "../src/render/request-line.js";
 
 const noon = new Date(2026, 10, 30, 12, 3, 7);
 

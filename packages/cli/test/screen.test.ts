@@ -6,7 +6,7 @@ import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { startCannedServer, startRawServer } from "../../../test/support/raw-server.js";
 import { startTunnelClient } from "../../client/src/client.js";
 import type { TunnelClient } from "../../client/src/client.js";
-import { HumanRenderer } from "../src/render.js";
+import { HumanRenderer } from "../src/render/human.js";
 import type { RequestEvent } from "../../client/src/service/observer.js";
 import { startRig, visit } from "../../client/test/relay-side.js";
 import { TestRelay } from "../../client/test/test-relay.js";

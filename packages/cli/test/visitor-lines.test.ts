@@ -2,12 +2,12 @@ import { EventEmitter } from "node:events";
 import { describe, expect, it } from "vitest";
 import type { TunnelClient } from "../../client/src/client.js";
 import type { RequestLine } from "../../inspector/src/lines.js";
-import type { McpPlace } from "../src/mcp-addresses.js";
-import { JsonRenderer } from "../src/render-json.js";
-import { HumanRenderer } from "../src/render.js";
-import type { Renderer } from "../src/render.js";
-import { gateEventText } from "../src/visitor-lines.js";
-import type { VisitorAuth } from "../src/visitor-lines.js";
+import type { McpPlace } from "../src/render/mcp-addresses.js";
+import { JsonRenderer } from "../src/render/json.js";
+import { HumanRenderer } from "../src/render/human.js";
+import type { Renderer } from "../src/render/renderer.js";
+import { gateEventText } from "../src/render/visitor-lines.js";
+import type { VisitorAuth } from "../src/render/visitor-lines.js";
 
 const key = `mt_${"k".repeat(43)}`;
 const passcode = "lusab-babad-gutih-tugad-mubip";

@@ -4,8 +4,8 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { createFolder } from "../../../test/support/certificates.js";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { runClient } from "../../../test/support/commands.js";
-import { parseCommandLine } from "../src/options.js";
-import type { VisitorOptions } from "../src/visitor-options.js";
+import { parseCommandLine } from "../src/options/command-line.js";
+import type { VisitorOptions } from "../src/options/visitor-options.js";
 
 const closing = closingAfterEach();
 const relay = ["--relay", "ws://127.0.0.1:9"];
@@ -19,16 +19,16 @@ function fileWith(text: string): string {
 }
 
 function visitorsOf(args: readonly string[]): VisitorOptions | undefined {
-  return parseCommandLine([...relay, ...args]).visitors;
+  return parseCommandLine([...relay, ...args]).tunnel.visitors;
 }
 
 describe("who may visit by default", () => {
   it("is everybody for a port, which nobody has asked for", () => {
-    expect(parseCommandLine([...relay, "3000"])).toMatchObject({
+    expect(parseCommandLine([...relay, "3000"]).tunnel).toMatchObject({
       visitors: undefined,
       isOpenByDefault: true,
     });
-    expect(parseCommandLine([...relay, "3000", "--visitor-auth", "none"])).toMatchObject({
+    expect(parseCommandLine([...relay, "3000", "--visitor-auth", "none"]).tunnel).toMatchObject({
       visitors: undefined,
       isOpenByDefault: false,
     });

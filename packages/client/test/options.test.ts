@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { environmentProxy } from "../../cli/src/environment-proxy.js";
-import { parseLocal, readDuration } from "../../cli/src/flags.js";
-import { parseCommandLine } from "../../cli/src/options.js";
+import { environmentProxy } from "../../cli/src/options/environment-proxy.js";
+import { parseLocal, readDuration } from "../../cli/src/options/flags.js";
+import { parseCommandLine } from "../../cli/src/options/command-line.js";
 import { registerUrl, resolveOptions } from "../src/options.js";
 import type { TunnelClientOptions } from "../src/options.js";
 import type { Service } from "../src/service/service.js";
@@ -338,7 +338,7 @@ describe("options", () => {
   it("knows --drop-origin as another name, and what the command line says wins over the environment", () => {
     const read = (args: string[], environment: Record<string, string> = {}) => {
       for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
-      const { client, local } = parseCommandLine(["3000", "--relay", "relay.test", ...args]);
+      const { client, local } = parseCommandLine(["3000", "--relay", "relay.test", ...args]).tunnel;
       vi.unstubAllEnvs();
       return resolveOptions({ ...client, ...local }).origin;
     };
@@ -356,7 +356,7 @@ describe("options", () => {
   });
 
   it("are the same on the command line as in the library where nothing is given", () => {
-    const { client, local } = parseCommandLine(["3000", "--relay", "relay.test"]);
+    const { client, local } = parseCommandLine(["3000", "--relay", "relay.test"]).tunnel;
     const given = { ...client, ...local };
     const { origin, forwardedHeaders, oauthMetadata, hostHeader } = resolveOptions(given);
     const library = resolveOptions(base);
@@ -370,7 +370,7 @@ describe("options", () => {
 
   it("reads the longest head as a number of bytes, with or without a unit", () => {
     const read = (given: string) =>
-      parseCommandLine(["3000", "--relay", "relay.test", "--max-response-head", given]).local;
+      parseCommandLine(["3000", "--relay", "relay.test", "--max-response-head", given]).tunnel.local;
     expect(read("131072")?.maxResponseHeadBytes).toBe(131_072);
     expect(read("128KiB")?.maxResponseHeadBytes).toBe(131_072);
   });

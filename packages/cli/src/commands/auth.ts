@@ -7,9 +7,10 @@ import { unusable } from "mcp-tunnel-protocol";
 import type { TunnelError } from "mcp-tunnel-protocol";
 import { oneLine, printable, printableJson } from "mcp-tunnel-shared";
 import { table } from "mcp-tunnel-shared/command";
-import { addressesOf, shellWord } from "./mcp-addresses.js";
-import type { Output } from "./render.js";
-import { hostLines, short } from "./visitor-lines.js";
+import { addressesOf, shellWord } from "../render/mcp-addresses.js";
+import { exitStatus } from "../options/exit-status.js";
+import type { Output } from "../output/output.js";
+import { hostLines, short } from "../render/visitor-lines.js";
 
 const description = `Shows, renews and takes back what lets visitors in: keys and passcodes that were drawn, and what was granted by OAuth. A running client takes every change at once.
 
@@ -24,11 +25,11 @@ interface Common {
 }
 
 /**
- * Runs `mcp-tunnel-client auth`.
+ * Runs `mcp-tunnel-client auth`, and returns the exit status.
  * @throws CommanderError for help and for mistakes that commander has printed; TunnelError `invalid_option`
  * if there is no such tunnel or grant, or `unavailable` for files that cannot be read or written.
  */
-export async function authCommand(args: readonly string[], output: Output): Promise<void> {
+export async function authCommand(args: readonly string[], output: Output): Promise<number> {
   const program = new Command("mcp-tunnel-client auth")
     .description(description)
     .helpOption("-h, --help", "print this help")
@@ -58,6 +59,7 @@ export async function authCommand(args: readonly string[], output: Output): Prom
       rotateSecrets(slotOf(name, flags), flags, output),
     );
   await program.parseAsync(args, { from: "user" });
+  return exitStatus.ended;
 }
 
 function add(program: Command, usage: string, text: string): Command {

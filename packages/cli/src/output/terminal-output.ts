@@ -1,6 +1,6 @@
 import { isatty } from "node:tty";
 import { LineOutput } from "mcp-tunnel-shared/command";
-import type { Output } from "./render.js";
+import type { CommandOutput } from "./output.js";
 
 /** How long a line may wait for others, in milliseconds. */
 const gatherMs = 20;
@@ -11,17 +11,15 @@ const maxWaitingLength = 1_048_576;
  * The standard output and the standard error, in one order. A terminal that is paused (Ctrl-S) does not stop
  * the tunnel.
  */
-export class TerminalOutput implements Output {
+export class TerminalOutput implements CommandOutput {
   readonly colors = isatty(1) && process.env["NO_COLOR"] === undefined;
   /** Asked once, because each answer is a call of the system. */
   readonly #isTerminal = isatty(1);
   readonly #lines: LineOutput;
-  readonly #onReaderGone: () => void;
+  onReaderGone = (): void => {};
   #isReaderGone = false;
 
-  /** `onReaderGone` is called when nobody reads the standard output any more, as after `| head`. */
-  constructor(onReaderGone: () => void) {
-    this.#onReaderGone = onReaderGone;
+  constructor() {
     this.#lines = new LineOutput({
       gatherMs,
       maxWaitingLength,
@@ -53,7 +51,7 @@ export class TerminalOutput implements Output {
     if (fd === 2) return;
     if (error.code === "EPIPE") {
       this.#isReaderGone = true;
-      this.#onReaderGone();
+      this.onReaderGone();
       return;
     }
     // The disk is full, say. The tunnel is worth more than its lines.

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { RequestLine } from "../../inspector/src/lines.js";
-import { JsonRenderer } from "../src/render-json.js";
-import type { Renderer } from "../src/render.js";
+import { JsonRenderer } from "../src/render/json.js";
+import type { Renderer } from "../src/render/renderer.js";
 
 /** The objects that a renderer prints. */
 function printed(tell: (renderer: Renderer) => void): unknown[] {

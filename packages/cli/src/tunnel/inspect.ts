@@ -2,8 +2,8 @@ import { createInspector } from "mcp-tunnel-inspector";
 import type { Inspector, InspectorPage } from "mcp-tunnel-inspector";
 import { ownPrefix } from "mcp-tunnel-gate/options";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
-import type { InspectOptions, PagePlace } from "./inspect-options.js";
-import type { Renderer } from "./render.js";
+import type { InspectOptions, PagePlace } from "../options/inspect-options.js";
+import type { Renderer } from "../render/renderer.js";
 
 /** NFS has it (lockd), and so no browser opens a page there (the bad ports of the Fetch standard). */
 const badPort = 4_045;

@@ -5,9 +5,10 @@ import type { GateEvent } from "mcp-tunnel-gate";
 import type { ReplayEvent } from "mcp-tunnel-inspector";
 import type { LineMcp, OpenLine, RequestLine } from "mcp-tunnel-inspector/lines";
 import type { StdioEvent } from "mcp-tunnel-stdio";
+import type { Output } from "../output/output.js";
 import { addressesOf } from "./mcp-addresses.js";
 import type { McpPlace } from "./mcp-addresses.js";
-import type { Output, Renderer } from "./render.js";
+import type { Renderer } from "./renderer.js";
 import { toldPath } from "./visitor-lines.js";
 import type { VisitorAuth } from "./visitor-lines.js";
 

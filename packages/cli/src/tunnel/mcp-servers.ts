@@ -13,8 +13,8 @@ import {
   readMcpConfig,
 } from "mcp-tunnel-stdio";
 import type { McpServerEntry, StdioEvent, UrlEntry } from "mcp-tunnel-stdio";
-import type { McpPlace } from "./mcp-addresses.js";
-import type { McpOptions } from "./mcp-options.js";
+import type { McpPlace } from "../render/mcp-addresses.js";
+import type { McpOptions } from "../options/mcp-options.js";
 import { PathService } from "./path-service.js";
 import type { Destination } from "./path-service.js";
 

@@ -6,9 +6,9 @@ import { hasSlot, openSlot } from "mcp-tunnel-gate/state";
 import type { Drawn, SecretKind, Secrets, Slot } from "mcp-tunnel-gate/state";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { isLoopback, messageOf } from "mcp-tunnel-shared";
-import type { McpPlace } from "./mcp-addresses.js";
-import type { VisitorAuth } from "./visitor-lines.js";
-import type { VisitorOptions } from "./visitor-options.js";
+import type { McpPlace } from "../render/mcp-addresses.js";
+import type { VisitorAuth } from "../render/visitor-lines.js";
+import type { VisitorOptions } from "../options/visitor-options.js";
 
 /** Where the command runs, as far as it matters for secrets. */
 export interface Surroundings {

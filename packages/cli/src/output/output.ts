@@ -1,0 +1,14 @@
+/** The place to which lines go. */
+export interface Output {
+  out(line: string): void;
+  err(line: string): void;
+  readonly colors: boolean;
+  /** The width of the terminal to which `out` goes. Undefined if there is none. */
+  readonly columns?: number | undefined;
+}
+
+/** The output of a whole process. */
+export interface CommandOutput extends Output {
+  /** Called when nobody reads the standard output any more, as after `| head`. */
+  onReaderGone: () => void;
+}
