@@ -4,7 +4,7 @@ import type { V1Options } from "mcp-tunnel-protocol";
 import { RawPeer, listener, owner } from "./support/raw-peer.js";
 import { END, ack, describe as inWords, frame, parse, types } from "./support/wire.js";
 
-const { RESPONSE, DATA } = types;
+const { RESPONSE, DATA, GOAWAY } = types;
 const get = { method: "GET", path: "/", headers: [] };
 const seconds = 1_000;
 
@@ -154,15 +154,15 @@ describe("a link", () => {
 describe("an acknowledgement", () => {
   const quiet = { liveness: { pingIntervalMs: 0 } };
 
-  it("comes 100 ms after what it is for, once", () => {
+  it("comes a second after what it is for, once", () => {
     const peer = new RawPeer();
     const { relay } = relayOver(peer, quiet);
     relay.open(get, true, listener());
     said(peer);
     peer.send(frame(RESPONSE, 1, "200"));
-    vi.advanceTimersByTime(60);
+    vi.advanceTimersByTime(600);
     peer.send(frame(DATA, 1, "hello"));
-    vi.advanceTimersByTime(39);
+    vi.advanceTimersByTime(399);
     expect(said(peer)).toEqual([]);
     vi.advanceTimersByTime(1);
     expect(said(peer)).toEqual([`ACK 0 ${JSON.stringify("\0".repeat(7) + "\u0018")}`]);
@@ -173,6 +173,68 @@ describe("an acknowledgement", () => {
     vi.advanceTimersByTime(1 * seconds);
     expect(said(peer)).toEqual([]);
     relay.close(1000, "");
+  });
+
+  it("comes 100 ms after it, once the peer is leaving", () => {
+    const peer = new RawPeer();
+    const { relay } = relayOver(peer, quiet);
+    relay.open(get, true, listener());
+    said(peer);
+    peer.send(frame(RESPONSE, 1, "200"));
+    vi.advanceTimersByTime(500);
+    peer.send(frame(GOAWAY, 0, ""));
+    vi.advanceTimersByTime(99);
+    expect(said(peer)).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(said(peer)).toEqual([`ACK 0 ${JSON.stringify("\0".repeat(7) + "\u0013")}`]);
+    peer.send(frame(DATA, 1, "hello"));
+    vi.advanceTimersByTime(100);
+    expect(said(peer).length).toBe(1);
+    relay.close(1000, "");
+    vi.advanceTimersByTime(0);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("comes earlier where many tunnels together make their peers keep too much", () => {
+    const pairs = Array.from({ length: 100 }, () => {
+      const peer = new RawPeer();
+      const { relay } = relayOver(peer, quiet);
+      relay.open(get, true, listener());
+      said(peer);
+      return { peer, relay };
+    });
+    const counts = (): number[] => pairs.map(({ peer }) => said(peer).length);
+    // 80 of them make 8 MiB and a little.
+    for (const { peer } of pairs.slice(0, 80)) {
+      peer.send(frame(RESPONSE, 1, "200"), frame(DATA, 1, Buffer.alloc(104_800)));
+    }
+    expect(counts()).toEqual(pairs.map(() => 0));
+    for (const { peer } of pairs.slice(80)) {
+      peer.send(frame(RESPONSE, 1, "200"), frame(DATA, 1, Buffer.alloc(104_800)));
+    }
+    // The first of them, which have waited longest.
+    expect(counts()).toEqual(pairs.map((_, i) => (i < 20 ? 1 : 0)));
+    vi.advanceTimersByTime(1 * seconds);
+    expect(counts()).toEqual(pairs.map((_, i) => (i < 20 ? 0 : 1)));
+    for (const { relay } of pairs) relay.close(1000, "");
+    vi.advanceTimersByTime(0);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("of one tunnel does not wait for that of another", () => {
+    const [first, second] = [new RawPeer(), new RawPeer()];
+    const relays = [first, second].map((peer) => relayOver(peer, quiet).relay);
+    for (const relay of relays) relay.open(get, true, listener());
+    said(first);
+    said(second);
+    first.send(frame(RESPONSE, 1, "200"));
+    vi.advanceTimersByTime(400);
+    second.send(frame(RESPONSE, 1, "200"));
+    vi.advanceTimersByTime(600);
+    expect([said(first).length, said(second).length]).toEqual([1, 0]);
+    vi.advanceTimersByTime(400);
+    expect([said(first).length, said(second).length]).toEqual([0, 1]);
+    for (const relay of relays) relay.close(1000, "");
   });
 
   it("comes at once after 131,072 bytes", () => {

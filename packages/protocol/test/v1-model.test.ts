@@ -71,7 +71,10 @@ function steps(how: { cuts: boolean; resets: boolean; congestion: boolean }): fc
     },
     {
       weight: 10,
-      arbitrary: fc.record({ do: fc.constant("time" as const), ms: fc.constantFrom(0, 0, 0, 1, 60, 150) }),
+      arbitrary: fc.record({
+        do: fc.constant("time" as const),
+        ms: fc.constantFrom(0, 0, 0, 1, 60, 150, 1_100),
+      }),
     },
   ];
   if (how.resets) {

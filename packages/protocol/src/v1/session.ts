@@ -5,6 +5,8 @@ import type { Link } from "../link.js";
 import { maxFields, type RawHeaders } from "../headers.js";
 import type { LivenessOptions } from "../liveness.js";
 import type { ResumableSession, SessionHandler } from "../tunnel.js";
+import { Acks } from "./acks.js";
+import type { AcksOwner } from "./acks.js";
 import { Attachment } from "./attachment.js";
 import type { AttachmentOwner } from "./attachment.js";
 import { decodeTrailers } from "./decode.js";
@@ -19,13 +21,6 @@ import { Violation } from "./violation.js";
 
 /** Bytes of one stream that each end takes before it returns credit, unless it announces another number. */
 export const defaultWindow = 1_048_576;
-
-/**
- * Received bytes after which an ACK is due at once, and the time after which it is due anyway, in
- * milliseconds.
- */
-const ackBytes = 131_072;
-const ackDelayMs = 100;
 
 export interface V1Options {
   liveness?: LivenessOptions;
@@ -67,11 +62,9 @@ export abstract class V1Session implements ResumableSession {
   #goawaySent = false;
   /** The peer has sent GOAWAY. */
   protected peerGoing = false;
-  #received = 0;
-  #receivedAcknowledged = 0;
-  #ackTimer: NodeJS.Timeout | undefined;
+  readonly #acks: Acks;
   #idleWaiters: (() => void)[] = [];
-  readonly #ports: AttachmentOwner & SenderOwner & StreamsOwner;
+  readonly #ports: AcksOwner & AttachmentOwner & SenderOwner & StreamsOwner;
 
   constructor(handler: SessionHandler, options: V1Options) {
     this.handler = handler;
@@ -81,6 +74,7 @@ export abstract class V1Session implements ResumableSession {
       receive: options.receiveWindow ?? defaultWindow,
     };
     this.#ports = new V1Session.#Ports(this);
+    this.#acks = new Acks(this.#ports);
     this.sender = new Sender(this.#ports, options.maxUnacknowledgedBytes ?? 33_554_432);
     this.streams = new Streams(this.sender, this.#ports, handler, {
       maxQueuedBytes: options.maxQueuedBytes ?? 67_108_864,
@@ -89,7 +83,7 @@ export abstract class V1Session implements ResumableSession {
   }
 
   get received(): number {
-    return this.#received;
+    return this.#acks.received;
   }
 
   get acknowledged(): number {
@@ -135,8 +129,7 @@ export abstract class V1Session implements ResumableSession {
     this.#unlink()?.terminate();
     const attachment = new Attachment(link, this.#onFrame, this.#liveness, this.#ports);
     this.#attachment = attachment;
-    // The resumption has told the peer how much was received, so no ACK is due.
-    this.#receivedAcknowledged = this.#received;
+    this.#acks.attach(this.peerGoing);
     link.handler = attachment;
     this.sender.attach(link);
     // `peerReceived` may have been the last missing acknowledgement.
@@ -163,8 +156,7 @@ export abstract class V1Session implements ResumableSession {
     if (attachment === undefined) return undefined;
     this.#attachment = undefined;
     this.sender.detach();
-    clearTimeout(this.#ackTimer);
-    this.#ackTimer = undefined;
+    this.#acks.detach();
     attachment.release();
     return attachment.link;
   }
@@ -237,7 +229,7 @@ export abstract class V1Session implements ResumableSession {
       if (typeof message === "string") throw new Violation("a text message in a version 1 session");
       if (message === undefined) attachment.decoder.proceed();
       else attachment.decoder.push(message);
-      this.#acknowledge();
+      this.#acks.check();
       this.sender.pump();
     } catch (error) {
       if (error instanceof Violation) this.#violation(error);
@@ -251,27 +243,13 @@ export abstract class V1Session implements ResumableSession {
     this.close(closeCodes.internal, "internal error");
   }
 
-  #acknowledge(): void {
-    const owed = this.#received - this.#receivedAcknowledged;
-    if (owed === 0 || this.#attachment === undefined) return;
-    if (owed < ackBytes) {
-      this.#ackTimer ??= setTimeout(this.#sendAck, ackDelayMs);
-      return;
-    }
-    this.#sendAck();
-  }
-
-  readonly #sendAck = (): void => {
-    clearTimeout(this.#ackTimer);
-    this.#ackTimer = undefined;
-    if (this.#attachment === undefined) return;
-    this.#receivedAcknowledged = this.#received;
+  #sendAck(received: number): void {
     const frame = Buffer.allocUnsafe(headerBytes + 8);
     writeFrameHeader(frame, 0, frameTypes.ack, 8, 0);
-    frame.writeUInt32BE(Math.floor(this.#received / 0x1_0000_0000), headerBytes);
-    frame.writeUInt32BE(this.#received >>> 0, headerBytes + 4);
-    this.#attachment.link.send(frame);
-  };
+    frame.writeUInt32BE(Math.floor(received / 0x1_0000_0000), headerBytes);
+    frame.writeUInt32BE(received >>> 0, headerBytes + 4);
+    this.#attachment?.link.send(frame);
+  }
 
   readonly #onFrame = (type: number, flags: number, streamId: number, payload: Buffer): void => {
     if (type === frameTypes.ack) {
@@ -280,10 +258,11 @@ export abstract class V1Session implements ResumableSession {
       this.#checkIdle();
       return;
     }
-    this.#received += headerBytes + payload.length;
+    this.#acks.count(headerBytes + payload.length);
     if (type === frameTypes.goaway) {
       if (this.peerGoing) return;
       this.peerGoing = true;
+      this.#acks.hurry();
       this.handler.onGoaway?.();
       return;
     }
@@ -347,7 +326,7 @@ export abstract class V1Session implements ResumableSession {
    * The callbacks of the session's parts. Only a class inside `V1Session` sees its private members, and
    * closures would cost each tunnel half a kilobyte.
    */
-  static readonly #Ports = class implements AttachmentOwner, SenderOwner, StreamsOwner {
+  static readonly #Ports = class implements AcksOwner, AttachmentOwner, SenderOwner, StreamsOwner {
     readonly #session: V1Session;
 
     constructor(session: V1Session) {
@@ -356,6 +335,10 @@ export abstract class V1Session implements ResumableSession {
 
     get minRttMs(): number | undefined {
       return this.#session.#attachment?.minRttMs;
+    }
+
+    sendAck(received: number): void {
+      this.#session.#sendAck(received);
     }
 
     onStreamFinished(): void {
