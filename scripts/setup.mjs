@@ -50,3 +50,4 @@ if (!isInstalled()) {
 }
 run(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-b"]);
 run(process.execPath, [join(root, "packages", "inspector", "build-page.mjs")]);
+run(process.execPath, [join(root, "scripts", "client-package.mjs")]);
