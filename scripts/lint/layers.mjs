@@ -82,6 +82,7 @@ export const packages = {
     layers: [
       {
         "check.ts": "the check of a value that a program gave",
+        "client-package.ts": "the client's command, which the relay hands out",
         "version.ts": "the version of the package",
         config: "the config file, and YAML",
         files: "regular files, read again when they change",

@@ -1,3 +1,6 @@
+import { text } from "mcp-tunnel-protocol";
+import { z } from "zod";
+
 /** The client's command, packed for npm. */
 export interface ClientPackage {
   /** The command's version, such as `0.1.0`. */
@@ -5,6 +8,15 @@ export interface ClientPackage {
   /** The archive: a gzipped tar file, as `npm pack` makes it. */
   readonly file: Uint8Array;
 }
+
+export const clientPackageShape = z.strictObject(
+  {
+    // It becomes a part of a path.
+    version: text().regex(/^\d[\w.+-]{0,63}$/, "a version such as 1.2.3"),
+    file: z.custom((value) => value instanceof Uint8Array && value.length > 0, "the bytes of an archive"),
+  } satisfies Record<keyof ClientPackage, z.ZodType>,
+  "an object",
+);
 
 /**
  * The package of the client that was built with this relay, as the command `mcp-tunnel` hands it out;

@@ -1,6 +1,7 @@
 // The relay, room by room, from the lowest: a room knows only rooms above it in this list.
 // (scripts/lint/layers.mjs has the exact layers.)
 //   check, version   the check of a value that a program gave; the package's version
+//   client-package   the client's command, which the relay hands out
 //   config/        the config file: YAML, with the line of each mistake
 //   files/         regular files, read again when they change
 //   net/           addresses and ranges of them, listening, connections that end in order
@@ -49,6 +50,8 @@ export type {
   Traffic,
   TunnelEvent,
 } from "./telemetry/observer.js";
+export { builtClientPackage } from "./client-package.js";
+export type { ClientPackage } from "./client-package.js";
 export type { RelayOptions } from "./options.js";
 export { createRelay } from "./relay.js";
 export type { Relay } from "./relay.js";

@@ -14,6 +14,7 @@ import { z } from "zod";
 import type { Authenticator } from "./auth/authenticator.js";
 import { openAuthenticator } from "./auth/open.js";
 import { fileNumber, portNumber, texts } from "./check.js";
+import { type ClientPackage, clientPackageShape } from "./client-package.js";
 import { accessLog } from "./telemetry/access-log.js";
 import { trustedProxies, type TrustedProxies } from "./forwarded/forwarded.js";
 import type { AddressRanges } from "mcp-tunnel-shared";
@@ -97,6 +98,12 @@ export interface RelayOptions extends LimitOptions {
    * Makes the relay speak HTTPS and HTTP/2 instead of HTTP. Default: it speaks HTTP, perhaps behind a proxy.
    */
   tls?: TlsOptions;
+  /**
+   * The client's command, which the relay hands out at its own domain, over https alone:
+   * `npx -y https://<domain>/client-<version>-<hash>.tgz` runs it. {@link builtClientPackage} gives the one that
+   * was built with this relay. Default: none is handed out.
+   */
+  clientPackage?: ClientPackage | undefined;
   /** When a client counts as gone. */
   liveness?: LivenessOptions;
   /** Default: nothing is logged. */
@@ -134,12 +141,20 @@ export interface ResolvedRelayOptions
     Required<
       Omit<
         RelayOptions,
-        "fd" | "limitExempt" | "host" | "reservedNames" | "tls" | "trustedProxies" | "trustedProxyHeaders"
+        | "clientPackage"
+        | "fd"
+        | "limitExempt"
+        | "host"
+        | "reservedNames"
+        | "tls"
+        | "trustedProxies"
+        | "trustedProxyHeaders"
       >
     > {
   host: string | undefined;
   fd: number | undefined;
   tls: TlsOptions | undefined;
+  clientPackage: ClientPackage | undefined;
   reservedNames: ReadonlySet<string>;
   trustedProxies: TrustedProxies;
   trustedProxyHeaders: ProxyHeaders;
@@ -165,6 +180,7 @@ const optionShapes = {
   limitExempt: texts.optional(),
   cookieDomain: oneOf(cookieDomains).optional(),
   tls: tlsShape.optional(),
+  clientPackage: clientPackageShape.optional(),
   logger: loggerShape.optional(),
   judges: z.array(callback(), "an array of functions").optional(),
   observers: z.array(observerShape, "an array of observers").optional(),
@@ -194,6 +210,7 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
     limitExempt: addressRanges(options.limitExempt ?? loopback, "exempt address", "limitExempt"),
     cookieDomain: options.cookieDomain ?? "narrow",
     tls: options.tls,
+    clientPackage: options.clientPackage,
     liveness: options.liveness ?? {},
     logger,
     judges: options.judges ?? [],

@@ -5,6 +5,7 @@ import { TunnelError } from "mcp-tunnel-protocol";
 import { Holds } from "./tunnels/holds.js";
 import { ActiveExchanges } from "./http/exchange/active-exchanges.js";
 import type { ExchangeContext } from "./http/exchange/context.js";
+import { ClientDownload } from "./http/answer/client-download.js";
 import { createRedirectServer } from "./http/server/redirect.js";
 import { createVisitorServer } from "./http/server/server.js";
 import { Router } from "./http/route/router.js";
@@ -92,6 +93,7 @@ export function createRelay(options: RelayOptions): Relay {
   const observers = new Observers(resolved.observers, logger);
   const limits = new LimitReporter(observers, logger);
   const addressKeys = new AddressKeys(resolved.limitExempt);
+  const download = resolved.clientPackage && new ClientDownload(resolved.clientPackage);
   const context: ExchangeContext = {
     options: resolved,
     directory,
@@ -101,6 +103,7 @@ export function createRelay(options: RelayOptions): Relay {
     requests: new Occupancy(resolved.maxRequestsPerAddress),
     addressKeys,
     publicUrl: publicUrlOf,
+    download,
     exchanges: new ActiveExchanges(),
     draining: false,
   };

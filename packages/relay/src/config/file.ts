@@ -117,11 +117,16 @@ function textOf(scalar: Scalar): string {
 }
 
 function parseValue(option: Option, text: string, previous: unknown): unknown {
-  if (option.isBoolean()) {
-    if (text === "true" || text === "false") return text === "true";
+  if (isSwitch(option)) {
+    if (text === "true" || text === "false") return (text === "true") !== option.negate;
     throw new InvalidArgumentError("has to be true or false");
   }
   return option.parseArg === undefined ? text : option.parseArg(text, previous);
+}
+
+/** Whether an option is on or off. One that begins with `no-` sets the value `false` when it is on. */
+export function isSwitch(option: Option): boolean {
+  return option.isBoolean() || option.negate;
 }
 
 /** Suggests the right key if somebody wrote the flag or the variable instead. */

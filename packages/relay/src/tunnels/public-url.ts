@@ -13,6 +13,14 @@ export function publicUrl(template: string, subdomain: string, domain: string, p
 }
 
 /**
+ * The relay's own URL, without a slash at its end, if `tunnelUrl` is the URL of its tunnel `myapp`. Of the
+ * operator's template only scheme, host and port count.
+ */
+export function relayUrl(tunnelUrl: string): string {
+  return new URL(tunnelUrl).origin.replace("//myapp.", "//");
+}
+
+/**
  * The template without a slash at its end.
  * @throws TunnelError `invalid_option`.
  */

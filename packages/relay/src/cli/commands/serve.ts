@@ -7,7 +7,9 @@ import { accessLog, combinedLog, jsonLog } from "../../telemetry/access-log.js";
 import type { LogFormat, Logger } from "../../telemetry/log.js";
 import { createMetrics } from "../../admin/metrics.js";
 import type { RelayObserver } from "../../telemetry/observer.js";
-import { publicUrl } from "../../tunnels/public-url.js";
+import type { RelayOptions } from "../../options.js";
+import { ClientDownload } from "../../http/answer/client-download.js";
+import { publicUrl, relayUrl } from "../../tunnels/public-url.js";
 import { createRelay, type Relay } from "../../relay.js";
 import { version } from "../../version.js";
 import { createLogger, type LogOutput } from "../output/log-output.js";
@@ -105,6 +107,7 @@ async function start(
       "the URLs of the tunnels have no port: unless port 443 leads here, set --public-url, such as https://{subdomain}.{domain}:{port}",
     );
   }
+  tellClientCommand(relayOptions, port, logger);
   if (admin !== undefined) logger.info(await listening(admin.listen()), "admin API listening");
   if (mode === "open") {
     logger.warn(
@@ -114,6 +117,32 @@ async function start(
   }
   surviveFaults(logger);
   stopOnSignals(options, relay, admin, logger, output);
+}
+
+/** The line with which others run the client that this relay hands out, or why it hands out none. */
+function tellClientCommand(options: RelayOptions, port: number, logger: Logger): void {
+  const {
+    clientPackage,
+    domain,
+    publicUrl: template = "",
+    trustedProxies = [],
+    tls,
+    authenticator,
+  } = options;
+  if (clientPackage === undefined) return;
+  const relay = relayUrl(publicUrl(template, "myapp", domain, port));
+  if (!relay.startsWith("https:") || (tls === undefined && trustedProxies.length === 0)) {
+    const reason =
+      "visitors come over plain http, as far as this relay knows: see --tls-cert and --trusted-proxy";
+    logger.info({ reason }, "the client is not handed out");
+    return;
+  }
+  const { path } = new ClientDownload(clientPackage);
+  const token = authenticator?.mode === "open" ? "" : " --token TOKEN";
+  logger.info(
+    { command: `npx -y ${relay}${path} 3000 --relay ${relay}${token}` },
+    "the client is handed out",
+  );
 }
 
 /**

@@ -35,6 +35,7 @@ export interface CliOptions extends TlsCliOptions, LimitCliOptions {
   reservedNames: string;
   requireVisitorAuth?: boolean;
   cookieDomain: CookieDomain;
+  clientDownload: boolean;
   shutdownGrace: number;
   logFormat?: LogFormat;
   logLevel: LogLevel;
@@ -142,6 +143,14 @@ export function createCommand(version: string): Command {
     )
       .choices(cookieDomains)
       .default("narrow"),
+  );
+
+  add(
+    where,
+    new Option(
+      "--no-client-download",
+      "do not hand out the client; otherwise the relay's page says how to run it with npx, over https alone",
+    ),
   );
 
   add(

@@ -8,7 +8,8 @@ import { openAuthenticator } from "../../auth/open.js";
 import { providerAuthenticator, verifyEndpoint } from "../../auth/provider.js";
 import { parseStaticToken, staticAuthenticator } from "../../auth/static.js";
 import { TokenFileAuthenticator } from "../../auth/token-file.js";
-import { type ConfigRules, readConfigFile } from "../../config/file.js";
+import { builtClientPackage } from "../../client-package.js";
+import { type ConfigRules, isSwitch, readConfigFile } from "../../config/file.js";
 import { trustedProxies } from "../../forwarded/forwarded.js";
 import { addressRanges } from "../../net/addresses.js";
 import { proxyHeaders } from "../../forwarded/proxy-headers.js";
@@ -69,11 +70,11 @@ function readSwitches(command: Command): void {
   for (const option of command.options) {
     const key = option.attributeName();
     const { envVar } = option;
-    if (envVar === undefined || !option.isBoolean()) continue;
+    if (envVar === undefined || !isSwitch(option)) continue;
     if (command.getOptionValueSource(key) !== "env") continue;
     const isOn = readSwitch(process.env[envVar] ?? "");
     if (isOn === undefined) throw unusable(`${envVar} must be true or false`, { options: [option.name()] });
-    command.setOptionValueWithSource(key, isOn, "env");
+    command.setOptionValueWithSource(key, isOn !== option.negate, "env");
   }
 }
 
@@ -176,6 +177,7 @@ export async function relayOptionsOf(command: Command, logger: Logger): Promise<
     interimToProxies: options.interimToProxies,
     ...(tls === undefined ? {} : { tls }),
     cookieDomain: options.cookieDomain,
+    ...(options.clientDownload ? { clientPackage: await builtClientPackage() } : {}),
     ...limitOptionsOf(options),
     logger,
   };

@@ -4,20 +4,20 @@ import { prettyFactory } from "pino-pretty";
 import { isoTime, type LogFormat, type Logger, type LogLevel } from "../../telemetry/log.js";
 import { formatHostPort } from "../../net/host-port.js";
 
-/** The fields of a request that its message shows already. */
-const requestFields =
-  "method,path,status,bytes,requestBytes,durationMs,outcome,reason,address,wire,requestId,visitorRequestId";
+/** The fields that messages show already. */
+const shownFields =
+  "method,path,status,bytes,requestBytes,durationMs,outcome,reason,command,address,wire,requestId,visitorRequestId";
 
-/** Requests and listeners read as sentences. In other lines name, reason and address follow the message. */
+/** Requests and listeners read as sentences. In other lines name, reason, command and address follow. */
 function prettyMessage(line: Record<string, unknown>, messageKey: string): string {
-  const { name, method, path, status, bytes, durationMs, outcome, reason, address, host, port } =
+  const { name, method, path, status, bytes, durationMs, outcome, reason, command, address, host, port } =
     line as Record<string, string | number | undefined>;
   const message = line[messageKey] as string;
   if (host !== undefined && port !== undefined) {
     return `${message} on ${formatHostPort({ host: String(host), port: Number(port) })}`;
   }
   if (method === undefined) {
-    const details = [name, reason, address].filter((detail) => detail !== undefined);
+    const details = [name, reason, command, address].filter((detail) => detail !== undefined);
     return details.length === 0 ? message : `${message}: ${details.join(", ")}`;
   }
   const end = outcome === "completed" ? "" : `, ${outcome}${reason === undefined ? "" : ` (${reason})`}`;
@@ -55,6 +55,6 @@ function prettyText(): (line: string) => string {
 const prettyOptions = {
   singleLine: true,
   translateTime: "SYS:HH:MM:ss.l",
-  ignore: `pid,hostname,name,host,port,${requestFields}`,
+  ignore: `pid,hostname,name,host,port,${shownFields}`,
   messageFormat: prettyMessage,
 };

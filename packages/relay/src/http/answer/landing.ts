@@ -1,21 +1,30 @@
+import { relayUrl } from "../../tunnels/public-url.js";
 import { page, pagePolicy } from "./page.js";
 import type { VisitorRequest, VisitorResponse } from "../message.js";
 
+/** What the relay's own page tells. */
+export interface LandingFacts {
+  /** The public URL of a tunnel `myapp`. */
+  readonly exampleUrl: string;
+  /** Tunnels need a gate. */
+  readonly requireVisitorAuth: boolean;
+  /** Where the relay hands out its client, if this visitor can have it. */
+  readonly client: { readonly path: string } | undefined;
+}
+
 /**
- * Answers a request to the domain itself. The page says nothing about clients, and nothing about the
- * operator. `exampleUrl`: the public URL of a tunnel `myapp`. `requireVisitorAuth`: tunnels need a gate.
- * Returns the status and the bytes of the body.
+ * Answers a request to the domain itself. The page says nothing about clients that are connected, and nothing
+ * about the operator. Returns the status and the bytes of the body.
  */
 export function landing(
   req: VisitorRequest,
   res: VisitorResponse,
   path: string,
-  exampleUrl: string,
-  requireVisitorAuth: boolean,
+  facts: LandingFacts,
 ): { status: number; bytes: number } {
   const isPage = path === "/" || path.startsWith("/?");
   const readable = req.method === "GET" || req.method === "HEAD";
-  const content = isPage ? landingPage(exampleUrl, requireVisitorAuth) : "not found";
+  const content = isPage ? landingPage(facts) : "not found";
   const status = !isPage ? 404 : readable ? 200 : 405;
   const headers = [
     "Content-Type",
@@ -33,22 +42,30 @@ export function landing(
   return { status, bytes: req.method === "HEAD" ? 0 : payload.length };
 }
 
-function landingPage(exampleUrl: string, requireVisitorAuth: boolean): string {
-  // The page does not say how to install the client: the owner of a package that it named would get the
-  // tokens. Of the operator's template only scheme, host and port are shown.
-  const { origin } = new URL(exampleUrl);
-  const relay = origin.replace("//myapp.", "//");
+function landingPage({ exampleUrl, requireVisitorAuth, client }: LandingFacts): string {
+  const relay = relayUrl(exampleUrl);
+  const isPrivate = relay.startsWith("https:");
   // Where visitors come over plain http, OAuth cannot work.
-  const kinds = relay.startsWith("https:") ? "oauth,bearer" : "bearer";
-  const gate = requireVisitorAuth ? ` --visitor-auth ${kinds}` : "";
+  const gate = requireVisitorAuth ? ` --visitor-auth ${isPrivate ? "oauth,bearer" : "bearer"}` : "";
+  // The page names no package of a registry: its owner would get the tokens.
+  const given = isPrivate && client !== undefined;
+  const command = given ? `npx -y ${relay}${client.path} 3000` : "mcp-tunnel-client 3000";
+  const intro = given
+    ? "Whoever runs this relay gives out tokens. With one, and with Node.js, this opens that tunnel for a service on port 3000:"
+    : "Whoever runs this relay gives out the client and tokens. With both, this opens that tunnel for a service on port 3000:";
+  const trust = given
+    ? `
+<p><small><code>npx</code> fetches the client from this relay and runs it on your machine, so run it only if you trust
+whoever runs this relay.</small></p>`
+    : "";
   return page(
     new URL(relay).host,
     `<h1>A tunnel relay</h1>
 <p>It gives services on private machines a public address: the tunnel <code>myapp</code> is at
-<code>${origin}</code>.</p>
-<p>Whoever runs this relay gives out the client and tokens. With both, this opens that tunnel for a service on port 3000:</p>
-<pre>mcp-tunnel-client 3000 \\
+<code>${new URL(exampleUrl).origin}</code>.</p>
+<p>${intro}</p>
+<pre>${command} \\
   --relay ${relay} \\
-  --subdomain myapp --token TOKEN${gate}</pre>`,
+  --subdomain myapp --token TOKEN${gate}</pre>${trust}`,
   );
 }

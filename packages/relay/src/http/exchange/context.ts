@@ -1,6 +1,7 @@
 import type { ProxyTrust } from "../../forwarded/forwarded.js";
 import type { Limits } from "../../limits.js";
 import type { Logger } from "../../telemetry/log.js";
+import type { ClientDownload } from "../answer/client-download.js";
 import type { InterimToProxies } from "../wire/interim.js";
 import type { CookieDomain } from "./set-cookie.js";
 import type { Holds } from "../../tunnels/holds.js";
@@ -26,6 +27,8 @@ export interface ExchangeContext {
   readonly observers: Observers;
   /** The public URL of the tunnel `name`. Known once the relay listens. */
   readonly publicUrl: (name: string) => string;
+  /** The package of the client, if the relay hands it out. */
+  readonly download: ClientDownload | undefined;
   /** The exchanges that are going on. */
   readonly exchanges: ActiveExchanges;
   readonly limits: LimitReporter;

@@ -20,8 +20,9 @@ export function relayRefusal(visit: IncomingVisit, context: ExchangeContext): Re
     registration(visit) ??
     upgradeWithBody(visit) ??
     target(visit) ??
-    // Last, because it takes a place, which is given back when the visit is over.
-    occupancy(visit, context)
+    // Last, because it takes a place, which is given back when the visit is over. A visit to the domain itself
+    // is over at once, unless it becomes a download.
+    (visit.host.kind === "tunnel" ? occupancy(visit, context) : undefined)
   );
 }
 
@@ -78,8 +79,7 @@ function target({ path }: IncomingVisit): RelayRefusal | undefined {
 }
 
 /** The visitor's address has room for another request, over all tunnels. */
-function occupancy(visit: IncomingVisit, context: ExchangeContext): RelayRefusal | undefined {
-  if (visit.host.kind !== "tunnel") return undefined;
+export function occupancy(visit: IncomingVisit, context: ExchangeContext): RelayRefusal | undefined {
   const { addressKeys, requests, limits } = context;
   const { address } = visit.visitor;
   const key = addressKeys.of(address);

@@ -8,14 +8,17 @@ import { closeGently } from "../../net/closing.js";
 import type { ExchangeContext } from "../exchange/context.js";
 import { relayError, type RelayRefusal } from "../answer/errors.js";
 import { Exchange } from "../exchange/exchange.js";
+import type { DownloadAnswer } from "../answer/client-download.js";
+import { Download } from "./download.js";
 import type { GuessedHead } from "./guessed-head.js";
 import { Hearing } from "./hearing.js";
 import { originForm, parseHost } from "./host.js";
 import { type Http1Request, Http1Response } from "../wire/http1.js";
 import type { Judge } from "./judge.js";
-import { isRegistration, relayRefusal } from "./judges.js";
+import { isRegistration, occupancy, relayRefusal } from "./judges.js";
 import { landing } from "../answer/landing.js";
 import { reportFault } from "../../telemetry/report.js";
+import { relayUrl } from "../../tunnels/public-url.js";
 import { reportVisit, tellClient } from "./report.js";
 import { declaredBody } from "../declared-body.js";
 import { type BodyProgress, refuse, watchTaken } from "../answer/respond.js";
@@ -177,11 +180,26 @@ export class Router {
     // Nobody wants the body. Unread it would hold up the connection while an earlier answer is owed, and the
     // visitor could leave unnoticed.
     if (body.isPresent) req.resume();
-    const { publicUrl, options } = this.#context;
-    const { status, bytes } = landing(req, res, path, publicUrl("myapp"), options.requireVisitorAuth);
-    const { writeTimeoutMs } = this.#context.options;
+    const { publicUrl, options, download } = this.#context;
+    const exampleUrl = publicUrl("myapp");
+    // A visit that has no download to ask for does not look at who comes.
+    const answer = download?.answer(req, path, relayUrl(exampleUrl), () => visit.scheme === "https");
+    if (answer !== undefined) {
+      this.#give(visit, answer);
+      return;
+    }
+    const { requireVisitorAuth, writeTimeoutMs } = options;
+    const client = visit.scheme === "https" ? download : undefined;
+    const { status, bytes } = landing(req, res, path, { exampleUrl, requireVisitorAuth, client });
     watchTaken(res, { writeTimeoutMs, guard: this.#guardOf(res) });
     reportVisit(this.#context, visit, { outcome: "completed", status, bytes }, false);
+  }
+
+  /** Gives a visitor the client's package, or says why not. */
+  #give(visit: IncomingVisit, answer: DownloadAnswer): void {
+    const refusal = occupancy(visit, this.#context);
+    if (refusal === undefined) new Download(this.#context, visit, answer, this.#guardOf(visit.res)).start();
+    else this.#refuse(visit, refusal);
   }
 
   #refuse(visit: IncomingVisit, refusal: RelayRefusal): void {
