@@ -2,12 +2,14 @@ import { configDefaults, defineConfig } from "vitest/config";
 import { CountsReporter } from "./scripts/counts-reporter.js";
 
 /**
- * Tests with a command of their own, `npm run test:NAME`: npm or pip alone takes a minute or more in them.
+ * Tests with a command of their own, `npm run test:NAME` (or `NAME`): npm or pip alone takes a minute or more in
+ * them, or they measure time.
  */
 const separate: Readonly<Record<string, string>> = {
   hosts: "test/hosts/**",
   image: "test/packaging/image.test.ts",
   inspector: "test/inspector/**",
+  newcomer: "test/newcomer/**",
   pictures: "test/pictures/**",
   services: "test/services/**",
   stdio: "test/stdio/**",
