@@ -71,7 +71,9 @@ it(`has a public URL that answers within ${maxSeconds} seconds, by the line that
   expect(program).toBe("npx");
   const env = freshLaptop(registry.url, caFile);
   // A group of its own, because npx starts the client through a shell.
-  const client = closing(new RunningCommand(program, args, { env, cwd: String(env["HOME"]), ownGroup: true }));
+  const client = closing(
+    new RunningCommand(program, args, { env, cwd: String(env["HOME"]), ownGroup: true }),
+  );
   const url = await client.waitFor("URL", () => /https:\/\/demo\.localhost:\d+/.exec(client.output)?.[0]);
   const response = await visitHttp1(relay.port, new URL(url).hostname, "/bytes/5", authority.cert);
   expect({ status: response.statusCode, body: (await text(response)).length }).toEqual({

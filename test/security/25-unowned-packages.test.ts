@@ -6,7 +6,7 @@ import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createRelay, type Relay } from "mcp-tunnel";
+import { builtClientPackage, type ClientPackage, createRelay, type Relay } from "mcp-tunnel";
 import { createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
 
@@ -100,6 +100,53 @@ describe("a line that fetches one of our names", () => {
     "npx vitest run packages/relay",
   ])("is not taken for one: %s", (line) => {
     expect(fetchedNames(line)).toEqual([]);
+  });
+});
+
+describe("the package that a relay hands out", () => {
+  /** Answers for a registry, which has nothing, and for a relay, which has the client. */
+  async function startServer(file: Uint8Array): Promise<{ url: string; asked: string[] }> {
+    const asked: string[] = [];
+    const server = createServer((req, res) => {
+      if (req.url === "/client.tgz") {
+        res.end(file);
+        return;
+      }
+      asked.push(decodeURIComponent(req.url ?? ""));
+      res.writeHead(404).end("{}");
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    closing({ close: () => server.close() });
+    return { url: `http://127.0.0.1:${(server.address() as { port: number }).port}/`, asked };
+  }
+
+  // npm forgets that a package came from a URL: `npm update --global` fetches what has its name.
+  it("has a name that nobody can register, for whom npm asks when it updates everything", async () => {
+    const built = (await builtClientPackage()) as ClientPackage;
+    const { url, asked } = await startServer(built.file);
+    const folder = closing(createFolder()).path;
+    const npm = (...args: string[]): Promise<unknown> => {
+      const settings = [
+        "--prefix",
+        join(folder, "prefix"),
+        "--cache",
+        join(folder, "cache"),
+        "--registry",
+        url,
+      ];
+      const quiet = ["--fetch-retries=0", "--no-audit", "--no-update-notifier"];
+      return promisify(execFile)("npm", [...args, "--global", ...settings, ...quiet], { cwd: folder });
+    };
+    await npm("install", `${url}client.tgz`);
+    expect(asked).toEqual([]);
+    const { stdout } = await promisify(execFile)(join(folder, "prefix", "bin", "mcp-tunnel-client"), [
+      "--version",
+    ]);
+    expect(stdout.trim()).toBe(built.version);
+    // It fails, because the registry has no such package.
+    await expect(npm("update")).rejects.toThrow("E404");
+    // The registry takes no new names with capitals: https://docs.npmjs.com/cli/configuring-npm/package-json#name
+    expect(asked).toEqual(["/MCP-Tunnel-Client"]);
   });
 });
 

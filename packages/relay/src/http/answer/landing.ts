@@ -47,25 +47,40 @@ function landingPage({ exampleUrl, requireVisitorAuth, client }: LandingFacts): 
   const isPrivate = relay.startsWith("https:");
   // Where visitors come over plain http, OAuth cannot work.
   const gate = requireVisitorAuth ? ` --visitor-auth ${isPrivate ? "oauth,bearer" : "bearer"}` : "";
-  // The page names no package of a registry: its owner would get the tokens.
-  const given = isPrivate && client !== undefined;
-  const command = given ? `npx -y ${relay}${client.path} 3000` : "mcp-tunnel-client 3000";
-  const intro = given
-    ? "Whoever runs this relay gives out tokens. With one, and with Node.js, this opens that tunnel for a service on port 3000:"
-    : "Whoever runs this relay gives out the client and tokens. With both, this opens that tunnel for a service on port 3000:";
-  const trust = given
-    ? `
-<p><small><code>npx</code> fetches the client from this relay and runs it on your machine, so run it only if you trust
-whoever runs this relay.</small></p>`
-    : "";
+  const { program, intro, trust } =
+    client === undefined || !isPrivate ? byHand : fetched(`${relay}${client.path}`);
   return page(
     new URL(relay).host,
     `<h1>A tunnel relay</h1>
 <p>It gives services on private machines a public address: the tunnel <code>myapp</code> is at
 <code>${new URL(exampleUrl).origin}</code>.</p>
-<p>${intro}</p>
-<pre>${command} \\
+<p>${intro} opens that tunnel for a service on port 3000:</p>
+<pre>${program} 3000 \\
   --relay ${relay} \\
   --subdomain myapp --token TOKEN${gate}</pre>${trust}`,
   );
+}
+
+/** How people come to the client. No text names a package of a registry: its owner would get the tokens. */
+interface WayToClient {
+  readonly program: string;
+  readonly intro: string;
+  readonly trust: string;
+}
+
+const byHand: WayToClient = {
+  program: "mcp-tunnel-client",
+  intro: "Whoever runs this relay gives out the client and tokens. With both, this",
+  trust: "",
+};
+
+/** `url`: where this relay hands out the client. */
+function fetched(url: string): WayToClient {
+  return {
+    program: `npx -y ${url}`,
+    intro: "Whoever runs this relay gives out tokens. With one, and with Node.js, this",
+    trust: `
+<p><small><code>npx</code> fetches the client from this relay and runs it on your machine: run it only if you trust
+whoever runs this relay.</small></p>`,
+  };
 }
