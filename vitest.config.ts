@@ -6,6 +6,7 @@ import { CountsReporter } from "./scripts/counts-reporter.js";
  * them, or they measure time.
  */
 const separate: Readonly<Record<string, string>> = {
+  executables: "test/executables/**",
   hosts: "test/hosts/**",
   image: "test/packaging/image.test.ts",
   inspector: "test/inspector/**",

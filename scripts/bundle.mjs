@@ -28,7 +28,7 @@ const commands = {
  * sources give the same texts, wherever the clone is.
  *
  * @param {string} command
- * @returns {Promise<{ code: string, licences: string }>}
+ * @returns {Promise<{ code: string, licences: string, packages: ThirdParty[] }>}
  */
 export async function bundleCommand(command) {
   const { entry, packages } = commands[command] ?? {};
@@ -54,7 +54,19 @@ export async function bundleCommand(command) {
   const bundled = Object.keys(metafile.inputs).map((file) => packageFolder.exec(file)?.[1]);
   const folders = [...bundled, ...packages.map((name) => `node_modules/${name}`)];
   const others = [...new Set(folders.filter((folder) => folder !== undefined))];
-  return { code: outputFiles.map(({ text }) => text).join(""), licences: licencesOf(others) };
+  const manifests = others.map(manifestOf).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  return {
+    code: outputFiles.map(({ text }) => text).join(""),
+    licences: licencesOf(others),
+    packages: manifests,
+  };
+}
+
+/** @typedef {{ name: string, version: string, license?: string, author?: string | { name: string } }} ThirdParty */
+
+/** @param {string} folder */
+function manifestOf(folder) {
+  return JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8"));
 }
 
 const packageFolder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//;
@@ -62,9 +74,7 @@ const packageFolder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//;
 /** @param {string[]} folders */
 function licencesOf(folders) {
   const entries = folders.map((folder) => {
-    const { name, version, license, author } = JSON.parse(
-      readFileSync(join(root, folder, "package.json"), "utf8"),
-    );
+    const { name, version, license, author } = manifestOf(folder);
     const by = typeof author === "string" ? author : author?.name;
     const title = [`${name} ${version}`, by, license].filter((part) => part !== undefined).join(", ");
     const texts = readdirSync(join(root, folder))

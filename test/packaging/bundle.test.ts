@@ -6,10 +6,9 @@ import { build, type Format } from "esbuild";
 import { beforeAll, describe, expect, it } from "vitest";
 import { createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
-import { type JsonLine, RunningCommand } from "../support/commands.js";
-
-import { startUpstream } from "../support/upstream.js";
+import { RunningCommand } from "../support/commands.js";
 import { createVisitor } from "../support/visitor.js";
+import { commandsContract } from "./commands-contract.js";
 
 const packages = fileURLToPath(new URL("../../packages/", import.meta.url));
 const scripts = fileURLToPath(new URL("../../scripts/", import.meta.url));
@@ -35,15 +34,6 @@ beforeAll(() => {
 const run = (file: string, ...args: string[]): RunningCommand =>
   closing(new RunningCommand(process.execPath, [file, ...args]));
 
-/** Whether there is a process with this id. */
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
-
 describe("a version in the sources", () => {
   it.each(["client", "cli", "relay", "stdio"])("is that of the manifest: %s", async (name) => {
     const { version } = (await import(join(packages, name, "dist", "version.js"))) as { version: string };
@@ -51,98 +41,16 @@ describe("a version in the sources", () => {
   });
 });
 
-async function startRelay(): Promise<JsonLine> {
-  const args = ["--domain", "localhost", "--host", "127.0.0.1", "--port", "0", "--log-format", "json"];
-  return run(files.relay, ...args).waitForJson({ msg: "listening" });
-}
-
 describe("commands that were bundled into one CommonJS file each", () => {
-  it("carry a request through a tunnel", async () => {
-    const upstream = closing(await startUpstream());
-    const { port } = await startRelay();
-    const client = run(
-      files.client,
-      ...[String(upstream.port), "--relay", `http://127.0.0.1:${String(port)}`],
-      ...["--subdomain", "one", "--json"],
-    );
-    await client.waitForJson({ event: "connected" });
-    const visitor = closing(createVisitor(Number(port)));
-    expect(await visitor.text("one", "/bytes/5")).toMatchObject({ status: 200 });
-    expect(upstream.requests.map(({ path }) => path)).toEqual(["/bytes/5"]);
-  });
-
-  it("serve a server on stdio, with whatever ends its processes", async () => {
-    const { port } = await startRelay();
-    const answer = `process.stdin.once("data", (data) => {
-      console.log(JSON.stringify({ jsonrpc: "2.0", id: JSON.parse(data).id, result: { pid: process.pid } }));
-    })`;
-    const client = run(
-      files.client,
-      ...["--stdio", "--visitor-auth", "none", "--relay", `http://127.0.0.1:${String(port)}`],
-      ...["--subdomain", "one", "--json", "--", process.execPath, "-e", answer],
-    );
-    await client.waitForJson({ event: "connected" });
-    const visitor = closing(createVisitor(Number(port)));
-    const reply = await visitor.text("one", "/mcp", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params: {} }),
-    });
-    expect(reply).toMatchObject({ status: 200 });
-    const { result } = JSON.parse(reply.text) as { result: { pid: number } };
-    await client.close();
-    await expect.poll(() => isAlive(result.pid)).toBe(false);
-  });
-
-  it("let visitors in by a key, with OAuth beside it", async () => {
-    const upstream = closing(await startUpstream());
-    const { port } = await startRelay();
-    const state = closing(createFolder());
-    const key = "0123456789abcdef";
-    const client = closing(
-      new RunningCommand(
-        process.execPath,
-        [
-          ...[files.client, String(upstream.port), "--relay", `http://127.0.0.1:${String(port)}`, "--json"],
-          ...["--subdomain", "one", "--visitor-auth", "oauth,bearer"],
-          ...["--visitor-key-file", state.write("keys", key)],
-        ],
-        { env: { MCP_TUNNEL_STATE_DIR: join(state.path, "state") } },
-      ),
-    );
-    await client.waitForJson({ event: "connected" });
-    const visitor = closing(createVisitor(Number(port)));
-    expect(await visitor.text("one", "/bytes/5")).toMatchObject({ status: 401 });
-    const headers = { "x-api-key": key };
-    expect(await visitor.text("one", "/bytes/5", { headers })).toMatchObject({ status: 200 });
-    const metadata = await visitor.text("one", "/.well-known/oauth-authorization-server");
-    expect(metadata).toMatchObject({ status: 200, text: expect.stringContaining("authorization_endpoint") });
-  });
-
-  it("say their version", async () => {
-    const client = run(files.client, "--version");
-    await client.exited;
-    expect(client.stdout).toEqual([manifestOf("cli").version]);
-  });
-
-  it("show the inspector's page", async () => {
-    const { port } = await startRelay();
-    const client = run(
-      files.client,
-      ...["3000", "--relay", `http://127.0.0.1:${String(port)}`, "--inspect", "127.0.0.1:0", "--json"],
-    );
-    const { url } = await client.waitForJson({ event: "inspector" });
-    const page = await fetch(String(url));
-    expect(await page.text()).toContain("<script");
-  });
-
-  it("hand out the client from within, and write a log for people", async () => {
-    const args = ["--domain", "localhost", "--port", "0", "--trusted-proxy", "127.0.0.1"];
-    const relay = run(files.relay, ...args, "--log-format", "pretty");
-    const printed = (text: string): string | undefined => relay.stdout.find((line) => line.includes(text));
-    await relay.waitFor("line", () => printed("handed out: npx -y https://localhost/client-"));
-    expect(printed("listening on")).toBeDefined();
-  });
+  commandsContract(
+    {
+      relay: (args, options) =>
+        closing(new RunningCommand(process.execPath, [files.relay, ...args], options)),
+      client: (args, options) =>
+        closing(new RunningCommand(process.execPath, [files.client, ...args], options)),
+    },
+    manifestOf("cli").version,
+  );
 
   it("are the same wherever they are made", () => {
     const elsewhere = closing(createFolder());

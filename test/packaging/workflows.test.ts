@@ -77,6 +77,7 @@ describe.each(jobs)("$title", ({ name, job }) => {
     );
     const allowed: Record<string, string[]> = {
       announce: ["contents"],
+      "attest-executables": ["id-token", "attestations"],
       propose: ["contents", "pull-requests"],
       publish: ["id-token"],
       "push-image": ["packages"],
