@@ -92,6 +92,7 @@ function createParts() {
     const done = registrar.register(
       relayEnd,
       { address: "127.0.0.1", proxied: false },
+      true,
       { onHeard() {}, onAsked() {}, onPicked() {} },
     );
     const message = { token: "t", subdomain: "app", protocol: [1], instance: instance.repeat(16), ...more };

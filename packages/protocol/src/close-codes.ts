@@ -16,6 +16,8 @@ export const closeCodes = {
   authenticationFailed: 4001,
   /** Another client registered the same name. */
   evicted: 4002,
+  /** Another client has the name, and this one wanted it only if it is free. */
+  taken: 4003,
 } as const;
 
 /** The original's words for 4002, which its clients may look for. */

@@ -16,6 +16,10 @@ export type TunnelErrorCode =
   | "refused"
   /** Another client registered the same name. */
   | "evicted"
+  /** Another client has the name, and this one wanted it only if it is free. */
+  | "taken"
+  /** The peer is too old for what was asked of it, or an original. It was asked nothing. */
+  | "unsupported"
   /** The peer did not answer in time. */
   | "timeout"
   /** The other end could not be reached, or the connection to it broke while registering. */

@@ -40,8 +40,12 @@ export { describeType, describeValue, maxTimerMs, unusable } from "./options.js"
 export { RefusalGatherer } from "./refusal-gatherer.js";
 export type { Refusal, RefusalCode, RefusalLimit, RelayErrorCode } from "./refusals.js";
 export {
+  claimFeature,
+  clientPackage,
+  featuresField,
   maxTokenLength,
   parseAcknowledge,
+  parseChecked,
   parseOffer,
   parsePick,
   parseRegister,
@@ -51,6 +55,9 @@ export {
 } from "./registration.js";
 export type {
   AcknowledgeMessage,
+  CheckedMessage,
+  Claim,
+  ClientPackage,
   OfferMessage,
   PickMessage,
   RegisteredGate,

@@ -11,6 +11,12 @@ export const supportedProtocols: readonly number[] = [1];
 /** Where a relay registers clients, below its URL. */
 export const registrationPath = "/_tunnel/register";
 
+/** The field of the handshake's response in which a relay says what it can do beyond older relays. */
+export const featuresField = "X-Tunnel-Features";
+
+/** The feature of a relay that knows `claim` in a registration (PROTOCOL.md, "Claims"). */
+export const claimFeature = "claim";
+
 /** The longest token, in characters. */
 export const maxTokenLength = 16_384;
 
@@ -36,6 +42,38 @@ export const registeredGate = z.object(
 
 export type RegisteredGate = z.infer<typeof registeredGate>;
 
+/**
+ * What a registration wants: to know what it would get, a name that no other client has, or a name whoever
+ * has it.
+ */
+export type Claim = "check" | "if_free" | "take";
+
+const versionForm = /^\d{1,9}\.\d{1,9}\.\d{1,9}(?:-[0-9A-Za-z.-]{1,32})?$/;
+const packagePathForm = /^\/client-(?<version>[0-9A-Za-z.-]+)-[0-9a-f]{12}\.tgz$/;
+
+/** The package of the client that a relay serves. Nothing in it means anything to a shell or a terminal. */
+export const clientPackage = z
+  .object(
+    {
+      version: z
+        .string("a string")
+        .max(64, "a version of up to 64 characters")
+        .regex(versionForm, "a version"),
+      /** Behind the relay's URL. The name has 12 hex digits of the package's hash, and changes with it. */
+      path: z
+        .string("a string")
+        .regex(packagePathForm, "/client-, the version, a hyphen, 12 hex digits and .tgz"),
+    },
+    "an object with version and path",
+  )
+  .refine(({ version, path }) => packagePathForm.exec(path)?.groups?.["version"] === version, {
+    error: "an object whose path names its version",
+  });
+
+export type ClientPackage = z.infer<typeof clientPackage>;
+
+const givenPackage = clientPackage.optional().catch(undefined);
+
 const register = z.object({
   token: z.string().max(maxTokenLength),
   subdomain: z.string().max(1024).nullish(),
@@ -60,6 +98,16 @@ const register = z.object({
    * so that a form of later versions keeps no client out of a relay that wants no gate.
    */
   gate: registeredGate.optional().catch(undefined),
+  /**
+   * Absent: `take`. A word that the relay does not know is `unknown`, and gets no tunnel, because it must
+   * evict nobody.
+   */
+  claim: z
+    .enum(["check", "if_free", "take", "unknown"] satisfies (Claim | "unknown")[])
+    .optional()
+    .catch("unknown"),
+  /** The client wants to know which package of itself the relay serves. It has come over TLS. */
+  clientPackage: z.boolean().optional(),
 });
 
 /** client -> relay, first message. */
@@ -94,10 +142,38 @@ const acknowledge = z.object({
   visitorAddress: z.boolean().optional(),
   /** The longest response body that the relay passes on, in bytes; event streams are exempt. */
   maxResponseBody: safeCount.optional(),
+  /** The package of the client that the relay serves, if the client asked for it. */
+  clientPackage: givenPackage,
 });
 
 /** relay -> client: registered. */
 export type AcknowledgeMessage = z.infer<typeof acknowledge>;
+
+const checked = z.object({
+  checked: z.object({
+    /** What a registration would get, unless the client would have to pick, or gets nothing. */
+    subdomain: z.string().max(1024).optional(),
+    url: z.string().max(4096).optional(),
+    /** Whether a client has the name, or the relay keeps it for one. Present with `subdomain`. */
+    inUse: z.boolean().optional(),
+    /** The patterns that would be offered. */
+    subdomains: z.array(z.string().max(1024)).max(1024).optional(),
+    /** The close code and the reason for which a registration with this good token would be refused. */
+    refused: z.object({ code: z.number().int(), reason: z.string().max(1024) }).optional(),
+    /** The relay takes only tunnels with a gate. */
+    requiresVisitorAuth: z.boolean(),
+    /** The binary versions that the relay speaks. */
+    protocols: z.array(z.number().int()).max(16),
+    relay: z.object({ version: z.string().max(64) }),
+    /** As in the acknowledgement. */
+    resumeTimeoutMs: safeCount,
+    maxResponseBody: safeCount,
+    clientPackage: givenPackage,
+  }),
+});
+
+/** relay -> client: the answer to a registration with the claim `check`. */
+export type CheckedMessage = z.infer<typeof checked>;
 
 /**
  * The longest message, in characters. A long list of patterns takes a tenth of it, and to parse a larger
@@ -123,4 +199,5 @@ function parse<T>(schema: z.ZodType<T>, text: string): T | undefined {
 export const parseRegister = (text: string): RegisterMessage | undefined => parse(register, text);
 export const parsePick = (text: string): PickMessage | undefined => parse(pick, text);
 export const parseOffer = (text: string): OfferMessage | undefined => parse(offer, text);
+export const parseChecked = (text: string): CheckedMessage | undefined => parse(checked, text);
 export const parseAcknowledge = (text: string): AcknowledgeMessage | undefined => parse(acknowledge, text);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseRegister } from "../src/index.js";
+import { parseAcknowledge, parseChecked, parseOffer, parseRegister } from "../src/index.js";
 
 describe("the gate of a registration", () => {
   const parsed = (gate: unknown) => parseRegister(JSON.stringify({ token: "t", subdomain: "app", gate }));
@@ -42,5 +42,101 @@ describe("the gate of a registration", () => {
     const message = parsed(gate);
     expect(message).toMatchObject({ token: "t", subdomain: "app" });
     expect(message?.gate).toBeUndefined();
+  });
+});
+
+describe("the claim of a registration", () => {
+  const parsed = (claim: unknown) => parseRegister(JSON.stringify({ token: "t", claim }));
+
+  it.each(["check", "if_free", "take"])("is %s", (claim) => {
+    expect(parsed(claim)).toEqual({ token: "t", claim });
+  });
+
+  it("may be absent", () => {
+    expect(parsed(undefined)).toEqual({ token: "t" });
+  });
+
+  it.each(["", "Check", "if-free", "unknown", "ask", "x".repeat(10_000), null, true, 1, ["check"], {}])(
+    "is not known in any other form, so that it evicts nobody: %j",
+    (claim) => {
+      expect(parsed(claim)).toEqual({ token: "t", claim: "unknown" });
+    },
+  );
+});
+
+describe("the answer to a check", () => {
+  const least = {
+    requiresVisitorAuth: false,
+    protocols: [1],
+    relay: { version: "0.1.0" },
+    resumeTimeoutMs: 60_000,
+    maxResponseBody: 10,
+  };
+
+  it.each([
+    least,
+    { ...least, subdomain: "app", url: "https://app.test", inUse: true },
+    { ...least, subdomains: ["app", "dev-*"] },
+    { ...least, refused: { code: 4001, reason: "no" } },
+  ])("is read: %j", (checked) => {
+    expect(parseChecked(JSON.stringify({ checked: { ...checked, later: 1 } }))).toEqual({ checked });
+  });
+
+  it("is no acknowledgement and no offer, and those are no answer to a check", () => {
+    const acknowledgement = { subdomain: "app", url: "https://app.test" };
+    const checked = JSON.stringify({ checked: { ...least, ...acknowledgement } });
+    expect(parseAcknowledge(checked)).toBeUndefined();
+    expect(parseOffer(checked)).toBeUndefined();
+    expect(parseChecked(JSON.stringify({ ...least, ...acknowledgement }))).toBeUndefined();
+    expect(parseChecked(JSON.stringify({ subdomains: ["app"] }))).toBeUndefined();
+  });
+
+  it.each<[string, object]>([
+    ["without versions", { protocols: undefined }],
+    ["with a version that is no number", { protocols: ["1"] }],
+    ["with more versions than there can be", { protocols: Array.from({ length: 17 }, (_, i) => i) }],
+    ["with a name that is no text", { subdomain: 1 }],
+    ["with a relay that says too much", { relay: { version: "1".repeat(65) } }],
+    ["with a use that is neither", { inUse: "yes" }],
+  ])("is not read %s", (_, wrong) => {
+    expect(parseChecked(JSON.stringify({ checked: { ...least, ...wrong } }))).toBeUndefined();
+  });
+});
+
+describe("the relay's package of the client", () => {
+  const parsed = (clientPackage: unknown) =>
+    parseAcknowledge(JSON.stringify({ subdomain: "app", url: "https://app.test", clientPackage }));
+  const path = (version: string) => `/client-${version}-0123456789ab.tgz`;
+
+  it.each(["0.1.0", "12.0.3", "1.0.0-rc.1", "1.0.0-2026-11-30"])("is taken in version %s", (version) => {
+    expect(parsed({ version, path: path(version) })?.clientPackage).toEqual({
+      version,
+      path: path(version),
+    });
+  });
+
+  it.each<[string, unknown]>([
+    ["that is null", null],
+    ["that is a path", "/client-0.1.0-0123456789ab.tgz"],
+    ["without a path", { version: "0.1.0" }],
+    ["without a version", { path: path("0.1.0") }],
+    ["of another version than its path says", { version: "0.1.0", path: path("0.1.1") }],
+    ["with half a version", { version: "0.1", path: path("0.1") }],
+    ["with a command in the version", { version: "0.1.0-$(id)", path: path("0.1.0-$(id)") }],
+    ["with a space in the version", { version: "0.1.0-a b", path: path("0.1.0-a b") }],
+    ["with a line break behind it", { version: "0.1.0", path: `${path("0.1.0")}\n` }],
+    ["with a terminal's colours", { version: "0.1.0-\u001b[31m", path: path("0.1.0-\u001b[31m") }],
+    ["on another host", { version: "0.1.0", path: `//evil.test${path("0.1.0")}` }],
+    ["with a URL", { version: "0.1.0", path: `https://evil.test${path("0.1.0")}` }],
+    ["in another folder", { version: "0.1.0", path: `/..${path("0.1.0")}` }],
+    ["with a slash in the version", { version: "0.1.0-/../x", path: path("0.1.0-/../x") }],
+    ["with a query", { version: "0.1.0", path: `${path("0.1.0")}?x` }],
+    ["without a hash", { version: "0.1.0", path: "/client-0.1.0.tgz" }],
+    ["with a short hash", { version: "0.1.0", path: "/client-0.1.0-0123456789a.tgz" }],
+    ["with a version without end", { version: `0.1.0-${"a".repeat(59)}`, path: "" }],
+  ])("%s is none, and the rest of the message holds", (_, clientPackage) => {
+    const message = parsed(clientPackage);
+    expect(message).toMatchObject({ subdomain: "app" });
+    expect(message?.clientPackage).toBeUndefined();
   });
 });

@@ -2,6 +2,8 @@ import {
   callback,
   checkLiveness,
   checkOptions,
+  type ClientPackage,
+  clientPackage,
   flag,
   isName,
   type LivenessOptions,
@@ -67,6 +69,12 @@ export interface RelayOptions extends LimitOptions {
    * register, and not against their intent. Default false.
    */
   requireVisitorAuth?: boolean;
+  /**
+   * The package of the client that is served at the relay's domain. Clients are told its version and path, so
+   * that an older one can say how to get it. `path` is `/client-<version>-<12 hex digits>.tgz`. Default:
+   * none, and clients are told of none.
+   */
+  clientPackage?: ClientPackage;
   /** Addresses and CIDR ranges of proxies whose {@link trustedProxyHeaders} are believed. Default none. */
   trustedProxies?: readonly string[];
   /**
@@ -151,6 +159,7 @@ export interface ResolvedRelayOptions
         | "trustedProxyHeaders"
       >
     > {
+  clientPackage: ClientPackage | undefined;
   host: string | undefined;
   fd: number | undefined;
   tls: TlsOptions | undefined;
@@ -174,6 +183,7 @@ const optionShapes = {
   directory: objectWith<Directory>(["find", "claim", "release", "changed", "watch"]).optional(),
   reservedNames: texts.optional(),
   requireVisitorAuth: flag.optional(),
+  clientPackage: clientPackage.optional(),
   trustedProxies: texts.optional(),
   trustedProxyHeaders: texts.optional(),
   interimToProxies: oneOf(interimToProxies).optional(),
@@ -203,6 +213,7 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
     directory: options.directory ?? new MemoryDirectory(),
     reservedNames: new Set((options.reservedNames ?? defaultReservedNames).map(checkReserved)),
     requireVisitorAuth: options.requireVisitorAuth ?? false,
+    clientPackage: options.clientPackage,
     trustedProxies: trustedProxies(options.trustedProxies ?? []),
     trustedProxyHeaders: proxyHeaders(options.trustedProxyHeaders ?? defaultProxyHeaders),
     interimToProxies: options.interimToProxies ?? "drop",

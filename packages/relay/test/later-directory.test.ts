@@ -380,7 +380,7 @@ describe("with a directory that answers later, a client", () => {
     const [relayEnd, clientEnd] = linkedPair();
     clientEnd.handler = { onMessage() {}, onClose() {} };
     const applicant = { address: "127.0.0.1", proxied: false };
-    const done = registrar.register(relayEnd, applicant, { onHeard() {}, onAsked() {}, onPicked() {} });
+    const done = registrar.register(relayEnd, applicant, true, { onHeard() {}, onAsked() {}, onPicked() {} });
     clientEnd.send(JSON.stringify({ token: "t", subdomain: "app", protocol: [1] }));
     await gate.reached();
     expect(directory.names.find("app")).toMatchObject({ isAway: true });

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { closeCodes, type Link } from "mcp-tunnel-protocol";
+import { claimFeature, closeCodes, featuresField, type Link } from "mcp-tunnel-protocol";
 import { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import { type WebSocket, WebSocketServer } from "ws";
 import { closeGently } from "../net/closing.js";
@@ -52,14 +52,16 @@ export class ClientConnections {
       // costs memory besides the bytes that it holds.
       maxBufferedChunks: Math.max(4_096, Math.ceil(options.maxMessageBytes / 256)),
     });
+    // A client that does not see this asks nothing that an older relay would take for a registration.
+    this.#webSockets.on("headers", (headers) => headers.push(`${featuresField}: ${claimFeature}`));
     // `ws` by itself would answer, and would wait for the peer to read that however long it takes.
     this.#webSockets.on("wsClientError", (error, socket) => {
       refuseUpgrade(socket, "400 Bad Request", "Sec-WebSocket-Version: 13", error.message);
     });
   }
 
-  /** Takes over a connection that asked for the registration path. */
-  readonly onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
+  /** Takes over a connection that asked for the registration path ({@link Register} in http/route). */
+  readonly onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer, isAtDomain: boolean): void => {
     const applicant = this.#applicant(req);
     const field = webPageField(req.rawHeaders);
     if (field !== undefined) {
@@ -83,7 +85,8 @@ export class ClientConnections {
     }
     this.#webSockets.handleUpgrade(req, socket, head, (ws) => {
       this.#watch(ws, applicant.address);
-      this.#welcome(new WebSocketLink(ws, socket as Socket), socket, head.length, applicant);
+      const link = new WebSocketLink(ws, socket as Socket);
+      this.#welcome(link, socket, head.length, applicant, isAtDomain);
     });
   };
 
@@ -127,7 +130,7 @@ export class ClientConnections {
   }
 
   /** Lets a client register. `already`: how many bytes have come with its upgrade. */
-  #welcome(link: Link, socket: Duplex, already: number, applicant: Applicant): void {
+  #welcome(link: Link, socket: Duplex, already: number, applicant: Applicant, isAtDomain: boolean): void {
     const uncount = limitBytes(socket, already, () => {
       this.#limits.hit("message_bytes", { address: applicant.address });
       link.close(closeCodes.tooLarge, "the registration is too large");
@@ -141,7 +144,7 @@ export class ClientConnections {
       onAsked: () => this.#pending.has(link) && this.#picking.add(link),
       onPicked: () => this.#picking.delete(link),
     };
-    void this.#registrar.register(link, applicant, progress).finally(() => {
+    void this.#registrar.register(link, applicant, isAtDomain, progress).finally(() => {
       uncount();
       this.#forget(link);
     });

@@ -1,4 +1,4 @@
-import type { LivenessOptions } from "mcp-tunnel-protocol";
+import type { ClientPackage, LivenessOptions } from "mcp-tunnel-protocol";
 import type { Authenticator } from "../auth/authenticator.js";
 import type { ProxyTrust } from "../forwarded/forwarded.js";
 import type { Limits } from "../limits.js";
@@ -9,6 +9,7 @@ export interface RegistrationOptions extends Limits, ProxyTrust {
   readonly authenticator: Authenticator;
   readonly reservedNames: ReadonlySet<string>;
   readonly requireVisitorAuth: boolean;
+  readonly clientPackage: ClientPackage | undefined;
   readonly liveness: LivenessOptions;
   readonly logger: Logger;
 }

@@ -1,5 +1,6 @@
 import {
   type AcknowledgeMessage,
+  type ClientPackage,
   closeCodes,
   defaultWindow,
   gateRequiredReason,
@@ -13,27 +14,22 @@ import {
   V1RelaySession,
 } from "mcp-tunnel-protocol";
 import { printable, stackOf } from "mcp-tunnel-shared";
-import { checkAnswer, resolveName, type TokenGrant } from "../auth/authenticator.js";
+import { type AuthenticationResult, checkAnswer, resolveName } from "../auth/authenticator.js";
 import { grants } from "../auth/patterns.js";
 import { type Admission, type Applicant, tokenKey } from "../admission/admission.js";
 import type { LimitReporter } from "../telemetry/limit-reporter.js";
 import { asksForProof } from "../tunnels/gate.js";
 import { admitName, shorten } from "../tunnels/name.js";
+import { notAllowed } from "./allowance.js";
+import { check } from "./check.js";
 import type { RegistrationOptions } from "./options.js";
-import { type Claimant, isLater } from "../tunnels/directory.js";
+import { type Claimant, isLater, type Verdict } from "../tunnels/directory.js";
 import { goingAway, Tunnel, type TunnelInfo } from "../tunnels/tunnel.js";
 import type { Tunnels } from "../tunnels/tunnels.js";
 import { Inbox } from "./inbox.js";
+import { Refusal } from "./refusal.js";
 
-/** Ends a registration without a tunnel. The client is told code and reason. */
-class Refusal extends Error {
-  readonly code: number;
-
-  constructor(code: number, reason: string) {
-    super(reason);
-    this.code = code;
-  }
-}
+type Permission = Exclude<AuthenticationResult, { refused: string }>;
 
 /** How far a registration is. */
 export interface RegistrationProgress {
@@ -69,19 +65,29 @@ export class Registrar {
   }
 
   /**
-   * Lets a client register, and resolves when it has a tunnel or has been sent away. `progress` is told how
-   * far it is.
+   * Lets a client register, and resolves when it has a tunnel or has been sent away. `isAtDomain`: it has
+   * come to the relay's own domain. `progress` is told how far it is.
    */
-  async register(link: Link, applicant: Applicant, progress: RegistrationProgress): Promise<void> {
+  async register(
+    link: Link,
+    applicant: Applicant,
+    isAtDomain: boolean,
+    progress: RegistrationProgress,
+  ): Promise<void> {
     try {
-      await this.#register(link, applicant, progress);
+      await this.#register(link, applicant, isAtDomain, progress);
     } catch (error) {
       this.#reject(link, error, applicant.address);
     }
   }
 
-  async #register(link: Link, applicant: Applicant, progress: RegistrationProgress): Promise<void> {
-    const { registrationTimeoutMs, authenticator } = this.#options;
+  async #register(
+    link: Link,
+    applicant: Applicant,
+    isAtDomain: boolean,
+    progress: RegistrationProgress,
+  ): Promise<void> {
+    const { registrationTimeoutMs } = this.#options;
     const { address } = applicant;
     const inbox = new Inbox(link);
     const message = await inbox.next(parseRegister, registrationTimeoutMs).catch((error: unknown) => {
@@ -89,37 +95,65 @@ export class Registrar {
       throw error;
     });
     progress.onHeard();
-    if (this.#resume(link, message, address)) {
+    if (message.claim === "unknown") {
+      throw new Refusal(
+        closeCodes.authenticationFailed,
+        "this relay knows the claims check, if_free and take",
+      );
+    }
+    // Below the name of a tunnel, the path of the package is the tunnel's own.
+    if (!isAtDomain) delete message.clientPackage;
+    if (message.claim !== "check" && this.#resume(link, message, address)) {
       this.#admission.resumed(applicant);
       return;
     }
 
-    if (!this.#admission.mayTryToken(applicant)) {
-      throw new Refusal(closeCodes.tryAgainLater, "too many refused tokens from this address; try later");
-    }
-    const subdomain = message.subdomain || undefined;
-    const result = checkAnswer(await authenticator.authenticate({ token: message.token, subdomain }));
-    if ("refused" in result) {
-      if (result.undecided !== true) this.#admission.tokenFailed(applicant);
-      // A client takes a refusal for final, but an outage of the provider should not end the clients that
-      // come back meanwhile.
-      const mayAskAgain = result.undecided === true && isReturning(message);
-      throw new Refusal(
-        mayAskAgain ? closeCodes.tryAgainLater : closeCodes.authenticationFailed,
-        result.refused,
+    const permission = await this.#authenticate(message, applicant);
+    const { allowed, grant } = permission;
+    if (message.claim === "check") {
+      const checked = await check(message, permission, {
+        options: this.#options,
+        tunnels: this.#tunnels,
+        publicUrl: this.#publicUrl,
+      });
+      this.#options.logger.info(
+        { name: checked.subdomain, address, token: grant?.id },
+        "registration checked",
       );
+      link.send(JSON.stringify({ checked }));
+      link.close(closeCodes.normal, "checked");
+      return;
     }
     this.#checkGate(message);
     const wanted =
-      resolveName(result.allowed, subdomain) ?? (await this.#offer(link, inbox, result.allowed, progress));
-    const admitted = admitName(wanted, result.allowed, this.#options.reservedNames);
+      resolveName(allowed, message.subdomain || undefined) ??
+      (await this.#offer(link, inbox, allowed, progress));
+    const admitted = admitName(wanted, allowed, this.#options.reservedNames);
     if ("refused" in admitted) throw new Refusal(closeCodes.authenticationFailed, admitted.refused);
-    const owner = tokenKey(message.token);
-    this.#checkCount(owner, admitted.name, result.grant, address);
+    const wants = { name: admitted.name, address, owner: tokenKey(message.token), grant };
+    this.#checkAllowed(wants);
 
     this.#checkOpen(inbox);
-    const wants = { name: admitted.name, address, owner, grant: result.grant };
     await this.#begin(link, inbox, this.#tunnelOf(message, wants), message);
+  }
+
+  /** Which names the token may have. */
+  async #authenticate(message: RegisterMessage, applicant: Applicant): Promise<Permission> {
+    if (!this.#admission.mayTryToken(applicant)) {
+      throw new Refusal(closeCodes.tryAgainLater, "too many refused tokens from this address; try later");
+    }
+    const { token, subdomain } = message;
+    const credentials = { token, subdomain: subdomain || undefined };
+    const result = checkAnswer(await this.#options.authenticator.authenticate(credentials));
+    if (!("refused" in result)) return result;
+    if (result.undecided !== true) this.#admission.tokenFailed(applicant);
+    // A client takes a refusal for final. But an outage of the provider should not end the clients that come
+    // back meanwhile, and a client that only asks should not be told that its token is bad.
+    const mayAskAgain = result.undecided === true && (isReturning(message) || message.claim === "check");
+    throw new Refusal(
+      mayAskAgain ? closeCodes.tryAgainLater : closeCodes.authenticationFailed,
+      result.refused,
+    );
   }
 
   /** A resumed session does not come here: it keeps the gate with which it was registered. */
@@ -130,36 +164,12 @@ export class Registrar {
     throw new Refusal(closeCodes.authenticationFailed, reason);
   }
 
-  /**
-   * Checks the grant again, because the token may have changed while a person picked a name. Then checks the
-   * number of tunnels, of this token and of all.
-   */
-  #checkCount(owner: string, name: string, grant: TokenGrant | undefined, address: string): void {
-    const refused = grant?.refusal(name);
-    if (refused !== undefined) throw new Refusal(closeCodes.authenticationFailed, refused);
-    const { maxTunnels, maxTunnelsPerToken } = this.#options;
-    const maxOwn = grant?.maxTunnels ?? maxTunnelsPerToken;
-    let all = 0;
-    let own = 0;
-    let leaving = 0;
-    for (const tunnel of this.#tunnels.countedBeside(name)) {
-      all += 1;
-      if (tunnel.info.owner !== owner) continue;
-      own += 1;
-      if (tunnel.isLeft) leaving += 1;
-    }
-    if (own >= maxOwn) {
-      this.#limits.hit("tunnels_per_token", { address, name });
-      if (own - leaving < maxOwn) {
-        const reason = `this token may have ${maxOwn} tunnels at once, those that are still ending among them`;
-        throw new Refusal(closeCodes.tryAgainLater, reason);
-      }
-      throw new Refusal(closeCodes.authenticationFailed, `this token may have ${maxOwn} tunnels at once`);
-    }
-    if (all >= maxTunnels) {
-      this.#limits.hit("tunnels", { address, name });
-      throw new Refusal(closeCodes.tryAgainLater, `this relay carries ${maxTunnels} tunnels, its limit`);
-    }
+  #checkAllowed(wants: Pick<TunnelInfo, "name" | "address" | "owner" | "grant">): void {
+    const found = notAllowed(wants, this.#tunnels, this.#options);
+    if (found === undefined) return;
+    const { address, name } = wants;
+    if (found.limit !== undefined) this.#limits.hit(found.limit, { address, name });
+    throw found.refusal;
   }
 
   /** Lets the client pick a name that matches one of the patterns. */
@@ -192,7 +202,7 @@ export class Registrar {
     const { tunnel, session } = found;
     // Before `attach`, which sends at once, because the acknowledgement is the last text message.
     this.#acknowledge(link, {
-      ...this.#v1Terms(tunnel),
+      ...this.#v1Terms(tunnel, message),
       session: { id: resume.session, secret: resume.secret },
       resumed: { received: session.received },
     });
@@ -223,9 +233,9 @@ export class Registrar {
   async #begin(link: Link, inbox: Inbox, tunnel: Tunnel, message: RegisterMessage): Promise<void> {
     let displaced: Claimant | undefined;
     try {
-      const answer = this.#tunnels.claim(tunnel, !isReturning(message));
+      const answer = this.#tunnels.claim(tunnel, !isReturning(message) && message.claim !== "if_free");
       const result = isLater(answer) ? await answer : answer;
-      if ("refused" in result) throw new Refusal(result.refused.code, result.refused.reason);
+      if ("refused" in result) throw notGiven(result.refused, message, tunnel.name);
       displaced = result.displaced;
       this.#checkClaimed(inbox, tunnel);
       this.#serve(link, message, tunnel);
@@ -261,11 +271,14 @@ export class Registrar {
       });
       const credentials = this.#tunnels.sessions.add(tunnel, session);
       tunnel.serve(session, credentials.id);
-      this.#acknowledge(link, { ...this.#v1Terms(tunnel), session: credentials });
+      this.#acknowledge(link, { ...this.#v1Terms(tunnel, message), session: credentials });
       session.attach(link, 0);
     } else {
       // An original gets no field that it does not know.
-      const said = message.protocol === undefined ? {} : { visitorAddress: true };
+      const said =
+        message.protocol === undefined
+          ? {}
+          : { visitorAddress: true, clientPackage: this.#packageFor(message) };
       this.#acknowledge(link, { subdomain: tunnel.name, url: tunnel.info.url, ...said });
       tunnel.serve(
         new JsonRelaySession(link, tunnel, {
@@ -278,7 +291,7 @@ export class Registrar {
     }
   }
 
-  #v1Terms(tunnel: Tunnel): AcknowledgeMessage {
+  #v1Terms(tunnel: Tunnel, message: RegisterMessage): AcknowledgeMessage {
     return {
       subdomain: tunnel.name,
       url: tunnel.info.url,
@@ -287,7 +300,12 @@ export class Registrar {
       window: defaultWindow,
       resumeTimeoutMs: this.#options.resumeTimeoutMs,
       maxResponseBody: this.#options.maxResponseBodyBytes,
+      clientPackage: this.#packageFor(message),
     };
+  }
+
+  #packageFor({ clientPackage }: RegisterMessage): ClientPackage | undefined {
+    return clientPackage === true ? this.#options.clientPackage : undefined;
   }
 
   #acknowledge(link: Link, message: AcknowledgeMessage): void {
@@ -332,6 +350,12 @@ function speaksV1(message: RegisterMessage): boolean {
 /** Whether the client had a tunnel before. Originals do not say so. */
 function isReturning(message: RegisterMessage): boolean {
   return message.returning === true || message.resume !== undefined;
+}
+
+/** Another client has the name. A client that wanted a free one has not lost anything: it is not evicted. */
+function notGiven({ code, reason }: Verdict, message: RegisterMessage, name: string): Refusal {
+  const isTaken = code === closeCodes.evicted && message.claim === "if_free" && !isReturning(message);
+  return isTaken ? new Refusal(closeCodes.taken, `subdomain '${name}' is in use`) : new Refusal(code, reason);
 }
 
 function isTimeout(error: unknown): boolean {

@@ -21,6 +21,9 @@ import { ResumableSessions } from "./resumption.js";
 import { goingAway, type Tunnel, type TunnelObserver } from "./tunnel.js";
 import { UntoldRefusals } from "./untold.js";
 
+/** What a client is told when the directory takes too long. */
+export const cannotTell = "the relay cannot tell who has the name";
+
 /** The relay's options about its tunnels (options.ts). */
 export interface TunnelsOptions extends Limits {
   readonly logger: Logger;
@@ -101,19 +104,31 @@ export class Tunnels implements TunnelObserver {
   async #awaitClaim(tunnel: Tunnel, answer: Promise<ClaimResult>): Promise<ClaimResult> {
     // The tunnel counts for its token from now on. Otherwise two claims at once would count as one.
     this.#claiming.add(tunnel);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<"late">((resolve) => {
-      timer = setTimeout(resolve, this.#options.registrationTimeoutMs, "late" as const).unref();
-    });
-    const result = await Promise.race([answer, late]).finally(() => clearTimeout(timer));
+    const result = await this.#inTime(answer);
     if (result !== "late") return result;
     unattended(this.#options.logger, tunnel.name, () =>
       answer.then((given) => {
         if (!("refused" in given)) this.withdraw(tunnel, given.displaced);
       }),
     );
-    const reason = "the relay cannot tell who has the name";
-    return { refused: { code: closeCodes.tryAgainLater, reason } };
+    return { refused: { code: closeCodes.tryAgainLater, reason: cannotTell } };
+  }
+
+  async #inTime<T>(answer: Promise<T>): Promise<T | "late"> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<"late">((resolve) => {
+      timer = setTimeout(resolve, this.#options.registrationTimeoutMs, "late" as const).unref();
+    });
+    return await Promise.race([answer, late]).finally(() => clearTimeout(timer));
+  }
+
+  /**
+   * Whether a client has the name, or the name is kept for one. `undefined` when the directory does not
+   * say so within `registrationTimeoutMs`.
+   */
+  async isTaken(name: string): Promise<boolean | undefined> {
+    const found = await this.#inTime(Promise.resolve(this.#directory.find(name)));
+    return found === "late" ? undefined : found !== undefined;
   }
 
   /**

@@ -33,8 +33,11 @@ const limitOfRefusal: Partial<Record<RelayErrorCode, keyof Limits>> = {
   url_too_long: "maxUrlBytes",
 };
 
-/** Takes over a client's connection to make a tunnel of it. */
-export type Register = (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
+/**
+ * Takes over a client's connection to make a tunnel of it. `isAtDomain`: the client has come to the relay's
+ * own domain, and not to the name of a tunnel or to another one.
+ */
+export type Register = (req: IncomingMessage, socket: Duplex, head: Buffer, isAtDomain: boolean) => void;
 
 /**
  * Decides what a request is: a registration, a visit to a tunnel or to the relay itself. The host decides
@@ -64,12 +67,12 @@ export class Router {
   onUpgrade(req: Http1Request, socket: Socket, head: Buffer): void {
     this.guard(socket, () => {
       const target = req.url ?? "/";
-      if (
-        isRegistration(target) &&
-        parseHost(req.rawHeaders, target, this.#context.options.domain).kind !== "invalid"
-      ) {
-        this.#register(req, socket, head);
-        return;
+      if (isRegistration(target)) {
+        const { kind } = parseHost(req.rawHeaders, target, this.#context.options.domain);
+        if (kind !== "invalid") {
+          this.#register(req, socket, head, kind === "base");
+          return;
+        }
       }
       // A request that is not upgraded gets its answer over the same connection, which closes after it.
       const res = new Http1Response(req);
