@@ -132,6 +132,7 @@ export const packages = {
       {
         "aside.ts": "code of the user's, run so that it breaks nothing here",
         "refusals.ts": "what the relay refused, in words",
+        "relay-client.ts": "which package of the client the relay serves",
         "state.ts": "the states of a client",
         "version.ts": "the version of the package",
         net: "names looked up, and errors of TLS explained",

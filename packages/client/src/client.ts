@@ -10,7 +10,7 @@ import {
   TunnelError,
   unusable,
 } from "mcp-tunnel-protocol";
-import type { RegisterMessage, SessionHandler, Wire } from "mcp-tunnel-protocol";
+import type { RegisterMessage, SessionHandler, TunnelErrorCode, Wire } from "mcp-tunnel-protocol";
 import { messageOf, stackOf } from "mcp-tunnel-shared";
 import { Attempts } from "./connect/attempts.js";
 import { Backoff } from "./connect/backoff.js";
@@ -22,6 +22,7 @@ import type { ClientEvents } from "./events.js";
 import { resolveOptions } from "./options.js";
 import type { ResolvedOptions, TunnelClientOptions } from "./options.js";
 import { refusedEvent } from "./refusals.js";
+import { relayClient, takesPackage } from "./relay-client.js";
 import { Exchanges } from "./service/exchanges.js";
 import type { RequestEvent } from "./service/observer.js";
 import type { ServedTunnel } from "./service/service.js";
@@ -142,7 +143,8 @@ export class TunnelClient {
   /**
    * Registers, and resolves when the tunnel is up. Call it once: a second call is an `invalid_state` and
    * changes nothing. To try again, make another client.
-   * @throws TunnelError when the relay refuses (`refused`, `evicted`), when its offer could not be answered
+   * @throws TunnelError when the relay refuses (`refused`, `evicted`), when another client has the name and
+   * `claim` says not to take it (`taken`) or the relay is too old for that (`unsupported`), when its offer could not be answered
    * or the service cannot work on the tunnel (`invalid_option`), when `waitForRelay` is not set and no
    * WebSocket to the relay opens (`unreachable`), the relay does not answer the registration (`timeout`) or
    * answers wrongly (`protocol_error`), when `close` was called meanwhile (`session_closed`) or before
@@ -187,6 +189,7 @@ export class TunnelClient {
   #registerMessage(): RegisterMessage {
     const resume = this.#tunnel?.resume;
     const { gate } = this.#exchanges;
+    const isFirst = this.#public === undefined;
     return {
       token: this.#options.token,
       // After a loss the client asks for the name that visitors know, because the relay might choose another
@@ -198,7 +201,9 @@ export class TunnelClient {
       client: { name: "mcp-tunnel-client", version },
       refusals: true,
       ...(gate === undefined ? {} : { gate: { kinds: [...gate.kinds], digest: gate.digest } }),
-      ...(this.#public === undefined ? {} : { returning: true }),
+      ...(isFirst ? {} : { returning: true }),
+      ...(isFirst && this.#options.claim === "if_free" ? { claim: "if_free" as const } : {}),
+      ...(takesPackage(this.#options.registerUrl) ? { clientPackage: true } : {}),
       ...(resume === undefined ? {} : { resume }),
     };
   }
@@ -221,7 +226,13 @@ export class TunnelClient {
     this.#transition({ type: "registered" });
     const { url, subdomain } = acknowledge;
     const wire = this.#tunnel?.wire ?? "json";
-    this.#events.emit("connected", { url, subdomain, wire, resumed: resumed || moved });
+    this.#events.emit("connected", {
+      url,
+      subdomain,
+      wire,
+      resumed: resumed || moved,
+      relayClient: relayClient(this.#options.registerUrl, acknowledge.clientPackage),
+    });
     this.#starting?.resolve();
     this.#starting = undefined;
   }
@@ -447,9 +458,17 @@ export async function startTunnelClient(options: TunnelClientOptions): Promise<C
   return client as ConnectedTunnelClient;
 }
 
+const finalCodes: ReadonlySet<TunnelErrorCode> = new Set([
+  "refused",
+  "evicted",
+  "taken",
+  "unsupported",
+  "invalid_option",
+]);
+
 /** Whether another attempt cannot help, because the relay refused or the user has to decide. */
 function isFinal(error: TunnelError): boolean {
-  return error.code === "refused" || error.code === "evicted" || error.code === "invalid_option";
+  return finalCodes.has(error.code);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events";
 import type { ResetCode, TunnelError, Wire } from "mcp-tunnel-protocol";
 import { runAside } from "./aside.js";
+import type { RelayClient } from "./relay-client.js";
 import type { RefusedEvent } from "./refusals.js";
 import type { RequestEvent } from "./service/observer.js";
 import type { ClientWarning } from "./service/service.js";
@@ -12,9 +13,17 @@ import type { ClientWarning } from "./service/service.js";
 export interface ClientEvents {
   /**
    * The client is registered. `resumed`: open exchanges go on. It is false the first time and for a new
-   * session.
+   * session. `relayClient`: the package of the client that the relay serves, if it says so.
    */
-  connected: [{ url: string; subdomain: string; wire: Wire; resumed: boolean }];
+  connected: [
+    {
+      url: string;
+      subdomain: string;
+      wire: Wire;
+      resumed: boolean;
+      relayClient: RelayClient | undefined;
+    },
+  ];
   /**
    * The connection to the relay is gone. This event does not come if a relay shuts down and another one takes
    * over in time.

@@ -1,6 +1,6 @@
 // The client, room by room, from the lowest: a room knows the rooms above it in this list, and none below it.
-//   version, aside, state, refusals   the life of a client, as one union of states; the relay's refusals in
-//                words
+//   version, aside, state, refusals, relay-client   the life of a client, as one union of states; the relay's
+//                refusals in words; which client the relay serves
 //   net/         names of this machine, and causes of TLS errors
 //   service/     answers visitors. service.ts defines a service. exchanges.ts and exchange.ts stand around
 //                every service: they check, count, limit and report, and tell an observer (observer.ts)
@@ -12,16 +12,20 @@
 //                does not listen, fetch.ts asks a handler in the web's form
 //   options, service-options   the user's options, checked once and completed; create-service.ts makes the
 //                service of them; option-values.ts: the part that a command shows
-//   connect/     attempts to register, one after another (attempts.ts, backoff.ts, wake.ts, connect.ts);
-//                tunnel.ts: the session that follows, on either wire, and how to resume it
+//   connect/     attempts to register, one after another (attempts.ts, backoff.ts, wake.ts), each over a link
+//                of its own (open-link.ts, connect.ts); tunnel.ts: the session that follows, on either wire,
+//                and how to resume it; check.ts: what a registration would get
 //   events, client   the client itself: it registers, comes back after a loss, closes, and tells of all that
 export { startTunnelClient, TunnelClient } from "./client.js";
 export type { ConnectedTunnelClient } from "./client.js";
+export { checkRegistration } from "./connect/check.js";
+export type { CheckedRegistration, CheckOptions } from "./connect/check.js";
 export { pickOnly } from "./connect/connect.js";
 export { createService } from "./create-service.js";
 export type { ClientEvents } from "./events.js";
 export type { PickSubdomain, TunnelClientOptions } from "./options.js";
 export type { RefusedEvent } from "./refusals.js";
+export type { RelayClient } from "./relay-client.js";
 export type { FetchHandler } from "./service/handler/fetch.js";
 export type { ExchangeObserver, ExchangeStart, ObserveExchange, RequestEvent } from "./service/observer.js";
 export type { ClientWarning, DeclaredGate, ServedTunnel, Service } from "./service/service.js";

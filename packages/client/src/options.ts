@@ -9,6 +9,7 @@ import {
   flag,
   milliseconds,
   objectWith,
+  oneOf,
   registrationPath,
   text,
   textOrUrl,
@@ -59,6 +60,14 @@ export interface TunnelClientOptions extends ServiceOptions {
    * was asked for, the relay offers them.
    */
   subdomain?: string;
+  /**
+   * What happens if another client has the name. `take` (default) takes the name: the other client is
+   * evicted, and ends. `if_free` does not, and `start` rejects with `taken`. A name that the relay keeps for a
+   * client that has lost its connection (a minute, by default) is not free either. A relay that is too old for
+   * this, or an original, is told nothing, and `start` rejects with `unsupported`. `if_free` is about the
+   * first registration. A client that comes back after a loss never takes a name from another.
+   */
+  claim?: "take" | "if_free";
   /** Chooses from the relay's offer. Default: the only pattern if it has no `*`, an error otherwise. */
   pick?: PickSubdomain;
   /**
@@ -101,6 +110,7 @@ export interface ResolvedOptions extends ResolvedService {
   readonly proxyUrl: URL | undefined;
   readonly token: string;
   readonly subdomain: string | undefined;
+  readonly claim: "take" | "if_free";
   readonly pick: PickSubdomain | undefined;
   readonly waitForRelay: boolean;
   readonly maxReconnectTimeMs: number;
@@ -119,6 +129,7 @@ const shapes = {
   proxyUrl: textOrUrl.optional(),
   token: text().optional(),
   subdomain: text().optional(),
+  claim: oneOf(["take", "if_free"]).optional(),
   pick: callback().optional(),
   waitForRelay: flag.optional(),
   maxReconnectTimeMs: milliseconds(0).optional(),
@@ -141,6 +152,7 @@ export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
     proxyUrl: resolveProxy(options.proxyUrl),
     token: resolveToken(options.token),
     subdomain: options.subdomain === undefined ? undefined : checkSubdomain(options.subdomain),
+    claim: options.claim ?? "take",
     pick: options.pick,
     waitForRelay: options.waitForRelay ?? false,
     maxReconnectTimeMs: options.maxReconnectTimeMs ?? Infinity,
@@ -179,7 +191,8 @@ export function registerUrl(relayUrl: string): string {
   return `${secure}://${url.host}${withoutTrailing(url.pathname, "/")}${registrationPath}`;
 }
 
-function resolveProxy(given: string | URL | undefined): URL | undefined {
+/** @throws TunnelError `invalid_option`. */
+export function resolveProxy(given: string | URL | undefined): URL | undefined {
   if (given === undefined) return undefined;
   const url = URL.canParse(String(given)) ? new URL(given) : undefined;
   if (url === undefined || !["http:", "https:"].includes(url.protocol)) {
@@ -196,7 +209,11 @@ function resolveProxy(given: string | URL | undefined): URL | undefined {
   return url;
 }
 
-function resolveToken(token: string | undefined): string {
+/**
+ * The given token, or a random one.
+ * @throws TunnelError `invalid_option`.
+ */
+export function resolveToken(token: string | undefined): string {
   if (token === undefined) return randomBytes(18).toString("base64url");
   if (token === "") throw unusable("the token is empty: leave it out or give one", { options: ["token"] });
   if (token.length > maxTokenLength) {

@@ -13,6 +13,8 @@ export type Answer =
   | { readonly accept: string }
   | { readonly offer: readonly string[] }
   | { readonly close: number; readonly reason?: string }
+  /** The relay sends this text, and nothing else. */
+  | { readonly say: string }
   /** The relay does not answer. */
   | "silence";
 
@@ -31,6 +33,10 @@ export class TestRelay {
   keeps = true;
   /** Whether the relay announces that it writes `X-Tunnel-Visitor`. */
   visitorAddress = false;
+  /** What the relay announces in its answer to the handshake. */
+  features: string | undefined;
+  /** The package of the client that the relay tells of, asked or not. */
+  clientPackage: unknown;
   resumeTimeoutMs = 60_000;
   answer: (message: RegisterMessage) => Answer = (message) => ({ accept: message.subdomain ?? "drawn" });
   readonly registrations: RegisterMessage[] = [];
@@ -61,6 +67,9 @@ export class TestRelay {
     const server = createServer((_req, res) => res.writeHead(404).end("no relay here"));
     this.#server = server;
     const webSockets = new WebSocketServer({ noServer: true, maxPayload: 1 << 24 });
+    webSockets.on("headers", (headers) => {
+      if (this.features !== undefined) headers.push(`x-tunnel-FEATURES: ${this.features}`);
+    });
     server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);
       socket.on("close", () => {
@@ -145,6 +154,8 @@ export class TestRelay {
     if (answer === "silence") {
     } else if ("close" in answer) {
       link.close(answer.close, answer.reason ?? "");
+    } else if ("say" in answer) {
+      link.send(answer.say);
     } else if ("offer" in answer) {
       link.handler = {
         onMessage: (text) => {
@@ -162,7 +173,9 @@ export class TestRelay {
 
   #accept(link: WebSocketLink, subdomain: string, message: RegisterMessage): void {
     const announced = this.visitorAddress ? { visitorAddress: true } : {};
-    const acknowledge = { subdomain, url: `https://${subdomain}.relay.test`, ...announced };
+    const { clientPackage } = this;
+    const url = `https://${subdomain}.relay.test`;
+    const acknowledge = { subdomain, url, ...announced, clientPackage };
     if (!this.v1) {
       link.send(JSON.stringify(acknowledge));
       this.session = new JsonRelaySession(link, { onClose: (_error, code) => this.#onEnded(code) });
