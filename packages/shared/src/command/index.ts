@@ -2,6 +2,7 @@
  * Code that the commands of both ends share. It imports only Node's own modules, and those of this package:
  * it knows commander's objects by their shape.
  *
+ * - `doctor.ts`: the form of the doctor commands
  * - `heap.ts`: when V8 collects
  * - `options.ts`: names of variables, help
  * - `secret.ts`: secrets as flags and in files
@@ -9,6 +10,8 @@
  * - `table.ts`: columns of text
  * - `standard-streams.ts`: what happens when a standard stream cannot be written
  */
+export { examineAll, failed, ok, skipped, stepLines, summaryLine, warning } from "./doctor.js";
+export type { DoctorReport, Examination, Finding, Step, StepLook, Verdict } from "./doctor.js";
 export { letHeapGrow } from "./heap.js";
 export { LineOutput } from "./line-output.js";
 export type { LineOutputOptions } from "./line-output.js";
