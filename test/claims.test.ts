@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { createRelay, type RelayOptions, staticAuthenticator } from "mcp-tunnel";
 import {
   checkRegistration,
@@ -164,7 +165,8 @@ describe.each(["0.1", "0.2"] as const)("an original relay %s", (version) => {
 });
 
 describe("a relay with TLS that serves a package of the client", () => {
-  const clientPackage = { version: "9.9.9", path: "/client-9.9.9-0123456789ab.tgz" };
+  const clientPackage = { version: "9.9.9", file: Buffer.from("an archive") };
+  const hash = createHash("sha256").update(clientPackage.file).digest("hex").slice(0, 12);
 
   it("says so to clients that use its own domain", async () => {
     vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
@@ -174,7 +176,7 @@ describe("a relay with TLS that serves a package of the client", () => {
     const files = [{ cert: folder.write("relay.pem", cert), key: folder.write("relay.key", key) }];
     const { port, newClient } = await startRelay({ clientPackage, tls: { files } });
     const relayUrl = `https://localhost:${port}`;
-    const relayClient = { version: "9.9.9", url: `${relayUrl}${clientPackage.path}` };
+    const relayClient = { version: "9.9.9", url: `${relayUrl}/client-9.9.9-${hash}.tgz` };
     const client = newClient({ relayUrl, subdomain: "demo" });
     const connected = new Promise<ClientEvents["connected"][0]>((resolve) => client.on("connected", resolve));
     await client.start();

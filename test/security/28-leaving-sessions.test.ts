@@ -89,12 +89,11 @@ function createParts() {
   const register = async (instance: string, more: object = {}): Promise<MemoryLink> => {
     const [relayEnd, clientEnd] = linkedPair();
     clientEnd.handler = { onMessage() {}, onClose() {} };
-    const done = registrar.register(
-      relayEnd,
-      { address: "127.0.0.1", proxied: false },
-      true,
-      { onHeard() {}, onAsked() {}, onPicked() {} },
-    );
+    const done = registrar.register(relayEnd, { address: "127.0.0.1", proxied: false }, true, {
+      onHeard() {},
+      onAsked() {},
+      onPicked() {},
+    });
     const message = { token: "t", subdomain: "app", protocol: [1], instance: instance.repeat(16), ...more };
     clientEnd.send(JSON.stringify(message));
     await done;

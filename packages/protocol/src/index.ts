@@ -41,7 +41,6 @@ export { RefusalGatherer } from "./refusal-gatherer.js";
 export type { Refusal, RefusalCode, RefusalLimit, RelayErrorCode } from "./refusals.js";
 export {
   claimFeature,
-  clientPackage,
   featuresField,
   maxTokenLength,
   parseAcknowledge,
@@ -52,6 +51,7 @@ export {
   registeredGate,
   registrationPath,
   supportedProtocols,
+  versionForm,
 } from "./registration.js";
 export type {
   AcknowledgeMessage,

@@ -48,11 +48,12 @@ export type RegisteredGate = z.infer<typeof registeredGate>;
  */
 export type Claim = "check" | "if_free" | "take";
 
-const versionForm = /^\d{1,9}\.\d{1,9}\.\d{1,9}(?:-[0-9A-Za-z.-]{1,32})?$/;
+/** A version of the client, such as 1.2.3: nothing in it means anything to a shell or a terminal. */
+export const versionForm = /^\d{1,9}\.\d{1,9}\.\d{1,9}(?:-[0-9A-Za-z.-]{1,32})?$/;
 const packagePathForm = /^\/client-(?<version>[0-9A-Za-z.-]+)-[0-9a-f]{12}\.tgz$/;
 
-/** The package of the client that a relay serves. Nothing in it means anything to a shell or a terminal. */
-export const clientPackage = z
+/** The package of the client that a relay serves. */
+const clientPackage = z
   .object(
     {
       version: z

@@ -1,4 +1,4 @@
-import { text } from "mcp-tunnel-protocol";
+import { text, versionForm } from "mcp-tunnel-protocol";
 import { z } from "zod";
 
 /** The client's command, packed for npm. */
@@ -11,8 +11,7 @@ export interface ClientPackage {
 
 export const clientPackageShape = z.strictObject(
   {
-    // It becomes a part of a path.
-    version: text().regex(/^\d[\w.+-]{0,63}$/, "a version such as 1.2.3"),
+    version: text().regex(versionForm, "a version such as 1.2.3"),
     file: z.custom((value) => value instanceof Uint8Array && value.length > 0, "the bytes of an archive"),
   } satisfies Record<keyof ClientPackage, z.ZodType>,
   "an object",

@@ -2,8 +2,6 @@ import {
   callback,
   checkLiveness,
   checkOptions,
-  type ClientPackage,
-  clientPackage,
   flag,
   isName,
   type LivenessOptions,
@@ -48,9 +46,18 @@ export interface RelayOptions extends LimitOptions {
   fd?: number;
   /**
    * How a tunnel's public URL is written for its client. `{subdomain}`, `{domain}` and `{port}` are filled
-   * in. Default `https://{subdomain}.{domain}`.
+   * in. Default `https://{subdomain}.{domain}`. For `localhost`, and domains below it, without `tls` and
+   * `trustedProxies` the default is `http://{subdomain}.{domain}:{port}`.
    */
   publicUrl?: string;
+  /**
+   * Ports on loopback (127.0.0.1 and, where there is one, ::1) that lead each to the tunnel of one name, over
+   * plain HTTP; 0 takes any free one, see {@link Relay.localPorts}. A program that does not resolve names below
+   * `localhost`, as most programs on Node.js, reaches the tunnel at `http://localhost:PORT`. The `Host` of a
+   * request has to be `localhost` or a loopback address. If the public URL of such a tunnel is below
+   * `localhost`, its client is told the URL of the local port instead. Default none.
+   */
+  localPorts?: Readonly<Record<string, number>>;
   /** Decides who may register which names. Default: everybody may register any name. */
   authenticator?: Authenticator;
   /**
@@ -69,12 +76,6 @@ export interface RelayOptions extends LimitOptions {
    * register, and not against their intent. Default false.
    */
   requireVisitorAuth?: boolean;
-  /**
-   * The package of the client that is served at the relay's domain. Clients are told its version and path, so
-   * that an older one can say how to get it. `path` is `/client-<version>-<12 hex digits>.tgz`. Default:
-   * none, and clients are told of none.
-   */
-  clientPackage?: ClientPackage;
   /** Addresses and CIDR ranges of proxies whose {@link trustedProxyHeaders} are believed. Default none. */
   trustedProxies?: readonly string[];
   /**
@@ -109,7 +110,8 @@ export interface RelayOptions extends LimitOptions {
   /**
    * The client's command, which the relay hands out at its own domain, over https alone:
    * `npx -y https://<domain>/client-<version>-<hash>.tgz` runs it. {@link builtClientPackage} gives the one that
-   * was built with this relay. Default: none is handed out.
+   * was built with this relay. Clients are told of it, so that an older one can say how to get it. Default: none
+   * is handed out.
    */
   clientPackage?: ClientPackage | undefined;
   /** When a client counts as gone. */
@@ -153,15 +155,16 @@ export interface ResolvedRelayOptions
         | "fd"
         | "limitExempt"
         | "host"
+        | "localPorts"
         | "reservedNames"
         | "tls"
         | "trustedProxies"
         | "trustedProxyHeaders"
       >
     > {
-  clientPackage: ClientPackage | undefined;
   host: string | undefined;
   fd: number | undefined;
+  localPorts: ReadonlyMap<string, number>;
   tls: TlsOptions | undefined;
   clientPackage: ClientPackage | undefined;
   reservedNames: ReadonlySet<string>;
@@ -179,11 +182,11 @@ const optionShapes = {
   host: text().optional(),
   fd: fileNumber.optional(),
   publicUrl: text().optional(),
+  localPorts: z.record(z.string(), portNumber, "an object of names and their ports").optional(),
   authenticator: objectWith<Authenticator>(["authenticate"], ["reload", "close"]).optional(),
   directory: objectWith<Directory>(["find", "claim", "release", "changed", "watch"]).optional(),
   reservedNames: texts.optional(),
   requireVisitorAuth: flag.optional(),
-  clientPackage: clientPackage.optional(),
   trustedProxies: texts.optional(),
   trustedProxyHeaders: texts.optional(),
   interimToProxies: oneOf(interimToProxies).optional(),
@@ -203,17 +206,18 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
   checkOptions(options, optionShapes, { known });
   if (options.liveness !== undefined) checkLiveness(options.liveness);
   const logger = options.logger ?? silentLogger;
+  const domain = normalizeDomain(options.domain);
   return {
-    domain: normalizeDomain(options.domain),
+    domain,
     port: options.port ?? 8080,
     host: options.host,
     fd: options.fd,
-    publicUrl: checkTemplate(options.publicUrl ?? defaultPublicUrl),
+    publicUrl: checkTemplate(options.publicUrl ?? defaultPublicUrl({ ...options, domain })),
+    localPorts: localPorts(options.localPorts ?? {}),
     authenticator: options.authenticator ?? openAuthenticator,
     directory: options.directory ?? new MemoryDirectory(),
     reservedNames: new Set((options.reservedNames ?? defaultReservedNames).map(checkReserved)),
     requireVisitorAuth: options.requireVisitorAuth ?? false,
-    clientPackage: options.clientPackage,
     trustedProxies: trustedProxies(options.trustedProxies ?? []),
     trustedProxyHeaders: proxyHeaders(options.trustedProxyHeaders ?? defaultProxyHeaders),
     interimToProxies: options.interimToProxies ?? "drop",
@@ -230,6 +234,25 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
 }
 
 const loopback = ["127.0.0.0/8", "::1"];
+
+/** @throws TunnelError `invalid_option` for a name that is none, and for a port that two names have. */
+function localPorts(given: Readonly<Record<string, number>>): ReadonlyMap<string, number> {
+  const ports = new Map<string, number>();
+  for (const [text, port] of Object.entries(given)) {
+    const name = text.toLowerCase();
+    if (!isName(name))
+      throw unusable(`the local port's name '${text}' is not a DNS label`, { options: ["localPorts"] });
+    const other = [...ports].find(([known, taken]) => known === name || (taken === port && port !== 0))?.[0];
+    if (other === name) throw unusable(`'${name}' has two local ports`, { options: ["localPorts"] });
+    if (other !== undefined) {
+      throw unusable(`the local port ${port} cannot lead to both '${other}' and '${name}'`, {
+        options: ["localPorts"],
+      });
+    }
+    ports.set(name, port);
+  }
+  return ports;
+}
 
 /** @throws TunnelError `invalid_option`. */
 export function checkReserved(name: string): string {

@@ -2,12 +2,15 @@ import { once } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo, Server as NetServer } from "node:net";
 import { TunnelError } from "mcp-tunnel-protocol";
+import { isLocalhost } from "mcp-tunnel-shared";
 import { Holds } from "./tunnels/holds.js";
 import { ActiveExchanges } from "./http/exchange/active-exchanges.js";
 import type { ExchangeContext } from "./http/exchange/context.js";
 import { ClientDownload } from "./http/answer/client-download.js";
 import { createRedirectServer } from "./http/server/redirect.js";
+import { LocalPorts } from "./http/server/local-ports.js";
 import { createVisitorServer } from "./http/server/server.js";
+import { frontDoor, localDoor } from "./http/route/door.js";
 import { Router } from "./http/route/router.js";
 import { Admission } from "./admission/admission.js";
 import { AddressKeys, Occupancy } from "./admission/addresses.js";
@@ -55,6 +58,11 @@ export interface Relay {
   reload(): Promise<void>;
   /** The relay shuts down, and takes no new tunnels. */
   readonly draining: boolean;
+  /**
+   * The ports on this machine that lead to single tunnels, by name, once they listen: see
+   * {@link RelayOptions.localPorts}.
+   */
+  readonly localPorts: ReadonlyMap<string, number>;
   /** Requests that are going on. */
   readonly openExchanges: number;
   /** Body bytes of these requests so far. Observers are told of a request when it is over. */
@@ -88,6 +96,15 @@ export function createRelay(options: RelayOptions): Relay {
   const { domain, host, logger } = resolved;
   const publicUrlOf = (name: string): string =>
     publicUrl(resolved.publicUrl, name, domain, boundPort(visitorServer.server));
+  /**
+   * The URL that a client is told. Of two that lead to this machine alone it is the one that every program
+   * reaches. A gate with OAuth is bound to it.
+   */
+  const announcedUrlOf = (name: string): string => {
+    const url = publicUrlOf(name);
+    const localPort = localPorts.bound.get(name);
+    return localPort === undefined || !isLocalhost(new URL(url).hostname) ? url : localUrl(localPort);
+  };
   const { directory } = resolved;
   const holds = new Holds(resolved, directory);
   const observers = new Observers(resolved.observers, logger);
@@ -112,12 +129,23 @@ export function createRelay(options: RelayOptions): Relay {
   const tls = resolved.tls === undefined ? undefined : new Tls(resolved.tls, { ...resolved, redirectServer });
   const tunnels = new Tunnels(resolved, directory, observers, limits);
   const admission = new Admission(resolved, addressKeys, limits);
-  const registrar = new Registrar(resolved, tunnels, admission, limits, publicUrlOf);
+  const handedOut = download && { version: download.version, path: download.path };
+  const registrar = new Registrar({ ...resolved, handedOut }, tunnels, admission, limits, announcedUrlOf);
   const clients = new ClientConnections(resolved, admission, registrar, limits);
-  const router = new Router(context, clients.onUpgrade, resolved.judges);
+  const router = new Router(context, frontDoor(resolved, clients.onUpgrade), resolved.judges);
   const connections = new Connections(resolved, addressKeys, resolved.trustedProxies, limits);
   const limited = { limits: resolved, connections, reporter: limits };
   const visitorServer = createVisitorServer(router, tls?.certificates, limited);
+  const localPorts = new LocalPorts(
+    resolved.localPorts,
+    (name) =>
+      createVisitorServer(
+        new Router(context, localDoor(name, resolved), resolved.judges),
+        undefined,
+        limited,
+      ),
+    onServerError,
+  );
   let opening: Promise<{ host: string; port: number }> | undefined;
   let closing: Promise<void> | undefined;
   let hurry: (graceMs: number) => void = () => {};
@@ -132,8 +160,9 @@ export function createRelay(options: RelayOptions): Relay {
     if (opening !== undefined) await opening.catch(() => {});
     // The port becomes free first, for the process that takes over.
     const { server } = visitorServer;
-    const closed = server.listening ? once(server, "close") : Promise.resolve();
+    const closed = Promise.all([server.listening ? once(server, "close") : undefined, localPorts.closed()]);
     visitorServer.drain();
+    localPorts.drain();
     tls?.close();
     // Then the clients are told, so that they find that process rather than this one, and have a new tunnel
     // before the old one ends.
@@ -158,6 +187,7 @@ export function createRelay(options: RelayOptions): Relay {
     context.exchanges.cut(goingAway);
     tunnels.close();
     visitorServer.cut();
+    localPorts.cut();
     // Most connections have ended in order by now. The others are cut, so that the end depends on no peer.
     const late = setTimeout(() => connections.cut(), cutMs);
     await closed;
@@ -175,11 +205,17 @@ export function createRelay(options: RelayOptions): Relay {
     try {
       holds.start();
       refuseClosed();
+      await localPorts.listen();
+      refuseClosed();
       await tls?.start(new URL(publicUrlOf("name")).port, connections);
       refuseClosed();
+      for (const [name, port] of localPorts.bound) {
+        logger.info({ name, url: localUrl(port) }, "local port listening");
+      }
       return address;
     } catch (error) {
       holds.stop();
+      await localPorts.abandon();
       server.close();
       connections.cut();
       await once(server, "close");
@@ -217,6 +253,9 @@ export function createRelay(options: RelayOptions): Relay {
     get draining() {
       return context.draining;
     },
+    get localPorts() {
+      return localPorts.bound;
+    },
     get openExchanges() {
       return context.exchanges.size;
     },
@@ -249,4 +288,9 @@ export function createRelay(options: RelayOptions): Relay {
 
 function boundPort(server: NetServer): number {
   return (server.address() as AddressInfo | null)?.port ?? 0;
+}
+
+/** By the name that means this machine to all programs. Each of them knows which loopback address that is. */
+function localUrl(port: number): string {
+  return `http://localhost:${port}`;
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { once } from "node:events";
 import { closeCodes, evictedReason } from "mcp-tunnel-protocol";
@@ -285,12 +286,15 @@ it.each(["ask", "", null, 1])("a claim of another kind gets nothing and evicts n
 });
 
 describe("the package of the client that a relay serves", () => {
-  const clientPackage = { version: "1.2.3", path: "/client-1.2.3-0123456789ab.tgz" };
+  const file = Buffer.from("an archive");
+  const hash = createHash("sha256").update(file).digest("hex");
+  const clientPackage = { version: "1.2.3", path: `/client-1.2.3-${hash.slice(0, 12)}.tgz` };
+  const handingOut = { clientPackage: { version: "1.2.3", file } };
   const asking = { subdomain: "app", protocol: [1], clientPackage: true };
   const atDomain = { host: "LOCALHOST.:443" };
 
   it("is told to a client that asks: when it registers, when it resumes, and when it checks", async () => {
-    const { register, check } = await setUp({ clientPackage });
+    const { register, check } = await setUp(handingOut);
     const client = await register(asking, atDomain);
     const { session, ...acknowledgement } = await client.next();
     expect(acknowledgement["clientPackage"]).toEqual(clientPackage);
@@ -302,7 +306,7 @@ describe("the package of the client that a relay serves", () => {
   });
 
   it("is told to nobody who does not ask, and no package is told of if there is none", async () => {
-    const { register, check } = await setUp({ clientPackage });
+    const { register, check } = await setUp(handingOut);
     const client = await register({ subdomain: "app", protocol: [1] }, atDomain);
     expect(await client.next()).not.toHaveProperty("clientPackage");
     expect((await check({ subdomain: "app" }, atDomain)).checked).not.toHaveProperty("clientPackage");
@@ -312,28 +316,9 @@ describe("the package of the client that a relay serves", () => {
 
   // Below the name of a tunnel the path is the tunnel's, whose owner may serve any file there.
   it.each(["app.localhost", "example.com", "127.0.0.1"])("is not told at the host %s", async (host) => {
-    const { register, check } = await setUp({ clientPackage });
+    const { register, check } = await setUp(handingOut);
     const client = await register(asking, { host });
     expect(await client.next()).not.toHaveProperty("clientPackage");
     expect((await check(asking, { host })).checked).not.toHaveProperty("clientPackage");
-  });
-
-  it.each<[unknown, string]>([
-    ["/client.tgz", "clientPackage is a string; it must be an object with version and path"],
-    [
-      { version: "1.2.3", path: "/client-1.2.4-0123456789ab.tgz" },
-      "clientPackage is an object; it must be an object whose path names its version",
-    ],
-    [
-      { ...clientPackage, path: "/client.tgz" },
-      "clientPackage.path is the string '/client.tgz'; it must be /client-, the version, a hyphen, 12 hex " +
-        "digits and .tgz",
-    ],
-    [{ ...clientPackage, version: "new" }, "clientPackage.version is the string 'new'; it must be a version"],
-  ])("has to have its form: %j", async (given, message) => {
-    await expect(startRelay({ clientPackage: given as never })).rejects.toMatchObject({
-      code: "invalid_option",
-      message: expect.stringContaining(message),
-    });
   });
 });

@@ -40,11 +40,11 @@ describe("registration", () => {
   });
 
   it("answers a client of version 1 with what it needs to resume", async () => {
-    const { v1 } = await setUp({ resumeTimeoutMs: 1234 });
+    const { v1, relay } = await setUp({ resumeTimeoutMs: 1234 });
     const client = await v1("App");
     expect(client.acknowledge).toEqual({
       subdomain: "app",
-      url: "https://app.localhost",
+      url: `http://app.localhost:${relay.port}`,
       protocol: 1,
       session: { id: expect.any(String), secret: expect.stringMatching(/^.{43}$/) },
       window: 1_048_576,
@@ -55,11 +55,11 @@ describe("registration", () => {
   });
 
   it("speaks JSON with a client that knows only a version yet to come", async () => {
-    const { register } = await setUp();
+    const { register, relay } = await setUp();
     const client = await register({ token: "t", subdomain: "app", protocol: [2] });
     expect(await client.next()).toEqual({
       subdomain: "app",
-      url: "https://app.localhost",
+      url: `http://app.localhost:${relay.port}`,
       visitorAddress: true,
     });
   });
@@ -114,11 +114,14 @@ describe("registration", () => {
   });
 
   it("offers the patterns, and takes a pick that one of them grants", async () => {
-    const { register } = await setUp({ authenticator: tokens });
+    const { register, relay } = await setUp({ authenticator: tokens });
     const client = await register({ token: "many" });
     expect(await client.next()).toEqual({ subdomains: ["app", "dev-*"] });
     client.send({ subdomain: "dev-1" });
-    expect(await client.next()).toMatchObject({ subdomain: "dev-1", url: "https://dev-1.localhost" });
+    expect(await client.next()).toMatchObject({
+      subdomain: "dev-1",
+      url: `http://dev-1.localhost:${relay.port}`,
+    });
   });
 
   it("refuses another pick", async () => {

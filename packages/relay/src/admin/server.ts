@@ -151,6 +151,7 @@ class AdminRequests {
         startedAt: this.#startedAt,
         draining: this.#relay.draining,
         stale: this.#relay.stale,
+        localPorts: Object.fromEntries(this.#relay.localPorts),
       },
       tunnels: this.#relay.tunnels(),
     });

@@ -40,7 +40,7 @@ export async function check(
     relay: { version },
     resumeTimeoutMs: options.resumeTimeoutMs,
     maxResponseBody: options.maxResponseBodyBytes,
-    clientPackage: clientPackage === true ? options.clientPackage : undefined,
+    clientPackage: clientPackage === true ? options.handedOut : undefined,
   };
   const wanted = resolveName(allowed, subdomain || undefined);
   if (wanted === undefined) return { subdomains: [...allowed], ...relay };

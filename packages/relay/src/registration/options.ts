@@ -9,7 +9,8 @@ export interface RegistrationOptions extends Limits, ProxyTrust {
   readonly authenticator: Authenticator;
   readonly reservedNames: ReadonlySet<string>;
   readonly requireVisitorAuth: boolean;
-  readonly clientPackage: ClientPackage | undefined;
+  /** What clients are told of the package that the relay hands out. Default: nothing. */
+  readonly handedOut?: ClientPackage | undefined;
   readonly liveness: LivenessOptions;
   readonly logger: Logger;
 }

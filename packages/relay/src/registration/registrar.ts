@@ -305,7 +305,7 @@ export class Registrar {
   }
 
   #packageFor({ clientPackage }: RegisterMessage): ClientPackage | undefined {
-    return clientPackage === true ? this.#options.clientPackage : undefined;
+    return clientPackage === true ? this.#options.handedOut : undefined;
   }
 
   #acknowledge(link: Link, message: AcknowledgeMessage): void {

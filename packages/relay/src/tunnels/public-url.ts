@@ -1,8 +1,24 @@
 import { unusable } from "mcp-tunnel-protocol";
-import { withoutTrailing } from "mcp-tunnel-shared";
+import { isLocalhost, withoutTrailing } from "mcp-tunnel-shared";
 
-/** The template of a tunnel's public URL, unless the operator gives another. */
-export const defaultPublicUrl = "https://{subdomain}.{domain}";
+/** Facts of a relay that decide how its tunnels are called. */
+interface Reached {
+  readonly domain: string;
+  /** The relay speaks TLS itself. */
+  readonly tls?: object | undefined;
+  /** Proxies in front of it. */
+  readonly trustedProxies?: readonly string[] | undefined;
+}
+
+/**
+ * The template of a tunnel's public URL, unless the operator gives another. A relay without TLS has a proxy in
+ * front that has it, with one exception: names below `localhost` lead to this machine, and so to the relay's
+ * own port. A proxy that the operator has declared stands in front of that one too.
+ */
+export function defaultPublicUrl({ domain, tls, trustedProxies = [] }: Reached): string {
+  const isBare = isLocalhost(domain) && tls === undefined && trustedProxies.length === 0;
+  return isBare ? "http://{subdomain}.{domain}:{port}" : "https://{subdomain}.{domain}";
+}
 
 /** The public URL of the tunnel `subdomain`. */
 export function publicUrl(template: string, subdomain: string, domain: string, port: number): string {

@@ -9,7 +9,7 @@ import { createMetrics } from "../../admin/metrics.js";
 import type { RelayObserver } from "../../telemetry/observer.js";
 import type { RelayOptions } from "../../options.js";
 import { ClientDownload } from "../../http/answer/client-download.js";
-import { publicUrl, relayUrl } from "../../tunnels/public-url.js";
+import { defaultPublicUrl, publicUrl, relayUrl } from "../../tunnels/public-url.js";
 import { createRelay, type Relay } from "../../relay.js";
 import { version } from "../../version.js";
 import { createLogger, type LogOutput } from "../output/log-output.js";
@@ -98,10 +98,10 @@ async function start(
   const { host, port } = await listening(relay.listen());
   const mode = relayOptions.authenticator?.mode;
   const tls = relayOptions.tls !== undefined;
-  const urls = publicUrl(options.publicUrl, "{subdomain}", options.domain, port);
+  const template = relayOptions.publicUrl ?? defaultPublicUrl(relayOptions);
+  const urls = publicUrl(template, "{subdomain}", options.domain, port);
   logger.info({ host, port, tls, domain: options.domain, urls, auth: mode }, "listening");
-  const isUrlGiven = command.getOptionValueSource("publicUrl") !== "default";
-  if (tls && port !== 443 && !isUrlGiven) {
+  if (tls && port !== 443 && options.publicUrl === undefined) {
     logger.warn(
       { port },
       "the URLs of the tunnels have no port: unless port 443 leads here, set --public-url, such as https://{subdomain}.{domain}:{port}",

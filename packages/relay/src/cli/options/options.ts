@@ -13,7 +13,6 @@ import { type InterimToProxies, interimToProxies } from "../../http/wire/interim
 import { defaultProxyHeaders } from "../../forwarded/proxy-headers.js";
 import { type CookieDomain, cookieDomains } from "../../http/exchange/set-cookie.js";
 import { defaultReservedNames } from "../../tunnels/name.js";
-import { defaultPublicUrl } from "../../tunnels/public-url.js";
 import { isEveryday, type LimitCliOptions, limitOptions } from "./limit-options.js";
 import { formatHostPort, type HostPort } from "../../net/host-port.js";
 import { collect, readDurationMs, readHostPort, readPort } from "./values.js";
@@ -25,7 +24,8 @@ export interface CliOptions extends TlsCliOptions, LimitCliOptions {
   domain: string;
   port: number;
   host?: string;
-  publicUrl: string;
+  publicUrl?: string;
+  localPort?: string[];
   trustedProxy?: string[];
   trustedProxyHeaders: string;
   interimToProxies: InterimToProxies;
@@ -59,9 +59,9 @@ MCP_TUNNEL_MAX_REQUEST_BODY=1MiB. Options that may be repeated take several
 values there, separated by newlines or semicolons.
 
 Examples:
-  Try it on one machine: 'myapp' is then at http://myapp.localhost:8080
-    $ mcp-tunnel --domain localhost \\
-        --public-url 'http://{subdomain}.{domain}:{port}'
+  Try it on one machine: 'myapp' is then at http://myapp.localhost:8080 for
+  browsers and curl, and at http://localhost:4001 for all programs
+    $ mcp-tunnel --domain localhost --host 127.0.0.1 --local-port myapp=4001
     $ mcp-tunnel-client 3000 --relay http://localhost:8080 --subdomain myapp
 
   For a team: one token for one name, another for all that begin with 'dev-';
@@ -105,8 +105,18 @@ export function createCommand(version: string): Command {
     where,
     new Option(
       "--public-url <TEMPLATE>",
-      "the URL that clients are told of their tunnels, with {subdomain}, {domain} and {port} in it",
-    ).default(defaultPublicUrl),
+      "the URL that clients are told of their tunnels, with {subdomain}, {domain} and {port} in it (default: " +
+        "https://{subdomain}.{domain}; for the domain localhost without TLS and proxy " +
+        "http://{subdomain}.{domain}:{port})",
+    ),
+  );
+  add(
+    where,
+    new Option(
+      "--local-port <NAME=PORT>",
+      "a port of this machine alone that leads to the tunnel NAME: http://localhost:PORT, for programs that do " +
+        "not resolve names below localhost, as most on Node.js; 0 takes any free one; may be repeated",
+    ).argParser(collect),
   );
   add(
     where,

@@ -23,7 +23,7 @@ import type { CliOptions } from "./options.js";
 import { limitOptionsOf } from "./limit-options.js";
 import { tlsOptionsOf } from "./tls-options.js";
 import type { HostPort } from "../../net/host-port.js";
-import { collect } from "./values.js";
+import { collect, localPortsOf } from "./values.js";
 
 function isRepeatable(option: Option): boolean {
   return option.parseArg === collect;
@@ -38,6 +38,7 @@ function configRules(command: Command): ConfigRules {
     checks: {
       domain: normalizeDomain,
       "public-url": checkTemplate,
+      "local-port": (text) => localPortsOf([text]),
       "static-token": parseStaticToken,
       "trusted-proxy": (text) => trustedProxies([text]),
       "trusted-proxy-headers": (text) => proxyHeaders(listOf(text)),
@@ -168,7 +169,8 @@ export async function relayOptionsOf(command: Command, logger: Logger): Promise<
     port: options.port,
     ...(options.host === undefined ? {} : { host: options.host }),
     ...(sockets.visitors === undefined ? {} : { fd: sockets.visitors }),
-    publicUrl: options.publicUrl,
+    ...(options.publicUrl === undefined ? {} : { publicUrl: options.publicUrl }),
+    localPorts: localPortsOf(options.localPort ?? []),
     authenticator: await authenticatorOf(command, logger),
     reservedNames: listOf(options.reservedNames),
     requireVisitorAuth: options.requireVisitorAuth ?? false,

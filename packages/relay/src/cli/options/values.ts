@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "commander";
-import { maxTimerMs } from "mcp-tunnel-protocol";
+import { isName, maxTimerMs, unusable } from "mcp-tunnel-protocol";
 import { durationForm, parseBytes, parseDuration } from "mcp-tunnel-shared";
 import type { HostPort } from "../../net/host-port.js";
 
@@ -45,6 +45,26 @@ export function readPositiveDurationMs(text: string): number {
   const durationMs = readDurationMs(text);
   if (durationMs > 0) return durationMs;
   throw new InvalidArgumentError("Expected a duration above 0.");
+}
+
+/**
+ * Ports by name, of values `NAME=PORT`.
+ * @throws TunnelError `invalid_option` for a value that is none, and for a name that comes twice.
+ */
+export function localPortsOf(values: readonly string[]): Record<string, number> {
+  const ports = new Map<string, number>();
+  for (const value of values) {
+    const [, name = "", port = ""] = /^([^=]+)=([0-9]{1,5})$/.exec(value) ?? [];
+    if (!isName(name.toLowerCase()) || Number(port) > 65_535) {
+      throw unusable(`the local port '${value}' is not a tunnel's name and a port, such as myapp=4001`, {
+        options: ["local-port"],
+      });
+    }
+    if (ports.has(name.toLowerCase()))
+      throw unusable(`'${name}' has two local ports`, { options: ["local-port"] });
+    ports.set(name.toLowerCase(), Number(port));
+  }
+  return Object.fromEntries(ports);
 }
 
 /** For options that may be given several times. */

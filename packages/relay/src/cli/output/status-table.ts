@@ -13,6 +13,8 @@ export interface RelayState {
   draining: boolean;
   /** Not there in the answer of an older relay. */
   stale?: readonly StaleSource[];
+  /** Not there in the answer of an older relay. */
+  localPorts?: Readonly<Record<string, number>>;
 }
 
 /** The status of a relay as lines for a person. `now` is in milliseconds since 1970. */
@@ -40,7 +42,10 @@ export function statusTable(relay: RelayState, tunnels: readonly TunnelStatus[],
     ({ kind, name, problem, since }) =>
       `stale for ${period(now - since)}: ${kind} (${printable(name)}): ${printable(problem)}`,
   );
-  return [title, ...stale, ...(rows.length === 0 ? [] : ["", ...table(head, rows)])];
+  const localPorts = Object.entries(relay.localPorts ?? {}).map(
+    ([name, port]) => `${printable(name)} is at http://localhost:${port}, on the relay's machine`,
+  );
+  return [title, ...stale, ...localPorts, ...(rows.length === 0 ? [] : ["", ...table(head, rows)])];
 }
 
 /** The two largest units: `3d 4h`, `12m 5s`. */

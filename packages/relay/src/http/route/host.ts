@@ -1,3 +1,5 @@
+import { isLoopbackAddress } from "mcp-tunnel-shared";
+
 /** The destination of a request, by its Host alone. */
 export type HostResult =
   /** The name of a tunnel: exactly one label below the domain. It need not exist. */
@@ -27,11 +29,36 @@ function hostName(value: string): string | undefined {
 }
 
 /**
- * Finds the host in the raw header fields, because Node lets several Host fields through and shows only the
- * first. Two servers in a row that look at different ones could be led to different tunnels. `target` is the
- * request target as received.
+ * Finds the tunnel that a request is for, or another {@link HostResult}. `target` is the request target as
+ * received.
  */
 export function parseHost(rawHeaders: readonly string[], target: string, domain: string): HostResult {
+  const host = readHost(rawHeaders, target);
+  if (typeof host !== "string") return host;
+  if (host === domain) return base;
+  const nameLength = host.length - domain.length - 1;
+  if (nameLength < 1 || host[nameLength] !== "." || !host.endsWith(domain)) return foreign;
+  const name = host.slice(0, nameLength);
+  return name.includes(".") ? foreign : { kind: "tunnel", name };
+}
+
+/**
+ * The same for a local port, which leads to the tunnel `name` alone. Nothing is chosen by the Host, but it has
+ * to be an address of this machine or `localhost`. A page whose own name was made to point here (DNS
+ * rebinding) sends that name, and would be of one origin with the service if it were answered. A name below
+ * `localhost` is refused too, because for some programs it means what their resolver says.
+ */
+export function parseLocalHost(rawHeaders: readonly string[], target: string, name: string): HostResult {
+  const host = readHost(rawHeaders, target);
+  if (typeof host !== "string") return host;
+  return host === "localhost" || isLoopbackAddress(host) ? { kind: "tunnel", name } : foreign;
+}
+
+/**
+ * Finds the host in the raw header fields, because Node lets several Host fields through and shows only the
+ * first. Two servers in a row that look at different ones could be led to different tunnels.
+ */
+function readHost(rawHeaders: readonly string[], target: string): string | HostResult {
   let value: string | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const field = rawHeaders[i] as string;
@@ -44,13 +71,7 @@ export function parseHost(rawHeaders: readonly string[], target: string, domain:
   if (host === undefined) return invalid;
 
   const authority = targetAuthority(target);
-  if (authority !== undefined && hostName(authority) !== host) return invalid;
-
-  if (host === domain) return base;
-  const nameLength = host.length - domain.length - 1;
-  if (nameLength < 1 || host[nameLength] !== "." || !host.endsWith(domain)) return foreign;
-  const name = host.slice(0, nameLength);
-  return name.includes(".") ? foreign : { kind: "tunnel", name };
+  return authority !== undefined && hostName(authority) !== host ? invalid : host;
 }
 
 const absoluteForm = /^https?:\/\/([^/?#]*)/i;

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -6,13 +5,14 @@ import type { RelayErrorCode } from "mcp-tunnel-protocol";
 import type { Limits } from "../../limits.js";
 import { closeGently } from "../../net/closing.js";
 import type { ExchangeContext } from "../exchange/context.js";
+import type { Door } from "./door.js";
 import { relayError, type RelayRefusal } from "../answer/errors.js";
 import { Exchange } from "../exchange/exchange.js";
 import type { DownloadAnswer } from "../answer/client-download.js";
 import { Download } from "./download.js";
 import type { GuessedHead } from "./guessed-head.js";
 import { Hearing } from "./hearing.js";
-import { originForm, parseHost } from "./host.js";
+import { originForm } from "./host.js";
 import { type Http1Request, Http1Response } from "../wire/http1.js";
 import type { Judge } from "./judge.js";
 import { isRegistration, occupancy, relayRefusal } from "./judges.js";
@@ -34,24 +34,18 @@ const limitOfRefusal: Partial<Record<RelayErrorCode, keyof Limits>> = {
 };
 
 /**
- * Takes over a client's connection to make a tunnel of it. `isAtDomain`: the client has come to the relay's
- * own domain, and not to the name of a tunnel or to another one.
- */
-export type Register = (req: IncomingMessage, socket: Duplex, head: Buffer, isAtDomain: boolean) => void;
-
-/**
  * Decides what a request is: a registration, a visit to a tunnel or to the relay itself. The host decides
  * before the path, so the relay's own paths never shadow a tunnel's.
  */
 export class Router {
   readonly #context: ExchangeContext;
-  readonly #register: Register;
+  readonly #door: Door;
   readonly #judges: readonly Judge[];
 
   /** `judges`: those of the program that embeds the relay. */
-  constructor(context: ExchangeContext, register: Register, judges: readonly Judge[]) {
+  constructor(context: ExchangeContext, door: Door, judges: readonly Judge[]) {
     this.#context = context;
-    this.#register = register;
+    this.#door = door;
     this.#judges = judges;
   }
 
@@ -67,10 +61,11 @@ export class Router {
   onUpgrade(req: Http1Request, socket: Socket, head: Buffer): void {
     this.guard(socket, () => {
       const target = req.url ?? "/";
-      if (isRegistration(target)) {
-        const { kind } = parseHost(req.rawHeaders, target, this.#context.options.domain);
+      const { register } = this.#door;
+      if (register !== undefined && isRegistration(target)) {
+        const { kind } = this.#door.destination(req.rawHeaders, target);
         if (kind !== "invalid") {
-          this.#register(req, socket, head, kind === "base");
+          register(req, socket, head, kind === "base");
           return;
         }
       }
@@ -97,7 +92,7 @@ export class Router {
         // Clients come by HTTP/1.1: an HTTP/2 session has windows made for visitors, which would slow a
         // tunnel down.
         const body = declaredBody(req, false);
-        const visit = new IncomingVisit(this.#context.options, req, res, target, body, undefined);
+        const visit = new IncomingVisit(this.#door, req, res, target, body, undefined);
         this.#refuse(visit, relayError("registration_needs_websocket"));
         return;
       }
@@ -113,7 +108,7 @@ export class Router {
 
   /** Node has not read a head, which has been answered. Its tunnel can only be guessed. */
   onRefusedHead(code: "headers_too_large" | "invalid_target", guessed: GuessedHead): void {
-    const host = parseHost(["Host", guessed.host], "/", this.#context.options.domain);
+    const host = this.#door.destination(["Host", guessed.host], "/");
     if (host.kind !== "tunnel") return;
     const limit = code === "headers_too_large" ? "maxHeaderBytes" : undefined;
     tellClient(this.#context, host.name, relayError(code), guessed, limit);
@@ -148,7 +143,7 @@ export class Router {
     if (this.#context.draining) res.shouldKeepAlive = false;
     const path = originForm(req.url ?? "/", req.method ?? "") ?? "";
     const body = declaredBody(req, awaitsContinue);
-    const visit = new IncomingVisit(this.#context.options, req, res, path, body, upgrade);
+    const visit = new IncomingVisit(this.#door, req, res, path, body, upgrade);
     const refusal = relayRefusal(visit, this.#context);
     if (refusal !== undefined) {
       if (visit.host.kind === "tunnel") {

@@ -1,12 +1,12 @@
 import { headerValue } from "mcp-tunnel-protocol";
 import type { DeclaredBody } from "../declared-body.js";
-import type { ExchangeOptions } from "../exchange/context.js";
 import type { ExchangeRequest } from "../exchange/request.js";
 import type { UpgradeSocket } from "../exchange/upgrade.js";
-import { describeVisitor } from "../../forwarded/forwarded.js";
+import { describeVisitor, type ProxyTrust } from "../../forwarded/forwarded.js";
 import type { Visitor } from "../../forwarded/visitor.js";
 import type { VisitorRequest, VisitorResponse } from "../message.js";
-import { type HostResult, parseHost } from "./host.js";
+import type { Door } from "./door.js";
+import type { HostResult } from "./host.js";
 import type { Visit } from "./judge.js";
 
 /**
@@ -24,22 +24,22 @@ export class IncomingVisit implements Visit, ExchangeRequest {
   readonly upgrade: UpgradeSocket | undefined;
   /** The key under which it counts among its address's requests; `undefined` if it does not count. */
   addressKey: string | undefined;
-  readonly #options: ExchangeOptions;
+  readonly #trust: ProxyTrust;
   #visitor: Visitor | undefined;
   #aborter: AbortController | undefined;
 
   constructor(
-    options: ExchangeOptions,
+    door: Door,
     req: VisitorRequest,
     res: VisitorResponse,
     path: string,
     body: DeclaredBody,
     upgrade: UpgradeSocket | undefined,
   ) {
-    this.#options = options;
+    this.#trust = door.trust;
     this.req = req;
     this.res = res;
-    this.host = parseHost(req.rawHeaders, req.url ?? "/", options.domain);
+    this.host = door.destination(req.rawHeaders, req.url ?? "/");
     this.path = path;
     this.body = body;
     this.upgrade = upgrade;
@@ -77,7 +77,7 @@ export class IncomingVisit implements Visit, ExchangeRequest {
       req.scheme,
       headerValue(req.rawHeaders, "host") ?? "",
       req.rawHeaders,
-      this.#options,
+      this.#trust,
     );
     return this.#visitor;
   }
