@@ -16,11 +16,14 @@ for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => void stop(0
 
 try {
   const port = await freePort(8080);
+  const demoPort = await freePort(4001);
+  const stdioPort = await freePort(demoPort + 1);
   const relay = run("mcp-tunnel", [
     "--domain=localhost",
     "--host=127.0.0.1",
     `--port=${port}`,
-    "--public-url=http://{subdomain}.localhost:{port}",
+    `--local-port=demo=${demoPort}`,
+    `--local-port=stdio=${stdioPort}`,
     "--log-format=json",
   ]);
   await relay.ready((line) => line.msg === "listening");
@@ -35,10 +38,8 @@ try {
     ...["--stdio", "--visitor-auth=none", "--subdomain=stdio", ...to, "--"],
     ...stdioServer,
   ]);
-  const [{ url }, { servers }] = await Promise.all(
-    [client, stdioClient].map((one) => one.ready((line) => line.event === "connected")),
-  );
-  explain(port, url, mcpServer.port, servers[0].url);
+  await Promise.all([client, stdioClient].map((one) => one.ready((line) => line.event === "connected")));
+  explain(port, mcpServer.port, localUrl(demoPort), localUrl(stdioPort));
   for (const one of [client, stdioClient]) one.on("line", showRequest);
 } catch (error) {
   fail(`The demo could not start: ${error instanceof Error ? error.message : String(error)}`);
@@ -51,28 +52,35 @@ function run(name, args) {
   return command;
 }
 
-function explain(port, url, localPort, stdioUrl) {
-  const mcpUrl = `${url}/mcp`;
+/** The MCP server's URL at a local port of the relay. */
+function localUrl(port) {
+  return `http://localhost:${port}/mcp`;
+}
+
+/** `mcpUrl` and `stdioUrl` are the servers' URLs at the relay's local ports. */
+function explain(port, localPort, mcpUrl, stdioUrl) {
   // npm runs this in the folder of the workspace; the person may be in another folder.
   const here = process.env.INIT_CWD ?? process.cwd();
   const mcpClient = relative(here, fileURLToPath(new URL("mcp-client.mjs", import.meta.url)));
   const listTools = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list" });
   console.log(`
-  Public URL        ${url}
+  Public URL        http://demo.localhost:${port}
   Local MCP server  http://127.0.0.1:${localPort}/mcp
   The same tools, from a server that the client starts and speaks to over stdio:
-  Public URL        ${stdioUrl}
+  Public URL        http://stdio.localhost:${port}/mcp
 
-  From another terminal, with curl:
+  Browsers and curl know names below localhost. From another terminal, with curl:
 
-curl -sS ${mcpUrl} -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' -d '${listTools}'
+curl -sS http://demo.localhost:${port}/mcp -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' -d '${listTools}'
 
-  With the official MCP client, first over HTTP and then over stdio:
+  Programs on Node.js, as most MCP hosts, do not resolve such names. For them each
+  tunnel has a port of its own on this machine (--local-port). With the official MCP
+  client, first to the server over HTTP and then to the one over stdio:
 
 node ${shellWord(mcpClient)} ${mcpUrl}
 node ${shellWord(mcpClient)} ${stdioUrl}
 
-  From Claude Code, where the system resolves names under .localhost:
+  From Claude Code:
 
 claude mcp add --transport http demo ${mcpUrl}
 claude mcp add --transport http stdio ${stdioUrl}

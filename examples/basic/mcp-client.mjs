@@ -1,32 +1,19 @@
 // Lists an MCP server's tools and calls two of them with the official SDK client:
-// `node mcp-client.mjs http://demo.localhost:8080/mcp`
-import { lookup } from "node:dns";
+// `node mcp-client.mjs http://localhost:4001/mcp`. Node does not resolve names below localhost, so a tunnel of a
+// relay on this machine is reached at its --local-port.
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
-import { Agent, fetch } from "undici";
 
 const url = process.argv[2];
 if (url === undefined || !URL.canParse(url)) {
-  console.error("usage: node mcp-client.mjs URL   (for example http://demo.localhost:8080/mcp)");
+  console.error("usage: node mcp-client.mjs URL   (for example http://localhost:4001/mcp)");
   process.exit(2);
 }
-
-// Browsers and curl take every name under .localhost as this machine (RFC 6761 section 6.3). Node asks a
-// resolver that often does not.
-const dispatcher = new Agent({
-  connect: {
-    lookup: (hostname, options, callback) =>
-      lookup(hostname.endsWith(".localhost") ? "localhost" : hostname, options, callback),
-  },
-});
 
 const client = new Client(
   { name: "mcp-tunnel-example-client", version: "1.0.0" },
   { versionNegotiation: { mode: "auto" } },
 );
-const transport = new StreamableHTTPClientTransport(new URL(url), {
-  // The SDK types its `fetch` with the global Request and Response; undici's have the same shape.
-  fetch: /** @type {any} */ ((input, init) => fetch(input, { ...init, dispatcher })),
-});
+const transport = new StreamableHTTPClientTransport(new URL(url));
 
 try {
   await client.connect(transport);
@@ -46,7 +33,6 @@ try {
   process.exitCode = 1;
 } finally {
   await client.close();
-  await dispatcher.close();
 }
 
 function textOf(result) {

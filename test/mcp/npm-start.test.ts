@@ -40,9 +40,10 @@ describe.skipIf(missingProgram("curl"))("npm start", () => {
     const [curlLine] = linesWith(demo, "curl");
     expect(await paste(curlLine)).toContain('"name":"slow_count"');
 
-    // The server over HTTP, and the one on stdio.
+    // The server over HTTP, and the one on stdio. Node does not resolve names below localhost.
     const clients = linesWith(demo, "node");
     expect(clients).toHaveLength(2);
+    for (const line of [...clients, ...linesWith(demo, "claude")]) expect(line).not.toContain(".localhost");
     for (const line of clients) {
       const mcp = await paste(line);
       expect(mcp).toContain("tool add: Adds two numbers");
