@@ -99,7 +99,7 @@ describe("a check", () => {
     await v1("b");
     expect((await check({ subdomain: "c" })).checked).toEqual({
       subdomain: "c",
-      url: "https://c.localhost",
+      url: `http://c.localhost:${relay.port}`,
       inUse: false,
       refused: { code: 4001, reason: "this token may have 2 tunnels at once" },
       ...terms,
@@ -121,7 +121,7 @@ describe("a check", () => {
   it("says that a name is in use, also while it is kept, and not by whom", async () => {
     const { check, v1, relay } = await setUp({ authenticator: tokens });
     const holder = await v1("app", { token: "one" });
-    const inUse = { checked: { subdomain: "app", url: "https://app.localhost", inUse: true, ...terms } };
+    const inUse = { checked: { subdomain: "app", url: `http://app.localhost:${relay.port}`, inUse: true, ...terms } };
     expect(await check({ token: "one" })).toMatchObject(inUse);
     expect((await check({ token: "one" })).checked).toEqual((await check({ token: "other" })).checked);
     holder.cut();
@@ -212,9 +212,9 @@ describe("a claim of a free name", () => {
   });
 
   it("speaks JSON as well", async () => {
-    const { v1, register } = await setUp();
+    const { relay, v1, register } = await setUp();
     const original = await register({ subdomain: "app", claim: "if_free" });
-    expect(await original.next()).toEqual({ subdomain: "app", url: "https://app.localhost" });
+    expect(await original.next()).toEqual({ subdomain: "app", url: `http://app.localhost:${relay.port}` });
     const second = await register({ subdomain: "app", claim: "if_free" });
     expect(await second.closed).toMatchObject({ code: 4003 });
     await expect(v1("app", ifFree)).rejects.toMatchObject({ code: 4003 });

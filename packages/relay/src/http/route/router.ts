@@ -17,6 +17,7 @@ import { type Http1Request, Http1Response } from "../wire/http1.js";
 import type { Judge } from "./judge.js";
 import { isRegistration, occupancy, relayRefusal } from "./judges.js";
 import { landing } from "../answer/landing.js";
+import { streamProbePath, StreamProbes } from "../answer/stream-probe.js";
 import { reportFault } from "../../telemetry/report.js";
 import { relayUrl } from "../../tunnels/public-url.js";
 import { reportVisit, tellClient } from "./report.js";
@@ -41,6 +42,7 @@ export class Router {
   readonly #context: ExchangeContext;
   readonly #door: Door;
   readonly #judges: readonly Judge[];
+  readonly #probes = new StreamProbes();
 
   /** `judges`: those of the program that embeds the relay. */
   constructor(context: ExchangeContext, door: Door, judges: readonly Judge[]) {
@@ -178,6 +180,13 @@ export class Router {
     // Nobody wants the body. Unread it would hold up the connection while an earlier answer is owed, and the
     // visitor could leave unnoticed.
     if (body.isPresent) req.resume();
+    if (path === streamProbePath && visit.method === "GET" && this.#probes.hasRoom) {
+      this.#probes.answer(res, this.#guardOf(res), (bytes, isWhole) => {
+        const outcome = isWhole ? "completed" : "cancelled";
+        reportVisit(this.#context, visit, { outcome, status: 200, bytes }, false);
+      });
+      return;
+    }
     const { publicUrl, options, download } = this.#context;
     const exampleUrl = publicUrl("myapp");
     // A visit that has no download to ask for does not look at who comes.
