@@ -17,7 +17,7 @@ const closing = closingAfterEach();
 it("a replay goes past the gate, and no visitor's key comes with it", async () => {
   const seen: { key: string | undefined; user: unknown }[] = [];
   const recorder = new Recorder({ maxBytes: 1_000_000, maxExchanges: 100 }, []);
-  const replayer = new Replayer(recorder, noMcp, { secretOf: () => undefined });
+  const replayer = new Replayer(recorder, noMcp, { look: () => () => {}, secretOf: () => undefined });
   const inner = createService({
     handler: (req, res) => {
       seen.push({ key: req.headers.authorization, user: req.headers["x-tunnel-user"] });

@@ -29,6 +29,7 @@ async function inspected(options: ServiceOptions) {
   const mcp = new McpView(recorder.ring, () => {}, hider);
   listeners.push(mcp);
   const replayer = new Replayer(recorder, mcp, {
+    look: () => () => {},
     secretOf: () => undefined,
     onReplay: (event) => events.push(event),
   });

@@ -117,6 +117,8 @@ export interface Ring {
   /** From the oldest to the newest. */
   entries(): Iterable<Captured>;
   find(id: number): Captured | undefined;
+  /** Does something during which nothing leaves, as if listeners were told of it. */
+  still(work: () => void): void;
   readonly size: number;
   readonly bytes: number;
   readonly maxEntries: number;

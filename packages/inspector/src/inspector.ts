@@ -5,6 +5,7 @@ import { withoutQuery } from "mcp-tunnel-shared";
 import { Recorder } from "./capture/recorder.js";
 import type { CaptureListener } from "./captured.js";
 import { defaultMaxBytes, defaultMaxExchanges } from "./limits.js";
+import { Attention } from "./mcp/attention.js";
 import { McpView } from "./mcp/view.js";
 import type { InspectorState } from "./model.js";
 import type { RecordOptions } from "./record/recording.js";
@@ -104,6 +105,7 @@ class LocalInspector implements Inspector {
   readonly #startedAt = Date.now();
   readonly #recorder: Recorder;
   readonly #mcp: McpView;
+  readonly #attention: Attention;
   readonly #views: Views;
   readonly #replayer: Replayer;
   readonly #servers = new Servers((text) => this.#views.exportedText(text));
@@ -130,7 +132,9 @@ class LocalInspector implements Inspector {
       (keys, gone) => this.#hub.sessionsChanged(keys, gone),
       () => this.#views.hider(),
     );
+    this.#attention = new Attention(this.#mcp, this.#recorder.ring);
     this.#replayer = new Replayer(this.#recorder, this.#mcp, {
+      look: () => this.#attention.look(),
       secretOf: (entry, mark) => this.#views.hidden(entry, mark),
       ...(onReplay === undefined ? {} : { onReplay: (event) => onReplay(this.#told(event)) }),
     });
@@ -143,7 +147,7 @@ class LocalInspector implements Inspector {
       warning: (entry) => this.#replayer.warning(entry),
     });
     // What is read as MCP is there when the others are told.
-    this.#listeners.push(this.#mcp, this.#hub);
+    this.#listeners.push(this.#attention, this.#hub);
     this.#recorder.onChange = () => this.#hub.stateChanged();
     this.#servers.onChange = () => this.#hub.serversChanged();
   }
@@ -196,6 +200,9 @@ class LocalInspector implements Inspector {
   async record(file: string, options: RecordOptions = {}): Promise<Recording> {
     const { openRecording } = await import("./record/recording.js");
     const recording = await this.#kept(await openRecording(file, options, this.#views));
+    // It needs all that is read, until its end.
+    this.#attention.look();
+    await this.#attention.caughtUp;
     this.#listeners.push(recording);
     return recording;
   }
@@ -213,6 +220,7 @@ class LocalInspector implements Inspector {
   async close(): Promise<void> {
     this.#state = "closed";
     this.#replayer.close();
+    this.#attention.close();
     await Promise.all(this.#opened.map((opened) => opened.close()));
   }
 
@@ -220,6 +228,7 @@ class LocalInspector implements Inspector {
     return {
       ring: this.#recorder.ring,
       mcp: this.#mcp,
+      attention: this.#attention,
       replayer: this.#replayer,
       servers: this.#servers,
       views: this.#views,

@@ -107,6 +107,16 @@ export class EntryRing implements Ring {
     this.#evict(this.#nextId);
   }
 
+  still(work: () => void): void {
+    this.#telling += 1;
+    try {
+      work();
+    } finally {
+      this.#telling -= 1;
+      this.fit();
+    }
+  }
+
   /** Tells all listeners. */
   tell<Detail>(how: Tell<Detail>, entry: Captured, detail: Detail): void {
     this.#telling += 1;

@@ -9,6 +9,7 @@ import { readPlaces, type RpcMessage } from "../rpc.js";
 import type { Hider } from "../secrets/hide.js";
 import { answerTexts } from "./answer-texts.js";
 import { isSameClient, looseGroup, openStreamSession } from "./grouping.js";
+import { canWait } from "./lasting.js";
 import { peekPlaces } from "./peek.js";
 import type { Room } from "./room.js";
 import { endCalls, takeFromServer } from "./server-messages.js";
@@ -192,6 +193,11 @@ export class McpView implements CaptureListener {
       const place = { exchange, part, event, position };
       takeFromServer(this.#room, read, { message, place, at, bytes: each });
     }
+  }
+
+  /** Whether the reading of an exchange can wait, and be left out if the exchange has left the ring by then. */
+  canWait(entry: Captured): boolean {
+    return canWait(this.#sessions, entry);
   }
 
   // ---- what is told

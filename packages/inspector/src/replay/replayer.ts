@@ -21,6 +21,8 @@ import type { Way } from "./sending.js";
 import { WrappedService } from "./wrapped.js";
 
 export interface ReplayerOptions {
+  /** Has the exchanges of a replay read as they come, until what it returns is called. */
+  readonly look: () => () => void;
   /** The secret that the page shows as a mark, in the details of an entry. */
   readonly secretOf: (entry: Captured, mark: string) => string | undefined;
   /** Called when a replay begins, and when it is over. */
@@ -93,7 +95,9 @@ export class Replayer {
     this.#allowance.take();
     const replay = new Replay(way, plan);
     this.#open.add(replay);
+    const lookAway = this.#options.look();
     const call = await replay.begin(() => {
+      lookAway();
       this.#open.delete(replay);
       this.#allowance.give();
     });

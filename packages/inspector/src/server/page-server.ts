@@ -78,7 +78,7 @@ export async function openPage(
   const place: PagePlace = { authority, origin: `http://${authority}`, secret: new PageSecret() };
   const streams = new Streams(hub, parts);
   const routes = apiRoutes(parts, streams);
-  server.on("request", (req, res) => void answer(req, res, place, files, routes));
+  server.on("request", (req, res) => void answer(req, res, { place, files, routes, attention: parts.attention }));
   return {
     url: `${place.origin}/#${place.secret.text}`,
     host: address,
@@ -91,22 +91,41 @@ export async function openPage(
   };
 }
 
+interface Served extends Pick<ServerParts, "attention"> {
+  readonly place: PagePlace;
+  readonly files: PageFiles;
+  readonly routes: readonly Route[];
+}
+
 async function answer(
   req: IncomingMessage,
   res: ServerResponse,
-  place: PagePlace,
-  files: PageFiles,
-  routes: readonly Route[],
+  { place, files, routes, attention }: Served,
 ): Promise<void> {
   res.on("error", () => {});
   guard(req, res);
   try {
     const broken = brokenRule(req, place);
     if (broken !== undefined) throw broken;
-    if (isApi(req.url ?? "")) await answerOf(routes, req)(res);
+    if (isApi(req.url ?? "")) await answerWhenRead(answerOf(routes, req), res, attention);
     else files.answer(req, res);
   } catch (error) {
     sendProblem(req, res, problemOf(error));
+  }
+}
+
+async function answerWhenRead(
+  answerTo: ReturnType<typeof answerOf>,
+  res: ServerResponse,
+  attention: ServerParts["attention"],
+): Promise<void> {
+  const lookAway = attention.look();
+  try {
+    await attention.caughtUp;
+    // Whoever has asked may have left meanwhile.
+    if (!res.destroyed) await answerTo(res);
+  } finally {
+    lookAway();
   }
 }
 

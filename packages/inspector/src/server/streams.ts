@@ -31,10 +31,12 @@ export class Streams {
     req.socket.setTimeout(0);
     const reader = new StreamReader(res, this.#parts, wanted);
     const leave = this.#hub.read(reader);
+    const lookAway = this.#parts.attention.look();
     this.#open.add(reader);
     res.on("close", () => {
       this.#open.delete(reader);
       leave();
+      lookAway();
       reader.close();
     });
   }

@@ -130,6 +130,7 @@ export function ringOf(entries: ReadonlyMap<number, Captured>): Ring {
   return {
     entries: () => entries.values(),
     find: (id) => entries.get(id),
+    still: (work) => work(),
     get size() {
       return entries.size;
     },

@@ -64,6 +64,7 @@ export async function openTestPage(changes: Partial<ServerParts> = {}): Promise<
         return session && { session, calls: [], tools: [] };
       },
     },
+    attention: { look: () => () => {}, caughtUp: Promise.resolve() },
     replayer: {
       replay: (entry, request) => {
         asked.push([entry.id, request]);

@@ -39,6 +39,7 @@ export function startReplays(
   const events: ReplayEvent[] = [];
   const faults: unknown[] = [];
   const replayer = new Replayer(recorder, mcp, {
+    look: () => () => {},
     secretOf: (_entry, mark) => secrets[mark],
     onReplay: (event) => events.push(event),
   });
