@@ -5,6 +5,9 @@ import { type News, Unread } from "./unread.js";
 import { nothing } from "./visitor.js";
 import type { McpView } from "./view.js";
 
+/** What is read with. */
+export type Reader = Pick<McpView, "requested" | "answered" | "event" | "over" | "gone" | "canWait">;
+
 /** How long it is as if somebody looked after the last look, in milliseconds. */
 const lingerMs = 30_000;
 
@@ -22,7 +25,7 @@ const lingerMs = 30_000;
  * attended, so that what is read is there before any other listener hears of it.
  */
 export class Attention implements CaptureListener {
-  readonly #view: McpView;
+  readonly #view: Reader;
   readonly #ring: Pick<Ring, "still">;
   readonly #unread = new Unread();
   #state: "unattended" | "catching up" | "attended" | "closed" = "unattended";
@@ -30,7 +33,7 @@ export class Attention implements CaptureListener {
   #caughtUp: Promise<void> = Promise.resolve();
   #linger: NodeJS.Timeout | undefined;
 
-  constructor(view: McpView, ring: Pick<Ring, "still">) {
+  constructor(view: Reader, ring: Pick<Ring, "still">) {
     this.#view = view;
     this.#ring = ring;
   }

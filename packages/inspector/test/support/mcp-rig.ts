@@ -1,5 +1,5 @@
 import type { ResetCode, ResponseHead } from "mcp-tunnel-protocol";
-import type { Captured, CapturedBody, CapturedEvent } from "../../src/captured.js";
+import type { Captured, CapturedBody, CapturedEvent, CaptureListener } from "../../src/captured.js";
 import { McpView } from "../../src/mcp/view.js";
 import type { McpCall, McpSession } from "../../src/model.js";
 import { bodyOf, captured, ringOf } from "./captured.js";
@@ -43,6 +43,8 @@ export class Rig {
   readonly entries = new Map<number, Captured>();
   readonly changes: { keys: readonly string[]; gone: readonly string[] }[] = [];
   readonly view: McpView;
+  /** Told of what happens: the room, unless a test has put something between. */
+  listener: Omit<Required<CaptureListener>, "begun" | "message">;
   /** Bytes that the room has counted for each exchange. */
   readonly grown = new Map<number, number>();
   /** Called when an exchange grows, as the ring would. */
@@ -54,12 +56,13 @@ export class Rig {
     const { entries } = this;
     const ring = ringOf(entries);
     this.view = new McpView(ring, (keys, gone) => this.changes.push({ keys, gone }), createHider);
+    this.listener = this.view;
   }
 
   /** An exchange whose request is complete. */
   request(made: Made = {}): FakeExchange {
     const exchange = this.begin(made);
-    this.view.requested(exchange.entry);
+    this.listener.requested(exchange.entry);
     return exchange;
   }
 
@@ -77,7 +80,7 @@ export class Rig {
   /** Takes an exchange out of the ring. */
   forget({ entry }: FakeExchange): void {
     this.entries.delete(entry.id);
-    this.view.gone(entry);
+    this.listener.gone(entry);
   }
 
   get sessions(): McpSession[] {
@@ -151,7 +154,7 @@ export class FakeExchange {
     this.entry.headMs = 1;
     if (headers["content-type"] === "text/event-stream" && headers["content-encoding"] === undefined)
       this.entry.events = { kept: [], dropped: 0 };
-    this.#rig.view.answered(this.entry);
+    this.#rig.listener.answered(this.entry);
     return this;
   }
 
@@ -180,7 +183,7 @@ export class FakeExchange {
       ...more,
     };
     this.entry.events = { kept: [...(this.entry.events?.kept ?? []), event], dropped: 0 };
-    this.#rig.view.event(this.entry, event);
+    this.#rig.listener.event(this.entry, event);
     return this;
   }
 
@@ -193,7 +196,7 @@ export class FakeExchange {
     const { method, path } = this.entry.head;
     const status = this.entry.response?.status;
     this.entry.over = { method, path, status, durationMs, requestBytes: 0, responseBytes: 0, error };
-    this.#rig.view.over(this.entry);
+    this.#rig.listener.over(this.entry);
     return this;
   }
 

@@ -6,6 +6,7 @@ import { openPage } from "../../dist/server/page-server.js";
 const parts = {
   ring: { entries: () => [], find: () => undefined },
   mcp: { sessions: () => [] },
+  attention: { look: () => () => {}, caughtUp: Promise.resolve() },
   servers: { states: () => [] },
   state: () => ({}),
 };
