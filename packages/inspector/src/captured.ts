@@ -51,6 +51,8 @@ export interface CapturedBody {
   readonly bytes: number;
   /** The first of them, up to the bound. */
   bufferOf(): Buffer;
+  /** Whether {@link bufferOf} has these characters, which are of ASCII. */
+  includes(text: string): boolean;
   /** Bytes that {@link bufferOf} has. */
   readonly kept: number;
   /**

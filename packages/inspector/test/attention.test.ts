@@ -232,7 +232,9 @@ describe("what tells of a session", () => {
   it("is known of revision 2026-07-28, too", async () => {
     const { rig, attention } = attended();
     const discover = rig.request(modern(1, "server/discover"));
-    discover.json(result(1, { capabilities: {}, _meta: { "io.modelcontextprotocol/serverInfo": clientInfo } }));
+    discover.json(
+      result(1, { capabilities: {}, _meta: { "io.modelcontextprotocol/serverInfo": clientInfo } }),
+    );
     rig.forget(discover);
     rig.request(modern(2, "tools/call", { name: "add" })).json(result(2, text("3")));
     await looked(attention);
@@ -272,7 +274,10 @@ describe("what tells of a session", () => {
     const long = rig.post(toolCall(1, "add"), { headers }).events();
     lookAway();
     vi.advanceTimersByTime(30_000);
-    rig.post(notification("notifications/cancelled", { requestId: 1 }), { headers }).head(202).end();
+    rig
+      .post(notification("notifications/cancelled", { requestId: 1 }), { headers })
+      .head(202)
+      .end();
     long.end();
     expect(rig.call(long.key).outcome).toBe("open");
     await looked(attention);
@@ -304,7 +309,7 @@ it("reads the same, whenever somebody looks", async () => {
       const open = rigs.map((): FakeExchange[] => []);
       for (const [index, { what, which, looks }] of steps.entries()) {
         if (looks && index % 10 === 9) await looked(lazy.attention);
-        for (const [i, rig] of rigs.entries()) play(rig, open[i] as FakeExchange[], index, what, which);
+        for (const [i, rig] of rigs.entries()) play(rig, open[i] ?? [], index, what, which);
       }
       await looked(lazy.attention);
       const [eager, later] = rigs.map(({ view, entries }) => ({
@@ -342,7 +347,10 @@ function play(rig: Rig, open: FakeExchange[], id: number, what: string, which: n
       rig.request(modern(id, "tools/call", { name: "add" })).json(result(id, text("3")));
       return;
     case "cancel":
-      rig.post(notification("notifications/cancelled", { requestId: id - which }), { headers }).head(202).end();
+      rig
+        .post(notification("notifications/cancelled", { requestId: id - which }), { headers })
+        .head(202)
+        .end();
       return;
     case "event":
       if (one?.entry.events !== undefined)

@@ -46,6 +46,8 @@ describe("an exchange", () => {
 
     expect(entry.head).toEqual(head);
     expect(entry.requestBody.bufferOf().toString()).toBe("abc");
+    expect(entry.requestBody.includes("bc")).toBe(true);
+    expect(entry.requestBody.includes("bd")).toBe(false);
     expect(entry.requestBody).toMatchObject({ bytes: 3, kept: 3, missed: false });
     expect(entry.responseBody.bufferOf().toString()).toBe("{}");
     expect(entry).toMatchObject({
@@ -106,6 +108,7 @@ describe("an exchange", () => {
       const all = Buffer.concat(Array.from({ length: times }, () => chunk));
       expect(entry.requestBody).toMatchObject({ bytes: all.length, kept: maxBodyBytes, missed: false });
       expect(entry.requestBody.bufferOf().equals(all.subarray(0, maxBodyBytes))).toBe(true);
+      expect(entry.requestBody.includes(all.toString("latin1", 3, 9))).toBe(true);
     }
   });
 

@@ -83,7 +83,10 @@ it("knows sessions and calls once somebody looks", async () => {
     observer?.onOver?.(report({ method: "POST", path: "/mcp" }));
   };
   exchange(initialize(), initialized(), []);
-  exchange(request(1, "tools/list"), result(1, { tools: [{ name: "add", inputSchema: { type: "object" } }] }));
+  exchange(
+    request(1, "tools/list"),
+    result(1, { tools: [{ name: "add", inputSchema: { type: "object" } }] }),
+  );
   for (let id = 2; id < 3_000; id++) exchange(toolCall(id, "add"), result(id, text("3")));
   vi.useRealTimers();
 

@@ -1,3 +1,4 @@
+import { noBody } from "../src/capture/body.js";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import {
@@ -505,7 +506,7 @@ describe("what cannot be read as a whole", () => {
   it("is told by the header fields alone, if nothing of a request is kept", () => {
     const rig = new Rig();
     const exchange = rig.begin(modern(1, "tools/call", { name: "say" }));
-    exchange.entry.requestBody = { bytes: 9, kept: 0, missed: true, bufferOf: () => Buffer.alloc(0) };
+    exchange.entry.requestBody = { ...noBody, bytes: 9, missed: true };
     rig.view.requested(exchange.entry);
     expect(rig.view.summary(exchange.entry)).toEqual({ method: "tools/call", name: "say", session: "s1" });
     exchange.json(result(1));
@@ -541,7 +542,7 @@ describe("what cannot be read as a whole", () => {
   it("is said to be so if events were left out because too much came at once", () => {
     const { rig, headers } = opened();
     const call = rig.post(toolCall(1, "add"), { headers }).events();
-    call.entry.responseBody = { bytes: 90, kept: 0, missed: true, bufferOf: () => Buffer.alloc(0) };
+    call.entry.responseBody = { ...noBody, bytes: 90, missed: true };
     call.end();
     expect(rig.call(call.key)).toMatchObject({ outcome: "ok", notes: [{ code: "not_read" }] });
   });

@@ -13,7 +13,13 @@ const nothing = Buffer.alloc(0);
 const noBlocks: Buffer[] = [];
 
 /** The body of an exchange that has none. */
-export const noBody: CapturedBody = { bytes: 0, kept: 0, missed: false, bufferOf: () => nothing };
+export const noBody: CapturedBody = {
+  bytes: 0,
+  kept: 0,
+  missed: false,
+  bufferOf: () => nothing,
+  includes: () => false,
+};
 
 /** A body on its way. Its first bytes are copied, because they are only lent. */
 export class Body implements CapturedBody {
@@ -70,6 +76,10 @@ export class Body implements CapturedBody {
 
   bufferOf(): Buffer {
     return Buffer.concat([Buffer.from(this.#text, "latin1"), ...this.#own], this.kept);
+  }
+
+  includes(text: string): boolean {
+    return this.#own === noBlocks ? this.#text.includes(text) : this.bufferOf().includes(text);
   }
 
   #keep(chunk: Buffer, length: number): void {

@@ -312,6 +312,8 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
   /** Counts fields that are kept in the place of others. */
   #keep(fields: RawHeaders, others: RawHeaders): RawHeaders {
     const sound = soundFields(fields);
+    // Most exchanges have no trailers.
+    if (sound.length === 0 && others === noFields) return noFields;
     this.#otherCost += fieldsCost(sound) - fieldsCost(others);
     return sound;
   }

@@ -31,8 +31,8 @@ export function unpackResponse(packed: PackedHead): ResponseHead {
 }
 
 function isPackable(headers: RawHeaders): boolean {
-  for (const field of headers) if (field.includes(separator)) return false;
-  return true;
+  // A loop over the fields takes three times as long as long as V8 has not compiled it.
+  return !headers.join("").includes(separator);
 }
 
 /** No fields leave an empty string. */

@@ -5,7 +5,7 @@ import { metaOf, type RpcMessage } from "../rpc.js";
 import { clientOf, isModern, protocolVersionKey } from "./modern.js";
 import type { Room } from "./room.js";
 import { identityOf, namesOf, type Session } from "./session.js";
-import { clientGroup, endpointGroup, idGroup, modernGroup } from "./sessions.js";
+import { clientGroup, idGroup, modernGroup } from "./sessions.js";
 import { textOrPart } from "./words.js";
 
 const maxName = 300;
@@ -17,7 +17,7 @@ const maxInitialize = 32 * 1_024;
 export function sessionOf(room: Room, entry: Captured, message: RpcMessage): Session {
   const { headers, path } = entry.head;
   const { sessions } = room;
-  const answered = sessions.inGroup(endpointGroup(path));
+  const answered = sessions.atEndpoint(path);
   if (answered !== undefined) return answered;
   if (isModern(headerValue(headers, "mcp-protocol-version"), message))
     return modernSession(room, entry, message);

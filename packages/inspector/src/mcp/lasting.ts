@@ -1,6 +1,6 @@
 import { headerValue, mayBeJsonRpc } from "mcp-tunnel-protocol";
 import type { Captured } from "../captured.js";
-import { endpointGroup, type Sessions } from "./sessions.js";
+import type { Sessions } from "./sessions.js";
 
 /** Requests whose answers tell of a session what outlives the exchange. */
 const lastingMethods: ReadonlySet<string> = new Set(["initialize", "tools/list", "server/discover"]);
@@ -18,7 +18,7 @@ export function canWait(sessions: Sessions, entry: Captured): boolean {
   } else if (!mayBeJsonRpc(head.method, head.headers)) return false;
   // What comes on the stream of the transport HTTP with SSE (MCP 2024-11-05) belongs to other exchanges. So
   // that stream and the requests are read as they come.
-  if (read === undefined) return sessions.inGroup(endpointGroup(head.path)) === undefined && !isLasting(entry);
+  if (read === undefined) return sessions.atEndpoint(head.path) === undefined && !isLasting(entry);
   if (sessions.get(read.session)?.isAnsweredElsewhere === true) return false;
   return !read.calls.some(({ method }) => lastingMethods.has(method));
 }
@@ -26,6 +26,5 @@ export function canWait(sessions: Sessions, entry: Captured): boolean {
 /** Whether a request that was not read yet may be one of those that last. A packed one may. */
 function isLasting({ head, requestBody }: Captured): boolean {
   if (headerValue(head.headers, "content-encoding") !== undefined) return true;
-  const body = requestBody.bufferOf();
-  return lastingMarks.some((mark) => body.includes(mark));
+  return lastingMarks.some((mark) => requestBody.includes(mark));
 }

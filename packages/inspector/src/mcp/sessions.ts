@@ -27,6 +27,8 @@ export class Sessions {
   readonly #changed = new Set<string>();
   readonly #gone = new Set<string>();
   #last = 0;
+  /** How many of them are of the transport HTTP with SSE. Mostly none is. */
+  #ofStreams = 0;
 
   constructor(onChanged: (keys: readonly string[], gone: readonly string[]) => void) {
     this.#onChanged = onChanged;
@@ -45,10 +47,16 @@ export class Sessions {
     return this.#byGroup.get(group);
   }
 
+  /** The session of the transport HTTP with SSE whose messages go to `target`. */
+  atEndpoint(target: string): Session | undefined {
+    return this.#ofStreams === 0 ? undefined : this.inGroup(endpointGroup(target));
+  }
+
   open({ at, isAnsweredElsewhere, ...start }: NewSession): Session {
     const key = `s${++this.#last}`;
     const session = new Session({ ...start, key, startedAt: at }, isAnsweredElsewhere);
     this.#byKey.set(key, session);
+    if (isAnsweredElsewhere) this.#ofStreams += 1;
     if (this.#byKey.size > maxSessions) {
       const [oldest] = this.#byKey.values();
       if (oldest !== undefined) this.drop(oldest);
@@ -91,6 +99,7 @@ export class Sessions {
 
   drop(session: Session): void {
     if (!this.#byKey.delete(session.key)) return;
+    if (session.isAnsweredElsewhere) this.#ofStreams -= 1;
     for (const group of session.groups) this.#byGroup.delete(group);
     this.#changed.delete(session.key);
     this.#gone.add(session.key);

@@ -30,7 +30,7 @@ const maxNote = 600;
 /** About what a reading, and a call in it, take in memory without their texts, in bytes. */
 const readingBytes = 200;
 const callBytes = 900;
-const mark = Buffer.from('"jsonrpc"');
+const mark = '"jsonrpc"';
 
 /**
  * Reads the request of an exchange. `isComplete`: no more of its body comes. Undefined: there may be more to
@@ -98,7 +98,7 @@ function messagesOf(
 ): { readonly all: readonly (RpcMessage | undefined)[]; readonly isCut: boolean } | undefined {
   const { requestBody, head } = entry;
   const isEncoded = headerValue(head.headers, "content-encoding") !== undefined;
-  const isOne = isEncoded || isMcp(head.headers) || requestBody.bufferOf().includes(mark);
+  const isOne = isEncoded || isMcp(head.headers) || requestBody.includes(mark);
   const body = isOne ? bodyText(requestBody, head.headers, unpacked) : undefined;
   if (body === undefined) return undefined;
   return { all: body.isCut ? peekPlaces(body.text) : readPlaces(body.text), isCut: body.isCut };

@@ -78,7 +78,10 @@ export async function openPage(
   const place: PagePlace = { authority, origin: `http://${authority}`, secret: new PageSecret() };
   const streams = new Streams(hub, parts);
   const routes = apiRoutes(parts, streams);
-  server.on("request", (req, res) => void answer(req, res, { place, files, routes, attention: parts.attention }));
+  server.on(
+    "request",
+    (req, res) => void answer(req, res, { place, files, routes, attention: parts.attention }),
+  );
   return {
     url: `${place.origin}/#${place.secret.text}`,
     host: address,

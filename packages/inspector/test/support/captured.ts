@@ -89,6 +89,7 @@ export function bodyOf(data: string | Buffer, bytes?: number, missed = false): C
     kept: missed ? 0 : buffer.length,
     missed,
     bufferOf: () => (missed ? Buffer.alloc(0) : buffer),
+    includes: (text) => !missed && buffer.includes(text),
   };
 }
 
