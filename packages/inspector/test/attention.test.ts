@@ -266,7 +266,7 @@ describe("what tells of a session", () => {
     expect(rig.call(called.key).outcome).toBe("ok");
   });
 
-  it("waits with the rest if it was begun to be read, so that a call is cancelled before it ends", async () => {
+  it("waits if it was begun to be read, so that a call is cancelled before it ends", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const { rig, attention } = attended();
     const headers = openSession(rig);

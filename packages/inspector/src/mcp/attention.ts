@@ -12,8 +12,8 @@ export type Reader = Pick<McpView, "requested" | "answered" | "event" | "over" |
 const lingerMs = 30_000;
 
 /**
- * Has MCP read when somebody looks. To read a call takes longer than to capture it, and what nobody has looked
- * at leaves the ring unread. What tells of a session for longer than that is read at once.
+ * Has MCP read when somebody looks. To read a call takes longer than to capture it, and what nobody has
+ * looked at leaves the ring unread. What tells of a session for longer than that is read at once.
  *
  * ```
  * unattended --somebody looks--> catching up --all is read--> attended

@@ -8,8 +8,8 @@ const lastingMethods: ReadonlySet<string> = new Set(["initialize", "tools/list",
 const lastingMarks = ['initialize"', '/list"', '/discover"'];
 
 /**
- * Whether the reading of an exchange can wait until somebody looks, and is not missed if the exchange has left
- * the ring by then. `sessions`: those that are known.
+ * Whether the reading of an exchange can wait until somebody looks, and is not missed if the exchange has
+ * left the ring by then. `sessions`: those that are known.
  */
 export function canWait(sessions: Sessions, entry: Captured): boolean {
   const { mcp: read, head } = entry;
