@@ -162,6 +162,23 @@ describe("a check", () => {
     });
   });
 
+  it("is told to come back by a relay that shuts down meanwhile", async () => {
+    let asked!: () => void;
+    const wasAsked = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    const authenticate = (): Promise<AuthenticationResult> => {
+      asked();
+      return new Promise(() => {});
+    };
+    const { relay, register } = await setUp({ authenticator: { mode: "test", authenticate } });
+    const client = await register({ claim: "check" });
+    await wasAsked;
+    const closing = relay.close();
+    expect(await client.closed).toEqual({ code: 1013, reason: "the relay is shutting down" });
+    await closing;
+  });
+
   it("waits for a directory that answers later, and no longer than a registration", async () => {
     const directory = new LaterDirectory();
     const { check, v1 } = await setUp({ directory, registrationTimeoutMs: 200 });

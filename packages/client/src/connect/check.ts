@@ -103,7 +103,7 @@ export async function checkRegistration(options: CheckOptions): Promise<CheckedR
     ...(takesPackage(request.registerUrl) ? { clientPackage: true } : {}),
   };
   const opened = await openLink(request);
-  requireClaims(opened, request, "say what a registration would get without registering it");
+  requireClaims(opened, request, "cannot say what a registration would get without registering it");
   const { checked } = await ask(opened.link, message, request);
   if (checked.url !== undefined && !isPublicUrl(checked.url)) {
     throw new TunnelError("protocol_error", "the relay answered with a URL that is not one");

@@ -42,7 +42,7 @@ export async function register(request: RegisterRequest): Promise<Registration> 
   const opened = await openLink(request);
   // A relay that does not know the claim would ignore it, and evict whoever has the name.
   if (request.message.claim !== undefined)
-    requireClaims(opened, request, "register a name only if it is free");
+    requireClaims(opened, request, "cannot register a name only if it is free");
   const attempt = new RegistrationAttempt(opened.link, request);
   return attempt.result;
 }

@@ -119,19 +119,20 @@ function noMask(mask: Buffer): void {
 }
 
 /**
- * Leaves a relay that does not announce claims, before anything has been said. `what`: what it cannot do.
+ * Leaves a relay that does not announce claims, before anything has been said. `lack`: what it cannot do, in
+ * words.
  * @throws TunnelError `unsupported`.
  */
 export function requireClaims(
   { link, features }: OpenedLink,
   { registerUrl }: LinkRequest,
-  what: string,
+  lack: string,
 ): void {
   if (features.includes(claimFeature)) return;
   link.close(closeCodes.normal, "");
   throw new TunnelError(
     "unsupported",
-    `the relay at ${new URL(registerUrl).origin} cannot ${what}: it is an older one, or the original, or a ` +
+    `the relay at ${new URL(registerUrl).origin} ${lack}: it is an older one, or the original, or a ` +
       `proxy in front of it drops ${featuresField}. It was asked nothing, and nobody's tunnel has changed`,
   );
 }

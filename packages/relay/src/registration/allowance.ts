@@ -33,11 +33,13 @@ export function notAllowed(
     if (tunnel.isLeft) leaving += 1;
   }
   if (own >= maxOwn) {
-    const reason = `this token may have ${maxOwn} tunnels at once`;
     const refusal =
       own - leaving < maxOwn
-        ? new Refusal(closeCodes.tryAgainLater, `${reason}, those that are still ending among them`)
-        : new Refusal(closeCodes.authenticationFailed, reason);
+        ? new Refusal(
+            closeCodes.tryAgainLater,
+            `this token may have ${maxOwn} tunnels at once, those that are still ending among them`,
+          )
+        : new Refusal(closeCodes.authenticationFailed, `this token may have ${maxOwn} tunnels at once`);
     return { refusal, limit: "tunnels_per_token" };
   }
   if (all >= maxTunnels) {
