@@ -7,8 +7,9 @@
 FROM --platform=$BUILDPLATFORM node:24-bookworm-slim AS build
 WORKDIR /src
 COPY . .
-RUN npm ci --include-workspace-root --workspace packages/shared --workspace packages/protocol --workspace packages/relay
-RUN npx tsc -b packages/relay
+RUN npm ci --include-workspace-root --workspaces
+# The relay, and the client that it hands out.
+RUN npx tsc -b packages/relay packages/cli && node packages/inspector/build-page.mjs && node scripts/client-package.mjs
 # Again, without what only the build needs.
 RUN npm ci --omit=dev --workspace packages/shared --workspace packages/protocol --workspace packages/relay
 

@@ -6,6 +6,7 @@ import { createAuthority, createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { RunningCommand } from "../support/commands.js";
 import { freePort } from "../support/free-port.js";
+import { freshNpm } from "../support/npm.js";
 import { missingProgram } from "../support/requires.js";
 
 // Runs the commands of docs/deploy.md as they are written, on one machine. A few things are replaced: the
@@ -64,13 +65,17 @@ it.skipIf(missingProgram("curl"))(
     folder.write("etc/fullchain.pem", cert);
     folder.write("etc/privkey.pem", key);
     const env = {
+      // Nothing is asked of a registry: the port refuses connections.
+      ...freshNpm(folder.path, "http://127.0.0.1:9/"),
+      npm_config_audit: "false",
+      npm_config_update_notifier: "false",
       ...standIns(folder.path),
       NODE_EXTRA_CA_CERTS: folder.write("ca.pem", authority.cert),
       CURL_CA_BUNDLE: join(folder.path, "ca.pem"),
       MCP_TUNNEL_ADMIN_LISTEN: `127.0.0.1:${adminPort}`,
     };
 
-    const found = { token: "", id: "" };
+    const found = { token: "", id: "", client: "" };
     const here = (text: string): string =>
       text
         .replaceAll("/etc/mcp-tunnel", config)
@@ -84,6 +89,7 @@ it.skipIf(missingProgram("curl"))(
         .replace("http-redirect: 80", `http-redirect: ${redirectPort}`)
         .replace("127.0.0.1:9090", `127.0.0.1:${adminPort}`)
         .replaceAll("3000", String(servicePort))
+        .replace("client-VERSION-HASH.tgz", found.client)
         .replace("mtt_YOUR_TOKEN", found.token)
         .replaceAll("TOKEN_ID", found.id);
     const start = (command: string): RunningCommand =>
@@ -104,7 +110,7 @@ it.skipIf(missingProgram("curl"))(
       const expected = shown === undefined ? undefined : pattern(here(shown));
       if (marks.includes("keeps-running")) {
         // `exec` replaces the shell by the last command, so that ending the shell ends the command.
-        const command = start(here(text).replace(/\n(?=mcp-tunnel-client)/, "\nexec "));
+        const command = start(here(text).replace(/\n(?=npx )/, "\nexec "));
         await command.waitFor(where, () => expected?.exec(command.output) ?? undefined);
       } else {
         const command = start(here(text));
@@ -112,22 +118,20 @@ it.skipIf(missingProgram("curl"))(
         expect(code, `${where}\n${command.output}`).toBe(0);
         if (expected !== undefined) expect(command.output, where).toMatch(expected);
         found.token ||= /^mtt_\S+$/m.exec(command.output)?.[0] ?? "";
+        found.client ||= /client-[\w.-]+\.tgz/.exec(command.output)?.[0] ?? "";
         found.id ||= /created token (\S+);/.exec(command.output)?.[1] ?? "";
       }
       ran.push(text);
     }
     // Without this check, the test would also pass if it ran nothing.
-    for (const part of ["config check", "curl -sS https://ann-demo", "status", "token revoke"]) {
+    for (const part of ["config check", "npx -y", "curl -sS https://ann-demo", "status", "token revoke"]) {
       expect(ran.some((text) => text.includes(part))).toBe(true);
     }
   },
   120_000,
 );
 
-/**
- * Programs that the document takes for granted: our commands as installed, sudo, and an npm that installs
- * nothing here.
- */
+/** Programs that the document takes for granted: the relay's command as installed, and sudo. */
 function standIns(folder: string): { PATH: string } {
   const programs = join(folder, "bin");
   mkdirSync(programs);
@@ -135,12 +139,6 @@ function standIns(folder: string): { PATH: string } {
     writeFileSync(join(programs, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   };
   write("mcp-tunnel", `exec "${process.execPath}" "${path("packages/relay/bin/mcp-tunnel.js")}" "$@"`);
-  write(
-    "mcp-tunnel-client",
-    `exec "${process.execPath}" "${path("packages/cli/bin/mcp-tunnel-client.js")}" "$@"`,
-  );
   write("sudo", '[ "$1" = -u ] && shift 2\nexec "$@"');
-  // test/security/25 really installs the client by its path.
-  write("npm", 'case "$*" in ci|"run build"|"install --global ./packages/cli") ;; *) exit 1 ;; esac');
   return { PATH: [programs, process.env["PATH"]].join(delimiter) };
 }

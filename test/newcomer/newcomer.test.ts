@@ -1,12 +1,12 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, it } from "vitest";
 import { createAuthority, createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { RunningCommand, startRelayCommand } from "../support/commands.js";
+import { freshNpm } from "../support/npm.js";
 import { visitHttp1 } from "../support/secure.js";
 import { startUpstream } from "../support/upstream.js";
 
@@ -27,25 +27,6 @@ async function startRegistry(): Promise<{ url: string; asked: string[]; close():
   await once(server.listen(0, "127.0.0.1"), "listening");
   const { port } = server.address() as AddressInfo;
   return { url: `http://127.0.0.1:${port}/`, asked, close: () => server.close() };
-}
-
-/** The laptop of somebody who has never used npm: an empty home, prefix and cache. */
-function freshLaptop(registry: string, caFile: string): NodeJS.ProcessEnv {
-  const home = closing(createFolder()).path;
-  // `npm run` tells its own settings to what it runs.
-  const inherited = Object.keys(process.env).filter((name) => /^npm_/i.test(name));
-  return {
-    ...Object.fromEntries(inherited.map((name) => [name, undefined])),
-    HOME: home,
-    NODE_EXTRA_CA_CERTS: caFile,
-    npm_config_cache: join(home, ".npm"),
-    npm_config_globalconfig: join(home, "npmrc"),
-    npm_config_prefix: join(home, "prefix"),
-    npm_config_registry: registry,
-    npm_config_userconfig: join(home, ".npmrc"),
-    XDG_CONFIG_HOME: join(home, ".config"),
-    XDG_STATE_HOME: join(home, ".local", "state"),
-  };
 }
 
 it(`has a public URL that answers within ${maxSeconds} seconds, by the line that the relay prints`, async () => {
@@ -69,11 +50,10 @@ it(`has a public URL that answers within ${maxSeconds} seconds, by the line that
   const line = String(command).replace(" 3000 ", ` ${upstream.port} `).replace("TOKEN", "a-long-secret");
   const [program = "", ...args] = line.split(" ");
   expect(program).toBe("npx");
-  const env = freshLaptop(registry.url, caFile);
+  const home = closing(createFolder()).path;
+  const env = { ...freshNpm(home, registry.url), NODE_EXTRA_CA_CERTS: caFile };
   // A group of its own, because npx starts the client through a shell.
-  const client = closing(
-    new RunningCommand(program, args, { env, cwd: String(env["HOME"]), ownGroup: true }),
-  );
+  const client = closing(new RunningCommand(program, args, { env, cwd: home, ownGroup: true }));
   const url = await client.waitFor("URL", () => /https:\/\/demo\.localhost:\d+/.exec(client.output)?.[0]);
   const response = await visitHttp1(relay.port, new URL(url).hostname, "/bytes/5", authority.cert);
   expect({ status: response.statusCode, body: (await text(response)).length }).toEqual({
