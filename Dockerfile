@@ -7,7 +7,8 @@
 FROM --platform=$BUILDPLATFORM node:24-bookworm-slim AS build
 WORKDIR /src
 COPY . .
-RUN npm ci --include-workspace-root --workspaces
+RUN npm ci --include-workspace-root --workspace packages/shared --workspace packages/protocol --workspace packages/relay \
+  --workspace packages/client --workspace packages/stdio --workspace packages/gate --workspace packages/inspector --workspace packages/cli
 # The relay, and the client that it hands out.
 RUN npx tsc -b packages/relay packages/cli && node packages/inspector/build-page.mjs && node scripts/client-package.mjs
 # Again, without what only the build needs.

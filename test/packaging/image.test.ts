@@ -1,9 +1,11 @@
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { builtClientPackage, type ClientPackage } from "mcp-tunnel";
 import { createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { RunningCommand } from "../support/commands.js";
@@ -40,11 +42,24 @@ describe("the image", () => {
     expect(image.env["MCP_TUNNEL_ADMIN_LISTEN"]).toBe("127.0.0.1:9090");
     const PATH = [image.path, process.env["PATH"]].join(delimiter);
     const env = { ...image.env, PATH, MCP_TUNNEL_ADMIN_LISTEN: "127.0.0.1:0" };
-    const options = ["--domain", "localhost", "--port", "0", "--host", "127.0.0.1"];
+    const options = [
+      "--domain",
+      "localhost",
+      "--port",
+      "0",
+      "--host",
+      "127.0.0.1",
+      "--trusted-proxy",
+      "127.0.0.1",
+    ];
     const relay = closing(
       new RunningCommand(join(image.path, command), [...args, ...options], { env, cwd: "/" }),
     );
     const { port } = await relay.waitForJson({ msg: "listening" });
+    // The client that it hands out has the same name as the one that was built here, so it is the same.
+    const { command: line } = await relay.waitForJson({ msg: "the client is handed out" });
+    const { file } = (await builtClientPackage()) as ClientPackage;
+    expect(line).toContain(createHash("sha256").update(file).digest("hex").slice(0, 12));
     const admin = await relay.waitForJson({ msg: "admin API listening" });
     const visitor = closing(createVisitor(port as number));
     expect((await visitor.text("nobody", "/")).text).toBe("tunnel not found");

@@ -176,6 +176,7 @@ echo "$@" >> "${join(work, "said")}"
       const list = execFileSync("tar", ["-tzf", archive], { encoding: "utf8" });
       expect(list).toContain(directory === "cli" ? "package/dist/main.js\n" : "package/dist/index.js\n");
       expect(list).toContain("package/LICENSE\n");
+      if (directory === "relay") expect(list).toContain("package/dist/built-client.js\n");
       const manifest = execFileSync("tar", ["-xzOf", archive, "package/package.json"], { encoding: "utf8" });
       expect(JSON.parse(manifest)).toMatchObject({
         name: `mcp-tunnel${name}`,

@@ -87,7 +87,7 @@ describe("a relay that hands out its client", () => {
   it("shows on its page the command that runs it", async () => {
     const { get } = await setUp();
     const page = (await get("/")).body.toString();
-    expect(page).toContain(`npx -y https://localhost${path} 3000`);
+    expect(page).toContain(`npx -y https://localhost${path} \\\n  3000`);
     expect(page).toContain("only if you trust");
   });
 

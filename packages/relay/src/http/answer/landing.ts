@@ -55,8 +55,8 @@ function landingPage({ exampleUrl, requireVisitorAuth, client }: LandingFacts): 
 <p>It gives services on private machines a public address: the tunnel <code>myapp</code> is at
 <code>${new URL(exampleUrl).origin}</code>.</p>
 <p>${intro} opens that tunnel for a service on port 3000:</p>
-<pre>${program} 3000 \\
-  --relay ${relay} \\
+<pre>${program} \\
+  3000 --relay ${relay} \\
   --subdomain myapp --token TOKEN${gate}</pre>${trust}`,
   );
 }

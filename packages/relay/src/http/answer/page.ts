@@ -1,8 +1,9 @@
 const style =
-  "body{font:16px/1.6 system-ui,sans-serif;max-width:36rem;margin:16vh auto 2rem;padding:0 1.5rem;color-scheme:light dark}" +
+  ":root{color-scheme:light dark}" +
+  "body{font:16px/1.6 system-ui,sans-serif;max-width:40rem;margin:16vh auto 2rem;padding:0 1.5rem}" +
   "h1{font-size:1.6rem;line-height:1.25;margin:0 0 1rem}h1::first-letter{text-transform:uppercase}" +
   "code,pre{font:0.9em/1.5 ui-monospace,monospace;background:#8882;border-radius:6px}" +
-  "code{padding:.15em .35em}pre{padding:1rem;overflow:auto}" +
+  "code{padding:.15em .35em}pre{padding:1rem;white-space:pre-wrap;overflow-wrap:anywhere}" +
   "small{opacity:.7}";
 
 const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
