@@ -88,6 +88,11 @@ log-level: info
     );
   });
 
+  it("shows a switch that turns something off as it is written", async () => {
+    const config = write("domain: a.test\nno-client-download: true\n");
+    expect((await run(["config", "show", config])).stdout).toContain("no-client-download: true # config");
+  });
+
   it("is found through the environment", async () => {
     const config = write("domain: from.file.test\n");
     const relay = closing(

@@ -1,8 +1,12 @@
 import { createHash, randomBytes } from "node:crypto";
 import { Agent, request } from "undici";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { createAuthority, createFolder } from "../../../test/support/certificates.js";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
+import { createCommand } from "../src/cli/options/options.js";
+import { readOptions, relayOptionsOf } from "../src/cli/options/read-options.js";
+import { silentLogger } from "../src/telemetry/log.js";
+import { version } from "../src/version.js";
 import { createRelay, type RelayOptions, type TunnelError } from "../src/index.js";
 import { Http2Visitor } from "./http2-support.js";
 import { RawVisitor, startRelay } from "./support.js";
@@ -139,6 +143,35 @@ describe("a relay that hands out its client", () => {
     expect(() => createRelay({ domain: "localhost", clientPackage: wrong })).toThrow(
       expect.objectContaining({ code: "invalid_option" } satisfies Partial<TunnelError>),
     );
+  });
+});
+
+describe("the command", () => {
+  const optionsOf = (...args: string[]): Promise<RelayOptions> => {
+    const command = createCommand("1.2.3").parse(["--domain", "localhost", ...args], { from: "user" });
+    readOptions(command);
+    return relayOptionsOf(command, silentLogger);
+  };
+  const variable = "MCP_TUNNEL_NO_CLIENT_DOWNLOAD";
+  afterEach(() => vi.unstubAllEnvs());
+
+  it("hands out the client that was built with it", async () => {
+    const { clientPackage: built } = await optionsOf();
+    expect(built?.version).toBe(version);
+    expect([...(built?.file.subarray(0, 2) ?? [])]).toEqual([0x1f, 0x8b]);
+  });
+
+  it.each<[string, string[], string]>([
+    ["the flag", ["--no-client-download"], ""],
+    ["the variable", [], "true"],
+  ])("hands out none with %s", async (_, args, value) => {
+    if (value !== "") vi.stubEnv(variable, value);
+    expect(await optionsOf(...args)).not.toHaveProperty("clientPackage");
+  });
+
+  it("hands it out with the variable off", async () => {
+    vi.stubEnv(variable, "false");
+    expect(await optionsOf()).toHaveProperty("clientPackage");
   });
 });
 

@@ -57,6 +57,8 @@ export function show(file: string | undefined): void {
 
 /** A value as people write it, `10m` or `127.0.0.1:9090`, without secrets. */
 function shown(value: unknown, option: Option): unknown {
+  // The flag is on when the value is false.
+  if (option.negate) return value === false;
   if (!(option instanceof ValueOption)) return value;
   const { write } = option as ValueOption<unknown>;
   return Array.isArray(value) ? value.map(write) : numeric(write(value));
