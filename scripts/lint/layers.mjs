@@ -117,6 +117,8 @@ export const packages = {
         "cli/options": "flags, variables and the config file",
         "cli/output": "what the command prints",
       },
+      { "cli/admin": "requests to a running relay's admin API" },
+      { "cli/doctor": "what the doctor looks at" },
       { "cli/commands": "what each command does" },
       {
         "index.ts": "the package's entry",

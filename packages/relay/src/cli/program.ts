@@ -4,6 +4,7 @@ import { oneLine } from "mcp-tunnel-shared";
 import { version } from "../version.js";
 import { addAdminCommands } from "./commands/admin.js";
 import { addConfigCommands } from "./commands/config.js";
+import { addDoctorCommand } from "./commands/doctor.js";
 import { createCommand } from "./options/options.js";
 import { CommandFailure } from "./output/output.js";
 import { addTokenCommands } from "./commands/token.js";
@@ -31,6 +32,7 @@ export function createProgram(): Command {
   addTokenCommands(program);
   addAdminCommands(program);
   addConfigCommands(program);
+  addDoctorCommand(program);
   pointToHelp(program, program.name());
   return program;
 }

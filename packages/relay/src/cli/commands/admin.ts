@@ -3,7 +3,7 @@ import { TunnelError } from "mcp-tunnel-protocol";
 import { printable, printableJson } from "mcp-tunnel-shared";
 import { readSecret } from "mcp-tunnel-shared/command";
 import type { TunnelStatus } from "../../tunnels/status.js";
-import { type AdminAddress, adminRequest, readAdminUrl } from "./admin-client.js";
+import { type AdminAddress, adminRequest, readAdminUrl } from "../admin/client.js";
 import { CommandFailure, writeLine } from "../output/output.js";
 import { SecretOption } from "../options/value-option.js";
 import { type RelayState, statusTable } from "../output/status-table.js";

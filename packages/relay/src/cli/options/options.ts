@@ -83,14 +83,22 @@ Examples:
 
 /** The command without an action. The caller decides what to do with the options. */
 export function createCommand(version: string): Command {
-  const command = new Command("mcp-tunnel")
-    .description("The relay of mcp-tunnel: gives services behind clients a public HTTP name below a domain.")
-    .version(version, "-V, --version", "print the version")
-    .helpOption("-h, --help", "print this help")
-    .addHelpText("after", examples)
-    // The longest option leaves so much of 80 columns.
-    .configureHelp({ optionDescription, minWidthToWrap: 35 })
-    .allowExcessArguments();
+  return addRelayOptions(
+    new Command("mcp-tunnel")
+      .description(
+        "The relay of mcp-tunnel: gives services behind clients a public HTTP name below a domain.",
+      )
+      .version(version, "-V, --version", "print the version")
+      .helpOption("-h, --help", "print this help")
+      .addHelpText("after", examples)
+      .allowExcessArguments(),
+  );
+}
+
+/** Gives a command all options of a relay. */
+export function addRelayOptions(command: Command): Command {
+  // The longest option leaves so much of 80 columns.
+  command.configureHelp({ optionDescription, minWidthToWrap: 35 });
   const add = (group: string, option: Option): void => {
     command.addOption(option.env(environmentName(option.name())).helpGroup(group));
   };

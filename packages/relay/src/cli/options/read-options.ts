@@ -31,7 +31,7 @@ function isRepeatable(option: Option): boolean {
 
 /** The options that a config file may hold, and how they are read. */
 function configRules(command: Command): ConfigRules {
-  const elsewhere = ["config", "version", "help"];
+  const elsewhere = ["config", "version", "help", "json"];
   return {
     options: command.options.filter((option) => !elsewhere.includes(option.name())),
     isRepeatable,

@@ -42,6 +42,13 @@ export function landing(
   return { status, bytes: req.method === "HEAD" ? 0 : payload.length };
 }
 
+/** Whether an answer is the page of a relay, for the doctor: a page says the same as long as a relay lives. */
+export function isLandingPage({ text }: { readonly text: string }): boolean {
+  return text.includes(heading);
+}
+
+const heading = "<h1>A tunnel relay</h1>";
+
 function landingPage({ exampleUrl, requireVisitorAuth, client }: LandingFacts): string {
   const relay = relayUrl(exampleUrl);
   const isPrivate = relay.startsWith("https:");
@@ -51,7 +58,7 @@ function landingPage({ exampleUrl, requireVisitorAuth, client }: LandingFacts): 
     client === undefined || !isPrivate ? byHand : fetched(`${relay}${client.path}`);
   return page(
     new URL(relay).host,
-    `<h1>A tunnel relay</h1>
+    `${heading}
 <p>It gives services on private machines a public address: the tunnel <code>myapp</code> is at
 <code>${new URL(exampleUrl).origin}</code>.</p>
 <p>${intro} opens that tunnel for a service on port 3000:</p>
