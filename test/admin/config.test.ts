@@ -283,6 +283,7 @@ admin-listen: 127.0.0.1:9090
 admin-secret: s3cret
 auth-secret: s3cret
 static-token: [s3cret:a, "s3cret:s3cret:b"]
+local-port: [a=4001, b=0]
 idle-timeout: 1.5m
 max-url-length: 1000
 `);
@@ -294,6 +295,7 @@ max-url-length: 1000
         'admin-secret: "***" # config',
         '  - "***:a"',
         '  - "***:b"',
+        "  - a=4001",
         "idle-timeout: 90s # config",
         "max-url-length: 1000 # config",
         "max-tunnels: 5000 # default",

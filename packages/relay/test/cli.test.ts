@@ -43,6 +43,19 @@ describe("a mistake on the command line", () => {
       [...domain, "--public-url", "https://{subdomain}.{host}"],
       "{host}",
     ],
+    ["a local port without a name", [...domain, "--local-port", "4001"], "'4001'"],
+    ["a local port of a name that is none", [...domain, "--local-port", "a.b=4001"], "'a.b=4001'"],
+    ["a local port out of range", [...domain, "--local-port", "a=65536"], "'a=65536'"],
+    [
+      "two local ports of one name",
+      [...domain, "--local-port", "a=1", "--local-port", "A=2"],
+      "'A' has two local ports",
+    ],
+    [
+      "one local port of two names",
+      [...domain, "--local-port", "a=4001", "--local-port", "b=4001"],
+      "both 'a' and 'b'",
+    ],
     ["a reserved name that is none", [...domain, "--reserved-names", "a,b_c"], "'b_c'"],
     ["a log format that is none", [...domain, "--log-format", "xml"], "--log-format"],
     ["a log level that is none", [...domain, "--log-level", "loud"], "--log-level"],
@@ -103,6 +116,11 @@ describe("a mistake on the command line", () => {
       `error: cannot listen on 127.0.0.1, port ${port}: another program listens there; ` +
         "stop it or choose another port",
     ]);
+    const local = opened(
+      runRelay([...domain, "--host", "127.0.0.1", "--port", "0", "--local-port", `a=${port}`]),
+    );
+    expect((await local.exited).code).toBe(1);
+    expect(local.stderr).toEqual([expect.stringContaining("stop it or choose another local port")]);
   });
 });
 

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { chmodSync } from "node:fs";
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, connect, createServer as createNetServer, type LookupFunction } from "node:net";
+import { createGzip } from "node:zlib";
 import { Command } from "commander";
 import { type DoctorReport, examineAll, type Step } from "mcp-tunnel-shared/command";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -13,6 +14,7 @@ import {
   type Pair,
 } from "../../../test/support/certificates.js";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
+import { LogWatch } from "../../../test/support/log-watch.js";
 import { createAdminServer } from "../src/admin/server.js";
 import { createMetrics } from "../src/admin/metrics.js";
 import { examinationsOf } from "../src/cli/doctor/examinations.js";
@@ -120,12 +122,13 @@ const on = (port: number, publicPort = port, scheme = "http"): string[] => [
 interface ProxyFaults {
   dropsUpgrade?: boolean;
   gathers?: boolean;
+  compresses?: boolean;
   writesHost?: string;
   says?: Record<string, string>;
 }
 
 function startProxy(port: number, faults: ProxyFaults): Promise<number> {
-  const { dropsUpgrade = false, gathers = false, writesHost, says = {} } = faults;
+  const { dropsUpgrade = false, gathers = false, compresses = false, writesHost, says = {} } = faults;
   const pass = (req: IncomingMessage) => {
     const host = writesHost ?? req.headers.host ?? "";
     const headers = { ...req.headers, host };
@@ -134,7 +137,13 @@ function startProxy(port: number, faults: ProxyFaults): Promise<number> {
   const serve = (req: IncomingMessage, res: ServerResponse): void => {
     const out = pass(req);
     out.on("response", (answer) => {
-      res.writeHead(answer.statusCode ?? 500, { ...answer.headers, ...says });
+      const isCompressed = compresses && req.headers["accept-encoding"] === "gzip";
+      const encoding = isCompressed ? { "content-encoding": "gzip" } : {};
+      res.writeHead(answer.statusCode ?? 500, { ...answer.headers, ...says, ...encoding });
+      if (isCompressed) {
+        answer.pipe(createGzip()).pipe(res);
+        return;
+      }
       if (!gathers) {
         answer.pipe(res);
         return;
@@ -476,7 +485,14 @@ describe("what is wrong is named: on the way from outside,", () => {
       { gathers: true },
       "public-stream",
       "failed",
-      "3 events that the relay sent within 0.8 s came at once",
+      "5 events that the relay sent within 0.8 s came at once",
+    ],
+    [
+      "a proxy that compresses event streams",
+      { compresses: true },
+      "public-stream",
+      "failed",
+      "came at once",
     ],
     [
       "a proxy that writes its own Host",
@@ -511,6 +527,24 @@ describe("what is wrong is named: on the way from outside,", () => {
       id: "public-relay",
       verdict: "failed",
       reason: expect.stringContaining("answers 404, but that is not the relay (Apache)"),
+    });
+  });
+
+  it("a redirect that does not begin at port 80", async () => {
+    const tls = tlsArgs(pair);
+    const log = new LogWatch();
+    const { port } = await startRelay({
+      tls: { files: [{ cert: tls[1], key: tls[3] }], redirectPort: 0 },
+      logger: log.logger,
+    });
+    const { port: redirectPort } = await log.waitForJson({ msg: "redirecting to HTTPS" });
+    const args = [...on(port, port, "https"), ...tls, "--http-redirect", String(redirectPort)];
+    const report = await examine(args);
+    expect(report.steps.find(({ id }) => id === "redirect-port")?.verdict).toBe("ok");
+    expect(complaint(report)).toMatchObject({
+      id: "public-redirect",
+      verdict: "warning",
+      reason: expect.stringContaining("http://tunnel.test/"),
     });
   });
 

@@ -14,8 +14,8 @@ it("sends events one after the other, at the domain itself", async () => {
   const first = await visitor.until((text) => text.includes("data: 1"));
   expect(first).toContain("Content-Type: text/event-stream");
   expect(first).not.toContain("data: 2");
-  expect(await visitor.all()).toContain("data: 3");
-  expect(await relay.record(1)).toMatchObject({ outcome: "completed", status: 200, responseBytes: 27 });
+  expect(await visitor.all()).toContain("data: 5");
+  expect(await relay.record(1)).toMatchObject({ outcome: "completed", status: 200, responseBytes: 45 });
 });
 
 it("has no such path at a tunnel's name", async () => {

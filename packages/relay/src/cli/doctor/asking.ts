@@ -19,6 +19,8 @@ interface Way {
   readonly at?: HostPort;
   /** Certificates are looked at elsewhere. Default false. */
   readonly takesAnyCertificate?: boolean;
+  /** The answer may be compressed. Its text is of no use then. Default false. */
+  readonly takesGzip?: boolean;
 }
 
 /** An answer, and when its pieces came. */
@@ -42,14 +44,17 @@ export async function addressesOf(name: string, lookup: LookupFunction): Promise
 
 /** Sends a GET request, and reads the answer whatever its status. */
 export async function ask(url: URL, way: Way): Promise<Asked> {
-  const { surroundings, signal, at, takesAnyCertificate = false } = way;
+  const { surroundings, signal, at, takesAnyCertificate = false, takesGzip = false } = way;
   const request = url.protocol === "https:" ? requestHttps : requestHttp;
   const hostname = unbracketed(url.hostname);
   const req = request({
     host: at?.host ?? hostname,
     port: at?.port ?? portOf(url),
     path: url.pathname,
-    headers: { Host: url.host, "User-Agent": "mcp-tunnel-doctor" },
+    headers: {
+      ...{ Host: url.host, "User-Agent": "mcp-tunnel-doctor" },
+      ...(takesGzip ? { "Accept-Encoding": "gzip" } : {}),
+    },
     lookup: surroundings.lookup,
     signal,
     agent: false,

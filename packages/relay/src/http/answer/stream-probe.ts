@@ -8,9 +8,9 @@ import type { VisitorResponse } from "../message.js";
 export const streamProbePath = "/_tunnel/stream";
 
 /** How many events there are. */
-export const probeEvents = 3;
+export const probeEvents = 5;
 /** The pause before each event but the first, in milliseconds. */
-export const probePauseMs = 400;
+export const probePauseMs = 200;
 /** How many visitors of the relay may read events at a time. */
 const maxProbes = 32;
 
