@@ -75,6 +75,9 @@ Examples:
         --host 127.0.0.1 --trusted-proxy 127.0.0.1 \\
         --static-token s3cret-1:myapp --static-token 's3cret-2:dev-*'
 
+  See what is wrong with it, before it runs or while it does
+    $ mcp-tunnel doctor --config /etc/mcp-tunnel/relay.yaml
+
   With a service of yours that checks tokens:
   POST https://auth.example.com/api/verify
     $ mcp-tunnel --domain tunnel.example.com \\
