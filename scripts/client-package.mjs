@@ -16,7 +16,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const output = join(root, "packages", "relay", "dist", "built-client.js");
 /** Packages of ours that are in the client's command. */
-const parts = ["shared", "protocol", "client", "stdio", "gate", "inspector", "cli"];
+const parts = ["shared", "protocol", "config", "client", "stdio", "gate", "inspector", "cli"];
 /** What people wait for, in bytes: a command that grew beyond it has taken in something by mistake. */
 const maxBytes = 1_500_000;
 

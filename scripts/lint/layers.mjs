@@ -76,16 +76,32 @@ export const packages = {
     ],
   },
 
+  config: {
+    name: "mcp-tunnel-config",
+    knows: ["shared", "protocol"],
+    modules: { "*": ["leven", "node:fs", "node:fs/promises", "yaml", "zod"] },
+    layers: [
+      {
+        "regular-file.ts": "files whose paths may have become anything",
+        "yaml.ts": "YAML with lines",
+      },
+      {
+        "file-watch.ts": "files, looked at until they change",
+        "options.ts": "options in a file",
+      },
+      { "index.ts": "the package's entry" },
+    ],
+  },
+
   relay: {
     name: "mcp-tunnel",
-    knows: ["shared", "protocol"],
+    knows: ["shared", "protocol", "config"],
     layers: [
       {
         "check.ts": "the check of a value that a program gave",
         "client-package.ts": "the client's command, which the relay hands out",
         "version.ts": "the version of the package",
-        config: "the config file, and YAML",
-        files: "regular files, read again when they change",
+        files: "files that could not be read again",
         net: "addresses, host and port, listening and closing",
       },
       {
@@ -262,7 +278,7 @@ export const packages = {
 
   cli: {
     name: "mcp-tunnel-cli",
-    knows: ["shared", "protocol", "client", "stdio", "gate", "inspector"],
+    knows: ["shared", "protocol", "config", "client", "stdio", "gate", "inspector"],
     layers: [
       {
         output: "where lines go: a terminal or a file",

@@ -102,7 +102,7 @@ log-level: info
     const broken = write("domian: from.file.test\n");
     const other = await run(["--domain", "a.test"], { MCP_TUNNEL_CONFIG: broken });
     expect(other).toMatchObject({ code: 2 });
-    expect(other.stderr).toContain(`${broken}:1: unknown key 'domian'`);
+    expect(other.stderr).toContain(`${broken}:1: unknown key 'domian'; did you mean 'domain'?`);
   });
 
   it("with mistakes stops the start, and check tells every one of them with its line", async () => {

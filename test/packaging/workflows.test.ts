@@ -133,6 +133,7 @@ echo "$@" >> "${join(work, "said")}"
     expect(published).toEqual(
       [
         "mcp-tunnel-shared",
+        "mcp-tunnel-config",
         "mcp-tunnel",
         "mcp-tunnel-client",
         "mcp-tunnel-stdio",
@@ -159,6 +160,7 @@ echo "$@" >> "${join(work, "said")}"
     const packages = {
       shared: "-shared",
       protocol: "-protocol",
+      config: "-config",
       relay: "",
       client: "-client",
       stdio: "-stdio",

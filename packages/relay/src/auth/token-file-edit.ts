@@ -4,8 +4,7 @@ import { type FileHandle, lstat, open, realpath, rename, rm, stat } from "node:f
 import { setTimeout as delay } from "node:timers/promises";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { isSeq, parseDocument } from "yaml";
-import { formatProblems } from "../config/yaml.js";
-import { readRegularFile } from "../files/regular-file.js";
+import { formatProblems, readRegularFile } from "mcp-tunnel-config";
 import { parseTokenList, type TokenEntry, tokenDigest, tokenId } from "./token-list.js";
 
 /** How long to wait for another edit, in milliseconds. */

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { isPattern } from "mcp-tunnel-protocol";
 import { z } from "zod";
-import { type Problem, YamlFile } from "../config/yaml.js";
+import { type Problem, YamlFile } from "mcp-tunnel-config";
 import { parseExpiry } from "./expiry.js";
 
 /** One token of a token file, which knows it by its digest. */

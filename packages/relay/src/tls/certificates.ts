@@ -1,10 +1,9 @@
 import type { SecureContext } from "node:tls";
 import { printable } from "mcp-tunnel-shared";
 import type { Logger } from "../telemetry/log.js";
-import { FileTask } from "../files/regular-file.js";
 import { type StaleKind, type StaleSource, Staleness } from "../files/staleness.js";
 import { Certificate, type CertificateFiles } from "./certificate.js";
-import { FileWatch } from "../files/file-watch.js";
+import { FileTask, FileWatch } from "mcp-tunnel-config";
 
 /** A source of a certificate. It may have none yet. */
 export interface CertificateSource {

@@ -1,7 +1,7 @@
 import type { Command, Option } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { Document, isSeq, Scalar } from "yaml";
-import { linesConcerned } from "../../config/file.js";
+import { linesOf, readYamlFile } from "mcp-tunnel-config";
 import { silentLogger } from "../../telemetry/log.js";
 import { createRelay } from "../../relay.js";
 import { version } from "../../version.js";
@@ -28,7 +28,7 @@ export async function check(file: string): Promise<void> {
     await createRelay(await relayOptionsOf(command, silentLogger)).close(0);
   } catch (error) {
     if (!(error instanceof TunnelError)) throw error;
-    const [line, ...others] = linesConcerned(file, error).toSorted((a, b) => b - a);
+    const [line, ...others] = linesOf(readYamlFile(file), [], error).toSorted((a, b) => b - a);
     const where = line === undefined ? file : `${file}:${line}`;
     const [said = "", ...details] = error.message.split("\n");
     const also = others.length === 0 ? "" : ` (see line ${others.toReversed().join(", ")})`;

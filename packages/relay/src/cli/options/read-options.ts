@@ -9,7 +9,13 @@ import { providerAuthenticator, verifyEndpoint } from "../../auth/provider.js";
 import { parseStaticToken, staticAuthenticator } from "../../auth/static.js";
 import { TokenFileAuthenticator } from "../../auth/token-file.js";
 import { builtClientPackage } from "../../client-package.js";
-import { type ConfigRules, isSwitch, readConfigFile } from "../../config/file.js";
+import {
+  type ConfigRules,
+  isSwitch,
+  mistakesIn,
+  readOptionMap,
+  readYamlFile,
+} from "mcp-tunnel-config";
 import { trustedProxies } from "../../forwarded/forwarded.js";
 import { addressRanges } from "../../net/addresses.js";
 import { proxyHeaders } from "../../forwarded/proxy-headers.js";
@@ -30,7 +36,7 @@ function isRepeatable(option: Option): boolean {
 }
 
 /** The options that a config file may hold, and how they are read. */
-function configRules(command: Command): ConfigRules {
+function configRules(command: Command): ConfigRules<Option> {
   const elsewhere = ["config", "version", "help", "json"];
   return {
     options: command.options.filter((option) => !elsewhere.includes(option.name())),
@@ -89,7 +95,9 @@ export function readOptions(command: Command): CliOptions {
   readSwitches(command);
   const { config } = command.opts<CliOptions>();
   if (config !== undefined) {
-    for (const [option, value] of readConfigFile(config, configRules(command))) {
+    const { values, problems } = readOptionMap(readYamlFile(config), [], configRules(command));
+    if (problems.length > 0) throw mistakesIn(config, problems);
+    for (const [option, value] of values) {
       const key = option.attributeName();
       if (["cli", "env"].includes(command.getOptionValueSource(key) ?? "")) continue;
       command.setOptionValueWithSource(key, value, "config");

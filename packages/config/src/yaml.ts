@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
+import { TunnelError } from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
-import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument } from "yaml";
+import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument, type YAMLMap } from "yaml";
 import type { z } from "zod";
 
 /** A mistake in a file, and its place. */
@@ -7,6 +9,14 @@ export interface Problem {
   /** Counted from 1. */
   line: number;
   message: string;
+}
+
+/** A key of a map with its value. */
+export interface Entry {
+  /** The empty text if it is no plain text. */
+  readonly name: string;
+  readonly line: number;
+  readonly value: Node | null;
 }
 
 /** A YAML file with the lines of its values. JSON is YAML, too. */
@@ -25,6 +35,18 @@ export class YamlFile {
       // The first line names the mistake. The others show the source, which may hold secrets.
       message: error.message.split("\n", 1)[0] as string,
     }));
+  }
+
+  /** The entries of the map at `path`, none where nothing stands; `undefined` if something else stands there. */
+  entriesAt(path: readonly string[]): Entry[] | undefined {
+    let node: Node | null = this.document.contents;
+    for (const part of path) {
+      node = isMap(node) ? (entriesOf(node).find(({ name }) => name === part)?.value ?? null) : null;
+    }
+    // `tunnels:` with nothing below it.
+    if (node === null || (isScalar(node) && node.value === null)) return [];
+    if (!isMap(node)) return undefined;
+    return entriesOf(node).map(({ name, key, value }) => ({ name, line: this.lineOf(key) ?? 1, value }));
   }
 
   /** The line of the value at `path`, or of the nearest value around it if there is none. */
@@ -84,6 +106,42 @@ export class YamlFile {
   #lineOf(offset: number): number {
     return this.#lines.linePos(offset).line;
   }
+}
+
+/** The text of a key as it is in the file: `0123` is a name as often as a number. */
+function entriesOf(map: YAMLMap): { name: string; key: Node | null; value: Node | null }[] {
+  return map.items.map(({ key, value }) => ({
+    name: isScalar(key) ? String(key.source ?? key.value) : "",
+    key: key as Node | null,
+    value: value as Node | null,
+  }));
+}
+
+/**
+ * Reads the file at `path`, whose text is YAML.
+ * @throws TunnelError `invalid_option` with the lines of all mistakes in it; `unavailable` when it cannot be
+ * read.
+ */
+export function readYamlFile(path: string): YamlFile {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new TunnelError("unavailable", `cannot read the config file: ${messageOf(error)}`, {
+      cause: error,
+      file: path,
+    });
+  }
+  const file = new YamlFile(text);
+  if (file.syntaxProblems.length > 0) throw mistakesIn(path, file.syntaxProblems);
+  return file;
+}
+
+/** The error for a file with mistakes. */
+export function mistakesIn(path: string, problems: readonly Problem[]): TunnelError {
+  const sorted = problems.toSorted((a, b) => a.line - b.line);
+  const message = `the config file has mistakes\n${formatProblems(path, sorted)}`;
+  return new TunnelError("invalid_option", message, { file: path });
 }
 
 /** One line per problem, as compilers write them: `file:line: message`. */

@@ -1,0 +1,149 @@
+import { closestMatch } from "leven";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { isScalar, isSeq, type Node, type Scalar } from "yaml";
+import type { Problem, YamlFile } from "./yaml.js";
+
+/**
+ * The part of a commander `Option` that reads its value. Each command may have its own copy of commander, so
+ * this package knows commander's objects by their shape.
+ */
+export interface FileOption {
+  name(): string;
+  isBoolean(): boolean;
+  readonly negate: boolean;
+  parseArg?: ((text: string, previous: never) => unknown) | undefined;
+}
+
+export interface ConfigRules<Known extends FileOption> {
+  /** Every option that may stand in the map, under its long name. */
+  readonly options: readonly Known[];
+  /** Whether an option takes several values, which are a list in the file. */
+  isRepeatable(option: Known): boolean;
+  /** Further checks of a value, by the option's long name. They throw a TunnelError. */
+  readonly checks?: Readonly<Record<string, (text: string) => unknown>>;
+  /** What to say of keys that people try and that are no options, by key. */
+  readonly hints?: Readonly<Record<string, string>>;
+}
+
+/** The options that a map holds, and all mistakes in it. */
+export interface ReadOptions<Known> {
+  readonly values: ReadonlyMap<Known, unknown>;
+  readonly problems: Problem[];
+}
+
+/**
+ * Reads the options in the map at `path`. Its keys are the flags without their dashes, and its values are
+ * those that the flags take. The options' own readers read the values, so that a flag and a key can never
+ * mean different things.
+ */
+export function readOptionMap<Known extends FileOption>(
+  file: YamlFile,
+  path: readonly string[],
+  rules: ConfigRules<Known>,
+): ReadOptions<Known> {
+  const values = new Map<Known, unknown>();
+  const entries = file.entriesAt(path);
+  if (entries === undefined) {
+    const what = path.length === 0 ? "the file" : path.join(".");
+    const problem = { line: file.lineAt(path), message: `${what} has to be a list of 'name: value' lines` };
+    return { values, problems: [problem] };
+  }
+  const problems: Problem[] = [];
+  const start = path.map((part) => `${part}.`).join("");
+  for (const { name, line, value } of entries) {
+    const option = rules.options.find((candidate) => candidate.name() === name);
+    if (option === undefined) {
+      problems.push({ line, message: `unknown key '${start}${name}'${hint(name, rules)}` });
+      continue;
+    }
+    const read = readValue(value, option, rules);
+    if ("value" in read) values.set(option, read.value);
+    else problems.push({ line: file.lineOf(read.node) ?? line, message: `${start}${name}: ${read.problem}` });
+  }
+  return { values, problems };
+}
+
+/**
+ * The lines in the map at `path` that an error is about: those of the keys that are its options or, if there
+ * are none, of the values that are its file. The map has been read without mistakes before.
+ */
+export function linesOf(
+  file: YamlFile,
+  path: readonly string[],
+  { options = [], file: concerned }: TunnelError,
+): number[] {
+  const entries = file.entriesAt(path) ?? [];
+  const named = entries.filter(({ name }) => options.includes(name));
+  if (named.length > 0) return named.map(({ line }) => line);
+  return entries.flatMap(({ line, value }) => {
+    const items = isSeq(value) ? (value.items as Node[]) : [value];
+    const paths = items.filter((item) => isScalar(item) && textOf(item) === concerned);
+    return paths.map((item) => file.lineOf(item) ?? line);
+  });
+}
+
+type ReadValue = { value: unknown } | { problem: string; node: Node | null };
+
+function readValue<Known extends FileOption>(
+  node: Node | null,
+  option: Known,
+  rules: ConfigRules<Known>,
+): ReadValue {
+  const items = isSeq(node) ? (node.items as Node[]) : [node];
+  if (isSeq(node) && !rules.isRepeatable(option)) return { problem: "takes one value, not a list", node };
+  if (items.length === 0) return { problem: "the list is empty; leave the key out instead", node };
+  let value: unknown;
+  for (const item of items) {
+    if (!isScalar(item)) return { problem: "has to be a plain value", node: item };
+    const text = textOf(item);
+    if (text === "") return { problem: "has no value", node: item };
+    try {
+      rules.checks?.[option.name()]?.(text);
+      value = parseValue(option, text, value);
+    } catch (error) {
+      if (!isMistake(error)) throw error;
+      return { problem: error.message, node: item };
+    }
+  }
+  return { value };
+}
+
+/** The text as it is in the file, because `0123` and `1.50` are names and tokens as often as numbers. */
+function textOf(scalar: Scalar): string {
+  return scalar.source ?? "";
+}
+
+function parseValue(option: FileOption, text: string, previous: unknown): unknown {
+  if (isSwitch(option)) {
+    if (text === "true" || text === "false") return (text === "true") !== option.negate;
+    throw new TunnelError("invalid_option", "has to be true or false");
+  }
+  return option.parseArg === undefined ? text : option.parseArg(text, previous as never);
+}
+
+/** Whether an option is on or off. One that begins with `no-` sets the value `false` when it is on. */
+export function isSwitch(option: Pick<FileOption, "isBoolean" | "negate">): boolean {
+  return option.isBoolean() || option.negate;
+}
+
+/** What a reader says of a value that it does not take: an error of this project, or one of commander. */
+function isMistake(error: unknown): error is Error {
+  if (error instanceof TunnelError) return true;
+  return error instanceof Error && "code" in error && error.code === "commander.invalidArgument";
+}
+
+/** Suggests the right key, also if somebody wrote the flag or the variable instead. */
+function hint<Known extends FileOption>(name: string, { options, hints }: ConfigRules<Known>): string {
+  const said = hints !== undefined && Object.hasOwn(hints, name) ? hints[name] : undefined;
+  if (said !== undefined) return `; ${said}`;
+  const likely = name
+    .replace(/^-+|^MCP_TUNNEL_(?:CLIENT_)?/g, "")
+    .toLowerCase()
+    .replaceAll("_", "-");
+  const plain = likely.replaceAll("-", "");
+  const names = options.map((option) => option.name());
+  const meant =
+    names.find((known) => known.replaceAll("-", "") === plain) ??
+    closestMatch(likely, names, { maxDistance: Math.ceil(likely.length / 4) });
+  return meant === undefined ? "" : `; did you mean '${meant}'?`;
+}
