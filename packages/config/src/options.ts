@@ -63,6 +63,12 @@ export function readOptionMap<Known extends FileOption>(
   return { values, problems };
 }
 
+/** What an error is about. */
+interface Concern {
+  readonly options?: readonly string[] | undefined;
+  readonly file?: string | undefined;
+}
+
 /**
  * The lines in the map at `path` that an error is about: those of the keys that are its options or, if there
  * are none, of the values that are its file. The map has been read without mistakes before.
@@ -70,7 +76,7 @@ export function readOptionMap<Known extends FileOption>(
 export function linesOf(
   file: YamlFile,
   path: readonly string[],
-  { options = [], file: concerned }: TunnelError,
+  { options = [], file: concerned }: Concern,
 ): number[] {
   const entries = file.entriesAt(path) ?? [];
   const named = entries.filter(({ name }) => options.includes(name));

@@ -62,11 +62,8 @@ export class YamlFile {
   /** The line of the key `key` in the map at `path`. */
   lineOfKey(path: readonly PropertyKey[], key: string): number {
     const map = path.length === 0 ? this.document.contents : this.document.getIn(path, true);
-    const pair = isMap(map)
-      ? map.items.find((item) => isScalar(item.key) && item.key.value === key)
-      : undefined;
-    const offset = isScalar(pair?.key) ? pair.key.range?.[0] : undefined;
-    return offset === undefined ? this.lineAt(path) : this.#lineOf(offset);
+    const found = isMap(map) ? entriesOf(map).find(({ name }) => name === key) : undefined;
+    return this.lineOf(found?.key ?? null) ?? this.lineAt(path);
   }
 
   /** The line in which a node begins. */
