@@ -285,6 +285,7 @@ export const packages = {
         "version.ts": "the version of the package",
       },
       { options: "the command line and the environment, read" },
+      { config: "the config file: where it is, and the tunnels in it" },
       { render: "what happens, in words for a person and in JSON for a program" },
       { tunnel: "a tunnel: its client, what it serves, and what stands around that" },
       { commands: "what each command does" },

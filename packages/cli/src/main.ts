@@ -1,6 +1,6 @@
 import { CommanderError } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { printable } from "mcp-tunnel-shared";
+import { printable, printableLines } from "mcp-tunnel-shared";
 import { endWithReader, letHeapGrow } from "mcp-tunnel-shared/command";
 import { exitStatus } from "./options/exit-status.js";
 import type { CommandOutput } from "./output/output.js";
@@ -19,6 +19,8 @@ type RunCommand = (args: readonly string[], output: CommandOutput) => Promise<nu
 /** The commands by their first word, which is never a service. Each is loaded when it is asked for. */
 const commands: Readonly<Record<string, () => Promise<RunCommand>>> = {
   auth: async () => (await import("./commands/auth.js")).authCommand,
+  config: async () => (await import("./commands/config.js")).configCommand,
+  start: async () => (await import("./commands/start.js")).startCommand,
 };
 
 const serve = async (): Promise<RunCommand> => (await import("./commands/serve.js")).serveCommand;
@@ -41,7 +43,8 @@ async function main(args: readonly string[]): Promise<number> {
 function usageStatus(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.ended : exitStatus.usage;
   if (!(error instanceof TunnelError)) throw error;
-  output.err(`error: ${printable(error.message)}`);
+  // The mistakes in a file are in lines.
+  output.err(`error: ${(error.file === undefined ? printable : printableLines)(error.message)}`);
   return error.code === "unavailable" && error.file === undefined ? exitStatus.failed : exitStatus.usage;
 }
 

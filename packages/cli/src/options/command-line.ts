@@ -3,6 +3,7 @@ import { oneLine, printable } from "mcp-tunnel-shared";
 import { optionDescription } from "mcp-tunnel-shared/command";
 import { version } from "../version.js";
 import { isOn } from "./flags.js";
+import type { LocalService } from "./flags.js";
 import { addInspectOptions, readInspectOptions } from "./inspect-options.js";
 import type { InspectFlags, InspectOptions } from "./inspect-options.js";
 import { splitArguments } from "./mcp-options.js";
@@ -71,7 +72,10 @@ export function parseCommandLine(args: readonly string[]): CliOptions {
   const command = buildCommand();
   command.parse(own, { from: "user" });
   const flags = command.opts<Flags>();
-  const tunnel = readTunnelOptions(command, serverCommand);
+  const tunnel = readTunnelOptions(command, {
+    local: command.processedArgs[0] as LocalService | undefined,
+    serverCommand,
+  });
   const json = isOn("json", flags.json);
   return { json, tunnel, inspect: readInspectOptions(flags, command, !json && process.stdout.isTTY) };
 }

@@ -1,7 +1,8 @@
 import { InvalidArgumentError, Option } from "commander";
 import { maxTimerMs, TunnelError, unusable } from "mcp-tunnel-protocol";
 import { durationForm, parseBytes, parseDuration } from "mcp-tunnel-shared";
-import { environmentName, readSwitch } from "mcp-tunnel-shared/command";
+import { environmentName, optionKey, readSwitch } from "mcp-tunnel-shared/command";
+import type { OptionValues } from "mcp-tunnel-shared/command";
 import type { TunnelClientOptions } from "mcp-tunnel-client";
 import { greatestHeadBytes, leastHeadBytes } from "mcp-tunnel-client/options";
 
@@ -11,9 +12,18 @@ export function option(flags: string, text: string): Option {
   return created.env(environmentName(created.name()));
 }
 
-/** Whether a switch is on, by the command line or the environment. */
+/**
+ * Whether an option was given for one tunnel alone. Variables, and the defaults of a config file, are often
+ * set once for several.
+ */
+export function isOfTunnel(values: OptionValues, name: string): boolean {
+  const source = values.getOptionValueSource(optionKey(name));
+  return source === "cli" || source === "config";
+}
+
+/** Whether a switch is on, by the command line, a config file or the environment. */
 export function isOn(name: "json" | "drop-origin" | "stdio", given: boolean | undefined): boolean {
-  if (given === true) return true;
+  if (given !== undefined) return given;
   const variable = environmentName(name);
   const value = process.env[variable] ?? "";
   const isSet = readSwitch(value);
@@ -21,12 +31,15 @@ export function isOn(name: "json" | "drop-origin" | "stdio", given: boolean | un
   throw unusable(`${variable} must be true or false, not '${value}'`, { options: [name] });
 }
 
+/** A local service: its port on this machine, or its origin. */
+export type LocalService = Pick<TunnelClientOptions, "port" | "target">;
+
 /**
  * Reads a port, host:port or a URL. A host that is left out is this machine.
  * @throws InvalidArgumentError for anything else. The library checks the parts of the URL later, as its
  * `target`.
  */
-export function parseLocal(text: string): Pick<TunnelClientOptions, "port" | "target"> {
+export function parseLocal(text: string): LocalService {
   if (/^\d+$/.test(text)) return { port: Number(text) };
   // A URL parser would take `localhost:3000` for the scheme "localhost".
   const [, host, rest] = /^([\w.-]*|\[.*\])(:\d+(?:\/.*)?)$/.exec(text) ?? [];

@@ -14,7 +14,8 @@ import {
   parseHostHeader,
 } from "mcp-tunnel-client/options";
 import type { OauthMetadata, OriginPolicy } from "mcp-tunnel-client/options";
-import { checkedBy, isOn, option, parseLocal, readDuration, readHeadBytes } from "./flags.js";
+import { checkedBy, isOfTunnel, isOn, option, parseLocal, readDuration, readHeadBytes } from "./flags.js";
+import type { LocalService } from "./flags.js";
 import { addMcpOptions, readMcpOptions } from "./mcp-options.js";
 import type { McpFlags, McpOptions, SplitArguments } from "./mcp-options.js";
 import { addRelayOptions, readRelayOptions } from "./relay-options.js";
@@ -126,16 +127,20 @@ export function addTunnelOptions(command: Command): Command {
   return addVisitorOptions(addMcpOptions(command));
 }
 
+/** What is served, as far as it is no option. */
+interface Served {
+  /** The local service; undefined: there is none. */
+  readonly local: LocalService | undefined;
+  /** The command of a server on stdio. */
+  readonly serverCommand: SplitArguments["command"];
+}
+
 /**
- * Reads the flags of {@link addTunnelOptions}. `serverCommand`: that of a server on stdio.
+ * Reads the options of {@link addTunnelOptions}.
  * @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read.
  */
-export function readTunnelOptions(
-  command: Command,
-  serverCommand: SplitArguments["command"],
-): TunnelSettings {
+export function readTunnelOptions(command: Command, { local, serverCommand }: Served): TunnelSettings {
   const flags = command.opts<TunnelFlags>();
-  const local = command.processedArgs[0] as Pick<TunnelClientOptions, "port" | "target"> | undefined;
   const forwarding = readForwarding(flags, command);
   const mcp = readMcpOptions(flags, command, local !== undefined, serverCommand, forwarding);
   if (mcp?.servers.form === "command") {
@@ -158,30 +163,23 @@ export function readTunnelOptions(
   };
 }
 
-/** The options about a service behind HTTP: keys of {@link Flags} and their names. */
-const forwardingOptions = {
-  hostHeader: "host-header",
-  origin: "origin",
-  dropOrigin: "drop-origin",
-  forwardedHeaders: "forwarded-headers",
-  oauthMetadata: "oauth-metadata",
-  maxResponseHead: "max-response-head",
-};
+/** The options about a service behind HTTP. */
+const forwardingOptions = [
+  "host-header",
+  "origin",
+  "drop-origin",
+  "forwarded-headers",
+  "oauth-metadata",
+  "max-response-head",
+];
 
 /** The limits of MCP servers on stdio. */
-const stdioLimits = {
-  stdioEra: "stdio-era",
-  stdioSessions: "stdio-sessions",
-  stdioIdle: "stdio-idle",
-  stdioStartTimeout: "stdio-start-timeout",
-  stdioMaxMessage: "stdio-max-message",
-};
+const stdioLimits = ["stdio-era", "stdio-sessions", "stdio-idle", "stdio-start-timeout", "stdio-max-message"];
 
 /** @throws TunnelError `invalid_option` for an option that would have no effect. */
-function refuseUnused(command: Command, names: Readonly<Record<string, string>>, why: string): void {
-  for (const [key, name] of Object.entries(names)) {
-    // Variables are often set once for several clients.
-    if (command.getOptionValueSource(key) !== "cli") continue;
+function refuseUnused(command: Command, names: readonly string[], why: string): void {
+  for (const name of names) {
+    if (!isOfTunnel(command, name)) continue;
     throw unusable(`--${name} has no effect ${why}`, { options: [name] });
   }
 }
@@ -198,8 +196,8 @@ function readForwarding(flags: TunnelFlags, command: Command): ServiceOptions {
 }
 
 /**
- * The library's two options about `Origin`, which may not disagree. The command line wins over the
- * environment.
+ * The library's two options about `Origin`, which may not disagree. What was given for
+ * this tunnel wins over what holds for several.
  */
 function readOrigin(
   flags: TunnelFlags,
@@ -207,8 +205,8 @@ function readOrigin(
 ): Pick<TunnelClientOptions, "origin" | "dropOrigin"> {
   const { origin } = flags;
   if (origin === undefined) return { dropOrigin: isOn("drop-origin", flags.dropOrigin) };
-  const isOfCommandLine = command.getOptionValueSource("origin") === "cli";
-  if (isOfCommandLine && flags.dropOrigin !== true) return { origin };
-  if (!isOfCommandLine && flags.dropOrigin === true) return { origin: "drop" };
+  const isOwn = isOfTunnel(command, "origin");
+  if (isOwn && flags.dropOrigin !== true) return { origin };
+  if (!isOwn && flags.dropOrigin === true) return { origin: "drop" };
   return { origin, dropOrigin: isOn("drop-origin", flags.dropOrigin) };
 }

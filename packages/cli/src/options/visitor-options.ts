@@ -6,7 +6,7 @@ import type { OptionValues } from "mcp-tunnel-shared/command";
 import type { BasicUser, BearerKey, LoginOptions } from "mcp-tunnel-gate";
 import { gateKinds, keyShape } from "mcp-tunnel-gate/options";
 import type { GateKind } from "mcp-tunnel-gate/options";
-import { option } from "./flags.js";
+import { isOfTunnel, option } from "./flags.js";
 
 /** Who may visit. */
 export interface VisitorOptions {
@@ -151,17 +151,16 @@ function addItems(text: string, others: readonly string[] = []): string[] {
 }
 
 /**
- * Most options without effect are refused on the command line alone, because variables are often set once for
- * several clients. A proof for visitors that is nobody's wish to be without is another matter: who has set
- * one believes that the service is guarded.
+ * Most options without effect are refused only where they were given for this tunnel. A proof for visitors that
+ * is nobody's wish to be without is another matter: who has set one believes that the service is guarded.
  * @throws TunnelError `invalid_option`.
  */
 function refuseWithoutKind(values: OptionValues, kinds: readonly GateKind[], isByDefault: boolean): void {
   for (const kind of gateKinds) {
     if (kinds.includes(kind)) continue;
     for (const name of optionsOf[kind]) {
-      const source = values.getOptionValueSource(optionKey(name));
-      if (source !== "cli" && !(isByDefault && source === "env")) continue;
+      const isSet = values.getOptionValueSource(optionKey(name)) !== undefined;
+      if (!isOfTunnel(values, name) && !(isByDefault && isSet)) continue;
       throw unusable(`${sourceName(values, name)} has no effect without --visitor-auth ${kind}`, {
         options: [name],
       });

@@ -5,6 +5,16 @@ export interface Output {
   readonly colors: boolean;
   /** The width of the terminal to which `out` goes. Undefined if there is none. */
   readonly columns?: number | undefined;
+  /**
+   * Where several tunnels share a screen: whose lines these are, and the screen without that label, for lines
+   * that are pasted. Undefined: there is one tunnel.
+   */
+  readonly label?: Label | undefined;
+}
+
+export interface Label {
+  readonly text: string;
+  readonly screen: Output;
 }
 
 /** The output of a whole process. */

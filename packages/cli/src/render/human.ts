@@ -158,6 +158,11 @@ export class HumanRenderer implements Renderer {
     return true;
   }
 
+  /** Where lines go that are pasted, or stand below such ones. */
+  get #screen(): Output {
+    return this.#output.label?.screen ?? this.#output;
+  }
+
   #banner(
     tunnel: { url: string; subdomain: string },
     places: readonly McpPlace[],
@@ -166,14 +171,16 @@ export class HumanRenderer implements Renderer {
     const { bold, cyan, dim } = this.#colors;
     const addresses = addressesOf(tunnel, places);
     const urls = places.length === 0 ? [tunnel.url] : addresses.map(({ url }) => url);
-    this.#output.out("");
-    for (const url of urls) this.#output.out(`  ${bold(cyan(printable(url)))}`);
-    this.#output.out(`  ${dim(`-> ${printable(this.#local)}`)}`);
-    if (this.#inspectorUrl !== undefined) this.#output.out(this.#inspectorLine(this.#inspectorUrl));
+    this.#screen.out("");
+    const { label } = this.#output;
+    if (label !== undefined) this.#screen.out(`  ${bold(printable(label.text))}`);
+    for (const url of urls) this.#screen.out(`  ${bold(cyan(printable(url)))}`);
+    this.#screen.out(`  ${dim(`-> ${printable(this.#local)}`)}`);
+    if (this.#inspectorUrl !== undefined) this.#screen.out(this.#inspectorLine(this.#inspectorUrl));
     if (this.#recordedFile !== undefined) {
-      this.#output.out(`  ${dim(`Recording ${printable(this.#recordedFile)}`)}`);
+      this.#screen.out(`  ${dim(`Recording ${printable(this.#recordedFile)}`)}`);
     }
-    this.#output.out("");
+    this.#screen.out("");
     if (auth !== undefined) this.#ready(auth, addresses, tunnel);
     else if (places.length > 0) this.#open(addresses);
     // What looks like a success is what stays in view.
@@ -188,17 +195,17 @@ export class HumanRenderer implements Renderer {
     const { bold } = this.#colors;
     const lines = [...hostLines(auth, addresses, url), ...againLines(auth, subdomain)];
     for (const { text, isValue } of lines) {
-      this.#output.out(isValue ? bold(printable(text)) : printable(text));
+      this.#screen.out(isValue ? bold(printable(text)) : printable(text));
     }
   }
 
   /** Everybody may use the MCP servers. */
   #open(addresses: readonly McpAddress[]): void {
-    for (const line of addresses.flatMap((address) => addLines(address))) this.#output.out(printable(line));
-    this.#output.out("");
+    for (const line of addresses.flatMap((address) => addLines(address))) this.#screen.out(printable(line));
+    this.#screen.out("");
     const what = addresses.length === 1 ? "this URL can use the server" : "a URL can use its server";
-    this.#output.out(this.#colors.yellow(`Everybody who knows or guesses ${what} with your rights.`));
-    this.#output.out("");
+    this.#screen.out(this.#colors.yellow(`Everybody who knows or guesses ${what} with your rights.`));
+    this.#screen.out("");
   }
 
   #inspectorLine(url: string): string {

@@ -15,9 +15,12 @@ import type { VisitorAuth } from "./visitor-lines.js";
 /** One JSON object for each event. */
 export class JsonRenderer implements Renderer {
   readonly #output: Output;
+  readonly #tunnel: { readonly tunnel?: string };
 
-  constructor(output: Output) {
+  /** `tunnel`: its name in the config file. Default: the command line says what the tunnel is. */
+  constructor(output: Output, tunnel?: string) {
     this.#output = output;
+    this.#tunnel = tunnel === undefined ? {} : { tunnel };
   }
 
   follow(client: TunnelClient, places: readonly McpPlace[] = [], auth?: VisitorAuth): void {
@@ -109,7 +112,7 @@ export class JsonRenderer implements Renderer {
   }
 
   #line(event: string, fields: object): void {
-    this.#output.out(printableJson({ event, ...fields }));
+    this.#output.out(printableJson({ event, ...this.#tunnel, ...fields }));
   }
 }
 

@@ -6,16 +6,22 @@ import type { TunnelError } from "mcp-tunnel-protocol";
 import type { InspectOptions } from "../options/inspect-options.js";
 import type { TunnelSettings } from "../options/tunnel-options.js";
 import type { Renderer } from "../render/renderer.js";
-import { Approvals } from "./approvals.js";
 import { bounding } from "./gate-events.js";
 import type { McpServers, OnServerEvent } from "./mcp-servers.js";
 import { observingBoth } from "./observing-both.js";
 import { openMcpWarning, watchForOpenMcp } from "./open-mcp-watch.js";
+import type { Approver, Terminal } from "./terminal.js";
 import type { Surroundings, VisitorGate } from "./visitor-gate.js";
 
 /** What a tunnel needs of the command that runs it. */
-export interface TunnelContext extends Surroundings {
+export interface TunnelContext {
+  /** The standard output is a terminal, and no program reads it: secrets may be shown. */
+  readonly isTerminal: boolean;
+  /** The person who may approve visitors and choose a name; undefined: nobody is there. */
+  readonly terminal: Terminal | undefined;
   readonly inspect: InspectOptions | undefined;
+  /** The tunnel's name in the config file; undefined: the command line says what it is. */
+  readonly tunnel?: string;
   /** `local`: what is served, as a person would name it. */
   createRenderer(local: string): Renderer;
 }
@@ -35,7 +41,7 @@ export class CommandTunnel {
    *   an OpenID provider that does not answer.
    */
   static async open(settings: TunnelSettings, context: TunnelContext): Promise<CommandTunnel> {
-    const parts = new Parts();
+    const parts = new Parts(context.terminal);
     try {
       return await openTunnel(settings, context, parts);
     } catch (error) {
@@ -63,8 +69,11 @@ export class CommandTunnel {
     return this.#isClosing;
   }
 
-  /** Asks the tunnel to end: open requests may finish. A second call cuts them. */
-  end(): void {
+  /**
+   * Asks the tunnel to end: open requests may finish. A second call cuts them. `isTold`: the screen says that
+   * the tunnel waits for them. Default true.
+   */
+  end(isTold = true): void {
     if (this.#isClosing) {
       void this.client.close();
       return;
@@ -75,7 +84,7 @@ export class CommandTunnel {
     setImmediate(() => {
       // Not before: a client whose question is taken back ends for want of a name, unless it is being closed.
       this.#parts.stopAsking();
-      this.renderer.closing(this.client.openRequests);
+      if (isTold) this.renderer.closing(this.client.openRequests);
       void this.client.close();
     });
   }
@@ -91,35 +100,51 @@ class Parts {
   mcp: McpServers | undefined;
   gate: VisitorGate | undefined;
   inspector: Inspector | undefined;
-  approvals: Approvals | undefined;
+  readonly #terminal: Terminal | undefined;
+  /** What the terminal knows of the gate. */
+  approver: Approver | undefined;
   // An open question would keep the process alive, and the terminal in its mode.
   readonly #asking = new AbortController();
 
-  /** Asks for a name. The code for that is loaded when it is needed, which is seldom. */
-  readonly ask = async (patterns: readonly string[]): Promise<string> => {
+  constructor(terminal: Terminal | undefined) {
+    this.#terminal = terminal;
+  }
+
+  /**
+   * Asks for a name at the terminal. The code for that is loaded when it is needed, which is seldom. `tunnel`:
+   * its name in the config file, if there is one.
+   */
+  async ask(terminal: Terminal, patterns: readonly string[], tunnel: string | undefined): Promise<string> {
     const { pickAtTerminal } = await import("./pick.js");
-    return pickAtTerminal(patterns, this.#asking.signal);
-  };
+    return terminal.ask(() => pickAtTerminal(patterns, { signal: this.#asking.signal, tunnel }));
+  }
 
   stopAsking(): void {
     this.#asking.abort();
-    this.approvals?.stop();
+    if (this.approver !== undefined) this.#terminal?.leave(this.approver);
   }
 
   async close(): Promise<void> {
-    this.approvals?.stop();
+    this.stopAsking();
     await this.gate?.close();
     // All requests are over, so a recording has all of them.
     await this.inspector?.close();
   }
 }
 
+const wrongNumber = {
+  type: "denied",
+  reason: "wrong_number",
+  clientName: undefined,
+  address: undefined,
+} as const;
+
 async function openTunnel(
   settings: TunnelSettings,
   context: TunnelContext,
   parts: Parts,
 ): Promise<CommandTunnel> {
-  const { isPersonThere } = context;
+  const { terminal } = context;
   parts.mcp = await openMcp(settings, (name, event, text) => {
     renderer.server(name, event, text);
     parts.inspector?.server(name, event);
@@ -128,19 +153,24 @@ async function openTunnel(
   const { port, target } = settings.local ?? {};
   const local = mcp?.title ?? String(target ?? `http://localhost:${port}`);
   const renderer = context.createRenderer(local);
-  if (settings.visitors !== undefined && isPersonThere) {
-    parts.approvals = new Approvals(process.stdin, (number) => {
-      if (parts.gate?.approve(number) !== true) return;
+  const approver = {
+    approve(number: string): boolean {
+      if (parts.gate?.approve(number) !== true) return false;
       renderer.gate({ type: "notice", text: "Approved; its page goes on." }, 0, false);
-    });
-  }
+      return true;
+    },
+    refused: () => renderer.gate(wrongNumber, 0, false),
+  };
+  parts.approver = approver;
   const tell = async (event: GateEvent, others: number): Promise<void> => {
-    const canApprove = event.type === "asked" && (await parts.approvals?.begin()) === true;
+    // Each gate that was asked about a number says so. The terminal tells it once, if it was none of any.
+    if (event.type === "denied" && event.reason === "wrong_number") return;
+    const canApprove = event.type === "asked" && (await terminal?.begin(approver)) === true;
     renderer.gate(event, others, canApprove);
   };
   parts.gate = await openGate(
     settings,
-    context,
+    { isTerminal: context.isTerminal, isPersonThere: terminal !== undefined },
     bounding((event, others) => void tell(event, others)),
   );
   const { gate } = parts;
@@ -162,7 +192,7 @@ async function openTunnel(
     ...settings.client,
     service: gate?.guard(inspected) ?? inspected,
     observeExchange: inspector === undefined ? lines : observingBoth(inspector.observe, lines),
-    ...(isPersonThere ? { pick: parts.ask } : {}),
+    ...(terminal === undefined ? {} : { pick: (patterns) => parts.ask(terminal, patterns, context.tunnel) }),
   });
   const tunnel = new CommandTunnel(client, renderer, parts);
   inspector?.follow(client);

@@ -6,18 +6,29 @@ import { printable } from "mcp-tunnel-shared";
 // Node's readline stops reading at Ctrl-D, but the prompt knows only Ctrl-C and Esc, and would never end.
 updateSettings({ aliases: { "\u0004": "cancel" } });
 
+/** A question about the name of a tunnel. */
+interface Question {
+  /** Takes the question back. */
+  readonly signal?: AbortSignal;
+  /** The tunnel's name in the config file, where there are several. */
+  readonly tunnel?: string | undefined;
+}
+
 /**
  * Lets a person at a terminal choose from the relay's offer. An offer that leaves no choice is no question.
- * `signal` takes the question back.
  */
-export async function pickAtTerminal(patterns: readonly string[], signal?: AbortSignal): Promise<string> {
+export async function pickAtTerminal(
+  patterns: readonly string[],
+  { signal, tunnel }: Question = {},
+): Promise<string> {
   if (patterns.length === 0 || (patterns.length === 1 && !patterns[0]?.includes("*")))
     return pickOnly(patterns);
+  const who = tunnel === undefined ? "the tunnel" : `the tunnel '${tunnel}'`;
   const pattern =
     patterns.length === 1
       ? (patterns[0] as string)
       : await select({
-          message: "Which name should the tunnel have?",
+          message: `Which name should ${who} have?`,
           ...(signal === undefined ? {} : { signal }),
           options: patterns.map((value) => ({
             value,
@@ -28,7 +39,7 @@ export async function pickAtTerminal(patterns: readonly string[], signal?: Abort
   if (isCancel(pattern)) throw new Error("cancelled");
   if (!pattern.includes("*")) return pattern;
   const name = await text({
-    message: `Name for the tunnel, like ${printable(pattern)}`,
+    message: `Name for ${who}, like ${printable(pattern)}`,
     ...(signal === undefined ? {} : { signal }),
     placeholder: printable(pattern.replace("*", "demo")),
     validate: (value) => nameFault(value ?? "", pattern),

@@ -69,6 +69,20 @@ export async function openVisitorGate(
   }
 }
 
+/**
+ * Checks what a gate is made of, without files of what was drawn and without the OpenID provider.
+ * @throws TunnelError `invalid_option`.
+ */
+export async function checkVisitors(visitors: VisitorOptions): Promise<void> {
+  const passcode = drawPasscode();
+  const drawn = { keys: [{ name: "default", key: passcode }], passcode };
+  const alone = { isTerminal: false, isPersonThere: false };
+  const gate = await makeGate(
+    gateOptions({ ...visitors, login: undefined }, drawn, alone, undefined, () => {}),
+  );
+  await gate.close();
+}
+
 /** @throws TunnelError, which names options as the command does. */
 async function makeGate(options: GateOptions): Promise<Gate> {
   try {

@@ -2,7 +2,10 @@
 export interface OptionValues {
   /** `key`: the option's name in camel case. */
   getOptionValue(key: string): unknown;
-  /** `cli`, `env`, `config` or `default`; `undefined` for an option that has no value. */
+  /**
+   * `cli`, `env`, `config` or `default`; `undefined` for an option that has no value. `defaults`: from the
+   * part of a config file that holds for several tunnels.
+   */
   getOptionValueSource(key: string): string | undefined;
 }
 

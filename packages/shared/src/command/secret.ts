@@ -3,7 +3,7 @@ import { messageOf } from "../errors.js";
 import { optionKey, type OptionValues, sourceName } from "./options.js";
 
 /** The sources of values; a later one wins. */
-const sources = ["default", "config", "env", "cli"];
+const sources = ["default", "defaults", "config", "env", "cli"];
 
 /** Details of an error of {@link readSecret}. */
 interface SecretFault extends ErrorOptions {

@@ -1,0 +1,37 @@
+import { printableLines, stackOf } from "mcp-tunnel-shared";
+import type { CommandOutput } from "../output/output.js";
+
+/** What a command runs until somebody ends it, or it fails. */
+export interface Running<Result> {
+  start(): void;
+  /** Asks it to end. A second call does not wait for what is open. */
+  end(): void;
+  readonly isClosing: boolean;
+  readonly ended: Promise<Result>;
+}
+
+/** Runs it until a signal or an error ends it. `onHangUp`: what SIGHUP means. Default: the end. */
+export async function runUntilEnded<Result>(
+  running: Running<Result>,
+  output: CommandOutput,
+  onHangUp?: () => void,
+): Promise<Result> {
+  const end = (): void => running.end();
+  const listeners = { SIGINT: end, SIGTERM: end, SIGHUP: onHangUp ?? end };
+  const signals = Object.entries(listeners) as [NodeJS.Signals, () => void][];
+  for (const [signal, listener] of signals) process.on(signal, listener);
+  // The reader has left: `mcp-tunnel-client ... | head`. The end is asked for once only, because a second call
+  // cuts, and Ctrl-C ends the reader of a pipeline too.
+  output.onReaderGone = () => {
+    if (!running.isClosing) running.end();
+  };
+  // An uncaught error is a bug. It costs one request at most. Without this listener it would cost the tunnel.
+  process.on("uncaughtException", (error: unknown) => {
+    output.err(`internal error, please report it: ${printableLines(stackOf(error))}`);
+  });
+  running.start();
+  const result = await running.ended;
+  // From here on signals have their usual effect.
+  for (const [signal, listener] of signals) process.off(signal, listener);
+  return result;
+}

@@ -1,0 +1,69 @@
+import { unusable } from "mcp-tunnel-protocol";
+import { findConfigFile } from "../config/find.js";
+import type { NamedTunnel } from "../config/tunnels-file.js";
+import { parseStart } from "../options/start-options.js";
+import { Labels, LabelledOutput } from "../output/labelled-output.js";
+import type { CommandOutput } from "../output/output.js";
+import { HumanFleetScreen, JsonFleetScreen } from "../render/fleet-screen.js";
+import type { Changes } from "../render/fleet-screen.js";
+import { HumanRenderer } from "../render/human.js";
+import { JsonRenderer } from "../render/json.js";
+import { Terminal } from "../tunnel/terminal.js";
+import { failed } from "./failure.js";
+import { runUntilEnded } from "./run.js";
+
+/**
+ * Runs `mcp-tunnel-client start`: tunnels of the config file, until a signal ends them or all have failed.
+ * Returns the exit status.
+ * @throws CommanderError for help and for mistakes that commander has printed; TunnelError `invalid_option`
+ * for mistakes in the file, or `unavailable` if it cannot be read.
+ */
+export async function startCommand(args: readonly string[], output: CommandOutput): Promise<number> {
+  const { names, config, json } = parseStart(args);
+  const path = findConfigFile(config);
+  // The client is loaded when it is needed: most mistakes show before.
+  const { Fleet } = await import("../tunnel/fleet.js");
+  const { readChecked } = await import("../tunnel/check.js");
+  const { Reloads } = await import("./reloads.js");
+  const first = await readChecked(path);
+  const unknown = names?.find((name) => !first.has(name));
+  if (unknown !== undefined) {
+    throw unusable(`${path} has no tunnel '${unknown}'; it has ${[...first.keys()].join(", ")}`);
+  }
+  const labels = new Labels();
+  const screen = json ? new JsonFleetScreen(output) : new HumanFleetScreen(output);
+  const fleet = new Fleet({
+    inspect: undefined,
+    isTerminal: !json && process.stdout.isTTY,
+    terminal: !json && process.stdin.isTTY && process.stdout.isTTY ? new Terminal() : undefined,
+    screen,
+    createRenderer: (name, local) =>
+      json
+        ? new JsonRenderer(output, name)
+        : new HumanRenderer(new LabelledOutput(output, labels, name), local),
+    failed,
+  });
+  const change = (file: ReadonlyMap<string, NamedTunnel>): Promise<Changes> => {
+    const chosen = new Map([...file].filter(([name]) => names === undefined || names.includes(name)));
+    labels.names = chosen.keys();
+    return fleet.change(chosen);
+  };
+  const reloads = new Reloads(path, change, screen);
+  const start = (): void => {
+    screen.starting(path, names ?? [...first.keys()]);
+    void reloads.begin(first);
+  };
+  const running = {
+    start,
+    end: () => fleet.end(),
+    ended: fleet.ended,
+    get isClosing() {
+      return fleet.isClosing;
+    },
+  };
+  // A terminal that goes away ends what was started in it. Service managers have the signal for reloads.
+  const hasTerminal = process.stdin.isTTY || process.stdout.isTTY;
+  const status = await runUntilEnded(running, output, hasTerminal ? undefined : () => void reloads.now());
+  reloads.close();
+  return status;
+}

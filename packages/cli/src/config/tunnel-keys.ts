@@ -1,0 +1,125 @@
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { Command, Option } from "commander";
+import type { ConfigRules } from "mcp-tunnel-config";
+import { unusable } from "mcp-tunnel-protocol";
+import { optionKey } from "mcp-tunnel-shared/command";
+import { parseLocal } from "../options/flags.js";
+import type { LocalService } from "../options/flags.js";
+import { addTunnelOptions, readTunnelOptions } from "../options/tunnel-options.js";
+import type { TunnelSettings } from "../options/tunnel-options.js";
+
+/** What an option takes of a variable, if a config file says nothing of it: which relay, and who asks it. */
+const ofEnvironment = ["relay", "proxy", "token", "token-file"];
+
+/** Options that say what a tunnel is, and so cannot hold for several. */
+const ofOneTunnel = ["local", "command", "mcp-config", "server", "subdomain"];
+
+/** Options that a command line needs, and a file does not. */
+const ofCommandLine = ["stdio", "drop-origin"];
+
+/** Options that take several values. */
+const repeatable = ["command", "server", "visitor-key", "visitor-user", "allow-ip", "allow-email"];
+
+/** Options whose value is the path of a file. */
+const paths = [
+  "token-file",
+  "visitor-key-file",
+  "visitor-user-file",
+  "oidc-client-secret-file",
+  "mcp-config",
+];
+
+/** What people try who know the command line, or other programs. */
+const hints = {
+  ...Object.fromEntries(["port", "url", "target", "addr"].map((name) => [name, "did you mean 'local'?"])),
+  servers: "did you mean 'server'?",
+  name: "did you mean 'subdomain'?",
+  stdio: "a server on stdio is there by its 'command'",
+  "drop-origin": "write 'origin: drop'",
+  ...Object.fromEntries(
+    ["inspect", "record", "json"].map((name) => [name, `--${name} is an option of mcp-tunnel-client start`]),
+  ),
+};
+
+/** The options of one map of the file, with their values. */
+export type Values = ReadonlyMap<Option, unknown>;
+
+function tunnelOptions(): Option[] {
+  const { options } = addTunnelOptions(new Command());
+  return [
+    new Option("--local <service>").argParser(parseLocal),
+    new Option("--command <words>").argParser((word: string, others: string[] | undefined) => [
+      ...(others ?? []),
+      word,
+    ]),
+    ...options.filter((option) => !ofCommandLine.includes(option.name())),
+  ];
+}
+
+function rulesFor(isOfOne: boolean): ConfigRules<Option> {
+  const hintsOfDefaults = Object.fromEntries(ofOneTunnel.map((name) => [name, "each tunnel has its own"]));
+  return {
+    options: tunnelOptions().filter((option) => isOfOne || !ofOneTunnel.includes(option.name())),
+    isRepeatable: (option) => repeatable.includes(option.name()),
+    hints: isOfOne ? hints : { ...hints, ...hintsOfDefaults },
+  };
+}
+
+/** The keys of a tunnel. */
+export const tunnelRules = rulesFor(true);
+/** The keys of what holds for all tunnels that say nothing else. */
+export const defaultRules = rulesFor(false);
+
+/**
+ * The settings that the file has for the tunnel `name`. Its own keys win over the defaults, and these over
+ * variables. Variables say only which relay is meant and who asks it: they are often set for another tunnel.
+ * Relative paths begin at `folder`, that of the file.
+ * @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read.
+ */
+export function tunnelSettings(name: string, own: Values, defaults: Values, folder: string): TunnelSettings {
+  const all = [...defaults, ...own].map(([option]) => option.name());
+  const command = addTunnelOptions(new Command()).exitOverride();
+  const hasToken = all.includes("token") || all.includes("token-file");
+  for (const option of command.options) {
+    const isGiven = all.includes(option.name()) || (hasToken && option.name().startsWith("token"));
+    if (isGiven || !ofEnvironment.includes(option.name())) delete option.envVar;
+  }
+  command.parse([], { from: "user" });
+  for (const [values, source] of [
+    [defaults, "defaults"],
+    [own, "config"],
+  ] as const) {
+    for (const [option, value] of values) {
+      const given = paths.includes(option.name()) ? pathIn(folder, value as string) : value;
+      command.setOptionValueWithSource(optionKey(option.name()), given, source);
+    }
+  }
+  const { local, command: words, mcpConfig } = command.opts<Served>();
+  if ([local, words, mcpConfig].filter((served) => served !== undefined).length !== 1) {
+    throw unusable("a tunnel has one of the keys local, command and mcp-config", {
+      options: ["local", "command", "mcp-config"],
+    });
+  }
+  if (words?.length === 1 && /\s/.test(words[0] as string)) {
+    throw unusable("command: has to be a list, such as [npx, -y, server]", { options: ["command"] });
+  }
+  // Variables have no say.
+  command.setOptionValueWithSource("stdio", words !== undefined, "config");
+  command.setOptionValueWithSource("dropOrigin", false, "defaults");
+  if (command.getOptionValue("subdomain") === undefined) {
+    command.setOptionValueWithSource("subdomain", name, "defaults");
+  }
+  return readTunnelOptions(command, { local, serverCommand: words });
+}
+
+interface Served {
+  readonly local?: LocalService;
+  readonly command?: readonly string[];
+  readonly mcpConfig?: string;
+}
+
+/** No shell stands between the file and the command to know what `~` is. */
+function pathIn(folder: string, path: string): string {
+  return path.startsWith("~/") ? join(homedir(), path.slice(2)) : resolve(folder, path);
+}

@@ -1,0 +1,141 @@
+import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { linesOf, readOptionMap, readYamlFile } from "mcp-tunnel-config";
+import type { Problem, YamlFile } from "mcp-tunnel-config";
+import { TunnelError, unusable } from "mcp-tunnel-protocol";
+import { checkSubdomain, registerUrl } from "mcp-tunnel-client/options";
+import type { TunnelSettings } from "../options/tunnel-options.js";
+import { defaultRules, tunnelRules, tunnelSettings } from "./tunnel-keys.js";
+import type { Values } from "./tunnel-keys.js";
+
+/** A tunnel of the config file. Two that are deeply equal are the same tunnel. */
+export interface NamedTunnel {
+  readonly name: string;
+  readonly settings: TunnelSettings;
+  /** What stands in the config file of its MCP servers, if there is one. */
+  readonly mcpConfig: string | undefined;
+}
+
+/** What stands in a config file. */
+export interface TunnelsFile {
+  /** The tunnels without mistakes. */
+  readonly tunnels: ReadonlyMap<string, NamedTunnel>;
+  readonly problems: readonly Problem[];
+  /** The mistake of a tunnel that an error is about, with its line. */
+  problemOf(name: string, error: TunnelError): Problem;
+}
+
+/**
+ * Reads a config file, and the files that it names.
+ * @throws TunnelError `invalid_option` if it is no YAML, `unavailable` when it cannot be read.
+ */
+export function readTunnelsFile(path: string): TunnelsFile {
+  const file = readYamlFile(path);
+  const problems = keyProblems(file);
+  const defaults = readOptionMap(file, ["defaults"], defaultRules);
+  problems.push(...defaults.problems);
+  const tunnels = new Map<string, NamedTunnel>();
+  const problemOf = (name: string, error: TunnelError): Problem => locate(file, name, error);
+  for (const { name } of file.entriesAt(["tunnels"]) ?? []) {
+    const own = readOptionMap(file, ["tunnels", name], tunnelRules);
+    problems.push(...own.problems);
+    if (own.problems.length > 0) continue;
+    try {
+      tunnels.set(name, readTunnel(name, own.values, defaults.values, path));
+    } catch (error) {
+      if (!(error instanceof TunnelError)) throw error;
+      problems.push(problemOf(name, error));
+    }
+  }
+  problems.push(...doubleProblems([...tunnels.values()], problemOf));
+  return { tunnels, problems, problemOf };
+}
+
+/** Mistakes in the outline of the file. */
+function keyProblems(file: YamlFile): Problem[] {
+  const entries = file.entriesAt([]);
+  if (entries === undefined) {
+    return [{ line: 1, message: "the file has to be a list of 'name: value' lines" }];
+  }
+  const problems = entries
+    .filter(({ name }) => name !== "defaults" && name !== "tunnels")
+    .map(({ name, line }) => ({
+      line,
+      message: `unknown key '${name}'; the file has the keys 'defaults' and 'tunnels'`,
+    }));
+  const tunnels = file.entriesAt(["tunnels"]);
+  if (tunnels === undefined) {
+    const message = "tunnels has to be a list of 'name:' lines, with the keys of each tunnel below";
+    problems.push({ line: file.lineOfKey([], "tunnels"), message });
+  } else if (tunnels.length === 0 && problems.length === 0) {
+    // A file that an editor is about to write is empty.
+    problems.push({ line: 1, message: "there is no tunnel below 'tunnels'" });
+  }
+  return problems;
+}
+
+/** @throws TunnelError */
+function readTunnel(name: string, own: Values, defaults: Values, path: string): NamedTunnel {
+  if (!/^[\w.-]{1,63}$/.test(name)) {
+    throw unusable("the name of a tunnel has 1 to 63 letters, digits, dots, hyphens and underscores");
+  }
+  const settings = tunnelSettings(name, own, defaults, dirname(path));
+  if (settings.client.subdomain === name) checkOwnName(name);
+  const servers = settings.mcp?.servers;
+  return { name, settings, mcpConfig: servers?.form === "config" ? textOf(servers.file) : undefined };
+}
+
+/** @throws TunnelError if the relay could not take the name of the tunnel for its own. */
+function checkOwnName(name: string): void {
+  try {
+    checkSubdomain(name);
+  } catch (error) {
+    if (!(error instanceof TunnelError)) throw error;
+    throw unusable(`${error.message}: the tunnel needs a 'subdomain'`, { cause: error });
+  }
+}
+
+/** @throws TunnelError `unavailable`. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const message = `cannot read --mcp-config: ${(error as Error).message}`;
+    throw new TunnelError("unavailable", message, { cause: error, options: ["mcp-config"], file: path });
+  }
+}
+
+/** Two tunnels of one name at one relay would evict one another. */
+function doubleProblems(
+  tunnels: readonly NamedTunnel[],
+  problemOf: (name: string, error: TunnelError) => Problem,
+): Problem[] {
+  const seen = new Map<string, string>();
+  return tunnels.flatMap(({ name, settings: { client } }) => {
+    const key = JSON.stringify([placeOf(client.relayUrl), client.subdomain?.toLowerCase()]);
+    const other = seen.get(key);
+    seen.set(key, name);
+    if (other === undefined) return [];
+    const message = `'${client.subdomain}' at ${client.relayUrl} is already the name of the tunnel '${other}'`;
+    return [problemOf(name, unusable(message, { options: ["subdomain"] }))];
+  });
+}
+
+/** The relay as one text, however its URL is written. A URL that is none is told elsewhere. */
+function placeOf(relayUrl: string): string {
+  try {
+    return registerUrl(relayUrl);
+  } catch {
+    return relayUrl;
+  }
+}
+
+/** The error names the options; they stand with the tunnel, or in the defaults. */
+function locate(file: YamlFile, name: string, error: TunnelError): Problem {
+  const places = [["tunnels", name], ["defaults"]];
+  // Errors about the MCP config name the library's option, or none.
+  const own = error.options?.filter((option) => option !== "servers") ?? [];
+  const options = own.length > 0 || error.file === undefined ? own : ["mcp-config"];
+  const lines = places.flatMap((path) => linesOf(file, path, { options }).slice(-1));
+  return { line: lines[0] ?? file.lineOfKey(["tunnels"], name), message: `${name}: ${error.message}` };
+}

@@ -1,0 +1,167 @@
+import { isDeepStrictEqual } from "node:util";
+import { TunnelError } from "mcp-tunnel-protocol";
+import type { NamedTunnel } from "../config/tunnels-file.js";
+import { exitStatus } from "../options/exit-status.js";
+import type { Changes, FleetScreen } from "../render/fleet-screen.js";
+import type { Renderer } from "../render/renderer.js";
+import { CommandTunnel } from "./command-tunnel.js";
+import type { TunnelContext } from "./command-tunnel.js";
+
+/** What the tunnels of a config file need of the command that runs them. */
+export interface FleetContext extends Omit<TunnelContext, "createRenderer" | "tunnel"> {
+  readonly screen: FleetScreen;
+  /** `local`: what the tunnel serves, as a person would name it. */
+  createRenderer(tunnel: string, local: string): Renderer;
+  /** Tells why a tunnel has ended, and returns the exit status for that. */
+  failed(error: TunnelError, renderer: Pick<Renderer, "failed">): number;
+}
+
+interface Member {
+  readonly config: NamedTunnel;
+  readonly tunnel: CommandTunnel;
+}
+
+type Tunnels = ReadonlyMap<string, NamedTunnel>;
+
+/**
+ * The tunnels of a config file, in one process. Each ends for itself. The fleet has ended when all have, and
+ * its exit status is that of the first tunnel that has failed.
+ */
+export class Fleet {
+  readonly #context: FleetContext;
+  /** The tunnels that the file has, and that have not ended. */
+  readonly #members = new Map<string, Member>();
+  /** All that is not closed: also tunnels that give way to a changed one, or are gone from the file. */
+  readonly #open = new Set<CommandTunnel>();
+  /** Exit statuses by tunnel, in the order of the failures. */
+  readonly #failures = new Map<string, number>();
+  #isClosing = false;
+  /** Changes come one after the other. */
+  #changing: Promise<unknown> = Promise.resolve();
+  #changes = 0;
+  readonly ended: Promise<number>;
+  #resolveEnded!: (status: number) => void;
+
+  constructor(context: FleetContext) {
+    this.#context = context;
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+  }
+
+  get isClosing(): boolean {
+    return this.#isClosing;
+  }
+
+  /** Asks all tunnels to end: open requests may finish. A second call cuts them. */
+  end(): void {
+    const isFirst = !this.#isClosing;
+    this.#isClosing = true;
+    // Tunnels that are ending already have been asked once, and a second time would cut them.
+    for (const tunnel of this.#open) if (!isFirst || !tunnel.isClosing) tunnel.end();
+    this.#checkEnd();
+  }
+
+  /**
+   * Makes the tunnels those of the file. Those that are new, have failed or have other settings are started,
+   * and those that are gone end. All others are not touched. A tunnel with other settings takes over from
+   * its predecessor, whose open requests may finish. If it cannot be opened, the predecessor goes on.
+   */
+  change(tunnels: Tunnels): Promise<Changes> {
+    this.#changes += 1;
+    const changed = this.#changing.then(async () => {
+      try {
+        return await this.#change(tunnels);
+      } finally {
+        this.#changes -= 1;
+        this.#checkEnd();
+      }
+    });
+    this.#changing = changed.catch(() => {});
+    return changed;
+  }
+
+  async #change(tunnels: Tunnels): Promise<Changes> {
+    const changes = { started: [] as string[], restarted: [] as string[], ended: [] as string[] };
+    for (const [name, { tunnel }] of this.#members) {
+      if (tunnels.has(name)) continue;
+      this.#leave(name, tunnel);
+      changes.ended.push(name);
+    }
+    for (const name of this.#failures.keys()) if (!tunnels.has(name)) this.#failures.delete(name);
+    const due = [...tunnels.values()].filter(
+      (config) => !isDeepStrictEqual(this.#members.get(config.name)?.config, config),
+    );
+    // An OpenID provider may take its time to answer, and the others need not wait for it.
+    await Promise.all(
+      due.map(async (config) => {
+        const { name } = config;
+        const tunnel = await this.#openTunnel(config);
+        if (tunnel === undefined) return;
+        const before = this.#members.get(name)?.tunnel;
+        // The client of the predecessor says that it leaves, so the relay gives the name away without evicting
+        // it. That message is on its way before the connection of the new client is made.
+        if (before !== undefined) this.#leave(name, before);
+        this.#failures.delete(name);
+        this.#members.set(name, { config, tunnel });
+        tunnel.start();
+        (before === undefined ? changes.started : changes.restarted).push(name);
+      }),
+    );
+    return changes;
+  }
+
+  /** Undefined if it cannot be opened, which has been told, or if all is about to end. */
+  async #openTunnel({ name, settings }: NamedTunnel): Promise<CommandTunnel | undefined> {
+    if (this.#isClosing) return undefined;
+    let renderer: Renderer | undefined;
+    try {
+      const tunnel = await CommandTunnel.open(settings, {
+        ...this.#context,
+        tunnel: name,
+        createRenderer: (local) => (renderer = this.#context.createRenderer(name, local)),
+      });
+      this.#open.add(tunnel);
+      void this.#follow(name, tunnel);
+      // A signal came meanwhile. A client that was not started ends at once.
+      if (!this.#isClosing) return tunnel;
+      tunnel.end();
+    } catch (error) {
+      if (!(error instanceof TunnelError)) throw error;
+      renderer ??= this.#context.createRenderer(name, name);
+      if (this.#members.has(name)) {
+        this.#context.failed(error, renderer);
+        renderer.warn("config", "the tunnel goes on with the settings that it had");
+      } else this.#failed(name, error, renderer);
+    }
+    return undefined;
+  }
+
+  /** A tunnel that is no member any more: its end is no failure. */
+  #leave(name: string, tunnel: CommandTunnel): void {
+    this.#members.delete(name);
+    tunnel.end(false);
+  }
+
+  async #follow(name: string, tunnel: CommandTunnel): Promise<void> {
+    const error = await tunnel.ended;
+    const isMember = this.#members.get(name)?.tunnel === tunnel;
+    if (isMember) this.#members.delete(name);
+    if (isMember && error !== undefined) this.#failed(name, error, tunnel.renderer);
+    await tunnel.close();
+    this.#open.delete(tunnel);
+    this.#checkEnd();
+  }
+
+  #failed(name: string, error: TunnelError, renderer: Renderer): void {
+    this.#failures.set(name, this.#context.failed(error, renderer));
+    const others = this.#members.size;
+    if (others > 0 && !this.#isClosing) this.#context.screen.goingOn(name, others);
+  }
+
+  #checkEnd(): void {
+    if (this.#open.size > 0 || this.#changes > 0) return;
+    const [first = exitStatus.ended] = this.#failures.values();
+    this.#resolveEnded(first);
+  }
+}
