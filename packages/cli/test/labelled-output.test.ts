@@ -52,7 +52,7 @@ it("the lines of one tunnel have no label, until there is a second one", () => {
   expect(output.columns).toBe(80);
   labels.names = ["web", "api"];
   output.err("b");
-  expect(output.label).toEqual({ text: "web", screen });
+  expect(output.label).toEqual({ text: "web", plain: screen });
   expect(output.columns).toBe(76);
   expect(screen.lines).toEqual(["a", "web b"]);
 });

@@ -38,37 +38,37 @@ export class Labels {
 
 /** The output of one tunnel of several: each line begins with its name. */
 export class LabelledOutput implements Output {
-  readonly #screen: Output;
+  readonly #plain: Output;
   readonly #labels: Labels;
   readonly #name: string;
   readonly #colors: ReturnType<typeof picocolors.createColors>;
 
-  constructor(screen: Output, labels: Labels, name: string) {
-    this.#screen = screen;
+  constructor(plain: Output, labels: Labels, name: string) {
+    this.#plain = plain;
     this.#labels = labels;
     this.#name = name;
-    this.#colors = picocolors.createColors(screen.colors);
+    this.#colors = picocolors.createColors(plain.colors);
   }
 
   get colors(): boolean {
-    return this.#screen.colors;
+    return this.#plain.colors;
   }
 
   get columns(): number | undefined {
-    const { columns } = this.#screen;
+    const { columns } = this.#plain;
     return columns === undefined || !this.#labels.isShown ? columns : columns - this.#labels.width;
   }
 
   get label(): Label | undefined {
-    return this.#labels.isShown ? { text: this.#name, screen: this.#screen } : undefined;
+    return this.#labels.isShown ? { text: this.#name, plain: this.#plain } : undefined;
   }
 
   out(line: string): void {
-    this.#screen.out(this.#labelled(line));
+    this.#plain.out(this.#labelled(line));
   }
 
   err(line: string): void {
-    this.#screen.err(this.#labelled(line));
+    this.#plain.err(this.#labelled(line));
   }
 
   #labelled(line: string): string {

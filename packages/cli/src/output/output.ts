@@ -6,7 +6,7 @@ export interface Output {
   /** The width of the terminal to which `out` goes. Undefined if there is none. */
   readonly columns?: number | undefined;
   /**
-   * Where several tunnels share a screen: whose lines these are, and the screen without that label, for lines
+   * Where several tunnels share an output: whose lines these are, and the output without that label, for lines
    * that are pasted. Undefined: there is one tunnel.
    */
   readonly label?: Label | undefined;
@@ -14,7 +14,7 @@ export interface Output {
 
 export interface Label {
   readonly text: string;
-  readonly screen: Output;
+  readonly plain: Output;
 }
 
 /** The output of a whole process. */

@@ -159,8 +159,8 @@ export class HumanRenderer implements Renderer {
   }
 
   /** Where lines go that are pasted, or stand below such ones. */
-  get #screen(): Output {
-    return this.#output.label?.screen ?? this.#output;
+  get #plain(): Output {
+    return this.#output.label?.plain ?? this.#output;
   }
 
   #banner(
@@ -171,16 +171,16 @@ export class HumanRenderer implements Renderer {
     const { bold, cyan, dim } = this.#colors;
     const addresses = addressesOf(tunnel, places);
     const urls = places.length === 0 ? [tunnel.url] : addresses.map(({ url }) => url);
-    this.#screen.out("");
+    this.#plain.out("");
     const { label } = this.#output;
-    if (label !== undefined) this.#screen.out(`  ${bold(printable(label.text))}`);
-    for (const url of urls) this.#screen.out(`  ${bold(cyan(printable(url)))}`);
-    this.#screen.out(`  ${dim(`-> ${printable(this.#local)}`)}`);
-    if (this.#inspectorUrl !== undefined) this.#screen.out(this.#inspectorLine(this.#inspectorUrl));
+    if (label !== undefined) this.#plain.out(`  ${bold(printable(label.text))}`);
+    for (const url of urls) this.#plain.out(`  ${bold(cyan(printable(url)))}`);
+    this.#plain.out(`  ${dim(`-> ${printable(this.#local)}`)}`);
+    if (this.#inspectorUrl !== undefined) this.#plain.out(this.#inspectorLine(this.#inspectorUrl));
     if (this.#recordedFile !== undefined) {
-      this.#screen.out(`  ${dim(`Recording ${printable(this.#recordedFile)}`)}`);
+      this.#plain.out(`  ${dim(`Recording ${printable(this.#recordedFile)}`)}`);
     }
-    this.#screen.out("");
+    this.#plain.out("");
     if (auth !== undefined) this.#ready(auth, addresses, tunnel);
     else if (places.length > 0) this.#open(addresses);
     // What looks like a success is what stays in view.
@@ -195,17 +195,17 @@ export class HumanRenderer implements Renderer {
     const { bold } = this.#colors;
     const lines = [...hostLines(auth, addresses, url), ...againLines(auth, subdomain)];
     for (const { text, isValue } of lines) {
-      this.#screen.out(isValue ? bold(printable(text)) : printable(text));
+      this.#plain.out(isValue ? bold(printable(text)) : printable(text));
     }
   }
 
   /** Everybody may use the MCP servers. */
   #open(addresses: readonly McpAddress[]): void {
-    for (const line of addresses.flatMap((address) => addLines(address))) this.#screen.out(printable(line));
-    this.#screen.out("");
+    for (const line of addresses.flatMap((address) => addLines(address))) this.#plain.out(printable(line));
+    this.#plain.out("");
     const what = addresses.length === 1 ? "this URL can use the server" : "a URL can use its server";
-    this.#screen.out(this.#colors.yellow(`Everybody who knows or guesses ${what} with your rights.`));
-    this.#screen.out("");
+    this.#plain.out(this.#colors.yellow(`Everybody who knows or guesses ${what} with your rights.`));
+    this.#plain.out("");
   }
 
   #inspectorLine(url: string): string {
