@@ -19,7 +19,7 @@ import { runUntilEnded } from "./run.js";
  * for mistakes in the file, or `unavailable` if it cannot be read.
  */
 export async function startCommand(args: readonly string[], output: CommandOutput): Promise<number> {
-  const { names, config, json } = parseStart(args);
+  const { names, config, waitForRelay, json } = parseStart(args);
   const path = findConfigFile(config);
   // The client is loaded when it is needed: most mistakes show before.
   const { Fleet } = await import("../tunnel/fleet.js");
@@ -44,7 +44,11 @@ export async function startCommand(args: readonly string[], output: CommandOutpu
     failed,
   });
   const change = (file: ReadonlyMap<string, NamedTunnel>): Promise<Changes> => {
-    const chosen = new Map([...file].filter(([name]) => names === undefined || names.includes(name)));
+    const chosen = new Map(
+      [...file]
+        .filter(([name]) => names === undefined || names.includes(name))
+        .map(([name, tunnel]) => [name, waitForRelay ? waiting(tunnel) : tunnel]),
+    );
     labels.names = chosen.keys();
     return fleet.change(chosen);
   };
@@ -66,4 +70,10 @@ export async function startCommand(args: readonly string[], output: CommandOutpu
   const status = await runUntilEnded(running, output, hasTerminal ? undefined : () => void reloads.now());
   reloads.close();
   return status;
+}
+
+/** The tunnel, which goes on trying for its first connection. */
+function waiting(tunnel: NamedTunnel): NamedTunnel {
+  const { settings } = tunnel;
+  return { ...tunnel, settings: { ...settings, client: { ...settings.client, waitForRelay: true } } };
 }

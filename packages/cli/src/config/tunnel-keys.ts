@@ -3,7 +3,6 @@ import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import type { ConfigRules } from "mcp-tunnel-config";
 import { unusable } from "mcp-tunnel-protocol";
-import { optionKey } from "mcp-tunnel-shared/command";
 import { parseLocal } from "../options/flags.js";
 import type { LocalService } from "../options/flags.js";
 import { addTunnelOptions, readTunnelOptions } from "../options/tunnel-options.js";
@@ -92,7 +91,7 @@ export function tunnelSettings(name: string, own: Values, defaults: Values, fold
   ] as const) {
     for (const [option, value] of values) {
       const given = paths.includes(option.name()) ? pathIn(folder, value as string) : value;
-      command.setOptionValueWithSource(optionKey(option.name()), given, source);
+      command.setOptionValueWithSource(option.attributeName(), given, source);
     }
   }
   const { local, command: words, mcpConfig } = command.opts<Served>();

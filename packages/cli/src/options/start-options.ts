@@ -12,6 +12,7 @@ export interface StartOptions {
   readonly names: readonly string[] | undefined;
   /** The config file; undefined: it is looked for. */
   readonly config: string | undefined;
+  readonly waitForRelay: boolean;
   readonly json: boolean;
   readonly inspect: InspectOptions | undefined;
 }
@@ -40,6 +41,7 @@ Exit status: that of the first tunnel that failed (mcp-tunnel-client --help), or
 interface Flags extends InspectFlags {
   all?: true;
   config?: string;
+  waitForRelay?: true;
   json?: boolean;
 }
 
@@ -67,6 +69,12 @@ export function parseStart(args: readonly string[]): StartOptions {
     })
     .addOption(new Option("--all", "start all tunnels of the file"))
     .addOption(configOption())
+    .addOption(
+      new Option(
+        "--wait-for-relay",
+        "go on trying for the first connection of each tunnel, also without hope",
+      ),
+    )
     .addOption(new Option("--json", "print one JSON object per event"));
   addInspectOptions(command).parse(args, { from: "user" });
   const flags = command.opts<Flags>();
@@ -78,6 +86,7 @@ export function parseStart(args: readonly string[]): StartOptions {
   return {
     names: flags.all === true ? undefined : names,
     config: flags.config,
+    waitForRelay: flags.waitForRelay === true,
     json,
     inspect: readInspectOptions(flags, command, !json && process.stdout.isTTY),
   };
