@@ -1,12 +1,13 @@
 import { CommanderError } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { printable, printableLines } from "mcp-tunnel-shared";
-import { endWithReader, letHeapGrow } from "mcp-tunnel-shared/command";
+import { dropEmptyVariables, endWithReader, letHeapGrow } from "mcp-tunnel-shared/command";
 import { exitStatus } from "./options/exit-status.js";
 import type { CommandOutput } from "./output/output.js";
 import { TerminalOutput } from "./output/terminal-output.js";
 
 letHeapGrow();
+dropEmptyVariables();
 
 const output = new TerminalOutput();
 

@@ -61,6 +61,11 @@ describe("mistakes on the command line", () => {
     [["3000"], /MCP_TUNNEL_JSON must be true or false/, { MCP_TUNNEL_RELAY: "x", MCP_TUNNEL_JSON: "maybe" }],
     [
       ["3000"],
+      /MCP_TUNNEL_CLIENT_JSON must be true or false/,
+      { MCP_TUNNEL_RELAY: "x", MCP_TUNNEL_CLIENT_JSON: "maybe", MCP_TUNNEL_JSON: "on" },
+    ],
+    [
+      ["3000"],
       /MCP_TUNNEL_SHUTDOWN_GRACE.*number with a unit/s,
       { MCP_TUNNEL_RELAY: "x", MCP_TUNNEL_SHUTDOWN_GRACE: "x" },
     ],
@@ -71,15 +76,30 @@ describe("mistakes on the command line", () => {
     ],
     [
       ["3000"],
+      /'port' from env 'MCP_TUNNEL_CLIENT_FORWARDED_HEADERS' is invalid/,
+      {
+        MCP_TUNNEL_RELAY: "x",
+        MCP_TUNNEL_CLIENT_FORWARDED_HEADERS: "port",
+        MCP_TUNNEL_FORWARDED_HEADERS: "all",
+      },
+    ],
+    [
+      ["3000"],
+      /MCP_TUNNEL_TOKEN and MCP_TUNNEL_CLIENT_TOKEN_FILE exclude each other/,
+      { MCP_TUNNEL_RELAY: "x", MCP_TUNNEL_TOKEN: "t", MCP_TUNNEL_CLIENT_TOKEN_FILE: "f" },
+    ],
+    [
+      ["3000"],
       /'a b' from env 'MCP_TUNNEL_HOST_HEADER' is invalid/,
       { MCP_TUNNEL_RELAY: "x", MCP_TUNNEL_HOST_HEADER: "a b" },
     ],
     [
       ["3000"],
-      /cannot read MCP_TUNNEL_TOKEN_FILE: ENOENT/,
-      { MCP_TUNNEL_RELAY: "x", MCP_TUNNEL_TOKEN_FILE: "no-such-file" },
+      /cannot read MCP_TUNNEL_CLIENT_TOKEN_FILE: ENOENT/,
+      { MCP_TUNNEL_RELAY: "x", MCP_TUNNEL_CLIENT_TOKEN_FILE: "no-such-file" },
     ],
-    [["3000"], /token is empty/, { MCP_TUNNEL_RELAY: "x", MCP_TUNNEL_TOKEN: "" }],
+    // An empty variable counts as none.
+    [["3000"], /no relay is given/, { MCP_TUNNEL_RELAY: "", MCP_TUNNEL_CLIENT_RELAY: "" }],
     [
       ["--inspect", "3000", "--relay", "x"],
       /such as 127\.0\.0\.1:3000\. If 3000 is the service, put it first: mcp-tunnel-client 3000 --inspect/,

@@ -2,11 +2,36 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { environmentName, optionDescription, type OptionValues, readSecret } from "../src/command/index.js";
+import {
+  dropEmptyVariables,
+  environmentName,
+  optionDescription,
+  type OptionValues,
+  readSecret,
+  sourceName,
+} from "../src/command/index.js";
 
 describe("an option", () => {
   it("has a variable of its name", () => {
     expect(environmentName("token-file")).toBe("MCP_TUNNEL_TOKEN_FILE");
+  });
+
+  it("is named as it was set: by the flag, or by the variable that was read", () => {
+    const from = (source: string, options: OptionValues["options"] = []): OptionValues => ({
+      getOptionValue: () => "x",
+      getOptionValueSource: () => source,
+      options,
+    });
+    const own = [{ name: () => "token-file", envVar: "MCP_TUNNEL_CLIENT_TOKEN_FILE" }];
+    expect(sourceName(from("cli", own), "token-file")).toBe("--token-file");
+    expect(sourceName(from("env", own), "token-file")).toBe("MCP_TUNNEL_CLIENT_TOKEN_FILE");
+    expect(sourceName(from("env"), "token-file")).toBe("MCP_TUNNEL_TOKEN_FILE");
+  });
+
+  it("is left out by a variable that is set and empty", () => {
+    const env = { MCP_TUNNEL_RELAY: "", MCP_TUNNEL_TOKEN: "t", OTHER: "" };
+    dropEmptyVariables(env);
+    expect(env).toEqual({ MCP_TUNNEL_TOKEN: "t", OTHER: "" });
   });
 
   it.each([

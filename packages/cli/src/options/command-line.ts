@@ -23,9 +23,11 @@ const description = `Gives a local MCP server, over HTTP or stdio, or any HTTP s
 The relay sends visitors' requests through one outgoing connection, so nothing on this machine has to be reachable. If that connection is lost, the client reconnects by itself.`;
 
 const epilogue = `
-Each option can also be set in the environment, as MCP_TUNNEL_ and its name:
-MCP_TUNNEL_TOKEN_FILE for --token-file. The command line wins. What is drawn
-for visitors, and what they were granted, is kept in MCP_TUNNEL_STATE_DIR.
+Each option can also be set in the environment, as MCP_TUNNEL_CLIENT_ and its
+name, or as MCP_TUNNEL_ and its name: MCP_TUNNEL_RELAY for --relay. The command
+line wins. MCP_TUNNEL_TOKEN_FILE is the relay's, and not read: --token-file is
+MCP_TUNNEL_CLIENT_TOKEN_FILE. What is drawn for visitors, and what they were
+granted, is kept in MCP_TUNNEL_STATE_DIR.
 
 Examples:
   Publish http://localhost:3000 under the name that goes with the token

@@ -6,10 +6,25 @@ import type { OptionValues } from "mcp-tunnel-shared/command";
 import type { TunnelClientOptions } from "mcp-tunnel-client";
 import { greatestHeadBytes, leastHeadBytes } from "mcp-tunnel-client/options";
 
+/**
+ * The options whose variable would mean two things. `MCP_TUNNEL_TOKEN_FILE` names the file of all the tokens
+ * that a relay takes, and `MCP_TUNNEL_CONFIG` the relay's config file.
+ */
+const optionsOfRelay = ["token-file", "config"];
+
+/**
+ * The variable that is read for an option: `MCP_TUNNEL_CLIENT_<OPTION>` if it is set, or else
+ * `MCP_TUNNEL_<OPTION>`, unless that is the relay's.
+ */
+export function clientVariable(option: string): string {
+  const own = environmentName(`client-${option}`);
+  return (process.env[own] ?? "") !== "" || optionsOfRelay.includes(option) ? own : environmentName(option);
+}
+
 /** An option that the environment can set, too. */
 export function option(flags: string, text: string): Option {
   const created = new Option(flags, text);
-  return created.env(environmentName(created.name()));
+  return created.env(clientVariable(created.name()));
 }
 
 /**
@@ -24,7 +39,7 @@ export function isOfTunnel(values: OptionValues, name: string): boolean {
 /** Whether a switch is on, by the command line, a config file or the environment. */
 export function isOn(name: "json" | "drop-origin" | "stdio", given: boolean | undefined): boolean {
   if (given !== undefined) return given;
-  const variable = environmentName(name);
+  const variable = clientVariable(name);
   const value = process.env[variable] ?? "";
   const isSet = readSwitch(value);
   if (isSet !== undefined) return isSet;

@@ -2,11 +2,11 @@ import { Option } from "commander";
 import type { Command } from "commander";
 import { unusable } from "mcp-tunnel-protocol";
 import { exactBytes, formatDuration } from "mcp-tunnel-shared";
-import { environmentName, sourceName } from "mcp-tunnel-shared/command";
+import { sourceName } from "mcp-tunnel-shared/command";
 import type { OptionValues } from "mcp-tunnel-shared/command";
 import type { ServiceOptions } from "mcp-tunnel-client";
 import type { StdioOptions } from "mcp-tunnel-stdio";
-import { isOn, option, readCount, readDuration, readSize } from "./flags.js";
+import { clientVariable, isOn, option, readCount, readDuration, readSize } from "./flags.js";
 
 /** The MCP servers that the command serves in place of a local HTTP service. */
 export interface McpOptions {
@@ -111,7 +111,7 @@ export function readMcpOptions(
 ): McpOptions | undefined {
   const isStdio = isOn("stdio", flags.stdio);
   const { mcpConfig: file, server: names } = flags;
-  const stdioName = flags.stdio === true ? "--stdio" : environmentName("stdio");
+  const stdioName = flags.stdio === true ? "--stdio" : clientVariable("stdio");
   const configName = sourceName(values, "mcp-config");
   if (command !== undefined && !isStdio) {
     throw unusable("a command after -- is for --stdio: add it", { options: ["stdio"] });

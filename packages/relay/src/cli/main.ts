@@ -1,11 +1,8 @@
 import { printableLines } from "mcp-tunnel-shared";
-import { endWithReader } from "mcp-tunnel-shared/command";
+import { dropEmptyVariables, endWithReader } from "mcp-tunnel-shared/command";
 import { createProgram, failureOf } from "./program.js";
 
-// A compose file leaves an option out by a variable that is set and empty.
-for (const [name, value] of Object.entries(process.env)) {
-  if (name.startsWith("MCP_TUNNEL_") && value === "") delete process.env[name];
-}
+dropEmptyVariables();
 
 // Lists and the help are no lines of the log, whose output looks after itself.
 endWithReader();

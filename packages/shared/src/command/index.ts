@@ -15,7 +15,14 @@ export type { DoctorReport, Examination, Finding, Step, StepLook, Verdict } from
 export { letHeapGrow } from "./heap.js";
 export { LineOutput } from "./line-output.js";
 export type { LineOutputOptions } from "./line-output.js";
-export { environmentName, optionDescription, optionKey, readSwitch, sourceName } from "./options.js";
+export {
+  dropEmptyVariables,
+  environmentName,
+  optionDescription,
+  optionKey,
+  readSwitch,
+  sourceName,
+} from "./options.js";
 export type { OptionValues } from "./options.js";
 export { readSecret } from "./secret.js";
 export { endWithReader } from "./standard-streams.js";

@@ -7,6 +7,15 @@ export interface OptionValues {
    * part of a config file that holds for several tunnels.
    */
   getOptionValueSource(key: string): string | undefined;
+  /** The options themselves. */
+  readonly options?: readonly NamedOption[];
+}
+
+/** The part of a commander `Option` that knows its names. */
+interface NamedOption {
+  name(): string;
+  /** The variable that is read for it. */
+  readonly envVar?: string | undefined;
 }
 
 /** The part of a commander `Option` that knows its own help. */
@@ -42,8 +51,18 @@ export function readSwitch(value: string): boolean | undefined {
  * otherwise.
  */
 export function sourceName(values: OptionValues, option: string): string {
-  const isVariable = values.getOptionValueSource(optionKey(option)) === "env";
-  return isVariable ? environmentName(option) : `--${option}`;
+  if (values.getOptionValueSource(optionKey(option)) !== "env") return `--${option}`;
+  return values.options?.find((one) => one.name() === option)?.envVar ?? environmentName(option);
+}
+
+/**
+ * Takes variables of ours that are set and empty out of the environment. A compose file leaves an option out
+ * by such a variable.
+ */
+export function dropEmptyVariables(env: NodeJS.ProcessEnv = process.env): void {
+  for (const [name, value] of Object.entries(env)) {
+    if (name.startsWith("MCP_TUNNEL_") && value === "") delete env[name];
+  }
 }
 
 /**
