@@ -210,6 +210,7 @@ export const packages = {
         "events.ts": "what the person who runs a gate is told of it",
         "grants.ts": "what OAuth keeps over restarts",
         "paths.ts": "the paths that the gate answers itself",
+        "proquints.ts": "words that are drawn and can be pronounced",
         "visit.ts": "a visitor's request, and what is decided about it",
       },
       { "options.ts": "what a gate takes" },

@@ -16,6 +16,7 @@ import { dirname, join } from "node:path";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
 import type { z } from "zod";
+import { stateFolder } from "./folder.js";
 
 // Files that nobody else may read, in folders that nobody else may change.
 //
@@ -237,8 +238,8 @@ function checkAccess(path: string, { uid, mode }: Stats, forbidden: number): voi
 }
 
 function unsafe(path: string, why: string): TunnelError {
-  const message = `${path} ${why}. MCP_TUNNEL_STATE_DIR can name a folder elsewhere`;
-  return new TunnelError("unavailable", message, { file: path });
+  const hint = path.startsWith(stateFolder()) ? ". MCP_TUNNEL_STATE_DIR can name a folder elsewhere" : "";
+  return new TunnelError("unavailable", `${path} ${why}${hint}`, { file: path });
 }
 
 function unavailable(what: string, path: string, error: unknown): TunnelError {

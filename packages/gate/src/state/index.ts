@@ -8,12 +8,13 @@
  *         passcode          the passcode that was drawn
  *         grants.json       what OAuth keeps over restarts
  *         holder            the client that runs the tunnel
+ *         name-<digest>     the name of a tunnel that asks for none, drawn or picked; one for each service
  *         asked/            what others have left for that client: grants to revoke, word of new keys
  *
  * No lock is needed, so none is left behind by a process that was killed:
  *
  * - `slot.json` and `grants.json` are written by the holder alone
- * - `key` and `passcode` are whole values: a draw creates them, a rotation replaces them
+ * - `key`, `passcode` and names are whole values: a draw creates them, a rotation or a choice replaces them
  * - files in `asked/` are created by others, and removed by the holder, which is its acknowledgement
  *
  * Every file is replaced in one step, so that a reader finds the old text or the new (files.ts). Of two
@@ -22,9 +23,12 @@
  * host.
  *
  * The parts: `folder.ts`, `files.ts` (who may read them, and how they are written), `slot.ts` (what a slot
- * is), `slot-file.ts`, `secret-files.ts`, `grant-file.ts`, `holder.ts`, `asked.ts`, `open-slot.ts` (for the
- * client that runs the tunnel), `others.ts` (for all other processes).
+ * is), `slot-file.ts`, `secret-files.ts`, `name-file.ts`, `grant-file.ts`, `holder.ts`, `asked.ts`, `open-slot.ts`
+ * (for the client that runs the tunnel), `others.ts` (for all other processes). The command keeps other files
+ * with secrets by the same rules, so `files.ts` is exported.
  */
+export { ensureFolder, readJson, writePrivate } from "./files.js";
+export { drawName, keepName, keptName } from "./name-file.js";
 export { hasSlot, openSlot } from "./open-slot.js";
 export { findSlots, listSlots, revoke, rotate } from "./others.js";
 export { readSecrets } from "./secret-files.js";

@@ -39,7 +39,11 @@ export async function writeSlotFile(slot: string, file: SlotFile): Promise<void>
 }
 
 /** A slot that was never used. @throws TunnelError `invalid_option` if the relay's URL is none. */
-export function newSlotFile({ relayUrl, token, subdomain }: SlotOptions): SlotFile {
+export function newSlotFile({
+  relayUrl,
+  token,
+  subdomain,
+}: Omit<SlotOptions, "onNotice" | "folder">): SlotFile {
   const isAsked = subdomain !== undefined;
   return {
     version: 1,
