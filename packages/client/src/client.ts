@@ -209,6 +209,10 @@ export class TunnelClient {
   }
 
   readonly #pick = async (patterns: readonly string[]): Promise<string> => {
+    if (this.#strictName !== undefined) {
+      const names = patterns.map((pattern) => `'${pattern}'`).join(", ") || "no name";
+      throw otherName(this.#strictName, `allows this token names like ${names}`);
+    }
     const pick = this.#options.pick ?? pickOnly;
     this.#isPicking = true;
     try {
@@ -237,8 +241,19 @@ export class TunnelClient {
     this.#starting = undefined;
   }
 
+  /** The name without which the client wants no tunnel. */
+  get #strictName(): string | undefined {
+    const { subdomain, strictSubdomain } = this.#options;
+    return strictSubdomain ? subdomain : undefined;
+  }
+
   /** Resumes the session that was lost (true), or opens a new one (false). */
   #adopt(registration: Registration): boolean {
+    const { subdomain: name } = registration.acknowledge;
+    // A relay takes names in lower case.
+    if (this.#strictName !== undefined && this.#strictName.toLowerCase() !== name.toLowerCase()) {
+      throw otherName(this.#strictName, `gives this token the name '${name}'`);
+    }
     const old = this.#tunnel;
     this.#tunnel = undefined;
     const { resumed } = registration.acknowledge;
@@ -465,6 +480,10 @@ const finalCodes: ReadonlySet<TunnelErrorCode> = new Set([
   "unsupported",
   "invalid_option",
 ]);
+
+function otherName(wanted: string, instead: string): TunnelError {
+  return new TunnelError("refused", `the relay does not give the name '${wanted}': it ${instead}`);
+}
 
 /** Whether another attempt cannot help, because the relay refused or the user has to decide. */
 function isFinal(error: TunnelError): boolean {

@@ -57,9 +57,15 @@ export interface TunnelClientOptions extends ServiceOptions {
    * The name to ask for. Default: the relay decides, or offers patterns to pick from. If the token allows
    * exactly one name, the relay gives that name, also if the client asks for another, and does not say so:
    * the client's `subdomain` is the name that it got. If the token allows several names, and not the one that
-   * was asked for, the relay offers them.
+   * was asked for, the relay offers them. See {@link strictSubdomain}.
    */
   subdomain?: string;
+  /**
+   * Whether the client wants {@link subdomain} or nothing. If the relay gives another name, or offers some,
+   * `start` rejects with `refused`, and no visitor has been served. The relay has evicted another client of
+   * the name that it gave by then. Default false.
+   */
+  strictSubdomain?: boolean;
   /**
    * What happens if another client has the name. `take` (default) takes the name: the other client is
    * evicted, and ends. `if_free` does not, and `start` rejects with `taken`. A name that the relay keeps for a
@@ -110,6 +116,7 @@ export interface ResolvedOptions extends ResolvedService {
   readonly proxyUrl: URL | undefined;
   readonly token: string;
   readonly subdomain: string | undefined;
+  readonly strictSubdomain: boolean;
   readonly claim: "take" | "if_free";
   readonly pick: PickSubdomain | undefined;
   readonly waitForRelay: boolean;
@@ -129,6 +136,7 @@ const shapes = {
   proxyUrl: textOrUrl.optional(),
   token: text().optional(),
   subdomain: text().optional(),
+  strictSubdomain: flag.optional(),
   claim: oneOf(["take", "if_free"]).optional(),
   pick: callback().optional(),
   waitForRelay: flag.optional(),
@@ -152,6 +160,7 @@ export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
     proxyUrl: resolveProxy(options.proxyUrl),
     token: resolveToken(options.token),
     subdomain: options.subdomain === undefined ? undefined : checkSubdomain(options.subdomain),
+    strictSubdomain: options.strictSubdomain ?? false,
     claim: options.claim ?? "take",
     pick: options.pick,
     waitForRelay: options.waitForRelay ?? false,

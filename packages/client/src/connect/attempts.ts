@@ -68,7 +68,8 @@ export class Attempts {
     try {
       resumed = this.#options.adopt(registration);
     } catch (error) {
-      const isOwn = error instanceof TunnelError && error.code === "invalid_option";
+      // The client does not want this tunnel, and the relay has done nothing wrong.
+      const isOwn = error instanceof TunnelError && ["invalid_option", "refused"].includes(error.code);
       if (isOwn) link.close(closeCodes.normal, "the client cannot serve at this URL");
       else link.close(closeCodes.protocolError, messageOf(error));
       // A listener that was told of the ended session may have stopped all attempts.
