@@ -282,6 +282,7 @@ export const packages = {
     knows: ["shared", "protocol", "config", "client", "stdio", "gate", "inspector"],
     layers: [
       {
+        credentials: "relays and the tokens for them, kept by a login",
         output: "where lines go: a terminal or a file",
         "version.ts": "the version of the package",
       },

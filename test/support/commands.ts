@@ -1,4 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { SharedSocket } from "./shared-socket.js";
@@ -23,6 +25,8 @@ export interface RunOptions {
   ownGroup?: boolean;
   /** A file descriptor of this process that the command gets as its descriptor 3. */
   fd?: number;
+  /** What the command reads on its standard input. Default: nothing. */
+  input?: string;
 }
 
 /** A process under test, with all its output. */
@@ -41,11 +45,18 @@ export class RunningCommand {
 
   constructor(command: string, args: readonly string[], options: RunOptions = {}) {
     this.child = spawn(command, args, {
-      stdio: ["ignore", "pipe", "pipe", ...(options.fd === undefined ? [] : [options.fd])],
+      stdio: [
+        options.input === undefined ? "ignore" : "pipe",
+        "pipe",
+        "pipe",
+        ...(options.fd === undefined ? [] : [options.fd]),
+      ],
       env: cleanEnvironment(options.env),
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       detached: options.ownGroup ?? false,
     });
+    // A command that does not want all of it has closed the pipe.
+    this.child.stdin?.on("error", () => {}).end(options.input);
     const kill = (): void => {
       this.child.kill("SIGKILL");
     };
@@ -214,9 +225,19 @@ export async function startClientCommand(
 }
 
 /** Runs the client command with these arguments alone: for tests of its flags. */
-export function runClient(args: readonly string[], env?: NodeJS.ProcessEnv): RunningCommand {
-  return new RunningCommand(process.execPath, [commands.client, ...args], env === undefined ? {} : { env });
+export function runClient(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  options: Pick<RunOptions, "input"> = {},
+): RunningCommand {
+  return new RunningCommand(process.execPath, [commands.client, ...args], {
+    env: { XDG_CONFIG_HOME: noConfig, ...env },
+    ...options,
+  });
 }
+
+/** A folder that is not there, in which no login of this machine's user is found. */
+export const noConfig = join(tmpdir(), "mcp-tunnel-test-without-config");
 
 /**
  * The environment without the variables that the commands read, so that the settings of this machine's user

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
-import { commands } from "./commands.js";
+import { commands, noConfig } from "./commands.js";
 
 /** A command at a terminal, as a person uses it. */
 export interface TerminalCommand {
@@ -31,7 +31,7 @@ export function runAtTerminal(
   const line = `stty rows 24 cols ${columns}; exec ${words.join(" ")}`;
   const child = spawn("script", ["--quiet", "--return", "--command", line, "/dev/null"], {
     stdio: ["pipe", "pipe", "inherit"],
-    env: { ...process.env, TERM: "xterm", NO_COLOR: "1", ...env },
+    env: { ...process.env, TERM: "xterm", NO_COLOR: "1", XDG_CONFIG_HOME: noConfig, ...env },
   });
   const exited = once(child, "close");
   let screen = "";

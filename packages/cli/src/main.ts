@@ -2,7 +2,7 @@ import { CommanderError } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { printable, printableLines } from "mcp-tunnel-shared";
 import { dropEmptyVariables, endWithReader, letHeapGrow } from "mcp-tunnel-shared/command";
-import { exitStatus } from "./options/exit-status.js";
+import { exitStatus, statusOf } from "./options/exit-status.js";
 import type { CommandOutput } from "./output/output.js";
 import { TerminalOutput } from "./output/terminal-output.js";
 
@@ -22,6 +22,9 @@ const commands: Readonly<Record<string, () => Promise<RunCommand>>> = {
   auth: async () => (await import("./commands/auth.js")).authCommand,
   config: async () => (await import("./commands/config.js")).configCommand,
   start: async () => (await import("./commands/start.js")).startCommand,
+  login: async () => (await import("./commands/login.js")).loginCommand,
+  logout: async () => (await import("./commands/logout.js")).logoutCommand,
+  whoami: async () => (await import("./commands/whoami.js")).whoamiCommand,
 };
 
 const serve = async (): Promise<RunCommand> => (await import("./commands/serve.js")).serveCommand;
@@ -36,17 +39,13 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/**
- * The exit status for a mistake. commander has printed its own mistakes, and help and version, which are
- * none. A file that cannot be read is a mistake too, but an OpenID provider that does not answer is none: the
- * same command may work another time.
- */
+/** The exit status for a mistake. commander has printed its own mistakes, and help and version. */
 function usageStatus(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.ended : exitStatus.usage;
   if (!(error instanceof TunnelError)) throw error;
   // The mistakes in a file are in lines.
   output.err(`error: ${(error.file === undefined ? printable : printableLines)(error.message)}`);
-  return error.code === "unavailable" && error.file === undefined ? exitStatus.failed : exitStatus.usage;
+  return statusOf(error);
 }
 
 // There is no await at the top of the module, because a bundle of one file is CommonJS, which does not allow

@@ -1,14 +1,15 @@
-import { Command } from "commander";
+import type { Command } from "commander";
 import { drawPasscode } from "mcp-tunnel-gate";
 import type { GrantInfo } from "mcp-tunnel-gate";
 import { findSlots, listSlots, readSecrets, revoke, rotate, secretKinds } from "mcp-tunnel-gate/state";
 import type { SecretKind, Secrets, SlotInfo, Taken } from "mcp-tunnel-gate/state";
 import { unusable } from "mcp-tunnel-protocol";
 import type { TunnelError } from "mcp-tunnel-protocol";
-import { oneLine, printable, printableJson } from "mcp-tunnel-shared";
+import { printable, printableJson } from "mcp-tunnel-shared";
 import { table } from "mcp-tunnel-shared/command";
 import { addressesOf, shellWord } from "../render/mcp-addresses.js";
 import { exitStatus } from "../options/exit-status.js";
+import { subcommand } from "../options/subcommand.js";
 import type { Output } from "../output/output.js";
 import { hostLines, short } from "../render/visitor-lines.js";
 
@@ -30,15 +31,7 @@ interface Common {
  * if there is no such tunnel or grant, or `unavailable` for files that cannot be read or written.
  */
 export async function authCommand(args: readonly string[], output: Output): Promise<number> {
-  const program = new Command("mcp-tunnel-client auth")
-    .description(description)
-    .helpOption("-h, --help", "print this help")
-    .helpCommand(false)
-    .exitOverride()
-    .configureOutput({
-      outputError: (text, write) =>
-        write(`${printable(oneLine(text))} (see mcp-tunnel-client auth --help)\n`),
-    });
+  const program = subcommand("auth", description);
   add(program, "show [name]", "show the key and the passcode that were drawn for a tunnel").action(
     (name: string | undefined, flags: Common) => show(slotOf(name, flags), flags, output),
   );

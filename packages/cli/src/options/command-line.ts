@@ -41,6 +41,12 @@ Examples:
     $ mcp-tunnel-client --stdio --relay https://tunnel.example.com \\
         -- npx -y @modelcontextprotocol/server-everything stdio
 
+  Keep relay and token, so that the port is enough; see them; forget them
+    $ mcp-tunnel-client login --relay https://tunnel.example.com
+    $ mcp-tunnel-client 3000
+    $ mcp-tunnel-client whoami
+    $ mcp-tunnel-client logout
+
   See again, renew and take back what lets visitors in
     $ mcp-tunnel-client auth --help
 
@@ -58,7 +64,7 @@ Exit status:
   1  the relay stayed away for --max-reconnect-time, or something else failed
   2  an option is wrong or missing, or a name has to be chosen with --subdomain
   3  the relay refused the token or the name, or its operator closed the tunnel
-  4  evicted: another client has taken the name`;
+  4  another client has the name: it has taken it, or --takeover leaves it`;
 
 interface Flags extends TunnelFlags, InspectFlags {
   json?: boolean;

@@ -1,8 +1,9 @@
 import type { Command } from "commander";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
-import { readSecret } from "mcp-tunnel-shared/command";
+import { readSecret, sourceName } from "mcp-tunnel-shared/command";
 import type { TunnelClientOptions } from "mcp-tunnel-client";
 import { registerUrl } from "mcp-tunnel-client/options";
+import { keptCredential } from "../credentials/credentials.js";
 import { environmentProxy } from "./environment-proxy.js";
 import { option } from "./flags.js";
 
@@ -15,7 +16,12 @@ export interface RelayFlags {
 /** Adds the flags that say which relay is meant, how it is reached, and by which token it knows the client. */
 export function addRelayOptions(command: Command): Command {
   return command
-    .addOption(option("--relay <url>", "the relay: an https, http, wss or ws URL; without a scheme, wss"))
+    .addOption(
+      option(
+        "--relay <url>",
+        "the relay: an https, http, wss or ws URL; without a scheme, wss. By default the one of the last login",
+      ),
+    )
     .addOption(
       option(
         "--proxy <url>",
@@ -23,7 +29,11 @@ export function addRelayOptions(command: Command): Command {
       ),
     )
     .addOption(
-      option("--token <token>", "the token that the relay knows; by default a random one, for open relays"),
+      option(
+        "--token <token>",
+        "the token that the relay knows; by default the one that login has kept for the relay, or else a " +
+          "random one, for open relays",
+      ),
     )
     .addOption(
       option("--token-file <path>", "read the token from a file, so that it is not in the process list"),
@@ -31,19 +41,65 @@ export function addRelayOptions(command: Command): Command {
 }
 
 /** The relay, the proxy on the way to it, and the token. */
-export type RelayOptions = Pick<TunnelClientOptions, "relayUrl" | "proxyUrl" | "token">;
+export interface RelayOptions {
+  readonly client: Pick<TunnelClientOptions, "relayUrl" | "proxyUrl" | "token">;
+  readonly token: TokenSource;
+}
+
+interface GivenToken {
+  readonly token: string;
+  /** The option or the variable. */
+  readonly by: string;
+}
+
+/** Where a token comes from. */
+export type TokenSource =
+  | { readonly kind: "given"; readonly by: string }
+  /** A login has kept it. */
+  | { readonly kind: "kept" }
+  /** There is none: a random one, which only open relays take. */
+  | { readonly kind: "none" };
+
+/**
+ * Reads the flags of {@link addRelayOptions}. The command line wins over the environment, and the environment
+ * over what a login has kept.
+ * @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read.
+ */
+export function readRelayOptions(flags: RelayFlags, command: Command): RelayOptions {
+  const given = readToken(command);
+  // What was kept is not read, and cannot be wrong, if it is not needed.
+  const kept = given === undefined || flags.relay === undefined ? keptCredential(flags.relay) : undefined;
+  const relayUrl = flags.relay ?? kept?.relay;
+  if (relayUrl === undefined) throw noRelay();
+  const token = given?.token ?? kept?.token;
+  const proxyUrl = proxyTo(relayUrl, flags);
+  return {
+    client: {
+      relayUrl,
+      ...(proxyUrl === undefined ? {} : { proxyUrl }),
+      ...(token === undefined ? {} : { token }),
+    },
+    token:
+      given === undefined ? { kind: kept === undefined ? "none" : "kept" } : { kind: "given", by: given.by },
+  };
+}
 
 /** @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read. */
-export function readRelayOptions(flags: RelayFlags, command: Command): RelayOptions {
-  const { relay } = flags;
-  if (relay === undefined) {
-    throw unusable("no relay is given: add --relay <url>, or set MCP_TUNNEL_RELAY", { options: ["relay"] });
-  }
+export function readToken(command: Command): GivenToken | undefined {
   const token = readSecret(command, "token", TunnelError);
-  const proxyUrl = flags.proxy ?? environmentProxy(registerUrl(relay));
-  return {
-    relayUrl: relay,
-    ...(proxyUrl === undefined ? {} : { proxyUrl }),
-    ...(token === undefined ? {} : { token }),
-  };
+  if (token === undefined) return undefined;
+  const isOfOption = command.getOptionValue("token") === token;
+  return { token, by: sourceName(command, isOfOption ? "token" : "token-file") };
+}
+
+/** The proxy on the way to a relay. @throws TunnelError `invalid_option`. */
+export function proxyTo(relayUrl: string, { proxy }: RelayFlags): string | undefined {
+  return proxy ?? environmentProxy(registerUrl(relayUrl));
+}
+
+export function noRelay(): TunnelError {
+  return unusable(
+    "no relay is given: add --relay <url>, set MCP_TUNNEL_RELAY, or keep one with mcp-tunnel-client login",
+    { options: ["relay"] },
+  );
 }

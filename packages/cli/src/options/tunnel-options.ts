@@ -19,7 +19,7 @@ import type { LocalService } from "./flags.js";
 import { addMcpOptions, readMcpOptions } from "./mcp-options.js";
 import type { McpFlags, McpOptions, SplitArguments } from "./mcp-options.js";
 import { addRelayOptions, readRelayOptions } from "./relay-options.js";
-import type { RelayFlags } from "./relay-options.js";
+import type { RelayFlags, TokenSource } from "./relay-options.js";
 import { addVisitorOptions, readVisitorOptions } from "./visitor-options.js";
 import type { VisitorFlags, VisitorOptions } from "./visitor-options.js";
 
@@ -34,11 +34,21 @@ export interface TunnelSettings {
   readonly visitors: VisitorOptions | undefined;
   /** Nobody has asked for it that everybody may visit. */
   readonly isOpenByDefault: boolean;
+  /** Where the relay's token comes from. */
+  readonly token: TokenSource;
+  readonly takeover: Takeover;
 }
+
+const takeovers = ["never", "ask", "always"] as const;
+
+/** Whether the tunnel takes its name from another client that has it. `ask`: a person at the terminal says. */
+export type Takeover = (typeof takeovers)[number];
 
 /** The values of the flags of {@link addTunnelOptions}. */
 export interface TunnelFlags extends RelayFlags, McpFlags, VisitorFlags {
   subdomain?: string;
+  strictSubdomain?: boolean;
+  takeover: Takeover;
   hostHeader: string;
   origin?: OriginPolicy;
   dropOrigin?: boolean;
@@ -64,6 +74,20 @@ export function addTunnelOptions(command: Command): Command {
         "--subdomain <name>",
         "the name to ask for; by default the relay decides, or offers several names",
       ).argParser(checkedBy(checkSubdomain)),
+    )
+    .addOption(
+      new Option(
+        "--strict-subdomain",
+        "end if the relay gives another name than --subdomain, before it is served",
+      ),
+    )
+    .addOption(
+      option(
+        "--takeover <when>",
+        "whether to take the name from another client that has it: 'never', 'always', or 'ask' at the terminal",
+      )
+        .choices(takeovers)
+        .default("always"),
     )
     .addOption(
       option(
@@ -148,19 +172,34 @@ export function readTunnelOptions(command: Command, { local, serverCommand }: Se
   }
   if (mcp === undefined) refuseUnused(command, stdioLimits, "without --stdio or --mcp-config");
   const visitors = readVisitorOptions(flags, command, mcp !== undefined);
+  const relay = readRelayOptions(flags, command);
   return {
     local: mcp === undefined ? { ...local, ...forwarding } : undefined,
     mcp,
     visitors,
     isOpenByDefault: visitors === undefined && flags.visitorAuth === undefined,
+    token: relay.token,
+    takeover: flags.takeover,
     client: {
-      ...readRelayOptions(flags, command),
-      ...(flags.subdomain === undefined ? {} : { subdomain: flags.subdomain }),
+      ...relay.client,
+      ...readSubdomain(flags),
       ...(flags.maxReconnectTime === undefined ? {} : { maxReconnectTimeMs: flags.maxReconnectTime }),
       shutdownGraceMs: flags.shutdownGrace,
       waitForRelay: true,
     },
   };
+}
+
+/** @throws TunnelError `invalid_option`. */
+function readSubdomain({
+  subdomain,
+  strictSubdomain,
+}: TunnelFlags): Pick<TunnelClientOptions, "subdomain" | "strictSubdomain"> {
+  const isStrict = isOn("strict-subdomain", strictSubdomain);
+  if (subdomain !== undefined) return { subdomain, ...(isStrict ? { strictSubdomain: true } : {}) };
+  // The variable may be set for several clients, as for other options.
+  if (strictSubdomain !== true) return {};
+  throw unusable("--strict-subdomain has no effect without --subdomain", { options: ["strict-subdomain"] });
 }
 
 /** The options about a service behind HTTP. */

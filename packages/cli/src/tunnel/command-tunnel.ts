@@ -7,6 +7,8 @@ import type { InspectOptions } from "../options/inspect-options.js";
 import type { TunnelSettings } from "../options/tunnel-options.js";
 import type { Renderer } from "../render/renderer.js";
 import { bounding } from "./gate-events.js";
+import { Naming } from "./naming.js";
+import { claimOf } from "./takeover.js";
 import type { McpServers, OnServerEvent } from "./mcp-servers.js";
 import { observingBoth } from "./observing-both.js";
 import { openMcpWarning, watchForOpenMcp } from "./open-mcp-watch.js";
@@ -36,9 +38,10 @@ export class CommandTunnel {
   #isClosing = false;
 
   /**
-   * Opens all that stands around the client. Nothing is asked of the relay yet.
+   * Opens all that stands around the client. The relay is asked only for `--takeover ask` and
+   * `--strict-subdomain`.
    * @throws TunnelError `invalid_option`, or `unavailable` for files that cannot be read or written, and for
-   *   an OpenID provider that does not answer.
+   *   an OpenID provider that does not answer; those of {@link claimOf}.
    */
   static async open(settings: TunnelSettings, context: TunnelContext): Promise<CommandTunnel> {
     const parts = new Parts(context.terminal);
@@ -110,13 +113,22 @@ class Parts {
     this.#terminal = terminal;
   }
 
-  /**
-   * Asks for a name at the terminal. The code for that is loaded when it is needed, which is seldom. `tunnel`:
-   * its name in the config file, if there is one.
-   */
-  async ask(terminal: Terminal, patterns: readonly string[], tunnel: string | undefined): Promise<string> {
+  // The code for questions is loaded when it is needed, which is seldom.
+
+  /** Asks for a name at the terminal. `tunnel`: its name in the config file. `kept`: the one of the last time. */
+  async askName(
+    terminal: Terminal,
+    patterns: readonly string[],
+    about: { readonly tunnel: string | undefined; readonly kept: string | undefined },
+  ): Promise<string> {
     const { pickAtTerminal } = await import("./pick.js");
-    return terminal.ask(() => pickAtTerminal(patterns, { signal: this.#asking.signal, tunnel }));
+    return terminal.ask(() => pickAtTerminal(patterns, { ...about, signal: this.#asking.signal }));
+  }
+
+  /** Asks whether to take a name from another client. */
+  async askTakeover(terminal: Terminal, name: string): Promise<boolean> {
+    const { mayTakeOver } = await import("./pick.js");
+    return terminal.ask(() => mayTakeOver(name, this.#asking.signal));
   }
 
   stopAsking(): void {
@@ -153,6 +165,16 @@ async function openTunnel(
   const { port, target } = settings.local ?? {};
   const local = mcp?.title ?? String(target ?? `http://localhost:${port}`);
   const renderer = context.createRenderer(local);
+  const warn = (code: string, message: string): void => renderer.warn(code, message);
+  const naming = new Naming({
+    client: settings.client,
+    served: local,
+    ask:
+      terminal && ((patterns, kept) => parts.askName(terminal, patterns, { tunnel: context.tunnel, kept })),
+    warn,
+  });
+  const ask = terminal && ((name: string) => parts.askTakeover(terminal, name));
+  const claim = await claimOf(settings, { pick: naming.pick, ask, warn });
   const approver = {
     approve(number: string): boolean {
       if (parts.gate?.approve(number) !== true) return false;
@@ -192,12 +214,16 @@ async function openTunnel(
     ...settings.client,
     service: gate?.guard(inspected) ?? inspected,
     observeExchange: inspector === undefined ? lines : observingBoth(inspector.observe, lines),
-    ...(terminal === undefined ? {} : { pick: (patterns) => parts.ask(terminal, patterns, context.tunnel) }),
+    claim,
+    pick: naming.pick,
   });
   const tunnel = new CommandTunnel(client, renderer, parts);
   inspector?.follow(client);
   renderer.follow(client, mcp?.places, gate?.auth);
-  client.on("connected", (connected) => gate?.named(connected, mcp?.places ?? []));
+  client.on("connected", (connected) => {
+    naming.connected(connected.subdomain);
+    gate?.named(connected, mcp?.places ?? []);
+  });
   return tunnel;
 }
 

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { TunnelError } from "mcp-tunnel-protocol";
 import type { NamedTunnel } from "../config/tunnels-file.js";
 import { exitStatus } from "../options/exit-status.js";
+import type { TunnelSettings } from "../options/tunnel-options.js";
 import type { Changes, FleetScreen } from "../render/fleet-screen.js";
 import type { Renderer } from "../render/renderer.js";
 import { CommandTunnel } from "./command-tunnel.js";
@@ -13,7 +14,7 @@ export interface FleetContext extends Omit<TunnelContext, "createRenderer" | "tu
   /** `local`: what the tunnel serves, as a person would name it. */
   createRenderer(tunnel: string, local: string): Renderer;
   /** Tells why a tunnel has ended, and returns the exit status for that. */
-  failed(error: TunnelError, renderer: Pick<Renderer, "failed">): number;
+  failed(error: TunnelError, settings: TunnelSettings, renderer: Pick<Renderer, "failed">): number;
 }
 
 interface Member {
@@ -114,15 +115,17 @@ export class Fleet {
   /** Undefined if it cannot be opened, which has been told, or if all is about to end. */
   async #openTunnel({ name, settings }: NamedTunnel): Promise<CommandTunnel | undefined> {
     if (this.#isClosing) return undefined;
+    // The predecessor has the name until it leaves. Nobody has to be asked about that.
+    const isAsking = settings.takeover === "ask" && this.#members.has(name);
     let renderer: Renderer | undefined;
     try {
-      const tunnel = await CommandTunnel.open(settings, {
+      const tunnel = await CommandTunnel.open(isAsking ? { ...settings, takeover: "never" } : settings, {
         ...this.#context,
         tunnel: name,
         createRenderer: (local) => (renderer = this.#context.createRenderer(name, local)),
       });
       this.#open.add(tunnel);
-      void this.#follow(name, tunnel);
+      void this.#follow(name, settings, tunnel);
       // A signal came meanwhile. A client that was not started ends at once.
       if (!this.#isClosing) return tunnel;
       tunnel.end();
@@ -130,9 +133,9 @@ export class Fleet {
       if (!(error instanceof TunnelError)) throw error;
       renderer ??= this.#context.createRenderer(name, name);
       if (this.#members.has(name)) {
-        this.#context.failed(error, renderer);
+        this.#context.failed(error, settings, renderer);
         renderer.warn("config", "the tunnel goes on with the settings that it had");
-      } else this.#failed(name, error, renderer);
+      } else this.#failed(name, error, settings, renderer);
     }
     return undefined;
   }
@@ -143,18 +146,18 @@ export class Fleet {
     tunnel.end(false);
   }
 
-  async #follow(name: string, tunnel: CommandTunnel): Promise<void> {
+  async #follow(name: string, settings: TunnelSettings, tunnel: CommandTunnel): Promise<void> {
     const error = await tunnel.ended;
     const isMember = this.#members.get(name)?.tunnel === tunnel;
     if (isMember) this.#members.delete(name);
-    if (isMember && error !== undefined) this.#failed(name, error, tunnel.renderer);
+    if (isMember && error !== undefined) this.#failed(name, error, settings, tunnel.renderer);
     await tunnel.close();
     this.#open.delete(tunnel);
     this.#checkEnd();
   }
 
-  #failed(name: string, error: TunnelError, renderer: Renderer): void {
-    this.#failures.set(name, this.#context.failed(error, renderer));
+  #failed(name: string, error: TunnelError, settings: TunnelSettings, renderer: Renderer): void {
+    this.#failures.set(name, this.#context.failed(error, settings, renderer));
     const others = this.#members.size;
     if (others > 0 && !this.#isClosing) this.#context.screen.goingOn(name, others);
   }

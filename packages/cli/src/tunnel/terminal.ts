@@ -42,7 +42,7 @@ export class Terminal {
   }
 
   /** Asks a question once those before it have their answers. */
-  ask(question: () => Promise<string>): Promise<string> {
+  ask<Answer>(question: () => Promise<Answer>): Promise<Answer> {
     this.#openQuestions += 1;
     if (this.#openQuestions === 1) this.#approvals.stop();
     const answer = this.#questions.then(question).finally(() => this.#answered());

@@ -32,6 +32,7 @@ export { drawName, keepName, keptName } from "./name-file.js";
 export { hasSlot, openSlot } from "./open-slot.js";
 export { findSlots, listSlots, revoke, rotate } from "./others.js";
 export { readSecrets } from "./secret-files.js";
+export { relayName } from "./slot-file.js";
 export { secretKinds } from "./slot.js";
 export type {
   Drawn,

@@ -1,0 +1,92 @@
+import type { CheckedRegistration } from "mcp-tunnel-client";
+import { registerUrl } from "mcp-tunnel-client/options";
+import { TunnelError, unusable } from "mcp-tunnel-protocol";
+import { isLoopback, printable } from "mcp-tunnel-shared";
+import { credentialsFile, keepCredential, keptCredential } from "../credentials/credentials.js";
+import { exitStatus } from "../options/exit-status.js";
+import { addRelayOptions, noRelay, proxyTo, readToken } from "../options/relay-options.js";
+import type { RelayFlags } from "../options/relay-options.js";
+import { subcommand } from "../options/subcommand.js";
+import type { Output } from "../output/output.js";
+
+const description = `Keeps a relay and the token for it, so that \`mcp-tunnel-client 3000\` is enough from then on. The relay of the last login is the default.
+
+What is not given is asked for at a terminal, where the token does not show. Elsewhere the token is the first line of the standard input. The relay is asked whether it takes the token. A tunnel that runs does not notice that.`;
+
+/**
+ * Runs `mcp-tunnel-client login`, and returns the exit status.
+ * @throws CommanderError for help and for mistakes that commander has printed; TunnelError `invalid_option`,
+ * `refused` if the relay does not take the token, or whatever keeps it from being asked, and `unavailable`
+ * for files that cannot be read or written. Nothing is kept then.
+ */
+export async function loginCommand(args: readonly string[], output: Output): Promise<number> {
+  const program = addRelayOptions(subcommand("login", description));
+  program.parse(args, { from: "user" });
+  const flags = program.opts<RelayFlags>();
+  // A file that cannot be used is told before anybody types a token.
+  const kept = keptCredential()?.relay;
+  const isPersonThere = process.stdin.isTTY && process.stdout.isTTY;
+  const relayUrl = flags.relay ?? (await relayOf(kept, isPersonThere));
+  // Nobody should type a token for a URL that is none.
+  const { hostname, protocol } = new URL(registerUrl(relayUrl));
+  const given = readToken(program);
+  const token = given?.token ?? (await tokenOf(relayUrl, isPersonThere));
+  if (protocol === "ws:" && !isLoopback(hostname)) {
+    output.err(
+      printable(
+        `warning: the token goes to ${relayUrl} over plain http, and everybody on the way can read it`,
+      ),
+    );
+  }
+  const proxyUrl = proxyTo(relayUrl, flags);
+  const checked = await check({ relayUrl, token, ...(proxyUrl === undefined ? {} : { proxyUrl }) });
+  const relay = await keepCredential(relayUrl, token);
+  if (checked === undefined) {
+    output.err(
+      `warning: ${printable(relay)} is too old to be asked whether it takes the token: it was not told`,
+    );
+  } else {
+    // A variable may have given it that the person has forgotten.
+    const which = given === undefined ? "this token" : `the token of ${given.by}`;
+    output.out(printable(`${relay} takes ${which}, for ${namesOf(checked)}`));
+    if (checked.refused !== undefined) output.err(printable(`warning: ${checked.refused.reason}`));
+  }
+  output.out(printable(`Kept in ${credentialsFile()}. The relay is the default now: mcp-tunnel-client 3000`));
+  return exitStatus.ended;
+}
+
+async function relayOf(kept: string | undefined, isPersonThere: boolean): Promise<string> {
+  if (!isPersonThere) throw noRelay();
+  const { askRelay } = await import("./login-questions.js");
+  return askRelay(kept);
+}
+
+async function tokenOf(relayUrl: string, isPersonThere: boolean): Promise<string> {
+  const { askToken, readPipedToken } = await import("./login-questions.js");
+  if (isPersonThere) return askToken(relayUrl);
+  if (!process.stdin.isTTY) return readPipedToken(process.stdin);
+  throw unusable("no token is given: add --token-file <path>, or give it on the standard input", {
+    options: ["token"],
+  });
+}
+
+/** Undefined: the relay is too old to be asked, and was not told the token. */
+async function check(question: {
+  relayUrl: string;
+  token: string;
+  proxyUrl?: string;
+}): Promise<CheckedRegistration | undefined> {
+  // The client is loaded when it is needed.
+  const { checkRegistration } = await import("mcp-tunnel-client");
+  try {
+    return await checkRegistration(question);
+  } catch (error) {
+    if (error instanceof TunnelError && error.code === "unsupported") return undefined;
+    throw error;
+  }
+}
+
+function namesOf({ patterns, subdomain }: CheckedRegistration): string {
+  if (patterns !== undefined) return patterns.length === 0 ? "no name at all" : patterns.join(", ");
+  return subdomain ?? "a name that it does not give now";
+}
