@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { type RelayCommand, runClient, startClientCommand, startRelayCommand } from "../support/commands.js";
 import { OriginalClientRefused, startOriginalClient } from "../support/original-client.js";
@@ -124,16 +125,15 @@ describe("a relay with static tokens", () => {
     expect(client.stderr).toEqual([expect.stringMatching(/^error: .*'ann', 'ann-\*'.*subdomain/)]);
   });
 
+  /** A client that is offered several names, with a state folder of its own: what is picked is kept there. */
+  const offered = () => {
+    const args = ["3000", "--relay", `http://127.0.0.1:${relay.port}`, "--token", "s3cret-of-many"];
+    const { path } = closing(createFolder());
+    return closing(runAtTerminal("client", args, 100, { MCP_TUNNEL_STATE_DIR: path }));
+  };
+
   it.skipIf(missingProgram("script"))("lets a person at a terminal pick from the offer", async () => {
-    const client = closing(
-      runAtTerminal("client", [
-        "3000",
-        "--relay",
-        `http://127.0.0.1:${relay.port}`,
-        "--token",
-        "s3cret-of-many",
-      ]),
-    );
+    const client = offered();
     await client.see("Which name should the tunnel have?");
     client.type("\u001b[B\r"); // down, to the second
     await client.see("Name for the tunnel, like ann-*");
@@ -148,10 +148,7 @@ describe("a relay with static tokens", () => {
     ["Ctrl-D", "\u0004"],
     ["Esc", "\u001b"],
   ])("lets a person at a terminal leave the question with %s: status 2", async (_name, key) => {
-    const relayUrl = `http://127.0.0.1:${relay.port}`;
-    const client = closing(
-      runAtTerminal("client", ["3000", "--relay", relayUrl, "--token", "s3cret-of-many"]),
-    );
+    const client = offered();
     await client.see("Which name should the tunnel have?");
     client.type(key);
     await client.see("error: no name was picked: cancelled");
@@ -161,10 +158,7 @@ describe("a relay with static tokens", () => {
   it.skipIf(missingProgram("script") || process.platform !== "linux")(
     "takes the question back when it is told to end",
     async () => {
-      const relayUrl = `http://127.0.0.1:${relay.port}`;
-      const client = closing(
-        runAtTerminal("client", ["3000", "--relay", relayUrl, "--token", "s3cret-of-many"]),
-      );
+      const client = offered();
       await client.see("Which name should the tunnel have?");
       client.kill("SIGTERM");
       expect(await client.exited).toEqual([0, null]);
@@ -237,7 +231,7 @@ describe("a relay with an auth provider", () => {
     ["nothing", (res) => res.destroy(), "auth provider unavailable"],
   ])("refuses on %s", async (_, answer, reason) => {
     const { relay } = await startProvider(answer);
-    const { status, said } = await turnedAway(relay.port, ["--subdomain", "app"]);
+    const { status, said } = await turnedAway(relay.port, ["--subdomain", "app", "--token", "s3cret"]);
     expect(status).toBe(3);
     expect(said?.["message"]).toContain(reason);
   });

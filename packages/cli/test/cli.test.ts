@@ -22,7 +22,10 @@ function run(args: readonly string[], env?: NodeJS.ProcessEnv): RunningCommand {
 describe("mistakes on the command line", () => {
   const mistakes: [string[], RegExp, NodeJS.ProcessEnv?][] = [
     [[], /missing required argument 'local'/],
-    [["3000"], /no relay is given: add --relay <url>, or set MCP_TUNNEL_RELAY/],
+    [
+      ["3000"],
+      /no relay is given: add --relay <url>, set MCP_TUNNEL_RELAY, or keep one with mcp-tunnel-client login/,
+    ],
     [["0", "--relay", "x"], /port is 0; it must be .* from 1 to 65535/],
     [["65536", "--relay", "x"], /port is 65536; it must be/],
     [
@@ -50,6 +53,14 @@ describe("mistakes on the command line", () => {
     [["3000", "--relay", "x", "--token-file", "no-such-file"], /--token-file: ENOENT/],
     [["3000", "--relay", "x", "--subdomain", ""], /subdomain is empty/],
     [["3000", "--relay", "x", "--subdomain", "demo.tunnel.test"], /'demo\.tunnel\.test' is not a name/],
+    [["3000", "--relay", "x", "--strict-subdomain"], /--strict-subdomain has no effect without --subdomain/],
+    [["3000", "--relay", "x", "--takeover", "now"], /--takeover.*never, ask, always/],
+    [["login", "--relay", "ftp://x", "--token", "t"], /scheme 'ftp'/],
+    [["login", "--token", "t"], /no relay is given/],
+    [["login", "now"], /too many arguments.*\(see mcp-tunnel-client login --help\)/],
+    [["logout"], /no token is kept: there was no login/],
+    [["logout", "--relay", "x"], /no token is kept for https:\/\/x$/],
+    [["whoami"], /no relay is given/],
     [["3000", "--relay", "x", "--host-header", "a b"], /host header 'a b'/],
     [["3000", "--relay", "x", "--host-header", "Rewrite"], /host header 'Rewrite' is neither 'rewrite' nor/],
     [["3000", "--relay", "x", "--origin", "other"], /--origin.*keep, rewrite, drop/],
@@ -283,7 +294,7 @@ describe("a running client", () => {
 
   it("ends with 3 when refused, 4 when evicted, 1 when the relay stays away", async () => {
     relay.answer = () => ({ close: 4001, reason: "invalid token" });
-    const refused = run([String(upstream.port), "--relay", relay.url, "--json"]);
+    const refused = run([String(upstream.port), "--relay", relay.url, "--json", "--token", "t"]);
     expect(await refused.exited).toEqual({ code: 3, signal: null });
     expect(refused.json).toEqual([
       { event: "error", code: "refused", message: expect.stringContaining("invalid token") },

@@ -158,12 +158,12 @@ describe("mistakes on the command line", () => {
 });
 
 describe("the bridge, the gate and OAuth", () => {
-  /** Writes the URL of each of their modules as it is loaded. What the help needs of the gate is left out. */
+  /** Writes the URL of each of their modules as it is loaded. What the options need of the gate is left out. */
   const watch = `import { register } from "node:module";
     register("data:text/javascript," + encodeURIComponent(\`
       import { writeSync } from "node:fs";
       export async function load(url, context, next) {
-        if (/packages.stdio|modelcontextprotocol|packages.gate.dist.(?!option|paths)|oidc-provider/.test(url)) writeSync(2, "LOADED " + url + "\\\\n");
+        if (/packages.stdio|modelcontextprotocol|packages.gate.dist.(?!option|paths|state.files|state.folder)|oidc-provider/.test(url)) writeSync(2, "LOADED " + url + "\\\\n");
         return next(url, context);
       }\`));`;
   const env = { NODE_OPTIONS: `--import "data:text/javascript,${encodeURIComponent(watch)}"` };

@@ -200,6 +200,15 @@ export function registerUrl(relayUrl: string): string {
   return `${secure}://${url.host}${withoutTrailing(url.pathname, "/")}${registrationPath}`;
 }
 
+/**
+ * The relay, in one spelling: an https or http URL without a slash at its end. Two spellings of one URL are
+ * the same relay.
+ * @throws TunnelError `invalid_option`.
+ */
+export function relayName(relayUrl: string): string {
+  return registerUrl(relayUrl).slice(0, -registrationPath.length).replace(/^ws/, "http");
+}
+
 /** @throws TunnelError `invalid_option`. */
 export function resolveProxy(given: string | URL | undefined): URL | undefined {
   if (given === undefined) return undefined;

@@ -1,6 +1,6 @@
 import { unusable } from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
-import { relayName } from "mcp-tunnel-gate/state";
+import { relayName } from "mcp-tunnel-client/options";
 import { forgetCredential, keptCredential, keptCredentials } from "../credentials/credentials.js";
 import { exitStatus } from "../options/exit-status.js";
 import { option } from "../options/flags.js";

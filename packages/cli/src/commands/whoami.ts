@@ -1,6 +1,6 @@
 import { checkRegistration } from "mcp-tunnel-client";
 import type { CheckedRegistration, CheckOptions } from "mcp-tunnel-client";
-import { relayName } from "mcp-tunnel-gate/state";
+import { relayName } from "mcp-tunnel-client/options";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { printable, printableJson } from "mcp-tunnel-shared";
 import { table } from "mcp-tunnel-shared/command";

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { unusable } from "mcp-tunnel-protocol";
+import { configFolder } from "../credentials/config-folder.js";
 
 const fileName = "mcp-tunnel-client.yaml";
 
@@ -37,17 +37,4 @@ function distrust({ uid, mode }: { readonly uid: number; readonly mode: number }
   if (self === undefined) return undefined;
   if (uid !== self && uid !== 0) return "it belongs to another user";
   return (mode & 0o002) === 0 ? undefined : "every user may write to it";
-}
-
-/**
- * The folder of the user's config files: that of the XDG Base Directory Specification, also on macOS, and
- * that of the system on Windows.
- */
-function configFolder(): string {
-  const { XDG_CONFIG_HOME: xdg, APPDATA: windows } = process.env;
-  // The specification wants relative paths to be ignored.
-  if (xdg?.startsWith("/") === true) return join(xdg, "mcp-tunnel");
-  if (process.platform === "win32")
-    return join(windows || join(homedir(), "AppData", "Roaming"), "mcp-tunnel");
-  return join(homedir(), ".config", "mcp-tunnel");
 }

@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { ensureFolder, readJson, relayName, writePrivate } from "mcp-tunnel-gate/state";
+import { relayName } from "mcp-tunnel-client/options";
+import { ensureFolder, readJson, writePrivate } from "mcp-tunnel-gate/files";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
 import { z } from "zod";

@@ -1,6 +1,5 @@
 import { pickOnly } from "mcp-tunnel-client";
 import type { TunnelClientOptions } from "mcp-tunnel-client";
-import { drawName, keepName, keptName } from "mcp-tunnel-gate/state";
 import { matchesPattern } from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
 
@@ -39,8 +38,8 @@ export class Naming {
     const { ask } = this.#context;
     if (this.#picked !== undefined && fits(this.#picked, patterns)) return this.#picked;
     const isChoice = patterns.some((pattern) => pattern.includes("*")) || patterns.length > 1;
-    const kept = isChoice ? this.#kept(patterns) : undefined;
-    const name = ask === undefined ? this.#pickAlone(patterns, kept) : await ask(patterns, kept);
+    const kept = isChoice ? await this.#kept(patterns) : undefined;
+    const name = ask === undefined ? await this.#pickAlone(patterns, kept) : await ask(patterns, kept);
     this.#picked = name;
     if (isChoice && name !== kept) await this.#keep(name);
     return name;
@@ -61,17 +60,19 @@ export class Naming {
     );
   }
 
-  #pickAlone(patterns: readonly string[], kept: string | undefined): string {
+  async #pickAlone(patterns: readonly string[], kept: string | undefined): Promise<string> {
+    if (kept !== undefined) return kept;
     const [only = ""] = patterns;
     const isDrawn = this.#context.client.subdomain === undefined && patterns.length === 1;
-    return kept ?? (isDrawn && only.includes("*") ? drawName(only) : pickOnly(patterns));
+    return isDrawn && only.includes("*") ? (await loadState()).drawName(only) : pickOnly(patterns);
   }
 
   /** The name of the last time, if the token may still have it. */
-  #kept(patterns: readonly string[]): string | undefined {
+  async #kept(patterns: readonly string[]): Promise<string | undefined> {
     // A person who asks for a name that the token may not have does not want the last one.
     if (this.#context.client.subdomain !== undefined) return undefined;
     try {
+      const { keptName } = await loadState();
       const name = keptName(this.#tunnel);
       return name !== undefined && fits(name, patterns) ? name : undefined;
     } catch (error) {
@@ -83,6 +84,7 @@ export class Naming {
   async #keep(name: string): Promise<void> {
     if (this.#context.client.subdomain !== undefined) return;
     try {
+      const { keepName } = await loadState();
       await keepName(this.#tunnel, name.toLowerCase());
     } catch (error) {
       // A tunnel with another name next time is better than none.
@@ -101,6 +103,11 @@ export class Naming {
       `the tunnel's name cannot be kept for the next start: ${messageOf(error)}`,
     );
   }
+}
+
+/** The files of the gate are loaded when a relay leaves a choice, which is seldom. */
+function loadState(): Promise<typeof import("mcp-tunnel-gate/state")> {
+  return import("mcp-tunnel-gate/state");
 }
 
 function fits(name: string, patterns: readonly string[]): boolean {

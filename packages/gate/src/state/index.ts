@@ -25,14 +25,12 @@
  * The parts: `folder.ts`, `files.ts` (who may read them, and how they are written), `slot.ts` (what a slot
  * is), `slot-file.ts`, `secret-files.ts`, `name-file.ts`, `grant-file.ts`, `holder.ts`, `asked.ts`, `open-slot.ts`
  * (for the client that runs the tunnel), `others.ts` (for all other processes). The command keeps other files
- * with secrets by the same rules, so `files.ts` is exported.
+ * with secrets by the same rules: `files.ts` is the entry `/files`, which loads nothing else of the gate.
  */
-export { ensureFolder, readJson, writePrivate } from "./files.js";
 export { drawName, keepName, keptName } from "./name-file.js";
 export { hasSlot, openSlot } from "./open-slot.js";
 export { findSlots, listSlots, revoke, rotate } from "./others.js";
 export { readSecrets } from "./secret-files.js";
-export { relayName } from "./slot-file.js";
 export { secretKinds } from "./slot.js";
 export type {
   Drawn,

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { relayName } from "mcp-tunnel-client/options";
 import { messageOf } from "mcp-tunnel-shared";
 import type { GrantInfo } from "../grants.js";
 import { AskedFolder } from "./asked.js";
@@ -9,7 +10,7 @@ import { readGrants } from "./grant-file.js";
 import { isHeld } from "./holder.js";
 import { drawAnew, secretFiles } from "./secret-files.js";
 import type { SecretKind, Secrets, SlotInfo, Taken } from "./slot.js";
-import { isSlotFolderName, readSlotFile, relayName } from "./slot-file.js";
+import { isSlotFolderName, readSlotFile } from "./slot-file.js";
 
 // What processes do that do not run the tunnel: `auth list`, `auth show`, `auth revoke`, `auth rotate`.
 

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { registerUrl } from "mcp-tunnel-client/options";
-import { registrationPath } from "mcp-tunnel-protocol";
+import { relayName } from "mcp-tunnel-client/options";
 import { z } from "zod";
 import { readJson, writePrivate } from "./files.js";
 import type { SlotOptions } from "./slot.js";
@@ -51,12 +50,6 @@ export function newSlotFile({
     hasToken: token !== undefined,
     ...(isAsked ? { asked: subdomain } : {}),
   };
-}
-
-/** The relay, in the one spelling in which slots name it. @throws TunnelError `invalid_option`. */
-export function relayName(relayUrl: string): string {
-  const endpoint = registerUrl(relayUrl);
-  return endpoint.slice(0, -registrationPath.length).replace(/^ws/, "http");
 }
 
 /**
