@@ -111,7 +111,7 @@ describe("a client behind a proxy", () => {
     await expect(start).rejects.toMatchObject({
       code: "unreachable",
       message:
-        `cannot reach the relay at wss://relay.test through the proxy http://127.0.0.1:${proxy.port}: the proxy answered ` +
+        `cannot reach the relay at https://relay.test through the proxy http://127.0.0.1:${proxy.port}: the proxy answered ` +
         "407 Proxy Authentication Required: it wants a user and a password, as in http://user:password@proxy",
     });
   });
@@ -123,7 +123,7 @@ describe("a client behind a proxy", () => {
     const start = startTunnelClient({ port: upstream.port, relayUrl: "https://relay.test", proxyUrl });
     await expect(start).rejects.toMatchObject({
       code: "unreachable",
-      message: `cannot reach the relay at wss://relay.test through the proxy ${proxyUrl}: connect ECONNREFUSED 127.0.0.1:${gone.port}`,
+      message: `cannot reach the relay at https://relay.test through the proxy ${proxyUrl}: connect ECONNREFUSED 127.0.0.1:${gone.port}`,
     });
   });
 
@@ -142,7 +142,7 @@ describe("a client behind a proxy", () => {
       const options = { port: upstream.port, relayUrl: "https://relay.test", proxyUrl };
       await expect(startTunnelClient({ ...options, registerTimeoutMs: 100 })).rejects.toMatchObject({
         code: "unreachable",
-        message: `cannot reach the relay at wss://relay.test through the proxy ${proxyUrl}: timed out after 100 ms`,
+        message: `cannot reach the relay at https://relay.test through the proxy ${proxyUrl}: timed out after 100 ms`,
       });
       const socket = await connected;
       if (!socket.readableEnded && !socket.destroyed) await once(socket, "end");

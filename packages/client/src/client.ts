@@ -46,6 +46,14 @@ const probeTimeoutMs = 5_000;
 const movePauseMs = 1_000;
 
 /**
+ * How many attempts in a row may fail without hope before a client with `"unless_hopeless"` gives up. One
+ * alone may be a resolver's or a captive portal's moment.
+ */
+const maxHopelessAttempts = 3;
+/** The shortest pause between two such attempts, in milliseconds. */
+const hopelessPauseMs = 1_000;
+
+/**
  * Most sessions that the client has left at the relay's wish and still serves. A relay ends such a session
  * once it has drained.
  */
@@ -78,6 +86,8 @@ export class TunnelClient {
   #tunnel: Tunnel | undefined;
   /** Sessions whose relay is shutting down. Each serves visitors until the relay ends it. */
   readonly #draining = new Set<Tunnel>();
+  /** Attempts in a row, before the first registration, that have failed without hope. */
+  #hopelessAttempts = 0;
   #isStarted = false;
   #startedAtMs = 0;
   /** When a relay last asked for a move. */
@@ -145,7 +155,7 @@ export class TunnelClient {
    * changes nothing. To try again, make another client.
    * @throws TunnelError when the relay refuses (`refused`, `evicted`), when another client has the name and
    * `claim` says not to take it (`taken`) or the relay is too old for that (`unsupported`), when its offer could not be answered
-   * or the service cannot work on the tunnel (`invalid_option`), when `waitForRelay` is not set and no
+   * or the service cannot work on the tunnel (`invalid_option`), when `waitForRelay` does not say to wait and no
    * WebSocket to the relay opens (`unreachable`), the relay does not answer the registration (`timeout`) or
    * answers wrongly (`protocol_error`), when `close` was called meanwhile (`session_closed`) or before
    * (`invalid_state`).
@@ -181,9 +191,9 @@ export class TunnelClient {
   // ---- registering
 
   #connect(signal: AbortSignal): Promise<Registration> {
-    const { registerUrl, proxyUrl, registerTimeoutMs: timeoutMs } = this.#options;
+    const { registerUrl, shownUrl, proxyUrl, registerTimeoutMs: timeoutMs } = this.#options;
     const message = this.#registerMessage();
-    return register({ registerUrl, proxyUrl, message, pick: this.#pick, timeoutMs, signal });
+    return register({ registerUrl, shownUrl, proxyUrl, message, pick: this.#pick, timeoutMs, signal });
   }
 
   #registerMessage(): RegisterMessage {
@@ -226,6 +236,7 @@ export class TunnelClient {
   #onRegistered({ acknowledge }: Registration, resumed: boolean): void {
     const moved = this.#state.name === "moving";
     this.#backoff.connected(resumed);
+    this.#hopelessAttempts = 0;
     this.#public = { url: acknowledge.url, subdomain: acknowledge.subdomain };
     this.#transition({ type: "registered" });
     const { url, subdomain } = acknowledge;
@@ -308,9 +319,17 @@ export class TunnelClient {
 
   #onAttemptFailed(reason: unknown): void {
     const error = toTunnelError(reason);
-    const first = this.#state.name === "connecting";
-    if (isFinal(error) || (first && !this.#options.waitForRelay)) void this.#end(error);
+    const isFirst = this.#state.name === "connecting";
+    if (isFinal(error) || (isFirst && this.#isFirstInVain(error))) void this.#end(error);
     else this.#scheduleAttempt(error);
+  }
+
+  /** Whether the client gives up before it was ever registered. */
+  #isFirstInVain({ isHopeless }: TunnelError): boolean {
+    const { waitForRelay } = this.#options;
+    if (waitForRelay !== "unless_hopeless") return !waitForRelay;
+    this.#hopelessAttempts = isHopeless === true ? this.#hopelessAttempts + 1 : 0;
+    return this.#hopelessAttempts >= maxHopelessAttempts;
   }
 
   #scheduleAttempt(cause: TunnelError): void {
@@ -319,7 +338,8 @@ export class TunnelClient {
       void this.#end(cause);
       return;
     }
-    const delayMs = Math.min(this.#backoff.next(), leftMs);
+    const leastMs = this.#hopelessAttempts === 0 ? 0 : hopelessPauseMs;
+    const delayMs = Math.min(Math.max(this.#backoff.next(), leastMs), leftMs);
     this.#attempts.beginAfter(delayMs);
     this.#events.emit("reconnecting", { attempt: this.#backoff.attempts, delayMs, cause });
   }

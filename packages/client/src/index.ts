@@ -23,7 +23,7 @@ export type { CheckedRegistration, CheckOptions } from "./connect/check.js";
 export { pickOnly } from "./connect/connect.js";
 export { createService } from "./create-service.js";
 export type { ClientEvents } from "./events.js";
-export type { PickSubdomain, TunnelClientOptions } from "./options.js";
+export type { PickSubdomain, TunnelClientOptions, WaitForRelay } from "./options.js";
 export type { RefusedEvent } from "./refusals.js";
 export type { RelayClient } from "./relay-client.js";
 export type { FetchHandler } from "./service/handler/fetch.js";

@@ -7,6 +7,7 @@ import {
   maxTimerMs,
   maxTokenLength,
   flag,
+  flagOr,
   milliseconds,
   objectWith,
   oneOf,
@@ -26,6 +27,9 @@ import type { ResolvedService, ServiceOptions } from "./service-options.js";
 
 /** Picks a name when the relay offers patterns. Each pattern has at most one `*`. */
 export type PickSubdomain = (patterns: readonly string[]) => string | Promise<string>;
+
+/** Whether the first connection is tried for again: always, never, or while there is hope. */
+export type WaitForRelay = boolean | "unless_hopeless";
 
 /**
  * How the relay is reached, and what is served: exactly one of `service` and the forms in
@@ -78,9 +82,11 @@ export interface TunnelClientOptions extends ServiceOptions {
   pick?: PickSubdomain;
   /**
    * Whether the client tries again when its first connection fails, as it does after a loss. Default false:
-   * `startTunnelClient` rejects when the relay cannot be reached.
+   * `startTunnelClient` rejects when the relay cannot be reached. `"unless_hopeless"`: it tries again, but
+   * rejects once three attempts in a row, a second apart, have failed for a reason that does not pass by
+   * itself (see `isHopeless` of the error).
    */
-  waitForRelay?: boolean;
+  waitForRelay?: WaitForRelay;
   /** How long to try to come back after a loss, in milliseconds. Default Infinity: never give up. */
   maxReconnectTimeMs?: number;
   /** How long `close()` lets open requests finish, in milliseconds. Default 30,000. */
@@ -112,6 +118,8 @@ export interface TunnelClientOptions extends ServiceOptions {
 export interface ResolvedOptions extends ResolvedService {
   /** The address of the relay's registration endpoint. */
   readonly registerUrl: string;
+  /** The same with the scheme that the user wrote, for messages. */
+  readonly shownUrl: string;
   /** The proxy on the way to it. */
   readonly proxyUrl: URL | undefined;
   readonly token: string;
@@ -119,7 +127,7 @@ export interface ResolvedOptions extends ResolvedService {
   readonly strictSubdomain: boolean;
   readonly claim: "take" | "if_free";
   readonly pick: PickSubdomain | undefined;
-  readonly waitForRelay: boolean;
+  readonly waitForRelay: WaitForRelay;
   readonly maxReconnectTimeMs: number;
   readonly shutdownGraceMs: number;
   readonly maxStreams: number;
@@ -139,7 +147,7 @@ const shapes = {
   strictSubdomain: flag.optional(),
   claim: oneOf(["take", "if_free"]).optional(),
   pick: callback().optional(),
-  waitForRelay: flag.optional(),
+  waitForRelay: flagOr("unless_hopeless").optional(),
   maxReconnectTimeMs: milliseconds(0).optional(),
   shutdownGraceMs: milliseconds(0).optional(),
   maxStreams: wholeNumber(1).optional(),
@@ -157,6 +165,7 @@ export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
   return {
     ...resolveService(options, [...formNames, "service"]),
     registerUrl: registerUrl(options.relayUrl),
+    shownUrl: shownUrl(options.relayUrl),
     proxyUrl: resolveProxy(options.proxyUrl),
     token: resolveToken(options.token),
     subdomain: options.subdomain === undefined ? undefined : checkSubdomain(options.subdomain),
@@ -207,6 +216,12 @@ export function registerUrl(relayUrl: string): string {
  */
 export function relayName(relayUrl: string): string {
   return registerUrl(relayUrl).slice(0, -registrationPath.length).replace(/^ws/, "http");
+}
+
+/** {@link registerUrl} with the scheme that the user wrote, and with `https` for a URL without one. */
+export function shownUrl(relayUrl: string): string {
+  const scheme = /^[a-z]+(?=:\/\/)/i.exec(relayUrl.trim())?.[0].toLowerCase() ?? "https";
+  return registerUrl(relayUrl).replace(/^wss?/, scheme);
 }
 
 /** @throws TunnelError `invalid_option`. */

@@ -37,6 +37,8 @@ export interface TunnelErrorDetails extends ErrorOptions {
   options?: readonly string[];
   /** {@link TunnelError.file}. */
   file?: string;
+  /** {@link TunnelError.isHopeless}. */
+  isHopeless?: boolean;
 }
 
 /**
@@ -54,6 +56,12 @@ export class TunnelError extends Error {
    * The path of the file that the message is about, as it was given. Absent when the message is about none.
    */
   declare readonly file?: string;
+  /**
+   * True when another attempt cannot succeed before a person has changed something: the relay's name does not
+   * exist, its URL has the wrong scheme, another program answers there, or its certificate is not valid.
+   * Absent otherwise, also for what may pass: a relay that restarts, a network that is down.
+   */
+  declare readonly isHopeless?: true;
 
   constructor(code: TunnelErrorCode, message: string, details: TunnelErrorDetails = {}) {
     super(message, details);
@@ -62,6 +70,7 @@ export class TunnelError extends Error {
     // Node prints all properties of an error, also those without a value.
     if (details.options !== undefined) this.options = details.options;
     if (details.file !== undefined) this.file = details.file;
+    if (details.isHopeless === true) this.isHopeless = true;
   }
 }
 

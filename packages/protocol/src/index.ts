@@ -68,6 +68,7 @@ export {
   checkOptions,
   firstProblem,
   flag,
+  flagOr,
   milliseconds,
   objectWith,
   oneOf,

@@ -62,6 +62,12 @@ export function text(what = "a string"): z.ZodString {
 }
 
 export const flag = z.boolean("a boolean");
+
+/** A boolean, or this word. */
+export function flagOr(word: string): z.ZodType {
+  return z.custom((value) => typeof value === "boolean" || value === word, `a boolean or '${word}'`);
+}
+
 export const textOrUrl = z.custom(
   (value) => typeof value === "string" || value instanceof URL,
   "a string or a URL",

@@ -12,7 +12,7 @@ import {
 } from "mcp-tunnel-protocol";
 import type { CheckedMessage, RegisterMessage } from "mcp-tunnel-protocol";
 import type { WebSocketLink } from "mcp-tunnel-protocol/ws";
-import { checkSubdomain, registerUrl, resolveProxy, resolveToken } from "../options.js";
+import { checkSubdomain, registerUrl, resolveProxy, resolveToken, shownUrl } from "../options.js";
 import type { TunnelClientOptions } from "../options.js";
 import { relayClient, takesPackage } from "../relay-client.js";
 import type { RelayClient } from "../relay-client.js";
@@ -90,6 +90,7 @@ export async function checkRegistration(options: CheckOptions): Promise<CheckedR
   checkOptions(options, shapes);
   const request: LinkRequest = {
     registerUrl: registerUrl(options.relayUrl),
+    shownUrl: shownUrl(options.relayUrl),
     proxyUrl: resolveProxy(options.proxyUrl),
     timeoutMs: Math.min(options.timeoutMs ?? 10_000, maxTimerMs),
     signal: options.signal ?? new AbortController().signal,

@@ -1,20 +1,14 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import {
-  claimFeature,
-  closeCodes,
-  featuresField,
-  listValues,
-  registrationPath,
-  TunnelError,
-} from "mcp-tunnel-protocol";
+import { claimFeature, closeCodes, featuresField, listValues, TunnelError } from "mcp-tunnel-protocol";
 import { WebSocketLink } from "mcp-tunnel-protocol/ws";
-import { isLoopback, messageOf } from "mcp-tunnel-shared";
+import { isLoopback } from "mcp-tunnel-shared";
 import { HttpsProxyAgent } from "https-proxy-agent";
 import { WebSocket } from "ws";
 import { lookup } from "../net/lookup.js";
-import { tlsFault } from "../net/tls-errors.js";
 import { version } from "../version.js";
+import { proxyFailed, proxyRefused, relayFailed, unexpectedAnswer, unreachable } from "./failures.js";
+import type { RelayPlace } from "./failures.js";
 
 /**
  * The largest message that the client takes, in bytes. The original's JSON wire carries request bodies whole
@@ -26,11 +20,7 @@ const maxMessageBytes = 16 * 1024 * 1024;
 const maxMessageFragments = 1_024;
 
 /** The way to a relay. */
-export interface LinkRequest {
-  /** The registration endpoint: `resolveOptions` makes it of the relay's URL. */
-  readonly registerUrl: string;
-  /** The HTTP proxy on the way to it. */
-  readonly proxyUrl: URL | undefined;
+export interface LinkRequest extends RelayPlace {
   /** How long the relay may take to open the WebSocket, and again to answer, in milliseconds. */
   readonly timeoutMs: number;
   /** Gives the attempt up. */
@@ -88,9 +78,11 @@ export function openLink(request: LinkRequest): Promise<OpenedLink> {
       features = listValues(response.rawHeaders, featuresField.toLowerCase());
     });
     ws.once("unexpected-response", (_request, response: IncomingMessage) => {
-      fail(unexpectedAnswer(registerUrl, response));
+      fail(unexpectedAnswer(request, response));
     });
-    ws.on("error", (error) => fail(isAtProxy ? proxyFailed(request, error) : relayFailed(request, error)));
+    const onError = async (error: Error): Promise<void> =>
+      fail(isAtProxy ? proxyFailed(request, error) : await relayFailed(request, error, signal));
+    ws.on("error", (error) => void onError(error));
     const opened = (): void => {
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);
@@ -123,71 +115,14 @@ function noMask(mask: Buffer): void {
  * words.
  * @throws TunnelError `unsupported`.
  */
-export function requireClaims(
-  { link, features }: OpenedLink,
-  { registerUrl }: LinkRequest,
-  lack: string,
-): void {
+export function requireClaims({ link, features }: OpenedLink, { shownUrl }: LinkRequest, lack: string): void {
   if (features.includes(claimFeature)) return;
   link.close(closeCodes.normal, "");
   throw new TunnelError(
     "unsupported",
-    `the relay at ${new URL(registerUrl).origin} ${lack}: it is an older one, or the original, or a ` +
+    `the relay at ${new URL(shownUrl).origin} ${lack}: it is an older one, or the original, or a ` +
       `proxy in front of it drops ${featuresField}. It was asked nothing, and nobody's tunnel has changed`,
   );
-}
-
-function unexpectedAnswer(registerUrl: string, response: IncomingMessage): TunnelError {
-  const answer = `${response.statusCode} ${response.statusMessage ?? ""}`.trim();
-  const movedTo = redirection(registerUrl, response);
-  const question =
-    movedTo === undefined ? "is an mcp-tunnel relay there?" : `is the relay at ${movedTo} now?`;
-  return new TunnelError("unreachable", `${registerUrl} answered ${answer}: ${question}`);
-}
-
-/**
- * The target of a redirect, as the URL of a relay and without a query. Undefined if the answer is no
- * redirect.
- */
-function redirection(registerUrl: string, { statusCode = 0, headers }: IncomingMessage): string | undefined {
-  const { location } = headers;
-  const base = registerUrl.replace(/^ws/, "http");
-  if (statusCode < 300 || statusCode > 399 || location === undefined) return undefined;
-  if (!URL.canParse(location, base)) return undefined;
-  const { protocol, host, pathname } = new URL(location, base);
-  if (protocol !== "https:" && protocol !== "http:") return undefined;
-  const path = pathname.replace(/\/$/, "");
-  const prefix = path.endsWith(registrationPath) ? path.slice(0, -registrationPath.length) : path;
-  return `${protocol}//${host}${prefix}`;
-}
-
-function unreachable({ registerUrl, proxyUrl }: LinkRequest, why: string, cause?: Error): TunnelError {
-  const way = proxyUrl === undefined ? "" : ` through the proxy ${proxyUrl.origin}`;
-  const options = cause === undefined ? undefined : { cause };
-  return new TunnelError(
-    "unreachable",
-    `cannot reach the relay at ${new URL(registerUrl).origin}${way}: ${why}`,
-    options,
-  );
-}
-
-function relayFailed(request: LinkRequest, error: Error): TunnelError {
-  // A server that expects TLS resets the connection. A relay that ends does the same.
-  const hungUp =
-    request.registerUrl.startsWith("ws:") && (error as NodeJS.ErrnoException).code === "ECONNRESET";
-  const hint = hungUp ? " (does it speak TLS? then use https://)" : "";
-  return unreachable(request, `${tlsFault(error) ?? messageOf(error)}${hint}`, error);
-}
-
-/** The proxy has not answered yet, so the error says nothing of the relay. */
-function proxyFailed(request: LinkRequest, error: Error): TunnelError {
-  const fault = tlsFault(error);
-  return unreachable(request, fault === undefined ? messageOf(error) : `of the proxy: ${fault}`, error);
-}
-
-function proxyRefused(request: LinkRequest, status: number, reason: string): TunnelError {
-  const hint = status === 407 ? ": it wants a user and a password, as in http://user:password@proxy" : "";
-  return unreachable(request, `the proxy answered ${`${status} ${reason}`.trim()}${hint}`);
 }
 
 export function givenUp(): TunnelError {
