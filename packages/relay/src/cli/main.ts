@@ -1,7 +1,8 @@
 import { printableLines } from "mcp-tunnel-shared";
-import { dropEmptyVariables, endWithReader } from "mcp-tunnel-shared/command";
+import { dropEmptyVariables, endWithReader, refuseOtherRuntimes } from "mcp-tunnel-shared/command";
 import { createProgram, failureOf } from "./program.js";
 
+refuseOtherRuntimes("mcp-tunnel");
 dropEmptyVariables();
 
 // Lists and the help are no lines of the log, whose output looks after itself.

@@ -3,6 +3,7 @@ import { TunnelError } from "mcp-tunnel-protocol";
 import { oneLine } from "mcp-tunnel-shared";
 import { version } from "../version.js";
 import { addAdminCommands } from "./commands/admin.js";
+import { addCompletionCommand } from "./commands/completion.js";
 import { addConfigCommands } from "./commands/config.js";
 import { addDoctorCommand } from "./commands/doctor.js";
 import { createCommand } from "./options/options.js";
@@ -33,6 +34,7 @@ export function createProgram(): Command {
   addAdminCommands(program);
   addConfigCommands(program);
   addDoctorCommand(program);
+  addCompletionCommand(program);
   pointToHelp(program, program.name());
   return program;
 }

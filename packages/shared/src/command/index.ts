@@ -8,6 +8,8 @@
  * - `secret.ts`: secrets as flags and in files
  * - `line-output.ts`: lines that are written without waiting for their reader
  * - `table.ts`: columns of text
+ * - `runtime.ts`: which Node is needed
+ * - `completion.ts`: what shells complete
  * - `standard-streams.ts`: what happens when a standard stream cannot be written
  */
 export { examineAll, failed, ok, skipped, stepLines, summaryLine, warning } from "./doctor.js";
@@ -24,6 +26,9 @@ export {
   sourceName,
 } from "./options.js";
 export type { OptionValues } from "./options.js";
+export { completionScript, completionShells } from "./completion.js";
+export type { CommandShape, OptionShape } from "./completion.js";
+export { refuseOtherRuntimes, runtimeFault } from "./runtime.js";
 export { readSecret } from "./secret.js";
 export { endWithReader } from "./standard-streams.js";
 export { table } from "./table.js";

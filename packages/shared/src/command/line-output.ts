@@ -66,7 +66,7 @@ export class LineOutput {
     process.on("exit", () => this.#writeRest());
   }
 
-  /** Takes a line with its line feed. */
+  /** Takes a line with its line feed, or other text for a terminal. */
   write(fd: number, line: string): void {
     if (this.#waitingLength >= this.#options.maxWaitingLength) {
       this.#lost += 1;
@@ -78,6 +78,11 @@ export class LineOutput {
     this.#waitingLength += line.length;
     if (this.#state === "idle") this.#gather();
     else if (this.#state === "gathering" && this.#waitingLength >= fullLength) this.#writeGathered();
+  }
+
+  /** A write waits for its reader. What is of use only now should not be added. */
+  get isBehind(): boolean {
+    return this.#state === "writing" || this.#state === "retrying";
   }
 
   /**

@@ -1,10 +1,11 @@
 import { CommanderError } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { isLoopback, printable } from "mcp-tunnel-shared";
-import { endWithReader } from "mcp-tunnel-shared/command";
+import { endWithReader, refuseOtherRuntimes } from "mcp-tunnel-shared/command";
 import { eventText } from "../event-text.js";
 import { parseCommandLine } from "./options.js";
 
+refuseOtherRuntimes("mcp-tunnel-stdio");
 endWithReader();
 
 /** Serves until a signal ends it, and returns the exit status. */
