@@ -311,7 +311,7 @@ describe("a running client", () => {
     const alone = run([String(upstream.port), "--relay", relay.url, "--max-reconnect-time", "200ms"]);
     expect(await alone.exited).toEqual({ code: 1, signal: null });
     expect(alone.stderr.at(-1)).toMatch(
-      /^error: cannot reach the relay at ws:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED/,
+      /^error: cannot reach the relay at http:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED/,
     );
   });
 

@@ -1,4 +1,5 @@
-import { Command, Option } from "commander";
+import { Command, CommanderError, Option } from "commander";
+import { unusable } from "mcp-tunnel-protocol";
 import { oneLine, printable } from "mcp-tunnel-shared";
 import { optionDescription } from "mcp-tunnel-shared/command";
 import { version } from "../version.js";
@@ -16,6 +17,10 @@ export interface CliOptions {
   readonly tunnel: TunnelSettings;
   /** What is kept of the requests; undefined: nothing. */
   readonly inspect: InspectOptions | undefined;
+  /** The public URL goes into the clipboard. */
+  readonly copy: boolean;
+  /** Its QR code is drawn. */
+  readonly qr: boolean;
 }
 
 const description = `Gives a local MCP server, over HTTP or stdio, or any HTTP service, a public URL through an mcp-tunnel relay.
@@ -33,7 +38,7 @@ Examples:
   Publish http://localhost:3000 under the name that goes with the token
     $ mcp-tunnel-client 3000 --relay https://tunnel.example.com --token s3cret
 
-  Ask for demo.tunnel.example.com; a relay without a scheme is wss://
+  Ask for demo.tunnel.example.com; a relay without a scheme is https://
     $ mcp-tunnel-client localhost:8000 --relay tunnel.example.com \\
         --subdomain demo
 
@@ -64,49 +69,94 @@ Exit status:
   1  the relay stayed away for --max-reconnect-time, or something else failed
   2  an option is wrong or missing, or a name has to be chosen with --subdomain
   3  the relay refused the token or the name, or its operator closed the tunnel
-  4  another client has the name: it has taken it, or --takeover leaves it`;
+  4  another client has the name: it has taken it, or --takeover leaves it
+  5  no hope for the first connection, after 3 attempts: the relay's name does
+     not exist, its URL has the wrong scheme, its certificate is not valid, or
+     something else answers there. Not with --wait-for-relay`;
 
 interface Flags extends TunnelFlags, InspectFlags {
   json?: boolean;
+  copy?: boolean;
+  qr?: boolean;
 }
+
+/** The other commands, by their names. */
+export type CommandList = Readonly<Record<string, { readonly summary: string }>>;
 
 /**
  * Reads the command line. For `--help`, `--version` and mistakes commander prints its text and throws an
- * error that carries the exit status.
+ * error that carries the exit status. `others`: commands, which the help lists.
  * @throws CommanderError, or TunnelError `invalid_option`, or `unavailable` for a file that cannot be read.
  */
-export function parseCommandLine(args: readonly string[]): CliOptions {
+export function parseCommandLine(args: readonly string[], others: CommandList = {}): CliOptions {
   const { own, command: serverCommand } = splitArguments(args);
-  const command = buildCommand();
+  const command = buildServeCommand(others);
   command.parse(own, { from: "user" });
   const flags = command.opts<Flags>();
   const tunnel = readTunnelOptions(command, {
     local: command.processedArgs[0] as LocalService | undefined,
     serverCommand,
   });
-  const json = isOn("json", flags.json);
-  return { json, tunnel, inspect: readInspectOptions(flags, command, !json && process.stdout.isTTY) };
+  const [json, copy, qr] = [isOn("json", flags.json), isOn("copy", flags.copy), isOn("qr", flags.qr)];
+  if (json && (flags.copy === true || flags.qr === true)) {
+    const name = flags.copy === true ? "copy" : "qr";
+    throw unusable(`--${name} has no effect with --json, whose lines have the URL`, { options: [name] });
+  }
+  const inspect = readInspectOptions(flags, command, !json && process.stdout.isTTY);
+  return { json, tunnel, inspect, copy, qr };
 }
 
-function buildCommand(): Command {
+/** The command that serves, which has no name of its own. */
+export function buildServeCommand(others: CommandList = {}): Command {
   const command = new Command("mcp-tunnel-client")
+    .usage("[options] [local]\n       mcp-tunnel-client <command> [options]")
     .description(description)
-    .version(version, "-V, --version", "print the version")
+    .version(version, "-v, --version", "print the version")
     .helpOption("-h, --help", "print this help")
     .configureHelp({ optionDescription })
-    .addHelpText("after", epilogue)
+    .addHelpText("after", `${commandLines(others)}${epilogue}`)
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(mistake(text)) });
-  addTunnelOptions(command).addOption(new Option("--json", "print one JSON object per event"));
+    .configureOutput({ outputError: (text, write) => write(mistake(text, others)) });
+  addTunnelOptions(command)
+    .addOption(new Option("--json", "print one JSON object per event"))
+    .addOption(new Option("--copy", "put the public URL into the clipboard, by the terminal (OSC 52)"))
+    .addOption(new Option("--qr", "draw the public URL as a QR code"))
+    // Earlier versions had this letter.
+    .addOption(new Option("-V").hideHelp())
+    .on("option:V", () => {
+      process.stdout.write(`${version}\n`);
+      throw new CommanderError(0, "commander.version", version);
+    });
   return addInspectOptions(command);
 }
 
+function commandLines(others: CommandList): string {
+  const entries = Object.entries(others).filter(([, { summary }]) => summary !== "");
+  if (entries.length === 0) return "";
+  const width = Math.max(...entries.map(([name]) => name.length));
+  const lines = entries.map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}\n`);
+  return `\nCommands:\n${lines.join("")}`;
+}
+
+/** commander's words for the only argument. */
+const isInvalid = "$1 is invalid as the local service";
+
 /**
  * A mistake in one line. commander puts its suggestions on a second line. A command, or an option of one
- * letter, is what a person gives who wants to start an MCP server.
+ * letter, is what a person gives who wants to start an MCP server. Other tunnels have an option for the port.
  */
-function mistake(text: string): string {
-  const isCommand = /too many arguments|unknown option '-\w'/.test(text);
-  const hint = isCommand ? "; an MCP server's command goes to the end, as in --stdio -- npx -y ..." : "";
-  return `${printable(oneLine(text))}${hint} (see mcp-tunnel-client --help)\n`;
+function mistake(text: string, others: CommandList): string {
+  const [, word] = /argument value '([a-z-]+)' is invalid for argument 'local'/.exec(text) ?? [];
+  const names = Object.keys(others).filter((name) => others[name]?.summary !== "");
+  let hint = "";
+  if (/unknown option '(?:-p|--port|--url|--addr|--local-port)/.test(text)) {
+    hint = "; the local service comes first and without a flag, as in mcp-tunnel-client 3000";
+  } else if (/too many arguments|unknown option '-\w'/.test(text)) {
+    hint = "; an MCP server's command goes to the end, as in --stdio -- npx -y ...";
+  } else if (word !== undefined && names.length > 0) hint = `; commands are ${names.join(", ")}`;
+  const line = oneLine(text).replace(
+    /command-argument value (.*) is invalid for argument 'local'/,
+    isInvalid,
+  );
+  return `${printable(line.replace(/\.$/, ""))}${hint} (see mcp-tunnel-client --help)\n`;
 }

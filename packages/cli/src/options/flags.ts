@@ -37,10 +37,7 @@ export function isOfTunnel(values: OptionValues, name: string): boolean {
 }
 
 /** Whether a switch is on, by the command line, a config file or the environment. */
-export function isOn(
-  name: "json" | "drop-origin" | "stdio" | "strict-subdomain",
-  given: boolean | undefined,
-): boolean {
+export function isOn(name: string, given: boolean | undefined): boolean {
   if (given !== undefined) return given;
   const variable = clientVariable(name);
   const value = process.env[variable] ?? "";

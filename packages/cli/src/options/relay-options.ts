@@ -19,7 +19,7 @@ export function addRelayOptions(command: Command): Command {
     .addOption(
       option(
         "--relay <url>",
-        "the relay: an https, http, wss or ws URL; without a scheme, wss. By default the one of the last login",
+        "the relay: an https, http, wss or ws URL; without a scheme, https. By default the one of the last login",
       ),
     )
     .addOption(

@@ -55,6 +55,7 @@ export interface TunnelFlags extends RelayFlags, McpFlags, VisitorFlags {
   forwardedHeaders?: string;
   oauthMetadata: OauthMetadata;
   maxResponseHead: number;
+  waitForRelay?: boolean;
   maxReconnectTime?: number;
   shutdownGrace: number;
 }
@@ -136,6 +137,13 @@ export function addTunnelOptions(command: Command): Command {
         .argParser(readHeadBytes),
     )
     .addOption(
+      new Option(
+        "--wait-for-relay",
+        "go on trying for the first connection even where there is no hope, as a service should: when the " +
+          "relay's name does not exist, its certificate is not valid, or something else answers",
+      ),
+    )
+    .addOption(
       option(
         "--max-reconnect-time <duration>",
         "how long to try to reach the relay before giving up, such as 90s",
@@ -185,7 +193,7 @@ export function readTunnelOptions(command: Command, { local, serverCommand }: Se
       ...readSubdomain(flags),
       ...(flags.maxReconnectTime === undefined ? {} : { maxReconnectTimeMs: flags.maxReconnectTime }),
       shutdownGraceMs: flags.shutdownGrace,
-      waitForRelay: true,
+      waitForRelay: isOn("wait-for-relay", flags.waitForRelay) ? true : "unless_hopeless",
     },
   };
 }

@@ -10,11 +10,24 @@ export interface Output {
    * that are pasted. Undefined: there is one tunnel.
    */
   readonly label?: Label | undefined;
+  /** Undefined if there is no terminal that could show it. */
+  readonly screen?: Screen | undefined;
 }
 
 export interface Label {
   readonly text: string;
   readonly plain: Output;
+}
+
+/** What a terminal can do besides taking lines. */
+export interface Screen {
+  /**
+   * Keeps a text of `owner` in a line below all others, in the place of its last one. Undefined takes it
+   * away. Of several owners the newest has the line. The text is plain ASCII, and cut where the terminal ends.
+   */
+  keep(owner: object, text: string | undefined): void;
+  /** Asks the terminal to put a text into the clipboard. It does not say whether it has. */
+  copy(text: string): void;
 }
 
 /** The output of a whole process. */

@@ -1,6 +1,7 @@
 import { isatty } from "node:tty";
 import { LineOutput } from "mcp-tunnel-shared/command";
-import type { CommandOutput } from "./output.js";
+import type { CommandOutput, Screen } from "./output.js";
+import { KeptLine } from "./kept-line.js";
 
 /** How long a line may wait for others, in milliseconds. */
 const gatherMs = 20;
@@ -16,6 +17,9 @@ export class TerminalOutput implements CommandOutput {
   /** Asked once, because each answer is a call of the system. */
   readonly #isTerminal = isatty(1);
   readonly #lines: LineOutput;
+  readonly #kept: KeptLine | undefined;
+  /** Lines of the standard error are on the same screen. */
+  readonly #isErrorOnScreen = isatty(2);
   onReaderGone = (): void => {};
   #isReaderGone = false;
 
@@ -26,6 +30,13 @@ export class TerminalOutput implements CommandOutput {
       onLost: (lines) => this.err(`lines lost because nobody read them in time: ${lines}`),
       onFailed: (fd, error) => this.#onFailed(fd, error),
     });
+    // A terminal without a size, or without a cursor that moves, shows lines alone.
+    const canMove = this.columns !== undefined && process.env["TERM"] !== "dumb";
+    this.#kept = canMove ? new KeptLine(this.#lines, () => this.columns ?? 80) : undefined;
+  }
+
+  get screen(): Screen | undefined {
+    return this.#kept;
   }
 
   get columns(): number | undefined {
@@ -34,15 +45,18 @@ export class TerminalOutput implements CommandOutput {
   }
 
   out(line: string): void {
-    if (!this.#isReaderGone) this.#lines.write(1, `${line}\n`);
+    if (this.#isReaderGone) return;
+    this.#lines.write(1, this.#kept === undefined ? `${line}\n` : this.#kept.above(line));
   }
 
   err(line: string): void {
-    this.#lines.write(2, `${line}\n`);
+    const kept = this.#isErrorOnScreen ? this.#kept : undefined;
+    this.#lines.write(2, kept === undefined ? `${line}\n` : kept.above(line));
   }
 
   /** Ends the process with `status` when all is written, or its reader does not take it in time. */
   exit(status: number): Promise<void> {
+    this.#kept?.end();
     return this.#lines.exit(status);
   }
 

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import picocolors from "picocolors";
 import type { TunnelError } from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
@@ -7,15 +8,27 @@ import type { OpenLine, RequestLine } from "mcp-tunnel-inspector/lines";
 import type { StdioEvent } from "mcp-tunnel-stdio";
 import type { GateEvent } from "mcp-tunnel-gate";
 import type { Output } from "../output/output.js";
-import { addLines, addressesOf } from "./mcp-addresses.js";
-import type { McpAddress, McpPlace } from "./mcp-addresses.js";
+import { version } from "../version.js";
+import { addLines, addressesOf, shellWord } from "./mcp-addresses.js";
+import type { FoundMcp, McpAddress, McpPlace } from "./mcp-addresses.js";
+import { isNewer } from "./newer-client.js";
+import type { RelayClient } from "./newer-client.js";
 import type { Renderer } from "./renderer.js";
 import { RequestLines } from "./request-line.js";
+import { RetryLine } from "./retry-line.js";
 import { againLines, gateEventHint, gateEventText, hostLines, isPoll } from "./visitor-lines.js";
 import type { VisitorAuth } from "./visitor-lines.js";
 
 /** How many reasons of one outage are remembered, so that they are not told twice. */
 const maxReasons = 16;
+
+/** What else is done with the public URL. */
+export interface Sharing {
+  /** Put it into the clipboard. */
+  readonly copy: boolean;
+  /** Draws its QR code in lines. */
+  readonly drawQr: ((url: string, colors: boolean) => string[]) | undefined;
+}
 
 export class HumanRenderer implements Renderer {
   readonly #output: Output;
@@ -37,34 +50,48 @@ export class HumanRenderer implements Renderer {
   readonly #probes = new Set<string>();
   /** The server of `--stdio` has failed, and none of its processes was started since. */
   #isBroken = false;
+  readonly #sharing: Sharing;
+  readonly #retry: RetryLine | undefined;
+  #auth: VisitorAuth | undefined;
+  #hasToldNewer = false;
 
   /** `local`: the service, as a person would name it. */
-  constructor(output: Output, local: string) {
+  constructor(output: Output, local: string, sharing: Sharing = { copy: false, drawQr: undefined }) {
     this.#output = output;
     this.#local = local;
+    this.#sharing = sharing;
+    this.#retry = output.screen === undefined ? undefined : new RetryLine(output.screen);
     this.#colors = picocolors.createColors(output.colors);
     this.#requests = new RequestLines(output.colors, () => output.columns);
   }
 
   follow(client: TunnelClient, places: readonly McpPlace[] = [], auth?: VisitorAuth): void {
     const { green, yellow, red } = this.#colors;
+    this.#auth = auth;
     this.#hasConsent = auth?.kinds.includes("oauth") === true;
-    client.on("connected", ({ url, subdomain, resumed }) => {
+    client.on("connected", (event) => {
+      const { url, subdomain, resumed } = event;
+      this.#retry?.stop();
       this.#told.clear();
       this.#subdomain = subdomain;
       if (url !== this.#url) this.#banner({ url, subdomain }, places, auth);
       else this.#output.out(green(resumed ? "connected again, nothing lost" : "connected again"));
       this.#url = url;
+      this.#newerClient(event);
     });
     client.on("disconnected", ({ cause }) => {
       this.#isNews(cause.message);
       this.#output.err(yellow(`disconnected: ${printable(cause.message)}; reconnecting`));
     });
-    client.on("reconnecting", ({ cause }) => {
-      if (!this.#isNews(cause.message)) return;
-      const what = cause.code === "draining" ? "moving to its successor" : "trying again";
-      this.#output.err(yellow(`${printable(cause.message)}; ${what}`));
+    client.on("reconnecting", ({ attempt, delayMs, cause }) => {
+      const isMove = cause.code === "draining";
+      if (this.#isNews(cause.message)) {
+        const what = isMove ? "moving to its successor" : "trying again";
+        this.#output.err(yellow(`${printable(cause.message)}; ${what}`));
+      }
+      if (!isMove) this.#retry?.waiting(attempt, delayMs);
     });
+    client.on("closed", () => this.#retry?.stop());
     client.on("evicted", ({ reason: why }) => this.#output.err(red(printable(why))));
     client.on("warning", ({ code, message }) => this.warn(code, message));
     client.on("refused", (event) => this.#output.out(this.#refused(event)));
@@ -135,11 +162,36 @@ export class HumanRenderer implements Renderer {
     if (hint !== undefined) this.#output.err(printable(hint));
   }
 
+  listening(message: string | undefined): void {
+    const { screen } = this.#output;
+    // At a terminal the warning stays in view as long as it is true.
+    if (screen !== undefined) screen.keep(this, message === undefined ? undefined : `warning: ${message}`);
+    else if (message !== undefined) this.warn("nothing_listens", message);
+  }
+
+  foundMcp({ path, hasProof }: FoundMcp): void {
+    const [url, subdomain] = [this.#url, this.#subdomain];
+    if (url === undefined || subdomain === undefined) return;
+    const kinds = this.#auth?.kinds ?? [];
+    // Claude Code signs in by itself where it can.
+    const needsKey = kinds.includes("bearer") || (hasProof && !kinds.includes("oauth"));
+    this.#output.out(`An MCP server answers at ${printable(path)}. Claude Code:`);
+    for (const address of addressesOf({ url, subdomain }, [{ path }])) {
+      const option = needsKey ? '--header "Authorization: Bearer KEY"' : undefined;
+      for (const line of addLines(address, option)) this.#output.out(`  ${printable(line)}`);
+    }
+  }
+
+  asking(): void {
+    this.#retry?.stop();
+  }
+
   warn(_code: string, message: string): void {
     this.#output.err(this.#colors.yellow(`warning: ${printable(message)}`));
   }
 
   closing(openRequests: number): void {
+    this.#retry?.stop();
     if (openRequests === 0) return;
     const requests = openRequests === 1 ? "1 request" : `${openRequests} requests`;
     this.#output.err(`finishing ${requests}; Ctrl-C again to cut`);
@@ -181,10 +233,45 @@ export class HumanRenderer implements Renderer {
       this.#plain.out(`  ${dim(`Recording ${printable(this.#recordedFile)}`)}`);
     }
     this.#plain.out("");
+    this.#share(urls.length === 1 ? (urls[0] as string) : tunnel.url);
     if (auth !== undefined) this.#ready(auth, addresses, tunnel);
     else if (places.length > 0) this.#open(addresses);
     // What looks like a success is what stays in view.
     if (this.#isBroken) this.#output.err(this.#colors.red("The server does not start: see above."));
+  }
+
+  #share(url: string): void {
+    const { copy, drawQr } = this.#sharing;
+    const { screen, columns, colors } = this.#output;
+    if (drawQr !== undefined) {
+      const lines = drawQr(url, colors);
+      const width = lines[0] === undefined ? 0 : stripVTControlCharacters(lines[0]).length;
+      if (columns !== undefined && width > columns) {
+        this.warn(
+          "no_qr",
+          `--qr: the code of this URL needs ${width} columns, and the terminal has ${columns}`,
+        );
+      } else for (const line of [...lines, ""]) this.#output.out(line);
+    }
+    if (!copy) return;
+    if (screen === undefined) {
+      this.warn("no_copy", "--copy: the URL is not copied, because that needs a terminal with OSC 52");
+      return;
+    }
+    screen.copy(url);
+    this.#output.out(this.#colors.dim("The URL is in the clipboard, if this terminal takes it (OSC 52)."));
+    this.#output.out("");
+  }
+
+  #newerClient({ relayClient }: { relayClient?: RelayClient | undefined; url: string }): void {
+    if (relayClient === undefined || this.#hasToldNewer || !isNewer(relayClient.version, version)) return;
+    this.#hasToldNewer = true;
+    const { bold, yellow } = this.#colors;
+    const theirs = printable(relayClient.version);
+    this.#output.err(
+      yellow(`This client is ${version}, and the relay has ${theirs}. With the same options:`),
+    );
+    this.#output.err(bold(`  npx -y ${printable(shellWord(relayClient.url))} ...`));
   }
 
   #ready(

@@ -98,6 +98,18 @@ export class JsonRenderer implements Renderer {
     this.#line("auth", others === 0 ? event : { ...event, others });
   }
 
+  listening(message: string | undefined): void {
+    if (message !== undefined) this.warn("nothing_listens", message);
+  }
+
+  foundMcp(): void {
+    // The line of the request has it all.
+  }
+
+  asking(): void {
+    // No person is there.
+  }
+
   warn(code: string, message: string): void {
     this.#line("warning", { code, message });
   }

@@ -7,6 +7,13 @@ export interface McpPlace {
   readonly path: string;
 }
 
+/** An MCP server that visitors have found behind the local service. */
+export interface FoundMcp {
+  readonly path: string;
+  /** The visitor showed a proof in `Authorization`, which the next one may need, too. */
+  readonly hasProof: boolean;
+}
+
 export interface McpAddress {
   readonly name: string | undefined;
   readonly url: string;

@@ -4,7 +4,7 @@ import type { GateEvent } from "mcp-tunnel-gate";
 import type { ReplayEvent } from "mcp-tunnel-inspector";
 import type { OpenLine, RequestLine } from "mcp-tunnel-inspector/lines";
 import type { StdioEvent } from "mcp-tunnel-stdio";
-import type { McpPlace } from "./mcp-addresses.js";
+import type { FoundMcp, McpPlace } from "./mcp-addresses.js";
 import type { VisitorAuth } from "./visitor-lines.js";
 
 /**
@@ -37,6 +37,12 @@ export interface Renderer {
    * the person may type the number of a page now.
    */
   gate(event: GateEvent, others: number, canApprove: boolean): void;
+  /** Nothing takes connections at the local service, as `message` says. Undefined: now something does. */
+  listening(message: string | undefined): void;
+  /** A visitor has found an MCP server behind the local service. */
+  foundMcp(found: FoundMcp): void;
+  /** The person is asked something, and the question needs the screen. */
+  asking(): void;
   /** Something that the person should know. `code`: for programs. */
   warn(code: string, message: string): void;
   /** The client is asked to end while so many requests are open. */

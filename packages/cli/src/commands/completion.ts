@@ -1,0 +1,50 @@
+import { Argument, Command } from "commander";
+import { oneLine, printable } from "mcp-tunnel-shared";
+import { completionScript, completionShells } from "mcp-tunnel-shared/command";
+import { exitStatus } from "../options/exit-status.js";
+import { buildServeCommand } from "../options/command-line.js";
+import type { CommandOutput } from "../output/output.js";
+import type { CliCommand, CommandTable } from "./command.js";
+
+const description = `Prints the script by which a shell completes commands and options.
+
+  bash  source <(mcp-tunnel-client completion bash)
+  zsh   source <(mcp-tunnel-client completion zsh), after compinit
+  fish  mcp-tunnel-client completion fish | source
+
+Put the line into ~/.bashrc, ~/.zshrc or ~/.config/fish/config.fish.`;
+
+/** `mcp-tunnel-client completion`. */
+export const completion: CliCommand = {
+  build: buildCompletion,
+  async run(args, output, all) {
+    const command = buildCompletion();
+    command.parse(args, { from: "user" });
+    const [shell] = command.processedArgs as [(typeof completionShells)[number]];
+    const script = completionScript(shell, await buildAll(output, all));
+    for (const line of script.trimEnd().split("\n")) output.out(line);
+    return exitStatus.ended;
+  },
+};
+
+function buildCompletion(): Command {
+  return new Command("mcp-tunnel-client completion")
+    .description(description)
+    .addArgument(new Argument("<shell>", "the shell").choices(completionShells))
+    .helpOption("-h, --help", "print this help")
+    .exitOverride()
+    .configureOutput({
+      outputError: (text, write) =>
+        write(`${printable(oneLine(text))} (see mcp-tunnel-client completion --help)\n`),
+    });
+}
+
+/** The command that serves, with all others below it. */
+async function buildAll(output: CommandOutput, all: CommandTable): Promise<Command> {
+  const program = buildServeCommand(all).helpCommand(false);
+  for (const [name, entry] of Object.entries(all)) {
+    const command = (await entry.load()).build(output, all).name(name).description(entry.summary);
+    program.addCommand(command, { hidden: entry.summary === "" });
+  }
+  return program;
+}
