@@ -1,11 +1,17 @@
 import { CommanderError } from "commander";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { printable, printableLines } from "mcp-tunnel-shared";
-import { dropEmptyVariables, endWithReader, letHeapGrow } from "mcp-tunnel-shared/command";
+import {
+  dropEmptyVariables,
+  endWithReader,
+  letHeapGrow,
+  refuseOtherRuntimes,
+} from "mcp-tunnel-shared/command";
+import type { CommandEntry, CommandTable } from "./commands/command.js";
 import { exitStatus, statusOf } from "./options/exit-status.js";
-import type { CommandOutput } from "./output/output.js";
 import { TerminalOutput } from "./output/terminal-output.js";
 
+refuseOtherRuntimes("mcp-tunnel-client");
 letHeapGrow();
 dropEmptyVariables();
 
@@ -14,30 +20,65 @@ const output = new TerminalOutput();
 // Help and questions are not written by `output`, which looks after itself.
 endWithReader();
 
-/** Runs a command, and returns the exit status. */
-type RunCommand = (args: readonly string[], output: CommandOutput) => Promise<number>;
-
-/** The commands by their first word, which is never a service. Each is loaded when it is asked for. */
-const commands: Readonly<Record<string, () => Promise<RunCommand>>> = {
-  auth: async () => (await import("./commands/auth.js")).authCommand,
-  config: async () => (await import("./commands/config.js")).configCommand,
-  start: async () => (await import("./commands/start.js")).startCommand,
-  login: async () => (await import("./commands/login.js")).loginCommand,
-  logout: async () => (await import("./commands/logout.js")).logoutCommand,
-  whoami: async () => (await import("./commands/whoami.js")).whoamiCommand,
+/** Each is loaded when it is asked for. */
+const commands: CommandTable = {
+  auth: {
+    summary: "see, renew and take back what lets visitors in",
+    load: async () => (await import("./commands/auth.js")).auth,
+  },
+  config: {
+    summary: "look at the config file of start",
+    load: async () => (await import("./commands/config.js")).config,
+  },
+  completion: {
+    summary: "print the script by which bash, zsh or fish completes all this",
+    load: async () => (await import("./commands/completion.js")).completion,
+  },
+  help: {
+    summary: "print the help of a command",
+    load: async () => (await import("./commands/help.js")).help,
+  },
+  login: {
+    summary: "keep a relay and the token for it",
+    load: async () => (await import("./commands/login.js")).login,
+  },
+  logout: {
+    summary: "forget the token that login has kept",
+    load: async () => (await import("./commands/logout.js")).logout,
+  },
+  start: {
+    summary: "start tunnels of a config file, all in one process",
+    load: async () => (await import("./commands/start.js")).start,
+  },
+  whoami: {
+    summary: "say which relay and token a tunnel would use, and for which names",
+    load: async () => (await import("./commands/whoami.js")).whoami,
+  },
+  // People of other tunnels write it.
+  http: { summary: "", load: async () => (await import("./commands/serve.js")).http },
 };
-
-const serve = async (): Promise<RunCommand> => (await import("./commands/serve.js")).serveCommand;
 
 async function main(args: readonly string[]): Promise<number> {
   const [word = "", ...rest] = args;
-  const load = Object.hasOwn(commands, word) ? commands[word] : undefined;
   try {
-    return load === undefined ? await (await serve())(args, output) : await (await load())(rest, output);
+    if (Object.hasOwn(notCarried, word)) throw unusable(notCarried[word] as string);
+    const isCommand = Object.hasOwn(commands, word);
+    const entry = commands[isCommand ? word : "http"] as CommandEntry;
+    return await (await entry.load()).run(isCommand ? rest : args, output, commands);
   } catch (error) {
     return usageStatus(error);
   }
 }
+
+/** What other tunnels carry and this one does not, with what to do. */
+const notCarried: Readonly<Record<string, string>> = {
+  tcp:
+    "tcp: this tunnel carries HTTP, with its streams and WebSockets, and no other TCP: " +
+    "for a service that speaks HTTP, mcp-tunnel-client 3000",
+  tls:
+    "tls: this tunnel carries HTTP, and the relay ends the visitors' TLS: " +
+    "for a local service with TLS, mcp-tunnel-client https://localhost:8443",
+};
 
 /** The exit status for a mistake. commander has printed its own mistakes, and help and version. */
 function usageStatus(error: unknown): number {

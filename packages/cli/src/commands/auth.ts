@@ -12,6 +12,7 @@ import { exitStatus } from "../options/exit-status.js";
 import { subcommand } from "../options/subcommand.js";
 import type { Output } from "../output/output.js";
 import { hostLines, short } from "../render/visitor-lines.js";
+import type { CliCommand } from "./command.js";
 
 const description = `Shows, renews and takes back what lets visitors in: keys and passcodes that were drawn, and what was granted by OAuth. A running client takes every change at once.
 
@@ -26,11 +27,18 @@ interface Common {
 }
 
 /**
- * Runs `mcp-tunnel-client auth`, and returns the exit status.
- * @throws CommanderError for help and for mistakes that commander has printed; TunnelError `invalid_option`
- * if there is no such tunnel or grant, or `unavailable` for files that cannot be read or written.
+ * `mcp-tunnel-client auth`. Its run throws TunnelError `invalid_option` if there is no such tunnel or grant, or
+ * `unavailable` for files that cannot be read or written.
  */
-export async function authCommand(args: readonly string[], output: Output): Promise<number> {
+export const auth: CliCommand = {
+  build: buildAuth,
+  async run(args, output) {
+    await buildAuth(output).parseAsync(args, { from: "user" });
+    return exitStatus.ended;
+  },
+};
+
+function buildAuth(output: Output): Command {
   const program = subcommand("auth", description);
   add(program, "show [name]", "show the key and the passcode that were drawn for a tunnel").action(
     (name: string | undefined, flags: Common) => show(slotOf(name, flags), flags, output),
@@ -51,8 +59,7 @@ export async function authCommand(args: readonly string[], output: Output): Prom
     .action((name: string | undefined, flags: Common & Partial<Record<SecretKind, true>>) =>
       rotateSecrets(slotOf(name, flags), flags, output),
     );
-  await program.parseAsync(args, { from: "user" });
-  return exitStatus.ended;
+  return program;
 }
 
 function add(program: Command, usage: string, text: string): Command {
@@ -128,7 +135,7 @@ const kindOf = { key: "bearer", passcode: "oauth" } as const;
 /** What the start of the client said, with what was drawn. */
 function lines(slot: SlotInfo, secrets: Secrets): string[] {
   const { url, name = "", places } = slot;
-  const auth = {
+  const shownAuth = {
     // The tunnel was never there: what was drawn says what its client wanted.
     kinds: url === undefined ? drawnOf(slot).map((kind) => kindOf[kind]) : slot.kinds,
     shown: shown(slot, secrets),
@@ -138,7 +145,7 @@ function lines(slot: SlotInfo, secrets: Secrets): string[] {
   const addresses = url === undefined ? [] : addressesOf({ url, subdomain: name }, places);
   const urls = places.length === 0 && url !== undefined ? [url] : addresses.map((address) => address.url);
   const shownUrls = urls.length === 0 ? [] : [...urls.map((one) => `  ${one}`), ""];
-  const texts = [...shownUrls, ...hostLines(auth, addresses, url).map(({ text }) => text)];
+  const texts = [...shownUrls, ...hostLines(shownAuth, addresses, url).map(({ text }) => text)];
   if (texts.at(-1) === "") texts.pop();
   return texts.map(printable);
 }

@@ -1,29 +1,32 @@
-import { Command } from "commander";
-import { oneLine, printable } from "mcp-tunnel-shared";
+import type { Command } from "commander";
+import { printable } from "mcp-tunnel-shared";
 import { findConfigFile } from "../config/find.js";
 import { exitStatus } from "../options/exit-status.js";
 import { configOption } from "../options/start-options.js";
+import { subcommand } from "../options/subcommand.js";
 import type { Output } from "../output/output.js";
+import type { CliCommand } from "./command.js";
 
 const description = `Looks at a config file of mcp-tunnel-client start.
 
 The file is the one that is given, or else mcp-tunnel-client.yaml in the current folder, or else that of the user, ~/.config/mcp-tunnel/mcp-tunnel-client.yaml.`;
 
 /**
- * Runs `mcp-tunnel-client config`, and returns the exit status.
- * @throws CommanderError for help and for mistakes that commander has printed; TunnelError `invalid_option`
- * for mistakes in the file, or `unavailable` if it cannot be read.
+ * `mcp-tunnel-client config`. Its run throws TunnelError `invalid_option` for mistakes in the file, or
+ * `unavailable` if it cannot be read.
  */
-export async function configCommand(args: readonly string[], output: Output): Promise<number> {
-  const program = new Command("mcp-tunnel-client config")
-    .description(description)
-    .helpOption("-h, --help", "print this help")
-    .helpCommand(false)
-    .exitOverride()
-    .configureOutput({
-      outputError: (text, write) =>
-        write(`${printable(oneLine(text))} (see mcp-tunnel-client config --help)\n`),
-    });
+export const config: CliCommand = {
+  build: buildConfig,
+  async run(args, output) {
+    const program = buildConfig(output);
+    if (args.length === 0) output.out(program.helpInformation().trimEnd());
+    else await program.parseAsync(args, { from: "user" });
+    return exitStatus.ended;
+  },
+};
+
+function buildConfig(output: Output): Command {
+  const program = subcommand("config", description);
   program
     .command("check")
     .description("show the mistakes in a config file, and in the files that it names, with their lines")
@@ -37,10 +40,5 @@ export async function configCommand(args: readonly string[], output: Output): Pr
       const tunnels = await readChecked(path);
       output.out(printable(`${path}: ok (${[...tunnels.keys()].join(", ")})`));
     });
-  if (args.length === 0) {
-    output.out(program.helpInformation().trimEnd());
-    return exitStatus.ended;
-  }
-  await program.parseAsync(args, { from: "user" });
-  return exitStatus.ended;
+  return program;
 }

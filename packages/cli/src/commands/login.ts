@@ -1,3 +1,4 @@
+import type { Command } from "commander";
 import type { CheckedRegistration } from "mcp-tunnel-client";
 import { registerUrl } from "mcp-tunnel-client/options";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
@@ -8,10 +9,18 @@ import { addRelayOptions, noRelay, proxyTo, readToken } from "../options/relay-o
 import type { RelayFlags } from "../options/relay-options.js";
 import { subcommand } from "../options/subcommand.js";
 import type { Output } from "../output/output.js";
+import type { CliCommand } from "./command.js";
 
 const description = `Keeps a relay and the token for it, so that \`mcp-tunnel-client 3000\` is enough from then on. The relay of the last login is the default.
 
 What is not given is asked for at a terminal, where the token does not show. Elsewhere the token is the first line of the standard input. The relay is asked whether it takes the token. A tunnel that runs does not notice that.`;
+
+/** `mcp-tunnel-client login`. */
+export const login: CliCommand = { build: buildLogin, run };
+
+function buildLogin(): Command {
+  return addRelayOptions(subcommand("login", description));
+}
 
 /**
  * Runs `mcp-tunnel-client login`, and returns the exit status.
@@ -19,8 +28,8 @@ What is not given is asked for at a terminal, where the token does not show. Els
  * `refused` if the relay does not take the token, or whatever keeps it from being asked, and `unavailable`
  * for files that cannot be read or written. Nothing is kept then.
  */
-export async function loginCommand(args: readonly string[], output: Output): Promise<number> {
-  const program = addRelayOptions(subcommand("login", description));
+async function run(args: readonly string[], output: Output): Promise<number> {
+  const program = buildLogin();
   program.parse(args, { from: "user" });
   const flags = program.opts<RelayFlags>();
   // A file that cannot be used is told before anybody types a token.

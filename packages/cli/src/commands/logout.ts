@@ -1,3 +1,4 @@
+import type { Command } from "commander";
 import { unusable } from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
 import { relayName } from "mcp-tunnel-client/options";
@@ -6,18 +7,26 @@ import { exitStatus } from "../options/exit-status.js";
 import { option } from "../options/flags.js";
 import { subcommand } from "../options/subcommand.js";
 import type { Output } from "../output/output.js";
+import type { CliCommand } from "./command.js";
 
 const description = `Forgets the token that login has kept for a relay. At the relay the token stays as it is, and tunnels that run go on.`;
+
+/** `mcp-tunnel-client logout`. */
+export const logout: CliCommand = { build: buildLogout, run };
+
+function buildLogout(): Command {
+  return subcommand("logout", description).addOption(
+    option("--relay <url>", "the relay; by default the one of the last login"),
+  );
+}
 
 /**
  * Runs `mcp-tunnel-client logout`, and returns the exit status.
  * @throws CommanderError for help and for mistakes that commander has printed; TunnelError `invalid_option`
  * if nothing is kept for the relay, or `unavailable` for files that cannot be read or written.
  */
-export async function logoutCommand(args: readonly string[], output: Output): Promise<number> {
-  const program = subcommand("logout", description).addOption(
-    option("--relay <url>", "the relay; by default the one of the last login"),
-  );
+async function run(args: readonly string[], output: Output): Promise<number> {
+  const program = buildLogout();
   program.parse(args, { from: "user" });
   const { relay: relayUrl } = program.opts<{ relay?: string }>();
   const found = keptCredential(relayUrl);

@@ -1,5 +1,5 @@
 import { TunnelError } from "mcp-tunnel-protocol";
-import { parseCommandLine } from "../options/command-line.js";
+import { buildServeCommand, parseCommandLine } from "../options/command-line.js";
 import { exitStatus } from "../options/exit-status.js";
 import type { CommandOutput } from "../output/output.js";
 import { HumanRenderer } from "../render/human.js";
@@ -7,21 +7,30 @@ import { JsonRenderer } from "../render/json.js";
 import type { Renderer } from "../render/renderer.js";
 import type { CommandTunnel } from "../tunnel/command-tunnel.js";
 import { Terminal } from "../tunnel/terminal.js";
+import type { CliCommand, CommandTable } from "./command.js";
 import { failed } from "./failure.js";
 import { runUntilEnded } from "./run.js";
+
+/** The command that serves, as `http`. Without a name it is what main.ts runs when no other is asked for. */
+export const http: CliCommand = { build: () => buildServeCommand(), run: serveCommand };
 
 /**
  * Publishes what the command line names, until a signal or an error ends it, and returns the exit status.
  * @throws CommanderError for help and for mistakes that commander has printed; TunnelError `invalid_option`,
  * or `unavailable` for files that cannot be read or written, and for an OpenID provider that does not answer.
  */
-export async function serveCommand(args: readonly string[], output: CommandOutput): Promise<number> {
-  const { json, tunnel: settings, inspect } = parseCommandLine(args);
+export async function serveCommand(
+  args: readonly string[],
+  output: CommandOutput,
+  all: CommandTable = {},
+): Promise<number> {
+  const { json, tunnel: settings, inspect, copy, qr } = parseCommandLine(args, all);
+  const drawQr = qr ? (await import("../render/qr.js")).qrLines : undefined;
   // The client is loaded when it is needed: with its HTTP library it would take half of the time in which
   // the command answers a mistake or --help.
   const { CommandTunnel } = await import("../tunnel/command-tunnel.js");
   const createRenderer = (local: string): Renderer =>
-    json ? new JsonRenderer(output) : new HumanRenderer(output, local);
+    json ? new JsonRenderer(output) : new HumanRenderer(output, local, { copy, drawQr });
   const context = {
     inspect,
     isTerminal: !json && process.stdout.isTTY,
@@ -39,7 +48,8 @@ export async function serveCommand(args: readonly string[], output: CommandOutpu
     return failed(error, settings, createRenderer(""));
   }
   const error = await runUntilEnded(tunnel, output);
-  const status = error === undefined ? exitStatus.ended : failed(error, settings, tunnel.renderer);
+  const isFirst = tunnel.client.url === undefined;
+  const status = error === undefined ? exitStatus.ended : failed(error, settings, tunnel.renderer, isFirst);
   await tunnel.close();
   return status;
 }

@@ -1,7 +1,7 @@
 import { unusable } from "mcp-tunnel-protocol";
 import { findConfigFile } from "../config/find.js";
 import type { NamedTunnel } from "../config/tunnels-file.js";
-import { parseStart } from "../options/start-options.js";
+import { buildStart, parseStart } from "../options/start-options.js";
 import { Labels, LabelledOutput } from "../output/labelled-output.js";
 import type { CommandOutput } from "../output/output.js";
 import { HumanFleetScreen, JsonFleetScreen } from "../render/fleet-screen.js";
@@ -9,8 +9,12 @@ import type { Changes } from "../render/fleet-screen.js";
 import { HumanRenderer } from "../render/human.js";
 import { JsonRenderer } from "../render/json.js";
 import { Terminal } from "../tunnel/terminal.js";
+import type { CliCommand } from "./command.js";
 import { failed } from "./failure.js";
 import { runUntilEnded } from "./run.js";
+
+/** `mcp-tunnel-client start`. */
+export const start: CliCommand = { build: buildStart, run };
 
 /**
  * Runs `mcp-tunnel-client start`: tunnels of the config file, until a signal ends them or all have failed.
@@ -18,7 +22,7 @@ import { runUntilEnded } from "./run.js";
  * @throws CommanderError for help and for mistakes that commander has printed; TunnelError `invalid_option`
  * for mistakes in the file, or `unavailable` if it cannot be read.
  */
-export async function startCommand(args: readonly string[], output: CommandOutput): Promise<number> {
+async function run(args: readonly string[], output: CommandOutput): Promise<number> {
   const { names, config, waitForRelay, json } = parseStart(args);
   const path = findConfigFile(config);
   // The client is loaded when it is needed: most mistakes show before.
@@ -53,12 +57,12 @@ export async function startCommand(args: readonly string[], output: CommandOutpu
     return fleet.change(chosen);
   };
   const reloads = new Reloads(path, change, screen);
-  const start = (): void => {
+  const begin = (): void => {
     screen.starting(path, names ?? [...first.keys()]);
     void reloads.begin(first);
   };
   const running = {
-    start,
+    start: begin,
     end: () => fleet.end(),
     ended: fleet.ended,
     get isClosing() {

@@ -1,3 +1,4 @@
+import type { Command } from "commander";
 import { checkRegistration } from "mcp-tunnel-client";
 import type { CheckedRegistration, CheckOptions } from "mcp-tunnel-client";
 import { relayName } from "mcp-tunnel-client/options";
@@ -9,6 +10,7 @@ import { addRelayOptions, readRelayOptions } from "../options/relay-options.js";
 import type { RelayFlags, TokenSource } from "../options/relay-options.js";
 import { subcommand } from "../options/subcommand.js";
 import type { Output } from "../output/output.js";
+import type { CliCommand } from "./command.js";
 import { explainRefusal } from "../tunnel/refusal.js";
 
 const description = `Says which relay and token a tunnel would use now, which names the token may have, and whether a tunnel has them. Nothing is registered, and a tunnel that runs does not notice it.`;
@@ -28,17 +30,21 @@ interface Name {
   readonly refused: string | undefined;
 }
 
+/** `mcp-tunnel-client whoami`. */
+export const whoami: CliCommand = { build: buildWhoami, run };
+
+function buildWhoami(): Command {
+  return addRelayOptions(subcommand("whoami", description)).option("--json", "print one JSON object");
+}
+
 /**
  * Runs `mcp-tunnel-client whoami`, and returns the exit status.
  * @throws CommanderError for help and for mistakes that commander has printed; TunnelError `invalid_option`,
  * `refused` if the relay does not take the token, `unsupported` if it is too old to be asked, or whatever
  * keeps it from being asked, and `unavailable` for files that cannot be read.
  */
-export async function whoamiCommand(args: readonly string[], output: Output): Promise<number> {
-  const program = addRelayOptions(subcommand("whoami", description)).option(
-    "--json",
-    "print one JSON object",
-  );
+async function run(args: readonly string[], output: Output): Promise<number> {
+  const program = buildWhoami();
   program.parse(args, { from: "user" });
   const flags = program.opts<RelayFlags & { json?: true }>();
   const { client, token } = readRelayOptions(flags, program);

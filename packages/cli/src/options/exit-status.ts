@@ -7,8 +7,7 @@ export const exitStatus = { ended: 0, failed: 1, usage: 2, refused: 3, evicted: 
  * The exit status for an error that ends the command. A file that cannot be read is a mistake, but an OpenID
  * provider that does not answer is none: the same command may work another time.
  */
-export function statusOf({ code, file, isHopeless }: TunnelError): number {
-  if (isHopeless === true) return exitStatus.hopeless;
+export function statusOf({ code, file }: TunnelError): number {
   switch (code) {
     case "refused":
       return exitStatus.refused;

@@ -1,10 +1,10 @@
-import { Command, Option } from "commander";
+import { Option } from "commander";
+import type { Command } from "commander";
 import { unusable } from "mcp-tunnel-protocol";
-import { oneLine, printable } from "mcp-tunnel-shared";
-import { optionDescription } from "mcp-tunnel-shared/command";
 import { isOn } from "./flags.js";
 import { addInspectOptions, readInspectOptions } from "./inspect-options.js";
 import type { InspectFlags, InspectOptions } from "./inspect-options.js";
+import { subcommand } from "./subcommand.js";
 
 /** Which tunnels of a config file are started, and how they are shown. */
 export interface StartOptions {
@@ -56,27 +56,7 @@ export function configOption(): Option {
  * @throws CommanderError for help and for mistakes that commander has printed; TunnelError `invalid_option`.
  */
 export function parseStart(args: readonly string[]): StartOptions {
-  const command = new Command("mcp-tunnel-client start")
-    .description(description)
-    .argument("[name...]", "the tunnels to start")
-    .helpOption("-h, --help", "print this help")
-    .configureHelp({ optionDescription })
-    .addHelpText("after", epilogue)
-    .exitOverride()
-    .configureOutput({
-      outputError: (text, write) =>
-        write(`${printable(oneLine(text))} (see mcp-tunnel-client start --help)\n`),
-    })
-    .addOption(new Option("--all", "start all tunnels of the file"))
-    .addOption(configOption())
-    .addOption(
-      new Option(
-        "--wait-for-relay",
-        "go on trying for the first connection of each tunnel, also without hope",
-      ),
-    )
-    .addOption(new Option("--json", "print one JSON object per event"));
-  addInspectOptions(command).parse(args, { from: "user" });
+  const command = buildStart().parse(args, { from: "user" });
   const flags = command.opts<Flags>();
   const { args: names } = command;
   if ((flags.all === true) === names.length > 0) {
@@ -86,8 +66,25 @@ export function parseStart(args: readonly string[]): StartOptions {
   return {
     names: flags.all === true ? undefined : names,
     config: flags.config,
-    waitForRelay: flags.waitForRelay === true,
+    waitForRelay: isOn("wait-for-relay", flags.waitForRelay),
     json,
     inspect: readInspectOptions(flags, command, !json && process.stdout.isTTY),
   };
+}
+
+/** The command `start`, with its options. */
+export function buildStart(): Command {
+  const command = subcommand("start", description)
+    .argument("[name...]", "the tunnels to start")
+    .addHelpText("after", epilogue)
+    .addOption(new Option("--all", "start all tunnels of the file"))
+    .addOption(configOption())
+    .addOption(
+      new Option(
+        "--wait-for-relay",
+        "go on trying for the first connection of each tunnel, also without hope",
+      ),
+    )
+    .addOption(new Option("--json", "print one JSON object per event"));
+  return addInspectOptions(command);
 }

@@ -1,6 +1,6 @@
 import picocolors from "picocolors";
 import { printable } from "mcp-tunnel-shared";
-import type { Label, Output } from "./output.js";
+import type { Label, Output, Screen } from "./output.js";
 
 /** Of a name that does not fit. In columns, of the 80 that a line has. */
 const maxWidth = 16;
@@ -61,6 +61,10 @@ export class LabelledOutput implements Output {
 
   get label(): Label | undefined {
     return this.#labels.isShown ? { text: this.#name, plain: this.#plain } : undefined;
+  }
+
+  get screen(): Screen | undefined {
+    return this.#plain.screen;
   }
 
   out(line: string): void {

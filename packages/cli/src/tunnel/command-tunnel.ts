@@ -7,9 +7,11 @@ import type { InspectOptions } from "../options/inspect-options.js";
 import type { TunnelSettings } from "../options/tunnel-options.js";
 import type { Renderer } from "../render/renderer.js";
 import { bounding } from "./gate-events.js";
+import { ListeningWatch } from "./listening.js";
 import { Naming } from "./naming.js";
 import { claimOf } from "./takeover.js";
 import type { McpServers, OnServerEvent } from "./mcp-servers.js";
+import { watchForMcp } from "./mcp-watch.js";
 import { observingBoth } from "./observing-both.js";
 import { openMcpWarning, watchForOpenMcp } from "./open-mcp-watch.js";
 import type { Approver, Terminal } from "./terminal.js";
@@ -64,6 +66,7 @@ export class CommandTunnel {
 
   start(): void {
     this.#parts.mcp?.probe();
+    void this.#parts.listening?.start();
     // Its failure also comes with `closed`.
     this.client.start().catch(() => {});
   }
@@ -106,6 +109,7 @@ class Parts {
   readonly #terminal: Terminal | undefined;
   /** What the terminal knows of the gate. */
   approver: Approver | undefined;
+  listening: ListeningWatch | undefined;
   // An open question would keep the process alive, and the terminal in its mode.
   readonly #asking = new AbortController();
 
@@ -138,6 +142,7 @@ class Parts {
 
   async close(): Promise<void> {
     this.stopAsking();
+    this.listening?.stop();
     await this.gate?.close();
     // All requests are over, so a recording has all of them.
     await this.inspector?.close();
@@ -170,10 +175,20 @@ async function openTunnel(
     client: settings.client,
     served: local,
     ask:
-      terminal && ((patterns, kept) => parts.askName(terminal, patterns, { tunnel: context.tunnel, kept })),
+      terminal &&
+      ((patterns, kept) => {
+        // A question has the screen for itself.
+        renderer.asking();
+        return parts.askName(terminal, patterns, { tunnel: context.tunnel, kept });
+      }),
     warn,
   });
-  const ask = terminal && ((name: string) => parts.askTakeover(terminal, name));
+  const ask =
+    terminal &&
+    ((name: string) => {
+      renderer.asking();
+      return parts.askTakeover(terminal, name);
+    });
   const claim = await claimOf(settings, { pick: naming.pick, ask, warn });
   const approver = {
     approve(number: string): boolean {
@@ -197,17 +212,27 @@ async function openTunnel(
   );
   const { gate } = parts;
   const inner = mcp?.service ?? createService(settings.local ?? {});
+  if (settings.local !== undefined) {
+    parts.listening = new ListeningWatch({
+      origin: new URL(local),
+      isFollowed: context.isTerminal,
+      onChange: (message) => renderer.listening(message),
+    });
+  }
   parts.inspector = await openInspector(context.inspect, local, mcp?.origins ?? [local], renderer);
   const { inspector } = parts;
   const inspected = inspector?.inspected(inner) ?? inner;
   const watch = settings.isOpenByDefault
     ? watchForOpenMcp(() => renderer.warn(...openMcpWarning))
     : undefined;
+  const watchMcp =
+    settings.local === undefined ? undefined : watchForMcp((found) => renderer.foundMcp(found));
   const lines = observeLines({
     opened: (line) => renderer.opened(line),
     over(line) {
       renderer.request(line);
       watch?.(line);
+      watchMcp?.(line);
     },
   });
   const client = new TunnelClient({

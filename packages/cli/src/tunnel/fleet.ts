@@ -13,8 +13,16 @@ export interface FleetContext extends Omit<TunnelContext, "createRenderer" | "tu
   readonly screen: FleetScreen;
   /** `local`: what the tunnel serves, as a person would name it. */
   createRenderer(tunnel: string, local: string): Renderer;
-  /** Tells why a tunnel has ended, and returns the exit status for that. */
-  failed(error: TunnelError, settings: TunnelSettings, renderer: Pick<Renderer, "failed">): number;
+  /**
+   * Tells why a tunnel has ended, and returns the exit status for that. `isFirst`: it was never connected.
+   * Default: it was, or the relay has answered.
+   */
+  failed(
+    error: TunnelError,
+    settings: TunnelSettings,
+    renderer: Pick<Renderer, "failed">,
+    isFirst?: boolean,
+  ): number;
 }
 
 interface Member {
@@ -150,14 +158,22 @@ export class Fleet {
     const error = await tunnel.ended;
     const isMember = this.#members.get(name)?.tunnel === tunnel;
     if (isMember) this.#members.delete(name);
-    if (isMember && error !== undefined) this.#failed(name, error, settings, tunnel.renderer);
+    if (isMember && error !== undefined) {
+      this.#failed(name, error, settings, tunnel.renderer, tunnel.client.url === undefined);
+    }
     await tunnel.close();
     this.#open.delete(tunnel);
     this.#checkEnd();
   }
 
-  #failed(name: string, error: TunnelError, settings: TunnelSettings, renderer: Renderer): void {
-    this.#failures.set(name, this.#context.failed(error, settings, renderer));
+  #failed(
+    name: string,
+    error: TunnelError,
+    settings: TunnelSettings,
+    renderer: Renderer,
+    isFirst = false,
+  ): void {
+    this.#failures.set(name, this.#context.failed(error, settings, renderer, isFirst));
     const others = this.#members.size;
     if (others > 0 && !this.#isClosing) this.#context.screen.goingOn(name, others);
   }
