@@ -123,7 +123,9 @@ describe("a client behind a proxy", () => {
     const start = startTunnelClient({ port: upstream.port, relayUrl: "https://relay.test", proxyUrl });
     await expect(start).rejects.toMatchObject({
       code: "unreachable",
-      message: `cannot reach the relay at https://relay.test through the proxy ${proxyUrl}: connect ECONNREFUSED 127.0.0.1:${gone.port}`,
+      message:
+        `cannot reach the relay at https://relay.test through the proxy ${proxyUrl}: connect ECONNREFUSED ` +
+        `127.0.0.1:${gone.port} (nothing listens there: is the proxy running, and is its port right?)`,
     });
   });
 

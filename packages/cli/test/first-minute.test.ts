@@ -1,4 +1,5 @@
 import { EventEmitter } from "node:events";
+import decodeQR from "qr/decode.js";
 import { describe, expect, it } from "vitest";
 import type { RequestLine } from "mcp-tunnel-inspector/lines";
 import type { TunnelClient } from "../../client/src/client.js";
@@ -21,10 +22,10 @@ describe("the watch for an MCP server", () => {
     ["initialize", lineOf({}), { path: "/mcp", hasProof: false }],
     [
       "server/discover with a key",
-      lineOf({ mcp: { method: "server/discover" }, headers: ["Authorization", "Bearer x"] } as object),
+      lineOf({ mcp: { method: "server/discover" }, headers: ["Authorization", "Bearer x"] }),
       { path: "/mcp", hasProof: true },
     ],
-    ["another method", lineOf({ mcp: { method: "tools/list" } } as object), undefined],
+    ["another method", lineOf({ mcp: { method: "tools/list" } }), undefined],
     ["no MCP", lineOf({ mcp: undefined }), undefined],
     ["a refusal", lineOf({ status: 401 }), undefined],
     [
@@ -76,8 +77,13 @@ describe("an MCP server that visitors have found", () => {
 
   it("has the header where a visitor needs a key", () => {
     const header = '--header "Authorization: Bearer KEY"';
-    const auth = (kinds: VisitorAuth["kinds"]): VisitorAuth =>
-      ({ kinds, shown: {}, files: {}, loginIssuer: undefined, namesFiles: false }) as VisitorAuth;
+    const auth = (kinds: VisitorAuth["kinds"]): VisitorAuth => ({
+      kinds,
+      shown: {},
+      files: {},
+      loginIssuer: undefined,
+      namesFiles: false,
+    });
     const cases: [FoundMcp, VisitorAuth | undefined, boolean][] = [
       [{ path: "/mcp", hasProof: true }, undefined, true],
       [{ path: "/mcp", hasProof: true }, auth(["bearer"]), true],
@@ -134,6 +140,24 @@ describe("a relay with a newer client", () => {
   });
 });
 
+/** What a camera reads from lines in which the light modules are drawn. */
+function decoded(lines: readonly string[]): string {
+  const rows = lines.flatMap((line) => [
+    [...line].map((char) => "█▀".includes(char)),
+    [...line].map((char) => "█▄".includes(char)),
+  ]);
+  const scale = 4;
+  const [width, height] = [(rows[0]?.length ?? 0) * scale, rows.length * scale];
+  const data = new Uint8Array(width * height * 4).fill(255);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const isLight = rows[Math.floor(y / scale)]?.[Math.floor(x / scale)] === true;
+      data.fill(isLight ? 255 : 0, (y * width + x) * 4, (y * width + x) * 4 + 3);
+    }
+  }
+  return decodeQR({ width, height, data });
+}
+
 describe("sharing the URL", () => {
   it("draws it as a QR code that fits", () => {
     const lines = qrLines("https://demo.tunnel.example.com", false);
@@ -141,6 +165,7 @@ describe("sharing the URL", () => {
     expect(lines[0]?.length).toBeLessThan(40);
     expect(lines.length).toBeLessThan(20);
     expect(lines.join("")).toMatch(/^[█▀▄ ]+$/);
+    expect(decoded(lines)).toBe("https://demo.tunnel.example.com");
     // The other way round: dark modules, and the colours that say so.
     expect(qrLines("https://demo.tunnel.example.com", true)[1]).toMatch(/^\u001b\[30;107m[█▀▄ ]+\u001b\[0m$/);
   });

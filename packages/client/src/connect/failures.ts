@@ -95,6 +95,11 @@ const advices: Readonly<Record<string, string>> = {
   ENOTFOUND: " (no such name in the DNS: is it spelled rightly, and is this machine online?)",
 };
 
+const proxyAdvices: Readonly<Record<string, string>> = {
+  ECONNREFUSED: " (nothing listens there: is the proxy running, and is its port right?)",
+  ENOTFOUND: " (no such name in the DNS: is the proxy's name spelled rightly, and is this machine online?)",
+};
+
 /** The proxy has not answered yet, so the error says nothing of the relay. */
 export function proxyFailed(place: RelayPlace, error: Error): TunnelError {
   const fault = tlsFault(error);
@@ -102,7 +107,8 @@ export function proxyFailed(place: RelayPlace, error: Error): TunnelError {
     (error as NodeJS.ErrnoException).code === "ENOTFOUND" ||
     isPlainAnswer(error) ||
     isCertificateFault(error);
-  const why = fault === undefined ? messageOf(error) : `of the proxy: ${fault}`;
+  const advice = proxyAdvices[(error as NodeJS.ErrnoException).code ?? ""] ?? "";
+  const why = fault === undefined ? `${messageOf(error)}${advice}` : `of the proxy: ${fault}`;
   return unreachable(place, why, { cause: error, isHopeless });
 }
 
