@@ -40,10 +40,10 @@ export class ListeningWatch {
     const fault = await this.#look();
     if (fault === undefined || this.#isStopped) return;
     const isRefused = (fault as NodeJS.ErrnoException).code === "ECONNREFUSED";
-    const what = isRefused
-      ? `nothing listens on ${origin.host} yet`
-      : `cannot connect to ${origin.host} yet: ${messageOf(fault)}`;
-    this.#options.onChange(`${what} (visitors get 502)`);
+    const message = isRefused
+      ? `nothing listens on ${origin.host} yet (visitors get 502)`
+      : `cannot connect to ${origin.host} yet: ${messageOf(fault)} (visitors get 502)`;
+    this.#options.onChange(message);
     // Another machine is not asked again and again.
     if (isFollowed && isLoopback(origin.hostname)) this.#lookLater();
   }
