@@ -15,6 +15,9 @@ import { createGate } from "mcp-tunnel-gate";
 import { gated } from "mcp-tunnel-gate/service";
 import { describe, expect, it } from "vitest";
 import WebSocket from "ws";
+import { createMetrics } from "../packages/relay/src/admin/metrics.js";
+import { createAdminServer } from "../packages/relay/src/admin/server.js";
+import { type RelayState, statusTable } from "../packages/relay/src/cli/output/status-table.js";
 import { startV2Server } from "./mcp/servers.js";
 import { closingAfterEach } from "./support/cleanup.js";
 import { expectNoLeaks } from "./support/leaks.js";
@@ -275,6 +278,20 @@ describe("the port", () => {
       expect(line["url"]).toBe(`http://localhost:${port}`);
       await relay.close(0);
     });
+  });
+
+  it("is in the status of the relay", async () => {
+    const { relay, port } = await startRelay();
+    const metrics = createMetrics("1");
+    const admin = createAdminServer(relay, { host: "127.0.0.1", port: 0, metrics, version: "1" });
+    const { port: adminPort } = await admin.listen();
+    closing(admin);
+    const answer = await fetch(`http://127.0.0.1:${adminPort}/api/tunnels`);
+    const status = (await answer.json()) as { relay: RelayState };
+    expect(status.relay.localPorts).toEqual({ demo: port });
+    expect(statusTable(status.relay, [], Date.now())[1]).toBe(
+      `demo is at http://localhost:${port}, on the relay's machine`,
+    );
   });
 
   it.each<[string, Record<string, number>, string]>([

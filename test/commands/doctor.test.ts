@@ -1,7 +1,8 @@
+import { chmodSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
-import { runRelay, startRelayCommand } from "../support/commands.js";
+import { commands, RunningCommand, runRelay, startRelayCommand } from "../support/commands.js";
 
 const closing = closingAfterEach();
 
@@ -40,6 +41,27 @@ describe("mcp-tunnel doctor", () => {
     expect(doctor.stdout.at(-1)).toMatch(/^1 failed, \d+ ok, \d+ skipped$/);
     expect(doctor.stdout.filter((line) => line.length > 80 && line.includes(" ", 9))).toEqual([]);
     expect(doctor.stderr).toEqual([]);
+  });
+
+  it.skipIf(process.platform === "win32")("sees the files as its user does", async () => {
+    // The folder is its owner's alone. No mode stops root, so root lets somebody else look.
+    const tokens = closing(createFolder()).write("tokens.yaml", "tokens: []\n");
+    chmodSync(tokens, 0o000);
+    const isRoot = process.getuid?.() === 0;
+    const nobody = isRoot ? ["--reuid=65534", "--clear-groups", process.execPath] : [];
+    const options = ["--domain", "localhost", "--port", "0", "--token-file", tokens];
+    const doctor = closing(
+      new RunningCommand(isRoot ? "setpriv" : process.execPath, [
+        ...nobody,
+        ...[commands.relay, "doctor", "--json", ...options],
+      ]),
+    );
+    expect((await doctor.exited).code).toBe(1);
+    const { steps } = JSON.parse(doctor.stdout.join("\n")) as Report;
+    expect(steps.find(({ id }) => id === "file-token-file")).toMatchObject({
+      verdict: "failed",
+      reason: expect.stringContaining("this user may not read"),
+    });
   });
 
   it("refuses options that are none with status 2", async () => {

@@ -267,20 +267,6 @@ describe("what is wrong is named: in files,", () => {
     });
   });
 
-  it.skipIf(process.getuid?.() === 0 || process.platform === "win32")(
-    "a key that this user may not read",
-    async () => {
-      const args = tlsArgs(pair);
-      chmodSync(args[3], 0o000);
-      const [step] = complaints(await examine([...base, ...args]));
-      expect(step).toMatchObject({
-        id: "file-tls-key",
-        verdict: "failed",
-        reason: expect.stringContaining("this user may not read"),
-      });
-    },
-  );
-
   it.skipIf(process.platform === "win32")("a key that everybody may read", async () => {
     const args = tlsArgs(pair);
     chmodSync(args[3], 0o644);

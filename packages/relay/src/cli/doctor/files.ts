@@ -49,7 +49,7 @@ function expectedFiles({ command, options }: Subject): Expected[] {
   add("tls-key", { title: "key file", kind: "file", isSecret: true });
   add("acme-hook", { title: "ACME hook", kind: "program", isSecret: false });
   if (options.acmeHook !== undefined)
-    add("acme-storage", { title: "ACME storage", kind: "folder", isSecret: true });
+    add("acme-storage", { title: "ACME storage", kind: "folder", isSecret: false });
   return files;
 }
 

@@ -89,23 +89,32 @@ function portExamination(port: Port, subject: Subject): Examination {
     id: port.id,
     title: port.title,
     examine: async (signal) => {
-      const taken = await listenOnce(port);
-      if (typeof taken !== "object") return taken === 0 ? ok("any free port will do") : free(port);
-      if (!("inUse" in taken)) return taken;
+      const state = await stateOf(port);
+      if (typeof state === "object") return state;
+      if (state === "any" || state === "free") return free(port);
+      // A user who may not listen there is not told whether somebody does.
       const at = { host: reachable(port.host), port: port.port };
-      const isRelay = await port.isRelay(at, signal).catch(() => false);
-      if (isRelay && port.id === "port") subject.isRunning = true;
-      return isRelay
-        ? ok(`a running relay has port ${port.port}`)
-        : failed(
-            `another program has ${place(port)}, or a relay with other options`,
-            `Stop it, or choose another ${port.title}. This names it: ss -ltnp 'sport = :${port.port}'`,
-          );
+      const answer = await port.isRelay(at, signal).catch(() => undefined);
+      if (answer === true && port.id === "port") subject.isRunning = true;
+      if (answer === true) return ok(`a running relay has port ${port.port}`);
+      if (answer === undefined && state === "denied") return denied(port);
+      return failed(
+        `another program has ${place(port)}, or a relay with other options`,
+        `Stop it, or choose another ${port.title}. This names it: ss -ltnp 'sport = :${port.port}'`,
+      );
     },
   };
 }
 
+function denied(port: Port): Finding {
+  return warning(
+    `this user may not listen at ${place(port)}, and nothing answers there`,
+    "Ports below 1024 need a permission: AmbientCapabilities=CAP_NET_BIND_SERVICE in a systemd unit. If the relay has it there, start it, and examine it again.",
+  );
+}
+
 function free(port: Port): Finding {
+  if (port.port === 0) return ok("any free port will do");
   return ok(`${place(port)} is free: no relay runs here`);
 }
 
@@ -118,25 +127,21 @@ function reachable(host: string | undefined): string {
   return host === undefined || host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
 }
 
-/** Listens, and stops at once. 0: any port will do; 1: the port is free. Or what is wrong with it. */
-async function listenOnce({ host, port }: Port): Promise<0 | 1 | Finding | { inUse: true }> {
-  if (port === 0) return 0;
+/** Listens at a port, and stops at once, to see whether that is possible. Or what is wrong with its address. */
+async function stateOf({ host, port }: Port): Promise<"any" | "free" | "taken" | "denied" | Finding> {
+  if (port === 0) return "any";
   const server = createServer();
   try {
     await listen(server, { host, port }, "port");
   } catch (error) {
     const { code } = ((error as Error).cause ?? error) as NodeJS.ErrnoException;
-    if (code === "EADDRINUSE") return { inUse: true };
-    return failed(
-      messageOf(error),
-      code === "EACCES"
-        ? "Ports below 1024 need a permission: AmbientCapabilities=CAP_NET_BIND_SERVICE in a systemd unit."
-        : "Correct --host, or the address in the option.",
-    );
+    if (code === "EADDRINUSE") return "taken";
+    if (code === "EACCES") return "denied";
+    return failed(messageOf(error), "Correct --host, or the address in the option.");
   }
   server.close();
   await once(server, "close");
-  return 1;
+  return "free";
 }
 
 /** The operator's listener: free, or the relay's, which then says how it is. */
@@ -155,9 +160,10 @@ function adminExaminations({ command, options }: Subject): Examination[] {
       id: port.id,
       title: port.title,
       examine: async () => {
-        const taken = await listenOnce(port);
-        if (typeof taken !== "object") return taken === 0 ? ok("any free port will do") : free(port);
-        if (!("inUse" in taken)) return taken;
+        const state = await stateOf(port);
+        if (typeof state === "object") return state;
+        if (state === "any" || state === "free") return free(port);
+        if (state === "denied") return denied(port);
         return admin({
           url: readAdminUrl(formatHostPort(adminListen)),
           secret: adminOptionsOf(command)?.secret,
