@@ -52,9 +52,9 @@ export interface RelayOptions extends LimitOptions {
   publicUrl?: string;
   /**
    * Ports on loopback (127.0.0.1 and, where there is one, ::1) that lead each to the tunnel of one name, over
-   * plain HTTP; 0 takes any free one, see {@link Relay.localPorts}. A program that does not resolve names below
-   * `localhost`, as most programs on Node.js, reaches the tunnel at `http://localhost:PORT`. The `Host` of a
-   * request has to be `localhost` or a loopback address. If the public URL of such a tunnel is below
+   * plain HTTP; 0 takes any free one, see {@link Relay.localPorts}. A program that does not resolve names
+   * below `localhost`, as most programs on Node.js, reaches the tunnel at `http://localhost:PORT`. The `Host`
+   * of a request has to be `localhost` or a loopback address. If the public URL of such a tunnel is below
    * `localhost`, its client is told the URL of the local port instead. Default none.
    */
   localPorts?: Readonly<Record<string, number>>;

@@ -11,9 +11,9 @@ interface Reached {
 }
 
 /**
- * The template of a tunnel's public URL, unless the operator gives another. A relay without TLS has a proxy in
- * front that has it, with one exception: names below `localhost` lead to this machine, and so to the relay's
- * own port. A proxy that the operator has declared stands in front of that one too.
+ * The template of a tunnel's public URL, unless the operator gives another. A relay without TLS has a proxy
+ * in front that has it, with one exception: names below `localhost` lead to this machine, and so to the
+ * relay's own port. A proxy that the operator has declared stands in front of that one too.
  */
 export function defaultPublicUrl({ domain, tls, trustedProxies = [] }: Reached): string {
   const isBare = isLocalhost(domain) && tls === undefined && trustedProxies.length === 0;

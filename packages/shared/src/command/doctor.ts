@@ -27,8 +27,8 @@ export interface Examination {
   /** What is looked at, in a few words, such as `wildcard DNS`. */
   readonly title: string;
   /**
-   * Ids of earlier examinations. If one of them failed or was skipped, this one is skipped. Ids that are not in
-   * the list are no obstacle.
+   * Ids of earlier examinations. If one of them failed or was skipped, this one is skipped. Ids that are not
+   * in the list are no obstacle.
    */
   readonly needs?: readonly string[];
   /** How long it may take, in milliseconds. Default 10,000. */

@@ -127,7 +127,10 @@ function reachable(host: string | undefined): string {
   return host === undefined || host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
 }
 
-/** Listens at a port, and stops at once, to see whether that is possible. Or what is wrong with its address. */
+/**
+ * Listens at a port, and stops at once, to see whether that is possible. Or says what is wrong with its
+ * address.
+ */
 async function stateOf({ host, port }: Port): Promise<"any" | "free" | "taken" | "denied" | Finding> {
   if (port === 0) return "any";
   const server = createServer();
