@@ -1,36 +1,32 @@
-import { gateRequiredReason, providerUnavailableReason } from "mcp-tunnel-protocol";
+import { providerUnavailableReason } from "mcp-tunnel-protocol";
 import type { TunnelError } from "mcp-tunnel-protocol";
 import { clientVariable } from "../options/flags.js";
 import type { TunnelSettings } from "../options/tunnel-options.js";
 
-/** Reasons of a refusal that no other token helps against: they are about the name, the gate or the relay. */
-const otherReasons = [
-  "the relay does not give the name",
-  "the relay takes only tunnels with a gate",
-  "the relay allows this token no name",
-  `: ${gateRequiredReason}`,
-  `: ${providerUnavailableReason}`,
-  ": subdomain '",
-  ": this token may have",
-];
+const registrationRefused = "the relay refused the registration: ";
+
+/** Reasons for which a token would not help: they are about the name, the number of tunnels or the relay. */
+const otherReasons = ["subdomain '", "this token may have", providerUnavailableReason];
 
 /** Adds to a refusal what the command knows of the token. */
 export function explainRefusal(
   error: TunnelError,
   { token, client }: Pick<TunnelSettings, "token" | "client">,
 ): void {
-  if (error.code !== "refused" || otherReasons.some((reason) => error.message.includes(reason))) return;
+  if (error.code !== "refused") return;
   const { relayUrl } = client;
-  if (token.kind === "kept") {
+  if (token.kind === "kept" && /(?:invalid token|token revoked|token expired)$/.test(error.message)) {
     error.message += `; mcp-tunnel-client login has kept the token for ${relayUrl}, and keeps another if you log in again`;
   }
-  if (token.kind !== "none") return;
+  if (token.kind !== "none" || !error.message.startsWith(registrationRefused)) return;
+  const reason = error.message.slice(registrationRefused.length);
+  if (otherReasons.some((other) => reason.startsWith(other))) return;
   const hint =
     "add --token-file <path> or --token <token>, set MCP_TUNNEL_TOKEN, or keep one with mcp-tunnel-client login" +
     fileOfRelay();
-  const isUnknown = error.message.endsWith(": invalid token");
-  if (isUnknown) error.message = `no token was given, and the relay at ${relayUrl} wants one: ${hint}`;
-  else error.message += `; no token was given: if the relay wants one, ${hint}`;
+  if (reason === "invalid token") {
+    error.message = `no token was given, and the relay at ${relayUrl} wants one: ${hint}`;
+  } else error.message += `; no token was given: if the relay wants one, ${hint}`;
 }
 
 /** The person may have believed that this variable names the client's token. */
