@@ -269,6 +269,7 @@ export const packages = {
       { record: "a HAR file, written as exchanges end" },
       { replay: "requests that are sent to the service again" },
       { server: "the page and its API, on this machine alone" },
+      { "tap.ts": "a tunnel, as the inspector follows it" },
       { "inspector.ts": "the parts, put together" },
       {
         "index.ts": "the package's entry",

@@ -82,7 +82,7 @@ describe("docs/inspector-api.md", () => {
     const model = readFileSync(new URL("../../packages/inspector/src/model.ts", import.meta.url), "utf8");
     const filters = /interface Filters \{([^]*?)^\}/m.exec(model)?.[1] ?? "";
     const names = [...filters.matchAll(/readonly (\w+)\?/g)].map(([, name = ""]) => name);
-    expect(names.length).toBe(11);
+    expect(names.length).toBe(12);
     for (const name of names) expect(text).toMatch(new RegExp(`^\\| \`${name}\` \\|`, "m"));
   });
 });

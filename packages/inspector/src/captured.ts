@@ -10,6 +10,8 @@ import type { SplitEvent } from "./sse/splitter.js";
 export interface Captured {
   /** Counts what was captured from 1. */
   readonly id: number;
+  /** The name of the tunnel, if the inspector follows several. */
+  readonly tunnel?: string | undefined;
   /** Milliseconds since 1970. */
   readonly startedAt: number;
   /** The request as the relay sent it, before a gate. Of a replay: what the service gets. */
@@ -125,6 +127,12 @@ export interface Ring {
   readonly bytes: number;
   readonly maxEntries: number;
   readonly maxBytes: number;
+}
+
+/** A path or a target of an entry, told apart from the same one of another tunnel. */
+export function placeOf({ tunnel }: Captured, path: string): string {
+  // No name has a space.
+  return tunnel === undefined ? path : `${tunnel} ${path}`;
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
- * What passes through one client: kept in memory, read as MCP, shown on a page of this machine.
+ * What passes through a client, or several: kept in memory, read as MCP, shown on a page of this machine.
  *
- * - `inspector.ts`: the parts, put together
+ * - `inspector.ts`: the parts, put together. `tap.ts`: where what passes through a tunnel comes in
  * - `capture/`: what passes, kept within bounds in a ring. `captured.ts` is what the other parts see of it
  * - `mcp/`: sessions, calls and their timelines, read from what is kept. `reading.ts` is what it keeps with
  *   an entry, `rpc.ts` reads one message, `sse/` splits event streams, `encodings.ts` undoes a
@@ -18,6 +18,7 @@
  */
 export { createInspector } from "./inspector.js";
 export type {
+  InspectedTunnel,
   Inspector,
   InspectorOptions,
   InspectorPage,

@@ -1,13 +1,21 @@
 import { randomBytes } from "node:crypto";
 import type { ObserveExchange, Service, TunnelClient } from "mcp-tunnel-client";
-import { callback, checkOptions, someObject, text, TunnelError, wholeNumber } from "mcp-tunnel-protocol";
+import {
+  callback,
+  checkOptions,
+  someObject,
+  text,
+  TunnelError,
+  unusable,
+  wholeNumber,
+} from "mcp-tunnel-protocol";
 import { withoutQuery } from "mcp-tunnel-shared";
 import { Recorder } from "./capture/recorder.js";
 import type { CaptureListener } from "./captured.js";
 import { defaultMaxBytes, defaultMaxExchanges } from "./limits.js";
 import { Attention } from "./mcp/attention.js";
 import { McpView } from "./mcp/view.js";
-import type { InspectorState } from "./model.js";
+import type { Connection, InspectorState, TunnelState } from "./model.js";
 import type { RecordOptions } from "./record/recording.js";
 import type { ReplayEvent } from "./replay/event.js";
 import { Replayer } from "./replay/replayer.js";
@@ -15,6 +23,7 @@ import { StreamHub } from "./server/hub.js";
 import type { InspectorPage, ListenOptions } from "./server/page-server.js";
 import type { ServerParts } from "./server/parts.js";
 import { type ServerEvent, Servers } from "./servers.js";
+import { type InspectedTunnel, Tap } from "./tap.js";
 import { version } from "./version.js";
 import { Views } from "./views/views.js";
 
@@ -22,6 +31,7 @@ export type { RecordOptions } from "./record/recording.js";
 export type { ReplayEvent } from "./replay/event.js";
 export type { InspectorPage, ListenOptions } from "./server/page-server.js";
 export type { ServerEvent } from "./servers.js";
+export type { InspectedTunnel } from "./tap.js";
 
 export interface InspectorOptions {
   /** The service, as a person would name it. Default: `the local service`. */
@@ -52,21 +62,19 @@ export interface Recording {
 }
 
 /**
- * Captures what passes through one client, in a ring in memory. It holds up nothing. Under load it gives way,
- * and says how much it has missed.
+ * Captures what passes through one client, or through several by {@link tunnel}, in a ring in memory. It holds
+ * up nothing. Under load it gives way, and says how much it has missed.
  */
-export interface Inspector {
-  /** The option `observeExchange` of the client. */
-  readonly observe: ObserveExchange;
+export interface Inspector extends InspectedTunnel {
   /**
-   * Wraps the service of the client. What is sent again goes to that service, and nowhere else. Call it once,
-   * and put a gate around the result: a replay needs no proof.
+   * One of several tunnels: its exchanges carry the name, and are sent again to its own service. A tunnel of a
+   * name that was there takes its place. `serviceName`: as a person would name it; default as in
+   * {@link InspectorOptions}.
+   * @throws TunnelError `invalid_option` for a name that is empty or has a space.
    */
-  inspected(service: Service): Service;
-  /** Tells the page of the client's connection, and of what the relay has refused. */
-  follow(client: TunnelClient): void;
-  /** Tells the page of a process of an MCP server on stdio. `name`: that in the config file. */
-  server(name: string | undefined, event: ServerEvent): void;
+  tunnel(name: string, serviceName?: string): InspectedTunnel;
+  /** A tunnel of {@link tunnel} is gone. What passed through it stays. */
+  forget(tunnel: InspectedTunnel): void;
   /**
    * Serves the page on this machine, each time with a secret of its own.
    * @throws TunnelError `invalid_option` for a host that is not of this machine, `unavailable` if the port is
@@ -115,8 +123,10 @@ class LocalInspector implements Inspector {
   /** What `close` closes: the page, and recordings. */
   readonly #opened: Closable[] = [];
   #state: "open" | "closed" = "open";
-  #connection: InspectorState["connection"] = "connecting";
-  #url: string | undefined;
+  /** The tunnel without a name. */
+  readonly #only: Tap;
+  /** The tunnels that have names. */
+  readonly #named = new Map<string, Tap>();
 
   constructor({
     serviceName = "the local service",
@@ -142,10 +152,11 @@ class LocalInspector implements Inspector {
       mcp: this.#mcp,
       key: randomBytes(32),
       privatePaths,
-      publicUrl: () => this.#url,
+      publicUrl: ({ tunnel }) => (tunnel === undefined ? this.#only : this.#named.get(tunnel))?.url,
       whyNot: (entry) => this.#replayer.whyNot(entry),
       warning: (entry) => this.#replayer.warning(entry),
     });
+    this.#only = this.#tap(undefined, serviceName);
     // What is read as MCP is there when the others are told.
     this.#listeners.push(this.#attention, this.#hub);
     this.#recorder.onChange = () => this.#hub.stateChanged();
@@ -153,29 +164,39 @@ class LocalInspector implements Inspector {
   }
 
   get observe(): ObserveExchange {
-    return this.#recorder.observe;
+    return this.#only.observe;
   }
 
   inspected(service: Service): Service {
-    return this.#replayer.wrap(service);
+    return this.#only.inspected(service);
   }
 
   follow(client: TunnelClient): void {
-    if (client.url !== undefined) this.#connected(client.url);
-    client.on("connected", ({ url }) => this.#connected(url));
-    client.on("disconnected", () => this.#setConnection("reconnecting"));
-    client.on("closed", () => this.#setConnection("closed"));
-    client.on("refused", (event) => this.#recorder.refused(event));
+    this.#only.follow(client);
   }
 
-  #connected(url: string): void {
-    this.#url = url;
-    this.#setConnection("online");
-  }
-
-  #setConnection(connection: InspectorState["connection"]): void {
-    this.#connection = connection;
+  tunnel(name: string, serviceName = this.#serviceName): InspectedTunnel {
+    if (typeof name !== "string" || !/^\S+$/.test(name)) {
+      throw unusable("the name of a tunnel is a text without spaces", { options: ["name"] });
+    }
+    const tap = this.#tap(name, serviceName);
+    this.#named.set(name, tap);
     this.#hub.stateChanged();
+    return tap;
+  }
+
+  forget(tunnel: InspectedTunnel): void {
+    for (const [name, tap] of this.#named) if (tap === tunnel) this.#named.delete(name);
+    this.#hub.stateChanged();
+  }
+
+  #tap(name: string | undefined, serviceName: string): Tap {
+    return new Tap(name, serviceName, {
+      recorder: this.#recorder,
+      replayer: this.#replayer,
+      servers: this.#servers,
+      onChange: () => this.#hub.stateChanged(),
+    });
   }
 
   /** What is told of a replay leaves the ring, too. */
@@ -188,7 +209,7 @@ class LocalInspector implements Inspector {
   }
 
   server(name: string | undefined, event: ServerEvent): void {
-    this.#servers.tell(name, event);
+    this.#only.server(name, event);
   }
 
   async listen(options: ListenOptions = {}): Promise<InspectorPage> {
@@ -246,11 +267,16 @@ class LocalInspector implements Inspector {
 
   #inspectorState(): InspectorState {
     const { ring, paused, missed } = this.#recorder;
+    const tunnels = [...this.#named.values()].map(({ state }) => state);
+    const [first] = tunnels;
+    const { service, url, connection } =
+      tunnels.length === 1 && first !== undefined ? first : this.#only.state;
     return {
       version,
-      service: this.#serviceName,
-      ...(this.#url === undefined ? {} : { url: this.#url }),
-      connection: this.#connection,
+      service,
+      ...(url === undefined ? {} : { url }),
+      connection: tunnels.length === 0 ? connection : connectionOf(tunnels),
+      ...(tunnels.length === 0 ? {} : { tunnels }),
       paused,
       startedAt: this.#startedAt,
       kept: {
@@ -262,4 +288,9 @@ class LocalInspector implements Inspector {
       missed,
     };
   }
+}
+
+/** What all tunnels together are: the first that is not online tells. */
+function connectionOf(tunnels: readonly TunnelState[]): Connection {
+  return tunnels.find(({ connection }) => connection !== "online")?.connection ?? "online";
 }

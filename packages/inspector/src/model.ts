@@ -22,6 +22,8 @@ export type EntryState = "open" | "done" | "failed" | "cancelled";
 export interface ExchangeSummary {
   /** Counts what was captured from 1. Unique in one run of the inspector. */
   readonly id: number;
+  /** The name of the tunnel, if the inspector follows several. */
+  readonly tunnel?: string;
   readonly kind: EntryKind;
   readonly state: EntryState;
   /** Milliseconds since 1970. */
@@ -181,6 +183,8 @@ export interface McpSession {
   /** Unique in one run of the inspector: `s1`. */
   readonly key: string;
   readonly era: Era;
+  /** The name of the tunnel, if the inspector follows several. */
+  readonly tunnel?: string;
   /** The path of the endpoint, without its query. */
   readonly path: string;
   /** The `Mcp-Session-Id` of a session of the earlier era. */
@@ -317,6 +321,8 @@ export interface SessionDetail {
 // ---- MCP servers on stdio
 
 export interface ServerState {
+  /** The name of the tunnel, if the inspector follows several. */
+  readonly tunnel?: string;
   /** The name in the config file. Left out for the server of `--stdio`. */
   readonly name?: string;
   readonly processes: readonly ServerProcess[];
@@ -339,12 +345,26 @@ export interface ServerProcess {
 
 // ---- the inspector itself
 
+export type Connection = "connecting" | "online" | "reconnecting" | "closed";
+
+/** One tunnel of several. */
+export interface TunnelState {
+  readonly name: string;
+  readonly service: string;
+  readonly url?: string;
+  readonly connection: Connection;
+}
+
 export interface InspectorState {
   readonly version: string;
   /** The service, as a person would name it. */
   readonly service: string;
+  /** Left out while there is none, and if there are several. */
   readonly url?: string;
-  readonly connection: "connecting" | "online" | "reconnecting" | "closed";
+  /** Of several tunnels: that of the first one that is not online, or else `online`. */
+  readonly connection: Connection;
+  /** The tunnels, if the inspector follows several that have names. */
+  readonly tunnels?: readonly TunnelState[];
   /** Nothing new is captured. */
   readonly paused: boolean;
   readonly startedAt: number;
@@ -376,6 +396,8 @@ export type StreamMessage =
 export interface Filters {
   /** HTTP methods, separated by commas. */
   readonly method?: string;
+  /** The name of a tunnel. */
+  readonly tunnel?: string;
   /** A part of the target. */
   readonly path?: string;
   /** Statuses, separated by commas: `404`, `4xx`, `200-299`. */

@@ -37,6 +37,7 @@ interface Process {
 }
 
 interface Server {
+  readonly tunnel: string | undefined;
   readonly name: string | undefined;
   started: number;
   failed: number;
@@ -50,7 +51,7 @@ export class Servers {
   /** The lines as they are shown. Most are looked at many times, and to look for secrets takes long. */
   readonly #shown = new WeakMap<Line, Line>();
   /** In the order in which they were heard of. Their names are those of one config file. */
-  readonly #servers = new Map<string | undefined, Server>();
+  readonly #servers = new Map<string, Server>();
   /** From the oldest to the newest. */
   #processes: Process[] = [];
 
@@ -59,9 +60,12 @@ export class Servers {
     this.#hide = hide;
   }
 
-  /** `name`: that in the config file. Undefined for the server of `--stdio`. */
-  tell(name: string | undefined, event: ServerEvent): void {
-    const server = this.#serverOf(name);
+  /**
+   * `name`: that in the config file. Undefined for the server of `--stdio`. `tunnel`: the name of the tunnel, if
+   * there are several.
+   */
+  tell(name: string | undefined, event: ServerEvent, tunnel?: string): void {
+    const server = this.#serverOf(name, tunnel);
     const process = this.#processOf(server, event);
     switch (event.type) {
       case "started":
@@ -86,6 +90,7 @@ export class Servers {
 
   states(): ServerState[] {
     return [...this.#servers.values()].map((server) => ({
+      ...(server.tunnel === undefined ? {} : { tunnel: server.tunnel }),
       ...(server.name === undefined ? {} : { name: server.name }),
       processes: this.#processes
         .filter((process) => process.server === server)
@@ -118,11 +123,12 @@ export class Servers {
     return shown;
   }
 
-  #serverOf(name: string | undefined): Server {
-    const known = this.#servers.get(name);
+  #serverOf(name: string | undefined, tunnel: string | undefined): Server {
+    const key = JSON.stringify([tunnel, name]);
+    const known = this.#servers.get(key);
     if (known !== undefined) return known;
-    const server = { name, started: 0, failed: 0 };
-    this.#servers.set(name, server);
+    const server = { tunnel, name, started: 0, failed: 0 };
+    this.#servers.set(key, server);
     return server;
   }
 

@@ -6,8 +6,9 @@ import { say } from "./notice.ts";
 import { Dialog } from "./parts/dialog.tsx";
 import { Link } from "./parts/link.tsx";
 import { printable } from "./parts/text.tsx";
-import { route, type View } from "./route.ts";
-import { link, servers, state } from "./store.ts";
+import { countText } from "./format.ts";
+import { route, setFilter, type View } from "./route.ts";
+import { link, servers, state, tunnels } from "./store.ts";
 import type { InspectorState } from "../../src/model.ts";
 
 export function Header() {
@@ -26,10 +27,12 @@ export function Header() {
 /** What is published, and where. */
 function Where() {
   if (state.value === undefined) return null;
-  const { service, url } = state.value;
+  const all = tunnels.value;
+  const chosen = all.find(({ name }) => name === route.value.filters.tunnel);
+  const { service, url, connection } = chosen ?? state.value;
   return (
     <>
-      <Connection connection={state.value.connection} />
+      <Connection connection={connection} />
       {url !== undefined && (
         <button
           type="button"
@@ -41,12 +44,40 @@ function Where() {
           <span class="where-copy">copy</span>
         </button>
       )}
-      <span class="where-service cut" title={printable(service, true)}>
-        <span aria-hidden="true">→ </span>
-        <span class="offscreen">to </span>
-        {printable(service, true)}
-      </span>
+      {all.length > 0 ? (
+        <TunnelChoice />
+      ) : (
+        <span class="where-service cut" title={printable(service, true)}>
+          <span aria-hidden="true">→ </span>
+          <span class="offscreen">to </span>
+          {printable(service, true)}
+        </span>
+      )}
     </>
+  );
+}
+
+/** Which of several tunnels is looked at: its URL is shown, and its requests alone are in the list. */
+function TunnelChoice() {
+  const all = tunnels.value;
+  const { tunnel } = route.value.filters;
+  // Requests of a tunnel that is gone from the config file are still there.
+  const isGone = tunnel !== undefined && !all.some(({ name }) => name === tunnel);
+  return (
+    <select
+      class="where-tunnel"
+      aria-label="Tunnel"
+      value={tunnel ?? ""}
+      onChange={({ currentTarget: { value } }) => setFilter("tunnel", value)}
+    >
+      <option value="">{countText(all.length, "tunnel")}</option>
+      {all.map(({ name, service }) => (
+        <option key={name} value={name}>
+          {printable(`${name} → ${service}`, true)}
+        </option>
+      ))}
+      {isGone && <option value={tunnel}>{printable(tunnel, true)}</option>}
+    </select>
   );
 }
 

@@ -32,6 +32,7 @@ export type FilterName = keyof Filters;
 /** The filters by their names in the URL. `session` is taken there by the session that is shown. */
 const filterParams: readonly (readonly [FilterName, string])[] = [
   ["method", "method"],
+  ["tunnel", "tunnel"],
   ["path", "path"],
   ["status", "status"],
   ["text", "text"],
@@ -136,4 +137,11 @@ function hrefOfRoute({ view, id, session, call, compare, filters, callFilters }:
     if (value !== undefined && value !== "") params.set(param, value);
   }
   return params.size === 0 ? location.pathname : `${location.pathname}?${params}`;
+}
+
+/** Replaces one filter. An empty one is left out. */
+export function setFilter(name: FilterName, value: string | undefined): void {
+  const { [name]: _, ...others } = route.peek().filters;
+  const filters: Filters = value === undefined || value === "" ? others : { ...others, [name]: value };
+  go({ filters }, "replace");
 }

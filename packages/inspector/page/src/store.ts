@@ -1,4 +1,4 @@
-import { batch, signal } from "@preact/signals";
+import { batch, computed, signal } from "@preact/signals";
 import type {
   ExchangeSummary,
   Filters,
@@ -17,6 +17,11 @@ export const entries = signal<readonly ExchangeSummary[]>([]);
 /** In the order in which they came. */
 export const sessions = signal<readonly McpSession[]>([]);
 export const servers = signal<readonly ServerState[]>([]);
+/** Of several tunnels. Empty: there is one, which has no name here. */
+export const tunnels = computed(() => {
+  const all = state.value?.tunnels ?? [];
+  return all.length > 1 ? all : [];
+});
 
 /**
  * The page's own connection to the inspector. `bad_filter`: it is asked for something that it does not

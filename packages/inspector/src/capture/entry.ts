@@ -21,6 +21,8 @@ export interface Beginning {
   readonly startedAtMs: number;
   readonly replayOf?: number;
   readonly refusal?: RefusedEvent;
+  /** The name of the tunnel, if there are several. */
+  readonly name?: string | undefined;
   /** The stream, if {@link Entry.isOn} is to know it. */
   readonly tunnel?: ServedTunnel;
   readonly streamId?: number;
@@ -43,6 +45,7 @@ const noInterim: { atMs: number; head: ResponseHead }[] = [];
  */
 export class Entry implements RingEntry, Required<ExchangeObserver> {
   readonly id: number;
+  readonly tunnel: string | undefined;
   readonly startedAt = Date.now();
   readonly replayOf: number | undefined;
   readonly refusal: RefusedEvent | undefined;
@@ -81,10 +84,11 @@ export class Entry implements RingEntry, Required<ExchangeObserver> {
 
   /** Takes the next id of `ring`. */
   constructor(ring: EntryRing, load: Load, beginning: Beginning) {
-    const { head, startedAtMs, replayOf, refusal, tunnel, streamId } = beginning;
+    const { head, startedAtMs, replayOf, refusal, name, tunnel, streamId } = beginning;
     this.id = ring.nextId;
     this.#head = head;
     this.#isUpgradeRequest = head.upgrade === true;
+    this.tunnel = name;
     this.replayOf = replayOf;
     this.reachedService = replayOf !== undefined;
     this.refusal = refusal;

@@ -33,15 +33,20 @@ export class Recorder {
   }
 
   /** The option `observeExchange` of a client. */
-  readonly observe: ObserveExchange = (start) => {
-    if (this.#paused || !this.#load.takeExchange()) {
-      this.#uncapturedOf = start.tunnel;
-      this.#uncapturedStream = start.streamId;
-      return undefined;
-    }
-    this.#uncapturedOf = undefined;
-    return this.#begin(start);
-  };
+  readonly observe: ObserveExchange = this.observerOf(undefined);
+
+  /** The same for the client of a tunnel that has a name. */
+  observerOf(name: string | undefined): ObserveExchange {
+    return (start) => {
+      if (this.#paused || !this.#load.takeExchange()) {
+        this.#uncapturedOf = start.tunnel;
+        this.#uncapturedStream = start.streamId;
+        return undefined;
+      }
+      this.#uncapturedOf = undefined;
+      return this.#begin(name === undefined ? start : { ...start, name });
+    };
+  }
 
   /** Nothing new is captured. What is open goes on. Replays are captured all the same. */
   get paused(): boolean {
@@ -60,9 +65,12 @@ export class Recorder {
     return this.#load.missed;
   }
 
-  /** A replay of the entry `replayOf` begins. Whoever sends it tells the observer of it. */
-  begin(head: RequestHead, replayOf: number): { entry: Captured; observer: ExchangeObserver } {
-    const entry = this.#begin({ head, replayOf, startedAtMs: performance.now() });
+  /**
+   * A replay of the entry `replayOf` begins, which is of the tunnel `name`. Whoever sends it tells the observer
+   * of it.
+   */
+  begin(head: RequestHead, replayOf: number, name?: string): { entry: Captured; observer: ExchangeObserver } {
+    const entry = this.#begin({ head, replayOf, name, startedAtMs: performance.now() });
     return { entry, observer: entry };
   }
 
@@ -72,11 +80,16 @@ export class Recorder {
     this.#ring.findOpen(tunnel, streamId)?.passed(head);
   }
 
-  /** The relay has refused requests. Listeners are told that an entry has begun, and of nothing else. */
-  refused(event: RefusedEvent): void {
+  /** The relay has refused requests, for the tunnel `name`. Listeners are told that an entry has begun, and of nothing else. */
+  refused(event: RefusedEvent, name?: string): void {
     if (this.#paused) return;
     const { method, path } = event;
-    this.#begin({ head: { method, path, headers: [] }, refusal: event, startedAtMs: performance.now() });
+    this.#begin({
+      head: { method, path, headers: [] },
+      refusal: event,
+      name,
+      startedAtMs: performance.now(),
+    });
   }
 
   /** Drops all entries, those of open exchanges too. */

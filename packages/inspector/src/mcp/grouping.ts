@@ -1,6 +1,6 @@
 import { headerValue } from "mcp-tunnel-protocol";
 import { withoutQuery } from "mcp-tunnel-shared";
-import { userOf, type Captured } from "../captured.js";
+import { placeOf, userOf, type Captured } from "../captured.js";
 import { metaOf, type RpcMessage } from "../rpc.js";
 import { clientOf, isModern, protocolVersionKey } from "./modern.js";
 import type { Room } from "./room.js";
@@ -17,7 +17,7 @@ const maxInitialize = 32 * 1_024;
 export function sessionOf(room: Room, entry: Captured, message: RpcMessage): Session {
   const { headers, path } = entry.head;
   const { sessions } = room;
-  const answered = sessions.atEndpoint(path);
+  const answered = sessions.atEndpoint(placeOf(entry, path));
   if (answered !== undefined) return answered;
   if (isModern(headerValue(headers, "mcp-protocol-version"), message))
     return modernSession(room, entry, message);
@@ -32,11 +32,11 @@ export function sessionOf(room: Room, entry: Captured, message: RpcMessage): Ses
 /** What a client of a server without sessions is found by. */
 export function looseGroup(entry: Captured): string {
   const { headers, path } = entry.head;
-  return clientGroup(withoutQuery(path), userOf(entry), headerValue(headers, "user-agent"));
+  return clientGroup(placeOf(entry, withoutQuery(path)), userOf(entry), headerValue(headers, "user-agent"));
 }
 
 export function sessionWithId(room: Room, entry: Captured, id: string): Session {
-  const group = idGroup(withoutQuery(entry.head.path), id);
+  const group = idGroup(placeOf(entry, withoutQuery(entry.head.path)), id);
   const known = room.sessions.inGroup(group);
   if (known !== undefined) return known;
   const session = assigned(room, newSession(room, entry, "legacy"), group);
@@ -48,7 +48,12 @@ function modernSession(room: Room, entry: Captured, message: RpcMessage): Sessio
   const { headers, path } = entry.head;
   const { info, capabilities } = clientOf(message);
   const client = identityOf(info);
-  const group = modernGroup(withoutQuery(path), userOf(entry), client, headerValue(headers, "user-agent"));
+  const group = modernGroup(
+    placeOf(entry, withoutQuery(path)),
+    userOf(entry),
+    client,
+    headerValue(headers, "user-agent"),
+  );
   const session = room.sessions.inGroup(group) ?? assigned(room, newSession(room, entry, "modern"), group);
   session.client = client ?? session.client;
   session.clientCapabilities = namesOf(capabilities) ?? session.clientCapabilities;
@@ -68,7 +73,8 @@ function newSession(
   const user = userOf(entry);
   const named = user && textOrPart(user, maxName);
   const repeats = repeatedSession(room, entry);
-  const start = { era, path, user: named, at: entry.startedAt, isReplay, repeats };
+  const { tunnel } = entry;
+  const start = { era, tunnel, path, user: named, at: entry.startedAt, isReplay, repeats };
   return room.sessions.open({ ...start, isAnsweredElsewhere });
 }
 

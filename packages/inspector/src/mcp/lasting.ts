@@ -1,5 +1,5 @@
 import { headerValue, mayBeJsonRpc } from "mcp-tunnel-protocol";
-import type { Captured } from "../captured.js";
+import { placeOf, type Captured } from "../captured.js";
 import type { Sessions } from "./sessions.js";
 
 /** Requests whose answers tell of a session what outlives the exchange. */
@@ -18,7 +18,8 @@ export function canWait(sessions: Sessions, entry: Captured): boolean {
   } else if (!mayBeJsonRpc(head.method, head.headers)) return false;
   // What comes on the stream of the transport HTTP with SSE (MCP 2024-11-05) belongs to other exchanges. So
   // that stream and the requests are read as they come.
-  if (read === undefined) return sessions.atEndpoint(head.path) === undefined && !isLasting(entry);
+  if (read === undefined)
+    return sessions.atEndpoint(placeOf(entry, head.path)) === undefined && !isLasting(entry);
   if (sessions.get(read.session)?.isAnsweredElsewhere === true) return false;
   return !read.calls.some(({ method }) => lastingMethods.has(method));
 }

@@ -15,6 +15,8 @@ export interface Identity {
 export interface SessionStart {
   readonly key: string;
   readonly era: Era;
+  /** The name of the tunnel, if there are several. */
+  readonly tunnel: string | undefined;
   readonly path: string;
   readonly user: string | undefined;
   readonly startedAt: number;
@@ -173,12 +175,13 @@ export class Session {
   // ---- what is told of it
 
   info(hide: (text: string) => string): McpSession {
-    const { key, era, path, user, startedAt, isReplay } = this.start;
+    const { key, era, tunnel, path, user, startedAt, isReplay } = this.start;
     const { id, client, server, protocolVersion, clientCapabilities, serverCapabilities, endedAt, tools } =
       this;
     return {
       key,
       era,
+      ...(tunnel !== undefined && { tunnel }),
       path: hide(path),
       ...(id !== undefined && { id: hide(id) }),
       ...(client !== undefined && { client: hidden(client, hide) }),

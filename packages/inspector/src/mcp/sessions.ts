@@ -10,6 +10,7 @@ const maxGroupPart = 300;
 
 export interface NewSession {
   readonly era: Era;
+  readonly tunnel: string | undefined;
   readonly path: string;
   readonly user: string | undefined;
   readonly at: number;

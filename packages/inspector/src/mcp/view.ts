@@ -1,6 +1,7 @@
 import { headerValue } from "mcp-tunnel-protocol";
 import { isObject, withoutQuery } from "mcp-tunnel-shared";
 import { Allowance } from "../capture/load.js";
+import { placeOf } from "../captured.js";
 import type { CaptureListener, Captured, CapturedEvent, Ring } from "../captured.js";
 import { unpackedPerSecond } from "../limits.js";
 import type { CallDetail, Era, McpSession, SessionDetail, SummaryMcp, ToolInfo } from "../model.js";
@@ -124,12 +125,12 @@ export class McpView implements CaptureListener {
     if (!read.calls.some(({ method }) => method === "initialize")) return;
     const id = headerValue(response.headers, "mcp-session-id");
     if (id === undefined) this.#joinClient(entry, read, session);
-    else this.#name(session, entry.head.path, id);
+    else this.#name(session, entry, id);
   }
 
-  #name(session: Session, path: string, id: string): void {
+  #name(session: Session, entry: Captured, id: string): void {
     session.id = textOrPart(id, maxId);
-    this.#sessions.assign(session, idGroup(withoutQuery(path), id));
+    this.#sessions.assign(session, idGroup(placeOf(entry, withoutQuery(entry.head.path)), id));
     this.#sessions.changed(session);
   }
 
@@ -158,7 +159,7 @@ export class McpView implements CaptureListener {
     if (method !== "GET" || !URL.canParse(data, `http://localhost${path}`)) return;
     const { pathname, search } = new URL(data, `http://localhost${path}`);
     const session = openStreamSession(this.#room, entry);
-    this.#sessions.assign(session, endpointGroup(pathname + search));
+    this.#sessions.assign(session, endpointGroup(placeOf(entry, pathname + search)));
     this.#sessions.changed(session);
     entry.mcp = { ...nothing, session: session.key, calls: [] };
   }

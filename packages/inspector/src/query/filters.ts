@@ -44,6 +44,7 @@ const readers: Record<keyof Filters, (value: string) => Matches> = {
     const methods = words(value).map((word) => word.toUpperCase());
     return ({ head }) => methods.includes(head.method.toUpperCase());
   },
+  tunnel: (value) => (entry) => entry.tunnel === value,
   path(value) {
     const part = value.toLowerCase();
     return ({ head }) => head.path.toLowerCase().includes(part);
@@ -97,7 +98,7 @@ const readers: Record<keyof Filters, (value: string) => Matches> = {
 
 /** From the cheapest to the dearest. */
 const costs: readonly (keyof Filters)[] = [
-  ...(["method", "replays", "path", "kind", "status", "errors", "slower"] as const),
+  ...(["method", "replays", "tunnel", "path", "kind", "status", "errors", "slower"] as const),
   ...(["mcp", "tool", "session", "text"] as const),
 ];
 

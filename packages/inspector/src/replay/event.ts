@@ -3,6 +3,8 @@ export interface ReplayEvent {
   /** The id of the replay, and of the exchange that it repeats. */
   readonly id: number;
   readonly replayOf: number;
+  /** The name of the tunnel, if the inspector follows several. */
+  readonly tunnel?: string;
   readonly method: string;
   /** Secrets are hidden in it. */
   readonly path: string;

@@ -13,19 +13,19 @@ export type McpSource = Pick<McpView, "era" | "initializeOf" | "sessions" | "sum
 export function eraOf(entry: Captured, mcp: McpSource): Era | undefined {
   const era = mcp.era(entry);
   const isNamed = headerValue(entry.head.headers, "mcp-session-id") !== undefined;
-  if (isNamed && (era !== undefined || isEndpoint(entry.head.path, mcp))) return "legacy";
+  if (isNamed && (era !== undefined || isEndpoint(entry, entry.head.path, mcp))) return "legacy";
   return era;
 }
 
 /**
- * Whether a server of MCP has answered at this path. A visitor can give any request the looks of MCP: to
+ * Whether a server of MCP has answered at this path of the entry's tunnel. A visitor can give any request the looks of MCP: to
  * begin a session there would be a POST that its path has never had, and its `ping` may order something.
  */
-export function isEndpoint(target: string, mcp: McpSource): boolean {
+export function isEndpoint({ tunnel }: Captured, target: string, mcp: McpSource): boolean {
   const path = withoutQuery(target);
   return mcp
     .sessions()
-    .some(({ path: known, server, tools }) => known === path && (server ?? tools) !== undefined);
+    .some((known) => known.path === path && known.tunnel === tunnel && (known.server ?? known.tools));
 }
 
 /**

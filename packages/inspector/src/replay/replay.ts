@@ -110,7 +110,8 @@ export class Replay {
   /** An entry for the request that was not sent. */
   #failed(message: string): Call {
     const { head } = this.#plan.request;
-    const { entry, observer } = this.#way.recorder.begin(head, this.#way.replayOf);
+    const { recorder, replayOf, name } = this.#way;
+    const { entry, observer } = recorder.begin(head, replayOf, name);
     const { method, path } = head;
     const over = {
       method,

@@ -30,17 +30,19 @@ export interface ReplayerOptions {
 }
 
 /**
- * Sends captured requests again, as they were or edited. They go to the service that was wrapped, in this
- * program, and nowhere else: a request has no say in where that service is, and redirects are not followed.
+ * Sends captured requests again, as they were or edited. They go to the service of their tunnel that was
+ * wrapped, in this program, and nowhere else: a request has no say in where that service is, and redirects are
+ * not followed.
  */
 export class Replayer {
   readonly #recorder: Recorder;
   readonly #mcp: McpSource;
   readonly #options: ReplayerOptions;
   readonly #allowance = new Allowance();
-  readonly #open = new Set<Replay>();
-  /** Undefined before there is a service, and after its end. */
-  #wrapped: WrappedService | undefined;
+  /** Replays that are not over, and where they go. */
+  readonly #open = new Map<Replay, WrappedService>();
+  /** The services of the tunnels, by name. A service that has ended is not there. */
+  readonly #wrapped = new Map<string | undefined, WrappedService>();
 
   constructor(recorder: Recorder, mcp: McpSource, options: ReplayerOptions) {
     this.#recorder = recorder;
@@ -48,10 +50,19 @@ export class Replayer {
     this.#options = options;
   }
 
-  /** The service for the client, or for a gate. Replays go to the service itself. Call it once. */
-  wrap(service: Service): Service {
-    this.#wrapped = new WrappedService(service, this.#recorder, () => this.close());
-    return this.#wrapped;
+  /**
+   * The service for the client, or for a gate. Replays go to the service itself. Call it once for each tunnel,
+   * and again for one of the same name that takes its place.
+   */
+  wrap(service: Service, name?: string): Service {
+    const wrapped = new WrappedService(service, this.#recorder, () => this.#ended(name, wrapped));
+    this.#wrapped.set(name, wrapped);
+    return wrapped;
+  }
+
+  #ended(name: string | undefined, wrapped: WrappedService): void {
+    if (this.#wrapped.get(name) === wrapped) this.#wrapped.delete(name);
+    for (const [replay, goesTo] of this.#open) if (goesTo === wrapped) replay.close();
   }
 
   /** Replays that are not over. */
@@ -84,7 +95,7 @@ export class Replayer {
   async replay(entry: Captured, { confirmed, edit = {} }: ReplayRequest): Promise<ReplayAnswer> {
     const problem = this.whyNot(entry);
     if (problem !== undefined) throw new ReplayProblem(409, "cannot_replay", problem);
-    const way = this.#wayOf(entry);
+    const [way, wrapped] = this.#wayOf(entry);
     const plan = this.#plan(entry, edit);
     const { head, body } = plan.request;
     const messages = messagesOf(head.headers, body);
@@ -94,7 +105,7 @@ export class Replayer {
     }
     this.#allowance.take();
     const replay = new Replay(way, plan);
-    this.#open.add(replay);
+    this.#open.set(replay, wrapped);
     const lookAway = this.#options.look();
     const call = await replay.begin(() => {
       lookAway();
@@ -107,7 +118,7 @@ export class Replayer {
 
   /** Ends an open replay. `id`: of any of its requests. False if there is none. */
   cancel(id: number): boolean {
-    for (const replay of this.#open) {
+    for (const replay of this.#open.keys()) {
       if (!replay.has(id)) continue;
       replay.cancel();
       return true;
@@ -117,17 +128,19 @@ export class Replayer {
 
   /** Ends all replays. None can begin afterwards. */
   close(): void {
-    this.#wrapped = undefined;
-    for (const replay of this.#open) replay.close();
+    this.#wrapped.clear();
+    for (const replay of this.#open.keys()) replay.close();
   }
 
-  #wayOf({ id }: Captured): Way {
-    const tunnel = this.#wrapped?.tunnel;
-    if (this.#wrapped === undefined || tunnel === undefined) {
+  #wayOf({ id, tunnel: name }: Captured): [Way, WrappedService] {
+    const wrapped = this.#wrapped.get(name);
+    const tunnel = wrapped?.tunnel;
+    if (wrapped === undefined || tunnel === undefined) {
       const message = "the client has not been connected yet, or is closed: there is nobody to send it to";
       throw new ReplayProblem(409, "not_connected", message);
     }
-    return { service: this.#wrapped.service, tunnel, recorder: this.#recorder, replayOf: id };
+    const { service } = wrapped;
+    return [{ service, tunnel, name, recorder: this.#recorder, replayOf: id }, wrapped];
   }
 
   #plan(entry: Captured, edit: Edit): Plan {
@@ -151,7 +164,7 @@ export class Replayer {
   }
 
   #warning(entry: Captured, { method, path }: RequestHead, given: readonly RpcMessage[]): string | undefined {
-    const messages = given.length > 0 && isEndpoint(path, this.#mcp) ? given : [];
+    const messages = given.length > 0 && isEndpoint(entry, path, this.#mcp) ? given : [];
     const isOwnSession = eraOf(entry, this.#mcp) === "legacy";
     // A tool is parsed each time that it is asked for, and a batch may have thousands of calls of one.
     const tools = new Map<string, ToolInfo | undefined>();
@@ -168,6 +181,7 @@ export class Replayer {
     const method = message?.method;
     const begun: ReplayEvent = {
       id: entry.id,
+      ...(entry.tunnel === undefined ? {} : { tunnel: entry.tunnel }),
       replayOf: entry.replayOf,
       method: head.method,
       path: head.path,

@@ -10,6 +10,8 @@ import type { Outgoing } from "./outgoing.js";
 export interface Way {
   readonly service: Service;
   readonly tunnel: ServedTunnel;
+  /** The tunnel's name, if there are several. */
+  readonly name: string | undefined;
   readonly recorder: Recorder;
   /** The exchange that is repeated. */
   readonly replayOf: number;
@@ -49,9 +51,9 @@ export class Sending implements AcceptedStream {
   #turn = 0;
   #paused: NodeJS.Immediate | undefined;
 
-  constructor({ service, tunnel, recorder, replayOf }: Way, request: Outgoing, reader?: AnswerReader) {
+  constructor({ service, tunnel, name, recorder, replayOf }: Way, request: Outgoing, reader?: AnswerReader) {
     const { head, body, trailers } = request;
-    const { entry, observer } = recorder.begin(head, replayOf);
+    const { entry, observer } = recorder.begin(head, replayOf, name);
     this.entry = entry;
     this.#tunnel = tunnel;
     this.#reader = reader;

@@ -43,6 +43,7 @@ export function harEntryOf(entry: Captured, context: HarContext): object {
     timings,
     comment: commentOf(entry, socket),
     _id: entry.id,
+    _tunnel: entry.tunnel,
     _state: summary.state,
     _user: summary.user,
     _replayOf: entry.replayOf,

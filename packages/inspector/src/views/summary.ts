@@ -9,6 +9,7 @@ export function summaryOf(entry: Captured, { hider, mcp }: ViewContext): Exchang
   const error = over?.error;
   return defined<ExchangeSummary>({
     id: entry.id,
+    tunnel: entry.tunnel,
     kind: kindOf(entry),
     state: stateOf(entry),
     startedAt: entry.startedAt,

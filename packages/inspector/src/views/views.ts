@@ -12,8 +12,8 @@ export interface ViewsOptions {
   /** The key of the marks that stand for secrets. */
   readonly key: Buffer;
   readonly privatePaths: readonly string[];
-  /** The tunnel's URL, once it has one. */
-  readonly publicUrl: () => string | undefined;
+  /** The URL of an entry's tunnel, once it has one. */
+  readonly publicUrl: (entry: Captured) => string | undefined;
   /** Why an entry cannot be sent again. */
   readonly whyNot: (entry: Captured) => string | undefined;
   /** What may happen again if an entry is sent as it is. */
@@ -73,7 +73,7 @@ export class Views {
   }
 
   curl(entry: Captured): string {
-    return curlOf(entry, this.#exporting());
+    return curlOf(entry, this.#exporting(entry));
   }
 
   /** A HAR without entries: JSON text that ends with `"entries":[`, and what follows the entries. */
@@ -84,7 +84,7 @@ export class Views {
   }
 
   harEntry(entry: Captured): object {
-    return harEntryOf(entry, this.#exporting());
+    return harEntryOf(entry, this.#exporting(entry));
   }
 
   #marking(): { hider: Hider; mcp: McpOf } {
@@ -92,8 +92,9 @@ export class Views {
   }
 
   /** What leaves this machine has no marks. */
-  #exporting(): { hider: Hider; mcp: McpOf; publicUrl: string | undefined } {
+  #exporting(entry?: Captured): { hider: Hider; mcp: McpOf; publicUrl: string | undefined } {
     const { mcp, privatePaths, publicUrl } = this.#options;
-    return { hider: createHider({ key: undefined, privatePaths }), mcp, publicUrl: publicUrl() };
+    const hider = createHider({ key: undefined, privatePaths });
+    return { hider, mcp, publicUrl: entry === undefined ? undefined : publicUrl(entry) };
   }
 }

@@ -3,17 +3,11 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { Filters } from "../../../src/model.ts";
 import { useKeys } from "../keys.ts";
 import { printable } from "../parts/text.tsx";
-import { type FilterName, go, queryOf, route } from "../route.ts";
+import { type FilterName, go, queryOf, route, setFilter } from "../route.ts";
 import { entries, link, sessions, state } from "../store.ts";
 
-/** Replaces one filter. An empty one is left out. */
-function setFilter(name: FilterName, value: string | undefined): void {
-  const { [name]: _, ...others } = route.peek().filters;
-  const filters: Filters = value === undefined || value === "" ? others : { ...others, [name]: value };
-  go({ filters }, "replace");
-}
-
 const labels: Readonly<Record<FilterName, string>> = {
+  tunnel: "Tunnel",
   method: "Method",
   path: "Path",
   status: "Status",

@@ -1,6 +1,7 @@
 import type { ExchangeSummary } from "../../../src/model.ts";
 import { bytesText, durationText, timeText } from "../format.ts";
 import { printable } from "../parts/text.tsx";
+import { tunnels } from "../store.ts";
 import { marked } from "./marking.ts";
 
 /** No window is as wide. */
@@ -112,9 +113,12 @@ function McpSubject({ mcp }: { readonly mcp: NonNullable<ExchangeSummary["mcp"]>
 }
 
 function Marks({ entry }: { readonly entry: ExchangeSummary }) {
-  const { id, kind, state, replayOf, refusal, user } = entry;
+  const { id, kind, state, replayOf, refusal, user, tunnel } = entry;
   return (
     <>
+      {tunnel !== undefined && tunnels.value.length > 0 && (
+        <span class="badge cut tunnel">{printable(tunnel, true)}</span>
+      )}
       {marked.value === id && <span class="badge mcp">A</span>}
       {replayOf !== undefined && (
         <span class="badge mcp">

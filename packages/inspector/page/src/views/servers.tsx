@@ -2,7 +2,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { ServerProcess, ServerState } from "../../../src/model.ts";
 import { countText, timeText } from "../format.ts";
 import { printable } from "../parts/text.tsx";
-import { link, servers } from "../store.ts";
+import { link, servers, tunnels } from "../store.ts";
 import "./servers.css";
 
 /** The processes of MCP servers on stdio, and what they write. */
@@ -13,7 +13,7 @@ export function ServersPage() {
       <h2 class="offscreen">Servers</h2>
       {all.length === 0 && link.value.kind === "live" && <NoServers />}
       {all.map((server) => (
-        <Server key={server.name ?? ""} server={server} />
+        <Server key={`${server.tunnel ?? ""} ${server.name ?? ""}`} server={server} />
       ))}
     </main>
   );
@@ -39,6 +39,9 @@ function Server({ server }: { readonly server: ServerState }) {
     <section class="server">
       <header class="server-head">
         <h3>{server.name === undefined ? "MCP server" : printable(server.name, true)}</h3>
+        {server.tunnel !== undefined && tunnels.value.length > 0 && (
+          <span class="badge">{printable(server.tunnel, true)}</span>
+        )}
         <span class={`pill ${running > 0 ? "good" : "muted"}`}>
           {running > 0 ? `${running} running` : "not running"}
         </span>

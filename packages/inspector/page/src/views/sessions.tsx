@@ -4,7 +4,7 @@ import { bytesText, countText, timeText } from "../format.ts";
 import { Link } from "../parts/link.tsx";
 import { moveAmongLinks } from "../parts/rows.ts";
 import { printable } from "../parts/text.tsx";
-import { link, sessions, state } from "../store.ts";
+import { link, sessions, state, tunnels } from "../store.ts";
 import { copyText } from "../clipboard.ts";
 
 /** Some hosts open a session for each call. */
@@ -60,6 +60,9 @@ function SessionRow({ session, isReached }: { readonly session: McpSession; read
         {serverText(session)} <span class="muted mono">{printable(session.path, true)}</span>
       </span>
       <span class="session-facts">
+        {session.tunnel !== undefined && tunnels.value.length > 0 && (
+          <span class="badge">{printable(session.tunnel, true)}</span>
+        )}
         <Era session={session} />
         {session.replay === true && <span class="badge">replay</span>}
         <SessionState session={session} />
