@@ -107,3 +107,28 @@ it("one tunnel changes while a stream and a WebSocket of the others go on withou
   await streamOver.catch(() => {});
   expect(await client.close()).toEqual({ code: 0, signal: null });
 });
+
+it("one inspector has what passes through all tunnels, and sends a request again where it came", async () => {
+  write("");
+  const args = ["--all", "--json", "--inspect", "127.0.0.1:0", "--config", file];
+  const client = closing(runClient(["start", ...args]));
+  for (const tunnel of ["web", "chat", "shop"]) await client.waitForJson({ event: "connected", tunnel });
+  const { url } = await client.waitForJson({ event: "inspector" });
+  const { origin, hash } = new URL(url as string);
+  const headers = { authorization: `Bearer ${hash.slice(1)}`, origin, "content-type": "application/json" };
+  const ask = async (path: string, init: RequestInit = {}): Promise<Record<string, unknown>> =>
+    (await (await fetch(`${origin}/api/${path}`, { ...init, headers })).json()) as Record<string, unknown>;
+
+  await visitor.text("web", "/echo?web");
+  await visitor.text("shop", "/echo?shop");
+  const { exchanges } = await ask("exchanges?tunnel=shop");
+  const [{ id, path }] = exchanges as [{ id: number; path: string }];
+  expect(path).toBe("/echo?shop");
+  await ask(`exchanges/${id}/replay`, { method: "POST", body: "{}" });
+  await client.waitForJson({ event: "replay", tunnel: "shop", status: 200 });
+  expect(shop.requests.map((request) => request.path)).toEqual(["/echo?shop", "/echo?shop"]);
+  expect(web.requests.map((request) => request.path)).toEqual(["/echo?web"]);
+  const { tunnels } = await ask("state");
+  expect(tunnels).toMatchObject([{ name: "web" }, { name: "chat" }, { name: "shop" }]);
+  expect(await client.close()).toEqual({ code: 0, signal: null });
+});

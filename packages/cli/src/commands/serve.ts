@@ -5,7 +5,7 @@ import type { CommandOutput } from "../output/output.js";
 import { HumanRenderer } from "../render/human.js";
 import { JsonRenderer } from "../render/json.js";
 import type { Renderer } from "../render/renderer.js";
-import type { CommandTunnel } from "../tunnel/command-tunnel.js";
+import type { CommandTunnel, TunnelContext } from "../tunnel/command-tunnel.js";
 import { Terminal } from "../tunnel/terminal.js";
 import type { CliCommand, CommandTable } from "./command.js";
 import { failed } from "./failure.js";
@@ -31,8 +31,13 @@ export async function serveCommand(
   const { CommandTunnel } = await import("../tunnel/command-tunnel.js");
   const createRenderer = (local: string): Renderer =>
     json ? new JsonRenderer(output) : new HumanRenderer(output, local, { copy, drawQr });
-  const context = {
-    inspect,
+  const context: TunnelContext = {
+    async openInspector(local, origins, renderer) {
+      if (inspect === undefined) return undefined;
+      // It is loaded when it is needed.
+      const { openCommandInspector } = await import("../tunnel/inspect.js");
+      return openCommandInspector(inspect, local, origins, renderer);
+    },
     isTerminal: !json && process.stdout.isTTY,
     terminal: !json && process.stdin.isTTY && process.stdout.isTTY ? new Terminal() : undefined,
     createRenderer,

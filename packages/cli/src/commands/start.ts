@@ -1,13 +1,17 @@
+import type { Inspector } from "mcp-tunnel-inspector";
 import { unusable } from "mcp-tunnel-protocol";
 import { findConfigFile } from "../config/find.js";
 import type { NamedTunnel } from "../config/tunnels-file.js";
+import type { InspectOptions } from "../options/inspect-options.js";
 import { buildStart, parseStart } from "../options/start-options.js";
 import { Labels, LabelledOutput } from "../output/labelled-output.js";
 import type { CommandOutput } from "../output/output.js";
 import { HumanFleetScreen, JsonFleetScreen } from "../render/fleet-screen.js";
-import type { Changes } from "../render/fleet-screen.js";
+import type { Changes, FleetScreen } from "../render/fleet-screen.js";
 import { HumanRenderer } from "../render/human.js";
 import { JsonRenderer } from "../render/json.js";
+import type { Renderer } from "../render/renderer.js";
+import type { TunnelInspector } from "../tunnel/command-tunnel.js";
 import { Terminal } from "../tunnel/terminal.js";
 import type { CliCommand } from "./command.js";
 import { failed } from "./failure.js";
@@ -23,7 +27,7 @@ export const start: CliCommand = { build: buildStart, run };
  * for mistakes in the file, or `unavailable` if it cannot be read.
  */
 async function run(args: readonly string[], output: CommandOutput): Promise<number> {
-  const { names, config, waitForRelay, json } = parseStart(args);
+  const { names, config, waitForRelay, json, inspect } = parseStart(args);
   const path = findConfigFile(config);
   // The client is loaded when it is needed: most mistakes show before.
   const { Fleet } = await import("../tunnel/fleet.js");
@@ -36,15 +40,20 @@ async function run(args: readonly string[], output: CommandOutput): Promise<numb
   }
   const labels = new Labels();
   const screen = json ? new JsonFleetScreen(output) : new HumanFleetScreen(output);
+  const renderers = new Map<string, Renderer>();
+  const inspector = await openInspector(inspect, first, screen, renderers);
   const fleet = new Fleet({
-    inspect: undefined,
+    inspect: (name, local) => inspector && tapOf(inspector, name, local),
     isTerminal: !json && process.stdout.isTTY,
     terminal: !json && process.stdin.isTTY && process.stdout.isTTY ? new Terminal() : undefined,
     screen,
-    createRenderer: (name, local) =>
-      json
+    createRenderer(name, local) {
+      const renderer = json
         ? new JsonRenderer(output, name)
-        : new HumanRenderer(new LabelledOutput(output, labels, name), local),
+        : new HumanRenderer(new LabelledOutput(output, labels, name), local);
+      renderers.set(name, renderer);
+      return renderer;
+    },
     failed,
   });
   const change = (file: ReadonlyMap<string, NamedTunnel>): Promise<Changes> => {
@@ -73,7 +82,42 @@ async function run(args: readonly string[], output: CommandOutput): Promise<numb
   const hasTerminal = process.stdin.isTTY || process.stdout.isTTY;
   const status = await runUntilEnded(running, output, hasTerminal ? undefined : () => void reloads.now());
   reloads.close();
+  await inspector?.close();
   return status;
+}
+
+/** One inspector for all tunnels, if something is to be kept. It is loaded when it is needed. */
+async function openInspector(
+  inspect: InspectOptions | undefined,
+  tunnels: ReadonlyMap<string, NamedTunnel>,
+  screen: FleetScreen,
+  renderers: ReadonlyMap<string, Renderer>,
+): Promise<Inspector | undefined> {
+  if (inspect === undefined) return undefined;
+  const { openCommandInspector } = await import("../tunnel/inspect.js");
+  const origins = [...tunnels.values()].flatMap(({ settings: { local } }) =>
+    local === undefined ? [] : [String(local.target ?? `http://localhost:${local.port}`)],
+  );
+  return openCommandInspector(inspect, "the local services", origins, {
+    inspector: (url) => screen.inspector(url),
+    recording: (file) => screen.recording(file),
+    warn: (code, message) => screen.warn(code, message),
+    replay: (event) => renderers.get(event.tunnel ?? "")?.replay(event),
+  });
+}
+
+/** The part of the inspector that follows a tunnel. What passed through it stays when the tunnel is gone. */
+function tapOf(inspector: Inspector, name: string, local: string): TunnelInspector {
+  const tap = inspector.tunnel(name, local);
+  return {
+    observe: tap.observe,
+    inspected: (service) => tap.inspected(service),
+    follow: (client) => tap.follow(client),
+    server: (server, event) => tap.server(server, event),
+    async close() {
+      inspector.forget(tap);
+    },
+  };
 }
 
 /** The tunnel, which goes on trying for its first connection. */

@@ -18,6 +18,12 @@ export interface FleetScreen {
   reloaded(file: string, changes: Changes): void;
   /** The file has mistakes now, and so nothing changes. `problem`: in lines. */
   notReloaded(problem: string): void;
+  /** The inspector's page is at `url`, which has a secret in it. */
+  inspector(url: string): void;
+  /** What passes is written into `file`. */
+  recording(file: string): void;
+  /** Something that the person should know. `code`: for programs. */
+  warn(code: string, message: string): void;
   /** A tunnel has failed, and so many others go on. */
   goingOn(tunnel: string, others: number): void;
 }
@@ -51,6 +57,18 @@ export class HumanFleetScreen implements FleetScreen {
     for (const line of lines) this.#output.err(yellow(line));
   }
 
+  inspector(url: string): void {
+    this.#output.out(this.#colors.dim(`Inspector ${url}`));
+  }
+
+  recording(file: string): void {
+    this.#output.out(this.#colors.dim(`Recording ${printable(file)}`));
+  }
+
+  warn(_code: string, message: string): void {
+    this.#output.err(this.#colors.yellow(`warning: ${printable(message)}`));
+  }
+
   goingOn(tunnel: string, others: number): void {
     const rest = others === 1 ? "the other tunnel goes on" : `${others} other tunnels go on`;
     this.#output.err(this.#colors.yellow(printable(`'${tunnel}' has ended; ${rest}`)));
@@ -74,7 +92,19 @@ export class JsonFleetScreen implements FleetScreen {
   }
 
   notReloaded(problem: string): void {
-    this.#line("warning", { code: "config", message: problem });
+    this.warn("config", problem);
+  }
+
+  inspector(url: string): void {
+    this.#line("inspector", { url });
+  }
+
+  recording(): void {
+    // Who starts the command for a program has named the file.
+  }
+
+  warn(code: string, message: string): void {
+    this.#line("warning", { code, message });
   }
 
   goingOn(): void {

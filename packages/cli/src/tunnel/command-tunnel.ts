@@ -1,9 +1,8 @@
 import { createService, TunnelClient } from "mcp-tunnel-client";
 import type { GateEvent } from "mcp-tunnel-gate";
-import type { Inspector } from "mcp-tunnel-inspector";
+import type { InspectedTunnel } from "mcp-tunnel-inspector";
 import { observeLines } from "mcp-tunnel-inspector/lines";
 import type { TunnelError } from "mcp-tunnel-protocol";
-import type { InspectOptions } from "../options/inspect-options.js";
 import type { TunnelSettings } from "../options/tunnel-options.js";
 import type { Renderer } from "../render/renderer.js";
 import { bounding } from "./gate-events.js";
@@ -23,11 +22,24 @@ export interface TunnelContext {
   readonly isTerminal: boolean;
   /** The person who may approve visitors and choose a name; undefined: nobody is there. */
   readonly terminal: Terminal | undefined;
-  readonly inspect: InspectOptions | undefined;
+  /**
+   * The inspector of the tunnel, if something is to be kept. `local`: what is served, as a person would name it.
+   * `origins`: where it is.
+   */
+  openInspector(
+    local: string,
+    origins: readonly string[],
+    renderer: Renderer,
+  ): Promise<TunnelInspector | undefined>;
   /** The tunnel's name in the config file; undefined: the command line says what it is. */
   readonly tunnel?: string;
   /** `local`: what is served, as a person would name it. */
   createRenderer(local: string): Renderer;
+}
+
+/** An inspector, or the part of one that follows this tunnel. */
+export interface TunnelInspector extends InspectedTunnel {
+  close(): Promise<void>;
 }
 
 /** A tunnel of the command: the client, what it serves, and what stands around that. */
@@ -105,7 +117,7 @@ export class CommandTunnel {
 class Parts {
   mcp: McpServers | undefined;
   gate: VisitorGate | undefined;
-  inspector: Inspector | undefined;
+  inspector: TunnelInspector | undefined;
   readonly #terminal: Terminal | undefined;
   /** What the terminal knows of the gate. */
   approver: Approver | undefined;
@@ -219,7 +231,7 @@ async function openTunnel(
       onChange: (message) => renderer.listening(message),
     });
   }
-  parts.inspector = await openInspector(context.inspect, local, mcp?.origins ?? [local], renderer);
+  parts.inspector = await context.openInspector(local, mcp?.origins ?? [local], renderer);
   const { inspector } = parts;
   const inspected = inspector?.inspected(inner) ?? inner;
   const watch = settings.isOpenByDefault
@@ -260,18 +272,6 @@ async function openMcp(
   if (mcp === undefined) return undefined;
   const { openMcpServers } = await import("./mcp-servers.js");
   return openMcpServers(mcp, (visitors?.kinds.length ?? 0) > 0, onEvent);
-}
-
-/** The inspector, if something is to be kept. It is loaded when it is needed. */
-async function openInspector(
-  inspect: InspectOptions | undefined,
-  serviceName: string,
-  origins: readonly string[],
-  renderer: Renderer,
-): Promise<Inspector | undefined> {
-  if (inspect === undefined) return undefined;
-  const { openCommandInspector } = await import("./inspect.js");
-  return openCommandInspector(inspect, serviceName, origins, renderer);
 }
 
 /** The gate before the service, if visitors have to prove something. It is loaded when it is needed. */

@@ -6,11 +6,13 @@ import type { TunnelSettings } from "../options/tunnel-options.js";
 import type { Changes, FleetScreen } from "../render/fleet-screen.js";
 import type { Renderer } from "../render/renderer.js";
 import { CommandTunnel } from "./command-tunnel.js";
-import type { TunnelContext } from "./command-tunnel.js";
+import type { TunnelContext, TunnelInspector } from "./command-tunnel.js";
 
 /** What the tunnels of a config file need of the command that runs them. */
-export interface FleetContext extends Omit<TunnelContext, "createRenderer" | "tunnel"> {
+export interface FleetContext extends Pick<TunnelContext, "isTerminal" | "terminal"> {
   readonly screen: FleetScreen;
+  /** The part of the inspector that follows a tunnel. Undefined: nothing is kept. */
+  inspect(tunnel: string, local: string): TunnelInspector | undefined;
   /** `local`: what the tunnel serves, as a person would name it. */
   createRenderer(tunnel: string, local: string): Renderer;
   /**
@@ -128,8 +130,10 @@ export class Fleet {
     let renderer: Renderer | undefined;
     try {
       const tunnel = await CommandTunnel.open(isAsking ? { ...settings, takeover: "never" } : settings, {
-        ...this.#context,
+        isTerminal: this.#context.isTerminal,
+        terminal: this.#context.terminal,
         tunnel: name,
+        openInspector: (local) => Promise.resolve(this.#context.inspect(name, local)),
         createRenderer: (local) => (renderer = this.#context.createRenderer(name, local)),
       });
       this.#open.add(tunnel);
