@@ -291,6 +291,7 @@ export const packages = {
       { config: "the config file: where it is, and the tunnels in it" },
       { render: "what happens, in words for a person and in JSON for a program" },
       { tunnel: "a tunnel: its client, what it serves, and what stands around that" },
+      { doctor: "what is wrong with a tunnel, and what to do" },
       { commands: "what each command does" },
       { "main.ts": "the command mcp-tunnel-client" },
     ],

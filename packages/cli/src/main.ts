@@ -34,6 +34,10 @@ const commands: CommandTable = {
     summary: "print the script by which bash, zsh or fish completes all this",
     load: async () => (await import("./commands/completion.js")).completion,
   },
+  doctor: {
+    summary: "examine the way from visitors to the local service, step by step",
+    load: async () => (await import("./commands/doctor.js")).doctor,
+  },
   help: {
     summary: "print the help of a command",
     load: async () => (await import("./commands/help.js")).help,

@@ -1,0 +1,140 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { oneLine, printable, printableJson } from "mcp-tunnel-shared";
+import { optionDescription, stepLines, summaryLine } from "mcp-tunnel-shared/command";
+import type { Step, Verdict } from "mcp-tunnel-shared/command";
+import pc from "picocolors";
+import type { DoctorSettings } from "../doctor/case.js";
+import { exitStatus } from "../options/exit-status.js";
+import { isOn, option, readDuration } from "../options/flags.js";
+import { splitArguments } from "../options/mcp-options.js";
+import type { SplitArguments } from "../options/mcp-options.js";
+import { readRelayOptions } from "../options/relay-options.js";
+import { addTunnelOptions, readTunnelOptions } from "../options/tunnel-options.js";
+import type { TunnelFlags } from "../options/tunnel-options.js";
+import type { Output } from "../output/output.js";
+
+const description = `Looks at a tunnel step by step, and says what is wrong and what to do: the way to the relay (DNS, TCP, proxy, TLS, token, name), the local service (Host, Origin, MCP, OAuth), and both together through the public URL (streams, WebSocket, large bodies, silence).
+
+It takes the options of a tunnel. Give it those of the command that does not work. Without <local>, --stdio and --mcp-config it looks only at the way.
+
+No running client is disturbed. If the name is free, the doctor has a tunnel of its own for as long as it looks, and only the doctor gets past its gate. Unlike the client, it sends requests of its own to the local service: GET /, and MCP's initialize and tools/list at --mcp-path.`;
+
+const epilogue = `
+Examples:
+  Look at all that is between visitors and http://localhost:3000
+    $ mcp-tunnel-client doctor 3000 --relay https://tunnel.example.com \\
+        --token-file token.txt
+
+  Look at the way alone, and do not wait for silent connections
+    $ mcp-tunnel-client doctor --relay https://tunnel.example.com --idle 0
+
+Exit status:
+  0  all is well, or there are only warnings
+  1  something failed
+  2  an option is wrong or missing`;
+
+/** How long the silence lasts, in milliseconds: by default, and with --long. */
+const idleMs = 60_000;
+const longIdleMs = 360_000;
+
+interface Flags extends TunnelFlags {
+  mcpPath: string;
+  idle?: number;
+  long?: true;
+  json?: boolean;
+}
+
+/**
+ * Runs `mcp-tunnel-client doctor`, and returns the exit status.
+ * @throws CommanderError for help and for mistakes that commander has printed; TunnelError `invalid_option`,
+ * or `unavailable` for a file that cannot be read.
+ */
+export async function doctorCommand(args: readonly string[], output: Output): Promise<number> {
+  const { own, command: serverCommand } = splitArguments(args);
+  const command = buildCommand();
+  command.parse(own, { from: "user" });
+  const isJson = isOn("json", command.opts<Flags>().json);
+  const settings = readSettings(command, serverCommand);
+  const { Doctor } = await import("../doctor/doctor.js");
+  const doctor = new Doctor(settings);
+  const end = (): void => void doctor.close().then(() => process.exit(exitStatus.failed));
+  // A tunnel that nobody closes would keep its name at the relay for a while.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, end);
+  try {
+    const report = await doctor.run({
+      onStep: (step) => {
+        if (!isJson) for (const line of linesOf(step, output)) output.out(line);
+      },
+      onWaiting: (leftMs) => {
+        if (isJson || output.columns === undefined || leftMs < 1_000) return;
+        output.out(
+          `         (waiting ${Math.ceil(leftMs / 1_000)} s for silent connections; --idle 0 does not)`,
+        );
+      },
+    });
+    if (isJson) output.out(printableJson(report));
+    else for (const line of ["", summaryLine(report)]) output.out(line);
+    return report.verdict === "failed" ? exitStatus.failed : exitStatus.ended;
+  } finally {
+    await doctor.close();
+  }
+}
+
+function buildCommand(): Command {
+  const command = addTunnelOptions(
+    new Command("mcp-tunnel-client doctor")
+      .description(description)
+      .helpOption("-h, --help", "print this help")
+      .configureHelp({ optionDescription })
+      .addHelpText("after", epilogue)
+      .exitOverride()
+      .configureOutput({
+        outputError: (text, write) =>
+          write(`${printable(oneLine(text))} (see mcp-tunnel-client doctor --help)\n`),
+      }),
+  );
+  const added = [
+    option("--mcp-path <path>", "where the local service answers MCP").default("/mcp").argParser(readPath),
+    option("--idle <duration>", "how long a stream and a WebSocket stay silent; 0 does not try it")
+      .default(undefined, "1m")
+      .argParser(readDuration),
+    new Option("--long", "the same as --idle 6m").conflicts("idle"),
+    new Option("--json", "print one JSON object: verdict and steps"),
+  ];
+  for (const one of added) command.addOption(one.helpGroup("Doctor:"));
+  return command;
+}
+
+/** @throws InvalidArgumentError */
+function readPath(text: string): string {
+  if (/^\/[\x21-\x7e]*$/.test(text) && !text.includes("#")) return text;
+  throw new InvalidArgumentError("It takes a path, such as /mcp.");
+}
+
+function readSettings(command: Command, serverCommand: SplitArguments["command"]): DoctorSettings {
+  const flags = command.opts<Flags>();
+  const hasService =
+    command.processedArgs[0] !== undefined ||
+    isOn("stdio", flags.stdio) ||
+    flags.mcpConfig !== undefined ||
+    serverCommand !== undefined;
+  const tunnel = hasService ? readTunnelOptions(command, serverCommand) : undefined;
+  const { subdomain } = flags;
+  return {
+    relay: {
+      ...readRelayOptions(flags, command),
+      ...(subdomain === undefined ? {} : { subdomain }),
+    },
+    tunnel,
+    mcpPath: flags.mcpPath,
+    isMcpPathGiven: command.getOptionValueSource("mcpPath") !== "default",
+    idleMs: flags.idle ?? (flags.long === true ? longIdleMs : idleMs),
+  };
+}
+
+function linesOf(step: Step, { colors, columns }: Output): string[] {
+  const { green, yellow, red, dim } = pc.createColors(colors);
+  const paints = { ok: green, warning: yellow, failed: red, skipped: dim };
+  const paint = (verdict: Verdict, word: string): string => paints[verdict](word);
+  return stepLines(step, { paint, ...(columns === undefined ? {} : { width: Math.min(columns, 100) }) });
+}

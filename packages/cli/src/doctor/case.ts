@@ -1,0 +1,94 @@
+import { randomBytes } from "node:crypto";
+import type { CheckedRegistration, Service } from "mcp-tunnel-client";
+import { registerUrl } from "mcp-tunnel-client/options";
+import { registrationPath } from "mcp-tunnel-protocol";
+import { isLoopback } from "mcp-tunnel-shared";
+import type { RelayOptions } from "../options/relay-options.js";
+import type { TunnelSettings } from "../options/tunnel-options.js";
+import type { IdleWatch } from "./idle.js";
+import type { McpLook } from "./mcp-look.js";
+import type { Trial } from "./trial.js";
+import { Way } from "./way.js";
+import type { Lookup } from "./way.js";
+
+/** What the doctor is asked to look at. */
+export interface DoctorSettings {
+  /** The relay, and the name to ask for. */
+  readonly relay: RelayOptions & { readonly subdomain?: string };
+  /** What is served; undefined: only the way is looked at. */
+  readonly tunnel: Pick<TunnelSettings, "local" | "mcp" | "visitors"> | undefined;
+  /** Where the local service answers MCP. */
+  readonly mcpPath: string;
+  /** The user has said where: then an MCP server has to be there. */
+  readonly isMcpPathGiven: boolean;
+  /** How long connections stay silent, in milliseconds. 0: that is not tried. */
+  readonly idleMs: number;
+}
+
+/** Stands for the public URL as long as that is not known. No resolver knows it (RFC 6761 section 6.4). */
+const unknownUrl = new URL("https://tunnel.invalid");
+
+/** The settings of one run, and what its examinations have found out for the later ones. */
+export class Case {
+  readonly settings: DoctorSettings;
+  /** The relay's URL with its path, as http or https. */
+  readonly relayUrl: URL;
+  /** One token for all that is asked: on an open relay, the name follows from it. */
+  readonly token: string;
+  /** Makes the connections to the relay and to public URLs. */
+  readonly way: Way;
+  /** What a registration would get. */
+  checked: CheckedRegistration | undefined;
+  /** Why the relay does not take the token. */
+  tokenRefusal: string | undefined;
+  /** Why the relay could not be asked what a registration would get. */
+  tooOld: string | undefined;
+  /** What the relay's clock said, and when this machine's clock said what: milliseconds of the epoch. */
+  clocks: { readonly relay: number; readonly own: number } | undefined;
+  /** What is served, once it is open. The doctor closes it. */
+  service: Service | undefined;
+  /** What the processes of MCP servers have said of their trouble. */
+  serverTrouble: string | undefined;
+  /** Where MCP servers should answer in it. */
+  mcpPaths: readonly string[] = [];
+  /** What was seen there. */
+  readonly looks = new Map<string, McpLook>();
+  /** How many tools a client that has the name tells a visitor without any proof, by the paths. */
+  readonly openTools = new Map<string, number | undefined>();
+  /** The URL at which visitors are tried, once it is known. */
+  publicUrl: URL | undefined;
+  /** A client has the name. The doctor opens no tunnel of its own, and visits that client's. */
+  isInUse = false;
+  /** The doctor's own tunnel, while it is open. */
+  trial: Trial | undefined;
+  /** What becomes of connections that stay silent. */
+  idle: IdleWatch | undefined;
+
+  constructor(settings: DoctorSettings, lookup: Lookup | undefined) {
+    this.settings = settings;
+    const { relayUrl, proxyUrl, token } = settings.relay;
+    const register = registerUrl(relayUrl).slice(0, -registrationPath.length);
+    this.relayUrl = new URL(register.replace(/^ws/, "http"));
+    this.token = token ?? randomBytes(18).toString("base64url");
+    this.way = new Way(proxyUrl === undefined ? undefined : new URL(proxyUrl), lookup);
+  }
+
+  /** The way to a public URL. A proxy is for other machines. */
+  wayTo({ hostname }: URL): Way {
+    return isLoopback(hostname) ? this.#direct : this.way;
+  }
+
+  /** What a visitor would call the tunnel, or something in its place that nobody is called. */
+  get assumedUrl(): URL {
+    return this.publicUrl ?? unknownUrl;
+  }
+
+  /** A path of the relay itself. */
+  relayPath(path: string): string {
+    return this.relayUrl.pathname.replace(/\/$/, "") + path;
+  }
+
+  get #direct(): Way {
+    return this.way.proxy === undefined ? this.way : new Way(undefined);
+  }
+}
