@@ -1,7 +1,6 @@
-import { createService } from "mcp-tunnel-client";
 import type { ServiceOptions } from "mcp-tunnel-client";
 import { isLocalhost, isLoopback, messageOf } from "mcp-tunnel-shared";
-import { failed, ok, warning } from "mcp-tunnel-shared/command";
+import { failed, ok, skipped, warning } from "mcp-tunnel-shared/command";
 import type { Examination, Finding } from "mcp-tunnel-shared/command";
 import { askService } from "./ask-service.js";
 import type { Case } from "./case.js";
@@ -10,7 +9,7 @@ import { lookAtMcp } from "./mcp-look.js";
 import { oauthFinding } from "./oauth-step.js";
 import type { Ask } from "./question.js";
 import { hostFinding, originFinding } from "./service-rules.js";
-import { connectTo, lookup, placeOf, placeText } from "./way.js";
+import { connectTo, lookup, placeOf, placeText, speaksTls, Way } from "./way.js";
 
 /** Where MCP servers are, besides at `/mcp`. */
 const usualPaths = ["/mcp", "/", "/mcp/", "/sse"];
@@ -50,7 +49,7 @@ function serviceExaminations(it: Case, local: ServiceOptions): Examination[] {
       id: "local-answers",
       title: "HTTP of the service",
       needs: ["local-listens"],
-      examine: (signal) => answerFinding(it, local, url, signal),
+      examine: (signal) => answerFinding(it, url, signal),
     },
     { id: "local-host", title: "Host", needs, examine: (signal) => hostFinding(it, local, signal) },
     { id: "local-origin", title: "Origin", needs, examine: (signal) => originFinding(it, local, signal) },
@@ -124,12 +123,7 @@ async function listeningAt(
   return (await Promise.all(tries)).flat();
 }
 
-async function answerFinding(
-  it: Case,
-  local: ServiceOptions,
-  url: URL,
-  signal: AbortSignal,
-): Promise<Finding> {
+async function answerFinding(it: Case, url: URL, signal: AbortSignal): Promise<Finding> {
   const question = { method: "GET", path: "/", isEnough: () => true };
   try {
     const { status } = await serviceAsk(it)(question, signal);
@@ -137,17 +131,12 @@ async function answerFinding(
   } catch (error) {
     const reason = `${url.origin} does not answer in HTTP: ${messageOf(error)}`;
     if (url.protocol === "https:") return failed(reason);
-    const secure = url.origin.replace("http:", "https:");
-    const { port: _, ...options } = local;
-    const service = createService({ ...options, target: secure });
-    try {
-      await askService(service, it.assumedUrl)(question, signal);
-      return failed(`${url.origin} speaks TLS, and not plain HTTP`, `Give ${secure} as the local service.`);
-    } catch {
-      return failed(reason, "Is it another port of the service that speaks HTTP?");
-    } finally {
-      await service.close();
-    }
+    return (await speaksTls(new Way(undefined), placeOf(url), signal))
+      ? failed(
+          `${url.origin} speaks TLS, and not plain HTTP`,
+          `Give ${url.origin.replace("http:", "https:")} as the local service.`,
+        )
+      : failed(reason, "Is it another port of the service that speaks HTTP?");
   }
 }
 
@@ -215,7 +204,7 @@ async function isOldStream(ask: Ask, path: string, signal: AbortSignal): Promise
 
 function getFinding(it: Case, path: string): Finding {
   const get = it.looks.get(path)?.get;
-  if (get === undefined) return ok("not asked: visitors have to sign in first");
+  if (get === undefined) return skipped("there is no MCP server that can be asked without a login");
   if (get.isStream) return ok("an event stream");
   if (get.status === 405) return ok("405: the server has no stream of its own, which is fine");
   return warning(

@@ -58,28 +58,28 @@ export function publicExaminations(it: Case, onWaiting: (leftMs: number) => void
     },
     {
       id: "public-answer",
-      title: "a visit",
+      title: "visit",
       needs: ["tunnel", ...visits],
       examine: (signal) => answerFinding(it, signal),
     },
     {
       id: "stream",
-      title: "a stream",
+      title: "stream",
       needs: probed,
       limitMs: 2 * firstEventMs + 5_000,
       examine: (signal) => streamFinding(it, signal),
     },
-    { id: "websocket", title: "a WebSocket", needs: probed, examine: (signal) => socketFinding(it, signal) },
+    { id: "websocket", title: "WebSocket", needs: probed, examine: (signal) => socketFinding(it, signal) },
     {
       id: "body-up",
-      title: "a large request",
+      title: "large request",
       needs: probed,
       limitMs: 60_000,
       examine: (signal) => requestBodyFinding(it, signal),
     },
     {
       id: "body-down",
-      title: "a large answer",
+      title: "large answer",
       needs: probed,
       limitMs: 60_000,
       examine: (signal) => responseBodyFinding(it, signal),
@@ -111,13 +111,13 @@ function mcpExaminations(it: Case, path: string, index: number): Examination[] {
       id: `public-mcp${id}`,
       title: `MCP from outside${suffix}`,
       // Not the visit: a client that has the name is visited as it is.
-      needs: ["public-dns", "public-tcp", "public-tls"],
+      needs: ["public-dns", "public-tcp", "public-tls", `local-mcp${id}`],
       limitMs: 30_000,
       examine: (signal) => mcpFinding(it, path, signal),
     },
     {
       id: `open-tools${id}`,
-      title: `who may use the tools${suffix}`,
+      title: `who may use it${suffix}`,
       needs: [`local-mcp${id}`],
       examine: () => openToolsFinding(it, path),
     },
@@ -204,7 +204,8 @@ async function streamFinding(it: Case, signal: AbortSignal): Promise<Finding> {
   const { trial, url } = openTrial(it);
   const startedAtMs = performance.now();
   const path = `${trial.probes.prefix}/stream`;
-  const headers = { accept: "text/event-stream" };
+  // Most visitors take compressed answers, and what compresses a stream may hold it up.
+  const headers = { accept: "text/event-stream", "accept-encoding": "gzip, br" };
   const first = openAnswer(url, it.wayTo(url), { method: "GET", path, headers }, signal).then(
     async (response) => {
       response.on("error", () => {});
@@ -223,8 +224,8 @@ async function streamFinding(it: Case, signal: AbortSignal): Promise<Finding> {
   atEnd?.response.destroy();
   first.catch(() => {});
   const advice =
-    "A proxy in front of the relay, or on the visitors' way, collects answers. For nginx: proxy_buffering off; " +
-    "and no gzip for text/event-stream.";
+    "A proxy in front of the relay, or on the visitors' way, collects answers. For nginx: proxy_http_version " +
+    "1.1; proxy_buffering off; and no gzip for text/event-stream.";
   return atEnd === undefined
     ? failed(`no event comes within ${firstEventMs / 1_000} s`, advice)
     : failed("events come only when the stream has ended", advice);
@@ -347,6 +348,8 @@ async function mcpFinding(it: Case, path: string, signal: AbortSignal): Promise<
 
 function openToolsFinding(it: Case, path: string): Finding {
   const { trial, settings, openTools, looks } = it;
+  const local = looks.get(path)?.greeting;
+  if (local?.server === undefined && local?.isLoginNeeded !== true) return skipped("there is no MCP server");
   // A client that has the name was visited without a key.
   const wasVisited = trial === undefined && openTools.has(path);
   const kinds = settings.tunnel?.visitors?.kinds ?? [];

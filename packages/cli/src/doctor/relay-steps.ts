@@ -6,7 +6,7 @@ import type { Examination, Finding } from "mcp-tunnel-shared/command";
 import type { Case } from "./case.js";
 import { addressFinding, connectionFinding, tlsFinding } from "./network-steps.js";
 import { askAt } from "./visit.js";
-import { placeOf, placeText, ProxyRefusal, withTls } from "./way.js";
+import { placeOf, placeText, ProxyRefusal, speaksTls } from "./way.js";
 
 /** How far two clocks may differ, in milliseconds. Tokens and certificates are seldom more exact. */
 const maxSkewMs = 60_000;
@@ -156,7 +156,7 @@ async function diagnosis(
         '1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";',
     );
   }
-  if (!placeOf(it.relayUrl).isSecure && (await speaksTls(it, signal))) {
+  if (!placeOf(it.relayUrl).isSecure && (await speaksTls(it.way, placeOf(it.relayUrl), signal))) {
     return failed(`${origin} speaks TLS, and not plain HTTP`, "Write the relay's URL with https://.");
   }
   if (plain === undefined) return undefined;
@@ -164,16 +164,6 @@ async function diagnosis(
     `${origin} is no mcp-tunnel relay: ${it.relayPath(registrationPath)} answers ${plain.status}`,
     "Check the host, the port and the path of --relay: it is the relay's own URL, and not that of a tunnel.",
   );
-}
-
-async function speaksTls({ way, relayUrl }: Case, signal: AbortSignal): Promise<boolean> {
-  const place = placeOf(relayUrl);
-  try {
-    (await withTls(await way.connect(place, signal), place.host, false, signal)).destroy();
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function clockFinding({ clocks }: Case): Finding {

@@ -116,6 +116,16 @@ export function withTls(
   return settled(secured, signal, (resolve) => secured.once("secureConnect", () => resolve(secured)));
 }
 
+/** Whether a place where no TLS is expected has it all the same. */
+export async function speaksTls(way: Way, place: Place, signal: AbortSignal): Promise<boolean> {
+  try {
+    (await withTls(await way.connect(place, signal), place.host, false, signal)).destroy();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function connectByProxy(proxy: URL, place: Place, signal: AbortSignal): Promise<Socket> {
   const send = proxy.protocol === "https:" ? httpsRequest : httpRequest;
   const target = placeText(place);

@@ -20,7 +20,7 @@ describe("the way to the relay", () => {
     expect(found.ids("warning"), found.said).toEqual([]);
     expect(found.step("relay").reason).toMatch(/^an mcp-tunnel relay, version \d/);
     expect(found.step("name").reason).toBe(`http://demo.localhost:${port} is free`);
-    expect(found.step("body-down").reason).toBe("an answer of 10 MiB passes");
+    expect(found.step("body-down").reason).toBe("an answer of 1.4 MiB passes");
   });
 
   it("names a host that nobody knows", async () => {

@@ -25,6 +25,8 @@ export async function startRelay(options: Partial<RelayOptions> = {}): Promise<L
     host: "127.0.0.1",
     port: 0,
     startupHoldMs: 0,
+    // The doctor tries the largest answer that the relay takes.
+    maxResponseBodyBytes: 1_500_000,
     publicUrl: "http://{subdomain}.{domain}:{port}",
     ...options,
   });
