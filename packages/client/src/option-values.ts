@@ -3,7 +3,7 @@
  * before it needs the client itself. To load the client takes longer than an answer to a mistake or to
  * `--help` may take.
  */
-export { checkSubdomain, registerUrl, relayName } from "./options.js";
+export { checkSubdomain, registerUrl, relayName, resolveProxy, resolveToken } from "./options.js";
 export { parseForwardedHeaders, parseHostHeader } from "./service-options.js";
 export {
   defaultOauthMetadata,

@@ -1,6 +1,5 @@
-import { randomBytes } from "node:crypto";
 import type { CheckedRegistration, Service } from "mcp-tunnel-client";
-import { registerUrl } from "mcp-tunnel-client/options";
+import { registerUrl, resolveProxy, resolveToken } from "mcp-tunnel-client/options";
 import { registrationPath } from "mcp-tunnel-protocol";
 import { isLoopback } from "mcp-tunnel-shared";
 import type { RelayOptions } from "../options/relay-options.js";
@@ -64,13 +63,14 @@ export class Case {
   /** What becomes of connections that stay silent. */
   idle: IdleWatch | undefined;
 
+  /** @throws TunnelError `invalid_option`. */
   constructor(settings: DoctorSettings, lookup: Lookup | undefined) {
     this.settings = settings;
     const { relayUrl, proxyUrl, token } = settings.relay;
     const register = registerUrl(relayUrl).slice(0, -registrationPath.length);
     this.relayUrl = new URL(register.replace(/^ws/, "http"));
-    this.token = token ?? randomBytes(18).toString("base64url");
-    this.way = new Way(proxyUrl === undefined ? undefined : new URL(proxyUrl), lookup);
+    this.token = resolveToken(token);
+    this.way = new Way(resolveProxy(proxyUrl), lookup);
   }
 
   /** The way to a public URL. A proxy is for other machines. */

@@ -71,15 +71,23 @@ async function watchStream(
 ): Promise<void> {
   const question = { method: "GET", path: `${probes.prefix}/idle` };
   const response = await openAnswer(publicUrl, way, question, signal);
-  await once(response, "data");
   const ended = endOf(response);
+  await Promise.race([nextEvent(response, signal), ended]);
   await Promise.race([delay(idleMs, undefined, { signal }), ended]);
-  const next = once(response, "data", {
-    signal: AbortSignal.any([signal, AbortSignal.timeout(wakeLimitMs)]),
-  });
+  const next = nextEvent(response, signal);
   probes.wake();
   await Promise.race([next, ended]);
   response.destroy();
+}
+
+async function nextEvent(response: IncomingMessage, signal: AbortSignal): Promise<void> {
+  const limit = AbortSignal.timeout(wakeLimitMs);
+  try {
+    await once(response, "data", { signal: AbortSignal.any([signal, limit]) });
+  } catch (error) {
+    if (!limit.aborted) throw error;
+    throw new Error(`no event came within ${wakeLimitMs / 1_000} s`);
+  }
 }
 
 /** Rejects when the answer ends. */

@@ -39,6 +39,8 @@ export function localExaminations(it: Case): Examination[] {
 function serviceExaminations(it: Case, local: ServiceOptions): Examination[] {
   const url = urlOf(local);
   const needs = ["local-answers"];
+  // Servers of developers often work for a while before their first answer.
+  const limitMs = 20_000;
   return [
     {
       id: "local-listens",
@@ -49,10 +51,17 @@ function serviceExaminations(it: Case, local: ServiceOptions): Examination[] {
       id: "local-answers",
       title: "HTTP of the service",
       needs: ["local-listens"],
+      limitMs,
       examine: (signal) => answerFinding(it, url, signal),
     },
-    { id: "local-host", title: "Host", needs, examine: (signal) => hostFinding(it, local, signal) },
-    { id: "local-origin", title: "Origin", needs, examine: (signal) => originFinding(it, local, signal) },
+    { id: "local-host", title: "Host", needs, limitMs, examine: (signal) => hostFinding(it, local, signal) },
+    {
+      id: "local-origin",
+      title: "Origin",
+      needs,
+      limitMs,
+      examine: (signal) => originFinding(it, local, signal),
+    },
   ];
 }
 

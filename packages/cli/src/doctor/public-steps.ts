@@ -1,29 +1,22 @@
-import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { formatBytes, messageOf } from "mcp-tunnel-shared";
-import { failed, ok, skipped, warning } from "mcp-tunnel-shared/command";
+import { isLoopbackAddress } from "mcp-tunnel-shared";
+import { failed, ok, skipped } from "mcp-tunnel-shared/command";
 import type { Examination, Finding } from "mcp-tunnel-shared/command";
 import type { Case } from "./case.js";
 import { IdleWatch, wakeLimitMs } from "./idle.js";
-import { lookAtMcp } from "./mcp-look.js";
 import { addressFinding, connectionFinding, tlsFinding } from "./network-steps.js";
 import type { NetworkTarget } from "./network-steps.js";
-import { maxSourceBytes } from "./probes.js";
-import type { Answer, Ask, Question } from "./question.js";
+import {
+  firstEventMs,
+  requestBodyFinding,
+  responseBodyFinding,
+  socketFinding,
+  streamFinding,
+} from "./passage-steps.js";
+import { askProbe, openTrial, saidBy } from "./probe-visit.js";
+import { openToolsFinding, publicMcpFinding } from "./public-mcp-steps.js";
 import { Trial } from "./trial.js";
-import { askAt, openAnswer } from "./visit.js";
 import { placeOf } from "./way.js";
-import { echo, openWebSocket, UpgradeRefusal } from "./web-socket.js";
-
-/** How long the first event of a stream may take, in milliseconds. */
-const firstEventMs = 5_000;
-
-const mebibyte = 1_048_576;
-/** The larger of the request bodies that are tried, in bytes. Relays take 5 MiB unless told otherwise. */
-const largeRequestBytes = 4 * mebibyte;
-/** A larger body is not tried if it would take longer, in milliseconds. */
-const maxBodyMs = 25_000;
 
 /** Visits the public URL from here, as a visitor elsewhere would. */
 export function publicExaminations(it: Case, onWaiting: (leftMs: number) => void): Examination[] {
@@ -42,7 +35,7 @@ export function publicExaminations(it: Case, onWaiting: (leftMs: number) => void
       id: "public-dns",
       title: "DNS of the public URL",
       needs: ["name"],
-      examine: () => unlessProxied(it, (target) => addressFinding(target)),
+      examine: () => unlessProxied(it, (target) => publicAddressFinding(it, target)),
     },
     {
       id: "public-tcp",
@@ -113,7 +106,7 @@ function mcpExaminations(it: Case, path: string, index: number): Examination[] {
       // Not the visit: a client that has the name is visited as it is.
       needs: ["public-dns", "public-tcp", "public-tls", `local-mcp${id}`],
       limitMs: 30_000,
-      examine: (signal) => mcpFinding(it, path, signal),
+      examine: (signal) => publicMcpFinding(it, path, signal),
     },
     {
       id: `open-tools${id}`,
@@ -123,8 +116,6 @@ function mcpExaminations(it: Case, path: string, index: number): Examination[] {
     },
   ];
 }
-
-// ---- the way in
 
 async function tunnelFinding(it: Case): Promise<Finding> {
   if (it.checked?.inUse === true) {
@@ -152,24 +143,29 @@ async function unlessProxied(it: Case, look: (target: NetworkTarget) => Promise<
     : ok(`left to the proxy ${way.proxy.origin}`);
 }
 
+/**
+ * The relay has chosen the name. If it leads to this machine, and the relay is elsewhere, nothing is asked
+ * there: a relay must not have the doctor ask a service that listens here alone.
+ */
+async function publicAddressFinding(it: Case, target: NetworkTarget): Promise<Finding> {
+  const { host } = placeOf(target.url);
+  const isHere = async (url: URL): Promise<boolean> => {
+    const addresses = await it.way.addressesOf(placeOf(url).host);
+    return addresses.some(({ address }) => isLoopbackAddress(address));
+  };
+  const finding = await addressFinding(target);
+  if (finding.verdict !== "ok" || !(await isHere(target.url)) || (await isHere(it.relayUrl))) return finding;
+  return failed(
+    `${host} is an address of this machine, and the relay is elsewhere`,
+    "The relay's operator should look at the wildcard record, and you at the file of hosts.",
+  );
+}
+
 async function publicTlsFinding(it: Case, signal: AbortSignal): Promise<Finding> {
   const { publicUrl: url } = it;
   if (url === undefined) return skipped("the relay has not said what the public URL is");
   if (!placeOf(url).isSecure) return ok(`none: ${url.origin} is plain http`);
   return tlsFinding({ url, way: it.wayTo(url) }, signal);
-}
-
-/** The trial and the URL, for examinations that come only once both are there. */
-function openTrial({ trial, publicUrl }: Case): { readonly trial: Trial; readonly url: URL } {
-  if (trial === undefined || publicUrl === undefined) throw new Error("there is no tunnel");
-  return { trial, url: publicUrl };
-}
-
-/** Asks one of the doctor's own probes from outside. */
-function askProbe(it: Case, question: Question, signal: AbortSignal): Promise<Answer> {
-  const { trial, url } = openTrial(it);
-  const path = trial.probes.prefix + question.path;
-  return askAt(url, it.wayTo(url))({ ...question, path }, signal);
 }
 
 async function answerFinding(it: Case, signal: AbortSignal): Promise<Finding> {
@@ -187,178 +183,5 @@ async function answerFinding(it: Case, signal: AbortSignal): Promise<Finding> {
     `${url.origin} does not lead to the tunnel: ${saidBy(answer)}${where}`,
     "Something else answers under the public name, or a proxy in front of the relay changes Host: the relay's " +
       "operator should look at the wildcard record and at the proxy (Host has to stay as it is).",
-  );
-}
-
-/** Who has said what: the relay puts its name to its own answers. */
-function saidBy({ status, headers }: Answer): string {
-  const code = headers["x-tunnel-error"];
-  if (code !== undefined) return `the relay answers ${status} (${code.slice(0, 60)})`;
-  const server = headers["server"];
-  return `${status}${server === undefined ? "" : ` from '${server.slice(0, 60)}'`}, and not from the relay itself`;
-}
-
-// ---- what passes
-
-async function streamFinding(it: Case, signal: AbortSignal): Promise<Finding> {
-  const { trial, url } = openTrial(it);
-  const startedAtMs = performance.now();
-  const path = `${trial.probes.prefix}/stream`;
-  // Most visitors take compressed answers, and what compresses a stream may hold it up.
-  const headers = { accept: "text/event-stream", "accept-encoding": "gzip, br" };
-  const first = openAnswer(url, it.wayTo(url), { method: "GET", path, headers }, signal).then(
-    async (response) => {
-      response.on("error", () => {});
-      await once(response, "data", { signal });
-      const tookMs = Math.round(performance.now() - startedAtMs);
-      return { response, tookMs };
-    },
-  );
-  const early = await Promise.race([first, late(firstEventMs)]);
-  trial.probes.finishStreams();
-  if (early !== undefined) {
-    early.response.destroy();
-    return ok(`the first event comes at once, after ${early.tookMs} ms`);
-  }
-  const atEnd = await Promise.race([first, late(firstEventMs)]);
-  atEnd?.response.destroy();
-  first.catch(() => {});
-  const advice =
-    "A proxy in front of the relay, or on the visitors' way, collects answers. For nginx: proxy_http_version " +
-    "1.1; proxy_buffering off; and no gzip for text/event-stream.";
-  return atEnd === undefined
-    ? failed(`no event comes within ${firstEventMs / 1_000} s`, advice)
-    : failed("events come only when the stream has ended", advice);
-}
-
-function late(ms: number): Promise<undefined> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms, undefined).unref();
-  });
-}
-
-async function socketFinding(it: Case, signal: AbortSignal): Promise<Finding> {
-  const { trial, url } = openTrial(it);
-  try {
-    const path = `${trial.probes.prefix}/echo`;
-    const socket = await openWebSocket(url, path, it.wayTo(url), signal);
-    await echo(socket, "hello", signal);
-    socket.close();
-    return ok("a message goes there and back");
-  } catch (error) {
-    const said = error instanceof UpgradeRefusal ? saidBy(error.answer) : messageOf(error);
-    return failed(
-      `no WebSocket opens: ${said}`,
-      "A proxy in front of the relay, or on the visitors' way, does not pass Upgrade. For nginx: " +
-        'proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";',
-    );
-  }
-}
-
-async function requestBodyFinding(it: Case, signal: AbortSignal): Promise<Finding> {
-  const trySize = async (bytes: number): Promise<string | undefined> => {
-    const body = Buffer.alloc(bytes, randomBytes(4_096));
-    const answer = await askProbe(it, { method: "POST", path: "/sink", body }, signal);
-    const isWhole = answer.status === 200 && answer.body.toString() === String(bytes);
-    return isWhole ? undefined : saidBy(answer);
-  };
-  return bodyFinding("a request", trySize, largeRequestBytes, "--max-request-body");
-}
-
-async function responseBodyFinding(it: Case, signal: AbortSignal): Promise<Finding> {
-  const trySize = async (bytes: number): Promise<string | undefined> => {
-    const path = `/source?bytes=${bytes}`;
-    const answer = await askProbe(it, { method: "GET", path, maxBytes: bytes + 1 }, signal);
-    if (answer.status !== 200) return saidBy(answer);
-    return answer.body.length === bytes ? undefined : `${formatBytes(answer.body.length)} arrived`;
-  };
-  const largest = Math.min(it.checked?.maxResponseBody ?? mebibyte, maxSourceBytes);
-  return bodyFinding("an answer", trySize, largest, "--max-response-body");
-}
-
-/** Tries 1 MiB, and then more if the line is quick enough. `option`: the relay's. */
-async function bodyFinding(
-  what: string,
-  trySize: (bytes: number) => Promise<string | undefined>,
-  largest: number,
-  option: string,
-): Promise<Finding> {
-  const first = Math.min(mebibyte, largest);
-  const advice = `The relay's ${option} limits it, or a proxy in front of the relay does (nginx: client_max_body_size, 1m by default).`;
-  const startedAtMs = performance.now();
-  const fault = await faultOf(trySize, first);
-  if (fault !== undefined) return failed(`${what} of ${formatBytes(first)} does not pass: ${fault}`, advice);
-  const expectedMs = ((performance.now() - startedAtMs) / first) * largest;
-  if (expectedMs > maxBodyMs) {
-    return ok(`${what} of ${formatBytes(first)} passes; ${formatBytes(largest)} would take too long to try`);
-  }
-  const largeFault = await faultOf(trySize, largest);
-  if (largeFault === undefined) return ok(`${what} of ${formatBytes(largest)} passes`);
-  return warning(
-    `${what} of ${formatBytes(first)} passes, and one of ${formatBytes(largest)} does not: ${largeFault}`,
-    advice,
-  );
-}
-
-async function faultOf(
-  trySize: (bytes: number) => Promise<string | undefined>,
-  bytes: number,
-): Promise<string | undefined> {
-  try {
-    return await trySize(bytes);
-  } catch (error) {
-    return messageOf(error);
-  }
-}
-
-// ---- the service, from outside
-
-async function mcpFinding(it: Case, path: string, signal: AbortSignal): Promise<Finding> {
-  const { publicUrl, trial } = it;
-  if (publicUrl === undefined || (trial === undefined && !it.isInUse)) return skipped("there is no tunnel");
-  const local = it.looks.get(path)?.greeting;
-  if (local !== undefined && local.server === undefined && !local.isLoginNeeded) {
-    return skipped("there is none here either");
-  }
-  const bare = askAt(publicUrl, it.wayTo(publicUrl));
-  const ask: Ask = (question, stop) =>
-    bare({ ...question, headers: { ...trial?.keyHeaders, ...question.headers } }, stop);
-  const { greeting, tools } = await lookAtMcp(ask, path, signal);
-  const where = new URL(path, publicUrl).href;
-  if (trial === undefined) it.openTools.set(path, tools);
-  if (greeting.server === undefined) {
-    if (!greeting.isLoginNeeded) {
-      return failed(
-        `${where} gives no MCP: ${greeting.said}`,
-        trial === undefined ? "Does the client that has the name serve this service?" : undefined,
-      );
-    }
-    const isAsLocal = local?.server === undefined && local?.isLoginNeeded === true;
-    if (isAsLocal || trial === undefined) return ok(`${where} wants visitors to sign in (401)`);
-    return failed(`${where} wants visitors to sign in (401), which the service itself does not`);
-  }
-  if (local?.server === undefined || local.server.title === greeting.server.title) {
-    return ok(`${greeting.server.title}, answers at ${where}`);
-  }
-  return failed(
-    `${greeting.server.title}, answers at ${where}, and ${local.server.title}, here`,
-    "The client that has the name serves another service.",
-  );
-}
-
-function openToolsFinding(it: Case, path: string): Finding {
-  const { trial, settings, openTools, looks } = it;
-  const local = looks.get(path)?.greeting;
-  if (local?.server === undefined && local?.isLoginNeeded !== true) return skipped("there is no MCP server");
-  // A client that has the name was visited without a key.
-  const wasVisited = trial === undefined && openTools.has(path);
-  const kinds = settings.tunnel?.visitors?.kinds ?? [];
-  if (!wasVisited && kinds.length > 0) return ok(`visitors have to show a proof: ${kinds.join(", ")}`);
-  const tools = wasVisited ? openTools.get(path) : looks.get(path)?.tools;
-  if (tools === undefined) return ok("nobody is told the tools without a login");
-  return warning(
-    `tools/list is answered without authentication (${tools === 1 ? "1 tool" : `${tools} tools`}): everybody who ` +
-      "knows or guesses the URL can use this MCP server with your rights",
-    "--visitor-auth oauth,bearer lets in those whom you allow.",
   );
 }

@@ -71,8 +71,8 @@ async function ruleFinding(
 ): Promise<Finding> {
   const initialize = initializeQuestion(it.settings.mcpPath);
   const questions: Question[] = [
-    { method: "GET", path: "/", headers },
-    { ...initialize, headers: { ...initialize.headers, ...headers } },
+    { method: "GET", path: "/", headers, isEnough: () => true },
+    { ...initialize, headers: { ...initialize.headers, ...headers }, isEnough: () => true },
   ];
   const others: string[] = [];
   for (const question of questions) {
@@ -103,7 +103,7 @@ async function askWith(
   const service = createService(options);
   try {
     const ask = askService(service, it.assumedUrl);
-    const answer = await ask({ isEnough: () => question.method !== "GET", ...question }, signal);
+    const answer = await ask(question, signal);
     const session = answer.headers["mcp-session-id"];
     // The question may have begun a session, which nobody uses.
     if (session !== undefined) {
