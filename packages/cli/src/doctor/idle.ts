@@ -86,7 +86,7 @@ async function nextEvent(response: IncomingMessage, signal: AbortSignal): Promis
     await once(response, "data", { signal: AbortSignal.any([signal, limit]) });
   } catch (error) {
     if (!limit.aborted) throw error;
-    throw new Error(`no event came within ${wakeLimitMs / 1_000} s`);
+    throw new Error(`no event came within ${wakeLimitMs / 1_000} s`, { cause: error });
   }
 }
 

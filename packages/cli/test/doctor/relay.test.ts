@@ -1,5 +1,4 @@
 import { parseStaticToken, staticAuthenticator } from "mcp-tunnel";
-import type { StaticToken } from "mcp-tunnel";
 import { startTunnelClient } from "mcp-tunnel-client";
 import { describe, expect, it } from "vitest";
 import { createAuthority, createFolder, createSelfSigned } from "../../../../test/support/certificates.js";
@@ -187,7 +186,7 @@ describe("token and name", () => {
   const relayFor = async (...tokens: string[]): Promise<Listening> =>
     closing(
       await startRelay({
-        authenticator: staticAuthenticator(tokens.map((text) => parseStaticToken(text) as StaticToken)),
+        authenticator: staticAuthenticator(tokens.map((text) => parseStaticToken(text))),
       }),
     );
 

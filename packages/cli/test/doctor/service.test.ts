@@ -1,3 +1,4 @@
+import type { AddressInfo } from "node:net";
 import type { ServiceOptions } from "mcp-tunnel-client";
 import { createServer as createVite } from "vite";
 import { describe, expect, it } from "vitest";
@@ -74,7 +75,7 @@ describe("a local service", () => {
     });
     await vite.listen();
     closing({ close: () => vite.close() });
-    const { port } = vite.httpServer?.address() as { port: number };
+    const port = (vite.httpServer?.address() as AddressInfo | undefined)?.port ?? 0;
     // Vite takes all names below localhost.
     const relay = closing(await startRelay({ domain: "tunnel.test" }));
     const found = await examine(
