@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { oneLine, printable, printableJson } from "mcp-tunnel-shared";
 import { optionDescription, stepLines, summaryLine } from "mcp-tunnel-shared/command";
-import type { Step, Verdict } from "mcp-tunnel-shared/command";
+import type { DoctorReport, Step, Verdict } from "mcp-tunnel-shared/command";
 import pc from "picocolors";
 import type { DoctorSettings } from "../doctor/case.js";
 import { exitStatus } from "../options/exit-status.js";
@@ -60,20 +60,18 @@ export async function doctorCommand(args: readonly string[], output: Output): Pr
   const end = (): void => void doctor.close().then(() => process.exit(exitStatus.failed));
   // A tunnel that nobody closes would keep its name at the relay for a while.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, end);
+  const screen = new StepScreen(output);
   try {
     const report = await doctor.run({
       onStep: (step) => {
-        if (!isJson) for (const line of linesOf(step, output)) output.out(line);
+        if (!isJson) screen.step(step);
       },
       onWaiting: (leftMs) => {
-        if (isJson || output.columns === undefined || leftMs < 1_000) return;
-        output.out(
-          `         (waiting ${Math.ceil(leftMs / 1_000)} s for silent connections; --idle 0 does not)`,
-        );
+        if (!isJson && leftMs >= 1_000) screen.waiting(leftMs);
       },
     });
     if (isJson) output.out(printableJson(report));
-    else for (const line of ["", summaryLine(report)]) output.out(line);
+    else screen.end(report);
     return report.verdict === "failed" ? exitStatus.failed : exitStatus.ended;
   } finally {
     await doctor.close();
@@ -132,9 +130,54 @@ function readSettings(command: Command, serverCommand: SplitArguments["command"]
   };
 }
 
-function linesOf(step: Step, { colors, columns }: Output): string[] {
-  const { green, yellow, red, dim } = pc.createColors(colors);
-  const paints = { ok: green, warning: yellow, failed: red, skipped: dim };
-  const paint = (verdict: Verdict, word: string): string => paints[verdict](word);
-  return stepLines(step, { paint, ...(columns === undefined ? {} : { width: Math.min(columns, 100) }) });
+/** The widest lines, in columns. Longer ones are hard to read. */
+const maxWidth = 100;
+
+/** Shows steps to a person. Several skipped ones in a row are one line, for they say the same. */
+class StepScreen {
+  readonly #output: Output;
+  #skipped: Step[] = [];
+
+  constructor(output: Output) {
+    this.#output = output;
+  }
+
+  step(step: Step): void {
+    if (step.verdict === "skipped") {
+      this.#skipped.push(step);
+      return;
+    }
+    this.#showSkipped();
+    this.#show(step);
+  }
+
+  waiting(leftMs: number): void {
+    this.#showSkipped();
+    // Nobody waits who reads it later.
+    if (this.#output.columns === undefined) return;
+    const seconds = Math.ceil(leftMs / 1_000);
+    this.#output.out(`         (waiting ${seconds} s for silent connections; --idle 0 leaves it out)`);
+  }
+
+  end(report: DoctorReport): void {
+    this.#showSkipped();
+    this.#output.out("");
+    this.#output.out(summaryLine(report));
+  }
+
+  #showSkipped(): void {
+    const [first] = this.#skipped;
+    const title = this.#skipped.map((step) => step.title).join(", ");
+    this.#skipped = [];
+    if (first !== undefined) this.#show({ ...first, title });
+  }
+
+  #show(step: Step): void {
+    const { colors, columns } = this.#output;
+    const { green, yellow, red, dim } = pc.createColors(colors);
+    const paints = { ok: green, warning: yellow, failed: red, skipped: dim };
+    const paint = (verdict: Verdict, word: string): string => paints[verdict](word);
+    const width = Math.min(columns ?? 80, maxWidth);
+    for (const line of stepLines(step, { paint, width })) this.#output.out(line);
+  }
 }

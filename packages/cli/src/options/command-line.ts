@@ -55,6 +55,9 @@ Examples:
   See again, renew and take back what lets visitors in
     $ mcp-tunnel-client auth --help
 
+  Find out why it does not work, with the options of the command that does not
+    $ mcp-tunnel-client doctor 3000 --relay https://tunnel.example.com
+
   See each request in a browser, and keep all of them in a file
     $ mcp-tunnel-client 3000 --relay tunnel.example.com \\
         --inspect --record traffic.har
