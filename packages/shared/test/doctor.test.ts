@@ -48,7 +48,8 @@ test("skips what needs a step that failed, and what needs that one", async () =>
     examination("files", count, { needs: ["not-in-this-list"] }),
   ]);
   expect(verdicts(report)).toEqual(["dns failed", "tcp skipped", "tls skipped", "files ok"]);
-  expect(report.steps[2]?.reason).toBe("not tried, because of 'the tcp'");
+  expect(report.steps[1]?.reason).toBe("not tried, because of 'the dns'");
+  expect(report.steps[2]?.reason).toBe("not tried, because of 'the dns'");
   expect(report.verdict).toBe("failed");
   expect(runs).toBe(1);
 });

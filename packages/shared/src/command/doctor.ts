@@ -80,14 +80,17 @@ export async function examineAll(
   onStep: (step: Step) => void = () => {},
 ): Promise<DoctorReport> {
   const steps: Step[] = [];
+  /** The title of the step because of which others were not tried, by their ids. */
+  const reasons = new Map<string, string>();
   for (const examination of examinations) {
     const { id, title, needs = [] } = examination;
     const started = performance.now();
     const obstacle = steps.find((step) => needs.includes(step.id) && isObstacle(step));
+    // Where one thing stands in the way of many, all of them name that one.
+    const reason = obstacle && (reasons.get(obstacle.id) ?? obstacle.title);
+    if (reason !== undefined) reasons.set(id, reason);
     const finding =
-      obstacle === undefined
-        ? await findingOf(examination)
-        : skipped(`not tried, because of '${obstacle.title}'`);
+      reason === undefined ? await findingOf(examination) : skipped(`not tried, because of '${reason}'`);
     const step = { id, title, ...finding, durationMs: Math.round(performance.now() - started) };
     steps.push(step);
     onStep(step);
