@@ -133,7 +133,7 @@ function readSettings(command: Command, serverCommand: SplitArguments["command"]
 /** The widest lines, in columns. Longer ones are hard to read. */
 const maxWidth = 100;
 
-/** Shows steps to a person. Several skipped ones in a row are one line, for they say the same. */
+/** Shows steps to a person. Several in a row that were skipped for the same reason are shown together. */
 class StepScreen {
   readonly #output: Output;
   #skipped: Step[] = [];
@@ -143,12 +143,10 @@ class StepScreen {
   }
 
   step(step: Step): void {
-    if (step.verdict === "skipped") {
-      this.#skipped.push(step);
-      return;
-    }
-    this.#showSkipped();
-    this.#show(step);
+    const isSkipped = step.verdict === "skipped";
+    if (!isSkipped || this.#skipped[0]?.reason !== step.reason) this.#showSkipped();
+    if (isSkipped) this.#skipped.push(step);
+    else this.#show(step);
   }
 
   waiting(leftMs: number): void {
