@@ -9,8 +9,9 @@ const dayMs = 86_400_000;
 const soonMs = 14 * dayMs;
 const soonPart = 0.2;
 
-/** Names of a certificate that are shown. */
+/** Names of a certificate that are shown, and how much of each, in characters. */
 const maxNames = 5;
+const maxNameLength = 100;
 
 /** Certificates of a chain that are looked at. */
 const maxChain = 10;
@@ -137,14 +138,18 @@ function lastOf(certificate: DetailedPeerCertificate): DetailedPeerCertificate {
 }
 
 function issuerName({ issuer }: DetailedPeerCertificate): string {
-  return String(issuer?.CN ?? issuer?.O ?? "an unnamed authority");
+  return short(String(issuer?.CN ?? issuer?.O ?? "an unnamed authority"));
+}
+
+function short(name: string): string {
+  return name.length > maxNameLength ? `${name.slice(0, maxNameLength)}...` : name;
 }
 
 function namesText({ subjectaltname, subject }: DetailedPeerCertificate): string {
   const names = subjectaltname?.split(", ").map((name) => name.replace(/^(?:DNS|IP Address):/, "")) ?? [];
-  if (names.length === 0) return String(subject?.CN ?? "no name");
+  if (names.length === 0) return short(String(subject?.CN ?? "no name"));
   const more = names.length - maxNames;
-  return names.slice(0, maxNames).join(", ") + (more > 0 ? ` and ${more} more` : "");
+  return names.slice(0, maxNames).map(short).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 
 function dayText(date: Date): string {

@@ -31,7 +31,7 @@ export async function oauthFinding(it: Case, local: ServiceOptions, signal: Abor
   if (it.publicUrl === undefined) return skipped("the public URL is not known, which they have to name");
   const publicMcp = new URL(mcpPath, it.publicUrl);
   const isGood = (answer: Answer): boolean => isResourceOf(resourceOf(answer), publicMcp);
-  if (isGood(found.answer)) return ok(`resource is ${resourceOf(found.answer)}`);
+  if (isGood(found.answer)) return ok(`resource is ${resourceOf(found.answer)?.slice(0, maxShown)}`);
   const remedy = await findRemedy(
     it,
     local,

@@ -147,7 +147,7 @@ async function unlessProxied(it: Case, look: (target: NetworkTarget) => Promise<
  * The relay has chosen the name. If it leads to this machine, and the relay is elsewhere, nothing is asked
  * there: a relay must not have the doctor ask a service that listens here alone.
  */
-async function publicAddressFinding(it: Case, target: NetworkTarget): Promise<Finding> {
+export async function publicAddressFinding(it: Case, target: NetworkTarget): Promise<Finding> {
   const { host } = placeOf(target.url);
   const isHere = async (url: URL): Promise<boolean> => {
     const addresses = await it.way.addressesOf(placeOf(url).host);

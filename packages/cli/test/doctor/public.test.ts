@@ -3,9 +3,12 @@ import { startTunnelClient } from "mcp-tunnel-client";
 import { describe, expect, it } from "vitest";
 import { closingAfterEach } from "../../../../test/support/cleanup.js";
 import { freePort } from "../../../../test/support/free-port.js";
+import { expectNoLeaks } from "../../../../test/support/leaks.js";
 import { missingProgram } from "../../../../test/support/requires.js";
 import { startNginx } from "../../../../test/security/support/nginx.js";
+import { Case } from "../../src/doctor/case.js";
 import type { DoctorSettings } from "../../src/doctor/case.js";
+import { publicAddressFinding } from "../../src/doctor/public-steps.js";
 import { examine, mcpListener, settingsFor, startRelay, startService } from "./world.js";
 import type { Examined } from "./world.js";
 
@@ -19,6 +22,19 @@ describe("the public URL", () => {
     });
     expect(found.ids("failed"), found.said).toEqual(["public-dns"]);
     expect(found.step("public-dns").advice).toContain("*.tunnel.test");
+  });
+
+  it("may not lead to this machine, if the relay is elsewhere", async () => {
+    // Documentation has addresses that nobody has (RFC 5737).
+    const lookup = async (host: string): Promise<{ address: string; family: number }[]> => [
+      { address: host === "tunnel.test" ? "192.0.2.7" : "127.0.0.1", family: 4 },
+    ];
+    const it = new Case(settingsFor("https://tunnel.test"), lookup);
+    const url = new URL("https://demo.tunnel.test");
+    expect(await publicAddressFinding(it, { url, way: it.way })).toMatchObject({
+      verdict: "failed",
+      reason: "demo.tunnel.test is an address of this machine, and the relay is elsewhere",
+    });
   });
 
   it("leads to something else", async () => {
@@ -62,6 +78,17 @@ describe("the public URL", () => {
     expect(found.step("public-mcp").advice).toContain(
       "Does the client that has the name serve this service?",
     );
+  });
+
+  it("leaves nothing open", async () => {
+    const { port } = closing(await startRelay());
+    const service = closing(await startService(mcpListener()));
+    const settings = settingsFor(`http://127.0.0.1:${port}`, { port: service.port }, { idleMs: 50 });
+    await examine(settings);
+    await expectNoLeaks(async () => {
+      const found = await examine(settings);
+      expect(found.ids("failed"), found.said).toEqual([]);
+    });
   });
 
   it("is closed to others while the doctor looks", async () => {

@@ -1,5 +1,6 @@
 import type { AddressInfo } from "node:net";
 import type { ServiceOptions } from "mcp-tunnel-client";
+import { stepLines } from "mcp-tunnel-shared/command";
 import { createServer as createVite } from "vite";
 import { describe, expect, it } from "vitest";
 import { createAuthority } from "../../../../test/support/certificates.js";
@@ -136,6 +137,23 @@ describe("a local service", () => {
     expect(found.step("public-mcp").verdict, found.said).toBe("skipped");
     const asked = await examineService({ port }, { mcpPath: "/api", isMcpPathGiven: true });
     expect(asked.step("local-mcp").verdict).toBe("failed");
+  });
+
+  it("has a name that would fill the screen", async () => {
+    const serverInfo = { name: `\u001b[2J${"x".repeat(100_000)}`, version: "1" };
+    const { port } = await mcpService("/mcp", (request, response) => {
+      if (request.method !== "POST") return false;
+      const result = { protocolVersion: "2025-06-18", capabilities: {}, serverInfo, tools: [] };
+      response.setHeader("content-type", "text/event-stream");
+      // The answer stays open after its message.
+      response.write(`data: ${JSON.stringify({ jsonrpc: "2.0", id: 1, result })}\n\n`);
+      return true;
+    });
+    const found = await examineService({ port });
+    expect(found.step("local-mcp").verdict, found.said).toBe("ok");
+    const lines = found.report.steps.flatMap((step) => stepLines(step));
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(120);
+    expect(lines.join("")).not.toContain("\u001b");
   });
 
   it("answers a GET wrongly", async () => {
