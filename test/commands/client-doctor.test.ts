@@ -1,6 +1,6 @@
 import { checkRegistration } from "mcp-tunnel-client";
 import { describe, expect, it } from "vitest";
-import { mcpListener, startService } from "../../packages/cli/test/doctor/world.js";
+import { mcpListener, startService } from "../doctor/world.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { runClient, startRelayCommand } from "../support/commands.js";
 import type { RunningCommand } from "../support/commands.js";

@@ -1,14 +1,14 @@
 import { request as sendRequest } from "node:http";
 import { startTunnelClient } from "mcp-tunnel-client";
 import { describe, expect, it } from "vitest";
-import { closingAfterEach } from "../../../../test/support/cleanup.js";
-import { freePort } from "../../../../test/support/free-port.js";
-import { expectNoLeaks } from "../../../../test/support/leaks.js";
-import { missingProgram } from "../../../../test/support/requires.js";
-import { startNginx } from "../../../../test/security/support/nginx.js";
-import { Case } from "../../src/doctor/case.js";
-import type { DoctorSettings } from "../../src/doctor/case.js";
-import { publicAddressFinding } from "../../src/doctor/public-steps.js";
+import { closingAfterEach } from "../support/cleanup.js";
+import { freePort } from "../support/free-port.js";
+import { expectNoLeaks } from "../support/leaks.js";
+import { missingProgram } from "../support/requires.js";
+import { startNginx } from "../security/support/nginx.js";
+import { Case } from "../../packages/cli/src/doctor/case.js";
+import type { DoctorSettings } from "../../packages/cli/src/doctor/case.js";
+import { publicAddressFinding } from "../../packages/cli/src/doctor/public-steps.js";
 import { examine, mcpListener, settingsFor, startRelay, startService } from "./world.js";
 import type { Examined } from "./world.js";
 

@@ -3,11 +3,11 @@ import type { ServiceOptions } from "mcp-tunnel-client";
 import { stepLines } from "mcp-tunnel-shared/command";
 import { createServer as createVite } from "vite";
 import { describe, expect, it } from "vitest";
-import { createAuthority } from "../../../../test/support/certificates.js";
-import { closingAfterEach } from "../../../../test/support/cleanup.js";
-import { freePort } from "../../../../test/support/free-port.js";
-import type { McpOptions } from "../../src/options/mcp-options.js";
-import type { DoctorSettings } from "../../src/doctor/case.js";
+import { createAuthority } from "../support/certificates.js";
+import { closingAfterEach } from "../support/cleanup.js";
+import { freePort } from "../support/free-port.js";
+import type { McpOptions } from "../../packages/cli/src/options/mcp-options.js";
+import type { DoctorSettings } from "../../packages/cli/src/doctor/case.js";
 import { examine, mcpListener, settingsFor, startRelay, startSecureService, startService } from "./world.js";
 import type { Examined, Listening } from "./world.js";
 
@@ -215,7 +215,7 @@ describe("OAuth metadata of a local service", () => {
 });
 
 describe("an MCP server on stdio", () => {
-  const server = new URL("../../../../test/mcp/stdio-server.mjs", import.meta.url).pathname;
+  const server = new URL("../mcp/stdio-server.mjs", import.meta.url).pathname;
   const tunnelOf = (command: string, args: string[]): Partial<DoctorSettings> => {
     const mcp: McpOptions = { servers: { form: "command", command, args }, limits: {}, forwarding: {} };
     return { tunnel: { local: undefined, mcp, visitors: undefined } };

@@ -7,10 +7,10 @@ import { createRelay } from "mcp-tunnel";
 import type { RelayOptions } from "mcp-tunnel";
 import type { ServiceOptions } from "mcp-tunnel-client";
 import type { DoctorReport, Step } from "mcp-tunnel-shared/command";
-import type { Pair } from "../../../../test/support/certificates.js";
-import type { DoctorSettings } from "../../src/doctor/case.js";
-import { Doctor } from "../../src/doctor/doctor.js";
-import type { Lookup } from "../../src/doctor/way.js";
+import type { Pair } from "../support/certificates.js";
+import type { DoctorSettings } from "../../packages/cli/src/doctor/case.js";
+import { Doctor } from "../../packages/cli/src/doctor/doctor.js";
+import type { Lookup } from "../../packages/cli/src/doctor/way.js";
 
 /** Something that listens on loopback. */
 export interface Listening {

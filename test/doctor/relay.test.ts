@@ -1,11 +1,11 @@
 import { parseStaticToken, staticAuthenticator } from "mcp-tunnel";
 import { startTunnelClient } from "mcp-tunnel-client";
 import { describe, expect, it } from "vitest";
-import { createAuthority, createFolder, createSelfSigned } from "../../../../test/support/certificates.js";
-import type { Pair } from "../../../../test/support/certificates.js";
-import { closingAfterEach } from "../../../../test/support/cleanup.js";
-import { freePort } from "../../../../test/support/free-port.js";
-import { TestRelay } from "../../../client/test/test-relay.js";
+import { createAuthority, createFolder, createSelfSigned } from "../support/certificates.js";
+import type { Pair } from "../support/certificates.js";
+import { closingAfterEach } from "../support/cleanup.js";
+import { freePort } from "../support/free-port.js";
+import { TestRelay } from "../../packages/client/test/test-relay.js";
 import { examine, settingsFor, startProxy, startRelay, startSecureService, startService } from "./world.js";
 import type { Listening } from "./world.js";
 
