@@ -65,3 +65,19 @@ it.each([
   expect(await command.exited).toEqual({ code, signal: null });
   expect(command.output).toMatch(said);
 });
+
+it("doctor examines a tunnel of the file by its name, and takes no options of a tunnel beside it", async () => {
+  const folder = closing(createFolder());
+  // Nobody may listen at this port, so the examination ends soon.
+  const file = folder.write("tunnels.yaml", "tunnels:\n  web: {relay: 'http://127.0.0.1:1', local: 3000}\n");
+  const cases: [string[], number, RegExp][] = [
+    [["web", "--json"], 1, /"verdict":"failed"/],
+    [["other"], 2, /has no tunnel 'other'; it has web/],
+    [["web", "--origin", "drop"], 2, /--origin has no effect: the config file says what the tunnel 'web' is/],
+  ];
+  const runs = cases.map(([args]) => closing(runClient(["doctor", ...args, "--config", file, "--idle", "0"])));
+  const ends = await Promise.all(runs.map((run) => run.exited));
+  expect(ends.map(({ code }) => code)).toEqual(cases.map(([, code]) => code));
+  runs.forEach((run, i) => expect(run.output).toMatch(cases[i]?.[2] as RegExp));
+  expect(runs[0]?.output).toContain("connect");
+});

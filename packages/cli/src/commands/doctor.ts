@@ -1,21 +1,30 @@
-import { Command, InvalidArgumentError, Option } from "commander";
-import { oneLine, printable, printableJson } from "mcp-tunnel-shared";
-import { optionDescription, stepLines, summaryLine } from "mcp-tunnel-shared/command";
+import { InvalidArgumentError, Option } from "commander";
+import type { Command } from "commander";
+import { mistakesIn } from "mcp-tunnel-config";
+import { isName, unusable } from "mcp-tunnel-protocol";
+import { printableJson } from "mcp-tunnel-shared";
+import { stepLines, summaryLine } from "mcp-tunnel-shared/command";
 import type { DoctorReport, Step, Verdict } from "mcp-tunnel-shared/command";
 import pc from "picocolors";
+import { findConfigFile } from "../config/find.js";
+import { readTunnelsFile } from "../config/tunnels-file.js";
 import type { DoctorSettings } from "../doctor/case.js";
 import { exitStatus } from "../options/exit-status.js";
-import { isOn, option, readDuration } from "../options/flags.js";
+import { isOn, option, parseLocal, readDuration } from "../options/flags.js";
+import type { LocalService } from "../options/flags.js";
 import { splitArguments } from "../options/mcp-options.js";
 import type { SplitArguments } from "../options/mcp-options.js";
 import { readRelayOptions } from "../options/relay-options.js";
+import { configOption } from "../options/start-options.js";
+import { subcommand } from "../options/subcommand.js";
 import { addTunnelOptions, readTunnelOptions } from "../options/tunnel-options.js";
 import type { TunnelFlags } from "../options/tunnel-options.js";
 import type { Output } from "../output/output.js";
+import type { CliCommand } from "./command.js";
 
 const description = `Looks at a tunnel step by step, and says what is wrong and what to do: the way to the relay (DNS, TCP, proxy, TLS, token, name), the local service (Host, Origin, MCP, OAuth), and both together through the public URL (streams, WebSocket, large bodies, silence).
 
-It takes the options of a tunnel. Give it those of the command that does not work. Without <local>, --stdio and --mcp-config it looks only at the way.
+It takes the options of a tunnel, or the name of one in the config file. Give it those of the command that does not work. Without <local>, --stdio and --mcp-config it looks only at the way.
 
 No running client is disturbed. If the name is free, the doctor has a tunnel of its own for as long as it looks, and only the doctor gets past its gate. Unlike the client, it sends requests of its own to the local service: GET /, and MCP's initialize and tools/list at --mcp-path.`;
 
@@ -38,20 +47,24 @@ const idleMs = 60_000;
 const longIdleMs = 360_000;
 
 interface Flags extends TunnelFlags {
+  config?: string;
   mcpPath: string;
   idle?: number;
   long?: true;
   json?: boolean;
 }
 
+/** `mcp-tunnel-client doctor`. */
+export const doctor: CliCommand = { build: buildDoctor, run };
+
 /**
  * Runs `mcp-tunnel-client doctor`, and returns the exit status.
  * @throws CommanderError for help and for mistakes that commander has printed; TunnelError `invalid_option`,
  * or `unavailable` for a file that cannot be read.
  */
-export async function doctorCommand(args: readonly string[], output: Output): Promise<number> {
+async function run(args: readonly string[], output: Output): Promise<number> {
   const { own, command: serverCommand } = splitArguments(args);
-  const command = buildCommand();
+  const command = buildDoctor();
   command.parse(own, { from: "user" });
   const isJson = isOn("json", command.opts<Flags>().json);
   const settings = readSettings(command, serverCommand);
@@ -78,20 +91,12 @@ export async function doctorCommand(args: readonly string[], output: Output): Pr
   }
 }
 
-function buildCommand(): Command {
-  const command = addTunnelOptions(
-    new Command("mcp-tunnel-client doctor")
-      .description(description)
-      .helpOption("-h, --help", "print this help")
-      .configureHelp({ optionDescription })
-      .addHelpText("after", epilogue)
-      .exitOverride()
-      .configureOutput({
-        outputError: (text, write) =>
-          write(`${printable(oneLine(text))} (see mcp-tunnel-client doctor --help)\n`),
-      }),
-  );
+function buildDoctor(): Command {
+  const command = addTunnelOptions(subcommand("doctor", description).addHelpText("after", epilogue));
+  const [local] = command.registeredArguments;
+  local?.argParser((text) => (isTunnelName(text) ? text : parseLocal(text)));
   const added = [
+    configOption(),
     option("--mcp-path <path>", "where the local service answers MCP").default("/mcp").argParser(readPath),
     option("--idle <duration>", "how long a stream and a WebSocket stay silent; 0 does not try it")
       .default(undefined, "1m")
@@ -111,22 +116,71 @@ function readPath(text: string): string {
 
 function readSettings(command: Command, serverCommand: SplitArguments["command"]): DoctorSettings {
   const flags = command.opts<Flags>();
-  const hasService =
-    command.processedArgs[0] !== undefined ||
-    isOn("stdio", flags.stdio) ||
-    flags.mcpConfig !== undefined ||
-    serverCommand !== undefined;
-  const tunnel = hasService ? readTunnelOptions(command, serverCommand) : undefined;
-  const { subdomain } = flags;
-  return {
-    relay: {
-      ...readRelayOptions(flags, command),
-      ...(subdomain === undefined ? {} : { subdomain }),
-    },
-    tunnel,
+  const given = command.processedArgs[0] as LocalService | string | undefined;
+  const looked = {
     mcpPath: flags.mcpPath,
     isMcpPathGiven: command.getOptionValueSource("mcpPath") !== "default",
     idleMs: flags.idle ?? (flags.long === true ? longIdleMs : idleMs),
+  };
+  if (typeof given === "string") return { ...settingsOf(given, flags.config, command), ...looked };
+  const hasService =
+    given !== undefined ||
+    isOn("stdio", flags.stdio) ||
+    flags.mcpConfig !== undefined ||
+    serverCommand !== undefined;
+  const tunnel = hasService ? readTunnelOptions(command, { local: given, serverCommand }) : undefined;
+  const { subdomain } = flags;
+  return {
+    relay: {
+      ...readRelayOptions(flags, command).client,
+      ...(subdomain === undefined ? {} : { subdomain }),
+    },
+    tunnel,
+    ...looked,
+  };
+}
+
+/** A tunnel of the config file is named by a word. A service has a port or a scheme. */
+function isTunnelName(text: string): boolean {
+  return isName(text) && !/^\d+$/.test(text);
+}
+
+/** The options that go together with the name of a tunnel in the config file. */
+const ownOptions = ["config", "mcp-path", "idle", "long", "json"];
+
+/**
+ * What the config file says of a tunnel.
+ * @throws TunnelError `invalid_option`, or `unavailable` if the file cannot be read.
+ */
+function settingsOf(
+  name: string,
+  config: string | undefined,
+  command: Command,
+): Pick<DoctorSettings, "relay" | "tunnel"> {
+  const path = findConfigFile(config);
+  const { tunnels, problems } = readTunnelsFile(path);
+  if (problems.length > 0) throw mistakesIn(path, problems);
+  const settings = tunnels.get(name)?.settings;
+  if (settings === undefined) {
+    throw unusable(`${path} has no tunnel '${name}'; it has ${[...tunnels.keys()].join(", ")}`);
+  }
+  const other = command.options.find(
+    (one) => command.getOptionValueSource(one.attributeName()) === "cli" && !ownOptions.includes(one.name()),
+  );
+  if (other !== undefined) {
+    throw unusable(`--${other.name()} has no effect: the config file says what the tunnel '${name}' is`, {
+      options: [other.name()],
+    });
+  }
+  const { relayUrl, proxyUrl, token, subdomain } = settings.client;
+  return {
+    relay: {
+      relayUrl,
+      ...(proxyUrl === undefined ? {} : { proxyUrl }),
+      ...(token === undefined ? {} : { token }),
+      ...(subdomain === undefined ? {} : { subdomain }),
+    },
+    tunnel: settings,
   };
 }
 

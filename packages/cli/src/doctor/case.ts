@@ -13,7 +13,7 @@ import type { Lookup } from "./way.js";
 /** What the doctor is asked to look at. */
 export interface DoctorSettings {
   /** The relay, and the name to ask for. */
-  readonly relay: RelayOptions & { readonly subdomain?: string };
+  readonly relay: RelayOptions["client"] & { readonly subdomain?: string };
   /** What is served; undefined: only the way is looked at. */
   readonly tunnel: Pick<TunnelSettings, "local" | "mcp" | "visitors"> | undefined;
   /** Where the local service answers MCP. */
