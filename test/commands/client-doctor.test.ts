@@ -1,6 +1,7 @@
 import { checkRegistration } from "mcp-tunnel-client";
 import { describe, expect, it } from "vitest";
 import { mcpListener, startService } from "../doctor/world.js";
+import { createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { runClient, startRelayCommand } from "../support/commands.js";
 import type { RunningCommand } from "../support/commands.js";
@@ -29,7 +30,8 @@ async function reportOf(
   return { ...report, code };
 }
 
-describe("mcp-tunnel-client doctor", () => {
+// A whole run costs a second on an idle machine, and many on one that is busy.
+describe("mcp-tunnel-client doctor", { timeout: 60_000 }, () => {
   it("finds all well behind a relay with TLS", async () => {
     const relay = closing(await startSecureRelay(smallAnswers, "tunnel.localhost"));
     const service = closing(await startService(mcpListener()));
@@ -63,6 +65,22 @@ describe("mcp-tunnel-client doctor", () => {
     expect(command.stdout.at(-1)).toMatch(/^\d+ ok$/);
     const shown = command.stdout.filter((line) => line.length > 80);
     expect(shown).toEqual([]);
+  });
+
+  it("looks at a tunnel of the config file", async () => {
+    const folder = closing(createFolder());
+    const config = folder.write(
+      "tunnels.yaml",
+      "tunnels:\n  web:\n    relay: http://127.0.0.1:1\n    local: 1\n    subdomain: demo\n",
+    );
+    const command = run(["web", "--config", config, "--idle", "0", "--json"]);
+    const { code, steps } = await reportOf(command);
+    expect(code).toBe(1);
+    const failed = steps.filter(({ verdict }) => verdict === "failed").map(({ id }) => id);
+    expect(failed).toEqual(["relay-tcp", "local-listens"]);
+    const unknown = run(["app", "--config", config]);
+    expect(await unknown.exited).toMatchObject({ code: 2 });
+    expect(unknown.stderr.join("\n")).toContain("has no tunnel 'app'; it has web");
   });
 
   it("ends with 1 when something failed, and says what to do", async () => {

@@ -1,16 +1,14 @@
 import { InvalidArgumentError, Option } from "commander";
 import type { Command } from "commander";
-import { mistakesIn } from "mcp-tunnel-config";
-import { isName, unusable } from "mcp-tunnel-protocol";
+import { unusable } from "mcp-tunnel-protocol";
 import { printableJson } from "mcp-tunnel-shared";
 import { stepLines, summaryLine } from "mcp-tunnel-shared/command";
 import type { DoctorReport, Step, Verdict } from "mcp-tunnel-shared/command";
 import pc from "picocolors";
 import { findConfigFile } from "../config/find.js";
-import { readTunnelsFile } from "../config/tunnels-file.js";
 import type { DoctorSettings } from "../doctor/case.js";
 import { exitStatus } from "../options/exit-status.js";
-import { isOn, option, parseLocal, readDuration } from "../options/flags.js";
+import { isOn, option, readDuration } from "../options/flags.js";
 import type { LocalService } from "../options/flags.js";
 import { splitArguments } from "../options/mcp-options.js";
 import type { SplitArguments } from "../options/mcp-options.js";
@@ -24,7 +22,7 @@ import type { CliCommand } from "./command.js";
 
 const description = `Looks at a tunnel step by step, and says what is wrong and what to do: the way to the relay (DNS, TCP, proxy, TLS, token, name), the local service (Host, Origin, MCP, OAuth), and both together through the public URL (streams, WebSocket, large bodies, silence).
 
-It takes the options of a tunnel, or the name of one in the config file. Give it those of the command that does not work. Without <local>, --stdio and --mcp-config it looks only at the way.
+It takes the options of a tunnel. Give it those of the command that does not work. The name of a tunnel in the config file stands for its options there. Without a service it looks only at the way.
 
 No running client is disturbed. If the name is free, the doctor has a tunnel of its own for as long as it looks, and only the doctor gets past its gate. Unlike the client, it sends requests of its own to the local service: GET /, and MCP's initialize and tools/list at --mcp-path.`;
 
@@ -33,6 +31,9 @@ Examples:
   Look at all that is between visitors and http://localhost:3000
     $ mcp-tunnel-client doctor 3000 --relay https://tunnel.example.com \\
         --token-file token.txt
+
+  Look at a tunnel of the config file (--config, or mcp-tunnel-client.yaml)
+    $ mcp-tunnel-client doctor web
 
   Look at the way alone, and do not wait for silent connections
     $ mcp-tunnel-client doctor --relay https://tunnel.example.com --idle 0
@@ -46,8 +47,10 @@ Exit status:
 const idleMs = 60_000;
 const longIdleMs = 360_000;
 
+/** A name in the config file: no port, no host with a port, no URL and no option. */
+const tunnelName = /^(?!\d+$)\w[\w.-]*$/;
+
 interface Flags extends TunnelFlags {
-  config?: string;
   mcpPath: string;
   idle?: number;
   long?: true;
@@ -55,7 +58,7 @@ interface Flags extends TunnelFlags {
 }
 
 /** `mcp-tunnel-client doctor`. */
-export const doctor: CliCommand = { build: buildDoctor, run };
+export const doctor: CliCommand = { build: buildCommand, run };
 
 /**
  * Runs `mcp-tunnel-client doctor`, and returns the exit status.
@@ -64,10 +67,11 @@ export const doctor: CliCommand = { build: buildDoctor, run };
  */
 async function run(args: readonly string[], output: Output): Promise<number> {
   const { own, command: serverCommand } = splitArguments(args);
-  const command = buildDoctor();
+  const isNamed = serverCommand === undefined && tunnelName.test(own[0] ?? "");
+  const command = isNamed ? buildNamed() : buildCommand();
   command.parse(own, { from: "user" });
   const isJson = isOn("json", command.opts<Flags>().json);
-  const settings = readSettings(command, serverCommand);
+  const settings = isNamed ? await readNamed(command) : readSettings(command, serverCommand);
   const { Doctor } = await import("../doctor/doctor.js");
   const doctor = new Doctor(settings);
   const end = (): void => void doctor.close().then(() => process.exit(exitStatus.failed));
@@ -91,12 +95,19 @@ async function run(args: readonly string[], output: Output): Promise<number> {
   }
 }
 
-function buildDoctor(): Command {
+function buildCommand(): Command {
   const command = addTunnelOptions(subcommand("doctor", description).addHelpText("after", epilogue));
-  const [local] = command.registeredArguments;
-  local?.argParser((text) => (isTunnelName(text) ? text : parseLocal(text)));
+  return addDoctorOptions(command);
+}
+
+/** For a tunnel of the config file, which has its options there. */
+function buildNamed(): Command {
+  const command = subcommand("doctor", description).argument("<name>", "a tunnel of the config file");
+  return addDoctorOptions(command.addOption(configOption()));
+}
+
+function addDoctorOptions(command: Command): Command {
   const added = [
-    configOption(),
     option("--mcp-path <path>", "where the local service answers MCP").default("/mcp").argParser(readPath),
     option("--idle <duration>", "how long a stream and a WebSocket stay silent; 0 does not try it")
       .default(undefined, "1m")
@@ -116,71 +127,40 @@ function readPath(text: string): string {
 
 function readSettings(command: Command, serverCommand: SplitArguments["command"]): DoctorSettings {
   const flags = command.opts<Flags>();
-  const given = command.processedArgs[0] as LocalService | string | undefined;
-  const looked = {
-    mcpPath: flags.mcpPath,
-    isMcpPathGiven: command.getOptionValueSource("mcpPath") !== "default",
-    idleMs: flags.idle ?? (flags.long === true ? longIdleMs : idleMs),
-  };
-  if (typeof given === "string") return { ...settingsOf(given, flags.config, command), ...looked };
+  const local = command.processedArgs[0] as LocalService | undefined;
   const hasService =
-    given !== undefined ||
+    local !== undefined ||
     isOn("stdio", flags.stdio) ||
     flags.mcpConfig !== undefined ||
     serverCommand !== undefined;
-  const tunnel = hasService ? readTunnelOptions(command, { local: given, serverCommand }) : undefined;
+  const tunnel = hasService ? readTunnelOptions(command, { local, serverCommand }) : undefined;
   const { subdomain } = flags;
-  return {
-    relay: {
-      ...readRelayOptions(flags, command).client,
-      ...(subdomain === undefined ? {} : { subdomain }),
-    },
-    tunnel,
-    ...looked,
+  const relay = tunnel?.client ?? {
+    ...readRelayOptions(flags, command).client,
+    ...(subdomain === undefined ? {} : { subdomain }),
   };
+  return { relay, tunnel, ...readDoctorOptions(command) };
 }
 
-/** A tunnel of the config file is named by a word. A service has a port or a scheme. */
-function isTunnelName(text: string): boolean {
-  return isName(text) && !/^\d+$/.test(text);
-}
-
-/** The options that go together with the name of a tunnel in the config file. */
-const ownOptions = ["config", "mcp-path", "idle", "long", "json"];
-
-/**
- * What the config file says of a tunnel.
- * @throws TunnelError `invalid_option`, or `unavailable` if the file cannot be read.
- */
-function settingsOf(
-  name: string,
-  config: string | undefined,
-  command: Command,
-): Pick<DoctorSettings, "relay" | "tunnel"> {
-  const path = findConfigFile(config);
-  const { tunnels, problems } = readTunnelsFile(path);
-  if (problems.length > 0) throw mistakesIn(path, problems);
-  const settings = tunnels.get(name)?.settings;
-  if (settings === undefined) {
+/** @throws TunnelError `invalid_option` for mistakes in the file, or `unavailable` if it cannot be read. */
+async function readNamed(command: Command): Promise<DoctorSettings> {
+  const { readChecked } = await import("../tunnel/check.js");
+  const path = findConfigFile(command.opts<{ config?: string }>().config);
+  const tunnels = await readChecked(path);
+  const [name = ""] = command.args;
+  const tunnel = tunnels.get(name)?.settings;
+  if (tunnel === undefined) {
     throw unusable(`${path} has no tunnel '${name}'; it has ${[...tunnels.keys()].join(", ")}`);
   }
-  const other = command.options.find(
-    (one) => command.getOptionValueSource(one.attributeName()) === "cli" && !ownOptions.includes(one.name()),
-  );
-  if (other !== undefined) {
-    throw unusable(`--${other.name()} has no effect: the config file says what the tunnel '${name}' is`, {
-      options: [other.name()],
-    });
-  }
-  const { relayUrl, proxyUrl, token, subdomain } = settings.client;
+  return { relay: tunnel.client, tunnel, ...readDoctorOptions(command) };
+}
+
+function readDoctorOptions(command: Command): Omit<DoctorSettings, "relay" | "tunnel"> {
+  const flags = command.opts<Flags>();
   return {
-    relay: {
-      relayUrl,
-      ...(proxyUrl === undefined ? {} : { proxyUrl }),
-      ...(token === undefined ? {} : { token }),
-      ...(subdomain === undefined ? {} : { subdomain }),
-    },
-    tunnel: settings,
+    mcpPath: flags.mcpPath,
+    isMcpPathGiven: command.getOptionValueSource("mcpPath") !== "default",
+    idleMs: flags.idle ?? (flags.long === true ? longIdleMs : idleMs),
   };
 }
 

@@ -1,8 +1,7 @@
-import type { CheckedRegistration, Service } from "mcp-tunnel-client";
+import type { CheckedRegistration, Service, TunnelClientOptions } from "mcp-tunnel-client";
 import { registerUrl, resolveProxy, resolveToken } from "mcp-tunnel-client/options";
 import { registrationPath } from "mcp-tunnel-protocol";
 import { isLoopback } from "mcp-tunnel-shared";
-import type { RelayOptions } from "../options/relay-options.js";
 import type { TunnelSettings } from "../options/tunnel-options.js";
 import type { IdleWatch } from "./idle.js";
 import type { McpLook } from "./mcp-look.js";
@@ -13,7 +12,7 @@ import type { Lookup } from "./way.js";
 /** What the doctor is asked to look at. */
 export interface DoctorSettings {
   /** The relay, and the name to ask for. */
-  readonly relay: RelayOptions["client"] & { readonly subdomain?: string };
+  readonly relay: Pick<TunnelClientOptions, "relayUrl" | "proxyUrl" | "token" | "subdomain">;
   /** What is served; undefined: only the way is looked at. */
   readonly tunnel: Pick<TunnelSettings, "local" | "mcp" | "visitors"> | undefined;
   /** Where the local service answers MCP. */

@@ -21,7 +21,12 @@ export class Trial {
    * @throws TunnelError `taken` if another client has the name, and the others of `startTunnelClient`.
    */
   static async open(
-    relay: Pick<TunnelClientOptions, "relayUrl" | "proxyUrl" | "token" | "subdomain">,
+    {
+      relayUrl,
+      proxyUrl,
+      token,
+      subdomain,
+    }: Pick<TunnelClientOptions, "relayUrl" | "proxyUrl" | "token" | "subdomain">,
     service: Service | undefined,
   ): Promise<Trial> {
     const key = randomBytes(24).toString("base64url");
@@ -29,7 +34,11 @@ export class Trial {
     const guarded = gated(service === undefined ? nothing() : lent(service), gate);
     const probes = new Probes();
     const client = await startTunnelClient({
-      ...relay,
+      // A client's other options are not the trial's.
+      relayUrl,
+      ...(proxyUrl === undefined ? {} : { proxyUrl }),
+      ...(token === undefined ? {} : { token }),
+      ...(subdomain === undefined ? {} : { subdomain }),
       claim: "if_free",
       shutdownGraceMs: 0,
       service: beside(probes, guarded),
