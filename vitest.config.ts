@@ -2,8 +2,8 @@ import { configDefaults, defineConfig } from "vitest/config";
 import { CountsReporter } from "./scripts/counts-reporter.js";
 
 /**
- * Tests with a command of their own, `npm run test:NAME` (or `NAME`): npm or pip alone takes a minute or more in
- * them, or they measure time.
+ * Tests with a command of their own, `npm run test:NAME` (or `NAME`): npm or pip alone takes a minute or more
+ * in them, or they measure time.
  */
 const separate: Readonly<Record<string, string>> = {
   executables: "test/executables/**",

@@ -1,5 +1,5 @@
-// Bundles a command into one CommonJS file, which needs nothing but Node: for the package that relays hand out,
-// and for the single executables. Build first: the bundle is made of what is in the packages' `dist`.
+// Bundles a command into one CommonJS file, which needs nothing but Node: for the package that relays hand
+// out, and for the single executables. Build first: the bundle is made of what is in the packages' `dist`.
 //
 //   node scripts/bundle.mjs mcp-tunnel-client|mcp-tunnel FOLDER
 //

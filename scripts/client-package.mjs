@@ -1,12 +1,13 @@
-// Builds the package that relays hand out, `npx -y https://RELAY/client-VERSION-HEX.tgz`: the client's command in
-// one file, with no dependencies. It goes into packages/relay/dist/built-client.js as a text, so that it is
-// wherever the relay is: in a clone, a package, an image, a bundle and an executable. Nothing is built if nothing
-// has changed.
+// Builds the package that relays hand out, `npx -y https://RELAY/client-VERSION-HEX.tgz`: the client's
+// command in one file, with no dependencies. It goes into packages/relay/dist/built-client.js as a text, so
+// that it is wherever the relay is: in a clone, a package, an image, a bundle and an executable. Nothing is
+// built if nothing has changed.
 //
 //   node scripts/client-package.mjs [FOLDER]
 //
 // writes the package besides as FOLDER/client.tgz, and prints its checksums. The same sources give the same
-// archive wherever they are. The compressor belongs to Node, so that other releases may compress it otherwise.
+// archive wherever they are. The compressor belongs to Node, so that other releases may compress it
+// otherwise.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -21,8 +22,9 @@ const parts = ["shared", "protocol", "config", "client", "stdio", "gate", "inspe
 const maxBytes = 1_500_000;
 
 /**
- * npm asks its registry for a package that was installed from a URL, by its name alone, when everything is brought
- * up to date (`npm update --global`). The registry takes no new names with capitals, so nobody can have this one.
+ * npm asks its registry for a package that was installed from a URL, by its name alone, when everything is
+ * brought up to date (`npm update --global`). The registry takes no new names with capitals, so nobody can
+ * have this one.
  */
 const packageName = "MCP-Tunnel-Client";
 

@@ -10,8 +10,8 @@ import { freshNpm } from "../support/npm.js";
 import { visitHttp1 } from "../support/secure.js";
 import { startUpstream } from "../support/upstream.js";
 
-// What somebody does who has a server with this relay, and a laptop with Node and nothing of ours: start the relay,
-// and run the line that it prints. `npm run newcomer` says how long it takes.
+// What somebody does who has a server with this relay, and a laptop with Node and nothing of ours: start the
+// relay, and run the line that it prints. `npm run newcomer` says how long it takes.
 
 const closing = closingAfterEach();
 /** How long all of it may take, in seconds. */

@@ -7,7 +7,8 @@ import { type RecordedRelay, startRecordedRelay } from "./support/servers.js";
  * or make the relay answer for a path of the tunnel: by other spellings, methods and hosts.
  *
  * The defence: the host decides first and the path afterwards. Of the relay's own paths, this listener has
- * only the registration, an upgrade on exactly one path. On a tunnel's name every path belongs to the tunnel.
+ * the registration, an upgrade on exactly one path, and the client to download, which is no secret. On a
+ * tunnel's name every path belongs to the tunnel.
  */
 let world: RecordedRelay;
 beforeAll(async () => {
@@ -19,7 +20,16 @@ beforeEach(() => {
 });
 
 const registration = "/_tunnel/register";
-const own = ["/healthz", "/readyz", "/metrics", "/api/tunnels", "/api/tunnels/app", registration];
+const own = [
+  "/client.tgz",
+  "/client.tgz.sha256",
+  "/healthz",
+  "/readyz",
+  "/metrics",
+  "/api/tunnels",
+  "/api/tunnels/app",
+  registration,
+];
 const spellings = own.flatMap((path) => [
   path,
   `${path}?x=1`,

@@ -145,7 +145,8 @@ describe("the package that a relay hands out", () => {
     expect(stdout.trim()).toBe(built.version);
     // It fails, because the registry has no such package.
     await expect(npm("update")).rejects.toThrow("E404");
-    // The registry takes no new names with capitals: https://docs.npmjs.com/cli/configuring-npm/package-json#name
+    // The registry takes no new names with capitals:
+    // https://docs.npmjs.com/cli/configuring-npm/package-json#name
     expect(asked).toEqual(["/MCP-Tunnel-Client"]);
   });
 });

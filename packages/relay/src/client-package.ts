@@ -19,8 +19,8 @@ export const clientPackageShape = z.strictObject(
 
 /**
  * The package of the client that was built with this relay, as the command `mcp-tunnel` hands it out;
- * `undefined` when this relay was built without it (by `tsc` alone). Its bytes are the same in all relays that
- * were built from the same sources: it knows no relay.
+ * `undefined` when this relay was built without it (by `tsc` alone). Its bytes are the same in all relays
+ * that were built from the same sources: it knows no relay.
  */
 export async function builtClientPackage(): Promise<ClientPackage | undefined> {
   try {

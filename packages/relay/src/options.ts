@@ -108,9 +108,9 @@ export interface RelayOptions extends LimitOptions {
    */
   tls?: TlsOptions;
   /**
-   * The client's command, which the relay hands out at its own domain, over https alone:
-   * `npx -y https://<domain>/client-<version>-<hash>.tgz` runs it. {@link builtClientPackage} gives the one that
-   * was built with this relay. Clients are told of it, so that an older one can say how to get it. Default: none
+   * The client's command, which the relay hands out at its own domain, over https alone: `npx -y
+   * https://<domain>/client-<version>-<hash>.tgz` runs it. {@link builtClientPackage} gives the one that was
+   * built with this relay. Clients are told of it, so that an older one can say how to get it. Default: none
    * is handed out.
    */
   clientPackage?: ClientPackage | undefined;

@@ -11,8 +11,8 @@ export interface DownloadAnswer {
 }
 
 /**
- * The package of the client, handed out at the relay's own domain. Its path names its version and its content:
- * npx knows a package by its URL alone, and would go on running the old one under the same URL.
+ * The package of the client, handed out at the relay's own domain. Its path names its version and its
+ * content: npx knows a package by its URL alone, and would go on running the old one under the same URL.
  */
 export class ClientDownload {
   readonly version: string;

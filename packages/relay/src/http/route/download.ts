@@ -10,8 +10,8 @@ import type { IncomingVisit } from "./visit.js";
 const pieceBytes = 65_536;
 
 /**
- * A long answer of the relay's own on its way, as fast as the visitor takes it. Meanwhile it counts as an open
- * exchange: it has a place among the requests of its address, and a relay that shuts down waits for it.
+ * A long answer of the relay's own on its way, as fast as the visitor takes it. Meanwhile it counts as an
+ * open exchange: it has a place among the requests of its address, and a relay that shuts down waits for it.
  */
 export class Download implements OpenExchange {
   place = -1;

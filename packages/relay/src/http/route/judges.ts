@@ -20,8 +20,8 @@ export function relayRefusal(visit: IncomingVisit, context: ExchangeContext): Re
     registration(visit) ??
     upgradeWithBody(visit) ??
     target(visit) ??
-    // Last, because it takes a place, which is given back when the visit is over. A visit to the domain itself
-    // is over at once, unless it becomes a download.
+    // Last, because it takes a place, which is given back when the visit is over. A visit to the domain
+    // itself is over at once, unless it becomes a download.
     (visit.host.kind === "tunnel" ? occupancy(visit, context) : undefined)
   );
 }
