@@ -107,7 +107,7 @@ async function start(
       "the URLs of the tunnels have no port: unless port 443 leads here, set --public-url, such as https://{subdomain}.{domain}:{port}",
     );
   }
-  tellClientCommand(relayOptions, port, logger);
+  tellClientCommand(relayOptions, publicUrl(template, "myapp", options.domain, port), logger);
   if (admin !== undefined) logger.info(await listening(admin.listen()), "admin API listening");
   if (mode === "open") {
     logger.warn(
@@ -119,18 +119,14 @@ async function start(
   stopOnSignals(options, relay, admin, logger, output);
 }
 
-/** The line with which others run the client that this relay hands out, or why it hands out none. */
-function tellClientCommand(options: RelayOptions, port: number, logger: Logger): void {
-  const {
-    clientPackage,
-    domain,
-    publicUrl: template = "",
-    trustedProxies = [],
-    tls,
-    authenticator,
-  } = options;
+/**
+ * The line with which others run the client that this relay hands out, or why it hands out none. `exampleUrl`:
+ * the public URL of a tunnel `myapp`.
+ */
+function tellClientCommand(options: RelayOptions, exampleUrl: string, logger: Logger): void {
+  const { clientPackage, trustedProxies = [], tls, authenticator } = options;
   if (clientPackage === undefined) return;
-  const relay = relayUrl(publicUrl(template, "myapp", domain, port));
+  const relay = relayUrl(exampleUrl);
   if (!relay.startsWith("https:") || (tls === undefined && trustedProxies.length === 0)) {
     const reason =
       "visitors come over plain http, as far as this relay knows: see --tls-cert and --trusted-proxy";

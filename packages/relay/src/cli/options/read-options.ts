@@ -9,13 +9,7 @@ import { providerAuthenticator, verifyEndpoint } from "../../auth/provider.js";
 import { parseStaticToken, staticAuthenticator } from "../../auth/static.js";
 import { TokenFileAuthenticator } from "../../auth/token-file.js";
 import { builtClientPackage } from "../../client-package.js";
-import {
-  type ConfigRules,
-  isSwitch,
-  mistakesIn,
-  readOptionMap,
-  readYamlFile,
-} from "mcp-tunnel-config";
+import { type ConfigRules, isSwitch, mistakesIn, readOptionMap, readYamlFile } from "mcp-tunnel-config";
 import { trustedProxies } from "../../forwarded/forwarded.js";
 import { addressRanges } from "../../net/addresses.js";
 import { proxyHeaders } from "../../forwarded/proxy-headers.js";
