@@ -59,7 +59,7 @@ tunnels:
     server: [one, two]
     allow-ip: [192.0.2.1, 198.51.100.0/24]
 `);
-    const client = { relayUrl: "tunnel.example.com", token: "s3cret", waitForRelay: true };
+    const client = { relayUrl: "tunnel.example.com", token: "s3cret", waitForRelay: "unless_hopeless" };
     expect(tunnels.get("web")?.settings).toMatchObject({
       client: { ...client, subdomain: "web", shutdownGraceMs: 60_000 },
       local: { target: "http://localhost:3000", hostHeader: "preserve" },
@@ -99,6 +99,7 @@ tunnels:
       ["VISITOR_AUTH", "none"],
       ["STDIO", "1"],
       ["DROP_ORIGIN", "1"],
+      ["STRICT_SUBDOMAIN", "1"],
       ["HOST_HEADER", "not a host"],
     ]) {
       vi.stubEnv(`MCP_TUNNEL_${name}`, value);
@@ -113,6 +114,7 @@ tunnels:
       client: { relayUrl: "env.example.com", token: "of-the-environment", subdomain: "web" },
       local: { port: 3000, dropOrigin: false, hostHeader: "rewrite" },
     });
+    expect(tunnels.get("web")?.settings.client).not.toHaveProperty("strictSubdomain");
     expect(tunnels.get("tools")?.settings).toMatchObject({
       client: { relayUrl: "tunnel.example.com", token: "of-the-file" },
       visitors: { kinds: ["bearer", "oauth"] },

@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
+import { isSwitch } from "mcp-tunnel-config";
 import type { ConfigRules } from "mcp-tunnel-config";
 import { unusable } from "mcp-tunnel-protocol";
 import { parseLocal } from "../options/flags.js";
@@ -103,9 +104,12 @@ export function tunnelSettings(name: string, own: Values, defaults: Values, fold
   if (words?.length === 1 && /\s/.test(words[0] as string)) {
     throw unusable("command: has to be a list, such as [npx, -y, server]", { options: ["command"] });
   }
-  // Variables have no say.
+  // Switches are read from variables elsewhere, if nothing is said of them.
+  for (const option of command.options) {
+    if (!isSwitch(option) || all.includes(option.name())) continue;
+    command.setOptionValueWithSource(option.attributeName(), option.negate, "defaults");
+  }
   command.setOptionValueWithSource("stdio", words !== undefined, "config");
-  command.setOptionValueWithSource("dropOrigin", false, "defaults");
   if (command.getOptionValue("subdomain") === undefined) {
     command.setOptionValueWithSource("subdomain", name, "defaults");
   }
