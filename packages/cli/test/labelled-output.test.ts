@@ -64,3 +64,17 @@ it("labels have colours that mean nothing else, and each tunnel has its own", ()
   for (const name of ["a", "b"]) new LabelledOutput(screen, labels, name).out("x");
   expect(screen.lines).toEqual(["\u001b[36ma \u001b[39mx", "\u001b[35mb \u001b[39mx"]);
 });
+
+it("the line that stays below says which tunnel it is about, once there are several", () => {
+  const kept: (string | undefined)[] = [];
+  const screen = { keep: (_owner: object, text: string | undefined) => kept.push(text), copy() {} };
+  const labels = new Labels();
+  labels.names = ["web"];
+  const output = new LabelledOutput({ ...screenOf(80), screen }, labels, "web");
+  const own = output.screen;
+  own?.keep(output, "Trying again in 3 s");
+  labels.names = ["web", "api"];
+  own?.keep(output, "Trying again in 2 s");
+  own?.keep(output, undefined);
+  expect(kept).toEqual(["Trying again in 3 s", "web: Trying again in 2 s", undefined]);
+});

@@ -64,7 +64,12 @@ export class LabelledOutput implements Output {
   }
 
   get screen(): Screen | undefined {
-    return this.#plain.screen;
+    const { screen } = this.#plain;
+    if (screen === undefined) return undefined;
+    return {
+      keep: (owner, text) => screen.keep(owner, text === undefined ? undefined : this.#keptText(text)),
+      copy: (text) => screen.copy(text),
+    };
   }
 
   out(line: string): void {
@@ -73,6 +78,11 @@ export class LabelledOutput implements Output {
 
   err(line: string): void {
     this.#plain.err(this.#labelled(line));
+  }
+
+  /** The line that is kept has no columns, and no colours. */
+  #keptText(text: string): string {
+    return this.#labels.isShown ? `${printable(this.#name)}: ${text}` : text;
   }
 
   #labelled(line: string): string {
