@@ -106,9 +106,7 @@ export class Naming {
 }
 
 /** The files of the gate are loaded when a relay leaves a choice, which is seldom. */
-function loadState(): Promise<typeof import("mcp-tunnel-gate/state")> {
-  return import("mcp-tunnel-gate/state");
-}
+const loadState = () => import("mcp-tunnel-gate/state");
 
 function fits(name: string, patterns: readonly string[]): boolean {
   return patterns.some((pattern) => matchesPattern(pattern, name));

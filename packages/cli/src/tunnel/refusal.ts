@@ -22,8 +22,8 @@ export function explainRefusal(
   const reason = error.message.slice(registrationRefused.length);
   if (otherReasons.some((other) => reason.startsWith(other))) return;
   const hint =
-    "add --token-file <path> or --token <token>, set MCP_TUNNEL_TOKEN, or keep one with mcp-tunnel-client login" +
-    fileOfRelay();
+    "add --token-file <path> or --token <token>, set MCP_TUNNEL_TOKEN, or keep one with " +
+    `mcp-tunnel-client login${fileOfRelay()}`;
   if (reason === "invalid token") {
     error.message = `no token was given, and the relay at ${relayUrl} wants one: ${hint}`;
   } else error.message += `; no token was given: if the relay wants one, ${hint}`;
