@@ -61,7 +61,7 @@ const flags: Row[] = [
     mistake: "no relay",
     args: () => [3000],
     status: 2,
-    says: /no relay is given: add --relay <url>, or set MCP_TUNNEL_(?:CLIENT_)?RELAY/,
+    says: /no relay is given: add --relay <url>, set MCP_TUNNEL_RELAY, or keep one with mcp-tunnel-client login/,
   },
   {
     mistake: "a flag with a slip",
@@ -538,6 +538,7 @@ function table(rows: readonly Row[], run: typeof runClient): void {
       const command = run(args(places).map(String), {
         NODE_OPTIONS: `--import=${dnsOfTests}`,
         MCP_TUNNEL_STATE_DIR: join(places.folder, "state"),
+        XDG_CONFIG_HOME: places.folder,
         ...env?.(places),
       });
       const { code } = await command.exited;

@@ -30,7 +30,7 @@ const clientPackage = { version: "9.9.9", path: "/client-9.9.9-0123456789ab.tgz"
 const others = [undefined, "", "claims", "claim-2", "Claim", "claim;q=1", "later, other"];
 const unsupported = {
   code: "unsupported",
-  message: expect.stringMatching(/^the relay at ws:\/\/127\.0\.0\.1:\d+ cannot .* It was asked nothing/),
+  message: expect.stringMatching(/^the relay at http:\/\/127\.0\.0\.1:\d+ cannot .* It was asked nothing/),
 };
 
 describe("a client that takes only a free name", () => {

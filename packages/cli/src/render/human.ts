@@ -2,7 +2,7 @@ import { stripVTControlCharacters } from "node:util";
 import picocolors from "picocolors";
 import type { TunnelError } from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
-import type { RefusedEvent, TunnelClient } from "mcp-tunnel-client";
+import type { RefusedEvent, RelayClient, TunnelClient } from "mcp-tunnel-client";
 import type { ReplayEvent } from "mcp-tunnel-inspector";
 import type { OpenLine, RequestLine } from "mcp-tunnel-inspector/lines";
 import type { StdioEvent } from "mcp-tunnel-stdio";
@@ -12,7 +12,6 @@ import { version } from "../version.js";
 import { addLines, addressesOf, shellWord } from "./mcp-addresses.js";
 import type { FoundMcp, McpAddress, McpPlace } from "./mcp-addresses.js";
 import { isNewer } from "./newer-client.js";
-import type { RelayClient } from "./newer-client.js";
 import type { Renderer } from "./renderer.js";
 import { RequestLines } from "./request-line.js";
 import { RetryLine } from "./retry-line.js";
@@ -263,7 +262,7 @@ export class HumanRenderer implements Renderer {
     this.#output.out("");
   }
 
-  #newerClient({ relayClient }: { relayClient?: RelayClient | undefined; url: string }): void {
+  #newerClient({ relayClient }: { relayClient: RelayClient | undefined }): void {
     if (relayClient === undefined || this.#hasToldNewer || !isNewer(relayClient.version, version)) return;
     this.#hasToldNewer = true;
     const { bold, yellow } = this.#colors;

@@ -1,9 +1,3 @@
-/** The package of the client that the relay serves. */
-export interface RelayClient {
-  readonly version: string;
-  readonly url: string;
-}
-
 /** Whether `version` comes after `own`. Both are versions of releases, such as 0.10.0. */
 export function isNewer(version: string, own: string): boolean {
   const [theirs, ours] = [numbersOf(version), numbersOf(own)];
