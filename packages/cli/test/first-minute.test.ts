@@ -151,7 +151,7 @@ function decoded(lines: readonly string[]): string {
   const data = new Uint8Array(width * height * 4).fill(255);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      const isLight = rows[Math.floor(y / scale)]?.[Math.floor(x / scale)] === true;
+      const isLight = rows[Math.floor(y / scale)]?.[Math.floor(x / scale)] ?? false;
       data.fill(isLight ? 255 : 0, (y * width + x) * 4, (y * width + x) * 4 + 3);
     }
   }
