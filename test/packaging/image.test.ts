@@ -56,7 +56,8 @@ describe("the image", () => {
       new RunningCommand(join(image.path, command), [...args, ...options], { env, cwd: "/" }),
     );
     const { port } = await relay.waitForJson({ msg: "listening" });
-    // The client that it hands out has the same name as the one that was built here, so it is the same.
+    // The client that it hands out has the same name as the one that was built here, so it is the same. This
+    // test has set NODE_ENV, which must not matter.
     const { command: line } = await relay.waitForJson({ msg: "the client is handed out" });
     const { file } = (await builtClientPackage()) as ClientPackage;
     expect(line).toContain(createHash("sha256").update(file).digest("hex").slice(0, 12));
