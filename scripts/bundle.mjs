@@ -62,7 +62,10 @@ export async function bundleCommand(command) {
   };
 }
 
-/** @typedef {{ name: string, version: string, license?: string, author?: string | { name: string } }} ThirdParty */
+/**
+ * @typedef {{ name: string, version: string, license?: string, author?: string | { name: string } }}
+ * ThirdParty
+ */
 
 /** @param {string} folder */
 function manifestOf(folder) {

@@ -1,12 +1,14 @@
-// Builds single executables of both commands, which need no Node: `node scripts/executables.mjs FOLDER [TARGET...]`,
-// where a TARGET is one of those below (default: all). Build first: they are made of the bundles (bundle.mjs).
+// Builds single executables of both commands, which need no Node:
+// `node scripts/executables.mjs FOLDER [TARGET...]`, where a TARGET is one of those below (default: all).
+// Build first: they are made of the bundles (bundle.mjs).
 //
-// Each is Node's own binary with the bundle inside (https://nodejs.org/api/single-executable-applications.html).
-// One release of Node builds all of them, because only the release that runs a bundle may pack it. It comes from
-// npm, for the machine at hand and for the targets, and has to be the file that is named here.
+// Each is Node's own binary with the bundle inside
+// (https://nodejs.org/api/single-executable-applications.html). One release of Node builds all of them,
+// because only the release that runs a bundle may pack it. It comes from npm, for the machine at hand and for
+// the targets, and has to be the file that is named here.
 //
-// What is built for macOS is not signed: it runs there after `codesign --sign -`. FOLDER gets the licences, a list
-// of what is inside (CycloneDX) and checksums besides.
+// What is built for macOS is not signed: it runs there after `codesign --sign -`. FOLDER gets the licences, a
+// list of what is inside (CycloneDX) and checksums besides.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {

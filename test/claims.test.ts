@@ -78,7 +78,8 @@ describe("a tunnel under traffic", () => {
     await holder.start();
     const visitor = closing(createVisitor(port));
 
-    // A download goes on all the time, longer than what fits into the buffers on its way, and other visitors come and go.
+    // A download goes on all the time, longer than what fits into the buffers on its way, and other visitors
+    // come and go.
     const download = await visitor.visit("demo", `/bytes/${downloadBytes}`);
     const pieces = download.body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
     const checker = new ByteChecker();

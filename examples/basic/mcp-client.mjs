@@ -1,6 +1,6 @@
 // Lists an MCP server's tools and calls two of them with the official SDK client:
-// `node mcp-client.mjs http://localhost:4001/mcp`. Node does not resolve names below localhost, so a tunnel of a
-// relay on this machine is reached at its --local-port.
+// `node mcp-client.mjs http://localhost:4001/mcp`. Node does not resolve names below localhost, so a tunnel
+// of a relay on this machine is reached at its --local-port.
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 
 const url = process.argv[2];

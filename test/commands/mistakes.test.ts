@@ -12,8 +12,8 @@ import { type RelayCommand, runClient, runRelay, startRelayCommand } from "../su
 import { freePort } from "../support/free-port.js";
 import { startCannedServer } from "../support/raw-server.js";
 
-// What a person gets for a mistake: one message that says what was tried, with what, and what to do, and the exit
-// status of --help. Another mistake is one more row of the table.
+// What a person gets for a mistake: one message that says what was tried, with what, and what to do, and the
+// exit status of --help. Another mistake is one more row of the table.
 
 /** Where the rows can go wrong. */
 interface Places {

@@ -3,8 +3,8 @@ import { runtimeFault } from "mcp-tunnel-shared/command";
 import { closingAfterEach } from "../support/cleanup.js";
 import { commands, RunningCommand } from "../support/commands.js";
 
-// The fault: on Bun the client went round in a loop that only SIGKILL ended, and an old Node failed somewhere in
-// its modules.
+// The fault: on Bun the client went round in a loop that only SIGKILL ended, and an old Node failed somewhere
+// in its modules.
 
 const closing = closingAfterEach();
 

@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { arch, platform } from "node:os";
@@ -45,11 +46,11 @@ describe.skipIf(!hasTarget && missing(`there is no executable for ${target}`))("
     const sums = readFileSync(join(folder.path, "SHA256SUMS"), "utf8").trim().split("\n");
     const names = sums.map((line) => line.split("  ")[1]);
     expect(names).toEqual(readdirSync(folder.path).filter((name) => name !== "SHA256SUMS"));
-    const checked = execFileSync("sha256sum", ["--check", "SHA256SUMS"], {
-      cwd: folder.path,
-      encoding: "utf8",
-    });
-    expect(checked.match(/: OK$/gm)).toHaveLength(names.length);
+    for (const line of sums) {
+      const [sum, name = ""] = line.split("  ");
+      const digest = createHash("sha256").update(readFileSync(join(folder.path, name)));
+      expect(digest.digest("hex")).toBe(sum);
+    }
     const licences = readFileSync(join(folder.path, "THIRD-PARTY-LICENSES.txt"), "utf8");
     for (const inside of ["undici", "oidc-provider", "Node.js", "OpenSSL"])
       expect(licences).toContain(inside);

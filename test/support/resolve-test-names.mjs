@@ -1,6 +1,6 @@
 // Preloaded (`node --import`) into the commands: what a name server says of the names of a test. One below
-// `missing.test` does not exist, and of one below `away.test` nothing can be said now. All others below `.test`
-// are this machine.
+// `missing.test` does not exist, and of one below `away.test` nothing can be said now. All others below
+// `.test` are this machine.
 import dns from "node:dns";
 import { syncBuiltinESMExports } from "node:module";
 

@@ -29,13 +29,13 @@ afterEach(() => vi.unstubAllEnvs());
 
 describe("the folder of settings", () => {
   it.each([
-    ["Linux", "linux", {}, "/home/ada/.config/mcp-tunnel"],
+    ["Linux", "linux", {}, "/srv/ada/.config/mcp-tunnel"],
     ["Linux with XDG_CONFIG_HOME", "linux", { XDG_CONFIG_HOME: "/srv/c" }, "/srv/c/mcp-tunnel"],
-    ["Linux with a relative one", "linux", { XDG_CONFIG_HOME: "c" }, "/home/ada/.config/mcp-tunnel"],
-    ["macOS", "darwin", {}, "/home/ada/.config/mcp-tunnel"],
+    ["Linux with a relative one", "linux", { XDG_CONFIG_HOME: "c" }, "/srv/ada/.config/mcp-tunnel"],
+    ["macOS", "darwin", {}, "/srv/ada/.config/mcp-tunnel"],
     ["Windows", "win32", { APPDATA: "C:\\Users\\ada\\Roam" }, "C:\\Users\\ada\\Roam\\mcp-tunnel"],
   ] as const)("is on %s where people look for it", (_, platform, env, folder) => {
-    expect(configFolder(platform, env, "/home/ada")).toBe(folder);
+    expect(configFolder(platform, env, "/srv/ada")).toBe(folder);
   });
 
   it("is in the profile on Windows without APPDATA", () => {

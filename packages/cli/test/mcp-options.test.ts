@@ -158,7 +158,9 @@ describe("mistakes on the command line", () => {
 });
 
 describe("the bridge, the gate and OAuth", () => {
-  /** Writes the URL of each of their modules as it is loaded. What the options need of the gate is left out. */
+  /**
+   * Writes the URL of each of their modules as it is loaded. What the options need of the gate is left out.
+   */
   const watch = `import { register } from "node:module";
     register("data:text/javascript," + encodeURIComponent(\`
       import { writeSync } from "node:fs";

@@ -154,11 +154,11 @@ export class TunnelClient {
    * Registers, and resolves when the tunnel is up. Call it once: a second call is an `invalid_state` and
    * changes nothing. To try again, make another client.
    * @throws TunnelError when the relay refuses (`refused`, `evicted`), when another client has the name and
-   * `claim` says not to take it (`taken`) or the relay is too old for that (`unsupported`), when its offer could not be answered
-   * or the service cannot work on the tunnel (`invalid_option`), when `waitForRelay` does not say to wait and no
-   * WebSocket to the relay opens (`unreachable`), the relay does not answer the registration (`timeout`) or
-   * answers wrongly (`protocol_error`), when `close` was called meanwhile (`session_closed`) or before
-   * (`invalid_state`).
+   * `claim` says not to take it (`taken`) or the relay is too old for that (`unsupported`), when its offer
+   * could not be answered or the service cannot work on the tunnel (`invalid_option`), when `waitForRelay`
+   * does not say to wait and no WebSocket to the relay opens (`unreachable`), the relay does not answer the
+   * registration (`timeout`) or answers wrongly (`protocol_error`), when `close` was called meanwhile
+   * (`session_closed`) or before (`invalid_state`).
    */
   start(): Promise<void> {
     return new Promise((resolve, reject) => {

@@ -72,9 +72,9 @@ export interface TunnelClientOptions extends ServiceOptions {
   strictSubdomain?: boolean;
   /**
    * What happens if another client has the name. `take` (default) takes the name: the other client is
-   * evicted, and ends. `if_free` does not, and `start` rejects with `taken`. A name that the relay keeps for a
-   * client that has lost its connection (a minute, by default) is not free either. A relay that is too old for
-   * this, or an original, is told nothing, and `start` rejects with `unsupported`. `if_free` is about the
+   * evicted, and ends. `if_free` does not, and `start` rejects with `taken`. A name that the relay keeps for
+   * a client that has lost its connection (a minute, by default) is not free either. A relay that is too old
+   * for this, or an original, is told nothing, and `start` rejects with `unsupported`. `if_free` is about the
    * first registration. A client that comes back after a loss never takes a name from another.
    */
   claim?: "take" | "if_free";

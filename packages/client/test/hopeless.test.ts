@@ -13,7 +13,7 @@ import { TestRelay } from "./test-relay.js";
 
 // No resolver of a network is asked: what it says of a name that does not exist differs.
 vi.mock("node:dns", async (original) => ({
-  ...(await original<typeof import("node:dns")>()),
+  ...(await original<object>()),
   lookup: (name: string, _options: object, done: (error: Error) => void) => {
     const code = name.startsWith("missing") ? "ENOTFOUND" : "EAI_AGAIN";
     process.nextTick(done, Object.assign(new Error(`getaddrinfo ${code} ${name}`), { code }));

@@ -37,7 +37,9 @@ export class YamlFile {
     }));
   }
 
-  /** The entries of the map at `path`, none where nothing stands; `undefined` if something else stands there. */
+  /**
+   * The entries of the map at `path`, none where nothing stands; `undefined` if something else stands there.
+   */
   entriesAt(path: readonly string[]): Entry[] | undefined {
     let node: Node | null = this.document.contents;
     for (const part of path) {

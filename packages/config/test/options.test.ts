@@ -36,8 +36,17 @@ function read(text: string, path: readonly string[] = []): { values: object; pro
 
 describe("options in a file", () => {
   it("are read by the readers of the flags, as the text that stands there", () => {
-    expect(read("plain: 0123\nswitch: true\nno-thing: true\nseveral: [a, 1.50]\nmax-count: 7\nchecked: good\n")).toEqual({
-      values: { plain: "0123", switch: true, "no-thing": false, several: ["a", "1.50"], "max-count": 7, checked: "good" },
+    expect(
+      read("plain: 0123\nswitch: true\nno-thing: true\nseveral: [a, 1.50]\nmax-count: 7\nchecked: good\n"),
+    ).toEqual({
+      values: {
+        plain: "0123",
+        switch: true,
+        "no-thing": false,
+        several: ["a", "1.50"],
+        "max-count": 7,
+        checked: "good",
+      },
       problems: [],
     });
   });

@@ -4,9 +4,9 @@ const consonants = "bdfghjklmnprstvz";
 const vowels = "aiou";
 
 /**
- * Draws `count` words of 16 bits each, with hyphens between: proquints (Wilkerson, "A Proposal for Proquints",
- * arXiv:0901.4016). Words that can be pronounced are easier to keep in mind than groups of characters, and
- * where consonants and vowels alternate no `l` is read as an `i`. They need no list of words.
+ * Draws `count` words of 16 bits each, with hyphens between: proquints (Wilkerson, "A Proposal for
+ * Proquints", arXiv:0901.4016). Words that can be pronounced are easier to keep in mind than groups of
+ * characters, and where consonants and vowels alternate no `l` is read as an `i`. They need no list of words.
  */
 export function drawProquints(count: number): string {
   const bytes = randomBytes(2 * count);

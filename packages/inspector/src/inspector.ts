@@ -62,13 +62,13 @@ export interface Recording {
 }
 
 /**
- * Captures what passes through one client, or through several by {@link tunnel}, in a ring in memory. It holds
- * up nothing. Under load it gives way, and says how much it has missed.
+ * Captures what passes through one client, or through several by {@link tunnel}, in a ring in memory. It
+ * holds up nothing. Under load it gives way, and says how much it has missed.
  */
 export interface Inspector extends InspectedTunnel {
   /**
-   * One of several tunnels: its exchanges carry the name, and are sent again to its own service. A tunnel of a
-   * name that was there takes its place. `serviceName`: as a person would name it; default as in
+   * One of several tunnels: its exchanges carry the name, and are sent again to its own service. A tunnel of
+   * a name that was there takes its place. `serviceName`: as a person would name it; default as in
    * {@link InspectorOptions}.
    * @throws TunnelError `invalid_option` for a name that is empty or has a space.
    */

@@ -61,8 +61,8 @@ export class Servers {
   }
 
   /**
-   * `name`: that in the config file. Undefined for the server of `--stdio`. `tunnel`: the name of the tunnel, if
-   * there are several.
+   * `name`: that in the config file. Undefined for the server of `--stdio`. `tunnel`: the name of the tunnel,
+   * if there are several.
    */
   tell(name: string | undefined, event: ServerEvent, tunnel?: string): void {
     const server = this.#serverOf(name, tunnel);

@@ -58,8 +58,8 @@ it("has a page at each address at which it listens", async () => {
   }
 });
 
-// 3,000 calls that nobody has looked at. The ring keeps 2,000 exchanges, so those that have opened the session
-// and told its tools have left it.
+// 3,000 calls that nobody has looked at. The ring keeps 2,000 exchanges, so those that have opened the
+// session and told its tools have left it.
 it("knows sessions and calls once somebody looks", async () => {
   vi.useFakeTimers({ toFake: ["performance"] });
   onTestFinished(() => void vi.useRealTimers());

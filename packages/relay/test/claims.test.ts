@@ -121,7 +121,9 @@ describe("a check", () => {
   it("says that a name is in use, also while it is kept, and not by whom", async () => {
     const { check, v1, relay } = await setUp({ authenticator: tokens });
     const holder = await v1("app", { token: "one" });
-    const inUse = { checked: { subdomain: "app", url: `http://app.localhost:${relay.port}`, inUse: true, ...terms } };
+    const inUse = {
+      checked: { subdomain: "app", url: `http://app.localhost:${relay.port}`, inUse: true, ...terms },
+    };
     expect(await check({ token: "one" })).toMatchObject(inUse);
     expect((await check({ token: "one" })).checked).toEqual((await check({ token: "other" })).checked);
     holder.cut();

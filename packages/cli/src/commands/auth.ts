@@ -27,8 +27,8 @@ interface Common {
 }
 
 /**
- * `mcp-tunnel-client auth`. Its run throws TunnelError `invalid_option` if there is no such tunnel or grant, or
- * `unavailable` for files that cannot be read or written.
+ * `mcp-tunnel-client auth`. Its run throws TunnelError `invalid_option` if there is no such tunnel or grant,
+ * or `unavailable` for files that cannot be read or written.
  */
 export const auth: CliCommand = {
   build: buildAuth,

@@ -20,8 +20,8 @@ export async function runUntilEnded<Result>(
   const listeners = { SIGINT: end, SIGTERM: end, SIGHUP: onHangUp ?? end };
   const signals = Object.entries(listeners) as [NodeJS.Signals, () => void][];
   for (const [signal, listener] of signals) process.on(signal, listener);
-  // The reader has left: `mcp-tunnel-client ... | head`. The end is asked for once only, because a second call
-  // cuts, and Ctrl-C ends the reader of a pipeline too.
+  // The reader has left: `mcp-tunnel-client ... | head`. The end is asked for once only, because a second
+  // call cuts, and Ctrl-C ends the reader of a pipeline too.
   output.onReaderGone = () => {
     if (!running.isClosing) running.end();
   };

@@ -17,8 +17,8 @@ export interface DoctorEvents {
 }
 
 /**
- * Looks at the way from visitors to the local service, step by step: the relay, the service, and both together
- * through the public URL.
+ * Looks at the way from visitors to the local service, step by step: the relay, the service, and both
+ * together through the public URL.
  */
 export class Doctor {
   readonly #case: Case;

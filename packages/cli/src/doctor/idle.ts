@@ -13,8 +13,8 @@ import { echo, openWebSocket } from "./web-socket.js";
 export const wakeLimitMs = 10_000;
 
 /**
- * An event stream and a WebSocket through the public URL that say nothing for a while, both at once and beside
- * the other examinations. Proxies cut such connections, some of them without a word.
+ * An event stream and a WebSocket through the public URL that say nothing for a while, both at once and
+ * beside the other examinations. Proxies cut such connections, some of them without a word.
  */
 export class IdleWatch {
   readonly idleMs: number;

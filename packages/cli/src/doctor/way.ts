@@ -56,7 +56,10 @@ export class ProxyRefusal extends Error {
   }
 }
 
-/** Makes connections as the client does: by a proxy if there is one, otherwise to the first address that answers. */
+/**
+ * Makes connections as the client does: by a proxy if there is one, otherwise to the first address that
+ * answers.
+ */
 export class Way {
   readonly proxy: URL | undefined;
   readonly #lookup: Lookup;

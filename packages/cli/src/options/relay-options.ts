@@ -13,7 +13,9 @@ export interface RelayFlags {
   proxy?: string;
 }
 
-/** Adds the flags that say which relay is meant, how it is reached, and by which token it knows the client. */
+/**
+ * Adds the flags that say which relay is meant, how it is reached, and by which token it knows the client.
+ */
 export function addRelayOptions(command: Command): Command {
   return command
     .addOption(

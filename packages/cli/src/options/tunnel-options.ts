@@ -41,7 +41,9 @@ export interface TunnelSettings {
 
 const takeovers = ["never", "ask", "always"] as const;
 
-/** Whether the tunnel takes its name from another client that has it. `ask`: a person at the terminal says. */
+/**
+ * Whether the tunnel takes its name from another client that has it. `ask`: a person at the terminal says.
+ */
 export type Takeover = (typeof takeovers)[number];
 
 /** The values of the flags of {@link addTunnelOptions}. */

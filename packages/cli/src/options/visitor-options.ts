@@ -151,8 +151,9 @@ function addItems(text: string, others: readonly string[] = []): string[] {
 }
 
 /**
- * Most options without effect are refused only where they were given for this tunnel. A proof for visitors that
- * is nobody's wish to be without is another matter: who has set one believes that the service is guarded.
+ * Most options without effect are refused only where they were given for this tunnel. A proof for visitors
+ * that is nobody's wish to be without is another matter: who has set one believes that the service is
+ * guarded.
  * @throws TunnelError `invalid_option`.
  */
 function refuseWithoutKind(values: OptionValues, kinds: readonly GateKind[], isByDefault: boolean): void {

@@ -6,7 +6,8 @@ const erase = "\r\u001b[2K";
 
 /**
  * The line that stays below all others on a terminal. Each other line takes its place, and it is drawn anew
- * below. It is drawn by the same writes as those, so that a terminal which is paused (Ctrl-S) keeps the order.
+ * below. It is drawn by the same writes as those, so that a terminal which is paused (Ctrl-S) keeps the
+ * order.
  */
 export class KeptLine implements Screen {
   readonly #lines: Pick<LineOutput, "write" | "isBehind">;

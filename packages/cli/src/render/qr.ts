@@ -7,8 +7,8 @@ const borderModules = 2;
 const [blackOnWhite, usual] = ["\u001b[30;107m", "\u001b[0m"];
 
 /**
- * A QR code in lines of half blocks, two rows of modules in each. Without colours, the light modules are drawn,
- * for a terminal that is dark.
+ * A QR code in lines of half blocks, two rows of modules in each. Without colours, the light modules are
+ * drawn, for a terminal that is dark.
  */
 export function qrLines(text: string, colors: boolean): string[] {
   const rows = encodeQR(text, "raw", { ecc: "low", border: borderModules });

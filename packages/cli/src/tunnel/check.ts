@@ -19,8 +19,9 @@ export async function readChecked(path: string): Promise<TunnelsFile["tunnels"]>
 }
 
 /**
- * The mistakes in the tunnels of a file, as far as they show without a relay, a service or an OpenID provider.
- * Options can be right one by one and wrong together, and some are checked only by the part that takes them.
+ * The mistakes in the tunnels of a file, as far as they show without a relay, a service or an OpenID
+ * provider. Options can be right one by one and wrong together, and some are checked only by the part that
+ * takes them.
  */
 async function checkTunnels(file: TunnelsFile): Promise<Problem[]> {
   const problems: Problem[] = [];

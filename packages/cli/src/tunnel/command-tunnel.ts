@@ -23,8 +23,8 @@ export interface TunnelContext {
   /** The person who may approve visitors and choose a name; undefined: nobody is there. */
   readonly terminal: Terminal | undefined;
   /**
-   * The inspector of the tunnel, if something is to be kept. `local`: what is served, as a person would name it.
-   * `origins`: where it is.
+   * The inspector of the tunnel, if something is to be kept. `local`: what is served, as a person would name
+   * it. `origins`: where it is.
    */
   openInspector(
     local: string,
@@ -131,7 +131,9 @@ class Parts {
 
   // The code for questions is loaded when it is needed, which is seldom.
 
-  /** Asks for a name at the terminal. `tunnel`: its name in the config file. `kept`: the one of the last time. */
+  /**
+   * Asks for a name at the terminal. `tunnel`: its name in the config file. `kept`: the one of the last time.
+   */
   async askName(
     terminal: Terminal,
     patterns: readonly string[],

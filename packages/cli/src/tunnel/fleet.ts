@@ -110,8 +110,8 @@ export class Fleet {
         const tunnel = await this.#openTunnel(config);
         if (tunnel === undefined) return;
         const before = this.#members.get(name)?.tunnel;
-        // The client of the predecessor says that it leaves, so the relay gives the name away without evicting
-        // it. That message is on its way before the connection of the new client is made.
+        // The client of the predecessor says that it leaves, so the relay gives the name away without
+        // evicting it. That message is on its way before the connection of the new client is made.
         if (before !== undefined) this.#leave(name, before);
         this.#failures.delete(name);
         this.#members.set(name, { config, tunnel });

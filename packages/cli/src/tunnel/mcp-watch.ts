@@ -10,8 +10,8 @@ const beginnings: ReadonlySet<string> = new Set(["initialize", "server/discover"
 const maxPathLength = 200;
 
 /**
- * Takes the requests that are over, and calls `onFound` once, when an MCP server has answered a visitor's first
- * request well. It looks only at requests that come anyway.
+ * Takes the requests that are over, and calls `onFound` once, when an MCP server has answered a visitor's
+ * first request well. It looks only at requests that come anyway.
  */
 export function watchForMcp(onFound: (found: FoundMcp) => void): (line: RequestLine) => void {
   let isFound = false;

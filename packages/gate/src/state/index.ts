@@ -14,8 +14,7 @@
  * No lock is needed, so none is left behind by a process that was killed:
  *
  * - `slot.json` and `grants.json` are written by the holder alone
- * - `key`, `passcode` and names are whole values: a draw creates them, a rotation or a choice replaces
- *   them
+ * - `key`, `passcode` and names are whole values: a draw creates them, a rotation or a choice replaces them
  * - files in `asked/` are created by others, and removed by the holder, which is its acknowledgement
  *
  * Every file is replaced in one step, so that a reader finds the old text or the new (files.ts). Of two
@@ -26,8 +25,8 @@
  * The parts: `folder.ts`, `files.ts` (who may read them, and how they are written), `slot.ts` (what a slot
  * is), `slot-file.ts`, `secret-files.ts`, `name-file.ts`, `grant-file.ts`, `holder.ts`, `asked.ts`,
  * `open-slot.ts` (for the client that runs the tunnel), `others.ts` (for all other processes). The command
- * keeps other files with secrets by the same rules: `files.ts` is the entry `/files`, which loads nothing else
- * of the gate.
+ * keeps other files with secrets by the same rules: `files.ts` is the entry `/files`, which loads nothing
+ * else of the gate.
  */
 export { drawName, keepName, keptName } from "./name-file.js";
 export { hasSlot, openSlot } from "./open-slot.js";

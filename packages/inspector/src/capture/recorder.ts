@@ -66,8 +66,8 @@ export class Recorder {
   }
 
   /**
-   * A replay of the entry `replayOf` begins, which is of the tunnel `name`. Whoever sends it tells the observer
-   * of it.
+   * A replay of the entry `replayOf` begins, which is of the tunnel `name`. Whoever sends it tells the
+   * observer of it.
    */
   begin(head: RequestHead, replayOf: number, name?: string): { entry: Captured; observer: ExchangeObserver } {
     const entry = this.#begin({ head, replayOf, name, startedAtMs: performance.now() });
@@ -80,7 +80,10 @@ export class Recorder {
     this.#ring.findOpen(tunnel, streamId)?.passed(head);
   }
 
-  /** The relay has refused requests, for the tunnel `name`. Listeners are told that an entry has begun, and of nothing else. */
+  /**
+   * The relay has refused requests, for the tunnel `name`. Listeners are told that an entry has begun, and of
+   * nothing else.
+   */
   refused(event: RefusedEvent, name?: string): void {
     if (this.#paused) return;
     const { method, path } = event;

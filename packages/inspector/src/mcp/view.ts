@@ -196,7 +196,9 @@ export class McpView implements CaptureListener {
     }
   }
 
-  /** Whether the reading of an exchange can wait, and be left out if the exchange has left the ring by then. */
+  /**
+   * Whether the reading of an exchange can wait, and be left out if the exchange has left the ring by then.
+   */
   canWait(entry: Captured): boolean {
     return canWait(this.#sessions, entry);
   }

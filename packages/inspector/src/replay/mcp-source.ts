@@ -18,8 +18,9 @@ export function eraOf(entry: Captured, mcp: McpSource): Era | undefined {
 }
 
 /**
- * Whether a server of MCP has answered at this path of the entry's tunnel. A visitor can give any request the looks of MCP: to
- * begin a session there would be a POST that its path has never had, and its `ping` may order something.
+ * Whether a server of MCP has answered at this path of the entry's tunnel. A visitor can give any request the
+ * looks of MCP: to begin a session there would be a POST that its path has never had, and its `ping` may
+ * order something.
  */
 export function isEndpoint({ tunnel }: Captured, target: string, mcp: McpSource): boolean {
   const path = withoutQuery(target);

@@ -31,8 +31,8 @@ export interface ReplayerOptions {
 
 /**
  * Sends captured requests again, as they were or edited. They go to the service of their tunnel that was
- * wrapped, in this program, and nowhere else: a request has no say in where that service is, and redirects are
- * not followed.
+ * wrapped, in this program, and nowhere else: a request has no say in where that service is, and redirects
+ * are not followed.
  */
 export class Replayer {
   readonly #recorder: Recorder;
@@ -51,8 +51,8 @@ export class Replayer {
   }
 
   /**
-   * The service for the client, or for a gate. Replays go to the service itself. Call it once for each tunnel,
-   * and again for one of the same name that takes its place.
+   * The service for the client, or for a gate. Replays go to the service itself. Call it once for each
+   * tunnel, and again for one of the same name that takes its place.
    */
   wrap(service: Service, name?: string): Service {
     const wrapped = new WrappedService(service, this.#recorder, () => this.#ended(name, wrapped));

@@ -4,8 +4,8 @@ import { Violation } from "./violation.js";
 
 /**
  * Lengths of a slab, which small frames share. It is given up when the session falls quiet. A relay has
- * thousands of sessions, of which most are seldom used. So a slab is short at first. The one after a full slab
- * is twice as long, and the one after a quiet time half as long.
+ * thousands of sessions, of which most are seldom used. So a slab is short at first. The one after a full
+ * slab is twice as long, and the one after a quiet time half as long.
  */
 const firstSlabBytes = 2_048;
 const greatestSlabBytes = 32_768;

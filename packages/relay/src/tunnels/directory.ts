@@ -63,9 +63,9 @@ export interface Directory {
   find(name: string): Route | undefined | Promise<Route | undefined>;
   /**
    * Gives `claimant` its name. The newest claim wins. A claim that may not evict, because its client had a
-   * tunnel before or wants only a free name, is refused with 4002 if another client has the name. The claimant is away until {@link
-   * changed} is called for it. The relay waits `registrationTimeoutMs` for an answer, and releases a name
-   * that it is given later.
+   * tunnel before or wants only a free name, is refused with 4002 if another client has the name. The
+   * claimant is away until {@link changed} is called for it. The relay waits `registrationTimeoutMs` for an
+   * answer, and releases a name that it is given later.
    */
   claim(claimant: Claimant, mayEvict: boolean): ClaimResult | Promise<ClaimResult>;
   /**

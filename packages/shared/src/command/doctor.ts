@@ -2,8 +2,8 @@ import { messageOf } from "../errors.js";
 import { printable } from "../printable.js";
 
 /**
- * The form of a `doctor` command, which both ends have: examinations run one after the other, and each becomes
- * a step with a verdict, a reason and what to do about it.
+ * The form of a `doctor` command, which both ends have: examinations run one after the other, and each
+ * becomes a step with a verdict, a reason and what to do about it.
  */
 
 /**
@@ -73,7 +73,8 @@ export function skipped(reason: string): Finding {
 }
 
 /**
- * Runs the examinations in order, one at a time, so that none disturbs another. `onStep` is called after each.
+ * Runs the examinations in order, one at a time, so that none disturbs another. `onStep` is called after
+ * each.
  */
 export async function examineAll(
   examinations: readonly Examination[],

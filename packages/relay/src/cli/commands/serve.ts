@@ -120,8 +120,8 @@ async function start(
 }
 
 /**
- * The line with which others run the client that this relay hands out, or why it hands out none. `exampleUrl`:
- * the public URL of a tunnel `myapp`.
+ * The line with which others run the client that this relay hands out, or why it hands out none.
+ * `exampleUrl`: the public URL of a tunnel `myapp`.
  */
 function tellClientCommand(options: RelayOptions, exampleUrl: string, logger: Logger): void {
   const { clientPackage, trustedProxies = [], tls, authenticator } = options;

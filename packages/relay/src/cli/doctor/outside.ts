@@ -101,8 +101,8 @@ export function outsideExaminations(subject: Subject): Examination[] {
       "public-upgrade",
       "WebSocket at the public URL",
       async (signal) => {
-        // The domain first: without Upgrade it says so at once, and the request for a tunnel's name would wait
-        // for that tunnel.
+        // The domain first: without Upgrade it says so at once, and the request for a tunnel's name would
+        // wait for that tunnel.
         for (const url of hasBase ? [baseUrl, tunnelUrl] : [tunnelUrl]) {
           const { status, error } = await askForWebSocket(new URL(registrationPath, url), way(signal));
           if (status !== 101) return notUpgraded(url, status, error);

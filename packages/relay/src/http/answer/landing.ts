@@ -42,7 +42,9 @@ export function landing(
   return { status, bytes: req.method === "HEAD" ? 0 : payload.length };
 }
 
-/** Whether an answer is the page of a relay, for the doctor: a page says the same as long as a relay lives. */
+/**
+ * Whether an answer is the page of a relay, for the doctor: a page says the same as long as a relay lives.
+ */
 export function isLandingPage({ text }: { readonly text: string }): boolean {
   return text.includes(heading);
 }

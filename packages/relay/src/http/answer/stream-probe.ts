@@ -1,9 +1,9 @@
 import type { VisitorResponse } from "../message.js";
 
 /**
- * Where the relay sends a few events with pauses between them, at the domain itself. `mcp-tunnel doctor` reads
- * them through the proxies in front of the relay: whichever gathers answers brings them all at once. The
- * events say nothing, and cost a timer.
+ * Where the relay sends a few events with pauses between them, at the domain itself. `mcp-tunnel doctor`
+ * reads them through the proxies in front of the relay: whichever gathers answers brings them all at once.
+ * The events say nothing, and cost a timer.
  */
 export const streamProbePath = "/_tunnel/stream";
 
@@ -24,8 +24,8 @@ export class StreamProbes {
   }
 
   /**
-   * Answers with the events. `guard` runs what comes later. `ended` gets the bytes of the body, and whether the
-   * visitor got all of it.
+   * Answers with the events. `guard` runs what comes later. `ended` gets the bytes of the body, and whether
+   * the visitor got all of it.
    */
   answer(
     res: VisitorResponse,

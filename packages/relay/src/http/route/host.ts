@@ -43,8 +43,8 @@ export function parseHost(rawHeaders: readonly string[], target: string, domain:
 }
 
 /**
- * The same for a local port, which leads to the tunnel `name` alone. Nothing is chosen by the Host, but it has
- * to be an address of this machine or `localhost`. A page whose own name was made to point here (DNS
+ * The same for a local port, which leads to the tunnel `name` alone. Nothing is chosen by the Host, but it
+ * has to be an address of this machine or `localhost`. A page whose own name was made to point here (DNS
  * rebinding) sends that name, and would be of one origin with the service if it were answered. A name below
  * `localhost` is refused too, because for some programs it means what their resolver says.
  */

@@ -18,8 +18,8 @@ export class LocalPorts {
   readonly #bound = new Map<string, number>();
 
   /**
-   * `ports`: the port of each name; 0 takes any free one. `serverFor` makes a server that leads to a name, not
-   * yet listening.
+   * `ports`: the port of each name; 0 takes any free one. `serverFor` makes a server that leads to a name,
+   * not yet listening.
    */
   constructor(
     ports: ReadonlyMap<string, number>,
