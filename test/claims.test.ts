@@ -34,7 +34,6 @@ async function startRelay(options: Partial<RelayOptions> = {}) {
   const take = (fields: object, message: string): void => void log.push({ ...fields, message });
   const relay = createRelay({
     domain: "localhost",
-    publicUrl: "https://{subdomain}.{domain}",
     host: "127.0.0.1",
     port: 0,
     startupHoldMs: 0,

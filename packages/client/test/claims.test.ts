@@ -1,5 +1,5 @@
 import { evictedReason } from "mcp-tunnel-protocol";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { expectNoLeaks } from "../../../test/support/leaks.js";
 import { TunnelClient } from "../src/client.js";
@@ -196,7 +196,16 @@ describe("a check", () => {
     ["a text without end", `{"checked":"${"x".repeat(600_000)}"}`],
   ])("waits no longer than it may for a relay that answers %s", async (_, say) => {
     relay.answer = () => ({ say });
-    await expect(ask({ timeoutMs: 100 })).rejects.toMatchObject({ code: "timeout" });
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const asked = ask({ timeoutMs: 10_000 });
+      asked.catch(() => {});
+      await relay.until(() => relay.registrations.length === 1);
+      vi.advanceTimersByTime(10_000);
+      await expect(asked).rejects.toMatchObject({ code: "timeout" });
+    } finally {
+      vi.useRealTimers();
+    }
     await relay.until(() => relay.openConnections === 0);
   });
 

@@ -20,7 +20,7 @@ const tokens = staticAuthenticator([
 ]);
 
 async function setUp(options: Partial<RelayOptions> = {}) {
-  const relay = opened(await startRelay({ publicUrl: "https://{subdomain}.{domain}", ...options }));
+  const relay = opened(await startRelay(options));
   const register = async (message: object, headers?: Record<string, string>) => {
     const client = opened(await ScriptedClient.connect(relay.port, headers));
     client.send({ token: "t", ...message });
