@@ -2,19 +2,19 @@ import { configDefaults, defineConfig } from "vitest/config";
 import { CountsReporter } from "./scripts/counts-reporter.js";
 
 /**
- * Tests with a command of their own, `npm run test:NAME` (or `NAME`): npm or pip alone takes a minute or more
- * in them, or they measure time.
+ * Tests with a command of their own, `npm run test:NAME` (or `NAME`), because they take long: they install
+ * software of others, start a browser, measure time, or play what people and hosts do from end to end.
  */
-const separate: Readonly<Record<string, string>> = {
-  executables: "test/executables/**",
-  hosts: "test/hosts/**",
-  image: "test/packaging/image.test.ts",
-  inspector: "test/inspector/**",
-  newcomer: "test/newcomer/**",
-  pictures: "test/pictures/**",
-  services: "test/services/**",
-  stdio: "test/stdio/**",
-  survey: "test/survey/**",
+const separate: Readonly<Record<string, readonly string[]>> = {
+  executables: ["test/executables/**"],
+  hosts: ["test/hosts/**", "test/commands/visitors.test.ts"],
+  image: ["test/packaging/image.test.ts"],
+  inspector: ["test/inspector/**", "test/security/{42,44}-*.test.ts"],
+  newcomer: ["test/newcomer/**"],
+  pictures: ["test/pictures/**"],
+  services: ["test/services/**", "test/doctor/**"],
+  stdio: ["test/stdio/**"],
+  survey: ["test/survey/**"],
 };
 
 export default defineConfig(({ mode }) => ({
@@ -22,7 +22,7 @@ export default defineConfig(({ mode }) => ({
     include: ["packages/*/test/**/*.test.ts", "bench/test/**/*.test.ts", "test/**/*.test.ts"],
     exclude: [
       ...configDefaults.exclude,
-      ...Object.entries(separate).flatMap(([name, files]) => (name === mode ? [] : [files])),
+      ...Object.entries(separate).flatMap(([name, files]) => (name === mode ? [] : files)),
     ],
     // The machine that runs the tests may have two cores. End-to-end tests start processes of their own, and
     // spend a third of their time waiting.
