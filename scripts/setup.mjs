@@ -33,11 +33,10 @@ function readPackages(file) {
 }
 
 function run(command, args) {
-  const result = spawnSync(command, args, {
-    cwd: root,
-    stdio: ["ignore", 2, 2],
-    shell: process.platform === "win32",
-  });
+  // npm is npm.cmd on Windows, which only a shell runs (CVE-2024-27980). Node has its whole path, which may
+  // have a space in it (C:\Program Files), and needs no shell.
+  const shell = process.platform === "win32" && command === "npm";
+  const result = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2], shell });
   if (result.status !== 0) {
     console.error(`setup: "${command} ${args.join(" ")}" failed`);
     process.exit(result.status ?? 1);
