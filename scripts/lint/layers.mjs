@@ -20,7 +20,12 @@ export const packages = {
   shared: {
     name: "mcp-tunnel-shared",
     knows: [],
-    modules: { "*": [], "addresses.ts": ["node:net"], command: ["node:fs", "node:v8"] },
+    modules: {
+      "*": [],
+      "addresses.ts": ["node:net"],
+      "rename-over.ts": ["node:fs/promises", "node:timers/promises"],
+      command: ["node:fs", "node:stream", "node:tty", "node:v8"],
+    },
     layers: [
       {
         "addresses.ts": "addresses of visitors, and ranges of them",
@@ -30,6 +35,7 @@ export const packages = {
         "loopback.ts": "names and addresses of this machine",
         "open-list.ts": "what is open now, in a list that keeps nothing else",
         "printable.ts": "strangers' text made fit for a terminal or a log",
+        "rename-over.ts": "a file put in the place of another",
         "size.ts": "sizes in bytes as people write them",
         "text.ts": "work on text that takes no longer than the text is long",
       },

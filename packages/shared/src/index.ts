@@ -11,6 +11,7 @@
  * - `json.ts`: JSON text, changed in places
  * - `mcp-headers.ts`: header fields that repeat parts of a message of MCP
  * - `errors.ts`: the message of anything that was thrown
+ * - `rename-over.ts`: a file put in the place of another
  */
 export { addressKey, AddressRanges, plainAddress } from "./addresses.js";
 export { durationForm, formatDuration, parseDuration } from "./duration.js";
@@ -30,5 +31,6 @@ export type { McpParamHeader } from "./mcp-headers.js";
 export { OpenList } from "./open-list.js";
 export type { Linked } from "./open-list.js";
 export { printable, printableJson, printableLines } from "./printable.js";
+export { renameOver } from "./rename-over.js";
 export { exactBytes, formatBytes, parseBytes } from "./size.js";
 export { detached, oneLine, withoutQuery, withoutTrailing } from "./text.js";

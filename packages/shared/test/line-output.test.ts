@@ -1,3 +1,4 @@
+import { Writable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LineOutput, type LineOutputOptions } from "../src/command/index.js";
 
@@ -260,5 +261,44 @@ describe("the end", () => {
     vi.advanceTimersByTime(1_000);
     await ended;
     expect(kill).toHaveBeenCalledExactlyOnceWith(process.pid, "SIGTERM");
+  });
+});
+
+describe("a console of Windows", () => {
+  it("gets what is not plain ASCII by Node's stream, in its place among the lines", () => {
+    const toStream: string[] = [];
+    const stream = new Writable({
+      write(bytes: Buffer, _encoding, done) {
+        toStream.push(bytes.toString());
+        done();
+      },
+    });
+    const output = open({ streamFor: (fd) => (fd === 1 ? stream : undefined) });
+    output.write(1, "plain\n");
+    output.write(2, "b\u00e9\n");
+    output.write(1, "\u2588\u2580\n");
+    vi.advanceTimersByTime(gatherMs);
+    const first = nextWrite();
+    expect(first.bytes.toString()).toBe("plain\n");
+    first.take();
+    const second = nextWrite();
+    expect([second.fd, second.bytes.toString()]).toEqual([2, "b\u00e9\n"]);
+    expect(toStream).toEqual([]);
+    second.take();
+    expect(toStream).toEqual(["\u2588\u2580\n"]);
+    expect(kernel.writes).toEqual([]);
+  });
+
+  it("tells by its stream, too, that it cannot be written", async () => {
+    const failures: unknown[] = [];
+    const stream = new Writable({ write: (_bytes, _encoding, done) => done(new Error("gone")) });
+    stream.on("error", () => {});
+    const output = open({
+      streamFor: () => stream,
+      onFailed: (fd, { message }) => failures.push([fd, message]),
+    });
+    output.write(1, "\u2588\n");
+    expect(await output.flush()).toBe(false);
+    expect(failures).toEqual([[1, "gone"]]);
   });
 });

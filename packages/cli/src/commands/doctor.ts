@@ -2,7 +2,7 @@ import { InvalidArgumentError, Option } from "commander";
 import type { Command } from "commander";
 import { unusable } from "mcp-tunnel-protocol";
 import { printableJson } from "mcp-tunnel-shared";
-import { stepLines, summaryLine } from "mcp-tunnel-shared/command";
+import { endSignals, stepLines, summaryLine } from "mcp-tunnel-shared/command";
 import type { DoctorReport, Step, Verdict } from "mcp-tunnel-shared/command";
 import pc from "picocolors";
 import { findConfigFile } from "../config/find.js";
@@ -76,7 +76,7 @@ async function run(args: readonly string[], output: Output): Promise<number> {
   const doctor = new Doctor(settings);
   const end = (): void => void doctor.close().then(() => process.exit(exitStatus.failed));
   // A tunnel that nobody closes would keep its name at the relay for a while.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, end);
+  for (const signal of endSignals) process.once(signal, end);
   const screen = new StepScreen(output);
   try {
     const report = await doctor.run({

@@ -1,4 +1,5 @@
 import { printableLines, stackOf } from "mcp-tunnel-shared";
+import { endSignals } from "mcp-tunnel-shared/command";
 import type { CommandOutput } from "../output/output.js";
 
 /** What a command runs until somebody ends it, or it fails. */
@@ -17,9 +18,11 @@ export async function runUntilEnded<Result>(
   onHangUp?: () => void,
 ): Promise<Result> {
   const end = (): void => running.end();
-  const listeners = { SIGINT: end, SIGTERM: end, SIGHUP: onHangUp ?? end };
-  const signals = Object.entries(listeners) as [NodeJS.Signals, () => void][];
-  for (const [signal, listener] of signals) process.on(signal, listener);
+  const signals = endSignals.map((signal) => ({
+    signal,
+    listener: signal === "SIGHUP" ? (onHangUp ?? end) : end,
+  }));
+  for (const { signal, listener } of signals) process.on(signal, listener);
   // The reader has left: `mcp-tunnel-client ... | head`. The end is asked for once only, because a second
   // call cuts, and Ctrl-C ends the reader of a pipeline too.
   output.onReaderGone = () => {
@@ -32,6 +35,6 @@ export async function runUntilEnded<Result>(
   running.start();
   const result = await running.ended;
   // From here on signals have their usual effect.
-  for (const [signal, listener] of signals) process.off(signal, listener);
+  for (const { signal, listener } of signals) process.off(signal, listener);
   return result;
 }

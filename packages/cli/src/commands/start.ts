@@ -1,5 +1,6 @@
 import type { Inspector } from "mcp-tunnel-inspector";
 import { unusable } from "mcp-tunnel-protocol";
+import { isHangUpTheEnd } from "mcp-tunnel-shared/command";
 import { findConfigFile } from "../config/find.js";
 import type { NamedTunnel } from "../config/tunnels-file.js";
 import type { InspectOptions } from "../options/inspect-options.js";
@@ -79,8 +80,8 @@ async function run(args: readonly string[], output: CommandOutput): Promise<numb
     },
   };
   // A terminal that goes away ends what was started in it. Service managers have the signal for reloads.
-  const hasTerminal = process.stdin.isTTY || process.stdout.isTTY;
-  const status = await runUntilEnded(running, output, hasTerminal ? undefined : () => void reloads.now());
+  const isEnd = isHangUpTheEnd(process.stdin.isTTY || process.stdout.isTTY);
+  const status = await runUntilEnded(running, output, isEnd ? undefined : () => void reloads.now());
   reloads.close();
   await inspector?.close();
   return status;

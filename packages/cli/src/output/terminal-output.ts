@@ -1,5 +1,5 @@
 import { isatty } from "node:tty";
-import { LineOutput } from "mcp-tunnel-shared/command";
+import { isReaderGone, LineOutput } from "mcp-tunnel-shared/command";
 import type { CommandOutput, Screen } from "./output.js";
 import { KeptLine } from "./kept-line.js";
 
@@ -63,7 +63,7 @@ export class TerminalOutput implements CommandOutput {
   #onFailed(fd: number, error: NodeJS.ErrnoException): void {
     // Nobody reads the standard error, so nobody can be told of the loss.
     if (fd === 2) return;
-    if (error.code === "EPIPE") {
+    if (isReaderGone(error)) {
       this.#isReaderGone = true;
       this.onReaderGone();
       return;

@@ -11,10 +11,10 @@ import {
   readFileSync,
   rmSync,
 } from "node:fs";
-import { link, open, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { link, open, readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { messageOf } from "mcp-tunnel-shared";
+import { messageOf, renameOver } from "mcp-tunnel-shared";
 import type { z } from "zod";
 import { stateFolder } from "./folder.js";
 
@@ -130,7 +130,7 @@ export function readJson<T>(path: string, shape: z.ZodType<T>, without: string):
  * @throws TunnelError `unavailable`.
  */
 export async function writePrivate(path: string, text: string): Promise<void> {
-  await withUnfinished(path, text, (temporary) => rename(temporary, path));
+  await withUnfinished(path, text, (temporary) => renameOver(temporary, path));
 }
 
 /**

@@ -1,17 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import {
-  copyFile,
-  type FileHandle,
-  lstat,
-  open,
-  readdir,
-  realpath,
-  rename,
-  rm,
-  stat,
-} from "node:fs/promises";
+import { copyFile, type FileHandle, lstat, open, readdir, realpath, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { renameOver } from "mcp-tunnel-shared";
 
 /** Between two entries of the list. */
 const separator = ",\n";
@@ -95,7 +86,7 @@ export class HarFile {
     try {
       await write(part);
       const { ino } = await lstat(part);
-      await rename(part, this.#path);
+      await renameOver(part, this.#path);
       this.#inode = ino;
     } catch (error) {
       await rm(part, { force: true }).catch(() => {});

@@ -7,8 +7,10 @@
  * - `options.ts`: names of variables, help
  * - `secret.ts`: secrets as flags and in files
  * - `line-output.ts`: lines that are written without waiting for their reader
+ * - `console.ts`: texts for the console of Windows
  * - `table.ts`: columns of text
  * - `runtime.ts`: which Node is needed
+ * - `signals.ts`: what asks a command to end
  * - `completion.ts`: what shells complete
  * - `standard-streams.ts`: what happens when a standard stream cannot be written
  */
@@ -30,5 +32,6 @@ export { completionScript, completionShells } from "./completion.js";
 export type { CommandShape, OptionShape } from "./completion.js";
 export { refuseOtherRuntimes, runtimeFault } from "./runtime.js";
 export { readSecret } from "./secret.js";
-export { endWithReader } from "./standard-streams.js";
+export { endSignals, isHangUpTheEnd } from "./signals.js";
+export { endWithReader, isReaderGone } from "./standard-streams.js";
 export { table } from "./table.js";

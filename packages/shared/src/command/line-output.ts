@@ -1,4 +1,6 @@
 import { write, writeSync } from "node:fs";
+import type { Writable } from "node:stream";
+import { unicodeStream } from "./console.js";
 
 /** Once this many characters have gathered, they are written without waiting for more. */
 const fullLength = 65_536;
@@ -23,6 +25,8 @@ export interface LineOutputOptions {
    * again until they are written.
    */
   onFailed?(fd: number, error: NodeJS.ErrnoException): void;
+  /** For tests. Default: {@link unicodeStream}. */
+  streamFor?(fd: number): Writable | undefined;
 }
 
 /** Lines that go out with one write. */
@@ -149,11 +153,16 @@ export class LineOutput {
   #write(piece: Piece, bytes: Buffer): void {
     this.#state = "writing";
     this.#writingTo = piece.fd;
-    write(piece.fd, bytes, (error, written) => {
-      if (error !== null) this.#onError(piece, bytes, error);
+    const onDone = (error: NodeJS.ErrnoException | null | undefined, written: number): void => {
+      if (error) this.#onError(piece, bytes, error);
       else if (written < bytes.length) this.#write(piece, bytes.subarray(written));
       else this.#onWritten(piece);
-    });
+    };
+    const { streamFor = unicodeStream } = this.#options;
+    // UTF-8 is as long as the text if it is plain ASCII.
+    const stream = bytes.length === piece.text.length ? undefined : streamFor(piece.fd);
+    if (stream === undefined) write(piece.fd, bytes, onDone);
+    else stream.write(bytes, (error) => onDone(error, bytes.length));
   }
 
   #onError(piece: Piece, bytes: Buffer, error: NodeJS.ErrnoException): void {

@@ -40,7 +40,7 @@ export function readSecret(
   }
   let text: string;
   try {
-    text = readFileSync(file, "utf8").trim();
+    text = textOf(readFileSync(file)).trim();
   } catch (error) {
     const message = `cannot read ${fileName}: ${messageOf(error)}`;
     throw new Failure("unavailable", message, { cause: error, options: [fileOption], file });
@@ -54,4 +54,13 @@ export function readSecret(
 
 function nearness(values: OptionValues, option: string): number {
   return sources.indexOf(values.getOptionValueSource(optionKey(option)) ?? "default");
+}
+
+/**
+ * The text of a file that a person has written. Windows PowerShell's `>` and `Set-Content` write UTF-16 with
+ * a byte order mark. A secret of UTF-8 cannot begin with one.
+ */
+export function textOf(bytes: Buffer): string {
+  const isUtf16 = bytes[0] === 0xff && bytes[1] === 0xfe;
+  return bytes.toString(isUtf16 ? "utf16le" : "utf8").replace(/^\uFEFF/, "");
 }

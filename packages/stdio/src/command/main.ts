@@ -1,7 +1,7 @@
 import { CommanderError } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { isLoopback, printable } from "mcp-tunnel-shared";
-import { endWithReader, refuseOtherRuntimes } from "mcp-tunnel-shared/command";
+import { endSignals, endWithReader, refuseOtherRuntimes } from "mcp-tunnel-shared/command";
 import { eventText } from "../event-text.js";
 import { parseCommandLine } from "./options.js";
 
@@ -44,7 +44,7 @@ async function main(args: readonly string[]): Promise<number> {
 
 function signal(): Promise<void> {
   return new Promise((resolve) => {
-    for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(name, () => resolve());
+    for (const name of endSignals) process.once(name, () => resolve());
   });
 }
 
