@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { win32 } from "node:path";
 import type { ResolvedStdioOptions } from "../options.js";
 import type { Started } from "./spawn.js";
 
@@ -38,10 +39,16 @@ function signalGroup({ child, pid }: Started, signal: "SIGTERM" | "SIGKILL"): vo
   }
 }
 
+/** Without force, only what has a window is asked to end. */
 function endTree(pid: number, byForce: boolean): void {
-  const taskkill = spawn("taskkill", ["/pid", String(pid), "/T", ...(byForce ? ["/F"] : [])], {
+  const taskkill = spawn(taskkillPath(process.env), ["/pid", String(pid), "/T", ...(byForce ? ["/F"] : [])], {
     stdio: "ignore",
     windowsHide: true,
   });
   taskkill.on("error", () => {});
+}
+
+/** By its name alone, Windows would look for it in the working directory first, where others may have put one. */
+export function taskkillPath({ SystemRoot }: NodeJS.ProcessEnv): string {
+  return win32.join(SystemRoot ?? String.raw`C:\Windows`, "System32", "taskkill.exe");
 }

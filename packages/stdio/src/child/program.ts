@@ -1,11 +1,13 @@
 import { accessSync, constants, statSync } from "node:fs";
-import { delimiter, join, resolve } from "node:path";
+import { join, resolve, win32 } from "node:path";
 import { messageOf } from "mcp-tunnel-shared";
 import type { PipeEnd } from "../pipe.js";
 import type { Environment } from "./environment.js";
 
 /** Where programs are looked for without a PATH. */
 const defaultPath = "/usr/bin:/bin";
+/** The extensions of programs on Windows, unless PATHEXT says others. */
+const defaultExtensions = ".COM;.EXE;.BAT;.CMD";
 
 /**
  * Finds the program of a command before it is started, as execvp(3) would: a name without a slash on the PATH
@@ -13,13 +15,8 @@ const defaultPath = "/usr/bin:/bin";
  * a shell.
  */
 export function findProgram(command: string, cwd: string, environment: Environment): string | PipeEnd {
-  const noDirectory = unusableDirectory(cwd);
-  if (noDirectory !== undefined) {
-    return {
-      code: "not_started",
-      message: `The command '${command}' was not started: its working directory '${cwd}' ${noDirectory}.`,
-    };
-  }
+  const noDirectory = unusableDirectory(command, cwd);
+  if (noDirectory !== undefined) return noDirectory;
   if (command.includes("/")) {
     const path = resolve(cwd, command);
     const problem = unusableProgram(path);
@@ -28,21 +25,68 @@ export function findProgram(command: string, cwd: string, environment: Environme
   }
   const searched = environment["PATH"] ?? defaultPath;
   let unusable: PipeEnd | undefined;
-  for (const directory of searched.split(delimiter)) {
+  for (const directory of searched.split(":")) {
     const path = join(resolve(cwd, directory), command);
     const problem = unusableProgram(path);
     if (problem === undefined) return path;
     if (problem.code === "not_started") unusable ??= problem;
   }
+  return unusable ?? notOnPath(command, searched);
+}
+
+/**
+ * The same on Windows. Its whole path is what is started: cross-spawn looks for a name by itself, and of one
+ * that it does not find it tells no end.
+ */
+export function findProgramOnWindows(
+  command: string,
+  cwd: string,
+  environment: Environment,
+): string | PipeEnd {
+  const noDirectory = unusableDirectory(command, cwd);
+  if (noDirectory !== undefined) return noDirectory;
+  const found = windowsCandidates(command, cwd, environment).find(
+    (path) => statSync(path, { throwIfNoEntry: false })?.isFile() === true,
+  );
+  if (found !== undefined) return found;
+  if (!isWindowsPath(command)) return notOnPath(command, windowsVariable(environment, "PATH") ?? "");
+  return {
+    code: "not_found",
+    message: `There is no program '${win32.resolve(cwd, command)}'.${argumentsInside(command) ?? ""}`,
+  };
+}
+
+/**
+ * Where a program may be on Windows, in the order of cmd: with each of the extensions, and last a script
+ * without one, whose first line cross-spawn reads. The working directory is not looked at before the PATH, as
+ * cmd would, because others may have put a program there.
+ */
+export function windowsCandidates(command: string, cwd: string, environment: Environment): string[] {
+  const extensions = (windowsVariable(environment, "PATHEXT") || defaultExtensions).split(";");
+  const named = extensions.filter((extension) => extension !== "").map((extension) => command + extension);
+  const names = win32.extname(command) === "" ? named : [command, ...named];
+  // A folder with a semicolon in its name stands in quotes.
+  const searched = (windowsVariable(environment, "PATH") ?? "").match(/"[^"]*"|[^;]+/g) ?? [];
+  const folders = isWindowsPath(command) ? [""] : searched.map((folder) => folder.replaceAll('"', ""));
+  return [names, [command]].flatMap((tried) =>
+    folders.flatMap((folder) => tried.map((name) => win32.resolve(cwd, folder, name))),
+  );
+}
+
+function isWindowsPath(command: string): boolean {
+  return /[\\/]/.test(command);
+}
+
+/** Names of variables have no case on Windows, where the usual one is `Path`. */
+function windowsVariable(environment: Environment, name: string): string | undefined {
+  return Object.entries(environment).find(([other]) => other.toUpperCase() === name)?.[1];
+}
+
+function notOnPath(command: string, searched: string): PipeEnd {
   const advice =
     argumentsInside(command) ??
     ` Install it, or write its whole path. The PATH is ${searched === "" ? "empty." : searched}`;
-  return (
-    unusable ?? {
-      code: "not_found",
-      message: `The command '${command}' was not found on the PATH.${advice}`,
-    }
-  );
+  return { code: "not_found", message: `The command '${command}' was not found on the PATH.${advice}` };
 }
 
 /** Advice for a whole command line in the place of the command, which a shell would have taken apart. */
@@ -51,7 +95,14 @@ function argumentsInside(command: string): string | undefined {
   return " If the words after its first are arguments, write them as such: each by itself.";
 }
 
-function unusableDirectory(path: string): string | undefined {
+function unusableDirectory(command: string, cwd: string): PipeEnd | undefined {
+  const fault = directoryFault(cwd);
+  if (fault === undefined) return undefined;
+  const message = `The command '${command}' was not started: its working directory '${cwd}' ${fault}.`;
+  return { code: "not_started", message };
+}
+
+function directoryFault(path: string): string | undefined {
   try {
     return statSync(path).isDirectory() ? undefined : "is no directory";
   } catch (error) {

@@ -7,7 +7,7 @@ import type { ResolvedStdioOptions } from "../options.js";
 import type { PipeEnd } from "../pipe.js";
 import { commandLine } from "./describe.js";
 import { serverEnvironment, type Environment } from "./environment.js";
-import { findProgram } from "./program.js";
+import { findProgram, findProgramOnWindows } from "./program.js";
 import { supervisorArguments } from "./supervisor.js";
 
 /** POSIX's shell. Linux and the BSDs have it here. On macOS it is bash. */
@@ -53,11 +53,14 @@ function onPosix(options: ResolvedStdioOptions, environment: Environment): Start
 }
 
 /**
- * Windows has no process groups. `taskkill` ends the tree of processes, but nobody does so when this process
- * is killed: the servers there end by their closed stdin only.
+ * Windows has no process groups. `taskkill` ends the tree of processes. When this process is killed, Windows
+ * ends the one that it has started (libuv puts it into a job), and those below end by their closed stdin
+ * only. The server has a console of its own, without a window, so that Ctrl-C does not reach it.
  */
 function onWindows(options: ResolvedStdioOptions, environment: Environment): Started | PipeEnd {
-  const child = spawnOnWindows(options.command, [...options.args], {
+  const program = findProgramOnWindows(options.command, options.cwd, environment);
+  if (typeof program !== "string") return program;
+  const child = spawnOnWindows(program, [...options.args], {
     cwd: options.cwd,
     env: environment,
     stdio: ["pipe", "pipe", "pipe"],
