@@ -1,5 +1,5 @@
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { join, resolve, sep } from "node:path";
 import { Command, Option } from "commander";
 import { isSwitch } from "mcp-tunnel-config";
 import type { ConfigRules } from "mcp-tunnel-config";
@@ -122,7 +122,9 @@ interface Served {
   readonly mcpConfig?: string;
 }
 
-/** No shell stands between the file and the command to know what `~` is. */
+/** No shell stands between the file and the command to know what `~` is. On Windows paths have either slash. */
 function pathIn(folder: string, path: string): string {
-  return path.startsWith("~/") ? join(homedir(), path.slice(2)) : resolve(folder, path);
+  return path.startsWith("~/") || path.startsWith(`~${sep}`)
+    ? join(homedir(), path.slice(2))
+    : resolve(folder, path);
 }

@@ -50,17 +50,22 @@ const stdioExample =
  * @throws TunnelError `invalid_option` if `--stdio` is there and `--` is not. The options of that command
  * would be taken for unknown ones of this.
  */
-export function splitArguments(args: readonly string[]): SplitArguments {
+export function splitArguments(
+  args: readonly string[],
+  platform: NodeJS.Platform = process.platform,
+): SplitArguments {
   const at = args.indexOf("--");
   if (at !== -1) return { own: args.slice(0, at), command: args.slice(at + 1) };
   const asksOnly = ["-h", "--help", "-V", "--version"].some((flag) => args.includes(flag));
-  if (args.includes("--stdio") && !asksOnly) throw withoutDashes();
+  if (args.includes("--stdio") && !asksOnly) throw withoutDashes(platform);
   return { own: args, command: undefined };
 }
 
-function withoutDashes(): Error {
+function withoutDashes(platform: NodeJS.Platform): Error {
   const message = `--stdio takes the command that starts the MCP server after --, at the end: ${stdioExample}`;
-  return unusable(message, { options: ["stdio"] });
+  // npm puts a script for PowerShell beside each command, and PowerShell keeps the first -- of a script.
+  const quoted = platform === "win32" ? ". PowerShell passes -- on only in quotes: '--'" : "";
+  return unusable(`${message}${quoted}`, { options: ["stdio"] });
 }
 
 /** Adds the flags for MCP servers. The defaults of the limits are the library's: here they are only shown. */
@@ -124,7 +129,7 @@ export function readMcpOptions(
   const limits = limitsOf(flags);
   if (file !== undefined) return { servers: { form: "config", file, names }, limits, forwarding };
   const [program, ...args] = command ?? [];
-  if (program === undefined) throw withoutDashes();
+  if (program === undefined) throw withoutDashes(process.platform);
   return { servers: { form: "command", command: program, args }, limits, forwarding };
 }
 

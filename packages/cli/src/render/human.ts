@@ -9,12 +9,13 @@ import type { StdioEvent } from "mcp-tunnel-stdio";
 import type { GateEvent } from "mcp-tunnel-gate";
 import type { Output } from "../output/output.js";
 import { version } from "../version.js";
-import { addLines, addressesOf, shellWord } from "./mcp-addresses.js";
+import { addLines, addressesOf } from "./mcp-addresses.js";
 import type { FoundMcp, McpAddress, McpPlace } from "./mcp-addresses.js";
 import { isNewer } from "./newer-client.js";
 import type { Renderer } from "./renderer.js";
 import { RequestLines } from "./request-line.js";
 import { RetryLine } from "./retry-line.js";
+import { shellWord } from "./shell.js";
 import { againLines, gateEventHint, gateEventText, hostLines, isPoll } from "./visitor-lines.js";
 import type { VisitorAuth } from "./visitor-lines.js";
 

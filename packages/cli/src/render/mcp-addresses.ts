@@ -1,4 +1,5 @@
 import { withoutTrailing } from "mcp-tunnel-shared";
+import { commandLines, shellWord } from "./shell.js";
 
 /** Where an MCP server answers. */
 export interface McpPlace {
@@ -21,9 +22,6 @@ export interface McpAddress {
   readonly addCommand: { readonly start: string; readonly url: string };
 }
 
-/** Terminals are seldom narrower, and what is pasted from a line that wraps may have breaks in it. */
-const columns = 80;
-
 /** The public addresses of MCP servers behind a tunnel. */
 export function addressesOf(
   { url, subdomain }: { url: string; subdomain: string },
@@ -38,19 +36,10 @@ export function addressesOf(
 
 /** The lines of the command that adds a server to Claude Code, with an option if there is one. */
 export function addLines({ addCommand: { start, url } }: McpAddress, option?: string): string[] {
-  const rest = option === undefined ? [] : [option];
-  const end = option === undefined ? "" : " \\";
-  const isShort = `${start} ${url}${end}`.length <= columns;
-  const lines = isShort ? [`${start} ${url}`, ...rest] : [start, url, ...rest];
-  return lines.map((line, i) => (i === lines.length - 1 ? line : `${line} \\`));
+  return commandLines(option === undefined ? [start, url] : [start, url, option]);
 }
 
 /** Claude Code takes letters, digits, hyphens and underscores. A hyphen at the start would be an option. */
 function claudeName(name: string): string {
   return name.replaceAll(/[^\w-]+/g, "-").replace(/^-+/, "") || "server";
-}
-
-/** The relay gives the URL. A shell must not run what could be hidden in it. */
-export function shellWord(text: string): string {
-  return /^[\w./:%~-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

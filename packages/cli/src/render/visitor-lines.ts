@@ -3,8 +3,9 @@ import type { GateKind } from "mcp-tunnel-gate/options";
 import { ownPaths, ownPrefix } from "mcp-tunnel-gate/options";
 import type { RequestEvent } from "mcp-tunnel-client";
 import { withoutQuery, withoutTrailing } from "mcp-tunnel-shared";
-import { addLines, shellWord } from "./mcp-addresses.js";
+import { addLines } from "./mcp-addresses.js";
 import type { McpAddress } from "./mcp-addresses.js";
+import { shellWord } from "./shell.js";
 
 /** How visitors come in, for those who tell their hosts. */
 export interface HostAuth {

@@ -38,12 +38,20 @@ export async function listenAt(server: Server, host: string, port: number): Prom
   return (server.address() as AddressInfo).port;
 }
 
-function why(error: unknown): string {
+/** `platform`: for tests. */
+export function why(error: unknown, platform: NodeJS.Platform = process.platform): string {
   const { code } = error as NodeJS.ErrnoException;
   switch (code) {
     case "EADDRINUSE":
       return "another program listens there; choose another port, or 0 for any that is free";
     case "EACCES":
+      // Hyper-V, WSL and Docker keep ranges of ports from others, other ones after each start of the machine.
+      if (platform === "win32") {
+        return (
+          "Windows keeps it from programs, see 'netsh int ipv4 show excludedportrange tcp'; choose another port, " +
+          "or 0 for any that is free"
+        );
+      }
       return "this user may not; choose a port above 1023";
     case "EADDRNOTAVAIL":
       return "this machine has no such address; choose 127.0.0.1";
