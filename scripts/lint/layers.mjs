@@ -23,7 +23,7 @@ export const packages = {
     modules: {
       "*": [],
       "addresses.ts": ["node:net"],
-      "rename-over.ts": ["node:fs/promises", "node:timers/promises"],
+      "rename-over.ts": ["node:fs", "node:timers"],
       command: ["node:fs", "node:stream", "node:tty", "node:v8"],
     },
     layers: [

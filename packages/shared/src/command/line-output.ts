@@ -26,7 +26,7 @@ export interface LineOutputOptions {
    */
   onFailed?(fd: number, error: NodeJS.ErrnoException): void;
   /** For tests. Default: {@link unicodeStream}. */
-  streamFor?(fd: number): Writable | undefined;
+  streamFor?: (fd: number) => Writable | undefined;
 }
 
 /** Lines that go out with one write. */
