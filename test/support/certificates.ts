@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -94,7 +94,8 @@ export interface Folder {
 }
 
 export function createFolder(): Folder {
-  const path = mkdtempSync(join(tmpdir(), "mcp-tunnel-test-"));
+  // macOS has its temporary folder behind a link, and Windows by a short name.
+  const path = mkdtempSync(join(realpathSync.native(tmpdir()), "mcp-tunnel-test-"));
   return {
     path,
     write(name, content) {
@@ -102,6 +103,7 @@ export function createFolder(): Folder {
       writeFileSync(file, content);
       return file;
     },
-    close: () => rmSync(path, { recursive: true, force: true }),
+    // Windows does not remove what a process that is just ending has open.
+    close: () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }),
   };
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { SharedSocket } from "./shared-socket.js";
+import { settingsIn } from "./systems.js";
 
 /** The commands, as the `bin` entries of their packages name them. They run the built code. */
 export const commands = {
@@ -231,7 +232,7 @@ export function runClient(
   options: Pick<RunOptions, "input"> = {},
 ): RunningCommand {
   return new RunningCommand(process.execPath, [commands.client, ...args], {
-    env: { XDG_CONFIG_HOME: noConfig, ...env },
+    env: { ...settingsIn(noConfig), ...env },
     ...options,
   });
 }

@@ -47,7 +47,13 @@ it("the example of docs/config.md is without mistakes", async () => {
   const servers = { github: { command: "github" }, files: { command: "files" } };
   home.write(join(claude, "claude_desktop_config.json"), JSON.stringify({ mcpServers: servers }));
   home.write(join(".config", "mcp-tunnel", "mcp-tunnel-client.yaml"), yaml);
-  const env = { HOME: home.path, XDG_CONFIG_HOME: "" };
+  // Windows has the home folder, and the one of settings, by other variables.
+  const env = {
+    HOME: home.path,
+    USERPROFILE: home.path,
+    XDG_CONFIG_HOME: "",
+    APPDATA: join(home.path, ".config"),
+  };
   const command = closing(
     new RunningCommand(process.execPath, [commands.client, "config", "check"], { env, cwd: home.path }),
   );

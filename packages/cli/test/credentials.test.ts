@@ -11,6 +11,7 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createFolder } from "../../../test/support/certificates.js";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
+import { settingsIn } from "../../../test/support/systems.js";
 import { configFolder } from "../src/credentials/config-folder.js";
 import {
   credentialsFile,
@@ -23,7 +24,7 @@ import {
 const closing = closingAfterEach();
 beforeEach(() => {
   const { path } = closing(createFolder());
-  vi.stubEnv("XDG_CONFIG_HOME", join(path, "config"));
+  for (const [name, value] of Object.entries(settingsIn(join(path, "config")))) vi.stubEnv(name, value);
 });
 afterEach(() => vi.unstubAllEnvs());
 

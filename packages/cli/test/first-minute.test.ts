@@ -10,6 +10,7 @@ import { isNewer } from "../src/render/newer-client.js";
 import { qrLines } from "../src/render/qr.js";
 import type { VisitorAuth } from "../src/render/visitor-lines.js";
 import { watchForMcp } from "../src/tunnel/mcp-watch.js";
+import { onWindows } from "../../../test/support/systems.js";
 
 /** A request that is over, as far as the watch looks at it. */
 function lineOf(about: Partial<RequestLine>): RequestLine {
@@ -97,7 +98,7 @@ describe("an MCP server that visitors have found", () => {
     }
   });
 
-  it("does not run in a shell what a visitor's path has in it", () => {
+  it.skipIf(onWindows)("does not run in a shell what a visitor's path has in it", () => {
     const { renderer, lines } = connected();
     renderer.foundMcp({ path: "/$(reboot)'\u001b[2J", hasProof: false });
     expect(lines.at(-1)).toContain(String.raw`'https://demo.relay.test/$(reboot)'\''\u001b[2J'`);

@@ -8,6 +8,7 @@ import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { runClient } from "../../../test/support/commands.js";
 import type { RunningCommand } from "../../../test/support/commands.js";
 import { startUpstream } from "../../../test/support/upstream.js";
+import { endedBy, onWindows } from "../../../test/support/systems.js";
 import type { TunnelClient } from "../../client/src/client.js";
 import { visit } from "../../client/test/relay-side.js";
 import type { Visit } from "../../client/test/relay-side.js";
@@ -40,7 +41,8 @@ function screen(
 }
 
 describe("the screen", () => {
-  it("has each server's URL, and a line to paste", () => {
+  // The lines for Windows are in systems.test.ts.
+  it.skipIf(onWindows)("has each server's URL, and a line to paste", () => {
     const places = [
       { name: "files", path: "/files/mcp" },
       { name: "@a/play wright (x)", path: "/%40a%2Fplay%20wright%20%28x%29/mcp" },
@@ -70,7 +72,7 @@ describe("the screen", () => {
     expect(lines).toContain("Everybody who knows or guesses this URL can use the server with your rights.");
   });
 
-  it("has a URL of the relay's that a shell takes for nothing else", () => {
+  it.skipIf(onWindows)("has a URL of the relay's that a shell takes for nothing else", () => {
     const lines = screen([{ name: undefined, path: "/mcp" }], "https://x$(touch${IFS}it);'.test/base/");
     expect(lines.slice(4)).toEqual([
       "claude mcp add --transport http demo \\",
@@ -186,7 +188,7 @@ describe("a client of MCP servers", () => {
     expect(done.head?.status).toBe(503);
     expect(done.text).not.toContain("no-such-command");
     client.child.kill("SIGINT");
-    expect(await client.exited).toEqual({ code: 0, signal: null });
+    expect(await client.exited).toEqual(endedBy("SIGINT", 0));
   });
 
   it("shows the command with its words apart", async () => {

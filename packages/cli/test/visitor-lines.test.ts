@@ -8,6 +8,7 @@ import { HumanRenderer } from "../src/render/human.js";
 import type { Renderer } from "../src/render/renderer.js";
 import { gateEventText } from "../src/render/visitor-lines.js";
 import type { VisitorAuth } from "../src/render/visitor-lines.js";
+import { onWindows } from "../../../test/support/systems.js";
 
 const key = `mt_${"k".repeat(43)}`;
 const passcode = "lusab-babad-gutih-tugad-mubip";
@@ -40,7 +41,8 @@ function json(lines: string[]): Renderer {
   return new JsonRenderer({ out: add, err: add, colors: false });
 }
 
-describe("the screen of a tunnel with a gate", () => {
+// Commands to paste are those for POSIX. The ones for Windows are in systems.test.ts.
+describe.skipIf(onWindows)("the screen of a tunnel with a gate", () => {
   it("has a line for each kind of host, and shows once what was drawn", () => {
     const lines = linesOf({ shown: { key, passcode } });
     expect(lines).toEqual([

@@ -1,12 +1,11 @@
 import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
 import { expectNoLeaks } from "../../../test/support/leaks.js";
 import { connect, refresh, startOAuth } from "./oauth-rig.js";
 
 it("loads the library without its word on the runtime, and keeps back nothing else", async () => {
-  const load = fileURLToPath(new URL("../dist/oauth/load.js", import.meta.url));
+  const load = new URL("../dist/oauth/load.js", import.meta.url).href;
   const script = `
     const { loadLibrary } = await import(${JSON.stringify(load)});
     const loading = loadLibrary();

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { closingAfterEach } from "../../../../test/support/cleanup.js";
+import { onWindows } from "../../../../test/support/systems.js";
 import { openSlot, type Slot, type SlotOptions } from "../../src/state/index.js";
 import { FakeGate, slotOptions, stored, TestFolder } from "./support.js";
 
@@ -115,7 +116,7 @@ describe("grants", () => {
     expect(readFileSync(grantFile(slot), "utf8")).toBe(text);
   });
 
-  it("that others may read are an error: they say who uses what, and when", async () => {
+  it.skipIf(onWindows)("that others may read are an error: they say who uses what, and when", async () => {
     const slot = await slotWith(newFolder(), ["one"]);
     chmodSync(grantFile(slot), 0o644);
     const again = await open(join(slot.path, ".."));

@@ -14,7 +14,7 @@ export class TestFolder {
   readonly path = mkdtempSync(join(tmpdir(), "mcp-tunnel-state-"));
 
   close(): void {
-    rmSync(this.path, { recursive: true, force: true });
+    rmSync(this.path, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { makeFifo, openShell, processesWith, TestProcesses } from "./open-server.js";
 import { expectNoLeaks } from "../../../../test/support/leaks.js";
+import { onWindows } from "../../../../test/support/systems.js";
 
 const message = '{"jsonrpc":"2.0","method":"ready"}';
 /** A grandchild that ignores SIGTERM and holds none of the server's own streams. */
@@ -10,7 +11,7 @@ const stubborn = `(trap '' TERM; echo up >&9; exec sleep 1000 </dev/null >/dev/n
 
 afterEach(() => void vi.useRealTimers());
 
-describe("the end of a server", () => {
+describe.skipIf(onWindows)("the end of a server", () => {
   it("comes with the end of its stdin", async () => {
     const server = openShell(`cat; exit 5`);
     await server.pipe.end();
@@ -119,7 +120,7 @@ describe("the end of a server", () => {
   });
 });
 
-describe("an owner that is killed", () => {
+describe.skipIf(onWindows)("an owner that is killed", () => {
   it("takes its servers and all that they have started with it", async () => {
     const fifo = makeFifo();
     const url = (file: string): string => new URL(`../../dist/${file}`, import.meta.url).href;
@@ -145,7 +146,7 @@ describe("an owner that is killed", () => {
   });
 });
 
-describe("many starts and ends", () => {
+describe.skipIf(onWindows)("many starts and ends", () => {
   it.skipIf(process.platform !== "linux")(
     "leave no process, no file and no timer",
     async () => {

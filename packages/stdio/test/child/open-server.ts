@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { createReadStream, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createReadStream, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
@@ -91,7 +91,8 @@ export function openShell(script: string, options: Partial<StdioOptions> = {}): 
 }
 
 export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "mcp-tunnel-stdio-"));
+  // macOS has its temporary folder behind a link, and Windows by a short name.
+  const folder = mkdtempSync(join(realpathSync.native(tmpdir()), "mcp-tunnel-stdio-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   return folder;
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { serverEnvironment } from "../../src/child/environment.js";
 import { openShell, temporaryFolder, TestProcesses } from "./open-server.js";
+import { onWindows } from "../../../../test/support/systems.js";
 
 const report = `process.stdout.write(JSON.stringify({
   jsonrpc: "2.0", method: "report", params: { args: process.argv.slice(1), env: process.env, cwd: process.cwd() }
@@ -39,23 +40,27 @@ describe("a server", () => {
     expect(params.env).toMatchObject({
       ADDED: "a\nb",
       "with.dots-and-dashes": "$x 'y'",
-      PATH: process.env["PATH"],
     });
+    const searched = Object.entries(params.env).find(([name]) => name.toUpperCase() === "PATH");
+    expect(searched?.[1]).toBe(process.env["PATH"]);
     expect(Object.keys(params.env)).not.toContain("TAKEN_OUT");
     expect(Object.keys(params.env).filter((name) => name.startsWith("MCP_TUNNEL_"))).toEqual([]);
   });
 
-  it("is found on its own PATH, whose relative parts begin at its working directory", async () => {
-    const cwd = temporaryFolder();
-    mkdirSync(join(cwd, "bin"));
-    mkdirSync(join(cwd, "first", "mine"), { recursive: true });
-    writeFileSync(join(cwd, "bin", "mine"), "#!/bin/sh\necho found >&2\n", { mode: 0o755 });
-    for (const command of ["mine", "./bin/mine", join(cwd, "bin", "mine")]) {
-      const test = new TestProcesses({ command, cwd, env: { PATH: "first:bin" } });
-      await test.open().end;
-      expect(test.lines("stderr")).toEqual(["found"]);
-    }
-  });
+  it.skipIf(onWindows)(
+    "is found on its own PATH, whose relative parts begin at its working directory",
+    async () => {
+      const cwd = temporaryFolder();
+      mkdirSync(join(cwd, "bin"));
+      mkdirSync(join(cwd, "first", "mine"), { recursive: true });
+      writeFileSync(join(cwd, "bin", "mine"), "#!/bin/sh\necho found >&2\n", { mode: 0o755 });
+      for (const command of ["mine", "./bin/mine", join(cwd, "bin", "mine")]) {
+        const test = new TestProcesses({ command, cwd, env: { PATH: "first:bin" } });
+        await test.open().end;
+        expect(test.lines("stderr")).toEqual(["found"]);
+      }
+    },
+  );
 
   it("is started with a variable of the tunnel if the person names it", () => {
     const environment = serverEnvironment({ MCP_TUNNEL_MINE: "1" }, { MCP_TUNNEL_TOKEN: "x", A: "a" });
@@ -68,7 +73,8 @@ describe("a server", () => {
   });
 });
 
-describe("a server that cannot be started", () => {
+// The commands of these tests are those of POSIX. What Windows starts is in windows.test.ts.
+describe.skipIf(onWindows)("a server that cannot be started", () => {
   async function endOf(options: Partial<ConstructorParameters<typeof TestProcesses>[0]>) {
     const test = new TestProcesses({ command: "sh", ...options });
     const opened = test.open();

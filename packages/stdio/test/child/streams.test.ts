@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { makeFifo, openShell, temporaryFolder, TestProcesses } from "./open-server.js";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
+import { onWindows } from "../../../../test/support/systems.js";
 
 const notification = (n: number, padding = ""): string =>
   JSON.stringify({ jsonrpc: "2.0", method: "n", params: { n, padding } });
@@ -15,7 +16,7 @@ function openNode(code: string, options: { maxMessageBytes?: number } = {}) {
 
 afterEach(() => void vi.useRealTimers());
 
-describe("what a server writes to stdout", () => {
+describe.skipIf(onWindows)("what a server writes to stdout", () => {
   it("is its messages, with their own text; empty lines are nothing, and others are told to the person", async () => {
     const batch = `[${notification(2)}, ${notification(3)}]`;
     const server = openShell(
@@ -99,7 +100,7 @@ describe("what a server writes to stdout", () => {
   });
 });
 
-describe("what is sent to a server", () => {
+describe.skipIf(onWindows)("what is sent to a server", () => {
   it("arrives line by line", async () => {
     const server = openShell("cat");
     const texts = Array.from({ length: 100 }, (_, n) => notification(n, "é😀"));
@@ -148,7 +149,7 @@ describe("what is sent to a server", () => {
   });
 });
 
-describe("a server that says nothing", () => {
+describe.skipIf(onWindows)("a server that says nothing", () => {
   it("is a reason to tell the person so, once, 10 s after the first message to it", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const silent = openShell("read line; read line; echo x >&2; cat");

@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, sep } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { readMcpConfig } from "../../src/config/read.js";
@@ -10,6 +10,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "mcp-tunnel-config-"));
   vi.stubEnv("CONFIG_TOKEN", "t0ken");
   vi.stubEnv("CONFIG_EMPTY", "");
+  vi.stubEnv("CONFIG_HOME", "/home/ada");
   vi.stubEnv("CONFIG_UNSET", undefined);
 });
 afterEach(() => {
@@ -76,7 +77,7 @@ describe("the files that hosts write", () => {
             type: "stdio",
             command: "${CONFIG_UNSET:-uvx}",
             args: ["db", "${CONFIG_TOKEN}", "${CONFIG_EMPTY:-empty}"],
-            env: { CACHE: "${HOME}/x" },
+            env: { CACHE: "${CONFIG_HOME}/x" },
           },
           api: { type: "http", url: "http://localhost:${CONFIG_UNSET:-3000}/mcp" },
         },
@@ -90,7 +91,7 @@ describe("the files that hosts write", () => {
         name: "db",
         command: "uvx",
         args: ["db", "t0ken", "empty"],
-        env: { CACHE: `${process.env["HOME"]}/x` },
+        env: { CACHE: "/home/ada/x" },
         cwd: folder,
       },
       { kind: "url", name: "api", url: "http://localhost:3000/mcp", headers: {} },
@@ -120,7 +121,7 @@ describe("the files that hosts write", () => {
         kind: "command",
         name: "play wright",
         command: `${folder}/bin/server`,
-        args: [homedir(), basename(folder), "t0ken", "a/b"],
+        args: [homedir(), basename(folder), "t0ken", `a${sep}b`],
         env: { A: "env", B: "two words", PORT: "3000", GONE: undefined },
         cwd: join(folder, "sub"),
       },
