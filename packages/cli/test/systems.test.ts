@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { endSignals } from "mcp-tunnel-shared/command";
 import { runUntilEnded } from "../src/commands/run.js";
 import { distrustOnWindows } from "../src/config/find.js";
@@ -85,25 +85,44 @@ describe("--stdio without --", () => {
   });
 });
 
+/** Runs something that gets a signal. Counts how often it was asked to end. */
+async function endsBy(
+  signal: NodeJS.Signals,
+  platform: NodeJS.Platform,
+): Promise<{ status: number; ends: number }> {
+  const others = process.listeners("uncaughtException");
+  let ends = 0;
+  let onEnd: (status: number) => void = () => {};
+  const ended = new Promise<number>((resolve) => {
+    onEnd = resolve;
+  });
+  const end = (): void => {
+    ends += 1;
+    onEnd(0);
+  };
+  const running = { isClosing: false, start: () => void process.emit(signal), end, ended };
+  const output = { err: () => {} } as unknown as CommandOutput;
+  const status = await runUntilEnded(running, output, undefined, platform);
+  for (const listener of process.listeners("uncaughtException")) {
+    if (!others.includes(listener)) process.off("uncaughtException", listener);
+  }
+  return { status, ends };
+}
+
 describe("a command that runs", () => {
-  afterEach(() => void vi.restoreAllMocks());
+  it("is cut at once when the window of its console was closed: Windows does not wait", async () => {
+    for (const [platform, ends] of [
+      ["win32", 2],
+      ["darwin", 1],
+    ] as const) {
+      expect((await endsBy("SIGHUP", platform)).ends).toBe(ends);
+      expect((await endsBy("SIGINT", platform)).ends).toBe(1);
+    }
+  });
 
   it.each(endSignals)("ends by %s, and listens no longer when it has ended", async (signal) => {
     const before = process.listenerCount(signal);
-    const [errors] = [process.listeners("uncaughtException")];
-    let onEnd: (status: number) => void = () => {};
-    const running = {
-      isClosing: false,
-      start: () => void process.emit(signal),
-      end: () => onEnd(0),
-      ended: new Promise<number>((resolve) => {
-        onEnd = resolve;
-      }),
-    };
-    expect(await runUntilEnded(running, { err: () => {} } as unknown as CommandOutput)).toBe(0);
+    expect(await endsBy(signal, "linux")).toEqual({ status: 0, ends: 1 });
     expect(process.listenerCount(signal)).toBe(before);
-    for (const listener of process.listeners("uncaughtException")) {
-      if (!errors.includes(listener)) process.off("uncaughtException", listener);
-    }
   });
 });

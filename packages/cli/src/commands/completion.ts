@@ -12,7 +12,7 @@ const description = `Prints the script by which a shell completes commands and o
   zsh   source <(mcp-tunnel-client completion zsh), after compinit
   fish  mcp-tunnel-client completion fish | source
 
-Put the line into ~/.bashrc, ~/.zshrc or ~/.config/fish/config.fish.`;
+Put the line into ~/.bashrc, ~/.zshrc or ~/.config/fish/config.fish. There is no script for PowerShell.`;
 
 /** `mcp-tunnel-client completion`. */
 export const completion: CliCommand = {

@@ -11,16 +11,27 @@ export interface Running<Result> {
   readonly ended: Promise<Result>;
 }
 
-/** Runs it until a signal or an error ends it. `onHangUp`: what SIGHUP means. Default: the end. */
+/**
+ * Runs it until a signal or an error ends it. `onHangUp`: what SIGHUP means. Default: the end. `platform`: for
+ * tests.
+ */
 export async function runUntilEnded<Result>(
   running: Running<Result>,
   output: CommandOutput,
   onHangUp?: () => void,
+  platform: NodeJS.Platform = process.platform,
 ): Promise<Result> {
   const end = (): void => running.end();
+  const cut = (): void => {
+    running.end();
+    running.end();
+  };
+  // Windows ends the process soon after the window of its console was closed. Open requests cannot finish, but
+  // the relay and the servers can be told of the end.
+  const hangUp = onHangUp ?? (platform === "win32" ? cut : end);
   const signals = endSignals.map((signal) => ({
     signal,
-    listener: signal === "SIGHUP" ? (onHangUp ?? end) : end,
+    listener: signal === "SIGHUP" ? hangUp : end,
   }));
   for (const { signal, listener } of signals) process.on(signal, listener);
   // The reader has left: `mcp-tunnel-client ... | head`. The end is asked for once only, because a second

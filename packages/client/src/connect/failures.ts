@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { registrationPath, TunnelError } from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
+import { isMissingName } from "../net/missing-name.js";
 import { speaksTls } from "../net/speaks-tls.js";
 import { isCertificateFault, isPlainAnswer, tlsFault } from "../net/tls-errors.js";
 
@@ -82,7 +83,7 @@ export async function relayFailed(
     if (isTls) return unreachable(place, "it speaks TLS: use https://", { cause: error, isHopeless: true });
   }
   const isForeign = code.startsWith("HPE_") || /^Invalid (?:Sec-WebSocket|Upgrade)/.test(error.message);
-  const isHopeless = code === "ENOTFOUND" || isForeign || isPlainAnswer(error) || isCertificateFault(error);
+  const isHopeless = isMissingName(error) || isForeign || isPlainAnswer(error) || isCertificateFault(error);
   const advice = isForeign ? ": is an mcp-tunnel relay there?" : (advices[code] ?? "");
   return unreachable(place, `${tlsFault(error) ?? messageOf(error)}${advice}`, { cause: error, isHopeless });
 }
@@ -103,10 +104,7 @@ const proxyAdvices: Readonly<Record<string, string>> = {
 /** The proxy has not answered yet, so the error says nothing of the relay. */
 export function proxyFailed(place: RelayPlace, error: Error): TunnelError {
   const fault = tlsFault(error);
-  const isHopeless =
-    (error as NodeJS.ErrnoException).code === "ENOTFOUND" ||
-    isPlainAnswer(error) ||
-    isCertificateFault(error);
+  const isHopeless = isMissingName(error) || isPlainAnswer(error) || isCertificateFault(error);
   const advice = proxyAdvices[(error as NodeJS.ErrnoException).code ?? ""] ?? "";
   const why = fault === undefined ? `${messageOf(error)}${advice}` : `of the proxy: ${fault}`;
   return unreachable(place, why, { cause: error, isHopeless });
