@@ -60,7 +60,7 @@ function nearness(values: OptionValues, option: string): number {
  * The text of a file that a person has written. Windows PowerShell's `>` and `Set-Content` write UTF-16 with
  * a byte order mark. A secret of UTF-8 cannot begin with one.
  */
-export function textOf(bytes: Buffer): string {
+function textOf(bytes: Buffer): string {
   const isUtf16 = bytes[0] === 0xff && bytes[1] === 0xfe;
   return bytes.toString(isUtf16 ? "utf16le" : "utf8").replace(/^\uFEFF/, "");
 }
