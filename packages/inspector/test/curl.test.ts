@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { onWindows } from "../../../test/support/systems.js";
 import { createHider } from "../src/secrets/hide.js";
 import { curlOf } from "../src/views/curl.js";
 import { captured, type CapturedGiven } from "./support/captured.js";
@@ -31,7 +32,7 @@ function argumentsOf(given: CapturedGiven, shell = "bash"): string[] {
   return output.split("\0").slice(0, -1);
 }
 
-describe("a request as a command", () => {
+describe.skipIf(onWindows)("a request as a command", () => {
   it.each(["sh", "bash"])("is one for %s", (shell) => {
     const body = JSON.stringify({ a: 'it\'s `$(id)` "$HOME" \\ !', b: "é漢" }, null, 2);
     const headers = ["Host", "x", "Content-Type", "application/json", "X-It's", "a 'b' $c", "X-Empty", ""];

@@ -19,8 +19,11 @@ export class HarFile {
   /** Bytes before the trailer. */
   #end: number;
   #size: number;
-  /** The number of the file, by which another one with the same name and size is known. */
-  #inode = 0;
+  /**
+   * The number of the file, by which another one with the same name and size is known. On Windows it has 64
+   * bits.
+   */
+  #inode = 0n;
   #isEmpty = true;
 
   private constructor(path: string, head: string, trailer: (missed: number) => string) {
@@ -56,8 +59,8 @@ export class HarFile {
     let isEmpty = this.#isEmpty;
     let fits = true;
     await this.#replace(async (part) => {
-      const { ino, size } = await lstat(this.#path);
-      if (size !== this.#size || ino !== this.#inode) throw new Error("somebody else has changed it");
+      const { ino, size } = await lstat(this.#path, { bigint: true });
+      if (size !== BigInt(this.#size) || ino !== this.#inode) throw new Error("somebody else has changed it");
       await copyFile(this.#path, part, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
       const handle = await open(part, "r+");
       await closing(handle, async () => {
@@ -85,7 +88,7 @@ export class HarFile {
     const part = `${this.#path}.${process.pid}-${randomBytes(4).toString("hex")}.part`;
     try {
       await write(part);
-      const { ino } = await lstat(part);
+      const { ino } = await lstat(part, { bigint: true });
       await renameOver(part, this.#path);
       this.#inode = ino;
     } catch (error) {
