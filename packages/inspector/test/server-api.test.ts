@@ -178,7 +178,7 @@ describe("the listener", () => {
     },
   );
 
-  it.each([
+  it.each<readonly [string, string, string]>([
     ["localhost", "127.0.0.1", "127.0.0.1"],
     ["LocalHost", "127.0.0.1", "127.0.0.1"],
     // macOS has only the first of these addresses.
