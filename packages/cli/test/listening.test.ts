@@ -62,4 +62,21 @@ describe("a look at the local service", () => {
     await listen(port, "127.0.0.1");
     await expect.poll(() => said, { timeout: 10_000 }).toEqual([expect.any(String), undefined]);
   });
+
+  it("takes it back when the tunnel ends, once", async () => {
+    const port = await freePort();
+    const { said, watch: look } = watch(`http://127.0.0.1:${port}`, true);
+    await look.start();
+    look.stop();
+    look.stop();
+    expect(said).toEqual([expect.any(String), undefined]);
+  });
+
+  it("has nothing to take back where something listens", async () => {
+    const seen = await listen(0, "127.0.0.1");
+    const { said, watch: look } = watch(`http://127.0.0.1:${seen.port}`, true);
+    await look.start();
+    look.stop();
+    expect(said).toEqual([]);
+  });
 });

@@ -97,6 +97,8 @@ export class CommandTunnel {
       return;
     }
     this.#isClosing = true;
+    // A successor with another port says itself whether something listens there.
+    this.#parts.listening?.stop();
     this.#parts.mcp?.drain();
     // The requests that end by this have ended in the next turn.
     setImmediate(() => {

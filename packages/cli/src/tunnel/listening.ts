@@ -15,7 +15,7 @@ export interface ListeningOptions {
   readonly origin: URL;
   /** Look again until something listens. */
   readonly isFollowed: boolean;
-  /** Nothing takes connections, and this says so. Undefined: now something does. */
+  /** Nothing takes connections, and this says so. Undefined: that is over. */
   onChange(message: string | undefined): void;
 }
 
@@ -26,6 +26,8 @@ export interface ListeningOptions {
 export class ListeningWatch {
   readonly #options: ListeningOptions;
   #isStopped = false;
+  /** It has said that nothing listens, and not yet that something does. */
+  #isMissing = false;
   #timer: NodeJS.Timeout | undefined;
   /** The connection that is being tried. */
   #socket: Socket | undefined;
@@ -43,15 +45,24 @@ export class ListeningWatch {
     const message = isRefused
       ? `nothing listens on ${origin.host} yet (visitors get 502)`
       : `cannot connect to ${origin.host} yet: ${messageOf(fault)} (visitors get 502)`;
+    this.#isMissing = true;
     this.#options.onChange(message);
     // Another machine is not asked again and again.
     if (isFollowed && isLoopback(origin.hostname)) this.#lookLater();
   }
 
+  /** Looks no more. What it has said concerns nobody any more, and is taken back. */
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#timer);
     this.#socket?.destroy();
+    this.#takeBack();
+  }
+
+  #takeBack(): void {
+    if (!this.#isMissing) return;
+    this.#isMissing = false;
+    this.#options.onChange(undefined);
   }
 
   #lookLater(): void {
@@ -62,7 +73,7 @@ export class ListeningWatch {
   async #lookAgain(): Promise<void> {
     const fault = await this.#look();
     if (this.#isStopped) return;
-    if (fault === undefined) this.#options.onChange(undefined);
+    if (fault === undefined) this.#takeBack();
     else this.#lookLater();
   }
 
