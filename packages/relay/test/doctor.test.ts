@@ -352,6 +352,15 @@ describe("what is wrong is named: in the certificate,", () => {
     expect(complaint(report)).toMatchObject({ id: "certificate-names", verdict: "failed", reason });
   });
 
+  it("a wildcard that no program takes", async () => {
+    const pairs = tlsArgs(await authority.issue(["tunnels", "*.tunnels"]));
+    const report = await examine(["--domain", "tunnels", ...base.slice(2), ...pairs]);
+    expect(report.steps.find(({ id }) => id === "certificate-names")).toMatchObject({
+      verdict: "failed",
+      reason: "no program takes *.tunnels for a wildcard, because tunnels has no dot",
+    });
+  });
+
   it.each<[string, number, "failed" | "warning", string]>([
     ["it has expired", 30, "failed", "it expired on "],
     ["it expires soon", 27, "warning", "it expires in 1 days, on "],

@@ -83,6 +83,13 @@ function names(domain: string, all: readonly Certificate[]): Finding {
     (name) => !all.some((certificate) => certificate.covers(name.replace("*", "any-name"), true)),
   );
   if (missing.length === 0) return ok(`it is for ${wanted.join(" and ")}`);
+  // Node.js and OpenSSL take `*.name` for no name at all, since it might be a whole top-level domain.
+  if (!domain.includes(".") && !missing.includes(domain)) {
+    return failed(
+      `no program takes *.${domain} for a wildcard, because ${domain} has no dot`,
+      `Choose a domain with a dot, such as tunnel.${domain}, or leave TLS out.`,
+    );
+  }
   const there = all.map(({ leaf }) => leaf.subjectAltName ?? "no name at all").join("; ");
   return failed(
     `no certificate is for ${missing.join(" or ")}; there is: ${there}`,
