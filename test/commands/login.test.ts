@@ -42,8 +42,8 @@ async function statusOf(command: RunningCommand): Promise<number | null> {
   return (await command.exited).code;
 }
 
-function piped(input: string, args: readonly string[]): RunningCommand {
-  return closing(runClient(args, env, { input }));
+function piped(input: string, args: readonly string[], extra: NodeJS.ProcessEnv = {}): RunningCommand {
+  return closing(runClient(args, { ...env, ...extra }, { input }));
 }
 
 function atTerminal(args: readonly string[]): TerminalCommand {
@@ -109,6 +109,9 @@ describe("login", () => {
     const variables = { MCP_TUNNEL_CLIENT_TOKEN: "s3cret-of-nobody", MCP_TUNNEL_TOKEN: "s3cret-of-bob" };
     const refused = run(["3000"], variables);
     expect(await statusOf(refused)).toBe(3);
+    expect(refused.stderr).toEqual([
+      expect.stringMatching(/; the token is that of MCP_TUNNEL_CLIENT_TOKEN$/),
+    ]);
     const args = ["3000", "--json", "--token", "s3cret-of-ann", "--subdomain", "ann-2"];
     expect(await connected(run(args, variables))).toBe("ann-2");
   });
@@ -116,7 +119,12 @@ describe("login", () => {
   it("keeps nothing that the relay refuses, and nothing if it cannot be reached", async () => {
     const refused = piped("s3cret-of-nobody", ["login", "--relay", url]);
     expect(await statusOf(refused)).toBe(3);
-    expect(refused.stderr).toEqual(["error: the relay refused the registration: invalid token"]);
+    expect(refused.stderr).toEqual([`error: ${url} does not take this token: invalid token`]);
+    const forgotten = piped("", ["login", "--relay", url], { MCP_TUNNEL_TOKEN: "s3cret-of-nobody" });
+    expect(await statusOf(forgotten)).toBe(3);
+    expect(forgotten.stderr).toEqual([
+      `error: ${url} does not take the token of MCP_TUNNEL_TOKEN: invalid token`,
+    ]);
     const empty = piped("\n \n", ["login", "--relay", url]);
     expect(await statusOf(empty)).toBe(2);
     expect(empty.stderr).toEqual(["error: the standard input has no token: it is empty"]);

@@ -9,7 +9,11 @@ const none: TokenSource = { kind: "none" };
 const kept: TokenSource = { kind: "kept" };
 const given: TokenSource = { kind: "given", by: "--token" };
 
-function explained(message: string, token: TokenSource, code: "refused" | "evicted" = "refused"): string {
+function explained(
+  message: string,
+  token: TokenSource,
+  code: "refused" | "evicted" | "taken" = "refused",
+): string {
   const error = new TunnelError(code, message);
   explainRefusal(error, { token, client: { relayUrl: "https://r.test" } });
   return error.message;
@@ -32,6 +36,18 @@ describe("a refusal", () => {
   it("says that the token is the one of a login", () => {
     for (const message of [`${prefix}invalid token`, "token revoked", `${prefix}token expired`])
       expect(explained(message, kept)).toMatch(/login has kept the token for https:\/\/r\.test/);
+  });
+
+  it("says that the token is the one of a variable", () => {
+    const variable: TokenSource = { kind: "given", by: "MCP_TUNNEL_TOKEN" };
+    expect(explained(`${prefix}invalid token`, variable)).toMatch(/; the token is that of MCP_TUNNEL_TOKEN$/);
+    expect(explained("disconnected by the operator", variable)).toBe("disconnected by the operator");
+  });
+
+  it("says the ways out of a name that is in use", () => {
+    expect(explained("subdomain 'demo' is in use", given, "taken")).toBe(
+      "subdomain 'demo' is in use; ask for another by --subdomain, or take this one with --takeover always",
+    );
   });
 
   it.each([

@@ -8,6 +8,7 @@ import { exitStatus } from "../options/exit-status.js";
 import { addRelayOptions, noRelay, proxyTo, readToken } from "../options/relay-options.js";
 import type { RelayFlags } from "../options/relay-options.js";
 import { subcommand } from "../options/subcommand.js";
+import { registrationRefused } from "../tunnel/refusal.js";
 import type { Output } from "../output/output.js";
 import type { CliCommand } from "./command.js";
 
@@ -19,7 +20,7 @@ What is not given is asked for at a terminal, where the token does not show. Els
 export const login: CliCommand = { build: buildLogin, run };
 
 function buildLogin(): Command {
-  return addRelayOptions(subcommand("login", description));
+  return addRelayOptions(subcommand("login", description), "by default it is asked for");
 }
 
 /**
@@ -48,15 +49,15 @@ async function run(args: readonly string[], output: Output): Promise<number> {
     );
   }
   const proxyUrl = proxyTo(relayUrl, flags);
-  const checked = await check({ relayUrl, token, ...(proxyUrl === undefined ? {} : { proxyUrl }) });
+  // A variable may have given it that the person has forgotten.
+  const which = given === undefined ? "this token" : `the token of ${given.by}`;
+  const checked = await check({ relayUrl, token, ...(proxyUrl === undefined ? {} : { proxyUrl }) }, which);
   const relay = await keepCredential(relayUrl, token);
   if (checked === undefined) {
     output.err(
       `warning: ${printable(relay)} is too old to be asked whether it takes the token: it was not told`,
     );
   } else {
-    // A variable may have given it that the person has forgotten.
-    const which = given === undefined ? "this token" : `the token of ${given.by}`;
     output.out(printable(`${relay} takes ${which}, for ${namesOf(checked)}`));
     if (checked.refused !== undefined) output.err(printable(`warning: ${checked.refused.reason}`));
   }
@@ -79,18 +80,21 @@ async function tokenOf(relayUrl: string, isPersonThere: boolean): Promise<string
   });
 }
 
-/** Undefined: the relay is too old to be asked, and was not told the token. */
-async function check(question: {
-  relayUrl: string;
-  token: string;
-  proxyUrl?: string;
-}): Promise<CheckedRegistration | undefined> {
+/** Undefined: the relay is too old to be asked, and was not told the token. `which`: the token, in words. */
+async function check(
+  question: { relayUrl: string; token: string; proxyUrl?: string },
+  which: string,
+): Promise<CheckedRegistration | undefined> {
   // The client is loaded when it is needed.
   const { checkRegistration } = await import("mcp-tunnel-client");
   try {
     return await checkRegistration(question);
   } catch (error) {
-    if (error instanceof TunnelError && error.code === "unsupported") return undefined;
+    if (!(error instanceof TunnelError)) throw error;
+    if (error.code === "unsupported") return undefined;
+    // Nobody has asked for a registration here.
+    const refused = `${question.relayUrl} does not take ${which}: `;
+    if (error.code === "refused") error.message = error.message.replace(registrationRefused, () => refused);
     throw error;
   }
 }

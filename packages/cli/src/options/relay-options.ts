@@ -13,10 +13,14 @@ export interface RelayFlags {
   proxy?: string;
 }
 
+const defaultToken =
+  "by default the one that login has kept for the relay, or else a random one, for open relays";
+
 /**
  * Adds the flags that say which relay is meant, how it is reached, and by which token it knows the client.
+ * `withoutToken`: what happens if there is no token, for the help.
  */
-export function addRelayOptions(command: Command): Command {
+export function addRelayOptions(command: Command, withoutToken = defaultToken): Command {
   return command
     .addOption(
       option(
@@ -30,13 +34,7 @@ export function addRelayOptions(command: Command): Command {
         "an HTTP proxy on the way to the relay; by default HTTPS_PROXY, HTTP_PROXY and NO_PROXY decide",
       ),
     )
-    .addOption(
-      option(
-        "--token <token>",
-        "the token that the relay knows; by default the one that login has kept for the relay, or else a " +
-          "random one, for open relays",
-      ),
-    )
+    .addOption(option("--token <token>", `the token that the relay knows; ${withoutToken}`))
     .addOption(
       option("--token-file <path>", "read the token from a file, so that it is not in the process list"),
     );

@@ -3,7 +3,8 @@ import type { TunnelError } from "mcp-tunnel-protocol";
 import { clientVariable } from "../options/flags.js";
 import type { TunnelSettings } from "../options/tunnel-options.js";
 
-const registrationRefused = "the relay refused the registration: ";
+/** What the client's library says before the relay's reason. */
+export const registrationRefused = "the relay refused the registration: ";
 
 /** Reasons for which a token would not help: they are about the name, the number of tunnels or the relay. */
 const otherReasons = ["subdomain '", "this token may have", providerUnavailableReason];
@@ -13,10 +14,18 @@ export function explainRefusal(
   error: TunnelError,
   { token, client }: Pick<TunnelSettings, "token" | "client">,
 ): void {
+  if (error.code === "taken") {
+    error.message += "; ask for another by --subdomain, or take this one with --takeover always";
+  }
   if (error.code !== "refused") return;
   const { relayUrl } = client;
-  if (token.kind === "kept" && /(?:invalid token|token revoked|token expired)$/.test(error.message)) {
-    error.message += `; mcp-tunnel-client login has kept the token for ${relayUrl}, and keeps another if you log in again`;
+  if (/(?:invalid token|token revoked|token expired)$/.test(error.message)) {
+    if (token.kind === "kept") {
+      error.message += `; mcp-tunnel-client login has kept the token for ${relayUrl}, and keeps another if you log in again`;
+    }
+    // A person may have forgotten a variable, which wins over what a login has kept.
+    if (token.kind === "given" && !token.by.startsWith("--"))
+      error.message += `; the token is that of ${token.by}`;
   }
   if (token.kind !== "none" || !error.message.startsWith(registrationRefused)) return;
   const reason = error.message.slice(registrationRefused.length);
