@@ -28,9 +28,11 @@ export function findConfigFile(given: string | undefined): string {
       file: path,
     });
   }
-  throw unusable(`there is no config file: neither ./${fileName} nor ${own}, and --config names none`, {
-    options: ["config"],
-  });
+  throw unusable(
+    `there is no config file: neither ./${fileName} nor ${own}, and --config names none ` +
+      "(mcp-tunnel-client start --help shows one to begin with)",
+    { options: ["config"] },
+  );
 }
 
 /** Why a file may be another user's work. */
