@@ -3,8 +3,8 @@ import { EventEmitter } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-/** The path of each command. */
-const files = {
+/** The URL of each command's file. */
+export const files = {
   "mcp-tunnel": new URL("../bin/mcp-tunnel.js", import.meta.resolve("mcp-tunnel")),
   "mcp-tunnel-client": import.meta.resolve("mcp-tunnel-cli/bin/mcp-tunnel-client.js"),
 };

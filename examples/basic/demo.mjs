@@ -4,7 +4,7 @@
 import { createServer } from "node:net";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Command } from "./command.mjs";
+import { Command, files } from "./command.mjs";
 import { startMcpServer } from "./mcp-server.mjs";
 
 /** The running parts, in the order in which they were started. They are stopped in the opposite order. */
@@ -62,6 +62,7 @@ function explain(port, localPort, mcpUrl, stdioUrl) {
   // npm runs this in the folder of the workspace; the person may be in another folder.
   const here = process.env.INIT_CWD ?? process.cwd();
   const mcpClient = relative(here, fileURLToPath(new URL("mcp-client.mjs", import.meta.url)));
+  const clientFile = relative(here, fileURLToPath(files["mcp-tunnel-client"]));
   const listTools = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list" });
   console.log(`
   Public URL        http://demo.localhost:${port}
@@ -84,6 +85,10 @@ node ${shellWord(mcpClient)} ${stdioUrl}
 
 claude mcp add --transport http demo ${mcpUrl}
 claude mcp add --transport http stdio ${stdioUrl}
+
+  A service of your own, at port 3000, through the same relay:
+
+node ${shellWord(clientFile)} 3000 --relay http://localhost:${port} --subdomain myapp
 
   Both servers are open to everybody who reaches port ${port}, which only programs of
   this machine do. For others the client has a gate, with a key and a login:

@@ -41,7 +41,7 @@ describe.skipIf(missingProgram("curl"))("npm start", () => {
     expect(await paste(curlLine)).toContain('"name":"slow_count"');
 
     // The server over HTTP, and the one on stdio. Node does not resolve names below localhost.
-    const clients = linesWith(demo, "node");
+    const [own = "", ...clients] = linesWith(demo, "node").toReversed();
     expect(clients).toHaveLength(2);
     for (const line of [...clients, ...linesWith(demo, "claude")]) expect(line).not.toContain(".localhost");
     for (const line of clients) {
@@ -51,6 +51,13 @@ describe.skipIf(missingProgram("curl"))("npm start", () => {
       expect(mcp).toContain("progress: 3 of 3");
       expect(mcp).toContain("slow_count: counted to 3");
     }
+
+    // A service of one's own: here the relay itself stands for it.
+    const client = closing(
+      new RunningCommand("sh", ["-c", `exec ${own.replace(" 3000 ", ` ${url.port} `)}`], { cwd: root }),
+    );
+    await client.waitFor("URL", () => client.stdout.find((line) => line.includes("//myapp.localhost:")));
+    expect(await client.close()).toEqual({ code: 0, signal: null });
 
     // One line for each request that went through a tunnel.
     await demo.waitFor("request lines", () => linesWith(demo, "POST /mcp 200")[7]);

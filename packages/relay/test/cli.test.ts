@@ -164,6 +164,14 @@ describe("the command", () => {
     expect(warning["msg"]).toContain("open mode");
   });
 
+  it("says how to run the client on the machine that it is alone for", async () => {
+    const relay = opened(await startRelayCommand());
+    const line = await relay.waitForJson({ msg: "the client, on this machine" });
+    expect(line["command"]).toBe(
+      `mcp-tunnel-client 3000 --relay http://localhost:${relay.port} --subdomain myapp`,
+    );
+  });
+
   it("reads its options from the environment, empty ones aside", async () => {
     const relay = opened(
       await startRelayCommand([], {

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
-import { stackOf } from "mcp-tunnel-shared";
+import { isLocalhost, stackOf } from "mcp-tunnel-shared";
 import { letHeapGrow, LineOutput } from "mcp-tunnel-shared/command";
 import { type AdminServer, createAdminServer } from "../../admin/server.js";
 import { accessLog, combinedLog, jsonLog } from "../../telemetry/access-log.js";
@@ -120,13 +120,21 @@ async function start(
 }
 
 /**
- * The line with which others run the client that this relay hands out, or why it hands out none.
+ * The line with which others run the client that this relay hands out, or why it hands out none. For a relay
+ * that only this machine can name: the line with which a person here runs the client.
  * `exampleUrl`: the public URL of a tunnel `myapp`.
  */
 function tellClientCommand(options: RelayOptions, exampleUrl: string, logger: Logger): void {
   const { clientPackage, trustedProxies = [], tls, authenticator } = options;
   if (clientPackage === undefined) return;
   const relay = relayUrl(exampleUrl);
+  const token = authenticator?.mode === "open" ? "" : " --token TOKEN";
+  // Whoever tries it on one machine has the clone, and no certificate to be told about.
+  if (relay.startsWith("http:") && isLocalhost(new URL(relay).hostname)) {
+    const command = `mcp-tunnel-client 3000 --relay ${relay} --subdomain myapp${token}`;
+    logger.info({ command }, "the client, on this machine");
+    return;
+  }
   if (!relay.startsWith("https:") || (tls === undefined && trustedProxies.length === 0)) {
     const reason =
       "visitors come over plain http, as far as this relay knows: see --tls-cert and --trusted-proxy";
@@ -134,7 +142,6 @@ function tellClientCommand(options: RelayOptions, exampleUrl: string, logger: Lo
     return;
   }
   const { path } = new ClientDownload(clientPackage);
-  const token = authenticator?.mode === "open" ? "" : " --token TOKEN";
   logger.info(
     { command: `npx -y ${relay}${path} 3000 --relay ${relay}${token}` },
     "the client is handed out",
