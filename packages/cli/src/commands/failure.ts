@@ -14,9 +14,12 @@ export function failed(
   renderer: Pick<Renderer, "failed">,
   isFirst = false,
 ): number {
-  // The library names its own option.
-  const [words, ours] = ["ask for one of them as the subdomain", "ask for one of them by --subdomain"];
-  error.message = error.message.replace(words, ours);
+  const { subdomain } = settings.client;
+  // The library names its own option. In a config file the name is also that of the tunnel.
+  error.message = error.message.replace(
+    ": ask for one of them as the subdomain",
+    () => `${subdomain === undefined ? "" : `, and not '${subdomain}'`}: ask for one of them by --subdomain`,
+  );
   explainRefusal(error, settings);
   const hasGivenUp = isFirst && error.isHopeless === true && settings.client.waitForRelay !== true;
   if (hasGivenUp) error.message += "; gave up (--wait-for-relay goes on trying)";
