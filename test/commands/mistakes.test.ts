@@ -257,7 +257,7 @@ const names: Row[] = [
     mistake: "a name that the token does not have",
     args: ({ relay }) => [3000, "--relay", relay, "--token", "many", "--subdomain", "eve"],
     status: 2,
-    says: /the relay allows this token names like 'app-\*', 'other', and not 'eve': ask for one of them by --subdomain/,
+    says: /names like 'app-\*', 'other', and not 'eve': ask for one of them by --subdomain/,
   },
   {
     mistake: "a name that is reserved",

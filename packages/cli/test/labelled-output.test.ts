@@ -78,3 +78,18 @@ it("the line that stays below says which tunnel it is about, once there are seve
   own?.keep(output, undefined);
   expect(kept).toEqual(["Trying again in 3 s", "web: Trying again in 2 s", undefined]);
 });
+
+it("of several tunnels each says that nothing listens, since one alone has the line below", () => {
+  const kept: (string | undefined)[] = [];
+  const plain = {
+    ...screenOf(80),
+    screen: { keep: (_owner: object, text: string | undefined) => kept.push(text), copy() {} },
+  };
+  const labels = new Labels();
+  for (const names of [["web"], ["web", "api"]]) {
+    labels.names = names;
+    new HumanRenderer(new LabelledOutput(plain, labels, "web"), "http://localhost:3000").listening("nothing");
+  }
+  expect(kept).toEqual(["warning: nothing", "web: warning: nothing"]);
+  expect(plain.lines).toEqual(["web warning: nothing"]);
+});

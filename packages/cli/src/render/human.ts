@@ -163,10 +163,12 @@ export class HumanRenderer implements Renderer {
   }
 
   listening(message: string | undefined): void {
-    const { screen } = this.#output;
+    const { screen, label } = this.#output;
     // At a terminal the warning stays in view as long as it is true.
-    if (screen !== undefined) screen.keep(this, message === undefined ? undefined : `warning: ${message}`);
-    else if (message !== undefined) this.warn("nothing_listens", message);
+    screen?.keep(this, message === undefined ? undefined : `warning: ${message}`);
+    // Only one of several tunnels is in view there.
+    const isSeen = screen !== undefined && label === undefined;
+    if (message !== undefined && !isSeen) this.warn("nothing_listens", message);
   }
 
   foundMcp({ path, hasProof }: FoundMcp): void {
