@@ -1,4 +1,5 @@
-import { chmodSync, mkdirSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chmodSync, lchownSync, mkdirSync, symlinkSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it, vi } from "vitest";
@@ -20,13 +21,13 @@ beforeEach(() => {
 });
 
 function tunnelsOf(text: string): ReadonlyMap<string, NamedTunnel> {
-  return readTunnelsFile(folder.write("tunnels.yaml", text)).tunnels;
+  return readTunnelsFile(findConfigFile(folder.write("tunnels.yaml", text))).tunnels;
 }
 
 /** The mistakes in a file, as the command tells them. */
 async function mistakes(text: string): Promise<string[]> {
   const path = folder.write("tunnels.yaml", text);
-  const message = await readChecked(path).then(
+  const message = await readChecked(findConfigFile(path)).then(
     () => "",
     (error: unknown) => (error as Error).message,
   );
@@ -246,8 +247,8 @@ describe.skipIf(onWindows)("a config file is looked for", () => {
     const own = join(home, "mcp-tunnel-client.yaml");
     expect(() => findConfigFile(undefined)).toThrow(`neither ./mcp-tunnel-client.yaml nor ${own}`);
     folder.write("xdg/mcp-tunnel/mcp-tunnel-client.yaml", "");
-    expect(findConfigFile(undefined)).toBe(own);
-    expect(findConfigFile("given.yaml")).toBe("given.yaml");
+    expect(findConfigFile(undefined).path).toBe(own);
+    expect(findConfigFile("given.yaml").path).toBe("given.yaml");
     expect(() => findConfigFile("")).toThrow("--config names no file");
   });
 
@@ -258,9 +259,53 @@ describe.skipIf(onWindows)("a config file is looked for", () => {
   it("and is of no use if every user could have written it", () => {
     const own = folder.write("xdg/mcp-tunnel/mcp-tunnel-client.yaml", "");
     chmodSync(own, 0o666);
-    expect(() => findConfigFile(undefined)).toThrow(
+    const file = findConfigFile(undefined);
+    expect(() => readTunnelsFile(file)).toThrow(
       `${own} may start commands, and every user may write to it. If you trust it, name it: --config ${own}`,
     );
-    expect(findConfigFile(own)).toBe(own);
+    expect(readTunnelsFile(findConfigFile(own)).tunnels.size).toBe(0);
+    chmodSync(own, 0o600);
+    expect(readTunnelsFile(file).tunnels.size).toBe(0);
+  });
+
+  /** The attack goes on: a file that was good at the start is exchanged before it is read again. */
+  it("and each time that it is read, it is looked at who could have written it", () => {
+    const own = folder.write("xdg/mcp-tunnel/mcp-tunnel-client.yaml", "");
+    const file = findConfigFile(undefined);
+    expect(readTunnelsFile(file).tunnels.size).toBe(0);
+    chmodSync(own, 0o606);
+    expect(() => readTunnelsFile(file)).toThrow("every user may write to it");
+  });
+
+  it.runIf(process.getuid?.() === 0)("and a link to it has to be the user's own, too", () => {
+    const good = folder.write("good.yaml", "");
+    const link = join(home, "mcp-tunnel-client.yaml");
+    symlinkSync(good, link);
+    const file = findConfigFile(undefined);
+    expect(readTunnelsFile(file).tunnels.size).toBe(0);
+    lchownSync(link, 65_534, 65_534);
+    expect(() => readTunnelsFile(file)).toThrow(`${link} may start commands, and it belongs to another user`);
+  });
+});
+
+describe.skipIf(process.platform === "win32")("a pipe in the place of a file", () => {
+  /** Nobody writes to it, and whoever opened it as a file would wait for ever, and its tunnels with him. */
+  function pipe(name: string): string {
+    const path = join(folder.path, name);
+    execFileSync("mkfifo", [path]);
+    return path;
+  }
+
+  it("is not read as the config file", () => {
+    const path = pipe("tunnels.yaml");
+    expect(() => readTunnelsFile(findConfigFile(path))).toThrow(
+      "cannot read the config file: it is not a regular file",
+    );
+  });
+
+  it("is not read as a file that the config file names", async () => {
+    const path = pipe("token");
+    const text = "tunnels:\n  web:\n    local: 3000\n    relay: relay.test\n    token-file: token\n";
+    expect(await mistakes(text)).toEqual([`5: web: token-file: ${path} is not a regular file`]);
   });
 });

@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
+import type { Stats } from "node:fs";
 import { open, stat } from "node:fs/promises";
 
 /** How long the file system may take before a file counts as unavailable, in milliseconds. */
@@ -21,11 +22,16 @@ export async function readRegularFile(path: string): Promise<string> {
   }
 }
 
-/** The same, synchronously, for files that are read before the relay listens. */
-export function readRegularFileSync(path: string): string {
+/**
+ * The same, synchronously: for files that are read before the relay listens, and for those of the user.
+ * `check` is told what was opened, and throws if it must not be read.
+ */
+export function readRegularFileSync(path: string, check: (stats: Stats) => void = () => {}): string {
   const file = openSync(path, openFlags);
   try {
-    if (!fstatSync(file).isFile()) throw notRegular();
+    const stats = fstatSync(file);
+    if (!stats.isFile()) throw notRegular();
+    check(stats);
     return readFileSync(file, "utf8");
   } finally {
     closeSync(file);

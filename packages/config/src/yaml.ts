@@ -117,15 +117,20 @@ function entriesOf(map: YAMLMap): { name: string; key: Node | null; value: Node 
 }
 
 /**
- * Reads the file at `path`, whose text is YAML.
+ * Reads the file at `path`, whose text is YAML. `readText` gives its text. By default the file may be a pipe
+ * too, which is waited for.
  * @throws TunnelError `invalid_option` with the lines of all mistakes in it; `unavailable` when it cannot be
- * read.
+ * read; those of `readText`.
  */
-export function readYamlFile(path: string): YamlFile {
+export function readYamlFile(
+  path: string,
+  readText: (path: string) => string = (one) => readFileSync(one, "utf8"),
+): YamlFile {
   let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    text = readText(path);
   } catch (error) {
+    if (error instanceof TunnelError) throw error;
     throw new TunnelError("unavailable", `cannot read the config file: ${messageOf(error)}`, {
       cause: error,
       file: path,

@@ -34,11 +34,11 @@ function buildConfig(output: Output): Command {
     .argument("[file]")
     .addOption(configOption())
     .action(async (file: string | undefined, flags: { config?: string }) => {
-      const path = findConfigFile(file ?? flags.config);
+      const config = findConfigFile(file ?? flags.config);
       // It loads the client.
       const { readChecked } = await import("../tunnel/check.js");
-      const tunnels = await readChecked(path);
-      output.out(printable(`${path}: ok (${[...tunnels.keys()].join(", ")})`));
+      const tunnels = await readChecked(config);
+      output.out(printable(`${config.path}: ok (${[...tunnels.keys()].join(", ")})`));
     });
   return program;
 }

@@ -145,12 +145,12 @@ function readSettings(command: Command, serverCommand: SplitArguments["command"]
 /** @throws TunnelError `invalid_option` for mistakes in the file, or `unavailable` if it cannot be read. */
 async function readNamed(command: Command): Promise<DoctorSettings> {
   const { readChecked } = await import("../tunnel/check.js");
-  const path = findConfigFile(command.opts<{ config?: string }>().config);
-  const tunnels = await readChecked(path);
+  const file = findConfigFile(command.opts<{ config?: string }>().config);
+  const tunnels = await readChecked(file);
   const [name = ""] = command.args;
   const tunnel = tunnels.get(name)?.settings;
   if (tunnel === undefined) {
-    throw unusable(`${path} has no tunnel '${name}'; it has ${[...tunnels.keys()].join(", ")}`);
+    throw unusable(`${file.path} has no tunnel '${name}'; it has ${[...tunnels.keys()].join(", ")}`);
   }
   return { relay: tunnel.client, tunnel, ...readDoctorOptions(command) };
 }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { FileWatch } from "mcp-tunnel-config";
 import { TunnelError } from "mcp-tunnel-protocol";
+import type { ConfigFile } from "../config/find.js";
 import type { NamedTunnel } from "../config/tunnels-file.js";
 import { readChecked } from "../tunnel/check.js";
 import type { Changes, FleetScreen } from "../render/fleet-screen.js";
@@ -9,7 +10,7 @@ type Tunnels = ReadonlyMap<string, NamedTunnel>;
 
 /** Reads the config file again when it changes, and when it is told to. */
 export class Reloads {
-  readonly #path: string;
+  readonly #file: ConfigFile;
   readonly #change: (tunnels: Tunnels) => Promise<Changes>;
   readonly #screen: FleetScreen;
   readonly #watch: FileWatch;
@@ -18,11 +19,11 @@ export class Reloads {
   /** The mistakes that were told. They are not told each time that the file is tried again. */
   #told: string | undefined;
 
-  constructor(path: string, change: (tunnels: Tunnels) => Promise<Changes>, screen: FleetScreen) {
-    this.#path = path;
+  constructor(file: ConfigFile, change: (tunnels: Tunnels) => Promise<Changes>, screen: FleetScreen) {
+    this.#file = file;
     this.#change = change;
     this.#screen = screen;
-    this.#watch = new FileWatch([path], () => this.#reload(false));
+    this.#watch = new FileWatch([file.path], () => this.#reload(false));
   }
 
   /** Starts the tunnels of the file, and watches it from then on. */
@@ -49,7 +50,7 @@ export class Reloads {
   async #reload(isAsked: boolean): Promise<boolean> {
     let tunnels: Tunnels;
     try {
-      tunnels = await readChecked(this.#path);
+      tunnels = await readChecked(this.#file);
     } catch (error) {
       if (!(error instanceof TunnelError)) throw error;
       if (error.message !== this.#told) this.#screen.notReloaded(error.message);
@@ -60,7 +61,7 @@ export class Reloads {
     // An editor has written what was there, or a comment.
     if (!isAsked && isDeepStrictEqual(tunnels, this.#current)) return true;
     this.#current = tunnels;
-    this.#screen.reloaded(this.#path, await this.#change(tunnels));
+    this.#screen.reloaded(this.#file.path, await this.#change(tunnels));
     return true;
   }
 }

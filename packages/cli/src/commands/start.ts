@@ -29,12 +29,13 @@ export const start: CliCommand = { build: buildStart, run };
  */
 async function run(args: readonly string[], output: CommandOutput): Promise<number> {
   const { names, config, waitForRelay, json, inspect } = parseStart(args);
-  const path = findConfigFile(config);
+  const file = findConfigFile(config);
+  const { path } = file;
   // The client is loaded when it is needed: most mistakes show before.
   const { Fleet } = await import("../tunnel/fleet.js");
   const { readChecked } = await import("../tunnel/check.js");
   const { Reloads } = await import("./reloads.js");
-  const first = await readChecked(path);
+  const first = await readChecked(file);
   const unknown = names?.find((name) => !first.has(name));
   if (unknown !== undefined) {
     throw unusable(`${path} has no tunnel '${unknown}'; it has ${[...first.keys()].join(", ")}`);
@@ -57,16 +58,16 @@ async function run(args: readonly string[], output: CommandOutput): Promise<numb
     },
     failed,
   });
-  const change = (file: ReadonlyMap<string, NamedTunnel>): Promise<Changes> => {
+  const change = (tunnels: ReadonlyMap<string, NamedTunnel>): Promise<Changes> => {
     const chosen = new Map(
-      [...file]
+      [...tunnels]
         .filter(([name]) => names === undefined || names.includes(name))
         .map(([name, tunnel]) => [name, waitForRelay ? waiting(tunnel) : tunnel]),
     );
     labels.names = chosen.keys();
     return fleet.change(chosen);
   };
-  const reloads = new Reloads(path, change, screen);
+  const reloads = new Reloads(file, change, screen);
   const begin = (): void => {
     screen.starting(path, names ?? [...first.keys()]);
     void reloads.begin(first);

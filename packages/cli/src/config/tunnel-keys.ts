@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve, sep } from "node:path";
 import { Command, Option } from "commander";
@@ -95,6 +96,9 @@ export function tunnelSettings(name: string, own: Values, defaults: Values, fold
       command.setOptionValueWithSource(option.attributeName(), given, source);
     }
   }
+  for (const option of command.options) {
+    if (paths.includes(option.name())) checkRegular(option, command.getOptionValue(option.attributeName()));
+  }
   const { local, command: words, mcpConfig } = command.opts<Served>();
   if ([local, words, mcpConfig].filter((served) => served !== undefined).length !== 1) {
     throw unusable("a tunnel has one of the keys local, command and mcp-config", {
@@ -120,6 +124,17 @@ interface Served {
   readonly local?: LocalService;
   readonly command?: readonly string[];
   readonly mcpConfig?: string;
+}
+
+/**
+ * Refuses a pipe or a device for a file. Files are read again when the config file changes, and a pipe would
+ * then stop all tunnels until somebody writes to it.
+ * @throws TunnelError `invalid_option`. A file that is not there is told where it is read.
+ */
+function checkRegular(option: Option, path: string | undefined): void {
+  if (path === undefined || statSync(path, { throwIfNoEntry: false })?.isFile() !== false) return;
+  const name = option.name();
+  throw unusable(`${name}: ${path} is not a regular file`, { options: [name], file: path });
 }
 
 /** No shell stands between the file and the command to know what `~` is. On Windows paths have either slash. */

@@ -5,6 +5,7 @@ import type { Problem, YamlFile } from "mcp-tunnel-config";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { checkSubdomain, registerUrl } from "mcp-tunnel-client/options";
 import type { TunnelSettings } from "../options/tunnel-options.js";
+import type { ConfigFile } from "./find.js";
 import { defaultRules, tunnelRules, tunnelSettings } from "./tunnel-keys.js";
 import type { Values } from "./tunnel-keys.js";
 
@@ -29,8 +30,8 @@ export interface TunnelsFile {
  * Reads a config file, and the files that it names.
  * @throws TunnelError `invalid_option` if it is no YAML, `unavailable` when it cannot be read.
  */
-export function readTunnelsFile(path: string): TunnelsFile {
-  const file = readYamlFile(path);
+export function readTunnelsFile({ path, readText }: ConfigFile): TunnelsFile {
+  const file = readYamlFile(path, readText);
   const problems = keyProblems(file);
   const defaults = readOptionMap(file, ["defaults"], defaultRules);
   problems.push(...defaults.problems);

@@ -2,19 +2,20 @@ import { createService, TunnelClient } from "mcp-tunnel-client";
 import { mistakesIn } from "mcp-tunnel-config";
 import type { Problem } from "mcp-tunnel-config";
 import { TunnelError } from "mcp-tunnel-protocol";
+import type { ConfigFile } from "../config/find.js";
 import { readTunnelsFile } from "../config/tunnels-file.js";
 import type { TunnelsFile } from "../config/tunnels-file.js";
 import type { TunnelSettings } from "../options/tunnel-options.js";
 
 /**
- * The tunnels of the config file at `path`, by name.
+ * The tunnels of a config file, by name.
  * @throws TunnelError `invalid_option` with the lines of all mistakes; `unavailable` when the file cannot be
  * read.
  */
-export async function readChecked(path: string): Promise<TunnelsFile["tunnels"]> {
-  const file = readTunnelsFile(path);
+export async function readChecked(config: ConfigFile): Promise<TunnelsFile["tunnels"]> {
+  const file = readTunnelsFile(config);
   const problems = [...file.problems, ...(await checkTunnels(file))];
-  if (problems.length > 0) throw mistakesIn(path, problems);
+  if (problems.length > 0) throw mistakesIn(config.path, problems);
   return file.tunnels;
 }
 
