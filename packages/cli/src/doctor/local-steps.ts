@@ -133,7 +133,7 @@ async function listeningAt(
 }
 
 async function answerFinding(it: Case, url: URL, signal: AbortSignal): Promise<Finding> {
-  const question = { method: "GET", path: "/", isEnough: () => true };
+  const question = { method: "GET", path: "/", enough: () => true };
   try {
     const { status } = await serviceAsk(it)(question, signal);
     return ok(`GET / answers ${status}`);
@@ -207,7 +207,7 @@ async function isServer(ask: Ask, path: string, signal: AbortSignal): Promise<bo
 /** Revision 2024-11-05 had its stream at a path of its own, often this one. */
 async function isOldStream(ask: Ask, path: string, signal: AbortSignal): Promise<boolean> {
   const headers = { accept: "text/event-stream" };
-  const answer = await ask({ method: "GET", path, headers, isEnough: () => true }, signal);
+  const answer = await ask({ method: "GET", path, headers, enough: () => true }, signal);
   return answer.status === 200 && isEventStream(answer);
 }
 

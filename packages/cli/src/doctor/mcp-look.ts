@@ -18,7 +18,7 @@ export async function lookAtMcp(ask: Ask, path: string, signal: AbortSignal): Pr
   if (server === undefined) return { greeting };
   try {
     const accepting = { accept: "text/event-stream", ...server.headers };
-    const get = await ask({ method: "GET", path, headers: accepting, isEnough: () => true }, signal);
+    const get = await ask({ method: "GET", path, headers: accepting, enough: () => true }, signal);
     const tools = await countTools(ask, path, server, signal);
     return {
       greeting,

@@ -1,8 +1,9 @@
+import { StringDecoder } from "node:string_decoder";
 import { createParser } from "eventsource-parser";
 import { isEventStreamType } from "mcp-tunnel-protocol";
 import { isObject } from "mcp-tunnel-shared";
 import type { JsonObject } from "mcp-tunnel-shared";
-import type { Answer, Ask, Question } from "./question.js";
+import type { Answer, AnswerHead, Ask, PieceJudge, Question } from "./question.js";
 import { version } from "../version.js";
 
 /** The latest revision of MCP with sessions. */
@@ -111,7 +112,7 @@ function post(path: string, message: object, headers: Readonly<Record<string, st
     },
     body: Buffer.from(JSON.stringify({ jsonrpc: "2.0", ...message })),
     // Some servers leave the stream open in which they have answered.
-    isEnough: (answer) => isEventStream(answer) && messageOf(answer) !== undefined,
+    enough: (head) => isEventStream(head) && answerJudge(),
   };
 }
 
@@ -143,7 +144,7 @@ function titleOf(result: JsonObject, revision: string): string {
   return `${name === "" ? "a server without a name" : `'${name}'`}, revision ${revision.slice(0, 20)}`;
 }
 
-export function isEventStream({ headers }: Answer): boolean {
+export function isEventStream({ headers }: AnswerHead): boolean {
   return isEventStreamType(headers["content-type"] ?? "");
 }
 
@@ -161,9 +162,33 @@ function errorOf(answer: Answer): JsonObject | undefined {
 function messageOf(answer: Answer): JsonObject | undefined {
   const text = answer.body.toString();
   const texts = isEventStream(answer) ? eventsOf(text) : [text];
-  return texts
-    .map(parsed)
-    .find((message) => message !== undefined && ("result" in message || "error" in message));
+  return texts.map(parsed).find((message) => message !== undefined && isAnswer(message));
+}
+
+function isAnswer(message: JsonObject): boolean {
+  return "result" in message || "error" in message;
+}
+
+/** Says when a JSON-RPC answer has come in an event stream. */
+function answerJudge(): PieceJudge {
+  let hasAnswer = false;
+  const parser = createParser({
+    onEvent({ data }) {
+      const message = parsed(data);
+      hasAnswer ||= message !== undefined && isAnswer(message);
+    },
+  });
+  const decoder = new StringDecoder("utf8");
+  // The parser looks at the whole of a line that is not complete again with each piece of it.
+  let texts: string[] = [];
+  return (piece) => {
+    texts.push(decoder.write(piece));
+    if (piece.includes("\n") || piece.includes("\r")) {
+      parser.feed(texts.join(""));
+      texts = [];
+    }
+    return hasAnswer;
+  };
 }
 
 function eventsOf(text: string): string[] {

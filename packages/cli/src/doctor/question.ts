@@ -6,17 +6,26 @@ export interface Question {
   /** Default: none but what the way of asking needs. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Buffer;
-  /** Reading ends when this is true of the body so far. It is asked first when the head is there. */
-  readonly isEnough?: (answer: Answer) => boolean;
+  /** Whether the head is enough, or how the end of reading is found. Default: all of the body is read. */
+  readonly enough?: (head: AnswerHead) => boolean | PieceJudge;
   /** How much of the body is kept, in bytes. Default {@link maxAnswerBytes}. */
   readonly maxBytes?: number;
 }
 
-/** An answer to a {@link Question}. All of it is a stranger's. */
-export interface Answer {
+/**
+ * Whether there is enough of the body with this piece of it. It is asked of each piece alone: a stranger may
+ * send a mebibyte in pieces of one byte, and to look at all that came before would take minutes.
+ */
+export type PieceJudge = (piece: Buffer) => boolean;
+
+export interface AnswerHead {
   readonly status: number;
   /** Several fields of one name are joined by commas. The names are in lower case. */
   readonly headers: Readonly<Record<string, string>>;
+}
+
+/** An answer to a {@link Question}. All of it is a stranger's. */
+export interface Answer extends AnswerHead {
   readonly body: Buffer;
 }
 
@@ -31,16 +40,20 @@ export class AnswerReader {
   readonly #question: Question;
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
-  #head: Omit<Answer, "body"> | undefined;
+  #head: AnswerHead | undefined;
+  #judge: PieceJudge | undefined;
 
   constructor(question: Question) {
     this.#question = question;
   }
 
   /** Takes the head. True if that is enough. */
-  begin(head: Omit<Answer, "body">): boolean {
+  begin(head: AnswerHead): boolean {
     this.#head = head;
-    return this.#isEnough();
+    const enough = this.#question.enough?.(head) ?? false;
+    if (typeof enough === "boolean") return enough;
+    this.#judge = enough;
+    return false;
   }
 
   /** Takes a piece of the body, which it copies. True if no more is wanted. */
@@ -49,18 +62,12 @@ export class AnswerReader {
     const kept = Buffer.from(chunk.subarray(0, maxBytes - this.#bytes));
     this.#bytes += kept.length;
     this.#chunks.push(kept);
-    return this.#bytes >= maxBytes || this.#isEnough();
+    return this.#bytes >= maxBytes || this.#judge?.(kept) === true;
   }
 
   /** What came so far; undefined before the head. */
   get answer(): Answer | undefined {
     return this.#head === undefined ? undefined : { ...this.#head, body: Buffer.concat(this.#chunks) };
-  }
-
-  #isEnough(): boolean {
-    const { isEnough } = this.#question;
-    // Without a question of its own nobody needs the body in one piece before it is complete.
-    return isEnough !== undefined && this.answer !== undefined && isEnough(this.answer);
   }
 }
 

@@ -130,7 +130,7 @@ async function askPlainly(it: Case, signal: AbortSignal): Promise<PlainAnswer | 
   try {
     const path = it.relayPath(registrationPath);
     const { status, headers } = await askAt(it.relayUrl, it.way)(
-      { method: "GET", path, isEnough: () => true },
+      { method: "GET", path, enough: () => true },
       signal,
     );
     const relay = Date.parse(headers["date"] ?? "");

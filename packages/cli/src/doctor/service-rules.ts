@@ -71,8 +71,8 @@ async function ruleFinding(
 ): Promise<Finding> {
   const initialize = initializeQuestion(it.settings.mcpPath);
   const questions: Question[] = [
-    { method: "GET", path: "/", headers, isEnough: () => true },
-    { ...initialize, headers: { ...initialize.headers, ...headers }, isEnough: () => true },
+    { method: "GET", path: "/", headers, enough: () => true },
+    { ...initialize, headers: { ...initialize.headers, ...headers }, enough: () => true },
   ];
   const others: string[] = [];
   for (const question of questions) {
