@@ -143,6 +143,9 @@ async function unlessProxied(it: Case, look: (target: NetworkTarget) => Promise<
     : ok(`left to the proxy ${way.proxy.origin}`);
 }
 
+/** Who connects to the unspecified address is connected to this machine, by Linux and macOS. */
+const unspecified = /^\[?(?:0\.0\.0\.0|::|::ffff:(?:0\.0\.0\.0|0:0))\]?$/;
+
 /**
  * The relay has chosen the name. If it leads to this machine, and the relay is elsewhere, nothing is asked
  * there: a relay must not have the doctor ask a service that listens here alone.
@@ -151,7 +154,7 @@ export async function publicAddressFinding(it: Case, target: NetworkTarget): Pro
   const { host } = placeOf(target.url);
   const isHere = async (url: URL): Promise<boolean> => {
     const addresses = await it.way.addressesOf(placeOf(url).host);
-    return addresses.some(({ address }) => isLoopbackAddress(address));
+    return addresses.some(({ address }) => isLoopbackAddress(address) || unspecified.test(address));
   };
   const finding = await addressFinding(target);
   if (finding.verdict !== "ok" || !(await isHere(target.url)) || (await isHere(it.relayUrl))) return finding;
