@@ -6,6 +6,7 @@ import {
   type IncomingHttpHeaders,
   type IncomingHttpStatusHeader,
   type OutgoingHttpHeaders,
+  type Settings,
 } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
@@ -114,8 +115,8 @@ export class Http2Visitor {
     session.on("error", () => {});
   }
 
-  static async connect(port: number): Promise<Http2Visitor> {
-    const session = connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
+  static async connect(port: number, settings: Settings = {}): Promise<Http2Visitor> {
+    const session = connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false, settings });
     const visitor = new Http2Visitor(session);
     await once(session, "remoteSettings");
     return visitor;

@@ -1,6 +1,8 @@
 import { expect, it } from "vitest";
+import { createAuthority, createFolder } from "../../../test/support/certificates.js";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { expectNoLeaks } from "../../../test/support/leaks.js";
+import { Http2Visitor } from "./http2-support.js";
 import { RawVisitor, startRelay } from "./support.js";
 
 const closing = closingAfterEach();
@@ -41,4 +43,17 @@ it("ends with its visitor, and keeps only so many", async () => {
     expect(await relay.record(33)).toMatchObject({ outcome: "cancelled" });
     await relay.close();
   });
+});
+
+/** The attack: visitors who take nothing keep all the places there are, as long as they like. */
+it("cuts visitors over HTTP/2 who take no event", async () => {
+  const folder = closing(createFolder());
+  const pair = await (await createAuthority()).issue(["localhost", "127.0.0.1"]);
+  const files = [{ cert: folder.write("cert.pem", pair.cert), key: folder.write("key.pem", pair.key) }];
+  const relay = closing(await startRelay({ tls: { files }, writeTimeoutMs: 200 }));
+  const visitor = closing(await Http2Visitor.connect(relay.port, { initialWindowSize: 0 }));
+  const exchange = visitor.request({ ":path": "/_tunnel/stream", ":authority": "localhost" });
+  expect(await exchange.head).toMatchObject({ ":status": 200 });
+  expect(await exchange.closed).toMatchObject({ ended: false });
+  expect(await relay.record(1)).toMatchObject({ outcome: "cancelled" });
 });

@@ -1,4 +1,5 @@
 import type { VisitorResponse } from "../message.js";
+import { watchTaken } from "./respond.js";
 
 /**
  * Where the relay sends a few events with pauses between them, at the domain itself. `mcp-tunnel doctor`
@@ -24,12 +25,12 @@ export class StreamProbes {
   }
 
   /**
-   * Answers with the events. `guard` runs what comes later. `ended` gets the bytes of the body, and whether
-   * the visitor got all of it.
+   * Answers with the events. `taker` runs what comes later, and says how long the visitor may take nothing.
+   * `ended` gets the bytes of the body, and whether the visitor got all of it.
    */
   answer(
     res: VisitorResponse,
-    guard: (action: () => void) => void,
+    taker: Parameters<typeof watchTaken>[1],
     ended: (bytes: number, isWhole: boolean) => void,
   ): void {
     this.#open += 1;
@@ -43,15 +44,16 @@ export class StreamProbes {
       if (sent === probeEvents) {
         clearInterval(timer);
         res.end(event);
+        watchTaken(res, taker);
       } else res.write(event);
     };
-    const timer = setInterval(() => guard(send), probePauseMs);
+    const timer = setInterval(() => taker.guard(send), probePauseMs);
     res.watchClose(() => {
       if (isOver) return;
       isOver = true;
       clearInterval(timer);
       this.#open -= 1;
-      ended(bytes, sent === probeEvents);
+      ended(bytes, res.isWhole);
     });
     res.writeHead(200, ["Content-Type", "text/event-stream", "Cache-Control", "no-store"]);
     send();

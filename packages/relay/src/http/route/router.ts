@@ -180,8 +180,9 @@ export class Router {
     // Nobody wants the body. Unread it would hold up the connection while an earlier answer is owed, and the
     // visitor could leave unnoticed.
     if (body.isPresent) req.resume();
+    const taker = { writeTimeoutMs: this.#context.options.writeTimeoutMs, guard: this.#guardOf(res) };
     if (path === streamProbePath && visit.method === "GET" && this.#probes.hasRoom) {
-      this.#probes.answer(res, this.#guardOf(res), (bytes, isWhole) => {
+      this.#probes.answer(res, taker, (bytes, isWhole) => {
         const outcome = isWhole ? "completed" : "cancelled";
         reportVisit(this.#context, visit, { outcome, status: 200, bytes }, false);
       });
@@ -195,10 +196,10 @@ export class Router {
       this.#give(visit, answer);
       return;
     }
-    const { requireVisitorAuth, writeTimeoutMs } = options;
+    const { requireVisitorAuth } = options;
     const client = visit.scheme === "https" ? download : undefined;
     const { status, bytes } = landing(req, res, path, { exampleUrl, requireVisitorAuth, client });
-    watchTaken(res, { writeTimeoutMs, guard: this.#guardOf(res) });
+    watchTaken(res, taker);
     reportVisit(this.#context, visit, { outcome: "completed", status, bytes }, false);
   }
 
