@@ -1,4 +1,7 @@
+import { EventEmitter, once } from "node:events";
 import { request as sendRequest } from "node:http";
+import { createRelay } from "mcp-tunnel";
+import type { Authenticator } from "mcp-tunnel";
 import { startTunnelClient } from "mcp-tunnel-client";
 import { describe, expect, it } from "vitest";
 import { closingAfterEach } from "../support/cleanup.js";
@@ -8,6 +11,7 @@ import { missingProgram } from "../support/requires.js";
 import { startNginx } from "../security/support/nginx.js";
 import { Case } from "../../packages/cli/src/doctor/case.js";
 import type { DoctorSettings } from "../../packages/cli/src/doctor/case.js";
+import { Doctor } from "../../packages/cli/src/doctor/doctor.js";
 import { publicAddressFinding } from "../../packages/cli/src/doctor/public-steps.js";
 import { examine, mcpListener, settingsFor, startRelay, startService } from "./world.js";
 import type { Examined } from "./world.js";
@@ -97,6 +101,32 @@ describe("the public URL", () => {
       const found = await examine(settings);
       expect(found.ids("failed"), found.said).toEqual([]);
     });
+  });
+
+  it("is not left behind by a doctor who is ended while the relay gives it", async () => {
+    const asks = new EventEmitter();
+    const registers = once(asks, "2");
+    let asked = 0;
+    const authenticator: Authenticator = {
+      mode: "static",
+      // The first to ask is the check.
+      async authenticate() {
+        asked += 1;
+        asks.emit(String(asked));
+        if (asked === 2) await once(asks, "decided");
+        return { allowed: ["*"] };
+      },
+    };
+    const relay = createRelay({ domain: "localhost", host: "127.0.0.1", port: 0, authenticator });
+    const { port } = await relay.listen();
+    closing({ close: () => relay.close(0) });
+    const doctor = new Doctor(settingsFor(`http://127.0.0.1:${port}`));
+    const run = doctor.run({ onStep: () => {}, onWaiting: () => {} });
+    await registers;
+    await doctor.close();
+    asks.emit("decided");
+    await run;
+    await expect.poll(() => relay.tunnels()).toEqual([]);
   });
 
   it("is closed to others while the doctor looks", async () => {

@@ -57,7 +57,11 @@ export class Case {
   publicUrl: URL | undefined;
   /** A client has the name. The doctor opens no tunnel of its own, and visits that client's. */
   isInUse = false;
-  /** The doctor's own tunnel, while it is open. */
+  /** Aborted when the doctor is closed. */
+  readonly closing = new AbortController();
+  /** The doctor's own tunnel, from when it is asked for. */
+  opening: Promise<Trial> | undefined;
+  /** The same, once it is open. */
   trial: Trial | undefined;
   /** What becomes of connections that stay silent. */
   idle: IdleWatch | undefined;

@@ -55,8 +55,12 @@ export class Doctor {
 
   /** Closes the tunnel, and ends what was started. */
   async close(): Promise<void> {
-    this.#case.idle?.close();
-    await this.#case.trial?.close();
-    await this.#case.service?.close();
+    const { idle, closing, opening, service } = this.#case;
+    idle?.close();
+    closing.abort();
+    // It may be asked for now, or may just have been given.
+    const trial = await opening?.catch(() => undefined);
+    await trial?.close();
+    await service?.close();
   }
 }

@@ -29,7 +29,7 @@ export function publicExaminations(it: Case, onWaiting: (leftMs: number) => void
       title: "tunnel",
       needs: ["name"],
       limitMs: 25_000,
-      examine: () => tunnelFinding(it),
+      examine: (signal) => tunnelFinding(it, signal),
     },
     {
       id: "public-dns",
@@ -117,13 +117,15 @@ function mcpExaminations(it: Case, path: string, index: number): Examination[] {
   ];
 }
 
-async function tunnelFinding(it: Case): Promise<Finding> {
+async function tunnelFinding(it: Case, signal: AbortSignal): Promise<Finding> {
   if (it.checked?.inUse === true) {
     it.isInUse = true;
     return skipped("a client has the name: it stays as it is, and is visited as it is");
   }
   try {
-    it.trial = await Trial.open({ ...it.settings.relay, token: it.token }, it.service);
+    const isOver = AbortSignal.any([signal, it.closing.signal]);
+    it.opening = Trial.open({ ...it.settings.relay, token: it.token }, it.service, isOver);
+    it.trial = await it.opening;
   } catch (error) {
     if (!(error instanceof TunnelError) || error.code !== "taken") throw error;
     it.isInUse = true;

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { createService, pickOnly, startTunnelClient } from "mcp-tunnel-client";
+import { createService, pickOnly, TunnelClient } from "mcp-tunnel-client";
 import type { ConnectedTunnelClient, Service, TunnelClientOptions } from "mcp-tunnel-client";
 import { createGate } from "mcp-tunnel-gate";
 import { gated } from "mcp-tunnel-gate/service";
@@ -17,7 +17,8 @@ export class Trial {
   readonly keyHeaders: Readonly<Record<string, string>>;
 
   /**
-   * `service`: the user's, which stays open when the trial is closed.
+   * `service`: the user's, which stays open when the trial is closed. `signal` gives the trial up while it is
+   * being opened: a relay that has heard of it is told so, and keeps the name for nobody.
    * @throws TunnelError `taken` if another client has the name, and the others of `startTunnelClient`.
    */
   static async open(
@@ -28,12 +29,13 @@ export class Trial {
       subdomain,
     }: Pick<TunnelClientOptions, "relayUrl" | "proxyUrl" | "token" | "subdomain">,
     service: Service | undefined,
+    signal: AbortSignal,
   ): Promise<Trial> {
     const key = randomBytes(24).toString("base64url");
     const gate = await createGate({ bearer: { keys: [{ name: "doctor", key }] } });
     const guarded = gated(service === undefined ? nothing() : lent(service), gate);
     const probes = new Probes();
-    const client = await startTunnelClient({
+    const client = new TunnelClient({
       // A client's other options are not the trial's.
       relayUrl,
       ...(proxyUrl === undefined ? {} : { proxyUrl }),
@@ -44,7 +46,15 @@ export class Trial {
       service: beside(probes, guarded),
       pick: pickAny,
     });
-    return new Trial(client, probes, key);
+    const giveUp = (): void => void client.close();
+    signal.addEventListener("abort", giveUp, { once: true });
+    if (signal.aborted) giveUp();
+    try {
+      await client.start();
+    } finally {
+      signal.removeEventListener("abort", giveUp);
+    }
+    return new Trial(client as ConnectedTunnelClient, probes, key);
   }
 
   constructor(client: ConnectedTunnelClient, probes: Probes, key: string) {
