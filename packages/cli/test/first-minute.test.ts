@@ -161,14 +161,24 @@ function decoded(lines: readonly string[]): string {
 
 describe("sharing the URL", () => {
   it("draws it as a QR code that fits", () => {
-    const lines = qrLines("https://demo.tunnel.example.com", false);
+    const lines = qrLines("https://demo.tunnel.example.com", false) ?? [];
     expect(new Set(lines.map((line) => line.length)).size).toBe(1);
     expect(lines[0]?.length).toBeLessThan(40);
     expect(lines.length).toBeLessThan(20);
     expect(lines.join("")).toMatch(/^[█▀▄ ]+$/);
     expect(decoded(lines)).toBe("https://demo.tunnel.example.com");
     // The other way round: dark modules, and the colours that say so.
-    expect(qrLines("https://demo.tunnel.example.com", true)[1]).toMatch(/^\u001b\[30;107m[█▀▄ ]+\u001b\[0m$/);
+    expect(qrLines("https://demo.tunnel.example.com", true)?.[1]).toMatch(
+      /^\u001b\[30;107m[█▀▄ ]+\u001b\[0m$/,
+    );
+  });
+
+  it("says so where a relay gives a URL that no code can hold", () => {
+    const url = (length: number): string => `https://demo.tunnel.example.com/${"a".repeat(length - 32)}`;
+    expect(qrLines(url(2_953), true)?.length).toBeGreaterThan(80);
+    expect(qrLines(url(2_954), true)).toBeUndefined();
+    const { lines } = connected({}, { sharing: { copy: false, drawQr: () => undefined } });
+    expect(lines).toContain("warning: --qr: this URL is too long for a QR code");
   });
 
   it("says so where the code is too wide", () => {

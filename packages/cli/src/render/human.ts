@@ -26,8 +26,8 @@ const maxReasons = 16;
 export interface Sharing {
   /** Put it into the clipboard. */
   readonly copy: boolean;
-  /** Draws its QR code in lines. */
-  readonly drawQr: ((url: string, colors: boolean) => string[]) | undefined;
+  /** Draws its QR code in lines, if it has one: the relay gives the URL, and may give a long one. */
+  readonly drawQr: ((url: string, colors: boolean) => string[] | undefined) | undefined;
 }
 
 export class HumanRenderer implements Renderer {
@@ -247,8 +247,9 @@ export class HumanRenderer implements Renderer {
     const { screen, columns, colors } = this.#output;
     if (drawQr !== undefined) {
       const lines = drawQr(url, colors);
-      const width = lines[0] === undefined ? 0 : stripVTControlCharacters(lines[0]).length;
-      if (columns !== undefined && width > columns) {
+      const width = lines?.[0] === undefined ? 0 : stripVTControlCharacters(lines[0]).length;
+      if (lines === undefined) this.warn("no_qr", "--qr: this URL is too long for a QR code");
+      else if (columns !== undefined && width > columns) {
         this.warn(
           "no_qr",
           `--qr: the code of this URL needs ${width} columns, and the terminal has ${columns}`,
