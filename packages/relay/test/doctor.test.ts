@@ -250,6 +250,14 @@ describe("what is wrong is named: in files,", () => {
     });
   });
 
+  it.each(["nope", "http://{subdomain}.{domain}:99999"])("a public URL that is none: %s", async (url) => {
+    expect(complaint(await examine([...base, "--public-url", url]))).toMatchObject({
+      id: "options",
+      verdict: "failed",
+      reason: expect.stringContaining(`the public URL '${url}' is not an http(s) URL`),
+    });
+  });
+
   it("options that are wrong together", async () => {
     const report = await examine([...base, "--static-token", "t:a", "--auth-url", "http://127.0.0.1:1"]);
     expect(report.steps.find(({ id }) => id === "together")).toMatchObject({

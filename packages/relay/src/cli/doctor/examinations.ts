@@ -7,6 +7,7 @@ import { type Examination, failed, ok } from "mcp-tunnel-shared/command";
 import { createRelay } from "../../relay.js";
 import { silentLogger } from "../../telemetry/log.js";
 import { normalizeDomain } from "../../tunnels/name.js";
+import { checkTemplate } from "../../tunnels/public-url.js";
 import type { CliOptions } from "../options/options.js";
 import { adminOptionsOf, readOptions, relayOptionsOf } from "../options/read-options.js";
 import { certificateExaminations } from "./certificates.js";
@@ -34,6 +35,8 @@ export function examinationsOf(command: Command, surroundings: Surroundings): Ex
   let domain: string;
   try {
     domain = normalizeDomain(options.domain);
+    // The examinations from outside begin with it.
+    if (options.publicUrl !== undefined) checkTemplate(options.publicUrl);
   } catch (error) {
     if (!(error instanceof TunnelError)) throw error;
     return [readingFailed(error)];
