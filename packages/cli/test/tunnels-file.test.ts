@@ -296,6 +296,17 @@ describe.skipIf(process.platform === "win32")("a pipe in the place of a file", (
     return path;
   }
 
+  it("or a link that leads nowhere, is told like any file that cannot be read", async () => {
+    const link = join(folder.path, "mcp-tunnel", "mcp-tunnel-client.yaml");
+    mkdirSync(join(folder.path, "mcp-tunnel"));
+    symlinkSync(link, link);
+    symlinkSync(join(folder.path, "token"), join(folder.path, "token"));
+    vi.stubEnv("XDG_CONFIG_HOME", folder.path);
+    expect(() => readTunnelsFile(findConfigFile(undefined))).toThrow("cannot read the config file: ELOOP");
+    const text = "tunnels:\n  web: {local: 3000, relay: relay.test, token-file: token}\n";
+    expect(await mistakes(text)).toEqual([expect.stringMatching(/^2: web: cannot read --token-file: ELOOP/)]);
+  });
+
   it("is not read as the config file", () => {
     const path = pipe("tunnels.yaml");
     expect(() => readTunnelsFile(findConfigFile(path))).toThrow(

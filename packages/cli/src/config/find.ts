@@ -34,15 +34,22 @@ export function findConfigFile(given: string | undefined): ConfigFile {
   if (given !== undefined) return { path: given, readText: () => readRegularFileSync(given) };
   const own = join(configFolder(), fileName);
   for (const path of [fileName, own]) {
-    if (statSync(path, { throwIfNoEntry: false }) !== undefined) {
-      return { path, readText: () => readTrusted(path) };
-    }
+    if (isThere(path)) return { path, readText: () => readTrusted(path) };
   }
   throw unusable(
     `there is no config file: neither ./${fileName} nor ${own}, and --config names none ` +
       "(mcp-tunnel-client start --help shows one to begin with)",
     { options: ["config"] },
   );
+}
+
+/** Whoever reads a file that cannot be looked at is told why. */
+function isThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
+  }
 }
 
 /** Reads a file that was found. A link has to be the user's too: its owner decides where it leads. */

@@ -129,12 +129,21 @@ interface Served {
 /**
  * Refuses a pipe or a device for a file. Files are read again when the config file changes, and a pipe would
  * then stop all tunnels until somebody writes to it.
- * @throws TunnelError `invalid_option`. A file that is not there is told where it is read.
+ * @throws TunnelError `invalid_option`. A file that cannot be looked at is told where it is read.
  */
 function checkRegular(option: Option, path: string | undefined): void {
-  if (path === undefined || statSync(path, { throwIfNoEntry: false })?.isFile() !== false) return;
+  if (path === undefined || !isOther(path)) return;
   const name = option.name();
   throw unusable(`${name}: ${path} is not a regular file`, { options: [name], file: path });
+}
+
+/** Whether something other than a file is there. */
+function isOther(path: string): boolean {
+  try {
+    return !statSync(path).isFile();
+  } catch {
+    return false;
+  }
 }
 
 /** No shell stands between the file and the command to know what `~` is. On Windows paths have either slash. */
