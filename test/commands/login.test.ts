@@ -269,6 +269,19 @@ describe("a name that another client has", () => {
     await taking.exited;
   });
 
+  it.skipIf(missingProgram("script"))("is no more asked about once all tunnels are to end", async () => {
+    const holder = run(["3000", "--relay", url, ...args, "--json"]);
+    await connected(holder);
+    const folder = closing(createFolder());
+    const options = `{local: 4000, relay: '${url}', token: s3cret-of-all, takeover: ask}`;
+    const config = folder.write("tunnels.yaml", `tunnels:\n  shop: ${options}\n`);
+    const asking = atTerminal(["start", "--all", "--config", config, "--no-inspect"]);
+    await asking.see("Another client has the name shop. Take it?");
+    asking.kill("SIGTERM");
+    expect(await asking.exited).toEqual([0, null]);
+    expect(told(holder).length).toBe(1);
+  });
+
   it.each(["never", "ask"])("is not asked of a relay that is too old, with --takeover %s", async (when) => {
     const old = closing(await new TestRelay().listen());
     const refused = run(["4000", "--relay", old.url, ...args, "--takeover", when]);

@@ -35,6 +35,8 @@ export interface TunnelContext {
   readonly tunnel?: string;
   /** `local`: what is served, as a person would name it. */
   createRenderer(local: string): Renderer;
+  /** Gives the tunnel up while it is being opened: nobody answers its questions any more. Default: never. */
+  readonly signal?: AbortSignal;
 }
 
 /** An inspector, or the part of one that follows this tunnel. */
@@ -59,11 +61,15 @@ export class CommandTunnel {
    */
   static async open(settings: TunnelSettings, context: TunnelContext): Promise<CommandTunnel> {
     const parts = new Parts(context.terminal);
+    const giveUp = (): void => parts.stopAsking();
+    context.signal?.addEventListener("abort", giveUp, { once: true });
     try {
       return await openTunnel(settings, context, parts);
     } catch (error) {
       await parts.close();
       throw error;
+    } finally {
+      context.signal?.removeEventListener("abort", giveUp);
     }
   }
 
@@ -129,6 +135,11 @@ class Parts {
 
   constructor(terminal: Terminal | undefined) {
     this.#terminal = terminal;
+  }
+
+  /** Aborted when nothing is asked any more. */
+  get asking(): AbortSignal {
+    return this.#asking.signal;
   }
 
   // The code for questions is loaded when it is needed, which is seldom.
@@ -205,7 +216,7 @@ async function openTunnel(
       renderer.asking();
       return parts.askTakeover(terminal, name);
     });
-  const claim = await claimOf(settings, { pick: naming.pick, ask, warn });
+  const claim = await claimOf(settings, { pick: naming.pick, ask, warn, signal: parts.asking });
   const approver = {
     approve(number: string): boolean {
       if (parts.gate?.approve(number) !== true) return false;

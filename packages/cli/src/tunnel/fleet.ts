@@ -46,7 +46,8 @@ export class Fleet {
   readonly #open = new Set<CommandTunnel>();
   /** Exit statuses by tunnel, in the order of the failures. */
   readonly #failures = new Map<string, number>();
-  #isClosing = false;
+  /** Aborted when all is to end. */
+  readonly #closing = new AbortController();
   /** Changes come one after the other. */
   #changing: Promise<unknown> = Promise.resolve();
   #changes = 0;
@@ -61,13 +62,13 @@ export class Fleet {
   }
 
   get isClosing(): boolean {
-    return this.#isClosing;
+    return this.#closing.signal.aborted;
   }
 
   /** Asks all tunnels to end: open requests may finish. A second call cuts them. */
   end(): void {
-    const isFirst = !this.#isClosing;
-    this.#isClosing = true;
+    const isFirst = !this.isClosing;
+    this.#closing.abort();
     // Tunnels that are ending already have been asked once, and a second time would cut them.
     for (const tunnel of this.#open) if (!isFirst || !tunnel.isClosing) tunnel.end();
     this.#checkEnd();
@@ -124,7 +125,7 @@ export class Fleet {
 
   /** Undefined if it cannot be opened, which has been told, or if all is about to end. */
   async #openTunnel({ name, settings }: NamedTunnel): Promise<CommandTunnel | undefined> {
-    if (this.#isClosing) return undefined;
+    if (this.isClosing) return undefined;
     // The predecessor has the name until it leaves. Nobody has to be asked about that.
     const isAsking = settings.takeover === "ask" && this.#members.has(name);
     let renderer: Renderer | undefined;
@@ -135,14 +136,17 @@ export class Fleet {
         tunnel: name,
         openInspector: (local) => Promise.resolve(this.#context.inspect(name, local)),
         createRenderer: (local) => (renderer = this.#context.createRenderer(name, local)),
+        signal: this.#closing.signal,
       });
       this.#open.add(tunnel);
       void this.#follow(name, settings, tunnel);
       // A signal came meanwhile. A client that was not started ends at once.
-      if (!this.#isClosing) return tunnel;
+      if (!this.isClosing) return tunnel;
       tunnel.end();
     } catch (error) {
       if (!(error instanceof TunnelError)) throw error;
+      // It was given up because all is about to end.
+      if (this.isClosing) return undefined;
       renderer ??= this.#context.createRenderer(name, name);
       if (this.#members.has(name)) {
         this.#context.failed(error, settings, renderer);
@@ -179,7 +183,7 @@ export class Fleet {
   ): void {
     this.#failures.set(name, this.#context.failed(error, settings, renderer, isFirst));
     const others = this.#members.size;
-    if (others > 0 && !this.#isClosing) this.#context.screen.goingOn(name, others);
+    if (others > 0 && !this.isClosing) this.#context.screen.goingOn(name, others);
   }
 
   #checkEnd(): void {

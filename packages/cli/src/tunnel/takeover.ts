@@ -9,6 +9,8 @@ interface TakeoverContext {
   /** Asks a person whether to take the name. Undefined: nobody is there. */
   readonly ask: ((name: string) => Promise<boolean>) | undefined;
   readonly warn: (code: string, message: string) => void;
+  /** Gives the questions to the relay up. */
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -16,13 +18,14 @@ interface TakeoverContext {
  * is registered with `ask`, and for a client that wants one name alone. The relay might evict another client
  * of a name that this one does not want.
  * @throws TunnelError `taken` if the person leaves the name to the other client; `unsupported` if the relay
- * is too old to be asked; `refused`; `invalid_option` if the person picks no name.
+ * is too old to be asked; `refused`; `invalid_option` if the person picks no name; `session_closed` after
+ * `signal`.
  */
 export async function claimOf(
   { takeover, client }: Pick<TunnelSettings, "takeover" | "client">,
-  { pick, ask, warn }: TakeoverContext,
+  { pick, ask, warn, signal }: TakeoverContext,
 ): Promise<NonNullable<TunnelClientOptions["claim"]>> {
-  if (client.strictSubdomain === true) await checkStrict(client);
+  if (client.strictSubdomain === true) await checkStrict(client, signal);
   if (takeover === "always") return "take";
   if (takeover === "never") return "if_free";
   if (ask === undefined) {
@@ -32,7 +35,7 @@ export async function claimOf(
     );
     return "if_free";
   }
-  const checked = await checkName(client, pick);
+  const checked = await checkName(client, pick, signal);
   // A name that is free now, or that nobody could ask about, may be another's in a moment.
   if (checked?.subdomain === undefined || checked.inUse !== true) return "if_free";
   if (await ask(checked.subdomain)) return "take";
@@ -40,10 +43,10 @@ export async function claimOf(
 }
 
 /** @throws TunnelError `refused` if the relay would give another name. */
-async function checkStrict(client: TunnelClientOptions): Promise<void> {
+async function checkStrict(client: TunnelClientOptions, signal: AbortSignal): Promise<void> {
   let name: string | undefined;
   try {
-    name = (await check(client))?.subdomain;
+    name = (await check(client, signal))?.subdomain;
   } catch (error) {
     // The client itself looks at the name that it gets, before it serves anybody.
     if (error instanceof TunnelError && error.code === "unsupported") return;
@@ -58,11 +61,12 @@ async function checkStrict(client: TunnelClientOptions): Promise<void> {
 async function checkName(
   client: TunnelClientOptions,
   pick: PickSubdomain,
+  signal: AbortSignal,
 ): Promise<CheckedRegistration | undefined> {
-  const checked = await check(client);
+  const checked = await check(client, signal);
   if (checked?.patterns === undefined) return checked;
   // The client is offered the same, and gets the same answer from `pick`.
-  return check({ ...client, subdomain: await picked(pick, checked.patterns) });
+  return check({ ...client, subdomain: await picked(pick, checked.patterns) }, signal);
 }
 
 async function picked(pick: PickSubdomain, patterns: readonly string[]): Promise<string> {
@@ -74,15 +78,14 @@ async function picked(pick: PickSubdomain, patterns: readonly string[]): Promise
   }
 }
 
-async function check({
-  relayUrl,
-  proxyUrl,
-  token,
-  subdomain,
-}: TunnelClientOptions): Promise<CheckedRegistration | undefined> {
+async function check(
+  { relayUrl, proxyUrl, token, subdomain }: TunnelClientOptions,
+  signal: AbortSignal,
+): Promise<CheckedRegistration | undefined> {
   try {
     return await checkRegistration({
       relayUrl,
+      signal,
       ...(proxyUrl === undefined ? {} : { proxyUrl }),
       ...(token === undefined ? {} : { token }),
       ...(subdomain === undefined ? {} : { subdomain }),
