@@ -14,6 +14,8 @@ export class Reloads {
   readonly #change: (tunnels: Tunnels) => Promise<Changes>;
   readonly #screen: FleetScreen;
   readonly #watch: FileWatch;
+  /** Readings come one after the other: an earlier one may take longer, and must not be the last to count. */
+  #reading: Promise<unknown> = Promise.resolve();
   /** What stands in the file, as far as it was of use. */
   #current: Tunnels | undefined;
   /** The mistakes that were told. They are not told each time that the file is tried again. */
@@ -47,7 +49,13 @@ export class Reloads {
    * Whether the file was of use. `isAsked`: somebody waits for an answer, also if nothing has changed, and
    * tunnels that have failed are tried again.
    */
-  async #reload(isAsked: boolean): Promise<boolean> {
+  #reload(isAsked: boolean): Promise<boolean> {
+    const read = this.#reading.then(() => this.#read(isAsked));
+    this.#reading = read.catch(() => {});
+    return read;
+  }
+
+  async #read(isAsked: boolean): Promise<boolean> {
     let tunnels: Tunnels;
     try {
       tunnels = await readChecked(this.#file);
