@@ -1,12 +1,12 @@
 /**
- * Whether the tests run on Windows. It has no signals, modes, owners, POSIX shells and named pipes in folders,
- * and its users make symbolic links only with a right of their own. A test of these is skipped there.
+ * Whether the tests run on Windows. It has no signals, modes, owners, POSIX shells and named pipes in
+ * folders, and its users make symbolic links only with a right of their own. A test of these is skipped there.
  */
 export const onWindows = process.platform === "win32";
 
 /**
- * The end of a command that was asked for it by a signal, and ends with `code`. On Windows the signal ends the
- * process at once (Node, "Signal events").
+ * The end of a command that was asked for it by a signal, and ends with `code`. On Windows the signal ends
+ * the process at once (Node, "Signal events").
  */
 export function endedBy(
   signal: NodeJS.Signals,

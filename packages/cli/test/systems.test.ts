@@ -22,9 +22,9 @@ describe("a word that is pasted into a shell", () => {
   });
 
   /**
-   * The attack: a relay gives a URL that starts a program where it is pasted. cmd obeys `&`, `|`, `<`, `>` and
-   * `^` outside of double quotes and `%NAME%` anywhere; PowerShell obeys `$`, the backtick and every double
-   * quote of Unicode inside of them. A backslash before the last quote would take its effect away.
+   * The attack: a relay gives a URL that starts a program where it is pasted. cmd obeys `&`, `|`, `<`, `>`
+   * and `^` outside of double quotes and `%NAME%` anywhere; PowerShell obeys `$`, the backtick and every
+   * double quote of Unicode inside of them. A backslash before the last quote would take its effect away.
    */
   it.each([
     '"&calc&"',

@@ -124,8 +124,9 @@ tunnels:
   });
 
   it("has paths from its own folder, and from the home folder", async () => {
+    const path = join(homedir(), "no such file");
     expect(await mistakes("tunnels: {web: {local: 3000, relay: x, token-file: ~/no such file}}")).toEqual([
-      `1: web: cannot read --token-file: ENOENT: no such file or directory, open '${join(homedir(), "no such file")}'`,
+      `1: web: cannot read --token-file: ENOENT: no such file or directory, open '${path}'`,
     ]);
   });
 

@@ -6,7 +6,10 @@ const longestMs = 1_000;
 /** The first wait; each further one is twice as long. In milliseconds. */
 const firstWaitMs = 10;
 
-/** What Windows says while another program has one of the two files open (MoveFileEx: ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION). */
+/**
+ * What Windows says while another program has one of the two files open (MoveFileEx: ERROR_ACCESS_DENIED,
+ * ERROR_SHARING_VIOLATION).
+ */
 const inUse: ReadonlySet<string | undefined> = new Set(["EACCES", "EBUSY", "EPERM"]);
 
 /**

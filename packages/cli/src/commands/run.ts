@@ -12,8 +12,8 @@ export interface Running<Result> {
 }
 
 /**
- * Runs it until a signal or an error ends it. `onHangUp`: what SIGHUP means. Default: the end. `platform`: for
- * tests.
+ * Runs it until a signal or an error ends it. `onHangUp`: what SIGHUP means. Default: the end. `platform`:
+ * for tests.
  */
 export async function runUntilEnded<Result>(
   running: Running<Result>,
@@ -26,8 +26,8 @@ export async function runUntilEnded<Result>(
     running.end();
     running.end();
   };
-  // Windows ends the process soon after the window of its console was closed. Open requests cannot finish, but
-  // the relay and the servers can be told of the end.
+  // Windows ends the process soon after the window of its console was closed. Open requests cannot finish,
+  // but the relay and the servers can be told of the end.
   const hangUp = onHangUp ?? (platform === "win32" ? cut : end);
   const signals = endSignals.map((signal) => ({
     signal,

@@ -8,8 +8,8 @@ interface System {
 }
 
 /**
- * Whether an error says for good that the DNS does not have a name. Without a network, Linux says that no name
- * server answers (EAI_AGAIN), and macOS and Windows say of every name that there is none.
+ * Whether an error says for good that the DNS does not have a name. Without a network, Linux says that no
+ * name server answers (EAI_AGAIN), and macOS and Windows say of every name that there is none.
  */
 export function isMissingName(
   error: Error,

@@ -48,8 +48,8 @@ export function why(error: unknown, platform: NodeJS.Platform = process.platform
       // Hyper-V, WSL and Docker keep ranges of ports from others, other ones after each start of the machine.
       if (platform === "win32") {
         return (
-          "Windows keeps it from programs, see 'netsh int ipv4 show excludedportrange tcp'; choose another port, " +
-          "or 0 for any that is free"
+          "Windows keeps it from programs, see 'netsh int ipv4 show excludedportrange tcp'; choose another " +
+          "port, or 0 for any that is free"
         );
       }
       return "this user may not; choose a port above 1023";

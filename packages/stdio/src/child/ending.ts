@@ -48,7 +48,9 @@ function endTree(pid: number, byForce: boolean): void {
   taskkill.on("error", () => {});
 }
 
-/** By its name alone, Windows would look for it in the working directory first, where others may have put one. */
+/**
+ * By its name alone, Windows would look for it in the working directory first, where others may have put one.
+ */
 export function taskkillPath({ SystemRoot }: NodeJS.ProcessEnv): string {
   return win32.join(SystemRoot ?? String.raw`C:\Windows`, "System32", "taskkill.exe");
 }
