@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { TunnelError } from "mcp-tunnel-protocol";
 import type { NamedTunnel } from "../config/tunnels-file.js";
@@ -111,11 +112,13 @@ export class Fleet {
         const tunnel = await this.#openTunnel(config);
         if (tunnel === undefined) return;
         const before = this.#members.get(name)?.tunnel;
-        // The client of the predecessor says that it leaves, so the relay gives the name away without
-        // evicting it. That message is on its way before the connection of the new client is made.
         if (before !== undefined) this.#leave(name, before);
         this.#failures.delete(name);
         this.#members.set(name, { config, tunnel });
+        // The client of the predecessor says that it leaves, so the relay gives the name away without evicting
+        // it. That message is on its way before the connection of the new client is made: it leaves two turns
+        // later, and what comes to the relay over two connections at once may be read in any order.
+        if (before !== undefined) for (let turn = 0; turn < 2; turn += 1) await nextTurn();
         tunnel.start();
         (before === undefined ? changes.started : changes.restarted).push(name);
       }),

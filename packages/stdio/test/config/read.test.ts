@@ -10,7 +10,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "mcp-tunnel-config-"));
   vi.stubEnv("CONFIG_TOKEN", "t0ken");
   vi.stubEnv("CONFIG_EMPTY", "");
-  vi.stubEnv("CONFIG_HOME", "/home/ada");
+  vi.stubEnv("CONFIG_HOME", "/srv/ada");
   vi.stubEnv("CONFIG_UNSET", undefined);
 });
 afterEach(() => {
@@ -91,7 +91,7 @@ describe("the files that hosts write", () => {
         name: "db",
         command: "uvx",
         args: ["db", "t0ken", "empty"],
-        env: { CACHE: "/home/ada/x" },
+        env: { CACHE: "/srv/ada/x" },
         cwd: folder,
       },
       { kind: "url", name: "api", url: "http://localhost:3000/mcp", headers: {} },
