@@ -31,7 +31,8 @@ beforeAll(async () => {
 afterAll(() => relay.close());
 beforeEach(() => {
   const { path } = closing(createFolder());
-  env = { XDG_CONFIG_HOME: join(path, "config"), MCP_TUNNEL_STATE_DIR: join(path, "state") };
+  // The tests themselves may have been started by npx.
+  env = { XDG_CONFIG_HOME: join(path, "config"), MCP_TUNNEL_STATE_DIR: join(path, "state"), npm_command: "" };
 });
 
 function run(args: readonly string[], extra: NodeJS.ProcessEnv = {}): RunningCommand {
@@ -68,6 +69,7 @@ describe("login", () => {
     const login = piped("s3cret-of-bob\nmore", ["login", "--relay", url]);
     expect(await statusOf(login), login.output).toBe(0);
     expect(login.stdout[0]).toBe(`${url} takes this token, for bob`);
+    expect(login.stdout[1]).toMatch(/^Kept in .* The relay is the default now: mcp-tunnel-client 3000$/);
 
     const tunnel = run([String(upstream.port), "--json"]);
     expect(await connected(tunnel)).toBe("bob");
@@ -87,6 +89,12 @@ describe("login", () => {
     expect((await visitor.text("bob", "/")).status).toBe(200);
     await tunnel.waitForJson({ event: "request" });
     expect(tunnel.json.map(({ event }) => event)).toEqual(["connected", "request"]);
+  });
+
+  it("speaks of no command to somebody who has run it by npx", async () => {
+    const login = piped("s3cret-of-bob", ["login", "--relay", url], { npm_command: "exec" });
+    expect(await statusOf(login)).toBe(0);
+    expect(login.stdout[1]).toMatch(/ now: the same npx line, with a port in the place of login$/);
   });
 
   it("is undone by logout", async () => {

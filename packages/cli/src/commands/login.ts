@@ -61,7 +61,7 @@ async function run(args: readonly string[], output: Output): Promise<number> {
     output.out(printable(`${relay} takes ${which}, for ${namesOf(checked)}`));
     if (checked.refused !== undefined) output.err(printable(`warning: ${checked.refused.reason}`));
   }
-  output.out(printable(`Kept in ${credentialsFile()}. The relay is the default now: mcp-tunnel-client 3000`));
+  output.out(printable(`Kept in ${credentialsFile()}. The relay is the default now: ${nextLine()}`));
   return exitStatus.ended;
 }
 
@@ -102,4 +102,11 @@ async function check(
 function namesOf({ patterns, subdomain }: CheckedRegistration): string {
   if (patterns !== undefined) return patterns.length === 0 ? "no name at all" : patterns.join(", ");
   return subdomain ?? "a name that it does not give now";
+}
+
+/** How a person opens a tunnel from now on. Who runs the command by npx has no command of its name. */
+function nextLine(): string {
+  // Set by npx, in the environment of what it runs.
+  if (process.env["npm_command"] !== "exec") return "mcp-tunnel-client 3000";
+  return "the same npx line, with a port in the place of login";
 }
