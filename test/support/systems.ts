@@ -1,6 +1,7 @@
 /**
  * Whether the tests run on Windows. It has no signals, modes, owners, POSIX shells and named pipes in
- * folders, and its users make symbolic links only with a right of their own. A test of these is skipped there.
+ * folders, and its users make symbolic links only with a right of their own. A test of these is skipped
+ * there.
  */
 export const onWindows = process.platform === "win32";
 

@@ -16,8 +16,8 @@ it("an answer in an event stream is enough, in whatever pieces it comes", () => 
 
 /**
  * The attack: the relay names the public URL, and whoever is there sends a mebibyte in pieces of one byte.
- * When all that had come was looked at with each piece, the doctor could not be ended for minutes, not even by
- * Ctrl-C.
+ * When all that had come was looked at with each piece, the doctor could not be ended for minutes, not even
+ * by Ctrl-C.
  */
 it("an endless answer in small pieces costs no more than one in large pieces", () => {
   const reader = new AnswerReader(initializeQuestion("/mcp"));

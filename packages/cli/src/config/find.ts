@@ -22,10 +22,10 @@ export interface ConfigFile {
  * The config file: the one that was given, or that of the current folder, or the user's own. A file of the
  * current folder is trusted as a Makefile is, because it is read only when a person asks for its tunnels. But
  * it may start commands, and the current folder may be one to which others write, such as /tmp. So a file
- * that was only found has to belong to the user or to root, and others may not write to it. Node tells neither
- * on Windows, where such a file has to be below the user's own folder: {@link distrustOnWindows}. That is
- * looked at each time that it is read: whoever can write to the folder can exchange the file while the command
- * runs.
+ * that was only found has to belong to the user or to root, and others may not write to it. Node tells
+ * neither on Windows, where such a file has to be below the user's own folder: {@link distrustOnWindows}.
+ * That is looked at each time that it is read: whoever can write to the folder can exchange the file while
+ * the command runs.
  * @throws TunnelError `invalid_option` if there is none.
  */
 export function findConfigFile(given: string | undefined): ConfigFile {

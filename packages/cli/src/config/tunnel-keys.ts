@@ -146,7 +146,9 @@ function isOther(path: string): boolean {
   }
 }
 
-/** No shell stands between the file and the command to know what `~` is. On Windows paths have either slash. */
+/**
+ * No shell stands between the file and the command to know what `~` is. On Windows paths have either slash.
+ */
 function pathIn(folder: string, path: string): string {
   return path.startsWith("~/") || path.startsWith(`~${sep}`)
     ? join(homedir(), path.slice(2))

@@ -10,8 +10,8 @@ const [blackOnWhite, usual] = ["\u001b[30;107m", "\u001b[0m"];
 const maxBytes = 2_953;
 
 /**
- * A QR code in lines of half blocks, two rows of modules in each. Without colours, the light modules are drawn,
- * for a terminal that is dark. Undefined if no QR code can hold the text.
+ * A QR code in lines of half blocks, two rows of modules in each. Without colours, the light modules are
+ * drawn, for a terminal that is dark. Undefined if no QR code can hold the text.
  */
 export function qrLines(text: string, colors: boolean): string[] | undefined {
   if (Buffer.byteLength(text) > maxBytes) return undefined;

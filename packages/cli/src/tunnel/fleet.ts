@@ -115,9 +115,9 @@ export class Fleet {
         if (before !== undefined) this.#leave(name, before);
         this.#failures.delete(name);
         this.#members.set(name, { config, tunnel });
-        // The client of the predecessor says that it leaves, so the relay gives the name away without evicting
-        // it. That message is on its way before the connection of the new client is made: it leaves two turns
-        // later, and what comes to the relay over two connections at once may be read in any order.
+        // The client of the predecessor says that it leaves, so the relay gives the name away without
+        // evicting it. That message is on its way before the connection of the new client is made: it leaves
+        // two turns later, and what comes to the relay over two connections at once may be read in any order.
         if (before !== undefined) for (let turn = 0; turn < 2; turn += 1) await nextTurn();
         tunnel.start();
         (before === undefined ? changes.started : changes.restarted).push(name);

@@ -158,8 +158,8 @@ export function pickOnly(patterns: readonly string[]): string {
 }
 
 /**
- * Whether a relay's text is the URL of a tunnel. A parser of URLs leaves out line ends and spaces, and a person
- * who pastes the text into a shell does not.
+ * Whether a relay's text is the URL of a tunnel. A parser of URLs leaves out line ends and spaces, and a
+ * person who pastes the text into a shell does not.
  */
 export function isPublicUrl(text: string): boolean {
   if (/[\p{C}\p{Z}]/u.test(text) || !URL.canParse(text)) return false;
