@@ -87,6 +87,14 @@ describe.skipIf(missingProgram("curl"))("npm start", () => {
     await expect(once(connect(Number(url.port), "127.0.0.1"), "connect")).rejects.toThrow("ECONNREFUSED");
   });
 
+  it("stops all of it when its terminal is closed", { timeout: 120_000 }, async () => {
+    const { demo } = await start(process.execPath, ["scripts/start.mjs"]);
+    const processes = existsSync("/proc") ? descendants(demo.pid) : [];
+    demo.child.kill("SIGHUP");
+    await demo.exited;
+    await vi.waitFor(() => expect(processes.filter(isAlive)).toEqual([]));
+  });
+
   it("takes the next port when 8080 is taken, and ends with status 0", { timeout: 120_000 }, async () => {
     const blocker = createServer();
     blocker.on("error", () => {}); // Another program has the port: just as well.
