@@ -11,8 +11,8 @@ import { startMcpServer } from "./mcp-server.mjs";
 const running = [];
 let stopping = false;
 
-// Before anything is started. Otherwise an early Ctrl-C would leave processes behind. SIGHUP: the terminal has
-// been closed.
+// Before anything is started. Otherwise an early Ctrl-C would leave processes behind. SIGHUP: the terminal
+// has been closed.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => void stop(0));
 
 try {
