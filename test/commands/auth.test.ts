@@ -119,7 +119,13 @@ describe("a relay with static tokens", () => {
 
   it("offers several names; where nobody can be asked they are listed, with status 2", async () => {
     const client = closing(
-      runClient(["3000", "--relay", `http://127.0.0.1:${relay.port}`, "--token", "s3cret-of-many"]),
+      runClient([
+        String(relay.port),
+        "--relay",
+        `http://127.0.0.1:${relay.port}`,
+        "--token",
+        "s3cret-of-many",
+      ]),
     );
     expect(await client.exited).toEqual({ code: 2, signal: null });
     expect(client.stderr).toEqual([expect.stringMatching(/^error: .*'ann', 'ann-\*'.*subdomain/)]);

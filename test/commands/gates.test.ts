@@ -27,7 +27,7 @@ async function startGated(relayPort: number, subdomain: string, kinds: readonly 
 
 /** The client command, which declares no gate, as it ends. */
 async function refusedCommand(relayPort: number, ...args: string[]) {
-  const client = closing(runClient(["3000", "--relay", `http://127.0.0.1:${relayPort}`, ...args]));
+  const client = closing(runClient([String(relayPort), "--relay", `http://127.0.0.1:${relayPort}`, ...args]));
   const { code: status } = await client.exited;
   return { status, client };
 }

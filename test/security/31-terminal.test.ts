@@ -47,6 +47,8 @@ const marks = [
   "\u{e0100}",
 ];
 const hostile = `x${marks.join("x")}x\r\nforged`;
+/** The client takes no URL with any other of the marks. */
+const hostileUrl = "http://app.test/x\u034fx";
 /** As many marks as fit into the reason of a close, after a letter that tells this close from others. */
 const reason = (letter: string): string => `${letter}x${marks.slice(0, 12).join("x")}x`;
 /** The same text in the bytes that a head may hold, without the line end. */
@@ -138,9 +140,7 @@ async function startClient(relayPort: number, mode: Mode, args: readonly string[
 
 describe.each(modes)("the client's screen, %s", (mode) => {
   it("shows a version 1 relay's words harmlessly", async () => {
-    const relay = close(
-      await startRawRelay({ protocol: 1, subdomain: hostile, url: `http://app.test/${hostile}` }),
-    );
+    const relay = close(await startRawRelay({ protocol: 1, subdomain: hostile, url: hostileUrl }));
     const client = await startClient(relay.port, mode);
     const peer = await relay.nextClient();
     // Three texts: the method, the path, and the reason why a request is cut.
@@ -157,7 +157,7 @@ describe.each(modes)("the client's screen, %s", (mode) => {
   });
 
   it("shows an original relay's words harmlessly", async () => {
-    const relay = close(await startRawRelay({ subdomain: hostile, url: `http://app.test/${hostile}` }));
+    const relay = close(await startRawRelay({ subdomain: hostile, url: hostileUrl }));
     const client = await startClient(relay.port, mode);
     const peer = await relay.nextClient();
     const request = (id: string, method: string, path: string): void =>
@@ -172,6 +172,14 @@ describe.each(modes)("the client's screen, %s", (mode) => {
     await client.expectHarmless();
     expect(client.text).toMatch(/Mx/);
     expect(client.text).toMatch(/Px/);
+  });
+
+  it("shows no URL with characters that no URL has", async () => {
+    const relay = close(await startRawRelay({ subdomain: "app", url: `http://app.test/${hostile}` }));
+    const client = await startClient(relay.port, mode);
+    await client.until("a URL that is not one");
+    await client.expectHarmless();
+    expect(client.text).not.toContain("app.test");
   });
 
   it.each([4001, 4002, 1013])("shows why the relay refuses it with %i harmlessly", async (code) => {
