@@ -92,7 +92,7 @@ describe("no hope for the first connection", () => {
   });
 
   it.each([
-    ["of an unknown authority", 30, /unable to verify the first certificate .*NODE_EXTRA_CA_CERTS/],
+    ["of an unknown authority", 30, /unable to verify the first certificate.*NODE_EXTRA_CA_CERTS/],
     ["that has expired", 0.5, /certificate has expired \(it has to be renewed there/],
   ])("is there for a certificate %s", async (_what, days, message) => {
     const secure = await startSecure(["127.0.0.1"], days);
