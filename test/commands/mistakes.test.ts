@@ -307,7 +307,7 @@ const certificates: Row[] = [
     mistake: "a certificate of an authority of one's own",
     args: ({ secure }) => [3000, "--relay", `https://127.0.0.1:${secure.good}`],
     status: 5,
-    says: /unable to verify the first certificate \(set NODE_EXTRA_CA_CERTS to the file of the certificate that signed it\)/,
+    says: /unable to verify the first certificate.* \(set NODE_EXTRA_CA_CERTS to the file of the certificate that signed it\)/,
   },
   {
     mistake: "a certificate that has expired",
