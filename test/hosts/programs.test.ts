@@ -11,6 +11,7 @@ import type { Agent } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { everything, installed, missingNpmServers } from "../stdio/servers.js";
 import { closingAfterEach } from "../support/cleanup.js";
+import { freePort } from "../support/free-port.js";
 import { cleanEnvironment } from "../support/commands.js";
 import { modulesOf } from "../support/node-modules.js";
 import { Person } from "./person.js";
@@ -81,11 +82,11 @@ describe.skipIf(modules === undefined || missingNpmServers())(
       const hello = [{ type: "text", text: "Echo: hello" }];
 
       it.each([
-        { by: "registration", args: [] },
+        { by: "registration", args: () => [] },
         {
           by: "a document",
-          args: [
-            "43118",
+          args: (port: number) => [
+            String(port),
             "--client-metadata-url",
             sdkDocument.client_id,
             "--host",
@@ -94,8 +95,9 @@ describe.skipIf(modules === undefined || missingNpmServers())(
             "/callback",
           ],
         },
-      ])("comes in by $by, stays over a restart, and is refused once it is revoked", async ({ args }) => {
+      ])("comes in by $by, stays over a restart, and is refused once it is revoked", async (how) => {
         const folder = scratch();
+        const args = how.args(await freePort());
         const first = await start(folder, args);
         const { callback, grant } = await published.consent(
           new Person(visitor),

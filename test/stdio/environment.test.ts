@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { closingAfterEach } from "../support/cleanup.js";
+import { settingsIn } from "../support/systems.js";
 import { startConfigured } from "./bridge.js";
 import { connect, type Way } from "./clients.js";
 import { everything, missingNpmServers } from "./servers.js";
@@ -14,6 +15,8 @@ async function environment(way: Way): Promise<Record<string, string>> {
   const session = closing(await connect("v1", way));
   const { content } = (await session.tool("get-env")) as { content: readonly { text: string }[] };
   const variables = JSON.parse(content[0]?.text ?? "") as Record<string, string>;
+  // The tests start the command with settings of their own, and not with those of this machine.
+  for (const name of Object.keys(settingsIn(""))) delete variables[name];
   const hash = (value: string): string => createHash("sha256").update(value).digest("hex");
   return Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, hash(value)]));
 }
