@@ -88,7 +88,8 @@ describe.skipIf(missingProgram("fish"))("fish", () => {
 });
 
 describe.skipIf(missingProgram("zsh") || missingProgram("script"))("zsh", () => {
-  it("completes commands, options and their values", async () => {
+  // zsh reads all of its completions at its first start.
+  it("completes commands, options and their values", { timeout: 60_000 }, async () => {
     const script = await scriptOf("client", "zsh");
     // Only a line that is edited is completed, so it takes a terminal.
     const shell = spawn("script", ["--quiet", "--return", "--command", "zsh -f -i", "/dev/null"], {
