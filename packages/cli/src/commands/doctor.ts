@@ -1,11 +1,11 @@
 import { InvalidArgumentError, Option } from "commander";
 import type { Command } from "commander";
-import { unusable } from "mcp-tunnel-protocol";
 import { printableJson } from "mcp-tunnel-shared";
 import { endSignals, stepLines, summaryLine } from "mcp-tunnel-shared/command";
 import type { DoctorReport, Step, Verdict } from "mcp-tunnel-shared/command";
 import pc from "picocolors";
 import { findConfigFile } from "../config/find.js";
+import { tunnelNamed } from "../config/tunnels-file.js";
 import type { DoctorSettings } from "../doctor/case.js";
 import { exitStatus } from "../options/exit-status.js";
 import { isOn, option, readDuration } from "../options/flags.js";
@@ -148,10 +148,7 @@ async function readNamed(command: Command): Promise<DoctorSettings> {
   const file = findConfigFile(command.opts<{ config?: string }>().config);
   const tunnels = await readChecked(file);
   const [name = ""] = command.args;
-  const tunnel = tunnels.get(name)?.settings;
-  if (tunnel === undefined) {
-    throw unusable(`${file.path} has no tunnel '${name}'; it has ${[...tunnels.keys()].join(", ")}`);
-  }
+  const tunnel = tunnelNamed(name, tunnels, file.path).settings;
   return { relay: tunnel.client, tunnel, ...readDoctorOptions(command) };
 }
 

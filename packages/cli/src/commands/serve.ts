@@ -6,7 +6,7 @@ import { HumanRenderer } from "../render/human.js";
 import { JsonRenderer } from "../render/json.js";
 import type { Renderer } from "../render/renderer.js";
 import type { CommandTunnel, TunnelContext } from "../tunnel/command-tunnel.js";
-import { Terminal } from "../tunnel/terminal.js";
+import { atTerminal } from "../tunnel/terminal.js";
 import type { CliCommand, CommandTable } from "./command.js";
 import { failed } from "./failure.js";
 import { runUntilEnded } from "./run.js";
@@ -19,7 +19,7 @@ export const http: CliCommand = { build: () => buildServeCommand(), run: serveCo
  * @throws CommanderError for help and for mistakes that commander has printed; TunnelError `invalid_option`,
  * or `unavailable` for files that cannot be read or written, and for an OpenID provider that does not answer.
  */
-export async function serveCommand(
+async function serveCommand(
   args: readonly string[],
   output: CommandOutput,
   all: CommandTable = {},
@@ -38,8 +38,7 @@ export async function serveCommand(
       const { openCommandInspector } = await import("../tunnel/inspect.js");
       return openCommandInspector(inspect, local, origins, renderer);
     },
-    isTerminal: !json && process.stdout.isTTY,
-    terminal: !json && process.stdin.isTTY && process.stdout.isTTY ? new Terminal() : undefined,
+    ...atTerminal(json),
     createRenderer,
   };
   let tunnel: CommandTunnel;

@@ -1,9 +1,10 @@
 import type { Inspector } from "mcp-tunnel-inspector";
-import { unusable } from "mcp-tunnel-protocol";
 import { isHangUpTheEnd } from "mcp-tunnel-shared/command";
 import { findConfigFile } from "../config/find.js";
+import { tunnelNamed } from "../config/tunnels-file.js";
 import type { NamedTunnel } from "../config/tunnels-file.js";
 import type { InspectOptions } from "../options/inspect-options.js";
+import { originOf } from "../options/flags.js";
 import { buildStart, parseStart } from "../options/start-options.js";
 import { Labels, LabelledOutput } from "../output/labelled-output.js";
 import type { CommandOutput } from "../output/output.js";
@@ -13,7 +14,7 @@ import { HumanRenderer } from "../render/human.js";
 import { JsonRenderer } from "../render/json.js";
 import type { Renderer } from "../render/renderer.js";
 import type { TunnelInspector } from "../tunnel/command-tunnel.js";
-import { Terminal } from "../tunnel/terminal.js";
+import { atTerminal } from "../tunnel/terminal.js";
 import type { CliCommand } from "./command.js";
 import { failed } from "./failure.js";
 import { runUntilEnded } from "./run.js";
@@ -36,18 +37,14 @@ async function run(args: readonly string[], output: CommandOutput): Promise<numb
   const { readChecked } = await import("../tunnel/check.js");
   const { Reloads } = await import("./reloads.js");
   const first = await readChecked(file);
-  const unknown = names?.find((name) => !first.has(name));
-  if (unknown !== undefined) {
-    throw unusable(`${path} has no tunnel '${unknown}'; it has ${[...first.keys()].join(", ")}`);
-  }
+  for (const name of names ?? []) tunnelNamed(name, first, path);
   const labels = new Labels();
   const screen = json ? new JsonFleetScreen(output) : new HumanFleetScreen(output);
   const renderers = new Map<string, Renderer>();
   const inspector = await openInspector(inspect, first, screen, renderers);
   const fleet = new Fleet({
     inspect: (name, local) => inspector && tapOf(inspector, name, local),
-    isTerminal: !json && process.stdout.isTTY,
-    terminal: !json && process.stdin.isTTY && process.stdout.isTTY ? new Terminal() : undefined,
+    ...atTerminal(json),
     screen,
     createRenderer(name, local) {
       const renderer = json
@@ -98,7 +95,7 @@ async function openInspector(
   if (inspect === undefined) return undefined;
   const { openCommandInspector } = await import("../tunnel/inspect.js");
   const origins = [...tunnels.values()].flatMap(({ settings: { local } }) =>
-    local === undefined ? [] : [String(local.target ?? `http://localhost:${local.port}`)],
+    local === undefined ? [] : [originOf(local)],
   );
   return openCommandInspector(inspect, "the local services", origins, {
     inspector: (url) => screen.inspector(url),

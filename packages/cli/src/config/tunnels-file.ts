@@ -27,6 +27,15 @@ export interface TunnelsFile {
 }
 
 /**
+ * @throws TunnelError `invalid_option` if the file at `path`, which has these tunnels, has none of that name.
+ */
+export function tunnelNamed(name: string, tunnels: TunnelsFile["tunnels"], path: string): NamedTunnel {
+  const tunnel = tunnels.get(name);
+  if (tunnel !== undefined) return tunnel;
+  throw unusable(`${path} has no tunnel '${name}'; it has ${[...tunnels.keys()].join(", ")}`);
+}
+
+/**
  * Reads a config file, and the files that it names.
  * @throws TunnelError `invalid_option` if it is no YAML, `unavailable` when it cannot be read.
  */

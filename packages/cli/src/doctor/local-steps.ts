@@ -2,6 +2,7 @@ import type { ServiceOptions } from "mcp-tunnel-client";
 import { isLocalhost, isLoopback, messageOf } from "mcp-tunnel-shared";
 import { failed, ok, skipped, warning } from "mcp-tunnel-shared/command";
 import type { Examination, Finding } from "mcp-tunnel-shared/command";
+import { originOf } from "../options/flags.js";
 import { askService } from "./ask-service.js";
 import type { Case } from "./case.js";
 import { greet, isEventStream, leave } from "./mcp.js";
@@ -37,7 +38,7 @@ export function localExaminations(it: Case): Examination[] {
 }
 
 function serviceExaminations(it: Case, local: ServiceOptions): Examination[] {
-  const url = urlOf(local);
+  const url = new URL(originOf(local));
   const needs = ["local-answers"];
   // Servers of developers often work for a while before their first answer.
   const limitMs = 20_000;
@@ -87,10 +88,6 @@ function mcpExaminations(it: Case, path: string, isMcpAlone: boolean): Examinati
 }
 
 // ---- a service behind HTTP
-
-export function urlOf({ port, target }: ServiceOptions): URL {
-  return new URL(port === undefined ? String(target) : `http://localhost:${port}`);
-}
 
 async function listeningFinding(url: URL, signal: AbortSignal): Promise<Finding> {
   const { host, port } = placeOf(url);

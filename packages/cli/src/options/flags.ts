@@ -49,6 +49,11 @@ export function isOn(name: string, given: boolean | undefined): boolean {
 /** A local service: its port on this machine, or its origin. */
 export type LocalService = Pick<TunnelClientOptions, "port" | "target">;
 
+/** Its origin, as a person would write it. */
+export function originOf({ port, target }: LocalService): string {
+  return String(target ?? `http://localhost:${port}`);
+}
+
 /**
  * Reads a port, host:port or a URL. A host that is left out is this machine.
  * @throws InvalidArgumentError for anything else. The library checks the parts of the URL later, as its

@@ -3,6 +3,7 @@ import type { GateEvent } from "mcp-tunnel-gate";
 import type { InspectedTunnel } from "mcp-tunnel-inspector";
 import { observeLines } from "mcp-tunnel-inspector/lines";
 import type { TunnelError } from "mcp-tunnel-protocol";
+import { originOf } from "../options/flags.js";
 import type { TunnelSettings } from "../options/tunnel-options.js";
 import type { Renderer } from "../render/renderer.js";
 import { bounding } from "./gate-events.js";
@@ -194,8 +195,7 @@ async function openTunnel(
     parts.inspector?.server(name, event);
   });
   const { mcp } = parts;
-  const { port, target } = settings.local ?? {};
-  const local = mcp?.title ?? String(target ?? `http://localhost:${port}`);
+  const local = mcp?.title ?? originOf(settings.local ?? {});
   const renderer = context.createRenderer(local);
   const warn = (code: string, message: string): void => renderer.warn(code, message);
   const naming = new Naming({

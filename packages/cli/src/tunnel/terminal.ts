@@ -1,5 +1,15 @@
 import { Approvals } from "./approvals.js";
 
+/**
+ * Who is at the terminal of the command. `isJson`: a program reads its lines. `isTerminal`: the standard
+ * output is a terminal, and no program reads it. `terminal`: the person who may be asked, if somebody is
+ * there.
+ */
+export function atTerminal(isJson: boolean): { isTerminal: boolean; terminal: Terminal | undefined } {
+  const isTerminal = !isJson && process.stdout.isTTY;
+  return { isTerminal, terminal: isTerminal && process.stdin.isTTY ? new Terminal() : undefined };
+}
+
 /** A gate before which somebody waits for the owner. */
 export interface Approver {
   /** Takes a number that was typed. True if it was that of a page of this gate. */
