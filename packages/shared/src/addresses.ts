@@ -55,3 +55,9 @@ function prefix64(address: string): string {
   const zeros = new Array<string>(8 - head.length - tail.length).fill("0");
   return `${[...head, ...zeros, ...tail].slice(0, 4).join(":")}::/64`;
 }
+
+/** The port of a URL, also if it is that of the scheme and does not stand there. */
+export function portOf({ protocol, port }: URL): number {
+  if (port !== "") return Number(port);
+  return protocol === "https:" || protocol === "wss:" ? 443 : 80;
+}

@@ -13,7 +13,7 @@
  * - `errors.ts`: the message of anything that was thrown
  * - `rename-over.ts`: a file put in the place of another
  */
-export { addressKey, AddressRanges, plainAddress } from "./addresses.js";
+export { addressKey, AddressRanges, plainAddress, portOf } from "./addresses.js";
 export { durationForm, formatDuration, parseDuration } from "./duration.js";
 export { messageOf, stackOf } from "./errors.js";
 export { isObject, splice, walkJson } from "./json.js";

@@ -1,7 +1,9 @@
 import { createService } from "mcp-tunnel-client";
 import type { ServiceOptions } from "mcp-tunnel-client";
+import { portOf } from "mcp-tunnel-shared";
 import { failed, ok } from "mcp-tunnel-shared/command";
 import type { Finding } from "mcp-tunnel-shared/command";
+import { originOf } from "../options/flags.js";
 import { askService } from "./ask-service.js";
 import type { Case } from "./case.js";
 import { initializeQuestion } from "./mcp.js";
@@ -22,8 +24,8 @@ export async function hostFinding(it: Case, local: ServiceOptions, signal: Abort
     { flags: "--host-header rewrite", options: { hostHeader: "rewrite" } },
     { flags: "--host-header localhost", options: { hostHeader: "localhost" } },
     {
-      flags: `--host-header 127.0.0.1:${portOf(local)}`,
-      options: { hostHeader: `127.0.0.1:${portOf(local)}` },
+      flags: `--host-header 127.0.0.1:${portOf(new URL(originOf(local)))}`,
+      options: { hostHeader: `127.0.0.1:${portOf(new URL(originOf(local)))}` },
     },
     { flags: "--host-header preserve", options: { hostHeader: "preserve" } },
   ];
@@ -114,10 +116,4 @@ async function askWith(
   } finally {
     await service.close();
   }
-}
-
-function portOf({ port, target }: ServiceOptions): number {
-  if (port !== undefined) return port;
-  const url = new URL(String(target));
-  return url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
 }

@@ -7,7 +7,7 @@ import { connect as connectTcp, isIP } from "node:net";
 import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { TLSSocket } from "node:tls";
-import { isLocalhost } from "mcp-tunnel-shared";
+import { isLocalhost, portOf } from "mcp-tunnel-shared";
 
 /** Where something listens. */
 export interface Place {
@@ -35,10 +35,9 @@ export async function lookup(host: string): Promise<readonly LookupAddress[]> {
 }
 
 /** The place of an http, https, ws or wss URL. */
-export function placeOf({ protocol, hostname, port }: URL): Place {
-  const isSecure = protocol === "https:" || protocol === "wss:";
-  const standard = isSecure ? 443 : 80;
-  return { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? standard : Number(port), isSecure };
+export function placeOf(url: URL): Place {
+  const isSecure = url.protocol === "https:" || url.protocol === "wss:";
+  return { host: url.hostname.replace(/^\[|\]$/g, ""), port: portOf(url), isSecure };
 }
 
 /** `host:port`, with IPv6 in brackets. */

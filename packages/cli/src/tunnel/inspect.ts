@@ -2,6 +2,7 @@ import { createInspector } from "mcp-tunnel-inspector";
 import type { Inspector, InspectorPage } from "mcp-tunnel-inspector";
 import { ownPrefix } from "mcp-tunnel-gate/options";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
+import { portOf } from "mcp-tunnel-shared";
 import type { InspectOptions, PagePlace } from "../options/inspect-options.js";
 import type { Renderer } from "../render/renderer.js";
 
@@ -51,7 +52,11 @@ async function openPage(
   renderer: Pick<Renderer, "inspector" | "warn">,
 ): Promise<void> {
   try {
-    const { url } = await listenBeside(inspector, place, new Set(origins.map(portOf)));
+    const { url } = await listenBeside(
+      inspector,
+      place,
+      new Set(origins.map((origin) => portOf(new URL(origin)))),
+    );
     renderer.inspector(url);
   } catch (error) {
     if (!(error instanceof TunnelError)) throw error;
@@ -88,10 +93,4 @@ export async function listenBeside(
     await page.close();
   }
   throw unusable(`there is no free port at ${host}`);
-}
-
-function portOf(origin: string): number {
-  const { protocol, port } = new URL(origin);
-  if (port !== "") return Number(port);
-  return protocol === "https:" ? 443 : 80;
 }

@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import type { Socket } from "node:net";
-import { isLocalhost, isLoopback, messageOf } from "mcp-tunnel-shared";
+import { isLocalhost, isLoopback, messageOf, portOf } from "mcp-tunnel-shared";
 
 /** How long a connection to the service may take, in milliseconds. */
 const connectTimeoutMs = 3_000;
@@ -81,7 +81,7 @@ export class ListeningWatch {
   async #look(): Promise<Error | undefined> {
     const { origin } = this.#options;
     const host = hostOf(origin);
-    const port = Number(origin.port || (origin.protocol === "https:" ? 443 : 80));
+    const port = portOf(origin);
     let fault: Error | undefined;
     for (const address of isLocalhost(host) ? loopback : [host]) {
       fault = await this.#connect(address, port);

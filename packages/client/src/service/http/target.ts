@@ -1,5 +1,5 @@
 import { unusable } from "mcp-tunnel-protocol";
-import { isLoopback } from "mcp-tunnel-shared";
+import { isLoopback, portOf } from "mcp-tunnel-shared";
 
 /** The local service. It is fixed at the start: nothing that the relay sends can change where requests go. */
 export interface Target {
@@ -50,7 +50,7 @@ export function parseTarget(text: string): Target {
     );
   }
   const secure = url.protocol === "https:";
-  const port = url.port === "" ? (secure ? 443 : 80) : Number(url.port);
+  const port = portOf(url);
   const hostname = url.hostname.replace(/^\[|\]$/g, "");
   return {
     name: url.origin,

@@ -4,6 +4,7 @@ import { request as requestHttps } from "node:https";
 import type { LookupAddress } from "node:dns";
 import { connect as connectTcp, isIP, type LookupFunction } from "node:net";
 import { connect as connectTls, type PeerCertificate, type TLSSocket } from "node:tls";
+import { portOf } from "mcp-tunnel-shared";
 import { WebSocket } from "ws";
 import { formatHostPort, type HostPort } from "../../net/host-port.js";
 import type { Surroundings } from "./surroundings.js";
@@ -151,10 +152,6 @@ export async function certificateAt(url: URL, { surroundings, signal }: Way): Pr
     signal.removeEventListener("abort", stop);
     socket.destroy();
   }
-}
-
-export function portOf({ port, protocol }: URL): number {
-  return port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);
 }
 
 function unbracketed(hostname: string): string {

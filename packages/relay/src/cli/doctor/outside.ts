@@ -1,9 +1,9 @@
-import { messageOf, withoutTrailing } from "mcp-tunnel-shared";
+import { messageOf, portOf, withoutTrailing } from "mcp-tunnel-shared";
 import { registrationPath } from "mcp-tunnel-protocol";
 import { type Examination, failed, type Finding, ok, skipped, warning } from "mcp-tunnel-shared/command";
 import { probeEvents, probePauseMs, streamProbePath } from "../../http/answer/stream-probe.js";
 import { defaultPublicUrl, publicUrl } from "../../tunnels/public-url.js";
-import { ask, type Asked, askForWebSocket, certificateAt, portOf, tryToConnect } from "./asking.js";
+import { ask, type Asked, askForWebSocket, certificateAt, tryToConnect } from "./asking.js";
 import { hasTls } from "./ports.js";
 import { isLandingPage } from "../../http/answer/landing.js";
 import type { Subject } from "./surroundings.js";
