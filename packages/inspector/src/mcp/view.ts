@@ -100,7 +100,9 @@ export class McpView implements CaptureListener {
     const read = entry.mcp;
     // What still comes of it is not read any more. A recording may have yet to tell what was read.
     if (entry.over === undefined) entry.mcp = nothing;
-    for (const call of read?.calls ?? []) {
+    // Most exchanges were never read.
+    if (read === undefined) return;
+    for (const call of read.calls) {
       const session = this.#sessions.get(call.session);
       if (session === undefined) continue;
       session.remove(call);
