@@ -1,4 +1,5 @@
 import type { Endpoint } from "./endpoint.js";
+import { callTool } from "./load/tools.js";
 import { wrk } from "./load/wrk.js";
 import { smallPath } from "./upstreams/static.js";
 import { untilServing } from "./endpoint.js";
@@ -9,7 +10,15 @@ import type { Workload } from "./workload.js";
 import type { BenchOptions } from "./options.js";
 import type { WorkloadResult } from "./results.js";
 
-const warmUpSeconds = 2;
+/**
+ * What makes a system as warm as after an hour, by what is behind it. Otherwise the first workload, with a
+ * single connection, would measure how code is compiled.
+ */
+const warmUps: Partial<Record<keyof Upstreams, (endpoint: Endpoint, folder: string) => Promise<unknown>>> = {
+  static: (endpoint, folder) => wrk(endpoint, { path: smallPath }, 64, 2, folder),
+  // A few thousand calls, so that the inspector's ring is full as well.
+  mcp: (endpoint) => Promise.all(Array.from({ length: 4 }, () => callTool(endpoint, "auto", 8))),
+};
 
 /**
  * Starts upstreams and systems when a workload first needs them and keeps them up, warm, to the end. Systems
@@ -76,9 +85,7 @@ export class Runner {
     const upstream = await this.#upstream(kind);
     const endpoint = await system.start(upstream.port, this.#folder);
     await untilServing(endpoint, endpoint.ready ?? upstream.ready);
-    // As warm as after an hour. Otherwise the first workload, with a single connection, would measure how
-    // code is compiled.
-    if (kind === "static") await wrk(endpoint, { path: smallPath }, 64, warmUpSeconds, this.#folder);
+    await warmUps[kind]?.(endpoint, this.#folder);
     this.#endpoints.set(key, endpoint);
     return endpoint;
   }
