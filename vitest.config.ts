@@ -3,15 +3,18 @@ import { CountsReporter } from "./scripts/counts-reporter.js";
 
 /**
  * Tests with a command of their own, `npm run test:NAME` (or `NAME`), because they take long: they install
- * software of others, start a browser, measure time, or play what people and hosts do from end to end.
+ * software of others, start a browser, measure time, cut links, or play what people, hosts and attackers do
+ * from end to end.
  */
 const separate: Readonly<Record<string, readonly string[]>> = {
   executables: ["test/executables/**"],
   hosts: ["test/hosts/**", "test/commands/visitors.test.ts"],
   image: ["test/packaging/image.test.ts"],
-  inspector: ["test/inspector/**", "test/security/{42,44}-*.test.ts"],
+  inspector: ["test/inspector/**"],
   newcomer: ["test/newcomer/**"],
   pictures: ["test/pictures/**"],
+  resilience: ["test/resilience/**", "test/soak/**"],
+  security: ["test/fuzz/**", "test/security/**"],
   services: ["test/services/**", "test/doctor/**"],
   stdio: ["test/stdio/**"],
   survey: ["test/survey/**"],

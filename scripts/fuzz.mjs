@@ -1,6 +1,7 @@
 // `npm run fuzz -- [--minutes N] [--seed S] [NAME ...]`: tries the properties about hostile peers, or those
-// of the files named, again and again with new seeds. `npm test` tries each a few times. Exit status 1 when a
-// property does not hold. Findings belong into test/vectors, where every run of the tests tries them.
+// of the files named, again and again with new seeds. `npm run test:security` tries each a few times. Exit
+// status 1 when a property does not hold. Findings belong into test/vectors, where every run of the tests
+// tries them.
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -76,11 +77,15 @@ async function tryAll(reportFile) {
     MCP_TUNNEL_FUZZ_SEED: String(seed),
     MCP_TUNNEL_FUZZ_REPORT: reportFile,
   };
-  const child = spawn(process.execPath, [vitest, "run", ...files, "--no-file-parallelism"], {
-    cwd: root,
-    stdio: ["ignore", "pipe", "pipe"],
-    env,
-  });
+  const child = spawn(
+    process.execPath,
+    [vitest, "run", "--mode", "security", ...files, "--no-file-parallelism"],
+    {
+      cwd: root,
+      stdio: ["ignore", "pipe", "pipe"],
+      env,
+    },
+  );
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.on("data", (chunk) => {

@@ -12,7 +12,7 @@ if (!(Number(values.minutes) > 0)) {
   console.error("usage: npm run soak -- [--minutes N]");
   process.exit(2);
 }
-const { status, error } = spawnSync(process.execPath, [vitest, "run", "test/soak/"], {
+const { status, error } = spawnSync(process.execPath, [vitest, "run", "--mode", "resilience", "test/soak/"], {
   cwd: root,
   stdio: "inherit",
   env: { ...process.env, MCP_TUNNEL_SOAK_MINUTES: values.minutes },

@@ -6,7 +6,7 @@ import type { Endpoint } from "../endpoint.js";
 /** `legacy`: the revisions before 2026-07-28, which begin with `initialize`. */
 export type Era = "auto" | "legacy";
 
-/** Calls of a tool, one after the other, with the official SDK. Returns how long each took, in milliseconds. */
+/** Calls a tool, one call after the other, with the official SDK. Returns the milliseconds of each call. */
 export async function callTool(endpoint: Endpoint, era: Era, seconds: number): Promise<number[]> {
   return withClient(endpoint, era, (client) => callFor(client, seconds));
 }
