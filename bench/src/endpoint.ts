@@ -1,5 +1,6 @@
 import { request } from "node:http";
 import { request as requestSecurely } from "node:https";
+import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Child } from "./child.js";
 
@@ -14,8 +15,12 @@ export interface Endpoint {
   readonly headers?: Readonly<Record<string, string>>;
   /** What shows that it serves, if that is something else than for the upstream. */
   readonly ready?: Probe;
+  /** The Host fields of its tunnels, if it has many. `host` is one of them. */
+  readonly hosts?: readonly string[];
   /** The processes between the load and the upstream, whose CPU time and memory count. */
   readonly processes: readonly Child[];
+  /** How many of the processes, from the first on, are the server that visitors reach. Default 1. */
+  readonly servers?: number;
 }
 
 /** A GET and the status that means that the endpoint serves. */
@@ -47,6 +52,36 @@ export async function untilServing(
   throw new Error(
     `${names || "the upstream"} did not serve ${probe?.path ?? "/"} within ${limitMs} ms: ${last}`,
   );
+}
+
+/** The same for each of its tunnels, some of them at a time. */
+export async function untilAllServing(endpoint: Endpoint, probe: Probe | undefined): Promise<void> {
+  const hosts = endpoint.hosts ?? [endpoint.host];
+  // Programs open many tunnels one after the other.
+  const limitMs = 20_000 + hosts.length * 20;
+  for (let i = 0; i < hosts.length; i += 50) {
+    const some = hosts.slice(i, i + 50);
+    await Promise.all(some.map((host) => untilServing({ ...endpoint, host }, probe, limitMs)));
+  }
+}
+
+/** Waits until somebody listens at a port of loopback. For servers that do not speak HTTP. */
+export async function untilListening(port: number, server: Child, limitMs = 10_000): Promise<void> {
+  const deadline = Date.now() + limitMs;
+  while (Date.now() < deadline) {
+    if (await Promise.race([accepts(port), server.failed])) return;
+    await delay(50);
+  }
+  throw new Error(`${server.name} did not listen at port ${port} within ${limitMs} ms`);
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.on("connect", () => resolve(true));
+    socket.on("error", () => resolve(false));
+    socket.on("connect", () => socket.destroy());
+  });
 }
 
 function statusOf(endpoint: Endpoint, path: string): Promise<string> {

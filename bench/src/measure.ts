@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Endpoint } from "./endpoint.js";
 import { cpuSeconds, peakBytes, resetPeak } from "./proc.js";
 import type { Sample, Workload } from "./workload.js";
@@ -5,8 +6,8 @@ import type { Sample, Workload } from "./workload.js";
 /** One cycle of one workload on one system. */
 export interface Measurement {
   /**
-   * The workload's own metrics, and `cpu` (microseconds per operation, all processes) if there are
-   * operations.
+   * The workload's own metrics and, if there are operations, `cpu` (microseconds per operation, all processes)
+   * and `serverCpu` (those of the server's side alone).
    */
   readonly values: Readonly<Record<string, number>>;
   readonly processes: readonly ProcessUse[];
@@ -14,9 +15,9 @@ export interface Measurement {
 
 export interface ProcessUse {
   readonly name: string;
-  /** Microseconds of CPU time per operation. */
+  /** Microseconds of CPU time per operation, of all processes of this name. */
   readonly cpu: number | undefined;
-  /** The most resident memory in the cycle, in bytes. */
+  /** The most resident memory in the cycle, in bytes; that of all of them together. */
   readonly peakBytes: number;
 }
 
@@ -30,8 +31,20 @@ export async function measure(
   const meter = new Meter(endpoint);
   const failures = endpoint.processes.map((child) => child.failed);
   const run = workload.run(endpoint, { seconds, folder, measured: (action) => meter.over(action) });
-  const sample = await Promise.race([run, ...failures]);
-  return meter.measurement(sample);
+  // A cycle that is too late is left to itself, and so is its error.
+  run.catch(() => {});
+  const limit = new AbortController();
+  try {
+    const late = tooLate(workload.limitSeconds ?? seconds + 30, limit.signal);
+    return meter.measurement(await Promise.race([run, late, ...failures]));
+  } finally {
+    limit.abort();
+  }
+}
+
+async function tooLate(limitSeconds: number, signal: AbortSignal): Promise<never> {
+  await delay(limitSeconds * 1_000, undefined, { signal }).catch(() => {});
+  throw new Error(`the cycle did not end within ${limitSeconds} s`);
 }
 
 class Meter {
@@ -70,13 +83,20 @@ class Meter {
     // The cost of one operation is unknown then.
     if (operations === 0) throw new Error("nothing was done in a whole cycle");
     const perOperation = (seconds: number): number => (seconds * 1e6) / (operations as number);
-    const processes = this.#endpoint.processes.map((child, i) => ({
-      name: child.name,
-      cpu: operations === undefined ? undefined : perOperation(spent[i] as number),
-      peakBytes: peakBytes(child.pid),
-    }));
-    if (operations === undefined || processes.length === 0) return { values: sample.values, processes };
-    const cpu = perOperation(spent.reduce((sum, seconds) => sum + seconds, 0));
-    return { values: { ...sample.values, cpu }, processes };
+    const processes = new Map<string, ProcessUse>();
+    for (const [i, { name, pid }] of this.#endpoint.processes.entries()) {
+      const before = processes.get(name);
+      processes.set(name, {
+        name,
+        cpu: operations === undefined ? undefined : perOperation(spent[i] as number) + (before?.cpu ?? 0),
+        peakBytes: peakBytes(pid) + (before?.peakBytes ?? 0),
+      });
+    }
+    const measurement = { values: sample.values, processes: [...processes.values()] };
+    if (operations === undefined || processes.size === 0) return measurement;
+    const sum = (times: readonly number[]): number => times.reduce((total, seconds) => total + seconds, 0);
+    const cpu = perOperation(sum(spent));
+    const serverCpu = perOperation(sum(spent.slice(0, this.#endpoint.servers ?? 1)));
+    return { ...measurement, values: { ...sample.values, cpu, serverCpu } };
   }
 }

@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { CertificateFiles } from "./certificate.js";
 import { findProgram, freePort, startChild, type Child } from "./child.js";
 
 /** Starts nginx as one process with the given `http` section. `file` names its files. */
@@ -39,6 +40,40 @@ export async function startNginxProxy(
   upstreamPort: number,
   folder: string,
 ): Promise<{ port: number; child: Child }> {
+  return startProxy(upstreamPort, folder, "", "");
+}
+
+/**
+ * The same with TLS and HTTP/2 in front. Its buffers are of the size with which downloads are fastest:
+ * examples/proxy/nginx.conf.
+ */
+export async function startNginxTls(
+  upstreamPort: number,
+  folder: string,
+  { cert, key }: CertificateFiles,
+): Promise<{ port: number; child: Child }> {
+  // From nginx 1.25.1 on, `listen ... http2` works with a warning.
+  return startProxy(
+    upstreamPort,
+    folder,
+    "ssl http2",
+    `    ssl_certificate ${cert};
+    ssl_certificate_key ${key};
+    ssl_protocols TLSv1.2 TLSv1.3;
+    proxy_buffer_size 64k;
+    proxy_buffers 8 64k;
+    proxy_busy_buffers_size 128k;
+`,
+  );
+}
+
+/** `listen`: more words of that directive. `lines`: more directives of the server. */
+async function startProxy(
+  upstreamPort: number,
+  folder: string,
+  listen: string,
+  lines: string,
+): Promise<{ port: number; child: Child }> {
   const port = await freePort();
   const child = startNginx(
     "nginx",
@@ -47,8 +82,8 @@ export async function startNginxProxy(
     `  map $http_upgrade $connection_field { default upgrade; '' ''; }
   upstream service { server 127.0.0.1:${upstreamPort}; keepalive 1024; keepalive_requests 1000000000; }
   server {
-    listen 127.0.0.1:${port} backlog=4096;
-    location / {
+    listen 127.0.0.1:${port} ${listen} backlog=4096;
+${lines}    location / {
       proxy_pass http://service;
       proxy_http_version 1.1;
       proxy_set_header Host $http_host;

@@ -1,3 +1,4 @@
+import type { Lead } from "./leads.js";
 import type { Summary } from "./stats.js";
 import { processesOf, ratioOf, valueOf, type Verdict, type WorkloadResult } from "./results.js";
 
@@ -54,6 +55,28 @@ export function targetTable(verdicts: readonly Verdict[]): string {
     ];
   });
   return table(header, rows);
+}
+
+const leadWords: Record<Lead["verdict"], string> = {
+  ahead: "ahead",
+  even: "even, within the spread",
+  behind: "BEHIND",
+};
+
+/** The table of the best other tunnel that knows HTTP, row by row. */
+export function leadTable(rows: readonly Lead[]): string {
+  if (rows.length === 0) return "No other tunnel that knows HTTP took part.";
+  const header = ["row", "metric", "best of the others that know HTTP", "ours, times better", ""];
+  return table(
+    header,
+    rows.map(({ title, metric, rival, ratio, verdict }) => [
+      title,
+      metric,
+      rival,
+      show(ratio),
+      leadWords[verdict],
+    ]),
+  );
 }
 
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -1,24 +1,36 @@
-import type { Endpoint } from "./endpoint.js";
+import { setTimeout as delay } from "node:timers/promises";
+import { type Endpoint, untilAllServing } from "./endpoint.js";
 import { callTool } from "./load/tools.js";
 import { wrk } from "./load/wrk.js";
-import { smallPath } from "./upstreams/static.js";
-import { untilServing } from "./endpoint.js";
 import { measure, type Measurement } from "./measure.js";
-import type { System } from "./systems/system.js";
-import { startUpstream, type Upstream, type Upstreams } from "./upstreams/upstreams.js";
-import type { Workload } from "./workload.js";
 import type { BenchOptions } from "./options.js";
 import type { WorkloadResult } from "./results.js";
+import { startSystem, type System } from "./systems/system.js";
+import { smallPath } from "./upstreams/static.js";
+import { startUpstream, type Upstream, type Upstreams } from "./upstreams/upstreams.js";
+import type { Workload } from "./workload.js";
 
 /**
  * What makes a system as warm as after an hour, by what is behind it. Otherwise the first workload, with a
  * single connection, would measure how code is compiled.
  */
 const warmUps: Partial<Record<keyof Upstreams, (endpoint: Endpoint, folder: string) => Promise<unknown>>> = {
-  static: (endpoint, folder) => wrk(endpoint, { path: smallPath }, 64, 2, folder),
+  static: (endpoint, folder) => wrk(endpoint, { path: smallPath, hosts: endpoint.hosts }, 64, 2, folder),
   // A few thousand calls, so that the inspector's ring is full as well.
   mcp: (endpoint) => Promise.all(Array.from({ length: 4 }, () => callTool(endpoint, "auto", 8))),
 };
+
+/**
+ * The pause before each turn. The systems that had a load before close connections, collect garbage and
+ * answer late timers in it, and not in the turn of another.
+ */
+const settleMs = 1_000;
+
+/** A workload with the systems that take part in it. */
+export interface Entry {
+  readonly workload: Workload;
+  readonly systems: readonly System[];
+}
 
 /**
  * Starts upstreams and systems when a workload first needs them and keeps them up, warm, to the end. Systems
@@ -34,59 +46,65 @@ export class Runner {
   }
 
   /**
-   * One workload on the systems that take part: a warm-up, then rounds in which each system gets a short
-   * turn.
+   * Workloads of one group on the systems that take part: a warm-up, then rounds in which each system gets a
+   * short turn at each workload.
    */
   async run(
-    workload: Workload,
-    systems: readonly System[],
+    entries: readonly Entry[],
     { rounds, seconds, fresh }: Pick<BenchOptions, "rounds" | "seconds" | "fresh">,
-  ): Promise<WorkloadResult> {
-    const errors = new Map<string, string>();
-    const measured = new Map<string, Measurement[]>();
-    let active = systems.filter(
-      ({ name, upstream }) =>
-        (workload.systems?.includes(name) ?? true) && (upstream ?? workload.upstream) === workload.upstream,
-    );
-    const attempt = async (system: System, length: number): Promise<Measurement | undefined> => {
-      try {
-        const endpoint = await this.#endpoint(system, workload.upstream);
-        return await measure(workload, endpoint, length, this.#folder);
-      } catch (error) {
-        // One system's failure must not cost the others their results.
-        errors.set(system.name, error instanceof Error ? error.message : String(error));
-        active = active.filter((other) => other !== system);
-        measured.delete(system.name);
-        return undefined;
-      }
-    };
-    const total = Math.min(rounds, workload.maxRounds ?? rounds);
+  ): Promise<WorkloadResult[]> {
+    const matches = entries.map((entry) => new Match(entry));
+    const total = Math.max(...matches.map((match) => match.rounds(rounds)));
     // A workload that starts its own processes has a single round, and nothing to warm up.
-    if (total > 1 && !fresh) for (const system of active) await attempt(system, seconds);
-    for (let round = 0; round < total; round++) {
-      if (fresh) await this.#stopSystems();
-      // The systems take turns in going first, so that none always follows the one that heats the machine up.
-      const first = round % Math.max(active.length, 1);
-      for (const system of [...active.slice(first), ...active.slice(0, first)]) {
-        const measurement = await attempt(system, seconds);
-        if (measurement === undefined) continue;
-        const list = measured.get(system.name) ?? [];
-        measured.set(system.name, list);
-        list.push(measurement);
+    if (total > 1 && !fresh) {
+      for (const match of matches) {
+        if (match.workload.fresh === true) continue;
+        for (const system of match.active) await this.#turn(match, system, seconds);
       }
     }
-    return { workload, rounds: measured, errors };
+    for (let round = 0; round < total; round++) {
+      if (fresh) await this.#stopAll();
+      for (const match of matches.filter((candidate) => round < candidate.rounds(rounds))) {
+        for (const system of match.inTurn(round)) {
+          const measurement = await this.#turn(match, system, seconds, settleMs);
+          if (measurement !== undefined) match.add(system, measurement);
+        }
+      }
+    }
+    for (const { workload } of matches) {
+      // So many tunnels, though idle, would be noticed in other rows.
+      if (typeof workload.setup === "number")
+        await this.#stopAll((key) => key.includes(` ${workload.setup} `));
+    }
+    return matches.map((match) => match.result());
   }
 
-  async #endpoint(system: System, kind: keyof Upstreams): Promise<Endpoint> {
-    const key = `${system.name} ${kind}`;
+  /** One turn. A system that fails is stopped, so that its next workload gets it in working order. */
+  async #turn(match: Match, system: System, seconds: number, pauseMs = 0): Promise<Measurement | undefined> {
+    const { workload } = match;
+    try {
+      if (workload.fresh === true) await this.#stop(keyOf(system, workload));
+      const endpoint = await this.#endpoint(system, workload);
+      await delay(pauseMs);
+      return await measure(workload, endpoint, seconds, this.#folder);
+    } catch (error) {
+      // One system's failure must not cost the others their results.
+      match.fail(system, error instanceof Error ? error.message : String(error));
+      await this.#stop(keyOf(system, workload));
+      return undefined;
+    }
+  }
+
+  async #endpoint(system: System, workload: Workload): Promise<Endpoint> {
+    const key = keyOf(system, workload);
     const known = this.#endpoints.get(key);
     if (known !== undefined) return known;
+    const { upstream: kind, setup = "one" } = workload;
     const upstream = await this.#upstream(kind);
-    const endpoint = await system.start(upstream.port, this.#folder);
-    await untilServing(endpoint, endpoint.ready ?? upstream.ready);
-    await warmUps[kind]?.(endpoint, this.#folder);
+    const endpoint = await startSystem(system, setup, upstream.port, this.#folder);
     this.#endpoints.set(key, endpoint);
+    await untilAllServing(endpoint, endpoint.ready ?? upstream.ready);
+    if (setup !== "secure" && workload.fresh !== true) await warmUps[kind]?.(endpoint, this.#folder);
     return endpoint;
   }
 
@@ -98,14 +116,62 @@ export class Runner {
     return upstream;
   }
 
-  async #stopSystems(): Promise<void> {
-    const children = [...this.#endpoints.values()].flatMap((endpoint) => endpoint.processes);
-    this.#endpoints.clear();
-    await Promise.all(children.map((child) => child.stop()));
+  async #stop(key: string): Promise<void> {
+    const endpoint = this.#endpoints.get(key);
+    this.#endpoints.delete(key);
+    await Promise.all((endpoint?.processes ?? []).map((child) => child.stop()));
+  }
+
+  async #stopAll(isMeant: (key: string) => boolean = () => true): Promise<void> {
+    await Promise.all([...this.#endpoints.keys()].filter(isMeant).map((key) => this.#stop(key)));
   }
 
   async close(): Promise<void> {
-    await this.#stopSystems();
+    await this.#stopAll();
     await Promise.all([...this.#upstreams.values()].map(({ child }) => child.stop()));
+  }
+}
+
+/** Systems that are started for one workload are started in the same way for others of this key. */
+function keyOf(system: System, { name, upstream, setup = "one", fresh }: Workload): string {
+  return `${system.name} ${upstream} ${setup} ${fresh === true ? name : ""}`;
+}
+
+/** The progress of one workload. */
+class Match {
+  readonly workload: Workload;
+  active: readonly System[];
+  readonly #measured = new Map<string, Measurement[]>();
+  readonly #errors = new Map<string, string>();
+
+  constructor({ workload, systems }: Entry) {
+    this.workload = workload;
+    this.active = systems;
+  }
+
+  rounds(wanted: number): number {
+    return Math.min(wanted, this.workload.maxRounds ?? wanted);
+  }
+
+  /** They take turns in going first, so that none always follows the one that heats the machine up. */
+  inTurn(round: number): readonly System[] {
+    const first = round % Math.max(this.active.length, 1);
+    return [...this.active.slice(first), ...this.active.slice(0, first)];
+  }
+
+  add(system: System, measurement: Measurement): void {
+    const list = this.#measured.get(system.name) ?? [];
+    this.#measured.set(system.name, list);
+    list.push(measurement);
+  }
+
+  fail(system: System, error: string): void {
+    this.#errors.set(system.name, error);
+    this.active = this.active.filter((other) => other !== system);
+    this.#measured.delete(system.name);
+  }
+
+  result(): WorkloadResult {
+    return { workload: this.workload, rounds: this.#measured, errors: this.#errors };
   }
 }

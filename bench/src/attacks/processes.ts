@@ -3,12 +3,12 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { createCertificate } from "../certificate.js";
 import { type Child, freePort, startChild } from "../child.js";
 import { untilServing } from "../endpoint.js";
 import { openSockets } from "../proc.js";
 import { here } from "../systems/mcp-tunnel.js";
 import type { Attack } from "./attack.js";
-import { createCertificate } from "./certificate.js";
 import type { HonestReport } from "./honest-main.js";
 
 /**
@@ -68,7 +68,7 @@ const script = (name: string): string => fileURLToPath(new URL(`${name}.js`, imp
 
 export async function startScene(attack: Attack | undefined, folder: string): Promise<Scene> {
   const [relayPort, adminPort] = [await freePort(), await freePort()];
-  const certificate = attack?.tls === true ? await createCertificate(folder) : undefined;
+  const certificate = attack?.tls === true ? await createCertificate(folder, ["demo", "target"]) : undefined;
   const ca = certificate === undefined ? undefined : readFileSync(certificate.cert, "latin1");
   const relayUrl = `${ca === undefined ? "http" : "https"}://127.0.0.1:${relayPort}`;
   const relayArgs = [

@@ -15,17 +15,18 @@ export interface Running {
 
 /** The CPU time and memory that the processes use from here on. */
 export class Spending {
-  readonly #endpoint: Endpoint;
+  readonly #processes: Endpoint["processes"];
   readonly #before: number;
 
-  constructor(endpoint: Endpoint) {
-    this.#endpoint = endpoint;
-    for (const child of endpoint.processes) resetPeak(child.pid);
+  /** `first`: how many of the endpoint's processes count, from the first on. Default: all. */
+  constructor(endpoint: Endpoint, first = endpoint.processes.length) {
+    this.#processes = endpoint.processes.slice(0, first);
+    for (const child of this.#processes) resetPeak(child.pid);
     this.#before = this.#total();
   }
 
   #total(): number {
-    return this.#endpoint.processes.reduce((sum, child) => sum + cpuSeconds(child.pid), 0);
+    return this.#processes.reduce((sum, child) => sum + cpuSeconds(child.pid), 0);
   }
 
   /** CPU time of all processes, in microseconds. */
@@ -35,6 +36,6 @@ export class Spending {
 
   /** The most memory that one of the processes has had, in MiB. */
   get peakMebibytes(): number {
-    return Math.max(...this.#endpoint.processes.map((child) => peakBytes(child.pid))) / mebibyte;
+    return Math.max(...this.#processes.map((child) => peakBytes(child.pid))) / mebibyte;
   }
 }

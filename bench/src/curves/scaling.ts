@@ -1,6 +1,7 @@
 import { untilServing } from "../endpoint.js";
 import { mcpTunnel } from "../systems/mcp-tunnel.js";
 import { floor } from "../systems/references.js";
+import { startSystem } from "../systems/system.js";
 import { startUpstream } from "../upstreams/upstreams.js";
 import { scaleBodies } from "./bodies.js";
 import { scaleStreams } from "./streams.js";
@@ -9,10 +10,10 @@ import { scaleTunnels } from "./tunnels.js";
 /** How cost grows with the number of tunnels, the streams in one tunnel, and the size of a body. */
 export async function runScaling(folder: string): Promise<void> {
   const upstream = await startUpstream("static", folder);
-  await scaleTunnels(upstream.port, folder);
+  await scaleTunnels(upstream, folder);
   const systems = [];
   for (const system of [floor, mcpTunnel]) {
-    const endpoint = await system.start(upstream.port, folder);
+    const endpoint = await startSystem(system, "one", upstream.port, folder);
     await untilServing(endpoint, upstream.ready);
     systems.push({ name: system.name, endpoint });
   }

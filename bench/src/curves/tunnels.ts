@@ -1,65 +1,130 @@
-import { openTunnels } from "../load/tunnels.js";
+import { findProgram } from "../child.js";
+import { type Endpoint, untilAllServing } from "../endpoint.js";
 import { wrk } from "../load/wrk.js";
 import { residentBytes } from "../proc.js";
 import { show, table } from "../report.js";
 import { median } from "../stats.js";
-import { startRelay } from "../systems/mcp-tunnel.js";
+import { mcpTunnel } from "../systems/mcp-tunnel.js";
+import { bareNode } from "../systems/references.js";
+import { startSystem, type System } from "../systems/system.js";
+import { frp } from "../systems/web-tunnels.js";
 import { smallPath } from "../upstreams/static.js";
+import type { Upstream } from "../upstreams/upstreams.js";
 import { mebibyte, rounds, seconds, Spending } from "./curve.js";
 import { writePlot } from "./plots.js";
+import type { Series } from "./svg.js";
 
 interface Point {
+  readonly name: string;
   readonly count: number;
   readonly rate: number;
-  readonly cpu: number;
+  readonly serverCpu: number;
   readonly memory: number;
 }
 
-/** Requests over 1 to 5,000 tunnels in turn. */
-export async function scaleTunnels(upstreamPort: number, folder: string): Promise<void> {
+/** The bare relay's clients answer without a service, so its rate is none that a tunnel can have. */
+const withRate: readonly System[] = [mcpTunnel, frp];
+
+/** Requests to 1 to 5,000 tunnels at random, beside frp and the least that Node can do. */
+export async function scaleTunnels(upstream: Upstream, folder: string): Promise<void> {
+  const systems = [mcpTunnel, frp, bareNode].filter(({ programs }) =>
+    programs.every((name) => findProgram(name) !== undefined),
+  );
   const points: Point[] = [];
   for (const count of [1, 10, 100, 1_000, 5_000]) {
-    const relay = await startRelay(folder);
-    const tunnels = await openTunnels(relay.port, upstreamPort, count);
-    const endpoint = { port: relay.port, host: "t1.localhost", processes: [relay.child] };
-    const request = { path: smallPath, hosts: tunnels.hosts };
-    // Every tunnel is asked at least once, so that all of them are active and warm.
-    await wrk(endpoint, request, 64, count >= 1_000 ? 4 : 2, folder);
-    const rates = [];
-    const cpu = [];
-    for (let round = 0; round < rounds; round++) {
-      const spending = new Spending(endpoint);
+    points.push(...(await measureCount(systems, count, upstream, folder)));
+  }
+  console.log(
+    `${table(
+      ["tunnels in use", "", "requests/s", "server's CPU µs / request", "server's memory, MiB"],
+      points.map((p) => [
+        p.count.toLocaleString("en"),
+        p.name,
+        show(p.rate),
+        show(p.serverCpu),
+        show(p.memory),
+      ]),
+    )}\n`,
+  );
+  const series = (of: readonly System[], key: "rate" | "serverCpu" | "memory"): Series[] =>
+    of.map(({ name }) => ({
+      name,
+      points: points.filter((p) => p.name === name).map((p) => [p.count, p[key]] as const),
+    }));
+  const x = "tunnels in use";
+  writePlot("tunnels-rate.svg", {
+    title: "64 connections over all tunnels at random",
+    x,
+    y: "requests/s",
+    series: series(
+      systems.filter((system) => withRate.includes(system)),
+      "rate",
+    ),
+    linearY: true,
+  });
+  writePlot("tunnels-cpu.svg", {
+    title: "CPU time of the server for one request",
+    x,
+    y: "µs",
+    series: series(systems, "serverCpu"),
+    linearY: true,
+  });
+  writePlot("tunnels-memory.svg", {
+    title: "Memory of the server",
+    x,
+    y: "MiB",
+    series: series(systems, "memory"),
+    linearY: true,
+  });
+}
+
+/** The systems in turns, all with so many tunnels. One that fails is left out. */
+async function measureCount(
+  systems: readonly System[],
+  count: number,
+  upstream: Upstream,
+  folder: string,
+): Promise<Point[]> {
+  const running = [];
+  for (const system of systems) {
+    try {
+      const endpoint = await startWarm(system, count, upstream, folder);
+      running.push({ name: system.name, endpoint, rates: [] as number[], cpu: [] as number[] });
+    } catch (error) {
+      console.error(`${system.name} with ${count} tunnels failed: ${(error as Error).message}`);
+    }
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (const { endpoint, rates, cpu } of running) {
+      const spending = new Spending(endpoint, 1);
+      const request = { path: smallPath, hosts: endpoint.hosts };
       const result = await wrk(endpoint, request, 64, seconds, folder);
       rates.push(result.requestsPerSecond);
       cpu.push(spending.cpuMicroseconds / result.requests);
     }
-    points.push({
-      count,
-      rate: median(rates),
-      cpu: median(cpu),
-      memory: residentBytes(relay.child.pid) / mebibyte,
-    });
-    await tunnels.stop();
-    await relay.child.stop();
   }
-  console.log(
-    `${table(
-      ["active tunnels", "requests/s", "relay CPU µs / request", "relay memory, MiB"],
-      points.map((p) => [p.count.toLocaleString("en"), show(p.rate), show(p.cpu), show(p.memory)]),
-    )}\n`,
-  );
-  writePlot("tunnels-rate.svg", {
-    title: "64 connections over all tunnels in turn",
-    x: "active tunnels",
-    y: "requests/s",
-    series: [{ name: "mcp-tunnel", points: points.map((p) => [p.count, p.rate]) }],
-    linearY: true,
-  });
-  writePlot("tunnels-memory.svg", {
-    title: "Memory of the relay",
-    x: "active tunnels",
-    y: "MiB",
-    series: [{ name: "relay", points: points.map((p) => [p.count, p.memory]) }],
-    linearY: true,
-  });
+  const points = running.map(({ name, endpoint, rates, cpu }) => ({
+    name,
+    count,
+    rate: median(rates),
+    serverCpu: median(cpu),
+    memory: residentBytes(endpoint.processes[0]?.pid ?? 0) / mebibyte,
+  }));
+  const children = running.flatMap(({ endpoint }) => endpoint.processes);
+  await Promise.all(children.map((child) => child.stop()));
+  return points;
+}
+
+async function startWarm(
+  system: System,
+  count: number,
+  upstream: Upstream,
+  folder: string,
+): Promise<Endpoint> {
+  const endpoint = await startSystem(system, count, upstream.port, folder);
+  await untilAllServing(endpoint, upstream.ready);
+  // As many requests as it takes to have every tunnel in use for a while.
+  const request = { path: smallPath, hosts: endpoint.hosts };
+  await wrk(endpoint, request, 64, count >= 1_000 ? 4 : 2, folder);
+  return endpoint;
 }

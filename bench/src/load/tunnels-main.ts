@@ -1,15 +1,24 @@
 // Many tunnels from one process, through the client library:
-// `node tunnels-main.js RELAY_PORT UPSTREAM_PORT COUNT`. The names are t1, t2, ... The process sends the word
-// "open" to its parent when all of them are registered.
-import { startTunnelClient } from "mcp-tunnel-client";
+// `node tunnels-main.js LIBRARY RELAY_PORT UPSTREAM_PORT FIRST COUNT`. The names are t1, t2, ..., from the
+// number FIRST on. The process sends the word "open" to its parent, if that listens, when all of them are
+// registered.
+import type { startTunnelClient as Start } from "mcp-tunnel-client";
 
-const [relayPort, upstreamPort, count] = process.argv.slice(2).map(Number) as [number, number, number];
+const library = process.argv[2] as string;
+const [relayPort, upstreamPort, first, count] = process.argv.slice(3).map(Number) as [
+  number,
+  number,
+  number,
+  number,
+];
+
+const { startTunnelClient } = (await import(library)) as { startTunnelClient: typeof Start };
 
 /** As many registrations at a time as a relay takes without queueing for long. */
 const batch = 50;
 
-for (let first = 1; first <= count; first += batch) {
-  const names = Array.from({ length: Math.min(batch, count - first + 1) }, (_, i) => `t${first + i}`);
+for (let at = first; at < first + count; at += batch) {
+  const names = Array.from({ length: Math.min(batch, first + count - at) }, (_, i) => `t${at + i}`);
   await Promise.all(
     names.map((subdomain) =>
       startTunnelClient({

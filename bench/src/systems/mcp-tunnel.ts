@@ -1,15 +1,21 @@
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { type CertificateFiles, createCertificate } from "../certificate.js";
 import { freePort, startChild, type Child } from "../child.js";
-import { untilServing } from "../endpoint.js";
-import type { System } from "./system.js";
+import { type Endpoint, untilServing } from "../endpoint.js";
+import { tunnelsMain } from "../load/tunnels.js";
+import { startNginxTls } from "../nginx.js";
+import { sharesOf } from "./shares.js";
+import { tunnelHosts, type System } from "./system.js";
 
 /** A checkout of this repository with its commands built. */
 export interface Checkout {
   readonly relay: string;
   readonly client: string;
+  /** The client library, as the URL of a module. */
+  readonly library: string;
 }
 
 /** The checkout that this bench belongs to. */
@@ -24,21 +30,37 @@ function checkoutAt(folder: string): Checkout {
     .map((name) => join(packages, name, "bin", "mcp-tunnel-client.js"))
     .find((file) => existsSync(file));
   if (client === undefined) throw new Error(`there is no client in ${folder}`);
-  return { relay: join(packages, "relay", "bin", "mcp-tunnel.js"), client };
+  return {
+    relay: join(packages, "relay", "bin", "mcp-tunnel.js"),
+    client,
+    library: pathToFileURL(join(packages, "client", "dist", "index.js")).href,
+  };
 }
 
 /** A relay as a user would start it: everything as shipped, open to all. */
-export async function startRelay(folder: string, checkout = here): Promise<{ port: number; child: Child }> {
+export async function startRelay(
+  folder: string,
+  checkout = here,
+  certificate?: CertificateFiles,
+): Promise<{ port: number; child: Child }> {
   const port = await freePort();
   // Defaults, except for the limits on bodies: some workloads send larger ones.
   const limits = ["--max-request-body", "64MiB", "--max-response-body", "4GiB"];
   // The relay counts metrics only if an operator can ask for them.
   const admin = ["--admin-listen", "127.0.0.1:0"];
-  const args = ["--domain", "localhost", "--host", "127.0.0.1", "--port", port, ...admin, ...limits];
+  const tls = certificate === undefined ? [] : ["--tls-cert", certificate.cert, "--tls-key", certificate.key];
+  const args = ["--domain", "localhost", "--host", "127.0.0.1", "--port", port, ...admin, ...limits, ...tls];
   const child = startChild("relay", process.execPath, [checkout.relay, ...args], folder);
   // This Host is no tunnel. Any answer shows that the relay listens.
-  await untilServing({ port, host: "localhost", processes: [child] }, undefined);
+  await untilServing(
+    { port, host: "localhost", ca: authorityOf(certificate), processes: [child] },
+    undefined,
+  );
   return { port, child };
+}
+
+function authorityOf(certificate: CertificateFiles | undefined): string | undefined {
+  return certificate === undefined ? undefined : readFileSync(certificate.cert, "latin1");
 }
 
 /** A client that registers the name `bench`. */
@@ -52,9 +74,12 @@ function startClientFor(
   relayPort: number,
   folder: string,
   checkout: Checkout,
+  certificate?: CertificateFiles,
 ): Child {
-  const args = ["--relay", `http://127.0.0.1:${relayPort}`, "--subdomain", "bench", ...service];
-  return startChild("client", process.execPath, [checkout.client, ...args], folder);
+  const relay = `${certificate === undefined ? "http" : "https"}://127.0.0.1:${relayPort}`;
+  const args = ["--relay", relay, "--subdomain", "bench", ...service];
+  const env = certificate === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificate.cert };
+  return startChild("client", process.execPath, [checkout.client, ...args], folder, env);
 }
 
 function tunnelSystem(name: string, checkout: Checkout): System {
@@ -65,6 +90,22 @@ function tunnelSystem(name: string, checkout: Checkout): System {
       const relay = await startRelay(folder, checkout);
       const client = startClient(relay.port, upstreamPort, folder, checkout);
       return { port: relay.port, host: "bench.localhost", processes: [relay.child, client] };
+    },
+    async startSecure(upstreamPort, folder) {
+      const certificate = await createCertificate(folder, ["bench"]);
+      const relay = await startRelay(folder, checkout, certificate);
+      const client = startClientFor([upstreamPort], relay.port, folder, checkout, certificate);
+      const processes = [relay.child, client];
+      return { port: relay.port, host: "bench.localhost", ca: authorityOf(certificate), processes };
+    },
+    async startMany(upstreamPort, folder, count) {
+      const relay = await startRelay(folder, checkout);
+      const clients = sharesOf(count).map(({ first, count: held }) => {
+        const args = [tunnelsMain, checkout.library, relay.port, upstreamPort, first, held];
+        return startChild("clients", process.execPath, args, folder);
+      });
+      const hosts = tunnelHosts(count);
+      return { port: relay.port, host: "t1.localhost", hosts, processes: [relay.child, ...clients] };
     },
   };
 }
@@ -136,3 +177,25 @@ export const mcpTunnelStdio: System = {
 export function tunnelOf(folder: string): System {
   return tunnelSystem("against", checkoutAt(folder));
 }
+
+/**
+ * The relay without TLS behind an nginx that has it, as examples/proxy shows it. Clients come through nginx
+ * too: in both ways each leg is encrypted once.
+ */
+export const nginxTls: System = {
+  name: "nginx-tls",
+  programs: ["nginx"],
+  async startSecure(upstreamPort, folder): Promise<Endpoint> {
+    const certificate = await createCertificate(folder, ["bench"]);
+    const relay = await startRelay(folder);
+    const nginx = await startNginxTls(relay.port, folder, certificate);
+    const client = startClientFor([upstreamPort], nginx.port, folder, here, certificate);
+    return {
+      port: nginx.port,
+      host: "bench.localhost",
+      ca: authorityOf(certificate),
+      processes: [nginx.child, relay.child, client],
+      servers: 2,
+    };
+  },
+};

@@ -2,6 +2,7 @@ import { Downloads } from "../load/bulk.js";
 import { wrk } from "../load/wrk.js";
 import { smallPath } from "../upstreams/static.js";
 import type { Workload } from "../workload.js";
+import { nearest } from "./usual.js";
 
 const connections = 8;
 
@@ -10,6 +11,7 @@ export const besideBulk: Workload = {
   name: "beside-bulk",
   title: "small requests (8 connections) beside 8 downloads of 1 GiB",
   upstream: "static",
+  usual: nearest,
   metrics: {
     p99: { unit: "x alone", better: "lower" },
     aloneMs: { unit: "ms", better: "lower" },

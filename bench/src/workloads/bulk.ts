@@ -2,15 +2,17 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Downloads, upload } from "../load/bulk.js";
 import { fileSizes, sinkPath } from "../upstreams/static.js";
 import type { Workload } from "../workload.js";
+import { nearest, web } from "./usual.js";
 
 const mebibyte = 1_048_576;
 
-function download(connections: number, quick: boolean): Workload {
+function download(connections: number, usual?: readonly string[]): Workload {
   return {
     name: `download-${connections}`,
     title: `download of 10 MiB, ${connections} at once`,
     upstream: "static",
-    quick,
+    quick: true,
+    ...(usual === undefined ? {} : { usual }),
     operation: "MiB",
     metrics: { rate: { unit: "MiB/s", better: "higher" } },
     async run(endpoint, { seconds }) {
@@ -30,12 +32,13 @@ function download(connections: number, quick: boolean): Workload {
   };
 }
 
-function uploads(connections: number, quick: boolean): Workload {
+function uploads(connections: number, usual: readonly string[]): Workload {
   return {
     name: `upload-${connections}`,
     title: `upload of 10 MiB, ${connections} at once`,
     upstream: "static",
-    quick,
+    quick: true,
+    usual,
     operation: "MiB",
     metrics: { rate: { unit: "MiB/s", better: "higher" } },
     async run(endpoint, { seconds }) {
@@ -49,8 +52,8 @@ function uploads(connections: number, quick: boolean): Workload {
 }
 
 export const bulkWorkloads: readonly Workload[] = [
-  download(1, true),
-  download(8, true),
-  uploads(1, true),
-  uploads(8, true),
+  download(1, nearest),
+  download(8),
+  uploads(1, nearest),
+  uploads(8, web),
 ];

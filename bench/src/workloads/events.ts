@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Endpoint } from "../endpoint.js";
 import { median, quantile } from "../stats.js";
 import type { Workload } from "../workload.js";
+import { bounds, nearest } from "./usual.js";
 
 /**
  * Opens an event stream over a connection of its own. `onEvent` gets the time that each event was on its way.
@@ -33,6 +34,7 @@ export const eventFanOut: Workload = {
   title: "500 open event streams, an event a second each",
   upstream: "live",
   operation: "event",
+  usual: nearest,
   maxRounds: 3,
   metrics: { p50: { unit: "ms", better: "lower" }, p99: { unit: "ms", better: "lower" } },
   async run(endpoint, { seconds, measured }) {
@@ -66,7 +68,7 @@ export const firstEvent: Workload = {
   title: "first event of a stream, from the request on",
   upstream: "live",
   quick: true,
-  systems: ["direct", "floor", "nginx", "mcp-tunnel", "against"],
+  usual: [...bounds, ...nearest],
   metrics: { first: { unit: "ms", better: "lower" }, event: { unit: "ms", better: "lower" } },
   async run(endpoint, { seconds }) {
     const first: number[] = [];

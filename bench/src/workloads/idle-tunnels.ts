@@ -5,13 +5,15 @@ import { startRelay } from "../systems/mcp-tunnel.js";
 import type { Workload } from "../workload.js";
 
 /** The cost of a tunnel that nobody visits. */
-function idleTunnels(count: number): Workload {
+function idleTunnels(count: number, onlyByName: boolean): Workload {
   return {
     name: `idle-${count}`,
     title: `${count.toLocaleString("en")} idle tunnels`,
     upstream: "static",
     systems: ["mcp-tunnel"],
+    onlyByName,
     maxRounds: 1,
+    limitSeconds: 300,
     metrics: {
       relay: { unit: "KB a tunnel", better: "lower" },
       client: { unit: "KB a tunnel", better: "lower" },
@@ -54,4 +56,4 @@ function settle(): Promise<void> {
   return delay(45_000);
 }
 
-export const idleWorkloads: readonly Workload[] = [idleTunnels(1_000), idleTunnels(5_000)];
+export const idleWorkloads: readonly Workload[] = [idleTunnels(1_000, true), idleTunnels(5_000, false)];

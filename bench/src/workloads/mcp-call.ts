@@ -13,7 +13,9 @@ const common = {
     "mcp-tunnel-inspect",
     "against",
     "frp",
+    "piko",
   ],
+  usual: ["floor", "direct", "frp", "piko"],
   operation: "call",
   metrics: { p50: { unit: "ms", better: "lower" }, p99: { unit: "ms", better: "lower" } },
 } as const;
@@ -32,6 +34,7 @@ export const mcpCallLegacy: Workload = {
   ...common,
   name: "mcp-call-legacy",
   title: "the same in revision 2025-11-25",
+  onlyByName: true,
   run: callOneByOne("legacy"),
 };
 

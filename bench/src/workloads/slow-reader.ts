@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { peakBytes, residentBytes, resetPeak } from "../proc.js";
 import type { Workload } from "../workload.js";
+import { nearest } from "./usual.js";
 
 const bytesPerSecond = 1_000_000;
 const stepMs = 50;
@@ -9,8 +10,10 @@ const stepMs = 50;
 /** The memory of the processes while one visitor reads a body of 1 GiB at 1 MB/s. */
 export const slowReader: Workload = {
   name: "slow-reader",
-  title: "one visitor reads 1 GiB at 1 MB/s",
+  title: "one visitor reads 1 GiB at 1 MB/s, fresh processes",
   upstream: "static",
+  usual: nearest,
+  fresh: true,
   maxRounds: 3,
   metrics: { memory: { unit: "MiB over idle", better: "lower" } },
   async run(endpoint, { seconds }) {

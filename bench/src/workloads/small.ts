@@ -1,7 +1,8 @@
-import { wrk, type WrkRequest } from "../load/wrk.js";
+import { wrk, type WrkRequest, type WrkResult } from "../load/wrk.js";
 import { type Endpoint, untilServing } from "../endpoint.js";
 import { sinkPath, smallPath } from "../upstreams/static.js";
-import type { Workload } from "../workload.js";
+import type { Sample, Workload } from "../workload.js";
+import { bounds, nearest, web } from "./usual.js";
 
 /** The fields that a browser sends: ten besides Host. */
 const browserHeaders = {
@@ -18,31 +19,36 @@ const browserHeaders = {
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36",
 };
 
+/** What is measured of small requests by wrk. */
+export const smallMetrics = {
+  rps: { unit: "/s", better: "higher" },
+  p50: { unit: "ms", better: "lower" },
+  p99: { unit: "ms", better: "lower" },
+  p99raw: { unit: "ms", better: "lower" },
+} as const;
+
+export function smallSample(result: WrkResult): Sample {
+  const { requests: operations, requestsPerSecond: rps, p50Ms: p50, p99Ms: p99, p99RawMs } = result;
+  return { values: { rps, p50, p99, ...(p99RawMs === undefined ? {} : { p99raw: p99RawMs }) }, operations };
+}
+
 function small(
   name: string,
   title: string,
   connections: number,
   request: WrkRequest,
-  quick = false,
+  more: Partial<Workload>,
 ): Workload {
   return {
     name,
     title,
     upstream: "static",
-    quick,
     operation: "request",
-    metrics: {
-      rps: { unit: "/s", better: "higher" },
-      p50: { unit: "ms", better: "lower" },
-      p99: { unit: "ms", better: "lower" },
-    },
+    metrics: smallMetrics,
+    ...more,
     async run(endpoint, { seconds, folder, measured }) {
       await wake(endpoint, connections);
-      const result = await measured(() => wrk(endpoint, request, connections, seconds, folder));
-      return {
-        values: { rps: result.requestsPerSecond, p50: result.p50Ms, p99: result.p99Ms },
-        operations: result.requests,
-      };
+      return smallSample(await measured(() => wrk(endpoint, request, connections, seconds, folder)));
     },
   };
 }
@@ -58,21 +64,19 @@ async function wake(endpoint: Endpoint, connections: number): Promise<void> {
 }
 
 const get = { path: smallPath };
+const post = { path: sinkPath, method: "POST", bodyBytes: 1_024 };
 
 export const smallWorkloads: readonly Workload[] = [
-  small("get-1", "GET 1 KiB, 1 connection", 1, get, true),
-  small("get-16", "GET 1 KiB, 16 connections", 16, get, true),
-  small("get-64", "GET 1 KiB, 64 connections", 64, get, true),
-  small("get-256", "GET 1 KiB, 256 connections", 256, get, true),
+  small("get-1", "GET 1 KiB, 1 connection", 1, get, { quick: true, usual: [...bounds, ...nearest] }),
+  small("get-16", "GET 1 KiB, 16 connections", 16, get, { quick: true, usual: nearest }),
+  small("get-64", "GET 1 KiB, 64 connections", 64, get, { quick: true }),
+  small("get-256", "GET 1 KiB, 256 connections", 256, get, { quick: true, usual: nearest }),
+  small("post-64", "POST 1 KiB, 64 connections", 64, post, { quick: true, usual: web }),
   small(
-    "post-64",
-    "POST 1 KiB, 64 connections",
+    "headers-64",
+    "GET with ten browser headers, 64 connections",
     64,
-    { path: sinkPath, method: "POST", bodyBytes: 1_024 },
-    true,
+    { ...get, headers: browserHeaders },
+    { usual: nearest },
   ),
-  small("headers-64", "GET with ten browser headers, 64 connections", 64, {
-    ...get,
-    headers: browserHeaders,
-  }),
 ];

@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { WebSocket } from "ws";
 import { quantile } from "../stats.js";
 import type { Workload } from "../workload.js";
+import { nearest } from "./usual.js";
 
 const connections = 200;
 const message = Buffer.alloc(64, "x");
@@ -13,6 +14,7 @@ export const webSockets: Workload = {
   title: "200 WebSockets, echo of 64 bytes",
   upstream: "live",
   operation: "echo",
+  usual: nearest,
   metrics: {
     rate: { unit: "/s", better: "higher" },
     p50: { unit: "ms", better: "lower" },

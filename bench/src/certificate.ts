@@ -9,11 +9,11 @@ export interface CertificateFiles {
   readonly key: string;
 }
 
-/**
- * Makes a certificate for `localhost`, the names of the honest tunnels below it and loopback, valid for a
- * day.
- */
-export async function createCertificate(folder: string): Promise<CertificateFiles> {
+/** Makes a certificate for `localhost`, these tunnels below it and loopback, valid for a day. */
+export async function createCertificate(
+  folder: string,
+  tunnels: readonly string[],
+): Promise<CertificateFiles> {
   // The global `crypto`: Node's module has types of its own for the same thing.
   x509.cryptoProvider.set(crypto);
   const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
@@ -29,14 +29,16 @@ export async function createCertificate(folder: string): Promise<CertificateFile
     extensions: [
       new x509.SubjectAlternativeNameExtension([
         // Each name is listed: Node takes no wildcard right below a name without a dot.
-        ...["localhost", "demo.localhost", "target.localhost"].map(
+        ...["localhost", ...tunnels.map((name) => `${name}.localhost`)].map(
           (value) => ({ type: "dns", value }) as const,
         ),
         { type: "ip", value: "127.0.0.1" },
       ]),
     ],
   });
-  const files = { cert: join(folder, "relay.pem"), key: join(folder, "relay.key") };
+  // A relay reads its files anew when they change, so no two systems share them.
+  const name = join(folder, `certificate-${certificate.serialNumber}`);
+  const files = { cert: `${name}.pem`, key: `${name}.key` };
   const pkcs8 = await crypto.subtle.exportKey("pkcs8", keys.privateKey);
   writeFileSync(files.cert, certificate.toString("pem"));
   writeFileSync(files.key, x509.PemConverter.encode(pkcs8, "PRIVATE KEY"));
