@@ -23,7 +23,7 @@ export function ratioOf(
   metric: string,
   base = "floor",
 ): Summary | undefined {
-  return combine(result, system, base, metric, (a, b) => a / b);
+  return combine(valuesOf(result, system, metric), valuesOf(result, base, metric), (a, b) => a / b);
 }
 
 /** The same, of the difference to `base` in each round. */
@@ -33,24 +33,22 @@ export function differenceOf(
   metric: string,
   base: string,
 ): Summary | undefined {
-  return combine(result, system, base, metric, (a, b) => a - b);
+  return combine(valuesOf(result, system, metric), valuesOf(result, base, metric), (a, b) => a - b);
 }
 
+/** Round by round. */
 function combine(
-  result: WorkloadResult,
-  system: string,
-  base: string,
-  metric: string,
+  values: readonly number[],
+  bases: readonly number[],
   operator: (value: number, base: number) => number,
 ): Summary | undefined {
-  const values = valuesOf(result, system, metric);
-  const bases = valuesOf(result, base, metric);
   const rounds = Math.min(values.length, bases.length);
   if (rounds === 0) return undefined;
   const combined = Array.from({ length: rounds }, (_, i) =>
     operator(values[i] as number, bases[i] as number),
   );
-  return summarize(combined.filter((value) => Number.isFinite(value)));
+  const known = combined.filter((value) => Number.isFinite(value));
+  return known.length === 0 ? undefined : summarize(known);
 }
 
 function valuesOf(result: WorkloadResult, system: string, metric: string): number[] {
@@ -107,9 +105,16 @@ export interface Verdict {
 /** Holds the results of the system named against every target whose workload was run. */
 export function judge(results: readonly WorkloadResult[], system: string): Verdict[] {
   return targets.flatMap((target) => {
-    const result = results.find((candidate) => candidate.workload.name === target.workload);
-    const measured = result === undefined ? undefined : measuredFor(target, result, system);
-    return measured === undefined ? [] : [{ target, measured, verdict: verdictOf(target, measured) }];
+    const measured = measuredFor(target, results, system);
+    return measured === undefined ? [] : [verdictOn(target, measured)];
+  });
+}
+
+/** Holds what another mode of the bench measured against its targets. `measured`: by metric. */
+export function judgeMode(mode: string, measured: Readonly<Record<string, Summary>>): Verdict[] {
+  return targets.flatMap((target) => {
+    const summary = target.workload === mode ? measured[target.metric] : undefined;
+    return summary === undefined ? [] : [verdictOn(target, summary)];
   });
 }
 
@@ -121,18 +126,35 @@ export function failsGate({ target, measured }: Verdict): boolean {
   return !mayReach(target, measured, target.held ?? target.limit);
 }
 
-function measuredFor(target: Target, result: WorkloadResult, system: string): Summary | undefined {
-  switch (target.as) {
-    case "ratio":
-      return ratioOf(result, system, target.metric);
+function measuredFor(
+  { workload, metric, as, over, overWorkload }: Target,
+  results: readonly WorkloadResult[],
+  system: string,
+): Summary | undefined {
+  const named = (name: string): WorkloadResult | undefined =>
+    results.find((candidate) => candidate.workload.name === name);
+  const result = named(workload);
+  if (result === undefined) return undefined;
+  switch (as) {
+    case "ratio": {
+      if (overWorkload === undefined) return ratioOf(result, system, metric, over);
+      const base = named(overWorkload);
+      if (base === undefined) return undefined;
+      const bases = valuesOf(base, over ?? system, metric);
+      return combine(valuesOf(result, system, metric), bases, (a, b) => a / b);
+    }
     case "over-direct":
-      return differenceOf(result, system, target.metric, "direct");
+      return differenceOf(result, system, metric, "direct");
     case "value":
-      return valueOf(result, system, target.metric);
+      return valueOf(result, system, metric);
   }
 }
 
-function verdictOf(target: Target, measured: Summary): Verdict["verdict"] {
+function verdictOn(target: Target, measured: Summary): Verdict {
+  return { target, measured, verdict: wordOf(target, measured) };
+}
+
+function wordOf(target: Target, measured: Summary): Verdict["verdict"] {
   if (reaches(target, measured.median, target.goal)) return "goal";
   if (reaches(target, measured.median, target.limit)) return "limit";
   return mayReach(target, measured, target.limit) ? "unclear" : "missed";

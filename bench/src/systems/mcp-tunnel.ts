@@ -45,7 +45,7 @@ export async function startRelay(
 ): Promise<{ port: number; child: Child }> {
   const port = await freePort();
   // Defaults, except for the limits on bodies: some workloads send larger ones.
-  const limits = ["--max-request-body", "64MiB", "--max-response-body", "4GiB"];
+  const limits = ["--max-request-body", "128MiB", "--max-response-body", "4GiB"];
   // The relay counts metrics only if an operator can ask for them.
   const admin = ["--admin-listen", "127.0.0.1:0"];
   const tls = certificate === undefined ? [] : ["--tls-cert", certificate.cert, "--tls-key", certificate.key];
