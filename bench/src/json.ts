@@ -1,10 +1,11 @@
 import { cpus, loadavg, release } from "node:os";
+import type { Lead } from "./leads.js";
 import { processesOf, ratioOf, valueOf, type Verdict, type WorkloadResult } from "./results.js";
 
 /** All measurements, for comparison with another run. */
 export function toJson(
   results: readonly WorkloadResult[],
-  verdicts: readonly Verdict[],
+  { verdicts, leads }: { readonly verdicts: readonly Verdict[]; readonly leads: readonly Lead[] },
   run: { rounds: number; seconds: number },
 ): object {
   return {
@@ -23,6 +24,7 @@ export function toJson(
       ),
     })),
     targets: verdicts.map(({ target, measured, verdict }) => ({ ...target, ...measured, verdict })),
+    leads,
   };
 }
 

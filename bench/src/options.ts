@@ -21,7 +21,7 @@ export interface BenchOptions {
 
 export const usage = `npm run bench -- [options]
 
-  --quick          the everyday part of it, in under two minutes: the floor and the tunnel alone
+  --quick          the everyday part of it, in five minutes: the tunnel and its references alone
   --only NAMES     these workloads, separated by commas
   --systems NAMES  these systems besides the floor, separated by commas
   --against DIR    another checkout of this repository, built: in the table as "against"
@@ -32,6 +32,8 @@ export const usage = `npm run bench -- [options]
   --json FILE      everything that was measured
   --scaling        instead: how cost grows with tunnels, streams and body size; writes plots into docs/
   --delay          instead: a link with a delay, against raw TCP over the same link; writes plots into docs/
+
+A whole run with all contenders ends within half an hour: --rounds 5 --seconds 1 --json FILE
 
 Workloads: ${workloads.map((workload) => workload.name).join(", ")}`;
 

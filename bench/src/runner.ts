@@ -1,24 +1,23 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Endpoint, untilAllServing } from "./endpoint.js";
+import { h2load } from "./load/h2load.js";
 import { callTool } from "./load/tools.js";
 import { wrk } from "./load/wrk.js";
 import { measure, type Measurement } from "./measure.js";
 import type { BenchOptions } from "./options.js";
 import type { WorkloadResult } from "./results.js";
-import { startSystem, type System } from "./systems/system.js";
+import { type Setup, startSystem, type System } from "./systems/system.js";
 import { smallPath } from "./upstreams/static.js";
 import { startUpstream, type Upstream, type Upstreams } from "./upstreams/upstreams.js";
 import type { Workload } from "./workload.js";
 
-/**
- * What makes a system as warm as after an hour, by what is behind it. Otherwise the first workload, with a
- * single connection, would measure how code is compiled.
- */
-const warmUps: Partial<Record<keyof Upstreams, (endpoint: Endpoint, folder: string) => Promise<unknown>>> = {
-  static: (endpoint, folder) => wrk(endpoint, { path: smallPath, hosts: endpoint.hosts }, 64, 2, folder),
-  // A few thousand calls, so that the inspector's ring is full as well.
-  mcp: (endpoint) => Promise.all(Array.from({ length: 4 }, () => callTool(endpoint, "auto", 8))),
-};
+/** As warm as after an hour: otherwise the first workloads would measure how code is compiled. */
+const warmUpSeconds = 2;
+/** The same, where it is divided among several processes or protocols. */
+const longWarmUpSeconds = 4;
+/** The same for tool calls: a few thousand, so that the inspector's ring is full as well. */
+const toolWarmUpSeconds = 8;
+const warmUpCallers = 4;
 
 /**
  * The pause before each turn. The systems that had a load before close connections, collect garbage and
@@ -104,8 +103,27 @@ export class Runner {
     const endpoint = await startSystem(system, setup, upstream.port, this.#folder);
     this.#endpoints.set(key, endpoint);
     await untilAllServing(endpoint, endpoint.ready ?? upstream.ready);
-    if (setup !== "secure" && workload.fresh !== true) await warmUps[kind]?.(endpoint, this.#folder);
+    if (workload.fresh !== true) await this.#warmUp(endpoint, kind, setup);
     return endpoint;
+  }
+
+  async #warmUp(endpoint: Endpoint, kind: keyof Upstreams, setup: Setup): Promise<void> {
+    if (kind === "mcp") {
+      const callers = Array.from({ length: warmUpCallers }, () =>
+        callTool(endpoint, "auto", toolWarmUpSeconds),
+      );
+      await Promise.all(callers);
+    }
+    if (kind !== "static") return;
+    const load = { path: smallPath, connections: 64, streams: 1 };
+    if (setup === "secure") {
+      for (const http of ["1.1", "2"] as const) {
+        await h2load(endpoint, { ...load, http }, longWarmUpSeconds / 2, this.#folder, (action) => action());
+      }
+      return;
+    }
+    const seconds = setup === "one" ? warmUpSeconds : longWarmUpSeconds;
+    await wrk(endpoint, { path: smallPath, hosts: endpoint.hosts }, 64, seconds, this.#folder);
   }
 
   async #upstream(kind: keyof Upstreams): Promise<Upstream> {
