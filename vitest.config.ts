@@ -16,6 +16,7 @@ const separate: Readonly<Record<string, readonly string[]>> = {
   resilience: ["test/resilience/**", "test/soak/**"],
   security: ["test/fuzz/**", "test/security/**"],
   services: ["test/services/**", "test/doctor/**"],
+  skew: ["test/skew/**"],
   stdio: ["test/stdio/**"],
   survey: ["test/survey/**"],
 };

@@ -30,6 +30,11 @@ export interface RunOptions {
   input?: string;
 }
 
+export interface ProgramOptions {
+  /** The file of the command, of another release for example. Default: today's. */
+  program?: string;
+}
+
 /** A process under test, with all its output. */
 export class RunningCommand {
   readonly child: ChildProcess;
@@ -157,11 +162,12 @@ export interface RelayCommand extends RunningCommand {
 
 /**
  * Starts the relay command with JSON logs for the domain `localhost`, on a free port unless `args` give
- * another, and waits until it listens.
+ * another, and waits until it listens. `program`: the file of another release's command.
  */
 export async function startRelayCommand(
   args: readonly string[] = [],
   env?: NodeJS.ProcessEnv,
+  program = commands.relay,
 ): Promise<RelayCommand> {
   const defaults = ["--host", "127.0.0.1", "--log-format", "json"];
   if (!args.includes("--domain")) defaults.push("--domain", "localhost");
@@ -169,7 +175,7 @@ export async function startRelayCommand(
   if (!args.includes("--startup-hold")) defaults.push("--startup-hold", "0");
   if (!args.includes("--port")) defaults.push("--port", "0");
   if (!args.includes("--public-url")) defaults.push("--public-url", "http://{subdomain}.{domain}:{port}");
-  return listening(runRelay([...defaults, ...args], env));
+  return listening(runRelay([...defaults, ...args], env, { program }));
 }
 
 /**
@@ -178,9 +184,10 @@ export async function startRelayCommand(
 export async function startRelayCommandOn(
   socket: SharedSocket,
   args: readonly string[] = [],
+  program = commands.relay,
 ): Promise<RelayCommand> {
   const relay = [
-    commands.relay,
+    program,
     ...[
       "--domain",
       "localhost",
@@ -202,8 +209,12 @@ async function listening(relay: RunningCommand): Promise<RelayCommand> {
 }
 
 /** Runs the relay command with these arguments alone: for tests of its flags. */
-export function runRelay(args: readonly string[], env?: NodeJS.ProcessEnv): RunningCommand {
-  return new RunningCommand(process.execPath, [commands.relay, ...args], env === undefined ? {} : { env });
+export function runRelay(
+  args: readonly string[],
+  env?: NodeJS.ProcessEnv,
+  { program = commands.relay }: ProgramOptions = {},
+): RunningCommand {
+  return new RunningCommand(process.execPath, [program, ...args], env === undefined ? {} : { env });
 }
 
 /** A client command that is connected. */
@@ -212,15 +223,19 @@ export interface ClientCommand extends RunningCommand {
   subdomain: string;
 }
 
-/** Starts the client command for a local service and waits until its tunnel is up. */
+/**
+ * Starts the client command for a local service and waits until its tunnel is up. `program`: the file of
+ * another release's command.
+ */
 export async function startClientCommand(
   target: number | string,
   relayPort: number,
   args: readonly string[] = [],
   env?: NodeJS.ProcessEnv,
+  program = commands.client,
 ): Promise<ClientCommand> {
   const relayUrl = `http://127.0.0.1:${relayPort}`;
-  const client = runClient([String(target), "--relay", relayUrl, "--json", ...args], env);
+  const client = runClient([String(target), "--relay", relayUrl, "--json", ...args], env, { program });
   const { url, subdomain } = await client.waitForJson({ event: "connected" });
   return Object.assign(client, { url: url as string, subdomain: subdomain as string });
 }
@@ -229,9 +244,9 @@ export async function startClientCommand(
 export function runClient(
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
-  options: Pick<RunOptions, "input"> = {},
+  { program = commands.client, ...options }: ProgramOptions & Pick<RunOptions, "input"> = {},
 ): RunningCommand {
-  return new RunningCommand(process.execPath, [commands.client, ...args], {
+  return new RunningCommand(process.execPath, [program, ...args], {
     env: { ...settingsIn(noConfig), ...env },
     ...options,
   });

@@ -10,6 +10,8 @@ import { linkedPair } from "mcp-tunnel-protocol/testing";
 import type { MemoryLink } from "mcp-tunnel-protocol/testing";
 import { vi } from "vitest";
 import { bytesAt } from "../../../../test/support/bytes.js";
+import { isOfFirstRelease } from "./first-wire.js";
+import { describe, parse, types } from "./wire.js";
 
 export type SideName = "relay" | "client";
 const other = { relay: "client", client: "relay" } as const;
@@ -364,6 +366,7 @@ export class World {
     if (this.isConnected) this.cut("client");
     if (this.client.attached) this.client.detach(new TunnelError("session_lost", "found out"));
     const [relay, client] = linkedPair({ manual: true });
+    for (const link of [relay, client]) this.#watch(link);
     // The relay detaches the old link first, so that `received` stands still.
     this.relay.detach(new TunnelError("session_lost", "replaced"));
     const answer = this.relay.received;
@@ -372,6 +375,20 @@ export class World {
     this.#links.client = client;
     if (lost) this.cut("client");
     else this.client.attach(client, answer);
+  }
+
+  /**
+   * Older peers close the link for a frame that they do not know. REFUSED goes only to clients that have
+   * announced it, which is the business of the sessions' owners.
+   */
+  #watch(link: MemoryLink): void {
+    const send = link.send.bind(link);
+    link.send = (message) => {
+      const frames = parse(message as Buffer).filter(({ type }) => type !== types.REFUSED);
+      const unknown = describe(frames.filter((frame) => !isOfFirstRelease(frame)));
+      if (unknown.length > 0) this.problems.push(`not of the first release: ${unknown.join()}`);
+      send(message);
+    };
   }
 
   congest(side: SideName, bytes: number): void {
