@@ -12,6 +12,7 @@ import { type Authority, createAuthority, createFolder, type Folder } from "../s
 import { closingAfterEach } from "../support/cleanup.js";
 import { type RelayCommand, startClientCommand, startRelayCommand } from "../support/commands.js";
 import { isLong } from "../support/mode.js";
+import { startCannedServer } from "../support/raw-server.js";
 import { missingProgram } from "../support/requires.js";
 import { connectHttp2Visitor, get, visitHttp1 } from "../support/secure.js";
 import { startUpstream, type Upstream } from "../support/upstream.js";
@@ -199,6 +200,19 @@ export function describeProxy(program: ProxyProgram): void {
         const hash = createHash("sha256");
         for await (const chunk of answer) hash.update(chunk as Buffer);
         expect(hash.digest("hex")).toBe(createHash("sha256").update(bytesAt(0, length)).digest("hex"));
+      });
+
+      it("passes on an answer whose head is as long as a client takes by default", async () => {
+        const field = `X-Long: ${"x".repeat(65_000)}`;
+        const service = opened(
+          await startCannedServer(`HTTP/1.1 200 OK\r\n${field}\r\nContent-Length: 2\r\n\r\nok`),
+        );
+        opened(await connectClient(service.port, "long"));
+        const answer = await visitHttp1(proxy.httpsPort, "long.tunnel.test", "/", ca, {
+          maxHeaderSize: 131_072,
+        });
+        expect([answer.statusCode, await text(answer)]).toEqual([200, "ok"]);
+        expect(answer.headers["x-long"]).toHaveLength(65_000);
       });
 
       it("carries WebSockets", async () => {
