@@ -48,7 +48,7 @@ export const packages = {
     name: "mcp-tunnel-protocol",
     knows: [],
     // The protocol knows no HTTP server, and only ws-link.ts knows sockets: the rest runs on any link.
-    modules: { "*": ["leven", "node:buffer", "node:crypto", "zod"], "ws-link.ts": ["node:net", "ws"] },
+    modules: { "*": ["leven", "node:buffer", "node:crypto"], "ws-link.ts": ["node:net", "ws"] },
     layers: [
       {
         "close-codes.ts": "the codes with which a WebSocket is closed",
@@ -57,10 +57,11 @@ export const packages = {
         "link.ts": "a connection that carries messages",
         "names.ts": "names of tunnels, and patterns of them",
         "refusals.ts": "kinds of refusals and how they are told",
-        "registration.ts": "the messages with which a tunnel is asked for and given",
+        "shape.ts": "what a value from elsewhere has to be",
       },
       {
         "headers.ts": "header fields and what is sound in them",
+        "registration.ts": "the messages with which a tunnel is asked for and given",
         "options.ts": "the checks of options",
         "refusal-gatherer.ts": "refusals gathered into few messages",
       },

@@ -94,7 +94,11 @@ describe.runIf(process.getuid !== undefined)("the file of a login", () => {
       (file: string) => writeFileSync(file, '{"version":1,"relays":["secret"]}'),
       /is broken/,
     ],
-    ["of another version", (file: string) => writeFileSync(file, '{"version":2}'), /not of version 1/],
+    [
+      "of another version",
+      (file: string) => writeFileSync(file, '{"version":2}'),
+      /version must be 1, the version that/,
+    ],
   ])("is refused if it is %s, and stays as it is", async (_, spoil, message) => {
     await keepCredential("one.example", "secret");
     const file = credentialsFile();

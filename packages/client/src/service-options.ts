@@ -12,7 +12,7 @@ import {
   unusable,
   wholeNumber,
 } from "mcp-tunnel-protocol";
-import type { OptionShape } from "mcp-tunnel-protocol";
+import type { Shape } from "mcp-tunnel-protocol";
 import type { FetchHandler } from "./service/handler/fetch.js";
 import { greatestHeadBytes, leastHeadBytes } from "./service/http/response-normaliser.js";
 import {
@@ -120,7 +120,7 @@ export type ServiceForm =
   | { readonly name: "service"; readonly service: Service };
 
 /** The type of each option. The content of a text is checked where the text is read. */
-export const serviceShapes: Record<keyof ServiceOptions, OptionShape> = {
+export const serviceShapes: Record<keyof ServiceOptions, Shape<unknown>> = {
   port: wholeNumber(1, 65_535).optional(),
   target: textOrUrl.optional(),
   handler: callback().optional(),

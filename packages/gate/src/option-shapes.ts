@@ -1,30 +1,39 @@
-import { callback, checkOptions, flag, objectWith, text, unusable } from "mcp-tunnel-protocol";
-import { z } from "zod";
+import {
+  anything,
+  callback,
+  checkOptions,
+  flag,
+  listOf,
+  objectWith,
+  onlyObjectOf,
+  text,
+  unusable,
+} from "mcp-tunnel-protocol";
 import type { GrantStorage } from "./grants.js";
 import { type GateOptions, gateKinds } from "./options.js";
 
 /** The types of all options. Messages tell the type of what was given, and never a secret. */
 const shapes = {
-  bearer: z.unknown().optional(),
-  basic: z.unknown().optional(),
-  oauth: z.unknown().optional(),
-  allowAddresses: z.array(text(), "an array of strings").optional(),
+  bearer: anything,
+  basic: anything,
+  oauth: anything,
+  allowAddresses: listOf(text(), "an array of strings").optional(),
   onEvent: callback().optional(),
-} satisfies Record<keyof GateOptions, z.ZodType>;
+} satisfies Record<keyof GateOptions, unknown>;
 
 const bearer = {
-  keys: z.array(z.strictObject({ name: text(), key: text() }, "an object"), "an array of keys"),
+  keys: listOf(onlyObjectOf({ name: text(), key: text() }), "an array of keys"),
 };
 
 const basic = {
-  users: z.array(z.strictObject({ name: text(), password: text() }, "an object"), "an array of users"),
+  users: listOf(onlyObjectOf({ name: text(), password: text() }), "an array of users"),
 };
 
 const oauth = {
   title: text().optional(),
   passcode: text().optional(),
   terminal: flag.optional(),
-  login: z.unknown().optional(),
+  login: anything,
   storage: objectWith<GrantStorage>(["read", "changed", "onRevoke", "close"]).optional(),
   issParameter: flag.optional(),
 };
@@ -33,7 +42,7 @@ const login = {
   issuer: text(),
   clientId: text(),
   clientSecret: text().optional(),
-  allowEmails: z.array(text(), "an array of strings"),
+  allowEmails: listOf(text(), "an array of strings"),
 };
 
 /**

@@ -7,7 +7,7 @@
 //   refusals.ts, refusal-gatherer.ts   requests that a relay refused, as it tells its client
 //   json-rpc.ts      what is answered to MCP clients in the place of their server
 //   headers.ts, field-names.ts, upgrade-offer.ts, errors.ts, close-codes.ts   shared vocabulary
-//   options.ts, shapes.ts   how both ends check the options that a program gives
+//   shape.ts         what values from elsewhere have to be; options.ts, shapes.ts   the options of a program
 export { closeCodes, evictedReason, gateRequiredReason, providerUnavailableReason } from "./close-codes.js";
 export { resetCodes, StreamReset, TunnelError } from "./errors.js";
 export type { ResetCode, TunnelErrorCode, TunnelErrorDetails } from "./errors.js";
@@ -64,20 +64,31 @@ export type {
   RegisterMessage,
 } from "./registration.js";
 export {
+  anything,
+  Fault,
+  flag,
+  listOf,
+  mapOf,
+  number,
+  objectOf,
+  oneOf,
+  onlyObjectOf,
+  passing,
+  Shape,
+  text,
+} from "./shape.js";
+export {
   callback,
   checkOptions,
   firstProblem,
-  flag,
   flagOr,
   milliseconds,
   objectWith,
-  oneOf,
+  problemOf,
   someObject,
-  text,
   textOrUrl,
   wholeNumber,
 } from "./shapes.js";
-export type { OptionShape } from "./shapes.js";
 export type {
   AcceptedStream,
   AcceptStream,

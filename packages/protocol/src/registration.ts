@@ -1,4 +1,4 @@
-import { z } from "zod";
+import { Fault, flag, listOf, number, objectOf, oneOf, passing, type Shape, text } from "./shape.js";
 
 /**
  * The messages before a session: the original's JSON texts, with optional fields of ours, which an original
@@ -20,27 +20,44 @@ export const claimFeature = "claim";
 /** The longest token, in characters. */
 export const maxTokenLength = 16_384;
 
-const safeCount = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
-const secret = z.string().min(16).max(128);
-const windowSize = z.number().int().min(16_384).max(0x7fffffff);
+/** A whole number of a message: what JSON can hold without loss. */
+const integer = number().refine(Number.isSafeInteger, "a whole number");
+const safeCount = integer.refine((value) => value >= 0, "a whole number from 0");
+const secret = textOf(16, 128);
+const windowSize = integer.refine((value) => value >= 16_384 && value <= 0x7fffffff, "a window");
+const versions = shortList(integer, 16);
+const patterns = shortList(textOf(0, 1024), 1024);
+
+/** A text of so many characters. */
+function textOf(min: number, max: number): Shape<string> {
+  return text().refine(({ length }) => length >= min && length <= max, `of ${min} to ${max} characters`);
+}
+
+function shortList<T>(item: Shape<T>, max: number): Shape<T[]> {
+  return listOf(item).refine(({ length }) => length <= max, `an array of up to ${max}`);
+}
 
 const gateKind = /^[a-z0-9-]{1,16}$/;
 const gateDigest = /^[\x21-\x7e]{1,128}$/;
 
 /** What a client declares of the gate before its service. */
-export const registeredGate = z.object(
+export interface RegisteredGate {
+  /** The kinds of proofs that let a visitor in. Empty if only his address decides. */
+  kinds: string[];
+  /** The same for gates with the same settings. */
+  digest: string;
+}
+
+export const registeredGate = objectOf<RegisteredGate>(
   {
-    /** The kinds of proofs that let a visitor in. Empty if only his address decides. */
-    kinds: z
-      .array(z.string("a word").regex(gateKind, "a word of 1 to 16 of a-z, 0-9 and -"), "an array of words")
-      .max(8, "an array of up to 8 words"),
-    /** The same for gates with the same settings. */
-    digest: z.string("a string").regex(gateDigest, "1 to 128 visible characters of ASCII"),
+    kinds: listOf(
+      text("a word").refine((kind) => gateKind.test(kind), "a word of 1 to 16 of a-z, 0-9 and -"),
+      "an array of words",
+    ).refine(({ length }) => length <= 8, "an array of up to 8 words"),
+    digest: text().refine((digest) => gateDigest.test(digest), "1 to 128 visible characters of ASCII"),
   },
   "an object with kinds and digest",
 );
-
-export type RegisteredGate = z.infer<typeof registeredGate>;
 
 /**
  * What a registration wants: to know what it would get, a name that no other client has, or a name whoever
@@ -53,128 +70,168 @@ export const versionForm = /^\d{1,9}\.\d{1,9}\.\d{1,9}(?:-[0-9A-Za-z.-]{1,32})?$
 const packagePathForm = /^\/client-(?<version>[0-9A-Za-z.-]+)-[0-9a-f]{12}\.tgz$/;
 
 /** The package of the client that a relay serves. */
-const clientPackage = z
-  .object(
-    {
-      version: z
-        .string("a string")
-        .max(64, "a version of up to 64 characters")
-        .regex(versionForm, "a version"),
-      /** Behind the relay's URL. The name has 12 hex digits of the package's hash, and changes with it. */
-      path: z
-        .string("a string")
-        .regex(packagePathForm, "/client-, the version, a hyphen, 12 hex digits and .tgz"),
-    },
-    "an object with version and path",
+export interface ClientPackage {
+  version: string;
+  /** Behind the relay's URL. The name has 12 hex digits of the package's hash, and changes with it. */
+  path: string;
+}
+
+/** One of another form counts as none, so that no client stays away for it. */
+const givenPackage = objectOf<ClientPackage>({
+  version: textOf(1, 64).refine((version) => versionForm.test(version), "a version"),
+  path: text(),
+})
+  .refine(
+    ({ version, path }) => packagePathForm.exec(path)?.groups?.["version"] === version,
+    "an object whose path names its version",
   )
-  .refine(({ version, path }) => packagePathForm.exec(path)?.groups?.["version"] === version, {
-    error: "an object whose path names its version",
-  });
+  .optional()
+  .orElse(undefined);
 
-export type ClientPackage = z.infer<typeof clientPackage>;
-
-const givenPackage = clientPackage.optional().catch(undefined);
-
-const register = z.object({
-  token: z.string().max(maxTokenLength),
-  subdomain: z.string().max(1024).nullish(),
+/** client -> relay, first message. */
+export interface RegisterMessage {
+  token: string;
+  subdomain?: string | null | undefined;
   /** Binary protocol versions that the client speaks, in any order: the relay takes the highest. */
-  protocol: z.array(z.number().int()).max(16).optional(),
+  protocol?: number[] | undefined;
   /** Drawn once per client process, so that the relay knows a client that returns. */
-  instance: secret.optional(),
+  instance?: string | undefined;
   /** Bytes of one stream that the client takes before it returns credit. */
-  window: windowSize.optional(),
+  window?: number | undefined;
   /** For the relay's log and status only. */
-  client: z.object({ name: z.string().max(64), version: z.string().max(64) }).optional(),
+  client?: { name: string; version: string } | undefined;
   /** This client process was registered before, so it may not evict another client. `resume` implies it. */
-  returning: z.boolean().optional(),
+  returning?: boolean | undefined;
   /** The client was connected before and wants to go on with its session. */
-  resume: z.object({ session: z.string().max(128), secret, received: safeCount }).optional(),
+  resume?: { session: string; secret: string; received: number } | undefined;
   /**
    * The client takes REFUSED, which tells it of requests that the relay refused (PROTOCOL.md, "Refusals").
    */
-  refusals: z.boolean().optional(),
+  refusals?: boolean | undefined;
   /**
    * The gate before the client's service. One of another form counts as none: the message holds without it,
    * so that a form of later versions keeps no client out of a relay that wants no gate.
    */
-  gate: registeredGate.optional().catch(undefined),
+  gate?: RegisteredGate | undefined;
   /**
    * Absent: `take`. A word that the relay does not know is `unknown`, and gets no tunnel, because it must
    * evict nobody.
    */
-  claim: z
-    .enum(["check", "if_free", "take", "unknown"] satisfies (Claim | "unknown")[])
-    .optional()
-    .catch("unknown"),
+  claim?: Claim | "unknown" | undefined;
   /** The client wants to know which package of itself the relay serves. It has come over TLS. */
-  clientPackage: z.boolean().optional(),
+  clientPackage?: boolean | undefined;
+}
+
+const register = objectOf<RegisterMessage>({
+  token: textOf(0, maxTokenLength),
+  subdomain: passing<string | null>(
+    (value) => value === null || (typeof value === "string" && value.length <= 1024),
+    "a string or null",
+  ).optional(),
+  protocol: versions.optional(),
+  instance: secret.optional(),
+  window: windowSize.optional(),
+  client: objectOf({ name: textOf(0, 64), version: textOf(0, 64) }).optional(),
+  returning: flag.optional(),
+  resume: objectOf({ session: textOf(0, 128), secret, received: safeCount }).optional(),
+  refusals: flag.optional(),
+  gate: registeredGate.optional().orElse(undefined),
+  claim: oneOf<Claim>(["check", "if_free", "take"])
+    .optional()
+    .orElse("unknown" as const),
+  clientPackage: flag.optional(),
 });
 
-/** client -> relay, first message. */
-export type RegisterMessage = z.infer<typeof register>;
-
-const offer = z.object({ subdomains: z.array(z.string().max(1024)).max(1024) });
-
 /** relay -> client: the patterns to pick a name from. */
-export type OfferMessage = z.infer<typeof offer>;
+export interface OfferMessage {
+  subdomains: string[];
+}
 
-const pick = z.object({ subdomain: z.string().max(1024) });
+const offer = objectOf<OfferMessage>({ subdomains: patterns });
 
 /** client -> relay: the picked name. */
-export type PickMessage = z.infer<typeof pick>;
+export interface PickMessage {
+  subdomain: string;
+}
 
-const acknowledge = z.object({
-  subdomain: z.string().max(1024),
-  url: z.string().max(4096),
+const pick = objectOf<PickMessage>({ subdomain: textOf(0, 1024) });
+
+/** relay -> client: registered. */
+export interface AcknowledgeMessage {
+  subdomain: string;
+  url: string;
   /** The binary version that both ends speak from the next message on; absent: the original's JSON. */
-  protocol: z.number().int().optional(),
+  protocol?: number | undefined;
   /** Id and secret with which the client resumes; present with `protocol`. */
-  session: z.object({ id: z.string().max(128), secret }).optional(),
+  session?: { id: string; secret: string } | undefined;
   /** Bytes of one stream that the relay takes before it returns credit. */
-  window: windowSize.optional(),
+  window?: number | undefined;
   /** How long the relay keeps the session after a lost link, in milliseconds. */
-  resumeTimeoutMs: safeCount.optional(),
+  resumeTimeoutMs?: number | undefined;
   /**
    * Present when the relay goes on with the client's session: how many bytes of it the relay has received.
    */
-  resumed: z.object({ received: safeCount }).optional(),
+  resumed?: { received: number } | undefined;
   /** Every request gives its visitor's address in `X-Tunnel-Visitor`. */
-  visitorAddress: z.boolean().optional(),
+  visitorAddress?: boolean | undefined;
   /** The longest response body that the relay passes on, in bytes; event streams are exempt. */
-  maxResponseBody: safeCount.optional(),
+  maxResponseBody?: number | undefined;
   /** The package of the client that the relay serves, if the client asked for it. */
+  clientPackage?: ClientPackage | undefined;
+}
+
+const acknowledge = objectOf<AcknowledgeMessage>({
+  subdomain: textOf(0, 1024),
+  url: textOf(0, 4096),
+  protocol: integer.optional(),
+  session: objectOf({ id: textOf(0, 128), secret }).optional(),
+  window: windowSize.optional(),
+  resumeTimeoutMs: safeCount.optional(),
+  resumed: objectOf({ received: safeCount }).optional(),
+  visitorAddress: flag.optional(),
+  maxResponseBody: safeCount.optional(),
   clientPackage: givenPackage,
 });
 
-/** relay -> client: registered. */
-export type AcknowledgeMessage = z.infer<typeof acknowledge>;
-
-const checked = z.object({
-  checked: z.object({
+/** relay -> client: the answer to a registration with the claim `check`. */
+export interface CheckedMessage {
+  checked: {
     /** What a registration would get, unless the client would have to pick, or gets nothing. */
-    subdomain: z.string().max(1024).optional(),
-    url: z.string().max(4096).optional(),
+    subdomain?: string | undefined;
+    url?: string | undefined;
     /** Whether a client has the name, or the relay keeps it for one. Present with `subdomain`. */
-    inUse: z.boolean().optional(),
+    inUse?: boolean | undefined;
     /** The patterns that would be offered. */
-    subdomains: z.array(z.string().max(1024)).max(1024).optional(),
+    subdomains?: string[] | undefined;
     /** The close code and the reason for which a registration with this good token would be refused. */
-    refused: z.object({ code: z.number().int(), reason: z.string().max(1024) }).optional(),
+    refused?: { code: number; reason: string } | undefined;
     /** The relay takes only tunnels with a gate. */
-    requiresVisitorAuth: z.boolean(),
+    requiresVisitorAuth: boolean;
     /** The binary versions that the relay speaks. */
-    protocols: z.array(z.number().int()).max(16),
-    relay: z.object({ version: z.string().max(64) }),
+    protocols: number[];
+    relay: { version: string };
     /** As in the acknowledgement. */
+    resumeTimeoutMs: number;
+    maxResponseBody: number;
+    clientPackage?: ClientPackage | undefined;
+  };
+}
+
+const checked = objectOf<CheckedMessage>({
+  checked: objectOf<CheckedMessage["checked"]>({
+    subdomain: textOf(0, 1024).optional(),
+    url: textOf(0, 4096).optional(),
+    inUse: flag.optional(),
+    subdomains: patterns.optional(),
+    refused: objectOf({ code: integer, reason: textOf(0, 1024) }).optional(),
+    requiresVisitorAuth: flag,
+    protocols: versions,
+    relay: objectOf({ version: textOf(0, 64) }),
     resumeTimeoutMs: safeCount,
     maxResponseBody: safeCount,
     clientPackage: givenPackage,
   }),
 });
-
-/** relay -> client: the answer to a registration with the claim `check`. */
-export type CheckedMessage = z.infer<typeof checked>;
 
 /**
  * The longest message, in characters. A long list of patterns takes a tenth of it, and to parse a larger
@@ -182,7 +239,7 @@ export type CheckedMessage = z.infer<typeof checked>;
  */
 const maxMessageLength = 524_288;
 
-function parse<T>(schema: z.ZodType<T>, text: string): T | undefined {
+function parse<T>(shape: Shape<T>, text: string): T | undefined {
   if (text.length > maxMessageLength) return undefined;
   let value: unknown;
   try {
@@ -190,8 +247,8 @@ function parse<T>(schema: z.ZodType<T>, text: string): T | undefined {
   } catch {
     return undefined;
   }
-  const result = schema.safeParse(value);
-  return result.success ? result.data : undefined;
+  const read = shape.read(value);
+  return read instanceof Fault ? undefined : read;
 }
 
 /**

@@ -1,5 +1,4 @@
-import { text, versionForm } from "mcp-tunnel-protocol";
-import { z } from "zod";
+import { onlyObjectOf, passing, text, versionForm } from "mcp-tunnel-protocol";
 
 /** The client's command, packed for npm. */
 export interface ClientPackage {
@@ -9,13 +8,10 @@ export interface ClientPackage {
   readonly file: Uint8Array;
 }
 
-export const clientPackageShape = z.strictObject(
-  {
-    version: text().regex(versionForm, "a version such as 1.2.3"),
-    file: z.custom((value) => value instanceof Uint8Array && value.length > 0, "the bytes of an archive"),
-  } satisfies Record<keyof ClientPackage, z.ZodType>,
-  "an object",
-);
+export const clientPackageShape = onlyObjectOf<ClientPackage>({
+  version: text().refine((version) => versionForm.test(version), "a version such as 1.2.3"),
+  file: passing((value) => value instanceof Uint8Array && value.length > 0, "the bytes of an archive"),
+});
 
 /**
  * The package of the client that was built with this relay, as the command `mcp-tunnel` hands it out;

@@ -4,13 +4,14 @@ import {
   checkOptions,
   flag,
   isName,
+  listOf,
   type LivenessOptions,
+  mapOf,
   objectWith,
   oneOf,
   text,
   unusable,
 } from "mcp-tunnel-protocol";
-import { z } from "zod";
 import type { Authenticator } from "./auth/authenticator.js";
 import { openAuthenticator } from "./auth/open.js";
 import { fileNumber, portNumber, texts } from "./check.js";
@@ -182,7 +183,7 @@ const optionShapes = {
   host: text().optional(),
   fd: fileNumber.optional(),
   publicUrl: text().optional(),
-  localPorts: z.record(z.string(), portNumber, "an object of names and their ports").optional(),
+  localPorts: mapOf(portNumber, "an object of names and their ports").optional(),
   authenticator: objectWith<Authenticator>(["authenticate"], ["reload", "close"]).optional(),
   directory: objectWith<Directory>(["find", "claim", "release", "changed", "watch"]).optional(),
   reservedNames: texts.optional(),
@@ -195,9 +196,9 @@ const optionShapes = {
   tls: tlsShape.optional(),
   clientPackage: clientPackageShape.optional(),
   logger: loggerShape.optional(),
-  judges: z.array(callback(), "an array of functions").optional(),
-  observers: z.array(observerShape, "an array of observers").optional(),
-} satisfies Record<Exclude<keyof RelayOptions, keyof LimitOptions | "liveness">, z.ZodType>;
+  judges: listOf(callback(), "an array of functions").optional(),
+  observers: listOf(observerShape, "an array of observers").optional(),
+} satisfies Record<Exclude<keyof RelayOptions, keyof LimitOptions | "liveness">, unknown>;
 
 const known = [...Object.keys(optionShapes), "liveness", ...Object.keys(limitDefinitions)];
 

@@ -1,13 +1,13 @@
 import {
   callback,
   checkOptions,
+  listOf,
   milliseconds,
   oneOf,
   someObject,
   text,
   wholeNumber,
 } from "mcp-tunnel-protocol";
-import { z } from "zod";
 import type { OnStdioEvent } from "./events.js";
 
 /** Which revisions of MCP a server speaks. */
@@ -91,7 +91,7 @@ const shapes = {
     (value) => value !== "",
     "the name or the path of a program",
   ),
-  args: z.array(z.string("a string"), "an array of strings").optional(),
+  args: listOf(text(), "an array of strings").optional(),
   env: someObject("an object of strings").optional(),
   cwd: text().optional(),
   era: oneOf(eras).optional(),

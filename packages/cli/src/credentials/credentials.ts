@@ -1,10 +1,9 @@
 import { rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { relayName } from "mcp-tunnel-client/options";
-import { ensureFolder, readJson, writePrivate } from "mcp-tunnel-gate/files";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { ensureFolder, fileVersion, readJson, writePrivate } from "mcp-tunnel-gate/files";
+import { listOf, objectOf, text, TunnelError } from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
-import { z } from "zod";
 import { configFolder } from "./config-folder.js";
 
 // Relays and the tokens for them, as `mcp-tunnel-client login` has kept them.
@@ -22,13 +21,19 @@ export interface Credential {
   readonly token: string;
 }
 
-/** In the order of the logins: the last one is the default. */
-const shape = z.object({
-  version: z.literal(1, "it is not of version 1, the one that this version of the program knows"),
-  relays: z.array(
-    z.object({
-      relay: z.string("it is not a text"),
-      token: z.string("it is not a text").min(1, "it is empty"),
+/** What is in the file. */
+interface Kept {
+  readonly version: 1;
+  /** In the order of the logins: the last one is the default. */
+  readonly relays: Credential[];
+}
+
+const shape = objectOf<Kept>({
+  version: fileVersion,
+  relays: listOf(
+    objectOf<Credential>({
+      relay: text(),
+      token: text().refine((token) => token !== "", "a string that is not empty"),
     }),
   ),
 });

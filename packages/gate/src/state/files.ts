@@ -13,9 +13,8 @@ import {
 } from "node:fs";
 import { link, open, readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { Fault, passing, type Shape, TunnelError } from "mcp-tunnel-protocol";
 import { messageOf, renameOver } from "mcp-tunnel-shared";
-import type { z } from "zod";
 import { stateFolder } from "./folder.js";
 
 // Files that nobody else may read, in folders that nobody else may change.
@@ -104,11 +103,17 @@ function noText(path: string, error: unknown): undefined {
   throw unavailable("read", path, error);
 }
 
+/** The member `version` of such files. */
+export const fileVersion: Shape<1> = passing(
+  (value) => value === 1,
+  "1, the version that this version of the program knows",
+);
+
 /**
  * What a file of JSON holds; undefined if there is no file. `without`: what moving it away costs.
  * @throws TunnelError `unavailable`, also if the file is broken: what is in it is never given up silently.
  */
-export function readJson<T>(path: string, shape: z.ZodType<T>, without: string): T | undefined {
+export function readJson<T>(path: string, shape: Shape<T>, without: string): T | undefined {
   const text = readPrivate(path);
   if (text === undefined) return undefined;
   let value: unknown;
@@ -118,10 +123,11 @@ export function readJson<T>(path: string, shape: z.ZodType<T>, without: string):
     // The message of JSON.parse quotes the text, which may be a secret.
     throw broken(path, "it is not JSON", without);
   }
-  const { data, error } = shape.safeParse(value);
-  const [issue] = error?.issues ?? [];
-  if (issue !== undefined) throw broken(path, [...issue.path, issue.message].join(": "), without);
-  return data;
+  const read = shape.read(value);
+  if (!(read instanceof Fault)) return read;
+  // The wrong value is not told: it may be a secret.
+  const where = read.path.length === 0 ? "it" : read.path.join(".");
+  throw broken(path, `${where} must be ${read.expected}`, without);
 }
 
 /**

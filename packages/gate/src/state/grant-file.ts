@@ -1,30 +1,31 @@
 import { join } from "node:path";
+import { anything, listOf, mapOf, number, objectOf, text } from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
-import { z } from "zod";
-import type { GrantStorage, StoredGrants } from "../grants.js";
+import type { GrantInfo, GrantStorage, StoredGrants, StoredRecord } from "../grants.js";
 import type { AskedFolder } from "./asked.js";
-import { readJson, writePrivate } from "./files.js";
+import { fileVersion, readJson, writePrivate } from "./files.js";
 import type { Holder } from "./holder.js";
 
-const shape = z.object({
-  version: z.literal(1, "it is not of version 1, the one that this version of the program knows"),
-  origin: z.string(),
-  grants: z.array(
-    z.object({
-      id: z.string().min(1),
-      clientId: z.string(),
-      clientName: z.string(),
-      user: z.string(),
-      sinceMs: z.number(),
-      lastUsedMs: z.number(),
+const shape = objectOf<StoredGrants>({
+  version: fileVersion,
+  origin: text(),
+  grants: listOf(
+    objectOf<GrantInfo>({
+      id: text().refine((id) => id !== "", "a string that is not empty"),
+      clientId: text(),
+      clientName: text(),
+      user: text(),
+      sinceMs: number(),
+      lastUsedMs: number(),
     }),
   ),
-  records: z.array(
-    z.object({
-      model: z.string(),
-      id: z.string(),
-      payload: z.record(z.string(), z.unknown()),
-      expiresAtMs: z.number().optional(),
+  records: listOf(
+    objectOf<StoredRecord>({
+      model: text(),
+      id: text(),
+      payload: mapOf(anything),
+      // JSON leaves out what is undefined.
+      expiresAtMs: number().optional(),
     }),
   ),
 });
@@ -32,8 +33,7 @@ const shape = z.object({
 /** The grants of a slot; undefined if there were none yet. @throws TunnelError `unavailable`. */
 export function readGrants(slot: string): StoredGrants | undefined {
   const without = "The tunnel then starts without grants, and every host has to log in again";
-  // JSON leaves out what is undefined, and `expiresAtMs` reads the same when it is left out.
-  return readJson(grantPath(slot), shape, without) as StoredGrants | undefined;
+  return readJson(grantPath(slot), shape, without);
 }
 
 export interface GrantFileOptions {

@@ -1,31 +1,47 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { relayName } from "mcp-tunnel-client/options";
-import { z } from "zod";
-import { readJson, writePrivate } from "./files.js";
+import { flag, listOf, number, objectOf, text } from "mcp-tunnel-protocol";
+import { fileVersion, readJson, writePrivate } from "./files.js";
 import type { SlotOptions } from "./slot.js";
 
-const shape = z.object({
-  version: z.literal(1, "it is not of version 1, the one that this version of the program knows"),
-  relay: z.string(),
-  hasToken: z.boolean(),
-  asked: z.string().optional(),
-  /** What the relay has called the tunnel, when it was there last. */
-  last: z
-    .object({
-      name: z.string(),
-      url: z.string(),
-      kinds: z.array(z.string()),
-      uses: z.object({ key: z.boolean(), passcode: z.boolean() }),
-      places: z.array(z.object({ name: z.string().optional(), path: z.string() })),
-      loginIssuer: z.string().optional(),
-      atMs: z.number(),
-    })
-    .optional(),
-});
-
 /** What stands in `slot.json`. The folder's name is a digest, so this says what the slot is for. */
-export type SlotFile = z.infer<typeof shape>;
+export interface SlotFile {
+  version: 1;
+  relay: string;
+  hasToken: boolean;
+  asked?: string | undefined;
+  /** What the relay has called the tunnel, when it was there last. */
+  last?:
+    | {
+        name: string;
+        url: string;
+        kinds: string[];
+        uses: { key: boolean; passcode: boolean };
+        places: { name?: string | undefined; path: string }[];
+        loginIssuer?: string | undefined;
+        atMs: number;
+      }
+    | undefined;
+}
+
+const shape = objectOf<SlotFile>({
+  version: fileVersion,
+  relay: text(),
+  hasToken: flag,
+  asked: text().optional(),
+  last: objectOf<NonNullable<SlotFile["last"]>>({
+    name: text(),
+    url: text(),
+    kinds: listOf(text()),
+    uses: objectOf({ key: flag, passcode: flag }),
+    places: listOf(
+      objectOf<{ name?: string | undefined; path: string }>({ name: text().optional(), path: text() }),
+    ),
+    loginIssuer: text().optional(),
+    atMs: number(),
+  }).optional(),
+});
 
 /** @throws TunnelError `unavailable`. */
 export function readSlotFile(slot: string): SlotFile | undefined {

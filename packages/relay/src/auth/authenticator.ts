@@ -1,5 +1,4 @@
-import { firstProblem, flag, text } from "mcp-tunnel-protocol";
-import { z } from "zod";
+import { firstProblem, flag, objectOf, text } from "mcp-tunnel-protocol";
 import type { StaleSource } from "../files/staleness.js";
 import { grants, patternList } from "./patterns.js";
 
@@ -47,11 +46,11 @@ export interface Authenticator {
   close?(): Promise<void>;
 }
 
-const refusalShape = z.object({
+const refusalShape = objectOf({
   refused: text("the reason, a string"),
   undecided: flag.optional(),
 });
-const permissionShape = z.object({ allowed: patternList }, "an object with 'allowed' or 'refused'");
+const permissionShape = objectOf({ allowed: patternList }, "an object with 'allowed' or 'refused'");
 
 /**
  * Returns an authenticator's answer if it is well formed, because an authenticator may be a program's own.

@@ -1,11 +1,8 @@
-import { isPattern, matchesPattern } from "mcp-tunnel-protocol";
-import { z } from "zod";
+import { isPattern, listOf, matchesPattern, text } from "mcp-tunnel-protocol";
 
 /** The shape of the patterns that a program, or an auth provider, gives for a token. */
-export const patternList = z.array(
-  z
-    .string("a string")
-    .refine(isPattern, "a subdomain pattern: letters, digits, hyphens and at most one '*', 63 at most"),
+export const patternList = listOf(
+  text().refine(isPattern, "a subdomain pattern: letters, digits, hyphens and at most one '*', 63 at most"),
   "an array of subdomain patterns",
 );
 

@@ -1,18 +1,19 @@
 import {
   checkOptions,
+  Fault,
   maxTimerMs,
+  objectOf,
   providerUnavailableReason,
   text,
-  unusable,
   wholeNumber,
 } from "mcp-tunnel-protocol";
-import { messageOf, withoutTrailing } from "mcp-tunnel-shared";
+import { messageOf } from "mcp-tunnel-shared";
 import pRetry from "p-retry";
 import { Agent, request } from "undici";
-import { z } from "zod";
 import { type Logger, loggerShape } from "../telemetry/log.js";
 import type { AuthenticationResult, Authenticator } from "./authenticator.js";
 import { patternList } from "./patterns.js";
+import { verifyEndpoint } from "./provider-url.js";
 
 /** The auth provider: an HTTP service of the operator that knows the tokens. */
 export interface ProviderOptions {
@@ -29,11 +30,11 @@ export interface ProviderOptions {
 
 const optionShapes = {
   url: text(),
-  secret: text().min(1, "a secret, and not empty"),
+  secret: text().refine((secret) => secret !== "", "a secret, and not empty"),
   timeoutMs: wholeNumber(1, maxTimerMs).optional(),
   maxAnswerBytes: wholeNumber(1).optional(),
   logger: loggerShape.optional(),
-} satisfies Record<keyof ProviderOptions, z.ZodType>;
+} satisfies Record<keyof ProviderOptions, unknown>;
 
 /**
  * The least pause before the second attempt, in milliseconds. The pause is up to twice as long, at random, so
@@ -65,8 +66,13 @@ function isTransient(error: Error & { code?: unknown }): boolean {
   return error instanceof ServerError || transientCodes.has(String(error.code));
 }
 
-const verified = z.object({ subdomains: patternList.max(1024) });
-const rejected = z.object({ error: z.string().min(1) });
+const verified = objectOf({
+  subdomains: patternList.refine(({ length }) => length <= 1024, "up to 1,024 patterns"),
+});
+const rejected = objectOf({ error: text().refine((error) => error !== "", "a reason") });
+
+/** The provider has answered 200, and something else than patterns. */
+class NoPatterns extends Error {}
 const unavailable: AuthenticationResult = { refused: providerUnavailableReason, undecided: true };
 
 /**
@@ -119,7 +125,7 @@ export function providerAuthenticator(options: ProviderOptions): Authenticator {
           signal: deadline,
           shouldRetry: ({ error }) => isTransient(error),
         });
-        if (status === 200) return { allowed: verified.parse(JSON.parse(text)).subdomains };
+        if (status === 200) return { allowed: patternsIn(text) };
         if (status === 401 || status === 403) return { refused: rejectionReason(text) };
         logger?.warn({ url: endpoint, status }, "auth provider answered with an unexpected status");
       } catch (error) {
@@ -131,26 +137,17 @@ export function providerAuthenticator(options: ProviderOptions): Authenticator {
   };
 }
 
-/** @throws TunnelError `invalid_option`. */
-export function verifyEndpoint(base: string): string {
-  const url = URL.canParse(base) ? new URL(base) : undefined;
-  if (url?.protocol !== "http:" && url?.protocol !== "https:") {
-    throw unusable(`the auth provider's URL '${base}' is not an http:// or https:// URL`, {
-      options: ["url"],
-    });
-  }
-  if (url.search !== "" || url.hash !== "") {
-    throw unusable(`the auth provider's URL '${base}' may have no query and no fragment`, {
-      options: ["url"],
-    });
-  }
-  return `${withoutTrailing(url.href, "/")}/api/verify`;
+/** @throws NoPatterns, or SyntaxError if the answer is not JSON. */
+function patternsIn(answer: string): string[] {
+  const read = verified.read(JSON.parse(answer));
+  if (read instanceof Fault) throw new NoPatterns();
+  return read.subdomains;
 }
 
 function rejectionReason(text: string): string {
   try {
-    const answer = rejected.safeParse(JSON.parse(text));
-    if (answer.success) return answer.data.error;
+    const answer = rejected.read(JSON.parse(text));
+    if (!(answer instanceof Fault)) return answer.error;
   } catch {
     // Not JSON: the plain reason will do.
   }
@@ -159,7 +156,7 @@ function rejectionReason(text: string): string {
 
 /** Describes a failure without the answer itself, which may hold anything. */
 function describe(error: unknown): string {
-  if (error instanceof z.ZodError) return 'the answer is not {"subdomains": [patterns]}';
+  if (error instanceof NoPatterns) return 'the answer is not {"subdomains": [patterns]}';
   if (error instanceof SyntaxError) return "the answer is not JSON";
   return messageOf(error);
 }

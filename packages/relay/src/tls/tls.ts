@@ -1,6 +1,5 @@
 import type { Server } from "node:http";
-import { unusable } from "mcp-tunnel-protocol";
-import { z } from "zod";
+import { listOf, onlyObjectOf, unusable } from "mcp-tunnel-protocol";
 import { fileNumber, filePath, portNumber } from "../check.js";
 import type { Connections } from "../admission/connections.js";
 import { listen, type ListenPlace } from "../net/listen.js";
@@ -25,20 +24,17 @@ export interface TlsOptions {
   redirectFd?: number;
 }
 
-const filesShape = z.strictObject(
-  { cert: filePath, key: filePath } satisfies Record<keyof CertificateFiles, z.ZodType>,
+const filesShape = onlyObjectOf(
+  { cert: filePath, key: filePath } satisfies Record<keyof CertificateFiles, unknown>,
   "an object with the paths 'cert' and 'key'",
 );
 
-export const tlsShape = z.strictObject(
-  {
-    files: z.array(filesShape, "an array of objects with the paths 'cert' and 'key'").optional(),
-    acme: acmeShape.optional(),
-    redirectPort: portNumber.optional(),
-    redirectFd: fileNumber.optional(),
-  } satisfies Record<keyof TlsOptions, z.ZodType>,
-  "an object",
-);
+export const tlsShape = onlyObjectOf({
+  files: listOf(filesShape, "an array of objects with the paths 'cert' and 'key'").optional(),
+  acme: acmeShape.optional(),
+  redirectPort: portNumber.optional(),
+  redirectFd: fileNumber.optional(),
+} satisfies Record<keyof TlsOptions, unknown>);
 
 /** The facts about its relay that TLS has to know. */
 interface TlsRelay {

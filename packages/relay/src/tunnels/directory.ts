@@ -1,6 +1,5 @@
-import { closeCodes, evictedReason, firstProblem, text, wholeNumber } from "mcp-tunnel-protocol";
+import { closeCodes, evictedReason, firstProblem, objectOf, text, wholeNumber } from "mcp-tunnel-protocol";
 import { stackOf } from "mcp-tunnel-shared";
-import { z } from "zod";
 import type { Logger } from "../telemetry/log.js";
 import type { Route } from "./route.js";
 
@@ -132,9 +131,9 @@ const sendableCodes = wholeNumber(1_000, 4_999).refine(
   (code) => (code < 1_015 && ![1_004, 1_005, 1_006].includes(code)) || code >= 3_000,
   "a close code that may be sent, such as 4002",
 );
-const claimShape = z.object(
+const claimShape = objectOf(
   {
-    refused: z.object({ code: sendableCodes, reason: text() }, "a verdict, with code and reason").optional(),
+    refused: objectOf({ code: sendableCodes, reason: text() }, "a verdict, with code and reason").optional(),
   },
   "an object with 'displaced' or 'refused'",
 );

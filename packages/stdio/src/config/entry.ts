@@ -1,9 +1,18 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseEnv } from "node:util";
-import { firstProblem, flag, text, unusable } from "mcp-tunnel-protocol";
+import {
+  Fault,
+  flag,
+  listOf,
+  mapOf,
+  objectOf,
+  passing,
+  problemOf,
+  text,
+  unusable,
+} from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
-import { z } from "zod";
 import type { NamedValue } from "./file.js";
 import { expand, UnknownPlaceholder } from "./placeholders.js";
 import type { Places } from "./placeholders.js";
@@ -30,29 +39,35 @@ export interface UrlEntry {
 export type McpServerEntry = CommandEntry | UrlEntry;
 
 /** The members that count. Hosts add their own (`alwaysAllow`, `autoApprove`, `timeout`), which do not. */
-const shape = z.object(
-  {
-    type: text().optional(),
-    command: text().optional(),
-    args: z.array(text(), "an array of strings").optional(),
-    // VS Code takes numbers, and takes a variable out for null.
-    env: z
-      .record(
-        z.string(),
-        z.union([z.string(), z.number(), z.null()], "a string, a number or null"),
-        "an object of strings",
-      )
-      .optional(),
-    envFile: text().optional(),
-    cwd: text().optional(),
-    url: text().optional(),
-    headers: z.record(z.string(), text(), "an object of strings").optional(),
-    disabled: flag.optional(),
-  },
-  "an object",
+interface Given {
+  type?: string | undefined;
+  command?: string | undefined;
+  args?: string[] | undefined;
+  /** VS Code takes numbers, and takes a variable out for null. */
+  env?: Record<string, string | number | null> | undefined;
+  envFile?: string | undefined;
+  cwd?: string | undefined;
+  url?: string | undefined;
+  headers?: Record<string, string> | undefined;
+  disabled?: boolean | undefined;
+}
+
+const variable = passing<string | number | null>(
+  (value) => value === null || typeof value === "string" || Number.isFinite(value),
+  "a string, a number or null",
 );
 
-type Given = z.infer<typeof shape>;
+const shape = objectOf<Given>({
+  type: text().optional(),
+  command: text().optional(),
+  args: listOf(text(), "an array of strings").optional(),
+  env: mapOf(variable, "an object of strings").optional(),
+  envFile: text().optional(),
+  cwd: text().optional(),
+  url: text().optional(),
+  headers: mapOf(text(), "an object of strings").optional(),
+  disabled: flag.optional(),
+});
 
 /** The names that hosts have for a server over streamable HTTP. */
 const httpTypes = ["http", "streamable-http", "streamableHttp"];
@@ -74,9 +89,8 @@ export class EntryReader {
 
   /** @throws TunnelError `invalid_option` that names the file, the server and the member. */
   read({ name, value }: NamedValue): McpServerEntry {
-    const problem = firstProblem(shape, value);
-    if (problem !== undefined) throw this.#unusable(name, problem.message);
-    const given = value as Given;
+    const given = shape.read(value);
+    if (given instanceof Fault) throw this.#unusable(name, problemOf(given).message);
     return this.#kindOf(name, given) === "command" ? this.#command(name, given) : this.#url(name, given);
   }
 

@@ -1,6 +1,6 @@
 import { messageOf } from "mcp-tunnel-shared";
 import { type Examination, failed, type Finding, ok, skipped, warning } from "mcp-tunnel-shared/command";
-import { verifyEndpoint } from "../../auth/provider.js";
+import { verifyEndpoint } from "../../auth/provider-url.js";
 import { resolveLimits } from "../../limits.js";
 import { resolveAcmeOptions } from "../../tls/acme/options.js";
 import { limitOptionsOf } from "../options/limit-options.js";

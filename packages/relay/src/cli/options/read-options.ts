@@ -5,7 +5,7 @@ import { checkAdminAccess } from "../../admin/server.js";
 import type { Authenticator } from "../../auth/authenticator.js";
 import { combinedAuthenticator } from "../../auth/combined.js";
 import { openAuthenticator } from "../../auth/open.js";
-import { providerAuthenticator, verifyEndpoint } from "../../auth/provider.js";
+import { verifyEndpoint } from "../../auth/provider-url.js";
 import { parseStaticToken, staticAuthenticator } from "../../auth/static.js";
 import { TokenFileAuthenticator } from "../../auth/token-file.js";
 import { builtClientPackage } from "../../client-package.js";
@@ -145,6 +145,8 @@ async function authenticatorOf(command: Command, logger: Logger): Promise<Authen
       throw unusable("--auth-url needs --auth-secret, which the provider checks", {
         options: ["auth-url", "auth-secret"],
       });
+    // With its HTTP library it would take a tenth of the relay's start.
+    const { providerAuthenticator } = await import("../../auth/provider.js");
     return providerAuthenticator({ url: authUrl, secret, logger });
   }
   if (secret !== undefined)

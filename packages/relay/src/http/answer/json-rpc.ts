@@ -1,10 +1,8 @@
 import { isMcp, jsonRpcRefusal, type RawHeaders } from "mcp-tunnel-protocol";
-import { z } from "zod";
+import { isObject } from "mcp-tunnel-shared";
 
 /** How many bytes of a request are read, at most, only to find its id. */
 export const maxJsonRpcBytes = 65_536;
-
-const request = z.object({ jsonrpc: z.literal("2.0"), id: z.union([z.string(), z.number()]).optional() });
 
 /**
  * The error object that a JSON-RPC client understands, or `undefined` when the request is not JSON-RPC.
@@ -30,8 +28,11 @@ export function jsonRpcError(
 function requestId(body: Buffer | undefined): string | number | null | undefined {
   if (body === undefined || body.length > maxJsonRpcBytes) return undefined;
   try {
-    const parsed = request.safeParse(JSON.parse(body.toString("utf8")));
-    return parsed.success ? (parsed.data.id ?? null) : undefined;
+    const request: unknown = JSON.parse(body.toString("utf8"));
+    if (!isObject(request) || request["jsonrpc"] !== "2.0") return undefined;
+    const { id } = request;
+    if (id === undefined) return null;
+    return typeof id === "string" || (typeof id === "number" && Number.isFinite(id)) ? id : undefined;
   } catch {
     return undefined;
   }

@@ -1,5 +1,14 @@
-import { endToEndHeaders, FieldNames, firstProblem, isToken, text, wholeNumber } from "mcp-tunnel-protocol";
-import { z } from "zod";
+import {
+  endToEndHeaders,
+  Fault,
+  FieldNames,
+  isToken,
+  listOf,
+  objectOf,
+  problemOf,
+  text,
+  wholeNumber,
+} from "mcp-tunnel-protocol";
 import { areHeadersValid } from "../response-head.js";
 
 /**
@@ -45,12 +54,12 @@ const relaysOwn = new FieldNames([
 const what =
   "header fields as [name, value, ...], without those of the connection and those that the relay writes";
 
-const refusalShape = z.object(
+const refusalShape = objectOf<Refusal>(
   {
     status: wholeNumber(200, 599),
     code: text().refine(isToken, "a token, such as login_required"),
     text: text(),
-    fields: z.array(text(), what).refine(areAnswerFields, what).optional(),
+    fields: listOf(text(), what).refine(areAnswerFields, what).optional(),
   },
   "a refusal with status, code and text, or undefined",
 );
@@ -60,8 +69,8 @@ const refusalShape = z.object(
  * with it. The refusal is a copy, so that the relay sends what it has checked.
  */
 export function readRefusal(word: unknown): Refusal | string {
-  const problem = firstProblem(refusalShape, word);
-  return problem === undefined ? refusalShape.parse(word) : problem.message;
+  const read = refusalShape.read(word);
+  return read instanceof Fault ? problemOf(read).message : read;
 }
 
 function areAnswerFields(fields: string[]): boolean {

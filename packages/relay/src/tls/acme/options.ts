@@ -1,5 +1,4 @@
-import { maxTimerMs, text, unusable, wholeNumber } from "mcp-tunnel-protocol";
-import { z } from "zod";
+import { maxTimerMs, onlyObjectOf, text, unusable, wholeNumber } from "mcp-tunnel-protocol";
 
 /** Let's Encrypt. */
 const defaultDirectory = "https://acme-v02.api.letsencrypt.org/directory";
@@ -25,16 +24,13 @@ export interface AcmeOptions {
   propagationMs?: number;
 }
 
-export const acmeShape = z.strictObject(
-  {
-    email: text(),
-    hook: text(),
-    directory: text().optional(),
-    storage: text().optional(),
-    propagationMs: wholeNumber(0, maxTimerMs).optional(),
-  } satisfies Record<keyof AcmeOptions, z.ZodType>,
-  "an object",
-);
+export const acmeShape = onlyObjectOf({
+  email: text(),
+  hook: text(),
+  directory: text().optional(),
+  storage: text().optional(),
+  propagationMs: wholeNumber(0, maxTimerMs).optional(),
+} satisfies Record<keyof AcmeOptions, unknown>);
 
 export type ResolvedAcmeOptions = Required<AcmeOptions>;
 
