@@ -268,10 +268,10 @@ describe("a relay with TLS on another port than 443", { timeout: 60_000 }, () =>
     expect(warnings.length > 0).toBe(warns);
   });
 
-  it("says so to a person as well, and of no host", () => {
+  it("says so to a person as well, and of no host", async () => {
     const lines: string[] = [];
     const output = { write: (line: string) => lines.push(line) } as unknown as LogOutput;
-    const logger = createLogger(output, "pretty", "info");
+    const logger = await createLogger(output, "pretty", "info");
     logger.info({ host: "::", port: 8443 }, "listening");
     logger.warn({ port: 8443 }, "the URLs of the tunnels have no port");
     expect(lines).toEqual([

@@ -1,5 +1,6 @@
 import { closestMatch } from "leven";
 import { TunnelError } from "mcp-tunnel-protocol";
+import { isSwitch } from "mcp-tunnel-shared/command";
 import { isScalar, isSeq, type Node, type Scalar } from "yaml";
 import type { Problem, YamlFile } from "./yaml.js";
 
@@ -125,11 +126,6 @@ function parseValue(option: FileOption, text: string, previous: unknown): unknow
     throw new TunnelError("invalid_option", "has to be true or false");
   }
   return option.parseArg === undefined ? text : option.parseArg(text, previous as never);
-}
-
-/** Whether an option is on or off. One that begins with `no-` sets the value `false` when it is on. */
-export function isSwitch(option: Pick<FileOption, "isBoolean" | "negate">): boolean {
-  return option.isBoolean() || option.negate;
 }
 
 /** What a reader says of a value that it does not take: an error of this project, or one of commander. */

@@ -5,7 +5,7 @@ import { printable } from "mcp-tunnel-shared";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { rawExchange } from "../../../test/support/visitor.js";
 import { createLogger } from "../src/cli/output/log-output.js";
-import { isoTime } from "../src/telemetry/log.js";
+import { isoTime, type Logger } from "../src/telemetry/log.js";
 import {
   accessLog,
   combinedLog,
@@ -55,6 +55,27 @@ it("lines of JSON are those that pino would write, whatever stands in them", () 
   );
 });
 
+it.each(["debug", "info", "warn", "error", "silent"] as const)(
+  "writes the lines that pino would write at the level %s",
+  async (level) => {
+    let written = "";
+    const write = (line: string): void => {
+      written += line;
+    };
+    const ours = await createLogger({ write }, "json", level);
+    const theirs = pino({ base: null, level, timestamp: () => ',"time":"T"' }, { write });
+    const linesOf = (logger: Logger): string => {
+      written = "";
+      const fields = { name: undefined, port: 1, of: ["a", { b: null }], text: 'a "quote"' };
+      for (const method of ["debug", "info", "warn", "error"] as const)
+        logger[method](fields, `at ${method}`);
+      logger.error({}, "nothing besides");
+      return written.replaceAll(/"time":"[^"]*"/g, '"time":"T"');
+    };
+    expect(linesOf(ours)).toBe(linesOf(theirs));
+  },
+);
+
 /**
  * Characters that the client's screen shows as escapes, except those that Unicode has not assigned or leaves
  * to others.
@@ -63,14 +84,14 @@ const unseen = Array.from({ length: 0x10_ffff + 1 }, (_, code) => String.fromCod
   (character) => !/[\p{Cn}\p{Co}\p{Cs}]/u.test(character) && printable(character) !== character,
 );
 
-it.each<[string, (write: (line: string) => void) => RelayObserver]>([
+it.each<[string, (write: (line: string) => void) => RelayObserver | Promise<RelayObserver>]>([
   ["json", jsonLog],
   ["combined", combinedLog],
-  ["pretty", (write) => accessLog(createLogger({ write }, "pretty", "info"))],
-  ["pino's json", (write) => accessLog(createLogger({ write }, "json", "info"))],
-])("lets no character pass that is not seen, as the client's screen does not: %s", (_form, open) => {
+  ["pretty", async (write) => accessLog(await createLogger({ write }, "pretty", "info"))],
+  ["the log's json", async (write) => accessLog(await createLogger({ write }, "json", "info"))],
+])("lets no character pass that is not seen, as the client's screen does not: %s", async (_form, open) => {
   let line = "";
-  const log = open((written) => {
+  const log = await open((written) => {
     line = written;
   });
   const [exchange] = fc.sample(record, 1) as [ExchangeRecord];

@@ -147,9 +147,9 @@ describe("a relay that hands out its client", () => {
 });
 
 describe("the command", () => {
-  const optionsOf = (...args: string[]): Promise<RelayOptions> => {
+  const optionsOf = async (...args: string[]): Promise<RelayOptions> => {
     const command = createCommand("1.2.3").parse(["--domain", "localhost", ...args], { from: "user" });
-    readOptions(command);
+    await readOptions(command);
     return relayOptionsOf(command, silentLogger);
   };
   const variable = "MCP_TUNNEL_NO_CLIENT_DOWNLOAD";

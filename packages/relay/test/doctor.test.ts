@@ -58,7 +58,7 @@ const allNames = {
 async function examine(args: readonly string[], given: Partial<Surroundings> = {}): Promise<DoctorReport> {
   const command = addRelayOptions(new Command().exitOverride()).parse(args, { from: "user" });
   return examineAll(
-    examinationsOf(command, {
+    await examinationsOf(command, {
       lookup: resolver(allNames),
       ownAddresses: ["127.0.0.1"],
       roots: [authority.cert],

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { FileWatch } from "mcp-tunnel-config";
+import { FileWatch } from "mcp-tunnel-config/files";
 import { TunnelError } from "mcp-tunnel-protocol";
 import type { ConfigFile } from "../config/find.js";
 import type { NamedTunnel } from "../config/tunnels-file.js";

@@ -1,7 +1,7 @@
 import { lstatSync, realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, win32 } from "node:path";
-import { readRegularFileSync } from "mcp-tunnel-config";
+import { readRegularFileSync } from "mcp-tunnel-config/files";
 import { unusable } from "mcp-tunnel-protocol";
 import { configFolder } from "../credentials/config-folder.js";
 

@@ -4,7 +4,8 @@ import { type FileHandle, lstat, open, realpath, rename, rm, stat } from "node:f
 import { setTimeout as delay } from "node:timers/promises";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { isSeq, parseDocument } from "yaml";
-import { formatProblems, readRegularFile } from "mcp-tunnel-config";
+import { formatProblems } from "mcp-tunnel-config";
+import { readRegularFile } from "mcp-tunnel-config/files";
 import { parseTokenList, type TokenEntry, tokenDigest, tokenId } from "./token-list.js";
 
 /** How long to wait for another edit, in milliseconds. */

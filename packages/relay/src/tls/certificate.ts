@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { readRegularFile, readRegularFileSync } from "mcp-tunnel-config";
+import { readRegularFile, readRegularFileSync } from "mcp-tunnel-config/files";
 
 /** The paths of a certificate and its key, both as PEM. */
 export interface CertificateFiles {

@@ -3,7 +3,7 @@ import { printable } from "mcp-tunnel-shared";
 import type { Logger } from "../telemetry/log.js";
 import { type StaleKind, type StaleSource, Staleness } from "../files/staleness.js";
 import { Certificate, type CertificateFiles } from "./certificate.js";
-import { FileTask, FileWatch } from "mcp-tunnel-config";
+import { FileTask, FileWatch } from "mcp-tunnel-config/files";
 
 /** A source of a certificate. It may have none yet. */
 export interface CertificateSource {

@@ -22,6 +22,7 @@ export type { LineOutputOptions } from "./line-output.js";
 export {
   dropEmptyVariables,
   environmentName,
+  isSwitch,
   optionDescription,
   optionKey,
   readSwitch,

@@ -35,6 +35,11 @@ export function optionKey(option: string): string {
   return option.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
+/** Whether an option is on or off. One that begins with `no-` sets the value `false` when it is on. */
+export function isSwitch(option: { isBoolean(): boolean; readonly negate: boolean }): boolean {
+  return option.isBoolean() || option.negate;
+}
+
 /**
  * What a variable says of a switch; `undefined` if it is neither yes nor no. commander would take any value
  * for yes.

@@ -20,7 +20,7 @@ function commandWith(file: string | undefined): Command {
 
 export async function check(file: string): Promise<void> {
   const command = commandWith(file);
-  readOptions(command);
+  await readOptions(command);
   // The check goes all the way to a relay that only has to listen: options can be right one by one and wrong
   // together.
   try {
@@ -38,9 +38,9 @@ export async function check(file: string): Promise<void> {
   writeLine(`${file}: ok`);
 }
 
-export function show(file: string | undefined): void {
+export async function show(file: string | undefined): Promise<void> {
   const command = commandWith(file);
-  readOptions(command);
+  await readOptions(command);
   const document = new Document({});
   for (const option of command.options) {
     const key = option.attributeName();

@@ -15,7 +15,7 @@ export async function examine(command: Command, isJson: boolean): Promise<void> 
   const paint = (verdict: Verdict, word: string): string =>
     isColored ? styleText(colors[verdict], word) : word;
   const look = { paint, ...(columns === undefined ? {} : { width: columns }) };
-  const report = await examineAll(examinationsOf(command, surroundings()), (step) => {
+  const report = await examineAll(await examinationsOf(command, surroundings()), (step) => {
     // Not by `writeLine`, which would escape the colours: the lines of a step are escaped already.
     if (!isJson) process.stdout.write(`${stepLines(step, look).join("\n")}\n`);
   });

@@ -5,7 +5,6 @@ import { letHeapGrow, LineOutput } from "mcp-tunnel-shared/command";
 import { type AdminServer, createAdminServer } from "../../admin/server.js";
 import { accessLog, combinedLog, jsonLog } from "../../telemetry/access-log.js";
 import type { LogFormat, Logger } from "../../telemetry/log.js";
-import { createMetrics } from "../../admin/metrics.js";
 import type { RelayObserver } from "../../telemetry/observer.js";
 import type { RelayOptions } from "../../options.js";
 import { ClientDownload } from "../../http/answer/client-download.js";
@@ -30,7 +29,7 @@ export async function serve(command: Command): Promise<void> {
     throw unusable(`unexpected argument '${unexpected}' (see mcp-tunnel --help)`);
   }
   letHeapGrow();
-  const options = readOptions(command);
+  const options = await readOptions(command);
   const format = options.logFormat ?? (process.stdout.isTTY ? "pretty" : "json");
   // All logs share one output, so that no line is written inside another.
   const output = new LineOutput({
@@ -41,9 +40,9 @@ export async function serve(command: Command): Promise<void> {
     },
   });
   const log: LogOutput = { write: (line) => output.write(1, line) };
-  const logger = createLogger(log, format, options.logLevel);
+  const logger = await createLogger(log, format, options.logLevel);
   try {
-    await start(command, options, logger, accessOutput(options, format, log, logger), output);
+    await start(command, options, logger, await accessOutput(options, format, log, logger), output);
   } catch (error) {
     await output.flush();
     throw error;
@@ -51,12 +50,12 @@ export async function serve(command: Command): Promise<void> {
 }
 
 /** The access log. A format that --access-log names is written whatever --log-level says. */
-function accessOutput(
+async function accessOutput(
   { accessLog: asked, logLevel }: CliOptions,
   logFormat: LogFormat,
   log: LogOutput,
   logger: Logger,
-): RelayObserver | undefined {
+): Promise<RelayObserver | undefined> {
   const isWritten = logLevel === "info" || logLevel === "debug";
   const format = asked ?? (isWritten ? logFormat : "off");
   const write = (line: string): void => log.write(line);
@@ -68,7 +67,9 @@ function accessOutput(
     case "json":
       return jsonLog(write);
     case "pretty":
-      return accessLog(logFormat === "pretty" && isWritten ? logger : createLogger(log, "pretty", "info"));
+      return accessLog(
+        logFormat === "pretty" && isWritten ? logger : await createLogger(log, "pretty", "info"),
+      );
   }
 }
 
@@ -80,7 +81,8 @@ async function start(
   output: LineOutput,
 ): Promise<void> {
   const adminOptions = adminOptionsOf(command);
-  const metrics = adminOptions === undefined ? undefined : createMetrics(version);
+  const metrics =
+    adminOptions === undefined ? undefined : (await import("../../admin/metrics.js")).createMetrics(version);
   const relayOptions = await relayOptionsOf(command, logger);
   const relay = createRelay({
     ...relayOptions,

@@ -22,10 +22,10 @@ import type { Subject, Surroundings } from "./surroundings.js";
  * What a doctor looks at in the relay that `command` describes, in the order in which one thing rests on the
  * other. Options that cannot be read leave nothing else to look at.
  */
-export function examinationsOf(command: Command, surroundings: Surroundings): Examination[] {
+export async function examinationsOf(command: Command, surroundings: Surroundings): Promise<Examination[]> {
   let options: CliOptions;
   try {
-    options = readOptions(command);
+    options = await readOptions(command);
   } catch (error) {
     if (!(error instanceof TunnelError)) throw error;
     return [readingFailed(error)];

@@ -1,15 +1,14 @@
 import type { Command, Option } from "commander";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
-import { readSecret, readSwitch } from "mcp-tunnel-shared/command";
+import { isSwitch, readSecret, readSwitch } from "mcp-tunnel-shared/command";
 import { checkAdminAccess } from "../../admin/server.js";
 import type { Authenticator } from "../../auth/authenticator.js";
 import { combinedAuthenticator } from "../../auth/combined.js";
 import { openAuthenticator } from "../../auth/open.js";
 import { verifyEndpoint } from "../../auth/provider-url.js";
 import { parseStaticToken, staticAuthenticator } from "../../auth/static.js";
-import { TokenFileAuthenticator } from "../../auth/token-file.js";
 import { builtClientPackage } from "../../client-package.js";
-import { type ConfigRules, isSwitch, mistakesIn, readOptionMap, readYamlFile } from "mcp-tunnel-config";
+import type { ConfigRules } from "mcp-tunnel-config";
 import { trustedProxies } from "../../forwarded/forwarded.js";
 import { addressRanges } from "../../net/addresses.js";
 import { proxyHeaders } from "../../forwarded/proxy-headers.js";
@@ -84,11 +83,12 @@ function readSwitches(command: Command): void {
  * config file.
  * @throws TunnelError `invalid_option`; `unavailable` when that file cannot be read.
  */
-export function readOptions(command: Command): CliOptions {
+export async function readOptions(command: Command): Promise<CliOptions> {
   readLists(command);
   readSwitches(command);
   const { config } = command.opts<CliOptions>();
   if (config !== undefined) {
+    const { mistakesIn, readOptionMap, readYamlFile } = await import("mcp-tunnel-config");
     const { values, problems } = readOptionMap(readYamlFile(config), [], configRules(command));
     if (problems.length > 0) throw mistakesIn(config, problems);
     for (const [option, value] of values) {
@@ -145,7 +145,6 @@ async function authenticatorOf(command: Command, logger: Logger): Promise<Authen
       throw unusable("--auth-url needs --auth-secret, which the provider checks", {
         options: ["auth-url", "auth-secret"],
       });
-    // With its HTTP library it would take a tenth of the relay's start.
     const { providerAuthenticator } = await import("../../auth/provider.js");
     return providerAuthenticator({ url: authUrl, secret, logger });
   }
@@ -155,6 +154,7 @@ async function authenticatorOf(command: Command, logger: Logger): Promise<Authen
     });
   const fixed = staticToken.length > 0 ? staticAuthenticator(staticToken.map(parseStaticToken)) : undefined;
   if (tokenFile === undefined) return fixed ?? openAuthenticator;
+  const { TokenFileAuthenticator } = await import("../../auth/token-file.js");
   const living = await TokenFileAuthenticator.open(tokenFile, logger);
   return fixed === undefined ? living : combinedAuthenticator([fixed, living]);
 }

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { readRegularFile, withinFileTime } from "mcp-tunnel-config";
+import { readRegularFile, withinFileTime } from "mcp-tunnel-config/files";
 import { Certificate } from "../certificate.js";
 
 /** Stores the account's key, and the certificate with its key, because these have to outlive the process. */
