@@ -46,3 +46,20 @@ function statusBytes(pid: number, field: string): number {
   if (match === null) throw new Error(`process ${pid} has no ${field}: it has probably ended`);
   return Number(match[1]) * 1024;
 }
+
+/**
+ * Processor time that the threads of the process have used so far, in milliseconds. `cpuSeconds` counts in
+ * steps of 10 ms, which is too coarse for a start.
+ */
+export function threadsMilliseconds(pid: number): number {
+  const folder = `/proc/${pid}/task`;
+  const nanoseconds = readdirSync(folder).map((thread) => {
+    try {
+      return Number(readFileSync(`${folder}/${thread}/schedstat`, "latin1").split(" ")[0]);
+    } catch {
+      // The thread has ended meanwhile.
+      return 0;
+    }
+  });
+  return nanoseconds.reduce((sum, one) => sum + one, 0) / 1e6;
+}
