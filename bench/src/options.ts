@@ -16,7 +16,7 @@ export interface BenchOptions {
   /** The folder of another checkout, built, to compare with. */
   readonly against: string | undefined;
   /** A curve instead of the table. */
-  readonly mode: "table" | "scaling" | "delay";
+  readonly mode: "table" | "scaling" | "delay" | "start";
 }
 
 export const usage = `npm run bench -- [options]
@@ -31,6 +31,7 @@ export const usage = `npm run bench -- [options]
   --gate           exit with status 1 if a target's limit is missed by more than the spread
   --json FILE      everything that was measured
   --scaling        instead: how cost grows with tunnels, streams and body size; writes plots into docs/
+  --start          instead: what it takes until the commands are up, beside bare Node
   --delay          instead: a link with a delay, against raw TCP over the same link; writes plots into docs/
 
 A whole run with all contenders ends within half an hour: --rounds 5 --seconds 1 --json FILE
@@ -47,6 +48,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
       gate: { type: "boolean", default: false },
       scaling: { type: "boolean", default: false },
       delay: { type: "boolean", default: false },
+      start: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
       only: { type: "string" },
       systems: { type: "string" },
@@ -70,7 +72,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
     gate: values.gate,
     json: values.json,
     against: values.against,
-    mode: values.scaling ? "scaling" : values.delay ? "delay" : "table",
+    mode: values.scaling ? "scaling" : values.delay ? "delay" : values.start ? "start" : "table",
   };
 }
 

@@ -7,7 +7,7 @@
 //   runner.ts        interleaves the systems in short cycles; measure.ts asks the OS what each cycle cost
 //   results.ts       medians, ratios in each round, and the verdicts on targets.ts; leads.ts: who is ahead
 //   report.ts        the tables
-//   curves/          --scaling and --delay, with their plots
+//   curves/          --scaling and --delay, with their plots; start/  --start
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,6 +21,7 @@ import { parseOptions, usage, type BenchOptions } from "./options.js";
 import { leadTable, targetTable, workloadTable } from "./report.js";
 import { failsGate, judge, processRatio, type WorkloadResult } from "./results.js";
 import { Runner } from "./runner.js";
+import { runStart } from "./start/start.js";
 import { webTunnels } from "./systems/contenders.js";
 import { mcpTunnel, mcpTunnelBearer, mcpTunnelInspect, mcpTunnelKey } from "./systems/mcp-tunnel.js";
 import { floor } from "./systems/references.js";
@@ -44,6 +45,7 @@ console.log(
 );
 if (options.mode === "scaling") await runScaling(folder);
 else if (options.mode === "delay") await runDelay(folder);
+else if (options.mode === "start") await runStarts();
 else await runTable();
 process.exit();
 
@@ -85,6 +87,11 @@ function chosenWorkloads(): Workload[] {
     console.log(`Left out without ${[...programs].join(", ")} (on Debian in nghttp2-client): ${names}\n`);
   }
   return present;
+}
+
+async function runStarts(): Promise<void> {
+  const fails = await runStart(folder, options.rounds);
+  if (fails && options.gate) process.exitCode = 1;
 }
 
 async function runTable(): Promise<void> {
