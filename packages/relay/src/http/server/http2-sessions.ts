@@ -25,6 +25,8 @@ const resetBurstS = 10;
 class SessionState {
   /** The connection below it. */
   readonly socket: TLSSocket;
+  /** Asked for once: Node's answer for a session goes through a proxy object. Empty when already gone. */
+  readonly remoteAddress: string;
   streams = 0;
   /** The visitor was sent a ping, and has not answered it. */
   awaitsPong = false;
@@ -36,6 +38,7 @@ class SessionState {
 
   constructor(socket: TLSSocket, resetsPerSecond: number) {
     this.socket = socket;
+    this.remoteAddress = socket.remoteAddress ?? "";
     this.#resetsPerSecond = resetsPerSecond;
     this.#allowance = resetsPerSecond * resetBurstS;
   }
@@ -171,7 +174,7 @@ export class Http2Sessions {
       guard(() => this.#countReset(stream, session, state));
     });
 
-    const request = new Http2Request(stream, fields);
+    const request = new Http2Request(stream, fields, state.remoteAddress);
     const response = new Http2Response(request, stream, guard);
     const { protocol } = request;
     if (request.method === "CONNECT" || (protocol !== undefined && protocol !== "websocket")) {
@@ -183,11 +186,12 @@ export class Http2Sessions {
       this.#router.onRequest(request, response, expectation === "100-continue");
     }
   }
+
   #countReset(stream: ServerHttp2Stream, session: Http2Session, state: SessionState): void {
     // The visitor has reset the stream, or has caused the reset by a mistake on purpose (CVE-2025-8671).
     const unanswered = stream.rstCode !== NGHTTP2_NO_ERROR && !stream.headersSent;
     if (!unanswered || session.destroyed || state.allowsReset()) return;
-    this.#reporter.hit("resets", { address: session.socket.remoteAddress });
+    this.#reporter.hit("resets", { address: state.remoteAddress });
     session.destroy(new Error("too many resets"), NGHTTP2_ENHANCE_YOUR_CALM);
   }
 }
