@@ -135,7 +135,7 @@ export function createRelay(options: RelayOptions): Relay {
   const router = new Router(context, frontDoor(resolved, clients.onUpgrade), resolved.judges);
   const connections = new Connections(resolved, addressKeys, resolved.trustedProxies, limits);
   const limited = { limits: resolved, connections, reporter: limits };
-  const visitorServer = createVisitorServer(router, tls?.certificates, limited);
+  const visitorServer = createVisitorServer(router, tls, limited);
   const localPorts = new LocalPorts(
     resolved.localPorts,
     (name) =>

@@ -8,6 +8,7 @@ import { type AcmeOptions, acmeShape } from "./acme/options.js";
 import { AcmeRenewal } from "./acme/renewal.js";
 import type { CertificateFiles } from "./certificate.js";
 import { Certificates } from "./certificates.js";
+import { TicketKeys } from "./ticket-keys.js";
 
 /** How a relay speaks TLS. At least one of `files` and `acme` is needed. */
 export interface TlsOptions {
@@ -51,6 +52,7 @@ interface TlsRelay {
 /** The parts of a relay's TLS that have to be started and stopped. */
 export class Tls {
   readonly certificates: Certificates;
+  readonly ticketKeys = new TicketKeys();
   readonly #acme: AcmeRenewal | undefined;
   readonly #domain: string;
   readonly #redirectPlace: ListenPlace | undefined;
@@ -96,6 +98,7 @@ export class Tls {
   async start(httpsPort: string, connections: Connections): Promise<void> {
     if (this.#redirectPlace !== undefined) await this.#redirect(this.#redirectPlace, httpsPort, connections);
     this.certificates.watch();
+    this.ticketKeys.start();
     this.#warnOfNames();
     this.#acme?.start();
   }
@@ -131,6 +134,7 @@ export class Tls {
   /** Stops everything except the connections of visitors. */
   close(): void {
     this.certificates.close();
+    this.ticketKeys.close();
     this.#acme?.close();
     this.#closeRedirect();
   }

@@ -3,7 +3,6 @@ import { createServer as createSecureServer } from "node:https";
 import { Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import type { Certificates } from "../../tls/certificates.js";
 import type { Connections } from "../../admission/connections.js";
 import type { LimitReporter } from "../../telemetry/limit-reporter.js";
 import type { Limits } from "../../limits.js";
@@ -13,6 +12,8 @@ import { Http1Request, Http1Response } from "../wire/http1.js";
 import { Http2Sessions } from "./http2-sessions.js";
 import { Pipelines } from "./pipelines.js";
 import type { Router } from "../route/router.js";
+import { ticketLifetimeS } from "../../tls/ticket-keys.js";
+import type { Tls } from "../../tls/tls.js";
 
 function http1Options(limits: Limits) {
   return {
@@ -54,15 +55,15 @@ export interface VisitorLimits {
   readonly reporter: LimitReporter;
 }
 
-/** Makes the server. With `certificates` it speaks TLS, and HTTP/2 besides HTTP/1.1. */
+/** Makes the server. With `tls` it speaks TLS, and HTTP/2 besides HTTP/1.1. */
 export function createVisitorServer(
   router: Router,
-  certificates: Certificates | undefined,
+  tls: Pick<Tls, "certificates" | "ticketKeys"> | undefined,
   limited: VisitorLimits,
 ): VisitorServer {
   const { limits, connections } = limited;
   const options = http1Options(limits);
-  if (certificates === undefined) {
+  if (tls === undefined) {
     const server = createServer(options);
     serveHttp1(server, router, limited);
     connections.watch(server);
@@ -72,15 +73,20 @@ export function createVisitorServer(
       cut: () => closeConnections(server),
     };
   }
+  const { certificates, ticketKeys } = tls;
   const server = createSecureServer({
     ...options,
     ALPNProtocols: ["h2", "http/1.1"],
     SNICallback: certificates.sniCallback,
     handshakeTimeout: limits.headerTimeoutMs,
+    sessionTimeout: ticketLifetimeS,
+    ticketKeys: ticketKeys.current,
   });
   certificates.followFallback(({ cert, key }) => {
-    server.setSecureContext({ cert, key, honorCipherOrder: true });
+    // With keys of its own, a new context would know none of the tickets that visitors have.
+    server.setSecureContext({ cert, key, honorCipherOrder: true, ticketKeys: ticketKeys.current });
   });
+  ticketKeys.follow((keys) => server.setTicketKeys(keys));
   serveHttp1(server, router, limited);
   connections.watch(server);
   const http2 = new Http2Sessions(router, limits, limited.reporter);
