@@ -23,7 +23,8 @@ export class LocalConnection {
     // A request that upgrades or expects a 100 is sent with node:http. undici would wait for the body of a
     // 304 that has a length.
     const context = { upgrade: false, expectsContinue: false, withholdsLength: true };
-    this.responses = new ResponseNormaliser(socket, { ...context, maxHeadBytes }, false);
+    const options = { ...context, maxHeadBytes, sparesFields: true };
+    this.responses = new ResponseNormaliser(socket, options, false);
     socket.prependListener("end", () => {
       this.ended = true;
       this.resume?.();

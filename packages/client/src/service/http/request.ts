@@ -57,8 +57,10 @@ const sentWithoutBody: Mode = { name: "sent whole", body: null };
 export class LocalRequest implements StreamHandler {
   readonly answer: Answer;
   readonly upstream: Upstream;
-  /** Controls the request that undici has on a connection. */
-  control: { abort(error: Error): void; resume(): void } | undefined;
+  /** Takes the request from undici, which has it on a connection. Undefined: it has not. */
+  abort: ((error: Error) => void) | undefined;
+  /** Has undici go on with the response. */
+  resume: (() => void) | undefined;
   #mode: Mode;
   #isRepeated = false;
 
@@ -120,14 +122,14 @@ export class LocalRequest implements StreamHandler {
     this.answer.stop();
     if (mode.name === "awaiting body") clearTimeout(mode.timer);
     else if (mode.name === "sending") mode.body.abandon(reason);
-    this.control?.abort(reason);
+    this.abort?.(reason);
   }
 
   onDrain(): void {
     const mode = this.#mode;
     if (mode.name === "raw") mode.request.onDrain?.();
     // Later, because this may be called from within undici's parser, which cannot be entered twice.
-    else queueMicrotask(() => this.control?.resume());
+    else queueMicrotask(() => this.resume?.());
   }
 
   /** The response is complete, or there will be none (`error`): no more of the body is wanted. */
@@ -146,7 +148,8 @@ export class LocalRequest implements StreamHandler {
     if (this.#isRepeated || this.#mode.name !== "sent whole" || !closedCodes.has(code)) return false;
     if (!repeatableMethods.has(this.answer.head.method)) return false;
     this.#isRepeated = true;
-    this.control = undefined;
+    this.abort = undefined;
+    this.resume = undefined;
     this.#send(this.#mode.body);
     return true;
   }
@@ -212,18 +215,18 @@ class LocalResponse implements LocalHandler {
   onConnect(abort: (error?: Error) => void): void {
     this.#connection = this.client?.connection;
     this.#connection?.begin();
-    this.#request.control = { abort, resume: () => {} };
+    this.#request.abort = abort;
     // The visitor left while the connection was being made.
     if (this.#answer.isOver) abort(new Error("the visitor went away"));
   }
 
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void): boolean {
-    const headers = rawStrings(rawHeaders);
     if (status < 200) {
-      this.#answer.sendInterim(status, headers);
+      this.#answer.sendInterim(status, rawStrings(rawHeaders));
       return true;
     }
-    if (this.#request.control !== undefined) this.#request.control.resume = resume;
+    const headers = this.#connection?.responses.fields ?? rawStrings(rawHeaders);
+    this.#request.resume = resume;
     if (this.#connection !== undefined) this.#connection.resume = resume;
     this.#ended = isBodyless(this.#answer.head.method, status);
     const withheld = this.#connection?.responses.withheldLength;
@@ -254,12 +257,12 @@ class LocalResponse implements LocalHandler {
   }
 
   onError(error: Error): void {
-    const { upstream, control } = this.#request;
+    const { upstream, abort } = this.#request;
     upstream.pooled -= 1;
     if (this.#answer.isOver) return;
     if (this.#connection?.mayHaveBeenIdle === true && this.#request.repeat(error)) return;
     this.#request.stopBody(error);
-    this.#answer.fail(upstreamFailure(error, upstream.target, control !== undefined));
+    this.#answer.fail(upstreamFailure(error, upstream.target, abort !== undefined));
   }
 }
 

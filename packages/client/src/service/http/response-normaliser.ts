@@ -1,6 +1,8 @@
 import type { Socket } from "node:net";
+import type { RawHeaders } from "mcp-tunnel-protocol";
 import { HeadBuffer } from "./head-buffer.js";
 import type { HeadContext } from "./response-head.js";
+import { splitHead } from "./split-head.js";
 import {
   incomplete,
   invalidAnswer,
@@ -19,6 +21,8 @@ export const leastHeadBytes = 1_024;
 export interface NormaliserOptions extends HeadContext {
   /** The longest head, in bytes. */
   readonly maxHeadBytes: number;
+  /** The parser gets only the fields that it needs; see {@link ResponseNormaliser.fields}. Default false. */
+  readonly sparesFields?: boolean;
 }
 
 /**
@@ -40,6 +44,12 @@ export const parserMaxHeadBytes = (maxHeadBytes: number): number => maxHeadBytes
 export class ResponseNormaliser {
   /** The Content-Length of the 304 that was read last, if the parser must not see it. */
   withheldLength: string | undefined;
+  /**
+   * The fields of the final head that was read last, if the parser was spared them. undici's parser makes a
+   * buffer of each name and each value, of which a string is made then: a seventh of what a client allocates
+   * for a small request (measured).
+   */
+  fields: RawHeaders | undefined;
   /** Bytes have come since the last request was written, though the parser may not have got them. */
   isAnswering = false;
   /**
@@ -75,6 +85,7 @@ export class ResponseNormaliser {
   /** The parser has seen the end of the response. */
   answered(): void {
     this.#state = "idle";
+    this.fields = undefined;
   }
 
   #receive(chunk: Buffer | null): boolean {
@@ -82,7 +93,7 @@ export class ResponseNormaliser {
     this.isAnswering = true;
     if (this.#held === undefined) {
       const end = scanHead(chunk);
-      if (end > incomplete && end <= this.#options.maxHeadBytes) return this.#passFinal(chunk, undefined);
+      if (end > incomplete && end <= this.#options.maxHeadBytes) return this.#passClean(chunk, end);
       this.#held = new HeadBuffer();
     }
     this.#held.append(chunk);
@@ -130,9 +141,17 @@ export class ResponseNormaliser {
     }
   }
 
-  #passFinal(bytes: Buffer, withheldLength: string | undefined): boolean {
+  /** `chunk` begins with a clean head of `end` bytes. */
+  #passClean(chunk: Buffer, end: number): boolean {
+    if (this.#options.sparesFields !== true) return this.#passFinal(chunk, undefined);
+    const { fields, rest } = splitHead(chunk, end);
+    return this.#passFinal(rest, undefined, fields);
+  }
+
+  #passFinal(bytes: Buffer, withheldLength: string | undefined, fields?: RawHeaders): boolean {
     this.#state = "rest";
     this.withheldLength = withheldLength;
+    this.fields = fields;
     this.#held = undefined;
     this.#isOdd = false;
     return this.#pass(bytes);
