@@ -15,7 +15,16 @@ export function readAfterRefusedWrite(socket: Socket): void {
     };
   };
   const write = socket._write.bind(socket);
-  socket._write = (chunk, encoding, callback) => write(chunk, encoding, unlessRefused(callback));
+  // Node hands over one callback for all writes of a stream. So the closure is made once.
+  let given: Callback | undefined;
+  let guarded: Callback = () => {};
+  socket._write = (chunk, encoding, callback) => {
+    if (callback !== given) {
+      given = callback;
+      guarded = unlessRefused(callback);
+    }
+    write(chunk, encoding, guarded);
+  };
   const writev = socket._writev?.bind(socket);
   if (writev !== undefined) socket._writev = (chunks, callback) => writev(chunks, unlessRefused(callback));
 }

@@ -40,7 +40,7 @@ export function createUpstream(options: ForwardingOptions, connections: Connecti
       }
       callback(...result);
     });
-  const pool = new Pool(target.origin, {
+  const pool = new Pool(fixedUrl(target.origin), {
     factory: (origin, clientOptions) => new LocalClient(origin, clientOptions, connect, maxHeadBytes),
     // There are as many connections as streams. Event streams hold theirs for hours, and a request that
     // waited for a free connection would wait for ever. `maxStreams` limits the connections.
@@ -57,6 +57,13 @@ export function createUpstream(options: ForwardingOptions, connections: Connecti
     keepAliveTimeoutThreshold: maxIdleMs,
   });
   return { ...headerPolicy(options), connections, pool, maxHeadBytes, pooled: 0, own: new OpenList() };
+}
+
+/** undici asks for these parts with every request, and Node would make their texts anew each time. */
+function fixedUrl(origin: string): URL {
+  const url = new URL(origin);
+  const { protocol } = url;
+  return Object.defineProperties(url, { origin: { value: origin }, protocol: { value: protocol } });
 }
 
 /**
