@@ -91,14 +91,22 @@ export function isEventStreamType(contentType: string): boolean {
  * section 7.6.1). `Connection` cannot take out {@link headFields}. `drop` lists further names to leave out.
  */
 export function endToEndHeaders(headers: RawHeaders, drop?: FieldSet): RawHeaders {
+  return keepEndToEnd(headers.slice(), drop);
+}
+
+/** The same for an array that nobody else has: the fields are taken out of it. Returns the array. */
+export function keepEndToEnd(headers: RawHeaders, drop?: FieldSet): RawHeaders {
   const named = connectionOptions(headers);
-  const kept: RawHeaders = [];
+  let kept = 0;
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
     if (hopByHop.has(name) || drop?.has(name) || named?.has(name.toLowerCase())) continue;
-    kept.push(name, headers[i + 1] as string);
+    headers[kept] = name;
+    headers[kept + 1] = headers[i + 1] as string;
+    kept += 2;
   }
-  return kept;
+  headers.length = kept;
+  return headers;
 }
 
 /**

@@ -23,6 +23,7 @@ export {
   isEventStreamType,
   isFieldValue,
   isToken,
+  keepEndToEnd,
   listValues,
   maxFields,
 } from "./headers.js";

@@ -1,4 +1,4 @@
-import { endToEndHeaders, endToEndTrailers, headerValue } from "mcp-tunnel-protocol";
+import { endToEndTrailers, headerValue, keepEndToEnd } from "mcp-tunnel-protocol";
 import type { AcceptedStream, RawHeaders, RequestHead } from "mcp-tunnel-protocol";
 import type { Agreement } from "./agreement/agreement.js";
 import { HeldAnswer, withoutOwnBytes } from "./agreement/held-answer.js";
@@ -28,19 +28,24 @@ export class Answer {
     return this.#isOver;
   }
 
+  /** `headers` belong to the answer from now on. */
   sendInterim(status: number, headers: RawHeaders): void {
     // A 101 is a final head, and only ever the answer to an upgrade.
     if (status === 101) return;
-    const kept = endToEndHeaders(headers);
+    const kept = keepEndToEnd(headers);
     this.agreement.settleAnswer(kept);
     this.stream.sendInterim({ status, headers: kept });
   }
 
-  /** Sends the final head, as the local service gave it. `end`: no body follows, the answer is complete. */
+  /**
+   * Sends the final head, as the local service gave it. `headers` belong to the answer from now on. `end`: no
+   * body follows, the answer is complete.
+   */
   sendHead(status: number, headers: RawHeaders, end: boolean): void {
-    const kept = endToEndHeaders(headers);
+    const protocol = status === 101 ? (headerValue(headers, "upgrade") ?? "") : undefined;
+    const kept = keepEndToEnd(headers);
     this.agreement.settleAnswer(kept);
-    if (status === 101) kept.push("Connection", "Upgrade", "Upgrade", headerValue(headers, "upgrade") ?? "");
+    if (protocol !== undefined) kept.push("Connection", "Upgrade", "Upgrade", protocol);
     if (!this.agreement.concernsBody(status, kept)) this.stream.sendHead({ status, headers: kept }, end);
     // The body that a GET would get is not known, and fields that depend on it may be left out (RFC 9110
     // section 9.3.2).
