@@ -1,13 +1,14 @@
 /**
- * Runs the user's code. Anything that it throws becomes an uncaught exception of its own, and breaks nothing
- * here.
+ * Runs the user's code, and returns what it returns. Anything that it throws becomes an uncaught exception of
+ * its own, and breaks nothing here.
  */
-export function runAside(action: () => unknown): void {
+export function runAside<Result>(action: () => Result): Result | undefined {
   try {
-    action();
+    return action();
   } catch (error) {
     process.nextTick(() => {
       throw error;
     });
+    return undefined;
   }
 }

@@ -4,7 +4,7 @@ import { messageOf } from "mcp-tunnel-shared";
 import { runAside } from "../aside.js";
 import { Exchange } from "./exchange.js";
 import { GuardedObserver } from "./observer.js";
-import type { ExchangeObserver, ObserveExchange, RequestEvent } from "./observer.js";
+import type { ObserveExchange, RequestEvent } from "./observer.js";
 import { headFault } from "./request-head.js";
 import { ignored } from "./service.js";
 import type { DeclaredGate, ServedTunnel, Service } from "./service.js";
@@ -86,11 +86,9 @@ export class Exchanges {
   }
 
   #tell(observe: ObserveExchange, exchange: Exchange, head: RequestHead, tunnel: ServedTunnel): void {
-    let observer: ExchangeObserver | undefined;
-    const { startedAtMs } = exchange;
-    runAside(() => {
-      observer = observe({ id: this.#count, head, tunnel, streamId: exchange.id, startedAtMs });
-    });
+    const { id: streamId, startedAtMs } = exchange;
+    const start = { id: this.#count, head, tunnel, streamId, startedAtMs };
+    const observer = runAside(() => observe(start));
     if (observer !== undefined) exchange.observe(new GuardedObserver(observer));
   }
 

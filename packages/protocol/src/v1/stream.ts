@@ -151,10 +151,10 @@ export class V1Stream implements AcceptedStream, TurnTaker {
     return false;
   }
 
-  end(trailers: RawHeaders = []): void {
+  end(trailers?: RawHeaders): void {
     if (this.#done || this.#local !== "open") return;
-    const text = encodeTrailers(trailers);
-    if (trailers.length > 0 && !canTravel(text, 0, trailers, maxTrailerBytes)) {
+    const text = trailers === undefined ? "" : encodeTrailers(trailers);
+    if (trailers !== undefined && trailers.length > 0 && !canTravel(text, 0, trailers, maxTrailerBytes)) {
       this.#cannotTravel("trailer section");
       return;
     }
