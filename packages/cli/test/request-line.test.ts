@@ -8,7 +8,7 @@ function linesAt(columns: number | undefined, colors = false): RequestLines {
   return new RequestLines(
     colors,
     () => columns,
-    () => noon,
+    () => noon.getTime(),
   );
 }
 

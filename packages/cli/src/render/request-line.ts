@@ -40,17 +40,17 @@ interface Note {
 export class RequestLines {
   readonly #colors: ReturnType<typeof picocolors.createColors>;
   readonly #columns: () => number | undefined;
-  readonly #now: () => Date;
+  readonly #nowMs: () => number;
   /** The error of the last line, which need not be read twice. */
   #lastError = "";
   #second = -1;
   #time = "";
 
-  /** `columns`: the width of the terminal; undefined where there is none. */
-  constructor(colors: boolean, columns: () => number | undefined, now: () => Date = () => new Date()) {
+  /** `columns`: the width of the terminal; undefined where there is none. `nowMs`: the time since 1970. */
+  constructor(colors: boolean, columns: () => number | undefined, nowMs: () => number = Date.now) {
     this.#colors = picocolors.createColors(colors);
     this.#columns = columns;
-    this.#now = now;
+    this.#nowMs = nowMs;
   }
 
   opened({ kind, method, path, status, mcp }: OpenLine): string {
@@ -97,39 +97,20 @@ export class RequestLines {
     // What was said of MCP is of any length, and so the duration stands apart from it.
     const end = words === "" ? took : ` ${took}`;
     const said = note === undefined ? "" : printable(note.text);
-    const others = [time, mark, verb, statusText(status), words, name, end];
-    const length = others.reduce((sum, part) => (part === "" ? sum : sum + part.length + 1), 0);
-    const beside = said === "" ? 0 : 1 + Math.min(said.length, errorLength);
-    const target = this.#fit(printable(shownPath(path)), length + beside);
-    const tail = note?.isForeign === true ? this.#cut(said, length + target.length + 1) : said;
-    const shown = [
-      dim(time),
-      mark === "" ? "" : magenta(mark),
-      verb,
-      target,
-      this.#status(status, failed),
-      words,
-      name === "" ? "" : bold(name),
-      dim(end),
-      tail === "" ? "" : (note?.isError === true ? red : dim)(tail),
-    ];
-    return shown.filter((part) => part !== "").join(" ");
-  }
-
-  /** A path as there is room for it. `others`: the length of all else in the line. */
-  #fit(path: string, others: number): string {
+    const target = printable(shownPath(path));
     const columns = this.#columns();
-    if (columns === undefined) return path;
-    return shortMiddle(path, Math.max(minPathLength, columns - others));
-  }
-
-  /**
-   * As much of a stranger's words as there is room for after `length` characters. What went wrong is worth a
-   * second row.
-   */
-  #cut(text: string, length: number): string {
-    const columns = this.#columns();
-    return columns === undefined ? text : short(text, Math.max(minWordsLength, 2 * columns - length));
+    let [shown, tail] = [target, said];
+    if (columns !== undefined) {
+      const others = [time, mark, verb, statusText(status), words, name, end];
+      const length = others.reduce((sum, part) => (part === "" ? sum : sum + part.length + 1), 0);
+      const beside = said === "" ? 0 : 1 + Math.min(said.length, errorLength);
+      shown = shortMiddle(target, Math.max(minPathLength, columns - length - beside));
+      if (note?.isForeign === true) tail = cut(said, columns, length + shown.length + 1);
+    }
+    const begin = `${dim(time)}${mark === "" ? "" : ` ${magenta(mark)}`} ${verb}${spaced(shown)}`;
+    const about = `${spaced(words)}${name === "" ? "" : ` ${bold(name)}`}`;
+    const last = tail === "" ? "" : ` ${(note?.isError === true ? red : dim)(tail)}`;
+    return `${begin} ${this.#status(status, failed)}${about} ${dim(end)}${last}`;
   }
 
   /**
@@ -148,10 +129,11 @@ export class RequestLines {
 
   /** The local time, HH:MM:SS. It is put together once a second. */
   #clock(): string {
-    const now = this.#now();
-    const second = Math.floor(now.getTime() / 1_000);
+    const nowMs = this.#nowMs();
+    const second = Math.floor(nowMs / 1_000);
     if (second === this.#second) return this.#time;
     this.#second = second;
+    const now = new Date(nowMs);
     const parts = [now.getHours(), now.getMinutes(), now.getSeconds()];
     this.#time = parts.map((part) => String(part).padStart(2, "0")).join(":");
     return this.#time;
@@ -163,6 +145,18 @@ export class RequestLines {
     const color = failed || status >= 500 ? red : status >= 400 ? yellow : status >= 300 ? cyan : green;
     return color(String(status));
   }
+}
+
+/**
+ * As much of a stranger's words as there is room for after `length` characters. What went wrong is worth a
+ * second row.
+ */
+function cut(text: string, columns: number, length: number): string {
+  return short(text, Math.max(minWordsLength, 2 * columns - length));
+}
+
+function spaced(part: string): string {
+  return part === "" ? "" : ` ${part}`;
 }
 
 const kindNames = { stream: "stream", websocket: "WebSocket", upgrade: "connection" } as const;
