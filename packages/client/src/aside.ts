@@ -1,14 +1,18 @@
 /**
- * Runs the user's code, and returns what it returns. Anything that it throws becomes an uncaught exception of
- * its own, and breaks nothing here.
+ * Runs the user's code. Anything that it throws becomes an uncaught exception of its own, and breaks nothing
+ * here.
  */
-export function runAside<Result>(action: () => Result): Result | undefined {
+export function runAside(action: () => unknown): void {
   try {
-    return action();
+    action();
   } catch (error) {
-    process.nextTick(() => {
-      throw error;
-    });
-    return undefined;
+    throwAside(error);
   }
+}
+
+/** Makes what the user's code has thrown an uncaught exception of its own. */
+export function throwAside(error: unknown): void {
+  process.nextTick(() => {
+    throw error;
+  });
 }

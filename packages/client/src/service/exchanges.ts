@@ -1,7 +1,7 @@
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import type { AcceptedStream, RequestHead, StreamHandler } from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
-import { runAside } from "../aside.js";
+import { throwAside } from "../aside.js";
 import { Exchange } from "./exchange.js";
 import { GuardedObserver } from "./observer.js";
 import type { ObserveExchange, RequestEvent } from "./observer.js";
@@ -87,9 +87,12 @@ export class Exchanges {
 
   #tell(observe: ObserveExchange, exchange: Exchange, head: RequestHead, tunnel: ServedTunnel): void {
     const { id: streamId, startedAtMs } = exchange;
-    const start = { id: this.#count, head, tunnel, streamId, startedAtMs };
-    const observer = runAside(() => observe(start));
-    if (observer !== undefined) exchange.observe(new GuardedObserver(observer));
+    try {
+      const observer = observe({ id: this.#count, head, tunnel, streamId, startedAtMs });
+      if (observer !== undefined) exchange.observe(new GuardedObserver(observer));
+    } catch (error) {
+      throwAside(error);
+    }
   }
 
   close(): Promise<void> {

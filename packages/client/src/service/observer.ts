@@ -1,5 +1,5 @@
 import type { RawHeaders, RequestHead, ResetCode, ResponseHead } from "mcp-tunnel-protocol";
-import { runAside } from "../aside.js";
+import { runAside, throwAside } from "../aside.js";
 import type { ServedTunnel } from "./service.js";
 
 /** The report of an exchange that is over. */
@@ -91,6 +91,12 @@ export class GuardedObserver implements Required<ExchangeObserver> {
   }
 
   onOver(event: RequestEvent): void {
-    runAside(() => this.#observer.onOver?.(event));
+    // V8 does without the functions above, but an observer has too much to do here: this one would be made
+    // for each request.
+    try {
+      this.#observer.onOver?.(event);
+    } catch (error) {
+      throwAside(error);
+    }
   }
 }
