@@ -14,13 +14,35 @@ export class FieldNames implements FieldSet {
 
   /** `names`: in lower case. */
   constructor(names: Iterable<string>) {
-    this.#names = new Set(names);
-    this.#lengths = lengthsByLetter(this.#names);
+    const lower = [...names];
+    // Most names come in the usual spelling, for which no text in lower case is made then.
+    this.#names = new Set([...lower, ...lower.map(usualSpelling)]);
+    this.#lengths = lengthsByLetter(lower);
   }
 
   has(name: string): boolean {
-    return isOfLength(this.#lengths, name) && this.#names.has(name.toLowerCase());
+    if (!isOfLength(this.#lengths, name)) return false;
+    return this.#names.has(name) || this.#names.has(name.toLowerCase());
   }
+}
+
+function usualSpelling(lower: string): string {
+  return lower.replaceAll(/\b[a-z]/g, (letter) => letter.toUpperCase());
+}
+
+/**
+ * Whether a field has a name, given in lower case. It compares letter by letter: this is asked of every head
+ * again and again, and a text in lower case would be made each time.
+ */
+export function isNamed(field: string, name: string): boolean {
+  if (field.length !== name.length) return false;
+  for (let i = 0; i < name.length; i++) {
+    const code = field.charCodeAt(i);
+    const wanted = name.charCodeAt(i);
+    const isCapital = code >= 0x41 && code <= 0x5a;
+    if (code !== wanted && !(isCapital && code + 0x20 === wanted)) return false;
+  }
+  return true;
 }
 
 /**

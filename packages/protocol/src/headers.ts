@@ -1,4 +1,4 @@
-import { type FieldSet, headFields, hopByHop } from "./field-names.js";
+import { type FieldSet, headFields, hopByHop, isNamed } from "./field-names.js";
 
 /**
  * Header fields as they stood in the message: `[name, value, name, value, ...]`, in order, repeats and
@@ -43,8 +43,7 @@ export function fieldPairs(headers: RawHeaders): [name: string, value: string][]
 /** Returns the value of the first field called `name` (given in lower case), or `undefined`. */
 export function headerValue(headers: readonly string[], name: string): string | undefined {
   for (let i = 0; i < headers.length; i += 2) {
-    const field = headers[i] as string;
-    if (field.length === name.length && field.toLowerCase() === name) return headers[i + 1];
+    if (isNamed(headers[i] as string, name)) return headers[i + 1];
   }
   return undefined;
 }
@@ -56,8 +55,7 @@ export function headerValue(headers: readonly string[], name: string): string | 
 export function listValues(headers: RawHeaders, name: string): string[] {
   const values: string[] = [];
   for (let i = 0; i < headers.length; i += 2) {
-    const field = headers[i] as string;
-    if (field.length !== name.length || field.toLowerCase() !== name) continue;
+    if (!isNamed(headers[i] as string, name)) continue;
     for (const value of (headers[i + 1] as string).split(",")) {
       if (value.trim() !== "") values.push(value.trim());
     }
@@ -131,8 +129,7 @@ const maxConnectionOptions = 1_000;
 function connectionOptions(headers: RawHeaders): Set<string> | undefined {
   let named: Set<string> | undefined;
   for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] as string;
-    if (name.length !== 10 || name.toLowerCase() !== "connection") continue;
+    if (!isNamed(headers[i] as string, "connection")) continue;
     const value = (headers[i + 1] as string).toLowerCase();
     if (value === "keep-alive" || value === "close") continue;
     named ??= new Set();

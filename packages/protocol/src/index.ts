@@ -11,7 +11,7 @@
 export { closeCodes, evictedReason, gateRequiredReason, providerUnavailableReason } from "./close-codes.js";
 export { resetCodes, StreamReset, TunnelError } from "./errors.js";
 export type { ResetCode, TunnelErrorCode, TunnelErrorDetails } from "./errors.js";
-export { AnySpelling, FieldNames, visitorField } from "./field-names.js";
+export { AnySpelling, FieldNames, isNamed, visitorField } from "./field-names.js";
 export type { FieldSet } from "./field-names.js";
 export {
   endToEndHeaders,
@@ -34,6 +34,7 @@ export type { JsonClientSessionOptions } from "./json/client-session.js";
 export { JsonRelaySession } from "./json/relay-session.js";
 export type { JsonRelaySessionOptions } from "./json/relay-session.js";
 export type { Link, LinkHandler } from "./link.js";
+export { nameAt } from "./known-names.js";
 export { checkLiveness, Liveness } from "./liveness.js";
 export type { LivenessOptions } from "./liveness.js";
 export { isName, isPattern, matchesPattern, maxNameLength } from "./names.js";

@@ -1,4 +1,4 @@
-import { carriedProtocols, isToken } from "mcp-tunnel-protocol";
+import { carriedProtocols, isNamed, isToken } from "mcp-tunnel-protocol";
 import type { RawHeaders, RequestHead } from "mcp-tunnel-protocol";
 
 /**
@@ -33,8 +33,7 @@ const originForm = /^\/[\x21\x22\x24-\x7e\x80-\xff]*$/;
 export function lengthOf(headers: RawHeaders): number | undefined | "invalid" {
   let length: number | undefined;
   for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] as string;
-    if (name.length !== 14 || name.toLowerCase() !== "content-length") continue;
+    if (!isNamed(headers[i] as string, "content-length")) continue;
     const value = headers[i + 1] as string;
     if (length !== undefined || !/^\d{1,15}$/.test(value)) return "invalid";
     length = Number(value);

@@ -1,4 +1,5 @@
 import { maxFields, type RawHeaders } from "../headers.js";
+import { nameAt } from "../known-names.js";
 import type { RequestHead, ResponseHead } from "../tunnel.js";
 import { describeFrame, frameRules, headerBytes, typeMask } from "./frame.js";
 import { Violation } from "./violation.js";
@@ -185,13 +186,24 @@ function violation(what: string, type: number, flags: number, streamId: number, 
 }
 
 /**
- * The strings of a head or trailer section. `before`: how many of them come before its fields. Returns
- * `undefined` for more than {@link maxFields} fields; then the rest is not looked at.
+ * The fields of a head or trailer section, from the place in it where they begin. Returns `undefined` for more
+ * than {@link maxFields} fields; then the rest is not looked at.
  */
-function strings(payload: Buffer, before: number): string[] | undefined {
-  const most = before + 2 * maxFields;
-  const parts = payload.toString("latin1").split("\n", most + 1);
-  return parts.length > most ? undefined : parts;
+function fieldsFrom(text: string, start: number): RawHeaders | undefined {
+  const fields: RawHeaders = [];
+  for (let at = start; at <= text.length; ) {
+    if (fields.length === 2 * maxFields) return undefined;
+    const end = lineEnd(text, at);
+    fields.push(fields.length % 2 === 0 ? nameAt(text, at, end) : text.slice(at, end));
+    at = end + 1;
+  }
+  return fields;
+}
+
+/** The index of the next line feed, or that of the text's end. */
+function lineEnd(text: string, from: number): number {
+  const at = text.indexOf("\n", from);
+  return at === -1 ? text.length : at;
 }
 
 /**
@@ -199,36 +211,38 @@ function strings(payload: Buffer, before: number): string[] | undefined {
  * @throws Violation
  */
 export function decodeRequestHead(payload: Buffer, upgrade: boolean): RequestHead | undefined {
-  const parts = strings(payload, 2);
-  if (parts === undefined) return undefined;
-  // Not by a slice: taking the two out moves the rest, and makes no second array.
-  const method = parts.shift();
-  const path = parts.shift();
-  if (!method || !path || parts.length % 2 !== 0) {
+  const text = payload.toString("latin1");
+  const methodEnd = lineEnd(text, 0);
+  const pathEnd = lineEnd(text, methodEnd + 1);
+  const headers = fieldsFrom(text, pathEnd + 1);
+  if (headers === undefined) return undefined;
+  const method = text.slice(0, methodEnd);
+  const path = text.slice(methodEnd + 1, pathEnd);
+  if (method === "" || path === "" || headers.length % 2 !== 0) {
     throw new Violation("malformed REQUEST head");
   }
-  const head: RequestHead = { method, path, headers: parts };
+  const head: RequestHead = { method, path, headers };
   if (upgrade) head.upgrade = true;
   return head;
 }
 
 /** @throws Violation */
 export function decodeResponseHead(payload: Buffer): ResponseHead | undefined {
-  const parts = strings(payload, 1);
-  if (parts === undefined) return undefined;
-  const status = parts[0] as string;
-  if (!/^[1-9]\d\d$/.test(status) || parts.length % 2 !== 1) {
+  const text = payload.toString("latin1");
+  const statusEnd = lineEnd(text, 0);
+  const headers = fieldsFrom(text, statusEnd + 1);
+  if (headers === undefined) return undefined;
+  const status = text.slice(0, statusEnd);
+  if (!/^[1-9]\d\d$/.test(status) || headers.length % 2 !== 0) {
     throw new Violation("malformed response head");
   }
-  parts.shift();
-  return { status: Number(status), headers: parts };
+  return { status: Number(status), headers };
 }
 
 /** @throws Violation */
 export function decodeTrailers(payload: Buffer): RawHeaders | undefined {
   if (payload.length === 0) return [];
-  const parts = strings(payload, 0);
-  if (parts === undefined) return undefined;
-  if (parts.length % 2 !== 0) throw new Violation("malformed trailers");
-  return parts;
+  const trailers = fieldsFrom(payload.toString("latin1"), 0);
+  if (trailers !== undefined && trailers.length % 2 !== 0) throw new Violation("malformed trailers");
+  return trailers;
 }

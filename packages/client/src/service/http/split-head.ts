@@ -1,4 +1,4 @@
-import { FieldNames } from "mcp-tunnel-protocol";
+import { FieldNames, nameAt } from "mcp-tunnel-protocol";
 import type { RawHeaders } from "mcp-tunnel-protocol";
 
 const [tab, space, one] = [0x09, 0x20, 0x31];
@@ -37,7 +37,7 @@ export function splitHead(chunk: Buffer, end: number): { fields: RawHeaders; res
   while (at < end - 2) {
     const colon = text.indexOf(":", at);
     const next = text.indexOf("\n", colon) + 1;
-    const name = text.slice(at, colon);
+    const name = nameAt(text, at, colon);
     const value = text.slice(valueStart(text, colon + 1), next - 2);
     fields.push(name, value);
     // What `keep-alive` says is so without it in HTTP/1.1 (RFC 9112 section 9.3), and most services send it.
