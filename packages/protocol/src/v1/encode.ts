@@ -25,14 +25,18 @@ export function encodeRequestHead(head: RequestHead): string {
   return fields(`${head.method}\n${head.path}`, head.headers);
 }
 
-export function encodeResponseHead(head: ResponseHead): string {
-  return fields(String(head.status), head.headers);
+/** The beginning of a response head. Its fields follow as {@link encodeFields} has them. */
+export function encodeStatus({ status, headers }: ResponseHead): string {
+  return headers.length === 0 ? String(status) : `${status}\n`;
 }
 
-export function encodeTrailers(trailers: RawHeaders): string {
-  return trailers.join("\n");
+/** Fields as they stand in a head behind what comes before them, and in a trailer section. */
+export function encodeFields(headers: RawHeaders): string {
+  return headers.join("\n");
 }
 
+/** The length of a status before fields. */
+const statusBytes = 4;
 const beyondOneByte = /[^\0-\xff]/;
 
 /**
@@ -48,10 +52,10 @@ export function canTravel(text: string, before: number, fields: RawHeaders, maxB
   return strings === before + fields.length;
 }
 
-/** The same for a response head, whose status must have three digits as well. */
-export function canTravelAsHead(text: string, { status, headers }: ResponseHead): boolean {
+/** The same for the encoded fields of a response head, whose status must have three digits as well. */
+export function canTravelAsHead(fields: string, { status, headers }: ResponseHead): boolean {
   if (!Number.isInteger(status) || status < 100 || status > 999) return false;
-  return canTravel(text, 1, headers, maxHeadBytes);
+  return headers.length === 0 || canTravel(fields, 0, headers, maxHeadBytes - statusBytes);
 }
 
 const utf8 = new TextEncoder();

@@ -54,10 +54,13 @@ export class Outbox {
     return this.#sentTo - this.#keptFrom;
   }
 
-  /** Appends a frame whose payload is text with one char per byte. */
-  text(typeAndFlags: number, streamId: number, payload: string): void {
-    const at = this.#frame(typeAndFlags, streamId, payload.length, payload.length);
-    (this.#slab as Buffer).write(payload, at, payload.length, "latin1");
+  /** Appends a frame whose payload is text with one char per byte: `payload`, and `more` behind it. */
+  text(typeAndFlags: number, streamId: number, payload: string, more = ""): void {
+    const length = payload.length + more.length;
+    const at = this.#frame(typeAndFlags, streamId, length, length);
+    const slab = this.#slab as Buffer;
+    slab.write(payload, at, payload.length, "latin1");
+    if (more !== "") slab.write(more, at + payload.length, more.length, "latin1");
   }
 
   /** Appends a frame whose payload is a 32-bit number. */

@@ -1,6 +1,7 @@
 /** The part of its session's sender that a stream uses. */
 export interface FramePort {
-  text(typeAndFlags: number, streamId: number, payload: string): void;
+  /** `more`: text behind the payload, so that the two need not be made one. Default: none. */
+  text(typeAndFlags: number, streamId: number, payload: string, more?: string): void;
   number(typeAndFlags: number, streamId: number, payload: number): void;
   bytes(typeAndFlags: number, streamId: number, payload: Buffer): void;
   /** Puts END on the last frame if it is this stream's and has not left. */

@@ -101,9 +101,9 @@ export class Sender implements FramePort {
 
   // ---- frames
 
-  text(typeAndFlags: number, streamId: number, payload: string): void {
+  text(typeAndFlags: number, streamId: number, payload: string, more = ""): void {
     this.#makeWay();
-    this.#outbox.text(typeAndFlags, streamId, payload);
+    this.#outbox.text(typeAndFlags, streamId, payload, more);
     this.#scheduleTurn();
   }
 

@@ -2,7 +2,7 @@ import { resetCodes, StreamReset } from "../errors.js";
 import type { ResetCode } from "../errors.js";
 import { maxFields, type RawHeaders } from "../headers.js";
 import type { AcceptedStream, ResponseHead, StreamHandler } from "../tunnel.js";
-import { canTravel, canTravelAsHead, encodeReset, encodeResponseHead, encodeTrailers } from "./encode.js";
+import { canTravel, canTravelAsHead, encodeFields, encodeReset, encodeStatus } from "./encode.js";
 import { endFlag, frameTypes, maxDataBytes, maxTrailerBytes } from "./frame.js";
 import type { FramePort, TurnTaker } from "./ports.js";
 import { Violation } from "./violation.js";
@@ -122,21 +122,22 @@ export class V1Stream implements AcceptedStream, TurnTaker {
     // Interim heads are dropped when there is no room. Otherwise a service that sends them without end would
     // end the session, because they cannot wait.
     if (!this.#sender.hasRoom) return;
-    const text = encodeResponseHead(head);
-    if (head.status >= 200 || head.status === 101 || !canTravelAsHead(text, head)) {
+    const fields = encodeFields(head.headers);
+    if (head.status >= 200 || head.status === 101 || !canTravelAsHead(fields, head)) {
       this.#cannotTravel("interim response head");
-    } else this.#sender.text(frameTypes.interim, this.id, text);
+    } else this.#sender.text(frameTypes.interim, this.id, encodeStatus(head), fields);
   }
 
   sendHead(head: ResponseHead, end = false): void {
     if (this.#done || this.#headSent || this.#local !== "open") return;
-    const text = encodeResponseHead(head);
-    if (!(head.status >= 200 || (head.status === 101 && this.#upgrade)) || !canTravelAsHead(text, head)) {
+    const fields = encodeFields(head.headers);
+    if (!(head.status >= 200 || (head.status === 101 && this.#upgrade)) || !canTravelAsHead(fields, head)) {
       this.#cannotTravel("response head");
       return;
     }
     this.#headSent = true;
-    this.#sender.text(end ? frameTypes.response | endFlag : frameTypes.response, this.id, text);
+    const type = end ? frameTypes.response | endFlag : frameTypes.response;
+    this.#sender.text(type, this.id, encodeStatus(head), fields);
     if (end) this.#localEnded();
   }
 
@@ -153,7 +154,7 @@ export class V1Stream implements AcceptedStream, TurnTaker {
 
   end(trailers?: RawHeaders): void {
     if (this.#done || this.#local !== "open") return;
-    const text = trailers === undefined ? "" : encodeTrailers(trailers);
+    const text = trailers === undefined ? "" : encodeFields(trailers);
     if (trailers !== undefined && trailers.length > 0 && !canTravel(text, 0, trailers, maxTrailerBytes)) {
       this.#cannotTravel("trailer section");
       return;
