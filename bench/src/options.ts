@@ -16,7 +16,7 @@ export interface BenchOptions {
   /** The folder of another checkout, built, to compare with. */
   readonly against: string | undefined;
   /** A curve instead of the table. */
-  readonly mode: "table" | "scaling" | "delay" | "start";
+  readonly mode: "table" | "scaling" | "delay" | "start" | "allocations";
 }
 
 export const usage = `npm run bench -- [options]
@@ -33,6 +33,7 @@ export const usage = `npm run bench -- [options]
   --scaling        instead: how cost grows with tunnels, streams and body size; writes plots into docs/
   --start          instead: what it takes until the commands are up, beside bare Node
   --delay          instead: a link with a delay, against raw TCP over the same link; writes plots into docs/
+  --allocations    instead: the bytes that each process allocates for a request, and where
 
 A whole run with all contenders ends within half an hour: --rounds 5 --seconds 1 --json FILE
 
@@ -49,6 +50,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
       scaling: { type: "boolean", default: false },
       delay: { type: "boolean", default: false },
       start: { type: "boolean", default: false },
+      allocations: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
       only: { type: "string" },
       systems: { type: "string" },
@@ -72,8 +74,13 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
     gate: values.gate,
     json: values.json,
     against: values.against,
-    mode: values.scaling ? "scaling" : values.delay ? "delay" : values.start ? "start" : "table",
+    mode: modeOf(values),
   };
+}
+
+function modeOf(chosen: Partial<Record<string, unknown>>): BenchOptions["mode"] {
+  const modes = ["scaling", "delay", "start", "allocations"] as const;
+  return modes.find((mode) => chosen[mode] === true) ?? "table";
 }
 
 function count(name: string, text: string | undefined, byDefault: number): number {

@@ -8,9 +8,11 @@
 //   results.ts       medians, ratios in each round, and the verdicts on targets.ts; leads.ts: who is ahead
 //   report.ts        the tables
 //   curves/          --scaling and --delay, with their plots; start/  --start
+//   allocations/     --allocations: what each process allocates, counted by a recorder in it
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
+import { runAllocations } from "./allocations/allocations.js";
 import { findProgram } from "./child.js";
 import { chooseSystems, chooseWorkloads, grouped, takersOf } from "./choose.js";
 import { runDelay } from "./curves/delay.js";
@@ -46,6 +48,7 @@ console.log(
 if (options.mode === "scaling") await runScaling(folder);
 else if (options.mode === "delay") await runDelay(folder);
 else if (options.mode === "start") await runStarts();
+else if (options.mode === "allocations") await runAllocations(folder);
 else await runTable();
 process.exit();
 
