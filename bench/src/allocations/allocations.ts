@@ -1,8 +1,9 @@
 import { fileURLToPath } from "node:url";
 import { freePort, startChild } from "../child.js";
-import { untilServing } from "../endpoint.js";
+import { type Endpoint, untilServing } from "../endpoint.js";
 import { wrk } from "../load/wrk.js";
 import { show, table } from "../report.js";
+import { median } from "../stats.js";
 import { mcpTunnel } from "../systems/mcp-tunnel.js";
 import { floor } from "../systems/references.js";
 import { plainEndpoint, type System } from "../systems/system.js";
@@ -12,8 +13,9 @@ import { type Place, placesOf } from "./places.js";
 import { Recorder } from "./recording.js";
 
 const connections = 64;
-const warmUpSeconds = 3;
-const seconds = 3;
+/** Until so many requests V8 has compiled what is to be measured. */
+const warmUpRequests = 20_000;
+const measuredRequests = 20_000;
 /** So many functions of each process are shown. */
 const shownPlaces = 25;
 
@@ -32,15 +34,15 @@ const bare: System = {
 interface Allocations {
   readonly name: string;
   readonly bytes: number;
-  /** Collections for a thousand requests, and their time for each request. */
+  /** Collections of the young generation for a thousand requests, and what one of them copies. */
   readonly collections: number;
-  readonly collectionsUs: number;
+  readonly keptBytes: number;
   readonly places: readonly Place[];
 }
 
 /**
- * Prints how many bytes each process allocates for a small request, and where. The figures are nearly the same
- * on a busy machine, unlike those of time.
+ * Prints how many bytes each process allocates for a small request, and where. The figures are nearly the
+ * same on a busy machine, unlike those of time.
  */
 export async function runAllocations(folder: string): Promise<void> {
   // Every process in Node that the bench starts from here on has a recorder.
@@ -50,12 +52,12 @@ export async function runAllocations(folder: string): Promise<void> {
   const all: Allocations[] = [];
   for (const system of [bare, floor, mcpTunnel]) all.push(...(await measure(system, upstream, folder)));
   await upstream.child.stop();
-  const header = ["GET of 1 KiB", "KB / request", "collections / 1,000 requests", "their time, µs / request"];
+  const header = ["GET of 1 KiB", "KB / request", "scavenges / 1,000 requests", "KB kept by one"];
   const rows = all.map((one) => [
     one.name,
     show(one.bytes / 1_000),
     show(one.collections),
-    show(one.collectionsUs),
+    show(one.keptBytes / 1_000),
   ]);
   console.log(`${table(header, rows)}\n`);
   for (const { name, places } of all) {
@@ -68,19 +70,28 @@ async function measure(system: System, upstream: Upstream, folder: string): Prom
   const endpoint = await system.start(upstream.port, folder);
   try {
     await untilServing(endpoint, upstream.ready);
-    await wrk(endpoint, { path: smallPath }, connections, warmUpSeconds, folder);
+    await load(endpoint, warmUpRequests, folder);
     const recorders = endpoint.processes.map(({ pid }) => new Recorder(pid, folder));
     await Promise.all(recorders.map((recorder) => recorder.begin()));
-    const { requests } = await wrk(endpoint, { path: smallPath }, connections, seconds, folder);
+    const requests = await load(endpoint, measuredRequests, folder);
     const recordings = await Promise.all(recorders.map((recorder) => recorder.end()));
-    return recordings.map(({ bytes, collections, collectionsUs, profile }, i) => ({
+    return recordings.map(({ bytes, kept, profile }, i) => ({
       name: endpoint.processes[i]?.name ?? "",
       bytes: bytes / requests,
-      collections: (collections * 1_000) / requests,
-      collectionsUs: collectionsUs / requests,
+      collections: (kept.length * 1_000) / requests,
+      keptBytes: median(kept),
       places: placesOf(profile).map((place) => ({ ...place, bytes: place.bytes / requests })),
     }));
   } finally {
     await Promise.all(endpoint.processes.map((child) => child.stop()));
   }
+}
+
+/** Sends at least so many requests, and returns how many they were. */
+async function load(endpoint: Endpoint, least: number, folder: string): Promise<number> {
+  let requests = 0;
+  while (requests < least) {
+    requests += (await wrk(endpoint, { path: smallPath }, connections, 1, folder)).requests;
+  }
+  return requests;
 }

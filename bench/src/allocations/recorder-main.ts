@@ -1,10 +1,10 @@
-// Counts what its process allocates. Node loads it before the program (`--import`). The first SIGUSR2 begins a
-// count. The next one ends it, and writes it into the folder ALLOCATIONS_FOLDER. Each signal is answered by a
-// file whose name has its number.
+// Counts what its process allocates. Node loads it before the program (`--import`). The first SIGUSR2 begins
+// a count. The next one ends it, and writes it into the folder ALLOCATIONS_FOLDER. Each signal is answered by
+// a file whose name has its number.
 import { renameSync, writeFileSync } from "node:fs";
 import { type HeapProfiler, Session } from "node:inspector";
 import { join } from "node:path";
-import { GCProfiler, getHeapStatistics } from "node:v8";
+import { GCProfiler, type GCProfilerResult, getHeapStatistics } from "node:v8";
 import { type Recording, recordingFile } from "./recording.js";
 
 /** A sample for so many allocated bytes on average. */
@@ -42,14 +42,20 @@ function end(running: GCProfiler): Recording {
   profiler = undefined;
   let bytes = 0;
   let used = usedAtStart;
-  let collectionsUs = 0;
-  for (const { beforeGC, afterGC, cost } of statistics) {
+  for (const { beforeGC, afterGC } of statistics) {
     bytes += beforeGC.heapStatistics.usedHeapSize - used;
     used = afterGC.heapStatistics.usedHeapSize;
-    collectionsUs += cost;
   }
   bytes += usedAtEnd - used;
-  return { bytes, collections: statistics.length, collectionsUs, profile: takeProfile() };
+  const kept = statistics.filter(({ gcType }) => gcType === "Scavenge").map(keptBytes);
+  return { bytes, kept, profile: takeProfile() };
+}
+
+/** What a collection of the young generation has copied: it stays there, or becomes old. */
+function keptBytes({ beforeGC, afterGC }: GCProfilerResult["statistics"][number]): number {
+  const used = ({ heapSpaceStatistics }: typeof afterGC, space: string): number =>
+    heapSpaceStatistics.find(({ spaceName }) => spaceName === space)?.spaceUsedSize ?? 0;
+  return used(afterGC, "new_space") + used(afterGC, "old_space") - used(beforeGC, "old_space");
 }
 
 function takeProfile(): HeapProfiler.SamplingHeapProfile {

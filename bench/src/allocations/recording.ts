@@ -7,9 +7,8 @@ import { setTimeout as delay } from "node:timers/promises";
 export interface Recording {
   /** Bytes on V8's heap. The memory of buffers is not there. */
   readonly bytes: number;
-  readonly collections: number;
-  /** How long the collections took, in microseconds. */
-  readonly collectionsUs: number;
+  /** The bytes that each collection of the young generation has copied, which is what it takes time for. */
+  readonly kept: readonly number[];
   /** Where it was allocated, by samples. What was collected since is in it. */
   readonly profile: HeapProfiler.SamplingHeapProfile;
 }
