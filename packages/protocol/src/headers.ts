@@ -76,12 +76,14 @@ export function isBodyless(method: string, status: number): boolean {
   return method === "HEAD" || isBodylessStatus(status);
 }
 
+const eventStreamType = /^text\/event-stream\b/i;
+
 /**
  * Whether a `Content-Type` is that of an event stream (WHATWG HTML, "Server-sent events"), which has no
  * bound.
  */
 export function isEventStreamType(contentType: string): boolean {
-  return /^text\/event-stream\b/i.test(contentType);
+  return eventStreamType.test(contentType);
 }
 
 /**

@@ -30,9 +30,11 @@ export class AddressRanges {
   }
 }
 
+const mappedIPv4 = /^::ffff:([0-9.]+)$/i;
+
 /** Writes an IPv4 address that came in over a dual-stack socket as IPv4. Other addresses stay as they are. */
 export function plainAddress(address: string): string {
-  const mapped = /^::ffff:([0-9.]+)$/i.exec(address)?.[1];
+  const mapped = mappedIPv4.exec(address)?.[1];
   return mapped !== undefined && isIPv4(mapped) ? mapped : address;
 }
 

@@ -226,6 +226,8 @@ export function decodeRequestHead(payload: Buffer, upgrade: boolean): RequestHea
   return head;
 }
 
+const threeDigits = /^[1-9]\d\d$/;
+
 /** @throws Violation */
 export function decodeResponseHead(payload: Buffer): ResponseHead | undefined {
   const text = payload.toString("latin1");
@@ -233,7 +235,7 @@ export function decodeResponseHead(payload: Buffer): ResponseHead | undefined {
   const headers = fieldsFrom(text, statusEnd + 1);
   if (headers === undefined) return undefined;
   const status = text.slice(0, statusEnd);
-  if (!/^[1-9]\d\d$/.test(status) || headers.length % 2 !== 0) {
+  if (!threeDigits.test(status) || headers.length % 2 !== 0) {
     throw new Violation("malformed response head");
   }
   return { status: Number(status), headers };

@@ -31,38 +31,51 @@ export function describeVisitor(
   scheme: "http" | "https",
   host: string,
   rawHeaders: RawHeaders,
-  { trustedProxies, trustedProxyHeaders }: ProxyTrust,
+  trust: ProxyTrust,
 ): Visitor {
   const peerAddress = plainAddress(peer);
-  const { believed, others, drop } = trustedProxyHeaders;
+  const { trustedProxies, trustedProxyHeaders } = trust;
   // If trusted proxies set X-Request-Id, nobody else may send it.
-  const given = believed.has("x-request-id") ? undefined : idField(rawHeaders);
-  const visitorRequestId = given?.value;
-  if (trustedProxies.size === 0 || isIP(peerAddress) === 0 || !trustedProxies.has(peerAddress)) {
-    const requestId = drawRequestId();
-    const id = given ?? { name: "X-Request-Id", value: requestId };
-    const add = relayFields(peerAddress, host, scheme, id, peerAddress);
-    return { address: peerAddress, requestId, visitorRequestId, drop, add, proxied: false };
+  const given = trustedProxyHeaders.believed.has("x-request-id") ? undefined : idField(rawHeaders);
+  if (trustedProxies.size > 0 && isIP(peerAddress) !== 0 && trustedProxies.has(peerAddress)) {
+    return proxiedVisitor(peerAddress, scheme, host, rawHeaders, trust, given);
   }
+  const requestId = drawRequestId();
+  const add = relayFields(peerAddress, host, scheme, given, requestId, peerAddress);
+  const { drop } = trustedProxyHeaders;
+  return { address: peerAddress, requestId, visitorRequestId: given?.value, drop, add, proxied: false };
+}
+
+/** The same for a request of the trusted proxy `peer`. `given`: an id that the visitor may send. */
+function proxiedVisitor(
+  peer: string,
+  scheme: "http" | "https",
+  host: string,
+  rawHeaders: RawHeaders,
+  { trustedProxies, trustedProxyHeaders }: ProxyTrust,
+  given: Field | undefined,
+): Visitor {
+  const { believed, others, drop } = trustedProxyHeaders;
   const said = (name: string): string[] => (believed.has(name) ? listValues(rawHeaders, name) : []);
-  const chain = said("x-forwarded-for");
+  const chain = [...said("x-forwarded-for"), peer];
   // Of several values the last is the proxy's own. Those before it may be the visitor's.
   const proto = said("x-forwarded-proto").at(-1)?.toLowerCase();
   const givenId = said("x-request-id").at(-1);
   const requestId = givenId !== undefined && usableId.test(givenId) ? givenId : drawRequestId();
-  const address = originator([...chain, peerAddress], trustedProxies);
+  const address = originator(chain, trustedProxies);
   const add = relayFields(
-    [...chain, peerAddress].join(", "),
+    chain.join(", "),
     said("x-forwarded-host").at(-1) ?? host,
     proto === "http" || proto === "https" ? proto : scheme,
-    given ?? { name: "X-Request-Id", value: requestId },
+    given,
+    requestId,
     address,
   );
   // Believed fields are added like the relay's own, so that no `Connection` can take them out.
   for (let i = 0; others !== undefined && i < rawHeaders.length; i += 2) {
     if (others.has(rawHeaders[i] as string)) add.push(rawHeaders[i] as string, rawHeaders[i + 1] as string);
   }
-  return { address, requestId, visitorRequestId, drop, add, proxied: true };
+  return { address, requestId, visitorRequestId: given?.value, drop, add, proxied: true };
 }
 
 interface Field {
@@ -70,11 +83,30 @@ interface Field {
   value: string;
 }
 
-/** The fields that the relay itself writes for the local service. */
-function relayFields(chain: string, host: string, proto: string, id: Field, address: string): RawHeaders {
-  const fields = ["X-Forwarded-For", chain, "X-Forwarded-Host", host, "X-Forwarded-Proto", proto];
-  fields.push(id.name, id.value, visitorField, address);
-  return fields;
+/**
+ * The fields that the relay itself writes for the local service. `given`: the visitor's own id of the request.
+ */
+function relayFields(
+  chain: string,
+  host: string,
+  proto: string,
+  given: Field | undefined,
+  requestId: string,
+  address: string,
+): RawHeaders {
+  // In one piece: an array that grows leaves its smaller memory behind.
+  return [
+    "X-Forwarded-For",
+    chain,
+    "X-Forwarded-Host",
+    host,
+    "X-Forwarded-Proto",
+    proto,
+    given?.name ?? "X-Request-Id",
+    given?.value ?? requestId,
+    visitorField,
+    address,
+  ];
 }
 
 /**

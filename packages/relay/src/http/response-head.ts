@@ -64,6 +64,8 @@ export interface CheckedHead {
   hasRequestId: boolean;
 }
 
+const wholeLength = /^[0-9]{1,15}$/;
+
 /** Checks a final head that answers a `method` request; `undefined` when it cannot be passed on. */
 export function checkResponseHead(head: ResponseHead, method: string): CheckedHead | undefined {
   const { status } = head;
@@ -79,7 +81,7 @@ export function checkResponseHead(head: ResponseHead, method: string): CheckedHe
     switch (name.length === 12 || name.length === 14 ? name.toLowerCase() : "") {
       case "content-length":
         // Two lengths may mean two places where the next response begins. Two equal ones are refused as well.
-        if (contentLength !== undefined || !/^[0-9]{1,15}$/.test(value)) return undefined;
+        if (contentLength !== undefined || !wholeLength.test(value)) return undefined;
         contentLength = Number(value);
         break;
       case "x-request-id":

@@ -18,14 +18,18 @@ const foreign: HostResult = { kind: "foreign" };
 const base: HostResult = { kind: "base" };
 
 /** uri-host [":" port] (RFC 9110 section 7.2), names and addresses only: no userinfo, no percent-encoding. */
-const grammar = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?$/;
+const grammar = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?$/;
 
 /**
  * The host name in lower case without port and final dot; `undefined` when it does not follow the grammar.
  */
 function hostName(value: string): string | undefined {
-  const name = grammar.exec(value.toLowerCase())?.[1];
-  return name?.endsWith(".") === true ? name.slice(0, -1) : name;
+  const host = value.toLowerCase();
+  if (!grammar.test(host)) return undefined;
+  // The colons of an IPv6 address are in brackets.
+  const port = host.indexOf(":", host.indexOf("]") + 1);
+  const name = port === -1 ? host : host.slice(0, port);
+  return name.endsWith(".") ? name.slice(0, -1) : name;
 }
 
 /**
