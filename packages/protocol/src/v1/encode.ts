@@ -20,9 +20,9 @@ export function writeFrameHeader(
   target[at + 7] = streamId;
 }
 
-/** A head as one string with one char per byte, so that it is written to the wire in one go. */
-export function encodeRequestHead(head: RequestHead): string {
-  return fields(`${head.method}\n${head.path}`, head.headers);
+/** The beginning of a request head. Its fields follow as {@link encodeFields} has them. */
+export function encodeTarget({ method, path, headers }: RequestHead): string {
+  return headers.length === 0 ? `${method}\n${path}` : `${method}\n${path}\n`;
 }
 
 /** The beginning of a response head. Its fields follow as {@link encodeFields} has them. */
@@ -37,6 +37,7 @@ export function encodeFields(headers: RawHeaders): string {
 
 /** The length of a status before fields. */
 const statusBytes = 4;
+const ofOneLine = /^[\0-\x09\x0b-\xff]+$/;
 const beyondOneByte = /[^\0-\xff]/;
 
 /**
@@ -50,6 +51,12 @@ export function canTravel(text: string, before: number, fields: RawHeaders, maxB
   let strings = 1;
   for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) strings += 1;
   return strings === before + fields.length;
+}
+
+/** The same for the encoded fields of a request head, whose method and path must be texts of a line as well. */
+export function canTravelAsRequest(fields: string, { method, path, headers }: RequestHead): boolean {
+  if (!ofOneLine.test(method) || !ofOneLine.test(path)) return false;
+  return headers.length === 0 || canTravel(fields, 0, headers, maxHeadBytes);
 }
 
 /** The same for the encoded fields of a response head, whose status must have three digits as well. */
@@ -66,8 +73,4 @@ export function encodeReset(code: number, message: string): Buffer {
   payload.writeUInt16BE(code, 0);
   const { written } = utf8.encodeInto(message, payload.subarray(2));
   return payload.subarray(0, 2 + written);
-}
-
-function fields(start: string, headers: RawHeaders): string {
-  return headers.length === 0 ? start : `${start}\n${headers.join("\n")}`;
 }

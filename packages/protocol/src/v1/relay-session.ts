@@ -10,7 +10,7 @@ import type {
   TunnelStream,
 } from "../tunnel.js";
 import { decodeResponseHead } from "./decode.js";
-import { canTravel, encodeRequestHead } from "./encode.js";
+import { canTravelAsRequest, encodeFields, encodeTarget } from "./encode.js";
 import { endFlag, frameTypes, upgradeFlag } from "./frame.js";
 import { encodeRefusals } from "./refused.js";
 import { V1Session } from "./session.js";
@@ -53,14 +53,15 @@ export class V1RelaySession extends V1Session implements OpeningSession {
       throw new TunnelError("overloaded", "the client does not acknowledge what it was sent");
     }
     if (this.lastStreamId >= lastId) throw new TunnelError("overloaded", "the session has run out of ids");
-    const text = encodeRequestHead(head);
-    if (text.length > maxHeadBytes || head.headers.length > 2 * maxFields) {
+    const target = encodeTarget(head);
+    const fields = encodeFields(head.headers);
+    if (target.length + fields.length > maxHeadBytes || head.headers.length > 2 * maxFields) {
       throw new TunnelError(
         "head_too_large",
         `the request head is over ${maxHeadBytes} bytes or ${maxFields} fields`,
       );
     }
-    if (head.method === "" || head.path === "" || !canTravel(text, 2, head.headers, maxHeadBytes)) {
+    if (!canTravelAsRequest(fields, head)) {
       throw new TunnelError("invalid_option", "the request head is not HTTP");
     }
     this.lastStreamId += 1;
@@ -70,7 +71,7 @@ export class V1RelaySession extends V1Session implements OpeningSession {
     const stream = new V1Stream(id, this.streams, handler, this.windows, upgrade);
     this.streams.add(stream);
     const flags = (end ? endFlag : 0) | (upgrade ? upgradeFlag : 0);
-    this.sender.text(frameTypes.request | flags, id, text);
+    this.sender.text(frameTypes.request | flags, id, target, fields);
     if (end) stream.localEndSent();
     return stream;
   }

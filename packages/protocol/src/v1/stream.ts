@@ -393,7 +393,7 @@ export class V1Stream implements AcceptedStream, TurnTaker {
   #finish(cut: boolean): void {
     if (this.#done) return;
     this.#done = true;
-    this.#queue = [];
+    if (this.#queue.length > 0) this.#queue = [];
     this.#wantsDrain = false;
     if (cut) this.#dropUnconsumed();
     const headBytes = this.#headBytes;
