@@ -46,30 +46,51 @@ export function jsonLog(write: (line: string) => void): RelayObserver {
   return { onEnd: (exchange) => write(jsonLine(exchange, isoTime(Date.now()))) };
 }
 
+/**
+ * The texts are joined in one step. A text that grows by `+` is a tree of small objects until somebody reads
+ * it, and the collector would copy the trees of all lines that wait to be written (measured: a fifth of what
+ * it copies).
+ */
 function jsonLine(exchange: ExchangeRecord, time: string): string {
   const { name, status, wire, requestId, visitorRequestId } = exchange;
   const reason = reasonOf(exchange);
-  return (
-    `{"level":30,"time":"${time}"` +
-    (name === undefined ? "" : `,"name":${json(name)}`) +
-    `,"method":${json(exchange.method)},"path":${json(exchange.path)}` +
-    (status === undefined ? "" : `,"status":${status}`) +
-    `,"bytes":${exchange.responseBytes},"requestBytes":${exchange.requestBytes}` +
-    `,"durationMs":${tenths(exchange.durationMs)},"outcome":"${exchange.outcome}"` +
-    (reason === undefined ? "" : `,"reason":${json(reason)}`) +
-    `,"address":${json(exchange.address)}` +
-    (wire === undefined ? "" : `,"wire":"${wire}"`) +
-    (requestId === undefined ? "" : `,"requestId":${json(requestId)}`) +
-    (visitorRequestId === undefined ? "" : `,"visitorRequestId":${json(visitorRequestId)}`) +
-    ',"msg":"request"}\n'
-  );
+  return [
+    '{"level":30,"time":"',
+    time,
+    name === undefined ? "" : '","name":"',
+    name === undefined ? "" : escaped(name),
+    '","method":"',
+    escaped(exchange.method),
+    '","path":"',
+    escaped(exchange.path),
+    status === undefined ? '"' : '","status":',
+    status ?? "",
+    ',"bytes":',
+    exchange.responseBytes,
+    ',"requestBytes":',
+    exchange.requestBytes,
+    ',"durationMs":',
+    tenths(exchange.durationMs),
+    ',"outcome":"',
+    exchange.outcome,
+    reason === undefined ? "" : `","reason":"${escaped(reason)}`,
+    '","address":"',
+    escaped(exchange.address),
+    wire === undefined ? "" : '","wire":"',
+    wire ?? "",
+    requestId === undefined ? "" : '","requestId":"',
+    requestId === undefined ? "" : escaped(requestId),
+    visitorRequestId === undefined ? "" : `","visitorRequestId":"${escaped(visitorRequestId)}`,
+    '","msg":"request"}\n',
+  ].join("");
 }
 
 /** Text that needs no escape in a JSON string and does no harm in a log: nearly every text. */
 const plain = /^[ !#-[\]-~]*$/;
 
-function json(text: string): string {
-  return plain.test(text) ? `"${text}"` : JSON.stringify(printable(text));
+/** The text as it stands between the quotes of a JSON string. */
+function escaped(text: string): string {
+  return plain.test(text) ? text : JSON.stringify(printable(text)).slice(1, -1);
 }
 
 function tenths(ms: number): number {
