@@ -5,6 +5,7 @@ import { TunnelError } from "mcp-tunnel-protocol";
 import { isLocalhost } from "mcp-tunnel-shared";
 import { Holds } from "./tunnels/holds.js";
 import { ActiveExchanges } from "./http/exchange/active-exchanges.js";
+import { WaitingHeads } from "./http/exchange/waiting-heads.js";
 import type { ExchangeContext } from "./http/exchange/context.js";
 import { ClientDownload } from "./http/answer/client-download.js";
 import { createRedirectServer } from "./http/server/redirect.js";
@@ -122,6 +123,7 @@ export function createRelay(options: RelayOptions): Relay {
     publicUrl: publicUrlOf,
     download,
     exchanges: new ActiveExchanges(),
+    heads: new WaitingHeads(),
     draining: false,
   };
   const redirectServer = (httpsPort: string): Server =>

@@ -10,6 +10,7 @@ import type { LimitReporter } from "../../telemetry/limit-reporter.js";
 import type { Observers } from "../../telemetry/observers.js";
 import type { Directory } from "../../tunnels/directory.js";
 import type { ActiveExchanges } from "./active-exchanges.js";
+import type { WaitingHeads } from "./waiting-heads.js";
 
 /** The relay's options about visitors and their exchanges (options.ts). */
 export interface ExchangeOptions extends Limits, ProxyTrust {
@@ -31,6 +32,7 @@ export interface ExchangeContext {
   readonly download: ClientDownload | undefined;
   /** The exchanges that are going on. */
   readonly exchanges: ActiveExchanges;
+  readonly heads: WaitingHeads;
   readonly limits: LimitReporter;
   /** Open requests of each address. */
   readonly requests: Occupancy;

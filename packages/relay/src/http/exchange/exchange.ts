@@ -128,6 +128,11 @@ export class Exchange
 
   // ---- to the tunnel
 
+  /** Made once, and not for each request. */
+  static readonly #onNoResponse = (exchange: Exchange): void => {
+    exchange.guard(() => exchange.#fail(faults.noResponse));
+  };
+
   onUnserved(code: RelayErrorCode, limit?: keyof Limits, hit?: LimitName): void {
     if (hit !== undefined) this.#reporter.hitLimit(hit);
     this.#refuse(code, { limit });
@@ -137,10 +142,7 @@ export class Exchange
     const { body } = this.#request;
     // Before `open`: the stream may be reset while it is opened.
     this.#state = "waiting";
-    this.#timer = setTimeout(
-      () => this.guard(() => this.#fail(faults.noResponse)),
-      this.#context.options.responseTimeoutMs,
-    );
+    this.#timer = setTimeout(Exchange.#onNoResponse, this.#context.options.responseTimeoutMs, this);
     try {
       const head = requestHead(this.#req, this.#request, route.carries);
       const stream = route.open(head, !body.isPresent && head.upgrade !== true, this);
@@ -262,10 +264,10 @@ export class Exchange
     if (this.#request.upgrade !== undefined) this.#stream?.end();
     // Data that arrived together with the head leaves together with it. The head of an event stream does not
     // wait for more.
-    if (!end) process.nextTick(() => this.#flushHead());
+    if (!end) this.#context.heads.add(this);
   }
 
-  #flushHead(): void {
+  flushHead(): void {
     if (this.#state !== "responding" || this.#responseBody.bytes > 0) return;
     this.guard(() => this.#res.flushHeaders());
   }
@@ -426,7 +428,12 @@ export class Exchange
 
   /** The response was handed over, or the visitor is gone. */
   readonly #onResponseClose = (): void => {
-    if (this.#context.exchanges.has(this)) this.guard(() => this.#closed());
+    if (!this.#context.exchanges.has(this)) return;
+    try {
+      this.#closed();
+    } catch (error) {
+      this.fault(error);
+    }
   };
 
   #stopTimers(): void {

@@ -124,11 +124,16 @@ export class Router {
     try {
       action();
     } catch (error) {
-      reportFault(this.#context.options.logger, undefined, error);
-      if ("cut" in concerned) concerned.cut(false);
-      // With an error, so that a stream of HTTP/2 is reset and does not look complete.
-      else concerned.destroy(new Error("a fault in the relay", { cause: error }));
+      this.onFault(concerned, error);
     }
+  }
+
+  /** The part of {@link guard} that takes an error, for what every request runs: it makes no function. */
+  onFault(concerned: VisitorResponse | Duplex, error: unknown): void {
+    reportFault(this.#context.options.logger, undefined, error);
+    if ("cut" in concerned) concerned.cut(false);
+    // With an error, so that a stream of HTTP/2 is reset and does not look complete.
+    else concerned.destroy(new Error("a fault in the relay", { cause: error }));
   }
 
   #guardOf(concerned: VisitorResponse | Duplex): Guard {

@@ -140,12 +140,14 @@ function serveHttp1(server: AnyHttpServer, router: Router, { reporter }: Visitor
   const pipelines = new Pipelines();
   const clientErrors = new ClientErrors(pipelines, reporter, router);
   const serve = (req: Http1Request, res: Http1Response, awaitsContinue: boolean): void => {
-    router.guard(res, () => {
+    try {
       // Node throws away bytes that came together with such a request: the next ones may begin in
       // mid-request.
       if (req.ignoresUpgrade) res.shouldKeepAlive = false;
       if (pipelines.admit(req, res)) router.onRequest(req, res, awaitsContinue);
-    });
+    } catch (error) {
+      router.onFault(res, error);
+    }
   };
   server.on("connection", own);
   server.on("request", (req, res) => serve(req, res, false));
