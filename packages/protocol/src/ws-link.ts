@@ -8,6 +8,14 @@ const ignore = (): void => {};
 const turnMs = 5;
 /** How long the peer may take to answer a close, in milliseconds. */
 const closeTimeoutMs = 5_000;
+/** Binary messages up to this size, in bytes, are copied behind their frame's header. */
+const copyBytes = 4_096;
+
+/**
+ * The masks of the frames that this end sends (RFC 6455 section 5.3). A server sends `none`. A client's are
+ * `random`, or `zeros` where nobody reads along.
+ */
+export type Masks = "none" | "zeros" | "random";
 
 /**
  * A {@link Link} over an open WebSocket of `ws`. `socket` is the connection beneath it, which both ends of
@@ -27,10 +35,13 @@ export class WebSocketLink implements Link {
   #closeTimer: NodeJS.Timeout | undefined;
   readonly #ws: WebSocket;
   readonly #socket: Socket;
+  readonly #masks: Masks;
 
-  constructor(ws: WebSocket, socket: Socket) {
+  /** `masks`: with `random`, which always does, `ws` writes every frame. */
+  constructor(ws: WebSocket, socket: Socket, masks: Masks = "random") {
     this.#ws = ws;
     this.#socket = socket;
+    this.#masks = masks;
     ws.binaryType = "nodebuffer";
     ws.on("message", (data: Buffer, isBinary: boolean) => {
       if (this.#closing) return;
@@ -111,8 +122,17 @@ export class WebSocketLink implements Link {
     return this.#ws.bufferedAmount;
   }
 
+  /**
+   * `ws` hands the socket two buffers for each frame, and Node passes several buffers on in a slower way than
+   * one. So a small binary message is put behind its header here (measured: a fifteenth of the CPU time of a
+   * message and its answer). `ws` keeps nothing back without compression, so the order stays.
+   */
   send(message: Buffer | string): void {
     if (this.#ws.readyState !== this.#ws.OPEN) return;
+    if (this.#masks !== "random" && typeof message !== "string" && message.length <= copyBytes) {
+      this.#socket.write(binaryFrame(message, this.#masks === "zeros"));
+      return;
+    }
     this.#ws.send(message, { binary: typeof message !== "string", compress: false });
   }
 
@@ -156,6 +176,24 @@ export class WebSocketLink implements Link {
   terminate(): void {
     this.#ws.terminate();
   }
+}
+
+/** A binary message of up to 65,535 bytes in one frame (RFC 6455 section 5.2). */
+function binaryFrame(message: Buffer, hasZeroMask: boolean): Buffer {
+  const { length } = message;
+  const maskAt = length < 126 ? 2 : 4;
+  const start = hasZeroMask ? maskAt + 4 : maskAt;
+  const frame = Buffer.allocUnsafe(start + length);
+  const maskBit = hasZeroMask ? 0x80 : 0;
+  frame[0] = 0x82;
+  if (length < 126) frame[1] = maskBit | length;
+  else {
+    frame[1] = maskBit | 126;
+    frame.writeUInt16BE(length, 2);
+  }
+  if (hasZeroMask) frame.fill(0, maskAt, start);
+  message.copy(frame, start);
+  return frame;
 }
 
 /** Cuts a close reason, between characters, to the 123 bytes that it may have (RFC 6455 section 5.5). */

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { claimFeature, closeCodes, featuresField, listValues, TunnelError } from "mcp-tunnel-protocol";
-import { WebSocketLink } from "mcp-tunnel-protocol/ws";
+import { type Masks, WebSocketLink } from "mcp-tunnel-protocol/ws";
 import { isLoopback } from "mcp-tunnel-shared";
 import { HttpsProxyAgent } from "https-proxy-agent";
 import { WebSocket } from "ws";
@@ -48,6 +48,7 @@ export function openLink(request: LinkRequest): Promise<OpenedLink> {
     const opening = new AbortController();
     const agent =
       proxyUrl === undefined ? undefined : new HttpsProxyAgent(proxyUrl, { signal: opening.signal, lookup });
+    const masks = masksFor(request);
     const ws = new WebSocket(registerUrl, {
       agent,
       lookup,
@@ -56,7 +57,7 @@ export function openLink(request: LinkRequest): Promise<OpenedLink> {
       perMessageDeflate: false,
       maxFragments: maxMessageFragments,
       headers: { "user-agent": `mcp-tunnel-client/${version}` },
-      ...(masked(request) ? {} : { generateMask: noMask }),
+      ...(masks === "zeros" ? { generateMask: noMask } : {}),
     });
     let socket: Socket | undefined;
     let features: readonly string[] = [];
@@ -89,7 +90,7 @@ export function openLink(request: LinkRequest): Promise<OpenedLink> {
     };
     ws.once("open", () => {
       opened();
-      resolve({ link: new WebSocketLink(ws, socket as Socket), features });
+      resolve({ link: new WebSocketLink(ws, socket as Socket, masks), features });
     });
     ws.once("close", opened);
   });
@@ -100,9 +101,10 @@ export function openLink(request: LinkRequest): Promise<OpenedLink> {
  * 10.3). Inside TLS, or inside this machine, no intermediary reads along, and masking is the larger part of
  * the work of sending a byte.
  */
-function masked({ registerUrl, proxyUrl }: LinkRequest): boolean {
+function masksFor({ registerUrl, proxyUrl }: LinkRequest): Masks {
   const { protocol, hostname } = new URL(registerUrl);
-  return protocol === "ws:" && (proxyUrl !== undefined || !isLoopback(hostname));
+  const isReadAlong = protocol === "ws:" && (proxyUrl !== undefined || !isLoopback(hostname));
+  return isReadAlong ? "random" : "zeros";
 }
 
 /** With a mask of zeros `ws` does not touch the data. */

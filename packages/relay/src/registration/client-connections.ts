@@ -85,7 +85,7 @@ export class ClientConnections {
     }
     this.#webSockets.handleUpgrade(req, socket, head, (ws) => {
       this.#watch(ws, applicant.address);
-      const link = new WebSocketLink(ws, socket as Socket);
+      const link = new WebSocketLink(ws, socket as Socket, "none");
       this.#welcome(link, socket, head.length, applicant, isAtDomain);
     });
   };
