@@ -6,7 +6,7 @@ import { show, table } from "../report.js";
 import { median } from "../stats.js";
 import { mcpTunnel } from "../systems/mcp-tunnel.js";
 import { floor } from "../systems/references.js";
-import { plainEndpoint, type System } from "../systems/system.js";
+import { plainEndpoint, startSystem, type System } from "../systems/system.js";
 import { smallPath } from "../upstreams/static.js";
 import { startUpstream, type Upstream } from "../upstreams/upstreams.js";
 import { type Place, placesOf } from "./places.js";
@@ -67,7 +67,7 @@ export async function runAllocations(folder: string): Promise<void> {
 }
 
 async function measure(system: System, upstream: Upstream, folder: string): Promise<Allocations[]> {
-  const endpoint = await system.start(upstream.port, folder);
+  const endpoint = await startSystem(system, "one", upstream.port, folder);
   try {
     await untilServing(endpoint, upstream.ready);
     await load(endpoint, warmUpRequests, folder);
