@@ -91,22 +91,29 @@ export function isEventStreamType(contentType: string): boolean {
  * section 7.6.1). `Connection` cannot take out {@link headFields}. `drop` lists further names to leave out.
  */
 export function endToEndHeaders(headers: RawHeaders, drop?: FieldSet): RawHeaders {
-  return keepEndToEnd(headers.slice(), drop);
+  // From an empty array: the relay puts fields of its own behind these, and V8 leaves room in an array that
+  // grows, but none in a copy.
+  return endToEndInto([], headers, drop);
 }
 
 /** The same for an array that nobody else has: the fields are taken out of it. Returns the array. */
 export function keepEndToEnd(headers: RawHeaders, drop?: FieldSet): RawHeaders {
+  return endToEndInto(headers, headers, drop);
+}
+
+/** `kept` may be `headers`, because it is never ahead. */
+function endToEndInto(kept: RawHeaders, headers: RawHeaders, drop: FieldSet | undefined): RawHeaders {
   const named = connectionOptions(headers);
-  let kept = 0;
+  let length = 0;
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
     if (hopByHop.has(name) || drop?.has(name) || named?.has(name.toLowerCase())) continue;
-    headers[kept] = name;
-    headers[kept + 1] = headers[i + 1] as string;
-    kept += 2;
+    kept[length] = name;
+    kept[length + 1] = headers[i + 1] as string;
+    length += 2;
   }
-  headers.length = kept;
-  return headers;
+  kept.length = length;
+  return kept;
 }
 
 /**
