@@ -14,10 +14,8 @@ export class FieldNames implements FieldSet {
 
   /** `names`: in lower case. */
   constructor(names: Iterable<string>) {
-    const lower = [...names];
-    // Most names come in the usual spelling, for which no text in lower case is made then.
-    this.#names = new Set([...lower, ...lower.map(usualSpelling)]);
-    this.#lengths = lengthsByLetter(lower);
+    this.#names = inBothCases(names);
+    this.#lengths = lengthsByLetter(this.#names);
   }
 
   has(name: string): boolean {
@@ -26,8 +24,17 @@ export class FieldNames implements FieldSet {
   }
 }
 
-function usualSpelling(lower: string): string {
-  return lower.replaceAll(/\b[a-z]/g, (letter) => letter.toUpperCase());
+/**
+ * Names in lower case, and as most programs spell them: `X-Forwarded-For`. To find those, no text in lower
+ * case has to be made.
+ */
+function inBothCases(names: Iterable<string>): ReadonlySet<string> {
+  const both = new Set<string>();
+  for (const name of names) {
+    both.add(name);
+    both.add(name.replaceAll(/\b[a-z]/g, (letter) => letter.toUpperCase()));
+  }
+  return both;
 }
 
 /**
@@ -57,16 +64,17 @@ export class AnySpelling implements FieldSet {
 
   /** `names`, and the `prefixes` of further names: in lower case and with hyphens. */
   constructor(names: Iterable<string>, prefixes: readonly string[]) {
-    this.#names = new Set(names);
-    this.#prefixes = prefixes;
+    this.#names = inBothCases(names);
+    this.#prefixes = [...inBothCases(prefixes)];
     this.#lengths = lengthsByLetter(this.#names);
     for (const prefix of prefixes) this.#lengths[letterOf(prefix)] = -1;
   }
 
   has(name: string): boolean {
     if (!isOfLength(this.#lengths, name)) return false;
-    const lower = name.toLowerCase();
     // Most names have the usual spelling and need no second look.
+    if (this.#isNamed(name)) return true;
+    const lower = name.toLowerCase();
     if (this.#isNamed(lower)) return true;
     return oddSpelling.test(lower) && this.#isNamed(lower.replaceAll(oddSpellings, "-"));
   }

@@ -1,5 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { AnySpelling, endToEndHeaders, endToEndTrailers, FieldNames } from "../src/index.js";
+import {
+  AnySpelling,
+  endToEndHeaders,
+  endToEndTrailers,
+  FieldNames,
+  headerValue,
+  isNamed,
+  keepEndToEnd,
+  nameAt,
+} from "../src/index.js";
 
 describe("field names", () => {
   it.each([["Host"], ["host"], ["HOST"], ["X-Long-Name-Of-Thirty-Four-Letters"]])(
@@ -22,6 +31,38 @@ describe("field names", () => {
     expect(known.filter((name) => !names.has(name))).toEqual([]);
     const unknown = ["", "abc", "a-b", "a-b-c-d", "X-Forwarded", "X-Forward-Y", "-x-forwarded-y", "d-"];
     expect(unknown.filter((name) => names.has(name))).toEqual([]);
+  });
+});
+
+describe("a name in a text", () => {
+  it.each(["Host", "host", "HOST", "hOst", "Hosts", "Hos", "X-Forwarded-For", "x-forwarded-fox", "_", ""])(
+    "is the same as it stands there: %j",
+    (name) => {
+      expect(nameAt(`Host\n${name}: 1`, 5, 5 + name.length)).toBe(name);
+      expect(nameAt(name, 0, name.length)).toBe(name);
+    },
+  );
+});
+
+describe("the name of a field", () => {
+  it("is compared in any case of ASCII, and in no other way", () => {
+    expect(["te-x", "TE-X", "Te-x"].filter((name) => !isNamed(name, "te-x"))).toEqual([]);
+    // The bit that makes a letter small makes a carriage return a hyphen. K is also the sign for kelvin.
+    const others = ["te\rx", "te-", "te-xx", "", "TE_X", "te-8", "te-\u0058\u0300"];
+    expect(others.filter((name) => isNamed(name, "te-x"))).toEqual([]);
+    expect(isNamed("coo\u212aie", "cookie")).toBe(false);
+    expect(headerValue(["X", "1", "ETAG", "2", "etag", "3"], "etag")).toBe("2");
+  });
+});
+
+describe("fields of one hop", () => {
+  it("are taken out of the array itself, or of a copy", () => {
+    const headers = ["Connection", "X-A", "Host", "a", "x-a", "1", "Te", "b", "X-B", "2"];
+    const before = [...headers];
+    expect(endToEndHeaders(headers, new FieldNames(["host"]))).toEqual(["X-B", "2"]);
+    expect(headers).toEqual(before);
+    expect(keepEndToEnd(headers, new FieldNames(["host"]))).toBe(headers);
+    expect(headers).toEqual(["X-B", "2"]);
   });
 });
 

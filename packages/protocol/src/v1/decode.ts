@@ -186,8 +186,8 @@ function violation(what: string, type: number, flags: number, streamId: number, 
 }
 
 /**
- * The fields of a head or trailer section, from the place in it where they begin. Returns `undefined` for more
- * than {@link maxFields} fields; then the rest is not looked at.
+ * The fields of a head or trailer section, from the place where they begin. Returns `undefined` for more than
+ * {@link maxFields} fields; then the rest is not looked at.
  */
 function fieldsFrom(text: string, start: number): RawHeaders | undefined {
   const fields: RawHeaders = [];
