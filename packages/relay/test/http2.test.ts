@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createHash } from "node:crypto";
-import { constants } from "node:http2";
+import { constants, sensitiveHeaders } from "node:http2";
 import { headerValue } from "mcp-tunnel-protocol";
 import { beforeAll, describe, expect, it } from "vitest";
 import { createAuthority, createFolder } from "../../../test/support/certificates.js";
@@ -261,6 +261,17 @@ describe("a response over HTTP/2", () => {
     expect(Object.keys(head)).not.toContain("x-hop");
     await visit.closed;
     expect(visit.body).toBe("body");
+  });
+
+  it("keeps what never comes again out of the table of fields, and leaves the rest in it", async () => {
+    const { client, visitor } = await tunnel();
+    const visit = visitor.request({}).read();
+    const { stream } = await client.accept();
+    stream.sendHead({ status: 200, headers: ["X-A", "1"] });
+    stream.end(["X-Sum", "4"]);
+    const head: object = await visit.head;
+    expect(head).toMatchObject({ "x-a": "1", "x-request-id": expect.any(String) as string });
+    expect(Reflect.get(head, sensitiveHeaders)).toEqual(["x-request-id"]);
   });
 
   it("may have interim heads before it", async () => {
