@@ -77,6 +77,7 @@ export const packages = {
       { json: "the original's JSON wire", v1: "the binary protocol" },
       {
         "index.ts": "the package's entry",
+        "sessions.ts": "the entry /sessions: the two wires",
         "ws-link.ts": "the entry /ws: a link over a WebSocket of ws",
         testing: "the entry /testing: two links joined in memory",
       },
@@ -96,7 +97,7 @@ export const packages = {
         "file-watch.ts": "files, looked at until they change",
         "options.ts": "options in a file",
       },
-      { "index.ts": "the package's entry" },
+      { "index.ts": "the package's entry", "files.ts": "the entry /files: files that change" },
     ],
   },
 

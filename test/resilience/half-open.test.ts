@@ -1,5 +1,5 @@
 import type { Link, LinkHandler } from "mcp-tunnel-protocol";
-import { V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol";
+import { V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol/sessions";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { ByteChecker } from "../support/bytes.js";
 import { closingAfterEach } from "../support/cleanup.js";

@@ -1,7 +1,8 @@
 import { EventEmitter } from "node:events";
 import { describe, expect, it } from "vitest";
 import { TunnelError } from "mcp-tunnel-protocol";
-import type { JsonRelaySession, StreamHandler } from "mcp-tunnel-protocol";
+import type { StreamHandler } from "mcp-tunnel-protocol";
+import type { JsonRelaySession } from "mcp-tunnel-protocol/sessions";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { startCannedServer, startRawServer } from "../../../test/support/raw-server.js";
 import { startTunnelClient } from "../../client/src/client.js";

@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import {
   closeCodes,
-  defaultWindow,
   describeType,
   maxNameLength,
   RefusalGatherer,
@@ -10,6 +9,7 @@ import {
   TunnelError,
   unusable,
 } from "mcp-tunnel-protocol";
+import { defaultWindow } from "mcp-tunnel-protocol/sessions";
 import type { RegisterMessage, SessionHandler, TunnelErrorCode, Wire } from "mcp-tunnel-protocol";
 import { messageOf, stackOf } from "mcp-tunnel-shared";
 import { Attempts } from "./connect/attempts.js";

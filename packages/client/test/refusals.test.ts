@@ -1,4 +1,4 @@
-import { V1RelaySession } from "mcp-tunnel-protocol";
+import { V1RelaySession } from "mcp-tunnel-protocol/sessions";
 import type { Refusal } from "mcp-tunnel-protocol";
 import { describe, expect, it } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";

@@ -1,4 +1,4 @@
-import { V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol";
+import { V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol/sessions";
 import type {
   OpeningSession,
   RawHeaders,

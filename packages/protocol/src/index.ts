@@ -1,8 +1,9 @@
 // The parts, in the order in which a byte meets them:
 //   link.ts          one connection that carries messages (ws-link.ts over `ws`, testing/ in memory)
 //   registration.ts  the JSON messages that come before a session; names.ts  names of tunnels
-//   v1/              binary protocol: frame, encode, decode, stream, streams, sender, session (PROTOCOL.md)
-//   json/            the original's JSON wire, 0.1 and 0.2, behind the same interface
+//   sessions.ts      the entry /sessions, with
+//     v1/              binary protocol: frame, encode, decode, stream, streams, sender, session (PROTOCOL.md)
+//     json/            the original's JSON wire, 0.1 and 0.2, behind the same interface
 //   tunnel.ts        that interface: sessions, streams and their handlers
 //   refusals.ts, refusal-gatherer.ts   requests that a relay refused, as it tells its client
 //   json-rpc.ts      what is answered to MCP clients in the place of their server
@@ -29,10 +30,6 @@ export {
 } from "./headers.js";
 export type { RawHeaders } from "./headers.js";
 export { isMcp, jsonRpcRefusal, mayBeJsonRpc } from "./json-rpc.js";
-export { JsonClientSession } from "./json/client-session.js";
-export type { JsonClientSessionOptions } from "./json/client-session.js";
-export { JsonRelaySession } from "./json/relay-session.js";
-export type { JsonRelaySessionOptions } from "./json/relay-session.js";
 export type { Link, LinkHandler } from "./link.js";
 export { nameAt } from "./known-names.js";
 export { checkLiveness, Liveness } from "./liveness.js";
@@ -106,7 +103,3 @@ export type {
   Wire,
 } from "./tunnel.js";
 export { carriedProtocols } from "./upgrade-offer.js";
-export { V1ClientSession } from "./v1/client-session.js";
-export { V1RelaySession } from "./v1/relay-session.js";
-export { defaultWindow } from "./v1/session.js";
-export type { V1Options } from "./v1/session.js";

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import * as fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { AcceptedStream, RawHeaders, RequestHead } from "mcp-tunnel-protocol";
-import { JsonClientSession, JsonRelaySession } from "mcp-tunnel-protocol";
+import { JsonClientSession, JsonRelaySession } from "mcp-tunnel-protocol/sessions";
 import { linkedPair } from "mcp-tunnel-protocol/testing";
 import { fuzzTimeoutMs, runs } from "./support/fuzz.js";
 import { clientAndRawRelay, get, Owner, Recorder, relayAndRawClient } from "./json-peer.js";

@@ -1,7 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type {
   AcceptedStream,
-  JsonClientSessionOptions,
   RawHeaders,
   RequestHead,
   ResponseHead,
@@ -10,7 +9,8 @@ import type {
   StreamReset,
   TunnelError,
 } from "mcp-tunnel-protocol";
-import { JsonClientSession, JsonRelaySession } from "mcp-tunnel-protocol";
+import type { JsonClientSessionOptions } from "mcp-tunnel-protocol/sessions";
+import { JsonClientSession, JsonRelaySession } from "mcp-tunnel-protocol/sessions";
 import { linkedPair, type MemoryLink } from "mcp-tunnel-protocol/testing";
 
 /** A stream handler that writes its callbacks down, and can be waited for. */

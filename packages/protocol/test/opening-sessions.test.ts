@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { JsonRelaySession, type OpeningSession, TunnelError, V1RelaySession } from "mcp-tunnel-protocol";
+import { type OpeningSession, TunnelError } from "mcp-tunnel-protocol";
+import { JsonRelaySession, V1RelaySession } from "mcp-tunnel-protocol/sessions";
 import { linkedPair } from "mcp-tunnel-protocol/testing";
 
 const handler = { onClose() {} };

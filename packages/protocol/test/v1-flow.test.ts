@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { TunnelError, V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol";
-import type { AcceptedStream, V1Options } from "mcp-tunnel-protocol";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol/sessions";
+import type { AcceptedStream } from "mcp-tunnel-protocol";
+import type { V1Options } from "mcp-tunnel-protocol/sessions";
 import { network } from "./support/network.js";
 import { RawPeer, clientWithRawRelay, listener, owner, relayWithRawClient } from "./support/raw-peer.js";
 import { END, ack, credit, describe as inWords, frame, parse, reset, types } from "./support/wire.js";

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { TunnelError, V1RelaySession } from "mcp-tunnel-protocol";
-import type { V1Options } from "mcp-tunnel-protocol";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { V1RelaySession } from "mcp-tunnel-protocol/sessions";
+import type { V1Options } from "mcp-tunnel-protocol/sessions";
 import { RawPeer, listener, owner } from "./support/raw-peer.js";
 import { END, ack, describe as inWords, frame, parse, types } from "./support/wire.js";
 

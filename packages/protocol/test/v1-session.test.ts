@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { TunnelError, V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol";
-import type { AcceptedStream, RequestHead, StreamHandler, StreamReset, V1Options } from "mcp-tunnel-protocol";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol/sessions";
+import type { AcceptedStream, RequestHead, StreamHandler, StreamReset } from "mcp-tunnel-protocol";
+import type { V1Options } from "mcp-tunnel-protocol/sessions";
 import { linkedPair } from "mcp-tunnel-protocol/testing";
 import { RawPeer, listener, owner, relayWithRawClient, turn } from "./support/raw-peer.js";
 import { END, ack, describe as inWords, frame, parse, types } from "./support/wire.js";

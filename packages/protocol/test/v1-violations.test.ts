@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { TunnelError, V1ClientSession } from "mcp-tunnel-protocol";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { V1ClientSession } from "mcp-tunnel-protocol/sessions";
 import { clientWithRawRelay, listener, RawPeer, relayWithRawClient, turn } from "./support/raw-peer.js";
 import { END, UPGRADE, ack, credit, describe as inWords, frame, reset, types } from "./support/wire.js";
 

@@ -3,15 +3,14 @@ import { connect, type Socket } from "node:net";
 import {
   type AcknowledgeMessage,
   type AcceptedStream,
-  defaultWindow,
   type RawHeaders,
   type Refusal,
   type RequestHead,
   type StreamHandler,
   type StreamReset,
   type TunnelError,
-  V1ClientSession,
 } from "mcp-tunnel-protocol";
+import { defaultWindow, V1ClientSession } from "mcp-tunnel-protocol/sessions";
 import { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import WebSocket from "ws";
 import { createRelay, type ExchangeRecord, type RelayOptions, type TunnelStatus } from "../src/index.js";

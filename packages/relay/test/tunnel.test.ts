@@ -1,4 +1,5 @@
-import { TunnelError, V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol/sessions";
 import { linkedPair, type MemoryLink } from "mcp-tunnel-protocol/testing";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Tunnel } from "../src/tunnels/tunnel.js";

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { Socket } from "node:net";
-import { type AcceptedStream, type RawHeaders, type RequestHead, V1ClientSession } from "mcp-tunnel-protocol";
+import { type AcceptedStream, type RawHeaders, type RequestHead } from "mcp-tunnel-protocol";
+import { V1ClientSession } from "mcp-tunnel-protocol/sessions";
 import { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import { WebSocket } from "ws";
 

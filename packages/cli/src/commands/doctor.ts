@@ -4,8 +4,6 @@ import { printableJson } from "mcp-tunnel-shared";
 import { endSignals, stepLines, summaryLine } from "mcp-tunnel-shared/command";
 import type { DoctorReport, Step, Verdict } from "mcp-tunnel-shared/command";
 import pc from "picocolors";
-import { findConfigFile } from "../config/find.js";
-import { tunnelNamed } from "../config/tunnels-file.js";
 import type { DoctorSettings } from "../doctor/case.js";
 import { exitStatus } from "../options/exit-status.js";
 import { isOn, option, readDuration } from "../options/flags.js";
@@ -144,6 +142,8 @@ function readSettings(command: Command, serverCommand: SplitArguments["command"]
 
 /** @throws TunnelError `invalid_option` for mistakes in the file, or `unavailable` if it cannot be read. */
 async function readNamed(command: Command): Promise<DoctorSettings> {
+  const { findConfigFile } = await import("../config/find.js");
+  const { tunnelNamed } = await import("../config/tunnels-file.js");
   const { readChecked } = await import("../tunnel/check.js");
   const file = findConfigFile(command.opts<{ config?: string }>().config);
   const tunnels = await readChecked(file);

@@ -1,6 +1,5 @@
 import type { Command } from "commander";
-import { checkRegistration } from "mcp-tunnel-client";
-import type { CheckedRegistration, CheckOptions } from "mcp-tunnel-client";
+import type { CheckedRegistration } from "mcp-tunnel-client";
 import { relayName } from "mcp-tunnel-client/options";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { printable, printableJson } from "mcp-tunnel-shared";
@@ -49,11 +48,13 @@ async function run(args: readonly string[], output: Output): Promise<number> {
   const flags = program.opts<RelayFlags & { json?: true }>();
   const { client, token } = readRelayOptions(flags, program);
   const relay = relayName(client.relayUrl);
+  // With its HTTP library the client takes longer to load than an answer to --help may take.
+  const { checkRegistration } = await import("mcp-tunnel-client");
   let checked: CheckedRegistration;
   let names: Name[];
   try {
     checked = await checkRegistration(client);
-    names = await namesOf(client, checked);
+    names = await namesOf((subdomain) => checkRegistration({ ...client, subdomain }), checked);
   } catch (error) {
     if (error instanceof TunnelError) explainRefusal(error, { client, token });
     throw error;
@@ -73,13 +74,17 @@ async function run(args: readonly string[], output: Output): Promise<number> {
   return exitStatus.ended;
 }
 
-async function namesOf(client: CheckOptions, checked: CheckedRegistration): Promise<Name[]> {
+/** `ask`: asks the relay for a name. */
+async function namesOf(
+  ask: (subdomain: string) => Promise<CheckedRegistration>,
+  checked: CheckedRegistration,
+): Promise<Name[]> {
   if (checked.patterns === undefined) return [nameOf(checked, checked.subdomain)];
   const names: Name[] = [];
   for (const pattern of checked.patterns) {
     const isPattern = pattern.includes("*");
     if (!isPattern && names.length < maxAsked) {
-      names.push(nameOf(await checkRegistration({ ...client, subdomain: pattern }), pattern));
+      names.push(nameOf(await ask(pattern), pattern));
       continue;
     }
     const about = isPattern ? { name: undefined, pattern } : { name: pattern, pattern: undefined };

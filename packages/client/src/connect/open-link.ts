@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { claimFeature, closeCodes, featuresField, listValues, TunnelError } from "mcp-tunnel-protocol";
 import { type Masks, WebSocketLink } from "mcp-tunnel-protocol/ws";
 import { isLoopback } from "mcp-tunnel-shared";
-import { HttpsProxyAgent } from "https-proxy-agent";
+import type { HttpsProxyAgent } from "https-proxy-agent";
 import { WebSocket } from "ws";
 import { lookup } from "../net/lookup.js";
 import { version } from "../version.js";
@@ -37,17 +37,16 @@ export interface OpenedLink {
  * Opens the WebSocket to the relay.
  * @throws TunnelError `unreachable`; `session_closed` after `signal`.
  */
-export function openLink(request: LinkRequest): Promise<OpenedLink> {
+export async function openLink(request: LinkRequest): Promise<OpenedLink> {
   const { registerUrl, proxyUrl, timeoutMs, signal } = request;
+  // Ends the connection to a proxy that has not answered, of which `ws` knows nothing yet.
+  const opening = new AbortController();
+  const agent = proxyUrl === undefined ? undefined : await proxyAgent(proxyUrl, opening.signal);
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
       reject(givenUp());
       return;
     }
-    // Ends the connection to a proxy that has not answered, of which `ws` knows nothing yet.
-    const opening = new AbortController();
-    const agent =
-      proxyUrl === undefined ? undefined : new HttpsProxyAgent(proxyUrl, { signal: opening.signal, lookup });
     const masks = masksFor(request);
     const ws = new WebSocket(registerUrl, {
       agent,
@@ -94,6 +93,12 @@ export function openLink(request: LinkRequest): Promise<OpenedLink> {
     });
     ws.once("close", opened);
   });
+}
+
+/** The way through a proxy. Few clients have one, so it is loaded for those alone. */
+async function proxyAgent(url: URL, signal: AbortSignal): Promise<HttpsProxyAgent<string>> {
+  const { HttpsProxyAgent } = await import("https-proxy-agent");
+  return new HttpsProxyAgent(url, { signal, lookup });
 }
 
 /**

@@ -1,12 +1,5 @@
-import {
-  AnySpelling,
-  closeCodes,
-  defaultWindow,
-  JsonClientSession,
-  TunnelError,
-  V1ClientSession,
-  visitorField,
-} from "mcp-tunnel-protocol";
+import { AnySpelling, closeCodes, TunnelError, visitorField } from "mcp-tunnel-protocol";
+import { defaultWindow, JsonClientSession, V1ClientSession } from "mcp-tunnel-protocol/sessions";
 import type {
   AcceptStream,
   Link,

@@ -1,11 +1,6 @@
-import { V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol";
-import type {
-  AcceptStream,
-  AcceptedStream,
-  SessionHandler,
-  StreamHandler,
-  V1Options,
-} from "mcp-tunnel-protocol";
+import { V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol/sessions";
+import type { AcceptStream, AcceptedStream, SessionHandler, StreamHandler } from "mcp-tunnel-protocol";
+import type { V1Options } from "mcp-tunnel-protocol/sessions";
 import { linkedPair } from "mcp-tunnel-protocol/testing";
 import type { MemoryLink } from "mcp-tunnel-protocol/testing";
 import { parse } from "./wire.js";

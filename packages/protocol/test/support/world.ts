@@ -1,11 +1,7 @@
-import { TunnelError, V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol";
-import type {
-  AcceptedStream,
-  SessionHandler,
-  StreamHandler,
-  TunnelStream,
-  V1Options,
-} from "mcp-tunnel-protocol";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol/sessions";
+import type { AcceptedStream, SessionHandler, StreamHandler, TunnelStream } from "mcp-tunnel-protocol";
+import type { V1Options } from "mcp-tunnel-protocol/sessions";
 import { linkedPair } from "mcp-tunnel-protocol/testing";
 import type { MemoryLink } from "mcp-tunnel-protocol/testing";
 import { vi } from "vitest";

@@ -2,17 +2,15 @@ import {
   type AcknowledgeMessage,
   type ClientPackage,
   closeCodes,
-  defaultWindow,
   gateRequiredReason,
-  JsonRelaySession,
   type Link,
   parsePick,
   parseRegister,
   type RegisterMessage,
   supportedProtocols,
   TunnelError,
-  V1RelaySession,
 } from "mcp-tunnel-protocol";
+import { defaultWindow, JsonRelaySession, V1RelaySession } from "mcp-tunnel-protocol/sessions";
 import { printable, stackOf } from "mcp-tunnel-shared";
 import { type AuthenticationResult, checkAnswer, resolveName } from "../auth/authenticator.js";
 import { grants } from "../auth/patterns.js";

@@ -1,0 +1,95 @@
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { closingAfterEach } from "../support/cleanup.js";
+import { commands, RunningCommand } from "../support/commands.js";
+
+// A package more is a decision: each takes milliseconds from every start, and memory from every relay. One
+// that only some options need is imported where they are read.
+
+const closing = closingAfterEach();
+
+/** Writes a line for each package of which a file is loaded: of ES modules then, of CommonJS at the end. */
+const watch = `import { createRequire, register } from "node:module";
+import { writeSync } from "node:fs";
+register("data:text/javascript," + encodeURIComponent(\`
+  import { writeSync } from "node:fs";
+  export async function load(url, context, next) {
+    writeSync(2, "LOADED " + url + "\\\\n");
+    return next(url, context);
+  }\`));
+process.on("exit", () => {
+  const { cache } = createRequire(process.execPath);
+  writeSync(2, Object.keys(cache).map((file) => "LOADED " + file + "\\n").join(""));
+});`;
+const preload = `data:text/javascript,${encodeURIComponent(watch)}`;
+
+const root = fileURLToPath(new URL("../..", import.meta.url)).replaceAll("\\", "/");
+
+function run(command: string, args: readonly string[]): RunningCommand {
+  const env = { NO_COLOR: "1", XDG_CONFIG_HOME: "/nowhere", MCP_TUNNEL_STATE_DIR: "/nowhere" };
+  return closing(new RunningCommand(process.execPath, ["--import", preload, command, ...args], { env }));
+}
+
+/** The packages that the command has loaded, ours by their folders, and how many files of ours. */
+async function loadedBy(command: RunningCommand): Promise<{ packages: string[]; ownFiles: number }> {
+  await command.close();
+  const files = new Set(
+    command.stderr
+      .filter((line) => line.startsWith("LOADED "))
+      .map((line) => decodeURI(line.replace("LOADED ", "").replace(/^file:\/\//, "")).replaceAll("\\", "/"))
+      .filter((file) => file.includes("/packages/") || file.includes("/node_modules/")),
+  );
+  const named = Array.from(files, (file) => {
+    const [, ofOthers] = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file) ?? [];
+    return (
+      ofOthers ??
+      file
+        .slice(file.indexOf(root) + root.length)
+        .split("/", 2)
+        .join("/")
+    );
+  });
+  const packages = [...new Set(named)].toSorted();
+  return { packages, ownFiles: named.filter((name) => name.startsWith("packages/")).length };
+}
+
+const relayArgs = ["--domain", "localhost", "--host", "127.0.0.1", "--port", "0"];
+const clientAtFirst = [
+  ...["commander", "leven", "packages/cli", "packages/client", "packages/gate", "packages/protocol"],
+  ...["packages/shared", "picocolors", "proxy-from-env"],
+];
+
+describe("nothing is loaded that is not needed", () => {
+  it("by a relay that listens", async () => {
+    const relay = run(commands.relay, relayArgs);
+    await relay.waitForJson({ msg: "listening" });
+    const { packages } = await loadedBy(relay);
+    const own = ["packages/config", "packages/protocol", "packages/relay", "packages/shared"];
+    expect(packages).toEqual(["commander", "leven", "lru-cache", ...own, "ws"]);
+  });
+
+  it("by a client that is connected", async () => {
+    const relay = closing(new RunningCommand(process.execPath, [commands.relay, ...relayArgs]));
+    const { port } = await relay.waitForJson({ msg: "listening" });
+    const client = run(commands.client, ["9", "--relay", `http://127.0.0.1:${port}`, "--json"]);
+    await client.waitForJson({ event: "connected" });
+    const { packages } = await loadedBy(client);
+    expect(packages).toEqual([...clientAtFirst, "packages/inspector", "undici", "ws"].toSorted());
+  });
+
+  const relayAtFirst = ["commander", "leven", "packages/protocol", "packages/relay", "packages/shared"];
+
+  it.each<["relay" | "client", string[], string[]]>([
+    ["relay", ["--help"], relayAtFirst],
+    ["client", ["--help"], clientAtFirst],
+    ["client", ["--version"], clientAtFirst],
+    ["client", ["doctor", "--help"], clientAtFirst],
+  ])("by the command of the %s with %j", async (name, args, expected) => {
+    const running = run(commands[name], args);
+    expect(await running.exited).toEqual({ code: 0, signal: null });
+    const { packages, ownFiles } = await loadedBy(running);
+    expect(packages).toEqual(expected);
+    // Half of the protocol package is what a tunnel needs that is up.
+    expect(ownFiles).toBeLessThan(90);
+  });
+});
