@@ -35,7 +35,7 @@ export const usage = `npm run bench -- [options]
   --delay          instead: a link with a delay, against raw TCP over the same link; writes plots into docs/
   --allocations    instead: the bytes that each process allocates for a request, and where
 
-A whole run with all contenders ends within half an hour: --rounds 5 --seconds 1 --json FILE
+A whole run with all contenders ends within half an hour: --rounds 4 --seconds 1 --json FILE
 
 Workloads: ${workloads.map((workload) => workload.name).join(", ")}`;
 

@@ -22,7 +22,7 @@ function names(row: string, options: Parameters<typeof takersOf>[2] = whole): st
 describe("in a row of the bench", () => {
   it("only those take part that can be set up so", () => {
     expect(names("many-1000")).toEqual(["bare-node", "mcp-tunnel", "frp", "piko"]);
-    expect(names("https-64")).toEqual(["nginx-tls", "mcp-tunnel", "frp", "piko", "sish"]);
+    expect(names("https-64")).toEqual(["nginx-tls", "mcp-tunnel", "frp", "piko"]);
     expect(names("get-64")).not.toContain("nginx-tls");
     // bore has one kind of upstream.
     expect(names("ws-200", { systems: ["bore"], quick: false })).not.toContain("bore");

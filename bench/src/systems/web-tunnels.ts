@@ -68,6 +68,7 @@ keyPath = "${key}"
   },
 };
 
+/** The service sees its own name in Host, as behind our client. Some services demand that. */
 function frpProxies(names: readonly string[], upstreamPort: number): string {
   const proxies = names.map(
     (name) => `[[proxies]]
@@ -75,6 +76,7 @@ name = "${name}"
 type = "http"
 localPort = ${upstreamPort}
 customDomains = ["${name}.localhost"]
+hostHeaderRewrite = "127.0.0.1:${upstreamPort}"
 `,
   );
   return proxies.join("");

@@ -1,6 +1,7 @@
 import { h2load, type H2loadOptions } from "../load/h2load.js";
 import { smallPath } from "../upstreams/static.js";
 import type { Workload } from "../workload.js";
+import { nearest } from "./usual.js";
 
 const mebibyte = 1_048_576;
 
@@ -14,6 +15,7 @@ function secure(name: string, title: string, load: Omit<H2loadOptions, "path">):
     group: "secure",
     quick: true,
     programs: ["h2load"],
+    usual: nearest,
     operation: "request",
     metrics: {
       rps: { unit: "/s", better: "higher" },

@@ -2,7 +2,7 @@ import { wrk, type WrkRequest, type WrkResult } from "../load/wrk.js";
 import { type Endpoint, untilServing } from "../endpoint.js";
 import { sinkPath, smallPath } from "../upstreams/static.js";
 import type { Sample, Workload } from "../workload.js";
-import { bounds, nearest, web } from "./usual.js";
+import { nearest, web } from "./usual.js";
 
 /** The fields that a browser sends: ten besides Host. */
 const browserHeaders = {
@@ -67,7 +67,7 @@ const get = { path: smallPath };
 const post = { path: sinkPath, method: "POST", bodyBytes: 1_024 };
 
 export const smallWorkloads: readonly Workload[] = [
-  small("get-1", "GET 1 KiB, 1 connection", 1, get, { quick: true, usual: [...bounds, ...nearest] }),
+  small("get-1", "GET 1 KiB, 1 connection", 1, get, { quick: true, usual: [...nearest, "direct"] }),
   small("get-16", "GET 1 KiB, 16 connections", 16, get, { quick: true, usual: nearest }),
   small("get-64", "GET 1 KiB, 64 connections", 64, get, { quick: true }),
   small("get-256", "GET 1 KiB, 256 connections", 256, get, { quick: true, usual: nearest }),
@@ -77,6 +77,6 @@ export const smallWorkloads: readonly Workload[] = [
     "GET with ten browser headers, 64 connections",
     64,
     { ...get, headers: browserHeaders },
-    { usual: nearest },
+    { usual: ["floor"] },
   ),
 ];

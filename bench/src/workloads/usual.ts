@@ -6,6 +6,3 @@ export const nearest = ["floor", "frp", "piko"] as const;
 
 /** Every contender that knows HTTP. */
 export const web = [...nearest, "sish", "localtunnel"] as const;
-
-/** How fast the machine is without a tunnel. */
-export const bounds = ["floor", "direct", "nginx"] as const;
