@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { rawVisitor } from "../streaming/raw.js";
+import { rawVisitor, startRawService } from "../streaming/raw.js";
 import { ByteChecker, bytesAt } from "../support/bytes.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { type RelayCommand, startClientCommand, startRelayCommand } from "../support/commands.js";
@@ -71,7 +71,17 @@ describe.skipIf(isFirstMissing).each(skewed)("$client.name client at $relay.name
     expect(await visitor.text("demo", "/status/204")).toEqual({ status: 204, text: "" });
   });
 
-  it("carries trailers", async () => {
+  it("carries trailers, both ways", async () => {
+    const service = closing(await startRawService());
+    const args = ["--subdomain", "raw"];
+    closing(await startClientCommand(service.port, relay.port, args, {}, pair.client.client));
+    const sender = closing(await rawVisitor(relay.port));
+    const fields = ["Host: raw.localhost", "Transfer-Encoding: chunked", "Trailer: X-Sum"];
+    sender.write(`POST / HTTP/1.1\r\n${fields.join("\r\n")}\r\n\r\n4\r\nbody\r\n0\r\nX-Sum: abc\r\n\r\n`);
+    const local = closing(await service.receiving(/\r\n\r\n4\r\nbody\r\n0\r\nX-Sum: abc\r\n\r\n$/));
+    local.write("HTTP/1.1 204 No Content\r\n\r\n");
+    await sender.until(/^HTTP\/1\.1 204 /);
+
     const answer = await rawExchange(relay.port, request("GET /trailers HTTP/1.1", "TE: trailers"));
     expect(answer).toMatch(/\r\n0\r\nX-Checksum: abc\r\nX-Late: yes\r\n\r\n$/);
   });

@@ -5,7 +5,7 @@ import { installedOnce } from "../support/installed.js";
 import { missing } from "../support/requires.js";
 
 /** The commit whose commands stand for those that people have had for long. */
-export const firstCommit = "3f63e07963b43491e14f7b45c60eac31bcb886f6";
+const firstCommit = "3f63e07963b43491e14f7b45c60eac31bcb886f6";
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 /** What npm installs: the two commands' workspaces, and the root's tools to build them. */
