@@ -155,23 +155,41 @@ describe("a link", () => {
 describe("an acknowledgement", () => {
   const quiet = { liveness: { pingIntervalMs: 0 } };
 
-  it("comes a second after what it is for, once", () => {
+  it("comes three seconds after what it is for, once", () => {
     const peer = new RawPeer();
     const { relay } = relayOver(peer, quiet);
     relay.open(get, true, listener());
     said(peer);
     peer.send(frame(RESPONSE, 1, "200"));
-    vi.advanceTimersByTime(600);
+    vi.advanceTimersByTime(2_600);
     peer.send(frame(DATA, 1, "hello"));
     vi.advanceTimersByTime(399);
     expect(said(peer)).toEqual([]);
     vi.advanceTimersByTime(1);
     expect(said(peer)).toEqual([`ACK 0 ${JSON.stringify("\0".repeat(7) + "\u0018")}`]);
-    vi.advanceTimersByTime(1 * seconds);
+    vi.advanceTimersByTime(3 * seconds);
     expect(said(peer)).toEqual([]);
     // No ACK is sent for an ACK.
     peer.send(ack(13));
-    vi.advanceTimersByTime(1 * seconds);
+    vi.advanceTimersByTime(3 * seconds);
+    expect(said(peer)).toEqual([]);
+    relay.close(1000, "");
+  });
+
+  it("leaves before the next batch, once it has been owed for half a second", () => {
+    const peer = new RawPeer();
+    const { relay } = relayOver(peer, quiet);
+    relay.open(get, true, listener());
+    said(peer);
+    peer.send(frame(RESPONSE | END, 1, "200"));
+    vi.advanceTimersByTime(499);
+    relay.open(get, true, listener());
+    expect(said(peer)).toEqual(['REQUEST+END 2 "GET\\n/"']);
+    vi.advanceTimersByTime(1);
+    relay.open(get, true, listener());
+    const acked = `ACK 0 ${JSON.stringify("\0".repeat(7) + "\u000b")}`;
+    expect(said(peer)).toEqual([acked, 'REQUEST+END 3 "GET\\n/"']);
+    vi.advanceTimersByTime(3 * seconds);
     expect(said(peer)).toEqual([]);
     relay.close(1000, "");
   });
@@ -215,7 +233,7 @@ describe("an acknowledgement", () => {
     }
     // The first of them, which have waited longest.
     expect(counts()).toEqual(pairs.map((_, i) => (i < 20 ? 1 : 0)));
-    vi.advanceTimersByTime(1 * seconds);
+    vi.advanceTimersByTime(3 * seconds);
     expect(counts()).toEqual(pairs.map((_, i) => (i < 20 ? 0 : 1)));
     for (const { relay } of pairs) relay.close(1000, "");
     vi.advanceTimersByTime(0);
@@ -231,7 +249,7 @@ describe("an acknowledgement", () => {
     first.send(frame(RESPONSE, 1, "200"));
     vi.advanceTimersByTime(400);
     second.send(frame(RESPONSE, 1, "200"));
-    vi.advanceTimersByTime(600);
+    vi.advanceTimersByTime(2_600);
     expect([said(first).length, said(second).length]).toEqual([1, 0]);
     vi.advanceTimersByTime(400);
     expect([said(first).length, said(second).length]).toEqual([0, 1]);
@@ -247,7 +265,7 @@ describe("an acknowledgement", () => {
     expect(said(peer)).toEqual([]);
     peer.send(frame(DATA, 1, "x"));
     expect(said(peer).map((text) => text.split(" ")[0])).toEqual(["ACK"]);
-    vi.advanceTimersByTime(1 * seconds);
+    vi.advanceTimersByTime(3 * seconds);
     expect(said(peer)).toEqual([]);
     relay.close(1000, "");
   });
@@ -261,7 +279,7 @@ describe("an acknowledgement", () => {
     relay.detach(new TunnelError("session_lost", "cut"));
     const next = new RawPeer();
     relay.attach(next.sessionLink, 0);
-    vi.advanceTimersByTime(1 * seconds);
+    vi.advanceTimersByTime(3 * seconds);
     expect(said(next)).toEqual(['REQUEST+END 1 "GET\\n/"']);
     relay.close(1000, "");
   });

@@ -73,7 +73,7 @@ function steps(how: { cuts: boolean; resets: boolean; congestion: boolean }): fc
       weight: 10,
       arbitrary: fc.record({
         do: fc.constant("time" as const),
-        ms: fc.constantFrom(0, 0, 0, 1, 60, 150, 1_100),
+        ms: fc.constantFrom(0, 0, 0, 1, 60, 150, 600, 3_100),
       }),
     },
   ];

@@ -1,7 +1,9 @@
 /** Received bytes of a session after which an ACK is due at once: a sender's limit relies on it. */
 const ackBytes = 131_072;
+/** The time after which an ACK leaves with the next batch, in milliseconds: then it costs no write and no read. */
+const rideAfterMs = 500;
 /** The time after which an ACK is due anyway, in milliseconds. */
-const ackDelayMs = 1_000;
+const ackDelayMs = 3_000;
 /** The same once the peer is leaving, which waits for it. */
 const leavingAckDelayMs = 100;
 /**
@@ -16,8 +18,9 @@ export interface AcksOwner {
 }
 
 /**
- * Counts what a session has received, and says when the peer is told (PROTOCOL.md, section 7). An ACK costs
- * both ends a read or a write of its own. So a tunnel that is seldom used is told once a second.
+ * Counts what a session has received, and says when the peer is told (PROTOCOL.md, section 7). An ACK of its
+ * own costs one end a write and the other one a read, as much as half a request. So an ACK waits for a batch
+ * that it can leave with.
  */
 export class Acks {
   readonly #owner: AcksOwner;
@@ -62,6 +65,11 @@ export class Acks {
     if (this.owed === 0) return;
     owing.remove(this);
     this.check();
+  }
+
+  /** Whether the ACK has been owed long enough to leave with a batch. */
+  get wantsRide(): boolean {
+    return this.owed > 0 && performance.now() >= this.dueAtMs - ackDelayMs + rideAfterMs;
   }
 
   /** Sends the ACK if it is due. Call it when a message has been processed. */

@@ -1,6 +1,7 @@
 import type { Link } from "../link.js";
 import { maxDataBytes } from "./frame.js";
 import { FlightLimit } from "./flight-limit.js";
+import { kept } from "./kept.js";
 import { Outbox } from "./outbox.js";
 import type { FramePort, TurnTaker } from "./ports.js";
 
@@ -27,8 +28,11 @@ const turnBytes = 65_536;
  */
 const loopTurnBytes = 131_072;
 
-/** Callback of a sender for its session. */
+/** What a sender asks of its session, and tells it. */
 export interface SenderOwner {
+  /** The peer is owed an ACK that should leave with the next batch. */
+  readonly wantsAck: boolean;
+  sendOwedAck(): void;
   /** The peer acknowledges nothing, and too much has piled up for it. */
   onOverfull(): void;
 }
@@ -51,6 +55,7 @@ export class Sender implements FramePort {
   #pumping = false;
   #turnScheduled = false;
   #sentThisTurn = 0;
+  #ended = false;
 
   /** `maxUnacknowledgedBytes`: beyond it streams wait; see `V1Options`. */
   constructor(owner: SenderOwner, maxUnacknowledgedBytes: number) {
@@ -70,7 +75,8 @@ export class Sender implements FramePort {
 
   /** Whether the bytes that the peer has not acknowledged leave room for more. */
   get hasRoom(): boolean {
-    return this.#outbox.unacknowledgedBytes < this.#maxUnacknowledged;
+    const own = this.#outbox.unacknowledgedBytes;
+    return own < this.#maxUnacknowledged && kept.hasRoomForHead(own);
   }
 
   // ---- the link
@@ -89,6 +95,12 @@ export class Sender implements FramePort {
     this.#link = undefined;
   }
 
+  /** The session is over: nothing will be sent again. */
+  end(): void {
+    this.#ended = true;
+    kept.change(-this.#outbox.unacknowledgedBytes);
+  }
+
   /**
    * The peer has processed everything before `offset`. `minRttMs`: the link's shortest round trip.
    * @throws Violation for an offset outside what was sent and kept.
@@ -96,6 +108,7 @@ export class Sender implements FramePort {
   acknowledge(offset: number, minRttMs: number | undefined): void {
     const before = this.#outbox.acknowledged;
     this.#outbox.acknowledge(offset);
+    kept.change(before - offset);
     this.#flight.acknowledged(offset - before, performance.now(), minRttMs);
   }
 
@@ -136,17 +149,22 @@ export class Sender implements FramePort {
 
   /** Sends the batch now, or with the next link. */
   flush(): void {
-    if (this.#outbox.batchBytes > 0) this.#send(this.#outbox.take());
+    const { batchBytes } = this.#outbox;
+    if (batchBytes === 0 || this.#ended) return;
+    kept.change(batchBytes);
+    this.#send(this.#outbox.take());
   }
 
   #send(messages: readonly Buffer[]): void {
     const link = this.#link;
     if (link === undefined) return;
-    if (messages.length === 1) {
+    const { wantsAck } = this.#owner;
+    if (messages.length === 1 && !wantsAck) {
       link.send(messages[0] as Buffer);
       return;
     }
     link.cork();
+    if (wantsAck) this.#owner.sendOwedAck();
     for (const message of messages) link.send(message);
     link.uncork();
   }
@@ -154,13 +172,14 @@ export class Sender implements FramePort {
   // ---- turns
 
   canSendData(bytes: number): boolean {
-    if (this.#link === undefined || !this.hasRoom) return false;
+    const unacknowledged = this.#outbox.unacknowledgedBytes;
+    if (this.#link === undefined || unacknowledged >= this.#maxUnacknowledged) return false;
+    if (!kept.hasRoomForData(unacknowledged)) return false;
     const isSmall = bytes <= smallChunkBytes;
     const waiting = this.#link.bufferedBytes + this.#outbox.batchBytes;
     if (waiting >= (isSmall ? smallChunkHighWaterBytes : linkHighWaterBytes)) return false;
     if (!isSmall && this.#sentThisTurn >= loopTurnBytes) return false;
-    if (this.#outbox.unacknowledgedBytes < this.#flight.bytes * (isSmall ? smallChunkFlights : 1))
-      return true;
+    if (unacknowledged < this.#flight.bytes * (isSmall ? smallChunkFlights : 1)) return true;
     this.#flight.hit();
     return false;
   }

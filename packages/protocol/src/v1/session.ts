@@ -216,6 +216,7 @@ export abstract class V1Session implements ResumableSession {
   #end(error: TunnelError, code?: number, reason?: string): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.sender.end();
     this.streams.fail(new StreamReset("session_lost", error.message));
     this.handler.onClose(error, code, reason);
     this.#checkIdle();
@@ -335,6 +336,14 @@ export abstract class V1Session implements ResumableSession {
 
     get minRttMs(): number | undefined {
       return this.#session.#attachment?.minRttMs;
+    }
+
+    get wantsAck(): boolean {
+      return this.#session.#acks.wantsRide;
+    }
+
+    sendOwedAck(): void {
+      this.#session.#acks.send();
     }
 
     sendAck(received: number): void {

@@ -410,7 +410,7 @@ export class World {
     // One round alone may send as many bytes as were acknowledged, so the state of two rounds is compared.
     for (let before = ["", ""]; before.some((one) => one !== state()); ) {
       before = [...before.slice(1), state()];
-      vi.advanceTimersByTime(1_500);
+      vi.advanceTimersByTime(3_500);
       for (const side of ["client", "relay"] as const) this.deliver(side, Infinity, false);
       // oxlint-disable-next-line no-await-in-loop -- one round after the other
       await Promise.resolve();
