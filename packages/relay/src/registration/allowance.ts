@@ -23,6 +23,7 @@ export function notAllowed(
   const refused = grant?.refusal(name);
   if (refused !== undefined) return { refusal: new Refusal(closeCodes.authenticationFailed, refused) };
   const maxOwn = grant?.maxTunnels ?? maxTunnelsPerToken;
+  if (tunnels.areFewerThan({ own: maxOwn, all: maxTunnels }, owner)) return undefined;
   let all = 0;
   let own = 0;
   let leaving = 0;

@@ -35,6 +35,8 @@ export class Tunnels implements TunnelObserver {
   readonly sessions = new ResumableSessions();
   /** In the order in which they were registered. */
   readonly #all = new Set<Tunnel>();
+  /** How many of `#all` each owner has. */
+  readonly #owned = new Map<string, number>();
   /**
    * The tunnels that hold their names, by name. They are known here as well as in the directory, because what
    * a tunnel's end means is decided at once.
@@ -84,6 +86,23 @@ export class Tunnels implements TunnelObserver {
     const holder = this.#holders.get(name);
     for (const tunnel of this.#all) if (tunnel !== holder && !this.#isSucceeded(tunnel)) yield tunnel;
     for (const tunnel of this.#claiming) if (tunnel.name !== name) yield tunnel;
+  }
+
+  /**
+   * Whether there are so few tunnels that none of these limits can be reached, whoever of them counts.
+   * Counting takes as long as there are tunnels, and nearly every registration is spared it. `own`: the limit
+   * of the tunnels of `owner`. `all`: that of all tunnels.
+   */
+  areFewerThan(limits: { readonly own: number; readonly all: number }, owner: string): boolean {
+    const claiming = this.#claiming.size;
+    const owned = this.#owned.get(owner) ?? 0;
+    return owned + claiming < limits.own && this.#all.size + claiming < limits.all;
+  }
+
+  #countOwned(owner: string, more: 1 | -1): void {
+    const count = (this.#owned.get(owner) ?? 0) + more;
+    if (count === 0) this.#owned.delete(owner);
+    else this.#owned.set(owner, count);
   }
 
   #isSucceeded(tunnel: Tunnel): boolean {
@@ -149,6 +168,7 @@ export class Tunnels implements TunnelObserver {
     const { name, url, address, client, gate } = tunnel.info;
     this.#claiming.delete(tunnel);
     this.#all.add(tunnel);
+    this.#countOwned(tunnel.info.owner, 1);
     this.#holders.set(name, tunnel);
     this.#displace(displaced, tunnel);
     this.tell("registered");
@@ -285,7 +305,7 @@ export class Tunnels implements TunnelObserver {
     const evicted = holder !== undefined && holder !== tunnel && !holder.isOfClient(tunnel.info);
     const verdict = evicted ? { code: closeCodes.evicted, reason: evictedReason } : undefined;
     if (tunnel.resumeId !== undefined) this.sessions.delete(tunnel.resumeId, verdict);
-    this.#all.delete(tunnel);
+    if (this.#all.delete(tunnel)) this.#countOwned(tunnel.info.owner, -1);
     if (this.#succeeded.get(tunnel.name) === tunnel) this.#succeeded.delete(tunnel.name);
     this.tell("closed");
     this.#options.logger.info({ name: tunnel.name, reason: printable(cause.message) }, "tunnel closed");
