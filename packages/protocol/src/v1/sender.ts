@@ -130,7 +130,10 @@ export class Sender implements FramePort {
     this.#makeWay();
     this.#outbox.bytes(typeAndFlags, streamId, payload);
     this.#sentThisTurn += payload.length;
-    if (payload.length >= flushBytes) this.flush();
+    if (payload.length >= flushBytes) {
+      this.flush();
+      this.#flight.sent(this.#outbox.unacknowledgedBytes);
+    }
     this.#scheduleTurn();
   }
 
@@ -172,12 +175,18 @@ export class Sender implements FramePort {
   // ---- turns
 
   canSendData(bytes: number): boolean {
+    if (this.#link === undefined) return false;
     const unacknowledged = this.#outbox.unacknowledgedBytes;
-    if (this.#link === undefined || unacknowledged >= this.#maxUnacknowledged) return false;
-    if (!kept.hasRoomForData(unacknowledged)) return false;
+    if (unacknowledged >= this.#maxUnacknowledged || !kept.hasRoomForData(unacknowledged)) {
+      this.#flight.held();
+      return false;
+    }
     const isSmall = bytes <= smallChunkBytes;
     const waiting = this.#link.bufferedBytes + this.#outbox.batchBytes;
-    if (waiting >= (isSmall ? smallChunkHighWaterBytes : linkHighWaterBytes)) return false;
+    if (waiting >= (isSmall ? smallChunkHighWaterBytes : linkHighWaterBytes)) {
+      this.#flight.held();
+      return false;
+    }
     if (!isSmall && this.#sentThisTurn >= loopTurnBytes) return false;
     if (unacknowledged < this.#flight.bytes * (isSmall ? smallChunkFlights : 1)) return true;
     this.#flight.hit();
