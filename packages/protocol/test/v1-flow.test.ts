@@ -62,7 +62,7 @@ describe("credit", () => {
     expect(heard.seen).toEqual(["drain"]);
   });
 
-  it("is returned in lots of half a window, for what was passed on", () => {
+  it("is returned in lots of half a first window, for what was passed on", () => {
     const { client, peer, streams } = clientWithRawRelay({ receiveWindow: 1_000 });
     peer.send(frame(REQUEST, 1, "POST\n/"), frame(DATA, 1, Buffer.alloc(900)));
     const stream = streams.get(1)?.stream as AcceptedStream;

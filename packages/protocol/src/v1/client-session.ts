@@ -50,6 +50,7 @@ export class V1ClientSession extends V1Session {
     try {
       stream.accepted(this.#accept(stream, head, end));
       if (end) stream.receiveEnd([], false);
+      else stream.startWide();
     } catch (error) {
       this.streams.fault(stream, error);
     }

@@ -72,6 +72,7 @@ export class V1RelaySession extends V1Session implements OpeningSession {
     this.streams.add(stream);
     const flags = (end ? endFlag : 0) | (upgrade ? upgradeFlag : 0);
     this.sender.text(frameTypes.request | flags, id, target, fields);
+    stream.startWide();
     if (end) stream.localEndSent();
     return stream;
   }

@@ -29,6 +29,10 @@ export interface StreamPort {
    * `elapsedMs`.
    */
   extraWindow(window: number, bytes: number, elapsedMs: number): number;
+  /** Bytes by which a stream's window may be wider than `window` from its beginning. */
+  firstExtraWindow(window: number): number;
+  /** A stream's window has become narrower. */
+  narrowed(bytes: number): void;
   finished(stream: V1Stream, extraWindow: number): void;
 }
 
@@ -272,7 +276,33 @@ export class V1Stream implements AcceptedStream, TurnTaker {
     this.#port.queued(this, -taken - overhead);
     if (this.#done || this.#remote !== "open") return;
     this.#toReturn += taken;
-    if (this.#toReturn * 2 >= this.#window) this.#returnCredit(0);
+    if (this.#window > this.#firstWindow && this.#unconsumed * 2 > this.#window) this.#narrow();
+    // In lots of the first window also when the window has become wider: a window that is returned in halves
+    // must be twice as wide as what the link holds.
+    if (this.#toReturn * 2 >= this.#firstWindow) this.#returnCredit(0);
+  }
+
+  /**
+   * More than half of a wide window is queued here, so the visitor holds the peer back, and half of the
+   * window is enough. What the visitor takes then is not returned to the peer.
+   */
+  #narrow(): void {
+    const bytes = Math.min(this.#toReturn, this.#window - this.#firstWindow);
+    this.#toReturn -= bytes;
+    this.#window -= bytes;
+    this.#port.narrowed(bytes);
+  }
+
+  /**
+   * Begins with the window that the session's streams have needed lately, because to learn it again would
+   * take a round trip. The peer must know of the stream.
+   */
+  startWide(): void {
+    // An upgraded connection lasts long and seldom carries much.
+    if (this.#done || this.#remote !== "open" || this.#upgrade) return;
+    const extra = this.#port.firstExtraWindow(this.#window);
+    this.#window += extra;
+    this.#returnCredit(extra);
   }
 
   #returnCredit(extra: number): void {
@@ -352,9 +382,11 @@ export class V1Stream implements AcceptedStream, TurnTaker {
    */
   receiveBlocked(): void {
     if (this.#remote !== "open") throw violation(this.id, "BLOCKED after END");
+    const bytes = this.#epochBytes;
+    // A few bytes may come as a burst, which is faster than the link.
+    if (bytes * 2 < this.#firstWindow) return;
     const now = performance.now();
     const elapsedMs = now - (this.#epochStart ?? now);
-    const bytes = this.#epochBytes;
     this.#epochStart = now;
     this.#epochBytes = 0;
     if (this.#unconsumed * 4 > this.#window) return;

@@ -1,10 +1,13 @@
 import { StreamReset } from "../errors.js";
 import type { SessionHandler } from "../tunnel.js";
+import { longRttMs } from "./flight-limit.js";
 import type { FramePort } from "./ports.js";
 import type { StreamPort, V1Stream } from "./stream.js";
 import { StreamTable } from "./stream-table.js";
 
 const maxWindow = 33_554_432;
+/** What is added to a stream's window at its beginning, at least: for less no frame is sent. */
+const leastFirstExtra = 262_144;
 
 /** The part of a session that its streams use. */
 export interface StreamsOwner {
@@ -38,6 +41,8 @@ export class Streams implements StreamPort {
   #lingering: Set<V1Stream> | undefined;
   #queuedBytes = 0;
   #windowGrowth = 0;
+  /** How wide the window of the stream had to become whose window has grown last. */
+  #lastWindow = 0;
 
   constructor(sender: FramePort, owner: StreamsOwner, handler: SessionHandler, limits: StreamsLimits) {
     this.sender = sender;
@@ -136,6 +141,23 @@ export class Streams implements StreamPort {
     const extra = Math.floor(Math.min(wanted - window, room));
     if (extra <= 0) return 0;
     this.#windowGrowth += extra;
+    this.#lastWindow = wanted;
     return extra;
+  }
+
+  firstExtraWindow(window: number): number {
+    // On a short link this is not worth a frame.
+    if (this.#lastWindow === 0 || (this.#owner.minRttMs ?? 0) <= longRttMs) return 0;
+    // The stream may turn out to be slow, or may never use its window. So half of the growth is kept for
+    // streams that have shown that they keep up, and half of the other half for the next stream.
+    const share = (this.#maxWindowGrowthBytes / 2 - this.#windowGrowth) / 2;
+    const extra = Math.floor(Math.min(this.#lastWindow - window, share));
+    if (extra < leastFirstExtra) return 0;
+    this.#windowGrowth += extra;
+    return extra;
+  }
+
+  narrowed(bytes: number): void {
+    this.#windowGrowth -= bytes;
   }
 }
