@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { TunnelError, V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol/sessions";
 import type { AcceptedStream, TunnelStream } from "mcp-tunnel-protocol";
 import { network } from "./support/network.js";
 import { RawPeer, listener, owner } from "./support/raw-peer.js";
