@@ -98,7 +98,7 @@ export class Sender implements FramePort {
   /** The session is over: nothing will be sent again. */
   end(): void {
     this.#ended = true;
-    kept.change(-this.#outbox.unacknowledgedBytes);
+    kept.change(this.#outbox.unacknowledgedBytes, 0);
   }
 
   /**
@@ -107,8 +107,9 @@ export class Sender implements FramePort {
    */
   acknowledge(offset: number, minRttMs: number | undefined): void {
     const before = this.#outbox.acknowledged;
+    const keptBefore = this.#outbox.unacknowledgedBytes;
     this.#outbox.acknowledge(offset);
-    kept.change(before - offset);
+    kept.change(keptBefore, this.#outbox.unacknowledgedBytes);
     this.#flight.acknowledged(offset - before, performance.now(), minRttMs);
   }
 
@@ -152,10 +153,11 @@ export class Sender implements FramePort {
 
   /** Sends the batch now, or with the next link. */
   flush(): void {
-    const { batchBytes } = this.#outbox;
-    if (batchBytes === 0 || this.#ended) return;
-    kept.change(batchBytes);
-    this.#send(this.#outbox.take());
+    if (this.#outbox.batchBytes === 0 || this.#ended) return;
+    const before = this.#outbox.unacknowledgedBytes;
+    const batch = this.#outbox.take();
+    kept.change(before, this.#outbox.unacknowledgedBytes);
+    this.#send(batch);
   }
 
   #send(messages: readonly Buffer[]): void {
