@@ -122,7 +122,7 @@ export const packages = {
         auth: "who may have which name",
       },
       {
-        tls: "certificates, from files and by ACME",
+        tls: "certificates, from files and by ACME, and the keys of tickets",
         tunnels: "who serves a name, and what waits for it",
       },
       { registration: "clients who connect and ask for a tunnel" },
