@@ -102,9 +102,9 @@ describe("grants", () => {
   it.each([
     ["it is not JSON", "{"],
     ["it is not JSON", ""],
-    ["version: it is not of version 1", JSON.stringify({ ...stored([]), version: 2 })],
-    ["grants: 0: id", JSON.stringify({ ...stored([]), grants: [{}] })],
-    ["records: 0: model", JSON.stringify({ ...stored([]), records: [{}] })],
+    ["version must be 1", JSON.stringify({ ...stored([]), version: 2 })],
+    ["grants.0.id must be a string", JSON.stringify({ ...stored([]), grants: [{}] })],
+    ["records.0.model must be a string", JSON.stringify({ ...stored([]), records: [{}] })],
   ])("in a broken file are an error, and not lost silently: %s", async (why, text) => {
     const slot = await open(newFolder());
     writeFileSync(grantFile(slot), text, { mode: 0o600 });
