@@ -17,6 +17,9 @@ import { first, type Release, releases, roomy, skewed, today } from "./releases.
 
 const closing = closingAfterEach();
 
+/** Each test starts several processes. */
+const options = { timeout: 60_000 };
+
 async function start(release: Release, args: readonly string[] = []) {
   const upstream = closing(await startUpstream());
   const relay = closing(await startRelayCommand([...roomy, ...args], {}, release.relay));
@@ -26,7 +29,7 @@ async function start(release: Release, args: readonly string[] = []) {
   return { upstream, relay, visitor, connect };
 }
 
-describe.skipIf(isFirstMissing).each(skewed)("$client.name client at $relay.name relay", (pair) => {
+describe.skipIf(isFirstMissing).each(skewed)("$client.name client at $relay.name relay", options, (pair) => {
   it("goes on with all that was open when the link breaks", async () => {
     const { upstream, relay, visitor, connect } = await start(pair.relay);
     const proxy = closing(await startFaultProxy(relay.port));
@@ -84,7 +87,7 @@ describe.skipIf(isFirstMissing).each(skewed)("$client.name client at $relay.name
   });
 });
 
-describe.skipIf(isFirstMissing).each(releases)("at $name relay", (release) => {
+describe.skipIf(isFirstMissing).each(releases)("at $name relay", options, (release) => {
   it.each(skewed)("a client evicts one of the other release ($client.name evicts)", async (pair) => {
     // The pair's two releases are those of the two clients here.
     const [taker, holder] = [pair.client, pair.relay];
@@ -97,7 +100,7 @@ describe.skipIf(isFirstMissing).each(releases)("at $name relay", (release) => {
   });
 });
 
-describe.skipIf(isFirstMissing)("a relay's successor of another release", () => {
+describe.skipIf(isFirstMissing)("a relay's successor of another release", options, () => {
   it.each([
     { name: "newer", before: first, after: today },
     { name: "older", before: today, after: first },
@@ -140,7 +143,7 @@ describe.skipIf(isFirstMissing)("a relay's successor of another release", () => 
   });
 });
 
-describe.skipIf(isFirstMissing)("what only one end knows", () => {
+describe.skipIf(isFirstMissing)("what only one end knows", options, () => {
   const key = "k".repeat(32);
 
   it("a gate stands before the service also where the relay knows of none", async () => {

@@ -103,7 +103,7 @@ const ackLimit = 131_072 + 262_144 + 8;
 
 const { ACK, REQUEST, INTERIM, RESPONSE, DATA, RESET, CREDIT, GOAWAY, REFUSED } = types;
 
-describe.skipIf(isFirstMissing)("on the wire", { timeout: 40_000 }, () => {
+describe.skipIf(isFirstMissing)("on the wire", { timeout: 60_000 }, () => {
   it("a client of the first release gets no frame and no field that it does not know", async () => {
     const links = await conversation({ client: first, relay: today });
     expect(links).toHaveLength(2);
