@@ -54,6 +54,7 @@ export const packages = {
         "close-codes.ts": "the codes with which a WebSocket is closed",
         "errors.ts": "the error that users of the packages see",
         "field-names.ts": "the header fields that belong to the tunnel",
+        "known-names.ts": "names of fields that many heads have",
         "link.ts": "a connection that carries messages",
         "names.ts": "names of tunnels, and patterns of them",
         "refusals.ts": "kinds of refusals and how they are told",

@@ -7,7 +7,7 @@
 //   tunnel.ts        that interface: sessions, streams and their handlers
 //   refusals.ts, refusal-gatherer.ts   requests that a relay refused, as it tells its client
 //   json-rpc.ts      what is answered to MCP clients in the place of their server
-//   headers.ts, field-names.ts, upgrade-offer.ts, errors.ts, close-codes.ts   shared vocabulary
+//   headers.ts, field-names.ts, known-names.ts, upgrade-offer.ts, errors.ts, close-codes.ts   shared words
 //   shape.ts         what values from elsewhere have to be; options.ts, shapes.ts   the options of a program
 export { closeCodes, evictedReason, gateRequiredReason, providerUnavailableReason } from "./close-codes.js";
 export { resetCodes, StreamReset, TunnelError } from "./errors.js";
