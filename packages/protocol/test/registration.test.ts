@@ -140,3 +140,46 @@ describe("the relay's package of the client", () => {
     expect(message?.clientPackage).toBeUndefined();
   });
 });
+
+describe("the numbers and texts of a registration", () => {
+  const least = { token: "t" };
+  const parsed = (fields: object) => parseRegister(JSON.stringify({ ...least, ...fields }));
+  const received = (count: unknown) => ({
+    resume: { session: "s", secret: "0123456789abcdef", received: count },
+  });
+
+  it.each<object>([
+    { token: "t".repeat(16_384), subdomain: null },
+    { subdomain: "s".repeat(1_024), window: 16_384 },
+    { protocol: [], instance: "0123456789abcdef", window: 0x7fffffff },
+    { protocol: [1, -2, Number.MAX_SAFE_INTEGER], client: { name: "", version: "v".repeat(64) } },
+    received(0),
+    received(Number.MAX_SAFE_INTEGER),
+  ])("are taken up to their bounds", (fields) => {
+    expect(parsed(fields)).toEqual({ ...least, ...fields });
+  });
+
+  it.each<object>([
+    { token: "t".repeat(16_385) },
+    { token: null },
+    { subdomain: "s".repeat(1_025) },
+    { subdomain: 1 },
+    { protocol: [1.5] },
+    { protocol: [2 ** 53] },
+    { protocol: Array.from({ length: 17 }, () => 1) },
+    { protocol: { 0: 1, length: 1 } },
+    { instance: "short" },
+    { instance: "i".repeat(129) },
+    { window: 16_383 },
+    { window: 0x80000000 },
+    { client: { name: "n".repeat(65), version: "" } },
+    { client: [] },
+    { returning: 1 },
+    received(-1),
+    received(0.5),
+    received(2 ** 53),
+    received("1"),
+  ])("make it no registration beyond them: %j", (fields) => {
+    expect(parsed(fields)).toBeUndefined();
+  });
+});
