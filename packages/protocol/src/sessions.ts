@@ -1,6 +1,6 @@
 /**
- * The entry `/sessions`: the two wires. It is apart, because a command loads them only once it has a tunnel to
- * serve: they are half of the package's files.
+ * The entry `/sessions`: the two wires. It is apart, because a command loads them only once it has a tunnel
+ * to serve: they are half of the package's files.
  */
 export { JsonClientSession } from "./json/client-session.js";
 export type { JsonClientSessionOptions } from "./json/client-session.js";
