@@ -91,7 +91,7 @@ async function measure(system: System, upstream: Upstream, folder: string): Prom
 async function load(endpoint: Endpoint, least: number, folder: string): Promise<number> {
   let requests = 0;
   while (requests < least) {
-    requests += (await wrk(endpoint, { path: smallPath }, connections, 1, folder)).requests;
+    requests += (await wrk(endpoint, { path: smallPath }, connections, 3, folder)).requests;
   }
   return requests;
 }
