@@ -1,6 +1,6 @@
 /** Received bytes of a session after which an ACK is due at once: a sender's limit relies on it. */
 const ackBytes = 131_072;
-/** The time after which an ACK leaves with the next batch, in milliseconds: then it costs no write and no read. */
+/** The time after which an ACK leaves with the next batch, and costs no write of its own, in milliseconds. */
 const rideAfterMs = 500;
 /** The time after which an ACK is due anyway, in milliseconds. */
 const ackDelayMs = 3_000;
