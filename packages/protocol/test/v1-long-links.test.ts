@@ -1,7 +1,9 @@
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol/sessions";
 import type { AcceptedStream, TunnelStream } from "mcp-tunnel-protocol";
+import { runs } from "./support/fuzz.js";
 import { network } from "./support/network.js";
 import { RawPeer, listener, owner } from "./support/raw-peer.js";
 import { END, UPGRADE, frame, parse, types } from "./support/wire.js";
@@ -275,6 +277,39 @@ describe("a wide window", () => {
     client.close(1000, "");
   });
 
+  it("never leaves a peer without credit, however slowly and unevenly its bytes are taken", () => {
+    const steps = fc.array(fc.record({ sent: fc.nat(4_000_000), taken: fc.nat(4_000_000) }), {
+      maxLength: 40,
+    });
+    fc.assert(
+      fc.property(steps, (plan) => {
+        const { client, streams, send, wide, credits } = farClient();
+        wide(1);
+        let [sent, taken] = [1_000_000, 1_000_000];
+        const left = () => 1_000_000 + (credits().get(1) ?? 0) - sent;
+        const take = (bytes: number) => {
+          streams.get(1)?.consumed(bytes);
+          taken += bytes;
+          send();
+        };
+        for (const step of plan) {
+          const size = Math.min(step.sent, left());
+          for (let rest = size; rest > 0; rest -= 200_000) {
+            send(frame(types.DATA, 1, Buffer.alloc(Math.min(rest, 200_000))));
+          }
+          sent += size;
+          take(Math.min(step.taken, sent - taken));
+        }
+        take(sent - taken);
+        expect(client.closed).toBe(false);
+        expect(client.queuedBytes).toBe(0);
+        expect(left()).toBeGreaterThanOrEqual(500_000);
+        client.close(1000, "");
+      }),
+      runs(30),
+    );
+  });
+
   it("is given to the next streams from their beginning, to each half of what is left", () => {
     const { client, send, wide, credits } = farClient({ maxWindowGrowthBytes: 8_000_000 });
     wide(1);
@@ -292,7 +327,7 @@ describe("a wide window", () => {
   });
 
   it("is not given to the next streams on a short link", () => {
-    const { client, send, wide, credits } = farClient({ rttMs: 20 });
+    const { client, send, wide, credits } = farClient({ rttMs: 50 });
     wide(1);
     expect(credits().get(1)).toBeGreaterThan(2_000_000);
     send(frame(types.RESET, 1, "\0\0"));

@@ -11,8 +11,11 @@ const busyMs = 1;
 const leastEpochMs = 20;
 /** The part of a limit that remains in each epoch when the limit has turned out too wide. */
 const decay = 7 / 8;
-/** On a link with a longer round trip, in milliseconds, it is worth something to save one. */
-export const longRttMs = 20;
+/**
+ * On a link with a longer round trip, in milliseconds, it is worth something to save one. Busy processes on a
+ * short link may take as long as half of this for an answer.
+ */
+export const longRttMs = 50;
 /** DATA sent within a round trip that shows the rate of a long link, in bytes. */
 const flightBytes = 524_288;
 /** The shortest time over which it shows the rate, in milliseconds. */
@@ -125,9 +128,11 @@ export class FlightLimit {
       flight.ackFrom = this.#acknowledged;
     } else if (this.#acknowledged >= flight.to) {
       this.#flight = undefined;
-      if (minRttMs === undefined || minRttMs <= longRttMs) return;
-      const rate = rateOf(flight, this.#acknowledged, nowMs, minRttMs);
-      this.#guess(wantedBytes(rate, minRttMs), nowMs + minRttMs);
+      if (minRttMs === undefined) return;
+      // The ping may have waited for a process that was busy with its start, on a link that is short.
+      const rttMs = Math.min(minRttMs, nowMs - flight.toAtMs);
+      if (rttMs <= longRttMs) return;
+      this.#guess(wantedBytes(rateOf(flight, this.#acknowledged, nowMs, rttMs), rttMs), nowMs + rttMs);
     }
   }
 
@@ -165,13 +170,13 @@ class Flight {
  * acknowledging it allow. Acknowledgements that were held up on their way come all at once, but then they
  * come late. A link of that rate would have delivered everything before them earlier.
  */
-function rateOf(flight: Flight, acknowledged: number, nowMs: number, minRttMs: number): number {
+function rateOf(flight: Flight, acknowledged: number, nowMs: number, rttMs: number): number {
   const { from, fromAtMs, to = from, toAtMs, bytes, ackFrom, ackAtMs = nowMs } = flight;
   const over = (ms: number): number => Math.max(ms, leastFlightMs);
   return Math.min(
     (to - from) / over(toAtMs - fromAtMs),
     (acknowledged - ackFrom) / over(nowMs - ackAtMs),
-    bytes / over(nowMs - toAtMs - minRttMs),
+    bytes / over(nowMs - toAtMs - rttMs),
   );
 }
 
