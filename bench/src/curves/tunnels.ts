@@ -1,4 +1,4 @@
-import { findProgram } from "../child.js";
+import { type Child, findProgram } from "../child.js";
 import { type Endpoint, untilAllServing } from "../endpoint.js";
 import { wrk } from "../load/wrk.js";
 import { residentBytes } from "../proc.js";
@@ -78,6 +78,14 @@ export async function scaleTunnels(upstream: Upstream, folder: string): Promise<
   });
 }
 
+/** A system with so many tunnels, and what its rounds gave so far. */
+interface Contestant {
+  readonly name: string;
+  readonly endpoint: Endpoint;
+  readonly rates: number[];
+  readonly cpu: number[];
+}
+
 /** The systems in turns, all with so many tunnels. One that fails is left out. */
 async function measureCount(
   systems: readonly System[],
@@ -85,22 +93,33 @@ async function measureCount(
   upstream: Upstream,
   folder: string,
 ): Promise<Point[]> {
-  const running = [];
+  let running: Contestant[] = [];
+  const started: Child[] = [];
+  const failed = (name: string, error: unknown): void => {
+    console.error(`${name} with ${count.toLocaleString("en")} tunnels failed: ${(error as Error).message}`);
+    running = running.filter((contestant) => contestant.name !== name);
+  };
   for (const system of systems) {
     try {
-      const endpoint = await startWarm(system, count, upstream, folder);
-      running.push({ name: system.name, endpoint, rates: [] as number[], cpu: [] as number[] });
+      const endpoint = await startSystem(system, count, upstream.port, folder);
+      started.push(...endpoint.processes);
+      await warmUp(endpoint, upstream, folder);
+      running.push({ name: system.name, endpoint, rates: [], cpu: [] });
     } catch (error) {
-      console.error(`${system.name} with ${count} tunnels failed: ${(error as Error).message}`);
+      failed(system.name, error);
     }
   }
   for (let round = 0; round < rounds; round++) {
-    for (const { endpoint, rates, cpu } of running) {
-      const spending = new Spending(endpoint, 1);
-      const request = { path: smallPath, hosts: endpoint.hosts };
-      const result = await wrk(endpoint, request, 64, seconds, folder);
-      rates.push(result.requestsPerSecond);
-      cpu.push(spending.cpuMicroseconds / result.requests);
+    for (const { name, endpoint, rates, cpu } of running) {
+      try {
+        const spending = new Spending(endpoint, 1);
+        const request = { path: smallPath, hosts: endpoint.hosts };
+        const result = await wrk(endpoint, request, 64, seconds, folder);
+        rates.push(result.requestsPerSecond);
+        cpu.push(spending.cpuMicroseconds / result.requests);
+      } catch (error) {
+        failed(name, error);
+      }
     }
   }
   const points = running.map(({ name, endpoint, rates, cpu }) => ({
@@ -110,21 +129,13 @@ async function measureCount(
     serverCpu: median(cpu),
     memory: residentBytes(endpoint.processes[0]?.pid ?? 0) / mebibyte,
   }));
-  const children = running.flatMap(({ endpoint }) => endpoint.processes);
-  await Promise.all(children.map((child) => child.stop()));
+  await Promise.all(started.map((child) => child.stop()));
   return points;
 }
 
-async function startWarm(
-  system: System,
-  count: number,
-  upstream: Upstream,
-  folder: string,
-): Promise<Endpoint> {
-  const endpoint = await startSystem(system, count, upstream.port, folder);
+/** As many requests as it takes to have every tunnel in use for a while. */
+async function warmUp(endpoint: Endpoint, upstream: Upstream, folder: string): Promise<void> {
   await untilAllServing(endpoint, upstream.ready);
-  // As many requests as it takes to have every tunnel in use for a while.
-  const request = { path: smallPath, hosts: endpoint.hosts };
-  await wrk(endpoint, request, 64, count >= 1_000 ? 4 : 2, folder);
-  return endpoint;
+  const hosts = endpoint.hosts ?? [];
+  await wrk(endpoint, { path: smallPath, hosts }, 64, hosts.length >= 1_000 ? 4 : 2, folder);
 }

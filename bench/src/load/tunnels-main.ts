@@ -14,8 +14,11 @@ const [relayPort, upstreamPort, first, count] = process.argv.slice(3).map(Number
 
 const { startTunnelClient } = (await import(library)) as { startTunnelClient: typeof Start };
 
-/** As many registrations at a time as a relay takes without queueing for long. */
-const batch = 50;
+/** As many registrations at a time as a relay takes from several such processes without queueing for long. */
+const batch = 25;
+
+/** A machine that is busy with the start of thousands may be slow, and no tunnel may be missing. */
+const registerTimeoutMs = 60_000;
 
 for (let at = first; at < first + count; at += batch) {
   const names = Array.from({ length: Math.min(batch, first + count - at) }, (_, i) => `t${at + i}`);
@@ -26,6 +29,7 @@ for (let at = first; at < first + count; at += batch) {
         relayUrl: `http://127.0.0.1:${relayPort}`,
         token: `token-${subdomain}`,
         subdomain,
+        registerTimeoutMs,
       }),
     ),
   );
