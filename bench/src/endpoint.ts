@@ -54,11 +54,11 @@ export async function untilServing(
   );
 }
 
-/** The same for each of its tunnels, some of them at a time. */
+/** The same for each of its tunnels, some of them at a time. Many may take minutes on a busy machine. */
 export async function untilAllServing(endpoint: Endpoint, probe: Probe | undefined): Promise<void> {
-  const hosts = endpoint.hosts ?? [endpoint.host];
-  // Programs open many tunnels one after the other.
-  const limitMs = 20_000 + hosts.length * 20;
+  const { hosts } = endpoint;
+  if (hosts === undefined) return untilServing(endpoint, probe);
+  const limitMs = 60_000 + hosts.length * 20;
   for (let i = 0; i < hosts.length; i += 50) {
     const some = hosts.slice(i, i + 50);
     await Promise.all(some.map((host) => untilServing({ ...endpoint, host }, probe, limitMs)));

@@ -99,12 +99,12 @@ export const wstunnel: System = {
     const [control, port] = [await freePort(), await freePort()];
     const bin = requireProgram("wstunnel");
     const url = `ws://127.0.0.1:${control}`;
-    const server = startChild("wstunnel-server", bin, ["server", "--log-lvl", "WARN", url], folder);
+    const server = startChild("wstunnel-server", bin, ["server", url], folder);
     await untilListening(control, server);
     const client = startChild(
       "wstunnel-client",
       bin,
-      ["client", "--log-lvl", "WARN", "-R", `tcp://127.0.0.1:${port}:127.0.0.1:${upstreamPort}`, url],
+      ["client", "-R", `tcp://127.0.0.1:${port}:127.0.0.1:${upstreamPort}`, url],
       folder,
     );
     return plainEndpoint(port, [server, client]);
