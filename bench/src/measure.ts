@@ -6,8 +6,8 @@ import type { Sample, Workload } from "./workload.js";
 /** One cycle of one workload on one system. */
 export interface Measurement {
   /**
-   * The workload's own metrics and, if there are operations, `cpu` (microseconds per operation, all processes)
-   * and `serverCpu` (those of the server's side alone).
+   * The workload's own metrics and, if there are operations, `cpu` (microseconds per operation, all
+   * processes) and `serverCpu` (those of the server's side alone).
    */
   readonly values: Readonly<Record<string, number>>;
   readonly processes: readonly ProcessUse[];

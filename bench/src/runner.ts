@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { type Endpoint, untilAllServing } from "./endpoint.js";
 import { h2load } from "./load/h2load.js";
 import { callTool } from "./load/tools.js";
@@ -6,6 +5,7 @@ import { wrk } from "./load/wrk.js";
 import { measure, type Measurement } from "./measure.js";
 import type { BenchOptions } from "./options.js";
 import type { WorkloadResult } from "./results.js";
+import { settle } from "./settle.js";
 import { type Setup, startSystem, type System } from "./systems/system.js";
 import { smallPath } from "./upstreams/static.js";
 import { startUpstream, type Upstream, type Upstreams } from "./upstreams/upstreams.js";
@@ -18,12 +18,6 @@ const longWarmUpSeconds = 4;
 /** The same for tool calls: a few thousand, so that the inspector's ring is full as well. */
 const toolWarmUpSeconds = 8;
 const warmUpCallers = 4;
-
-/**
- * The pause before each turn. The systems that had a load before close connections, collect garbage and
- * answer late timers in it, and not in the turn of another.
- */
-const settleMs = 1_000;
 
 /** A workload with the systems that take part in it. */
 export interface Entry {
@@ -58,14 +52,14 @@ export class Runner {
     if (total > 1 && !fresh) {
       for (const match of matches) {
         if (match.workload.fresh === true) continue;
-        for (const system of match.active) await this.#turn(match, system, seconds);
+        for (const system of match.active) await this.#turn(match, system, seconds, { rested: false });
       }
     }
     for (let round = 0; round < total; round++) {
       if (fresh) await this.#stopAll();
       for (const match of matches.filter((candidate) => round < candidate.rounds(rounds))) {
         for (const system of match.inTurn(round)) {
-          const measurement = await this.#turn(match, system, seconds, settleMs);
+          const measurement = await this.#turn(match, system, seconds, { rested: true });
           if (measurement !== undefined) match.add(system, measurement);
         }
       }
@@ -78,13 +72,18 @@ export class Runner {
     return matches.map((match) => match.result());
   }
 
-  /** One turn. A system that fails is stopped, so that its next workload gets it in working order. */
-  async #turn(match: Match, system: System, seconds: number, pauseMs = 0): Promise<Measurement | undefined> {
+  /** One turn, after a pause if it is `rested`. A system that fails is stopped, so that its next workload gets it in working order. */
+  async #turn(
+    match: Match,
+    system: System,
+    seconds: number,
+    { rested }: { readonly rested: boolean },
+  ): Promise<Measurement | undefined> {
     const { workload } = match;
     try {
       if (workload.fresh === true) await this.#stop(keyOf(system, workload));
       const endpoint = await this.#endpoint(system, workload);
-      await delay(pauseMs);
+      if (rested) await settle();
       return await measure(workload, endpoint, seconds, this.#folder);
     } catch (error) {
       // One system's failure must not cost the others their results.

@@ -3,6 +3,7 @@ import { type Endpoint, untilAllServing } from "../endpoint.js";
 import { wrk } from "../load/wrk.js";
 import { residentBytes } from "../proc.js";
 import { show, table } from "../report.js";
+import { settle } from "../settle.js";
 import { median } from "../stats.js";
 import { mcpTunnel } from "../systems/mcp-tunnel.js";
 import { bareNode } from "../systems/references.js";
@@ -112,6 +113,7 @@ async function measureCount(
   for (let round = 0; round < rounds; round++) {
     for (const { name, endpoint, rates, cpu } of running) {
       try {
+        await settle();
         const spending = new Spending(endpoint, 1);
         const request = { path: smallPath, hosts: endpoint.hosts };
         const result = await wrk(endpoint, request, 64, seconds, folder);

@@ -32,7 +32,7 @@ function secure(name: string, title: string, load: Omit<H2loadOptions, "path">):
   };
 }
 
-/** Downloads by h2load, which decrypts at a third of the cost of a load in Node. */
+/** Downloads by h2load, with TLS and without: the load is the same but for the decryption. */
 function download(name: string, title: string, setup: "one" | "secure"): Workload {
   return {
     name,
