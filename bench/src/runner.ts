@@ -72,7 +72,10 @@ export class Runner {
     return matches.map((match) => match.result());
   }
 
-  /** One turn, after a pause if it is `rested`. A system that fails is stopped, so that its next workload gets it in working order. */
+  /**
+   * One turn, after a pause if it is `rested`. A system that fails is stopped, so that its next workload gets
+   * it in working order.
+   */
   async #turn(
     match: Match,
     system: System,
