@@ -69,13 +69,14 @@ export async function untilAllServing(endpoint: Endpoint, probe: Probe | undefin
 export async function untilListening(port: number, server: Child, limitMs = 10_000): Promise<void> {
   const deadline = Date.now() + limitMs;
   while (Date.now() < deadline) {
-    if (await Promise.race([accepts(port), server.failed])) return;
+    if (await Promise.race([isListening(port), server.failed])) return;
     await delay(50);
   }
   throw new Error(`${server.name} did not listen at port ${port} within ${limitMs} ms`);
 }
 
-function accepts(port: number): Promise<boolean> {
+/** Whether somebody listens at a port of loopback. */
+export function isListening(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1");
     socket.on("connect", () => resolve(true));

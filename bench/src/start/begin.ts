@@ -1,8 +1,8 @@
 import { spawn, spawnSync } from "node:child_process";
-import { connect } from "node:net";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Child, freePort, startChild } from "../child.js";
+import { isListening } from "../endpoint.js";
 import { residentBytes, threadsMilliseconds } from "../proc.js";
 
 /** After so long a program that has started is idle, in milliseconds. */
@@ -34,22 +34,13 @@ export async function beginServer({ name, command, argsFor }: Server, folder: st
   const args = await argsFor(port, folder);
   const startedAt = performance.now();
   const child = startChild(name, command, args, folder);
-  while (!(await Promise.race([isTaken(port), child.failed]))) await delay(1);
+  while (!(await Promise.race([isListening(port), child.failed]))) await delay(1);
   const ms = performance.now() - startedAt;
   const cpuMs = threadsMilliseconds(child.pid);
   await delay(settleMs);
   const bytes = residentBytes(child.pid);
   await child.stop();
   return { ms, cpuMs, bytes };
-}
-
-function isTaken(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ port, host: "127.0.0.1" });
-    socket.on("connect", () => resolve(true));
-    socket.on("error", () => resolve(false));
-    socket.on("connect", () => socket.destroy());
-  });
 }
 
 /** Starts a client that prints lines of JSON, waits until it is connected, and stops it. */
