@@ -13,8 +13,10 @@ import type { Workload } from "./workload.js";
 
 /** As warm as after an hour: otherwise the first workloads would measure how code is compiled. */
 const warmUpSeconds = 2;
-/** The same, where it is divided among several processes or protocols. */
-const longWarmUpSeconds = 4;
+/** The same for each of the protocols over TLS. */
+const secureWarmUpSeconds = 2;
+/** The same for many tunnels, whose clients are four processes. */
+const manyWarmUpSeconds = 8;
 /** The same for tool calls: a few thousand, so that the inspector's ring is full as well. */
 const toolWarmUpSeconds = 8;
 const warmUpCallers = 4;
@@ -120,11 +122,11 @@ export class Runner {
     const load = { path: smallPath, connections: 64, streams: 1 };
     if (setup === "secure") {
       for (const http of ["1.1", "2"] as const) {
-        await h2load(endpoint, { ...load, http }, longWarmUpSeconds / 2, this.#folder, (action) => action());
+        await h2load(endpoint, { ...load, http }, secureWarmUpSeconds, this.#folder, (action) => action());
       }
       return;
     }
-    const seconds = setup === "one" ? warmUpSeconds : longWarmUpSeconds;
+    const seconds = setup === "one" ? warmUpSeconds : manyWarmUpSeconds;
     await wrk(endpoint, { path: smallPath, hosts: endpoint.hosts }, 64, seconds, this.#folder);
   }
 
