@@ -128,6 +128,6 @@ function note({ property, seed: used, runs, finding }) {
   findings.add(property + finding.counterexample);
   console.log(
     `\nFOUND: ${property}\n  ${finding.error}\n  counterexample: ${finding.counterexample}\n` +
-      `  again: MCP_TUNNEL_FUZZ_SEED=${used} MCP_TUNNEL_FUZZ_PATH=${finding.path} npx vitest run -t '${property.split(" > ").at(-1)}'\n`,
+      `  again: MCP_TUNNEL_FUZZ_SEED=${used} MCP_TUNNEL_FUZZ_PATH=${finding.path} npx vitest run --mode security -t '${property.split(" > ").at(-1)}'\n`,
   );
 }
