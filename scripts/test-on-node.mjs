@@ -1,5 +1,6 @@
-// `npm run test:node -- 24 [vitest arguments]`: runs the tests on another release of Node, from the npm
-// package that holds its binary. It leaves nothing behind in the work tree.
+// `npm run test:node -- 24 [vitest arguments]`: runs what `npm test` runs on another release of Node, from
+// the npm package that holds its binary. It leaves nothing behind in the work tree. Tests with a command of
+// their own take their mode: `--mode security test/security test/fuzz`.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { arch, platform, tmpdir } from "node:os";

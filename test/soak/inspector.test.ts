@@ -13,8 +13,8 @@ import {
 import { tellsMemory } from "../support/memory.js";
 
 // Downloads and event streams through two clients, one of which captures them. They get the same at the same
-// time, so the difference of their memory is what the inspector takes. `npm test` runs it for seconds,
-// `npm run soak` for ten minutes.
+// time, so the difference of their memory is what the inspector takes. `npm run test:resilience -- --quick`
+// runs it for seconds, `npm run soak` for ten minutes.
 
 const minutes = Number(process.env["MCP_TUNNEL_SOAK_MINUTES"] ?? 0);
 const totalMs = minutes > 0 ? minutes * 60_000 : 4_000;
