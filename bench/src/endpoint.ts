@@ -79,9 +79,11 @@ export async function untilListening(port: number, server: Child, limitMs = 10_0
 export function isListening(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1");
-    socket.on("connect", () => resolve(true));
+    socket.on("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
     socket.on("error", () => resolve(false));
-    socket.on("connect", () => socket.destroy());
   });
 }
 

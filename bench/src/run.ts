@@ -115,15 +115,7 @@ async function runTable(): Promise<void> {
   await runner.close();
   const verdicts = judge(results, mcpTunnel.name);
   console.log(`${targetTable(verdicts)}\n`);
-  console.log(
-    leadTable(
-      leads(
-        results,
-        mcpTunnel.name,
-        webTunnels.map(({ name }) => name),
-      ),
-    ),
-  );
+  console.log(leadTable(leadsIn(results)));
   // Contenders may fail as they like. Our own system and the floor may not.
   const failed = results.some(({ errors }) => errors.has(mcpTunnel.name) || errors.has(floor.name));
   if (failed || (options.gate && verdicts.some(failsGate))) process.exitCode = 1;

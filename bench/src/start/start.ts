@@ -26,6 +26,9 @@ const relay: Server = {
   argsFor: (port) => [here.relay, "--domain", "localhost", "--host", "127.0.0.1", "--port", port],
 };
 
+/** The row of the client, which listens at no port. */
+const client = "mcp-tunnel-client, connected";
+
 const contenders: readonly Server[] = [
   {
     name: "frps",
@@ -85,8 +88,6 @@ export async function runStart(folder: string, rounds: number): Promise<boolean>
   console.log(`\n${targetTable(verdicts)}`);
   return verdicts.some(failsGate);
 }
-
-const client = "mcp-tunnel-client, connected";
 
 function add<T>(lists: Map<string, T[]>, name: string, value: T): void {
   const list = lists.get(name) ?? [];
