@@ -89,7 +89,7 @@ describe("nothing is loaded that is not needed", () => {
     expect(await running.exited).toEqual({ code: 0, signal: null });
     const { packages, ownFiles } = await loadedBy(running);
     expect(packages).toEqual(expected);
-    // Half of the protocol package is what a tunnel needs that is up.
+    // The files of sessions, half of the protocol package, are needed only once a tunnel is up.
     expect(ownFiles).toBeLessThan(90);
   });
 });

@@ -37,7 +37,7 @@ export class WebSocketLink implements Link {
   readonly #socket: Socket;
   readonly #masks: Masks;
 
-  /** `masks`: with `random`, which always does, `ws` writes every frame. */
+  /** `masks`: those that `ws` was told to use. With `random`, which is always safe, `ws` writes all frames. */
   constructor(ws: WebSocket, socket: Socket, masks: Masks = "random") {
     this.#ws = ws;
     this.#socket = socket;

@@ -226,7 +226,7 @@ export function decodeRequestHead(payload: Buffer, upgrade: boolean): RequestHea
   return head;
 }
 
-const threeDigits = /^[1-9]\d\d$/;
+const statusForm = /^[1-9]\d\d$/;
 
 /** @throws Violation */
 export function decodeResponseHead(payload: Buffer): ResponseHead | undefined {
@@ -235,7 +235,7 @@ export function decodeResponseHead(payload: Buffer): ResponseHead | undefined {
   const headers = fieldsFrom(text, statusEnd + 1);
   if (headers === undefined) return undefined;
   const status = text.slice(0, statusEnd);
-  if (!threeDigits.test(status) || headers.length % 2 !== 0) {
+  if (!statusForm.test(status) || headers.length % 2 !== 0) {
     throw new Violation("malformed response head");
   }
   return { status: Number(status), headers };

@@ -138,7 +138,7 @@ export function createMetrics(version: string): Metrics {
   const draining = gauge("mcp_tunnel_draining", "1 while the relay is shutting down.");
 
   // Every series is there from the start, because a rate over a series that appears with its first count
-  // misses that count. Each series is also looked up once, and not for each request (of a histogram as well).
+  // misses that count. Each series, also the histogram's above, is looked up once, and not for each request.
   const series = <T extends string>(counter: Counter<T>, labels: Record<T, string>): Counter.Internal => {
     const found = counter.labels(labels);
     found.inc(0);

@@ -32,6 +32,7 @@ export interface ExchangeContext {
   readonly download: ClientDownload | undefined;
   /** The exchanges that are going on. */
   readonly exchanges: ActiveExchanges;
+  /** The heads of responses that wait for the data that may have come with them. */
   readonly heads: WaitingHeads;
   readonly limits: LimitReporter;
   /** Open requests of each address. */

@@ -128,7 +128,10 @@ export class Router {
     }
   }
 
-  /** The part of {@link guard} that takes an error, for what every request runs: it makes no function. */
+  /**
+   * What {@link guard} does with an error. Code that runs for each request catches the error itself and calls
+   * this, because `guard` would need a function that is made for each request.
+   */
   onFault(concerned: VisitorResponse | Duplex, error: unknown): void {
     reportFault(this.#context.options.logger, undefined, error);
     if ("cut" in concerned) concerned.cut(false);
