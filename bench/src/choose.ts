@@ -1,25 +1,16 @@
 import { resolve } from "node:path";
 import { findProgram } from "./child.js";
 import type { BenchOptions } from "./options.js";
+import { knownSystems, systemNames, usualSystems } from "./systems/all.js";
 import { contenders } from "./systems/contenders.js";
-import {
-  mcpTunnel,
-  mcpTunnelBearer,
-  mcpTunnelInspect,
-  mcpTunnelKey,
-  mcpTunnelStdio,
-  nginxTls,
-  tunnelOf,
-} from "./systems/mcp-tunnel.js";
+import { mcpTunnel, nginxTls, tunnelOf } from "./systems/mcp-tunnel.js";
 import { bareNode, direct, floor, nginx } from "./systems/references.js";
 import { hasSetup, type System } from "./systems/system.js";
 import { targets } from "./targets.js";
 import type { Workload } from "./workload.js";
 import { workloads } from "./workloads/all.js";
 
-const usualSystems = [direct, nginx, nginxTls, bareNode, mcpTunnel, mcpTunnelStdio, ...contenders];
 const quickSystems = [direct, nginxTls, bareNode, mcpTunnel];
-const knownSystems = [...usualSystems, mcpTunnelKey, mcpTunnelBearer, mcpTunnelInspect];
 
 /** Those of which a workload names the ones that usually take part. */
 const limitedSystems = [floor, direct, nginx, ...contenders];
@@ -34,10 +25,9 @@ export function chooseSystems({
   against,
 }: Pick<BenchOptions, "systems" | "quick" | "against">): { present: System[]; absent: string[] } {
   const wanted = systems ?? (quick ? quickSystems : usualSystems).map((system) => system.name);
-  const unknown = wanted.find((name) => !knownSystems.some((system) => system.name === name));
+  const unknown = wanted.find((name) => !systemNames.includes(name));
   if (unknown !== undefined) {
-    const names = knownSystems.map((system) => system.name).join(", ");
-    throw new Error(`there is no system '${unknown}'; known are ${names}`);
+    throw new Error(`there is no system '${unknown}'; known are ${systemNames.join(", ")}`);
   }
   const chosen = knownSystems.filter((system) => wanted.includes(system.name));
   const present = chosen.filter((system) => areThere(system.programs));

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { systemNames } from "./systems/all.js";
 import { workloads } from "./workloads/all.js";
 
 export interface BenchOptions {
@@ -19,6 +20,11 @@ export interface BenchOptions {
   readonly mode: "table" | "scaling" | "delay" | "start" | "allocations";
 }
 
+function namesOf(onlyByName: boolean): string {
+  const some = workloads.filter((workload) => (workload.onlyByName ?? false) === onlyByName);
+  return some.map((workload) => workload.name).join(", ");
+}
+
 export const usage = `npm run bench -- [options]
 
   --quick          the everyday part of it, in five minutes: the tunnel and its references alone
@@ -28,8 +34,8 @@ export const usage = `npm run bench -- [options]
   --rounds N       cycles of each workload on each system (default 7, quick 3)
   --seconds S      length of a cycle (default 3, quick 1)
   --fresh          start the systems anew for each round: two processes of the same program differ
-  --gate           exit with status 1 if a target's limit is missed by more than the spread
-  --json FILE      everything that was measured
+  --gate           exit with status 1 if a target's limit is missed by more than the spread (also of --start)
+  --json FILE      everything that was measured, of the table
   --scaling        instead: how cost grows with tunnels, streams and body size; writes plots into docs/
   --start          instead: what it takes until the commands are up, beside bare Node
   --delay          instead: a link with a delay, against raw TCP over the same link; writes plots into docs/
@@ -37,7 +43,10 @@ export const usage = `npm run bench -- [options]
 
 A whole run with all contenders ends within half an hour: --rounds 4 --seconds 1 --json FILE
 
-Workloads: ${workloads.map((workload) => workload.name).join(", ")}`;
+Workloads: ${namesOf(false)}
+Only if --only names them: ${namesOf(true)}
+
+Systems: ${systemNames.join(", ")}`;
 
 /** @throws Error that says what is wrong with the arguments. */
 export function parseOptions(args: readonly string[]): BenchOptions | "help" {
