@@ -37,7 +37,7 @@ export class WebSocketLink implements Link {
   readonly #socket: Socket;
   readonly #masks: Masks;
 
-  /** `masks`: those that `ws` was told to use. With `random`, which is always safe, `ws` writes all frames. */
+  /** `masks`: those that `ws` was told to use. With `random`, the default, `ws` writes every frame. */
   constructor(ws: WebSocket, socket: Socket, masks: Masks = "random") {
     this.#ws = ws;
     this.#socket = socket;
