@@ -68,7 +68,7 @@ export const packages = {
       },
       {
         "json-rpc.ts": "what is answered to MCP clients in the place of their server",
-        "shapes.ts": "what values of options have to be",
+        "option-shapes.ts": "what values of options have to be",
         "tunnel.ts": "sessions and streams: what both wires implement",
         "upgrade-offer.ts": "which upgrades a request offers",
       },

@@ -8,7 +8,7 @@
 //   refusals.ts, refusal-gatherer.ts   requests that a relay refused, as it tells its client
 //   json-rpc.ts      what is answered to MCP clients in the place of their server
 //   headers.ts, field-names.ts, known-names.ts, upgrade-offer.ts, errors.ts, close-codes.ts   shared words
-//   shape.ts         what values from elsewhere have to be; options.ts, shapes.ts   the options of a program
+//   shape.ts         what values from elsewhere have to be; options.ts, option-shapes.ts   options
 export { closeCodes, evictedReason, gateRequiredReason, providerUnavailableReason } from "./close-codes.js";
 export { resetCodes, StreamReset, TunnelError } from "./errors.js";
 export type { ResetCode, TunnelErrorCode, TunnelErrorDetails } from "./errors.js";
@@ -87,7 +87,7 @@ export {
   someObject,
   textOrUrl,
   wholeNumber,
-} from "./shapes.js";
+} from "./option-shapes.js";
 export type {
   AcceptedStream,
   AcceptStream,

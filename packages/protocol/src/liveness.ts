@@ -1,6 +1,6 @@
 import type { Link } from "./link.js";
 import { maxTimerMs } from "./options.js";
-import { checkOptions, milliseconds } from "./shapes.js";
+import { checkOptions, milliseconds } from "./option-shapes.js";
 
 /** Times after which a link counts as dead. */
 export interface LivenessOptions {

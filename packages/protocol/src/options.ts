@@ -1,7 +1,9 @@
 import { closestMatch } from "leven";
 import { TunnelError, type TunnelErrorDetails } from "./errors.js";
 
-/** Checks of the options that a program gives, shared by relay and client. shapes.ts checks the values. */
+/**
+ * Checks of the options that a program gives, shared by relay and client. option-shapes.ts checks the values.
+ */
 
 /** The longest wait of a Node timer, about 24 days, in milliseconds; a longer one would end at once. */
 export const maxTimerMs = 0x7fffffff;

@@ -1,6 +1,9 @@
 import { listOf, text, wholeNumber } from "mcp-tunnel-protocol";
 
-/** Shapes of the relay's options, besides those that both ends share (shapes.ts of the protocol package). */
+/**
+ * Shapes of the relay's options, besides those that both ends share (option-shapes.ts of the protocol
+ * package).
+ */
 
 /** The path of a file. A text of several lines is refused: it is the contents, given by mistake. */
 export const filePath = text().refine(
