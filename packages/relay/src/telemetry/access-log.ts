@@ -49,7 +49,7 @@ export function jsonLog(write: (line: string) => void): RelayObserver {
 /**
  * The texts are joined in one step. A text that grows by `+` is a tree of small objects until somebody reads
  * it, and the collector would copy the trees of all lines that wait to be written (measured: a fifth of what
- * it copies).
+ * it copies). A name of the line begins with the quote that ends the text before it.
  */
 function jsonLine(exchange: ExchangeRecord, time: string): string {
   const { name, status, wire, requestId, visitorRequestId } = exchange;
