@@ -6,8 +6,8 @@ import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.js";
 import { Traffic } from "./traffic.js";
 
 // Traffic of all kinds, with broken links, evictions, bad clients and bad visitors. Afterwards both commands
-// hold as much as before: heap, handles, objects, and the numbers that the relay counts. `npm run
-// test:resilience -- --quick` runs it for seconds, `npm run soak` for as long as one likes.
+// hold as much as before: heap, handles, objects, and the numbers that the relay counts.
+// `npm run test:resilience -- --quick` runs it for seconds, `npm run soak` for as long as one likes.
 
 const minutes = Number(process.env["MCP_TUNNEL_SOAK_MINUTES"] ?? 0);
 const totalMs = minutes > 0 ? minutes * 60_000 : 4_000;
