@@ -27,9 +27,9 @@ const steps = [
 ];
 
 /**
- * A folder with this commit, its locked dependencies installed and its commands built. It is made once, in the
- * user's cache. If that fails, the caller has to skip its tests: the function returns undefined and tells the
- * reason on stderr. Under CI it throws.
+ * A folder with this commit, its locked dependencies installed and its commands built. It is made once, in
+ * the user's cache. If that fails, the caller has to skip its tests: the function returns undefined and tells
+ * the reason on stderr. Under CI it throws.
  */
 function checkout(): string | undefined {
   if (!isInHistory()) {

@@ -53,7 +53,7 @@ export function canTravel(text: string, before: number, fields: RawHeaders, maxB
   return strings === before + fields.length;
 }
 
-/** The same for the encoded fields of a request head, whose method and path must be texts of a line as well. */
+/** The same for the encoded fields of a request head, whose method and path must be texts of a line, too. */
 export function canTravelAsRequest(fields: string, { method, path, headers }: RequestHead): boolean {
   if (!ofOneLine.test(method) || !ofOneLine.test(path)) return false;
   return headers.length === 0 || canTravel(fields, 0, headers, maxHeadBytes);

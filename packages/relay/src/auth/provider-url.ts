@@ -2,8 +2,8 @@ import { unusable } from "mcp-tunnel-protocol";
 import { withoutTrailing } from "mcp-tunnel-shared";
 
 /**
- * Where the auth provider is asked, by its base URL. Apart from the provider, whose HTTP library a config file
- * without a provider does not need.
+ * Where the auth provider is asked, by its base URL. It is apart from the provider, whose HTTP library a
+ * relay without a provider does not need.
  * @throws TunnelError `invalid_option`.
  */
 export function verifyEndpoint(base: string): string {

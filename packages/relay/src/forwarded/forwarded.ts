@@ -84,7 +84,8 @@ interface Field {
 }
 
 /**
- * The fields that the relay itself writes for the local service. `given`: the visitor's own id of the request.
+ * The fields that the relay itself writes for the local service. `given`: the id that the visitor gave the
+ * request.
  */
 function relayFields(
   chain: string,
