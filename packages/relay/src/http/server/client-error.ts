@@ -87,7 +87,7 @@ export class ClientErrors {
     // that response. A request that is bad itself, in its body, is answered all the same. After the last
     // answer nothing more is sent.
     const isOwn = response?.socket === socket && !response.headersSent && !response.req.complete;
-    const isAnswerable = isOwed ? isOwn : response?.shouldKeepAlive !== false;
+    const isAnswerable = isOwed ? isOwn : !this.#pipelines.closes(socket);
     if (!socket.writable || error.code === "ECONNRESET" || !isAnswerable) {
       if (isOwed) socket.destroy(error);
       else closeGently(socket);

@@ -100,8 +100,16 @@ export class Http1Request extends IncomingMessage implements VisitorRequest {
   }
 }
 
+/** Keeps responses until they are out. */
+export interface ResponseKeeper {
+  /** The response was handed over to its connection. */
+  onOut(response: Http1Response): void;
+}
+
 /** The response to a request over HTTP/1. */
 export class Http1Response extends ServerResponse<Http1Request> implements VisitorResponse {
+  /** Who has to let go of the response once it is out. */
+  keeper: ResponseKeeper | undefined;
   #watchesConnection = false;
   #isWhole = false;
   /** Made at its first use, because few responses have interim heads. */
@@ -123,6 +131,7 @@ export class Http1Response extends ServerResponse<Http1Request> implements Visit
   override detachSocket(socket: Socket): void {
     this.#isWhole = !socket.destroyed;
     super.detachSocket(socket);
+    this.keeper?.onOut(this);
   }
 
   onceWritten(listener: () => void): void {
