@@ -11,7 +11,7 @@ const firstSlabBytes = 2_048;
 const greatestSlabBytes = 32_768;
 /**
  * Chunks up to this size are copied into the slab. Larger ones go by reference, which saves a copy (measured:
- * docs/performance.md, "What was tried").
+ * docs/performance-history.md).
  */
 const copyBytes = 4_096;
 
