@@ -1,6 +1,6 @@
 import { type Endpoint, untilAllServing } from "./endpoint.js";
 import { h2load } from "./load/h2load.js";
-import { callTool } from "./load/tools.js";
+import { callFor, withClient } from "./load/tools.js";
 import { wrk } from "./load/wrk.js";
 import { measure, type Measurement } from "./measure.js";
 import type { BenchOptions } from "./options.js";
@@ -114,9 +114,10 @@ export class Runner {
   async #warmUp(endpoint: Endpoint, kind: keyof Upstreams, setup: Setup): Promise<void> {
     if (kind === "mcp") {
       const callers = Array.from({ length: warmUpCallers }, () =>
-        callTool(endpoint, "auto", toolWarmUpSeconds),
+        withClient(endpoint, "auto", (client) => callFor(client, toolWarmUpSeconds)),
       );
       await Promise.all(callers);
+      return;
     }
     if (kind !== "static") return;
     const load = { path: smallPath, connections: 64, streams: 1 };

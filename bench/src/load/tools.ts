@@ -6,12 +6,7 @@ import type { Endpoint } from "../endpoint.js";
 /** `legacy`: the revisions before 2026-07-28, which begin with `initialize`. */
 export type Era = "auto" | "legacy";
 
-/** Calls a tool, one call after the other, with the official SDK. Returns the milliseconds of each call. */
-export async function callTool(endpoint: Endpoint, era: Era, seconds: number): Promise<number[]> {
-  return withClient(endpoint, era, (client) => callFor(client, seconds));
-}
-
-/** Connects, and closes what `use` was given once that is over. */
+/** Connects with the official SDK, and closes what `use` was given once that is over. */
 export async function withClient<T>(
   endpoint: Endpoint,
   era: Era,
@@ -36,6 +31,7 @@ export async function withClient<T>(
   }
 }
 
+/** Calls a tool, one call after the other. Returns how long each took, in milliseconds. */
 export async function callFor(client: Client, seconds: number): Promise<number[]> {
   const delays: number[] = [];
   const deadline = performance.now() + seconds * 1_000;
