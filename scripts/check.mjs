@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const published = ["shared", "protocol", "config", "relay", "client", "stdio", "gate", "inspector", "cli"];
+const published = "shared protocol config cluster relay client stdio gate inspector cli".split(" ");
 const commands = ["cli"];
 
 /** Runs a command of node_modules/.bin (or of the system). Returns its output and whether it succeeded. */

@@ -20,7 +20,18 @@ mkdirSync(folder, { recursive: true });
 execFileSync(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-b", root]);
 execFileSync(process.execPath, [join(root, "packages", "inspector", "build-page.mjs")]);
 execFileSync(process.execPath, [join(root, "scripts", "client-package.mjs")]);
-for (const name of ["shared", "protocol", "config", "relay", "client", "stdio", "gate", "inspector", "cli"]) {
+for (const name of [
+  "shared",
+  "protocol",
+  "config",
+  "cluster",
+  "relay",
+  "client",
+  "stdio",
+  "gate",
+  "inspector",
+  "cli",
+]) {
   // A copy, so that the manifest in the work tree does not change.
   const copy = mkdtempSync(join(tmpdir(), "mcp-tunnel-release-"));
   try {

@@ -102,9 +102,31 @@ export const packages = {
     ],
   },
 
+  cluster: {
+    name: "mcp-tunnel-cluster",
+    knows: ["shared", "protocol"],
+    layers: [
+      { "route.ts": "what serves a name, here or one hop away" },
+      { "directory.ts": "who serves which name, as a relay asks" },
+      { "member.ts": "a relay's place in a cluster, as the relay uses it" },
+      { engine: "where the relays keep who has which name" },
+      { peers: "links to other relays" },
+      {
+        hop: "requests taken to the tunnel of another relay",
+        splice: "clients whose sessions are at another relay",
+      },
+      { names: "the directory of a relay in a cluster, and its lease" },
+      { "cluster.ts": "the parts, put together, started and closed" },
+      {
+        "index.ts": "the package's entry",
+        "relay-side.ts": "the entry /relay: what a relay and its place in a cluster know of one another",
+      },
+    ],
+  },
+
   relay: {
     name: "mcp-tunnel",
-    knows: ["shared", "protocol", "config"],
+    knows: ["shared", "protocol", "config", "cluster"],
     layers: [
       {
         "check.ts": "the check of a value that a program gave",

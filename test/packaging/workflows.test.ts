@@ -134,6 +134,7 @@ echo "$@" >> "${join(work, "said")}"
       [
         "mcp-tunnel-shared",
         "mcp-tunnel-config",
+        "mcp-tunnel-cluster",
         "mcp-tunnel",
         "mcp-tunnel-client",
         "mcp-tunnel-stdio",
@@ -161,6 +162,7 @@ echo "$@" >> "${join(work, "said")}"
       shared: "-shared",
       protocol: "-protocol",
       config: "-config",
+      cluster: "-cluster",
       relay: "",
       client: "-client",
       stdio: "-stdio",

@@ -88,6 +88,7 @@ export {
   textOrUrl,
   wholeNumber,
 } from "./option-shapes.js";
+export { carriedBy } from "./tunnel.js";
 export type {
   AcceptedStream,
   AcceptStream,

@@ -143,6 +143,12 @@ export interface Carries {
   readonly trailers: boolean;
 }
 
+/** What each wire carries. One object for all sessions of a wire. */
+export const carriedBy = {
+  v1: { upgrades: true, interim: true, trailers: true },
+  json: { upgrades: false, interim: false, trailers: false },
+} as const satisfies Record<string, Carries>;
+
 /** The relay's side: it opens streams. */
 export interface OpeningSession extends Session {
   /** One object for all sessions of a class. */

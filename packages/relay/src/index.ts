@@ -38,9 +38,18 @@ export { resolveLimits } from "./limits.js";
 export type { LimitName, LimitOptions, Limits } from "./limits.js";
 export type { Logger } from "./telemetry/log.js";
 export { MemoryDirectory } from "./tunnels/directory.js";
-export type { Claimant, ClaimResult, ClientIdentity, Directory, Verdict } from "./tunnels/directory.js";
+export type {
+  Claimant,
+  ClaimantInfo,
+  ClaimResult,
+  ClaimTerms,
+  ClientIdentity,
+  Directory,
+  Route,
+  RouteHandler,
+  Verdict,
+} from "mcp-tunnel-cluster/relay";
 export { defaultReservedNames } from "./tunnels/name.js";
-export type { Route, RouteHandler } from "./tunnels/route.js";
 export type { TunnelStateName, TunnelStatus } from "./tunnels/status.js";
 export type {
   ExchangeCode,

@@ -1,3 +1,4 @@
+import type { Directory } from "mcp-tunnel-cluster/relay";
 import {
   callback,
   checkLiveness,
@@ -28,7 +29,7 @@ import { limitDefinitions, type LimitOptions, type Limits, resolveLimits } from 
 import { type Logger, loggerShape, silentLogger } from "./telemetry/log.js";
 import { checkTemplate, defaultPublicUrl } from "./tunnels/public-url.js";
 import { type TlsOptions, tlsShape } from "./tls/tls.js";
-import { type Directory, MemoryDirectory } from "./tunnels/directory.js";
+import { MemoryDirectory } from "./tunnels/directory.js";
 import { defaultReservedNames, normalizeDomain } from "./tunnels/name.js";
 import type { RelayObserver } from "./telemetry/observer.js";
 

@@ -3,6 +3,8 @@ import { type Refusal, TunnelError, type TunnelStream } from "mcp-tunnel-protoco
 import {
   type Claimant,
   type ClaimResult,
+  type ClaimantInfo,
+  type ClaimTerms,
   type ClientIdentity,
   type Directory,
   MemoryDirectory,
@@ -27,8 +29,8 @@ export class LaterDirectory implements Directory {
     return this.#do("find", name, () => this.names.find(name));
   }
 
-  claim(claimant: Claimant, mayEvict: boolean): Promise<ClaimResult> {
-    return this.#do("claim", claimant.name, () => this.names.claim(claimant, mayEvict));
+  claim(claimant: Claimant, terms: ClaimTerms): Promise<ClaimResult> {
+    return this.#do("claim", claimant.name, () => this.names.claim(claimant, terms));
   }
 
   release(claimant: Claimant): Promise<void> {
@@ -54,7 +56,7 @@ export class LaterDirectory implements Directory {
 /** A tunnel that serves nobody. */
 export class FakeClaimant implements Claimant {
   readonly name: string;
-  readonly info: ClientIdentity;
+  readonly info: ClaimantInfo;
   isAway = false;
   readonly acceptsLater = false;
   readonly carries = { upgrades: false, interim: false, trailers: false };
@@ -65,7 +67,15 @@ export class FakeClaimant implements Claimant {
 
   constructor(name: string, instance: string | undefined, owner = "token") {
     this.name = name;
-    this.info = { instance, owner, address: "127.0.0.1" };
+    this.info = {
+      instance,
+      owner,
+      address: "127.0.0.1",
+      session: undefined,
+      wire: "v1",
+      takesRefusals: false,
+      pool: undefined,
+    };
   }
 
   isOfClient({ instance, owner }: ClientIdentity): boolean {

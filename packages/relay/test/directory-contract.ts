@@ -17,7 +17,8 @@ export function directoryContract(what: string, make: () => Directory): void {
       for (const stop of stops.splice(0)) stop();
     });
 
-    const claim = async (claimant: FakeClaimant, mayEvict = true) => directory.claim(claimant, mayEvict);
+    const claim = async (claimant: FakeClaimant, mayEvict = true) =>
+      directory.claim(claimant, { mayEvict, maxOwned: 100 });
     const find = async (name: string) => directory.find(name);
 
     /** Waits until the directory says that `name` has changed, after `action`. */
@@ -35,7 +36,7 @@ export function directoryContract(what: string, make: () => Directory): void {
 
     it("finds who has claimed a name, and no other name", async () => {
       const tunnel = new FakeClaimant("app", "a");
-      expect(await claim(tunnel)).toEqual({ displaced: undefined });
+      expect(await claim(tunnel)).toEqual({ displaced: [] });
       expect(await find("app")).toBe(tunnel);
       expect(await find("ap")).toBeUndefined();
       expect(await find("App")).toBeUndefined();
@@ -52,7 +53,7 @@ export function directoryContract(what: string, make: () => Directory): void {
       const first = new FakeClaimant("app", "a");
       const second = new FakeClaimant("app", "b");
       await claim(first);
-      expect(await claim(second)).toEqual({ displaced: first });
+      expect(await claim(second)).toEqual({ displaced: [first] });
       expect(await find("app")).toBe(second);
     });
 
@@ -74,8 +75,8 @@ export function directoryContract(what: string, make: () => Directory): void {
     it("gives a client that may not evict a free name, and the name of its own tunnel", async () => {
       const first = new FakeClaimant("app", "a");
       const second = new FakeClaimant("app", "a");
-      expect(await claim(first, false)).toEqual({ displaced: undefined });
-      expect(await claim(second, false)).toEqual({ displaced: first });
+      expect(await claim(first, false)).toEqual({ displaced: [] });
+      expect(await claim(second, false)).toEqual({ displaced: [first] });
       expect(await find("app")).toBe(second);
     });
 
@@ -83,7 +84,7 @@ export function directoryContract(what: string, make: () => Directory): void {
       const tunnels = ["a", "b", "c"].map((instance) => new FakeClaimant("app", instance));
       const results = await Promise.all(tunnels.map((tunnel) => claim(tunnel)));
       const holder = await find("app");
-      const displaced = results.map((result) => ("displaced" in result ? result.displaced : result));
+      const displaced = results.map((result) => ("displaced" in result ? result.displaced.at(0) : result));
       expect(new Set([holder, ...displaced])).toEqual(new Set([undefined, ...tunnels]));
     });
 
@@ -93,7 +94,7 @@ export function directoryContract(what: string, make: () => Directory): void {
       await directory.release(tunnel);
       expect(await find("app")).toBeUndefined();
       await directory.release(tunnel);
-      expect(await claim(tunnel)).toEqual({ displaced: undefined });
+      expect(await claim(tunnel)).toEqual({ displaced: [] });
     });
 
     it("does not take a name from the successor of a tunnel that is over", async () => {

@@ -25,7 +25,7 @@ async function setUp(route: (names: MemoryDirectory) => Route, options: Partial<
     startupHoldMs: 0,
     directory: {
       find: (name) => (name === "app" ? app : names.find(name)),
-      claim: (claimant, mayEvict) => names.claim(claimant, mayEvict),
+      claim: (claimant, terms) => names.claim(claimant, terms),
       release: (claimant) => names.release(claimant),
       changed: (claimant) => names.changed(claimant),
       watch: (listener) => names.watch(listener),

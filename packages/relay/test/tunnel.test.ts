@@ -2,7 +2,7 @@ import { TunnelError } from "mcp-tunnel-protocol";
 import { V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol/sessions";
 import { linkedPair, type MemoryLink } from "mcp-tunnel-protocol/testing";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Tunnel } from "../src/tunnels/tunnel.js";
+import { Tunnel, type TunnelInfo } from "../src/tunnels/tunnel.js";
 import { AcceptedExchange } from "./support.js";
 
 /** A client was asked to register anew, and has done so at the same relay. */
@@ -16,7 +16,7 @@ describe("a session that its client was asked to leave", () => {
   beforeEach(() => {
     closed.mockClear();
     const nothing = (): void => {};
-    const info = {
+    const info: TunnelInfo = {
       name: "app",
       url: "",
       instance: "i",
@@ -26,6 +26,9 @@ describe("a session that its client was asked to leave", () => {
       owner: "o",
       takesRefusals: false,
       gate: undefined,
+      session: "id",
+      wire: "v1",
+      pool: undefined,
     };
     tunnel = new Tunnel(info, 60_000, {
       onDisplaced: nothing,
@@ -46,7 +49,7 @@ describe("a session that its client was asked to leave", () => {
     );
     const [relayLink, otherLink] = linkedPair();
     clientLink = otherLink;
-    tunnel.serve(session, "id");
+    tunnel.serve(session);
     session.attach(relayLink, 0);
     client.attach(otherLink, 0);
   });

@@ -23,6 +23,9 @@ function infoOf(more: Partial<TunnelInfo> = {}): TunnelInfo {
     owner: "o",
     takesRefusals: true,
     gate: undefined,
+    session: undefined,
+    wire: "v1",
+    pool: undefined,
     ...more,
   };
 }

@@ -1,6 +1,7 @@
 import { TunnelError } from "../errors.js";
 import type { Link } from "../link.js";
 import type { LivenessOptions } from "../liveness.js";
+import { carriedBy } from "../tunnel.js";
 import type {
   Carries,
   OpeningSession,
@@ -36,14 +37,12 @@ export interface JsonRelaySessionOptions {
   maxQueuedBytes?: number;
 }
 
-const nothing: Carries = { upgrades: false, interim: false, trailers: false };
-
 /**
  * The relay's end of the original's JSON wire (JSON-WIRE.md). It serves 0.1 and 0.2 clients alike: the shape
  * of a response shows the client's version.
  */
 export class JsonRelaySession implements OpeningSession {
-  readonly carries = nothing;
+  readonly carries: Carries = carriedBy.json;
   readonly heldBytes = 0;
   readonly leaving = false;
   #wire: Wire = "json";

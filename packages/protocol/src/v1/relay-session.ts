@@ -1,6 +1,7 @@
 import { TunnelError } from "../errors.js";
 import { maxFields, maxHeadBytes } from "../headers.js";
 import type { Refusal } from "../refusals.js";
+import { carriedBy } from "../tunnel.js";
 import type {
   Carries,
   OpeningSession,
@@ -25,11 +26,9 @@ import { Violation } from "./violation.js";
 const lastComfortableId = 0xf000_0000;
 const lastId = 0xffff_fff0;
 
-const everything: Carries = { upgrades: true, interim: true, trailers: true };
-
 /** The relay's end of a version 1 session: it opens streams. */
 export class V1RelaySession extends V1Session implements OpeningSession {
-  readonly carries = everything;
+  readonly carries: Carries = carriedBy.v1;
   protected override readonly peerAnswers = true;
   readonly #maxStreams: number;
   protected lastStreamId = 0;

@@ -1,3 +1,5 @@
+import { hash, randomUUID } from "node:crypto";
+import type { Claimant, Verdict } from "mcp-tunnel-cluster/relay";
 import {
   type AcknowledgeMessage,
   type ClientPackage,
@@ -21,7 +23,7 @@ import { admitName, shorten } from "../tunnels/name.js";
 import { notAllowed } from "./allowance.js";
 import { check } from "./check.js";
 import type { RegistrationOptions } from "./options.js";
-import { type Claimant, isLater, type Verdict } from "../tunnels/directory.js";
+import { isLater } from "../tunnels/directory.js";
 import { goingAway, Tunnel, type TunnelInfo } from "../tunnels/tunnel.js";
 import type { Tunnels } from "../tunnels/tunnels.js";
 import { Inbox } from "./inbox.js";
@@ -213,15 +215,19 @@ export class Registrar {
     message: RegisterMessage,
     { name, address, owner, grant }: Pick<TunnelInfo, "name" | "address" | "owner" | "grant">,
   ): Tunnel {
-    const info = {
+    const isV1 = speaksV1(message);
+    const info: TunnelInfo = {
       name,
       url: this.#publicUrl(name),
-      instance: message.instance,
+      instance: message.instance === undefined ? undefined : hash("sha256", message.instance, "base64url"),
       address,
       client: message.client,
       owner,
       grant,
-      takesRefusals: speaksV1(message) && message.refusals === true,
+      session: isV1 ? randomUUID() : undefined,
+      wire: isV1 ? "v1" : "json",
+      takesRefusals: isV1 && message.refusals === true,
+      pool: undefined,
       gate: message.gate,
     };
     return new Tunnel(info, this.#options.resumeTimeoutMs, this.#tunnels);
@@ -229,9 +235,12 @@ export class Registrar {
 
   /** Gives the client its name and its session, in this turn if the directory answers at once. */
   async #begin(link: Link, inbox: Inbox, tunnel: Tunnel, message: RegisterMessage): Promise<void> {
-    let displaced: Claimant | undefined;
+    let displaced: readonly Claimant[] = [];
     try {
-      const answer = this.#tunnels.claim(tunnel, !isReturning(message) && message.claim !== "if_free");
+      const answer = this.#tunnels.claim(tunnel, {
+        mayEvict: !isReturning(message) && message.claim !== "if_free",
+        maxOwned: this.#maxOwned(tunnel.info),
+      });
       const result = isLater(answer) ? await answer : answer;
       if ("refused" in result) throw notGiven(result.refused, message, tunnel.name);
       displaced = result.displaced;
@@ -242,6 +251,10 @@ export class Registrar {
       throw error;
     }
     this.#tunnels.add(tunnel, displaced);
+  }
+
+  #maxOwned({ grant }: TunnelInfo): number {
+    return grant?.maxTunnels ?? this.#options.maxTunnelsPerToken;
   }
 
   /** Repeats the checks from before the claim: the directory may have taken its time to answer. */
@@ -260,15 +273,16 @@ export class Registrar {
   /** Gives the tunnel its session, and its client the acknowledgement. */
   #serve(link: Link, message: RegisterMessage, tunnel: Tunnel): void {
     const { liveness, maxResponseBodyBytes, maxStreamsPerTunnel, maxQueuedBytesPerTunnel } = this.#options;
-    if (speaksV1(message)) {
+    const { session: id } = tunnel.info;
+    if (id !== undefined) {
       const session = new V1RelaySession(tunnel, {
         liveness,
         sendWindow: message.window ?? defaultWindow,
         maxStreams: maxStreamsPerTunnel,
         maxQueuedBytes: maxQueuedBytesPerTunnel,
       });
-      const credentials = this.#tunnels.sessions.add(tunnel, session);
-      tunnel.serve(session, credentials.id);
+      const credentials = this.#tunnels.sessions.add(id, tunnel, session);
+      tunnel.serve(session);
       this.#acknowledge(link, { ...this.#v1Terms(tunnel, message), session: credentials });
       session.attach(link, 0);
     } else {

@@ -1,88 +1,7 @@
+import type { Claimant, ClaimResult, ClaimTerms, Directory, Route } from "mcp-tunnel-cluster/relay";
 import { closeCodes, evictedReason, firstProblem, objectOf, text, wholeNumber } from "mcp-tunnel-protocol";
 import { stackOf } from "mcp-tunnel-shared";
 import type { Logger } from "../telemetry/log.js";
-import type { Route } from "./route.js";
-
-/** The client of a tunnel. */
-export interface ClientIdentity {
-  /** Drawn once for each client process; `undefined` for an original. */
-  readonly instance: string | undefined;
-  /** Stands for the token: all tunnels of one token have the same owner. */
-  readonly owner: string;
-  /** The client's address. */
-  readonly address: string;
-}
-
-/** What a client is told when it gets no tunnel, or when its tunnel was taken away. */
-export interface Verdict {
-  /**
-   * The close code of the client's WebSocket, by which the client decides what to do (PROTOCOL.md section 9).
-   * A directory may give one of three codes. 4001 (refused) and 4002 (evicted: another client has the name)
-   * end the client. After 1013 (try again later) the client tries again, with growing pauses. A client that
-   * was never connected does so only with `waitForRelay`, which the command sets. It treats any other code
-   * like 1013.
-   */
-  readonly code: number;
-  /** For the user of the client. It is cut to the 123 bytes for which a close frame has room. */
-  readonly reason: string;
-}
-
-/** A tunnel as directories know it: a route that has a name and can lose it. */
-export interface Claimant extends Route {
-  readonly name: string;
-  readonly info: ClientIdentity;
-  /** Whether this is a tunnel of `client`. */
-  isOfClient(client: ClientIdentity): boolean;
-  /**
-   * Another tunnel, of the client `by`, has the name now. If `by` is this tunnel's client as well, the tunnel
-   * gives way to its successor. Otherwise it is closed with 4002. The relay calls this for the tunnel that a
-   * claim has displaced, which may be a tunnel of another relay. The directory calls it for a tunnel of this
-   * relay that has lost its name to another relay.
-   */
-  displace(by: ClientIdentity): void;
-}
-
-/**
- * The directory grants a claim, by which the tunnel `displaced` has lost the name, or refuses it. The client
- * of a refused claim is sent away with the verdict.
- */
-export type ClaimResult = { readonly displaced: Claimant | undefined } | { readonly refused: Verdict };
-
-/**
- * Knows who serves which name. A directory answers at once or later. An answer at once costs a request no
- * turn of the event loop. An error that the directory throws, or rejects with, ends only the request or the
- * registration that asked.
- */
-export interface Directory {
-  /**
-   * The route that serves `name`; `undefined` if there is none. The relay asks for each request. For a
-   * request that waits it asks again when the directory says that something has changed. The relay waits for
-   * an answer as long as for a client that is away.
-   */
-  find(name: string): Route | undefined | Promise<Route | undefined>;
-  /**
-   * Gives `claimant` its name. The newest claim wins. A claim that may not evict, because its client had a
-   * tunnel before or wants only a free name, is refused with 4002 if another client has the name. The
-   * claimant is away until {@link changed} is called for it. The relay waits `registrationTimeoutMs` for an
-   * answer, and releases a name that it is given later.
-   */
-  claim(claimant: Claimant, mayEvict: boolean): ClaimResult | Promise<ClaimResult>;
-  /**
-   * Frees the name if `claimant` still has it. An evicted tunnel is cleaned up after its successor has taken
-   * the name, and the successor must not lose the name by that.
-   */
-  release(claimant: Claimant): void | Promise<void>;
-  /**
-   * `claimant` takes requests from now on, or is away. This means nothing if `claimant` has lost its name.
-   */
-  changed(claimant: Claimant): void;
-  /**
-   * Calls `listener` with a name when `find` gives another route than before, or a route in another state. A
-   * needless call costs only a look. Returns a function that ends the calls. The relay watches from its start
-   * until it drains.
-   */
-  watch(listener: (name: string) => void): () => void;
-}
 
 /** The directory of a relay that is alone, or of several in one process. It answers at once. */
 export class MemoryDirectory implements Directory {
@@ -93,7 +12,7 @@ export class MemoryDirectory implements Directory {
     return this.#claimants.get(name);
   }
 
-  claim(claimant: Claimant, mayEvict: boolean): ClaimResult {
+  claim(claimant: Claimant, { mayEvict }: ClaimTerms): ClaimResult {
     const { name, info } = claimant;
     const displaced = this.#claimants.get(name);
     // Two clients that both return would evict each other in turns for ever, so only a fresh start evicts.
@@ -101,7 +20,7 @@ export class MemoryDirectory implements Directory {
       return { refused: { code: closeCodes.evicted, reason: evictedReason } };
     }
     this.#claimants.set(name, claimant);
-    return { displaced };
+    return { displaced: displaced === undefined ? [] : [displaced] };
   }
 
   release(claimant: Claimant): void {

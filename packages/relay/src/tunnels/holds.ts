@@ -1,5 +1,6 @@
+import type { Directory } from "mcp-tunnel-cluster/relay";
 import type { Logger } from "../telemetry/log.js";
-import { type Directory, unattended } from "./directory.js";
+import { unattended } from "./directory.js";
 
 /** What a waiting request costs besides its body: its head, parsed, and its connection. */
 const requestBytes = 8_192;

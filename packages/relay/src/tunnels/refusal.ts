@@ -1,7 +1,7 @@
+import type { Route } from "mcp-tunnel-cluster/relay";
 import type { Refusal, RefusalCode } from "mcp-tunnel-protocol";
 import { withoutQuery } from "mcp-tunnel-shared";
 import { type Limits, refusalLimit } from "../limits.js";
-import type { Route } from "./route.js";
 
 /** A request that the relay has refused, or an answer that it has cut. */
 export interface RefusedRequest {

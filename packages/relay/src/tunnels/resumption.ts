@@ -1,6 +1,6 @@
-import { hash, randomBytes, randomUUID, timingSafeEqual } from "node:crypto";
+import { hash, randomBytes, timingSafeEqual } from "node:crypto";
+import type { Verdict } from "mcp-tunnel-cluster/relay";
 import type { ResumableSession } from "mcp-tunnel-protocol";
-import type { Verdict } from "./directory.js";
 import type { Tunnel } from "./tunnel.js";
 
 /** How many sessions that were taken away the relay remembers. Beyond that it forgets the oldest first. */
@@ -24,9 +24,8 @@ export class ResumableSessions {
   /** By the ids of the sessions, in order of time. */
   readonly #verdicts = new Map<string, Verdict & { until: number }>();
 
-  /** Draws the credentials of a new session. The secret is kept as a digest. */
-  add(tunnel: Tunnel, session: ResumableSession): { id: string; secret: string } {
-    const id = randomUUID();
+  /** Draws the secret of a new session that has the id `id`. The secret is kept as a digest. */
+  add(id: string, tunnel: Tunnel, session: ResumableSession): { id: string; secret: string } {
     const secret = randomBytes(32).toString("base64url");
     this.#sessions.set(id, { tunnel, session, secretDigest: digestOf(secret) });
     return { id, secret };

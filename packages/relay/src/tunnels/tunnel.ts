@@ -1,4 +1,6 @@
+import type { Claimant, ClaimantInfo, ClientIdentity, Verdict } from "mcp-tunnel-cluster/relay";
 import {
+  carriedBy,
   type Carries,
   closeCodes,
   evictedReason,
@@ -16,7 +18,6 @@ import {
   type Wire,
 } from "mcp-tunnel-protocol";
 import type { TokenGrant } from "../auth/authenticator.js";
-import type { Claimant, ClientIdentity, Verdict } from "./directory.js";
 
 /** Why a client is sent away while the relay shuts down. */
 export const goingAway = "the relay is shutting down";
@@ -27,10 +28,8 @@ export const goingAway = "the relay is shutting down";
  */
 const leftTimeoutMs = 10_000;
 
-const nothing: Carries = { upgrades: false, interim: false, trailers: false };
-
 /** A name, and the client that holds it. */
-export interface TunnelInfo extends ClientIdentity {
+export interface TunnelInfo extends ClaimantInfo {
   name: string;
   /** Where visitors reach it. */
   url: string;
@@ -38,8 +37,6 @@ export interface TunnelInfo extends ClientIdentity {
   client: { name: string; version: string } | undefined;
   /** The grant by which the tunnel was registered, if it can be revoked. */
   grant: TokenGrant | undefined;
-  /** The client wants to know what is refused in the tunnel's name, and speaks the wire that can say it. */
-  takesRefusals: boolean;
   /** The gate before the client's service, as the client declares it. It holds for the whole session. */
   gate: RegisteredGate | undefined;
 }
@@ -81,7 +78,6 @@ export class Tunnel implements SessionHandler, Claimant {
   readonly connectedAt = Date.now();
   #state: TunnelState = { name: "claiming" };
   #session: OpeningSession | undefined;
-  #resumeId: string | undefined;
   #dismissal: Verdict | undefined;
   /** The exchanges that are over, and the bytes of their bodies. */
   readonly traffic = { requests: 0, requestBytes: 0, responseBytes: 0 };
@@ -127,7 +123,7 @@ export class Tunnel implements SessionHandler, Claimant {
 
   /** What the tunnel's wire can carry: nothing while there is no session. */
   get carries(): Carries {
-    return this.#session?.carries ?? nothing;
+    return this.#session?.carries ?? carriedBy.json;
   }
 
   get session(): OpeningSession | undefined {
@@ -146,13 +142,9 @@ export class Tunnel implements SessionHandler, Claimant {
     return this.info.takesRefusals;
   }
 
-  /**
-   * Gives the tunnel its session, whose handler the tunnel is. `resumeId`: the id of a session that can
-   * outlive its link.
-   */
-  serve(session: OpeningSession, resumeId?: string): void {
+  /** Gives the tunnel its session, whose handler the tunnel is. */
+  serve(session: OpeningSession): void {
     this.#session = session;
-    this.#resumeId = resumeId;
     this.#transition({ name: "online" });
     this.#unwatch = this.info.grant?.watch(() => {
       const reason = this.info.grant?.refusal(this.name);
@@ -160,11 +152,6 @@ export class Tunnel implements SessionHandler, Claimant {
       this.#observer.onRevoked(this, reason);
       this.close(closeCodes.authenticationFailed, reason);
     });
-  }
-
-  /** The id by which a returning client names the session. */
-  get resumeId(): string | undefined {
-    return this.#resumeId;
   }
 
   /** @throws TunnelError `overloaded`, `head_too_large`, `draining` or `session_closed`. */

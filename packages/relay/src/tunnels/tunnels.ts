@@ -1,14 +1,7 @@
+import type { Claimant, ClaimResult, ClaimTerms, ClientIdentity, Directory } from "mcp-tunnel-cluster/relay";
 import { closeCodes, evictedReason, type TunnelError } from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
-import {
-  checkClaim,
-  type Claimant,
-  type ClaimResult,
-  type ClientIdentity,
-  type Directory,
-  isLater,
-  unattended,
-} from "./directory.js";
+import { checkClaim, isLater, unattended } from "./directory.js";
 import { gateText } from "./gate.js";
 import { tellRefusal } from "./refusal.js";
 import { reportFault } from "../telemetry/report.js";
@@ -114,8 +107,8 @@ export class Tunnels implements TunnelObserver {
    * Claims its name for a tunnel that has no session yet. {@link add} or {@link withdraw} has to follow. The
    * answer comes later only if the directory's does. After `registrationTimeoutMs` it is a refusal.
    */
-  claim(tunnel: Tunnel, mayEvict: boolean): ClaimResult | Promise<ClaimResult> {
-    const answer = this.#directory.claim(tunnel, mayEvict);
+  claim(tunnel: Tunnel, terms: ClaimTerms): ClaimResult | Promise<ClaimResult> {
+    const answer = this.#directory.claim(tunnel, terms);
     if (!isLater(answer)) return checkClaim(answer);
     return this.#awaitClaim(tunnel, Promise.resolve(answer).then(checkClaim));
   }
@@ -153,7 +146,7 @@ export class Tunnels implements TunnelObserver {
   /**
    * Releases the name of a registration that becomes no tunnel. `displaced` has lost the name all the same.
    */
-  withdraw(tunnel: Tunnel, displaced: Claimant | undefined): void {
+  withdraw(tunnel: Tunnel, displaced: readonly Claimant[]): void {
     this.#claiming.delete(tunnel);
     this.#release(tunnel);
     this.#displace(displaced, tunnel);
@@ -163,7 +156,7 @@ export class Tunnels implements TunnelObserver {
    * The tunnel has its name and its session. `displaced`, which had the name until now, learns why it lost
    * it.
    */
-  add(tunnel: Tunnel, displaced: Claimant | undefined): void {
+  add(tunnel: Tunnel, displaced: readonly Claimant[]): void {
     const { logger } = this.#options;
     const { name, url, address, client, gate } = tunnel.info;
     this.#claiming.delete(tunnel);
@@ -221,12 +214,14 @@ export class Tunnels implements TunnelObserver {
 
   /** Keeps the reason, so that a client whose connection is lost hears it when it returns. */
   #dismiss(tunnel: Tunnel, reason: string): void {
-    if (tunnel.resumeId === undefined) return;
-    this.sessions.delete(tunnel.resumeId, { code: closeCodes.authenticationFailed, reason });
+    if (tunnel.info.session === undefined) return;
+    this.sessions.delete(tunnel.info.session, { code: closeCodes.authenticationFailed, reason });
   }
 
-  #displace(displaced: Claimant | undefined, by: Tunnel): void {
-    unattended(this.#options.logger, by.name, () => displaced?.displace(by.info));
+  #displace(displaced: readonly Claimant[], by: Tunnel): void {
+    for (const claimant of displaced) {
+      unattended(this.#options.logger, by.name, () => claimant.displace(by.info));
+    }
   }
 
   #changed(tunnel: Tunnel): void {
@@ -269,7 +264,7 @@ export class Tunnels implements TunnelObserver {
   /** A client whose connection is lost hears of it when it returns. */
   #evict(tunnel: Tunnel): void {
     const verdict = { code: closeCodes.evicted, reason: evictedReason };
-    if (tunnel.resumeId !== undefined) this.sessions.delete(tunnel.resumeId, verdict);
+    if (tunnel.info.session !== undefined) this.sessions.delete(tunnel.info.session, verdict);
     tunnel.evict();
   }
 
@@ -304,7 +299,7 @@ export class Tunnels implements TunnelObserver {
     const holder = this.#holders.get(tunnel.name);
     const evicted = holder !== undefined && holder !== tunnel && !holder.isOfClient(tunnel.info);
     const verdict = evicted ? { code: closeCodes.evicted, reason: evictedReason } : undefined;
-    if (tunnel.resumeId !== undefined) this.sessions.delete(tunnel.resumeId, verdict);
+    if (tunnel.info.session !== undefined) this.sessions.delete(tunnel.info.session, verdict);
     if (this.#all.delete(tunnel)) this.#countOwned(tunnel.info.owner, -1);
     if (this.#succeeded.get(tunnel.name) === tunnel) this.#succeeded.delete(tunnel.name);
     this.tell("closed");

@@ -1,5 +1,5 @@
+import type { Route } from "mcp-tunnel-cluster/relay";
 import type { Traffic } from "../../telemetry/observer.js";
-import type { Route } from "../../tunnels/route.js";
 
 /** What {@link ActiveExchanges} needs of an exchange. */
 export interface OpenExchange extends Readonly<Traffic> {

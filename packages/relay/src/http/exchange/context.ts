@@ -1,3 +1,4 @@
+import type { Directory } from "mcp-tunnel-cluster/relay";
 import type { ProxyTrust } from "../../forwarded/forwarded.js";
 import type { Limits } from "../../limits.js";
 import type { Logger } from "../../telemetry/log.js";
@@ -8,7 +9,6 @@ import type { Holds } from "../../tunnels/holds.js";
 import type { AddressKeys, Occupancy } from "../../admission/addresses.js";
 import type { LimitReporter } from "../../telemetry/limit-reporter.js";
 import type { Observers } from "../../telemetry/observers.js";
-import type { Directory } from "../../tunnels/directory.js";
 import type { ActiveExchanges } from "./active-exchanges.js";
 import type { WaitingHeads } from "./waiting-heads.js";
 

@@ -1,3 +1,4 @@
+import type { Route, RouteHandler } from "mcp-tunnel-cluster/relay";
 import {
   fieldPairs,
   headerValue,
@@ -10,7 +11,6 @@ import {
 } from "mcp-tunnel-protocol";
 import type { LimitName, Limits } from "../../limits.js";
 import type { ExchangeCode, ExchangeOutcome } from "../../telemetry/observer.js";
-import type { Route, RouteHandler } from "../../tunnels/route.js";
 import { spareCookies } from "./clear-site-data.js";
 import type { ExchangeContext } from "./context.js";
 import { errorOfOpen, errorOfReset, relayError } from "../answer/errors.js";

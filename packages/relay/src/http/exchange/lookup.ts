@@ -1,8 +1,8 @@
+import type { Directory, Route } from "mcp-tunnel-cluster/relay";
 import type { RelayErrorCode } from "mcp-tunnel-protocol";
 import type { LimitName, Limits } from "../../limits.js";
-import { type Directory, isLater } from "../../tunnels/directory.js";
+import { isLater } from "../../tunnels/directory.js";
 import type { Holds } from "../../tunnels/holds.js";
-import type { Route } from "../../tunnels/route.js";
 import type { DeclaredBody } from "../declared-body.js";
 
 /** How often a request looks for another route because the one that it found has refused it. */

@@ -1,3 +1,4 @@
+import type { Route } from "mcp-tunnel-cluster/relay";
 import type { RefusalCode } from "mcp-tunnel-protocol";
 import { withoutQuery } from "mcp-tunnel-shared";
 import type { LimitName, Limits } from "../../limits.js";
@@ -5,7 +6,6 @@ import type { ExchangeCode, ExchangeOutcome, Traffic } from "../../telemetry/obs
 import { reportFault } from "../../telemetry/report.js";
 import { noteAt, unattended } from "../../tunnels/directory.js";
 import { tellRefusal } from "../../tunnels/refusal.js";
-import type { Route } from "../../tunnels/route.js";
 import type { VisitorRequest } from "../message.js";
 import type { ExchangeContext } from "./context.js";
 import type { RouteLookup } from "./lookup.js";

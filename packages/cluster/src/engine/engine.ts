@@ -1,0 +1,152 @@
+import type { ClaimantInfo, ClientIdentity, Verdict } from "../directory.js";
+
+/** A relay, as the others know it. */
+export interface NodeInfo {
+  /** Drawn at each start. */
+  readonly id: string;
+  /** Where other relays reach it: `host:port`, `[v6]:port`, or the path of a unix socket (`unix:/run/x`). */
+  readonly address: string;
+  readonly version: string;
+  /** It takes no clients and visitors any more. */
+  readonly draining: boolean;
+}
+
+/** A tunnel that has its name, or shares it with the other members of its pool. */
+export interface Entry {
+  readonly name: string;
+  /** The relay that has the tunnel. */
+  readonly node: string;
+  /**
+   * The fence: each claim of a name gets a greater one than all before, also after the engine was lost. A
+   * whole number of microseconds, `max(last + 1, clock)`, below 2^53.
+   */
+  readonly gen: number;
+  readonly info: ClaimantInfo;
+  /** Its relay has asked the client to move (GOAWAY), so a claim of the same client cuts nothing. */
+  readonly moving: boolean;
+}
+
+/** An entry, and whether its relay is there. A tunnel whose relay is gone is away: its client is expected. */
+export interface Found {
+  readonly entry: Entry;
+  readonly isNodeAlive: boolean;
+}
+
+export interface ClaimRequest {
+  readonly name: string;
+  readonly node: string;
+  readonly info: Entry["info"];
+  /** See ClaimTerms. */
+  readonly mayEvict: boolean;
+  readonly maxOwned: number;
+}
+
+/**
+ * `gen`: the claim is granted, and the tunnels `displaced` have lost the name by it. `taken`: another client
+ * has the name, and the claim may not evict. `limit`: the token has all the tunnels that it may have.
+ */
+export type ClaimAnswer =
+  | { readonly gen: number; readonly displaced: readonly Entry[] }
+  | { readonly refused: "taken" | "limit" };
+
+/** A tunnel of the node that asks, as the node knows it. */
+export interface Held {
+  readonly name: string;
+  readonly gen: number;
+  readonly info: Entry["info"];
+  readonly moving: boolean;
+}
+
+/** A tunnel that has lost its name while its relay did not hear of it. */
+export interface Lost {
+  readonly name: string;
+  readonly gen: number;
+  /** The client that has the name now. */
+  readonly by: ClientIdentity;
+}
+
+/**
+ * Something that others want to hear soon. It is a hint: an event may be lost, and the reconcile of every
+ * node brings the truth.
+ *
+ *   name    who serves the name has changed, or its state. With `by`, the claim `gen` of that client has
+ *           displaced all older ones that are not of its pool.
+ *   nodes   a relay has come, drains or has gone
+ */
+export type EngineEvent =
+  | {
+      readonly kind: "name";
+      readonly name: string;
+      readonly gen: number;
+      readonly by?: ClientIdentity | undefined;
+      readonly pool?: string | undefined;
+    }
+  | { readonly kind: "nodes" };
+
+/** Times that all nodes of a cluster have to agree on, in milliseconds. */
+export interface EngineTimes {
+  /** How long a node counts as alive after it has renewed its lease. Default 6,000. */
+  readonly leaseMs: number;
+  /** How long the names of a dead node are kept for their clients: the relay's `resumeTimeoutMs`. */
+  readonly keepNamesMs: number;
+  /** How long verdicts are kept. Default 86,400,000: the client's laptop may be asleep for hours. */
+  readonly verdictMs: number;
+}
+
+/**
+ * Where the relays of a cluster keep who serves which name. It is asked for names alone, and no byte of a
+ * visitor goes through it. Every method that returns a promise rejects with TunnelError `unavailable` if the
+ * engine does not answer, within two seconds at most.
+ */
+export interface Engine {
+  /**
+   * Connects, and takes a lease for `node`.
+   * @throws TunnelError `unavailable`.
+   */
+  join(node: NodeInfo): Promise<void>;
+  /** Renews the lease, with what is known of the node now. */
+  renew(node: NodeInfo): Promise<void>;
+  /** Gives the lease up. The names of the node stay for their clients, as after its death. */
+  leave(node: string): Promise<void>;
+  /** The nodes that are alive. */
+  nodes(): Promise<NodeInfo[]>;
+  /** The tunnels that have the name: one, or the members of a pool; none if nobody has it. */
+  find(name: string): Promise<Found[]>;
+  /**
+   * Gives the name to a tunnel, in one step with the limit of its token and the verdicts for those who lose
+   * it: a displaced tunnel of another client with a session gets 4002. A tunnel of the same client (owner and
+   * instance) makes way to the claim, whatever its terms. A claim with a pool joins tunnels of the same owner
+   * and pool, and displaces none but its own client's.
+   *
+   * The limit counts the names of the owner over all nodes, and each member of a pool. What the claim
+   * displaces does not count, nor does a tunnel that is `moving`.
+   */
+  claim(request: ClaimRequest): Promise<ClaimAnswer>;
+  /** Takes away the entry with this `gen`. False if there is none: another claim has displaced it. */
+  release(name: string, gen: number): Promise<boolean>;
+  /** Tells the others that the entry with this `gen` is away or back, or moves. */
+  changed(name: string, gen: number, moving: boolean): Promise<void>;
+  /**
+   * Compares what a node holds with what the engine knows. An entry that the engine has lost is put back,
+   * unless others have claimed the name since; entries of this node that it does not hold are taken away.
+   * Names of nodes that are dead for long are swept. Returns what the node has lost.
+   */
+  reconcile(node: string, held: readonly Held[]): Promise<Lost[]>;
+  /** Why the client of a session may not come back; `undefined` if it may. */
+  verdict(session: string): Promise<Verdict | undefined>;
+  remember(session: string, verdict: Verdict): Promise<void>;
+  /** Which member of a pool has the MCP session with this digest, and remembers it. */
+  stick(name: string, digest: string, gen: number): Promise<void>;
+  stuck(name: string, digest: string): Promise<number | undefined>;
+  /**
+   * A text that all nodes share, such as the certificate that one of them has obtained. `expected`: the
+   * revision that the writer has read, 0 for none; false if another has written since.
+   */
+  read(key: string): Promise<{ readonly text: string; readonly revision: number } | undefined>;
+  write(key: string, text: string, expected: number): Promise<boolean>;
+  /** Takes the lock `key` for `ms` unless another node has it; the holder may take it again. */
+  lock(key: string, node: string, ms: number): Promise<boolean>;
+  /** Calls `listener` for events of all nodes, this one too. Returns a function that ends the calls. */
+  watch(listener: (event: EngineEvent) => void): () => void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,82 @@
+import type { Link } from "mcp-tunnel-protocol";
+import type { Directory, Verdict } from "./directory.js";
+
+/** A client that wants to go on with a session of another relay. */
+export interface ReturningClient {
+  readonly session: string;
+  readonly secret: string;
+  /** The client's first message, as it came. */
+  readonly message: string;
+  /** The client's link. It has said nothing else yet, and waits for an answer. */
+  readonly link: Link;
+  readonly address: string;
+  /** The client came to the relay's own domain. */
+  readonly isAtDomain: boolean;
+}
+
+/**
+ * What becomes of a returning client. `taken`: the relay that has the session has taken it, and the link
+ * belongs to the cluster now. `gone`: no relay has the session any more, so the client may register anew.
+ * `refused`: the client is sent away with the verdict.
+ */
+export type ReturnAnswer = "taken" | "gone" | { readonly refused: Verdict };
+
+/** A client whose messages come through another relay. */
+export interface SplicedClient {
+  readonly address: string;
+  readonly isAtDomain: boolean;
+}
+
+/** What one relay answers to a question for all of them. */
+export interface Answers<T> {
+  /** By the ids of the relays. This relay is among them. */
+  readonly answers: ReadonlyMap<string, T>;
+  /** The relays that did not answer in time. */
+  readonly silent: readonly string[];
+}
+
+/** A relay's place in a cluster, as the relay uses it. */
+export interface Member {
+  /** The id of the relay, drawn at each start. Its sessions have ids that begin with it and a dot. */
+  readonly node: string;
+  readonly directory: Directory;
+  /**
+   * Whether the other relays can count on this one: it has a lease of the engine. Balancers should send no
+   * visitors to a relay that is not ready. It still serves those that come.
+   */
+  readonly isReady: boolean;
+  /**
+   * Listens for other relays, and takes its place among them. Called once, before the relay listens for
+   * visitors.
+   * @throws TunnelError `unavailable` when the port for relays, or the engine, is not to be had.
+   */
+  join(host: MemberHost): Promise<void>;
+  /** Which relay has the session that a client wants to go on with, and what it says. Never rejects. */
+  returning(client: ReturningClient): Promise<ReturnAnswer>;
+  /** Keeps the verdict for a client that is away, for a day, also if this relay is gone by then. */
+  remember(session: string, verdict: Verdict): void;
+  /** Asks all relays, this one too. `question`: for {@link MemberHost.answer} of each. Never rejects. */
+  ask<T>(question: Question): Promise<Answers<T>>;
+  /** No visitors and clients come to this relay any more. Cuts the clients whose sessions are elsewhere. */
+  drain(): Promise<void>;
+  /** Gives the place up. Requests from other relays are cut. The end of a relay does not depend on others. */
+  leave(): Promise<void>;
+}
+
+/** A question that the operator of one relay asks all of them. */
+export type Question =
+  | { readonly about: "tunnels" }
+  | { readonly about: "disconnect"; readonly name: string }
+  | { readonly about: "revoked"; readonly token: string }
+  | { readonly about: "traffic" };
+
+/** The relay, as its place in a cluster uses it. */
+export interface MemberHost {
+  readonly version: string;
+  /** Whether a client with this secret may go on with a session of this relay. */
+  session(id: string, secret: string): "known" | "unknown" | Verdict;
+  /** Lets a client register or resume whose messages come through another relay. */
+  onSpliced(link: Link, client: SplicedClient): void;
+  /** Answers a question of another relay, or of this one. The answer is plain JSON. */
+  answer(question: Question): unknown;
+}

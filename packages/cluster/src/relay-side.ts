@@ -1,0 +1,21 @@
+// The entry /relay: what a relay and its place in a cluster know of one another. Types alone, so that a relay
+// without a cluster loads nothing of this package.
+export type {
+  Claimant,
+  ClaimantInfo,
+  ClaimResult,
+  ClaimTerms,
+  ClientIdentity,
+  Directory,
+  Verdict,
+} from "./directory.js";
+export type {
+  Answers,
+  Member,
+  MemberHost,
+  Question,
+  ReturnAnswer,
+  ReturningClient,
+  SplicedClient,
+} from "./member.js";
+export type { Route, RouteHandler } from "./route.js";
