@@ -1,4 +1,4 @@
-import type { Locator } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import type { ExchangeDetail, ReplayRequest } from "mcp-tunnel-inspector/model";
 import {
@@ -12,7 +12,7 @@ import { callOf, calls, sessions } from "../../packages/inspector/test/support/m
 import { browserForAll } from "../support/browser.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { missingProgram } from "../support/requires.js";
-import { expectAccessible, type OpenedPage, openPage } from "./page-world.js";
+import { expectAccessible, type OpenedPage, openPage, pressAtOnce } from "./page-world.js";
 
 const warning = "book may change something: it has neither readOnlyHint nor idempotentHint.";
 
@@ -193,10 +193,14 @@ describe.skipIf(missingProgram("chromium"))("actions of the inspector's page", (
     });
   });
 
+  const questionOn = (page: Page): Locator =>
+    page.getByRole("dialog", { name: "Discard what you have changed?" });
+  const formOn = (page: Page): Locator => page.getByRole("dialog", { name: "Send again: book" });
+
   it("keeps what was typed, and asks before it drops that", async () => {
     const { page, dialog } = await openReplay();
-    const question = page.getByRole("dialog", { name: "Discard what you have changed?" });
-    const form = page.getByRole("dialog", { name: "Send again: book" });
+    const question = questionOn(page);
+    const form = formOn(page);
     await choose(dialog, "Edit arguments");
     const guest = form.getByRole("textbox", { name: /^guest/ });
     await guest.fill("Grace");
@@ -204,7 +208,8 @@ describe.skipIf(missingProgram("chromium"))("actions of the inspector's page", (
     await choose(form, "Edit arguments");
     expect(await guest.inputValue()).toBe("Grace");
 
-    // Chromium closes a dialog by itself for each second Escape in a row.
+    // Left to Chromium, a dialog closes by itself for one of several Escapes in a row.
+    await form.evaluate((dialog) => dialog.addEventListener("close", () => dialog.classList.add("closed")));
     for (let times = 0; times < 3; times += 1) {
       await page.keyboard.press("Escape");
       await question.waitFor();
@@ -212,12 +217,37 @@ describe.skipIf(missingProgram("chromium"))("actions of the inspector's page", (
       await question.waitFor({ state: "detached" });
       await guest.waitFor();
     }
+    expect(await form.getAttribute("class")).toBeNull();
     await form.getByRole("button", { name: "Cancel" }).click();
     await question.getByRole("button", { name: "Go on editing" }).click();
     expect(await guest.inputValue()).toBe("Grace");
     await form.getByRole("button", { name: "Close" }).click();
     await question.getByRole("button", { name: "Discard" }).click();
     await page.getByRole("dialog").waitFor({ state: "detached" });
+  });
+
+  it("hears each Escape in the dialog that is in front, also if no frame comes between them", async () => {
+    const { page, dialog } = await openReplay();
+    await choose(dialog, "Edit raw");
+    const message = formOn(page).getByRole("textbox", { name: "Message" });
+    await message.fill("{}");
+    await pressAtOnce(page, ...Array.from({ length: 8 }, () => "Escape"));
+    expect(await questionOn(page).count()).toBe(0);
+    expect(await message.evaluate((field) => field === document.activeElement)).toBe(true);
+    await pressAtOnce(page, "Escape");
+    await questionOn(page).getByRole("button", { name: "Discard" }).click();
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+  });
+
+  it("asks, too, when the browser closes the dialog by itself, as for a gesture to go back", async () => {
+    const { page, dialog } = await openReplay();
+    await choose(dialog, "Edit raw");
+    const message = formOn(page).getByRole("textbox", { name: "Message" });
+    await message.fill("{}");
+    await formOn(page).evaluate((form) => (form as HTMLDialogElement).close());
+    await questionOn(page).getByRole("button", { name: "Go on editing" }).click();
+    await questionOn(page).waitFor({ state: "detached" });
+    expect(await message.inputValue()).toBe("{}");
   });
 
   it("edits method, path, headers and body, and sends only what was changed", async () => {
@@ -262,6 +292,8 @@ describe.skipIf(missingProgram("chromium"))("actions of the inspector's page", (
       // Past the last one, the focus is in the browser's own controls.
       expect(["DIALOG", "BODY"]).toContain(place);
     }
+    // A click on a text leaves the focus to nothing, and Escape is heard all the same.
+    await dialog.getByRole("heading").click();
     await page.keyboard.press("Escape");
     await dialog.waitFor({ state: "detached" });
     await expect.poll(() => page.evaluate(() => document.activeElement?.textContent)).toBe("Replay or edit…");

@@ -6,7 +6,7 @@ import { stateOf, summaryOf } from "../../packages/inspector/test/support/fixtur
 import { browserForAll } from "../support/browser.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { missingProgram } from "../support/requires.js";
-import { expectAccessible, type OpenedPage, openPage } from "./page-world.js";
+import { expectAccessible, type OpenedPage, openPage, pressAtOnce } from "./page-world.js";
 
 function many(count: number, changes: Partial<ExchangeSummary> = {}): ExchangeSummary[] {
   return Array.from({ length: count }, (_, i) => summaryOf(i + 1, changes));
@@ -233,6 +233,16 @@ describe.skipIf(missingProgram("chromium"))("the list of traffic", () => {
     await expect.poll(focused).toBe("BUTTON");
     await page.keyboard.press("/");
     expect(await focused()).toBe("BUTTON");
+  });
+
+  it("gives a key to the dialog that the one before it has opened, and not to the page behind", async () => {
+    const { page } = await open({ exchanges: many(3) }, "?id=2");
+    await page.getByRole("region", { name: "Exchange 2" }).waitFor();
+    await pressAtOnce(page, "?", "Escape");
+    expect(await page.getByRole("dialog").count()).toBe(0);
+    expect(new URL(page.url()).search).toBe("?id=2");
+    await pressAtOnce(page, "Escape");
+    await page.getByRole("region", { name: "Exchange 2" }).waitFor({ state: "detached" });
   });
 
   it("says what was missed under load", async () => {

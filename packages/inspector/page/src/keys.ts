@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { stored } from "./storage.ts";
 
 export type Keys = Readonly<Record<string, (event: KeyboardEvent) => void>>;
@@ -19,16 +19,22 @@ export function turnKeys(areOn: boolean): void {
  * and with a modifier other than Shift. A later caller does not replace an earlier one.
  */
 export function useKeys(keys: Keys): void {
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent): void => {
-      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (isTyping(event.target) || document.querySelector("dialog[open]") !== null) return;
-      if (event.key.length === 1 && !areKeysOn.peek()) return;
-      const act = Object.hasOwn(keys, event.key) ? keys[event.key] : undefined;
-      if (act === undefined) return;
-      event.preventDefault();
-      act(event);
-    };
+  useKeyDown((event) => {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (isTyping(event.target) || document.querySelector("dialog[open]") !== null) return;
+    if (event.key.length === 1 && !areKeysOn.peek()) return;
+    const act = Object.hasOwn(keys, event.key) ? keys[event.key] : undefined;
+    if (act === undefined) return;
+    event.preventDefault();
+    act(event);
+  });
+}
+
+/** Calls `onKey` for each key pressed in the window, as long as the component is in the document. */
+export function useKeyDown(onKey: (event: KeyboardEvent) => void): void {
+  // Any other effect waits for a frame, which is late on a busy machine. Until then a key would be lost, or
+  // would mean what it meant before.
+  useLayoutEffect(() => {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   });

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
+import { useKeyDown } from "../keys.ts";
 
 export interface DialogProps {
   readonly title: string;
@@ -12,23 +13,32 @@ export interface DialogProps {
 export function Dialog({ title, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
-  useEffect(() => {
+  // At once: any other effect waits for a frame, and until then keys would be those of the page behind.
+  useLayoutEffect(() => {
     const focused = document.activeElement;
     dialog.current?.showModal();
-    // Preact takes the dialog out of the document first. Then the browser gives the focus back to nobody.
     return () => {
-      if (focused instanceof HTMLElement) focused.focus();
+      // Nothing behind the dialog takes the focus until Preact has taken it out of the document. Then the
+      // browser gives the focus back to nobody.
+      queueMicrotask(() => {
+        if (focused instanceof HTMLElement) focused.focus();
+      });
     };
   }, []);
+  // Escape is not left to the browser: Chromium closes a dialog by itself for an Escape after others with
+  // nothing clicked in between. It says so a frame later, when another dialog may have been opened in it.
+  useKeyDown((event) => {
+    if (event.key !== "Escape" || event.isComposing || event.defaultPrevented) return;
+    const isInFront = dialog.current?.querySelector("dialog[open]") === null;
+    if (!isInFront) return;
+    event.preventDefault();
+    onClose();
+  });
   return (
     <dialog
       ref={dialog}
       aria-labelledby={titleId}
-      onCancel={(event) => {
-        event.preventDefault();
-        onClose();
-      }}
-      // Chromium closes it without asking for a second Escape with nothing typed or clicked in between.
+      // The gesture to go back closes it, too. It stays open until it is taken away.
       onClose={() => {
         dialog.current?.showModal();
         onClose();
