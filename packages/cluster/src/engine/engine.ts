@@ -1,5 +1,8 @@
 import type { ClaimantInfo, ClientIdentity, Verdict } from "../directory.js";
 
+/** How long a session of a pool stays with its member after its last request, in milliseconds. */
+export const stickyMs = 3_600_000;
+
 /** A relay, as the others know it. */
 export interface NodeInfo {
   /** Drawn at each start. */
@@ -61,7 +64,7 @@ export interface Held {
 export interface Lost {
   readonly name: string;
   readonly gen: number;
-  /** The client that has the name now. */
+  /** The client that has the name now, or the one that took it and has left since. */
   readonly by: ClientIdentity;
 }
 
@@ -70,8 +73,10 @@ export interface Lost {
  * node brings the truth.
  *
  *   name    who serves the name has changed, or its state. With `by`, the claim `gen` of that client has
- *           displaced all older ones that are not of its pool.
- *   nodes   a relay has come, drains or has gone
+ *           displaced all older ones that are not of its pool (same owner, same `pool`), and the older ones
+ *           of that client itself.
+ *   nodes   a relay has come, drains or has left; or events may have been lost, so that all that is known
+ *           from before has to be looked at again. A lease that ends is told by nobody.
  */
 export type EngineEvent =
   | {
@@ -116,10 +121,12 @@ export interface Engine {
    * Gives the name to a tunnel, in one step with the limit of its token and the verdicts for those who lose
    * it: a displaced tunnel of another client with a session gets 4002. A tunnel of the same client (owner and
    * instance) makes way to the claim, whatever its terms. A claim with a pool joins tunnels of the same owner
-   * and pool, and displaces none but its own client's.
+   * and pool, of which it displaces none but its own client's. Tunnels of others have the name until
+   * `keepNamesMs` after the lease of their node has ended.
    *
    * The limit counts the names of the owner over all nodes, and each member of a pool. What the claim
-   * displaces does not count, nor does a tunnel that is `moving`.
+   * displaces does not count, nor does a tunnel that is `moving`. A claim that is refused as `taken` is not
+   * counted.
    */
   claim(request: ClaimRequest): Promise<ClaimAnswer>;
   /** Takes away the entry with this `gen`. False if there is none: another claim has displaced it. */
@@ -128,15 +135,22 @@ export interface Engine {
   changed(name: string, gen: number, moving: boolean): Promise<void>;
   /**
    * Compares what a node holds with what the engine knows. An entry that the engine has lost is put back,
-   * unless others have claimed the name since; entries of this node that it does not hold are taken away.
-   * Names of nodes that are dead for long are swept. Returns what the node has lost.
+   * unless others have claimed the name since, and displaces older claims. Entries of this node that it does
+   * not hold are taken away if they are older than `leaseMs`: the answer to a younger claim may be on its
+   * way. Names of nodes whose lease ended `keepNamesMs` ago are swept. Returns what the node has lost, each time
+   * until the node does not hold it any more.
    */
   reconcile(node: string, held: readonly Held[]): Promise<Lost[]>;
   /** Why the client of a session may not come back; `undefined` if it may. */
   verdict(session: string): Promise<Verdict | undefined>;
   remember(session: string, verdict: Verdict): Promise<void>;
-  /** Which member of a pool has the MCP session with this digest, and remembers it. */
+  /** Keeps which member of a pool has the MCP session with this digest, for {@link stickyMs}. */
   stick(name: string, digest: string, gen: number): Promise<void>;
+  /**
+   * The `gen` of the member that has the session, which is kept for {@link stickyMs} from now on. A new
+   * tunnel of the member's client has its sessions, because the service behind it is the same. `undefined`
+   * if no member has it.
+   */
   stuck(name: string, digest: string): Promise<number | undefined>;
   /**
    * A text that all nodes share, such as the certificate that one of them has obtained. `expected`: the
