@@ -55,7 +55,8 @@ export interface TunnelStream {
 /** The client's side of a stream: it also answers. */
 export interface AcceptedStream extends TunnelStream {
   /**
-   * Sends an interim response head (1xx, not 101), any number of times before `sendHead`. A head or trailer
+   * Sends an interim response head (1xx, not 101), any number of times before `sendHead`. All but the first
+   * may be dropped, and all on a wire that has no such heads. A head or trailer
    * section that the wire cannot carry resets the stream with `bad_message`. The handler is told in a later
    * turn.
    */
@@ -83,6 +84,12 @@ export interface StreamHandler {
   onReset(reason: StreamReset): void;
   /** After `write` returned false: more may be written now. */
   onDrain?(): void;
+  /**
+   * Version 1 only. In the place of an `onDrain` that is still to come when this end's direction ends: all
+   * that was written has been given to the link, or is kept for the next one. A handler that passes data on
+   * from another stream returns the credit for it only now. May be called from within `end`.
+   */
+  onFlushed?(): void;
 }
 
 /** The wire that a session speaks. A JSON session knows its version once its peer has shown it. */

@@ -319,14 +319,49 @@ describe("the order of a stream's last words", () => {
     expect([client.streamCount, client.queuedBytes]).toEqual([0, 0]);
   });
 
-  it("has no drain after an end", () => {
+  it("tells after an end, in the place of the drain, when all that waited has left", () => {
     const { relay, peer } = relayEnd({ sendWindow: 10 });
     const heard = listener();
     const stream = relay.open(get, false, heard);
-    expect(stream.write(Buffer.alloc(10))).toBe(false);
+    expect(stream.write(Buffer.alloc(25))).toBe(false);
     stream.end();
     peer.send(credit(1, 10));
     expect(heard.seen).toEqual([]);
+    peer.send(credit(1, 10));
+    expect(heard.seen).toEqual(["flushed"]);
+    peer.send(credit(1, 10));
+    expect(heard.seen).toEqual(["flushed"]);
+  });
+
+  it("tells so at once if only more credit is missing, also when the end finishes the stream", async () => {
+    const heard = listener();
+    const { client, peer, streams } = clientEnd({ sendWindow: 10 }, () => heard);
+    peer.send(frame(REQUEST | END, 1, "GET\n/"));
+    const stream = streams.get(1)?.stream as AcceptedStream;
+    stream.sendHead({ status: 200, headers: [] });
+    expect(stream.write(Buffer.from("0123456789"))).toBe(false);
+    stream.end();
+    expect(heard.seen).toEqual(["end", "flushed"]);
+    expect(client.streamCount).toBe(0);
+    expect(inWords(await peer.frames()).at(-1)).toBe('END 1 ""');
+  });
+
+  it("tells nothing of the kind if nothing had to wait, or if what waited is dropped", () => {
+    const { relay, peer } = relayEnd({ sendWindow: 10 });
+    const [swift, drained, cut] = [listener(), listener(), listener()];
+    const first = relay.open(get, false, swift);
+    first.write(Buffer.alloc(5));
+    first.end();
+    const second = relay.open(get, false, drained);
+    second.write(Buffer.alloc(10));
+    peer.send(credit(2, 10));
+    second.end();
+    const third = relay.open(get, false, cut);
+    third.write(Buffer.alloc(20));
+    third.end();
+    third.reset("cancelled");
+    peer.send(credit(1, 10), credit(2, 10), credit(3, 10));
+    expect([swift.seen, drained.seen, cut.seen]).toEqual([[], ["drain"], []]);
   });
 
   it("has no effect once the stream is finished", async () => {

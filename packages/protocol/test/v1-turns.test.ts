@@ -102,6 +102,18 @@ describe("what nobody needs", () => {
     expect((await peer.frames()).at(-1)?.type).toBe(types.RESPONSE);
   });
 
+  it("but the first of a stream is always sent: a body may wait for it", async () => {
+    const { peer, streams } = clientWithRawRelay({ maxUnacknowledgedBytes: 1_000 });
+    peer.send(frame(types.REQUEST | END, 1, "GET\n/"), frame(types.REQUEST, 2, "POST\n/"));
+    streams.get(1)?.stream.sendHead({ status: 200, headers: [] });
+    streams.get(1)?.stream.write(Buffer.alloc(2_000));
+    await peer.frames();
+    streams.get(2)?.stream.sendInterim({ status: 100, headers: [] });
+    streams.get(2)?.stream.sendInterim({ status: 103, headers: [] });
+    const interim = (await peer.frames()).filter(({ type }) => type === types.INTERIM);
+    expect(interim.map(({ payload }) => payload.toString())).toEqual(["100"]);
+  });
+
   it("heads of requests that are open count among what is queued", async () => {
     const { client, peer, streams } = clientWithRawRelay({ maxQueuedBytes: mebibyte });
     const large = `GET\n/\nx\n${"x".repeat(200_000)}`;

@@ -55,6 +55,7 @@ export class V1Stream implements AcceptedStream, TurnTaker {
   // What this end sends.
   #local: Direction = "open";
   #headSent = false;
+  #interimSent = false;
   #credit: number;
   #queue: Buffer[] = [];
   #trailers = "";
@@ -124,8 +125,10 @@ export class V1Stream implements AcceptedStream, TurnTaker {
   sendInterim(head: ResponseHead): void {
     if (this.#done || this.#headSent || this.#local !== "open") return;
     // Interim heads are dropped when there is no room. Otherwise a service that sends them without end would
-    // end the session, because they cannot wait.
-    if (!this.#sender.hasRoom) return;
+    // end the session, because they cannot wait. The first one may be a 100 for which the body waits, and
+    // there are no more first ones than streams.
+    if (this.#interimSent && !this.#sender.hasRoom) return;
+    this.#interimSent = true;
     const fields = encodeFields(head.headers);
     if (head.status >= 200 || head.status === 101 || !canTravelAsHead(fields, head)) {
       this.#cannotTravel("interim response head");
@@ -164,7 +167,6 @@ export class V1Stream implements AcceptedStream, TurnTaker {
       return;
     }
     this.#local = "ending";
-    this.#wantsDrain = false;
     this.#trailers = text;
     if (this.#queue.length === 0) this.#sendEnd();
   }
@@ -202,7 +204,7 @@ export class V1Stream implements AcceptedStream, TurnTaker {
       if (sent < chunk.length) this.#queue[0] = chunk.subarray(sent);
       else this.#queue.shift();
     }
-    if (this.#credit === 0 && (this.#queue.length > 0 || this.#wantsDrain)) {
+    if (this.#credit === 0 && (this.#queue.length > 0 || (this.#wantsDrain && this.#local === "open"))) {
       this.#sayBlocked();
       return false;
     }
@@ -240,8 +242,11 @@ export class V1Stream implements AcceptedStream, TurnTaker {
     const trailers = this.#trailers;
     if (trailers !== "" || !this.#sender.markEnd(this.id))
       this.#sender.text(frameTypes.end, this.id, trailers);
+    const isFlushDue = this.#wantsDrain;
+    this.#wantsDrain = false;
     this.#localEnded();
     if (this.#resetAfterEnd !== undefined) this.reset("no_error", this.#resetAfterEnd);
+    if (isFlushDue) this.handler.onFlushed?.();
   }
 
   #cannotTravel(what: string): void {

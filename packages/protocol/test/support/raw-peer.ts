@@ -99,6 +99,10 @@ export function listener(also: Partial<StreamHandler> = {}): StreamHandler & { s
       seen.push("drain");
       also.onDrain?.();
     },
+    onFlushed: () => {
+      seen.push("flushed");
+      also.onFlushed?.();
+    },
   };
 }
 
