@@ -23,7 +23,7 @@ export interface Peer {
   readonly session: OpeningSession | undefined;
   /**
    * Asks the peer a question, and resolves with its answer; both are plain JSON of up to 16 MiB.
-   * @throws TunnelError `unavailable` without a link, `timeout`, or `upstream_error` if the peer failed.
+   * @throws TunnelError `unavailable` without a link, or if the peer failed; `timeout`.
    */
   ask(about: string, body: unknown, timeoutMs: number): Promise<unknown>;
   /**
@@ -44,6 +44,8 @@ export interface PeerHandler {
   onSplice(hello: SpliceHello): SpliceAnswer;
   /** The link of such a client, after {@link onSplice} has said `known`. */
   onSpliced(link: Link, hello: SpliceHello): void;
+  /** {@link Peer.session} of this relay is there now, or is not. */
+  onLink?(node: string): void;
 }
 
 /** The other relays of a cluster. */

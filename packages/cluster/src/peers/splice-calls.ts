@@ -1,0 +1,23 @@
+import { closeCodes } from "mcp-tunnel-protocol";
+import type { Caller } from "./acceptor.js";
+import type { PeerLogger } from "./log.js";
+import { parse, type SpliceReply, spliceRequest } from "./messages.js";
+import type { PeerHandler, SpliceAnswer } from "./peers.js";
+
+/** Takes the link of a client of another relay, if this relay has the session that the client goes on with. */
+export function acceptSplice(caller: Caller, handler: PeerHandler, logger: PeerLogger): void {
+  const hello = parse(caller.request, spliceRequest);
+  if (hello === undefined) {
+    logger.warn({ peer: caller.node }, "a relay has asked for a splice in no known form");
+    caller.link.close(closeCodes.protocolError, "no known form of a request");
+    return;
+  }
+  const answer = handler.onSplice(hello);
+  caller.answer(replyOf(answer));
+  if (answer === "known") handler.onSpliced(caller.link, hello);
+  else caller.link.close(closeCodes.normal, "");
+}
+
+function replyOf(answer: SpliceAnswer): SpliceReply {
+  return typeof answer === "string" ? { splice: answer } : { splice: "refused", verdict: answer.refused };
+}
