@@ -149,6 +149,7 @@ export const packages = {
         tunnels: "who serves a name, and what waits for it",
       },
       { registration: "clients who connect and ask for a tunnel" },
+      { cluster: "the relay as one of several, asked and asking" },
       { http: "requests and responses, whichever HTTP they come by" },
       {
         "http/answer": "what the relay answers itself",

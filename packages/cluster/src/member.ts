@@ -35,9 +35,28 @@ export interface Answers<T> {
   readonly silent: readonly string[];
 }
 
+/** What a relay knows of its cluster at one moment. The counts are of what is open now. */
+export interface MemberStatus {
+  /** Relays that are alive, this one among them. */
+  readonly nodes: number;
+  /** Other relays to which this one has a link. */
+  readonly peers: number;
+  /** Requests that other relays have brought for tunnels of this one. */
+  readonly requestsIn: number;
+  /** Requests that were taken to tunnels of other relays. */
+  readonly requestsOut: number;
+  /** Clients of this relay's sessions that are connected to other relays. */
+  readonly splicesIn: number;
+  /** Clients that are connected here, and whose sessions other relays have. */
+  readonly splicesOut: number;
+}
+
 /** A relay's place in a cluster, as the relay uses it. */
 export interface Member {
-  /** The id of the relay, drawn at each start. Its sessions have ids that begin with it and a dot. */
+  /**
+   * The id of the relay, drawn at each start: up to 64 letters, digits, hyphens and underscores. The relay's
+   * sessions have ids that begin with it and a dot.
+   */
   readonly node: string;
   readonly directory: Directory;
   /**
@@ -46,24 +65,34 @@ export interface Member {
    */
   readonly isReady: boolean;
   /**
-   * Listens for other relays, and takes its place among them. Called once, before the relay listens for
-   * visitors.
+   * Listens for other relays, and takes its place among them. Called before the relay listens for visitors,
+   * and again only after {@link leave}, if the relay could not have its port and is told to listen again.
    * @throws TunnelError `unavailable` when the port for relays, or the engine, is not to be had.
    */
   join(host: MemberHost): Promise<void>;
-  /** Which relay has the session that a client wants to go on with, and what it says. Never rejects. */
+  /**
+   * Which relay has the session that a client wants to go on with, and what it says. Never rejects. The link
+   * has no handler when this is called, so it keeps what the client says meanwhile. It has none again when
+   * the answer is not `taken`.
+   */
   returning(client: ReturningClient): Promise<ReturnAnswer>;
   /** Keeps the verdict for a client that is away, for a day, also if this relay is gone by then. */
   remember(session: string, verdict: Verdict): void;
   /** Asks all relays, this one too. `question`: for {@link MemberHost.answer} of each. Never rejects. */
   ask<T>(question: Question): Promise<Answers<T>>;
+  /** For the operator's metrics. */
+  status(): MemberStatus;
   /** No visitors and clients come to this relay any more. Cuts the clients whose sessions are elsewhere. */
   drain(): Promise<void>;
   /** Gives the place up. Requests from other relays are cut. The end of a relay does not depend on others. */
   leave(): Promise<void>;
 }
 
-/** A question that the operator of one relay asks all of them. */
+/**
+ * A question that one relay asks all of them. In words: which tunnels are open; close the tunnel `name` for
+ * good; a token (by the id of its grant) was taken back, so close its tunnels; which bytes of open requests,
+ * by name, went to tunnels of other relays.
+ */
 export type Question =
   | { readonly about: "tunnels" }
   | { readonly about: "disconnect"; readonly name: string }

@@ -13,6 +13,7 @@
 //   tls/           certificates: from files or by ACME, chosen by host name, replaced while connections go on
 //   tunnels/       who serves a name (Route, Directory), a name with its session, requests that wait
 //   registration/  how a client gets a name
+//   cluster/       the relay as one of several: what it is asked by others, and what it asks them
 //   http/          visitors. message.ts: a request and its response over either HTTP; then, from the lowest:
 //                  wire/ (HTTP/1.1, HTTP/2), answer/ (the relay's own answers), exchange/ (a request on its
 //                  way through a tunnel), route/ (its destination, and the judges), server/ (connections)
@@ -45,6 +46,8 @@ export type {
   ClaimTerms,
   ClientIdentity,
   Directory,
+  Member,
+  MemberStatus,
   Route,
   RouteHandler,
   Verdict,
@@ -64,6 +67,7 @@ export type { ClientPackage } from "./client-package.js";
 export type { RelayOptions } from "./options.js";
 export { createRelay } from "./relay.js";
 export type { Relay } from "./relay.js";
+export type { ClusterAnswer, ClusterTunnelStatus, RelayCluster } from "./cluster/view.js";
 export type { StaleKind, StaleSource } from "./files/staleness.js";
 export type { AcmeOptions } from "./tls/acme/options.js";
 export type { CertificateFiles } from "./tls/certificate.js";

@@ -1,4 +1,4 @@
-import type { Directory } from "mcp-tunnel-cluster/relay";
+import type { Directory, Member } from "mcp-tunnel-cluster/relay";
 import {
   callback,
   checkLiveness,
@@ -69,6 +69,13 @@ export interface RelayOptions extends LimitOptions {
    * `holdTimeoutMs` and `maxHeldBytes`.
    */
   directory?: Directory;
+  /**
+   * The relay's place among several that serve their tunnels together. It brings its own directory, so it
+   * excludes {@link directory}. The relay takes the place when it starts to listen and gives it up at its end.
+   * A member is for one relay. `maxTunnelsPerToken` holds over all relays of the cluster; all other limits
+   * hold for each relay. Default: the relay is alone.
+   */
+  member?: Member;
   /** Names that need a token which spells them out. Default {@link defaultReservedNames}. */
   reservedNames?: readonly string[];
   /**
@@ -158,6 +165,7 @@ export interface ResolvedRelayOptions
         | "limitExempt"
         | "host"
         | "localPorts"
+        | "member"
         | "reservedNames"
         | "tls"
         | "trustedProxies"
@@ -167,6 +175,7 @@ export interface ResolvedRelayOptions
   host: string | undefined;
   fd: number | undefined;
   localPorts: ReadonlyMap<string, number>;
+  member: Member | undefined;
   tls: TlsOptions | undefined;
   clientPackage: ClientPackage | undefined;
   reservedNames: ReadonlySet<string>;
@@ -187,6 +196,9 @@ const optionShapes = {
   localPorts: mapOf(portNumber, "an object of names and their ports").optional(),
   authenticator: objectWith<Authenticator>(["authenticate"], ["reload", "close"]).optional(),
   directory: objectWith<Directory>(["find", "claim", "release", "changed", "watch"]).optional(),
+  member: objectWith<Member>([
+    ...(["join", "returning", "remember", "ask", "status", "drain", "leave"] as const),
+  ]).optional(),
   reservedNames: texts.optional(),
   requireVisitorAuth: flag.optional(),
   trustedProxies: texts.optional(),
@@ -207,6 +219,7 @@ const known = [...Object.keys(optionShapes), "liveness", ...Object.keys(limitDef
 export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
   checkOptions(options, optionShapes, { known });
   if (options.liveness !== undefined) checkLiveness(options.liveness);
+  if (options.member !== undefined) checkMember(options.member, options.directory);
   const logger = options.logger ?? silentLogger;
   const domain = normalizeDomain(options.domain);
   return {
@@ -217,7 +230,8 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
     publicUrl: checkTemplate(options.publicUrl ?? defaultPublicUrl({ ...options, domain })),
     localPorts: localPorts(options.localPorts ?? {}),
     authenticator: options.authenticator ?? openAuthenticator,
-    directory: options.directory ?? new MemoryDirectory(),
+    directory: options.member?.directory ?? options.directory ?? new MemoryDirectory(),
+    member: options.member,
     reservedNames: new Set((options.reservedNames ?? defaultReservedNames).map(checkReserved)),
     requireVisitorAuth: options.requireVisitorAuth ?? false,
     trustedProxies: trustedProxies(options.trustedProxies ?? []),
@@ -233,6 +247,20 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
     judges: options.judges ?? [],
     observers: options.observers ?? [accessLog(logger)],
   };
+}
+
+/** @throws TunnelError `invalid_option`. */
+function checkMember({ node }: Member, directory: Directory | undefined): void {
+  if (directory !== undefined) {
+    throw unusable("directory and member exclude each other: a member brings its own directory", {
+      options: ["directory", "member"],
+    });
+  }
+  // The ids of sessions begin with it, and they have up to 128 characters.
+  if (/^[A-Za-z0-9_-]{1,64}$/.test(node)) return;
+  throw unusable("the node of a member has 1 to 64 letters, digits, hyphens and underscores", {
+    options: ["member"],
+  });
 }
 
 const loopback = ["127.0.0.0/8", "::1"];

@@ -3,6 +3,9 @@ import type { Server } from "node:http";
 import type { AddressInfo, Server as NetServer } from "node:net";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { isLocalhost } from "mcp-tunnel-shared";
+import { memberHost } from "./cluster/host.js";
+import { ClusterPlace } from "./cluster/place.js";
+import { clusterView, type RelayCluster } from "./cluster/view.js";
 import { Holds } from "./tunnels/holds.js";
 import { ActiveExchanges } from "./http/exchange/active-exchanges.js";
 import { WaitingHeads } from "./http/exchange/waiting-heads.js";
@@ -39,9 +42,9 @@ const cutMs = 500;
 /** A relay in this process. */
 export interface Relay {
   /**
-   * Starts to listen and resolves with the address. Call it until it has succeeded once: if it fails, nothing
+   * Starts to listen and resolves with the address. In a cluster the relay takes its place before that. Call it until it has succeeded once: if it fails, nothing
    * stays open, and it may be called again.
-   * @throws TunnelError `unavailable` when a port cannot be had; `invalid_state` when the relay listens
+   * @throws TunnelError `unavailable` when a port or the cluster cannot be had; `invalid_state` when the relay listens
    * already or was closed, also meanwhile; `invalid_option` when the open file `fd` is no socket to listen
    * on.
    */
@@ -86,6 +89,8 @@ export interface Relay {
    * there is no such tunnel.
    */
   disconnect(name: string): boolean;
+  /** All relays together, for the operator of this one; `undefined` for a relay that is alone. */
+  readonly cluster: RelayCluster | undefined;
 }
 
 /**
@@ -148,6 +153,15 @@ export function createRelay(options: RelayOptions): Relay {
       ),
     onServerError,
   );
+  const { member } = resolved;
+  const status = (): TunnelStatus[] => {
+    const open = context.exchanges.traffic();
+    return Array.from(tunnels.all(), (tunnel) => tunnelStatus(tunnel, open.get(tunnel)));
+  };
+  const trafficElsewhere = (): Record<string, Traffic> =>
+    Object.fromEntries(context.exchanges.trafficByName((route) => !tunnels.has(route)));
+  const cluster =
+    member && new ClusterPlace(member, memberHost({ tunnels, clients, status, trafficElsewhere }), resolved);
   let opening: Promise<{ host: string; port: number }> | undefined;
   let closing: Promise<void> | undefined;
   let hurry: (graceMs: number) => void = () => {};
@@ -160,7 +174,10 @@ export function createRelay(options: RelayOptions): Relay {
     context.draining = true;
     // A relay that is half open cannot be closed: it would get its port afterwards.
     if (opening !== undefined) await opening.catch(() => {});
-    // The port becomes free first, for the process that takes over.
+    // First the other relays are told that they send nobody here any more. The links of clients whose sessions
+    // other relays have are cut in the same turn as the port becomes free, so none of them comes back here.
+    cluster?.drain();
+    // The port becomes free next, for the process that takes over.
     const { server } = visitorServer;
     const closed = Promise.all([server.listening ? once(server, "close") : undefined, localPorts.closed()]);
     visitorServer.drain();
@@ -179,7 +196,9 @@ export function createRelay(options: RelayOptions): Relay {
         timer = setTimeout(resolve, ms);
       };
       // A connection that has been quiet for that long was not about to bring a request.
-      void Promise.race([context.exchanges.quiet(quietMs), closed]).then(() => {
+      const quiet = Promise.race([context.exchanges.quiet(quietMs), closed]);
+      // Requests of visitors elsewhere are open on tunnels, and come over no connection of a visitor here.
+      void (cluster === undefined ? quiet : quiet.then(() => tunnels.idle())).then(() => {
         clearTimeout(timer);
         resolve();
       });
@@ -194,13 +213,30 @@ export function createRelay(options: RelayOptions): Relay {
     const late = setTimeout(() => connections.cut(), cutMs);
     await closed;
     clearTimeout(late);
+    // The place is given up last. Until then other relays brought requests for tunnels that were draining, and
+    // visitors here were served by tunnels of other relays. What the tunnels' ends mean for their names and
+    // sessions has been told by now.
+    await cluster?.giveUp();
     await resolved.authenticator.close?.();
   }
 
   async function open(): Promise<{ host: string; port: number }> {
     await tls?.load();
-    const place = resolved.fd === undefined ? { host, port: resolved.port } : { fd: resolved.fd };
     refuseClosed();
+    // Before the port: the first visitor may ask for a tunnel of another relay, and the first client may come
+    // back to a session of another.
+    await cluster?.take();
+    try {
+      refuseClosed();
+      return await openPort();
+    } catch (error) {
+      await cluster?.giveUp();
+      throw error;
+    }
+  }
+
+  async function openPort(): Promise<{ host: string; port: number }> {
+    const place = resolved.fd === undefined ? { host, port: resolved.port } : { fd: resolved.fd };
     const { server } = visitorServer;
     const address = await listen(server, place, "port");
     server.on("error", onServerError);
@@ -275,10 +311,8 @@ export function createRelay(options: RelayOptions): Relay {
       }
       return all;
     },
-    tunnels() {
-      const open = context.exchanges.traffic();
-      return Array.from(tunnels.all(), (tunnel) => tunnelStatus(tunnel, open.get(tunnel)));
-    },
+    tunnels: status,
+    cluster: member && clusterView(member),
     disconnect: (name) => tunnels.disconnect(name),
     close(graceMs = 30_000) {
       if (closing === undefined) closing = shutDown(graceMs);

@@ -13,11 +13,18 @@ import {
 import { defaultWindow, V1ClientSession } from "mcp-tunnel-protocol/sessions";
 import { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import WebSocket from "ws";
-import { createRelay, type ExchangeRecord, type RelayOptions, type TunnelStatus } from "../src/index.js";
+import {
+  createRelay,
+  type ExchangeRecord,
+  type Relay,
+  type RelayOptions,
+  type TunnelStatus,
+} from "../src/index.js";
 
 /** A relay for the domain `localhost` on a free port, and the records that its observer got. */
 export interface TestRelay {
   port: number;
+  relay: Relay;
   records: ExchangeRecord[];
   /** Waits for the nth record (from 1). */
   record(nth: number): Promise<ExchangeRecord>;
@@ -55,6 +62,7 @@ export async function startRelay(options: Partial<RelayOptions> = {}): Promise<T
   const { port } = await relay.listen();
   return {
     port,
+    relay,
     records,
     async record(nth) {
       for (;;) {
@@ -278,9 +286,9 @@ export class V1Client {
     return { resume: { session, secret, received: this.session.received } };
   }
 
-  /** Reconnects and resumes the session. */
-  async resume(): Promise<void> {
-    const { link, acknowledge } = await registerV1(this.#port, { token: "t", ...this.resumeFields });
+  /** Reconnects and resumes the session, at another relay if `port` is that of another. */
+  async resume(port = this.#port): Promise<void> {
+    const { link, acknowledge } = await registerV1(port, { token: "t", ...this.resumeFields });
     if (acknowledge.resumed === undefined) {
       link.terminate();
       throw new Error("the relay did not resume the session");

@@ -10,6 +10,8 @@ export interface Applicant {
   address: string;
   /** Whether a trusted proxy named the address. Its connection has not been counted for that address then. */
   proxied: boolean;
+  /** Its messages come through another relay of the cluster, which has counted it for its address. */
+  spliced?: boolean;
 }
 
 /** Decides which registrations the relay looks at. */
@@ -51,9 +53,10 @@ export class Admission {
    * Does not count a client that only resumed its session: with the session's secret it has been admitted
    * before.
    */
-  resumed({ address }: Applicant): void {
+  resumed({ address, spliced }: Applicant): void {
     const key = this.#keys.of(address);
-    if (key !== undefined) this.#registrations.refund(key);
+    // There is nothing to give back where nothing was taken.
+    if (key !== undefined && spliced !== true) this.#registrations.refund(key);
   }
 
   /** Whether a token from this address is checked. After many wrong tokens none is, right or wrong. */

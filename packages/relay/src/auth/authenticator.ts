@@ -38,6 +38,12 @@ export interface Authenticator {
   readonly mode: string;
   /** Never rejects. A failure is a refusal, so that nobody gets in because something is broken. */
   authenticate(credentials: Credentials): Promise<AuthenticationResult>;
+  /**
+   * Calls `revoked` with the id of each token that was taken back or has expired ({@link TokenGrant.id}), for
+   * the other relays of a cluster. The tunnels of this relay watch their grants. Returns a function that ends
+   * this.
+   */
+  watchRevoked?(revoked: (token: string) => void): () => void;
   /** Reads its source again, now. Never rejects. */
   reload?(): Promise<void>;
   /** Sources that it could not read again. It goes on with what it read before. */

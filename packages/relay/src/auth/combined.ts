@@ -15,6 +15,12 @@ export function combinedAuthenticator(parts: readonly [Authenticator, ...Authent
     get stale() {
       return parts.flatMap(({ stale }) => stale ?? []);
     },
+    watchRevoked(revoked) {
+      const ends = parts.map((part) => part.watchRevoked?.(revoked));
+      return () => {
+        for (const end of ends) end?.();
+      };
+    },
     async reload() {
       for (const part of parts) await part.reload?.();
     },

@@ -88,6 +88,7 @@ export class TokenFileAuthenticator implements Authenticator {
   readonly #path: string;
   readonly #logger: Logger;
   readonly #tokens = new Map<string, FileToken>();
+  readonly #revoked = new Set<(token: string) => void>();
   readonly #staleness: Staleness;
   readonly #look: FileTask<string>;
   readonly #reading: FileTask<TokensRead>;
@@ -146,6 +147,17 @@ export class TokenFileAuthenticator implements Authenticator {
     if (known === undefined) return { refused: "invalid token" };
     if (known.invalid !== undefined) return { refused: known.invalid };
     return { allowed: known.allowed, grant: known };
+  }
+
+  watchRevoked(revoked: (token: string) => void): () => void {
+    // A closure of its own, so that the same function may watch twice.
+    const watcher = (token: string): void => revoked(token);
+    this.#revoked.add(watcher);
+    return () => this.#revoked.delete(watcher);
+  }
+
+  #tellRevoked(token: FileToken): void {
+    for (const watcher of [...this.#revoked]) watcher(token.id);
   }
 
   /** Reads the file now, changed or not. Never rejects. */
@@ -215,12 +227,16 @@ export class TokenFileAuthenticator implements Authenticator {
       if (known === undefined) {
         counts.added += 1;
         this.#tokens.set(entry.sha256, new FileToken(entry));
-      } else if (known.replace(entry)) counts.changed += 1;
+      } else if (known.replace(entry)) {
+        counts.changed += 1;
+        if (known.invalid !== undefined) this.#tellRevoked(known);
+      }
     }
     for (const [sha256, token] of gone) {
       counts.removed += 1;
       this.#tokens.delete(sha256);
       token.replace(undefined);
+      this.#tellRevoked(token);
     }
     this.#scheduleExpiry();
     return counts;

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { SplicedClient } from "mcp-tunnel-cluster/relay";
 import { claimFeature, closeCodes, featuresField, type Link } from "mcp-tunnel-protocol";
 import { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import { type WebSocket, WebSocketServer } from "ws";
@@ -10,11 +11,9 @@ import type { Admission, Applicant } from "../admission/admission.js";
 import type { LimitReporter } from "../telemetry/limit-reporter.js";
 import type { RegistrationOptions } from "./options.js";
 import { goingAway } from "../tunnels/tunnel.js";
+import { maxRegistrationBytes } from "./inbox.js";
 import type { Registrar, RegistrationProgress } from "./registrar.js";
 import { webPageField } from "./web-page.js";
-
-/** How many bytes a client may send before it is registered, WebSocket framing included. */
-const maxRegistrationBytes = 65_536;
 
 /** The connections of clients until they are registered: who is let in, and how many at once. */
 export class ClientConnections {
@@ -90,6 +89,23 @@ export class ClientConnections {
     });
   };
 
+  /**
+   * Lets a client register or resume whose messages come through another relay. That relay has counted it for
+   * its address. Here it counts among those that are about to register, like any other.
+   */
+  onSpliced(link: Link, { address, isAtDomain }: SplicedClient): void {
+    const reason = !this.#accepting
+      ? goingAway
+      : this.#makeRoom(address)
+        ? undefined
+        : "too many registrations";
+    if (reason !== undefined) {
+      link.close(closeCodes.tryAgainLater, reason);
+      return;
+    }
+    void this.#pend(link, { address, proxied: true, spliced: true }, isAtDomain);
+  }
+
   /** Takes no more clients, and tells those that are about to register to come back. */
   drain(): void {
     this.#accepting = false;
@@ -136,6 +152,11 @@ export class ClientConnections {
       link.close(closeCodes.tooLarge, "the registration is too large");
       link.terminate();
     });
+    void this.#pend(link, applicant, isAtDomain).finally(uncount);
+  }
+
+  /** Lets a client register, which is pending meanwhile. Afterwards its link has another owner, or is closed. */
+  async #pend(link: Link, applicant: Applicant, isAtDomain: boolean): Promise<void> {
     this.#pending.add(link);
     this.#silent.add(link);
     const progress: RegistrationProgress = {
@@ -144,10 +165,8 @@ export class ClientConnections {
       onAsked: () => this.#pending.has(link) && this.#picking.add(link),
       onPicked: () => this.#picking.delete(link),
     };
-    void this.#registrar.register(link, applicant, isAtDomain, progress).finally(() => {
-      uncount();
-      this.#forget(link);
-    });
+    await this.#registrar.register(link, applicant, isAtDomain, progress);
+    this.#forget(link);
   }
 
   #forget(link: Link): void {

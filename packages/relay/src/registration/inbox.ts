@@ -1,18 +1,29 @@
-import { type Link, type LinkHandler, TunnelError } from "mcp-tunnel-protocol";
+import { closeCodes, type Link, type LinkHandler, TunnelError } from "mcp-tunnel-protocol";
+
+/** How many bytes a client may send before it is registered, WebSocket framing included. */
+export const maxRegistrationBytes = 65_536;
 
 /** The messages of a link that has no session yet, one at a time. */
 export class Inbox implements LinkHandler {
+  readonly #link: Link;
   #messages: string[] = [];
+  #bytes = 0;
   #closed: TunnelError | undefined;
   #wake: (() => void) | undefined;
 
   constructor(link: Link) {
+    this.#link = link;
     link.handler = this;
   }
 
   /** Whether the peer is still there. */
   get isOpen(): boolean {
     return this.#closed === undefined;
+  }
+
+  /** Lets the link go. It keeps what the client says until it has another handler. */
+  release(): void {
+    this.#link.handler = undefined;
   }
 
   /**
@@ -34,8 +45,14 @@ export class Inbox implements LinkHandler {
   }
 
   onMessage(message: Buffer | string): void {
-    // Binary messages are not read, nor is text while the token is checked. ClientConnections limits the
-    // bytes.
+    // ClientConnections counts the bytes of its sockets. Those of a client whose messages come through
+    // another relay are counted here alone.
+    this.#bytes += Buffer.byteLength(message);
+    if (this.#bytes > maxRegistrationBytes) {
+      this.#link.close(closeCodes.tooLarge, "the registration is too large");
+      return;
+    }
+    // Binary messages are not read, nor is text while the token is checked.
     if (typeof message === "string") this.#messages.push(message);
     this.#wake?.();
   }

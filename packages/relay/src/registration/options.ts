@@ -1,3 +1,4 @@
+import type { Member } from "mcp-tunnel-cluster/relay";
 import type { ClientPackage, LivenessOptions } from "mcp-tunnel-protocol";
 import type { Authenticator } from "../auth/authenticator.js";
 import type { ProxyTrust } from "../forwarded/forwarded.js";
@@ -11,6 +12,8 @@ export interface RegistrationOptions extends Limits, ProxyTrust {
   readonly requireVisitorAuth: boolean;
   /** What clients are told of the package that the relay hands out. Default: nothing. */
   readonly handedOut?: ClientPackage | undefined;
+  /** The relay's place in a cluster, if it has one. */
+  readonly member?: Pick<Member, "node" | "returning"> | undefined;
   readonly liveness: LivenessOptions;
   readonly logger: Logger;
 }

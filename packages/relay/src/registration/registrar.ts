@@ -1,5 +1,5 @@
 import { hash, randomUUID } from "node:crypto";
-import type { Claimant, Verdict } from "mcp-tunnel-cluster/relay";
+import type { Claimant, ReturningClient, Verdict } from "mcp-tunnel-cluster/relay";
 import {
   type AcknowledgeMessage,
   type ClientPackage,
@@ -89,11 +89,13 @@ export class Registrar {
   ): Promise<void> {
     const { registrationTimeoutMs } = this.#options;
     const { address } = applicant;
-    const inbox = new Inbox(link);
-    const message = await inbox.next(parseRegister, registrationTimeoutMs).catch((error: unknown) => {
-      if (isTimeout(error)) this.#limits.hit("registration_time", { address });
-      throw error;
-    });
+    let inbox = new Inbox(link);
+    const { message, text } = await inbox
+      .next(readRegister, registrationTimeoutMs)
+      .catch((error: unknown) => {
+        if (isTimeout(error)) this.#limits.hit("registration_time", { address });
+        throw error;
+      });
     progress.onHeard();
     if (message.claim === "unknown") {
       throw new Refusal(
@@ -103,9 +105,18 @@ export class Registrar {
     }
     // Below the name of a tunnel, the path of the package is the tunnel's own.
     if (!isAtDomain) delete message.clientPackage;
-    if (message.claim !== "check" && this.#resume(link, message, address)) {
-      this.#admission.resumed(applicant);
-      return;
+    if (message.claim !== "check") {
+      if (this.#resume(link, message, address)) {
+        this.#admission.resumed(applicant);
+        return;
+      }
+      // A client that has come through another relay goes no further: that relay has asked this one.
+      if (applicant.spliced !== true && this.#isElsewhere(message)) {
+        inbox.release();
+        if (await this.#returnElsewhere(link, message.resume, text, applicant, isAtDomain)) return;
+        // The client may have left, or said more. The new inbox hears of both.
+        inbox = new Inbox(link);
+      }
     }
 
     const permission = await this.#authenticate(message, applicant);
@@ -211,6 +222,36 @@ export class Registrar {
     return true;
   }
 
+  /** Whether the client wants to go on with a session that another relay of the cluster has, or had. */
+  #isElsewhere(message: RegisterMessage): message is RegisterMessage & { resume: Resume } {
+    const { member } = this.#options;
+    if (member === undefined || message.resume === undefined || !speaksV1(message)) return false;
+    const node = nodeOf(message.resume.session);
+    return node !== undefined && node !== member.node;
+  }
+
+  /**
+   * Takes a client to the relay that has its session. False when no relay has it any more: then the client
+   * registers anew. As it returns, it evicts nobody by that.
+   */
+  async #returnElsewhere(
+    link: Link,
+    { session, secret }: Resume,
+    text: string,
+    applicant: Applicant,
+    isAtDomain: boolean,
+  ): Promise<boolean> {
+    const { member, logger } = this.#options;
+    const { address } = applicant;
+    const client: ReturningClient = { session, secret, message: text, link, address, isAtDomain };
+    const answer = (await member?.returning(client)) ?? "gone";
+    if (answer === "gone") return false;
+    if (answer !== "taken") throw new Refusal(answer.refused.code, answer.refused.reason);
+    this.#admission.resumed(applicant);
+    logger.info({ relay: nodeOf(session), address }, "client taken to the relay that has its session");
+    return true;
+  }
+
   #tunnelOf(
     message: RegisterMessage,
     { name, address, owner, grant }: Pick<TunnelInfo, "name" | "address" | "owner" | "grant">,
@@ -224,13 +265,19 @@ export class Registrar {
       client: message.client,
       owner,
       grant,
-      session: isV1 ? randomUUID() : undefined,
+      session: isV1 ? this.#newSession() : undefined,
       wire: isV1 ? "v1" : "json",
       takesRefusals: isV1 && message.refusals === true,
       pool: undefined,
       gate: message.gate,
     };
     return new Tunnel(info, this.#options.resumeTimeoutMs, this.#tunnels);
+  }
+
+  /** The id of a new session. In a cluster it tells which relay has the session. */
+  #newSession(): string {
+    const { member } = this.#options;
+    return member === undefined ? randomUUID() : `${member.node}.${randomUUID()}`;
   }
 
   /** Gives the client its name and its session, in this turn if the directory answers at once. */
@@ -351,6 +398,20 @@ export class Registrar {
       link.close(closeCodes.internal, "relay error");
     }
   }
+}
+
+type Resume = NonNullable<RegisterMessage["resume"]>;
+
+/** A registration, and its text as it came. */
+function readRegister(text: string): { message: RegisterMessage; text: string } | undefined {
+  const message = parseRegister(text);
+  return message === undefined ? undefined : { message, text };
+}
+
+/** The relay that has drawn the id of a session; `undefined` if that relay was in no cluster. */
+function nodeOf(session: string): string | undefined {
+  const [, node] = /^([^.]+)\./.exec(session) ?? [];
+  return node;
 }
 
 const v1 = 1;

@@ -23,6 +23,12 @@ export class ResumableSessions {
   readonly #sessions = new Map<string, ResumableTunnel>();
   /** By the ids of the sessions, in order of time. */
   readonly #verdicts = new Map<string, Verdict & { until: number }>();
+  readonly #onVerdict: (id: string, verdict: Verdict) => void;
+
+  /** `onVerdict` is told of each verdict as well: others may keep it for longer than this relay lives. */
+  constructor(onVerdict: (id: string, verdict: Verdict) => void = () => {}) {
+    this.#onVerdict = onVerdict;
+  }
 
   /** Draws the secret of a new session that has the id `id`. The secret is kept as a digest. */
   add(id: string, tunnel: Tunnel, session: ResumableSession): { id: string; secret: string } {
@@ -44,7 +50,9 @@ export class ResumableSessions {
    * gets no new session either.
    */
   delete(id: string, verdict?: Verdict): void {
-    if (this.#sessions.delete(id) && verdict !== undefined) this.#remember(id, verdict);
+    if (!this.#sessions.delete(id) || verdict === undefined) return;
+    this.#remember(id, verdict);
+    this.#onVerdict(id, verdict);
   }
 
   /** Why the client of a session may not come back to it. */

@@ -1,4 +1,12 @@
-import type { Claimant, ClaimResult, ClaimTerms, ClientIdentity, Directory } from "mcp-tunnel-cluster/relay";
+import type {
+  Claimant,
+  ClaimResult,
+  ClaimTerms,
+  ClientIdentity,
+  Directory,
+  Member,
+  Route,
+} from "mcp-tunnel-cluster/relay";
 import { closeCodes, evictedReason, type TunnelError } from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
 import { checkClaim, isLater, unattended } from "./directory.js";
@@ -20,12 +28,14 @@ export const cannotTell = "the relay cannot tell who has the name";
 /** The relay's options about its tunnels (options.ts). */
 export interface TunnelsOptions extends Limits {
   readonly logger: Logger;
+  /** Keeps verdicts for clients that are away, also if this relay is gone when they come back. */
+  readonly member?: Pick<Member, "remember"> | undefined;
 }
 
 /** All tunnels that have a session, including those that no longer hold their name. */
 export class Tunnels implements TunnelObserver {
   /** The sessions that their clients can come back to. */
-  readonly sessions = new ResumableSessions();
+  readonly sessions: ResumableSessions;
   /** In the order in which they were registered. */
   readonly #all = new Set<Tunnel>();
   /** How many of `#all` each owner has. */
@@ -54,6 +64,10 @@ export class Tunnels implements TunnelObserver {
     this.#directory = directory;
     this.#observers = observers;
     this.#limits = limits;
+    const { member, logger } = options;
+    this.sessions = new ResumableSessions((session, verdict) =>
+      unattended(logger, undefined, () => member?.remember(session, verdict)),
+    );
   }
 
   /** The clients have been told to register elsewhere, and no more tunnels should be added. */
@@ -67,6 +81,11 @@ export class Tunnels implements TunnelObserver {
    */
   all(): Iterable<Tunnel> {
     return this.#all;
+  }
+
+  /** Whether a route is one of these tunnels. */
+  has(route: Route): boolean {
+    return this.#all.has(route as Tunnel);
   }
 
   /**
@@ -190,6 +209,15 @@ export class Tunnels implements TunnelObserver {
     for (const tunnel of this.#all) tunnel.drain();
   }
 
+  /** Resolves when no request is open on any tunnel, whoever brought it. */
+  async idle(): Promise<void> {
+    for (;;) {
+      const busy = [...this.#all].filter((tunnel) => tunnel.streamCount > 0);
+      if (busy.length === 0) return;
+      await Promise.all(busy.map(async (tunnel) => await tunnel.session?.idle()));
+    }
+  }
+
   /** Ends every tunnel. */
   close(): void {
     for (const tunnel of [...this.#all]) tunnel.close(closeCodes.goingAway, goingAway);
@@ -205,6 +233,16 @@ export class Tunnels implements TunnelObserver {
       tunnel.close(closeCodes.authenticationFailed, reason);
     }
     return tunnels.length > 0;
+  }
+
+  /** Closes every tunnel of the token whose grant has the id `token`: another relay has heard that it ends. */
+  revoke(token: string): void {
+    const reason = "token revoked";
+    for (const tunnel of [...this.#all, ...this.#claiming]) {
+      if (tunnel.info.grant?.id !== token) continue;
+      this.onRevoked(tunnel, reason);
+      tunnel.close(closeCodes.authenticationFailed, reason);
+    }
   }
 
   /** Tells the observers what happened to a tunnel, or to a registration that became none. */

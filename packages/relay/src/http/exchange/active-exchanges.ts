@@ -5,6 +5,8 @@ import type { Traffic } from "../../telemetry/observer.js";
 export interface OpenExchange extends Readonly<Traffic> {
   /** Its index in the list of them; -1 when it is not there. Only {@link ActiveExchanges} sets it. */
   place: number;
+  /** The name of the tunnel that it was taken to. */
+  readonly name?: string;
   /** The route to which it was taken last. */
   readonly route: Route | undefined;
   /** Cuts the exchange: the relay stops. */
@@ -34,14 +36,13 @@ export class ActiveExchanges {
    * The bytes of open exchanges so far, by route. The key `undefined` is for those that have no route yet.
    */
   traffic(): Map<Route | undefined, Traffic> {
-    const traffic = new Map<Route | undefined, Traffic>();
-    for (const { route, requestBytes, responseBytes } of this.#active) {
-      const sum = traffic.get(route) ?? { requestBytes: 0, responseBytes: 0 };
-      sum.requestBytes += requestBytes;
-      sum.responseBytes += responseBytes;
-      traffic.set(route, sum);
-    }
-    return traffic;
+    return sums(this.#active, ({ route }) => route);
+  }
+
+  /** The bytes of open exchanges on routes that are `elsewhere`, by name. */
+  trafficByName(elsewhere: (route: Route) => boolean): Map<string, Traffic> {
+    const active = this.#active.filter(({ route }) => route !== undefined && elsewhere(route));
+    return sums(active, ({ name = "" }) => name);
   }
 
   has(exchange: OpenExchange): boolean {
@@ -82,4 +83,19 @@ export class ActiveExchanges {
     this.#quiet?.resolve();
     this.#quiet = undefined;
   }
+}
+
+function sums<Key>(
+  exchanges: readonly OpenExchange[],
+  keyOf: (exchange: OpenExchange) => Key,
+): Map<Key, Traffic> {
+  const traffic = new Map<Key, Traffic>();
+  for (const exchange of exchanges) {
+    const key = keyOf(exchange);
+    const sum = traffic.get(key) ?? { requestBytes: 0, responseBytes: 0 };
+    sum.requestBytes += exchange.requestBytes;
+    sum.responseBytes += exchange.responseBytes;
+    traffic.set(key, sum);
+  }
+  return traffic;
 }

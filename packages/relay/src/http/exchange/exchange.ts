@@ -69,6 +69,10 @@ export class Exchange
     context.exchanges.add(this);
   }
 
+  get name(): string {
+    return this.#request.name;
+  }
+
   /** The route to which the request was taken last. */
   get route(): Route | undefined {
     return this.#lookup.route;
