@@ -285,6 +285,33 @@ describe("the wake watch", () => {
     expect(onWake).toHaveBeenCalledTimes(1);
   });
 
+  it("looks at the addresses once for all clients of a process", () => {
+    const interfaces = vi.mocked(os.networkInterfaces).mockReturnValue(address("192.0.2.1"));
+    const told: number[] = [];
+    const watches = [1, 2, 3].map((n) => new WakeWatch(() => told.push(n)));
+    watches[1]?.stop();
+    interfaces.mockClear();
+    vi.advanceTimersByTime(3_000);
+    expect(interfaces).toHaveBeenCalledTimes(3);
+    interfaces.mockReturnValue(address("198.51.100.7"));
+    vi.advanceTimersByTime(1_000);
+    expect(told).toEqual([1, 3]);
+    for (const watch of watches) watch.stop();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("knows nothing of the time in which nobody watched", () => {
+    const interfaces = vi.mocked(os.networkInterfaces).mockReturnValue(address("192.0.2.1"));
+    new WakeWatch(vi.fn()).stop();
+    interfaces.mockReturnValue(address("198.51.100.7"));
+    vi.advanceTimersByTime(60_000);
+    const onWake = vi.fn();
+    const watch = new WakeWatch(onWake);
+    vi.advanceTimersByTime(3_000);
+    expect(onWake).not.toHaveBeenCalled();
+    watch.stop();
+  });
+
   it("looks again when the addresses cannot be told", () => {
     const interfaces = vi.mocked(os.networkInterfaces);
     const unknown = (): never => {
