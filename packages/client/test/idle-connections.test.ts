@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createAuthority } from "../../../test/support/certificates.js";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { startRawServer } from "../../../test/support/raw-server.js";
-import { maxIdleMs } from "../src/service/http/local-client.js";
+import { maxIdleMs, maxIdleToRepeatMs } from "../src/service/http/local-client.js";
 import { startRig, visit } from "./relay-side.js";
 import type { Rig } from "./relay-side.js";
 
@@ -70,15 +70,23 @@ describe("a connection to the local service that has been idle", () => {
     vi.useRealTimers();
   });
 
-  it.each(["GET", "POST"])("carries a %s soon after the one before", async (method) => {
+  it.each([
+    ["GET", maxIdleToRepeatMs],
+    ["POST", maxIdleMs],
+  ])("carries a %s within %i ms", async (method, idleMs) => {
     const { rig, seen } = await startScripted((socket) => socket.write(ok));
     await visit(rig.relay).complete();
-    vi.advanceTimersByTime(maxIdleMs);
+    vi.advanceTimersByTime(idleMs);
     await visit(rig.relay, { ...post, method }).complete();
     expect(seen.map(({ connection }) => connection)).toEqual([1, 1]);
   });
 
-  it.each(["GET", "POST"])("carries no %s once the service may have closed it", async (method) => {
+  it.each([
+    ["GET", "whole", maxIdleToRepeatMs],
+    ["POST", "whole", maxIdleMs],
+    // It could not be sent again.
+    ["PUT", "open", maxIdleMs],
+  ] as const)("carries no %s with a body that is %s after %i ms", async (method, body, idleMs) => {
     // gunicorn closes after 2 s, and uvicorn can be told to close after 1 s. The close and a request cross
     // each other.
     const { rig, seen, sockets } = await startScripted((socket, { nth }) => {
@@ -87,8 +95,10 @@ describe("a connection to the local service that has been idle", () => {
     });
     await visit(rig.relay, post).complete();
     const closed = Promise.all(sockets.map((socket) => once(socket, "close")));
-    vi.advanceTimersByTime(maxIdleMs + 1);
-    const done = await visit(rig.relay, { ...post, method }).complete();
+    vi.advanceTimersByTime(idleMs + 1);
+    const stream = visit(rig.relay, { method, body: body === "open" ? body : post.body });
+    if (body === "open") stream.stream.write(post.body);
+    const done = await stream.complete();
     expect(done.text).toBe("ok");
     expect(seen.map(({ connection }) => connection)).toEqual([1, 2]);
     // The connection is not left open either.

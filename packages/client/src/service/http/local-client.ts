@@ -6,9 +6,14 @@ import { LocalConnection } from "./connection.js";
  * The longest idle time of a connection that gets another request, in milliseconds. The service may close an
  * idle connection just then. The request is lost, and most requests may not be repeated. Services count in
  * whole seconds (gunicorn closes after 2 s, uvicorn may after 1 s), so this is half of the shortest time. A
- * new connection on loopback costs a tenth of a millisecond.
+ * new connection on loopback costs three tenths of a millisecond.
  */
 export const maxIdleMs = 500;
+/**
+ * The same for a request that is repeated if it meets the close. Most services wait longer than this (Node
+ * and uvicorn 5 s), so few have to be.
+ */
+export const maxIdleToRepeatMs = 4_000;
 
 /** Sends a request, and is told of the response. */
 export interface LocalHandler extends Dispatcher.DispatchHandler {
@@ -17,6 +22,8 @@ export interface LocalHandler extends Dispatcher.DispatchHandler {
    * connection.
    */
   readonly isRepeated: boolean;
+  /** The request will be sent again if the service closes the connection under it. */
+  readonly isRepeatable: boolean;
   /** The client that sends the request, set before it does. */
   client: LocalClient | undefined;
 }
@@ -48,7 +55,12 @@ export class LocalClient extends Client {
     handler.client = this;
     const { connection } = this;
     // undici's own timer is late if the event loop was busy. undici connects anew once the close is done.
-    if (connection !== undefined && (handler.isRepeated || connection.idleMs > maxIdleMs)) connection.close();
+    if (connection !== undefined && (handler.isRepeated || connection.idleMs > longestIdleMs(handler)))
+      connection.close();
     return super.dispatch(options, handler);
   }
+}
+
+function longestIdleMs({ isRepeatable }: LocalHandler): number {
+  return isRepeatable ? maxIdleToRepeatMs : maxIdleMs;
 }

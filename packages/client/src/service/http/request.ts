@@ -138,6 +138,12 @@ export class LocalRequest implements StreamHandler {
     this.#mode.body.abandon(error ?? new Error("the local service has answered in full"));
   }
 
+  /** {@link repeat} may send the request again: it is known whole, and its method allows it. */
+  get isRepeatable(): boolean {
+    if (this.#isRepeated || this.#mode.name !== "sent whole") return false;
+    return repeatableMethods.has(this.answer.head.method);
+  }
+
   /**
    * Sends a request again that met the end of a connection which the service had closed as idle: the close
    * crosses the request on the way. This happens once, over a new connection, and only if the request may be
@@ -145,8 +151,7 @@ export class LocalRequest implements StreamHandler {
    */
   repeat(error: Error): boolean {
     const code = (error as NodeJS.ErrnoException).code ?? "";
-    if (this.#isRepeated || this.#mode.name !== "sent whole" || !closedCodes.has(code)) return false;
-    if (!repeatableMethods.has(this.answer.head.method)) return false;
+    if (this.#mode.name !== "sent whole" || !this.isRepeatable || !closedCodes.has(code)) return false;
     this.#isRepeated = true;
     this.abort = undefined;
     this.resume = undefined;
@@ -210,6 +215,10 @@ class LocalResponse implements LocalHandler {
     this.#request = request;
     this.#answer = request.answer;
     this.isRepeated = isRepeated;
+  }
+
+  get isRepeatable(): boolean {
+    return this.#request.isRepeatable;
   }
 
   onConnect(abort: (error?: Error) => void): void {

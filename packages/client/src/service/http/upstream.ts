@@ -7,7 +7,7 @@ import type { ForwardingOptions } from "./policies.js";
 import { readAfterRefusedWrite } from "./early-answer.js";
 import { headerPolicy } from "./headers.js";
 import type { HeaderPolicy } from "./headers.js";
-import { LocalClient, maxIdleMs } from "./local-client.js";
+import { LocalClient, maxIdleMs, maxIdleToRepeatMs } from "./local-client.js";
 import { parserMaxHeadBytes } from "./response-normaliser.js";
 
 /** A request on a connection of its own. */
@@ -51,9 +51,10 @@ export function createUpstream(options: ForwardingOptions, connections: Connecti
     headersTimeout: 0,
     bodyTimeout: 0,
     maxHeaderSize: parserMaxHeadBytes(maxHeadBytes),
-    keepAliveTimeout: maxIdleMs,
+    keepAliveTimeout: maxIdleToRepeatMs,
     // The same for a service that tells how long it waits (`Keep-Alive: timeout=5`), unless that is shorter.
-    keepAliveMaxTimeout: maxIdleMs,
+    keepAliveMaxTimeout: maxIdleToRepeatMs,
+    // So much less than what it tells: half of `timeout=1`.
     keepAliveTimeoutThreshold: maxIdleMs,
   });
   return { ...headerPolicy(options), connections, pool, maxHeadBytes, pooled: 0, own: new OpenList() };
