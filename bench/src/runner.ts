@@ -1,6 +1,7 @@
 import { type Endpoint, untilAllServing } from "./endpoint.js";
 import { h2load } from "./load/h2load.js";
 import { callFor, withClient } from "./load/tools.js";
+import { warmUpTunnels } from "./load/warm-up.js";
 import { wrk } from "./load/wrk.js";
 import { measure, type Measurement } from "./measure.js";
 import type { BenchOptions } from "./options.js";
@@ -15,8 +16,6 @@ import type { Workload } from "./workload.js";
 const warmUpSeconds = 2;
 /** The same for each of the protocols over TLS. */
 const secureWarmUpSeconds = 2;
-/** The same for many tunnels, whose clients are four processes. */
-const manyWarmUpSeconds = 8;
 /** The same for tool calls: a few thousand, so that the inspector's ring is full as well. */
 const toolWarmUpSeconds = 8;
 const warmUpCallers = 4;
@@ -127,8 +126,8 @@ export class Runner {
       }
       return;
     }
-    const seconds = setup === "one" ? warmUpSeconds : manyWarmUpSeconds;
-    await wrk(endpoint, { path: smallPath, hosts: endpoint.hosts }, 64, seconds, this.#folder);
+    if (setup === "one") await wrk(endpoint, { path: smallPath }, 64, warmUpSeconds, this.#folder);
+    else await warmUpTunnels(endpoint, this.#folder);
   }
 
   async #upstream(kind: keyof Upstreams): Promise<Upstream> {

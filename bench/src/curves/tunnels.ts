@@ -1,5 +1,6 @@
 import { type Child, findProgram } from "../child.js";
 import { type Endpoint, untilAllServing } from "../endpoint.js";
+import { warmUpTunnels } from "../load/warm-up.js";
 import { wrk } from "../load/wrk.js";
 import { residentBytes } from "../proc.js";
 import { show, table } from "../report.js";
@@ -104,7 +105,8 @@ async function measureCount(
     try {
       const endpoint = await startSystem(system, count, upstream.port, folder);
       started.push(...endpoint.processes);
-      await warmUp(endpoint, upstream, folder);
+      await untilAllServing(endpoint, upstream.ready);
+      await warmUpTunnels(endpoint, folder);
       running.push({ name: system.name, endpoint, rates: [], cpu: [] });
     } catch (error) {
       failed(system.name, error);
@@ -133,11 +135,4 @@ async function measureCount(
   }));
   await Promise.all(started.map((child) => child.stop()));
   return points;
-}
-
-/** As many requests as it takes to have every tunnel in use for a while. */
-async function warmUp(endpoint: Endpoint, upstream: Upstream, folder: string): Promise<void> {
-  await untilAllServing(endpoint, upstream.ready);
-  const hosts = endpoint.hosts ?? [];
-  await wrk(endpoint, { path: smallPath, hosts }, 64, hosts.length >= 1_000 ? 4 : 2, folder);
 }
