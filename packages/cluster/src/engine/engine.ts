@@ -137,8 +137,8 @@ export interface Engine {
    * Compares what a node holds with what the engine knows. An entry that the engine has lost is put back,
    * unless others have claimed the name since, and displaces older claims. Entries of this node that it does
    * not hold are taken away if they are older than `leaseMs`: the answer to a younger claim may be on its
-   * way. Names of nodes whose lease ended `keepNamesMs` ago are swept. Returns what the node has lost, each time
-   * until the node does not hold it any more.
+   * way. Names of nodes whose lease ended `keepNamesMs` ago are swept. Returns what the node has lost, for
+   * `verdictMs` each time that the node still holds it.
    */
   reconcile(node: string, held: readonly Held[]): Promise<Lost[]>;
   /** Why the client of a session may not come back; `undefined` if it may. */

@@ -1,5 +1,5 @@
 import { closeCodes, evictedReason } from "mcp-tunnel-protocol";
-import type { ClientIdentity, Verdict } from "../directory.js";
+import type { Verdict } from "../directory.js";
 import {
   type ClaimAnswer,
   type ClaimRequest,
@@ -15,14 +15,13 @@ import {
 } from "./engine.js";
 import { EntryTable } from "./entry-table.js";
 import { Expiring } from "./expiring.js";
+import { identityOf, isSameClient, keyOf, makesWay } from "./rules.js";
 
-/** What is known of a node, until its names are swept. */
+/** What is known of a node until its names are swept. */
 interface Lease {
   /** `undefined` for a node that has claimed names and never joined. */
   info: NodeInfo | undefined;
   until: number;
-  /** Tunnels that were displaced, and of which the node may not have heard. By {@link keyOf}. */
-  readonly displaced: Map<string, Lost>;
 }
 
 /**
@@ -36,6 +35,8 @@ export class MemoryEngine implements Engine {
   /** The greatest `gen` of all names. One number serves them all, so that no free name has to be kept. */
   #lastGen = 0;
   readonly #verdicts = new Expiring<Verdict>();
+  /** The tunnels that were displaced, by {@link keyOf}: their nodes may not have heard of it. */
+  readonly #displaced = new Expiring<Lost>();
   readonly #members = new Expiring<Entry>();
   readonly #locks = new Expiring<string>();
   readonly #texts = new Map<string, { readonly text: string; readonly revision: number }>();
@@ -80,7 +81,7 @@ export class MemoryEngine implements Engine {
 
   /** The names of a node without a lease are kept from the last time that it was heard of. */
   #lease(node: string): Lease {
-    const lease = this.#leases.get(node) ?? { info: undefined, until: 0, displaced: new Map() };
+    const lease = this.#leases.get(node) ?? { info: undefined, until: 0 };
     lease.until = Math.max(lease.until, Date.now());
     this.#leases.set(node, lease);
     return lease;
@@ -122,10 +123,9 @@ export class MemoryEngine implements Engine {
 
   async reconcile(node: string, held: readonly Held[]): Promise<Lost[]> {
     this.#sweepNodes();
-    const { displaced } = this.#lease(node);
-    const lost = held.flatMap((tunnel) => this.#reconcileOne(node, tunnel, displaced) ?? []);
+    this.#lease(node);
+    const lost = held.flatMap((tunnel) => this.#reconcileOne(node, tunnel) ?? []);
     const keys = new Set(held.map(keyOf));
-    for (const key of displaced.keys()) if (!keys.has(key)) displaced.delete(key);
     // The node may not have the answer to a younger claim yet.
     const before = (Date.now() - this.#times.leaseMs) * 1_000;
     for (const entry of this.#entries.of(node)) {
@@ -134,7 +134,7 @@ export class MemoryEngine implements Engine {
     return lost;
   }
 
-  #reconcileOne(node: string, held: Held, displaced: ReadonlyMap<string, Lost>): Lost | undefined {
+  #reconcileOne(node: string, held: Held): Lost | undefined {
     const { name, gen, info, moving } = held;
     const known = this.#entries.get(name, gen);
     if (known !== undefined) {
@@ -144,8 +144,8 @@ export class MemoryEngine implements Engine {
     const others = this.#entries.named(name);
     const newer = others.find((other) => other.gen > gen && makesWay(info, other.info));
     if (newer !== undefined) return { name, gen, by: identityOf(newer.info) };
-    const knownLoss = displaced.get(keyOf(held));
-    if (knownLoss !== undefined) return knownLoss;
+    const displaced = this.#displaced.get(keyOf(held));
+    if (displaced !== undefined) return displaced;
     this.#grant(
       { name, node, gen, info, moving },
       others.filter((other) => other.gen < gen && makesWay(other.info, info)),
@@ -158,7 +158,7 @@ export class MemoryEngine implements Engine {
     const by = identityOf(info);
     for (const old of displaced) {
       this.#entries.delete(old);
-      this.#leases.get(old.node)?.displaced.set(keyOf(old), { name, gen: old.gen, by });
+      this.#displaced.set(keyOf(old), { name, gen: old.gen, by }, this.#times.verdictMs);
       if (old.info.session === undefined || isSameClient(old.info, info)) continue;
       const evicted = { code: closeCodes.evicted, reason: evictedReason };
       this.#verdicts.set(old.info.session, evicted, this.#times.verdictMs);
@@ -262,22 +262,4 @@ export class MemoryEngine implements Engine {
   async close(): Promise<void> {
     this.#listeners.clear();
   }
-}
-
-function identityOf({ instance, owner, address }: ClientIdentity): ClientIdentity {
-  return { instance, owner, address };
-}
-
-function isSameClient(one: ClientIdentity, other: ClientIdentity): boolean {
-  return one.instance !== undefined && one.instance === other.instance && one.owner === other.owner;
-}
-
-/** Whether a tunnel loses its name to a newer one. Members of one pool share it. */
-function makesWay(older: Entry["info"], newer: Entry["info"]): boolean {
-  const isPool = newer.pool !== undefined && older.pool === newer.pool && older.owner === newer.owner;
-  return !isPool || isSameClient(older, newer);
-}
-
-function keyOf({ name, gen }: Held | Entry): string {
-  return `${gen} ${name}`;
 }

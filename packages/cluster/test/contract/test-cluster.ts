@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { expect } from "vitest";
 import type { ClaimantInfo, Verdict } from "../../src/directory.js";
 import type {
   ClaimAnswer,
@@ -65,6 +66,7 @@ export class TestNode {
   readonly id: string;
   readonly events: EngineEvent[] = [];
   readonly stop: () => void;
+  onEvent: (event: EngineEvent) => void = () => {};
   readonly #waiting = new Set<() => void>();
 
   constructor(engine: Engine, id: string) {
@@ -72,6 +74,7 @@ export class TestNode {
     this.id = id;
     this.stop = engine.watch((event) => {
       this.events.push(event);
+      this.onEvent(event);
       for (const look of [...this.#waiting]) look();
     });
   }
@@ -134,6 +137,11 @@ export function held({ name, gen, info, moving }: Entry): Held {
 /** What `find` says of entries whose relays are there. */
 export function alive(...entries: Entry[]): Found[] {
   return entries.map((entry) => ({ entry, isNodeAlive: true }));
+}
+
+/** What a claim answers that has displaced these. */
+export function granted(...displaced: Entry[]): unknown {
+  return { gen: expect.any(Number), displaced };
 }
 
 /** The members of a pool, which are found in any order. */
