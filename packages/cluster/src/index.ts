@@ -7,3 +7,5 @@ export type { PeerLogger } from "./peers/log.js";
 export type { PeerTls } from "./peers/tls.js";
 export type { PeerPlace } from "./peers/address.js";
 export type { Peer, PeerHandler, Peers, SpliceAnswer, SpliceHello } from "./peers/peers.js";
+export { RpcEngine } from "./engine/rpc/rpc-engine.js";
+export { EngineServer } from "./engine/rpc/server.js";
