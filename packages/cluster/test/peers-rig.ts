@@ -184,3 +184,18 @@ export function request(peer: Peer, body: Buffer, head: Partial<RequestHead> = {
     stream.end();
   });
 }
+
+/** A promise, and what settles it. */
+export function deferred<T>(): {
+  promise: Promise<T>;
+  resolve: (value: T) => void;
+  reject: (reason: Error) => void;
+} {
+  let resolve!: (value: T) => void;
+  let reject!: (reason: Error) => void;
+  const promise = new Promise<T>((onValue, onReason) => {
+    resolve = onValue;
+    reject = onReason;
+  });
+  return { promise, resolve, reject };
+}

@@ -11,12 +11,14 @@ import { nodeAt, request, secret, TestRelay, type TestRelayOptions } from "./pee
 const closing = closingAfterEach();
 
 /** Relays that know one another. */
-async function cluster(...all: [id: string, options?: TestRelayOptions][]): Promise<TestRelay[]> {
+async function cluster(
+  ...all: [id: string, options?: TestRelayOptions][]
+): Promise<[TestRelay, TestRelay, TestRelay]> {
   const relays: TestRelay[] = [];
   for (const [id, options] of all) relays.push(await closing(new TestRelay(id, options)).listen());
   const nodes = relays.map(({ info }) => info);
   for (const { links } of relays) links.setNodes(nodes);
-  return relays;
+  return relays as [TestRelay, TestRelay, TestRelay];
 }
 
 /** The next message of a link. */
@@ -55,12 +57,12 @@ describe("relays that are linked", () => {
       [c, "a"],
       [a, "c"],
     ] as const) {
-      const answer = await request(await (from as TestRelay).linked(to), body);
+      const answer = await request(await from.linked(to), body);
       expect(answer.status).toBe(200);
       expect(answer.body.equals(body)).toBe(true);
     }
-    expect([...(a as TestRelay).links.all()].map(({ node }) => node)).toEqual(["b", "c"]);
-    expect(a?.links.get("a")).toBeUndefined();
+    expect([...a.links.all()].map(({ node }) => node)).toEqual(["b", "c"]);
+    expect(a.links.get("a")).toBeUndefined();
   });
 
   it("are reached over unix sockets", async () => {
@@ -69,8 +71,8 @@ describe("relays that are linked", () => {
       ["a", { listen: { path: `${folder.path}/run/a.sock` } }],
       ["b", { listen: { path: `${folder.path}/run/b.sock` } }],
     );
-    expect(b?.address).toBe(`unix:${folder.path}/run/b.sock`);
-    const peer = await (a as TestRelay).linked("b");
+    expect(b.address).toBe(`unix:${folder.path}/run/b.sock`);
+    const peer = await a.linked("b");
     expect((await request(peer, Buffer.from("hello"))).body.toString()).toBe("hello");
   });
 
@@ -81,7 +83,7 @@ describe("relays that are linked", () => {
       return Promise.resolve(about === "nothing" ? undefined : { about, body, from });
     };
     const [a, b] = await cluster(["a"], ["b", { handler: { answer } }]);
-    const peer = await (a as TestRelay).linked("b");
+    const peer = await a.linked("b");
     const text = "ä".repeat(4_000_000);
     expect(await peer.ask("tunnels", { text }, 20_000)).toEqual({
       about: "tunnels",
@@ -96,8 +98,8 @@ describe("relays that are linked", () => {
     const failing = peer.ask("fails", null, 5_000);
     await expect(failing).rejects.toMatchObject({ code: "unavailable" });
     await expect(failing).rejects.not.toThrow(/business/);
-    expect(b?.log.matching(/was not answered.*business/)).toHaveLength(1);
-    await b?.close();
+    expect(b.log.matching(/was not answered.*business/)).toHaveLength(1);
+    await b.close();
     await expect(peer.ask("tunnels", null, 5_000)).rejects.toMatchObject({ code: "unavailable" });
   });
 
@@ -106,7 +108,7 @@ describe("relays that are linked", () => {
       ["a"],
       ["b", { handler: { answer: () => Promise.resolve("x".repeat(17_000_000)) } }],
     );
-    const peer = await (a as TestRelay).linked("b");
+    const peer = await a.linked("b");
     await expect(peer.ask("tunnels", null, 5_000)).rejects.toMatchObject({ code: "unavailable" });
   });
 
@@ -133,7 +135,7 @@ describe("relays that are linked", () => {
         },
       ],
     );
-    const peer = await (a as TestRelay).linked("b");
+    const peer = await a.linked("b");
     expect(await peer.splice({ ...hello, session: "b.2" })).toBe("unknown");
     expect(await peer.splice({ ...hello, session: "b.3" })).toEqual({ refused: { code: 4002, reason: "r" } });
     const link = (await peer.splice(hello)) as Link;
@@ -145,7 +147,7 @@ describe("relays that are linked", () => {
     link.send("from the client");
     expect(await nextMessage(far)).toBe("from the client");
     const closed = [closeOf(link), closeOf(far)];
-    (a as TestRelay).links.cutSplices();
+    a.links.cutSplices();
     expect(await Promise.all(closed)).toEqual([1006, 1006]);
     // The session with the other relay is another link.
     expect((await request(peer, Buffer.from("still there"))).status).toBe(200);
@@ -155,10 +157,10 @@ describe("relays that are linked", () => {
     let known = 0;
     const onSplice = (): "known" => "known";
     const [a, b] = await cluster(["a"], ["b", { handler: { onSplice, onSpliced: () => (known += 1) } }]);
-    const peer = await (a as TestRelay).linked("b");
+    const peer = await a.linked("b");
     await Promise.all(Array.from({ length: 1_000 }, () => peer.splice(hello)));
     expect(known).toBe(1_000);
-    expect(b?.log.matching(/refused/)).toEqual([]);
+    expect(b.log.matching(/refused/)).toEqual([]);
   });
 
   it("say what to do when a splice cannot be had", async () => {
@@ -182,7 +184,7 @@ describe("relays that are linked", () => {
       }
       const nodes = [...relays.map(({ info }) => info), nodeAt("gone", "127.0.0.1:1")];
       for (const { links } of relays) links.setNodes(nodes);
-      const [a] = relays as [TestRelay];
+      const [a] = relays as [TestRelay, TestRelay, TestRelay];
       const peer = await a.linked("b");
       const open = request(peer, Buffer.alloc(0), { path: "/open" });
       await open;
@@ -195,7 +197,7 @@ describe("relays that are linked", () => {
 
 describe("relays that come and go", () => {
   it("are given up when their streams have ended", async () => {
-    const [a, b] = (await cluster(["a"], ["b"])) as [TestRelay, TestRelay];
+    const [a, b] = await cluster(["a"], ["b"]);
     const peer = await a.linked("b");
     const { session } = peer;
     let body = "";
@@ -222,7 +224,7 @@ describe("relays that come and go", () => {
   });
 
   it("are given up at once when they are dead", async () => {
-    const [a, b] = (await cluster(["a"], ["b"])) as [TestRelay, TestRelay];
+    const [a, b] = await cluster(["a"], ["b"]);
     await a.linked("b");
     await b.close();
     await expectNoLeaks(async () => {
@@ -233,7 +235,7 @@ describe("relays that come and go", () => {
   });
 
   it("come back at the same address with another id", async () => {
-    const [a, b] = (await cluster(["a"], ["b"])) as [TestRelay, TestRelay];
+    const [a, b] = await cluster(["a"], ["b"]);
     const old = await a.linked("b");
     const port = Number(b.address.split(":")[1]);
     await b.close();
@@ -249,7 +251,7 @@ describe("relays that come and go", () => {
   });
 
   it("are found again when they move", async () => {
-    const [a, b] = (await cluster(["a"], ["b"])) as [TestRelay, TestRelay];
+    const [a, b] = await cluster(["a"], ["b"]);
     await a.linked("b");
     await b.close();
     await a.log.line(/no link to another relay/);
@@ -263,14 +265,14 @@ describe("links with TLS", () => {
   it("carry streams between relays whose certificates name their addresses", async () => {
     const authority = await createAuthority();
     const tls = { ...(await authority.issue(["127.0.0.1"])), ca: authority.cert };
-    const [a] = (await cluster(["a", { tls }], ["b", { tls }])) as [TestRelay];
+    const [a] = await cluster(["a", { tls }], ["b", { tls }]);
     expect((await request(await a.linked("b"), Buffer.from("x"))).status).toBe(200);
   });
 
   it("pin a certificate that has signed itself, whatever it names", async () => {
     const pair = await createSelfSigned("relays.example");
     const tls = { ...pair, ca: pair.cert };
-    const [a] = (await cluster(["a", { tls }], ["b", { tls }])) as [TestRelay];
+    const [a] = await cluster(["a", { tls }], ["b", { tls }]);
     expect((await request(await a.linked("b"), Buffer.from("x"))).status).toBe(200);
   });
 
@@ -278,9 +280,7 @@ describe("links with TLS", () => {
     const [ours, theirs] = [await createAuthority(), await createAuthority()];
     const named = { ...(await ours.issue(["relay.example"])), ca: ours.cert };
     const strange = { ...(await theirs.issue(["127.0.0.1"])), ca: ours.cert };
-    const [a] = (await cluster(["a", { tls: named }], ["b", { tls: named }], ["c", { tls: strange }])) as [
-      TestRelay,
-    ];
+    const [a] = await cluster(["a", { tls: named }], ["b", { tls: named }], ["c", { tls: strange }]);
     await a.log.line(/no link to another relay.*relay b at .*does not match certificate's altnames/);
     await a.log.line(/no link to another relay.*relay c at .*is the certificate.*in the file of authorities/);
   });
@@ -288,7 +288,7 @@ describe("links with TLS", () => {
   it("are not made between relays of which only one has TLS, and both say so", async () => {
     const authority = await createAuthority();
     const tls = { ...(await authority.issue(["127.0.0.1"])), ca: authority.cert };
-    const [plain, secure] = (await cluster(["a"], ["b", { tls }])) as [TestRelay, TestRelay];
+    const [plain, secure] = await cluster(["a"], ["b", { tls }]);
     await secure.log.line(/no link to another relay.*TLS on its peer port/);
     await plain.log.line(/refused.*TLS, which this relay was not told to use/);
     await plain.log.line(/no link to another relay/);

@@ -198,10 +198,10 @@ export class Acceptor {
 
   /** Turns a stranger away, who may have been told so before. `fields`: of the answer, each with its CRLF. */
   #refuse(socket: Duplex, status: string, reason: string, details: object = {}, fields = ""): void {
-    if (!socket.destroyed && socket.writable) {
-      this.#log.refused(reason, { address: this.#strangers.get(socket)?.address, ...details });
-      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n${fields}\r\n`);
-    }
+    // Many requests may have come at once.
+    if (!socket.writable) return;
+    this.#log.refused(reason, { address: this.#strangers.get(socket)?.address, ...details });
+    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n${fields}\r\n`);
     // The answer leaves first. What still comes is read by nobody.
     (socket as Socket).destroySoon();
   }
