@@ -20,7 +20,7 @@ import {
 import { linkedPair, type MemoryLink } from "mcp-tunnel-protocol/testing";
 import { ByteChecker } from "../../../../test/support/bytes.js";
 import type { Entry } from "../../src/engine/engine.js";
-import { HopAcceptor } from "../../src/hop/acceptor.js";
+import { type FindHopRoute, HopAcceptor } from "../../src/hop/acceptor.js";
 import type { HopRefusal } from "../../src/hop/field.js";
 import { RemoteRoute } from "../../src/hop/remote-route.js";
 import type { Peer } from "../../src/peers/peers.js";
@@ -47,6 +47,7 @@ class Party {
   /** Takes data as it comes. Otherwise it waits for {@link take}. */
   isEager = true;
   #untaken = 0;
+  #isGivenUp = false;
   #onDrain: (() => void) | undefined;
 
   onData(chunk: Buffer): void {
@@ -63,7 +64,7 @@ class Party {
   onReset(reason: StreamReset): void {
     this.reset = reason;
     this.heard.push(`reset ${reason.code}: ${reason.message}`);
-    this.#onDrain?.();
+    this.giveUp();
   }
 
   onDrain(): void {
@@ -77,14 +78,16 @@ class Party {
     this.stream?.consumed(taken);
   }
 
-  get untaken(): number {
-    return this.#untaken;
+  /** Sends no more: this end has reset the stream, or has heard of a reset. */
+  giveUp(): void {
+    this.#isGivenUp = true;
+    this.#onDrain?.();
   }
 
   /** Sends chunks, as fast as they are taken. */
   async send(chunks: Iterable<Buffer>): Promise<void> {
     for (const chunk of chunks) {
-      if (this.reset !== undefined) return;
+      if (this.#isGivenUp) return;
       if (this.stream?.write(chunk) !== false) continue;
       // oxlint-disable-next-line no-await-in-loop -- the stream asks for a pause
       await new Promise<void>((resolve) => {
@@ -238,9 +241,7 @@ export class HopWorld {
       pool: undefined,
     };
     this.entry = { name: "app", node: "owner", gen: 1_764_500_000_000_001, info, moving: false };
-    this.acceptor = new HopAcceptor((name, gen) =>
-      name === this.entry.name && gen === this.entry.gen ? this.tunnel : undefined,
-    );
+    this.acceptor = new HopAcceptor(this.find);
     const [frontLink, ownerLink] = linkedPair();
     this.front = new V1RelaySession(told("front"), { liveness, ...hop });
     this.owner = new V1ClientSession(this.acceptor.accept, told("owner"), { liveness, ...hopOwner });
@@ -259,6 +260,10 @@ export class HopWorld {
     });
   }
 
+  /** The tunnel, for who has its name and number. */
+  readonly find: FindHopRoute = (name, gen) =>
+    name === this.entry.name && gen === this.entry.gen ? this.tunnel : undefined;
+
   /** The sessions of both tunnels, from the visitor to the client. */
   get sessions(): readonly Session[] {
     return [this.front, this.owner, this.tunnel.session, this.client];
@@ -274,19 +279,19 @@ export class HopWorld {
 
   /** The stream with this number at the client, once it is there. */
   async serve(index = 0): Promise<Served> {
-    await until(() => this.served[index] !== undefined);
-    return this.served[index] as Served;
+    await until(() => this.served.length > index);
+    return this.served.at(index) as Served;
   }
 
   /** Waits until nothing is open any more. Nothing may be held then. */
-  async settled(): Promise<Record<string, number>> {
+  async settled(): Promise<HopWorld["held"]> {
     await until(() => this.sessions.every(({ streamCount }) => streamCount === 0));
     await turn();
     return this.held;
   }
 
   /** What is held for requests anywhere: numbers that are 0 when nothing is going on. */
-  get held(): Record<string, number> {
+  get held() {
     const { client } = this;
     return {
       frontStreams: this.front.streamCount,
@@ -309,7 +314,7 @@ export class HopWorld {
 }
 
 /** What {@link HopWorld.held} is when nothing is going on. */
-export const nothingHeld: Record<string, number> = {
+export const nothingHeld: HopWorld["held"] = {
   frontStreams: 0,
   frontBytes: 0,
   ownerStreams: 0,
