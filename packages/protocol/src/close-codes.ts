@@ -33,3 +33,17 @@ export const providerUnavailableReason = "auth provider unavailable";
  * follows is for clients that do not know the case.
  */
 export const gateRequiredReason = "this relay takes only tunnels with a gate";
+
+/** Why a client gets no further tunnel (4001): the token may have `max` at once. */
+export function tooManyTunnels(max: number): string {
+  return `this token may have ${max} tunnels at once`;
+}
+
+/**
+ * Whether an endpoint may send the code (RFC 6455 section 7.4, and the registry of IANA). The others only tell
+ * the program at one end how its connection ended.
+ */
+export function isSendableCode(code: number): boolean {
+  if (code >= 3_000) return code <= 4_999;
+  return code >= 1_000 && code < 1_015 && ![1_004, 1_005, 1_006].includes(code);
+}

@@ -9,7 +9,14 @@
 //   json-rpc.ts      what is answered to MCP clients in the place of their server
 //   headers.ts, field-names.ts, known-names.ts, upgrade-offer.ts, errors.ts, close-codes.ts   shared words
 //   shape.ts         what values from elsewhere have to be; options.ts, option-shapes.ts   options
-export { closeCodes, evictedReason, gateRequiredReason, providerUnavailableReason } from "./close-codes.js";
+export {
+  closeCodes,
+  evictedReason,
+  gateRequiredReason,
+  isSendableCode,
+  providerUnavailableReason,
+  tooManyTunnels,
+} from "./close-codes.js";
 export { resetCodes, StreamReset, TunnelError } from "./errors.js";
 export type { ResetCode, TunnelErrorCode, TunnelErrorDetails } from "./errors.js";
 export { AnySpelling, FieldNames, isNamed, visitorField } from "./field-names.js";

@@ -1,4 +1,4 @@
-import { closeCodes } from "mcp-tunnel-protocol";
+import { closeCodes, tooManyTunnels } from "mcp-tunnel-protocol";
 import type { LimitName } from "../limits.js";
 import type { TunnelInfo } from "../tunnels/tunnel.js";
 import type { Tunnels } from "../tunnels/tunnels.js";
@@ -38,9 +38,9 @@ export function notAllowed(
       own - leaving < maxOwn
         ? new Refusal(
             closeCodes.tryAgainLater,
-            `this token may have ${maxOwn} tunnels at once, those that are still ending among them`,
+            `${tooManyTunnels(maxOwn)}, those that are still ending among them`,
           )
-        : new Refusal(closeCodes.authenticationFailed, `this token may have ${maxOwn} tunnels at once`);
+        : new Refusal(closeCodes.authenticationFailed, tooManyTunnels(maxOwn));
     return { refusal, limit: "tunnels_per_token" };
   }
   if (all >= maxTunnels) {

@@ -1,5 +1,13 @@
 import type { Claimant, ClaimResult, ClaimTerms, Directory, Route } from "mcp-tunnel-cluster/relay";
-import { closeCodes, evictedReason, firstProblem, objectOf, text, wholeNumber } from "mcp-tunnel-protocol";
+import {
+  closeCodes,
+  evictedReason,
+  firstProblem,
+  isSendableCode,
+  objectOf,
+  text,
+  wholeNumber,
+} from "mcp-tunnel-protocol";
 import { stackOf } from "mcp-tunnel-shared";
 import type { Logger } from "../telemetry/log.js";
 
@@ -45,9 +53,8 @@ export class MemoryDirectory implements Directory {
   }
 }
 
-/** Close codes that an endpoint may send (RFC 6455 section 7.4, and the registry of IANA). */
 const sendableCodes = wholeNumber(1_000, 4_999).refine(
-  (code) => (code < 1_015 && ![1_004, 1_005, 1_006].includes(code)) || code >= 3_000,
+  isSendableCode,
   "a close code that may be sent, such as 4002",
 );
 const claimShape = objectOf(
