@@ -116,6 +116,7 @@ export const packages = {
         splice: "clients whose sessions are at another relay",
       },
       { names: "the directory of a relay in a cluster, and its lease" },
+      { "options.ts": "what createMember takes, checked and complete" },
       { "cluster.ts": "the parts, put together, started and closed" },
       {
         "index.ts": "the package's entry",

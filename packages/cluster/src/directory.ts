@@ -43,6 +43,8 @@ export interface Verdict {
 export interface Claimant extends Route {
   readonly name: string;
   readonly info: ClaimantInfo;
+  /** The relay has asked its client to register anew (GOAWAY). It takes no requests any more. */
+  readonly isMoving: boolean;
   /** Whether this is a tunnel of `client`. */
   isOfClient(client: ClientIdentity): boolean;
   /**

@@ -1,4 +1,6 @@
 // Several relays as one. Names are kept by an engine; requests go from relay to relay over the protocol.
+export { createMember } from "./cluster.js";
+export type { MemberOptions } from "./options.js";
 export type { Engine } from "./engine/engine.js";
 export { MemoryEngine } from "./engine/memory.js";
 export { PeerLinks } from "./peers/peer-links.js";

@@ -1,5 +1,6 @@
 import type { Link } from "mcp-tunnel-protocol";
 import type { Directory, Verdict } from "./directory.js";
+import type { Route } from "./route.js";
 
 /** A client that wants to go on with a session of another relay. */
 export interface ReturningClient {
@@ -106,6 +107,11 @@ export interface MemberHost {
   session(id: string, secret: string): "known" | "unknown" | Verdict;
   /** Lets a client register or resume whose messages come through another relay. */
   onSpliced(link: Link, client: SplicedClient): void;
+  /**
+   * Makes one route of the members of a pool, and chooses among them. Without this method the first member
+   * that is not away serves.
+   */
+  pool?(name: string, members: readonly Route[]): Route;
   /** Answers a question of another relay, or of this one. The answer is plain JSON. */
   answer(question: Question): unknown;
 }

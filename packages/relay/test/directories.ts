@@ -1,11 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { type Refusal, TunnelError, type TunnelStream } from "mcp-tunnel-protocol";
 import {
   type Claimant,
   type ClaimResult,
-  type ClaimantInfo,
   type ClaimTerms,
-  type ClientIdentity,
   type Directory,
   MemoryDirectory,
   type Route,
@@ -51,44 +48,4 @@ export class LaterDirectory implements Directory {
     await this.after(asked, name);
     return result;
   }
-}
-
-/** A tunnel that serves nobody. */
-export class FakeClaimant implements Claimant {
-  readonly name: string;
-  readonly info: ClaimantInfo;
-  isAway = false;
-  readonly acceptsLater = false;
-  readonly carries = { upgrades: false, interim: false, trailers: false };
-  readonly wire = undefined;
-  readonly streamCount = 0;
-  readonly queuedBytes = 0;
-  readonly takesRefusals = false;
-
-  constructor(name: string, instance: string | undefined, owner = "token") {
-    this.name = name;
-    this.info = {
-      instance,
-      owner,
-      address: "127.0.0.1",
-      session: undefined,
-      wire: "v1",
-      takesRefusals: false,
-      pool: undefined,
-    };
-  }
-
-  isOfClient({ instance, owner }: ClientIdentity): boolean {
-    return instance !== undefined && this.info.instance === instance && this.info.owner === owner;
-  }
-
-  open(): TunnelStream {
-    throw new TunnelError("session_closed", "the tunnel has no session");
-  }
-
-  displace(): void {}
-
-  count(): void {}
-
-  tellRefusals(_refusals: readonly Refusal[]): void {}
 }

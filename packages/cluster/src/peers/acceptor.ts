@@ -30,6 +30,8 @@ export interface Caller {
   readonly node: string;
   readonly kind: LinkKind;
   readonly link: Link;
+  /** The connection beneath the link. */
+  readonly socket: Socket;
   /** What it asks for: JSON. */
   readonly request: string;
   /** Answers, once. */
@@ -189,7 +191,14 @@ export class Acceptor {
     stranger?.admit();
     try {
       const answer = (given: object): void => link.send(proofs.sign("answer", JSON.stringify(given)));
-      this.#onCaller({ node: from, kind, link, request, answer });
+      this.#onCaller({
+        socket,
+        node: from,
+        kind,
+        link,
+        request,
+        answer,
+      });
     } catch (error) {
       this.#logger.error({ peer: from, error: messageOf(error) }, "a call of another relay has failed");
       link.close(closeCodes.internal, "relay error");

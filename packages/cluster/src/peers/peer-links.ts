@@ -55,6 +55,7 @@ export class PeerLinks implements Peers {
   readonly #resumeTimeoutMs: number;
   readonly #sockets = new OpenSockets();
   readonly #splices = new Splices();
+  readonly #acceptedSplices = new Splices();
   readonly #port: PeerPort;
   readonly #acceptor: Acceptor;
   readonly #accepted: AcceptedSessions;
@@ -130,6 +131,10 @@ export class PeerLinks implements Peers {
     return this.#peers.values();
   }
 
+  get spliced(): Peers["spliced"] {
+    return { in: this.#acceptedSplices.size, out: this.#splices.size };
+  }
+
   cutSplices(): void {
     this.#splices.cut();
   }
@@ -166,7 +171,7 @@ export class PeerLinks implements Peers {
 
   #onCaller(caller: Caller): void {
     if (caller.kind === "streams") this.#accepted.accept(caller);
-    else acceptSplice(caller, this.#handler, this.#logger);
+    else acceptSplice(caller, this.#acceptedSplices, this.#handler, this.#logger);
   }
 }
 

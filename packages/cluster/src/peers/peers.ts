@@ -59,6 +59,10 @@ export interface Peers {
   setNodes(nodes: readonly NodeInfo[]): void;
   get(node: string): Peer | undefined;
   all(): Iterable<Peer>;
+  /**
+   * How many clients of this relay have their sessions at others (`out`), and the other way round (`in`).
+   */
+  readonly spliced: { readonly in: number; readonly out: number };
   /** Cuts the links of clients whose sessions other relays have. */
   cutSplices(): void;
   /** Ends all links and listens no more. */

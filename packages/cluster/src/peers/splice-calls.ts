@@ -3,9 +3,15 @@ import type { Caller } from "./acceptor.js";
 import type { PeerLogger } from "./log.js";
 import { parse, type SpliceReply, spliceRequest } from "./messages.js";
 import type { PeerHandler, SpliceAnswer } from "./peers.js";
+import type { Splices } from "./splices.js";
 
 /** Takes the link of a client of another relay, if this relay has the session that the client goes on with. */
-export function acceptSplice(caller: Caller, handler: PeerHandler, logger: PeerLogger): void {
+export function acceptSplice(
+  caller: Caller,
+  splices: Splices,
+  handler: PeerHandler,
+  logger: PeerLogger,
+): void {
   const hello = parse(caller.request, spliceRequest);
   if (hello === undefined) {
     logger.warn({ peer: caller.node }, "a relay has asked for a splice in no known form");
@@ -14,8 +20,12 @@ export function acceptSplice(caller: Caller, handler: PeerHandler, logger: PeerL
   }
   const answer = handler.onSplice(hello);
   caller.answer(replyOf(answer));
-  if (answer === "known") handler.onSpliced(caller.link, hello);
-  else caller.link.close(closeCodes.normal, "");
+  if (answer !== "known") {
+    caller.link.close(closeCodes.normal, "");
+    return;
+  }
+  splices.add(caller.link, caller.socket);
+  handler.onSpliced(caller.link, hello);
 }
 
 function replyOf(answer: SpliceAnswer): SpliceReply {

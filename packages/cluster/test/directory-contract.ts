@@ -1,16 +1,16 @@
 import { closeCodes } from "mcp-tunnel-protocol";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Directory } from "../src/index.js";
-import { FakeClaimant } from "./directories.js";
+import type { Directory } from "../src/directory.js";
+import { FakeClaimant } from "./support/fake-claimant.js";
 
 /** What a relay counts on, of every directory. `make` gives a new one that is empty. */
-export function directoryContract(what: string, make: () => Directory): void {
+export function directoryContract(what: string, make: () => Directory | Promise<Directory>): void {
   describe(`${what} as a directory`, () => {
     const stops: (() => void)[] = [];
     let directory: Directory;
 
-    beforeEach(() => {
-      directory = make();
+    beforeEach(async () => {
+      directory = await make();
     });
 
     afterEach(() => {

@@ -1,0 +1,252 @@
+import { closeCodes, evictedReason, tooManyTunnels } from "mcp-tunnel-protocol";
+import type { Claimant, ClaimResult, ClaimTerms, Directory, Verdict } from "../directory.js";
+import type { ClaimAnswer, Engine, EngineEvent } from "../engine/engine.js";
+import type { Peers } from "../peers/peers.js";
+import type { Route } from "../route.js";
+import { Claims } from "./claims.js";
+import { Elsewhere, type FoundElsewhere, type LookTimes } from "./elsewhere.js";
+import { type Granted, isDisplaced, type Own, OwnNames, plainInfo } from "./own-names.js";
+import type { OwnAnswer } from "./questions.js";
+import { awayRoute, type RouteTo } from "./remote.js";
+
+/** How long a relay may take to hear that one of its tunnels has lost its name, in milliseconds. */
+const displacedTimeoutMs = 2_000;
+
+export interface DirectoryParts {
+  /** The id of this relay. */
+  readonly node: string;
+  readonly engine: Engine;
+  readonly peers: Pick<Peers, "get" | "all">;
+  readonly routeTo: RouteTo;
+  readonly lookTimes?: LookTimes;
+}
+
+/** Makes one route of the members of a pool. */
+export type MakePool = (name: string, members: readonly Route[]) => Route;
+
+/**
+ * Who serves which name, as one relay of a cluster knows it. The relay's own tunnels are found at once, those
+ * of others through the engine ({@link Elsewhere}).
+ *
+ * What the engine grants is the truth, and each claim has a greater `gen` than all before. This relay hears of
+ * a claim elsewhere in three ways: by the engine's event, by the word of the other relay, and by the reconcile.
+ * Any two of them may fail.
+ */
+export class ClusterDirectory implements Directory {
+  readonly #own = new OwnNames();
+  readonly #claims = new Claims();
+  readonly #elsewhere: Elsewhere;
+  readonly #listeners = new Set<(name: string) => void>();
+  readonly #node: string;
+  readonly #engine: Engine;
+  readonly #peers: Pick<Peers, "get" | "all">;
+  #makePool: MakePool | undefined;
+  /** By the first member. A pool's route knows which of its members fail, so it lasts as long as they do. */
+  readonly #pools = new WeakMap<Route, { readonly members: readonly Route[]; readonly route: Route }>();
+
+  constructor(parts: DirectoryParts) {
+    this.#node = parts.node;
+    this.#engine = parts.engine;
+    this.#peers = parts.peers;
+    this.#elsewhere = new Elsewhere(parts.node, parts, (name) => this.#tell(name), parts.lookTimes);
+  }
+
+  /** From now on `makePool` chooses among the members of a pool; without it the first that is not away serves. */
+  usePools(makePool: MakePool | undefined): void {
+    this.#makePool = makePool;
+  }
+
+  // ---- for the relay
+
+  find(name: string): Route | undefined | Promise<Route | undefined> {
+    const alone = this.#ownAlone(name);
+    if (alone !== undefined) return alone;
+    const elsewhere = this.#elsewhere.find(name);
+    // An array has no `then`.
+    if (elsewhere === "unsure" || !("then" in elsewhere)) return this.#routeOf(name, elsewhere);
+    return elsewhere.then((answer) => this.#routeOf(name, answer));
+  }
+
+  claim(claimant: Claimant, terms: ClaimTerms): Promise<ClaimResult> {
+    const { name } = claimant;
+    return this.#claims.run(name, async () => {
+      let answer: ClaimAnswer;
+      try {
+        const info = plainInfo(claimant.info);
+        answer = await this.#engine.claim({ name, node: this.#node, info, ...terms });
+      } catch {
+        // If the engine has granted the claim all the same, the reconcile takes it back.
+        return { refused: cannotTell };
+      }
+      if ("refused" in answer) return { refused: verdictOf(answer.refused, terms.maxOwned) };
+      return { displaced: this.#onGranted(claimant, answer) };
+    });
+  }
+
+  release(claimant: Claimant): void | Promise<void> {
+    const own = this.#own.of(claimant);
+    if (own === undefined) return;
+    const { name } = claimant;
+    this.#own.take(name, own.gen);
+    return this.#engine.release(name, own.gen).then(
+      () => this.#elsewhere.doubt(name),
+      // The reconcile takes away what this relay does not hold any more.
+      () => this.#elsewhere.doubt(name),
+    );
+  }
+
+  changed(claimant: Claimant): void {
+    const own = this.#own.of(claimant);
+    if (own === undefined) return;
+    const { name, isMoving } = claimant;
+    // Whoever did not hear of it looks again by itself while requests wait.
+    this.#engine.changed(name, own.gen, isMoving).catch(ignore);
+    this.#tell(name);
+  }
+
+  watch(listener: (name: string) => void): () => void {
+    const own = (name: string): void => listener(name);
+    this.#listeners.add(own);
+    return () => this.#listeners.delete(own);
+  }
+
+  // ---- for other relays
+
+  /** The tunnel that another relay means, unless it has lost its name, or is about to move. */
+  held(name: string, gen: number): Claimant | undefined {
+    const claimant = this.#own.get(name).find((own) => own.gen === gen)?.claimant;
+    return claimant?.isMoving === false ? claimant : undefined;
+  }
+
+  /** What this relay has of a name. */
+  answerHas(name: string): OwnAnswer[] {
+    return this.#own.get(name).map(({ claimant, gen }) => ({
+      gen,
+      info: plainInfo(claimant.info),
+      moving: claimant.isMoving,
+      takes: !claimant.isAway && !claimant.isMoving,
+    }));
+  }
+
+  // ---- what happens elsewhere
+
+  /** A tunnel of another relay, or of this one, has got a name. Older tunnels lose it. */
+  onClaimed(claim: Granted): void {
+    this.#claims.after(claim.name, () => {
+      const displaced = this.#own.takeDisplaced(claim);
+      this.#elsewhere.doubt(claim.name);
+      for (const { claimant } of displaced) claimant.displace(claim.by);
+    });
+  }
+
+  onEvent(event: EngineEvent): void {
+    if (event.kind !== "name") return;
+    if (event.by === undefined) this.#elsewhere.doubt(event.name);
+    else this.onClaimed({ name: event.name, gen: event.gen, by: event.by, pool: event.pool });
+  }
+
+  /** Any number of events may have been lost. */
+  doubtAll(): void {
+    this.#elsewhere.doubtAll();
+  }
+
+  /** The link to a relay has come or gone. */
+  onPeer(node: string): void {
+    this.#elsewhere.onPeer(node);
+  }
+
+  /**
+   * Compares what this relay holds with what the engine knows, and repairs both.
+   * @throws TunnelError `unavailable`.
+   */
+  async reconcile(): Promise<void> {
+    for (const { name, gen, by } of await this.#engine.reconcile(this.#node, this.#own.held())) {
+      const lost = this.#own.take(name, gen);
+      if (lost === undefined) continue;
+      this.#elsewhere.doubt(name);
+      lost.claimant.displace(by);
+    }
+  }
+
+  close(): void {
+    this.#elsewhere.close();
+  }
+
+  // ---- inside
+
+  #onGranted(claimant: Claimant, { gen, displaced }: Extract<ClaimAnswer, { gen: number }>): Claimant[] {
+    const { name, info } = claimant;
+    const claim: Granted = { name, gen, by: identityOf(info), pool: info.pool };
+    const lost = this.#own.takeDisplaced(claim).map((own) => own.claimant);
+    for (const { node } of displaced) if (node !== this.#node) this.#tellDisplaced(node, claim);
+    const own: Own = { claimant, gen };
+    // Answers may come in another order than the claims were granted in.
+    const successor = this.#own.get(name).find((other) => isDisplaced(own, grantOf(other)));
+    if (successor === undefined) this.#own.add(own);
+    else claimant.displace(identityOf(successor.claimant.info));
+    this.#elsewhere.doubt(name);
+    return lost;
+  }
+
+  /** Does not wait: the event and the reconcile say the same. */
+  #tellDisplaced(node: string, claim: Granted): void {
+    this.#peers.get(node)?.ask("displaced", claim, displacedTimeoutMs).catch(ignore);
+  }
+
+  #routeOf(name: string, elsewhere: FoundElsewhere): Route | undefined {
+    // The name may have been claimed here meanwhile.
+    const alone = this.#ownAlone(name);
+    if (alone !== undefined) return alone;
+    const own: readonly Route[] = this.#own.get(name).map(({ claimant }) => claimant);
+    const members = elsewhere === "unsure" ? own : [...own, ...elsewhere.map((tunnel) => tunnel.route)];
+    const nobody = elsewhere === "unsure" ? awayRoute : undefined;
+    const route = members.length > 1 ? this.#poolOf(name, members) : (members[0] ?? nobody);
+    if (route?.isAway === true) this.#elsewhere.await(name);
+    return route;
+  }
+
+  /** A tunnel of this relay that is no member of a pool has its name for itself. */
+  #ownAlone(name: string): Claimant | undefined {
+    const claimant = this.#own.get(name)[0]?.claimant;
+    return claimant?.info.pool === undefined ? claimant : undefined;
+  }
+
+  #poolOf(name: string, members: readonly Route[]): Route | undefined {
+    const [first] = members;
+    if (first === undefined || this.#makePool === undefined)
+      return members.find(({ isAway }) => !isAway) ?? first;
+    const before = this.#pools.get(first);
+    const isSame =
+      before?.members.length === members.length && members.every((one) => before.members.includes(one));
+    if (before !== undefined && isSame) return before.route;
+    const route = this.#makePool(name, members);
+    this.#pools.set(first, { members, route });
+    return route;
+  }
+
+  #tell(name: string): void {
+    for (const listener of this.#listeners) listener(name);
+  }
+}
+
+const ignore = (): void => {};
+
+const cannotTell: Verdict = {
+  code: closeCodes.tryAgainLater,
+  reason: "the relay cannot tell who has the name",
+};
+
+function verdictOf(refused: "taken" | "limit", maxOwned: number): Verdict {
+  return refused === "taken"
+    ? { code: closeCodes.evicted, reason: evictedReason }
+    : { code: closeCodes.authenticationFailed, reason: tooManyTunnels(maxOwned) };
+}
+
+function identityOf({ instance, owner, address }: Granted["by"]): Granted["by"] {
+  return { instance, owner, address };
+}
+
+function grantOf({ claimant, gen }: Own): Granted {
+  const { name, info } = claimant;
+  return { name, gen, by: identityOf(info), pool: info.pool };
+}

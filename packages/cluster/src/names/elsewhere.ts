@@ -1,0 +1,281 @@
+import type { Engine, Entry } from "../engine/engine.js";
+import type { Peer, Peers } from "../peers/peers.js";
+import { readOwnAnswers } from "./questions.js";
+import { awayRoute, type RemoteTunnel, type RouteTo } from "./remote.js";
+
+/** Times of {@link Elsewhere}, in milliseconds. */
+export interface LookTimes {
+  /** What was found is used for so long without another look. Events and refusals end that at once. */
+  readonly freshMs: number;
+  /** A name that nobody has is not asked for again for so long. */
+  readonly nobodyMs: number;
+  /** How often a name is looked for while requests wait for it: an event may be lost. */
+  readonly relookMs: number;
+  /** How long other relays may take to say what they have, while the engine is down. */
+  readonly peersMs: number;
+  /** How long the engine is not asked after it has failed. */
+  readonly engineRestMs: number;
+}
+
+export const defaultLookTimes: LookTimes = {
+  freshMs: 5_000,
+  nobodyMs: 250,
+  relookMs: 500,
+  peersMs: 200,
+  engineRestMs: 1_000,
+};
+
+/** Names of which this relay keeps what it has found. Beyond that the one that was asked for first goes. */
+const maxKnown = 100_000;
+/** The same for names that nobody has, which strangers can make up as they like. */
+const maxNobody = 10_000;
+/** Names that are asked for at once. Requests for further names wait. */
+const maxAsking = 1_000;
+
+interface Known {
+  readonly tunnels: readonly RemoteTunnel[];
+  readonly askedAt: number;
+  /** Something has changed, or may have: it is no answer until the next look. */
+  isDoubtful: boolean;
+}
+
+interface Asking {
+  /** Something has changed since the engine was asked. */
+  isDoubtful: boolean;
+  readonly answer: Promise<FoundElsewhere>;
+}
+
+/** The tunnels of other relays that have a name. `unsure`: the engine is down, and no relay has it. */
+export type FoundElsewhere = readonly RemoteTunnel[] | "unsure";
+
+/** What is known of the tunnels of other relays. */
+export class Elsewhere {
+  /** In the order of the last look. */
+  readonly #known = new Map<string, Known>();
+  /** When it was found that nobody has the name, in order. */
+  readonly #nobody = new Map<string, number>();
+  readonly #asking = new Map<string, Asking>();
+  /** The names for which requests wait. */
+  readonly #awaited = new Map<string, NodeJS.Timeout>();
+  #engineRestsUntil = 0;
+  readonly #node: string;
+  readonly #engine: Pick<Engine, "find">;
+  readonly #peers: Pick<Peers, "get" | "all">;
+  readonly #routeTo: RouteTo;
+  readonly #tell: (name: string) => void;
+  readonly #times: LookTimes;
+
+  /** `node`: this relay, whose tunnels are not looked for. `tell` is called when another look may help. */
+  constructor(
+    node: string,
+    {
+      engine,
+      peers,
+      routeTo,
+    }: { engine: Pick<Engine, "find">; peers: Pick<Peers, "get" | "all">; routeTo: RouteTo },
+    tell: (name: string) => void,
+    times: LookTimes = defaultLookTimes,
+  ) {
+    this.#node = node;
+    this.#engine = engine;
+    this.#peers = peers;
+    this.#routeTo = routeTo;
+    this.#tell = tell;
+    this.#times = times;
+  }
+
+  /** In this turn if it is known. */
+  find(name: string): FoundElsewhere | Promise<FoundElsewhere> {
+    const known = this.#known.get(name);
+    const now = performance.now();
+    if (known === undefined) {
+      const nobodyAt = this.#nobody.get(name);
+      if (nobodyAt !== undefined && now - nobodyAt < this.#times.nobodyMs) return nobody;
+      return this.#look(name);
+    }
+    if (known.isDoubtful) return this.#look(name);
+    const ageMs = now - known.askedAt;
+    if (known.tunnels.some(({ route }) => !route.isAway)) {
+      // What is out of date does no harm, because its relay refuses the request then. So no request waits for
+      // this look, and names that are in use go on while the engine is down.
+      if (ageMs >= this.#times.freshMs) void this.#look(name);
+      return known.tunnels;
+    }
+    return ageMs < this.#times.relookMs ? known.tunnels : this.#look(name);
+  }
+
+  /** Requests wait for the name. As long as this is called after each `tell`, the name is looked for. */
+  await(name: string): void {
+    if (this.#awaited.has(name)) return;
+    const timer = setTimeout(() => void this.#lookAgain(name), this.#times.relookMs).unref();
+    this.#awaited.set(name, timer);
+  }
+
+  /** Something has changed about the name. */
+  doubt(name: string): void {
+    const asking = this.#asking.get(name);
+    if (asking !== undefined) asking.isDoubtful = true;
+    const known = this.#known.get(name);
+    if (known !== undefined) known.isDoubtful = true;
+    this.#nobody.delete(name);
+    if (this.#awaited.has(name)) void this.#lookAgain(name);
+    else this.#tell(name);
+  }
+
+  /** Any number of events may have been lost. */
+  doubtAll(): void {
+    for (const name of new Set([...this.#known.keys(), ...this.#asking.keys(), ...this.#awaited.keys()])) {
+      this.doubt(name);
+    }
+    this.#nobody.clear();
+  }
+
+  /** The link to a relay has come or gone: its tunnels are away, or are not any more. */
+  onPeer(node: string): void {
+    for (const [name, { tunnels }] of this.#known) {
+      if (tunnels.some(({ entry }) => entry.node === node)) this.#tell(name);
+    }
+  }
+
+  close(): void {
+    for (const timer of this.#awaited.values()) clearTimeout(timer);
+    this.#awaited.clear();
+  }
+
+  /** Looks first, and tells afterwards, so that the requests that wait have their answer at once. */
+  async #lookAgain(name: string): Promise<void> {
+    clearTimeout(this.#awaited.get(name));
+    this.#awaited.delete(name);
+    await this.#look(name);
+    this.#tell(name);
+  }
+
+  /** One look for all who ask. Never rejects. */
+  #look(name: string): Promise<FoundElsewhere> {
+    const current = this.#asking.get(name);
+    if (current !== undefined) return current.answer;
+    if (this.#asking.size >= maxAsking) return Promise.resolve("unsure");
+    // The closure runs in a later turn than the entry of `#asking` is made.
+    const answer = Promise.resolve().then(() => this.#ask(name, asking));
+    const asking: Asking = { isDoubtful: false, answer };
+    this.#asking.set(name, asking);
+    return answer;
+  }
+
+  async #ask(name: string, asking: Asking): Promise<FoundElsewhere> {
+    try {
+      let entries = await this.#entriesOf(name);
+      if (asking.isDoubtful) {
+        // The answer may be older than what has changed meanwhile.
+        asking.isDoubtful = false;
+        entries = await this.#entriesOf(name);
+      }
+      if (entries === undefined) return "unsure";
+      const tunnels = this.#tunnelsOf(name, entries);
+      await Promise.all(tunnels.map((tunnel) => this.#askOwner(tunnel)));
+      this.#note(name, tunnels, asking.isDoubtful);
+      return tunnels;
+    } finally {
+      this.#asking.delete(name);
+    }
+  }
+
+  /** `undefined`: nobody can say. */
+  async #entriesOf(name: string): Promise<readonly Entry[] | undefined> {
+    if (performance.now() >= this.#engineRestsUntil) {
+      try {
+        return (await this.#engine.find(name)).map(({ entry }) => entry);
+      } catch {
+        this.#engineRestsUntil = performance.now() + this.#times.engineRestMs;
+      }
+    }
+    const entries = await this.#askPeers(name);
+    if (entries.length > 0) return entries;
+    return this.#known.get(name)?.tunnels.map(({ entry }) => entry);
+  }
+
+  async #askPeers(name: string): Promise<readonly Entry[]> {
+    const asked = [...this.#peers.all()].filter(({ session }) => session !== undefined);
+    const answers = await Promise.all(asked.map((peer) => this.#has(peer, name)));
+    return newestOf(answers.flat());
+  }
+
+  /** What a relay has of the name, and nothing if it does not say. */
+  async #has(peer: Peer, name: string): Promise<(Entry & { readonly takes: boolean })[]> {
+    try {
+      const answers = readOwnAnswers(await peer.ask("has", { name }, this.#times.peersMs));
+      return answers.map((answer) => ({ ...answer, name, node: peer.node }));
+    } catch {
+      return [];
+    }
+  }
+
+  /**
+   * Asks the relay that has refused a request whether it would take one now. Until it says so, another request
+   * would be refused as well.
+   */
+  async #askOwner({ entry, peer, route }: RemoteTunnel): Promise<void> {
+    if (peer === undefined || !route.isTunnelAway || entry.moving) return;
+    const own = await this.#has(peer, entry.name);
+    if (own.some(({ gen, takes }) => gen === entry.gen && takes)) route.isTunnelAway = false;
+  }
+
+  /** The route of a tunnel that was known before stays: it knows which requests are open on it. */
+  #tunnelsOf(name: string, entries: readonly Entry[]): readonly RemoteTunnel[] {
+    const before = this.#known.get(name)?.tunnels ?? nobody;
+    // An entry of this relay that it does not hold is one that it has just given back, or is about to get.
+    return entries
+      .filter(({ node }) => node !== this.#node)
+      .map((entry) => {
+        const peer = this.#peers.get(entry.node);
+        if (peer === undefined) return { entry, peer, route: awayRoute };
+        const same = before.find((known) => known.peer === peer && known.entry.gen === entry.gen);
+        const route = same?.route ?? this.#routeTo(entry, peer, (isGone) => this.#onRefused(entry, isGone));
+        // Its relay has asked the client to move: it takes no requests, and is elsewhere in a moment.
+        if (entry.moving) route.isTunnelAway = true;
+        return { entry, peer, route };
+      });
+  }
+
+  #onRefused({ name, node, gen }: Entry, isGone: boolean): void {
+    const known = this.#known.get(name);
+    const tunnel = known?.tunnels.find(({ entry }) => entry.gen === gen && entry.node === node);
+    if (known === undefined || tunnel === undefined) return;
+    tunnel.route.isTunnelAway = true;
+    if (isGone) known.isDoubtful = true;
+  }
+
+  #note(name: string, tunnels: readonly RemoteTunnel[], isDoubtful: boolean): void {
+    const askedAt = performance.now();
+    this.#known.delete(name);
+    this.#nobody.delete(name);
+    if (tunnels.length > 0) {
+      this.#known.set(name, { tunnels, askedAt, isDoubtful });
+      dropOldest(this.#known, maxKnown, () => false);
+    } else if (!isDoubtful) {
+      this.#nobody.set(name, askedAt);
+      dropOldest(this.#nobody, maxNobody, (at) => askedAt - at >= this.#times.nobodyMs);
+    }
+  }
+}
+
+const nobody: readonly RemoteTunnel[] = [];
+
+function dropOldest<T>(map: Map<string, T>, max: number, isOver: (value: T) => boolean): void {
+  for (const [key, value] of map) {
+    if (map.size <= max && !isOver(value)) return;
+    map.delete(key);
+  }
+}
+
+/**
+ * What several relays say that they have. One of them may not have heard that it has lost the name, so only
+ * the newest counts, with its pool.
+ */
+function newestOf<T extends Entry>(entries: readonly T[]): readonly T[] {
+  const [newest] = [...entries].sort((a, b) => b.gen - a.gen);
+  if (newest === undefined) return [];
+  const { pool, owner } = newest.info;
+  if (pool === undefined) return [newest];
+  return entries.filter(({ info }) => info.pool === pool && info.owner === owner);
+}
