@@ -77,6 +77,8 @@ export class ClusterMember implements Member {
   #address = "";
   #draining = false;
   /** The relays that are alive, as the engine said last. */
+  #alive: readonly NodeInfo[] = [];
+  /** The relays with which this one is linked, and itself. */
   #nodes: readonly NodeInfo[] = [];
 
   constructor(parts: MemberParts) {
@@ -201,6 +203,7 @@ export class ClusterMember implements Member {
     this.#lease = undefined;
     this.#host = undefined;
     this.#draining = false;
+    this.#alive = [];
     this.#nodes = [];
     this.#peers = this.#parts.makePeers(this.#handler());
   }
@@ -213,17 +216,8 @@ export class ClusterMember implements Member {
   }
 
   onNodes(nodes: readonly NodeInfo[]): void {
-    const known = this.#nodes;
-    this.#nodes = nodes;
-    const alive = new Set(nodes.map(({ id }) => id));
-    // A relay that has only lost the engine still serves its tunnels. Its link ends when it really dies.
-    const reached = known.filter(({ id }) => !alive.has(id) && this.#peers.get(id)?.session !== undefined);
-    this.#nodes = [...nodes, ...reached];
-    this.#peers.setNodes(this.#nodes.filter(({ id }) => id !== this.node));
-    const isSame =
-      known.length === this.#nodes.length &&
-      this.#nodes.every(({ id }) => known.some((one) => one.id === id));
-    if (!isSame) this.directory.doubtAll();
+    this.#alive = nodes;
+    this.#relink();
   }
 
   onMissed(): void {
@@ -232,6 +226,21 @@ export class ClusterMember implements Member {
 
   reconcile(): Promise<void> {
     return this.directory.reconcile();
+  }
+
+  /**
+   * Makes links to relays that have come, and gives up those to relays that are gone. A relay that has only lost
+   * the engine still serves its tunnels. It is not gone before its link is.
+   */
+  #relink(): void {
+    const known = this.#nodes;
+    const reached = known.filter(({ id }) => this.#peers.get(id)?.session !== undefined);
+    const alive = new Set(this.#alive.map(({ id }) => id));
+    this.#nodes = [...this.#alive, ...reached.filter(({ id }) => !alive.has(id))];
+    const ids = new Set(known.map(({ id }) => id));
+    if (ids.size === this.#nodes.length && this.#nodes.every(({ id }) => ids.has(id))) return;
+    this.#peers.setNodes(this.#nodes.filter(({ id }) => id !== this.node));
+    this.directory.doubtAll();
   }
 
   // ---- from other relays
@@ -245,8 +254,14 @@ export class ClusterMember implements Member {
         return typeof answer === "string" ? answer : { refused: answer };
       },
       onSpliced: (link, { address, isAtDomain }) => this.#host?.onSpliced(link, { address, isAtDomain }),
-      onLink: (node) => this.directory.onPeer(node),
+      onLink: (node) => this.#onLink(node),
     };
+  }
+
+  #onLink(node: string): void {
+    this.directory.onPeer(node);
+    // In a turn of its own: the link that has just been lost may be one to give up.
+    if (!this.#alive.some(({ id }) => id === node)) queueMicrotask(() => this.#relink());
   }
 
   async #answer(about: string, body: unknown): Promise<unknown> {

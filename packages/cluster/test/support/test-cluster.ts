@@ -266,6 +266,13 @@ export class MemoryPeers implements Peers {
 
   async close(): Promise<void> {
     this.setNodes([]);
+    for (const { peers } of this.#cluster.nodes.values()) peers.onLost(this.#own.id);
+  }
+
+  /** The other relay has ended its links. */
+  onLost(node: string): void {
+    this.#peers.get(node)?.cut();
+    if (this.#peers.has(node)) this.handler.onLink?.(node);
   }
 }
 

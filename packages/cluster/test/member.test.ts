@@ -1,0 +1,160 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { TunnelError } from "mcp-tunnel-protocol";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createMember, MemoryEngine, type MemberOptions } from "../src/index.js";
+import type { MemberHost } from "../src/member.js";
+import { settle, TestCluster, type TestNode } from "./support/test-cluster.js";
+
+const secret = "a secret of the test that is long enough";
+
+describe("the options", () => {
+  const engine = new MemoryEngine({ leaseMs: 6_000, keepNamesMs: 60_000, verdictMs: 60_000 });
+  const usable: MemberOptions = { engine, secret, listen: { host: "127.0.0.1", port: 0 } };
+
+  it.each<[string, object, RegExp]>([
+    ["a short secret", { secret: "short" }, /secret/],
+    ["a secret that is none", { secret: 5 }, /secret is 5; it must be a string or a Buffer/],
+    ["no engine", { engine: {} }, /engine is an object; it must be an object with the methods join/],
+    ["an address that is none", { advertise: "nowhere" }, /nowhere/],
+    ["all addresses", { listen: { host: "0.0.0.0", port: 0 } }, /say where other relays reach this one/],
+    ["a lease of no time", { leaseMs: 1 }, /leaseMs is 1; it must be a number of milliseconds from 100/],
+    ["pings that are none", { clientLiveness: { pingIntervalMs: -1 } }, /pingIntervalMs/],
+    ["an unknown option", { advertised: "x:1" }, /did you mean 'advertise'/],
+  ])("%s", (_what, wrong, message) => {
+    const make = (): unknown => createMember({ ...usable, ...wrong });
+    expect(make).toThrow(TunnelError);
+    expect(make).toThrow(message);
+    expect(make).toThrow(expect.objectContaining({ code: "invalid_option" }));
+  });
+
+  it("ids are drawn, and have no dot", () => {
+    const [one, other] = [createMember(usable).node, createMember(usable).node];
+    expect(one).toMatch(/^n[\da-f]{16}$/);
+    expect(one).not.toBe(other);
+  });
+});
+
+describe("a member", () => {
+  let cluster: TestCluster;
+  let a: TestNode;
+  let b: TestNode;
+  beforeEach(async () => {
+    cluster = new TestCluster();
+    a = await cluster.node("a");
+    b = await cluster.node("b");
+  });
+  afterEach(() => cluster.close());
+
+  it("asks all, itself too, and names those that are silent", async () => {
+    const c = await cluster.node("c");
+    c.kill();
+    a.answer = () => {
+      throw new Error("cannot say");
+    };
+    expect(await b.member.ask({ about: "tunnels" })).toEqual({
+      answers: new Map([["b", "tunnels at b"]]),
+      silent: expect.arrayContaining(["a", "c"]),
+    });
+    expect(await c.member.ask({ about: "traffic" })).toMatchObject({
+      answers: new Map([["c", "traffic at c"]]),
+    });
+  });
+
+  it("joins once, and again after it has left", async () => {
+    await expect(a.member.join(a.host)).rejects.toMatchObject({ code: "invalid_state" });
+    await a.member.leave();
+    await settle();
+    expect(a.member.isReady).toBe(false);
+    expect(b.member.status()).toMatchObject({ nodes: 1, peers: 0 });
+    await a.member.join(a.host);
+    await settle();
+    expect(a.member.isReady).toBe(true);
+    expect(b.member.status()).toMatchObject({ nodes: 2, peers: 1 });
+  });
+
+  it("leaves nothing behind when the engine cannot be had", async () => {
+    await a.member.leave();
+    a.engine.isDown = true;
+    await expect(a.member.join(a.host)).rejects.toMatchObject({ code: "unavailable" });
+    expect(a.member.isReady).toBe(false);
+    a.engine.isDown = false;
+    await a.member.join(a.host);
+    expect(a.member.isReady).toBe(true);
+  });
+
+  it("says that it drains, and is still one of them", async () => {
+    await a.member.drain();
+    await settle();
+    const nodes = await cluster.engine.nodes();
+    expect(nodes.map(({ id, draining }) => [id, draining])).toEqual([
+      ["a", true],
+      ["b", false],
+    ]);
+    expect(b.member.status()).toMatchObject({ peers: 1 });
+  });
+
+  it("drains and leaves without the engine", async () => {
+    a.engine.isDown = true;
+    await a.member.drain();
+    await a.member.leave();
+    expect(a.member.isReady).toBe(false);
+  });
+
+  it("answers no question that it does not know, and none of another form", async () => {
+    const { answer } = a.peers.handler;
+    await expect(answer("weather", {}, "b")).rejects.toMatchObject({ code: "unsupported" });
+    for (const about of ["has", "displaced"]) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await expect(answer(about, { name: 5 }, "b")).rejects.toMatchObject({ code: "protocol_error" });
+    }
+  });
+});
+
+describe("members over real links", () => {
+  let folder: string;
+  const open: { leave(): Promise<void> }[] = [];
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "cluster-"));
+  });
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((member) => member.leave()));
+    rmSync(folder, { recursive: true });
+  });
+
+  it("know one another as soon as they have joined, and are forgotten when they leave", async () => {
+    const times = { leaseMs: 6_000, keepNamesMs: 60_000, verdictMs: 60_000 };
+    const engine = new MemoryEngine(times);
+    // The members share it, and none of them ends it.
+    engine.close = async () => {};
+    const host: MemberHost = {
+      version: "1.2.3",
+      session: () => "unknown",
+      onSpliced() {},
+      answer: ({ about }) => about,
+    };
+    const members = ["a", "b", "c"].map((name) =>
+      createMember({ engine, secret, listen: { path: join(folder, `${name}.sock`) } }),
+    );
+    open.push(...members);
+    for (const member of members) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await member.join(host);
+    }
+    const [first] = members;
+    if (first === undefined) throw new Error("no member");
+    const until = async (isSo: () => boolean): Promise<void> => {
+      // oxlint-disable-next-line no-await-in-loop -- nothing tells the test of links
+      while (!isSo()) await settle();
+    };
+    await until(() => first.status().peers === 2);
+    expect(first.status()).toMatchObject({ nodes: 3, splicesIn: 0, splicesOut: 0 });
+    const { answers, silent } = await first.ask({ about: "tunnels" });
+    expect(new Set(answers.keys())).toEqual(new Set(members.map(({ node }) => node)));
+    expect(silent).toEqual([]);
+    await members[2]?.leave();
+    await until(() => first.status().nodes === 2);
+    expect(first.status()).toMatchObject({ peers: 1 });
+  });
+});
