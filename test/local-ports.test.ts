@@ -17,7 +17,7 @@ import { describe, expect, it } from "vitest";
 import WebSocket from "ws";
 import { createMetrics } from "../packages/relay/src/admin/metrics.js";
 import { createAdminServer } from "../packages/relay/src/admin/server.js";
-import { type RelayState, statusTable } from "../packages/relay/src/cli/output/status-table.js";
+import { type RelayStatus, statusTable } from "../packages/relay/src/cli/output/status-table.js";
 import { startV2Server } from "./mcp/servers.js";
 import { closingAfterEach } from "./support/cleanup.js";
 import { expectNoLeaks } from "./support/leaks.js";
@@ -287,9 +287,9 @@ describe("the port", () => {
     const { port: adminPort } = await admin.listen();
     closing(admin);
     const answer = await fetch(`http://127.0.0.1:${adminPort}/api/tunnels`);
-    const status = (await answer.json()) as { relay: RelayState };
+    const status = (await answer.json()) as RelayStatus;
     expect(status.relay.localPorts).toEqual({ demo: port });
-    expect(statusTable(status.relay, [], Date.now())[1]).toBe(
+    expect(statusTable({ ...status, tunnels: [] }, Date.now())[1]).toBe(
       `demo is at http://localhost:${port}, on the relay's machine`,
     );
   });

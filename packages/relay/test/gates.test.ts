@@ -103,7 +103,7 @@ describe("the status table", () => {
     ["no gate", "-", tunnel],
     ["a relay that does not tell", "-", ofOlderRelay],
   ])("shows %s", (_, text, shown) => {
-    const [, , head = "", row = ""] = statusTable(state, [shown], 0);
+    const [, , head = "", row = ""] = statusTable({ relay: state, tunnels: [shown] }, 0);
     const column = head.indexOf("GATE");
     expect(row.slice(column).split(" ")[0]).toBe(text);
   });

@@ -8,6 +8,7 @@ import {
   type Traffic,
   tunnelEvents,
 } from "../telemetry/observer.js";
+import { clusterGauges, type ClusterSource } from "./cluster-metrics.js";
 import { staleKinds, type StaleSource } from "../files/staleness.js";
 import { asksForProof } from "../tunnels/gate.js";
 import { tunnelStates, type TunnelStatus } from "../tunnels/status.js";
@@ -18,6 +19,8 @@ export interface MetricsSource {
   readonly openExchanges: number;
   readonly certificateExpiry: Date | undefined;
   readonly stale: readonly StaleSource[];
+  /** `undefined` for a relay that is alone. */
+  readonly cluster: ClusterSource | undefined;
   openTraffic(): Traffic;
   tunnels(): TunnelStatus[];
 }
@@ -137,6 +140,8 @@ export function createMetrics(version: string): Metrics {
   });
   const draining = gauge("mcp_tunnel_draining", "1 while the relay is shutting down.");
 
+  const setCluster = clusterGauges(registry);
+
   // Every series is there from the start, because a rate over a series that appears with its first count
   // misses that count. Each series, also the histogram's above, is looked up once, and not for each request.
   const series = <T extends string>(counter: Counter<T>, labels: Record<T, string>): Counter.Internal => {
@@ -195,6 +200,7 @@ export function createMetrics(version: string): Metrics {
       queued.set(sum(all, (tunnel) => tunnel.queuedBytes));
       open.set(source.openExchanges);
       draining.set(source.draining ? 1 : 0);
+      setCluster(source.cluster);
       for (const kind of staleKinds) {
         stale.set({ kind }, source.stale.filter((one) => one.kind === kind).length);
       }

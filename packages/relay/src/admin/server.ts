@@ -2,8 +2,10 @@ import { hash, timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { unusable } from "mcp-tunnel-protocol";
-import { isLoopbackAddress, printableJson } from "mcp-tunnel-shared";
+import { isLoopbackAddress } from "mcp-tunnel-shared";
 import type { Metrics } from "./metrics.js";
+import { send } from "./send.js";
+import { TunnelsApi } from "./tunnels-api.js";
 import { listen } from "../net/listen.js";
 import type { Relay } from "../relay.js";
 import type { StaleKind } from "../files/staleness.js";
@@ -78,16 +80,17 @@ class AdminRequests {
   readonly #relay: Relay;
   readonly #options: AdminOptions;
   readonly #secretDigest: Buffer | undefined;
-  readonly #startedAt = Date.now();
+  readonly #tunnels: TunnelsApi;
 
   constructor(relay: Relay, options: AdminOptions) {
     this.#relay = relay;
     this.#options = options;
+    this.#tunnels = new TunnelsApi(relay, options.version);
     this.#secretDigest = options.secret === undefined ? undefined : sha256(options.secret);
   }
 
   async answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const path = (req.url ?? "/").split("?", 1)[0] as string;
+    const [path, query] = (req.url ?? "/").split("?", 2) as [string, string?];
     // A health check has no secret, and learns nothing else.
     if (path === "/healthz") return this.#get(req, res, () => send(res, 200, { status: "ok" }));
     if (path === "/readyz") {
@@ -99,8 +102,14 @@ class AdminRequests {
     const refused = this.#refusal(req);
     if (refused !== undefined) return send(res, refused.status, { error: refused.error });
     if (path === "/metrics") return this.#metrics(req, res);
-    if (path === "/api/tunnels") return this.#get(req, res, () => this.#tunnels(res));
-    if (path.startsWith("/api/tunnels/")) return this.#tunnel(req, res, path.slice("/api/tunnels/".length));
+    if (path === "/api/tunnels") {
+      return await this.#get(req, res, () => this.#tunnels.answerAll(res, query));
+    }
+    if (path.startsWith("/api/tunnels/")) {
+      const name = path.slice("/api/tunnels/".length);
+      if (req.method === "DELETE") return await this.#tunnels.disconnect(res, name);
+      return await this.#get(req, res, () => this.#tunnels.answerOne(res, query, name), "DELETE");
+    }
     send(res, 404, { error: "no such path; there are /healthz, /readyz, /metrics and /api/tunnels" });
   }
 
@@ -129,68 +138,39 @@ class AdminRequests {
     return isOwn(name.toLowerCase());
   }
 
-  #get(req: IncomingMessage, res: ServerResponse, answer: () => void): void {
-    if (req.method === "GET" || req.method === "HEAD") answer();
-    else send(res, 405, { error: "only GET is known here" }, { Allow: "GET, HEAD" });
+  /** `others`: methods besides GET that the path knows. */
+  async #get(
+    req: IncomingMessage,
+    res: ServerResponse,
+    answer: () => void | Promise<void>,
+    ...others: string[]
+  ): Promise<void> {
+    if (req.method === "GET" || req.method === "HEAD") return await answer();
+    const known = ["GET", ...others].join(" and ");
+    send(res, 405, { error: `only ${known} is known here` }, { Allow: ["GET, HEAD", ...others].join(", ") });
   }
 
   async #metrics(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const { metrics } = this.#options;
     const text = await metrics.text(this.#relay);
-    this.#get(req, res, () => {
+    await this.#get(req, res, () => {
       res.writeHead(200, { "Content-Type": metrics.contentType, "Cache-Control": "no-store" });
       res.end(text);
     });
-  }
-
-  #tunnels(res: ServerResponse): void {
-    const { version } = this.#options;
-    send(res, 200, {
-      relay: {
-        version,
-        startedAt: this.#startedAt,
-        draining: this.#relay.draining,
-        stale: this.#relay.stale,
-        localPorts: Object.fromEntries(this.#relay.localPorts),
-      },
-      tunnels: this.#relay.tunnels(),
-    });
-  }
-
-  #tunnel(req: IncomingMessage, res: ServerResponse, name: string): void {
-    // Of several tunnels the last one has the name, if any has it.
-    const tunnel = this.#relay.tunnels().findLast((candidate) => candidate.name === name);
-    if (tunnel === undefined) return send(res, 404, { error: `no tunnel is called '${name.slice(0, 63)}'` });
-    if (req.method === "DELETE") {
-      this.#relay.disconnect(tunnel.name);
-      return send(res, 200, { disconnected: tunnel.name });
-    }
-    if (req.method === "GET" || req.method === "HEAD") return send(res, 200, tunnel);
-    send(res, 405, { error: "only GET and DELETE are known here" }, { Allow: "GET, HEAD, DELETE" });
   }
 }
 
 /**
  * A relay with stale tokens lets revoked tokens in and new ones not. So it is not ready, just as a relay does
- * not start with such a file. A relay with a stale certificate still serves with it. The answer does not say
+ * not start with such a file. A relay with a stale certificate still serves with it. A relay that is not in
+ * its cluster serves its own tunnels alone, and visitors of all others get errors from it. The answer does not say
  * which files are stale, and why, because only a holder of the secret may know that.
  */
-function readiness({ draining, stale }: Relay): { status: string; stale: StaleKind[] } {
+function readiness({ draining, stale, cluster }: Relay): { status: string; stale: StaleKind[] } {
   const kinds = [...new Set(stale.map(({ kind }) => kind))];
   if (draining) return { status: "draining", stale: kinds };
-  return { status: kinds.includes("tokens") ? "tokens are stale" : "ready", stale: kinds };
+  if (kinds.includes("tokens")) return { status: "tokens are stale", stale: kinds };
+  return { status: cluster?.isReady === false ? "not in the cluster" : "ready", stale: kinds };
 }
 
 const sha256 = (text: string): Buffer => hash("sha256", text, "buffer");
-
-function send(res: ServerResponse, status: number, body: object, headers: Record<string, string> = {}): void {
-  const text = `${printableJson(body)}\n`;
-  if (status === 401) res.setHeader("WWW-Authenticate", "Bearer");
-  res.writeHead(status, {
-    "Content-Type": "application/json",
-    "Content-Length": Buffer.byteLength(text),
-    "Cache-Control": "no-store",
-    ...headers,
-  });
-  res.end(text);
-}

@@ -2,27 +2,30 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { printable, printableJson } from "mcp-tunnel-shared";
 import { readSecret } from "mcp-tunnel-shared/command";
-import type { TunnelStatus } from "../../tunnels/status.js";
 import { type AdminAddress, adminRequest, readAdminUrl } from "../admin/client.js";
 import { CommandFailure, writeLine } from "../output/output.js";
 import { SecretOption } from "../options/value-option.js";
-import { type RelayState, statusTable } from "../output/status-table.js";
+import { type RelayStatus, silentLine, statusTable } from "../output/status-table.js";
 
-interface StatusAnswer {
-  relay: RelayState;
-  tunnels: TunnelStatus[];
+/** Of a relay that is in no cluster only `disconnected` is there. */
+interface DisconnectAnswer {
+  disconnected: string;
+  relays?: readonly string[];
+  silent?: readonly string[];
 }
 
 /** `mcp-tunnel status`, `disconnect` and `health`: they ask a relay over its admin API. */
 export function addAdminCommands(program: Command): void {
   withAddress(program.command("status"))
-    .description("show the tunnels of a running relay")
+    .description("show the tunnels of a running relay, or of all relays of its cluster")
     .option("--watch", "show them again and again, until Ctrl-C")
     .option("--interval <SECONDS>", "seconds between two looks with --watch", readSeconds, 2)
     .option("--json", "print JSON; with --watch one line each time")
     .action(status);
   withAddress(program.command("disconnect"))
-    .description("close a tunnel; its client is told not to come back")
+    .description(
+      "close a tunnel, at whichever relay of the cluster it is; its client is told not to come back",
+    )
     .argument("<NAME>", "the tunnel's name")
     .action(disconnect);
   withAddress(program.command("health"))
@@ -67,12 +70,12 @@ async function status(
 ): Promise<void> {
   const address = addressOf(command);
   const show = async (): Promise<void> => {
-    const answer = (await adminRequest(address, "GET", "/api/tunnels")) as StatusAnswer;
+    const answer = (await adminRequest(address, "GET", "/api/tunnels")) as RelayStatus;
     if (options.json === true) {
       writeLine(printableJson(answer, options.watch === true ? 0 : 2));
       return;
     }
-    const lines = statusTable(answer.relay, answer.tunnels, Date.now());
+    const lines = statusTable(answer, Date.now());
     // On a terminal each table takes the place of the one before.
     if (options.watch === true && process.stdout.isTTY) process.stdout.write("\u001b[H\u001b[2J");
     writeLine(lines.join("\n"));
@@ -85,8 +88,12 @@ async function status(
 }
 
 async function disconnect(name: string, _options: object, command: Command): Promise<void> {
-  await adminRequest(addressOf(command), "DELETE", `/api/tunnels/${encodeURIComponent(name.toLowerCase())}`);
-  writeLine(`disconnected ${name.toLowerCase()}`);
+  const path = `/api/tunnels/${encodeURIComponent(name.toLowerCase())}`;
+  const answer = (await adminRequest(addressOf(command), "DELETE", path)) as DisconnectAnswer;
+  const { relays = [], silent = [] } = answer;
+  const where = relays.length === 0 ? "" : ` at ${relays.map(printable).join(", ")}`;
+  writeLine(`disconnected ${name.toLowerCase()}${where}`);
+  for (const relay of silent) writeLine(silentLine(relay));
 }
 
 async function health(options: { live?: boolean }, command: Command): Promise<void> {

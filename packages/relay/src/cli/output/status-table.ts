@@ -6,9 +6,19 @@ import { gateText } from "../../tunnels/gate.js";
 
 const head = ["NAME", "SINCE", "CLIENT", "VERSION", "GATE", "RTT", "REQUESTS", "IN", "OUT", "OPEN", "STATE"];
 
-/** The state of the relay itself, as the admin API gives it. */
-export interface RelayState {
+/** The answer of the admin API to `/api/tunnels`. */
+export interface RelayStatus {
+  relay: RelayState;
+  tunnels: readonly (TunnelStatus & { relay?: string })[];
+  /** In a cluster: the relays that did not answer. */
+  silent?: readonly string[];
+}
+
+/** The state of the relay itself. */
+interface RelayState {
   version: string;
+  /** The relay's id, if it is in a cluster. */
+  node?: string;
   startedAt: number;
   draining: boolean;
   /** Not there in the answer of an older relay. */
@@ -17,12 +27,19 @@ export interface RelayState {
   localPorts?: Readonly<Record<string, number>>;
 }
 
-/** The status of a relay as lines for a person. `now` is in milliseconds since 1970. */
-export function statusTable(relay: RelayState, tunnels: readonly TunnelStatus[], now: number): string[] {
+/** The warning about a relay of the cluster that did not answer. */
+export function silentLine(relay: string): string {
+  return `warning: relay ${printable(relay)} did not answer, and may have tunnels that are not shown or closed`;
+}
+
+/** The status of a relay, or of its cluster, as lines for a person. `now` is in milliseconds since 1970. */
+export function statusTable({ relay, tunnels, silent = [] }: RelayStatus, now: number): string[] {
+  const isCluster = relay.node !== undefined;
   const rows = tunnels
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
     .map((tunnel) => [
       tunnel.name,
+      ...(isCluster ? [tunnel.relay ?? "-"] : []),
       period(now - tunnel.since),
       tunnel.address,
       tunnel.client === undefined ? "-" : `${tunnel.client.name} ${tunnel.client.version}`,
@@ -37,7 +54,8 @@ export function statusTable(relay: RelayState, tunnels: readonly TunnelStatus[],
     ]);
   const state = relay.draining ? ", shutting down" : "";
   const count = tunnels.length === 1 ? "1 tunnel" : `${tunnels.length} tunnels`;
-  const title = `mcp-tunnel ${printable(relay.version)}, up ${period(now - relay.startedAt)}${state}: ${count}`;
+  const own = isCluster ? ` (relay ${printable(relay.node ?? "")})` : "";
+  const title = `mcp-tunnel ${printable(relay.version)}${own}, up ${period(now - relay.startedAt)}${state}: ${count}`;
   const stale = (relay.stale ?? []).map(
     ({ kind, name, problem, since }) =>
       `stale for ${period(now - since)}: ${kind} (${printable(name)}): ${printable(problem)}`,
@@ -45,7 +63,9 @@ export function statusTable(relay: RelayState, tunnels: readonly TunnelStatus[],
   const localPorts = Object.entries(relay.localPorts ?? {}).map(
     ([name, port]) => `${printable(name)} is at http://localhost:${port}, on the relay's machine`,
   );
-  return [title, ...stale, ...localPorts, ...(rows.length === 0 ? [] : ["", ...table(head, rows)])];
+  const columns = isCluster ? head.toSpliced(1, 0, "RELAY") : head;
+  const shown = rows.length === 0 ? [] : ["", ...table(columns, rows)];
+  return [title, ...stale, ...silent.map(silentLine), ...localPorts, ...shown];
 }
 
 /** The two largest units: `3d 4h`, `12m 5s`. */
