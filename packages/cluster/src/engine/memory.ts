@@ -141,15 +141,12 @@ export class MemoryEngine implements Engine {
       if (known.moving !== moving) this.#change(known, moving);
       return undefined;
     }
-    const others = this.#entries.named(name);
-    const newer = others.find((other) => other.gen > gen && makesWay(info, other.info));
+    const rivals = this.#entries.named(name).filter((other) => makesWay(other.info, info));
+    const newer = rivals.find((rival) => rival.gen > gen);
     if (newer !== undefined) return { name, gen, by: identityOf(newer.info) };
     const displaced = this.#displaced.get(keyOf(held));
     if (displaced !== undefined) return displaced;
-    this.#grant(
-      { name, node, gen, info, moving },
-      others.filter((other) => other.gen < gen && makesWay(other.info, info)),
-    );
+    this.#grant({ name, node, gen, info, moving }, rivals);
     return undefined;
   }
 

@@ -11,7 +11,7 @@ export function isSameClient(one: ClientIdentity, other: ClientIdentity): boolea
   return one.instance !== undefined && one.instance === other.instance && one.owner === other.owner;
 }
 
-/** Whether a tunnel loses its name to a newer one. Members of one pool share it. */
+/** Whether of two tunnels the older one loses the name. Members of one pool share it. */
 export function makesWay(older: ClaimantInfo, newer: ClaimantInfo): boolean {
   const isPool = newer.pool !== undefined && older.pool === newer.pool && older.owner === newer.owner;
   return !isPool || isSameClient(older, newer);

@@ -58,7 +58,6 @@ export class Caller {
   /** A worker whose connection broke is back before its old connection has ended, and its nodes stay. */
   #own({ call, args }: Call): void {
     if (call === "join" || call === "renew") this.#owners.set((args[0] as NodeInfo).id, this);
-    else if (call === "leave") this.#owners.delete(args[0] as string);
   }
 
   #say(said: Said): void {
