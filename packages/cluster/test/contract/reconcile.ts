@@ -144,6 +144,19 @@ export function reconcileContract(make: MakeState): void {
       expect(await b.engine.find("free")).toEqual(alive(...entries.slice(0, 1)));
     });
 
+    it("puts back no tunnel whose client has a verdict, however long its node was dead", async () => {
+      const { cluster, a, b } = await start({ keepNamesMs: 100 });
+      const entry = await a.get("app", tunnel("x"));
+      await a.engine.leave(a.id);
+      const { gen } = await b.get("app", tunnel("y"));
+      await b.engine.release("app", gen);
+      await cluster.pass(120);
+      await b.engine.reconcile(b.id, []);
+      await a.engine.join(a.info);
+      expect(await a.engine.reconcile(a.id, [held(entry)])).toEqual([{ name: "app", gen: entry.gen, by: y }]);
+      expect(await b.engine.find("app")).toEqual([]);
+    });
+
     it("takes thousands of tunnels", async () => {
       const { a, b } = await start();
       const { gen } = await a.get("app", tunnel("x"));
