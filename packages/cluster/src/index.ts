@@ -11,3 +11,4 @@ export type { PeerPlace } from "./peers/address.js";
 export type { Peer, PeerHandler, Peers, SpliceAnswer, SpliceHello } from "./peers/peers.js";
 export { RpcEngine } from "./engine/rpc/rpc-engine.js";
 export { EngineServer } from "./engine/rpc/server.js";
+export { RedisEngine } from "./engine/redis/redis.js";

@@ -1,0 +1,50 @@
+import { TunnelError } from "mcp-tunnel-protocol";
+import { messageOf, printable } from "mcp-tunnel-shared";
+
+/** How answers of Redis begin that a person has to do something about, and what. */
+const advice: readonly (readonly [RegExp, string])[] = [
+  [/^WRONGPASS|^ERR invalid password/, "it does not accept the user and the password; check both"],
+  [/^NOAUTH|^ERR HELLO must be called/, "it asks for a password, and none is set"],
+  [/^ERR .*AUTH.* without any password/i, "it has no password, but one is set here; leave it out"],
+  [/^NOPERM/, "its ACL lacks rights for this user; README.md of mcp-tunnel-cluster lists what is needed"],
+  [/^ERR unknown command/, "it is too old, or a proxy stands before it; Redis 6.2 or Valkey is needed"],
+];
+
+/**
+ * Answers of a server that is there, but cannot take part at this time. Before Redis 7, the code of what a
+ * script met stands behind a hyphen within another error.
+ */
+const passing: readonly (readonly [RegExp, string])[] = [
+  [/(?:^|-)(?:READONLY|NOREPLICAS|MASTERDOWN)\b/, "it takes no writes; is a failover going on?"],
+  [/(?:^|-)(?:LOADING|BUSY)\b/, "it is busy"],
+  [/(?:^|-)OOM\b/, "its memory is full; raise maxmemory"],
+  [/(?:^|-)MISCONF\b/, "it cannot save its data; its log tells why"],
+];
+
+/**
+ * Any error of the Redis client, for whoever asked the engine: the one place where these are translated.
+ * `where` names the server without a password.
+ */
+export function unavailable(error: unknown, doing: string, where: string): TunnelError {
+  if (error instanceof TunnelError) return error;
+  const message = messageOf(error);
+  const toDo = advice.find(([form]) => form.test(message))?.[1];
+  const why = toDo ?? passing.find(([form]) => form.test(message))?.[1];
+  const reason = why === undefined ? printable(message) : `${why} (${printable(message)})`;
+  return new TunnelError("unavailable", `Redis at ${where} could not ${doing}: ${reason}`, {
+    cause: error,
+    isHopeless: toDo !== undefined,
+  });
+}
+
+/**
+ * Whether the server was demoted, or is cut off from its replicas, so that another may be the primary now.
+ */
+export function isDemoted(error: unknown): boolean {
+  return /(?:^|-)(?:READONLY|NOREPLICAS)\b/.test(messageOf(error));
+}
+
+/** Whether the server does not know a script: it was started anew, or is another one after a failover. */
+export function isUnknownScript(error: unknown): boolean {
+  return messageOf(error).startsWith("NOSCRIPT");
+}

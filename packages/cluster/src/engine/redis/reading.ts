@@ -1,0 +1,129 @@
+import {
+  closeCodes,
+  evictedReason,
+  Fault,
+  flag,
+  objectOf,
+  oneOf,
+  text,
+  wholeNumber,
+} from "mcp-tunnel-protocol";
+import type { Shape } from "mcp-tunnel-protocol";
+import { printable } from "mcp-tunnel-shared";
+import type { ClaimantInfo, ClientIdentity, Verdict } from "../../directory.js";
+import type { EngineEvent, Entry, NodeInfo } from "../engine.js";
+
+// What the relays write into Redis, and read again. Everything is read with care: other programs, and relays
+// of other versions, may write there too. What cannot be read counts as absent.
+
+const identityMembers = { instance: text().optional(), owner: text(), address: text() };
+const identityShape = objectOf<ClientIdentity>(identityMembers);
+const infoShape = objectOf<ClaimantInfo>({
+  ...identityMembers,
+  session: text().optional(),
+  wire: oneOf(["v1", "json"]),
+  takesRefusals: flag,
+  pool: text().optional(),
+});
+const nodeShape = objectOf<NodeInfo>({ id: text(), address: text(), version: text(), draining: flag });
+const verdictShape = objectOf<Verdict>({ code: wholeNumber(1_000, 4_999), reason: text() });
+const eventShape = objectOf<{ name: string; by: ClientIdentity | undefined; pool: string | undefined }>({
+  name: text(),
+  by: identityShape.optional(),
+  pool: text().optional(),
+});
+
+/** The verdict for the client of a tunnel whose name another client has taken. */
+export const evictedText = verdictText({ code: closeCodes.evicted, reason: evictedReason });
+
+/**
+ * An entry as it stands in Redis: the value of a name has one such line for each tunnel. Scripts compare
+ * whole lines, so the order of the members is always the same, and they write `info` as they got it.
+ */
+export function entryLine({ gen, node, moving, info }: Omit<Entry, "name">): string {
+  return `${gen} ${node} ${moving ? 1 : 0} ${infoText(info)}`;
+}
+
+export function readEntry(name: string, line: string): Entry | undefined {
+  const [genText = "", node = "", moving] = line.split(" ", 3);
+  const gen = readGen(genText);
+  const info = read(infoShape, line.slice(genText.length + node.length + 4));
+  if (gen === undefined || node === "" || (moving !== "0" && moving !== "1") || info === undefined) {
+    return undefined;
+  }
+  const { session, wire, takesRefusals, pool } = info;
+  return {
+    name,
+    node,
+    gen,
+    info: { ...identityOf(info), session, wire, takesRefusals, pool },
+    moving: moving === "1",
+  };
+}
+
+export function infoText({
+  instance,
+  owner,
+  address,
+  session,
+  wire,
+  takesRefusals,
+  pool,
+}: ClaimantInfo): string {
+  return JSON.stringify({ instance, owner, address, session, wire, takesRefusals, pool });
+}
+
+/** A generation, exactly. `undefined` for what is none, or too great to be exact. */
+export function readGen(digits: string): number | undefined {
+  const gen = /^\d{1,16}$/.test(digits) ? Number(digits) : Number.NaN;
+  return Number.isSafeInteger(gen) ? gen : undefined;
+}
+
+export function nodeText({ id, address, version, draining }: NodeInfo): string {
+  return JSON.stringify({ id, address, version, draining });
+}
+
+export function readNode(json: string): NodeInfo | undefined {
+  return read(nodeShape, json);
+}
+
+export function readIdentity(json: string): ClientIdentity | undefined {
+  const identity = read(identityShape, json);
+  return identity === undefined ? undefined : identityOf(identity);
+}
+
+/** With all members, also those that are `undefined` and so do not stand in JSON. */
+function identityOf({ instance, owner, address }: ClientIdentity): ClientIdentity {
+  return { instance, owner, address };
+}
+
+export function verdictText({ code, reason }: Verdict): string {
+  return JSON.stringify({ code, reason });
+}
+
+export function readVerdict(json: string): Verdict | undefined {
+  return read(verdictShape, json);
+}
+
+/** An event: `nodes`, or `name`, the generation and JSON. */
+export function readEvent(message: string): EngineEvent | undefined {
+  if (message === "nodes") return { kind: "nodes" };
+  const [kind = "", genText = ""] = message.split(" ", 2);
+  const gen = readGen(genText);
+  const about = read(eventShape, message.slice(kind.length + genText.length + 2));
+  return kind === "name" && gen !== undefined && about !== undefined ? { kind, gen, ...about } : undefined;
+}
+
+function read<T>(shape: Shape<T>, json: string): T | undefined {
+  try {
+    const value = shape.read(JSON.parse(json));
+    return value instanceof Fault ? undefined : value;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The beginning of a text that cannot be read, for the log. */
+export function excerpt(text: string): string {
+  return printable(text.slice(0, 80));
+}
