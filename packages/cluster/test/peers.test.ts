@@ -1,4 +1,6 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:net";
 import type { Link } from "mcp-tunnel-protocol";
 import { describe, expect, it } from "vitest";
 import { createAuthority, createFolder, createSelfSigned } from "../../../test/support/certificates.js";
@@ -6,7 +8,7 @@ import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { expectNoLeaks } from "../../../test/support/leaks.js";
 import { PeerLinks } from "../src/peers/peer-links.js";
 import type { SpliceHello } from "../src/peers/peers.js";
-import { nodeAt, request, secret, TestRelay, type TestRelayOptions } from "./peers-rig.js";
+import { deferred, nodeAt, request, secret, TestRelay, type TestRelayOptions } from "./peers-rig.js";
 
 const closing = closingAfterEach();
 
@@ -175,22 +177,36 @@ describe("relays that are linked", () => {
     expect(peer?.session).toBeUndefined();
   });
 
-  it("leave nothing open when they are closed", async () => {
+  it.each(["TCP", "TLS"])("leave nothing open when they are closed (%s)", async (kind) => {
+    const pair = await createSelfSigned("relays.example");
+    const tls = kind === "TLS" ? { ...pair, ca: pair.cert } : undefined;
     await expectNoLeaks(async () => {
       const relays: TestRelay[] = [];
       for (const id of ["a", "b", "c"]) {
         const handler = { onSplice: (): "known" => "known" };
-        relays.push(await new TestRelay(id, { handler }).listen());
+        relays.push(await new TestRelay(id, { handler, tls }).listen());
       }
       const nodes = [...relays.map(({ info }) => info), nodeAt("gone", "127.0.0.1:1")];
       for (const { links } of relays) links.setNodes(nodes);
       const [a] = relays as [TestRelay, TestRelay, TestRelay];
       const peer = await a.linked("b");
-      const open = request(peer, Buffer.alloc(0), { path: "/open" });
-      await open;
+      const stranger = connect(Number(a.address.split(":")[1]), "127.0.0.1");
+      await once(stranger, "connect");
+      const { promise: reset, resolve } = deferred<string>();
+      const { promise: answered, resolve: onAnswer } = deferred<undefined>();
+      peer.session?.open({ method: "POST", path: "/", headers: [] }, false, {
+        onHead: () => onAnswer(undefined),
+        onData: () => {},
+        onEnd: () => {},
+        onReset: ({ code }) => resolve(code),
+      });
+      await answered;
       await peer.splice(hello);
       await Promise.all(relays.map((relay) => relay.close()));
       await a.close();
+      expect(await reset).toBe("session_lost");
+      expect(peer.session).toBeUndefined();
+      await expect(peer.splice(hello)).rejects.toMatchObject({ code: "unavailable" });
     });
   });
 });

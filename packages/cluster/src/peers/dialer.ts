@@ -53,8 +53,8 @@ export class Dialer {
 
   /**
    * Opens a link, and asks something of the relay at its other end.
-   * @throws TunnelError `unavailable` if that relay is not at the address, or refuses; `timeout` after the
-   * time of a handshake; `session_closed` after `signal`.
+   * @throws TunnelError `unavailable` if that relay is not at the address, or refuses, and after `signal`;
+   * `timeout` after the time of a handshake.
    */
   async dial<Answer>(call: Call<Answer>, signal: AbortSignal): Promise<Dialed<Answer>> {
     const { handshakeTimeoutMs } = this.#options;
@@ -196,5 +196,5 @@ function about({ node, address }: Call<unknown>, why: string): string {
 }
 
 function givenUp(): TunnelError {
-  return new TunnelError("session_closed", "the link to another relay is not wanted any more");
+  return new TunnelError("unavailable", "the link to another relay is not wanted any more");
 }

@@ -185,8 +185,8 @@ function checked(options: PeerLinksOptions): PeerLinksOptions {
   if (!nodeForm.test(node)) throw unusable(`'${node}' is no id of a relay`);
   if (secret.length < minSecretLength) {
     throw unusable(
-      `the secret of the cluster has ${secret.length} characters, and needs ${minSecretLength}: draw one with ` +
-        "'openssl rand -base64 32'",
+      `the secret of the cluster has ${secret.length} characters, and needs ${minSecretLength}: ` +
+        "draw one with 'openssl rand -base64 32'",
     );
   }
   if (advertise !== undefined) parsePeerAddress(advertise);

@@ -13,7 +13,7 @@ export interface SpliceHello {
 /** What a peer says to a client that wants to go on with a session there. */
 export type SpliceAnswer = "known" | "unknown" | { readonly refused: Verdict };
 
-/** Another relay, as this one reaches it. The link is made by this relay and kept up; its pings tell of it. */
+/** Another relay, as this one reaches it. This relay makes the link and keeps it up. */
 export interface Peer {
   readonly node: string;
   /**
@@ -23,7 +23,8 @@ export interface Peer {
   readonly session: OpeningSession | undefined;
   /**
    * Asks the peer a question, and resolves with its answer; both are plain JSON of up to 16 MiB.
-   * @throws TunnelError `unavailable` without a link, or if the peer failed; `timeout`.
+   * @throws TunnelError `unavailable` without a link, or if the peer failed; `timeout`; `overloaded` if the
+   * link carries all that it may; `invalid_option` if the question is too long.
    */
   ask(about: string, body: unknown, timeoutMs: number): Promise<unknown>;
   /**
@@ -38,7 +39,7 @@ export interface Peer {
 export interface PeerHandler {
   /** A stream of another relay: a request for a tunnel of this one. */
   readonly acceptStream: AcceptStream;
-  /** Answers a question; the answer is plain JSON. What it throws is logged, and the peer learns only that. */
+  /** Answers a question, in plain JSON. What it throws is logged, and the peer learns only that it did. */
   answer(about: string, body: unknown, from: string): Promise<unknown>;
   /** Whether this relay has the session of a client that is at another relay. */
   onSplice(hello: SpliceHello): SpliceAnswer;

@@ -29,7 +29,7 @@ export type Speaker = "acceptor" | "dialer" | "answer";
 /** A proof in base64url, the line feed behind it, and the text that it is for. */
 const signedForm = /^(?<proof>[\w-]{43})\n(?<text>.*)$/s;
 
-/** Proves, within one handshake, that this end has the cluster's secret, and checks the other end's proofs. */
+/** Proves, within one handshake, that this end has the secret, and checks the proofs of the other end. */
 export class Proofs {
   readonly #secret: Buffer;
   readonly #transcript: string;

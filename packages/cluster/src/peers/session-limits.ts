@@ -11,7 +11,7 @@ export const sessionLimits = {
   // Four times a tunnel's: visitors who read slowly hold up to a window each. Beyond it the slowest is cut,
   // who may be another tunnel's.
   maxQueuedBytes: 268_435_456,
-  // Twice a tunnel's: heads go on coming while a lost link is made again, and at twice this number the session
-  // would end. All sessions of a process share 128 MiB, whatever they have.
+  // Twice a tunnel's: open streams go on sending small frames while a lost link is made again, and at twice
+  // this number the session would end. All sessions of a process share 128 MiB, whatever they have.
   maxUnacknowledgedBytes: 67_108_864,
 } as const satisfies V1Options;

@@ -5,7 +5,7 @@ import { parse, type SpliceReply, spliceRequest } from "./messages.js";
 import type { PeerHandler, SpliceAnswer } from "./peers.js";
 import type { Splices } from "./splices.js";
 
-/** Takes the link of a client of another relay, if this relay has the session that the client goes on with. */
+/** Takes the link of a client of another relay, if this relay has the session that the client wants. */
 export function acceptSplice(
   caller: Caller,
   splices: Splices,
