@@ -1,0 +1,202 @@
+import { V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol/sessions";
+import { linkedPair } from "mcp-tunnel-protocol/testing";
+import { describe, expect, it } from "vitest";
+import { closingAfterEach } from "../../../test/support/cleanup.js";
+import { HopAcceptor } from "../../cluster/src/hop/acceptor.js";
+import { RemoteRoute } from "../../cluster/src/hop/remote-route.js";
+import type { Peer } from "../../cluster/src/peers/peers.js";
+import { type Directory, MemoryDirectory, type RelayOptions, type Route } from "../src/index.js";
+import { RawVisitor, startRelay, V1Client } from "./support.js";
+
+const opened = closingAfterEach();
+
+/** Knows one name, whose tunnel is at another relay, and hears at once of what happens there. */
+class FarDirectory implements Directory {
+  readonly route: RemoteRoute;
+  readonly refused: string[] = [];
+  finds = 0;
+  #listener: ((name: string) => void) | undefined;
+
+  constructor(peer: Peer, there: MemoryDirectory) {
+    const info = {
+      ...{ instance: undefined, owner: "token", address: "127.0.0.1", session: undefined, pool: undefined },
+      ...{ wire: "v1" as const, takesRefusals: true },
+    };
+    const entry = { name: "app", node: "owner", gen: 1, info, moving: false };
+    const isAway = (): boolean => there.find("app")?.isAway !== false;
+    this.route = new RemoteRoute(entry, peer, {
+      onRefused: (route, reason) => {
+        this.refused.push(reason);
+        route.isTunnelAway = isAway();
+      },
+    });
+    there.watch(() => {
+      this.route.isTunnelAway = isAway();
+      this.tell();
+    });
+  }
+
+  tell(): void {
+    this.#listener?.("app");
+  }
+
+  find(name: string): Route | undefined {
+    this.finds += 1;
+    return name === "app" ? this.route : undefined;
+  }
+
+  claim(): never {
+    throw new Error("clients come to the other relay");
+  }
+
+  release(): void {}
+  changed(): void {}
+
+  watch(listener: (name: string) => void): () => void {
+    this.#listener = listener;
+    return () => {};
+  }
+}
+
+/** Two relays that are joined in memory. Visitors come to the one, and the client of `app` to the other. */
+async function setUp(options: { front?: Partial<RelayOptions>; owner?: Partial<RelayOptions> } = {}) {
+  const there = new MemoryDirectory();
+  const owner = opened(await startRelay({ directory: there, ...options.owner }));
+  const [near, far] = linkedPair();
+  const ignored = { onClose() {} };
+  const acceptor = new HopAcceptor((name) => there.find(name));
+  const session = new V1RelaySession(ignored);
+  opened({ close: () => session.close(1000, "") });
+  const theirs = new V1ClientSession(acceptor.accept, ignored);
+  session.attach(near, 0);
+  theirs.attach(far, 0);
+  const asked: unknown[] = [];
+  const peer: Peer & { session: V1RelaySession | undefined } = {
+    node: "owner",
+    session,
+    ask: async (_about, body) => void asked.push(body),
+    splice: () => Promise.reject(new Error("not here")),
+  };
+  const directory = new FarDirectory(peer, there);
+  const front = opened(await startRelay({ directory, ...options.front }));
+  const client = opened(await V1Client.connect(owner.port, "app"));
+  const visit = (head = "GET / HTTP/1.1", body = "") => {
+    const visitor = opened(new RawVisitor(front.port));
+    visitor.request(head, body);
+    return visitor;
+  };
+  return { front, owner, client, peer, directory, visit, asked };
+}
+
+/** Waits for what other turns of the event loop bring about. */
+async function until(isSo: () => boolean): Promise<void> {
+  // oxlint-disable-next-line no-await-in-loop -- one turn after the other
+  while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+const headWith = (code: string) => (received: string) => received.includes(`X-Tunnel-Error: ${code}\r\n`);
+
+describe("a visitor at a relay that does not have the tunnel", () => {
+  it("is answered by the client at the other relay, and both relays count it", async () => {
+    const { visit, client, front, owner } = await setUp();
+    const visitor = visit("POST /a?b HTTP/1.1\nContent-Length: 5\nX-Tunnel-Hop: other 5", "hello");
+    const { head, stream, ended } = await client.accept();
+    expect(head.path).toBe("/a?b");
+    expect(head.headers.filter((_, i) => i % 2 === 0)).not.toContain("X-Tunnel-Hop");
+    await ended;
+    stream.sendHead({ status: 200, headers: ["Content-Length", "8"] });
+    stream.write(Buffer.from("answered"));
+    stream.end();
+    expect(await visitor.until((received) => received.endsWith("answered"))).toMatch(/^HTTP\/1.1 200 /);
+    expect(await front.record(1)).toMatchObject({ outcome: "completed", wire: "v1", requestBytes: 5 });
+    expect(owner.tunnels()).toMatchObject([{ requests: 1, requestBytes: 5, responseBytes: 8 }]);
+  });
+
+  it("is asked for the body when the service asks for it, and not when the relay has taken the request", async () => {
+    const { visit, client } = await setUp();
+    const visitor = visit("POST / HTTP/1.1\nContent-Length: 5\nExpect: 100-continue");
+    const exchange = await client.accept();
+    exchange.stream.sendInterim({ status: 103, headers: ["Link", "</x>"] });
+    await visitor.until((received) => received.includes("103"));
+    expect(visitor.received).not.toContain("100 Continue");
+    exchange.stream.sendInterim({ status: 100, headers: [] });
+    await visitor.until((received) => received.includes("100 Continue"));
+    visitor.socket.write("hello");
+    await exchange.ended;
+    expect(exchange.body).toBe("hello");
+    exchange.stream.sendHead({ status: 204, headers: [] }, true);
+    await visitor.until((received) => received.includes("HTTP/1.1 204 "));
+  });
+
+  it("leaves HTTP", async () => {
+    const { visit, client } = await setUp();
+    const visitor = visit("GET / HTTP/1.1\nConnection: Upgrade\nUpgrade: websocket");
+    const exchange = await client.accept();
+    exchange.stream.sendHead({ status: 101, headers: ["Connection", "Upgrade", "Upgrade", "websocket"] });
+    await visitor.until((received) => received.endsWith("\r\n\r\n"));
+    visitor.socket.write("up");
+    await exchange.bytes(2);
+    exchange.stream.write(Buffer.from("down"));
+    expect(await visitor.until((received) => received.endsWith("down"))).toMatch(/^HTTP\/1.1 101 /);
+  });
+
+  it("is noticed at the client when he leaves", async () => {
+    const { visit, client } = await setUp();
+    const visitor = visit();
+    const exchange = await client.accept();
+    visitor.close();
+    expect((await exchange.wasReset).code).toBe("cancelled");
+  });
+
+  it("waits for a client that is away, with his body, although the relay did not know of it", async () => {
+    const { visit, client, owner, directory } = await setUp();
+    client.cut();
+    await owner.logged("tunnel away");
+    // The news has not come here.
+    directory.route.isTunnelAway = false;
+    const visitor = visit("POST / HTTP/1.1\nContent-Length: 5", "hello");
+    await until(() => directory.refused.length > 0);
+    await client.resume();
+    const exchange = await client.accept();
+    await exchange.ended;
+    expect(exchange.body).toBe("hello");
+    exchange.stream.sendHead({ status: 204, headers: [] }, true);
+    await visitor.until((received) => received.includes("HTTP/1.1 204 "));
+    expect(directory.refused).toEqual(["away"]);
+  });
+
+  it("waits while there is no link to the other relay", async () => {
+    const { visit, client, peer, directory } = await setUp();
+    const { session } = peer;
+    peer.session = undefined;
+    const visitor = visit();
+    await until(() => directory.finds > 0);
+    peer.session = session;
+    directory.tell();
+    (await client.accept()).stream.sendHead({ status: 204, headers: [] }, true);
+    await visitor.until((received) => received.includes("HTTP/1.1 204 "));
+  });
+
+  it("waits only so long for the link", async () => {
+    const { visit, peer } = await setUp({ front: { holdTimeoutMs: 50 } });
+    peer.session = undefined;
+    expect(await visit().until(headWith("tunnel_reconnecting"))).toMatch(/^HTTP\/1.1 503 /);
+  });
+
+  it("gets the answers of the relay with the tunnel: too many requests are open on it", async () => {
+    const { visit, client } = await setUp({ owner: { maxStreamsPerTunnel: 1 } });
+    visit();
+    await client.accept();
+    expect(await visit().until(headWith("tunnel_overloaded"))).toMatch(/^HTTP\/1.1 503 /);
+  });
+
+  it("is told that his request is too large, and so is the client, by way of its relay", async () => {
+    const { visit, asked, client } = await setUp({ front: { maxRequestBodyBytes: 4 } });
+    visit("POST /x?secret HTTP/1.1\nTransfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n");
+    const exchange = await client.accept();
+    expect((await exchange.wasReset).code).toBe("body_too_large");
+    expect(asked).toMatchObject([
+      { name: "app", gen: 1, refusals: [{ code: "request_too_large", status: 413, path: "/x", count: 1 }] },
+    ]);
+  });
+});
