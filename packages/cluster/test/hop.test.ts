@@ -1,5 +1,5 @@
 import { carriedBy, StreamReset, TunnelError } from "mcp-tunnel-protocol";
-import type { V1RelaySession } from "mcp-tunnel-protocol/sessions";
+import { V1RelaySession } from "mcp-tunnel-protocol/sessions";
 import { describe, expect, it } from "vitest";
 import { bytesAt } from "../../../test/support/bytes.js";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
@@ -236,10 +236,15 @@ describe("a request that cannot be taken", () => {
   ])("is refused on a session %s", async (_name, end) => {
     const world = setUp();
     await end(world);
+    expect(world.route.isAway).toBe(false);
     const visitor = world.visit();
     await turn();
     expect([visitor.heard, world.refusals]).toEqual([["refused"], ["unreachable"]]);
     expect(world.route.streamCount).toBe(0);
+    // Others wait for the next session, and do not ask this one in turns.
+    expect(world.route.isAway).toBe(true);
+    world.peer.session = new V1RelaySession({ onClose() {} }, { liveness: { pingIntervalMs: 0 } });
+    expect(world.route.isAway).toBe(false);
   });
 
   it("is not refused any more once the visitor has left", async () => {

@@ -1,6 +1,7 @@
 import {
   carriedBy,
   type Carries,
+  type OpeningSession,
   type Refusal,
   RefusalGatherer,
   type RequestHead,
@@ -35,6 +36,8 @@ export class RemoteRoute implements Route, RemoteRequestOwner {
   readonly #peer: Peer;
   readonly #owner: RemoteRouteOwner;
   readonly #hop: string;
+  /** A session that takes no more streams, because it ends. */
+  #spent: OpeningSession | undefined;
   #streams = 0;
   #queuedBytes = 0;
   /** Made at its first use, because most routes never need it. */
@@ -48,9 +51,10 @@ export class RemoteRoute implements Route, RemoteRequestOwner {
     this.#hop = hopValue(entry);
   }
 
-  /** Requests wait also while there is no link to the other relay. */
+  /** Requests wait also while there is no session with the other relay, or one that ends. */
   get isAway(): boolean {
-    return this.isTunnelAway || this.#peer.session === undefined;
+    const { session } = this.#peer;
+    return this.isTunnelAway || session === undefined || session === this.#spent;
   }
 
   get acceptsLater(): boolean {
@@ -80,8 +84,8 @@ export class RemoteRoute implements Route, RemoteRequestOwner {
   }
 
   /**
-   * Opens a stream to the other relay. Without a link, or on one that has just been lost, the request counts
-   * as refused: it looks for a route again, and waits.
+   * Opens a stream to the other relay. Without a session, or on one that ends, the request counts as refused:
+   * it looks for a route again, and waits.
    * @throws TunnelError `overloaded` or `head_too_large`.
    */
   open(head: RequestHead, end: boolean, handler: RouteHandler): TunnelStream {
@@ -97,6 +101,7 @@ export class RemoteRoute implements Route, RemoteRequestOwner {
       request.begin(session.open({ method, path, headers, upgrade: upgrade === true }, end, request));
     } catch (error) {
       if (!(error instanceof TunnelError) || !isGone.has(error.code)) throw error;
+      this.#spent = session;
       request.refuseLater();
       return request;
     }
