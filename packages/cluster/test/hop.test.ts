@@ -61,7 +61,7 @@ describe("a request over a hop", () => {
     expect(world.tunnel.counted).toEqual([[70_005, 0]]);
   });
 
-  it("is told that it is taken also while so much is not acknowledged that interim heads are dropped", async () => {
+  it("is told that it is taken also while other interim heads are dropped", async () => {
     const world = setUp({ hopOwner: { maxUnacknowledgedBytes: 10_000 } });
     const large = world.visit();
     const answering = await world.serve();

@@ -112,7 +112,7 @@ describe("a visitor at a relay that does not have the tunnel", () => {
     expect(owner.tunnels()).toMatchObject([{ requests: 1, requestBytes: 5, responseBytes: 8 }]);
   });
 
-  it("is asked for the body when the service asks for it, and not when the relay has taken the request", async () => {
+  it("is asked for the body when the service asks, and not when the relay has taken the request", async () => {
     const { visit, client } = await setUp();
     const visitor = visit("POST / HTTP/1.1\nContent-Length: 5\nExpect: 100-continue");
     const exchange = await client.accept();

@@ -48,7 +48,7 @@ const refusal = objectOf<Refusal>({
 
 const report = objectOf<RefusalsReport>({ name: text(), gen: number(), refusals: listOf(refusal) });
 
-/** Tells the client of a tunnel what another relay has refused in its name. Does nothing for other reports. */
+/** Tells the client of a tunnel what another relay has refused in its name. Other reports mean nothing. */
 export function takeRefusals(find: FindHopRoute, body: unknown): void {
   const read = report.read(body);
   if (read instanceof Fault) return;
