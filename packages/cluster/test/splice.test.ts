@@ -27,7 +27,8 @@ function setUp(first = "first") {
   const [ownerEnd, ownerLink] = linkedPair();
   const client = new End(clientEnd);
   const owner = new End(ownerEnd);
-  const join = (): void => splice(clientLink, ownerLink, first, { pingIntervalMs: 1_000, pingTimeoutMs: 500 });
+  const join = (): void =>
+    splice(clientLink, ownerLink, first, { pingIntervalMs: 1_000, pingTimeoutMs: 500 });
   return { client, owner, clientLink, ownerLink, join };
 }
 

@@ -27,8 +27,8 @@ export const defaultLookTimes: LookTimes = {
 
 /** Names of which this relay keeps what it has found. Beyond that the one that was asked for first goes. */
 const maxKnown = 100_000;
-/** The same for names that nobody has, which strangers can make up as they like. */
-const maxNobody = 10_000;
+/** The same for names that no relay has, which strangers can make up as they like. */
+const maxAbsent = 10_000;
 /** Names that are asked for at once. Requests for further names wait. */
 const maxAsking = 1_000;
 
@@ -37,6 +37,11 @@ interface Known {
   readonly askedAt: number;
   /** Something has changed, or may have: it is no answer until the next look. */
   isDoubtful: boolean;
+}
+
+interface Absent {
+  readonly isSure: boolean;
+  readonly until: number;
 }
 
 interface Asking {
@@ -52,8 +57,8 @@ export type FoundElsewhere = readonly RemoteTunnel[] | "unsure";
 export class Elsewhere {
   /** In the order of the last look. */
   readonly #known = new Map<string, Known>();
-  /** When it was found that nobody has the name, in order. */
-  readonly #nobody = new Map<string, number>();
+  /** Names of which no tunnel was found, in the order of the last look. */
+  readonly #absent = new Map<string, Absent>();
   readonly #asking = new Map<string, Asking>();
   /** The names for which requests wait. */
   readonly #awaited = new Map<string, NodeJS.Timeout>();
@@ -89,9 +94,9 @@ export class Elsewhere {
     const known = this.#known.get(name);
     const now = performance.now();
     if (known === undefined) {
-      const nobodyAt = this.#nobody.get(name);
-      if (nobodyAt !== undefined && now - nobodyAt < this.#times.nobodyMs) return nobody;
-      return this.#look(name);
+      const absent = this.#absent.get(name);
+      if (absent === undefined || now >= absent.until) return this.#look(name);
+      return absent.isSure ? nobody : "unsure";
     }
     if (known.isDoubtful) return this.#look(name);
     const ageMs = now - known.askedAt;
@@ -117,7 +122,7 @@ export class Elsewhere {
     if (asking !== undefined) asking.isDoubtful = true;
     const known = this.#known.get(name);
     if (known !== undefined) known.isDoubtful = true;
-    this.#nobody.delete(name);
+    this.#absent.delete(name);
     if (this.#awaited.has(name)) void this.#lookAgain(name);
     else this.#tell(name);
   }
@@ -127,7 +132,7 @@ export class Elsewhere {
     for (const name of new Set([...this.#known.keys(), ...this.#asking.keys(), ...this.#awaited.keys()])) {
       this.doubt(name);
     }
-    this.#nobody.clear();
+    this.#absent.clear();
   }
 
   /** The link to a relay has come or gone: its tunnels are away, or are not any more. */
@@ -170,7 +175,10 @@ export class Elsewhere {
         asking.isDoubtful = false;
         entries = await this.#entriesOf(name);
       }
-      if (entries === undefined) return "unsure";
+      if (entries === undefined) {
+        this.#noteAbsent(name, { isSure: false, until: performance.now() + this.#times.relookMs });
+        return "unsure";
+      }
       const tunnels = this.#tunnelsOf(name, entries);
       await Promise.all(tunnels.map((tunnel) => this.#askOwner(tunnel)));
       this.#note(name, tunnels, asking.isDoubtful);
@@ -248,23 +256,27 @@ export class Elsewhere {
   #note(name: string, tunnels: readonly RemoteTunnel[], isDoubtful: boolean): void {
     const askedAt = performance.now();
     this.#known.delete(name);
-    this.#nobody.delete(name);
+    this.#absent.delete(name);
     if (tunnels.length > 0) {
       this.#known.set(name, { tunnels, askedAt, isDoubtful });
-      dropOldest(this.#known, maxKnown, () => false);
-    } else if (!isDoubtful) {
-      this.#nobody.set(name, askedAt);
-      dropOldest(this.#nobody, maxNobody, (at) => askedAt - at >= this.#times.nobodyMs);
-    }
+      dropOldest(this.#known, maxKnown);
+    } else if (!isDoubtful) this.#noteAbsent(name, { isSure: true, until: askedAt + this.#times.nobodyMs });
+  }
+
+  #noteAbsent(name: string, absent: Absent): void {
+    this.#absent.delete(name);
+    this.#absent.set(name, absent);
+    dropOldest(this.#absent, maxAbsent);
   }
 }
 
 const nobody: readonly RemoteTunnel[] = [];
 
-function dropOldest<T>(map: Map<string, T>, max: number, isOver: (value: T) => boolean): void {
-  for (const [key, value] of map) {
-    if (map.size <= max && !isOver(value)) return;
+function dropOldest<T>(map: Map<string, T>, max: number): void {
+  if (map.size <= max) return;
+  for (const key of map.keys()) {
     map.delete(key);
+    return;
   }
 }
 

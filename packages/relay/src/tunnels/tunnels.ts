@@ -206,7 +206,11 @@ export class Tunnels implements TunnelObserver {
    */
   drain(): void {
     this.#draining = true;
-    for (const tunnel of this.#all) tunnel.drain();
+    for (const tunnel of this.#all) {
+      tunnel.drain();
+      // Requests from elsewhere wait until the client is at another relay.
+      this.#changed(tunnel);
+    }
   }
 
   /** Resolves when no request is open on any tunnel, whoever brought it. */
