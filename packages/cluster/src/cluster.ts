@@ -17,6 +17,7 @@ import type {
 import { ClusterDirectory } from "./names/directory.js";
 import type { LookTimes } from "./names/elsewhere.js";
 import { Lease, type LeaseTimes, leaseTimesOf } from "./names/lease.js";
+import { Neighbours } from "./names/neighbours.js";
 import { readGranted, readHas } from "./names/questions.js";
 import { type MemberOptions, resolveOptions } from "./options.js";
 import type { PeerLogger } from "./peers/log.js";
@@ -70,16 +71,13 @@ export class ClusterMember implements Member {
   readonly #logger: PeerLogger;
   readonly #hops: HopAcceptor;
   readonly #returns: Returns;
+  readonly #neighbours: Neighbours;
   #peers: Peers;
   #host: MemberHost | undefined;
   #lease: Lease | undefined;
   #unwatch: (() => void) | undefined;
   #address = "";
   #draining = false;
-  /** The relays that are alive, as the engine said last. */
-  #alive: readonly NodeInfo[] = [];
-  /** The relays with which this one is linked, and itself. */
-  #nodes: readonly NodeInfo[] = [];
 
   constructor(parts: MemberParts) {
     this.#parts = parts;
@@ -90,7 +88,9 @@ export class ClusterMember implements Member {
     const peers = {
       get: (node: string): Peer | undefined => this.#peers.get(node),
       all: (): Iterable<Peer> => this.#peers.all(),
+      setNodes: (nodes: readonly NodeInfo[]): void => this.#peers.setNodes(nodes),
     };
+    this.#neighbours = new Neighbours(this.node, peers, () => this.directory.doubtAll());
     this.directory = new ClusterDirectory({
       node: this.node,
       engine: this.#engine,
@@ -118,8 +118,7 @@ export class ClusterMember implements Member {
    * because it is the promise that all the rest works.
    */
   async join(host: MemberHost): Promise<void> {
-    if (this.#host !== undefined)
-      throw new TunnelError("invalid_state", "this relay has joined its cluster already");
+    if (this.#host !== undefined) throw new TunnelError("invalid_state", "this relay has joined already");
     this.#host = host;
     this.directory.usePools(host.pool?.bind(host));
     try {
@@ -173,7 +172,7 @@ export class ClusterMember implements Member {
       (one) => one !== undefined,
     );
     return {
-      nodes: this.#nodes.length,
+      nodes: this.#neighbours.count,
       peers: sessions.length,
       requestsIn: this.#hops.open.size,
       requestsOut: sessions.reduce((sum, { streamCount }) => sum + streamCount, 0),
@@ -203,8 +202,7 @@ export class ClusterMember implements Member {
     this.#lease = undefined;
     this.#host = undefined;
     this.#draining = false;
-    this.#alive = [];
-    this.#nodes = [];
+    this.#neighbours.set([]);
     this.#peers = this.#parts.makePeers(this.#handler());
   }
 
@@ -216,8 +214,7 @@ export class ClusterMember implements Member {
   }
 
   onNodes(nodes: readonly NodeInfo[]): void {
-    this.#alive = nodes;
-    this.#relink();
+    this.#neighbours.set(nodes);
   }
 
   onMissed(): void {
@@ -226,21 +223,6 @@ export class ClusterMember implements Member {
 
   reconcile(): Promise<void> {
     return this.directory.reconcile();
-  }
-
-  /**
-   * Makes links to relays that have come, and gives up those to relays that are gone. A relay that has only lost
-   * the engine still serves its tunnels. It is not gone before its link is.
-   */
-  #relink(): void {
-    const known = this.#nodes;
-    const reached = known.filter(({ id }) => this.#peers.get(id)?.session !== undefined);
-    const alive = new Set(this.#alive.map(({ id }) => id));
-    this.#nodes = [...this.#alive, ...reached.filter(({ id }) => !alive.has(id))];
-    const ids = new Set(known.map(({ id }) => id));
-    if (ids.size === this.#nodes.length && this.#nodes.every(({ id }) => ids.has(id))) return;
-    this.#peers.setNodes(this.#nodes.filter(({ id }) => id !== this.node));
-    this.directory.doubtAll();
   }
 
   // ---- from other relays
@@ -254,14 +236,11 @@ export class ClusterMember implements Member {
         return typeof answer === "string" ? answer : { refused: answer };
       },
       onSpliced: (link, { address, isAtDomain }) => this.#host?.onSpliced(link, { address, isAtDomain }),
-      onLink: (node) => this.#onLink(node),
+      onLink: (node) => {
+        this.directory.onPeer(node);
+        this.#neighbours.onLink(node);
+      },
     };
-  }
-
-  #onLink(node: string): void {
-    this.directory.onPeer(node);
-    // In a turn of its own: the link that has just been lost may be one to give up.
-    if (!this.#alive.some(({ id }) => id === node)) queueMicrotask(() => this.#relink());
   }
 
   async #answer(about: string, body: unknown): Promise<unknown> {
@@ -282,8 +261,7 @@ export class ClusterMember implements Member {
   }
 
   #answerQuestion(question: Question): unknown {
-    if (this.#host === undefined)
-      throw new TunnelError("invalid_state", "this relay has not joined its cluster");
+    if (this.#host === undefined) throw new TunnelError("invalid_state", "this relay has not joined yet");
     return this.#host.answer(question);
   }
 }

@@ -148,6 +148,24 @@ describe("a claim", () => {
     expect(await a.find()).toMatchObject({ acceptsLater: true });
   });
 
+  it("is displaced by a later one of the same relay whose answer comes first", async () => {
+    let answer!: () => void;
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    a.engine.delay = () => answered;
+    a.engine.dropsEvents = true;
+    const [first, second] = [new FakeClaimant("app", "one"), new FakeClaimant("app", "two")];
+    const claiming = a.claim(first);
+    await settle();
+    a.engine.delay = async () => {};
+    expect(await a.get(second)).toEqual([]);
+    answer();
+    expect(await claiming).toEqual({ displaced: [] });
+    expect(first.lostTo).toEqual(["two"]);
+    expect(a.findNow()).toBe(second);
+  });
+
   it("leaves one holder when two clients fight for a name from two relays", async () => {
     const claimants: FakeClaimant[] = [];
     const fight = async (node: TestNode, instance: string): Promise<void> => {

@@ -1,20 +1,16 @@
 import type { Engine, Entry } from "../engine/engine.js";
-import type { Peer, Peers } from "../peers/peers.js";
-import { readOwnAnswers } from "./questions.js";
+import type { Peers } from "../peers/peers.js";
+import { Inquiry, type InquiryTimes } from "./inquiry.js";
 import { awayRoute, type RemoteTunnel, type RouteTo } from "./remote.js";
 
 /** Times of {@link Elsewhere}, in milliseconds. */
-export interface LookTimes {
+export interface LookTimes extends InquiryTimes {
   /** What was found is used for so long without another look. Events and refusals end that at once. */
   readonly freshMs: number;
   /** A name that nobody has is not asked for again for so long. */
   readonly nobodyMs: number;
   /** How often a name is looked for while requests wait for it: an event may be lost. */
   readonly relookMs: number;
-  /** How long other relays may take to say what they have, while the engine is down. */
-  readonly peersMs: number;
-  /** How long the engine is not asked after it has failed. */
-  readonly engineRestMs: number;
 }
 
 export const defaultLookTimes: LookTimes = {
@@ -62,10 +58,9 @@ export class Elsewhere {
   readonly #asking = new Map<string, Asking>();
   /** The names for which requests wait. */
   readonly #awaited = new Map<string, NodeJS.Timeout>();
-  #engineRestsUntil = 0;
   readonly #node: string;
-  readonly #engine: Pick<Engine, "find">;
-  readonly #peers: Pick<Peers, "get" | "all">;
+  readonly #inquiry: Inquiry;
+  readonly #peers: Pick<Peers, "get">;
   readonly #routeTo: RouteTo;
   readonly #tell: (name: string) => void;
   readonly #times: LookTimes;
@@ -82,7 +77,7 @@ export class Elsewhere {
     times: LookTimes = defaultLookTimes,
   ) {
     this.#node = node;
-    this.#engine = engine;
+    this.#inquiry = new Inquiry(engine, peers, times);
     this.#peers = peers;
     this.#routeTo = routeTo;
     this.#tell = tell;
@@ -169,18 +164,20 @@ export class Elsewhere {
 
   async #ask(name: string, asking: Asking): Promise<FoundElsewhere> {
     try {
-      let entries = await this.#entriesOf(name);
+      let entries = await this.#inquiry.entriesOf(name);
       if (asking.isDoubtful) {
         // The answer may be older than what has changed meanwhile.
         asking.isDoubtful = false;
-        entries = await this.#entriesOf(name);
+        entries = await this.#inquiry.entriesOf(name);
       }
+      // As long as nobody can say, what was known before is as good as anything.
+      entries ??= this.#known.get(name)?.tunnels.map(({ entry }) => entry);
       if (entries === undefined) {
         this.#noteAbsent(name, { isSure: false, until: performance.now() + this.#times.relookMs });
         return "unsure";
       }
       const tunnels = this.#tunnelsOf(name, entries);
-      await Promise.all(tunnels.map((tunnel) => this.#askOwner(tunnel)));
+      await Promise.all(tunnels.map((tunnel) => this.#askWhetherBack(tunnel)));
       this.#note(name, tunnels, asking.isDoubtful);
       return tunnels;
     } finally {
@@ -188,44 +185,13 @@ export class Elsewhere {
     }
   }
 
-  /** `undefined`: nobody can say. */
-  async #entriesOf(name: string): Promise<readonly Entry[] | undefined> {
-    if (performance.now() >= this.#engineRestsUntil) {
-      try {
-        return (await this.#engine.find(name)).map(({ entry }) => entry);
-      } catch {
-        this.#engineRestsUntil = performance.now() + this.#times.engineRestMs;
-      }
-    }
-    const entries = await this.#askPeers(name);
-    if (entries.length > 0) return entries;
-    return this.#known.get(name)?.tunnels.map(({ entry }) => entry);
-  }
-
-  async #askPeers(name: string): Promise<readonly Entry[]> {
-    const asked = [...this.#peers.all()].filter(({ session }) => session !== undefined);
-    const answers = await Promise.all(asked.map((peer) => this.#has(peer, name)));
-    return newestOf(answers.flat());
-  }
-
-  /** What a relay has of the name, and nothing if it does not say. */
-  async #has(peer: Peer, name: string): Promise<(Entry & { readonly takes: boolean })[]> {
-    try {
-      const answers = readOwnAnswers(await peer.ask("has", { name }, this.#times.peersMs));
-      return answers.map((answer) => ({ ...answer, name, node: peer.node }));
-    } catch {
-      return [];
-    }
-  }
-
   /**
    * Asks the relay that has refused a request whether it would take one now. Until it says so, another request
    * would be refused as well.
    */
-  async #askOwner({ entry, peer, route }: RemoteTunnel): Promise<void> {
+  async #askWhetherBack({ entry, peer, route }: RemoteTunnel): Promise<void> {
     if (peer === undefined || !route.isTunnelAway || entry.moving) return;
-    const own = await this.#has(peer, entry.name);
-    if (own.some(({ gen, takes }) => gen === entry.gen && takes)) route.isTunnelAway = false;
+    if (await this.#inquiry.takes(entry, peer)) route.isTunnelAway = false;
   }
 
   /** The route of a tunnel that was known before stays: it knows which requests are open on it. */
@@ -278,16 +244,4 @@ function dropOldest<T>(map: Map<string, T>, max: number): void {
     map.delete(key);
     return;
   }
-}
-
-/**
- * What several relays say that they have. One of them may not have heard that it has lost the name, so only
- * the newest counts, with its pool.
- */
-function newestOf<T extends Entry>(entries: readonly T[]): readonly T[] {
-  const [newest] = [...entries].sort((a, b) => b.gen - a.gen);
-  if (newest === undefined) return [];
-  const { pool, owner } = newest.info;
-  if (pool === undefined) return [newest];
-  return entries.filter(({ info }) => info.pool === pool && info.owner === owner);
 }
