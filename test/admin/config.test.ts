@@ -283,6 +283,9 @@ admin-listen: 127.0.0.1:9090
 admin-secret: s3cret
 auth-secret: s3cret
 static-token: [s3cret:a, "s3cret:s3cret:b"]
+cluster: rediss://relay:s3cret@redis.test:6379/1
+cluster-secret: s3cret
+peer-listen: 10.0.0.5:7000
 local-port: [a=4001, b=0]
 idle-timeout: 1.5m
 max-url-length: 1000
@@ -293,6 +296,9 @@ max-url-length: 1000
       expect.arrayContaining([
         "admin-listen: 127.0.0.1:9090 # config",
         'admin-secret: "***" # config',
+        "cluster: rediss://***@redis.test:6379/1 # config",
+        'cluster-secret: "***" # config',
+        "peer-listen: 10.0.0.5:7000 # config",
         '  - "***:a"',
         '  - "***:b"',
         "  - a=4001",
@@ -308,7 +314,13 @@ max-url-length: 1000
       (option) =>
         /secret|token|password|passphrase/.test(option.name()) && !/<(?:FILE|N)>/.test(option.flags),
     );
-    expect(named.map((option) => option.name())).toEqual(["static-token", "auth-secret", "admin-secret"]);
+    expect(named.map((option) => option.name())).toEqual([
+      "static-token",
+      "auth-secret",
+      "cluster-password",
+      "cluster-secret",
+      "admin-secret",
+    ]);
     for (const option of named) expect(option).toBeInstanceOf(SecretOption);
   });
 });

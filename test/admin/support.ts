@@ -46,8 +46,13 @@ export class Scrape {
     this.families = parsePrometheus(text);
   }
 
-  static async of(relay: AdminRelay): Promise<Scrape> {
-    return new Scrape((await ask(`${relay.admin}/metrics`)).text);
+  static of(relay: AdminRelay): Promise<Scrape> {
+    return Scrape.at(relay.admin);
+  }
+
+  /** `admin`: the base URL of the admin API. */
+  static async at(admin: string): Promise<Scrape> {
+    return new Scrape((await ask(`${admin}/metrics`)).text);
   }
 
   /** The value of the one series with these labels. */

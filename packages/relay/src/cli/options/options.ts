@@ -15,12 +15,13 @@ import { type CookieDomain, cookieDomains } from "../../http/exchange/set-cookie
 import { defaultReservedNames } from "../../tunnels/name.js";
 import { isEveryday, type LimitCliOptions, limitOptions } from "./limit-options.js";
 import { formatHostPort, type HostPort } from "../../net/host-port.js";
+import { type ClusterCliOptions, clusterOptions } from "./cluster-options.js";
 import { collect, readDurationMs, readHostPort, readPort } from "./values.js";
 import { type TlsCliOptions, tlsOptions } from "./tls-options.js";
 import { SecretOption, ValueOption } from "./value-option.js";
 
 /** The options of the command line, the environment and the config file. */
-export interface CliOptions extends TlsCliOptions, LimitCliOptions {
+export interface CliOptions extends TlsCliOptions, LimitCliOptions, ClusterCliOptions {
   domain: string;
   port: number;
   host?: string;
@@ -47,6 +48,7 @@ export interface CliOptions extends TlsCliOptions, LimitCliOptions {
 const where = "Where it listens and what it is called:";
 const who = "Who may register which names (without these: everybody, any name):";
 const encryption = "TLS (without these: plain HTTP, for a proxy in front or for trying out):";
+const together = "Several relays as one (without these: this relay alone):";
 const limits = "Limits:";
 const moreLimits = "More limits, against overload and abuse; the defaults suit most relays:";
 const logs = "Logs:";
@@ -215,6 +217,7 @@ export function addRelayOptions(command: Command): Command {
   );
 
   for (const option of tlsOptions) add(encryption, option);
+  for (const option of clusterOptions) add(together, option);
 
   for (const option of limitOptions.filter(isEveryday)) add(limits, option);
   add(

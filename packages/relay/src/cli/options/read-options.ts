@@ -19,6 +19,7 @@ import { checkTemplate } from "../../tunnels/public-url.js";
 import { checkDirectory, checkEmail } from "../../tls/acme/options.js";
 import { inheritedSockets } from "./activation.js";
 import type { CliOptions } from "./options.js";
+import { memberOf } from "./cluster-options.js";
 import { limitOptionsOf } from "./limit-options.js";
 import { tlsOptionsOf } from "./tls-options.js";
 import type { HostPort } from "../../net/host-port.js";
@@ -161,13 +162,14 @@ async function authenticatorOf(command: Command, logger: Logger): Promise<Authen
 
 /**
  * The options for `createRelay`. The options of `command` have been read before.
- * @throws TunnelError `invalid_option`; `unavailable` when the file of tokens, or of a secret, cannot be
- * read.
+ * @throws TunnelError `invalid_option`; `unavailable` when the file of tokens, of a secret, or of a
+ * certificate for the links between relays cannot be read.
  */
 export async function relayOptionsOf(command: Command, logger: Logger): Promise<RelayOptions> {
   const options = command.opts<CliOptions>();
   const sockets = inheritedSockets();
   const tls = tlsOptionsOf(options, sockets.redirect);
+  const member = await memberOf(command, logger);
   return {
     domain: options.domain,
     port: options.port,
@@ -185,6 +187,7 @@ export async function relayOptionsOf(command: Command, logger: Logger): Promise<
     cookieDomain: options.cookieDomain,
     ...(options.clientDownload ? { clientPackage: await builtClientPackage() } : {}),
     ...limitOptionsOf(options),
+    ...(member === undefined ? {} : { member }),
     logger,
   };
 }

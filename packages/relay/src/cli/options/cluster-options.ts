@@ -1,0 +1,258 @@
+import { readFileSync } from "node:fs";
+import { type Command, Option } from "commander";
+import type { Member } from "mcp-tunnel-cluster/relay";
+import { TunnelError, unusable } from "mcp-tunnel-protocol";
+import { formatDuration, messageOf } from "mcp-tunnel-shared";
+import { optionKey, readSecret, sourceName } from "mcp-tunnel-shared/command";
+import { formatHostPort, type HostPort } from "../../net/host-port.js";
+import type { Logger } from "../../telemetry/log.js";
+import { SecretOption, ValueOption } from "./value-option.js";
+import { readHostPort } from "./values.js";
+
+/** The options about several relays as one. */
+export interface ClusterCliOptions {
+  cluster?: string;
+  clusterUser?: string;
+  clusterCa?: string;
+  clusterPrefix?: string;
+  peerListen?: HostPort;
+  peerAdvertise?: HostPort;
+  peerTlsCert?: string;
+  peerTlsKey?: string;
+  peerTlsCa?: string;
+}
+
+/** A URL without the user and the password that it may have. */
+const withoutCredentials = (url: string): string => url.replace(/^([a-z+]+:\/\/)[^/]*@/i, "$1***@");
+
+export const clusterOptions: readonly Option[] = [
+  new SecretOption(
+    "--cluster <URL>",
+    "Redis or Valkey, where the relays of a cluster keep who serves which name: redis://HOST:PORT, rediss://HOST:PORT, " +
+      "or redis+sentinel://HOST,HOST,HOST/MASTER",
+    withoutCredentials,
+  ),
+  new Option("--cluster-user <NAME>", "user at Redis (default: that of the URL, else none)"),
+  new SecretOption(
+    "--cluster-password <PASSWORD>",
+    "password at Redis, in the environment or a config file alone (default: that of the URL, else none)",
+  ),
+  new Option("--cluster-password-file <FILE>", "file that holds the --cluster-password"),
+  new Option(
+    "--cluster-ca <FILE>",
+    "certificates that are trusted for rediss:// (default: those of Node.js)",
+  ),
+  new Option(
+    "--cluster-prefix <NAME>",
+    "begins the keys in Redis, and sets clusters apart that share it (default: mcp-tunnel)",
+  ),
+  new SecretOption(
+    "--cluster-secret <SECRET>",
+    "secret by which the relays know one another, of at least 32 characters, in the environment or a config file " +
+      "alone; required with --cluster",
+  ),
+  new Option("--cluster-secret-file <FILE>", "file that holds the --cluster-secret"),
+  new ValueOption(
+    "--peer-listen <HOST:PORT>",
+    "listener for the other relays, apart from visitors; required with --cluster",
+    formatHostPort,
+  ).argParser(readHostPort),
+  new ValueOption(
+    "--peer-advertise <HOST:PORT>",
+    "where the other relays reach that listener (default: the address of --peer-listen)",
+    formatHostPort,
+  ).argParser(readHostPort),
+  new Option(
+    "--peer-tls-cert <FILE>",
+    "speak TLS between the relays, with this certificate and its chain (PEM); all relays or none do",
+  ),
+  new Option("--peer-tls-key <FILE>", "the key of --peer-tls-cert"),
+  new Option(
+    "--peer-tls-ca <FILE>",
+    "certificates that are trusted for the other relays (default: those of Node.js)",
+  ),
+];
+
+/** How long the engine counts a relay as alive that it does not hear of, in milliseconds. */
+const leaseMs = 6_000;
+const verdictMs = 86_400_000;
+
+/** What a cluster is made of, read and checked as far as this package knows it. */
+export interface ClusterSettings {
+  readonly redis: {
+    readonly url: string;
+    readonly user: string | undefined;
+    readonly password: string | undefined;
+    readonly ca: string | undefined;
+    readonly prefix: string | undefined;
+    readonly times: {
+      readonly leaseMs: number;
+      readonly keepNamesMs: number;
+      readonly verdictMs: number;
+    };
+  };
+  readonly links: {
+    readonly secret: string;
+    readonly listen: HostPort;
+    readonly advertise: string | undefined;
+    readonly tls: { readonly cert: string; readonly key: string; readonly ca?: string } | undefined;
+  };
+}
+
+/**
+ * The settings of the cluster that the relay belongs to; `undefined` for a relay that is alone. The options of
+ * `command` have been read before.
+ * @throws TunnelError `invalid_option`; `unavailable` when a file cannot be read.
+ */
+export function clusterSettingsOf(command: Command): ClusterSettings | undefined {
+  const options = command.opts<ClusterCliOptions>();
+  const { cluster: url, peerListen } = options;
+  refuseShown(command, "cluster-secret");
+  refuseShown(command, "cluster-password");
+  const secret = readSecret(command, "cluster-secret", TunnelError);
+  const password = readSecret(command, "cluster-password", TunnelError);
+  if (url === undefined) {
+    refuseAlone(command);
+    return undefined;
+  }
+  if (command.getOptionValueSource("cluster") === "cli" && /:\/\/[^/:]*:[^/]*@/.test(url)) {
+    throw unusable(
+      "--cluster has a password in it, which every user of this machine can see: use --cluster-password-file",
+      { options: ["cluster", "cluster-password-file"] },
+    );
+  }
+  if (secret === undefined) {
+    throw unusable(
+      "--cluster needs --cluster-secret-file: a secret that all its relays have, and nobody else; " +
+        "'openssl rand -base64 32' draws one",
+      { options: ["cluster", "cluster-secret-file", "cluster-secret"] },
+    );
+  }
+  if (peerListen === undefined) {
+    throw unusable(
+      "--cluster needs --peer-listen, where the other relays reach this one, such as 10.0.0.5:7000",
+      {
+        options: ["cluster", "peer-listen"],
+      },
+    );
+  }
+  if (options.clusterCa !== undefined && !url.startsWith("rediss")) {
+    throw unusable("--cluster-ca is for a --cluster that begins with rediss, which has TLS", {
+      options: ["cluster-ca", "cluster"],
+    });
+  }
+  return {
+    redis: {
+      url,
+      user: options.clusterUser,
+      password,
+      ca: options.clusterCa === undefined ? undefined : readPem("cluster-ca", options.clusterCa),
+      prefix: options.clusterPrefix,
+      times: { leaseMs, keepNamesMs: keepNamesMsOf(command), verdictMs },
+    },
+    links: {
+      secret,
+      listen: peerListen,
+      advertise: advertised(peerListen, options.peerAdvertise),
+      tls: peerTlsOf(options),
+    },
+  };
+}
+
+/** The process list shows flags to every user of the machine. */
+function refuseShown(command: Command, option: string): void {
+  if (command.getOptionValueSource(optionKey(option)) !== "cli") return;
+  const variable = command.options.find((one) => one.name() === option)?.envVar ?? "";
+  throw unusable(
+    `--${option} would be seen by every user of this machine: use --${option}-file or ${variable}`,
+    { options: [option, `${option}-file`] },
+  );
+}
+
+function refuseAlone(command: Command): void {
+  const given = clusterOptions.find((option) => command.getOptionValue(option.attributeName()) !== undefined);
+  if (given === undefined) return;
+  const name = given.name();
+  throw unusable(`${sourceName(command, name)} is for --cluster, which is not there`, {
+    options: [name, "cluster"],
+  });
+}
+
+/** The names of a relay that has died wait for their clients as long as its sessions would have. */
+function keepNamesMsOf(command: Command): number {
+  const keepNamesMs = command.getOptionValue("resumeTimeout") as number;
+  if (keepNamesMs >= leaseMs) return keepNamesMs;
+  throw unusable(
+    `--cluster needs a --resume-timeout of at least ${formatDuration(leaseMs)}: so long the others take a relay ` +
+      "that has died for alive, and its clients' names would be forgotten before that",
+    { options: ["resume-timeout", "cluster"] },
+  );
+}
+
+function advertised(listen: HostPort, advertise: HostPort | undefined): string | undefined {
+  if (advertise === undefined) {
+    if (!isWildcard(listen.host)) return undefined;
+    throw unusable(
+      `--peer-listen ${formatHostPort(listen)} is no address at which other relays reach this one: ` +
+        "set --peer-advertise, such as 10.0.0.5:7000",
+      { options: ["peer-listen", "peer-advertise"] },
+    );
+  }
+  if (isWildcard(advertise.host) || advertise.port === 0) {
+    throw unusable(`--peer-advertise ${formatHostPort(advertise)} is no address that leads to one relay`, {
+      options: ["peer-advertise"],
+    });
+  }
+  return formatHostPort(advertise);
+}
+
+function isWildcard(host: string): boolean {
+  return /^(?:0\.0\.0\.0|[0:]+)$/.test(host);
+}
+
+function peerTlsOf({
+  peerTlsCert,
+  peerTlsKey,
+  peerTlsCa,
+}: ClusterCliOptions): ClusterSettings["links"]["tls"] {
+  if ((peerTlsCert === undefined) !== (peerTlsKey === undefined)) {
+    throw unusable("--peer-tls-cert and --peer-tls-key go together", {
+      options: ["peer-tls-cert", "peer-tls-key"],
+    });
+  }
+  if (peerTlsCert === undefined || peerTlsKey === undefined) {
+    if (peerTlsCa === undefined) return undefined;
+    throw unusable("--peer-tls-ca needs --peer-tls-cert and --peer-tls-key", { options: ["peer-tls-ca"] });
+  }
+  return {
+    cert: readPem("peer-tls-cert", peerTlsCert),
+    key: readPem("peer-tls-key", peerTlsKey),
+    ...(peerTlsCa === undefined ? {} : { ca: readPem("peer-tls-ca", peerTlsCa) }),
+  };
+}
+
+/** @throws TunnelError `unavailable`. */
+function readPem(option: string, file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    const message = `cannot read --${option} ${file}: ${messageOf(error)}`;
+    throw new TunnelError("unavailable", message, { cause: error, options: [option], file });
+  }
+}
+
+/**
+ * The relay's place in a cluster; `undefined` for a relay that is alone, which loads nothing of the cluster
+ * package. Nothing is opened yet.
+ * @throws TunnelError `invalid_option`; `unavailable` when a file cannot be read.
+ */
+export async function memberOf(command: Command, logger: Logger): Promise<Member | undefined> {
+  const settings = clusterSettingsOf(command);
+  if (settings === undefined) return undefined;
+  const { createMember, RedisEngine } = await import("mcp-tunnel-cluster");
+  const engine = new RedisEngine({
+    ...settings.redis,
+    onWarning: (warning) => logger.warn({ warning }, "the cluster's engine"),
+  });
+  return createMember({ engine, ...settings.links, leaseMs, logger });
+}
