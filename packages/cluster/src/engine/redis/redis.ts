@@ -214,6 +214,14 @@ export class RedisEngine implements Engine {
     }
   }
 
+  /** The clock of the server, in milliseconds since 1970: claims and leases go by it. */
+  async clock(): Promise<number> {
+    const [seconds, micros] = texts(await this.#connection.send("tell the time", ["TIME"])).map(Number);
+    const ms = (seconds ?? Number.NaN) * 1_000 + (micros ?? Number.NaN) / 1_000;
+    if (Number.isFinite(ms)) return ms;
+    throw new TunnelError("unavailable", "Redis told the time in a form that is not known");
+  }
+
   async close(): Promise<void> {
     this.#listeners.clear();
     this.#connection.close();
