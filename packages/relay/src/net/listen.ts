@@ -5,7 +5,7 @@ import { TunnelError } from "mcp-tunnel-protocol";
 /** Where to listen: at a chosen address, or on a socket that was open when the process started. */
 export type ListenPlace = { host: string | undefined; port: number } | { fd: number };
 
-type PortKind = "port" | "redirect port" | "admin port" | "local port";
+type PortKind = "port" | "redirect port" | "admin port" | "local port" | "peer port";
 
 /**
  * Connections that may wait to be accepted. The system may allow fewer. After a restart a thousand clients

@@ -11,6 +11,7 @@ import { checkTemplate } from "../../tunnels/public-url.js";
 import type { CliOptions } from "../options/options.js";
 import { adminOptionsOf, readOptions, relayOptionsOf } from "../options/read-options.js";
 import { certificateExaminations } from "./certificates.js";
+import { clusterExaminations } from "./cluster.js";
 import { fileExaminations } from "./files.js";
 import { machineExaminations } from "./machine.js";
 import { nameExaminations } from "./names.js";
@@ -59,6 +60,7 @@ export async function examinationsOf(command: Command, surroundings: Surrounding
     ...certificateExaminations(subject),
     ...nameExaminations(subject),
     ...portExaminations(subject),
+    ...clusterExaminations(subject),
     ...outsideExaminations(subject),
     ...machineExaminations(subject),
   ];

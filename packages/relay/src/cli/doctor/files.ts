@@ -30,9 +30,8 @@ export function fileExaminations(subject: Subject): Examination[] {
 
 function expectedFiles({ command, options }: Subject): Expected[] {
   const files: Expected[] = [];
-  const hasSecrets = ["staticToken", "authSecret", "adminSecret"].some(
-    (key) => command.getOptionValueSource(key) === "config",
-  );
+  const secrets = ["staticToken", "authSecret", "adminSecret", "cluster", "clusterPassword", "clusterSecret"];
+  const hasSecrets = secrets.some((key) => command.getOptionValueSource(key) === "config");
   const add = (option: string, what: Pick<Expected, "title" | "kind" | "isSecret">): void => {
     const value = command.getOptionValue(optionKey(option)) as string | string[] | undefined;
     const paths = Array.isArray(value) ? value : value === undefined ? [] : [value];
@@ -45,6 +44,12 @@ function expectedFiles({ command, options }: Subject): Expected[] {
   add("token-file", { title: "token file", kind: "file", isSecret: true });
   add("auth-secret-file", { title: "secret of the auth provider", kind: "file", isSecret: true });
   add("admin-secret-file", { title: "secret of the admin API", kind: "file", isSecret: true });
+  add("cluster-secret-file", { title: "secret of the cluster", kind: "file", isSecret: true });
+  add("cluster-password-file", { title: "password at Redis", kind: "file", isSecret: true });
+  add("cluster-ca", { title: "certificates for Redis", kind: "file", isSecret: false });
+  add("peer-tls-cert", { title: "certificate for relays", kind: "file", isSecret: false });
+  add("peer-tls-key", { title: "key for relays", kind: "file", isSecret: true });
+  add("peer-tls-ca", { title: "certificates of relays", kind: "file", isSecret: false });
   add("tls-cert", { title: "certificate file", kind: "file", isSecret: false });
   add("tls-key", { title: "key file", kind: "file", isSecret: true });
   add("acme-hook", { title: "ACME hook", kind: "program", isSecret: false });

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
+import type { RedisEngine } from "mcp-tunnel-cluster";
 import type { Member } from "mcp-tunnel-cluster/relay";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { formatDuration, messageOf } from "mcp-tunnel-shared";
@@ -249,10 +250,19 @@ function readPem(option: string, file: string): string {
 export async function memberOf(command: Command, logger: Logger): Promise<Member | undefined> {
   const settings = clusterSettingsOf(command);
   if (settings === undefined) return undefined;
-  const { createMember, RedisEngine } = await import("mcp-tunnel-cluster");
-  const engine = new RedisEngine({
-    ...settings.redis,
-    onWarning: (warning) => logger.warn({ warning }, "the cluster's engine"),
-  });
+  const { createMember } = await import("mcp-tunnel-cluster");
+  const engine = await engineOf(settings, (warning) => logger.warn({ warning }, "the cluster's engine"));
   return createMember({ engine, ...settings.links, leaseMs, logger });
+}
+
+/**
+ * The engine of a cluster. It connects when it is first asked.
+ * @throws TunnelError `invalid_option`.
+ */
+export async function engineOf(
+  { redis }: ClusterSettings,
+  onWarning: (warning: string) => void,
+): Promise<RedisEngine> {
+  const { RedisEngine: Engine } = await import("mcp-tunnel-cluster");
+  return new Engine({ ...redis, onWarning });
 }
