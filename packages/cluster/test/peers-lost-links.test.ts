@@ -97,7 +97,9 @@ describe("a link that is half open", () => {
     await a.linked("b");
     open.end("the rest");
     expect(await open.ended).toBe("the rest");
-    expect(b.log.matching(/has resumed its session/)).toHaveLength(1);
+    // A busy machine may take a good link for a silent one as well, with pings this quick.
+    expect(b.log.matching(/has resumed its session/).length).toBeGreaterThan(0);
+    expect(b.log.matching(/has begun a session/)).toHaveLength(1);
   });
 
   it("costs a stream that waits no more than the pings take", async () => {

@@ -47,12 +47,11 @@ function opened(socket: Socket): Socket & { close(): void } {
   return Object.assign(socket, { close: () => void socket.destroy() });
 }
 
-/** All that a connection brings until it is closed. */
-async function answerOn(socket: Socket): Promise<string> {
+/** All that a connection brings until it is closed, or has failed. */
+function answerOn(socket: Socket): Promise<string> {
   let text = "";
   socket.on("data", (chunk) => (text += chunk.toString("latin1")));
-  await once(socket, "close");
-  return text;
+  return new Promise((resolve) => socket.once("close", () => resolve(text)));
 }
 
 /** A WebSocket to the peer port, with the fields of a call that may be changed. */

@@ -52,6 +52,10 @@ export class PeerPort {
     this.#log = log;
     this.#onConnection = onConnection;
     this.#server = createServer({ noDelay: true }, (socket) => this.#take(socket));
+    // When the process has no more file descriptors, say. Without a listener the process would end.
+    this.#server.on("error", (error: NodeJS.ErrnoException) => {
+      if (this.#server.listening) log.refused("not accepted by the system", { error: error.code });
+    });
   }
 
   /**
