@@ -41,6 +41,31 @@ describe("bodies over a hop", () => {
     expect(world.events).toEqual([]);
   });
 
+  it("go on as they came, without a copy: what the tunnel's session hands over is what the link gets", async () => {
+    const world = setUp();
+    const came = new Set<unknown>();
+    const left = new Set<unknown>();
+    const { peer } = world.frontLink;
+    const send = peer.send.bind(peer);
+    peer.send = (message) => {
+      if (Buffer.isBuffer(message) && message.length > 4_096) left.add(message.buffer);
+      send(message);
+    };
+    world.tunnel.open = (head, end, handler) => {
+      const onData = handler.onData.bind(handler);
+      handler.onData = (chunk, last) => {
+        came.add(chunk.buffer);
+        onData(chunk, last);
+      };
+      return world.tunnel.session.open(head, end, handler);
+    };
+    const visitor = world.visit();
+    await answer(await world.serve(), 3 * mebibyte);
+    await until(() => visitor.hasEnded);
+    expect(came.size).toBeGreaterThan(10);
+    expect([left.size, [...left].every((memory) => came.has(memory))]).toEqual([came.size, true]);
+  });
+
   it("of which more ends while it waits than a session may hold: the credit is returned all the same", async () => {
     // Each answer is one window and a half. Its last part waits at the relay of the tunnel, whose stream has
     // ended by then. Without the credit for it, the bytes would count as queued for ever, and after 64 MiB of
