@@ -13,8 +13,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createRelay } from "mcp-tunnel";
+import { createRelay, openAuthenticator } from "mcp-tunnel";
 import { afterAll, describe, expect, it } from "vitest";
+import { combinedAuthenticator } from "../../packages/relay/src/auth/combined.js";
 import { TokenFileAuthenticator } from "../../packages/relay/src/auth/token-file.js";
 import {
   createToken,
@@ -184,6 +185,30 @@ describe("a token of the file", () => {
     await expect(connect(relay.port, token, "c")).rejects.toThrow("this token may have 2 tunnels at once");
     await connect(relay.port, token, "a");
     expect(await a.closed).toMatchObject({ code: 4002 });
+  });
+});
+
+describe("other relays of a cluster", () => {
+  it("are told of tokens that were taken back, and of no others", async () => {
+    const file = newFile();
+    const [kept, revoked, expired] = [
+      await create(file, ["kept"]),
+      await create(file, ["revoked"]),
+      await create(file, ["expired"], { expires: "2099-01-01" }),
+    ];
+    const log = new LogWatch();
+    const living = closing(await TokenFileAuthenticator.open(file, log.logger));
+    const authenticator = combinedAuthenticator([openAuthenticator, living]);
+    const told: string[] = [];
+    const end = authenticator.watchRevoked?.((id) => told.push(id));
+    await revokeToken(file, revoked.id);
+    replace(file, readFileSync(file, "utf8").replace("2099-01-01", "2001-01-01").replace("kept", "kept-*"));
+    await authenticator.reload?.();
+    expect(told.toSorted()).toEqual([revoked.id, expired.id].toSorted());
+    end?.();
+    await revokeToken(file, kept.id);
+    await authenticator.reload?.();
+    expect(told).toHaveLength(2);
   });
 });
 

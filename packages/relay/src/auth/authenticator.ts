@@ -39,9 +39,9 @@ export interface Authenticator {
   /** Never rejects. A failure is a refusal, so that nobody gets in because something is broken. */
   authenticate(credentials: Credentials): Promise<AuthenticationResult>;
   /**
-   * Calls `revoked` with the id of each token that was taken back or has expired ({@link TokenGrant.id}), for
-   * the other relays of a cluster. The tunnels of this relay watch their grants. Returns a function that ends
-   * this.
+   * Calls `revoked` with the id of each token that was taken back ({@link TokenGrant.id}), for the other
+   * relays of a cluster. A token that expires in its time ends at each of them by itself. The tunnels of this
+   * relay watch their grants. Returns a function that ends this.
    */
   watchRevoked?(revoked: (token: string) => void): () => void;
   /** Reads its source again, now. Never rejects. */

@@ -50,7 +50,7 @@ export function clusterView(member: Member): RelayCluster {
         own.map((row) => ({ ...row, relay })),
       ).flat();
       for (const open of traffic.answers.values()) addTraffic(tunnels, open);
-      return { tunnels, silent: [...new Set([...rows.silent, ...traffic.silent])] };
+      return { tunnels, silent: rows.silent };
     },
     async disconnect(name) {
       const { answers, silent } = await ask({ about: "disconnect", name });

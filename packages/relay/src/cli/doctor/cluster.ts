@@ -40,7 +40,7 @@ export function clusterExaminations({ command, surroundings }: Subject): Examina
       id: "cluster-clock",
       title: "clock of the cluster",
       needs: ["cluster-engine"],
-      examine: () => clocksAgree(settings(), surroundings.now),
+      examine: () => clocksAgree(settings(), () => surroundings.now()),
     },
     {
       id: "peer-port",
