@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { once } from "node:events";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { createRelay, type RelayOptions } from "mcp-tunnel";
@@ -313,7 +314,7 @@ describe("a session that the relay asked to move", () => {
     askToMove();
     const successor = await register("a", { returning: true });
     await register("b", { token: "other" });
-    expect(all().map(({ info }) => info.instance)).toEqual(["b".repeat(16)]);
+    expect(all().map(({ info }) => info.instance)).toEqual([hash("sha256", "b".repeat(16), "base64url")]);
     await vi.waitFor(() => expect([old.closed?.code, successor.closed?.code]).toEqual([4002, 4002]));
   });
 

@@ -38,7 +38,7 @@ export function notAllowed(
       own - leaving < maxOwn
         ? new Refusal(
             closeCodes.tryAgainLater,
-            `${tooManyTunnels(maxOwn)}, those that are still ending among them`,
+            `this token may have ${maxOwn} tunnels at once, those that are still ending among them`,
           )
         : new Refusal(closeCodes.authenticationFailed, tooManyTunnels(maxOwn));
     return { refusal, limit: "tunnels_per_token" };
