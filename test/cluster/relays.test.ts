@@ -7,6 +7,7 @@ import { createToken, revokeToken } from "../../packages/relay/src/auth/token-fi
 import { RawVisitor, V1Client } from "../../packages/relay/test/support.js";
 import { ask, Scrape } from "../admin/support.js";
 import { closingAfterEach } from "../support/cleanup.js";
+import { freePort } from "../support/free-port.js";
 import { type RelayCommand, runRelay, startRelayCommand } from "../support/commands.js";
 
 // Relays of one cluster as an operator starts them: commands, and a Redis of the machine.
@@ -105,5 +106,32 @@ describe.skipIf(noRedis)("two relays of one cluster", () => {
     // The relay that has the tunnel reads another file, which still has the token.
     await revokeToken(atB, id);
     expect((await client.closed).code).toBe(4001);
+  });
+});
+
+describe("a relay whose cluster is not to be had", () => {
+  const start = async (...args: string[]) => {
+    const secret = ["--cluster-secret-file", secretFile];
+    const relay = closing(runRelay(["--domain", "localhost", "--port", "0", ...secret, ...args]));
+    const { code } = await relay.exited;
+    return { code, stderr: relay.stderr, stdout: relay.stdout };
+  };
+
+  it("does not start without Redis, and says which one does not answer", async () => {
+    const port = await freePort();
+    const cluster = ["--cluster", `redis://127.0.0.1:${port}`, "--peer-listen", "127.0.0.1:0"];
+    const { code, stderr, stdout } = await start(...cluster);
+    expect(code).toBe(1);
+    expect(stderr).toEqual([expect.stringContaining(`Redis at 127.0.0.1:${port}`)]);
+    expect(stdout.join("\n")).not.toContain("listening");
+  });
+
+  it("does not start without its port for other relays", async () => {
+    const { port } = closing(await startRelayCommand());
+    const { code, stderr } = await start(
+      ...["--cluster", "redis://127.0.0.1:1", "--peer-listen", `127.0.0.1:${port}`],
+    );
+    expect(code).toBe(1);
+    expect(stderr).toEqual([expect.stringContaining(`127.0.0.1:${port}`)]);
   });
 });
