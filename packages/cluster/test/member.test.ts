@@ -2,7 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TunnelError } from "mcp-tunnel-protocol";
+import { linkedPair } from "mcp-tunnel-protocol/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { freePort } from "../../../test/support/free-port.js";
 import { createMember, MemoryEngine, type MemberOptions } from "../src/index.js";
 import type { MemberHost } from "../src/member.js";
 import { settle, TestCluster, type TestNode } from "./support/test-cluster.js";
@@ -123,17 +125,54 @@ describe("members over real links", () => {
     rmSync(folder, { recursive: true });
   });
 
-  it("know one another as soon as they have joined, and are forgotten when they leave", async () => {
-    const times = { leaseMs: 6_000, keepNamesMs: 60_000, verdictMs: 60_000 };
-    const engine = new MemoryEngine(times);
-    // The members share it, and none of them ends it.
+  const host: MemberHost = {
+    version: "1.2.3",
+    session: () => "unknown",
+    onSpliced() {},
+    answer: ({ about }) => about,
+  };
+
+  /** The members of a test share it, and none of them ends it. */
+  function sharedEngine(): MemoryEngine {
+    const engine = new MemoryEngine({ leaseMs: 6_000, keepNamesMs: 60_000, verdictMs: 60_000 });
     engine.close = async () => {};
-    const host: MemberHost = {
-      version: "1.2.3",
-      session: () => "unknown",
-      onSpliced() {},
-      answer: ({ about }) => about,
+    return engine;
+  }
+
+  it("find at once that a relay has died, and let its clients register anew", async () => {
+    const engine = sharedEngine();
+    const member = createMember({ engine, secret, listen: { path: join(folder, "a.sock") } });
+    open.push(member);
+    await member.join(host);
+    // The leases of both go on for seconds.
+    const addresses = {
+      nport: `127.0.0.1:${await freePort()}`,
+      npath: `unix:${join(folder, "b.sock")}`,
+      // It was started again, and its successor has its place.
+      nsuccessor: `unix:${join(folder, "a.sock")}`,
     };
+    for (const [id, address] of Object.entries(addresses)) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await engine.join({ id, address, version: "1", draining: false });
+    }
+    await settle();
+    for (const node of Object.keys(addresses)) {
+      const [, link] = linkedPair();
+      const client = {
+        session: `${node}.1`,
+        secret: "s",
+        message: "first",
+        link,
+        address: "",
+        isAtDomain: true,
+      };
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      expect(await member.returning(client)).toBe("gone");
+    }
+  });
+
+  it("know one another as soon as they have joined, and are forgotten when they leave", async () => {
+    const engine = sharedEngine();
     const members = ["a", "b", "c"].map((name) =>
       createMember({ engine, secret, listen: { path: join(folder, `${name}.sock`) } }),
     );

@@ -162,5 +162,6 @@ export interface Engine {
   lock(key: string, node: string, ms: number): Promise<boolean>;
   /** Calls `listener` for events of all nodes, this one too. Returns a function that ends the calls. */
   watch(listener: (event: EngineEvent) => void): () => void;
+  /** Ends the connection, and the watches. {@link join} may be called again, and makes another one. */
   close(): Promise<void>;
 }

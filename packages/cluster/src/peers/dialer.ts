@@ -11,6 +11,7 @@ import type { Hello, LinkKind } from "./fields.js";
 import { parse } from "./messages.js";
 import type { OpenSockets } from "./open-sockets.js";
 import { Proofs } from "./proofs.js";
+import { isUnheard, RelayGone } from "./relay-gone.js";
 import { bindingOf, serverName } from "./tls.js";
 import { firstText, type OpenLink, refusedCode, webSocketOptions } from "./web-socket.js";
 
@@ -153,9 +154,15 @@ function upgrade(socket: Socket, hello: Hello): Promise<{ link: WebSocketLink; h
     });
     ws.once("unexpected-response", (_request, response: IncomingMessage) => {
       socket.destroy();
-      reject(new Error(refusalOf(response)));
+      const refusal = refusalOf(response);
+      reject(response.statusCode === 421 ? new RelayGone(refusal) : new Error(refusal));
     });
-    ws.on("error", (error) => reject(new Error(`${messageOf(error)}${adviceFor(error)}`)));
+    ws.on("error", (error) => {
+      const message = `${messageOf(error)}${adviceFor(error)}`;
+      reject(
+        isUnheard(error) ? new RelayGone(message, { cause: error }) : new Error(message, { cause: error }),
+      );
+    });
     // The link is made in the event, or a message that comes with the head would be lost.
     ws.once("open", () => resolve({ link: new WebSocketLink(ws, socket, "zeros"), headers }));
   });

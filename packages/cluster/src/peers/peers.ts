@@ -30,7 +30,8 @@ export interface Peer {
   /**
    * Opens a link of its own for a client whose session the peer has. Over it the peer speaks to the client as
    * if it were connected there.
-   * @throws TunnelError `unavailable` or `timeout`: the peer cannot be reached.
+   * @throws TunnelError `unavailable` or `timeout`: the peer cannot be reached. The cause is a `RelayGone`
+   * if it has ended.
    */
   splice(hello: SpliceHello): Promise<Link | "unknown" | { readonly refused: Verdict }>;
 }

@@ -1,7 +1,8 @@
-import { closeCodes, type LivenessOptions } from "mcp-tunnel-protocol";
+import { closeCodes, type LivenessOptions, TunnelError } from "mcp-tunnel-protocol";
 import type { Engine } from "../engine/engine.js";
 import type { ReturnAnswer, ReturningClient } from "../member.js";
 import type { Peers } from "../peers/peers.js";
+import { RelayGone } from "../peers/relay-gone.js";
 import { splice } from "./splice.js";
 
 /** Separates the id of the relay that has a session from the rest of the session's id. */
@@ -38,7 +39,11 @@ export class Returns {
       splice(client.link, answer, client.message, this.#parts.liveness);
       return "taken";
     } catch (error) {
-      return this.#withoutOwner(node, session, nobodyListens(error));
+      return this.#withoutOwner(
+        node,
+        session,
+        error instanceof TunnelError && error.cause instanceof RelayGone,
+      );
     }
   }
 
@@ -65,16 +70,4 @@ const unreachable = {
 function nodeOf(session: string): string | undefined {
   const end = session.indexOf(separator);
   return end > 0 ? session.slice(0, end) : undefined;
-}
-
-/**
- * Whether nobody listens at an address. A relay listens for others as long as it has sessions, so a relay of
- * which this is true has died, which its lease shows only seconds later.
- */
-function nobodyListens(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code === "ECONNREFUSED" || code === "ENOENT") return true;
-  }
-  return false;
 }
