@@ -1,41 +1,56 @@
-import { createMember, MemoryEngine } from "mcp-tunnel-cluster";
+import { createMember, type Engine, MemoryEngine, RedisEngine } from "mcp-tunnel-cluster";
 import { closeCodes } from "mcp-tunnel-protocol";
 import { describe, expect, it, vi } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
+import { noRedis, RedisServer } from "../../cluster/test/redis-server.js";
 import type { RelayOptions } from "../src/index.js";
 import { RawVisitor, startRelay, V1Client } from "./support.js";
 
-// Relays with real members: links between them over loopback, names in the memory of this process.
+// Relays with real members: links between them over loopback, names in this process or in Redis.
 
 const opened = closingAfterEach();
 
-class Cluster {
-  readonly engine = new MemoryEngine({ leaseMs: 6_000, keepNamesMs: 60_000, verdictMs: 60_000 });
+const times = { leaseMs: 6_000, keepNamesMs: 60_000, verdictMs: 60_000 };
 
-  constructor() {
-    // The members share it, and none of them ends it.
-    this.engine.close = async () => {};
-  }
+/** Where the relays of a cluster have their names. */
+interface Names {
+  /** What one relay has of it. */
+  connect(): Engine;
+  close(): unknown;
+}
 
-  async relay(options: Partial<RelayOptions> = {}) {
+function inMemory(): Names {
+  const engine = new MemoryEngine(times);
+  // The members share it, and none of them ends it.
+  engine.close = async () => {};
+  return { connect: () => engine, close() {} };
+}
+
+function inRedis(server: RedisServer): Names {
+  return {
+    connect: () => new RedisEngine({ url: server.url, times, onWarning() {} }),
+    close: () => server.kill(),
+  };
+}
+
+/** Two relays that know one another. */
+async function setUp(names: Names, options: Partial<RelayOptions> = {}) {
+  opened(names);
+  const engine = opened(names.connect());
+  const relay = async () => {
     const member = createMember({
-      engine: this.engine,
+      engine: names.connect(),
       secret: "a secret of the test that is long enough",
       listen: { host: "127.0.0.1", port: 0 },
     });
     return { ...opened(await startRelay({ member, ...options })), member };
-  }
-}
-
-/** Two relays that know one another. */
-async function setUp(options: Partial<RelayOptions> = {}) {
-  const cluster = new Cluster();
-  const a = await cluster.relay(options);
-  const b = await cluster.relay(options);
+  };
+  const a = await relay();
+  const b = await relay();
   await vi.waitFor(() => {
     for (const { member } of [a, b]) expect(member.status()).toMatchObject({ nodes: 2, peers: 1 });
   });
-  return { cluster, a, b };
+  return { engine, relay, a, b };
 }
 
 function visit(port: number, head = "GET / HTTP/1.1", body = ""): RawVisitor {
@@ -58,115 +73,142 @@ async function answerNext(client: V1Client, body = "answered"): Promise<void> {
 
 const endsWith = (text: string) => (received: string) => received.endsWith(text);
 
-describe("a visitor of another relay", () => {
-  it("is served, with a body", async () => {
-    const { a, b } = await setUp();
-    const client = await connect(a.port);
-    const visitor = visit(b.port, "POST / HTTP/1.1\nContent-Length: 5", "hello");
-    const exchange = await client.accept();
-    await exchange.ended;
-    expect(exchange.body).toBe("hello");
-    exchange.stream.sendHead({ status: 204, headers: [] }, true);
-    expect(await visitor.until(endsWith("\r\n\r\n"))).toMatch(/^HTTP\/1.1 204 /);
-    expect(exchange.head.headers.some((field) => /^x-tunnel-hop$/i.test(field))).toBe(false);
+describe.each([
+  ["the memory of a process", async () => inMemory()],
+  ["Redis", async () => inRedis(await RedisServer.start())],
+] as const)("with names in %s", (where, start) => {
+  const isMissing = where === "Redis" && noRedis;
+
+  describe.skipIf(isMissing)("a visitor of another relay", () => {
+    it("is served, with a body", async () => {
+      const { a, b } = await setUp(await start());
+      const client = await connect(a.port);
+      const visitor = visit(b.port, "POST / HTTP/1.1\nContent-Length: 5", "hello");
+      const exchange = await client.accept();
+      await exchange.ended;
+      expect(exchange.body).toBe("hello");
+      exchange.stream.sendHead({ status: 204, headers: [] }, true);
+      expect(await visitor.until(endsWith("\r\n\r\n"))).toMatch(/^HTTP\/1.1 204 /);
+      expect(exchange.head.headers.some((field) => /^x-tunnel-hop$/i.test(field))).toBe(false);
+    });
+
+    it("waits while the client is away, and is served when it is back", async () => {
+      const { a, b } = await setUp(await start());
+      const client = await connect(a.port);
+      client.cut();
+      await a.logged("tunnel away");
+      const visitor = visit(b.port);
+      await client.resume();
+      await answerNext(client);
+      expect(await visitor.until(endsWith("answered"))).toMatch(/^HTTP\/1.1 200 /);
+    });
+
+    it("is told of a name that no relay has", async () => {
+      const { b } = await setUp(await start());
+      expect(await visit(b.port).until((text) => text.includes("tunnel_not_found"))).toMatch(/ 502 /);
+    });
   });
 
-  it("waits while the client is away, and is served when it is back", async () => {
-    const { a, b } = await setUp();
-    const client = await connect(a.port);
-    client.cut();
-    await a.logged("tunnel away");
-    const visitor = visit(b.port);
-    await client.resume();
-    await answerNext(client);
-    expect(await visitor.until(endsWith("answered"))).toMatch(/^HTTP\/1.1 200 /);
-  });
+  describe.skipIf(isMissing)("a client", () => {
+    it("that takes the name at another relay evicts the one that had it", async () => {
+      const { a, b } = await setUp(await start());
+      const first = await connect(a.port);
+      const second = await connect(b.port, { instance: "the-second-client" });
+      expect(await first.closed).toMatchObject({ code: closeCodes.evicted });
+      const visitor = visit(a.port);
+      await answerNext(second, "second");
+      expect(await visitor.until(endsWith("second"))).toMatch(/^HTTP\/1.1 200 /);
+    });
 
-  it("is told of a name that no relay has", async () => {
-    const { b } = await setUp();
-    expect(await visit(b.port).until((text) => text.includes("tunnel_not_found"))).toMatch(/ 502 /);
+    it("goes on through another relay, with all of a large answer to a visitor who takes his time", async () => {
+      const { a, b } = await setUp(await start());
+      const client = await connect(a.port);
+      const visitor = visit(a.port);
+      const { stream, ...exchange } = await client.accept();
+      client.cut();
+      await a.logged("tunnel away");
+      await client.resume(b.port);
+      expect(a.member.status()).toMatchObject({ splicesIn: 1, splicesOut: 0 });
+      expect(b.member.status()).toMatchObject({ splicesIn: 0, splicesOut: 1 });
+      expect(exchange.head.method).toBe("GET");
+      visitor.socket.pause();
+      const chunk = Buffer.alloc(65_536, "x");
+      const chunks = 128;
+      stream.sendHead({ status: 200, headers: ["Content-Length", String(chunk.length * chunks)] });
+      for (let i = 0; i < chunks; i += 1) stream.write(Buffer.from(chunk));
+      stream.end();
+      visitor.socket.resume();
+      const received = await visitor.until((text) => text.length > chunk.length * chunks);
+      expect(received.length - received.indexOf("\r\n\r\n") - 4).toBe(chunk.length * chunks);
+      // A visitor of the relay through which it goes on makes two hops of it: there and back.
+      const there = visit(b.port);
+      await answerNext(client, "there");
+      expect(await there.until(endsWith("there"))).toMatch(/^HTTP\/1.1 200 /);
+    });
+
+    it("moves to another relay when its own drains, and no request fails", async () => {
+      const { a, b, engine } = await setUp(await start());
+      const client = await connect(a.port);
+      const before = visit(b.port);
+      const open = await client.accept();
+      const closed = a.relay.close(5_000);
+      await vi.waitFor(() => expect(client.goaways).toBe(1));
+      expect(await engine.find("app")).toMatchObject([{ entry: { moving: true } }]);
+      const meanwhile = visit(b.port);
+      const moved = await connect(b.port, { returning: true });
+      await answerNext(moved, "meanwhile");
+      expect(await meanwhile.until(endsWith("meanwhile"))).toMatch(/^HTTP\/1.1 200 /);
+      open.stream.sendHead({ status: 200, headers: ["Content-Length", "6"] });
+      open.stream.write(Buffer.from("before"));
+      open.stream.end();
+      expect(await before.until(endsWith("before"))).toMatch(/^HTTP\/1.1 200 /);
+      client.close();
+      await closed;
+      await vi.waitFor(() => expect(b.member.status()).toMatchObject({ nodes: 1, peers: 0 }));
+    });
+
+    it("registers anew when its relay is gone", async () => {
+      const { a, b } = await setUp(await start());
+      const client = await connect(a.port);
+      await a.relay.close(0);
+      const again = await connect(b.port, client.resumeFields);
+      expect(again.acknowledge.session?.id.startsWith(`${b.member.node}.`)).toBe(true);
+      const visitor = visit(b.port);
+      await answerNext(again);
+      expect(await visitor.until(endsWith("answered"))).toMatch(/^HTTP\/1.1 200 /);
+    });
+
+    it("that was evicted while it was away hears it, also when the relay of its session is gone", async () => {
+      const { relay, a, b } = await setUp(await start());
+      const client = await connect(a.port);
+      client.cut();
+      await a.logged("tunnel away");
+      await connect(b.port, { instance: "the-second-client" });
+      const verdict = { code: closeCodes.evicted };
+      await expect(client.resume(b.port)).rejects.toMatchObject(verdict);
+      await a.relay.close(0);
+      const c = await relay();
+      await expect(client.resume(c.port)).rejects.toMatchObject(verdict);
+    });
   });
 });
 
-describe("a client", () => {
-  it("that takes the name at another relay evicts the one that had it", async () => {
-    const { a, b } = await setUp();
-    const first = await connect(a.port);
-    const second = await connect(b.port, { instance: "the-second-client" });
-    expect(await first.closed).toMatchObject({ code: closeCodes.evicted });
-    const visitor = visit(a.port);
-    await answerNext(second, "second");
-    expect(await visitor.until(endsWith("second"))).toMatch(/^HTTP\/1.1 200 /);
-  });
-
-  it("goes on through another relay, with all of a large answer to a visitor who takes his time", async () => {
-    const { a, b } = await setUp();
+describe.skipIf(noRedis)("when Redis dies", () => {
+  it("tunnels are served, a name that nobody knows waits, and Redis may come back empty", async () => {
+    const server = await RedisServer.start();
+    const { a, b, engine } = await setUp(inRedis(server));
     const client = await connect(a.port);
-    const visitor = visit(a.port);
-    const { stream, ...exchange } = await client.accept();
-    client.cut();
-    await a.logged("tunnel away");
-    await client.resume(b.port);
-    expect(a.member.status()).toMatchObject({ splicesIn: 1, splicesOut: 0 });
-    expect(b.member.status()).toMatchObject({ splicesIn: 0, splicesOut: 1 });
-    expect(exchange.head.method).toBe("GET");
-    visitor.socket.pause();
-    const chunk = Buffer.alloc(65_536, "x");
-    const chunks = 128;
-    stream.sendHead({ status: 200, headers: ["Content-Length", String(chunk.length * chunks)] });
-    for (let i = 0; i < chunks; i += 1) stream.write(Buffer.from(chunk));
-    stream.end();
-    visitor.socket.resume();
-    const received = await visitor.until((text) => text.length > chunk.length * chunks);
-    expect(received.length - received.indexOf("\r\n\r\n") - 4).toBe(chunk.length * chunks);
-    // A visitor of the relay through which it goes on makes two hops of it: there and back.
-    const there = visit(b.port);
-    await answerNext(client, "there");
-    expect(await there.until(endsWith("there"))).toMatch(/^HTTP\/1.1 200 /);
-  });
-
-  it("moves to another relay when its own drains, and no request fails", async () => {
-    const { a, b, cluster } = await setUp();
-    const client = await connect(a.port);
-    const before = visit(b.port);
-    const open = await client.accept();
-    const closed = a.relay.close(5_000);
-    await vi.waitFor(() => expect(client.goaways).toBe(1));
-    expect(await cluster.engine.find("app")).toMatchObject([{ entry: { moving: true } }]);
-    const meanwhile = visit(b.port);
-    const moved = await connect(b.port, { returning: true });
-    await answerNext(moved, "meanwhile");
-    expect(await meanwhile.until(endsWith("meanwhile"))).toMatch(/^HTTP\/1.1 200 /);
-    open.stream.sendHead({ status: 200, headers: ["Content-Length", "6"] });
-    open.stream.write(Buffer.from("before"));
-    open.stream.end();
-    expect(await before.until(endsWith("before"))).toMatch(/^HTTP\/1.1 200 /);
-    client.close();
-    await closed;
-    await vi.waitFor(() => expect(b.member.status()).toMatchObject({ nodes: 1, peers: 0 }));
-  });
-
-  it("registers anew when its relay is gone", async () => {
-    const { a, b } = await setUp();
-    const client = await connect(a.port);
-    await a.relay.close(0);
-    const again = await connect(b.port, client.resumeFields);
-    expect(again.acknowledge.session?.id.startsWith(`${b.member.node}.`)).toBe(true);
+    await server.kill();
     const visitor = visit(b.port);
-    await answerNext(again);
+    await answerNext(client);
     expect(await visitor.until(endsWith("answered"))).toMatch(/^HTTP\/1.1 200 /);
-  });
-
-  it("that was evicted while it was away hears it, also when the relay of its session is gone", async () => {
-    const { cluster, a, b } = await setUp();
-    const client = await connect(a.port);
-    client.cut();
-    await a.logged("tunnel away");
-    await connect(b.port, { instance: "the-second-client" });
-    const verdict = { code: closeCodes.evicted };
-    await expect(client.resume(b.port)).rejects.toMatchObject(verdict);
-    await a.relay.close(0);
-    const c = await cluster.relay();
-    await expect(client.resume(c.port)).rejects.toMatchObject(verdict);
+    const unknown = visit(b.port, "GET / HTTP/1.1\nHost: unknown.localhost");
+    await expect(connect(b.port, { subdomain: "new" })).rejects.toMatchObject({
+      code: closeCodes.tryAgainLater,
+    });
+    expect(unknown.received).toBe("");
+    await server.start();
+    expect(await unknown.until((text) => text.includes("\r\n\r\n"))).toMatch(/ 502 /);
+    await vi.waitFor(async () => expect(await engine.find("app")).toHaveLength(1), { timeout: 10_000 });
   });
 });
