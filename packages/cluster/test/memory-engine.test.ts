@@ -22,5 +22,5 @@ async function inMemory(times: EngineTimes): Promise<SharedState> {
   };
 }
 
-engineContract("the memory of a process", inMemory);
+engineContract("the memory of a process", inMemory, "fake");
 engineModel("the memory of a process", inMemory, 300, "fake");

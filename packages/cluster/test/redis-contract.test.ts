@@ -28,6 +28,6 @@ describe.skipIf(noRedis)("Redis", () => {
     };
   };
 
-  engineContract("Redis", make);
+  engineContract("Redis", make, "real");
   engineModel("Redis", make, 15, "real");
 });

@@ -22,7 +22,7 @@ describe("an engine behind a socket", () => {
     vi.useRealTimers();
   });
 
-  engineContract("the primary process", behindSocket);
+  engineContract("the primary process", behindSocket, "fake");
   engineModel("the primary process", behindSocket, 20, "fake");
 });
 

@@ -34,6 +34,18 @@ export function nodesContract(make: MakeState): void {
       await b.engine.leave(b.id);
     });
 
+    it("lets a node join again after it was closed, and hear of others", async () => {
+      const cluster = await start();
+      const [a, b] = [await cluster.node(), await cluster.node()];
+      await a.engine.leave(a.id);
+      await a.engine.close();
+      await a.engine.join(a.info);
+      expect(sorted(await b.engine.nodes())).toEqual([a.info, b.info]);
+      const heard = new Promise((resolve) => a.engine.watch(resolve));
+      await b.engine.renew({ ...b.info, draining: true });
+      expect(await heard).toEqual({ kind: "nodes" });
+    });
+
     it("keeps the names of a node that has left, for their clients", async () => {
       const cluster = await start();
       const [a, b] = [await cluster.node(), await cluster.node()];

@@ -78,6 +78,10 @@ export class RedisConnection {
     return this.#call(doing, (client) => client.sendCommand(args));
   }
 
+  get isClosed(): boolean {
+    return this.#state.kind === "closed";
+  }
+
   close(): void {
     const state = this.#state;
     this.#state = { kind: "closed" };

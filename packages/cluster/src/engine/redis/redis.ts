@@ -37,7 +37,8 @@ import { lock, write } from "./scripts/shared.js";
 export class RedisEngine implements Engine {
   readonly #times: EngineTimes;
   readonly #keys: Keys;
-  readonly #connection: RedisConnection;
+  readonly #makeConnection: () => RedisConnection;
+  #connection: RedisConnection;
   readonly #onWarning: (warning: string) => void;
   #lastWarning = "";
   readonly #listeners = new Set<(event: EngineEvent) => void>();
@@ -49,17 +50,20 @@ export class RedisEngine implements Engine {
     this.#times = options.times;
     this.#onWarning = options.onWarning;
     this.#keys = keysOf(place.prefix);
-    this.#connection = new RedisConnection(place, this.#keys.events, {
-      onMessage: (message) => this.#onMessage(message),
-      // Whatever has happened meanwhile was not heard.
-      onBack: () => this.#tell({ kind: "nodes" }),
-      onWarning: options.onWarning,
-    });
+    this.#makeConnection = () =>
+      new RedisConnection(place, this.#keys.events, {
+        onMessage: (message) => this.#onMessage(message),
+        // Whatever has happened meanwhile was not heard.
+        onBack: () => this.#tell({ kind: "nodes" }),
+        onWarning: options.onWarning,
+      });
+    this.#connection = this.#makeConnection();
   }
 
   // ---- nodes
 
   async join(node: NodeInfo): Promise<void> {
+    if (this.#connection.isClosed) this.#connection = this.#makeConnection();
     await this.renew(node);
   }
 

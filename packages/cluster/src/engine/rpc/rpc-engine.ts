@@ -17,14 +17,20 @@ import { ServerLink } from "./server-link.js";
  * joined then renew their leases, and listeners are told to look again at all that they know.
  */
 export class RpcEngine implements Engine {
-  readonly #link: ServerLink;
+  readonly #path: string;
+  #link: ServerLink;
   readonly #joined = new Map<string, NodeInfo>();
   readonly #listeners = new Set<(event: EngineEvent) => void>();
   #wasOpen = false;
 
   /** `path`: of the primary's socket, as EngineServer.listen gives it. */
   constructor(path: string) {
-    this.#link = new ServerLink(path, {
+    this.#path = path;
+    this.#link = this.#makeLink();
+  }
+
+  #makeLink(): ServerLink {
+    return new ServerLink(this.#path, {
       onOpen: () => this.#onOpen(),
       onEvent: (event) => this.#tell(event),
     });
@@ -40,6 +46,7 @@ export class RpcEngine implements Engine {
   }
 
   async join(node: NodeInfo): Promise<void> {
+    if (this.#link.isClosed) this.#link = this.#makeLink();
     await this.#ask("join", node);
     this.#joined.set(node.id, node);
   }
@@ -123,6 +130,7 @@ export class RpcEngine implements Engine {
   /** Ends the leases of the nodes that have joined over this connection, too. */
   async close(): Promise<void> {
     this.#listeners.clear();
+    this.#joined.clear();
     await this.#link.close();
   }
 }

@@ -38,6 +38,10 @@ export class ServerLink {
     this.#handler = handler;
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   /** @throws TunnelError `unavailable`, or what the engine says. */
   async ask(call: CallName, args: readonly unknown[]): Promise<unknown> {
     if (this.#isClosed) throw unavailable("it is closed");
