@@ -57,6 +57,7 @@ export const packages = {
         "known-names.ts": "names of fields that many heads have",
         "link.ts": "a connection that carries messages",
         "names.ts": "names of tunnels, and patterns of them",
+        "pools.ts": "who shares a name with whom",
         "refusals.ts": "kinds of refusals and how they are told",
         "shape.ts": "what a value from elsewhere has to be",
       },

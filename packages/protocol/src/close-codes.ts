@@ -47,3 +47,7 @@ export function isSendableCode(code: number): boolean {
   if (code >= 3_000) return code <= 4_999;
   return code >= 1_000 && code < 1_015 && ![1_004, 1_005, 1_006].includes(code);
 }
+
+/** The reason for 4001 if clients of one token want to share a name, and their gates differ. */
+export const otherGateReason =
+  "the clients that share this name have another gate: give all of them the same settings";

@@ -1,6 +1,7 @@
 // The parts, in the order in which a byte meets them:
 //   link.ts          one connection that carries messages (ws-link.ts over `ws`, testing/ in memory)
-//   registration.ts  the JSON messages that come before a session; names.ts  names of tunnels
+//   registration.ts  the JSON messages that come before a session; names.ts  names of tunnels,
+//                    pools.ts  who shares one
 //   sessions.ts      the entry /sessions, with
 //     v1/              binary protocol: frame, encode, decode, stream, streams, sender, session (PROTOCOL.md)
 //     json/            the original's JSON wire, 0.1 and 0.2, behind the same interface
@@ -14,6 +15,7 @@ export {
   evictedReason,
   gateRequiredReason,
   isSendableCode,
+  otherGateReason,
   providerUnavailableReason,
   tooManyTunnels,
 } from "./close-codes.js";
@@ -43,6 +45,8 @@ export { checkLiveness, Liveness } from "./liveness.js";
 export type { LivenessOptions } from "./liveness.js";
 export { isName, isPattern, matchesPattern, maxNameLength } from "./names.js";
 export { describeType, describeValue, maxTimerMs, unusable } from "./options.js";
+export { meet } from "./pools.js";
+export type { Meeting, NameClient } from "./pools.js";
 export { RefusalGatherer } from "./refusal-gatherer.js";
 export type { Refusal, RefusalCode, RefusalLimit, RelayErrorCode } from "./refusals.js";
 export {
@@ -54,6 +58,7 @@ export {
   parseOffer,
   parsePick,
   parseRegister,
+  poolFeature,
   registeredGate,
   registrationPath,
   supportedProtocols,

@@ -17,6 +17,9 @@ export const featuresField = "X-Tunnel-Features";
 /** The feature of a relay that knows `claim` in a registration (PROTOCOL.md, "Claims"). */
 export const claimFeature = "claim";
 
+/** The feature of a relay that knows `pool` in a registration (PROTOCOL.md, "Pools"). */
+export const poolFeature = "pool";
+
 /** The longest token, in characters. */
 export const maxTokenLength = 16_384;
 
@@ -118,6 +121,8 @@ export interface RegisterMessage {
    * evict nobody.
    */
   claim?: Claim | "unknown" | undefined;
+  /** The client shares its name with other clients of its token that say so. */
+  pool?: boolean | undefined;
   /** The client wants to know which package of itself the relay serves. It has come over TLS. */
   clientPackage?: boolean | undefined;
 }
@@ -139,6 +144,7 @@ const register = objectOf<RegisterMessage>({
   claim: oneOf<Claim>(["check", "if_free", "take"])
     .optional()
     .orElse("unknown" as const),
+  pool: flag.optional(),
   clientPackage: flag.optional(),
 });
 
@@ -176,6 +182,8 @@ export interface AcknowledgeMessage {
   visitorAddress?: boolean | undefined;
   /** The longest response body that the relay passes on, in bytes; event streams are exempt. */
   maxResponseBody?: number | undefined;
+  /** The session is a member of a pool. */
+  pool?: boolean | undefined;
   /** The package of the client that the relay serves, if the client asked for it. */
   clientPackage?: ClientPackage | undefined;
 }
@@ -190,6 +198,7 @@ const acknowledge = objectOf<AcknowledgeMessage>({
   resumed: objectOf({ received: safeCount }).optional(),
   visitorAddress: flag.optional(),
   maxResponseBody: safeCount.optional(),
+  pool: flag.optional(),
   clientPackage: givenPackage,
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseAcknowledge, parseChecked, parseOffer, parseRegister } from "../src/index.js";
+import { meet, parseAcknowledge, parseChecked, parseOffer, parseRegister } from "../src/index.js";
 
 describe("the gate of a registration", () => {
   const parsed = (gate: unknown) => parseRegister(JSON.stringify({ token: "t", subdomain: "app", gate }));
@@ -62,6 +62,45 @@ describe("the claim of a registration", () => {
       expect(parsed(claim)).toEqual({ token: "t", claim: "unknown" });
     },
   );
+});
+
+describe("the pool of a registration", () => {
+  it("is asked for by true, and by nothing else", () => {
+    const parsed = (pool: unknown) => parseRegister(JSON.stringify({ token: "t", pool }));
+    expect(parsed(true)).toEqual({ token: "t", pool: true });
+    expect(parsed(false)).toEqual({ token: "t", pool: false });
+    // As with other switches: whoever sends this speaks another protocol.
+    for (const pool of ["true", 1, null, {}]) expect(parsed(pool)).toBeUndefined();
+  });
+
+  it("is said in the acknowledgement", () => {
+    const told = { subdomain: "app", url: "https://app.test" };
+    expect(parseAcknowledge(JSON.stringify({ ...told, pool: true }))).toEqual({ ...told, pool: true });
+    expect(parseAcknowledge(JSON.stringify(told))).toEqual(told);
+  });
+});
+
+describe("two clients that want one name", () => {
+  const client = (instance: string | undefined, pool?: string, owner = "t") => ({ instance, pool, owner });
+
+  it.each([
+    ["own", client("a"), client("a")],
+    ["own", client("a", "x"), client("a", "y")],
+    ["own", client("a", "x"), client("a")],
+    ["fellow", client("a", "x"), client("b", "x")],
+    ["fellow", client("a", ""), client("b", "")],
+    ["other_gate", client("a", "x"), client("b", "y")],
+    ["other_gate", client("a", ""), client("b", "y")],
+    ["stranger", client("a"), client("b")],
+    ["stranger", client("a", "x"), client("b")],
+    ["stranger", client("a"), client("b", "x")],
+    ["stranger", client("a", "x"), client("b", "x", "u")],
+    ["stranger", client("a", "x"), client("a", "x", "u")],
+    ["stranger", client(undefined), client(undefined)],
+  ])("are to each other: %s", (meeting, older, newer) => {
+    expect(meet(older, newer)).toBe(meeting);
+    expect(meet(newer, older)).toBe(meeting);
+  });
 });
 
 describe("the answer to a check", () => {
