@@ -46,11 +46,12 @@ export interface ClaimRequest {
 
 /**
  * `gen`: the claim is granted, and the tunnels `displaced` have lost the name by it. `taken`: another client
- * has the name, and the claim may not evict. `limit`: the token has all the tunnels that it may have.
+ * has the name, and the claim may not evict. `gate`: the claim asks for a pool, and the members of its token
+ * have another one. `limit`: the token has all the tunnels that it may have.
  */
 export type ClaimAnswer =
   | { readonly gen: number; readonly displaced: readonly Entry[] }
-  | { readonly refused: "taken" | "limit" };
+  | { readonly refused: "taken" | "gate" | "limit" };
 
 /** A tunnel of the node that asks, as the node knows it. */
 export interface Held {
@@ -121,12 +122,13 @@ export interface Engine {
    * Gives the name to a tunnel, in one step with the limit of its token and the verdicts for those who lose
    * it: a displaced tunnel of another client with a session gets 4002. A tunnel of the same client (owner and
    * instance) makes way to the claim, whatever its terms. A claim with a pool joins tunnels of the same owner
-   * and pool, of which it displaces none but its own client's. Tunnels of others have the name until
+   * and pool, of which it displaces none but its own client's. It is refused if it has another pool than a
+   * tunnel of the same owner and another client, whatever its terms. Tunnels of others have the name until
    * `keepNamesMs` after the lease of their node has ended.
    *
    * The limit counts the names of the owner over all nodes, and each member of a pool. What the claim
-   * displaces does not count, nor does a tunnel that is `moving`. A claim that is refused as `taken` is not
-   * counted.
+   * displaces does not count, nor does a tunnel that is `moving`. The reasons are looked for in the
+   * order `gate`, `taken`, `limit`.
    */
   claim(request: ClaimRequest): Promise<ClaimAnswer>;
   /** Takes away the entry with this `gen`. False if there is none: another claim has displaced it. */

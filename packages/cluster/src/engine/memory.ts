@@ -1,4 +1,4 @@
-import { closeCodes, evictedReason } from "mcp-tunnel-protocol";
+import { closeCodes, evictedReason, meet } from "mcp-tunnel-protocol";
 import type { Verdict } from "../directory.js";
 import {
   type ClaimAnswer,
@@ -98,7 +98,9 @@ export class MemoryEngine implements Engine {
 
   async claim({ name, node, info, mayEvict, maxOwned }: ClaimRequest): Promise<ClaimAnswer> {
     this.#sweepNodes();
-    const displaced = this.#entries.named(name).filter((entry) => makesWay(entry.info, info));
+    const named = this.#entries.named(name);
+    if (named.some((entry) => meet(entry.info, info) === "other_gate")) return { refused: "gate" };
+    const displaced = named.filter((entry) => makesWay(entry.info, info));
     if (!mayEvict && displaced.some((entry) => !isSameClient(entry.info, info))) return { refused: "taken" };
     const counted = this.#entries
       .ownedBy(info.owner)

@@ -1,3 +1,4 @@
+import { meet } from "mcp-tunnel-protocol";
 import type { ClaimantInfo, ClientIdentity } from "../directory.js";
 import type { Entry } from "./engine.js";
 
@@ -6,15 +7,16 @@ export function identityOf({ instance, owner, address }: ClientIdentity): Client
   return { instance, owner, address };
 }
 
-/** Originals have no instance, and no two of them are known to be the same client. */
-export function isSameClient(one: ClientIdentity, other: ClientIdentity): boolean {
-  return one.instance !== undefined && one.instance === other.instance && one.owner === other.owner;
+export function isSameClient(one: ClaimantInfo, other: ClaimantInfo): boolean {
+  return meet(one, other) === "own";
 }
 
-/** Whether of two tunnels the older one loses the name. Members of one pool share it. */
+/**
+ * Whether of two tunnels the older one loses the name. Two pools of one owner meet only if the engine has
+ * lost one of them meanwhile.
+ */
 export function makesWay(older: ClaimantInfo, newer: ClaimantInfo): boolean {
-  const isPool = newer.pool !== undefined && older.pool === newer.pool && older.owner === newer.owner;
-  return !isPool || isSameClient(older, newer);
+  return meet(older, newer) !== "fellow";
 }
 
 /** Stands for one claim of one name. */

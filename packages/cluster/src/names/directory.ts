@@ -1,4 +1,4 @@
-import { closeCodes, evictedReason, tooManyTunnels } from "mcp-tunnel-protocol";
+import { closeCodes, evictedReason, otherGateReason, tooManyTunnels } from "mcp-tunnel-protocol";
 import type { Claimant, ClaimResult, ClaimTerms, Directory, Verdict } from "../directory.js";
 import type { ClaimAnswer, Engine, EngineEvent } from "../engine/engine.js";
 import type { Peers } from "../peers/peers.js";
@@ -236,10 +236,10 @@ const cannotTell: Verdict = {
   reason: "the relay cannot tell who has the name",
 };
 
-function verdictOf(refused: "taken" | "limit", maxOwned: number): Verdict {
-  return refused === "taken"
-    ? { code: closeCodes.evicted, reason: evictedReason }
-    : { code: closeCodes.authenticationFailed, reason: tooManyTunnels(maxOwned) };
+function verdictOf(refused: "taken" | "gate" | "limit", maxOwned: number): Verdict {
+  if (refused === "taken") return { code: closeCodes.evicted, reason: evictedReason };
+  const reason = refused === "gate" ? otherGateReason : tooManyTunnels(maxOwned);
+  return { code: closeCodes.authenticationFailed, reason };
 }
 
 function identityOf({ instance, owner, address }: Granted["by"]): Granted["by"] {

@@ -86,18 +86,36 @@ export function poolsContract(make: MakeState, clock: "fake" | "real"): void {
       expect(await a.claim("app", tunnel("x"), { mayEvict: false })).toEqual({ refused: "taken" });
     });
 
-    it("makes no pool of clients with different gates or tokens", async () => {
+    it("makes no pool of clients with different tokens", async () => {
       const first = await a.get("app", member("x"));
-      const others = [
-        member("y", { pool: "" }),
-        member("y", { pool: "another" }),
-        member("y", { owner: "another" }),
-      ];
-      for (const info of others) {
-        expect(await b.claim("app", info, { mayEvict: false })).toEqual({ refused: "taken" });
-      }
+      const other = member("y", { owner: "another" });
+      expect(await b.claim("app", other, { mayEvict: false })).toEqual({ refused: "taken" });
       expect(await a.engine.find("app")).toEqual(alive(first));
-      expect(await b.claim("app", member("y", { owner: "another" }))).toEqual(granted(first));
+      expect(await b.claim("app", other)).toEqual(granted(first));
+    });
+
+    it("refuses a client of the same token whose gate is another, also one that may evict", async () => {
+      const first = await a.get("app", member("x"));
+      const second = await a.get("app", member("y"));
+      for (const pool of ["", "another"]) {
+        for (const mayEvict of [true, false]) {
+          // Nor does a member get in by a change of its gate.
+          for (const instance of ["y", "z"]) {
+            const answer = await b.claim("app", member(instance, { pool }), { mayEvict });
+            expect(answer).toEqual({ refused: "gate" });
+          }
+        }
+      }
+      expect(inOrder(await a.engine.find("app"))).toEqual(alive(first, second));
+      // The reason that a person can do something about comes first.
+      const last = await b.claim("app", member("z", { pool: "" }), { maxOwned: 0 });
+      expect(last).toEqual({ refused: "gate" });
+    });
+
+    it("lets the last member change its gate", async () => {
+      const first = await a.get("app", member("x"));
+      const changed = await b.claim("app", member("x", { pool: "another" }), { mayEvict: false });
+      expect(changed).toEqual(granted(first));
     });
 
     it("releases one member", async () => {

@@ -110,7 +110,7 @@ export class RedisEngine implements Engine {
       ),
     );
     const [first = "", ...displaced] = reply;
-    if (first === "taken" || first === "limit") return { refused: first };
+    if (first === "gate" || first === "taken" || first === "limit") return { refused: first };
     const gen = reading.readGen(first);
     if (gen === undefined) {
       throw new TunnelError("unavailable", "what answers as Redis does not run the scripts of mcp-tunnel");

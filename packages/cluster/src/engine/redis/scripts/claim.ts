@@ -3,7 +3,8 @@ import { script } from "./script.js";
 /**
  * Arguments: the name, the relay, the info as JSON, 1 if the claim may evict, how many tunnels the owner may
  * have, how long names of dead relays are kept, the verdict for those who lose the name, how long it is kept.
- * Answers with the generation and the lines of the displaced entries, or with `taken` or `limit`.
+ * Answers with the generation and the lines of the displaced entries, or with `gate`, `taken` or
+ * `limit`.
  */
 export const claim = script(
   "claim a name",
@@ -18,7 +19,11 @@ local owned = key('owner', info.owner)
 local function isOver(entry) return leaseEnd(entry.node) + keepMs <= now end
 
 local kept, displaced, over, newest = {}, {}, {}, lastGen()
-for _, entry in ipairs(entriesOf(name)) do
+local named = entriesOf(name)
+for _, entry in ipairs(named) do
+  if not isOver(entry) and hasOtherGate(entry.info, info) then return { 'gate' } end
+end
+for _, entry in ipairs(named) do
   -- After a failover, an entry that was put back may be newer than all that the server knows.
   newest = math.max(newest, entry.gen)
   if isOver(entry) then

@@ -139,6 +139,12 @@ local function makesWay(older, newer)
   return not isPool or isSameClient(older, newer)
 end
 
+-- Whether two clients would be members of one pool if their gates did not differ.
+local function hasOtherGate(older, newer)
+  local arePools = older.owner == newer.owner and older.pool ~= nil and newer.pool ~= nil
+  return arePools and older.pool ~= newer.pool and not isSameClient(older, newer)
+end
+
 local function lastGen() return tonumber(textAt(base .. 'gen') or 0) or 0 end
 
 -- Gives the name to an entry. "kept" share it, "displaced" lose it.
