@@ -120,7 +120,7 @@ export class ClusterMember implements Member {
   async join(host: MemberHost): Promise<void> {
     if (this.#host !== undefined) throw new TunnelError("invalid_state", "this relay has joined already");
     this.#host = host;
-    this.directory.usePools(host.pool?.bind(host));
+    this.directory.usePools((name, members, sessions) => host.pool(name, members, sessions));
     try {
       this.#address = await this.#peers.listen();
       this.#unwatch = this.#engine.watch((event) => {

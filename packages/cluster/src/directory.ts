@@ -1,4 +1,4 @@
-import type { Route } from "./route.js";
+import type { Pool, Route } from "./route.js";
 
 /** The client of a tunnel. */
 export interface ClientIdentity {
@@ -80,14 +80,17 @@ export type ClaimResult = { readonly displaced: readonly Claimant[] } | { readon
  */
 export interface Directory {
   /**
-   * The route that serves `name`; `undefined` if there is none. The relay asks for each request. For a
+   * The route that serves `name`, or the pool of them; `undefined` if there is none. The relay asks for each request. For a
    * request that waits it asks again when the directory says that something has changed. The relay waits for
    * an answer as long as for a client that is away.
    */
-  find(name: string): Route | undefined | Promise<Route | undefined>;
+  find(name: string): Route | Pool | undefined | Promise<Route | Pool | undefined>;
   /**
    * Gives `claimant` its name. The newest claim wins. A claim that may not evict, because its client had a
-   * tunnel before or wants only a free name, is refused with 4002 if another client has the name. The
+   * tunnel before or wants only a free name, is refused with 4002 if another client has the name. Claimants
+   * with the same owner and {@link ClaimantInfo.pool} have a name together, and displace nobody but an older
+   * tunnel of the same client. If only their pools differ, and neither has the name for itself, the claim is
+   * refused with 4001. `meet` of mcp-tunnel-protocol says who is what to whom. The
    * claimant is away until {@link changed} is called for it. The relay waits `registrationTimeoutMs` for an
    * answer, and releases a name that it is given later.
    */

@@ -1,6 +1,6 @@
 import type { Link } from "mcp-tunnel-protocol";
-import type { Directory, Verdict } from "./directory.js";
-import type { Route } from "./route.js";
+import type { ClaimantInfo, Directory, Verdict } from "./directory.js";
+import type { Pool, Route } from "./route.js";
 
 /** A client that wants to go on with a session of another relay. */
 export interface ReturningClient {
@@ -100,6 +100,23 @@ export type Question =
   | { readonly about: "revoked"; readonly token: string }
   | { readonly about: "traffic" };
 
+/** A tunnel of a pool: of this relay, or of another one. */
+export interface PoolMember {
+  readonly route: Route;
+  readonly info: ClaimantInfo;
+}
+
+/**
+ * Which member of a pool has which MCP session, as far as all relays know. Sessions are told by digests of their
+ * ids. What is kept is forgotten an hour after it was kept, or found, last.
+ */
+export interface PoolSessions {
+  /** The member has the session. Never throws. */
+  keep(digest: string, member: PoolMember): void;
+  /** The member that has the session, if it is still there. Never rejects. */
+  find(digest: string): Promise<PoolMember | undefined>;
+}
+
 /** The relay, as its place in a cluster uses it. */
 export interface MemberHost {
   readonly version: string;
@@ -107,11 +124,12 @@ export interface MemberHost {
   session(id: string, secret: string): "known" | "unknown" | Verdict;
   /** Lets a client register or resume whose messages come through another relay. */
   onSpliced(link: Link, client: SplicedClient): void;
-  /**
-   * Makes one route of the members of a pool, and chooses among them. Without this method the first member
-   * that is not away serves.
-   */
-  pool?(name: string, members: readonly Route[]): Route;
   /** Answers a question of another relay, or of this one. The answer is plain JSON. */
   answer(question: Question): unknown;
+  /**
+   * Makes a pool of the tunnels that serve `name` together, even if there is only one. Called again when its
+   * members change. The relay knows from before which sessions they have and which of them fail. It asks
+   * `sessions` for a session that it does not know.
+   */
+  pool(name: string, members: readonly PoolMember[], sessions: PoolSessions): Pool;
 }

@@ -14,9 +14,11 @@ export type {
   Member,
   MemberHost,
   MemberStatus,
+  PoolMember,
+  PoolSessions,
   Question,
   ReturnAnswer,
   ReturningClient,
   SplicedClient,
 } from "./member.js";
-export type { Route, RouteHandler } from "./route.js";
+export type { Choice, Pool, Route, RouteHandler } from "./route.js";

@@ -1,12 +1,17 @@
-import type { Carries, Refusal, RequestHead, StreamHandler, TunnelStream, Wire } from "mcp-tunnel-protocol";
+import type {
+  Carries,
+  RawHeaders,
+  Refusal,
+  RequestHead,
+  ResetCode,
+  ResponseHead,
+  StreamHandler,
+  TunnelStream,
+  Wire,
+} from "mcp-tunnel-protocol";
 
 /** What a route tells of a request, besides the events of the request's stream. */
 export interface RouteHandler extends StreamHandler {
-  /**
-   * A pool has given the request to one of its tunnels. The pool calls this before `open` returns. The
-   * request counts for that tunnel, whose client is told of refusals.
-   */
-  onPicked(route: Route): void;
   /** A route that {@link Route.acceptsLater} takes the request. The body follows now, and not before. */
   onAccepted(): void;
   /**
@@ -16,7 +21,7 @@ export interface RouteHandler extends StreamHandler {
   onRefused(): void;
 }
 
-/** Who serves a name: a tunnel of this relay, a tunnel of another relay, or one of several tunnels. */
+/** A tunnel that serves a name: of this relay, or of another one. */
 export interface Route {
   /**
    * The route takes no requests now but will again, so requests wait. The directory says when to look again.
@@ -47,4 +52,26 @@ export interface Route {
   count(requestBytes: number, responseBytes: number): void;
   /** Tells the client which requests were refused in its name, if it wants to know. */
   tellRefusals(refusals: readonly Refusal[]): void;
+}
+
+/** The member of a pool that gets a request, and what becomes of the request there. */
+export interface Choice {
+  readonly route: Route;
+  /** The final head of the member's answer. Called once at most. */
+  onHead(head: ResponseHead): void;
+  /** The stream was reset before such a head. */
+  onReset(code: ResetCode): void;
+}
+
+/**
+ * Several tunnels that serve one name. None of them is the pool's, so what concerns a request before a member
+ * is chosen counts for any of them.
+ */
+export interface Pool extends Pick<Route, "isAway" | "takesRefusals" | "count" | "tellRefusals"> {
+  /**
+   * Chooses the member for a request with the fields `headers`, but none of `refused`, which have not taken it.
+   * `undefined`: no member takes it now, and it waits as for a route that is away. An answer in this turn costs
+   * the request nothing. Never rejects.
+   */
+  pick(headers: RawHeaders, refused: readonly Route[]): Choice | undefined | Promise<Choice | undefined>;
 }

@@ -80,6 +80,87 @@ export function directoryContract(what: string, make: () => Directory | Promise<
       expect(await find("app")).toBe(second);
     });
 
+    describe("with members of a pool", () => {
+      const member = (instance: string, gate = "gate", owner = "token") =>
+        new FakeClaimant("app", instance, owner, { pool: gate });
+      const refused = (code: number) => ({ refused: { code, reason: expect.any(String) as string } });
+
+      it("finds a pool, as long as there is a member, and displaces none for another one", async () => {
+        const members = [member("a"), member("b"), member("c")];
+        for (const one of members) expect(await claim(one)).toEqual({ displaced: [] });
+        const found = await find("app");
+        expect(found).toHaveProperty("pick");
+        expect(found).not.toHaveProperty("open");
+        for (const one of members.slice(0, 2)) await change("app", () => directory.release(one));
+        expect(await find("app")).toHaveProperty("pick");
+        await directory.release(members[2] as FakeClaimant);
+        expect(await find("app")).toBeUndefined();
+      });
+
+      it("picks those that are there", async () => {
+        const [first, second] = [member("a"), member("b", "gate")];
+        await claim(first);
+        await claim(second);
+        first.isAway = true;
+        directory.changed(first);
+        const found = await find("app");
+        if (found === undefined || !("pick" in found)) throw new Error("no pool was found");
+        expect(found.isAway).toBe(false);
+        expect((await found.pick([], []))?.route).toBe(second);
+        expect(await found.pick([], [second])).toBeUndefined();
+        second.isAway = true;
+        expect(found.isAway).toBe(true);
+      });
+
+      it("knows the pool of clients without a gate", async () => {
+        await claim(member("a", ""));
+        expect(await claim(member("b", ""), false)).toEqual({ displaced: [] });
+      });
+
+      it("replaces the tunnel of a member's client, and no other", async () => {
+        const [first, other, next] = [member("a"), member("b"), member("a")];
+        await claim(first);
+        await claim(other);
+        expect(await claim(next, false)).toEqual({ displaced: [first] });
+        await directory.release(first);
+        await directory.release(other);
+        const found = await find("app");
+        if (found === undefined || !("pick" in found)) throw new Error("no pool was found");
+        expect((await found.pick([], []))?.route).toBe(next);
+      });
+
+      it("displaces all of them for a client that wants the name alone, and that one for them", async () => {
+        const members = [member("a"), member("b")];
+        for (const one of members) await claim(one);
+        const alone = new FakeClaimant("app", "c");
+        expect(await claim(alone, false)).toEqual(refused(closeCodes.evicted));
+        expect(await claim(alone)).toEqual({ displaced: members });
+        expect(await find("app")).toBe(alone);
+        expect(await claim(member("a"), false)).toEqual(refused(closeCodes.evicted));
+        expect(await claim(member("a"))).toEqual({ displaced: [alone] });
+      });
+
+      it("displaces all of them for a pool of another token", async () => {
+        const members = [member("a"), member("b")];
+        for (const one of members) await claim(one);
+        const stranger = member("a", "gate", "another token");
+        expect(await claim(stranger, false)).toEqual(refused(closeCodes.evicted));
+        expect(await claim(stranger)).toEqual({ displaced: members });
+      });
+
+      it("refuses for good a member with another gate, whatever its terms", async () => {
+        const [first, second] = [member("a"), member("b")];
+        await claim(first);
+        for (const mayEvict of [true, false]) {
+          expect(await claim(member("b", ""), mayEvict)).toEqual(refused(closeCodes.authenticationFailed));
+        }
+        await claim(second);
+        expect(await claim(member("a", "other"))).toEqual(refused(closeCodes.authenticationFailed));
+        await directory.release(second);
+        expect(await claim(member("a", "other"))).toEqual({ displaced: [first] });
+      });
+    });
+
     it("settles claims at once one after another: each but the last is displaced by another", async () => {
       const tunnels = ["a", "b", "c"].map((instance) => new FakeClaimant("app", instance));
       const results = await Promise.all(tunnels.map((tunnel) => claim(tunnel)));

@@ -8,6 +8,7 @@ import { freePort } from "../../../test/support/free-port.js";
 import { createMember, MemoryEngine, type MemberOptions } from "../src/index.js";
 import type { MemberHost } from "../src/member.js";
 import { settle, TestCluster, type TestNode } from "./support/test-cluster.js";
+import { FakePool } from "./support/fake-pool.js";
 
 const secret = "a secret of the test that is long enough";
 
@@ -130,6 +131,7 @@ describe("members over real links", () => {
     session: () => "unknown",
     onSpliced() {},
     answer: ({ about }) => about,
+    pool: (_name, members, sessions) => new FakePool(members, sessions),
   };
 
   /** The members of a test share it, and none of them ends it. */

@@ -1,7 +1,8 @@
-import { closeCodes, evictedReason, type RequestHead } from "mcp-tunnel-protocol";
+import { closeCodes, evictedReason, otherGateReason, type RequestHead } from "mcp-tunnel-protocol";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Route, RouteHandler } from "../src/route.js";
+import type { Pool, Route, RouteHandler } from "../src/route.js";
 import { FakeClaimant } from "./support/fake-claimant.js";
+import { FakePool } from "./support/fake-pool.js";
 import { settle, TestCluster, type TestNode } from "./support/test-cluster.js";
 
 let cluster: TestCluster;
@@ -17,22 +18,21 @@ afterEach(() => cluster.close());
 const head: RequestHead = { method: "GET", path: "/", headers: [] };
 
 /** Opens a request, and resolves when it has been refused. */
-async function refused(route: Route | undefined): Promise<void> {
+async function refused(route: Route | Pool | undefined): Promise<void> {
   await new Promise<void>((resolve) => {
     const handler: RouteHandler = {
-      onPicked() {},
       onAccepted() {},
       onRefused: resolve,
       onData() {},
       onEnd() {},
       onReset() {},
     };
-    route?.open(head, true, handler);
+    if (route !== undefined && "open" in route) route.open(head, true, handler);
   });
 }
 
 /** Waits, as a request does, until the relay finds something that fits. */
-async function waitFor(node: TestNode, fits: (route: Route | undefined) => boolean, withinMs: number) {
+async function waitFor(node: TestNode, fits: (route: Route | Pool | undefined) => boolean, withinMs: number) {
   for (let left = withinMs; left >= 0; left -= 100) {
     // oxlint-disable-next-line no-await-in-loop -- one look after the other
     if (fits(await node.find())) return;
@@ -42,7 +42,7 @@ async function waitFor(node: TestNode, fits: (route: Route | undefined) => boole
   throw new Error(`not so within ${withinMs} ms`);
 }
 
-const isServed = (route: Route | undefined): boolean => route !== undefined && !route.isAway;
+const isServed = (route: Route | Pool | undefined): boolean => route !== undefined && !route.isAway;
 
 describe("a name of another relay", () => {
   it("is found, and at once when it has been found before", async () => {
@@ -434,47 +434,67 @@ describe("when all events are lost", () => {
 describe("a pool", () => {
   const member = (instance: string, pool = "gate") => new FakeClaimant("app", instance, "token", { pool });
 
+  const poolAt = async (node: TestNode): Promise<FakePool> => {
+    const pool = await node.find();
+    if (!(pool instanceof FakePool)) throw new Error("the name has no pool");
+    return pool;
+  };
+
   it("is served by tunnels of several relays", async () => {
     const own = member("one");
     await a.get(own);
+    expect((await poolAt(a)).instances).toEqual(["one"]);
     await b.get(member("two"));
     expect(own.lostTo).toEqual([]);
-    expect(await a.find()).toBe(own);
+    expect((await poolAt(a)).pick([], [])?.route).toBe(own);
     own.isAway = true;
-    expect(await a.find()).toMatchObject({ isAway: false, acceptsLater: true });
+    expect(await poolAt(a)).toMatchObject({ isAway: false });
+    expect((await poolAt(a)).pick([], [])?.route).toMatchObject({ acceptsLater: true });
+    for (const node of [a, b]) expect((await poolAt(node)).instances).toEqual(["one", "two"]);
   });
 
-  it("is one route for as long as its members are the same", async () => {
-    const own = member("one");
-    const pool = new FakeClaimant("app", "all");
-    const made: (readonly Route[])[] = [];
-    a.member.directory.usePools((_name, members) => {
-      made.push(members);
-      return pool;
-    });
-    await a.get(own);
-    expect(await a.find()).toBe(own);
+  it("is one pool for as long as its members are the same", async () => {
+    await a.get(member("one"));
     await b.get(member("two"));
-    expect(await a.find()).toBe(pool);
+    const pool = await poolAt(a);
     await cluster.pass(6_000);
-    expect(await a.find()).toBe(pool);
+    expect(await poolAt(a)).toBe(pool);
     await settle();
-    expect(made).toEqual([[own, expect.objectContaining({ acceptsLater: true })]]);
+    const made = a.poolsMade;
+    expect(await poolAt(a)).toBe(pool);
+    expect(a.poolsMade).toBe(made);
     await b.get(member("three"));
-    expect(await a.find()).toBe(pool);
-    expect(made.at(-1)).toHaveLength(3);
+    expect((await poolAt(a)).members).toHaveLength(3);
   });
 
-  it("loses its name as a whole to a client that serves alone, and to another pool", async () => {
+  it("keeps its sessions for all relays, as long as their members are there", async () => {
+    await a.get(member("one"));
+    const two = member("two");
+    await b.get(two);
+    const here = await poolAt(a);
+    const there = await poolAt(b);
+    const chosen = there.members.find(({ route }) => route === two);
+    if (chosen === undefined) throw new Error("the pool has lost a member");
+    there.sessions.keep("digest", chosen);
+    await settle();
+    expect(await here.sessions.find("digest")).toMatchObject({ info: { instance: "two" } });
+    expect(await here.sessions.find("another")).toBeUndefined();
+    a.engine.isDown = true;
+    expect(await here.sessions.find("digest")).toBeUndefined();
+    a.engine.isDown = false;
+    await b.member.directory.release(two);
+    expect(await (await poolAt(a)).sessions.find("digest")).toBeUndefined();
+  });
+
+  it("loses its name as a whole to a client that serves alone, and refuses members with another gate", async () => {
     const members = [member("one"), member("two")] as const;
     await a.get(members[0]);
     await b.get(members[1]);
-    const other = member("three", "another gate");
-    expect(await b.get(other)).toEqual([members[1]]);
-    expect(members[0].lostTo).toEqual(["three"]);
+    const other = await b.claim(member("three", "another gate"));
+    expect(other).toEqual({ refused: { code: closeCodes.authenticationFailed, reason: otherGateReason } });
     const alone = new FakeClaimant("app", "four");
-    await a.get(alone);
-    expect(other.lostTo).toEqual(["four"]);
+    expect(await a.get(alone)).toEqual([members[0]]);
+    expect(members[1].lostTo).toEqual(["four"]);
     expect(a.findNow()).toBe(alone);
   });
 

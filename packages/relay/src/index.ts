@@ -40,6 +40,7 @@ export type { LimitName, LimitOptions, Limits } from "./limits.js";
 export type { Logger } from "./telemetry/log.js";
 export { MemoryDirectory } from "./tunnels/directory.js";
 export type {
+  Choice,
   Claimant,
   ClaimantInfo,
   ClaimResult,
@@ -48,6 +49,7 @@ export type {
   Directory,
   Member,
   MemberStatus,
+  Pool,
   Route,
   RouteHandler,
   Verdict,

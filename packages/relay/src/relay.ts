@@ -80,11 +80,12 @@ export interface Relay {
   readonly stale: readonly StaleSource[];
   /**
    * The tunnels that are open now. Of several with one name the last has it. The others, and perhaps the
-   * last, are `leaving`.
+   * last, are `leaving`, unless they are members of a pool.
    */
   tunnels(): TunnelStatus[];
   /**
-   * Closes the tunnel `name` for good, and the tunnels that have left this name and are not over. The client
+   * Closes the tunnel `name` for good, all of them if it is a pool, and the tunnels that have left this name and
+   * are not over. The client
    * is told not to come back: now or, if its connection is lost, when it returns within a day. False when
    * there is no such tunnel.
    */

@@ -46,11 +46,11 @@ const terms = {
 };
 const ended = { code: closeCodes.normal, reason: "checked" };
 
-it("the relay announces that it knows claims", async () => {
+it("the relay announces that it knows claims and pools", async () => {
   const { relay } = await setUp();
   const ws = new WebSocket(`ws://127.0.0.1:${relay.port}/_tunnel/register`);
   const [[response]] = await Promise.all([once(ws, "upgrade"), once(ws, "open")]);
-  expect(response.headers).toMatchObject({ "x-tunnel-features": "claim" });
+  expect(response.headers).toMatchObject({ "x-tunnel-features": "claim, pool" });
   ws.terminate();
 });
 

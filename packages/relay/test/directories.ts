@@ -5,6 +5,7 @@ import {
   type ClaimTerms,
   type Directory,
   MemoryDirectory,
+  type Pool,
   type Route,
 } from "../src/index.js";
 
@@ -22,7 +23,7 @@ export class LaterDirectory implements Directory {
   before: (asked: Asked, name: string) => Promise<unknown> = () => nextTurn();
   after: (asked: Asked, name: string) => Promise<unknown> = () => nextTurn();
 
-  find(name: string): Promise<Route | undefined> {
+  find(name: string): Promise<Route | Pool | undefined> {
     return this.#do("find", name, () => this.names.find(name));
   }
 

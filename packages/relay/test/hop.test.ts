@@ -64,7 +64,10 @@ async function setUp(options: { front?: Partial<RelayOptions>; owner?: Partial<R
   const owner = opened(await startRelay({ directory: there, ...options.owner }));
   const [near, far] = linkedPair();
   const ignored = { onClose() {} };
-  const acceptor = new HopAcceptor((name) => there.find(name));
+  const acceptor = new HopAcceptor((name) => {
+    const found = there.find(name);
+    return found !== undefined && "open" in found ? found : undefined;
+  });
   const session = new V1RelaySession(ignored);
   opened({ close: () => session.close(1000, "") });
   const theirs = new V1ClientSession(acceptor.accept, ignored);

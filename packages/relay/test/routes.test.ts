@@ -3,9 +3,11 @@ import type { RequestHead, TunnelStream } from "mcp-tunnel-protocol";
 import { describe, expect, it, vi } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import {
+  type Choice,
   createRelay,
   type ExchangeRecord,
   MemoryDirectory,
+  type Pool,
   type RelayOptions,
   type Route,
   type RouteHandler,
@@ -15,7 +17,7 @@ import { RawVisitor, V1Client } from "./support.js";
 const opened = closingAfterEach();
 
 /** A relay whose visitors to `app` get `route`; its tunnels have other names. */
-async function setUp(route: (names: MemoryDirectory) => Route, options: Partial<RelayOptions> = {}) {
+async function setUp(route: (names: MemoryDirectory) => Route | Pool, options: Partial<RelayOptions> = {}) {
   const names = new MemoryDirectory();
   const app = route(names);
   const relay = createRelay({
@@ -28,7 +30,11 @@ async function setUp(route: (names: MemoryDirectory) => Route, options: Partial<
       claim: (claimant, terms) => names.claim(claimant, terms),
       release: (claimant) => names.release(claimant),
       changed: (claimant) => names.changed(claimant),
-      watch: (listener) => names.watch(listener),
+      watch: (listener) =>
+        names.watch((name) => {
+          listener(name);
+          listener("app");
+        }),
     },
     ...options,
   });
@@ -50,8 +56,8 @@ abstract class FakeRoute implements Route {
   readonly wire = "v1";
   abstract readonly acceptsLater: boolean;
 
-  constructor(tunnels: () => (Route | undefined)[]) {
-    this.tunnels = () => tunnels().filter((tunnel) => tunnel !== undefined);
+  constructor(tunnels: () => (Route | Pool | undefined)[]) {
+    this.tunnels = () => tunnels().filter(isRoute);
   }
 
   get isAway(): boolean {
@@ -78,23 +84,47 @@ abstract class FakeRoute implements Route {
 }
 
 /** Several tunnels that serve one name: the one with the fewest requests takes the next. */
-class FakePool extends FakeRoute {
-  readonly acceptsLater = false;
+class FakePool implements Pool {
+  readonly #tunnels: () => Route[];
+  /** What has been chosen, and what has become of it. */
+  readonly heard: string[] = [];
+  /** Run before a member is chosen. A test may make it wait. */
+  before: (() => Promise<void>) | undefined;
 
-  open(head: RequestHead, end: boolean, handler: RouteHandler): TunnelStream {
-    let refusal: unknown;
-    const members = this.tunnels().filter(({ isAway }) => !isAway);
-    for (const member of members.sort((a, b) => a.streamCount - b.streamCount)) {
-      try {
-        const stream = member.open(head, end, handler);
-        handler.onPicked(member);
-        return stream;
-      } catch (error) {
-        refusal = error;
-      }
-    }
-    throw refusal;
+  constructor(tunnels: () => (Route | Pool | undefined)[]) {
+    this.#tunnels = () => tunnels().filter(isRoute);
   }
+
+  get isAway(): boolean {
+    return this.#tunnels().every(({ isAway }) => isAway);
+  }
+
+  get takesRefusals(): boolean {
+    return this.#tunnels().some(({ takesRefusals }) => takesRefusals);
+  }
+
+  pick(_headers: string[], refused: readonly Route[]): Choice | undefined | Promise<Choice | undefined> {
+    return this.before === undefined ? this.#pick(refused) : this.before().then(() => this.#pick(refused));
+  }
+
+  #pick(refused: readonly Route[]): Choice | undefined {
+    const members = this.#tunnels().filter((route) => !route.isAway && !refused.includes(route));
+    const [route] = members.sort((a, b) => a.streamCount - b.streamCount);
+    if (route === undefined) return undefined;
+    return {
+      route,
+      onHead: ({ status }) => void this.heard.push(`head ${status}`),
+      onReset: (code) => void this.heard.push(`reset ${code}`),
+    };
+  }
+
+  count(): void {}
+
+  tellRefusals(): void {}
+}
+
+function isRoute(found: Route | Pool | undefined): found is Route {
+  return found !== undefined && "open" in found;
 }
 
 /** A tunnel of another relay, which says a turn later whether it takes a request. */
@@ -137,10 +167,12 @@ const headWith = (code: string) => (received: string) => received.includes(`X-Tu
 const endOfHead = (received: string) => received.endsWith("\r\n\r\n");
 
 describe("a pool of tunnels", () => {
-  const pool = (names: MemoryDirectory) => new FakePool(() => [names.find("one"), names.find("two")]);
+  let pool: FakePool;
+  const both = (names: MemoryDirectory) =>
+    (pool = new FakePool(() => [names.find("one"), names.find("two")]));
 
   it("takes requests in turns, which count for the tunnels that took them", async () => {
-    const { relay, visit, v1 } = await setUp(pool);
+    const { relay, visit, v1 } = await setUp(both);
     const clients = [await v1("one"), await v1("two")];
     const visitors = [visit(), visit()];
     const exchanges = await Promise.all(clients.map((client) => client.accept()));
@@ -148,10 +180,11 @@ describe("a pool of tunnels", () => {
     for (const { stream } of exchanges) stream.sendHead({ status: 204, headers: [] }, true);
     for (const visitor of visitors) await visitor.until(endOfHead);
     await vi.waitFor(() => expect(relay.tunnels()).toMatchObject([{ requests: 1 }, { requests: 1 }]));
+    expect(pool.heard).toEqual(["head 204", "head 204"]);
   });
 
   it("passes over a tunnel that refuses, until all do", async () => {
-    const { visit, v1 } = await setUp(pool, { maxStreamsPerTunnel: 1 });
+    const { visit, v1 } = await setUp(both, { maxStreamsPerTunnel: 1 });
     const first = await v1("one");
     const second = await v1("two");
     // It fills one of them under its own name.
@@ -162,8 +195,77 @@ describe("a pool of tunnels", () => {
     expect(await visit().until(headWith("tunnel_overloaded"))).toMatch(/^HTTP\/1.1 503 /);
   });
 
+  it("takes a request that a client has refused to another one, if it has no body", async () => {
+    const { visit, v1 } = await setUp(both);
+    const first = await v1("one");
+    const second = await v1("two");
+    const visitor = visit();
+    (await first.accept()).stream.reset("refused");
+    (await second.accept()).stream.sendHead({ status: 204, headers: [] }, true);
+    expect(await visitor.until(endOfHead)).toMatch(/^HTTP\/1.1 204 /);
+    expect(pool.heard).toEqual(["reset refused", "head 204"]);
+    const third = visit("POST / HTTP/1.1\nContent-Length: 5", "hello");
+    (await first.accept()).stream.reset("refused");
+    expect(await third.until(headWith("tunnel_dropped_request"))).toMatch(/^HTTP\/1.1 502 /);
+  });
+
+  it("answers a request that all clients have refused", async () => {
+    const { visit, v1 } = await setUp(both);
+    const clients = [await v1("one"), await v1("two")];
+    const visitor = visit();
+    for (const client of clients) (await client.accept()).stream.reset("refused");
+    expect(await visitor.until(headWith("tunnel_dropped_request"))).toMatch(/^HTTP\/1.1 502 /);
+  });
+
+  it("hears that a service cannot be reached, which is the visitor's answer", async () => {
+    const { visit, v1 } = await setUp(both);
+    const client = await v1("one");
+    const visitor = visit();
+    (await client.accept()).stream.reset("upstream_unreachable");
+    await visitor.until(headWith("upstream_error"));
+    expect(pool.heard).toEqual(["reset upstream_unreachable"]);
+  });
+
+  it("takes a request that another relay has refused to another one, with all of its body", async () => {
+    let remote: FakeRemote | undefined;
+    const { visit, v1 } = await setUp((names) => {
+      remote = new FakeRemote(() => [names.find("one")]);
+      remote.refusing = 1;
+      return (pool = new FakePool(() => [remote, names.find("two")]));
+    });
+    await v1("one");
+    const second = await v1("two");
+    const visitor = visit("POST / HTTP/1.1\nContent-Length: 5", "hello");
+    const exchange = await second.accept();
+    await exchange.ended;
+    expect(exchange.body).toBe("hello");
+    exchange.stream.sendHead({ status: 204, headers: [] }, true);
+    expect(await visitor.until(endOfHead)).toMatch(/^HTTP\/1.1 204 /);
+    expect(remote?.refusing).toBe(0);
+  });
+
+  it("may take its time to choose, while something changes", async () => {
+    const { relay, visit, v1 } = await setUp(both);
+    const first = await v1("one");
+    let go = (): void => {};
+    const asked = new Promise<void>((asks) => {
+      pool.before = () => {
+        asks();
+        return new Promise((resolve) => (go = resolve));
+      };
+    });
+    visit();
+    await asked;
+    first.cut();
+    await vi.waitFor(() => expect(relay.tunnels()).toMatchObject([{ state: "away" }]));
+    pool.before = undefined;
+    go();
+    await first.resume();
+    await first.accept();
+  });
+
   it("has a visitor wait only while all of its tunnels are away", async () => {
-    const { relay, visit, v1 } = await setUp(pool);
+    const { relay, visit, v1 } = await setUp(both);
     const first = await v1("one");
     first.cut();
     await vi.waitFor(() => expect(relay.tunnels()).toMatchObject([{ state: "away" }]));
@@ -246,13 +348,13 @@ describe("a tunnel of this relay", () => {
     opened({ close: () => unsubscribe(channel, onHead) });
     const seen: (typeof turn)[] = [];
     const { visit, v1 } = await setUp((names) => {
-      const route = new FakePool(() => [names.find("one")]);
-      const open = route.open.bind(route);
-      route.open = (...args) => {
+      const pool = new FakePool(() => [names.find("one")]);
+      const pick = pool.pick.bind(pool);
+      pool.pick = (...args) => {
         seen.push(turn);
-        return open(...args);
+        return pick(...args);
       };
-      return route;
+      return pool;
     });
     const client = await v1("one");
     visit();

@@ -108,7 +108,6 @@ class TunnelEnd extends HopEnd<TunnelStream> implements RouteHandler {
   }
 
   // A tunnel of this relay takes or refuses a request at once.
-  onPicked(): void {}
   onAccepted(): void {}
   onRefused(): void {}
 }

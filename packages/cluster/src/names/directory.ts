@@ -2,12 +2,13 @@ import { closeCodes, evictedReason, otherGateReason, tooManyTunnels } from "mcp-
 import type { Claimant, ClaimResult, ClaimTerms, Directory, Verdict } from "../directory.js";
 import type { ClaimAnswer, Engine, EngineEvent } from "../engine/engine.js";
 import type { Peers } from "../peers/peers.js";
-import type { Route } from "../route.js";
+import type { Pool, Route } from "../route.js";
 import { Claims } from "./claims.js";
 import { Elsewhere, type FoundElsewhere, type LookTimes } from "./elsewhere.js";
 import { type Granted, isDisplaced, type Own, OwnNames, plainInfo } from "./own-names.js";
+import { type MakePool, Pools } from "./pools.js";
 import type { OwnAnswer } from "./questions.js";
-import { awayRoute, type RouteTo } from "./remote.js";
+import { awayRoute, type RemoteTunnel, type RouteTo } from "./remote.js";
 
 /** How long a relay may take to hear that one of its tunnels has lost its name, in milliseconds. */
 const displacedTimeoutMs = 2_000;
@@ -20,9 +21,6 @@ export interface DirectoryParts {
   readonly routeTo: RouteTo;
   readonly lookTimes?: LookTimes;
 }
-
-/** Makes one route of the members of a pool. */
-export type MakePool = (name: string, members: readonly Route[]) => Route;
 
 /**
  * Who serves which name, as one relay of a cluster knows it. The relay's own tunnels are found at once, those
@@ -40,25 +38,24 @@ export class ClusterDirectory implements Directory {
   readonly #node: string;
   readonly #engine: Engine;
   readonly #peers: Pick<Peers, "get" | "all">;
-  #makePool: MakePool | undefined;
-  /** By the first member. A pool's route knows which of its members fail, so it lasts as long as they do. */
-  readonly #pools = new WeakMap<Route, { readonly members: readonly Route[]; readonly route: Route }>();
+  readonly #pools: Pools;
 
   constructor(parts: DirectoryParts) {
     this.#node = parts.node;
     this.#engine = parts.engine;
     this.#peers = parts.peers;
+    this.#pools = new Pools(parts.engine);
     this.#elsewhere = new Elsewhere(parts.node, parts, (name) => this.#tell(name), parts.lookTimes);
   }
 
-  /** From now on `makePool` chooses among the members of a pool; without it the first that is not away serves. */
-  usePools(makePool: MakePool | undefined): void {
-    this.#makePool = makePool;
+  /** From now on `makePool` makes a pool of its members. */
+  usePools(makePool: MakePool): void {
+    this.#pools.use(makePool);
   }
 
   // ---- for the relay
 
-  find(name: string): Route | undefined | Promise<Route | undefined> {
+  find(name: string): Route | Pool | undefined | Promise<Route | Pool | undefined> {
     const alone = this.#ownAlone(name);
     if (alone !== undefined) return alone;
     const elsewhere = this.#elsewhere.find(name);
@@ -193,14 +190,15 @@ export class ClusterDirectory implements Directory {
     this.#peers.get(node)?.ask("displaced", claim, displacedTimeoutMs).catch(ignore);
   }
 
-  #routeOf(name: string, elsewhere: FoundElsewhere): Route | undefined {
+  #routeOf(name: string, elsewhere: FoundElsewhere): Route | Pool | undefined {
     // The name may have been claimed here meanwhile.
     const alone = this.#ownAlone(name);
     if (alone !== undefined) return alone;
-    const own: readonly Route[] = this.#own.get(name).map(({ claimant }) => claimant);
-    const members = elsewhere === "unsure" ? own : [...own, ...elsewhere.map((tunnel) => tunnel.route)];
+    const others = elsewhere === "unsure" ? [] : elsewhere;
+    const [other] = others;
+    const isPool = this.#own.get(name).length > 0 || other?.entry.info.pool !== undefined;
     const nobody = elsewhere === "unsure" ? awayRoute : undefined;
-    const route = members.length > 1 ? this.#poolOf(name, members) : (members[0] ?? nobody);
+    const route = isPool ? this.#poolOf(name, others) : (other?.route ?? nobody);
     if (route?.isAway === true) this.#elsewhere.await(name);
     return route;
   }
@@ -211,17 +209,11 @@ export class ClusterDirectory implements Directory {
     return claimant?.info.pool === undefined ? claimant : undefined;
   }
 
-  #poolOf(name: string, members: readonly Route[]): Route | undefined {
-    const [first] = members;
-    if (first === undefined || this.#makePool === undefined)
-      return members.find(({ isAway }) => !isAway) ?? first;
-    const before = this.#pools.get(first);
-    const isSame =
-      before?.members.length === members.length && members.every((one) => before.members.includes(one));
-    if (before !== undefined && isSame) return before.route;
-    const route = this.#makePool(name, members);
-    this.#pools.set(first, { members, route });
-    return route;
+  #poolOf(name: string, others: readonly RemoteTunnel[]): Pool | undefined {
+    return this.#pools.of(name, [
+      ...this.#own.get(name).map(({ claimant, gen }) => ({ route: claimant, info: claimant.info, gen })),
+      ...others.map(({ entry, route }) => ({ route, info: entry.info, gen: entry.gen })),
+    ]);
   }
 
   #tell(name: string): void {

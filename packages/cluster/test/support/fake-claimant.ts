@@ -10,7 +10,7 @@ export class FakeClaimant implements Claimant {
   readonly acceptsLater = false;
   readonly carries = carriedBy.json;
   readonly wire = undefined;
-  readonly streamCount = 0;
+  streamCount = 0;
   readonly queuedBytes = 0;
   readonly takesRefusals = false;
   /** The instances of the clients that it has lost its name to. */

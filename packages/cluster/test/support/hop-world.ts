@@ -103,10 +103,6 @@ export class Visitor extends Party implements RouteHandler {
   /** Called when the request is taken, or refused. */
   whenAccepted: () => void = () => {};
 
-  onPicked(): void {
-    throw new Error("nothing was to be picked");
-  }
-
   onAccepted(): void {
     this.heard.push("accepted");
     this.whenAccepted();

@@ -11,7 +11,8 @@ import type { MemberHost, Question, SplicedClient } from "../../src/member.js";
 import { leaseTimesOf } from "../../src/names/lease.js";
 import { silentLogger } from "../../src/peers/log.js";
 import type { Peer, PeerHandler, Peers, SpliceHello } from "../../src/peers/peers.js";
-import type { Route } from "../../src/route.js";
+import type { Pool, Route } from "../../src/route.js";
+import { FakePool } from "./fake-pool.js";
 
 const times = { leaseMs: 6_000, keepNamesMs: 60_000, verdictMs: 86_400_000 };
 
@@ -91,8 +92,8 @@ export class TestNode {
   readonly spliced: [link: Link, client: SplicedClient][] = [];
   /** What it says of sessions. */
   readonly sessions = new Map<string, "known" | Verdict>();
-  /** The pools that it was asked to make. */
-  readonly pools: [name: string, members: readonly Route[]][] = [];
+  /** How often it was asked to make a pool. */
+  poolsMade = 0;
   answer: (question: Question) => unknown = ({ about }) => `${about} at ${this.id}`;
   /** Names of which it was told that something has changed. */
   readonly told: string[] = [];
@@ -121,6 +122,10 @@ export class TestNode {
     session: (session) => this.sessions.get(session) ?? "unknown",
     onSpliced: (link, client) => this.spliced.push([link, client]),
     answer: (question) => this.answer(question),
+    pool: (_name, members, sessions) => {
+      this.poolsMade += 1;
+      return new FakePool(members, sessions);
+    },
   };
 
   async claim(claimant: Claimant, terms: Partial<ClaimTerms> = {}): Promise<ClaimResult> {
@@ -136,15 +141,15 @@ export class TestNode {
     return result.displaced;
   }
 
-  async find(name = "app"): Promise<Route | undefined> {
+  async find(name = "app"): Promise<Route | Pool | undefined> {
     return await this.member.directory.find(name);
   }
 
   /** What a route says at once, without the engine. */
-  findNow(name = "app"): Route | undefined {
+  findNow(name = "app"): Route | Pool | undefined {
     const found = this.member.directory.find(name);
     expect(found).not.toBeInstanceOf(Promise);
-    return found as Route | undefined;
+    return found as Route | Pool | undefined;
   }
 
   /** The process is gone: nobody reaches it, and it does nothing any more. */

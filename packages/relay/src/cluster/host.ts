@@ -2,6 +2,7 @@ import type { MemberHost, Question } from "mcp-tunnel-cluster/relay";
 import { TunnelError } from "mcp-tunnel-protocol";
 import type { ClientConnections } from "../registration/client-connections.js";
 import type { Traffic } from "../telemetry/observer.js";
+import { Pools } from "../tunnels/pool.js";
 import type { TunnelStatus } from "../tunnels/status.js";
 import type { Tunnels } from "../tunnels/tunnels.js";
 import { version } from "../version.js";
@@ -38,8 +39,10 @@ export function memberHost({ tunnels, clients, status, trafficElsewhere }: HostP
     },
     traffic: trafficElsewhere,
   };
+  const pools = new Pools();
   return {
     version,
+    pool: (name, members, sessions) => pools.of(name, members, sessions),
     session(id, secret) {
       const { sessions } = tunnels;
       return sessions.verdict(id) ?? (sessions.find(id, secret) === undefined ? "unknown" : "known");

@@ -16,10 +16,11 @@ interface NotAllowed {
  * room for another tunnel: of this token, and of all. `undefined` when the client may have the tunnel.
  */
 export function notAllowed(
-  { name, owner, grant }: Pick<TunnelInfo, "name" | "owner" | "grant">,
+  wants: Pick<TunnelInfo, "name" | "owner" | "grant" | "instance" | "pool">,
   tunnels: Tunnels,
   { maxTunnels, maxTunnelsPerToken }: RegistrationOptions,
 ): NotAllowed | undefined {
+  const { name, owner, grant } = wants;
   const refused = grant?.refusal(name);
   if (refused !== undefined) return { refusal: new Refusal(closeCodes.authenticationFailed, refused) };
   const maxOwn = grant?.maxTunnels ?? maxTunnelsPerToken;
@@ -27,7 +28,7 @@ export function notAllowed(
   let all = 0;
   let own = 0;
   let leaving = 0;
-  for (const tunnel of tunnels.countedBeside(name)) {
+  for (const tunnel of tunnels.countedBeside(name, wants)) {
     all += 1;
     if (tunnel.info.owner !== owner) continue;
     own += 1;

@@ -49,7 +49,8 @@ export async function check(
     return { refused: { code: closeCodes.authenticationFailed, reason: admitted.refused }, ...relay };
   }
   const { name } = admitted;
-  const { refusal } = notAllowed({ name, owner: tokenKey(token), grant }, tunnels, options) ?? {};
+  const wants = { name, owner: tokenKey(token), grant, instance: undefined, pool: undefined };
+  const { refusal } = notAllowed(wants, tunnels, options) ?? {};
   const refused = refusal === undefined ? {} : { refused: { code: refusal.code, reason: refusal.message } };
   const inUse = await tunnels.isTaken(name);
   if (inUse === undefined) throw new Refusal(closeCodes.tryAgainLater, cannotTell);

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { SplicedClient } from "mcp-tunnel-cluster/relay";
-import { claimFeature, closeCodes, featuresField, type Link } from "mcp-tunnel-protocol";
+import { claimFeature, closeCodes, featuresField, type Link, poolFeature } from "mcp-tunnel-protocol";
 import { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import { type WebSocket, WebSocketServer } from "ws";
 import { closeGently } from "../net/closing.js";
@@ -52,7 +52,9 @@ export class ClientConnections {
       maxBufferedChunks: Math.max(4_096, Math.ceil(options.maxMessageBytes / 256)),
     });
     // A client that does not see this asks nothing that an older relay would take for a registration.
-    this.#webSockets.on("headers", (headers) => headers.push(`${featuresField}: ${claimFeature}`));
+    this.#webSockets.on("headers", (headers) =>
+      headers.push(`${featuresField}: ${claimFeature}, ${poolFeature}`),
+    );
     // `ws` by itself would answer, and would wait for the peer to read that however long it takes.
     this.#webSockets.on("wsClientError", (error, socket) => {
       refuseUpgrade(socket, "400 Bad Request", "Sec-WebSocket-Version: 13", error.message);

@@ -136,12 +136,22 @@ export class Registrar {
       return;
     }
     this.#checkGate(message);
+    if (message.pool === true && message.instance === undefined) {
+      throw new Refusal(closeCodes.authenticationFailed, "a client of a pool has to say which process it is");
+    }
     const wanted =
       resolveName(allowed, message.subdomain || undefined) ??
       (await this.#offer(link, inbox, allowed, progress));
     const admitted = admitName(wanted, allowed, this.#options.reservedNames);
     if ("refused" in admitted) throw new Refusal(closeCodes.authenticationFailed, admitted.refused);
-    const wants = { name: admitted.name, address, owner: tokenKey(message.token), grant };
+    const wants: Wants = {
+      name: admitted.name,
+      address,
+      owner: tokenKey(message.token),
+      grant,
+      instance: message.instance === undefined ? undefined : hash("sha256", message.instance, "base64url"),
+      pool: message.pool === true ? (message.gate?.digest ?? "") : undefined,
+    };
     this.#checkAllowed(wants);
 
     this.#checkOpen(inbox);
@@ -175,7 +185,7 @@ export class Registrar {
     throw new Refusal(closeCodes.authenticationFailed, reason);
   }
 
-  #checkAllowed(wants: Pick<TunnelInfo, "name" | "address" | "owner" | "grant">): void {
+  #checkAllowed(wants: Wants): void {
     const found = notAllowed(wants, this.#tunnels, this.#options);
     if (found === undefined) return;
     const { address, name } = wants;
@@ -252,23 +262,15 @@ export class Registrar {
     return true;
   }
 
-  #tunnelOf(
-    message: RegisterMessage,
-    { name, address, owner, grant }: Pick<TunnelInfo, "name" | "address" | "owner" | "grant">,
-  ): Tunnel {
+  #tunnelOf(message: RegisterMessage, wants: Wants): Tunnel {
     const isV1 = speaksV1(message);
     const info: TunnelInfo = {
-      name,
-      url: this.#publicUrl(name),
-      instance: message.instance === undefined ? undefined : hash("sha256", message.instance, "base64url"),
-      address,
+      ...wants,
+      url: this.#publicUrl(wants.name),
       client: message.client,
-      owner,
-      grant,
       session: isV1 ? this.#newSession() : undefined,
       wire: isV1 ? "v1" : "json",
       takesRefusals: isV1 && message.refusals === true,
-      pool: undefined,
       gate: message.gate,
     };
     return new Tunnel(info, this.#options.resumeTimeoutMs, this.#tunnels);
@@ -337,7 +339,7 @@ export class Registrar {
       const said =
         message.protocol === undefined
           ? {}
-          : { visitorAddress: true, clientPackage: this.#packageFor(message) };
+          : { visitorAddress: true, pool: isPooled(tunnel), clientPackage: this.#packageFor(message) };
       this.#acknowledge(link, { subdomain: tunnel.name, url: tunnel.info.url, ...said });
       tunnel.serve(
         new JsonRelaySession(link, tunnel, {
@@ -359,6 +361,7 @@ export class Registrar {
       window: defaultWindow,
       resumeTimeoutMs: this.#options.resumeTimeoutMs,
       maxResponseBody: this.#options.maxResponseBodyBytes,
+      pool: isPooled(tunnel),
       clientPackage: this.#packageFor(message),
     };
   }
@@ -398,6 +401,14 @@ export class Registrar {
       link.close(closeCodes.internal, "relay error");
     }
   }
+}
+
+/** What is known of a tunnel before its name is claimed. */
+type Wants = Pick<TunnelInfo, "name" | "address" | "owner" | "grant" | "instance" | "pool">;
+
+/** What the acknowledgement says of a pool: nothing if there is none. */
+function isPooled({ info }: Tunnel): true | undefined {
+  return info.pool === undefined ? undefined : true;
 }
 
 type Resume = NonNullable<RegisterMessage["resume"]>;

@@ -21,7 +21,7 @@ export interface RefusedRequest {
  * the client.
  */
 export function tellRefusal(
-  route: Route,
+  route: Pick<Route, "takesRefusals" | "tellRefusals">,
   { code, status, method, path, limit }: RefusedRequest,
   limits: Limits,
 ): void {

@@ -29,6 +29,8 @@ export interface TunnelStatus {
    * their address decides, `null` without a gate. The client says so, and nothing checks it.
    */
   gate: readonly string[] | null;
+  /** The tunnel is a member of a pool: others may have the same name. */
+  pool: boolean;
   /** Round-trip time to the client, in milliseconds, once measured. */
   rttMs: number | undefined;
   /** Requests that are over. */
@@ -45,7 +47,7 @@ export interface TunnelStatus {
 
 /** `open`: the bytes that went through its open exchanges so far. */
 export function tunnelStatus(tunnel: Tunnel, open: Traffic | undefined): TunnelStatus {
-  const { name, url, address, client, grant, gate } = tunnel.info;
+  const { name, url, address, client, grant, gate, pool } = tunnel.info;
   return {
     name,
     url,
@@ -56,6 +58,7 @@ export function tunnelStatus(tunnel: Tunnel, open: Traffic | undefined): TunnelS
     token: grant?.id,
     wire: tunnel.wire,
     gate: gate?.kinds ?? null,
+    pool: pool !== undefined,
     rttMs: tunnel.session?.rttMs,
     requests: tunnel.traffic.requests,
     requestBytes: tunnel.traffic.requestBytes + (open?.requestBytes ?? 0),

@@ -7,10 +7,11 @@ import type {
   Member,
   Route,
 } from "mcp-tunnel-cluster/relay";
-import { closeCodes, evictedReason, type TunnelError } from "mcp-tunnel-protocol";
+import { closeCodes, evictedReason, meet, type NameClient, type TunnelError } from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
 import { checkClaim, isLater, unattended } from "./directory.js";
 import { gateText } from "./gate.js";
+import { Holders } from "./holders.js";
 import { tellRefusal } from "./refusal.js";
 import { reportFault } from "../telemetry/report.js";
 import type { LimitReporter } from "../telemetry/limit-reporter.js";
@@ -40,16 +41,13 @@ export class Tunnels implements TunnelObserver {
   readonly #all = new Set<Tunnel>();
   /** How many of `#all` each owner has. */
   readonly #owned = new Map<string, number>();
-  /**
-   * The tunnels that hold their names, by name. They are known here as well as in the directory, because what
-   * a tunnel's end means is decided at once.
-   */
-  readonly #holders = new Map<string, Tunnel>();
+  /** They are known here as well as in the directory, because what a tunnel's end means is decided at once. */
+  readonly #holders = new Holders();
   /** The tunnels that the directory has not given their names yet. They have no session. */
   readonly #claiming = new Set<Tunnel>();
   /**
-   * The tunnels that the relay asked to move, and that still have streams while a successor has their name.
-   * There is one for each name at most.
+   * The tunnels that the relay asked to move, and that still have streams while a successor has their name, by
+   * {@link clientKey}. There is one for each client of a name at most.
    */
   readonly #succeeded = new Map<string, Tunnel>();
   readonly #untold = new UntoldRefusals();
@@ -89,15 +87,19 @@ export class Tunnels implements TunnelObserver {
   }
 
   /**
-   * The tunnels that count beside a tunnel that takes `name`. The holder of the name makes way and does not
-   * count. A tunnel that the relay asked to move does not count beside its successor, because otherwise no
-   * client at its limit could move. A tunnel that its client has left counts until it is over. A tunnel that
-   * claims another name counts already.
+   * The tunnels that count beside a tunnel of `client` that takes `name`. The holders of the name make way and
+   * do not count, except those with whom the client would share the name. A tunnel that the relay asked to move
+   * does not count beside its successor, because otherwise no client at its limit could move. A tunnel that its
+   * client has left counts until it is over. A tunnel that claims another name counts already.
    */
-  *countedBeside(name: string): Iterable<Tunnel> {
-    const holder = this.#holders.get(name);
-    for (const tunnel of this.#all) if (tunnel !== holder && !this.#isSucceeded(tunnel)) yield tunnel;
-    for (const tunnel of this.#claiming) if (tunnel.name !== name) yield tunnel;
+  *countedBeside(name: string, client: NameClient): Iterable<Tunnel> {
+    const makingWay = this.#holders.of(name).filter((holder) => meet(holder.info, client) !== "fellow");
+    for (const tunnel of this.#all) {
+      if (!makingWay.includes(tunnel) && !this.#isSucceeded(tunnel)) yield tunnel;
+    }
+    for (const tunnel of this.#claiming) {
+      if (tunnel.name !== name || meet(tunnel.info, client) === "fellow") yield tunnel;
+    }
   }
 
   /**
@@ -118,8 +120,8 @@ export class Tunnels implements TunnelObserver {
   }
 
   #isSucceeded(tunnel: Tunnel): boolean {
-    if (this.#succeeded.get(tunnel.name) !== tunnel) return false;
-    return this.#holders.get(tunnel.name)?.isOfClient(tunnel.info) === true;
+    if (this.#succeeded.get(clientKey(tunnel)) !== tunnel) return false;
+    return this.#holders.ofClient(tunnel.name, tunnel.info) !== undefined;
   }
 
   /**
@@ -181,7 +183,7 @@ export class Tunnels implements TunnelObserver {
     this.#claiming.delete(tunnel);
     this.#all.add(tunnel);
     this.#countOwned(tunnel.info.owner, 1);
-    this.#holders.set(name, tunnel);
+    this.#holders.add(tunnel);
     this.#displace(displaced, tunnel);
     this.tell("registered");
     logger.info(
@@ -271,7 +273,7 @@ export class Tunnels implements TunnelObserver {
   }
 
   #release(tunnel: Tunnel): void {
-    if (this.#holders.get(tunnel.name) === tunnel) this.#holders.delete(tunnel.name);
+    this.#holders.delete(tunnel);
     unattended(this.#options.logger, tunnel.name, () => this.#directory.release(tunnel));
   }
 
@@ -279,9 +281,9 @@ export class Tunnels implements TunnelObserver {
 
   onDisplaced(tunnel: Tunnel, by: ClientIdentity): void {
     const { name } = tunnel;
-    if (this.#holders.get(name) === tunnel) this.#holders.delete(name);
+    this.#holders.delete(tunnel);
     const isTold = this.#all.has(tunnel);
-    const succeeded = this.#succeeded.get(name);
+    const succeeded = this.#succeeded.get(clientKey(tunnel));
     const own = succeeded?.isOfClient(tunnel.info) === true ? succeeded : undefined;
     if (!tunnel.isOfClient(by)) {
       // The log and the observers do not know a tunnel that has no session yet.
@@ -298,7 +300,7 @@ export class Tunnels implements TunnelObserver {
     if (tunnel.isMoving && isTold) {
       // One at a time: a client that moves again has had its time to finish its older exchanges.
       own?.close(closeCodes.goingAway, "the same client has moved again");
-      this.#succeeded.set(name, tunnel);
+      this.#succeeded.set(clientKey(tunnel), tunnel);
     }
     tunnel.replace();
   }
@@ -338,12 +340,13 @@ export class Tunnels implements TunnelObserver {
   }
 
   onClosed(tunnel: Tunnel, cause: TunnelError): void {
-    const holder = this.#holders.get(tunnel.name);
-    const evicted = holder !== undefined && holder !== tunnel && !holder.isOfClient(tunnel.info);
-    const verdict = evicted ? { code: closeCodes.evicted, reason: evictedReason } : undefined;
+    const isEvicted = this.#holders
+      .of(tunnel.name)
+      .some((holder) => holder !== tunnel && !["own", "fellow"].includes(meet(tunnel.info, holder.info)));
+    const verdict = isEvicted ? { code: closeCodes.evicted, reason: evictedReason } : undefined;
     if (tunnel.info.session !== undefined) this.sessions.delete(tunnel.info.session, verdict);
     if (this.#all.delete(tunnel)) this.#countOwned(tunnel.info.owner, -1);
-    if (this.#succeeded.get(tunnel.name) === tunnel) this.#succeeded.delete(tunnel.name);
+    if (this.#succeeded.get(clientKey(tunnel)) === tunnel) this.#succeeded.delete(clientKey(tunnel));
     this.tell("closed");
     this.#options.logger.info({ name: tunnel.name, reason: printable(cause.message) }, "tunnel closed");
     // Late, because this wakes the requests that wait, and they look for a successor.
@@ -357,8 +360,8 @@ export class Tunnels implements TunnelObserver {
    */
   #passOnRefusals(tunnel: Tunnel): void {
     const refusals = tunnel.takeRefusals();
-    const holder = this.#holders.get(tunnel.name);
-    if (holder?.isOfClient(tunnel.info) === true) holder.tellRefusals(refusals);
+    const next = this.#holders.ofClient(tunnel.name, tunnel.info);
+    if (next !== undefined) next.tellRefusals(refusals);
     // A client that has said that it leaves has no next one.
     else if (!tunnel.isLeft) this.#untold.keep(tunnel.info, refusals);
   }
@@ -374,4 +377,8 @@ export class Tunnels implements TunnelObserver {
   onFault(tunnel: Tunnel, error: unknown): void {
     reportFault(this.#options.logger, tunnel.name, error);
   }
+}
+
+function clientKey({ name, info }: Tunnel): string {
+  return `${info.instance ?? ""} ${name}`;
 }

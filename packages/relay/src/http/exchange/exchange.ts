@@ -9,14 +9,15 @@ import {
   TunnelError,
   type TunnelStream,
 } from "mcp-tunnel-protocol";
-import type { LimitName, Limits } from "../../limits.js";
+import type { Limits } from "../../limits.js";
 import type { ExchangeCode, ExchangeOutcome } from "../../telemetry/observer.js";
 import { spareCookies } from "./clear-site-data.js";
 import type { ExchangeContext } from "./context.js";
 import { errorOfOpen, errorOfReset, relayError } from "../answer/errors.js";
 import { type Fault, faults } from "./faults.js";
-import { type LookupOwner, RouteLookup } from "./lookup.js";
+import { type LookupOwner, RouteLookup, type Unserved } from "./lookup.js";
 import { reportFault } from "../../telemetry/report.js";
+import { isPool } from "../../tunnels/directory.js";
 import { RequestBody, type RequestBodyOwner } from "./request-body.js";
 import { refuse } from "../answer/respond.js";
 import { ExchangeReporter } from "./reporter.js";
@@ -75,7 +76,8 @@ export class Exchange
 
   /** The route to which the request was taken last. */
   get route(): Route | undefined {
-    return this.#lookup.route;
+    const { route } = this.#lookup;
+    return route === undefined || isPool(route) ? undefined : route;
   }
 
   /** Body bytes received so far. */
@@ -137,9 +139,13 @@ export class Exchange
     exchange.guard(() => exchange.#fail(faults.noResponse));
   };
 
-  onUnserved(code: RelayErrorCode, limit?: keyof Limits, hit?: LimitName): void {
+  get requestHeaders(): RawHeaders {
+    return this.#req.rawHeaders;
+  }
+
+  onUnserved({ code, limit, hit, detail }: Unserved): void {
     if (hit !== undefined) this.#reporter.hitLimit(hit);
-    this.#refuse(code, { limit });
+    this.#refuse(code, { limit, ...(detail === undefined ? {} : { reason: detail }) });
   }
 
   onFound(route: Route): void {
@@ -158,15 +164,20 @@ export class Exchange
         reportFault(this.#context.options.logger, this.#request.name, error);
       }
       const isFull = route.streamCount >= this.#context.options.maxStreamsPerTunnel;
-      if (isFull) this.#reporter.hitLimit("streams_per_tunnel");
-      this.#refuse(errorOfOpen(error), isFull ? { limit: "maxStreamsPerTunnel" } : {});
+      const full = { limit: "maxStreamsPerTunnel", hit: "streams_per_tunnel" } as const;
+      const why: Unserved = { code: errorOfOpen(error), ...(isFull ? full : {}) };
+      if (this.#lookup.choice !== undefined && takesNoStream(error)) this.#tryOthers(why);
+      else this.onUnserved(why);
       return;
     }
     if (!route.acceptsLater) this.onAccepted();
   }
 
-  onPicked(route: Route): void {
-    this.#lookup.route = route;
+  /** The member of a pool that was chosen has done nothing for the request, and takes no requests now. */
+  #tryOthers(why: Unserved): void {
+    clearTimeout(this.#timer);
+    this.#state = "looking";
+    this.guard(() => this.#lookup.tryOthers(why));
   }
 
   onAccepted(): void {
@@ -244,6 +255,7 @@ export class Exchange
 
   onHead(head: ResponseHead, end: boolean): void {
     if (this.#state !== "waiting") return;
+    this.#lookup.choice?.onHead(head);
     if (head.status === 101) {
       this.#switchProtocols(head);
       return;
@@ -368,6 +380,14 @@ export class Exchange
       return;
     }
     const isWaiting = this.#state === "waiting";
+    if (isWaiting && this.#lookup.choice !== undefined) {
+      this.#lookup.choice.onReset(reason.code);
+      // Nothing was done. What was read of the body is gone, and could be sent to no other member.
+      if (reason.code === "refused" && !this.#request.body.isPresent) {
+        this.#tryOthers({ code: errorOfReset(reason), detail: reason.message });
+        return;
+      }
+    }
     // The client knows any other reason: it gave the reason itself, or got it with a reset.
     if (reason.code === "session_lost") {
       this.#reporter.refused(
@@ -492,3 +512,10 @@ export class Exchange
 }
 
 const ignore = (): void => {};
+
+/** Codes with which a session opens no stream because of its own state, and not because of the request. */
+const noStreamCodes: ReadonlySet<string> = new Set(["overloaded", "draining", "session_closed"]);
+
+function takesNoStream(error: unknown): boolean {
+  return error instanceof TunnelError && noStreamCodes.has(error.code);
+}

@@ -1,12 +1,14 @@
-import type { Directory, Route } from "mcp-tunnel-cluster/relay";
-import type { RelayErrorCode } from "mcp-tunnel-protocol";
+import type { Choice, Directory, Pool, Route } from "mcp-tunnel-cluster/relay";
+import type { RawHeaders, RelayErrorCode } from "mcp-tunnel-protocol";
 import type { LimitName, Limits } from "../../limits.js";
-import { isLater } from "../../tunnels/directory.js";
+import { isLater, isPool } from "../../tunnels/directory.js";
 import type { Holds } from "../../tunnels/holds.js";
 import type { DeclaredBody } from "../declared-body.js";
 
 /** How often a request looks for another route because the one that it found has refused it. */
 const maxRefusals = 5;
+
+const noRoutes: readonly Route[] = [];
 
 /** What lookups share. */
 export interface LookupContext {
@@ -17,32 +19,48 @@ export interface LookupContext {
   readonly draining: boolean;
 }
 
+/** Why a request gets an answer in the tunnel's place. */
+export interface Unserved {
+  readonly code: RelayErrorCode;
+  /** The limit by which it may not wait, or not any longer, or by which the tunnel takes no more. */
+  readonly limit?: keyof Limits | undefined;
+  /** The name under which that limit is reported. */
+  readonly hit?: LimitName | undefined;
+  /** What has gone wrong, for the operator. */
+  readonly detail?: string | undefined;
+}
+
 /** What a lookup tells its owner. Each `start` ends with one call of `onFound`, `onUnserved` or `fault`. */
 export interface LookupOwner {
+  /** The fields of the request's head. */
+  readonly requestHeaders: RawHeaders;
   guard(action: () => void): void;
   /** The directory failed. */
   fault(error: unknown): void;
   /** The route takes requests now. */
   onFound(route: Route): void;
-  /**
-   * No route takes the request. `limit`: the limit by which it may not wait, or not any longer. `hit`: the
-   * name under which that limit is reported.
-   */
-  onUnserved(code: RelayErrorCode, limit?: keyof Limits, hit?: LimitName): void;
+  /** No route takes the request. */
+  onUnserved(why: Unserved): void;
 }
 
 /** Finds the route of a name. Waits within bounds for a client that is expected back. */
 export class RouteLookup {
-  /** The route that was found last, which may be away. Of a pool: the tunnel that has taken the request. */
-  route: Route | undefined;
+  /** What was found last, which may be away. Of a pool, once there is one: the member for the request. */
+  route: Route | Pool | undefined;
+  /** How the member was chosen, if a pool has the name. */
+  choice: Choice | undefined;
   #isStarted = false;
   #leaveHold: (() => void) | undefined;
-  /** The directory's answer, while the lookup waits for it. */
-  #answer: Promise<Route | undefined> | undefined;
+  /** The answer of the directory, or of a pool, while the lookup waits for it. */
+  #answer: Promise<unknown> | undefined;
   /** Something has changed since the directory was asked: its answer may be older. */
   #isStale = false;
   #timer: NodeJS.Timeout | undefined;
   #refusals = 0;
+  /** The members of the pool that have not taken the request, since something has changed last. */
+  #refusedBy: readonly Route[] = noRoutes;
+  /** Why the last of them has not, if it will not in a moment either. */
+  #lastRefusal: Unserved | undefined;
   readonly #owner: LookupOwner;
   readonly #context: LookupContext;
   readonly #name: string;
@@ -64,15 +82,26 @@ export class RouteLookup {
   start(): void {
     this.#isStarted = true;
     const found = this.#context.directory.find(this.#name);
-    if (isLater(found)) this.#await(found);
+    if (isLater(found)) this.#await(found, (answer, isStale) => this.#onAnswer(answer, isStale));
     else this.#settle(found);
   }
 
   /** The route that was found has refused the request after all. There may be another route by now. */
   startAgain(): void {
     this.#refusals += 1;
-    if (this.#refusals > maxRefusals) this.#owner.onUnserved("tunnel_reconnecting");
-    else this.start();
+    if (this.#refusals > maxRefusals) {
+      this.#owner.onUnserved(this.#lastRefusal ?? { code: "tunnel_reconnecting" });
+      return;
+    }
+    if (this.choice !== undefined) this.#refusedBy = [...this.#refusedBy, this.choice.route];
+    this.choice = undefined;
+    this.start();
+  }
+
+  /** The member of a pool that was chosen takes no requests. If no other one does, the answer is `why`. */
+  tryOthers(why: Unserved): void {
+    this.#lastRefusal = why;
+    this.startAgain();
   }
 
   /** Ends the lookup: the request waits no longer for a route. */
@@ -83,28 +112,59 @@ export class RouteLookup {
     this.#leave();
   }
 
-  #settle(route: Route | undefined): void {
-    const { draining, holds } = this.#context;
-    if (route !== undefined && !route.isAway) {
-      this.route = route;
-      this.stop();
-      this.#owner.onFound(route);
-    }
-    // The client is at the relay that succeeds this one, or will be. The visitor should go there as well.
-    else if (draining) this.#owner.onUnserved("tunnel_draining");
-    else if (route !== undefined || holds.startingUp) {
-      this.route = route;
-      this.#wait(false);
-    } else this.#owner.onUnserved(this.route === undefined ? "tunnel_not_found" : "tunnel_disconnected");
+  #settle(found: Route | Pool | undefined): void {
+    if (found === undefined || found.isAway) this.#onUntaken(found);
+    else if (isPool(found)) this.#choose(found);
+    else this.#onFound(found);
   }
 
-  #await(answer: Promise<Route | undefined>): void {
+  #onFound(route: Route): void {
+    this.route = route;
+    this.stop();
+    this.#owner.onFound(route);
+  }
+
+  /** No route takes the request now. */
+  #onUntaken(found: Route | Pool | undefined): void {
+    const { draining, holds } = this.#context;
+    // The client is at the relay that succeeds this one, or will be. The visitor should go there as well.
+    if (draining) this.#owner.onUnserved({ code: "tunnel_draining" });
+    else if (found !== undefined || holds.startingUp) {
+      this.route = found;
+      this.#wait(false);
+    } else {
+      const code = this.route === undefined ? "tunnel_not_found" : "tunnel_disconnected";
+      this.#owner.onUnserved({ code });
+    }
+  }
+
+  #choose(pool: Pool): void {
+    const choice = pool.pick(this.#owner.requestHeaders, this.#refusedBy);
+    if (isLater(choice)) this.#await(choice, (chosen, isStale) => this.#onChosen(pool, chosen, isStale));
+    else this.#onChosen(pool, choice, false);
+  }
+
+  #onChosen(pool: Pool, choice: Choice | undefined, isStale: boolean): void {
+    this.choice = choice;
+    if (choice !== undefined) this.#onFound(choice.route);
+    else if (this.#lastRefusal !== undefined) this.#owner.onUnserved(this.#lastRefusal);
+    else if (isStale) this.start();
+    else this.#onUntaken(pool);
+  }
+
+  /** `settle` is called with the answer, and with whether something has changed since it was asked for. */
+  #await<T>(answer: Promise<T>, settle: (value: T, isStale: boolean) => void): void {
     this.#isStale = false;
     this.#answer = answer;
+    const onValue = (value: T): void => {
+      this.#answer = undefined;
+      this.#leave();
+      settle(value, this.#isStale);
+    };
     // A thenable of an embedding program may call back at once.
     void Promise.resolve(answer).then(
-      (route) => {
-        if (this.#answer === answer) this.#owner.guard(() => this.#onAnswer(route));
+      (value) => {
+        if (this.#answer === answer) this.#owner.guard(() => onValue(value));
       },
       (error: unknown) => {
         if (this.#answer === answer) this.#owner.fault(error);
@@ -113,11 +173,9 @@ export class RouteLookup {
     this.#wait(true);
   }
 
-  #onAnswer(route: Route | undefined): void {
-    this.#answer = undefined;
-    this.#leave();
-    if (this.#isStale && (route === undefined || route.isAway)) this.start();
-    else this.#settle(route);
+  #onAnswer(found: Route | Pool | undefined, isStale: boolean): void {
+    if (isStale && (found === undefined || found.isAway)) this.start();
+    else this.#settle(found);
   }
 
   /** `isAsking`: the request waits for the directory's answer, not for a client. */
@@ -127,7 +185,7 @@ export class RouteLookup {
     const held = holds.wait(this.#name, length, isAsking, () => this.#owner.guard(() => this.#again()));
     if (typeof held === "string") {
       this.stop();
-      this.#owner.onUnserved("tunnel_reconnecting", held, "held_requests");
+      this.#owner.onUnserved({ code: "tunnel_reconnecting", limit: held, hit: "held_requests" });
       return;
     }
     this.#leaveHold = held;
@@ -143,6 +201,9 @@ export class RouteLookup {
       return;
     }
     this.#leave();
+    // A member that has refused the request may be the one that has come back.
+    this.#refusedBy = noRoutes;
+    this.#lastRefusal = undefined;
     this.start();
   }
 
@@ -153,6 +214,6 @@ export class RouteLookup {
 
   #onTimeout(): void {
     this.stop();
-    this.#owner.onUnserved("tunnel_reconnecting", "holdTimeoutMs", "hold_time");
+    this.#owner.onUnserved({ code: "tunnel_reconnecting", limit: "holdTimeoutMs", hit: "hold_time" });
   }
 }

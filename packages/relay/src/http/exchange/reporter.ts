@@ -1,10 +1,10 @@
-import type { Route } from "mcp-tunnel-cluster/relay";
+import type { Pool, Route } from "mcp-tunnel-cluster/relay";
 import type { RefusalCode } from "mcp-tunnel-protocol";
 import { withoutQuery } from "mcp-tunnel-shared";
 import type { LimitName, Limits } from "../../limits.js";
 import type { ExchangeCode, ExchangeOutcome, Traffic } from "../../telemetry/observer.js";
 import { reportFault } from "../../telemetry/report.js";
-import { noteAt, unattended } from "../../tunnels/directory.js";
+import { isPool, noteAt, unattended } from "../../tunnels/directory.js";
 import { tellRefusal } from "../../tunnels/refusal.js";
 import type { VisitorRequest } from "../message.js";
 import type { ExchangeContext } from "./context.js";
@@ -72,7 +72,7 @@ export class ExchangeReporter {
       outcome,
       code,
       detail,
-      wire: route?.wire,
+      wire: route === undefined || isPool(route) ? undefined : route.wire,
       requestId: visitor.requestId,
       visitorRequestId: visitor.visitorRequestId,
       httpVersion: this.#req.httpVersion,
@@ -84,7 +84,7 @@ export class ExchangeReporter {
    * Calls `use` with the request's route. A request that was refused before the lookup concerns the tunnel of
    * its name as well.
    */
-  #note(use: (route: Route) => void): void {
+  #note(use: (route: Route | Pool) => void): void {
     const { directory, options } = this.#context;
     const { name } = this.#request;
     const { route, isStarted } = this.#lookup;
