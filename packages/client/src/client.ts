@@ -213,6 +213,7 @@ export class TunnelClient {
       ...(gate === undefined ? {} : { gate: { kinds: [...gate.kinds], digest: gate.digest } }),
       ...(isFirst ? {} : { returning: true }),
       ...(isFirst && this.#options.claim === "if_free" ? { claim: "if_free" as const } : {}),
+      ...(this.#options.pool ? { pool: true } : {}),
       ...(takesPackage(this.#options.registerUrl) ? { clientPackage: true } : {}),
       ...(resume === undefined ? {} : { resume }),
     };

@@ -78,6 +78,15 @@ export interface TunnelClientOptions extends ServiceOptions {
    * first registration. A client that comes back after a loss never takes a name from another.
    */
   claim?: "take" | "if_free";
+  /**
+   * Whether the client shares its name with other clients: all that have the same token and gate, and this
+   * option. The relay gives each request to one of them. A session of an MCP server stays with the client whose
+   * server has begun it. A client without this option takes the name from all of them, and {@link claim} says
+   * what happens if one of another token, or without this option, has it. `start` rejects with `refused` if the
+   * others have another gate, and with `unsupported` if the relay is too old. A gate with OAuth cannot be
+   * shared, because each client knows only the visitors that it has let in itself. Default false.
+   */
+  pool?: boolean;
   /** Chooses from the relay's offer. Default: the only pattern if it has no `*`, an error otherwise. */
   pick?: PickSubdomain;
   /**
@@ -126,6 +135,7 @@ export interface ResolvedOptions extends ResolvedService {
   readonly subdomain: string | undefined;
   readonly strictSubdomain: boolean;
   readonly claim: "take" | "if_free";
+  readonly pool: boolean;
   readonly pick: PickSubdomain | undefined;
   readonly waitForRelay: WaitForRelay;
   readonly maxReconnectTimeMs: number;
@@ -146,6 +156,7 @@ const shapes = {
   subdomain: text().optional(),
   strictSubdomain: flag.optional(),
   claim: oneOf(["take", "if_free"]).optional(),
+  pool: flag.optional(),
   pick: callback().optional(),
   waitForRelay: flagOr("unless_hopeless").optional(),
   maxReconnectTimeMs: milliseconds(0).optional(),
@@ -162,6 +173,18 @@ const shapes = {
 export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
   checkOptions(options, shapes, { known: [...Object.keys(shapes), "liveness"] });
   if (options.liveness !== undefined) checkLiveness(options.liveness);
+  if (options.pool === true && options.token === undefined) {
+    throw unusable("pool needs a token: the clients of a pool know one another by it", {
+      options: ["pool", "token"],
+    });
+  }
+  if (options.pool === true && options.service?.gate?.kinds.includes("oauth") === true) {
+    throw unusable(
+      "pool cannot be used with a gate with OAuth: each client knows only the visitors that it has let in " +
+        "itself. Give all clients of the pool a gate with the same keys (bearer) or passwords (basic)",
+      { options: ["pool", "service"] },
+    );
+  }
   return {
     ...resolveService(options, [...formNames, "service"]),
     registerUrl: registerUrl(options.relayUrl),
@@ -171,6 +194,7 @@ export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
     subdomain: options.subdomain === undefined ? undefined : checkSubdomain(options.subdomain),
     strictSubdomain: options.strictSubdomain ?? false,
     claim: options.claim ?? "take",
+    pool: options.pool ?? false,
     pick: options.pick,
     waitForRelay: options.waitForRelay ?? false,
     maxReconnectTimeMs: options.maxReconnectTimeMs ?? Infinity,

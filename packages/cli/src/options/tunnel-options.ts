@@ -51,6 +51,7 @@ export interface TunnelFlags extends RelayFlags, McpFlags, VisitorFlags {
   subdomain?: string;
   strictSubdomain?: boolean;
   takeover: Takeover;
+  pool?: boolean;
   hostHeader: string;
   origin?: OriginPolicy;
   dropOrigin?: boolean;
@@ -91,6 +92,13 @@ export function addTunnelOptions(command: Command): Command {
       )
         .choices(takeovers)
         .default("always"),
+    )
+    .addOption(
+      new Option(
+        "--pool",
+        "share the name with all clients that have the same token, --visitor-auth and --pool: each request " +
+          "goes to one of them",
+      ),
     )
     .addOption(
       option(
@@ -183,6 +191,22 @@ export function readTunnelOptions(command: Command, { local, serverCommand }: Se
   if (mcp === undefined) refuseUnused(command, stdioLimits, "without --stdio or --mcp-config");
   const visitors = readVisitorOptions(flags, command, mcp !== undefined);
   const relay = readRelayOptions(flags, command);
+  const pool = isOn("pool", flags.pool);
+  if (pool && relay.token.kind === "none") {
+    throw unusable(
+      "--pool needs a token, by which the clients of a pool know one another: add --token-file",
+      {
+        options: ["pool", "token", "token-file"],
+      },
+    );
+  }
+  if (pool && visitors?.kinds.includes("oauth") === true) {
+    throw unusable(
+      "--pool cannot be used with --visitor-auth oauth: each client knows only the visitors that it has let in " +
+        "itself. Use bearer or basic, with the same keys for all of them (--visitor-key-file)",
+      { options: ["pool", "visitor-auth"] },
+    );
+  }
   return {
     local: mcp === undefined ? { ...local, ...forwarding } : undefined,
     mcp,
@@ -193,6 +217,7 @@ export function readTunnelOptions(command: Command, { local, serverCommand }: Se
     client: {
       ...relay.client,
       ...readSubdomain(flags),
+      ...(pool ? { pool } : {}),
       ...(flags.maxReconnectTime === undefined ? {} : { maxReconnectTimeMs: flags.maxReconnectTime }),
       shutdownGraceMs: flags.shutdownGrace,
       waitForRelay: isOn("wait-for-relay", flags.waitForRelay) ? true : "unless_hopeless",

@@ -28,6 +28,8 @@ export async function claimOf(
   if (client.strictSubdomain === true) await checkStrict(client, signal);
   if (takeover === "always") return "take";
   if (takeover === "never") return "if_free";
+  // The relay would not say whether it is the client's own pool that has the name, so nobody can be asked.
+  if (client.pool === true) return "if_free";
   if (ask === undefined) {
     warn(
       "takeover_not_asked",

@@ -1,5 +1,6 @@
 import {
   checkOptions,
+  claimFeature,
   closeCodes,
   maxTimerMs,
   objectWith,
@@ -18,7 +19,7 @@ import { relayClient, takesPackage } from "../relay-client.js";
 import type { RelayClient } from "../relay-client.js";
 import { version } from "../version.js";
 import { closeError, isPublicUrl } from "./connect.js";
-import { givenUp, openLink, requireClaims } from "./open-link.js";
+import { givenUp, openLink, requireFeature } from "./open-link.js";
 import type { LinkRequest } from "./open-link.js";
 
 /** Which relay is asked, and what for. The options are those of a client. */
@@ -104,7 +105,12 @@ export async function checkRegistration(options: CheckOptions): Promise<CheckedR
     ...(takesPackage(request.registerUrl) ? { clientPackage: true } : {}),
   };
   const opened = await openLink(request);
-  requireClaims(opened, request, "cannot say what a registration would get without registering it");
+  requireFeature(
+    opened,
+    request,
+    claimFeature,
+    "cannot say what a registration would get without registering it",
+  );
   const { checked } = await ask(opened.link, message, request);
   if (checked.url !== undefined && !isPublicUrl(checked.url)) {
     throw new TunnelError("protocol_error", "the relay answered with a URL that is not one");

@@ -1,8 +1,10 @@
 import {
+  claimFeature,
   closeCodes,
   gateRequiredReason,
   parseAcknowledge,
   parseOffer,
+  poolFeature,
   providerUnavailableReason,
   TunnelError,
   unusable,
@@ -10,7 +12,7 @@ import {
 import type { AcknowledgeMessage, RegisterMessage } from "mcp-tunnel-protocol";
 import type { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import type { PickSubdomain } from "../options.js";
-import { givenUp, openLink, requireClaims } from "./open-link.js";
+import { givenUp, openLink, requireFeature } from "./open-link.js";
 import type { LinkRequest } from "./open-link.js";
 
 export interface RegisterRequest extends LinkRequest {
@@ -40,9 +42,12 @@ export interface Registration {
  */
 export async function register(request: RegisterRequest): Promise<Registration> {
   const opened = await openLink(request);
-  // A relay that does not know the claim would ignore it, and evict whoever has the name.
-  if (request.message.claim !== undefined)
-    requireClaims(opened, request, "cannot register a name only if it is free");
+  const { claim, pool } = request.message;
+  // A relay that does not know them would ignore them, and evict whoever has the name.
+  if (claim !== undefined)
+    requireFeature(opened, request, claimFeature, "cannot register a name only if it is free");
+  if (pool === true)
+    requireFeature(opened, request, poolFeature, "cannot let several clients share a name (--pool)");
   const attempt = new RegistrationAttempt(opened.link, request);
   return attempt.result;
 }

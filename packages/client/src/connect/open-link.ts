@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import { claimFeature, closeCodes, featuresField, listValues, TunnelError } from "mcp-tunnel-protocol";
+import { closeCodes, featuresField, listValues, TunnelError } from "mcp-tunnel-protocol";
 import { type Masks, WebSocketLink } from "mcp-tunnel-protocol/ws";
 import { isLoopback } from "mcp-tunnel-shared";
 import type { HttpsProxyAgent } from "https-proxy-agent";
@@ -118,12 +118,17 @@ function noMask(mask: Buffer): void {
 }
 
 /**
- * Leaves a relay that does not announce claims, before anything has been said. `lack`: what it cannot do, in
+ * Leaves a relay that does not announce a feature, before anything has been said. `lack`: what it cannot do, in
  * words.
  * @throws TunnelError `unsupported`.
  */
-export function requireClaims({ link, features }: OpenedLink, { shownUrl }: LinkRequest, lack: string): void {
-  if (features.includes(claimFeature)) return;
+export function requireFeature(
+  { link, features }: OpenedLink,
+  { shownUrl }: LinkRequest,
+  feature: string,
+  lack: string,
+): void {
+  if (features.includes(feature)) return;
   link.close(closeCodes.normal, "");
   throw new TunnelError(
     "unsupported",
