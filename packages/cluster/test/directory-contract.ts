@@ -86,14 +86,14 @@ export function directoryContract(what: string, make: () => Directory | Promise<
       const refused = (code: number) => ({ refused: { code, reason: expect.any(String) as string } });
 
       it("finds a pool, as long as there is a member, and displaces none for another one", async () => {
-        const members = [member("a"), member("b"), member("c")];
-        for (const one of members) expect(await claim(one)).toEqual({ displaced: [] });
+        const [first, second, third] = [member("a"), member("b"), member("c")];
+        for (const one of [first, second, third]) expect(await claim(one)).toEqual({ displaced: [] });
         const found = await find("app");
         expect(found).toHaveProperty("pick");
         expect(found).not.toHaveProperty("open");
-        for (const one of members.slice(0, 2)) await change("app", () => directory.release(one));
+        for (const one of [first, second]) await change("app", () => directory.release(one));
         expect(await find("app")).toHaveProperty("pick");
-        await directory.release(members[2] as FakeClaimant);
+        await directory.release(third);
         expect(await find("app")).toBeUndefined();
       });
 
