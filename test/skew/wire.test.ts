@@ -113,7 +113,7 @@ describe.skipIf(isFirstMissing)("on the wire", { timeout: 60_000 }, () => {
       const told = ["maxResponseBody", "visitorAddress"];
       expect(newFields(relay.texts, firstFields.acknowledge)).toEqual(told);
       expect(newFrames(relay.frames)).toEqual([]);
-      expect(relay.head).toMatch(/\r\nX-Tunnel-Features: claim(?:\r\n|$)/i);
+      expect(relay.head).toMatch(/\r\nX-Tunnel-Features: claim, pool(?:\r\n|$)/i);
     }
     const frames = links.flatMap(({ relay }) => relay.frames);
     expect(typesIn(frames)).toEqual(expect.arrayContaining([ACK, REQUEST, DATA, RESET, CREDIT, GOAWAY]));
@@ -140,7 +140,7 @@ describe.skipIf(isFirstMissing)("on the wire", { timeout: 60_000 }, () => {
     expect(typesIn(frames)).toContain(REFUSED);
   });
 
-  it("a relay of the first release is told of a gate, and nothing of a claim", async () => {
+  it("a relay of the first release is told of a gate, and nothing of a claim or a pool", async () => {
     const upstream = closing(await startUpstream());
     const relay = closing(await startRelayCommand([], {}, first.relay));
     const recorder = closing(await startRecorder(relay.port));
@@ -153,10 +153,13 @@ describe.skipIf(isFirstMissing)("on the wire", { timeout: 60_000 }, () => {
     const late = closing(runClient([...args, "--takeover", "never"]));
     expect(await late.exited).toEqual({ code: 1, signal: null });
     expect(late.json.at(-1)).toMatchObject({ event: "error", code: "unsupported" });
+    const pooled = closing(runClient([...args, "--token", "t", "--pool"]));
+    expect(await pooled.exited).toEqual({ code: 1, signal: null });
+    expect(pooled.json.at(-1)).toMatchObject({ event: "error", code: "unsupported" });
     await expect(checkRegistration({ relayUrl })).rejects.toMatchObject({ code: "unsupported" });
     const [registered, ...others] = recorder.links().map(({ client }) => client);
     expect(newFields(registered?.texts ?? [], firstFields.register)).toEqual(["gate", "refusals"]);
-    expect(others.map(({ texts }) => texts)).toEqual([[], []]);
+    expect(others.map(({ texts }) => texts)).toEqual([[], [], []]);
     expect(holder.json.map(({ event }) => event)).toEqual(["connected"]);
   });
 });

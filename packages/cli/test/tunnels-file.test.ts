@@ -102,6 +102,7 @@ tunnels:
       ["STDIO", "1"],
       ["DROP_ORIGIN", "1"],
       ["STRICT_SUBDOMAIN", "1"],
+      ["POOL", "1"],
       ["HOST_HEADER", "not a host"],
     ]) {
       vi.stubEnv(`MCP_TUNNEL_${name}`, value);
@@ -116,7 +117,9 @@ tunnels:
       client: { relayUrl: "env.example.com", token: "of-the-environment", subdomain: "web" },
       local: { port: 3000, dropOrigin: false, hostHeader: "rewrite" },
     });
-    expect(tunnels.get("web")?.settings.client).not.toHaveProperty("strictSubdomain");
+    for (const option of ["strictSubdomain", "pool"]) {
+      expect(tunnels.get("web")?.settings.client).not.toHaveProperty(option);
+    }
     expect(tunnels.get("tools")?.settings).toMatchObject({
       client: { relayUrl: "tunnel.example.com", token: "of-the-file" },
       visitors: { kinds: ["bearer", "oauth"] },
