@@ -4,54 +4,13 @@ import { createServer as createTlsServer } from "node:tls";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createAuthority } from "../../../test/support/certificates.js";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
-import { startRawServer } from "../../../test/support/raw-server.js";
-import { maxIdleMs, maxIdleToRepeatMs } from "../src/service/http/local-client.js";
+import { maxIdleMs, maxIdleToRepeatMs } from "../src/service/http/idle-connections.js";
 import { startRig, visit } from "./relay-side.js";
-import type { Rig } from "./relay-side.js";
+import { ok, startScripted } from "./scripted-service.js";
 
 const closing = closingAfterEach();
 
-const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
-/** A request as the scripted service sees it. */
-interface Seen {
-  readonly method: string;
-  readonly body: string;
-  /** Connections and the requests on each, counted from 1. */
-  readonly connection: number;
-  readonly nth: number;
-}
-
-interface Scripted {
-  readonly rig: Rig;
-  readonly seen: Seen[];
-  readonly sockets: Socket[];
-}
-
-/**
- * A client in front of a service that answers each request with `answer`. Requests are small, so that each is
- * one read.
- */
-async function startScripted(answer: (socket: Socket, request: Seen) => void): Promise<Scripted> {
-  const seen: Seen[] = [];
-  const sockets: Socket[] = [];
-  const { port } = closing(
-    await startRawServer((socket) => {
-      const connection = sockets.push(socket);
-      let nth = 0;
-      socket.on("end", () => socket.end());
-      socket.on("data", (data: Buffer) => {
-        nth += 1;
-        const [head = "", body = ""] = data.toString("latin1").split("\r\n\r\n");
-        const [method = ""] = head.split(" ");
-        const request = { method, body, connection, nth };
-        seen.push(request);
-        answer(socket, request);
-      });
-    }),
-  );
-  return { rig: closing(startRig({ port })), seen, sockets };
-}
+const start = async (...args: Parameters<typeof startScripted>) => closing(await startScripted(...args));
 
 const post = { method: "POST", body: Buffer.from("pay") };
 
@@ -74,7 +33,7 @@ describe("a connection to the local service that has been idle", () => {
     ["GET", maxIdleToRepeatMs],
     ["POST", maxIdleMs],
   ])("carries a %s within %i ms", async (method, idleMs) => {
-    const { rig, seen } = await startScripted((socket) => socket.write(ok));
+    const { rig, seen } = await start((socket) => socket.write(ok));
     await visit(rig.relay).complete();
     vi.advanceTimersByTime(idleMs);
     await visit(rig.relay, { ...post, method }).complete();
@@ -89,7 +48,7 @@ describe("a connection to the local service that has been idle", () => {
   ] as const)("carries no %s with a body that is %s after %i ms", async (method, body, idleMs) => {
     // gunicorn closes after 2 s, and uvicorn can be told to close after 1 s. The close and a request cross
     // each other.
-    const { rig, seen, sockets } = await startScripted((socket, { nth }) => {
+    const { rig, seen, sockets } = await start((socket, { nth }) => {
       if (nth > 1) socket.resetAndDestroy();
       else socket.write(ok);
     });
@@ -111,7 +70,7 @@ describe("how long a connection to the local service may be idle", () => {
     ["that does not say how long it waits", ""],
     ["that waits for an hour", "Keep-Alive: timeout=3600\r\n"],
   ])("does not depend on a service %s", async (_what, field) => {
-    const { rig, sockets } = await startScripted((socket) =>
+    const { rig, sockets } = await start((socket) =>
       socket.write(ok.replace("\r\n\r\n", `\r\n${field}\r\n`)),
     );
     await visit(rig.relay).complete();
@@ -119,7 +78,7 @@ describe("how long a connection to the local service may be idle", () => {
   });
 
   it("is enough for requests that follow each other, with a service that waits for a second", async () => {
-    const { rig, seen } = await startScripted((socket) =>
+    const { rig, seen } = await start((socket) =>
       socket.write(ok.replace("\r\n\r\n", "\r\nKeep-Alive: timeout=1\r\n\r\n")),
     );
     for (let i = 0; i < 3; i++) await visit(rig.relay, post).complete();
@@ -134,7 +93,7 @@ describe.each(closes)("a service that %s an idle connection under a request", (_
    */
   async function startClosing(rest: (socket: Socket) => unknown = (socket) => socket.write(ok)) {
     const waiting: Socket[] = [];
-    const scripted = await startScripted((socket, { connection, nth }) => {
+    const scripted = await start((socket, { connection, nth }) => {
       if (nth > 1) close(socket);
       else if (connection > 2) rest(socket);
       else if (waiting.push(socket) === 2) for (const each of waiting.splice(0)) each.write(ok);
@@ -181,7 +140,7 @@ describe.each(closes)("a service that %s an idle connection under a request", (_
 
 describe.each(closes)("a service that %s a connection over which it was asked", (_how, close) => {
   it("is not asked again if it was a new one: it was the request that it did not take", async () => {
-    const { rig, seen } = await startScripted(close);
+    const { rig, seen } = await start(close);
     expect((await visit(rig.relay).cut()).code).toBe("upstream_failed");
     expect((await visit(rig.relay, post).cut()).code).toBe("upstream_failed");
     expect(seen.map(({ method }) => method)).toEqual(["GET", "POST"]);
@@ -191,7 +150,7 @@ describe.each(closes)("a service that %s a connection over which it was asked", 
     ["half of a head", "HTTP/1.1 200 OK\r\nContent-Le"],
     ["an interim head", "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"],
   ])("is not asked again once it has answered with %s", async (_what, answer) => {
-    const { rig, seen } = await startScripted((socket, { nth }) => {
+    const { rig, seen } = await start((socket, { nth }) => {
       socket.write(nth === 1 ? ok : answer, () => nth > 1 && close(socket));
     });
     await visit(rig.relay).complete();

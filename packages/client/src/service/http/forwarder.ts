@@ -62,7 +62,8 @@ function openOf({ pooled, own }: Upstream): number {
   return pooled + own.size;
 }
 
-async function cut({ own, pool }: Upstream): Promise<void> {
+async function cut({ own, pool, idle }: Upstream): Promise<void> {
   for (const request of own.toArray()) request.cut();
   await pool.destroy();
+  idle.close();
 }

@@ -1,19 +1,8 @@
 import { Client } from "undici";
 import type { buildConnector, Dispatcher } from "undici";
 import { LocalConnection } from "./connection.js";
-
-/**
- * The longest idle time of a connection that gets another request, in milliseconds. The service may close an
- * idle connection just then. The request is lost, and most requests may not be repeated. Services count in
- * whole seconds (gunicorn closes after 2 s, uvicorn may after 1 s), so this is half of the shortest time. A
- * new connection on loopback costs three tenths of a millisecond.
- */
-export const maxIdleMs = 500;
-/**
- * The same for a request that is repeated if it meets the close. Most services wait longer than this (Node
- * and uvicorn 5 s), so few have to be.
- */
-export const maxIdleToRepeatMs = 4_000;
+import { maxIdleMs, maxIdleToRepeatMs } from "./idle-connections.js";
+import type { IdleConnections } from "./idle-connections.js";
 
 /** Sends a request, and is told of the response. */
 export interface LocalHandler extends Dispatcher.DispatchHandler {
@@ -32,14 +21,23 @@ export interface LocalHandler extends Dispatcher.DispatchHandler {
 export class LocalClient extends Client {
   readonly #newest: { connection: LocalConnection | undefined };
 
-  /** `connect` makes the connections, whose responses have heads of at most `maxHeadBytes`. */
-  constructor(origin: URL, options: Client.Options, connect: buildConnector.connector, maxHeadBytes: number) {
+  /**
+   * `connect` makes the connections, whose responses have heads of at most `maxHeadBytes`. They are in `idle`
+   * while they carry no request.
+   */
+  constructor(
+    origin: URL,
+    options: Client.Options,
+    connect: buildConnector.connector,
+    maxHeadBytes: number,
+    idle: IdleConnections,
+  ) {
     const newest: { connection: LocalConnection | undefined } = { connection: undefined };
     super(origin, {
       ...options,
       connect: (connectOptions, callback) =>
         connect(connectOptions, (...result) => {
-          if (result[0] === null) newest.connection = new LocalConnection(result[1], maxHeadBytes);
+          if (result[0] === null) newest.connection = new LocalConnection(result[1], maxHeadBytes, idle);
           callback(...result);
         }),
     });
@@ -55,8 +53,10 @@ export class LocalClient extends Client {
     handler.client = this;
     const { connection } = this;
     // undici's own timer is late if the event loop was busy. undici connects anew once the close is done.
-    if (connection !== undefined && (handler.isRepeated || connection.idleMs > longestIdleMs(handler)))
-      connection.close();
+    if (connection !== undefined) {
+      if (handler.isRepeated || connection.idleMs > longestIdleMs(handler)) connection.close();
+      else connection.take();
+    }
     return super.dispatch(options, handler);
   }
 }

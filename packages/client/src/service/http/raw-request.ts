@@ -37,6 +37,7 @@ class RawRequest implements StreamHandler, OwnConnection {
   #response: http.IncomingMessage | undefined;
   #upgraded: UpgradedConnection | undefined;
   #connected = false;
+  #begun = false;
   /** The request's body has ended, or nobody wants more of it. */
   #bodyEnded = false;
   #requestBytes = 0;
@@ -65,6 +66,7 @@ class RawRequest implements StreamHandler, OwnConnection {
       this.#request.end();
     } else this.#request.flushHeaders();
     upstream.own.add(this);
+    upstream.idle.requested();
   }
 
   onData(chunk: Buffer): void {
@@ -150,16 +152,21 @@ class RawRequest implements StreamHandler, OwnConnection {
 
   #listen(): void {
     const request = this.#request;
-    request.on("information", (info) => this.#answer.sendInterim(info.statusCode, info.rawHeaders));
+    request.on("information", (info) => {
+      this.#stopWaiting();
+      this.#answer.sendInterim(info.statusCode, info.rawHeaders);
+    });
     request.on("response", (response) => this.#onResponse(response));
     request.on("upgrade", (response, socket, head) => this.#onUpgrade(response, socket, head));
     request.on("error", (error) => this.#fail(error));
     request.on("close", () => {
+      this.#stopWaiting();
       if (this.#upgraded === undefined) this.#upstream.own.delete(this);
     });
   }
 
   #onResponse(response: http.IncomingMessage): void {
+    this.#stopWaiting();
     this.#response = response;
     const status = response.statusCode as number;
     const bodiless = isBodyless(this.#answer.head.method, status);
@@ -181,6 +188,7 @@ class RawRequest implements StreamHandler, OwnConnection {
   }
 
   #onUpgrade(response: http.IncomingMessage, socket: Socket, head: Buffer): void {
+    this.#stopWaiting();
     if (this.#answer.isOver) {
       socket.destroy();
       return;
@@ -191,6 +199,13 @@ class RawRequest implements StreamHandler, OwnConnection {
     if (head.length > 0) this.#upgraded.send(head);
     for (const chunk of this.#early.splice(0)) this.#upgraded.onData(chunk);
     if (this.#earlyEnd) this.#upgraded.onEnd();
+  }
+
+  /** The answer has begun, or will never come. */
+  #stopWaiting(): void {
+    if (this.#begun) return;
+    this.#begun = true;
+    this.#upstream.idle.answered();
   }
 
   /** The upgrade was refused, so bytes for the other protocol are dropped. */

@@ -193,6 +193,7 @@ export class LocalRequest implements StreamHandler {
       },
       new LocalResponse(this, this.#isRepeated),
     );
+    this.upstream.idle.requested();
   }
 }
 
@@ -206,6 +207,7 @@ class LocalResponse implements LocalHandler {
   client: LocalClient | undefined;
   readonly #request: LocalRequest;
   readonly #answer: Answer;
+  #begun = false;
   #ended = false;
   #connection: LocalConnection | undefined;
   /** Bytes of the body that are to come, if the head tells its length. */
@@ -230,6 +232,7 @@ class LocalResponse implements LocalHandler {
   }
 
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void): boolean {
+    this.#stopWaiting();
     if (status < 200) {
       this.#answer.sendInterim(status, rawStrings(rawHeaders));
       return true;
@@ -268,10 +271,18 @@ class LocalResponse implements LocalHandler {
   onError(error: Error): void {
     const { upstream, abort } = this.#request;
     upstream.pooled -= 1;
+    this.#stopWaiting();
     if (this.#answer.isOver) return;
     if (this.#connection?.mayHaveBeenIdle === true && this.#request.repeat(error)) return;
     this.#request.stopBody(error);
     this.#answer.fail(upstreamFailure(error, upstream.target, abort !== undefined));
+  }
+
+  /** The answer has begun, or will never come. */
+  #stopWaiting(): void {
+    if (this.#begun) return;
+    this.#begun = true;
+    this.#request.upstream.idle.answered();
   }
 }
 

@@ -7,7 +7,8 @@ import type { ForwardingOptions } from "./policies.js";
 import { readAfterRefusedWrite } from "./early-answer.js";
 import { headerPolicy } from "./headers.js";
 import type { HeaderPolicy } from "./headers.js";
-import { LocalClient, maxIdleMs, maxIdleToRepeatMs } from "./local-client.js";
+import { IdleConnections, maxIdleMs, maxIdleToRepeatMs } from "./idle-connections.js";
+import { LocalClient } from "./local-client.js";
 import { parserMaxHeadBytes } from "./response-normaliser.js";
 
 /** A request on a connection of its own. */
@@ -19,6 +20,8 @@ export interface OwnConnection extends Linked<OwnConnection> {
 export interface Upstream extends HeaderPolicy {
   readonly connections: Connections;
   readonly pool: Pool;
+  /** Those of the pool, in view of all requests to the service. */
+  readonly idle: IdleConnections;
   /** The longest head of a response, in bytes. */
   readonly maxHeadBytes: number;
   /**
@@ -40,8 +43,9 @@ export function createUpstream(options: ForwardingOptions, connections: Connecti
       }
       callback(...result);
     });
+  const idle = new IdleConnections();
   const pool = new Pool(fixedUrl(target.origin), {
-    factory: (origin, clientOptions) => new LocalClient(origin, clientOptions, connect, maxHeadBytes),
+    factory: (origin, clientOptions) => new LocalClient(origin, clientOptions, connect, maxHeadBytes, idle),
     // There are as many connections as streams. Event streams hold theirs for hours, and a request that
     // waited for a free connection would wait for ever. `maxStreams` limits the connections.
     connections: null,
@@ -57,7 +61,7 @@ export function createUpstream(options: ForwardingOptions, connections: Connecti
     // So much less than what it tells: half of `timeout=1`.
     keepAliveTimeoutThreshold: maxIdleMs,
   });
-  return { ...headerPolicy(options), connections, pool, maxHeadBytes, pooled: 0, own: new OpenList() };
+  return { ...headerPolicy(options), connections, pool, idle, maxHeadBytes, pooled: 0, own: new OpenList() };
 }
 
 /** undici asks for these parts with every request, and Node would make their texts anew each time. */
