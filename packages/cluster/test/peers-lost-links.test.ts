@@ -109,6 +109,21 @@ describe("a link that is half open", () => {
     expect((await answer).body.toString()).toBe("sent into the void");
   });
 
+  it("ends all sessions with the other relay at once, both ways, if nobody listens at its address", async () => {
+    const { a, b, proxy } = await apart({ resumeTimeoutMs: 60_000 });
+    const back = closing(await startFaultProxy(Number(a.address.split(":")[1])));
+    b.links.setNodes([{ ...a.info, address: `127.0.0.1:${back.port}` }]);
+    await b.linked("a");
+    const open = openStream(a);
+    await open.answered;
+    // The relay dies: its connections end, and so does the listener. Its own dials come to nothing.
+    back.refusing = true;
+    back.cut();
+    await proxy.close();
+    await expect(open.ended).rejects.toMatchObject({ code: "session_lost" });
+    await a.log.line(/session of a relay is over.*the relay has ended/);
+  });
+
   it("that is being made is given up in time", async () => {
     const b = await closing(new TestRelay("b")).listen();
     const proxy = closing(await startFaultProxy(Number(b.address.split(":")[1])));

@@ -70,6 +70,14 @@ export class AcceptedSessions {
     logger.info({ peer: caller.node, streams: session.streamCount }, "a relay has resumed its session");
   }
 
+  /** The relay has ended, and comes back to no session: those without a link are over, with their streams. */
+  endOf(node: string): void {
+    for (const kept of this.#kept.values()) {
+      if (kept.node !== node || kept.timer === undefined) continue;
+      kept.session.destroy(new TunnelError("session_lost", "the relay has ended"));
+    }
+  }
+
   /** Ends all sessions, and their streams with them. */
   close(): void {
     for (const { session } of this.#kept.values()) {

@@ -4,6 +4,7 @@ import { messageOf } from "mcp-tunnel-shared";
 import { Backoff } from "./backoff.js";
 import type { Dialed, Dialer } from "./dialer.js";
 import type { PeerLogger } from "./log.js";
+import { isOfRelayGone } from "./relay-gone.js";
 import { sessionAnswer, type SessionAnswer, type SessionRequest } from "./messages.js";
 import { sessionLimits } from "./session-limits.js";
 
@@ -22,6 +23,8 @@ export interface KeptSessionOwner {
   readonly address: string;
   /** A link has come or gone. `features`: what the other relay has announced on it. */
   onLink(session: KeptSession, features: readonly string[] | undefined): void;
+  /** The other relay has ended, as far as its address can tell. */
+  onGone(): void;
   /** The session was retired, and is over. */
   onOver(session: KeptSession): void;
 }
@@ -118,6 +121,11 @@ export class KeptSession {
     if (reason !== this.#lastFailure) {
       this.#lastFailure = reason;
       this.#options.logger.warn({ peer: this.#options.node, reason }, "no link to another relay");
+    }
+    if (isOfRelayGone(error)) {
+      // Nobody goes on with the session, so its streams need not wait.
+      this.#drop(reason);
+      this.#owner.onGone();
     }
     this.#dialLater();
   }

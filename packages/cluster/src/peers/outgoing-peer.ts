@@ -30,6 +30,8 @@ export interface OutgoingPeerOptions {
   readonly logger: PeerLogger;
   /** The link to the relay has come or gone. */
   onLink(node: string): void;
+  /** The relay has ended. */
+  onGone(node: string): void;
 }
 
 /** Another relay, with the links that this one makes to it. */
@@ -114,6 +116,10 @@ export class OutgoingPeer implements Peer, KeptSessionOwner {
       }
     }
     if (kept === this.#current) this.#options.onLink(this.node);
+  }
+
+  onGone(): void {
+    this.#options.onGone(this.node);
   }
 
   onOver(kept: KeptSession): void {

@@ -163,6 +163,7 @@ export class PeerLinks implements Peers {
         resumeTimeoutMs: this.#resumeTimeoutMs,
         logger: this.#logger,
         onLink: (of) => this.#handler.onLink?.(of),
+        onGone: (of) => this.#accepted.endOf(of),
       },
       () => this.#leaving.delete(peer),
     );

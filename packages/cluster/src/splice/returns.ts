@@ -1,8 +1,8 @@
-import { closeCodes, type LivenessOptions, TunnelError } from "mcp-tunnel-protocol";
+import { closeCodes, type LivenessOptions } from "mcp-tunnel-protocol";
 import type { Engine } from "../engine/engine.js";
 import type { ReturnAnswer, ReturningClient } from "../member.js";
 import type { Peers } from "../peers/peers.js";
-import { RelayGone } from "../peers/relay-gone.js";
+import { isOfRelayGone } from "../peers/relay-gone.js";
 import { splice } from "./splice.js";
 
 /** Separates the id of the relay that has a session from the rest of the session's id. */
@@ -39,11 +39,7 @@ export class Returns {
       splice(client.link, answer, client.message, this.#parts.liveness);
       return "taken";
     } catch (error) {
-      return this.#withoutOwner(
-        node,
-        session,
-        error instanceof TunnelError && error.cause instanceof RelayGone,
-      );
+      return this.#withoutOwner(node, session, isOfRelayGone(error));
     }
   }
 
