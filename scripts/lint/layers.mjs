@@ -117,7 +117,10 @@ export const packages = {
         splice: "clients whose sessions are at another relay",
       },
       { names: "the directory of a relay in a cluster, and its lease" },
-      { "options.ts": "what createMember takes, checked and complete" },
+      {
+        "options.ts": "what createMember takes, checked and complete",
+        "store.ts": "texts that relays share, sealed with their secret",
+      },
       { "cluster.ts": "the parts, put together, started and closed" },
       {
         "index.ts": "the package's entry",

@@ -19,6 +19,7 @@ import { TokenFileAuthenticator } from "../../packages/relay/src/auth/token-file
 import { createToken, revokeToken } from "../../packages/relay/src/auth/token-file-edit.js";
 import { Staleness } from "../../packages/relay/src/files/staleness.js";
 import * as acme from "../../packages/relay/src/tls/acme/obtain.js";
+import { FolderStore } from "../../packages/relay/src/tls/acme/folder-store.js";
 import { AcmeRenewal } from "../../packages/relay/src/tls/acme/renewal.js";
 import { Certificate } from "../../packages/relay/src/tls/certificate.js";
 import { Certificates } from "../../packages/relay/src/tls/certificates.js";
@@ -71,6 +72,13 @@ async function newTokens(): Promise<{ file: string; token: string; id: string }>
 }
 
 /** Puts a pipe in the place of a file. A program that opens it to read waits for a writer. */
+/** A renewal whose authority answers nothing. */
+function renewalIn(storage: string, directory: string, certificates: Certificates, log: LogWatch) {
+  const options = { email: "a@b.c", hook: "/bin/false", directory, storage, propagationMs: 0 };
+  const store = new FolderStore(storage, directory);
+  return new AcmeRenewal("tunnel.test", options, store, certificates, log.logger);
+}
+
 function makePipe(path: string): void {
   rmSync(path, { force: true });
   expect(spawnSync("mkfifo", [path]).status).toBe(0);
@@ -369,8 +377,7 @@ describe("a certificate", () => {
     const directory = "https://127.0.0.1:1/directory";
     mkdirSync(join(folder.path, "127.0.0.1-1-directory"));
     spoil(join(folder.path, "127.0.0.1-1-directory", "account.key"));
-    const options = { email: "a@b.c", hook: "/bin/false", directory, storage: folder.path };
-    const renewal = closing(new AcmeRenewal("tunnel.test", options, certificates, log.logger));
+    const renewal = closing(renewalIn(folder.path, directory, certificates, log));
     expect(certificates.stale).toEqual([]);
     renewal.start();
     await log.waitForJson({ msg: "no new certificate" });
@@ -388,8 +395,7 @@ describe("a certificate", () => {
       Object.assign(new Error("ENOSPC: disk full"), { code: "ENOSPC" }),
     );
     const directory = "https://127.0.0.1:1/directory";
-    const options = { email: "a@b.c", hook: "/bin/false", directory, storage: folder.path };
-    const renewal = closing(new AcmeRenewal("tunnel.test", options, certificates, log.logger));
+    const renewal = closing(renewalIn(folder.path, directory, certificates, log));
     renewal.start();
     await log.waitForJson({
       msg: "the new certificate is not saved: a restart asks for another",

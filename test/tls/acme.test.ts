@@ -10,6 +10,7 @@ import { type RelayCommand, startRelayCommand } from "../support/commands.js";
 import { type Pebble, startPebble } from "../support/pebble.js";
 import { missingProgram } from "../support/requires.js";
 import { certificateFor, visitHttp1 } from "../support/secure.js";
+import { writeHook } from "./hooks.js";
 
 const opened = closingAfterEach();
 
@@ -24,18 +25,7 @@ describe.skipIf(missingProgram("pebble") || missingProgram("pebble-challtestsrv"
     beforeAll(async () => {
       folder = createFolder();
       pebble = await startPebble(folder);
-      hook = folder.write(
-        "hook.mjs",
-        `#!/usr/bin/env node
-import { appendFileSync } from "node:fs";
-const [action, record, value] = process.argv.slice(2);
-appendFileSync(process.env.HOOK_LOG, action + " " + record + "\\n");
-const body = JSON.stringify({ host: record + ".", value });
-const answer = await fetch("${pebble.dnsAdmin}/" + action + "-txt", { method: "POST", body });
-if (!answer.ok) throw new Error("status " + answer.status);
-`,
-      );
-      chmodSync(hook, 0o755);
+      hook = writeHook(folder, pebble);
     }, 60_000);
 
     afterAll(async () => {

@@ -13,6 +13,7 @@ import type {
   Question,
   ReturnAnswer,
   ReturningClient,
+  SharedStore,
 } from "./member.js";
 import { ClusterDirectory } from "./names/directory.js";
 import type { LookTimes } from "./names/elsewhere.js";
@@ -24,6 +25,7 @@ import type { PeerLogger } from "./peers/log.js";
 import { PeerLinks } from "./peers/peer-links.js";
 import type { Peer, PeerHandler, Peers } from "./peers/peers.js";
 import { Returns } from "./splice/returns.js";
+import { SealedStore } from "./store.js";
 
 /** How long relays may take to answer an operator's question, in milliseconds. */
 const questionTimeoutMs = 2_000;
@@ -39,6 +41,7 @@ export function createMember(options: MemberOptions): Member {
   return new ClusterMember({
     node,
     engine,
+    store: new SealedStore(engine, node, links.secret),
     makePeers: (handler) => new PeerLinks({ ...links, node }, handler),
     clientLiveness,
     leaseTimes: leaseTimesOf(leaseMs),
@@ -54,6 +57,7 @@ export function drawNode(): string {
 export interface MemberParts {
   readonly node: string;
   readonly engine: Engine;
+  readonly store: SharedStore;
   /** Called at once, so that mistakes in the options show, and for each further join. */
   readonly makePeers: (handler: PeerHandler) => Peers;
   readonly clientLiveness?: LivenessOptions | undefined;
@@ -66,6 +70,7 @@ export interface MemberParts {
 export class ClusterMember implements Member {
   readonly node: string;
   readonly directory: ClusterDirectory;
+  readonly store: SharedStore;
   readonly #parts: MemberParts;
   readonly #engine: Engine;
   readonly #logger: PeerLogger;
@@ -82,6 +87,7 @@ export class ClusterMember implements Member {
   constructor(parts: MemberParts) {
     this.#parts = parts;
     this.node = parts.node;
+    this.store = parts.store;
     this.#engine = parts.engine;
     this.#logger = parts.logger;
     this.#peers = parts.makePeers(this.#handler());

@@ -52,6 +52,28 @@ export interface MemberStatus {
   readonly splicesOut: number;
 }
 
+/** A text that all relays share. */
+export interface SharedText {
+  /** `undefined` if this relay cannot open it: it was sealed with another secret, or changed since. */
+  readonly text: string | undefined;
+  /** Counts the writes of the key, from 1. */
+  readonly revision: number;
+}
+
+/**
+ * Texts that all relays share, such as the certificate that one of them has obtained. The engine has them
+ * sealed with a key that is made of the cluster's secret. Every method rejects with TunnelError `unavailable`
+ * if the engine does not answer.
+ */
+export interface SharedStore {
+  /** `undefined` if nobody has written the key. */
+  read(key: string): Promise<SharedText | undefined>;
+  /** `expected`: the revision that the writer has read, 0 for none. False if another has written since. */
+  write(key: string, text: string, expected: number): Promise<boolean>;
+  /** Takes the lock `key` for `ms` unless another relay has it. The holder may take it again, for longer. */
+  lock(key: string, ms: number): Promise<boolean>;
+}
+
 /** A relay's place in a cluster, as the relay uses it. */
 export interface Member {
   /**
@@ -60,6 +82,8 @@ export interface Member {
    */
   readonly node: string;
   readonly directory: Directory;
+  /** Works from {@link join} until {@link leave}. */
+  readonly store: SharedStore;
   /**
    * Whether the other relays can count on this one: it has a lease of the engine. Balancers should send no
    * visitors to a relay that is not ready. It still serves those that come.

@@ -19,6 +19,8 @@ export type {
   Question,
   ReturnAnswer,
   ReturningClient,
+  SharedStore,
+  SharedText,
   SplicedClient,
 } from "./member.js";
 export type { Choice, Pool, Route, RouteHandler } from "./route.js";

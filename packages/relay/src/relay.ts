@@ -222,12 +222,11 @@ export function createRelay(options: RelayOptions): Relay {
   }
 
   async function open(): Promise<{ host: string; port: number }> {
-    await tls?.load();
-    refuseClosed();
     // Before the port: the first visitor may ask for a tunnel of another relay, and the first client may come
-    // back to a session of another.
+    // back to a session of another. The certificate may be one that another relay has obtained.
     await cluster?.take();
     try {
+      await tls?.load();
       refuseClosed();
       return await openPort();
     } catch (error) {

@@ -124,6 +124,11 @@ describe("a relay of a cluster", () => {
     ["no secret", [...url, ...listen], "--cluster needs --cluster-secret-file"],
     ["no port for relays", [...url, ...secrets], "--cluster needs --peer-listen"],
     [
+      "a folder of one relay",
+      [...url, ...secrets, ...listen, "--acme-storage", "acme"],
+      "--acme-storage is not for --cluster",
+    ],
+    [
       "a port at all addresses",
       [...url, ...secrets, "--peer-listen", "0.0.0.0:7000"],
       "--peer-listen 0.0.0.0:7000 is no address at which other relays reach this one: set --peer-advertise",

@@ -9,6 +9,7 @@ import type {
   Question,
   ReturnAnswer,
   ReturningClient,
+  SharedStore,
 } from "mcp-tunnel-cluster/relay";
 import { type Directory, MemoryDirectory, type Verdict } from "../src/index.js";
 
@@ -18,6 +19,12 @@ export class FakeCluster {
   /** The relays that have joined. */
   readonly members = new Map<string, FakeMember>();
   readonly verdicts = new Map<string, Verdict>();
+  /** What the relays share, by its key. */
+  readonly texts = new Map<string, { text: string | undefined; revision: number }>();
+  /** The relays that hold locks, by the locks' keys. */
+  readonly locks = new Map<string, string>();
+  /** Whether the relays can have {@link texts} and {@link locks}. */
+  isStoreDown = false;
   /** Relays that answer no question. */
   readonly silent = new Set<string>();
 
@@ -45,6 +52,32 @@ export class FakeMember implements Member {
     this.node = node;
     this.directory = cluster.directory;
     this.#cluster = cluster;
+  }
+
+  readonly store: SharedStore = {
+    read: async (key) => {
+      this.#needStore();
+      return this.#cluster.texts.get(key);
+    },
+    write: async (key, text, expected) => {
+      this.#needStore();
+      const { texts } = this.#cluster;
+      if ((texts.get(key)?.revision ?? 0) !== expected) return false;
+      texts.set(key, { text, revision: expected + 1 });
+      return true;
+    },
+    lock: async (key, ms) => {
+      this.#needStore();
+      const { locks } = this.#cluster;
+      if ((locks.get(key) ?? this.node) !== this.node) return false;
+      if (ms > 1) locks.set(key, this.node);
+      else locks.delete(key);
+      return true;
+    },
+  };
+
+  #needStore(): void {
+    if (this.#cluster.isStoreDown) throw noCluster;
   }
 
   async join(host: MemberHost): Promise<void> {

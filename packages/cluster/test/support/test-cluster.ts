@@ -13,6 +13,8 @@ import { silentLogger } from "../../src/peers/log.js";
 import type { Peer, PeerHandler, Peers, SpliceHello } from "../../src/peers/peers.js";
 import type { Pool, Route } from "../../src/route.js";
 import { FakePool } from "./fake-pool.js";
+import type { Route } from "../../src/route.js";
+import { SealedStore } from "../../src/store.js";
 
 const times = { leaseMs: 6_000, keepNamesMs: 60_000, verdictMs: 86_400_000 };
 
@@ -106,6 +108,7 @@ export class TestNode {
     this.member = new ClusterMember({
       node: id,
       engine: this.engine.asEngine(),
+      store: new SealedStore(this.engine.asEngine(), id, "a secret of the test that is long enough"),
       makePeers: (handler) => {
         this.peers = new MemoryPeers(cluster, this, handler);
         return this.peers;

@@ -7,20 +7,19 @@ export const ticketLifetimeS = 7_200;
  * How often the keys change: a ticket may be good for half as long as a key at most (RFC 9325 section 3.4).
  * Whoever learns a key can read the TLS 1.2 connections that were begun with its tickets.
  */
-const rotationMs = 12 * 3_600_000;
+export const rotationMs = 12 * 3_600_000;
 
 /** A name, a key for HMAC and one for AES, of 16 bytes each. Node wants them in one piece. */
-const keyBytes = 48;
+export const ticketKeyBytes = 48;
 
 /**
  * The keys of the tickets with which visitors resume TLS sessions (RFC 5077, RFC 8446 section 4.6.1). They
- * are kept in memory only, outlive every certificate, and change from time to time (RFC 5077 section 5.5).
+ * are in no file, outlive every certificate, and change from time to time (RFC 5077 section 5.5).
  * Node knows one set at a time, so a visitor whose ticket is older than the last change makes a whole
  * handshake.
  */
 export class TicketKeys {
-  #current = randomBytes(keyBytes);
-  #timer: NodeJS.Timeout | undefined;
+  #current: Buffer = randomBytes(ticketKeyBytes);
   #onChange: (keys: Buffer) => void = () => {};
 
   get current(): Buffer {
@@ -32,15 +31,36 @@ export class TicketKeys {
     this.#onChange = changed;
   }
 
-  /** Begins to change the keys. */
-  start(): void {
-    this.#timer = setInterval(() => {
-      this.#current = randomBytes(keyBytes);
-      this.#onChange(this.#current);
-    }, rotationMs).unref();
+  replace(keys: Buffer): void {
+    if (keys.equals(this.#current)) return;
+    this.#current = keys;
+    this.#onChange(keys);
+  }
+}
+
+/** What changes the keys from time to time. */
+export interface Rotation {
+  /** Before the first visitor comes. Never rejects. */
+  load(): Promise<void>;
+  start(): void;
+  close(): void;
+}
+
+/** The rotation of a relay that is alone. */
+export class OwnRotation implements Rotation {
+  readonly #keys: TicketKeys;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(keys: TicketKeys) {
+    this.#keys = keys;
   }
 
-  /** Changes the keys no more. */
+  async load(): Promise<void> {}
+
+  start(): void {
+    this.#timer = setInterval(() => this.#keys.replace(randomBytes(ticketKeyBytes)), rotationMs).unref();
+  }
+
   close(): void {
     clearInterval(this.#timer);
   }

@@ -1,14 +1,18 @@
 import type { Server } from "node:http";
+import type { Member } from "mcp-tunnel-cluster/relay";
 import { listOf, onlyObjectOf, unusable } from "mcp-tunnel-protocol";
 import { fileNumber, filePath, portNumber } from "../check.js";
 import type { Connections } from "../admission/connections.js";
 import { listen, type ListenPlace } from "../net/listen.js";
 import type { Logger } from "../telemetry/log.js";
-import { type AcmeOptions, acmeShape } from "./acme/options.js";
+import { ClusterStore } from "./acme/cluster-store.js";
+import { FolderStore } from "./acme/folder-store.js";
+import { type AcmeOptions, acmeShape, resolveAcmeOptions } from "./acme/options.js";
 import { AcmeRenewal } from "./acme/renewal.js";
 import type { CertificateFiles } from "./certificate.js";
 import { Certificates } from "./certificates.js";
-import { TicketKeys } from "./ticket-keys.js";
+import { SharedRotation } from "./shared-rotation.js";
+import { OwnRotation, type Rotation, TicketKeys } from "./ticket-keys.js";
 
 /** How a relay speaks TLS. At least one of `files` and `acme` is needed. */
 export interface TlsOptions {
@@ -41,6 +45,7 @@ export const tlsShape = onlyObjectOf({
 interface TlsRelay {
   readonly domain: string;
   readonly host: string | undefined;
+  readonly member: Member | undefined;
   /**
    * Makes the server that redirects visitors to HTTPS. It does not listen yet. `httpsPort` is the port that
    * visitors see; empty for 443.
@@ -53,6 +58,7 @@ interface TlsRelay {
 export class Tls {
   readonly certificates: Certificates;
   readonly ticketKeys = new TicketKeys();
+  readonly #rotation: Rotation;
   readonly #acme: AcmeRenewal | undefined;
   readonly #domain: string;
   readonly #redirectPlace: ListenPlace | undefined;
@@ -65,14 +71,24 @@ export class Tls {
    */
   constructor(options: TlsOptions, relay: TlsRelay) {
     const { domain, host, logger } = relay;
+    const store = relay.member?.store;
     if (options.acme === undefined && (options.files ?? []).length === 0) {
       throw unusable("TLS needs a certificate with its key, or ACME to get one", { options: ["tls"] });
     }
     this.certificates = new Certificates(logger);
     for (const files of options.files ?? []) this.certificates.addFiles(files);
     if (options.acme !== undefined) {
-      this.#acme = new AcmeRenewal(domain, options.acme, this.certificates, logger);
+      const acme = resolveAcmeOptions(options.acme);
+      const kept =
+        store === undefined
+          ? new FolderStore(acme.storage, acme.directory)
+          : new ClusterStore(store, acme.directory);
+      this.#acme = new AcmeRenewal(domain, acme, kept, this.certificates, logger);
     }
+    this.#rotation =
+      store === undefined
+        ? new OwnRotation(this.ticketKeys)
+        : new SharedRotation(this.ticketKeys, store, logger);
     this.#domain = domain;
     const { redirectPort: port, redirectFd: fd } = options;
     if (fd !== undefined) this.#redirectPlace = { fd };
@@ -82,12 +98,14 @@ export class Tls {
   }
 
   /**
-   * Loads the certificate that an earlier run has stored. To be called before the relay listens.
+   * Loads what an earlier run, or another relay of the cluster, has stored. To be called before the relay
+   * listens, and once it has joined the cluster.
    * @throws TunnelError `unavailable` or `invalid_option` when the ACME storage cannot be read or is not
    * usable.
    */
   async load(): Promise<void> {
     await this.#acme?.load();
+    await this.#rotation.load();
   }
 
   /**
@@ -98,7 +116,7 @@ export class Tls {
   async start(httpsPort: string, connections: Connections): Promise<void> {
     if (this.#redirectPlace !== undefined) await this.#redirect(this.#redirectPlace, httpsPort, connections);
     this.certificates.watch();
-    this.ticketKeys.start();
+    this.#rotation.start();
     this.#warnOfNames();
     this.#acme?.start();
   }
@@ -134,7 +152,7 @@ export class Tls {
   /** Stops everything except the connections of visitors. */
   close(): void {
     this.certificates.close();
-    this.ticketKeys.close();
+    this.#rotation.close();
     this.#acme?.close();
     this.#closeRedirect();
   }

@@ -1,9 +1,9 @@
 import { X509Certificate } from "node:crypto";
 import { messageOf } from "mcp-tunnel-shared";
-import { type Examination, failed, type Finding, ok, warning } from "mcp-tunnel-shared/command";
+import { type Examination, failed, type Finding, ok, skipped, warning } from "mcp-tunnel-shared/command";
 import { Certificate } from "../../tls/certificate.js";
 import { resolveAcmeOptions } from "../../tls/acme/options.js";
-import { AcmeStorage } from "../../tls/acme/storage.js";
+import { FolderStore } from "../../tls/acme/folder-store.js";
 import { tlsOptionsOf } from "../options/tls-options.js";
 import { certificateBlocks, type Subject } from "./surroundings.js";
 
@@ -33,12 +33,17 @@ export function certificateExaminations(subject: Subject): Examination[] {
             );
           }
         }
-        if (tls?.acme !== undefined) {
+        if (tls?.acme !== undefined && options.cluster === undefined) {
           const { storage, directory } = resolveAcmeOptions(tls.acme);
-          const stored = await new AcmeStorage(storage, directory).certificate(domain);
+          const stored = await new FolderStore(storage, directory).certificate(domain);
           if (stored !== undefined) all.push(stored);
         }
         if (all.length > 0) return ok("each certificate can be read, and its key is its own");
+        if (options.cluster !== undefined) {
+          return skipped(
+            "the cluster keeps the certificate: what a relay that runs shows is looked at below",
+          );
+        }
         return warning(
           "ACME has not brought a certificate yet",
           "The relay asks for one when it starts. If it runs, its log says why there is none.",

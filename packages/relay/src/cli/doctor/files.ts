@@ -53,7 +53,7 @@ function expectedFiles({ command, options }: Subject): Expected[] {
   add("tls-cert", { title: "certificate file", kind: "file", isSecret: false });
   add("tls-key", { title: "key file", kind: "file", isSecret: true });
   add("acme-hook", { title: "ACME hook", kind: "program", isSecret: false });
-  if (options.acmeHook !== undefined)
+  if (options.acmeHook !== undefined && options.cluster === undefined)
     add("acme-storage", { title: "ACME storage", kind: "folder", isSecret: false });
   return files;
 }

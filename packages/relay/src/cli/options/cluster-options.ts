@@ -137,6 +137,12 @@ export function clusterSettingsOf(command: Command): ClusterSettings | undefined
       },
     );
   }
+  if ((command.getOptionValueSource("acmeStorage") ?? "default") !== "default") {
+    throw unusable(
+      "--acme-storage is not for --cluster: the certificate is kept in Redis, encrypted, for all relays",
+      { options: ["acme-storage", "cluster"] },
+    );
+  }
   if (options.clusterCa !== undefined && !url.startsWith("rediss")) {
     throw unusable("--cluster-ca is for a --cluster that begins with rediss, which has TLS", {
       options: ["cluster-ca", "cluster"],

@@ -37,7 +37,10 @@ export const tlsOptions: readonly Option[] = [
       "with --acme-email",
   ),
   new Option("--acme-dir <URL>", "ACME directory of the authority (default: Let's Encrypt)"),
-  new Option("--acme-storage <FOLDER>", "folder for the account's key and the certificate").default("acme"),
+  new Option(
+    "--acme-storage <FOLDER>",
+    "folder for the account's key and the certificate; with --cluster they are kept in Redis instead",
+  ).default("acme"),
   new ValueOption(
     "--acme-wait <DURATION>",
     "how long a new record takes until all name servers show it",

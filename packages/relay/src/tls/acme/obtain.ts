@@ -4,7 +4,7 @@ import type { Logger } from "../../telemetry/log.js";
 import { Certificate } from "../certificate.js";
 import { runHook } from "./hook.js";
 import type { ResolvedAcmeOptions } from "./options.js";
-import type { AcmeStorage } from "./storage.js";
+import type { AcmeStore } from "./store.js";
 
 /** How long one request to the authority may take. */
 const requestTimeoutMs = 60_000;
@@ -31,7 +31,7 @@ interface Proof {
 export async function obtainCertificate(
   domain: string,
   options: ResolvedAcmeOptions,
-  storage: AcmeStorage,
+  store: AcmeStore,
   logger: Logger,
   signal: AbortSignal,
 ): Promise<Certificate> {
@@ -39,11 +39,11 @@ export async function obtainCertificate(
   const { default: acme } = await import("acme-client");
   acme.axios.defaults.timeout = requestTimeoutMs;
 
-  let accountKey = await storage.accountKey();
+  let accountKey = await store.accountKey();
   if (accountKey === undefined) {
     accountKey = String(await acme.crypto.createPrivateEcdsaKey());
     // The key is saved before it is used, because an account without its key is lost.
-    await storage.saveAccountKey(accountKey);
+    await store.saveAccountKey(accountKey);
   }
   const client = new acme.Client({ directoryUrl: options.directory, accountKey, ...polling });
   // Finds the account of this key if there is one.

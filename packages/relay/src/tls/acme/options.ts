@@ -18,7 +18,10 @@ export interface AcmeOptions {
   hook: string;
   /** The authority's directory. Default: Let's Encrypt. */
   directory?: string;
-  /** Folder for the account's key and the certificate. Created with mode 0700. Default `acme`. */
+  /**
+   * Folder for the account's key and the certificate. Created with mode 0700. Default `acme`. A relay with a
+   * `member` has no folder: both are kept by the cluster, for all its relays.
+   */
   storage?: string;
   /** How long a new record takes until all name servers show it. Default 30,000. */
   propagationMs?: number;

@@ -1,11 +1,11 @@
 import { TunnelError } from "mcp-tunnel-protocol";
-import { printable } from "mcp-tunnel-shared";
+import { messageOf, printable } from "mcp-tunnel-shared";
 import type { Logger } from "../../telemetry/log.js";
 import type { Certificate } from "../certificate.js";
 import type { CertificateSource, Certificates } from "../certificates.js";
 import { obtainCertificate } from "./obtain.js";
-import { type AcmeOptions, type ResolvedAcmeOptions, resolveAcmeOptions } from "./options.js";
-import { AcmeStorage } from "./storage.js";
+import type { ResolvedAcmeOptions } from "./options.js";
+import { type AcmeStore, turnMs } from "./store.js";
 
 /** The longest wait before the clock is looked at again, because it may be set and the machine may sleep. */
 const longestWaitMs = 3_600_000;
@@ -35,7 +35,7 @@ export function retryDelayMs(failures: number, jitter: number): number {
 export class AcmeRenewal {
   readonly #domain: string;
   readonly #options: ResolvedAcmeOptions;
-  readonly #storage: AcmeStorage;
+  readonly #store: AcmeStore;
   readonly #certificates: Certificates;
   readonly #source: CertificateSource;
   readonly #logger: Logger;
@@ -43,23 +43,35 @@ export class AcmeRenewal {
   readonly #jitter = Math.random();
   #timer: NodeJS.Timeout | undefined;
   #failures = 0;
+  /** Whatever dates a certificate has, the authority is asked no sooner. In `performance.now()`. */
+  #quietUntil = 0;
+  #hasTurn = false;
+  /** A new certificate that is in use, and could not be stored. */
+  #unsaved: Certificate | undefined;
+  /** Why the store could not be looked at the last time. */
+  #blind = "";
 
-  /** @throws TunnelError `invalid_option`. */
-  constructor(domain: string, options: AcmeOptions, certificates: Certificates, logger: Logger) {
+  constructor(
+    domain: string,
+    options: ResolvedAcmeOptions,
+    store: AcmeStore,
+    certificates: Certificates,
+    logger: Logger,
+  ) {
     this.#domain = domain;
-    this.#options = resolveAcmeOptions(options);
-    this.#storage = new AcmeStorage(this.#options.storage, this.#options.directory);
+    this.#options = options;
+    this.#store = store;
     this.#certificates = certificates;
-    this.#source = certificates.addSource("acme", this.#options.directory);
+    this.#source = certificates.addSource("acme", options.directory);
     this.#logger = logger;
   }
 
   /**
-   * Serves the certificate of the last run, if there is one.
-   * @throws TunnelError as {@link AcmeStorage.certificate}.
+   * Serves the certificate of the last run, or of another relay, if there is one.
+   * @throws TunnelError as {@link AcmeStore.certificate}.
    */
   async load(): Promise<void> {
-    const stored = await this.#storage.certificate(this.#domain);
+    const stored = await this.#store.certificate(this.#domain);
     if (stored !== undefined) this.#certificates.replace(this.#source, stored);
   }
 
@@ -75,27 +87,96 @@ export class AcmeRenewal {
   close(): void {
     clearTimeout(this.#timer);
     this.#stopped.abort();
+    // Another relay need not wait until this one counts as gone.
+    if (this.#hasTurn) this.#store.endTurn(this.#domain).catch(() => {});
   }
 
-  #schedule(leastMs: number): void {
+  /** How long until the authority is to be asked, in milliseconds. */
+  get #leftMs(): number {
     const { certificate } = this.#source;
     const dueMs =
       certificate === undefined ? 0 : renewalTime(certificate.notBefore, certificate.notAfter, this.#jitter);
-    this.#wait(Math.max(dueMs - Date.now(), leastMs));
+    return Math.max(dueMs - Date.now(), this.#quietUntil - performance.now());
   }
 
-  #wait(leftMs: number): void {
+  #schedule(leastMs: number): void {
     if (this.#stopped.signal.aborted) return;
-    const waitMs = Math.min(Math.max(leftMs, 0), longestWaitMs);
-    this.#timer = setTimeout(() => {
-      if (leftMs <= longestWaitMs) void this.#renew();
-      else if (this.#failures === 0) this.#schedule(0);
-      else this.#wait(leftMs - longestWaitMs);
-    }, waitMs);
+    const waitMs = Math.min(Math.max(this.#leftMs, leastMs), this.#store.lookMs ?? longestWaitMs);
+    this.#timer = setTimeout(() => void this.#wake(), waitMs);
     this.#timer.unref();
   }
 
+  async #wake(): Promise<void> {
+    if (await this.#isToAsk()) await this.#renew();
+    if (this.#hasTurn && !this.#needsTurn) {
+      this.#hasTurn = false;
+      await this.#withStore(() => this.#store.endTurn(this.#domain));
+    }
+    this.#schedule(this.#store.lookMs ?? 0);
+  }
+
+  async #isToAsk(): Promise<boolean> {
+    if (this.#store.lookMs !== undefined) {
+      if (!(await this.#look())) return false;
+      if (this.#needsTurn && !(await this.#takeTurn())) return false;
+    }
+    return this.#leftMs <= 0 && !this.#stopped.signal.aborted;
+  }
+
+  /**
+   * A relay that has failed keeps the turn, and counts its failures, so that several relays ask the authority
+   * no more often than one. So does one that could not store what it has, or another would ask for the same.
+   */
+  get #needsTurn(): boolean {
+    return this.#leftMs <= 0 || this.#failures > 0 || this.#unsaved !== undefined;
+  }
+
+  /** Takes what another relay has stored. Returns whether the store could be had. */
+  async #look(): Promise<boolean> {
+    return await this.#withStore(async () => {
+      if (this.#unsaved !== undefined) {
+        await this.#store.saveCertificate(this.#domain, this.#unsaved);
+        this.#unsaved = undefined;
+        this.#source.staleness.refreshed();
+      }
+      const stored = await this.#store.certificate(this.#domain);
+      if (stored === undefined || stored === this.#source.certificate || this.#stopped.signal.aborted) return;
+      this.#failures = 0;
+      this.#certificates.replace(this.#source, stored);
+    });
+  }
+
+  /** Takes or keeps the turn. */
+  async #takeTurn(): Promise<boolean> {
+    await this.#withStore(async () => {
+      const hadTurn = this.#hasTurn;
+      this.#hasTurn = await this.#store.takeTurn(this.#domain);
+      // Another relay may have had the turn until now, and stored a certificate.
+      if (this.#hasTurn && !hadTurn) await this.#look();
+    });
+    return this.#hasTurn;
+  }
+
+  /** Returns whether the store could be had. If not, what was read before stays, and it is looked at again. */
+  async #withStore(action: () => Promise<void>): Promise<boolean> {
+    try {
+      await action();
+      if (this.#blind !== "") this.#logger.info({}, "the cluster's certificate can be read again");
+      this.#blind = "";
+      return true;
+    } catch (error) {
+      const reason = printable(messageOf(error));
+      if (reason !== this.#blind && !this.#stopped.signal.aborted) {
+        this.#logger.warn({ reason }, "the cluster's certificate cannot be looked at; the one in use stays");
+      }
+      this.#blind = reason;
+      return false;
+    }
+  }
+
   async #renew(): Promise<void> {
+    // An order may take minutes, because records have to spread first.
+    const keeping = setInterval(() => void this.#takeTurn(), turnMs / 3).unref();
     try {
       this.#logger.info(
         { domain: this.#domain, directory: this.#options.directory },
@@ -104,7 +185,7 @@ export class AcmeRenewal {
       const certificate = await obtainCertificate(
         this.#domain,
         this.#options,
-        this.#storage,
+        this.#store,
         this.#logger,
         this.#stopped.signal,
       );
@@ -113,19 +194,20 @@ export class AcmeRenewal {
       const unsaved = await this.#save(certificate);
       this.#certificates.replace(this.#source, certificate);
       if (unsaved !== undefined) this.#source.staleness.failed(unsaved);
-      // Whatever dates the certificate has, the relay does not ask the authority again at once.
-      this.#schedule(firstRetryMs);
+      this.#quietUntil = performance.now() + firstRetryMs;
     } catch (error) {
       if (this.#stopped.signal.aborted) return;
       this.#failures += 1;
       const retryMs = retryDelayMs(this.#failures, Math.random());
+      this.#quietUntil = performance.now() + retryMs;
       const reason = error instanceof TunnelError ? error.message : printable(String(error));
       this.#source.staleness.failed(reason);
       this.#logger.error(
         { reason, retryInS: Math.round(retryMs / 1_000), expires: this.#source.certificate?.notAfter },
         "no new certificate",
       );
-      this.#wait(retryMs);
+    } finally {
+      clearInterval(keeping);
     }
   }
 
@@ -135,9 +217,10 @@ export class AcmeRenewal {
    */
   async #save(certificate: Certificate): Promise<string | undefined> {
     try {
-      await this.#storage.saveCertificate(this.#domain, certificate);
+      await this.#store.saveCertificate(this.#domain, certificate);
       return undefined;
     } catch (error) {
+      this.#unsaved = certificate;
       const reason = printable(String(error));
       this.#logger.error({ reason }, "the new certificate is not saved: a restart asks for another");
       return reason;

@@ -3,10 +3,12 @@ import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { readRegularFile, withinFileTime } from "mcp-tunnel-config/files";
-import { Certificate } from "../certificate.js";
+import type { Certificate } from "../certificate.js";
+import { type AcmeStore, authorityName, certificateOf, pemOf } from "./store.js";
 
-/** Stores the account's key, and the certificate with its key, because these have to outlive the process. */
-export class AcmeStorage {
+/** The store of a relay that is alone: a folder that only its user can read. */
+export class FolderStore implements AcmeStore {
+  readonly lookMs = undefined;
   readonly #folder: string;
 
   /**
@@ -14,11 +16,9 @@ export class AcmeStorage {
    * one.
    */
   constructor(folder: string, directory: string) {
-    const { host, pathname } = new URL(directory);
-    this.#folder = join(folder, `${host}${pathname}`.replace(/[^a-z0-9.]+/gi, "-"));
+    this.#folder = join(folder, authorityName(directory));
   }
 
-  /** The account's key as PEM; `undefined` when there is none yet. */
   accountKey(): Promise<string | undefined> {
     return this.#read("account.key");
   }
@@ -27,24 +27,21 @@ export class AcmeStorage {
     return this.#write("account.key", pem);
   }
 
-  /**
-   * @throws TunnelError `unavailable` when the file cannot be read; `invalid_option` when it is no
-   * certificate with its key.
-   */
   async certificate(domain: string): Promise<Certificate | undefined> {
     const pem = await this.#read(`${domain}.pem`);
-    if (pem === undefined) return undefined;
-    // Key and certificates are taken apart, because OpenSSL does not promise to find one among the others.
-    const blocks = pem.match(/-----BEGIN ([A-Z ]+)-----[^-]*-----END \1-----\n?/g) ?? [];
-    const isKey = (block: string): boolean => block.startsWith("-----BEGIN PRIVATE KEY");
-    const cert = blocks.filter((block) => !isKey(block)).join("");
-    return new Certificate(cert, blocks.filter(isKey).join(""), join(this.#folder, `${domain}.pem`));
+    return pem === undefined ? undefined : certificateOf(pem, join(this.#folder, `${domain}.pem`));
   }
 
-  /** Writes key and certificate to one file, so that no reader ever sees one without the other. */
   saveCertificate(domain: string, certificate: Certificate): Promise<void> {
-    return this.#write(`${domain}.pem`, `${certificate.key.trimEnd()}\n${certificate.cert.trimEnd()}\n`);
+    return this.#write(`${domain}.pem`, pemOf(certificate));
   }
+
+  /** Nobody else asks. */
+  async takeTurn(): Promise<boolean> {
+    return true;
+  }
+
+  async endTurn(): Promise<void> {}
 
   async #read(name: string): Promise<string | undefined> {
     try {
