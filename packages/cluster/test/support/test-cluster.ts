@@ -13,7 +13,6 @@ import { silentLogger } from "../../src/peers/log.js";
 import type { Peer, PeerHandler, Peers, SpliceHello } from "../../src/peers/peers.js";
 import type { Pool, Route } from "../../src/route.js";
 import { FakePool } from "./fake-pool.js";
-import type { Route } from "../../src/route.js";
 import { SealedStore } from "../../src/store.js";
 
 const times = { leaseMs: 6_000, keepNamesMs: 60_000, verdictMs: 86_400_000 };
