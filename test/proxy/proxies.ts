@@ -45,7 +45,7 @@ function files(folder: Folder, certificate: Pair, relayPort: number): Record<str
 }
 
 /** Waits until the port answers: neither program says when it listens. */
-async function listening(command: RunningCommand, port: number): Promise<void> {
+export async function listening(command: RunningCommand, port: number): Promise<void> {
   const deadline = performance.now() + 15_000;
   for (;;) {
     const connected = await new Promise<boolean>((resolve) => {
