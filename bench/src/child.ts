@@ -11,6 +11,7 @@ export interface Child {
   readonly pid: number;
   /** Rejects when the process ends before `stop` was called. */
   readonly failed: Promise<never>;
+  isRunning(): boolean;
   /**
    * Sends SIGTERM. Resolves to false if the process did not end within `limitMs` (default 3,000) and was
    * killed.
@@ -64,6 +65,7 @@ export function startChild(
     name,
     pid: child.pid ?? 0,
     failed,
+    isRunning: () => running.has(child),
     async stop(limitMs = 3_000) {
       stopping = true;
       if (!running.has(child)) return true;

@@ -9,32 +9,46 @@ export function toJson(
   run: { rounds: number; seconds: number },
 ): object {
   return {
-    date: new Date().toISOString(),
-    node: process.version,
-    system: `${process.platform} ${release()}, ${cpus().length} x ${cpus()[0]?.model.trim()}`,
-    loadAverage: loadavg(),
-    ...run,
-    workloads: results.map((result) => ({
-      name: result.workload.name,
-      title: result.workload.title,
-      metrics: result.workload.metrics,
-      errors: Object.fromEntries(result.errors),
-      systems: Object.fromEntries(
-        [...result.rounds.keys()].map((system) => [system, systemJson(result, system)]),
-      ),
-    })),
+    ...runJson(run),
+    workloads: results.map((result) => workloadJson(result, "floor")),
     targets: verdicts.map(({ target, measured, verdict }) => ({ ...target, ...measured, verdict })),
     leads,
   };
 }
 
-function systemJson(result: WorkloadResult, system: string): object {
+/** When and where a run was. */
+export function runJson(run: { rounds: number; seconds: number }): object {
+  return {
+    date: new Date().toISOString(),
+    node: process.version,
+    system: `${process.platform} ${release()}, ${cpus().length} x ${cpus()[0]?.model.trim()}`,
+    loadAverage: loadavg(),
+    ...run,
+  };
+}
+
+/** All of one workload. `base`: the system that ratios are to. */
+export function workloadJson(result: WorkloadResult, base: string): object {
+  const { workload, rounds, errors } = result;
+  return {
+    name: workload.name,
+    title: workload.title,
+    metrics: workload.metrics,
+    errors: Object.fromEntries(errors),
+    base,
+    systems: Object.fromEntries(
+      [...rounds.keys()].map((system) => [system, systemJson(result, system, base)]),
+    ),
+  };
+}
+
+function systemJson(result: WorkloadResult, system: string, base: string): object {
   const names = new Set((result.rounds.get(system) ?? []).flatMap(({ values }) => Object.keys(values)));
   const metrics = [...names].map((name) => [
     name,
     {
       ...valueOf(result, system, name),
-      ratioToFloor: ratioOf(result, system, name),
+      ratioToBase: ratioOf(result, system, name, base),
       rounds: result.rounds.get(system)?.map(({ values }) => values[name]),
     },
   ]);

@@ -1,6 +1,9 @@
 import { parseArgs } from "node:util";
+import { clusterWorkloads } from "./cluster/workloads.js";
 import { systemNames } from "./systems/all.js";
 import { workloads } from "./workloads/all.js";
+
+const modes = ["scaling", "delay", "start", "allocations", "cluster", "model"] as const;
 
 export interface BenchOptions {
   /** Names of workloads. */
@@ -17,7 +20,7 @@ export interface BenchOptions {
   /** The folder of another checkout, built, to compare with. */
   readonly against: string | undefined;
   /** A curve instead of the table. */
-  readonly mode: "table" | "scaling" | "delay" | "start" | "allocations";
+  readonly mode: "table" | (typeof modes)[number];
 }
 
 function namesOf(onlyByName: boolean): string {
@@ -35,16 +38,19 @@ export const usage = `npm run bench -- [options]
   --seconds S      length of a cycle (default 3, quick 1)
   --fresh          start the systems anew for each round: two processes of the same program differ
   --gate           exit with status 1 if a target's limit is missed by more than the spread (also of --start)
-  --json FILE      everything that was measured, of the table
+  --json FILE      everything that was measured, of the table and of --cluster
   --scaling        instead: how cost grows with tunnels, streams and body size; writes plots into docs/
   --start          instead: what it takes until the commands are up, beside bare Node
   --delay          instead: a link with a delay, against raw TCP over the same link; writes plots into docs/
   --allocations    instead: the bytes that each process allocates for a request, and where
+  --cluster        instead: what several relays cost, or several processes of one, beside one that is alone
+  --model          instead: how a cluster goes on beyond this machine, computed; measures nothing
 
 A whole run with all contenders ends within half an hour: --rounds 4 --seconds 1 --json FILE
 
 Workloads: ${namesOf(false)}
 Only if --only names them: ${namesOf(true)}
+With --cluster: ${clusterWorkloads.map(({ name }) => name).join(", ")}
 
 Systems: ${systemNames.join(", ")}`;
 
@@ -60,6 +66,8 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
       delay: { type: "boolean", default: false },
       start: { type: "boolean", default: false },
       allocations: { type: "boolean", default: false },
+      cluster: { type: "boolean", default: false },
+      model: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
       only: { type: "string" },
       systems: { type: "string" },
@@ -71,7 +79,9 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
   });
   if (values.help) return "help";
   const only = values.only?.split(",");
-  const unknown = only?.find((name) => !workloads.some((workload) => workload.name === name));
+  const mode = modeOf(values);
+  const known = mode === "cluster" ? clusterWorkloads : workloads;
+  const unknown = only?.find((name) => !known.some((workload) => workload.name === name));
   if (unknown !== undefined) throw new Error(`there is no workload '${unknown}'`);
   return {
     only,
@@ -83,12 +93,11 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
     gate: values.gate,
     json: values.json,
     against: values.against,
-    mode: modeOf(values),
+    mode,
   };
 }
 
 function modeOf(chosen: Partial<Record<string, unknown>>): BenchOptions["mode"] {
-  const modes = ["scaling", "delay", "start", "allocations"] as const;
   return modes.find((mode) => chosen[mode] === true) ?? "table";
 }
 

@@ -2,30 +2,31 @@ import type { Lead } from "./leads.js";
 import type { Summary } from "./stats.js";
 import { processesOf, ratioOf, valueOf, type Verdict, type WorkloadResult } from "./results.js";
 
-/** A Markdown table of one workload. It reads well on a terminal too. */
-export function workloadTable(result: WorkloadResult, systems: readonly string[]): string {
+/** A Markdown table of one workload. It reads well on a terminal too. `base`: the system that ratios are to. */
+export function workloadTable(result: WorkloadResult, systems: readonly string[], base = "floor"): string {
   const { workload } = result;
   const metrics = Object.entries(workload.metrics);
   const measured = systems.filter((system) => result.rounds.has(system));
   const hasCpu = workload.operation !== undefined;
-  const hasRatio = result.rounds.has("floor") && measured.length > 1;
+  const hasRatio = result.rounds.has(base) && measured.length > 1;
+  const main = metrics[0]?.[0];
   const header = [
     workload.title,
     ...metrics.map(([name, { unit }]) => `${name}, ${unit}`),
-    ...(hasRatio ? [`${metrics[0]?.[0]} / floor`] : []),
+    ...(hasRatio && main !== undefined ? [`${main} / ${base}`] : []),
     ...(hasCpu ? [`CPU µs / ${workload.operation}`] : []),
-    ...(hasCpu && hasRatio ? ["CPU / floor"] : []),
+    ...(hasCpu && hasRatio ? [`CPU / ${base}`] : []),
     "peak memory, MB",
   ];
   const rows = measured.map((system) => {
     const processes = processesOf(result, system);
     const cells = [system, ...metrics.map(([name]) => show(valueOf(result, system, name)))];
-    if (hasRatio) cells.push(show(ratioOf(result, system, metrics[0]?.[0] as string)));
+    if (hasRatio && main !== undefined) cells.push(show(ratioOf(result, system, main, base)));
     if (hasCpu) {
       const parts = processes.length > 1 ? processes.map((use) => `${use.name} ${show(use.cpu)}`) : [];
       const total = show(valueOf(result, system, "cpu"));
       cells.push(parts.length === 0 ? total : `${total} (${parts.join(", ")})`);
-      if (hasRatio) cells.push(show(ratioOf(result, system, "cpu")));
+      if (hasRatio) cells.push(show(ratioOf(result, system, "cpu", base)));
     }
     cells.push(processes.map((use) => `${use.name} ${Math.round(use.peakBytes / 1e6)}`).join(", ") || "–");
     return cells;

@@ -8,6 +8,7 @@
 //   results.ts       medians, ratios in each round, and the verdicts on targets.ts; leads.ts: who is ahead
 //   report.ts        the tables
 //   curves/          --scaling and --delay, with their plots; start/  --start
+//   cluster/         --cluster: several relays, or several processes of one;  model/  --model: what follows
 //   allocations/     --allocations: what each process allocates, counted by a recorder in it
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
@@ -15,12 +16,14 @@ import { join } from "node:path";
 import { runAllocations } from "./allocations/allocations.js";
 import { findProgram } from "./child.js";
 import { chooseSystems, chooseWorkloads, grouped, takersOf } from "./choose.js";
+import { runCluster } from "./cluster/run-cluster.js";
 import { runDelay } from "./curves/delay.js";
 import { runScaling } from "./curves/scaling.js";
 import { toJson } from "./json.js";
 import { leads, type Lead } from "./leads.js";
 import { parseOptions, usage, type BenchOptions } from "./options.js";
 import { leadTable, targetTable, workloadTable } from "./report.js";
+import { modelReport } from "./model/report.js";
 import { failsGate, judge, processRatio, type WorkloadResult } from "./results.js";
 import { Runner } from "./runner.js";
 import { runStart } from "./start/start.js";
@@ -38,6 +41,10 @@ const additions = [
 ] as const;
 
 const options = readOptions();
+if (options.mode === "model") {
+  console.log(modelReport());
+  process.exit();
+}
 requirePrograms();
 const folder = mkdtempSync(join(tmpdir(), "mcp-tunnel-bench-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
@@ -49,6 +56,7 @@ if (options.mode === "scaling") await runScaling(folder);
 else if (options.mode === "delay") await runDelay(folder);
 else if (options.mode === "start") await runStarts();
 else if (options.mode === "allocations") await runAllocations(folder);
+else if (options.mode === "cluster") process.exitCode = (await runCluster(folder, options)) ? 1 : 0;
 else await runTable();
 process.exit();
 

@@ -1,8 +1,7 @@
 import { type Endpoint, untilAllServing } from "./endpoint.js";
 import { h2load } from "./load/h2load.js";
 import { callFor, withClient } from "./load/tools.js";
-import { warmUpTunnels } from "./load/warm-up.js";
-import { wrk } from "./load/wrk.js";
+import { warmUp } from "./load/warm-up.js";
 import { measure, type Measurement } from "./measure.js";
 import type { BenchOptions } from "./options.js";
 import type { WorkloadResult } from "./results.js";
@@ -12,9 +11,10 @@ import { smallPath } from "./upstreams/static.js";
 import { startUpstream, type Upstream, type Upstreams } from "./upstreams/upstreams.js";
 import type { Workload } from "./workload.js";
 
-/** As warm as after an hour: otherwise the first workloads would measure how code is compiled. */
-const warmUpSeconds = 2;
-/** The same for each of the protocols over TLS. */
+/**
+ * As warm as after an hour, for each of the protocols over TLS: otherwise the first workloads would measure how
+ * code is compiled.
+ */
 const secureWarmUpSeconds = 2;
 /** The same for tool calls: a few thousand, so that the inspector's ring is full as well. */
 const toolWarmUpSeconds = 8;
@@ -126,8 +126,7 @@ export class Runner {
       }
       return;
     }
-    if (setup === "one") await wrk(endpoint, { path: smallPath }, 64, warmUpSeconds, this.#folder);
-    else await warmUpTunnels(endpoint, this.#folder);
+    await warmUp(endpoint, this.#folder);
   }
 
   async #upstream(kind: keyof Upstreams): Promise<Upstream> {

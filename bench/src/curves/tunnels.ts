@@ -1,6 +1,6 @@
 import { type Child, findProgram } from "../child.js";
 import { type Endpoint, untilAllServing } from "../endpoint.js";
-import { warmUpTunnels } from "../load/warm-up.js";
+import { warmUp } from "../load/warm-up.js";
 import { wrk } from "../load/wrk.js";
 import { residentBytes } from "../proc.js";
 import { show, table } from "../report.js";
@@ -106,7 +106,7 @@ async function measureCount(
       const endpoint = await startSystem(system, count, upstream.port, folder);
       started.push(...endpoint.processes);
       await untilAllServing(endpoint, upstream.ready);
-      await warmUpTunnels(endpoint, folder);
+      await warmUp(endpoint, folder);
       running.push({ name: system.name, endpoint, rates: [], cpu: [] });
     } catch (error) {
       failed(system.name, error);

@@ -37,35 +37,61 @@ function checkoutAt(folder: string): Checkout {
   };
 }
 
+/** How a relay is started, where it is not as usual. */
+export interface RelayStart {
+  readonly checkout?: Checkout;
+  readonly certificate?: CertificateFiles;
+  /** The name in the table. Default `relay`. */
+  readonly name?: string;
+  /** Default: one that is free. */
+  readonly port?: number;
+  /** More options of the command. */
+  readonly args?: readonly (string | number)[];
+}
+
+/** A relay that listens: for visitors and clients at `port`, and for its operator at `admin`. */
+export interface RunningRelay {
+  readonly port: number;
+  readonly admin: number;
+  readonly child: Child;
+}
+
 /** A relay as a user would start it: everything as shipped, open to all. */
 export async function startRelay(
   folder: string,
-  checkout = here,
-  certificate?: CertificateFiles,
-): Promise<{ port: number; child: Child }> {
-  const port = await freePort();
-  // Defaults, except for the limits on bodies: some workloads send larger ones.
-  const limits = ["--max-request-body", "128MiB", "--max-response-body", "4GiB"];
-  // The relay counts metrics only if an operator can ask for them.
-  const admin = ["--admin-listen", "127.0.0.1:0"];
+  { checkout = here, certificate, name = "relay", port: wanted, args = [] }: RelayStart = {},
+): Promise<RunningRelay> {
+  const port = wanted ?? (await freePort());
+  const admin = await freePort();
   const tls = certificate === undefined ? [] : ["--tls-cert", certificate.cert, "--tls-key", certificate.key];
-  const args = ["--domain", "localhost", "--host", "127.0.0.1", "--port", port, ...admin, ...limits, ...tls];
-  const child = startChild("relay", process.execPath, [checkout.relay, ...args], folder);
+  const all = [
+    ...["--domain", "localhost", "--host", "127.0.0.1", "--port", port],
+    // Defaults, except for the limits on bodies: some workloads send larger ones.
+    ...["--max-request-body", "128MiB", "--max-response-body", "4GiB"],
+    // The relay counts metrics only if an operator can ask for them.
+    ...["--admin-listen", `127.0.0.1:${admin}`, ...tls, ...args],
+  ];
+  const child = startChild(name, process.execPath, [checkout.relay, ...all], folder);
   // This Host is no tunnel. Any answer shows that the relay listens.
   await untilServing(
     { port, host: "localhost", ca: authorityOf(certificate), processes: [child] },
     undefined,
   );
-  return { port, child };
+  return { port, admin, child };
 }
 
 function authorityOf(certificate: CertificateFiles | undefined): string | undefined {
   return certificate === undefined ? undefined : readFileSync(certificate.cert, "latin1");
 }
 
-/** A client that registers the name `bench`. */
-export function startClient(relayPort: number, upstreamPort: number, folder: string, checkout = here): Child {
-  return startClientFor([upstreamPort], relayPort, folder, checkout);
+/** A client that registers the name `subdomain`. */
+export function startClient(
+  relayPort: number,
+  upstreamPort: number,
+  folder: string,
+  { checkout = here, subdomain = "bench" }: { checkout?: Checkout; subdomain?: string } = {},
+): Child {
+  return startClientFor([upstreamPort], relayPort, folder, { checkout, subdomain });
 }
 
 /** `service`: the arguments that say what is served. They come last, because they may name a command. */
@@ -73,13 +99,30 @@ function startClientFor(
   service: readonly (string | number)[],
   relayPort: number,
   folder: string,
-  checkout: Checkout,
-  certificate?: CertificateFiles,
+  {
+    checkout = here,
+    subdomain = "bench",
+    certificate,
+  }: { checkout?: Checkout; subdomain?: string; certificate?: CertificateFiles } = {},
 ): Child {
   const relay = `${certificate === undefined ? "http" : "https"}://127.0.0.1:${relayPort}`;
-  const args = ["--relay", relay, "--subdomain", "bench", ...service];
+  const args = ["--relay", relay, "--subdomain", subdomain, ...service];
   const env = certificate === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificate.cert };
   return startChild("client", process.execPath, [checkout.client, ...args], folder, env);
+}
+
+/** Processes that register the names of `tunnelNames(count)`. */
+export function startClients(
+  relayPort: number,
+  upstreamPort: number,
+  folder: string,
+  count: number,
+  checkout = here,
+): Child[] {
+  return sharesOf(count).map(({ first, count: held }) => {
+    const args = [tunnelsMain, checkout.library, relayPort, upstreamPort, first, held];
+    return startChild("clients", process.execPath, args, folder);
+  });
 }
 
 function tunnelSystem(name: string, checkout: Checkout): System {
@@ -87,23 +130,20 @@ function tunnelSystem(name: string, checkout: Checkout): System {
     name,
     programs: [],
     async start(upstreamPort, folder) {
-      const relay = await startRelay(folder, checkout);
-      const client = startClient(relay.port, upstreamPort, folder, checkout);
+      const relay = await startRelay(folder, { checkout });
+      const client = startClient(relay.port, upstreamPort, folder, { checkout });
       return { port: relay.port, host: "bench.localhost", processes: [relay.child, client] };
     },
     async startSecure(upstreamPort, folder) {
       const certificate = await createCertificate(folder, ["bench"]);
-      const relay = await startRelay(folder, checkout, certificate);
-      const client = startClientFor([upstreamPort], relay.port, folder, checkout, certificate);
+      const relay = await startRelay(folder, { checkout, certificate });
+      const client = startClientFor([upstreamPort], relay.port, folder, { checkout, certificate });
       const processes = [relay.child, client];
       return { port: relay.port, host: "bench.localhost", ca: authorityOf(certificate), processes };
     },
     async startMany(upstreamPort, folder, count) {
-      const relay = await startRelay(folder, checkout);
-      const clients = sharesOf(count).map(({ first, count: held }) => {
-        const args = [tunnelsMain, checkout.library, relay.port, upstreamPort, first, held];
-        return startChild("clients", process.execPath, args, folder);
-      });
+      const relay = await startRelay(folder, { checkout });
+      const clients = startClients(relay.port, upstreamPort, folder, count, checkout);
       const hosts = tunnelHosts(count);
       return { port: relay.port, host: "t1.localhost", hosts, processes: [relay.child, ...clients] };
     },
@@ -122,7 +162,7 @@ function systemWithKey(name: string, gate: (key: string) => readonly string[]): 
     async start(upstreamPort, folder) {
       const relay = await startRelay(folder);
       const key = randomBytes(24).toString("base64url");
-      const client = startClientFor([upstreamPort, ...gate(key)], relay.port, folder, here);
+      const client = startClientFor([upstreamPort, ...gate(key)], relay.port, folder);
       return {
         port: relay.port,
         host: "bench.localhost",
@@ -147,7 +187,7 @@ export const mcpTunnelInspect: System = {
   programs: [],
   async start(upstreamPort, folder) {
     const relay = await startRelay(folder);
-    const client = startClientFor([upstreamPort, "--inspect", "127.0.0.1:0"], relay.port, folder, here);
+    const client = startClientFor([upstreamPort, "--inspect", "127.0.0.1:0"], relay.port, folder);
     return { port: relay.port, host: "bench.localhost", processes: [relay.child, client] };
   },
 };
@@ -164,7 +204,7 @@ export const mcpTunnelStdio: System = {
     const relay = await startRelay(folder);
     const server = fileURLToPath(import.meta.resolve("mcp-tunnel-example-basic/stdio-server.mjs"));
     const service = ["--stdio", "--visitor-auth", "none", "--", process.execPath, server];
-    const client = startClientFor(service, relay.port, folder, here);
+    const client = startClientFor(service, relay.port, folder);
     // A GET needs a session.
     const ready = { path: "/mcp", status: 400 };
     return { port: relay.port, host: "bench.localhost", processes: [relay.child, client], ready };
@@ -189,7 +229,7 @@ export const nginxTls: System = {
     const certificate = await createCertificate(folder, ["bench"]);
     const relay = await startRelay(folder);
     const nginx = await startNginxTls(relay.port, folder, certificate);
-    const client = startClientFor([upstreamPort], nginx.port, folder, here, certificate);
+    const client = startClientFor([upstreamPort], nginx.port, folder, { certificate });
     return {
       port: nginx.port,
       host: "bench.localhost",

@@ -8,16 +8,24 @@ const mebibyte = 1_048_576;
 
 function download(connections: number, usual?: readonly string[]): Workload {
   return {
-    name: `download-${connections}`,
-    title: `download of 10 MiB, ${connections} at once`,
-    upstream: "static",
+    ...downloadOf("10m", connections),
     quick: true,
     ...(usual === undefined ? {} : { usual }),
+  };
+}
+
+/** Downloads of a file, each again and again. Those of 10 MiB are the usual ones, whose name says no size. */
+export function downloadOf(file: "1m" | "10m", connections: number): Workload {
+  const isUsual = file === "10m";
+  return {
+    name: isUsual ? `download-${connections}` : `download-${file}-${connections}`,
+    title: `download of ${isUsual ? 10 : 1} MiB, ${connections} at once`,
+    upstream: "static",
     operation: "MiB",
     metrics: { rate: { unit: "MiB/s", better: "higher" } },
     async run(endpoint, { seconds }) {
       const startedAt = performance.now();
-      const downloads = new Downloads(endpoint, "/file/10m", connections);
+      const downloads = new Downloads(endpoint, `/file/${file}`, connections);
       try {
         await Promise.race([delay(seconds * 1_000), downloads.failed]);
       } finally {

@@ -6,7 +6,7 @@ import { smallMetrics, smallSample } from "./small.js";
 const connections = 64;
 
 /** Small requests to tunnels at random: each tunnel is seldom in use, and all of them are. */
-function manyTunnels(count: number, quick: boolean): Workload {
+export function manyTunnels(count: number, quick: boolean): Workload {
   return {
     name: `many-${count}`,
     title: `GET 1 KiB, ${connections} connections over ${count.toLocaleString("en")} tunnels at random`,

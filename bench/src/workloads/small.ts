@@ -32,7 +32,8 @@ export function smallSample(result: WrkResult): Sample {
   return { values: { rps, p50, p99, ...(p99RawMs === undefined ? {} : { p99raw: p99RawMs }) }, operations };
 }
 
-function small(
+/** Small requests by wrk. */
+export function small(
   name: string,
   title: string,
   connections: number,

@@ -1,0 +1,87 @@
+/**
+ * What one of each costs, in microseconds of CPU time and in bytes. Those with a row are measured by
+ * `npm run bench -- --cluster` and stand in docs/performance.md, which says when and where.
+ */
+export interface Constants {
+  /** Row `get-64`, at 64 connections: the relay that is alone, and its client. */
+  readonly aloneUs: number;
+  readonly clientUs: number;
+  /** The same with a hop: the relay of the visitor, and that of the tunnel. */
+  readonly frontUs: number;
+  readonly ownerUs: number;
+  /** What a splice adds, in the relay in the middle and in the one with the session. */
+  readonly spliceUs: number;
+  /** Row `register`: a relay's part of a client that comes. */
+  readonly registerUs: number;
+  /** A tunnel that nobody visits, in a second: its pings. Row `idle-5000`. */
+  readonly idleUs: number;
+  /** The engine's calls, in Redis. `compareUs`: for each name. `tellUs`: an event, for each relay that hears it. */
+  readonly redis: {
+    readonly claimUs: number;
+    readonly releaseUs: number;
+    readonly changeUs: number;
+    readonly findUs: number;
+    readonly compareUs: number;
+    readonly tellUs: number;
+    /** A renewal and the look at the relays: so much, and for each relay of the cluster so much. */
+    readonly renewUs: number;
+    readonly renewEachUs: number;
+    readonly bytesPerName: number;
+  };
+  /** The same at the relay. `hearUs`: an event. */
+  readonly engine: {
+    readonly claimUs: number;
+    readonly findUs: number;
+    readonly compareUs: number;
+    readonly hearUs: number;
+  };
+  /** Memory of a relay without tunnels, for a tunnel, and for a name of another relay that it knows. */
+  readonly relayBytes: number;
+  readonly tunnelBytes: number;
+  readonly knownBytes: number;
+  /** What a name and its client take in a comparison, on the way to Redis. */
+  readonly comparedBytes: number;
+}
+
+/** 2026-11-30, two cores of a virtual machine (AMD EPYC), Node 20, Redis 7.0. */
+export const measured: Constants = {
+  aloneUs: 45,
+  clientUs: 40,
+  frontUs: 45,
+  ownerUs: 15,
+  spliceUs: 6,
+  registerUs: 1_500,
+  idleUs: 4,
+  redis: {
+    claimUs: 110,
+    releaseUs: 60,
+    changeUs: 60,
+    findUs: 30,
+    compareUs: 2,
+    tellUs: 2,
+    renewUs: 50,
+    renewEachUs: 1,
+    bytesPerName: 800,
+  },
+  engine: { claimUs: 60, findUs: 60, compareUs: 3, hearUs: 10 },
+  relayBytes: 75e6,
+  tunnelBytes: 10e3,
+  // Assumed: an entry with its route, two maps' places and their texts.
+  knownBytes: 1.5e3,
+  comparedBytes: 330,
+};
+
+/** What is fixed in the code, in seconds and numbers. */
+export const fixed = {
+  /** Times of a lease: packages/cluster/src/names/lease.ts. */
+  renewSeconds: 2,
+  compareSeconds: 5,
+  /** packages/cluster/src/names/elsewhere.ts. */
+  freshSeconds: 5,
+  maxKnown: 100_000,
+  /** The longest answer of a relay to another: packages/cluster/src/peers/questions.ts. */
+  maxAnswerBytes: 16 * 1_048_576,
+} as const;
+
+/** A tunnel in the answer of a relay that lists its own: `mcp-tunnel status`. */
+export const statusBytes = 400;
