@@ -90,7 +90,7 @@ describe("relays that all need a certificate", () => {
 
   it("do not ask again although the dates of the certificate say so", async () => {
     const cluster = new FakeCluster();
-    obtain.mockImplementation(() => newCertificate(0.001));
+    obtain.mockResolvedValue(await newCertificate(0.001));
     await start(cluster, "a");
     await pass(60_000);
     expect(obtain).toHaveBeenCalledTimes(1);
@@ -120,6 +120,22 @@ describe("a certificate that cannot be stored", () => {
 });
 
 describe("a certificate of the cluster", () => {
+  it("that the store has lost is put back, and not ordered again", async () => {
+    const cluster = new FakeCluster();
+    const certificate = await newCertificate();
+    obtain.mockResolvedValue(certificate);
+    await start(cluster, "a");
+    await start(cluster, "b");
+    await pass(10_000);
+    cluster.texts.clear();
+    cluster.locks.clear();
+    await pass(10_000);
+    const late = await start(cluster, "c");
+    expect(late.served()).toBe(certificate.cert);
+    await pass(minuteMs);
+    expect(obtain).toHaveBeenCalledTimes(1);
+  });
+
   it("that cannot be opened stops the start, and is never replaced by an order", async () => {
     const cluster = new FakeCluster();
     cluster.texts.set(key, { text: undefined, revision: 3 });
@@ -132,7 +148,7 @@ describe("a certificate of the cluster", () => {
 
   it("that another relay has renewed is taken within seconds, and renewed once", async () => {
     const cluster = new FakeCluster();
-    obtain.mockImplementation(() => newCertificate(3));
+    obtain.mockResolvedValueOnce(await newCertificate(3)).mockResolvedValueOnce(await newCertificate());
     const [a, b] = [await start(cluster, "a"), await start(cluster, "b")];
     await pass(10_000);
     const first = a.served();

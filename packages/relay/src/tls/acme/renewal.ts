@@ -140,7 +140,12 @@ export class AcmeRenewal {
         this.#source.staleness.refreshed();
       }
       const stored = await this.#store.certificate(this.#domain);
-      if (stored === undefined || stored === this.#source.certificate || this.#stopped.signal.aborted) return;
+      const { certificate } = this.#source;
+      // The store has lost it, as Redis does that keeps nothing on a disk.
+      if (stored === undefined && certificate !== undefined) {
+        await this.#store.saveCertificate(this.#domain, certificate);
+      }
+      if (stored === undefined || stored === certificate || this.#stopped.signal.aborted) return;
       this.#failures = 0;
       this.#certificates.replace(this.#source, stored);
     });
