@@ -1,5 +1,5 @@
 import { createMember, type Engine, MemoryEngine, RedisEngine } from "mcp-tunnel-cluster";
-import { closeCodes } from "mcp-tunnel-protocol";
+import { closeCodes, otherGateReason } from "mcp-tunnel-protocol";
 import { describe, expect, it, vi } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { noRedis, RedisServer } from "../../cluster/test/redis-server.js";
@@ -106,6 +106,74 @@ describe.each([
     it("is told of a name that no relay has", async () => {
       const { b } = await setUp(await start());
       expect(await visit(b.port).until((text) => text.includes("tunnel_not_found"))).toMatch(/ 502 /);
+    });
+  });
+
+  describe.skipIf(isMissing)("a pool", () => {
+    const withId = "GET / HTTP/1.1\nMcp-Session-Id: s";
+    const member = async (port: number, instance: string, more: object = {}) =>
+      connect(port, { instance: instance.padEnd(16, "."), pool: true, ...more });
+
+    /** The client that gets a request, which it answers. `head` of the request, `id` of a session it begins. */
+    async function ask(port: number, clients: readonly V1Client[], head?: string, id?: string) {
+      const visitor = visit(port, head);
+      const { client, stream } = await Promise.race(
+        clients.map(async (one) => ({ client: one, stream: (await one.accept()).stream })),
+      );
+      stream.sendHead({ status: 204, headers: id === undefined ? [] : ["Mcp-Session-Id", id] }, true);
+      expect(await visitor.until(endsWith("\r\n\r\n"))).toMatch(/^HTTP\/1.1 204 /);
+      return client;
+    }
+
+    it("has members at several relays, which get the requests of each", async () => {
+      const { a, b } = await setUp(await start());
+      const clients = [await member(a.port, "x"), await member(b.port, "y")];
+      for (const { port } of [a, b]) {
+        const served = new Set<V1Client>();
+        await vi.waitFor(async () => {
+          served.add(await ask(port, clients));
+          expect(served.size).toBe(2);
+        });
+      }
+      expect(clients.flatMap(({ detached }) => detached)).toEqual([]);
+    });
+
+    it("has sessions that stay with their member, whichever relay they come to", async () => {
+      const { a, b, relay } = await setUp(await start());
+      const clients = [await member(a.port, "x"), await member(b.port, "y")];
+      const owner = await ask(a.port, clients, "POST / HTTP/1.1\nContent-Length: 0", "s");
+      const c = await relay();
+      await vi.waitFor(() => expect(c.member.status()).toMatchObject({ nodes: 3, peers: 2 }));
+      for (const { port } of [a, b, c]) {
+        for (let i = 0; i < 5; i++) expect(await ask(port, clients, withId)).toBe(owner);
+      }
+      // Its link breaks. Requests of the session wait, others do not.
+      const home = owner === clients[0] ? a : b;
+      const other = clients.find((client) => client !== owner) as V1Client;
+      owner.cut();
+      await home.logged("tunnel away");
+      const waiting = visit(c.port, withId);
+      expect(await ask(c.port, [other])).toBe(other);
+      await owner.resume();
+      (await owner.accept()).stream.sendHead({ status: 204, headers: [] }, true);
+      expect(await waiting.until(endsWith("\r\n\r\n"))).toMatch(/^HTTP\/1.1 204 /);
+      // It leaves for good.
+      owner.session.goaway();
+      await home.logged("tunnel leaving");
+      for (const { port } of [a, b, c]) expect(await ask(port, clients, withId)).toBe(other);
+    });
+
+    it("has one gate and one limit at all relays", async () => {
+      const { a, b } = await setUp(await start(), { maxTunnelsPerToken: 2 });
+      const clients = [await member(a.port, "x"), await member(b.port, "y")];
+      const gate = { kinds: ["bearer"], digest: "another" };
+      await expect(member(b.port, "z", { gate })).rejects.toMatchObject({
+        code: closeCodes.authenticationFailed,
+        reason: otherGateReason,
+      });
+      await expect(member(b.port, "z")).rejects.toMatchObject({ reason: expect.stringMatching(/2 tunnels/) });
+      await connect(b.port, { instance: "who-wants-it-alone" });
+      for (const { closed } of clients) expect(await closed).toMatchObject({ code: closeCodes.evicted });
     });
   });
 
