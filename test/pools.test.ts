@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { createRelay, type RelayOptions, staticAuthenticator } from "mcp-tunnel";
 import { createService, startTunnelClient, TunnelClient, type TunnelClientOptions } from "mcp-tunnel-client";
+import { createMember, MemoryEngine } from "mcp-tunnel-cluster";
 import { createGate } from "mcp-tunnel-gate";
 import { gated } from "mcp-tunnel-gate/service";
 import { describe, expect, it, vi } from "vitest";
@@ -16,6 +17,25 @@ import { createVisitor } from "./support/visitor.js";
 // Several clients that serve one name, with relay, clients and MCP SDKs as they are.
 
 const closing = closingAfterEach();
+
+const engineTimes = { leaseMs: 6_000, keepNamesMs: 60_000, verdictMs: 60_000 };
+
+/** Two relays of one cluster, with names in this process. */
+async function startCluster() {
+  const engine = new MemoryEngine(engineTimes);
+  // The members share it, and none of them ends it.
+  engine.close = async () => {};
+  const secret = "a secret of the test that is long enough";
+  const start = async () => {
+    const member = createMember({ engine, secret, listen: { host: "127.0.0.1", port: 0 } });
+    return { ...(await startRelay({ member })), status: () => member.status() };
+  };
+  const relays = [await start(), await start()] as const;
+  await vi.waitFor(() => {
+    for (const { status } of relays) expect(status()).toMatchObject({ peers: 1 });
+  });
+  return relays;
+}
 
 async function startRelay(options: Partial<RelayOptions> = {}) {
   const relay = createRelay({
@@ -91,6 +111,42 @@ describe("MCP clients of a pool of servers with sessions", () => {
 });
 
 describe("a member of a pool", () => {
+  it("drains under load at one of two relays, and no request fails at either", async () => {
+    const [a, b] = await startCluster();
+    const members = [await a.member("a"), await b.member("b"), await b.member("c")] as const;
+    const served = new Map<string, number>();
+    const failed: number[] = [];
+    const stop = keepVisiting(async () => {
+      for (const [at, { visitor }] of [a, b].entries()) {
+        for (const options of [{}, { method: "POST", body: "x".repeat(1_000) } as const]) {
+          const { status, text } = await visitor.text("app", "/", options);
+          if (status !== 200) failed.push(status);
+          served.set(`${text}${at}`, (served.get(`${text}${at}`) ?? 0) + 1);
+        }
+      }
+    });
+    const servedMore = async (...whom: string[]): Promise<void> => {
+      const before = new Map(served);
+      await vi.waitFor(
+        () => {
+          for (const who of whom) expect(served.get(who) ?? 0).toBeGreaterThan((before.get(who) ?? 0) + 10);
+        },
+        { timeout: 10_000 },
+      );
+    };
+    await servedMore("a0", "a1", "b0", "b1", "c0", "c1");
+    await members[0].close();
+    await servedMore("b0", "b1", "c0", "c1");
+    await members[1].close();
+    await servedMore("c0", "c1");
+    await a.member("d");
+    await servedMore("d0", "d1");
+    await members[2].close();
+    await servedMore("d0", "d1");
+    await stop();
+    expect(failed).toEqual([]);
+  });
+
   it("drains under load, and no request fails", async () => {
     const { relay, member, visitor } = await startRelay();
     const members = [await member("a"), await member("b"), await member("c")];
