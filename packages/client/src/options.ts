@@ -79,12 +79,13 @@ export interface TunnelClientOptions extends ServiceOptions {
    */
   claim?: "take" | "if_free";
   /**
-   * Whether the client shares its name with other clients: all that have the same token and gate, and this
-   * option. The relay gives each request to one of them. A session of an MCP server stays with the client whose
-   * server has begun it. A client without this option takes the name from all of them, and {@link claim} says
-   * what happens if one of another token, or without this option, has it. `start` rejects with `refused` if the
-   * others have another gate, and with `unsupported` if the relay is too old. A gate with OAuth cannot be
-   * shared, because each client knows only the visitors that it has let in itself. Default false.
+   * Whether the client shares its name with other clients: all that have the same {@link token} and gate, and
+   * this option. The relay gives each request to one of them. A session of an MCP server stays with the
+   * client whose server has begun it. A client without this option takes the name from all of them. `claim`
+   * says what happens if a client of another token, or one without this option, has the name. `start` rejects
+   * with `refused` if the others have another gate, and with `unsupported` if the relay is too old. The
+   * option needs a token. It cannot be used with OAuth, because each client knows only the visitors that it
+   * has let in itself. Default false.
    */
   pool?: boolean;
   /** Chooses from the relay's offer. Default: the only pattern if it has no `*`, an error otherwise. */

@@ -80,9 +80,9 @@ export type ClaimResult = { readonly displaced: readonly Claimant[] } | { readon
  */
 export interface Directory {
   /**
-   * The route that serves `name`, or the pool of them; `undefined` if there is none. The relay asks for each request. For a
-   * request that waits it asks again when the directory says that something has changed. The relay waits for
-   * an answer as long as for a client that is away.
+   * The route that serves `name`, or the pool of them; `undefined` if there is none. The relay asks for each
+   * request. For a request that waits it asks again when the directory says that something has changed. The
+   * relay waits for an answer as long as for a client that is away.
    */
   find(name: string): Route | Pool | undefined | Promise<Route | Pool | undefined>;
   /**

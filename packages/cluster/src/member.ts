@@ -131,8 +131,8 @@ export interface PoolMember {
 }
 
 /**
- * Which member of a pool has which MCP session, as far as all relays know. Sessions are told by digests of their
- * ids. What is kept is forgotten an hour after it was kept, or found, last.
+ * Which member of a pool has which MCP session, as far as all relays know. Sessions are told by digests of
+ * their ids. What is kept is forgotten an hour after it was kept, or found, last.
  */
 export interface PoolSessions {
   /** The member has the session. Never throws. */

@@ -69,9 +69,9 @@ export interface Choice {
  */
 export interface Pool extends Pick<Route, "isAway" | "takesRefusals" | "count" | "tellRefusals"> {
   /**
-   * Chooses the member for a request with the fields `headers`, but none of `refused`, which have not taken it.
-   * `undefined`: no member takes it now, and it waits as for a route that is away. An answer in this turn costs
-   * the request nothing. Never rejects.
+   * Chooses the member for a request with the fields `headers`, but none of `refused`, which have not taken
+   * it. `undefined`: no member takes it now, and it waits as for a route that is away. An answer in this turn
+   * costs the request nothing. Never rejects.
    */
   pick(headers: RawHeaders, refused: readonly Route[]): Choice | undefined | Promise<Choice | undefined>;
 }

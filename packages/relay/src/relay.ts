@@ -84,10 +84,9 @@ export interface Relay {
    */
   tunnels(): TunnelStatus[];
   /**
-   * Closes the tunnel `name` for good, all of them if it is a pool, and the tunnels that have left this name and
-   * are not over. The client
-   * is told not to come back: now or, if its connection is lost, when it returns within a day. False when
-   * there is no such tunnel.
+   * Closes the tunnel `name` for good, all of them if it is a pool, and the tunnels that have left this name
+   * and are not over. The client is told not to come back: now or, if its connection is lost, when it returns
+   * within a day. False when there is no such tunnel.
    */
   disconnect(name: string): boolean;
   /** All relays together, for the operator of this one; `undefined` for a relay that is alone. */

@@ -101,7 +101,7 @@ describe("clients that ask for a pool", () => {
     expect(relay.tunnels()).toHaveLength(2);
   });
 
-  it("take the name from a client that has it for itself, or from another token, only if they may", async () => {
+  it("take the name from others than their own, only if they may", async () => {
     const authenticator = staticAuthenticator([
       { token: "t", subdomains: ["app"] },
       { token: "u", subdomains: ["app"] },
@@ -118,7 +118,7 @@ describe("clients that ask for a pool", () => {
     for (const { closed } of members) expect(await closed).toMatchObject({ code: closeCodes.evicted });
   });
 
-  it("lose the name to a client that wants it for itself, all of them, also those that are away", async () => {
+  it("lose the name to a client that wants it for itself, also those that are away", async () => {
     const { relay, member, refusal } = await setUp();
     const [here, away] = [await member("a"), await member("b")];
     away.cut();

@@ -114,7 +114,9 @@ describe.each([
     const member = async (port: number, instance: string, more: object = {}) =>
       connect(port, { instance: instance.padEnd(16, "."), pool: true, ...more });
 
-    /** The client that gets a request, which it answers. `head` of the request, `id` of a session it begins. */
+    /**
+     * The client that gets a request, which it answers. `head` of the request, `id` of a session it begins.
+     */
     async function ask(port: number, clients: readonly V1Client[], head?: string, id?: string) {
       const visitor = visit(port, head);
       const { client, stream } = await Promise.race(

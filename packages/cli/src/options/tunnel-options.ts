@@ -202,8 +202,8 @@ export function readTunnelOptions(command: Command, { local, serverCommand }: Se
   }
   if (pool && visitors?.kinds.includes("oauth") === true) {
     throw unusable(
-      "--pool cannot be used with --visitor-auth oauth: each client knows only the visitors that it has let in " +
-        "itself. Use bearer or basic, with the same keys for all of them (--visitor-key-file)",
+      "--pool cannot be used with --visitor-auth oauth: each client knows only the visitors that it has " +
+        "let in itself. Use bearer or basic, with the same keys for all of them (--visitor-key-file)",
       { options: ["pool", "visitor-auth"] },
     );
   }

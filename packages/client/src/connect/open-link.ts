@@ -118,8 +118,8 @@ function noMask(mask: Buffer): void {
 }
 
 /**
- * Leaves a relay that does not announce a feature, before anything has been said. `lack`: what it cannot do, in
- * words.
+ * Leaves a relay that does not announce a feature, before anything has been said. `lack`: what it cannot do,
+ * in words.
  * @throws TunnelError `unsupported`.
  */
 export function requireFeature(

@@ -124,8 +124,8 @@ export function isLater<T>(answer: T | Promise<T>): answer is Promise<T> {
 }
 
 /**
- * Calls `use` with the route or the pool of `name`, if there is one, and in this turn if the directory answers at once.
- * No request waits for this, so an error of the directory is only logged.
+ * Calls `use` with the route or the pool of `name`, if there is one, and in this turn if the directory
+ * answers at once. No request waits for this, so an error of the directory is only logged.
  */
 export function noteAt(
   directory: Directory,

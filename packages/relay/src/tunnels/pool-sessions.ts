@@ -15,8 +15,8 @@ export interface KeptSession {
 }
 
 /**
- * Which member of a pool has which MCP session, by digests of the sessions' ids. It outlives the pools: all of a
- * pool's clients may lose the relay for a minute, and their services still have the sessions afterwards.
+ * Which member of a pool has which MCP session, by digests of the sessions' ids. It outlives the pools: all
+ * of a pool's clients may lose the relay for a minute, and their services still have the sessions afterwards.
  */
 export class KeptSessions {
   /** The name, and the session, that was used last is the last. */

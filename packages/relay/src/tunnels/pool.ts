@@ -13,7 +13,9 @@ import { type KeptSession, KeptSessions } from "./pool-sessions.js";
 const maxFailures = 3;
 /** For how long it is spared, in milliseconds. */
 const sparedMs = 10_000;
-/** How often other relays hear that a session is still in use, in milliseconds: they forget it after an hour. */
+/**
+ * How often other relays hear that a session is still in use, in milliseconds: they forget it after an hour.
+ */
 const tellEveryMs = 900_000;
 
 /** The field by which a service and its visitors name a session (MCP 2025-11-25 and earlier). */
@@ -171,7 +173,10 @@ class TunnelPool implements Pool {
   }
 }
 
-/** A session stays with the client process, which may get another tunnel. A client of a pool has said which it is. */
+/**
+ * A session stays with the client process, which may get another tunnel. A client of a pool has said which it
+ * is.
+ */
 function keyOf({ info }: PoolMember): string {
   return info.instance ?? "";
 }

@@ -41,13 +41,15 @@ export class Tunnels implements TunnelObserver {
   readonly #all = new Set<Tunnel>();
   /** How many of `#all` each owner has. */
   readonly #owned = new Map<string, number>();
-  /** They are known here as well as in the directory, because what a tunnel's end means is decided at once. */
+  /**
+   * They are known here as well as in the directory, because what a tunnel's end means is decided at once.
+   */
   readonly #holders = new Holders();
   /** The tunnels that the directory has not given their names yet. They have no session. */
   readonly #claiming = new Set<Tunnel>();
   /**
-   * The tunnels that the relay asked to move, and that still have streams while a successor has their name, by
-   * {@link clientKey}. There is one for each client of a name at most.
+   * The tunnels that the relay asked to move, and that still have streams while a successor has their name,
+   * by {@link clientKey}. There is one for each client of a name at most.
    */
   readonly #succeeded = new Map<string, Tunnel>();
   readonly #untold = new UntoldRefusals();
@@ -87,10 +89,11 @@ export class Tunnels implements TunnelObserver {
   }
 
   /**
-   * The tunnels that count beside a tunnel of `client` that takes `name`. The holders of the name make way and
-   * do not count, except those with whom the client would share the name. A tunnel that the relay asked to move
-   * does not count beside its successor, because otherwise no client at its limit could move. A tunnel that its
-   * client has left counts until it is over. A tunnel that claims another name counts already.
+   * The tunnels that count beside a tunnel of `client` that takes `name`. The holders of the name make way
+   * and do not count, except those with whom the client would share the name. A tunnel that the relay asked
+   * to move does not count beside its successor, because otherwise no client at its limit could move. A
+   * tunnel that its client has left counts until it is over. A tunnel that claims another name counts
+   * already.
    */
   *countedBeside(name: string, client: NameClient): Iterable<Tunnel> {
     const makingWay = this.#holders.of(name).filter((holder) => meet(holder.info, client) !== "fellow");
