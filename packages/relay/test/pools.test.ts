@@ -72,8 +72,8 @@ describe("clients that ask for a pool", () => {
     const members = [await member("a"), await member("b")];
     for (let i = 0; i < 10; i++) visit();
     // Two are drawn of two, so they are always as busy as each other.
-    await vi.waitFor(() => expect(relay.tunnels()).toMatchObject([{ streams: 5 }, { streams: 5 }]));
     for (const client of members) for (let i = 0; i < 5; i++) await client.accept();
+    expect(relay.tunnels()).toMatchObject([{ streams: 5 }, { streams: 5 }]);
   });
 
   it("have to say which process they are", async () => {

@@ -145,7 +145,9 @@ describe.each([
       const clients = [await member(a.port, "x"), await member(b.port, "y")];
       const owner = await ask(a.port, clients, "POST / HTTP/1.1\nContent-Length: 0", "s");
       const c = await relay();
-      await vi.waitFor(() => expect(c.member.status()).toMatchObject({ nodes: 3, peers: 2 }));
+      await vi.waitFor(() => expect(c.member.status()).toMatchObject({ nodes: 3, peers: 2 }), {
+        timeout: 10_000,
+      });
       for (const { port } of [a, b, c]) {
         for (let i = 0; i < 5; i++) expect(await ask(port, clients, withId)).toBe(owner);
       }
