@@ -486,6 +486,39 @@ describe("a pool", () => {
     expect(await (await poolAt(a)).sessions.find("digest")).toBeUndefined();
   });
 
+  it("finds a session at its member's newer tunnel, of which this relay has not heard yet", async () => {
+    await a.get(member("one"));
+    await b.get(member("two"));
+    const pool = await poolAt(b);
+    const before = pool.members.find(({ info }) => info.instance === "one");
+    if (before === undefined) throw new Error("the pool has lost a member");
+    pool.sessions.keep("digest", before);
+    await settle();
+    b.engine.dropsEvents = true;
+    cluster.setReach(a, b, false);
+    await a.get(member("one"));
+    const found = await pool.sessions.find("digest");
+    expect(found?.info.instance).toBe("one");
+    expect(found?.route).not.toBe(before.route);
+  });
+
+  it("is looked at again while one member is away, for the requests of its sessions", async () => {
+    await a.get(member("one"));
+    const two = member("two");
+    await b.get(two);
+    const there = (await poolAt(a)).members.find(({ info }) => info.instance === "two");
+    two.isAway = true;
+    await refused(there?.route);
+    a.engine.dropsEvents = true;
+    const isBack = async () => (await poolAt(a)).members.every(({ route }) => !route.isAway);
+    expect(await isBack()).toBe(false);
+    two.isAway = false;
+    a.told.length = 0;
+    await cluster.pass(600);
+    expect(a.told).toContain("app");
+    expect(await isBack()).toBe(true);
+  });
+
   it("loses its name as a whole to a client that serves alone, and refuses members with another gate", async () => {
     const members = [member("one"), member("two")] as const;
     await a.get(members[0]);

@@ -6,9 +6,9 @@ import type { Pool, Route } from "../route.js";
 import { Claims } from "./claims.js";
 import { Elsewhere, type FoundElsewhere, type LookTimes } from "./elsewhere.js";
 import { type Granted, isDisplaced, type Own, OwnNames, plainInfo } from "./own-names.js";
-import { type MakePool, Pools } from "./pools.js";
+import { type ClaimedMember, type MakePool, Pools } from "./pools.js";
 import type { OwnAnswer } from "./questions.js";
-import { awayRoute, type RemoteTunnel, type RouteTo } from "./remote.js";
+import { awayRoute, type RouteTo } from "./remote.js";
 
 /** How long a relay may take to hear that one of its tunnels has lost its name, in milliseconds. */
 const displacedTimeoutMs = 2_000;
@@ -44,7 +44,10 @@ export class ClusterDirectory implements Directory {
     this.#node = parts.node;
     this.#engine = parts.engine;
     this.#peers = parts.peers;
-    this.#pools = new Pools(parts.engine);
+    this.#pools = new Pools(parts.engine, async (name) => {
+      this.#elsewhere.doubt(name);
+      return this.#membersOf(name, await this.#elsewhere.find(name));
+    });
     this.#elsewhere = new Elsewhere(parts.node, parts, (name) => this.#tell(name), parts.lookTimes);
   }
 
@@ -198,9 +201,11 @@ export class ClusterDirectory implements Directory {
     const [other] = others;
     const isPool = this.#own.get(name).length > 0 || other?.entry.info.pool !== undefined;
     const nobody = elsewhere === "unsure" ? awayRoute : undefined;
-    const route = isPool ? this.#poolOf(name, others) : (other?.route ?? nobody);
-    if (route?.isAway === true) this.#elsewhere.await(name);
-    return route;
+    const found = isPool ? this.#pools.of(name, this.#membersOf(name, others)) : (other?.route ?? nobody);
+    // Of a pool any member may be the one that a request waits for, because it has the request's session.
+    const isMissed = isPool ? others.some(({ route }) => route.isAway) : found?.isAway === true;
+    if (isMissed) this.#elsewhere.await(name);
+    return found;
   }
 
   /** A tunnel of this relay that is no member of a pool has its name for itself. */
@@ -209,11 +214,12 @@ export class ClusterDirectory implements Directory {
     return claimant?.info.pool === undefined ? claimant : undefined;
   }
 
-  #poolOf(name: string, others: readonly RemoteTunnel[]): Pool | undefined {
-    return this.#pools.of(name, [
+  #membersOf(name: string, elsewhere: FoundElsewhere): readonly ClaimedMember[] {
+    const others = elsewhere === "unsure" ? [] : elsewhere;
+    return [
       ...this.#own.get(name).map(({ claimant, gen }) => ({ route: claimant, info: claimant.info, gen })),
       ...others.map(({ entry, route }) => ({ route, info: entry.info, gen: entry.gen })),
-    ]);
+    ];
   }
 
   #tell(name: string): void {

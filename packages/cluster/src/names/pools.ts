@@ -13,12 +13,18 @@ export type MakePool = MemberHost["pool"];
 /** The pools of a cluster. They last as long as their members do. */
 export class Pools {
   readonly #engine: Pick<Engine, "stick" | "stuck">;
+  readonly #lookAgain: (name: string) => Promise<readonly ClaimedMember[]>;
   #make: MakePool | undefined;
   /** By the first member. */
   readonly #made = new WeakMap<Route, { readonly members: readonly ClaimedMember[]; readonly pool: Pool }>();
 
-  constructor(engine: Pick<Engine, "stick" | "stuck">) {
+  /** `lookAgain` asks who has a name, because what was known of it is out of date. */
+  constructor(
+    engine: Pick<Engine, "stick" | "stuck">,
+    lookAgain: (name: string) => Promise<readonly ClaimedMember[]>,
+  ) {
     this.#engine = engine;
+    this.#lookAgain = lookAgain;
   }
 
   /** From now on `make` makes the pools. Before, there are none. */
@@ -47,7 +53,10 @@ export class Pools {
       find: async (digest) => {
         // While the engine is down, a member is chosen as for a new session.
         const gen = await this.#engine.stuck(name, digest).catch(() => undefined);
-        return members.find((member) => member.gen === gen);
+        if (gen === undefined) return undefined;
+        const isIt = (member: ClaimedMember): boolean => member.gen === gen;
+        // A member of which this relay has not heard yet: a newer tunnel of a client, for example.
+        return members.find(isIt) ?? (await this.#lookAgain(name)).find(isIt);
       },
     };
   }
