@@ -35,7 +35,7 @@ const questionTimeoutMs = 2_000;
  * @throws TunnelError `invalid_option`.
  */
 export function createMember(options: MemberOptions): Member {
-  const { engine, clientLiveness, leaseMs, ...links } = resolveOptions(options);
+  const { engine, clientLiveness, endTogether, leaseMs, ...links } = resolveOptions(options);
   const { logger } = links;
   const node = drawNode();
   return new ClusterMember({
@@ -44,6 +44,7 @@ export function createMember(options: MemberOptions): Member {
     store: new SealedStore(engine, node, links.secret),
     makePeers: (handler) => new PeerLinks({ ...links, node }, handler),
     clientLiveness,
+    endTogether,
     leaseTimes: leaseTimesOf(leaseMs),
     logger,
   });
@@ -61,6 +62,8 @@ export interface MemberParts {
   /** Called at once, so that mistakes in the options show, and for each further join. */
   readonly makePeers: (handler: PeerHandler) => Peers;
   readonly clientLiveness?: LivenessOptions | undefined;
+  /** See {@link MemberOptions.endTogether}. */
+  readonly endTogether?: (() => Promise<void>) | undefined;
   readonly leaseTimes: LeaseTimes;
   readonly lookTimes?: LookTimes;
   readonly logger: PeerLogger;
@@ -101,6 +104,7 @@ export class ClusterMember implements Member {
       node: this.node,
       engine: this.#engine,
       peers,
+      servesMoving: parts.endTogether !== undefined,
       routeTo: (entry, peer, onRefused) =>
         new RemoteRoute(entry, peer, { onRefused: (_route, reason) => onRefused(reason === "moved") }),
       ...(parts.lookTimes === undefined ? {} : { lookTimes: parts.lookTimes }),
@@ -187,11 +191,18 @@ export class ClusterMember implements Member {
     };
   }
 
-  /** Clients whose sessions are elsewhere come back through another relay at once. */
+  /**
+   * Clients whose sessions are elsewhere come back through another relay at once, unless no other relay will
+   * take them.
+   */
   async drain(): Promise<void> {
     this.#draining = true;
-    this.#peers.cutSplices();
+    if (this.#parts.endTogether === undefined) this.#peers.cutSplices();
     await this.#lease?.announce();
+  }
+
+  async awaitOthers(): Promise<void> {
+    await this.#parts.endTogether?.();
   }
 
   /**

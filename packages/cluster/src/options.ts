@@ -1,4 +1,5 @@
 import {
+  callback,
   checkLiveness,
   checkOptions,
   type LivenessOptions,
@@ -21,6 +22,13 @@ export interface MemberOptions extends Omit<PeerLinksOptions, "node"> {
    * given as `EngineTimes.leaseMs`. The lease is renewed three times as often. Default 6,000.
    */
   readonly leaseMs?: number | undefined;
+  /**
+   * Given if all relays of the cluster end at the same time, as the processes of one machine do. A relay that
+   * drains then goes on doing what the others need: its tunnels take their requests, and it keeps the links of
+   * clients whose sessions they have. It calls this function when nothing is open at it, and ends when the
+   * promise is resolved: when nothing is open at any of them. Default: each relay ends for itself.
+   */
+  readonly endTogether?: (() => Promise<void>) | undefined;
   /** When links of clients whose sessions other relays have count as dead. Default: see LivenessOptions. */
   readonly clientLiveness?: LivenessOptions | undefined;
 }
@@ -43,6 +51,7 @@ const shapes = {
   logger: objectWith<PeerLogger>(["debug", "info", "warn", "error"]).optional(),
   leaseMs: milliseconds(100, 600_000).optional(),
   clientLiveness: someObject("an object").optional(),
+  endTogether: callback().optional(),
 } satisfies Record<keyof MemberOptions, unknown>;
 
 /**

@@ -248,6 +248,34 @@ describe("a request that another relay refuses", () => {
   });
 });
 
+describe("relays that end together", () => {
+  it("serve tunnels that were asked to move until these are gone", async () => {
+    cluster.endTogether = () => Promise.resolve();
+    const [c, d] = [await cluster.node("c"), await cluster.node("d")];
+    const tunnel = new FakeClaimant("app", "one");
+    await c.get(tunnel);
+    await d.find();
+    tunnel.isMoving = true;
+    c.member.directory.changed(tunnel);
+    await settle();
+    expect(await d.find()).toMatchObject({ isAway: false });
+    const { gen } = (await cluster.engine.find("app"))[0]?.entry ?? { gen: 0 };
+    expect(c.member.directory.held("app", gen)).toBe(tunnel);
+    expect(c.member.directory.answerHas("app")).toMatchObject([{ moving: true, takes: true }]);
+  });
+
+  it("wait for one another", async () => {
+    const said: string[] = [];
+    cluster.endTogether = async () => {
+      said.push("idle");
+    };
+    await (await cluster.node("c")).member.awaitOthers();
+    expect(said).toEqual(["idle"]);
+    // Any other relay ends when it likes.
+    await a.member.awaitOthers();
+  });
+});
+
 describe("when a relay dies", () => {
   it("its names are away, those who wait are told, and its client is found elsewhere", async () => {
     const c = await cluster.node("c");

@@ -197,7 +197,7 @@ const optionShapes = {
   authenticator: objectWith<Authenticator>(["authenticate"], ["reload", "close"]).optional(),
   directory: objectWith<Directory>(["find", "claim", "release", "changed", "watch"]).optional(),
   member: objectWith<Member>([
-    ...(["join", "returning", "remember", "ask", "status", "drain", "leave"] as const),
+    ...(["join", "returning", "remember", "ask", "status", "drain", "awaitOthers", "leave"] as const),
   ]).optional(),
   reservedNames: texts.optional(),
   requireVisitorAuth: flag.optional(),

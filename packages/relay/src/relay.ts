@@ -197,8 +197,7 @@ export function createRelay(options: RelayOptions): Relay {
       };
       // A connection that has been quiet for that long was not about to bring a request.
       const quiet = Promise.race([context.exchanges.quiet(quietMs), closed]);
-      // Requests of visitors elsewhere are open on tunnels, and come over no connection of a visitor here.
-      void (cluster === undefined ? quiet : quiet.then(() => tunnels.idle())).then(() => {
+      void (cluster === undefined ? quiet : quiet.then(() => restWith(cluster))).then(() => {
         clearTimeout(timer);
         resolve();
       });
@@ -218,6 +217,14 @@ export function createRelay(options: RelayOptions): Relay {
     // sessions has been told by now.
     await cluster?.giveUp();
     await resolved.authenticator.close?.();
+  }
+
+  /** For requests of visitors elsewhere: they are open on tunnels, and come over no connection of a visitor here. */
+  async function restWith(place: ClusterPlace): Promise<void> {
+    await tunnels.idle();
+    await place.awaitOthers();
+    // Visitors who are still connected may have gone on meanwhile.
+    await Promise.all([context.exchanges.quiet(0), tunnels.idle()]);
   }
 
   async function open(): Promise<{ host: string; port: number }> {

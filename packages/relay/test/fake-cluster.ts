@@ -125,6 +125,10 @@ export class FakeMember implements Member {
     return { nodes, peers: nodes - 1, requestsIn: 3, requestsOut: 4, splicesIn: 5, splicesOut };
   }
 
+  async awaitOthers(): Promise<void> {
+    await this.onDone("awaitOthers");
+  }
+
   async drain(): Promise<void> {
     for (const link of this.splices) link.terminate();
     await this.#do("drain");

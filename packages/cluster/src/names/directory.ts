@@ -19,6 +19,11 @@ export interface DirectoryParts {
   readonly engine: Engine;
   readonly peers: Pick<Peers, "get" | "all">;
   readonly routeTo: RouteTo;
+  /**
+   * Whether a tunnel that its relay has asked to move takes requests of other relays until it is gone. Default:
+   * these requests wait for its successor.
+   */
+  readonly servesMoving?: boolean;
   readonly lookTimes?: LookTimes;
 }
 
@@ -38,12 +43,14 @@ export class ClusterDirectory implements Directory {
   readonly #node: string;
   readonly #engine: Engine;
   readonly #peers: Pick<Peers, "get" | "all">;
+  readonly #servesMoving: boolean;
   readonly #pools: Pools;
 
   constructor(parts: DirectoryParts) {
     this.#node = parts.node;
     this.#engine = parts.engine;
     this.#peers = parts.peers;
+    this.#servesMoving = parts.servesMoving === true;
     this.#pools = new Pools(parts.engine, async (name) => {
       this.#elsewhere.doubt(name);
       return this.#membersOf(name, await this.#elsewhere.find(name));
@@ -112,10 +119,10 @@ export class ClusterDirectory implements Directory {
 
   // ---- for other relays
 
-  /** The tunnel that another relay means, unless it has lost its name, or is about to move. */
+  /** The tunnel that another relay means, unless it has lost its name, or its successor is to be awaited. */
   held(name: string, gen: number): Claimant | undefined {
     const claimant = this.#own.get(name).find((own) => own.gen === gen)?.claimant;
-    return claimant?.isMoving === false ? claimant : undefined;
+    return claimant !== undefined && this.#stays(claimant) ? claimant : undefined;
   }
 
   /** What this relay has of a name. */
@@ -124,7 +131,7 @@ export class ClusterDirectory implements Directory {
       gen,
       info: plainInfo(claimant.info),
       moving: claimant.isMoving,
-      takes: !claimant.isAway && !claimant.isMoving,
+      takes: !claimant.isAway && this.#stays(claimant),
     }));
   }
 
@@ -220,6 +227,10 @@ export class ClusterDirectory implements Directory {
       ...this.#own.get(name).map(({ claimant, gen }) => ({ route: claimant, info: claimant.info, gen })),
       ...others.map(({ entry, route }) => ({ route, info: entry.info, gen: entry.gen })),
     ];
+  }
+
+  #stays({ isMoving }: Claimant): boolean {
+    return this.#servesMoving || !isMoving;
   }
 
   #tell(name: string): void {

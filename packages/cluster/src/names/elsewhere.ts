@@ -49,6 +49,14 @@ interface Asking {
 /** The tunnels of other relays that have a name. `unsure`: the engine is down, and no relay has it. */
 export type FoundElsewhere = readonly RemoteTunnel[] | "unsure";
 
+export interface ElsewhereParts {
+  readonly engine: Pick<Engine, "find">;
+  readonly peers: Pick<Peers, "get" | "all">;
+  readonly routeTo: RouteTo;
+  /** See DirectoryParts. Default false. */
+  readonly servesMoving?: boolean;
+}
+
 /** What is known of the tunnels of other relays. */
 export class Elsewhere {
   /** In the order of the last look. */
@@ -62,17 +70,14 @@ export class Elsewhere {
   readonly #inquiry: Inquiry;
   readonly #peers: Pick<Peers, "get">;
   readonly #routeTo: RouteTo;
+  readonly #servesMoving: boolean;
   readonly #tell: (name: string) => void;
   readonly #times: LookTimes;
 
   /** `node`: this relay, whose tunnels are not looked for. `tell` is called when another look may help. */
   constructor(
     node: string,
-    {
-      engine,
-      peers,
-      routeTo,
-    }: { engine: Pick<Engine, "find">; peers: Pick<Peers, "get" | "all">; routeTo: RouteTo },
+    { engine, peers, routeTo, servesMoving = false }: ElsewhereParts,
     tell: (name: string) => void,
     times: LookTimes = defaultLookTimes,
   ) {
@@ -80,6 +85,7 @@ export class Elsewhere {
     this.#inquiry = new Inquiry(engine, peers, times);
     this.#peers = peers;
     this.#routeTo = routeTo;
+    this.#servesMoving = servesMoving;
     this.#tell = tell;
     this.#times = times;
   }
@@ -190,7 +196,7 @@ export class Elsewhere {
    * would be refused as well.
    */
   async #askWhetherBack({ entry, peer, route }: RemoteTunnel): Promise<void> {
-    if (peer === undefined || !route.isTunnelAway || entry.moving) return;
+    if (peer === undefined || !route.isTunnelAway || this.#isLeaving(entry)) return;
     if (await this.#inquiry.takes(entry, peer)) route.isTunnelAway = false;
   }
 
@@ -206,9 +212,13 @@ export class Elsewhere {
         const same = before.find((known) => known.peer === peer && known.entry.gen === entry.gen);
         const route = same?.route ?? this.#routeTo(entry, peer, (isGone) => this.#onRefused(entry, isGone));
         // Its relay has asked the client to move: it takes no requests, and is elsewhere in a moment.
-        if (entry.moving) route.isTunnelAway = true;
+        if (this.#isLeaving(entry)) route.isTunnelAway = true;
         return { entry, peer, route };
       });
+  }
+
+  #isLeaving({ moving }: Entry): boolean {
+    return moving && !this.#servesMoving;
   }
 
   #onRefused({ name, node, gen }: Entry, isGone: boolean): void {

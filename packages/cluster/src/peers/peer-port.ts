@@ -87,7 +87,8 @@ export class PeerPort {
   }
 
   async #listen(place: PeerPlace): Promise<void> {
-    this.#server.listen({ ...place, backlog });
+    // In a worker of node:cluster: the port of this relay, and not of all workers.
+    this.#server.listen({ ...place, backlog, exclusive: true });
     try {
       await once(this.#server, "listening");
     } catch (error) {

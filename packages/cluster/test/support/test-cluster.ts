@@ -27,6 +27,8 @@ export async function settle(): Promise<void> {
 export class TestCluster {
   engine = new MemoryEngine(times);
   readonly nodes = new Map<string, TestNode>();
+  /** For the relays that are made from now on: see MemberOptions. */
+  endTogether: (() => Promise<void>) | undefined;
 
   /** Call this before anything that looks at a clock. `setImmediate` stays real: the links in memory use it. */
   constructor() {
@@ -113,6 +115,7 @@ export class TestNode {
         return this.peers;
       },
       clientLiveness: { pingIntervalMs: 1_000, pingTimeoutMs: 500 },
+      endTogether: cluster.endTogether,
       leaseTimes: leaseTimesOf(times.leaseMs),
       logger: silentLogger,
     });

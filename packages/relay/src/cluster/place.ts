@@ -37,6 +37,11 @@ export class ClusterPlace {
     if (this.#isTaken) void this.#attempt(() => this.#member.drain());
   }
 
+  /** Nothing is open any more. Resolves when the relay may end, for all that the other relays need of it. */
+  async awaitOthers(): Promise<void> {
+    if (this.#isTaken) await this.#attempt(() => this.#member.awaitOthers());
+  }
+
   async giveUp(): Promise<void> {
     this.#unwatch?.();
     if (!this.#isTaken) return;

@@ -63,7 +63,10 @@ export class ActiveExchanges {
     return true;
   }
 
-  /** Resolves when no exchange has been going on for `ms` without a break, or after `cut`. Call it once. */
+  /**
+   * Resolves when no exchange has been going on for `ms` without a break, or after `cut`. Call it
+   * again only when it has resolved.
+   */
   quiet(ms: number): Promise<void> {
     return new Promise((resolve) => {
       this.#quiet = { ms, resolve };
