@@ -1,4 +1,4 @@
-import { Gauge, type Registry } from "prom-client";
+import { type Aggregator, Gauge, type Registry } from "prom-client";
 import type { RelayCluster } from "../cluster/view.js";
 
 /** What the metrics need of a cluster. */
@@ -9,10 +9,21 @@ export type ClusterSource = Pick<RelayCluster, "isReady" | "status">;
  * the names and no values.
  */
 export function clusterGauges(registry: Registry): (cluster: ClusterSource | undefined) => void {
-  const gauge = (name: string, help: string, labelNames: readonly string[] = []): Gauge =>
-    new Gauge({ name: `mcp_tunnel_cluster_${name}`, help, labelNames, registers: [registry] });
-  const ready = gauge("ready", "1 while the other relays can count on this one: it has its lease.");
-  const nodes = gauge("nodes", "Relays of the cluster that are alive, this one among them.");
+  // Relays of one machine that are shown as one are ready when each is.
+  const gauge = (
+    name: string,
+    help: string,
+    labelNames: readonly string[] = [],
+    aggregator: Aggregator = "sum",
+  ): Gauge =>
+    new Gauge({ name: `mcp_tunnel_cluster_${name}`, help, labelNames, registers: [registry], aggregator });
+  const ready = gauge(
+    "ready",
+    "1 while the other relays can count on this one: it has its lease.",
+    [],
+    "min",
+  );
+  const nodes = gauge("nodes", "Relays of the cluster that are alive, this one among them.", [], "max");
   const peers = gauge("peers", "Other relays of the cluster to which this one has a link.");
   const requests = gauge(
     "requests",

@@ -1,4 +1,13 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import {
+  type Aggregator,
+  collectDefaultMetrics,
+  Counter,
+  Gauge,
+  Histogram,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from "prom-client";
 import { relayErrors } from "../http/answer/errors.js";
 import { limitList } from "../limits.js";
 import {
@@ -31,9 +40,14 @@ export interface Metrics {
   readonly observer: RelayObserver;
   /** The text that Prometheus reads. */
   text(source: MetricsSource): Promise<string>;
+  /** The same as data, to be summed over processes: each metric says how. */
+  data(source: MetricsSource): Promise<MetricData[]>;
   readonly contentType: string;
   close(): void;
 }
+
+/** A metric with its series, as plain JSON. */
+export type MetricData = MetricObjectWithValues<MetricValue<string>>;
 
 /** The classes of statuses, by the first digit; 0 for no status. */
 const statusClasses = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"] as const;
@@ -66,6 +80,7 @@ export function createMetrics(version: string): Metrics {
     help: "The version, as a label.",
     labelNames: ["version"],
     registers,
+    aggregator: "first",
   }).set({ version }, 1);
 
   const requests = new Counter({
@@ -108,7 +123,8 @@ export function createMetrics(version: string): Metrics {
     labelNames: ["limit"],
     registers,
   });
-  const gauge = (name: string, help: string): Gauge => new Gauge({ name, help, registers });
+  const gauge = (name: string, help: string, aggregator: Aggregator = "sum"): Gauge =>
+    new Gauge({ name, help, registers, aggregator });
   const tunnels = new Gauge({
     name: "mcp_tunnel_tunnels",
     help: "Tunnels, by state: their client is there, is expected back, or is leaving.",
@@ -131,14 +147,17 @@ export function createMetrics(version: string): Metrics {
   const expiry = gauge(
     "mcp_tunnel_certificate_expiry_timestamp_seconds",
     "When the first of the certificates in use expires, in seconds since 1970; none without TLS.",
+    "min",
   );
   const stale = new Gauge({
     name: "mcp_tunnel_stale_sources",
     help: "Sources that could not be read or renewed again, so that their old state still holds, by kind.",
     labelNames: ["kind"],
     registers,
+    // Processes of one relay read the same files.
+    aggregator: "max",
   });
-  const draining = gauge("mcp_tunnel_draining", "1 while the relay is shutting down.");
+  const draining = gauge("mcp_tunnel_draining", "1 while the relay is shutting down.", "max");
 
   const setCluster = clusterGauges(registry);
 
@@ -169,6 +188,31 @@ export function createMetrics(version: string): Metrics {
     counter.inc(value);
   };
 
+  /** Brings up to date what is only set when somebody asks. */
+  function setAll(source: MetricsSource): void {
+    for (const tally of requestTallies.flatMap((byOutcome) => Object.values(byOutcome))) {
+      tally.series.inc(tally.count);
+      tally.count = 0;
+    }
+    const all = source.tunnels();
+    for (const state of tunnelStates) tunnels.set({ state }, all.filter((one) => one.state === state).length);
+    gated.set(all.filter(({ gate }) => asksForProof(gate)).length);
+    streams.set(sum(all, (tunnel) => tunnel.streams));
+    queued.set(sum(all, (tunnel) => tunnel.queuedBytes));
+    open.set(source.openExchanges);
+    draining.set(source.draining ? 1 : 0);
+    setCluster(source.cluster);
+    for (const kind of staleKinds) {
+      stale.set({ kind }, source.stale.filter((one) => one.kind === kind).length);
+    }
+    const expires = source.certificateExpiry?.getTime();
+    if (expires === undefined) expiry.remove();
+    else expiry.set(expires / 1_000);
+    const traffic = source.openTraffic();
+    setTo(requestBytes, over.requestBytes + traffic.requestBytes);
+    setTo(responseBytes, over.responseBytes + traffic.responseBytes);
+  }
+
   return {
     contentType: registry.contentType,
     observer: {
@@ -188,29 +232,12 @@ export function createMetrics(version: string): Metrics {
       },
     },
     text(source) {
-      for (const tally of requestTallies.flatMap((byOutcome) => Object.values(byOutcome))) {
-        tally.series.inc(tally.count);
-        tally.count = 0;
-      }
-      const all = source.tunnels();
-      for (const state of tunnelStates)
-        tunnels.set({ state }, all.filter((one) => one.state === state).length);
-      gated.set(all.filter(({ gate }) => asksForProof(gate)).length);
-      streams.set(sum(all, (tunnel) => tunnel.streams));
-      queued.set(sum(all, (tunnel) => tunnel.queuedBytes));
-      open.set(source.openExchanges);
-      draining.set(source.draining ? 1 : 0);
-      setCluster(source.cluster);
-      for (const kind of staleKinds) {
-        stale.set({ kind }, source.stale.filter((one) => one.kind === kind).length);
-      }
-      const expires = source.certificateExpiry?.getTime();
-      if (expires === undefined) expiry.remove();
-      else expiry.set(expires / 1_000);
-      const traffic = source.openTraffic();
-      setTo(requestBytes, over.requestBytes + traffic.requestBytes);
-      setTo(responseBytes, over.responseBytes + traffic.responseBytes);
+      setAll(source);
       return registry.metrics();
+    },
+    data(source) {
+      setAll(source);
+      return registry.getMetricsAsJSON();
     },
     close: () => registry.clear(),
   };

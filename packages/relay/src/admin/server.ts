@@ -5,10 +5,10 @@ import { unusable } from "mcp-tunnel-protocol";
 import { isLoopbackAddress } from "mcp-tunnel-shared";
 import type { Metrics } from "./metrics.js";
 import { send } from "./send.js";
+import { type AdminSource, relaySource } from "./source.js";
 import { TunnelsApi } from "./tunnels-api.js";
 import { listen } from "../net/listen.js";
 import type { Relay } from "../relay.js";
-import type { StaleKind } from "../files/staleness.js";
 
 export interface AdminOptions {
   /** An IP address or a name of this machine. */
@@ -17,9 +17,6 @@ export interface AdminOptions {
   port: number;
   /** The secret that `Authorization: Bearer` has to carry. Required when `host` is not a loopback address. */
   secret?: string | undefined;
-  metrics: Metrics;
-  /** Shown in the status. */
-  version: string;
 }
 
 /**
@@ -41,10 +38,21 @@ export function checkAdminAccess(host: string, secret: string | undefined): void
   );
 }
 
+/**
+ * The listener of the relay in this process. `version` is shown in the status.
+ * @throws TunnelError `invalid_option` as {@link checkAdminAccess}.
+ */
+export function createAdminServer(
+  relay: Relay,
+  { metrics, version, ...options }: AdminOptions & { metrics: Metrics; version: string },
+): AdminServer {
+  return createAdminListener(relaySource(relay, metrics, version), options);
+}
+
 /** @throws TunnelError `invalid_option` as {@link checkAdminAccess}. */
-export function createAdminServer(relay: Relay, options: AdminOptions): AdminServer {
+export function createAdminListener(source: AdminSource, options: AdminOptions): AdminServer {
   checkAdminAccess(options.host, options.secret);
-  const admin = new AdminRequests(relay, options);
+  const admin = new AdminRequests(source, options.secret);
   const server = createServer({ maxHeaderSize: 8_192, headersTimeout: 10_000, requestTimeout: 10_000 });
   server.on("request", (req, res) => {
     admin.answer(req, res).catch((error: unknown) => {
@@ -58,7 +66,7 @@ export function createAdminServer(relay: Relay, options: AdminOptions): AdminSer
   return {
     listen: () => listen(server, options, "admin port"),
     async close() {
-      options.metrics.close();
+      source.close();
       if (!server.listening) return;
       const closed = once(server, "close");
       server.close();
@@ -77,16 +85,14 @@ function isOwn(host: string): boolean {
 }
 
 class AdminRequests {
-  readonly #relay: Relay;
-  readonly #options: AdminOptions;
+  readonly #source: AdminSource;
   readonly #secretDigest: Buffer | undefined;
   readonly #tunnels: TunnelsApi;
 
-  constructor(relay: Relay, options: AdminOptions) {
-    this.#relay = relay;
-    this.#options = options;
-    this.#tunnels = new TunnelsApi(relay, options.version);
-    this.#secretDigest = options.secret === undefined ? undefined : sha256(options.secret);
+  constructor(source: AdminSource, secret: string | undefined) {
+    this.#source = source;
+    this.#tunnels = new TunnelsApi(source);
+    this.#secretDigest = secret === undefined ? undefined : sha256(secret);
   }
 
   async answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
@@ -94,10 +100,7 @@ class AdminRequests {
     // A health check has no secret, and learns nothing else.
     if (path === "/healthz") return this.#get(req, res, () => send(res, 200, { status: "ok" }));
     if (path === "/readyz") {
-      return this.#get(req, res, () => {
-        const { status, stale } = readiness(this.#relay);
-        send(res, status === "ready" ? 200 : 503, { status, ...(stale.length === 0 ? {} : { stale }) });
-      });
+      return await this.#get(req, res, () => this.#readiness(res));
     }
     const refused = this.#refusal(req);
     if (refused !== undefined) return send(res, refused.status, { error: refused.error });
@@ -151,26 +154,24 @@ class AdminRequests {
   }
 
   async #metrics(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const { metrics } = this.#options;
-    const text = await metrics.text(this.#relay);
+    const text = await this.#source.metrics();
     await this.#get(req, res, () => {
-      res.writeHead(200, { "Content-Type": metrics.contentType, "Cache-Control": "no-store" });
+      res.writeHead(200, { "Content-Type": this.#source.metricsType, "Cache-Control": "no-store" });
       res.end(text);
     });
   }
-}
 
-/**
- * A relay with stale tokens lets revoked tokens in and new ones not. So it is not ready, just as a relay does
- * not start with such a file. A relay with a stale certificate still serves with it. A relay that is not in
- * its cluster serves its own tunnels alone, and visitors of all others get errors from it. The answer does not say
- * which files are stale, and why, because only a holder of the secret may know that.
- */
-function readiness({ draining, stale, cluster }: Relay): { status: string; stale: StaleKind[] } {
-  const kinds = [...new Set(stale.map(({ kind }) => kind))];
-  if (draining) return { status: "draining", stale: kinds };
-  if (kinds.includes("tokens")) return { status: "tokens are stale", stale: kinds };
-  return { status: cluster?.isReady === false ? "not in the cluster" : "ready", stale: kinds };
+  /**
+   * The answer does not say which files are stale, and why, because only a holder of the secret may know that.
+   */
+  async #readiness(res: ServerResponse): Promise<void> {
+    const [unreadiness, { stale }] = await Promise.all([this.#source.unreadiness(), this.#source.state()]);
+    const kinds = [...new Set(stale.map(({ kind }) => kind))];
+    send(res, unreadiness === undefined ? 200 : 503, {
+      status: unreadiness ?? "ready",
+      ...(kinds.length === 0 ? {} : { stale: kinds }),
+    });
+  }
 }
 
 const sha256 = (text: string): Buffer => hash("sha256", text, "buffer");

@@ -1,43 +1,22 @@
 import type { ServerResponse } from "node:http";
-import type { Relay } from "../relay.js";
-import type { TunnelStatus } from "../tunnels/status.js";
 import { send } from "./send.js";
-
-/** Tunnels, and in a cluster the relay of each and the relays that did not answer. */
-interface Found {
-  readonly tunnels: readonly (TunnelStatus & { relay?: string })[];
-  readonly silent?: readonly string[];
-}
+import type { AdminSource, FoundTunnels } from "./source.js";
 
 /**
  * `/api/tunnels` of the admin API. In a cluster it is about the tunnels of all relays, whichever of them is
  * asked. With the query `scope=local` it is about those of the relay itself.
  */
 export class TunnelsApi {
-  readonly #relay: Relay;
-  readonly #version: string;
-  readonly #startedAt = Date.now();
+  readonly #source: AdminSource;
 
-  constructor(relay: Relay, version: string) {
-    this.#relay = relay;
-    this.#version = version;
+  constructor(source: AdminSource) {
+    this.#source = source;
   }
 
   async answerAll(res: ServerResponse, query: string | undefined): Promise<void> {
     const found = await this.#find(query);
     if (found === undefined) return sendScopes(res);
-    const { cluster, draining, stale, localPorts } = this.#relay;
-    send(res, 200, {
-      relay: {
-        version: this.#version,
-        ...(cluster === undefined ? {} : { node: cluster.node }),
-        startedAt: this.#startedAt,
-        draining,
-        stale,
-        localPorts: Object.fromEntries(localPorts),
-      },
-      ...found,
-    });
+    send(res, 200, { relay: await this.#source.state(), ...found });
   }
 
   /** The tunnel that has the name, or the last one that left it. */
@@ -52,25 +31,16 @@ export class TunnelsApi {
   }
 
   async disconnect(res: ServerResponse, name: string): Promise<void> {
-    const { cluster } = this.#relay;
-    if (cluster === undefined) {
-      if (this.#relay.disconnect(name)) send(res, 200, { disconnected: name });
-      else sendNone(res, name);
-      return;
-    }
-    const { relays, silent } = await cluster.disconnect(name);
-    if (relays.length === 0) sendNone(res, name, silent);
-    else send(res, 200, { disconnected: name, relays, silent });
+    const { found, ...where } = await this.#source.disconnect(name);
+    if (found) send(res, 200, { disconnected: name, ...where });
+    else sendNone(res, name, where.silent);
   }
 
   /** `undefined` for a scope that there is not. */
-  async #find(query: string | undefined): Promise<Found | undefined> {
+  async #find(query: string | undefined): Promise<FoundTunnels | undefined> {
     const scope = new URLSearchParams(query).get("scope");
     if (scope !== null && scope !== "local") return undefined;
-    const { cluster } = this.#relay;
-    if (cluster === undefined) return { tunnels: this.#relay.tunnels() };
-    if (scope === null) return await cluster.tunnels();
-    return { tunnels: this.#relay.tunnels().map((row) => ({ ...row, relay: cluster.node })), silent: [] };
+    return await this.#source.tunnels(scope ?? "all");
   }
 }
 

@@ -80,8 +80,8 @@ export class Tls {
     if (options.acme !== undefined) {
       const acme = resolveAcmeOptions(options.acme);
       const kept =
-        store === undefined
-          ? new FolderStore(acme.storage, acme.directory)
+        store === undefined || acme.follows !== undefined
+          ? new FolderStore(acme)
           : new ClusterStore(store, acme.directory);
       this.#acme = new AcmeRenewal(domain, acme, kept, this.certificates, logger);
     }

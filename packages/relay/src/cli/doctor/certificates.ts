@@ -35,7 +35,7 @@ export function certificateExaminations(subject: Subject): Examination[] {
         }
         if (tls?.acme !== undefined && options.cluster === undefined) {
           const { storage, directory } = resolveAcmeOptions(tls.acme);
-          const stored = await new FolderStore(storage, directory).certificate(domain);
+          const stored = await new FolderStore({ storage, directory }).certificate(domain);
           if (stored !== undefined) all.push(stored);
         }
         if (all.length > 0) return ok("each certificate can be read, and its key is its own");

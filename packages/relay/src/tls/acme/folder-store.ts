@@ -2,21 +2,30 @@ import { randomUUID } from "node:crypto";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { readRegularFile, withinFileTime } from "mcp-tunnel-config/files";
+import { FileWatch, readRegularFile, withinFileTime } from "mcp-tunnel-config/files";
 import type { Certificate } from "../certificate.js";
+import type { ResolvedAcmeOptions } from "./options.js";
 import { type AcmeStore, authorityName, certificateOf, pemOf } from "./store.js";
 
-/** The store of a relay that is alone: a folder that only its user can read. */
+/** The store of the relays of one machine: a folder that only their user can read. */
 export class FolderStore implements AcmeStore {
   readonly lookMs = undefined;
   readonly #folder: string;
+  readonly follow: AcmeStore["follow"];
 
   /**
    * Each authority has a folder of its own, so that a test authority's certificate is not served as a real
-   * one.
+   * one. `follows`: another process orders the certificates.
    */
-  constructor(folder: string, directory: string) {
-    this.#folder = join(folder, authorityName(directory));
+  constructor({ storage, directory, follows }: Pick<ResolvedAcmeOptions, "storage" | "directory" | "follows">) {
+    this.#folder = join(storage, authorityName(directory));
+    if (follows === true) this.follow = (domain, read) => this.#watch(domain, read);
+  }
+
+  #watch(domain: string, read: (isRetry: boolean) => Promise<boolean>): FileWatch {
+    const watch = new FileWatch([join(this.#folder, `${domain}.pem`)], read);
+    watch.start();
+    return watch;
   }
 
   accountKey(): Promise<string | undefined> {

@@ -1,4 +1,4 @@
-import { maxTimerMs, onlyObjectOf, text, unusable, wholeNumber } from "mcp-tunnel-protocol";
+import { flag, maxTimerMs, onlyObjectOf, text, unusable, wholeNumber } from "mcp-tunnel-protocol";
 
 /** Let's Encrypt. */
 const defaultDirectory = "https://acme-v02.api.letsencrypt.org/directory";
@@ -25,6 +25,12 @@ export interface AcmeOptions {
   storage?: string;
   /** How long a new record takes until all name servers show it. Default 30,000. */
   propagationMs?: number;
+  /**
+   * Several processes of one machine share `storage`, also if they have a `member`. One of them orders the
+   * certificates (`false`). The others take what they find there, now and whenever it changes (`true`).
+   * Default: the relay is alone, or its cluster keeps the certificate.
+   */
+  follows?: boolean;
 }
 
 export const acmeShape = onlyObjectOf({
@@ -33,9 +39,10 @@ export const acmeShape = onlyObjectOf({
   directory: text().optional(),
   storage: text().optional(),
   propagationMs: wholeNumber(0, maxTimerMs).optional(),
+  follows: flag.optional(),
 } satisfies Record<keyof AcmeOptions, unknown>);
 
-export type ResolvedAcmeOptions = Required<AcmeOptions>;
+export type ResolvedAcmeOptions = Required<Omit<AcmeOptions, "follows">> & Pick<AcmeOptions, "follows">;
 
 /** @throws TunnelError `invalid_option`. */
 export function checkDirectory(directory: string): string {
@@ -59,5 +66,6 @@ export function resolveAcmeOptions(options: AcmeOptions): ResolvedAcmeOptions {
     directory: checkDirectory(options.directory ?? defaultDirectory),
     storage: options.storage ?? "acme",
     propagationMs: options.propagationMs ?? 30_000,
+    ...(options.follows === undefined ? {} : { follows: options.follows }),
   };
 }

@@ -31,7 +31,10 @@ export function retryDelayMs(failures: number, jitter: number): number {
   return Math.min(firstRetryMs * 2 ** (failures - 1), longestRetryMs) * (1 + jitter / 4);
 }
 
-/** Gets the first certificate of the relay's domain, and renews it. Serving never waits for this. */
+/**
+ * Gets the first certificate of the relay's domain, and renews it, or takes what another process gets. Serving
+ * never waits for this.
+ */
 export class AcmeRenewal {
   readonly #domain: string;
   readonly #options: ResolvedAcmeOptions;
@@ -42,6 +45,7 @@ export class AcmeRenewal {
   readonly #stopped = new AbortController();
   readonly #jitter = Math.random();
   #timer: NodeJS.Timeout | undefined;
+  #watch: { close(): void } | undefined;
   #failures = 0;
   /** Whatever dates a certificate has, the authority is asked no sooner. In `performance.now()`. */
   #quietUntil = 0;
@@ -80,12 +84,28 @@ export class AcmeRenewal {
     if (this.#source.certificate === undefined) {
       this.#logger.warn({}, "no certificate yet: HTTPS begins to work when the first one is there");
     }
-    this.#schedule(0);
+    this.#watch = this.#store.follow?.(this.#domain, (isRetry) => this.#follow(isRetry));
+    if (this.#watch === undefined) this.#schedule(0);
+  }
+
+  /** Takes the certificate that another process has stored. Returns whether it is usable. */
+  async #follow(isRetry: boolean): Promise<boolean> {
+    try {
+      await this.load();
+      return true;
+    } catch (error) {
+      const reason = printable(messageOf(error));
+      if (this.#source.staleness.failed(reason) || !isRetry) {
+        this.#logger.error({ reason }, "the stored certificate is not usable");
+      }
+      return false;
+    }
   }
 
   /** Ends all renewals. A record that is being set at this moment may stay. */
   close(): void {
     clearTimeout(this.#timer);
+    this.#watch?.close();
     this.#stopped.abort();
     // Another relay need not wait until this one counts as gone.
     if (this.#hasTurn) this.#store.endTurn(this.#domain).catch(() => {});

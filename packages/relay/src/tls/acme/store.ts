@@ -22,6 +22,13 @@ export interface AcmeStore {
    */
   takeTurn(domain: string): Promise<boolean>;
   endTurn(domain: string): Promise<void>;
+  /**
+   * For a relay that never asks the authority, because another process of this machine does: calls `read`
+   * when that process has stored something, until `close`. `read` says whether what is stored is usable.
+   */
+  readonly follow?:
+    | ((domain: string, read: (isRetry: boolean) => Promise<boolean>) => { close(): void })
+    | undefined;
 }
 
 /** How long a turn lasts that nobody keeps, because its relay is gone, in milliseconds. */
