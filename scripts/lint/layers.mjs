@@ -172,6 +172,8 @@ export const packages = {
       },
       { "cli/admin": "requests to a running relay's admin API" },
       { "cli/doctor": "what the doctor looks at" },
+      { "cli/serving": "the relay of the command in one process: its logs, and what it says" },
+      { "cli/workers": "several processes as one relay" },
       { "cli/commands": "what each command does" },
       {
         "index.ts": "the package's entry",

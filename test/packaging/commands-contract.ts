@@ -3,20 +3,12 @@ import { expect, it } from "vitest";
 import { createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import type { JsonLine, RunningCommand, RunOptions } from "../support/commands.js";
+import { isAlive } from "../support/processes.js";
 import { startUpstream } from "../support/upstream.js";
 import { createVisitor } from "../support/visitor.js";
 
 /** Starts a command in the form in which it is tested. It is closed after the test. */
 export type StartCommand = (args: readonly string[], options?: RunOptions) => RunningCommand;
-
-/** Whether there is a process with this id. */
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
 
 /**
  * What both commands have to do in each form in which they are handed out: what breaks there is what looks
@@ -28,9 +20,9 @@ export function commandsContract(
 ): void {
   const closing = closingAfterEach();
 
-  function startRelay(): Promise<JsonLine> {
+  function startRelay(...more: string[]): Promise<JsonLine> {
     const args = ["--domain", "localhost", "--host", "127.0.0.1", "--port", "0", "--log-format", "json"];
-    return relay(args).waitForJson({ msg: "listening" });
+    return relay([...args, ...more]).waitForJson({ msg: "listening" });
   }
 
   it("carry a request through a tunnel", async () => {
@@ -44,6 +36,20 @@ export function commandsContract(
     const visitor = closing(createVisitor(Number(port)));
     expect(await visitor.text("one", "/bytes/5")).toMatchObject({ status: 200 });
     expect(upstream.requests.map(({ path }) => path)).toEqual(["/bytes/5"]);
+  });
+
+  it("serve with several processes", async () => {
+    const upstream = closing(await startUpstream());
+    const { port } = await startRelay("--workers", "2");
+    const running = client([
+      ...[String(upstream.port), "--relay", `http://127.0.0.1:${String(port)}`],
+      ...["--subdomain", "one", "--json"],
+    ]);
+    await running.waitForJson({ event: "connected" });
+    for (let i = 0; i < 2; i += 1) {
+      const visitor = closing(createVisitor(Number(port)));
+      expect(await visitor.text("one", "/bytes/5")).toMatchObject({ status: 200 });
+    }
   });
 
   it("serve a server on stdio, with whatever ends its processes", async () => {

@@ -75,7 +75,7 @@ async function newTokens(): Promise<{ file: string; token: string; id: string }>
 /** A renewal whose authority answers nothing. */
 function renewalIn(storage: string, directory: string, certificates: Certificates, log: LogWatch) {
   const options = { email: "a@b.c", hook: "/bin/false", directory, storage, propagationMs: 0 };
-  const store = new FolderStore(storage, directory);
+  const store = new FolderStore({ storage, directory });
   return new AcmeRenewal("tunnel.test", options, store, certificates, log.logger);
 }
 

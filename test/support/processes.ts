@@ -51,3 +51,13 @@ function linkOf(path: string): string | undefined {
     return undefined;
   }
 }
+
+/** Whether there is such a process, which may be one that has ended and was not waited for. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -34,7 +34,7 @@ describe.skipIf(missingProgram("pebble") || missingProgram("pebble-challtestsrv"
     });
 
     /** Starts a relay with a storage of its own. */
-    async function start(storage: string, program = hook): Promise<RelayCommand> {
+    async function start(storage: string, program = hook, ...more: string[]): Promise<RelayCommand> {
       return opened(
         await startRelayCommand(
           [
@@ -48,6 +48,7 @@ describe.skipIf(missingProgram("pebble") || missingProgram("pebble-challtestsrv"
               pebble.directory,
             ],
             ...["--acme-storage", storage, "--acme-wait", "1s"],
+            ...more,
           ],
           { NODE_EXTRA_CA_CERTS: pebble.caFile, HOOK_LOG: `${storage}.log` },
         ),
@@ -104,6 +105,20 @@ describe.skipIf(missingProgram("pebble") || missingProgram("pebble-challtestsrv"
       writeFileSync(storedIn(storage), pair.key + "\n" + pair.cert);
       return new X509Certificate(pair.cert);
     }
+
+    it.skipIf(process.platform === "win32")("orders once for all workers", async () => {
+      const storage = join(folder.path, "workers");
+      const relay = await start(storage, hook, "--workers", "2");
+      await relay.waitForJson({ msg: "certificate in use", worker: 1 });
+      await relay.waitForJson({ msg: "certificate in use", worker: 2 });
+      expect(relay.json.filter(({ msg }) => msg === "asking for a certificate")).toMatchObject([
+        { worker: 1 },
+      ]);
+      const root = await pebble.root();
+      for (let i = 0; i < 4; i += 1) {
+        expect((await visitHttp1(relay.port, "tunnel.test", "/", root)).statusCode).toBe(200);
+      }
+    });
 
     it("renews a certificate that is due, serving with it until the new one is there", async () => {
       const storage = join(folder.path, "due");

@@ -110,8 +110,8 @@ export interface Member {
   /** No visitors and clients come to this relay any more. Cuts the clients whose sessions are elsewhere. */
   drain(): Promise<void>;
   /**
-   * Called when nothing is open at a relay that drains. Resolves when it may end: at once, unless the relays of
-   * the cluster end together. More may be open by then.
+   * Called when nothing is open at a relay that drains. Resolves when it may end: at once, unless the relays
+   * of the cluster end together. More may be open by then.
    */
   awaitOthers(): Promise<void>;
   /** Gives the place up. Requests from other relays are cut. The end of a relay does not depend on others. */

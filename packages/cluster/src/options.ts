@@ -24,8 +24,8 @@ export interface MemberOptions extends Omit<PeerLinksOptions, "node"> {
   readonly leaseMs?: number | undefined;
   /**
    * Given if all relays of the cluster end at the same time, as the processes of one machine do. A relay that
-   * drains then goes on doing what the others need: its tunnels take their requests, and it keeps the links of
-   * clients whose sessions they have. It calls this function when nothing is open at it, and ends when the
+   * drains then goes on doing what the others need: its tunnels take their requests, and it keeps the links
+   * of clients whose sessions they have. It calls this function when nothing is open at it, and ends when the
    * promise is resolved: when nothing is open at any of them. Default: each relay ends for itself.
    */
   readonly endTogether?: (() => Promise<void>) | undefined;

@@ -219,7 +219,7 @@ export function createRelay(options: RelayOptions): Relay {
     await resolved.authenticator.close?.();
   }
 
-  /** For requests of visitors elsewhere: they are open on tunnels, and come over no connection of a visitor here. */
+  /** Requests of visitors elsewhere are open on tunnels, and come over no connection of a visitor here. */
   async function restWith(place: ClusterPlace): Promise<void> {
     await tunnels.idle();
     await place.awaitOthers();

@@ -20,8 +20,8 @@ export interface DirectoryParts {
   readonly peers: Pick<Peers, "get" | "all">;
   readonly routeTo: RouteTo;
   /**
-   * Whether a tunnel that its relay has asked to move takes requests of other relays until it is gone. Default:
-   * these requests wait for its successor.
+   * Whether a tunnel that its relay has asked to move takes requests of other relays until it is gone.
+   * Default: these requests wait for its successor.
    */
   readonly servesMoving?: boolean;
   readonly lookTimes?: LookTimes;

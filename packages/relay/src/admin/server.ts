@@ -162,7 +162,8 @@ class AdminRequests {
   }
 
   /**
-   * The answer does not say which files are stale, and why, because only a holder of the secret may know that.
+   * The answer does not say which files are stale, and why, because only a holder of the secret may know
+   * that.
    */
   async #readiness(res: ServerResponse): Promise<void> {
     const [unreadiness, { stale }] = await Promise.all([this.#source.unreadiness(), this.#source.state()]);

@@ -102,10 +102,10 @@ export interface ClusterSettings {
 
 /**
  * The settings of the cluster that the relay belongs to; `undefined` for a relay that is alone. The options of
- * `command` have been read before.
+ * `command` have been read before. `peerOffset` is added to the ports for other relays.
  * @throws TunnelError `invalid_option`; `unavailable` when a file cannot be read.
  */
-export function clusterSettingsOf(command: Command): ClusterSettings | undefined {
+export function clusterSettingsOf(command: Command, peerOffset = 0): ClusterSettings | undefined {
   const options = command.opts<ClusterCliOptions>();
   const { cluster: url, peerListen } = options;
   refuseShown(command, "cluster-secret");
@@ -159,8 +159,11 @@ export function clusterSettingsOf(command: Command): ClusterSettings | undefined
     },
     links: {
       secret,
-      listen: peerListen,
-      advertise: advertised(peerListen, options.peerAdvertise),
+      listen: shifted(peerListen, peerOffset, "peer-listen"),
+      advertise: advertised(
+        peerListen,
+        options.peerAdvertise && shifted(options.peerAdvertise, peerOffset, "peer-advertise"),
+      ),
       tls: peerTlsOf(options),
     },
   };
@@ -194,6 +197,15 @@ function keepNamesMsOf(command: Command): number {
       "that has died for alive, and its clients' names would be forgotten before that",
     { options: ["resume-timeout", "cluster"] },
   );
+}
+
+/** The port of a process that is one of several. */
+function shifted({ host, port }: HostPort, offset: number, option: string): HostPort {
+  if (port === 0 || offset === 0) return { host, port };
+  if (port + offset <= 65_535) return { host, port: port + offset };
+  throw unusable(`--${option} ${formatHostPort({ host, port })} leaves no port for each of the --workers`, {
+    options: [option, "workers"],
+  });
 }
 
 function advertised(listen: HostPort, advertise: HostPort | undefined): string | undefined {
@@ -253,8 +265,12 @@ function readPem(option: string, file: string): string {
  * package. Nothing is opened yet.
  * @throws TunnelError `invalid_option`; `unavailable` when a file cannot be read.
  */
-export async function memberOf(command: Command, logger: Logger): Promise<Member | undefined> {
-  const settings = clusterSettingsOf(command);
+export async function memberOf(
+  command: Command,
+  logger: Logger,
+  peerOffset = 0,
+): Promise<Member | undefined> {
+  const settings = clusterSettingsOf(command, peerOffset);
   if (settings === undefined) return undefined;
   const { createMember } = await import("mcp-tunnel-cluster");
   const engine = await engineOf(settings, (warning) => logger.warn({ warning }, "the cluster's engine"));

@@ -19,9 +19,10 @@ import { type ClusterCliOptions, clusterOptions } from "./cluster-options.js";
 import { collect, readDurationMs, readHostPort, readPort } from "./values.js";
 import { type TlsCliOptions, tlsOptions } from "./tls-options.js";
 import { SecretOption, ValueOption } from "./value-option.js";
+import { type WorkersCliOptions, workersOption } from "./workers-option.js";
 
 /** The options of the command line, the environment and the config file. */
-export interface CliOptions extends TlsCliOptions, LimitCliOptions, ClusterCliOptions {
+export interface CliOptions extends TlsCliOptions, LimitCliOptions, ClusterCliOptions, WorkersCliOptions {
   domain: string;
   port: number;
   host?: string;
@@ -258,6 +259,7 @@ export function addRelayOptions(command: Command): Command {
       "YAML file of options, named as here without the dashes; flags and environment win",
     ),
   );
+  add(operating, workersOption);
   add(
     operating,
     new ValueOption(

@@ -1,4 +1,5 @@
 import type { Command, Option } from "commander";
+import type { Member } from "mcp-tunnel-cluster/relay";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { isSwitch, readSecret, readSwitch } from "mcp-tunnel-shared/command";
 import { checkAdminAccess } from "../../admin/server.js";
@@ -17,7 +18,7 @@ import { normalizeDomain } from "../../tunnels/name.js";
 import { checkReserved, type RelayOptions } from "../../options.js";
 import { checkTemplate } from "../../tunnels/public-url.js";
 import { checkDirectory, checkEmail } from "../../tls/acme/options.js";
-import { inheritedSockets } from "./activation.js";
+import { type InheritedSockets, inheritedSockets } from "./activation.js";
 import type { CliOptions } from "./options.js";
 import { memberOf } from "./cluster-options.js";
 import { limitOptionsOf } from "./limit-options.js";
@@ -160,16 +161,31 @@ async function authenticatorOf(command: Command, logger: Logger): Promise<Authen
   return fixed === undefined ? living : combinedAuthenticator([fixed, living]);
 }
 
+/** What a relay that is one of several processes has in a way of its own. */
+export interface WorkerShare {
+  /** The sockets that a service manager has opened for the first process. */
+  readonly sockets: InheritedSockets;
+  /** How far the port for other relays is from `--peer-listen`. */
+  readonly peerOffset: number;
+  /** Its place among the processes, if there is no `--cluster`. */
+  readonly member: Member | undefined;
+}
+
 /**
- * The options for `createRelay`. The options of `command` have been read before.
+ * The options for `createRelay`. The options of `command` have been read before. `share`: for one of several
+ * processes.
  * @throws TunnelError `invalid_option`; `unavailable` when the file of tokens, of a secret, or of a
  * certificate for the links between relays cannot be read.
  */
-export async function relayOptionsOf(command: Command, logger: Logger): Promise<RelayOptions> {
+export async function relayOptionsOf(
+  command: Command,
+  logger: Logger,
+  share?: WorkerShare,
+): Promise<RelayOptions> {
   const options = command.opts<CliOptions>();
-  const sockets = inheritedSockets();
+  const sockets = share?.sockets ?? inheritedSockets();
   const tls = tlsOptionsOf(options, sockets.redirect);
-  const member = await memberOf(command, logger);
+  const member = share?.member ?? (await memberOf(command, logger, share?.peerOffset));
   return {
     domain: options.domain,
     port: options.port,

@@ -1,5 +1,6 @@
 import { formatBytes, printable } from "mcp-tunnel-shared";
 import { table } from "mcp-tunnel-shared/command";
+import type { WorkerState } from "../../admin/source.js";
 import type { StaleSource } from "../../files/staleness.js";
 import type { TunnelStatus } from "../../tunnels/status.js";
 import { gateText } from "../../tunnels/gate.js";
@@ -14,7 +15,7 @@ export interface RelayStatus {
   silent?: readonly string[];
 }
 
-/** The state of the relay itself. */
+/** The state of the relay itself, as this command or an older relay knows it. */
 interface RelayState {
   version: string;
   /** The relay's id, if it is in a cluster. */
@@ -25,6 +26,8 @@ interface RelayState {
   stale?: readonly StaleSource[];
   /** Not there in the answer of an older relay. */
   localPorts?: Readonly<Record<string, number>>;
+  /** Only there for a relay of several processes. */
+  workers?: readonly WorkerState[];
 }
 
 /** The warning about a relay of the cluster that did not answer. */
@@ -34,12 +37,17 @@ export function silentLine(relay: string): string {
 
 /** The status of a relay, or of its cluster, as lines for a person. `now` is in milliseconds since 1970. */
 export function statusTable({ relay, tunnels, silent = [] }: RelayStatus, now: number): string[] {
-  const isCluster = relay.node !== undefined;
+  const { workers = [] } = relay;
+  const isCluster = relay.node !== undefined || workers.length > 0;
+  const placeOf = (node: string | undefined): string => {
+    const known = workers.find((one) => one.node === node && node !== undefined);
+    return known === undefined ? (node ?? "-") : `worker ${known.worker}`;
+  };
   const rows = tunnels
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
     .map((tunnel) => [
       tunnel.name,
-      ...(isCluster ? [tunnel.relay ?? "-"] : []),
+      ...(isCluster ? [placeOf(tunnel.relay)] : []),
       period(now - tunnel.since),
       tunnel.address,
       tunnel.client === undefined ? "-" : `${tunnel.client.name} ${tunnel.client.version}`,
@@ -54,8 +62,8 @@ export function statusTable({ relay, tunnels, silent = [] }: RelayStatus, now: n
     ]);
   const state = relay.draining ? ", shutting down" : "";
   const count = tunnels.length === 1 ? "1 tunnel" : `${tunnels.length} tunnels`;
-  const own = isCluster ? ` (relay ${printable(relay.node ?? "")})` : "";
-  const title = `mcp-tunnel ${printable(relay.version)}${own}, up ${period(now - relay.startedAt)}${state}: ${count}`;
+  const own = relay.node === undefined ? "" : ` (relay ${printable(relay.node)})`;
+  const title = `mcp-tunnel ${printable(relay.version)}${own}, up ${period(now - relay.startedAt)}${state}${crew(workers)}: ${count}`;
   const stale = (relay.stale ?? []).map(
     ({ kind, name, problem, since }) =>
       `stale for ${period(now - since)}: ${kind} (${printable(name)}): ${printable(problem)}`,
@@ -65,7 +73,14 @@ export function statusTable({ relay, tunnels, silent = [] }: RelayStatus, now: n
   );
   const columns = isCluster ? head.toSpliced(1, 0, "RELAY") : head;
   const shown = rows.length === 0 ? [] : ["", ...table(columns, rows)];
-  return [title, ...stale, ...silent.map(silentLine), ...localPorts, ...shown];
+  return [title, ...stale, ...silent.map((node) => silentLine(placeOf(node))), ...localPorts, ...shown];
+}
+
+/** `, 4 workers (1 not ready)`, or nothing for a relay of one process. */
+function crew(workers: readonly WorkerState[]): string {
+  if (workers.length === 0) return "";
+  const missing = workers.filter(({ ready }) => !ready).length;
+  return `, ${workers.length} workers${missing === 0 ? "" : ` (${missing} not ready)`}`;
 }
 
 /** The two largest units: `3d 4h`, `12m 5s`. */

@@ -1,0 +1,29 @@
+import { ownTunnels, unreadinessOf } from "../../admin/source.js";
+import type { Served } from "../serving/served.js";
+import type { WorkerAnswers, WorkerQuestion } from "./messages.js";
+
+/** What a worker answers to the operator. */
+export async function answerOf(
+  { relay, metrics }: Served,
+  question: WorkerQuestion,
+): Promise<WorkerAnswers[keyof WorkerAnswers] | undefined> {
+  const { cluster } = relay;
+  switch (question.about) {
+    case "state":
+      return {
+        ...(cluster === undefined ? {} : { node: cluster.node }),
+        draining: relay.draining,
+        stale: relay.stale,
+        localPorts: Object.fromEntries(relay.localPorts),
+        unreadiness: unreadinessOf(relay),
+      } satisfies WorkerAnswers["state"];
+    case "tunnels":
+      return (await cluster?.tunnels()) satisfies WorkerAnswers["tunnels"] | undefined;
+    case "ownTunnels":
+      return ownTunnels(relay) satisfies WorkerAnswers["ownTunnels"];
+    case "disconnect":
+      return (await cluster?.disconnect(question.name)) satisfies WorkerAnswers["disconnect"] | undefined;
+    case "metrics":
+      return (await metrics?.data(relay)) satisfies WorkerAnswers["metrics"] | undefined;
+  }
+}
