@@ -96,6 +96,7 @@ export {
   milliseconds,
   objectWith,
   problemOf,
+  sendableCode,
   someObject,
   textOrUrl,
   wholeNumber,

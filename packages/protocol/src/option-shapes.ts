@@ -1,3 +1,4 @@
+import { isSendableCode } from "./close-codes.js";
 import { checkOptionNames, describeType, describeValue, unusable } from "./options.js";
 import { Fault, number, objectOf, passing, type Shape } from "./shape.js";
 
@@ -81,6 +82,12 @@ export function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): Shape<n
   const what = `a whole number from ${min}${max === Number.MAX_SAFE_INTEGER ? "" : ` to ${max}`}`;
   return number(what).refine((value) => Number.isSafeInteger(value) && value >= min && value <= max, what);
 }
+
+/** A close code of a WebSocket that an end may send: with any other one, a link cannot be closed. */
+export const sendableCode: Shape<number> = wholeNumber(1_000, 4_999).refine(
+  isSendableCode,
+  "a close code that may be sent, such as 4002",
+);
 
 /** A number of milliseconds within a range, whole or not. It may be Infinity, if `max` is. */
 export function milliseconds(min: number, max = Infinity): Shape<number> {

@@ -1,5 +1,6 @@
 import { Fault, flag, number, objectOf, oneOf, type Shape, text } from "mcp-tunnel-protocol";
 import type { Verdict } from "../directory.js";
+import { verdictShape } from "../verdict.js";
 import type { SpliceHello } from "./peers.js";
 
 /** What a relay asks for with a link, and what it is answered (PEERS.md, sections 3 and 4). */
@@ -10,7 +11,6 @@ const windowSize = number().refine(
   "a window",
 );
 const shortText = text().refine(({ length }) => length <= 1_024, "of up to 1,024 characters");
-const closeCode = number().refine((value) => value >= 1_000 && value <= 4_999, "a close code");
 
 /** For a session: a new one, or one that goes on. */
 export interface SessionRequest {
@@ -53,7 +53,7 @@ export interface SpliceReply {
 
 export const spliceReply: Shape<SpliceReply> = objectOf<SpliceReply>({
   splice: oneOf(["known", "unknown", "refused"]),
-  verdict: objectOf<Verdict>({ code: closeCode, reason: shortText }).optional(),
+  verdict: verdictShape.optional(),
 }).refine(({ splice, verdict }) => splice !== "refused" || verdict !== undefined, "with a verdict");
 
 /** What a text says; `undefined` if it is not JSON of this shape. */

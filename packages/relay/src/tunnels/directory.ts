@@ -3,12 +3,11 @@ import {
   closeCodes,
   evictedReason,
   firstProblem,
-  isSendableCode,
   meet,
   objectOf,
   otherGateReason,
+  sendableCode,
   text,
-  wholeNumber,
 } from "mcp-tunnel-protocol";
 import { stackOf } from "mcp-tunnel-shared";
 import type { Logger } from "../telemetry/log.js";
@@ -92,13 +91,9 @@ export class MemoryDirectory implements Directory {
   }
 }
 
-const sendableCodes = wholeNumber(1_000, 4_999).refine(
-  isSendableCode,
-  "a close code that may be sent, such as 4002",
-);
 const claimShape = objectOf(
   {
-    refused: objectOf({ code: sendableCodes, reason: text() }, "a verdict, with code and reason").optional(),
+    refused: objectOf({ code: sendableCode, reason: text() }, "a verdict, with code and reason").optional(),
   },
   "an object with 'displaced' or 'refused'",
 );

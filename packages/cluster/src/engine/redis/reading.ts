@@ -1,16 +1,8 @@
-import {
-  closeCodes,
-  evictedReason,
-  Fault,
-  flag,
-  objectOf,
-  oneOf,
-  text,
-  wholeNumber,
-} from "mcp-tunnel-protocol";
+import { closeCodes, evictedReason, Fault, flag, objectOf, oneOf, text } from "mcp-tunnel-protocol";
 import type { Shape } from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
 import type { ClaimantInfo, ClientIdentity, Verdict } from "../../directory.js";
+import { verdictShape } from "../../verdict.js";
 import type { EngineEvent, Entry, NodeInfo } from "../engine.js";
 
 // What the relays write into Redis, and read again. Everything is read with care: other programs, and relays
@@ -26,7 +18,6 @@ const infoShape = objectOf<ClaimantInfo>({
   pool: text().optional(),
 });
 const nodeShape = objectOf<NodeInfo>({ id: text(), address: text(), version: text(), draining: flag });
-const verdictShape = objectOf<Verdict>({ code: wholeNumber(1_000, 4_999), reason: text() });
 const eventShape = objectOf<{ name: string; by: ClientIdentity | undefined; pool: string | undefined }>({
   name: text(),
   by: identityShape.optional(),
