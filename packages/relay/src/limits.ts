@@ -62,8 +62,9 @@ export interface LimitOptions {
   /** How many requests for one name wait at once for its client to come back. Default 256. */
   maxHeldRequests?: number;
   /**
-   * Memory that all waiting requests may hold, over all names. Each request counts 8,192 bytes and the part
-   * of the buffers that its body may fill. Default 67,108,864.
+   * Memory that the requests that wait for their clients may hold, over all names, and as much again those
+   * that wait for the answer of a directory or a judge. Each request counts 8,192 bytes and the part of the
+   * buffers that its body may fill. Default 67,108,864.
    */
   maxHeldBytes?: number;
   /** How long a request waits for a client to come back. Default 15,000. */
@@ -276,7 +277,7 @@ export const limitDefinitions = {
     unit: "bytes",
     default: 67_108_864,
     min: 0,
-    text: "memory that all waiting requests may hold",
+    text: "memory that requests that wait for clients may hold, and as much for those that wait for answers",
   },
   holdTimeoutMs: {
     flag: "hold-timeout",

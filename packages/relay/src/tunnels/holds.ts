@@ -21,7 +21,10 @@ export interface HoldOptions {
   readonly logger: Logger;
   /** How many requests for one name wait at once. */
   maxHeldRequests: number;
-  /** How many bytes all requests that wait may hold, over all names. */
+  /**
+   * How many bytes the requests that wait for clients may hold, over all names, and how many those that wait
+   * for answers.
+   */
   maxHeldBytes: number;
   /** How long after the start requests wait for a name that nobody has. */
   startupHoldMs: number;
@@ -36,7 +39,13 @@ export class Holds {
   readonly #options: HoldOptions;
   readonly #directory: Directory;
   readonly #waiting = new Map<string, Waiting>();
+  /** Of requests that wait for a client. */
   #heldBytes = 0;
+  /**
+   * Of requests that wait for an answer. Counted apart, or visitors of a tunnel that is away could use up the
+   * room of those whose tunnels are well.
+   */
+  #askingBytes = 0;
   #startup: NodeJS.Timeout | undefined;
   #unwatch: (() => void) | undefined;
 
@@ -74,8 +83,8 @@ export class Holds {
   /**
    * Calls `again`, perhaps more than once, when another look at `name` may find another route. `bodyLength`
    * is that of the request, as far as it is known. `isAsking`: the request waits for the answer of a
-   * directory or a judge, and not for a client. The limit of a name leaves such a request out, the limit of
-   * bytes does not. Returns a function that ends the wait, or the limit that forbids it.
+   * directory or a judge, and not for a client. The limit of a name leaves such a request out, and the limit of
+   * bytes is one of its own. Returns a function that ends the wait, or the limit that forbids it.
    */
   wait(
     name: string,
@@ -86,18 +95,24 @@ export class Holds {
     const waiting = this.#waiting.get(name) ?? { all: new Set(), held: 0 };
     const bytes = requestBytes + Math.min(bodyLength ?? bodyBytes, bodyBytes);
     if (!isAsking && waiting.held >= this.#options.maxHeldRequests) return "maxHeldRequests";
-    if (this.#heldBytes + bytes > this.#options.maxHeldBytes) return "maxHeldBytes";
+    const before = isAsking ? this.#askingBytes : this.#heldBytes;
+    if (before + bytes > this.#options.maxHeldBytes) return "maxHeldBytes";
     const held = isAsking ? 0 : 1;
-    this.#heldBytes += bytes;
+    this.#count(bytes, isAsking);
     waiting.held += held;
     waiting.all.add(again);
     this.#waiting.set(name, waiting);
     return () => {
       if (!waiting.all.delete(again)) return;
-      this.#heldBytes -= bytes;
+      this.#count(-bytes, isAsking);
       waiting.held -= held;
       if (waiting.all.size === 0 && this.#waiting.get(name) === waiting) this.#waiting.delete(name);
     };
+  }
+
+  #count(bytes: number, isAsking: boolean): void {
+    if (isAsking) this.#askingBytes += bytes;
+    else this.#heldBytes += bytes;
   }
 
   #wake(name: string): void {
