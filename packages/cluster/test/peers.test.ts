@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { connect } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { Link } from "mcp-tunnel-protocol";
 import { describe, expect, it } from "vitest";
 import { createAuthority, createFolder, createSelfSigned } from "../../../test/support/certificates.js";
@@ -264,6 +264,23 @@ describe("relays that come and go", () => {
     a.links.setNodes([a.info, next.info]);
     expect((await request(await a.linked("b2"), Buffer.from("x"))).body.toString()).toBe("x");
     expect(a.links.get("b")).toBeUndefined();
+  });
+
+  it("keep no connection to one whose id is none, as other programs may write", async () => {
+    const a = await closing(new TestRelay("a")).listen();
+    const server = createServer().listen(0, "127.0.0.1");
+    closing(server);
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    a.links.setNodes([
+      nodeAt("b\r\nX-Tunnel-Peer-To: c", `127.0.0.1:${port}`),
+      nodeAt("__proto__", "nowhere"),
+    ]);
+    const [socket] = (await once(server, "connection")) as [Socket];
+    socket.on("error", () => {}).resume();
+    await once(socket, "close");
+    await a.log.line(/no link to another relay.*Invalid character/);
+    await a.log.line(/no link to another relay.*'nowhere' is no address of a relay/);
   });
 
   it("are found again when they move", async () => {

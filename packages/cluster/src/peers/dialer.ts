@@ -97,7 +97,11 @@ export class Dialer {
 
   async #shakeHands<Answer>(socket: Socket, call: Call<Answer>): Promise<Dialed<Answer>> {
     const hello = helloOf(this.#options.node, call.node, call.kind);
-    const { link, headers } = await upgrade(socket, hello);
+    const { link, headers } = await upgrade(socket, hello).catch((error: unknown) => {
+      // Without a WebSocket nobody else closes the connection.
+      socket.destroy();
+      throw error;
+    });
     try {
       const { proofs, features } = this.#check(hello, headers, socket);
       link.send(proofs.sign("dialer", JSON.stringify(call.request)));

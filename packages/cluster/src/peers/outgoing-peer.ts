@@ -27,6 +27,8 @@ export interface OutgoingPeerOptions {
   readonly splices: Splices;
   readonly liveness: LivenessOptions;
   readonly resumeTimeoutMs: number;
+  /** How long the handshake of a splice may take, and wait for its turn while the relay answers none. */
+  readonly handshakeTimeoutMs: number;
   readonly logger: PeerLogger;
   /** The link to the relay has come or gone. */
   onLink(node: string): void;
@@ -48,6 +50,8 @@ export class OutgoingPeer implements Peer, KeptSessionOwner {
   /** What the relay announced on its last link. */
   #features: readonly string[] | undefined;
   readonly #turnstile = new Turnstile(spliceHandshakes);
+  /** When the relay has answered a splice. In `performance.now()`. */
+  #splicedAtMs = 0;
   readonly #giveUp = new AbortController();
   /** Nobody opens streams there any more. */
   #isLeft = false;
@@ -80,10 +84,21 @@ export class OutgoingPeer implements Peer, KeptSessionOwner {
 
   async splice(hello: SpliceHello): Promise<Link | "unknown" | { readonly refused: Verdict }> {
     if (this.#features?.includes("splice") === false) throw this.#unavailable("it takes no spliced clients");
-    const { dialer, splices } = this.#options;
+    const { dialer, splices, handshakeTimeoutMs } = this.#options;
     const { node, address } = this;
     const call = { node, address, kind: "splice", request: hello, answer: spliceReply } as const;
-    const { link, socket, answer } = await this.#turnstile.pass(() => dialer.dial(call, this.#giveUp.signal));
+    const askedAtMs = performance.now();
+    const { link, socket, answer } = await this.#turnstile.pass(async () => {
+      // Each handshake with a relay that is silent takes its whole time. The last of a thousand clients would
+      // wait for minutes, and new ones would find no room.
+      const silentSinceMs = Math.max(askedAtMs, this.#splicedAtMs);
+      if (performance.now() - silentSinceMs > handshakeTimeoutMs) {
+        throw this.#unavailable("it is silent, and many clients wait for it");
+      }
+      const dialed = await dialer.dial(call, this.#giveUp.signal);
+      this.#splicedAtMs = performance.now();
+      return dialed;
+    });
     if (answer.splice === "known") {
       splices.add(link, socket);
       return link;
@@ -92,9 +107,13 @@ export class OutgoingPeer implements Peer, KeptSessionOwner {
     return answer.verdict === undefined ? "unknown" : { refused: answer.verdict };
   }
 
-  /** The relay is gone: no more links. Streams may go on over the link that there is. */
+  /**
+   * The relay is gone: no more links. Streams may go on over the link that there is. The clients that wait for
+   * a handshake register anew now, and not after it has failed.
+   */
   leave(): void {
     this.#isLeft = true;
+    this.#giveUp.abort();
     for (const session of this.#sessions) void session.retire();
   }
 

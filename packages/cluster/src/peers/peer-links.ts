@@ -53,6 +53,7 @@ export class PeerLinks implements Peers {
   readonly #logger: PeerLogger;
   readonly #liveness: LivenessOptions;
   readonly #resumeTimeoutMs: number;
+  readonly #handshakeTimeoutMs: number;
   readonly #sockets = new OpenSockets();
   readonly #splices = new Splices();
   readonly #acceptedSplices = new Splices();
@@ -76,6 +77,7 @@ export class PeerLinks implements Peers {
     this.#logger = logger;
     this.#liveness = { pingIntervalMs: 5_000, pingTimeoutMs: 5_000, ...options.liveness };
     this.#resumeTimeoutMs = resumeTimeoutMs;
+    this.#handshakeTimeoutMs = handshakeTimeoutMs;
     const refusals = new RefusalLog(logger);
     this.#accepted = new AcceptedSessions(
       { liveness: this.#liveness, keepMs: resumeTimeoutMs + silenceMs(this.#liveness), logger },
@@ -161,6 +163,7 @@ export class PeerLinks implements Peers {
         splices: this.#splices,
         liveness: this.#liveness,
         resumeTimeoutMs: this.#resumeTimeoutMs,
+        handshakeTimeoutMs: this.#handshakeTimeoutMs,
         logger: this.#logger,
         onLink: (of) => this.#handler.onLink?.(of),
         onGone: (of) => this.#accepted.endOf(of),
