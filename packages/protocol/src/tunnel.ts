@@ -90,6 +90,12 @@ export interface StreamHandler {
    * from another stream returns the credit for it only now. May be called from within `end`.
    */
   onFlushed?(): void;
+  /**
+   * Version 1 only. Stands for all streams of one tunnel, on a session that carries those of many. When too
+   * much is queued on the session, a stream of the group is cut that holds the most. Default: all streams
+   * without a group are one.
+   */
+  readonly group?: unknown;
 }
 
 /** The wire that a session speaks. A JSON session knows its version once its peer has shown it. */

@@ -33,6 +33,11 @@ class HopEnd<Stream extends TunnelStream> implements StreamHandler {
     this.#exchange = exchange;
   }
 
+  /** All tunnels share the session with the other relay. The tunnel's own session has no other group. */
+  get group(): unknown {
+    return this.#exchange.route;
+  }
+
   onData(chunk: Buffer): void {
     this.bytes += chunk.length;
     if (this.other.stream.write(chunk)) this.stream.consumed(chunk.length);

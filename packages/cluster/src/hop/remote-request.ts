@@ -46,6 +46,11 @@ export class RemoteRequest implements TunnelStream, StreamHandler {
     this.#hasEnded = !isAwaited;
   }
 
+  /** The visitors of one tunnel, who read slowly, are not to cost those of another their answers. */
+  get group(): unknown {
+    return this.#owner;
+  }
+
   /** The stream to the other relay, whose handler this is. */
   begin(stream: TunnelStream): void {
     this.#stream = stream;

@@ -187,6 +187,8 @@ export class HopWorld {
   readonly events: string[] = [];
   readonly served: Served[] = [];
   readonly tunnel = new LocalTunnel();
+  /** More tunnels of that relay. */
+  readonly others = new Map<string, Route>();
   readonly acceptor: HopAcceptor;
   readonly route: RemoteRoute;
   readonly peer: Peer & { session: OpeningSession | undefined };
@@ -257,8 +259,10 @@ export class HopWorld {
   }
 
   /** The tunnel, for who has its name and number. */
-  readonly find: FindHopRoute = (name, gen) =>
-    name === this.entry.name && gen === this.entry.gen ? this.tunnel : undefined;
+  readonly find: FindHopRoute = (name, gen) => {
+    if (gen !== this.entry.gen) return undefined;
+    return name === this.entry.name ? this.tunnel : this.others.get(name);
+  };
 
   /** The sessions of both tunnels, from the visitor to the client. */
   get sessions(): readonly Session[] {

@@ -122,12 +122,27 @@ export class Streams implements StreamPort {
       return;
     }
     if (this.#queuedBytes <= this.#maxQueuedBytes) return;
-    let fattest = stream;
-    for (const streams of [this.#open.toArray(), this.#lingering ?? []]) {
-      for (const other of streams) if (other.queuedBytes > fattest.queuedBytes) fattest = other;
-    }
-    this.cut(fattest, new StreamReset("overloaded", "too many bytes are queued on this tunnel"));
+    this.cut(
+      this.#fattest(stream),
+      new StreamReset("overloaded", "too many bytes are queued on this tunnel"),
+    );
     this.#handler.onOverloaded?.();
+  }
+
+  /** The stream that holds the most, of the group that holds the most. `newest` has just got more. */
+  #fattest(newest: V1Stream): V1Stream {
+    const streams = new Set([newest, ...this.#open.toArray(), ...(this.#lingering ?? [])]);
+    const held = new Map<unknown, number>();
+    for (const { handler, queuedBytes } of streams) {
+      held.set(handler.group, (held.get(handler.group) ?? 0) + queuedBytes);
+    }
+    const most = Math.max(...held.values());
+    let fattest: V1Stream | undefined;
+    for (const stream of streams) {
+      if (held.get(stream.handler.group) !== most) continue;
+      if (fattest === undefined || stream.queuedBytes > fattest.queuedBytes) fattest = stream;
+    }
+    return fattest ?? newest;
   }
 
   extraWindow(window: number, bytes: number, elapsedMs: number): number {
