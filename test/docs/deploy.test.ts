@@ -1,5 +1,5 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { createAuthority, createFolder } from "../support/certificates.js";
@@ -8,6 +8,7 @@ import { RunningCommand } from "../support/commands.js";
 import { freePort } from "../support/free-port.js";
 import { freshNpm } from "../support/npm.js";
 import { missingProgram } from "../support/requires.js";
+import { pattern, readBlocks, standIns } from "./blocks.js";
 
 // Runs the commands of docs/deploy.md as they are written, on one machine. A few things are replaced: the
 // domain by localhost, the ports by free ones, /etc/mcp-tunnel by a folder of the test's own, and the
@@ -15,38 +16,6 @@ import { missingProgram } from "../support/requires.js";
 
 const closing = closingAfterEach();
 const path = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url));
-
-interface Block {
-  line: number;
-  marks: string[];
-  text: string;
-  /** The output of the command, if the document shows it. */
-  shown: string | undefined;
-}
-
-/** The shell blocks of the document, each with the output that follows it. */
-function readBlocks(markdown: string): Block[] {
-  const fences: { line: number; info: string[]; text: string }[] = [];
-  const lines = markdown.split("\n");
-  for (let i = 0; i < lines.length; i++) {
-    const [, indent = "", info] = /^( *)```(.*)$/.exec(lines[i] ?? "") ?? [];
-    if (info === undefined) continue;
-    const end = lines.indexOf(`${indent}\`\`\``, i + 1);
-    fences.push({ line: i + 1, info: info.split(" "), text: lines.slice(i + 1, end).join("\n") });
-    i = end;
-  }
-  return fences.flatMap(({ line, info: [language, ...marks], text }, i) => {
-    if (language !== "sh") return [];
-    const next = fences[i + 1];
-    return [{ line, marks, text, shown: next?.info[0] === "text" ? next.text : undefined }];
-  });
-}
-
-/** A pattern for the shown text, in which `...` stands for anything. */
-function pattern(shown: string): RegExp {
-  const escaped = shown.replaceAll(/[\\^$*+?.()|[\]{}]/g, String.raw`\$&`);
-  return new RegExp(`^${escaped.replaceAll(String.raw`\.\.\.`, "[^]*").replaceAll(/ +/g, " +")}\\s*$`);
-}
 
 it.skipIf(missingProgram("curl"))(
   "docs/deploy.md can be followed to the first tunnel and beyond",
@@ -130,15 +99,3 @@ it.skipIf(missingProgram("curl"))(
   },
   120_000,
 );
-
-/** Programs that the document takes for granted: the relay's command as installed, and sudo. */
-function standIns(folder: string): { PATH: string } {
-  const programs = join(folder, "bin");
-  mkdirSync(programs);
-  const write = (name: string, script: string): void => {
-    writeFileSync(join(programs, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-  };
-  write("mcp-tunnel", `exec "${process.execPath}" "${path("packages/relay/bin/mcp-tunnel.js")}" "$@"`);
-  write("sudo", '[ "$1" = -u ] && shift 2\nexec "$@"');
-  return { PATH: [programs, process.env["PATH"]].join(delimiter) };
-}
