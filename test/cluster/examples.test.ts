@@ -7,7 +7,7 @@ import { createProgram } from "../../packages/relay/src/cli/program.js";
 import { RunningCommand } from "../support/commands.js";
 import { pythonWith } from "../support/python.js";
 
-// The examples for Compose and Kubernetes, which no engine runs here: that they are what they are meant to be.
+// The examples for Compose and Kubernetes, which no engine runs here: that they are what they should be.
 
 const folder = fileURLToPath(new URL("../../examples/cluster", import.meta.url));
 const kubernetes = join(folder, "kubernetes");
