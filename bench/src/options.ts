@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { clusterWorkloads } from "./cluster/workloads.js";
+import { clusterRows } from "./cluster/workloads.js";
 import { systemNames } from "./systems/all.js";
 import { workloads } from "./workloads/all.js";
 
@@ -32,8 +32,8 @@ export const usage = `npm run bench -- [options]
 
   --quick          the everyday part of it, in five minutes: the tunnel and its references alone
   --only NAMES     these workloads, separated by commas
-  --systems NAMES  these systems besides the floor, separated by commas
-  --against DIR    another checkout of this repository, built: in the table as "against"
+  --systems NAMES  these systems besides the floor, separated by commas; with --cluster besides one relay
+  --against DIR    another checkout of this repository, built: as "against" in the table, --start and --cluster
   --rounds N       cycles of each workload on each system (default 7, quick 3)
   --seconds S      length of a cycle (default 3, quick 1)
   --fresh          start the systems anew for each round: two processes of the same program differ
@@ -50,7 +50,7 @@ A whole run with all contenders ends within half an hour: --rounds 4 --seconds 1
 
 Workloads: ${namesOf(false)}
 Only if --only names them: ${namesOf(true)}
-With --cluster: ${clusterWorkloads.map(({ name }) => name).join(", ")}
+With --cluster: ${clusterRows.join(", ")}
 
 Systems: ${systemNames.join(", ")}`;
 
@@ -80,8 +80,8 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
   if (values.help) return "help";
   const only = values.only?.split(",");
   const mode = modeOf(values);
-  const known = mode === "cluster" ? clusterWorkloads : workloads;
-  const unknown = only?.find((name) => !known.some((workload) => workload.name === name));
+  const known = mode === "cluster" ? clusterRows : workloads.map(({ name }) => name);
+  const unknown = only?.find((name) => !known.includes(name));
   if (unknown !== undefined) throw new Error(`there is no workload '${unknown}'`);
   return {
     only,

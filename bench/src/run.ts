@@ -101,7 +101,7 @@ function chosenWorkloads(): Workload[] {
 }
 
 async function runStarts(): Promise<void> {
-  const fails = await runStart(folder, options.rounds);
+  const fails = await runStart(folder, options);
   if (fails && options.gate) process.exitCode = 1;
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { clusterOf, type Demand, mostLoad, smallestCluster, tightest } from "../src/model/cluster-model.js";
-import { fixed, measured } from "../src/model/constants.js";
+import { measured, times } from "../src/model/constants.js";
 import { modelReport } from "../src/model/report.js";
 
 const demand: Demand = {
@@ -33,7 +33,7 @@ describe("the model of a cluster", () => {
     const busy = { ...demand, tunnelsInUse: 10, requestsPerSecond: 1e6 };
     const { lookUps } = clusterOf(busy, 4, measured).redis;
     const places = 10 * 4 * 0.75;
-    expect(lookUps).toBeCloseTo(places / fixed.freshSeconds, 1);
+    expect(lookUps).toBeCloseTo(places / times.freshSeconds, 1);
   });
 
   it("looks names up for nearly each request if a relay is seldom asked for the same", () => {
@@ -43,6 +43,14 @@ describe("the model of a cluster", () => {
     expect(lookUps).toBeLessThan(990);
     const byName = clusterOf({ ...wide, visitors: "by name" }, 100, measured).redis.lookUps;
     expect(byName).toBeLessThan(lookUps);
+  });
+
+  it("says what other times would spare Redis", () => {
+    const [now, later] = [times, { ...times, compareSeconds: 50, freshSeconds: 50 }].map(
+      (at) => clusterOf(demand, 10, measured, at).redis,
+    );
+    expect(later?.compared).toBe((now?.compared ?? 0) / 10);
+    expect(later?.lookUps).toBeLessThan(now?.lookUps ?? 0);
   });
 
   it("tells each relay of each change", () => {

@@ -12,7 +12,7 @@ import type { Workload } from "../workload.js";
 import { measureEngine, engineTable } from "./engine-costs.js";
 import { extraTable, pairTable } from "./extra.js";
 import { clusterSystems, one } from "./systems.js";
-import { clusterWorkloads } from "./workloads.js";
+import { clusterWorkloads, engineRow } from "./workloads.js";
 
 /**
  * What it costs that there are several relays, or several processes of one, beside one that is alone.
@@ -22,7 +22,10 @@ export async function runCluster(folder: string, options: BenchOptions): Promise
   const hasRedis = findProgram("redis-server") !== undefined;
   const help = execFileSync(process.execPath, [here.relay, "--help"], { encoding: "utf8" });
   const against = options.against === undefined ? undefined : tunnelOf(resolve(options.against));
-  const { present: systems, absent } = clusterSystems(against, hasRedis, help);
+  const { present, absent } = clusterSystems(against, hasRedis, help);
+  const systems = present.filter(
+    ({ name }) => name === one.name || options.systems?.includes(name) !== false,
+  );
   for (const line of absent) console.log(`Left out: ${line}\n`);
   const names = systems.map(({ name }) => name);
   const runner = new Runner(folder);
@@ -36,10 +39,10 @@ export async function runCluster(folder: string, options: BenchOptions): Promise
     }
   }
   await runner.close();
-  console.log(`${extraTable(results, names)}\n`);
+  if (results.length > 0) console.log(`${extraTable(results, names)}\n`);
   if (against !== undefined) console.log(`${pairTable(results)}\n`);
-  const engine =
-    hasRedis && options.only === undefined ? await measureEngine(folder, options.rounds) : undefined;
+  const wantsEngine = options.only?.includes(engineRow) !== false;
+  const engine = hasRedis && wantsEngine ? await measureEngine(folder, options.rounds) : undefined;
   if (engine !== undefined) console.log(engineTable(engine));
   const { json, rounds, seconds } = options;
   if (json !== undefined) {

@@ -89,3 +89,9 @@ export const clusterWorkloads: readonly Workload[] = [
   idle,
   register,
 ];
+
+/** The name of the engine's calls, which are no load on a system. */
+export const engineRow = "engine";
+
+/** All that `--only` may name. */
+export const clusterRows: readonly string[] = [...clusterWorkloads.map(({ name }) => name), engineRow];

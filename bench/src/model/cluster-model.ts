@@ -1,4 +1,4 @@
-import { fixed, statusBytes, type Constants } from "./constants.js";
+import { bounds, statusBytes, times, type Constants, type Times } from "./constants.js";
 
 /** What a cluster is for. */
 export interface Demand {
@@ -63,8 +63,8 @@ export interface Cluster {
   readonly statusLoad: number;
 }
 
-/** @param nodes how many relays, from 1 on. */
-export function clusterOf(demand: Demand, nodes: number, costs: Constants): Cluster {
+/** @param nodes how many relays, from 1 on. @param at how often they do what they do by themselves. */
+export function clusterOf(demand: Demand, nodes: number, costs: Constants, at: Times = times): Cluster {
   const { tunnels, requestsPerSecond: requests } = demand;
   const { redis, engine } = costs;
   const hopShare = (nodes - 1) / nodes;
@@ -73,12 +73,12 @@ export function clusterOf(demand: Demand, nodes: number, costs: Constants): Clus
   const starts = (tunnels * demand.startsPerHour) / 3_600;
   // A client that comes back may reach any relay, and most are spliced then until they start anew.
   const splicedShare = hopShare * (demand.returnsPerHour / (demand.returnsPerHour + demand.startsPerHour));
-  const lookUps = lookUpsOf(demand, nodes) * hopShare;
+  const lookUps = lookUpsOf(demand, nodes, at) * hopShare;
   // A link that is lost and back: two changes. A client that leaves and another that comes: release, claim.
   const changes = 2 * returns + 2 * starts;
   const deliveries = changes * nodes;
-  const renewals = nodes / fixed.renewSeconds;
-  const compared = tunnels / fixed.compareSeconds;
+  const renewals = nodes / at.renewSeconds;
+  const compared = tunnels / at.compareSeconds;
   const redisUs =
     renewals * (redis.renewUs + nodes * redis.renewEachUs) +
     compared * redis.compareUs +
@@ -98,7 +98,7 @@ export function clusterOf(demand: Demand, nodes: number, costs: Constants): Clus
       starts * costs.registerUs) /
       nodes +
     changes * engine.hearUs;
-  const known = Math.min(knownOf(demand, nodes), fixed.maxKnown);
+  const known = Math.min(knownOf(demand, nodes), bounds.maxKnown);
   return {
     nodes,
     hopShare,
@@ -123,7 +123,7 @@ export function clusterOf(demand: Demand, nodes: number, costs: Constants): Clus
       relaySeconds: (each * (costs.registerUs / Math.max(nodes - 1, 1) + engine.hearUs)) / 1e6,
       lookUpSeconds: (knownOf(demand, nodes) * hopShare * nodes * redis.findUs) / 1e6,
     },
-    statusLoad: (each * statusBytes) / fixed.maxAnswerBytes,
+    statusLoad: (each * statusBytes) / bounds.maxAnswerBytes,
   };
 }
 
@@ -131,9 +131,9 @@ export function clusterOf(demand: Demand, nodes: number, costs: Constants): Clus
  * The fewest relays that can serve the demand, each within its core, its memory, its answer to `status` and the
  * time that it has for the clients of a relay that dies. Redis is not asked. `undefined`: there are none.
  */
-export function smallestCluster(demand: Demand, costs: Constants): Cluster | undefined {
+export function smallestCluster(demand: Demand, costs: Constants, at: Times = times): Cluster | undefined {
   for (let nodes = fewestNodes; nodes <= mostNodes; nodes++) {
-    const cluster = clusterOf(demand, nodes, costs);
+    const cluster = clusterOf(demand, nodes, costs, at);
     const { relayLoad, relayBytes, statusLoad, death } = cluster;
     const isBusy = relayLoad > mostLoad || death.relaySeconds > mostBusySeconds;
     if (!isBusy && relayBytes <= mostBytes && statusLoad <= 1) return cluster;
@@ -150,11 +150,11 @@ function knownOf({ tunnelsInUse, visitors }: Demand, nodes: number): number {
  * Look-ups in a second, of all relays, if every name were another relay's. A relay that has looked a name up
  * uses it for some seconds, and the next request after that looks again. Requests come at random.
  */
-function lookUpsOf(demand: Demand, nodes: number): number {
+function lookUpsOf(demand: Demand, nodes: number, { freshSeconds }: Times): number {
   const places = knownOf(demand, nodes) * nodes;
   if (places === 0) return 0;
   const rate = demand.requestsPerSecond / places;
-  return (places * rate) / (1 + rate * fixed.freshSeconds);
+  return (places * rate) / (1 + rate * freshSeconds);
 }
 
 /** What is nearest to its bound: the name, and how much of it is used. */

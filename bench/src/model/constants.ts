@@ -28,9 +28,8 @@ export interface Constants {
     readonly renewEachUs: number;
     readonly bytesPerName: number;
   };
-  /** The same at the relay. `hearUs`: an event. */
+  /** The same at the relay, but for what is in `registerUs`. `hearUs`: an event. */
   readonly engine: {
-    readonly claimUs: number;
     readonly findUs: number;
     readonly compareUs: number;
     readonly hearUs: number;
@@ -53,17 +52,17 @@ export const measured: Constants = {
   registerUs: 1_500,
   idleUs: 4,
   redis: {
-    claimUs: 110,
-    releaseUs: 60,
-    changeUs: 60,
-    findUs: 30,
-    compareUs: 2,
-    tellUs: 2,
-    renewUs: 50,
-    renewEachUs: 1,
-    bytesPerName: 800,
+    claimUs: 27,
+    releaseUs: 15,
+    changeUs: 13,
+    findUs: 13,
+    compareUs: 2.7,
+    tellUs: 0.33,
+    renewUs: 21,
+    renewEachUs: 0.7,
+    bytesPerName: 600,
   },
-  engine: { claimUs: 60, findUs: 60, compareUs: 3, hearUs: 10 },
+  engine: { findUs: 13, compareUs: 4, hearUs: 2 },
   relayBytes: 75e6,
   tunnelBytes: 10e3,
   // Assumed: an entry with its route, two maps' places and their texts.
@@ -71,13 +70,21 @@ export const measured: Constants = {
   comparedBytes: 330,
 };
 
-/** What is fixed in the code, in seconds and numbers. */
-export const fixed = {
-  /** Times of a lease: packages/cluster/src/names/lease.ts. */
-  renewSeconds: 2,
-  compareSeconds: 5,
+/** How often relays do what they do by themselves. */
+export interface Times {
+  readonly renewSeconds: number;
+  /** Between two comparisons of all names of a relay. */
+  readonly compareSeconds: number;
+  /** How long a name that was looked up is used without another look. */
+  readonly freshSeconds: number;
+}
+
+/** As the code has them: packages/cluster/src/names/lease.ts and elsewhere.ts. */
+export const times: Times = { renewSeconds: 2, compareSeconds: 5, freshSeconds: 5 };
+
+/** Bounds in the code. */
+export const bounds = {
   /** packages/cluster/src/names/elsewhere.ts. */
-  freshSeconds: 5,
   maxKnown: 100_000,
   /** The longest answer of a relay to another: packages/cluster/src/peers/questions.ts. */
   maxAnswerBytes: 16 * 1_048_576,

@@ -1,10 +1,11 @@
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { findProgram, freePort } from "../child.js";
+import type { BenchOptions } from "../options.js";
 import { show, table, targetTable } from "../report.js";
 import { failsGate, judgeMode, type Verdict } from "../results.js";
 import { median, quantile, summarize, type Summary } from "../stats.js";
-import { here, startRelay } from "../systems/mcp-tunnel.js";
+import { checkoutAt, here, startRelay, type Checkout } from "../systems/mcp-tunnel.js";
 import { beginClient, beginServer, runCommand, type Server, type Start } from "./begin.js";
 
 /** A start takes half a second, so there is time for so many turns in each round. */
@@ -20,11 +21,15 @@ const bareServer: Server = {
 };
 const bareCommand = "node -e 0";
 
-const relay: Server = {
-  name: "mcp-tunnel",
-  command: process.execPath,
-  argsFor: (port) => [here.relay, "--domain", "localhost", "--host", "127.0.0.1", "--port", port],
-};
+const relay = relayOf("mcp-tunnel", here);
+
+function relayOf(name: string, checkout: Checkout): Server {
+  return {
+    name,
+    command: process.execPath,
+    argsFor: (port) => [checkout.relay, "--domain", "localhost", "--host", "127.0.0.1", "--port", port],
+  };
+}
 
 /** The row of the client, which listens at no port. */
 const client = "mcp-tunnel-client, connected";
@@ -61,10 +66,17 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   "mcp-tunnel-client doctor --help": [here.client, "doctor", "--help"],
 };
 
-/** Measures the starts of the commands in turns with bare Node. Returns whether the gate fails. */
-export async function runStart(folder: string, rounds: number): Promise<boolean> {
+/**
+ * Measures the starts of the commands in turns with bare Node. `against`: the folder of another checkout, whose
+ * relay takes part. Returns whether the gate fails.
+ */
+export async function runStart(
+  folder: string,
+  { rounds, against }: Pick<BenchOptions, "rounds" | "against">,
+): Promise<boolean> {
   const present = contenders.filter(({ command }) => findProgram(command) !== undefined);
-  const servers = [bareServer, relay, ...present];
+  const other = against === undefined ? [] : [relayOf("against", checkoutAt(resolve(against)))];
+  const servers = [bareServer, relay, ...other, ...present];
   const starts = new Map<string, Start[]>();
   const times = new Map<string, number[]>();
   const local = await startRelay(folder);
@@ -84,6 +96,7 @@ export async function runStart(folder: string, rounds: number): Promise<boolean>
   for (let round = 0; round < rounds * turnsInRound; round++) for (const turn of turns) await turn();
   await local.child.stop();
   print(starts, times);
+  if (against !== undefined) console.log(`\n${besideOther(starts.get(relay.name), starts.get("against"))}`);
   const verdicts = judgeStarts(starts, times);
   console.log(`\n${targetTable(verdicts)}`);
   return verdicts.some(failsGate);
@@ -106,6 +119,22 @@ function print(starts: ReadonlyMap<string, Start[]>, times: ReadonlyMap<string, 
   const base = times.get(bareCommand) ?? [];
   const lines = Array.from(times, ([title, list]) => [title, quartiles(list), show(ratio(list, base))]);
   console.log(table(["command", "ms", `over ${bareCommand}`], lines));
+}
+
+/** How the relay's start stands to that of the other checkout, turn by turn. */
+function besideOther(own: readonly Start[] = [], other: readonly Start[] = []): string {
+  const row = (title: string, pick: (start: Start) => number): string[] => [
+    title,
+    show(ratio(own.map(pick), other.map(pick))),
+  ];
+  return table(
+    ["relay, over the other checkout", "ratio"],
+    [
+      row("until it listens", ({ ms }) => ms),
+      row("CPU", ({ cpuMs }) => cpuMs),
+      row("idle memory", ({ bytes }) => bytes),
+    ],
+  );
 }
 
 /** The median, and the quartiles around it. */

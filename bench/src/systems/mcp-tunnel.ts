@@ -23,7 +23,8 @@ export const here: Checkout = checkoutAt(
   fileURLToPath(new URL("../../..", import.meta.resolve("mcp-tunnel"))),
 );
 
-function checkoutAt(folder: string): Checkout {
+/** The checkout in a folder. @throws Error if there is none. */
+export function checkoutAt(folder: string): Checkout {
   const packages = join(folder, "packages");
   // In older checkouts the client's command is in the client's package.
   const client = ["cli", "client"]
