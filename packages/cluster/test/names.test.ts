@@ -87,6 +87,26 @@ describe("a name of another relay", () => {
     expect(b.findNow()).toBe(route);
   });
 
+  it("is looked for again a few at a time, so that claims do not wait behind all names in use", async () => {
+    const names = Array.from({ length: 60 }, (_, i) => `app-${i}`);
+    for (const name of names) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await a.get(new FakeClaimant(name, "one"));
+      // oxlint-disable-next-line no-await-in-loop
+      await b.find(name);
+    }
+    await cluster.pass(5_100);
+    const looks = async (): Promise<number> => {
+      b.engine.calls.length = 0;
+      for (const name of names) expect(b.findNow(name)).toMatchObject({ isAway: false });
+      await settle();
+      return b.engine.calls.filter((call) => call === "find").length;
+    };
+    expect(await looks()).toBe(50);
+    expect(await looks()).toBe(10);
+    expect(await looks()).toBe(0);
+  });
+
   it("is not asked of the engine while this relay has it", async () => {
     const tunnel = new FakeClaimant("app", "one");
     tunnel.isAway = true;

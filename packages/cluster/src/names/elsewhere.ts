@@ -27,6 +27,11 @@ const maxKnown = 100_000;
 const maxAbsent = 10_000;
 /** Names that are asked for at once. Requests for further names wait. */
 const maxAsking = 1_000;
+/**
+ * The same for names that are served meanwhile, so that no request waits for the answer. Claims and other
+ * relays do wait for the engine, behind what is asked here.
+ */
+const maxAskingAhead = 50;
 
 interface Known {
   readonly tunnels: readonly RemoteTunnel[];
@@ -104,7 +109,7 @@ export class Elsewhere {
     if (known.tunnels.some(({ route }) => !route.isAway)) {
       // What is out of date does no harm, because its relay refuses the request then. So no request waits for
       // this look, and names that are in use go on while the engine is down.
-      if (ageMs >= this.#times.freshMs) void this.#look(name);
+      if (ageMs >= this.#times.freshMs && this.#asking.size < maxAskingAhead) void this.#look(name);
       return known.tunnels;
     }
     return ageMs < this.#times.relookMs ? known.tunnels : this.#look(name);
