@@ -80,7 +80,7 @@ const many = withShares({ ...manyTunnels(64, false), systems: [one.name, "agains
 /** The rows of the cluster, in the order of the report. */
 export const clusterWorkloads: readonly Workload[] = [
   ...usual("get-64", "get-1", "post-64"),
-  withShares(connect),
+  connect,
   many,
   downloadOf("1m", 8),
   ...usual("download-8", "upload-8"),

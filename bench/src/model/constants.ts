@@ -42,13 +42,14 @@ export interface Constants {
   readonly comparedBytes: number;
 }
 
-/** 2026-11-30, two cores of a virtual machine (AMD EPYC), Node 20, Redis 7.0. */
+/** 2026-11-30, two cores of a virtual machine (AMD EPYC) that others used too, Node 20, Redis 7.0. */
 export const measured: Constants = {
-  aloneUs: 45,
-  clientUs: 40,
-  frontUs: 45,
-  ownerUs: 15,
-  spliceUs: 6,
+  aloneUs: 47,
+  clientUs: 46,
+  frontUs: 49,
+  ownerUs: 21,
+  spliceUs: 14,
+  // Assumed, for lack of a quiet machine.
   registerUs: 1_500,
   idleUs: 4,
   redis: {
@@ -65,7 +66,7 @@ export const measured: Constants = {
   engine: { findUs: 13, compareUs: 4, hearUs: 2 },
   relayBytes: 75e6,
   tunnelBytes: 10e3,
-  // Assumed: an entry with its route, two maps' places and their texts.
+  // Assumed: an entry with its route, places in two maps and their texts; then a line of `entryLine`.
   knownBytes: 1.5e3,
   comparedBytes: 330,
 };
