@@ -79,7 +79,7 @@ it.skipIf(noCluster)(
     // While it is away another client takes the name at another relay, and the relay that knew both dies.
     await world.client("app", { at: elsewhere, token: "secret" });
     await eventually(
-      async () => (await ask(`${owner.admin}/api/tunnels?scope=local`)).text.includes('"away"') === false,
+      async () => !(await ask(`${owner.admin}/api/tunnels?scope=local`)).text.includes('"away"'),
       "the first relay has given the name up",
     );
     await owner.kill();

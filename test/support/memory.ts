@@ -8,7 +8,7 @@ export const tellsMemory = existsSync("/proc/self/clear_refs");
  * peak meanwhile.
  */
 export async function memoryRise(pids: readonly number[], work: () => Promise<void>): Promise<number[]> {
-  const before = pids.map((pid) => statusBytes(pid, "VmRSS"));
+  const before = pids.map(memoryOf);
   // Resets the peak (proc(5)).
   for (const pid of pids) writeFileSync(`/proc/${pid}/clear_refs`, "5");
   await work();
@@ -24,6 +24,11 @@ export function cpuMs(pid: number): number {
   // ms.
   const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ").at(-1)?.split(" ") ?? [];
   return 10 * (Number(fields[11]) + Number(fields[12]));
+}
+
+/** The resident memory of a process, in bytes. */
+export function memoryOf(pid: number): number {
+  return statusBytes(pid, "VmRSS");
 }
 
 function statusBytes(pid: number, field: string): number {

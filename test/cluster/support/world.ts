@@ -64,7 +64,7 @@ export class World {
       return await World.#start(options, closing);
     } catch (error) {
       // Nothing of a world that has not come about stays.
-      for (const thing of closing.reverse()) await thing.close();
+      for (const thing of closing.toReversed()) await thing.close();
       throw error;
     }
   }
@@ -152,12 +152,12 @@ export class World {
   }
 
   async close(): Promise<void> {
-    for (const thing of this.#closing.splice(0).reverse()) await thing.close();
+    for (const thing of this.#closing.splice(0).toReversed()) await thing.close();
   }
 }
 
 /**
- * Leads to the relays that are up in turn. `first`: the relay that comes before the one whose turn it is. A
+ * Leads to the relays that are up in turn, and to others only if none of these answers. `first`: the relay that comes before the one whose turn it is. A
  * relay that does not answer is passed over.
  */
 function inTurn(
@@ -170,6 +170,7 @@ function inTurn(
     const following = relays.map((_, i) => relays[(turn + i) % relays.length] as ClusterRelay);
     const preferred = first();
     const ordered = preferred === undefined ? following : [preferred, ...following];
-    return ordered.filter(({ isUp }) => isUp).map(({ port }) => port);
+    const up = ordered.filter(({ isUp }) => isUp);
+    return [...up, ...following.filter(({ isUp }) => !isUp)].map(({ port }) => port);
   };
 }
