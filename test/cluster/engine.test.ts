@@ -142,3 +142,41 @@ it.skipIf(noCluster)(
   },
   60_000,
 );
+
+it.skipIf(noCluster)(
+  "an engine that hangs beyond all leases: no relay is worse than another, so balancers leave none",
+  async () => {
+    const world = closing(await World.start());
+    const names = ["a", "b", "c"];
+    const clients = await Promise.all(names.map((name) => world.client(name)));
+    await allAnswer(world, names);
+    const echo = world.opened(await EchoSocket.open(world.relay(0).port, "b"));
+    const unready: number[] = [];
+    world.redis?.signal("SIGSTOP");
+    // The answers of a WebSocket are the clock: one each 10 ms, so more than a lease of six seconds.
+    for (let i = 0; i < 10; i++) {
+      await echo.more(100);
+      for (const relay of world.relays) if ((await relay.gauge("ready")) === 0) unready.push(relay.index);
+    }
+    expect(unready).toEqual([]);
+    await allAnswer(world, names);
+    const resumed = clients.map((client) => nextEvent(client, "connected"));
+    world.clients.cut();
+    for (const event of await Promise.all(resumed)) expect(event).toMatchObject({ resumed: true });
+    world.redis?.signal("SIGCONT");
+    const late = async (): Promise<boolean> =>
+      world.client("late").then(
+        () => true,
+        () => false,
+      );
+    await eventually(late, "claims are granted again");
+    await allAnswer(world, [...names, "late"]);
+    note({
+      failure: "Engine hangs (SIGSTOP) beyond all leases",
+      repetitions: 1,
+      visitor: "nothing for live names; all relays stay ready, so balancers go on using them",
+      client: "resumes go on; new claims 1013 until it answers",
+    });
+  },
+  60_000,
+);

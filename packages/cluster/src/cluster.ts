@@ -19,6 +19,7 @@ import { ClusterDirectory } from "./names/directory.js";
 import type { LookTimes } from "./names/elsewhere.js";
 import { Lease, type LeaseTimes, leaseTimesOf } from "./names/lease.js";
 import { Neighbours } from "./names/neighbours.js";
+import { Outage } from "./names/outage.js";
 import { readGranted, readHas } from "./names/questions.js";
 import { type MemberOptions, resolveOptions } from "./options.js";
 import type { PeerLogger } from "./peers/log.js";
@@ -80,6 +81,7 @@ export class ClusterMember implements Member {
   readonly #hops: HopAcceptor;
   readonly #returns: Returns;
   readonly #neighbours: Neighbours;
+  readonly #outage: Outage;
   #peers: Peers;
   #host: MemberHost | undefined;
   #lease: Lease | undefined;
@@ -100,6 +102,7 @@ export class ClusterMember implements Member {
       setNodes: (nodes: readonly NodeInfo[]): void => this.#peers.setNodes(nodes),
     };
     this.#neighbours = new Neighbours(this.node, peers, () => this.directory.doubtAll());
+    this.#outage = new Outage(peers, () => this.#neighbours.others);
     this.directory = new ClusterDirectory({
       node: this.node,
       engine: this.#engine,
@@ -119,7 +122,7 @@ export class ClusterMember implements Member {
   }
 
   get isReady(): boolean {
-    return this.#lease?.isHeld === true;
+    return this.#lease !== undefined && (this.#lease.isHeld || this.#outage.isEverywhere);
   }
 
   /**
@@ -217,6 +220,7 @@ export class ClusterMember implements Member {
     await this.#engine.close();
     // For a relay that is told to listen again.
     this.#lease = undefined;
+    this.#outage.over();
     this.#host = undefined;
     this.#draining = false;
     this.#neighbours.set([]);
@@ -232,6 +236,10 @@ export class ClusterMember implements Member {
 
   onNodes(nodes: readonly NodeInfo[]): void {
     this.#neighbours.set(nodes);
+  }
+
+  onUnanswered(): void {
+    void this.#outage.look();
   }
 
   onMissed(): void {
@@ -267,6 +275,8 @@ export class ClusterMember implements Member {
       case "displaced":
         this.directory.onClaimed(readGranted(body));
         return null;
+      case "engine":
+        return this.#lease?.isAnswered === false ? "away" : "answers";
       case "question":
         return this.#answerQuestion(body as Question);
       case refusalsQuestion:

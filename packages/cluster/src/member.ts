@@ -85,8 +85,8 @@ export interface Member {
   /** Works from {@link join} until {@link leave}. */
   readonly store: SharedStore;
   /**
-   * Whether the other relays can count on this one: it has a lease of the engine. Balancers should send no
-   * visitors to a relay that is not ready. It still serves those that come.
+   * Whether the other relays can count on this one: it has a lease of the engine, or the engine answers no
+   * relay. Balancers should send no visitors to a relay that is not ready. It still serves those that come.
    */
   readonly isReady: boolean;
   /**

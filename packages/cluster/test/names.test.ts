@@ -320,6 +320,26 @@ describe("when a relay dies", () => {
   });
 });
 
+describe("relays that the engine does not hear", () => {
+  it("stay ready when it hears none of them: no other is better", async () => {
+    for (const node of cluster.nodes.values()) node.engine.isDown = true;
+    await cluster.pass(20_000);
+    for (const { member } of cluster.nodes.values()) expect(member.isReady).toBe(true);
+    // One of them has it back: visitors should go there.
+    b.engine.isDown = false;
+    await cluster.pass(4_100);
+    expect([a, b].map(({ member }) => member.isReady)).toEqual([false, true]);
+  });
+
+  it("are not ready when one of the others cannot be asked: that one may be heard", async () => {
+    const c = await cluster.node("c");
+    for (const node of [a, b]) node.engine.isDown = true;
+    for (const node of [a, b]) cluster.setReach(node, c, false);
+    await cluster.pass(20_000);
+    expect([a, b, c].map(({ member }) => member.isReady)).toEqual([false, false, true]);
+  });
+});
+
 describe("a relay that the engine does not hear", () => {
   it("serves what it has, is not ready, and is ready again afterwards", async () => {
     const tunnel = new FakeClaimant("app", "one");

@@ -22,6 +22,8 @@ export interface LeaseOwner {
   onNodes(nodes: readonly NodeInfo[]): void;
   /** Anything may have happened that this relay has not heard of. */
   onMissed(): void;
+  /** The engine has not answered. Called for each attempt. */
+  onUnanswered(): void;
   /** @throws TunnelError `unavailable`. */
   reconcile(): Promise<void>;
 }
@@ -52,6 +54,11 @@ export class Lease {
   /** Others count on this relay, as far as it can know. */
   get isHeld(): boolean {
     return !this.#isOver && performance.now() < this.#heldUntil;
+  }
+
+  /** The engine has answered last. */
+  get isAnswered(): boolean {
+    return !this.#isShaken;
   }
 
   /** @throws TunnelError `unavailable`. */
@@ -130,8 +137,10 @@ export class Lease {
     try {
       await action();
     } catch (error) {
-      if (this.#isShaken) return;
+      const wasShaken = this.#isShaken;
       this.#isShaken = true;
+      if (!this.#isOver) this.#owner.onUnanswered();
+      if (wasShaken) return;
       this.#logger.warn({ error: messageOf(error) }, "the engine does not answer");
     }
   }

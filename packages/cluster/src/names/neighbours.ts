@@ -26,6 +26,11 @@ export class Neighbours {
     return this.#nodes.length;
   }
 
+  /** The ids of the others. */
+  get others(): readonly string[] {
+    return this.#nodes.map(({ id }) => id).filter((id) => id !== this.#node);
+  }
+
   /** `nodes`: all that are alive. */
   set(nodes: readonly NodeInfo[]): void {
     this.#alive = nodes;

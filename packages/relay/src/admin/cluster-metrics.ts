@@ -19,7 +19,7 @@ export function clusterGauges(registry: Registry): (cluster: ClusterSource | und
     new Gauge({ name: `mcp_tunnel_cluster_${name}`, help, labelNames, registers: [registry], aggregator });
   const ready = gauge(
     "ready",
-    "1 while the other relays can count on this one: it has its lease.",
+    "1 while the other relays can count on this one: it has its lease, or no relay has the engine.",
     [],
     "min",
   );
