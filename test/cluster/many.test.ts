@@ -67,13 +67,19 @@ it.skipIf(noCluster)(
     await killed.kill();
     // One request for each name, made at once: it waits for its client. Elsewhere nobody waits.
     const waiting = [...gone, ...kept];
-    let [lastMs, slowestKeptMs] = [0, 0];
+    let [lastMs, slowestKeptMs, heldTooLong] = [0, 0, 0];
     const keptNames = new Set(kept);
     const visitors = Array.from({ length: width }, async () => {
       for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
-        const answer = await visit(world.visitors.port, name, "/status/200");
+        const isKept = keptNames.has(name);
+        let answer = await visit(world.visitors.port, name, "/status/200");
+        // The longest that a request waits for a client is 15 s. Whoever is told so comes again.
+        while (!isKept && answer.status === 503) {
+          heldTooLong += 1;
+          answer = await visit(world.visitors.port, name, "/status/200");
+        }
         expect({ name, status: answer.status }).toEqual({ name, status: 200 });
-        if (keptNames.has(name)) slowestKeptMs = Math.max(slowestKeptMs, answer.ms);
+        if (isKept) slowestKeptMs = Math.max(slowestKeptMs, answer.ms);
         else lastMs = performance.now() - killedAt;
       }
     });
@@ -88,7 +94,7 @@ it.skipIf(noCluster)(
     note({
       failure: `One of three relays killed, ${count} tunnels`,
       repetitions: 1,
-      visitor: `all ${gone.length} names of the relay answered after ${(lastMs / 1_000).toFixed(1)} s; event streams of others went on, slowest request there ${Math.round(slowestKeptMs)} ms`,
+      visitor: `all ${gone.length} names of the relay answered after ${(lastMs / 1_000).toFixed(1)} s (503 after 15 s: ${heldTooLong} of the requests made at once); event streams of others went on, slowest request there ${Math.round(slowestKeptMs)} ms`,
       client: "only the clients of that relay lost their links; all are back with the others",
     });
   },

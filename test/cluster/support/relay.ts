@@ -83,13 +83,14 @@ export class ClusterRelay {
 
   async start(): Promise<void> {
     await this.peerGate.listen();
-    try {
-      this.#command = await this.#run();
-    } catch (error) {
-      // A relay that has no answer of the engine in 2 s does not start. On a machine as busy as that a service
-      // manager starts it again.
-      if (!/did not .* within 2000 ms/.test(String(error))) throw error;
-      this.#command = await this.#run();
+    // A relay that has no answer of the engine in 2 s does not start. On a machine as busy as that a service
+    // manager starts it again.
+    for (let tries = 1; this.#command === undefined; tries++) {
+      try {
+        this.#command = await this.#run();
+      } catch (error) {
+        if (tries === 3 || !/within 2000 ms: no answer/.test(String(error))) throw error;
+      }
     }
     await this.command.waitForJson({ msg: "admin API listening" });
     this.isUp = true;
