@@ -239,7 +239,11 @@ export class ClusterMember implements Member {
   }
 
   onUnanswered(): void {
-    void this.#outage.look();
+    this.#outage.begin();
+  }
+
+  onAnswered(): void {
+    this.#outage.over();
   }
 
   onMissed(): void {

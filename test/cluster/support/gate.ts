@@ -134,7 +134,7 @@ export class Gate {
       return bytes;
     }
     this.#cut = undefined;
-    setImmediate(() => wire.end());
+    wire.endSoon();
     return cut.left;
   }
 }
@@ -154,6 +154,7 @@ class Wire {
   readonly #owner: WireOwner;
   #delayMs = 0;
   #isSilent = true;
+  #isEnding = false;
   #isOver = false;
 
   constructor(near: Socket, far: Socket, from: string, port: number, owner: WireOwner) {
@@ -178,6 +179,12 @@ class Wire {
     }
   }
 
+  /** Resets both sides when the piece at hand has left. What comes meanwhile is lost: TCP has no gaps. */
+  endSoon(): void {
+    this.#isEnding = true;
+    setImmediate(() => this.end());
+  }
+
   /** Resets both sides. */
   end(): void {
     if (this.#isOver) return;
@@ -189,6 +196,7 @@ class Wire {
 
   #lane(direction: Direction, from: Socket, to: Socket): void {
     from.on("data", (chunk: Buffer) => {
+      if (this.#isEnding) return;
       const piece = chunk.subarray(0, this.#owner.passed(direction, chunk.length));
       this.#later(() => {
         if (!to.writable || to.write(piece)) return;
@@ -198,7 +206,9 @@ class Wire {
         });
       });
     });
-    from.on("end", () => this.#later(() => to.end()));
+    from.on("end", () => {
+      if (!this.#isEnding) this.#later(() => to.end());
+    });
     from.on("close", (hadError) => {
       if (hadError || !to.writableEnded) this.end();
       else if (to.destroyed) this.#forget();

@@ -22,11 +22,11 @@ const limits = {
   MCP_TUNNEL_MAX_CONNECTIONS_PER_ADDRESS: "10000",
 };
 
-/** One relay of a cluster, with the same ports at each start. */
+/** One relay of a cluster, at the same address for its peers at each start. */
 export class ClusterRelay {
   readonly index: number;
-  /** The public port. */
-  readonly port: number;
+  /** The public port: another one after each start. */
+  port = 0;
   /** Where its connections to others come from. */
   readonly address: string;
   /** The way of the other relays to this one. */
@@ -38,28 +38,23 @@ export class ClusterRelay {
   /** The last health check succeeded. Balancers lead nobody to a relay that is not up. */
   isUp = false;
   readonly #peerPort: number;
-  readonly #adminPort: number;
+  #adminPort = 0;
   readonly #setup: RelaySetup;
   #command: RelayCommand | undefined;
 
-  private constructor(
-    index: number,
-    ports: readonly [number, number, number],
-    peerGate: Gate,
-    setup: RelaySetup,
-  ) {
+  private constructor(index: number, peerPort: number, peerGate: Gate, setup: RelaySetup) {
     this.index = index;
     this.address = `127.0.1.${index + 1}`;
-    [this.port, this.#peerPort, this.#adminPort] = ports;
+    this.#peerPort = peerPort;
     this.peerGate = peerGate;
     this.#setup = setup;
   }
 
   /** Makes a relay that is not started yet. */
   static async prepare(index: number, setup: RelaySetup): Promise<ClusterRelay> {
-    const ports = [await freePort(), await freePort(), await freePort()] as const;
-    const gate = await Gate.open(() => [ports[1]]);
-    return new ClusterRelay(index, ports, gate, setup);
+    const peerPort = await freePort();
+    const gate = await Gate.open(() => [peerPort]);
+    return new ClusterRelay(index, peerPort, gate, setup);
   }
 
   get isRunning(): boolean {
@@ -92,7 +87,8 @@ export class ClusterRelay {
         if (tries === 3 || !/within 2000 ms: no answer/.test(String(error))) throw error;
       }
     }
-    await this.command.waitForJson({ msg: "admin API listening" });
+    this.port = this.command.port;
+    this.#adminPort = (await this.command.waitForJson({ msg: "admin API listening" }))["port"] as number;
     this.isUp = true;
   }
 
@@ -100,7 +96,7 @@ export class ClusterRelay {
     const { engine, secretFile, args, env } = this.#setup;
     return startRelayCommand(
       [
-        ...["--port", `${this.port}`, "--admin-listen", `127.0.0.1:${this.#adminPort}`],
+        ...["--port", "0", "--admin-listen", "127.0.0.1:0"],
         ...["--cluster", engine, "--cluster-secret-file", secretFile],
         ...["--peer-listen", `127.0.0.1:${this.#peerPort}`],
         ...[

@@ -24,6 +24,8 @@ export interface LeaseOwner {
   onMissed(): void;
   /** The engine has not answered. Called for each attempt. */
   onUnanswered(): void;
+  /** It answers again. */
+  onAnswered(): void;
   /** @throws TunnelError `unavailable`. */
   reconcile(): Promise<void>;
 }
@@ -115,6 +117,7 @@ export class Lease {
   async #recover(): Promise<void> {
     await this.#reconcile();
     this.#isShaken = false;
+    this.#owner.onAnswered();
     this.#logger.info({}, "the engine answers again");
     this.#owner.onMissed();
   }

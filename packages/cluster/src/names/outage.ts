@@ -2,6 +2,8 @@ import type { Peers } from "../peers/peers.js";
 
 /** How long another relay may take to say whether the engine answers it, in milliseconds. */
 const timeoutMs = 1_000;
+/** How often they are asked, in milliseconds. */
+const lookMs = 500;
 
 /**
  * Whether the engine is away for all relays. Then none of them is better than this one: a balancer that left
@@ -9,6 +11,7 @@ const timeoutMs = 1_000;
  */
 export class Outage {
   #isEverywhere = false;
+  #timer: NodeJS.Timeout | undefined;
   readonly #peers: Pick<Peers, "get">;
   readonly #others: () => readonly string[];
 
@@ -22,14 +25,26 @@ export class Outage {
     return this.#isEverywhere;
   }
 
-  /** The engine has not answered this relay: asks the others. Never rejects. */
-  async look(): Promise<void> {
-    const isAway = await Promise.all(this.#others().map((node) => this.#isAwayFor(node)));
-    this.#isEverywhere = isAway.every(Boolean);
+  /**
+   * The engine has not answered this relay: asks the others, again and again, because they may notice later.
+   * Each lease is longer than that takes.
+   */
+  begin(): void {
+    if (this.#timer !== undefined) return;
+    this.#timer = setInterval(() => void this.#look(), lookMs).unref();
+    void this.#look();
   }
 
   over(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
     this.#isEverywhere = false;
+  }
+
+  async #look(): Promise<void> {
+    const timer = this.#timer;
+    const isAway = await Promise.all(this.#others().map((node) => this.#isAwayFor(node)));
+    if (this.#timer === timer) this.#isEverywhere = isAway.every(Boolean);
   }
 
   /** A relay that cannot be asked may have the engine: it is this one that is cut off, perhaps. */
