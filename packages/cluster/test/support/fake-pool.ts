@@ -17,8 +17,8 @@ export class FakePool implements Pool {
   }
 
   /** The instances of its clients. */
-  get instances(): (string | undefined)[] {
-    return this.members.map(({ info }) => info.instance).toSorted();
+  get instances(): string[] {
+    return this.members.map(({ info }) => info.instance ?? "").toSorted((a, b) => (a < b ? -1 : 1));
   }
 
   pick(_headers: readonly string[], refused: readonly Route[]): Choice | undefined {

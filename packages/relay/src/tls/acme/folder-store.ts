@@ -17,7 +17,11 @@ export class FolderStore implements AcmeStore {
    * Each authority has a folder of its own, so that a test authority's certificate is not served as a real
    * one. `follows`: another process orders the certificates.
    */
-  constructor({ storage, directory, follows }: Pick<ResolvedAcmeOptions, "storage" | "directory" | "follows">) {
+  constructor({
+    storage,
+    directory,
+    follows,
+  }: Pick<ResolvedAcmeOptions, "storage" | "directory" | "follows">) {
     this.#folder = join(storage, authorityName(directory));
     if (follows === true) this.follow = (domain, read) => this.#watch(domain, read);
   }
