@@ -1,7 +1,7 @@
-// `npm run chaos`: breaks a cluster in every way of test/cluster, often enough for figures. `--only NAME` (again
-// for more) runs those files alone, `--repetitions N` repeats at most so often, `--quick` does it as
-// `npm run test:cluster` does. `--write` puts what was seen into docs/cluster/failures.md; rows of failures that
-// were not tried stay.
+// `npm run chaos`: breaks a cluster in every way of test/cluster, often enough for figures. `--only NAME`
+// (again for more) runs those files alone, `--repetitions N` repeats at most so often, `--quick` does it as
+// `npm run test:cluster` does. `--write` puts what was seen into docs/cluster/failures.md; rows of failures
+// that were not tried stay.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -2,7 +2,9 @@ import type { Lead } from "./leads.js";
 import type { Summary } from "./stats.js";
 import { processesOf, ratioOf, valueOf, type Verdict, type WorkloadResult } from "./results.js";
 
-/** A Markdown table of one workload. It reads well on a terminal too. `base`: the system that ratios are to. */
+/**
+ * A Markdown table of one workload. It reads well on a terminal too. `base`: the system that ratios are to.
+ */
 export function workloadTable(result: WorkloadResult, systems: readonly string[], base = "floor"): string {
   const { workload } = result;
   const metrics = Object.entries(workload.metrics);

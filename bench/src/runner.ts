@@ -12,8 +12,8 @@ import { startUpstream, type Upstream, type Upstreams } from "./upstreams/upstre
 import type { Workload } from "./workload.js";
 
 /**
- * As warm as after an hour, for each of the protocols over TLS: otherwise the first workloads would measure how
- * code is compiled.
+ * As warm as after an hour, for each of the protocols over TLS: otherwise the first workloads would measure
+ * how code is compiled.
  */
 const secureWarmUpSeconds = 2;
 /** The same for tool calls: a few thousand, so that the inspector's ring is full as well. */

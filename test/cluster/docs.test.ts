@@ -11,8 +11,8 @@ import { freePort } from "../support/free-port.js";
 import { missingProgram } from "../support/requires.js";
 
 // Runs the commands of docs/cluster.md as they are written, on one machine with the addresses of all.
-// Replaced are the network (10.0.0 by 127.0.0), the ports by free ones, and the folders below /etc by those of
-// the test.
+// Replaced are the network (10.0.0 by 127.0.0), the ports by free ones, and the folders below /etc by those
+// of the test.
 
 const closing = closingAfterEach();
 const markdown = readFileSync(new URL("../../docs/cluster.md", import.meta.url), "utf8");

@@ -81,7 +81,8 @@ it.skipIf(noCluster)(
     for (let i = 0; i < count; i++) {
       await world.redis?.command("FLUSHALL");
       const flushedAt = performance.now();
-      // A relay that does not know a name yet takes the engine's word that nobody has it, until the reconcile.
+      // A relay that does not know a name yet takes the engine's word that nobody has it, until the
+      // reconcile.
       await eventually(async () => {
         const answers = await Promise.all(
           world.relays.flatMap((relay) => names.map((name) => visit(relay.port, name, "/"))),

@@ -29,7 +29,9 @@ it.skipIf(noCluster)(
       }
     })();
     serve.catch(() => {});
-    /** Links of the client and links between relays are cut in turn, and each relay has a visitor each time. */
+    /**
+     * Links of the client and links between relays are cut in turn, and each relay has a visitor each time.
+     */
     const cutAll = async (times: number): Promise<void> => {
       for (let i = 0; i < times; i++) {
         const relay = world.relay(i % 3);
@@ -52,7 +54,8 @@ it.skipIf(noCluster)(
       );
     }
     const roseBy = pids.map((pid, i) => memoryOf(pid) - (before[i]?.bytes ?? 0));
-    // A leaked session has two windows and two lists of frames: 1,000 of them would be tens of megabytes more.
+    // A leaked session has two windows and two lists of frames: 1,000 of them would be tens of megabytes
+    // more.
     for (const bytes of roseBy) expect(bytes).toBeLessThan(40_000_000);
     expect((await world.relay(0).gauge("splices", { direction: "in" })) <= 1).toBe(true);
     for (const relay of world.relays) expect(await relay.stop()).toEqual({ code: 0, signal: null });

@@ -8,8 +8,8 @@ import { TestCluster } from "./support/cluster.js";
 /**
  * The attack: a client that comes back for a session of another relay is closed with the code that this relay
  * says, or that Redis has kept. Some numbers are codes, and may not be sent: 1006 only tells a program that
- * its connection broke. Whoever can write one into Redis, or speaks as a relay, ended the process: closing the
- * link with it threw an error that nobody caught.
+ * its connection broke. Whoever can write one into Redis, or speaks as a relay, ended the process: closing
+ * the link with it threw an error that nobody caught.
  *
  * The defence: a verdict whose code cannot be sent is none.
  */

@@ -8,11 +8,11 @@ import { closingAfterEach } from "../support/cleanup.js";
  * The attack: a relay takes a client that comes back to the relay that its session's id names, before it asks
  * for a token. While another relay is silent (it is stopped, or a firewall drops what is sent to it), anybody
  * can name it in an id. 64 handshakes at a time waited for it, each for five seconds, and the others behind
- * them for minutes, even when the engine had long said that the relay is dead. Meanwhile they took up the room
- * of all clients that register. When a machine lost its power, its own clients did the same.
+ * them for minutes, even when the engine had long said that the relay is dead. Meanwhile they took up the
+ * room of all clients that register. When a machine lost its power, its own clients did the same.
  *
- * The defence: a handshake whose turn has not come is given up when the relay has answered none for the time of
- * one, and all of them are when the relay is gone.
+ * The defence: a handshake whose turn has not come is given up when the relay has answered none for the time
+ * of one, and all of them are when the relay is gone.
  */
 const closing = closingAfterEach();
 

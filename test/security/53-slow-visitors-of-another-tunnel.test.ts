@@ -7,10 +7,10 @@ import { bytesAt } from "../support/bytes.js";
 import { closingAfterEach } from "../support/cleanup.js";
 
 /**
- * The attack: two relays have one session for the visitors of all tunnels that one takes to the other. Somebody
- * with a tunnel of his own opens hundreds of slow downloads of half a window each, until the session holds all
- * that it may. Then the stream with the most is cut, and that is an ordinary slow download of another tunnel,
- * which has filled its window. It works with slow uploads in the other direction as well.
+ * The attack: two relays have one session for the visitors of all tunnels that one takes to the other.
+ * Somebody with a tunnel of his own opens hundreds of slow downloads of half a window each, until the session
+ * holds all that it may. Then the stream with the most is cut, and that is an ordinary slow download of
+ * another tunnel, which has filled its window. It works with slow uploads in the other direction as well.
  *
  * The defence: the session first chooses the tunnel whose streams hold the most, and cuts one of its streams.
  */

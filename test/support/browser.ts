@@ -23,7 +23,9 @@ export function launchBrowser(args: readonly string[] = []): Promise<Browser> {
   });
 }
 
-/** For each step in a page, in milliseconds. A test may take longer, so a failure names the step that hung. */
+/**
+ * For each step in a page, in milliseconds. A test may take longer, so a failure names the step that hung.
+ */
 const stepTimeoutMs = 10_000;
 
 /** The same for all tests of a `describe`, from the first to the last. They ask for it while they run. */

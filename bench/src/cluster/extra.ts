@@ -2,7 +2,9 @@ import { show, table } from "../report.js";
 import { differenceOf, processRatio, ratioOf, type WorkloadResult } from "../results.js";
 import { one } from "./systems.js";
 
-/** What each way costs more than one relay, in CPU time of all processes: for each operation, and as a ratio. */
+/**
+ * What each way costs more than one relay, in CPU time of all processes: for each operation, and as a ratio.
+ */
 export function extraTable(results: readonly WorkloadResult[], systems: readonly string[]): string {
   const others = systems.filter((name) => name !== one.name);
   const rows = results.map((result) => [

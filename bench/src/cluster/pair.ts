@@ -20,7 +20,9 @@ export interface Pair {
   readonly other: RunningRelay;
   /** The client of {@link directName}, whose link is with the owner. */
   readonly client: Child;
-  /** The client of {@link splicedName}, whose link is with the other relay, and its session with the owner. */
+  /**
+   * The client of {@link splicedName}, whose link is with the other relay, and its session with the owner.
+   */
   readonly spliced: Child;
 }
 

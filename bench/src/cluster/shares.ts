@@ -11,7 +11,9 @@ export function busiest(parts: readonly number[]): number {
   return (Math.max(...parts) * parts.length) / sum;
 }
 
-/** The workload, with how evenly the workers share it: connections half-way, and the work by their CPU time. */
+/**
+ * The workload, with how evenly the workers share it: connections half-way, and the work by their CPU time.
+ */
 export function withShares(workload: Workload): Workload {
   return {
     ...workload,

@@ -90,7 +90,10 @@ async function childrenOf(parent: Child, count: number): Promise<Child[]> {
   }
 }
 
-/** The systems of the cluster's rows. `relayHelp`: what the relay says of its options. `absent`: why others are left out. */
+/**
+ * The systems of the cluster's rows. `relayHelp`: what the relay says of its options. `absent`: why others
+ * are left out.
+ */
 export function clusterSystems(
   against: System | undefined,
   hasRedis: boolean,

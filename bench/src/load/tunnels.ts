@@ -12,8 +12,8 @@ export interface Tunnels {
 export const tunnelsMain = fileURLToPath(new URL("tunnels-main.js", import.meta.url));
 
 /**
- * Opens `count` tunnels on the relay, all to one upstream, from the number `first` on. @throws Error if one of
- * them fails.
+ * Opens `count` tunnels on the relay, all to one upstream, from the number `first` on. @throws Error if one
+ * of them fails.
  */
 export async function openTunnels(
   relayPort: number,

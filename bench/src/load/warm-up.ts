@@ -15,8 +15,8 @@ const requestsOfMany = 40_000;
 const turnSeconds = 2;
 
 /**
- * Warms a system up. It is told a number of requests and no time: a busy machine serves a fifth of them in the
- * same time, and would measure how code is compiled.
+ * Warms a system up. It is told a number of requests and no time: a busy machine serves a fifth of them in
+ * the same time, and would measure how code is compiled.
  */
 export async function warmUp(endpoint: Endpoint, folder: string): Promise<void> {
   const { hosts } = endpoint;

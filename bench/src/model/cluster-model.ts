@@ -23,7 +23,9 @@ const mostBytes = 3e9;
 const fewestNodes = 3;
 /** How long each other relay may be busy with the clients of one that has died, in seconds. */
 const mostBusySeconds = 10;
-/** Relays beyond which nothing was thought through: a full mesh of links, and a list of all in each renewal. */
+/**
+ * Relays beyond which nothing was thought through: a full mesh of links, and a list of all in each renewal.
+ */
 const mostNodes = 2_000;
 
 /** What a cluster of so many relays would have to do. */
@@ -51,12 +53,16 @@ export interface Cluster {
     readonly comparedBytes: number;
     readonly bytes: number;
   };
-  /** When a relay dies: its clients, and what they are to Redis and to each other relay, in seconds of a core. */
+  /**
+   * When a relay dies: its clients, and what they are to Redis and to each other relay, in seconds of a core.
+   */
   readonly death: {
     readonly clients: number;
     readonly redisSeconds: number;
     readonly relaySeconds: number;
-    /** Look-ups that visitors wait for afterwards, in seconds of Redis: each relay asks anew for each name. */
+    /**
+     * Look-ups that visitors wait for afterwards, in seconds of Redis: each relay asks anew for each name.
+     */
     readonly lookUpSeconds: number;
   };
   /** How much of the room of an answer the list of a relay's tunnels takes, for `mcp-tunnel status`. */
@@ -128,8 +134,8 @@ export function clusterOf(demand: Demand, nodes: number, costs: Constants, at: T
 }
 
 /**
- * The fewest relays that can serve the demand, each within its core, its memory, its answer to `status` and the
- * time that it has for the clients of a relay that dies. Redis is not asked. `undefined`: there are none.
+ * The fewest relays that can serve the demand, each within its core, its memory, its answer to `status` and
+ * the time that it has for the clients of a relay that dies. Redis is not asked. `undefined`: there are none.
  */
 export function smallestCluster(demand: Demand, costs: Constants, at: Times = times): Cluster | undefined {
   for (let nodes = fewestNodes; nodes <= mostNodes; nodes++) {

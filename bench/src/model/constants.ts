@@ -15,7 +15,10 @@ export interface Constants {
   readonly registerUs: number;
   /** A tunnel that nobody visits, in a second: its pings. Row `idle-5000`. */
   readonly idleUs: number;
-  /** The engine's calls, in Redis. `compareUs`: for each name. `tellUs`: an event, for each relay that hears it. */
+  /**
+   * The engine's calls, in Redis. `compareUs`: for each name. `tellUs`: an event, for each relay that hears
+   * it.
+   */
   readonly redis: {
     readonly claimUs: number;
     readonly releaseUs: number;

@@ -67,8 +67,8 @@ const commands: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Measures the starts of the commands in turns with bare Node. `against`: the folder of another checkout, whose
- * relay takes part. Returns whether the gate fails.
+ * Measures the starts of the commands in turns with bare Node. `against`: the folder of another checkout,
+ * whose relay takes part. Returns whether the gate fails.
  */
 export async function runStart(
   folder: string,

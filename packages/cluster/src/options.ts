@@ -18,8 +18,8 @@ export interface MemberOptions extends Omit<PeerLinksOptions, "node"> {
   /** Where the relays keep their names. The member closes it when it leaves. */
   readonly engine: Engine;
   /**
-   * How long the engine counts a relay as alive that it does not hear of, in milliseconds: what the engine was
-   * given as `EngineTimes.leaseMs`. The lease is renewed three times as often. Default 6,000.
+   * How long the engine counts a relay as alive that it does not hear of, in milliseconds: what the engine
+   * was given as `EngineTimes.leaseMs`. The lease is renewed three times as often. Default 6,000.
    */
   readonly leaseMs?: number | undefined;
   /**

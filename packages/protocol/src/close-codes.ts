@@ -40,8 +40,8 @@ export function tooManyTunnels(max: number): string {
 }
 
 /**
- * Whether an endpoint may send the code (RFC 6455 section 7.4, and the registry of IANA). The others only tell
- * the program at one end how its connection ended.
+ * Whether an endpoint may send the code (RFC 6455 section 7.4, and the registry of IANA). The others only
+ * tell the program at one end how its connection ended.
  */
 export function isSendableCode(code: number): boolean {
   if (code >= 3_000) return code <= 4_999;

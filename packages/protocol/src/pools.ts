@@ -9,9 +9,9 @@ export interface NameClient {
 }
 
 /**
- * `own`: the two are one client, whose newer tunnel takes the place of the older one. `fellow`: both are members
- * of one pool. `other_gate`: they would be, if their gates did not differ, so the newer one is refused. `stranger`:
- * the older one has to go for the newer one to have the name.
+ * `own`: the two are one client, whose newer tunnel takes the place of the older one. `fellow`: both are
+ * members of one pool. `other_gate`: they would be, if their gates did not differ, so the newer one is
+ * refused. `stranger`: the older one has to go for the newer one to have the name.
  */
 export type Meeting = "own" | "fellow" | "other_gate" | "stranger";
 

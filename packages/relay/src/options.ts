@@ -71,9 +71,9 @@ export interface RelayOptions extends LimitOptions {
   directory?: Directory;
   /**
    * The relay's place among several that serve their tunnels together. It brings its own directory, so it
-   * excludes {@link directory}. The relay takes the place when it starts to listen and gives it up at its end.
-   * A member is for one relay. `maxTunnelsPerToken` holds over all relays of the cluster; all other limits
-   * hold for each relay. Default: the relay is alone.
+   * excludes {@link directory}. The relay takes the place when it starts to listen and gives it up at its
+   * end. A member is for one relay. `maxTunnelsPerToken` holds over all relays of the cluster; all other
+   * limits hold for each relay. Default: the relay is alone.
    */
   member?: Member;
   /** Names that need a token which spells them out. Default {@link defaultReservedNames}. */

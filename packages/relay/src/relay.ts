@@ -42,11 +42,11 @@ const cutMs = 500;
 /** A relay in this process. */
 export interface Relay {
   /**
-   * Starts to listen and resolves with the address. In a cluster the relay takes its place before that. Call it until it has succeeded once: if it fails, nothing
-   * stays open, and it may be called again.
-   * @throws TunnelError `unavailable` when a port or the cluster cannot be had; `invalid_state` when the relay listens
-   * already or was closed, also meanwhile; `invalid_option` when the open file `fd` is no socket to listen
-   * on.
+   * Starts to listen and resolves with the address. In a cluster the relay takes its place before that. Call
+   * it until it has succeeded once: if it fails, nothing stays open, and it may be called again.
+   * @throws TunnelError `unavailable` when a port or the cluster cannot be had; `invalid_state` when the
+   * relay listens already or was closed, also meanwhile; `invalid_option` when the open file `fd` is no
+   * socket to listen on.
    */
   listen(): Promise<{ host: string; port: number }>;
   /**
@@ -174,8 +174,9 @@ export function createRelay(options: RelayOptions): Relay {
     context.draining = true;
     // A relay that is half open cannot be closed: it would get its port afterwards.
     if (opening !== undefined) await opening.catch(() => {});
-    // First the other relays are told that they send nobody here any more. The links of clients whose sessions
-    // other relays have are cut in the same turn as the port becomes free, so none of them comes back here.
+    // First the other relays are told that they send nobody here any more. The links of clients whose
+    // sessions other relays have are cut in the same turn as the port becomes free, so none of them comes
+    // back here.
     cluster?.drain();
     // The port becomes free next, for the process that takes over.
     const { server } = visitorServer;
@@ -212,9 +213,9 @@ export function createRelay(options: RelayOptions): Relay {
     const late = setTimeout(() => connections.cut(), cutMs);
     await closed;
     clearTimeout(late);
-    // The place is given up last. Until then other relays brought requests for tunnels that were draining, and
-    // visitors here were served by tunnels of other relays. What the tunnels' ends mean for their names and
-    // sessions has been told by now.
+    // The place is given up last. Until then other relays brought requests for tunnels that were draining,
+    // and visitors here were served by tunnels of other relays. What the tunnels' ends mean for their names
+    // and sessions has been told by now.
     await cluster?.giveUp();
     await resolved.authenticator.close?.();
   }

@@ -1,5 +1,5 @@
-// Sets the clock of a relay off by TEST_CLOCK_SKEW_MS. Timers and performance.now() are not concerned, as on a
-// machine whose clock is wrong.
+// Sets the clock of a relay off by TEST_CLOCK_SKEW_MS. Timers and performance.now() are not concerned, as on
+// a machine whose clock is wrong.
 const skewMs = Number(process.env["TEST_CLOCK_SKEW_MS"]);
 const TrueDate = Date;
 

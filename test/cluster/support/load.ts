@@ -14,8 +14,8 @@ const body = bytesAt(0, 20_000);
 const sha256 = createHash("sha256").update(body).digest("hex");
 
 /**
- * Visitors who ask one thing after the other until told to stop: half of them over connections that they keep,
- * half over new ones.
+ * Visitors who ask one thing after the other until told to stop: half of them over connections that they
+ * keep, half over new ones.
  */
 export class Load {
   readonly #report: LoadReport = { served: 0, failures: [], slowestMs: 0 };

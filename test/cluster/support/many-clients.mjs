@@ -1,5 +1,6 @@
 // Many tunnels in one process: `node many-clients.mjs RELAY_PORT SERVICE_PORT FIRST COUNT`. Sends "open" when
-// all are registered; then the number of links that were lost so far, whenever another one is, or has come back.
+// all are registered; then the number of links that were lost so far, whenever another one is, or has come
+// back.
 import { startTunnelClient } from "mcp-tunnel-client";
 
 const [relayPort, servicePort, first, count] = process.argv.slice(2).map(Number);

@@ -157,8 +157,8 @@ export class World {
 }
 
 /**
- * Leads to the relays that are up in turn, and to others only if none of these answers. `first`: the relay that comes before the one whose turn it is. A
- * relay that does not answer is passed over.
+ * Leads to the relays that are up in turn, and to others only if none of these answers. `first`: the relay
+ * that comes before the one whose turn it is. A relay that does not answer is passed over.
  */
 function inTurn(
   relays: readonly ClusterRelay[],

@@ -31,9 +31,9 @@ export interface DirectoryParts {
  * Who serves which name, as one relay of a cluster knows it. The relay's own tunnels are found at once, those
  * of others through the engine ({@link Elsewhere}).
  *
- * What the engine grants is the truth, and each claim has a greater `gen` than all before. This relay hears of
- * a claim elsewhere in three ways: by the engine's event, by the word of the other relay, and by the reconcile.
- * Any two of them may fail.
+ * What the engine grants is the truth, and each claim has a greater `gen` than all before. This relay hears
+ * of a claim elsewhere in three ways: by the engine's event, by the word of the other relay, and by the
+ * reconcile. Any two of them may fail.
  */
 export class ClusterDirectory implements Directory {
   readonly #own = new OwnNames();

@@ -197,8 +197,8 @@ export class Elsewhere {
   }
 
   /**
-   * Asks the relay that has refused a request whether it would take one now. Until it says so, another request
-   * would be refused as well.
+   * Asks the relay that has refused a request whether it would take one now. Until it says so, another
+   * request would be refused as well.
    */
   async #askWhetherBack({ entry, peer, route }: RemoteTunnel): Promise<void> {
     if (peer === undefined || !route.isTunnelAway || this.#isLeaving(entry)) return;

@@ -23,7 +23,9 @@ export class Inquiry {
     this.#times = times;
   }
 
-  /** The tunnels that have the name. `undefined`: the engine is down, and no relay says that it has the name. */
+  /**
+   * The tunnels that have the name. `undefined`: the engine is down, and no relay says that it has the name.
+   */
   async entriesOf(name: string): Promise<readonly Entry[] | undefined> {
     if (performance.now() >= this.#engineRestsUntil) {
       try {

@@ -2,8 +2,8 @@ import type { NodeInfo } from "../engine/engine.js";
 import type { Peers } from "../peers/peers.js";
 
 /**
- * The relays with which this one is linked: those that are alive, as the engine says, and those that have only
- * lost the engine. They still serve their tunnels, so they are not gone before their links are.
+ * The relays with which this one is linked: those that are alive, as the engine says, and those that have
+ * only lost the engine. They still serve their tunnels, so they are not gone before their links are.
  */
 export class Neighbours {
   /** As the engine said last. */

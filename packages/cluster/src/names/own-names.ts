@@ -73,7 +73,9 @@ export function isDisplaced({ claimant, gen }: Own, claim: Granted): boolean {
   return !isFellow || claimant.isOfClient(claim.by);
 }
 
-/** The part of a tunnel's `info` that other relays know. The relay's own has functions and secrets beside it. */
+/**
+ * The part of a tunnel's `info` that other relays know. The relay's own has functions and secrets beside it.
+ */
 export function plainInfo(info: Claimant["info"]): Claimant["info"] {
   const { instance, owner, address, session, wire, takesRefusals, pool } = info;
   return { instance, owner, address, session, wire, takesRefusals, pool };

@@ -10,8 +10,8 @@ export interface RemoteRoute extends Route {
 }
 
 /**
- * Makes the route to a tunnel of the relay `peer`. `onRefused`: that relay has not taken a request, because the
- * tunnel is away, or is not there any more. The request looks for a route again as soon as this returns.
+ * Makes the route to a tunnel of the relay `peer`. `onRefused`: that relay has not taken a request, because
+ * the tunnel is away, or is not there any more. The request looks for a route again as soon as this returns.
  */
 export type RouteTo = (entry: Entry, peer: Peer, onRefused: (isGone: boolean) => void) => RemoteRoute;
 

@@ -108,8 +108,8 @@ export class OutgoingPeer implements Peer, KeptSessionOwner {
   }
 
   /**
-   * The relay is gone: no more links. Streams may go on over the link that there is. The clients that wait for
-   * a handshake register anew now, and not after it has failed.
+   * The relay is gone: no more links. Streams may go on over the link that there is. The clients that wait
+   * for a handshake register anew now, and not after it has failed.
    */
   leave(): void {
     this.#isLeft = true;

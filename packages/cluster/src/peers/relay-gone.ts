@@ -1,8 +1,8 @@
 import { TunnelError } from "mcp-tunnel-protocol";
 
 /**
- * The relay that was called has ended: nobody listens at its address, or another relay does. A relay listens as
- * long as it has sessions. Its lease tells of its death only seconds later.
+ * The relay that was called has ended: nobody listens at its address, or another relay does. A relay listens
+ * as long as it has sessions. Its lease tells of its death only seconds later.
  */
 export class RelayGone extends Error {}
 

@@ -16,8 +16,8 @@ const highWater = 262_144;
  * Joins a client's link with a link to the relay that has the client's session. Messages and close codes pass
  * both ways, as they are: the two ends speak to one another. `first` is what the client has said already.
  *
- * The other relay's pings end here, and so do the client's. So this end pings both links, and a client that is
- * silent is cut as it would be at its own relay.
+ * The other relay's pings end here, and so do the client's. So this end pings both links, and a client that
+ * is silent is cut as it would be at its own relay.
  */
 export function splice(client: Link, owner: Link, first: string, liveness: LivenessOptions = {}): void {
   const toOwner = new Half(client, owner, liveness);

@@ -31,7 +31,9 @@ export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 }
 
-/** Waits for a state that other turns of the event loop bring about; the test's time limit is the only one. */
+/**
+ * Waits for a state that other turns of the event loop bring about; the test's time limit is the only one.
+ */
 export async function until(isSo: () => boolean): Promise<void> {
   // oxlint-disable-next-line no-await-in-loop -- one turn after the other
   while (!isSo()) await turn();

@@ -30,7 +30,9 @@ export class TestCluster {
   /** For the relays that are made from now on: see MemberOptions. */
   endTogether: (() => Promise<void>) | undefined;
 
-  /** Call this before anything that looks at a clock. `setImmediate` stays real: the links in memory use it. */
+  /**
+   * Call this before anything that looks at a clock. `setImmediate` stays real: the links in memory use it.
+   */
   constructor() {
     vi.useFakeTimers({
       toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date", "performance"],

@@ -32,7 +32,9 @@ export class ClusterPlace {
     logger.info({ node: this.#member.node }, "cluster joined");
   }
 
-  /** The relay shuts down. Nobody waits until the others know, because the end of a relay depends on no other. */
+  /**
+   * The relay shuts down. Nobody waits until the others know, because the end of a relay depends on no other.
+   */
   drain(): void {
     if (this.#isTaken) void this.#attempt(() => this.#member.drain());
   }

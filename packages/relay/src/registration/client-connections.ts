@@ -157,7 +157,9 @@ export class ClientConnections {
     void this.#pend(link, applicant, isAtDomain).finally(uncount);
   }
 
-  /** Lets a client register, which is pending meanwhile. Afterwards its link has another owner, or is closed. */
+  /**
+   * Lets a client register, which is pending meanwhile. Afterwards its link has another owner, or is closed.
+   */
   async #pend(link: Link, applicant: Applicant, isAtDomain: boolean): Promise<void> {
     this.#pending.add(link);
     this.#silent.add(link);

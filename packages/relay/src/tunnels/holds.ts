@@ -83,8 +83,8 @@ export class Holds {
   /**
    * Calls `again`, perhaps more than once, when another look at `name` may find another route. `bodyLength`
    * is that of the request, as far as it is known. `isAsking`: the request waits for the answer of a
-   * directory or a judge, and not for a client. The limit of a name leaves such a request out, and the limit of
-   * bytes is one of its own. Returns a function that ends the wait, or the limit that forbids it.
+   * directory or a judge, and not for a client. The limit of a name leaves such a request out, and the limit
+   * of bytes is one of its own. Returns a function that ends the wait, or the limit that forbids it.
    */
   wait(
     name: string,

@@ -244,7 +244,9 @@ export class Tunnels implements TunnelObserver {
     return tunnels.length > 0;
   }
 
-  /** Closes every tunnel of the token whose grant has the id `token`: another relay has heard that it ends. */
+  /**
+   * Closes every tunnel of the token whose grant has the id `token`: another relay has heard that it ends.
+   */
   revoke(token: string): void {
     const reason = "token revoked";
     for (const tunnel of [...this.#all, ...this.#claiming]) {

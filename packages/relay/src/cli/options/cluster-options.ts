@@ -101,8 +101,8 @@ export interface ClusterSettings {
 }
 
 /**
- * The settings of the cluster that the relay belongs to; `undefined` for a relay that is alone. The options of
- * `command` have been read before. `peerOffset` is added to the ports for other relays.
+ * The settings of the cluster that the relay belongs to; `undefined` for a relay that is alone. The options
+ * of `command` have been read before. `peerOffset` is added to the ports for other relays.
  * @throws TunnelError `invalid_option`; `unavailable` when a file cannot be read.
  */
 export function clusterSettingsOf(command: Command, peerOffset = 0): ClusterSettings | undefined {

@@ -32,8 +32,8 @@ export function retryDelayMs(failures: number, jitter: number): number {
 }
 
 /**
- * Gets the first certificate of the relay's domain, and renews it, or takes what another process gets. Serving
- * never waits for this.
+ * Gets the first certificate of the relay's domain, and renews it, or takes what another process gets.
+ * Serving never waits for this.
  */
 export class AcmeRenewal {
   readonly #domain: string;
@@ -182,7 +182,9 @@ export class AcmeRenewal {
     return this.#hasTurn;
   }
 
-  /** Returns whether the store could be had. If not, what was read before stays, and it is looked at again. */
+  /**
+   * Returns whether the store could be had. If not, what was read before stays, and it is looked at again.
+   */
   async #withStore(action: () => Promise<void>): Promise<boolean> {
     try {
       await action();
