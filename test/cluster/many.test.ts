@@ -94,7 +94,7 @@ it.skipIf(noCluster)(
     note({
       failure: `One of three relays killed, ${count} tunnels`,
       repetitions: 1,
-      visitor: `all ${gone.length} names of the relay answered after ${(lastMs / 1_000).toFixed(1)} s (503 after 15 s: ${heldTooLong} of the requests made at once); event streams of others went on, slowest request there ${Math.round(slowestKeptMs)} ms`,
+      visitor: `all ${gone.length} names of the relay answered after ${(lastMs / 1_000).toFixed(1)} s (${heldTooLong} requests had 503 after 15 s before); event streams of others went on, slowest request there ${Math.round(slowestKeptMs)} ms`,
       client: "only the clients of that relay lost their links; all are back with the others",
     });
   },
