@@ -109,7 +109,10 @@ export const packages = {
     layers: [
       { "route.ts": "what serves a name, here or one hop away" },
       { "directory.ts": "who serves which name, as a relay asks" },
-      { "verdict.ts": "a verdict that comes from elsewhere, read with care" },
+      {
+        "info.ts": "what other relays know of a tunnel and its client",
+        "verdict.ts": "a verdict that comes from elsewhere, read with care",
+      },
       { "member.ts": "a relay's place in a cluster, as the relay uses it" },
       { engine: "where the relays keep who has which name" },
       { peers: "links to other relays" },

@@ -78,6 +78,7 @@ export {
   anything,
   Fault,
   flag,
+  fromJson,
   listOf,
   mapOf,
   number,

@@ -1,4 +1,4 @@
-import { Fault, flag, listOf, number, objectOf, oneOf, passing, type Shape, text } from "./shape.js";
+import { flag, fromJson, listOf, number, objectOf, oneOf, passing, type Shape, text } from "./shape.js";
 
 /**
  * The messages before a session: the original's JSON texts, with optional fields of ours, which an original
@@ -249,15 +249,7 @@ const checked = objectOf<CheckedMessage>({
 const maxMessageLength = 524_288;
 
 function parse<T>(shape: Shape<T>, text: string): T | undefined {
-  if (text.length > maxMessageLength) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  const read = shape.read(value);
-  return read instanceof Fault ? undefined : read;
+  return text.length > maxMessageLength ? undefined : fromJson(shape, text);
 }
 
 /**

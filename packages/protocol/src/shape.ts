@@ -159,6 +159,18 @@ export function onlyObjectOf<T extends object>(members: Members<T>, what = "an o
   });
 }
 
+/** What a text of JSON holds; `undefined` if it is no JSON, or not of this shape. */
+export function fromJson<T>(shape: Shape<T>, json: string): T | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+  const read = shape.read(value);
+  return read instanceof Fault ? undefined : read;
+}
+
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,6 @@
 import { closeCodes, evictedReason, meet } from "mcp-tunnel-protocol";
 import type { Verdict } from "../directory.js";
+import { identityOf } from "../info.js";
 import {
   type ClaimAnswer,
   type ClaimRequest,
@@ -15,7 +16,7 @@ import {
 } from "./engine.js";
 import { EntryTable } from "./entry-table.js";
 import { Expiring } from "./expiring.js";
-import { identityOf, isSameClient, keyOf, makesWay } from "./rules.js";
+import { isSameClient, keyOf, makesWay } from "./rules.js";
 
 /** What is known of a node until its names are swept. */
 interface Lease {

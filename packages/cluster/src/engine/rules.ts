@@ -1,11 +1,6 @@
 import { meet } from "mcp-tunnel-protocol";
-import type { ClaimantInfo, ClientIdentity } from "../directory.js";
+import type { ClaimantInfo } from "../directory.js";
 import type { Entry } from "./engine.js";
-
-/** The client, without what else is known of its tunnel. */
-export function identityOf({ instance, owner, address }: ClientIdentity): ClientIdentity {
-  return { instance, owner, address };
-}
 
 export function isSameClient(one: ClaimantInfo, other: ClaimantInfo): boolean {
   return meet(one, other) === "own";
@@ -19,7 +14,7 @@ export function makesWay(older: ClaimantInfo, newer: ClaimantInfo): boolean {
   return meet(older, newer) !== "fellow";
 }
 
-/** Stands for one claim of one name. */
+/** Stands for one claim of one name. The sets in Redis name entries like this. */
 export function keyOf({ name, gen }: Pick<Entry, "name" | "gen">): string {
   return `${gen} ${name}`;
 }

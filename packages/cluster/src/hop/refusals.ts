@@ -1,15 +1,14 @@
 import {
   Fault,
   listOf,
-  number,
   objectOf,
   oneOf,
   passing,
   type Refusal,
   type RefusalCode,
   type RefusalLimit,
-  type Shape,
   text,
+  wholeNumber,
 } from "mcp-tunnel-protocol";
 import type { FindHopRoute } from "./acceptor.js";
 
@@ -22,31 +21,26 @@ export interface RefusalsReport {
   readonly refusals: Refusal[];
 }
 
-function whole(least: number, most: number): Shape<number> {
-  const fits = (value: number): boolean => Number.isInteger(value) && value >= least && value <= most;
-  return number().refine(fits, `a whole number from ${least} to ${most}`);
-}
-
 /** Codes and names of options: a client would take anything else for a broken message. */
 const isWord = (value: unknown): boolean => typeof value === "string" && /^[a-z][a-z_-]{0,47}$/.test(value);
 
 const limit = objectOf<RefusalLimit>({
   option: passing(isWord, "the name of an option"),
-  value: whole(0, 999_999_999_999_999),
+  value: wholeNumber(0, 999_999_999_999_999),
   unit: oneOf(["bytes", "count", "ms"] as const),
 });
 
 /** A code of a newer relay passes: the client knows it, or counts it as another one. */
 const refusal = objectOf<Refusal>({
   code: passing<RefusalCode>(isWord, "a code"),
-  status: whole(100, 999).optional(),
-  count: whole(1, 999_999_999),
+  status: wholeNumber(100, 999).optional(),
+  count: wholeNumber(1, 999_999_999),
   method: text(),
   path: text(),
   limit: limit.optional(),
 });
 
-const report = objectOf<RefusalsReport>({ name: text(), gen: number(), refusals: listOf(refusal) });
+const report = objectOf<RefusalsReport>({ name: text(), gen: wholeNumber(1), refusals: listOf(refusal) });
 
 /** Tells the client of a tunnel what another relay has refused in its name. Other reports mean nothing. */
 export function takeRefusals(find: FindHopRoute, body: unknown): void {

@@ -1,11 +1,12 @@
 import { closeCodes, evictedReason, otherGateReason, tooManyTunnels } from "mcp-tunnel-protocol";
 import type { Claimant, ClaimResult, ClaimTerms, Directory, Verdict } from "../directory.js";
 import type { ClaimAnswer, Engine, EngineEvent } from "../engine/engine.js";
+import { identityOf, infoOf } from "../info.js";
 import type { Peers } from "../peers/peers.js";
 import type { Pool, Route } from "../route.js";
 import { Claims } from "./claims.js";
 import { Elsewhere, type FoundElsewhere, type LookTimes } from "./elsewhere.js";
-import { type Granted, isDisplaced, type Own, OwnNames, plainInfo } from "./own-names.js";
+import { type Granted, isDisplaced, type Own, OwnNames } from "./own-names.js";
 import { type ClaimedMember, type MakePool, Pools } from "./pools.js";
 import type { OwnAnswer } from "./questions.js";
 import { awayRoute, type RouteTo } from "./remote.js";
@@ -79,7 +80,7 @@ export class ClusterDirectory implements Directory {
     return this.#claims.run(name, async () => {
       let answer: ClaimAnswer;
       try {
-        const info = plainInfo(claimant.info);
+        const info = infoOf(claimant.info);
         answer = await this.#engine.claim({ name, node: this.#node, info, ...terms });
       } catch {
         // If the engine has granted the claim all the same, the reconcile takes it back.
@@ -129,7 +130,7 @@ export class ClusterDirectory implements Directory {
   answerHas(name: string): OwnAnswer[] {
     return this.#own.get(name).map(({ claimant, gen }) => ({
       gen,
-      info: plainInfo(claimant.info),
+      info: infoOf(claimant.info),
       moving: claimant.isMoving,
       takes: !claimant.isAway && this.#stays(claimant),
     }));
@@ -249,10 +250,6 @@ function verdictOf(refused: "taken" | "gate" | "limit", maxOwned: number): Verdi
   if (refused === "taken") return { code: closeCodes.evicted, reason: evictedReason };
   const reason = refused === "gate" ? otherGateReason : tooManyTunnels(maxOwned);
   return { code: closeCodes.authenticationFailed, reason };
-}
-
-function identityOf({ instance, owner, address }: Granted["by"]): Granted["by"] {
-  return { instance, owner, address };
 }
 
 function grantOf({ claimant, gen }: Own): Granted {

@@ -1,5 +1,6 @@
 import type { Claimant, ClientIdentity } from "../directory.js";
 import type { Held } from "../engine/engine.js";
+import { infoOf } from "../info.js";
 
 /** A tunnel of this relay that has its name. */
 export interface Own {
@@ -52,7 +53,7 @@ export class OwnNames {
   held(): Held[] {
     return [...this.#names.values()].flat().map(({ claimant, gen }) => {
       const { name, info, isMoving } = claimant;
-      return { name, gen, info: plainInfo(info), moving: isMoving };
+      return { name, gen, info: infoOf(info), moving: isMoving };
     });
   }
 
@@ -71,12 +72,4 @@ export function isDisplaced({ claimant, gen }: Own, claim: Granted): boolean {
   const { pool, owner } = claimant.info;
   const isFellow = pool !== undefined && pool === claim.pool && owner === claim.by.owner;
   return !isFellow || claimant.isOfClient(claim.by);
-}
-
-/**
- * The part of a tunnel's `info` that other relays know. The relay's own has functions and secrets beside it.
- */
-export function plainInfo(info: Claimant["info"]): Claimant["info"] {
-  const { instance, owner, address, session, wire, takesRefusals, pool } = info;
-  return { instance, owner, address, session, wire, takesRefusals, pool };
 }

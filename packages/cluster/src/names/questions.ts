@@ -3,13 +3,13 @@ import {
   flag,
   listOf,
   objectOf,
-  oneOf,
   type Shape,
   text,
   TunnelError,
   wholeNumber,
 } from "mcp-tunnel-protocol";
-import type { ClaimantInfo, ClientIdentity } from "../directory.js";
+import type { ClaimantInfo } from "../directory.js";
+import { identityShape, infoShape } from "../info.js";
 import type { Granted } from "./own-names.js";
 
 /** Which of its tunnels a relay has for a name, as it answers to `has`. */
@@ -20,22 +20,6 @@ export interface OwnAnswer {
   /** It would take a request now. */
   readonly takes: boolean;
 }
-
-const identityMembers = {
-  instance: text().optional(),
-  owner: text(),
-  address: text(),
-};
-
-const identityShape: Shape<ClientIdentity> = objectOf<ClientIdentity>(identityMembers);
-
-const infoShape: Shape<ClaimantInfo> = objectOf<ClaimantInfo>({
-  ...identityMembers,
-  session: text().optional(),
-  wire: oneOf(["v1", "json"] as const),
-  takesRefusals: flag,
-  pool: text().optional(),
-});
 
 const hasShape = objectOf<{ name: string }>({ name: text() });
 

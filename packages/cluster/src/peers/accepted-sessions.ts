@@ -1,10 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { type AcceptStream, closeCodes, type LivenessOptions, TunnelError } from "mcp-tunnel-protocol";
+import {
+  type AcceptStream,
+  closeCodes,
+  fromJson,
+  type LivenessOptions,
+  TunnelError,
+} from "mcp-tunnel-protocol";
 import { defaultWindow, V1ClientSession } from "mcp-tunnel-protocol/sessions";
 import { messageOf } from "mcp-tunnel-shared";
 import type { Caller } from "./acceptor.js";
 import type { PeerLogger } from "./log.js";
-import { parse, sessionRequest, type SessionAnswer } from "./messages.js";
+import { sessionRequest, type SessionAnswer } from "./messages.js";
 import { sessionLimits } from "./session-limits.js";
 
 export interface AcceptedSessionsOptions {
@@ -38,7 +44,7 @@ export class AcceptedSessions {
   /** Gives a link its session: a new one, or the one that it goes on with. */
   accept(caller: Caller): void {
     const { logger } = this.#options;
-    const request = parse(caller.request, sessionRequest);
+    const request = fromJson(sessionRequest, caller.request);
     if (request === undefined) {
       logger.warn({ peer: caller.node }, "a relay has asked for a session in no known form");
       caller.link.close(closeCodes.protocolError, "no known form of a request");

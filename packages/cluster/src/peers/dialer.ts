@@ -1,14 +1,13 @@
 import type { IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
-import { type RawHeaders, type Shape, TunnelError } from "mcp-tunnel-protocol";
+import { fromJson, type RawHeaders, type Shape, TunnelError } from "mcp-tunnel-protocol";
 import { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import { messageOf, printable } from "mcp-tunnel-shared";
 import { WebSocket } from "ws";
 import { parsePeerAddress } from "./address.js";
 import { featuresOf, helloFields, helloOf, peerPath, readChallenge, versionsField } from "./fields.js";
 import type { Hello, LinkKind } from "./fields.js";
-import { parse } from "./messages.js";
 import type { OpenSockets } from "./open-sockets.js";
 import { Proofs } from "./proofs.js";
 import { isUnheard, RelayGone } from "./relay-gone.js";
@@ -107,7 +106,7 @@ export class Dialer {
       link.send(proofs.sign("dialer", JSON.stringify(call.request)));
       const text = proofs.open(await firstText({ link, socket }), "answer");
       if (text === undefined) throw new Error("the answer to the handshake has no valid proof");
-      const answer = parse(text, call.answer);
+      const answer = fromJson(call.answer, text);
       if (answer === undefined) throw new Error("the answer to the handshake is of no known form");
       return { link, socket, features, answer };
     } catch (error) {

@@ -1,15 +1,12 @@
-import { Fault, flag, number, objectOf, oneOf, type Shape, text } from "mcp-tunnel-protocol";
+import { flag, objectOf, oneOf, type Shape, text, wholeNumber } from "mcp-tunnel-protocol";
 import type { Verdict } from "../directory.js";
 import { verdictShape } from "../verdict.js";
 import type { SpliceHello } from "./peers.js";
 
 /** What a relay asks for with a link, and what it is answered (PEERS.md, sections 3 and 4). */
 
-const offset = number().refine((value) => Number.isSafeInteger(value) && value >= 0, "an offset");
-const windowSize = number().refine(
-  (value) => Number.isSafeInteger(value) && value >= 16_384 && value <= 0x7fffffff,
-  "a window",
-);
+const offset = wholeNumber(0);
+const windowSize = wholeNumber(16_384, 0x7fffffff);
 const shortText = text().refine(({ length }) => length <= 1_024, "of up to 1,024 characters");
 
 /** For a session: a new one, or one that goes on. */
@@ -55,13 +52,3 @@ export const spliceReply: Shape<SpliceReply> = objectOf<SpliceReply>({
   splice: oneOf(["known", "unknown", "refused"]),
   verdict: verdictShape.optional(),
 }).refine(({ splice, verdict }) => splice !== "refused" || verdict !== undefined, "with a verdict");
-
-/** What a text says; `undefined` if it is not JSON of this shape. */
-export function parse<T>(json: string, shape: Shape<T>): T | undefined {
-  try {
-    const read = shape.read(JSON.parse(json));
-    return read instanceof Fault ? undefined : read;
-  } catch {
-    return undefined;
-  }
-}

@@ -1,7 +1,7 @@
-import { closeCodes } from "mcp-tunnel-protocol";
+import { closeCodes, fromJson } from "mcp-tunnel-protocol";
 import type { Caller } from "./acceptor.js";
 import type { PeerLogger } from "./log.js";
-import { parse, type SpliceReply, spliceRequest } from "./messages.js";
+import { type SpliceReply, spliceRequest } from "./messages.js";
 import type { PeerHandler, SpliceAnswer } from "./peers.js";
 import type { Splices } from "./splices.js";
 
@@ -12,7 +12,7 @@ export function acceptSplice(
   handler: PeerHandler,
   logger: PeerLogger,
 ): void {
-  const hello = parse(caller.request, spliceRequest);
+  const hello = fromJson(spliceRequest, caller.request);
   if (hello === undefined) {
     logger.warn({ peer: caller.node }, "a relay has asked for a splice in no known form");
     caller.link.close(closeCodes.protocolError, "no known form of a request");

@@ -1,22 +1,13 @@
-import { closeCodes, evictedReason, Fault, flag, objectOf, oneOf, text } from "mcp-tunnel-protocol";
-import type { Shape } from "mcp-tunnel-protocol";
+import { closeCodes, evictedReason, flag, fromJson, objectOf, text } from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
 import type { ClaimantInfo, ClientIdentity, Verdict } from "../../directory.js";
+import { identityOf, identityShape, infoOf, infoShape } from "../../info.js";
 import { verdictShape } from "../../verdict.js";
 import type { EngineEvent, Entry, NodeInfo } from "../engine.js";
 
 // What the relays write into Redis, and read again. Everything is read with care: other programs, and relays
 // of other versions, may write there too. What cannot be read counts as absent.
 
-const identityMembers = { instance: text().optional(), owner: text(), address: text() };
-const identityShape = objectOf<ClientIdentity>(identityMembers);
-const infoShape = objectOf<ClaimantInfo>({
-  ...identityMembers,
-  session: text().optional(),
-  wire: oneOf(["v1", "json"]),
-  takesRefusals: flag,
-  pool: text().optional(),
-});
 const nodeShape = objectOf<NodeInfo>({ id: text(), address: text(), version: text(), draining: flag });
 const eventShape = objectOf<{ name: string; by: ClientIdentity | undefined; pool: string | undefined }>({
   name: text(),
@@ -38,30 +29,15 @@ export function entryLine({ gen, node, moving, info }: Omit<Entry, "name">): str
 export function readEntry(name: string, line: string): Entry | undefined {
   const [genText = "", node = "", moving] = line.split(" ", 3);
   const gen = readGen(genText);
-  const info = read(infoShape, line.slice(genText.length + node.length + 4));
+  const info = fromJson(infoShape, line.slice(genText.length + node.length + 4));
   if (gen === undefined || node === "" || (moving !== "0" && moving !== "1") || info === undefined) {
     return undefined;
   }
-  const { session, wire, takesRefusals, pool } = info;
-  return {
-    name,
-    node,
-    gen,
-    info: { ...identityOf(info), session, wire, takesRefusals, pool },
-    moving: moving === "1",
-  };
+  return { name, node, gen, info: infoOf(info), moving: moving === "1" };
 }
 
-export function infoText({
-  instance,
-  owner,
-  address,
-  session,
-  wire,
-  takesRefusals,
-  pool,
-}: ClaimantInfo): string {
-  return JSON.stringify({ instance, owner, address, session, wire, takesRefusals, pool });
+export function infoText(info: ClaimantInfo): string {
+  return JSON.stringify(infoOf(info));
 }
 
 /** A generation, exactly. `undefined` for what is none, or too great to be exact. */
@@ -75,17 +51,12 @@ export function nodeText({ id, address, version, draining }: NodeInfo): string {
 }
 
 export function readNode(json: string): NodeInfo | undefined {
-  return read(nodeShape, json);
+  return fromJson(nodeShape, json);
 }
 
 export function readIdentity(json: string): ClientIdentity | undefined {
-  const identity = read(identityShape, json);
+  const identity = fromJson(identityShape, json);
   return identity === undefined ? undefined : identityOf(identity);
-}
-
-/** With all members, also those that are `undefined` and so do not stand in JSON. */
-function identityOf({ instance, owner, address }: ClientIdentity): ClientIdentity {
-  return { instance, owner, address };
 }
 
 export function verdictText({ code, reason }: Verdict): string {
@@ -93,7 +64,7 @@ export function verdictText({ code, reason }: Verdict): string {
 }
 
 export function readVerdict(json: string): Verdict | undefined {
-  return read(verdictShape, json);
+  return fromJson(verdictShape, json);
 }
 
 /** An event: `nodes`, or `name`, the generation and JSON. */
@@ -101,17 +72,8 @@ export function readEvent(message: string): EngineEvent | undefined {
   if (message === "nodes") return { kind: "nodes" };
   const [kind = "", genText = ""] = message.split(" ", 2);
   const gen = readGen(genText);
-  const about = read(eventShape, message.slice(kind.length + genText.length + 2));
+  const about = fromJson(eventShape, message.slice(kind.length + genText.length + 2));
   return kind === "name" && gen !== undefined && about !== undefined ? { kind, gen, ...about } : undefined;
-}
-
-function read<T>(shape: Shape<T>, json: string): T | undefined {
-  try {
-    const value = shape.read(JSON.parse(json));
-    return value instanceof Fault ? undefined : value;
-  } catch {
-    return undefined;
-  }
 }
 
 /** The beginning of a text that cannot be read, for the log. */

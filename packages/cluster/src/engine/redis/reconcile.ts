@@ -1,4 +1,5 @@
 import type { EngineTimes, Held, Lost } from "../engine.js";
+import { keyOf } from "../rules.js";
 import { entryLine, evictedText, readIdentity } from "./reading.js";
 import { compare, drop, inventory, sweep } from "./scripts/reconcile.js";
 import type { Script } from "./scripts/script.js";
@@ -33,7 +34,7 @@ export class Reconcile {
 
   /** The node has released or changed a tunnel. */
   leaveOut(name: string, gen: number): void {
-    this.#leftOut.add(memberOf({ name, gen }));
+    this.#leftOut.add(keyOf({ name, gen }));
   }
 
   /** Returns what the node has lost, and how many entries were put back. */
@@ -58,7 +59,7 @@ export class Reconcile {
   }
 
   async #compare(part: readonly Held[]): Promise<{ entries: number; losses: number }> {
-    const held = part.filter((tunnel) => !this.#leftOut.has(memberOf(tunnel)));
+    const held = part.filter((tunnel) => !this.#leftOut.has(keyOf(tunnel)));
     const lines = held.flatMap((tunnel) => [tunnel.name, entryLine({ ...tunnel, node: this.#node })]);
     const reply = await this.#run(compare, this.#node, evictedText, this.#times.verdictMs, ...lines);
     const [putBack, entries, losses, ...lost] = reply as [number, number, number, ...(number | string)[]];
@@ -74,15 +75,10 @@ export class Reconcile {
   /** Takes away what the engine has of the node and the node does not hold. */
   async #drop(): Promise<void> {
     const [entries, losses] = (await this.#run(inventory, this.#node)) as [string[], string[]];
-    const held = new Set(this.#held.map(memberOf));
+    const held = new Set(this.#held.map(keyOf));
     const extra = [...new Set([...entries, ...losses])].filter((member) => !held.has(member));
     for (let at = 0; at < extra.length; at += chunkSize) {
       await this.#run(drop, this.#node, this.#times.leaseMs, ...extra.slice(at, at + chunkSize));
     }
   }
-}
-
-/** How the sets of the engine name an entry. */
-function memberOf({ name, gen }: Pick<Held, "name" | "gen">): string {
-  return `${gen} ${name}`;
 }

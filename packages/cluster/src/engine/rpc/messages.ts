@@ -1,5 +1,13 @@
 import type { Socket } from "node:net";
-import { anything, Fault, listOf, number, objectOf, oneOf, type TunnelErrorCode } from "mcp-tunnel-protocol";
+import {
+  anything,
+  fromJson,
+  listOf,
+  number,
+  objectOf,
+  oneOf,
+  type TunnelErrorCode,
+} from "mcp-tunnel-protocol";
 import type { Engine, EngineEvent } from "../engine.js";
 
 /** What a worker may call of the primary's engine. */
@@ -47,12 +55,7 @@ const callShape = objectOf<Call>({ id: number(), call: oneOf(callNames), args: l
 
 /** The call in a line, or `undefined` if it is none. */
 export function readCall(line: string): Call | undefined {
-  try {
-    const call = callShape.read(JSON.parse(line));
-    return call instanceof Fault ? undefined : call;
-  } catch {
-    return undefined;
-  }
+  return fromJson(callShape, line);
 }
 
 /** A message as a line. JSON has no line breaks outside of strings, and escapes those within. */
