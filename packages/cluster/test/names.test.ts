@@ -535,6 +535,19 @@ describe("a pool", () => {
     expect((await poolAt(a)).members).toHaveLength(3);
   });
 
+  it("is no other name's, if the relays of both are gone", async () => {
+    await a.get(member("one"));
+    await a.get(new FakeClaimant("other", "two", "another token", { pool: "gate" }));
+    a.kill();
+    // Its lease is over, and its names are still kept for its clients.
+    await cluster.pass(6_100);
+    const c = await cluster.node("c");
+    expect((await poolAt(c)).instances).toEqual(["one"]);
+    const other = await c.find("other");
+    expect(other).toBeInstanceOf(FakePool);
+    expect((other as FakePool).instances).toEqual(["two"]);
+  });
+
   it("keeps its sessions for all relays, as long as their members are there", async () => {
     await a.get(member("one"));
     const two = member("two");

@@ -62,6 +62,8 @@ export class Pools {
   }
 }
 
+/** Claims have numbers of their own, but the tunnels of all relays that are gone have one route. */
 function areSame(before: readonly ClaimedMember[], now: readonly ClaimedMember[]): boolean {
-  return before.length === now.length && now.every(({ route }, i) => before[i]?.route === route);
+  if (before.length !== now.length) return false;
+  return now.every(({ route, gen }, i) => before[i]?.route === route && before[i].gen === gen);
 }
