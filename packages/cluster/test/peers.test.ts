@@ -177,6 +177,12 @@ describe("relays that are linked", () => {
     expect(peer?.session).toBeUndefined();
   });
 
+  it("may be closed twice at once", async () => {
+    const [a] = await cluster(["a"], ["b"]);
+    await a.linked("b");
+    await Promise.all([a.close(), a.close()]);
+  });
+
   it.each(["TCP", "TLS"])("leave nothing open when they are closed (%s)", async (kind) => {
     const pair = await createSelfSigned("relays.example");
     const tls = kind === "TLS" ? { ...pair, ca: pair.cert } : undefined;

@@ -140,9 +140,11 @@ export class Lease {
     try {
       await action();
     } catch (error) {
+      // Once the engine is closed, a renewal that is still on its way fails by that.
+      if (this.#isOver) return;
       const wasShaken = this.#isShaken;
       this.#isShaken = true;
-      if (!this.#isOver) this.#owner.onUnanswered();
+      this.#owner.onUnanswered();
       if (wasShaken) return;
       this.#logger.warn({ error: messageOf(error) }, "the engine does not answer");
     }

@@ -160,6 +160,8 @@ export class KeptSession {
       return;
     }
     clearTimeout(this.#lostTimer);
+    // The former session may have ended while this link was made, which asked for another one.
+    clearTimeout(this.#redialTimer);
     this.#backoff.connected();
     this.#lastFailure = "";
     const { address } = this.#owner;

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 /** All connections of one relay with others, so that none outlives it. */
 export class OpenSockets {
   readonly #open = new Set<Socket>();
+  #empty: Promise<void> | undefined;
   #onEmpty: (() => void) | undefined;
 
   add(socket: Socket): void {
@@ -16,13 +17,14 @@ export class OpenSockets {
   /** Resolves when all are closed. Those that are still open after `graceMs` are cut. */
   async end(graceMs: number): Promise<void> {
     if (this.#open.size === 0) return;
-    const empty = new Promise<void>((resolve) => {
+    // One for all who wait.
+    this.#empty ??= new Promise((resolve) => {
       this.#onEmpty = resolve;
     });
     const timer = setTimeout(() => {
       for (const socket of this.#open) socket.destroy();
     }, graceMs);
-    await empty;
+    await this.#empty;
     clearTimeout(timer);
   }
 }
