@@ -194,7 +194,7 @@ const optionShapes = {
   fd: fileNumber.optional(),
   publicUrl: text().optional(),
   localPorts: mapOf(portNumber, "an object of names and their ports").optional(),
-  authenticator: objectWith<Authenticator>(["authenticate"], ["reload", "close"]).optional(),
+  authenticator: objectWith<Authenticator>(["authenticate"], ["watchRevoked", "reload", "close"]).optional(),
   directory: objectWith<Directory>(["find", "claim", "release", "changed", "watch"]).optional(),
   member: objectWith<Member>([
     ...(["join", "returning", "remember", "ask", "status", "drain", "awaitOthers", "leave"] as const),

@@ -69,7 +69,7 @@ describe("the options of a relay", () => {
     [
       "authenticator",
       { ...base, authenticator: {} },
-      "with the methods authenticate, and perhaps reload, close",
+      "with the methods authenticate, and perhaps watchRevoked, reload, close",
     ],
     [
       "a method that is none",
