@@ -139,6 +139,22 @@ describe.skipIf(process.platform === "win32")("a relay with workers", { timeout:
     expect(await relay.exited).toEqual({ code: 0, signal: null });
   });
 
+  it("ends also while another worker has only just been started", async () => {
+    const relay = opened(await startCrew(["--shutdown-grace", "60s"]));
+    const [victim] = await relay.workers();
+    if (victim === undefined) throw new Error("the relay has no workers");
+    process.kill(victim.pid, "SIGKILL");
+    const isStarted = async (): Promise<boolean> => {
+      const { json = {} } = await ask(`${relay.admin}/api/tunnels?scope=local`);
+      const { workers } = json["relay"] as { workers: Partial<Worker>[] };
+      return workers.some(({ pid, ready }) => pid !== undefined && pid !== victim.pid && ready !== true);
+    };
+    await expect.poll(isStarted, { timeout: 30_000, interval: 5 }).toBe(true);
+    relay.child.kill("SIGTERM");
+    expect(await relay.exited).toEqual({ code: 0, signal: null });
+    expect(relay.json.map(({ msg }) => msg)).not.toContain("a worker does not end, and is killed");
+  });
+
   it("cuts what is open at the second signal", async () => {
     const upstream = opened(await startUpstream());
     const relay = opened(await startCrew(["--shutdown-grace", "10m"]));

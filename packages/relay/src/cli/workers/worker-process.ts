@@ -30,6 +30,8 @@ export class WorkerProcess {
   readonly #milestones = new Map<Milestone["kind"], Milestone>();
   readonly #hearers = new Map<Milestone["kind"], Waiting>();
   readonly #asked = new Map<number, Waiting>();
+  /** What was said before the process heard anything: node:cluster would lose it. */
+  #unsaid: ToWorker[] | undefined = [];
   #lastId = 0;
   #failure: Error | undefined;
   #isEnded = false;
@@ -67,7 +69,8 @@ export class WorkerProcess {
   }
 
   send(message: ToWorker): void {
-    if (this.#process.isConnected()) this.#process.process.send(message);
+    if (this.#unsaid !== undefined) this.#unsaid.push(message);
+    else if (this.#process.isConnected()) this.#process.process.send(message);
   }
 
   /**
@@ -108,8 +111,12 @@ export class WorkerProcess {
 
   #onMessage(message: FromWorker, setup: WorkerSetup): void {
     switch (message.kind) {
-      case "hello":
-        return this.send({ kind: "begin", setup });
+      case "hello": {
+        const unsaid = this.#unsaid ?? [];
+        this.#unsaid = undefined;
+        for (const said of [{ kind: "begin", setup } as const, ...unsaid]) this.send(said);
+        return;
+      }
       case "answer": {
         const asked = this.#asked.get(message.id);
         if ("error" in message) asked?.reject(new CommandFailure(message.error));
