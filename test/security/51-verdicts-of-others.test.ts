@@ -1,5 +1,6 @@
-import { createMember, PeerLinks, RedisEngine } from "mcp-tunnel-cluster";
+import { createMember, RedisEngine } from "mcp-tunnel-cluster";
 import { describe, expect, it, vi } from "vitest";
+import { PeerLinks } from "../../packages/cluster/src/peers/peer-links.js";
 import { noRedis, RedisServer } from "../../packages/cluster/test/redis-server.js";
 import { startRelay, V1Client } from "../../packages/relay/test/support.js";
 import { closingAfterEach } from "../support/cleanup.js";

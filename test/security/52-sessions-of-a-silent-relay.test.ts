@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
-import { PeerLinks } from "mcp-tunnel-cluster";
 import { describe, expect, it } from "vitest";
+import { PeerLinks } from "../../packages/cluster/src/peers/peer-links.js";
 import { closingAfterEach } from "../support/cleanup.js";
 
 /**

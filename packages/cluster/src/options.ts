@@ -9,7 +9,7 @@ import {
   someObject,
   text,
 } from "mcp-tunnel-protocol";
-import type { Engine } from "./engine/engine.js";
+import { defaultTimes, type Engine } from "./engine/engine.js";
 import { type PeerLogger, silentLogger } from "./peers/log.js";
 import type { PeerLinksOptions } from "./peers/peer-links.js";
 
@@ -19,7 +19,7 @@ export interface MemberOptions extends Omit<PeerLinksOptions, "node"> {
   readonly engine: Engine;
   /**
    * How long the engine counts a relay as alive that it does not hear of, in milliseconds: what the engine
-   * was given as `EngineTimes.leaseMs`. The lease is renewed three times as often. Default 6,000.
+   * was given as `EngineTimes.leaseMs`. The lease is renewed three times as often. Default 6,000, as there.
    */
   readonly leaseMs?: number | undefined;
   /**
@@ -62,5 +62,9 @@ const shapes = {
 export function resolveOptions(options: MemberOptions): ResolvedMemberOptions {
   checkOptions(options, shapes);
   if (options.clientLiveness !== undefined) checkLiveness(options.clientLiveness);
-  return { ...options, leaseMs: options.leaseMs ?? 6_000, logger: options.logger ?? silentLogger };
+  return {
+    ...options,
+    leaseMs: options.leaseMs ?? defaultTimes.leaseMs,
+    logger: options.logger ?? silentLogger,
+  };
 }

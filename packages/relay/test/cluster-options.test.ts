@@ -70,7 +70,7 @@ describe("a relay of a cluster", () => {
         password: undefined,
         ca: undefined,
         prefix: undefined,
-        times: { leaseMs: 6_000, keepNamesMs: expect.any(Number) as number, verdictMs: 86_400_000 },
+        times: { keepNamesMs: expect.any(Number) as number },
       },
       links: { secret, listen: { host: "10.0.0.5", port: 7_000 }, advertise: undefined, tls: undefined },
     });
@@ -97,7 +97,7 @@ describe("a relay of a cluster", () => {
       redis: {
         url: "rediss://redis.test",
         ...{ user: "relay", password: "redis's", ca: authority.cert, prefix: "two" },
-        times: { leaseMs: 6_000, keepNamesMs: 42_000, verdictMs: 86_400_000 },
+        times: { keepNamesMs: 42_000 },
       },
       links: {
         secret,

@@ -93,11 +93,16 @@ export type EngineEvent =
 export interface EngineTimes {
   /** How long a node counts as alive after it has renewed its lease. Default 6,000. */
   readonly leaseMs: number;
-  /** How long the names of a dead node are kept for their clients: the relay's `resumeTimeoutMs`. */
+  /**
+   * How long the names of a dead node are kept for their clients: the relay's `resumeTimeoutMs`, and `leaseMs`
+   * at least. Default 60,000, as there.
+   */
   readonly keepNamesMs: number;
   /** How long verdicts are kept. Default 86,400,000: the client's laptop may be asleep for hours. */
   readonly verdictMs: number;
 }
+
+export const defaultTimes: EngineTimes = { leaseMs: 6_000, keepNamesMs: 60_000, verdictMs: 86_400_000 };
 
 /**
  * Where the relays of a cluster keep who serves which name. It is asked for names alone, and no byte of a

@@ -4,6 +4,7 @@ import { identityOf } from "../info.js";
 import {
   type ClaimAnswer,
   type ClaimRequest,
+  defaultTimes,
   type Engine,
   type EngineEvent,
   type EngineTimes,
@@ -43,8 +44,9 @@ export class MemoryEngine implements Engine {
   readonly #texts = new Map<string, { readonly text: string; readonly revision: number }>();
   readonly #listeners = new Set<(event: EngineEvent) => void>();
 
-  constructor(times: EngineTimes) {
-    this.#times = times;
+  /** `times`: those that are not the defaults. */
+  constructor(times: Partial<EngineTimes> = {}) {
+    this.#times = { ...defaultTimes, ...times };
   }
 
   // ---- nodes

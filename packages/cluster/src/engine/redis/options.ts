@@ -28,7 +28,8 @@ export interface RedisOptions {
    * Default `mcp-tunnel`.
    */
   readonly prefix?: string | undefined;
-  readonly times: EngineTimes;
+  /** The times that are not the defaults. */
+  readonly times?: Partial<EngineTimes>;
   /**
    * Told of what an operator should know, as one line of text: connections lost, data that cannot be read.
    */

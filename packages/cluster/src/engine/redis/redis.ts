@@ -1,6 +1,6 @@
 import { TunnelError } from "mcp-tunnel-protocol";
 import type { Verdict } from "../../directory.js";
-import { stickyMs } from "../engine.js";
+import { defaultTimes, stickyMs } from "../engine.js";
 import type {
   ClaimAnswer,
   ClaimRequest,
@@ -47,7 +47,7 @@ export class RedisEngine implements Engine {
   /** @throws TunnelError `invalid_option`. Connects at the first call. */
   constructor(options: RedisOptions) {
     const place = redisPlace(options);
-    this.#times = options.times;
+    this.#times = { ...defaultTimes, ...options.times };
     this.#onWarning = options.onWarning;
     this.#keys = keysOf(place.prefix);
     this.#makeConnection = () =>

@@ -74,9 +74,11 @@ export const clusterOptions: readonly Option[] = [
   ),
 ];
 
-/** How long the engine counts a relay as alive that it does not hear of, in milliseconds. */
+/**
+ * How long the engine counts a relay as alive that it does not hear of, in milliseconds: the default, which
+ * cannot be imported here, because a relay that is alone loads nothing of the cluster's package.
+ */
 const leaseMs = 6_000;
-const verdictMs = 86_400_000;
 
 /** What a cluster is made of, read and checked as far as this package knows it. */
 export interface ClusterSettings {
@@ -86,11 +88,7 @@ export interface ClusterSettings {
     readonly password: string | undefined;
     readonly ca: string | undefined;
     readonly prefix: string | undefined;
-    readonly times: {
-      readonly leaseMs: number;
-      readonly keepNamesMs: number;
-      readonly verdictMs: number;
-    };
+    readonly times: { readonly keepNamesMs: number };
   };
   readonly links: {
     readonly secret: string;
@@ -155,7 +153,7 @@ export function clusterSettingsOf(command: Command, peerOffset = 0): ClusterSett
       password,
       ca: options.clusterCa === undefined ? undefined : readPem("cluster-ca", options.clusterCa),
       prefix: options.clusterPrefix,
-      times: { leaseMs, keepNamesMs: keepNamesMsOf(command), verdictMs },
+      times: { keepNamesMs: keepNamesMsOf(command) },
     },
     links: {
       secret,
@@ -274,7 +272,7 @@ export async function memberOf(
   if (settings === undefined) return undefined;
   const { createMember } = await import("mcp-tunnel-cluster");
   const engine = await engineOf(settings, (warning) => logger.warn({ warning }, "the cluster's engine"));
-  return createMember({ engine, ...settings.links, leaseMs, logger });
+  return createMember({ engine, ...settings.links, logger });
 }
 
 /**

@@ -4,10 +4,6 @@ import type { Command } from "commander";
 import { EngineServer, MemoryEngine } from "mcp-tunnel-cluster";
 import type { WorkerSetup } from "./messages.js";
 
-/** How long a worker counts as alive that hangs, in milliseconds. One that ends is gone at once. */
-const leaseMs = 6_000;
-const verdictMs = 86_400_000;
-
 /** Where the workers meet: names in the memory of the primary, and sockets in a folder of this user. */
 export interface Meeting {
   placeOf(worker: number): WorkerSetup["place"];
@@ -18,7 +14,7 @@ export interface Meeting {
 /** @throws TunnelError `unavailable` when there can be no sockets in the folder for temporary files. */
 export async function openMeeting(command: Command): Promise<Meeting> {
   const keepNamesMs = command.getOptionValue("resumeTimeout") as number;
-  const engine = new MemoryEngine({ leaseMs, keepNamesMs, verdictMs });
+  const engine = new MemoryEngine({ keepNamesMs });
   const server = new EngineServer(engine);
   const path = await server.listen();
   // Nobody else gets to the sockets. The secret is for the links, which do not go without one.
