@@ -34,6 +34,9 @@ export const providerUnavailableReason = "auth provider unavailable";
  */
 export const gateRequiredReason = "this relay takes only tunnels with a gate";
 
+/** Why a client is to try again later (1013), if whoever keeps the names does not answer. */
+export const cannotTellReason = "the relay cannot tell who has the name";
+
 /** Why a client gets no further tunnel (4001): the token may have `max` at once. */
 export function tooManyTunnels(max: number): string {
   return `this token may have ${max} tunnels at once`;

@@ -11,6 +11,7 @@
 //   headers.ts, field-names.ts, known-names.ts, upgrade-offer.ts, errors.ts, close-codes.ts   shared words
 //   shape.ts         what values from elsewhere have to be; options.ts, option-shapes.ts   options
 export {
+  cannotTellReason,
   closeCodes,
   evictedReason,
   gateRequiredReason,

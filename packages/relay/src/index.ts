@@ -2,8 +2,7 @@
 // (scripts/lint/layers.mjs has the exact layers.)
 //   check, version   the check of a value that a program gave; the package's version
 //   client-package   the client's command, which the relay hands out
-//   config/        the config file: YAML, with the line of each mistake
-//   files/         regular files, read again when they change
+//   files/         files that could not be read again
 //   net/           addresses and ranges of them, listening, connections that end in order
 //   limits         every limit with its default
 //   forwarded/     the address of a visitor or client, as far as a proxy's word about it is believed
@@ -11,7 +10,8 @@
 //   admission/     the limits of one address, and of all together
 //   auth/          who may have which names
 //   tls/           certificates: from files or by ACME, chosen by host name, replaced while connections go on
-//   tunnels/       who serves a name (Route, Directory), a name with its session, requests that wait
+//   tunnels/       who serves a name (the directory and pools of one relay), a name with its session, requests
+//                  that wait
 //   registration/  how a client gets a name
 //   cluster/       the relay as one of several: what it is asked by others, and what it asks them
 //   http/          visitors. message.ts: a request and its response over either HTTP; then, from the lowest:

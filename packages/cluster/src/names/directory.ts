@@ -1,4 +1,10 @@
-import { closeCodes, evictedReason, otherGateReason, tooManyTunnels } from "mcp-tunnel-protocol";
+import {
+  cannotTellReason,
+  closeCodes,
+  evictedReason,
+  otherGateReason,
+  tooManyTunnels,
+} from "mcp-tunnel-protocol";
 import type { Claimant, ClaimResult, ClaimTerms, Directory, Verdict } from "../directory.js";
 import type { ClaimAnswer, Engine, EngineEvent } from "../engine/engine.js";
 import { identityOf, infoOf } from "../info.js";
@@ -241,10 +247,7 @@ export class ClusterDirectory implements Directory {
 
 const ignore = (): void => {};
 
-const cannotTell: Verdict = {
-  code: closeCodes.tryAgainLater,
-  reason: "the relay cannot tell who has the name",
-};
+const cannotTell: Verdict = { code: closeCodes.tryAgainLater, reason: cannotTellReason };
 
 function verdictOf(refused: "taken" | "gate" | "limit", maxOwned: number): Verdict {
   if (refused === "taken") return { code: closeCodes.evicted, reason: evictedReason };

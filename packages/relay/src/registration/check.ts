@@ -1,4 +1,5 @@
 import {
+  cannotTellReason,
   type CheckedMessage,
   closeCodes,
   type RegisterMessage,
@@ -7,7 +8,7 @@ import {
 import { tokenKey } from "../admission/admission.js";
 import { resolveName, type TokenGrant } from "../auth/authenticator.js";
 import { admitName } from "../tunnels/name.js";
-import { cannotTell, type Tunnels } from "../tunnels/tunnels.js";
+import type { Tunnels } from "../tunnels/tunnels.js";
 import { version } from "../version.js";
 import { notAllowed } from "./allowance.js";
 import type { RegistrationOptions } from "./options.js";
@@ -53,6 +54,6 @@ export async function check(
   const { refusal } = notAllowed(wants, tunnels, options) ?? {};
   const refused = refusal === undefined ? {} : { refused: { code: refusal.code, reason: refusal.message } };
   const inUse = await tunnels.isTaken(name);
-  if (inUse === undefined) throw new Refusal(closeCodes.tryAgainLater, cannotTell);
+  if (inUse === undefined) throw new Refusal(closeCodes.tryAgainLater, cannotTellReason);
   return { subdomain: name, url: publicUrl(name), inUse, ...refused, ...relay };
 }

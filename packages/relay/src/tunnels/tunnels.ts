@@ -7,7 +7,14 @@ import type {
   Member,
   Route,
 } from "mcp-tunnel-cluster/relay";
-import { closeCodes, evictedReason, meet, type NameClient, type TunnelError } from "mcp-tunnel-protocol";
+import {
+  cannotTellReason,
+  closeCodes,
+  evictedReason,
+  meet,
+  type NameClient,
+  type TunnelError,
+} from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
 import { checkClaim, isLater, unattended } from "./directory.js";
 import { gateText } from "./gate.js";
@@ -22,9 +29,6 @@ import type { Logger } from "../telemetry/log.js";
 import { ResumableSessions } from "./resumption.js";
 import { goingAway, type Tunnel, type TunnelObserver } from "./tunnel.js";
 import { UntoldRefusals } from "./untold.js";
-
-/** What a client is told when the directory takes too long. */
-export const cannotTell = "the relay cannot tell who has the name";
 
 /** The relay's options about its tunnels (options.ts). */
 export interface TunnelsOptions extends Limits {
@@ -147,7 +151,7 @@ export class Tunnels implements TunnelObserver {
         if (!("refused" in given)) this.withdraw(tunnel, given.displaced);
       }),
     );
-    return { refused: { code: closeCodes.tryAgainLater, reason: cannotTell } };
+    return { refused: { code: closeCodes.tryAgainLater, reason: cannotTellReason } };
   }
 
   async #inTime<T>(answer: Promise<T>): Promise<T | "late"> {
