@@ -22,8 +22,8 @@ export function identityOf({ instance, owner, address }: ClientIdentity): Client
 }
 
 /**
- * What other relays know of a tunnel: the relay that has it keeps functions and secrets beside it. The order of
- * the members is always the same.
+ * What other relays know of a tunnel: the relay that has it keeps functions and secrets beside it. The order
+ * of the members is always the same.
  */
 export function infoOf(info: ClaimantInfo): ClaimantInfo {
   const { session, wire, takesRefusals, pool } = info;

@@ -94,8 +94,8 @@ export interface EngineTimes {
   /** How long a node counts as alive after it has renewed its lease. Default 6,000. */
   readonly leaseMs: number;
   /**
-   * How long the names of a dead node are kept for their clients: the relay's `resumeTimeoutMs`, and `leaseMs`
-   * at least. Default 60,000, as there.
+   * How long the names of a dead node are kept for their clients: the relay's `resumeTimeoutMs`, and
+   * `leaseMs` at least. Default 60,000, as there.
    */
   readonly keepNamesMs: number;
   /** How long verdicts are kept. Default 86,400,000: the client's laptop may be asleep for hours. */
