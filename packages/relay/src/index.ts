@@ -10,8 +10,8 @@
 //   admission/     the limits of one address, and of all together
 //   auth/          who may have which names
 //   tls/           certificates: from files or by ACME, chosen by host name, replaced while connections go on
-//   tunnels/       who serves a name (the directory and pools of one relay), a name with its session, requests
-//                  that wait
+//   tunnels/       who serves a name (the directory and pools of one relay), a name with its session,
+//                  requests that wait for a client
 //   registration/  how a client gets a name
 //   cluster/       the relay as one of several: what it is asked by others, and what it asks them
 //   http/          visitors. message.ts: a request and its response over either HTTP; then, from the lowest:

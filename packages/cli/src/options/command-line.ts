@@ -158,7 +158,7 @@ function mistake(text: string, others: CommandList): string {
     hint = "; an MCP server's command goes to the end, as in --stdio -- npx -y ...";
   } else if (word !== undefined && names.length > 0) hint = `; commands are ${names.join(", ")}`;
   // What commander takes it for leads elsewhere, where what was meant is known.
-  const said = hint.includes("without a flag") ? text.replace(/\s*\(Did you mean [^)]*\)/, "") : text;
+  const said = hint.includes("without a flag") ? text.replace(/\(Did you mean [^)]*\)/, "") : text;
   const line = oneLine(said).replace(
     /command-argument value (.*) is invalid for argument 'local'/,
     isInvalid,
