@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { Agent, type Dispatcher, request } from "undici";
 
 type VisitOptions = Omit<NonNullable<Parameters<typeof request>[1]>, "headers" | "dispatcher"> & {
@@ -38,8 +38,12 @@ export function createVisitor(relayPort: number, domain = "localhost"): Visitor 
 }
 
 /** Sends `bytes` over a new connection and returns all bytes that come back until the other side ends it. */
-export async function rawExchange(port: number, bytes: string | Buffer): Promise<string> {
-  const socket = connect({ port, host: "127.0.0.1" });
+export function rawExchange(port: number, bytes: string | Buffer): Promise<string> {
+  return answerOver(connect({ port, host: "127.0.0.1" }), bytes);
+}
+
+/** Sends `bytes` over `socket` and returns all bytes that come back until the other side ends it. */
+export async function answerOver(socket: Socket, bytes: string | Buffer): Promise<string> {
   const chunks: Buffer[] = [];
   socket.on("data", (chunk) => chunks.push(chunk));
   socket.write(bytes);

@@ -20,6 +20,7 @@ import { Admission } from "./admission/admission.js";
 import { AddressKeys, Occupancy } from "./admission/addresses.js";
 import { Connections } from "./admission/connections.js";
 import { LimitReporter } from "./telemetry/limit-reporter.js";
+import { LastConnections } from "./net/last-connections.js";
 import { listen } from "./net/listen.js";
 import type { Traffic } from "./telemetry/observer.js";
 import { Observers } from "./telemetry/observers.js";
@@ -167,48 +168,51 @@ export function createRelay(options: RelayOptions): Relay {
   let hurry: (graceMs: number) => void = () => {};
 
   async function shutDown(givenMs: number): Promise<void> {
-    let graceMs = givenMs;
-    hurry = (ms) => {
-      graceMs = ms;
-    };
+    let timer: NodeJS.Timeout | undefined;
+    const graceOver = new Promise<void>((resolve) => {
+      hurry = (ms) => {
+        clearTimeout(timer);
+        timer = setTimeout(resolve, ms);
+      };
+    });
+    hurry(givenMs);
     context.draining = true;
     // A relay that is half open cannot be closed: it would get its port afterwards.
     if (opening !== undefined) await opening.catch(() => {});
-    // First the other relays are told that they send nobody here any more. The links of clients whose
+    const servers = [visitorServer.server, ...localPorts.servers, ...(tls?.redirects ?? [])].filter(
+      ({ listening }) => listening,
+    );
+    // Visitors whom the system has let in already have to be answered here: nobody else can.
+    const last = new LastConnections(servers);
+    await Promise.race([last.gathered(), graceOver]);
+    // Then the other relays are told that they send nobody here any more. The links of clients whose
     // sessions other relays have are cut in the same turn as the port becomes free, so none of them comes
     // back here.
     cluster?.drain();
     // The port becomes free next, for the process that takes over.
-    const { server } = visitorServer;
-    const closed = Promise.all([server.listening ? once(server, "close") : undefined, localPorts.closed()]);
+    const closed = Promise.all(servers.map((server) => once(server, "close")));
     visitorServer.drain();
     localPorts.drain();
     tls?.close();
+    last.serve();
     // Then the clients are told, so that they find that process rather than this one, and have a new tunnel
     // before the old one ends.
     clients.drain();
     tunnels.drain();
     holds.stop();
 
-    await new Promise<void>((resolve) => {
-      let timer = setTimeout(resolve, graceMs);
-      hurry = (ms) => {
-        clearTimeout(timer);
-        timer = setTimeout(resolve, ms);
-      };
-      // A connection that has been quiet for that long was not about to bring a request.
-      const quiet = Promise.race([context.exchanges.quiet(quietMs), closed]);
-      void (cluster === undefined ? quiet : quiet.then(() => restWith(cluster))).then(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    // A connection that has been quiet for that long was not about to bring a request.
+    const quiet = Promise.race([context.exchanges.quiet(quietMs), closed]);
+    await Promise.race([graceOver, cluster === undefined ? quiet : quiet.then(() => restWith(cluster))]);
+    hurry = () => {};
+    clearTimeout(timer);
 
     // Exchanges before sessions: an answer of the relay's own says more than a dropped request.
     context.exchanges.cut(goingAway);
     tunnels.close();
     visitorServer.cut();
     localPorts.cut();
+    tls?.cut();
     // Most connections have ended in order by now. The others are cut, so that the end depends on no peer.
     const late = setTimeout(() => connections.cut(), cutMs);
     await closed;

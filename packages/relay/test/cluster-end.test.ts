@@ -95,7 +95,13 @@ describe("the end", () => {
 
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"], shouldAdvanceTime: true });
     opened({ close: () => vi.useRealTimers() });
+    const told = new Promise<void>((resolve) => {
+      memberA.onDone = (what) => {
+        if (what === "drain") resolve();
+      };
+    });
     const closing = a.close(60_000);
+    await told;
     expect(memberA.done).toEqual(["join", "drain"]);
     expect(await isOpen(a.port)).toBe(false);
     // After a quiet second a relay that is alone would cut what is open.

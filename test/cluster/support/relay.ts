@@ -139,9 +139,8 @@ export class ClusterRelay {
   }
 
   /**
-   * SIGTERM. Resolves with its exit status when it has stopped by itself. The balancers leave it before,
-   * because a port that closes resets connections that were not accepted yet (last-connections.test.ts of the
-   * relay).
+   * SIGTERM. Resolves with its exit status when it has stopped by itself. The balancers leave it before, as
+   * the documentation asks of balancers: connections that come while the port closes are reset.
    */
   async stop(): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
     const { command } = this;

@@ -64,7 +64,7 @@ export class Tls {
   readonly #redirectPlace: ListenPlace | undefined;
   readonly #redirectServer: (httpsPort: string) => Server;
   readonly #logger: Logger;
-  #closeRedirect: () => void = () => {};
+  #redirect: Server | undefined;
 
   /**
    * @throws TunnelError `invalid_option` or `unavailable` when the certificates are not usable, among others.
@@ -114,22 +114,20 @@ export class Tls {
    * @throws TunnelError `unavailable` when, for example, the port of the redirect is not available.
    */
   async start(httpsPort: string, connections: Connections): Promise<void> {
-    if (this.#redirectPlace !== undefined) await this.#redirect(this.#redirectPlace, httpsPort, connections);
+    if (this.#redirectPlace !== undefined)
+      await this.#openRedirect(this.#redirectPlace, httpsPort, connections);
     this.certificates.watch();
     this.#rotation.start();
     this.#warnOfNames();
     this.#acme?.start();
   }
 
-  async #redirect(place: ListenPlace, httpsPort: string, connections: Connections): Promise<void> {
+  async #openRedirect(place: ListenPlace, httpsPort: string, connections: Connections): Promise<void> {
     const server = this.#redirectServer(httpsPort);
     connections.watch(server);
     const address = await listen(server, place, "redirect port");
     server.on("error", (error) => this.#logger.error({ error: String(error) }, "server error"));
-    this.#closeRedirect = () => {
-      server.close();
-      server.closeAllConnections();
-    };
+    this.#redirect = server;
     this.#logger.info(address, "redirecting to HTTPS");
   }
 
@@ -149,11 +147,21 @@ export class Tls {
     return this.certificates.reload();
   }
 
+  /** The server that redirects visitors to HTTPS. None before it listens. */
+  get redirects(): readonly Server[] {
+    return this.#redirect === undefined ? [] : [this.#redirect];
+  }
+
   /** Stops everything except the connections of visitors. */
   close(): void {
     this.certificates.close();
     this.#rotation.close();
     this.#acme?.close();
-    this.#closeRedirect();
+    this.#redirect?.close();
+  }
+
+  /** Closes the connections of visitors who are being redirected. */
+  cut(): void {
+    this.#redirect?.closeAllConnections();
   }
 }

@@ -62,6 +62,7 @@ export class Http2Sessions {
   readonly #server: Http2Server;
   /** The connection that is being accepted. */
   #accepting: TLSSocket | undefined;
+  #draining = false;
   #sweep: NodeJS.Timeout | undefined;
 
   constructor(router: Router, limits: Limits, reporter: LimitReporter) {
@@ -101,8 +102,12 @@ export class Http2Sessions {
     this.#accepting = undefined;
   }
 
-  /** Tells all visitors to use another connection; streams that are open go on. */
+  /**
+   * Tells all visitors to use another connection; streams that are open go on. Visitors whose handshake is
+   * not over are told so with their first request.
+   */
   drain(): void {
+    this.#draining = true;
     for (const session of this.#sessions.keys()) session.close();
   }
 
@@ -168,6 +173,7 @@ export class Http2Sessions {
     // The stream was gone before the relay saw it.
     if (session === undefined || state === undefined || session.destroyed) return;
     state.streams += 1;
+    if (this.#draining) session.close();
     const guard = (action: () => void): void => this.#router.guard(stream, action);
     stream.on("close", () => {
       state.streams -= 1;

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import type { Server } from "node:net";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { listen } from "../../net/listen.js";
 import type { VisitorServer } from "./server.js";
@@ -36,6 +37,11 @@ export class LocalPorts {
     return this.#bound;
   }
 
+  /** All of them, two for a name that has both addresses. Empty before they listen. */
+  get servers(): readonly Server[] {
+    return this.#servers.map(({ server }) => server);
+  }
+
   /**
    * If it fails, nothing stays open.
    * @throws TunnelError `unavailable` when a port is not available.
@@ -51,7 +57,8 @@ export class LocalPorts {
 
   /** Closes everything at once. It may listen again. */
   async abandon(): Promise<void> {
-    const closed = this.closed();
+    const listening = this.servers.filter((server) => server.listening);
+    const closed = Promise.all(listening.map((server) => once(server, "close")));
     this.cut();
     await closed;
     this.#servers.length = 0;
@@ -66,12 +73,6 @@ export class LocalPorts {
   /** Closes all connections. */
   cut(): void {
     for (const server of this.#servers) server.cut();
-  }
-
-  /** Resolves when all connections are closed. To be called before {@link drain} or {@link cut}. */
-  async closed(): Promise<void> {
-    const listening = this.#servers.filter(({ server }) => server.listening);
-    await Promise.all(listening.map(({ server }) => once(server, "close")));
   }
 
   async #open(name: string, port: number, tries: number): Promise<number> {
