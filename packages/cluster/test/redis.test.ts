@@ -166,7 +166,9 @@ describe.skipIf(noRedis)("Redis", () => {
       await expect(failure).rejects.toMatchObject({ code: "unavailable" });
       await expect(failure).rejects.toThrow(`Redis at 127.0.0.1:${port} could not be connected to`);
       await expect(failure).rejects.not.toThrow("secret");
-      await expect(redis.engine.join(info)).rejects.toThrow("ECONNREFUSED");
+      await expect(redis.engine.join(info)).rejects.toThrow(
+        "nobody listens there; is it running, and does --cluster lead to it? (connect ECONNREFUSED",
+      );
     });
 
     it("fails all calls once the engine is closed", async () => {
@@ -184,10 +186,12 @@ describe.skipIf(noRedis)("Redis", () => {
         await engine.join(new TestNode(engine, "a").info);
       };
       const wrong = join({ password: "wrong-secret" });
-      await expect(wrong).rejects.toThrow("does not accept the user and the password; check both");
+      await expect(wrong).rejects.toThrow("check both (--cluster-user, --cluster-password-file)");
       await expect(wrong).rejects.toMatchObject({ code: "unavailable", isHopeless: true });
       await expect(wrong).rejects.not.toThrow("wrong-secret");
-      await expect(join({})).rejects.toThrow("asks for a password, and none is set");
+      await expect(join({})).rejects.toThrow(
+        "asks for a password, and none is set; see --cluster-password-file",
+      );
       await join({ password: "right" });
       const { engine } = closing(redisEngine({ url: own.url.replace("//", "//:right@") }));
       expect(await engine.find("app")).toEqual([]);

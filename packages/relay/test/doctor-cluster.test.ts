@@ -95,7 +95,10 @@ describe.skipIf(noRedis)("the doctor", () => {
     const { args, redis } = await setUp();
     await redis.close();
     const steps = stepsOf(await examine(args));
-    expect(steps["cluster-engine"]).toMatchObject({ verdict: "failed" });
+    expect(steps["cluster-engine"]).toMatchObject({
+      verdict: "failed",
+      advice: expect.stringContaining("correct --cluster"),
+    });
     expect(steps["cluster-engine"]?.reason).toContain(`127.0.0.1:${redis.port}`);
     expect(steps["cluster-clock"]?.verdict).toBe("skipped");
     expect(steps["peer-port"]?.verdict).toBe("skipped");

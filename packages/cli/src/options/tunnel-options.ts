@@ -201,9 +201,11 @@ export function readTunnelOptions(command: Command, { local, serverCommand }: Se
     );
   }
   if (pool && visitors?.kinds.includes("oauth") === true) {
+    const why = flags.visitorAuth === undefined ? ", which MCP servers have by default" : "";
     throw unusable(
-      "--pool cannot be used with --visitor-auth oauth: each client knows only the visitors that it has " +
-        "let in itself. Use bearer or basic, with the same keys for all of them (--visitor-key-file)",
+      `--pool cannot be used with --visitor-auth oauth${why}: ` +
+        "each client knows only the visitors that it has let in itself. Use --visitor-auth bearer or basic, with " +
+        "the same keys for all of them (--visitor-key-file)",
       { options: ["pool", "visitor-auth"] },
     );
   }

@@ -133,7 +133,9 @@ export class Dialer {
       binding: bindingOf(socket),
     });
     if (!proofs.fits(challenge.proof, "acceptor")) {
-      throw new Error("the two relays do not have the same cluster secret, or somebody is between them");
+      throw new Error(
+        "the two relays do not have the same cluster secret (--cluster-secret-file), or somebody is between them",
+      );
     }
     return { proofs, features: featuresOf(challenge.features) };
   }

@@ -52,7 +52,7 @@ export async function connectTo(
     if (isConnected) onEnd(client, error);
   });
   try {
-    await within(client.connect(), ms, () => slow(server, ms));
+    await within(client.connect(), ms, () => slow(server, isTls, ms));
     isConnected = true;
     return client;
   } catch (error) {
@@ -66,6 +66,8 @@ function named(host: string): { servername?: string } {
   return isIP(host) === 0 ? { servername: host } : {};
 }
 
-function slow(server: Server, ms: number): TunnelError {
-  return new TunnelError("unavailable", `Redis at ${nameOf(server)} did not answer within ${ms} ms`);
+/** A server without TLS says nothing to a handshake of TLS. */
+function slow(server: Server, isTls: boolean, ms: number): TunnelError {
+  const toDo = isTls ? "; if it has no TLS, --cluster begins with redis://" : "";
+  return new TunnelError("unavailable", `Redis at ${nameOf(server)} did not answer within ${ms} ms${toDo}`);
 }

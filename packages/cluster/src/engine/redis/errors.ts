@@ -1,23 +1,31 @@
 import { TunnelError } from "mcp-tunnel-protocol";
 import { messageOf, printable } from "mcp-tunnel-shared";
 
-/** How answers of Redis begin that a person has to do something about, and what. */
+/** How answers of Redis begin that a person has to do something about, and what. Options are the relay's. */
 const advice: readonly (readonly [RegExp, string])[] = [
-  [/^WRONGPASS|^ERR invalid password/, "it does not accept the user and the password; check both"],
-  [/^NOAUTH|^ERR HELLO must be called/, "it asks for a password, and none is set"],
+  [
+    /^WRONGPASS|^ERR invalid password/,
+    "it does not accept the user and the password; check both (--cluster-user, --cluster-password-file)",
+  ],
+  [
+    /^NOAUTH|^ERR HELLO must be called/,
+    "it asks for a password, and none is set; see --cluster-password-file",
+  ],
   [/^ERR .*AUTH.* without any password/i, "it has no password, but one is set here; leave it out"],
   [/^NOPERM/, "its ACL lacks rights for this user; README.md of mcp-tunnel-cluster lists what is needed"],
   [/^ERR unknown command/, "it is too old, or a proxy stands before it; Redis 6.2 or Valkey is needed"],
 ];
 
 /**
- * Answers of a server that is there, but cannot take part at this time. Before Redis 7, the code of what a
- * script met stands behind a hyphen within another error.
+ * What may pass: answers of a server that cannot take part at this time, and a server that is not there.
+ * Before Redis 7, the code of what a script met stands behind a hyphen within another error.
  */
 const passing: readonly (readonly [RegExp, string])[] = [
   [/(?:^|-)(?:READONLY|NOREPLICAS|MASTERDOWN)\b/, "it takes no writes; is a failover going on?"],
   [/(?:^|-)(?:LOADING|BUSY)\b/, "it is busy"],
   [/(?:^|-)OOM\b/, "its memory is full; raise maxmemory"],
+  [/\bECONNREFUSED\b/, "nobody listens there; is it running, and does --cluster lead to it?"],
+  [/\b(?:ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)\b/, "nothing is there; does --cluster lead to it?"],
   [/(?:^|-)MISCONF\b/, "it cannot save its data; its log tells why"],
 ];
 

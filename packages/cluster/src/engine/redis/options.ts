@@ -63,7 +63,7 @@ const example = "redis://redis.example:6379, or redis+sentinel://one.example,two
 /** @throws TunnelError `invalid_option`. Its message does not tell the URL, which may hold a password. */
 export function redisPlace(options: Omit<RedisOptions, "times" | "onWarning">): RedisPlace {
   const [, s, sentinel, credentials, hosts, path = ""] = urlForm.exec(options.url) ?? [];
-  if (hosts === undefined) throw invalid(`the URL of Redis does not have the form of ${example}`);
+  if (hosts === undefined) throw invalid(`the URL of Redis (--cluster) does not have the form of ${example}`);
   const { user, password } = credentialsOf(credentials);
   const parts = path === "" ? [] : path.split("/").map(decoded);
   const master = sentinel === undefined ? undefined : parts.shift();

@@ -65,7 +65,15 @@ async function asking<T>(settings: ClusterSettings, ask: (engine: Engine) => Pro
 }
 
 async function engineAnswers(settings: ClusterSettings): Promise<Finding> {
-  const nodes = await asking(settings, (engine) => engine.nodes());
+  let nodes: Awaited<ReturnType<Engine["nodes"]>>;
+  try {
+    nodes = await asking(settings, (engine) => engine.nodes());
+  } catch (error) {
+    return failed(
+      messageOf(error),
+      "No relay starts without Redis. Start it, or correct --cluster, --cluster-user and --cluster-password-file. A firewall may stand between, too.",
+    );
+  }
   const others = [...new Set(nodes.map((node) => node.version))].filter((one) => one !== version);
   const count = `${nodes.length} ${nodes.length === 1 ? "relay is" : "relays are"} in the cluster`;
   if (others.length === 0) return ok(`Redis answers: ${count}`);

@@ -1,7 +1,6 @@
 import { availableParallelism } from "node:os";
 import { InvalidArgumentError } from "commander";
 import { unusable } from "mcp-tunnel-protocol";
-import { readCount } from "./values.js";
 import { ValueOption } from "./value-option.js";
 
 /** More processes than cores only cost memory. */
@@ -20,7 +19,7 @@ export const workersOption = new ValueOption<WorkersCliOptions["workers"]>(
   .default(1)
   .argParser((text) => {
     if (text === "auto") return text;
-    const count = readCount(text);
+    const count = /^\d{1,3}$/.test(text) ? Number(text) : 0;
     if (count >= 1 && count <= maxWorkers) return count;
     throw new InvalidArgumentError(`Expected 1 to ${maxWorkers}, or auto.`);
   });
