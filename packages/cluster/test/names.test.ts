@@ -338,6 +338,15 @@ describe("relays that the engine does not hear", () => {
     await cluster.pass(20_000);
     expect([a, b, c].map(({ member }) => member.isReady)).toEqual([false, false, true]);
   });
+
+  it("stay ready when one of them ends meanwhile", async () => {
+    const c = await cluster.node("c");
+    for (const node of cluster.nodes.values()) node.engine.isDown = true;
+    await cluster.pass(10_000);
+    c.end();
+    await cluster.pass(10_000);
+    expect([a, b].map(({ member }) => member.isReady)).toEqual([true, true]);
+  });
 });
 
 describe("a relay that the engine does not hear", () => {

@@ -76,6 +76,7 @@ async function setUp(options: { front?: Partial<RelayOptions>; owner?: Partial<R
   const asked: unknown[] = [];
   const peer: Peer & { session: V1RelaySession | undefined } = {
     node: "owner",
+    isGone: false,
     session,
     ask: async (_about, body) => void asked.push(body),
     splice: () => Promise.reject(new Error("not here")),

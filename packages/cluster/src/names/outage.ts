@@ -47,10 +47,15 @@ export class Outage {
     if (this.#timer === timer) this.#isEverywhere = isAway.every(Boolean);
   }
 
-  /** A relay that cannot be asked may have the engine: it is this one that is cut off, perhaps. */
+  /**
+   * A relay that cannot be asked may have the engine: it is this one that is cut off, perhaps. One that has
+   * ended has it no more, and stays in the engine's last list as long as the engine is away.
+   */
   async #isAwayFor(node: string): Promise<boolean> {
+    const peer = this.#peers.get(node);
+    if (peer?.isGone === true) return true;
     try {
-      return (await this.#peers.get(node)?.ask("engine", null, timeoutMs)) === "away";
+      return (await peer?.ask("engine", null, timeoutMs)) === "away";
     } catch {
       return false;
     }

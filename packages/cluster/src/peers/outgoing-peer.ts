@@ -55,6 +55,7 @@ export class OutgoingPeer implements Peer, KeptSessionOwner {
   readonly #giveUp = new AbortController();
   /** Nobody opens streams there any more. */
   #isLeft = false;
+  #isGone = false;
 
   /** Dials at once. `onOver` is called when the relay has left and its streams have ended. */
   constructor(node: string, address: string, options: OutgoingPeerOptions, onOver: () => void) {
@@ -73,6 +74,10 @@ export class OutgoingPeer implements Peer, KeptSessionOwner {
     // A session says so itself when four billion streams are near.
     if (session?.leaving === true) this.#successor ??= this.#keep();
     return session;
+  }
+
+  get isGone(): boolean {
+    return this.#isGone;
   }
 
   async ask(about: string, body: unknown, timeoutMs: number): Promise<unknown> {
@@ -127,6 +132,7 @@ export class OutgoingPeer implements Peer, KeptSessionOwner {
   onLink(kept: KeptSession, features: readonly string[] | undefined): void {
     if (features !== undefined) {
       this.#features = features;
+      this.#isGone = false;
       if (kept === this.#successor) {
         const before = this.#current;
         this.#current = kept;
@@ -138,6 +144,7 @@ export class OutgoingPeer implements Peer, KeptSessionOwner {
   }
 
   onGone(): void {
+    this.#isGone = true;
     this.#options.onGone(this.node);
   }
 

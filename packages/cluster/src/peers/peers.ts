@@ -21,6 +21,8 @@ export interface Peer {
    * is no link. A session whose link is lost comes back within some seconds, or ends.
    */
   readonly session: OpeningSession | undefined;
+  /** It has ended, as far as its address can tell, and was not reached since. */
+  readonly isGone: boolean;
   /**
    * Asks the peer a question, and resolves with its answer; both are plain JSON of up to 16 MiB.
    * @throws TunnelError `unavailable` without a link, or if the peer failed; `timeout`; `overloaded` if the

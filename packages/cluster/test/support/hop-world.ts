@@ -251,6 +251,7 @@ export class HopWorld {
     const { asked } = this;
     this.peer = {
       node: "owner",
+      isGone: false,
       session: this.front,
       ask: async (about, body) => void asked.push([about, body]),
       splice: () => Promise.reject(new Error("not here")),

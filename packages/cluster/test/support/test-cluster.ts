@@ -94,6 +94,7 @@ export class TestNode {
   /** The relays that it does not reach. */
   readonly unreached = new Set<string>();
   peers!: MemoryPeers;
+  hasEnded = false;
   readonly spliced: [link: Link, client: SplicedClient][] = [];
   /** What it says of sessions. */
   readonly sessions = new Map<string, "known" | Verdict>();
@@ -165,6 +166,12 @@ export class TestNode {
     for (const other of this.#cluster.nodes.values()) {
       if (other !== this) this.#cluster.setReach(this, other, false);
     }
+  }
+
+  /** The same, and its machine says that nobody listens there any more. */
+  end(): void {
+    this.hasEnded = true;
+    this.kill();
   }
 
   /** Only the engine is not reached. */
@@ -315,6 +322,10 @@ class MemoryPeer implements Peer {
   cut(): void {
     this.session?.close(1_001, "cut");
     this.session = undefined;
+  }
+
+  get isGone(): boolean {
+    return this.#cluster.nodes.get(this.node)?.hasEnded === true;
   }
 
   async ask(about: string, body: unknown): Promise<unknown> {

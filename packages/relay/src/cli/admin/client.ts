@@ -61,7 +61,7 @@ export async function adminRequest(
 /** The statuses of `/readyz`, in words for a person. */
 const notReady: Record<string, string> = {
   draining: "it is shutting down (draining)",
-  "not in the cluster": "it is not in the cluster: its lease is lost, or the engine cannot be reached",
+  "not in the cluster": "it is not in the cluster: Redis does not answer it, and may answer others",
   "tokens are stale": "its tokens are stale; `mcp-tunnel status` says why",
 };
 
