@@ -6,7 +6,7 @@ import { HopAcceptor } from "../../cluster/src/hop/acceptor.js";
 import { RemoteRoute } from "../../cluster/src/hop/remote-route.js";
 import type { Peer } from "../../cluster/src/peers/peers.js";
 import { type Directory, MemoryDirectory, type RelayOptions, type Route } from "../src/index.js";
-import { RawVisitor, startRelay, V1Client } from "./support.js";
+import { leaveHttp, RawVisitor, startRelay, V1Client } from "./support.js";
 
 const opened = closingAfterEach();
 
@@ -134,14 +134,7 @@ describe("a visitor at a relay that does not have the tunnel", () => {
 
   it("leaves HTTP", async () => {
     const { visit, client } = await setUp();
-    const visitor = visit("GET / HTTP/1.1\nConnection: Upgrade\nUpgrade: websocket");
-    const exchange = await client.accept();
-    exchange.stream.sendHead({ status: 101, headers: ["Connection", "Upgrade", "Upgrade", "websocket"] });
-    await visitor.until((received) => received.endsWith("\r\n\r\n"));
-    visitor.socket.write("up");
-    await exchange.bytes(2);
-    exchange.stream.write(Buffer.from("down"));
-    expect(await visitor.until((received) => received.endsWith("down"))).toMatch(/^HTTP\/1.1 101 /);
+    expect(await leaveHttp(visit, client)).toMatch(/^HTTP\/1.1 101 /);
   });
 
   it("is noticed at the client when he leaves", async () => {

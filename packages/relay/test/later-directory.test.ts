@@ -20,7 +20,7 @@ import { silentLogger } from "../src/telemetry/log.js";
 import { Observers } from "../src/telemetry/observers.js";
 import { Tunnels } from "../src/tunnels/tunnels.js";
 import { type Asked, LaterDirectory } from "./directories.js";
-import { RawVisitor, ScriptedClient, startRelay, V1Client } from "./support.js";
+import { leaveHttp, RawVisitor, ScriptedClient, startRelay, V1Client } from "./support.js";
 
 const opened = closingAfterEach();
 
@@ -108,14 +108,7 @@ describe("with a directory that answers later, a visitor", () => {
   it("leaves HTTP through a tunnel", async () => {
     const { visit, v1 } = await setUp();
     const client = await v1();
-    const visitor = visit("GET / HTTP/1.1\nConnection: Upgrade\nUpgrade: websocket");
-    const exchange = await client.accept();
-    exchange.stream.sendHead({ status: 101, headers: ["Connection", "Upgrade", "Upgrade", "websocket"] });
-    await visitor.until((received) => received.endsWith("\r\n\r\n"));
-    visitor.socket.write("up");
-    await exchange.bytes(2);
-    exchange.stream.write(Buffer.from("down"));
-    expect(await visitor.until((received) => received.endsWith("down"))).toMatch(/^HTTP\/1.1 101 /);
+    expect(await leaveHttp(visit, client)).toMatch(/^HTTP\/1.1 101 /);
   });
 
   it("is told that nobody serves a name", async () => {

@@ -371,3 +371,15 @@ export class RawVisitor {
     this.socket.destroy();
   }
 }
+
+/** Takes a visitor and the client out of HTTP, and bytes both ways. Returns what the visitor has received. */
+export async function leaveHttp(visit: (request: string) => RawVisitor, client: V1Client): Promise<string> {
+  const visitor = visit("GET / HTTP/1.1\nConnection: Upgrade\nUpgrade: websocket");
+  const exchange = await client.accept();
+  exchange.stream.sendHead({ status: 101, headers: ["Connection", "Upgrade", "Upgrade", "websocket"] });
+  await visitor.until((received) => received.endsWith("\r\n\r\n"));
+  visitor.socket.write("up");
+  await exchange.bytes(2);
+  exchange.stream.write(Buffer.from("down"));
+  return await visitor.until((received) => received.endsWith("down"));
+}
