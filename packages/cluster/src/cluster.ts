@@ -154,10 +154,7 @@ export class ClusterMember implements Member {
   remember(session: string, verdict: Verdict): void {
     this.#engine.remember(session, verdict).catch(() => {
       // While this relay lives it knows the verdict itself.
-      this.#logger.warn(
-        { session: session.slice(0, 8) },
-        "the engine does not know why a client was sent away",
-      );
+      this.#logger.warn({ session }, "the engine does not know why a client was sent away");
     });
   }
 

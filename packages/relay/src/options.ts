@@ -257,7 +257,7 @@ function checkMember({ node }: Member, directory: Directory | undefined): void {
     });
   }
   // The ids of sessions begin with it, and they have up to 128 characters.
-  if (/^[A-Za-z0-9_-]{1,64}$/.test(node)) return;
+  if (typeof node === "string" && /^[A-Za-z0-9_-]{1,64}$/.test(node)) return;
   throw unusable("the node of a member has 1 to 64 letters, digits, hyphens and underscores", {
     options: ["member"],
   });

@@ -60,6 +60,8 @@ describe("options", () => {
     );
     const odd = new FakeCluster().member("a.b");
     expect(() => createRelay({ domain: "localhost", member: odd })).toThrow("the node of a member has");
+    const none = Object.assign(new FakeCluster().member("a"), { node: undefined as never });
+    expect(() => createRelay({ domain: "localhost", member: none })).toThrow("the node of a member has");
     expect(() => createRelay({ domain: "localhost", member: {} as never })).toThrow("member");
   });
 });
