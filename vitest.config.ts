@@ -7,7 +7,7 @@ import { CountsReporter } from "./scripts/counts-reporter.js";
  * from end to end.
  */
 const separate: Readonly<Record<string, readonly string[]>> = {
-  cluster: ["test/cluster/**"],
+  cluster: ["test/cluster/**", "test/workers/**"],
   executables: ["test/executables/**"],
   hosts: ["test/hosts/**", "test/commands/visitors.test.ts"],
   image: ["test/packaging/image.test.ts"],

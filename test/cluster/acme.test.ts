@@ -10,7 +10,7 @@ import { type RelayCommand, runRelay, startRelayCommand } from "../support/comma
 import { type Pebble, startPebble } from "../support/pebble.js";
 import { missingProgram } from "../support/requires.js";
 import { certificateFor } from "../support/secure.js";
-import { writeHook } from "./hooks.js";
+import { writeHook } from "../tls/hooks.js";
 
 // Relays of one cluster have one certificate, which one of them gets.
 
@@ -122,7 +122,7 @@ describe.skipIf(noAuthority || noRedis)("relays of a cluster with ACME", { timeo
     await failing.close();
     await inUse(other);
     expect(asked([failing, other])).toHaveLength(2);
-  });
+  }, 60_000);
 
   it("say so if one has another secret than the relay that stored the certificate", async () => {
     const redis = opened(await RedisServer.start());
