@@ -226,10 +226,16 @@ describe("as at the front", () => {
   });
 
   it("a request that is open may end while the relay drains, and no other comes in", async () => {
-    const { relay, url, port, upstream } = await startTunnel();
+    const upstream = closing(await startUpstream());
+    const world = await startRelay();
+    const { relay, url, port } = world;
+    const client = await startClient(world, { port: upstream.port });
     const answer = await fetch(`${url}/sse`);
     const reader = answer.body?.getReader();
+    // Clients are told when the ports are closed.
+    const told = new Promise((resolve) => client.on("reconnecting", resolve));
     const closed = relay.close(10_000);
+    await told;
     await expect(once(connect(port, "127.0.0.1"), "connect")).rejects.toThrow("ECONNREFUSED");
     upstream.emit("still here");
     const { value } = (await reader?.read()) ?? {};
