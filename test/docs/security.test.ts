@@ -28,7 +28,8 @@ it("docs/security.md has every limit, in order, with its variable, default, mean
 
 it("docs/security.md has figures for the attacks, none of which passed a bound", () => {
   const table = /<!-- attacks -->\n([^]*)<!-- end of attacks -->/.exec(text)?.[1] ?? "";
-  const [, maxMebibytes, maxMs] = /Bounds: (\d+) MiB, no failure, a p99 of ([\d,]+) ms/.exec(table) ?? [];
+  const [, maxMebibytes, maxMs] =
+    /Bounds:\s(\d+)\sMiB,\sno\sfailure,\sa\sp99\sof\s([\d,]+)\sms/.exec(table) ?? [];
   const figures = rows("Attack");
   expect(figures.length).toBeGreaterThan(15);
   for (const [attack, , , memory, honest, latency, sockets = "0", seconds = "0"] of figures) {

@@ -39,7 +39,7 @@ describe.skipIf(process.platform === "win32")("workers", { timeout: 90_000 }, ()
     for (const relay of [a, b]) {
       await expect
         .poll(async () => (await Scrape.of(relay)).value("mcp_tunnel_cluster_peers"), { timeout: 20_000 })
-        .toBe(6);
+        .toBe(3);
     }
     opened(await startClientCommand(upstream.port, a.port, ["--subdomain", "demo"]));
     for (const { port } of [a, a, b, b]) {

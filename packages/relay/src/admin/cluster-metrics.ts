@@ -24,7 +24,7 @@ export function clusterGauges(registry: Registry): (cluster: ClusterSource | und
     "min",
   );
   const nodes = gauge("nodes", "Relays of the cluster that are alive, this one among them.", [], "max");
-  const peers = gauge("peers", "Other relays of the cluster to which this one has a link.");
+  const peers = gauge("peers", "Other relays of the cluster to which this one has a link.", [], "min");
   const requests = gauge(
     "requests",
     "Requests that are open between relays: brought here by others (in), or taken to others (out).",
