@@ -108,4 +108,19 @@ describe("the status table", () => {
     const column = head.indexOf("GATE");
     expect(row.slice(column).split(" ")[0]).toBe(text);
   });
+
+  it("leaves columns out for a narrow terminal, and says which", () => {
+    const relay = { ...state, node: "n29442fdee2e75895" };
+    const client = { name: "mcp-tunnel-client", version: "0.1.0" };
+    const shown = { ...tunnel, client, address: "203.0.113.207", relay: relay.node };
+    const wide = statusTable({ relay, tunnels: [shown] }, 0);
+    expect(wide[3]).toMatch(
+      /^app +n29442fdee2e75895 +0s +203.0.113.207 +mcp-tunnel-client 0.1.0 +- +- +0 +0 B +0 B +0 +online$/,
+    );
+    expect(statusTable({ relay, tunnels: [shown] }, 0, wide[3]?.length)).toEqual(wide);
+    const narrow = statusTable({ relay, tunnels: [shown] }, 0, 80);
+    expect(Math.max(...narrow.map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect(narrow[3]).toMatch(/^app +n29442fdee2e75895 +0s +203.0.113.207 +- +- +0 +0 +online$/);
+    expect(narrow.at(-1)).toBe("no room for VERSION, IN, OUT; --json has all");
+  });
 });

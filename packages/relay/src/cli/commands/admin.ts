@@ -75,7 +75,8 @@ async function status(
       writeLine(printableJson(answer, options.watch === true ? 0 : 2));
       return;
     }
-    const lines = statusTable(answer, Date.now());
+    // What is not a terminal has no width.
+    const lines = statusTable(answer, Date.now(), process.stdout.columns);
     // On a terminal each table takes the place of the one before.
     if (options.watch === true && process.stdout.isTTY) process.stdout.write("\u001b[H\u001b[2J");
     writeLine(lines.join("\n"));

@@ -5,6 +5,9 @@ import type { StaleSource } from "../../files/staleness.js";
 import type { TunnelStatus } from "../../tunnels/status.js";
 import { gateText } from "../../tunnels/gate.js";
 
+/** What a narrow terminal goes without, first to last. */
+const dispensable = ["VERSION", "IN", "OUT", "RTT", "GATE"];
+
 const head = ["NAME", "SINCE", "CLIENT", "VERSION", "GATE", "RTT", "REQUESTS", "IN", "OUT", "OPEN", "STATE"];
 
 /** The answer of the admin API to `/api/tunnels`. */
@@ -35,8 +38,15 @@ export function silentLine(relay: string): string {
   return `warning: relay ${printable(relay)} did not answer, and may have tunnels that are not shown or closed`;
 }
 
-/** The status of a relay, or of its cluster, as lines for a person. `now` is in milliseconds since 1970. */
-export function statusTable({ relay, tunnels, silent = [] }: RelayStatus, now: number): string[] {
+/**
+ * The status of a relay, or of its cluster, as lines for a person. `now` is in milliseconds since 1970.
+ * `width`: characters in a line of the terminal. Columns are left out for it.
+ */
+export function statusTable(
+  { relay, tunnels, silent = [] }: RelayStatus,
+  now: number,
+  width = Number.POSITIVE_INFINITY,
+): string[] {
   const { workers = [] } = relay;
   const isCluster = relay.node !== undefined || workers.length > 0;
   const placeOf = (node: string | undefined): string => {
@@ -72,8 +82,23 @@ export function statusTable({ relay, tunnels, silent = [] }: RelayStatus, now: n
     ([name, port]) => `${printable(name)} is at http://localhost:${port}, on the relay's machine`,
   );
   const columns = isCluster ? head.toSpliced(1, 0, "RELAY") : head;
-  const shown = rows.length === 0 ? [] : ["", ...table(columns, rows)];
+  const shown = rows.length === 0 ? [] : ["", ...fitting(columns, rows, width)];
   return [title, ...stale, ...silent.map((node) => silentLine(placeOf(node))), ...localPorts, ...shown];
+}
+
+/** The table with as many columns as fit, and a line that names the others. */
+function fitting(columns: readonly string[], rows: readonly string[][], width: number): string[] {
+  const left: string[] = [];
+  for (;;) {
+    const kept = columns.flatMap((column, i) => (left.includes(column) ? [] : [i]));
+    const pick = (cells: readonly string[]): string[] => kept.map((i) => cells[i] ?? "");
+    const lines = table(pick(columns), rows.map(pick));
+    const next = dispensable[left.length];
+    if (next === undefined || lines.every((line) => line.length <= width)) {
+      return left.length === 0 ? lines : [...lines, "", `no room for ${left.join(", ")}; --json has all`];
+    }
+    left.push(next);
+  }
 }
 
 /** `, 4 workers (1 not ready)`, or nothing for a relay of one process. */
