@@ -17,6 +17,7 @@ import type {
 } from "./member.js";
 import { ClusterDirectory } from "./names/directory.js";
 import type { LookTimes } from "./names/elsewhere.js";
+import { Domains } from "./names/domains.js";
 import { Lease, type LeaseTimes, leaseTimesOf } from "./names/lease.js";
 import { Neighbours } from "./names/neighbours.js";
 import { Outage } from "./names/outage.js";
@@ -81,6 +82,7 @@ export class ClusterMember implements Member {
   readonly #hops: HopAcceptor;
   readonly #returns: Returns;
   readonly #neighbours: Neighbours;
+  readonly #domains: Domains;
   readonly #outage: Outage;
   #peers: Peers;
   #host: MemberHost | undefined;
@@ -102,6 +104,7 @@ export class ClusterMember implements Member {
       setNodes: (nodes: readonly NodeInfo[]): void => this.#peers.setNodes(nodes),
     };
     this.#neighbours = new Neighbours(this.node, peers, () => this.directory.doubtAll());
+    this.#domains = new Domains(parts.logger);
     this.#outage = new Outage(peers, () => this.#neighbours.others);
     this.directory = new ClusterDirectory({
       node: this.node,
@@ -228,11 +231,13 @@ export class ClusterMember implements Member {
 
   ownNode(): NodeInfo {
     const { node: id } = this;
-    return { id, address: this.#address, version: this.#host?.version ?? "", draining: this.#draining };
+    const { version = "", domain } = this.#host ?? {};
+    return { id, address: this.#address, version, domain, draining: this.#draining };
   }
 
   onNodes(nodes: readonly NodeInfo[]): void {
     this.#neighbours.set(nodes);
+    if (this.#host !== undefined) this.#domains.look(this.#host.domain, nodes);
   }
 
   onUnanswered(): void {

@@ -149,6 +149,8 @@ export interface PoolSessions {
 /** The relay, as its place in a cluster uses it. */
 export interface MemberHost {
   readonly version: string;
+  /** The relay's domain, for a warning: all relays of a cluster have the same. */
+  readonly domain: string;
   /** Whether a client with this secret may go on with a session of this relay. */
   session(id: string, secret: string): "known" | "unknown" | Verdict;
   /** Lets a client register or resume whose messages come through another relay. */

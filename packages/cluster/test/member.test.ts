@@ -128,6 +128,7 @@ describe("members over real links", () => {
 
   const host: MemberHost = {
     version: "1.2.3",
+    domain: "tunnel.example",
     session: () => "unknown",
     onSpliced() {},
     answer: ({ about }) => about,
@@ -140,6 +141,33 @@ describe("members over real links", () => {
     engine.close = async () => {};
     return engine;
   }
+
+  it("say once of each relay that it serves another domain", async () => {
+    const engine = sharedEngine();
+    const warnings: object[] = [];
+    const warn = (fields: object, message: string): void => {
+      if (message.includes("another domain")) warnings.push(fields);
+    };
+    const logger = { debug() {}, info() {}, warn, error() {} };
+    const member = createMember({ engine, secret, listen: { path: join(folder, "a.sock") }, logger });
+    open.push(member);
+    await member.join(host);
+    const address = `unix:${join(folder, "none.sock")}`;
+    const info = { address, version: "1", draining: false };
+    await engine.join({ ...info, id: "nsame", domain: "tunnel.example" });
+    await engine.join({ ...info, id: "nolder" });
+    for (const id of ["none", "ntwo"]) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await engine.join({ ...info, id, domain: "other.example" });
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await settle();
+    }
+    const both = { address, domain: "other.example", own: "tunnel.example" };
+    expect(warnings).toEqual([
+      { ...both, peer: "none" },
+      { ...both, peer: "ntwo" },
+    ]);
+  });
 
   it("find at once that a relay has died, and let its clients register anew", async () => {
     const engine = sharedEngine();

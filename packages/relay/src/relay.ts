@@ -162,7 +162,12 @@ export function createRelay(options: RelayOptions): Relay {
   const trafficElsewhere = (): Record<string, Traffic> =>
     Object.fromEntries(context.exchanges.trafficByName((route) => !tunnels.has(route)));
   const cluster =
-    member && new ClusterPlace(member, memberHost({ tunnels, clients, status, trafficElsewhere }), resolved);
+    member &&
+    new ClusterPlace(
+      member,
+      memberHost({ domain: resolved.domain, tunnels, clients, status, trafficElsewhere }),
+      resolved,
+    );
   let opening: Promise<{ host: string; port: number }> | undefined;
   let closing: Promise<void> | undefined;
   let hurry: (graceMs: number) => void = () => {};

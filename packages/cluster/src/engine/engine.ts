@@ -10,6 +10,8 @@ export interface NodeInfo {
   /** Where other relays reach it: `host:port`, `[v6]:port`, or the path of a unix socket (`unix:/run/x`). */
   readonly address: string;
   readonly version: string;
+  /** Its tunnels have names below it. Relays of an older version do not tell. */
+  readonly domain?: string | undefined;
   /** It takes no clients and visitors any more. */
   readonly draining: boolean;
 }

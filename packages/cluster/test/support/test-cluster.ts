@@ -127,6 +127,7 @@ export class TestNode {
 
   readonly host: MemberHost = {
     version: "1.2.3",
+    domain: "tunnel.example",
     session: (session) => this.sessions.get(session) ?? "unknown",
     onSpliced: (link, client) => this.spliced.push([link, client]),
     answer: (question) => this.answer(question),

@@ -9,6 +9,7 @@ import { version } from "../version.js";
 
 /** The parts of a relay that other relays have to do with. */
 interface HostParts {
+  readonly domain: string;
   readonly tunnels: Tunnels;
   readonly clients: ClientConnections;
   /** The relay's own tunnels, as its operator sees them. */
@@ -27,7 +28,7 @@ export interface AnswerOf {
 }
 
 /** The relay, as its place in a cluster uses it. */
-export function memberHost({ tunnels, clients, status, trafficElsewhere }: HostParts): MemberHost {
+export function memberHost({ domain, tunnels, clients, status, trafficElsewhere }: HostParts): MemberHost {
   const answers: {
     [About in Question["about"]]: (question: Question & { about: About }) => AnswerOf[About];
   } = {
@@ -42,6 +43,7 @@ export function memberHost({ tunnels, clients, status, trafficElsewhere }: HostP
   const pools = new Pools();
   return {
     version,
+    domain,
     pool: (name, members, sessions) => pools.of(name, members, sessions),
     session(id, secret) {
       const { sessions } = tunnels;

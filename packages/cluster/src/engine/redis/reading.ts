@@ -8,7 +8,13 @@ import type { EngineEvent, Entry, NodeInfo } from "../engine.js";
 // What the relays write into Redis, and read again. Everything is read with care: other programs, and relays
 // of other versions, may write there too. What cannot be read counts as absent.
 
-const nodeShape = objectOf<NodeInfo>({ id: text(), address: text(), version: text(), draining: flag });
+const nodeShape = objectOf<NodeInfo>({
+  id: text(),
+  address: text(),
+  version: text(),
+  domain: text().optional(),
+  draining: flag,
+});
 const eventShape = objectOf<{ name: string; by: ClientIdentity | undefined; pool: string | undefined }>({
   name: text(),
   by: identityShape.optional(),
@@ -46,8 +52,8 @@ export function readGen(digits: string): number | undefined {
   return Number.isSafeInteger(gen) ? gen : undefined;
 }
 
-export function nodeText({ id, address, version, draining }: NodeInfo): string {
-  return JSON.stringify({ id, address, version, draining });
+export function nodeText({ id, address, version, domain, draining }: NodeInfo): string {
+  return JSON.stringify({ id, address, version, domain, draining });
 }
 
 export function readNode(json: string): NodeInfo | undefined {
