@@ -94,7 +94,7 @@ describe.skipIf(missingProgram("zsh") || missingProgram("script"))("zsh", () => 
     // Only a line that is edited is completed, so it takes a terminal.
     const shell = spawn("script", ["--quiet", "--return", "--command", "zsh -f -i", "/dev/null"], {
       stdio: ["pipe", "pipe", "ignore"],
-      env: { ...cleanEnvironment(), TERM: "xterm", PS1: "ready> ", HOME: folder, ZDOTDIR: folder },
+      env: { ...cleanEnvironment(), TERM: "xterm", HOME: folder, ZDOTDIR: folder },
       cwd: folder,
     });
     const ended = once(shell, "close");
@@ -113,11 +113,12 @@ describe.skipIf(missingProgram("zsh") || missingProgram("script"))("zsh", () => 
       while (!words.every((word) => screen.includes(word))) await once(shell.stdout, "data");
       screen = "";
     };
-    // The word is told apart from its echo.
+    // The words are told apart from their echo. Before its prompt zsh does not edit the line: the terminal
+    // would take Ctrl-D for itself.
     shell.stdin.write(
-      `stty cols 200; autoload -U compinit; compinit -u -D; source ${script}; echo lo''aded\n`,
+      `stty cols 200; autoload -U compinit; compinit -u -D; source ${script}; PS1='rea''dy> '; echo lo''aded\n`,
     );
-    await see(["loaded"]);
+    await see(["loaded", "ready> "]);
     for (const [typed, offered] of rows) {
       if (offered.length === 0) continue;
       // Tab puts a single word into the line. Ctrl-D lists several, and Ctrl-U takes the line away.
