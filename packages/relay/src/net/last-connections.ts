@@ -20,8 +20,8 @@ type Listener = (socket: Socket) => void;
 /**
  * The connections that servers accept before their ports are closed. A port that closes resets those that the
  * system has taken and the process has not accepted. Node accepts one at each port in a turn of its event
- * loop. So the turns have to be short, and none of these connections is served before the ports are closed: on
- * a busy machine a turn with a handshake of TLS took 10 ms, and the time was over after 25 connections.
+ * loop. So the turns have to be short, and none of these connections is served before the ports are closed:
+ * on a busy machine a turn with a handshake of TLS took 10 ms, and the time was over after 25 connections.
  *
  * The socket of a service manager stays open, and resets nothing. It is treated alike: its visitors are
  * better served now than by a process that is still to come.
