@@ -43,7 +43,8 @@ describe.skipIf(process.platform === "win32")(
       const sockets = await leaveWaiting(relay, port, visits);
       const answers = sockets.map((socket) => answerOver(socket, requestFor(`localhost:${port}`)));
       await stop(relay);
-      for (const answer of await Promise.all(answers)) expect(answer).toMatch(/^HTTP\/1.1 503 /);
+      // The relay may have one of them before it knows that it is stopped.
+      for (const answer of await Promise.all(answers)) expect(answer).toMatch(/^HTTP\/1.1 50[23] /);
     });
 
     it("by one of several workers", async () => {
