@@ -165,7 +165,8 @@ describe.each([
       owner.session.goaway();
       await home.logged("tunnel leaving");
       for (const { port } of [a, b, c]) expect(await ask(port, clients, withId)).toBe(other);
-    });
+      // Three relays start, and find one another.
+    }, 45_000);
 
     it("has one gate and one limit at all relays", async () => {
       const { a, b } = await setUp(await start(), { maxTunnelsPerToken: 2 });
