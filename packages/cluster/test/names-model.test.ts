@@ -158,7 +158,7 @@ describe.each(Array.from({ length: 60 }, (_, seed) => seed))("whatever happens (
       const [holder] = holders;
       // oxlint-disable-next-line no-await-in-loop -- one name after the other
       const entries = await world.cluster.engine.find(name);
-      expect(entries.map(({ entry }) => entry.node)).toEqual(holder === undefined ? [] : [holder.node.id]);
+      expect(entries.map(({ node }) => node)).toEqual(holder === undefined ? [] : [holder.node.id]);
       for (const node of world.nodes) {
         // oxlint-disable-next-line no-await-in-loop
         const found = await node.find(name);

@@ -279,7 +279,7 @@ describe("relays that end together", () => {
     c.member.directory.changed(tunnel);
     await settle();
     expect(await d.find()).toMatchObject({ isAway: false });
-    const { gen } = (await cluster.engine.find("app"))[0]?.entry ?? { gen: 0 };
+    const { gen } = (await cluster.engine.find("app"))[0] ?? { gen: 0 };
     expect(c.member.directory.held("app", gen)).toBe(tunnel);
     expect(c.member.directory.answerHas("app")).toMatchObject([{ moving: true, takes: true }]);
   });

@@ -226,7 +226,7 @@ describe.each([
       const open = await client.accept();
       const closed = a.relay.close(5_000);
       await vi.waitFor(() => expect(client.goaways).toBe(1));
-      expect(await engine.find("app")).toMatchObject([{ entry: { moving: true } }]);
+      expect(await engine.find("app")).toMatchObject([{ moving: true }]);
       const meanwhile = visit(b.port);
       const moved = await connect(b.port, { returning: true });
       await answerNext(moved, "meanwhile");

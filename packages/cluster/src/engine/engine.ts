@@ -31,12 +31,6 @@ export interface Entry {
   readonly moving: boolean;
 }
 
-/** An entry, and whether its relay is there. A tunnel whose relay is gone is away: its client is expected. */
-export interface Found {
-  readonly entry: Entry;
-  readonly isNodeAlive: boolean;
-}
-
 export interface ClaimRequest {
   readonly name: string;
   readonly node: string;
@@ -123,8 +117,11 @@ export interface Engine {
   leave(node: string): Promise<void>;
   /** The nodes that are alive. */
   nodes(): Promise<NodeInfo[]>;
-  /** The tunnels that have the name: one, or the members of a pool; none if nobody has it. */
-  find(name: string): Promise<Found[]>;
+  /**
+   * The tunnels that have the name: one, or the members of a pool; none if nobody has it. A tunnel whose
+   * relay is gone is among them as long as its client is expected.
+   */
+  find(name: string): Promise<Entry[]>;
   /**
    * Gives the name to a tunnel, in one step with the limit of its token and the verdicts for those who lose
    * it: a displaced tunnel of another client with a session gets 4002. A tunnel of the same client (owner and

@@ -9,7 +9,6 @@ import {
   type EngineEvent,
   type EngineTimes,
   type Entry,
-  type Found,
   type Held,
   type Lost,
   type NodeInfo,
@@ -92,11 +91,8 @@ export class MemoryEngine implements Engine {
 
   // ---- names
 
-  async find(name: string): Promise<Found[]> {
-    return this.#kept(this.#entries.named(name)).map((entry) => ({
-      entry,
-      isNodeAlive: this.#isAlive(entry.node),
-    }));
+  async find(name: string): Promise<Entry[]> {
+    return this.#kept(this.#entries.named(name));
   }
 
   async claim({ name, node, info, mayEvict, maxOwned }: ClaimRequest): Promise<ClaimAnswer> {

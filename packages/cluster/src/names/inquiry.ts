@@ -29,7 +29,7 @@ export class Inquiry {
   async entriesOf(name: string): Promise<readonly Entry[] | undefined> {
     if (performance.now() >= this.#engineRestsUntil) {
       try {
-        return (await this.#engine.find(name)).map(({ entry }) => entry);
+        return await this.#engine.find(name);
       } catch {
         this.#engineRestsUntil = performance.now() + this.#times.engineRestMs;
       }

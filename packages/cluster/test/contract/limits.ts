@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { closingAfterEach } from "../../../../test/support/cleanup.js";
-import { alive, longTimes, type MakeState, TestCluster, type TestNode, tunnel } from "./test-cluster.js";
+import { longTimes, type MakeState, TestCluster, type TestNode, tunnel } from "./test-cluster.js";
 
 const granted = { gen: expect.any(Number), displaced: expect.any(Array) };
 
@@ -59,7 +59,7 @@ export function limitsContract(make: MakeState): void {
       expect(await a.claim("two", tunnel("x"), { maxOwned: 1, mayEvict: false })).toEqual({
         refused: "taken",
       });
-      expect(await a.engine.find("two")).toEqual(alive(other));
+      expect(await a.engine.find("two")).toEqual([other]);
       expect(await a.engine.verdict("y-1")).toBeUndefined();
     });
 

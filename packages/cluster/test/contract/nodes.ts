@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { closingAfterEach } from "../../../../test/support/cleanup.js";
-import { alive, granted, held, longTimes, type MakeState, TestCluster, tunnel } from "./test-cluster.js";
+import { granted, held, longTimes, type MakeState, TestCluster, tunnel } from "./test-cluster.js";
 
 const leaseMs = 250;
 
@@ -51,7 +51,7 @@ export function nodesContract(make: MakeState): void {
       const [a, b] = [await cluster.node(), await cluster.node()];
       const entry = await a.get("app", tunnel("x"));
       await a.engine.leave(a.id);
-      expect(await b.engine.find("app")).toEqual([{ entry, isNodeAlive: false }]);
+      expect(await b.engine.find("app")).toEqual([entry]);
       expect(await b.claim("app", tunnel("y"), { mayEvict: false })).toEqual({ refused: "taken" });
       expect(await b.claim("app", tunnel("x", { session: "x-2" }), { mayEvict: false })).toEqual(
         granted(entry),
@@ -64,13 +64,13 @@ export function nodesContract(make: MakeState): void {
       const entry = await a.get("app", tunnel("x"));
       await cluster.pass(leaseMs + 20);
       expect(await b.engine.nodes()).not.toContainEqual(a.info);
-      expect(await b.engine.find("app")).toEqual([{ entry, isNodeAlive: false }]);
+      expect(await b.engine.find("app")).toEqual([entry]);
       b.events.length = 0;
       await a.engine.renew(a.info);
       expect(await a.engine.nodes()).toContainEqual(a.info);
       await b.heard(({ kind }) => kind === "nodes");
       await a.engine.renew(a.info);
-      expect(await a.engine.find("app")).toEqual(alive(entry));
+      expect(await a.engine.find("app")).toEqual([entry]);
     });
 
     it("keeps a node alive that renews its lease", async () => {

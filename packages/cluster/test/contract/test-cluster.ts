@@ -7,7 +7,6 @@ import type {
   EngineEvent,
   EngineTimes,
   Entry,
-  Found,
   Held,
   NodeInfo,
 } from "../../src/engine/engine.js";
@@ -134,19 +133,14 @@ export function held({ name, gen, info, moving }: Entry): Held {
   return { name, gen, info, moving };
 }
 
-/** What `find` says of entries whose relays are there. */
-export function alive(...entries: Entry[]): Found[] {
-  return entries.map((entry) => ({ entry, isNodeAlive: true }));
-}
-
 /** What a claim answers that has displaced these. */
 export function granted(...displaced: Entry[]): unknown {
   return { gen: expect.any(Number), displaced };
 }
 
 /** The members of a pool, which are found in any order. */
-export function inOrder(found: readonly Found[]): Found[] {
-  return found.toSorted((one, other) => one.entry.gen - other.entry.gen);
+export function inOrder(found: readonly Entry[]): Entry[] {
+  return found.toSorted((one, other) => one.gen - other.gen);
 }
 
 export const evicted: Verdict = {

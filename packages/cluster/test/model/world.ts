@@ -143,7 +143,7 @@ export class World {
   async #found(): Promise<Entry[]> {
     const { engine } = this.#node(0).test;
     const found = await Promise.all([...this.#names].map((name) => engine.find(name)));
-    return found.flat().map(({ entry }) => entry);
+    return found.flat();
   }
 
   /**

@@ -8,7 +8,6 @@ import type {
   EngineEvent,
   EngineTimes,
   Entry,
-  Found,
   Held,
   Lost,
   NodeInfo,
@@ -83,14 +82,8 @@ export class RedisEngine implements Engine {
 
   // ---- names
 
-  async find(name: string): Promise<Found[]> {
-    const reply = items(await this.#run(find, name, this.#times.keepNamesMs));
-    const found: Found[] = [];
-    for (let i = 0; i + 1 < reply.length; i += 2) {
-      for (const entry of this.#entries(name, [String(reply[i])]))
-        found.push({ entry, isNodeAlive: reply[i + 1] === 1 });
-    }
-    return found;
+  async find(name: string): Promise<Entry[]> {
+    return this.#entries(name, texts(await this.#run(find, name, this.#times.keepNamesMs)));
   }
 
   async claim({ name, node, info, mayEvict, maxOwned }: ClaimRequest): Promise<ClaimAnswer> {

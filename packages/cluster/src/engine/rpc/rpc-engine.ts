@@ -4,7 +4,7 @@ import type {
   ClaimRequest,
   Engine,
   EngineEvent,
-  Found,
+  Entry,
   Held,
   Lost,
   NodeInfo,
@@ -65,7 +65,7 @@ export class RpcEngine implements Engine {
     return this.#ask("nodes");
   }
 
-  find(name: string): Promise<Found[]> {
+  find(name: string): Promise<Entry[]> {
     return this.#ask("find", name);
   }
 

@@ -1,8 +1,8 @@
 import { script } from "./script.js";
 
 /**
- * Arguments: the name, how long names of dead relays are kept. Answers with the line of each entry, and after
- * it 1 if its relay is alive. Lines are not looked at: the relay reads them itself.
+ * Arguments: the name, how long names of dead relays are kept. Answers with the line of each entry.
+ * Lines are not looked at: the relay reads them itself.
  */
 export const find = script(
   "look a name up",
@@ -12,7 +12,6 @@ for line in (textAt(key('name', ARGV[1])) or ''):gmatch('[^\\n]+') do
   local node = line:match('^%d+ (%S+) ')
   if not node or leaseEnd(node) + keepMs > now then
     found[#found + 1] = line
-    found[#found + 1] = node and isAlive(node, now) and 1 or 0
   end
 end
 return found
