@@ -33,7 +33,8 @@ describe.skipIf(process.platform === "win32")(
       const sockets = await leaveWaiting(relay, relay.port, visits);
       const answers = sockets.map((socket) => answerOver(socket, requestFor("app.localhost")));
       await stop(relay);
-      for (const answer of await Promise.all(answers)) expect(answer).toMatch(/^HTTP\/1.1 503 /);
+      // The relay may have one of them before it knows that it is stopped.
+      for (const answer of await Promise.all(answers)) expect(answer).toMatch(/^HTTP\/1.1 50[23] /);
     });
 
     it("at the local port of a tunnel", async () => {
@@ -43,7 +44,6 @@ describe.skipIf(process.platform === "win32")(
       const sockets = await leaveWaiting(relay, port, visits);
       const answers = sockets.map((socket) => answerOver(socket, requestFor(`localhost:${port}`)));
       await stop(relay);
-      // The relay may have one of them before it knows that it is stopped.
       for (const answer of await Promise.all(answers)) expect(answer).toMatch(/^HTTP\/1.1 50[23] /);
     });
 
@@ -101,20 +101,24 @@ it("a relay that is closed without a grace cuts the visitors who wait as well", 
   await Promise.all(ends);
 });
 
-/** The status of a response, and whether a GOAWAY has come by its end. */
+/**
+ * The status of a response, and whether a GOAWAY has come. The relay may have one of the visitors before its
+ * ports are closed. He has his answer then before the GOAWAY, which all connections get with the ports' end.
+ */
 async function answerOverHttp2({ authority }: SecureRelay, socket: Socket): Promise<[number, boolean]> {
   const servername = `app.${secureDomain}`;
   const session = connectHttp2(`https://${servername}`, {
     createConnection: () => connectTls({ socket, servername, ca: authority.cert, ALPNProtocols: ["h2"] }),
   });
-  let isTold = false;
-  session.on("goaway", () => {
-    isTold = true;
+  const told = new Promise<boolean>((resolve) => {
+    session.on("goaway", () => resolve(true));
+    session.on("close", () => resolve(false));
   });
   const stream = session.request({ ":path": "/" });
   const [head] = (await once(stream, "response")) as [IncomingHttpHeaders & IncomingHttpStatusHeader];
   stream.resume();
   await once(stream, "close");
+  const isTold = await told;
   session.close();
   return [head[":status"] ?? 0, isTold];
 }
