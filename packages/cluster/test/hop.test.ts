@@ -309,12 +309,12 @@ describe("a reset", () => {
     },
   );
 
-  it("of a client that refuses a stream is an answer, and nobody looks for another tunnel", async () => {
+  it("of a client that refuses a stream is the client's word, and not the relay's", async () => {
     const world = setUp();
     const visitor = world.visit();
     (await world.serve()).stream.reset("refused", "the client already serves 5 streams");
     await until(() => visitor.reset !== undefined);
-    expect(visitor.heard).toEqual(["reset cancelled: the client already serves 5 streams"]);
+    expect(visitor.heard).toEqual(["accepted", "reset refused: the client already serves 5 streams"]);
     expect(world.refusals).toEqual([]);
   });
 
@@ -326,7 +326,7 @@ describe("a reset", () => {
     expect(exchange?.route).toBe(world.tunnel);
     (await world.serve()).stream.reset("refused");
     await until(() => visitor.reset !== undefined);
-    expect([visitor.heard, world.refusals]).toEqual([["accepted", "reset cancelled: "], []]);
+    expect([visitor.heard, world.refusals]).toEqual([["accepted", "reset refused: "], []]);
   });
 
   it("follows the loss of either session", async () => {

@@ -114,14 +114,16 @@ describe.each([
     const member = async (port: number, instance: string, more: object = {}) =>
       connect(port, { instance: instance.padEnd(16, "."), pool: true, ...more });
 
+    /** The client that gets the next request. */
+    const next = async (clients: readonly V1Client[]) =>
+      Promise.race(clients.map(async (one) => ({ client: one, stream: (await one.accept()).stream })));
+
     /**
      * The client that gets a request, which it answers. `head` of the request, `id` of a session it begins.
      */
     async function ask(port: number, clients: readonly V1Client[], head?: string, id?: string) {
       const visitor = visit(port, head);
-      const { client, stream } = await Promise.race(
-        clients.map(async (one) => ({ client: one, stream: (await one.accept()).stream })),
-      );
+      const { client, stream } = await next(clients);
       stream.sendHead({ status: 204, headers: id === undefined ? [] : ["Mcp-Session-Id", id] }, true);
       expect(await visitor.until(endsWith("\r\n\r\n"))).toMatch(/^HTTP\/1.1 204 /);
       return client;
@@ -138,6 +140,24 @@ describe.each([
         });
       }
       expect(clients.flatMap(({ detached }) => detached)).toEqual([]);
+    });
+
+    it("has a request that one member refuses served by another, wherever they are", async () => {
+      const { a, b } = await setUp(await start());
+      const clients = [await member(a.port, "x"), await member(b.port, "y")];
+      for (const { port } of [a, b]) {
+        const refusing = new Set<V1Client>();
+        await vi.waitFor(async () => {
+          const visitor = visit(port);
+          const { client, stream } = await next(clients);
+          stream.reset("refused", "the client is busy");
+          const other = await next(clients.filter((one) => one !== client));
+          other.stream.sendHead({ status: 204, headers: [] }, true);
+          expect(await visitor.until(endsWith("\r\n\r\n"))).toMatch(/^HTTP\/1.1 204 /);
+          refusing.add(client);
+          expect(refusing.size).toBe(2);
+        });
+      }
     });
 
     it("has sessions that stay with their member, whichever relay they come to", async () => {

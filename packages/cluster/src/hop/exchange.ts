@@ -27,15 +27,15 @@ class HopEnd<Stream extends TunnelStream> implements StreamHandler {
   hasEnded = false;
   /** The reset that follows what waits. */
   #lastWord: StreamReset | undefined;
-  readonly #exchange: HopExchange;
+  protected readonly exchange: HopExchange;
 
   constructor(exchange: HopExchange) {
-    this.#exchange = exchange;
+    this.exchange = exchange;
   }
 
   /** All tunnels share the session with the other relay. The tunnel's own session has no other group. */
   get group(): unknown {
-    return this.#exchange.route;
+    return this.exchange.route;
   }
 
   onData(chunk: Buffer): void {
@@ -47,7 +47,7 @@ class HopEnd<Stream extends TunnelStream> implements StreamHandler {
   onEnd(trailers: RawHeaders): void {
     this.hasEnded = true;
     this.other.stream.end(trailers);
-    this.#exchange.onEnded(false);
+    this.exchange.onEnded(false);
   }
 
   onReset(reason: StreamReset): void {
@@ -55,7 +55,7 @@ class HopEnd<Stream extends TunnelStream> implements StreamHandler {
     // more, so the reset waits until the credit for its bytes is due.
     if (reason.code === "no_error" && this.hasEnded && this.#waiting > 0) this.#lastWord = reason;
     else this.#resetOther(reason);
-    this.#exchange.onEnded(true);
+    this.exchange.onEnded(true);
   }
 
   #resetOther(reason: StreamReset): void {
@@ -97,19 +97,22 @@ class TunnelEnd extends HopEnd<TunnelStream> implements RouteHandler {
   declare other: VisitorEnd;
 
   onInterim(head: ResponseHead): void {
+    this.exchange.isTaken = true;
     this.other.stream.sendInterim(head);
   }
 
   onHead(head: ResponseHead, end: boolean): void {
+    this.exchange.isTaken = true;
     this.other.stream.sendHead(head, end);
   }
 
   /**
-   * A client's `refused` is an answer, and the same as `cancelled` for the visitor. Of a relay it would mean
-   * that the request may look for another tunnel.
+   * Of a relay `refused` would mean that it has not taken the request. So a client's own comes after the word
+   * that the relay has.
    */
-  protected override codeFor({ code }: StreamReset): ResetCode {
-    return code === "refused" ? "cancelled" : code;
+  override onReset(reason: StreamReset): void {
+    if (reason.code === "refused") this.exchange.take();
+    super.onReset(reason);
   }
 
   // A tunnel of this relay takes or refuses a request at once.
@@ -125,6 +128,8 @@ export class HopExchange implements Linked<HopExchange> {
   readonly #visitor: VisitorEnd;
   readonly #tunnel: TunnelEnd;
   readonly #open: OpenList<HopExchange>;
+  /** The other relay knows that the request was taken: by a word of this one, or by the answer. */
+  isTaken = false;
   #isOpen = false;
   #isOver = false;
 
@@ -166,7 +171,14 @@ export class HopExchange implements Linked<HopExchange> {
     if (this.#isOver) return;
     this.#open.add(this);
     this.#isOpen = true;
-    if (!end) this.#visitor.stream.sendInterim(taken);
+    if (!end) this.take();
+  }
+
+  /** Tells the other relay that the request was taken, unless it knows. */
+  take(): void {
+    if (this.isTaken) return;
+    this.isTaken = true;
+    this.#visitor.stream.sendInterim(taken);
   }
 
   /** The peer of an end has ended its direction, or has reset its stream. */

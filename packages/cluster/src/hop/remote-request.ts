@@ -23,15 +23,13 @@ export interface RemoteRequestOwner {
  * A request on its way to the tunnel of another relay. It stands between the stream to that relay and the
  * handler of the request, and reads from the stream whether the relay has taken the request.
  *
- * The first event of the stream says so. A reset with `refused` means that nothing was done. For a request
- * whose body or upgrade waits, an interim head 100 without fields means that the request was taken. It is the
- * relay's word and not the service's. Any other request was taken if there is any answer.
+ * The first event of the stream says so. A reset with `refused` means that nothing was done. An interim head
+ * 100 means that the request was taken: it is the relay's word and not the service's. Without a body or an
+ * upgrade that waits for this word, any other event means the same.
  */
 export class RemoteRequest implements TunnelStream, StreamHandler {
   readonly #owner: RemoteRequestOwner;
   readonly #handler: RouteHandler;
-  /** A body or an upgrade waits until the request is taken. */
-  readonly #isAwaited: boolean;
   #stream: TunnelStream | undefined;
   #isTaken = false;
   #hasEnded: boolean;
@@ -39,10 +37,10 @@ export class RemoteRequest implements TunnelStream, StreamHandler {
   #isOver = false;
   #queuedBytes = 0;
 
+  /** `isAwaited`: a body or an upgrade waits until the request is taken. */
   constructor(owner: RemoteRequestOwner, handler: RouteHandler, isAwaited: boolean) {
     this.#owner = owner;
     this.#handler = handler;
-    this.#isAwaited = isAwaited;
     this.#hasEnded = !isAwaited;
   }
 
@@ -96,7 +94,7 @@ export class RemoteRequest implements TunnelStream, StreamHandler {
   // ---- from the other relay
 
   onInterim(head: ResponseHead): void {
-    const isWord = !this.#isTaken && this.#isAwaited && head.status === 100;
+    const isWord = !this.#isTaken && head.status === 100;
     this.#take();
     if (!isWord) this.#handler.onInterim?.(head);
   }
