@@ -67,10 +67,13 @@ let client: TunnelClient;
 let visitor: Visitor;
 let port: number;
 
-/** The next process behind the same address, as it were. */
+/**
+ * The next process behind the same address, as it were. It tries until it has the port, as a service manager
+ * would have it do: a relay that is closed takes those who wait at its port first.
+ */
 async function startSuccessor(): Promise<Relay> {
   const successor = createRelay({ domain: "localhost", host: "127.0.0.1", port });
-  await successor.listen();
+  await vi.waitFor(() => successor.listen(), { interval: 1 });
   return opened({ ...successor, close: () => successor.close(0) });
 }
 
