@@ -52,8 +52,9 @@ export interface Relay {
   listen(): Promise<{ host: string; port: number }>;
   /**
    * Shuts down in order. The relay takes the connections that wait at its port, for up to 250 ms, and frees
-   * the port. It takes no more tunnels, and asks the clients to go elsewhere. Open exchanges may finish for up to `graceMs` (default 30,000), and visitors who are connected
-   * are served meanwhile. Then the rest is cut. A second call with a shorter time hurries the first.
+   * the port. It takes no more tunnels, and asks the clients to go elsewhere. Open exchanges may finish for
+   * up to `graceMs` (default 30,000), and visitors who are connected are served meanwhile. Then the rest is
+   * cut. A second call with a shorter time hurries the first.
    */
   close(graceMs?: number): Promise<void>;
   /**
