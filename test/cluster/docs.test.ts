@@ -156,6 +156,11 @@ describe.skipIf(isNoSystem)("docs/cluster.md", () => {
       if (machine === 1) edit(join(machines.etc(1), "redis", "redis.conf"), /^replicaof .*\n/m, "");
       servers.push(await machines.startRedis(machine));
     }
+    // The primary takes no writes before it has a replica that is up to date, and a relay starts with a write.
+    const inStep = /Synchronization with replica \S+ succeeded/g;
+    const primary = servers[0] as RunningCommand;
+    const bothInStep = () => (primary.output.match(inStep)?.length === 2 ? true : undefined);
+    await primary.waitFor("both replicas in step", bothInStep, 30_000);
     for (const machine of [1, 2, 3]) {
       const sentinel = await machines.startRedis(machine, "--sentinel");
       const replicas = () => (sentinel.output.match(/\+slave slave/g)?.length === 2 ? true : undefined);
@@ -163,7 +168,7 @@ describe.skipIf(isNoSystem)("docs/cluster.md", () => {
     }
     const relays = [await machines.startRelay(1), await machines.startRelay(2)];
     await machines.linked(1, 1);
-    await servers[0]?.close();
+    await primary.close();
     for (const relay of relays) {
       const isBack = () =>
         /connected to Redis at 127\.0\.0\.1[23]:\d+ again/.test(relay.output) ? true : undefined;
