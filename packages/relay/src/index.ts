@@ -33,6 +33,7 @@ export { parseStaticToken, staticAuthenticator } from "./auth/static.js";
 export type { StaticToken } from "./auth/static.js";
 export { accessLog, combinedLog, jsonLog } from "./telemetry/access-log.js";
 export type { CookieDomain } from "./http/exchange/set-cookie.js";
+export type { Operator } from "./http/answer/operator.js";
 export type { Refusal } from "./http/answer/refusal.js";
 export type { Judge, Visit } from "./http/route/judge.js";
 export { resolveLimits } from "./limits.js";

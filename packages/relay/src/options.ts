@@ -21,6 +21,7 @@ import { accessLog } from "./telemetry/access-log.js";
 import { trustedProxies, type TrustedProxies } from "./forwarded/forwarded.js";
 import type { AddressRanges } from "mcp-tunnel-shared";
 import { addressRanges } from "./net/addresses.js";
+import { type Operator, operatorShape } from "./http/answer/operator.js";
 import type { Judge } from "./http/route/judge.js";
 import { type InterimToProxies, interimToProxies } from "./http/wire/interim.js";
 import { defaultProxyHeaders, type ProxyHeaders, proxyHeaders } from "./forwarded/proxy-headers.js";
@@ -123,6 +124,11 @@ export interface RelayOptions extends LimitOptions {
    * is handed out.
    */
   clientPackage?: ClientPackage | undefined;
+  /**
+   * Who runs the relay: the relay's own pages show it, so that visitors know whom to ask. Default: they say
+   * nothing of it.
+   */
+  operator?: Operator;
   /** When a client counts as gone. */
   liveness?: LivenessOptions;
   /** Default: nothing is logged. */
@@ -208,6 +214,7 @@ const optionShapes = {
   cookieDomain: oneOf(cookieDomains).optional(),
   tls: tlsShape.optional(),
   clientPackage: clientPackageShape.optional(),
+  operator: operatorShape.optional(),
   logger: loggerShape.optional(),
   judges: listOf(callback(), "an array of functions").optional(),
   observers: listOf(observerShape, "an array of observers").optional(),
@@ -242,6 +249,7 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
     cookieDomain: options.cookieDomain ?? "narrow",
     tls: options.tls,
     clientPackage: options.clientPackage,
+    operator: options.operator ?? {},
     liveness: options.liveness ?? {},
     logger,
     judges: options.judges ?? [],

@@ -216,6 +216,62 @@ describe("their form", () => {
   });
 });
 
+describe("the relay's pages", () => {
+  const asBrowser = { headers: { accept: "text/html" } };
+  const pageOf = async (options: Partial<RelayOptions>, name = "nobody", path = "/") => {
+    const { visitor } = await setUp(options);
+    return (await visitor.visit(name, path, asBrowser)).body.text();
+  };
+
+  it.each([
+    [
+      { name: "Team <T>", contact: "help@example.com" },
+      'Run by Team &lt;T&gt;, <a href="mailto:help@example.com">help@example.com</a>',
+    ],
+    [
+      { contact: "https://example.com/help?a=1&b=2" },
+      'Contact: <a href="https://example.com/help?a=1&amp;b=2">example.com/help?a=1&amp;b=2</a>',
+    ],
+    [{ contact: "mailto:a@example.com" }, 'Contact: <a href="mailto:a@example.com">a@example.com</a>'],
+    [{ name: "Team T" }, "Run by Team T"],
+  ])("name the operator %o", async (operator, text) => {
+    expect(await pageOf({ operator })).toContain(`<br>${text}</small>`);
+    expect(await pageOf({ operator }, "www")).toContain(`<br>${text}</small>`);
+  });
+
+  it("say nothing of an operator who has given nothing", async () => {
+    expect(await pageOf({})).not.toMatch(/Run by|Contact/);
+  });
+
+  it.each([
+    [{ contact: "javascript:alert(1)" }, "operator.contact"],
+    [{ contact: "data:text/html,x" }, "operator.contact"],
+    [{ contact: "nobody" }, "operator.contact"],
+    [{ contact: "a@example.com\nBcc: b@example.com" }, "operator.contact"],
+    [{ name: "" }, "operator.name"],
+    [{ name: "a\u202Eb" }, "operator.name"],
+    [{ name: "a".repeat(101) }, "operator.name"],
+    [{ nam: "a" }, "nam"],
+  ])("cannot have the operator %o", async (operator, place) => {
+    const refused = { message: expect.stringContaining(place), code: "invalid_option" };
+    await expect(startRelay({ operator } as never)).rejects.toMatchObject(refused);
+  });
+
+  it("lead on: to another try where one may help, and from an unknown page to the known one", async () => {
+    expect(await pageOf({})).toContain('<a href="">Try again</a>');
+    const { relay } = await setUp();
+    const lost = await fetch(`http://127.0.0.1:${relay.port}/nowhere`, asBrowser);
+    expect([lost.status, lost.headers.get("content-type")]).toEqual([421, "text/html; charset=utf-8"]);
+    expect(await lost.text()).not.toContain("Try again");
+  });
+
+  it("do not offer to send a body again", async () => {
+    const { visitor } = await setUp();
+    const answer = await visitor.visit("nobody", "/", { ...asBrowser, method: "POST", body: "a=b" });
+    expect(await answer.body.text()).not.toContain("Try again");
+  });
+});
+
 describe("a body that nobody wants", () => {
   it("is read when it is small, and the connection goes on", async () => {
     const { raw } = await setUp();
@@ -240,6 +296,13 @@ describe("the domain itself", () => {
     const { raw } = await setUp();
     const visitor = raw("GET /?x HTTP/1.1\nHost: LOCALHOST:80\nConnection: close");
     expect(await visitor.all()).toMatch(/^HTTP\/1.1 200 [^]*http:\/\/myapp\.localhost:\d+[^]*<\/html>\n$/);
+  });
+
+  it("has no other page, and says where its page is", async () => {
+    const { raw } = await setUp({ operator: { name: "Team T" } });
+    const get = (fields: string) => raw(`GET /x HTTP/1.1\nHost: localhost${fields}\nConnection: close`).all();
+    expect(await get("")).toMatch(/^HTTP\/1.1 404 [^]*text\/plain[^]*\r\n\r\nnot found$/);
+    expect(await get("\nAccept: text/html")).toMatch(/^HTTP\/1.1 404 [^]*<a href="\/">[^]*Run by Team T/);
   });
 
   it("names the addresses that hold from outside, whatever Host the visitor sent", async () => {

@@ -36,6 +36,8 @@ export interface CliOptions extends TlsCliOptions, LimitCliOptions, ClusterCliOp
   tokenFile?: string;
   reservedNames: string;
   requireVisitorAuth?: boolean;
+  operatorName?: string;
+  operatorContact?: string;
   cookieDomain: CookieDomain;
   clientDownload: boolean;
   shutdownGrace: number;
@@ -50,6 +52,7 @@ const where = "Where it listens and what it is called:";
 const who = "Who may register which names (without these: everybody, any name):";
 const encryption = "TLS (without these: plain HTTP, for a proxy in front or for trying out):";
 const together = "Several relays as one (without these: this relay alone):";
+const pages = "What its own pages tell visitors:";
 const limits = "Limits:";
 const moreLimits = "More limits, against overload and abuse; the defaults suit most relays:";
 const logs = "Logs:";
@@ -215,6 +218,12 @@ export function addRelayOptions(command: Command): Command {
       "--require-visitor-auth",
       "refuse clients that declare no gate which asks visitors for a key, a password or OAuth",
     ),
+  );
+
+  add(pages, new Option("--operator-name <NAME>", "who runs the relay, as its own pages tell visitors"));
+  add(
+    pages,
+    new Option("--operator-contact <CONTACT>", "how visitors reach them: an e-mail address or an https: URL"),
   );
 
   for (const option of tlsOptions) add(encryption, option);

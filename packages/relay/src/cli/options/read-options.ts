@@ -201,6 +201,7 @@ export async function relayOptionsOf(
     interimToProxies: options.interimToProxies,
     ...(tls === undefined ? {} : { tls }),
     cookieDomain: options.cookieDomain,
+    operator: { name: options.operatorName, contact: options.operatorContact },
     ...(options.clientDownload ? { clientPackage: await builtClientPackage() } : {}),
     ...limitOptionsOf(options),
     ...(member === undefined ? {} : { member }),

@@ -1,5 +1,6 @@
 import { relayUrl } from "../../tunnels/public-url.js";
-import { page, pagePolicy } from "./page.js";
+import { type Operator, signature } from "./operator.js";
+import { page, pagePolicy, wantsHtml } from "./page.js";
 import type { VisitorRequest, VisitorResponse } from "../message.js";
 
 /** What the relay's own page tells. */
@@ -10,11 +11,12 @@ export interface LandingFacts {
   readonly requireVisitorAuth: boolean;
   /** Where the relay hands out its client, if this visitor can have it. */
   readonly client: { readonly path: string } | undefined;
+  readonly operator: Operator;
 }
 
 /**
- * Answers a request to the domain itself. The page says nothing about clients that are connected, and nothing
- * about the operator. Returns the status and the bytes of the body.
+ * Answers a request to the domain itself. The page says nothing about clients that are connected, and of the
+ * operator what he has given for it. Returns the status and the bytes of the body.
  */
 export function landing(
   req: VisitorRequest,
@@ -24,22 +26,34 @@ export function landing(
 ): { status: number; bytes: number } {
   const isPage = path === "/" || path.startsWith("/?");
   const readable = req.method === "GET" || req.method === "HEAD";
-  const content = isPage ? landingPage(facts) : "not found";
   const status = !isPage ? 404 : readable ? 200 : 405;
-  const headers = [
-    "Content-Type",
-    isPage && readable ? "text/html; charset=utf-8" : "text/plain; charset=utf-8",
-    "Content-Security-Policy",
-    pagePolicy,
-    "Cache-Control",
-    "no-cache",
-  ];
+  const { type, content } = represent(req, status, facts);
+  const headers = ["Content-Type", type, "Content-Security-Policy", pagePolicy, "Cache-Control", "no-cache"];
   if (status === 405) headers.push("Allow", "GET, HEAD");
-  const payload = Buffer.from(status === 405 ? "method not allowed" : content);
+  const payload = Buffer.from(content);
   headers.push("Content-Length", String(payload.length));
   res.writeHead(status, headers);
   res.end(payload);
   return { status, bytes: req.method === "HEAD" ? 0 : payload.length };
+}
+
+function represent(
+  req: VisitorRequest,
+  status: 200 | 404 | 405,
+  facts: LandingFacts,
+): { type: string; content: string } {
+  if (status === 200) return { type: html, content: landingPage(facts) };
+  const text = status === 404 ? "not found" : "method not allowed";
+  if (!wantsHtml(req)) return { type: "text/plain; charset=utf-8", content: text };
+  const way = '<p>This relay has one page of its own: <a href="/">how to open a tunnel</a>.</p>';
+  return { type: html, content: page(text, `<h1>${text}</h1>\n${way}${signed(facts.operator)}`) };
+}
+
+const html = "text/html; charset=utf-8";
+
+function signed(operator: Operator): string {
+  const text = signature(operator);
+  return text === "" ? "" : `\n<p><small>${text}</small></p>`;
 }
 
 /**
@@ -51,7 +65,7 @@ export function isLandingPage({ text }: { readonly text: string }): boolean {
 
 const heading = "<h1>A tunnel relay</h1>";
 
-function landingPage({ exampleUrl, requireVisitorAuth, client }: LandingFacts): string {
+function landingPage({ exampleUrl, requireVisitorAuth, client, operator }: LandingFacts): string {
   const relay = relayUrl(exampleUrl);
   const isPrivate = relay.startsWith("https:");
   // Where visitors come over plain http, OAuth cannot work.
@@ -66,7 +80,7 @@ function landingPage({ exampleUrl, requireVisitorAuth, client }: LandingFacts): 
 <p>${intro} opens that tunnel for a service on port 3000:</p>
 <pre>${program} \\
   3000 --relay ${relay} \\
-  --subdomain myapp --token TOKEN${gate}</pre>${trust}`,
+  --subdomain myapp --token TOKEN${gate}</pre>${trust}${signed(operator)}`,
   );
 }
 

@@ -1,7 +1,8 @@
 import { STATUS_CODES } from "node:http";
 import { headerValue, isBodyless, mayBeJsonRpc, type RawHeaders } from "mcp-tunnel-protocol";
 import { jsonRpcError, maxJsonRpcBytes } from "./json-rpc.js";
-import { htmlText, page, pagePolicy } from "./page.js";
+import { type Operator, signature } from "./operator.js";
+import { htmlText, page, pagePolicy, wantsHtml } from "./page.js";
 import type { Refusal } from "./refusal.js";
 import { StallWatch } from "../stall-watch.js";
 import type { Guard, VisitorRequest, VisitorResponse } from "../message.js";
@@ -27,6 +28,8 @@ export interface BodyProgress {
 export interface Refuser {
   /** How long the visitor may take nothing of the answer, in milliseconds. */
   readonly writeTimeoutMs: number;
+  /** Who runs the relay. */
+  readonly operator: Operator;
   /** The answer has been handed over, with this status and so many bytes of body. */
   sent(status: number, bytes: number): void;
   /** Runs the events that come later. */
@@ -50,7 +53,7 @@ export function refuse(
 ): void {
   const answer = (read: Buffer | undefined): void => {
     if (res.destroyed) return;
-    const { status, bytes } = send(req, res, refusal, requestId, { ...body, read }, refuser.guard);
+    const { status, bytes } = send(req, res, refusal, requestId, { ...body, read }, refuser);
     watchTaken(res, refuser);
     refuser.sent(status, bytes);
   };
@@ -88,10 +91,10 @@ function send(
   refusal: Advised,
   requestId: string | undefined,
   body: BodyProgress,
-  guard: Guard,
+  { operator, guard }: Refuser,
 ): { status: number; bytes: number } {
   const { status, code, fields = [] } = refusal;
-  const { type, content } = represent(req, refusal, requestId, body.read);
+  const { type, content } = represent(req, refusal, requestId, body.read, operator);
   const payload = Buffer.from(content);
   const pending = body.pending && !req.readableEnded;
   const small = body.contentLength !== undefined && body.contentLength <= smallBodyBytes;
@@ -118,6 +121,7 @@ function represent(
   refusal: Advised,
   requestId: string | undefined,
   read: Buffer | undefined,
+  operator: Operator,
 ): { type: string | undefined; content: string } {
   const { status, code, text } = refusal;
   // A 205 has no body either, but a length of 0 that says so (RFC 9110 section 15.3.6).
@@ -126,22 +130,31 @@ function represent(
     const content = jsonRpcError(req.rawHeaders, read, code, status, text);
     if (content !== undefined) return { type: "application/json", content };
   }
-  if (headerValue(req.rawHeaders, "accept")?.toLowerCase().includes("text/html") === true) {
-    return { type: "text/html; charset=utf-8", content: errorPage(refusal, requestId) };
+  if (wantsHtml(req)) {
+    return { type: "text/html; charset=utf-8", content: errorPage(refusal, requestId, req.method, operator) };
   }
   return { type: "text/plain; charset=utf-8", content: text };
 }
 
 /** The advice is a constant, and the id is checked. Only the text may hold words of a visitor. */
-function errorPage(refusal: Advised, requestId: string | undefined): string {
-  const { status, advice } = refusal;
+function errorPage(
+  refusal: Advised,
+  requestId: string | undefined,
+  method: string | undefined,
+  operator: Operator,
+): string {
+  const { status, advice, fields = [] } = refusal;
   const text = htmlText(refusal.text);
-  const paragraph = advice === undefined ? "" : `<p>${advice}</p>\n`;
-  const reference = requestId === undefined ? "" : `<br>Request ${requestId}`;
+  // Only what may be asked for twice: the link leads to the same address, and sends no body.
+  const mayHelp = method === "GET" && headerValue(fields, "retry-after") !== undefined;
+  const again = mayHelp ? ' <a href="">Try again</a>' : "";
+  const paragraph = advice === undefined && again === "" ? "" : `<p>${advice ?? ""}${again}</p>\n`;
+  const origin = `${status} ${STATUS_CODES[status] ?? ""}, from the tunnel relay and not from the service behind it`;
+  const reference = requestId === undefined ? "" : `Request ${requestId}`;
+  const lines = [origin, reference, signature(operator)].filter((line) => line !== "");
   return page(
     `${status} ${text}`,
-    `<h1>${text}</h1>
-${paragraph}<p><small>${status} ${STATUS_CODES[status] ?? ""}, from the tunnel relay and not from the service behind it${reference}</small></p>`,
+    `<h1>${text}</h1>\n${paragraph}<p><small>${lines.join("<br>")}</small></p>`,
   );
 }
 

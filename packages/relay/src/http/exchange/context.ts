@@ -3,6 +3,7 @@ import type { ProxyTrust } from "../../forwarded/forwarded.js";
 import type { Limits } from "../../limits.js";
 import type { Logger } from "../../telemetry/log.js";
 import type { ClientDownload } from "../answer/client-download.js";
+import type { Operator } from "../answer/operator.js";
 import type { InterimToProxies } from "../wire/interim.js";
 import type { CookieDomain } from "./set-cookie.js";
 import type { Holds } from "../../tunnels/holds.js";
@@ -18,6 +19,7 @@ export interface ExchangeOptions extends Limits, ProxyTrust {
   readonly interimToProxies: InterimToProxies;
   readonly cookieDomain: CookieDomain;
   readonly requireVisitorAuth: boolean;
+  readonly operator: Operator;
   readonly logger: Logger;
 }
 

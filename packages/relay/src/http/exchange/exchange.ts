@@ -429,6 +429,7 @@ export class Exchange
     if (this.#context.draining) this.#res.shouldKeepAlive = false;
     refuse(this.#req, this.#res, relayError(code), this.#request.visitor.requestId, progress, {
       writeTimeoutMs: this.#context.options.writeTimeoutMs,
+      operator: this.#context.options.operator,
       sent: (status, bytes) => {
         this.#responseBody.count(bytes);
         this.#report("refused", status, code, detail);

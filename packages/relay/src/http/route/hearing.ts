@@ -165,6 +165,7 @@ export class Hearing implements OpenExchange {
     const progress = { ...body, pending: body.isPresent, read: undefined };
     refuse(req, res, refusal, visitor.requestId, progress, {
       writeTimeoutMs: options.writeTimeoutMs,
+      operator: options.operator,
       sent: (status, bytes) =>
         this.#end({ outcome: "refused", status, bytes, code: refusal.code, detail: why.detail }),
       guard: (action) => this.#owner.guard(action),

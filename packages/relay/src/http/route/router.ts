@@ -204,9 +204,14 @@ export class Router {
       this.#give(visit, answer);
       return;
     }
-    const { requireVisitorAuth } = options;
+    const { requireVisitorAuth, operator } = options;
     const client = visit.scheme === "https" ? download : undefined;
-    const { status, bytes } = landing(req, res, path, { exampleUrl, requireVisitorAuth, client });
+    const { status, bytes } = landing(req, res, path, {
+      exampleUrl,
+      requireVisitorAuth,
+      client,
+      operator,
+    });
     watchTaken(res, taker);
     reportVisit(this.#context, visit, { outcome: "completed", status, bytes }, false);
   }
@@ -231,6 +236,7 @@ export class Router {
     const progress: BodyProgress = { ...body, pending: body.isPresent && isClear, read: undefined };
     refuse(req, res, refusal, undefined, progress, {
       writeTimeoutMs: this.#context.options.writeTimeoutMs,
+      operator: this.#context.options.operator,
       sent: (status, bytes) =>
         reportVisit(this.#context, visit, { outcome: "refused", status, bytes, code }, false),
       guard: this.#guardOf(res),
