@@ -38,7 +38,7 @@ async function startRelay(options: Partial<RelayOptions> = {}) {
     port: 0,
     startupHoldMs: 0,
     logger: { debug: take, info: take, warn: take, error: take },
-    observers: [{ onEnd() {}, onTunnelEvent: (event) => events.push(event) }],
+    observers: [{ onEnd() {}, onTunnelEvent: ({ type }) => events.push(type) }],
     ...options,
   });
   const { port } = await relay.listen();

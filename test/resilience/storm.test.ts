@@ -37,7 +37,7 @@ it(
         if (outcome === "completed") return;
         reasons.push(`${method} ${path} ${outcome} after ${Math.round(durationMs)} ms: ${code}, ${detail}`);
       },
-      onLimit: (limit) => void reasons.push(`limit ${limit}`),
+      onLimit: ({ limit }) => void reasons.push(`limit ${limit}`),
     };
     tunnel = await startInProcess({
       upstreamPort: upstream.port,

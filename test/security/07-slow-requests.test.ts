@@ -94,7 +94,7 @@ it("a connection that lies idle after its request is closed", async () => {
   const hits: string[] = [];
   const { port, ...served } = await startRecordedRelay({
     idleTimeoutMs: 300,
-    observers: [{ onEnd() {}, onLimit: (name) => hits.push(name) }],
+    observers: [{ onEnd() {}, onLimit: ({ limit }) => hits.push(limit) }],
   });
   close(served);
   const visitor = close(new RawVisitor({ port }));

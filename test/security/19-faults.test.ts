@@ -90,7 +90,7 @@ describe("what the program that runs the relay brings along", () => {
         { onEnd: fail, onTunnelEvent: fail, onLimit: fail },
         {
           onEnd: ({ name, status }) => heard.push(`${name} ${status}`),
-          onLimit: (limit) => heard.push(limit),
+          onLimit: ({ limit }) => heard.push(limit),
         },
       ],
     });

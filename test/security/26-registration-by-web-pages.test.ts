@@ -37,7 +37,7 @@ beforeEach(async () => {
     logger: log.logger,
     limitExempt: [],
     maxRegistrationsPerMinute: 3,
-    observers: [{ onEnd() {}, onTunnelEvent: (event) => events.push(event) }],
+    observers: [{ onEnd() {}, onTunnelEvent: ({ type }) => events.push(type) }],
   });
   ({ port } = await relay.listen());
   closing({ close: () => relay.close(0) });

@@ -55,7 +55,7 @@ async function startRelay(options: Partial<RelayOptions> = {}) {
     startupHoldMs: 0,
     logger: log.logger,
     maxTunnelsPerToken: 1,
-    observers: [{ onEnd() {}, onLimit: (limit) => hit.push(limit) }],
+    observers: [{ onEnd() {}, onLimit: ({ limit }) => hit.push(limit) }],
     ...options,
   });
   const { port } = await relay.listen();

@@ -1,3 +1,4 @@
+import type { LimitEvent } from "mcp-tunnel";
 import { expect, it } from "vitest";
 import { RawVisitor, V1Client } from "../../packages/relay/test/support.js";
 import { closingAfterEach } from "../support/cleanup.js";
@@ -16,7 +17,7 @@ const closing = closingAfterEach();
 
 it("visitors of a tunnel that is away do not use up the room of those of other tunnels", async () => {
   const limits: string[] = [];
-  const observers = [{ onEnd() {}, onLimit: (limit: string) => limits.push(limit) }];
+  const observers = [{ onEnd() {}, onLimit: ({ limit }: LimitEvent) => limits.push(limit) }];
   const { cluster, a, b } = await TestCluster.start({ maxHeldBytes: 4 * 8_192, observers });
   closing(cluster);
   const visit = (name: string): RawVisitor => {

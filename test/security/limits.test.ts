@@ -31,7 +31,7 @@ async function start(options: Partial<RelayOptions>, logger?: RelayOptions["logg
     host: "127.0.0.1",
     port: 0,
     limitExempt: [],
-    observers: [{ onEnd() {}, onLimit: (limit) => hits.push(limit) }],
+    observers: [{ onEnd() {}, onLimit: ({ limit }) => hits.push(limit) }],
     ...(logger === undefined ? {} : { logger }),
     ...options,
   });
@@ -202,7 +202,7 @@ describe("with TLS", () => {
       port: 0,
       limitExempt: [],
       tls: { files, redirectPort: 0 },
-      observers: [{ onEnd() {}, onLimit: (limit) => hits.push(limit) }],
+      observers: [{ onEnd() {}, onLimit: ({ limit }) => hits.push(limit) }],
       logger: {
         debug: ignore,
         info: (fields, message) => lines.push({ ...fields, message }),

@@ -61,9 +61,11 @@ export type {
   ExchangeCode,
   ExchangeOutcome,
   ExchangeRecord,
+  LimitEvent,
   RelayObserver,
   Traffic,
   TunnelEvent,
+  TunnelEventType,
 } from "./telemetry/observer.js";
 export { builtClientPackage } from "./client-package.js";
 export type { ClientPackage } from "./client-package.js";

@@ -8,7 +8,15 @@ import { createAuthority, createFolder } from "../../../test/support/certificate
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { expectNoLeaks } from "../../../test/support/leaks.js";
 import { createVisitor } from "../../../test/support/visitor.js";
-import type { CertificateFiles, Judge, Logger, Refusal, RelayOptions, Visit } from "../src/index.js";
+import type {
+  CertificateFiles,
+  Judge,
+  LimitEvent,
+  Logger,
+  Refusal,
+  RelayOptions,
+  Visit,
+} from "../src/index.js";
 import { Http2Visitor, plainEntrance } from "./http2-support.js";
 import { type AcceptedExchange, RawVisitor, startRelay, type TestRelay, V1Client } from "./support.js";
 
@@ -327,7 +335,7 @@ describe.each([
   it("that are slow hold no more than all requests that wait may", async () => {
     const slow = new SlowJudge();
     const limits: string[] = [];
-    const observers = [{ onEnd() {}, onLimit: (limit: string) => limits.push(limit) }];
+    const observers = [{ onEnd() {}, onLimit: ({ limit }: LimitEvent) => limits.push(limit) }];
     // Enough for one request.
     const { ask, client } = await over({ judges: [slow.judge], maxHeldBytes: 10_000, observers });
     const first = ask();
@@ -411,7 +419,7 @@ describe.each([
     const slow = new SlowJudge();
     const { logger, errors } = errorLog();
     const limits: string[] = [];
-    const observers = [{ onEnd() {}, onLimit: (limit: string) => limits.push(limit) }];
+    const observers = [{ onEnd() {}, onLimit: ({ limit }: LimitEvent) => limits.push(limit) }];
     const { ask, client } = await over({ logger, observers, judges: [slow.judge], responseTimeoutMs: 50 });
     expect(await ask()).toMatchObject({ status: 500, text: "relay error" });
     expect((await slow.asked()).signal.aborted).toBe(true);

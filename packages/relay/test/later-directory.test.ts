@@ -9,6 +9,7 @@ import { Admission } from "../src/admission/admission.js";
 import {
   createRelay,
   type Directory,
+  type LimitEvent,
   MemoryDirectory,
   openAuthenticator,
   type RelayOptions,
@@ -174,7 +175,7 @@ describe("with a directory that answers later, a visitor", () => {
     const directory = new LaterDirectory();
     directory.before = () => new Promise(() => {});
     const hit: string[] = [];
-    const observers = [{ onEnd() {}, onLimit: (limit: string) => hit.push(limit) }];
+    const observers = [{ onEnd() {}, onLimit: ({ limit }: LimitEvent) => hit.push(limit) }];
     const { visit } = await setUp({ holdTimeoutMs: 50, observers }, directory);
     expect(await visit().until(headWith("tunnel_reconnecting"))).toMatch(/^HTTP\/1.1 503 /);
     expect(hit).toEqual(["hold_time"]);

@@ -15,7 +15,7 @@ import {
   exchangeOutcomes,
   type RelayObserver,
   type Traffic,
-  tunnelEvents,
+  tunnelEventTypes,
 } from "../telemetry/observer.js";
 import { clusterGauges, type ClusterSource } from "./cluster-metrics.js";
 import { staleKinds, type StaleSource } from "../files/staleness.js";
@@ -179,7 +179,7 @@ export function createMetrics(version: string): Metrics {
   const limitSeries = new Map(
     limitList.flatMap(({ name }) => (name === undefined ? [] : [[name, series(limits, { limit: name })]])),
   );
-  const eventSeries = new Map(tunnelEvents.map((event) => [event, series(happenings, { event })]));
+  const eventSeries = new Map(tunnelEventTypes.map((event) => [event, series(happenings, { event })]));
 
   /** Traffic of the requests that are over. That of open requests is added when the metrics are asked for. */
   const over: Traffic = { requestBytes: 0, responseBytes: 0 };
@@ -224,10 +224,10 @@ export function createMetrics(version: string): Metrics {
         over.responseBytes += exchange.responseBytes;
         if (exchange.outcome === "refused") refusalSeries.get(exchange.code ?? "")?.inc();
       },
-      onTunnelEvent(event) {
-        eventSeries.get(event)?.inc();
+      onTunnelEvent({ type }) {
+        eventSeries.get(type)?.inc();
       },
-      onLimit(limit) {
+      onLimit({ limit }) {
         limitSeries.get(limit)?.inc();
       },
     },

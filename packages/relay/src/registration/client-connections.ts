@@ -68,7 +68,8 @@ export class ClientConnections {
     if (field !== undefined) {
       // First, so that a page uses up nothing of the limits of the clients at its reader's address.
       const text = `tunnel registration is not for web pages: the request has ${field}`;
-      this.#registrar.onRefused(403, text, applicant.address);
+      const { address } = applicant;
+      this.#registrar.onRefused(403, text, { address, name: undefined, token: undefined });
       refuseUpgrade(socket, "403 Forbidden", "X-Tunnel-Error: registration_by_web_page", text);
       return;
     }

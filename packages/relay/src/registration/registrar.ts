@@ -5,6 +5,7 @@ import {
   type ClientPackage,
   closeCodes,
   gateRequiredReason,
+  isName,
   type Link,
   parsePick,
   parseRegister,
@@ -41,6 +42,15 @@ export interface RegistrationProgress {
   onPicked(): void;
 }
 
+/** Whom a registration is for, as far as it is known by now: for the log and the observers. */
+interface Registrant {
+  readonly address: string;
+  /** The name that it has asked for, or gets. */
+  name: string | undefined;
+  /** The id of its token. */
+  token: string | undefined;
+}
+
 /** Makes tunnels of the connections of clients (PROTOCOL.md, section 1). */
 export class Registrar {
   readonly #options: RegistrationOptions;
@@ -74,21 +84,23 @@ export class Registrar {
     isAtDomain: boolean,
     progress: RegistrationProgress,
   ): Promise<void> {
+    const registrant: Registrant = { address: applicant.address, name: undefined, token: undefined };
     try {
-      await this.#register(link, applicant, isAtDomain, progress);
+      await this.#register(link, applicant, registrant, isAtDomain, progress);
     } catch (error) {
-      this.#reject(link, error, applicant.address);
+      this.#reject(link, error, registrant);
     }
   }
 
   async #register(
     link: Link,
     applicant: Applicant,
+    registrant: Registrant,
     isAtDomain: boolean,
     progress: RegistrationProgress,
   ): Promise<void> {
     const { registrationTimeoutMs } = this.#options;
-    const { address } = applicant;
+    const { address } = registrant;
     let inbox = new Inbox(link);
     const { message, text } = await inbox
       .next(readRegister, registrationTimeoutMs)
@@ -97,6 +109,7 @@ export class Registrar {
         throw error;
       });
     progress.onHeard();
+    registrant.name = nameIn(message.subdomain);
     if (message.claim === "unknown") {
       throw new Refusal(
         closeCodes.authenticationFailed,
@@ -121,6 +134,7 @@ export class Registrar {
 
     const permission = await this.#authenticate(message, applicant);
     const { allowed, grant } = permission;
+    registrant.token = grant?.id;
     if (message.claim === "check") {
       const checked = await check(message, permission, {
         options: this.#options,
@@ -128,7 +142,7 @@ export class Registrar {
         publicUrl: this.#publicUrl,
       });
       this.#options.logger.info(
-        { name: checked.subdomain, address, token: grant?.id },
+        { name: checked.subdomain, address, token: registrant.token },
         "registration checked",
       );
       link.send(JSON.stringify({ checked }));
@@ -141,7 +155,8 @@ export class Registrar {
     }
     const wanted =
       resolveName(allowed, message.subdomain || undefined) ??
-      (await this.#offer(link, inbox, allowed, progress));
+      (await this.#offer(link, inbox, allowed, registrant, progress));
+    registrant.name = nameIn(wanted);
     const admitted = admitName(wanted, allowed, this.#options.reservedNames);
     if ("refused" in admitted) throw new Refusal(closeCodes.authenticationFailed, admitted.refused);
     const wants: Wants = {
@@ -152,7 +167,7 @@ export class Registrar {
       instance: message.instance === undefined ? undefined : hash("sha256", message.instance, "base64url"),
       pool: message.pool === true ? (message.gate?.digest ?? "") : undefined,
     };
-    this.#checkAllowed(wants);
+    this.#checkAllowed(wants, registrant);
 
     this.#checkOpen(inbox);
     await this.#begin(link, inbox, this.#tunnelOf(message, wants), message);
@@ -185,11 +200,10 @@ export class Registrar {
     throw new Refusal(closeCodes.authenticationFailed, reason);
   }
 
-  #checkAllowed(wants: Wants): void {
+  #checkAllowed(wants: Wants, registrant: Registrant): void {
     const found = notAllowed(wants, this.#tunnels, this.#options);
     if (found === undefined) return;
-    const { address, name } = wants;
-    if (found.limit !== undefined) this.#limits.hit(found.limit, { address, name });
+    if (found.limit !== undefined) this.#limits.hit(found.limit, registrant);
     throw found.refusal;
   }
 
@@ -198,12 +212,13 @@ export class Registrar {
     link: Link,
     inbox: Inbox,
     allowed: readonly string[],
+    registrant: Registrant,
     progress: RegistrationProgress,
   ): Promise<string> {
     progress.onAsked();
     link.send(JSON.stringify({ subdomains: allowed }));
     const pick = await inbox.next(parsePick, this.#options.pickTimeoutMs).catch((error: unknown) => {
-      if (isTimeout(error)) this.#limits.hit("pick_time");
+      if (isTimeout(error)) this.#limits.hit("pick_time", registrant);
       throw error;
     });
     progress.onPicked();
@@ -227,7 +242,7 @@ export class Registrar {
       session: { id: resume.session, secret: resume.secret },
       resumed: { received: session.received },
     });
-    tunnel.attach(session, link, resume.received);
+    tunnel.attach(session, link, resume.received, address);
     this.#options.logger.info({ name: tunnel.name, address, streams: session.streamCount }, "tunnel resumed");
     return true;
   }
@@ -375,20 +390,22 @@ export class Registrar {
   }
 
   /** A client is turned away. `code` is the close code or the HTTP status. */
-  onRefused(code: number, reason: string, address: string): void {
-    this.#tunnels.tell("refused");
-    this.#options.logger.info({ code, reason: printable(reason), address }, "registration refused");
+  onRefused(code: number, reason: string, { address, name, token }: Readonly<Registrant>): void {
+    this.#tunnels.tellRefused({ address, name, token }, reason);
+    const { logger } = this.#options;
+    logger.info({ code, reason: printable(reason), address, name, token }, "registration refused");
   }
 
-  #reject(link: Link, error: unknown, address: string): void {
+  #reject(link: Link, error: unknown, registrant: Registrant): void {
     const { logger } = this.#options;
     if (error instanceof Refusal) {
-      this.onRefused(error.code, error.message, address);
+      this.onRefused(error.code, error.message, registrant);
       link.close(error.code, error.message);
       return;
     }
-    this.#tunnels.tell("refused");
+    const { address } = registrant;
     if (error instanceof TunnelError) {
+      this.#tunnels.tellRefused(registrant, error.message);
       // The client was late, has left, or cannot resume its session. It may come back.
       logger.debug({ reason: printable(error.message), address }, "registration failed");
       const late = error.code === "timeout";
@@ -397,6 +414,7 @@ export class Registrar {
         late ? "no registration in time" : error.message,
       );
     } else {
+      this.#tunnels.tellRefused(registrant, "relay error");
       logger.error({ error: stackOf(error), address }, "registration failed");
       link.close(closeCodes.internal, "relay error");
     }
@@ -409,6 +427,12 @@ type Wants = Pick<TunnelInfo, "name" | "address" | "owner" | "grant" | "instance
 /** What the acknowledgement says of a pool: nothing if there is none. */
 function isPooled({ info }: Tunnel): true | undefined {
   return info.pool === undefined ? undefined : true;
+}
+
+/** The name that a client has asked for, in the relay's form; `undefined` if it is none. */
+function nameIn(subdomain: string | null | undefined): string | undefined {
+  const name = subdomain?.toLowerCase() ?? "";
+  return isName(name) ? name : undefined;
 }
 
 type Resume = NonNullable<RegisterMessage["resume"]>;

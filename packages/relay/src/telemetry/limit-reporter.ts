@@ -1,4 +1,5 @@
 import type { Logger } from "./log.js";
+import type { LimitEvent } from "./observer.js";
 import type { Observers } from "./observers.js";
 import { type LimitName, limitList } from "../limits.js";
 
@@ -21,9 +22,9 @@ export class LimitReporter {
     this.#logger = logger;
   }
 
-  /** `about`: an address or the name of a tunnel, for the log. */
-  hit(limit: LimitName, about: { address?: string | undefined; name?: string | undefined } = {}): void {
-    this.#observers.onLimit(limit);
+  /** `about`: for whom it took effect, as far as that is known. */
+  hit(limit: LimitName, { address, name, token }: Partial<Omit<LimitEvent, "limit">>): void {
+    this.#observers.onLimit({ limit, address, name, token });
     const now = performance.now();
     const last = this.#logged.get(limit);
     if (last !== undefined && now - last.atMs < quietMs) {
@@ -32,6 +33,7 @@ export class LimitReporter {
     }
     this.#logged.set(limit, { atMs: now, since: 0 });
     const before = last === undefined || last.since === 0 ? {} : { unloggedBefore: last.since };
-    this.#logger.warn({ limit, option: `--${flags.get(limit)}`, ...about, ...before }, "limit reached");
+    const option = `--${flags.get(limit)}`;
+    this.#logger.warn({ limit, option, address, name, token, ...before }, "limit reached");
   }
 }

@@ -66,10 +66,10 @@ export interface Traffic {
   responseBytes: number;
 }
 
-/** What happens to tunnels. */
-export type TunnelEvent = (typeof tunnelEvents)[number];
+/** The kinds of what happens to tunnels. */
+export type TunnelEventType = (typeof tunnelEventTypes)[number];
 
-export const tunnelEvents = [
+export const tunnelEventTypes = [
   /** A client has a name. */
   "registered",
   /** A client was turned away because of its token, its name or a limit, or because it was a web page. */
@@ -89,14 +89,53 @@ export const tunnelEvents = [
 ] as const;
 
 /**
+ * Something that has happened to a tunnel, or to a client that asked for one. Strangers wrote some of its
+ * texts: escape control characters before you print them.
+ */
+export interface TunnelEvent {
+  readonly type: TunnelEventType;
+  /**
+   * The name of the tunnel. For `refused` it is the name that the client asked for; `undefined` if the client
+   * asked for none, or for something that is no name, or was refused before it could ask.
+   */
+  readonly name: string | undefined;
+  /**
+   * The id of the token ({@link TokenGrant.id}); `undefined` if the authenticator gives no grants, or the
+   * client was refused before its token was known to be good.
+   */
+  readonly token: string | undefined;
+  /** The address of the client, as far as it can be believed. */
+  readonly address: string;
+  /** Why, in words that are not stable; `undefined` for `registered` and `resumed`. */
+  readonly reason: string | undefined;
+  /** The address of the client that has the name now; `undefined` for all types but `evicted`. */
+  readonly by: string | undefined;
+}
+
+/**
+ * A limit that took effect, and for whom, as far as that is known. A limit of a tunnel is met by its client
+ * or by its visitors.
+ */
+export interface LimitEvent {
+  /** The limit's name, as docs/security.md lists them. */
+  readonly limit: LimitName;
+  /** The address of the visitor or of the client, as far as it can be believed. */
+  readonly address: string | undefined;
+  /** The name of the tunnel. */
+  readonly name: string | undefined;
+  /** The id of the client's token ({@link TokenGrant.id}), for limits that a client meets. */
+  readonly token: string | undefined;
+}
+
+/**
  * Hears what the relay does: the access log, the metrics. An error that it throws is logged and has no other
  * effect.
  */
 export interface RelayObserver {
   /** Called once for each request whose head arrived whole, when the request is over. */
   onEnd(exchange: ExchangeRecord): void;
-  /** Something has happened to a tunnel. Only the relay's log says to which. */
+  /** Something has happened to a tunnel, or a client was refused one. */
   onTunnelEvent?(event: TunnelEvent): void;
-  /** A limit took effect. */
-  onLimit?(limit: LimitName): void;
+  /** A limit took effect. In an attack this is called as often as the attacker likes. */
+  onLimit?(event: LimitEvent): void;
 }

@@ -1,7 +1,6 @@
 import { stackOf } from "mcp-tunnel-shared";
-import type { LimitName } from "../limits.js";
 import type { Logger } from "./log.js";
-import type { ExchangeRecord, RelayObserver, TunnelEvent } from "./observer.js";
+import type { ExchangeRecord, LimitEvent, RelayObserver, TunnelEvent } from "./observer.js";
 
 /** All observers as one. An error of one observer is logged. It does not keep the others from hearing. */
 export class Observers implements Required<RelayObserver> {
@@ -28,8 +27,8 @@ export class Observers implements Required<RelayObserver> {
     this.#tell((observer) => observer.onTunnelEvent?.(event));
   }
 
-  onLimit(limit: LimitName): void {
-    this.#tell((observer) => observer.onLimit?.(limit));
+  onLimit(event: LimitEvent): void {
+    this.#tell((observer) => observer.onLimit?.(event));
   }
 
   #tell(tell: (observer: RelayObserver) => void): void {

@@ -17,7 +17,7 @@ export interface TunnelStatus {
   state: TunnelStateName;
   /** When it was registered, in milliseconds since 1970. */
   since: number;
-  /** The client's address. */
+  /** The client's address. A client that has come back may have another one than it registered from. */
   address: string;
   /** What the client calls itself; originals say nothing. */
   client: { name: string; version: string } | undefined;
@@ -47,13 +47,13 @@ export interface TunnelStatus {
 
 /** `open`: the bytes that went through its open exchanges so far. */
 export function tunnelStatus(tunnel: Tunnel, open: Traffic | undefined): TunnelStatus {
-  const { name, url, address, client, grant, gate, pool } = tunnel.info;
+  const { name, url, client, grant, gate, pool } = tunnel.info;
   return {
     name,
     url,
     state: stateOf(tunnel),
     since: tunnel.connectedAt,
-    address,
+    address: tunnel.address,
     client,
     token: grant?.id,
     wire: tunnel.wire,

@@ -60,7 +60,7 @@ export interface TunnelObserver {
   onAway(tunnel: Tunnel, cause: TunnelError): void;
   onBack(tunnel: Tunnel): void;
   /** The client did not come back in time; `onClosed` follows. */
-  onLost(tunnel: Tunnel): void;
+  onLost(tunnel: Tunnel, reason: string): void;
   /** The token has no right to the name any more; `onClosed` follows. */
   onRevoked(tunnel: Tunnel, reason: string): void;
   /** The client opens a tunnel elsewhere and takes no new requests. Open exchanges go on. */
@@ -76,6 +76,7 @@ export interface TunnelObserver {
 export class Tunnel implements SessionHandler, Claimant {
   readonly info: TunnelInfo;
   readonly connectedAt = Date.now();
+  #address: string;
   #state: TunnelState = { name: "claiming" };
   #session: OpeningSession | undefined;
   #dismissal: Verdict | undefined;
@@ -93,12 +94,18 @@ export class Tunnel implements SessionHandler, Claimant {
   /** `resumeTimeoutMs`: how long a lost session is kept for its client. */
   constructor(info: TunnelInfo, resumeTimeoutMs: number, observer: TunnelObserver) {
     this.info = info;
+    this.#address = info.address;
     this.#resumeTimeoutMs = resumeTimeoutMs;
     this.#observer = observer;
   }
 
   get name(): string {
     return this.info.name;
+  }
+
+  /** The client's address. A client that has come back may have another one than it registered from. */
+  get address(): string {
+    return this.#address;
   }
 
   get state(): TunnelState {
@@ -161,18 +168,19 @@ export class Tunnel implements SessionHandler, Claimant {
   }
 
   /**
-   * The client is back over `link`, having received the first `received` bytes of the session.
+   * The client is back over `link` from `address`, having received the first `received` bytes of the session.
    * @throws TunnelError when the session cannot be resumed. The tunnel is closed then, unless the session
    * knows that the client has received more: such a registration was given up by the client, and was delayed
    * on its way until after its successor.
    */
-  attach(session: ResumableSession, link: Link, received: number): void {
+  attach(session: ResumableSession, link: Link, received: number, address: string): void {
     try {
       session.attach(link, received);
     } catch (error) {
       if (received >= session.acknowledged) session.close(closeCodes.protocolError, "cannot resume");
       throw error;
     }
+    this.#address = address;
     if (this.#state.name !== "away") return;
     this.#transition({ name: "online" });
     this.#refusals?.proceed();
@@ -271,8 +279,9 @@ export class Tunnel implements SessionHandler, Claimant {
       return;
     }
     const timer = setTimeout(() => {
-      this.#observer.onLost(this);
-      this.#session?.close(closeCodes.normal, "the client did not come back in time");
+      const reason = "the client did not come back in time";
+      this.#observer.onLost(this, reason);
+      this.#session?.close(closeCodes.normal, reason);
     }, this.#resumeTimeoutMs);
     this.#transition({ name: "away", timer });
     this.#observer.onAway(this, cause);

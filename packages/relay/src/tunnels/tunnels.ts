@@ -22,7 +22,7 @@ import { Holders } from "./holders.js";
 import { tellRefusal } from "./refusal.js";
 import { reportFault } from "../telemetry/report.js";
 import type { LimitReporter } from "../telemetry/limit-reporter.js";
-import type { TunnelEvent } from "../telemetry/observer.js";
+import type { TunnelEvent, TunnelEventType } from "../telemetry/observer.js";
 import type { Observers } from "../telemetry/observers.js";
 import type { Limits } from "../limits.js";
 import type { Logger } from "../telemetry/log.js";
@@ -192,7 +192,7 @@ export class Tunnels implements TunnelObserver {
     this.#countOwned(tunnel.info.owner, 1);
     this.#holders.add(tunnel);
     this.#displace(displaced, tunnel);
-    this.tell("registered");
+    this.#tell("registered", tunnel);
     logger.info(
       {
         name,
@@ -260,9 +260,15 @@ export class Tunnels implements TunnelObserver {
     }
   }
 
-  /** Tells the observers what happened to a tunnel, or to a registration that became none. */
-  tell(event: TunnelEvent): void {
-    this.#observers.onTunnelEvent(event);
+  /** Tells the observers that a client was refused a tunnel. */
+  tellRefused(applicant: Pick<TunnelEvent, "name" | "token" | "address">, reason: string): void {
+    const { name, token, address } = applicant;
+    this.#observers.onTunnelEvent({ type: "refused", name, token, address, reason, by: undefined });
+  }
+
+  #tell(type: TunnelEventType, tunnel: Tunnel, reason?: string, by?: string): void {
+    const { name, address, info } = tunnel;
+    this.#observers.onTunnelEvent({ type, name, token: info.grant?.id, address, reason, by });
   }
 
   /** Keeps the reason, so that a client whose connection is lost hears it when it returns. */
@@ -297,9 +303,9 @@ export class Tunnels implements TunnelObserver {
     if (!tunnel.isOfClient(by)) {
       // The log and the observers do not know a tunnel that has no session yet.
       if (isTold) {
-        const { address } = tunnel.info;
+        const { address } = tunnel;
         this.#options.logger.warn({ name, address, by: by.address }, "tunnel evicted");
-        this.tell("evicted");
+        this.#tell("evicted", tunnel, evictedReason, by.address);
       }
       this.#evict(tunnel);
       // The client is evicted, so its other tunnel of this name ends as well.
@@ -323,23 +329,23 @@ export class Tunnels implements TunnelObserver {
 
   onAway(tunnel: Tunnel, cause: TunnelError): void {
     this.#options.logger.info({ name: tunnel.name, reason: printable(cause.message) }, "tunnel away");
-    this.tell("away");
+    this.#tell("away", tunnel, cause.message);
     this.#changed(tunnel);
   }
 
   onBack(tunnel: Tunnel): void {
-    this.tell("resumed");
+    this.#tell("resumed", tunnel);
     this.#changed(tunnel);
   }
 
-  onLost(): void {
-    this.tell("lost");
+  onLost(tunnel: Tunnel, reason: string): void {
+    this.#tell("lost", tunnel, reason);
   }
 
   onRevoked(tunnel: Tunnel, reason: string): void {
     const { name, grant } = tunnel.info;
     this.#options.logger.warn({ name, token: grant?.id, reason }, "tunnel closed by its token");
-    this.tell("revoked");
+    this.#tell("revoked", tunnel, reason);
     this.#dismiss(tunnel, reason);
   }
 
@@ -356,7 +362,7 @@ export class Tunnels implements TunnelObserver {
     if (tunnel.info.session !== undefined) this.sessions.delete(tunnel.info.session, verdict);
     if (this.#all.delete(tunnel)) this.#countOwned(tunnel.info.owner, -1);
     if (this.#succeeded.get(clientKey(tunnel)) === tunnel) this.#succeeded.delete(clientKey(tunnel));
-    this.tell("closed");
+    this.#tell("closed", tunnel, cause.message);
     this.#options.logger.info({ name: tunnel.name, reason: printable(cause.message) }, "tunnel closed");
     // Late, because this wakes the requests that wait, and they look for a successor.
     this.#release(tunnel);
@@ -376,7 +382,8 @@ export class Tunnels implements TunnelObserver {
   }
 
   onOverloaded(tunnel: Tunnel): void {
-    this.#limits.hit("queued_bytes", { name: tunnel.name });
+    const { name, address, info } = tunnel;
+    this.#limits.hit("queued_bytes", { name, address, token: info.grant?.id });
     const limit = "maxQueuedBytesPerTunnel";
     // The session does not say which request's stream it was, and mostly an answer had begun.
     const cut = { code: "tunnel_overloaded", status: undefined, method: "", path: "", limit } as const;

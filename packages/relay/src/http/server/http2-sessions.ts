@@ -7,6 +7,7 @@ import {
 } from "node:http2";
 import type { TLSSocket } from "node:tls";
 import { headerValue } from "mcp-tunnel-protocol";
+import { plainAddress } from "mcp-tunnel-shared";
 import type { LimitReporter } from "../../telemetry/limit-reporter.js";
 import type { Limits } from "../../limits.js";
 import { closingMs } from "../../net/closing.js";
@@ -128,7 +129,7 @@ export class Http2Sessions {
 
   #onIdle(session: Http2Session, state: SessionState): void {
     if (state.streams === 0) {
-      this.#reporter.hit("idle_time");
+      this.#reporter.hit("idle_time", { address: plainAddress(state.remoteAddress) });
       session.close();
     } else if (state.awaitsPong) {
       session.destroy(new Error("the visitor answers no ping"));
@@ -197,7 +198,7 @@ export class Http2Sessions {
     // The visitor has reset the stream, or has caused the reset by a mistake on purpose (CVE-2025-8671).
     const unanswered = stream.rstCode !== NGHTTP2_NO_ERROR && !stream.headersSent;
     if (!unanswered || session.destroyed || state.allowsReset()) return;
-    this.#reporter.hit("resets", { address: state.remoteAddress });
+    this.#reporter.hit("resets", { address: plainAddress(state.remoteAddress) });
     session.destroy(new Error("too many resets"), NGHTTP2_ENHANCE_YOUR_CALM);
   }
 }

@@ -3,6 +3,7 @@ import { createServer as createSecureServer } from "node:https";
 import { Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
+import { plainAddress } from "mcp-tunnel-shared";
 import type { Connections } from "../../admission/connections.js";
 import type { LimitReporter } from "../../telemetry/limit-reporter.js";
 import type { Limits } from "../../limits.js";
@@ -160,8 +161,10 @@ function serveHttp1(server: AnyHttpServer, router: Router, { reporter }: Visitor
   });
   // Only keepAliveTimeout sets a timeout on connections, so this one was idle.
   server.on("timeout", (socket) => {
+    // A connection that is destroyed does not know its address any more.
+    const address = plainAddress(socket.remoteAddress ?? "");
     socket.destroy();
-    router.guard(socket, () => reporter.hit("idle_time"));
+    router.guard(socket, () => reporter.hit("idle_time", { address }));
   });
   server.on("connect", (_req, connection) => {
     const socket = connection as Socket;
