@@ -75,6 +75,7 @@ export const packages = {
       },
       {
         "liveness.ts": "pings, and what is concluded from silence",
+        "logger.ts": "where both ends tell what they do",
       },
       { json: "the original's JSON wire", v1: "the binary protocol" },
       {

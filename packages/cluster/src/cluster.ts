@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type LivenessOptions, TunnelError } from "mcp-tunnel-protocol";
+import { type LivenessOptions, type Logger, TunnelError } from "mcp-tunnel-protocol";
 import type { Verdict } from "./directory.js";
 import type { Engine, NodeInfo } from "./engine/engine.js";
 import { HopAcceptor } from "./hop/acceptor.js";
@@ -23,7 +23,6 @@ import { Neighbours } from "./names/neighbours.js";
 import { Outage } from "./names/outage.js";
 import { readGranted, readHas } from "./names/questions.js";
 import { type MemberOptions, resolveOptions } from "./options.js";
-import type { PeerLogger } from "./peers/log.js";
 import { PeerLinks } from "./peers/peer-links.js";
 import type { Peer, PeerHandler, Peers } from "./peers/peers.js";
 import { Returns } from "./splice/returns.js";
@@ -68,7 +67,7 @@ export interface MemberParts {
   readonly endTogether?: (() => Promise<void>) | undefined;
   readonly leaseTimes: LeaseTimes;
   readonly lookTimes?: LookTimes;
-  readonly logger: PeerLogger;
+  readonly logger: Logger;
 }
 
 /** The parts, put together, started and closed. */
@@ -78,7 +77,7 @@ export class ClusterMember implements Member {
   readonly store: SharedStore;
   readonly #parts: MemberParts;
   readonly #engine: Engine;
-  readonly #logger: PeerLogger;
+  readonly #logger: Logger;
   readonly #hops: HopAcceptor;
   readonly #returns: Returns;
   readonly #neighbours: Neighbours;

@@ -3,14 +3,16 @@ import {
   checkLiveness,
   checkOptions,
   type LivenessOptions,
+  type Logger,
+  loggerShape,
   milliseconds,
   objectWith,
   passing,
+  silentLogger,
   someObject,
   text,
 } from "mcp-tunnel-protocol";
 import { defaultTimes, type Engine } from "./engine/engine.js";
-import { type PeerLogger, silentLogger } from "./peers/log.js";
 import type { PeerLinksOptions } from "./peers/peer-links.js";
 
 /** What {@link createMember} takes. */
@@ -36,7 +38,7 @@ export interface MemberOptions extends Omit<PeerLinksOptions, "node"> {
 /** Options that are checked and complete. */
 export interface ResolvedMemberOptions extends MemberOptions {
   readonly leaseMs: number;
-  readonly logger: PeerLogger;
+  readonly logger: Logger;
 }
 
 const shapes = {
@@ -48,7 +50,7 @@ const shapes = {
   liveness: someObject("an object").optional(),
   resumeTimeoutMs: milliseconds(0).optional(),
   handshakeTimeoutMs: milliseconds(1).optional(),
-  logger: objectWith<PeerLogger>(["debug", "info", "warn", "error"]).optional(),
+  logger: loggerShape.optional(),
   leaseMs: milliseconds(100, 600_000).optional(),
   clientLiveness: someObject("an object").optional(),
   endTogether: callback().optional(),

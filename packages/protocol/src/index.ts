@@ -10,6 +10,7 @@
 //   json-rpc.ts      what is answered to MCP clients in the place of their server
 //   headers.ts, field-names.ts, known-names.ts, upgrade-offer.ts, errors.ts, close-codes.ts   shared words
 //   shape.ts         what values from elsewhere have to be; options.ts, option-shapes.ts   options
+//   logger.ts        where both ends tell what they do
 export {
   cannotTellReason,
   closeCodes,
@@ -44,6 +45,8 @@ export type { Link, LinkHandler } from "./link.js";
 export { nameAt } from "./known-names.js";
 export { checkLiveness, Liveness } from "./liveness.js";
 export type { LivenessOptions } from "./liveness.js";
+export { loggerShape, silentLogger } from "./logger.js";
+export type { Logger } from "./logger.js";
 export { isName, isPattern, matchesPattern, maxNameLength } from "./names.js";
 export { describeType, describeValue, maxTimerMs, unusable } from "./options.js";
 export { meet } from "./pools.js";

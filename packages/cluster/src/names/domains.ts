@@ -1,5 +1,5 @@
+import type { Logger } from "mcp-tunnel-protocol";
 import type { NodeInfo } from "../engine/engine.js";
-import type { PeerLogger } from "../peers/log.js";
 
 /**
  * Finds relays that serve another domain. Names are kept without the domain, so such relays take names from
@@ -8,9 +8,9 @@ import type { PeerLogger } from "../peers/log.js";
 export class Domains {
   /** The ids of those that the log has named. */
   #named: ReadonlySet<string> = new Set();
-  readonly #logger: PeerLogger;
+  readonly #logger: Logger;
 
-  constructor(logger: PeerLogger) {
+  constructor(logger: Logger) {
     this.#logger = logger;
   }
 

@@ -1,6 +1,6 @@
+import type { Logger } from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
 import type { Engine, NodeInfo } from "../engine/engine.js";
-import type { PeerLogger } from "../peers/log.js";
 
 /** Times of a {@link Lease}, in milliseconds. */
 export interface LeaseTimes {
@@ -43,10 +43,10 @@ export class Lease {
   #unwatch: (() => void) | undefined;
   readonly #engine: Engine;
   readonly #owner: LeaseOwner;
-  readonly #logger: PeerLogger;
+  readonly #logger: Logger;
   readonly #times: LeaseTimes;
 
-  constructor(engine: Engine, owner: LeaseOwner, logger: PeerLogger, times: LeaseTimes) {
+  constructor(engine: Engine, owner: LeaseOwner, logger: Logger, times: LeaseTimes) {
     this.#engine = engine;
     this.#owner = owner;
     this.#logger = logger;

@@ -4,12 +4,12 @@ import {
   closeCodes,
   fromJson,
   type LivenessOptions,
+  type Logger,
   TunnelError,
 } from "mcp-tunnel-protocol";
 import { defaultWindow, V1ClientSession } from "mcp-tunnel-protocol/sessions";
 import { messageOf } from "mcp-tunnel-shared";
 import type { Caller } from "./acceptor.js";
-import type { PeerLogger } from "./log.js";
 import { sessionRequest, type SessionAnswer } from "./messages.js";
 import { sessionLimits } from "./session-limits.js";
 
@@ -17,7 +17,7 @@ export interface AcceptedSessionsOptions {
   readonly liveness: LivenessOptions;
   /** How long a session is kept for its dialer without a link. */
   readonly keepMs: number;
-  readonly logger: PeerLogger;
+  readonly logger: Logger;
 }
 
 interface Kept {

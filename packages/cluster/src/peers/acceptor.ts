@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { closeCodes, type Link } from "mcp-tunnel-protocol";
+import { closeCodes, type Link, type Logger } from "mcp-tunnel-protocol";
 import { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import { messageOf, printable } from "mcp-tunnel-shared";
 import { type WebSocket, WebSocketServer } from "ws";
@@ -18,7 +18,7 @@ import {
   readHello,
   versionsField,
 } from "./fields.js";
-import type { PeerLogger, RefusalLog } from "./log.js";
+import type { RefusalLog } from "./refusal-log.js";
 import type { Stranger } from "./peer-port.js";
 import { Proofs } from "./proofs.js";
 import { bindingOf } from "./tls.js";
@@ -43,7 +43,7 @@ export class Acceptor {
   readonly #node: string;
   readonly #secret: Buffer;
   readonly #log: RefusalLog;
-  readonly #logger: PeerLogger;
+  readonly #logger: Logger;
   readonly #onCaller: (caller: Caller) => void;
   readonly #http: Server;
   readonly #webSockets: WebSocketServer;
@@ -53,7 +53,7 @@ export class Acceptor {
   #isClosed = false;
 
   constructor(
-    { node, secret, logger }: { node: string; secret: Buffer; logger: PeerLogger },
+    { node, secret, logger }: { node: string; secret: Buffer; logger: Logger },
     log: RefusalLog,
     onCaller: (caller: Caller) => void,
   ) {

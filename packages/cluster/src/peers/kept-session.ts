@@ -1,9 +1,8 @@
-import { closeCodes, type LivenessOptions, TunnelError } from "mcp-tunnel-protocol";
+import { closeCodes, type LivenessOptions, type Logger, TunnelError } from "mcp-tunnel-protocol";
 import { defaultWindow, V1RelaySession } from "mcp-tunnel-protocol/sessions";
 import { messageOf } from "mcp-tunnel-shared";
 import { Backoff } from "./backoff.js";
 import type { Dialed, Dialer } from "./dialer.js";
-import type { PeerLogger } from "./log.js";
 import { isOfRelayGone } from "./relay-gone.js";
 import { sessionAnswer, type SessionAnswer, type SessionRequest } from "./messages.js";
 import { sessionLimits } from "./session-limits.js";
@@ -15,7 +14,7 @@ export interface KeptSessionOptions {
   readonly liveness: LivenessOptions;
   /** How long a session waits for another link. Then its streams are reset, and a new one begins. */
   readonly resumeTimeoutMs: number;
-  readonly logger: PeerLogger;
+  readonly logger: Logger;
 }
 
 export interface KeptSessionOwner {

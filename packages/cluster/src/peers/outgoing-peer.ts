@@ -3,13 +3,13 @@ import {
   closeCodes,
   type Link,
   type LivenessOptions,
+  type Logger,
   type OpeningSession,
   TunnelError,
 } from "mcp-tunnel-protocol";
 import type { Verdict } from "../directory.js";
 import type { Dialer } from "./dialer.js";
 import { KeptSession, type KeptSessionOwner } from "./kept-session.js";
-import type { PeerLogger } from "./log.js";
 import { spliceReply } from "./messages.js";
 import type { Peer, SpliceHello } from "./peers.js";
 import { ask } from "./questions.js";
@@ -29,7 +29,7 @@ export interface OutgoingPeerOptions {
   readonly resumeTimeoutMs: number;
   /** How long the handshake of a splice may take, and wait for its turn while the relay answers none. */
   readonly handshakeTimeoutMs: number;
-  readonly logger: PeerLogger;
+  readonly logger: Logger;
   /** The link to the relay has come or gone. */
   onLink(node: string): void;
   /** The relay has ended. */

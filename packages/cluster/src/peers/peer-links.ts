@@ -1,11 +1,17 @@
-import { checkLiveness, type LivenessOptions, TunnelError } from "mcp-tunnel-protocol";
+import {
+  checkLiveness,
+  type LivenessOptions,
+  type Logger,
+  silentLogger,
+  TunnelError,
+} from "mcp-tunnel-protocol";
 import { AcceptedSessions } from "./accepted-sessions.js";
 import { Acceptor, type Caller } from "./acceptor.js";
 import { formatPeerAddress, parsePeerAddress, type PeerPlace } from "./address.js";
 import { Dialer } from "./dialer.js";
 import type { NodeInfo } from "../engine/engine.js";
 import { nodeForm } from "./fields.js";
-import { type PeerLogger, RefusalLog, silentLogger } from "./log.js";
+import { RefusalLog } from "./refusal-log.js";
 import { OpenSockets } from "./open-sockets.js";
 import { OutgoingPeer } from "./outgoing-peer.js";
 import { PeerPort } from "./peer-port.js";
@@ -42,7 +48,7 @@ export interface PeerLinksOptions {
   /** How long a connection to, or of, another relay may take until it is authenticated. Default 5,000 ms. */
   readonly handshakeTimeoutMs?: number | undefined;
   /** Default: none. */
-  readonly logger?: PeerLogger | undefined;
+  readonly logger?: Logger | undefined;
 }
 
 /** The links of one relay with the others of its cluster (PEERS.md). */
@@ -50,7 +56,7 @@ export class PeerLinks implements Peers {
   readonly #node: string;
   readonly #advertise: string | undefined;
   readonly #handler: PeerHandler;
-  readonly #logger: PeerLogger;
+  readonly #logger: Logger;
   readonly #liveness: LivenessOptions;
   readonly #resumeTimeoutMs: number;
   readonly #handshakeTimeoutMs: number;

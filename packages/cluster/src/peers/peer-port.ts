@@ -4,7 +4,7 @@ import { type SecureContext, TLSSocket } from "node:tls";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { formatPeerAddress, type PeerPlace } from "./address.js";
 import type { OpenSockets } from "./open-sockets.js";
-import type { RefusalLog } from "./log.js";
+import type { RefusalLog } from "./refusal-log.js";
 import { closeToOthers, prepareFolder, removeStale } from "./unix-socket.js";
 
 /**

@@ -1,12 +1,12 @@
 import {
   type AcceptedStream,
+  type Logger,
   type OpeningSession,
   type RequestHead,
   type StreamHandler,
   TunnelError,
 } from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
-import type { PeerLogger } from "./log.js";
 
 /**
  * Questions of one relay to another (PEERS.md, section 5). Each is a stream of the session. The head's first
@@ -73,7 +73,7 @@ export function answerQuestion(
   stream: AcceptedStream,
   about: string,
   answer: (about: string, body: unknown) => Promise<unknown>,
-  logger: PeerLogger,
+  logger: Logger,
 ): StreamHandler {
   const fail = (error: unknown): void => {
     logger.error({ about, error: messageOf(error) }, "a question of another relay was not answered");

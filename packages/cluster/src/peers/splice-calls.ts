@@ -1,17 +1,11 @@
-import { closeCodes, fromJson } from "mcp-tunnel-protocol";
+import { closeCodes, fromJson, type Logger } from "mcp-tunnel-protocol";
 import type { Caller } from "./acceptor.js";
-import type { PeerLogger } from "./log.js";
 import { type SpliceReply, spliceRequest } from "./messages.js";
 import type { PeerHandler, SpliceAnswer } from "./peers.js";
 import type { Splices } from "./splices.js";
 
 /** Takes the link of a client of another relay, if this relay has the session that the client wants. */
-export function acceptSplice(
-  caller: Caller,
-  splices: Splices,
-  handler: PeerHandler,
-  logger: PeerLogger,
-): void {
+export function acceptSplice(caller: Caller, splices: Splices, handler: PeerHandler, logger: Logger): void {
   const hello = fromJson(spliceRequest, caller.request);
   if (hello === undefined) {
     logger.warn({ peer: caller.node }, "a relay has asked for a splice in no known form");

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { type Link, type OpeningSession, TunnelError } from "mcp-tunnel-protocol";
+import { type Link, type OpeningSession, silentLogger, TunnelError } from "mcp-tunnel-protocol";
 import { V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol/sessions";
 import { linkedPair, type MemoryLink } from "mcp-tunnel-protocol/testing";
 import { expect, vi } from "vitest";
@@ -9,7 +9,6 @@ import type { Engine, EngineEvent, NodeInfo } from "../../src/engine/engine.js";
 import { MemoryEngine } from "../../src/engine/memory.js";
 import type { MemberHost, Question, SplicedClient } from "../../src/member.js";
 import { leaseTimesOf } from "../../src/names/lease.js";
-import { silentLogger } from "../../src/peers/log.js";
 import type { Peer, PeerHandler, Peers, SpliceHello } from "../../src/peers/peers.js";
 import type { Pool, Route } from "../../src/route.js";
 import { FakePool } from "./fake-pool.js";

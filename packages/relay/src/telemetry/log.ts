@@ -1,21 +1,5 @@
-import { objectWith } from "mcp-tunnel-protocol";
-
-/**
- * The methods of a logger that the relay needs. A pino logger fits. Fields come first, then a constant
- * message. Fields may hold a stranger's words, so a logger that writes where a terminal may show them has to
- * escape control characters.
- */
-export interface Logger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
-
-export const loggerShape = objectWith<Logger>(["debug", "info", "warn", "error"]);
-
-/** The logger of a relay that was given none. */
-export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+export { loggerShape, silentLogger } from "mcp-tunnel-protocol";
+export type { Logger } from "mcp-tunnel-protocol";
 
 export const logFormats = ["pretty", "json"] as const;
 export type LogFormat = (typeof logFormats)[number];

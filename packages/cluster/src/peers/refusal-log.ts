@@ -1,23 +1,15 @@
-/** Where the cluster's messages go. The relay's logger is one, and so is one of pino. */
-export interface PeerLogger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
-
-export const silentLogger: PeerLogger = { debug() {}, info() {}, warn() {}, error() {} };
+import type { Logger } from "mcp-tunnel-protocol";
 
 /** Within this time, in milliseconds, one line tells of a kind of refusal. */
 const quietMs = 1_000;
 
 /** Logs who is turned away. Strangers can be turned away any number of times, and must not fill the log. */
 export class RefusalLog {
-  readonly #logger: PeerLogger;
+  readonly #logger: Logger;
   /** For each kind of refusal, of which there are few. */
   readonly #told = new Map<string, { atMs: number; untold: number }>();
 
-  constructor(logger: PeerLogger) {
+  constructor(logger: Logger) {
     this.#logger = logger;
   }
 
