@@ -19,9 +19,11 @@ import { combinedAuthenticator } from "../../packages/relay/src/auth/combined.js
 import { TokenFileAuthenticator } from "../../packages/relay/src/auth/token-file.js";
 import {
   createToken,
+  editToken,
   listTokens,
   type NewToken,
   revokeToken,
+  rotateToken,
 } from "../../packages/relay/src/auth/token-file-edit.js";
 import { createProgram, failureOf } from "../../packages/relay/src/cli/program.js";
 import { closingAfterEach } from "../support/cleanup.js";
@@ -176,6 +178,60 @@ describe("a token of the file", () => {
     expect(await isUp(relay.port, "two")).toBe(true);
   });
 
+  it("that loses a name by a command ends the tunnel of that name only", async () => {
+    const file = newFile();
+    const { token, id } = await create(file, ["one", "two"]);
+    const relay = await startRelay(file);
+    const one = await connect(relay.port, token, "one");
+    await connect(relay.port, token, "two");
+    await editToken(file, id, { removeSubdomains: ["one"], addSubdomains: ["three"], maxTunnels: 2 });
+    expect(await one.closed).toMatchObject({ code: 4001 });
+    expect(await isUp(relay.port, "two")).toBe(true);
+    await connect(relay.port, token, "three");
+  });
+
+  it("that gets a new secret ends the tunnels of the old one, and has its names with the new one", async () => {
+    const file = newFile();
+    const { token, id } = await create(file, ["app"], { note: "Ann" });
+    const relay = await startRelay(file);
+    const old = await connect(relay.port, token, "app");
+    const rotated = await rotateToken(file, id);
+    expect(rotated.oldId).toBe(id);
+    expect(await old.closed).toMatchObject({ code: 4001, reason: "token revoked" });
+    await expect(connect(relay.port, token, "app")).rejects.toThrow("invalid token");
+    await connect(relay.port, rotated.token, "app");
+    expect((await listTokens(file)).map(({ note, sha256 }) => [note, sha256.slice(0, 12)])).toEqual([
+      ["Ann", rotated.id],
+    ]);
+  });
+
+  it("keeps its old secret beside the new one for a while, if that is wanted", async () => {
+    const file = newFile();
+    const { token, id } = await create(file, ["one", "two"]);
+    const relay = await startRelay(file);
+    const old = await connect(relay.port, token, "one");
+    const until = Math.ceil(Date.now() / 1_000) * 1_000 + 3_000;
+    const rotated = await rotateToken(file, id, { keepOldUntil: until });
+    await relay.waitForJson({ msg: "token file read again", added: 1, changed: 1, removed: 0 });
+    await connect(relay.port, rotated.token, "two");
+    expect(await isUp(relay.port, "one")).toBe(true);
+    expect(await old.closed).toMatchObject({ code: 4001, reason: "token expired" });
+    expect(Date.now()).toBeGreaterThanOrEqual(until);
+    expect(await isUp(relay.port, "two")).toBe(true);
+  });
+
+  it("keeps no old secret that is taken back by its own id", async () => {
+    const file = newFile();
+    const { token, id } = await create(file, ["one", "two"]);
+    const rotated = await rotateToken(file, id, { keepOldUntil: Date.now() + 3_600_000 });
+    const relay = await startRelay(file);
+    const old = await connect(relay.port, token, "one");
+    await connect(relay.port, rotated.token, "two");
+    await revokeToken(file, id);
+    expect(await old.closed).toMatchObject({ code: 4001, reason: "token revoked" });
+    expect(await isUp(relay.port, "two")).toBe(true);
+  });
+
   it("has as many tunnels as it may, and its own name again", async () => {
     const file = newFile();
     const { token } = await create(file, ["a", "b", "c"], { maxTunnels: 2 });
@@ -189,7 +245,7 @@ describe("a token of the file", () => {
 });
 
 describe("other relays of a cluster", () => {
-  it("are told of tokens that were taken back, and of no others", async () => {
+  it("are told of tokens that were taken back or have lost a name, and of no others", async () => {
     const file = newFile();
     const [kept, revoked, expired] = [
       await create(file, ["kept"]),
@@ -199,16 +255,28 @@ describe("other relays of a cluster", () => {
     const log = new LogWatch();
     const living = closing(await TokenFileAuthenticator.open(file, log.logger));
     const authenticator = combinedAuthenticator([openAuthenticator, living]);
-    const told: string[] = [];
-    const end = authenticator.watchRevoked?.((id) => told.push(id));
+    const told: [string, readonly string[] | undefined][] = [];
+    const end = authenticator.watchRevoked?.((id, allowed) => told.push([id, allowed]));
     await revokeToken(file, revoked.id);
-    replace(file, readFileSync(file, "utf8").replace("2099-01-01", "2001-01-01").replace("kept", "kept-*"));
+    replace(file, readFileSync(file, "utf8").replace("2099-01-01", "2001-01-01"));
     await authenticator.reload?.();
-    expect(told.toSorted()).toEqual([revoked.id, expired.id].toSorted());
+    expect(told).toHaveLength(2);
+    expect(told).toEqual(
+      expect.arrayContaining([
+        [revoked.id, undefined],
+        [expired.id, undefined],
+      ]),
+    );
+    await editToken(file, kept.id, { addSubdomains: ["more"], note: "kept" });
+    await authenticator.reload?.();
+    expect(told).toHaveLength(2);
+    await editToken(file, kept.id, { subdomains: ["kept-*", "more"] });
+    await authenticator.reload?.();
+    expect(told.slice(2)).toEqual([[kept.id, ["more", "kept-*"]]]);
     end?.();
     await revokeToken(file, kept.id);
     await authenticator.reload?.();
-    expect(told).toHaveLength(2);
+    expect(told).toHaveLength(3);
   });
 });
 
@@ -279,6 +347,116 @@ describe("the token commands", () => {
     expect(statSync(file).mode & 0o777).toBe(0o640);
   });
 
+  it("change an entry, and nothing else", async () => {
+    const file = newFile();
+    const digests = ["a", "b", "c"].map((digit) => digit.repeat(64));
+    const text = [
+      "# Ours.",
+      "tokens:",
+      "  # CI",
+      `  - sha256: ${digests[0]} # never leaves CI`,
+      '    subdomains: [ ci, "0123" ] # two',
+      "    limits:",
+      "      maxTunnels: 3 # enough",
+      `  - sha256: ${digests[1]}`,
+      "    subdomains:",
+      "      - app # since May",
+      "      - old",
+      "    note: Bob",
+      "    expires: 2999-01-31 # the contract",
+      `  - { sha256: ${digests[2]}, subdomains: [ x ] }`,
+      "",
+    ].join("\n");
+    writeFileSync(file, text);
+    const changed = await tokenCommand(
+      ...["edit", "bbb", "--token-file", file, "--add-subdomain", "app-*", "--remove-subdomain", "old"],
+      ...["--note", "Bob's", "--expires", "2999-12-31", "--max-bytes-per-second", "2MiB"],
+      ...["--max-requests-per-second", "50"],
+    );
+    expect(changed.output).toBe(`changed token ${"b".repeat(12)} (Bob's)`);
+    const after = text
+      .replace("      - old\n", "      - app-*\n")
+      .replace("note: Bob", "note: Bob's")
+      .replace(
+        "2999-01-31 # the contract\n",
+        "2999-12-31 # the contract\n    limits:\n      maxRequestsPerSecond: 50\n      maxBytesPerSecond: 2MiB\n",
+      );
+    expect(readFileSync(file, "utf8")).toBe(after);
+    await editToken(file, "aaa", { maxTunnels: null, subdomains: ["0123", "ci"] });
+    await editToken(file, "bbb", {
+      expires: null,
+      note: null,
+      maxRequestsPerSecond: null,
+      maxBytesPerSecond: 999,
+    });
+    await editToken(file, "ccc", { maxTunnels: 1 });
+    expect(readFileSync(file, "utf8")).toBe(
+      after
+        .replace("    limits:\n      maxTunnels: 3 # enough\n", "")
+        .replace("    note: Bob's\n    expires: 2999-12-31 # the contract\n", "")
+        .replace(
+          "      maxRequestsPerSecond: 50\n      maxBytesPerSecond: 2MiB\n",
+          "      maxBytesPerSecond: 999\n",
+        )
+        .replace("[ x ] }", "[ x ], limits: { maxTunnels: 1 } }"),
+    );
+    expect(await listTokens(file)).toMatchObject([
+      { subdomains: ["ci", "0123"], maxTunnels: undefined },
+      { subdomains: ["app", "app-*"], maxBytesPerSecond: 999, expiresAt: undefined, note: undefined },
+      { maxTunnels: 1 },
+    ]);
+  });
+
+  it("give a token of JSON a new secret, and take fields of it away", async () => {
+    const file = newFile("json");
+    const entry = { sha256: "b".repeat(64), subdomains: ["ci"], note: "CI", limits: { maxTunnels: 2 } };
+    writeFileSync(file, JSON.stringify({ tokens: [entry] }));
+    const rotated = await tokenCommand("rotate", "bbb", "--keep-old", "1h", "--token-file", file);
+    const [, id, until] =
+      /is ([0-9a-f]{12}) now, and b{12} is good until (\S+);/.exec(rotated.stderr.join()) ?? [];
+    expect(rotated.stdout).toEqual([expect.stringMatching(/^mtt_/)]);
+    expect(JSON.parse(readFileSync(file, "utf8"))).toEqual({
+      tokens: [
+        { ...entry, sha256: expect.stringMatching(`^${id}`), previous: { sha256: entry.sha256, until } },
+      ],
+    });
+    expect(Date.parse(until as string) - Date.now()).toBeGreaterThan(3_500_000);
+    const { limits: _, note: __, ...rest } = entry;
+    await editToken(file, id as string, { note: null, maxTunnels: null });
+    await rotateToken(file, id as string);
+    expect(JSON.parse(readFileSync(file, "utf8"))).toEqual({
+      tokens: [{ ...rest, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) }],
+    });
+  });
+
+  it("change no other token by an anchor of YAML, and then say so", async () => {
+    const file = newFile();
+    const digests = ["a", "b"].map((digit) => digit.repeat(64));
+    const text = [
+      "tokens:",
+      `  - { sha256: ${digests[0]}, subdomains: &names [ a, b ], limits: &few { maxTunnels: 1 } }`,
+      `  - { sha256: ${digests[1]}, subdomains: *names, limits: *few }`,
+      "",
+    ].join("\n");
+    writeFileSync(file, text);
+    for (const change of [{ addSubdomains: ["c"] }, { maxTunnels: 2 }]) {
+      // oxlint-disable-next-line no-await-in-loop -- they change one file
+      await expect(editToken(file, "aaa", change)).rejects.toThrow("other tokens would change with this one");
+    }
+    await expect(editToken(file, "bbb", { maxTunnels: 2 })).rejects.toThrow("change it by hand");
+    expect(readFileSync(file, "utf8")).toBe(text);
+    expect(existsSync(`${file}.lock`)).toBe(false);
+  });
+
+  it("do not mix up edits that run at once", async () => {
+    const file = newFile();
+    const { id } = await create(file, ["app"]);
+    const names = ["a", "b", "c", "d", "e"];
+    await Promise.all(names.map((name) => editToken(file, id, { addSubdomains: [name] })));
+    const [token] = await listTokens(file);
+    expect([...(token?.subdomains ?? [])].toSorted()).toEqual(["a", "app", "b", "c", "d", "e"]);
+  });
+
   it("keep JSON JSON", async () => {
     const file = newFile("json");
     writeFileSync(file, JSON.stringify({ tokens: [{ sha256: "b".repeat(64), subdomains: ["ci"] }] }));
@@ -303,7 +481,7 @@ describe("the token commands", () => {
       "Ann",
     );
     const list = await tokenCommand("list", "--token-file", file);
-    expect(list.output).toMatch(new RegExp(`^${id} +app,app-\\* +2999-02-01 00:00 +- +Ann$`, "m"));
+    expect(list.output).toMatch(new RegExp(`^${id} +app,app-\\* +2999-02-01 00:00 +- +- +- +Ann$`, "m"));
     const json = await tokenCommand("list", "--json", "--token-file", file);
     expect(JSON.parse(json.stdout.join(""))).toEqual([
       { id, subdomains: ["app", "app-*"], note: "Ann", expires: "2999-02-01T00:00:00.000Z" },
@@ -328,6 +506,10 @@ describe("the token commands", () => {
     ["a date in the past", ["create", "--subdomain", "a", "--expires", "2020-01-01"], "past"],
     ["no tunnels at all", ["create", "--subdomain", "a", "--max-tunnels", "0"], "above 0"],
     ["an id that no token has", ["revoke", "0123"], "no token in"],
+    ["an edit of a token that is not there", ["edit", "0123", "--note", "x"], "no token in"],
+    ["a new secret for a token that is not there", ["rotate", "0123"], "no token in"],
+    ["an edit of nothing", ["edit", "0123"], "nothing to change"],
+    ["no bytes at all", ["create", "--subdomain", "a", "--max-bytes-per-second", "0"], "above 0"],
   ])("say what is wrong with %s, and leave the file alone", async (_, args, mention) => {
     const file = newFile();
     writeFileSync(file, "tokens: []\n");

@@ -120,13 +120,13 @@ export interface Member {
 
 /**
  * A question that one relay asks all of them. In words: which tunnels are open; close the tunnel `name` for
- * good; a token (by the id of its grant) was taken back, so close its tunnels; which bytes of open requests,
- * by name, went to tunnels of other relays.
+ * good; a token (by the id of its grant) was taken back, so close its tunnels, or all but those with names
+ * that the patterns `allowed` grant; which bytes of open requests, by name, went to tunnels of other relays.
  */
 export type Question =
   | { readonly about: "tunnels" }
   | { readonly about: "disconnect"; readonly name: string }
-  | { readonly about: "revoked"; readonly token: string }
+  | { readonly about: "revoked"; readonly token: string; readonly allowed?: readonly string[] | undefined }
   | { readonly about: "traffic" };
 
 /** A tunnel of a pool: of this relay, or of another one. */

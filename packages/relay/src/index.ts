@@ -24,6 +24,7 @@ export type {
   AuthenticationResult,
   Authenticator,
   Credentials,
+  RevokedListener,
   TokenGrant,
 } from "./auth/authenticator.js";
 export { openAuthenticator } from "./auth/open.js";

@@ -15,6 +15,17 @@ export interface TokenGrant {
   readonly id: string;
   /** How many tunnels the token may have at once; `undefined` when it has no limit of its own. */
   readonly maxTunnels: number | undefined;
+  /**
+   * Requests a second to all its tunnels at one relay, and so many at once. `undefined`, or no such field:
+   * the relay's `maxRequestsPerSecondPerToken` holds. The relay looks at each request.
+   */
+  readonly maxRequestsPerSecond?: number | undefined;
+  /**
+   * Bytes of bodies a second, both ways, of all its tunnels at one relay, and so many at once. `undefined`,
+   * or no such field: the relay's `maxBytesPerSecondPerToken` holds. A change of the number holds at once,
+   * and a limit where none was before holds for requests that come later.
+   */
+  readonly maxBytesPerSecond?: number | undefined;
   /** Why the token may not have the name now (the reason of close code 4001); `undefined` when it may. */
   refusal(name: string): string | undefined;
   /**
@@ -33,17 +44,23 @@ export type AuthenticationResult =
   | { allowed: readonly string[]; grant?: TokenGrant }
   | { refused: string; undecided?: boolean };
 
+/**
+ * Hears that a token was taken back, by its {@link TokenGrant.id}. With `allowed` it has only lost names, and
+ * these are the patterns that it still has.
+ */
+export type RevokedListener = (token: string, allowed?: readonly string[]) => void;
+
 /** Decides which client may register which names. */
 export interface Authenticator {
   readonly mode: string;
   /** Never rejects. A failure is a refusal, so that nobody gets in because something is broken. */
   authenticate(credentials: Credentials): Promise<AuthenticationResult>;
   /**
-   * Calls `revoked` with the id of each token that was taken back ({@link TokenGrant.id}), for the other
-   * relays of a cluster. A token that expires in its time ends at each of them by itself. The tunnels of this
-   * relay watch their grants. Returns a function that ends this.
+   * Calls `revoked` for each token that was taken back or has lost a name, for the other relays of a cluster.
+   * A token that expires in its time ends at each of them by itself. The tunnels of this relay watch their
+   * grants. Returns a function that ends this.
    */
-  watchRevoked?(revoked: (token: string) => void): () => void;
+  watchRevoked?(revoked: RevokedListener): () => void;
   /** Reads its source again, now. Never rejects. */
   reload?(): Promise<void>;
   /** Sources that it could not read again. It goes on with what it read before. */

@@ -15,3 +15,8 @@ export function parseExpiry(text: string): number | undefined {
   const at = isDate ? day + dayMs : Date.parse(text);
   return Number.isNaN(at) ? undefined : at;
 }
+
+/** A time, in milliseconds since 1970, as {@link parseExpiry} reads it: to the second. */
+export function expiryText(time: number): string {
+  return new Date(time).toISOString().replace(/\.\d+Z$/, "Z");
+}

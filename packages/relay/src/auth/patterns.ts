@@ -11,3 +11,11 @@ export function grants(patterns: readonly string[], name: string): boolean {
   const lower = name.toLowerCase();
   return patterns.some((pattern) => matchesPattern(pattern, name) || matchesPattern(pattern, lower));
 }
+
+/** Why a tunnel is closed whose token was taken back: the reason of close code 4001. */
+export const revokedReason = "token revoked";
+
+/** Why a token does not get, or keep, the tunnel `name`: the reason of close code 4001. */
+export function unauthorizedReason(name: string): string {
+  return `subdomain '${name}' not authorized for this token`;
+}

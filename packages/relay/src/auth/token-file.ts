@@ -6,14 +6,20 @@ import type { Logger } from "../telemetry/log.js";
 import { formatProblems } from "mcp-tunnel-config";
 import { FileTask, readRegularFile, stampOf } from "mcp-tunnel-config/files";
 import { type StaleSource, Staleness } from "../files/staleness.js";
-import type { AuthenticationResult, Authenticator, Credentials, TokenGrant } from "./authenticator.js";
-import { grants } from "./patterns.js";
-import { parseTokenList, type TokenEntry, tokenDigest, tokenId } from "./token-list.js";
+import type {
+  AuthenticationResult,
+  Authenticator,
+  Credentials,
+  RevokedListener,
+  TokenGrant,
+} from "./authenticator.js";
+import { grants, revokedReason, unauthorizedReason } from "./patterns.js";
+import { parseTokenList, secretsOf, type TokenEntry, tokenDigest, tokenId } from "./token-list.js";
 
 /** How often the file is looked at, in milliseconds. */
 const pollIntervalMs = 500;
 
-/** A token of the file. It stays the same object when the file changes, so that its tunnels can watch it. */
+/** A secret of the file. It stays the same object when the file changes, so that its tunnels can watch it. */
 class FileToken implements TokenGrant {
   readonly id: string;
   readonly #digest: Buffer;
@@ -36,6 +42,14 @@ class FileToken implements TokenGrant {
     return this.#entry?.maxTunnels;
   }
 
+  get maxRequestsPerSecond(): number | undefined {
+    return this.#entry?.maxRequestsPerSecond;
+  }
+
+  get maxBytesPerSecond(): number | undefined {
+    return this.#entry?.maxBytesPerSecond;
+  }
+
   get expiresAt(): number | undefined {
     return this.#entry?.expiresAt;
   }
@@ -46,13 +60,13 @@ class FileToken implements TokenGrant {
 
   /** Why the token gives no rights; `undefined` when it does. */
   get invalid(): string | undefined {
-    if (this.#entry === undefined) return "token revoked";
+    if (this.#entry === undefined) return revokedReason;
     return (this.#entry.expiresAt ?? Infinity) <= Date.now() ? "token expired" : undefined;
   }
 
   refusal(name: string): string | undefined {
     if (this.invalid !== undefined) return this.invalid;
-    return grants(this.allowed, name) ? undefined : `subdomain '${name}' not authorized for this token`;
+    return grants(this.allowed, name) ? undefined : unauthorizedReason(name);
   }
 
   watch(changed: () => void): () => void {
@@ -88,7 +102,7 @@ export class TokenFileAuthenticator implements Authenticator {
   readonly #path: string;
   readonly #logger: Logger;
   readonly #tokens = new Map<string, FileToken>();
-  readonly #revoked = new Set<(token: string) => void>();
+  readonly #revoked = new Set<RevokedListener>();
   readonly #staleness: Staleness;
   readonly #look: FileTask<string>;
   readonly #reading: FileTask<TokensRead>;
@@ -129,7 +143,7 @@ export class TokenFileAuthenticator implements Authenticator {
     this.#schedulePoll();
   }
 
-  /** The number of tokens, expired ones included. */
+  /** The number of tokens, expired ones included, and of the secrets that are kept beside them. */
   get size(): number {
     return this.#tokens.size;
   }
@@ -149,15 +163,16 @@ export class TokenFileAuthenticator implements Authenticator {
     return { allowed: known.allowed, grant: known };
   }
 
-  watchRevoked(revoked: (token: string) => void): () => void {
+  watchRevoked(revoked: RevokedListener): () => void {
     // A closure of its own, so that the same function may watch twice.
-    const watcher = (token: string): void => revoked(token);
+    const watcher: RevokedListener = (token, allowed) => revoked(token, allowed);
     this.#revoked.add(watcher);
     return () => this.#revoked.delete(watcher);
   }
 
-  #tellRevoked(token: FileToken): void {
-    for (const watcher of [...this.#revoked]) watcher(token.id);
+  /** `allowed`: the patterns that the token still has; `undefined` when it gives no rights any more. */
+  #tellRevoked(token: FileToken, allowed?: readonly string[]): void {
+    for (const watcher of [...this.#revoked]) watcher(token.id, allowed);
   }
 
   /** Reads the file now, changed or not. Never rejects. */
@@ -221,16 +236,13 @@ export class TokenFileAuthenticator implements Authenticator {
   #take(entries: readonly TokenEntry[]): { tokens: number; added: number; changed: number; removed: number } {
     const counts = { tokens: entries.length, added: 0, changed: 0, removed: 0 };
     const gone = new Map(this.#tokens);
-    for (const entry of entries) {
+    for (const entry of entries.flatMap(secretsOf)) {
       const known = this.#tokens.get(entry.sha256);
       gone.delete(entry.sha256);
       if (known === undefined) {
         counts.added += 1;
         this.#tokens.set(entry.sha256, new FileToken(entry));
-      } else if (known.replace(entry)) {
-        counts.changed += 1;
-        if (known.invalid !== undefined) this.#tellRevoked(known);
-      }
+      } else if (this.#change(known, entry)) counts.changed += 1;
     }
     for (const [sha256, token] of gone) {
       counts.removed += 1;
@@ -240,6 +252,17 @@ export class TokenFileAuthenticator implements Authenticator {
     }
     this.#scheduleExpiry();
     return counts;
+  }
+
+  /** Returns whether the token differs from what it was. */
+  #change(token: FileToken, entry: TokenEntry): boolean {
+    const before = token.allowed;
+    if (!token.replace(entry)) return false;
+    if (token.invalid !== undefined) this.#tellRevoked(token);
+    else if (before.some((pattern) => !token.allowed.includes(pattern))) {
+      this.#tellRevoked(token, token.allowed);
+    }
+    return true;
   }
 
   /** Wakes when the next token expires, so that its tunnels end then and not at their next registration. */

@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import { isPattern } from "mcp-tunnel-protocol";
+import { parseBytes } from "mcp-tunnel-shared";
 import { z } from "zod";
 import { type Problem, YamlFile } from "mcp-tunnel-config";
 import { parseExpiry } from "./expiry.js";
@@ -13,6 +14,10 @@ export interface TokenEntry {
   /** Milliseconds since 1970. */
   expiresAt: number | undefined;
   maxTunnels: number | undefined;
+  maxRequestsPerSecond: number | undefined;
+  maxBytesPerSecond: number | undefined;
+  /** The secret that this one has replaced, and until when it is good, in milliseconds since 1970. */
+  previous: { readonly sha256: string; readonly until: number } | undefined;
 }
 
 const digest = z
@@ -31,13 +36,31 @@ const expiry = z.string({ error: "is not a date" }).transform((text, context) =>
   return z.NEVER;
 });
 
+const noSize = "is not a size above 0, such as 1MiB or 1048576";
+
+const size = z.union([z.number(), z.string()], { error: noSize }).transform((given, context) => {
+  const bytes = parseBytes(String(given));
+  if (bytes !== undefined && bytes > 0) return bytes;
+  context.addIssue(noSize);
+  return z.NEVER;
+});
+
+const count = z.int().min(1);
+
 const entry = z
   .strictObject({
     sha256: digest,
     subdomains: z.array(pattern, { error: "needs a list of subdomain patterns" }).min(1, "is empty"),
     note: z.string().max(256).optional(),
     expires: expiry.optional(),
-    limits: z.strictObject({ maxTunnels: z.int().min(1).optional() }).optional(),
+    limits: z
+      .strictObject({
+        maxTunnels: count.optional(),
+        maxRequestsPerSecond: count.optional(),
+        maxBytesPerSecond: size.optional(),
+      })
+      .optional(),
+    previous: z.strictObject({ sha256: digest, until: expiry }).optional(),
   })
   .transform(
     (read): TokenEntry => ({
@@ -46,6 +69,9 @@ const entry = z
       note: read.note,
       expiresAt: read.expires,
       maxTunnels: read.limits?.maxTunnels,
+      maxRequestsPerSecond: read.limits?.maxRequestsPerSecond,
+      maxBytesPerSecond: read.limits?.maxBytesPerSecond,
+      previous: read.previous,
     }),
   );
 
@@ -57,11 +83,13 @@ const tokenList = z
   )
   .transform(({ tokens }, context) => {
     const seen = new Set<string>();
-    for (const [i, { sha256 }] of (tokens ?? []).entries()) {
-      if (seen.has(sha256)) {
-        context.addIssue({ code: "custom", path: ["tokens", i, "sha256"], message: "is listed twice" });
-      }
+    const look = (sha256: string, path: PropertyKey[]): void => {
+      if (seen.has(sha256)) context.addIssue({ code: "custom", path, message: "is listed twice" });
       seen.add(sha256);
+    };
+    for (const [i, { sha256, previous }] of (tokens ?? []).entries()) {
+      look(sha256, ["tokens", i, "sha256"]);
+      if (previous !== undefined) look(previous.sha256, ["tokens", i, "previous", "sha256"]);
     }
     return tokens ?? [];
   });
@@ -69,6 +97,18 @@ const tokenList = z
 /** Reads the text of a token file, YAML or JSON. The problems name no digest and no token. */
 export function parseTokenList(text: string): { value: TokenEntry[] } | { problems: Problem[] } {
   return new YamlFile(text).read(tokenList);
+}
+
+/**
+ * A token as it is for each of its secrets: the one that it has now, and the one that this has replaced, if
+ * there is one. The old secret has the same rights until its end.
+ */
+export function secretsOf(token: TokenEntry): [TokenEntry, ...TokenEntry[]] {
+  const { previous, expiresAt = Infinity } = token;
+  const current = { ...token, previous: undefined };
+  if (previous === undefined) return [current];
+  const { sha256, until } = previous;
+  return [current, { ...current, sha256, expiresAt: Math.min(until, expiresAt) }];
 }
 
 /** The digest of a token, as token files hold it. */

@@ -34,8 +34,8 @@ export function memberHost({ domain, tunnels, clients, status, trafficElsewhere 
   } = {
     tunnels: status,
     disconnect: ({ name }) => tunnels.disconnect(name),
-    revoked({ token }) {
-      tunnels.revoke(token);
+    revoked({ token, allowed }) {
+      tunnels.revoke(token, allowed);
       return null;
     },
     traffic: trafficElsewhere,

@@ -28,7 +28,7 @@ export class ClusterPlace {
     const { authenticator, logger } = this.#options;
     await this.#member.join(this.#host);
     this.#isTaken = true;
-    this.#unwatch = authenticator.watchRevoked?.((token) => void this.#tellRevoked(token));
+    this.#unwatch = authenticator.watchRevoked?.((token, allowed) => void this.#tellRevoked(token, allowed));
     logger.info({ node: this.#member.node }, "cluster joined");
   }
 
@@ -51,12 +51,16 @@ export class ClusterPlace {
     await this.#attempt(() => this.#member.leave());
   }
 
-  /** The tunnels of a token that was taken back at this relay end wherever they are. */
-  async #tellRevoked(token: string): Promise<void> {
+  /**
+   * The tunnels of a token that was taken back at this relay end wherever they are. Of one that has only lost
+   * names, those end that have other names than `allowed`.
+   */
+  async #tellRevoked(token: string, allowed: readonly string[] | undefined): Promise<void> {
     await this.#attempt(async () => {
-      const { silent } = await this.#member.ask({ about: "revoked", token });
+      const { silent } = await this.#member.ask({ about: "revoked", token, allowed });
       if (silent.length === 0) return;
-      this.#options.logger.warn({ token, silent }, "relays were not told that the token is revoked");
+      const what = allowed === undefined ? "is revoked" : "has lost names";
+      this.#options.logger.warn({ token, silent }, `relays were not told that the token ${what}`);
     });
   }
 

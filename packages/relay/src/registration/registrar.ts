@@ -16,7 +16,7 @@ import {
 import { defaultWindow, JsonRelaySession, V1RelaySession } from "mcp-tunnel-protocol/sessions";
 import { printable, stackOf } from "mcp-tunnel-shared";
 import { type AuthenticationResult, checkAnswer, resolveName } from "../auth/authenticator.js";
-import { grants } from "../auth/patterns.js";
+import { grants, unauthorizedReason } from "../auth/patterns.js";
 import { type Admission, type Applicant, tokenKey } from "../admission/admission.js";
 import type { LimitReporter } from "../telemetry/limit-reporter.js";
 import { asksForProof } from "../tunnels/gate.js";
@@ -223,8 +223,7 @@ export class Registrar {
     });
     progress.onPicked();
     if (grants(allowed, pick.subdomain)) return pick.subdomain;
-    const reason = `subdomain '${shorten(pick.subdomain)}' not authorized for this token`;
-    throw new Refusal(closeCodes.authenticationFailed, reason);
+    throw new Refusal(closeCodes.authenticationFailed, unauthorizedReason(shorten(pick.subdomain)));
   }
 
   /** Resumes the session that the client names; false when the relay does not know it. */

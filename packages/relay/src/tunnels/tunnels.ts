@@ -16,6 +16,7 @@ import {
   type TunnelError,
 } from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
+import { grants, revokedReason, unauthorizedReason } from "../auth/patterns.js";
 import { checkClaim, isLater, unattended } from "./directory.js";
 import { gateText } from "./gate.js";
 import { Holders } from "./holders.js";
@@ -250,11 +251,13 @@ export class Tunnels implements TunnelObserver {
 
   /**
    * Closes every tunnel of the token whose grant has the id `token`: another relay has heard that it ends.
+   * With `allowed` the token has only lost names, and keeps the tunnels whose names these patterns grant.
    */
-  revoke(token: string): void {
-    const reason = "token revoked";
+  revoke(token: string, allowed?: readonly string[]): void {
     for (const tunnel of [...this.#all, ...this.#claiming]) {
       if (tunnel.info.grant?.id !== token) continue;
+      if (allowed !== undefined && grants(allowed, tunnel.name)) continue;
+      const reason = allowed === undefined ? revokedReason : unauthorizedReason(tunnel.name);
       this.onRevoked(tunnel, reason);
       tunnel.close(closeCodes.authenticationFailed, reason);
     }

@@ -35,4 +35,4 @@ export { refuseOtherRuntimes, runtimeFault } from "./runtime.js";
 export { readSecret } from "./secret.js";
 export { endSignals, isHangUpTheEnd } from "./signals.js";
 export { endWithReader, isReaderGone } from "./standard-streams.js";
-export { table } from "./table.js";
+export { fittingTable, table } from "./table.js";

@@ -1,20 +1,23 @@
+import { unusable } from "mcp-tunnel-protocol";
 import { printable, printableJson } from "mcp-tunnel-shared";
-import { table } from "mcp-tunnel-shared/command";
-import { createToken, listTokens, revokeToken } from "../../auth/token-file-edit.js";
+import {
+  createToken,
+  type DrawnToken,
+  editToken,
+  listTokens,
+  revokeToken,
+  rotateToken,
+} from "../../auth/token-file-edit.js";
+import { expiryText } from "../../auth/expiry.js";
 import { type TokenEntry, tokenId } from "../../auth/token-list.js";
 import { writeLine } from "../output/output.js";
-import type { CreateOptions, FileOption, ListOptions } from "./token-options.js";
+import { tokenTable } from "../output/token-table.js";
+import type { CreateOptions, EditOptions, FileOption, ListOptions, RotateOptions } from "./token-options.js";
 
 export async function create(options: CreateOptions): Promise<void> {
-  const { token, id } = await createToken(options.tokenFile, {
-    subdomains: options.subdomain,
-    note: options.note,
-    expires: options.expires,
-    maxTunnels: options.maxTunnels,
-  });
-  // Only the token goes to stdout, for `TOKEN=$(mcp-tunnel token create ...)`.
-  process.stderr.write(`created token ${id}; it is shown only now, the file holds nothing but its digest:\n`);
-  writeLine(token);
+  const { tokenFile, subdomain: subdomains, ...fields } = options;
+  const drawn = await createToken(tokenFile, { subdomains, ...fields });
+  show(drawn, `created token ${drawn.id}`);
 }
 
 export async function list({ tokenFile, json }: ListOptions): Promise<void> {
@@ -23,28 +26,57 @@ export async function list({ tokenFile, json }: ListOptions): Promise<void> {
     writeLine(printableJson(tokens.map(toJson), 2));
     return;
   }
-  const rows = tokens.map((entry) => [
-    tokenId(entry.sha256),
-    entry.subdomains.join(","),
-    entry.expiresAt === undefined ? "never" : expiryText(entry.expiresAt),
-    entry.maxTunnels === undefined ? "-" : String(entry.maxTunnels),
-    entry.note ?? "",
-  ]);
-  for (const line of table(["ID", "SUBDOMAINS", "EXPIRES", "TUNNELS", "NOTE"], rows)) writeLine(line);
+  // What is not a terminal has no width.
+  for (const line of tokenTable(tokens, Date.now(), process.stdout.columns)) writeLine(line);
 }
 
 function toJson(entry: TokenEntry) {
-  const { subdomains, note, expiresAt, maxTunnels } = entry;
-  const expires = expiresAt === undefined ? undefined : new Date(expiresAt).toISOString();
-  return { id: tokenId(entry.sha256), subdomains, note, expires, maxTunnels };
+  const { sha256, expiresAt, previous, ...same } = entry;
+  return {
+    id: tokenId(sha256),
+    ...same,
+    expires: expiresAt === undefined ? undefined : isoTime(expiresAt),
+    previous: previous && { id: tokenId(previous.sha256), until: isoTime(previous.until) },
+  };
 }
 
-function expiryText(time: number): string {
-  const text = new Date(time).toISOString().slice(0, 16).replace("T", " ");
-  return time <= Date.now() ? `${text} (expired)` : text;
+export async function edit(id: string, options: EditOptions): Promise<void> {
+  const { tokenFile, subdomain, addSubdomain, removeSubdomain, note, ...same } = options;
+  const changes = {
+    subdomains: subdomain,
+    addSubdomains: addSubdomain,
+    removeSubdomains: removeSubdomain,
+    note: note === "" ? null : note,
+    ...same,
+  };
+  if (Object.values(changes).every((value) => value === undefined)) {
+    throw unusable("there is nothing to change: say what, such as --note or --add-subdomain");
+  }
+  writeLine(`changed ${nameOf(await editToken(tokenFile, id, changes))}`);
+}
+
+export async function rotate(id: string, { tokenFile, keepOld }: RotateOptions): Promise<void> {
+  const keepOldUntil = keepOld === undefined ? undefined : Date.now() + keepOld;
+  const rotated = await rotateToken(tokenFile, id, { keepOldUntil });
+  const { oldId } = rotated;
+  const old = keepOldUntil === undefined ? "" : `, and ${oldId} is good until ${expiryText(keepOldUntil)}`;
+  show(rotated, `token ${oldId} is ${rotated.id} now${old}`);
 }
 
 export async function revoke(id: string, { tokenFile }: FileOption): Promise<void> {
-  const { sha256, note } = await revokeToken(tokenFile, id);
-  writeLine(`revoked token ${tokenId(sha256)}${note === undefined ? "" : ` (${printable(note)})`}`);
+  writeLine(`revoked ${nameOf(await revokeToken(tokenFile, id))}`);
+}
+
+/** Only the token goes to stdout, for `TOKEN=$(mcp-tunnel token create ...)`. */
+function show({ token }: DrawnToken, what: string): void {
+  process.stderr.write(`${what}; it is shown only now, the file holds nothing but its digest:\n`);
+  writeLine(token);
+}
+
+function nameOf({ sha256, note }: TokenEntry): string {
+  return `token ${tokenId(sha256)}${note === undefined ? "" : ` (${printable(note)})`}`;
+}
+
+function isoTime(time: number): string {
+  return new Date(time).toISOString();
 }

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { isPattern } from "mcp-tunnel-protocol";
-import type { CreateOptions, FileOption, ListOptions } from "./token-options.js";
+import { readBytes, readPositiveDurationMs } from "../options/values.js";
+import type { CreateOptions, EditOptions, FileOption, ListOptions, RotateOptions } from "./token-options.js";
 import { parseExpiry } from "../../auth/expiry.js";
 
 /**
@@ -9,7 +10,7 @@ import { parseExpiry } from "../../auth/expiry.js";
  */
 const actions = () => import("./token-actions.js");
 
-/** `mcp-tunnel token create|list|revoke`: edits the file that `--token-file` follows. */
+/** `mcp-tunnel token create|list|edit|rotate|revoke`: edits the file that `--token-file` follows. */
 export function addTokenCommands(program: Command): void {
   const token = program.command("token").description("manage the tokens in a --token-file");
   token
@@ -23,7 +24,9 @@ export function addTokenCommands(program: Command): void {
     )
     .option("--note <TEXT>", "a note, such as the owner of the token")
     .option("--expires <WHEN>", "when it expires: 30d, 12h, 2027-01-31 or 2027-01-31T18:00:00Z", readExpiry)
-    .option("--max-tunnels <N>", "how many tunnels the token may have at once", readCount)
+    .option("--max-tunnels <N>", maxTunnelsText, readCount)
+    .option("--max-requests-per-second <N>", maxRequestsText, readCount)
+    .option("--max-bytes-per-second <BYTES>", maxBytesText, readSize)
     .action(async (options: CreateOptions) => (await actions()).create(options));
   token
     .command("list")
@@ -32,12 +35,52 @@ export function addTokenCommands(program: Command): void {
     .option("--json", "print JSON")
     .action(async (options: ListOptions) => (await actions()).list(options));
   token
+    .command("edit")
+    .description("change a token of the file; the relay closes the tunnels whose names it loses")
+    .argument("<ID>", idText)
+    .addOption(fileOption())
+    .option(
+      "--subdomain <PATTERN>",
+      "name the token may have, in place of all others; may be repeated",
+      readPatterns,
+    )
+    .option("--add-subdomain <PATTERN>", "another name the token may have; may be repeated", readPatterns)
+    .option(
+      "--remove-subdomain <PATTERN>",
+      "name, as in the file, to take away; may be repeated",
+      readPatterns,
+    )
+    .option("--note <TEXT>", "a note; an empty one takes it away")
+    .option("--expires <WHEN>", "when it expires, as for 'create', or 'never'", unless("never", readExpiry))
+    .option("--max-tunnels <N>", `${maxTunnelsText}, or 'none'`, unless("none", readCount))
+    .option("--max-requests-per-second <N>", `${maxRequestsText}, or 'none'`, unless("none", readCount))
+    .option("--max-bytes-per-second <BYTES>", `${maxBytesText}, or 'none'`, unless("none", readSize))
+    .action(async (id: string, options: EditOptions) => (await actions()).edit(id, options));
+  token
+    .command("rotate")
+    .description(
+      "draw a new secret for a token of the file, and print it; the relay closes the tunnels of the old one",
+    )
+    .argument("<ID>", idText)
+    .addOption(fileOption())
+    .option(
+      "--keep-old <DURATION>",
+      "how long the old secret is good too, such as 1h",
+      readPositiveDurationMs,
+    )
+    .action(async (id: string, options: RotateOptions) => (await actions()).rotate(id, options));
+  token
     .command("revoke")
     .description("remove a token from the file; the relay closes its tunnels")
-    .argument("<ID>", "the token's id, or its beginning, as 'list' shows it")
+    .argument("<ID>", idText)
     .addOption(fileOption())
     .action(async (id: string, options: FileOption) => (await actions()).revoke(id, options));
 }
+
+const idText = "the token's id, or its beginning, as 'list' shows it";
+const maxTunnelsText = "how many tunnels the token may have at once";
+const maxRequestsText = "requests a second to all its tunnels together; more get 429";
+const maxBytesText = "bytes a second of all its tunnels together, such as 1MiB; more is slowed down";
 
 function fileOption(): Option {
   return new Option("--token-file <FILE>", "file of tokens")
@@ -69,6 +112,17 @@ function readExpiry(text: string): string {
   }
   if (time <= Date.now()) throw new InvalidArgumentError("That is in the past.");
   return text;
+}
+
+/** Reads `word` as null, which takes a field away, and any other text by `read`. */
+function unless<T>(word: string, read: (text: string) => T): (text: string) => T | null {
+  return (text) => (text === word ? null : read(text));
+}
+
+function readSize(text: string): number {
+  const bytes = readBytes(text);
+  if (bytes > 0) return bytes;
+  throw new InvalidArgumentError("Expected a number of bytes above 0.");
 }
 
 function readCount(text: string): number {

@@ -1,5 +1,5 @@
 import { formatBytes, printable } from "mcp-tunnel-shared";
-import { table } from "mcp-tunnel-shared/command";
+import { fittingTable } from "mcp-tunnel-shared/command";
 import type { WorkerState } from "../../admin/source.js";
 import type { StaleSource } from "../../files/staleness.js";
 import type { TunnelStatus } from "../../tunnels/status.js";
@@ -82,23 +82,8 @@ export function statusTable(
     ([name, port]) => `${printable(name)} is at http://localhost:${port}, on the relay's machine`,
   );
   const columns = isCluster ? head.toSpliced(1, 0, "RELAY") : head;
-  const shown = rows.length === 0 ? [] : ["", ...fitting(columns, rows, width)];
+  const shown = rows.length === 0 ? [] : ["", ...fittingTable(columns, rows, { width, dispensable })];
   return [title, ...stale, ...silent.map((node) => silentLine(placeOf(node))), ...localPorts, ...shown];
-}
-
-/** The table with as many columns as fit, and a line that names the others. */
-function fitting(columns: readonly string[], rows: readonly string[][], width: number): string[] {
-  const left: string[] = [];
-  for (;;) {
-    const kept = columns.flatMap((column, i) => (left.includes(column) ? [] : [i]));
-    const pick = (cells: readonly string[]): string[] => kept.map((i) => cells[i] ?? "");
-    const lines = table(pick(columns), rows.map(pick));
-    const next = dispensable[left.length];
-    if (next === undefined || lines.every((line) => line.length <= width)) {
-      return left.length === 0 ? lines : [...lines, "", `no room for ${left.join(", ")}; --json has all`];
-    }
-    left.push(next);
-  }
 }
 
 /** `, 4 workers (1 not ready)`, or nothing for a relay of one process. */
