@@ -70,7 +70,7 @@ describe("the tunnels", () => {
     ]) {
       const { json } = await ask(`${admin}/api/tunnels`);
       expect(json).toMatchObject({
-        relay: { node, version: "1.2.3" },
+        relay: { node, version: "1.2.3", addresses: { a: "a.test:7000", b: "b.test:7000" } },
         tunnels: [
           { name: "at-a", relay: "a", state: "online" },
           { name: "at-b", relay: "b", state: "online" },

@@ -84,7 +84,7 @@ async function startRelay(file: string) {
   const relay = createRelay({ ...options, authenticator, logger: log.logger });
   const { port } = await relay.listen();
   closing({ close: () => relay.close(0) });
-  return Object.assign(log, { port });
+  return Object.assign(log, { port, tunnels: () => relay.tunnels() });
 }
 
 describe("a token of the file", () => {
@@ -113,6 +113,23 @@ describe("a token of the file", () => {
     const { token } = await create(file, ["two"]);
     await relay.waitForJson({ msg: "token file read again", tokens: 2, added: 1, removed: 0 });
     await connect(relay.port, token, "two");
+  });
+
+  it("is told with its tunnels, by its id and its note, as the file has it now", async () => {
+    const file = newFile();
+    const ann = await create(file, ["ann"], { note: "Ann" });
+    const bob = await create(file, ["bob"]);
+    const relay = await startRelay(file);
+    await connect(relay.port, ann.token, "ann");
+    await connect(relay.port, bob.token, "bob");
+    const told = () => relay.tunnels().map(({ name, token, note }) => ({ name, token, note }));
+    expect(told()).toEqual([
+      { name: "ann", token: ann.id, note: "Ann" },
+      { name: "bob", token: bob.id, note: undefined },
+    ]);
+    writeFileSync(file, readFileSync(file, "utf8").replace("note: Ann", "note: Ann's laptop"));
+    await relay.waitForJson({ msg: "token file read again", changed: 1 });
+    expect(told()[0]).toEqual({ name: "ann", token: ann.id, note: "Ann's laptop" });
   });
 
   it("that is revoked ends its tunnels with 4001, and nobody else's", async () => {

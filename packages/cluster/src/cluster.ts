@@ -193,6 +193,11 @@ export class ClusterMember implements Member {
     };
   }
 
+  addresses(): Readonly<Record<string, string>> {
+    const own = this.#address === "" ? [] : [[this.node, this.#address] as const];
+    return Object.fromEntries([...own, ...this.#neighbours.addresses]);
+  }
+
   /**
    * Clients whose sessions are elsewhere come back through another relay at once, unless no other relay will
    * take them.

@@ -107,6 +107,11 @@ export interface Member {
   ask<T>(question: Question): Promise<Answers<T>>;
   /** For the operator's metrics. */
   status(): MemberStatus;
+  /**
+   * Where the relays reach one another, by their ids: `host:port`, `[v6]:port` or `unix:PATH`. This relay is
+   * among them, from {@link join} on.
+   */
+  addresses(): Readonly<Record<string, string>>;
   /** No visitors and clients come to this relay any more. Cuts the clients whose sessions are elsewhere. */
   drain(): Promise<void>;
   /**

@@ -77,6 +77,15 @@ describe("a member", () => {
     expect(b.member.status()).toMatchObject({ nodes: 2, peers: 1 });
   });
 
+  it("knows where all of them are reached", async () => {
+    const nodes = await cluster.engine.nodes();
+    expect(b.member.addresses()).toEqual(Object.fromEntries(nodes.map(({ id, address }) => [id, address])));
+    expect(Object.keys(b.member.addresses()).toSorted()).toEqual(["a", "b"]);
+    await a.member.leave();
+    await settle();
+    expect(Object.keys(b.member.addresses())).toEqual(["b"]);
+  });
+
   it("leaves nothing behind when the engine cannot be had", async () => {
     await a.member.leave();
     a.engine.isDown = true;

@@ -125,6 +125,12 @@ export class FakeMember implements Member {
     return { nodes, peers: nodes - 1, requestsIn: 3, requestsOut: 4, splicesIn: 5, splicesOut };
   }
 
+  addresses(): Record<string, string> {
+    return Object.fromEntries(
+      Array.from(this.#cluster.members.keys(), (node) => [node, `${node}.test:7000`]),
+    );
+  }
+
   async awaitOthers(): Promise<void> {
     await this.onDone("awaitOthers");
   }

@@ -91,7 +91,7 @@ describe("the status table", () => {
   const state = { version: "1.0.0", startedAt: 0, draining: false };
   const tunnel: TunnelStatus = {
     ...{ name: "app", url: "https://app.localhost", state: "online", since: 0, address: "127.0.0.1" },
-    ...{ client: undefined, token: undefined, wire: "v1", gate: null, pool: false },
+    ...{ client: undefined, token: undefined, note: undefined, wire: "v1", gate: null, pool: false },
     ...{ rttMs: undefined },
     ...{ requests: 0, requestBytes: 0, responseBytes: 0, streams: 0, queuedBytes: 0 },
   };

@@ -31,6 +31,11 @@ export class Neighbours {
     return this.#nodes.map(({ id }) => id).filter((id) => id !== this.#node);
   }
 
+  /** Where each is reached, by its id, this relay among them. */
+  get addresses(): readonly (readonly [id: string, address: string])[] {
+    return this.#nodes.map(({ id, address }) => [id, address]);
+  }
+
   /** `nodes`: all that are alive. */
   set(nodes: readonly NodeInfo[]): void {
     this.#alive = nodes;

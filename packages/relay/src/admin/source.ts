@@ -18,6 +18,8 @@ export interface RelayState {
   readonly version: string;
   /** The relay's id, if it is one of several. */
   readonly node?: string;
+  /** Where the relays of its cluster reach one another, by their ids. */
+  readonly addresses?: Readonly<Record<string, string>>;
   /** In milliseconds since 1970. */
   readonly startedAt: number;
   readonly draining: boolean;
@@ -61,7 +63,7 @@ export function relaySource(relay: Relay, metrics: Metrics, version: string): Ad
   return {
     state: () => ({
       version,
-      ...(cluster === undefined ? {} : { node: cluster.node }),
+      ...(cluster === undefined ? {} : { node: cluster.node, addresses: cluster.addresses() }),
       startedAt,
       draining: relay.draining,
       stale: relay.stale,

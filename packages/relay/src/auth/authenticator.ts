@@ -13,6 +13,8 @@ export interface Credentials {
 export interface TokenGrant {
   /** Names the token in logs and in the status without giving it away. */
   readonly id: string;
+  /** What the operator has written about the token, such as its owner, for the status. */
+  readonly note?: string | undefined;
   /** How many tunnels the token may have at once; `undefined` when it has no limit of its own. */
   readonly maxTunnels: number | undefined;
   /**

@@ -38,6 +38,10 @@ class FileToken implements TokenGrant {
     return timingSafeEqual(this.#digest, digest);
   }
 
+  get note(): string | undefined {
+    return this.#entry?.note;
+  }
+
   get maxTunnels(): number | undefined {
     return this.#entry?.maxTunnels;
   }

@@ -22,6 +22,8 @@ export interface RelayCluster {
   readonly isReady: boolean;
   /** Relays, links and requests between them. */
   status(): MemberStatus;
+  /** Where the relays reach one another, by their ids. Ids mean nothing to a person, and addresses do. */
+  addresses(): Readonly<Record<string, string>>;
   /**
    * The tunnels of all relays: see {@link Relay.tunnels}. The bytes of open requests that came through
    * another relay than the tunnel's are added to the last tunnel of their name.
@@ -44,6 +46,7 @@ export function clusterView(member: Member): RelayCluster {
       return member.isReady;
     },
     status: () => member.status(),
+    addresses: () => member.addresses(),
     async tunnels() {
       const [rows, traffic] = await Promise.all([ask({ about: "tunnels" }), ask({ about: "traffic" })]);
       const tunnels = Array.from(rows.answers, ([relay, own]) =>

@@ -23,6 +23,8 @@ export interface TunnelStatus {
   client: { name: string; version: string } | undefined;
   /** The id of its token, if a token file names one. */
   token: string | undefined;
+  /** The note of its token, if the token file has one. */
+  note: string | undefined;
   wire: Wire | undefined;
   /**
    * The kinds of proofs that the gate before its service asks visitors for, such as `bearer`: empty if only
@@ -56,6 +58,7 @@ export function tunnelStatus(tunnel: Tunnel, open: Traffic | undefined): TunnelS
     address: tunnel.address,
     client,
     token: grant?.id,
+    note: grant?.note,
     wire: tunnel.wire,
     gate: gate?.kinds ?? null,
     pool: pool !== undefined,

@@ -34,6 +34,7 @@ export class CrewSource implements AdminSource {
     });
     return {
       version: this.#version,
+      addresses: states[0]?.addresses ?? {},
       startedAt: this.#startedAt,
       draining: this.#crew.isClosing,
       stale: merged(states.flatMap(({ stale }) => stale)),

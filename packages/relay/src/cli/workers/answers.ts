@@ -11,7 +11,7 @@ export async function answerOf(
   switch (question.about) {
     case "state":
       return {
-        ...(cluster === undefined ? {} : { node: cluster.node }),
+        ...(cluster === undefined ? {} : { node: cluster.node, addresses: cluster.addresses() }),
         draining: relay.draining,
         stale: relay.stale,
         localPorts: Object.fromEntries(relay.localPorts),
