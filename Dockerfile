@@ -8,11 +8,11 @@ FROM --platform=$BUILDPLATFORM node:24-bookworm-slim AS build
 WORKDIR /src
 COPY . .
 RUN npm ci --include-workspace-root --workspace packages/shared --workspace packages/protocol --workspace packages/config --workspace packages/cluster --workspace packages/relay \
-  --workspace packages/client --workspace packages/stdio --workspace packages/gate --workspace packages/inspector --workspace packages/cli
+  --workspace packages/client --workspace packages/stdio --workspace packages/gate --workspace packages/page --workspace packages/inspector --workspace packages/dashboard --workspace packages/cli
 # The relay, and the client that it hands out.
-RUN npx tsc -b packages/relay packages/cli && node packages/inspector/build-page.mjs && node scripts/client-package.mjs
+RUN npx tsc -b packages/relay packages/cli packages/dashboard && node packages/inspector/build-page.mjs && node packages/dashboard/build-page.mjs && node scripts/client-package.mjs
 # Again, without what only the build needs.
-RUN npm ci --omit=dev --workspace packages/shared --workspace packages/protocol --workspace packages/config --workspace packages/cluster --workspace packages/relay
+RUN npm ci --omit=dev --workspace packages/shared --workspace packages/protocol --workspace packages/config --workspace packages/cluster --workspace packages/dashboard --workspace packages/relay
 
 FROM node:24-bookworm-slim
 # Process 1 has to reap what an ACME hook leaves behind, and to pass signals on.
@@ -28,6 +28,8 @@ COPY --from=build /src/packages/config/package.json packages/config/
 COPY --from=build /src/packages/config/dist packages/config/dist/
 COPY --from=build /src/packages/cluster/package.json packages/cluster/
 COPY --from=build /src/packages/cluster/dist packages/cluster/dist/
+COPY --from=build /src/packages/dashboard/package.json packages/dashboard/
+COPY --from=build /src/packages/dashboard/dist packages/dashboard/dist/
 COPY --from=build /src/packages/relay/package.json packages/relay/
 COPY --from=build /src/packages/relay/node_modules packages/relay/node_modules/
 COPY --from=build /src/packages/relay/bin packages/relay/bin/

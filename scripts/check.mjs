@@ -7,8 +7,10 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const published = "shared protocol config cluster relay client stdio gate inspector cli".split(" ");
+const published = "shared protocol config cluster relay client stdio gate inspector dashboard cli".split(" ");
 const commands = ["cli"];
+/** Folders in packages/ of what runs in a browser. */
+const pages = [["page"], ["inspector", "page"], ["dashboard", "page"]];
 
 /** Runs a command of node_modules/.bin (or of the system). Returns its output and whether it succeeded. */
 function run(command, args, cwd = root) {
@@ -102,8 +104,8 @@ const steps = [
   { name: "types of the packages and the bench (tsc -b)", run: () => run("tsc", ["-b", ".", "bench"]) },
   { name: "types of the tests", run: () => run("tsc", ["-p", "test", "--noEmit"]) },
   {
-    name: "types of the inspector's page",
-    run: () => run("tsc", ["-p", join("packages", "inspector", "page")]),
+    name: "types of the pages",
+    run: () => merge(pages.map((folder) => run("tsc", ["-p", join("packages", ...folder)]))),
   },
   { name: "types of the scripts and examples", run: () => run("tsc", ["-p", "tsconfig.tools.json"]) },
   {

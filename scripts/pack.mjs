@@ -18,7 +18,9 @@ const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository } = process.env
 
 mkdirSync(folder, { recursive: true });
 execFileSync(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-b", root]);
-execFileSync(process.execPath, [join(root, "packages", "inspector", "build-page.mjs")]);
+for (const name of ["inspector", "dashboard"]) {
+  execFileSync(process.execPath, [join(root, "packages", name, "build-page.mjs")]);
+}
 execFileSync(process.execPath, [join(root, "scripts", "client-package.mjs")]);
 for (const name of [
   "shared",
@@ -30,6 +32,7 @@ for (const name of [
   "stdio",
   "gate",
   "inspector",
+  "dashboard",
   "cli",
 ]) {
   // A copy, so that the manifest in the work tree does not change.

@@ -48,5 +48,7 @@ if (!isInstalled()) {
   run("npm", ["ci", "--no-audit", "--no-fund"]);
 }
 run(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-b"]);
-run(process.execPath, [join(root, "packages", "inspector", "build-page.mjs")]);
+for (const name of ["inspector", "dashboard"]) {
+  run(process.execPath, [join(root, "packages", name, "build-page.mjs")]);
+}
 run(process.execPath, [join(root, "scripts", "client-package.mjs")]);

@@ -284,6 +284,39 @@ export const packages = {
     ],
   },
 
+  // What the two pages are made of. It runs in browsers.
+  page: {
+    name: "mcp-tunnel-page",
+    knows: [],
+    modules: { "*": ["preact", "@preact/signals"] },
+    layers: [
+      {
+        "format.ts": "sizes, times and counts in words",
+        "notice.ts": "what has just been done or has failed",
+        "printable.ts": "strangers' text without what cannot be seen",
+        "router.ts": "what the page shows, in the query of its URL",
+        "rows.ts": "keys that move among the rows of a list",
+        "storage.ts": "the browser's storage, which it may refuse",
+      },
+      {
+        "clipboard.ts": "texts to copy",
+        "keys.ts": "letters and signs that do something",
+        "link.tsx": "links within the page",
+        "notice-place.tsx": "where notices are shown",
+        "secret.ts": "the secret of the API, as a tab keeps it",
+      },
+      { "api.ts": "the API of the page's own origin", "dialog.tsx": "a modal dialog" },
+      { "keys-dialog.tsx": "the keys, in a list", "question.tsx": "what is asked before something is done" },
+    ],
+  },
+
+  dashboard: {
+    name: "mcp-tunnel-dashboard",
+    knows: [],
+    modules: { "*": ["#page"] },
+    layers: [{ "index.ts": "the page as files", "model.ts": "the entry /model: what the page's API speaks" }],
+  },
+
   inspector: {
     name: "mcp-tunnel-inspector",
     knows: ["shared", "protocol", "client"],

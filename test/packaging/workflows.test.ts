@@ -140,6 +140,7 @@ echo "$@" >> "${join(work, "said")}"
         "mcp-tunnel-stdio",
         "mcp-tunnel-gate",
         "mcp-tunnel-inspector",
+        "mcp-tunnel-dashboard",
         "mcp-tunnel-cli",
       ].map((name) => `publish ./packages/${name}-1.2.3.tgz ${options}`),
     );
@@ -168,6 +169,7 @@ echo "$@" >> "${join(work, "said")}"
       stdio: "-stdio",
       gate: "-gate",
       inspector: "-inspector",
+      dashboard: "-dashboard",
       cli: "-cli",
     };
     expect(readdirSync(work).toSorted()).toEqual(
