@@ -25,6 +25,7 @@ export const packages = {
       "addresses.ts": ["node:net"],
       "rename-over.ts": ["node:fs", "node:timers"],
       command: ["node:fs", "node:stream", "node:tty", "node:v8"],
+      page: ["node:crypto", "node:http", "node:zlib"],
     },
     layers: [
       {
@@ -40,7 +41,11 @@ export const packages = {
         "text.ts": "work on text that takes no longer than the text is long",
       },
       { "mcp-headers.ts": "header fields that repeat parts of a message of MCP" },
-      { "index.ts": "the package's entry", command: "the entry /command: what both commands do" },
+      {
+        "index.ts": "the package's entry",
+        command: "the entry /command: what both commands do",
+        page: "the entry /page: the server of a page that only its owner may use",
+      },
     ],
   },
 

@@ -67,8 +67,14 @@ describe("docs/inspector-api.md", () => {
   });
 
   it("names every path, filter and code of the API", () => {
-    const sources = ["api.ts", "rules.ts", "body.ts", "streams.ts", "routes.ts", "problem.ts"].map((name) =>
-      readFileSync(new URL(`../../packages/inspector/src/server/${name}`, import.meta.url), "utf8"),
+    const own = ["api.ts", "rules.ts", "streams.ts", "problem.ts"].map(
+      (name) => `inspector/src/server/${name}`,
+    );
+    const shared = ["rules.ts", "body.ts", "routes.ts", "problem.ts"].map(
+      (name) => `shared/src/page/${name}`,
+    );
+    const sources = [...own, ...shared].map((path) =>
+      readFileSync(new URL(`../../packages/${path}`, import.meta.url), "utf8"),
     );
     const all = sources.join("\n");
     const paths = [...all.matchAll(/route\("([^"]+)"/g)].map(([, path = ""]) => path);

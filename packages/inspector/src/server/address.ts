@@ -59,10 +59,3 @@ export function why(error: unknown, platform: NodeJS.Platform = process.platform
       return String(error);
   }
 }
-
-/** The address and the port as URLs and Host fields have them. */
-export function authorityOf(address: string, port: number): string {
-  // A browser leaves the port of its scheme out.
-  const suffix = port === 80 ? "" : `:${port}`;
-  return new URL(`http://${address.includes(":") ? `[${address}]` : address}`).hostname + suffix;
-}

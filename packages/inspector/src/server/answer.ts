@@ -1,47 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { type ApiProblem, send, sendProblem } from "mcp-tunnel-shared/page";
 import type { ApiError } from "../model.js";
-import type { ApiProblem } from "./problem.js";
-import { isApi } from "./rules.js";
 
-/**
- * The page runs its own script alone and speaks to nobody else. No other page may hold it in a frame, and
- * nothing in it can become HTML by mistake.
- */
-export const contentSecurityPolicy = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' data:",
-  "connect-src 'self'",
-  "frame-ancestors 'none'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "require-trusted-types-for 'script'",
-].join("; ");
+export { contentSecurityPolicy } from "mcp-tunnel-shared/page";
 
-/** The fields of every answer. There are no CORS fields: no other origin may read anything. */
-const guards: Readonly<Record<string, string>> = {
-  "Content-Security-Policy": contentSecurityPolicy,
-  "X-Content-Type-Options": "nosniff",
-  "X-Frame-Options": "DENY",
-  "Cross-Origin-Resource-Policy": "same-origin",
-  "Cross-Origin-Opener-Policy": "same-origin",
-  "Referrer-Policy": "no-referrer",
-  // What was captured does not belong on a disk. The files of another version may have the same paths.
-  "Cache-Control": "no-store",
-};
-
-export function guard(req: IncomingMessage, res: ServerResponse): void {
-  for (const [name, value] of Object.entries(guards)) res.setHeader(name, value);
-  if (req.headers["service-worker"] === "script") evictWorkers(res);
-}
-
-/**
- * This page has no service worker. One that the browser asks for is of a server that had this address and
- * this port before. It would go on answering in this page's place, and would get its URL with the secret.
- */
-function evictWorkers(res: ServerResponse): void {
-  res.setHeader("Clear-Site-Data", '"storage"');
+/** Whether a target is of the API. All of it needs the secret. */
+export function isApi(target: string): boolean {
+  return /^\/api(?:[/?]|$)/.test(target);
 }
 
 export function sendJson(res: ServerResponse, value: object, status = 200): void {
@@ -52,25 +17,9 @@ export function sendText(res: ServerResponse, text: string): void {
   send(res, 200, "text/plain; charset=utf-8", text);
 }
 
-export function sendNothing(res: ServerResponse): void {
-  res.writeHead(204).end();
-}
-
-/** Programs read JSON, and people who have come to the wrong place read a sentence. */
-export function sendProblem(req: IncomingMessage, res: ServerResponse, problem: ApiProblem): void {
-  const { status, code, message, fields } = problem;
-  if (res.headersSent) {
-    res.destroy();
-    return;
-  }
-  for (const [name, value] of Object.entries(fields)) res.setHeader(name, value);
-  // What is left of the request is not waited for.
-  if (!req.complete) res.setHeader("Connection", "close");
+/** Says why there is no answer: in the API's form to those who ask the API. */
+export function refuse(req: IncomingMessage, res: ServerResponse, problem: ApiProblem): void {
+  const { code, message } = problem;
   const error: ApiError = { code, message };
-  if (isApi(req.url ?? "")) sendJson(res, error, status);
-  else send(res, status, "text/plain; charset=utf-8", `${message}\n`);
-}
-
-function send(res: ServerResponse, status: number, type: string, text: string): void {
-  res.writeHead(status, { "Content-Type": type, "Content-Length": Buffer.byteLength(text) }).end(text);
+  sendProblem(req, res, problem, isApi(req.url ?? "") ? JSON.stringify(error) : undefined);
 }

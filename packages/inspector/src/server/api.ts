@@ -1,18 +1,19 @@
 import type { ServerResponse } from "node:http";
+import { type Answer, ApiProblem, readJson, type Route, sendNothing } from "mcp-tunnel-shared/page";
 import type { Captured } from "../captured.js";
 import type { ExchangeSummary } from "../model.js";
 import { readFilters } from "../query/filters.js";
 import { inSlices } from "../slices.js";
-import { sendJson, sendNothing, sendText } from "./answer.js";
-import { readJson } from "./body.js";
+import { sendJson, sendText } from "./answer.js";
 import type { ServerParts } from "./parts.js";
-import { ApiProblem } from "./problem.js";
 import { readPaused, readReplayRequest } from "./request-bodies.js";
-import { type Answer, type Route, route } from "./routes.js";
+import { route } from "./routes.js";
 import type { Streams } from "./streams.js";
 
 /** Exchanges that a list has unless `limit` says another number. */
 const standardLimit = 200;
+/** Bytes of the longest request body. An edited message is the longest that anybody sends. */
+const maxBodyBytes = 1_024 * 1_024;
 
 /** The API, as docs/inspector-api.md describes it and model.ts has its types. */
 export function apiRoutes(parts: ServerParts, streams: Streams): readonly Route[] {
@@ -90,7 +91,7 @@ export function apiRoutes(parts: ServerParts, streams: Streams): readonly Route[
     route("/api/exchanges/ID/curl", { GET: ({ res, args: [id] }) => sendText(res, views.curl(entryOf(id))) }),
     route("/api/exchanges/ID/replay", {
       POST: async ({ req, res, args: [id] }) => {
-        const request = readReplayRequest(await readJson(req));
+        const request = readReplayRequest(await readJson(req, maxBodyBytes));
         sendJson(res, await replayer.replay(entryOf(id), request), 202);
       },
     }),
@@ -119,7 +120,7 @@ export function apiRoutes(parts: ServerParts, streams: Streams): readonly Route[
     route("/api/servers", { GET: ({ res }) => sendJson(res, { servers: servers.states() }) }),
     route("/api/pause", {
       POST: async ({ req, res }) => {
-        parts.pause(readPaused(await readJson(req)));
+        parts.pause(readPaused(await readJson(req, maxBodyBytes)));
         sendJson(res, parts.state());
       },
     }),

@@ -1,16 +1,15 @@
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { checkOptions, text, wholeNumber } from "mcp-tunnel-protocol";
-import { guard, sendProblem } from "./answer.js";
-import { authorityOf, listenAt, loopbackAddress } from "./address.js";
+import { answerOf, authorityOf, guard, PageFiles, PageSecret, type Route } from "mcp-tunnel-shared/page";
+import { isApi, refuse } from "./answer.js";
+import { listenAt, loopbackAddress } from "./address.js";
 import { apiRoutes } from "./api.js";
 import type { StreamHub } from "./hub.js";
-import { PageFiles } from "./page-files.js";
 import type { ServerParts } from "./parts.js";
 import { problemOf } from "./problem.js";
-import { answerOf, type Route } from "./routes.js";
-import { brokenRule, isApi, type PagePlace } from "./rules.js";
-import { PageSecret } from "./secret.js";
+import { InspectorRules } from "./rules.js";
 import { Streams } from "./streams.js";
 
 /** Connections at once. A browser has six for one page. */
@@ -58,7 +57,8 @@ export async function openPage(
   checkOptions(options, shapes);
   const { host = "127.0.0.1", port: wantedPort = 0 } = options;
   const address = loopbackAddress(host);
-  const files = await PageFiles.load();
+  // A client that shows no page never loads it.
+  const files = new PageFiles((await import("#page")).files);
   const server = createServer({
     maxHeaderSize: 16_384,
     headersTimeout: headersTimeoutMs,
@@ -75,18 +75,21 @@ export async function openPage(
   server.unref();
 
   const authority = authorityOf(address, port);
-  const place: PagePlace = { authority, origin: `http://${authority}`, secret: new PageSecret() };
+  // 256 random bits, which nobody guesses. So wrong tries are neither counted nor slowed, and no program can
+  // lock the user out.
+  const secret = new PageSecret(randomBytes(32).toString("base64url"));
+  const rules = new InspectorRules(authority, secret);
   const streams = new Streams(hub, parts);
   const routes = apiRoutes(parts, streams);
   server.on(
     "request",
-    (req, res) => void answer(req, res, { place, files, routes, attention: parts.attention }),
+    (req, res) => void answer(req, res, { rules, files, routes, attention: parts.attention }),
   );
   return {
-    url: `${place.origin}/#${place.secret.text}`,
+    url: `http://${authority}/#${secret.text}`,
     host: address,
     port,
-    secret: place.secret.text,
+    secret: secret.text,
     async close() {
       streams.close();
       await closed(server);
@@ -94,8 +97,10 @@ export async function openPage(
   };
 }
 
+const elsewhere = "there is no such path in the API: see docs/inspector-api.md";
+
 interface Served extends Pick<ServerParts, "attention"> {
-  readonly place: PagePlace;
+  readonly rules: InspectorRules;
   readonly files: PageFiles;
   readonly routes: readonly Route[];
 }
@@ -103,17 +108,17 @@ interface Served extends Pick<ServerParts, "attention"> {
 async function answer(
   req: IncomingMessage,
   res: ServerResponse,
-  { place, files, routes, attention }: Served,
+  { rules, files, routes, attention }: Served,
 ): Promise<void> {
   res.on("error", () => {});
   guard(req, res);
   try {
-    const broken = brokenRule(req, place);
+    const broken = rules.broken(req);
     if (broken !== undefined) throw broken;
-    if (isApi(req.url ?? "")) await answerWhenRead(answerOf(routes, req), res, attention);
+    if (isApi(req.url ?? "")) await answerWhenRead(answerOf(routes, req, elsewhere), res, attention);
     else files.answer(req, res);
   } catch (error) {
-    sendProblem(req, res, problemOf(error));
+    refuse(req, res, problemOf(error));
   }
 }
 

@@ -1,6 +1,6 @@
 import { isObject } from "mcp-tunnel-shared";
+import { ApiProblem } from "mcp-tunnel-shared/page";
 import type { Field, ReplayRequest } from "../model.js";
-import { ApiProblem } from "./problem.js";
 
 /**
  * Reads the body of a replay. What an edit says is checked by the replay itself.

@@ -1,52 +1,8 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { ApiProblem } from "./problem.js";
-
-/** One request to the API that no rule has refused. */
-export interface ApiVisit {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
-  readonly query: URLSearchParams;
-  /** What stands for the placeholders of the route, in order. */
-  readonly args: readonly string[];
-}
-
-export type Answer = (visit: ApiVisit) => void | Promise<void>;
-
-/** How each method of a path is answered. GET answers HEAD as well. */
-export interface Route {
-  readonly path: RegExp;
-  readonly methods: Readonly<Partial<Record<"GET" | "POST" | "DELETE", Answer>>>;
-}
+import { routesWith } from "mcp-tunnel-shared/page";
 
 /** A path with `ID`, `KEY` and `MARK` in the places of what differs. */
-export function route(path: string, methods: Route["methods"]): Route {
-  const pattern = path
-    .replace("ID", "([1-9][0-9]{0,14})")
-    .replace("KEY", "([A-Za-z0-9.-]{1,64})")
-    .replace("MARK", "([0-9a-f]{8})");
-  return { path: new RegExp(`^${pattern}$`), methods };
-}
-
-/** @throws ApiProblem */
-export function answerOf(
-  routes: readonly Route[],
-  req: IncomingMessage,
-): (res: ServerResponse) => void | Promise<void> {
-  const [path = "", ...search] = (req.url ?? "").split("?");
-  for (const { path: pattern, methods } of routes) {
-    const [match, ...args] = pattern.exec(path) ?? [];
-    if (match === undefined) continue;
-    const method = req.method === "HEAD" ? "GET" : req.method;
-    const answer = Object.entries(methods).find(([name]) => name === method)?.[1];
-    if (answer === undefined) throw notAllowed(methods);
-    const query = new URLSearchParams(search.join("?"));
-    return (res) => answer({ req, res, query, args });
-  }
-  throw new ApiProblem(404, "not_found", "there is no such path in the API: see docs/inspector-api.md");
-}
-
-function notAllowed(methods: Route["methods"]): ApiProblem {
-  const names = Object.keys(methods).flatMap((name) => (name === "GET" ? ["GET", "HEAD"] : [name]));
-  const allow = names.join(", ");
-  return new ApiProblem(405, "method_not_allowed", `only ${allow} are known here`, { Allow: allow });
-}
+export const route = routesWith({
+  ID: "[1-9][0-9]{0,14}",
+  KEY: "[A-Za-z0-9.-]{1,64}",
+  MARK: "[0-9a-f]{8}",
+});

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { ApiProblem } from "mcp-tunnel-shared/page";
 import type { StreamHub } from "./hub.js";
 import type { ServerParts } from "./parts.js";
-import { ApiProblem } from "./problem.js";
 import { StreamReader, type Wanted } from "./stream.js";
 
 /** Streams at once. Each open page has one. */

@@ -1,15 +1,12 @@
 import type { IncomingMessage } from "node:http";
 import { ApiProblem } from "./problem.js";
 
-/** Bytes of the longest request body. An edited message is the longest that anybody sends. */
-const maxBytes = 1_024 * 1_024;
-
 /**
- * The JSON value in a request's body. A form cannot have this type, and a script of another origin is asked
- * about it before (a CORS preflight, which fails here).
- * @throws ApiProblem
+ * The JSON value in a request's body of up to `maxBytes` bytes. A form cannot have this type, and a script of
+ * another origin is asked about it before (a CORS preflight, which fails here).
+ * @throws ApiProblem `bad_request` (415 or 400), `too_large` (413)
  */
-export async function readJson(req: IncomingMessage): Promise<unknown> {
+export async function readJson(req: IncomingMessage, maxBytes: number): Promise<unknown> {
   const type = req.headers["content-type"] ?? "";
   if (!/^application\/json *(?:;|$)/i.test(type)) {
     throw new ApiProblem(415, "bad_request", "the body has to be JSON, with Content-Type: application/json");

@@ -2,33 +2,34 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { gunzipSync } from "node:zlib";
 import { ApiProblem } from "./problem.js";
 
+/** A file of a page, as the page's build has made it. */
+export interface PageFile {
+  /** Its media type, with its charset. */
+  readonly type: string;
+  /** Its content, gzipped, in base64. */
+  readonly gzipped: string;
+}
+
 interface StoredFile {
   readonly type: string;
   readonly gzipped: Buffer;
 }
 
-/** The files that the page consists of. They have nothing secret in them. */
+/** The files that a page consists of. They have nothing secret in them. */
 export class PageFiles {
   readonly #files: ReadonlyMap<string, StoredFile>;
 
-  private constructor(files: ReadonlyMap<string, StoredFile>) {
-    this.#files = files;
-  }
-
-  /** Loads them. A client that shows no page never does. */
-  static async load(): Promise<PageFiles> {
-    const { files } = await import("#page");
-    return new PageFiles(
-      new Map(
-        Object.entries(files).map(([path, { type, gzipped }]) => [
-          path,
-          { type, gzipped: Buffer.from(gzipped, "base64") },
-        ]),
-      ),
+  /** `files`: by their paths. `/` is the document. */
+  constructor(files: Readonly<Record<string, PageFile>>) {
+    this.#files = new Map(
+      Object.entries(files).map(([path, { type, gzipped }]) => [
+        path,
+        { type, gzipped: Buffer.from(gzipped, "base64") },
+      ]),
     );
   }
 
-  /** @throws ApiProblem */
+  /** @throws ApiProblem `not_found`, `method_not_allowed` */
   answer(req: IncomingMessage, res: ServerResponse): void {
     const [path = "/"] = (req.url ?? "/").split("?", 1);
     const file = this.#files.get(path);
