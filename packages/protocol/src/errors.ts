@@ -45,6 +45,7 @@ export interface TunnelErrorDetails extends ErrorOptions {
  * The one error class of this project: a stable `code`, a message that says what to do, the cause beneath.
  */
 export class TunnelError extends Error {
+  /** What failed. A program decides by it. */
   readonly code: TunnelErrorCode;
   /**
    * The names of the options that the message is about, as they are spelled where they were given:
@@ -92,10 +93,12 @@ export const resetCodes = {
   session_lost: 10,
 } as const;
 
+/** The names of {@link resetCodes}. */
 export type ResetCode = keyof typeof resetCodes;
 
 /** The reason that a stream's handler gets when the stream is cut. */
 export class StreamReset extends Error {
+  /** Why the stream was cut. */
   readonly code: ResetCode;
 
   constructor(code: ResetCode, message: string) {

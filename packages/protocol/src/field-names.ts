@@ -1,5 +1,6 @@
 /** A set of field names. */
 export interface FieldSet {
+  /** Whether a field of this name, in any case, is in the set. */
   has(name: string): boolean;
 }
 

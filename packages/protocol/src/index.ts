@@ -41,6 +41,7 @@ export {
 } from "./headers.js";
 export type { RawHeaders } from "./headers.js";
 export { isMcp, jsonRpcRefusal, mayBeJsonRpc } from "./json-rpc.js";
+export type { JsonRpcRefusal } from "./json-rpc.js";
 export type { Link, LinkHandler } from "./link.js";
 export { nameAt } from "./known-names.js";
 export { checkLiveness, Liveness } from "./liveness.js";
@@ -93,6 +94,7 @@ export {
   Shape,
   text,
 } from "./shape.js";
+export type { Members } from "./shape.js";
 export {
   callback,
   checkOptions,
@@ -106,6 +108,7 @@ export {
   textOrUrl,
   wholeNumber,
 } from "./option-shapes.js";
+export type { OptionRules, Problem } from "./option-shapes.js";
 export { carriedBy } from "./tunnel.js";
 export type {
   AcceptedStream,

@@ -21,6 +21,7 @@ export interface JsonRpcRefusal {
   readonly code: string;
   /** Of the HTTP answer. */
   readonly status: number;
+  /** What happened, in words for a person. */
   readonly text: string;
 }
 

@@ -11,11 +11,13 @@ export interface Link {
   send(message: Buffer | string): void;
   /** Holds messages back until `uncork`, so that they leave in one write. Calls do not nest. */
   cork(): void;
+  /** Sends what was held back. */
   uncork(): void;
   /** Asks the peer for a sign of life; `onPong` follows. */
   ping(): void;
   /** Stops the delivery of messages until `resume`. Meanwhile the transport slows the peer down. */
   pause(): void;
+  /** Goes on with the delivery of messages. */
   resume(): void;
   /**
    * Closes the connection with a code and a reason (at most 123 bytes of UTF-8). If the peer does not answer
@@ -28,9 +30,11 @@ export interface Link {
 
 /** Callbacks for the events of a link. None is called after `onClose`. */
 export interface LinkHandler {
+  /** A whole message: binary as a Buffer, text as a string. */
   onMessage(message: Buffer | string): void;
   /** `bufferedBytes` has fallen to 0 after some of the bytes had to wait. */
   onDrain?(): void;
+  /** The peer has answered a ping. */
   onPong?(): void;
   /** The connection is gone. `code` is 1006 when the peer did not close it. */
   onClose(code: number, reason: string): void;

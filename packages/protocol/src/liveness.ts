@@ -52,6 +52,7 @@ export class Liveness {
     this.#heard = true;
   }
 
+  /** Notes that a ping was answered, and measures the round-trip time. */
   pong(): void {
     this.#heard = true;
     if (this.#pingedAt !== undefined) this.rttMs = performance.now() - this.#pingedAt;
@@ -73,6 +74,7 @@ export class Liveness {
     this.#timer.unref();
   }
 
+  /** Ends the watch. `onDead` is not called any more. */
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);

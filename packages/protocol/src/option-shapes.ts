@@ -8,7 +8,8 @@ import { Fault, number, objectOf, passing, type Shape } from "./shape.js";
  */
 
 /** A fault of a value, for a person. */
-interface Problem {
+export interface Problem {
+  /** What the value is, and what it must be. */
   message: string;
   /** The place in the value, such as `tls.files.0`; empty if the whole value is wrong. */
   path: string;
@@ -35,7 +36,8 @@ export function firstProblem(shape: Shape<unknown>, value: unknown, within?: str
   return read instanceof Fault ? problemOf(read, within) : undefined;
 }
 
-interface OptionRules {
+/** How {@link checkOptions} checks. */
+export interface OptionRules {
   /** All names that exist, if some values are checked elsewhere. Default: the names of the shapes. */
   known?: readonly string[];
   /** The option that has the names, if they are parts of an option. */
@@ -62,6 +64,7 @@ export function flagOr(word: string): Shape<boolean | string> {
   return passing((value) => typeof value === "boolean" || value === word, `a boolean or '${word}'`);
 }
 
+/** A text, or a URL. */
 export const textOrUrl: Shape<string | URL> = passing(
   (value) => typeof value === "string" || value instanceof URL,
   "a string or a URL",

@@ -28,6 +28,7 @@ export class RefusalGatherer {
     this.#handOn = handOn;
   }
 
+  /** Adds refusals. They are handed on at once, or after the pause that follows earlier ones. */
   add(refusals: readonly Refusal[]): void {
     for (const refusal of refusals) this.#count(refusal);
     if (this.#pause === undefined) this.flush();

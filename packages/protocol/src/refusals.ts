@@ -1,8 +1,3 @@
-/**
- * Codes of the answers that a relay gives in a tunnel's place. A visitor finds the code in `X-Tunnel-Error`,
- * a client in REFUSED (PROTOCOL.md, "Refusals"). The codes of answers that concern no tunnel belong to the
- * same enumeration.
- */
 export const relayErrorCodes = [
   "missing_host",
   "invalid_host",
@@ -30,21 +25,32 @@ export const relayErrorCodes = [
   "internal_error",
 ] as const;
 
+/**
+ * Codes of the answers that a relay gives in a tunnel's place. A visitor finds the code in `X-Tunnel-Error`,
+ * a client in REFUSED (PROTOCOL.md, "Refusals"). The codes of answers that concern no tunnel belong to the
+ * same enumeration.
+ *
+ * @useDeclaredType
+ */
 export type RelayErrorCode = (typeof relayErrorCodes)[number];
 
-/**
- * The codes of {@link relayErrorCodes} and two more. `visitor_stalled`: the relay cut the answer because the
- * visitor took nothing. `other`: a code of a newer relay.
- */
 export const refusalCodes = [...relayErrorCodes, "visitor_stalled", "other"] as const;
 
+/**
+ * The codes of {@link RelayErrorCode} and two more. `visitor_stalled`: the relay cut the answer because the
+ * visitor took nothing. `other`: a code of a newer relay.
+ *
+ * @useDeclaredType
+ */
 export type RefusalCode = (typeof refusalCodes)[number];
 
 /** The option of the relay whose limit was the reason of a refusal. */
 export interface RefusalLimit {
   /** The name as on the relay's command line, without the hyphens before it: `max-request-body`. */
   readonly option: string;
+  /** The limit itself. */
   readonly value: number;
+  /** What the limit counts. */
   readonly unit: "bytes" | "count" | "ms";
 }
 
@@ -53,7 +59,7 @@ export interface RefusalLimit {
  * limit.
  */
 export interface Refusal {
-  /** The `X-Tunnel-Error` that visitors got, or one of the two codes that {@link refusalCodes} adds. */
+  /** The `X-Tunnel-Error` that visitors got, or one of the two that {@link RefusalCode} adds. */
   readonly code: RefusalCode;
   /** The status that visitors got; undefined when an answer was cut after its head. */
   readonly status: number | undefined;

@@ -51,6 +51,7 @@ export interface RegisteredGate {
   digest: string;
 }
 
+/** The shape of {@link RegisteredGate}. */
 export const registeredGate = objectOf<RegisteredGate>(
   {
     kinds: listOf(
@@ -74,6 +75,7 @@ const packagePathForm = /^\/client-(?<version>[0-9A-Za-z.-]+)-[0-9a-f]{12}\.tgz$
 
 /** The package of the client that a relay serves. */
 export interface ClientPackage {
+  /** Its version, which is in its path as well. */
   version: string;
   /** Behind the relay's URL. The name has 12 hex digits of the package's hash, and changes with it. */
   path: string;
@@ -93,7 +95,9 @@ const givenPackage = objectOf<ClientPackage>({
 
 /** client -> relay, first message. */
 export interface RegisterMessage {
+  /** The token by which the relay knows the client. */
   token: string;
+  /** The name that the client asks for. Null or absent: the relay decides. */
   subdomain?: string | null | undefined;
   /** Binary protocol versions that the client speaks, in any order: the relay takes the highest. */
   protocol?: number[] | undefined;
@@ -150,6 +154,7 @@ const register = objectOf<RegisterMessage>({
 
 /** relay -> client: the patterns to pick a name from. */
 export interface OfferMessage {
+  /** The names, and patterns of names with a `*`, that the token may have. */
   subdomains: string[];
 }
 
@@ -157,6 +162,7 @@ const offer = objectOf<OfferMessage>({ subdomains: patterns });
 
 /** client -> relay: the picked name. */
 export interface PickMessage {
+  /** The name, which fits one of the patterns. */
   subdomain: string;
 }
 
@@ -164,7 +170,9 @@ const pick = objectOf<PickMessage>({ subdomain: textOf(0, 1024) });
 
 /** relay -> client: registered. */
 export interface AcknowledgeMessage {
+  /** The name that the client has got. */
   subdomain: string;
+  /** Its public URL. */
   url: string;
   /** The binary version that both ends speak from the next message on; absent: the original's JSON. */
   protocol?: number | undefined;
@@ -204,6 +212,7 @@ const acknowledge = objectOf<AcknowledgeMessage>({
 
 /** relay -> client: the answer to a registration with the claim `check`. */
 export interface CheckedMessage {
+  /** What the relay found. */
   checked: {
     /** What a registration would get, unless the client would have to pick, or gets nothing. */
     subdomain?: string | undefined;
@@ -252,11 +261,15 @@ function parse<T>(shape: Shape<T>, text: string): T | undefined {
   return text.length > maxMessageLength ? undefined : fromJson(shape, text);
 }
 
-/**
- * Each of these returns `undefined` for a message of another kind, because the original skips such messages.
- */
+// Each of these returns `undefined` for a message of another kind, because the original skips such messages.
+
+/** Reads a {@link RegisterMessage}. */
 export const parseRegister = (text: string): RegisterMessage | undefined => parse(register, text);
+/** Reads a {@link PickMessage}. */
 export const parsePick = (text: string): PickMessage | undefined => parse(pick, text);
+/** Reads an {@link OfferMessage}. */
 export const parseOffer = (text: string): OfferMessage | undefined => parse(offer, text);
+/** Reads a {@link CheckedMessage}. */
 export const parseChecked = (text: string): CheckedMessage | undefined => parse(checked, text);
+/** Reads an {@link AcknowledgeMessage}. */
 export const parseAcknowledge = (text: string): AcknowledgeMessage | undefined => parse(acknowledge, text);

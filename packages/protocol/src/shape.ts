@@ -95,6 +95,7 @@ export function number(what = "a number"): Shape<number> {
   return typed(Number.isFinite, what);
 }
 
+/** A boolean. */
 export const flag: Shape<boolean> = typed((value) => typeof value === "boolean", "a boolean");
 
 /** One of some words. */

@@ -9,6 +9,7 @@ export interface RequestHead {
   method: string;
   /** The request target in origin form, byte for byte as received (one char per byte), query included. */
   path: string;
+  /** The fields in their order, without those of the connection. */
   headers: RawHeaders;
   /** The visitor asks to leave HTTP (`Upgrade`): after a 101, data is raw bytes both ways. Default false. */
   upgrade?: boolean;
@@ -18,6 +19,7 @@ export interface RequestHead {
 export interface ResponseHead {
   /** 100-199 for interim heads, 101 or 200-999 for final ones. */
   status: number;
+  /** The fields in their order, without those of the connection. */
   headers: RawHeaders;
 }
 
@@ -128,6 +130,7 @@ export interface SessionHandler {
 
 /** The part of a session that both ends have. */
 export interface Session {
+  /** The wire that it speaks. */
   readonly wire: Wire;
   /** Streams that are open now. */
   readonly streamCount: number;
@@ -153,6 +156,7 @@ export interface Carries {
   readonly upgrades: boolean;
   /** Interim response heads, and so the client's own answer to `Expect: 100-continue`. */
   readonly interim: boolean;
+  /** Fields behind a body. */
   readonly trailers: boolean;
 }
 

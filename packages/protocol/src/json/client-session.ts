@@ -11,7 +11,10 @@ import { WholeClientStream } from "./whole-client-stream.js";
 
 /** A sender is asked to wait once this many bytes wait for the link. */
 const highWaterBytes = 1024 * 1024;
+
+/** Options of a {@link JsonClientSession}. */
 export interface JsonClientSessionOptions {
+  /** When the link counts as dead. Default: see {@link LivenessOptions}. */
   liveness?: LivenessOptions;
   /** Streams open at one time; a relay may not make the client hold more. Default 1024. */
   maxStreams?: number;

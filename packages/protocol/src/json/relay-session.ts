@@ -23,7 +23,9 @@ import { RelayStream, type RelayStreamOwner } from "./relay-stream.js";
  */
 const bodiesShare = 1.5;
 
+/** Options of a {@link JsonRelaySession}. */
 export interface JsonRelaySessionOptions {
+  /** When the link counts as dead. Default: see {@link LivenessOptions}. */
   liveness?: LivenessOptions;
   /** Largest body of a 0.1 response, in bytes; the receiver counts 0.2 bodies. Default 10 MiB. */
   maxResponseBody?: number;

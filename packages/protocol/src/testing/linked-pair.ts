@@ -12,8 +12,10 @@ export function linkedPair(options: { manual?: boolean } = {}): [MemoryLink, Mem
   return [left, right];
 }
 
+/** One end of a {@link linkedPair}. */
 export class MemoryLink implements Link {
   handler: LinkHandler | undefined;
+  /** The other end. */
   peer!: MemoryLink;
   /** Messages on their way to this end. */
   readonly inbox: (Buffer | string)[] = [];
@@ -77,6 +79,7 @@ export class MemoryLink implements Link {
     return true;
   }
 
+  /** Delivers all waiting messages. */
   deliverAll(): void {
     while (this.deliver());
   }

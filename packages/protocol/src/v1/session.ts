@@ -22,7 +22,9 @@ import { Violation } from "./violation.js";
 /** Bytes of one stream that each end takes before it returns credit, unless it announces another number. */
 export const defaultWindow = 1_048_576;
 
+/** Options of a session of the binary protocol, at either end. */
 export interface V1Options {
+  /** When the link counts as dead. Default: see {@link LivenessOptions}. */
   liveness?: LivenessOptions;
   /** The window announced to the peer, in bytes. Default {@link defaultWindow}. */
   receiveWindow?: number;
@@ -90,10 +92,12 @@ export abstract class V1Session implements ResumableSession {
     return this.sender.acknowledged;
   }
 
+  /** Whether it has a link now. */
   get attached(): boolean {
     return this.#attachment !== undefined;
   }
 
+  /** Whether it is over. */
   get closed(): boolean {
     return this.#closed;
   }
