@@ -3,6 +3,7 @@ import { type GateKind, gateKinds, type GateOptions } from "./options.js";
 
 /** What a relay is told of a gate. */
 export interface GateDeclaration {
+  /** The kinds of proofs that it takes. Empty if only the address decides. */
   readonly kinds: readonly GateKind[];
   /** The same for two gates with the same settings. It reveals none of them. */
   readonly digest: string;

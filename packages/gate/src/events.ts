@@ -45,6 +45,7 @@ export type GateEvent =
   /** Something that the person should know, as text. */
   | { readonly type: "notice"; readonly text: string };
 
+/** What was missing or wrong of a visitor who was refused. */
 export type RefusedReason = "proof" | "address";
 
 /** How a grant is approved. */

@@ -42,6 +42,7 @@ export interface Gate {
    * loopback.
    */
   begin(origin: string): void;
+  /** Decides about a visit, at once. */
   judge(visit: Visit): Verdict;
   /**
    * Answers visits whose verdict is `page`. `Host` and `X-Forwarded-Proto` have to be the public origin's,

@@ -2,6 +2,7 @@
 export interface GrantInfo {
   /** Short and unique within a gate: for `auth revoke`. */
   readonly id: string;
+  /** The id under which the client has registered. */
   readonly clientId: string;
   /** The name that the client gave itself. */
   readonly clientName: string;
@@ -17,17 +18,23 @@ export interface GrantInfo {
  * What OAuth keeps over restarts. Only the gate writes it. No token stands in it as it is: ids are digests.
  */
 export interface StoredGrants {
+  /** The version of this form. */
   readonly version: 1;
   /** The public origin for which the grants were made. They are worth nothing at another. */
   readonly origin: string;
+  /** The grants that hold. */
   readonly grants: readonly GrantInfo[];
   /** Records of the authorization server, by model and id. */
   readonly records: readonly StoredRecord[];
 }
 
+/** A record of the authorization server. */
 export interface StoredRecord {
+  /** What it is a record of. */
   readonly model: string;
+  /** The digest under which it is found. */
   readonly id: string;
+  /** What it says, as JSON holds it. */
   readonly payload: object;
   /** Undefined: it does not expire. */
   readonly expiresAtMs: number | undefined;

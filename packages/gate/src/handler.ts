@@ -18,7 +18,8 @@ export interface MountOptions {
   readonly origin: string;
 }
 
-type UpgradeListener = (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
+/** A listener of a server's event `upgrade`. */
+export type UpgradeListener = (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /**
  * Puts a gate before a request handler of `node:http`. No tunnel is needed. The visitor's address is that of

@@ -11,12 +11,12 @@
  */
 export { drawPasscode } from "./credentials/passcode.js";
 export type { GateDeclaration } from "./declaration.js";
-export type { ApprovalKind, GateEvent } from "./events.js";
+export type { ApprovalKind, GateEvent, RefusedReason } from "./events.js";
 export { createGate } from "./gate.js";
 export type { Gate } from "./gate.js";
 export type { GrantInfo, GrantStorage, StoredGrants, StoredRecord } from "./grants.js";
 export { gatedHandler, gatedUpgrade } from "./handler.js";
-export type { MountOptions } from "./handler.js";
+export type { MountOptions, UpgradeListener } from "./handler.js";
 export type {
   BasicUser,
   BearerKey,

@@ -3,6 +3,7 @@ import type { GrantStorage } from "./grants.js";
 
 /** The kinds of proofs by which a visitor may come in. */
 export const gateKinds = ["bearer", "basic", "oauth"] as const;
+/** A kind of proof by which a visitor may come in. @useDeclaredType */
 export type GateKind = (typeof gateKinds)[number];
 
 /**
@@ -31,7 +32,9 @@ export interface BasicUser {
 export interface LoginOptions {
   /** The issuer, an https URL. */
   readonly issuer: string;
+  /** The id of this gate at the provider. */
   readonly clientId: string;
+  /** Its secret there, if the provider has given one. */
   readonly clientSecret?: string;
   /**
    * Who may come in: e-mail addresses that the provider has verified, or `@example.com` for a whole domain.
@@ -47,6 +50,7 @@ export interface OAuthOptions {
   readonly passcode?: string;
   /** The owner may approve by the number that the page shows: {@link Gate.approve}. Default false. */
   readonly terminal?: boolean;
+  /** An OpenID provider whose people may approve. */
   readonly login?: LoginOptions;
   /** Where grants are kept. Default: in memory. */
   readonly storage?: GrantStorage;
@@ -62,10 +66,14 @@ export interface OAuthOptions {
  * `allowAddresses` decides.
  */
 export interface GateOptions {
+  /** Keys that programs show. */
   readonly bearer?: { readonly keys: readonly BearerKey[] };
+  /** Users with passwords, for browsers. */
   readonly basic?: { readonly users: readonly BasicUser[] };
+  /** OAuth, for MCP hosts. */
   readonly oauth?: OAuthOptions;
   /** Addresses and CIDR ranges from which visitors may come, beside their proof. Default: all. */
   readonly allowAddresses?: readonly string[];
+  /** Told of what happens at the gate. Default: nobody is told. */
   readonly onEvent?: (event: GateEvent) => void;
 }

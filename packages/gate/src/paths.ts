@@ -5,6 +5,7 @@
  */
 export const ownPrefix = "/.mcp-tunnel/";
 
+/** The paths below {@link ownPrefix}. */
 export const ownPaths = {
   authorize: "/.mcp-tunnel/authorize",
   token: "/.mcp-tunnel/token",

@@ -2,9 +2,11 @@ import type { RawHeaders } from "mcp-tunnel-protocol";
 
 /** A visitor's request, as the gate sees it. */
 export interface Visit {
+  /** The method of the request. */
   readonly method: string;
   /** The request target, byte for byte and with its query: in origin form, or `*`. */
   readonly target: string;
+  /** The fields of the request's head. */
   readonly headers: RawHeaders;
   /** The visitor's address, as far as somebody who is believed has said it. */
   readonly address: string | undefined;
@@ -27,8 +29,11 @@ export interface Identity {
 
 /** A complete answer of the gate's own. */
 export interface Answer {
+  /** The status of the answer. */
   readonly status: number;
+  /** The fields of its head. */
   readonly headers: RawHeaders;
+  /** Its body, as text. Empty: none. */
   readonly body: string;
 }
 

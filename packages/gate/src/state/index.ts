@@ -29,6 +29,7 @@
  * else of the gate.
  */
 export { drawName, keepName, keptName } from "./name-file.js";
+export type { UnnamedTunnel } from "./name-file.js";
 export { hasSlot, openSlot } from "./open-slot.js";
 export { findSlots, listSlots, revoke, rotate } from "./others.js";
 export { readSecrets } from "./secret-files.js";

@@ -12,7 +12,7 @@ import { newSlotFile, readSlotFile, slotFolderName, writeSlotFile } from "./slot
 // are started without a name would otherwise take one name from one another.
 
 /** A tunnel that asks the relay for no name. */
-type UnnamedTunnel = Pick<SlotOptions, "relayUrl" | "token" | "folder"> & {
+export type UnnamedTunnel = Pick<SlotOptions, "relayUrl" | "token" | "folder"> & {
   /** What is served, as a person would name it. */
   readonly served: string;
 };

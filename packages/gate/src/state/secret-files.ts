@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { broken, createPrivate, readPrivate, readPrivateLater, writePrivate } from "./files.js";
 import { keyShape } from "../options.js";
-import type { Drawn, SecretKind, Secrets } from "./slot.js";
+import type { Drawn, SecretKind, Secrets, Slot } from "./slot.js";
 import { secretKinds } from "./slot.js";
 
 // Secrets are kept as they are, because `auth show` has to show them again. A digest would be enough for the
@@ -32,7 +32,7 @@ export function secretFiles(folder: string): SecretPaths {
  * What was drawn for a slot.
  * @throws TunnelError `unavailable`.
  */
-export function readSecrets({ files }: { readonly files: SecretPaths }): Secrets {
+export function readSecrets({ files }: Pick<Slot, "files">): Secrets {
   return secretsOf(readSecret(files, "key"), readSecret(files, "passcode"));
 }
 

@@ -3,12 +3,14 @@ import type { BearerKey } from "../options.js";
 
 /** What can be drawn. */
 export const secretKinds = ["key", "passcode"] as const;
+/** A kind of secret that can be drawn. @useDeclaredType */
 export type SecretKind = (typeof secretKinds)[number];
 
 /** What was drawn for a slot. */
 export interface Secrets {
   /** The key that was drawn, or none. Its name is `default`. */
   readonly keys: readonly BearerKey[];
+  /** The passcode that was drawn. */
   readonly passcode?: string;
 }
 
@@ -32,6 +34,7 @@ export interface Slot {
   readonly path: string;
   /** The files in which secrets are, if they were drawn. Each holds its secret and a line feed. */
   readonly files: Readonly<Record<SecretKind, string>>;
+  /** Keeps the grants of the tunnels: the `storage` of a gate with OAuth. */
   readonly storage: GrantStorage;
   /**
    * Draws what is wanted and was not drawn yet. `secrets` in the result is all that was ever drawn. What is
@@ -57,14 +60,19 @@ export interface Slot {
   close(): Promise<void>;
 }
 
+/** What {@link Slot.draw} has found and drawn. */
 export interface Drawn {
+  /** All that was ever drawn. */
   readonly secrets: Secrets;
   /** What was drawn by this call, and has to be shown. */
   readonly drawnNow: Readonly<Record<SecretKind, boolean>>;
 }
 
+/** What a slot remembers of the tunnel that was there last. */
 export interface NamedTunnel {
+  /** The name that the relay gave. */
   readonly name: string;
+  /** The public URL. */
   readonly url: string;
   /** The kinds of proofs that the gate takes. */
   readonly kinds: readonly string[];
@@ -78,6 +86,7 @@ export interface NamedTunnel {
 export interface Place {
   /** Its name, if the tunnel has several. */
   readonly name?: string | undefined;
+  /** The path of its URL. */
   readonly path: string;
 }
 
@@ -93,6 +102,7 @@ export interface SlotInfo {
   readonly asked: string | undefined;
   /** The name that the relay gave last. Undefined: the tunnel was never there. */
   readonly name: string | undefined;
+  /** The public URL that the tunnel had last. */
   readonly url: string | undefined;
   /** The kinds of proofs that the gate took when the tunnel was there last. */
   readonly kinds: readonly string[];
@@ -109,7 +119,9 @@ export interface SlotInfo {
   readonly lastNamedMs: number | undefined;
   /** A client runs the tunnel now. */
   readonly isRunning: boolean;
+  /** As in {@link Slot.files}. */
   readonly files: Readonly<Record<SecretKind, string>>;
+  /** Which secrets were drawn. */
   readonly drawn: Readonly<Record<SecretKind, boolean>>;
   /** Without those that were revoked and wait for a client. */
   readonly grants: readonly GrantInfo[];
