@@ -30,4 +30,5 @@ export type StdioEvent =
  */
 export type ProcessPurpose = "session" | "shared" | "probe";
 
+/** Called for each event. What it throws is an uncaught exception. */
 export type OnStdioEvent = (event: StdioEvent) => void;

@@ -16,5 +16,5 @@ export { eventText } from "./event-text.js";
 export type { OnStdioEvent, ProcessPurpose, StdioEvent } from "./events.js";
 export type { CommandEntry, McpServerEntry, UrlEntry } from "./config/entry.js";
 export { readMcpConfig, type ReadMcpConfigOptions } from "./config/read.js";
-export { atOnlyPath, mcpPath, nameAt, onlyPath } from "./paths.js";
+export { atOnlyPath, type Handler, mcpPath, nameAt, onlyPath } from "./paths.js";
 export { createMcpServers, type McpServers, type McpServersOptions } from "./servers.js";

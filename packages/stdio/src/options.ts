@@ -78,6 +78,7 @@ export interface StdioOptions {
    * each failure, up to the second number. Meanwhile requests get 503. Default 500 and 30,000.
    */
   minRestartDelayMs?: number;
+  /** The longest such pause, in milliseconds. */
   maxRestartDelayMs?: number;
   /** Told of what the processes do and say. Default: nobody is told. */
   onEvent?: OnStdioEvent;

@@ -1,5 +1,5 @@
 /** A request handler in the web's form. */
-type Handler = (request: Request) => Promise<Response>;
+export type Handler = (request: Request) => Promise<Response>;
 
 /** Where the only server answers. */
 export const onlyPath = "/mcp";

@@ -19,23 +19,33 @@ import type { Places } from "./placeholders.js";
 
 /** A server that is started. */
 export interface CommandEntry {
+  /** The server is a program. */
   readonly kind: "command";
+  /** Its name in the file. */
   readonly name: string;
+  /** The name or the path of the program. */
   readonly command: string;
+  /** The program's arguments. */
   readonly args: readonly string[];
   /** Variables on top of the environment; `undefined` takes one out. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The folder in which it is started, as an absolute path. */
   readonly cwd: string;
 }
 
 /** A server that is reached over HTTP. */
 export interface UrlEntry {
+  /** The server is at a URL. */
   readonly kind: "url";
+  /** Its name in the file. */
   readonly name: string;
+  /** The URL of its endpoint. */
   readonly url: string;
+  /** Fields that each request to it has to carry. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** A server of a config file. */
 export type McpServerEntry = CommandEntry | UrlEntry;
 
 /** The members that count. Hosts add their own (`alwaysAllow`, `autoApprove`, `timeout`), which do not. */

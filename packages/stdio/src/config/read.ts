@@ -5,6 +5,7 @@ import type { McpServerEntry } from "./entry.js";
 import { readServers } from "./file.js";
 import type { NamedValue } from "./file.js";
 
+/** Which servers of a config file are read. */
 export interface ReadMcpConfigOptions {
   /** The names of the servers to read. Default: all that are not `disabled`. */
   servers?: readonly string[];
