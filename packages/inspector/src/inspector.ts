@@ -33,6 +33,7 @@ export type { InspectorPage, ListenOptions } from "./server/page-server.js";
 export type { ServerEvent } from "./servers.js";
 export type { InspectedTunnel } from "./tap.js";
 
+/** What an inspector keeps, and whom it tells. */
 export interface InspectorOptions {
   /** The service, as a person would name it. Default: `the local service`. */
   readonly serviceName?: string;
@@ -54,6 +55,7 @@ const shapes = {
   onReplay: callback().optional(),
 } satisfies Record<keyof InspectorOptions, unknown>;
 
+/** A HAR file that is being written. */
 export interface Recording {
   /** Why nothing more is recorded, once the file is as long as it may be or cannot be written. */
   readonly ended: string | undefined;
@@ -62,7 +64,7 @@ export interface Recording {
 }
 
 /**
- * Captures what passes through one client, or through several by {@link tunnel}, in a ring in memory. It
+ * Captures what passes through one client, or through several by {@link Inspector.tunnel}, in a ring in memory. It
  * holds up nothing. Under load it gives way, and says how much it has missed.
  */
 export interface Inspector extends InspectedTunnel {
@@ -73,7 +75,7 @@ export interface Inspector extends InspectedTunnel {
    * @throws TunnelError `invalid_option` for a name that is empty or has a space.
    */
   tunnel(name: string, serviceName?: string): InspectedTunnel;
-  /** A tunnel of {@link tunnel} is gone. What passed through it stays. */
+  /** A tunnel of {@link Inspector.tunnel} is gone. What passed through it stays. */
   forget(tunnel: InspectedTunnel): void;
   /**
    * Serves the page on this machine, each time with a secret of its own.

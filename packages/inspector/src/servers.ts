@@ -2,10 +2,15 @@ import type { ServerProcess, ServerState } from "./model.js";
 
 /** What a process of an MCP server on stdio does. An event of mcp-tunnel-stdio fits. */
 export interface ServerEvent {
+  /** What has happened. */
   readonly type: "started" | "ended" | "failed" | "stderr" | "stray" | "notice";
+  /** Counts the processes from 1. Left out if none is known. */
   readonly process?: number;
+  /** Of `started`: what the process was started for. */
   readonly purpose?: string;
+  /** What has happened, in words. Lines have none. */
   readonly message?: string;
+  /** Of `stderr` and `stray`: the line. */
   readonly line?: string;
 }
 

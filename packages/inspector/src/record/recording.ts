@@ -18,6 +18,7 @@ const closingMs = 10_000;
 /** What an entry takes besides its bodies. */
 const entryBytes = 4_096;
 
+/** How much is recorded, and who is told of its end. */
 export interface RecordOptions {
   /** The longest file, in bytes. Default: 64 MiB. */
   readonly maxBytes?: number;

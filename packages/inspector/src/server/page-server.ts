@@ -25,6 +25,7 @@ export interface InspectorPage {
   readonly url: string;
   /** An address, without brackets. */
   readonly host: string;
+  /** The port at which it listens. */
   readonly port: number;
   /** It opens the API, and is another one at each start. */
   readonly secret: string;
@@ -32,6 +33,7 @@ export interface InspectorPage {
   close(): Promise<void>;
 }
 
+/** Where the page listens. */
 export interface ListenOptions {
   /** An address of this machine alone (loopback), or `localhost`, which is 127.0.0.1. Default: 127.0.0.1. */
   readonly host?: string;
