@@ -41,7 +41,9 @@ export interface Verdict {
 
 /** A tunnel as directories know it: a route that has a name and can lose it. */
 export interface Claimant extends Route {
+  /** The name that it asks for, or has. */
   readonly name: string;
+  /** What other relays have to know of it. */
   readonly info: ClaimantInfo;
   /** The relay has asked its client to register anew (GOAWAY). It takes no requests any more. */
   readonly isMoving: boolean;

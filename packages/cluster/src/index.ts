@@ -1,7 +1,17 @@
 // Several relays as one. Names are kept by an engine; requests go from relay to relay over the protocol.
 export { createMember } from "./cluster.js";
 export type { MemberOptions } from "./options.js";
-export type { Engine, EngineTimes } from "./engine/engine.js";
+export type {
+  ClaimAnswer,
+  ClaimRequest,
+  Engine,
+  EngineEvent,
+  EngineTimes,
+  Entry,
+  Held,
+  Lost,
+  NodeInfo,
+} from "./engine/engine.js";
 export { MemoryEngine } from "./engine/memory.js";
 export type { PeerTls } from "./peers/tls.js";
 export type { PeerPlace } from "./peers/address.js";

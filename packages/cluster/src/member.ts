@@ -4,12 +4,15 @@ import type { Pool, Route } from "./route.js";
 
 /** A client that wants to go on with a session of another relay. */
 export interface ReturningClient {
+  /** The id of the session. */
   readonly session: string;
+  /** The secret with which the client resumes it. */
   readonly secret: string;
   /** The client's first message, as it came. */
   readonly message: string;
   /** The client's link. It has said nothing else yet, and waits for an answer. */
   readonly link: Link;
+  /** The client's address. */
   readonly address: string;
   /** The client came to the relay's own domain. */
   readonly isAtDomain: boolean;
@@ -24,7 +27,9 @@ export type ReturnAnswer = "taken" | "gone" | { readonly refused: Verdict };
 
 /** A client whose messages come through another relay. */
 export interface SplicedClient {
+  /** The client's address. */
   readonly address: string;
+  /** The client came to the relay's own domain. */
   readonly isAtDomain: boolean;
 }
 
@@ -81,6 +86,7 @@ export interface Member {
    * sessions have ids that begin with it and a dot.
    */
   readonly node: string;
+  /** Who has which name, over all relays. */
   readonly directory: Directory;
   /** Works from {@link join} until {@link leave}. */
   readonly store: SharedStore;
@@ -136,7 +142,9 @@ export type Question =
 
 /** A tunnel of a pool: of this relay, or of another one. */
 export interface PoolMember {
+  /** The way to the tunnel. */
   readonly route: Route;
+  /** What other relays have to know of it. */
   readonly info: ClaimantInfo;
 }
 
@@ -153,6 +161,7 @@ export interface PoolSessions {
 
 /** The relay, as its place in a cluster uses it. */
 export interface MemberHost {
+  /** The version of the relay. */
   readonly version: string;
   /** The relay's domain, for a warning: all relays of a cluster have the same. */
   readonly domain: string;

@@ -56,6 +56,7 @@ export interface Route {
 
 /** The member of a pool that gets a request, and what becomes of the request there. */
 export interface Choice {
+  /** The way to the member's tunnel. */
   readonly route: Route;
   /** The final head of the member's answer. Called once at most. */
   onHead(head: ResponseHead): void;

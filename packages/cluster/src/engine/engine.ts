@@ -9,6 +9,7 @@ export interface NodeInfo {
   readonly id: string;
   /** Where other relays reach it: `host:port`, `[v6]:port`, or the path of a unix socket (`unix:/run/x`). */
   readonly address: string;
+  /** The version of the relay. */
   readonly version: string;
   /** Its tunnels have names below it. Relays of an older version do not tell. */
   readonly domain?: string | undefined;
@@ -18,6 +19,7 @@ export interface NodeInfo {
 
 /** A tunnel that has its name, or shares it with the other members of its pool. */
 export interface Entry {
+  /** The name of the tunnel. */
   readonly name: string;
   /** The relay that has the tunnel. */
   readonly node: string;
@@ -26,17 +28,23 @@ export interface Entry {
    * whole number of microseconds, `max(last + 1, clock)`, below 2^53.
    */
   readonly gen: number;
+  /** What other relays have to know of it. */
   readonly info: ClaimantInfo;
   /** Its relay has asked the client to move (GOAWAY), so a claim of the same client cuts nothing. */
   readonly moving: boolean;
 }
 
+/** What a relay asks for a tunnel of its own. */
 export interface ClaimRequest {
+  /** The name that the tunnel is to get. */
   readonly name: string;
+  /** The relay that has the tunnel. */
   readonly node: string;
+  /** What other relays have to know of it. */
   readonly info: Entry["info"];
   /** See ClaimTerms. */
   readonly mayEvict: boolean;
+  /** How many names the tunnel's token may have at one time. */
   readonly maxOwned: number;
 }
 
@@ -51,15 +59,21 @@ export type ClaimAnswer =
 
 /** A tunnel of the node that asks, as the node knows it. */
 export interface Held {
+  /** The name of the tunnel. */
   readonly name: string;
+  /** The fence of its claim. */
   readonly gen: number;
+  /** What other relays have to know of it. */
   readonly info: Entry["info"];
+  /** Its relay has asked the client to move. */
   readonly moving: boolean;
 }
 
 /** A tunnel that has lost its name while its relay did not hear of it. */
 export interface Lost {
+  /** The name that it had. */
   readonly name: string;
+  /** The fence of the claim that is void. */
   readonly gen: number;
   /** The client that has the name now, or the one that took it and has left since. */
   readonly by: ClientIdentity;
@@ -98,6 +112,7 @@ export interface EngineTimes {
   readonly verdictMs: number;
 }
 
+/** The times of an engine that is told no others. */
 export const defaultTimes: EngineTimes = { leaseMs: 6_000, keepNamesMs: 60_000, verdictMs: 86_400_000 };
 
 /**
@@ -149,11 +164,12 @@ export interface Engine {
   reconcile(node: string, held: readonly Held[]): Promise<Lost[]>;
   /** Why the client of a session may not come back; `undefined` if it may. */
   verdict(session: string): Promise<Verdict | undefined>;
+  /** Keeps why the client of a session may not come back. */
   remember(session: string, verdict: Verdict): Promise<void>;
-  /** Keeps which member of a pool has the MCP session with this digest, for {@link stickyMs}. */
+  /** Keeps which member of a pool has the MCP session with this digest, for an hour. */
   stick(name: string, digest: string, gen: number): Promise<void>;
   /**
-   * The `gen` of the member that has the session, which is kept for {@link stickyMs} from now on. A new
+   * The `gen` of the member that has the session, which is kept for an hour from now on. A new
    * tunnel of the member's client has its sessions, because the service behind it is the same. `undefined`
    * if no member has it.
    */
@@ -163,6 +179,7 @@ export interface Engine {
    * revision that the writer has read, 0 for none; false if another has written since.
    */
   read(key: string): Promise<{ readonly text: string; readonly revision: number } | undefined>;
+  /** Writes such a text. Revisions count from 1. */
   write(key: string, text: string, expected: number): Promise<boolean>;
   /** Takes the lock `key` for `ms` unless another node has it; the holder may take it again. */
   lock(key: string, node: string, ms: number): Promise<boolean>;

@@ -14,6 +14,7 @@ import { TunnelError } from "mcp-tunnel-protocol";
 export interface PeerTls {
   /** The certificate that this relay shows, and those behind it. */
   readonly cert: string | Buffer;
+  /** The private key of the certificate. */
   readonly key: string | Buffer;
   /**
    * Who vouches for the certificates of other relays. A certificate that is listed here itself is pinned: it
