@@ -119,6 +119,7 @@ export class TunnelClient {
     return this.#public?.subdomain;
   }
 
+  /** Where the client is in its life. */
   get state(): ClientStateName {
     const { name } = this.#state;
     return name === "moving" ? "online" : name;
@@ -145,6 +146,7 @@ export class TunnelClient {
     return this;
   }
 
+  /** Ends the calls of `listener` for events of that name. */
   off<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): this {
     this.#events.off(name, listener);
     return this;

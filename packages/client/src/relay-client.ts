@@ -2,6 +2,7 @@ import { type ClientPackage, registrationPath } from "mcp-tunnel-protocol";
 
 /** The package of the client that the relay serves. */
 export interface RelayClient {
+  /** The version of the package. */
   readonly version: string;
   /** The package, behind the URL by which this client has reached the relay. */
   readonly url: string;

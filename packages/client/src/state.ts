@@ -25,7 +25,7 @@ export type ClientState =
   /** The client has ended. Without an error, it was asked to end. */
   | { readonly name: "closed"; readonly error: TunnelError | undefined };
 
-/** The state as users see it: a client that moves is online. */
+/** The state as users see it: a client that moves is online. @useDeclaredType */
 export type ClientStateName = Exclude<ClientState["name"], "moving">;
 
 export type ClientTransition =

@@ -56,6 +56,7 @@ export interface CheckedRegistration {
   readonly refused: { readonly reason: string; readonly isFinal: boolean } | undefined;
   /** The relay takes only tunnels with a gate. */
   readonly requiresVisitorAuth: boolean;
+  /** The version of the relay. */
   readonly relayVersion: string;
   /** The versions of the binary protocol that the relay speaks. */
   readonly protocols: readonly number[];

@@ -13,8 +13,11 @@ export interface RequestEvent {
    * status.
    */
   readonly status: number | undefined;
+  /** From the request's head to the end of the exchange, in milliseconds. */
   readonly durationMs: number;
+  /** Bytes of the request's body. */
   readonly requestBytes: number;
+  /** Bytes of the answer's body. */
   readonly responseBytes: number;
   /** Why the exchange did not end well. `cancelled`: the visitor went away. */
   readonly error: { readonly code: ResetCode; readonly message: string } | undefined;
@@ -26,6 +29,7 @@ export interface ExchangeStart {
   readonly id: number;
   /** The request as the relay sent it, before anything is rewritten for the service. */
   readonly head: RequestHead;
+  /** The tunnel through which it came. */
   readonly tunnel: ServedTunnel;
   /** The id of the stream that the service is given. It is unique for `tunnel`. */
   readonly streamId: number;

@@ -85,7 +85,9 @@ export interface ServedTunnel {
 
 /** Something that works differently through the tunnel, and how to mend it. */
 export interface ClientWarning {
+  /** What it is, for programs. */
   readonly code: "signed_metadata" | "redirects_to_https" | "own_login";
+  /** What it is and what to do, for a person. */
   readonly message: string;
 }
 
