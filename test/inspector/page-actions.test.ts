@@ -4,15 +4,16 @@ import type { ExchangeDetail, ReplayRequest } from "mcp-tunnel-inspector/model";
 import {
   type Fixtures,
   type FixtureServer,
-  sendJson,
   sendProblem,
 } from "../../packages/inspector/test/support/fixture-server.js";
+import { sendJson } from "../../packages/page/test/support/fake-server.js";
 import { detailOf, messageOf, summaryOf, textOf } from "../../packages/inspector/test/support/fixtures.js";
 import { callOf, calls, sessions } from "../../packages/inspector/test/support/mcp-fixtures.js";
 import { browserForAll } from "../support/browser.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { missingProgram } from "../support/requires.js";
-import { expectAccessible, type OpenedPage, openPage, pressAtOnce } from "./page-world.js";
+import { expectAccessible } from "../support/page-looks.js";
+import { type OpenedPage, openPage, pressAtOnce } from "./page-world.js";
 
 const warning = "book may change something: it has neither readOnlyHint nor idempotentHint.";
 

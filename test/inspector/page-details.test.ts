@@ -4,7 +4,8 @@ import { detailOf, messageOf, summaryOf, textOf } from "../../packages/inspector
 import { browserForAll } from "../support/browser.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { missingProgram } from "../support/requires.js";
-import { expectAccessible, type OpenedPage, openPage } from "./page-world.js";
+import { expectAccessible } from "../support/page-looks.js";
+import { type OpenedPage, openPage } from "./page-world.js";
 
 type Changes = Parameters<typeof detailOf>[1];
 

@@ -7,7 +7,8 @@ import { callOf, calls, pngBase64, sessions } from "../../packages/inspector/tes
 import { browserForAll } from "../support/browser.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { missingProgram } from "../support/requires.js";
-import { expectAccessible, type OpenedPage, openPage } from "./page-world.js";
+import { expectAccessible } from "../support/page-looks.js";
+import { type OpenedPage, openPage } from "./page-world.js";
 
 function processOf(changes: Partial<ServerProcess> = {}): ServerProcess {
   return { process: 1, purpose: "shared", state: "running", startedAt, lines: [], dropped: 0, ...changes };

@@ -17,7 +17,8 @@ import { callOf, calls, sessions } from "../../packages/inspector/test/support/m
 import { browserForAll } from "../support/browser.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { missingProgram } from "../support/requires.js";
-import { expectAccessible, openPage } from "./page-world.js";
+import { expectAccessible } from "../support/page-looks.js";
+import { openPage } from "./page-world.js";
 
 // Screens that no other test looks at with axe-core, and what is seen on them.
 

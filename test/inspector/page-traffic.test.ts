@@ -6,7 +6,8 @@ import { stateOf, summaryOf } from "../../packages/inspector/test/support/fixtur
 import { browserForAll } from "../support/browser.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { missingProgram } from "../support/requires.js";
-import { expectAccessible, type OpenedPage, openPage, pressAtOnce } from "./page-world.js";
+import { expectAccessible } from "../support/page-looks.js";
+import { type OpenedPage, openPage, pressAtOnce } from "./page-world.js";
 
 function many(count: number, changes: Partial<ExchangeSummary> = {}): ExchangeSummary[] {
   return Array.from({ length: count }, (_, i) => summaryOf(i + 1, changes));

@@ -3,7 +3,8 @@ import { stateOf, summaryOf } from "../../packages/inspector/test/support/fixtur
 import { browserForAll } from "../support/browser.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { missingProgram } from "../support/requires.js";
-import { expectAccessible, openPage } from "./page-world.js";
+import { expectAccessible } from "../support/page-looks.js";
+import { openPage } from "./page-world.js";
 
 const tunnels = ["web", "a-tunnel-with-a-name-that-is-long"].map((name) => ({
   name,

@@ -4,9 +4,9 @@ import { access } from "./api.ts";
 import { ComparePage } from "./actions/compare.tsx";
 import { Header, togglePause } from "./header.tsx";
 import { HelpDialog } from "./help.tsx";
-import { useKeys } from "./keys.ts";
+import { useKeys } from "mcp-tunnel-page/keys.ts";
 import { useFilters } from "./filtering.ts";
-import { notice } from "./notice.ts";
+import { NoticePlace } from "mcp-tunnel-page/notice-place.tsx";
 import { go, route } from "./route.ts";
 import { StatusBar } from "./status-bar.tsx";
 import { McpPage } from "./views/mcp.tsx";
@@ -31,11 +31,7 @@ function Inspector() {
       <View />
       <StatusBar onHelp={() => setHelpOpen(true)} />
       {isHelpOpen && <HelpDialog onClose={() => setHelpOpen(false)} />}
-      <div class="notice-place" role="status">
-        {notice.value !== undefined && (
-          <p class={notice.value.isError ? "notice error" : "notice"}>{notice.value.text}</p>
-        )}
-      </div>
+      <NoticePlace />
     </div>
   );
 }

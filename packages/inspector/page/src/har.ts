@@ -1,6 +1,6 @@
 import type { Filters } from "../../src/model.ts";
 import { callApi, messageOf } from "./api.ts";
-import { say } from "./notice.ts";
+import { say } from "mcp-tunnel-page/notice.ts";
 import { queryOf } from "./route.ts";
 
 /** Saves what matches the filters as a file. A link cannot carry the secret, so the page fetches the file. */

@@ -1,12 +1,12 @@
 import { useState } from "preact/hooks";
 import { messageOf, sendJson } from "./api.ts";
-import { copyText } from "./clipboard.ts";
+import { copyText } from "mcp-tunnel-page/clipboard.ts";
 import { saveHar } from "./har.ts";
-import { say } from "./notice.ts";
-import { Dialog } from "./parts/dialog.tsx";
+import { say } from "mcp-tunnel-page/notice.ts";
+import { Question } from "mcp-tunnel-page/question.tsx";
 import { Link } from "./parts/link.tsx";
-import { printable } from "./parts/text.tsx";
-import { countText } from "./format.ts";
+import { printable } from "mcp-tunnel-page/printable.ts";
+import { countText } from "mcp-tunnel-page/format.ts";
 import { route, setFilter, type View } from "./route.ts";
 import { link, servers, state, tunnels } from "./store.ts";
 import type { InspectorState } from "../../src/model.ts";
@@ -150,26 +150,13 @@ export async function togglePause(): Promise<void> {
 
 function ClearDialog({ onClose }: { readonly onClose: () => void }) {
   const clear = async (): Promise<void> => {
-    try {
-      await sendJson("DELETE", "exchanges");
-      say("All exchanges are deleted");
-    } catch (error) {
-      say(messageOf(error), true);
-    }
-    onClose();
+    await sendJson("DELETE", "exchanges");
+    say("All exchanges are deleted");
   };
   return (
-    <Dialog title="Delete all exchanges?" onClose={onClose}>
+    <Question title="Delete all exchanges?" answer="Delete all" onAnswer={clear} onClose={onClose}>
       <p>All that was captured is deleted, also what the filters do not show. Recordings in files stay.</p>
-      <div class="dialog-actions">
-        <button type="button" class="button danger" onClick={() => void clear()}>
-          Delete all
-        </button>
-        <button type="button" class="button" onClick={onClose}>
-          Cancel
-        </button>
-      </div>
-    </Dialog>
+    </Question>
   );
 }
 

@@ -1,5 +1,4 @@
-import { areKeysOn, turnKeys } from "./keys.ts";
-import { Dialog } from "./parts/dialog.tsx";
+import { KeysDialog } from "mcp-tunnel-page/keys-dialog.tsx";
 
 const keys: readonly (readonly [key: string, what: string])[] = [
   ["j  ↓", "next request or call"],
@@ -19,28 +18,5 @@ const keys: readonly (readonly [key: string, what: string])[] = [
 ];
 
 export function HelpDialog({ onClose }: { readonly onClose: () => void }) {
-  return (
-    <Dialog title="Keys" onClose={onClose}>
-      <dl class="keys">
-        {keys.map(([key, what]) => (
-          <div key={key}>
-            <dt>
-              {key.split("  ").map((each) => (
-                <kbd key={each}>{each}</kbd>
-              ))}
-            </dt>
-            <dd>{what}</dd>
-          </div>
-        ))}
-      </dl>
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={areKeysOn.value}
-          onChange={(event) => turnKeys(event.currentTarget.checked)}
-        />
-        Letters and signs are keys
-      </label>
-    </Dialog>
-  );
+  return <KeysDialog keys={keys} onClose={onClose} />;
 }

@@ -1,4 +1,4 @@
-import { signal } from "@preact/signals";
+import { createRouter } from "mcp-tunnel-page/router.ts";
 import type { Filters } from "../../src/model.ts";
 
 const views = ["traffic", "mcp", "servers"] as const;
@@ -51,37 +51,8 @@ const callParams: readonly (readonly [keyof CallFilters, string])[] = [
   ["outcome", "outcome"],
 ];
 
-const current = signal(readRoute(location.search));
-
-/** The route that is shown. Read it in a component, and the component follows it. */
-export const route = {
-  get value(): Route {
-    return current.value;
-  },
-  peek: (): Route => current.peek(),
-};
-
-/** Shows something else. `replace`: it takes the place of what is shown in the history. */
-export function go(change: Partial<Route>, how: "push" | "replace" = "push"): void {
-  const next = { ...current.peek(), ...change };
-  const href = hrefOfRoute(next);
-  if (href === hrefOfRoute(current.peek())) return;
-  if (how === "push") history.pushState(null, "", href);
-  else history.replaceState(null, "", href);
-  current.value = next;
-}
-
-/** The URL of what {@link go} would show. */
-export function hrefOf(change: Partial<Route>): string {
-  return hrefOfRoute({ ...current.value, ...change });
-}
-
-/** Follows the back button. Call it once. */
-export function followHistory(): void {
-  addEventListener("popstate", () => {
-    current.value = readRoute(location.search);
-  });
-}
+export const router = createRouter(readRoute, writeRoute);
+export const { route, go, hrefOf, followHistory } = router;
 
 /** The filters as the API takes them: empty, or `?method=POST`. */
 export function queryOf(filters: Filters): string {
@@ -93,8 +64,7 @@ export function queryOf(filters: Filters): string {
   return params.size === 0 ? "" : `?${params}`;
 }
 
-function readRoute(search: string): Route {
-  const params = new URLSearchParams(search);
+function readRoute(params: URLSearchParams): Route {
   const view = views.find((name) => name === params.get("view")) ?? "traffic";
   const pair = /^(\d{1,15})-(\d{1,15})$/.exec(params.get("compare") ?? "");
   const id = /^\d{1,15}$/.exec(params.get("id") ?? "");
@@ -121,7 +91,7 @@ function readParams<Name extends string>(
   return values;
 }
 
-function hrefOfRoute({ view, id, session, call, compare, filters, callFilters }: Route): string {
+function writeRoute({ view, id, session, call, compare, filters, callFilters }: Route): URLSearchParams {
   const params = new URLSearchParams();
   if (view !== "traffic") params.set("view", view);
   if (id !== undefined) params.set("id", String(id));
@@ -136,7 +106,7 @@ function hrefOfRoute({ view, id, session, call, compare, filters, callFilters }:
     const value = callFilters[name];
     if (value !== undefined && value !== "") params.set(param, value);
   }
-  return params.size === 0 ? location.pathname : `${location.pathname}?${params}`;
+  return params;
 }
 
 /** Replaces one filter. An empty one is left out. */

@@ -1,4 +1,4 @@
-import { bytesText, countText } from "./format.ts";
+import { bytesText, countText } from "mcp-tunnel-page/format.ts";
 import { link, state } from "./store.ts";
 
 /** What the user has to know of the capture. Only what is of consequence is told to screen readers. */

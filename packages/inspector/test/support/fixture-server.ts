@@ -1,6 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { gunzipSync } from "node:zlib";
+import type { ServerResponse } from "node:http";
 import type {
   ApiError,
   CallDetail,
@@ -12,18 +10,8 @@ import type {
   StreamMessage,
 } from "mcp-tunnel-inspector/model";
 import { files } from "#page";
+import { type ApiRequest, FakeServer, sendJson } from "../../../page/test/support/fake-server.js";
 import { detailOf, stateOf } from "./fixtures.js";
-
-/** The headers with which the inspector serves its page. */
-const pageHeaders = {
-  "Content-Security-Policy":
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'",
-  "X-Content-Type-Options": "nosniff",
-  "Cross-Origin-Resource-Policy": "same-origin",
-  "Referrer-Policy": "no-referrer",
-  "Cache-Control": "no-store",
-};
 
 /** What the API says. A test changes it as it goes, and pushes what has changed. */
 export interface Fixtures {
@@ -40,33 +28,17 @@ export interface Fixtures {
   matches?: (entry: ExchangeSummary, filters: URLSearchParams) => boolean;
 }
 
-export interface ApiRequest {
-  readonly method: string;
-  /** With its query, without `/api/`. */
-  readonly path: string;
-  readonly body: string;
-}
-
-type Answer = (request: ApiRequest, res: ServerResponse) => void;
-
 /** Serves the built page, and an API that answers from fixtures. */
-export class FixtureServer {
+export class FixtureServer extends FakeServer {
   readonly fixtures: Fixtures;
-  /** What the page has asked for, in order. */
-  readonly requests: ApiRequest[] = [];
-  /** Answers by `METHOD path`, before those of the fixtures. The path is without its query. */
-  readonly answers = new Map<string, Answer>();
-  secret = "fixture-secret";
-  readonly #server: Server;
   readonly #streams = new Set<ServerResponse>();
 
   static async start(fixtures: Partial<Fixtures> = {}): Promise<FixtureServer> {
-    const server = new FixtureServer(fixtures);
-    await new Promise<void>((resolve) => server.#server.listen(0, "127.0.0.1", resolve));
-    return server;
+    return await new FixtureServer(fixtures).listen();
   }
 
   private constructor(fixtures: Partial<Fixtures>) {
+    super(files);
     const { state, exchanges = [] } = fixtures;
     this.fixtures = {
       hidden: {},
@@ -77,16 +49,6 @@ export class FixtureServer {
       exchanges,
       state: state ?? stateOf({ kept: { ...stateOf().kept, exchanges: exchanges.length, bytes: 1_234_567 } }),
     };
-    this.#server = createServer((req, res) => void this.#serve(req, res));
-  }
-
-  get origin(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  /** The URL that the terminal shows. `query`: what the page shows, with its question mark. */
-  url(query = ""): string {
-    return `${this.origin}/${query}#${this.secret}`;
   }
 
   /** The number of streams that pages read now. */
@@ -111,42 +73,16 @@ export class FixtureServer {
     for (const stream of this.#streams) stream.destroy();
   }
 
-  async close(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
+  protected override refuse(res: ServerResponse): void {
+    sendProblem(res, 401, "no_secret", "The secret is missing or wrong.");
   }
 
-  async #serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const target = new URL(req.url ?? "/", this.origin);
-    if (!target.pathname.startsWith("/api/")) {
-      const file = files[target.pathname];
-      if (file === undefined) {
-        res.writeHead(404).end();
-        return;
-      }
-      res.writeHead(200, { ...pageHeaders, "Content-Type": file.type });
-      res.end(gunzipSync(Buffer.from(file.gzipped, "base64")));
-      return;
-    }
-    const chunks: Buffer[] = [];
-    for await (const chunk of req) chunks.push(chunk as Buffer);
-    const path = target.pathname.slice("/api/".length);
-    const request = {
-      method: req.method ?? "GET",
-      path: path + target.search,
-      body: Buffer.concat(chunks).toString(),
-    };
-    this.requests.push(request);
-    if (req.headers.authorization !== `Bearer ${this.secret}`) {
-      sendProblem(res, 401, "no_secret", "The secret is missing or wrong.");
-      return;
-    }
-    const answer = this.answers.get(`${request.method} ${path}`);
-    if (answer !== undefined) answer(request, res);
-    else this.#answer(request, path, target.searchParams, res);
-  }
-
-  #answer(request: ApiRequest, path: string, filters: URLSearchParams, res: ServerResponse): void {
+  protected override answer(
+    request: ApiRequest,
+    path: string,
+    filters: URLSearchParams,
+    res: ServerResponse,
+  ): void {
     const [name, key = "", part, mark = ""] = path.split("/").map(decodeURIComponent);
     if (request.method === "DELETE" && path === "exchanges") {
       this.fixtures.exchanges = [];
@@ -218,10 +154,6 @@ export class FixtureServer {
 
 function linesOf(messages: readonly StreamMessage[]): string {
   return messages.map((message) => `${JSON.stringify(message)}\n`).join("");
-}
-
-export function sendJson(res: ServerResponse, value: unknown, status = 200): void {
-  res.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(value));
 }
 
 export function sendProblem(res: ServerResponse, status: number, code: string, message: string): void {

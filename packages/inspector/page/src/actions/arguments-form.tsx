@@ -2,7 +2,8 @@ import type { ComponentChildren } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
 import type { CallDetail } from "../../../src/model.ts";
 import { readJson } from "../parts/json-text.ts";
-import { Plain, printable } from "../parts/text.tsx";
+import { printable } from "mcp-tunnel-page/printable.ts";
+import { Plain } from "../parts/text.tsx";
 import { type Draft, draftOf, withArguments, writeFields } from "./draft.ts";
 import type { FormField } from "./schema.ts";
 

@@ -1,11 +1,11 @@
 import { useState } from "preact/hooks";
 import type { Body, CallDetail, ExchangeDetail } from "../../../src/model.ts";
-import { bytesText, durationText, timeText } from "../format.ts";
-import { useKeys } from "../keys.ts";
+import { bytesText, durationText, timeText } from "mcp-tunnel-page/format.ts";
+import { useKeys } from "mcp-tunnel-page/keys.ts";
 import { formatJson, memberOf, readJson } from "../parts/json-text.ts";
 import { type Loaded, useLive } from "../parts/live.ts";
 import { Link } from "../parts/link.tsx";
-import { printable } from "../parts/text.tsx";
+import { printable } from "mcp-tunnel-page/printable.ts";
 import { entries } from "../store.ts";
 import { outcomes } from "../parts/outcome.tsx";
 import { Diff } from "./diff.tsx";

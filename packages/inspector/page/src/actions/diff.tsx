@@ -1,7 +1,7 @@
 import { useMemo, useState } from "preact/hooks";
-import { countText } from "../format.ts";
+import { countText } from "mcp-tunnel-page/format.ts";
 import { type DiffPart, type DiffRow, diffLines, foldSame, maxDiffLines } from "../parts/line-diff.ts";
-import { printable } from "../parts/text.tsx";
+import { printable } from "mcp-tunnel-page/printable.ts";
 
 interface DiffProps {
   readonly title: string;

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { CallDetail, ExchangeDetail, ReplayRequest } from "../../../src/model.ts";
-import { bytesText } from "../format.ts";
+import { bytesText } from "mcp-tunnel-page/format.ts";
 import { formatJson, readJson } from "../parts/json-text.ts";
 import { readHeaders, withLineEndsOf, writeHeaders } from "./raw.ts";
 

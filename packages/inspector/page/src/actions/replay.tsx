@@ -1,10 +1,11 @@
 import { useEffect, useState } from "preact/hooks";
 import type { CallDetail, ExchangeDetail, ReplayAnswer, ReplayRequest } from "../../../src/model.ts";
 import { ApiProblem, messageOf, sendJson } from "../api.ts";
-import { say } from "../notice.ts";
-import { Dialog } from "../parts/dialog.tsx";
+import { say } from "mcp-tunnel-page/notice.ts";
+import { Dialog } from "mcp-tunnel-page/dialog.tsx";
 import { useLive } from "../parts/live.ts";
-import { Plain, printable } from "../parts/text.tsx";
+import { printable } from "mcp-tunnel-page/printable.ts";
+import { Plain } from "../parts/text.tsx";
 import { go, route } from "../route.ts";
 import { state } from "../store.ts";
 import { ArgumentsForm } from "./arguments-form.tsx";

@@ -1,11 +1,12 @@
 import { useMemo, useState } from "preact/hooks";
 import type { Body } from "../../../src/model.ts";
-import { copyText } from "../clipboard.ts";
-import { bytesText } from "../format.ts";
+import { copyText } from "mcp-tunnel-page/clipboard.ts";
+import { bytesText } from "mcp-tunnel-page/format.ts";
 import { EventsView } from "./events.tsx";
 import { bytesOfBase64, HexView } from "./hex.tsx";
 import { JsonView } from "./json.tsx";
-import { Plain, printable } from "./text.tsx";
+import { printable } from "mcp-tunnel-page/printable.ts";
+import { Plain } from "./text.tsx";
 
 /** A body as it can be read best. `what`: `request body`. */
 export function BodyView({ body, what }: { readonly body: Body; readonly what: string }) {

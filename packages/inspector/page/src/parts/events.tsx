@@ -1,8 +1,9 @@
 import type { EventDetail } from "../../../src/model.ts";
-import { bytesText, durationText } from "../format.ts";
+import { bytesText, durationText } from "mcp-tunnel-page/format.ts";
 import { JsonView } from "./json.tsx";
 import { Newest } from "./newest.tsx";
-import { Plain, printable } from "./text.tsx";
+import { printable } from "mcp-tunnel-page/printable.ts";
+import { Plain } from "./text.tsx";
 
 export interface EventsProps {
   readonly events: readonly EventDetail[];

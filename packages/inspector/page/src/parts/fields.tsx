@@ -1,5 +1,6 @@
 import type { Field } from "../../../src/model.ts";
-import { Plain, printable } from "./text.tsx";
+import { printable } from "mcp-tunnel-page/printable.ts";
+import { Plain } from "./text.tsx";
 
 /** Header or trailer fields, in their order. */
 export function Fields({ fields }: { readonly fields: readonly Field[] }) {

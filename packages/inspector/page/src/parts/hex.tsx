@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { bytesText } from "../format.ts";
+import { bytesText } from "mcp-tunnel-page/format.ts";
 import { isWide } from "../media.ts";
 
 /** Bytes that are shown at first, and more of them each time. */

@@ -1,7 +1,8 @@
 import { useState } from "preact/hooks";
-import { bytesText, countText } from "../format.ts";
+import { bytesText, countText } from "mcp-tunnel-page/format.ts";
 import { type JsonNode, sizeOf } from "./json-text.ts";
-import { Plain, printable } from "./text.tsx";
+import { printable } from "mcp-tunnel-page/printable.ts";
+import { Plain } from "./text.tsx";
 
 interface ValueProps {
   readonly node: JsonNode;

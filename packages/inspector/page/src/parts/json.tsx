@@ -1,6 +1,6 @@
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { copyText } from "../clipboard.ts";
-import { countText } from "../format.ts";
+import { copyText } from "mcp-tunnel-page/clipboard.ts";
+import { countText } from "mcp-tunnel-page/format.ts";
 import { allClosed, allOpen, type JsonFolds, type JsonRow, rowsOf, shownAtOnce } from "./json-rows.ts";
 import { type JsonNode, partsOf, readJson, sizeOf } from "./json-text.ts";
 import { JsonValue } from "./json-value.tsx";

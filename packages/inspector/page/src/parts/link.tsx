@@ -1,33 +1,4 @@
-import type { ComponentChildren } from "preact";
-import { go, hrefOf, type Route } from "../route.ts";
+import { createLink } from "mcp-tunnel-page/link.tsx";
+import { router } from "../route.ts";
 
-export interface LinkProps {
-  readonly to: Partial<Route>;
-  readonly class?: string;
-  /** The link names what is shown now. */
-  readonly isCurrent?: boolean;
-  readonly title?: string;
-  /** Of a row in a list in which keys move the focus: whether Tab leads to it. */
-  readonly row?: { readonly isReached: boolean };
-  readonly children: ComponentChildren;
-}
-
-/** A link within the page. A click with a modifier opens a tab, as with any link. */
-export function Link({ to, class: className, isCurrent, title, row, children }: LinkProps) {
-  return (
-    <a
-      href={hrefOf(to)}
-      class={className}
-      title={title}
-      {...(row !== undefined && { "data-row": "", tabIndex: row.isReached ? 0 : -1 })}
-      aria-current={isCurrent === true ? "page" : undefined}
-      onClick={(event) => {
-        if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button !== 0) return;
-        event.preventDefault();
-        go(to);
-      }}
-    >
-      {children}
-    </a>
-  );
-}
+export const Link = createLink(router);

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { countText } from "../format.ts";
+import { countText } from "mcp-tunnel-page/format.ts";
 
 const shownAtOnce = 50;
 

@@ -1,5 +1,5 @@
 import type { CallOutcome, McpCall } from "../../../src/model.ts";
-import { printable } from "./text.tsx";
+import { printable } from "mcp-tunnel-page/printable.ts";
 
 export const outcomes: Readonly<Record<CallOutcome, readonly [className: string, text: string]>> = {
   open: ["mcp", "running"],

@@ -1,11 +1,12 @@
 import { useMemo } from "preact/hooks";
 import type { SocketDetail, SocketMessage } from "../../../src/model.ts";
-import { bytesText, durationText } from "../format.ts";
+import { bytesText, durationText } from "mcp-tunnel-page/format.ts";
 import { looksLikeJson } from "./events.tsx";
 import { bytesOfBase64, HexView } from "./hex.tsx";
 import { JsonView } from "./json.tsx";
 import { Newest } from "./newest.tsx";
-import { Plain, printable } from "./text.tsx";
+import { printable } from "mcp-tunnel-page/printable.ts";
+import { Plain } from "./text.tsx";
 
 /** The messages of a WebSocket, of both directions. */
 export function SocketView({ socket }: { readonly socket: SocketDetail }) {

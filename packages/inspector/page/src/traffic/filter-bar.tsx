@@ -1,8 +1,8 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { Filters } from "../../../src/model.ts";
-import { useKeys } from "../keys.ts";
-import { printable } from "../parts/text.tsx";
+import { useKeys } from "mcp-tunnel-page/keys.ts";
+import { printable } from "mcp-tunnel-page/printable.ts";
 import { type FilterName, go, queryOf, route, setFilter } from "../route.ts";
 import { entries, link, sessions, state } from "../store.ts";
 

@@ -1,11 +1,11 @@
 import { signal } from "@preact/signals";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { ExchangeSummary } from "../../../src/model.ts";
-import { countText } from "../format.ts";
-import { useKeys } from "../keys.ts";
+import { countText } from "mcp-tunnel-page/format.ts";
+import { useKeys } from "mcp-tunnel-page/keys.ts";
 import { go, queryOf, route } from "../route.ts";
 import { entries, link, positionOf, state } from "../store.ts";
-import { printable } from "../parts/text.tsx";
+import { printable } from "mcp-tunnel-page/printable.ts";
 import { Row } from "./row.tsx";
 import { rowWindow, scrolledTo } from "./window.ts";
 

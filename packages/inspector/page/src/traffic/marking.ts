@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import { say } from "../notice.ts";
+import { say } from "mcp-tunnel-page/notice.ts";
 import { go } from "../route.ts";
 
 /** The exchange that the next one is compared with. */

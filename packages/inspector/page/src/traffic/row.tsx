@@ -1,6 +1,6 @@
 import type { ExchangeSummary } from "../../../src/model.ts";
-import { bytesText, durationText, timeText } from "../format.ts";
-import { printable } from "../parts/text.tsx";
+import { bytesText, durationText, timeText } from "mcp-tunnel-page/format.ts";
+import { printable } from "mcp-tunnel-page/printable.ts";
 import { tunnels } from "../store.ts";
 import { marked } from "./marking.ts";
 

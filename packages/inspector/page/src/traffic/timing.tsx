@@ -1,5 +1,5 @@
 import type { Timing } from "../../../src/model.ts";
-import { durationText } from "../format.ts";
+import { durationText } from "mcp-tunnel-page/format.ts";
 
 interface Phase {
   readonly name: string;

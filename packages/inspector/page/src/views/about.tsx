@@ -1,6 +1,6 @@
 import type { McpCall, McpSession, SessionDetail } from "../../../src/model.ts";
-import { bytesText, countText, timeText } from "../format.ts";
-import { printable } from "../parts/text.tsx";
+import { bytesText, countText, timeText } from "mcp-tunnel-page/format.ts";
+import { printable } from "mcp-tunnel-page/printable.ts";
 import { clientText, serverText } from "./sessions.tsx";
 import { ToolView } from "./tool.tsx";
 

@@ -1,5 +1,5 @@
 import type { CallDetail, SessionDetail } from "../../../src/model.ts";
-import { durationText, timeText } from "../format.ts";
+import { durationText, timeText } from "mcp-tunnel-page/format.ts";
 import { useLive } from "../parts/live.ts";
 import { go } from "../route.ts";
 import { outcomes } from "../parts/outcome.tsx";

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import type { CallDetail, HostLimit } from "../../../src/model.ts";
-import { durationText } from "../format.ts";
-import { printable } from "../parts/text.tsx";
+import { durationText } from "mcp-tunnel-page/format.ts";
+import { printable } from "mcp-tunnel-page/printable.ts";
 
 /** How long it took beside how long hosts wait: a bar with a mark for each limit. */
 export function Limits({ call: { durationMs, limits, startedAt } }: { readonly call: CallDetail }) {

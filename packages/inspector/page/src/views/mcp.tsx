@@ -1,4 +1,4 @@
-import { useKeys } from "../keys.ts";
+import { useKeys } from "mcp-tunnel-page/keys.ts";
 import { go, route } from "../route.ts";
 import { CallPane } from "./call.tsx";
 import { SessionPane } from "./session.tsx";

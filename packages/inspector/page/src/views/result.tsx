@@ -1,9 +1,10 @@
 import { useMemo } from "preact/hooks";
-import { bytesText, countText } from "../format.ts";
+import { bytesText, countText } from "mcp-tunnel-page/format.ts";
 import { Folded } from "../parts/folded.tsx";
 import { JsonView } from "../parts/json.tsx";
 import { type JsonNode, memberOf, partsOf, readJson, sizeOf, textOf } from "../parts/json-text.ts";
-import { Plain, printable } from "../parts/text.tsx";
+import { printable } from "mcp-tunnel-page/printable.ts";
+import { Plain } from "../parts/text.tsx";
 
 /** A result by what is in it: content of a tool, of resources, of a prompt. All else is JSON. */
 export function ResultView({ text }: { readonly text: string }) {

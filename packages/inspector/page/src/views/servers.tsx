@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { ServerProcess, ServerState } from "../../../src/model.ts";
-import { countText, timeText } from "../format.ts";
-import { printable } from "../parts/text.tsx";
+import { countText, timeText } from "mcp-tunnel-page/format.ts";
+import { printable } from "mcp-tunnel-page/printable.ts";
 import { link, servers, tunnels } from "../store.ts";
 import "./servers.css";
 

@@ -1,11 +1,11 @@
 import { useState } from "preact/hooks";
 import type { CallOutcome, McpCall, SessionDetail } from "../../../src/model.ts";
-import { countText, durationText, timeText } from "../format.ts";
-import { useKeys } from "../keys.ts";
+import { countText, durationText, timeText } from "mcp-tunnel-page/format.ts";
+import { useKeys } from "mcp-tunnel-page/keys.ts";
 import { Link } from "../parts/link.tsx";
 import { useLive } from "../parts/live.ts";
-import { moveAmongLinks } from "../parts/rows.ts";
-import { printable } from "../parts/text.tsx";
+import { moveAmongLinks } from "mcp-tunnel-page/rows.ts";
+import { printable } from "mcp-tunnel-page/printable.ts";
 import { type CallFilters, go, route } from "../route.ts";
 import { sessions } from "../store.ts";
 import { About } from "./about.tsx";

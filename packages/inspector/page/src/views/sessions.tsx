@@ -1,11 +1,11 @@
 import { useState } from "preact/hooks";
 import type { McpSession } from "../../../src/model.ts";
-import { bytesText, countText, timeText } from "../format.ts";
+import { bytesText, countText, timeText } from "mcp-tunnel-page/format.ts";
 import { Link } from "../parts/link.tsx";
-import { moveAmongLinks } from "../parts/rows.ts";
-import { printable } from "../parts/text.tsx";
+import { moveAmongLinks } from "mcp-tunnel-page/rows.ts";
+import { printable } from "mcp-tunnel-page/printable.ts";
 import { link, sessions, state, tunnels } from "../store.ts";
-import { copyText } from "../clipboard.ts";
+import { copyText } from "mcp-tunnel-page/clipboard.ts";
 
 /** Some hosts open a session for each call. */
 const shownAtOnce = 200;

@@ -1,7 +1,8 @@
 import type { TimelineItem } from "../../../src/model.ts";
-import { durationText } from "../format.ts";
+import { durationText } from "mcp-tunnel-page/format.ts";
 import { Folded } from "../parts/folded.tsx";
-import { Plain, printable } from "../parts/text.tsx";
+import { printable } from "mcp-tunnel-page/printable.ts";
+import { Plain } from "../parts/text.tsx";
 
 type Kind = TimelineItem["kind"];
 

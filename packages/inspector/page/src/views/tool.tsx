@@ -1,8 +1,9 @@
 import { useState } from "preact/hooks";
 import type { ToolInfo } from "../../../src/model.ts";
-import { bytesText } from "../format.ts";
+import { bytesText } from "mcp-tunnel-page/format.ts";
 import { JsonView } from "../parts/json.tsx";
-import { Plain, printable } from "../parts/text.tsx";
+import { printable } from "mcp-tunnel-page/printable.ts";
+import { Plain } from "../parts/text.tsx";
 
 /** A tool as the server has described it, folded. */
 export function ToolView({ tool }: { readonly tool: ToolInfo }) {

@@ -1,16 +1,18 @@
 import type { ComponentChildren } from "preact";
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
-import { useKeyDown } from "../keys.ts";
+import { useKeyDown } from "./keys.ts";
 
 export interface DialogProps {
   readonly title: string;
   /** Called for Escape, for the button, and for a click beside the dialog. */
   readonly onClose: () => void;
+  /** Only the button closes it: what is in it cannot be seen again. */
+  readonly isHeld?: boolean;
   readonly children: ComponentChildren;
 }
 
 /** A modal dialog. The browser keeps the focus in it. */
-export function Dialog({ title, onClose, children }: DialogProps) {
+export function Dialog({ title, onClose, isHeld = false, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
   // At once: any other effect waits for a frame, and until then keys would be those of the page behind.
@@ -21,7 +23,10 @@ export function Dialog({ title, onClose, children }: DialogProps) {
       // Nothing behind the dialog takes the focus until Preact has taken it out of the document. Then the
       // browser gives the focus back to nobody.
       queueMicrotask(() => {
-        if (focused instanceof HTMLElement) focused.focus();
+        // What had the focus may be gone by then, as a row that was deleted. The page itself has it then.
+        const isThere = focused instanceof HTMLElement && focused !== document.body && focused.isConnected;
+        const next = isThere ? focused : document.querySelector("main");
+        next?.focus();
       });
     };
   }, []);
@@ -32,7 +37,7 @@ export function Dialog({ title, onClose, children }: DialogProps) {
     const isInFront = dialog.current?.querySelector("dialog[open]") === null;
     if (!isInFront) return;
     event.preventDefault();
-    onClose();
+    if (!isHeld) onClose();
   });
   return (
     <dialog
@@ -41,11 +46,11 @@ export function Dialog({ title, onClose, children }: DialogProps) {
       // The gesture to go back closes it, too. It stays open until it is taken away.
       onClose={() => {
         dialog.current?.showModal();
-        onClose();
+        if (!isHeld) onClose();
       }}
       // A click may begin in a text that is selected, and end beside the dialog.
       onPointerDown={(event) => {
-        if (event.target === dialog.current) onClose();
+        if (event.target === dialog.current && !isHeld) onClose();
       }}
     >
       <div class="dialog-inner">

@@ -4,7 +4,7 @@ import { stored } from "./storage.ts";
 
 export type Keys = Readonly<Record<string, (event: KeyboardEvent) => void>>;
 
-const storageKey = "mcp-tunnel-inspector-keys";
+const storageKey = "mcp-tunnel-page-keys";
 
 /** Programs for speech type letters that nobody meant as keys, so keys can be turned off (WCAG 2.1.4). */
 export const areKeysOn = signal(stored(() => localStorage.getItem(storageKey)) !== "off");
