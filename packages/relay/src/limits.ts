@@ -378,7 +378,7 @@ export const limitDefinitions = {
 
 type NameOf<Definition> = Definition extends { name: infer Name } ? Name : never;
 
-/** A limit's name, as {@link RelayObserver.onLimit} gets it. */
+/** A limit's name, as {@link RelayObserver.onLimit} gets it. @useDeclaredType */
 export type LimitName = NameOf<(typeof limitDefinitions)[keyof typeof limitDefinitions]>;
 
 /** All limits as a list, in their order. */

@@ -92,7 +92,7 @@ export interface RelayOptions extends LimitOptions {
    * The fields about visitors that these proxies set themselves. A field that a proxy only passes on is the
    * visitor's own word. All other fields of this kind (`X-Forwarded-*`, `Forwarded`, `X-Real-IP`,
    * `CF-Connecting-IP` and so on) are dropped from every sender and in any spelling. Default
-   * {@link defaultProxyHeaders}: `X-Forwarded-For` and `X-Forwarded-Proto`.
+   * `X-Forwarded-For` and `X-Forwarded-Proto`.
    */
   trustedProxyHeaders?: readonly string[];
   /**

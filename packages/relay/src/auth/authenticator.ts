@@ -4,6 +4,7 @@ import { grants, patternList } from "./patterns.js";
 
 /** The credentials of a client that registers. */
 export interface Credentials {
+  /** The client's token, as it wrote it. */
   token: string;
   /** The name that the client asks for, as it wrote it; `undefined` when it asks for none. */
   subdomain: string | undefined;
@@ -54,6 +55,7 @@ export type RevokedListener = (token: string, allowed?: readonly string[]) => vo
 
 /** Decides which client may register which names. */
 export interface Authenticator {
+  /** How it decides, in a word for the log. */
   readonly mode: string;
   /** Never rejects. A failure is a refusal, so that nobody gets in because something is broken. */
   authenticate(credentials: Credentials): Promise<AuthenticationResult>;

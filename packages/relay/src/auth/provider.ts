@@ -25,6 +25,7 @@ export interface ProviderOptions {
   timeoutMs?: number;
   /** The longest answer that the relay reads. Default 65,536. */
   maxAnswerBytes?: number;
+  /** Told of calls that fail. Default: nobody is told. */
   logger?: Logger;
 }
 

@@ -6,6 +6,7 @@ import type { Authenticator } from "./authenticator.js";
 export interface StaticToken {
   /** The token, or `sha256:` and its digest in 64 hex digits, so that the token is in no process list. */
   token: string;
+  /** The names that it may have, and patterns with one `*`. */
   subdomains: readonly string[];
 }
 

@@ -9,8 +9,9 @@ export interface ClusterTunnelStatus extends TunnelStatus {
   relay: string;
 }
 
-/** What is known of all relays. `silent`: the ids of those that did not answer in time. */
+/** What is known of all relays. */
 export interface ClusterAnswer {
+  /** The ids of the relays that did not answer in time. */
   readonly silent: readonly string[];
 }
 

@@ -2,6 +2,8 @@ import { oneLine, printable } from "mcp-tunnel-shared";
 
 /**
  * Sources that a running relay reads again: its token file, a certificate in files, a certificate from ACME.
+ *
+ * @useDeclaredType
  */
 export type StaleKind = (typeof staleKinds)[number];
 
@@ -9,6 +11,7 @@ export const staleKinds = ["tokens", "certificate", "acme"] as const;
 
 /** A source that could not be read again. What was read before still holds. */
 export interface StaleSource {
+  /** Which of the sources it is. */
   kind: StaleKind;
   /** The file, or the URL of the ACME directory. */
   name: string;

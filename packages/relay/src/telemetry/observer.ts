@@ -1,7 +1,13 @@
 import type { RawHeaders, RefusalCode, ResetCode, Wire } from "mcp-tunnel-protocol";
 import type { LimitName } from "../limits.js";
 
-/** How an exchange ended. */
+/**
+ * How an exchange ended. `completed`: the visitor got a whole answer from the tunnel. `refused`: the relay
+ * answered in the tunnel's place. `cancelled`: the visitor went away before the answer was whole. `cut`: the
+ * answer was cut off.
+ *
+ * @useDeclaredType
+ */
 export type ExchangeOutcome = (typeof exchangeOutcomes)[number];
 
 export const exchangeOutcomes = [
@@ -26,6 +32,7 @@ export interface ExchangeRecord {
   name: string | undefined;
   /** The visitor's address, as far as it can be believed. */
   address: string;
+  /** The method, as the visitor wrote it. */
   method: string;
   /** The path without the query, which may hold secrets. */
   path: string;
@@ -35,7 +42,9 @@ export interface ExchangeRecord {
   requestBytes: number;
   /** Body bytes sent to the visitor. After an upgrade, also the bytes of the upgraded connection. */
   responseBytes: number;
+  /** From the request's head to the end of the exchange, in milliseconds. */
   durationMs: number;
+  /** How it ended. */
   outcome: ExchangeOutcome;
   /**
    * Why the exchange was refused or cut: the code of the relay's error, the code of a judge of the embedding
@@ -44,6 +53,7 @@ export interface ExchangeRecord {
   code: ExchangeCode | (string & {}) | undefined;
   /** Details beside the code, in words. The words may be the client's. */
   detail: string | undefined;
+  /** The wire of the tunnel; `undefined` when the request came to none. */
   wire: Wire | undefined;
   /**
    * The relay's id of the request, which its own answers show. The local service got it as `X-Request-Id`,
@@ -66,7 +76,7 @@ export interface Traffic {
   responseBytes: number;
 }
 
-/** The kinds of what happens to tunnels. */
+/** The kinds of what happens to tunnels. @useDeclaredType */
 export type TunnelEventType = (typeof tunnelEventTypes)[number];
 
 export const tunnelEventTypes = [

@@ -2,13 +2,16 @@ import type { Wire } from "mcp-tunnel-protocol";
 import type { Traffic } from "../telemetry/observer.js";
 import type { Tunnel } from "./tunnel.js";
 
+/** Whether a tunnel has its client. @useDeclaredType */
 export type TunnelStateName = (typeof tunnelStates)[number];
 
 export const tunnelStates = ["online", "away", "leaving"] as const;
 
 /** A tunnel as its operator sees it. */
 export interface TunnelStatus {
+  /** The name of the tunnel. */
   name: string;
+  /** Its public URL. */
   url: string;
   /**
    * `away`: the client is expected back. `leaving`: the client opens another tunnel, by its own decision or
@@ -25,6 +28,7 @@ export interface TunnelStatus {
   token: string | undefined;
   /** The note of its token, if the token file has one. */
   note: string | undefined;
+  /** The wire that the client speaks, once it is known. */
   wire: Wire | undefined;
   /**
    * The kinds of proofs that the gate before its service asks visitors for, such as `bearer`: empty if only

@@ -2,6 +2,7 @@ import type { RawHeaders } from "mcp-tunnel-protocol";
 import { withoutTrailing } from "mcp-tunnel-shared";
 
 export const cookieDomains = ["narrow", "keep"] as const;
+/** What becomes of the `Domain` of a service's cookies: see the option `cookieDomain`. @useDeclaredType */
 export type CookieDomain = (typeof cookieDomains)[number];
 
 /**

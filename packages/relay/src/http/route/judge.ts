@@ -4,6 +4,7 @@ import type { Refusal } from "../answer/refusal.js";
 export interface Visit {
   /** The name of the tunnel. Perhaps nobody has registered it. */
   readonly name: string;
+  /** The method, as the visitor wrote it. */
   readonly method: string;
   /** The request target with its query, as received: `/mcp?x=1`, or `*` (OPTIONS). */
   readonly path: string;
