@@ -9,6 +9,7 @@ import type {
   Answers,
   Member,
   MemberHost,
+  MemberRelay,
   MemberStatus,
   Question,
   ReturnAnswer,
@@ -184,7 +185,7 @@ export class ClusterMember implements Member {
       (one) => one !== undefined,
     );
     return {
-      nodes: this.#neighbours.count,
+      nodes: this.#neighbours.nodes.length,
       peers: sessions.length,
       requestsIn: this.#hops.open.size,
       requestsOut: sessions.reduce((sum, { streamCount }) => sum + streamCount, 0),
@@ -193,9 +194,9 @@ export class ClusterMember implements Member {
     };
   }
 
-  addresses(): Readonly<Record<string, string>> {
-    const own = this.#address === "" ? [] : [[this.node, this.#address] as const];
-    return Object.fromEntries([...own, ...this.#neighbours.addresses]);
+  relays(): MemberRelay[] {
+    const isLinked = (id: string): boolean => id === this.node || this.#peers.get(id)?.session !== undefined;
+    return this.#neighbours.nodes.map(({ id, address }) => ({ node: id, address, isLinked: isLinked(id) }));
   }
 
   /**

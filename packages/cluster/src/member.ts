@@ -57,6 +57,16 @@ export interface MemberStatus {
   readonly splicesOut: number;
 }
 
+/** A relay of the cluster, as one of them knows it. */
+export interface MemberRelay {
+  /** Its id, drawn at each start. */
+  readonly node: string;
+  /** Where other relays reach it: `host:port`, `[v6]:port`, or the path of a unix socket (`unix:/run/x`). */
+  readonly address: string;
+  /** Whether this relay has a link to it, or is it. */
+  readonly isLinked: boolean;
+}
+
 /** A text that all relays share. */
 export interface SharedText {
   /** `undefined` if this relay cannot open it: it was sealed with another secret, or changed since. */
@@ -113,11 +123,8 @@ export interface Member {
   ask<T>(question: Question): Promise<Answers<T>>;
   /** For the operator's metrics. */
   status(): MemberStatus;
-  /**
-   * Where the relays reach one another, by their ids: `host:port`, `[v6]:port` or `unix:PATH`. This relay is
-   * among them, from {@link join} on.
-   */
-  addresses(): Readonly<Record<string, string>>;
+  /** The relays that are alive, this one among them. None before {@link join}. */
+  relays(): readonly MemberRelay[];
   /** No visitors and clients come to this relay any more. Cuts the clients whose sessions are elsewhere. */
   drain(): Promise<void>;
   /**

@@ -13,6 +13,7 @@ export type {
   Answers,
   Member,
   MemberHost,
+  MemberRelay,
   MemberStatus,
   PoolMember,
   PoolSessions,

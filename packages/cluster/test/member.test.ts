@@ -65,6 +65,20 @@ describe("a member", () => {
     });
   });
 
+  it("knows the relays that are alive, and to which of them it has no link", async () => {
+    expect(b.member.relays()).toEqual([
+      { node: "a", address: expect.any(String), isLinked: true },
+      { node: "b", address: expect.any(String), isLinked: true },
+    ]);
+    a.kill();
+    expect(b.member.relays()).toMatchObject([
+      { node: "a", isLinked: false },
+      { node: "b", isLinked: true },
+    ]);
+    await a.member.leave();
+    expect(a.member.relays()).toEqual([]);
+  });
+
   it("joins once, and again after it has left", async () => {
     await expect(a.member.join(a.host)).rejects.toMatchObject({ code: "invalid_state" });
     await a.member.leave();
@@ -79,11 +93,11 @@ describe("a member", () => {
 
   it("knows where all of them are reached", async () => {
     const nodes = await cluster.engine.nodes();
-    expect(b.member.addresses()).toEqual(Object.fromEntries(nodes.map(({ id, address }) => [id, address])));
-    expect(Object.keys(b.member.addresses()).toSorted()).toEqual(["a", "b"]);
+    expect(b.member.relays()).toEqual(nodes.map(({ id, address }) => ({ node: id, address, isLinked: true })));
+    expect(b.member.relays().map(({ node }) => node).toSorted()).toEqual(["a", "b"]);
     await a.member.leave();
     await settle();
-    expect(Object.keys(b.member.addresses())).toEqual(["b"]);
+    expect(b.member.relays().map(({ node }) => node)).toEqual(["b"]);
   });
 
   it("leaves nothing behind when the engine cannot be had", async () => {

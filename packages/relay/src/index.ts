@@ -50,6 +50,7 @@ export type {
   ClientIdentity,
   Directory,
   Member,
+  MemberRelay,
   MemberStatus,
   Pool,
   Route,
@@ -77,6 +78,7 @@ export type { ClusterAnswer, ClusterTunnelStatus, RelayCluster } from "./cluster
 export type { StaleKind, StaleSource } from "./files/staleness.js";
 export type { AcmeOptions } from "./tls/acme/options.js";
 export type { CertificateFiles } from "./tls/certificate.js";
+export type { CertificateStatus } from "./tls/certificate-status.js";
 export type { TlsOptions } from "./tls/tls.js";
 export { closeCodes, TunnelError } from "mcp-tunnel-protocol";
 export type {

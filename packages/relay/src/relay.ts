@@ -30,6 +30,7 @@ import { ClientConnections } from "./registration/client-connections.js";
 import { Registrar } from "./registration/registrar.js";
 import type { StaleSource } from "./files/staleness.js";
 import { type TunnelStatus, tunnelStatus } from "./tunnels/status.js";
+import type { CertificateStatus } from "./tls/certificate-status.js";
 import { Tls } from "./tls/tls.js";
 import { goingAway } from "./tunnels/tunnel.js";
 import { Tunnels } from "./tunnels/tunnels.js";
@@ -62,6 +63,10 @@ export interface Relay {
    * nothing.
    */
   reload(): Promise<void>;
+  /** The domain below which tunnels have their names, in lower case. */
+  readonly domain: string;
+  /** Who decides about tokens: {@link Authenticator.mode}. */
+  readonly authMode: string;
   /** The relay shuts down, and takes no new tunnels. */
   readonly draining: boolean;
   /**
@@ -78,6 +83,8 @@ export interface Relay {
    * one.
    */
   readonly certificateExpiry: Date | undefined;
+  /** The certificates in use; none without TLS, or before ACME has brought one. */
+  readonly certificates: readonly CertificateStatus[];
   /** Files and certificates that could not be read or renewed again. Their former content is still in use. */
   readonly stale: readonly StaleSource[];
   /**
@@ -305,6 +312,8 @@ export function createRelay(options: RelayOptions): Relay {
     async reload() {
       await Promise.all([tls?.reload(), resolved.authenticator.reload?.()]);
     },
+    domain,
+    authMode: resolved.authenticator.mode,
     get draining() {
       return context.draining;
     },
@@ -316,6 +325,9 @@ export function createRelay(options: RelayOptions): Relay {
     },
     get certificateExpiry() {
       return tls?.certificates.expiry;
+    },
+    get certificates() {
+      return tls?.certificates.status ?? [];
     },
     get stale() {
       return [...(resolved.authenticator.stale ?? []), ...(tls?.certificates.stale ?? [])];

@@ -5,6 +5,7 @@ import type {
   Answers,
   Member,
   MemberHost,
+  MemberRelay,
   MemberStatus,
   Question,
   ReturnAnswer,
@@ -125,10 +126,11 @@ export class FakeMember implements Member {
     return { nodes, peers: nodes - 1, requestsIn: 3, requestsOut: 4, splicesIn: 5, splicesOut };
   }
 
-  addresses(): Record<string, string> {
-    return Object.fromEntries(
-      Array.from(this.#cluster.members.keys(), (node) => [node, `${node}.test:7000`]),
-    );
+  relays(): MemberRelay[] {
+    const { members, silent } = this.#cluster;
+    return Array.from(members.keys(), (node) => {
+      return { node, address: `${node}.test:7000`, isLinked: !silent.has(node) };
+    });
   }
 
   async awaitOthers(): Promise<void> {

@@ -21,19 +21,14 @@ export class Neighbours {
     this.#onChange = onChange;
   }
 
-  /** How many relays there are, this one among them. */
-  get count(): number {
-    return this.#nodes.length;
+  /** This relay among them. */
+  get nodes(): readonly NodeInfo[] {
+    return this.#nodes;
   }
 
   /** The ids of the others. */
   get others(): readonly string[] {
     return this.#nodes.map(({ id }) => id).filter((id) => id !== this.#node);
-  }
-
-  /** Where each is reached, by its id, this relay among them. */
-  get addresses(): readonly (readonly [id: string, address: string])[] {
-    return this.#nodes.map(({ id, address }) => [id, address]);
   }
 
   /** `nodes`: all that are alive. */

@@ -1,3 +1,4 @@
+import { addressesOf } from "../cluster/view.js";
 import type { StaleSource } from "../files/staleness.js";
 import type { Relay } from "../relay.js";
 import type { TunnelStatus } from "../tunnels/status.js";
@@ -63,7 +64,7 @@ export function relaySource(relay: Relay, metrics: Metrics, version: string): Ad
   return {
     state: () => ({
       version,
-      ...(cluster === undefined ? {} : { node: cluster.node, addresses: cluster.addresses() }),
+      ...(cluster === undefined ? {} : { node: cluster.node, addresses: addressesOf(cluster) }),
       startedAt,
       draining: relay.draining,
       stale: relay.stale,

@@ -1,4 +1,4 @@
-import type { Answers, Member, MemberStatus, Question } from "mcp-tunnel-cluster/relay";
+import type { Answers, Member, MemberRelay, MemberStatus, Question } from "mcp-tunnel-cluster/relay";
 import type { Traffic } from "../telemetry/observer.js";
 import type { TunnelStatus } from "../tunnels/status.js";
 import type { AnswerOf } from "./host.js";
@@ -23,8 +23,8 @@ export interface RelayCluster {
   readonly isReady: boolean;
   /** Relays, links and requests between them. */
   status(): MemberStatus;
-  /** Where the relays reach one another, by their ids. Ids mean nothing to a person, and addresses do. */
-  addresses(): Readonly<Record<string, string>>;
+  /** The relays that are alive, this one among them. */
+  relays(): readonly MemberRelay[];
   /**
    * The tunnels of all relays: see {@link Relay.tunnels}. The bytes of open requests that came through
    * another relay than the tunnel's are added to the last tunnel of their name.
@@ -47,7 +47,7 @@ export function clusterView(member: Member): RelayCluster {
       return member.isReady;
     },
     status: () => member.status(),
-    addresses: () => member.addresses(),
+    relays: () => member.relays(),
     async tunnels() {
       const [rows, traffic] = await Promise.all([ask({ about: "tunnels" }), ask({ about: "traffic" })]);
       const tunnels = Array.from(rows.answers, ([relay, own]) =>
@@ -71,4 +71,9 @@ function addTraffic(tunnels: ClusterTunnelStatus[], open: Record<string, Traffic
     row.requestBytes += requestBytes;
     row.responseBytes += responseBytes;
   }
+}
+
+/** Where the relays reach one another, by their ids. Ids mean nothing to a person, and addresses do. */
+export function addressesOf(cluster: Pick<RelayCluster, "relays">): Readonly<Record<string, string>> {
+  return Object.fromEntries(cluster.relays().map(({ node, address }) => [node, address]));
 }

@@ -3,11 +3,13 @@ import { printable } from "mcp-tunnel-shared";
 import type { Logger } from "../telemetry/log.js";
 import { type StaleKind, type StaleSource, Staleness } from "../files/staleness.js";
 import { Certificate, type CertificateFiles } from "./certificate.js";
+import { certificateStatus, type CertificateStatus } from "./certificate-status.js";
 import { FileTask, FileWatch } from "mcp-tunnel-config/files";
 
 /** A source of a certificate. It may have none yet. */
 export interface CertificateSource {
-  name: string;
+  readonly kind: StaleKind;
+  readonly name: string;
   certificate: Certificate | undefined;
   /** Whether the source failed to give a newer certificate. */
   readonly staleness: Staleness;
@@ -37,6 +39,14 @@ export class Certificates {
   get expiry(): Date | undefined {
     const times = this.#sources.flatMap(({ certificate }) => certificate?.notAfter.getTime() ?? []);
     return times.length === 0 ? undefined : new Date(Math.min(...times));
+  }
+
+  /** The certificates in use. */
+  get status(): CertificateStatus[] {
+    return this.#sources.flatMap(({ kind, certificate, staleness }) => {
+      if (certificate === undefined) return [];
+      return certificateStatus(certificate, kind === "acme" ? "acme" : "files", staleness.current?.problem);
+    });
   }
 
   /** The sources that could not be read, or renewed, again. */
@@ -107,7 +117,8 @@ export class Certificates {
    * preference.
    */
   addSource(kind: StaleKind, name: string): CertificateSource {
-    const source: CertificateSource = { name, certificate: undefined, staleness: new Staleness(kind, name) };
+    const staleness = new Staleness(kind, name);
+    const source: CertificateSource = { kind, name, certificate: undefined, staleness };
     this.#sources.push(source);
     return source;
   }

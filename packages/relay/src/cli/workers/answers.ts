@@ -1,3 +1,4 @@
+import { addressesOf } from "../../cluster/view.js";
 import { ownTunnels, unreadinessOf } from "../../admin/source.js";
 import type { Served } from "../serving/served.js";
 import type { WorkerAnswers, WorkerQuestion } from "./messages.js";
@@ -11,7 +12,7 @@ export async function answerOf(
   switch (question.about) {
     case "state":
       return {
-        ...(cluster === undefined ? {} : { node: cluster.node, addresses: cluster.addresses() }),
+        ...(cluster === undefined ? {} : { node: cluster.node, addresses: addressesOf(cluster) }),
         draining: relay.draining,
         stale: relay.stale,
         localPorts: Object.fromEntries(relay.localPorts),
