@@ -14,13 +14,13 @@ import { build } from "esbuild";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
-/** Packages in the inspector's page, which Vite has bundled: to esbuild they are a text. */
+/** Packages in the pages of both commands, which Vite has bundled: to esbuild they are a text. */
 const pagePackages = ["preact", "@preact/signals", "@preact/signals-core"];
 
 /** What each command is bundled from, and what is in it as a text. */
 const commands = {
   "mcp-tunnel-client": { entry: "packages/cli/dist/main.js", packages: pagePackages },
-  "mcp-tunnel": { entry: "packages/relay/dist/cli/main.js", packages: [] },
+  "mcp-tunnel": { entry: "packages/relay/dist/cli/main.js", packages: pagePackages },
 };
 
 /**

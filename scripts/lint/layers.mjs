@@ -141,7 +141,7 @@ export const packages = {
 
   relay: {
     name: "mcp-tunnel",
-    knows: ["shared", "protocol", "config", "cluster"],
+    knows: ["shared", "protocol", "config", "cluster", "dashboard"],
     layers: [
       {
         "check.ts": "the check of a value that a program gave",

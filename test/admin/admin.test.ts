@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { checkAdminAccess } from "../../packages/relay/src/admin/server.js";
+import { checkAdminAccess, parseAdminHost } from "../../packages/relay/src/admin/admin-options.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { runRelay, startClientCommand } from "../support/commands.js";
 import { startFaultProxy } from "../support/fault-proxy.js";
@@ -131,7 +131,7 @@ describe("the admin API", () => {
 
   it("knows its paths and methods, and no others", async () => {
     const relay = await startRelay();
-    expect((await ask(`${relay.admin}/`)).status).toBe(404);
+    expect((await ask(`${relay.admin}/nothing`)).status).toBe(404);
     expect((await ask(`${relay.admin}/metrics/`)).status).toBe(404);
     for (const path of ["/healthz", "/readyz", "/metrics", "/api/tunnels"]) {
       expect((await ask(relay.admin + path, { method: "POST" })).status).toBe(405);
@@ -220,6 +220,28 @@ describe("who may ask", () => {
       expect(() => checkAdminAccess(host, "s3cret")).not.toThrow();
     },
   );
+
+  it.each([
+    ["admin.example.com", { name: "admin.example.com", port: undefined }],
+    ["Admin.Example.com:9090", { name: "admin.example.com", port: 9090 }],
+    ["[2001:DB8:0:0::1]:443", { name: "[2001:db8::1]", port: 443 }],
+    ["10.0.0.11", { name: "10.0.0.11", port: undefined }],
+  ])("browsers by the name %s", (text, host) => {
+    expect(parseAdminHost(text)).toEqual(host);
+  });
+
+  it.each([
+    "",
+    "http://admin.example.com",
+    "a b",
+    "*.example.com",
+    "admin:0",
+    "admin:65536",
+    "admin:",
+    "1:2:3",
+  ])("nobody by the name '%s'", (text) => {
+    expect(() => parseAdminHost(text)).toThrow(/is not one by which a browser reaches the admin listener/);
+  });
 
   it("is said before anything listens", async () => {
     const everywhere = ["--admin-listen", "0.0.0.0:0"];

@@ -193,6 +193,11 @@ hold-timeout: { seconds: 1 }
       ":3: cannot read --admin-secret-file: ENOENT",
     ],
     [
+      "a name of the admin API that is none",
+      "domain: a.test\nadmin-listen: 127.0.0.1:9090\nadmin-host: [a.test, http://b.test]\n",
+      ":3: admin-host: the name 'http://b.test' is not one",
+    ],
+    [
       "a limit out of its range",
       "domain: a.test\nmax-header-size: 1\n",
       ":2: max-header-size: Expected 1024 to",

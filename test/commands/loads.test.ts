@@ -31,7 +31,9 @@ function run(command: string, args: readonly string[]): RunningCommand {
 }
 
 /** The packages that the command has loaded, ours by their folders, and how many files of ours. */
-async function loadedBy(command: RunningCommand): Promise<{ packages: string[]; ownFiles: number }> {
+async function loadedBy(
+  command: RunningCommand,
+): Promise<{ packages: string[]; ownFiles: number; files: ReadonlySet<string> }> {
   await command.close();
   const files = new Set(
     command.stderr
@@ -50,9 +52,10 @@ async function loadedBy(command: RunningCommand): Promise<{ packages: string[]; 
     );
   });
   const packages = [...new Set(named)].toSorted();
-  return { packages, ownFiles: named.filter((name) => name.startsWith("packages/")).length };
+  return { packages, ownFiles: named.filter((name) => name.startsWith("packages/")).length, files };
 }
 
+const own = ["packages/config", "packages/protocol", "packages/relay", "packages/shared"];
 const relayArgs = ["--domain", "localhost", "--host", "127.0.0.1", "--port", "0"];
 const clientAtFirst = [
   ...["commander", "leven", "packages/cli", "packages/client", "packages/gate", "packages/protocol"],
@@ -63,9 +66,24 @@ describe("nothing is loaded that is not needed", () => {
   it("by a relay that listens", async () => {
     const relay = run(commands.relay, relayArgs);
     await relay.waitForJson({ msg: "listening" });
-    const { packages } = await loadedBy(relay);
-    const own = ["packages/config", "packages/protocol", "packages/relay", "packages/shared"];
+    const { packages, files } = await loadedBy(relay);
     expect(packages).toEqual(["commander", "leven", "lru-cache", ...own, "ws"]);
+    expect([...files].filter((file) => /\/admin\/requests|\/shared\/dist\/page\//.test(file))).toEqual([]);
+  });
+
+  it("by a relay with a listener for its operator, until somebody asks for the page", async () => {
+    const relay = run(commands.relay, [...relayArgs, "--admin-listen", "127.0.0.1:0"]);
+    const { port } = await relay.waitForJson({ msg: "admin API listening" });
+    const admin = `http://127.0.0.1:${port}`;
+    expect((await fetch(`${admin}/api/tunnels`)).status).toBe(200);
+    const loaded = (): boolean => relay.output.includes("/packages/dashboard/");
+    expect(loaded()).toBe(false);
+    const page = await fetch(`${admin}/`);
+    expect([page.status, await page.text()]).toEqual([200, expect.stringContaining("<script")]);
+    const { packages } = await loadedBy(relay);
+    const metrics = ["@opentelemetry/api", "bintrees", "prom-client", "tdigest"];
+    const all = ["commander", "leven", "lru-cache", ...metrics, ...own, "packages/dashboard", "ws"];
+    expect(packages).toEqual(all.toSorted());
   });
 
   it("by a client that is connected", async () => {

@@ -37,6 +37,9 @@ export interface RelayState {
   readonly version: string;
   /** Its id, if it is one of several. */
   readonly node?: string;
+  /** Where the relays of its cluster reach one another, by their ids. */
+  readonly addresses?: Readonly<Record<string, string>>;
+  /** In milliseconds since 1970. */
   readonly startedAt: number;
   readonly draining: boolean;
   readonly stale: readonly StaleSource[];

@@ -51,6 +51,7 @@ export type MetricData = MetricObjectWithValues<MetricValue<string>>;
 
 /** The classes of statuses, by the first digit; 0 for no status. */
 const statusClasses = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"] as const;
+export type StatusClass = (typeof statusClasses)[number];
 /** The place among {@link statusClasses}. A status of 600 to 999 counts as a 5xx (RFC 9110 section 15). */
 const classOf = (status: number | undefined): number => Math.min(5, Math.floor((status ?? 0) / 100));
 

@@ -1,33 +1,29 @@
-import { addressesOf } from "../cluster/view.js";
-import type { StaleSource } from "../files/staleness.js";
+import type { ClusterState, RelayState } from "mcp-tunnel-dashboard/model";
+import { addressesOf, type RelayCluster } from "../cluster/view.js";
 import type { Relay } from "../relay.js";
+import type { CertificateStatus } from "../tls/certificate-status.js";
 import type { TunnelStatus } from "../tunnels/status.js";
-import type { Metrics } from "./metrics.js";
+import type { MetricData, Metrics } from "./metrics.js";
 
-/** One of several processes that serve as one relay. */
-export interface WorkerState {
-  /** From 1. A process that takes the place of another has the same number. */
-  readonly worker: number;
-  readonly pid: number | undefined;
-  /** Its id as a relay, which the tunnels name. */
-  readonly node: string | undefined;
-  readonly ready: boolean;
+export type { WorkerState } from "mcp-tunnel-dashboard/model";
+
+/** What one process knows of itself, as plain JSON. */
+export interface OwnFacts {
+  readonly state: Omit<RelayState, "version" | "startedAt" | "workers">;
+  /** See {@link AdminSource.unreadiness}. */
+  readonly unreadiness: string | undefined;
+  readonly domain: string;
+  readonly authMode: string;
+  readonly certificates: readonly CertificateStatus[];
+  /** `undefined` for a relay that is alone. */
+  readonly cluster: ClusterState | undefined;
+  /** The metrics. */
+  readonly counts: readonly MetricData[];
 }
 
-/** The relay itself, as the status shows it. */
-export interface RelayState {
-  readonly version: string;
-  /** The relay's id, if it is one of several. */
-  readonly node?: string;
-  /** Where the relays of its cluster reach one another, by their ids. */
-  readonly addresses?: Readonly<Record<string, string>>;
-  /** In milliseconds since 1970. */
-  readonly startedAt: number;
-  readonly draining: boolean;
-  readonly stale: readonly StaleSource[];
-  readonly localPorts: Readonly<Record<string, number>>;
-  /** The processes of a relay that has several. */
-  readonly workers?: readonly WorkerState[];
+/** All that an overview of the relay is made of. */
+export interface RelayFacts extends Omit<OwnFacts, "state"> {
+  readonly state: RelayState;
 }
 
 /** Tunnels, and in a cluster the relay of each and the relays that did not answer. */
@@ -48,9 +44,12 @@ export interface AdminSource {
   state(): RelayState | Promise<RelayState>;
   /** Why no visitor should be sent here, in words for the operator; `undefined` for a relay that is ready. */
   unreadiness(): string | undefined | Promise<string | undefined>;
+  facts(): Promise<RelayFacts>;
   /** `scope`: the tunnels of the whole cluster, or of this relay. */
   tunnels(scope: "all" | "local"): FoundTunnels | Promise<FoundTunnels>;
   disconnect(name: string): Disconnected | Promise<Disconnected>;
+  /** Has the relay read its files again. Resolves when it has. */
+  reload(): Promise<void>;
   /** In Prometheus' text format. */
   metrics(): Promise<string>;
   readonly metricsType: string;
@@ -62,14 +61,11 @@ export function relaySource(relay: Relay, metrics: Metrics, version: string): Ad
   const startedAt = Date.now();
   const { cluster } = relay;
   return {
-    state: () => ({
-      version,
-      ...(cluster === undefined ? {} : { node: cluster.node, addresses: addressesOf(cluster) }),
-      startedAt,
-      draining: relay.draining,
-      stale: relay.stale,
-      localPorts: Object.fromEntries(relay.localPorts),
-    }),
+    state: () => ({ version, startedAt, ...ownState(relay) }),
+    async facts() {
+      const { state, ...facts } = await ownFacts(relay, metrics);
+      return { ...facts, state: { version, startedAt, ...state } };
+    },
     unreadiness: () => unreadinessOf(relay),
     tunnels(scope) {
       if (cluster === undefined) return { tunnels: relay.tunnels() };
@@ -80,10 +76,40 @@ export function relaySource(relay: Relay, metrics: Metrics, version: string): Ad
       const { relays, silent } = await cluster.disconnect(name);
       return { found: relays.length > 0, relays, silent };
     },
+    reload: () => relay.reload(),
     metrics: () => metrics.text(relay),
     metricsType: metrics.contentType,
     close: () => metrics.close(),
   };
+}
+
+export function ownState(relay: Relay): OwnFacts["state"] {
+  const { cluster } = relay;
+  return {
+    ...(cluster === undefined ? {} : { node: cluster.node, addresses: addressesOf(cluster) }),
+    draining: relay.draining,
+    stale: relay.stale,
+    localPorts: Object.fromEntries(relay.localPorts),
+  };
+}
+
+export async function ownFacts(relay: Relay, metrics: Metrics): Promise<OwnFacts> {
+  return {
+    state: ownState(relay),
+    unreadiness: unreadinessOf(relay),
+    domain: relay.domain,
+    authMode: relay.authMode,
+    certificates: relay.certificates,
+    cluster: relay.cluster && clusterState(relay.cluster),
+    counts: await metrics.data(relay),
+  };
+}
+
+function clusterState(cluster: RelayCluster): ClusterState {
+  const relays = Array.from(cluster.relays(), ({ node, address, isLinked }) =>
+    isLinked ? { node, address } : { node, address, silent: true as const },
+  );
+  return { node: cluster.node, ready: cluster.isReady, relays };
 }
 
 /** The tunnels of a relay that is one of several, each with the relay's id. */

@@ -1,6 +1,8 @@
-import type { ServerResponse } from "node:http";
-import { send } from "./send.js";
+import { type Answer, ApiProblem } from "mcp-tunnel-shared/page";
+import { ToldProblem } from "./problem.js";
+import { sendJson } from "./send.js";
 import type { AdminSource, FoundTunnels } from "./source.js";
+import { listed, readListQuery } from "./tunnel-list.js";
 
 /**
  * `/api/tunnels` of the admin API. In a cluster it is about the tunnels of all relays, whichever of them is
@@ -13,45 +15,44 @@ export class TunnelsApi {
     this.#source = source;
   }
 
-  async answerAll(res: ServerResponse, query: string | undefined): Promise<void> {
+  readonly answerAll: Answer = async ({ res, query }) => {
+    const wanted = readListQuery(query);
     const found = await this.#find(query);
-    if (found === undefined) return sendScopes(res);
-    send(res, 200, { relay: await this.#source.state(), ...found });
-  }
+    const relay = await this.#source.state();
+    sendJson(res, { relay, ...found, ...(wanted === undefined ? {} : listed(found.tunnels, wanted)) });
+  };
 
   /** The tunnel that has the name, or the last one that left it. */
-  async answerOne(res: ServerResponse, query: string | undefined, name: string): Promise<void> {
+  readonly answerOne: Answer = async ({ res, query, args: [name = ""] }) => {
     const found = await this.#find(query);
-    if (found === undefined) return sendScopes(res);
     // Of several tunnels of one relay the last one has the name, if any has it.
     const tunnels = found.tunnels.filter((candidate) => candidate.name === name);
     const tunnel = tunnels.findLast(({ state }) => state !== "leaving") ?? tunnels.at(-1);
-    if (tunnel === undefined) sendNone(res, name, found.silent);
-    else send(res, 200, tunnel);
-  }
+    if (tunnel === undefined) throw noTunnel(name, found.silent);
+    sendJson(res, tunnel);
+  };
 
-  async disconnect(res: ServerResponse, name: string): Promise<void> {
+  readonly disconnect: Answer = async ({ res, args: [name = ""] }) => {
     const { found, ...where } = await this.#source.disconnect(name);
-    if (found) send(res, 200, { disconnected: name, ...where });
-    else sendNone(res, name, where.silent);
-  }
+    if (!found) throw noTunnel(name, where.silent);
+    sendJson(res, { disconnected: name, ...where });
+  };
 
-  /** `undefined` for a scope that there is not. */
-  async #find(query: string | undefined): Promise<FoundTunnels | undefined> {
-    const scope = new URLSearchParams(query).get("scope");
-    if (scope !== null && scope !== "local") return undefined;
+  /** @throws ApiProblem for a scope that there is not. */
+  async #find(query: URLSearchParams): Promise<FoundTunnels> {
+    const scope = query.get("scope");
+    if (scope !== null && scope !== "local") {
+      const message = "the scope is local, for the tunnels of this relay alone, or is left out";
+      throw new ApiProblem(400, "bad_request", message);
+    }
     return await this.#source.tunnels(scope ?? "all");
   }
 }
 
-function sendScopes(res: ServerResponse): void {
-  send(res, 400, { error: "the scope is local, for the tunnels of this relay alone, or is left out" });
-}
-
 /** A relay that is silent may have the tunnel all the same. */
-function sendNone(res: ServerResponse, name: string, silent: readonly string[] = []): void {
+function noTunnel(name: string, silent: readonly string[] = []): ApiProblem {
   const none = `no tunnel is called '${name.slice(0, 63)}'`;
-  if (silent.length === 0) return send(res, 404, { error: none });
-  const error = `${none} at the relays that answered; these did not: ${silent.join(", ")}`;
-  send(res, 404, { error, silent });
+  if (silent.length === 0) return new ApiProblem(404, "not_found", none);
+  const message = `${none} at the relays that answered; these did not: ${silent.join(", ")}`;
+  return new ToldProblem(404, "not_found", message, { silent });
 }

@@ -1,7 +1,6 @@
 import type { Command } from "commander";
 import { unusable } from "mcp-tunnel-protocol";
 import { letHeapGrow } from "mcp-tunnel-shared/command";
-import { createAdminServer } from "../../admin/server.js";
 import { version } from "../../version.js";
 import type { CliOptions } from "../options/options.js";
 import { adminOptionsOf, readOptions, relayOptionsOf } from "../options/read-options.js";
@@ -46,7 +45,11 @@ async function start(command: Command, options: CliOptions, logs: Logs): Promise
   const admin =
     adminOptions === undefined || metrics === undefined
       ? undefined
-      : createAdminServer(relay, { ...adminOptions, metrics, version });
+      : (await import("../../admin/server.js")).createAdminServer(relay, {
+          ...adminOptions,
+          metrics,
+          version,
+        });
 
   reloadOnSignal(reads ? () => void relay.reload() : undefined);
   tellListening(options, relayOptions, await listening(relay.listen()), logger);

@@ -45,6 +45,7 @@ export interface CliOptions extends TlsCliOptions, LimitCliOptions, ClusterCliOp
   logLevel: LogLevel;
   accessLog?: AccessLogFormat;
   adminListen?: HostPort;
+  adminHost?: string[];
   config?: string;
 }
 
@@ -279,9 +280,18 @@ export function addRelayOptions(command: Command): Command {
   );
   add(
     operating,
+    new Option(
+      "--admin-host <NAME[:PORT]>",
+      "name besides its address by which browsers reach that listener, perhaps through a proxy; may be " +
+        "repeated. Default port: its own, and the usual one",
+    ).argParser(collect),
+  );
+  add(
+    operating,
     new SecretOption(
       "--admin-secret <SECRET>",
-      "secret that the admin API asks for; required unless it listens on a loopback address",
+      "secret that the admin API asks for; required for the dashboard, and unless it listens on a loopback " +
+        "address",
     ),
   );
   add(operating, new Option("--admin-secret-file <FILE>", "file that holds the --admin-secret"));

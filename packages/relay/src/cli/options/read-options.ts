@@ -2,7 +2,7 @@ import type { Command, Option } from "commander";
 import type { Member } from "mcp-tunnel-cluster/relay";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { isSwitch, readSecret, readSwitch } from "mcp-tunnel-shared/command";
-import { checkAdminAccess } from "../../admin/server.js";
+import { type AdminOptions, checkAdminAccess, parseAdminHost } from "../../admin/admin-options.js";
 import type { Authenticator } from "../../auth/authenticator.js";
 import { combinedAuthenticator } from "../../auth/combined.js";
 import { openAuthenticator } from "../../auth/open.js";
@@ -23,7 +23,6 @@ import type { CliOptions } from "./options.js";
 import { memberOf } from "./cluster-options.js";
 import { limitOptionsOf } from "./limit-options.js";
 import { tlsOptionsOf } from "./tls-options.js";
-import type { HostPort } from "../../net/host-port.js";
 import { collect, localPortsOf } from "./values.js";
 
 function isRepeatable(option: Option): boolean {
@@ -47,6 +46,7 @@ function configRules(command: Command): ConfigRules<Option> {
       "auth-url": verifyEndpoint,
       "acme-email": checkEmail,
       "acme-dir": checkDirectory,
+      "admin-host": parseAdminHost,
       "limit-exempt": (text) => text === "none" || addressRanges([text], "exempt address", "limitExempt"),
     },
   };
@@ -115,16 +115,17 @@ function listOf(text: string): string[] {
 }
 
 /**
- * The address of the operator's listener, and its secret; `undefined` when there is to be none. The options
+ * The operator's listener: its address, its names, its secret, the token file; `undefined` when there is to be none. The options
  * of `command` have been read before.
  * @throws TunnelError `invalid_option`; `unavailable` when the file of the secret cannot be read.
  */
-export function adminOptionsOf(command: Command): (HostPort & { secret: string | undefined }) | undefined {
-  const { adminListen } = command.opts<CliOptions>();
+export function adminOptionsOf(command: Command): AdminOptions | undefined {
+  const { adminListen, adminHost = [], tokenFile } = command.opts<CliOptions>();
   const secret = readSecret(command, "admin-secret", TunnelError);
   if (adminListen === undefined) return undefined;
   checkAdminAccess(adminListen.host, secret);
-  return { ...adminListen, secret };
+  for (const host of adminHost) parseAdminHost(host);
+  return { ...adminListen, secret, hosts: adminHost, tokenFile };
 }
 
 /**

@@ -1,5 +1,4 @@
-import { addressesOf } from "../../cluster/view.js";
-import { ownTunnels, unreadinessOf } from "../../admin/source.js";
+import { ownFacts, ownState, ownTunnels, unreadinessOf } from "../../admin/source.js";
 import type { Served } from "../serving/served.js";
 import type { WorkerAnswers, WorkerQuestion } from "./messages.js";
 
@@ -11,13 +10,12 @@ export async function answerOf(
   const { cluster } = relay;
   switch (question.about) {
     case "state":
-      return {
-        ...(cluster === undefined ? {} : { node: cluster.node, addresses: addressesOf(cluster) }),
-        draining: relay.draining,
-        stale: relay.stale,
-        localPorts: Object.fromEntries(relay.localPorts),
-        unreadiness: unreadinessOf(relay),
-      } satisfies WorkerAnswers["state"];
+      return { ...ownState(relay), unreadiness: unreadinessOf(relay) } satisfies WorkerAnswers["state"];
+    case "facts":
+      return (metrics && (await ownFacts(relay, metrics))) satisfies WorkerAnswers["facts"] | undefined;
+    case "reload":
+      await relay.reload();
+      return null;
     case "tunnels":
       return (await cluster?.tunnels()) satisfies WorkerAnswers["tunnels"] | undefined;
     case "ownTunnels":

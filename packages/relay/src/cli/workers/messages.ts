@@ -1,6 +1,6 @@
 import type { TunnelErrorCode } from "mcp-tunnel-protocol";
 import type { MetricData } from "../../admin/metrics.js";
-import type { FoundTunnels, RelayState } from "../../admin/source.js";
+import type { FoundTunnels, OwnFacts } from "../../admin/source.js";
 import type { HostPort } from "../../net/host-port.js";
 import type { LogFormat } from "../../telemetry/log.js";
 import type { InheritedSockets } from "../options/activation.js";
@@ -20,7 +20,10 @@ export interface WorkerSetup {
 
 /** What an operator asks of a worker, and the answers. */
 export interface WorkerAnswers {
-  state: Omit<RelayState, "version" | "startedAt" | "workers"> & { readonly unreadiness: string | undefined };
+  state: OwnFacts["state"] & { readonly unreadiness: string | undefined };
+  facts: OwnFacts;
+  /** The worker has read its files again. */
+  reload: null;
   /** The tunnels of all relays. */
   tunnels: FoundTunnels;
   ownTunnels: FoundTunnels["tunnels"];

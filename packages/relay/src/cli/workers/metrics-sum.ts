@@ -7,6 +7,12 @@ export interface CrewCounts {
   readonly deaths: number;
 }
 
+type MetricsNow = [
+  answers: ReadonlyMap<number, readonly MetricData[]>,
+  alive: ReadonlySet<number>,
+  counts: CrewCounts,
+];
+
 /** The metrics of all processes as one. Each metric says how its values are put together (metrics.ts). */
 export class MetricsSum {
   readonly contentType: string;
@@ -38,11 +44,20 @@ export class MetricsSum {
    * The text that Prometheus reads. `answers`: what processes have answered now, by their ids. `alive`: the
    * processes that there are. One that does not answer counts with its last answer.
    */
-  async text(
-    answers: ReadonlyMap<number, readonly MetricData[]>,
-    alive: ReadonlySet<number>,
-    { listening, deaths }: CrewCounts,
-  ): Promise<string> {
+  async text(...now: MetricsNow): Promise<string> {
+    return (await this.#sum(...now)).metrics();
+  }
+
+  /** The same as data. */
+  async data(...now: MetricsNow): Promise<MetricData[]> {
+    return (await this.#sum(...now)).getMetricsAsJSON();
+  }
+
+  close(): void {
+    this.#own.clear();
+  }
+
+  async #sum(...[answers, alive, { listening, deaths }]: MetricsNow): Promise<Registry> {
     for (const [pid, data] of answers) this.#last.set(pid, data);
     const ended = [...this.#last].filter(([pid]) => !alive.has(pid));
     if (ended.length > 0) {
@@ -53,11 +68,7 @@ export class MetricsSum {
     this.#listening.set(listening);
     this.#deaths.reset();
     this.#deaths.inc(deaths);
-    return sumOf([await this.#ownData(), ...this.#last.values(), this.#gone]).metrics();
-  }
-
-  close(): void {
-    this.#own.clear();
+    return sumOf([await this.#ownData(), ...this.#last.values(), this.#gone]);
   }
 
   /** This process takes CPU time and memory as well. Its event loop keeps nobody waiting. */

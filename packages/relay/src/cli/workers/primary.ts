@@ -2,7 +2,7 @@ import cluster from "node:cluster";
 import { isSea } from "node:sea";
 import type { Command } from "commander";
 import { unusable } from "mcp-tunnel-protocol";
-import { type AdminServer, createAdminListener } from "../../admin/server.js";
+import type { AdminServer } from "../../admin/server.js";
 import { version } from "../../version.js";
 import { inheritedSockets } from "../options/activation.js";
 import { clusterSettingsOf } from "../options/cluster-options.js";
@@ -38,7 +38,8 @@ export async function runPrimary(
   }
   const adminOptions = adminOptionsOf(command);
   const sockets = inheritedSockets();
-  const meeting = clusterSettingsOf(command) === undefined ? await openMeeting(command) : undefined;
+  const isClustered = clusterSettingsOf(command) !== undefined;
+  const meeting = isClustered ? undefined : await openMeeting(command);
   const setupOf = (worker: number): WorkerSetup => ({
     worker,
     logFormat: logs.format,
@@ -70,7 +71,8 @@ export async function runPrimary(
     crew.processes[0]?.send({ kind: "announce", ...address });
     if (adminOptions !== undefined) {
       const { MetricsSum } = await import("./metrics-sum.js");
-      const source = new CrewSource(crew, new MetricsSum(), version);
+      const { createAdminListener } = await import("../../admin/server.js");
+      const source = new CrewSource(crew, new MetricsSum(), { version, isClustered });
       admin = createAdminListener(source, adminOptions);
       logger.info(await listening(admin.listen()), "admin API listening");
     }
