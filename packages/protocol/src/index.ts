@@ -23,7 +23,7 @@ export {
 } from "./close-codes.js";
 export { resetCodes, StreamReset, TunnelError } from "./errors.js";
 export type { ResetCode, TunnelErrorCode, TunnelErrorDetails } from "./errors.js";
-export { AnySpelling, FieldNames, isNamed, visitorField } from "./field-names.js";
+export { AnySpelling, FieldNames, hopByHop, isNamed, visitorField } from "./field-names.js";
 export type { FieldSet } from "./field-names.js";
 export {
   endToEndHeaders,

@@ -6,8 +6,9 @@ import { refuse } from "../answer/respond.js";
 import type { OpenExchange } from "../exchange/active-exchanges.js";
 import type { ExchangeContext } from "../exchange/context.js";
 import { isLater } from "../../tunnels/directory.js";
-import type { Judge } from "./judge.js";
+import type { Judge, Judgment } from "./judge.js";
 import { reportVisit, tellClient, type VisitEnd } from "./report.js";
+import { areChanges, readChanges } from "./request-changes.js";
 import type { IncomingVisit } from "./visit.js";
 
 /** What a hearing needs of the router. */
@@ -67,12 +68,29 @@ export class Hearing implements OpenExchange {
   #hear(from: number): void {
     for (let i = from; i < this.#judges.length; i++) {
       const word = this.#judges[i]?.(this.#visit);
-      if (word === undefined) continue;
-      if (isLater(word)) this.#await(word, i + 1);
-      else this.#refuse(word);
-      return;
+      if (isLater(word)) {
+        this.#await(word, i + 1);
+        return;
+      }
+      if (!this.#letsPass(word)) return;
     }
     this.#admit();
+  }
+
+  /** Whether a judge lets the visit pass, perhaps with other fields. If not, the visitor gets an answer. */
+  #letsPass(word: Judgment): boolean {
+    if (word === undefined) return true;
+    if (!areChanges(word)) {
+      this.#refuse(word);
+      return false;
+    }
+    const changes = readChanges(word);
+    if (typeof changes !== "string") {
+      this.#visit.change(changes);
+      return true;
+    }
+    this.#fail(`the changes that it wants are not possible: ${changes}`);
+    return false;
   }
 
   /**
@@ -88,7 +106,7 @@ export class Hearing implements OpenExchange {
     }
   }
 
-  #await(word: PromiseLike<Refusal | undefined>, following: number): void {
+  #await(word: PromiseLike<Judgment>, following: number): void {
     this.#hold();
     // One time limit for all judges together.
     this.#timer ??= setTimeout(
@@ -100,7 +118,10 @@ export class Hearing implements OpenExchange {
       if (this.#state === "judging") this.#owner.guard(() => this.#judge(action));
     };
     void Promise.resolve(word).then(
-      (said) => settle(() => (said === undefined ? this.#hear(following) : this.#refuse(said))),
+      (said) =>
+        settle(() => {
+          if (this.#letsPass(said)) this.#hear(following);
+        }),
       (error: unknown) => settle(() => this.#fail(stackOf(error))),
     );
     this.#count();

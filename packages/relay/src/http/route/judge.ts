@@ -1,4 +1,5 @@
 import type { Refusal } from "../answer/refusal.js";
+import type { RequestChanges } from "./request-changes.js";
 
 /** A visitor's request for a tunnel, as judges see it: what its head says. Its body has not been read. */
 export interface Visit {
@@ -9,7 +10,8 @@ export interface Visit {
   /** The request target with its query, as received: `/mcp?x=1`, or `*` (OPTIONS). */
   readonly path: string;
   /**
-   * The fields as received, `[name, value, name, value, ...]`. They hold secrets: log only chosen fields.
+   * The fields as received, `[name, value, name, value, ...]`, without the changes of other judges. They hold
+   * secrets: log only chosen fields.
    */
   readonly headers: readonly string[];
   /**
@@ -20,6 +22,8 @@ export interface Visit {
    * The visitor's scheme, as far as it can be believed: the local service gets it as `X-Forwarded-Proto`.
    */
   readonly scheme: string;
+  /** The relay's id of the request: that of its answers, and of {@link ExchangeRecord.requestId}. */
+  readonly requestId: string;
   /** `1.1`, `2.0`. */
   readonly httpVersion: string;
   /** The visitor asks to leave HTTP: for a WebSocket, most likely. */
@@ -38,9 +42,14 @@ export interface Visit {
 }
 
 /**
- * Decides whether a request may pass to its tunnel: `undefined` lets it pass, and a refusal is the answer.
- * The request waits for a promise, and its body is not read meanwhile. If a judge throws, rejects, gives
- * anything else or has not settled within `responseTimeoutMs`, the answer is 500 `internal_error`, and the
- * log says why.
+ * What a judge says of a request: `undefined` lets it pass as it is, changes let it pass with other fields,
+ * and a refusal is the answer that the visitor gets.
  */
-export type Judge = (visit: Visit) => Refusal | undefined | Promise<Refusal | undefined>;
+export type Judgment = Refusal | RequestChanges | undefined;
+
+/**
+ * Decides whether a request may pass to its tunnel. The request waits for a promise, and its body is not read
+ * meanwhile. If a judge throws, rejects, gives anything but a {@link Judgment} or has not settled within
+ * `responseTimeoutMs`, the answer is 500 `internal_error`, and the log says why.
+ */
+export type Judge = (visit: Visit) => Judgment | Promise<Judgment>;

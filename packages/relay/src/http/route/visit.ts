@@ -1,4 +1,4 @@
-import { headerValue } from "mcp-tunnel-protocol";
+import { endToEndHeaders, headerValue } from "mcp-tunnel-protocol";
 import type { DeclaredBody } from "../declared-body.js";
 import type { ExchangeRequest } from "../exchange/request.js";
 import type { UpgradeSocket } from "../exchange/upgrade.js";
@@ -8,6 +8,7 @@ import type { VisitorRequest, VisitorResponse } from "../message.js";
 import type { Door } from "./door.js";
 import type { HostResult } from "./host.js";
 import type { Visit } from "./judge.js";
+import type { FieldChanges } from "./request-changes.js";
 
 /**
  * A request on its way past the judges, and their findings. In the end its exchange gets the same object, so
@@ -86,6 +87,10 @@ export class IncomingVisit implements Visit, ExchangeRequest {
     return this.visitor.address;
   }
 
+  get requestId(): string {
+    return this.visitor.requestId;
+  }
+
   get scheme(): string {
     return headerValue(this.visitor.add, "x-forwarded-proto") ?? this.req.scheme;
   }
@@ -97,6 +102,19 @@ export class IncomingVisit implements Visit, ExchangeRequest {
 
   header(name: string): string | undefined {
     return headerValue(this.req.rawHeaders, name);
+  }
+
+  /**
+   * A judge lets the visit pass with other fields. They count as facts about the visitor, because those do not
+   * travel either as the visitor has sent them. What is said last about a field holds.
+   */
+  change({ drop, add }: FieldChanges): void {
+    const { visitor } = this;
+    this.#visitor = {
+      ...visitor,
+      drop: { has: (name) => visitor.drop.has(name) || drop.has(name) },
+      add: [...endToEndHeaders(visitor.add, drop), ...add],
+    };
   }
 
   /** Nobody waits for a judge any more. Aborts the signal, also for a judge that asks for it only later. */
