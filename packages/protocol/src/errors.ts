@@ -29,7 +29,12 @@ export type TunnelErrorCode =
   /** A call is not possible now, or not any more: a second `start`, say. */
   | "invalid_state"
   /** This machine, or another program, is in the way: a port is taken, a file cannot be read. */
-  | "unavailable";
+  | "unavailable"
+  /**
+   * An AbortSignal of the program's own has ended what was waited for. Code and name (`AbortError`) are those
+   * of Node's own functions, and the cause is the signal's reason.
+   */
+  | "ABORT_ERR";
 
 /** Details of an error that a program may want beside its code. */
 export interface TunnelErrorDetails extends ErrorOptions {
@@ -43,6 +48,7 @@ export interface TunnelErrorDetails extends ErrorOptions {
 
 /**
  * The one error class of this project: a stable `code`, a message that says what to do, the cause beneath.
+ * Its `name` is `TunnelError`, except with the code `ABORT_ERR`.
  */
 export class TunnelError extends Error {
   /** What failed. A program decides by it. */
@@ -66,13 +72,18 @@ export class TunnelError extends Error {
 
   constructor(code: TunnelErrorCode, message: string, details: TunnelErrorDetails = {}) {
     super(message, details);
-    this.name = "TunnelError";
+    this.name = code === "ABORT_ERR" ? "AbortError" : "TunnelError";
     this.code = code;
     // Node prints all properties of an error, also those without a value.
     if (details.options !== undefined) this.options = details.options;
     if (details.file !== undefined) this.file = details.file;
     if (details.isHopeless === true) this.isHopeless = true;
   }
+}
+
+/** The error of whoever waited for something that `signal` has ended. */
+export function abortError({ reason }: AbortSignal): TunnelError {
+  return new TunnelError("ABORT_ERR", "the operation was aborted", { cause: reason });
 }
 
 /**

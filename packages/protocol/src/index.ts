@@ -21,7 +21,7 @@ export {
   providerUnavailableReason,
   tooManyTunnels,
 } from "./close-codes.js";
-export { resetCodes, StreamReset, TunnelError } from "./errors.js";
+export { abortError, resetCodes, StreamReset, TunnelError } from "./errors.js";
 export type { ResetCode, TunnelErrorCode, TunnelErrorDetails } from "./errors.js";
 export { AnySpelling, FieldNames, hopByHop, isNamed, visitorField } from "./field-names.js";
 export type { FieldSet } from "./field-names.js";
@@ -96,6 +96,7 @@ export {
 } from "./shape.js";
 export type { Members } from "./shape.js";
 export {
+  abortSignal,
   callback,
   checkOptions,
   firstProblem,

@@ -92,6 +92,9 @@ export const sendableCode: Shape<number> = wholeNumber(1_000, 4_999).refine(
   "a close code that may be sent, such as 4002",
 );
 
+/** The signal of an AbortController, of whichever library. */
+export const abortSignal: Shape<AbortSignal> = objectWith(["addEventListener", "removeEventListener"]);
+
 /** A number of milliseconds within a range, whole or not. It may be Infinity, if `max` is. */
 export function milliseconds(min: number, max = Infinity): Shape<number> {
   const what = `a number of milliseconds from ${min}${max === Infinity ? "" : ` to ${max}`}`;

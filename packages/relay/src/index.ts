@@ -74,7 +74,7 @@ export { builtClientPackage } from "./client-package.js";
 export type { ClientPackage } from "./client-package.js";
 export type { RelayOptions } from "./options.js";
 export { createRelay } from "./relay.js";
-export type { Relay } from "./relay.js";
+export type { ListenOptions, Relay } from "./relay.js";
 export type { ClusterAnswer, ClusterTunnelStatus, RelayCluster } from "./cluster/view.js";
 export type { StaleKind, StaleSource } from "./files/staleness.js";
 export type { AcmeOptions } from "./tls/acme/options.js";

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo, Server as NetServer } from "node:net";
-import { TunnelError } from "mcp-tunnel-protocol";
-import { isLocalhost } from "mcp-tunnel-shared";
+import { abortError, abortSignal, checkOptions, TunnelError } from "mcp-tunnel-protocol";
+import { isLocalhost, stackOf } from "mcp-tunnel-shared";
 import { memberHost } from "./cluster/host.js";
 import { ClusterPlace } from "./cluster/place.js";
 import { clusterView, type RelayCluster } from "./cluster/view.js";
@@ -41,6 +41,16 @@ const quietMs = 1_000;
 /** How long connections that are cut may take to close, so that the last written bytes leave. */
 const cutMs = 500;
 
+/** Options of {@link Relay.listen}. */
+export interface ListenOptions {
+  /**
+   * Closes the relay when it is aborted, as {@link Relay.close} without a time does, also while it is about to
+   * listen. A call of `close` then resolves when the relay is closed, and a shorter time hurries it. Default:
+   * only `close` closes the relay.
+   */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** A relay in this process. */
 export interface Relay {
   /**
@@ -48,9 +58,10 @@ export interface Relay {
    * it until it has succeeded once: if it fails, nothing stays open, and it may be called again.
    * @throws TunnelError `unavailable` when a port or the cluster cannot be had; `invalid_state` when the
    * relay listens already or was closed, also meanwhile; `invalid_option` when the open file `fd` is no
-   * socket to listen on.
+   * socket to listen on, or an option of this call is wrong; `ABORT_ERR` when the signal was aborted, before
+   * or meanwhile: the relay is closed then.
    */
-  listen(): Promise<{ host: string; port: number }>;
+  listen(options?: ListenOptions): Promise<{ host: string; port: number }>;
   /**
    * Shuts down in order. The relay takes the connections that wait at its port, for up to 250 ms, and frees
    * the port. It takes no more tunnels, and asks the clients to go elsewhere. Open exchanges may finish for
@@ -58,6 +69,8 @@ export interface Relay {
    * cut. A second call with a shorter time hurries the first.
    */
   close(graceMs?: number): Promise<void>;
+  /** Closes the relay at the end of an `await using`, as {@link Relay.close} without a time does. */
+  [Symbol.asyncDispose](): Promise<void>;
   /**
    * Reads certificates and tokens again, changed or not. Files that are not usable are logged and change
    * nothing.
@@ -178,6 +191,8 @@ export function createRelay(options: RelayOptions): Relay {
     );
   let opening: Promise<{ host: string; port: number }> | undefined;
   let closing: Promise<void> | undefined;
+  /** Lets go of the signal that closes the relay. */
+  let unfollow = (): void => {};
   let hurry: (graceMs: number) => void = () => {};
 
   async function shutDown(givenMs: number): Promise<void> {
@@ -189,6 +204,7 @@ export function createRelay(options: RelayOptions): Relay {
       };
     });
     hurry(givenMs);
+    unfollow();
     context.draining = true;
     // A relay that is half open cannot be closed: it would get its port afterwards.
     if (opening !== undefined) await opening.catch(() => {});
@@ -296,15 +312,39 @@ export function createRelay(options: RelayOptions): Relay {
       throw new TunnelError("invalid_state", "the relay was closed: make another one");
   }
 
+  /** Closes the relay when the signal is aborted. It may have been before. */
+  function follow(signal: AbortSignal): void {
+    const onAbort = (): void => {
+      close().catch((error: unknown) => logger.error({ error: stackOf(error) }, "the relay's end failed"));
+    };
+    unfollow = () => signal.removeEventListener("abort", onAbort);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort);
+  }
+
+  function close(graceMs = 30_000): Promise<void> {
+    if (closing === undefined) closing = shutDown(graceMs);
+    else hurry(graceMs);
+    return closing;
+  }
+
   return {
-    async listen() {
+    async listen(listenOptions = {}) {
+      checkOptions(listenOptions, listenShapes);
+      const { signal } = listenOptions;
       refuseClosed();
       if (opening !== undefined || visitorServer.server.listening) {
         throw new TunnelError("invalid_state", "the relay listens already: call listen() once");
       }
+      if (signal !== undefined) follow(signal);
+      refuseAborted(signal);
       opening = open();
       try {
         return await opening;
+      } catch (error) {
+        unfollow();
+        refuseAborted(signal);
+        throw error;
       } finally {
         opening = undefined;
       }
@@ -343,13 +383,17 @@ export function createRelay(options: RelayOptions): Relay {
     tunnels: status,
     cluster: member && clusterView(member),
     disconnect: (name) => tunnels.disconnect(name),
-    close(graceMs = 30_000) {
-      if (closing === undefined) closing = shutDown(graceMs);
-      else hurry(graceMs);
-      return closing;
-    },
+    close,
+    [Symbol.asyncDispose]: () => close(),
   };
 }
+
+/** @throws TunnelError `ABORT_ERR`. */
+function refuseAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw abortError(signal);
+}
+
+const listenShapes = { signal: abortSignal.optional() } satisfies Record<keyof ListenOptions, unknown>;
 
 function boundPort(server: NetServer): number {
   return (server.address() as AddressInfo | null)?.port ?? 0;
