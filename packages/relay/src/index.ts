@@ -18,7 +18,8 @@
 //                  wire/ (HTTP/1.1, HTTP/2), answer/ (the relay's own answers), exchange/ (a request on its
 //                  way through a tunnel), route/ (its destination, and the judges), server/ (connections)
 //   options, relay   everything that can be set; relay.ts puts the parts together
-//   admin/         the operator's listener: health, metrics, status
+//   admin/         the operator's listener: health, metrics, status. Programs get them by the entries /admin
+//                  and /metrics
 //   cli/           the `mcp-tunnel` command
 export type {
   AuthenticationResult,

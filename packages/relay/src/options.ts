@@ -136,8 +136,9 @@ export interface RelayOptions extends LimitOptions {
   /**
    * Functions that decide whether a request may pass to its tunnel, and with which fields. They are asked one
    * after the other, once the relay's own checks have let the request pass, and before it waits for a client.
-   * The first that refuses gives the answer. A request to the domain itself does not come before them. Requests that wait
-   * for a judge's later answer count toward `maxHeldBytes`. Beyond that, requests get 503. Default none.
+   * The first that refuses gives the answer. A request to the domain itself does not come before them.
+   * Requests that wait for a judge's later answer count toward `maxHeldBytes`. Beyond that, requests get 503.
+   * Default none.
    * @example
    * // A visitor who has not logged in is sent to the login page.
    * createRelay({

@@ -44,9 +44,9 @@ const cutMs = 500;
 /** Options of {@link Relay.listen}. */
 export interface ListenOptions {
   /**
-   * Closes the relay when it is aborted, as {@link Relay.close} without a time does, also while it is about to
-   * listen. A call of `close` then resolves when the relay is closed, and a shorter time hurries it. Default:
-   * only `close` closes the relay.
+   * Closes the relay when it is aborted, as {@link Relay.close} without a time does, also while it is about
+   * to listen. A call of `close` then resolves when the relay is closed, and a shorter time hurries it.
+   * Default: only `close` closes the relay.
    */
   readonly signal?: AbortSignal | undefined;
 }

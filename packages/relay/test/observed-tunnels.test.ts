@@ -1,6 +1,7 @@
 import { evictedReason } from "mcp-tunnel-protocol";
 import { describe, expect, it } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
+import { LogWatch } from "../../../test/support/log-watch.js";
 import type { Authenticator, LimitEvent, RelayOptions, TunnelEvent } from "../src/index.js";
 import { RawVisitor, ScriptedClient, startRelay } from "./support.js";
 
@@ -161,6 +162,17 @@ describe("observers hear of a client that was refused", () => {
     const { reason: words, ...fields } = expected as { reason: string | RegExp };
     expect(event).toEqual({ type: "refused", address: "192.0.2.1", by: undefined, ...fields });
     expect(reason).toMatch(words);
+  });
+});
+
+it("the log names the tunnel and the token of a registration that is refused", async () => {
+  const log = new LogWatch();
+  const { connect } = await setUp({ logger: log.logger });
+  await connect("192.0.2.1", { token: "one", subdomain: "www" });
+  expect(await log.waitForJson({ msg: "registration refused" })).toMatchObject({
+    name: "www",
+    token: "id-of-one",
+    address: "192.0.2.1",
   });
 });
 

@@ -3,7 +3,7 @@ import { createAuthority, createFolder } from "../../../test/support/certificate
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import type { CertificateFiles, Judge, Judgment, RelayOptions, RequestChanges } from "../src/index.js";
 import { Http2Visitor, plainEntrance } from "./http2-support.js";
-import { type AcceptedExchange, RawVisitor, startRelay, V1Client } from "./support.js";
+import { type AcceptedExchange, RawVisitor, ScriptedClient, startRelay, V1Client } from "./support.js";
 
 // Judges that let requests pass with other fields, over HTTP/1.1, HTTP/2 and upgrades.
 
@@ -202,6 +202,24 @@ describe("a field that a judge has set", () => {
     const exchange = await client.accept();
     expect(valuesOf(exchange, "x-user")).toEqual(["ada"]);
     expect(valuesOf(exchange, "x-real-ip")).toEqual(["192.0.2.1"]);
+  });
+});
+
+describe("changes of a judge", () => {
+  it("reach clients of the original too", async () => {
+    const { relay } = await startWith([says(ofAda)], {});
+    const client = opened(await ScriptedClient.registered(relay.port, { token: "t", subdomain: "app" }));
+    const request = client.next();
+    opened(new RawVisitor(relay.port)).request("GET / HTTP/1.1\nX-User: root\nx_user: root");
+    const { headers } = (await request) as { headers: Record<string, string> };
+    expect(headers).toMatchObject({ "X-User": "ada", "X-Role": "reader, writer" });
+    expect(JSON.stringify(headers)).not.toContain("root");
+  });
+
+  it("are too many for a tunnel when its wire says so", async () => {
+    const { refused, errors } = await overHttp1(says({ setFields: ["X-User", "a".repeat(2 ** 18)] }));
+    expect(await refused()).toBe(431);
+    expect(errors).toEqual([]);
   });
 });
 

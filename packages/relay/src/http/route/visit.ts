@@ -105,8 +105,8 @@ export class IncomingVisit implements Visit, ExchangeRequest {
   }
 
   /**
-   * A judge lets the visit pass with other fields. They count as facts about the visitor, because those do not
-   * travel either as the visitor has sent them. What is said last about a field holds.
+   * A judge lets the visit pass with other fields. They count as facts about the visitor, because those do
+   * not travel either as the visitor has sent them. What is said last about a field holds.
    */
   change({ drop, add }: FieldChanges): void {
     const { visitor } = this;
