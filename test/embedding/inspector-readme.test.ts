@@ -6,11 +6,12 @@ import { RunningCommand, startRelayCommand } from "../support/commands.js";
 import { startUpstream } from "../support/upstream.js";
 import type { Upstream } from "../support/upstream.js";
 import { createVisitor } from "../support/visitor.js";
+import { programsIn, withRelay } from "./programs.js";
 
 /** Runs the examples of packages/inspector/README.md as they are written, but for the relay and the ports. */
 
 const page = readFileSync(new URL("../../packages/inspector/README.md", import.meta.url), "utf8");
-const examples = [...page.matchAll(/```js\n(.*?)```/gs)].map(([, code = ""]) => code);
+const examples = programsIn(page);
 // The folder in which the packages that the examples import are found.
 const cwd = fileURLToPath(new URL("..", import.meta.url));
 
@@ -29,8 +30,7 @@ describe("the examples of the inspector's page", () => {
 
   /** Runs an example; returns what asks the inspector's API, and what visits the tunnel. */
   async function run(code: string, variables: NodeJS.ProcessEnv) {
-    const written = code
-      .replaceAll("https://tunnel.example.com", `http://127.0.0.1:${relay.port}`)
+    const written = withRelay(code, `http://127.0.0.1:${relay.port}`)
       .replaceAll("port: 3000", `port: ${upstream.port}`)
       .replaceAll("port: 4040", "port: 0");
     const args = ["--input-type=module", "--eval", written];

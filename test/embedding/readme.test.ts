@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { once } from "node:events";
 import { WebSocket } from "ws";
 import { closingAfterEach } from "../support/cleanup.js";
-import { RunningCommand, startRelayCommand } from "../support/commands.js";
+import { startRelayCommand } from "../support/commands.js";
 import { createVisitor } from "../support/visitor.js";
+import { programsIn, startProgram } from "./programs.js";
 
 /**
  * Runs the examples of packages/client/README.md about servers and handlers of a program, as they are
@@ -13,10 +13,10 @@ import { createVisitor } from "../support/visitor.js";
  */
 
 const page = readFileSync(new URL("../../packages/client/README.md", import.meta.url), "utf8");
-const section = page.slice(page.indexOf("## Servers and handlers"), page.indexOf("## What it does not do"));
-const examples = [...section.matchAll(/```js\n(.*?)```/gs)].map(([, code = ""]) => code);
-// The folder in which the packages that the examples import are found.
-const cwd = fileURLToPath(new URL("..", import.meta.url));
+const examples = [
+  ...programsIn(page, "Servers and handlers of your own program"),
+  ...programsIn(page, "Services"),
+];
 
 describe("the examples of the client's page", () => {
   const closing = closingAfterEach();
@@ -28,14 +28,8 @@ describe("the examples of the client's page", () => {
 
   /** Runs an example; returns the name of its tunnel, and a visitor. */
   async function run(code: string) {
-    const relayUrl = `http://127.0.0.1:${relay.port}`;
-    const args = ["--input-type=module", "--eval", code.replaceAll("https://tunnel.example.com", relayUrl)];
-    const program = closing(new RunningCommand(process.execPath, args, { cwd }));
-    const url = await program.waitFor(
-      "the public URL",
-      () => /^https?:\S+/.exec(program.stdout[0] ?? "")?.[0],
-    );
-    const name = new URL(url).hostname.split(".")[0] as string;
+    const program = closing(await startProgram(code, relay.port));
+    const { url, tunnel: name } = program;
     const visitor = closing(createVisitor(relay.port));
     const headers = { host: new URL(url).host };
     return { program, url, name, text: (path: string) => visitor.text(name, path, { headers }) };
