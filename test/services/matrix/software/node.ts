@@ -20,6 +20,11 @@ export function missingNode(): boolean {
   return modules === undefined;
 }
 
+/** A copy of `folder`, one of the services' folders, in which their packages are found. */
+export function copyOfNode(folder: string): ReturnType<typeof copyBelow> {
+  return copyBelow(modules as string, join(nodeFolder, folder));
+}
+
 /**
  * Starts a script that listens, in a copy of `folder`, one of the services' folders. The script is a path in
  * it, or of one of the packages if it begins with `node_modules`.
@@ -29,7 +34,7 @@ export async function startNode(
   script: string,
   args: (port: number) => readonly string[],
 ): Promise<NodeService> {
-  const copy = copyBelow(modules as string, join(nodeFolder, folder));
+  const copy = copyOfNode(folder);
   const path = script.startsWith("node_modules/") ? join(modules as string, script) : script;
   try {
     const service = await startServer(process.execPath, (port) => [path, ...args(port)], {
