@@ -8,6 +8,7 @@ import { workerCount } from "../options/workers-option.js";
 import { type Logs, openLogs } from "../serving/logs.js";
 import {
   listening,
+  logWarnings,
   makeServed,
   reloadOnSignal,
   stopOnSignals,
@@ -27,6 +28,7 @@ export async function serve(command: Command): Promise<void> {
   const options = await readOptions(command);
   const workers = workerCount(options);
   const logs = await openLogs(options);
+  logWarnings(logs.logger);
   try {
     if (workers === 1) await start(command, options, logs);
     else await (await import("../workers/primary.js")).runPrimary(command, options, workers, logs);

@@ -92,12 +92,13 @@ export async function readOptions(command: Command): Promise<CliOptions> {
   if (config !== undefined) {
     const { mistakesIn, readOptionMap, readYamlFile } = await import("mcp-tunnel-config");
     const { values, problems } = readOptionMap(readYamlFile(config), [], configRules(command));
-    if (problems.length > 0) throw mistakesIn(config, problems);
+    // The mistakes are told in the form of the log, which the same file may say.
     for (const [option, value] of values) {
       const key = option.attributeName();
       if (["cli", "env"].includes(command.getOptionValueSource(key) ?? "")) continue;
       command.setOptionValueWithSource(key, value, "config");
     }
+    if (problems.length > 0) throw mistakesIn(config, problems);
   }
   const options = command.opts<CliOptions>();
   if (options.domain === undefined) {

@@ -45,12 +45,19 @@ export async function createLogger(output: LogOutput, format: LogFormat, least: 
   const writer = (level: keyof Logger): Logger[keyof Logger] => {
     const number = levelNumbers[level];
     if (number < levelNumbers[least]) return () => {};
-    return (fields, message) => {
-      const line = { level: number, time: isoTime(Date.now()), ...fields, msg: message };
-      output.write(toText(`${JSON.stringify(line)}\n`));
-    };
+    return (fields, message) => output.write(toText(rawLine(level, fields, message)));
   };
   return { debug: writer("debug"), info: writer("info"), warn: writer("warn"), error: writer("error") };
+}
+
+function rawLine(level: keyof Logger, fields: object, message: string): string {
+  const line = { level: levelNumbers[level], time: isoTime(Date.now()), ...fields, msg: message };
+  return `${JSON.stringify(line)}\n`;
+}
+
+/** A line of the log as JSON, for what has to be said without a logger. */
+export function jsonLine(level: keyof Logger, fields: object, message: string): string {
+  return printableLines(rawLine(level, fields, message));
 }
 
 /** Escapes the fields before the colours come in, because a terminal is to obey those. */

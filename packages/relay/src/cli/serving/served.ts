@@ -108,6 +108,12 @@ export function surviveFaults(logger: Logger): void {
   });
 }
 
+/** Warnings of Node itself, such as one about too many listeners, become lines of the log. */
+export function logWarnings(logger: Logger): void {
+  process.removeAllListeners("warning");
+  process.on("warning", (warning) => logger.warn({ warning: stackOf(warning) }, "a warning of Node.js"));
+}
+
 /** A port that is not available is no mistake in the options: the same options may work on another day. */
 export async function listening(address: Promise<HostPort>): Promise<HostPort> {
   try {

@@ -10,6 +10,7 @@ import type { CliOptions } from "../options/options.js";
 import { adminOptionsOf } from "../options/read-options.js";
 import type { Logs } from "../serving/logs.js";
 import { listening, reloadOnSignal, stopOnSignals, surviveFaults } from "../serving/served.js";
+import { jsonLine } from "../output/log-output.js";
 import { CrewSource } from "./admin-source.js";
 import { Crew } from "./crew.js";
 import { openMeeting } from "./meeting.js";
@@ -52,7 +53,14 @@ export async function runPrimary(
   let admin: AdminServer | undefined;
   const crew = new Crew({
     size,
-    fork: (worker) => new WorkerProcess(setupOf(worker), env, (fd, line) => output.write(fd, line)),
+    fork: (worker) =>
+      new WorkerProcess(setupOf(worker), env, (fd, line) => {
+        const isText = fd === 2 && options.logFormat === "json" && !line.startsWith("{");
+        output.write(
+          fd,
+          isText ? jsonLine("error", { worker, text: line.trimEnd() }, "a worker says") : line,
+        );
+      }),
     logger,
     onHopeless() {
       logger.error({}, "every worker dies as soon as it has started: the lines above say why");

@@ -9,7 +9,7 @@ import type { Logger } from "../../telemetry/log.js";
 import { readOptions, relayOptionsOf } from "../options/read-options.js";
 import { CommandFailure } from "../output/output.js";
 import { type Logs, openLogs } from "../serving/logs.js";
-import { makeServed, type Served, surviveFaults, tellListening } from "../serving/served.js";
+import { logWarnings, makeServed, type Served, surviveFaults, tellListening } from "../serving/served.js";
 import { answerOf } from "./answers.js";
 import { workerVariable } from "./is-worker.js";
 import type { FromWorker, ToWorker, WorkerSetup } from "./messages.js";
@@ -77,6 +77,7 @@ class WorkerProgram {
     process.once("exit", () => removeDeserted(setup));
     const options = await readOptions(this.#command);
     this.#logs = await openLogs(options, { worker: setup.worker, format: setup.logFormat });
+    logWarnings(this.#logs.logger);
     const relayOptions = await this.#relayOptions(setup, this.#logs.logger);
     this.#served = await makeServed(this.#command, relayOptions, this.#logs);
     say({ kind: "prepared", reads: this.#served.reads });
