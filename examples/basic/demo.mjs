@@ -9,6 +9,8 @@ import { startMcpServer } from "./mcp-server.mjs";
 
 /** The running parts, in the order in which they were started. They are stopped in the opposite order. */
 const running = [];
+/** Nobody waits for the open requests of a demo. */
+const grace = "--shutdown-grace=2s";
 let stopping = false;
 
 // Before anything is started. Otherwise an early Ctrl-C would leave processes behind. SIGHUP: the terminal
@@ -26,13 +28,14 @@ try {
     `--local-port=demo=${demoPort}`,
     `--local-port=stdio=${stdioPort}`,
     "--log-format=json",
+    grace,
   ]);
   await relay.ready((line) => line.msg === "listening");
 
   const mcpServer = await startMcpServer();
   running.push({ stop: () => mcpServer.close() });
 
-  const to = [`--relay=http://127.0.0.1:${port}`, "--token=demo", "--json"];
+  const to = [`--relay=http://127.0.0.1:${port}`, "--token=demo", "--json", grace];
   const client = run("mcp-tunnel-client", [String(mcpServer.port), "--subdomain=demo", ...to]);
   const stdioServer = [process.execPath, fileURLToPath(new URL("stdio-server.mjs", import.meta.url))];
   const stdioClient = run("mcp-tunnel-client", [

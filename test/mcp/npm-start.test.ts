@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
@@ -7,6 +8,7 @@ import { promisify } from "node:util";
 import { describe, expect, it, vi } from "vitest";
 import { closingAfterEach } from "../support/cleanup.js";
 import { RunningCommand } from "../support/commands.js";
+import { marked, tellsProcesses } from "../support/processes.js";
 import { missingProgram } from "../support/requires.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -86,6 +88,55 @@ describe.skipIf(missingProgram("curl"))("npm start", () => {
     await vi.waitFor(() => expect(processes.filter(isAlive)).toEqual([]));
     await expect(once(connect(Number(url.port), "127.0.0.1"), "connect")).rejects.toThrow("ECONNREFUSED");
   });
+
+  it("ends with status 0 when it is itself told to, with a call that goes on", {
+    timeout: 120_000,
+  }, async () => {
+    const { demo } = await start(process.execPath, ["scripts/start.mjs"]);
+    const processes = existsSync("/proc") ? descendants(demo.pid) : [];
+    const [url = ""] = linesWith(demo, "claude").map((line) => /http:\S+/.exec(line)?.[0]);
+    const params = {
+      name: "slow_count",
+      arguments: { to: 1_000, pauseMs: 100 },
+      _meta: { progressToken: 1 },
+    };
+    const answer = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json", accept: "application/json, text/event-stream" },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params }),
+    });
+    expect(answer.status).toBe(200);
+    const told = performance.now();
+    demo.child.kill("SIGTERM");
+    await expect(answer.text()).rejects.toThrow();
+    expect(await demo.exited).toEqual({ code: 0, signal: null });
+    // The commands would give the call half a minute each.
+    expect(performance.now() - told).toBeLessThan(25_000);
+    expect(demo.stdout.at(-1)).toBe("Stopped.");
+    await vi.waitFor(() => expect(processes.filter(isAlive)).toEqual([]));
+  });
+
+  it.skipIf(!tellsProcesses)(
+    "leaves nothing behind when npm is ended while it still builds",
+    {
+      timeout: 120_000,
+    },
+    async () => {
+      const mark = `MCP_TUNNEL_TEST_MARK=${randomUUID()}`;
+      const [name = "", value = ""] = mark.split("=");
+      const npm = closing(
+        new RunningCommand("npm", ["start"], { cwd: root, ownGroup: true, env: { [name]: value } }),
+      );
+      // A failure would leave a demo behind.
+      closing({ close: () => marked(mark).forEach((pid) => process.kill(pid, "SIGKILL")) });
+      const commandLines = () => marked(mark).map((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1"));
+      await vi.waitFor(() => expect(commandLines().join()).toContain("typescript"), startTimeoutMs);
+      npm.child.kill("SIGTERM");
+      await npm.exited;
+      await vi.waitFor(() => expect(marked(mark)).toEqual([]), startTimeoutMs);
+      expect(npm.output).not.toContain("Public URL");
+    },
+  );
 
   it("stops all of it when its terminal is closed", { timeout: 120_000 }, async () => {
     const { demo } = await start(process.execPath, ["scripts/start.mjs"]);
