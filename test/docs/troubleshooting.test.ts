@@ -76,6 +76,8 @@ describe("docs/troubleshooting.md", () => {
     for (const line of [
       "open mode: anyone can register any name;",
       "the Host is not a name of this listener",
+      "another page has led here",
+      "the relay has no secret for this",
       "cannot reach a relay's admin API at",
       "token file read again",
       "the token file is not usable; the tokens stay as they were",
