@@ -63,6 +63,8 @@ describe("a token", () => {
     await connect(token, "ann");
     await connect(token, "ann-2");
     expect(await list()).toEqual([{ ...fields, id, expires: "2199-02-01T00:00:00.000Z", tunnels: 2 }]);
+    const found = (await admin.ask("/api/tunnels?q=LAPTOP&limit=1")).json();
+    expect(found).toMatchObject({ total: 2, tunnels: [{ name: "ann", token: id, note: "Ann's laptop" }] });
     const text = readFileSync(file, "utf8");
     expect(text).toContain("# Ours.");
     expect(text).not.toContain(token);

@@ -68,8 +68,8 @@ function compare<T extends string | number>(
 }
 
 /** All that a search looks at, in lower case. No search goes over the line feeds between. */
-function textOf({ name, token, address, client, relay, state }: Row): string {
-  const texts = [name, token, address, client && `${client.name} ${client.version}`, relay, state];
+function textOf({ name, token, note, address, client, relay, state }: Row): string {
+  const texts = [name, token, note, address, client && `${client.name} ${client.version}`, relay, state];
   return texts
     .filter((text) => text !== undefined)
     .join("\n")
