@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Overview, TunnelPage } from "mcp-tunnel-dashboard/model";
 import { limitList } from "../../packages/relay/src/limits.js";
 import { staticAuthenticator } from "../../packages/relay/src/auth/static.js";
+import { createMember, MemoryEngine } from "mcp-tunnel-cluster";
 import { FakeCluster } from "../../packages/relay/test/fake-cluster.js";
 import { RawVisitor, V1Client } from "../../packages/relay/test/support.js";
 import { createAuthority, createFolder } from "../support/certificates.js";
@@ -163,6 +164,34 @@ describe("the overview", () => {
       silent: [],
     });
   });
+});
+
+it("two relays with links between them tell of one another in their overviews", async () => {
+  const engine = new MemoryEngine({ leaseMs: 6_000, keepNamesMs: 60_000, verdictMs: 60_000 });
+  const member = () =>
+    createMember({ engine, secret: "x".repeat(40), listen: { host: "127.0.0.1", port: 0 } });
+  const a = closing(await startAdmin({ member: member() }));
+  const b = closing(await startAdmin({ member: member() }));
+  await expect.poll(() => [a, b].map(({ relay }) => relay.cluster?.status().peers)).toEqual([1, 1]);
+  closing(await V1Client.connect(a.port, "at-a"));
+  closing(await V1Client.connect(b.port, "at-b"));
+  const [ofA, ofB] = await Promise.all([overviewOf(a), overviewOf(b)]);
+  expect(ofA.cluster?.node).not.toBe(ofB.cluster?.node);
+  const nodes = new Set([ofA.cluster?.node, ofB.cluster?.node]);
+  expect(new Set(ofA.cluster?.relays.map(({ node }) => node))).toEqual(nodes);
+  for (const { cluster, tunnels } of [ofA, ofB]) {
+    expect(tunnels).toEqual({ online: 1, away: 0, leaving: 0, gated: 0 });
+    expect(cluster).toMatchObject({ ready: true });
+    for (const one of cluster?.relays ?? []) {
+      expect(one).toEqual({ node: one.node, address: expect.stringMatching(/^127\.0\.0\.1:\d+$/) });
+    }
+  }
+  expect(await listOf(a, "sort=name")).toMatchObject({
+    total: 2,
+    tunnels: [{ name: "at-a" }, { name: "at-b" }],
+  });
+  await b.relay.close(0);
+  await expect.poll(async () => (await overviewOf(a)).cluster?.relays).toHaveLength(1);
 });
 
 describe("the list of tunnels", () => {

@@ -14,6 +14,7 @@ import type { Relay } from "../relay.js";
 export interface AdminServer {
   /** @throws TunnelError `unavailable` when the port is not available. */
   listen(): Promise<{ host: string; port: number }>;
+  /** Ends all connections. */
   close(): Promise<void>;
 }
 

@@ -6,9 +6,11 @@ export interface CertificateStatus {
   readonly names: readonly string[];
   /** Who has issued it: the organisation and the name of the authority. */
   readonly issuer: string;
-  /** In milliseconds since 1970, as is {@link notAfter}. */
+  /** From when on it is valid, in milliseconds since 1970. */
   readonly notBefore: number;
+  /** When it expires, in milliseconds since 1970. */
   readonly notAfter: number;
+  /** Whether it was read from files, or obtained by ACME. */
   readonly source: "files" | "acme";
   /** Why there is no newer one, if the last try to read or to renew it has failed. */
   readonly stale?: string;

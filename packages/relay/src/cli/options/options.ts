@@ -274,7 +274,7 @@ export function addRelayOptions(command: Command): Command {
     operating,
     new ValueOption(
       "--admin-listen <HOST:PORT>",
-      "listener for health, metrics and the admin API, apart from visitors (default: none)",
+      "listener for health, metrics, the dashboard and its API, apart from visitors (default: none)",
       formatHostPort,
     ).argParser(readHostPort),
   );
@@ -282,16 +282,16 @@ export function addRelayOptions(command: Command): Command {
     operating,
     new Option(
       "--admin-host <NAME[:PORT]>",
-      "name besides its address by which browsers reach that listener, perhaps through a proxy; may be " +
-        "repeated. Default port: its own, and the usual one",
+      "a name by which browsers reach that listener besides its address, as through a proxy; without a port: " +
+        "at its own, and at the usual ones; may be repeated",
     ).argParser(collect),
   );
   add(
     operating,
     new SecretOption(
       "--admin-secret <SECRET>",
-      "secret that the admin API asks for; required for the dashboard, and unless it listens on a loopback " +
-        "address",
+      "secret that the admin API asks for; required for the dashboard, and for all of it unless it listens on " +
+        "a loopback address",
     ),
   );
   add(operating, new Option("--admin-secret-file <FILE>", "file that holds the --admin-secret"));
