@@ -8,6 +8,7 @@ import { CountsReporter } from "./scripts/counts-reporter.js";
  */
 const separate: Readonly<Record<string, readonly string[]>> = {
   cluster: ["test/cluster/**", "test/workers/**"],
+  dashboard: ["test/dashboard/**"],
   executables: ["test/executables/**"],
   hosts: ["test/hosts/**", "test/commands/visitors.test.ts"],
   image: ["test/packaging/image.test.ts"],
