@@ -71,7 +71,7 @@ describe("a tunnel under traffic", () => {
     const upstream = closing(await startUpstream());
     const holder = newClient({ fetch: undefined as never, port: upstream.port, token: "one" });
     const noticed: (keyof ClientEvents)[] = [];
-    for (const name of ["disconnected", "reconnecting", "evicted", "error", "closed"] as const) {
+    for (const name of ["disconnected", "reconnecting", "evicted", "fault", "closed"] as const) {
       holder.on(name, () => noticed.push(name));
     }
     await holder.start();

@@ -200,6 +200,7 @@ export const packages = {
         "aside.ts": "code of the user's, run so that it breaks nothing here",
         "refusals.ts": "what the relay refused, in words",
         "relay-client.ts": "which package of the client the relay serves",
+        "relay-headers.ts": "header fields for the handshake with the relay",
         "state.ts": "the states of a client",
         "version.ts": "the version of the package",
         net: "names looked up, and errors of TLS explained",
@@ -208,14 +209,19 @@ export const packages = {
       { "own-exchange.ts": "the entry /own-exchange: requests that a wrapper of a service sends to it" },
       { "service/http": "a service behind HTTP: requests forwarded, answers brought back" },
       { "service/handler": "a handler or a server of the program itself" },
-      { "service-options.ts": "what is served, and how it is told of visitors" },
+      {
+        "relay-place.ts": "which relay is meant, and the way to it",
+        "service-options.ts": "what is served, and how it is told of visitors",
+      },
       {
         "create-service.ts": "the service that options stand for",
         "events.ts": "what a client tells its program",
         "options.ts": "what startTunnelClient takes, checked and complete",
       },
+      { "event-log.ts": "the events of a client as lines of a log" },
       {
         "option-values.ts": "the entry /options: what a command shows of the options",
+        "telling.ts": "the events of a client, told to its program",
         connect: "the way to the relay, and to it again",
       },
       { "client.ts": "the client, from start to end" },

@@ -273,7 +273,7 @@ const strangers: Row[] = [
     args: ({ status }: Places) => [3000, "--relay", status(code)],
     status: 5,
     says: new RegExp(
-      `http://127.0.0.1:\\d+/${code}/_tunnel/register answered ${code} .*: is an mcp-tunnel relay there\\?`,
+      `http://127.0.0.1:\\d+/${code}/_tunnel/register answered ${code} .*: is an mcp-tunnel relay there[?,]`,
     ),
   })),
   {
@@ -307,12 +307,11 @@ const certificates: Row[] = [
     mistake: "a certificate of an authority of one's own",
     args: ({ secure }) => [3000, "--relay", `https://127.0.0.1:${secure.good}`],
     status: 5,
-    says: /unable to verify the first certificate.* \(set NODE_EXTRA_CA_CERTS to the file of the certificate that signed it\)/,
+    says: /unable to verify the first certificate.* \(to trust it, give the certificate that signed it by --relay-ca <path>, /,
   },
   {
     mistake: "a certificate that has expired",
-    args: ({ secure }) => [3000, "--relay", `https://127.0.0.1:${secure.expired}`],
-    env: ({ ca }) => ({ NODE_EXTRA_CA_CERTS: ca }),
+    args: ({ secure, ca }) => [3000, "--relay", `https://127.0.0.1:${secure.expired}`, "--relay-ca", ca],
     status: 5,
     says: /certificate has expired \(it has to be renewed there, unless the clock of this machine is wrong\)/,
   },

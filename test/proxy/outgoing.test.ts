@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import type { IncomingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
 import { startTunnelClient, TunnelClient } from "mcp-tunnel-client";
 import { Server as ProxyServer } from "proxy-chain";
@@ -21,16 +22,22 @@ beforeEach(async () => {
   upstream = closing(await startUpstream());
 });
 
-/** A proxy for the user `ann` with the password `s3cret`, which finds every name on this machine. */
-async function startProxy(): Promise<ProxyServer> {
+/**
+ * A proxy for the user `ann` with the password `s3cret`, which finds every name on this machine. `seen` gets
+ * the fields that clients send to it.
+ */
+async function startProxy(seen: IncomingHttpHeaders[] = []): Promise<ProxyServer> {
   const proxy = new ProxyServer({
     host: "127.0.0.1",
     port: 0,
-    prepareRequestFunction: ({ username, password }) => ({
-      requestAuthentication: username !== "ann" || password !== "s3cret",
-      dnsLookup: ((_name: string, _options: object, callback: (...result: unknown[]) => void) =>
-        callback(null, [{ address: "127.0.0.1", family: 4 }])) as never,
-    }),
+    prepareRequestFunction: ({ request, username, password }) => {
+      seen.push(request.headers);
+      return {
+        requestAuthentication: username !== "ann" || password !== "s3cret",
+        dnsLookup: ((_name: string, _options: object, callback: (...result: unknown[]) => void) =>
+          callback(null, [{ address: "127.0.0.1", family: 4 }])) as never,
+      };
+    },
   });
   await proxy.listen();
   closing({ close: () => proxy.close(true) });
@@ -79,6 +86,20 @@ describe("a client behind a proxy", () => {
     const answer = await visitHttp1(relay.port, host, "/headers", relay.authority.cert);
     answer.resume();
     expect(answer.statusCode).toBe(200);
+  });
+
+  it("believes the relay's authority, and sends the relay's header fields to the relay alone", async () => {
+    const seen: IncomingHttpHeaders[] = [];
+    const proxy = await startProxy(seen);
+    const relay = closing(await startSecureRelay());
+    const proxyUrl = `http://ann:s3cret@127.0.0.1:${proxy.port}`;
+    const relayUrl = `https://${secureDomain}:${relay.port}`;
+    const options = { port: upstream.port, relayUrl, proxyUrl, relayHeaders: { "X-Access": "t0ken" } };
+    await expect(startTunnelClient(options)).rejects.toThrow(/relayTls\.ca in a program/);
+    const relayTls = { ca: relay.authority.cert };
+    closing(await startTunnelClient({ ...options, relayTls }));
+    expect(seen.length).toBeGreaterThanOrEqual(2);
+    expect(JSON.stringify(seen)).not.toContain("t0ken");
   });
 
   it("takes a proxy that is spoken to over TLS", async () => {

@@ -58,7 +58,7 @@ it(
       // The proxy resets connections without a word. Any other end of the link is a fault of client or relay.
       if (cause.code !== "session_lost") failures.push(`disconnected: ${inspect(cause)}`);
     });
-    client.on("error", ({ code, message }) => void failures.push(`client: ${code}: ${message}`));
+    client.on("fault", ({ code, message }) => void failures.push(`client: ${code}: ${message}`));
 
     let cuts = 0;
     const deadline = performance.now() + durationMs;

@@ -15,7 +15,7 @@ const spies = (["log", "info", "warn", "error", "debug"] as const).map((level) =
 let world: GatedWorld;
 beforeAll(async () => {
   world = await startGatedWorld(undefined, { logger: { debug: log, info: log, warn: log, error: log } });
-  for (const name of ["request", "error", "refused", "connected"] as const) world.tunnel.client.on(name, log);
+  for (const name of ["request", "fault", "refused", "connected"] as const) world.tunnel.client.on(name, log);
 });
 afterEach(() => {
   for (const spy of spies) expect(spy).not.toHaveBeenCalled();

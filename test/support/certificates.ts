@@ -22,8 +22,8 @@ export interface Authority {
   /** The authority's certificate as PEM: for `ca` and for NODE_EXTRA_CA_CERTS. */
   readonly cert: string;
   /**
-   * Makes a certificate for the names, valid from yesterday on, for 30 days unless `days` gives another
-   * number.
+   * Makes a certificate for the names, of a server or a client, valid from yesterday on, for 30 days unless
+   * `days` gives another number.
    */
   issue(names: readonly string[], options?: { days?: number }): Promise<Pair>;
 }
@@ -57,7 +57,10 @@ export async function createAuthority(): Promise<Authority> {
           new x509.SubjectAlternativeNameExtension(
             names.map((value): x509.JsonGeneralName => ({ type: isIP(value) === 0 ? "dns" : "ip", value })),
           ),
-          new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+          new x509.ExtendedKeyUsageExtension([
+            x509.ExtendedKeyUsage.serverAuth,
+            x509.ExtendedKeyUsage.clientAuth,
+          ]),
         ],
       });
       const pkcs8 = await crypto.subtle.exportKey("pkcs8", leafKeys.privateKey);

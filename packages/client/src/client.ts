@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
+import { EventEmitter } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import {
+  abortError,
   closeCodes,
   describeType,
   maxNameLength,
@@ -11,23 +13,22 @@ import {
 } from "mcp-tunnel-protocol";
 import { defaultWindow } from "mcp-tunnel-protocol/sessions";
 import type { RegisterMessage, SessionHandler, TunnelErrorCode, Wire } from "mcp-tunnel-protocol";
-import { messageOf, stackOf } from "mcp-tunnel-shared";
+import { messageOf } from "mcp-tunnel-shared";
 import { Attempts } from "./connect/attempts.js";
 import { Backoff } from "./connect/backoff.js";
 import { pickOnly, register } from "./connect/connect.js";
 import type { Registration } from "./connect/connect.js";
 import { makeService } from "./create-service.js";
-import { ClientEmitter } from "./events.js";
 import type { ClientEvents } from "./events.js";
 import { resolveOptions } from "./options.js";
 import type { ResolvedOptions, TunnelClientOptions } from "./options.js";
 import { refusedEvent } from "./refusals.js";
 import { relayClient, takesPackage } from "./relay-client.js";
 import { Exchanges } from "./service/exchanges.js";
-import type { RequestEvent } from "./service/observer.js";
 import type { ServedTunnel } from "./service/service.js";
 import { nextState } from "./state.js";
 import type { ClientState, ClientStateName, ClientTransition } from "./state.js";
+import { Telling } from "./telling.js";
 import { openTunnel } from "./connect/tunnel.js";
 import type { Tunnel } from "./connect/tunnel.js";
 import { version } from "./version.js";
@@ -61,17 +62,20 @@ const maxLeftSessions = 8;
 
 /**
  * A client registers a local service with a relay and serves its visitors until it is closed. It comes back
- * by itself after a loss. A refusal, an eviction and `close` end it.
+ * by itself after a loss. A refusal, an eviction, `close` and the signal of its options end it.
+ *
+ * It is an emitter of node:events, whose events are {@link ClientEvents}. With `await using` it is closed at
+ * the end of the block.
  */
-export class TunnelClient {
+export class TunnelClient extends EventEmitter<ClientEvents> {
   readonly #options: ResolvedOptions;
-  readonly #events = new ClientEmitter();
+  readonly #telling: Telling;
   readonly #backoff = new Backoff();
   readonly #attempts: Attempts;
   readonly #exchanges: Exchanges;
   /** Gathers the refusals of all sessions, because a relay is not trusted to send few. */
   readonly #refusals = new RefusalGatherer((refusals) => {
-    for (const refusal of refusals) this.#events.emit("refused", refusedEvent(refusal));
+    for (const refusal of refusals) this.#telling.tell("refused", refusedEvent(refusal));
     return true;
   });
   /** The secret by which a relay knows a returning client again. */
@@ -98,9 +102,11 @@ export class TunnelClient {
 
   /** @throws TunnelError `invalid_option`. */
   constructor(options: TunnelClientOptions) {
+    super();
     this.#options = resolveOptions(options);
+    this.#telling = new Telling(this, this.#options.logger);
     const service = makeService(this.#options);
-    this.#exchanges = new Exchanges(service, this.#options, (event) => this.#onExchange(event));
+    this.#exchanges = new Exchanges(service, this.#options, this.#telling);
     this.#attempts = new Attempts({
       connect: (signal) => this.#connect(signal),
       adopt: (registration) => this.#adopt(registration),
@@ -140,18 +146,6 @@ export class TunnelClient {
     return this.#exchanges.open;
   }
 
-  /** Calls `listener` for each event of that name: see {@link ClientEvents}. */
-  on<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): this {
-    this.#events.on(name, listener);
-    return this;
-  }
-
-  /** Ends the calls of `listener` for events of that name. */
-  off<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): this {
-    this.#events.off(name, listener);
-    return this;
-  }
-
   /**
    * Registers, and resolves when the tunnel is up. Call it once: a second call is an `invalid_state` and
    * changes nothing. To try again, make another client.
@@ -160,7 +154,8 @@ export class TunnelClient {
    * could not be answered or the service cannot work on the tunnel (`invalid_option`), when `waitForRelay`
    * does not say to wait and no WebSocket to the relay opens (`unreachable`), the relay does not answer the
    * registration (`timeout`) or answers wrongly (`protocol_error`), when `close` was called meanwhile
-   * (`session_closed`) or before (`invalid_state`).
+   * (`session_closed`) or before (`invalid_state`), when the signal of the options is aborted (`ABORT_ERR`,
+   * as Node's own functions do: the error's `name` is `AbortError`, and its `cause` the signal's reason).
    */
   start(): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -174,6 +169,12 @@ export class TunnelClient {
       }
       this.#isStarted = true;
       this.#starting = { resolve, reject };
+      const { signal } = this.#options;
+      if (signal?.aborted === true) {
+        this.#onAbort();
+        return;
+      }
+      signal?.addEventListener("abort", this.#onAbort, { once: true });
       this.#startedAtMs = performance.now();
       this.#wakeWatch = new WakeWatch(() => this.#onWake());
       this.#attempts.begin();
@@ -190,12 +191,18 @@ export class TunnelClient {
     return this.#closing?.done ?? Promise.resolve();
   }
 
+  /** The same as {@link close} for `await using`, but it never cuts: it waits for a close that has begun. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await (this.#closing?.done ?? this.close());
+  }
+
   // ---- registering
 
   #connect(signal: AbortSignal): Promise<Registration> {
-    const { registerUrl, shownUrl, proxyUrl, registerTimeoutMs: timeoutMs } = this.#options;
+    const { relay, registerTimeoutMs: timeoutMs } = this.#options;
     const message = this.#registerMessage();
-    return register({ registerUrl, shownUrl, proxyUrl, message, pick: this.#pick, timeoutMs, signal });
+    this.#telling.note({ relay: new URL(relay.shownUrl).origin }, "registering");
+    return register({ ...relay, message, pick: this.#pick, timeoutMs, signal });
   }
 
   #registerMessage(): RegisterMessage {
@@ -216,7 +223,7 @@ export class TunnelClient {
       ...(isFirst ? {} : { returning: true }),
       ...(isFirst && this.#options.claim === "if_free" ? { claim: "if_free" as const } : {}),
       ...(this.#options.pool ? { pool: true } : {}),
-      ...(takesPackage(this.#options.registerUrl) ? { clientPackage: true } : {}),
+      ...(takesPackage(this.#options.relay.registerUrl) ? { clientPackage: true } : {}),
       ...(resume === undefined ? {} : { resume }),
     };
   }
@@ -244,12 +251,12 @@ export class TunnelClient {
     this.#transition({ type: "registered" });
     const { url, subdomain } = acknowledge;
     const wire = this.#tunnel?.wire ?? "json";
-    this.#events.emit("connected", {
+    this.#telling.tell("connected", {
       url,
       subdomain,
       wire,
       resumed: resumed || moved,
-      relayClient: relayClient(this.#options.registerUrl, acknowledge.clientPackage),
+      relayClient: relayClient(this.#options.relay.registerUrl, acknowledge.clientPackage),
     });
     this.#starting?.resolve();
     this.#starting = undefined;
@@ -293,7 +300,7 @@ export class TunnelClient {
       onClose: (error, code) => this.#onSessionClosed(tunnel, error, code),
       onDetached: (cause) => this.#onDetached(tunnel, cause),
       onGoaway: () => this.#onGoaway(tunnel),
-      onFault: (error) => this.#onFault(error),
+      onFault: (error) => this.#telling.fault(error),
       onRefused: (refusals) => this.#refusals.add(refusals),
     };
     const served = this.#servedTunnel(registration);
@@ -315,8 +322,8 @@ export class TunnelClient {
       isForwardedOwn: protocol !== undefined,
       isVisitorOwn: visitorAddress === true,
       maxResponseBody: maxResponseBody ?? Number.POSITIVE_INFINITY,
-      warn: (warning) => this.#events.emit("warning", warning),
-      fault: (error) => this.#onFault(error),
+      warn: (warning) => this.#telling.tell("warning", warning),
+      fault: (error) => this.#telling.fault(error),
     };
   }
 
@@ -344,7 +351,7 @@ export class TunnelClient {
     const leastMs = this.#hopelessAttempts === 0 ? 0 : hopelessPauseMs;
     const delayMs = Math.min(Math.max(this.#backoff.next(), leastMs), leftMs);
     this.#attempts.beginAfter(delayMs);
-    this.#events.emit("reconnecting", { attempt: this.#backoff.attempts, delayMs, cause });
+    this.#telling.tell("reconnecting", { attempt: this.#backoff.attempts, delayMs, cause });
   }
 
   get #offlineSinceMs(): number {
@@ -409,7 +416,7 @@ export class TunnelClient {
     const delayMs = Math.ceil(Math.max(0, this.#movedAtMs + movePauseMs - now));
     this.#movedAtMs = now + delayMs;
     const cause = new TunnelError("draining", "the relay is shutting down");
-    this.#events.emit("reconnecting", { attempt: this.#backoff.attempts, delayMs, cause });
+    this.#telling.tell("reconnecting", { attempt: this.#backoff.attempts, delayMs, cause });
     // The listener may have closed the client.
     if (this.state !== "online") return;
     if (delayMs === 0) this.#attempts.begin();
@@ -419,27 +426,21 @@ export class TunnelClient {
   #onLost(cause: TunnelError): void {
     this.#backoff.disconnected();
     this.#transition({ type: "lost", cause, atMs: performance.now() });
-    this.#events.emit("disconnected", { cause });
+    this.#telling.tell("disconnected", { cause });
     // The listener may have closed the client. A client that moved is already trying.
     if (this.#state.name === "reconnecting" && !this.#attempts.isActive) this.#scheduleAttempt(cause);
   }
 
-  #onExchange(event: RequestEvent): void {
-    this.#events.emit("request", event);
-    const { error } = event;
-    if (error !== undefined && error.code !== "cancelled" && error.code !== "session_lost") {
-      this.#events.emit("error", { code: error.code, message: error.message });
-    }
-  }
-
-  #onFault(error: unknown): void {
-    this.#events.emit("error", { code: "internal", message: stackOf(error) });
-  }
-
   // ---- the end
+
+  readonly #onAbort = (): void => {
+    // A close that has begun is not cut: the program may abort for all that it has, and wait for this client.
+    if (this.#closing === undefined) void this.close();
+  };
 
   #beginClose(): { readonly done: Promise<void>; cut(): void } {
     this.#transition({ type: "close" });
+    this.#telling.note({ requests: this.openRequests }, "closing");
     this.#attempts.stop();
     const grace = new AbortController();
     const tunnels = [...this.#draining, ...(this.#tunnel === undefined ? [] : [this.#tunnel])];
@@ -458,16 +459,21 @@ export class TunnelClient {
     this.#transition(error === undefined ? { type: "ended" } : { type: "ended", error });
     this.#attempts.stop();
     this.#wakeWatch?.stop();
+    const { signal } = this.#options;
+    signal?.removeEventListener("abort", this.#onAbort);
     const lost = error ?? new TunnelError("session_closed", "the client was closed");
     for (const tunnel of this.#draining) tunnel.destroy(lost);
     this.#tunnel?.destroy(lost);
     this.#tunnel = undefined;
     await this.#exchanges.close();
     this.#refusals.end();
-    if (error?.code === "evicted") this.#events.emit("evicted", { reason: error.message });
-    this.#events.emit("closed", { error });
+    if (error?.code === "evicted") this.#telling.tell("evicted", { reason: error.message });
+    this.#telling.tell("closed", { error });
     this.#starting?.reject(
-      error ?? new TunnelError("session_closed", "the client was closed while it was connecting"),
+      error ??
+        (signal?.aborted === true
+          ? abortError(signal)
+          : new TunnelError("session_closed", "the client was closed while it was connecting")),
     );
     this.#starting = undefined;
   }

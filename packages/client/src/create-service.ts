@@ -22,10 +22,10 @@ export function createService(options: ServiceOptions): Service {
 
 /** The service of options that have been checked. */
 export function makeService(options: ResolvedService): Service {
-  const { form, target, connectTimeoutMs } = options;
+  const { form } = options;
   switch (form.name) {
     case "target":
-      return new Forwarder(options, tcpConnections(target, connectTimeoutMs));
+      return new Forwarder(options, tcpConnections(options));
     case "handler":
       return handlerService(form.handler, options);
     case "server":

@@ -1,14 +1,17 @@
-import { EventEmitter } from "node:events";
 import type { ResetCode, TunnelError, Wire } from "mcp-tunnel-protocol";
-import { runAside } from "./aside.js";
 import type { RelayClient } from "./relay-client.js";
 import type { RefusedEvent } from "./refusals.js";
-import type { RequestEvent } from "./service/observer.js";
+import type { RequestEndEvent, RequestStartEvent } from "./service/request-events.js";
 import type { ClientWarning } from "./service/service.js";
 
 /**
- * The events of a {@link TunnelClient}. Their texts are as the relay, visitors and the local service said
- * them. A listener has to escape control characters in them before it prints them, or a terminal obeys them.
+ * The events of a {@link TunnelClient}, with the arguments of their listeners. Their texts are as the relay,
+ * visitors and the local service said them. A listener has to escape control characters in them before it
+ * prints them, or a terminal obeys them.
+ *
+ * None is called `error`, which Node throws if nobody listens, and for which `once` and `on` of node:events
+ * reject. What a listener throws becomes an uncaught exception of its own: the client goes on, and the
+ * listeners of the event that were added later are not called.
  */
 export interface ClientEvents {
   /**
@@ -36,8 +39,13 @@ export interface ClientEvents {
   reconnecting: [{ attempt: number; delayMs: number; cause: TunnelError }];
   /** Another client has taken the name. `closed` follows. */
   evicted: [{ reason: string }];
-  /** An exchange has ended. */
-  request: [RequestEvent];
+  /**
+   * A request has begun. It comes before anything of it is checked, and for each there is one `request` with
+   * the same `id`. Nothing is made for an event to which nobody listens.
+   */
+  requestStart: [RequestStartEvent];
+  /** A request, or an upgraded connection, is over. */
+  request: [RequestEndEvent];
   /**
    * The relay has answered requests in the tunnel's name, or cut answers, because of a limit of its own or
    * because this client was away. Each event stands for all refusals of a kind. There are at most 32 kinds,
@@ -48,9 +56,9 @@ export interface ClientEvents {
   /**
    * A fault that does not end the client: the local service cannot be reached, or a `fetch` handler or a
    * `service` threw (`internal`, with its stack). A `handler` in Node's form that throws, or rejects, is no
-   * event: it is an uncaught exception, as in any server of node:http. This event needs no listener.
+   * event: it is an uncaught exception, as in any server of node:http.
    */
-  error: [{ code: ResetCode; message: string }];
+  fault: [{ code: ResetCode; message: string }];
   /**
    * Something works differently through the tunnel, and a setting of the service or an option of the client
    * mends it. Each code comes once. `signed_metadata`: the service's OAuth metadata names the local origin
@@ -60,21 +68,4 @@ export interface ClientEvents {
   warning: [ClientWarning];
   /** The client has ended for good. `error` says why, unless `close` ended it. */
   closed: [{ error: TunnelError | undefined }];
-}
-
-/** An emitter that needs no listener for `error`. A listener that throws does not break the client. */
-export class ClientEmitter {
-  readonly #emitter = new EventEmitter();
-
-  on<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): void {
-    this.#emitter.on(name, listener);
-  }
-
-  off<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): void {
-    this.#emitter.off(name, listener);
-  }
-
-  emit<Name extends keyof ClientEvents>(name: Name, ...args: ClientEvents[Name]): void {
-    if (this.#emitter.listenerCount(name) > 0) runAside(() => this.#emitter.emit(name, ...args));
-  }
 }

@@ -3,7 +3,10 @@
  * before it needs the client itself. To load the client takes longer than an answer to a mistake or to
  * `--help` may take.
  */
-export { checkSubdomain, registerUrl, relayName, resolveProxy, resolveToken } from "./options.js";
+export { checkCertificates } from "./net/tls-options.js";
+export { checkSubdomain, resolveToken } from "./options.js";
+export { checkRelayHeaders } from "./relay-headers.js";
+export { registerUrl, relayName, resolveProxy } from "./relay-place.js";
 export { parseForwardedHeaders, parseHostHeader } from "./service-options.js";
 export {
   defaultOauthMetadata,

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import {
+  abortSignal,
   callback,
   checkLiveness,
   checkOptions,
@@ -8,20 +9,19 @@ import {
   maxTokenLength,
   flag,
   flagOr,
+  loggerShape,
   milliseconds,
   objectWith,
   oneOf,
-  registrationPath,
   text,
-  textOrUrl,
   unusable,
   wholeNumber,
 } from "mcp-tunnel-protocol";
-import type { LivenessOptions } from "mcp-tunnel-protocol";
-import { withoutTrailing } from "mcp-tunnel-shared";
+import type { LivenessOptions, Logger } from "mcp-tunnel-protocol";
+import { relayShapes, resolveRelay } from "./relay-place.js";
+import type { RelayConnectionOptions, RelayPlace } from "./relay-place.js";
 import type { ObserveExchange } from "./service/observer.js";
 import type { Service } from "./service/service.js";
-import { withoutPassword } from "./service/http/target.js";
 import { formNames, resolveService, serviceShapes } from "./service-options.js";
 import type { ResolvedService, ServiceOptions } from "./service-options.js";
 
@@ -35,23 +35,12 @@ export type WaitForRelay = boolean | "unless_hopeless";
  * How the relay is reached, and what is served: exactly one of `service` and the forms in
  * {@link ServiceOptions}.
  */
-export interface TunnelClientOptions extends ServiceOptions {
+export interface TunnelClientOptions extends ServiceOptions, RelayConnectionOptions {
   /**
    * A service that the client does not make itself: a service of `createService` in a wrapper, or one of the
    * user's own. The client owns it from then on, and closes it.
    */
   service?: Service;
-  /**
-   * The relay: `https://`, `http://`, `wss://` or `ws://`, or no scheme for `wss://`. A trailing slash is
-   * dropped.
-   */
-  relayUrl: string;
-  /**
-   * An HTTP proxy through which the relay is reached (CONNECT, RFC 9110 section 9.3.6): `http://` or
-   * `https://`, with user and password if it asks for them. Default: no proxy. Only the command looks for a
-   * proxy in the environment.
-   */
-  proxyUrl?: string | URL;
   /**
    * The token by which the relay knows this client. Default: a random token, which an open relay accepts. The
    * name that is derived from a random token changes with each start.
@@ -122,16 +111,24 @@ export interface TunnelClientOptions extends ServiceOptions {
    * they pass. Default: no observer, and no cost.
    */
   observeExchange?: ObserveExchange;
+  /**
+   * Closes the client when it is aborted, as `close` does: open requests finish within `shutdownGraceMs`.
+   * While the client is starting, or if the signal is aborted before, `start` rejects with `ABORT_ERR`.
+   * Default: no signal.
+   * @example startTunnelClient({ port: 3000, relayUrl, signal: AbortSignal.timeout(60_000) })
+   */
+  signal?: AbortSignal;
+  /**
+   * Told what the client does: each of its events, and each attempt. Requests are lines of `debug`, without
+   * their queries and fields. What the logger throws becomes an uncaught exception, as with a listener.
+   * Default: nothing is logged.
+   */
+  logger?: Logger;
 }
 
 /** {@link TunnelClientOptions}, checked and complete. */
 export interface ResolvedOptions extends ResolvedService {
-  /** The address of the relay's registration endpoint. */
-  readonly registerUrl: string;
-  /** The same with the scheme that the user wrote, for messages. */
-  readonly shownUrl: string;
-  /** The proxy on the way to it. */
-  readonly proxyUrl: URL | undefined;
+  readonly relay: RelayPlace;
   readonly token: string;
   readonly subdomain: string | undefined;
   readonly strictSubdomain: boolean;
@@ -145,14 +142,15 @@ export interface ResolvedOptions extends ResolvedService {
   readonly registerTimeoutMs: number;
   readonly liveness: LivenessOptions;
   readonly observeExchange: ObserveExchange | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly logger: Logger | undefined;
 }
 
 /** The type of each option. The content of a text is checked where the text is read. */
 const shapes = {
   ...serviceShapes,
   service: objectWith<Service>(["accept", "close"]).optional(),
-  relayUrl: text("the URL of a relay, such as https://tunnel.example.com"),
-  proxyUrl: textOrUrl.optional(),
+  ...relayShapes,
   token: text().optional(),
   subdomain: text().optional(),
   strictSubdomain: flag.optional(),
@@ -165,6 +163,8 @@ const shapes = {
   maxStreams: wholeNumber(1).optional(),
   registerTimeoutMs: wholeNumber(1).optional(),
   observeExchange: callback().optional(),
+  signal: abortSignal.optional(),
+  logger: loggerShape.optional(),
 } satisfies Record<Exclude<keyof TunnelClientOptions, "liveness">, unknown>;
 
 /**
@@ -188,9 +188,7 @@ export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
   }
   return {
     ...resolveService(options, [...formNames, "service"]),
-    registerUrl: registerUrl(options.relayUrl),
-    shownUrl: shownUrl(options.relayUrl),
-    proxyUrl: resolveProxy(options.proxyUrl),
+    relay: resolveRelay(options),
     token: resolveToken(options.token),
     subdomain: options.subdomain === undefined ? undefined : checkSubdomain(options.subdomain),
     strictSubdomain: options.strictSubdomain ?? false,
@@ -204,67 +202,9 @@ export function resolveOptions(options: TunnelClientOptions): ResolvedOptions {
     registerTimeoutMs: Math.min(options.registerTimeoutMs ?? 10_000, maxTimerMs),
     liveness: options.liveness ?? {},
     observeExchange: options.observeExchange,
+    signal: options.signal,
+    logger: options.logger,
   };
-}
-
-/**
- * The registration endpoint of a relay, whose URL is given the way users write it. A path in that URL stays
- * in front of the endpoint, so that a relay may sit below a prefix of a reverse proxy.
- */
-export function registerUrl(relayUrl: string): string {
-  const given = relayUrl.trim();
-  if (given === "") throw unusable("the relay URL is empty", { options: ["relayUrl"] });
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(given)?.[1]?.toLowerCase();
-  const secure = { https: "wss", wss: "wss", http: "ws", ws: "ws" }[scheme ?? "wss"];
-  if (secure === undefined) {
-    throw unusable(`the relay URL '${given}' has the scheme '${scheme}': use https, http, wss or ws`, {
-      options: ["relayUrl"],
-    });
-  }
-  const rest = scheme === undefined ? given : given.slice(scheme.length + 3);
-  if (!URL.canParse(`${secure}://${rest}`))
-    throw unusable(`the relay URL '${given}' is not a URL`, { options: ["relayUrl"] });
-  const url = new URL(`${secure}://${rest}`);
-  if (url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== "") {
-    throw unusable(
-      `the relay URL '${withoutPassword(given)}' may hold a scheme, a host, a port and a path, and nothing else`,
-      { options: ["relayUrl"] },
-    );
-  }
-  return `${secure}://${url.host}${withoutTrailing(url.pathname, "/")}${registrationPath}`;
-}
-
-/**
- * The relay, in one spelling: an https or http URL without a slash at its end. Two spellings of one URL are
- * the same relay.
- * @throws TunnelError `invalid_option`.
- */
-export function relayName(relayUrl: string): string {
-  return registerUrl(relayUrl).slice(0, -registrationPath.length).replace(/^ws/, "http");
-}
-
-/** {@link registerUrl} with the scheme that the user wrote, and with `https` for a URL without one. */
-export function shownUrl(relayUrl: string): string {
-  const scheme = /^[a-z]+(?=:\/\/)/i.exec(relayUrl.trim())?.[0].toLowerCase() ?? "https";
-  return registerUrl(relayUrl).replace(/^wss?/, scheme);
-}
-
-/** @throws TunnelError `invalid_option`. */
-export function resolveProxy(given: string | URL | undefined): URL | undefined {
-  if (given === undefined) return undefined;
-  const url = URL.canParse(String(given)) ? new URL(given) : undefined;
-  if (url === undefined || !["http:", "https:"].includes(url.protocol)) {
-    const shown = withoutPassword(String(given));
-    throw unusable(`the proxy '${shown}' is not the URL of an HTTP proxy, such as http://proxy.lan:3128`, {
-      options: ["proxyUrl"],
-    });
-  }
-  if (/%(?![0-9a-f]{2})/i.test(url.username + url.password)) {
-    throw unusable("the user or the password of the proxy has a % that begins no escape: write %25 for it", {
-      options: ["proxyUrl"],
-    });
-  }
-  return url;
 }
 
 /**

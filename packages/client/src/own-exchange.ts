@@ -29,7 +29,9 @@ export interface OwnExchange {
  * end and a reset.
  */
 export function beginOwnExchange(service: Service, own: OwnExchange): StreamHandler {
-  const exchange = new Exchange(own.stream, own.head, own.end, own.tunnel, own.onOver);
+  const exchange = new Exchange(own.stream, own.head, own.end, own.tunnel, (over) =>
+    own.onOver(over.report()),
+  );
   exchange.observe(new GuardedObserver(own.observer));
   exchange.serve(service);
   return exchange;

@@ -13,6 +13,8 @@ import {
   wholeNumber,
 } from "mcp-tunnel-protocol";
 import type { Shape } from "mcp-tunnel-protocol";
+import { resolveServiceTls } from "./net/tls-options.js";
+import type { ServiceTlsOptions } from "./net/tls-options.js";
 import type { FetchHandler } from "./service/handler/fetch.js";
 import { greatestHeadBytes, leastHeadBytes } from "./service/http/response-normaliser.js";
 import {
@@ -95,6 +97,13 @@ export interface ServiceOptions {
    * the Host that it sees, visitors get the public origin in its place. `"keep"`: they stay as they are.
    */
   oauthMetadata?: OauthMetadata;
+  /**
+   * TLS with the local service: a certificate that the client believes or shows. Only for a `target` with
+   * `https`. Default: the authorities that Node knows, and a certificate for the target's name.
+   * @example startTunnelClient({ target: "https://box.lan", serviceTls: { ca: readFileSync("box.pem") },
+   * relayUrl })
+   */
+  serviceTls?: ServiceTlsOptions;
   /** How long the local service may take to accept a connection, in milliseconds. Default 5,000. */
   connectTimeoutMs?: number;
   /**
@@ -131,6 +140,7 @@ export const serviceShapes: Record<keyof ServiceOptions, Shape<unknown>> = {
   dropOrigin: flag.optional(),
   forwardedHeaders: text().optional(),
   oauthMetadata: oneOf(oauthMetadataPolicies).optional(),
+  serviceTls: someObject("an object with ca, cert, key, servername or rejectUnauthorized").optional(),
   connectTimeoutMs: wholeNumber(1).optional(),
   maxResponseHeadBytes: wholeNumber(leastHeadBytes, greatestHeadBytes).optional(),
 };
@@ -150,10 +160,21 @@ export function resolveService(options: FormOptions, names: readonly (keyof Form
   checkOneForm(options, names);
   const form = formOf(options);
   refuseUseless(options, form);
+  const target = resolveTarget(options);
+  const { serviceTls } = options;
+  if (serviceTls !== undefined && !target.secure) {
+    throw unusable(
+      `serviceTls has no effect with ${target.name}, which has no TLS: give a target with https`,
+      {
+        options: ["serviceTls"],
+      },
+    );
+  }
   const hostHeader = options.hostHeader ?? (form.name === "target" ? "rewrite" : "preserve");
   return {
     form,
-    target: resolveTarget(options),
+    target,
+    tls: serviceTls === undefined ? {} : resolveServiceTls(serviceTls),
     hostHeader: parseHostHeader(hostHeader),
     origin: resolveOrigin(options.origin, options.dropOrigin ?? false),
     forwardedHeaders: resolveForwardedHeaders(options.forwardedHeaders, hostHeader),

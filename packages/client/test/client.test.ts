@@ -47,17 +47,12 @@ async function startClient(options: Partial<TunnelClientOptions> = {}): Promise<
 }
 
 /** The next event of that name. */
-function next<Name extends keyof ClientEvents>(
+async function next<Name extends keyof ClientEvents>(
   client: TunnelClient,
   name: Name,
 ): Promise<ClientEvents[Name][0]> {
-  return new Promise((resolve) => {
-    const listener = (...[event]: ClientEvents[Name]): void => {
-      client.off(name, listener);
-      resolve(event);
-    };
-    client.on(name, listener);
-  });
+  const [event] = await once(client, name);
+  return event;
 }
 
 /** The local service behind a gate that lets everybody in. */
@@ -720,9 +715,9 @@ describe("listeners", () => {
     const client = await startClient();
     await upstream.close();
     await visit(session()).cut();
-    const error = next(client, "error");
+    const fault = next(client, "fault");
     await visit(session()).cut();
-    expect(await error).toMatchObject({ code: "upstream_unreachable" });
+    expect(await fault).toMatchObject({ code: "upstream_unreachable" });
     upstream = closing(await startUpstream(upstream.port));
   });
 });

@@ -3,8 +3,9 @@ import { TunnelError } from "mcp-tunnel-protocol";
 import { environmentProxy } from "../../cli/src/options/environment-proxy.js";
 import { parseLocal, readDuration } from "../../cli/src/options/flags.js";
 import { parseCommandLine } from "../../cli/src/options/command-line.js";
-import { registerUrl, resolveOptions } from "../src/options.js";
+import { resolveOptions } from "../src/options.js";
 import type { TunnelClientOptions } from "../src/options.js";
+import { registerUrl } from "../src/relay-place.js";
 import type { Service } from "../src/service/service.js";
 import { parseTarget } from "../src/service/http/target.js";
 
@@ -45,7 +46,7 @@ describe("the proxy on the way to the relay", () => {
     ["http://proxy.lan:3128", "http://proxy.lan:3128/"],
     ["https://ann:s3cret@proxy.lan", "https://ann:s3cret@proxy.lan/"],
   ])("may be %s", (proxyUrl, expected) => {
-    expect(resolveOptions({ ...base, proxyUrl }).proxyUrl?.href).toBe(expected);
+    expect(resolveOptions({ ...base, proxyUrl }).relay.proxyUrl?.href).toBe(expected);
   });
 
   it.each([
@@ -321,8 +322,8 @@ describe("options", () => {
       proxyUrl: new URL("http://proxy.lan"),
       token: undefined,
     };
-    const { target, proxyUrl } = resolveOptions(given as TunnelClientOptions);
-    expect([target.port, proxyUrl?.href]).toEqual([1, "http://proxy.lan/"]);
+    const { target, relay } = resolveOptions(given as TunnelClientOptions);
+    expect([target.port, relay.proxyUrl?.href]).toEqual([1, "http://proxy.lan/"]);
   });
 
   it("are never a timer that ends at once because it is too long", () => {

@@ -41,7 +41,10 @@ export function startRig(
   const resolved = resolveOptions({ relayUrl: "relay.test", ...options });
   const faults: unknown[] = [];
   const service = makeService(resolved);
-  const exchanges = new Exchanges(service, resolved, (event) => events.push(event));
+  const exchanges = new Exchanges(service, resolved, {
+    onBegin() {},
+    onOver: (exchange) => events.push(exchange.report()),
+  });
   const served: ServedTunnel = {
     url: "https://demo.relay.test",
     origin: "https://demo.relay.test",

@@ -1,6 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
+import type { IncomingHttpHeaders, RequestListener } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import type { ServerOptions } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { parsePick, parseRegister, TunnelError } from "mcp-tunnel-protocol";
 import { JsonRelaySession, V1RelaySession } from "mcp-tunnel-protocol/sessions";
@@ -39,6 +42,10 @@ export class TestRelay {
   /** The package of the client that the relay tells of, asked or not. */
   clientPackage: unknown;
   resumeTimeoutMs = 60_000;
+  /** Certificate and key of a relay that speaks TLS. Default: it does not. */
+  tls: ServerOptions | undefined;
+  /** The fields of each handshake. */
+  readonly handshakes: IncomingHttpHeaders[] = [];
   answer: (message: RegisterMessage) => Answer = (message) => ({ accept: message.subdomain ?? "drawn" });
   readonly registrations: RegisterMessage[] = [];
   readonly picks: string[] = [];
@@ -57,7 +64,7 @@ export class TestRelay {
   readonly #waiters = new Set<() => void>();
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `${this.tls === undefined ? "http" : "https"}://127.0.0.1:${this.port}`;
   }
 
   get openConnections(): number {
@@ -65,7 +72,8 @@ export class TestRelay {
   }
 
   async listen(): Promise<this> {
-    const server = createServer((_req, res) => res.writeHead(404).end("no relay here"));
+    const noRelay: RequestListener = (_req, res) => res.writeHead(404).end("no relay here");
+    const server = this.tls === undefined ? createServer(noRelay) : createSecureServer(this.tls, noRelay);
     this.#server = server;
     const webSockets = new WebSocketServer({ noServer: true, maxPayload: 1 << 24 });
     webSockets.on("headers", (headers) => {
@@ -80,6 +88,7 @@ export class TestRelay {
     });
     server.on("upgrade", (request, socket: Socket, head) => {
       socket.on("error", () => {});
+      this.handshakes.push(request.headers);
       if (this.refusing || request.url !== "/_tunnel/register") {
         socket.end("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
         return;

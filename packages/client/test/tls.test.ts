@@ -59,7 +59,9 @@ describe.skipIf(missingProgram("openssl"))("a relay over TLS", () => {
       startTunnelClient({ port: 3000, relayUrl: `https://localhost:${port}` }),
     ).rejects.toMatchObject({
       code: "unreachable",
-      message: expect.stringMatching(/: self-signed certificate.* \(set NODE_EXTRA_CA_CERTS .*\)$/),
+      message: expect.stringMatching(
+        /: self-signed certificate.* \(to trust it, .* --relay-ca <path>, .*\)$/,
+      ),
     });
   });
 });
@@ -76,7 +78,7 @@ describe.skipIf(missingProgram("openssl"))("a local service over TLS", () => {
       "--host-header",
       "preserve",
     ];
-    const client = closing(runClient(args, { NODE_EXTRA_CA_CERTS: service.certificate }));
+    const client = closing(runClient([...args, "--service-ca", service.certificate]));
     await client.waitForJson({ event: "connected" });
     const headers = ["Host", "demo.relay.test"];
     expect((await visit(relay.session as never, { headers }).complete()).text).toBe("host demo.relay.test");
@@ -97,6 +99,6 @@ describe.skipIf(missingProgram("openssl"))("a local service over TLS", () => {
     await client.waitForJson({ event: "connected" });
     expect((await visit(relay.session as never).cut()).code).toBe("upstream_unreachable");
     const { message } = await client.waitForJson({ event: "error" });
-    expect(message).toContain("NODE_EXTRA_CA_CERTS");
+    expect(message).toContain("--service-ca <path>");
   });
 });

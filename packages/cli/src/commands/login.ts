@@ -5,8 +5,8 @@ import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { isLoopback, printable } from "mcp-tunnel-shared";
 import { credentialsFile, keepCredential, keptCredential } from "../credentials/credentials.js";
 import { exitStatus } from "../options/exit-status.js";
-import { addRelayOptions, noRelay, proxyTo, readToken } from "../options/relay-options.js";
-import type { RelayFlags } from "../options/relay-options.js";
+import { addRelayOptions, noRelay, readToken, wayTo } from "../options/relay-options.js";
+import type { RelayClientOptions, RelayFlags } from "../options/relay-options.js";
 import { subcommand } from "../options/subcommand.js";
 import { registrationRefused } from "../tunnel/refusal.js";
 import type { Output } from "../output/output.js";
@@ -48,10 +48,10 @@ async function run(args: readonly string[], output: Output): Promise<number> {
       ),
     );
   }
-  const proxyUrl = proxyTo(relayUrl, flags);
+  const way = wayTo(relayUrl, flags, program);
   // A variable may have given it that the person has forgotten.
   const which = given === undefined ? "this token" : `the token of ${given.by}`;
-  const checked = await check({ relayUrl, token, ...(proxyUrl === undefined ? {} : { proxyUrl }) }, which);
+  const checked = await check({ ...way, token }, which);
   const relay = await keepCredential(relayUrl, token);
   if (checked === undefined) {
     output.err(
@@ -81,10 +81,7 @@ async function tokenOf(relayUrl: string, isPersonThere: boolean): Promise<string
 }
 
 /** Undefined: the relay is too old to be asked, and was not told the token. `which`: the token, in words. */
-async function check(
-  question: { relayUrl: string; token: string; proxyUrl?: string },
-  which: string,
-): Promise<CheckedRegistration | undefined> {
+async function check(question: RelayClientOptions, which: string): Promise<CheckedRegistration | undefined> {
   // The client is loaded when it is needed.
   const { checkRegistration } = await import("mcp-tunnel-client");
   try {

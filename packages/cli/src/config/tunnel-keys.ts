@@ -11,7 +11,15 @@ import { addTunnelOptions, readTunnelOptions } from "../options/tunnel-options.j
 import type { TunnelSettings } from "../options/tunnel-options.js";
 
 /** What an option takes of a variable, if a config file says nothing of it: which relay, and who asks it. */
-const ofEnvironment = ["relay", "proxy", "token", "token-file"];
+const ofEnvironment = [
+  ...["relay", "proxy", "relay-ca", "relay-header", "relay-header-file"],
+  ...["token", "token-file"],
+];
+
+/**
+ * Secrets that are given as they are or in a file. If the config file has one, no variable gives the other.
+ */
+const secrets = ["token", "relay-header"];
 
 /** Options that say what a tunnel is, and so cannot hold for several. */
 const ofOneTunnel = ["local", "command", "mcp-config", "server", "subdomain"];
@@ -20,11 +28,17 @@ const ofOneTunnel = ["local", "command", "mcp-config", "server", "subdomain"];
 const ofCommandLine = ["stdio", "drop-origin"];
 
 /** Options that take several values. */
-const repeatable = ["command", "server", "visitor-key", "visitor-user", "allow-ip", "allow-email"];
+const repeatable = [
+  ...["command", "server", "relay-header"],
+  ...["visitor-key", "visitor-user", "allow-ip", "allow-email"],
+];
 
 /** Options whose value is the path of a file. */
 const paths = [
   "token-file",
+  "relay-ca",
+  "relay-header-file",
+  "service-ca",
   "visitor-key-file",
   "visitor-user-file",
   "oidc-client-secret-file",
@@ -81,9 +95,9 @@ export const defaultRules = rulesFor(false);
 export function tunnelSettings(name: string, own: Values, defaults: Values, folder: string): TunnelSettings {
   const all = [...defaults, ...own].map(([option]) => option.name());
   const command = addTunnelOptions(new Command()).exitOverride();
-  const hasToken = all.includes("token") || all.includes("token-file");
+  const known = [...all, ...secrets.flatMap((name) => bothOf(name, all))];
   for (const option of command.options) {
-    const isGiven = all.includes(option.name()) || (hasToken && option.name().startsWith("token"));
+    const isGiven = known.includes(option.name());
     if (isGiven || !ofEnvironment.includes(option.name())) delete option.envVar;
   }
   command.parse([], { from: "user" });
@@ -118,6 +132,12 @@ export function tunnelSettings(name: string, own: Values, defaults: Values, fold
     command.setOptionValueWithSource("subdomain", name, "defaults");
   }
   return readTunnelOptions(command, { local, serverCommand: words });
+}
+
+/** A secret and its file, if one of the two is among `names`. */
+function bothOf(secret: string, names: readonly string[]): string[] {
+  const both = [secret, `${secret}-file`];
+  return both.some((name) => names.includes(name)) ? both : [];
 }
 
 interface Served {

@@ -1,7 +1,9 @@
+import { rootCertificates } from "node:tls";
 import type { CheckedRegistration, Service, TunnelClientOptions } from "mcp-tunnel-client";
 import { registerUrl, resolveProxy, resolveToken } from "mcp-tunnel-client/options";
 import { registrationPath } from "mcp-tunnel-protocol";
 import { isLoopback } from "mcp-tunnel-shared";
+import type { RelayClientOptions } from "../options/relay-options.js";
 import type { TunnelSettings } from "../options/tunnel-options.js";
 import type { IdleWatch } from "./idle.js";
 import type { McpLook } from "./mcp-look.js";
@@ -12,7 +14,7 @@ import type { Lookup } from "./way.js";
 /** What the doctor is asked to look at. */
 export interface DoctorSettings {
   /** The relay, and the name to ask for. */
-  readonly relay: Pick<TunnelClientOptions, "relayUrl" | "proxyUrl" | "token" | "subdomain">;
+  readonly relay: RelayClientOptions & Pick<TunnelClientOptions, "subdomain">;
   /** What is served; undefined: only the way is looked at. */
   readonly tunnel: Pick<TunnelSettings, "local" | "mcp" | "visitors"> | undefined;
   /** Where the local service answers MCP. */
@@ -33,8 +35,10 @@ export class Case {
   readonly relayUrl: URL;
   /** One token for all that is asked: on an open relay, the name follows from it. */
   readonly token: string;
-  /** Makes the connections to the relay and to public URLs. */
+  /** Makes the connections to the relay. */
   readonly way: Way;
+  /** Makes the connections to public URLs. */
+  readonly #publicWay: Way;
   /** What a registration would get. */
   checked: CheckedRegistration | undefined;
   /** Why the relay does not take the token. */
@@ -69,16 +73,21 @@ export class Case {
   /** @throws TunnelError `invalid_option`. */
   constructor(settings: DoctorSettings, lookup: Lookup | undefined) {
     this.settings = settings;
-    const { relayUrl, proxyUrl, token } = settings.relay;
+    const { relayUrl, proxyUrl, relayTls, token } = settings.relay;
     const register = registerUrl(relayUrl).slice(0, -registrationPath.length);
     this.relayUrl = new URL(register.replace(/^ws/, "http"));
     this.token = resolveToken(token);
-    this.way = new Way(resolveProxy(proxyUrl), lookup);
+    const proxy = resolveProxy(proxyUrl);
+    const ca = relayTls?.ca;
+    this.way = new Way(proxy, lookup, ca === undefined ? undefined : [ca].flat());
+    // Visitors believe the known authorities. One that is the relay's alone may be that of its tunnels, too.
+    this.#publicWay =
+      ca === undefined ? this.way : new Way(proxy, lookup, [...rootCertificates, ...[ca].flat()]);
   }
 
   /** The way to a public URL. A proxy is for other machines. */
   wayTo({ hostname }: URL): Way {
-    return isLoopback(hostname) ? this.#direct : this.way;
+    return isLoopback(hostname) ? this.#publicWay.direct : this.#publicWay;
   }
 
   /** What a visitor would call the tunnel, or something in its place that nobody is called. */
@@ -89,9 +98,5 @@ export class Case {
   /** A path of the relay itself. */
   relayPath(path: string): string {
     return this.relayUrl.pathname.replace(/\/$/, "") + path;
-  }
-
-  get #direct(): Way {
-    return this.way.proxy === undefined ? this.way : new Way(undefined);
   }
 }

@@ -92,7 +92,7 @@ function chainFault(
     case "DEPTH_ZERO_SELF_SIGNED_CERT":
       return {
         reason: "the certificate is self-signed, and not trusted on this machine",
-        advice: `If it is meant to be so, set NODE_EXTRA_CA_CERTS to its file.`,
+        advice: "If it is meant to be so, give its file by --relay-ca <path>.",
       };
     case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
     case "UNABLE_TO_GET_ISSUER_CERT":
@@ -102,8 +102,8 @@ function chainFault(
       return {
         reason: `the chain ends at '${issuerName(lastOf(certificate))}', which is not trusted on this machine`,
         advice:
-          "If it is the authority of your company, or of a proxy that reads along, set NODE_EXTRA_CA_CERTS to " +
-          "the file of its certificate.",
+          "If it is the authority of your company, or of a proxy that reads along, give the file of its " +
+          "certificate by --relay-ca <path>.",
       };
     default:
       return { reason: `the certificate is not trusted: ${code}`, advice: "Ask the relay's operator." };
@@ -119,7 +119,7 @@ function incomplete(certificate: DetailedPeerCertificate): Fault {
       `and '${issuer}', which signed the last one, is not known here`,
     advice:
       "The server should send the whole chain (fullchain.pem in place of cert.pem). If an authority of your own " +
-      "has signed it, set NODE_EXTRA_CA_CERTS to the file of that certificate.",
+      "has signed it, give the file of that certificate by --relay-ca <path>.",
   };
 }
 

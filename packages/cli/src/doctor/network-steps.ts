@@ -3,7 +3,7 @@ import { isLocalhost, messageOf } from "mcp-tunnel-shared";
 import { failed, ok, warning } from "mcp-tunnel-shared/command";
 import type { Finding } from "mcp-tunnel-shared/command";
 import { certificateFinding } from "./certificate.js";
-import { connectTo, placeOf, placeText, withTls } from "./way.js";
+import { connectTo, placeOf, placeText } from "./way.js";
 import type { Way } from "./way.js";
 
 /** Addresses that are tried and shown. */
@@ -92,7 +92,7 @@ export async function tlsFinding({ url, way }: NetworkTarget, signal: AbortSigna
   const place = placeOf(url);
   const socket = await way.connect(place, signal);
   try {
-    const secured = await withTls(socket, place.host, false, signal);
+    const secured = await way.secure(socket, place.host, false, signal);
     return certificateFinding(secured, place.host, new Date());
   } catch (error) {
     const { code = "", message } = error as NodeJS.ErrnoException;

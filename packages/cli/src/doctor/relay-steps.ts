@@ -3,6 +3,7 @@ import { registrationPath, TunnelError } from "mcp-tunnel-protocol";
 import { isLoopback, messageOf } from "mcp-tunnel-shared";
 import { failed, ok, skipped, warning } from "mcp-tunnel-shared/command";
 import type { Examination, Finding } from "mcp-tunnel-shared/command";
+import { relayPart } from "../options/relay-options.js";
 import type { Case } from "./case.js";
 import { addressFinding, connectionFinding, tlsFinding } from "./network-steps.js";
 import { askAt } from "./visit.js";
@@ -95,12 +96,11 @@ async function proxyFinding({ way, relayUrl }: Case, signal: AbortSignal): Promi
 async function relayFinding(it: Case, signal: AbortSignal): Promise<Finding> {
   const plain = await askPlainly(it, signal);
   try {
-    const { relayUrl, proxyUrl, subdomain } = it.settings.relay;
+    const { subdomain } = it.settings.relay;
     it.checked = await checkRegistration({
-      relayUrl,
+      ...relayPart(it.settings.relay),
       token: it.token,
       signal,
-      ...(proxyUrl === undefined ? {} : { proxyUrl }),
       ...(subdomain === undefined ? {} : { subdomain }),
     });
     const { relayVersion, protocols, url } = it.checked;
@@ -130,7 +130,7 @@ async function askPlainly(it: Case, signal: AbortSignal): Promise<PlainAnswer | 
   try {
     const path = it.relayPath(registrationPath);
     const { status, headers } = await askAt(it.relayUrl, it.way)(
-      { method: "GET", path, enough: () => true },
+      { method: "GET", path, headers: it.settings.relay.relayHeaders ?? {}, enough: () => true },
       signal,
     );
     const relay = Date.parse(headers["date"] ?? "");

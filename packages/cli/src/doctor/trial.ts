@@ -3,6 +3,8 @@ import { createService, pickOnly, TunnelClient } from "mcp-tunnel-client";
 import type { ConnectedTunnelClient, Service, TunnelClientOptions } from "mcp-tunnel-client";
 import { createGate } from "mcp-tunnel-gate";
 import { gated } from "mcp-tunnel-gate/service";
+import { relayPart } from "../options/relay-options.js";
+import type { RelayClientOptions } from "../options/relay-options.js";
 import { Probes } from "./probes.js";
 
 /**
@@ -22,24 +24,18 @@ export class Trial {
    * @throws TunnelError `taken` if another client has the name, and the others of `startTunnelClient`.
    */
   static async open(
-    {
-      relayUrl,
-      proxyUrl,
-      token,
-      subdomain,
-    }: Pick<TunnelClientOptions, "relayUrl" | "proxyUrl" | "token" | "subdomain">,
+    relay: RelayClientOptions & Pick<TunnelClientOptions, "subdomain">,
     service: Service | undefined,
     signal: AbortSignal,
   ): Promise<Trial> {
+    const { subdomain } = relay;
     const key = randomBytes(24).toString("base64url");
     const gate = await createGate({ bearer: { keys: [{ name: "doctor", key }] } });
     const guarded = gated(service === undefined ? nothing() : lent(service), gate);
     const probes = new Probes();
     const client = new TunnelClient({
       // A client's other options are not the trial's.
-      relayUrl,
-      ...(proxyUrl === undefined ? {} : { proxyUrl }),
-      ...(token === undefined ? {} : { token }),
+      ...relayPart(relay),
       ...(subdomain === undefined ? {} : { subdomain }),
       claim: "if_free",
       shutdownGraceMs: 0,

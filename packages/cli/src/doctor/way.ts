@@ -7,6 +7,7 @@ import { connect as connectTcp, isIP } from "node:net";
 import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { TLSSocket } from "node:tls";
+import type { Pem } from "mcp-tunnel-client";
 import { isLocalhost, portOf } from "mcp-tunnel-shared";
 
 /** Where something listens. */
@@ -16,6 +17,9 @@ export interface Place {
   readonly port: number;
   readonly isSecure: boolean;
 }
+
+/** Certificates as PEM. */
+type Ca = readonly Pem[];
 
 export type Lookup = (host: string) => Promise<readonly LookupAddress[]>;
 
@@ -61,12 +65,20 @@ export class ProxyRefusal extends Error {
  */
 export class Way {
   readonly proxy: URL | undefined;
+  /** The certificates that are believed. Default: those of the authorities that Node knows. */
+  readonly #ca: Ca | undefined;
   readonly #lookup: Lookup;
   readonly #addresses = new Map<string, Promise<readonly LookupAddress[]>>();
 
-  constructor(proxy: URL | undefined, findAddresses: Lookup = lookup) {
+  constructor(proxy: URL | undefined, findAddresses: Lookup = lookup, ca?: Ca) {
     this.proxy = proxy;
     this.#lookup = findAddresses;
+    this.#ca = ca;
+  }
+
+  /** The same way without a proxy. */
+  get direct(): Way {
+    return this.proxy === undefined ? this : new Way(undefined, this.#lookup, this.#ca);
   }
 
   /** The addresses of a host. Each host is looked up once. */
@@ -95,7 +107,12 @@ export class Way {
   /** A connection to a place, with TLS if the place has it. The certificate has to be good. */
   async open(place: Place, signal: AbortSignal): Promise<Socket> {
     const socket = await this.connect(place, signal);
-    return place.isSecure ? withTls(socket, place.host, true, signal) : socket;
+    return place.isSecure ? this.secure(socket, place.host, true, signal) : socket;
+  }
+
+  /** Begins TLS on a connection. `mustBeGood`: rejects a certificate that the client would not take. */
+  secure(socket: Socket, host: string, mustBeGood: boolean, signal: AbortSignal): Promise<TLSSocket> {
+    return withTls(socket, host, { mustBeGood, ca: this.#ca }, signal);
   }
 }
 
@@ -106,22 +123,22 @@ export function connectTo(address: string, port: number, signal: AbortSignal): P
   return settled(socket, limit, (resolve) => socket.once("connect", () => resolve(socket)));
 }
 
-/** Begins TLS on a connection. `mustBeGood`: rejects a certificate that the client would not take. */
-export function withTls(
+function withTls(
   socket: Socket,
   host: string,
-  mustBeGood: boolean,
+  { mustBeGood, ca }: { mustBeGood: boolean; ca: Ca | undefined },
   signal: AbortSignal,
 ): Promise<TLSSocket> {
   const name = isIP(host) === 0 ? { servername: host } : {};
-  const secured = connectTls({ socket, host, ...name, rejectUnauthorized: mustBeGood });
+  const believed = ca === undefined ? {} : { ca: [...ca] };
+  const secured = connectTls({ socket, host, ...name, ...believed, rejectUnauthorized: mustBeGood });
   return settled(secured, signal, (resolve) => secured.once("secureConnect", () => resolve(secured)));
 }
 
 /** Whether a place where no TLS is expected has it all the same. */
 export async function speaksTls(way: Way, place: Place, signal: AbortSignal): Promise<boolean> {
   try {
-    (await withTls(await way.connect(place, signal), place.host, false, signal)).destroy();
+    (await way.secure(await way.connect(place, signal), place.host, false, signal)).destroy();
     return true;
   } catch {
     return false;

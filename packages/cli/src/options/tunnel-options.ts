@@ -14,7 +14,17 @@ import {
   parseHostHeader,
 } from "mcp-tunnel-client/options";
 import type { OauthMetadata, OriginPolicy } from "mcp-tunnel-client/options";
-import { checkedBy, isOfTunnel, isOn, option, parseLocal, readDuration, readHeadBytes } from "./flags.js";
+import { readCertificates } from "./certificate-option.js";
+import {
+  checkedBy,
+  isOfTunnel,
+  isOn,
+  option,
+  originOf,
+  parseLocal,
+  readDuration,
+  readHeadBytes,
+} from "./flags.js";
 import type { LocalService } from "./flags.js";
 import { addMcpOptions, readMcpOptions } from "./mcp-options.js";
 import type { McpFlags, McpOptions, SplitArguments } from "./mcp-options.js";
@@ -140,6 +150,13 @@ export function addTunnelOptions(command: Command): Command {
     )
     .addOption(
       option(
+        "--service-ca <path>",
+        "a file with the certificates to believe at a local service with https, as PEM, in place of the known " +
+          "authorities",
+      ),
+    )
+    .addOption(
+      option(
         "--max-response-head <bytes>",
         `the longest response head of the local service, such as 128KiB; ${exactBytes(greatestHeadBytes)} at most`,
       )
@@ -183,7 +200,7 @@ interface Served {
  */
 export function readTunnelOptions(command: Command, { local, serverCommand }: Served): TunnelSettings {
   const flags = command.opts<TunnelFlags>();
-  const forwarding = readForwarding(flags, command);
+  const forwarding = readForwarding(flags, command, local);
   const mcp = readMcpOptions(flags, command, local !== undefined, serverCommand, forwarding);
   if (mcp?.servers.form === "command") {
     refuseUnused(command, forwardingOptions, "with --stdio: no HTTP goes to that server");
@@ -247,6 +264,7 @@ const forwardingOptions = [
   "forwarded-headers",
   "oauth-metadata",
   "max-response-head",
+  "service-ca",
 ];
 
 /** The limits of MCP servers on stdio. */
@@ -261,14 +279,25 @@ function refuseUnused(command: Command, names: readonly string[], why: string): 
 }
 
 /** How a service behind HTTP is told of visitors. */
-function readForwarding(flags: TunnelFlags, command: Command): ServiceOptions {
+function readForwarding(
+  flags: TunnelFlags,
+  command: Command,
+  local: LocalService | undefined,
+): ServiceOptions {
+  const ca = local === undefined ? undefined : readServiceCa(local, command);
   return {
     hostHeader: flags.hostHeader,
     ...readOrigin(flags, command),
     ...(flags.forwardedHeaders === undefined ? {} : { forwardedHeaders: flags.forwardedHeaders }),
     oauthMetadata: flags.oauthMetadata,
     maxResponseHeadBytes: flags.maxResponseHead,
+    ...(ca === undefined ? {} : { serviceTls: { ca } }),
   };
+}
+
+function readServiceCa(local: LocalService, command: Command): string | undefined {
+  const shown = originOf(local);
+  return readCertificates(command, "service-ca", { isSecure: /^https:/i.test(shown), shown });
 }
 
 /**

@@ -7,6 +7,7 @@ import type { BasicUser, BearerKey, LoginOptions } from "mcp-tunnel-gate";
 import { gateKinds, keyShape } from "mcp-tunnel-gate/options";
 import type { GateKind } from "mcp-tunnel-gate/options";
 import { isOfTunnel, option } from "./flags.js";
+import { addLine, readSecretLines } from "./secret-lines.js";
 
 /** Who may visit. */
 export interface VisitorOptions {
@@ -138,14 +139,6 @@ function readKinds(text: string): "none" | GateKind[] {
   throw new InvalidArgumentError(`It takes some of ${gateKinds.join(", ")}, or none.`);
 }
 
-/**
- * Values that may hold secrets are gathered as the lines that a file would have. They are read later:
- * commander repeats a value that its reader does not take.
- */
-function addLine(line: string, others: string | undefined): string {
-  return others === undefined ? line : `${others}\n${line}`;
-}
-
 function addItems(text: string, others: readonly string[] = []): string[] {
   return [...others, ...text.split(",").map((item) => item.trim())];
 }
@@ -172,7 +165,7 @@ function refuseWithoutKind(values: OptionValues, kinds: readonly GateKind[], isB
 /** The name comes before the first colon. The first key without a name is `default`. */
 function readKeys(values: OptionValues): BearerKey[] {
   let unnamed = 0;
-  return readLines(values, "visitor-key").map(({ text, place }) => {
+  return readSecretLines(values, "visitor-key").map(({ text, place }) => {
     const line = text.trim();
     const at = line.indexOf(":");
     const key = line.slice(at + 1);
@@ -188,35 +181,11 @@ function readKeys(values: OptionValues): BearerKey[] {
 }
 
 function readUsers(values: OptionValues): BasicUser[] {
-  return readLines(values, "visitor-user").map(({ text, place }) => {
+  return readSecretLines(values, "visitor-user").map(({ text, place }) => {
     const at = text.indexOf(":");
     if (at > 0) return { name: text.slice(0, at), password: text.slice(at + 1) };
     throw unusable(`${place} is not NAME:PASSWORD`, { options: ["visitor-user"] });
   });
-}
-
-interface Line {
-  readonly text: string;
-  /** For messages, since the text is a secret: `line 2 of --visitor-key-file keys.txt`. */
-  readonly place: string;
-}
-
-/** @throws TunnelError `invalid_option` if an option is there and holds nothing. */
-function readLines(values: OptionValues, name: string): Line[] {
-  const all = readSecret(values, name, TunnelError);
-  if (all === undefined) return [];
-  const isOfOption = values.getOptionValue(optionKey(name)) === all;
-  const file = `${name}-file`;
-  const placeOf = (number: number): string =>
-    isOfOption
-      ? `${sourceName(values, name)}, number ${number}`
-      : `line ${number} of ${sourceName(values, file)} ${String(values.getOptionValue(optionKey(file)))}`;
-  const lines = all
-    .split(/\r?\n/)
-    .map((text, i) => ({ text, place: placeOf(i + 1) }))
-    .filter(({ text }) => text.trim() !== "" && !text.startsWith("#"));
-  if (lines.length > 0) return lines;
-  throw unusable(`--${name} or its file holds nothing`, { options: [name] });
 }
 
 function readLogin(flags: VisitorFlags, values: OptionValues): LoginOptions | undefined {

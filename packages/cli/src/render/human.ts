@@ -95,7 +95,7 @@ export class HumanRenderer implements Renderer {
     client.on("evicted", ({ reason: why }) => this.#output.err(red(printable(why))));
     client.on("warning", ({ code, message }) => this.warn(code, message));
     client.on("refused", (event) => this.#output.out(this.#refused(event)));
-    client.on("error", ({ code, message }) => {
+    client.on("fault", ({ code, message }) => {
       // The error of a request is on the line of that request.
       if (code === "internal") this.#output.err(red(printable(message)));
     });

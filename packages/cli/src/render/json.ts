@@ -41,7 +41,7 @@ export class JsonRenderer implements Renderer {
       const about = { code, status: status ?? null, count, method, path, message };
       this.#line("refused", limit === undefined ? about : { ...about, limit });
     });
-    client.on("error", (event) => this.#line("error", event));
+    client.on("fault", (event) => this.#line("error", event));
     client.on("warning", (event) => this.#line("warning", event));
   }
 

@@ -2,6 +2,7 @@ import { checkRegistration } from "mcp-tunnel-client";
 import type { CheckedRegistration, PickSubdomain, TunnelClientOptions } from "mcp-tunnel-client";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
+import { relayPart } from "../options/relay-options.js";
 import type { TunnelSettings } from "../options/tunnel-options.js";
 
 interface TakeoverContext {
@@ -18,7 +19,7 @@ interface TakeoverContext {
  * is registered with `ask`, and for a client that wants one name alone. The relay might evict another client
  * of a name that this one does not want.
  * @throws TunnelError `taken` if the person leaves the name to the other client; `unsupported` if the relay
- * is too old to be asked; `refused`; `invalid_option` if the person picks no name; `session_closed` after
+ * is too old to be asked; `refused`; `invalid_option` if the person picks no name; `ABORT_ERR` after
  * `signal`.
  */
 export async function claimOf(
@@ -81,15 +82,14 @@ async function picked(pick: PickSubdomain, patterns: readonly string[]): Promise
 }
 
 async function check(
-  { relayUrl, proxyUrl, token, subdomain }: TunnelClientOptions,
+  options: TunnelClientOptions,
   signal: AbortSignal,
 ): Promise<CheckedRegistration | undefined> {
+  const { subdomain } = options;
   try {
     return await checkRegistration({
-      relayUrl,
+      ...relayPart(options),
       signal,
-      ...(proxyUrl === undefined ? {} : { proxyUrl }),
-      ...(token === undefined ? {} : { token }),
       ...(subdomain === undefined ? {} : { subdomain }),
     });
   } catch (error) {

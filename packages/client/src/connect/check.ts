@@ -1,35 +1,38 @@
 import {
+  abortError,
+  abortSignal,
   checkOptions,
   claimFeature,
   closeCodes,
   maxTimerMs,
-  objectWith,
   parseChecked,
   supportedProtocols,
   text,
-  textOrUrl,
   TunnelError,
   wholeNumber,
 } from "mcp-tunnel-protocol";
 import type { CheckedMessage, RegisterMessage } from "mcp-tunnel-protocol";
 import type { WebSocketLink } from "mcp-tunnel-protocol/ws";
-import { checkSubdomain, registerUrl, resolveProxy, resolveToken, shownUrl } from "../options.js";
+import { checkSubdomain, resolveToken } from "../options.js";
 import type { TunnelClientOptions } from "../options.js";
+import { relayShapes, resolveRelay } from "../relay-place.js";
+import type { RelayConnectionOptions } from "../relay-place.js";
 import { relayClient, takesPackage } from "../relay-client.js";
 import type { RelayClient } from "../relay-client.js";
 import { version } from "../version.js";
 import { closeError, isPublicUrl } from "./connect.js";
-import { givenUp, openLink, requireFeature } from "./open-link.js";
+import { openLink, requireFeature } from "./open-link.js";
 import type { LinkRequest } from "./open-link.js";
 
 /** Which relay is asked, and what for. The options are those of a client. */
 export interface CheckOptions
-  extends Pick<TunnelClientOptions, "relayUrl" | "proxyUrl" | "token" | "subdomain"> {
+  extends RelayConnectionOptions,
+    Pick<TunnelClientOptions, "token" | "subdomain"> {
   /**
    * How long the relay may take to open the WebSocket, and again to answer, in milliseconds. Default 10,000.
    */
   timeoutMs?: number;
-  /** Gives the check up. */
+  /** Gives the check up, which then rejects with `ABORT_ERR`. Default: no signal. */
   signal?: AbortSignal;
 }
 
@@ -69,12 +72,11 @@ export interface CheckedRegistration {
 }
 
 const shapes = {
-  relayUrl: text("the URL of a relay, such as https://tunnel.example.com"),
-  proxyUrl: textOrUrl.optional(),
+  ...relayShapes,
   token: text().optional(),
   subdomain: text().optional(),
   timeoutMs: wholeNumber(1).optional(),
-  signal: objectWith<AbortSignal>(["addEventListener", "removeEventListener"]).optional(),
+  signal: abortSignal.optional(),
 } satisfies Record<keyof CheckOptions, unknown>;
 
 /**
@@ -86,14 +88,12 @@ const shapes = {
  * const { subdomain, inUse } = await checkRegistration({ relayUrl, token: "secret" });
  * @throws TunnelError `invalid_option`; `refused` when the relay does not take the token; `unsupported` when
  * the relay cannot be asked; `unreachable` also when the relay cannot judge the token now, or wants to hear
- * no more for a while; `timeout`, `protocol_error`; `session_closed` after `signal`.
+ * no more for a while; `timeout`, `protocol_error`; `ABORT_ERR` after `signal`, with its reason as the cause.
  */
 export async function checkRegistration(options: CheckOptions): Promise<CheckedRegistration> {
   checkOptions(options, shapes);
   const request: LinkRequest = {
-    registerUrl: registerUrl(options.relayUrl),
-    shownUrl: shownUrl(options.relayUrl),
-    proxyUrl: resolveProxy(options.proxyUrl),
+    ...resolveRelay(options),
     timeoutMs: Math.min(options.timeoutMs ?? 10_000, maxTimerMs),
     signal: options.signal ?? new AbortController().signal,
   };
@@ -139,7 +139,7 @@ function ask(
   { timeoutMs, signal }: LinkRequest,
 ): Promise<CheckedMessage> {
   return new Promise<CheckedMessage>((resolve, reject) => {
-    const onAbort = (): void => end(() => reject(givenUp()));
+    const onAbort = (): void => end(() => reject(abortError(signal)));
     const timer = setTimeout(() => {
       end(() => reject(new TunnelError("timeout", `the relay did not answer in ${timeoutMs} ms`)));
     }, timeoutMs);

@@ -1,4 +1,5 @@
 import {
+  abortError,
   claimFeature,
   closeCodes,
   gateRequiredReason,
@@ -12,7 +13,7 @@ import {
 import type { AcknowledgeMessage, RegisterMessage } from "mcp-tunnel-protocol";
 import type { WebSocketLink } from "mcp-tunnel-protocol/ws";
 import type { PickSubdomain } from "../options.js";
-import { givenUp, openLink, requireFeature } from "./open-link.js";
+import { openLink, requireFeature } from "./open-link.js";
 import type { LinkRequest } from "./open-link.js";
 
 export interface RegisterRequest extends LinkRequest {
@@ -38,7 +39,7 @@ export interface Registration {
  * One attempt to register: opens the WebSocket, says who we are, picks from an offer, waits for the
  * acknowledgement.
  * @throws TunnelError `refused`, `evicted`, `taken` and `unsupported` (final); `unreachable`, `timeout`,
- * `protocol_error` (worth another try); `session_closed` after `signal`; any error that `pick` throws.
+ * `protocol_error` (worth another try); `ABORT_ERR` after `signal`; any error that `pick` throws.
  */
 export async function register(request: RegisterRequest): Promise<Registration> {
   const opened = await openLink(request);
@@ -78,7 +79,7 @@ class RegistrationAttempt {
   }
 
   readonly #onAbort = (): void => {
-    this.#fail(givenUp(), this.#request.signal.reason !== anotherAttempt);
+    this.#fail(abortError(this.#request.signal), this.#request.signal.reason !== anotherAttempt);
   };
 
   #send(message: object): void {

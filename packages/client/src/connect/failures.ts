@@ -4,19 +4,10 @@ import { messageOf } from "mcp-tunnel-shared";
 import { isMissingName } from "../net/missing-name.js";
 import { speaksTls } from "../net/speaks-tls.js";
 import { isCertificateFault, isPlainAnswer, tlsFault } from "../net/tls-errors.js";
+import type { RelayPlace } from "../relay-place.js";
 
 /** How long a port is asked whether it speaks TLS, in milliseconds. */
 const tlsQuestionMs = 2_000;
-
-/** Where a relay is, and the way to it. */
-export interface RelayPlace {
-  /** The registration endpoint: `resolveOptions` makes it of the relay's URL. */
-  readonly registerUrl: string;
-  /** The same with the scheme that the user wrote: `https` for a URL without one. Messages have it. */
-  readonly shownUrl: string;
-  /** The HTTP proxy on the way to it. */
-  readonly proxyUrl: URL | undefined;
-}
 
 /** The relay could not be reached. `why`: the reason, with what to do about it. */
 export function unreachable(
@@ -32,13 +23,17 @@ export function unreachable(
   );
 }
 
+const headerAdvice = "--relay-header, relayHeaders in a program";
+
 /** The handshake got another answer than that of a relay. */
 export function unexpectedAnswer({ shownUrl }: RelayPlace, response: IncomingMessage): TunnelError {
   const { statusCode = 0, statusMessage = "" } = response;
   const answer = `${statusCode} ${statusMessage}`.trim();
   const movedTo = redirection(shownUrl, response);
+  const isGuarded = statusCode === 401 || statusCode === 403;
+  const guard = isGuarded ? `, and does something in front of it want header fields (${headerAdvice})` : "";
   const question =
-    movedTo === undefined ? "is an mcp-tunnel relay there?" : `is the relay at ${movedTo} now?`;
+    movedTo === undefined ? `is an mcp-tunnel relay there${guard}?` : `is the relay at ${movedTo} now?`;
   return new TunnelError("unreachable", `${shownUrl} answered ${answer}: ${question}`, {
     isHopeless: !mayPass(statusCode),
   });
@@ -85,7 +80,10 @@ export async function relayFailed(
   const isForeign = code.startsWith("HPE_") || /^Invalid (?:Sec-WebSocket|Upgrade)/.test(error.message);
   const isHopeless = isMissingName(error) || isForeign || isPlainAnswer(error) || isCertificateFault(error);
   const advice = isForeign ? ": is an mcp-tunnel relay there?" : (advices[code] ?? "");
-  return unreachable(place, `${tlsFault(error) ?? messageOf(error)}${advice}`, { cause: error, isHopeless });
+  return unreachable(place, `${tlsFault(error, "relay") ?? messageOf(error)}${advice}`, {
+    cause: error,
+    isHopeless,
+  });
 }
 
 /** What to do, by the code of the error. */
@@ -103,7 +101,7 @@ const proxyAdvices: Readonly<Record<string, string>> = {
 
 /** The proxy has not answered yet, so the error says nothing of the relay. */
 export function proxyFailed(place: RelayPlace, error: Error): TunnelError {
-  const fault = tlsFault(error);
+  const fault = tlsFault(error, "proxy");
   const isHopeless = isMissingName(error) || isPlainAnswer(error) || isCertificateFault(error);
   const advice = proxyAdvices[(error as NodeJS.ErrnoException).code ?? ""] ?? "";
   const why = fault === undefined ? `${messageOf(error)}${advice}` : `of the proxy: ${fault}`;

@@ -1,14 +1,14 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import { closeCodes, featuresField, listValues, TunnelError } from "mcp-tunnel-protocol";
+import { abortError, closeCodes, featuresField, listValues, TunnelError } from "mcp-tunnel-protocol";
 import { type Masks, WebSocketLink } from "mcp-tunnel-protocol/ws";
 import { isLoopback } from "mcp-tunnel-shared";
 import type { HttpsProxyAgent } from "https-proxy-agent";
 import { WebSocket } from "ws";
 import { lookup } from "../net/lookup.js";
 import { version } from "../version.js";
+import type { RelayPlace } from "../relay-place.js";
 import { proxyFailed, proxyRefused, relayFailed, unexpectedAnswer, unreachable } from "./failures.js";
-import type { RelayPlace } from "./failures.js";
 
 /**
  * The largest message that the client takes, in bytes. The original's JSON wire carries request bodies whole
@@ -35,27 +35,28 @@ export interface OpenedLink {
 
 /**
  * Opens the WebSocket to the relay.
- * @throws TunnelError `unreachable`; `session_closed` after `signal`.
+ * @throws TunnelError `unreachable`; `ABORT_ERR` after `signal`.
  */
 export async function openLink(request: LinkRequest): Promise<OpenedLink> {
-  const { registerUrl, proxyUrl, timeoutMs, signal } = request;
+  const { registerUrl, proxyUrl, tls, headers, timeoutMs, signal } = request;
   // Ends the connection to a proxy that has not answered, of which `ws` knows nothing yet.
   const opening = new AbortController();
   const agent = proxyUrl === undefined ? undefined : await proxyAgent(proxyUrl, opening.signal);
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
-      reject(givenUp());
+      reject(abortError(signal));
       return;
     }
     const masks = masksFor(request);
     const ws = new WebSocket(registerUrl, {
+      ...tls,
       agent,
       lookup,
       followRedirects: false,
       maxPayload: maxMessageBytes,
       perMessageDeflate: false,
       maxFragments: maxMessageFragments,
-      headers: { "user-agent": `mcp-tunnel-client/${version}` },
+      headers: { "user-agent": `mcp-tunnel-client/${version}`, ...headers },
       ...(masks === "zeros" ? { generateMask: noMask } : {}),
     });
     let socket: Socket | undefined;
@@ -65,7 +66,7 @@ export async function openLink(request: LinkRequest): Promise<OpenedLink> {
       opening.abort();
       ws.terminate();
     };
-    const onAbort = (): void => fail(givenUp());
+    const onAbort = (): void => fail(abortError(signal));
     signal.addEventListener("abort", onAbort, { once: true });
     const timer = setTimeout(() => fail(unreachable(request, `timed out after ${timeoutMs} ms`)), timeoutMs);
     let isAtProxy = agent !== undefined;
@@ -135,8 +136,4 @@ export function requireFeature(
     `the relay at ${new URL(shownUrl).origin} ${lack}: it is an older one, or the original, or a ` +
       `proxy in front of it drops ${featuresField}. It was asked nothing, and nobody's tunnel has changed`,
   );
-}
-
-export function givenUp(): TunnelError {
-  return new TunnelError("session_closed", "the client was closed while it was connecting");
 }

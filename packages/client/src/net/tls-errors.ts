@@ -7,6 +7,30 @@ const untrusted: ReadonlySet<string> = new Set([
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 ]);
 
+/** The end whose TLS failed. */
+export type TlsEnd = "relay" | "service" | "proxy";
+
+/** How a certificate is believed that nobody has signed whom Node knows. */
+const trustAdvices: Readonly<Record<TlsEnd, string>> = {
+  relay: "--relay-ca <path>, relayTls.ca in a program, or NODE_EXTRA_CA_CERTS",
+  service: "--service-ca <path>, serviceTls.ca in a program, or NODE_EXTRA_CA_CERTS",
+  proxy: "NODE_EXTRA_CA_CERTS",
+};
+
+/** How an end is shown a certificate that asks for one. */
+const ownAdvices: Readonly<Record<TlsEnd, string>> = {
+  relay: ": in a program, give relayTls.cert and relayTls.key",
+  service: ": in a program, give serviceTls.cert and serviceTls.key",
+  proxy: ", and the client has none to show",
+};
+
+/** Codes of alerts by which an end asks for a certificate that it was not shown, or does not believe. */
+const wantsCertificate: ReadonlySet<string> = new Set([
+  "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED",
+  "ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE",
+  "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA",
+]);
+
 /** Codes of other errors about a certificate (X509_V_ERR_... of OpenSSL, as Node names them). */
 const invalid: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: " (it has to be renewed there, unless the clock of this machine is wrong)",
@@ -40,11 +64,14 @@ function codeOf(error: unknown): string {
 }
 
 /** Explains an error about the TLS of the other end, with advice. Undefined for any other error. */
-export function tlsFault(error: unknown): string | undefined {
+export function tlsFault(error: unknown, end: TlsEnd): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code = "", message }: NodeJS.ErrnoException = error;
   if (untrusted.has(code)) {
-    return `${message} (set NODE_EXTRA_CA_CERTS to the file of the certificate that signed it)`;
+    return `${message} (to trust it, give the certificate that signed it by ${trustAdvices[end]})`;
+  }
+  if (wantsCertificate.has(code)) {
+    return `it wants a certificate of the client's, or does not believe the one that it got${ownAdvices[end]}`;
   }
   if (isPlainAnswer(error)) return "it answers without TLS: use http://";
   const advice = Object.hasOwn(invalid, code) ? invalid[code] : undefined;

@@ -35,10 +35,12 @@ const settled = Promise.resolve();
  */
 export class Exchange implements AcceptedStream, StreamHandler {
   readonly startedAtMs = performance.now();
+  /** The number of the exchange among those of its client. Default: 0, for one that is not counted. */
+  number = 0;
   readonly #stream: AcceptedStream;
   readonly #head: RequestHead;
   readonly #tunnel: ServedTunnel;
-  readonly #onOver: (event: RequestEvent) => void;
+  readonly #onOver: (exchange: Exchange) => void;
   #observer: GuardedObserver | undefined;
   #service: StreamHandler = ignored;
   #state: State = "waiting";
@@ -47,14 +49,16 @@ export class Exchange implements AcceptedStream, StreamHandler {
   #status: number | undefined;
   #requestBytes = 0;
   #responseBytes = 0;
+  #durationMs = 0;
+  #error: RequestEvent["error"];
 
-  /** `end`: the request has no body. */
+  /** `end`: the request has no body. `onOver` is called once. */
   constructor(
     stream: AcceptedStream,
     head: RequestHead,
     end: boolean,
     tunnel: ServedTunnel,
-    onOver: (event: RequestEvent) => void,
+    onOver: (exchange: Exchange) => void,
   ) {
     this.#stream = stream;
     this.#head = head;
@@ -65,6 +69,32 @@ export class Exchange implements AcceptedStream, StreamHandler {
 
   get id(): number {
     return this.#stream.id;
+  }
+
+  get head(): RequestHead {
+    return this.#head;
+  }
+
+  get tunnel(): ServedTunnel {
+    return this.#tunnel;
+  }
+
+  /** Why the exchange did not end well, once it is over. */
+  get error(): RequestEvent["error"] {
+    return this.#error;
+  }
+
+  /** The report, once the exchange is over. It is made anew with each call: mostly nobody wants one. */
+  report(): RequestEvent {
+    return {
+      method: this.#head.method,
+      path: this.#head.path,
+      status: this.#status,
+      durationMs: this.#durationMs,
+      requestBytes: this.#requestBytes,
+      responseBytes: this.#responseBytes,
+      error: this.#error,
+    };
   }
 
   /** Tells `observer` of all that follows. */
@@ -245,16 +275,9 @@ export class Exchange implements AcceptedStream, StreamHandler {
   #finish(error: RequestEvent["error"]): void {
     if (this.#state === "over") return;
     this.#state = "over";
-    const event = {
-      method: this.#head.method,
-      path: this.#head.path,
-      status: this.#status,
-      durationMs: performance.now() - this.startedAtMs,
-      requestBytes: this.#requestBytes,
-      responseBytes: this.#responseBytes,
-      error,
-    };
-    if (this.#observer !== undefined) this.#observer.onOver(event);
-    this.#onOver(event);
+    this.#durationMs = performance.now() - this.startedAtMs;
+    this.#error = error;
+    if (this.#observer !== undefined) this.#observer.onOver(this.report());
+    this.#onOver(this);
   }
 }

@@ -4,7 +4,7 @@ import { messageOf } from "mcp-tunnel-shared";
 import { throwAside } from "../aside.js";
 import { Exchange } from "./exchange.js";
 import { GuardedObserver } from "./observer.js";
-import type { ObserveExchange, RequestEvent } from "./observer.js";
+import type { ObserveExchange } from "./observer.js";
 import { headFault } from "./request-head.js";
 import { ignored } from "./service.js";
 import type { DeclaredGate, ServedTunnel, Service } from "./service.js";
@@ -13,6 +13,14 @@ export interface ExchangesOptions {
   /** Requests and upgraded connections open at the same time. */
   readonly maxStreams: number;
   readonly observeExchange: ObserveExchange | undefined;
+}
+
+/** Is told of each exchange. */
+export interface ExchangesListener {
+  /** The exchange begins. Nothing has been checked yet. */
+  onBegin(exchange: Exchange): void;
+  /** The exchange is over. Called once. */
+  onOver(exchange: Exchange): void;
 }
 
 /**
@@ -25,17 +33,17 @@ export class Exchanges {
   readonly #service: Service;
   readonly #maxStreams: number;
   readonly #observe: ObserveExchange | undefined;
-  readonly #onOver: (event: RequestEvent) => void;
+  readonly #listener: ExchangesListener;
+  readonly #onOver = (exchange: Exchange): void => {
+    this.#open -= 1;
+    this.#listener.onOver(exchange);
+  };
 
-  /** `onOver` is called once for each exchange. */
-  constructor(service: Service, options: ExchangesOptions, onOver: (event: RequestEvent) => void) {
+  constructor(service: Service, options: ExchangesOptions, listener: ExchangesListener) {
     this.#service = service;
     this.#maxStreams = options.maxStreams;
     this.#observe = options.observeExchange;
-    this.#onOver = (event) => {
-      this.#open -= 1;
-      onOver(event);
-    };
+    this.#listener = listener;
   }
 
   /** Exchanges that are open now. */
@@ -62,6 +70,8 @@ export class Exchanges {
     this.#open += 1;
     this.#count += 1;
     const exchange = new Exchange(stream, head, end, tunnel, this.#onOver);
+    exchange.number = this.#count;
+    this.#listener.onBegin(exchange);
     if (this.#observe !== undefined) this.#tell(this.#observe, exchange, head, tunnel);
     const fault = headFault(head, end);
     if (fault !== undefined) {

@@ -2,7 +2,7 @@ import type { RawHeaders, RequestHead, ResetCode, ResponseHead } from "mcp-tunne
 import { runAside, throwAside } from "../aside.js";
 import type { ServedTunnel } from "./service.js";
 
-/** The report of an exchange that is over. */
+/** The report of an exchange that is over. The event `request` has more: see `RequestEndEvent`. */
 export interface RequestEvent {
   /** The method comes from the relay, as the rest does: escape control characters before you print it. */
   readonly method: string;
@@ -58,7 +58,7 @@ export interface ExchangeObserver {
   onData?(chunk: Buffer): void;
   /** The answer is complete. Trailers are mostly empty. */
   onEnd?(trailers: RawHeaders): void;
-  /** The last call, with the same report as the event `request`. */
+  /** The last call. */
   onOver?(event: RequestEvent): void;
 }
 

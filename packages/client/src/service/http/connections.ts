@@ -1,8 +1,8 @@
 import * as net from "node:net";
-import * as tls from "node:tls";
+import { connect as connectTls } from "node:tls";
 import { buildConnector } from "undici";
 import { ServiceLookup } from "../../net/lookup.js";
-import type { Target } from "./target.js";
+import type { ForwardingOptions } from "./policies.js";
 
 /** How connections to a service are made. */
 export interface Connections {
@@ -16,13 +16,13 @@ export interface Connections {
 }
 
 /** Connections to a port, with TLS if the target says so. */
-export function tcpConnections(target: Target, connectTimeoutMs: number): Connections {
+export function tcpConnections({ target, tls, connectTimeoutMs }: ForwardingOptions): Connections {
   const lookup = new ServiceLookup();
   // The certificate has to be for the target's name. undici would take the name from Host, which may be
   // another one. An address is not a name (RFC 6066 section 3).
-  const servername = net.isIP(target.hostname) === 0 ? target.hostname : "";
+  const servername = tls.servername ?? (net.isIP(target.hostname) === 0 ? target.hostname : "");
   const options = lookup.connectOptions(target.hostname, connectTimeoutMs);
-  const connector = buildConnector({ timeout: connectTimeoutMs, ...options });
+  const connector = buildConnector({ ...tls, timeout: connectTimeoutMs, ...options });
   return {
     connector: (connectOptions, callback) =>
       connector({ ...connectOptions, servername }, (...result) => {
@@ -32,8 +32,9 @@ export function tcpConnections(target: Target, connectTimeoutMs: number): Connec
     connect(onConnected) {
       const address = { host: target.hostname, port: target.port, allowHalfOpen: true, ...options };
       const socket = target.secure
-        ? tls.connect({
+        ? connectTls({
             ...address,
+            ...tls,
             ALPNProtocols: ["http/1.1"],
             ...(servername === "" ? {} : { servername }),
           })

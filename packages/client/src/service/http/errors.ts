@@ -59,7 +59,7 @@ export function upstreamFailure(error: unknown, target: Target, connected: boole
   if (connected)
     return { code: "upstream_failed", message: `${target.name} broke off the exchange: ${text}` };
   const known = unreachable.get(code);
-  const why = known === undefined ? (tlsFault(error) ?? text) : `${known}${addresses(error)}`;
+  const why = known === undefined ? (tlsFault(error, "service") ?? text) : `${known}${addresses(error)}`;
   const hint = code === "ECONNREFUSED" ? " (is the local service running?)" : "";
   return { code: "upstream_unreachable", message: `cannot reach ${target.name}: ${why}${hint}` };
 }

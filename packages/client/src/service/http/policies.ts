@@ -1,3 +1,4 @@
+import type { TlsSettings } from "../../net/tls-options.js";
 import type { Target } from "./target.js";
 
 /** Which Host the local service sees: see `TunnelClientOptions.hostHeader`. */
@@ -37,6 +38,8 @@ export interface ForwardingOptions {
   readonly origin: OriginPolicy;
   readonly forwardedHeaders: ForwardedHeaders;
   readonly oauthMetadata: OauthMetadata;
+  /** TLS with the target, if that has it. */
+  readonly tls: TlsSettings;
   readonly connectTimeoutMs: number;
   readonly maxResponseHeadBytes: number;
 }
