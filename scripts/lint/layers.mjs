@@ -186,7 +186,9 @@ export const packages = {
       { "cli/workers": "several processes as one relay" },
       { "cli/commands": "what each command does" },
       {
+        "admin.ts": "the entry /admin: the operator's listener",
         "index.ts": "the package's entry",
+        "metrics.ts": "the entry /metrics: what a relay counts",
         cli: "the command mcp-tunnel",
       },
     ],

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { closingAfterEach } from "../support/cleanup.js";
@@ -28,6 +29,12 @@ const root = fileURLToPath(new URL("../..", import.meta.url)).replaceAll("\\", "
 function run(command: string, args: readonly string[]): RunningCommand {
   const env = { NO_COLOR: "1", XDG_CONFIG_HOME: "/nowhere", MCP_TUNNEL_STATE_DIR: "/nowhere" };
   return closing(new RunningCommand(process.execPath, ["--import", preload, command, ...args], { env }));
+}
+
+/** A program that imports a module, in a folder in which our packages are found. */
+function importing(module: string): RunningCommand {
+  const args = ["--import", preload, "--input-type=module", "--eval", `import ${JSON.stringify(module)}`];
+  return closing(new RunningCommand(process.execPath, args, { cwd: join(root, "test") }));
 }
 
 /** The packages that the command has loaded, ours by their folders, and how many files of ours. */
@@ -109,5 +116,25 @@ describe("nothing is loaded that is not needed", () => {
     expect(packages).toEqual(expected);
     // The files of sessions, half of the protocol package, are needed only once a tunnel is up.
     expect(ownFiles).toBeLessThan(100);
+  });
+
+  const ownOfRelay = ["packages/protocol", "packages/relay", "packages/shared"];
+
+  it.each<[string, string[]]>([
+    [
+      "mcp-tunnel",
+      // The first, `p-retry` and `undici` are for an auth provider.
+      ["is-network-error", "leven", "lru-cache", "p-retry", "packages/config", ...ownOfRelay, "undici", "ws"],
+    ],
+    ["mcp-tunnel/admin", ["leven", ...ownOfRelay]],
+    [
+      "mcp-tunnel/metrics",
+      ["@opentelemetry/api", "bintrees", "leven", ...ownOfRelay, "prom-client", "tdigest"],
+    ],
+  ])("by a program that imports %s", async (module, expected) => {
+    const program = importing(module);
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+    const { packages } = await loadedBy(program);
+    expect(packages).toEqual(expected);
   });
 });

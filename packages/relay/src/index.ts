@@ -28,12 +28,15 @@ export type {
   RevokedListener,
   TokenGrant,
 } from "./auth/authenticator.js";
+export { tokenFileAuthenticator } from "./auth/from-file.js";
+export type { TokenFileOptions } from "./auth/from-file.js";
 export { openAuthenticator } from "./auth/open.js";
 export { providerAuthenticator } from "./auth/provider.js";
 export type { ProviderOptions } from "./auth/provider.js";
 export { parseStaticToken, staticAuthenticator } from "./auth/static.js";
 export type { StaticToken } from "./auth/static.js";
 export { accessLog, combinedLog, jsonLog } from "./telemetry/access-log.js";
+export type { InterimToProxies } from "./http/wire/interim.js";
 export type { CookieDomain } from "./http/exchange/set-cookie.js";
 export type { Operator } from "./http/answer/operator.js";
 export type { Refusal } from "./http/answer/refusal.js";
@@ -44,6 +47,7 @@ export type { LimitName, LimitOptions, Limits } from "./limits.js";
 export type { Logger } from "./telemetry/log.js";
 export { MemoryDirectory } from "./tunnels/directory.js";
 export type {
+  Answers,
   Choice,
   Claimant,
   ClaimantInfo,
@@ -52,11 +56,20 @@ export type {
   ClientIdentity,
   Directory,
   Member,
+  MemberHost,
   MemberRelay,
   MemberStatus,
   Pool,
+  PoolMember,
+  PoolSessions,
+  Question,
+  ReturnAnswer,
+  ReturningClient,
   Route,
   RouteHandler,
+  SharedStore,
+  SharedText,
+  SplicedClient,
   Verdict,
 } from "mcp-tunnel-cluster/relay";
 export { defaultReservedNames } from "./tunnels/name.js";
@@ -85,15 +98,21 @@ export type { TlsOptions } from "./tls/tls.js";
 export { closeCodes, TunnelError } from "mcp-tunnel-protocol";
 export type {
   Carries,
+  Link,
+  LinkHandler,
   LivenessOptions,
   RawHeaders,
+  // A route is told of refusals. The word of this package is for the answers of judges.
+  Refusal as RefusalReport,
   RefusalCode,
+  RefusalLimit,
   RequestHead,
   ResetCode,
   ResponseHead,
   StreamHandler,
   StreamReset,
   TunnelErrorCode,
+  TunnelErrorDetails,
   TunnelStream,
   Wire,
 } from "mcp-tunnel-protocol";

@@ -1,18 +1,21 @@
-import { TunnelError } from "mcp-tunnel-protocol";
-import type { Link } from "mcp-tunnel-protocol";
 import { linkedPair } from "mcp-tunnel-protocol/testing";
-import type {
-  Answers,
-  Member,
-  MemberHost,
-  MemberRelay,
-  MemberStatus,
-  Question,
-  ReturnAnswer,
-  ReturningClient,
-  SharedStore,
-} from "mcp-tunnel-cluster/relay";
-import { type Directory, MemoryDirectory, type Verdict } from "../src/index.js";
+// A program's own member needs no other package than the relay's.
+import {
+  type Answers,
+  type Directory,
+  type Link,
+  type Member,
+  type MemberHost,
+  type MemberRelay,
+  type MemberStatus,
+  MemoryDirectory,
+  type Question,
+  type ReturnAnswer,
+  type ReturningClient,
+  type SharedStore,
+  TunnelError,
+  type Verdict,
+} from "../src/index.js";
 
 /** Several relays of this process as one, with the duties of a cluster and none of its networks. */
 export class FakeCluster {

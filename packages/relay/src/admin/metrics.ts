@@ -21,6 +21,7 @@ import { clusterGauges, type ClusterSource } from "./cluster-metrics.js";
 import { staleKinds, type StaleSource } from "../files/staleness.js";
 import { asksForProof } from "../tunnels/gate.js";
 import { tunnelStates, type TunnelStatus } from "../tunnels/status.js";
+import { version as packageVersion } from "../version.js";
 
 /** The values that are read when the metrics are asked for. */
 export interface MetricsSource {
@@ -68,10 +69,11 @@ interface Tally {
 const durationBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600];
 
 /**
- * Counts what the relay does, in a registry of its own. No label is a text that a stranger can choose, such
+ * Counts what the relay does, in a registry of its own, which also has the metrics of the process. `version`
+ * is shown as a label; default is that of this package. No label is a text that a stranger can choose, such
  * as a name or a path, because strangers could fill the memory of the system that stores the metrics.
  */
-export function createMetrics(version: string): Metrics {
+export function createMetrics(version: string = packageVersion): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });

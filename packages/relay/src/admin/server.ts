@@ -6,6 +6,7 @@ import { AdminRequests } from "./requests.js";
 import { type AdminSource, relaySource } from "./source.js";
 import { listen } from "../net/listen.js";
 import type { Relay } from "../relay.js";
+import { version as packageVersion } from "../version.js";
 
 /**
  * The operator's listener: health, metrics, the tunnels, the tokens and the dashboard. It is apart from the
@@ -19,12 +20,18 @@ export interface AdminServer {
 }
 
 /**
- * The listener of the relay in this process. `version` is shown in the status.
+ * Makes the operator's listener of a relay in this process; nothing happens before its `listen`. `metrics`
+ * are those whose observer the relay has. `version` is shown in the status; default is that of this package.
+ * Close the listener after the relay, so that operators see the relay drain.
  * @throws TunnelError `invalid_option` as {@link checkAdminAccess}.
  */
 export function createAdminServer(
   relay: Relay,
-  { metrics, version, ...options }: AdminOptions & { metrics: Metrics; version: string },
+  {
+    metrics,
+    version = packageVersion,
+    ...options
+  }: AdminOptions & { metrics: Metrics; version?: string | undefined },
 ): AdminServer {
   return createAdminListener(relaySource(relay, metrics, version), options);
 }

@@ -5,6 +5,7 @@ import { isSwitch, readSecret, readSwitch } from "mcp-tunnel-shared/command";
 import { type AdminOptions, checkAdminAccess, parseAdminHost } from "../../admin/admin-options.js";
 import type { Authenticator } from "../../auth/authenticator.js";
 import { combinedAuthenticator } from "../../auth/combined.js";
+import { tokenFileAuthenticator } from "../../auth/from-file.js";
 import { openAuthenticator } from "../../auth/open.js";
 import { verifyEndpoint } from "../../auth/provider-url.js";
 import { parseStaticToken, staticAuthenticator } from "../../auth/static.js";
@@ -158,8 +159,7 @@ async function authenticatorOf(command: Command, logger: Logger): Promise<Authen
     });
   const fixed = staticToken.length > 0 ? staticAuthenticator(staticToken.map(parseStaticToken)) : undefined;
   if (tokenFile === undefined) return fixed ?? openAuthenticator;
-  const { TokenFileAuthenticator } = await import("../../auth/token-file.js");
-  const living = await TokenFileAuthenticator.open(tokenFile, logger);
+  const living = await tokenFileAuthenticator({ file: tokenFile, logger });
   return fixed === undefined ? living : combinedAuthenticator([fixed, living]);
 }
 
