@@ -115,6 +115,10 @@ const steps = [
   { name: "format (biome)", run: () => run("biome", ["format", "."]) },
   { name: "unused code and dependencies (knip)", run: () => run("knip", ["--no-progress"]) },
   { name: "published packages (publint, attw)", run: packages },
+  {
+    name: "reference of the packages, without a warning (typedoc)",
+    run: () => run("node", ["scripts/api.mjs"]),
+  },
   { name: "lock file complete", run: () => run("node", ["scripts/lock.mjs"]) },
   { name: "no machine paths", run: machinePaths },
   { name: "columns of comments and documents", run: columns },

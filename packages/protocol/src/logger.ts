@@ -6,9 +6,13 @@ import { objectWith } from "./option-shapes.js";
  * them has to escape control characters.
  */
 export interface Logger {
+  /** Details, for whoever looks for a fault. */
   debug(fields: object, message: string): void;
+  /** Something that happens in the normal course. */
   info(fields: object, message: string): void;
+  /** Something that the operator should look at. */
   warn(fields: object, message: string): void;
+  /** Something that does not work. */
   error(fields: object, message: string): void;
 }
 
