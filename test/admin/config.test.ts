@@ -317,7 +317,7 @@ max-url-length: 1000
   it("knows an option for a secret by its kind", () => {
     const named = createCommand("0").options.filter(
       (option) =>
-        /secret|token|password|passphrase/.test(option.name()) && !/<(?:FILE|N)>/.test(option.flags),
+        /secret|token|password|passphrase/.test(option.name()) && !/<(?:BYTES|FILE|N)>/.test(option.flags),
     );
     expect(named.map((option) => option.name())).toEqual([
       "static-token",

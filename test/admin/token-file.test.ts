@@ -429,8 +429,8 @@ describe("the token commands", () => {
     const entry = { sha256: "b".repeat(64), subdomains: ["ci"], note: "CI", limits: { maxTunnels: 2 } };
     writeFileSync(file, JSON.stringify({ tokens: [entry] }));
     const rotated = await tokenCommand("rotate", "bbb", "--keep-old", "1h", "--token-file", file);
-    const [, id, until] =
-      /is ([0-9a-f]{12}) now, and b{12} is good until (\S+);/.exec(rotated.stderr.join()) ?? [];
+    const [, until, id] =
+      /b{12}, and is good until (\S+)\ntoken b{12} is ([0-9a-f]{12}) /.exec(rotated.stderr.join("\n")) ?? [];
     expect(rotated.stdout).toEqual([expect.stringMatching(/^mtt_/)]);
     expect(JSON.parse(readFileSync(file, "utf8"))).toEqual({
       tokens: [

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { noRedis, RedisServer } from "../../packages/cluster/test/redis-server.js";
-import { createToken, revokeToken } from "../../packages/relay/src/auth/token-file-edit.js";
+import { createToken, editToken, revokeToken } from "../../packages/relay/src/auth/token-file-edit.js";
 import { RawVisitor, V1Client } from "../../packages/relay/test/support.js";
 import { ask, Scrape } from "../admin/support.js";
 import { closingAfterEach } from "../support/cleanup.js";
@@ -49,9 +49,9 @@ async function startPair(...args: string[]) {
 }
 
 /** A request to `app`, and the answer of its client. */
-async function visit(port: number, client: V1Client): Promise<string> {
+async function visit(port: number, client: V1Client, name = "app"): Promise<string> {
   const visitor = closing(new RawVisitor(port));
-  visitor.request("GET / HTTP/1.1");
+  visitor.request(`GET / HTTP/1.1\nHost: ${name}.localhost`);
   const { stream } = await client.accept();
   stream.sendHead({ status: 200, headers: ["Content-Length", "4"] });
   stream.write(Buffer.from("done"));
@@ -92,6 +92,24 @@ describe.skipIf(noRedis)("two relays of one cluster", () => {
     expect(await visit(b.port, again)).toMatch(/^HTTP\/1.1 200 /);
     b.child.kill("SIGTERM");
     expect(await b.exited).toEqual({ code: 0, signal: null });
+  });
+
+  it("take a name from a token together", async () => {
+    const [atA, atB] = [join(folder, "names-a.yaml"), join(folder, "names-b.yaml")];
+    const { token, id } = await createToken(atA, { subdomains: ["app", "kept"] });
+    copyFileSync(atA, atB);
+    const redis = closing(await RedisServer.start());
+    const relays = await Promise.all([atA, atB].map((file) => startRelay(redis, "--token-file", file)));
+    await Promise.all(relays.map(linked));
+    const [a, b] = relays as [Relay, Relay];
+    const [lost, kept] = [
+      closing(await V1Client.connect(a.port, "app", { token })),
+      closing(await V1Client.connect(a.port, "kept", { token })),
+    ];
+    // The relay that has the tunnels reads another file, by which the token still has both names.
+    await editToken(atB, id, { removeSubdomains: ["app"] });
+    expect((await lost.closed).code).toBe(4001);
+    expect(await visit(b.port, kept, "kept")).toMatch(/^HTTP\/1.1 200 /);
   });
 
   it("take a token back together", async () => {

@@ -24,6 +24,7 @@ const texts: Partial<Record<RefusalCode, string>> = {
   tunnel_disconnected: "this client was not connected",
   tunnel_dropped_request: "lost with an earlier session of this client",
   tunnel_overloaded: "more at once than {limit}",
+  tunnel_rate_limited: "more requests a second than {limit}",
   tunnel_timeout: "no response began within {limit}",
   url_too_long: "request target over {limit}",
   visitor_stalled: "the visitor took nothing for {limit}",

@@ -19,6 +19,12 @@ export interface RouteHandler extends StreamHandler {
    * over.
    */
   onRefused(): void;
+  /**
+   * A route that {@link Route.acceptsLater} does not take the request, because the token of its tunnel has had
+   * its requests of this second. Nothing was done, the stream is over, and no other route is looked for. A
+   * tunnel of this relay says so at once: its `open` throws.
+   */
+  onLimited(): void;
 }
 
 /** A tunnel that serves a name: of this relay, or of another one. */
@@ -45,7 +51,7 @@ export interface Route {
   readonly takesRefusals: boolean;
   /**
    * Opens a stream for a request. With `end` there is no body.
-   * @throws TunnelError `overloaded`, `head_too_large`, `draining` or `session_closed`.
+   * @throws TunnelError `rate_limited`, `overloaded`, `head_too_large`, `draining` or `session_closed`.
    */
   open(head: RequestHead, end: boolean, handler: RouteHandler): TunnelStream;
   /** Takes note of a request that is over, with the bytes of its bodies. */

@@ -192,6 +192,24 @@ describe("a request that cannot be taken", () => {
     expect(await world.settled()).toEqual(nothingHeld);
   });
 
+  it("is told if the token of the tunnel has had its requests, and nothing was done", async () => {
+    const world = setUp();
+    const { open } = world.tunnel;
+    world.tunnel.open = () => {
+      throw new TunnelError("rate_limited", "so many a second");
+    };
+    const visitors = [world.visit(), world.visit({ method: "POST" })];
+    await until(() => visitors.every(({ heard }) => heard.length > 0));
+    expect(visitors.map(({ heard }) => heard)).toEqual([["limited"], ["limited"]]);
+    // What is known of the tunnel is right, and the relay of the tunnel tells the client.
+    expect([world.refusals, world.tunnel.told]).toEqual([[], []]);
+    expect(await world.settled()).toEqual(nothingHeld);
+    world.tunnel.open = open;
+    const again = world.visit();
+    (await world.serve()).stream.sendHead({ status: 204, headers: [] }, true);
+    await until(() => again.hasEnded);
+  });
+
   it("is answered, and the client is told, if the tunnel has all the streams that it may have", async () => {
     const world = setUp({ tunnel: { maxStreams: 1 } });
     const first = world.visit();

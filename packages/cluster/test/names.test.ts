@@ -23,6 +23,7 @@ async function refused(route: Route | Pool | undefined): Promise<void> {
     const handler: RouteHandler = {
       onAccepted() {},
       onRefused: resolve,
+      onLimited() {},
       onData() {},
       onEnd() {},
       onReset() {},

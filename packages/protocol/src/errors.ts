@@ -8,6 +8,8 @@ export type TunnelErrorCode =
   | "session_lost"
   /** The tunnel carries as many streams, or queues as many bytes, as it may. */
   | "overloaded"
+  /** The token of the tunnel has had as many requests as it may have now. */
+  | "rate_limited"
   /** A request's head is longer than a session carries. */
   | "head_too_large"
   /** The peer is shutting down and takes no new streams. */

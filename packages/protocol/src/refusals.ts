@@ -16,6 +16,7 @@ export const relayErrorCodes = [
   "tunnel_disconnected",
   "tunnel_dropped_request",
   "tunnel_overloaded",
+  "tunnel_rate_limited",
   "tunnel_reconnecting",
   "tunnel_draining",
   "tunnel_timeout",

@@ -105,6 +105,17 @@ export interface LimitOptions {
   maxTunnels?: number;
   /** Tunnels of one token at once, unless the token has a limit of its own. Default 256. */
   maxTunnelsPerToken?: number;
+  /**
+   * Requests a second to all tunnels of one token, and so many at once, unless the token has a limit of its
+   * own. More get 429. 0 for no limit. Default 0.
+   */
+  maxTokenRequestsPerSecond?: number;
+  /**
+   * Bytes of bodies a second, both ways together, of all tunnels of one token, and so many at once, unless the
+   * token has a limit of its own. More are slowed down, those of event streams and upgraded connections too.
+   * 0 for no limit. Default 0.
+   */
+  maxTokenBytesPerSecond?: number;
 }
 
 /** All limits, with their defaults filled in, and checked. */
@@ -373,6 +384,22 @@ export const limitDefinitions = {
     min: 1,
     text: "tunnels of one token at once",
     name: "tunnels_per_token",
+  },
+  maxTokenRequestsPerSecond: {
+    flag: "max-token-requests-per-second",
+    unit: "count",
+    default: 0,
+    min: 0,
+    text: "requests a second to all tunnels of one token; 0 for no limit",
+    name: "requests_per_token",
+  },
+  maxTokenBytesPerSecond: {
+    flag: "max-token-bytes-per-second",
+    unit: "bytes",
+    default: 0,
+    min: 0,
+    text: "bytes of bodies a second, both ways, of all tunnels of one token; 0 for no limit",
+    name: "bytes_per_token",
   },
 } as const satisfies Record<keyof LimitOptions, LimitDefinition>;
 

@@ -3,7 +3,13 @@ import { linkedPair } from "mcp-tunnel-protocol/testing";
 import { describe, expect, it } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { LogWatch } from "../../../test/support/log-watch.js";
-import { createRelay, MemoryDirectory, type RelayOptions, type TokenGrant } from "../src/index.js";
+import {
+  createRelay,
+  MemoryDirectory,
+  type RelayOptions,
+  type RevokedListener,
+  type TokenGrant,
+} from "../src/index.js";
 import { FakeCluster, type FakeMember } from "./fake-cluster.js";
 import { RawVisitor, ScriptedClient, startRelay, V1Client } from "./support.js";
 
@@ -250,7 +256,7 @@ describe("a question of another relay", () => {
 
 /** A token that can be taken back, and an authenticator that says so. */
 function revocable(token: string) {
-  const revokers = new Set<(id: string) => void>();
+  const revokers = new Set<RevokedListener>();
   const grant: TokenGrant = {
     id: token,
     maxTunnels: undefined,
@@ -262,7 +268,7 @@ function revocable(token: string) {
     authenticator: {
       mode: "test",
       authenticate: async () => ({ allowed: ["*"], grant }),
-      watchRevoked(revoked: (id: string) => void) {
+      watchRevoked(revoked: RevokedListener) {
         revokers.add(revoked);
         return () => revokers.delete(revoked);
       },
@@ -316,5 +322,24 @@ describe("the operator", () => {
     await b.log.waitForJson({ msg: "relays were not told that the token is revoked", token: "token-1" });
     await b.close();
     expect(revokers.size).toBe(1);
+  });
+
+  it("takes a name from a token at one relay, and only the tunnels of that name end at all", async () => {
+    const { revokers, authenticator } = revocable("token-1");
+    const { a, b, client, cluster } = await setUp({ authenticator });
+    const kept = opened(await V1Client.connect(a.port, "app-2"));
+    cluster.silent.add("c");
+    const [, atB] = revokers;
+    atB?.("token-1", ["app-*"]);
+    expect(await client.closed).toMatchObject({ code: closeCodes.authenticationFailed });
+    await a.log.waitForJson({
+      msg: "tunnel closed by its token",
+      reason: "subdomain 'app' not authorized for this token",
+    });
+    await b.log.waitForJson({ msg: "relays were not told that the token has lost names", token: "token-1" });
+    expect(a.tunnels()).toMatchObject([{ name: "app-2", state: "online" }]);
+    const visitor = visit(b.port, "GET / HTTP/1.1\nHost: app-2.localhost");
+    (await kept.accept()).stream.sendHead({ status: 204, headers: [] }, true);
+    expect(await visitor.until((received) => received.includes("\r\n\r\n"))).toMatch(/^HTTP\/1.1 204 /);
   });
 });

@@ -1,6 +1,6 @@
 import { V1ClientSession, V1RelaySession } from "mcp-tunnel-protocol/sessions";
 import { linkedPair } from "mcp-tunnel-protocol/testing";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { HopAcceptor } from "../../cluster/src/hop/acceptor.js";
 import { RemoteRoute } from "../../cluster/src/hop/remote-route.js";
@@ -185,6 +185,53 @@ describe("a visitor at a relay that does not have the tunnel", () => {
     visit();
     await client.accept();
     expect(await visit().until(headWith("tunnel_overloaded"))).toMatch(/^HTTP\/1.1 503 /);
+  });
+
+  it("gets the answers of the relay with the tunnel: its token has had its requests of this second", async () => {
+    const hits: string[] = [];
+    const observers = [{ onEnd() {}, onLimit: (limit: string) => hits.push(limit) }];
+    const { visit, client, directory, front } = await setUp({
+      owner: { maxTokenRequestsPerSecond: 1, observers },
+    });
+    // The clock stands still, so that no other second begins.
+    vi.useFakeTimers({ toFake: ["performance"] });
+    opened({ close: () => vi.useRealTimers() });
+    visit();
+    const exchange = await client.accept();
+    for (const head of ["GET / HTTP/1.1", "POST / HTTP/1.1\nContent-Length: 5"]) {
+      // oxlint-disable-next-line no-await-in-loop -- one request after the other
+      expect(await visit(head).until(headWith("tunnel_rate_limited"))).toMatch(/^HTTP\/1.1 429 /);
+    }
+    expect(hits).toEqual(["requests_per_token", "requests_per_token"]);
+    expect(directory.refused).toEqual([]);
+    exchange.stream.sendHead({ status: 204, headers: [] }, true);
+    expect(await front.record(2)).toMatchObject({
+      outcome: "refused",
+      status: 429,
+      code: "tunnel_rate_limited",
+    });
+  });
+
+  it("gets the bytes of an answer at the pace of the token, which the relay with the tunnel keeps", async () => {
+    vi.useFakeTimers({ toFake: ["performance", "setTimeout", "clearTimeout"] });
+    opened({ close: () => vi.useRealTimers() });
+    const { visit, client } = await setUp({ owner: { maxTokenBytesPerSecond: 10_000 } });
+    const visitor = visit("POST / HTTP/1.1\nContent-Length: 10000", "u".repeat(10_000));
+    const { stream, ended } = await client.accept();
+    await ended;
+    stream.sendHead({ status: 200, headers: ["Content-Length", "30000"] });
+    stream.write(Buffer.alloc(30_000, "x"));
+    stream.end();
+    await visitor.until((received) => received.includes("\r\n\r\n"));
+    for (let step = 1; step <= 30; step += 1) {
+      vi.advanceTimersByTime(100);
+      // oxlint-disable-next-line no-await-in-loop -- what this step lets through has to arrive
+      for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      expect(visitor.received.match(/x*$/)?.[0].length).toBeLessThanOrEqual(step * 1_000);
+    }
+    expect(await visitor.until((received) => received.endsWith("x".repeat(30_000)))).toMatch(
+      /^HTTP\/1.1 200 /,
+    );
   });
 
   it("is told that his request is too large, and so is the client, by way of its relay", async () => {

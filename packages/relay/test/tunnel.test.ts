@@ -40,6 +40,8 @@ describe("a session that its client was asked to leave", () => {
       onClosed: closed,
       onFault: nothing,
       onOverloaded: nothing,
+      onRateLimited: nothing,
+      onSlowed: nothing,
     });
     session = new V1RelaySession(tunnel, {});
     const client = new V1ClientSession(

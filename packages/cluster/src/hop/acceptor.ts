@@ -51,6 +51,7 @@ export class HopAcceptor {
 
 const moved: HopRefusal = "moved";
 const away: HopRefusal = "away";
+const limited: HopRefusal = "limited";
 const silence: StreamHandler = { onData() {}, onEnd() {}, onReset() {} };
 
 function refused(
@@ -69,6 +70,7 @@ function refuseAsTunnel(
   route: Route,
   error: TunnelError,
 ): StreamHandler {
+  if (error.code === "rate_limited") return refused(stream, "refused", limited);
   if (error.code === "draining" || error.code === "session_closed") return refused(stream, "refused", away);
   // The other relay has checked the head against the same rules, with the field of the hop in it.
   if (error.code !== "overloaded") throw error;

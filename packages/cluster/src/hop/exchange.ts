@@ -118,6 +118,7 @@ class TunnelEnd extends HopEnd<TunnelStream> implements RouteHandler {
   // A tunnel of this relay takes or refuses a request at once.
   onAccepted(): void {}
   onRefused(): void {}
+  onLimited(): void {}
 }
 
 /** A request of another relay, taken to a tunnel of this one: two streams, joined. */

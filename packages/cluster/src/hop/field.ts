@@ -33,16 +33,17 @@ export function takeHop(headers: RawHeaders): HopTarget | undefined {
 }
 
 /**
- * Why a request was not taken to its tunnel, while nothing was done. The first two travel as the message of
+ * Why a request was not taken to its tunnel, while nothing was done. The first three travel as the message of
  * a reset with `refused`.
  *
  *   moved         the relay has no such tunnel, or has it no more
  *   away          the tunnel takes no requests now
+ *   limited       the token of the tunnel has had its requests of this second
  *   unreachable   there is no link to the relay
  */
-export type HopRefusal = "moved" | "away" | "unreachable";
+export type HopRefusal = "moved" | "away" | "limited" | "unreachable";
 
 /** The refusal that a reset's message means. */
 export function refusalOf(message: string): HopRefusal {
-  return message === "away" ? "away" : "moved";
+  return message === "away" || message === "limited" ? message : "moved";
 }

@@ -12,7 +12,7 @@ import { type HopRefusal, refusalOf } from "./field.js";
 /** What a request tells its route. */
 export interface RemoteRequestOwner {
   /** The other relay did not take it. */
-  onRefused(reason: HopRefusal): void;
+  onRefused(reason: Exclude<HopRefusal, "limited">): void;
   /** So many bytes more, or fewer, wait to be passed on. */
   onQueued(bytes: number): void;
   /** Both directions have ended, or the stream was reset. Called once, for a request that has begun. */
@@ -119,8 +119,14 @@ export class RemoteRequest implements TunnelStream, StreamHandler {
     // After a complete answer `no_error` cuts none of it.
     if (reason.code !== "no_error" || !this.#hasPeerEnded) this.#drop();
     this.#over();
-    if (reason.code === "refused" && !this.#isTaken) this.#refused(refusalOf(reason.message));
-    else this.#handler.onReset(reason);
+    if (reason.code !== "refused" || this.#isTaken) {
+      this.#handler.onReset(reason);
+      return;
+    }
+    const why = refusalOf(reason.message);
+    // What is known of the tunnel is right all the same.
+    if (why === "limited") this.#handler.onLimited();
+    else this.#refused(why);
   }
 
   onDrain(): void {
@@ -137,7 +143,7 @@ export class RemoteRequest implements TunnelStream, StreamHandler {
     this.#handler.onAccepted();
   }
 
-  #refused(reason: HopRefusal): void {
+  #refused(reason: Exclude<HopRefusal, "limited">): void {
     this.#owner.onRefused(reason);
     this.#handler.onRefused();
   }

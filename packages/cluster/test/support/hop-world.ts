@@ -114,6 +114,10 @@ export class Visitor extends Party implements RouteHandler {
     this.heard.push("refused");
   }
 
+  onLimited(): void {
+    this.heard.push("limited");
+  }
+
   onInterim({ status, headers }: ResponseHead): void {
     this.heard.push(`interim ${[status, ...headers].join(" ")}`);
   }

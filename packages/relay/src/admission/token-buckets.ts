@@ -1,13 +1,9 @@
 import { LRUCache } from "lru-cache";
+import { Bucket } from "./bucket.js";
 
 /** How many keys are remembered. Beyond it the key not seen for longest is forgotten, and starts afresh. */
 const maxKeys = 100_000;
 const minuteMs = 60_000;
-
-interface Bucket {
-  tokens: number;
-  filledAt: number;
-}
 
 /** Gives each key so many tokens per minute, and as many at once. */
 export class TokenBuckets {
@@ -32,26 +28,22 @@ export class TokenBuckets {
 
   /** Whether a token is left. */
   has(key: string): boolean {
-    return this.#level(key) >= 1;
+    return (this.#buckets.get(key)?.level ?? this.#perMinute) >= 1;
   }
 
   /** Takes a token; false when there is none. */
   take(key: string): boolean {
-    const level = this.#level(key);
-    if (level < 1) return false;
-    this.#buckets.set(key, { tokens: level - 1, filledAt: performance.now() });
+    const bucket = this.#buckets.get(key) ?? new Bucket(this.#perMinute, minuteMs);
+    if (!bucket.take(1)) return false;
+    this.#buckets.set(key, bucket);
     return true;
   }
 
   /** Gives a token back. */
   refund(key: string): void {
-    this.#buckets.set(key, { tokens: this.#level(key) + 1, filledAt: performance.now() });
-  }
-
-  #level(key: string): number {
     const bucket = this.#buckets.get(key);
-    if (bucket === undefined) return this.#perMinute;
-    const earned = ((performance.now() - bucket.filledAt) / minuteMs) * this.#perMinute;
-    return Math.min(this.#perMinute, bucket.tokens + earned);
+    if (bucket === undefined) return;
+    bucket.giveBack(1);
+    this.#buckets.set(key, bucket);
   }
 }

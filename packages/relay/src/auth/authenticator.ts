@@ -20,12 +20,12 @@ export interface TokenGrant {
   readonly maxTunnels: number | undefined;
   /**
    * Requests a second to all its tunnels at one relay, and so many at once. `undefined`, or no such field:
-   * the relay's `maxRequestsPerSecondPerToken` holds. The relay looks at each request.
+   * the relay's `maxTokenRequestsPerSecond` holds. The relay looks at each request.
    */
   readonly maxRequestsPerSecond?: number | undefined;
   /**
    * Bytes of bodies a second, both ways, of all its tunnels at one relay, and so many at once. `undefined`,
-   * or no such field: the relay's `maxBytesPerSecondPerToken` holds. A change of the number holds at once,
+   * or no such field: the relay's `maxTokenBytesPerSecond` holds. A change of the number holds at once,
    * and a limit where none was before holds for requests that come later.
    */
   readonly maxBytesPerSecond?: number | undefined;

@@ -18,9 +18,9 @@ export interface NewToken {
   expires?: string | undefined;
   /** Default: `maxTunnelsPerToken` of the relay. */
   maxTunnels?: number | undefined;
-  /** Default: `maxRequestsPerSecondPerToken` of the relay. */
+  /** Default: `maxTokenRequestsPerSecond` of the relay. */
   maxRequestsPerSecond?: number | undefined;
-  /** Default: `maxBytesPerSecondPerToken` of the relay. */
+  /** Default: `maxTokenBytesPerSecond` of the relay. */
   maxBytesPerSecond?: number | undefined;
 }
 

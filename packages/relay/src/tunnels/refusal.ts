@@ -1,7 +1,6 @@
 import type { Route } from "mcp-tunnel-cluster/relay";
-import type { Refusal, RefusalCode } from "mcp-tunnel-protocol";
+import type { RefusalCode, RefusalLimit } from "mcp-tunnel-protocol";
 import { withoutQuery } from "mcp-tunnel-shared";
-import { type Limits, refusalLimit } from "../limits.js";
 
 /** A request that the relay has refused, or an answer that it has cut. */
 export interface RefusedRequest {
@@ -12,27 +11,17 @@ export interface RefusedRequest {
   method: string;
   /** The target in origin form, with its query; empty when it is not known. */
   path: string;
-  /** The limit by which it was refused. */
-  limit?: keyof Limits | undefined;
 }
 
 /**
  * Tells the client of a route that a request was refused in its name. No other sign of the request reaches
- * the client.
+ * the client. `limit`: the one by which it was refused, if it was one.
  */
 export function tellRefusal(
   route: Pick<Route, "takesRefusals" | "tellRefusals">,
-  { code, status, method, path, limit }: RefusedRequest,
-  limits: Limits,
+  { code, status, method, path }: RefusedRequest,
+  limit: RefusalLimit | undefined,
 ): void {
   if (!route.takesRefusals) return;
-  const refusal: Refusal = {
-    code,
-    status,
-    count: 1,
-    method,
-    path: withoutQuery(path),
-    limit: limit === undefined ? undefined : refusalLimit(limit, limits),
-  };
-  route.tellRefusals([refusal]);
+  route.tellRefusals([{ code, status, count: 1, method, path: withoutQuery(path), limit }]);
 }

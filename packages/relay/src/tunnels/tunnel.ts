@@ -17,7 +17,9 @@ import {
   type TunnelStream,
   type Wire,
 } from "mcp-tunnel-protocol";
+import type { TokenMeter } from "../admission/token-meters.js";
 import type { TokenGrant } from "../auth/authenticator.js";
+import { PacedStream, type PacedStreamObserver } from "./paced-stream.js";
 
 /** Why a client is sent away while the relay shuts down. */
 export const goingAway = "the relay is shutting down";
@@ -69,11 +71,15 @@ export interface TunnelObserver {
   onClosed(tunnel: Tunnel, cause: TunnelError): void;
   /** A stream was cut because too much was queued. */
   onOverloaded(tunnel: Tunnel): void;
+  /** A request was turned away, because the token has had `limit` requests in this second. */
+  onRateLimited(tunnel: Tunnel, head: RequestHead, limit: number): void;
+  /** Bytes of the token have to wait for the first time in a while. */
+  onSlowed(tunnel: Tunnel): void;
   onFault(tunnel: Tunnel, error: unknown): void;
 }
 
 /** A name and the session that serves it. */
-export class Tunnel implements SessionHandler, Claimant {
+export class Tunnel implements SessionHandler, PacedStreamObserver, Claimant {
   readonly info: TunnelInfo;
   readonly connectedAt = Date.now();
   #address: string;
@@ -82,6 +88,8 @@ export class Tunnel implements SessionHandler, Claimant {
   #dismissal: Verdict | undefined;
   /** The exchanges that are over, and the bytes of their bodies. */
   readonly traffic = { requests: 0, requestBytes: 0, responseBytes: 0 };
+  /** What its token may take, with all its tunnels. There once the tunnel is among the relay's. */
+  meter: TokenMeter | undefined;
   #unwatch: (() => void) | undefined;
   #isLeft = false;
   #leftTimer: NodeJS.Timeout | undefined;
@@ -161,10 +169,18 @@ export class Tunnel implements SessionHandler, Claimant {
     });
   }
 
-  /** @throws TunnelError `overloaded`, `head_too_large`, `draining` or `session_closed`. */
+  /** @throws TunnelError `rate_limited`, `overloaded`, `head_too_large`, `draining` or `session_closed`. */
   open(head: RequestHead, end: boolean, handler: StreamHandler): TunnelStream {
-    if (this.#session === undefined) throw new TunnelError("session_closed", "the tunnel has no session");
-    return this.#session.open(head, end, handler);
+    const session = this.#session;
+    if (session === undefined) throw new TunnelError("session_closed", "the tunnel has no session");
+    const { meter } = this;
+    if (meter?.takeRequest() === false) {
+      this.#observer.onRateLimited(this, head, meter.maxRequestsPerSecond ?? 0);
+      throw new TunnelError("rate_limited", "the token of the tunnel has had its requests of this second");
+    }
+    // Nearly all tokens have no such limit, and their streams have nothing between.
+    if (meter?.maxBytesPerSecond === undefined) return session.open(head, end, handler);
+    return PacedStream.open(session, head, end, handler, meter.pacer, this);
   }
 
   /**
@@ -314,6 +330,10 @@ export class Tunnel implements SessionHandler, Claimant {
 
   onOverloaded(): void {
     this.#observer.onOverloaded(this);
+  }
+
+  onSlowed(): void {
+    this.#observer.onSlowed(this);
   }
 
   onFault(error: unknown): void {

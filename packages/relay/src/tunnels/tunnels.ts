@@ -13,9 +13,11 @@ import {
   evictedReason,
   meet,
   type NameClient,
+  type RequestHead,
   type TunnelError,
 } from "mcp-tunnel-protocol";
 import { printable } from "mcp-tunnel-shared";
+import { TokenMeters } from "../admission/token-meters.js";
 import { grants, revokedReason, unauthorizedReason } from "../auth/patterns.js";
 import { checkClaim, isLater, unattended } from "./directory.js";
 import { gateText } from "./gate.js";
@@ -25,7 +27,7 @@ import { reportFault } from "../telemetry/report.js";
 import type { LimitReporter } from "../telemetry/limit-reporter.js";
 import type { TunnelEvent, TunnelEventType } from "../telemetry/observer.js";
 import type { Observers } from "../telemetry/observers.js";
-import type { Limits } from "../limits.js";
+import { type Limits, refusalLimit } from "../limits.js";
 import type { Logger } from "../telemetry/log.js";
 import { ResumableSessions } from "./resumption.js";
 import { goingAway, type Tunnel, type TunnelObserver } from "./tunnel.js";
@@ -58,6 +60,7 @@ export class Tunnels implements TunnelObserver {
    */
   readonly #succeeded = new Map<string, Tunnel>();
   readonly #untold = new UntoldRefusals();
+  readonly #meters: TokenMeters;
   readonly #options: TunnelsOptions;
   readonly #directory: Directory;
   readonly #observers: Observers;
@@ -69,6 +72,7 @@ export class Tunnels implements TunnelObserver {
     this.#directory = directory;
     this.#observers = observers;
     this.#limits = limits;
+    this.#meters = new TokenMeters(options);
     const { member, logger } = options;
     this.sessions = new ResumableSessions((session, verdict) =>
       unattended(logger, undefined, () => member?.remember(session, verdict)),
@@ -191,6 +195,7 @@ export class Tunnels implements TunnelObserver {
     this.#claiming.delete(tunnel);
     this.#all.add(tunnel);
     this.#countOwned(tunnel.info.owner, 1);
+    tunnel.meter = this.#meters.enter(tunnel.info);
     this.#holders.add(tunnel);
     this.#displace(displaced, tunnel);
     this.#tell("registered", tunnel);
@@ -363,7 +368,10 @@ export class Tunnels implements TunnelObserver {
       .some((holder) => holder !== tunnel && !["own", "fellow"].includes(meet(tunnel.info, holder.info)));
     const verdict = isEvicted ? { code: closeCodes.evicted, reason: evictedReason } : undefined;
     if (tunnel.info.session !== undefined) this.sessions.delete(tunnel.info.session, verdict);
-    if (this.#all.delete(tunnel)) this.#countOwned(tunnel.info.owner, -1);
+    if (this.#all.delete(tunnel)) {
+      this.#countOwned(tunnel.info.owner, -1);
+      this.#meters.leave(tunnel.info);
+    }
     if (this.#succeeded.get(clientKey(tunnel)) === tunnel) this.#succeeded.delete(clientKey(tunnel));
     this.#tell("closed", tunnel, cause.message);
     this.#options.logger.info({ name: tunnel.name, reason: printable(cause.message) }, "tunnel closed");
@@ -385,12 +393,23 @@ export class Tunnels implements TunnelObserver {
   }
 
   onOverloaded(tunnel: Tunnel): void {
-    const { name, address, info } = tunnel;
-    this.#limits.hit("queued_bytes", { name, address, token: info.grant?.id });
-    const limit = "maxQueuedBytesPerTunnel";
+    this.#limits.hit("queued_bytes", whoseOf(tunnel));
     // The session does not say which request's stream it was, and mostly an answer had begun.
-    const cut = { code: "tunnel_overloaded", status: undefined, method: "", path: "", limit } as const;
-    tellRefusal(tunnel, cut, this.#options);
+    const cut = { code: "tunnel_overloaded", status: undefined, method: "", path: "" } as const;
+    tellRefusal(tunnel, cut, refusalLimit("maxQueuedBytesPerTunnel", this.#options));
+  }
+
+  /** The visitor may be at another relay, so this one counts the request, and tells the client. */
+  onRateLimited(tunnel: Tunnel, { method, path }: RequestHead, limit: number): void {
+    this.#limits.hit("requests_per_token", whoseOf(tunnel));
+    const refused = { code: "tunnel_rate_limited", status: 429, method, path } as const;
+    const option = refusalLimit("maxTokenRequestsPerSecond", this.#options);
+    // The token may have a limit of its own.
+    tellRefusal(tunnel, refused, { ...option, value: limit });
+  }
+
+  onSlowed(tunnel: Tunnel): void {
+    this.#limits.hit("bytes_per_token", whoseOf(tunnel));
   }
 
   onFault(tunnel: Tunnel, error: unknown): void {
@@ -400,4 +419,13 @@ export class Tunnels implements TunnelObserver {
 
 function clientKey({ name, info }: Tunnel): string {
   return `${info.instance ?? ""} ${name}`;
+}
+
+/** Whose tunnel a limit took effect on, for the log and observers. */
+function whoseOf({ name, address, info }: Tunnel): {
+  name: string;
+  address: string;
+  token: string | undefined;
+} {
+  return { name, address, token: info.grant?.id };
 }

@@ -15,6 +15,7 @@ const advice: Readonly<Record<string, string>> = {
   tunnel_disconnected: "The client was not connected then. Visitors get answers again once it is.",
   tunnel_dropped_request: "The client had been started anew. The visitor has to ask again.",
   tunnel_overloaded: "Wait for some requests to end, or raise that limit at the relay.",
+  tunnel_rate_limited: "The token has only so many requests a second. The relay's operator can raise that.",
   too_many_requests: "One address asks too often. Raise that limit at the relay if it should not.",
   tunnel_reconnecting: "The client was connecting again. The visitor has to ask again.",
   tunnel_draining: "The relay was shutting down. The visitor has to ask again.",

@@ -58,9 +58,12 @@ export async function edit(id: string, options: EditOptions): Promise<void> {
 export async function rotate(id: string, { tokenFile, keepOld }: RotateOptions): Promise<void> {
   const keepOldUntil = keepOld === undefined ? undefined : Date.now() + keepOld;
   const rotated = await rotateToken(tokenFile, id, { keepOldUntil });
-  const { oldId } = rotated;
-  const old = keepOldUntil === undefined ? "" : `, and ${oldId} is good until ${expiryText(keepOldUntil)}`;
-  show(rotated, `token ${oldId} is ${rotated.id} now${old}`);
+  const { oldId, id: newId } = rotated;
+  if (keepOldUntil !== undefined) {
+    const until = expiryText(keepOldUntil);
+    process.stderr.write(`the old secret keeps the id ${oldId}, and is good until ${until}\n`);
+  }
+  show(rotated, `token ${oldId} is ${newId} from now on, and has a new secret`);
 }
 
 export async function revoke(id: string, { tokenFile }: FileOption): Promise<void> {

@@ -97,6 +97,12 @@ export const relayErrors = {
     advice: "More requests are open than this tunnel takes at the same time.",
     retryAfterS: 1,
   },
+  tunnel_rate_limited: {
+    status: 429,
+    text: "too many requests to this tunnel",
+    advice: "The owner of this tunnel may have only so many requests a second. Try again in a moment.",
+    retryAfterS: 1,
+  },
   tunnel_reconnecting: {
     status: 503,
     text: "tunnel reconnecting",
@@ -177,6 +183,8 @@ export function errorOfOpen(error: unknown): RelayErrorCode {
   switch (error.code) {
     case "overloaded":
       return "tunnel_overloaded";
+    case "rate_limited":
+      return "tunnel_rate_limited";
     case "head_too_large":
       return "headers_too_large";
     case "draining":

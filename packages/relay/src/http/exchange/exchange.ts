@@ -159,6 +159,10 @@ export class Exchange
       if (this.#state === "waiting") this.#stream = stream;
       else return;
     } catch (error) {
+      if (error instanceof TunnelError && error.code === "rate_limited") {
+        this.onLimited();
+        return;
+      }
       // What a session throws says why; anything else is a mistake, of a route of a program's own perhaps.
       if (!(error instanceof TunnelError)) {
         reportFault(this.#context.options.logger, this.#request.name, error);
@@ -198,6 +202,11 @@ export class Exchange
     this.#leaveStream();
     this.#state = "looking";
     this.guard(() => this.#lookup.startAgain());
+  }
+
+  /** The relay of the tunnel has counted this, and has told the client. */
+  onLimited(): void {
+    if (this.#state === "waiting") this.#answer("tunnel_rate_limited", undefined);
   }
 
   /** Parts from the stream, and returns it. */

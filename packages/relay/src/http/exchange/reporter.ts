@@ -1,7 +1,7 @@
 import type { Pool, Route } from "mcp-tunnel-cluster/relay";
 import type { RefusalCode } from "mcp-tunnel-protocol";
 import { withoutQuery } from "mcp-tunnel-shared";
-import type { LimitName, Limits } from "../../limits.js";
+import { type LimitName, type Limits, refusalLimit } from "../../limits.js";
 import type { ExchangeCode, ExchangeOutcome, Traffic } from "../../telemetry/observer.js";
 import { reportFault } from "../../telemetry/report.js";
 import { isPool, noteAt, unattended } from "../../tunnels/directory.js";
@@ -39,8 +39,9 @@ export class ExchangeReporter {
     // The reset of the stream tells the client as much.
     if (code === "invalid_response") return;
     const { options } = this.#context;
-    const refused = { code, status, method: this.#req.method ?? "", path: this.#request.path, limit };
-    this.#note((route) => tellRefusal(route, refused, options));
+    const refused = { code, status, method: this.#req.method ?? "", path: this.#request.path };
+    const reached = limit && refusalLimit(limit, options);
+    this.#note((route) => tellRefusal(route, refused, reached));
   }
 
   /** The exchange is over. `code` and `detail` say why it did not end well. */

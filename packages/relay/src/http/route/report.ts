@@ -1,5 +1,5 @@
 import { plainAddress, withoutQuery } from "mcp-tunnel-shared";
-import type { Limits } from "../../limits.js";
+import { type Limits, refusalLimit } from "../../limits.js";
 import type { ExchangeOutcome } from "../../telemetry/observer.js";
 import { noteAt } from "../../tunnels/directory.js";
 import { tellRefusal } from "../../tunnels/refusal.js";
@@ -69,6 +69,7 @@ export function tellClient(
   limit: keyof Limits | undefined,
 ): void {
   const { status } = refusal;
-  const refused = { code: refusalCodeOf(refusal), status, method, path, limit };
-  noteAt(directory, name, options.logger, (route) => tellRefusal(route, refused, options));
+  const refused = { code: refusalCodeOf(refusal), status, method, path };
+  const reached = limit && refusalLimit(limit, options);
+  noteAt(directory, name, options.logger, (route) => tellRefusal(route, refused, reached));
 }
