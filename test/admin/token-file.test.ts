@@ -14,7 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRelay, openAuthenticator } from "mcp-tunnel";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import { combinedAuthenticator } from "../../packages/relay/src/auth/combined.js";
 import { TokenFileAuthenticator } from "../../packages/relay/src/auth/token-file.js";
 import {
@@ -249,6 +249,20 @@ describe("a token of the file", () => {
     expect(await isUp(relay.port, "two")).toBe(true);
   });
 
+  it("has as many requests a second as it may, also when that changes while its tunnels are up", async () => {
+    const file = newFile();
+    const { token, id } = await create(file, ["app"], { maxRequestsPerSecond: 1 });
+    const relay = await startRelay(file);
+    await connect(relay.port, token, "app");
+    // No second passes.
+    vi.useFakeTimers({ toFake: ["performance"] });
+    closing({ close: () => vi.useRealTimers() });
+    expect([await isUp(relay.port, "app"), await isUp(relay.port, "app")]).toEqual([true, false]);
+    await editToken(file, id, { maxRequestsPerSecond: null });
+    await relay.waitForJson({ msg: "token file read again", changed: 1 });
+    expect(await isUp(relay.port, "app")).toBe(true);
+  });
+
   it("has as many tunnels as it may, and its own name again", async () => {
     const file = newFile();
     const { token } = await create(file, ["a", "b", "c"], { maxTunnels: 2 });
@@ -400,12 +414,11 @@ describe("the token commands", () => {
       );
     expect(readFileSync(file, "utf8")).toBe(after);
     await editToken(file, "aaa", { maxTunnels: null, subdomains: ["0123", "ci"] });
-    await editToken(file, "bbb", {
-      expires: null,
-      note: null,
-      maxRequestsPerSecond: null,
-      maxBytesPerSecond: 999,
-    });
+    const free = await tokenCommand(
+      ...["edit", "bbb", "--token-file", file, "--expires", "never", "--note", ""],
+      ...["--max-tunnels", "none", "--max-requests-per-second", "none", "--max-bytes-per-second", "999"],
+    );
+    expect(free.output).toBe(`changed token ${"b".repeat(12)}`);
     await editToken(file, "ccc", { maxTunnels: 1 });
     expect(readFileSync(file, "utf8")).toBe(
       after

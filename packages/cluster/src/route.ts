@@ -20,9 +20,9 @@ export interface RouteHandler extends StreamHandler {
    */
   onRefused(): void;
   /**
-   * A route that {@link Route.acceptsLater} does not take the request, because the token of its tunnel has had
-   * its requests of this second. Nothing was done, the stream is over, and no other route is looked for. A
-   * tunnel of this relay says so at once: its `open` throws.
+   * A route that {@link Route.acceptsLater} does not take the request, because the token of its tunnel has
+   * had its requests of this second. Nothing was done, the stream is over, and no other route is looked for.
+   * A tunnel of this relay says so at once: its `open` throws.
    */
   onLimited(): void;
 }

@@ -111,9 +111,9 @@ export interface LimitOptions {
    */
   maxTokenRequestsPerSecond?: number;
   /**
-   * Bytes of bodies a second, both ways together, of all tunnels of one token, and so many at once, unless the
-   * token has a limit of its own. More are slowed down, those of event streams and upgraded connections too.
-   * 0 for no limit. Default 0.
+   * Bytes of bodies a second, both ways together, of all tunnels of one token, and so many at once, unless
+   * the token has a limit of its own. More are slowed down, those of event streams and upgraded connections
+   * too. 0 for no limit. Default 0.
    */
   maxTokenBytesPerSecond?: number;
 }

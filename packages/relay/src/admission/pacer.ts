@@ -9,8 +9,8 @@ export interface Paced {
 }
 
 /**
- * The greatest piece that passes in one turn, in bytes. Many that wait take turns, so an answer of a few bytes
- * does not wait for the whole of a long one.
+ * The greatest piece that passes in one turn, in bytes. Many that wait take turns, so an answer of a few
+ * bytes does not wait for the whole of a long one.
  */
 const maxPieceBytes = 65_536;
 /** The least, unless a second brings fewer: a piece costs a frame and a turn. */
@@ -19,8 +19,8 @@ const minPieceBytes = 1_024;
 const piecesPerSecond = 50;
 
 /**
- * Lets bytes pass at a rate, and those of one second at once. Who has to wait takes turns with the others that
- * wait.
+ * Lets bytes pass at a rate, and those of one second at once. Who has to wait takes turns with the others
+ * that wait.
  */
 export class Pacer {
   readonly #rate: () => number | undefined;

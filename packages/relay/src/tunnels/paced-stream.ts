@@ -103,7 +103,9 @@ export class PacedStream implements TunnelStream, StreamHandler {
     else this.#upEnd ??= { trailers };
   }
 
-  /** Cuts what waits in both directions. The relay resets no stream with `no_error`, which would cut nothing. */
+  /**
+   * Cuts what waits in both directions. The relay resets no stream with `no_error`, which would cut nothing.
+   */
   reset(code: ResetCode, message?: string): void {
     this.#drop();
     this.#stream?.reset(code, message);

@@ -14,7 +14,8 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 
 /**
  * The table with as many columns as fit into `width` characters, and a line that names the others.
- * `dispensable`: the columns that are left out first, by their heads. All others stay, however long the lines.
+ * `dispensable`: the columns that are left out first, by their heads. All others stay, however long the
+ * lines.
  */
 export function fittingTable(
   head: readonly string[],

@@ -41,18 +41,26 @@ function toJson(entry: TokenEntry) {
 }
 
 export async function edit(id: string, options: EditOptions): Promise<void> {
-  const { tokenFile, subdomain, addSubdomain, removeSubdomain, note, ...same } = options;
+  const { tokenFile, subdomain, addSubdomain, removeSubdomain } = options;
   const changes = {
     subdomains: subdomain,
     addSubdomains: addSubdomain,
     removeSubdomains: removeSubdomain,
-    note: note === "" ? null : note,
-    ...same,
+    note: unless("", options.note),
+    expires: unless("never", options.expires),
+    maxTunnels: unless("none", options.maxTunnels),
+    maxRequestsPerSecond: unless("none", options.maxRequestsPerSecond),
+    maxBytesPerSecond: unless("none", options.maxBytesPerSecond),
   };
   if (Object.values(changes).every((value) => value === undefined)) {
     throw unusable("there is nothing to change: say what, such as --note or --add-subdomain");
   }
   writeLine(`changed ${nameOf(await editToken(tokenFile, id, changes))}`);
+}
+
+/** `null` for the word that takes a field away. */
+function unless<Word extends string, T>(word: Word, value: T | Word): Exclude<T, Word> | null {
+  return value === word ? null : (value as Exclude<T, Word>);
 }
 
 export async function rotate(id: string, { tokenFile, keepOld }: RotateOptions): Promise<void> {

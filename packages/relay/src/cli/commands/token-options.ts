@@ -11,16 +11,16 @@ export interface CreateOptions extends FileOption {
   maxBytesPerSecond?: number;
 }
 
-/** `null` takes a field away. */
+/** `never` and `none` take a field away. commander makes an empty text of null. */
 export interface EditOptions extends FileOption {
   subdomain?: string[];
   addSubdomain?: string[];
   removeSubdomain?: string[];
   note?: string;
-  expires?: string | null;
-  maxTunnels?: number | null;
-  maxRequestsPerSecond?: number | null;
-  maxBytesPerSecond?: number | null;
+  expires?: string;
+  maxTunnels?: number | "none";
+  maxRequestsPerSecond?: number | "none";
+  maxBytesPerSecond?: number | "none";
 }
 
 export interface RotateOptions extends FileOption {

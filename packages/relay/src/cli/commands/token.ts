@@ -114,9 +114,9 @@ function readExpiry(text: string): string {
   return text;
 }
 
-/** Reads `word` as null, which takes a field away, and any other text by `read`. */
-function unless<T>(word: string, read: (text: string) => T): (text: string) => T | null {
-  return (text) => (text === word ? null : read(text));
+/** Leaves `word`, which takes a field away, as it is, and reads any other text by `read`. */
+function unless<Word extends string, T>(word: Word, read: (text: string) => T): (text: string) => T | Word {
+  return (text) => (text === word ? word : read(text));
 }
 
 function readSize(text: string): number {
