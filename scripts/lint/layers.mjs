@@ -95,7 +95,7 @@ export const packages = {
   config: {
     name: "mcp-tunnel-config",
     knows: ["shared", "protocol"],
-    modules: { "*": ["leven", "node:fs", "node:fs/promises", "yaml", "zod"] },
+    modules: { "*": ["node:fs", "node:fs/promises", "yaml", "zod"] },
     layers: [
       {
         "regular-file.ts": "files whose paths may have become anything",

@@ -124,12 +124,12 @@ hold-timeout: { seconds: 1 }
     const problems = [
       `${config}:1: domain: the domain 'https://tunnel.example.com' is not usable: give a host name such as tunnel.example.com, with no scheme, port or path`,
       `${config}:2: port: Expected a port from 0 to 65535.`,
-      `${config}:3: unknown key 'hots'`,
+      `${config}:3: unknown key 'hots'; did you mean 'host'?`,
       `${config}:4: unknown key 'maxRequestBody'; did you mean 'max-request-body'?`,
       `${config}:6: static-token: a static token is written TOKEN:SUBDOMAIN[,SUBDOMAIN...]; the colon is missing`,
       `${config}:8: trusted-proxy: the trusted proxy '10.0.0/8' is not an IP address or a range such as 10.0.0.0/8 or fd00::/8`,
       `${config}:9: trusted-proxy-headers: the trusted proxy's header 'connection' is not the name of a field that a proxy sets, such as x-real-ip`,
-      `${config}:10: max-response-body: Expected a number of bytes, such as 5242880 or 5MiB.`,
+      `${config}:10: max-response-body: It takes a number with a unit, such as 64KiB, 1.5MiB or 5MB; without one it is bytes.`,
       `${config}:11: log-format: Allowed choices are pretty, json.`,
       `${config}:12: auth-url: has no value`,
       `${config}:13: resume-timeout: takes one value, not a list`,
@@ -200,7 +200,7 @@ hold-timeout: { seconds: 1 }
     [
       "a limit out of its range",
       "domain: a.test\nmax-header-size: 1\n",
-      ":2: max-header-size: Expected 1024 to",
+      ":2: max-header-size: It takes a number with a unit, such as 64KiB, 1.5MiB or 5MB; without one it is bytes (at least 1KiB,",
     ],
     ["no limit at all", "domain: a.test\nmax-tunnels: 0\n", ":2: max-tunnels: Expected at least 1."],
     [

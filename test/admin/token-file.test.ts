@@ -334,7 +334,9 @@ describe("a file that cannot be used", () => {
 
     replace(file, `${good}  - sha256: "${"0".repeat(64)}"\n    subdomain: [x]\n`);
     const line = good.split("\n").length + 1;
-    await relay.waitForJson({ problem: `${file}:${line}: unknown key 'subdomain'` });
+    await relay.waitForJson({
+      problem: `${file}:${line}: unknown key 'subdomain'; did you mean 'subdomains'?`,
+    });
     replace(file, `${good}  - sha256: "never closed\n`);
     await relay.waitFor(() =>
       relay.json.find(({ problem }) => /: Missing closing "quote/.test(String(problem))),

@@ -65,8 +65,13 @@ const commands: CommandTable = {
 async function main(args: readonly string[]): Promise<number> {
   const [word = "", ...rest] = args;
   try {
-    if (Object.hasOwn(notCarried, word)) throw unusable(notCarried[word] as string);
+    if (Object.hasOwn(ofOthers, word)) throw unusable(ofOthers[word] as string);
     const isCommand = Object.hasOwn(commands, word);
+    if (!isCommand && bareWord.test(word)) {
+      const { unknownWord } = await import("./options/unknown-word.js");
+      const mistake = unknownWord(args, Object.keys(commands));
+      if (mistake !== undefined) throw unusable(mistake);
+    }
     const entry = commands[isCommand ? word : "http"] as CommandEntry;
     return await (await entry.load()).run(isCommand ? rest : args, output, commands);
   } catch (error) {
@@ -74,8 +79,14 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** What other tunnels carry and this one does not, with what to do. */
-const notCarried: Readonly<Record<string, string>> = {
+/** No port, no host with a port, no URL and no option: no local service is such a word. */
+const bareWord = /^[a-z][\w.-]*$/i;
+
+/** Commands of other tunnels that this one does not have, with what to do. */
+const ofOthers: Readonly<Record<string, string>> = {
+  https:
+    "https: the relay ends the visitors' TLS, and gives every tunnel https: mcp-tunnel-client 3000, and for a " +
+    "local service with TLS, mcp-tunnel-client https://localhost:8443",
   tcp:
     "tcp: this tunnel carries HTTP, with its streams and WebSockets, and no other TCP: " +
     "for a service that speaks HTTP, mcp-tunnel-client 3000",

@@ -65,7 +65,7 @@ it.each([
   [["config"], 0, /Usage: mcp-tunnel-client config/],
   [["config", "check", "no-such-file"], 2, /^error: cannot read the config file: ENOENT/],
   [["config", "chekc"], 2, /unknown command 'chekc'.*\(see mcp-tunnel-client config --help\)/],
-  [["config", "check", "a", "b"], 2, /too many arguments.*\(see mcp-tunnel-client config --help\)/],
+  [["config", "check", "a", "b"], 2, /too many arguments.*\(see mcp-tunnel-client config check --help\)/],
 ])("%j", async (args, code, said) => {
   const command = closing(runClient(args));
   expect(await command.exited).toEqual({ code, signal: null });

@@ -6,7 +6,8 @@ import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { runClient } from "../../../test/support/commands.js";
 import type { RunningCommand } from "../../../test/support/commands.js";
 import { resolveOptions } from "../../stdio/src/options.js";
-import { readCount, readDuration, readSize } from "../src/options/flags.js";
+import { parseBytes } from "../../shared/src/index.js";
+import { readCount, readDuration } from "../src/options/flags.js";
 import { parseCommandLine } from "../src/options/command-line.js";
 
 const closing = closingAfterEach();
@@ -83,7 +84,7 @@ it("the defaults in the help are those of the library", async () => {
   expect(readCount(defaultOf("--stdio-sessions"))).toBe(maxSessions);
   expect(readDuration(defaultOf("--stdio-idle"))).toBe(sessionIdleMs);
   expect(readDuration(defaultOf("--stdio-start-timeout"))).toBe(startTimeoutMs);
-  expect(readSize(defaultOf("--stdio-max-message"))).toBe(maxMessageBytes);
+  expect(parseBytes(defaultOf("--stdio-max-message"))).toBe(maxMessageBytes);
 });
 
 describe("mistakes on the command line", () => {
@@ -113,7 +114,7 @@ describe("mistakes on the command line", () => {
     [["3000", ...relay, "--stdio-idle", "5m"], /--stdio-idle has no effect without --stdio or --mcp-config/],
     [[...stdio, "--stdio-era", "new", "--", "x"], /--stdio-era.*auto, legacy, modern/],
     [[...stdio, "--stdio-sessions", "0", "--", "x"], /--stdio-sessions.*a whole number from 1/],
-    [[...stdio, "--stdio-max-message", "0", "--", "x"], /--stdio-max-message.*such as 32MiB/],
+    [[...stdio, "--stdio-max-message", "0", "--", "x"], /--stdio-max-message.*such as 64KiB.*at least 1\)/],
     [[...stdio, "--", "x"], /MCP_TUNNEL_STDIO_IDLE.*number with a unit/, { MCP_TUNNEL_STDIO_IDLE: "soon" }],
     [["3000", ...relay], /MCP_TUNNEL_STDIO must be true or false/, { MCP_TUNNEL_STDIO: "npx" }],
     [

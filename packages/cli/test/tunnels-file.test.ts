@@ -172,7 +172,7 @@ tunnels:
 `;
     expect(await mistakes(text)).toEqual([
       "3: unknown key 'defaults.subdomain'; each tunnel has its own",
-      "5: unknown key 'tunnel'; the file has the keys 'defaults' and 'tunnels'",
+      "5: unknown key 'tunnel'; did you mean 'tunnels'?",
       "11: unknown key 'tunnels.web.host-haeder'; did you mean 'host-header'?",
       "12: tunnels.web.oauth-metadata: Allowed choices are rewrite, keep.",
       "14: tools: command: has to be a list, such as [npx, -y, server]",

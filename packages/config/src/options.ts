@@ -1,5 +1,4 @@
-import { closestMatch } from "leven";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { nearestName, TunnelError } from "mcp-tunnel-protocol";
 import { isSwitch } from "mcp-tunnel-shared/command";
 import { isScalar, isSeq, type Node, type Scalar } from "yaml";
 import type { Problem, YamlFile } from "./yaml.js";
@@ -144,8 +143,6 @@ function hint<Known extends FileOption>(name: string, { options, hints }: Config
     .replaceAll("_", "-");
   const plain = likely.replaceAll("-", "");
   const names = options.map((option) => option.name());
-  const meant =
-    names.find((known) => known.replaceAll("-", "") === plain) ??
-    closestMatch(likely, names, { maxDistance: Math.ceil(likely.length / 4) });
+  const meant = names.find((known) => known.replaceAll("-", "") === plain) ?? nearestName(likely, names);
   return meant === undefined ? "" : `; did you mean '${meant}'?`;
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { nearestName, TunnelError } from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
 import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument, type YAMLMap } from "yaml";
 import type { z } from "zod";
@@ -86,16 +86,18 @@ export class YamlFile {
     }
     const result = schema.safeParse(contents);
     if (result.success) return { value: result.data };
-    const problems = result.error.issues.flatMap((issue) => this.#describe(issue));
+    const problems = result.error.issues.flatMap((issue) => this.#describe(issue, schema));
     return { problems: problems.toSorted((a, b) => a.line - b.line) };
   }
 
-  #describe(issue: z.core.$ZodIssue): Problem[] {
+  #describe(issue: z.core.$ZodIssue, schema: z.core.$ZodType): Problem[] {
     if (issue.code === "unrecognized_keys") {
-      return issue.keys.map((key) => ({
-        line: this.lineOfKey(issue.path, key),
-        message: `unknown key '${key}'`,
-      }));
+      const known = keysAt(schema, issue.path);
+      return issue.keys.map((key) => {
+        const near = nearestName(key, known);
+        const hint = near === undefined ? "" : `; did you mean '${near}'?`;
+        return { line: this.lineOfKey(issue.path, key), message: `unknown key '${key}'${hint}` };
+      });
     }
     const at = issue.path.join(".");
     const text = at === "" ? "the file" : `'${at}'`;
@@ -104,6 +106,28 @@ export class YamlFile {
 
   #lineOf(offset: number): number {
     return this.#lines.linePos(offset).line;
+  }
+}
+
+/** The keys that a schema has at `path`; none where it has no keys, or says in another way what is there. */
+function keysAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
+  const { def } = (schema as z.core.$ZodTypes)._zod;
+  switch (def.type) {
+    case "pipe":
+      return keysAt(def.in, path);
+    case "optional":
+    case "nullable":
+      return keysAt(def.innerType, path);
+    case "array":
+      return path.length === 0 ? [] : keysAt(def.element, path.slice(1));
+    case "object": {
+      const [key, ...rest] = path;
+      if (key === undefined) return Object.keys(def.shape);
+      const part = def.shape[String(key)];
+      return part === undefined ? [] : keysAt(part, rest);
+    }
+    default:
+      return [];
   }
 }
 

@@ -49,7 +49,7 @@ export type { LivenessOptions } from "./liveness.js";
 export { loggerShape, silentLogger } from "./logger.js";
 export type { Logger } from "./logger.js";
 export { isName, isPattern, matchesPattern, maxNameLength } from "./names.js";
-export { describeType, describeValue, maxTimerMs, unusable } from "./options.js";
+export { describeType, describeValue, maxTimerMs, nearestName, unusable } from "./options.js";
 export { meet } from "./pools.js";
 export type { Meeting, NameClient } from "./pools.js";
 export { RefusalGatherer } from "./refusal-gatherer.js";

@@ -32,6 +32,19 @@ export function describeValue(value: unknown): string {
 }
 
 /**
+ * The known name that was probably meant by `word`; `undefined` if none is near enough. `maxChanges`: how many
+ * letters may differ. Default: two, one in four of a longer word, and fewer of a word of two or three
+ * letters, which is two changes away from almost everything. Two letters in the wrong order are two changes.
+ */
+export function nearestName(
+  word: string,
+  known: readonly string[],
+  maxChanges = Math.min(Math.max(2, Math.ceil(word.length / 4)), Math.max(1, word.length - 2)),
+): string | undefined {
+  return closestMatch(word, known, { maxDistance: maxChanges });
+}
+
+/**
  * Refuses options that do not exist. `within`: the option that has them, if they are parts of an option.
  * @throws TunnelError `invalid_option` that names the first unknown option and the nearest known one, or says
  * that `given` is no object.
@@ -43,7 +56,7 @@ export function checkOptionNames(given: object, known: readonly string[], within
   }
   const unknown = Object.keys(given).find((name) => !known.includes(name));
   if (unknown === undefined) return;
-  const near = closestMatch(unknown, known, { maxDistance: Math.ceil(unknown.length / 2) });
+  const near = nearestName(unknown, known, Math.ceil(unknown.length / 2));
   const hint = near === undefined ? "" : `; did you mean '${near}'?`;
   const of = within === undefined ? "" : ` in ${within}`;
   const option = within === undefined ? unknown : `${within}.${unknown}`;

@@ -4,10 +4,18 @@ import type { AddressInfo } from "node:net";
 import { describe, expect, it } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import { runRelay, startRelayCommand } from "../../../test/support/commands.js";
-import { createProgram, failureOf } from "../src/cli/program.js";
+import { createProgram, type Failure, failureOf } from "../src/cli/program.js";
 import { RawVisitor, ScriptedClient } from "./support.js";
 
 const opened = closingAfterEach();
+
+/** The program runs in this process, because a process for each mistake takes longer than all other tests. */
+async function failureFor(args: readonly string[]): Promise<Partial<Failure>> {
+  const failure = await createProgram()
+    .parseAsync(args, { from: "user" })
+    .then(() => undefined, failureOf);
+  return failure ?? {};
+}
 
 describe("a mistake on the command line", () => {
   const domain = ["--domain", "localhost"];
@@ -63,13 +71,49 @@ describe("a mistake on the command line", () => {
     ["an option without its value", ["--domain"], "--domain"],
     ["an argument", [...domain, "8080"], "8080"],
   ])("(%s) gets one clear line and status 2", async (_, args, mention) => {
-    // The program runs in this process, because a process for each mistake takes longer than all other tests.
-    const failure = await createProgram()
-      .parseAsync(args, { from: "user" })
-      .then(() => undefined, failureOf);
+    const failure = await failureFor(args);
     expect(failure).toEqual({ status: 2, message: expect.stringMatching(/^[^\n]+$/) });
     expect(failure?.message).toContain(mention);
     expect(failure?.message).not.toContain("s3cret");
+  });
+
+  it.each<[string, string[], string]>([
+    ["a command with a slip", ["stauts"], "unknown command 'stauts' (Did you mean status?)"],
+    ["its options", ["stauts", "--json"], "unknown command 'stauts' (Did you mean status?)"],
+    ["options before it", ["--port", "0", "Stauts"], "unknown command 'Stauts' (Did you mean status?)"],
+    ["a command that does not exist", ["publish"], "unknown command 'publish'; commands are token, status, "],
+    ["a port", ["8080"], "unexpected argument '8080': a port is given as --port 8080"],
+    [
+      "a file",
+      ["relay.yaml"],
+      "unexpected argument 'relay.yaml': a config file is given as --config relay.yaml",
+    ],
+    ["a URL", ["https://a.test"], "unexpected argument 'https://a.test'"],
+    ["an option with a slip", ["--domian", "a.test"], "unknown option '--domian' (Did you mean --domain?)"],
+    ["help of none", ["help", "stauts"], "unknown command 'stauts' (Did you mean status?)"],
+  ])("(%s) is told what was probably meant", async (_, args, said) => {
+    const { status, message } = await failureFor(args);
+    expect(status).toBe(2);
+    expect(message?.startsWith(said), message).toBe(true);
+    expect(message).toMatch(/ \(see mcp-tunnel --help\)$/);
+  });
+
+  it.each<[string[], string]>([
+    [["token", "craete"], "unknown command 'craete' (Did you mean create?) (see mcp-tunnel token --help)"],
+    [
+      ["help", "token", "craete"],
+      "unknown command 'craete' (Did you mean create?) (see mcp-tunnel token --help)",
+    ],
+    [
+      ["token", "list", "--jsn"],
+      "unknown option '--jsn' (Did you mean --json?) (see mcp-tunnel token list --help)",
+    ],
+    [["status", "--intervall", "2"], "(Did you mean --interval?) (see mcp-tunnel status --help)"],
+    [["config", "check"], "missing required argument 'FILE' (see mcp-tunnel config check --help)"],
+  ])("of a subcommand points to its own help: %j", async (args, said) => {
+    const { status, message } = await failureFor(args);
+    expect(status).toBe(2);
+    expect(message?.endsWith(said), message).toBe(true);
   });
 
   it("is told on stderr, and nothing else", async () => {
@@ -147,6 +191,13 @@ describe("the command", () => {
     const short = opened(runRelay(["-h"]));
     expect((await short.exited).code).toBe(0);
     expect(short.stdout).toEqual(help.stdout);
+  });
+
+  it("explains its commands, and those below them", async () => {
+    const help = opened(runRelay(["help", "token", "create"]));
+    expect((await help.exited).code).toBe(0);
+    expect(help.stdout[0]).toBe("Usage: mcp-tunnel token create [options]");
+    expect(help.stdout.filter((line) => line.length > 80)).toEqual([]);
   });
 
   it("tells its version", async () => {

@@ -1,14 +1,15 @@
-const unitMs: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
+const unitMs: Readonly<Record<string, number>> = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
 
 /** The form that {@link parseDuration} reads, for messages about texts that it does not read. */
-export const durationForm = "a number with a unit, such as 500ms, 90s, 1.5m or 2h; without one it is seconds";
+export const durationForm =
+  "a number with a unit, such as 500ms, 90s, 1.5m, 2h or 1d; without one it is seconds";
 
 /**
- * Reads a duration as people write it, into whole milliseconds: `90s`, `1.5m`, `500ms`, `2h`, or `90` for
- * seconds. Returns `undefined` for any other text.
+ * Reads a duration as people write it, into whole milliseconds: `90s`, `1.5m`, `500ms`, `2h`, `1d`, or `90`
+ * for seconds. A space may stand before the unit. Returns `undefined` for any other text.
  */
 export function parseDuration(text: string): number | undefined {
-  const match = /^([0-9]{1,10}(?:\.[0-9]{1,10})?)(ms|s|m|h)?$/.exec(text.trim());
+  const match = /^([0-9]{1,10}(?:\.[0-9]{1,10})?)(?: ?(ms|s|m|h|d))?$/.exec(text.trim());
   if (match === null) return undefined;
   return Math.round(Number(match[1]) * (unitMs[match[2] ?? "s"] as number));
 }

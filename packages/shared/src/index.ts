@@ -14,7 +14,7 @@
  * - `rename-over.ts`: a file put in the place of another
  */
 export { addressKey, AddressRanges, plainAddress, portOf } from "./addresses.js";
-export { durationForm, formatDuration, parseDuration } from "./duration.js";
+export { formatDuration, parseDuration } from "./duration.js";
 export { messageOf, stackOf } from "./errors.js";
 export { isObject, splice, walkJson } from "./json.js";
 export type { JsonEdit, JsonObject } from "./json.js";

@@ -1,6 +1,7 @@
 const units: Record<string, number> = {
   "": 1,
   B: 1,
+  kB: 1e3,
   KB: 1e3,
   MB: 1e6,
   GB: 1e9,
@@ -9,11 +10,20 @@ const units: Record<string, number> = {
   GiB: 2 ** 30,
 };
 
-/** A number of bytes as people write it: `5242880` or `5MiB`. `undefined` for anything else. */
+/** The form that {@link parseBytes} reads, for messages about texts that it does not read. */
+export const sizeForm = "a number with a unit, such as 64KiB, 1.5MiB or 5MB; without one it is bytes";
+
+/**
+ * Reads a size as people write it, into whole bytes: `5MiB`, `1.5 GB`, or `5242880`. A space may stand before
+ * the unit. Returns `undefined` for any other text, and for half a byte.
+ */
 export function parseBytes(text: string): number | undefined {
-  const match = /^([0-9]{1,15}) ?([KMG]i?B|B)?$/.exec(text);
-  const bytes = Number(match?.[1]) * (units[match?.[2] ?? ""] ?? Number.NaN);
-  return Number.isSafeInteger(bytes) ? bytes : undefined;
+  const match = /^([0-9]{1,15}(?:\.[0-9]{1,10})?)(?: ?([kKMG]B|[KMG]iB|B))?$/.exec(text.trim());
+  if (match === null) return undefined;
+  const unit = units[match[2] ?? ""] ?? Number.NaN;
+  const bytes = Number(match[1]) * unit;
+  const whole = unit === 1 ? bytes : Math.round(bytes);
+  return Number.isSafeInteger(whole) ? whole : undefined;
 }
 
 /** A number of bytes, to the byte, as {@link parseBytes} reads it: `5MiB`, `1000`. */

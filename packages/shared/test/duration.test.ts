@@ -14,7 +14,10 @@ describe("a duration", () => {
     ["s", undefined],
     ["5x", undefined],
     ["-1s", undefined],
-    ["1 s", undefined],
+    ["1 s", 1_000],
+    ["1d", 86_400_000],
+    ["1  s", undefined],
+    ["1S", undefined],
     ["1.s", undefined],
     ["1h30m", undefined],
     ["1e3", undefined],
@@ -29,6 +32,7 @@ describe("a duration", () => {
     [60_000, "1m"],
     [600_000, "10m"],
     [7_200_000, "2h"],
+    [2_592_000_000, "30d"],
   ])("of %i ms is written %s, and read so", (ms, text) => {
     expect(formatDuration(ms)).toBe(text);
     expect(parseDuration(text)).toBe(ms);

@@ -10,7 +10,7 @@ import { table } from "mcp-tunnel-shared/command";
 import { addressesOf } from "../render/mcp-addresses.js";
 import { shellWord } from "../render/shell.js";
 import { exitStatus } from "../options/exit-status.js";
-import { subcommand } from "../options/subcommand.js";
+import { partOf, subcommand } from "../options/subcommand.js";
 import type { Output } from "../output/output.js";
 import { hostLines, short } from "../render/visitor-lines.js";
 import type { CliCommand } from "./command.js";
@@ -64,10 +64,7 @@ function buildAuth(output: Output): Command {
 }
 
 function add(program: Command, usage: string, text: string): Command {
-  return program
-    .command(usage)
-    .description(text)
-    .helpOption("-h, --help", "print this help")
+  return partOf(program, usage, text)
     .option("--relay <url>", "the tunnel's relay, if several relays have one of that name")
     .option("--json", "print one JSON object");
 }

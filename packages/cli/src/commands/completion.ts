@@ -1,8 +1,9 @@
-import { Argument, Command } from "commander";
-import { oneLine, printable } from "mcp-tunnel-shared";
+import { Argument } from "commander";
+import type { Command } from "commander";
 import { completionScript, completionShells } from "mcp-tunnel-shared/command";
 import { exitStatus } from "../options/exit-status.js";
 import { buildServeCommand } from "../options/command-line.js";
+import { subcommand } from "../options/subcommand.js";
 import type { CommandOutput } from "../output/output.js";
 import type { CliCommand, CommandTable } from "./command.js";
 
@@ -28,15 +29,9 @@ export const completion: CliCommand = {
 };
 
 function buildCompletion(): Command {
-  return new Command("mcp-tunnel-client completion")
-    .description(description)
-    .addArgument(new Argument("<shell>", "the shell").choices(completionShells))
-    .helpOption("-h, --help", "print this help")
-    .exitOverride()
-    .configureOutput({
-      outputError: (text, write) =>
-        write(`${printable(oneLine(text))} (see mcp-tunnel-client completion --help)\n`),
-    });
+  return subcommand("completion", description).addArgument(
+    new Argument("<shell>", "the shell").choices(completionShells),
+  );
 }
 
 /** The command that serves, with all others below it. */

@@ -3,7 +3,7 @@ import { printable } from "mcp-tunnel-shared";
 import { findConfigFile } from "../config/find.js";
 import { exitStatus } from "../options/exit-status.js";
 import { configOption } from "../options/start-options.js";
-import { subcommand } from "../options/subcommand.js";
+import { partOf, subcommand } from "../options/subcommand.js";
 import type { Output } from "../output/output.js";
 import type { CliCommand } from "./command.js";
 
@@ -27,10 +27,8 @@ export const config: CliCommand = {
 
 function buildConfig(output: Output): Command {
   const program = subcommand("config", description);
-  program
-    .command("check")
-    .description("show the mistakes in a config file, and in the files that it names, with their lines")
-    .helpOption("-h, --help", "print this help")
+  const text = "show the mistakes in a config file, and in the files that it names, with their lines";
+  partOf(program, "check", text)
     .argument("[file]")
     .addOption(configOption())
     .action(async (file: string | undefined, flags: { config?: string }) => {

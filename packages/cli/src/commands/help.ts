@@ -1,5 +1,6 @@
 import { Argument, Command } from "commander";
-import { unusable } from "mcp-tunnel-protocol";
+import { nearestName, unusable } from "mcp-tunnel-protocol";
+import { suggestion } from "mcp-tunnel-shared/command";
 import type { CliCommand, CommandTable } from "./command.js";
 
 /** `mcp-tunnel-client help [command]`: prints what `--help` prints after the same words. */
@@ -10,7 +11,9 @@ export const help: CliCommand = {
     const name = word === "help" ? "http" : word;
     const entry = Object.hasOwn(all, name) ? all[name] : undefined;
     if (entry === undefined) {
-      throw unusable(`there is no command '${word}': commands are ${namesOf(all).join(", ")}`);
+      const near = nearestName(word.toLowerCase(), namesOf(all));
+      const list = near === undefined ? `: commands are ${namesOf(all).join(", ")}` : suggestion(near);
+      throw unusable(`unknown command '${word}'${list}`);
     }
     return (await entry.load()).run([...rest, "--help"], output, all);
   },

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { linesOf, readOptionMap, readYamlFile } from "mcp-tunnel-config";
 import type { Problem, YamlFile } from "mcp-tunnel-config";
-import { TunnelError, unusable } from "mcp-tunnel-protocol";
+import { nearestName, TunnelError, unusable } from "mcp-tunnel-protocol";
 import { checkSubdomain, registerUrl } from "mcp-tunnel-client/options";
 import type { TunnelSettings } from "../options/tunnel-options.js";
 import type { ConfigFile } from "./find.js";
@@ -69,10 +69,7 @@ function keyProblems(file: YamlFile): Problem[] {
   }
   const problems = entries
     .filter(({ name }) => name !== "defaults" && name !== "tunnels")
-    .map(({ name, line }) => ({
-      line,
-      message: `unknown key '${name}'; the file has the keys 'defaults' and 'tunnels'`,
-    }));
+    .map(({ name, line }) => ({ line, message: `unknown key '${name}'; ${placeOfKey(name)}` }));
   const tunnels = file.entriesAt(["tunnels"]);
   if (tunnels === undefined) {
     const message = "tunnels has to be a list of 'name:' lines, with the keys of each tunnel below";
@@ -82,6 +79,15 @@ function keyProblems(file: YamlFile): Problem[] {
     problems.push({ line: 1, message: "there is no tunnel below 'tunnels'" });
   }
   return problems;
+}
+
+/** What was meant by a key that stands at the top of the file, and does not belong there. */
+function placeOfKey(name: string): string {
+  const near = nearestName(name, ["defaults", "tunnels"]);
+  if (near !== undefined) return `did you mean '${near}'?`;
+  const isOfTunnel = tunnelRules.options.some((option) => option.name() === name);
+  if (isOfTunnel) return "it belongs to a tunnel below 'tunnels', or below 'defaults' for all of them";
+  return "the file has the keys 'defaults' and 'tunnels'";
 }
 
 /** @throws TunnelError */

@@ -1,7 +1,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { unusable } from "mcp-tunnel-protocol";
 import { oneLine, printable } from "mcp-tunnel-shared";
-import { optionDescription } from "mcp-tunnel-shared/command";
+import { mistakeLine, optionDescription, valueForms } from "mcp-tunnel-shared/command";
 import { version } from "../version.js";
 import { isOn } from "./flags.js";
 import type { LocalService } from "./flags.js";
@@ -33,6 +33,8 @@ name, or as MCP_TUNNEL_ and its name: MCP_TUNNEL_RELAY for --relay. The command
 line wins. MCP_TUNNEL_TOKEN_FILE is the relay's, and not read: --token-file is
 MCP_TUNNEL_CLIENT_TOKEN_FILE. What is drawn for visitors, and what they were
 granted, is kept in MCP_TUNNEL_STATE_DIR.
+
+${valueForms}
 
 Examples:
   Publish http://localhost:3000 under the name that goes with the token
@@ -159,9 +161,8 @@ function mistake(text: string, others: CommandList): string {
   } else if (word !== undefined && names.length > 0) hint = `; commands are ${names.join(", ")}`;
   // What commander takes it for leads elsewhere, where what was meant is known.
   const said = hint.includes("without a flag") ? text.replace(/\(Did you mean [^)]*\)/, "") : text;
-  const line = oneLine(said).replace(
-    /command-argument value (.*) is invalid for argument 'local'/,
-    isInvalid,
-  );
-  return `${printable(line.replace(/\.$/, ""))}${hint} (see mcp-tunnel-client --help)\n`;
+  const line = oneLine(said)
+    .replace(/command-argument value (.*) is invalid for argument 'local'/, isInvalid)
+    .replace(/\.$/, "");
+  return `${printable(mistakeLine(line + hint, "mcp-tunnel-client"))}\n`;
 }

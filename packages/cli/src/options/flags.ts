@@ -1,10 +1,8 @@
 import { InvalidArgumentError, Option } from "commander";
-import { maxTimerMs, TunnelError, unusable } from "mcp-tunnel-protocol";
-import { durationForm, parseBytes, parseDuration } from "mcp-tunnel-shared";
-import { environmentName, optionKey, readSwitch } from "mcp-tunnel-shared/command";
+import { TunnelError, unusable } from "mcp-tunnel-protocol";
+import { durationReader, environmentName, optionKey, readSwitch } from "mcp-tunnel-shared/command";
 import type { OptionValues } from "mcp-tunnel-shared/command";
 import type { TunnelClientOptions } from "mcp-tunnel-client";
-import { greatestHeadBytes, leastHeadBytes } from "mcp-tunnel-client/options";
 
 /**
  * The options whose variable would mean two things. `MCP_TUNNEL_TOKEN_FILE` names the file of all the tokens
@@ -89,27 +87,8 @@ export function checkedBy(check: (text: string) => unknown): (text: string) => s
   };
 }
 
-/** A duration, in milliseconds: `90s`, `1.5m`, or `90` for seconds. */
-export function readDuration(text: string): number {
-  const ms = parseDuration(text);
-  if (ms !== undefined && ms <= maxTimerMs) return ms;
-  throw new InvalidArgumentError(`It takes ${durationForm}; at most 24 days.`);
-}
-
-export function readHeadBytes(text: string): number {
-  const bytes = parseBytes(text) ?? 0;
-  if (bytes >= leastHeadBytes && bytes <= greatestHeadBytes) return bytes;
-  throw new InvalidArgumentError(
-    `It takes a number of bytes from ${leastHeadBytes} to ${greatestHeadBytes}, such as 128KiB.`,
-  );
-}
-
-/** A size in bytes, such as 32MiB. */
-export function readSize(text: string): number {
-  const bytes = parseBytes(text) ?? 0;
-  if (bytes >= 1) return bytes;
-  throw new InvalidArgumentError("It takes a number of bytes from 1, such as 32MiB.");
-}
+/** A duration, in milliseconds. */
+export const readDuration = durationReader();
 
 /** A whole number from 1. */
 export function readCount(text: string): number {

@@ -2,11 +2,11 @@ import { Option } from "commander";
 import type { Command } from "commander";
 import { unusable } from "mcp-tunnel-protocol";
 import { exactBytes, formatDuration } from "mcp-tunnel-shared";
-import { sourceName } from "mcp-tunnel-shared/command";
+import { sizeReader, sourceName } from "mcp-tunnel-shared/command";
 import type { OptionValues } from "mcp-tunnel-shared/command";
 import type { ServiceOptions } from "mcp-tunnel-client";
 import type { StdioOptions } from "mcp-tunnel-stdio";
-import { clientVariable, isOn, option, readCount, readDuration, readSize } from "./flags.js";
+import { clientVariable, isOn, option, readCount, readDuration } from "./flags.js";
 
 /** The MCP servers that the command serves in place of a local HTTP service. */
 export interface McpOptions {
@@ -96,7 +96,7 @@ export function addMcpOptions(command: Command): Command {
       .argParser(readDuration),
     option("--stdio-max-message <bytes>", "the longest message, in either direction")
       .default(undefined, exactBytes(33_554_432))
-      .argParser(readSize),
+      .argParser(sizeReader({ least: 1 })),
   ];
   for (const one of added) command.addOption(one.helpGroup("MCP servers:"));
   return command;

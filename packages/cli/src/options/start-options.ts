@@ -1,6 +1,7 @@
 import { Option } from "commander";
 import type { Command } from "commander";
 import { unusable } from "mcp-tunnel-protocol";
+import { mistakeLine } from "mcp-tunnel-shared/command";
 import { isOn } from "./flags.js";
 import { addInspectOptions, readInspectOptions } from "./inspect-options.js";
 import type { InspectFlags, InspectOptions } from "./inspect-options.js";
@@ -60,7 +61,9 @@ export function parseStart(args: readonly string[]): StartOptions {
   const flags = command.opts<Flags>();
   const { args: names } = command;
   if ((flags.all === true) === names.length > 0) {
-    throw unusable("start takes the names of tunnels in the config file, or --all");
+    throw unusable(
+      mistakeLine("start takes the names of tunnels in the config file, or --all", command.name()),
+    );
   }
   const json = isOn("json", flags.json);
   return {

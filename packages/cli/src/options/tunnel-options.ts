@@ -2,12 +2,14 @@ import { Argument, Option } from "commander";
 import type { Command } from "commander";
 import { unusable } from "mcp-tunnel-protocol";
 import { exactBytes, formatDuration } from "mcp-tunnel-shared";
+import { sizeReader } from "mcp-tunnel-shared/command";
 import type { ServiceOptions, TunnelClientOptions } from "mcp-tunnel-client";
 import {
   checkSubdomain,
   defaultOauthMetadata,
   defaultOrigin,
   greatestHeadBytes,
+  leastHeadBytes,
   oauthMetadataPolicies,
   originPolicies,
   parseForwardedHeaders,
@@ -23,7 +25,6 @@ import {
   originOf,
   parseLocal,
   readDuration,
-  readHeadBytes,
 } from "./flags.js";
 import type { LocalService } from "./flags.js";
 import { addMcpOptions, readMcpOptions } from "./mcp-options.js";
@@ -161,7 +162,7 @@ export function addTunnelOptions(command: Command): Command {
         `the longest response head of the local service, such as 128KiB; ${exactBytes(greatestHeadBytes)} at most`,
       )
         .default(65_536, exactBytes(65_536))
-        .argParser(readHeadBytes),
+        .argParser(sizeReader({ least: leastHeadBytes, greatest: greatestHeadBytes })),
     )
     .addOption(
       new Option(

@@ -1,11 +1,12 @@
 import { type Command, CommanderError } from "commander";
-import { TunnelError } from "mcp-tunnel-protocol";
-import { oneLine } from "mcp-tunnel-shared";
+import { nearestName, TunnelError } from "mcp-tunnel-protocol";
+import { mistakeLine, suggestion } from "mcp-tunnel-shared/command";
 import { version } from "../version.js";
 import { addAdminCommands } from "./commands/admin.js";
 import { addCompletionCommand } from "./commands/completion.js";
 import { addConfigCommands } from "./commands/config.js";
 import { addDoctorCommand } from "./commands/doctor.js";
+import { addHelpCommand } from "./commands/help.js";
 import { createCommand } from "./options/options.js";
 import { CommandFailure } from "./output/output.js";
 import { addTokenCommands } from "./commands/token.js";
@@ -27,14 +28,18 @@ export function createProgram(): Command {
     .configureOutput({ outputError: () => {} })
     // Options that follow a subcommand's name belong to the subcommand.
     .enablePositionalOptions()
-    // `serve` refuses them, in better words.
+    // They are refused below, in better words.
     .allowExcessArguments();
-  program.action(async () => (await import("./commands/serve.js")).serve(program));
+  program.action(async () => {
+    refuseStray(program);
+    await (await import("./commands/serve.js")).serve(program);
+  });
   addTokenCommands(program);
   addAdminCommands(program);
   addConfigCommands(program);
   addDoctorCommand(program);
   addCompletionCommand(program);
+  addHelpCommand(program);
   pointToHelp(program, program.name());
   return program;
 }
@@ -42,11 +47,36 @@ export function createProgram(): Command {
 /** Adds to the message of a mistake the command whose help explains it. */
 function pointToHelp(command: Command, path: string): void {
   command.exitOverride((error) => {
+    // The options of a command that does not exist are unknown too.
+    if (error.code === "commander.unknownOption" && command.parent === null) refuseStray(command);
     const isMistake = error.exitCode !== 0 && error.code !== "commander.help";
-    if (isMistake) error.message += ` (see ${path} --help)`;
+    if (isMistake) error.message = mistakeLine(error.message, path);
     throw error;
   });
   for (const part of command.commands) pointToHelp(part, `${path} ${part.name()}`);
+}
+
+/**
+ * The relay takes options alone, and every command is known.
+ * @throws CommanderError for any other word.
+ */
+function refuseStray(program: Command): void {
+  const [word] = program.args;
+  if (word === undefined || word.startsWith("-")) return;
+  program.error(`error: ${strayWord(word, program.commands)}`, { code: "commander.unknownCommand" });
+}
+
+/** What is wrong with a word in the place of a command, and what was probably meant. */
+function strayWord(word: string, commands: readonly Command[]): string {
+  if (/^\d+$/.test(word)) return `unexpected argument '${word}': a port is given as --port ${word}`;
+  if (/\.ya?ml$/.test(word))
+    return `unexpected argument '${word}': a config file is given as --config ${word}`;
+  const names = commands.map((command) => command.name());
+  const near = nearestName(word.toLowerCase(), names);
+  const isName = /^[a-z][a-z-]*$/i.test(word);
+  if (near === undefined && !isName) return `unexpected argument '${word}'`;
+  const list = near === undefined ? `; commands are ${names.join(", ")}` : suggestion(near);
+  return `unknown command '${word}'${list}`;
 }
 
 /**
@@ -55,10 +85,10 @@ function pointToHelp(command: Command, path: string): void {
  */
 export function failureOf(error: unknown): Failure | undefined {
   if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return undefined;
     // A command that only groups others has printed their help.
     if (error.code === "commander.help") return { status: usageStatus, message: undefined };
-    if (error.exitCode === 0) return undefined;
-    return { status: usageStatus, message: oneLine(error.message.replace(/^error: /, "")) };
+    return { status: usageStatus, message: error.message.replace(/^error: /, "") };
   }
   if (error instanceof TunnelError) return { status: usageStatus, message: error.message.trim() };
   if (error instanceof CommandFailure) return { status: failedStatus, message: error.message.trim() };

@@ -1,5 +1,5 @@
 import { messageOf } from "../errors.js";
-import { printable } from "../printable.js";
+import { wrapped } from "./wrap.js";
 
 /**
  * The form of a `doctor` command, which both ends have: examinations run one after the other, and each
@@ -158,17 +158,4 @@ export function summaryLine({ steps }: DoctorReport): string {
     return n === 0 ? "" : `${n} ${verdict === "warning" && n > 1 ? "warnings" : verdict}`;
   });
   return counts.filter((text) => text !== "").join(", ");
-}
-
-/** Breaks a text between words. A word that is longer than a line, such as a URL to copy, stays whole. */
-function wrapped(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of printable(text).split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
 }

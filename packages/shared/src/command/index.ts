@@ -6,9 +6,12 @@
  * - `heap.ts`: when V8 collects
  * - `options.ts`: names of variables, help
  * - `secret.ts`: secrets as flags and in files
+ * - `mistakes.ts`: mistakes on the command line, in words
  * - `line-output.ts`: lines that are written without waiting for their reader
  * - `console.ts`: texts for the console of Windows
  * - `table.ts`: columns of text
+ * - `wrap.ts`: texts broken into lines
+ * - `values.ts`: durations and sizes as values of options
  * - `runtime.ts`: which Node is needed
  * - `signals.ts`: what asks a command to end
  * - `completion.ts`: what shells complete
@@ -19,6 +22,7 @@ export type { DoctorReport, Examination, Finding, Step, StepLook, Verdict } from
 export { letHeapGrow } from "./heap.js";
 export { LineOutput } from "./line-output.js";
 export type { LineOutputOptions } from "./line-output.js";
+export { mistakeLine, suggestion } from "./mistakes.js";
 export {
   dropEmptyVariables,
   environmentName,
@@ -35,4 +39,6 @@ export { refuseOtherRuntimes, runtimeFault } from "./runtime.js";
 export { readSecret } from "./secret.js";
 export { endSignals, isHangUpTheEnd } from "./signals.js";
 export { endWithReader, isReaderGone } from "./standard-streams.js";
-export { fittingTable, table } from "./table.js";
+export { charactersOf, columnsOf, fittingTable, table } from "./table.js";
+export { durationReader, sizeReader, valueForms } from "./values.js";
+export { wrapped } from "./wrap.js";

@@ -1,10 +1,11 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { printable, printableJson } from "mcp-tunnel-shared";
+import { formatDuration, printable, printableJson } from "mcp-tunnel-shared";
 import { readSecret } from "mcp-tunnel-shared/command";
 import { type AdminAddress, adminRequest, readAdminUrl } from "../admin/client.js";
 import { CommandFailure, writeLine } from "../output/output.js";
-import { SecretOption } from "../options/value-option.js";
+import { SecretOption, ValueOption } from "../options/value-option.js";
+import { readPositiveDurationMs } from "../options/values.js";
 import { type RelayStatus, silentLine, statusTable } from "../output/status-table.js";
 
 /** Of a relay that is in no cluster only `disconnected` is there. */
@@ -19,7 +20,11 @@ export function addAdminCommands(program: Command): void {
   withAddress(program.command("status"))
     .description("show the tunnels of a running relay, or of all relays of its cluster")
     .option("--watch", "show them again and again, until Ctrl-C")
-    .option("--interval <SECONDS>", "seconds between two looks with --watch", readSeconds, 2)
+    .addOption(
+      new ValueOption("--interval <DURATION>", "time between two looks with --watch", formatDuration)
+        .default(2_000)
+        .argParser(readPositiveDurationMs),
+    )
     .option("--json", "print JSON; with --watch one line each time")
     .action(status);
   withAddress(program.command("disconnect"))
@@ -83,7 +88,7 @@ async function status(
   };
   await show();
   while (options.watch === true) {
-    await new Promise((resolve) => setTimeout(resolve, options.interval * 1_000));
+    await new Promise((resolve) => setTimeout(resolve, options.interval));
     await show();
   }
 }
@@ -103,9 +108,4 @@ async function health(options: { live?: boolean }, command: Command): Promise<vo
   if (answer.status !== expected)
     throw new CommandFailure(`the relay is not ${expected}: ${printable(String(answer.status))}`);
   writeLine(expected);
-}
-
-function readSeconds(text: string): number {
-  if (/^[0-9]{1,4}(\.[0-9]+)?$/.test(text) && Number(text) > 0) return Number(text);
-  throw new InvalidArgumentError("Expected a number of seconds above 0.");
 }

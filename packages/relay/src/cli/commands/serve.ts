@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { unusable } from "mcp-tunnel-protocol";
 import { letHeapGrow } from "mcp-tunnel-shared/command";
 import { version } from "../../version.js";
 import type { CliOptions } from "../options/options.js";
@@ -19,10 +18,6 @@ import { isWorker } from "../workers/is-worker.js";
 
 /** Runs the relay that the command line describes, until a signal. */
 export async function serve(command: Command): Promise<void> {
-  const [unexpected] = command.args;
-  if (unexpected !== undefined) {
-    throw unusable(`unexpected argument '${unexpected}' (see mcp-tunnel --help)`);
-  }
   letHeapGrow();
   if (isWorker()) return await (await import("../workers/worker.js")).runWorker(command);
   const options = await readOptions(command);

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { isPattern } from "mcp-tunnel-protocol";
-import { readBytes, readPositiveDurationMs } from "../options/values.js";
+import { parseDuration } from "mcp-tunnel-shared";
+import { durationReader, sizeReader } from "mcp-tunnel-shared/command";
 import type { CreateOptions, EditOptions, FileOption, ListOptions, RotateOptions } from "./token-options.js";
 import { parseExpiry } from "../../auth/expiry.js";
 
@@ -23,7 +24,7 @@ export function addTokenCommands(program: Command): void {
         .makeOptionMandatory(),
     )
     .option("--note <TEXT>", "a note, such as the owner of the token")
-    .option("--expires <WHEN>", "when it expires: 30d, 12h, 2027-01-31 or 2027-01-31T18:00:00Z", readExpiry)
+    .option("--expires <WHEN>", "when it expires: 30d, 12h, 90m, 2027-01-31 or 2027-01-31T18:00:00Z", readExpiry)
     .option("--max-tunnels <N>", maxTunnelsText, readCount)
     .option("--max-requests-per-second <N>", maxRequestsText, readCount)
     .option("--max-bytes-per-second <BYTES>", maxBytesText, readSize)
@@ -66,7 +67,7 @@ export function addTokenCommands(program: Command): void {
     .option(
       "--keep-old <DURATION>",
       "how long the old secret is good too, such as 1h",
-      readPositiveDurationMs,
+      durationReader({ leastMs: 1 }),
     )
     .action(async (id: string, options: RotateOptions) => (await actions()).rotate(id, options));
   token
@@ -95,23 +96,24 @@ function readPatterns(text: string, previous: string[] | undefined): string[] {
   throw new InvalidArgumentError(`'${bad}' is not letters, digits, hyphens and at most one '*'.`);
 }
 
-const unitMs: Record<string, number> = { h: 3_600_000, d: 86_400_000 };
+/** The last time that has a year of four digits, as files have it. */
+const lastExpiry = Date.UTC(9999, 11, 31);
 
 /** The text for the file. A period from now becomes the time at which it ends. */
 function readExpiry(text: string): string {
-  const [, count, unit] = /^([0-9]{1,6})([hd])$/.exec(text) ?? [];
-  if (count !== undefined) {
-    const end = Date.now() + Number(count) * (unitMs[unit ?? ""] ?? 0);
-    return new Date(end).toISOString().replace(/\.\d+Z$/, "Z");
-  }
-  const time = parseExpiry(text);
+  // A number alone may be meant as days, or as a year.
+  const period = /[a-z]$/.test(text) ? parseDuration(text) : undefined;
+  const time = period === undefined ? parseExpiry(text) : Date.now() + period;
   if (time === undefined) {
     throw new InvalidArgumentError(
-      "Expected 30d, 12h, a date such as 2027-01-31 or a time such as 2027-01-31T18:00:00Z.",
+      "It takes a period with its unit, such as 30d, 12h or 90m, a date such as 2027-01-31, or a time such as " +
+        "2027-01-31T18:00:00Z.",
     );
   }
+  if (time > lastExpiry) throw new InvalidArgumentError("That is beyond the year 9999: leave it out.");
   if (time <= Date.now()) throw new InvalidArgumentError("That is in the past.");
-  return text;
+  if (period === undefined) return text;
+  return new Date(Math.ceil(time / 1_000) * 1_000).toISOString().replace(".000Z", "Z");
 }
 
 /** Leaves `word`, which takes a field away, as it is, and reads any other text by `read`. */
@@ -119,11 +121,7 @@ function unless<Word extends string, T>(word: Word, read: (text: string) => T): 
   return (text) => (text === word ? word : read(text));
 }
 
-function readSize(text: string): number {
-  const bytes = readBytes(text);
-  if (bytes > 0) return bytes;
-  throw new InvalidArgumentError("Expected a number of bytes above 0.");
-}
+const readSize = sizeReader({ least: 1 });
 
 function readCount(text: string): number {
   if (/^[1-9][0-9]{0,5}$/.test(text)) return Number(text);

@@ -1,15 +1,15 @@
 import { InvalidArgumentError, Option } from "commander";
+import { sizeReader } from "mcp-tunnel-shared/command";
 import { type Limits, limitList, limitRange, limitText } from "../../limits.js";
 import type { RelayOptions } from "../../options.js";
 import { ValueOption } from "./value-option.js";
-import { collect, readBytes, readCount, readDurationMs, readPositiveDurationMs } from "./values.js";
+import { collect, readCount, readDurationMs, readPositiveDurationMs } from "./values.js";
 
 /** The options about limits. The limits themselves are there too, as numbers under their long names. */
 export interface LimitCliOptions {
   limitExempt?: string[];
 }
 
-const readers = { bytes: readBytes, count: readCount };
 const placeholders = { bytes: "BYTES", count: "N", ms: "DURATION" };
 
 /** The limits that people do set. The help shows them apart from the others. */
@@ -32,7 +32,9 @@ export const limitOptions: readonly Option[] = [
     if (derived === undefined) option.default(standard);
     else option.description += ` (default: ${derived})`;
     if (unit === "ms") return option.argParser(min === 0 ? readDurationMs : readPositiveDurationMs);
-    return option.argParser((given: string) => within(limitRange(limit), readers[unit](given)));
+    const range = limitRange(limit);
+    if (unit === "bytes") return option.argParser(sizeReader({ least: range.min, greatest: range.max }));
+    return option.argParser((given: string) => within(range, readCount(given)));
   }),
   new Option(
     "--limit-exempt <CIDR>",

@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import { formatDuration } from "mcp-tunnel-shared";
-import { environmentName, optionDescription } from "mcp-tunnel-shared/command";
+import { environmentName, optionDescription, valueForms } from "mcp-tunnel-shared/command";
 import {
   type AccessLogFormat,
   accessLogFormats,
@@ -64,6 +64,8 @@ const examples = `
 Each option can also be set in the environment, as MCP_TUNNEL_ and its name:
 MCP_TUNNEL_MAX_REQUEST_BODY=1MiB. Options that may be repeated take several
 values there, separated by newlines or semicolons.
+
+${valueForms}
 
 Examples:
   Try it on one machine: 'myapp' is then at http://myapp.localhost:8080 for

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "commander";
-import { isName, maxTimerMs, unusable } from "mcp-tunnel-protocol";
-import { durationForm, parseBytes, parseDuration } from "mcp-tunnel-shared";
+import { isName, unusable } from "mcp-tunnel-protocol";
+import { durationReader } from "mcp-tunnel-shared/command";
 import type { HostPort } from "../../net/host-port.js";
 
 /** Readers of option values. Each throws an InvalidArgumentError that says what is expected. */
@@ -26,26 +26,11 @@ export function readCount(text: string): number {
   throw new InvalidArgumentError("Expected a whole number.");
 }
 
-/** A number of bytes: `5242880` or `5MiB`. */
-export function readBytes(text: string): number {
-  const bytes = parseBytes(text);
-  if (bytes !== undefined) return bytes;
-  throw new InvalidArgumentError("Expected a number of bytes, such as 5242880 or 5MiB.");
-}
-
-/** A duration, in milliseconds: `90s`, `1.5m`, or `600` for seconds. */
-export function readDurationMs(text: string): number {
-  const durationMs = parseDuration(text);
-  if (durationMs !== undefined && durationMs <= maxTimerMs) return durationMs;
-  throw new InvalidArgumentError(`Expected ${durationForm}; at most 24 days.`);
-}
+/** A duration, in milliseconds. */
+export const readDurationMs = durationReader();
 
 /** The same, but above 0. */
-export function readPositiveDurationMs(text: string): number {
-  const durationMs = readDurationMs(text);
-  if (durationMs > 0) return durationMs;
-  throw new InvalidArgumentError("Expected a duration above 0.");
-}
+export const readPositiveDurationMs = durationReader({ leastMs: 1 });
 
 /**
  * Ports by name, of values `NAME=PORT`.
