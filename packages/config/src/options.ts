@@ -23,6 +23,8 @@ export interface ConfigRules<Known extends FileOption> {
   readonly checks?: Readonly<Record<string, (text: string) => unknown>>;
   /** What to say of keys that people try and that are no options, by key. */
   readonly hints?: Readonly<Record<string, string>>;
+  /** Keys that are no options are another reader's business, and no mistakes here. Default: false. */
+  readonly isPart?: boolean;
 }
 
 /** The options that a map holds, and all mistakes in it. */
@@ -52,6 +54,7 @@ export function readOptionMap<Known extends FileOption>(
   const start = path.map((part) => `${part}.`).join("");
   for (const { name, line, value } of entries) {
     const option = rules.options.find((candidate) => candidate.name() === name);
+    if (option === undefined && rules.isPart === true) continue;
     if (option === undefined) {
       problems.push({ line, message: `unknown key '${start}${name}'${hint(name, rules)}` });
       continue;

@@ -1,9 +1,10 @@
 import { type Command, Option } from "commander";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { formatDuration, printable, printableJson } from "mcp-tunnel-shared";
 import { readSecret } from "mcp-tunnel-shared/command";
 import { type AdminAddress, adminRequest, readAdminUrl } from "../admin/client.js";
 import { CommandFailure, writeLine } from "../output/output.js";
+import { configOption, takeFromConfig } from "../options/relay-config.js";
 import { SecretOption, ValueOption } from "../options/value-option.js";
 import { readPositiveDurationMs } from "../options/values.js";
 import { type RelayStatus, silentLine, statusTable } from "../output/status-table.js";
@@ -58,7 +59,38 @@ function withAddress(command: Command): Command {
       new Option("--admin-secret-file <FILE>", "file that holds the --admin-secret").env(
         "MCP_TUNNEL_ADMIN_SECRET_FILE",
       ),
+    )
+    .addOption(configOption())
+    .hook("preAction", findAdmin);
+}
+
+/**
+ * The relay is the one whose address is given, or that of the config file.
+ * @throws TunnelError as {@link takeFromConfig}; `invalid_option` when that file does not say where it is.
+ */
+async function findAdmin(command: Command): Promise<void> {
+  const wanted = {
+    "admin-listen": "admin",
+    "admin-secret": "admin-secret",
+    "admin-secret-file": "admin-secret-file",
+  };
+  const file = await takeFromConfig(command, wanted, "admin");
+  if (file === undefined) return;
+  const source = command.getOptionValueSource("admin");
+  // A file that stands in the environment was perhaps not meant for this.
+  if (source === "default" && command.getOptionValueSource("config") === "cli") {
+    throw unusable(
+      `${file} has no 'admin-listen', so its relay has no admin API: add it there, or give --admin <ADDRESS>`,
+      { options: ["admin"], file },
     );
+  }
+  if (source === "config" && new URL(command.getOptionValue("admin") as string).port === "0") {
+    throw unusable(
+      `the 'admin-listen' of ${file} takes any free port: say which it is by --admin <ADDRESS>; the relay's ` +
+        "log has it",
+      { options: ["admin"], file },
+    );
+  }
 }
 
 /** @throws TunnelError `invalid_option` or `unavailable` when the secret cannot be read. */

@@ -1,9 +1,12 @@
+import { existsSync } from "node:fs";
+import { isAbsolute } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { isPattern } from "mcp-tunnel-protocol";
+import { isPattern, unusable } from "mcp-tunnel-protocol";
 import { parseDuration } from "mcp-tunnel-shared";
 import { durationReader, sizeReader } from "mcp-tunnel-shared/command";
 import type { CreateOptions, EditOptions, FileOption, ListOptions, RotateOptions } from "./token-options.js";
 import { parseExpiry } from "../../auth/expiry.js";
+import { configOption, takeFromConfig } from "../options/relay-config.js";
 
 /**
  * The work of a command is loaded when it is needed, because the YAML library takes longer to load than to
@@ -24,7 +27,11 @@ export function addTokenCommands(program: Command): void {
         .makeOptionMandatory(),
     )
     .option("--note <TEXT>", "a note, such as the owner of the token")
-    .option("--expires <WHEN>", "when it expires: 30d, 12h, 90m, 2027-01-31 or 2027-01-31T18:00:00Z", readExpiry)
+    .option(
+      "--expires <WHEN>",
+      "when it expires: 30d, 12h, 90m, 2027-01-31 or 2027-01-31T18:00:00Z",
+      readExpiry,
+    )
     .option("--max-tunnels <N>", maxTunnelsText, readCount)
     .option("--max-requests-per-second <N>", maxRequestsText, readCount)
     .option("--max-bytes-per-second <BYTES>", maxBytesText, readSize)
@@ -76,6 +83,8 @@ export function addTokenCommands(program: Command): void {
     .argument("<ID>", idText)
     .addOption(fileOption())
     .action(async (id: string, options: FileOption) => (await actions()).revoke(id, options));
+  for (const command of token.commands) command.addOption(configOption());
+  token.hook("preAction", (_token, command) => findTokenFile(command));
 }
 
 const idText = "the token's id, or its beginning, as 'list' shows it";
@@ -84,9 +93,32 @@ const maxRequestsText = "requests a second to all its tunnels together; more get
 const maxBytesText = "bytes a second of all its tunnels together, such as 1MiB; more is slowed down";
 
 function fileOption(): Option {
-  return new Option("--token-file <FILE>", "file of tokens")
-    .env("MCP_TUNNEL_TOKEN_FILE")
-    .makeOptionMandatory();
+  return new Option("--token-file <FILE>", "file of tokens (default: that of --config)").env(
+    "MCP_TUNNEL_TOKEN_FILE",
+  );
+}
+
+/**
+ * The token file is the one that is given, or that of the relay's config file.
+ * @throws CommanderError when there is none; TunnelError as {@link takeFromConfig}.
+ */
+async function findTokenFile(command: Command): Promise<void> {
+  const config = await takeFromConfig(command, { "token-file": "token-file" }, "token-file");
+  const file = command.getOptionValue("tokenFile") as string | undefined;
+  if (file === undefined) {
+    const message =
+      config === undefined
+        ? "no token file is given: add --token-file <FILE>, or --config <FILE> of the relay"
+        : `${config} has no 'token-file': add it there, or give --token-file <FILE>`;
+    return command.error(`error: ${message}`);
+  }
+  // From here it may be another file, which no relay reads.
+  if (command.getOptionValueSource("tokenFile") !== "config" || isAbsolute(file) || existsSync(file)) return;
+  throw unusable(
+    `the token file '${file}' of ${config} is looked for in the folder in which the relay is started, and is ` +
+      "not in this one: change to that folder, or give --token-file <FILE>",
+    { options: ["token-file"], file },
+  );
 }
 
 function readPatterns(text: string, previous: string[] | undefined): string[] {
