@@ -133,15 +133,16 @@ describe("the command", () => {
   it("shows the relay of each tunnel, and warns of silent relays", async () => {
     const { a, cluster } = await setUp();
     const { stdout } = await run(a.admin, "status");
-    expect(stdout[0]).toMatch(/^mcp-tunnel 1\.2\.3 \(relay a\), up \d+s: 2 tunnels$/);
+    expect(stdout[0]).toMatch(/^mcp-tunnel 1\.2\.3 \(relay a\.test:7000\), up \d+s: 2 tunnels$/);
     const [head = "", first = "", second = ""] = stdout.slice(-3);
     const column = head.indexOf("RELAY");
     expect(head.startsWith("NAME")).toBe(true);
-    expect([first[column], second[column]]).toEqual(["a", "b"]);
+    const places = [first, second].map((line) => line.slice(column).split(" ", 1)[0]);
+    expect(places).toEqual(["a.test:7000", "b.test:7000"]);
     cluster.silent.add("b");
     const warned = await run(a.admin, "status");
     expect(warned.stdout[1]).toBe(
-      "warning: relay b did not answer, and may have tunnels that are not shown or closed",
+      "warning: relay b.test:7000 did not answer, and may have tunnels that are not shown or closed",
     );
     const disconnected = await run(a.admin, "disconnect", "AT-A");
     expect(disconnected.stdout).toEqual([

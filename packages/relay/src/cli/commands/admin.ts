@@ -7,6 +7,7 @@ import { CommandFailure, writeLine } from "../output/output.js";
 import { configOption, takeFromConfig } from "../options/relay-config.js";
 import { SecretOption, ValueOption } from "../options/value-option.js";
 import { readPositiveDurationMs } from "../options/values.js";
+import { relayNames } from "../output/relay-names.js";
 import { type RelayStatus, silentLine, statusTable } from "../output/status-table.js";
 
 /** Of a relay that is in no cluster only `disconnected` is there. */
@@ -26,6 +27,7 @@ export function addAdminCommands(program: Command): void {
         .default(2_000)
         .argParser(readPositiveDurationMs),
     )
+    .option("--wide", "show all columns, and long texts whole, also where the terminal is narrow")
     .option("--json", "print JSON; with --watch one line each time")
     .action(status);
   withAddress(program.command("disconnect"))
@@ -102,7 +104,7 @@ function addressOf(command: Command): AdminAddress {
 }
 
 async function status(
-  options: { watch?: boolean; interval: number; json?: boolean },
+  options: { watch?: boolean; interval: number; wide?: boolean; json?: boolean },
   command: Command,
 ): Promise<void> {
   const address = addressOf(command);
@@ -113,7 +115,7 @@ async function status(
       return;
     }
     // What is not a terminal has no width.
-    const lines = statusTable(answer, Date.now(), process.stdout.columns);
+    const lines = statusTable(answer, Date.now(), options.wide === true ? undefined : process.stdout.columns);
     // On a terminal each table takes the place of the one before.
     if (options.watch === true && process.stdout.isTTY) process.stdout.write("\u001b[H\u001b[2J");
     writeLine(lines.join("\n"));
@@ -126,12 +128,26 @@ async function status(
 }
 
 async function disconnect(name: string, _options: object, command: Command): Promise<void> {
+  const address = addressOf(command);
   const path = `/api/tunnels/${encodeURIComponent(name.toLowerCase())}`;
-  const answer = (await adminRequest(addressOf(command), "DELETE", path)) as DisconnectAnswer;
-  const { relays = [], silent = [] } = answer;
-  const where = relays.length === 0 ? "" : ` at ${relays.map(printable).join(", ")}`;
+  const { relays = [], silent = [] } = (await adminRequest(address, "DELETE", path)) as DisconnectAnswer;
+  const nameOf = relays.length === 0 ? String : await askNames(address);
+  const where =
+    relays.length === 0 ? "" : ` at ${relays.map((relay) => printable(nameOf(relay))).join(", ")}`;
   writeLine(`disconnected ${name.toLowerCase()}${where}`);
-  for (const relay of silent) writeLine(silentLine(relay));
+  for (const relay of silent) writeLine(printable(silentLine(nameOf(relay))));
+}
+
+/** The names of the relays of a cluster; their ids if the relay does not say more. */
+async function askNames(address: AdminAddress): Promise<(node: string) => string> {
+  try {
+    const answer = (await adminRequest(address, "GET", "/api/tunnels?scope=local")) as RelayStatus;
+    return relayNames(answer.relay);
+  } catch (error) {
+    // The tunnel is closed all the same.
+    if (error instanceof CommandFailure) return String;
+    throw error;
+  }
 }
 
 async function health(options: { live?: boolean }, command: Command): Promise<void> {

@@ -1,19 +1,21 @@
-import { formatBytes, printable } from "mcp-tunnel-shared";
-import { fittingTable } from "mcp-tunnel-shared/command";
+import { formatBytes } from "mcp-tunnel-shared";
+import { wrapped } from "mcp-tunnel-shared/command";
 import type { WorkerState } from "../../admin/source.js";
 import type { StaleSource } from "../../files/staleness.js";
 import type { TunnelStatus } from "../../tunnels/status.js";
 import { gateText } from "../../tunnels/gate.js";
+import { type Column, fittedTable } from "./fitted-table.js";
+import { relayNames } from "./relay-names.js";
 
 /** What a narrow terminal goes without, first to last. */
-const dispensable = ["VERSION", "IN", "OUT", "RTT", "GATE"];
+const dispensable = ["VERSION", "IN", "OUT", "RTT", "GATE", "OPEN", "REQUESTS"];
 
-const head = ["NAME", "SINCE", "CLIENT", "VERSION", "GATE", "RTT", "REQUESTS", "IN", "OUT", "OPEN", "STATE"];
+type ShownTunnel = TunnelStatus & { relay?: string };
 
 /** The answer of the admin API to `/api/tunnels`. */
 export interface RelayStatus {
   relay: RelayState;
-  tunnels: readonly (TunnelStatus & { relay?: string })[];
+  tunnels: readonly ShownTunnel[];
   /** In a cluster: the relays that did not answer. */
   silent?: readonly string[];
 }
@@ -23,6 +25,8 @@ interface RelayState {
   version: string;
   /** The relay's id, if it is in a cluster. */
   node?: string;
+  /** Where the relays of its cluster reach one another. Not there in the answer of an older relay. */
+  addresses?: Readonly<Record<string, string>>;
   startedAt: number;
   draining: boolean;
   /** Not there in the answer of an older relay. */
@@ -33,14 +37,15 @@ interface RelayState {
   workers?: readonly WorkerState[];
 }
 
-/** The warning about a relay of the cluster that did not answer. */
+/** The warning about a relay of the cluster that did not answer. `relay`: its name for a person. */
 export function silentLine(relay: string): string {
-  return `warning: relay ${printable(relay)} did not answer, and may have tunnels that are not shown or closed`;
+  return `warning: relay ${relay} did not answer, and may have tunnels that are not shown or closed`;
 }
 
 /**
  * The status of a relay, or of its cluster, as lines for a person. `now` is in milliseconds since 1970.
- * `width`: characters in a line of the terminal. Columns are left out for it.
+ * `width`: characters in a line of the terminal. For it columns are left out and cells are cut, and relays
+ * have short names. Default: there is no end of a line, and nothing is left out.
  */
 export function statusTable(
   { relay, tunnels, silent = [] }: RelayStatus,
@@ -49,41 +54,74 @@ export function statusTable(
 ): string[] {
   const { workers = [] } = relay;
   const isCluster = relay.node !== undefined || workers.length > 0;
-  const placeOf = (node: string | undefined): string => {
-    const known = workers.find((one) => one.node === node && node !== undefined);
-    return known === undefined ? (node ?? "-") : `worker ${known.worker}`;
-  };
-  const rows = tunnels
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-    .map((tunnel) => [
-      tunnel.name,
-      ...(isCluster ? [placeOf(tunnel.relay)] : []),
-      period(now - tunnel.since),
-      tunnel.address,
-      tunnel.client === undefined ? "-" : `${tunnel.client.name} ${tunnel.client.version}`,
-      // The answer of an older relay does not tell.
-      gateText(tunnel.gate) ?? "-",
-      tunnel.rttMs === undefined ? "-" : `${tunnel.rttMs.toFixed(tunnel.rttMs < 10 ? 1 : 0)} ms`,
-      String(tunnel.requests),
-      formatBytes(tunnel.requestBytes),
-      formatBytes(tunnel.responseBytes),
-      String(tunnel.streams),
-      tunnel.state,
-    ]);
+  const nameOf = relayNames(relay, width === Number.POSITIVE_INFINITY);
   const state = relay.draining ? ", shutting down" : "";
   const count = tunnels.length === 1 ? "1 tunnel" : `${tunnels.length} tunnels`;
-  const own = relay.node === undefined ? "" : ` (relay ${printable(relay.node)})`;
-  const title = `mcp-tunnel ${printable(relay.version)}${own}, up ${period(now - relay.startedAt)}${state}${crew(workers)}: ${count}`;
-  const stale = (relay.stale ?? []).map(
-    ({ kind, name, problem, since }) =>
-      `stale for ${period(now - since)}: ${kind} (${printable(name)}): ${printable(problem)}`,
-  );
-  const localPorts = Object.entries(relay.localPorts ?? {}).map(
-    ([name, port]) => `${printable(name)} is at http://localhost:${port}, on the relay's machine`,
-  );
-  const columns = isCluster ? head.toSpliced(1, 0, "RELAY") : head;
-  const shown = rows.length === 0 ? [] : ["", ...fittingTable(columns, rows, { width, dispensable })];
-  return [title, ...stale, ...silent.map((node) => silentLine(placeOf(node))), ...localPorts, ...shown];
+  const own = relay.node === undefined ? "" : ` (relay ${nameOf(relay.node)})`;
+  const texts = [
+    `mcp-tunnel ${relay.version}${own}, up ${period(now - relay.startedAt)}${state}${crew(workers)}: ${count}`,
+    ...(relay.stale ?? []).map(
+      ({ kind, name, problem, since }) => `stale for ${period(now - since)}: ${kind} (${name}): ${problem}`,
+    ),
+    ...silent.map((node) => silentLine(nameOf(node))),
+    ...Object.entries(relay.localPorts ?? {}).map(
+      ([name, port]) => `${name} is at http://localhost:${port}, on the relay's machine`,
+    ),
+  ];
+  const lines = texts.flatMap((text) => wrapped(text, width));
+  if (tunnels.length === 0) return lines;
+  const sorted = tunnels.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const columns = columnsOf(sorted, now, isCluster ? nameOf : undefined);
+  const shown = fittedTable(columns, dispensable, width);
+  const leftOut = leftOutText(shown);
+  return [...lines, "", ...shown.lines, ...(leftOut === undefined ? [] : ["", ...wrapped(leftOut, width)])];
+}
+
+/** `nameOf`: a name for each relay of the cluster; undefined: there is only one. */
+function columnsOf(
+  tunnels: readonly ShownTunnel[],
+  now: number,
+  nameOf: ((node: string) => string) | undefined,
+): Column[] {
+  const column = (
+    title: string,
+    cellOf: (tunnel: ShownTunnel) => string,
+    cut?: NonNullable<Column["cut"]>,
+  ): Column => ({ title, cells: tunnels.map(cellOf), ...(cut === undefined ? {} : { cut }) });
+  const placeOf = ({ relay }: ShownTunnel): string =>
+    relay === undefined ? "-" : (nameOf?.(relay) ?? relay);
+  const hasTokens = tunnels.some(({ token }) => token !== undefined);
+  const hasNotes = tunnels.some(({ note }) => note !== undefined);
+  return [
+    column("NAME", ({ name }) => name, { well: 20, least: 16, leaves: "both ends" }),
+    ...(nameOf === undefined ? [] : [column("RELAY", placeOf, { well: 12, least: 7, leaves: "both ends" })]),
+    column("SINCE", ({ since }) => period(now - since)),
+    column("CLIENT", ({ address }) => address, { well: 15, least: 10, leaves: "both ends" }),
+    column("VERSION", ({ client }) => (client === undefined ? "-" : `${client.name} ${client.version}`)),
+    // The answer of an older relay does not tell.
+    column("GATE", ({ gate }) => gateText(gate) ?? "-"),
+    column("RTT", ({ rttMs }) => (rttMs === undefined ? "-" : `${rttMs.toFixed(rttMs < 10 ? 1 : 0)} ms`)),
+    column("REQUESTS", ({ requests }) => String(requests)),
+    column("IN", ({ requestBytes }) => formatBytes(requestBytes)),
+    column("OUT", ({ responseBytes }) => formatBytes(responseBytes)),
+    column("OPEN", ({ streams }) => String(streams)),
+    column("STATE", ({ state }) => state),
+    ...(hasTokens ? [column("TOKEN", ({ token }) => token ?? "-", idCut)] : []),
+    ...(hasNotes
+      ? [column("NOTE", ({ note }) => note ?? "-", { well: 16, least: 9, leaves: "the beginning" })]
+      : []),
+  ];
+}
+
+/** `mcp-tunnel token` takes the beginning of an id. */
+const idCut = { well: 8, least: 8, leaves: "the beginning of an id" } as const;
+
+/** What a narrow terminal does not show; `undefined` if it shows all. */
+function leftOutText({ missing, isCut }: Pick<ReturnType<typeof fittedTable>, "missing" | "isCut">) {
+  if (missing.length === 0 && !isCut) return undefined;
+  const columns = missing.length === 0 ? [] : [`no room for ${missing.join(", ")}`];
+  const cells = isCut ? ["long texts are cut"] : [];
+  return `${[...columns, ...cells].join("; ")} (--wide and --json have all)`;
 }
 
 /** `, 4 workers (1 not ready)`, or nothing for a relay of one process. */
