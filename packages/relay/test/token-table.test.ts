@@ -38,6 +38,8 @@ describe("the table of tokens", () => {
     expect(tokenTable([{ ...first, previous: undefined }], now, 80)).toEqual([
       "ID            SUBDOMAINS  EXPIRES  TUNNELS  REQ/S  BYTES/S  NOTE",
       "aaaaaaaaaaaa  ann,ann-*   never    3        50     2MiB     Ann's laptop, the o…",
+      "",
+      "long texts are cut (--wide and --json have all)",
     ]);
     expect(tokenTable(tokens, now, 80)).toEqual([
       "ID            SUBDOMAINS  EXPIRES             REQ/S  BYTES/S  NOTE",
@@ -45,7 +47,7 @@ describe("the table of tokens", () => {
       "bbbbbbbbbbbb  ann,ann-*   2026-06-01 13:00    50     2MiB     old secret of aaa…",
       "cccccccccccc  ci          expired 2026-05-02  -      1000",
       "",
-      "no room for TUNNELS; --json has all",
+      "no room for TUNNELS; long texts are cut (--wide and --json have all)",
     ]);
   });
 
@@ -61,6 +63,6 @@ describe("the table of tokens", () => {
       expect(lines[1]).toMatch(/^[ad]{12} {2}/);
       expect(lines.join("\n")).not.toMatch(/\\u/);
     }
-    expect(tokenTable(many, now, 200)[1]).toContain("name1,");
+    expect(tokenTable(many, now, 300)[1]).toContain("1,name");
   });
 });

@@ -39,6 +39,6 @@ export { refuseOtherRuntimes, runtimeFault } from "./runtime.js";
 export { readSecret } from "./secret.js";
 export { endSignals, isHangUpTheEnd } from "./signals.js";
 export { endWithReader, isReaderGone } from "./standard-streams.js";
-export { charactersOf, columnsOf, fittingTable, table } from "./table.js";
+export { charactersOf, columnsOf, table } from "./table.js";
 export { durationReader, sizeReader, valueForms } from "./values.js";
 export { wrapped } from "./wrap.js";

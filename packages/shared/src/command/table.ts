@@ -28,27 +28,3 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
       .trimEnd(),
   );
 }
-
-/**
- * The table with as many columns as fit into `width` characters, and a line that names the others.
- * `dispensable`: the columns that are left out first, by their heads. All others stay, however long the
- * lines.
- */
-export function fittingTable(
-  head: readonly string[],
-  rows: readonly (readonly string[])[],
-  { width, dispensable }: { width: number; dispensable: readonly string[] },
-): string[] {
-  const left: string[] = [];
-  const optional = dispensable.filter((column) => head.includes(column));
-  for (;;) {
-    const kept = head.flatMap((column, i) => (left.includes(column) ? [] : [i]));
-    const pick = (cells: readonly string[]): string[] => kept.map((i) => cells[i] ?? "");
-    const lines = table(pick(head), rows.map(pick));
-    const next = optional[left.length];
-    if (next === undefined || lines.every((line) => line.length <= width)) {
-      return left.length === 0 ? lines : [...lines, "", `no room for ${left.join(", ")}; --json has all`];
-    }
-    left.push(next);
-  }
-}

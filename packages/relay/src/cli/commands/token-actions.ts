@@ -20,14 +20,15 @@ export async function create(options: CreateOptions): Promise<void> {
   show(drawn, `created token ${drawn.id}`);
 }
 
-export async function list({ tokenFile, json }: ListOptions): Promise<void> {
+export async function list({ tokenFile, wide, json }: ListOptions): Promise<void> {
   const tokens = await listTokens(tokenFile);
   if (json === true) {
     writeLine(printableJson(tokens.map(toJson), 2));
     return;
   }
   // What is not a terminal has no width.
-  for (const line of tokenTable(tokens, Date.now(), process.stdout.columns)) writeLine(line);
+  const width = wide === true ? undefined : process.stdout.columns;
+  for (const line of tokenTable(tokens, Date.now(), width)) writeLine(line);
 }
 
 function toJson(entry: TokenEntry) {

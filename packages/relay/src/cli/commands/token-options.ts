@@ -29,5 +29,6 @@ export interface RotateOptions extends FileOption {
 }
 
 export interface ListOptions extends FileOption {
+  wide?: boolean;
   json?: boolean;
 }

@@ -40,6 +40,7 @@ export function addTokenCommands(program: Command): void {
     .command("list")
     .description("show the tokens of the file")
     .addOption(fileOption())
+    .option("--wide", "show all columns, and long texts whole, also where the terminal is narrow")
     .option("--json", "print JSON")
     .action(async (options: ListOptions) => (await actions()).list(options));
   token

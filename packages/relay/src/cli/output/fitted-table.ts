@@ -47,6 +47,17 @@ export function fittedTable(
   return { lines: table(titles, rows), missing: there.slice(0, count), isCut };
 }
 
+/** What a narrow terminal does not show; `undefined` if it shows all. */
+export function leftOutText({
+  missing,
+  isCut,
+}: Pick<ReturnType<typeof fittedTable>, "missing" | "isCut">): string | undefined {
+  if (missing.length === 0 && !isCut) return undefined;
+  const columns = missing.length === 0 ? [] : [`no room for ${missing.join(", ")}`];
+  const cells = isCut ? ["long texts are cut"] : [];
+  return `${[...columns, ...cells].join("; ")} (--wide and --json have all)`;
+}
+
 /** The width of a table whose columns have these widths. */
 function sum(widths: readonly number[]): number {
   return widths.reduce((total, width) => total + width + gap, -gap);

@@ -4,7 +4,7 @@ import type { WorkerState } from "../../admin/source.js";
 import type { StaleSource } from "../../files/staleness.js";
 import type { TunnelStatus } from "../../tunnels/status.js";
 import { gateText } from "../../tunnels/gate.js";
-import { type Column, fittedTable } from "./fitted-table.js";
+import { type Column, fittedTable, leftOutText } from "./fitted-table.js";
 import { relayNames } from "./relay-names.js";
 
 /** What a narrow terminal goes without, first to last. */
@@ -115,14 +115,6 @@ function columnsOf(
 
 /** `mcp-tunnel token` takes the beginning of an id. */
 const idCut = { well: 8, least: 8, leaves: "the beginning of an id" } as const;
-
-/** What a narrow terminal does not show; `undefined` if it shows all. */
-function leftOutText({ missing, isCut }: Pick<ReturnType<typeof fittedTable>, "missing" | "isCut">) {
-  if (missing.length === 0 && !isCut) return undefined;
-  const columns = missing.length === 0 ? [] : [`no room for ${missing.join(", ")}`];
-  const cells = isCut ? ["long texts are cut"] : [];
-  return `${[...columns, ...cells].join("; ")} (--wide and --json have all)`;
-}
 
 /** `, 4 workers (1 not ready)`, or nothing for a relay of one process. */
 function crew(workers: readonly WorkerState[]): string {
