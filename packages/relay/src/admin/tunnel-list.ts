@@ -1,3 +1,4 @@
+import type { SortKey } from "mcp-tunnel-dashboard/model";
 import { ApiProblem } from "mcp-tunnel-shared/page";
 import type { FoundTunnels } from "./source.js";
 
@@ -8,7 +9,7 @@ const standardLimit = 200;
 const maxLimit = 1_000;
 
 /** What a list is sorted by. A tunnel that has no such value comes last, whatever the order. */
-const sortKeys: Readonly<Record<string, (row: Row) => string | number | undefined>> = {
+const sortKeys: Readonly<Record<SortKey, (row: Row) => string | number | undefined>> = {
   name: (row) => row.name,
   since: (row) => row.since,
   requests: (row) => row.requests,
@@ -34,7 +35,7 @@ export interface ListQuery {
 export function readListQuery(query: URLSearchParams): ListQuery | undefined {
   if (!["q", "sort", "order", "offset", "limit"].some((name) => query.has(name))) return undefined;
   const sort = query.get("sort") ?? "name";
-  const valueOf = Object.hasOwn(sortKeys, sort) ? sortKeys[sort] : undefined;
+  const valueOf = Object.hasOwn(sortKeys, sort) ? sortKeys[sort as SortKey] : undefined;
   if (valueOf === undefined) throw bad(`'sort' is one of ${Object.keys(sortKeys).join(", ")}`);
   const order = query.get("order") ?? "asc";
   if (order !== "asc" && order !== "desc") throw bad("'order' is asc or desc");
