@@ -36,13 +36,11 @@ describe("mcp-tunnel-client doctor", { timeout: 60_000 }, () => {
     const relay = closing(await startSecureRelay(smallAnswers, "tunnel.localhost"));
     const service = closing(await startService(mcpListener()));
     const { code, verdict, steps } = await reportOf(
-      run(
-        [
-          ...[String(service.port), "--relay", `https://tunnel.localhost:${relay.port}`],
-          ...["--subdomain", "demo", "--visitor-auth", "bearer", "--idle", "0.1s", "--json"],
-        ],
-        { NODE_EXTRA_CA_CERTS: relay.caFile },
-      ),
+      run([
+        ...[String(service.port), "--relay", `https://tunnel.localhost:${relay.port}`],
+        ...["--relay-ca", relay.caFile, "--subdomain", "demo", "--visitor-auth", "bearer"],
+        ...["--idle", "0.1s", "--json"],
+      ]),
     );
     const bad = steps.filter((step) => step.verdict !== "ok");
     // The service wants no login of its own.

@@ -386,7 +386,7 @@ const certificates: Row[] = [
     args: ({ secure }) => [3000, "--relay", `https://127.0.0.1:${secure.otherName}`],
     env: ({ ca }) => ({ NODE_EXTRA_CA_CERTS: ca }),
     status: 5,
-    says: /127\.0\.0\.1 is not in the cert's list: .* \(is this the name for which it was issued\?\)/,
+    says: /127\.0\.0\.1 is not in the cert's list: .* \(is this the name for which it was issued\?/,
   },
 ];
 

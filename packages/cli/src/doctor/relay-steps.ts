@@ -160,6 +160,13 @@ async function diagnosis(
     return failed(`${origin} speaks TLS, and not plain HTTP`, "Write the relay's URL with https://.");
   }
   if (plain === undefined) return undefined;
+  if (plain.status === 401 || plain.status === 403) {
+    return failed(
+      `something in front of ${origin} answers ${plain.status}`,
+      "An access proxy lets only those in who show it a header field: give its fields by " +
+        "--relay-header-file <path>. Or the host, the port or the path of --relay is another server's.",
+    );
+  }
   return failed(
     `${origin} is no mcp-tunnel relay: ${it.relayPath(registrationPath)} answers ${plain.status}`,
     "Check the host, the port and the path of --relay: it is the relay's own URL, and not that of a tunnel.",

@@ -27,6 +27,8 @@ const ownAdvices: Readonly<Record<TlsEnd, string>> = {
 /** Codes of alerts by which an end asks for a certificate that it was not shown, or does not believe. */
 const wantsCertificate: ReadonlySet<string> = new Set([
   "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED",
+  // OpenSSL has renamed this one.
+  "ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE",
   "ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE",
   "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA",
 ]);
@@ -39,16 +41,26 @@ const invalid: Readonly<Record<string, string>> = {
   CERT_SIGNATURE_FAILURE: "",
   CERT_UNTRUSTED: "",
   CERT_CHAIN_TOO_LONG: "",
-  ERR_TLS_CERT_ALTNAME_INVALID: " (is this the name for which it was issued?)",
-  HOSTNAME_MISMATCH: " (is this the name for which it was issued?)",
+  ERR_TLS_CERT_ALTNAME_INVALID: "",
+  HOSTNAME_MISMATCH: "",
   INVALID_CA: "",
   INVALID_PURPOSE: "",
 };
 
-/** Whether an error is about the certificate of the other end, which another attempt would meet again. */
+/** Codes of errors about a certificate for another name. */
+const otherName: ReadonlySet<string> = new Set(["ERR_TLS_CERT_ALTNAME_INVALID", "HOSTNAME_MISMATCH"]);
+
+/** How another name is wanted of a certificate. */
+const nameAdvices: Readonly<Record<TlsEnd, string>> = {
+  relay: " In a program, relayTls.servername gives another",
+  service: " In a program, serviceTls.servername gives another",
+  proxy: "",
+};
+
+/** Whether an error is about a certificate, of either end. Another attempt would meet it again. */
 export function isCertificateFault(error: unknown): boolean {
   const code = codeOf(error);
-  return untrusted.has(code) || Object.hasOwn(invalid, code);
+  return untrusted.has(code) || wantsCertificate.has(code) || Object.hasOwn(invalid, code);
 }
 
 /** Whether the other end has answered the handshake of TLS with something else. */
@@ -70,6 +82,7 @@ export function tlsFault(error: unknown, end: TlsEnd): string | undefined {
   if (untrusted.has(code)) {
     return `${message} (to trust it, give the certificate that signed it by ${trustAdvices[end]})`;
   }
+  if (otherName.has(code)) return `${message} (is this the name for which it was issued?${nameAdvices[end]})`;
   if (wantsCertificate.has(code)) {
     return `it wants a certificate of the client's, or does not believe the one that it got${ownAdvices[end]}`;
   }
