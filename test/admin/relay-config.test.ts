@@ -123,7 +123,7 @@ describe("status, disconnect and health", () => {
     const status = await run(["status", "--config", config]);
     expect(status, status.stderr.join("\n")).toMatchObject({ code: 0 });
     expect(status.stdout.join("\n")).toMatch(/^app .* online +[\da-f]{12} +Ann's laptop$/m);
-    expect(await run(["health"], { MCP_TUNNEL_CONFIG: config })).toMatchObject({
+    expect(await run(["health", "--config", config])).toMatchObject({
       code: 0,
       stdout: ["ready"],
     });
@@ -159,6 +159,16 @@ describe("status, disconnect and health", () => {
   ])("say what is wrong with a file that has %s", async (_, text, said) => {
     const failure = await failureFor("status", "--config", write(text));
     expect(failure).toEqual({ status: 2, message: expect.stringMatching(said) });
+  });
+
+  it("check the health whatever becomes of a file that the environment names", async () => {
+    const relay = closing(await startAdminRelay());
+    const config = write("admin-listen: [\n");
+    const args = ["health", "--admin", relay.admin];
+    expect(await run(args, { MCP_TUNNEL_CONFIG: config })).toMatchObject({ code: 0, stdout: ["ready"] });
+    const address = new URL(relay.admin).host;
+    const env = { MCP_TUNNEL_CONFIG: config, MCP_TUNNEL_ADMIN_LISTEN: address };
+    expect(await run(["health"], env)).toMatchObject({ code: 0, stdout: ["ready"] });
   });
 
   it("take the usual address when a file of the environment has none", async () => {

@@ -151,7 +151,13 @@ const flags: Row[] = [
     mistake: "a host and a port that are two words",
     args: () => ["localhost", 3000],
     status: 2,
-    says: /'localhost 3000': a host and its port are one word, as in mcp-tunnel-client localhost:3000/,
+    says: /'localhost 3000': a host and its port are one word, as in mcp-tunnel-client localhost:3000$/,
+  },
+  {
+    mistake: "a name before the port",
+    args: () => ["demo", 3000],
+    status: 2,
+    says: /'demo 3000': a host and its port are one word, .* a name is asked for by --subdomain demo$/,
   },
   {
     mistake: "a number that is none",

@@ -32,8 +32,8 @@ export function describeValue(value: unknown): string {
 }
 
 /**
- * The known name that was probably meant by `word`; `undefined` if none is near enough. `maxChanges`: how many
- * letters may differ. Default: two, one in four of a longer word, and fewer of a word of two or three
+ * The known name that was probably meant by `word`; `undefined` if none is near enough. `maxChanges`: how
+ * many letters may differ. Default: two, one in four of a longer word, and fewer of a word of two or three
  * letters, which is two changes away from almost everything. Two letters in the wrong order are two changes.
  */
 export function nearestName(

@@ -14,7 +14,7 @@ function tunnel(name: string, more: Partial<Tunnel> = {}): Tunnel {
     ...{ token: undefined, note: undefined, gate: null, pool: false, rttMs: 12.3 },
     ...{ requests: 123_456, requestBytes: 5_242_880, responseBytes: 1.2e9, streams: 1_024, queuedBytes: 0 },
     ...more,
-  } as Tunnel;
+  };
 }
 
 const longName = `preview-${"of-the-branch-".repeat(3)}of-somebody-x`;

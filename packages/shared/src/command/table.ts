@@ -1,7 +1,5 @@
 import { printable } from "../printable.js";
 
-const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
-
 /** What a terminal shows two columns wide: the characters of East Asia, and pictures. */
 const wide =
   /[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Hangul}\p{Emoji_Presentation}\uff01-\uff60]/u;
@@ -14,6 +12,8 @@ export function columnsOf(text: string): number {
 
 /** The characters of a text, as people count them. */
 export function charactersOf(text: string): string[] {
+  // Made when it is needed: it takes longer than the start of a command has.
+  const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
   return Array.from(graphemes.segment(text), ({ segment }) => segment);
 }
 

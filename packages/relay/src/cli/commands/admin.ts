@@ -4,7 +4,7 @@ import { formatDuration, printable, printableJson } from "mcp-tunnel-shared";
 import { readSecret } from "mcp-tunnel-shared/command";
 import { type AdminAddress, adminRequest, readAdminUrl } from "../admin/client.js";
 import { CommandFailure, writeLine } from "../output/output.js";
-import { configOption, takeFromConfig } from "../options/relay-config.js";
+import { configOption, namedConfigOption, takeFromConfig } from "../options/relay-config.js";
 import { SecretOption, ValueOption } from "../options/value-option.js";
 import { readPositiveDurationMs } from "../options/values.js";
 import { relayNames } from "../output/relay-names.js";
@@ -36,7 +36,8 @@ export function addAdminCommands(program: Command): void {
     )
     .argument("<NAME>", "the tunnel's name")
     .action(disconnect);
-  withAddress(program.command("health"))
+  // A health check depends on no file that somebody may be editing, unless it is told to.
+  withAddress(program.command("health"), namedConfigOption())
     .description(
       "for health checks: exit with status 0 if a relay is alive, takes tunnels and can read its token file",
     )
@@ -44,7 +45,7 @@ export function addAdminCommands(program: Command): void {
     .action(health);
 }
 
-function withAddress(command: Command): Command {
+function withAddress(command: Command, config = configOption()): Command {
   return command
     .addOption(
       new Option("--admin <ADDRESS>", "the relay's --admin-listen, or a URL that leads there")
@@ -62,7 +63,7 @@ function withAddress(command: Command): Command {
         "MCP_TUNNEL_ADMIN_SECRET_FILE",
       ),
     )
-    .addOption(configOption())
+    .addOption(config)
     .hook("preAction", findAdmin);
 }
 

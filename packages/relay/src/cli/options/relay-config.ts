@@ -1,12 +1,20 @@
 import { type Command, Option } from "commander";
 import { optionKey } from "mcp-tunnel-shared/command";
 
-/** `--config` of a command that manages a relay: the relay's own file says what is not given. */
+/**
+ * `--config` of a command that manages a relay: the relay's own file says what is not given. The environment
+ * may name it, too.
+ */
 export function configOption(): Option {
+  return namedConfigOption().env("MCP_TUNNEL_CONFIG");
+}
+
+/** The same for the command line alone. */
+export function namedConfigOption(): Option {
   return new Option(
     "--config <FILE>",
     "the relay's config file, for what is not given here; nothing else in it is read or checked",
-  ).env("MCP_TUNNEL_CONFIG");
+  );
 }
 
 /** What a command needs of a config file: the names of its own options, by the keys of the file. */

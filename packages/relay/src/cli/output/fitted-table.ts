@@ -11,7 +11,7 @@ export interface Column {
     readonly well: number;
     /** So many are left when all columns have gone that can go. */
     readonly least: number;
-    /** What is left out: an ellipsis stands in its place, except for an id, whose beginning will do. */
+    /** What stays of a long text. An ellipsis stands for the rest, but not of an id: its beginning will do. */
     readonly leaves: "both ends" | "the beginning" | "the beginning of an id";
   };
 }
