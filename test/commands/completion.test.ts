@@ -64,7 +64,7 @@ describe.skipIf(missingProgram("bash"))("bash", () => {
     const script = await scriptOf("relay", "bash");
     const text = `source "$0"; COMP_WORDS=(mcp-tunnel token ""); COMP_CWORD=2; _mcp_tunnel; echo "\${COMPREPLY[@]}"`;
     const { stdout } = await run("bash", ["-c", text, script]);
-    expect(stdout).toMatch(/^create edit list revoke rotate/);
+    expect(stdout).toMatch(/^create list edit rotate revoke/);
   });
 });
 

@@ -189,7 +189,7 @@ describe("a visitor at a relay that does not have the tunnel", () => {
 
   it("gets the answers of the relay with the tunnel: its token has had its requests of this second", async () => {
     const hits: string[] = [];
-    const observers = [{ onEnd() {}, onLimit: (limit: string) => hits.push(limit) }];
+    const observers = [{ onEnd() {}, onLimit: ({ limit }: { limit: string }) => void hits.push(limit) }];
     const { visit, client, directory, front } = await setUp({
       owner: { maxTokenRequestsPerSecond: 1, observers },
     });

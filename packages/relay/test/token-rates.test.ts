@@ -46,7 +46,7 @@ async function start(rates: Rates, options: Partial<RelayOptions> = {}) {
   const relay = opened(
     await startRelay({
       authenticator,
-      observers: [{ onEnd() {}, onLimit: (limit) => hits.push(limit) }],
+      observers: [{ onEnd() {}, onLimit: ({ limit }) => hits.push(limit) }],
       ...options,
     }),
   );
