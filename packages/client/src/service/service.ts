@@ -77,7 +77,7 @@ export interface ServedTunnel {
   /** Warns the user of the client of something that he can mend. */
   warn(warning: ClientWarning): void;
   /**
-   * Reports an exception in the service's own code to the user of the client: the event `error`, with its
+   * Reports an exception in the service's own code to the user of the client: the event `fault`, with its
    * stack.
    */
   fault(error: unknown): void;
