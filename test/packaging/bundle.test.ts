@@ -74,8 +74,8 @@ describe("commands that were bundled into one CommonJS file each", () => {
 
 /** The packages of others that the sources of the inspector's page import. */
 function pagePackages(): string[] {
-  const files = [join(packages, "inspector", "page", "src"), join(packages, "page", "src")].flatMap((folder) =>
-    readdirSync(folder, { recursive: true, encoding: "utf8" }).map((file) => join(folder, file)),
+  const files = [join(packages, "inspector", "page", "src"), join(packages, "page", "src")].flatMap(
+    (folder) => readdirSync(folder, { recursive: true, encoding: "utf8" }).map((file) => join(folder, file)),
   );
   const sources = files.filter((file) => /\.tsx?$/.test(file));
   const texts = sources.map((file) => readFileSync(file, "utf8"));

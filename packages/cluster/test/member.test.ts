@@ -93,8 +93,15 @@ describe("a member", () => {
 
   it("knows where all of them are reached", async () => {
     const nodes = await cluster.engine.nodes();
-    expect(b.member.relays()).toEqual(nodes.map(({ id, address }) => ({ node: id, address, isLinked: true })));
-    expect(b.member.relays().map(({ node }) => node).toSorted()).toEqual(["a", "b"]);
+    expect(b.member.relays()).toEqual(
+      nodes.map(({ id, address }) => ({ node: id, address, isLinked: true })),
+    );
+    expect(
+      b.member
+        .relays()
+        .map(({ node }) => node)
+        .toSorted(),
+    ).toEqual(["a", "b"]);
     await a.member.leave();
     await settle();
     expect(b.member.relays().map(({ node }) => node)).toEqual(["b"]);

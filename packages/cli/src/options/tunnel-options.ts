@@ -17,15 +17,7 @@ import {
 } from "mcp-tunnel-client/options";
 import type { OauthMetadata, OriginPolicy } from "mcp-tunnel-client/options";
 import { readCertificates } from "./certificate-option.js";
-import {
-  checkedBy,
-  isOfTunnel,
-  isOn,
-  option,
-  originOf,
-  parseLocal,
-  readDuration,
-} from "./flags.js";
+import { checkedBy, isOfTunnel, isOn, option, originOf, parseLocal, readDuration } from "./flags.js";
 import type { LocalService } from "./flags.js";
 import { addMcpOptions, readMcpOptions } from "./mcp-options.js";
 import type { McpFlags, McpOptions, SplitArguments } from "./mcp-options.js";
