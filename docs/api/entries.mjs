@@ -32,7 +32,9 @@ export function readEntries() {
 /** @returns {Entry[]} */
 function entriesOf(name, isPublic) {
   const manifest = JSON.parse(readFileSync(new URL(`${name}/package.json`, folder), "utf8"));
-  return Object.entries(manifest.exports ?? {}).map(([path, { types }]) => {
+  // What has no types, such as the parts of our pages, is for no program.
+  const typed = Object.entries(manifest.exports ?? {}).filter(([, { types }]) => types !== undefined);
+  return typed.map(([path, { types }]) => {
     const imported = manifest.name + path.slice(1);
     const source = types.replace(/^\.\/dist\/(.*)\.d\.ts$/, "src/$1.ts");
     return {
