@@ -64,8 +64,8 @@ export interface Recording {
 }
 
 /**
- * Captures what passes through one client, or through several by {@link Inspector.tunnel}, in a ring in memory. It
- * holds up nothing. Under load it gives way, and says how much it has missed.
+ * Captures what passes through one client, or through several by {@link Inspector.tunnel}, in a ring in
+ * memory. It holds up nothing. Under load it gives way, and says how much it has missed.
  */
 export interface Inspector extends InspectedTunnel {
   /**

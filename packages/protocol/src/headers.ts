@@ -88,7 +88,8 @@ export function isEventStreamType(contentType: string): boolean {
 
 /**
  * Returns a copy without the hop-by-hop fields and without the fields that `Connection` names (RFC 9110
- * section 7.6.1). `Connection` cannot take out fields that belong in a head, such as `Host`. `drop` lists further names to leave out.
+ * section 7.6.1). `Connection` cannot take out fields that belong in a head, such as `Host`. `drop` lists
+ * further names to leave out.
  */
 export function endToEndHeaders(headers: RawHeaders, drop?: FieldSet): RawHeaders {
   // From an empty array: the relay puts fields of its own behind these, and V8 leaves room in an array that
