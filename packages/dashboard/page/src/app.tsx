@@ -28,6 +28,7 @@ const keys: readonly (readonly [key: string, what: string])[] = [
   ["Enter", "show the tunnel"],
   ["Escape", "back to the list"],
   ["/", "search the tunnels"],
+  ["n", "create a token"],
   ["p", "pause, or go on"],
   ["?", "this list"],
 ];

@@ -224,9 +224,11 @@ function Row({ token, onDo }: { readonly token: TokenRow; readonly onDo: (doing:
         <span class="second cut mono">{printable(id, true)}</span>
       </th>
       <td role="cell" class="names" data-label="Names">
-        {subdomains.map((name) => (
-          <code key={name}>{printable(name, true)} </code>
-        ))}
+        <span>
+          {subdomains.map((name) => (
+            <code key={name}>{printable(name, true)} </code>
+          ))}
+        </span>
       </td>
       <td role="cell" class="expires" data-label="Good until">
         <Expiry token={token} />
