@@ -223,15 +223,15 @@ describe("a visitor at a relay that does not have the tunnel", () => {
     stream.write(Buffer.alloc(30_000, "x"));
     stream.end();
     await visitor.until((received) => received.includes("\r\n\r\n"));
-    for (let step = 1; step <= 30; step += 1) {
+    let step = 1;
+    for (; !visitor.received.endsWith("x".repeat(30_000)); step += 1) {
       vi.advanceTimersByTime(100);
       // oxlint-disable-next-line no-await-in-loop -- what this step lets through has to arrive
       for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
       expect(visitor.received.match(/x*$/)?.[0].length).toBeLessThanOrEqual(step * 1_000);
     }
-    expect(await visitor.until((received) => received.endsWith("x".repeat(30_000)))).toMatch(
-      /^HTTP\/1.1 200 /,
-    );
+    expect(step).toBeGreaterThan(30);
+    expect(visitor.received).toMatch(/^HTTP\/1.1 200 /);
   });
 
   it("is told that his request is too large, and so is the client, by way of its relay", async () => {

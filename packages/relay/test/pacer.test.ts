@@ -155,6 +155,16 @@ describe("TokenMeters", () => {
     expect(meters.size).toBe(1);
   });
 
+  it("takes a limit that is none for the least one, and Infinity for none", () => {
+    const meters = new TokenMeters({ maxTokenRequestsPerSecond: 2, maxTokenBytesPerSecond: 2 });
+    const meter = meters.enter(grant("a"));
+    const rates = [undefined, 0, -1, Number.NaN, 0.5, 7.9, Infinity].map((rate) => {
+      meter.rates = { maxRequestsPerSecond: rate, maxBytesPerSecond: rate };
+      return [meter.maxRequestsPerSecond, meter.maxBytesPerSecond];
+    });
+    expect(rates).toEqual([2, 1, 1, 1, 1, 7, undefined].map((rate) => [rate, rate]));
+  });
+
   it("tells tokens without a grant by their secrets, and has the relay's limits for them", () => {
     const meters = new TokenMeters({ ...defaults, maxTokenRequestsPerSecond: 3 });
     const meter = meters.enter({ owner: "x", grant: undefined });

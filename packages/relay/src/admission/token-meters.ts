@@ -37,12 +37,12 @@ export class TokenMeter {
 
   /** `undefined` for no limit. */
   get maxRequestsPerSecond(): number | undefined {
-    return this.rates?.maxRequestsPerSecond ?? (this.#defaults.maxTokenRequestsPerSecond || undefined);
+    return rateOf(this.rates?.maxRequestsPerSecond, this.#defaults.maxTokenRequestsPerSecond);
   }
 
   /** `undefined` for no limit. */
   get maxBytesPerSecond(): number | undefined {
-    return this.rates?.maxBytesPerSecond ?? (this.#defaults.maxTokenBytesPerSecond || undefined);
+    return rateOf(this.rates?.maxBytesPerSecond, this.#defaults.maxTokenBytesPerSecond);
   }
 
   /** Whether another request may pass now. It counts then. */
@@ -107,6 +107,16 @@ export class TokenMeters {
       this.#meters.delete(key);
     }
   }
+}
+
+/**
+ * The limit of the token's own, or else the relay's, where 0 means none. A grant may be a program's own: what
+ * is no number, or below 1, counts as 1.
+ */
+function rateOf(own: number | undefined, relays: number): number | undefined {
+  if (own === undefined) return relays === 0 ? undefined : relays;
+  if (own === Infinity) return undefined;
+  return own >= 1 ? Math.floor(own) : 1;
 }
 
 /** A token with a grant is told by the grant's id, and any other by its secret. */

@@ -19,13 +19,15 @@ export interface TokenGrant {
   /** How many tunnels the token may have at once; `undefined` when it has no limit of its own. */
   readonly maxTunnels: number | undefined;
   /**
-   * Requests a second to all its tunnels at one relay, and so many at once. `undefined`, or no such field:
-   * the relay's `maxTokenRequestsPerSecond` holds. The relay looks at each request.
+   * Requests a second to all its tunnels at one relay, and so many at once: a whole number from 1, or
+   * Infinity for no limit. `undefined`, or no such field: the relay's `maxTokenRequestsPerSecond` holds. The
+   * relay looks at each request.
    */
   readonly maxRequestsPerSecond?: number | undefined;
   /**
-   * Bytes of bodies a second, both ways, of all its tunnels at one relay, and so many at once. `undefined`,
-   * or no such field: the relay's `maxTokenBytesPerSecond` holds. A change of the number holds at once,
+   * Bytes of bodies a second, both ways, of all its tunnels at one relay, and so many at once: a whole number
+   * from 1, or Infinity for no limit. `undefined`, or no such field: the relay's `maxTokenBytesPerSecond`
+   * holds. A change of the number holds at once,
    * and a limit where none was before holds for requests that come later.
    */
   readonly maxBytesPerSecond?: number | undefined;
