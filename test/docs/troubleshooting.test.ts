@@ -11,7 +11,7 @@ const troubleshooting = read("troubleshooting.md");
 /**
  * All messages of the programs. Strings that the sources put together over several lines are in one piece.
  */
-const sources = ["relay", "client", "cluster", "gate", "cli", "config", "protocol"]
+const sources = ["relay", "client", "cluster", "gate", "cli", "config", "protocol", "shared"]
   .flatMap((name) =>
     readdirSync(join(root, "packages", name, "src"), { recursive: true, encoding: "utf8" })
       .filter((file) => file.endsWith(".ts"))
