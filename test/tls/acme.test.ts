@@ -152,8 +152,11 @@ describe.skipIf(missingProgram("pebble") || missingProgram("pebble-challtestsrv"
       expect((await certificateFor(relay.port, "demo.tunnel.test")).fingerprint256).toBe(old.fingerprint256);
     });
 
-    it("says that a hook is not there", async () => {
-      const relay = await start(join(folder.path, "absent"), join(folder.path, "absent.sh"));
+    it("says that a hook cannot be started", async () => {
+      // What is not there at all keeps the relay from starting.
+      const absent = folder.write("absent.sh", "#!/no/such/shell\n");
+      chmodSync(absent, 0o755);
+      const relay = await start(join(folder.path, "absent"), absent);
       const failure = await relay.waitForJson({ msg: "no new certificate" });
       expect(failure["reason"]).toMatch(/absent\.sh cannot be started \(ENOENT\)/);
     });
