@@ -1,17 +1,15 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
 import { delimiter } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stripVTControlCharacters } from "node:util";
 import { createRelay } from "mcp-tunnel";
-import type { Page } from "playwright-core";
 import { expect, it } from "vitest";
 import { modulesOf } from "../support/node-modules.js";
 import { launchBrowser } from "../support/browser.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { createFolder } from "../support/certificates.js";
 import { visit } from "./host.js";
-import { maxPictureBytes } from "./limit.js";
+import { save } from "./save.js";
 import { screenPage } from "./screen.js";
 
 // Makes the pictures of the README: the client at a terminal and its page, in a session of the official SDK
@@ -63,26 +61,6 @@ function startShell(cwd: string, env: NodeJS.ProcessEnv): Terminal {
       await ended;
     },
   };
-}
-
-/** WebP, which Playwright does not make by itself: as good as its size allows, and sharp on a phone. */
-async function save(page: Page, name: string, viewport: { width: number; height: number }): Promise<void> {
-  await page.setViewportSize(viewport);
-  const devtools = await page.context().newCDPSession(page);
-  for (let quality = 80; quality > 0; quality -= 5) {
-    const { data } = await devtools.send("Page.captureScreenshot", {
-      format: "webp",
-      quality,
-      clip: { x: 0, y: 0, ...viewport, scale: 1.5 },
-    });
-    const bytes = Buffer.from(data, "base64");
-    if (bytes.length >= maxPictureBytes) continue;
-    mkdirSync(path("docs/pictures"), { recursive: true });
-    writeFileSync(path(`docs/pictures/${name}.webp`), bytes);
-    console.log(`docs/pictures/${name}.webp: ${bytes.length} bytes, quality ${quality}`);
-    return;
-  }
-  throw new Error(`${name}.webp is too large`);
 }
 
 it("makes the pictures of the README", { timeout: 180_000 }, async () => {
