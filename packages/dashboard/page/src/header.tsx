@@ -55,7 +55,9 @@ function Readiness() {
 function Tabs() {
   const { view } = route.value;
   const now = overview.value;
-  const tunnels = now === undefined ? undefined : now.tunnels.online + now.tunnels.away;
+  // The list has the tunnels of all relays of a cluster, and this relay counts its own.
+  const isAlone = now !== undefined && now.cluster === undefined;
+  const tunnels = isAlone ? now.tunnels.online + now.tunnels.away : undefined;
   const problems = attentionOf(overviews.value, Date.now()).length;
   const tab = (name: View, text: string, mark?: { readonly text: string; readonly class: string }) => (
     <Link to={{ view: name, tunnel: undefined }} isCurrent={view === name}>

@@ -1,6 +1,6 @@
 import { printable } from "mcp-tunnel-page/printable.ts";
 import type { Overview } from "../../../src/model.ts";
-import { longText } from "../parts/when.ts";
+import { dateText, longText } from "../parts/when.ts";
 import { growthOf, type Overviews } from "../rates.ts";
 import { limitWords } from "../words.ts";
 
@@ -12,8 +12,8 @@ export interface Attention {
   readonly more?: string;
 }
 
-/** ACME renews a month before the end. Whoever renews by hand needs some days. */
-const expiryWarningMs = 14 * 86_400_000;
+/** Before the end of a certificate. ACME renews a month before it, and who renews by hand needs some days. */
+export const expiryWarningMs = 14 * 86_400_000;
 
 /** What the operator should see to, the worst first. `now`: the time of this machine. */
 export function attentionOf(all: Overviews, now: number): readonly Attention[] {
@@ -38,11 +38,11 @@ function ofRelay({ relay }: Overview): Attention[] {
       ...(more !== undefined && { more }),
     });
   }
-  for (const { name, problem, since } of relay.stale) {
+  for (const { kind, name, problem, since } of relay.stale) {
     found.push({
       tone: "bad",
-      text: `Cannot be read again: ${printable(name, true)}`,
-      more: `${printable(problem, true)}. What was read before still holds, since ${new Date(since).toLocaleString("en")}.`,
+      text: `Cannot be ${kind === "acme" ? "renewed" : "read again"}: ${printable(name, true)}`,
+      more: `${printable(problem, true)}. So since ${dateText(since)}; what was there before still holds.`,
     });
   }
   for (const { worker, ready } of relay.workers ?? []) {

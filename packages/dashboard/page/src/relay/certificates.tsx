@@ -1,8 +1,7 @@
 import { printable } from "mcp-tunnel-page/printable.ts";
 import type { CertificateState } from "../../../src/model.ts";
 import { dateText, longText } from "../parts/when.ts";
-
-const warningMs = 14 * 86_400_000;
+import { expiryWarningMs } from "./attention.ts";
 
 export function Certificates({ all }: { readonly all: readonly CertificateState[] }) {
   if (all.length === 0) return <p class="muted">This relay has no certificate: it speaks plain HTTP.</p>;
@@ -32,6 +31,6 @@ function Validity({ certificate: { notBefore, notAfter } }: { readonly certifica
   const now = Date.now();
   if (notAfter <= now) return <span class="badge bad">expired {longText(now - notAfter)} ago</span>;
   if (notBefore > now) return <span class="badge bad">not valid yet</span>;
-  const tone = notAfter - now < warningMs ? "warn" : "good";
+  const tone = notAfter - now <= expiryWarningMs ? "warn" : "good";
   return <span class={`badge ${tone}`}>{longText(notAfter - now)} left</span>;
 }

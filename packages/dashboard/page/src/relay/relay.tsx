@@ -70,13 +70,13 @@ function Part({ title, children }: { readonly title: string; readonly children: 
   );
 }
 
-function Facts({ now: { at, relay, tunnels, tokens } }: { readonly now: Overview }) {
+function Facts({ now: { at, relay, tunnels, tokens, cluster } }: { readonly now: Overview }) {
   const gated = `${tunnels.gated.toLocaleString("en")} with a gate`;
   const facts: readonly (readonly [name: string, value: string, more?: string])[] = [
     ["Version", printable(relay.version, true)],
     ["Up for", longText(at - relay.startedAt), `since ${dateText(relay.startedAt)}`],
     [
-      "Tunnels online",
+      cluster === undefined ? "Tunnels online" : "Tunnels online here",
       tunnels.online.toLocaleString("en"),
       `${tunnels.away} away, ${tunnels.leaving} leaving, ${gated}`,
     ],

@@ -1,27 +1,23 @@
-import { bytesText, countText } from "mcp-tunnel-page/format.ts";
+import { countText } from "mcp-tunnel-page/format.ts";
 import { useKeys } from "mcp-tunnel-page/keys.ts";
 import { say } from "mcp-tunnel-page/notice.ts";
 import { printable } from "mcp-tunnel-page/printable.ts";
-import { Question } from "mcp-tunnel-page/question.tsx";
-import { useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { NewToken, TokenRow } from "../../../src/model.ts";
 import { sendJson } from "../api.ts";
-import { Link } from "../parts/link.tsx";
-import { dateText, untilText } from "../parts/when.ts";
 import { usePoll } from "../poll.ts";
-import { expiryOf } from "./expiry.ts";
 import { changeOf, draftOf, fieldsOf } from "./fields.ts";
 import { NewTokenDialog } from "./new-token.tsx";
+import { nameOf, pathOf, RevokeQuestion, RotateQuestion } from "./questions.tsx";
 import { TokenForm } from "./token-form.tsx";
+import { type TokenDoing, TokenTable } from "./token-table.tsx";
 import "./tokens.css";
 
 /** What is done with tokens at the moment. */
 type Doing =
   | { readonly kind: "nothing" | "create" }
-  | { readonly kind: "edit" | "rotate" | "revoke"; readonly token: TokenRow }
+  | TokenDoing
   | { readonly kind: "show"; readonly created: NewToken; readonly title: string };
-
-const pathOf = ({ id }: TokenRow): string => `tokens/${encodeURIComponent(id)}`;
 
 export function TokensPage() {
   const { data, problem, refresh } = usePoll<{ readonly tokens: readonly TokenRow[] }>("tokens");
@@ -52,7 +48,9 @@ export function TokensPage() {
             </p>
           )}
           {data?.tokens.length === 0 && <NoTokens />}
-          {data !== undefined && data.tokens.length > 0 && <TokenList tokens={data.tokens} onDo={setDoing} />}
+          {data !== undefined && data.tokens.length > 0 && (
+            <TokenTable tokens={data.tokens} onDo={setDoing} />
+          )}
         </>
       )}
       <Dialogs doing={doing} setDoing={setDoing} onChanged={refresh} onClose={rest} />
@@ -111,183 +109,6 @@ function Dialogs({ doing, setDoing, onChanged, onClose }: DialogsProps) {
     case "show":
       return <NewTokenDialog created={doing.created} title={doing.title} onClose={onClose} />;
   }
-}
-
-/** How a person knows a token: by its note, or by its id. */
-function nameOf({ id, note }: TokenRow): string {
-  return printable(note === undefined || note === "" ? id : note, true);
-}
-
-interface RotateQuestionProps {
-  readonly token: TokenRow;
-  readonly onRotated: (created: NewToken, title: string) => void;
-  readonly onClose: () => void;
-}
-
-function RotateQuestion({ token, onRotated, onClose }: RotateQuestionProps) {
-  // The question closes in the same turn in which it is answered.
-  const created = useRef<NewToken | undefined>(undefined);
-  return (
-    <Question
-      title={`A new token for ${nameOf(token)}?`}
-      answer="Make a new one"
-      onAnswer={async () => {
-        created.current = await sendJson<NewToken>("POST", `${pathOf(token)}/rotate`);
-      }}
-      onClose={() => {
-        if (created.current === undefined) onClose();
-        else onRotated(created.current, `The new token of ${nameOf(token)}`);
-      }}
-    >
-      <p>The old one is good no more. {lossOf(token)} Names, note, limits and the end stay as they are.</p>
-    </Question>
-  );
-}
-
-interface RevokeQuestionProps {
-  readonly token: TokenRow;
-  readonly onRevoked: () => Promise<void>;
-  readonly onClose: () => void;
-}
-
-function RevokeQuestion({ token, onRevoked, onClose }: RevokeQuestionProps) {
-  return (
-    <Question
-      title={`Revoke ${nameOf(token)}?`}
-      answer="Revoke"
-      onAnswer={async () => {
-        await sendJson("DELETE", pathOf(token));
-        say(`${nameOf(token)} is revoked`);
-        // The list is without it when the dialog gives the focus back.
-        await onRevoked();
-      }}
-      onClose={onClose}
-    >
-      <p>The token is taken out of the file, and nobody can use it any more. {lossOf(token)}</p>
-    </Question>
-  );
-}
-
-function lossOf({ tunnels }: TokenRow): string {
-  if (tunnels === 0) return "It has no tunnel at the moment.";
-  return tunnels === 1 ? "Its tunnel is closed." : `Its ${tunnels.toLocaleString("en")} tunnels are closed.`;
-}
-
-interface TokenListProps {
-  readonly tokens: readonly TokenRow[];
-  readonly onDo: (doing: Doing) => void;
-}
-
-const rowsOfPage = 200;
-
-function TokenList({ tokens, onDo }: TokenListProps) {
-  const [shown, setShown] = useState(rowsOfPage);
-  return (
-    <>
-      <table class="token-table as-cards" role="table" aria-label="Tokens">
-        <thead role="rowgroup">
-          <tr role="row">
-            {["Token", "Names", "Good until", "Limits", "Tunnels", "Do"].map((name) => (
-              <th
-                key={name}
-                role="columnheader"
-                scope="col"
-                class={name === "Tunnels" ? "number" : undefined}
-              >
-                {name === "Do" ? <span class="offscreen">What can be done</span> : name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody role="rowgroup">
-          {tokens.slice(0, shown).map((token) => (
-            <Row key={token.id} token={token} onDo={onDo} />
-          ))}
-        </tbody>
-      </table>
-      {tokens.length > shown && (
-        <button type="button" class="button tokens-more" onClick={() => setShown(shown + rowsOfPage)}>
-          {countText(tokens.length - shown, "more token")}
-        </button>
-      )}
-    </>
-  );
-}
-
-function Row({ token, onDo }: { readonly token: TokenRow; readonly onDo: (doing: Doing) => void }) {
-  const { id, note, subdomains, tunnels } = token;
-  const named = <span class="offscreen"> {nameOf(token)}</span>;
-  return (
-    <tr role="row">
-      <th role="rowheader" scope="row" class="token">
-        {note !== undefined && note !== "" && <strong class="cut">{printable(note, true)}</strong>}
-        <span class="second cut mono">{printable(id, true)}</span>
-      </th>
-      <td role="cell" class="names" data-label="Names">
-        <span>
-          {subdomains.map((name) => (
-            <code key={name}>{printable(name, true)} </code>
-          ))}
-        </span>
-      </td>
-      <td role="cell" class="expires" data-label="Good until">
-        <Expiry token={token} />
-      </td>
-      <td role="cell" class="limits" data-label="Limits">
-        <LimitsOf token={token} />
-      </td>
-      <td role="cell" class="number" data-label="Tunnels">
-        {tunnels === 0 ? (
-          "0"
-        ) : (
-          <Link to={{ view: "tunnels", find: id, page: 1 }}>
-            {tunnels.toLocaleString("en")}
-            <span class="offscreen"> tunnels of</span>
-            {named}
-          </Link>
-        )}
-      </td>
-      <td role="cell" class="do">
-        <button type="button" class="button" onClick={() => onDo({ kind: "edit", token })}>
-          Edit{named}
-        </button>
-        <button type="button" class="button" onClick={() => onDo({ kind: "rotate", token })}>
-          Rotate{named}
-        </button>
-        <button type="button" class="button danger" onClick={() => onDo({ kind: "revoke", token })}>
-          Revoke{named}
-        </button>
-      </td>
-    </tr>
-  );
-}
-
-function Expiry({ token: { expires } }: { readonly token: TokenRow }) {
-  const at = expires === undefined ? undefined : expiryOf(expires);
-  if (at === undefined) return <span class="muted">no end</span>;
-  const now = Date.now();
-  if (at <= now) return <span class="badge bad">expired {untilText(at, now)}</span>;
-  const isSoon = at - now < 7 * 86_400_000;
-  return (
-    <>
-      {dateText(at)}
-      <span class={isSoon ? "second warn" : "second"}>{untilText(at, now)}</span>
-    </>
-  );
-}
-
-function LimitsOf({
-  token: { maxTunnels, maxRequestsPerSecond, maxBytesPerSecond },
-}: {
-  readonly token: TokenRow;
-}) {
-  const limits = [
-    ...(maxTunnels === undefined ? [] : [countText(maxTunnels, "tunnel")]),
-    ...(maxRequestsPerSecond === undefined ? [] : [`${countText(maxRequestsPerSecond, "request")}/s`]),
-    ...(maxBytesPerSecond === undefined ? [] : [`${bytesText(maxBytesPerSecond)}/s`]),
-  ];
-  if (limits.length === 0) return <span class="muted">the relay's own</span>;
-  return <>{limits.join(", ")}</>;
 }
 
 function NoTokens() {

@@ -89,7 +89,7 @@ function useMembers(name: string): Members {
   });
   const isPool = one.data?.pool === true;
   const all = usePoll<Answer>(
-    isPool ? `tunnels?${new URLSearchParams({ q: name, limit: "200" })}` : undefined,
+    isPool ? `tunnels?${new URLSearchParams({ q: name, limit: "1000" })}` : undefined,
     {
       onData: ({ tunnels }) => remember(tunnels.filter((tunnel) => tunnel.name === name)),
     },
