@@ -19,6 +19,7 @@ export interface RequestStartEvent {
    * say which address it believes.
    */
   readonly visitorAddress: string | undefined;
+  /** The method. It comes from the relay, as the rest does. */
   readonly method: string;
   /** The request target, with its query. */
   readonly path: string;

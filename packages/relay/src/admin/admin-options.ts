@@ -1,6 +1,7 @@
 import { unusable } from "mcp-tunnel-protocol";
 import { isLoopbackAddress } from "mcp-tunnel-shared";
 
+/** Where the operator's listener is, and who may use it. */
 export interface AdminOptions {
   /** An IP address or a name of this machine. */
   host: string;

@@ -25,25 +25,33 @@ import { version as packageVersion } from "../version.js";
 
 /** The values that are read when the metrics are asked for. */
 export interface MetricsSource {
+  /** The relay shuts down. */
   readonly draining: boolean;
+  /** Requests and upgraded connections that are open. */
   readonly openExchanges: number;
+  /** When the certificate expires that does so first; `undefined` without TLS. */
   readonly certificateExpiry: Date | undefined;
+  /** Sources that could not be read again. */
   readonly stale: readonly StaleSource[];
   /** `undefined` for a relay that is alone. */
   readonly cluster: ClusterSource | undefined;
+  /** The bytes of requests that are open. */
   openTraffic(): Traffic;
+  /** The tunnels of the relay. */
   tunnels(): TunnelStatus[];
 }
 
 /** The relay's metrics (docs/metrics.md). */
 export interface Metrics {
-  /** The observer that counts. It goes into {@link RelayOptions.observers}. */
+  /** The observer that counts. It goes into the relay's option `observers`. */
   readonly observer: RelayObserver;
   /** The text that Prometheus reads. */
   text(source: MetricsSource): Promise<string>;
   /** The same as data, to be summed over processes: each metric says how. */
   data(source: MetricsSource): Promise<MetricData[]>;
+  /** The media type of {@link text}, for the answer. */
   readonly contentType: string;
+  /** Ends what it collects of the process. */
   close(): void;
 }
 

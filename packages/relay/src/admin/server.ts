@@ -23,7 +23,7 @@ export interface AdminServer {
  * Makes the operator's listener of a relay in this process; nothing happens before its `listen`. `metrics`
  * are those whose observer the relay has. `version` is shown in the status; default is that of this package.
  * Close the listener after the relay, so that operators see the relay drain.
- * @throws TunnelError `invalid_option` as {@link checkAdminAccess}.
+ * @throws TunnelError `invalid_option` for an address that others can reach, without a secret.
  */
 export function createAdminServer(
   relay: Relay,

@@ -103,6 +103,7 @@ export const tunnelEventTypes = [
  * texts: escape control characters before you print them.
  */
 export interface TunnelEvent {
+  /** What has happened. */
   readonly type: TunnelEventType;
   /**
    * The name of the tunnel. For `refused` it is the name that the client asked for; `undefined` if the client

@@ -2,6 +2,7 @@ import type { ResponseHead } from "mcp-tunnel-protocol";
 
 /** Whether visitors behind a trusted proxy get interim responses: see the relay's option of this name. */
 export const interimToProxies = ["drop", "pass"] as const;
+/** Whether visitors behind a trusted proxy get interim responses. @useDeclaredType */
 export type InterimToProxies = (typeof interimToProxies)[number];
 
 /** How many bytes of one response's interim heads may wait for the visitor. */
