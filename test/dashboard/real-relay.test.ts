@@ -15,7 +15,8 @@ import { patience } from "./dashboard-world.js";
 
 const secret = "the secret of this test";
 
-describe.skipIf(missingProgram("chromium"))("the dashboard of a relay", () => {
+// Each starts a relay and a browser, and types.
+describe.skipIf(missingProgram("chromium"))("the dashboard of a relay", { timeout: 60_000 }, () => {
   const closing = closingAfterEach();
   const browser = browserForAll();
 
