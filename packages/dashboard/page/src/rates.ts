@@ -20,7 +20,7 @@ export function withOverview(before: Overviews, next: Overview): Overviews {
 /** A count in an overview. */
 export type Count = (overview: Overview) => number;
 
-/** By how much a count has grown from one answer to another. A process that has died takes its counts along. */
+/** By how much a count has grown from one answer to another. A process that has died takes its own along. */
 export function growthOf(count: Count, from: Overview, to: Overview): number {
   return Math.max(0, count(to) - count(from));
 }

@@ -10,7 +10,7 @@ export interface NewTokenDialogProps {
 }
 
 /**
- * Shows a token, once. A key or a click beside it does not close the dialog: nobody could see the token again.
+ * Shows a token, once. No key and no click beside the dialog closes it: nobody could see the token again.
  */
 export function NewTokenDialog({ created: { id, token }, title, onClose }: NewTokenDialogProps) {
   const field = useRef<HTMLInputElement>(null);
