@@ -180,6 +180,7 @@ export const packages = {
         "cli/options": "flags, variables and the config file",
         "cli/output": "what the command prints",
       },
+      { "cli/check": "what cannot work with the options, and what is wrong with the files that they name" },
       { "cli/admin": "requests to a running relay's admin API" },
       { "cli/doctor": "what the doctor looks at" },
       { "cli/serving": "the relay of the command in one process: its logs, and what it says" },

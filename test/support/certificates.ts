@@ -23,9 +23,16 @@ export interface Authority {
   readonly cert: string;
   /**
    * Makes a certificate for the names, of a server or a client, valid from yesterday on, for 30 days unless
-   * `days` gives another number.
+   * `days` gives another number. `inDays`: from another day on. `issuerAt`: the URL of the authority's
+   * certificate, as public authorities write it into theirs.
    */
-  issue(names: readonly string[], options?: { days?: number }): Promise<Pair>;
+  issue(names: readonly string[], options?: IssueOptions): Promise<Pair>;
+}
+
+interface IssueOptions {
+  days?: number;
+  inDays?: number;
+  issuerAt?: string;
 }
 
 export async function createAuthority(): Promise<Authority> {
@@ -52,8 +59,11 @@ export async function createAuthority(): Promise<Authority> {
         publicKey: leafKeys.publicKey,
         signingKey: keys.privateKey,
         signingAlgorithm: algorithm,
-        ...validity(options.days ?? 30),
+        ...validity(options.days ?? 30, options.inDays),
         extensions: [
+          ...(options.issuerAt === undefined
+            ? []
+            : [new x509.AuthorityInfoAccessExtension({ caIssuers: options.issuerAt })]),
           new x509.SubjectAlternativeNameExtension(
             names.map((value): x509.JsonGeneralName => ({ type: isIP(value) === 0 ? "dns" : "ip", value })),
           ),
@@ -83,9 +93,9 @@ export async function createSelfSigned(name: string): Promise<Pair> {
   return { cert: `${certificate.toString("pem")}\n`, key: x509.PemConverter.encode(pkcs8, "PRIVATE KEY") };
 }
 
-function validity(days: number): { notBefore: Date; notAfter: Date } {
-  const now = Date.now();
-  return { notBefore: new Date(now - dayMs), notAfter: new Date(now + (days - 1) * dayMs) };
+function validity(days: number, inDays = -1): { notBefore: Date; notAfter: Date } {
+  const from = Date.now() + inDays * dayMs;
+  return { notBefore: new Date(from), notAfter: new Date(from + days * dayMs) };
 }
 
 /** A temporary folder. `close` removes it. */

@@ -8,6 +8,7 @@ import {
   refuseOtherRuntimes,
 } from "mcp-tunnel-shared/command";
 import type { CommandEntry, CommandTable } from "./commands/command.js";
+import { OptionMistakes } from "./options/mistakes.js";
 import { exitStatus, statusOf } from "./options/exit-status.js";
 import { TerminalOutput } from "./output/terminal-output.js";
 
@@ -99,8 +100,9 @@ const ofOthers: Readonly<Record<string, string>> = {
 function usageStatus(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.ended : exitStatus.usage;
   if (!(error instanceof TunnelError)) throw error;
-  // The mistakes in a file are in lines.
-  output.err(`error: ${(error.file === undefined ? printable : printableLines)(error.message)}`);
+  // Several mistakes, and those in a file, are in lines.
+  const isList = error.file !== undefined || error instanceof OptionMistakes;
+  output.err(`error: ${(isList ? printableLines : printable)(error.message)}`);
   return statusOf(error);
 }
 

@@ -15,7 +15,7 @@ it("config check tells the mistakes in a file and in those that it names, and al
     "tunnels:\n  web: {relay: x, local: 3000, visitor-auth: bearer, visitor-key-file: keys}\n  api: {relay: x, lokal: 1}\n",
   );
   const bad = closing(runClient(["config", "check", file]));
-  expect(await bad.exited).toEqual({ code: 2, signal: null });
+  expect(await bad.exited).toEqual({ code: 1, signal: null });
   expect(bad.stderr).toEqual([
     "error: the config file has mistakes",
     expect.stringMatching(
@@ -44,7 +44,7 @@ it("the example of docs/config.md is without mistakes", async () => {
   }
   home.write(join(".config", "mcp-tunnel", "token"), "s3cret");
   home.write(join(".config", "mcp-tunnel", "keys.txt"), "abcdefghijklmnop");
-  const servers = { github: { command: "github" }, files: { command: "files" } };
+  const servers = { github: { command: process.execPath }, files: { command: process.execPath } };
   home.write(join(claude, "claude_desktop_config.json"), JSON.stringify({ mcpServers: servers }));
   home.write(join(".config", "mcp-tunnel", "mcp-tunnel-client.yaml"), yaml);
   // Windows has the home folder, and the one of settings, by other variables.

@@ -132,7 +132,10 @@ describe("mistakes on the command line", () => {
   });
 
   it("are in one server of several, which can be left out", async () => {
-    const file = configFile({ ok: { command: "x" }, wrong: { command: "y", args: "z" } });
+    const file = configFile({
+      ok: { command: process.execPath },
+      wrong: { command: process.execPath, args: "z" },
+    });
     const problem = `error: ${file}: the server 'wrong': args is a string; it must be an array of strings`;
     const all = run(["--mcp-config", file, ...none, ...relay]);
     expect(await all.exited).toEqual({ code: 2, signal: null });
@@ -147,7 +150,10 @@ describe("mistakes on the command line", () => {
     [{ url: "https://me:s3cret@x.test/mcp" }, "a user or a password in its 'url'"],
     [{ url: "https://x.test/mcp?key=s3cret" }, "a query in its 'url'"],
   ])("are servers elsewhere that know the person: %j", async (entry, what) => {
-    const file = configFile({ ok: { command: "x" }, api: { url: "https://x.test/mcp", ...entry } });
+    const file = configFile({
+      ok: { command: process.execPath },
+      api: { url: "https://x.test/mcp", ...entry },
+    });
     const command = run(["--mcp-config", file, ...none, ...relay]);
     expect(await command.exited).toEqual({ code: 2, signal: null });
     expect(command.stderr).toEqual([

@@ -179,22 +179,22 @@ describe("a client of MCP servers", () => {
     }
   });
 
-  it("shows a broken command at once, and serves on", async () => {
-    const client = run(["--stdio", "--json", "--", "no-such-command"]);
+  it("shows a command that does not last at once, and serves on", async () => {
+    const client = run(["--stdio", "--json", "--", process.execPath, "-e", "process.exit(9)"]);
     await client.waitForJson({ event: "connected" });
-    const { message } = await client.waitForJson({ event: "server", type: "failed", code: "not_found" });
-    expect(message).toContain("no-such-command");
+    const { message } = await client.waitForJson({ event: "server", type: "failed" });
+    expect(message).toContain("process.exit(9)");
     const done = await initialize().complete();
     expect(done.head?.status).toBe(503);
-    expect(done.text).not.toContain("no-such-command");
+    expect(done.text).not.toContain("process.exit");
     client.child.kill("SIGINT");
     expect(await client.exited).toEqual(endedBy("SIGINT", 0));
   });
 
   it("shows the command with its words apart", async () => {
-    const client = run(["--stdio", "--", "no-such-command", "/my files"]);
+    const client = run(["--stdio", "--", "node", "/my files"]);
     const shown = await client.waitFor("command", () => client.stdout.find((line) => line.includes("->")));
-    expect(shown).toBe('  -> no-such-command "/my files"');
+    expect(shown).toBe('  -> node "/my files"');
   });
 
   it("forwards servers that are reached over HTTP, by the path of their own", async () => {

@@ -19,7 +19,7 @@ const screen = {
 it("the last state of a file holds, also if an earlier one takes longer to be checked", async () => {
   const relay = "relay: 'http://127.0.0.1:1'";
   const texts = [
-    `tunnels:\n  web: {${relay}, command: [server, 'one'], visitor-auth: bearer}\n`,
+    `tunnels:\n  web: {${relay}, command: ['${process.execPath}', 'one'], visitor-auth: bearer}\n`,
     `tunnels:\n  web: {${relay}, local: 3000}\n`,
   ];
   const file = { path: "tunnels.yaml", readText: () => texts.shift() as string };

@@ -9,7 +9,7 @@ import { onWindows } from "../../../test/support/systems.js";
 import { findConfigFile } from "../src/config/find.js";
 import { readTunnelsFile } from "../src/config/tunnels-file.js";
 import type { NamedTunnel } from "../src/config/tunnels-file.js";
-import { readChecked } from "../src/tunnel/check.js";
+import { readChecked } from "../src/tunnel/check-file.js";
 
 const closing = closingAfterEach();
 
@@ -171,6 +171,7 @@ tunnels:
     stdio: true
 `;
     expect(await mistakes(text)).toEqual([
+      "2: defaults: the relay URL 'ftp://x' has the scheme 'ftp': use https, http, wss or ws",
       "3: unknown key 'defaults.subdomain'; each tunnel has its own",
       "5: unknown key 'tunnel'; did you mean 'tunnels'?",
       "11: unknown key 'tunnels.web.host-haeder'; did you mean 'host-header'?",
@@ -195,7 +196,7 @@ tunnels:
     mcp-config: mcp.json
     server: missing
 `;
-    folder.write("mcp.json", '{"mcpServers": {"there": {"command": "x"}}}');
+    folder.write("mcp.json", '{"mcpServers": {"there": {"command": "node"}}}');
     expect(await mistakes(text)).toEqual([
       expect.stringMatching(/^2: a: .*'ftp'/),
       expect.stringMatching(/^3: b: port is 0/),

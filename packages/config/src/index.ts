@@ -9,5 +9,5 @@
  */
 export { linesOf, readOptionMap } from "./options.js";
 export type { ConfigRules, FileOption, ReadOptions } from "./options.js";
-export { formatProblems, mistakesIn, readYamlFile, YamlFile } from "./yaml.js";
+export { FileMistakes, formatProblems, readYamlFile, YamlFile } from "./yaml.js";
 export type { Entry, Problem } from "./yaml.js";

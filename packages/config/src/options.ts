@@ -31,6 +31,8 @@ export interface ConfigRules<Known extends FileOption> {
 export interface ReadOptions<Known> {
   readonly values: ReadonlyMap<Known, unknown>;
   readonly problems: Problem[];
+  /** The long names of the options that are there, but whose values cannot be read. */
+  readonly unread: readonly string[];
 }
 
 /**
@@ -44,11 +46,12 @@ export function readOptionMap<Known extends FileOption>(
   rules: ConfigRules<Known>,
 ): ReadOptions<Known> {
   const values = new Map<Known, unknown>();
+  const unread: string[] = [];
   const entries = file.entriesAt(path);
   if (entries === undefined) {
     const what = path.length === 0 ? "the file" : path.join(".");
     const problem = { line: file.lineAt(path), message: `${what} has to be a list of 'name: value' lines` };
-    return { values, problems: [problem] };
+    return { values, problems: [problem], unread };
   }
   const problems: Problem[] = [];
   const start = path.map((part) => `${part}.`).join("");
@@ -60,10 +63,15 @@ export function readOptionMap<Known extends FileOption>(
       continue;
     }
     const read = readValue(value, option, rules);
-    if ("value" in read) values.set(option, read.value);
-    else problems.push({ line: file.lineOf(read.node) ?? line, message: `${start}${name}: ${read.problem}` });
+    if ("value" in read) {
+      values.set(option, read.value);
+      continue;
+    }
+    unread.push(name);
+    for (const { problem, node } of read.faults)
+      problems.push({ line: file.lineOf(node) ?? line, message: `${start}${name}: ${problem}` });
   }
-  return { values, problems };
+  return { values, problems, unread };
 }
 
 /** What an error is about. */
@@ -74,7 +82,7 @@ interface Concern {
 
 /**
  * The lines in the map at `path` that an error is about: those of the keys that are its options or, if there
- * are none, of the values that are its file. The map has been read without mistakes before.
+ * are none, of the values that are its file. If a value of these keys is the file, it is meant alone.
  */
 export function linesOf(
   file: YamlFile,
@@ -83,15 +91,20 @@ export function linesOf(
 ): number[] {
   const entries = file.entriesAt(path) ?? [];
   const named = entries.filter(({ name }) => options.includes(name));
-  if (named.length > 0) return named.map(({ line }) => line);
-  return entries.flatMap(({ line, value }) => {
+  const ofFile = (named.length > 0 ? named : entries).flatMap(({ line, value }) => {
     const items = isSeq(value) ? (value.items as Node[]) : [value];
     const paths = items.filter((item) => isScalar(item) && textOf(item) === concerned);
     return paths.map((item) => file.lineOf(item) ?? line);
   });
+  return ofFile.length > 0 ? ofFile : named.map(({ line }) => line);
 }
 
-type ReadValue = { value: unknown } | { problem: string; node: Node | null };
+interface ValueFault {
+  readonly problem: string;
+  readonly node: Node | null;
+}
+
+type ReadValue = { value: unknown } | { faults: readonly ValueFault[] };
 
 function readValue<Known extends FileOption>(
   node: Node | null,
@@ -99,22 +112,26 @@ function readValue<Known extends FileOption>(
   rules: ConfigRules<Known>,
 ): ReadValue {
   const items = isSeq(node) ? (node.items as Node[]) : [node];
-  if (isSeq(node) && !rules.isRepeatable(option)) return { problem: "takes one value, not a list", node };
-  if (items.length === 0) return { problem: "the list is empty; leave the key out instead", node };
+  const fault = (problem: string): ReadValue => ({ faults: [{ problem, node }] });
+  if (isSeq(node) && !rules.isRepeatable(option)) return fault("takes one value, not a list");
+  if (items.length === 0) return fault("the list is empty; leave the key out instead");
   let value: unknown;
+  const faults: ValueFault[] = [];
   for (const item of items) {
-    if (!isScalar(item)) return { problem: "has to be a plain value", node: item };
-    const text = textOf(item);
-    if (text === "") return { problem: "has no value", node: item };
-    try {
-      rules.checks?.[option.name()]?.(text);
-      value = parseValue(option, text, value);
-    } catch (error) {
-      if (!isMistake(error)) throw error;
-      return { problem: error.message, node: item };
+    const text = isScalar(item) ? textOf(item) : undefined;
+    if (text === undefined) faults.push({ problem: "has to be a plain value", node: item });
+    else if (text === "") faults.push({ problem: "has no value", node: item });
+    else {
+      try {
+        rules.checks?.[option.name()]?.(text);
+        value = parseValue(option, text, value);
+      } catch (error) {
+        if (!isMistake(error)) throw error;
+        faults.push({ problem: error.message, node: item });
+      }
     }
   }
-  return { value };
+  return faults.length > 0 ? { faults } : { value };
 }
 
 /** The text as it is in the file, because `0123` and `1.50` are names and tokens as often as numbers. */

@@ -143,8 +143,8 @@ function entriesOf(map: YAMLMap): { name: string; key: Node | null; value: Node 
 /**
  * Reads the file at `path`, whose text is YAML. `readText` gives its text. By default the file may be a pipe
  * too, which is waited for.
- * @throws TunnelError `invalid_option` with the lines of all mistakes in it; `unavailable` when it cannot be
- * read; those of `readText`.
+ * @throws FileMistakes when it is no YAML; TunnelError `unavailable` when it cannot be read; those of
+ * `readText`.
  */
 export function readYamlFile(
   path: string,
@@ -161,15 +161,21 @@ export function readYamlFile(
     });
   }
   const file = new YamlFile(text);
-  if (file.syntaxProblems.length > 0) throw mistakesIn(path, file.syntaxProblems);
+  if (file.syntaxProblems.length > 0) throw new FileMistakes(path, file.syntaxProblems);
   return file;
 }
 
-/** The error for a file with mistakes. */
-export function mistakesIn(path: string, problems: readonly Problem[]): TunnelError {
-  const sorted = problems.toSorted((a, b) => a.line - b.line);
-  const message = `the config file has mistakes\n${formatProblems(path, sorted)}`;
-  return new TunnelError("invalid_option", message, { file: path });
+/** The error for a config file with mistakes. Its message tells all of them, with their lines. */
+export class FileMistakes extends TunnelError {
+  /** In the order of the lines. */
+  readonly problems: readonly Problem[];
+
+  constructor(path: string, problems: readonly Problem[]) {
+    const sorted = problems.toSorted((a, b) => a.line - b.line);
+    const message = `the config file has mistakes\n${formatProblems(path, sorted)}`;
+    super("invalid_option", message, { file: path });
+    this.problems = sorted;
+  }
 }
 
 /** One line per problem, as compilers write them: `file:line: message`. */

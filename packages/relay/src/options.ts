@@ -236,7 +236,7 @@ export function resolveOptions(options: RelayOptions): ResolvedRelayOptions {
     host: options.host,
     fd: options.fd,
     publicUrl: checkTemplate(options.publicUrl ?? defaultPublicUrl({ ...options, domain })),
-    localPorts: localPorts(options.localPorts ?? {}),
+    localPorts: checkLocalPorts(options.localPorts ?? {}),
     authenticator: options.authenticator ?? openAuthenticator,
     directory: options.member?.directory ?? options.directory ?? new MemoryDirectory(),
     member: options.member,
@@ -275,7 +275,7 @@ function checkMember({ node }: Member, directory: Directory | undefined): void {
 const loopback = ["127.0.0.0/8", "::1"];
 
 /** @throws TunnelError `invalid_option` for a name that is none, and for a port that two names have. */
-function localPorts(given: Readonly<Record<string, number>>): ReadonlyMap<string, number> {
+export function checkLocalPorts(given: Readonly<Record<string, number>>): ReadonlyMap<string, number> {
   const ports = new Map<string, number>();
   for (const [text, port] of Object.entries(given)) {
     const name = text.toLowerCase();

@@ -12,9 +12,15 @@
 export { createStdioServer, type StdioServer } from "./server.js";
 export { eras, type Era, type StdioOptions } from "./options.js";
 export { commandText } from "./child/describe.js";
+export { programFault } from "./child/program.js";
 export { eventText } from "./event-text.js";
 export type { OnStdioEvent, ProcessPurpose, StdioEvent } from "./events.js";
 export type { CommandEntry, McpServerEntry, UrlEntry } from "./config/entry.js";
-export { readMcpConfig, type ReadMcpConfigOptions } from "./config/read.js";
+export {
+  checkMcpConfig,
+  readMcpConfig,
+  type CheckedMcpConfig,
+  type ReadMcpConfigOptions,
+} from "./config/read.js";
 export { atOnlyPath, type Handler, mcpPath, nameAt, onlyPath } from "./paths.js";
 export { createMcpServers, type McpServers, type McpServersOptions } from "./servers.js";

@@ -144,7 +144,7 @@ function readSettings(command: Command, serverCommand: SplitArguments["command"]
 async function readNamed(command: Command): Promise<DoctorSettings> {
   const { findConfigFile } = await import("../config/find.js");
   const { tunnelNamed } = await import("../config/tunnels-file.js");
-  const { readChecked } = await import("../tunnel/check.js");
+  const { readChecked } = await import("../tunnel/check-file.js");
   const file = findConfigFile(command.opts<{ config?: string }>().config);
   const tunnels = await readChecked(file);
   const [name = ""] = command.args;

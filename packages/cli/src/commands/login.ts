@@ -3,8 +3,10 @@ import type { CheckedRegistration } from "mcp-tunnel-client";
 import { registerUrl } from "mcp-tunnel-client/options";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { isLoopback, printable } from "mcp-tunnel-shared";
+import { Mistakes } from "mcp-tunnel-shared/command";
 import { credentialsFile, keepCredential, keptCredential } from "../credentials/credentials.js";
 import { exitStatus } from "../options/exit-status.js";
+import { throwAll } from "../options/mistakes.js";
 import { addRelayOptions, noRelay, readToken, wayTo } from "../options/relay-options.js";
 import type { RelayClientOptions, RelayFlags } from "../options/relay-options.js";
 import { subcommand } from "../options/subcommand.js";
@@ -48,7 +50,9 @@ async function run(args: readonly string[], output: Output): Promise<number> {
       ),
     );
   }
-  const way = wayTo(relayUrl, flags, program);
+  const mistakes = new Mistakes(TunnelError);
+  const way = wayTo(relayUrl, flags, program, mistakes);
+  throwAll(mistakes);
   // A variable may have given it that the person has forgotten.
   const which = given === undefined ? "this token" : `the token of ${given.by}`;
   const checked = await check({ ...way, token }, which);

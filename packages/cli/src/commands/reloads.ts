@@ -3,7 +3,7 @@ import { FileWatch } from "mcp-tunnel-config/files";
 import { TunnelError } from "mcp-tunnel-protocol";
 import type { ConfigFile } from "../config/find.js";
 import type { NamedTunnel } from "../config/tunnels-file.js";
-import { readChecked } from "../tunnel/check.js";
+import { readChecked } from "../tunnel/check-file.js";
 import type { Changes, FleetScreen } from "../render/fleet-screen.js";
 
 type Tunnels = ReadonlyMap<string, NamedTunnel>;

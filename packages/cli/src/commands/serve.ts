@@ -17,7 +17,8 @@ export const http: CliCommand = { build: () => buildServeCommand(), run: serveCo
 /**
  * Publishes what the command line names, until a signal or an error ends it, and returns the exit status.
  * @throws CommanderError for help and for mistakes that commander has printed; TunnelError `invalid_option`,
- * or `unavailable` for files that cannot be read or written, and for an OpenID provider that does not answer.
+ * or `unavailable` for files that cannot be read or written, and for an OpenID provider that does not answer;
+ * OptionMistakes for several mistakes in the options.
  */
 async function serveCommand(
   args: readonly string[],
@@ -28,6 +29,8 @@ async function serveCommand(
   const drawQr = qr ? (await import("../render/qr.js")).qrLines : undefined;
   // The client is loaded when it is needed: with its HTTP library it would take half of the time in which
   // the command answers a mistake or --help.
+  const { checkSettings } = await import("../tunnel/check.js");
+  await checkSettings(settings);
   const { CommandTunnel } = await import("../tunnel/command-tunnel.js");
   const createRenderer = (local: string): Renderer =>
     json ? new JsonRenderer(output) : new HumanRenderer(output, local, { copy, drawQr });

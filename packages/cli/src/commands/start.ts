@@ -34,7 +34,7 @@ async function run(args: readonly string[], output: CommandOutput): Promise<numb
   const { path } = file;
   // The client is loaded when it is needed: most mistakes show before.
   const { Fleet } = await import("../tunnel/fleet.js");
-  const { readChecked } = await import("../tunnel/check.js");
+  const { readChecked } = await import("../tunnel/check-file.js");
   const { Reloads } = await import("./reloads.js");
   const first = await readChecked(file);
   for (const name of names ?? []) tunnelNamed(name, first, path);

@@ -4,11 +4,13 @@ import { join, resolve, sep } from "node:path";
 import { Command, Option } from "commander";
 import type { ConfigRules } from "mcp-tunnel-config";
 import { unusable } from "mcp-tunnel-protocol";
+import type { TunnelError } from "mcp-tunnel-protocol";
 import { isSwitch } from "mcp-tunnel-shared/command";
+import type { Mistakes } from "mcp-tunnel-shared/command";
 import { parseLocal } from "../options/flags.js";
 import type { LocalService } from "../options/flags.js";
-import { addTunnelOptions, readTunnelOptions } from "../options/tunnel-options.js";
-import type { TunnelSettings } from "../options/tunnel-options.js";
+import { addTunnelOptions, gatherTunnelOptions } from "../options/tunnel-options.js";
+import type { GatheredTunnel } from "../options/tunnel-options.js";
 
 /** What an option takes of a variable, if a config file says nothing of it: which relay, and who asks it. */
 const ofEnvironment = [
@@ -21,8 +23,11 @@ const ofEnvironment = [
  */
 const secrets = ["token", "relay-header"];
 
+/** Options one of which says what a tunnel serves. */
+export const servedBy = ["local", "command", "mcp-config"];
+
 /** Options that say what a tunnel is, and so cannot hold for several. */
-const ofOneTunnel = ["local", "command", "mcp-config", "server", "subdomain"];
+const ofOneTunnel = [...servedBy, "server", "subdomain"];
 
 /** Options that a command line needs, and a file does not. */
 const ofCommandLine = ["stdio", "drop-origin"];
@@ -57,6 +62,9 @@ const hints = {
   ),
 };
 
+/** Stands for what is served where that is not known. No option about a service is without effect there. */
+const anyService: LocalService = { target: "https://localhost" };
+
 /** The options of one map of the file, with their values. */
 export type Values = ReadonlyMap<Option, unknown>;
 
@@ -89,10 +97,15 @@ export const defaultRules = rulesFor(false);
 /**
  * The settings that the file has for the tunnel `name`. Its own keys win over the defaults, and these over
  * variables. Variables say only which relay is meant and who asks it: they are often set for another tunnel.
- * Relative paths begin at `folder`, that of the file.
- * @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read.
+ * Relative paths begin at `folder`, that of the file. All mistakes are told to `mistakes`; undefined: nothing
+ * else can be looked at.
  */
-export function tunnelSettings(name: string, own: Values, defaults: Values, folder: string): TunnelSettings {
+export function tunnelSettings(
+  name: string,
+  { own, defaults }: Readonly<Record<"own" | "defaults", Values>>,
+  folder: string,
+  mistakes: Mistakes<TunnelError>,
+): GatheredTunnel | undefined {
   const all = [...defaults, ...own].map(([option]) => option.name());
   const command = addTunnelOptions(new Command()).exitOverride();
   const known = [...all, ...secrets.flatMap((name) => bothOf(name, all))];
@@ -110,17 +123,23 @@ export function tunnelSettings(name: string, own: Values, defaults: Values, fold
       command.setOptionValueWithSource(option.attributeName(), given, source);
     }
   }
+  const before = mistakes.all.length;
   for (const option of command.options) {
-    if (paths.includes(option.name())) checkRegular(option, command.getOptionValue(option.attributeName()));
+    if (!paths.includes(option.name())) continue;
+    mistakes.attempt(() => checkRegular(option, command.getOptionValue(option.attributeName())));
   }
+  // A pipe would be waited for.
+  if (mistakes.all.length > before) return undefined;
   const { local, command: words, mcpConfig } = command.opts<Served>();
-  if ([local, words, mcpConfig].filter((served) => served !== undefined).length !== 1) {
-    throw unusable("a tunnel has one of the keys local, command and mcp-config", {
-      options: ["local", "command", "mcp-config"],
-    });
+  const isOne = [local, words, mcpConfig].filter((served) => served !== undefined).length === 1;
+  if (!isOne) {
+    const message = "a tunnel has one of the keys local, command and mcp-config";
+    mistakes.add(unusable(message, { options: servedBy }));
   }
-  if (words?.length === 1 && /\s/.test(words[0] as string)) {
-    throw unusable("command: has to be a list, such as [npx, -y, server]", { options: ["command"] });
+  const isLine = words?.length === 1 && /\s/.test(words[0] as string);
+  if (isLine) {
+    const message = "command: has to be a list, such as [npx, -y, server]";
+    mistakes.add(unusable(message, { options: ["command"] }));
   }
   // Switches are read from variables elsewhere, if nothing is said of them.
   for (const option of command.options) {
@@ -131,7 +150,11 @@ export function tunnelSettings(name: string, own: Values, defaults: Values, fold
   if (command.getOptionValue("subdomain") === undefined) {
     command.setOptionValueWithSource("subdomain", name, "defaults");
   }
-  return readTunnelOptions(command, { local, serverCommand: words });
+  if (isOne && !isLine) return gatherTunnelOptions(command, { local, serverCommand: words }, mistakes);
+  // What is served does not hide what is wrong with the rest.
+  for (const key of ["stdio", "mcpConfig", "server"])
+    command.setOptionValueWithSource(key, undefined, "config");
+  return gatherTunnelOptions(command, { local: anyService, serverCommand: undefined }, mistakes);
 }
 
 /** A secret and its file, if one of the two is among `names`. */

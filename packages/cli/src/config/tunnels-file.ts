@@ -3,10 +3,11 @@ import { dirname } from "node:path";
 import { linesOf, readOptionMap, readYamlFile } from "mcp-tunnel-config";
 import type { Problem, YamlFile } from "mcp-tunnel-config";
 import { nearestName, TunnelError, unusable } from "mcp-tunnel-protocol";
+import { Mistakes } from "mcp-tunnel-shared/command";
 import { checkSubdomain, registerUrl } from "mcp-tunnel-client/options";
-import type { TunnelSettings } from "../options/tunnel-options.js";
+import type { GatheredTunnel, TunnelSettings } from "../options/tunnel-options.js";
 import type { ConfigFile } from "./find.js";
-import { defaultRules, tunnelRules, tunnelSettings } from "./tunnel-keys.js";
+import { defaultRules, servedBy, tunnelRules, tunnelSettings } from "./tunnel-keys.js";
 import type { Values } from "./tunnel-keys.js";
 
 /** A tunnel of the config file. Two that are deeply equal are the same tunnel. */
@@ -17,10 +18,15 @@ export interface NamedTunnel {
   readonly mcpConfig: string | undefined;
 }
 
+/** A tunnel with mistakes: what of it may have others. */
+export type FaultyTunnel = Omit<GatheredTunnel, "settings">;
+
 /** What stands in a config file. */
 export interface TunnelsFile {
   /** The tunnels without mistakes. */
   readonly tunnels: ReadonlyMap<string, NamedTunnel>;
+  /** What can still be looked at of the others. */
+  readonly faulty: ReadonlyMap<string, FaultyTunnel>;
   readonly problems: readonly Problem[];
   /** The mistake of a tunnel that an error is about, with its line. */
   problemOf(name: string, error: TunnelError): Problem;
@@ -45,20 +51,32 @@ export function readTunnelsFile({ path, readText }: ConfigFile): TunnelsFile {
   const defaults = readOptionMap(file, ["defaults"], defaultRules);
   problems.push(...defaults.problems);
   const tunnels = new Map<string, NamedTunnel>();
+  const faulty = new Map<string, FaultyTunnel>();
   const problemOf = (name: string, error: TunnelError): Problem => locate(file, name, error);
   for (const { name } of file.entriesAt(["tunnels"]) ?? []) {
     const own = readOptionMap(file, ["tunnels", name], tunnelRules);
     problems.push(...own.problems);
-    if (own.problems.length > 0) continue;
-    try {
-      tunnels.set(name, readTunnel(name, own.values, defaults.values, path));
-    } catch (error) {
-      if (!(error instanceof TunnelError)) throw error;
-      problems.push(problemOf(name, error));
+    if (file.entriesAt(["tunnels", name]) === undefined) continue;
+    // A key that nobody knows may be meant for what is served.
+    const guessed = own.problems.length > own.unread.length ? servedBy : [];
+    const unread = [...own.unread, ...defaults.unread, ...guessed];
+    const mistakes = new Mistakes(TunnelError);
+    const values = { own: own.values, defaults: defaults.values };
+    const gathered = gatherTunnel(name, values, path, mistakes);
+    for (const mistake of mistakes.all) {
+      // An option that is there, but cannot be read, brings no further complaints.
+      if (mistake.options?.some((option) => unread.includes(option)) === true) continue;
+      problems.push(problemOf(name, mistake));
     }
+    if (gathered === undefined) continue;
+    const { settings, ...parts } = gathered;
+    const mcpConfig = mistakes.attempt(() => mcpConfigText(parts.mcp));
+    const isWhole = own.problems.length === 0 && mistakes.all.length === 0;
+    if (isWhole && settings !== undefined) tunnels.set(name, { name, settings, mcpConfig });
+    else faulty.set(name, parts);
   }
   problems.push(...doubleProblems([...tunnels.values()], problemOf));
-  return { tunnels, problems, problemOf };
+  return { tunnels, faulty, problems: withoutRepeats(problems), problemOf };
 }
 
 /** Mistakes in the outline of the file. */
@@ -90,15 +108,26 @@ function placeOfKey(name: string): string {
   return "the file has the keys 'defaults' and 'tunnels'";
 }
 
-/** @throws TunnelError */
-function readTunnel(name: string, own: Values, defaults: Values, path: string): NamedTunnel {
+/** All mistakes are told to `mistakes`. */
+function gatherTunnel(
+  name: string,
+  values: Readonly<Record<"own" | "defaults", Values>>,
+  path: string,
+  mistakes: Mistakes<TunnelError>,
+): GatheredTunnel | undefined {
   if (!/^[\w.-]{1,63}$/.test(name)) {
-    throw unusable("the name of a tunnel has 1 to 63 letters, digits, dots, hyphens and underscores");
+    const message = "the name of a tunnel has 1 to 63 letters, digits, dots, hyphens and underscores";
+    mistakes.add(unusable(message));
+    return undefined;
   }
-  const settings = tunnelSettings(name, own, defaults, dirname(path));
-  if (settings.client.subdomain === name) checkOwnName(name);
-  const servers = settings.mcp?.servers;
-  return { name, settings, mcpConfig: servers?.form === "config" ? textOf(servers.file) : undefined };
+  const gathered = tunnelSettings(name, values, dirname(path), mistakes);
+  if (gathered?.settings?.client.subdomain === name) mistakes.attempt(() => checkOwnName(name));
+  return gathered;
+}
+
+/** @throws TunnelError `unavailable`. */
+function mcpConfigText(mcp: GatheredTunnel["mcp"]): string | undefined {
+  return mcp?.servers.form === "config" ? textOf(mcp.servers.file) : undefined;
 }
 
 /** @throws TunnelError if the relay could not take the name of the tunnel for its own. */
@@ -146,12 +175,37 @@ function placeOf(relayUrl: string): string {
   }
 }
 
-/** The error names the options; they stand with the tunnel, or in the defaults. */
+/** Options of the libraries that are called otherwise here. */
+const libraryNames: Readonly<Record<string, string>> = {
+  relayUrl: "relay",
+  proxyUrl: "proxy",
+  port: "local",
+  target: "local",
+  allowAddresses: "allow-ip",
+};
+
+/**
+ * The error names the options; they stand with the tunnel, or in the defaults. What is wrong there is no
+ * tunnel's own.
+ */
 function locate(file: YamlFile, name: string, error: TunnelError): Problem {
   const places = [["tunnels", name], ["defaults"]];
   // Errors about the MCP config name the library's option, or none.
   const own = error.options?.filter((option) => option !== "servers") ?? [];
-  const options = own.length > 0 || error.file === undefined ? own : ["mcp-config"];
-  const lines = places.flatMap((path) => linesOf(file, path, { options }).slice(-1));
-  return { line: lines[0] ?? file.lineOfKey(["tunnels"], name), message: `${name}: ${error.message}` };
+  const named = own.map((option) => libraryNames[option] ?? option);
+  const options = named.length > 0 || error.file === undefined ? named : ["mcp-config"];
+  const [ofTunnel, ofDefaults] = places.map((path) => linesOf(file, path, { options }).at(-1));
+  if (ofTunnel === undefined && ofDefaults !== undefined)
+    return { line: ofDefaults, message: `defaults: ${error.message}` };
+  const line = ofTunnel ?? file.lineOfKey(["tunnels"], name);
+  return { line, message: `${name}: ${error.message}` };
+}
+
+/** Several tunnels have a mistake of the defaults, which is told once. */
+export function withoutRepeats(problems: readonly Problem[]): Problem[] {
+  const known = new Set<string>();
+  return problems.filter(({ line, message }) => {
+    const text = `${line} ${message}`;
+    return !known.has(text) && known.add(text);
+  });
 }

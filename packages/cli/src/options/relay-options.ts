@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
-import { readSecret, sourceName } from "mcp-tunnel-shared/command";
+import { Mistakes, readSecret, sourceName } from "mcp-tunnel-shared/command";
 import type { OptionValues } from "mcp-tunnel-shared/command";
 import type { TunnelClientOptions } from "mcp-tunnel-client";
 import { checkRelayHeaders, registerUrl, relayName } from "mcp-tunnel-client/options";
@@ -8,6 +8,7 @@ import { keptCredential } from "../credentials/credentials.js";
 import { readCertificates } from "./certificate-option.js";
 import { environmentProxy } from "./environment-proxy.js";
 import { option } from "./flags.js";
+import { throwAll } from "./mistakes.js";
 import { addLine, readSecretLines } from "./secret-lines.js";
 
 /** The values of the flags of {@link addRelayOptions}. */
@@ -98,20 +99,44 @@ export type TokenSource =
   /** There is none: a random one, which only open relays take. */
   | { readonly kind: "none" };
 
+/** Stands for a relay that is not known, so that the way there can be looked at. */
+const anyRelay = "https://localhost";
+
 /**
  * Reads the flags of {@link addRelayOptions}. The command line wins over the environment, and the environment
  * over what a login has kept.
- * @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read.
+ * @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read; OptionMistakes if
+ * there are several such mistakes.
  */
 export function readRelayOptions(flags: RelayFlags, command: Command): RelayOptions {
-  const given = readToken(command);
+  const mistakes = new Mistakes(TunnelError);
+  const relay = gatherRelayOptions(flags, command, mistakes);
+  throwAll(mistakes);
+  if (relay === undefined) throw noRelay();
+  return relay;
+}
+
+/** The same, with all mistakes told to `mistakes`; `undefined` if there are any. */
+export function gatherRelayOptions(
+  flags: RelayFlags,
+  command: Command,
+  mistakes: Mistakes<TunnelError>,
+): RelayOptions | undefined {
+  const before = mistakes.all.length;
+  const given = mistakes.attempt(() => readToken(command));
+  const isTokenGiven = given !== undefined || mistakes.all.length > before;
   // What was kept is not read, and cannot be wrong, if it is not needed.
-  const kept = given === undefined || flags.relay === undefined ? keptCredential(flags.relay) : undefined;
+  const isKeptNeeded = !isTokenGiven || flags.relay === undefined;
+  const beforeKept = mistakes.all.length;
+  const kept = isKeptNeeded ? mistakes.attempt(() => keptCredential(flags.relay)) : undefined;
   const relayUrl = flags.relay ?? kept?.relay;
-  if (relayUrl === undefined) throw noRelay();
+  // The relay may be in the file that cannot be read.
+  if (relayUrl === undefined && mistakes.all.length === beforeKept) mistakes.add(noRelay());
+  const way = wayTo(relayUrl ?? anyRelay, flags, command, mistakes);
+  if (mistakes.all.length > before) return undefined;
   const token = given?.token ?? kept?.token;
   return {
-    client: { ...wayTo(relayUrl, flags, command), ...(token === undefined ? {} : { token }) },
+    client: { ...way, ...(token === undefined ? {} : { token }) },
     token:
       given === undefined ? { kind: kept === undefined ? "none" : "kept" } : { kind: "given", by: given.by },
   };
@@ -126,17 +151,20 @@ export function readToken(command: Command): GivenToken | undefined {
 }
 
 /**
- * The relay and the way to it.
- * @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read.
+ * The relay and the way to it. What is wrong is told to `mistakes`, and then the value is of no use:
+ * `invalid_option`, or `unavailable` for a file that cannot be read.
  */
-export function wayTo(relayUrl: string, { proxy }: RelayFlags, values: OptionValues): RelayClientOptions {
-  const url = registerUrl(relayUrl);
-  const proxyUrl = proxy ?? environmentProxy(url);
-  const ca = readCertificates(values, "relay-ca", {
-    isSecure: url.startsWith("wss:"),
-    shown: relayName(relayUrl),
-  });
-  const relayHeaders = readHeaders(values);
+export function wayTo(
+  relayUrl: string,
+  { proxy }: RelayFlags,
+  values: OptionValues,
+  mistakes: Mistakes<TunnelError>,
+): RelayClientOptions {
+  const shown = mistakes.attempt(() => relayName(relayUrl)) ?? anyRelay;
+  const proxyUrl = mistakes.attempt(() => proxy ?? environmentProxy(registerUrl(shown)));
+  const isSecure = shown.startsWith("https:");
+  const ca = mistakes.attempt(() => readCertificates(values, "relay-ca", { isSecure, shown }));
+  const relayHeaders = readHeaders(values, mistakes);
   return {
     relayUrl,
     ...(proxyUrl === undefined ? {} : { proxyUrl }),
@@ -145,27 +173,27 @@ export function wayTo(relayUrl: string, { proxy }: RelayFlags, values: OptionVal
   };
 }
 
-/**
- * The fields of `--relay-header`. Messages name the place of a field, and never its value.
- * @throws TunnelError `invalid_option`.
- */
-function readHeaders(values: OptionValues): Record<string, string> | undefined {
+/** The fields of `--relay-header`. Messages name the place of a field, and never its value. */
+function readHeaders(
+  values: OptionValues,
+  mistakes: Mistakes<TunnelError>,
+): Record<string, string> | undefined {
   const headers = new Map<string, [name: string, value: string]>();
-  for (const { text, place } of readSecretLines(values, "relay-header")) {
-    const options = ["relay-header"];
+  const options = ["relay-header", "relay-header-file"];
+  const refuse = (message: string): void => mistakes.add(unusable(message, { options }));
+  for (const { text, place } of mistakes.attempt(() => readSecretLines(values, "relay-header")) ?? []) {
     const at = text.indexOf(":");
-    if (at < 1) throw unusable(`${place} is not 'Name: value'`, { options });
+    if (at < 1) {
+      refuse(`${place} is not 'Name: value'`);
+      continue;
+    }
     const name = text.slice(0, at).trim();
     const value = text.slice(at + 1).trim();
-    try {
-      checkRelayHeaders({ [name]: value }, place);
-    } catch (error) {
-      if (!(error instanceof TunnelError)) throw error;
-      throw unusable(error.message, { cause: error, options });
-    }
-    if (headers.has(name.toLowerCase())) {
-      throw unusable(`${place}: the field '${name}' is there twice`, { options });
-    }
+    const found = new Mistakes(TunnelError);
+    found.attempt(() => checkRelayHeaders({ [name]: value }, place));
+    for (const { message } of found.all) refuse(message);
+    if (found.all.length === 0 && headers.has(name.toLowerCase()))
+      refuse(`${place}: the field '${name}' is there twice`);
     headers.set(name.toLowerCase(), [name, value]);
   }
   return headers.size === 0 ? undefined : Object.fromEntries(headers.values());

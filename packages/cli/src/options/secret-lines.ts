@@ -37,5 +37,5 @@ export function readSecretLines(values: OptionValues, name: string): SecretLine[
     .map((text, i) => ({ text, place: placeOf(i + 1) }))
     .filter(({ text }) => text.trim() !== "" && !text.startsWith("#"));
   if (lines.length > 0) return lines;
-  throw unusable(`--${name} or its file holds nothing`, { options: [name] });
+  throw unusable(`--${name} or its file holds nothing`, { options: [name, file] });
 }

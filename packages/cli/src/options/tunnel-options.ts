@@ -1,8 +1,8 @@
 import { Argument, Option } from "commander";
 import type { Command } from "commander";
-import { unusable } from "mcp-tunnel-protocol";
+import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { exactBytes, formatDuration } from "mcp-tunnel-shared";
-import { sizeReader } from "mcp-tunnel-shared/command";
+import { Mistakes, sizeReader } from "mcp-tunnel-shared/command";
 import type { ServiceOptions, TunnelClientOptions } from "mcp-tunnel-client";
 import {
   checkSubdomain,
@@ -14,6 +14,7 @@ import {
   originPolicies,
   parseForwardedHeaders,
   parseHostHeader,
+  resolveProxy,
 } from "mcp-tunnel-client/options";
 import type { OauthMetadata, OriginPolicy } from "mcp-tunnel-client/options";
 import { readCertificates } from "./certificate-option.js";
@@ -21,8 +22,9 @@ import { checkedBy, isOfTunnel, isOn, option, originOf, parseLocal, readDuration
 import type { LocalService } from "./flags.js";
 import { addMcpOptions, readMcpOptions } from "./mcp-options.js";
 import type { McpFlags, McpOptions, SplitArguments } from "./mcp-options.js";
-import { addRelayOptions, readRelayOptions } from "./relay-options.js";
-import type { RelayFlags, TokenSource } from "./relay-options.js";
+import { throwAll } from "./mistakes.js";
+import { addRelayOptions, gatherRelayOptions, noRelay } from "./relay-options.js";
+import type { RelayFlags, RelayOptions, TokenSource } from "./relay-options.js";
 import { addVisitorOptions, readVisitorOptions } from "./visitor-options.js";
 import type { VisitorFlags, VisitorOptions } from "./visitor-options.js";
 
@@ -187,54 +189,105 @@ interface Served {
   readonly serverCommand: SplitArguments["command"];
 }
 
+/** The settings of a tunnel, or what of them can be looked at where something else is wrong. */
+export interface GatheredTunnel {
+  /** Undefined if there are mistakes. */
+  readonly settings: TunnelSettings | undefined;
+  readonly local: TunnelSettings["local"];
+  readonly mcp: TunnelSettings["mcp"];
+  readonly allowAddresses: readonly string[];
+}
+
 /**
  * Reads the options of {@link addTunnelOptions}.
- * @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read.
+ * @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read; OptionMistakes if
+ * there are several such mistakes.
  */
-export function readTunnelOptions(command: Command, { local, serverCommand }: Served): TunnelSettings {
+export function readTunnelOptions(command: Command, served: Served): TunnelSettings {
+  const mistakes = new Mistakes(TunnelError);
+  const { settings } = gatherTunnelOptions(command, served, mistakes);
+  throwAll(mistakes);
+  if (settings === undefined) throw noRelay();
+  return settings;
+}
+
+/** The same, with all mistakes told to `mistakes`. */
+export function gatherTunnelOptions(
+  command: Command,
+  { local, serverCommand }: Served,
+  mistakes: Mistakes<TunnelError>,
+): GatheredTunnel {
   const flags = command.opts<TunnelFlags>();
-  const forwarding = readForwarding(flags, command, local);
-  const mcp = readMcpOptions(flags, command, local !== undefined, serverCommand, forwarding);
-  if (mcp?.servers.form === "command") {
-    refuseUnused(command, forwardingOptions, "with --stdio: no HTTP goes to that server");
-  }
-  if (mcp === undefined) refuseUnused(command, stdioLimits, "without --stdio or --mcp-config");
-  const visitors = readVisitorOptions(flags, command, mcp !== undefined);
-  const relay = readRelayOptions(flags, command);
-  const pool = isOn("pool", flags.pool);
-  if (pool && relay.token.kind === "none") {
-    throw unusable(
-      "--pool needs a token, by which the clients of a pool know one another: add --token-file",
-      {
-        options: ["pool", "token", "token-file"],
-      },
-    );
-  }
-  if (pool && visitors?.kinds.includes("oauth") === true) {
-    const why = flags.visitorAuth === undefined ? ", which MCP servers have by default" : "";
-    throw unusable(
-      `--pool cannot be used with --visitor-auth oauth${why}: ` +
-        "each client knows only the visitors that it has let in itself. Use --visitor-auth bearer or basic, with " +
-        "the same keys for all of them (--visitor-key-file)",
-      { options: ["pool", "visitor-auth"] },
-    );
-  }
-  return {
-    local: mcp === undefined ? { ...local, ...forwarding } : undefined,
+  const before = mistakes.all.length;
+  const forwarding = {
+    ...mistakes.attempt(() => readForwarding(flags, command)),
+    ...(local === undefined ? {} : mistakes.attempt(() => readServiceTls(local, command))),
+  };
+  const beforeServed = mistakes.all.length;
+  const mcp = mistakes.attempt(() =>
+    readMcpOptions(flags, command, local !== undefined, serverCommand, forwarding),
+  );
+  // What is served may be wrong, and then nothing is known of what goes with it.
+  const isKnown = mistakes.all.length === beforeServed;
+  if (mcp?.servers.form === "command")
+    refuseUnused(command, forwardingOptions, "with --stdio: no HTTP goes to that server", mistakes);
+  if (isKnown && mcp === undefined)
+    refuseUnused(command, stdioLimits, "without --stdio or --mcp-config", mistakes);
+  const visitors = readVisitorOptions(
+    flags,
+    command,
+    isKnown ? mcp !== undefined : local === undefined,
+    mistakes,
+  );
+  const relay = gatherRelayOptions(flags, command, mistakes);
+  const pool = mistakes.attempt(() => isOn("pool", flags.pool)) ?? false;
+  if (pool) checkPool(flags, visitors, relay, mistakes);
+  const subdomain = mistakes.attempt(() => readSubdomain(flags));
+  const waitForRelay = mistakes.attempt(() => isOn("wait-for-relay", flags.waitForRelay));
+  mistakes.attempt(() => resolveProxy(flags.proxy));
+  const served = {
+    local: mcp === undefined && local !== undefined ? { ...local, ...forwarding } : undefined,
     mcp,
+  };
+  const parts = { ...served, allowAddresses: flags.allowIp ?? [] };
+  if (relay === undefined || mistakes.all.length > before) return { settings: undefined, ...parts };
+  const settings = {
+    ...served,
     visitors,
     isOpenByDefault: visitors === undefined && flags.visitorAuth === undefined,
     token: relay.token,
     takeover: flags.takeover,
     client: {
       ...relay.client,
-      ...readSubdomain(flags),
+      ...subdomain,
       ...(pool ? { pool } : {}),
       ...(flags.maxReconnectTime === undefined ? {} : { maxReconnectTimeMs: flags.maxReconnectTime }),
       shutdownGraceMs: flags.shutdownGrace,
-      waitForRelay: isOn("wait-for-relay", flags.waitForRelay) ? true : "unless_hopeless",
+      waitForRelay: waitForRelay === true ? true : ("unless_hopeless" as const),
     },
   };
+  return { settings, ...parts };
+}
+
+/** Tells what keeps the clients of a pool from being one. */
+function checkPool(
+  { visitorAuth }: TunnelFlags,
+  visitors: VisitorOptions | undefined,
+  relay: RelayOptions | undefined,
+  mistakes: Mistakes<TunnelError>,
+): void {
+  if (relay?.token.kind === "none") {
+    const message = "--pool needs a token, by which the clients of a pool know one another: add --token-file";
+    mistakes.add(unusable(message, { options: ["pool", "token", "token-file"] }));
+  }
+  if (visitors?.kinds.includes("oauth") === true) {
+    const why = visitorAuth === undefined ? ", which MCP servers have by default" : "";
+    const message =
+      `--pool cannot be used with --visitor-auth oauth${why}: ` +
+      "each client knows only the visitors that it has let in itself. Use --visitor-auth bearer or basic, with " +
+      "the same keys for all of them (--visitor-key-file)";
+    mistakes.add(unusable(message, { options: ["pool", "visitor-auth"] }));
+  }
 }
 
 /** @throws TunnelError `invalid_option`. */
@@ -263,34 +316,35 @@ const forwardingOptions = [
 /** The limits of MCP servers on stdio. */
 const stdioLimits = ["stdio-era", "stdio-sessions", "stdio-idle", "stdio-start-timeout", "stdio-max-message"];
 
-/** @throws TunnelError `invalid_option` for an option that would have no effect. */
-function refuseUnused(command: Command, names: readonly string[], why: string): void {
+/** Tells of options that would have no effect. */
+function refuseUnused(
+  command: Command,
+  names: readonly string[],
+  why: string,
+  mistakes: Mistakes<TunnelError>,
+): void {
   for (const name of names) {
     if (!isOfTunnel(command, name)) continue;
-    throw unusable(`--${name} has no effect ${why}`, { options: [name] });
+    mistakes.add(unusable(`--${name} has no effect ${why}`, { options: [name] }));
   }
 }
 
 /** How a service behind HTTP is told of visitors. */
-function readForwarding(
-  flags: TunnelFlags,
-  command: Command,
-  local: LocalService | undefined,
-): ServiceOptions {
-  const ca = local === undefined ? undefined : readServiceCa(local, command);
+function readForwarding(flags: TunnelFlags, command: Command): ServiceOptions {
   return {
     hostHeader: flags.hostHeader,
     ...readOrigin(flags, command),
     ...(flags.forwardedHeaders === undefined ? {} : { forwardedHeaders: flags.forwardedHeaders }),
     oauthMetadata: flags.oauthMetadata,
     maxResponseHeadBytes: flags.maxResponseHead,
-    ...(ca === undefined ? {} : { serviceTls: { ca } }),
   };
 }
 
-function readServiceCa(local: LocalService, command: Command): string | undefined {
+/** @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read. */
+function readServiceTls(local: LocalService, command: Command): Pick<ServiceOptions, "serviceTls"> {
   const shown = originOf(local);
-  return readCertificates(command, "service-ca", { isSecure: /^https:/i.test(shown), shown });
+  const ca = readCertificates(command, "service-ca", { isSecure: /^https:/i.test(shown), shown });
+  return ca === undefined ? {} : { serviceTls: { ca } };
 }
 
 /**

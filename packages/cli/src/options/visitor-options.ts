@@ -2,7 +2,7 @@ import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { optionKey, readSecret, sourceName } from "mcp-tunnel-shared/command";
-import type { OptionValues } from "mcp-tunnel-shared/command";
+import type { Mistakes, OptionValues } from "mcp-tunnel-shared/command";
 import type { BasicUser, BearerKey, LoginOptions } from "mcp-tunnel-gate";
 import { gateKinds, keyShape } from "mcp-tunnel-gate/options";
 import type { GateKind } from "mcp-tunnel-gate/options";
@@ -97,29 +97,25 @@ export function addVisitorOptions(command: Command): Command {
 
 /**
  * Who may visit; `undefined` if everybody may. `isMcp`: MCP servers are served in place of a local service.
- * @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read. No message has a
- * secret in it.
+ * What is wrong is told to `mistakes`, and then the value is of no use: `invalid_option`, or `unavailable`
+ * for a file that cannot be read. No message has a secret in it.
  */
 export function readVisitorOptions(
   flags: VisitorFlags,
   values: OptionValues,
   isMcp: boolean,
+  mistakes: Mistakes<TunnelError>,
 ): VisitorOptions | undefined {
   const kinds = kindsOf(flags, isMcp);
-  refuseWithoutKind(values, kinds, flags.visitorAuth === undefined);
+  refuseWithoutKind(values, kinds, flags.visitorAuth === undefined, mistakes);
   const allowAddresses = flags.allowIp ?? [];
   if (kinds.length === 0 && allowAddresses.length === 0) return undefined;
-  const users = kinds.includes("basic") ? readUsers(values) : [];
-  if (kinds.includes("basic") && users.length === 0) {
-    const message = "--visitor-auth basic lets nobody in: add --visitor-user-file <path>, or --visitor-user";
-    throw unusable(message, { options: ["visitor-user"] });
-  }
   return {
     kinds,
-    keys: kinds.includes("bearer") ? readKeys(values) : [],
-    users,
+    keys: kinds.includes("bearer") ? readKeys(values, mistakes) : [],
+    users: kinds.includes("basic") ? readUsers(values, mistakes) : [],
     allowAddresses,
-    login: kinds.includes("oauth") ? readLogin(flags, values) : undefined,
+    login: kinds.includes("oauth") ? readLogin(flags, values, mistakes) : undefined,
     issParameter: flags.visitorAuthIss !== "off",
   };
 }
@@ -147,32 +143,35 @@ function addItems(text: string, others: readonly string[] = []): string[] {
  * Most options without effect are refused only where they were given for this tunnel. A proof for visitors
  * that is nobody's wish to be without is another matter: who has set one believes that the service is
  * guarded.
- * @throws TunnelError `invalid_option`.
  */
-function refuseWithoutKind(values: OptionValues, kinds: readonly GateKind[], isByDefault: boolean): void {
+function refuseWithoutKind(
+  values: OptionValues,
+  kinds: readonly GateKind[],
+  isByDefault: boolean,
+  mistakes: Mistakes<TunnelError>,
+): void {
   for (const kind of gateKinds) {
     if (kinds.includes(kind)) continue;
     for (const name of optionsOf[kind]) {
       const isSet = values.getOptionValueSource(optionKey(name)) !== undefined;
       if (!isOfTunnel(values, name) && !(isByDefault && isSet)) continue;
-      throw unusable(`${sourceName(values, name)} has no effect without --visitor-auth ${kind}`, {
-        options: [name],
-      });
+      const message = `${sourceName(values, name)} has no effect without --visitor-auth ${kind}`;
+      mistakes.add(unusable(message, { options: [name] }));
     }
   }
 }
 
 /** The name comes before the first colon. The first key without a name is `default`. */
-function readKeys(values: OptionValues): BearerKey[] {
+function readKeys(values: OptionValues, mistakes: Mistakes<TunnelError>): BearerKey[] {
   let unnamed = 0;
-  return readSecretLines(values, "visitor-key").map(({ text, place }) => {
+  return (mistakes.attempt(() => readSecretLines(values, "visitor-key")) ?? []).map(({ text, place }) => {
     const line = text.trim();
     const at = line.indexOf(":");
     const key = line.slice(at + 1);
     // The gate would name the key alone, and not where it stands.
     if (!keyShape.test(key)) {
       const message = `${place}: a key has at least 16 visible characters of ASCII, without spaces`;
-      throw unusable(message, { options: ["visitor-key"] });
+      mistakes.add(unusable(message, { options: ["visitor-key", "visitor-key-file"] }));
     }
     if (at !== -1) return { name: line.slice(0, at), key };
     unnamed += 1;
@@ -180,31 +179,47 @@ function readKeys(values: OptionValues): BearerKey[] {
   });
 }
 
-function readUsers(values: OptionValues): BasicUser[] {
-  return readSecretLines(values, "visitor-user").map(({ text, place }) => {
+/** Tells of a list that is empty, too: it would let nobody in. */
+function readUsers(values: OptionValues, mistakes: Mistakes<TunnelError>): BasicUser[] {
+  const before = mistakes.all.length;
+  const lines = mistakes.attempt(() => readSecretLines(values, "visitor-user")) ?? [];
+  if (lines.length === 0 && mistakes.all.length === before) {
+    const message = "--visitor-auth basic lets nobody in: add --visitor-user-file <path>, or --visitor-user";
+    mistakes.add(unusable(message, { options: ["visitor-user", "visitor-auth"] }));
+  }
+  return lines.map(({ text, place }) => {
     const at = text.indexOf(":");
-    if (at > 0) return { name: text.slice(0, at), password: text.slice(at + 1) };
-    throw unusable(`${place} is not NAME:PASSWORD`, { options: ["visitor-user"] });
+    if (at <= 0) {
+      const options = ["visitor-user", "visitor-user-file"];
+      mistakes.add(unusable(`${place} is not NAME:PASSWORD`, { options }));
+    }
+    return { name: text.slice(0, at), password: text.slice(at + 1) };
   });
 }
 
-function readLogin(flags: VisitorFlags, values: OptionValues): LoginOptions | undefined {
+function readLogin(
+  flags: VisitorFlags,
+  values: OptionValues,
+  mistakes: Mistakes<TunnelError>,
+): LoginOptions | undefined {
   const { oidcIssuer: issuer, oidcClientId: clientId, allowEmail: allowEmails } = flags;
-  const clientSecret = readSecret(values, "oidc-client-secret", TunnelError);
+  const refuse = (message: string, ...options: string[]): void =>
+    mistakes.add(unusable(message, { options }));
+  const clientSecret = mistakes.attempt(() => readSecret(values, "oidc-client-secret", TunnelError));
   if (issuer === undefined) {
     for (const name of ["oidc-client-id", "oidc-client-secret-file", "allow-email"]) {
       if (values.getOptionValueSource(optionKey(name)) === undefined) continue;
-      const message = `${sourceName(values, name)} has no effect without --oidc-issuer`;
-      throw unusable(message, { options: [name] });
+      refuse(`${sourceName(values, name)} has no effect without --oidc-issuer`, name);
     }
     return undefined;
   }
-  if (clientId === undefined) {
-    throw unusable("--oidc-issuer needs --oidc-client-id", { options: ["oidc-client-id"] });
-  }
-  if (allowEmails === undefined) {
-    const message = "--oidc-issuer lets nobody in: say whom, by --allow-email <address>";
-    throw unusable(message, { options: ["allow-email"] });
-  }
+  if (clientId === undefined) refuse("--oidc-issuer needs --oidc-client-id", "oidc-client-id", "oidc-issuer");
+  if (allowEmails === undefined)
+    refuse(
+      "--oidc-issuer lets nobody in: say whom, by --allow-email <address>",
+      "allow-email",
+      "oidc-issuer",
+    );
+  if (clientId === undefined || allowEmails === undefined) return undefined;
   return { issuer, clientId, ...(clientSecret === undefined ? {} : { clientSecret }), allowEmails };
 }

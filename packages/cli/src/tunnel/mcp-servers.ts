@@ -3,6 +3,7 @@ import type { Service, ServiceOptions } from "mcp-tunnel-client";
 import { isFieldValue, isToken, TunnelError, unusable } from "mcp-tunnel-protocol";
 import {
   atOnlyPath,
+  checkMcpConfig,
   commandText,
   createMcpServers,
   createStdioServer,
@@ -10,9 +11,11 @@ import {
   mcpPath,
   nameAt,
   onlyPath,
+  programFault,
   readMcpConfig,
 } from "mcp-tunnel-stdio";
-import type { McpServerEntry, StdioEvent, UrlEntry } from "mcp-tunnel-stdio";
+import type { McpServerEntry, ReadMcpConfigOptions, StdioEvent, UrlEntry } from "mcp-tunnel-stdio";
+import type { Mistakes } from "mcp-tunnel-shared/command";
 import type { McpPlace } from "../render/mcp-addresses.js";
 import type { McpOptions } from "../options/mcp-options.js";
 import { PathService } from "./path-service.js";
@@ -45,6 +48,39 @@ export function openMcpServers(options: McpOptions, isGuarded: boolean, onEvent:
   return servers.form === "command"
     ? openCommand(servers.command, servers.args, options, onEvent)
     : openConfig(servers.file, servers.names, options, isGuarded, onEvent);
+}
+
+/**
+ * Tells what keeps the servers from being served: mistakes in their config file, and programs and folders that
+ * are not there. Nothing is started.
+ */
+export async function checkMcpServers(
+  options: McpOptions,
+  isGuarded: boolean,
+  mistakes: Mistakes<TunnelError>,
+): Promise<void> {
+  const { servers, limits } = options;
+  if (servers.form === "command") {
+    const { command, args } = servers;
+    const fault = programFault({ command });
+    if (fault !== undefined) mistakes.add(unusable(fault, { options: ["stdio", "command"] }));
+    await mistakes.attemptLater(() => createStdioServer({ ...limits, command, args }).close());
+    return;
+  }
+  const { file, names } = servers;
+  const read = mistakes.attempt(() => ofChoice(file, names, checkMcpConfig));
+  for (const mistake of read?.mistakes ?? []) mistakes.add(namingOption(mistake, file, names));
+  const entries = read?.entries ?? [];
+  for (const entry of entries) {
+    if (entry.kind === "url" && !isGuarded) mistakes.attempt(() => refuseCredentials(entry, file));
+    if (entry.kind === "url") mistakes.attempt(() => destinationOf(entry, file, options.forwarding));
+    const fault = entry.kind === "command" ? programFault(entry) : undefined;
+    if (fault === undefined) continue;
+    const message = `${file}: the server '${entry.name}': ${fault}`;
+    mistakes.add(unusable(message, { options: ["mcp-config"], file }));
+  }
+  const commands = entries.filter((entry) => entry.kind === "command");
+  await mistakes.attemptLater(() => createMcpServers(commands, limits).close());
 }
 
 function openCommand(
@@ -80,7 +116,7 @@ function openConfig(
   isGuarded: boolean,
   onEvent: OnServerEvent,
 ): McpServers {
-  const entries = readEntries(file, names);
+  const entries = ofChoice(file, names, readMcpConfig);
   const commands = entries.filter((entry) => entry.kind === "command");
   const urls = entries.filter((entry) => entry.kind === "url");
   if (!isGuarded) for (const entry of urls) refuseCredentials(entry, file);
@@ -128,18 +164,29 @@ function destinationOf(
   return { service, path: pathname, query: search, headers: fields.flat() };
 }
 
-/** @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read. */
-function readEntries(file: string, names: readonly string[] | undefined): McpServerEntry[] {
-  if (names !== undefined) return readMcpConfig(file, { servers: names });
+/**
+ * Reads the servers of a file, and names the option that chooses them where another choice would do.
+ * @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read.
+ */
+function ofChoice<T>(
+  file: string,
+  names: readonly string[] | undefined,
+  read: (file: string, options: ReadMcpConfigOptions) => T,
+): T {
   try {
-    return readMcpConfig(file);
+    return read(file, names === undefined ? {} : { servers: names });
   } catch (error) {
-    if (!(error instanceof TunnelError) || error.options?.includes("servers") !== true) throw error;
-    throw unusable(`${error.message}. --server <name> serves only those that you name`, {
-      options: ["server"],
-      file,
-    });
+    if (!(error instanceof TunnelError)) throw error;
+    throw namingOption(error, file, names);
   }
+}
+
+function namingOption(error: TunnelError, file: string, names: readonly string[] | undefined): TunnelError {
+  if (names !== undefined || error.options?.includes("servers") !== true) return error;
+  return unusable(`${error.message}. --server <name> serves only those that you name`, {
+    options: ["server"],
+    file,
+  });
 }
 
 /**

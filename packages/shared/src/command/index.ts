@@ -6,7 +6,8 @@
  * - `heap.ts`: when V8 collects
  * - `options.ts`: names of variables, help
  * - `secret.ts`: secrets as flags and in files
- * - `mistakes.ts`: mistakes on the command line, in words
+ * - `mistake-text.ts`: mistakes on the command line, in words
+ * - `mistakes.ts`: mistakes in options, gathered
  * - `line-output.ts`: lines that are written without waiting for their reader
  * - `console.ts`: texts for the console of Windows
  * - `table.ts`: columns of text
@@ -22,7 +23,8 @@ export type { DoctorReport, Examination, Finding, Step, StepLook, Verdict } from
 export { letHeapGrow } from "./heap.js";
 export { LineOutput } from "./line-output.js";
 export type { LineOutputOptions } from "./line-output.js";
-export { mistakeLine, suggestion } from "./mistakes.js";
+export { mistakeLine, suggestion } from "./mistake-text.js";
+export { Mistakes, optionMistakes } from "./mistakes.js";
 export {
   dropEmptyVariables,
   environmentName,

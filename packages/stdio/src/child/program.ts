@@ -2,12 +2,28 @@ import { accessSync, constants, statSync } from "node:fs";
 import { join, resolve, win32 } from "node:path";
 import { messageOf } from "mcp-tunnel-shared";
 import type { PipeEnd } from "../pipe.js";
-import type { Environment } from "./environment.js";
+import type { StdioOptions } from "../options.js";
+import { serverEnvironment, type Environment } from "./environment.js";
 
 /** Where programs are looked for without a PATH. */
 const defaultPath = "/usr/bin:/bin";
 /** The extensions of programs on Windows, unless PATHEXT says others. */
 const defaultExtensions = ".COM;.EXE;.BAT;.CMD";
+
+/**
+ * Why a server cannot be started, as far as it shows beforehand: its program is not there, or may not be run,
+ * or its working directory is not there. `undefined` if nothing is wrong. `env`: variables on top of the
+ * environment; `undefined` takes one out.
+ */
+export function programFault({
+  command,
+  cwd = process.cwd(),
+  env = {},
+}: Pick<StdioOptions, "command" | "cwd" | "env">): string | undefined {
+  const find = process.platform === "win32" ? findProgramOnWindows : findProgram;
+  const found = find(command, cwd, serverEnvironment(env));
+  return typeof found === "string" ? undefined : found.message;
+}
 
 /**
  * Finds the program of a command before it is started, as execvp(3) would: a name without a slash on the PATH

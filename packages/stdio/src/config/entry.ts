@@ -10,6 +10,7 @@ import {
   passing,
   problemOf,
   text,
+  type TunnelError,
   unusable,
 } from "mcp-tunnel-protocol";
 import { messageOf } from "mcp-tunnel-shared";
@@ -86,10 +87,20 @@ const httpTypes = ["http", "streamable-http", "streamableHttp"];
 export class EntryReader {
   readonly #file: string;
   readonly #places: Places;
+  readonly #onMistake: (mistake: TunnelError) => void;
 
-  constructor(file: string, places: Places) {
+  /**
+   * `onMistake` is called for a member that cannot be read where the others still can. The entry is of no use
+   * then. Default: the mistake is thrown.
+   */
+  constructor(file: string, places: Places, onMistake?: (mistake: TunnelError) => void) {
     this.#file = file;
     this.#places = places;
+    this.#onMistake =
+      onMistake ??
+      ((mistake) => {
+        throw mistake;
+      });
   }
 
   /** Whether the entry asks to be left out. */
@@ -125,12 +136,12 @@ export class EntryReader {
     const command = this.#expand(name, "command", given.command ?? "");
     if (command === "") throw this.#unusable(name, "command must be the name or the path of a program");
     const { project } = this.#places;
-    const cwd = resolve(project, this.#expand(name, "cwd", given.cwd ?? ""));
+    const cwd = resolve(project, this.#expand(name, "cwd", given.cwd ?? "") ?? "");
     return {
       kind: "command",
       name,
-      command,
-      args: (given.args ?? []).map((arg, index) => this.#expand(name, `args.${index}`, arg)),
+      command: command ?? "",
+      args: (given.args ?? []).map((arg, index) => this.#expand(name, `args.${index}`, arg) ?? ""),
       env: { ...this.#envFile(name, given.envFile), ...this.#env(name, given.env ?? {}) },
       cwd,
     };
@@ -147,11 +158,14 @@ export class EntryReader {
   /** VS Code and Cursor: a file of variables, which those in `env` win over. */
   #envFile(name: string, given: string | undefined): Record<string, string | undefined> {
     if (given === undefined) return {};
-    const path = resolve(this.#places.project, this.#expand(name, "envFile", given));
+    const expanded = this.#expand(name, "envFile", given);
+    if (expanded === undefined) return {};
+    const path = resolve(this.#places.project, expanded);
     try {
       return parseEnv(readFileSync(path, "utf8"));
     } catch (error) {
-      throw this.#unusable(name, `envFile cannot be read: ${messageOf(error)}`);
+      this.#onMistake(this.#unusable(name, `envFile cannot be read: ${messageOf(error)}`));
+      return {};
     }
   }
 
@@ -162,26 +176,33 @@ export class EntryReader {
     }
     const url = this.#expand(name, "url", given.url);
     // The URL is not shown: keys are often a part of it.
-    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+    if (url !== undefined && (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))) {
       throw this.#unusable(name, "url must be an http or https URL, such as http://localhost:3000/mcp");
     }
     const headers = Object.entries(given.headers ?? {}).map(([key, value]) => [
       key,
       this.#expand(name, `headers.${key}`, value),
     ]);
-    return { kind: "url", name, url, headers: Object.fromEntries(headers) as Record<string, string> };
+    return {
+      kind: "url",
+      name,
+      url: url ?? "",
+      headers: Object.fromEntries(headers) as Record<string, string>,
+    };
   }
 
-  #expand(name: string, member: string, value: string): string {
+  /** Undefined: it cannot be read, which has been told. */
+  #expand(name: string, member: string, value: string): string | undefined {
     try {
       return expand(value, this.#places);
     } catch (error) {
       if (!(error instanceof UnknownPlaceholder)) throw error;
-      throw this.#unusable(name, `${member} uses ${error.message}`);
+      this.#onMistake(this.#unusable(name, `${member} uses ${error.message}`));
+      return undefined;
     }
   }
 
-  #unusable(name: string, message: string): Error {
+  #unusable(name: string, message: string): TunnelError {
     // An entry counts only if `servers` chooses it.
     const about = { file: this.#file, options: ["servers"] };
     return unusable(`${this.#file}: the server '${name}': ${message}`, about);

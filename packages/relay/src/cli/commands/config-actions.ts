@@ -1,13 +1,13 @@
 import type { Command, Option } from "commander";
-import { TunnelError } from "mcp-tunnel-protocol";
+import { printableJson, printableLines } from "mcp-tunnel-shared";
 import { Document, isSeq, Scalar } from "yaml";
-import { linesOf, readYamlFile } from "mcp-tunnel-config";
-import { silentLogger } from "../../telemetry/log.js";
-import { createRelay } from "../../relay.js";
+import { FileMistakes } from "mcp-tunnel-config";
 import { version } from "../../version.js";
+import { checkWhole } from "../check/check.js";
 import { createCommand } from "../options/options.js";
-import { adminOptionsOf, readOptions, relayOptionsOf } from "../options/read-options.js";
-import { writeLine } from "../output/output.js";
+import { lineOf, listOf, problemAt, told, type ToldProblem } from "../options/problems.js";
+import { readOptions } from "../options/read-options.js";
+import { CommandFailure, writeLine } from "../output/output.js";
 import { ValueOption } from "../options/value-option.js";
 
 /** The command, parsed as if it were started with the file. */
@@ -18,24 +18,37 @@ function commandWith(file: string | undefined): Command {
     .parse(file === undefined ? [] : ["--config", file], { from: "user" });
 }
 
-export async function check(file: string): Promise<void> {
-  const command = commandWith(file);
-  await readOptions(command);
-  // The check goes all the way to a relay that only has to listen: options can be right one by one and wrong
-  // together.
-  try {
-    adminOptionsOf(command);
-    await createRelay(await relayOptionsOf(command, silentLogger)).close(0);
-  } catch (error) {
-    if (!(error instanceof TunnelError)) throw error;
-    const [line, ...others] = linesOf(readYamlFile(file), [], error).toSorted((a, b) => b - a);
-    const where = line === undefined ? file : `${file}:${line}`;
-    const [said = "", ...details] = error.message.split("\n");
-    const also = others.length === 0 ? "" : ` (see line ${others.toReversed().join(", ")})`;
-    const message = [`${where}: ${said}${also}`, ...details].join("\n");
-    throw new TunnelError(error.code, message, { cause: error, file });
+/**
+ * Prints all that is wrong with a config file, or that nothing is. Warnings alone leave it well.
+ * @throws CommandFailure with the mistakes; TunnelError `unavailable` when the file cannot be read.
+ */
+export async function check(file: string, isJson = false): Promise<void> {
+  const problems = await problemsIn(file);
+  const mistakes = problems.filter(({ verdict }) => verdict === "failed");
+  if (isJson) {
+    const verdict = mistakes.length > 0 ? "failed" : problems.length > 0 ? "warning" : "ok";
+    writeLine(printableJson({ verdict, problems: problems.map(toJson) }, 2));
+    if (mistakes.length > 0) process.exitCode = 1;
+    return;
   }
+  if (mistakes.length > 0) throw new CommandFailure(listOf(problems));
+  for (const problem of problems) process.stderr.write(`${printableLines(lineOf(problem))}\n`);
   writeLine(`${file}: ok`);
+}
+
+async function problemsIn(file: string): Promise<readonly ToldProblem[]> {
+  const command = commandWith(file);
+  try {
+    return (await checkWhole(command)).problems;
+  } catch (error) {
+    if (!(error instanceof FileMistakes)) throw error;
+    const problems = error.problems.map((problem) => problemAt("config file", file, problem));
+    return told(command, undefined, problems);
+  }
+}
+
+function toJson({ verdict, file, line, options, message }: ToldProblem): object {
+  return { verdict, file, line, options, message };
 }
 
 export async function show(file: string | undefined): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { moveMistakes } from "../options/kept-mistakes.js";
 import { addRelayOptions } from "../options/options.js";
 
 /** `mcp-tunnel doctor`: looks at a relay as its options describe it, before or while it runs. */
@@ -18,6 +19,7 @@ export function addDoctorCommand(program: Command): void {
 
 /** The options may also stand where they stand for the relay: before the word `doctor`. */
 function takeFrom(program: Command, doctor: Command): void {
+  moveMistakes(program, doctor);
   for (const option of program.options) {
     const key = option.attributeName();
     if (program.getOptionValueSource(key) !== "cli" || doctor.getOptionValueSource(key) === "cli") continue;

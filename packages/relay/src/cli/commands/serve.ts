@@ -2,7 +2,9 @@ import type { Command } from "commander";
 import { letHeapGrow } from "mcp-tunnel-shared/command";
 import { version } from "../../version.js";
 import type { CliOptions } from "../options/options.js";
-import { adminOptionsOf, readOptions, relayOptionsOf } from "../options/read-options.js";
+import { startableOptions } from "../check/check.js";
+import { lineOf } from "../options/problems.js";
+import { adminOptionsOf, relayOptionsOf } from "../options/read-options.js";
 import { workerCount } from "../options/workers-option.js";
 import { type Logs, openLogs } from "../serving/logs.js";
 import {
@@ -20,10 +22,14 @@ import { isWorker } from "../workers/is-worker.js";
 export async function serve(command: Command): Promise<void> {
   letHeapGrow();
   if (isWorker()) return await (await import("../workers/worker.js")).runWorker(command);
-  const options = await readOptions(command);
+  const { options, problems } = await startableOptions(command);
   const workers = workerCount(options);
   const logs = await openLogs(options);
   logWarnings(logs.logger);
+  for (const told of problems) {
+    if (told.verdict === "warning" || told.problem.isLogged === true) continue;
+    logs.logger.warn({ problem: lineOf(told) }, "the relay starts, but something does not work");
+  }
   try {
     if (workers === 1) await start(command, options, logs);
     else await (await import("../workers/primary.js")).runPrimary(command, options, workers, logs);

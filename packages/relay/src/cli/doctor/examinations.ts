@@ -3,16 +3,16 @@ import type { LookupFunction } from "node:net";
 import type { Command } from "commander";
 import { TunnelError } from "mcp-tunnel-protocol";
 import { isLocalhost } from "mcp-tunnel-shared";
-import { type Examination, failed, ok } from "mcp-tunnel-shared/command";
-import { createRelay } from "../../relay.js";
-import { silentLogger } from "../../telemetry/log.js";
+import { type Examination, failed, type Finding, ok } from "mcp-tunnel-shared/command";
 import { normalizeDomain } from "../../tunnels/name.js";
-import { checkTemplate } from "../../tunnels/public-url.js";
-import type { CliOptions } from "../options/options.js";
-import { adminOptionsOf, readOptions, relayOptionsOf } from "../options/read-options.js";
+import { expectedFiles, fileFinding } from "../check/files.js";
+import { findingOf } from "../check/findings.js";
+import { relayProblems, togetherProblems } from "../check/together.js";
+import { tokenProblems } from "../check/tokens.js";
+import { lineOf, told } from "../options/problems.js";
+import { readAll, type Reading } from "../options/read-options.js";
 import { certificateExaminations } from "./certificates.js";
 import { clusterExaminations } from "./cluster.js";
-import { fileExaminations } from "./files.js";
 import { machineExaminations } from "./machine.js";
 import { nameExaminations } from "./names.js";
 import { outsideExaminations } from "./outside.js";
@@ -24,30 +24,32 @@ import type { Subject, Surroundings } from "./surroundings.js";
  * other. Options that cannot be read leave nothing else to look at.
  */
 export async function examinationsOf(command: Command, surroundings: Surroundings): Promise<Examination[]> {
-  let options: CliOptions;
+  let reading: Reading;
   try {
-    options = await readOptions(command);
+    reading = await readAll(command);
   } catch (error) {
     if (!(error instanceof TunnelError)) throw error;
-    return [readingFailed(error)];
+    return [readingFailed(error.message, "options")];
   }
+  const { options } = reading;
+  const mistakes = await told(command, reading.file, reading.problems);
+  if (mistakes.length > 0)
+    return mistakes.map((problem, i) =>
+      readingFailed(lineOf(problem), i === 0 ? "options" : `options-${i + 1}`),
+    );
   const file =
     options.config === undefined ? "flags and environment" : `${options.config}, flags and environment`;
-  let domain: string;
-  try {
-    domain = normalizeDomain(options.domain);
-    // The examinations from outside begin with it.
-    if (options.publicUrl !== undefined) checkTemplate(options.publicUrl);
-  } catch (error) {
-    if (!(error instanceof TunnelError)) throw error;
-    return [readingFailed(error)];
-  }
+  const domain = normalizeDomain(options.domain);
   const label = `doctor-${randomBytes(6).toString("hex")}`;
   const subject: Subject = {
     ...{ command, options, domain, label, isRunning: false },
     surroundings: { ...surroundings, lookup: knowingLocalhost(surroundings.lookup) },
   };
-  const files = fileExaminations(subject);
+  const files = expectedFiles(command).map((expected) => ({
+    id: expected.id,
+    title: expected.title,
+    examine: () => fileFinding(expected, surroundings.userId),
+  }));
   return [
     { id: "options", title: "options", examine: () => ok(`${file} can be read`) },
     ...files,
@@ -72,20 +74,21 @@ function knowingLocalhost(lookup: LookupFunction): LookupFunction {
     lookup(isLocalhost(hostname) ? "localhost" : hostname, options, callback);
 }
 
-function readingFailed(error: TunnelError): Examination {
+function readingFailed(reason: string, id: string): Examination {
   const advice =
     "Correct that, and examine it again. `mcp-tunnel config check FILE` looks at a config file alone.";
-  return { id: "options", title: "options", examine: () => failed(error.message, advice) };
+  return { id, title: "options", examine: () => failed(reason, advice) };
 }
 
-/** Options can be right one by one and wrong together. A relay is made of them that does not listen. */
-async function together({ command }: Subject): Promise<ReturnType<typeof ok>> {
-  try {
-    adminOptionsOf(command);
-    await createRelay(await relayOptionsOf(command, silentLogger)).close(0);
-  } catch (error) {
-    if (!(error instanceof TunnelError)) throw error;
-    return failed(error.message, "The relay does not start like this. Correct that, and examine it again.");
-  }
-  return ok("a relay can be made of them");
+/** Options can be right one by one and wrong together. */
+async function together({ command }: Subject): Promise<Finding> {
+  // That a port needs a permission, the examination of the ports says.
+  const all = [...(await togetherProblems(command)), ...(await tokenProblems(command, true))];
+  const mistakes = all.filter(({ verdict }) => verdict === "failed");
+  const problems = mistakes.length > 0 ? mistakes : await relayProblems(command);
+  const advice = "The relay does not start like this. Correct that, and examine it again.";
+  return (
+    findingOf(problems.map((problem) => ({ ...problem, advice: problem.advice ?? advice }))) ??
+    ok("a relay can be made of them")
+  );
 }

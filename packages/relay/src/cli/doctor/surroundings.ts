@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { lookup } from "node:dns";
 import type { LookupFunction } from "node:net";
 import { networkInterfaces } from "node:os";
-import { rootCertificates } from "node:tls";
 import type { Command } from "commander";
+import { trustedRoots } from "../check/certificates.js";
 import type { CliOptions } from "../options/options.js";
 
 /** What the doctor asks of the machine that it runs on. */
@@ -27,27 +27,11 @@ export function surroundings(): Surroundings {
   return {
     lookup,
     ownAddresses: Object.values(networkInterfaces()).flatMap((all = []) => all.map(({ address }) => address)),
-    roots: [...rootCertificates, ...extraRoots()],
+    roots: trustedRoots(),
     now: Date.now,
     openFiles: openFilesLimit(),
     userId: process.getuid?.(),
   };
-}
-
-/** Node adds these to its own authorities (NODE_EXTRA_CA_CERTS), unless they cannot be read. */
-function extraRoots(): string[] {
-  const path = process.env["NODE_EXTRA_CA_CERTS"];
-  if (path === undefined) return [];
-  try {
-    return certificateBlocks(readFileSync(path, "utf8"));
-  } catch {
-    return [];
-  }
-}
-
-/** The certificates in a PEM text, one by one. */
-export function certificateBlocks(pem: string): string[] {
-  return pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
 }
 
 /** Linux tells it in a file. Node has raised it to what the user may have at most. */

@@ -4,7 +4,7 @@ import type { RedisEngine } from "mcp-tunnel-cluster";
 import type { Member } from "mcp-tunnel-cluster/relay";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { formatDuration, messageOf } from "mcp-tunnel-shared";
-import { optionKey, readSecret, sourceName } from "mcp-tunnel-shared/command";
+import { Mistakes, optionKey, readSecret, sourceName } from "mcp-tunnel-shared/command";
 import { formatHostPort, type HostPort } from "../../net/host-port.js";
 import type { Logger } from "../../telemetry/log.js";
 import { SecretOption, ValueOption } from "./value-option.js";
@@ -104,86 +104,92 @@ export interface ClusterSettings {
  * @throws TunnelError `invalid_option`; `unavailable` when a file cannot be read.
  */
 export function clusterSettingsOf(command: Command, peerOffset = 0): ClusterSettings | undefined {
+  const mistakes = new Mistakes(TunnelError);
+  const settings = readClusterSettings(command, mistakes, peerOffset);
+  mistakes.throwFirst();
+  return settings;
+}
+
+/** The same, with all mistakes told to `mistakes`; `undefined` if there are any, too. */
+export function readClusterSettings(
+  command: Command,
+  mistakes: Mistakes<TunnelError>,
+  peerOffset = 0,
+): ClusterSettings | undefined {
   const options = command.opts<ClusterCliOptions>();
   const { cluster: url, peerListen } = options;
-  refuseShown(command, "cluster-secret");
-  refuseShown(command, "cluster-password");
-  const secret = readSecret(command, "cluster-secret", TunnelError);
-  const password = readSecret(command, "cluster-password", TunnelError);
+  refuseShown(command, "cluster-secret", mistakes);
+  refuseShown(command, "cluster-password", mistakes);
+  const secret = mistakes.attempt(() => readSecret(command, "cluster-secret", TunnelError));
+  const password = mistakes.attempt(() => readSecret(command, "cluster-password", TunnelError));
   if (url === undefined) {
-    refuseAlone(command);
+    refuseAlone(command, mistakes);
     return undefined;
   }
   if (command.getOptionValueSource("cluster") === "cli" && /:\/\/[^/:]*:[^/]*@/.test(url)) {
-    throw unusable(
-      "--cluster has a password in it, which every user of this machine can see: use --cluster-password-file",
-      { options: ["cluster", "cluster-password-file"] },
-    );
+    const message =
+      "--cluster has a password in it, which every user of this machine can see: use --cluster-password-file";
+    mistakes.add(unusable(message, { options: ["cluster", "cluster-password-file"] }));
   }
-  if (secret === undefined) {
-    throw unusable(
+  if (!isGiven(command, "cluster-secret")) {
+    const message =
       "--cluster needs --cluster-secret-file: a secret that all its relays have, and nobody else; " +
-        "'openssl rand -base64 32' draws one",
-      { options: ["cluster", "cluster-secret-file", "cluster-secret"] },
-    );
+      "'openssl rand -base64 32' draws one";
+    mistakes.add(unusable(message, { options: ["cluster", "cluster-secret-file", "cluster-secret"] }));
   }
   if (peerListen === undefined) {
-    throw unusable(
-      "--cluster needs --peer-listen, where the other relays reach this one, such as 10.0.0.5:7000",
-      {
-        options: ["cluster", "peer-listen"],
-      },
-    );
+    const message =
+      "--cluster needs --peer-listen, where the other relays reach this one, such as 10.0.0.5:7000";
+    mistakes.add(unusable(message, { options: ["cluster", "peer-listen"] }));
   }
   if ((command.getOptionValueSource("acmeStorage") ?? "default") !== "default") {
-    throw unusable(
-      "--acme-storage is not for --cluster: the certificate is kept in Redis, encrypted, for all relays",
-      { options: ["acme-storage", "cluster"] },
-    );
+    const message =
+      "--acme-storage is not for --cluster: the certificate is kept in Redis, encrypted, for all relays";
+    mistakes.add(unusable(message, { options: ["acme-storage", "cluster"] }));
   }
   if (options.clusterCa !== undefined && !url.startsWith("rediss")) {
-    throw unusable("--cluster-ca is for a --cluster that begins with rediss, which has TLS", {
-      options: ["cluster-ca", "cluster"],
-    });
+    const message = "--cluster-ca is for a --cluster that begins with rediss, which has TLS";
+    mistakes.add(unusable(message, { options: ["cluster-ca", "cluster"] }));
   }
+  const keepNamesMs = mistakes.attempt(() => keepNamesMsOf(command));
+  const place = mistakes.attempt(() => peerPlaceOf(options, peerOffset));
+  const tls = mistakes.attempt(() => peerTlsOf(options));
+  const ca = mistakes.attempt(() => readPem("cluster-ca", options.clusterCa));
+  if (mistakes.all.length > 0 || secret === undefined || keepNamesMs === undefined || place === undefined)
+    return undefined;
   return {
     redis: {
       url,
       user: options.clusterUser,
       password,
-      ca: options.clusterCa === undefined ? undefined : readPem("cluster-ca", options.clusterCa),
+      ca,
       prefix: options.clusterPrefix,
-      times: { keepNamesMs: keepNamesMsOf(command) },
+      times: { keepNamesMs },
     },
-    links: {
-      secret,
-      listen: shifted(peerListen, peerOffset, "peer-listen"),
-      advertise: advertised(
-        peerListen,
-        options.peerAdvertise && shifted(options.peerAdvertise, peerOffset, "peer-advertise"),
-      ),
-      tls: peerTlsOf(options),
-    },
+    links: { secret, ...place, tls },
   };
 }
 
-/** The process list shows flags to every user of the machine. */
-function refuseShown(command: Command, option: string): void {
-  if (command.getOptionValueSource(optionKey(option)) !== "cli") return;
-  const variable = command.options.find((one) => one.name() === option)?.envVar ?? "";
-  throw unusable(
-    `--${option} would be seen by every user of this machine: use --${option}-file or ${variable}`,
-    { options: [option, `${option}-file`] },
-  );
+/** Whether a secret is given, as it is or in a file. */
+function isGiven(command: Command, secret: string): boolean {
+  return [secret, `${secret}-file`].some((name) => command.getOptionValue(optionKey(name)) !== undefined);
 }
 
-function refuseAlone(command: Command): void {
-  const given = clusterOptions.find((option) => command.getOptionValue(option.attributeName()) !== undefined);
-  if (given === undefined) return;
-  const name = given.name();
-  throw unusable(`${sourceName(command, name)} is for --cluster, which is not there`, {
-    options: [name, "cluster"],
-  });
+/** The process list shows flags to every user of the machine. */
+function refuseShown(command: Command, option: string, mistakes: Mistakes<TunnelError>): void {
+  if (command.getOptionValueSource(optionKey(option)) !== "cli") return;
+  const variable = command.options.find((one) => one.name() === option)?.envVar ?? "";
+  const message = `--${option} would be seen by every user of this machine: use --${option}-file or ${variable}`;
+  mistakes.add(unusable(message, { options: [option, `${option}-file`] }));
+}
+
+function refuseAlone(command: Command, mistakes: Mistakes<TunnelError>): void {
+  for (const option of clusterOptions) {
+    if (command.getOptionValue(option.attributeName()) === undefined) continue;
+    const name = option.name();
+    const message = `${sourceName(command, name)} is for --cluster, which is not there`;
+    mistakes.add(unusable(message, { options: [name, "cluster"] }));
+  }
 }
 
 /** The names of a relay that has died wait for their clients as long as its sessions would have. */
@@ -195,6 +201,21 @@ function keepNamesMsOf(command: Command): number {
       "that has died for alive, and its clients' names would be forgotten before that",
     { options: ["resume-timeout", "cluster"] },
   );
+}
+
+/**
+ * Where the relay listens for others, and where they reach it; `undefined` without `--peer-listen`.
+ * @throws TunnelError `invalid_option`.
+ */
+function peerPlaceOf(
+  { peerListen, peerAdvertise }: ClusterCliOptions,
+  offset: number,
+): Pick<ClusterSettings["links"], "listen" | "advertise"> | undefined {
+  if (peerListen === undefined) return undefined;
+  return {
+    listen: shifted(peerListen, offset, "peer-listen"),
+    advertise: advertised(peerListen, peerAdvertise && shifted(peerAdvertise, offset, "peer-advertise")),
+  };
 }
 
 /** The port of a process that is one of several. */
@@ -227,7 +248,8 @@ function isWildcard(host: string): boolean {
   return /^(?:0\.0\.0\.0|[0:]+)$/.test(host);
 }
 
-function peerTlsOf({
+/** @throws TunnelError `invalid_option`; `unavailable` when a file cannot be read. */
+export function peerTlsOf({
   peerTlsCert,
   peerTlsKey,
   peerTlsCa,
@@ -249,7 +271,10 @@ function peerTlsOf({
 }
 
 /** @throws TunnelError `unavailable`. */
-function readPem(option: string, file: string): string {
+export function readPem(option: string, file: string): string;
+export function readPem(option: string, file: string | undefined): string | undefined;
+export function readPem(option: string, file: string | undefined): string | undefined {
+  if (file === undefined) return undefined;
   try {
     return readFileSync(file, "utf8");
   } catch (error) {

@@ -15,6 +15,7 @@ import { type CookieDomain, cookieDomains } from "../../http/exchange/set-cookie
 import { defaultReservedNames } from "../../tunnels/name.js";
 import { isEveryday, type LimitCliOptions, limitOptions } from "./limit-options.js";
 import { formatHostPort, type HostPort } from "../../net/host-port.js";
+import { keepMistakes } from "./kept-mistakes.js";
 import { type ClusterCliOptions, clusterOptions } from "./cluster-options.js";
 import { collect, readDurationMs, readHostPort, readPort } from "./values.js";
 import { type TlsCliOptions, tlsOptions } from "./tls-options.js";
@@ -111,7 +112,9 @@ export function createCommand(version: string): Command {
 export function addRelayOptions(command: Command): Command {
   // The longest option leaves so much of 80 columns.
   command.configureHelp({ optionDescription, minWidthToWrap: 35 });
-  const add = (group: string, option: Option): void => {
+  const add = (group: string, given: Option): void => {
+    // Two commands have all these options, and each keeps the mistakes in its own.
+    const option = Object.assign(Object.create(Object.getPrototypeOf(given) as object) as Option, given);
     command.addOption(option.env(environmentName(option.name())).helpGroup(group));
   };
 
@@ -299,5 +302,6 @@ export function addRelayOptions(command: Command): Command {
   add(operating, new Option("--admin-secret-file <FILE>", "file that holds the --admin-secret"));
   for (const option of limitOptions.filter((limit) => !isEveryday(limit))) add(moreLimits, option);
   command.optionsGroup(other);
+  keepMistakes(command);
   return command;
 }

@@ -1,28 +1,28 @@
 import type { Command, Option } from "commander";
 import type { Member } from "mcp-tunnel-cluster/relay";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
-import { isSwitch, readSecret, readSwitch } from "mcp-tunnel-shared/command";
+import { isSwitch, Mistakes, optionKey, readSecret, readSwitch } from "mcp-tunnel-shared/command";
 import { type AdminOptions, checkAdminAccess, parseAdminHost } from "../../admin/admin-options.js";
-import type { Authenticator } from "../../auth/authenticator.js";
-import { combinedAuthenticator } from "../../auth/combined.js";
-import { tokenFileAuthenticator } from "../../auth/from-file.js";
-import { openAuthenticator } from "../../auth/open.js";
 import { verifyEndpoint } from "../../auth/provider-url.js";
-import { parseStaticToken, staticAuthenticator } from "../../auth/static.js";
+import { parseStaticToken } from "../../auth/static.js";
 import { builtClientPackage } from "../../client-package.js";
-import type { ConfigRules } from "mcp-tunnel-config";
+import type { ConfigRules, YamlFile } from "mcp-tunnel-config";
 import { trustedProxies } from "../../forwarded/forwarded.js";
 import { addressRanges } from "../../net/addresses.js";
 import { proxyHeaders } from "../../forwarded/proxy-headers.js";
+import { checkOperator } from "../../http/answer/operator.js";
 import type { Logger } from "../../telemetry/log.js";
 import { normalizeDomain } from "../../tunnels/name.js";
 import { checkReserved, type RelayOptions } from "../../options.js";
 import { checkTemplate } from "../../tunnels/public-url.js";
 import { checkDirectory, checkEmail } from "../../tls/acme/options.js";
 import { type InheritedSockets, inheritedSockets } from "./activation.js";
+import { authenticatorOf } from "./auth-options.js";
 import type { CliOptions } from "./options.js";
 import { memberOf } from "./cluster-options.js";
+import { takeMistakes } from "./kept-mistakes.js";
 import { limitOptionsOf } from "./limit-options.js";
+import { type OptionProblem, problemAt, problemOf, refusalOf, told } from "./problems.js";
 import { tlsOptionsOf } from "./tls-options.js";
 import { collect, localPortsOf } from "./values.js";
 
@@ -30,31 +30,36 @@ function isRepeatable(option: Option): boolean {
   return option.parseArg === collect;
 }
 
+/** What a value of an option has to be, wherever it stands, besides what its reader wants. */
+const checks: Readonly<Record<string, (text: string) => unknown>> = {
+  domain: normalizeDomain,
+  "public-url": checkTemplate,
+  "local-port": (text) => localPortsOf([text]),
+  "static-token": parseStaticToken,
+  "trusted-proxy": (text) => trustedProxies([text]),
+  "trusted-proxy-headers": (text) => proxyHeaders(listOf(text)),
+  "reserved-names": (text) => listOf(text).forEach(checkReserved),
+  "auth-url": verifyEndpoint,
+  "acme-email": checkEmail,
+  "acme-dir": checkDirectory,
+  "operator-name": (name) => checkOperator({ name }),
+  "operator-contact": (contact) => checkOperator({ contact }),
+  "admin-host": parseAdminHost,
+  "limit-exempt": (text) => text === "none" || addressRanges([text], "exempt address", "limitExempt"),
+};
+
 /** The options that a config file may hold, and how they are read. */
 function configRules(command: Command): ConfigRules<Option> {
   const elsewhere = ["config", "version", "help", "json"];
   return {
     options: command.options.filter((option) => !elsewhere.includes(option.name())),
     isRepeatable,
-    checks: {
-      domain: normalizeDomain,
-      "public-url": checkTemplate,
-      "local-port": (text) => localPortsOf([text]),
-      "static-token": parseStaticToken,
-      "trusted-proxy": (text) => trustedProxies([text]),
-      "trusted-proxy-headers": (text) => proxyHeaders(listOf(text)),
-      "reserved-names": (text) => listOf(text).forEach(checkReserved),
-      "auth-url": verifyEndpoint,
-      "acme-email": checkEmail,
-      "acme-dir": checkDirectory,
-      "admin-host": parseAdminHost,
-      "limit-exempt": (text) => text === "none" || addressRanges([text], "exempt address", "limitExempt"),
-    },
+    checks,
   };
 }
 
 /** Repeatable options from the environment are taken apart into their values. */
-function readLists(command: Command): void {
+function readLists(command: Command, mistakes: Mistakes<TunnelError>): void {
   for (const option of command.options.filter(isRepeatable)) {
     const key = option.attributeName();
     if (command.getOptionValueSource(key) !== "env") continue;
@@ -62,53 +67,100 @@ function readLists(command: Command): void {
     const values = given.flatMap((value) => value.split(/[\n;]/)).map((value) => value.trim());
     const named = values.filter((value) => value !== "");
     // A value of separators alone was hardly meant, and without tokens everybody would get in.
-    if (named.length === 0)
-      throw unusable(`${option.envVar} is set, but names nothing`, { options: [option.name()] });
-    command.setOptionValueWithSource(key, named, "env");
+    if (named.length === 0) {
+      const message = `${option.envVar} is set, but names nothing`;
+      mistakes.add(unusable(message, { options: [option.name()] }));
+    }
+    command.setOptionValueWithSource(key, named.length === 0 ? undefined : named, "env");
   }
 }
 
 /** Switches from the environment are on or off, as their value says. */
-function readSwitches(command: Command): void {
+function readSwitches(command: Command, mistakes: Mistakes<TunnelError>): void {
   for (const option of command.options) {
     const key = option.attributeName();
     const { envVar } = option;
     if (envVar === undefined || !isSwitch(option)) continue;
     if (command.getOptionValueSource(key) !== "env") continue;
     const isOn = readSwitch(process.env[envVar] ?? "");
-    if (isOn === undefined) throw unusable(`${envVar} must be true or false`, { options: [option.name()] });
-    command.setOptionValueWithSource(key, isOn !== option.negate, "env");
+    if (isOn === undefined)
+      mistakes.add(unusable(`${envVar} must be true or false`, { options: [option.name()] }));
+    else command.setOptionValueWithSource(key, isOn !== option.negate, "env");
   }
 }
 
+/** What a config file has to be, flags and variables have to be too. */
+function checkGiven(command: Command, mistakes: Mistakes<TunnelError>): void {
+  for (const [name, check] of Object.entries(checks)) {
+    const key = optionKey(name);
+    if (!["cli", "env"].includes(command.getOptionValueSource(key) ?? "")) continue;
+    const value = command.getOptionValue(key) as string | readonly string[] | undefined;
+    for (const text of typeof value === "string" ? [value] : (value ?? [])) {
+      const found = new Mistakes(TunnelError);
+      found.attempt(() => check(text));
+      for (const { message } of found.all) mistakes.add(unusable(message, { options: [name] }));
+    }
+  }
+}
+
+/** The options of a command, each by itself, and all that is wrong with them. */
+export interface Reading {
+  /** What cannot be read is left out, or has its default. The domain may be missing. */
+  readonly options: CliOptions;
+  /** The config file, if there is one. */
+  readonly file: YamlFile | undefined;
+  readonly problems: readonly OptionProblem[];
+  /** The long names of the options that the problems are about. */
+  readonly unread: readonly string[];
+}
+
 /**
- * The options of a parsed command. Options that neither flags nor the environment give are taken from the
- * config file.
- * @throws TunnelError `invalid_option`; `unavailable` when that file cannot be read.
+ * Reads the options of a parsed command. Options that neither flags nor the environment give are taken from
+ * the config file.
+ * @throws FileMistakes when that file is no YAML; TunnelError `unavailable` when it cannot be read.
  */
-export async function readOptions(command: Command): Promise<CliOptions> {
-  readLists(command);
-  readSwitches(command);
+export async function readAll(command: Command): Promise<Reading> {
+  const mistakes = new Mistakes(TunnelError);
+  takeMistakes(command, mistakes);
+  readLists(command, mistakes);
+  readSwitches(command, mistakes);
   const { config } = command.opts<CliOptions>();
+  const inFile: OptionProblem[] = [];
+  const unread: string[] = [];
+  let file: YamlFile | undefined;
   if (config !== undefined) {
-    const { mistakesIn, readOptionMap, readYamlFile } = await import("mcp-tunnel-config");
-    const { values, problems } = readOptionMap(readYamlFile(config), [], configRules(command));
+    const { readOptionMap, readYamlFile } = await import("mcp-tunnel-config");
+    file = readYamlFile(config);
+    const read = readOptionMap(file, [], configRules(command));
+    for (const problem of read.problems) inFile.push(problemAt("config file", config, problem));
+    unread.push(...read.unread);
     // The mistakes are told in the form of the log, which the same file may say.
-    for (const [option, value] of values) {
+    for (const [option, value] of read.values) {
       const key = option.attributeName();
       if (["cli", "env"].includes(command.getOptionValueSource(key) ?? "")) continue;
       command.setOptionValueWithSource(key, value, "config");
     }
-    if (problems.length > 0) throw mistakesIn(config, problems);
   }
+  checkGiven(command, mistakes);
   const options = command.opts<CliOptions>();
-  if (options.domain === undefined) {
-    throw unusable(
-      "no domain is given: add --domain <DOMAIN>, set MCP_TUNNEL_DOMAIN, or write 'domain:' in a --config file",
-      { options: ["domain"] },
-    );
+  if (options.domain === undefined && !unread.includes("domain")) {
+    const message =
+      "no domain is given: add --domain <DOMAIN>, set MCP_TUNNEL_DOMAIN, or write 'domain:' in a --config file";
+    mistakes.add(unusable(message, { options: ["domain"] }));
   }
-  return options;
+  for (const { options: named = [] } of mistakes.all) unread.push(...named);
+  return { options, file, problems: [...inFile, ...mistakes.all.map(problemOf)], unread };
+}
+
+/**
+ * The options of {@link readAll}.
+ * @throws TunnelError `invalid_option` with all that is wrong with them; `unavailable` when the config file
+ * cannot be read.
+ */
+export async function readOptions(command: Command): Promise<CliOptions> {
+  const reading = await readAll(command);
+  if (reading.problems.length > 0) throw refusalOf(await told(command, reading.file, reading.problems));
+  return reading.options;
 }
 
 function listOf(text: string): string[] {
@@ -117,8 +169,8 @@ function listOf(text: string): string[] {
 }
 
 /**
- * The operator's listener: its address, its names, its secret, the token file; `undefined` when there is to be none. The options
- * of `command` have been read before.
+ * The operator's listener: its address, its names, its secret, the token file; `undefined` when there is to
+ * be none. The options of `command` have been read before.
  * @throws TunnelError `invalid_option`; `unavailable` when the file of the secret cannot be read.
  */
 export function adminOptionsOf(command: Command): AdminOptions | undefined {
@@ -128,39 +180,6 @@ export function adminOptionsOf(command: Command): AdminOptions | undefined {
   checkAdminAccess(adminListen.host, secret);
   for (const host of adminHost) parseAdminHost(host);
   return { ...adminListen, secret, hosts: adminHost, tokenFile };
-}
-
-/**
- * @throws TunnelError `invalid_option`; `unavailable` when the file of tokens, or of a secret, cannot be
- * read.
- */
-async function authenticatorOf(command: Command, logger: Logger): Promise<Authenticator> {
-  const { staticToken = [], tokenFile, authUrl } = command.opts<CliOptions>();
-  const secret = readSecret(command, "auth-secret", TunnelError);
-  if (authUrl !== undefined) {
-    if (staticToken.length > 0)
-      throw unusable("--static-token and --auth-url exclude each other", {
-        options: ["static-token", "auth-url"],
-      });
-    if (tokenFile !== undefined)
-      throw unusable("--token-file and --auth-url exclude each other", {
-        options: ["token-file", "auth-url"],
-      });
-    if (secret === undefined)
-      throw unusable("--auth-url needs --auth-secret, which the provider checks", {
-        options: ["auth-url", "auth-secret"],
-      });
-    const { providerAuthenticator } = await import("../../auth/provider.js");
-    return providerAuthenticator({ url: authUrl, secret, logger });
-  }
-  if (secret !== undefined)
-    throw unusable("--auth-secret is for --auth-url, which is not there", {
-      options: ["auth-secret", "auth-url"],
-    });
-  const fixed = staticToken.length > 0 ? staticAuthenticator(staticToken.map(parseStaticToken)) : undefined;
-  if (tokenFile === undefined) return fixed ?? openAuthenticator;
-  const living = await tokenFileAuthenticator({ file: tokenFile, logger });
-  return fixed === undefined ? living : combinedAuthenticator([fixed, living]);
 }
 
 /** What a relay that is one of several processes has in a way of its own. */

@@ -37,11 +37,11 @@ export async function takeFromConfig(
   if (file === undefined) return undefined;
   const isAsked = command.getOptionValueSource("config") === "cli";
   if (!isAsked && command.getOptionValueSource(optionKey(subject)) === "cli") return undefined;
-  const { mistakesIn, readOptionMap, readYamlFile } = await import("mcp-tunnel-config");
+  const { FileMistakes, readOptionMap, readYamlFile } = await import("mcp-tunnel-config");
   const options = Object.entries(wanted).map(([key, name]) => optionAs(key, command, name));
   const rules = { options, isRepeatable: () => false, isPart: true };
   const { values, problems } = readOptionMap(readYamlFile(file), [], rules);
-  if (problems.length > 0) throw mistakesIn(file, problems);
+  if (problems.length > 0) throw new FileMistakes(file, problems);
   for (const [option, value] of values) {
     const key = optionKey(wanted[option.name()] ?? "");
     if (["cli", "env"].includes(command.getOptionValueSource(key) ?? "")) continue;

@@ -1,6 +1,7 @@
 import { Option } from "commander";
-import { unusable } from "mcp-tunnel-protocol";
+import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { formatDuration } from "mcp-tunnel-shared";
+import { Mistakes } from "mcp-tunnel-shared/command";
 import type { TlsOptions } from "../../tls/tls.js";
 import { ValueOption } from "./value-option.js";
 import { collect, readDurationMs, readPort } from "./values.js";
@@ -56,34 +57,49 @@ export const tlsOptions: readonly Option[] = [
  * @throws TunnelError `invalid_option`.
  */
 export function tlsOptionsOf(options: TlsCliOptions, redirectFd?: number): TlsOptions | undefined {
+  const mistakes = new Mistakes(TunnelError);
+  const tls = readTlsOptions(options, mistakes, redirectFd);
+  mistakes.throwFirst();
+  return tls;
+}
+
+/** The same, with all mistakes told to `mistakes`; then what is right is returned. */
+export function readTlsOptions(
+  options: TlsCliOptions,
+  mistakes: Mistakes<TunnelError>,
+  redirectFd?: number,
+): TlsOptions | undefined {
   const { tlsCert: certs = [], tlsKey: keys = [], httpRedirect, acmeEmail, acmeHook, acmeDir } = options;
   if (certs.length !== keys.length) {
-    throw unusable(`each --tls-cert needs its --tls-key: there are ${certs.length} and ${keys.length}`, {
-      options: ["tls-cert", "tls-key"],
-    });
+    const message = `each --tls-cert needs its --tls-key: there are ${certs.length} and ${keys.length}`;
+    mistakes.add(unusable(message, { options: ["tls-cert", "tls-key"] }));
   }
   if ((acmeEmail === undefined) !== (acmeHook === undefined)) {
-    throw unusable("--acme-email and --acme-hook go together", { options: ["acme-email", "acme-hook"] });
+    const message = "--acme-email and --acme-hook go together";
+    mistakes.add(unusable(message, { options: ["acme-email", "acme-hook"] }));
   }
-  const acme =
-    acmeEmail === undefined || acmeHook === undefined
-      ? undefined
-      : {
-          email: acmeEmail,
-          hook: acmeHook,
-          storage: options.acmeStorage,
-          propagationMs: options.acmeWait,
-          ...(acmeDir === undefined ? {} : { directory: acmeDir }),
-        };
-  if (certs.length === 0 && acme === undefined) {
-    if (redirectFd !== undefined) throw unusable("a socket for redirects needs --tls-cert or --acme-email");
-    if (httpRedirect === undefined && acmeDir === undefined) return undefined;
-    const given = httpRedirect === undefined ? "acme-dir" : "http-redirect";
-    throw unusable(`--${given} needs --tls-cert or --acme-email`, { options: [given] });
+  if (certs.length === 0 && acmeEmail === undefined && acmeHook === undefined) {
+    if (redirectFd !== undefined)
+      mistakes.add(unusable("a socket for redirects needs --tls-cert or --acme-email"));
+    for (const [name, value] of Object.entries({ "http-redirect": httpRedirect, "acme-dir": acmeDir })) {
+      if (value === undefined) continue;
+      mistakes.add(unusable(`--${name} needs --tls-cert or --acme-email`, { options: [name] }));
+    }
+    return undefined;
   }
   return {
-    files: certs.map((cert, i) => ({ cert, key: keys[i] as string })),
-    ...(acme === undefined ? {} : { acme }),
+    files: certs.slice(0, keys.length).map((cert, i) => ({ cert, key: keys[i] as string })),
+    ...(acmeEmail === undefined || acmeHook === undefined
+      ? {}
+      : {
+          acme: {
+            email: acmeEmail,
+            hook: acmeHook,
+            storage: options.acmeStorage,
+            propagationMs: options.acmeWait,
+            ...(acmeDir === undefined ? {} : { directory: acmeDir }),
+          },
+        }),
     ...(httpRedirect === undefined ? {} : { redirectPort: httpRedirect }),
     ...(redirectFd === undefined ? {} : { redirectFd }),
   };

@@ -1,4 +1,4 @@
-import { onlyObjectOf, text } from "mcp-tunnel-protocol";
+import { Fault, onlyObjectOf, text, unusable } from "mcp-tunnel-protocol";
 import { htmlText } from "./page.js";
 
 /** Who runs a relay, for the visitors who see a page of its own. */
@@ -26,6 +26,12 @@ export const operatorShape = onlyObjectOf<Operator>({
     .refine((contact) => hrefOf(contact) !== undefined, "an e-mail address, or an https: or mailto: URL")
     .optional(),
 });
+
+/** @throws TunnelError `invalid_option` that says what the first wrong part has to be. */
+export function checkOperator(operator: Operator): void {
+  const read = operatorShape.read(operator);
+  if (read instanceof Fault) throw unusable(`'${String(read.given)}' is not ${read.expected}`);
+}
 
 /** What a page says of the operator: HTML, empty if nothing is known. */
 export function signature({ name, contact }: Operator): string {

@@ -1,15 +1,23 @@
-import { accessSync, constants, statSync } from "node:fs";
-import { type Examination, failed, type Finding, ok, optionKey, warning } from "mcp-tunnel-shared/command";
-import type { Subject } from "./surroundings.js";
+import { accessSync, constants, type Stats, statSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import type { Command } from "commander";
+import { failed, type Finding, ok, optionKey, warning } from "mcp-tunnel-shared/command";
+import type { CliOptions } from "../options/options.js";
 
-/** What is expected of a path. */
-interface Expected {
+/** What is expected of a path that an option names. */
+export interface ExpectedFile {
+  /** The option's long name. */
+  readonly option: string;
+  /** The name for programs: `file-tls-cert`, or `file-tls-cert-2` for the second of several. */
   readonly id: string;
+  /** What it is, in a few words. */
   readonly title: string;
   readonly path: string;
   readonly kind: "file" | "program" | "folder";
   /** Nobody but its user may read it. */
   readonly isSecret: boolean;
+  /** It is read once, so a pipe will do. */
+  readonly mayBePipe: boolean;
 }
 
 const permissions = {
@@ -17,27 +25,23 @@ const permissions = {
   program: constants.R_OK | constants.X_OK,
   folder: constants.W_OK,
 };
+/** Files that are read again when they change. */
+const readAgain = ["token-file", "tls-cert", "tls-key"];
 const verbs = { file: "read", program: "run", folder: "write" };
 
-/** Every file that the options name: is it there, may this user use it, and may others not? */
-export function fileExaminations(subject: Subject): Examination[] {
-  return expectedFiles(subject).map((expected) => ({
-    id: expected.id,
-    title: expected.title,
-    examine: () => look(expected, subject.surroundings.userId),
-  }));
-}
-
-function expectedFiles({ command, options }: Subject): Expected[] {
-  const files: Expected[] = [];
+/** Every file that the options of a command name. The options have been read before. */
+export function expectedFiles(command: Command): ExpectedFile[] {
+  const options = command.opts<CliOptions>();
+  const files: ExpectedFile[] = [];
   const secrets = ["staticToken", "authSecret", "adminSecret", "cluster", "clusterPassword", "clusterSecret"];
   const hasSecrets = secrets.some((key) => command.getOptionValueSource(key) === "config");
-  const add = (option: string, what: Pick<Expected, "title" | "kind" | "isSecret">): void => {
+  const add = (option: string, what: Pick<ExpectedFile, "title" | "kind" | "isSecret">): void => {
     const value = command.getOptionValue(optionKey(option)) as string | string[] | undefined;
     const paths = Array.isArray(value) ? value : value === undefined ? [] : [value];
     for (const [index, path] of paths.entries()) {
       const nth = paths.length === 1 ? "" : `-${index + 1}`;
-      files.push({ ...what, id: `file-${option}${nth}`, path });
+      const mayBePipe = what.kind === "file" && !readAgain.includes(option);
+      files.push({ ...what, option, id: `file-${option}${nth}`, path, mayBePipe });
     }
   };
   add("config", { title: "config file", kind: "file", isSecret: hasSecrets });
@@ -58,10 +62,16 @@ function expectedFiles({ command, options }: Subject): Expected[] {
   return files;
 }
 
-function look({ path, kind, isSecret }: Expected, userId: number | undefined): Finding {
+/** Whether a file is there, this user may use it, and others may not. `userId`: undefined on Windows. */
+export function fileFinding(
+  { path: given, kind, isSecret, mayBePipe }: ExpectedFile,
+  userId: number | undefined,
+): Finding {
+  const path = kind === "program" ? onPath(given) : given;
   let mode: number;
   try {
     const status = statSync(path);
+    if (mayBePipe && isPipe(status)) return ok(`${path} is a pipe, which is read once`);
     if (kind === "folder" ? !status.isDirectory() : !status.isFile())
       return failed(`${path} is not a ${kind === "folder" ? "folder" : "regular file"}`);
     accessSync(path, permissions[kind]);
@@ -81,14 +91,46 @@ function look({ path, kind, isSecret }: Expected, userId: number | undefined): F
   return ok(`${path} is there, and this user may ${verbs[kind]} it${asRoot}`);
 }
 
-function absent(path: string, kind: Expected["kind"], code: string): Finding {
+/** Whether nothing is left of it once it was read, as of `<(command)` in a shell. */
+export function isReadOnce({ path, mayBePipe }: ExpectedFile): boolean {
+  const status = mayBePipe ? statSync(path, { throwIfNoEntry: false }) : undefined;
+  return status !== undefined && isPipe(status);
+}
+
+function isPipe(status: Stats): boolean {
+  return status.isFIFO() || status.isCharacterDevice() || status.isSocket();
+}
+
+function absent(path: string, kind: ExpectedFile["kind"], code: string): Finding {
   if (code === "ENOENT" && kind === "folder") return ok(`${path} is not there yet: the relay makes it`);
   if (code === "ENOENT")
     return failed(`${path} is not there`, "Correct the path: it counts from the relay's working directory.");
   if (code !== "EACCES" && code !== "EPERM") return failed(`${path}: ${code}`);
+  if (kind === "program" && !isRunnable(path)) {
+    return failed(
+      `this user may not run ${path} (${code})`,
+      `Make it executable: chmod +x ${path}. The folders above it have to let the relay's user in, too.`,
+    );
+  }
   const doing = kind === "program" ? "run" : kind === "folder" ? "write to" : "read";
   return failed(
     `this user may not ${doing} ${path} (${code})`,
-    "Give the relay's user the permission, on the folders above it too, or run the doctor as that user.",
+    "Give the relay's user the permission, on the folders above it too, or run this as that user.",
   );
+}
+
+/** A program that is named without a folder is looked for as the system does that starts it (execvp(3)). */
+function onPath(program: string): string {
+  if (/[\\/]/.test(program)) return program;
+  const folders = (process.env["PATH"] ?? "").split(delimiter);
+  return folders.map((folder) => join(folder, program)).find(isRunnable) ?? program;
+}
+
+function isRunnable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
