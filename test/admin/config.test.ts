@@ -127,6 +127,7 @@ hold-timeout: { seconds: 1 }
       `${config}:3: unknown key 'hots'; did you mean 'host'?`,
       `${config}:4: unknown key 'maxRequestBody'; did you mean 'max-request-body'?`,
       `${config}:6: static-token: a static token is written TOKEN:SUBDOMAIN[,SUBDOMAIN...]; the colon is missing`,
+      `${config}:7: static-token: a static token is written TOKEN:SUBDOMAIN[,SUBDOMAIN...]; the subdomain pattern 'a_b' is not usable: letters, digits, hyphens and at most one '*'`,
       `${config}:8: trusted-proxy: the trusted proxy '10.0.0/8' is not an IP address or a range such as 10.0.0.0/8 or fd00::/8`,
       `${config}:9: trusted-proxy-headers: the trusted proxy's header 'connection' is not the name of a field that a proxy sets, such as x-real-ip`,
       `${config}:10: max-response-body: It takes a number with a unit, such as 64KiB, 1.5MiB or 5MB; without one it is bytes.`,

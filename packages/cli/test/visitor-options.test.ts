@@ -145,7 +145,10 @@ describe("mistakes about visitors", () => {
       ["--visitor-auth", "oauth", "--allow-email", "a@x.test"],
       /--allow-email has no effect without --oidc-issuer/,
     ],
-    [["--visitor-auth", "oauth", "--oidc-issuer", "https://x.test"], /--oidc-issuer needs --oidc-client-id/],
+    [
+      ["--visitor-auth", "oauth", "--oidc-issuer", "https://x.test", "--allow-email", "a@x.test"],
+      /--oidc-issuer needs --oidc-client-id/,
+    ],
     [
       ["--visitor-auth", "oauth", "--oidc-issuer", "https://x.test", "--oidc-client-id", "x"],
       /--oidc-issuer lets nobody in: say whom, by --allow-email/,

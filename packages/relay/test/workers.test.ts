@@ -2,6 +2,7 @@ import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { createMetrics, type MetricData, type MetricsSource } from "../src/admin/metrics.js";
 import { createCommand } from "../src/cli/options/options.js";
+import { readOptions } from "../src/cli/options/read-options.js";
 import { clusterSettingsOf } from "../src/cli/options/cluster-options.js";
 import { workerCount, workersOption } from "../src/cli/options/workers-option.js";
 import { eachLine } from "../src/cli/workers/lines.js";
@@ -26,8 +27,11 @@ describe("--workers", () => {
     expect(workersOption.write("auto")).toBe("auto");
   });
 
-  it.each(["0", "257", "-1", "two", "1.5", ""])("refuses %j", (value) => {
-    expect(() => parse(`--workers=${value}`)).toThrow(/Expected/);
+  it.each(["0", "257", "-1", "two", "1.5", ""])("refuses %j", async (value) => {
+    const command = createCommand("1").parse([`--workers=${value}`, "--domain", "localhost"], {
+      from: "user",
+    });
+    await expect(readOptions(command)).rejects.toThrow(/Expected/);
   });
 
   it("needs a system with unix sockets", () => {

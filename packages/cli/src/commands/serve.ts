@@ -1,6 +1,7 @@
 import { TunnelError } from "mcp-tunnel-protocol";
 import { buildServeCommand, parseCommandLine } from "../options/command-line.js";
 import { exitStatus } from "../options/exit-status.js";
+import type { TunnelSettings } from "../options/tunnel-options.js";
 import type { CommandOutput } from "../output/output.js";
 import { HumanRenderer } from "../render/human.js";
 import { JsonRenderer } from "../render/json.js";
@@ -29,9 +30,9 @@ async function serveCommand(
   const drawQr = qr ? (await import("../render/qr.js")).qrLines : undefined;
   // The client is loaded when it is needed: with its HTTP library it would take half of the time in which
   // the command answers a mistake or --help.
-  const { checkSettings } = await import("../tunnel/check.js");
-  await checkSettings(settings);
   const { CommandTunnel } = await import("../tunnel/command-tunnel.js");
+  // A program that is not there would show only when it is to be started.
+  if (settings.mcp !== undefined) await checkWhole(settings);
   const createRenderer = (local: string): Renderer =>
     json ? new JsonRenderer(output) : new HumanRenderer(output, local, { copy, drawQr });
   const context: TunnelContext = {
@@ -51,7 +52,11 @@ async function serveCommand(
     // What the relay has said is told like what it says later. All else is a mistake in the options.
     const isOfRelay =
       error instanceof TunnelError && ["refused", "taken", "unsupported"].includes(error.code);
-    if (!isOfRelay) throw error;
+    if (!isOfRelay) {
+      // All mistakes, where there are others besides this one. A start without any does not pay for the look.
+      await checkWhole(settings);
+      throw error;
+    }
     return failed(error, settings, createRenderer(""));
   }
   const error = await runUntilEnded(tunnel, output);
@@ -59,4 +64,10 @@ async function serveCommand(
   const status = error === undefined ? exitStatus.ended : failed(error, settings, tunnel.renderer, isFirst);
   await tunnel.close();
   return status;
+}
+
+/** Throws what `checkSettings` throws, which is loaded when it is needed. */
+async function checkWhole(settings: TunnelSettings): Promise<void> {
+  const { checkSettings } = await import("../tunnel/check.js");
+  await checkSettings(settings);
 }
