@@ -410,6 +410,14 @@ describe("a configuration that cannot work", () => {
   });
 });
 
+it("a certificate that is for some names alone is worth a warning", async () => {
+  const file = write("domain: tunnel.test\ntls-cert: FOLDER/bare.pem\ntls-key: FOLDER/bare.key\n");
+  const { problems } = await startableOptions(createCommand("1").parse(["--config", file], { from: "user" }));
+  expect(problems).toMatchObject([
+    { verdict: "warning", line: 2, message: expect.stringMatching(/^tls-cert: no certificate is for \*\./) },
+  ]);
+});
+
 describe("a configuration that works", () => {
   const tls = "tls-cert: FOLDER/good.pem\ntls-key: FOLDER/good.key\n";
   it.each([

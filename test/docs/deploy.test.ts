@@ -85,7 +85,9 @@ it.skipIf(missingProgram("curl"))(
         const command = start(here(text));
         const { code } = await command.exited;
         expect(code, `${where}\n${command.output}`).toBe(0);
-        if (expected !== undefined) expect(command.output, where).toMatch(expected);
+        // The stand-ins of the domain and its certificate are worth warnings, and the real ones are not.
+        const said = command.output.split("\n").filter((one) => !one.includes(": warning: "));
+        if (expected !== undefined) expect(said.join("\n"), where).toMatch(expected);
         found.token ||= /^mtt_\S+$/m.exec(command.output)?.[0] ?? "";
         found.client ||= /client-[\w.-]+\.tgz/.exec(command.output)?.[0] ?? "";
         found.id ||= /created token (\S+);/.exec(command.output)?.[1] ?? "";

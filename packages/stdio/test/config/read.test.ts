@@ -3,7 +3,7 @@ import { homedir, tmpdir } from "node:os";
 import { basename, dirname, join, sep } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { TunnelError } from "mcp-tunnel-protocol";
-import { readMcpConfig } from "../../src/config/read.js";
+import { checkMcpConfig, readMcpConfig } from "../../src/config/read.js";
 
 let folder: string;
 beforeEach(() => {
@@ -253,4 +253,18 @@ describe("mistakes", () => {
     expect(error.message).toMatch(/env|headers|url/);
     expect(JSON.stringify(error) + error.message).not.toContain("s3cret");
   });
+});
+
+it("tells all that is wrong with the servers, and reads the others", () => {
+  const env = { A: "${CONFIG_UNSET}", B: "${CONFIG_TOKEN}" };
+  const servers = { good: { command: "x" }, unset: { command: "${CONFIG_UNSET}", env }, neither: {} };
+  const file = write({ mcpServers: servers });
+  const { entries, mistakes } = checkMcpConfig(file);
+  expect(entries.map(({ name }) => name)).toEqual(["good"]);
+  expect(mistakes.map(({ message }) => message.replace(file, "file"))).toEqual([
+    expect.stringMatching(/^file: the server 'unset': command uses \$\{CONFIG_UNSET\}/),
+    expect.stringMatching(/^file: the server 'unset': env\.A uses \$\{CONFIG_UNSET\}/),
+    expect.stringMatching(/^file: the server 'neither': it has neither 'command' nor 'url'/),
+  ]);
+  expect(checkMcpConfig(file, { servers: ["good"] }).mistakes).toEqual([]);
 });

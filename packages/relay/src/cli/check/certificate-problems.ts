@@ -1,5 +1,6 @@
 import type { TunnelError } from "mcp-tunnel-protocol";
 import { normalizeDomain } from "../../tunnels/name.js";
+import type { Certificate } from "../../tls/certificate.js";
 import type { CliOptions } from "../options/options.js";
 import { type OptionProblem, problemOf, problemsFrom } from "../options/problems.js";
 import {
@@ -41,7 +42,17 @@ export function certificateProblems(
   if (read.length === pairs.length && options.acmeEmail === undefined && !isWithoutDomain) {
     const all = read.map(({ certificate }) => certificate);
     const about = { options: ["tls-cert"], mayPass: true, isLogged: true };
-    problems.push(...problemsFrom(namesFinding(normalizeDomain(options.domain), all), about));
+    const domain = normalizeDomain(options.domain);
+    const finding = namesFinding(domain, all);
+    // Some tunnels can have their names spelled out.
+    const verdict = finding.verdict === "failed" && servesSome(domain, all) ? "warning" : finding.verdict;
+    problems.push(...problemsFrom({ ...finding, verdict }, about));
   }
   return problems;
+}
+
+/** Whether a certificate is for the domain, or for any name below it. */
+function servesSome(domain: string, all: readonly Certificate[]): boolean {
+  const names = all.flatMap(({ leaf }) => (leaf.subjectAltName ?? "").split(", "));
+  return names.some((name) => name === `DNS:${domain}` || name.endsWith(`.${domain}`));
 }
