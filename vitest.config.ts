@@ -9,6 +9,7 @@ import { CountsReporter } from "./scripts/counts-reporter.js";
 const separate: Readonly<Record<string, readonly string[]>> = {
   cluster: ["test/cluster/**", "test/workers/**"],
   dashboard: ["test/dashboard/**"],
+  docs: ["test/docs/transcripts.test.ts"],
   executables: ["test/executables/**"],
   hosts: ["test/hosts/**", "test/commands/visitors.test.ts"],
   image: ["test/packaging/image.test.ts"],

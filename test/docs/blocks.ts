@@ -12,9 +12,16 @@ export interface Block {
   shown: string | undefined;
 }
 
-/** The shell blocks of the document, each with the output that follows it. */
-export function readBlocks(markdown: string): Block[] {
-  const fences: { line: number; info: string[]; text: string }[] = [];
+export interface Fence {
+  line: number;
+  /** The language, and what follows it. */
+  info: string[];
+  text: string;
+}
+
+/** All blocks between fences, of any language. */
+export function readFences(markdown: string): Fence[] {
+  const fences: Fence[] = [];
   const lines = markdown.split("\n");
   for (let i = 0; i < lines.length; i++) {
     const [, indent = "", info] = /^( *)```(.*)$/.exec(lines[i] ?? "") ?? [];
@@ -23,10 +30,18 @@ export function readBlocks(markdown: string): Block[] {
     fences.push({ line: i + 1, info: info.split(" "), text: lines.slice(i + 1, end).join("\n") });
     i = end;
   }
+  return fences;
+}
+
+/** The shell blocks of the document, each with the output that follows it in its section. */
+export function readBlocks(markdown: string): Block[] {
+  const fences = readFences(markdown);
   return fences.flatMap(({ line, info: [language, ...marks], text }, i) => {
     if (language !== "sh") return [];
     const next = fences[i + 1];
-    return [{ line, marks, text, shown: next?.info[0] === "text" ? next.text : undefined }];
+    const between = markdown.split("\n").slice(line, next?.line);
+    const isShown = next?.info[0] === "text" && !between.some((one) => one.startsWith("##"));
+    return [{ line, marks, text, shown: isShown ? next.text : undefined }];
   });
 }
 
