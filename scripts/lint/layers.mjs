@@ -26,6 +26,7 @@ export const packages = {
       "rename-over.ts": ["node:fs", "node:timers"],
       command: ["node:fs", "node:stream", "node:tty", "node:v8"],
       page: ["node:crypto", "node:http", "node:zlib"],
+      "visitor-page": ["node:crypto"],
     },
     layers: [
       {
@@ -45,6 +46,7 @@ export const packages = {
         "index.ts": "the package's entry",
         command: "the entry /command: what both commands do",
         page: "the entry /page: the server of a page that only its owner may use",
+        "visitor-page": "the entry /visitor-page: pages that visitors see in the place of a service",
       },
     ],
   },
@@ -237,13 +239,14 @@ export const packages = {
     knows: ["shared", "protocol"],
     layers: [
       {
+        "browser-pages.ts": "what a person sees who opens the address of a server",
         "events.ts": "what the person who runs a server is told of it",
         "message.ts": "a JSON-RPC message, and what the bridge reads of it",
-        "paths.ts": "where each of several servers answers",
         "version.ts": "the version of the package",
         config: "the files in which hosts keep their servers",
       },
       {
+        "paths.ts": "where each of several servers answers",
         "batch.ts": "several messages in one array",
         "event-text.ts": "what happens, as lines of text",
         "options.ts": "what a server and the bridge to it take, checked and complete",

@@ -106,17 +106,20 @@ describe("one relay with a certificate, for all of these", { timeout: 60_000 }, 
 
   it("leads from HTTP to the same address over HTTPS, and nowhere else", async () => {
     const { port } = await secure.relay.waitForJson({ msg: "redirecting to HTTPS" });
-    const visit = async (host: string, path: string, method = "GET") => {
+    const ask = async (host: string, path: string, method = "GET", fields = {}) => {
       const visitor = requestHttp({
         host: "127.0.0.1",
         port: port as number,
         path,
         method,
-        headers: { host },
+        headers: { host, ...fields },
       });
       visitor.end();
       const [response] = (await once(visitor, "response")) as [IncomingMessage];
-      response.resume();
+      return { response, body: await text(response) };
+    };
+    const visit = async (...request: Parameters<typeof ask>) => {
+      const { response } = await ask(...request);
       return [response.statusCode, response.headers.location];
     };
     const to = `:${secure.port}`;
@@ -131,6 +134,10 @@ describe("one relay with a certificate, for all of these", { timeout: 60_000 }, 
     ]);
     expect(await visit("evil.example", "/")).toEqual([421, undefined]);
     expect(await visit("a b", "/")).toEqual([400, undefined]);
+    expect((await ask("evil.example", "/")).body).toBe("this relay does not serve this host name");
+    const page = await ask("evil.example", "/", "GET", { accept: "text/html" });
+    expect(page.response.headers["content-type"]).toBe("text/html; charset=utf-8");
+    expect(page.body).toContain("<h1>this relay does not serve this host name</h1>");
   });
 });
 

@@ -3,7 +3,7 @@ import { expect, it, vi } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
 import type { ServerResponse } from "node:http";
 import { sendProblem } from "../src/consent/answers.js";
-import { html } from "../src/consent/html.js";
+import { html } from "mcp-tunnel-shared/visitor-page";
 import { Numbers } from "../src/consent/terminal.js";
 import {
   Browser,

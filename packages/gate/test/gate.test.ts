@@ -545,11 +545,38 @@ describe("the body of a refusal", () => {
     expect(valuesOf(verdict, "content-length")).toEqual([String(verdict.answer.body.length)]);
   });
 
-  it("is text for others", async () => {
+  it.each([[["Accept", "*/*"]], [[]]])("is text for programs: %j", async (headers) => {
     const gate = await gateOf({ bearer });
-    expect(gate.judge(visitOf(["Accept", "text/html", "X-API-Key", "wrong"]))).toMatchObject({
+    expect(gate.judge(visitOf([...headers, "X-API-Key", "wrong"]))).toMatchObject({
       answer: { status: 401, body: "What was shown is not valid here: this needs a key.\n" },
     });
+  });
+
+  it("is a page for browsers, with the same challenge, and with the address for a host", async () => {
+    const gate = await gateOf({ oauth: { passcode: "lusab-babad-gutih-tugad-mubip" }, bearer });
+    gate.begin("https://app.example.com");
+    const visit = { target: "/mcp?key=<b>", origin: "https://app.example.com" };
+    const plain = gate.judge(visitOf([], visit));
+    const page = gate.judge(visitOf(["Accept", "text/html,*/*;q=0.8"], visit));
+    if (page.kind !== "answer") throw new Error("not refused");
+    expect(page.answer.status).toBe(401);
+    expect(valuesOf(page, "www-authenticate")).toEqual(valuesOf(plain, "www-authenticate"));
+    expect(valuesOf(page, "content-type")).toEqual(["text/html; charset=utf-8"]);
+    expect(valuesOf(page, "x-content-type-options")).toEqual(["nosniff"]);
+    expect(valuesOf(page, "content-security-policy")).toEqual([
+      expect.stringMatching(/^default-src 'none'; style-src 'sha256-/),
+    ]);
+    expect(page.answer.body).toContain("<pre>https://app.example.com/mcp</pre>");
+    expect(page.answer.body).toContain("This needs a key or a token.");
+    expect(page.answer.body).not.toContain("<b>");
+  });
+
+  it("leaves a path out of a page that is longer than an address", async () => {
+    const gate = await gateOf({ oauth: { passcode: "lusab-babad-gutih-tugad-mubip" } });
+    gate.begin("https://app.example.com");
+    const visit = { target: `/${"a".repeat(400)}`, origin: "https://app.example.com" };
+    const page = gate.judge(visitOf(["Accept", "text/html"], visit));
+    expect(page.kind === "answer" && page.answer.body).toContain("<pre>https://app.example.com</pre>");
   });
 });
 

@@ -138,7 +138,7 @@ export function createRelay(options: RelayOptions): Relay {
   const observers = new Observers(resolved.observers, logger);
   const limits = new LimitReporter(observers, logger);
   const addressKeys = new AddressKeys(resolved.limitExempt);
-  const download = resolved.clientPackage && new ClientDownload(resolved.clientPackage);
+  const download = resolved.clientPackage && new ClientDownload(resolved.clientPackage, resolved.operator);
   const context: ExchangeContext = {
     options: resolved,
     directory,
@@ -154,7 +154,7 @@ export function createRelay(options: RelayOptions): Relay {
     draining: false,
   };
   const redirectServer = (httpsPort: string): Server =>
-    createRedirectServer(domain, httpsPort, resolved.headerTimeoutMs, logger);
+    createRedirectServer(domain, httpsPort, resolved.headerTimeoutMs, resolved.operator, logger);
   const tls = resolved.tls === undefined ? undefined : new Tls(resolved.tls, { ...resolved, redirectServer });
   const tunnels = new Tunnels(resolved, directory, observers, limits);
   const admission = new Admission(resolved, addressKeys, limits);

@@ -88,6 +88,22 @@ describe("a relay that hands out its client", () => {
     expect(body.toString()).toContain(`https://localhost${path}`);
   });
 
+  it.each<[number, string, Record<string, string>, "GET" | "POST", string]>([
+    [404, "/client-1.2.2-0123456789ab.tgz", {}, "GET", `<a href="https://localhost${path}">`],
+    [403, path, { "x-forwarded-proto": "http" }, "GET", "--trusted-proxy"],
+    [405, path, {}, "POST", "can only be fetched"],
+  ])(
+    "says with a page for a browser why it gives nothing: %i",
+    async (status, target, fields, method, text) => {
+      const { get } = await setUp({ operator: { name: "Team T" } });
+      const answer = await get(target, { ...fields, accept: "text/html" }, method);
+      expect(answer).toMatchObject({ status, headers: { "content-type": "text/html; charset=utf-8" } });
+      expect(answer.headers["content-security-policy"]).toContain("default-src 'none'");
+      expect(answer.body.toString()).toContain(text);
+      expect(answer.body.toString()).toContain("Run by Team T");
+    },
+  );
+
   it("shows on its page the command that runs it", async () => {
     const { get } = await setUp();
     const page = (await get("/")).body.toString();

@@ -236,8 +236,8 @@ describe("the relay's pages", () => {
     [{ contact: "mailto:a@example.com" }, 'Contact: <a href="mailto:a@example.com">a@example.com</a>'],
     [{ name: "Team T" }, "Run by Team T"],
   ])("name the operator %o", async (operator, text) => {
-    expect(await pageOf({ operator })).toContain(`<br>${text}</small>`);
-    expect(await pageOf({ operator }, "www")).toContain(`<br>${text}</small>`);
+    expect(await pageOf({ operator })).toContain(`<br>${text}</p>`);
+    expect(await pageOf({ operator }, "www")).toContain(`<br>${text}</p>`);
   });
 
   it("say nothing of an operator who has given nothing", async () => {

@@ -1,3 +1,5 @@
+import { elsewherePage, isBrowser } from "./browser-pages.js";
+
 /** A request handler in the web's form. */
 export type Handler = (request: Request) => Promise<Response>;
 
@@ -7,7 +9,7 @@ export const onlyPath = "/mcp";
 /** Has `handler` answer for the only server, and nobody for any other path. */
 export function atOnlyPath(handler: Handler): Handler {
   return async (request) =>
-    new URL(request.url).pathname === onlyPath ? handler(request) : notFound(onlyPath);
+    new URL(request.url).pathname === onlyPath ? handler(request) : notFound(request, onlyPath);
 }
 
 /** Where a server of several answers: `/<name>/mcp`, with the name as one segment of a URL's path. */
@@ -33,9 +35,11 @@ export function nameAt(pathname: string): string | undefined {
 /**
  * The answer for every other path. Hosts show it to a person who has left the path out of the URL. It names
  * no server (`path` is `/<name>/mcp` of several), because strangers ask. It is not JSON-RPC: a host that
- * looks for OAuth metadata at `/.well-known/` reads from it that there is no authorization.
+ * looks for OAuth metadata at `/.well-known/` reads from it that there is no authorization. A browser gets a
+ * page.
  */
-export function notFound(path: typeof onlyPath | "/<name>/mcp"): Response {
+export function notFound(request: Request, path: typeof onlyPath | "/<name>/mcp"): Response {
+  if (isBrowser(request)) return elsewherePage(request, path);
   const text = `Not found: the MCP server is at ${path}\n`;
   return new Response(text, { status: 404, headers: { "Content-Type": "text/plain" } });
 }

@@ -52,7 +52,7 @@ export function createMcpServers(
     fetch: async (request) => {
       const name = nameAt(new URL(request.url).pathname);
       const server = name === undefined ? undefined : servers.get(name);
-      return server === undefined ? notFound("/<name>/mcp") : server.fetch(request);
+      return server === undefined ? notFound(request, "/<name>/mcp") : server.fetch(request);
     },
     drain: () => {
       for (const server of servers.values()) server.drain();

@@ -1,8 +1,8 @@
 import type { ServerResponse } from "node:http";
+import { type Html, html, type Page } from "mcp-tunnel-shared/visitor-page";
 import type { Problem } from "../oauth/consents.js";
 import { type Asked, maxHost, shown } from "./asked.js";
-import { type Html, html } from "./html.js";
-import { goOnPage, type Page, sendPage } from "./layout.js";
+import { goOnPage, sendPage } from "./layout.js";
 import { pathOf } from "./targets.js";
 
 export const startAgain = "Go back to the program that wants to connect, and connect again.";

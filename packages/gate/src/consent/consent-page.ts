@@ -1,6 +1,5 @@
+import { type Html, html, type Page } from "mcp-tunnel-shared/visitor-page";
 import type { Asked } from "./asked.js";
-import { type Html, html } from "./html.js";
-import type { Page } from "./layout.js";
 
 /** The ways to approve that are on. */
 export interface Ways {

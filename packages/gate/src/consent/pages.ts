@@ -1,4 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Page } from "mcp-tunnel-shared/visitor-page";
+import { secondsInWords } from "../answers.js";
 import type { GateEvent } from "../events.js";
 import type { ConsentPages, ConsentRequest, Consents, PageVisit, Problem } from "../oauth/consents.js";
 import type { OAuthOptions } from "../options.js";
@@ -17,7 +19,7 @@ import {
 import { type Asked, askedBy, shown } from "./asked.js";
 import { type Act, consentPage, type Forms, waitingPage, type Ways } from "./consent-page.js";
 import { FormError, FormTokens, isForeign, readForm } from "./form.js";
-import { goOnPage, type Page, sendPage, sendTo } from "./layout.js";
+import { goOnPage, sendPage, sendTo } from "./layout.js";
 import type { Login } from "./login.js";
 import { Passcode } from "./passcode.js";
 import { methods, pathOf, targetOf } from "./targets.js";
@@ -300,8 +302,4 @@ type DenialReason = Extract<GateEvent, { type: "denied" }>["reason"];
 function formErrorOf(error: unknown): FormError {
   if (error instanceof FormError) return error;
   throw error;
-}
-
-function secondsInWords(seconds: number): string {
-  return seconds === 1 ? "1 second" : `${seconds} seconds`;
 }

@@ -2,6 +2,8 @@ import { isObject } from "mcp-tunnel-shared";
 import { errorCodes, isMessageValue, isRequestId, onOneLine, type Message } from "../message.js";
 import type { ResolvedStdioOptions } from "../options.js";
 import { messagesOfBatch } from "../batch.js";
+import { endpointPage, isBrowser } from "../browser-pages.js";
+import { namesEventStream } from "./accept.js";
 import { errorResponse, invalidRequest } from "./answers.js";
 import { BodyReader, noJson, refuse } from "./body.js";
 
@@ -49,6 +51,7 @@ export class Endpoint {
           ),
         );
       case "GET":
+        if (isBrowser(request) && !namesEventStream(request)) return endpointPage(request);
         return this.#handler.get(request);
       case "DELETE":
         return refuse(request, await this.#handler.delete(request));

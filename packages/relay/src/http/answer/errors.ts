@@ -56,7 +56,8 @@ export const relayErrors = {
   unserved_host: {
     status: 421,
     text: "this relay does not serve this host name",
-    advice: "The name leads here, but it is neither the relay's domain nor one label below it.",
+    advice:
+      "The name leads here, but it is neither the relay's domain nor one label below it. Look for a mistake in it.",
   },
   registration_needs_websocket: {
     status: 426,
@@ -149,7 +150,7 @@ interface RelayError {
   status: number;
   /** The original's words, if it has this error, because programs may look for them. */
   text: string;
-  /** For a person in front of a browser. HTML. */
+  /** For a person in front of a browser. */
   advice: string;
   /** When it may be worth trying again, in seconds. */
   retryAfterS?: number;

@@ -1,6 +1,7 @@
+import { Html, html, type Page } from "mcp-tunnel-shared/visitor-page";
 import { relayUrl } from "../../tunnels/public-url.js";
-import { type Operator, signature } from "./operator.js";
-import { page, pagePolicy, wantsHtml } from "./page.js";
+import type { Operator } from "./operator.js";
+import { type Content, pageContent, plainContent, simplePage, wantsHtml } from "./page.js";
 import type { VisitorRequest, VisitorResponse } from "../message.js";
 
 /** What the relay's own page tells. */
@@ -27,33 +28,23 @@ export function landing(
   const isPage = path === "/" || path.startsWith("/?");
   const readable = req.method === "GET" || req.method === "HEAD";
   const status = !isPage ? 404 : readable ? 200 : 405;
-  const { type, content } = represent(req, status, facts);
-  const headers = ["Content-Type", type, "Content-Security-Policy", pagePolicy, "Cache-Control", "no-cache"];
+  const { type = "", text, fields } = represent(req, status, facts);
+  const payload = Buffer.from(text);
+  const headers = ["Content-Type", type, "Content-Length", String(payload.length)];
+  headers.push(...fields, "Cache-Control", "no-cache");
   if (status === 405) headers.push("Allow", "GET, HEAD");
-  const payload = Buffer.from(content);
-  headers.push("Content-Length", String(payload.length));
   res.writeHead(status, headers);
   res.end(payload);
   return { status, bytes: req.method === "HEAD" ? 0 : payload.length };
 }
 
-function represent(
-  req: VisitorRequest,
-  status: 200 | 404 | 405,
-  facts: LandingFacts,
-): { type: string; content: string } {
-  if (status === 200) return { type: html, content: landingPage(facts) };
-  const text = status === 404 ? "not found" : "method not allowed";
-  if (!wantsHtml(req)) return { type: "text/plain; charset=utf-8", content: text };
-  const way = '<p>This relay has one page of its own: <a href="/">how to open a tunnel</a>.</p>';
-  return { type: html, content: page(text, `<h1>${text}</h1>\n${way}${signed(facts.operator)}`) };
-}
-
-const html = "text/html; charset=utf-8";
-
-function signed(operator: Operator): string {
-  const text = signature(operator);
-  return text === "" ? "" : `\n<p><small>${text}</small></p>`;
+function represent(req: VisitorRequest, status: 200 | 404 | 405, facts: LandingFacts): Content {
+  if (status === 200) return pageContent(landingPage(facts), facts.operator);
+  const heading = status === 404 ? "not found" : "method not allowed";
+  if (!wantsHtml(req)) return plainContent(heading);
+  const way = html` <a href="/">how to open a tunnel</a>.`;
+  const page = simplePage(heading, heading, "This relay has one page of its own:", way);
+  return pageContent(page, facts.operator);
 }
 
 /**
@@ -65,36 +56,37 @@ export function isLandingPage({ text }: { readonly text: string }): boolean {
 
 const heading = "<h1>A tunnel relay</h1>";
 
-function landingPage({ exampleUrl, requireVisitorAuth, client, operator }: LandingFacts): string {
+function landingPage({ exampleUrl, requireVisitorAuth, client }: LandingFacts): Page {
   const relay = relayUrl(exampleUrl);
   const isPrivate = relay.startsWith("https:");
   // Where visitors come over plain http, OAuth cannot work.
   const gate = requireVisitorAuth ? ` --visitor-auth ${isPrivate ? "oauth,bearer" : "bearer"}` : "";
   const { program, intro, trust } =
     client === undefined || !isPrivate ? byHand : fetched(`${relay}${client.path}`);
-  return page(
-    new URL(relay).host,
-    `${heading}
+  return {
+    title: new URL(relay).host,
+    isWide: true,
+    body: html`${new Html(heading)}
 <p>It gives services on private machines a public address: the tunnel <code>myapp</code> is at
 <code>${new URL(exampleUrl).origin}</code>.</p>
 <p>${intro} opens that tunnel for a service on port 3000:</p>
 <pre>${program} \\
   3000 --relay ${relay} \\
-  --subdomain myapp --token TOKEN${gate}</pre>${trust}${signed(operator)}`,
-  );
+  --subdomain myapp --token TOKEN${gate}</pre>${trust}`,
+  };
 }
 
 /** How people come to the client. No text names a package of a registry: its owner would get the tokens. */
 interface WayToClient {
   readonly program: string;
   readonly intro: string;
-  readonly trust: string;
+  readonly trust: Html | undefined;
 }
 
 const byHand: WayToClient = {
   program: "mcp-tunnel-client",
   intro: "Whoever runs this relay gives out the client and tokens. With both, this",
-  trust: "",
+  trust: undefined,
 };
 
 /** `url`: where this relay hands out the client. */
@@ -102,8 +94,8 @@ function fetched(url: string): WayToClient {
   return {
     program: `npx -y ${url}`,
     intro: "Whoever runs this relay gives out tokens. With one, and with Node.js, this",
-    trust: `
-<p><small><code>npx</code> fetches the client from this relay and runs it on your machine: run it only if you trust
-whoever runs this relay.</small></p>`,
+    trust: html`
+<p class="hint"><code>npx</code> fetches the client from this relay and runs it on your machine:
+run it only if you trust whoever runs this relay.</p>`,
   };
 }

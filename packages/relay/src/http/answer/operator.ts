@@ -1,5 +1,5 @@
 import { Fault, onlyObjectOf, text, unusable } from "mcp-tunnel-protocol";
-import { htmlText } from "./page.js";
+import { type Html, html } from "mcp-tunnel-shared/visitor-page";
 
 /** Who runs a relay, for the visitors who see a page of its own. */
 export interface Operator {
@@ -33,11 +33,11 @@ export function checkOperator(operator: Operator): void {
   if (read instanceof Fault) throw unusable(`'${String(read.given)}' is not ${read.expected}`);
 }
 
-/** What a page says of the operator: HTML, empty if nothing is known. */
-export function signature({ name, contact }: Operator): string {
-  if (contact === undefined) return name === undefined ? "" : `Run by ${htmlText(name)}`;
-  const link = `<a href="${htmlText(hrefOf(contact) ?? "")}">${htmlText(withoutScheme(contact))}</a>`;
-  return name === undefined ? `Contact: ${link}` : `Run by ${htmlText(name)}, ${link}`;
+/** What a page says of the operator, if anything is known. */
+export function signature({ name, contact }: Operator): Html | undefined {
+  if (contact === undefined) return name === undefined ? undefined : html`Run by ${name}`;
+  const link = html`<a href="${hrefOf(contact)}">${withoutScheme(contact)}</a>`;
+  return name === undefined ? html`Contact: ${link}` : html`Run by ${name}, ${link}`;
 }
 
 /** The address that a contact means. `undefined` if it is none. */

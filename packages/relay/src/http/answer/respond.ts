@@ -1,8 +1,9 @@
 import { STATUS_CODES } from "node:http";
 import { headerValue, isBodyless, mayBeJsonRpc, type RawHeaders } from "mcp-tunnel-protocol";
 import { jsonRpcError, maxJsonRpcBytes } from "./json-rpc.js";
-import { type Operator, signature } from "./operator.js";
-import { htmlText, page, pagePolicy, wantsHtml } from "./page.js";
+import { html } from "mcp-tunnel-shared/visitor-page";
+import type { Operator } from "./operator.js";
+import { type Content, pageContent, plainContent, wantsHtml } from "./page.js";
 import type { Refusal } from "./refusal.js";
 import { StallWatch } from "../stall-watch.js";
 import type { Guard, VisitorRequest, VisitorResponse } from "../message.js";
@@ -36,7 +37,7 @@ export interface Refuser {
   guard: Guard;
 }
 
-/** A refusal, and its advice on a page: HTML. Only the relay's own refusals have advice. */
+/** A refusal, and its advice on a page. Only the relay's own refusals have advice. */
 type Advised = Refusal & { readonly advice?: string };
 
 /**
@@ -94,18 +95,22 @@ function send(
   { operator, guard }: Refuser,
 ): { status: number; bytes: number } {
   const { status, code, fields = [] } = refusal;
-  const { type, content } = represent(req, refusal, requestId, body.read, operator);
-  const payload = Buffer.from(content);
+  const content = represent(req, refusal, requestId, body.read, operator);
+  const payload = Buffer.from(content.text);
   const pending = body.pending && !req.readableEnded;
   const small = body.contentLength !== undefined && body.contentLength <= smallBodyBytes;
   const headers: RawHeaders = [];
-  if (type !== undefined) headers.push("Content-Type", type);
+  if (content.type !== undefined) headers.push("Content-Type", content.type);
   // Not in an answer that can have no body (RFC 9110 section 8.6).
   if (!isBodyless("GET", status)) headers.push("Content-Length", String(payload.length));
   if (headerValue(fields, "cache-control") === undefined) headers.push("Cache-Control", "no-store");
   // Shows an operator at a glance whether a 502 is the relay's or the service's.
   headers.push("X-Tunnel-Error", code);
-  if (type?.startsWith("text/html") === true) headers.push("Content-Security-Policy", pagePolicy);
+  // HTTP/2 takes some of them only once.
+  for (let i = 0; i < content.fields.length; i += 2) {
+    const [name, value] = [content.fields[i] as string, content.fields[i + 1] as string];
+    if (headerValue(fields, name.toLowerCase()) === undefined) headers.push(name, value);
+  }
   if (requestId !== undefined) headers.push("X-Request-Id", requestId);
   headers.push(...fields);
   if (status === 426) headers.push("Connection", "Upgrade, close", "Upgrade", "websocket");
@@ -122,40 +127,33 @@ function represent(
   requestId: string | undefined,
   read: Buffer | undefined,
   operator: Operator,
-): { type: string | undefined; content: string } {
+): Content {
   const { status, code, text } = refusal;
   // A 205 has no body either, but a length of 0 that says so (RFC 9110 section 15.3.6).
-  if (text === "" || status === 205 || isBodyless("GET", status)) return { type: undefined, content: "" };
+  if (text === "" || status === 205 || isBodyless("GET", status)) {
+    return { type: undefined, text: "", fields: [] };
+  }
   if (mayBeJsonRpc(req.method ?? "", req.rawHeaders)) {
-    const content = jsonRpcError(req.rawHeaders, read, code, status, text);
-    if (content !== undefined) return { type: "application/json", content };
+    const error = jsonRpcError(req.rawHeaders, read, code, status, text);
+    if (error !== undefined) return { type: "application/json", text: error, fields: [] };
   }
-  if (wantsHtml(req)) {
-    return { type: "text/html; charset=utf-8", content: errorPage(refusal, requestId, req.method, operator) };
-  }
-  return { type: "text/plain; charset=utf-8", content: text };
+  return wantsHtml(req) ? errorPage(refusal, requestId, req.method, operator) : plainContent(text);
 }
 
-/** The advice is a constant, and the id is checked. Only the text may hold words of a visitor. */
 function errorPage(
-  refusal: Advised,
+  { status, text, advice, fields = [] }: Advised,
   requestId: string | undefined,
   method: string | undefined,
   operator: Operator,
-): string {
-  const { status, advice, fields = [] } = refusal;
-  const text = htmlText(refusal.text);
+): Content {
   // Only what may be asked for twice: the link leads to the same address, and sends no body.
   const mayHelp = method === "GET" && headerValue(fields, "retry-after") !== undefined;
-  const again = mayHelp ? ' <a href="">Try again</a>' : "";
-  const paragraph = advice === undefined && again === "" ? "" : `<p>${advice ?? ""}${again}</p>\n`;
-  const origin = `${status} ${STATUS_CODES[status] ?? ""}, from the tunnel relay and not from the service behind it`;
-  const reference = requestId === undefined ? "" : `Request ${requestId}`;
-  const lines = [origin, reference, signature(operator)].filter((line) => line !== "");
-  return page(
-    `${status} ${text}`,
-    `<h1>${text}</h1>\n${paragraph}<p><small>${lines.join("<br>")}</small></p>`,
-  );
+  const again = mayHelp ? html`\n<p><a href="">Try again</a></p>` : undefined;
+  const paragraph = advice === undefined ? undefined : html`\n<p>${advice}</p>`;
+  const page = { title: `${status} ${text}`, body: html`<h1>${text}</h1>${paragraph}${again}` };
+  const line = `${status} ${STATUS_CODES[status] ?? ""}`;
+  const origin = `${line}, from the tunnel relay and not from the service behind it`;
+  return pageContent(page, operator, [origin, ...(requestId === undefined ? [] : [`Request ${requestId}`])]);
 }
 
 /** Reads a body that should be small. Gives `undefined` when it is too large or does not end in time. */

@@ -4,16 +4,20 @@ import type { LimitName } from "../../limits.js";
 import { closeGently, isClosing, maxLateBytes } from "../../net/closing.js";
 import { plainAddress } from "mcp-tunnel-shared";
 import { type GuessedHead, guessHead } from "../route/guessed-head.js";
+import { relayErrors } from "../answer/errors.js";
 import type { Pipelines } from "./pipelines.js";
 
+const { headers_too_large: headersTooLarge } = relayErrors;
 const tooLate = { limit: "header_time", status: "408 Request Timeout", code: "request_timeout" } as const;
 
 /** Node's errors that mean a limit of the relay. */
-const limitOf: Readonly<Record<string, { limit: LimitName; status: string; code: string }>> = {
+const limitOf: Readonly<Record<string, { limit: LimitName; status: string; code: string; text?: string }>> = {
   HPE_HEADER_OVERFLOW: {
     limit: "header_bytes",
     status: "431 Request Header Fields Too Large",
     code: "headers_too_large",
+    // A browser whose cookies have piled up would show an error of its own, which does not say so.
+    text: `${headersTooLarge.text}: ${headersTooLarge.advice}`,
   },
   ERR_HTTP_REQUEST_TIMEOUT: tooLate,
   ERR_TLS_HANDSHAKE_TIMEOUT: tooLate,
