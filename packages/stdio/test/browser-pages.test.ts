@@ -32,7 +32,9 @@ it("leads a browser from another path to the server, and names none of several",
   const one = await only(new Request("https://a.example.com/<b>", asBrowser));
   expect(one.status).toBe(404);
   expect(await one.text()).toContain('<a href="/mcp">https://a.example.com/mcp</a>');
-  const servers = createMcpServers([{ kind: "command", name: "secret", ...options, env: {}, cwd: process.cwd() }]);
+  const servers = createMcpServers([
+    { kind: "command", name: "secret", ...options, env: {}, cwd: process.cwd() },
+  ]);
   const several = await servers.fetch(new Request("https://a.example.com/", asBrowser));
   expect(several.status).toBe(404);
   const text = await several.text();
