@@ -56,7 +56,7 @@ beforeAll(async () => {
   folder.write(
     "tokens.yaml",
     "tokens:\n  - sha256: 12ab\n    subdomains: [a_b, '-*']\n  - sha256: " +
-      `${"0".repeat(64)}\n    subdomains: []\n    noet: x\n`,
+      `${"0".repeat(64)}\n    subdomains: []\n    noet: x\n    limits: {maxRequestsPerSecond: 0, maxBytesPerSecond: lots}\n`,
   );
   folder.write(
     "useless.yaml",
@@ -163,7 +163,9 @@ admin-secret-file: FOLDER/none-3
       "FOLDER/tokens.yaml:3: 'tokens.0.subdomains.0': is not a subdomain pattern: letters, digits, hyphens and at most one '*', 63 at most",
       "FOLDER/tokens.yaml:4: 'tokens.1.sha256': needs the SHA-256 of the token, as a string",
       "FOLDER/tokens.yaml:5: 'tokens.1.subdomains': is empty",
-      "FOLDER/tokens.yaml:6: unknown key 'noet'",
+      "FOLDER/tokens.yaml:6: unknown key 'noet'; did you mean 'note'?",
+      "FOLDER/tokens.yaml:7: 'tokens.1.limits.maxRequestsPerSecond': Too small: expected number to be >=1",
+      "FOLDER/tokens.yaml:7: 'tokens.1.limits.maxBytesPerSecond': is not a size above 0, such as 1MiB or 1048576",
     ],
   },
   "patterns of tokens that no name fits": {
@@ -249,7 +251,7 @@ admin-secret-file: FOLDER/none-3
     told: [
       "FILE:2: --peer-listen is for --cluster, which is not there",
       "FILE:3: --cluster-prefix is for --cluster, which is not there",
-      "FILE:4: max-header-size: Expected 1024 to 1048576.",
+      "FILE:4: max-header-size: It takes a number with a unit, such as 64KiB, 1.5MiB or 5MB; without one it is bytes (at least 1KiB, at most 1MiB).",
     ],
   },
   "ranges, headers and a template that are none": {
@@ -266,12 +268,22 @@ admin-secret-file: FOLDER/none-3
     yaml: "domain: tunnel.test\nmax-tunnels: 0\nmax-request-body: 5 apples\nresponse-timeout: 0\nlog-level: loud\nworkers: 1000\nmax-request-bdy: 1\nMCP_TUNNEL_HOST: x\n",
     told: [
       "FILE:2: max-tunnels: Expected at least 1.",
-      "FILE:3: max-request-body: Expected a number of bytes, such as 5242880 or 5MiB.",
-      "FILE:4: response-timeout: Expected a duration above 0.",
+      "FILE:3: max-request-body: It takes a number with a unit, such as 64KiB, 1.5MiB or 5MB; without one it is bytes.",
+      "FILE:4: response-timeout: It takes a number with a unit, such as 500ms, 90s, 1.5m, 2h or 1d; without one it is seconds (at least 1ms, at most 24d).",
       "FILE:5: log-level: Allowed choices are debug, info, warn, error, silent.",
       "FILE:6: workers: Expected 1 to 256, or auto.",
       "FILE:7: unknown key 'max-request-bdy'; did you mean 'max-request-body'?",
       "FILE:8: unknown key 'MCP_TUNNEL_HOST'; did you mean 'host'?",
+    ],
+  },
+  "an operator who cannot be shown, and names that no browser uses": {
+    yaml: "domain: tunnel.test\noperator-name: 'Team\u202e Tools'\noperator-contact: javascript:alert(1)\nadmin-listen: 10.0.0.5:9090\nadmin-host:\n  - admin.tunnel.test\n  - https://admin.tunnel.test\n  - admin.tunnel.test:0\n",
+    told: [
+      "FILE:2: operator-name: 'Team\u202e Tools' is not one line of up to 100 characters",
+      "FILE:3: operator-contact: 'javascript:alert(1)' is not an e-mail address, or an https: or mailto: URL",
+      "FILE:4: --admin-listen 10.0.0.5 can be reached from outside this machine: set --admin-secret-file or --admin-secret",
+      "FILE:7: admin-host: the name 'https://admin.tunnel.test' is not one by which a browser reaches the admin listener: write a host, or a host and a port, such as admin.example.com or 10.0.0.11:9090",
+      "FILE:8: admin-host: the name 'admin.tunnel.test:0' is not one by which a browser reaches the admin listener: write a host, or a host and a port, such as admin.example.com or 10.0.0.11:9090",
     ],
   },
   "variables that are wrong, beside a file that is": {
@@ -282,15 +294,19 @@ admin-secret-file: FOLDER/none-3
       MCP_TUNNEL_TRUSTED_PROXY: "10.0.0/8;::1",
       MCP_TUNNEL_REQUIRE_VISITOR_AUTH: "bearer",
       MCP_TUNNEL_STATIC_TOKEN: " ; ",
+      MCP_TUNNEL_ADMIN_HOST: "admin.tunnel.test;a b",
+      MCP_TUNNEL_OPERATOR_CONTACT: "nobody",
       MCP_TUNNEL_TOKEN_FILE: "/no/such/file",
     },
     told: [
-      "FILE:1: unknown key 'prot'",
+      "FILE:1: unknown key 'prot'; did you mean 'port'?",
       "option '--port <PORT>' value 'x' from env 'MCP_TUNNEL_PORT' is invalid. Expected a port from 0 to 65535.",
       "option '--max-tunnels <N>' value '0' from env 'MCP_TUNNEL_MAX_TUNNELS' is invalid. Expected at least 1.",
       "MCP_TUNNEL_STATIC_TOKEN is set, but names nothing",
       "MCP_TUNNEL_REQUIRE_VISITOR_AUTH must be true or false",
       "MCP_TUNNEL_TRUSTED_PROXY: the trusted proxy '10.0.0/8' is not an IP address or a range such as 10.0.0.0/8 or fd00::/8",
+      "MCP_TUNNEL_OPERATOR_CONTACT: 'nobody' is not an e-mail address, or an https: or mailto: URL",
+      "MCP_TUNNEL_ADMIN_HOST: the name 'a b' is not one by which a browser reaches the admin listener: write a host, or a host and a port, such as admin.example.com or 10.0.0.11:9090",
       "no domain is given: add --domain <DOMAIN>, set MCP_TUNNEL_DOMAIN, or write 'domain:' in a --config file",
       `MCP_TUNNEL_TOKEN_FILE: /no/such/file ${lost}`,
     ],

@@ -91,7 +91,7 @@ describe("--relay-header", () => {
     expect(() => settingsOf(["3000", ...args])).toThrow(
       expect.objectContaining({
         code: "invalid_option",
-        options: ["relay-header"],
+        options: ["relay-header", "relay-header-file"],
         message: expect.stringMatching(new RegExp(`^${message}(?!.*s3cret)`)),
       }),
     );

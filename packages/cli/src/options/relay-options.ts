@@ -125,21 +125,32 @@ export function gatherRelayOptions(
   const before = mistakes.all.length;
   const given = mistakes.attempt(() => readToken(command));
   const isTokenGiven = given !== undefined || mistakes.all.length > before;
-  // What was kept is not read, and cannot be wrong, if it is not needed.
-  const isKeptNeeded = !isTokenGiven || flags.relay === undefined;
-  const beforeKept = mistakes.all.length;
-  const kept = isKeptNeeded ? mistakes.attempt(() => keptCredential(flags.relay)) : undefined;
-  const relayUrl = flags.relay ?? kept?.relay;
-  // The relay may be in the file that cannot be read.
-  if (relayUrl === undefined && mistakes.all.length === beforeKept) mistakes.add(noRelay());
-  const way = wayTo(relayUrl ?? anyRelay, flags, command, mistakes);
-  if (mistakes.all.length > before) return undefined;
+  const known = mistakes.attempt(() => findRelay(flags.relay, isTokenGiven));
+  const way = wayTo(known?.relayUrl ?? anyRelay, flags, command, mistakes);
+  if (known === undefined || mistakes.all.length > before) return undefined;
+  const { kept } = known;
   const token = given?.token ?? kept?.token;
   return {
     client: { ...way, ...(token === undefined ? {} : { token }) },
     token:
       given === undefined ? { kind: kept === undefined ? "none" : "kept" } : { kind: "given", by: given.by },
   };
+}
+
+/**
+ * The relay, and what a login has kept for it, if that is needed.
+ * @throws TunnelError `invalid_option`, or `unavailable` when what was kept cannot be read.
+ */
+function findRelay(
+  given: string | undefined,
+  isTokenGiven: boolean,
+): { readonly relayUrl: string; readonly kept: ReturnType<typeof keptCredential> } {
+  if (given !== undefined) registerUrl(given);
+  // What was kept is not read, and cannot be wrong, if it is not needed.
+  const kept = given === undefined || !isTokenGiven ? keptCredential(given) : undefined;
+  const relayUrl = given ?? kept?.relay;
+  if (relayUrl === undefined) throw noRelay();
+  return { relayUrl, kept };
 }
 
 /** @throws TunnelError `invalid_option`, or `unavailable` for a file that cannot be read. */
@@ -151,8 +162,9 @@ export function readToken(command: Command): GivenToken | undefined {
 }
 
 /**
- * The relay and the way to it. What is wrong is told to `mistakes`, and then the value is of no use:
- * `invalid_option`, or `unavailable` for a file that cannot be read.
+ * The relay and the way to it. What is wrong with the way is told to `mistakes`, and then the value is of no
+ * use: `invalid_option`, or `unavailable` for a file that cannot be read.
+ * @throws TunnelError `invalid_option` for a `relayUrl` that is none.
  */
 export function wayTo(
   relayUrl: string,
@@ -160,10 +172,10 @@ export function wayTo(
   values: OptionValues,
   mistakes: Mistakes<TunnelError>,
 ): RelayClientOptions {
-  const shown = mistakes.attempt(() => relayName(relayUrl)) ?? anyRelay;
-  const proxyUrl = mistakes.attempt(() => proxy ?? environmentProxy(registerUrl(shown)));
-  const isSecure = shown.startsWith("https:");
-  const ca = mistakes.attempt(() => readCertificates(values, "relay-ca", { isSecure, shown }));
+  const url = registerUrl(relayUrl);
+  const proxyUrl = mistakes.attempt(() => proxy ?? environmentProxy(url));
+  const place = { isSecure: url.startsWith("wss:"), shown: relayName(relayUrl) };
+  const ca = mistakes.attempt(() => readCertificates(values, "relay-ca", place));
   const relayHeaders = readHeaders(values, mistakes);
   return {
     relayUrl,
