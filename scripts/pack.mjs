@@ -1,11 +1,11 @@
 // `npm run release:pack -- FOLDER`: packs the packages as they are published, built, into archives in FOLDER.
-// In a GitHub workflow they name the repository: npm accepts a provenance only for packages that say where
-// they come from.
+// In a GitHub workflow they name the repository, and their links lead there.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { publishedManifest, publishedReadme, repositoryOf } from "./published.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const [given] = process.argv.slice(2);
@@ -14,7 +14,7 @@ if (given === undefined) {
   process.exit(2);
 }
 const folder = resolve(given);
-const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository } = process.env;
+const repository = repositoryOf(process.env);
 
 mkdirSync(folder, { recursive: true });
 execFileSync(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-b", root]);
@@ -42,7 +42,13 @@ for (const name of [
       recursive: true,
       filter: (path) => !path.includes("node_modules"),
     });
-    if (repository !== undefined) nameRepository(join(copy, "package.json"), `packages/${name}`);
+    if (repository !== undefined) {
+      const from = `packages/${name}`;
+      change(join(copy, "package.json"), (text) => {
+        return `${JSON.stringify(publishedManifest(JSON.parse(text), from, repository), undefined, 2)}\n`;
+      });
+      change(join(copy, "README.md"), (text) => publishedReadme(text, from, repository, root));
+    }
     execFileSync("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", folder], {
       cwd: copy,
     });
@@ -51,8 +57,6 @@ for (const name of [
   }
 }
 
-function nameRepository(file, directory) {
-  const manifest = JSON.parse(readFileSync(file, "utf8"));
-  manifest.repository = { type: "git", url: `git+${server}/${repository}.git`, directory };
-  writeFileSync(file, `${JSON.stringify(manifest, undefined, 2)}\n`);
+function change(file, toNew) {
+  writeFileSync(file, toNew(readFileSync(file, "utf8")));
 }
