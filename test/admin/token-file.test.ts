@@ -541,7 +541,7 @@ describe("the token commands", () => {
     ["an edit of a token that is not there", ["edit", "0123", "--note", "x"], "no token in"],
     ["a new secret for a token that is not there", ["rotate", "0123"], "no token in"],
     ["an edit of nothing", ["edit", "0123"], "nothing to change"],
-    ["no bytes at all", ["create", "--subdomain", "a", "--max-bytes-per-second", "0"], "above 0"],
+    ["no bytes at all", ["create", "--subdomain", "a", "--max-bytes-per-second", "0"], "at least 1"],
   ])("say what is wrong with %s, and leave the file alone", async (_, args, mention) => {
     const file = newFile();
     writeFileSync(file, "tokens: []\n");
