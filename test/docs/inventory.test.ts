@@ -44,6 +44,14 @@ describe("the shell blocks of the pages", () => {
           : lines(text).map((one) => ({ where: `${page}:${line}`, one })),
       ),
     );
+    // So are the lines of blocks that are only indented.
+    const inFences = new Set(
+      userPages.flatMap((page) => readFences(read(page)).flatMap(({ text }) => text.split("\n"))),
+    );
+    for (const page of userPages) {
+      for (const [line] of read(page).matchAll(/^ {4,}\S.*$/gm))
+        if (!inFences.has(line)) others.push({ where: page, one: line.trim() });
+    }
     // With `$` before it, a command is shown with what it says, and with what somebody types.
     const found = others.filter(({ one }) => !one.startsWith("$ ") && ownCommand(one) !== undefined);
     expect(found).toEqual([]);

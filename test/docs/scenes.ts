@@ -31,6 +31,9 @@ export const scenes: Readonly<Record<string, Scene>> = {
     env: () => ({ MCP_TUNNEL_CLIENT_IDLE: "0" }),
   },
   "docs/inspector.md": { env: loggedIn },
+  "docs/metrics.md": {
+    env: (transcript) => ({ MCP_TUNNEL_ADMIN_LISTEN: `127.0.0.1:${transcript.port("9090")}` }),
+  },
   "docs/pools.md": { prepare: (transcript) => transcript.write("token", anyName) },
   "docs/provider.md": {
     env: (transcript) => ({
@@ -44,6 +47,7 @@ export const scenes: Readonly<Record<string, Scene>> = {
     input: "a-long-secret\n",
   },
   "docs/stdio.md": { prepare: (transcript) => transcript.write(".mcp.json", servers) },
+  "docs/tls.md": { replace: [["/etc/letsencrypt/live/localhost/", ""]] },
   "docs/troubleshooting.md": {
     prepare: (transcript) => transcript.write("token.txt", demoAlone),
     env: () => ({ MCP_TUNNEL_CLIENT_IDLE: "0" }),

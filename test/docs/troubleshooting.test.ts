@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -107,17 +107,6 @@ describe("docs/troubleshooting.md", () => {
 describe.each(documents)("docs/%s", (name) => {
   const text = read(name);
 
-  it("links to what is there", () => {
-    for (const [, target = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
-      if (/^https?:/.test(target)) continue;
-      const [file = "", anchor] = target.split("#");
-      const path = file === "" ? join(root, "docs", name) : join(root, "docs", file);
-      expect(existsSync(path), `${target} in ${name}`).toBe(true);
-      if (anchor !== undefined)
-        expect(anchors(readFileSync(path, "utf8")), `${target} in ${name}`).toContain(anchor);
-    }
-  });
-
   it("names only options that there are", () => {
     const known = readdirSync(join(root, "packages"))
       .flatMap((one) => {
@@ -137,13 +126,3 @@ describe.each(documents)("docs/%s", (name) => {
     }
   });
 });
-
-/** The anchors that GitHub makes of headlines. */
-function anchors(markdown: string): string[] {
-  return [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, headline = ""]) =>
-    headline
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N} _-]/gu, "")
-      .replaceAll(" ", "-"),
-  );
-}
