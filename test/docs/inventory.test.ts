@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { readFences } from "./blocks.js";
@@ -92,3 +92,27 @@ describe("the commands in the text of the pages", () => {
     expect(await mistakeIn(command, true)).toBeUndefined();
   });
 });
+
+describe("the commands in the files of the examples", () => {
+  const texts = readdirSync(join(root, "examples"), { recursive: true, encoding: "utf8" })
+    .filter((file) => !file.includes("node_modules") && !/\.(md|mjs|json)$/.test(file))
+    .filter((file) => statSync(join(root, "examples", file)).isFile())
+    .flatMap((file) => lines(uncommented(read(`examples/${file}`))).map((line) => ({ file, line })))
+    .filter(({ line }) => ownCommand(line) !== undefined);
+
+  it("are there", () => {
+    const folders = new Set(texts.map(({ file }) => file.split(/[/\\]/)[0]));
+    expect(folders).toEqual(new Set(["cluster", "compose", "proxy", "systemd", "systemd-user"]));
+  });
+
+  it.each(texts)("are such as the command takes: $file: $line", async ({ line }) => {
+    const command = ownCommand(line);
+    if (command === undefined) throw new Error("no command of ours");
+    expect(await mistakeIn(command, true)).toBeUndefined();
+  });
+});
+
+/** The commands stand in comments, and behind the key of a unit for systemd. */
+function uncommented(text: string): string {
+  return text.replaceAll(/^# *(?:The relay: )?/gm, "").replaceAll(/^ExecStart=\S*\//gm, "");
+}
