@@ -44,7 +44,6 @@ export const notRun: readonly NotRun[] = [
     why: "systemd; test/resilience/socket-activation.test.ts",
   },
   { page: "docs/restarts.md", has: "rolling", why: "systemd; test/resilience/socket-activation.test.ts" },
-  { page: "docs/security.md", has: "npm ci", why: "it replaces the packages that the tests use" },
   { page: "docs/tls.md", has: "--acme-hook", why: "Let's Encrypt and a DNS provider; test/tls has both" },
   { page: "docs/troubleshooting.md", has: "journalctl", why: "the journal of a server" },
   { page: "docs/visitor-auth.md", has: "accounts.google.com", why: "an account at Google" },

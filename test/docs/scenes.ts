@@ -46,6 +46,15 @@ export const scenes: Readonly<Record<string, Scene>> = {
     env: () => ({ SECRET: "a-secret-of-the-provider" }),
     input: "a-long-secret\n",
   },
+  // The clone is this one, which is built, and its packages are in use.
+  "docs/security.md": {
+    replace: [
+      ["npm ci", "true"],
+      ["npm run build", "true"],
+      ["node scripts/", `node ${join(root, "scripts")}/`],
+      ["/tmp/own", "own"],
+    ],
+  },
   "docs/stdio.md": { prepare: (transcript) => transcript.write(".mcp.json", servers) },
   "docs/tls.md": { replace: [["/etc/letsencrypt/live/localhost/", ""]] },
   "docs/troubleshooting.md": {

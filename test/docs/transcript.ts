@@ -98,8 +98,7 @@ export class Transcript {
     const steps: { script: string; staying: boolean }[] = [];
     for (const line of lines(this.here(text))) {
       const own = ownCommand(line);
-      const staying =
-        / examples\/\S+\.mjs| \/\S+\/provider\.mjs/.test(line) || (own !== undefined && stays(own));
+      const staying = line.includes("/provider.mjs") || (own !== undefined && stays(own));
       const last = steps.at(-1);
       // Lines of one script share their variables.
       if (!staying && last?.staying === false) last.script += `\n${line}`;
