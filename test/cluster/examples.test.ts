@@ -1,14 +1,22 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import { createProgram } from "../../packages/relay/src/cli/program.js";
-import { RunningCommand } from "../support/commands.js";
+import { RedisServer } from "../../packages/cluster/test/redis-server.js";
+import { createFolder } from "../support/certificates.js";
+import { closingAfterEach } from "../support/cleanup.js";
+import { RunningCommand, runRelay } from "../support/commands.js";
+import { freePort } from "../support/free-port.js";
 import { pythonWith } from "../support/python.js";
+import { noCluster } from "./support/world.js";
 
-// The examples for Compose and Kubernetes, which no engine runs here: that they are what they should be.
+// The examples for Compose and Kubernetes, which no engine runs here: that they are what they should be. The
+// relays of the Compose example are run as processes.
 
+const closing = closingAfterEach();
 const folder = fileURLToPath(new URL("../../examples/cluster", import.meta.url));
 const kubernetes = join(folder, "kubernetes");
 const manifests = readdirSync(kubernetes).filter((name) => name.endsWith(".yaml"));
@@ -50,6 +58,59 @@ describe("the Compose example of a cluster", () => {
       expect(Object.keys(compose.secrets)).toEqual(relay.secrets);
     }
   });
+
+  it.skipIf(noCluster)(
+    "has relays that find each other and start without a warning",
+    { timeout: 60_000 },
+    async () => {
+      const { command } = compose.services["valkey"] as unknown as { command: string[] };
+      const [, ...flags] = command;
+      const redis = closing(await RedisServer.start(...flags));
+      const own = closing(createFolder());
+      mkdirSync(join(own.path, "secrets"));
+      mkdirSync(join(own.path, "config"));
+      for (const name of Object.keys(compose.secrets)) {
+        own.write(`secrets/${name}`, `${randomBytes(32).toString("base64")}\n`);
+      }
+      // Ports are free ones, the relays' addresses are on loopback, and the folders of the container of the
+      // test's own. Everything else is as it is written.
+      const environmentOf = async (relay: Relay): Promise<Record<string, string>> => {
+        const places: Record<string, string> = {
+          MCP_TUNNEL_HOST: "127.0.0.1",
+          MCP_TUNNEL_PORT: "0",
+          MCP_TUNNEL_CLUSTER: redis.url,
+          MCP_TUNNEL_PEER_LISTEN: `127.0.0.1:${await freePort()}`,
+          MCP_TUNNEL_ADMIN_LISTEN: "127.0.0.1:0",
+        };
+        return Object.fromEntries(
+          Object.entries({ ...relay.environment, ...places }).map(([name, value]) => [
+            name,
+            value
+              .replace("/run/secrets", join(own.path, "secrets"))
+              .replace("/etc/mcp-tunnel", join(own.path, "config")),
+          ]),
+        );
+      };
+      const environments = await Promise.all(relays.map(([, relay]) => environmentOf(relay)));
+      const step = /^# +docker compose run --rm --no-deps relay-1 (.*)$/m.exec(text)?.[1] as string;
+      const created = closing(runRelay(step.replaceAll("'", "").split(" "), environments[0]));
+      expect((await created.exited).code, created.output).toBe(0);
+      const running = environments.map((environment) => closing(runRelay([], environment)));
+      for (const relay of running) {
+        await relay.waitForJson({ msg: "listening" });
+        await relay.waitForJson({ msg: "admin API listening" });
+      }
+      // Of two relays one makes the link, and the other takes it.
+      const links = ({ json }: RunningCommand): number =>
+        json.filter(({ msg }) => msg === "link to another relay" || msg === "a relay has begun a session")
+          .length;
+      await Promise.all(
+        running.map((relay) => relay.waitFor("two links", () => (links(relay) >= 2 ? true : undefined))),
+      );
+      // 40 is pino's number of a warning.
+      expect(running.flatMap(({ json }) => json.filter(({ level }) => Number(level) >= 40))).toEqual([]);
+    },
+  );
 });
 
 describe("the manifests for Kubernetes", () => {
