@@ -34,7 +34,7 @@ describe("the Compose example", () => {
     expect(ports).toEqual([`80:${redirect}`, `443:${port}`]);
   });
 
-  it("starts without a warning, leads port 80 to https, and gives the token of its steps a tunnel", async () => {
+  it("starts without a warning, leads port 80 to https, and takes the token of its steps", async () => {
     const folder = closing(createFolder());
     mkdirSync(join(folder.path, "config"));
     const authority = await createAuthority();

@@ -191,6 +191,8 @@ echo "$@" >> "${join(work, "said")}"
           directory: `packages/${directory}`,
         },
       });
+      const readme = execFileSync("tar", ["-xzOf", archive, "package/README.md"], { encoding: "utf8" });
+      expect(readme).not.toMatch(/\]\(\.{1,2}\//);
     }
     // npm packs eight packages.
   }, 60_000);
