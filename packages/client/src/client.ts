@@ -465,7 +465,7 @@ export class TunnelClient extends EventEmitter<ClientEvents> {
     for (const tunnel of this.#draining) tunnel.destroy(lost);
     this.#tunnel?.destroy(lost);
     this.#tunnel = undefined;
-    await this.#exchanges.close();
+    await this.#closeService();
     this.#refusals.end();
     if (error?.code === "evicted") this.#telling.tell("evicted", { reason: error.message });
     this.#telling.tell("closed", { error });
@@ -476,6 +476,15 @@ export class TunnelClient extends EventEmitter<ClientEvents> {
           : new TunnelError("session_closed", "the client was closed while it was connecting")),
     );
     this.#starting = undefined;
+  }
+
+  /** A service that cannot be closed does not keep the client, or whoever waits for it, from its end. */
+  async #closeService(): Promise<void> {
+    try {
+      await this.#exchanges.close();
+    } catch (error) {
+      this.#telling.fault(error);
+    }
   }
 
   #transition(transition: ClientTransition): void {

@@ -37,7 +37,11 @@ export interface Service {
    * that was thrown, or with one whose cause is what was thrown.
    */
   begin?(tunnel: ServedTunnel): void;
-  /** Cuts all that is open and releases everything. Nothing is accepted afterwards. */
+  /**
+   * Cuts all that is open and releases everything. Nothing is accepted afterwards. The client ends when the
+   * promise has settled. If it is rejected, or `close` throws, that is a fault, and the client ends all the
+   * same.
+   */
   close(): Promise<void>;
 }
 
