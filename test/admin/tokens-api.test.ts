@@ -155,6 +155,11 @@ describe("a body", () => {
     ["no tunnels", { subdomains: ["app"], maxTunnels: 0 }, "maxTunnels"],
     ["half a request", { subdomains: ["app"], maxRequestsPerSecond: 0.5 }, "maxRequestsPerSecond"],
     ["bytes as a text", { subdomains: ["app"], maxBytesPerSecond: "1MiB" }, "maxBytesPerSecond"],
+    [
+      "more bytes than the file can have",
+      { subdomains: ["app"], maxBytesPerSecond: 2 ** 53 - 1 },
+      "maxBytesPerSecond",
+    ],
     ["null in a new token", { subdomains: ["app"], note: null }, "note"],
     ["a field that there is not", { subdomains: ["app"], admin: true }, "admin"],
     ["a list", [], undefined],
@@ -222,6 +227,21 @@ describe("the file", () => {
     );
     expect(answers.map(({ status }) => status)).toEqual(drawn.map(() => 200));
     expect(await list()).toEqual([]);
+  });
+
+  it("says of a token that another edit has taken meanwhile what it says of one that is gone", async () => {
+    const { id } = await create({ subdomains: ["app"] });
+    // Nobody gets to the file before all have found the token in it.
+    writeFileSync(`${file}.lock`, "");
+    const rotations = Array.from({ length: 3 }, () =>
+      admin.ask(`/api/tokens/${id}/rotate`, { method: "POST" }),
+    );
+    await list();
+    rmSync(`${file}.lock`);
+    const answers = await Promise.all(rotations);
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 404, 404]);
+    const [first] = answers.filter(({ status }) => status === 200);
+    expect(await list()).toEqual([{ id: first?.json()["id"], subdomains: ["app"], tunnels: 0 }]);
   });
 
   it("is read again when somebody else has changed it", async () => {

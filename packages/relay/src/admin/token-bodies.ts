@@ -7,6 +7,9 @@ import { ToldProblem } from "./problem.js";
 
 const count = z.int("has to be a whole number above 0").min(1, "has to be a whole number above 0");
 
+/** The token file has sizes of up to 15 digits. */
+const size = count.max(999_999_999_999_999, "has more than 15 digits");
+
 const subdomains = z
   .array(
     z
@@ -35,7 +38,7 @@ const newToken = z.strictObject({
   expires: expires.optional(),
   maxTunnels: count.optional(),
   maxRequestsPerSecond: count.optional(),
-  maxBytesPerSecond: count.optional(),
+  maxBytesPerSecond: size.optional(),
 });
 
 const tokenChanges = z.strictObject({
@@ -44,7 +47,7 @@ const tokenChanges = z.strictObject({
   expires: expires.nullish(),
   maxTunnels: count.nullish(),
   maxRequestsPerSecond: count.nullish(),
-  maxBytesPerSecond: count.nullish(),
+  maxBytesPerSecond: size.nullish(),
 });
 
 /**

@@ -46,23 +46,32 @@ export class TokensApi {
 
   readonly edit: Answer = async (visit) => {
     const changes = readTokenChanges(await readJson(visit.req, maxBodyBytes));
-    const sha256 = await this.#digestOf(visit);
-    sendJson(visit.res, fieldsOf(await this.#changing(() => editToken(this.#path, sha256, changes))));
+    const edited = await this.#changingOne(visit, (sha256) => editToken(this.#path, sha256, changes));
+    sendJson(visit.res, fieldsOf(edited));
   };
 
   readonly rotate: Answer = async (visit) => {
-    const sha256 = await this.#digestOf(visit);
-    const { id, token } = await this.#changing(() => rotateToken(this.#path, sha256));
+    const { id, token } = await this.#changingOne(visit, (sha256) => rotateToken(this.#path, sha256));
     sendJson(visit.res, { id, token } satisfies NewToken);
   };
 
   readonly revoke: Answer = async (visit) => {
-    const sha256 = await this.#digestOf(visit);
-    await this.#changing(() => revokeToken(this.#path, sha256));
+    const { sha256 } = await this.#changingOne(visit, (digest) => revokeToken(this.#path, digest));
     sendJson(visit.res, { revoked: tokenId(sha256) });
   };
 
-  /** The digest of the token that the path names, so that no token is taken for another. */
+  /** Changes the token that the path names, by its whole digest, so that no token is taken for another. */
+  async #changingOne<T>(visit: ApiVisit, change: (sha256: string) => Promise<T>): Promise<T> {
+    const sha256 = await this.#digestOf(visit);
+    try {
+      return await this.#changing(() => change(sha256));
+    } catch (error) {
+      // Another edit may have come first, and have taken the token back or given it another digest.
+      await this.#digestOf(visit);
+      throw error;
+    }
+  }
+
   async #digestOf({ args: [id = ""] }: ApiVisit): Promise<string> {
     const entry = (await this.#entries()).find(({ sha256 }) => tokenId(sha256) === id);
     if (entry !== undefined) return entry.sha256;
