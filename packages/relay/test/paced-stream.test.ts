@@ -133,6 +133,18 @@ describe("a paced stream", () => {
     for (const { pacer } of [cutByClient, cutByVisitor]) expect(pacer.isRested).toBe(true);
   });
 
+  it("tells once that its bytes wait, and not with each piece of them", () => {
+    const { session, toVisitor, state } = setUp();
+    session.onData(chunk(10_000), true);
+    session.onEnd([]);
+    vi.advanceTimersByTime(10_000);
+    expect([toVisitor.length, state.slowed]).toEqual([11, 1]);
+    vi.advanceTimersByTime(1_000);
+    session.onData(chunk(2_000), true);
+    vi.advanceTimersByTime(2_000);
+    expect(state.slowed).toBe(2);
+  });
+
   it("is cut alone when its handler throws in a turn of its own", () => {
     const { session, toClient, toVisitor, faults, state } = setUp();
     session.onData(chunk(2_000), false);

@@ -40,7 +40,7 @@ export class Lane implements Paced {
       return true;
     }
     this.#held.push(chunk);
-    if (this.#held.length === 1) this.#wait();
+    if (this.#held.length === 1 && this.#pacer.wait(this)) this.#owner.onSlowed();
     return false;
   }
 
@@ -54,16 +54,13 @@ export class Lane implements Paced {
     } catch (error) {
       this.#owner.onFault(error);
     }
-    if (!this.isEmpty) this.#wait();
+    // It has waited already, so this is nothing to tell.
+    if (!this.isEmpty) this.#pacer.wait(this);
   }
 
   /** Gives up what waits. */
   drop(): void {
     this.#held = [];
     this.#pacer.leave(this);
-  }
-
-  #wait(): void {
-    if (this.#pacer.wait(this)) this.#owner.onSlowed();
   }
 }
