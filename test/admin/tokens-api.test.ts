@@ -239,8 +239,8 @@ describe("the file", () => {
     await list();
     rmSync(`${file}.lock`);
     const answers = await Promise.all(rotations);
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 404, 404]);
-    const [first] = answers.filter(({ status }) => status === 200);
+    const first = answers.find(({ status }) => status === 200);
+    expect(answers.filter(({ status }) => status === 404)).toHaveLength(2);
     expect(await list()).toEqual([{ id: first?.json()["id"], subdomains: ["app"], tunnels: 0 }]);
   });
 
