@@ -149,6 +149,34 @@ describe.skipIf(missingProgram("curl"))("a program with a relay in it", () => {
     });
   });
 
+  it("goes on if an observer throws or, as an async function, rejects", async () => {
+    const log = new LogWatch();
+    const others: number[] = [];
+    await using relay = createRelay({
+      domain: "localhost",
+      host: "127.0.0.1",
+      port: 0,
+      logger: log.logger,
+      observers: [
+        {
+          onEnd() {
+            throw new Error("thrown");
+          },
+        },
+        { onEnd: () => Promise.reject(new Error("rejected")) },
+        { onEnd: ({ status }) => void others.push(status) },
+      ],
+    });
+    const { port } = await relay.listen();
+    expect(await curl(port, "/", ...asApp)).toBe("tunnel not found");
+    for (const said of ["Error: thrown", "Error: rejected"]) {
+      await log.waitFor(() =>
+        log.json.find(({ msg, error }) => msg === "an observer failed" && String(error).startsWith(said)),
+      );
+    }
+    expect(others).toEqual([502]);
+  });
+
   it("is told what is wrong with its token file", async () => {
     const file = join(folder, "none.yaml");
     await expect(tokenFileAuthenticator({ file })).rejects.toMatchObject({ code: "unavailable", file });

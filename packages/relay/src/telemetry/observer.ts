@@ -140,7 +140,7 @@ export interface LimitEvent {
 
 /**
  * Hears what the relay does: the access log, the metrics. An error that it throws is logged and has no other
- * effect.
+ * effect, and so is the rejection of an async function. The relay does not wait for such a function.
  */
 export interface RelayObserver {
   /** Called once for each request whose head arrived whole, when the request is over. */

@@ -1,8 +1,12 @@
+import { isPromise } from "node:util/types";
 import { stackOf } from "mcp-tunnel-shared";
 import type { Logger } from "./log.js";
 import type { ExchangeRecord, LimitEvent, RelayObserver, TunnelEvent } from "./observer.js";
 
-/** All observers as one. An error of one observer is logged. It does not keep the others from hearing. */
+/**
+ * All observers as one. An error of one observer is logged, also if its function is async. It does not keep the
+ * others from hearing.
+ */
 export class Observers implements Required<RelayObserver> {
   readonly #all: readonly RelayObserver[];
   readonly #logger: Logger;
@@ -16,7 +20,7 @@ export class Observers implements Required<RelayObserver> {
     // As `#tell`, without a function for each exchange.
     for (const observer of this.#all) {
       try {
-        observer.onEnd(exchange);
+        this.#watch(observer.onEnd(exchange));
       } catch (error) {
         this.#onFault(error);
       }
@@ -34,11 +38,16 @@ export class Observers implements Required<RelayObserver> {
   #tell(tell: (observer: RelayObserver) => void): void {
     for (const observer of this.#all) {
       try {
-        tell(observer);
+        this.#watch(tell(observer));
       } catch (error) {
         this.#onFault(error);
       }
     }
+  }
+
+  /** An async function may be given for one that returns nothing. Its rejection would end the relay. */
+  #watch(returned: unknown): void {
+    if (isPromise(returned)) returned.catch((error: unknown) => this.#onFault(error));
   }
 
   #onFault(error: unknown): void {
