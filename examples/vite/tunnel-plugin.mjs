@@ -19,8 +19,9 @@ import { TunnelClient } from "mcp-tunnel-client";
  * @returns {import("vite").Plugin}
  */
 export function tunnel({ domain, ...options }) {
-  /** @type {TunnelClient | undefined} */
-  let client;
+  // A program that restarts its server gives the new one this same plugin, before the old one ends.
+  /** @type {WeakMap<import("vite").ResolvedConfig, TunnelClient>} */
+  const clients = new WeakMap();
   return {
     name: "mcp-tunnel",
     apply: (_config, { command, isPreview }) => command === "serve" && isPreview !== true,
@@ -42,7 +43,7 @@ export function tunnel({ domain, ...options }) {
         shutdownGraceMs: 0,
         ...options,
       });
-      client = started;
+      clients.set(server.config, started);
 
       const printUrl = () => logger.info(`  ➜  Tunnel:  ${started.url}`);
       const printUrls = server.printUrls.bind(server);
@@ -63,7 +64,9 @@ export function tunnel({ domain, ...options }) {
       httpServer.once("listening", () => void started.start().catch(() => {}));
     },
 
-    closeBundle: () => client?.close(),
+    closeBundle() {
+      return clients.get(this.environment.getTopLevelConfig())?.close();
+    },
   };
 }
 
