@@ -58,7 +58,8 @@ export class Inbox implements LinkHandler {
   }
 
   onClose(code: number, reason: string): void {
-    this.#closed = new TunnelError("session_lost", `the client left while registering (${code} ${reason})`);
+    const said = reason === "" ? `${code}` : `${code}: ${reason}`;
+    this.#closed = new TunnelError("session_lost", `the client left while registering (${said})`);
     this.#wake?.();
   }
 
