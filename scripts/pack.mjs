@@ -9,7 +9,7 @@ import { publishedManifest, publishedReadme, repositoryOf } from "./published.mj
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const [given] = process.argv.slice(2);
-if (given === undefined) {
+if (given === undefined || given.startsWith("-")) {
   console.error("usage: npm run release:pack -- FOLDER");
   process.exit(2);
 }
