@@ -177,7 +177,9 @@ describe("who may ask", () => {
     }
     const headers = { authorization: "Bearer s3cret", host: "relay.internal:9090" };
     expect((await ask(`${relay.admin}/metrics`, { headers })).status).toBe(200);
-    expect((await run(relay, "status")).output).toContain("--admin-secret");
+    expect((await run(relay, "status")).output).toContain(
+      "refused: it needs the relay's secret: add --admin-secret-file <FILE>",
+    );
     expect(await run(relay, "status", "--admin-secret-file", file)).toMatchObject({ code: 0 });
     expect(relay.output).not.toContain("s3cret");
   });

@@ -132,7 +132,7 @@ describe("status, disconnect and health", () => {
     // The command line wins over the file, and a secret of one kind over the file's of another.
     const wrong = await run(["status", "--config", config, "--admin-secret", "other"]);
     expect(wrong).toMatchObject({ code: 1 });
-    expect(wrong.stderr.join()).toContain("refused: needs 'Authorization: Bearer SECRET'");
+    expect(wrong.stderr.join()).toContain("refused: the secret that was given is not the relay's");
   });
 
   it("send the secret of a file that only the environment names to no other relay", async () => {

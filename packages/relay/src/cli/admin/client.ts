@@ -53,9 +53,17 @@ export async function adminRequest(
   if (status === 503 && state !== undefined) {
     throw new CommandFailure(`the relay is not ready: ${notReady[state] ?? printable(state)}`);
   }
-  const said = textOf(body?.["error"]) ?? `status ${status}`;
+  const said =
+    body?.["code"] === "no_secret" ? noSecret(secret) : (textOf(body?.["error"]) ?? `status ${status}`);
   const verb = status === 401 || status === 403 ? "refused" : "answered";
   throw new CommandFailure(`the admin API at ${url} ${verb}: ${printable(said)}`);
+}
+
+/** What to do about the secret. The API's own words are for those who write the header themselves. */
+function noSecret(secret: string | undefined): string {
+  return secret === undefined
+    ? "it needs the relay's secret: add --admin-secret-file <FILE>, or --config <FILE> of the relay"
+    : "the secret that was given is not the relay's: compare it with its --admin-secret-file or --admin-secret";
 }
 
 /** The statuses of `/readyz`, in words for a person. */
