@@ -32,6 +32,21 @@ describe.skipIf(missingProgram("chromium"))("the tokens of the dashboard", () =>
     expect(await page.getByRole("searchbox").inputValue()).toBe("3f9a");
   });
 
+  it.each([1_280, 390])("cuts a long note at the end of its column, %i px wide", async (width) => {
+    const note = "whose it is, and why, in many words ".repeat(7);
+    const { page } = closing(
+      await openDashboard(browser(), { tokens: [tokenOf("3f9a", { note })] }, "?view=tokens"),
+    );
+    await page.setViewportSize({ width, height: 800 });
+    const [text, column] = await Promise.all(
+      [page.locator("strong").getByText("whose it is"), page.getByRole("rowheader")].map((place) =>
+        place.boundingBox(),
+      ),
+    );
+    if (!text || !column) throw new Error("the row is not there");
+    expect(text.x + text.width).toBeLessThanOrEqual(Math.min(column.x + column.width, width));
+  });
+
   it("creates one, and shows it once, in a dialog that only its button closes", async () => {
     const { page, relay } = closing(await openDashboard(browser(), {}, "?view=tokens"));
     await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
