@@ -52,6 +52,8 @@ describe.skipIf(missingProgram("chromium"))("the tokens of the dashboard", () =>
     await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
     await page.getByText("No token yet").waitFor();
     await page.getByRole("button", { name: "Create a token" }).click();
+    // Each limit that is left out is that of the relay, which may have one.
+    expect(await page.getByText("Nothing: the relay's own limit.").count()).toBe(3);
     // A mistake is told at its field, by the page or by the relay.
     await page.getByRole("button", { name: "Create", exact: true }).click();
     await page.getByText("Give a name at least").waitFor();

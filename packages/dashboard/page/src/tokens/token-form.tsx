@@ -85,13 +85,13 @@ export function TokenForm({ title, action, draft: given, onSend, onClose }: Toke
           <TextField
             {...field("maxRequestsPerSecond")}
             label="Requests a second"
-            hint="Nothing: no limit."
+            hint="Nothing: the relay's own limit."
             type="number"
           />
           <TextField
             {...field("maxBytesPerSecond")}
             label="Bytes a second"
-            hint="Both ways together. Nothing: no limit."
+            hint="Both ways together. Nothing: the relay's own limit."
             type="number"
           >
             <select
