@@ -95,6 +95,9 @@ describe.skipIf(missingProgram("curl"))("a program with a relay in it", () => {
       const { port } = await relay.listen(options);
       const admin: AdminServer = createAdminServer(relay, { host: "127.0.0.1", port: 0, metrics });
       const { port: adminPort } = await admin.listen();
+      expect(() => createAdminServer(relay, { host: "0.0.0.0", port: 0, metrics })).toThrow(
+        expect.objectContaining({ code: "invalid_option", options: ["host", "secret"] }),
+      );
 
       const upstream = await startUpstream();
       const client = await startTunnelClient({

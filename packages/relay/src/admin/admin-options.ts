@@ -45,13 +45,12 @@ export function parseAdminHost(text: string): AdminHost {
   );
 }
 
-/** @throws TunnelError `invalid_option` when other machines could reach `host` without a secret. */
-export function checkAdminAccess(host: string, secret: string | undefined): void {
-  if (secret !== undefined || isOwnName(host)) return;
-  throw unusable(
-    `--admin-listen ${host} can be reached from outside this machine: set --admin-secret-file or --admin-secret`,
-    { options: ["admin-listen", "admin-secret-file", "admin-secret"] },
-  );
+/**
+ * Whether other machines could reach a listener at `host`, and nothing would keep them out. The command and
+ * the library refuse it, each with the names of its own options.
+ */
+export function isOpenToOthers({ host, secret }: Pick<AdminOptions, "host" | "secret">): boolean {
+  return secret === undefined && !isOwnName(host);
 }
 
 /**

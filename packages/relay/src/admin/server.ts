@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { type AdminOptions, checkAdminAccess } from "./admin-options.js";
+import { unusable } from "mcp-tunnel-protocol";
+import { type AdminOptions, isOpenToOthers } from "./admin-options.js";
 import type { Metrics } from "./metrics.js";
 import { AdminRequests } from "./requests.js";
 import { type AdminSource, relaySource } from "./source.js";
@@ -36,9 +37,14 @@ export function createAdminServer(
   return createAdminListener(relaySource(relay, metrics, version), options);
 }
 
-/** @throws TunnelError `invalid_option` as {@link checkAdminAccess}. */
+/** @throws TunnelError `invalid_option` for an address that others can reach, without a secret. */
 export function createAdminListener(source: AdminSource, options: AdminOptions): AdminServer {
-  checkAdminAccess(options.host, options.secret);
+  if (isOpenToOthers(options)) {
+    throw unusable(
+      `the admin listener's host ${options.host} can be reached from outside this machine: give a secret`,
+      { options: ["host", "secret"] },
+    );
+  }
   const admin = new AdminRequests(source, options);
   const server = createServer({
     maxHeaderSize: 8_192,

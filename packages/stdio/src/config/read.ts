@@ -26,6 +26,7 @@ export function readMcpConfig(file: string, options: ReadMcpConfigOptions = {}):
 
 /** The servers of a file that can be read, and what is wrong with the others. */
 export interface CheckedMcpConfig {
+  /** Those that can be read, in the order of the file. */
   readonly entries: readonly McpServerEntry[];
   /** Errors as {@link readMcpConfig} throws them. */
   readonly mistakes: readonly TunnelError[];

@@ -2,7 +2,7 @@ import type { Command, Option } from "commander";
 import type { Member } from "mcp-tunnel-cluster/relay";
 import { TunnelError, unusable } from "mcp-tunnel-protocol";
 import { isSwitch, Mistakes, optionKey, readSecret, readSwitch } from "mcp-tunnel-shared/command";
-import { type AdminOptions, checkAdminAccess, parseAdminHost } from "../../admin/admin-options.js";
+import { type AdminOptions, isOpenToOthers, parseAdminHost } from "../../admin/admin-options.js";
 import { verifyEndpoint } from "../../auth/provider-url.js";
 import { parseStaticToken } from "../../auth/static.js";
 import { builtClientPackage } from "../../client-package.js";
@@ -177,7 +177,13 @@ export function adminOptionsOf(command: Command): AdminOptions | undefined {
   const { adminListen, adminHost = [], tokenFile } = command.opts<CliOptions>();
   const secret = readSecret(command, "admin-secret", TunnelError);
   if (adminListen === undefined) return undefined;
-  checkAdminAccess(adminListen.host, secret);
+  const { host } = adminListen;
+  if (isOpenToOthers({ host, secret })) {
+    throw unusable(
+      `--admin-listen ${host} can be reached from outside this machine: set --admin-secret-file or --admin-secret`,
+      { options: ["admin-listen", "admin-secret-file", "admin-secret"] },
+    );
+  }
   for (const host of adminHost) parseAdminHost(host);
   return { ...adminListen, secret, hosts: adminHost, tokenFile };
 }
