@@ -156,7 +156,8 @@ describe.skipIf(isNoSystem)("docs/cluster.md", () => {
       if (machine === 1) edit(join(machines.etc(1), "redis", "redis.conf"), /^replicaof .*\n/m, "");
       servers.push(await machines.startRedis(machine));
     }
-    // The primary takes no writes before it has a replica that is up to date, and a relay starts with a write.
+    // The primary takes no writes before it has a replica that is up to date, and a relay starts with a
+    // write.
     const inStep = /Synchronization with replica \S+ succeeded/g;
     const primary = servers[0] as RunningCommand;
     const bothInStep = () => (primary.output.match(inStep)?.length === 2 ? true : undefined);

@@ -4,7 +4,10 @@ import { connect } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { pipeline } from "node:stream/promises";
 
-/** Something in front of a server that lets only those in who show it a header field, as Cloudflare Access does. */
+/**
+ * Something in front of a server that lets only those in who show it a header field, as Cloudflare Access
+ * does.
+ */
 export interface AccessProxy {
   readonly port: number;
   /** How many requests and upgrades it has turned away. */

@@ -2,8 +2,8 @@ import { type Browser, chromium } from "playwright-core";
 import { afterAll, beforeAll } from "vitest";
 
 /**
- * Debian's Chromium, with further `args`. In it, `tunnel.test` and every name under it are this machine. Check
- * for `chromium` first (requires.ts).
+ * Debian's Chromium, with further `args`. In it, `tunnel.test` and every name under it are this machine.
+ * Check for `chromium` first (requires.ts).
  */
 export function launchBrowser(args: readonly string[] = []): Promise<Browser> {
   return chromium.launch({

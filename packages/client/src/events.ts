@@ -55,8 +55,9 @@ export interface ClientEvents {
   refused: [RefusedEvent];
   /**
    * A fault that does not end the client: the local service cannot be reached, or a `fetch` handler or a
-   * `service` threw (`internal`, with its stack), the latter perhaps when it was closed. A `handler` in Node's
-   * form that throws, or rejects, is no event: it is an uncaught exception, as in any server of node:http.
+   * `service` threw (`internal`, with its stack), the latter perhaps when it was closed. A `handler` in
+   * Node's form that throws, or rejects, is no event: it is an uncaught exception, as in any server of
+   * node:http.
    */
   fault: [{ code: ResetCode; message: string }];
   /**

@@ -1,6 +1,6 @@
 // The client, room by room, from the lowest: a room knows the rooms above it in this list, and none below it.
-//   version, aside, state, refusals, relay-client, relay-headers   the life of a client, as one union of states;
-//                the relay's refusals in words; which client the relay serves; fields for the handshake with it
+//   version, aside, state, refusals, relay-client, relay-headers   the life of a client, as one union of
+//                states; the relay's refusals in words; which client the relay serves; fields for the handshake
 //   net/         names of this machine, options of TLS, and causes of its errors
 //   service/     answers visitors. service.ts defines a service. exchanges.ts and exchange.ts stand around
 //                every service: they check, count, limit and report, and tell an observer (observer.ts).
@@ -16,8 +16,8 @@
 //   connect/     attempts to register, one after another (attempts.ts, backoff.ts, wake.ts), each over a link
 //                of its own (open-link.ts, connect.ts); tunnel.ts: the session that follows, on either wire,
 //                and how to resume it; check.ts: what a registration would get
-//   events, telling, event-log, client   the client itself: it registers, comes back after a loss, closes, and
-//                tells of all that, by its events and by the logger
+//   events, telling, event-log, client   the client itself: it registers, comes back after a loss, closes,
+//                and tells of all that, by its events and by the logger
 export { startTunnelClient, TunnelClient } from "./client.js";
 export type { ConnectedTunnelClient } from "./client.js";
 export { checkRegistration } from "./connect/check.js";

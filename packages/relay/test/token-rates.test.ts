@@ -77,7 +77,9 @@ async function rest(): Promise<void> {
   for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Moves the clock on, step by step, until it is so. `look` is called before each step with the time so far. */
+/**
+ * Moves the clock on, step by step, until it is so. `look` is called before each step with the time so far.
+ */
 async function moveOn(isSo: () => boolean, look?: (elapsedMs: number) => void): Promise<number> {
   let elapsedMs = 0;
   for (; !isSo(); elapsedMs += 100) {

@@ -51,8 +51,8 @@ export function openMcpServers(options: McpOptions, isGuarded: boolean, onEvent:
 }
 
 /**
- * Tells what keeps the servers from being served: mistakes in their config file, and programs and folders that
- * are not there. Nothing is started.
+ * Tells what keeps the servers from being served: mistakes in their config file, and programs and folders
+ * that are not there. Nothing is started.
  */
 export async function checkMcpServers(
   options: McpOptions,

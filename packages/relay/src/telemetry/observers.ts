@@ -4,8 +4,8 @@ import type { Logger } from "./log.js";
 import type { ExchangeRecord, LimitEvent, RelayObserver, TunnelEvent } from "./observer.js";
 
 /**
- * All observers as one. An error of one observer is logged, also if its function is async. It does not keep the
- * others from hearing.
+ * All observers as one. An error of one observer is logged, also if its function is async. It does not keep
+ * the others from hearing.
  */
 export class Observers implements Required<RelayObserver> {
   readonly #all: readonly RelayObserver[];

@@ -11,7 +11,9 @@ export interface Column {
     readonly well: number;
     /** So many are left when all columns have gone that can go. */
     readonly least: number;
-    /** What stays of a long text. An ellipsis stands for the rest, but not of an id: its beginning will do. */
+    /**
+     * What stays of a long text. An ellipsis stands for the rest, but not of an id: its beginning will do.
+     */
     readonly leaves: "both ends" | "the beginning" | "the beginning of an id";
   };
 }
