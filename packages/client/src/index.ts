@@ -1,6 +1,7 @@
 // The client, room by room, from the lowest: a room knows the rooms above it in this list, and none below it.
 //   version, aside, state, refusals, relay-client, relay-headers   the life of a client, as one union of
-//                states; the relay's refusals in words; which client the relay serves; fields for the handshake
+//                states; the relay's refusals in words; which client the relay hands out; fields for the
+//                handshake with it
 //   net/         names of this machine, options of TLS, and causes of its errors
 //   service/     answers visitors. service.ts defines a service. exchanges.ts and exchange.ts stand around
 //                every service: they check, count, limit and report, and tell an observer (observer.ts).
