@@ -30,6 +30,7 @@ const closing = closingAfterEach();
 let folder: Folder;
 const now = new Date("2026-11-30T12:00:00Z");
 const lost = "is not there. Correct the path: it counts from the relay's working directory.";
+const lostTokens = `${lost} Or create its first token: mcp-tunnel token create`;
 
 beforeAll(async () => {
   folder = createFolder();
@@ -86,7 +87,7 @@ admin-listen: 127.0.0.1:9090
 admin-secret-file: FOLDER/none-3
 `,
     told: [
-      `FILE:2: token-file: FOLDER/none.yaml ${lost}`,
+      `FILE:2: token-file: FOLDER/none.yaml ${lostTokens}`,
       `FILE:3: tls-cert: FOLDER/none.pem ${lost}`,
       `FILE:4: tls-key: FOLDER/none.key ${lost}`,
       `FILE:4: tls-key: FOLDER/none-2.key ${lost}`,
@@ -308,7 +309,7 @@ admin-secret-file: FOLDER/none-3
       "MCP_TUNNEL_OPERATOR_CONTACT: 'nobody' is not an e-mail address, or an https: or mailto: URL",
       "MCP_TUNNEL_ADMIN_HOST: the name 'a b' is not one by which a browser reaches the admin listener: write a host, or a host and a port, such as admin.example.com or 10.0.0.11:9090",
       "no domain is given: add --domain <DOMAIN>, set MCP_TUNNEL_DOMAIN, or write 'domain:' in a --config file",
-      `MCP_TUNNEL_TOKEN_FILE: /no/such/file ${lost}`,
+      `MCP_TUNNEL_TOKEN_FILE: /no/such/file ${lostTokens}`,
     ],
   },
 };

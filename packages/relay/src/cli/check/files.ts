@@ -64,7 +64,7 @@ export function expectedFiles(command: Command): ExpectedFile[] {
 
 /** Whether a file is there, this user may use it, and others may not. `userId`: undefined on Windows. */
 export function fileFinding(
-  { path: given, kind, isSecret, mayBePipe }: ExpectedFile,
+  { option, path: given, kind, isSecret, mayBePipe }: ExpectedFile,
   userId: number | undefined,
 ): Finding {
   const path = kind === "program" ? onPath(given) : given;
@@ -77,7 +77,7 @@ export function fileFinding(
     accessSync(path, permissions[kind]);
     ({ mode } = status);
   } catch (error) {
-    return absent(path, kind, (error as NodeJS.ErrnoException).code ?? String(error));
+    return absent(option, path, kind, (error as NodeJS.ErrnoException).code ?? String(error));
   }
   // Windows has no such modes.
   if (isSecret && userId !== undefined && (mode & 0o007) !== 0) {
@@ -101,10 +101,13 @@ function isPipe(status: Stats): boolean {
   return status.isFIFO() || status.isCharacterDevice() || status.isSocket();
 }
 
-function absent(path: string, kind: ExpectedFile["kind"], code: string): Finding {
+function absent(option: string, path: string, kind: ExpectedFile["kind"], code: string): Finding {
   if (code === "ENOENT" && kind === "folder") return ok(`${path} is not there yet: the relay makes it`);
-  if (code === "ENOENT")
-    return failed(`${path} is not there`, "Correct the path: it counts from the relay's working directory.");
+  if (code === "ENOENT") {
+    const correct = "Correct the path: it counts from the relay's working directory.";
+    const create = "Or create its first token: mcp-tunnel token create";
+    return failed(`${path} is not there`, option === "token-file" ? `${correct} ${create}` : correct);
+  }
   if (code !== "EACCES" && code !== "EPERM") return failed(`${path}: ${code}`);
   if (kind === "program" && !isRunnable(path)) {
     return failed(
