@@ -78,7 +78,13 @@ describe("the plugin for Vite", () => {
       const relay = closing(await startRelayCommand(["--domain", "tunnel.test"]));
       const folder = await createProject(vite, relay.port);
       const args = [join(vite, "bin/vite.js"), "--host", "127.0.0.1", "--port", String(await freePort())];
-      const env = { NODE_OPTIONS: `--import=${names}`, TUNNEL_TOKEN: "a token", NODE_ENV: "development" };
+      // Vite writes in colours where CI is set, also where no terminal is.
+      const env = {
+        NODE_OPTIONS: `--import=${names}`,
+        TUNNEL_TOKEN: "a token",
+        NODE_ENV: "development",
+        NO_COLOR: "1",
+      };
       const server = closing(await startNode(args, { cwd: folder, env }, "➜  Tunnel:"));
       const lineOf = (label: string): number =>
         server.stdout.findIndex((line) => line.includes(`➜  ${label}:`));

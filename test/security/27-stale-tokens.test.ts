@@ -300,7 +300,7 @@ describe("a file that keeps its reader waiting", () => {
     expect((await ofTokens.exited).code).toBe(2);
     const ofKey = closing(runRelay([...options, "--tls-cert", file, "--tls-key", file]));
     expect((await ofKey.exited).code).toBe(2);
-    for (const { output } of [ofTokens, ofKey]) expect(output).toContain("it is not a regular file");
+    for (const { output } of [ofTokens, ofKey]) expect(output).toContain("is not a regular file");
   });
 
   it("as one of a share that is away is given up after ten seconds, and not asked for twice at once", async () => {
