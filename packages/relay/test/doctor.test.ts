@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { chmodSync } from "node:fs";
+import { dirname } from "node:path";
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, connect, createServer as createNetServer, type LookupFunction } from "node:net";
 import { createGzip } from "node:zlib";
@@ -278,6 +279,9 @@ describe("what is wrong is named: in files,", () => {
   it.skipIf(process.platform === "win32")("a key that everybody may read", async () => {
     const args = tlsArgs(pair);
     chmodSync(args[3], 0o644);
+    // Nobody else gets into the folder.
+    expect(complaints(await examine([...base, ...args]))).toEqual([]);
+    chmodSync(dirname(args[3]), 0o711);
     expect(complaint(await examine([...base, ...args]))).toMatchObject({
       id: "file-tls-key",
       verdict: "warning",
@@ -289,6 +293,7 @@ describe("what is wrong is named: in files,", () => {
   it.skipIf(process.platform === "win32")("a config file with a secret that everybody may read", async () => {
     const config = folder().write("relay.yaml", "domain: tunnel.test\nport: 0\nstatic-token: s3cret:app\n");
     chmodSync(config, 0o644);
+    chmodSync(dirname(config), 0o711);
     const step = complaint(await examine(["--config", config]));
     expect(step).toMatchObject({ id: "file-config", verdict: "warning" });
     expect(JSON.stringify(step)).not.toContain("s3cret");

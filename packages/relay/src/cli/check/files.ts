@@ -1,5 +1,5 @@
-import { accessSync, constants, type Stats, statSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { accessSync, constants, realpathSync, type Stats, statSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
 import type { Command } from "commander";
 import { failed, type Finding, ok, optionKey, warning } from "mcp-tunnel-shared/command";
 import type { CliOptions } from "../options/options.js";
@@ -62,6 +62,17 @@ export function expectedFiles(command: Command): ExpectedFile[] {
   return files;
 }
 
+/** Whether every folder above a path lets all users in. One that does not protects what is below it. */
+function lettingAllIn(path: string): boolean {
+  let folder = dirname(realpathSync(path));
+  for (;;) {
+    if ((statSync(folder).mode & 0o001) === 0) return false;
+    const above = dirname(folder);
+    if (above === folder) return true;
+    folder = above;
+  }
+}
+
 /** Whether a file is there, this user may use it, and others may not. `userId`: undefined on Windows. */
 export function fileFinding(
   { option, path: given, kind, isSecret, mayBePipe }: ExpectedFile,
@@ -80,7 +91,7 @@ export function fileFinding(
     return absent(option, path, kind, (error as NodeJS.ErrnoException).code ?? String(error));
   }
   // Windows has no such modes.
-  if (isSecret && userId !== undefined && (mode & 0o007) !== 0) {
+  if (isSecret && userId !== undefined && (mode & 0o007) !== 0 && lettingAllIn(path)) {
     return warning(
       `${path} is secret, but every user of this machine may use it (mode ${(mode & 0o777).toString(8)})`,
       `Take it away from the others: chmod o-rwx ${path}`,
