@@ -144,7 +144,10 @@ describe.skipIf(noRedis)("the doctor", () => {
     const { args } = await setUp();
     // Without a port of its own nothing is connected to.
     const elsewhere = ["--peer-listen", "127.0.0.1:0", "--peer-advertise", "203.0.113.5:7000"];
-    const open = stepsOf(await examine([...args, ...secretArgs(0o644), ...elsewhere]));
+    const secret = secretArgs(0o644);
+    // Others get into its folder.
+    chmodSync(folder.path, 0o711);
+    const open = stepsOf(await examine([...args, ...secret, ...elsewhere]));
     expect(open["peer-tls"]).toMatchObject({ verdict: "warning" });
     expect(open["peer-tls"]?.reason).toContain("203.0.113.5 is a public address");
     expect(open["file-cluster-secret-file"]).toMatchObject({ verdict: "warning" });

@@ -208,10 +208,11 @@ describe("bytes of one token", () => {
   });
 
   it("of a request come at their rate, and the visitor is not read meanwhile", async () => {
-    const { port } = await start({ maxBytesPerSecond: second });
+    const { port } = await start({ maxBytesPerSecond: second }, { maxRequestBodyBytes: 64_000_000 });
     const client = opened(await V1Client.connect(port, "app"));
-    // More than the buffers of the machine and of the relay hold, so that the visitor notices.
-    const bytes = 4_000_000;
+    // More than the buffers of any machine and of the relay hold, so that the visitor notices. Linux gives a
+    // connection up to 4 MiB to send from and 32 MiB to receive into, if it has them.
+    const bytes = 64_000_000;
     const visitor = visit(port, `POST / HTTP/1.1\nContent-Length: ${bytes}`);
     const exchange = await client.accept();
     const isSent = new Promise((resolve) => visitor.socket.write(Buffer.alloc(bytes), resolve));
