@@ -30,6 +30,8 @@ it.skipIf(noCluster)(
       expect(JSON.parse((await upload).text)).toMatchObject({ length: 300_000 });
       expect(await meanwhile).toMatchObject({ status: 200 });
       await Promise.all([events.more(2), echo.more(2)]);
+      // A link that lasts for less than 300 ms counts as none, and clients wait longer after each of these.
+      await visit(port, "app", "/slow?ms=300");
     }
     note({
       failure: "Link lost, the client lands anywhere",

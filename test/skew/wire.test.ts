@@ -54,8 +54,11 @@ async function visitInAllWays(port: number, visitor: Visitor, upstream: Upstream
   ]) {
     await visitor.text("demo", path).catch(() => {});
   }
-  const tooLarge = { method: "POST", body: Buffer.alloc(bodyLimit + 1) } as const;
-  expect((await visitor.text("demo", "/echo", tooLarge)).status).toBe(413);
+  // The length is announced and nothing of the body sent: a relay reads no whole body that it has refused, so
+  // who goes on writing may meet a reset before the answer (RFC 9112 section 9.6).
+  const tooLarge = [`Content-Length: ${bodyLimit + 1}`, "Expect: 100-continue"];
+  const refused = await rawExchange(port, head("POST /echo HTTP/1.1", ...tooLarge));
+  expect(refused).toMatch(/^HTTP\/1\.1 413 /);
 }
 
 /** Lets the ends say all that they have to say to each other, and returns what they said on each link. */
