@@ -45,27 +45,27 @@ export interface Constants {
   readonly comparedBytes: number;
 }
 
-/** 2026-11-30, two cores of a virtual machine (AMD EPYC) that others used too, Node 20, Redis 7.0. */
+/** 2026-11-30, two cores of a virtual machine (AMD EPYC) with nothing else to do, Node 20, Redis 7.0. */
 export const measured: Constants = {
-  aloneUs: 47,
-  clientUs: 46,
-  frontUs: 49,
-  ownerUs: 21,
-  spliceUs: 14,
-  registerUs: 650,
+  aloneUs: 42,
+  clientUs: 41,
+  frontUs: 40,
+  ownerUs: 17,
+  spliceUs: 10,
+  registerUs: 1_000,
   idleUs: 4,
   redis: {
-    claimUs: 27,
-    releaseUs: 15,
-    changeUs: 13,
-    findUs: 13,
-    compareUs: 2.7,
-    tellUs: 0.33,
-    renewUs: 21,
-    renewEachUs: 0.7,
+    claimUs: 32,
+    releaseUs: 19,
+    changeUs: 14,
+    findUs: 12,
+    compareUs: 3.6,
+    tellUs: 0.66,
+    renewUs: 23,
+    renewEachUs: 0.84,
     bytesPerName: 600,
   },
-  engine: { findUs: 13, compareUs: 4, hearUs: 2 },
+  engine: { findUs: 18, compareUs: 7.7, hearUs: 3 },
   relayBytes: 75e6,
   tunnelBytes: 10e3,
   // Assumed: an entry with its route, places in two maps and their texts; then a line of `entryLine`.

@@ -35,7 +35,10 @@ export class SharedRotation implements Rotation {
     this.#logger = logger;
   }
 
-  /** A relay without the keys of the others serves with its own, so this is no reason not to start. */
+  /**
+   * Before the first visitor comes. Never rejects: a relay without the keys of the others serves with its
+   * own.
+   */
   async load(): Promise<void> {
     try {
       await this.#look();

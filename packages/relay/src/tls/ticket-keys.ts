@@ -40,8 +40,6 @@ export class TicketKeys {
 
 /** What changes the keys from time to time. */
 export interface Rotation {
-  /** Before the first visitor comes. Never rejects. */
-  load(): Promise<void>;
   start(): void;
   close(): void;
 }
@@ -54,8 +52,6 @@ export class OwnRotation implements Rotation {
   constructor(keys: TicketKeys) {
     this.#keys = keys;
   }
-
-  async load(): Promise<void> {}
 
   start(): void {
     this.#timer = setInterval(() => this.#keys.replace(randomBytes(ticketKeyBytes)), rotationMs).unref();

@@ -5,13 +5,10 @@ import { fileNumber, filePath, portNumber } from "../check.js";
 import type { Connections } from "../admission/connections.js";
 import { listen, type ListenPlace } from "../net/listen.js";
 import type { Logger } from "../telemetry/log.js";
-import { ClusterStore } from "./acme/cluster-store.js";
-import { FolderStore } from "./acme/folder-store.js";
-import { type AcmeOptions, acmeShape, resolveAcmeOptions } from "./acme/options.js";
-import { AcmeRenewal } from "./acme/renewal.js";
+import { type AcmeOptions, acmeShape, type ResolvedAcmeOptions, resolveAcmeOptions } from "./acme/options.js";
+import type { AcmeRenewal } from "./acme/renewal.js";
 import type { CertificateFiles } from "./certificate.js";
 import { Certificates } from "./certificates.js";
-import { SharedRotation } from "./shared-rotation.js";
 import { OwnRotation, type Rotation, TicketKeys } from "./ticket-keys.js";
 
 /** How a relay speaks TLS. At least one of `files` and `acme` is needed. */
@@ -54,12 +51,17 @@ interface TlsRelay {
   readonly logger: Logger;
 }
 
-/** The parts of a relay's TLS that have to be started and stopped. */
+/**
+ * The parts of a relay's TLS that have to be started and stopped. Those that only some relays need are loaded
+ * with {@link load}.
+ */
 export class Tls {
   readonly certificates: Certificates;
   readonly ticketKeys = new TicketKeys();
-  readonly #rotation: Rotation;
-  readonly #acme: AcmeRenewal | undefined;
+  #rotation: Rotation = new OwnRotation(this.ticketKeys);
+  readonly #acmeOptions: ResolvedAcmeOptions | undefined;
+  #acme: AcmeRenewal | undefined;
+  readonly #member: Member | undefined;
   readonly #domain: string;
   readonly #redirectPlace: ListenPlace | undefined;
   readonly #redirectServer: (httpsPort: string) => Server;
@@ -70,25 +72,14 @@ export class Tls {
    * @throws TunnelError `invalid_option` or `unavailable` when the certificates are not usable, among others.
    */
   constructor(options: TlsOptions, relay: TlsRelay) {
-    const { domain, host, logger } = relay;
-    const store = relay.member?.store;
+    const { domain, host, member, logger } = relay;
     if (options.acme === undefined && (options.files ?? []).length === 0) {
       throw unusable("TLS needs a certificate with its key, or ACME to get one", { options: ["tls"] });
     }
     this.certificates = new Certificates(logger);
     for (const files of options.files ?? []) this.certificates.addFiles(files);
-    if (options.acme !== undefined) {
-      const acme = resolveAcmeOptions(options.acme);
-      const kept =
-        store === undefined || acme.follows !== undefined
-          ? new FolderStore(acme)
-          : new ClusterStore(store, acme.directory);
-      this.#acme = new AcmeRenewal(domain, acme, kept, this.certificates, logger);
-    }
-    this.#rotation =
-      store === undefined
-        ? new OwnRotation(this.ticketKeys)
-        : new SharedRotation(this.ticketKeys, store, logger);
+    this.#acmeOptions = options.acme === undefined ? undefined : resolveAcmeOptions(options.acme);
+    this.#member = member;
     this.#domain = domain;
     const { redirectPort: port, redirectFd: fd } = options;
     if (fd !== undefined) this.#redirectPlace = { fd };
@@ -104,8 +95,17 @@ export class Tls {
    * usable.
    */
   async load(): Promise<void> {
-    await this.#acme?.load();
-    await this.#rotation.load();
+    const store = this.#member?.store;
+    if (this.#acmeOptions !== undefined) {
+      const { acmeRenewal } = await import("./acme/acme.js");
+      this.#acme = acmeRenewal(this.#domain, this.#acmeOptions, store, this.certificates, this.#logger);
+      await this.#acme.load();
+    }
+    if (store === undefined) return;
+    const { SharedRotation } = await import("./shared-rotation.js");
+    const shared = new SharedRotation(this.ticketKeys, store, this.#logger);
+    await shared.load();
+    this.#rotation = shared;
   }
 
   /**

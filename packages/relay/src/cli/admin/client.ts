@@ -1,11 +1,8 @@
 import { once } from "node:events";
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
-import { InvalidArgumentError } from "commander";
-import { messageOf, printable, withoutTrailing } from "mcp-tunnel-shared";
+import { messageOf, printable } from "mcp-tunnel-shared";
 import { CommandFailure } from "../output/output.js";
-import { formatHostPort } from "../../net/host-port.js";
-import { readHostPort } from "../options/values.js";
 
 export interface AdminAddress {
   /** The base URL of the admin API. */
@@ -15,17 +12,6 @@ export interface AdminAddress {
 
 /** How long to wait for an answer, in milliseconds. The relay has it at hand. */
 const timeoutMs = 10_000;
-
-/** Reads `HOST:PORT` or a URL. An address that means "everywhere" becomes the loopback address. */
-export function readAdminUrl(text: string): string {
-  if (/^https?:\/\//.test(text)) {
-    if (URL.canParse(text)) return withoutTrailing(text, "/");
-    throw new InvalidArgumentError("Expected a URL such as https://relay.example.com:9090.");
-  }
-  const { host, port } = readHostPort(text);
-  const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
-  return `http://${formatHostPort({ host: reachable, port })}`;
-}
 
 /**
  * Asks a relay's admin API.

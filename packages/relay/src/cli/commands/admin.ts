@@ -1,21 +1,14 @@
 import { type Command, Option } from "commander";
-import { TunnelError, unusable } from "mcp-tunnel-protocol";
-import { formatDuration, printable, printableJson } from "mcp-tunnel-shared";
-import { readSecret } from "mcp-tunnel-shared/command";
-import { type AdminAddress, adminRequest, readAdminUrl } from "../admin/client.js";
-import { CommandFailure, writeLine } from "../output/output.js";
+import { unusable } from "mcp-tunnel-protocol";
+import { formatDuration } from "mcp-tunnel-shared";
+import { readAdminUrl } from "../admin/address.js";
 import { configOption, namedConfigOption, takeFromConfig } from "../options/relay-config.js";
 import { SecretOption, ValueOption } from "../options/value-option.js";
 import { readPositiveDurationMs } from "../options/values.js";
-import { relayNames } from "../output/relay-names.js";
-import { type RelayStatus, silentLine, statusTable } from "../output/status-table.js";
+import type { HealthOptions, StatusOptions } from "./admin-actions.js";
 
-/** Of a relay that is in no cluster only `disconnected` is there. */
-interface DisconnectAnswer {
-  disconnected: string;
-  relays?: readonly string[];
-  silent?: readonly string[];
-}
+/** The work of a command is loaded when it is needed: a relay that starts has none of it. */
+const actions = () => import("./admin-actions.js");
 
 /** `mcp-tunnel status`, `disconnect` and `health`: they ask a relay over its admin API. */
 export function addAdminCommands(program: Command): void {
@@ -29,20 +22,26 @@ export function addAdminCommands(program: Command): void {
     )
     .option("--wide", "show all columns, and long texts whole, also where the terminal is narrow")
     .option("--json", "print JSON; with --watch one line each time")
-    .action(status);
+    .action(async (options: StatusOptions, command: Command) => {
+      await (await actions()).status(options, command);
+    });
   withAddress(program.command("disconnect"))
     .description(
       "close a tunnel, at whichever relay of the cluster it is; its client is told not to come back",
     )
     .argument("<NAME>", "the tunnel's name")
-    .action(disconnect);
+    .action(async (name: string, _options: object, command: Command) => {
+      await (await actions()).disconnect(name, command);
+    });
   // A health check depends on no file that somebody may be editing, unless it is told to.
   withAddress(program.command("health"), namedConfigOption())
     .description(
       "for health checks: exit with status 0 if a relay is alive, takes tunnels and can read its token file",
     )
     .option("--live", "check only whether the relay is alive, to decide on a restart")
-    .action(health);
+    .action(async (options: HealthOptions, command: Command) => {
+      await (await actions()).health(options, command);
+    });
 }
 
 function withAddress(command: Command, config = configOption()): Command {
@@ -94,67 +93,4 @@ async function findAdmin(command: Command): Promise<void> {
       { options: ["admin"], file },
     );
   }
-}
-
-/** @throws TunnelError `invalid_option` or `unavailable` when the secret cannot be read. */
-function addressOf(command: Command): AdminAddress {
-  return {
-    url: command.getOptionValue("admin") as string,
-    secret: readSecret(command, "admin-secret", TunnelError),
-  };
-}
-
-async function status(
-  options: { watch?: boolean; interval: number; wide?: boolean; json?: boolean },
-  command: Command,
-): Promise<void> {
-  const address = addressOf(command);
-  const show = async (): Promise<void> => {
-    const answer = (await adminRequest(address, "GET", "/api/tunnels")) as RelayStatus;
-    if (options.json === true) {
-      writeLine(printableJson(answer, options.watch === true ? 0 : 2));
-      return;
-    }
-    // What is not a terminal has no width.
-    const lines = statusTable(answer, Date.now(), options.wide === true ? undefined : process.stdout.columns);
-    // On a terminal each table takes the place of the one before.
-    if (options.watch === true && process.stdout.isTTY) process.stdout.write("\u001b[H\u001b[2J");
-    writeLine(lines.join("\n"));
-  };
-  await show();
-  while (options.watch === true) {
-    await new Promise((resolve) => setTimeout(resolve, options.interval));
-    await show();
-  }
-}
-
-async function disconnect(name: string, _options: object, command: Command): Promise<void> {
-  const address = addressOf(command);
-  const path = `/api/tunnels/${encodeURIComponent(name.toLowerCase())}`;
-  const { relays = [], silent = [] } = (await adminRequest(address, "DELETE", path)) as DisconnectAnswer;
-  const nameOf = relays.length === 0 ? String : await askNames(address);
-  const where =
-    relays.length === 0 ? "" : ` at ${relays.map((relay) => printable(nameOf(relay))).join(", ")}`;
-  writeLine(`disconnected ${name.toLowerCase()}${where}`);
-  for (const relay of silent) writeLine(printable(silentLine(nameOf(relay))));
-}
-
-/** The names of the relays of a cluster; their ids if the relay does not say more. */
-async function askNames(address: AdminAddress): Promise<(node: string) => string> {
-  try {
-    const answer = (await adminRequest(address, "GET", "/api/tunnels?scope=local")) as RelayStatus;
-    return relayNames(answer.relay);
-  } catch (error) {
-    // The tunnel is closed all the same.
-    if (error instanceof CommandFailure) return String;
-    throw error;
-  }
-}
-
-async function health(options: { live?: boolean }, command: Command): Promise<void> {
-  const [path, expected] = options.live === true ? ["/healthz", "ok"] : ["/readyz", "ready"];
-  const answer = (await adminRequest(addressOf(command), "GET", path)) as { status?: string };
-  if (answer.status !== expected)
-    throw new CommandFailure(`the relay is not ${expected}: ${printable(String(answer.status))}`);
-  writeLine(expected);
 }

@@ -7,7 +7,8 @@ import { listen } from "../../net/listen.js";
 import { formatHostPort, type HostPort } from "../../net/host-port.js";
 import { adminOptionsOf } from "../options/read-options.js";
 import { localPortsOf } from "../options/values.js";
-import { type AdminAddress, adminRequest, readAdminUrl } from "../admin/client.js";
+import { readAdminUrl } from "../admin/address.js";
+import { type AdminAddress, adminRequest } from "../admin/client.js";
 import { ask } from "./asking.js";
 import type { Subject } from "./surroundings.js";
 
