@@ -348,6 +348,30 @@ describe("strangers at the peer port", () => {
     expect(await closeOf(binary)).toBe("1008 the handshake has failed");
   });
 
+  it("fill no memory after they were refused", async () => {
+    const a = await relay("a", { handshakeTimeoutMs: 60_000 });
+    const refused = call(a);
+    await once(refused, "open");
+    const socket = (refused as unknown as { _socket: Socket })._socket;
+    // This one hears nothing that it is told.
+    socket.removeAllListeners("data").removeAllListeners("end");
+    socket.allowHalfOpen = true;
+    const gone = new Promise((resolve) => socket.once("close", resolve));
+    let sent = 0;
+    // One long message, as large as a link may carry.
+    const head = Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 0]);
+    const more = (): void => {
+      if (socket.destroyed || sent > 15_000_000) return;
+      sent += 65_536;
+      socket.write(Buffer.alloc(65_536), () => setImmediate(more));
+    };
+    socket.on("error", () => {});
+    socket.write(head, more);
+    await gone;
+    // What the system's buffers take beside the mebibyte that a relay reads.
+    expect(sent).toBeLessThan(12_000_000);
+  });
+
   it("have no time", async () => {
     const a = await relay("a", { handshakeTimeoutMs: 300 });
     const silent = await stranger(a);

@@ -158,6 +158,23 @@ describe.skipIf(noRedis)("Redis", () => {
       expect(await node.get("app", tunnel("x"))).toBeDefined();
     });
 
+    it("takes no writes for long: is sought with pauses, though each connection is followed by a write", async () => {
+      const own = closing(await RedisServer.start());
+      const { node } = await start("a", { url: own.url });
+      await own.command("CONFIG", "SET", "min-replicas-to-write", "1");
+      node.events.length = 0;
+      const began = performance.now();
+      for (let i = 1; i <= 5; i++) {
+        // As a relay does: it compares its names whenever there is a connection again.
+        await expect(node.claim("app", tunnel("x"))).rejects.toThrow("it takes no writes");
+        await node.heard(() => node.events.filter(({ kind }) => kind === "nodes").length === i);
+      }
+      // Pauses of 100 to 1,000 ms, of which each may be a quarter shorter.
+      expect(performance.now() - began).toBeGreaterThan(0.75 * (100 + 200 + 400 + 800 + 1_000));
+      await own.command("CONFIG", "SET", "min-replicas-to-write", "0");
+      expect(await node.get("app", tunnel("x"))).toBeDefined();
+    });
+
     it("is not there: says where it was looked for, and can be tried again", async () => {
       const port = await freePort();
       const redis = closing(redisEngine({ url: `redis://user:secret@127.0.0.1:${port}` }));

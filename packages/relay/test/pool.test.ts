@@ -234,6 +234,21 @@ describe("sessions that other relays know", () => {
     for (let i = 0; i < 10; i++) await ask();
     expect(known.kept).toHaveLength(2);
   });
+
+  it("are so many of a name in an hour, whatever its service answers", async () => {
+    const a = member("a");
+    const known = new FakeSessions();
+    const pool = pools.of("app", placed(a), known);
+    const choice = await pool.pick([], []);
+    for (let i = 0; i < 10_100; i++) choice?.onHead(answer(String(i)));
+    expect(known.kept).toHaveLength(10_000);
+    const other = pools.of("other", placed(a), known);
+    (await other.pick([], []))?.onHead(answer("s"));
+    expect(known.kept).toHaveLength(10_001);
+    vi.advanceTimersByTime(3_600_000);
+    choice?.onHead(answer("new"));
+    expect(known.kept).toHaveLength(10_002);
+  });
 });
 
 describe("the table of sessions", () => {

@@ -22,7 +22,7 @@ import type { RefusalLog } from "./refusal-log.js";
 import type { Stranger } from "./peer-port.js";
 import { Proofs } from "./proofs.js";
 import { bindingOf } from "./tls.js";
-import { firstText, refusedCode, webSocketOptions } from "./web-socket.js";
+import { firstText, refusePeer, webSocketOptions } from "./web-socket.js";
 
 /** A link of another relay that has proved that it has the secret. It waits for an answer. */
 export interface Caller {
@@ -174,7 +174,7 @@ export class Acceptor {
     const stranger = this.#strangers.get(socket);
     const refuse = (reason: string, details: object = {}): void => {
       this.#log.refused(reason, { address: stranger?.address, node: from, ...details });
-      link.close(refusedCode, reason);
+      refusePeer({ link, socket }, reason);
     };
     let message: string;
     try {

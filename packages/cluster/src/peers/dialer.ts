@@ -12,7 +12,7 @@ import type { OpenSockets } from "./open-sockets.js";
 import { Proofs } from "./proofs.js";
 import { isUnheard, RelayGone } from "./relay-gone.js";
 import { bindingOf, serverName } from "./tls.js";
-import { firstText, type OpenLink, refusedCode, webSocketOptions } from "./web-socket.js";
+import { firstText, type OpenLink, refusePeer, webSocketOptions } from "./web-socket.js";
 
 export interface DialerOptions {
   readonly node: string;
@@ -111,7 +111,7 @@ export class Dialer {
       return { link, socket, features, answer };
     } catch (error) {
       // The reason is for the log at the other end.
-      link.close(refusedCode, messageOf(error));
+      refusePeer({ link, socket }, messageOf(error));
       throw error;
     }
   }

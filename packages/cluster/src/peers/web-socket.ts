@@ -21,10 +21,13 @@ export const webSocketOptions = {
  * The close code of a handshake that fails because of what the peer said, or could not say (RFC 6455 section
  * 7.4.1).
  */
-export const refusedCode = 1008;
+const refusedCode = 1008;
 
 /** Bytes that may come until the handshake is over, WebSocket framing included. */
 const maxHandshakeBytes = 16_384;
+
+/** Bytes of a refused peer that are still read. */
+const lingerBytes = 1_048_576;
 
 /**
  * Resolves with the first message of a link, a text, and leaves the link to its next owner.
@@ -62,4 +65,21 @@ export function firstText({ link, socket }: OpenLink): Promise<string> {
       },
     };
   });
+}
+
+/**
+ * Closes a link whose peer has not proved that it is a relay of the cluster. What it still sends is read for a
+ * while, so that no reset overtakes the reason. But nobody makes messages of it, which take memory up to
+ * `maxPayload`.
+ */
+export function refusePeer({ link, socket }: OpenLink, reason: string): void {
+  link.close(refusedCode, reason);
+  socket.removeAllListeners("data");
+  let bytes = 0;
+  socket.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > lingerBytes) socket.destroy();
+  });
+  socket.resume();
+  socket.end();
 }

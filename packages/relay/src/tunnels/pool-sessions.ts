@@ -22,6 +22,10 @@ export class KeptSessions {
   /** The name, and the session, that was used last is the last. */
   readonly #names = new Map<string, Map<string, KeptSession>>();
   #size = 0;
+  /** Of how many sessions of each name other relays were told in this hour. */
+  #told = new Map<string, number>();
+  #allTold = 0;
+  #hourBeganMs = performance.now();
 
   get size(): number {
     return this.#size;
@@ -47,6 +51,24 @@ export class KeptSessions {
     if ((this.#names.get(name)?.size ?? 0) > maxOfName) this.#deleteOldest(name);
     else if (this.#size > maxSessions) this.#deleteOldest(this.#names.keys().next().value ?? name);
     return session;
+  }
+
+  /**
+   * Whether other relays may be told of another session of this name. They keep it for an hour, in the
+   * engine, which all names share: so in an hour they are told of as many as a relay would keep.
+   */
+  mayTell(name: string): boolean {
+    const now = performance.now();
+    if (now - this.#hourBeganMs >= keptMs) {
+      this.#hourBeganMs = now;
+      this.#told = new Map();
+      this.#allTold = 0;
+    }
+    const told = this.#told.get(name) ?? 0;
+    if (told >= maxOfName || this.#allTold >= maxSessions) return false;
+    this.#told.set(name, told + 1);
+    this.#allTold += 1;
+    return true;
   }
 
   #put(name: string, digest: string, session: KeptSession): void {

@@ -168,6 +168,7 @@ class TunnelPool implements Pool {
   #tell(digest: string, kept: KeptSession, member: PoolMember): void {
     const now = performance.now();
     if (this.#elsewhere === undefined || now - kept.toldAt < tellEveryMs) return;
+    if (kept.toldAt === Number.NEGATIVE_INFINITY && !this.#pools.sessions.mayTell(this.#name)) return;
     kept.toldAt = now;
     this.#elsewhere.keep(digest, member);
   }

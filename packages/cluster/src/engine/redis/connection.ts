@@ -15,6 +15,8 @@ const connectMs = 1_000;
 /** Pauses between attempts to connect again. */
 const firstPauseMs = 100;
 const longestPauseMs = 1_000;
+/** A connection that lasted this long, in milliseconds, proves that the server is of use. */
+const stableAfterMs = 5_000;
 
 export interface ConnectionEvents {
   /** A message of the channel. */
@@ -46,6 +48,8 @@ export class RedisConnection {
   #state: State = { kind: "idle" };
   #wasUp = false;
   #pauseMs = firstPauseMs;
+  /** When the last connection was there. By `performance.now()`. */
+  #upSinceMs = 0;
   /** The server that is asked, for messages. */
   #where: string;
 
@@ -105,7 +109,8 @@ export class RedisConnection {
     } catch (error) {
       const reason = unavailable(error, doing, this.#where);
       // Neither a server that hangs nor one that was demoted ends its connections by itself.
-      if (asked !== undefined && (late !== undefined || isDemoted(error))) this.#lose(asked, reason);
+      if (asked !== undefined && isDemoted(error)) this.#leave(asked, reason);
+      else if (asked !== undefined && late !== undefined) this.#lose(asked, reason);
       throw reason;
     }
   }
@@ -150,7 +155,7 @@ export class RedisConnection {
         throw new TunnelError("unavailable", "the connection to Redis was closed by this relay");
       }
       this.#state = { kind: "up", client };
-      this.#pauseMs = firstPauseMs;
+      this.#upSinceMs = performance.now();
       if (this.#wasUp) {
         this.#events.onWarning(`connected to Redis at ${this.#where} again`);
         this.#events.onBack();
@@ -195,15 +200,31 @@ export class RedisConnection {
     await client.subscribe(this.#channel, (message) => this.#events.onMessage(message));
   }
 
-  /** Gives a connection up, and connects anew. Does nothing if that was done already. */
+  /** Gives a connection up, and connects anew. */
   #lose(client: Client, reason: TunnelError): void {
-    if (this.#state.kind !== "up" || this.#state.client !== client) return;
+    if (this.#giveUp(client, reason)) void this.#connect();
+  }
+
+  /**
+   * The same for a server that takes connections but no writes. It may stay so, and each connection is news
+   * after which the relay writes again: without a pause the two would go round and round.
+   */
+  #leave(client: Client, reason: TunnelError): void {
+    if (this.#giveUp(client, reason)) this.#state = this.#pause(reason);
+  }
+
+  /** Returns false if that was done already. */
+  #giveUp(client: Client, reason: TunnelError): boolean {
+    if (this.#state.kind !== "up" || this.#state.client !== client) return false;
     this.#events.onWarning(reason.message);
     client.destroy();
-    void this.#connect();
+    return true;
   }
 
   #pause(reason: TunnelError): State {
+    if (this.#upSinceMs > 0 && performance.now() - this.#upSinceMs >= stableAfterMs)
+      this.#pauseMs = firstPauseMs;
+    this.#upSinceMs = 0;
     const ms = this.#pauseMs * (0.75 + Math.random() / 2);
     this.#pauseMs = Math.min(this.#pauseMs * 2, longestPauseMs);
     return { kind: "down", reason, timer: setTimeout(() => void this.#connect(), ms) };

@@ -55,14 +55,29 @@ export class Place {
       const { pid } = this.process;
       this.#logger.error({ worker, pid, reason }, "a worker has died: its tunnels and visitors are cut");
       this.#onDeath();
+      if (!(await this.#replace())) return;
+      await this.#begin();
+    }
+  }
+
+  /** Starts another process after a pause. Returns false if none may take the place any more. */
+  async #replace(): Promise<boolean> {
+    for (;;) {
       const pauseMs = firstPauseMs * 2 ** Math.max(0, this.#deathsInARow - 1);
       try {
         await delay(Math.min(pauseMs, longestPauseMs), undefined, { signal: this.#closing });
       } catch {
-        return;
+        return false;
       }
-      this.process = this.#fork();
-      await this.#begin();
+      try {
+        this.process = this.#fork();
+        return true;
+      } catch (error) {
+        // The machine may have no memory left for it now, and some later.
+        this.#deathsInARow += 1;
+        const { worker } = this;
+        this.#logger.error({ worker, reason: messageOf(error) }, "no process could be started for a worker");
+      }
     }
   }
 

@@ -1,8 +1,9 @@
 import cluster, { type Worker } from "node:cluster";
-import { once } from "node:events";
+import type { ChildProcess } from "node:child_process";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { TunnelError } from "mcp-tunnel-protocol";
+import { messageOf } from "mcp-tunnel-shared";
 import { CommandFailure } from "../output/output.js";
 import { workerVariable } from "./is-worker.js";
 import { eachLine } from "./lines.js";
@@ -42,14 +43,15 @@ export class WorkerProcess {
     this.worker = worker;
     this.#process = cluster.fork({ ...env, [workerVariable]: String(worker) });
     const { process: child } = this.#process;
-    // A message that can no longer be sent is for a process whose end is about to be told.
-    child.on("error", () => {});
-    const lines = [child.stdout, child.stderr].map((stream, i) =>
-      eachLine(stream as Readable, (line) => write(i + 1, line)),
+    // A message that can no longer be sent is for a process whose end is about to be told. node:cluster
+    // passes errors on.
+    this.#process.on("error", () => {});
+    // A process that could not be started for want of file descriptors has no output.
+    const lines = [child.stdout, child.stderr].map((stream: Readable | null | undefined, i) =>
+      stream == null ? undefined : eachLine(stream, (line) => write(i + 1, line)),
     );
     child.on("message", (message: FromWorker) => this.#onMessage(message, setup));
-    this.ended = once(child, "exit").then(async ([code, signal]: (number | string | null)[]) => {
-      const how = signal === null ? `ended with status ${code}` : `was killed by ${signal}`;
+    this.ended = endOf(child).then(async (how) => {
       this.#onEnded(`worker ${worker} ${how}`);
       await Promise.race([Promise.all(lines), delay(lastLinesMs)]);
       return this.#failure?.message ?? how;
@@ -139,4 +141,17 @@ export class WorkerProcess {
     this.#failure ??= new CommandFailure(how);
     for (const { reject } of [...this.#hearers.values(), ...this.#asked.values()]) reject(this.#failure);
   }
+}
+
+/** Resolves with how the process has ended. */
+function endOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.once("exit", (code, signal) =>
+      resolve(signal === null ? `ended with status ${code}` : `was killed by ${signal}`),
+    );
+    child.on("error", (error) => {
+      // A process that the system has not started has no id, and no exit is told of it.
+      if (child.pid === undefined) resolve(`could not be started: ${messageOf(error)}`);
+    });
+  });
 }
