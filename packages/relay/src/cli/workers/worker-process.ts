@@ -47,8 +47,8 @@ export class WorkerProcess {
     // passes errors on.
     this.#process.on("error", () => {});
     // A process that could not be started for want of file descriptors has no output.
-    const lines = [child.stdout, child.stderr].map((stream: Readable | null | undefined, i) =>
-      stream == null ? undefined : eachLine(stream, (line) => write(i + 1, line)),
+    const lines = [child.stdout, child.stderr].flatMap((stream: Readable | null | undefined, i) =>
+      stream == null ? [] : [eachLine(stream, (line) => write(i + 1, line))],
     );
     child.on("message", (message: FromWorker) => this.#onMessage(message, setup));
     this.ended = endOf(child).then(async (how) => {
