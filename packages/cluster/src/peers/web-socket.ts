@@ -68,8 +68,8 @@ export function firstText({ link, socket }: OpenLink): Promise<string> {
 }
 
 /**
- * Closes a link whose peer has not proved that it is a relay of the cluster. What it still sends is read for a
- * while, so that no reset overtakes the reason. But nobody makes messages of it, which take memory up to
+ * Closes a link whose peer has not proved that it is a relay of the cluster. What it still sends is read for
+ * a while, so that no reset overtakes the reason. But nobody makes messages of it, which take memory up to
  * `maxPayload`.
  */
 export function refusePeer({ link, socket }: OpenLink, reason: string): void {
