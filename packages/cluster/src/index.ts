@@ -15,6 +15,8 @@ export type {
 export { MemoryEngine } from "./engine/memory.js";
 export type { PeerTls } from "./peers/tls.js";
 export type { PeerPlace } from "./peers/address.js";
+export type { PeerLinksOptions } from "./peers/peer-links.js";
+export { probeRelay } from "./peers/probe.js";
 export { RpcEngine } from "./engine/rpc/rpc-engine.js";
 export { EngineServer } from "./engine/rpc/server.js";
 export { RedisEngine } from "./engine/redis/redis.js";

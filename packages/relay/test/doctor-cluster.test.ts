@@ -76,7 +76,7 @@ describe.skipIf(noRedis)("the doctor", () => {
   it("finds a cluster well, before its first relay runs and while it does", async () => {
     const { args, port } = await setUp();
     const before = stepsOf(await examine(args));
-    expect(Object.values(before).map(({ verdict }) => verdict)).toEqual(Array(6).fill("ok"));
+    expect(Object.values(before).map(({ verdict }) => verdict)).toEqual(Array(7).fill("ok"));
     expect(before["cluster-engine"]?.reason).toBe("Redis answers: 0 relays are in the cluster");
     expect(before["cluster-clock"]?.reason).toMatch(/^it is that of this machine, within \d\.\d s$/);
     expect(before["peer-port"]?.reason).toBe(
@@ -89,6 +89,27 @@ describe.skipIf(noRedis)("the doctor", () => {
       verdict: "ok",
       reason: `a running relay has it, and the others know it by 127.0.0.1:${port}`,
     });
+    expect(before["peer-relays"]?.reason).toBe("there is none yet");
+    expect(running["peer-relays"]).toMatchObject({
+      verdict: "ok",
+      reason: "the one has the same secret, and answers",
+    });
+  });
+
+  it("finds relays with another secret, which their own checks do not", async () => {
+    const { args, port, redis } = await setUp();
+    await startRelay(args);
+    const file = folder.write("other-secret", "another secret, which is as long as that one");
+    chmodSync(file, 0o600);
+    const mistaken = ["--cluster", redis.url, "--cluster-secret-file", file, "--peer-listen", "127.0.0.1:0"];
+    const steps = stepsOf(await examine(mistaken));
+    expect(steps["peer-relays"]).toMatchObject({
+      verdict: "failed",
+      advice: expect.stringContaining("the same --cluster-secret-file"),
+    });
+    expect(steps["peer-relays"]?.reason).toMatch(/^1 of 1 relay is out of reach: .*the same cluster secret/);
+    expect(steps["peer-relays"]?.reason).toContain(`127.0.0.1:${port}`);
+    expect(steps["cluster-engine"]?.verdict).toBe("ok");
   });
 
   it("finds an engine that is not there, and asks it nothing more", async () => {

@@ -48,6 +48,12 @@ export function clusterExaminations({ command, surroundings }: Subject): Examina
       needs: ["cluster-engine"],
       examine: (signal) => portIsReached(settings(), signal),
     },
+    {
+      id: "peer-relays",
+      title: "the other relays",
+      needs: ["cluster-engine"],
+      examine: (signal) => relaysAnswer(settings(), signal),
+    },
     { id: "peer-tls", title: "TLS between relays", needs, examine: () => linksAreSafe(settings()) },
   ];
 }
@@ -174,6 +180,30 @@ function unreachable(address: string, error: unknown): Finding {
   return warning(
     `${address} cannot be reached from this machine: ${messageOf(error)}`,
     "Other relays may reach it all the same, if the network leads nobody back to itself. Try it from there: nc -z HOST PORT.",
+  );
+}
+
+/** Each relay of the cluster proves that it has the secret, and this one to it. */
+async function relaysAnswer(settings: ClusterSettings, signal: AbortSignal): Promise<Finding> {
+  const nodes = await asking(settings, (engine) => engine.nodes());
+  if (nodes.length === 0) return ok("there is none yet");
+  const { probeRelay } = await import("mcp-tunnel-cluster");
+  const reasons: string[] = [];
+  await Promise.all(
+    nodes.map((node) =>
+      probeRelay(node, settings.links, signal).catch((error: unknown) => reasons.push(messageOf(error))),
+    ),
+  );
+  if (reasons.length === 0) {
+    const all =
+      nodes.length === 1
+        ? "the one has the same secret, and answers"
+        : `all ${nodes.length} have the same secret, and answer`;
+    return ok(all);
+  }
+  return failed(
+    `${reasons.length} of ${nodes.length} ${nodes.length === 1 ? "relay is" : "relays are"} out of reach: ${reasons.toSorted().join("; ")}`,
+    "All relays need the same --cluster-secret-file, and --peer-tls-* or none. One with another secret takes names all the same, and visitors do not get from it to the others. A firewall may stand between, too.",
   );
 }
 
