@@ -30,7 +30,6 @@ export async function probeRelay(
   };
   const request = { session: "", secret: "", address: "", isAtDomain: true };
   const call = { node: id, address, kind: "splice", request, answer: spliceReply } as const;
-  const { link, socket } = await new Dialer(options, new OpenSockets()).dial(call, signal);
+  const { link } = await new Dialer(options, new OpenSockets()).dial(call, signal);
   link.close(closeCodes.normal, "");
-  socket.end();
 }

@@ -1,5 +1,5 @@
 import type { Server } from "node:http";
-import type { Member } from "mcp-tunnel-cluster/relay";
+import type { Member, SharedStore } from "mcp-tunnel-cluster/relay";
 import { listOf, onlyObjectOf, unusable } from "mcp-tunnel-protocol";
 import { fileNumber, filePath, portNumber } from "../check.js";
 import type { Connections } from "../admission/connections.js";
@@ -61,7 +61,7 @@ export class Tls {
   #rotation: Rotation = new OwnRotation(this.ticketKeys);
   readonly #acmeOptions: ResolvedAcmeOptions | undefined;
   #acme: AcmeRenewal | undefined;
-  readonly #member: Member | undefined;
+  readonly #store: SharedStore | undefined;
   readonly #domain: string;
   readonly #redirectPlace: ListenPlace | undefined;
   readonly #redirectServer: (httpsPort: string) => Server;
@@ -79,7 +79,7 @@ export class Tls {
     this.certificates = new Certificates(logger);
     for (const files of options.files ?? []) this.certificates.addFiles(files);
     this.#acmeOptions = options.acme === undefined ? undefined : resolveAcmeOptions(options.acme);
-    this.#member = member;
+    this.#store = member?.store;
     this.#domain = domain;
     const { redirectPort: port, redirectFd: fd } = options;
     if (fd !== undefined) this.#redirectPlace = { fd };
@@ -95,7 +95,7 @@ export class Tls {
    * usable.
    */
   async load(): Promise<void> {
-    const store = this.#member?.store;
+    const store = this.#store;
     if (this.#acmeOptions !== undefined) {
       const { acmeRenewal } = await import("./acme/acme.js");
       this.#acme = acmeRenewal(this.#domain, this.#acmeOptions, store, this.certificates, this.#logger);

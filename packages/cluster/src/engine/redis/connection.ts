@@ -48,8 +48,8 @@ export class RedisConnection {
   #state: State = { kind: "idle" };
   #wasUp = false;
   #pauseMs = firstPauseMs;
-  /** When the last connection was there. By `performance.now()`. */
-  #upSinceMs = 0;
+  /** When the last connection was there, by `performance.now()`; Infinity after a pause has begun. */
+  #upSinceMs = Number.POSITIVE_INFINITY;
   /** The server that is asked, for messages. */
   #where: string;
 
@@ -222,9 +222,8 @@ export class RedisConnection {
   }
 
   #pause(reason: TunnelError): State {
-    if (this.#upSinceMs > 0 && performance.now() - this.#upSinceMs >= stableAfterMs)
-      this.#pauseMs = firstPauseMs;
-    this.#upSinceMs = 0;
+    if (performance.now() - this.#upSinceMs >= stableAfterMs) this.#pauseMs = firstPauseMs;
+    this.#upSinceMs = Number.POSITIVE_INFINITY;
     const ms = this.#pauseMs * (0.75 + Math.random() / 2);
     this.#pauseMs = Math.min(this.#pauseMs * 2, longestPauseMs);
     return { kind: "down", reason, timer: setTimeout(() => void this.#connect(), ms) };
