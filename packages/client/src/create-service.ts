@@ -1,8 +1,8 @@
 import { checkOptions } from "mcp-tunnel-protocol";
 import { FetchService } from "./service/handler/fetch.js";
 import { handlerService, serverService } from "./service/handler/in-process.js";
-import { tcpConnections } from "./service/http/connections.js";
 import { Forwarder } from "./service/http/forwarder.js";
+import { tcpPool } from "./service/http/local-pool.js";
 import type { Service } from "./service/service.js";
 import { formNames, resolveService, serviceShapes } from "./service-options.js";
 import type { ResolvedService, ServiceOptions } from "./service-options.js";
@@ -25,7 +25,7 @@ export function makeService(options: ResolvedService): Service {
   const { form } = options;
   switch (form.name) {
     case "target":
-      return new Forwarder(options, tcpConnections(options));
+      return new Forwarder(options, tcpPool(options));
     case "handler":
       return handlerService(form.handler, options);
     case "server":

@@ -65,6 +65,21 @@ describe("a connection to the local service that has been idle", () => {
   });
 });
 
+describe("a connection to the local service", () => {
+  it("carries the next request if one was refused before it was sent", async () => {
+    const { rig, seen } = await start((socket) => socket.write(ok));
+    await visit(rig.relay).complete();
+    const headers = ["Host", "demo.relay.test", "Content-Length", "5"];
+    const refused = visit(rig.relay, { method: "PUT", headers, body: Buffer.from("pay") });
+    expect((await refused.cut()).code).toBe("bad_message");
+    await visit(rig.relay).complete();
+    expect(seen).toMatchObject([
+      { method: "GET", connection: 1, nth: 1 },
+      { method: "GET", connection: 1, nth: 2 },
+    ]);
+  });
+});
+
 describe("how long a connection to the local service may be idle", () => {
   it.each([
     ["that does not say how long it waits", ""],

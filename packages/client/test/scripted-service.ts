@@ -18,11 +18,14 @@ export interface Seen {
 }
 
 export interface Scripted {
+  readonly port: number;
   readonly rig: Rig;
   readonly seen: Seen[];
   readonly sockets: Socket[];
   /** Waits until as many connections as this have been made. */
   connected(count: number): Promise<void>;
+  /** Waits until a request for `path` has come. */
+  asked(path: string): Promise<Seen>;
   close(): Promise<void>;
 }
 
@@ -46,6 +49,7 @@ export async function startScripted(answer: Answer, oneAtATime = false): Promise
       const [method = "", path = ""] = head.split(" ");
       const request = { method, path, body, connection, nth };
       seen.push(request);
+      events.emit("request", request);
       answer(socket, request);
     });
   };
@@ -61,11 +65,19 @@ export async function startScripted(answer: Answer, oneAtATime = false): Promise
   });
   const rig = startRig({ port: server.port });
   return {
+    port: server.port,
     rig,
     seen,
     sockets,
     async connected(count) {
       while (sockets.length < count) await once(events, "connection");
+    },
+    async asked(path) {
+      for (;;) {
+        const request = seen.find((each) => each.path === path);
+        if (request !== undefined) return request;
+        await once(events, "request");
+      }
     },
     async close() {
       await rig.close();

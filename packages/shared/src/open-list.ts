@@ -16,6 +16,11 @@ export class OpenList<Item extends Linked<Item>> {
     return this.#size;
   }
 
+  /** The item that was added last, of those in the list. */
+  get newest(): Item | undefined {
+    return this.#newest;
+  }
+
   /** Adds an item that is not in the list. */
   add(item: Item): void {
     item.previous = this.#newest;

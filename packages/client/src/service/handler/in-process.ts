@@ -4,6 +4,7 @@ import { unusable } from "mcp-tunnel-protocol";
 import { runAside } from "../../aside.js";
 import type { Connections } from "../http/connections.js";
 import { Forwarder } from "../http/forwarder.js";
+import { LocalPool } from "../http/local-pool.js";
 import type { ForwardingOptions } from "../http/policies.js";
 import { greatestHeadBytes } from "../http/response-normaliser.js";
 import type { Service } from "../service.js";
@@ -21,7 +22,9 @@ export function serverService(server: Server, options: ForwardingOptions): Servi
       options: ["server"],
     });
   }
-  return new Forwarder(options, connectionsTo(server, false), connectionsTo(server, true));
+  const pool = (isEncrypted: boolean): LocalPool =>
+    new LocalPool(options, connectionsTo(server, isEncrypted));
+  return new Forwarder(options, pool(false), pool(true));
 }
 
 /** The same for a request handler, in a server that nobody else knows. */

@@ -1,5 +1,4 @@
 import type { Socket } from "node:net";
-import type { IdleConnection, IdleConnections } from "./idle-connections.js";
 import { ResponseNormaliser } from "./response-normaliser.js";
 
 /**
@@ -8,9 +7,7 @@ import { ResponseNormaliser } from "./response-normaliser.js";
  * `Connection: close`), undici 7 fails an assertion that nobody can catch. So undici is made to take the
  * rest, which is one read at most, before it hears of the end.
  */
-export class LocalConnection implements IdleConnection {
-  previous: IdleConnection | undefined;
-  next: IdleConnection | undefined;
+export class LocalConnection {
   /** The service has closed the connection, so there is nothing left to hold up. */
   ended = false;
   /** Has undici go on after it was told to stop. */
@@ -18,14 +15,11 @@ export class LocalConnection implements IdleConnection {
   readonly responses: ResponseNormaliser;
   readonly #socket: Socket;
   #requests = 0;
-  readonly #idle: IdleConnections;
-  #isIdle = false;
   #idleSince = performance.now();
 
-  /** `maxHeadBytes`: the longest head of a response. The connection is in `idle` between requests. */
-  constructor(socket: Socket, maxHeadBytes: number, idle: IdleConnections) {
+  /** `maxHeadBytes`: the longest head of a response. */
+  constructor(socket: Socket, maxHeadBytes: number) {
     this.#socket = socket;
-    this.#idle = idle;
     // A request that upgrades or expects a 100 is sent with node:http. undici would wait for the body of a
     // 304 that has a length.
     const context = { upgrade: false, expectsContinue: false, withholdsLength: true };
@@ -35,7 +29,6 @@ export class LocalConnection implements IdleConnection {
       this.ended = true;
       this.resume?.();
     });
-    socket.once("close", () => this.take());
   }
 
   /** Milliseconds since the last response was complete, if the connection carries no request now. */
@@ -51,13 +44,6 @@ export class LocalConnection implements IdleConnection {
     return this.#requests > 1 && !this.responses.isAnswering;
   }
 
-  /** The connection is to carry another request, or none any more. */
-  take(): void {
-    if (!this.#isIdle) return;
-    this.#isIdle = false;
-    this.#idle.delete(this);
-  }
-
   /** A request is being written. */
   begin(): void {
     this.#requests += 1;
@@ -68,14 +54,13 @@ export class LocalConnection implements IdleConnection {
   finish(): void {
     this.#idleSince = performance.now();
     this.responses.answered();
-    // The close may be the end of the response.
-    if (this.#socket.destroyed) return;
-    this.#isIdle = true;
-    this.#idle.add(this);
+  }
+
+  get isClosed(): boolean {
+    return this.#socket.destroyed;
   }
 
   close(): void {
-    this.take();
     this.#socket.destroy();
   }
 }

@@ -6,7 +6,7 @@ import { Agreement } from "./agreement/agreement.js";
 import { termsPerTunnel } from "./agreement/terms.js";
 import type { Terms } from "./agreement/terms.js";
 import { Answer } from "./answer.js";
-import type { Connections } from "./connections.js";
+import type { LocalPool } from "./local-pool.js";
 import type { ForwardingOptions } from "./policies.js";
 import { sendRaw } from "./raw-request.js";
 import { LocalRequest } from "./request.js";
@@ -19,13 +19,14 @@ export class Forwarder implements Service {
   /** For requests of visitors who came with TLS, if the service is shown the difference. */
   readonly #secureUpstream: Upstream | undefined;
   readonly #terms: PerTunnel<Terms>;
+  #closing: Promise<void> | undefined;
 
   /**
-   * `secure`: the connections that tell the service that the visitor has TLS. Default: the service is not
-   * told.
+   * `secure`: the pool whose connections tell the service that the visitor has TLS. Default: the service is
+   * not told.
    */
-  constructor(options: ForwardingOptions, connections: Connections, secure?: Connections) {
-    this.#upstream = createUpstream(options, connections);
+  constructor(options: ForwardingOptions, pool: LocalPool, secure?: LocalPool) {
+    this.#upstream = createUpstream(options, pool);
     this.#secureUpstream = secure === undefined ? undefined : createUpstream(options, secure);
     this.#terms = termsPerTunnel(options);
   }
@@ -51,19 +52,24 @@ export class Forwarder implements Service {
     return agreement.serviceOrigin.startsWith("https:") ? this.#secureUpstream : this.#upstream;
   }
 
-  /** Cuts all connections to the service. */
-  async close(): Promise<void> {
+  /** Cuts all requests to the service. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     await cut(this.#upstream);
     if (this.#secureUpstream !== undefined) await cut(this.#secureUpstream);
   }
 }
 
 function openOf({ pooled, own }: Upstream): number {
-  return pooled + own.size;
+  return pooled.size + own.size;
 }
 
-async function cut({ own, pool, idle }: Upstream): Promise<void> {
+async function cut({ own, pooled, pool }: Upstream): Promise<void> {
   for (const request of own.toArray()) request.cut();
-  await pool.destroy();
-  idle.close();
+  await Promise.all(pooled.toArray().map((request) => request.cut()));
+  await pool.release();
 }

@@ -14,12 +14,14 @@ export const maxIdleMs = 500;
  */
 export const maxIdleToRepeatMs = 4_000;
 
-/** A connection that carries no request now. */
-export interface IdleConnection extends Linked<IdleConnection> {
+/** A connection that may carry no request now. */
+export interface IdleConnection<Self> extends Linked<Self> {
   /** Milliseconds since the last response was complete. */
   readonly idleMs: number;
   /** Takes the connection out of its list too. */
   close(): void;
+  /** The same. Resolves once the connection is closed. */
+  destroy(): Promise<void>;
 }
 
 /**
@@ -31,19 +33,24 @@ export interface IdleConnection extends Linked<IdleConnection> {
  * One timer serves all of them. It starts when a request waits beside an idle connection, and does nothing if
  * no request waits at its end. Requests that follow each other never start it.
  */
-export class IdleConnections {
-  readonly #idle = new OpenList<IdleConnection>();
+export class IdleConnections<Connection extends IdleConnection<Connection>> {
+  readonly #idle = new OpenList<Connection>();
   #waiting = 0;
   #timer: NodeJS.Timeout | undefined;
 
+  /** The one that carried a request last. */
+  get newest(): Connection | undefined {
+    return this.#idle.newest;
+  }
+
   /** The connection has become idle. */
-  add(connection: IdleConnection): void {
+  add(connection: Connection): void {
     this.#idle.add(connection);
     this.#watch(maxIdleMs);
   }
 
   /** The connection is given a request, or is gone. */
-  delete(connection: IdleConnection): void {
+  delete(connection: Connection): void {
     this.#idle.delete(connection);
   }
 
@@ -58,9 +65,10 @@ export class IdleConnections {
     this.#waiting -= 1;
   }
 
-  /** Stops watching. */
-  close(): void {
+  /** Closes all of them. Resolves once that is done. */
+  async close(): Promise<void> {
     clearTimeout(this.#timer);
+    await Promise.all(this.#idle.toArray().map((connection) => connection.destroy()));
   }
 
   #watch(delayMs: number): void {

@@ -55,7 +55,7 @@ class RawRequest implements StreamHandler, OwnConnection {
       method: head.method,
       path: head.path,
       headers: this.#headers(end),
-      maxHeaderSize: parserMaxHeadBytes(upstream.maxHeadBytes),
+      maxHeaderSize: parserMaxHeadBytes(upstream.pool.maxHeadBytes),
       createConnection: () => this.#connect(),
     });
     // Node would silently leave out the fields beyond 2,000.
@@ -66,7 +66,7 @@ class RawRequest implements StreamHandler, OwnConnection {
       this.#request.end();
     } else this.#request.flushHeaders();
     upstream.own.add(this);
-    upstream.idle.requested();
+    upstream.pool.idle.requested();
   }
 
   onData(chunk: Buffer): void {
@@ -131,7 +131,7 @@ class RawRequest implements StreamHandler, OwnConnection {
   }
 
   #connect(): Socket {
-    const socket = this.#upstream.connections.connect(() => {
+    const socket = this.#upstream.pool.connections.connect(() => {
       this.#connected = true;
     });
     readAfterRefusedWrite(socket);
@@ -145,7 +145,7 @@ class RawRequest implements StreamHandler, OwnConnection {
       upgrade: head.upgrade === true,
       expectsContinue: headerValue(head.headers, "expect") !== undefined,
       withholdsLength: false,
-      maxHeadBytes: this.#upstream.maxHeadBytes,
+      maxHeadBytes: this.#upstream.pool.maxHeadBytes,
     };
     new ResponseNormaliser(socket, options, true);
   }
@@ -205,7 +205,7 @@ class RawRequest implements StreamHandler, OwnConnection {
   #stopWaiting(): void {
     if (this.#begun) return;
     this.#begun = true;
-    this.#upstream.idle.answered();
+    this.#upstream.pool.idle.answered();
   }
 
   /** The upgrade was refused, so bytes for the other protocol are dropped. */

@@ -7,7 +7,7 @@ import { upstreamFailure } from "./errors.js";
 import { localHeaders } from "./headers.js";
 import type { LocalClient, LocalHandler } from "./local-client.js";
 import { sendRaw } from "./raw-request.js";
-import type { Upstream } from "./upstream.js";
+import type { PooledRequest, Upstream } from "./upstream.js";
 
 /**
  * How long the first byte of a body may take before the head is sent without it, in milliseconds. undici
@@ -180,7 +180,8 @@ export class LocalRequest implements StreamHandler {
 
   #send(body: RequestBody | Buffer | null): void {
     const { head, agreement } = this.answer;
-    this.upstream.pooled += 1;
+    const response = new LocalResponse(this, this.#isRepeated);
+    this.upstream.pooled.add(response);
     this.upstream.pool.dispatch(
       {
         method: head.method,
@@ -191,9 +192,9 @@ export class LocalRequest implements StreamHandler {
         // Only ever one request on a connection, so that none waits behind another.
         blocking: true,
       },
-      new LocalResponse(this, this.#isRepeated),
+      response,
     );
-    this.upstream.idle.requested();
+    this.upstream.pool.idle.requested();
   }
 }
 
@@ -202,7 +203,9 @@ export class LocalRequest implements StreamHandler {
  * parses every head into an object that nobody here looks at (measured: a twentieth of a busy client's CPU
  * time).
  */
-class LocalResponse implements LocalHandler {
+class LocalResponse implements LocalHandler, PooledRequest {
+  previous: PooledRequest | undefined;
+  next: PooledRequest | undefined;
   readonly isRepeated: boolean;
   client: LocalClient | undefined;
   readonly #request: LocalRequest;
@@ -258,8 +261,8 @@ class LocalResponse implements LocalHandler {
   }
 
   onComplete(trailers: Buffer[] | string[] | null): void {
-    this.#request.upstream.pooled -= 1;
-    this.#connection?.finish();
+    this.#request.upstream.pooled.delete(this);
+    this.client?.finish();
     if (!this.#ended) {
       const isEmpty = trailers === null || trailers.length === 0;
       this.#answer.end(isEmpty ? undefined : rawStrings(trailers as Buffer[]));
@@ -270,19 +273,26 @@ class LocalResponse implements LocalHandler {
 
   onError(error: Error): void {
     const { upstream, abort } = this.#request;
-    upstream.pooled -= 1;
+    upstream.pooled.delete(this);
     this.#stopWaiting();
+    // undici has refused the request before it took the connection.
+    if (this.#connection === undefined) this.client?.giveBack();
     if (this.#answer.isOver) return;
     if (this.#connection?.mayHaveBeenIdle === true && this.#request.repeat(error)) return;
     this.#request.stopBody(error);
     this.#answer.fail(upstreamFailure(error, upstream.target, abort !== undefined));
   }
 
+  /** The service is closing. */
+  async cut(): Promise<void> {
+    await this.client?.destroy();
+  }
+
   /** The answer has begun, or will never come. */
   #stopWaiting(): void {
     if (this.#begun) return;
     this.#begun = true;
-    this.#request.upstream.idle.answered();
+    this.#request.upstream.pool.idle.answered();
   }
 }
 

@@ -1,0 +1,71 @@
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { describe, expect, it } from "vitest";
+import { closingAfterEach } from "../../../test/support/cleanup.js";
+import { startRig, visit } from "./relay-side.js";
+import type { Rig } from "./relay-side.js";
+import { ok, startScripted } from "./scripted-service.js";
+import type { Scripted, Seen } from "./scripted-service.js";
+
+const closing = closingAfterEach();
+
+/** Two tunnels to one service, which answers everything but /wait. `options` of the second one. */
+async function startTwo(options = {}): Promise<Scripted & { readonly other: Rig }> {
+  const scripted = closing(
+    await startScripted((socket, { path }) => {
+      if (path !== "/wait") socket.write(ok);
+    }),
+  );
+  return { ...scripted, other: closing(startRig({ port: scripted.port, ...options })) };
+}
+
+function closesOf(sockets: readonly Socket[]): Promise<unknown> {
+  return Promise.all(sockets.map((socket) => once(socket, "close")));
+}
+
+describe("two tunnels of one process to the same service", () => {
+  it("take each other's idle connections", async () => {
+    const { rig, other, seen } = await startTwo();
+    for (const { relay } of [rig, other, rig]) await visit(relay).complete();
+    expect(seen).toMatchObject([1, 2, 3].map((nth) => ({ connection: 1, nth })));
+  });
+
+  it("share none if they wait differently for a connection", async () => {
+    const { rig, other, seen } = await startTwo({ connectTimeoutMs: 1_234 });
+    for (const { relay } of [rig, other]) await visit(relay).complete();
+    expect(seen).toMatchObject([{ connection: 1 }, { connection: 2 }]);
+  });
+
+  it("cut their own requests alone when they close", async () => {
+    const { rig, other, seen, sockets, asked, connected } = await startTwo();
+    const waiting = visit(rig.relay, { path: "/wait" });
+    await asked("/wait");
+    const idle = visit(other.relay);
+    const cut = visit(other.relay, { path: "/wait" });
+    await connected(3);
+    await idle.complete();
+    const { connection } = seen.findLast(({ path }) => path === "/wait") as Seen;
+    const closed = closesOf(sockets.slice(connection - 1, connection));
+    await other.service.close();
+    await closed;
+    expect((await cut.cut()).code).toBe("upstream_failed");
+    sockets[0]?.write(ok);
+    expect((await waiting.complete()).text).toBe("ok");
+    // What the other one left idle is of use to this one.
+    await visit(rig.relay).complete();
+    expect(sockets.length).toBe(3);
+  });
+
+  it("close the connections with the last of them, and make new ones afterwards", async () => {
+    const { rig, other, port, sockets } = await startTwo();
+    await Promise.all([rig, other].map(({ relay }) => visit(relay).complete()));
+    const closed = closesOf(sockets);
+    await rig.close();
+    await other.close();
+    await closed;
+    const before = sockets.length;
+    const third = closing(startRig({ port }));
+    expect((await visit(third.relay).complete()).text).toBe("ok");
+    expect(sockets.length).toBe(before + 1);
+  });
+});
