@@ -122,7 +122,7 @@ describe("the tunnels", () => {
       tunnels: [{ name: "at-a" }],
       silent: ["b"],
     });
-    const error = "no tunnel is called 'at-b' at the relays that answered; these did not: b";
+    const error = "no tunnel is called 'at-b' at the relays that answered; these did not: b.test:7000";
     expect(await ask(`${a.admin}/api/tunnels/at-b`)).toMatchObject({ status: 404, json: { error } });
     const deleted = await ask(`${a.admin}/api/tunnels/at-b`, { method: "DELETE" });
     expect(deleted).toMatchObject({ status: 404, json: { error, silent: ["b"] } });
@@ -151,7 +151,7 @@ describe("the command", () => {
     ]);
     const none = await run(a.admin, "disconnect", "at-b");
     expect(none.code).toBe(1);
-    expect(none.output).toContain("these did not: b");
+    expect(none.output).toContain("these did not: b.test:7000");
   });
 
   it("shows no relays for one that is alone", async () => {

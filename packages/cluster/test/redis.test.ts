@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createAuthority, createFolder } from "../../../test/support/certificates.js";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
+import { startRawServer } from "../../../test/support/raw-server.js";
 import { freePort } from "../../../test/support/free-port.js";
 import { redisPlace } from "../src/engine/redis/options.js";
 import { held, longTimes, TestNode, tunnel } from "./contract/test-cluster.js";
@@ -185,6 +186,14 @@ describe.skipIf(noRedis)("Redis", () => {
       await expect(failure).rejects.not.toThrow("secret");
       await expect(redis.engine.join(info)).rejects.toThrow(
         "nobody listens there; is it running, and does --cluster lead to it? (connect ECONNREFUSED",
+      );
+    });
+
+    it("is another server, which ends the connection: asks whether it is Redis", async () => {
+      const other = closing(await startRawServer((socket) => void socket.on("data", () => socket.end())));
+      const { engine } = closing(redisEngine({ url: `redis://127.0.0.1:${other.port}` }));
+      await expect(engine.join(new TestNode(engine, "a").info)).rejects.toThrow(
+        "it ends connections; is it Redis, and does it want TLS (rediss://)? (Socket closed unexpectedly)",
       );
     });
 

@@ -28,13 +28,13 @@ export class TunnelsApi {
     // Of several tunnels of one relay the last one has the name, if any has it.
     const tunnels = found.tunnels.filter((candidate) => candidate.name === name);
     const tunnel = tunnels.findLast(({ state }) => state !== "leaving") ?? tunnels.at(-1);
-    if (tunnel === undefined) throw noTunnel(name, found.silent);
+    if (tunnel === undefined) throw await this.#noTunnel(name, found.silent);
     sendJson(res, tunnel);
   };
 
   readonly disconnect: Answer = async ({ res, args: [name = ""] }) => {
     const { found, ...where } = await this.#source.disconnect(name);
-    if (!found) throw noTunnel(name, where.silent);
+    if (!found) throw await this.#noTunnel(name, where.silent);
     sendJson(res, { disconnected: name, ...where });
   };
 
@@ -47,12 +47,14 @@ export class TunnelsApi {
     }
     return await this.#source.tunnels(scope ?? "all");
   }
-}
 
-/** A relay that is silent may have the tunnel all the same. */
-function noTunnel(name: string, silent: readonly string[] = []): ApiProblem {
-  const none = `no tunnel is called '${name.slice(0, 63)}'`;
-  if (silent.length === 0) return new ApiProblem(404, "not_found", none);
-  const message = `${none} at the relays that answered; these did not: ${silent.join(", ")}`;
-  return new ToldProblem(404, "not_found", message, { silent });
+  /** A relay that is silent may have the tunnel all the same. */
+  async #noTunnel(name: string, silent: readonly string[] = []): Promise<ApiProblem> {
+    const none = `no tunnel is called '${name.slice(0, 63)}'`;
+    if (silent.length === 0) return new ApiProblem(404, "not_found", none);
+    const { addresses = {} } = await this.#source.state();
+    const names = silent.map((node) => addresses[node] ?? node).join(", ");
+    const message = `${none} at the relays that answered; these did not: ${names}`;
+    return new ToldProblem(404, "not_found", message, { silent });
+  }
 }

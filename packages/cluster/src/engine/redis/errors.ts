@@ -26,6 +26,7 @@ const passing: readonly (readonly [RegExp, string])[] = [
   [/(?:^|-)OOM\b/, "its memory is full; raise maxmemory"],
   [/\bECONNREFUSED\b/, "nobody listens there; is it running, and does --cluster lead to it?"],
   [/\b(?:ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)\b/, "nothing is there; does --cluster lead to it?"],
+  [/^Socket closed unexpectedly/, "it ends connections; is it Redis, and does it want TLS (rediss://)?"],
   [/(?:^|-)MISCONF\b/, "it cannot save its data; its log tells why"],
 ];
 
