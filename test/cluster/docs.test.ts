@@ -8,6 +8,7 @@ import { createFolder } from "../support/certificates.js";
 import { closingAfterEach } from "../support/cleanup.js";
 import { RunningCommand } from "../support/commands.js";
 import { freePort } from "../support/free-port.js";
+import { startRawServer } from "../support/raw-server.js";
 import { missingProgram } from "../support/requires.js";
 
 // Runs the commands of docs/cluster.md as they are written, on one machine with the addresses of all.
@@ -115,9 +116,42 @@ const marked = (mark: string, ...parts: string[]): Block[] => {
 
 describe.skipIf(isNoSystem)("docs/cluster.md", () => {
   it("has no block that this test does not know", () => {
-    const known = ["root", "relay-1", "each", "replica", "sentinel"];
+    const known = ["root", "relay-1", "each", "replica", "sentinel", "try"];
     for (const { marks, text } of blocks) expect(known, text).toContain(marks[0]);
   });
+
+  it("shows on one machine that a relay takes a request to the other", async () => {
+    const folder = closing(createFolder());
+    const env = standIns(folder.path);
+    const hello = "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhello of the service";
+    const service = closing(
+      await startRawServer((socket) => void socket.on("data", () => socket.write(hello))),
+    );
+    const ports = new Map([["3000", service.port]]);
+    // oxlint-disable-next-line no-await-in-loop -- no two the same
+    for (const port of ["6379", "8081", "8082", "7001", "7002"]) ports.set(port, await freePort());
+    const start = ({ text }: Block): RunningCommand => {
+      const here = text.replaceAll(/\b\d{4}\b/g, (port) => String(ports.get(port) ?? port));
+      return closing(new RunningCommand("bash", ["-euc", here], { env, cwd: folder.path }));
+    };
+    const [redis, first, second, client, visitor, ...more] = marked("try") as [
+      Block,
+      Block,
+      Block,
+      Block,
+      Block,
+    ];
+    expect(more).toEqual([]);
+    const server = start(redis);
+    await server.waitFor("Redis", () => (/Ready to accept/.test(server.output) ? true : undefined));
+    const relays = [start(first), start(second)];
+    await Promise.all(relays.map((relay) => relay.waitForJson({ msg: "link to another relay" })));
+    const tunnel = start(client);
+    await tunnel.waitFor("the tunnel", () => (/-> http/.test(tunnel.output) ? true : undefined));
+    const asked = start(visitor);
+    expect(await asked.exited).toEqual({ code: 0, signal: null });
+    expect(asked.stdout).toEqual(["hello of the service"]);
+  }, 60_000);
 
   it("leads to two relays that know each other", async () => {
     const machines = new Machines();

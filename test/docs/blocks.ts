@@ -51,7 +51,7 @@ export function pattern(shown: string): RegExp {
   return new RegExp(`^${escaped.replaceAll(String.raw`\.\.\.`, "[^]*").replaceAll(/ +/g, " +")}\\s*$`);
 }
 
-/** Programs that the document takes for granted: the relay's command as installed, and sudo. */
+/** Programs that the document takes for granted: the commands as installed, and sudo. */
 export function standIns(folder: string): { PATH: string } {
   const programs = join(folder, "bin");
   mkdirSync(programs);
@@ -59,6 +59,7 @@ export function standIns(folder: string): { PATH: string } {
     writeFileSync(join(programs, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   };
   write("mcp-tunnel", `exec "${process.execPath}" "${commands.relay}" "$@"`);
+  write("mcp-tunnel-client", `exec "${process.execPath}" "${commands.client}" "$@"`);
   write("sudo", '[ "$1" = -u ] && shift 2\nexec "$@"');
   return { PATH: [programs, process.env["PATH"]].join(delimiter) };
 }
