@@ -23,6 +23,17 @@ function closesOf(sockets: readonly Socket[]): Promise<unknown> {
   return Promise.all(sockets.map((socket) => once(socket, "close")));
 }
 
+it("leaves no connection behind when a visitor gives up", async () => {
+  const { rig, sockets, asked } = await startTwo();
+  const waiting = visit(rig.relay, { path: "/wait" });
+  await asked("/wait");
+  const closed = closesOf(sockets);
+  waiting.stream.reset("cancelled");
+  await closed;
+  await visit(rig.relay).complete();
+  expect(sockets.length).toBe(2);
+});
+
 describe("two tunnels of one process to the same service", () => {
   it("take each other's idle connections", async () => {
     const { rig, other, seen } = await startTwo();

@@ -277,6 +277,8 @@ class LocalResponse implements LocalHandler, PooledRequest {
     this.#stopWaiting();
     // undici has refused the request before it took the connection.
     if (this.#connection === undefined) this.client?.giveBack();
+    // undici makes another connection for a request that was aborted on its own. Nobody would know of it.
+    else void this.client?.destroy();
     if (this.#answer.isOver) return;
     if (this.#connection?.mayHaveBeenIdle === true && this.#request.repeat(error)) return;
     this.#request.stopBody(error);
