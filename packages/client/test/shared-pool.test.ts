@@ -2,6 +2,7 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { closingAfterEach } from "../../../test/support/cleanup.js";
+import { createService } from "../src/create-service.js";
 import { startRig, visit } from "./relay-side.js";
 import type { Rig } from "./relay-side.js";
 import { ok, startScripted } from "./scripted-service.js";
@@ -65,6 +66,26 @@ describe("two tunnels of one process to the same service", () => {
     // What the other one left idle is of use to this one.
     await visit(rig.relay).complete();
     expect(sockets.length).toBe(3);
+  });
+
+  it("do not get the connection of a request that was cut before it was sent", async () => {
+    const { rig, port } = await startTwo();
+    const closed = createService({ port });
+    const service = {
+      open: 0,
+      // The idle connection is taken, and undici has not yet written to it.
+      accept(...request: Parameters<typeof closed.accept>) {
+        const handler = closed.accept(...request);
+        void closed.close();
+        return handler;
+      },
+      close: () => closed.close(),
+    };
+    const closer = closing(startRig({ service }));
+    await visit(rig.relay).complete();
+    const cut = visit(closer.relay).cut();
+    expect((await visit(rig.relay).complete()).text).toBe("ok");
+    await cut;
   });
 
   it("close the connections with the last of them, and make new ones afterwards", async () => {

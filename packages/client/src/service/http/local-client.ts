@@ -94,8 +94,9 @@ export class LocalClient implements IdleConnection<LocalClient> {
 
   /** No request is on the connection, or the one that had taken it was not sent. */
   giveBack(): void {
-    // The close may be the end of the response.
-    if (this.#isIdle || this.#connection === undefined || this.#connection.isClosed) return;
+    // The close may be the end of the response. It may also be about to come: undici refuses the requests of
+    // a client that is being destroyed before it closes the connection.
+    if (this.#isIdle || this.#client.destroyed || this.#connection?.isClosed !== false) return;
     this.#isIdle = true;
     this.#idle.add(this);
   }
