@@ -88,6 +88,18 @@ describe("two tunnels of one process to the same service", () => {
     await cut;
   });
 
+  it("send nothing once they are closed, though the other one goes on", async () => {
+    const { rig, other, seen } = await startTwo();
+    await visit(other.relay).complete();
+    const begun = visit(rig.relay, { method: "POST", body: "open" });
+    await new Promise(setImmediate);
+    await rig.service.close();
+    const raw = { headers: ["Host", "demo.relay.test", "Expect", "100-continue"] };
+    const late = [begun, visit(rig.relay), visit(rig.relay, raw)];
+    for (const each of late) expect((await each.cut()).message).toContain("the client was closed");
+    expect(seen.length).toBe(1);
+  });
+
   it("close the connections with the last of them, and make new ones afterwards", async () => {
     const { rig, other, port, sockets } = await startTwo();
     await Promise.all([rig, other].map(({ relay }) => visit(relay).complete()));

@@ -68,7 +68,9 @@ function openOf({ pooled, own }: Upstream): number {
   return pooled.size + own.size;
 }
 
-async function cut({ own, pooled, pool }: Upstream): Promise<void> {
+async function cut(upstream: Upstream): Promise<void> {
+  const { own, pooled, pool } = upstream;
+  upstream.isClosed = true;
   for (const request of own.toArray()) request.cut();
   await Promise.all(pooled.toArray().map((request) => request.cut()));
   await pool.release();

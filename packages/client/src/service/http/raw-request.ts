@@ -19,9 +19,10 @@ import type { OwnConnection, Upstream } from "./upstream.js";
  */
 export function sendRaw(answer: Answer, upstream: Upstream, end: boolean): StreamHandler {
   try {
+    if (upstream.isClosed) throw new Error("the client was closed");
     return new RawRequest(answer, upstream, end);
   } catch (error) {
-    // node:http checks names and values as soon as it is given them.
+    // node:http checks names and values as soon as it is given them, too.
     answer.fail(upstreamFailure(error, upstream.target, false));
     return ignored;
   }

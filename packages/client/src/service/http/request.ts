@@ -180,6 +180,11 @@ export class LocalRequest implements StreamHandler {
 
   #send(body: RequestBody | Buffer | null): void {
     const { head, agreement } = this.answer;
+    if (this.upstream.isClosed) {
+      const error = new Error("the client was closed");
+      this.answer.fail(upstreamFailure(error, this.upstream.target, false));
+      return;
+    }
     const response = new LocalResponse(this, this.#isRepeated);
     this.upstream.pooled.add(response);
     this.upstream.pool.dispatch(

@@ -25,8 +25,11 @@ export interface Upstream extends HeaderPolicy {
    */
   readonly pooled: OpenList<PooledRequest>;
   readonly own: OpenList<OwnConnection>;
+  /** Nothing is sent any more. The pool may go on: other tunnels use it too. */
+  isClosed: boolean;
 }
 
 export function createUpstream(options: ForwardingOptions, pool: LocalPool): Upstream {
-  return { ...headerPolicy(options), pool: pool.hold(), pooled: new OpenList(), own: new OpenList() };
+  const open = { pooled: new OpenList<PooledRequest>(), own: new OpenList<OwnConnection>() };
+  return { ...headerPolicy(options), pool: pool.hold(), ...open, isClosed: false };
 }
