@@ -172,6 +172,19 @@ describe("a handler in Node's form", () => {
     stream.stream.end();
     await vi.waitFor(() => expect(rig.service.open).toBe(0));
   });
+
+  it("has its connection closed after an answer that cannot be passed on", async () => {
+    const closed = vi.fn();
+    const rig = start({
+      maxResponseHeadBytes: 2_000,
+      handler: (req, res) => {
+        req.socket.once("close", closed);
+        res.setHeader("X-Long", "a".repeat(2_000)).end();
+      },
+    });
+    expect((await visit(rig.relay).cut()).message).toContain("longer than 2000 bytes");
+    await vi.waitFor(() => expect(closed).toHaveBeenCalledTimes(1));
+  });
 });
 
 describe("a handler in the web's form", () => {

@@ -145,6 +145,8 @@ class InProcessSocket extends Duplex {
     this.#timer?.refresh();
     this.bytesRead += bytes.length;
     if (this.push(bytes)) callback();
+    // Its user took offence at the bytes, within the push.
+    else if (this.destroyed) callback(ioError("EPIPE", "write EPIPE"));
     else this.#onRoom = callback;
   }
 
