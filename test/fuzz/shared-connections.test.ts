@@ -8,8 +8,8 @@ import { patientRuns, patientTimeoutMs } from "./support/patience.js";
 
 // Several tunnels of one process share the connections to their service, whatever the service does, when
 // visitors leave and while tunnels close. Each visitor gets his own answer, or none if the service has given
-// none. No connection carries two requests at a time, nothing is sent more often than it may be, and at the end
-// nothing is open.
+// none. No connection carries two requests at a time, nothing is sent more often than it may be, and at the
+// end nothing is open.
 
 const tunnelCount = 3;
 const bodyText = "b".repeat(3_000);
