@@ -12,6 +12,7 @@ import { termsPerTunnel } from "../http/agreement/terms.js";
 import type { Terms } from "../http/agreement/terms.js";
 import { Answer } from "../http/answer.js";
 import { RequestBody } from "../http/body.js";
+import { clientClosed } from "../http/errors.js";
 import { headerPolicy } from "../http/headers.js";
 import type { HeaderPolicy } from "../http/headers.js";
 import type { ForwardingOptions } from "../http/policies.js";
@@ -101,9 +102,9 @@ class FetchExchange implements StreamHandler, Linked<FetchExchange> {
   }
 
   cut(): void {
-    const message = "the client was closed";
-    this.#answer.fail({ code: "upstream_failed", message });
-    this.#stop(new Error(message));
+    const closed = clientClosed();
+    this.#answer.fail({ code: "upstream_failed", message: closed.message });
+    this.#stop(closed);
   }
 
   /** Has the handler answer. Never rejects. */

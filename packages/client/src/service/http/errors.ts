@@ -10,6 +10,11 @@ export interface UpstreamFailure {
   readonly message: string;
 }
 
+/** Why a request is cut, or not sent, when its client closes. */
+export function clientClosed(): Error {
+  return new Error("the client was closed");
+}
+
 /** Errors that mean that no connection came about. */
 const unreachable: ReadonlyMap<string, string> = new Map([
   ["ECONNREFUSED", "connection refused"],

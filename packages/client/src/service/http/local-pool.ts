@@ -11,7 +11,7 @@ import type { ForwardingOptions } from "./policies.js";
  * hours, and a request that waited for a free connection would wait for ever. A client's `maxStreams` limits
  * them. What is left here between requests is only the idle ones, and the newest of them gets the next
  * request. (undici's own pool looks for a free connection among all of them. With 900 open event streams that
- * was a fourth of the client's CPU time.)
+ * was an eighth of the client's CPU time.)
  */
 export class LocalPool implements LocalService {
   readonly url: URL;

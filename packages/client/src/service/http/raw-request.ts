@@ -6,7 +6,7 @@ import { lengthOf } from "../request-head.js";
 import { ignored } from "../service.js";
 import type { Answer } from "./answer.js";
 import { readAfterRefusedWrite } from "./early-answer.js";
-import { upstreamFailure } from "./errors.js";
+import { clientClosed, upstreamFailure } from "./errors.js";
 import { localHeaders } from "./headers.js";
 import { parserMaxHeadBytes, ResponseNormaliser } from "./response-normaliser.js";
 import { UpgradedConnection } from "./upgrade.js";
@@ -19,7 +19,7 @@ import type { OwnConnection, Upstream } from "./upstream.js";
  */
 export function sendRaw(answer: Answer, upstream: Upstream, end: boolean): StreamHandler {
   try {
-    if (upstream.isClosed) throw new Error("the client was closed");
+    if (upstream.isClosed) throw clientClosed();
     return new RawRequest(answer, upstream, end);
   } catch (error) {
     // node:http checks names and values as soon as it is given them, too.
@@ -108,7 +108,7 @@ class RawRequest implements StreamHandler, OwnConnection {
 
   /** The client is closing. */
   cut(): void {
-    this.#fail(new Error("the client was closed"));
+    this.#fail(clientClosed());
     this.#request.destroy();
     this.#upgraded?.destroy();
   }

@@ -3,7 +3,7 @@ import type { RawHeaders, StreamHandler, StreamReset } from "mcp-tunnel-protocol
 import type { Answer } from "./answer.js";
 import { RequestBody } from "./body.js";
 import type { LocalConnection } from "./connection.js";
-import { upstreamFailure } from "./errors.js";
+import { clientClosed, upstreamFailure } from "./errors.js";
 import { localHeaders } from "./headers.js";
 import type { LocalClient, LocalHandler } from "./local-client.js";
 import { sendRaw } from "./raw-request.js";
@@ -181,8 +181,7 @@ export class LocalRequest implements StreamHandler {
   #send(body: RequestBody | Buffer | null): void {
     const { head, agreement } = this.answer;
     if (this.upstream.isClosed) {
-      const error = new Error("the client was closed");
-      this.answer.fail(upstreamFailure(error, this.upstream.target, false));
+      this.answer.fail(upstreamFailure(clientClosed(), this.upstream.target, false));
       return;
     }
     const response = new LocalResponse(this, this.#isRepeated);
