@@ -1,7 +1,7 @@
 import { TunnelError } from "mcp-tunnel-protocol";
 import { connectTo, loadLibrary } from "./client.js";
 import type { Client } from "./client.js";
-import { isDemoted, isUnknownScript, unavailable } from "./errors.js";
+import { isDemoted, isUnknownScript, unavailable, unconnected } from "./errors.js";
 import { nameOf } from "./options.js";
 import type { RedisPlace, Server } from "./options.js";
 import type { Script } from "./scripts/script.js";
@@ -163,7 +163,7 @@ export class RedisConnection {
       this.#wasUp = true;
       return client;
     } catch (error) {
-      const reason = unavailable(error, "be connected to", this.#where);
+      const reason = unconnected(error, this.#where);
       if (this.#state.kind !== "closed") this.#state = this.#wasUp ? this.#pause(reason) : { kind: "idle" };
       throw reason;
     }

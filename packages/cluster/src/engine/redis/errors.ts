@@ -26,19 +26,33 @@ const passing: readonly (readonly [RegExp, string])[] = [
   [/(?:^|-)OOM\b/, "its memory is full; raise maxmemory"],
   [/\bECONNREFUSED\b/, "nobody listens there; is it running, and does --cluster lead to it?"],
   [/\b(?:ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)\b/, "nothing is there; does --cluster lead to it?"],
-  [/^Socket closed unexpectedly/, "it ends connections; is it Redis, and does it want TLS (rediss://)?"],
   [/(?:^|-)MISCONF\b/, "it cannot save its data; its log tells why"],
 ];
 
+/** The same while a connection is made. Later these words come from a Redis that has died. */
+const unanswered: readonly (readonly [RegExp, string])[] = [
+  [/^Socket closed unexpectedly/, "it ends connections; is it Redis, and does it want TLS (rediss://)?"],
+];
+
+/** {@link unavailable}, of a connection that could not be made. */
+export function unconnected(error: unknown, where: string): TunnelError {
+  return unavailable(error, "be connected to", where, [...passing, ...unanswered]);
+}
+
 /**
  * Any error of the Redis client, for whoever asked the engine: the one place where these are translated.
- * `where` names the server without a password.
+ * `where` names the server without a password. `mayPass`: what may pass, with what to say of it.
  */
-export function unavailable(error: unknown, doing: string, where: string): TunnelError {
+export function unavailable(
+  error: unknown,
+  doing: string,
+  where: string,
+  mayPass: readonly (readonly [RegExp, string])[] = passing,
+): TunnelError {
   if (error instanceof TunnelError) return error;
   const message = messageOf(error);
   const toDo = advice.find(([form]) => form.test(message))?.[1];
-  const why = toDo ?? passing.find(([form]) => form.test(message))?.[1];
+  const why = toDo ?? mayPass.find(([form]) => form.test(message))?.[1];
   const reason = why === undefined ? printable(message) : `${why} (${printable(message)})`;
   return new TunnelError("unavailable", `Redis at ${where} could not ${doing}: ${reason}`, {
     cause: error,
